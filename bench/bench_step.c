@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT
+// Times one training step of the SegTHOR pipeline: U-Net, three scales, the program's loss, backward, SGD.
+//
+//   bench_step [--width 16] [--batch 5] [--size 128] [--categories 4] [--steps 10] [--device cpu]
+//
+// Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the loss of the first
+// step, and peak memory in MB. bench/pytorch_step.py answers the same for PyTorch; compare_step.py alternates.
+#include "base/random.h"
+#include "nn/network.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define N_SCALES 3
+
+struct bench {
+    int width, batch, size, n_categories, n_steps;
+    const char *device_name;
+    struct adele_device *device;
+    struct network *network;
+    struct plan *plans[N_SCALES];
+    struct adele_op *loss, *sgd;
+    uint8_t *labels; // plain (N, H, W), device
+    int64_t *counts;
+    double *sums;
+    void *workspace;
+};
+
+static void check(adele_status status) {
+    if (status == ADELE_OK)
+        return;
+    fprintf(stderr, "bench_step: %s (%s)\n", adele_error_message(), adele_error_place());
+    exit(1);
+}
+
+static double now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return 1e3 * (double)now.tv_sec + 1e-6 * (double)now.tv_nsec;
+}
+
+static void *device_new(struct bench *bench, size_t bytes) {
+    void *block = NULL;
+    check(bench->device->iface->alloc(bench->device, bytes, &block));
+    check(bench->device->iface->fill(bench->device, block, 0, bytes));
+    return block;
+}
+
+// Noise as images, and labels in blobs of 16 x 16 pixels; the peer makes its own.
+static void fill_inputs(struct bench *bench) {
+    struct random_stream stream;
+    random_stream_init(&stream, 0, RANDOM_TEST, 0, 0);
+    for (int k = 0; k < N_SCALES; k++) {
+        struct adele_shape shape = plan_input_shape(bench->plans[k]);
+        size_t n = (size_t)shape.n * (size_t)shape.c * (size_t)shape.h * (size_t)shape.w;
+        float *pixels = malloc(n * sizeof *pixels);
+        if (!pixels)
+            exit(1);
+        for (size_t i = 0; i < n; i++)
+            pixels[i] = (float)random_normal(&stream);
+        check(bench->device->iface->tensor_upload(bench->device, plan_input(bench->plans[k]), shape,
+                                                  pixels));
+        free(pixels);
+    }
+    size_t n = (size_t)bench->batch * (size_t)bench->size * (size_t)bench->size;
+    uint8_t *labels = malloc(n);
+    if (!labels)
+        exit(1);
+    for (size_t i = 0; i < n; i++)
+        labels[i] = (uint8_t)((i / 16 + i / ((size_t)bench->size * 16)) %
+                              (size_t)bench->n_categories);
+    check(bench->device->iface->upload(bench->device, bench->labels, labels, n));
+    free(labels);
+}
+
+static void create_loss(struct bench *bench) {
+    struct adele_loss_desc desc = {.n = bench->batch,
+                                   .c = bench->n_categories,
+                                   .h = bench->size,
+                                   .w = bench->size,
+                                   .n_scales = N_SCALES,
+                                   .form = ADELE_LOSS_PROGRAM,
+                                   .lambda = 1.0,
+                                   .rho = 0.8,
+                                   .divisor = 3.0};
+    for (int k = 0; k < N_SCALES; k++) {
+        struct adele_shape logits = plan_output_shape(bench->plans[k]);
+        desc.h_scale[k] = logits.h;
+        desc.w_scale[k] = logits.w;
+    }
+    check(bench->device->iface->loss_create(bench->device, &desc, &bench->loss));
+    bench->workspace = device_new(bench, bench->loss->workspace_bytes + 64);
+}
+
+static void setup(struct bench *bench) {
+    static const double scales[N_SCALES] = {1.0, 0.7, 1.5};
+    check(adele_device_open(bench->device_name, &bench->device));
+    struct network_config config = {.name = "unet",
+                                    .n_channels = 1,
+                                    .n_categories = bench->n_categories,
+                                    .width = bench->width};
+    check(network_create(bench->device, &config, &bench->network));
+    for (int k = 0; k < N_SCALES; k++) {
+        int size = (int)floor(bench->size * scales[k]);
+        check(network_plan(bench->network, bench->batch, size, size, true, &bench->plans[k]));
+    }
+    check(network_allocate(bench->network));
+    create_loss(bench);
+    struct adele_sgd_segment all = {.count = network_graph(bench->network)->n_weights,
+                                    .lr_scale = 1.0f};
+    struct adele_sgd_desc sgd = {.n_segments = 1, .segments = &all};
+    check(bench->device->iface->sgd_create(bench->device, &sgd, &bench->sgd));
+    bench->labels = device_new(
+        bench, (size_t)bench->batch * (size_t)bench->size * (size_t)bench->size);
+    bench->counts = device_new(bench, ADELE_COUNT_SIZE * sizeof(int64_t));
+    bench->sums = device_new(bench, ADELE_SUM_COUNT * sizeof(double));
+    fill_inputs(bench);
+}
+
+static void step(struct bench *bench) {
+    const struct adele_device_iface *iface = bench->device->iface;
+    check(network_zero_gradients(bench->network));
+    struct adele_loss_args loss = {.labels = bench->labels,
+                                   .noisy = bench->labels,
+                                   .counts = bench->counts,
+                                   .sums = bench->sums,
+                                   .workspace = bench->workspace};
+    for (int k = 0; k < N_SCALES; k++) {
+        check(plan_forward(bench->plans[k], true));
+        loss.logits[k] = plan_output(bench->plans[k]);
+        loss.d_logits[k] = plan_d_output(bench->plans[k]);
+    }
+    check(iface->loss_forward(bench->loss, &loss));
+    for (int k = 0; k < N_SCALES; k++)
+        check(plan_backward(bench->plans[k]));
+    struct adele_sgd_args sgd = {.weights = network_weights(bench->network),
+                                 .gradients = network_gradients(bench->network),
+                                 .momenta = network_momenta(bench->network),
+                                 .rate = 0.01f,
+                                 .momentum = 0.99f};
+    check(iface->sgd_forward(bench->sgd, &sgd));
+    check(iface->synchronize(bench->device));
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void parse(struct bench *bench, int argc, char **argv) {
+    struct {
+        const char *name;
+        int *value;
+    } numbers[] = {{"--width", &bench->width},
+                   {"--batch", &bench->batch},
+                   {"--size", &bench->size},
+                   {"--categories", &bench->n_categories},
+                   {"--steps", &bench->n_steps}};
+    for (int i = 1; i < argc; i += 2) {
+        int is_known = 0;
+        for (size_t j = 0; i + 1 < argc && j < sizeof numbers / sizeof *numbers; j++)
+            if (strcmp(argv[i], numbers[j].name) == 0 && atoi(argv[i + 1]) > 0) {
+                *numbers[j].value = atoi(argv[i + 1]);
+                is_known = 1;
+            }
+        if (i + 1 < argc && strcmp(argv[i], "--device") == 0) {
+            bench->device_name = argv[i + 1];
+            is_known = 1;
+        }
+        if (!is_known) {
+            fprintf(stderr, "bench_step: wrong argument '%s'\n", argv[i]);
+            exit(2);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    struct bench bench = {.width = 16,
+                          .batch = 5,
+                          .size = 128,
+                          .n_categories = 4,
+                          .n_steps = 10,
+                          .device_name = "cpu"};
+    parse(&bench, argc, argv);
+    setup(&bench);
+    step(&bench); // warm-up
+    double loss[ADELE_SUM_COUNT];
+    check(bench.device->iface->download(bench.device, loss, bench.sums, sizeof loss));
+    double *times = calloc((size_t)bench.n_steps, sizeof *times);
+    if (!times)
+        return 1;
+    for (int i = 0; i < bench.n_steps; i++) {
+        double start = now_ms();
+        step(&bench);
+        times[i] = now_ms() - start;
+    }
+    qsort(times, (size_t)bench.n_steps, sizeof *times, compare_doubles);
+    double flops = 0.0, median = times[bench.n_steps / 2];
+    for (int k = 0; k < N_SCALES; k++)
+        flops += plan_flops(bench.plans[k], true);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"what\": \"adele\", \"width\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, \"max_ms\": "
+           "%.3f, \"gflops\": %.1f, \"loss\": %.6f, \"peak_mb\": %.1f}\n",
+           bench.width, median, times[0], times[bench.n_steps - 1], flops / median * 1e-6,
+           loss[ADELE_SUM_TOTAL], (double)usage.ru_maxrss / 1024.0);
+    free(times);
+    bench.device->iface->op_destroy(bench.loss);
+    bench.device->iface->op_destroy(bench.sgd);
+    void *blocks[] = {bench.labels, bench.counts, bench.sums, bench.workspace};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        bench.device->iface->release(bench.device, blocks[i]);
+    network_destroy(bench.network);
+    adele_device_close(bench.device);
+    return 0;
+}

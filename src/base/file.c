@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+// Reading whole files, and writing them whole or not at all.
+#include "base/file.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES ((size_t)64 << 10) // gathers small writes: a CSV line is some 100 bytes
+
+static const char *hint_of(int error) {
+    switch (error) {
+    case ENOENT:
+        return "Check the path: the file or one of its folders is not there.";
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return "Check the permissions of the file and of its folder.";
+    case ENOSPC:
+    case EDQUOT:
+        return "Free some space on the disk, or write to another one.";
+    default:
+        return "";
+    }
+}
+
+static adele_status fail_errno(const char *what, const char *path, int error) {
+    return FAIL(ADELE_IO, hint_of(error), "%s: cannot %s: %s", path, what, strerror(error));
+}
+
+// ---- reading --------------------------------------------------------------------------------
+
+static adele_status too_large(const char *path, size_t max_bytes) {
+    return FAIL(ADELE_DATA, "Check that this is the right file.",
+                "%s: larger than the %zu bytes allowed for it", path, max_bytes);
+}
+
+// Reads `fd` to its end into storage that grows, because the size of a pipe or of a file of the
+// kernel is not known before.
+static adele_status read_all(int fd, const char *path, size_t max_bytes, size_t expected,
+                             char **out, size_t *out_bytes) {
+    size_t capacity = expected + 1; // one more byte shows the end without growing
+    size_t used = 0;
+    char *bytes = memory_realloc(NULL, capacity + 1, 1); // and one for the NUL
+    if (bytes == NULL)
+        return FAIL_NO_MEMORY(capacity + 1);
+    for (;;) {
+        if (used == capacity) {
+            size_t larger = capacity + capacity / 2 + BUFFER_BYTES;
+            char *grown = memory_realloc(bytes, larger + 1, 1);
+            if (grown == NULL) {
+                memory_free(bytes);
+                return FAIL_NO_MEMORY(larger + 1);
+            }
+            bytes = grown;
+            capacity = larger;
+        }
+        ssize_t n = read(fd, bytes + used, capacity - used);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            int error = errno;
+            memory_free(bytes);
+            return fail_errno("read", path, error);
+        }
+        if (n == 0)
+            break;
+        used += (size_t)n;
+        if (max_bytes != 0 && used > max_bytes) {
+            memory_free(bytes);
+            return too_large(path, max_bytes);
+        }
+    }
+    bytes[used] = '\0';
+    *out = bytes;
+    *out_bytes = used;
+    return ADELE_OK;
+}
+
+adele_status file_read(const char *path, size_t max_bytes, char **out, size_t *out_bytes) {
+    *out = NULL;
+    *out_bytes = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno("open", path, errno);
+    adele_status status;
+    struct stat info;
+    if (fstat(fd, &info) != 0)
+        status = fail_errno("read", path, errno);
+    else if (S_ISDIR(info.st_mode))
+        status = FAIL(ADELE_IO, "Name a file in it.", "%s: is a folder, not a file", path);
+    else if (S_ISREG(info.st_mode) && max_bytes != 0 && (uint64_t)info.st_size > max_bytes)
+        status = too_large(path, max_bytes);
+    else if (S_ISREG(info.st_mode) && (uint64_t)info.st_size > SIZE_MAX / 2)
+        status = too_large(path, SIZE_MAX / 2);
+    else
+        status = read_all(fd, path, max_bytes, S_ISREG(info.st_mode) ? (size_t)info.st_size : 0,
+                          out, out_bytes);
+    (void)close(fd);
+    return status;
+}
+
+// ---- writing --------------------------------------------------------------------------------
+
+struct file_writer {
+    char *path;
+    char *temporary; // beside the target, so that the rename stays in one file system
+    char *folder;
+    char *buffer;
+    size_t n_buffered;
+    int fd;          // -1: closed
+    bool has_failed; // commit refuses a file with a hole in it
+};
+
+// The folder of a path: "." without a slash, "/" for what lies at the root.
+static char *folder_of(const char *path) {
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return memory_strdup(".");
+    if (slash == path)
+        return memory_strdup("/");
+    return memory_printf("%.*s", (int)(slash - path), path);
+}
+
+static void writer_free(struct file_writer *writer) {
+    if (writer->fd >= 0)
+        (void)close(writer->fd);
+    memory_free(writer->path);
+    memory_free(writer->temporary);
+    memory_free(writer->folder);
+    memory_free(writer->buffer);
+    memory_free(writer);
+}
+
+adele_status file_writer_begin(const char *path, struct file_writer **out) {
+    // Process and number together make the name unique among all writers of the folder.
+    static atomic_uint n_writers;
+    *out = NULL;
+    const char *name = file_base_name(path);
+    if (name[0] == '\0')
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name a file.", "\"%s\": no file name to write to",
+                    path);
+    struct file_writer *writer = memory_calloc(1, sizeof *writer);
+    if (writer == NULL)
+        return FAIL_NO_MEMORY(sizeof *writer);
+    writer->fd = -1;
+    writer->path = memory_strdup(path);
+    writer->folder = folder_of(path);
+    writer->buffer = memory_calloc(BUFFER_BYTES, 1);
+    if (writer->folder != NULL) {
+        // Cut to 200 bytes: a file system allows 255 for the whole name.
+        writer->temporary = memory_printf("%s/.%.200s.tmp.%ld.%u", writer->folder, name,
+                                          (long)getpid(), atomic_fetch_add(&n_writers, 1u));
+    }
+    if (writer->path == NULL || writer->folder == NULL || writer->buffer == NULL ||
+        writer->temporary == NULL) {
+        writer_free(writer);
+        return FAIL_NO_MEMORY(BUFFER_BYTES);
+    }
+    // A leftover of a dead process with our number is taken over; a link of that name is not.
+    writer->fd =
+        open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (writer->fd < 0) {
+        int error = errno;
+        writer_free(writer);
+        return fail_errno("write", path, error);
+    }
+    *out = writer;
+    return ADELE_OK;
+}
+
+static adele_status write_through(struct file_writer *writer, const char *data, size_t bytes) {
+    while (bytes > 0) {
+        ssize_t n = write(writer->fd, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            writer->has_failed = true;
+            return fail_errno("write", writer->path, errno);
+        }
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return ADELE_OK;
+}
+
+static adele_status flush(struct file_writer *writer) {
+    size_t bytes = writer->n_buffered;
+    writer->n_buffered = 0;
+    return write_through(writer, writer->buffer, bytes);
+}
+
+adele_status file_writer_write(struct file_writer *writer, const void *data, size_t bytes) {
+    if (writer->has_failed)
+        return FAIL(ADELE_IO, "", "%s: an earlier write failed", writer->path);
+    if (bytes > BUFFER_BYTES - writer->n_buffered)
+        TRY(flush(writer));
+    if (bytes > BUFFER_BYTES)
+        return write_through(writer, data, bytes);
+    if (bytes > 0)
+        memcpy(writer->buffer + writer->n_buffered, data, bytes);
+    writer->n_buffered += bytes;
+    return ADELE_OK;
+}
+
+// The rename is on the disk only when its folder is. A file system that cannot sync a folder says
+// EINVAL; there is nothing better to do there.
+static adele_status sync_folder(const char *folder) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno("open", folder, errno);
+    adele_status status = ADELE_OK;
+    if (fsync(fd) != 0 && errno != EINVAL)
+        status = fail_errno("write", folder, errno);
+    (void)close(fd);
+    return status;
+}
+
+adele_status file_writer_commit(struct file_writer *writer) {
+    adele_status status = ADELE_OK;
+    if (writer->has_failed) {
+        status = FAIL(ADELE_IO, "", "%s: an earlier write failed", writer->path);
+        goto fail;
+    }
+    TRY_GOTO(flush(writer), fail);
+    // EINVAL: the target is something that cannot be synced, and is as safe as it will be.
+    if (fsync(writer->fd) != 0 && errno != EINVAL) {
+        status = fail_errno("write", writer->path, errno);
+        goto fail;
+    }
+    int closed = close(writer->fd);
+    writer->fd = -1;
+    if (closed != 0 || rename(writer->temporary, writer->path) != 0) {
+        status = fail_errno("write", writer->path, errno);
+        goto fail;
+    }
+    status = sync_folder(writer->folder);
+    writer_free(writer);
+    return status;
+fail:
+    file_writer_abandon(writer);
+    return status;
+}
+
+void file_writer_abandon(struct file_writer *writer) {
+    if (writer == NULL)
+        return;
+    (void)unlink(writer->temporary);
+    writer_free(writer);
+}
+
+adele_status file_write(const char *path, const void *data, size_t bytes) {
+    struct file_writer *writer = NULL;
+    TRY(file_writer_begin(path, &writer));
+    adele_status status = file_writer_write(writer, data, bytes);
+    if (status != ADELE_OK) {
+        file_writer_abandon(writer);
+        return status;
+    }
+    return file_writer_commit(writer);
+}
+
+adele_status file_copy(const char *from, const char *to) {
+    struct file_writer *writer = NULL;
+    adele_status status = ADELE_OK;
+    int fd = open(from, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno("open", from, errno);
+    char *block = memory_calloc(BUFFER_BYTES, 1);
+    if (block == NULL) {
+        status = FAIL_NO_MEMORY(BUFFER_BYTES);
+        goto fail;
+    }
+    TRY_GOTO(file_writer_begin(to, &writer), fail);
+    for (;;) {
+        ssize_t n = read(fd, block, BUFFER_BYTES);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            status = fail_errno("read", from, errno);
+            goto fail;
+        }
+        if (n == 0)
+            break;
+        TRY_GOTO(file_writer_write(writer, block, (size_t)n), fail);
+    }
+    memory_free(block);
+    (void)close(fd);
+    return file_writer_commit(writer);
+fail:
+    file_writer_abandon(writer);
+    memory_free(block);
+    (void)close(fd);
+    return status;
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Files and folders. A file is written whole or not at all: to a temporary name beside the target,
+// fsync, rename, fsync of the folder.
+#ifndef ADELE_BASE_FILE_H
+#define ADELE_BASE_FILE_H
+
+#include "adele/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+// Reads a whole file; *out is NUL-terminated beyond *out_bytes, caller frees with memory_free.
+// ADELE_IO when it cannot be read, ADELE_DATA when it is larger than max_bytes (0 = no limit).
+ADELE_MUST_CHECK adele_status file_read(const char *path, size_t max_bytes, char **out,
+                                        size_t *out_bytes);
+
+// Writes `bytes` to `path` atomically. On failure the old file, if any, is untouched and nothing is
+// left.
+ADELE_MUST_CHECK adele_status file_write(const char *path, const void *data, size_t bytes);
+
+// The same in pieces: begin, write as often as needed, then commit or abandon (which removes the
+// temporary file; legal after a failed write, and on NULL).
+struct file_writer;
+ADELE_MUST_CHECK adele_status file_writer_begin(const char *path, struct file_writer **out);
+ADELE_MUST_CHECK adele_status file_writer_write(struct file_writer *writer, const void *data,
+                                                size_t bytes);
+ADELE_MUST_CHECK adele_status file_writer_commit(struct file_writer *writer); // frees writer
+void file_writer_abandon(struct file_writer *writer);                         // frees writer
+
+bool file_exists(const char *path); // anything of that name
+bool file_is_directory(const char *path);
+// Makes the folder and its parents; fine when it is there.
+ADELE_MUST_CHECK adele_status file_make_directory(const char *path);
+// Removes a file or a folder with what is in it; fine when it is not there. Does not follow links.
+ADELE_MUST_CHECK adele_status file_remove_tree(const char *path);
+ADELE_MUST_CHECK adele_status file_copy(const char *from, const char *to); // atomically
+
+struct file_list {
+    char **names; // sorted by strcmp, no folder part
+    int n;
+};
+// The entries of a folder without "." and ".." and names that start with '.'.
+ADELE_MUST_CHECK adele_status file_list_directory(const char *path, struct file_list *out);
+void file_list_deinit(struct file_list *list); // also zeroes it
+
+// "a/b" from "a" and "b"; NULL when memory is out. Free with memory_free.
+char *file_join(const char *folder, const char *name);
+const char *file_base_name(const char *path);               // borrowed: behind the last '/'
+bool file_has_suffix(const char *path, const char *suffix); // letter case ignored
+#endif

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+// Folders and paths.
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static adele_status fail_errno(const char *what, const char *path, int error) {
+    return FAIL(ADELE_IO, "Check the path and its permissions.", "%s: cannot %s: %s", path, what,
+                strerror(error));
+}
+
+bool file_exists(const char *path) {
+    struct stat info;
+    return lstat(path, &info) == 0;
+}
+
+bool file_is_directory(const char *path) {
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+adele_status file_make_directory(const char *path) {
+    if (path[0] == '\0')
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no folder name to make");
+    char *part = memory_strdup(path);
+    if (part == NULL)
+        return FAIL_NO_MEMORY(strlen(path) + 1);
+    adele_status status = ADELE_OK;
+    for (char *c = part + 1;; c++) {
+        if (*c != '/' && *c != '\0')
+            continue;
+        char end = *c;
+        *c = '\0';
+        // A parent may exist without our right to make it, so being there counts, not the code.
+        if (mkdir(part, 0777) != 0) {
+            int error = errno;
+            if (!file_is_directory(part)) {
+                status = fail_errno("make the folder", part, error);
+                break;
+            }
+        }
+        if (end == '\0')
+            break;
+        *c = end;
+    }
+    memory_free(part);
+    return status;
+}
+
+// ---- removing -------------------------------------------------------------------------------
+
+static bool is_dot(const char *name) {
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+// Works on open folders, not on paths: a link put in the way meanwhile is removed, not followed.
+static int remove_at(int parent, const char *name) {
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
+        return 0;
+    int error = errno;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOTDIR || errno == ELOOP ? error : errno;
+    DIR *folder = fdopendir(fd);
+    if (folder == NULL) {
+        error = errno;
+        (void)close(fd);
+        return error;
+    }
+    error = 0;
+    struct dirent *entry;
+    errno = 0;
+    while (error == 0 && (entry = readdir(folder)) != NULL) {
+        if (!is_dot(entry->d_name))
+            error = remove_at(dirfd(folder), entry->d_name);
+        errno = 0;
+    }
+    if (error == 0)
+        error = errno;
+    (void)closedir(folder);
+    if (error == 0 && unlinkat(parent, name, AT_REMOVEDIR) != 0 && errno != ENOENT)
+        error = errno;
+    return error;
+}
+
+adele_status file_remove_tree(const char *path) {
+    int error = remove_at(AT_FDCWD, path);
+    return error == 0 ? ADELE_OK : fail_errno("remove", path, error);
+}
+
+// ---- listing --------------------------------------------------------------------------------
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void file_list_deinit(struct file_list *list) {
+    if (list == NULL)
+        return;
+    for (int i = 0; i < list->n; i++)
+        memory_free(list->names[i]);
+    memory_free(list->names);
+    list->names = NULL;
+    list->n = 0;
+}
+
+static adele_status list_add(struct file_list *list, int *capacity, const char *name) {
+    if (list->n == *capacity) {
+        int larger = *capacity * 2 + 64;
+        char **grown = memory_realloc(list->names, (size_t)larger, sizeof *grown);
+        if (grown == NULL)
+            return FAIL_NO_MEMORY((size_t)larger * sizeof *grown);
+        list->names = grown;
+        *capacity = larger;
+    }
+    char *copy = memory_strdup(name);
+    if (copy == NULL)
+        return FAIL_NO_MEMORY(strlen(name) + 1);
+    list->names[list->n++] = copy;
+    return ADELE_OK;
+}
+
+adele_status file_list_directory(const char *path, struct file_list *out) {
+    *out = (struct file_list){NULL, 0};
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return fail_errno("list the folder", path, errno);
+    adele_status status = ADELE_OK;
+    int capacity = 0;
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(folder);
+        if (entry == NULL) {
+            if (errno != 0)
+                status = fail_errno("list the folder", path, errno);
+            break;
+        }
+        if (entry->d_name[0] == '.')
+            continue;
+        status = list_add(out, &capacity, entry->d_name);
+        if (status != ADELE_OK)
+            break;
+    }
+    (void)closedir(folder);
+    if (status != ADELE_OK) {
+        file_list_deinit(out);
+        return status;
+    }
+    if (out->n > 1)
+        qsort(out->names, (size_t)out->n, sizeof *out->names, compare_names);
+    return ADELE_OK;
+}
+
+// ---- paths ----------------------------------------------------------------------------------
+
+char *file_join(const char *folder, const char *name) {
+    size_t n = strlen(folder);
+    if (n == 0)
+        return memory_strdup(name);
+    return memory_printf(folder[n - 1] == '/' ? "%s%s" : "%s/%s", folder, name);
+}
+
+const char *file_base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+bool file_has_suffix(const char *path, const char *suffix) {
+    size_t n_path = strlen(path);
+    size_t n_suffix = strlen(suffix);
+    return n_suffix <= n_path && strcasecmp(path + n_path - n_suffix, suffix) == 0;
+}

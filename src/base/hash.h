@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#ifndef ADELE_BASE_HASH_H
+#define ADELE_BASE_HASH_H
+#include <stddef.h>
+#include <stdint.h>
+// XXH3, 64 bits, of a block; and as 16 lower-case hexadecimal digits with a NUL.
+uint64_t hash_xxh3(const void *data, size_t bytes);
+void hash_xxh3_hex(const void *data, size_t bytes, char out[17]);
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "base/json.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+// cJSON needs some 64 bytes of memory for two bytes of text; no file of ours comes near this.
+#define MAX_JSON_BYTES ((size_t)256 << 20)
+
+adele_status json_read(const char *path, cJSON **out) {
+    *out = NULL;
+    char *text = NULL;
+    size_t bytes = 0;
+    TRY(file_read(path, MAX_JSON_BYTES, &text, &bytes));
+
+    const char *end = text;
+    cJSON *value = NULL;
+    // cJSON stops at a NUL, and what is behind it would go unread.
+    const char *nul = memchr(text, '\0', bytes);
+    if (nul != NULL)
+        end = nul;
+    else
+        value = cJSON_ParseWithLengthOpts(text, bytes + 1, &end, 1);
+    if (value != NULL) {
+        memory_free(text);
+        *out = value;
+        return ADELE_OK;
+    }
+
+    size_t line = 1;
+    size_t column = 1;
+    for (const char *c = text; c < end && c < text + bytes; c++) {
+        column = *c == '\n' ? 1 : column + 1;
+        line += *c == '\n';
+    }
+    memory_free(text);
+    return FAIL(ADELE_FORMAT, "Correct the file at this line, or write it again.",
+                "%s:%zu: not valid JSON (column %zu)", path, line, column);
+}
+
+adele_status json_write(const char *path, const cJSON *value) {
+    char *text = cJSON_Print(value);
+    if (text == NULL)
+        return FAIL(ADELE_NO_MEMORY, "", "%s: cannot print the JSON value", path);
+    struct file_writer *writer = NULL;
+    adele_status status;
+    TRY_GOTO(file_writer_begin(path, &writer), fail);
+    TRY_GOTO(file_writer_write(writer, text, strlen(text)), fail);
+    TRY_GOTO(file_writer_write(writer, "\n", 1), fail);
+    cJSON_free(text);
+    return file_writer_commit(writer);
+fail:
+    file_writer_abandon(writer);
+    cJSON_free(text);
+    return status;
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// cJSON with our errors.
+#ifndef ADELE_BASE_JSON_H
+#define ADELE_BASE_JSON_H
+#include "adele/status.h"
+#include <cjson/cJSON.h>
+// Parses a file; ADELE_FORMAT names the file and the line. Free with cJSON_Delete.
+ADELE_MUST_CHECK adele_status json_read(const char *path, cJSON **out);
+// Pretty-prints into the file, atomically, with a final newline.
+ADELE_MUST_CHECK adele_status json_write(const char *path, const cJSON *value);
+#endif

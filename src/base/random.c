@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// Philox4x32-10 and the distributions drawn from it.
+#include "base/random.h"
+
+#include <math.h>
+
+// The multipliers and the Weyl constants of the paper, table 2 and section 4.3.
+#define PHILOX_MULTIPLIER_0 0xD2511F53u
+#define PHILOX_MULTIPLIER_1 0xCD9E8D57u
+#define PHILOX_WEYL_0       0x9E3779B9u // the golden ratio
+#define PHILOX_WEYL_1       0xBB67AE85u // sqrt(3) - 1
+#define PHILOX_ROUNDS       10
+
+#define TWO_TO_MINUS_32 (1.0 / 4294967296.0)
+
+// The sample number of the streams that belong to a whole epoch; no data set has that many samples.
+#define SAMPLE_NONE UINT32_MAX
+
+void random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
+    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+    uint32_t k0 = key[0], k1 = key[1];
+    for (int i_round = 0; i_round < PHILOX_ROUNDS; i_round++) {
+        uint64_t product_0 = (uint64_t)PHILOX_MULTIPLIER_0 * c0;
+        uint64_t product_1 = (uint64_t)PHILOX_MULTIPLIER_1 * c2;
+        c0 = (uint32_t)(product_1 >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)product_1;
+        c2 = (uint32_t)(product_0 >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)product_0;
+        k0 += PHILOX_WEYL_0;
+        k1 += PHILOX_WEYL_1;
+    }
+    out[0] = c0;
+    out[1] = c1;
+    out[2] = c2;
+    out[3] = c3;
+}
+
+void random_stream_init(struct random_stream *stream, uint64_t seed, enum random_purpose purpose,
+                        uint32_t epoch, uint32_t sample) {
+    stream->key[0] = (uint32_t)seed;
+    stream->key[1] = (uint32_t)(seed >> 32);
+    stream->counter[0] = 0;
+    stream->counter[1] = sample;
+    stream->counter[2] = epoch;
+    stream->counter[3] = (uint32_t)purpose;
+    for (int i = 0; i < 4; i++)
+        stream->block[i] = 0;
+    stream->n_used = 4;
+}
+
+uint32_t random_u32(struct random_stream *stream) {
+    if (stream->n_used >= 4) {
+        random_philox(stream->counter, stream->key, stream->block);
+        stream->counter[0]++;
+        stream->n_used = 0;
+    }
+    return stream->block[stream->n_used++];
+}
+
+uint32_t random_below(struct random_stream *stream, uint32_t n) {
+    if (n <= 1)
+        return 0;
+    // The high word of a product maps 2^32 numbers on n; the first (2^32 mod n) low words are
+    // drawn again, so that each result owns equally many numbers.
+    uint32_t n_rejected = (0u - n) % n;
+    for (;;) {
+        uint64_t product = (uint64_t)random_u32(stream) * n;
+        if ((uint32_t)product >= n_rejected)
+            return (uint32_t)(product >> 32);
+    }
+}
+
+double random_uniform(struct random_stream *stream) {
+    return (double)random_u32(stream) * TWO_TO_MINUS_32;
+}
+
+double random_range(struct random_stream *stream, double low, double high) {
+    return low + (high - low) * random_uniform(stream);
+}
+
+double random_normal(struct random_stream *stream) {
+    const double two_pi = 6.283185307179586476925;
+    // In (0, 1], so that the logarithm is finite. The sine twin is dropped: a stream has no state
+    // but its counter.
+    double radius = ((double)random_u32(stream) + 1.0) * TWO_TO_MINUS_32;
+    double angle = random_uniform(stream);
+    return sqrt(-2.0 * log(radius)) * cos(two_pi * angle);
+}
+
+void random_permutation(uint64_t seed, enum random_purpose purpose, uint32_t epoch, int n,
+                        int *out) {
+    struct random_stream stream;
+    random_stream_init(&stream, seed, purpose, epoch, SAMPLE_NONE);
+    for (int i = 0; i < n; i++)
+        out[i] = i;
+    for (int i = n - 1; i > 0; i--) {
+        int j = (int)random_below(&stream, (uint32_t)i + 1u);
+        int moved = out[i];
+        out[i] = out[j];
+        out[j] = moved;
+    }
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT
+// The writer: tensors by element size, then by name, so that every tensor is aligned to its element
+// without gaps (the format forbids them) and the same content gives the same bytes.
+#include "base/safetensors_format.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DATA_ALIGNMENT 8 // of the first tensor in the file
+
+struct pair {
+    char *key;
+    char *value;
+};
+
+struct safetensors_writer {
+    struct safetensors_entry *entries; // own their names, borrow their data
+    int n_entries;
+    int entry_capacity;
+    struct pair *pairs;
+    int n_pairs;
+    int pair_capacity;
+};
+
+adele_status safetensors_writer_create(struct safetensors_writer **out) {
+    *out = memory_calloc(1, sizeof **out);
+    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(sizeof **out);
+}
+
+void safetensors_writer_destroy(struct safetensors_writer *writer) {
+    if (writer == NULL)
+        return;
+    for (int i = 0; i < writer->n_entries; i++)
+        memory_free((char *)writer->entries[i].name);
+    for (int i = 0; i < writer->n_pairs; i++) {
+        memory_free(writer->pairs[i].key);
+        memory_free(writer->pairs[i].value);
+    }
+    memory_free(writer->entries);
+    memory_free(writer->pairs);
+    memory_free(writer);
+}
+
+// Makes room for one more element; `array` points at the array's pointer.
+static adele_status reserve(void **array, int n, int *capacity, size_t size) {
+    if (n < *capacity)
+        return ADELE_OK;
+    if (n > INT_MAX / 4)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "more than %d entries in one file", INT_MAX / 4);
+    int larger = *capacity * 2 + 16;
+    void *grown = memory_realloc(*array, (size_t)larger, size);
+    if (grown == NULL)
+        return FAIL_NO_MEMORY((size_t)larger * size);
+    *array = grown;
+    *capacity = larger;
+    return ADELE_OK;
+}
+
+adele_status safetensors_writer_add(struct safetensors_writer *writer, const char *name,
+                                    enum safetensors_dtype dtype, int n_dimensions,
+                                    const int64_t *shape, const void *data) {
+    struct safetensors_entry entry = {.dtype = dtype, .n_dimensions = n_dimensions, .data = data};
+    if (name == NULL || name[0] == '\0' || strcmp(name, "__metadata__") == 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use another name.", "tensor name \"%s\"",
+                    name != NULL ? name : "");
+    for (int i = 0; i < writer->n_entries; i++) {
+        if (strcmp(writer->entries[i].name, name) == 0)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Use another name.", "tensor \"%s\" twice", name);
+    }
+    if (n_dimensions < 0 || n_dimensions > SAFETENSORS_MAX_DIMENSIONS)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "tensor \"%s\" has %d dimensions, at most %d go",
+                    name, n_dimensions, SAFETENSORS_MAX_DIMENSIONS);
+    for (int i = 0; i < n_dimensions; i++)
+        entry.shape[i] = shape[i];
+    if (!safetensors_shape_size(dtype, n_dimensions, entry.shape, &entry.n_elements, &entry.bytes))
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "tensor \"%s\": dtype %d, or shape out of range",
+                    name, (int)dtype);
+    if (data == NULL && entry.bytes > 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "tensor \"%s\" has no data", name);
+    void *array = writer->entries;
+    TRY(reserve(&array, writer->n_entries, &writer->entry_capacity, sizeof entry));
+    writer->entries = array;
+    entry.name = memory_strdup(name);
+    if (entry.name == NULL)
+        return FAIL_NO_MEMORY(strlen(name) + 1);
+    writer->entries[writer->n_entries++] = entry;
+    return ADELE_OK;
+}
+
+adele_status safetensors_writer_metadata(struct safetensors_writer *writer, const char *key,
+                                         const char *value) {
+    const char prefix[] = SAFETENSORS_HASH_KEY;
+    const size_t n = sizeof prefix - 1;
+    if (strncmp(key, prefix, n) == 0 && (key[n] == '\0' || key[n] == '.'))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use another key.", "metadata key \"%s\" is reserved",
+                    key);
+    for (int i = 0; i < writer->n_pairs; i++) {
+        if (strcmp(writer->pairs[i].key, key) == 0)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Use another key.", "metadata key \"%s\" twice",
+                        key);
+    }
+    void *array = writer->pairs;
+    TRY(reserve(&array, writer->n_pairs, &writer->pair_capacity, sizeof *writer->pairs));
+    writer->pairs = array;
+    struct pair pair = {memory_strdup(key), memory_strdup(value)};
+    if (pair.key == NULL || pair.value == NULL) {
+        memory_free(pair.key);
+        memory_free(pair.value);
+        return FAIL_NO_MEMORY(strlen(key) + strlen(value));
+    }
+    writer->pairs[writer->n_pairs++] = pair;
+    return ADELE_OK;
+}
+
+// ---- saving ---------------------------------------------------------------------------------
+
+static int compare_entries(const void *a, const void *b) {
+    const struct safetensors_entry *const *x = a;
+    const struct safetensors_entry *const *y = b;
+    size_t n_x = safetensors_dtype_bytes((*x)->dtype);
+    size_t n_y = safetensors_dtype_bytes((*y)->dtype);
+    if (n_x != n_y)
+        return n_x > n_y ? -1 : 1;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static int compare_pairs(const void *a, const void *b) {
+    return strcmp((*(const struct pair *const *)a)->key, (*(const struct pair *const *)b)->key);
+}
+
+static adele_status no_json(void) {
+    return FAIL(ADELE_NO_MEMORY, "Close other programs.", "cannot allocate a file header");
+}
+
+// The metadata: our own pairs, then the hash of each tensor; the header's own hash comes last.
+static adele_status build_metadata(const struct pair **pairs, int n_pairs,
+                                   const struct safetensors_entry **entries, int n_entries,
+                                   cJSON *metadata) {
+    for (int i = 0; i < n_pairs; i++) {
+        if (cJSON_AddStringToObject(metadata, pairs[i]->key, pairs[i]->value) == NULL)
+            return no_json();
+    }
+    for (int i = 0; i < n_entries; i++) {
+        char hash[17];
+        hash_xxh3_hex(entries[i]->data, entries[i]->bytes, hash);
+        char *key = memory_printf("%s.%s", SAFETENSORS_HASH_KEY, entries[i]->name);
+        if (key == NULL)
+            return no_json();
+        const cJSON *added = cJSON_AddStringToObject(metadata, key, hash);
+        memory_free(key);
+        if (added == NULL)
+            return no_json();
+    }
+    return ADELE_OK;
+}
+
+static adele_status build_tensor(const struct safetensors_entry *entry, uint64_t begin,
+                                 cJSON *header) {
+    cJSON *node = cJSON_AddObjectToObject(header, entry->name);
+    if (node == NULL ||
+        cJSON_AddStringToObject(node, "dtype", safetensors_dtype_name(entry->dtype)) == NULL)
+        return no_json();
+    cJSON *shape = cJSON_AddArrayToObject(node, "shape");
+    for (int i = 0; i < entry->n_dimensions; i++) {
+        if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)entry->shape[i])))
+            return no_json();
+    }
+    cJSON *offsets = cJSON_AddArrayToObject(node, "data_offsets");
+    if (shape == NULL || !cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin)) ||
+        !cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + entry->bytes))))
+        return no_json();
+    return ADELE_OK;
+}
+
+// The header's text; free with cJSON_free.
+static adele_status build_header(const struct pair **pairs, int n_pairs,
+                                 const struct safetensors_entry **entries, int n_entries,
+                                 char **out) {
+    adele_status status = ADELE_OK;
+    char hash[17];
+    uint64_t offset = 0;
+    cJSON *header = cJSON_CreateObject();
+    cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");
+    if (metadata == NULL) {
+        status = no_json();
+        goto done;
+    }
+    TRY_GOTO(build_metadata(pairs, n_pairs, entries, n_entries, metadata), done);
+    for (int i = 0; i < n_entries; i++) {
+        TRY_GOTO(build_tensor(entries[i], offset, header), done);
+        offset += entries[i]->bytes;
+    }
+    TRY_GOTO(safetensors_header_hash(header, hash), done);
+    *out = NULL;
+    if (cJSON_AddStringToObject(metadata, SAFETENSORS_HASH_KEY, hash) != NULL)
+        *out = cJSON_PrintUnformatted(header);
+    if (*out == NULL)
+        status = no_json();
+done:
+    cJSON_Delete(header);
+    return status;
+}
+
+static adele_status write_file(const char *path, const char *header,
+                               const struct safetensors_entry **entries, int n_entries) {
+    size_t n_text = strlen(header);
+    size_t n_header = (n_text + DATA_ALIGNMENT - 1) / DATA_ALIGNMENT * DATA_ALIGNMENT;
+    if (n_header > SAFETENSORS_MAX_HEADER_BYTES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Store less metadata.",
+                    "%s: a header of %zu bytes; the format allows %llu", path, n_header,
+                    (unsigned long long)SAFETENSORS_MAX_HEADER_BYTES);
+    unsigned char length[8];
+    for (int i = 0; i < 8; i++)
+        length[i] = (unsigned char)((uint64_t)n_header >> (8 * i));
+
+    struct file_writer *writer = NULL;
+    adele_status status;
+    TRY(file_writer_begin(path, &writer));
+    TRY_GOTO(file_writer_write(writer, length, sizeof length), fail);
+    TRY_GOTO(file_writer_write(writer, header, n_text), fail);
+    TRY_GOTO(file_writer_write(writer, "        ", n_header - n_text), fail);
+    for (int i = 0; i < n_entries; i++)
+        TRY_GOTO(file_writer_write(writer, entries[i]->data, entries[i]->bytes), fail);
+    return file_writer_commit(writer);
+fail:
+    file_writer_abandon(writer);
+    return status;
+}
+
+adele_status safetensors_writer_save(const struct safetensors_writer *writer, const char *path) {
+    adele_status status;
+    char *header = NULL;
+    int n_entries = writer->n_entries;
+    int n_pairs = writer->n_pairs;
+    const struct safetensors_entry **entries = memory_calloc((size_t)n_entries, sizeof *entries);
+    const struct pair **pairs = memory_calloc((size_t)n_pairs, sizeof *pairs);
+    if (entries == NULL || pairs == NULL) {
+        status = FAIL_NO_MEMORY(((size_t)n_entries + (size_t)n_pairs) * sizeof *entries);
+        goto done;
+    }
+    for (int i = 0; i < n_entries; i++)
+        entries[i] = &writer->entries[i];
+    for (int i = 0; i < n_pairs; i++)
+        pairs[i] = &writer->pairs[i];
+    qsort(entries, (size_t)n_entries, sizeof *entries, compare_entries);
+    qsort(pairs, (size_t)n_pairs, sizeof *pairs, compare_pairs);
+    TRY_GOTO(build_header(pairs, n_pairs, entries, n_entries, &header), done);
+    status = write_file(path, header, entries, n_entries);
+done:
+    cJSON_free(header);
+    memory_free(entries);
+    memory_free(pairs);
+    return status;
+}

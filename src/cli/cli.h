@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// The command line: main.c finds the verb; each verb has a file verb_NAME.c: parse with argp, call the
+// library, answer an exit code.
+#ifndef ADELE_CLI_CLI_H
+#define ADELE_CLI_CLI_H
+
+#include "adele/status.h"
+
+enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
+
+// X(name, one line of help): the list of verbs. int verb_NAME(int argc, char **argv); argv[0] is "adele NAME".
+#define CLI_VERBS(X)                                                                               \
+    X(train, "train a network on doubtful labels and correct them")                                \
+    X(evaluate, "IoU and Dice of a checkpoint on a data set")                                      \
+    X(predict, "write label maps for a folder of images")                                          \
+    X(noise, "make noisy labels from clean ones")                                                  \
+    X(check, "problems of a data set: file, pixel, value, and what to do")                         \
+    X(labels, "the corrected labels of a run, as files like the input's")                          \
+    X(report, "curves, onsets, panels and tables of one or more runs")                             \
+    X(onset, "onset epochs of recorded IoU curves")                                                \
+    X(info, "build, libraries and devices")
+#define CLI_VERB_DECLARE(name, help) int verb_##name(int argc, char **argv);
+CLI_VERBS(CLI_VERB_DECLARE)
+#undef CLI_VERB_DECLARE
+
+// Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; answers the exit code
+// (130 for ADELE_INTERRUPTED, 2 for ADELE_INVALID_ARGUMENT from parsing when `is_usage`, else 1).
+int cli_report_failure(adele_status status);
+#endif

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include "cli/progress.h"
+
+#include "base/fail.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BAR_WIDTH 28
+
+static volatile sig_atomic_t signal_came;
+
+static void on_signal(int number) {
+    (void)number;
+    signal_came = 1;
+}
+
+static double now_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static void clear_bar(struct progress *progress) {
+    if (!progress->bar_is_drawn)
+        return;
+    fputs("\r\033[K", stderr);
+    progress->bar_is_drawn = false;
+}
+
+static void write_line(void *context, enum log_level level, const char *line) {
+    struct progress *progress = context;
+    clear_bar(progress);
+    FILE *to = level == LOG_WARNING ? stderr : stdout;
+    if (level != LOG_DETAIL)
+        fprintf(to, "%s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+    fflush(to);
+    if (progress->log) {
+        fprintf(progress->log, "%9.1f s  %s%s\n", now_seconds() - progress->started,
+                level == LOG_WARNING ? "warning: " : "", line);
+        fflush(progress->log);
+    }
+}
+
+adele_status progress_init(struct progress *progress, const char *log_path) {
+    memset(progress, 0, sizeof *progress);
+    progress->is_terminal = isatty(STDERR_FILENO);
+    progress->started = now_seconds();
+    progress->first_done = -1.0;
+    if (log_path) {
+        progress->log = fopen(log_path, "a");
+        if (!progress->log)
+            return FAIL(ADELE_IO, "Choose a folder that can be written.", "cannot write %s: %s",
+                        log_path, strerror(errno));
+    }
+    log_set_sink(write_line, progress);
+    struct sigaction action = {.sa_handler = on_signal};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return ADELE_OK;
+}
+
+void progress_deinit(struct progress *progress) {
+    clear_bar(progress);
+    log_set_sink(NULL, NULL);
+    if (progress->log)
+        fclose(progress->log);
+    memset(progress, 0, sizeof *progress);
+}
+
+static void format_time(double seconds, char out[16]) {
+    long whole = (long)(seconds + 0.5);
+    if (whole >= 3600)
+        snprintf(out, 16, "%ld:%02ld:%02ld", whole / 3600 % 1000, whole / 60 % 60, whole % 60);
+    else
+        snprintf(out, 16, "%ld:%02ld", whole / 60, whole % 60);
+}
+
+void progress_draw(struct progress *progress, double done, const char *text) {
+    if (!progress->is_terminal)
+        return;
+    double now = now_seconds();
+    if (progress->first_done < 0.0) {
+        progress->first_done = done;
+        progress->started = now;
+    }
+    if (done < 1.0 && now - progress->drawn < 0.1)
+        return;
+    progress->drawn = now;
+    char left[16] = "-:--", bar[BAR_WIDTH + 1];
+    double share = done - progress->first_done;
+    if (share > 0.0)
+        format_time((now - progress->started) * (1.0 - done) / share, left);
+    int filled = (int)(done * BAR_WIDTH);
+    for (int i = 0; i < BAR_WIDTH; i++)
+        bar[i] = i < filled ? '#' : '.';
+    bar[BAR_WIDTH] = '\0';
+    fprintf(stderr, "\r\033[K%s [%s] %3d %%  ETA %s", text, bar, (int)(done * 100.0), left);
+    fflush(stderr);
+    progress->bar_is_drawn = true;
+}
+
+bool progress_should_stop(void *context) {
+    (void)context;
+    return signal_came != 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "base/json.h"
+#include "cli/cli.h"
+#include "cli/model_arguments.h"
+
+#include <math.h>
+#include <string.h>
+
+struct arguments {
+    struct model_arguments model;
+    const char *json;
+    struct score score;
+};
+
+static const struct argp_option options[] = {
+    {"data", 'D', "DIR", 0, "Data set (default: the run's own)", 0},
+    {"split", 'p', "NAME", 0, "train, val or test (default: test)", 0},
+    {"json", 'j', "FILE", 0, "Also write the scores there", 0},
+    {"save-masks", 'm', "DIR", 0, "Also write the predicted label maps there", 0},
+    {0}};
+
+static error_t parse(int key, char *value, struct argp_state *state) {
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->model;
+        return 0;
+    case 'D':
+        arguments->model.options.data = value;
+        return 0;
+    case 'p':
+        for (int split = 0; split < SPLIT_COUNT; split++)
+            if (strcmp(value, dataset_split_name((enum dataset_split)split)) == 0) {
+                arguments->model.options.split = (enum dataset_split)split;
+                return 0;
+            }
+        argp_error(state, "--split %s: train, val or test", value);
+        return 0;
+    case 'j':
+        arguments->json = value;
+        return 0;
+    case 'm':
+        arguments->model.options.masks_folder = value;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void print_cell(double value) {
+    if (isfinite(value))
+        printf("  %6.4f", value);
+    else
+        printf("  %6s", "-");
+}
+
+static void print_scores(const struct model *model, const struct score *score) {
+    printf("%-20s  %6s  %6s\n", "category", "IoU", "Dice");
+    for (int c = 0; c < score->n_categories; c++) {
+        printf("%-20s", model->category_names[c]);
+        print_cell(score->iou[c]);
+        print_cell(score->dice[c]);
+        printf("\n");
+    }
+    printf("%-20s", "mean");
+    print_cell(score->miou);
+    printf("\n%-20s", "mean foreground");
+    print_cell(score->miou_foreground);
+    print_cell(score->dice_foreground);
+    printf("\n");
+}
+
+static adele_status evaluate(struct model *model, void *context) {
+    struct arguments *arguments = context;
+    const struct model_options *model_options = &arguments->model.options;
+    int n_images = 0;
+    adele_status status = model_evaluate(model, model_options, &arguments->score, &n_images);
+    if (status != ADELE_OK)
+        return status;
+    const char *split = dataset_split_name(model_options->split);
+    printf("%s split, %d images\n", split, n_images);
+    print_scores(model, &arguments->score);
+    if (!arguments->json)
+        return ADELE_OK;
+    cJSON *json = score_to_json(&arguments->score, split, n_images, model->category_names);
+    if (!json)
+        return ADELE_NO_MEMORY;
+    status = json_write(arguments->json, json);
+    cJSON_Delete(json);
+    return status;
+}
+
+int verb_evaluate(int argc, char **argv) {
+    static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
+    static const struct argp argp = {
+        options, parse, "CHECKPOINT|RUN",
+        "IoU and Dice of a checkpoint on a split.\vImages are brought to the size the model was "
+        "trained at; counts are summed over the whole split. A category that is neither "
+        "predicted nor labelled has no score and is left out of the means.",
+        children, 0, 0};
+    struct arguments arguments = {0};
+    model_arguments_init(&arguments.model);
+    argp_err_exit_status = CLI_USAGE;
+    argp_parse(&argp, argc, argv, 0, 0, &arguments);
+    return model_arguments_run(&arguments.model, evaluate, &arguments);
+}

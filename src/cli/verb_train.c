@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "base/file.h"
+#include "base/memory.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "train/trainer.h"
+
+#include <argp.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_SETS 256
+
+struct arguments {
+    const char *config, *run, *device;
+    const char *sets[MAX_SETS];
+    int n_sets;
+    int resume;
+};
+
+static const struct argp_option options[] = {
+    {"set", 's', "KEY=VALUE", 0, "Override a key of the configuration (may be repeated)", 0},
+    {"run", 'r', "DIR", 0, "Folder of the run (default: runs/CONFIG-NAME)", 0},
+    {"resume", 'c', 0, 0, "Continue the run from its last checkpoint", 0},
+    {"device", 'd', "NAME", 0, "auto, cpu, cuda or cuda:N (default: auto)", 0},
+    {0}};
+
+static error_t parse(int key, char *value, struct argp_state *state) {
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case 's':
+        if (arguments->n_sets == MAX_SETS)
+            argp_error(state, "more than %d --set", MAX_SETS);
+        arguments->sets[arguments->n_sets++] = value;
+        return 0;
+    case 'r':
+        arguments->run = value;
+        return 0;
+    case 'c':
+        arguments->resume = 1;
+        return 0;
+    case 'd':
+        arguments->device = value;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->config)
+            argp_error(state, "one CONFIG only; '%s' is too much", value);
+        arguments->config = value;
+        return 0;
+    case ARGP_KEY_END:
+        if (!arguments->config)
+            argp_error(state, "name a configuration file");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void draw_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
+    char text[64];
+    snprintf(text, sizeof text, "epoch %d/%d", epoch, n_epochs);
+    progress_draw(context, (epoch - 1 + (double)step / n_steps) / n_epochs, text);
+}
+
+static adele_status train(const struct arguments *arguments, const struct config *config,
+                          const char *run) {
+    char *log_path = file_join(run, "log.txt");
+    struct progress progress;
+    struct trainer_result result;
+    adele_status status = file_make_directory(run);
+    if (status == ADELE_OK)
+        status = progress_init(&progress, log_path);
+    memory_free(log_path);
+    if (status != ADELE_OK)
+        return status;
+    struct trainer_options trainer = {.config = config,
+                                      .run_folder = run,
+                                      .resume = arguments->resume != 0,
+                                      .device = arguments->device,
+                                      .on_step = draw_step,
+                                      .should_stop = progress_should_stop,
+                                      .context = &progress};
+    status = trainer_run(&trainer, &result);
+    progress_deinit(&progress);
+    if (status != ADELE_OK)
+        return status;
+    printf("done: %d epochs in %s\n", result.n_epochs, run);
+    if (isfinite(result.test_miou))
+        printf("test foreground mIoU of the last epoch: %.4f\n", result.test_miou);
+    return ADELE_OK;
+}
+
+int verb_train(int argc, char **argv) {
+    static const struct argp argp = {
+        options, parse, "CONFIG.yaml",
+        "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the resolved "
+        "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.",
+        0, 0, 0};
+    struct arguments arguments = {.device = "auto"};
+    argp_err_exit_status = CLI_USAGE;
+    argp_parse(&argp, argc, argv, 0, 0, &arguments);
+    struct config *config = NULL;
+    adele_status status =
+        config_load(arguments.config, arguments.n_sets, arguments.sets, &config);
+    if (status != ADELE_OK)
+        return cli_report_failure(status);
+    char *run = arguments.run ? memory_strdup(arguments.run) : file_join("runs", config->name);
+    status = run ? train(&arguments, config, run) : ADELE_NO_MEMORY;
+    int code = status == ADELE_OK ? CLI_OK : cli_report_failure(status);
+    memory_free(run);
+    config_destroy(config);
+    return code;
+}

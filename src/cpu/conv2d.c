@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+// Convolution on blocked tensors by oneDNN.
+//
+// Activations are already in the blocked format that oneDNN's kernels want, channels filled up to
+// whole blocks with zeros, and oneDNN is told the filled-up extents; so it reorders none of them,
+// and the zeros keep the fill-up channels at zero. Only weights are reordered, plain to the
+// primitive's format and gradients back, in the workspace. Primitives and memory objects are made
+// once; a run sets pointers and allocates nothing.
+//
+// Who accumulates: dst and d_src are overwritten (d_src is added to on request), d_weight and
+// d_bias are added to. Determinism: same bits from run to run; oneDNN splits the weight gradient's
+// sums by the number of threads, so d_weight may differ in the last bits between thread counts.
+//
+// bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and the float
+// primitive runs on them: the numbers of a bf16 convolution with float accumulation on every
+// processor.
+#include "base/fail.h"
+#include "base/memory.h"
+#include "cpu/conv2d_parts.h"
+#include "cpu/cpu.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// ---- create -------------------------------------------------------------------------------------
+
+static adele_status check_desc(const struct adele_conv2d_desc *desc) {
+    bool is_valid = desc->n >= 1 && desc->c_in >= 1 && desc->c_out >= 1 && desc->h_in >= 1 &&
+                    desc->w_in >= 1 && desc->kernel >= 1 && desc->stride >= 1 && desc->pad >= 0 &&
+                    desc->dilation >= 1;
+    int64_t reach = is_valid ? (int64_t)desc->dilation * (desc->kernel - 1) + 1 : 0;
+    is_valid = is_valid && reach <= (int64_t)desc->h_in + 2 * (int64_t)desc->pad &&
+               reach <= (int64_t)desc->w_in + 2 * (int64_t)desc->pad;
+    return is_valid ? ADELE_OK
+                    : FAIL(ADELE_INVALID_ARGUMENT, "",
+                           "conv2d: src (%d, %d, %d, %d), c_out %d, kernel %d, stride %d, pad %d, "
+                           "dilation %d",
+                           desc->n, desc->c_in, desc->h_in, desc->w_in, desc->c_out, desc->kernel,
+                           desc->stride, desc->pad, desc->dilation);
+}
+
+static void conv2d_release(struct cpu_op *op) {
+    struct conv2d *self = (struct conv2d *)op;
+    conv2d_pass_deinit(&self->forward);
+    conv2d_pass_deinit(&self->backward_data);
+    conv2d_pass_deinit(&self->backward_weights);
+}
+
+static size_t take(size_t *cursor, size_t bytes) {
+    size_t at = *cursor;
+    *cursor += (bytes + 63) / 64 * 64;
+    return at;
+}
+
+static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_t *cursor,
+                      size_t *end) {
+    if (pass->primitive == NULL)
+        return;
+    bool is_staged = self->is_padded || self->rounds;
+    pass->at_staged_weights = is_staged ? take(cursor, self->padded_weight_bytes) : 0;
+    pass->at_weights = take(cursor, pass->weights_bytes);
+    pass->at_bias = take(cursor, (size_t)self->c_out_padded * sizeof(float));
+    pass->at_scratchpad = take(cursor, pass->scratchpad_bytes);
+    if (*cursor > *end)
+        *end = *cursor;
+}
+
+// The passes follow one another, so their buffers share the same bytes.
+static void plan_workspace(struct conv2d *self) {
+    size_t end = 0, cursor = 0;
+    if (self->rounds)
+        self->at_rounded_src = take(&cursor, self->src_floats * sizeof(float));
+    plan_pass(self, &self->forward, &cursor, &end);
+    cursor = 0;
+    if (self->rounds)
+        self->at_rounded_d_dst = take(&cursor, self->dst_floats * sizeof(float));
+    size_t common = cursor;
+    if (self->backward_data.primitive != NULL)
+        self->at_d_src = take(&cursor, self->src_floats * sizeof(float));
+    plan_pass(self, &self->backward_data, &cursor, &end);
+    cursor = common;
+    if (self->rounds)
+        self->at_rounded_backward_src = take(&cursor, self->src_floats * sizeof(float));
+    plan_pass(self, &self->backward_weights, &cursor, &end);
+    if (self->weight_gradient.is_used) {
+        self->weight_gradient.at_partial = take(&cursor, self->weight_gradient.partial_bytes);
+        self->weight_gradient.at_buffer = take(&cursor, self->weight_gradient.buffer_bytes);
+        end = cursor > end ? cursor : end;
+    }
+    self->base.op.workspace_bytes = end;
+}
+
+static void name_engine(struct conv2d *self) {
+    const char *forward = self->forward.name, *data = self->backward_data.name;
+    bool is_own = self->weight_gradient.is_used;
+    const char *weights = is_own ? "our avx2" : self->backward_weights.name;
+    const char *rounded = self->rounds ? ", bf16 rounded" : "";
+    bool has_data = self->backward_data.primitive != NULL;
+    bool has_weights = is_own || self->backward_weights.primitive != NULL;
+    if ((!has_data || strcmp(forward, data) == 0) &&
+        (!has_weights || strcmp(forward, weights) == 0))
+        snprintf(self->engine, sizeof self->engine, "onednn %.30s%s", forward, rounded);
+    else
+        snprintf(self->engine, sizeof self->engine, "onednn %.30s, d_src %.30s, d_weight %.30s%s",
+                 forward, has_data ? data : "none", has_weights ? weights : "none", rounded);
+    self->base.op.engine = self->engine;
+}
+
+static void set_extents(struct conv2d *self) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    self->h_out =
+        adele_conv2d_extent(desc->h_in, desc->kernel, desc->stride, desc->pad, desc->dilation);
+    self->w_out =
+        adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, desc->dilation);
+    int block = cpu_block(self->base.op.device);
+    self->c_in_padded = (desc->c_in + block - 1) / block * block;
+    self->c_out_padded = (desc->c_out + block - 1) / block * block;
+    self->is_padded = self->c_in_padded != desc->c_in || self->c_out_padded != desc->c_out;
+    self->rounds = desc->precision == ADELE_PRECISION_BF16;
+    self->taps = (size_t)desc->kernel * (size_t)desc->kernel;
+    self->padded_weight_bytes =
+        (size_t)self->c_out_padded * (size_t)self->c_in_padded * self->taps * sizeof(float);
+    struct adele_shape src = {desc->n, desc->c_in, desc->h_in, desc->w_in};
+    struct adele_shape dst = {desc->n, desc->c_out, self->h_out, self->w_out};
+    self->src_floats = cpu_tensor_floats(src, block);
+    self->dst_floats = cpu_tensor_floats(dst, block);
+    double flops = 2.0 * (double)self->taps * desc->c_in * desc->c_out * (double)desc->n *
+                   (double)self->h_out * (double)self->w_out;
+    self->base.op.flops_forward = flops;
+    self->base.op.flops_backward = desc->needs_d_src ? 2.0 * flops : flops;
+}
+
+adele_status cpu_conv2d_create(const struct adele_device *device,
+                               const struct adele_conv2d_desc *desc, struct adele_op **out) {
+    *out = NULL;
+    TRY(check_desc(desc));
+    struct conv2d *self = cpu_op_create(device, ADELE_OP_conv2d, sizeof *self);
+    if (self == NULL)
+        return FAIL_NO_MEMORY(sizeof *self);
+    self->base.release = conv2d_release;
+    self->desc = *desc;
+    set_extents(self);
+    adele_status status = conv2d_pass_init(self, CONV2D_FORWARD, &self->forward);
+    if (status == ADELE_OK && desc->is_training && desc->needs_d_src)
+        status = conv2d_pass_init(self, CONV2D_BACKWARD_DATA, &self->backward_data);
+    if (status == ADELE_OK && desc->is_training && !conv2d_weight_gradient_plan(self))
+        status = conv2d_pass_init(self, CONV2D_BACKWARD_WEIGHTS, &self->backward_weights);
+    if (status != ADELE_OK) {
+        conv2d_release(&self->base);
+        memory_free(self);
+        return status;
+    }
+    plan_workspace(self);
+    name_engine(self);
+    *out = &self->base.op;
+    return ADELE_OK;
+}
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// The plain weights as the primitive's reorder reads them: filled up with zero channels, rounded.
+static const float *stage_weights(const struct conv2d *self, const struct conv2d_pass *pass,
+                                  const float *weight, char *workspace) {
+    if (!self->is_padded && !self->rounds)
+        return weight;
+    float *staged = (float *)(workspace + pass->at_staged_weights);
+    size_t row = (size_t)self->desc.c_in * self->taps;
+    size_t padded_row = (size_t)self->c_in_padded * self->taps;
+    for (int c = 0; c < self->c_out_padded; c++) {
+        size_t used = c < self->desc.c_out ? row : 0;
+        float *to = staged + (size_t)c * padded_row;
+        if (used > 0 && self->rounds)
+            conv2d_round(to, weight + (size_t)c * row, used);
+        else if (used > 0)
+            memcpy(to, weight + (size_t)c * row, used * sizeof(float));
+        memset(to + used, 0, (padded_row - used) * sizeof(float));
+    }
+    return staged;
+}
+
+static adele_status load_weights(const struct conv2d *self, const struct conv2d_pass *pass,
+                                 const float *weight, char *workspace) {
+    return conv2d_reorder(self, pass, stage_weights(self, pass, weight, workspace),
+                          workspace + pass->at_weights);
+}
+
+// d_weight += the gradient that the primitive left in its own format.
+static adele_status add_weight_gradient(const struct conv2d *self, float *d_weight,
+                                        char *workspace) {
+    const struct conv2d_pass *pass = &self->backward_weights;
+    float *from = (float *)(workspace + pass->at_weights);
+    if (!self->is_padded)
+        return conv2d_reorder(self, pass, from, d_weight); // its reorder adds
+    float *staged = (float *)(workspace + pass->at_staged_weights);
+    memset(staged, 0, self->padded_weight_bytes);
+    TRY(conv2d_reorder(self, pass, from, staged));
+    size_t row = (size_t)self->desc.c_in * self->taps;
+    size_t padded_row = (size_t)self->c_in_padded * self->taps;
+    for (int c = 0; c < self->desc.c_out; c++)
+        conv2d_add(d_weight + (size_t)c * row, staged + (size_t)c * padded_row, row);
+    return ADELE_OK;
+}
+
+// ---- forward and backward
+// -------------------------------------------------------------------------
+
+adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_args *args) {
+    struct conv2d *self = (struct conv2d *)op;
+    const struct conv2d_pass *pass = &self->forward;
+    char *workspace = args->workspace;
+    const float *src = args->src;
+    if (self->rounds) {
+        float *rounded = (float *)(workspace + self->at_rounded_src);
+        conv2d_round_tensor(rounded, src, self->src_floats);
+        src = rounded;
+    }
+    TRY(load_weights(self, pass, args->weight, workspace));
+    float *bias = (float *)(workspace + pass->at_bias);
+    if (self->desc.has_bias) {
+        memset(bias, 0, (size_t)self->c_out_padded * sizeof(float));
+        memcpy(bias, args->bias, (size_t)self->desc.c_out * sizeof(float));
+    }
+    struct conv2d_pointers pointers = {
+        .src = src,
+        .weights = workspace + pass->at_weights,
+        .bias = bias,
+        .dst = args->dst,
+        .scratchpad = workspace + pass->at_scratchpad,
+    };
+    return conv2d_pass_run(self, pass, &pointers);
+}
+
+static adele_status backward_data(struct conv2d *self, const struct adele_conv2d_args *args,
+                                  const float *d_dst) {
+    const struct conv2d_pass *pass = &self->backward_data;
+    char *workspace = args->workspace;
+    TRY(load_weights(self, pass, args->weight, workspace));
+    float *d_src = args->accumulate_d_src ? (float *)(workspace + self->at_d_src) : args->d_src;
+    struct conv2d_pointers pointers = {
+        .src = d_src,
+        .weights = workspace + pass->at_weights,
+        .dst = d_dst,
+        .scratchpad = workspace + pass->at_scratchpad,
+    };
+    TRY(conv2d_pass_run(self, pass, &pointers));
+    if (args->accumulate_d_src)
+        conv2d_add_tensor(args->d_src, d_src, self->src_floats);
+    return ADELE_OK;
+}
+
+static adele_status backward_weights(struct conv2d *self, const struct adele_conv2d_args *args,
+                                     const float *d_dst) {
+    const struct conv2d_pass *pass = &self->backward_weights;
+    char *workspace = args->workspace;
+    const float *src = args->src;
+    if (self->rounds) {
+        float *rounded = (float *)(workspace + self->at_rounded_backward_src);
+        conv2d_round_tensor(rounded, src, self->src_floats);
+        src = rounded;
+    }
+    if (self->weight_gradient.is_used) {
+        struct conv2d_pointers pointers = {
+            .src = src,
+            .weights = workspace + self->weight_gradient.at_partial,
+            .dst = d_dst,
+            .scratchpad = workspace + self->weight_gradient.at_buffer,
+        };
+        conv2d_weight_gradient_run(self, &pointers, args->d_weight);
+        if (self->desc.has_bias)
+            conv2d_bias_gradient(self, d_dst, args->d_bias);
+        return ADELE_OK;
+    }
+    float *d_bias = (float *)(workspace + pass->at_bias);
+    struct conv2d_pointers pointers = {
+        .src = src,
+        .weights = workspace + pass->at_weights,
+        .bias = d_bias,
+        .dst = d_dst,
+        .scratchpad = workspace + pass->at_scratchpad,
+    };
+    TRY(conv2d_pass_run(self, pass, &pointers));
+    if (self->desc.has_bias)
+        conv2d_add(args->d_bias, d_bias, (size_t)self->desc.c_out);
+    return add_weight_gradient(self, args->d_weight, workspace);
+}
+
+adele_status cpu_conv2d_backward(struct adele_op *op, const struct adele_conv2d_args *args) {
+    struct conv2d *self = (struct conv2d *)op;
+    if (!self->desc.is_training)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: backward of an op created for inference");
+    const float *d_dst = args->d_dst;
+    if (self->rounds) {
+        float *rounded = (float *)((char *)args->workspace + self->at_rounded_d_dst);
+        conv2d_round_tensor(rounded, d_dst, self->dst_floats);
+        d_dst = rounded;
+    }
+    if (self->desc.needs_d_src && args->d_src != NULL)
+        TRY(backward_data(self, args, d_dst));
+    return backward_weights(self, args, d_dst);
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// The elementwise loops around a convolution: rounding to bf16 and accumulation.
+#include "cpu/conv2d_parts.h"
+#include "cpu/lanes.h"
+
+#include <string.h>
+
+#define CHUNK_FLOATS 16384
+
+// Round to nearest even: half a unit of the kept part is added, a little less when the kept part is
+// even. A NaN keeps its sign and becomes quiet; an infinity stays one.
+CPU_CLONES static void round_run(uint32_t *restrict to, const uint32_t *restrict from,
+                                 size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits = from[i];
+        uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+        uint32_t is_nan = (bits & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : 0u;
+        to[i] = ((rounded & ~is_nan) | ((bits | 0x00400000u) & is_nan)) & 0xffff0000u;
+    }
+}
+
+CPU_CLONES static void add_run(float *restrict to, const float *restrict from, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        to[i] += from[i];
+}
+
+void conv2d_round(float *to, const float *from, size_t count) {
+    round_run((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, count);
+}
+
+void conv2d_add(float *to, const float *from, size_t count) {
+    add_run(to, from, count);
+}
+
+void conv2d_round_tensor(float *to, const float *from, size_t count) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < count; i += CHUNK_FLOATS)
+        conv2d_round(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+}
+
+void conv2d_add_tensor(float *to, const float *from, size_t count) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < count; i += CHUNK_FLOATS)
+        conv2d_add(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+}

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+// oneDNN's side of the CPU convolution: primitives, memory objects and reorders of one pass.
+#include "base/fail.h"
+#include "cpu/conv2d_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static adele_status check(dnnl_status_t code, const char *what) {
+    if (code == dnnl_success)
+        return ADELE_OK;
+    adele_status status = code == dnnl_out_of_memory ? ADELE_NO_MEMORY : ADELE_DEVICE;
+    return FAIL(status, "", "conv2d: oneDNN cannot %s (code %d)", what, (int)code);
+}
+
+// ---- descriptors
+// ----------------------------------------------------------------------------------
+
+struct formats {
+    dnnl_memory_desc_t src, weights_any, weights_plain, bias, dst;
+};
+
+static adele_status describe_formats(const struct conv2d *self, struct formats *out) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    dnnl_format_tag_t blocked = cpu_block(self->base.op.device) == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+    dnnl_dims_t src = {desc->n, self->c_in_padded, desc->h_in, desc->w_in};
+    dnnl_dims_t dst = {desc->n, self->c_out_padded, self->h_out, self->w_out};
+    dnnl_dims_t weights = {self->c_out_padded, self->c_in_padded, desc->kernel, desc->kernel};
+    dnnl_dims_t bias = {self->c_out_padded};
+    dnnl_status_t code = dnnl_memory_desc_init_by_tag(&out->src, 4, src, dnnl_f32, blocked);
+    if (code == dnnl_success)
+        code = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, dnnl_f32, blocked);
+    if (code == dnnl_success)
+        code = dnnl_memory_desc_init_by_tag(&out->weights_any, 4, weights, dnnl_f32,
+                                            dnnl_format_tag_any);
+    if (code == dnnl_success)
+        code = dnnl_memory_desc_init_by_tag(&out->weights_plain, 4, weights, dnnl_f32, dnnl_oihw);
+    if (code == dnnl_success)
+        code = dnnl_memory_desc_init_by_tag(&out->bias, 1, bias, dnnl_f32, dnnl_x);
+    return check(code, "describe the tensors");
+}
+
+static dnnl_status_t describe_operation(const struct conv2d *self, enum conv2d_direction direction,
+                                        const struct formats *formats,
+                                        dnnl_convolution_desc_t *out) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    dnnl_dims_t strides = {desc->stride, desc->stride};
+    dnnl_dims_t dilates = {desc->dilation - 1, desc->dilation - 1}; // oneDNN counts the gaps
+    dnnl_dims_t pads = {desc->pad, desc->pad};
+    const dnnl_memory_desc_t *bias = desc->has_bias ? &formats->bias : NULL;
+    switch (direction) {
+    case CONV2D_FORWARD:
+        return dnnl_dilated_convolution_forward_desc_init(
+            out, desc->is_training ? dnnl_forward_training : dnnl_forward_inference,
+            dnnl_convolution_direct, &formats->src, &formats->weights_any, bias, &formats->dst,
+            strides, dilates, pads, pads);
+    case CONV2D_BACKWARD_DATA:
+        return dnnl_dilated_convolution_backward_data_desc_init(
+            out, dnnl_convolution_direct, &formats->src, &formats->weights_any, &formats->dst,
+            strides, dilates, pads, pads);
+    case CONV2D_BACKWARD_WEIGHTS:
+        break;
+    }
+    return dnnl_dilated_convolution_backward_weights_desc_init(
+        out, dnnl_convolution_direct, &formats->src, &formats->weights_any, bias, &formats->dst,
+        strides, dilates, pads, pads);
+}
+
+// The backward primitive descriptors want the forward one as a hint.
+static dnnl_status_t create_primitive_desc(const struct conv2d *self,
+                                           enum conv2d_direction direction,
+                                           const struct formats *formats,
+                                           const_dnnl_primitive_attr_t attributes,
+                                           dnnl_primitive_desc_t *out) {
+    dnnl_engine_t engine = cpu_engine(self->base.op.device);
+    dnnl_convolution_desc_t operation;
+    dnnl_primitive_desc_t hint = NULL;
+    dnnl_status_t code = describe_operation(self, CONV2D_FORWARD, formats, &operation);
+    if (code == dnnl_success)
+        code = dnnl_primitive_desc_create(&hint, &operation, attributes, engine, NULL);
+    if (code != dnnl_success || direction == CONV2D_FORWARD) {
+        *out = hint;
+        return code;
+    }
+    code = describe_operation(self, direction, formats, &operation);
+    if (code == dnnl_success)
+        code = dnnl_primitive_desc_create(out, &operation, attributes, engine, hint);
+    dnnl_primitive_desc_destroy(hint);
+    return code;
+}
+
+// ---- creation
+// ---------------------------------------------------------------------------------------
+
+static dnnl_status_t create_memory(const struct conv2d *self, const dnnl_memory_desc_t *desc,
+                                   dnnl_memory_t *out) {
+    return dnnl_memory_create(out, desc, cpu_engine(self->base.op.device), DNNL_MEMORY_NONE);
+}
+
+static dnnl_status_t create_memories(const struct conv2d *self, struct conv2d_pass *pass,
+                                     const struct formats *formats,
+                                     const dnnl_memory_desc_t *weights,
+                                     const dnnl_memory_desc_t *scratchpad) {
+    dnnl_status_t code = create_memory(self, &formats->src, &pass->src);
+    if (code == dnnl_success)
+        code = create_memory(self, weights, &pass->weights);
+    if (code == dnnl_success)
+        code = create_memory(self, &formats->bias, &pass->bias);
+    if (code == dnnl_success)
+        code = create_memory(self, &formats->dst, &pass->dst);
+    if (code == dnnl_success)
+        code = create_memory(self, scratchpad, &pass->scratchpad);
+    return code;
+}
+
+// Weights go from plain to the primitive's format; the weight gradient comes back and is added.
+static dnnl_status_t create_reorder(const struct conv2d *self, struct conv2d_pass *pass,
+                                    const struct formats *formats,
+                                    const dnnl_memory_desc_t *weights) {
+    dnnl_engine_t engine = cpu_engine(self->base.op.device);
+    bool is_back = pass->direction == CONV2D_BACKWARD_WEIGHTS;
+    const dnnl_memory_desc_t *from = is_back ? weights : &formats->weights_plain;
+    const dnnl_memory_desc_t *to = is_back ? &formats->weights_plain : weights;
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_post_ops_t post_ops = NULL;
+    dnnl_primitive_desc_t reorder = NULL;
+    dnnl_status_t code = dnnl_primitive_attr_create(&attributes);
+    if (code == dnnl_success)
+        code = dnnl_post_ops_create(&post_ops);
+    if (code == dnnl_success && is_back)
+        code = dnnl_post_ops_append_sum(post_ops, 1.0f);
+    if (code == dnnl_success)
+        code = dnnl_primitive_attr_set_post_ops(attributes, post_ops);
+    if (code == dnnl_success)
+        code = dnnl_reorder_primitive_desc_create(&reorder, from, engine, to, engine, attributes);
+    if (code == dnnl_success)
+        code = dnnl_primitive_create(&pass->reorder, reorder);
+    if (code == dnnl_success)
+        code = create_memory(self, from, &pass->reorder_from);
+    if (code == dnnl_success)
+        code = create_memory(self, to, &pass->reorder_to);
+    dnnl_primitive_desc_destroy(reorder);
+    dnnl_post_ops_destroy(post_ops);
+    dnnl_primitive_attr_destroy(attributes);
+    return code;
+}
+
+static dnnl_status_t fill_pass(const struct conv2d *self, struct conv2d_pass *pass,
+                               const struct formats *formats, dnnl_primitive_desc_t desc) {
+    const dnnl_memory_desc_t *weights = dnnl_primitive_desc_query_md(
+        desc,
+        pass->direction == CONV2D_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md
+                                                   : dnnl_query_weights_md,
+        0);
+    const dnnl_memory_desc_t *scratchpad =
+        dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+    const char *name = "unknown";
+    dnnl_status_t code = dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name);
+    if (code != dnnl_success)
+        return code;
+    snprintf(pass->name, sizeof pass->name, "%s", name);
+    pass->weights_bytes = dnnl_memory_desc_get_size(weights);
+    pass->scratchpad_bytes = dnnl_memory_desc_get_size(scratchpad);
+    code = dnnl_primitive_create(&pass->primitive, desc);
+    if (code == dnnl_success)
+        code = create_memories(self, pass, formats, weights, scratchpad);
+    if (code == dnnl_success)
+        code = create_reorder(self, pass, formats, weights);
+    return code;
+}
+
+adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction direction,
+                              struct conv2d_pass *pass) {
+    pass->direction = direction;
+    struct formats formats;
+    TRY(describe_formats(self, &formats));
+    dnnl_primitive_attr_t attributes = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_status_t code = dnnl_primitive_attr_create(&attributes);
+    if (code == dnnl_success)
+        code = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
+    if (code == dnnl_success)
+        code = create_primitive_desc(self, direction, &formats, attributes, &desc);
+    if (code == dnnl_success)
+        code = fill_pass(self, pass, &formats, desc);
+    dnnl_primitive_desc_destroy(desc);
+    dnnl_primitive_attr_destroy(attributes);
+    return check(code, "create a convolution of this shape");
+}
+
+void conv2d_pass_deinit(struct conv2d_pass *pass) {
+    dnnl_memory_t memories[] = {pass->src,        pass->weights,      pass->bias,      pass->dst,
+                                pass->scratchpad, pass->reorder_from, pass->reorder_to};
+    for (size_t i = 0; i < sizeof memories / sizeof memories[0]; i++)
+        if (memories[i] != NULL)
+            dnnl_memory_destroy(memories[i]);
+    if (pass->reorder != NULL)
+        dnnl_primitive_destroy(pass->reorder);
+    if (pass->primitive != NULL)
+        dnnl_primitive_destroy(pass->primitive);
+    memset(pass, 0, sizeof *pass);
+}
+
+// ---- running
+// ------------------------------------------------------------------------------------------
+
+// oneDNN takes pointers without const; it writes only through those it documents as outputs.
+static dnnl_status_t point(dnnl_memory_t memory, const void *pointer) {
+    return dnnl_memory_set_data_handle(memory, (void *)(uintptr_t)pointer);
+}
+
+adele_status conv2d_pass_run(const struct conv2d *self, const struct conv2d_pass *pass,
+                             const struct conv2d_pointers *pointers) {
+    bool is_forward = pass->direction == CONV2D_FORWARD;
+    bool is_weights = pass->direction == CONV2D_BACKWARD_WEIGHTS;
+    dnnl_exec_arg_t args[5] = {
+        {pass->direction == CONV2D_BACKWARD_DATA ? DNNL_ARG_DIFF_SRC : DNNL_ARG_SRC, pass->src},
+        {is_weights ? DNNL_ARG_DIFF_WEIGHTS : DNNL_ARG_WEIGHTS, pass->weights},
+        {is_forward ? DNNL_ARG_DST : DNNL_ARG_DIFF_DST, pass->dst},
+        {DNNL_ARG_SCRATCHPAD, pass->scratchpad},
+        {is_weights ? DNNL_ARG_DIFF_BIAS : DNNL_ARG_BIAS, pass->bias},
+    };
+    bool has_bias = self->desc.has_bias && pass->direction != CONV2D_BACKWARD_DATA;
+    dnnl_status_t code = point(pass->src, pointers->src);
+    if (code == dnnl_success)
+        code = point(pass->weights, pointers->weights);
+    if (code == dnnl_success)
+        code = point(pass->dst, pointers->dst);
+    if (code == dnnl_success)
+        code = point(pass->scratchpad, pointers->scratchpad);
+    if (code == dnnl_success && has_bias)
+        code = point(pass->bias, pointers->bias);
+    dnnl_stream_t stream = cpu_stream(self->base.op.device);
+    if (code == dnnl_success)
+        code = dnnl_primitive_execute(pass->primitive, stream, has_bias ? 5 : 4, args);
+    if (code == dnnl_success)
+        code = dnnl_stream_wait(stream);
+    return check(code, "run a convolution");
+}
+
+adele_status conv2d_reorder(const struct conv2d *self, const struct conv2d_pass *pass,
+                            const void *from, void *to) {
+    dnnl_exec_arg_t args[2] = {{DNNL_ARG_FROM, pass->reorder_from},
+                               {DNNL_ARG_TO, pass->reorder_to}};
+    dnnl_stream_t stream = cpu_stream(self->base.op.device);
+    dnnl_status_t code = point(pass->reorder_from, from);
+    if (code == dnnl_success)
+        code = point(pass->reorder_to, to);
+    if (code == dnnl_success)
+        code = dnnl_primitive_execute(pass->reorder, stream, 2, args);
+    if (code == dnnl_success)
+        code = dnnl_stream_wait(stream);
+    return check(code, "reorder weights");
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// Inside the CPU convolution: conv2d.c says what happens, conv2d_onednn.c talks to oneDNN.
+#ifndef ADELE_CPU_CONV2D_PARTS_H
+#define ADELE_CPU_CONV2D_PARTS_H
+
+#include "cpu/cpu.h"
+
+#include <oneapi/dnnl/dnnl.h>
+
+enum conv2d_direction { CONV2D_FORWARD, CONV2D_BACKWARD_DATA, CONV2D_BACKWARD_WEIGHTS };
+
+// One oneDNN primitive with everything it needs; all zero when the op does not need the pass.
+struct conv2d_pass {
+    enum conv2d_direction direction;
+    dnnl_primitive_t primitive;
+    dnnl_memory_t src, weights, bias, dst, scratchpad; // src and dst stand for their gradients too
+    dnnl_primitive_t
+        reorder; // plain to the primitive's format; for the weight gradient back, adding
+    dnnl_memory_t reorder_from, reorder_to;
+    size_t weights_bytes, scratchpad_bytes;
+    char name[32]; // of oneDNN's implementation
+    // Places in the workspace, set by conv2d.c.
+    size_t at_staged_weights, at_weights, at_bias, at_scratchpad;
+};
+
+// Our own weight gradient, in conv2d_weight_gradient.c; all zero where oneDNN's is used.
+struct conv2d_weight_gradient {
+    bool is_used;
+    int n_splits;              // ranges of output rows with their own sums
+    int n_rows, n_buffer_rows; // output rows of one pass, and the padded input rows they read
+    size_t row_floats;         // of a padded input row
+    size_t partial_bytes, buffer_bytes;
+    size_t at_partial, at_buffer; // places in the workspace, set by conv2d.c
+};
+
+struct conv2d {
+    struct cpu_op base;
+    struct adele_conv2d_desc desc;
+    int h_out, w_out;
+    int c_in_padded, c_out_padded;
+    bool is_padded; // either differs from the channels of the descriptor
+    bool rounds;    // operands to bf16
+    size_t taps;    // kernel * kernel
+    size_t padded_weight_bytes, src_floats, dst_floats;
+    struct conv2d_pass forward, backward_data, backward_weights;
+    struct conv2d_weight_gradient weight_gradient;
+    size_t at_rounded_src, at_rounded_d_dst, at_rounded_backward_src, at_d_src;
+    char engine[160];
+};
+
+struct conv2d_pointers {
+    const void *src, *weights, *bias, *dst, *scratchpad;
+};
+
+// Creates the primitive; on failure the caller calls deinit, which is legal on a zeroed pass.
+ADELE_MUST_CHECK adele_status conv2d_pass_init(const struct conv2d *self,
+                                               enum conv2d_direction direction,
+                                               struct conv2d_pass *pass);
+void conv2d_pass_deinit(struct conv2d_pass *pass);
+ADELE_MUST_CHECK adele_status conv2d_pass_run(const struct conv2d *self,
+                                              const struct conv2d_pass *pass,
+                                              const struct conv2d_pointers *pointers);
+ADELE_MUST_CHECK adele_status conv2d_reorder(const struct conv2d *self,
+                                             const struct conv2d_pass *pass, const void *from,
+                                             void *to);
+
+// Decides whether our own weight gradient serves this shape on this processor, and plans it.
+bool conv2d_weight_gradient_plan(struct conv2d *self);
+// d_weight +=; pointers: src, dst (its gradient), weights (partial sums) and scratchpad (row
+// buffers).
+void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                                float *d_weight);
+void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *d_bias); // +=
+
+// Elementwise loops, in conv2d_loops.c: to = bf16(from), to += from. The _tensor forms run on all
+// threads.
+void conv2d_round(float *to, const float *from, size_t count);
+void conv2d_add(float *to, const float *from, size_t count);
+void conv2d_round_tensor(float *to, const float *from, size_t count);
+void conv2d_add_tensor(float *to, const float *from, size_t count);
+#endif

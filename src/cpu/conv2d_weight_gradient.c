@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: MIT
+// The weight gradient of a 3 x 3 convolution on blocks of 8 channels, for processors with AVX2 and
+// FMA:
+//
+//   d_weight[o][i][ky][kx] += sum over n, y, x of d_dst[n][o][y][x] src[n][i][y stride - pad + ky
+//   dilation][...]
+//
+// What it improves on: oneDNN's kernel keeps one vector of output channels and 12 (i, kx) sums in
+// registers, so every multiply-add waits for a load of its own; here two vectors of output channels
+// share each loaded input value, 8 loads for 12 multiply-adds. Measured on a Zen processor with two
+// threads: about 1.5 times oneDNN's speed, and 4 times on the first layer, where only channels that
+// exist are read.
+//
+// Sums: the output rows of the batch are cut into a number of ranges that depends on the shape
+// alone; each range has its own partial sums, which are added up in order. So the bits do not
+// depend on the number of threads. Rows of src are copied into a buffer with a zero border, which
+// keeps padding out of the inner loop.
+#include "cpu/conv2d_parts.h"
+#include "cpu/lanes.h"
+
+#include <omp.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define KERNEL      3
+#define BLOCK       8
+#define TILE_FLOATS (KERNEL * KERNEL * BLOCK * BLOCK) // partial sums of one pair of channel blocks
+#define CACHE_BYTES                                                                                \
+    (24 * 1024)         // rows that one pass works on: most of a first-level cache of 32 KiB
+#define TARGET_TASKS 64 // enough for any machine of this kind, few enough to sum up cheaply
+
+#if defined(__x86_64__)
+
+bool conv2d_weight_gradient_plan(struct conv2d *self) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    if (cpu_block(self->base.op.device) != BLOCK || desc->kernel != KERNEL ||
+        !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+        return false;
+    struct conv2d_weight_gradient *plan = &self->weight_gradient;
+    size_t padded_row = ((size_t)desc->w_in + 2 * (size_t)desc->pad) * BLOCK * sizeof(float);
+    size_t d_dst_row = (size_t)self->w_out * 2 * BLOCK * sizeof(float);
+    size_t n_rows = CACHE_BYTES / (d_dst_row + (size_t)desc->stride * padded_row);
+    plan->n_rows = n_rows < 1 ? 1 : n_rows > (size_t)self->h_out ? self->h_out : (int)n_rows;
+    plan->n_buffer_rows = (plan->n_rows - 1) * desc->stride + (KERNEL - 1) * desc->dilation + 1;
+    plan->row_floats = padded_row / sizeof(float);
+    int n_pairs = (self->c_out_padded / BLOCK + 1) / 2 * (self->c_in_padded / BLOCK);
+    int64_t n_all_rows = (int64_t)desc->n * self->h_out;
+    int n_splits = (TARGET_TASKS + n_pairs - 1) / n_pairs;
+    plan->n_splits = n_splits < n_all_rows ? n_splits : (int)n_all_rows;
+    plan->partial_bytes = (size_t)plan->n_splits * self->padded_weight_bytes;
+    plan->buffer_bytes = (size_t)cpu_n_threads(self->base.op.device) * (size_t)plan->n_buffer_rows *
+                         plan->row_floats * sizeof(float);
+    plan->is_used = true;
+    return true;
+}
+
+// ---- the inner loops ----------------------------------------------------------------------------
+
+// One pass: rows of d_dst against shifted rows of src, for one ky.
+struct pass {
+    const float *d_dst0,
+        *d_dst1;      // two blocks of output channels; the second NULL for the last odd one
+    const float *src; // at kx = 0, the pass's first input channel
+    size_t d_dst_row, src_row; // floats from row to row
+    size_t src_step, src_tap;  // floats from x to x + 1, and from kx to kx + 1
+    int n_rows, n_columns;
+};
+
+// to[i][kx][o] += sums for two input channels; 12 sums of 8 in registers.
+__attribute__((target("avx2,fma"))) static void pass_two_blocks(const struct pass *pass, float *to0,
+                                                                float *to1) {
+    __m256 sum0[6], sum1[6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++)
+        sum0[j] = sum1[j] = _mm256_setzero_ps();
+    size_t step = pass->src_step;
+    for (int y = 0; y < pass->n_rows; y++) {
+        const float *g0 = pass->d_dst0 + (size_t)y * pass->d_dst_row;
+        const float *g1 = pass->d_dst1 + (size_t)y * pass->d_dst_row;
+        const float *x0 = pass->src + (size_t)y * pass->src_row;
+        const float *x1 = x0 + pass->src_tap, *x2 = x1 + pass->src_tap;
+        for (int x = 0; x < pass->n_columns; x++) {
+            __m256 a = _mm256_loadu_ps(g0), b = _mm256_loadu_ps(g1);
+#pragma GCC unroll 2
+            for (int i = 0; i < 2; i++) {
+                __m256 v0 = _mm256_broadcast_ss(x0 + i);
+                sum0[3 * i] = _mm256_fmadd_ps(a, v0, sum0[3 * i]);
+                sum1[3 * i] = _mm256_fmadd_ps(b, v0, sum1[3 * i]);
+                __m256 v1 = _mm256_broadcast_ss(x1 + i);
+                sum0[3 * i + 1] = _mm256_fmadd_ps(a, v1, sum0[3 * i + 1]);
+                sum1[3 * i + 1] = _mm256_fmadd_ps(b, v1, sum1[3 * i + 1]);
+                __m256 v2 = _mm256_broadcast_ss(x2 + i);
+                sum0[3 * i + 2] = _mm256_fmadd_ps(a, v2, sum0[3 * i + 2]);
+                sum1[3 * i + 2] = _mm256_fmadd_ps(b, v2, sum1[3 * i + 2]);
+            }
+            g0 += BLOCK;
+            g1 += BLOCK;
+            x0 += step;
+            x1 += step;
+            x2 += step;
+        }
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++) {
+        _mm256_storeu_ps(to0 + j * BLOCK, _mm256_add_ps(_mm256_loadu_ps(to0 + j * BLOCK), sum0[j]));
+        _mm256_storeu_ps(to1 + j * BLOCK, _mm256_add_ps(_mm256_loadu_ps(to1 + j * BLOCK), sum1[j]));
+    }
+}
+
+// The same for one block of output channels.
+__attribute__((target("avx2,fma"))) static void pass_one_block(const struct pass *pass, float *to) {
+    __m256 sum[6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++)
+        sum[j] = _mm256_setzero_ps();
+    for (int y = 0; y < pass->n_rows; y++) {
+        const float *g = pass->d_dst0 + (size_t)y * pass->d_dst_row;
+        const float *from = pass->src + (size_t)y * pass->src_row;
+        for (int x = 0; x < pass->n_columns; x++, g += BLOCK, from += pass->src_step) {
+            __m256 a = _mm256_loadu_ps(g);
+#pragma GCC unroll 6
+            for (int j = 0; j < 6; j++)
+                sum[j] = _mm256_fmadd_ps(
+                    a, _mm256_broadcast_ss(from + (size_t)(j % 3) * pass->src_tap + j / 3), sum[j]);
+        }
+    }
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; j++)
+        _mm256_storeu_ps(to + j * BLOCK, _mm256_add_ps(_mm256_loadu_ps(to + j * BLOCK), sum[j]));
+}
+
+// ---- rows ---------------------------------------------------------------------------------------
+
+// True when row `i` of the buffer is read by one of n_rows output rows.
+static bool is_row_read(const struct adele_conv2d_desc *desc, int i, int n_rows) {
+    for (int ky = 0; ky < KERNEL; ky++) {
+        int from_tap = i - ky * desc->dilation;
+        if (from_tap >= 0 && from_tap % desc->stride == 0 && from_tap / desc->stride < n_rows)
+            return true;
+    }
+    return false;
+}
+
+// Copies the rows of src that n_rows output rows from y on read, with zeros where there is padding.
+static void fill_buffer(const struct conv2d *self, const float *plane, int y, int n_rows,
+                        float *buffer) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    size_t row_floats = self->weight_gradient.row_floats;
+    size_t border = (size_t)desc->pad * BLOCK, inner = (size_t)desc->w_in * BLOCK;
+    int n_used = (n_rows - 1) * desc->stride + (KERNEL - 1) * desc->dilation + 1;
+    for (int i = 0; i < n_used; i++) {
+        if (!is_row_read(desc, i, n_rows))
+            continue;
+        float *to = buffer + (size_t)i * row_floats;
+        int64_t y_in = (int64_t)y * desc->stride - desc->pad + i;
+        if (y_in < 0 || y_in >= desc->h_in) {
+            memset(to, 0, row_floats * sizeof(float));
+            continue;
+        }
+        memset(to, 0, border * sizeof(float));
+        memcpy(to + border, plane + (size_t)y_in * inner, inner * sizeof(float));
+        memset(to + border + inner, 0, border * sizeof(float));
+    }
+}
+
+// ---- tasks --------------------------------------------------------------------------------------
+
+// One task: a range of rows, up to two blocks of output channels, one block of input channels.
+struct task {
+    int split, o_block, i_block;
+};
+
+static float *tile_of(const struct conv2d *self, float *partial, int split, int o_block,
+                      int i_block) {
+    size_t n_o = (size_t)self->c_out_padded / BLOCK, n_i = (size_t)self->c_in_padded / BLOCK;
+    return partial +
+           (((size_t)split * n_o + (size_t)o_block) * n_i + (size_t)i_block) * TILE_FLOATS;
+}
+
+static const float *plane_of(const float *tensor, int n, int n_blocks, int i_block, size_t pixels) {
+    return tensor + ((size_t)n * (size_t)n_blocks + (size_t)i_block) * pixels * BLOCK;
+}
+
+// n_rows output rows of image n from y on, all taps.
+static void run_rows(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                     struct task task, int n, int y, int n_rows, float *buffer, float *partial) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
+    size_t pixels_out = (size_t)self->h_out * (size_t)self->w_out;
+    size_t row_floats = self->weight_gradient.row_floats;
+    bool has_two = task.o_block + 1 < n_o;
+    const float *d_dst = plane_of(pointers->dst, n, n_o, task.o_block, pixels_out) +
+                         (size_t)y * (size_t)self->w_out * BLOCK;
+    fill_buffer(
+        self,
+        plane_of(pointers->src, n, n_i, task.i_block, (size_t)desc->h_in * (size_t)desc->w_in), y,
+        n_rows, buffer);
+    int n_channels = desc->c_in - task.i_block * BLOCK;
+    n_channels = n_channels < BLOCK ? n_channels : BLOCK;
+    float *tile0 = tile_of(self, partial, task.split, task.o_block, task.i_block);
+    float *tile1 =
+        has_two ? tile_of(self, partial, task.split, task.o_block + 1, task.i_block) : NULL;
+    struct pass pass = {.d_dst0 = d_dst,
+                        .d_dst1 = has_two ? d_dst + pixels_out * BLOCK : NULL,
+                        .d_dst_row = (size_t)self->w_out * BLOCK,
+                        .src_row = (size_t)desc->stride * row_floats,
+                        .src_step = (size_t)desc->stride * BLOCK,
+                        .src_tap = (size_t)desc->dilation * BLOCK,
+                        .n_rows = n_rows,
+                        .n_columns = self->w_out};
+    for (int ky = 0; ky < KERNEL; ky++)
+        for (int i = 0; i < n_channels; i += 2) {
+            size_t at = ((size_t)ky * BLOCK + (size_t)i) * KERNEL * BLOCK;
+            pass.src = buffer + (size_t)(ky * desc->dilation) * row_floats + i;
+            if (has_two)
+                pass_two_blocks(&pass, tile0 + at, tile1 + at);
+            else
+                pass_one_block(&pass, tile0 + at);
+        }
+}
+
+static void run_task(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                     struct task task, float *buffer, float *partial) {
+    const struct conv2d_weight_gradient *plan = &self->weight_gradient;
+    int64_t n_all_rows = (int64_t)self->desc.n * self->h_out;
+    int64_t row = n_all_rows * task.split / plan->n_splits;
+    int64_t end = n_all_rows * (task.split + 1) / plan->n_splits;
+    for (int o = task.o_block; o < task.o_block + 2 && o < self->c_out_padded / BLOCK; o++)
+        memset(tile_of(self, partial, task.split, o, task.i_block), 0, TILE_FLOATS * sizeof(float));
+    while (row < end) {
+        int n = (int)(row / self->h_out), y = (int)(row % self->h_out);
+        int n_rows = plan->n_rows;
+        n_rows = n_rows < self->h_out - y ? n_rows : self->h_out - y;
+        n_rows = n_rows < end - row ? n_rows : (int)(end - row);
+        run_rows(self, pointers, task, n, y, n_rows, buffer, partial);
+        row += n_rows;
+    }
+}
+
+// d_weight += the partial sums of all ranges, in order.
+static void add_partials(const struct conv2d *self, float *partial, float *d_weight) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    int n_splits = self->weight_gradient.n_splits;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int o = 0; o < desc->c_out; o++)
+        for (int i_block = 0; i_block < self->c_in_padded / BLOCK; i_block++)
+            for (int i = i_block * BLOCK; i < (i_block + 1) * BLOCK && i < desc->c_in; i++)
+                for (int tap = 0; tap < KERNEL * KERNEL; tap++) {
+                    size_t at = (((size_t)(tap / KERNEL) * BLOCK + (size_t)(i % BLOCK)) * KERNEL +
+                                 (size_t)(tap % KERNEL)) *
+                                    BLOCK +
+                                (size_t)(o % BLOCK);
+                    double sum = 0.0;
+                    for (int split = 0; split < n_splits; split++)
+                        sum += tile_of(self, partial, split, o / BLOCK, i_block)[at];
+                    d_weight[((size_t)o * (size_t)desc->c_in + (size_t)i) * KERNEL * KERNEL +
+                             (size_t)tap] += (float)sum;
+                }
+}
+
+void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                                float *d_weight) {
+    const struct conv2d_weight_gradient *plan = &self->weight_gradient;
+    float *partial = (float *)(uintptr_t)pointers->weights;
+    float *buffers = (float *)(uintptr_t)pointers->scratchpad;
+    int n_i = self->c_in_padded / BLOCK, n_o = (self->c_out_padded / BLOCK + 1) / 2;
+    int n_threads = cpu_n_threads(self->base.op.device);
+    int64_t n_tasks = (int64_t)plan->n_splits * n_o * n_i;
+#pragma omp parallel for schedule(dynamic) num_threads(n_threads)
+    for (int64_t i = 0; i < n_tasks; i++) {
+        struct task task = {(int)(i / n_i / n_o), (int)(i / n_i % n_o) * 2, (int)(i % n_i)};
+        float *buffer =
+            buffers + (size_t)omp_get_thread_num() * (size_t)plan->n_buffer_rows * plan->row_floats;
+        run_task(self, pointers, task, buffer, partial);
+    }
+    add_partials(self, partial, d_weight);
+}
+
+#else
+
+bool conv2d_weight_gradient_plan(struct conv2d *self) {
+    (void)self;
+    return false;
+}
+
+void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                                float *d_weight) {
+    (void)self;
+    (void)pointers;
+    (void)d_weight;
+}
+
+#endif
+
+// ---- the bias -----------------------------------------------------------------------------------
+
+CPU_CLONES static void sum_plane(const float *plane, size_t n_pixels, double *sums) {
+    half_lanes_double low = {0}, high = {0};
+    for (size_t i = 0; i < n_pixels; i++, plane += BLOCK) {
+        low += __builtin_convertvector(*(const half_lanes *)plane, half_lanes_double);
+        high += __builtin_convertvector(*(const half_lanes *)(plane + 4), half_lanes_double);
+    }
+    for (int lane = 0; lane < 4; lane++) {
+        sums[lane] += low[lane];
+        sums[4 + lane] += high[lane];
+    }
+}
+
+void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *d_bias) {
+    int n_blocks = self->c_out_padded / BLOCK;
+    size_t pixels = (size_t)self->h_out * (size_t)self->w_out;
+#pragma omp parallel for schedule(static)
+    for (int i_block = 0; i_block < n_blocks; i_block++) {
+        double sums[BLOCK] = {0};
+        for (int n = 0; n < self->desc.n; n++)
+            sum_plane(d_dst + ((size_t)n * (size_t)n_blocks + (size_t)i_block) * pixels * BLOCK,
+                      pixels, sums);
+        for (int lane = 0; lane < BLOCK && i_block * BLOCK + lane < self->desc.c_out; lane++)
+            d_bias[i_block * BLOCK + lane] += (float)sums[lane];
+    }
+}

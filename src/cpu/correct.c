@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// METHOD section 3: labels rewritten from confident predictions. One image is one task, for its own
+// label decides whether it takes part; `labels` may be the memory of `base`.
+#include "base/fail.h"
+#include "cpu/cpu.h"
+#include <math.h>
+#include <string.h>
+
+#define GUARD_FOREGROUND_KEPT                                                                      \
+    0.5                       // the guard acts when less than this part of the foreground is left
+#define GUARD_BACKGROUND 0.95 // and background covers more than this part of the image
+
+struct correct_op {
+    struct cpu_op base;
+    struct adele_correct_desc desc;
+};
+
+// What is known of an image before its first pixel is rewritten.
+struct image_facts {
+    bool is_present[256];
+    bool takes_part;
+    bool has_only_background; // nothing but 0 and 255
+};
+
+adele_status cpu_correct_create(const struct adele_device *device,
+                                const struct adele_correct_desc *desc, struct adele_op **out) {
+    *out = NULL;
+    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
+        desc->n_categories > ADELE_MAX_CATEGORIES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "correct: %d images of %d x %d with %d categories", desc->n, desc->h, desc->w,
+                    desc->n_categories);
+    if ((int)desc->rule < ADELE_CORRECT_BOTH || (int)desc->rule > ADELE_CORRECT_SINGLE)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use both or single.", "correct: unknown rule %d",
+                    (int)desc->rule);
+    if (isnan(desc->tau_foreground) || isnan(desc->tau_background))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give thresholds between 0 and 1.",
+                    "correct: thresholds %g and %g", desc->tau_foreground, desc->tau_background);
+    struct correct_op *op = cpu_op_create(device, ADELE_OP_correct, sizeof *op);
+    if (op == NULL)
+        return FAIL_NO_MEMORY(sizeof *op);
+    op->desc = *desc;
+    *out = &op->base.op;
+    return ADELE_OK;
+}
+
+static bool is_foreground(uint8_t label) {
+    return label != 0 && label != ADELE_IGNORE;
+}
+
+static void look_at_image(const struct correct_op *op, const struct adele_correct_args *args,
+                          const uint8_t *base, size_t n_pixels, struct image_facts *facts) {
+    memset(facts, 0, sizeof *facts);
+    for (size_t i = 0; i < n_pixels; i++)
+        facts->is_present[base[i]] = true;
+    facts->has_only_background = true;
+    for (int c = 1; c < ADELE_IGNORE; c++) {
+        facts->has_only_background &= !facts->is_present[c];
+        facts->takes_part |= facts->is_present[c] && args->correct[c] != 0;
+    }
+    if (op->desc.rule == ADELE_CORRECT_SINGLE)
+        facts->takes_part |= facts->has_only_background;
+}
+
+// The label of one pixel after the correction.
+static uint8_t corrected_label(const struct correct_op *op, const struct adele_correct_args *args,
+                               const struct image_facts *facts, uint8_t label, size_t i) {
+    const struct adele_correct_desc *desc = &op->desc;
+    uint8_t prediction = args->prediction[i];
+    bool is_both = desc->rule == ADELE_CORRECT_BOTH;
+    // The thresholds are rounded to float, the type of the confidences, on every device.
+    bool is_confident = args->confidence_foreground[i] > (float)desc->tau_foreground ||
+                        args->confidence_background[i] > (float)desc->tau_background;
+    bool is_on = prediction == 0 || (prediction != ADELE_IGNORE && args->correct[prediction] != 0);
+    if (is_both)
+        is_on = is_on && (label == 0 || (label != ADELE_IGNORE && args->correct[label] != 0));
+    bool is_allowed = !desc->class_constraint || facts->is_present[prediction] ||
+                      (is_both ? prediction == 0 : facts->has_only_background);
+    uint8_t result = label;
+    if (is_confident && is_on && is_allowed)
+        result = desc->mask && prediction != label ? ADELE_IGNORE : prediction;
+    if (is_both && desc->logic255 && label != 0 && prediction == 0)
+        result = ADELE_IGNORE;
+    return result;
+}
+
+// True when the correction would take most of the foreground and leave little but background.
+static bool is_guarded(const struct correct_op *op, const struct adele_correct_args *args,
+                       const struct image_facts *facts, const uint8_t *base, size_t first,
+                       size_t n_pixels) {
+    size_t n_foreground_before = 0, n_foreground_after = 0, n_background_after = 0;
+    for (size_t i = 0; i < n_pixels; i++) {
+        uint8_t after = corrected_label(op, args, facts, base[i], first + i);
+        n_foreground_before += is_foreground(base[i]);
+        n_foreground_after += is_foreground(after);
+        n_background_after += after == 0;
+    }
+    return (double)n_foreground_after < GUARD_FOREGROUND_KEPT * (double)n_foreground_before &&
+           (double)n_background_after > GUARD_BACKGROUND * (double)n_pixels;
+}
+
+// Answers how many pixels differ from the base.
+static int64_t correct_image(const struct correct_op *op, const struct adele_correct_args *args,
+                             int n) {
+    const struct adele_correct_desc *desc = &op->desc;
+    size_t n_pixels = (size_t)desc->h * (size_t)desc->w;
+    size_t first = (size_t)n * n_pixels;
+    const uint8_t *base = args->base + first;
+    uint8_t *labels = args->labels + first;
+    struct image_facts facts;
+    look_at_image(op, args, base, n_pixels, &facts);
+    bool is_left = !facts.takes_part || (desc->rule == ADELE_CORRECT_SINGLE && desc->guard &&
+                                         is_guarded(op, args, &facts, base, first, n_pixels));
+    if (is_left) {
+        memmove(labels, base, n_pixels);
+        return 0;
+    }
+    int64_t n_changed = 0;
+    for (size_t i = 0; i < n_pixels; i++) {
+        uint8_t before = base[i];
+        labels[i] = corrected_label(op, args, &facts, before, first + i);
+        n_changed += labels[i] != before;
+    }
+    return n_changed;
+}
+
+adele_status cpu_correct_forward(struct adele_op *base, const struct adele_correct_args *args) {
+    struct correct_op *op = (struct correct_op *)base;
+    if (args->base == NULL || args->labels == NULL || args->prediction == NULL ||
+        args->confidence_foreground == NULL || args->confidence_background == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give base, labels, prediction and both confidences.",
+                    "correct: an array is missing");
+    int64_t n_changed = 0;
+#pragma omp parallel for schedule(dynamic) reduction(+ : n_changed)
+    for (int n = 0; n < op->desc.n; n++)
+        n_changed += correct_image(op, args, n);
+    if (args->n_changed != NULL)
+        *args->n_changed += n_changed;
+    return ADELE_OK;
+}

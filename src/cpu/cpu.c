@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+// The CPU device: host memory, the translation between plain NCHW and the blocked layout, and the
+// interface table. Every call is complete when it returns, so synchronize has nothing to wait for.
+#include "cpu/cpu.h"
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
+#include <stdio.h>
+#include <string.h>
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+struct cpu_context {
+    struct adele_device device;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    int block;
+    int n_threads;
+};
+
+static const struct cpu_context *context_of(const struct adele_device *device) {
+    return device->context;
+}
+
+int cpu_block(const struct adele_device *device) {
+    return context_of(device)->block;
+}
+
+int cpu_n_threads(const struct adele_device *device) {
+    return context_of(device)->n_threads;
+}
+
+struct dnnl_engine *cpu_engine(const struct adele_device *device) {
+    return context_of(device)->engine;
+}
+
+struct dnnl_stream *cpu_stream(const struct adele_device *device) {
+    return context_of(device)->stream;
+}
+
+void *cpu_op_create(const struct adele_device *device, enum adele_op_kind kind, size_t bytes) {
+    struct cpu_op *op = memory_calloc(1, bytes);
+    if (op != NULL) {
+        op->op.kind = kind;
+        op->op.device = device;
+        op->op.engine = "loops";
+    }
+    return op;
+}
+
+static void cpu_op_destroy(struct adele_op *op) {
+    if (op == NULL)
+        return;
+    struct cpu_op *self = (struct cpu_op *)op;
+    if (self->release != NULL)
+        self->release(self);
+    memory_free(self);
+}
+
+// ---- memory -----------------------------------------------------------------------------------
+
+static adele_status cpu_alloc(const struct adele_device *device, size_t bytes, void **out) {
+    (void)device;
+    *out = memory_aligned(bytes > 0 ? bytes : 1);
+    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(bytes);
+}
+
+static void cpu_release(const struct adele_device *device, void *block) {
+    (void)device;
+    memory_free(block);
+}
+
+static adele_status cpu_transfer(const struct adele_device *device, void *to, const void *from,
+                                 size_t bytes) {
+    (void)device;
+    if (bytes > 0)
+        memcpy(to, from, bytes);
+    return ADELE_OK;
+}
+
+static adele_status cpu_fill(const struct adele_device *device, void *block, int byte,
+                             size_t bytes) {
+    (void)device;
+    if (bytes > 0)
+        memset(block, byte, bytes);
+    return ADELE_OK;
+}
+
+static adele_status cpu_synchronize(const struct adele_device *device) {
+    (void)device;
+    return ADELE_OK;
+}
+
+static size_t cpu_tensor_bytes(const struct adele_device *device, struct adele_shape shape) {
+    return cpu_tensor_floats(shape, cpu_block(device)) * sizeof(float);
+}
+
+// ---- plain NCHW <-> blocked -------------------------------------------------------------------
+
+static adele_status cpu_tensor_upload(const struct adele_device *device, void *tensor,
+                                      struct adele_shape shape, const float *nchw) {
+    int block = cpu_block(device);
+    int n_blocks = (shape.c + block - 1) / block;
+    size_t plane = (size_t)shape.h * (size_t)shape.w;
+    float *to = tensor;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int n = 0; n < shape.n; n++)
+        for (int i_block = 0; i_block < n_blocks; i_block++)
+            for (int lane = 0; lane < block; lane++) {
+                int c = i_block * block + lane;
+                float *out = to + cpu_tensor_index(shape, block, n, i_block * block, 0, 0) + lane;
+                const float *in = nchw + ((size_t)n * (size_t)shape.c + (size_t)c) * plane;
+                for (size_t i = 0; i < plane; i++)
+                    out[i * (size_t)block] = c < shape.c ? in[i] : 0.0f;
+            }
+    return ADELE_OK;
+}
+
+static adele_status cpu_tensor_download(const struct adele_device *device, float *nchw,
+                                        const void *tensor, struct adele_shape shape) {
+    int block = cpu_block(device);
+    size_t plane = (size_t)shape.h * (size_t)shape.w;
+    const float *from = tensor;
+#pragma omp parallel for collapse(2) schedule(static)
+    for (int n = 0; n < shape.n; n++)
+        for (int c = 0; c < shape.c; c++) {
+            const float *in = from + cpu_tensor_index(shape, block, n, c, 0, 0);
+            float *out = nchw + ((size_t)n * (size_t)shape.c + (size_t)c) * plane;
+            for (size_t i = 0; i < plane; i++)
+                out[i] = in[i * (size_t)block];
+        }
+    return ADELE_OK;
+}
+
+// ---- the device -------------------------------------------------------------------------------
+
+static void cpu_destroy(struct adele_device *device) {
+    if (device == NULL)
+        return;
+    struct cpu_context *context = device->context;
+    if (context->stream != NULL)
+        dnnl_stream_destroy(context->stream);
+    if (context->engine != NULL)
+        dnnl_engine_destroy(context->engine);
+    memory_free(context);
+}
+
+#define IFACE_OP_0(name)                                                                           \
+    .name##_create = cpu_##name##_create, .name##_forward = cpu_##name##_forward,
+#define IFACE_OP_1(name)             IFACE_OP_0(name).name##_backward = cpu_##name##_backward,
+#define IFACE_OP(name, has_backward) IFACE_OP_##has_backward(name)
+
+static const struct adele_device_iface cpu_iface = {.name = "cpu",
+                                                    .alloc = cpu_alloc,
+                                                    .release = cpu_release,
+                                                    .upload = cpu_transfer,
+                                                    .download = cpu_transfer,
+                                                    .fill = cpu_fill,
+                                                    .copy = cpu_transfer,
+                                                    .synchronize = cpu_synchronize,
+                                                    .tensor_bytes = cpu_tensor_bytes,
+                                                    .tensor_upload = cpu_tensor_upload,
+                                                    .tensor_download = cpu_tensor_download,
+                                                    .destroy = cpu_destroy,
+                                                    .op_destroy = cpu_op_destroy,
+                                                    ADELE_OPS(IFACE_OP)};
+
+// The processor's own name for itself, without the spaces that some put around it.
+static void processor_name(char out[49]) {
+    char text[49] = "";
+#if defined(__x86_64__) || defined(__i386__)
+    unsigned registers[12];
+    bool is_known = true;
+    for (unsigned i = 0; i < 3; i++)
+        is_known =
+            is_known && __get_cpuid(0x80000002u + i, &registers[4 * i], &registers[4 * i + 1],
+                                    &registers[4 * i + 2], &registers[4 * i + 3]) != 0;
+    if (is_known)
+        memcpy(text, registers, 48);
+#endif
+    const char *start = text + strspn(text, " ");
+    size_t length = strlen(start);
+    while (length > 0 && start[length - 1] == ' ')
+        length--;
+    if (length == 0) {
+        start = "unknown processor";
+        length = strlen(start);
+    }
+    memcpy(out, start, length);
+    out[length] = '\0';
+}
+
+static void describe(struct cpu_context *context) {
+    char name[49];
+    processor_name(name);
+    const dnnl_version_t *version = dnnl_version();
+    snprintf(context->device.description, sizeof context->device.description,
+             "cpu: %s, %d thread%s, oneDNN %d.%d.%d", name, context->n_threads,
+             context->n_threads == 1 ? "" : "s", version->major, version->minor, version->patch);
+}
+
+adele_status cpu_device_create_with_block(int block, struct adele_device **out) {
+    *out = NULL;
+    if (block != 8 && block != 16)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use 8 or 16.", "channel block of %d", block);
+    struct cpu_context *context = memory_calloc(1, sizeof *context);
+    if (context == NULL)
+        return FAIL_NO_MEMORY(sizeof *context);
+    context->device.iface = &cpu_iface;
+    context->device.context = context;
+    context->block = block;
+    context->n_threads = omp_get_max_threads();
+    dnnl_status_t code = dnnl_engine_create(&context->engine, dnnl_cpu, 0);
+    if (code == dnnl_success)
+        code = dnnl_stream_create(&context->stream, context->engine, dnnl_stream_default_flags);
+    if (code != dnnl_success) {
+        cpu_destroy(&context->device);
+        return FAIL(ADELE_DEVICE, "Check the installation of oneDNN (libdnnl).",
+                    "cpu: oneDNN cannot open its CPU engine (code %d)", (int)code);
+    }
+    describe(context);
+    *out = &context->device;
+    return ADELE_OK;
+}
+
+// oneDNN's own answer decides, so that its environment switch for older instruction sets is obeyed.
+adele_status cpu_device_create(struct adele_device **out) {
+    bool has_avx512 = ((unsigned)dnnl_get_effective_cpu_isa() &
+                       (unsigned)dnnl_cpu_isa_avx512_core) == (unsigned)dnnl_cpu_isa_avx512_core;
+    return cpu_device_create_with_block(has_avx512 ? 16 : 8, out);
+}

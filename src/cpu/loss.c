@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// METHOD section 4 in one pass over the label's rows: each row's logits are brought to label size
+// in a thread's own buffers, and its gradient is folded back along columns at once; the fold along
+// rows is a second, gathering pass. Full-size logits never exist in memory, and since every sum
+// runs over rows in their order, the number of threads changes no bit.
+#include "base/fail.h"
+#include "base/memory.h"
+#include "cpu/loss_op.h"
+#include "cpu/team.h"
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+static adele_status check_desc(const struct adele_loss_desc *desc) {
+    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "loss: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales.", "loss: %d scales",
+                    desc->n_scales);
+    for (int k = 0; k < desc->n_scales; k++)
+        if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                        "loss: scale %d has logits of %d x %d", k, desc->h_scale[k],
+                        desc->w_scale[k]);
+    if ((int)desc->form < ADELE_LOSS_PLAIN || (int)desc->form > ADELE_LOSS_PAPER)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use plain, program or paper.", "loss: unknown form %d",
+                    (int)desc->form);
+    if (!(desc->divisor > 0.0) || !isfinite(desc->divisor) || !(desc->lambda >= 0.0) ||
+        !isfinite(desc->lambda) || isnan(desc->rho))
+        return FAIL(ADELE_INVALID_ARGUMENT,
+                    "lambda is at least 0, the divisor above 0, and all are finite.",
+                    "loss: lambda %g, rho %g, divisor %g", desc->lambda, desc->rho, desc->divisor);
+    return ADELE_OK;
+}
+
+static void release(struct cpu_op *base) {
+    struct loss_op *op = (struct loss_op *)base;
+    for (int k = 0; k < ADELE_MAX_SCALES; k++) {
+        resample_axis_deinit(&op->rows[k]);
+        resample_axis_deinit(&op->columns[k]);
+    }
+}
+
+// Takes `bytes` behind *end, on a 64-byte boundary.
+static size_t reserve(size_t *end, size_t bytes) {
+    size_t at = *end;
+    *end = at + (bytes + 63) / 64 * 64;
+    return at;
+}
+
+static void plan_workspace(struct loss_op *op) {
+    const struct adele_loss_desc *desc = &op->desc;
+    size_t rows = (size_t)desc->n * (size_t)desc->h;
+    size_t end = 0;
+    size_t scratch_floats = 0;
+    op->at_sums = reserve(&end, rows * sizeof(struct loss_row_sums));
+    op->at_mask = reserve(&end, (size_t)desc->n * sizeof(int));
+    for (int k = 0; k < op->n_used; k++) {
+        size_t needs = ((size_t)desc->w_scale[k] + (size_t)desc->w) * (size_t)op->block;
+        scratch_floats = needs > scratch_floats ? needs : scratch_floats;
+        struct adele_shape folded = {1, desc->c, desc->h, desc->w_scale[k]};
+        if (!op->rows[k].is_identity)
+            op->at_row_gradients[k] =
+                reserve(&end, cpu_tensor_floats(folded, op->block) * sizeof(float));
+    }
+    op->counts_bytes = ADELE_COUNT_SIZE * sizeof(int64_t);
+    op->thread_bytes = sizeof(float) * loss_row_floats(desc->c, op->n_used, op->stride,
+                                                       (scratch_floats + 15) / 16 * 16);
+    op->thread_bytes = (op->thread_bytes + 63) / 64 * 64;
+    op->at_counts = reserve(&end, (size_t)op->n_threads * op->counts_bytes);
+    op->at_threads = reserve(&end, (size_t)op->n_threads * op->thread_bytes);
+    op->base.op.workspace_bytes = end;
+}
+
+adele_status cpu_loss_create(const struct adele_device *device, const struct adele_loss_desc *desc,
+                             struct adele_op **out) {
+    adele_status status;
+    *out = NULL;
+    TRY(check_desc(desc));
+    struct loss_op *op = cpu_op_create(device, ADELE_OP_loss, sizeof *op);
+    if (op == NULL)
+        return FAIL_NO_MEMORY(sizeof *op);
+    op->base.release = release;
+    op->desc = *desc;
+    op->block = cpu_block(device);
+    op->stride = (desc->w + 15) / 16 * 16;
+    op->n_threads = cpu_n_threads(device);
+    op->n_used = desc->form == ADELE_LOSS_PLAIN ? 1 : desc->n_scales;
+    for (int k = 0; k < op->n_used; k++) {
+        op->shape[k] = (struct adele_shape){desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
+        TRY_GOTO(resample_axis_init(&op->rows[k], desc->h_scale[k], desc->h), fail);
+        TRY_GOTO(resample_axis_init(&op->columns[k], desc->w_scale[k], desc->w), fail);
+    }
+    plan_workspace(op);
+    *out = &op->base.op;
+    return ADELE_OK;
+fail:
+    release(&op->base);
+    memory_free(op);
+    return status;
+}
+
+static adele_status check_args(const struct loss_op *op, const struct adele_loss_args *args,
+                               bool *needs_gradient) {
+    const struct adele_loss_desc *desc = &op->desc;
+    int n_gradients = 0;
+    for (int k = 0; k < op->n_used; k++) {
+        if (args->logits[k] == NULL)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Give the logits of every scale.",
+                        "loss: no logits for scale %d", k);
+        n_gradients += args->d_logits[k] != NULL;
+    }
+    if (n_gradients != 0 && n_gradients != op->n_used)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give d_logits for every scale or for none.",
+                    "loss: %d of %d gradients", n_gradients, op->n_used);
+    if (args->labels == NULL || args->workspace == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give labels and workspace.", "loss: no %s",
+                    args->labels == NULL ? "labels" : "workspace");
+    if (desc->learn_scale_weights && desc->form == ADELE_LOSS_PROGRAM &&
+        args->scale_weights == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give the raw scale weights.",
+                    "loss: no scale weights to learn");
+    *needs_gradient = n_gradients > 0;
+    return ADELE_OK;
+}
+
+static bool learns_weights(const struct loss_op *op) {
+    return op->desc.learn_scale_weights && op->desc.form == ADELE_LOSS_PROGRAM;
+}
+
+static void mix_weights(const struct loss_op *op, const struct adele_loss_args *args, float *w) {
+    double e[ADELE_MAX_SCALES], sum = 0.0, largest = -INFINITY;
+    for (int k = 0; k < op->n_used && learns_weights(op); k++)
+        largest = fmax(largest, (double)args->scale_weights[k]);
+    for (int k = 0; k < op->n_used; k++) {
+        e[k] = learns_weights(op) ? exp((double)args->scale_weights[k] - largest) : 1.0;
+        sum += e[k];
+    }
+    for (int k = 0; k < op->n_used; k++)
+        w[k] = (float)(e[k] / sum);
+}
+
+static double count_valid(const struct loss_op *op, const uint8_t *labels) {
+    size_t n = (size_t)op->desc.n * (size_t)op->desc.h * (size_t)op->desc.w;
+    int64_t n_valid = 0;
+    for (size_t i = 0; i < n; i++)
+        n_valid += labels[i] < op->desc.c;
+    return n_valid > 0 ? (double)n_valid : 1.0;
+}
+
+// Sums of rows -> sums of the batch, the gradient of the raw scale weights, counts: one thread, in
+// order.
+static void reduce(const struct loss_run *run, int n_threads) {
+    const struct loss_op *op = run->op;
+    const struct adele_loss_args *args = run->args;
+    const struct loss_row_sums *rows = loss_at(run, op->at_sums);
+    const int *mask = loss_at(run, op->at_mask);
+    struct loss_row_sums all = {0};
+    size_t n_rows = (size_t)op->desc.n * (size_t)op->desc.h;
+    for (size_t i = 0; i < n_rows; i++) {
+        all.cross_entropy += rows[i].cross_entropy;
+        all.consistency += rows[i].consistency;
+        for (int k = 0; k < op->n_used; k++)
+            all.d_w[k] += rows[i].d_w[k];
+    }
+    double mean_w = 0.0;
+    for (int k = 0; k < op->n_used; k++)
+        mean_w += (double)run->w[k] * all.d_w[k];
+    if (run->needs_gradient && learns_weights(op) && args->d_scale_weights != NULL)
+        for (int k = 0; k < op->n_used; k++)
+            args->d_scale_weights[k] += (float)((double)run->w[k] * (all.d_w[k] - mean_w));
+    double ce = all.cross_entropy / run->n_mean;
+    double kl = all.consistency / run->n_mean;
+    if (op->desc.form == ADELE_LOSS_PAPER)
+        kl /= (double)op->n_used;
+    for (int n = 0; n < op->desc.n; n++) {
+        if (args->image_mask != NULL)
+            args->image_mask[n] = (uint8_t)mask[n];
+        if (args->sums != NULL)
+            args->sums[ADELE_SUM_MASKED_IMAGES] += (double)mask[n];
+    }
+    if (args->sums != NULL) {
+        args->sums[ADELE_SUM_TOTAL] += (ce + op->desc.lambda * kl) / op->desc.divisor;
+        args->sums[ADELE_SUM_CROSS_ENTROPY] += ce;
+        args->sums[ADELE_SUM_CONSISTENCY] += kl;
+        args->sums[ADELE_SUM_STEPS] += 1.0;
+    }
+    for (int t = 0; t < n_threads && args->counts != NULL; t++) {
+        const int64_t *counts = loss_at(run, op->at_counts + (size_t)t * op->counts_bytes);
+        for (int i = 0; i < ADELE_COUNT_SIZE; i++)
+            args->counts[i] += counts[i];
+    }
+}
+
+adele_status cpu_loss_forward(struct adele_op *base, const struct adele_loss_args *args) {
+    struct loss_op *op = (struct loss_op *)base;
+    const struct adele_loss_desc *desc = &op->desc;
+    struct loss_run run = {.op = op, .args = args, .workspace = args->workspace};
+    TRY(check_args(op, args, &run.needs_gradient));
+    int n_threads = team_size(op->n_threads);
+    mix_weights(op, args, run.w);
+    run.n_mean = desc->form == ADELE_LOSS_PLAIN
+                     ? count_valid(op, args->labels)
+                     : (double)desc->n * (double)desc->h * (double)desc->w;
+    run.ce_factor = (float)(1.0 / (run.n_mean * desc->divisor));
+    run.kl_factor = (float)(desc->lambda / (run.n_mean * desc->divisor) /
+                            (desc->form == ADELE_LOSS_PAPER ? (double)op->n_used : 1.0));
+    memset(loss_at(&run, op->at_mask), 0, (size_t)desc->n * sizeof(int));
+    memset(loss_at(&run, op->at_counts), 0, (size_t)n_threads * op->counts_bytes);
+    for (int k = op->n_used; k < desc->n_scales; k++) {
+        struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
+        if (args->d_logits[k] != NULL) // a scale that the plain form leaves out has no gradient
+            memset(args->d_logits[k], 0, cpu_tensor_floats(shape, op->block) * sizeof(float));
+    }
+    loss_process_batch(&run, n_threads);
+    reduce(&run, n_threads);
+    return ADELE_OK;
+}

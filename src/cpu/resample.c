@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/resample.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "cpu/vector_math.h"
+#include <string.h>
+
+static void fill_forward(struct resample_axis *axis) {
+    double step = axis->n_out > 1 ? (double)(axis->n_in - 1) / (double)(axis->n_out - 1) : 0.0;
+    for (int o = 0; o < axis->n_out; o++) {
+        double position = (double)o * step;
+        int low = (int)position;
+        // The last output falls on the last input exactly; rounding must not carry it beyond.
+        if (low > axis->n_in - 1)
+            low = axis->n_in - 1;
+        axis->low[o] = low;
+        axis->high[o] = low + 1 < axis->n_in ? low + 1 : low;
+        axis->t[o] = axis->high[o] == low ? 0.0f : (float)(position - (double)low);
+    }
+}
+
+static void fill_backward(struct resample_axis *axis) {
+    for (int i = 0; i < axis->n_in; i++) {
+        axis->first[i] = axis->n_out;
+        axis->end[i] = 0;
+    }
+    for (int o = 0; o < axis->n_out; o++) {
+        const int touched[2] = {axis->low[o], axis->high[o]};
+        for (int side = 0; side < 2; side++) {
+            int i = touched[side];
+            axis->first[i] = o < axis->first[i] ? o : axis->first[i];
+            axis->end[i] = o + 1;
+        }
+    }
+    int n_weights = 0;
+    for (int i = 0; i < axis->n_in; i++) {
+        axis->offset[i] = n_weights;
+        if (axis->first[i] > axis->end[i])
+            axis->first[i] = axis->end[i]; // no output reads this input
+        for (int o = axis->first[i]; o < axis->end[i]; o++) {
+            float weight = axis->low[o] == i ? 1.0f - axis->t[o] : 0.0f;
+            if (axis->high[o] == i && axis->high[o] != axis->low[o])
+                weight = axis->t[o];
+            axis->weights[n_weights++] = weight;
+        }
+    }
+}
+
+adele_status resample_axis_init(struct resample_axis *axis, int n_in, int n_out) {
+    memset(axis, 0, sizeof *axis);
+    if (n_in < 1 || n_out < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                    "cannot resample an axis of %d to %d", n_in, n_out);
+    // Every output touches at most two inputs, so there are at most 2 n_out weights.
+    size_t inputs = (size_t)n_in;
+    size_t outputs = (size_t)n_out;
+    size_t words = 3 * outputs + 3 * inputs + 2 * outputs;
+    axis->storage = memory_calloc(words, sizeof(float));
+    if (axis->storage == NULL)
+        return FAIL_NO_MEMORY(words * sizeof(float));
+    axis->n_in = n_in;
+    axis->n_out = n_out;
+    axis->is_identity = n_in == n_out;
+    axis->low = axis->storage;
+    axis->high = axis->low + outputs;
+    axis->first = axis->high + outputs;
+    axis->end = axis->first + inputs;
+    axis->offset = axis->end + inputs;
+    void *behind = axis->offset + inputs;
+    axis->t = behind;
+    axis->weights = axis->t + outputs;
+    fill_forward(axis);
+    fill_backward(axis);
+    return ADELE_OK;
+}
+
+void resample_axis_deinit(struct resample_axis *axis) {
+    memory_free(axis->storage);
+    memset(axis, 0, sizeof *axis);
+}
+
+// The inner loops know the block size, so that a pixel's channels are one or two vector registers.
+CPU_INLINE void blend_rows(const float *row_low, const float *row_high, float t, size_t n,
+                           float *out) {
+    float s = 1.0f - t;
+    for (size_t i = 0; i < n; i++)
+        out[i] = s * row_low[i] + t * row_high[i];
+}
+
+CPU_INLINE void blend_columns(const float *row, const struct resample_axis *columns, int block,
+                              float *out) {
+    for (int x = 0; x < columns->n_out; x++) {
+        const float *low = row + (size_t)columns->low[x] * (size_t)block;
+        const float *high = row + (size_t)columns->high[x] * (size_t)block;
+        float t = columns->t[x];
+        float s = 1.0f - t;
+        for (int lane = 0; lane < block; lane++)
+            out[(size_t)x * (size_t)block + (size_t)lane] = s * low[lane] + t * high[lane];
+    }
+}
+
+CPU_INLINE void gather_columns(const float *d_out, const struct resample_axis *columns, int block,
+                               float *d_in) {
+    for (int i = 0; i < columns->n_in; i++) {
+        float sum[16] = {0.0f};
+        const float *weights = columns->weights + columns->offset[i];
+        for (int o = columns->first[i]; o < columns->end[i]; o++) {
+            float weight = weights[o - columns->first[i]];
+            const float *pixel = d_out + (size_t)o * (size_t)block;
+            for (int lane = 0; lane < block; lane++)
+                sum[lane] += weight * pixel[lane];
+        }
+        for (int lane = 0; lane < block; lane++)
+            d_in[(size_t)i * (size_t)block + (size_t)lane] = sum[lane];
+    }
+}
+
+CPU_CLONES static void row_blend(const float *row_low, const float *row_high, float t, size_t n,
+                                 float *out) {
+    blend_rows(row_low, row_high, t, n, out);
+}
+
+CPU_CLONES static void columns_blend(const float *row, const struct resample_axis *columns,
+                                     int block, float *out) {
+    if (block == 8)
+        blend_columns(row, columns, 8, out);
+    else
+        blend_columns(row, columns, 16, out);
+}
+
+CPU_CLONES static void columns_gather(const float *d_out, const struct resample_axis *columns,
+                                      int block, float *d_in) {
+    if (block == 8)
+        gather_columns(d_out, columns, 8, d_in);
+    else
+        gather_columns(d_out, columns, 16, d_in);
+}
+
+CPU_CLONES static void rows_gather(const float *d_rows, size_t row_floats, const float *weights,
+                                   int n, float *d_in) {
+    memset(d_in, 0, row_floats * sizeof *d_in);
+    for (int o = 0; o < n; o++) {
+        const float *row = d_rows + (size_t)o * row_floats;
+        float weight = weights[o];
+        for (size_t i = 0; i < row_floats; i++)
+            d_in[i] += weight * row[i];
+    }
+}
+
+CPU_INLINE void unpack_lanes(const float *row, int n_lanes, int block, int n, float *out,
+                             int stride) {
+    for (int lane = 0; lane < n_lanes; lane++) {
+        float *plain = out + (size_t)lane * (size_t)stride;
+        for (int x = 0; x < n; x++)
+            plain[x] = row[(size_t)x * (size_t)block + (size_t)lane];
+    }
+}
+
+CPU_INLINE void pack_lanes(const float *plain, int stride, int n_lanes, int block, int n,
+                           float *row) {
+    memset(row, 0, (size_t)n * (size_t)block * sizeof *row);
+    for (int lane = 0; lane < n_lanes; lane++) {
+        const float *from = plain + (size_t)lane * (size_t)stride;
+        for (int x = 0; x < n; x++)
+            row[(size_t)x * (size_t)block + (size_t)lane] = from[x];
+    }
+}
+
+// The row of the tensor, blended along rows where it has to be; borrowed from the tensor or
+// scratch.
+static const float *source_row(const float *tensor, struct adele_shape shape, int block, int n,
+                               int i_block, const struct resample_axis *rows, int y,
+                               float *scratch) {
+    int c = i_block * block;
+    const float *low = tensor + cpu_tensor_index(shape, block, n, c, rows->low[y], 0);
+    if (rows->is_identity)
+        return low;
+    const float *high = tensor + cpu_tensor_index(shape, block, n, c, rows->high[y], 0);
+    row_blend(low, high, rows->t[y], (size_t)shape.w * (size_t)block, scratch);
+    return scratch;
+}
+
+void resample_row_blocked(const float *tensor, struct adele_shape shape, int block, int n,
+                          int i_block, const struct resample_axis *rows,
+                          const struct resample_axis *columns, int y, float *scratch, float *out) {
+    const float *row = source_row(tensor, shape, block, n, i_block, rows, y, scratch);
+    if (columns->is_identity)
+        memcpy(out, row, (size_t)shape.w * (size_t)block * sizeof *out);
+    else
+        columns_blend(row, columns, block, out);
+}
+
+void resample_row_forward(const float *tensor, struct adele_shape shape, int block, int n,
+                          const struct resample_axis *rows, const struct resample_axis *columns,
+                          int y, float *scratch, float *out, int stride) {
+    float *wide = scratch + (size_t)shape.w * (size_t)block;
+    for (int i_block = 0; i_block * block < shape.c; i_block++) {
+        const float *row = source_row(tensor, shape, block, n, i_block, rows, y, scratch);
+        if (!columns->is_identity) {
+            columns_blend(row, columns, block, wide);
+            row = wide;
+        }
+        int n_lanes = shape.c - i_block * block < block ? shape.c - i_block * block : block;
+        unpack_lanes(row, n_lanes, block, columns->n_out,
+                     out + (size_t)(i_block * block) * (size_t)stride, stride);
+    }
+}
+
+void resample_columns_backward(const float *d_out, int stride, int n_lanes, int block,
+                               const struct resample_axis *columns, float *scratch, float *d_in) {
+    if (columns->is_identity) {
+        pack_lanes(d_out, stride, n_lanes, block, columns->n_out, d_in);
+        return;
+    }
+    pack_lanes(d_out, stride, n_lanes, block, columns->n_out, scratch);
+    columns_gather(scratch, columns, block, d_in);
+}
+
+void resample_rows_backward(const float *d_rows, size_t row_floats,
+                            const struct resample_axis *rows, int y, float *d_in) {
+    rows_gather(d_rows + (size_t)rows->first[y] * row_floats, row_floats,
+                rows->weights + rows->offset[y], rows->end[y] - rows->first[y], d_in);
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// Bilinear rescaling with align-corners on blocked tensors (N, ceil(C / B), H, W, B), placed in a
+// zero plane.
+//
+// Both directions are separable: a vertical pass into one row per thread, then a horizontal pass.
+// The backward pass gathers: every source row (column) knows which target rows (columns) read it,
+// in ascending order, so the order of the sums is fixed and no two threads write the same element.
+#include "base/fail.h"
+#include "base/memory.h"
+#include "cpu/cpu.h"
+#include "cpu/lanes.h"
+
+#include <omp.h>
+#include <string.h>
+
+// Target pixel i of the plane = weight0 source[i0] + weight1 source[i0 + 1]; i0 = -1 outside the
+// image.
+struct tap {
+    int i0;
+    float weight0, weight1;
+};
+
+// Target pixels that read one source pixel: reads[first .. first + count).
+struct read {
+    int target;
+    float weight;
+};
+struct readers {
+    int first, count;
+};
+
+// One axis in both directions.
+struct axis {
+    int n_in, n_dst;
+    struct tap *taps;        // (n_dst)
+    struct readers *readers; // (n_in)
+    struct read *reads;
+};
+
+struct rescale {
+    struct cpu_op base;
+    struct adele_rescale_desc desc;
+    int block, n_blocks;
+    struct axis vertical, horizontal;
+};
+
+// ---- tables -------------------------------------------------------------------------------------
+
+static void axis_deinit(struct axis *axis) {
+    memory_free(axis->taps);
+    memory_free(axis->readers);
+    memory_free(axis->reads);
+}
+
+// The coordinate target * (n_in - 1) / (n_out - 1) is split in integers, so the weights carry one
+// rounding and the last target pixel meets the last source pixel exactly.
+static struct tap tap_at(int target, int n_in, int n_out) {
+    struct tap tap = {-1, 0.0f, 0.0f};
+    if (target < 0 || target >= n_out)
+        return tap;
+    if (n_out == 1 || n_in == 1) {
+        tap.i0 = 0;
+        tap.weight0 = 1.0f;
+        return tap;
+    }
+    int64_t position = (int64_t)target * (n_in - 1);
+    tap.i0 = (int)(position / (n_out - 1));
+    double fraction = (double)(position % (n_out - 1)) / (double)(n_out - 1);
+    tap.weight0 = (float)(1.0 - fraction);
+    tap.weight1 = (float)fraction;
+    return tap;
+}
+
+static void collect_readers(struct axis *axis) {
+    int n_reads = 0;
+    for (int i = 0; i < axis->n_in; i++) {
+        axis->readers[i].first = n_reads;
+        // Taps ascend with the target, so those of one source pixel are found in one sweep.
+        for (int t = 0; t < axis->n_dst; t++) {
+            const struct tap *tap = &axis->taps[t];
+            if (tap->i0 < 0)
+                continue;
+            struct read read = {t, tap->i0 == i ? tap->weight0 : tap->weight1};
+            if ((tap->i0 == i || tap->i0 + 1 == i) && read.weight != 0.0f)
+                axis->reads[n_reads++] = read;
+        }
+        axis->readers[i].count = n_reads - axis->readers[i].first;
+    }
+}
+
+static adele_status axis_init(struct axis *axis, int n_in, int n_out, int n_dst, int start) {
+    axis->n_in = n_in;
+    axis->n_dst = n_dst;
+    axis->taps = memory_calloc((size_t)n_dst, sizeof *axis->taps);
+    axis->readers = memory_calloc((size_t)n_in, sizeof *axis->readers);
+    axis->reads = memory_calloc((size_t)n_dst * 2, sizeof *axis->reads);
+    if (axis->taps == NULL || axis->readers == NULL || axis->reads == NULL)
+        return FAIL_NO_MEMORY(((size_t)n_dst * 3 + (size_t)n_in) * sizeof *axis->taps);
+    for (int i = 0; i < n_dst; i++)
+        axis->taps[i] = tap_at(i - start, n_in, n_out);
+    collect_readers(axis);
+    return ADELE_OK;
+}
+
+static void rescale_release(struct cpu_op *op) {
+    struct rescale *self = (struct rescale *)op;
+    axis_deinit(&self->vertical);
+    axis_deinit(&self->horizontal);
+}
+
+adele_status cpu_rescale_create(const struct adele_device *device,
+                                const struct adele_rescale_desc *desc, struct adele_op **out) {
+    *out = NULL;
+    if (desc->n < 1 || desc->c < 1 || desc->h_in < 1 || desc->w_in < 1 || desc->h_out < 1 ||
+        desc->w_out < 1 || desc->h_dst < 1 || desc->w_dst < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "rescale: (%d, %d, %d, %d) to %d x %d in a plane of %d x %d", desc->n, desc->c,
+                    desc->h_in, desc->w_in, desc->h_out, desc->w_out, desc->h_dst, desc->w_dst);
+    struct rescale *self = cpu_op_create(device, ADELE_OP_rescale, sizeof *self);
+    if (self == NULL)
+        return FAIL_NO_MEMORY(sizeof *self);
+    self->base.release = rescale_release;
+    self->desc = *desc;
+    self->block = cpu_block(device);
+    self->n_blocks = (desc->c + self->block - 1) / self->block;
+    adele_status status =
+        axis_init(&self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top);
+    if (status == ADELE_OK)
+        status = axis_init(&self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left);
+    if (status != ADELE_OK) {
+        rescale_release(&self->base);
+        memory_free(self);
+        return status;
+    }
+    double n_pixels = (double)desc->n * (double)desc->c * (double)desc->h_out * (double)desc->w_out;
+    self->base.op.flops_forward = 8.0 * n_pixels;
+    self->base.op.flops_backward = 8.0 * n_pixels;
+    int longer = desc->w_in > desc->w_dst ? desc->w_in : desc->w_dst;
+    self->base.op.workspace_bytes =
+        (size_t)cpu_n_threads(device) * (size_t)longer * (size_t)self->block * sizeof(float);
+    *out = &self->base.op;
+    return ADELE_OK;
+}
+
+// ---- kernels ------------------------------------------------------------------------------------
+
+CPU_CLONES static void mix_rows(const float *restrict row0, const float *restrict row1,
+                                float weight0, float weight1, size_t n_floats,
+                                float *restrict out) {
+    for (size_t i = 0; i < n_floats; i++)
+        out[i] = weight0 * row0[i] + weight1 * row1[i];
+}
+
+CPU_CLONES static void mix_columns(const float *row, const struct axis *axis, int block,
+                                   float *dst) {
+    for (int x = 0; x < axis->n_dst; x++) {
+        const struct tap *tap = &axis->taps[x];
+        for (int lane = 0; lane < block; lane += LANES) {
+            lanes value = {0};
+            if (tap->i0 >= 0) {
+                const float *from = row + (size_t)tap->i0 * (size_t)block + lane;
+                value = LANES_AT(from) * tap->weight0;
+                if (tap->weight1 != 0.0f)
+                    value += LANES_AT(from + block) * tap->weight1;
+            }
+            LANES_STORE(dst + (size_t)x * (size_t)block + lane, value);
+        }
+    }
+}
+
+CPU_CLONES static void add_scaled(float *restrict to, const float *restrict from, float weight,
+                                  size_t n_floats) {
+    for (size_t i = 0; i < n_floats; i++)
+        to[i] += weight * from[i];
+}
+
+CPU_CLONES static void gather_columns(const float *row, const struct axis *axis, int block,
+                                      bool accumulate, float *d_src) {
+    for (int x = 0; x < axis->n_in; x++) {
+        const struct read *reads = axis->reads + axis->readers[x].first;
+        for (int lane = 0; lane < block; lane += LANES) {
+            float *to = d_src + (size_t)x * (size_t)block + lane;
+            lanes sum = {0};
+            if (accumulate)
+                sum = LANES_AT(to);
+            for (int i = 0; i < axis->readers[x].count; i++)
+                sum += LANES_AT(row + (size_t)reads[i].target * (size_t)block + lane) *
+                       reads[i].weight;
+            LANES_STORE(to, sum);
+        }
+    }
+}
+
+// ---- passes -------------------------------------------------------------------------------------
+
+static float *thread_row(const struct rescale *self, void *workspace) {
+    int longer = self->desc.w_in > self->desc.w_dst ? self->desc.w_in : self->desc.w_dst;
+    return (float *)workspace + (size_t)omp_get_thread_num() * (size_t)longer * (size_t)self->block;
+}
+
+adele_status cpu_rescale_forward(struct adele_op *op, const struct adele_rescale_args *args) {
+    const struct rescale *self = (const struct rescale *)op;
+    size_t block = (size_t)self->block;
+    size_t row_in = (size_t)self->desc.w_in * block, row_dst = (size_t)self->desc.w_dst * block;
+    int n_planes = self->desc.n * self->n_blocks, h_dst = self->desc.h_dst;
+    int n_threads = cpu_n_threads(op->device);
+#pragma omp parallel for collapse(2) schedule(static) num_threads(n_threads)
+    for (int plane = 0; plane < n_planes; plane++)
+        for (int y = 0; y < h_dst; y++) {
+            const struct tap *tap = &self->vertical.taps[y];
+            float *dst = (float *)args->dst + ((size_t)plane * (size_t)h_dst + (size_t)y) * row_dst;
+            if (tap->i0 < 0) {
+                memset(dst, 0, row_dst * sizeof(float));
+                continue;
+            }
+            const float *src = (const float *)args->src +
+                               ((size_t)plane * (size_t)self->desc.h_in + (size_t)tap->i0) * row_in;
+            float *row = thread_row(self, args->workspace);
+            if (tap->weight1 != 0.0f) {
+                mix_rows(src, src + row_in, tap->weight0, tap->weight1, row_in, row);
+                src = row;
+            }
+            mix_columns(src, &self->horizontal, self->block, dst);
+        }
+    return ADELE_OK;
+}
+
+adele_status cpu_rescale_backward(struct adele_op *op, const struct adele_rescale_args *args) {
+    const struct rescale *self = (const struct rescale *)op;
+    size_t block = (size_t)self->block;
+    size_t row_in = (size_t)self->desc.w_in * block, row_dst = (size_t)self->desc.w_dst * block;
+    int n_planes = self->desc.n * self->n_blocks, h_in = self->desc.h_in;
+    int n_threads = cpu_n_threads(op->device);
+#pragma omp parallel for collapse(2) schedule(static) num_threads(n_threads)
+    for (int plane = 0; plane < n_planes; plane++)
+        for (int y = 0; y < h_in; y++) {
+            const struct readers *readers = &self->vertical.readers[y];
+            const struct read *reads = self->vertical.reads + readers->first;
+            const float *d_dst =
+                (const float *)args->d_dst + (size_t)plane * (size_t)self->desc.h_dst * row_dst;
+            float *row = thread_row(self, args->workspace);
+            memset(row, 0, row_dst * sizeof(float));
+            for (int i = 0; i < readers->count; i++)
+                add_scaled(row, d_dst + (size_t)reads[i].target * row_dst, reads[i].weight,
+                           row_dst);
+            gather_columns(row, &self->horizontal, self->block, args->accumulate_d_src,
+                           (float *)args->d_src +
+                               ((size_t)plane * (size_t)h_in + (size_t)y) * row_in);
+        }
+    return ADELE_OK;
+}

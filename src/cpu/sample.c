@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: MIT
+// Gathers a batch from the resident set: normalized, augmented image at scale 0, the other scales
+// from it, and label crops.
+//
+// The augmentation reads output pixel (x, y) at
+//     u = x - (w - 1) / 2 - shift_x, v = y - (h - 1) / 2 - shift_y   (x mirrored first when
+//     flipped) source = ((w - 1) / 2 + (cos a u + sin a v) / s, (h - 1) / 2 + (cos a v - sin a u) /
+//     s)
+// with angle a, scale s and shifts drawn for (seed, epoch, sample id). The image is blended from
+// the four neighbours, those outside counting 0 after normalization; labels take the nearest, 255
+// outside.
+#include "base/fail.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "cpu/cpu.h"
+#include "cpu/resample.h"
+#include "cpu/team.h"
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+#define DEGREE (3.14159265358979323846 / 180.0)
+
+struct sample_op {
+    struct cpu_op base;
+    struct adele_sample_desc desc;
+    int block, n_threads;
+    struct adele_shape shape[ADELE_MAX_SCALES];
+    struct resample_axis rows[ADELE_MAX_SCALES], columns[ADELE_MAX_SCALES]; // from scale 0
+};
+
+// Where output pixels of one row of the batch come from.
+struct placement {
+    bool is_flipped, is_affine;
+    double cosine, sine; // over the scale
+    double shift_x, shift_y, center_x, center_y;
+};
+
+static void release(struct cpu_op *base) {
+    struct sample_op *op = (struct sample_op *)base;
+    for (int k = 0; k < ADELE_MAX_SCALES; k++) {
+        resample_axis_deinit(&op->rows[k]);
+        resample_axis_deinit(&op->columns[k]);
+    }
+}
+
+static adele_status check_augment(const struct adele_augment *augment) {
+    bool is_finite = isfinite(augment->rotate_degrees) && isfinite(augment->translate) &&
+                     isfinite(augment->scale_low) && isfinite(augment->scale_high) &&
+                     isfinite(augment->flip);
+    if (!augment->enabled)
+        return ADELE_OK;
+    if (!is_finite || !(augment->scale_low > 0.0) || augment->scale_high < augment->scale_low)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give finite numbers with 0 < low <= high scale.",
+                    "sample: augmentation rotates %g, translates %g, scales %g to %g, flips %g",
+                    augment->rotate_degrees, augment->translate, augment->scale_low,
+                    augment->scale_high, augment->flip);
+    return ADELE_OK;
+}
+
+static adele_status check_desc(const struct adele_sample_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                    "sample: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES || desc->h_scale[0] != desc->h ||
+        desc->w_scale[0] != desc->w)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales; scale 0 has the crop's size.",
+                    "sample: %d scales, scale 0 of %d x %d for crops of %d x %d", desc->n_scales,
+                    desc->h_scale[0], desc->w_scale[0], desc->h, desc->w);
+    for (int k = 1; k < desc->n_scales; k++)
+        if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                        "sample: scale %d is %d x %d", k, desc->h_scale[k], desc->w_scale[k]);
+    return check_augment(&desc->augment);
+}
+
+adele_status cpu_sample_create(const struct adele_device *device,
+                               const struct adele_sample_desc *desc, struct adele_op **out) {
+    adele_status status;
+    *out = NULL;
+    TRY(check_desc(desc));
+    struct sample_op *op = cpu_op_create(device, ADELE_OP_sample, sizeof *op);
+    if (op == NULL)
+        return FAIL_NO_MEMORY(sizeof *op);
+    op->base.release = release;
+    op->desc = *desc;
+    op->block = cpu_block(device);
+    op->n_threads = cpu_n_threads(device);
+    for (int k = 0; k < desc->n_scales; k++) {
+        op->shape[k] = (struct adele_shape){desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
+        TRY_GOTO(resample_axis_init(&op->rows[k], desc->h, desc->h_scale[k]), fail);
+        TRY_GOTO(resample_axis_init(&op->columns[k], desc->w, desc->w_scale[k]), fail);
+    }
+    if (desc->n_scales > 1) // one blended row a thread
+        op->base.op.workspace_bytes =
+            (size_t)op->n_threads * (size_t)desc->w * (size_t)op->block * sizeof(float);
+    *out = &op->base.op;
+    return ADELE_OK;
+fail:
+    release(&op->base);
+    memory_free(op);
+    return status;
+}
+
+static adele_status check_args(const struct sample_op *op, const struct adele_sample_args *args) {
+    const struct adele_sample_desc *desc = &op->desc;
+    const struct adele_sample_set *set = &args->set;
+    if (set->c != desc->c || set->h != desc->h || set->w != desc->w)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Make the op for the size of the set's images.",
+                    "sample: set of %d x %d x %d, op for %d x %d x %d", set->c, set->h, set->w,
+                    desc->c, desc->h, desc->w);
+    if ((int)set->pixel < ADELE_PIXEL_U8 || (int)set->pixel > ADELE_PIXEL_F16)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use u8 or f16.", "sample: unknown pixel type %d",
+                    (int)set->pixel);
+    if (set->images == NULL || set->mean == NULL || set->inv_std == NULL ||
+        args->sample_ids == NULL || (args->workspace == NULL && op->base.op.workspace_bytes > 0))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give images, mean, inv_std, ids and workspace.",
+                    "sample: an array is missing");
+    if ((args->labels != NULL && set->labels == NULL) ||
+        (args->noisy != NULL && set->noisy == NULL) || (args->truth != NULL && set->truth == NULL))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Ask only for label maps that the set has.",
+                    "sample: the set lacks a label map");
+    for (int k = 0; k < desc->n_scales; k++)
+        if (args->images[k] == NULL)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Give an image tensor for every scale.",
+                        "sample: no image tensor for scale %d", k);
+    for (int n = 0; n < desc->n; n++)
+        if (args->sample_ids[n] >= set->n_images)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Ids are below the number of images.",
+                        "sample: id %d in row %d of a set of %d images", args->sample_ids[n], n,
+                        set->n_images);
+    return ADELE_OK;
+}
+
+// The draws are taken in a fixed order, all of them, whether the range is empty or not.
+static struct placement place(const struct sample_op *op, const struct adele_sample_args *args,
+                              int id) {
+    const struct adele_sample_desc *desc = &op->desc;
+    const struct adele_augment *augment = &desc->augment;
+    struct placement placement = {.is_flipped = args->flip, .cosine = 1.0};
+    if (!augment->enabled)
+        return placement;
+    struct random_stream stream;
+    random_stream_init(&stream, desc->seed, RANDOM_AUGMENT, args->epoch, (uint32_t)id);
+    double angle =
+        DEGREE * random_range(&stream, -augment->rotate_degrees, augment->rotate_degrees);
+    double shift_x = random_range(&stream, -augment->translate, augment->translate);
+    double shift_y = random_range(&stream, -augment->translate, augment->translate);
+    double scale = random_range(&stream, augment->scale_low, augment->scale_high);
+    bool is_mirrored = random_uniform(&stream) < augment->flip;
+    placement.is_flipped = is_mirrored != args->flip;
+    placement.shift_x = shift_x * (double)desc->w;
+    placement.shift_y = shift_y * (double)desc->h;
+    placement.center_x = 0.5 * (double)(desc->w - 1);
+    placement.center_y = 0.5 * (double)(desc->h - 1);
+    placement.cosine = cos(angle) / scale;
+    placement.sine = sin(angle) / scale;
+    placement.is_affine =
+        placement.sine != 0.0 || placement.cosine != 1.0 || shift_x != 0.0 || shift_y != 0.0;
+    return placement;
+}
+
+static void find_source(const struct placement *placement, int w, int x, int y, double *source_x,
+                        double *source_y) {
+    int seen_x = placement->is_flipped ? w - 1 - x : x;
+    double u = (double)seen_x - placement->center_x - placement->shift_x;
+    double v = (double)y - placement->center_y - placement->shift_y;
+    *source_x = placement->center_x + placement->cosine * u + placement->sine * v;
+    *source_y = placement->center_y + placement->cosine * v - placement->sine * u;
+}
+
+static float decode_half(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
+    uint32_t magnitude = half & 0x7FFFu;
+    if (magnitude < 0x0400u) { // zero and denormals: a multiple of 2^-24
+        float value = (float)magnitude * 0x1p-24f;
+        return sign != 0 ? -value : value;
+    }
+    // The exponent's bias goes from 15 to 127; of infinity and NaN from 31 to 255.
+    uint32_t bits = sign | ((magnitude << 13) + (magnitude >= 0x7C00u ? 0x70000000u : 0x38000000u));
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static float pixel_at(const struct adele_sample_set *set, size_t i) {
+    return set->pixel == ADELE_PIXEL_U8 ? (float)((const uint8_t *)set->images)[i]
+                                        : decode_half(((const uint16_t *)set->images)[i]);
+}
+
+// The normalized pixel of plane (id, c); 0 outside.
+static float normalized(const struct adele_sample_set *set, size_t plane, int x, int y) {
+    if (x < 0 || x >= set->w || y < 0 || y >= set->h)
+        return 0.0f;
+    size_t i = (plane * (size_t)set->h + (size_t)y) * (size_t)set->w + (size_t)x;
+    return (pixel_at(set, i) - set->mean[plane]) * set->inv_std[plane];
+}
+
+static float blended(const struct adele_sample_set *set, size_t plane, double x, double y) {
+    // Comparing before the conversion keeps far-away positions out of an int, and NaN too.
+    if (!(x > -1.0 && x < (double)set->w && y > -1.0 && y < (double)set->h))
+        return 0.0f;
+    int left = (int)floor(x);
+    int top = (int)floor(y);
+    float tx = (float)(x - (double)left);
+    float ty = (float)(y - (double)top);
+    float upper = (1.0f - tx) * normalized(set, plane, left, top) +
+                  tx * normalized(set, plane, left + 1, top);
+    float lower = (1.0f - tx) * normalized(set, plane, left, top + 1) +
+                  tx * normalized(set, plane, left + 1, top + 1);
+    return (1.0f - ty) * upper + ty * lower;
+}
+
+// Row y of image row n at scale 0.
+static void write_image_row(const struct sample_op *op, const struct adele_sample_args *args,
+                            const struct placement *placement, int n, int y) {
+    const struct adele_sample_set *set = &args->set;
+    int id = args->sample_ids[n];
+    int block = op->block;
+    for (int c = 0; c < op->desc.c; c++) {
+        float *out = (float *)args->images[0] + cpu_tensor_index(op->shape[0], block, n, c, y, 0);
+        if (c % block == 0)
+            memset(out, 0, (size_t)op->desc.w * (size_t)block * sizeof *out);
+        if (id < 0)
+            continue;
+        size_t plane = (size_t)id * (size_t)set->c + (size_t)c;
+        for (int x = 0; x < op->desc.w; x++) {
+            double source_x, source_y;
+            if (placement->is_affine) {
+                find_source(placement, set->w, x, y, &source_x, &source_y);
+                out[(size_t)x * (size_t)block] = blended(set, plane, source_x, source_y);
+            } else {
+                int seen_x = placement->is_flipped ? set->w - 1 - x : x;
+                out[(size_t)x * (size_t)block] = normalized(set, plane, seen_x, y);
+            }
+        }
+    }
+}
+
+static uint8_t label_at(const struct adele_sample_set *set, const struct placement *placement,
+                        const uint8_t *map, int x, int y) {
+    if (!placement->is_affine) {
+        int seen_x = placement->is_flipped ? set->w - 1 - x : x;
+        return map[(size_t)y * (size_t)set->w + (size_t)seen_x];
+    }
+    double source_x, source_y;
+    find_source(placement, set->w, x, y, &source_x, &source_y);
+    source_x = floor(source_x + 0.5);
+    source_y = floor(source_y + 0.5);
+    if (!(source_x >= 0.0 && source_x < (double)set->w && source_y >= 0.0 &&
+          source_y < (double)set->h))
+        return ADELE_IGNORE;
+    return map[(size_t)source_y * (size_t)set->w + (size_t)source_x];
+}
+
+static void write_label_row(const struct sample_op *op, const struct adele_sample_args *args,
+                            const struct placement *placement, const uint8_t *maps, int n, int y,
+                            uint8_t *out) {
+    if (out == NULL)
+        return;
+    size_t image = (size_t)op->desc.h * (size_t)op->desc.w;
+    uint8_t *row = out + (size_t)n * image + (size_t)y * (size_t)op->desc.w;
+    int id = args->sample_ids[n];
+    if (id < 0) {
+        memset(row, ADELE_IGNORE, (size_t)op->desc.w);
+        return;
+    }
+    for (int x = 0; x < op->desc.w; x++)
+        row[x] = label_at(&args->set, placement, maps + (size_t)id * image, x, y);
+}
+
+static void write_scale(const struct sample_op *op, const struct adele_sample_args *args, int k,
+                        int n_threads) {
+    int block = op->block;
+    int n_rows = op->desc.n * op->desc.h_scale[k];
+#pragma omp parallel for num_threads(n_threads) schedule(static)
+    for (int row = 0; row < n_rows; row++) {
+        int n = row / op->desc.h_scale[k];
+        int y = row % op->desc.h_scale[k];
+        float *scratch = (float *)args->workspace +
+                         (size_t)omp_get_thread_num() * (size_t)op->desc.w * (size_t)block;
+        for (int c = 0; c < op->desc.c; c += block)
+            resample_row_blocked(args->images[0], op->shape[0], block, n, c / block, &op->rows[k],
+                                 &op->columns[k], y, scratch,
+                                 (float *)args->images[k] +
+                                     cpu_tensor_index(op->shape[k], block, n, c, y, 0));
+    }
+}
+
+adele_status cpu_sample_forward(struct adele_op *base, const struct adele_sample_args *args) {
+    struct sample_op *op = (struct sample_op *)base;
+    TRY(check_args(op, args));
+    int n_threads = team_size(op->n_threads);
+    int n_rows = op->desc.n * op->desc.h;
+#pragma omp parallel for num_threads(n_threads) schedule(static)
+    for (int row = 0; row < n_rows; row++) {
+        int n = row / op->desc.h;
+        int y = row % op->desc.h;
+        struct placement placement = place(op, args, args->sample_ids[n]);
+        write_image_row(op, args, &placement, n, y);
+        write_label_row(op, args, &placement, args->set.labels, n, y, args->labels);
+        write_label_row(op, args, &placement, args->set.noisy, n, y, args->noisy);
+        write_label_row(op, args, &placement, args->set.truth, n, y, args->truth);
+    }
+    for (int k = 1; k < op->desc.n_scales; k++)
+        write_scale(op, args, k, n_threads);
+    return ADELE_OK;
+}

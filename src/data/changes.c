@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// changes.csv
+#include "data/changes.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/label_lookup.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAIRS ((size_t)256 * 256)
+
+adele_status changes_init(struct changes *out) {
+    *out = (struct changes){0};
+    out->totals = memory_calloc(PAIRS, sizeof *out->totals);
+    return out->totals != NULL ? ADELE_OK : FAIL_NO_MEMORY(PAIRS * sizeof *out->totals);
+}
+
+void changes_deinit(struct changes *changes) {
+    for (int i = 0; i < changes->n; i++)
+        memory_free(changes->rows[i].counts);
+    memory_free(changes->rows);
+    memory_free(changes->totals);
+    *changes = (struct changes){0};
+}
+
+adele_status changes_add(struct changes *changes, const char *name, int slice,
+                         const uint8_t *before, const uint8_t *after, size_t n) {
+    if (changes->n == changes->capacity) {
+        int capacity = changes->capacity * 2 + 64;
+        struct change_row *grown =
+            memory_realloc(changes->rows, (size_t)capacity, sizeof *changes->rows);
+        if (grown == NULL)
+            return FAIL_NO_MEMORY((size_t)capacity * sizeof *grown);
+        changes->rows = grown;
+        changes->capacity = capacity;
+    }
+    struct change_row *row = &changes->rows[changes->n];
+    *row = (struct change_row){.name = name, .slice = slice, .n_pixels = (int64_t)n};
+    changes->n++;
+    for (size_t i = 0; i < n; i++) {
+        if (before[i] == after[i])
+            continue;
+        if (row->counts == NULL) {
+            row->counts = memory_calloc(PAIRS, sizeof *row->counts);
+            if (row->counts == NULL)
+                return FAIL_NO_MEMORY(PAIRS * sizeof *row->counts);
+        }
+        size_t pair = (size_t)before[i] * 256 + after[i];
+        row->counts[pair]++;
+        changes->totals[pair]++;
+        row->n_changed++;
+    }
+    return ADELE_OK;
+}
+
+static int compare_rows(const void *left, const void *right) {
+    const struct change_row *a = left, *b = right;
+    double fraction_a = (double)a->n_changed / (double)a->n_pixels;
+    double fraction_b = (double)b->n_changed / (double)b->n_pixels;
+    if (fraction_a != fraction_b)
+        return fraction_a > fraction_b ? -1 : 1;
+    int order = strcmp(a->name, b->name);
+    if (order != 0)
+        return order;
+    return (a->slice > b->slice) - (a->slice < b->slice);
+}
+
+static adele_status put(struct file_writer *writer, const char *text) {
+    return file_writer_write(writer, text, strlen(text));
+}
+
+// A field with the marks that CSV needs when it holds a comma, a quote or a line's end.
+static adele_status put_field(struct file_writer *writer, const char *text) {
+    if (strpbrk(text, ",\"\r\n") == NULL)
+        return put(writer, text);
+    TRY(put(writer, "\""));
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"')
+            TRY(put(writer, "\""));
+        TRY(file_writer_write(writer, c, 1));
+    }
+    return put(writer, "\"");
+}
+
+static adele_status put_pair_name(struct file_writer *writer, size_t pair, int n_categories,
+                                  char *const *names) {
+    char text[2][128];
+    for (int side = 0; side < 2; side++) {
+        int category = (int)(side == 0 ? pair / 256 : pair % 256);
+        if (category < n_categories)
+            (void)snprintf(text[side], sizeof text[side], "%s", names[category]);
+        else if (category == LABEL_IGNORE)
+            (void)snprintf(text[side], sizeof text[side], "ignore");
+        else
+            (void)snprintf(text[side], sizeof text[side], "category_%d", category);
+    }
+    char both[280];
+    (void)snprintf(both, sizeof both, "%s->%s", text[0], text[1]);
+    TRY(put(writer, ","));
+    return put_field(writer, both);
+}
+
+static adele_status put_row(struct file_writer *writer, const struct changes *changes,
+                            const struct change_row *row) {
+    char text[128];
+    TRY(put_field(writer, row->name));
+    (void)snprintf(text, sizeof text, ",%d,%" PRId64 ",%.6f", row->slice, row->n_changed,
+                   (double)row->n_changed / (double)row->n_pixels);
+    TRY(put(writer, text));
+    for (size_t pair = 0; pair < PAIRS; pair++) {
+        if (changes->totals[pair] == 0)
+            continue;
+        (void)snprintf(text, sizeof text, ",%" PRId64, row->counts ? row->counts[pair] : 0);
+        TRY(put(writer, text));
+    }
+    return put(writer, "\n");
+}
+
+adele_status changes_save(struct changes *changes, int n_categories, char *const *names,
+                          const char *path) {
+    struct file_writer *writer = NULL;
+    adele_status status;
+    if (changes->n > 0)
+        qsort(changes->rows, (size_t)changes->n, sizeof *changes->rows, compare_rows);
+    TRY(file_writer_begin(path, &writer));
+    TRY_GOTO(put(writer, "case,slice,changed_pixels,changed_fraction"), fail);
+    for (size_t pair = 0; pair < PAIRS; pair++)
+        if (changes->totals[pair] > 0)
+            TRY_GOTO(put_pair_name(writer, pair, n_categories, names), fail);
+    TRY_GOTO(put(writer, "\n"), fail);
+    for (int i = 0; i < changes->n; i++)
+        TRY_GOTO(put_row(writer, changes, &changes->rows[i]), fail);
+    return file_writer_commit(writer);
+fail:
+    file_writer_abandon(writer);
+    return status;
+}

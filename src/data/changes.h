@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// changes.csv: how much of each label map was changed, and from which category to which.
+#ifndef ADELE_DATA_CHANGES_H
+#define ADELE_DATA_CHANGES_H
+
+#include "adele/status.h"
+#include <stddef.h>
+#include <stdint.h>
+
+struct change_row {
+    const char *name; // borrowed
+    int slice;
+    int64_t n_pixels, n_changed;
+    int64_t *counts; // (256, 256) from -> to; NULL while nothing changed
+};
+struct changes {
+    struct change_row *rows;
+    int n, capacity;
+    int64_t *totals; // (256, 256) over all rows
+};
+
+ADELE_MUST_CHECK adele_status changes_init(struct changes *out);
+void changes_deinit(struct changes *changes);
+// One more row, from two maps of n pixels.
+ADELE_MUST_CHECK adele_status changes_add(struct changes *changes, const char *name, int slice,
+                                          const uint8_t *before, const uint8_t *after, size_t n);
+// Sorts the rows, most changed first (then by name and slice), and writes them. Columns: case,
+// slice, changed_pixels, changed_fraction, then "FROM->TO" for each pair that occurs.
+ADELE_MUST_CHECK adele_status changes_save(struct changes *changes, int n_categories,
+                                           char *const *names, const char *path);
+#endif

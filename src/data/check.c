@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+// `adele check`: reads every file of a data set and lists what is wrong with it.
+#include "data/dataset.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/case_files.h"
+#include "data/check_report.h"
+#include "data/label_lookup.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *check_kind_name(enum check_kind kind) {
+    static const char *const names[CHECK_KINDS] = {
+        "label_out_of_range",    "size_mismatch", "missing_partner", "duplicate_case",
+        "patient_in_two_splits", "unreadable",    "empty_split",     "not_finite",
+        "channels",              "no_foreground"};
+    return (unsigned)kind < CHECK_KINDS ? names[kind] : "unknown";
+}
+
+void check_report_deinit(struct check_report *report) {
+    for (int i = 0; i < report->n_problems; i++) {
+        memory_free(report->problems[i].text);
+        memory_free(report->problems[i].hint);
+    }
+    memory_free(report->problems);
+    memset(report, 0, sizeof *report);
+}
+
+adele_status check_report_add(struct check_report *report, enum check_kind kind, bool is_error,
+                              const char *hint, const char *format, ...) {
+    // Grown by doubling: a full list is one whose length is a power of two.
+    if ((report->n_problems & (report->n_problems - 1)) == 0) {
+        size_t capacity = report->n_problems == 0 ? 1 : (size_t)report->n_problems * 2;
+        struct check_problem *grown =
+            memory_realloc(report->problems, capacity, sizeof *report->problems);
+        if (grown == NULL)
+            return FAIL_NO_MEMORY(capacity * sizeof *grown);
+        report->problems = grown;
+    }
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    struct check_problem problem = {.kind = kind,
+                                    .is_error = is_error,
+                                    .text = memory_strdup(text),
+                                    .hint = memory_strdup(hint)};
+    if (problem.text == NULL || problem.hint == NULL) {
+        memory_free(problem.text);
+        memory_free(problem.hint);
+        return FAIL_NO_MEMORY(strlen(text) + strlen(hint) + 2);
+    }
+    report->problems[report->n_problems++] = problem;
+    return ADELE_OK;
+}
+
+// ---- files ----------------------------------------------------------------------------------
+
+// A failure becomes a problem; only a lack of memory stays a failure.
+static adele_status note(struct check_report *report, enum check_kind kind, adele_status status) {
+    if (status == ADELE_OK || status == ADELE_NO_MEMORY)
+        return status;
+    // Copies, because adding to the report may fail and overwrite the record.
+    char text[2048], hint[512];
+    (void)snprintf(text, sizeof text, "%s", adele_error_message());
+    (void)snprintf(hint, sizeof hint, "%s", adele_error_hint());
+    if (kind == CHECK_UNREADABLE && hint[0] == '\0')
+        (void)snprintf(hint, sizeof hint, "Replace the file.");
+    return check_report_add(report, kind, true, hint, "%s", text);
+}
+
+struct check_job {
+    const struct dataset *dataset;
+    struct check_report *report;
+    enum dataset_split split;
+    int n_empty;             // pictures of the split without foreground
+    const char *first_empty; // one of them
+};
+
+// All slices' values; `kind` of problem is LABEL_OUT_OF_RANGE. One problem a file.
+static adele_status check_values(struct check_job *job, const char *path,
+                                 const struct case_labels *labels, bool *has_foreground) {
+    uint8_t *map = memory_calloc((size_t)labels->height * (size_t)labels->width, 1);
+    if (map == NULL)
+        return FAIL_NO_MEMORY((size_t)labels->height * (size_t)labels->width);
+    adele_status status = ADELE_OK;
+    *has_foreground = false;
+    for (int slice = 0; slice < labels->n_slices && status == ADELE_OK; slice++) {
+        status = case_labels_map(job->dataset, path, labels, slice, map);
+        if (!*has_foreground)
+            *has_foreground = case_labels_has_foreground(job->dataset, labels, slice);
+    }
+    memory_free(map);
+    if (status != ADELE_OK)
+        *has_foreground = true; // one problem is enough for this file
+    return note(job->report, CHECK_LABEL_OUT_OF_RANGE, status);
+}
+
+static adele_status check_foreground(struct check_job *job, const char *path, bool has_foreground) {
+    if (has_foreground)
+        return ADELE_OK;
+    if (job->dataset->is_volume)
+        return check_report_add(job->report, CHECK_NO_FOREGROUND, true,
+                                "Take the case out of the split, or add its labels.",
+                                "%s: no slice has foreground", path);
+    if (job->n_empty++ == 0)
+        job->first_empty = path;
+    return ADELE_OK;
+}
+
+static adele_status check_spacing(struct check_job *job, const char *path,
+                                  const struct case_labels *labels, const struct case_image *image,
+                                  const char *image_path) {
+    const float *a = labels->volume.spacing, *b = image->volumes[0].spacing;
+    for (int axis = 0; labels->is_volume && axis < 3; axis++)
+        if (!(fabsf(a[axis] - b[axis]) <= 1e-3f * fmaxf(fabsf(b[axis]), 1e-3f)))
+            return check_report_add(job->report, CHECK_SIZE_MISMATCH, false,
+                                    "Check that the label map belongs to this volume.",
+                                    "%s: voxels of %g x %g x %g mm, but those of %s are %g x %g x "
+                                    "%g mm",
+                                    path, a[0], a[1], a[2], image_path, b[0], b[1], b[2]);
+    return ADELE_OK;
+}
+
+// `image` is NULL when it could not be read.
+static adele_status check_label(struct check_job *job, const char *path, const char *image_path,
+                                const struct case_image *image, bool needs_foreground) {
+    struct case_labels labels;
+    if (path == NULL)
+        return ADELE_OK;
+    job->report->n_files++;
+    adele_status status = case_labels_load(job->dataset, path, &labels);
+    if (status != ADELE_OK)
+        return note(job->report, CHECK_UNREADABLE, status);
+    if (image != NULL) {
+        status = case_labels_check_size(path, &labels, image_path, image);
+        if (status == ADELE_OK)
+            status = check_spacing(job, path, &labels, image, image_path);
+        else
+            status = note(job->report, CHECK_SIZE_MISMATCH, status);
+    }
+    bool has_foreground = true;
+    if (status == ADELE_OK)
+        status = check_values(job, path, &labels, &has_foreground);
+    if (status == ADELE_OK && needs_foreground)
+        status = check_foreground(job, path, has_foreground);
+    case_labels_deinit(&labels);
+    return status;
+}
+
+static adele_status check_case(struct check_job *job, const struct dataset_case *item) {
+    const struct dataset *dataset = job->dataset;
+    const char *image_path = item->image_path[0];
+    struct case_image image;
+    enum check_kind kind = CHECK_UNREADABLE;
+    // A wrong number of channel files was found with the files already.
+    bool is_complete = item->n_files == 1 || item->n_files == dataset->n_channels;
+    bool has_image = false;
+    if (image_path != NULL && is_complete) {
+        adele_status status = case_image_load(dataset, item, &kind, &image);
+        has_image = status == ADELE_OK;
+        TRY(note(job->report, kind, status));
+    }
+    job->report->n_files += item->n_files;
+    adele_status status = ADELE_OK;
+    const struct case_image *loaded = has_image ? &image : NULL;
+    const char *source = dataset_label_source(item, job->split);
+    if (has_image)
+        status = note(job->report, CHECK_NOT_FINITE, case_image_check_finite(&image, item));
+    if (status == ADELE_OK)
+        status = check_label(job, item->label_path, image_path, loaded, true);
+    if (status == ADELE_OK && source != item->label_path)
+        status = check_label(job, source, image_path, loaded, item->label_path == NULL);
+    if (status == ADELE_OK && item->truth_path != NULL &&
+        (item->label_path == NULL || strcmp(item->truth_path, item->label_path) != 0))
+        status = check_label(job, item->truth_path, image_path, loaded, false);
+    if (has_image)
+        case_image_deinit(&image);
+    return status;
+}
+
+// ---- splits ---------------------------------------------------------------------------------
+
+// A test set without any label is for prediction; one that has some should have all.
+static adele_status check_test_labels(const struct dataset *dataset, struct check_report *report) {
+    int n_labelled = 0;
+    for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++)
+        n_labelled += dataset->cases[SPLIT_TEST][i].label_path != NULL;
+    for (int i = 0; n_labelled > 0 && i < dataset->n_cases[SPLIT_TEST]; i++) {
+        const struct dataset_case *item = &dataset->cases[SPLIT_TEST][i];
+        if (item->label_path == NULL && item->image_path[0] != NULL)
+            TRY(check_report_add(report, CHECK_MISSING_PARTNER, true,
+                                 "Add the label map, or take the case out of the test split.",
+                                 "%s: no label map, while %d cases of the test split have one",
+                                 item->image_path[0], n_labelled));
+    }
+    return ADELE_OK;
+}
+
+static adele_status check_truth(const struct dataset *dataset, struct check_report *report) {
+    for (int i = 0; dataset->config.true_labels != NULL && i < dataset->n_cases[SPLIT_TRAIN]; i++)
+        if (dataset->cases[SPLIT_TRAIN][i].truth_path == NULL)
+            TRY(check_report_add(report, CHECK_MISSING_PARTNER, false,
+                                 "Its pixels will not count in the diagnostics.",
+                                 "%s: no true labels for case %s", dataset->config.true_labels,
+                                 dataset->cases[SPLIT_TRAIN][i].name));
+    return ADELE_OK;
+}
+
+static adele_status check_split(const struct dataset *dataset, enum dataset_split split,
+                                struct check_report *report) {
+    struct check_job job = {.dataset = dataset, .report = report, .split = split};
+    int n_cases = dataset->n_cases[split];
+    if (n_cases == 0 && split != SPLIT_TRAIN)
+        return check_report_add(report, CHECK_EMPTY_SPLIT, false,
+                                split == SPLIT_VAL
+                                    ? "Without validation cases the last checkpoint is the best."
+                                    : "Without test cases nothing can be evaluated at the end.",
+                                "%s: the %s split has no cases", dataset->root,
+                                dataset_split_name(split));
+    for (int i = 0; i < n_cases; i++)
+        TRY(check_case(&job, &dataset->cases[split][i]));
+    if (job.n_empty == 0)
+        return ADELE_OK;
+    bool is_all = job.n_empty == n_cases;
+    return check_report_add(report, CHECK_NO_FOREGROUND, is_all,
+                            is_all ? "Check the label maps and the names of the categories."
+                                   : "Images of background alone are fine when they are meant.",
+                            "%s%s: %d of %d label maps of the %s split are background alone",
+                            is_all ? "" : "for one, ", job.first_empty, job.n_empty, n_cases,
+                            dataset_split_name(split));
+}
+
+adele_status check_run(const struct dataset_config *config, struct check_report *out) {
+    struct dataset *dataset = NULL;
+    memset(out, 0, sizeof *out);
+    adele_status status;
+    TRY_GOTO(dataset_find(config, out, &dataset), fail);
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        TRY_GOTO(check_split(dataset, split, out), fail);
+    TRY_GOTO(check_test_labels(dataset, out), fail);
+    TRY_GOTO(check_truth(dataset, out), fail);
+    TRY_GOTO(check_contents(dataset, out), fail);
+    dataset_close(dataset);
+    return ADELE_OK;
+fail:
+    dataset_close(dataset);
+    check_report_deinit(out);
+    return status;
+}

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// What names and contents of files tell about cases: one case twice, one picture under two names,
+// one patient in two splits.
+//
+// A patient is read from names of the form PATIENT_SLICE or PATIENT-SLICE: the text before the last
+// '_' or '-' when a number follows it (up to five letters may stand before the number: "s012").
+// PATIENT must hold a digit, else it is rather the name of the data set ("BRATS_001"), must not be
+// a year (Pascal VOC: "2007_000032"), and at least two patients must occur. When the name says
+// "patient", "case", "subject" or the like, sharing one between splits is an error, else a warning.
+#include "data/check_report.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/memory.h"
+#include "data/finder.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct named_case {
+    const char *name;
+    const char *path; // the first image
+    size_t bytes;     // of the name that count: all, or those of the patient
+    enum dataset_split split;
+    uint64_t hash;
+};
+
+static int compare_names(const void *left, const void *right) {
+    const struct named_case *a = left, *b = right;
+    size_t common = a->bytes < b->bytes ? a->bytes : b->bytes;
+    int order = strncmp(a->name, b->name, common);
+    if (order != 0)
+        return order;
+    if (a->bytes != b->bytes)
+        return a->bytes < b->bytes ? -1 : 1;
+    if (a->split != b->split)
+        return a->split < b->split ? -1 : 1;
+    return strcmp(a->name, b->name);
+}
+
+static int compare_hashes(const void *left, const void *right) {
+    const struct named_case *a = left, *b = right;
+    if (a->hash != b->hash)
+        return a->hash < b->hash ? -1 : 1;
+    return compare_names(left, right);
+}
+
+static bool is_same(const struct named_case *a, const struct named_case *b) {
+    return a->bytes == b->bytes && strncmp(a->name, b->name, a->bytes) == 0;
+}
+
+static adele_status collect(const struct dataset *dataset, struct named_case **out, int *n_out) {
+    int n = 0, at = 0;
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        n += dataset->n_cases[split];
+    struct named_case *cases = memory_calloc((size_t)n + 1, sizeof *cases);
+    if (cases == NULL)
+        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *cases);
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        for (int i = 0; i < dataset->n_cases[split]; i++) {
+            const struct dataset_case *item = &dataset->cases[split][i];
+            cases[at++] = (struct named_case){.name = item->name,
+                                              .path = item->image_path[0],
+                                              .bytes = strlen(item->name),
+                                              .split = split};
+        }
+    *out = cases;
+    *n_out = n;
+    return ADELE_OK;
+}
+
+// ---- names ----------------------------------------------------------------------------------
+
+static adele_status check_same_names(const struct named_case *cases, int n,
+                                     struct check_report *report) {
+    for (int i = 1; i < n; i++) {
+        const struct named_case *a = &cases[i - 1], *b = &cases[i];
+        if (!is_same(a, b))
+            continue;
+        if (a->split == b->split)
+            TRY(check_report_add(report, CHECK_DUPLICATE_CASE, true,
+                                 "List it once; two files of one name need other names.",
+                                 "case %s occurs twice in the %s split", a->name,
+                                 dataset_split_name(a->split)));
+        else
+            TRY(check_report_add(report, CHECK_PATIENT_IN_TWO_SPLITS, true,
+                                 "Take the case out of one of them.",
+                                 "case %s is in both the %s and the %s split", a->name,
+                                 dataset_split_name(a->split), dataset_split_name(b->split)));
+    }
+    return ADELE_OK;
+}
+
+static bool is_year(const char *text, size_t bytes) {
+    if (bytes != 4 || (strncmp(text, "19", 2) != 0 && strncmp(text, "20", 2) != 0))
+        return false;
+    return isdigit((unsigned char)text[2]) && isdigit((unsigned char)text[3]);
+}
+
+// The bytes of PATIENT in PATIENT_SLICE; 0 when the name has not that form.
+static size_t patient_bytes(const char *name) {
+    size_t bytes = 0;
+    for (size_t i = 0; name[i] != '\0'; i++)
+        if (name[i] == '_' || name[i] == '-')
+            bytes = i;
+    if (bytes == 0)
+        return 0;
+    const char *slice = name + bytes + 1;
+    size_t letters = 0;
+    while (isalpha((unsigned char)slice[letters]))
+        letters++;
+    size_t digits = strspn(slice + letters, "0123456789");
+    if (letters > 5 || digits == 0 || slice[letters + digits] != '\0')
+        return 0;
+    bool has_digit = false;
+    for (size_t i = 0; i < bytes; i++)
+        has_digit = has_digit || isdigit((unsigned char)name[i]);
+    return has_digit && !is_year(name, bytes) ? bytes : 0;
+}
+
+static bool says_patient(const char *name) {
+    static const char *const words[] = {"patient", "case", "subject", "subj", "sub-", "pat_", "pid"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strncasecmp(name, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+static adele_status check_patients(const struct named_case *cases, int n,
+                                   struct check_report *report) {
+    for (int i = 1; i < n; i++) {
+        const struct named_case *a = &cases[i - 1], *b = &cases[i];
+        // The same case in both splits has been reported under its full name.
+        if (!is_same(a, b) || a->split == b->split || strcmp(a->name, b->name) == 0)
+            continue;
+        TRY(check_report_add(report, CHECK_PATIENT_IN_TWO_SPLITS, says_patient(a->name),
+                             "Keep all images of a patient in one split, else the scores are too "
+                             "good.",
+                             "%.*s seems to be in both the %s split (%s) and the %s split (%s)",
+                             (int)a->bytes, a->name, dataset_split_name(a->split), a->name,
+                             dataset_split_name(b->split), b->name));
+    }
+    return ADELE_OK;
+}
+
+adele_status check_names(const struct dataset *dataset, struct check_report *report) {
+    struct named_case *cases = NULL;
+    int n = 0, n_patients = 0, n_kept = 0;
+    TRY(collect(dataset, &cases, &n));
+    qsort(cases, (size_t)n, sizeof *cases, compare_names);
+    adele_status status = check_same_names(cases, n, report);
+    for (int i = 0; i < n; i++) {
+        cases[n_kept] = cases[i];
+        cases[n_kept].bytes = patient_bytes(cases[i].name);
+        n_kept += cases[n_kept].bytes > 0;
+    }
+    qsort(cases, (size_t)n_kept, sizeof *cases, compare_names);
+    for (int i = 0; i < n_kept; i++)
+        n_patients += i == 0 || !is_same(&cases[i - 1], &cases[i]);
+    if (status == ADELE_OK && n_patients > 1)
+        status = check_patients(cases, n_kept, report);
+    memory_free(cases);
+    return status;
+}
+
+// ---- contents -------------------------------------------------------------------------------
+
+static adele_status hash_image(const struct dataset *dataset, struct named_case *item) {
+    char *bytes = NULL;
+    size_t n = 0;
+    adele_status status = file_read(item->path, dataset_memory_limit(dataset), &bytes, &n);
+    if (status == ADELE_OK)
+        item->hash = hash_xxh3(bytes, n);
+    else // has been reported as unreadable
+        item->path = NULL;
+    memory_free(bytes);
+    return status == ADELE_NO_MEMORY ? status : ADELE_OK;
+}
+
+adele_status check_contents(const struct dataset *dataset, struct check_report *report) {
+    struct named_case *cases = NULL;
+    int n = 0, n_hashed = 0;
+    TRY(collect(dataset, &cases, &n));
+    adele_status status = ADELE_OK;
+    for (int i = 0; i < n && status == ADELE_OK; i++) {
+        cases[n_hashed] = cases[i];
+        if (cases[i].path == NULL)
+            continue;
+        status = hash_image(dataset, &cases[n_hashed]);
+        n_hashed += cases[n_hashed].path != NULL;
+    }
+    qsort(cases, (size_t)n_hashed, sizeof *cases, compare_hashes);
+    for (int i = 1; i < n_hashed && status == ADELE_OK; i++) {
+        const struct named_case *a = &cases[i - 1], *b = &cases[i];
+        if (a->hash == b->hash && !is_same(a, b))
+            status = check_report_add(report, CHECK_DUPLICATE_CASE, true,
+                                      "Remove one of them.",
+                                      "%s (%s split) and %s (%s split) are the same picture",
+                                      a->path, dataset_split_name(a->split), b->path,
+                                      dataset_split_name(b->split));
+    }
+    memory_free(cases);
+    return status;
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// Values of label files <-> categories.
+#include "data/label_lookup.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/finder.h"
+
+#include <string.h>
+
+static void free_names(int n, char **names) {
+    for (int i = 0; names != NULL && i < n; i++)
+        memory_free(names[i]);
+    memory_free(names);
+}
+
+adele_status label_names_set(struct dataset *dataset, int n, const char *const *names) {
+    char **copies = memory_calloc((size_t)n + 1, sizeof *copies);
+    if (copies == NULL)
+        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *copies);
+    for (int i = 0; i < n; i++) {
+        copies[i] = memory_strdup(names[i]);
+        if (copies[i] == NULL) {
+            free_names(n, copies);
+            return FAIL_NO_MEMORY(strlen(names[i]) + 1);
+        }
+    }
+    free_names(dataset->n_categories, dataset->category_names);
+    dataset->category_names = copies;
+    dataset->n_categories = n;
+    return ADELE_OK;
+}
+
+adele_status label_names_read(struct dataset *dataset, const char *path) {
+    struct file_list lines = {0};
+    TRY(name_list_read(path, &lines));
+    adele_status status = ADELE_OK;
+    if (lines.n == 0 || lines.n > LABEL_MAX_CATEGORIES)
+        status = FAIL(ADELE_DATA, "Write one name a line; the first line names value 0.",
+                      "%s: %d category names; between 1 and %d are needed", path, lines.n,
+                      LABEL_MAX_CATEGORIES);
+    else
+        status = label_names_set(dataset, lines.n, (const char *const *)lines.names);
+    file_list_deinit(&lines);
+    return status;
+}
+
+// ---- label_map ------------------------------------------------------------------------------
+
+static adele_status check_map(const struct label_map *map, int *n_categories) {
+    int highest = map->other != LABEL_IGNORE ? map->other : -1;
+    if (map->other < -1 || map->other > 255)
+        return FAIL(ADELE_CONFIG, "Use -1 (an error), a category, or 255 (ignored).",
+                    "data.label_map_other: %d is not in -1..255", map->other);
+    for (int i = 0; i < map->n; i++) {
+        if (map->from[i] < 0 || map->from[i] > LABEL_MAX_VALUE)
+            return FAIL(ADELE_CONFIG, "Name values that label files can hold.",
+                        "data.label_map: value %d is not in 0..%d", map->from[i], LABEL_MAX_VALUE);
+        if (map->to[i] != LABEL_IGNORE && map->to[i] > highest)
+            highest = map->to[i];
+        for (int j = 0; j < i; j++)
+            if (map->from[j] == map->from[i] && map->to[j] != map->to[i])
+                return FAIL(ADELE_CONFIG, "Name each value once.",
+                            "data.label_map: value %d goes to both %d and %d", map->from[i],
+                            map->to[j], map->to[i]);
+    }
+    if (map->n_names > 0 && map->n_names <= highest)
+        return FAIL(ADELE_CONFIG, "Name every category, the background first.",
+                    "data.label_map: %d names for categories 0..%d", map->n_names, highest);
+    *n_categories = map->n_names > 0 ? map->n_names : highest + 1;
+    return ADELE_OK;
+}
+
+// The one file value that becomes category c, or -1 when there are several or none.
+static int only_value(const struct label_map *map, int c) {
+    int value = -1;
+    for (int i = 0; i < map->n; i++) {
+        if (map->to[i] != c)
+            continue;
+        if (value >= 0)
+            return -1;
+        value = map->from[i];
+    }
+    return value;
+}
+
+static adele_status name_mapped(struct dataset *dataset, int n) {
+    const struct label_map *map = &dataset->map;
+    if (map->n_names > 0)
+        return label_names_set(dataset, map->n_names, map->names);
+    char **names = memory_calloc((size_t)n + 1, sizeof *names);
+    if (names == NULL)
+        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *names);
+    adele_status status = ADELE_OK;
+    for (int c = 0; c < n && status == ADELE_OK; c++) {
+        int value = only_value(map, c);
+        if (value >= 0 && value < dataset->n_categories && c != map->other)
+            names[c] = memory_strdup(dataset->category_names[value]);
+        else
+            names[c] = c == 0 ? memory_strdup("background") : memory_printf("category_%d", c);
+        if (names[c] == NULL)
+            status = FAIL_NO_MEMORY(16);
+    }
+    if (status == ADELE_OK)
+        status = label_names_set(dataset, n, (const char *const *)names);
+    free_names(n, names);
+    return status;
+}
+
+// The lowest value that the map does not name: such pixels became `other` when they were read.
+static int first_unnamed(const struct label_map *map) {
+    for (int value = 0;; value++) {
+        bool is_named = value == LABEL_IGNORE;
+        for (int i = 0; i < map->n && !is_named; i++)
+            is_named = map->from[i] == value;
+        if (!is_named)
+            return value;
+    }
+}
+
+static void fill_values(struct label_lookup *lookup, const struct dataset *dataset) {
+    const struct label_map *map = &dataset->map;
+    for (int c = 0; c < 256; c++)
+        lookup->value[c] = (uint16_t)c;
+    lookup->value[LABEL_IGNORE] = (uint16_t)dataset->ignore_value;
+    if (map->n == 0)
+        return;
+    if (map->other >= 0 && map->other != LABEL_IGNORE)
+        lookup->value[map->other] = (uint16_t)first_unnamed(map);
+    for (int i = map->n - 1; i >= 0; i--)
+        lookup->value[map->to[i]] = (uint16_t)map->from[i];
+}
+
+adele_status label_lookup_build(struct dataset *dataset) {
+    const struct label_map *map = &dataset->map;
+    if (dataset->n_categories > LABEL_MAX_CATEGORIES && map->n == 0)
+        return FAIL(ADELE_DATA, "Merge categories with data.label_map.",
+                    "%s: %d categories; at most %d can be told apart", dataset->root,
+                    dataset->n_categories, LABEL_MAX_CATEGORIES);
+    int n = dataset->n_categories;
+    if (map->n > 0)
+        TRY(check_map(map, &n));
+    struct label_lookup *lookup = memory_calloc(1, sizeof *lookup);
+    if (lookup == NULL)
+        return FAIL_NO_MEMORY(sizeof *lookup);
+    dataset->lookup = lookup;
+    int16_t unnamed = (int16_t)(map->n > 0 ? map->other : -1);
+    for (int value = 0; value <= LABEL_MAX_VALUE; value++)
+        lookup->category[value] = map->n == 0 && value < n ? (int16_t)value : unnamed;
+    lookup->category[LABEL_IGNORE] = LABEL_IGNORE;
+    lookup->category[dataset->ignore_value] = LABEL_IGNORE;
+    for (int i = 0; i < map->n; i++)
+        lookup->category[map->from[i]] = map->to[i];
+    fill_values(lookup, dataset);
+    if (map->n > 0)
+        TRY(name_mapped(dataset, n));
+    if (dataset->n_categories < 2)
+        return FAIL(ADELE_DATA, "Name the background and at least one other category.",
+                    "%s: %d categories; at least 2 are needed", dataset->root,
+                    dataset->n_categories);
+    return ADELE_OK;
+}

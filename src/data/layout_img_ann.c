@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// MMSegmentation: img_dir/{train,val,test}/NAME.jpg with ann_dir/{train,val,test}/NAME.png. The
+// names of the categories (which MMSegmentation keeps in its Python configuration) stand in
+// classes.txt or class_names.txt, the first line names value 0.
+#include "data/finder.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/label_lookup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static adele_status describe(struct dataset_finder *finder) {
+    static const char *const files[] = {"classes.txt", "class_names.txt"};
+    struct dataset *dataset = finder->dataset;
+    (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, ".png");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *path = NULL;
+        TRY(finder_file(dataset->root, "", files[i], "", &path));
+        if (path == NULL)
+            continue;
+        adele_status status = label_names_read(dataset, path);
+        memory_free(path);
+        return status;
+    }
+    if (dataset->map.n > 0)
+        return ADELE_OK; // the map says which categories there are
+    return FAIL(ADELE_DATA,
+                "Write the names of the categories, one a line in the order of their values.",
+                "%s/classes.txt: no such file (nor class_names.txt)", dataset->root);
+}
+
+// The pictures of a folder; in `out` the stems. `is_missing_fine`: else the folder must be there.
+static adele_status list_pictures(const struct dataset *dataset, const char *name,
+                                  bool is_missing_fine, struct file_list *out) {
+    char *folder = memory_printf("%s/img_dir/%s", dataset->root, name);
+    if (folder == NULL)
+        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(name) + 10);
+    adele_status status = ADELE_OK;
+    struct file_list files = {0};
+    if (file_is_directory(folder))
+        status = file_list_directory(folder, &files);
+    else if (!is_missing_fine)
+        status = FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder",
+                      folder);
+    for (int i = 0; i < files.n && status == ADELE_OK; i++) {
+        bool is_picture, is_volume;
+        size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
+        if (is_picture)
+            status = name_list_add(out, files.names[i], bytes);
+    }
+    file_list_deinit(&files);
+    memory_free(folder);
+    return status;
+}
+
+static adele_status list(struct dataset_finder *finder, enum dataset_split split, const char *list,
+                         struct file_list *out) {
+    if (list != NULL)
+        TRY(name_check(list, "data.split"));
+    return list_pictures(finder->dataset, list != NULL ? list : dataset_split_name(split),
+                         list == NULL && split != SPLIT_TRAIN, out);
+}
+
+static adele_status locate_in(const struct dataset *dataset, const char *sub,
+                              struct dataset_case *item) {
+    static const char *const endings[] = {".jpg", ".png", ".jpeg", ".JPG", ".JPEG", ".PNG"};
+    char folder[512];
+    (void)snprintf(folder, sizeof folder, "img_dir/%s", sub);
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && item->n_files == 0; i++) {
+        TRY(finder_file(dataset->root, folder, item->name, endings[i], &item->image_path[0]));
+        item->n_files = item->image_path[0] != NULL;
+    }
+    if (item->n_files == 0)
+        return ADELE_OK;
+    (void)snprintf(folder, sizeof folder, "ann_dir/%s", sub);
+    return finder_file(dataset->root, folder, item->name, ".png", &item->label_path);
+}
+
+// A case of a text file may lie in any of the folders; its own split's comes first.
+static adele_status locate(struct dataset_finder *finder, enum dataset_split split,
+                           const char *list_name, struct dataset_case *item) {
+    const char *subs[] = {list_name != NULL ? list_name : dataset_split_name(split), "train", "val",
+                          "test", "."};
+    for (size_t i = 0; i < sizeof subs / sizeof subs[0] && item->n_files == 0; i++)
+        TRY(locate_in(finder->dataset, subs[i], item));
+    return ADELE_OK;
+}
+
+static adele_status orphans(struct dataset_finder *finder) {
+    const struct dataset *dataset = finder->dataset;
+    for (int split = 0; split < SPLIT_COUNT; split++) {
+        char *folder = memory_printf("%s/ann_dir/%s", dataset->root, dataset_split_name(split));
+        if (folder == NULL)
+            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        struct file_list files = {0};
+        adele_status status = ADELE_OK;
+        if (file_is_directory(folder))
+            status = file_list_directory(folder, &files);
+        for (int i = 0; i < files.n && status == ADELE_OK; i++) {
+            struct dataset_case item = {0};
+            size_t bytes = strlen(files.names[i]);
+            if (!file_has_suffix(files.names[i], ".png") || bytes <= 4)
+                continue;
+            item.name = memory_strdup(files.names[i]);
+            if (item.name == NULL) {
+                status = FAIL_NO_MEMORY(bytes);
+                break;
+            }
+            item.name[bytes - 4] = '\0';
+            status = locate_in(dataset, dataset_split_name(split), &item);
+            if (status == ADELE_OK && item.n_files == 0)
+                status = finder_problem(finder, CHECK_MISSING_PARTNER,
+                                        "Add the image, or remove the label map.",
+                                        "%s/%s: a label map without an image in img_dir/%s",
+                                        folder, files.names[i], dataset_split_name(split));
+            dataset_case_deinit(&item);
+        }
+        file_list_deinit(&files);
+        memory_free(folder);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
+const struct dataset_layout_ops layout_img_ann = {
+    .describe = describe, .list = list, .locate = locate, .orphans = orphans};

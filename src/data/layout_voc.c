@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Pascal VOC: JPEGImages/NAME.jpg, SegmentationClass/NAME.png (or SegmentationClassAug), lists in
+// ImageSets/Segmentation. class_names.txt (or classes.txt) names the values of the label files, the
+// first line value 0, whether that is a background or not; without it the names are VOC's own.
+#include "data/finder.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/label_lookup.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LISTS "ImageSets/Segmentation"
+
+static const char *const voc_names[] = {
+    "background", "aeroplane", "bicycle", "bird",  "boat",      "bottle",      "bus",
+    "car",        "cat",       "chair",   "cow",   "diningtable", "dog",       "horse",
+    "motorbike",  "person",    "pottedplant", "sheep", "sofa",  "train",       "tvmonitor"};
+
+static adele_status describe(struct dataset_finder *finder) {
+    static const char *const files[] = {"class_names.txt", "classes.txt"};
+    struct dataset *dataset = finder->dataset;
+    (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, ".png");
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *path = NULL;
+        TRY(finder_file(dataset->root, "", files[i], "", &path));
+        if (path == NULL)
+            continue;
+        adele_status status = label_names_read(dataset, path);
+        memory_free(path);
+        return status;
+    }
+    return label_names_set(dataset, (int)(sizeof voc_names / sizeof voc_names[0]), voc_names);
+}
+
+static adele_status list(struct dataset_finder *finder, enum dataset_split split, const char *list,
+                         struct file_list *out) {
+    const struct dataset *dataset = finder->dataset;
+    const char *name = list != NULL ? list : dataset_split_name(split);
+    if (list != NULL)
+        TRY(name_check(list, "data.split"));
+    char *path = NULL;
+    TRY(finder_file(dataset->root, LISTS, name, ".txt", &path));
+    if (path == NULL) {
+        if (list == NULL && split != SPLIT_TRAIN)
+            return ADELE_OK;
+        return FAIL(ADELE_IO, "Add the list of case names, or name another in data.split.",
+                    "%s/" LISTS "/%s.txt: no such file", dataset->root, name);
+    }
+    adele_status status = name_list_read(path, out);
+    for (int i = 0; i < out->n && status == ADELE_OK; i++)
+        status = name_check(out->names[i], path);
+    memory_free(path);
+    return status;
+}
+
+static adele_status locate(struct dataset_finder *finder, enum dataset_split split,
+                           const char *list_name, struct dataset_case *item) {
+    static const char *const endings[] = {".jpg", ".png", ".jpeg", ".JPG", ".JPEG", ".PNG"};
+    static const char *const labels[] = {"SegmentationClass", "SegmentationClassAug"};
+    const char *root = finder->dataset->root;
+    (void)split;
+    (void)list_name;
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && item->n_files == 0; i++) {
+        TRY(finder_file(root, "JPEGImages", item->name, endings[i], &item->image_path[0]));
+        item->n_files = item->image_path[0] != NULL;
+    }
+    for (size_t i = 0; i < 2 && item->label_path == NULL; i++)
+        TRY(finder_file(root, labels[i], item->name, ".png", &item->label_path));
+    return ADELE_OK;
+}
+
+// No search for orphans: VOC itself has thousands of pictures without label maps.
+const struct dataset_layout_ops layout_voc = {
+    .describe = describe, .list = list, .locate = locate, .orphans = NULL};

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: MIT
+// Files -> resident images and label maps. Each case becomes a small set of its own; the sets are
+// then joined in the order of the cases, so that the number of threads changes nothing.
+//
+// Volumes are standardized before they are stored as half floats (mean 0, inv_std 1), because raw
+// intensities would lose their low bits there. Pictures stay raw: 8-bit values as u8, those of
+// sets with 16-bit files as halves in 0..255; their mean and inv_std are those of the resident
+// pixels.
+#include "data/dataset.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/case_files.h"
+#include "data/half.h"
+#include "data/label_lookup.h"
+
+#include <math.h>
+#include <omp.h>
+#include <string.h>
+
+// Decoded volumes are large, so few are in memory at a time.
+#define MAX_VOLUME_THREADS 4
+
+void dataset_images_deinit(struct dataset_images *images) {
+    memory_free(images->images);
+    memory_free(images->mean);
+    memory_free(images->inv_std);
+    memory_free(images->labels);
+    memory_free(images->truth);
+    memory_free(images->origin);
+    memset(images, 0, sizeof *images);
+}
+
+static size_t pixel_bytes(const struct dataset_images *images) {
+    return images->is_f16 ? sizeof(uint16_t) : sizeof(uint8_t);
+}
+
+static size_t plane_size(const struct dataset_images *images) {
+    return (size_t)images->h * (size_t)images->w;
+}
+
+// Room for images->n images of the extents in `images`; one byte at least, so that n = 0 is legal.
+static adele_status allocate(struct dataset_images *images, bool has_labels, bool has_truth) {
+    size_t n = (size_t)images->n, planes = n * (size_t)images->c, plane = plane_size(images);
+    images->images = memory_calloc(planes * plane + 1, pixel_bytes(images));
+    images->mean = memory_calloc(planes + 1, sizeof *images->mean);
+    images->inv_std = memory_calloc(planes + 1, sizeof *images->inv_std);
+    images->origin = memory_calloc(n + 1, sizeof *images->origin);
+    images->labels = has_labels ? memory_calloc(n * plane + 1, 1) : NULL;
+    images->truth = has_truth ? memory_calloc(n * plane + 1, 1) : NULL;
+    bool is_fine = images->images != NULL && images->mean != NULL && images->inv_std != NULL &&
+                   images->origin != NULL && (images->labels != NULL || !has_labels) &&
+                   (images->truth != NULL || !has_truth);
+    return is_fine ? ADELE_OK : FAIL_NO_MEMORY(planes * plane * pixel_bytes(images));
+}
+
+// ---- one plane ------------------------------------------------------------------------------
+
+// Mean and 1 / standard deviation; a constant plane has 1, so that it becomes 0 everywhere.
+static void measure(const float *plane, size_t n, double *mean, double *inv_std) {
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += plane[i];
+    *mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        double difference = plane[i] - *mean;
+        squares += difference * difference;
+    }
+    double deviation = sqrt(squares / (double)n);
+    *inv_std = deviation > 0.0 && isfinite(1.0 / deviation) ? 1.0 / deviation : 1.0;
+}
+
+// The same from the counts of 8-bit values.
+static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv_std) {
+    size_t counts[256] = {0};
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < n; i++)
+        counts[plane[i]]++;
+    for (int value = 0; value < 256; value++)
+        sum += (double)value * (double)counts[value];
+    *mean = sum / (double)n;
+    for (int value = 0; value < 256; value++)
+        squares += (value - *mean) * (value - *mean) * (double)counts[value];
+    *inv_std = squares > 0.0 ? 1.0 / sqrt(squares / (double)n) : 1.0;
+}
+
+static void store_plane(struct dataset_images *out, size_t i_plane, const float *plane,
+                        bool is_standardized) {
+    size_t n = plane_size(out);
+    double mean, inv_std;
+    if (!out->is_f16) {
+        uint8_t *pixels = (uint8_t *)out->images + i_plane * n;
+        for (size_t i = 0; i < n; i++) {
+            // Never negative, so that cutting off after adding a half is rounding.
+            float value = plane[i] + 0.5f;
+            pixels[i] = value >= 255.0f ? 255 : (uint8_t)value;
+        }
+        measure_u8(pixels, n, &mean, &inv_std);
+    } else {
+        uint16_t *pixels = (uint16_t *)out->images + i_plane * n;
+        measure(plane, n, &mean, &inv_std);
+        for (size_t i = 0; i < n; i++) {
+            double value = is_standardized ? (plane[i] - mean) * inv_std : (double)plane[i];
+            pixels[i] = half_from_float((float)value);
+        }
+        if (is_standardized)
+            mean = 0.0, inv_std = 1.0;
+    }
+    out->mean[i_plane] = (float)mean;
+    out->inv_std[i_plane] = (float)inv_std;
+}
+
+static adele_status resize_plane(const float *in, int in_h, int in_w, float *out, int out_h,
+                                 int out_w) {
+    if (in_h != out_h || in_w != out_w)
+        return resize_linear_f32(in, in_h, in_w, out, out_h, out_w);
+    memcpy(out, in, (size_t)in_h * (size_t)in_w * sizeof *out);
+    return ADELE_OK;
+}
+
+static adele_status fill_images(const struct case_image *image, const int *slices,
+                                struct dataset_images *out) {
+    size_t source = (size_t)image->height * (size_t)image->width;
+    float *raw = memory_calloc(source, sizeof *raw);
+    float *resized = memory_calloc(plane_size(out), sizeof *resized);
+    adele_status status = ADELE_OK;
+    if (raw == NULL || resized == NULL)
+        status = FAIL_NO_MEMORY(source * sizeof *raw);
+    for (int i = 0; i < out->n && status == ADELE_OK; i++) {
+        for (int channel = 0; channel < out->c && status == ADELE_OK; channel++) {
+            case_image_plane(image, slices[i], channel, raw);
+            status = resize_plane(raw, image->height, image->width, resized, out->h, out->w);
+            if (status == ADELE_OK)
+                store_plane(out, (size_t)i * (size_t)out->c + (size_t)channel, resized,
+                            image->is_volume);
+        }
+    }
+    memory_free(raw);
+    memory_free(resized);
+    return status;
+}
+
+static adele_status fill_labels(const struct dataset *dataset, const char *path,
+                                const struct case_labels *labels, const int *slices,
+                                const struct dataset_images *out, uint8_t *maps) {
+    size_t source = (size_t)labels->height * (size_t)labels->width;
+    uint8_t *mapped = memory_calloc(source, 1);
+    if (mapped == NULL)
+        return FAIL_NO_MEMORY(source);
+    adele_status status = ADELE_OK;
+    for (int i = 0; i < out->n && status == ADELE_OK; i++) {
+        status = case_labels_map(dataset, path, labels, slices[i], mapped);
+        if (status == ADELE_OK)
+            resize_nearest_u8(mapped, labels->height, labels->width,
+                              maps + (size_t)i * plane_size(out), out->h, out->w);
+    }
+    memory_free(mapped);
+    return status;
+}
+
+// ---- one case -------------------------------------------------------------------------------
+
+struct case_plan {
+    const struct dataset_case *item;
+    enum dataset_split split;
+    int i_case;
+    bool keep_empty, is_f16;
+    int height, width; // 0, 0 = the file's
+};
+
+// The slices to take. Emptiness is judged by the layout's own labels where there are any, so that
+// noise which wipes a category out does not change which slices are trained on.
+static adele_status choose_slices(const struct dataset *dataset, const struct case_plan *plan,
+                                  const struct case_image *image, const struct case_labels *labels,
+                                  int **out, int *n_out) {
+    const char *own = plan->item->label_path;
+    struct case_labels loaded = {0};
+    bool keep_all = plan->keep_empty || !image->is_volume || labels == NULL ||
+                    !dataset->config.foreground_slices_only;
+    if (!keep_all && own != NULL && own != dataset_label_source(plan->item, plan->split)) {
+        TRY(case_labels_load(dataset, own, &loaded));
+        adele_status status =
+            case_labels_check_size(own, &loaded, plan->item->image_path[0], image);
+        if (status != ADELE_OK) {
+            case_labels_deinit(&loaded);
+            return status;
+        }
+        labels = &loaded;
+    }
+    int *slices = memory_calloc((size_t)image->n_slices, sizeof *slices);
+    *n_out = 0;
+    for (int slice = 0; slices != NULL && slice < image->n_slices; slice++)
+        if (keep_all || case_labels_has_foreground(dataset, labels, slice))
+            slices[(*n_out)++] = slice;
+    case_labels_deinit(&loaded);
+    *out = slices;
+    return slices != NULL ? ADELE_OK : FAIL_NO_MEMORY((size_t)image->n_slices * sizeof *slices);
+}
+
+static adele_status load_labels(const struct dataset *dataset, const char *path,
+                                const struct case_plan *plan, const struct case_image *image,
+                                struct case_labels *out) {
+    if (path == NULL)
+        return ADELE_OK;
+    TRY(case_labels_load(dataset, path, out));
+    adele_status status = case_labels_check_size(path, out, plan->item->image_path[0], image);
+    if (status != ADELE_OK)
+        case_labels_deinit(out);
+    return status;
+}
+
+static adele_status fill_case(const struct dataset *dataset, const struct case_plan *plan,
+                              const struct case_image *image, struct dataset_images *out) {
+    const char *label_path = dataset_label_source(plan->item, plan->split);
+    const char *truth_path = plan->split == SPLIT_TRAIN ? plan->item->truth_path : NULL;
+    struct case_labels labels = {0}, truth = {0};
+    int *slices = NULL;
+    adele_status status;
+    TRY_GOTO(load_labels(dataset, label_path, plan, image, &labels), done);
+    TRY_GOTO(load_labels(dataset, truth_path, plan, image, &truth), done);
+    TRY_GOTO(choose_slices(dataset, plan, image, label_path != NULL ? &labels : NULL, &slices,
+                           &out->n),
+             done);
+    TRY_GOTO(allocate(out, label_path != NULL, truth_path != NULL), done);
+    TRY_GOTO(fill_images(image, slices, out), done);
+    if (label_path != NULL)
+        TRY_GOTO(fill_labels(dataset, label_path, &labels, slices, out, out->labels), done);
+    if (truth_path != NULL)
+        TRY_GOTO(fill_labels(dataset, truth_path, &truth, slices, out, out->truth), done);
+    for (int i = 0; i < out->n; i++)
+        out->origin[i] = (struct dataset_origin){
+            .i_case = plan->i_case, .slice = slices[i], image->height, image->width};
+done:
+    memory_free(slices);
+    case_labels_deinit(&labels);
+    case_labels_deinit(&truth);
+    return status;
+}
+
+static adele_status load_case(const struct dataset *dataset, const struct case_plan *plan,
+                              struct dataset_images *out) {
+    struct case_image image;
+    memset(out, 0, sizeof *out);
+    TRY(case_image_load(dataset, plan->item, NULL, &image));
+    out->c = image.n_channels;
+    out->h = plan->height != 0 ? plan->height : image.height;
+    out->w = plan->width != 0 ? plan->width : image.width;
+    out->is_f16 = plan->is_f16;
+    adele_status status = case_image_check_finite(&image, plan->item);
+    if (status == ADELE_OK)
+        status = fill_case(dataset, plan, &image, out);
+    case_image_deinit(&image);
+    if (status != ADELE_OK)
+        dataset_images_deinit(out);
+    return status;
+}
+
+static bool case_is_wide(const struct dataset *dataset, const struct dataset_case *item) {
+    if (dataset->is_volume)
+        return true;
+    for (int i = 0; i < item->n_files; i++) {
+        struct picture_peek peek;
+        picture_peek(item->image_path[i], &peek);
+        if (peek.n_bits == 16)
+            return true;
+    }
+    return false;
+}
+
+adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split split, int i_case,
+                               struct dataset_images *out) {
+    memset(out, 0, sizeof *out);
+    if (i_case < 0 || i_case >= dataset->n_cases[split])
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "case %d of %d of the %s split", i_case,
+                    dataset->n_cases[split], dataset_split_name(split));
+    const struct dataset_case *item = &dataset->cases[split][i_case];
+    struct case_plan plan = {.item = item,
+                             .split = split,
+                             .i_case = i_case,
+                             .keep_empty = true,
+                             .is_f16 = case_is_wide(dataset, item),
+                             .height = dataset->config.height,
+                             .width = dataset->config.width};
+    return load_case(dataset, &plan, out);
+}
+
+// ---- a split --------------------------------------------------------------------------------
+
+// The size that all images get; 0 by 0 in the configuration means that of the first file.
+static adele_status join_extents(const struct dataset *dataset, enum dataset_split split,
+                                 const struct dataset_images *parts, struct dataset_images *out) {
+    const struct dataset_images *first = NULL;
+    int i_first = 0;
+    for (int i = 0; i < dataset->n_cases[split]; i++) {
+        const struct dataset_images *part = &parts[i];
+        if (first == NULL) {
+            first = part;
+            i_first = i;
+            out->c = part->c;
+            out->h = part->h;
+            out->w = part->w;
+            out->is_f16 = part->is_f16;
+        }
+        if (part->h != first->h || part->w != first->w)
+            return FAIL(ADELE_DATA, "Set data.size to bring all images to one size.",
+                        "%s: %d x %d, but %s is %d x %d",
+                        dataset->cases[split][i].image_path[0], part->w, part->h,
+                        dataset->cases[split][i_first].image_path[0], first->w, first->h);
+        if (part->n > INT32_MAX - out->n)
+            return FAIL(ADELE_DATA, "Use fewer images.", "%s: more than %d images", dataset->root,
+                        INT32_MAX);
+        out->n += part->n;
+    }
+    return ADELE_OK;
+}
+
+static void copy_maps(uint8_t *to, const uint8_t *from, size_t bytes) {
+    if (to != NULL && from != NULL)
+        memcpy(to, from, bytes);
+    else if (to != NULL) // an unlabelled case among labelled ones
+        memset(to, LABEL_IGNORE, bytes);
+}
+
+static void copy_part(const struct dataset_images *part, int at, struct dataset_images *out) {
+    size_t n = (size_t)part->n, c = (size_t)out->c, plane = plane_size(out), i = (size_t)at;
+    size_t bytes = pixel_bytes(out);
+    memcpy((char *)out->images + i * c * plane * bytes, part->images, n * c * plane * bytes);
+    memcpy(out->mean + i * c, part->mean, n * c * sizeof *out->mean);
+    memcpy(out->inv_std + i * c, part->inv_std, n * c * sizeof *out->inv_std);
+    memcpy(out->origin + i, part->origin, n * sizeof *out->origin);
+    copy_maps(out->labels != NULL ? out->labels + i * plane : NULL, part->labels, n * plane);
+    copy_maps(out->truth != NULL ? out->truth + i * plane : NULL, part->truth, n * plane);
+}
+
+static adele_status join(const struct dataset *dataset, enum dataset_split split,
+                         struct dataset_images *parts, struct dataset_images *out) {
+    bool has_labels = false, has_truth = false;
+    int n_cases = dataset->n_cases[split];
+    TRY(join_extents(dataset, split, parts, out));
+    for (int i = 0; i < n_cases; i++) {
+        has_labels = has_labels || parts[i].labels != NULL;
+        has_truth = has_truth || parts[i].truth != NULL;
+    }
+    if (n_cases > 0 && out->n == 0)
+        return FAIL(ADELE_DATA,
+                    "Check the label maps and data.label_map, or set "
+                    "data.foreground_slices_only: false.",
+                    "%s: no slice of the %s split has foreground", dataset->root,
+                    dataset_split_name(split));
+    TRY(allocate(out, has_labels, has_truth));
+    int at = 0;
+    for (int i = 0; i < n_cases; i++) {
+        copy_part(&parts[i], at, out);
+        at += parts[i].n;
+        dataset_images_deinit(&parts[i]); // one by one: the set is never in memory twice
+    }
+    return ADELE_OK;
+}
+
+// All cases, several at a time. The message of a failure belongs to the thread where it happened,
+// so the first failing case is loaded once more on this one.
+static adele_status load_parts(const struct dataset *dataset, struct case_plan *plans, int n_cases,
+                               struct dataset_images *parts) {
+    int i_failed = n_cases, n_threads = omp_get_max_threads();
+    if (dataset->is_volume && n_threads > MAX_VOLUME_THREADS)
+        n_threads = MAX_VOLUME_THREADS;
+#pragma omp parallel for schedule(dynamic) num_threads(n_threads)
+    for (int i = 0; i < n_cases; i++) {
+        int limit;
+#pragma omp atomic read
+        limit = i_failed;
+        if (i > limit || load_case(dataset, &plans[i], &parts[i]) == ADELE_OK)
+            continue;
+#pragma omp critical(dataset_load_failed)
+        if (i < i_failed) {
+#pragma omp atomic write
+            i_failed = i;
+        }
+    }
+    if (i_failed == n_cases)
+        return ADELE_OK;
+    TRY(load_case(dataset, &plans[i_failed], &parts[i_failed]));
+    return FAIL(ADELE_IO, "Try again.", "%s: could not be read at the first try",
+                plans[i_failed].item->image_path[0]);
+}
+
+adele_status dataset_load(const struct dataset *dataset, enum dataset_split split,
+                          bool keep_empty_slices, struct dataset_images *out) {
+    int n_cases = dataset->n_cases[split];
+    memset(out, 0, sizeof *out);
+    out->c = dataset->n_channels;
+    out->h = dataset->config.height;
+    out->w = dataset->config.width;
+    out->is_f16 = dataset->is_volume;
+    struct case_plan *plans = memory_calloc((size_t)n_cases + 1, sizeof *plans);
+    struct dataset_images *parts = memory_calloc((size_t)n_cases + 1, sizeof *parts);
+    adele_status status = ADELE_OK;
+    if (plans == NULL || parts == NULL)
+        TRY_GOTO(FAIL_NO_MEMORY(((size_t)n_cases + 1) * sizeof *parts), done);
+    bool is_f16 = false;
+    for (int i = 0; i < n_cases && !is_f16; i++)
+        is_f16 = case_is_wide(dataset, &dataset->cases[split][i]);
+    for (int i = 0; i < n_cases; i++)
+        plans[i] = (struct case_plan){.item = &dataset->cases[split][i],
+                                      .split = split,
+                                      .i_case = i,
+                                      .keep_empty = keep_empty_slices,
+                                      .is_f16 = is_f16,
+                                      .height = dataset->config.height,
+                                      .width = dataset->config.width};
+    TRY_GOTO(load_parts(dataset, plans, n_cases, parts), done);
+    status = join(dataset, split, parts, out);
+done:
+    for (int i = 0; parts != NULL && i < n_cases; i++)
+        dataset_images_deinit(&parts[i]);
+    memory_free(parts);
+    memory_free(plans);
+    if (status != ADELE_OK)
+        dataset_images_deinit(out);
+    return status;
+}

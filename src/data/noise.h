@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Synthetic annotation noise: METHOD section 6.
+#ifndef ADELE_DATA_NOISE_H
+#define ADELE_DATA_NOISE_H
+
+#include "adele/status.h"
+#include <stdint.h>
+
+enum noise_kind { NOISE_NONE, NOISE_UNDER_OVER, NOISE_FLIP, NOISE_MIXED };
+
+struct noise_config {
+    enum noise_kind kind;
+    double target_miou; // mean foreground IoU of noisy against clean labels; 0 = use `iterations`
+    int iterations_low; // under-over: count drawn from low..high; 2..4
+    int iterations_high;
+    double flip_fraction; // flip: share of pixels that get another category at random; 0.05
+    uint64_t seed;
+};
+void noise_config_init(struct noise_config *out);
+
+// A set of label maps (u8, 255 = ignore and left alone). Sizes may differ from image to image.
+struct noise_image {
+    const char *name; // the case's name: with the seed, the only source of this image's randomness,
+    int height, width;    // so that the order of images changes nothing
+    const uint8_t *clean; // (H, W), borrowed
+    uint8_t *noisy;       // (H, W), the caller's, filled
+};
+
+struct noise_report {
+    double miou_foreground; // realized: counts summed over the set, mean over foreground categories
+    double iou[256];        // per category; -1 where the category is absent from both
+    double strength;        // of the bisection: 1 = as configured (iterations) or as found
+    int n_steps;            // bisection steps
+};
+
+// One image, one draw, under (-) or over (+) `n_iterations` for every foreground category in the
+// program's order (1, 3, 4, 2, then 5, 6, ...; those that exist): resize by sqrt(1000 / area),
+// erode or dilate, resize back (cubic, > 0). This is the program's result at a whole count;
+// noise_morph.h has the counts between.
+ADELE_MUST_CHECK adele_status noise_under_over(const uint8_t *clean, int height, int width,
+                                               int n_categories, int n_iterations, int is_over,
+                                               uint8_t *out);
+
+// All images. Per image one draw of the kind (mixed: under, over or flip) and one of the count from
+// low..high. `strength` multiplies counts and the flipped share; between whole counts each stretch
+// of a contour follows a smooth seeded field (noise_morph.h), so that the noise grows with the
+// strength in small amounts and looks like an annotator's. With target_miou > 0 the strength is
+// bisected until |realized - target| <= 0.01 (aim 0.002) or 40 steps, ADELE_DATA when the target
+// cannot be reached (message: the closest value and its strength).
+ADELE_MUST_CHECK adele_status noise_apply(const struct noise_config *config, int n_categories,
+                                          int n_images, struct noise_image *images,
+                                          struct noise_report *out);
+#endif

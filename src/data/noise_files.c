@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#include "data/noise_files.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "data/case_files.h"
+#include "data/changes.h"
+#include "data/finder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// The label maps of the split, case after case.
+struct noise_set {
+    const struct dataset *dataset;
+    int n, capacity;
+    struct noise_image *images;    // names, clean and noisy maps are owned
+    struct dataset_origin *origin; // of images[i]
+};
+
+const char *noise_kind_name(enum noise_kind kind) {
+    static const char *const names[] = {[NOISE_NONE] = "none",
+                                        [NOISE_UNDER_OVER] = "under-over",
+                                        [NOISE_FLIP] = "flip",
+                                        [NOISE_MIXED] = "mixed"};
+    return names[kind];
+}
+
+static void set_deinit(struct noise_set *set) {
+    for (int i = 0; i < set->n; i++) {
+        memory_free((void *)set->images[i].name);
+        memory_free((void *)set->images[i].clean);
+        memory_free(set->images[i].noisy);
+    }
+    memory_free(set->images);
+    memory_free(set->origin);
+}
+
+// ---- reading
+// -------------------------------------------------------------------------------------
+
+static adele_status reserve(struct noise_set *set) {
+    if (set->n < set->capacity)
+        return ADELE_OK;
+    int capacity = set->capacity > 0 ? 2 * set->capacity : 64;
+    struct noise_image *images = memory_realloc(set->images, (size_t)capacity, sizeof *set->images);
+    if (!images)
+        return FAIL_NO_MEMORY((size_t)capacity * sizeof *images);
+    set->images = images;
+    struct dataset_origin *origin =
+        memory_realloc(set->origin, (size_t)capacity, sizeof *set->origin);
+    if (!origin)
+        return FAIL_NO_MEMORY((size_t)capacity * sizeof *origin);
+    set->origin = origin;
+    set->capacity = capacity;
+    return ADELE_OK;
+}
+
+// The name that keys the noise is the one that training uses.
+static adele_status add_slice(struct noise_set *set, int i_case, int slice, const char *path,
+                              const struct case_labels *labels) {
+    size_t n_pixels = (size_t)labels->height * (size_t)labels->width;
+    TRY(reserve(set));
+    uint8_t *clean = memory_calloc(n_pixels, 1);
+    struct noise_image *image = &set->images[set->n];
+    *image = (struct noise_image){
+        .name = memory_printf("%s#%d", set->dataset->cases[SPLIT_TRAIN][i_case].name, slice),
+        .height = labels->height,
+        .width = labels->width,
+        .clean = clean,
+        .noisy = memory_calloc(n_pixels, 1)};
+    set->origin[set->n] = (struct dataset_origin){
+        .i_case = i_case, .slice = slice, .height = labels->height, .width = labels->width};
+    set->n++; // from here on set_deinit frees it
+    if (!image->name || !clean || !image->noisy)
+        return FAIL_NO_MEMORY(2 * n_pixels);
+    return case_labels_map(set->dataset, path, labels, slice, clean);
+}
+
+static adele_status add_case(struct noise_set *set, int i_case) {
+    const struct dataset *dataset = set->dataset;
+    const struct dataset_case *item = &dataset->cases[SPLIT_TRAIN][i_case];
+    const char *path = dataset_label_source(item, SPLIT_TRAIN);
+    struct case_labels labels;
+    if (!path)
+        return FAIL(ADELE_DATA, "Add label files for the training cases.",
+                    "%s: case %s of the train split has no label map", dataset->root, item->name);
+    TRY(case_labels_load(dataset, path, &labels));
+    bool keep_all = !labels.is_volume || !dataset->config.foreground_slices_only;
+    adele_status status = ADELE_OK;
+    for (int slice = 0; slice < labels.n_slices && status == ADELE_OK; slice++)
+        if (keep_all || case_labels_has_foreground(dataset, &labels, slice))
+            status = add_slice(set, i_case, slice, path, &labels);
+    case_labels_deinit(&labels);
+    return status;
+}
+
+// ---- writing
+// -------------------------------------------------------------------------------------
+
+// Images first..first + n - 1, the slices of one case. They have one size, but other cases may have
+// another, so each case is exported as a data set of its own.
+static adele_status write_case(const struct noise_set *set, int first, int n, const char *folder,
+                               struct changes *changes) {
+    const struct noise_image *image = &set->images[first];
+    const struct dataset_origin *origin = &set->origin[first];
+    struct dataset single = *set->dataset;
+    single.cases[SPLIT_TRAIN] = set->dataset->cases[SPLIT_TRAIN] + origin->i_case;
+    single.n_cases[SPLIT_TRAIN] = 1;
+    struct dataset_images images = {.n = n, .h = image->height, .w = image->width};
+    size_t n_pixels = (size_t)images.h * (size_t)images.w;
+    uint8_t *clean = memory_calloc((size_t)n * n_pixels, 1);
+    uint8_t *noisy = memory_calloc((size_t)n * n_pixels, 1);
+    images.origin = memory_calloc((size_t)n, sizeof *images.origin);
+    adele_status status = ADELE_OK;
+    if (!clean || !noisy || !images.origin)
+        status = FAIL_NO_MEMORY((size_t)n * n_pixels * 2);
+    for (int i = 0; i < n && status == ADELE_OK; i++) {
+        memcpy(clean + (size_t)i * n_pixels, image[i].clean, n_pixels);
+        memcpy(noisy + (size_t)i * n_pixels, image[i].noisy, n_pixels);
+        images.origin[i] = origin[i];
+        images.origin[i].i_case = 0;
+        status = changes_add(changes, single.cases[SPLIT_TRAIN][0].name, origin[i].slice,
+                             image[i].clean, image[i].noisy, n_pixels);
+    }
+    if (status == ADELE_OK)
+        status = label_store_export(&single, SPLIT_TRAIN, &images, noisy, clean, folder);
+    memory_free(clean);
+    memory_free(noisy);
+    memory_free(images.origin);
+    return status;
+}
+
+// changes.csv of the whole set takes the place of the one that the last case left.
+static adele_status write_changes(const struct noise_set *set, const char *folder,
+                                  struct changes *changes) {
+    char *path = file_join(folder, "changes.csv");
+    if (!path)
+        return FAIL_NO_MEMORY(strlen(folder) + 16);
+    adele_status status =
+        changes_save(changes, set->dataset->n_categories, set->dataset->category_names, path);
+    memory_free(path);
+    return status;
+}
+
+static adele_status write_labels(const struct noise_set *set, const char *folder) {
+    struct changes changes;
+    adele_status status;
+    TRY(changes_init(&changes));
+    for (int first = 0, n; first < set->n; first += n) {
+        for (n = 1; first + n < set->n; n++)
+            if (set->origin[first + n].i_case != set->origin[first].i_case)
+                break;
+        TRY_GOTO(write_case(set, first, n, folder, &changes), done);
+    }
+    status = write_changes(set, folder, &changes);
+done:
+    changes_deinit(&changes);
+    return status;
+}
+
+static bool add_iou(cJSON *json, const struct dataset *dataset, const struct noise_report *report) {
+    cJSON *iou = cJSON_AddObjectToObject(json, "iou");
+    bool is_fine = iou != NULL;
+    for (int c = 0; is_fine && c < dataset->n_categories; c++) {
+        const char *name = dataset->category_names[c];
+        if (report->iou[c] >= 0)
+            is_fine = cJSON_AddNumberToObject(iou, name, report->iou[c]) != NULL;
+        else
+            is_fine = cJSON_AddNullToObject(iou, name) != NULL;
+    }
+    return is_fine;
+}
+
+static adele_status write_report(const struct noise_set *set, const struct noise_config *config,
+                                 const struct noise_report *report, const char *folder) {
+    const int range[] = {config->iterations_low, config->iterations_high};
+    cJSON *json = cJSON_CreateObject();
+    cJSON *iterations = cJSON_CreateIntArray(range, 2);
+    char seed[24]; // text, because a JSON number holds 53 bits
+    (void)snprintf(seed, sizeof seed, "%llu", (unsigned long long)config->seed);
+    bool is_fine = json && iterations && cJSON_AddItemToObject(json, "iterations", iterations);
+    if (!is_fine)
+        cJSON_Delete(iterations);
+    is_fine =
+        is_fine && cJSON_AddStringToObject(json, "kind", noise_kind_name(config->kind)) &&
+        cJSON_AddRawToObject(json, "seed", seed) &&
+        cJSON_AddNumberToObject(json, "flip_fraction", config->flip_fraction) &&
+        (config->target_miou > 0 ? cJSON_AddNumberToObject(json, "target_miou", config->target_miou)
+                                 : cJSON_AddNullToObject(json, "target_miou")) &&
+        cJSON_AddNumberToObject(json, "images", set->n) &&
+        cJSON_AddNumberToObject(json, "strength", report->strength) &&
+        cJSON_AddNumberToObject(json, "steps", report->n_steps) &&
+        cJSON_AddNumberToObject(json, "miou_foreground", report->miou_foreground) &&
+        add_iou(json, set->dataset, report);
+    char *path = file_join(folder, "noise.json");
+    adele_status status = is_fine && path ? json_write(path, json) : FAIL_NO_MEMORY(4096);
+    memory_free(path);
+    cJSON_Delete(json);
+    return status;
+}
+
+// Noise written over the clean labels would destroy them.
+static adele_status refuse_own_folder(const struct dataset *dataset, const char *folder) {
+    char *own = realpath(dataset->root, NULL), *target = realpath(folder, NULL);
+    bool is_same = own && target && strcmp(own, target) == 0;
+    free(own);
+    free(target);
+    if (is_same)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Choose another folder for the noisy labels.",
+                    "%s is the data set itself: its labels would be overwritten", folder);
+    return ADELE_OK;
+}
+
+adele_status noise_files_write(const struct dataset *dataset, const struct noise_config *config,
+                               const char *folder, struct noise_report *out, int *n_images) {
+    struct noise_set set = {.dataset = dataset};
+    adele_status status;
+    TRY(refuse_own_folder(dataset, folder));
+    for (int i = 0; i < dataset->n_cases[SPLIT_TRAIN]; i++)
+        TRY_GOTO(add_case(&set, i), done);
+    TRY_GOTO(noise_apply(config, dataset->n_categories, set.n, set.images, out), done);
+    TRY_GOTO(file_make_directory(folder), done);
+    TRY_GOTO(write_labels(&set, folder), done);
+    TRY_GOTO(write_report(&set, config, out, folder), done);
+    *n_images = set.n;
+done:
+    set_deinit(&set);
+    return status;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// A plain folder of pictures or volumes, for prediction. Files NAME_0000.png, NAME_0001.png, ... of
+// one channel each are one case NAME when the model takes several channels (nnU-Net's way).
+#include "data/finder.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/label_lookup.h"
+#include "image/nifti.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// The number at the end of a stem "NAME_0003"; -1 when there is none.
+static int channel_number(const char *file, size_t stem_bytes) {
+    if (stem_bytes < 6 || file[stem_bytes - 5] != '_')
+        return -1;
+    int number = 0;
+    for (size_t i = stem_bytes - 4; i < stem_bytes; i++) {
+        if (file[i] < '0' || file[i] > '9')
+            return -1;
+        number = number * 10 + (file[i] - '0');
+    }
+    return number;
+}
+
+static bool has_file(const struct file_list *files, const char *name) {
+    for (int i = 0; i < files->n; i++)
+        if (strcmp(files->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+// The name of channel `number` of the file's group: same text before the number, same ending.
+static char *sibling(const char *file, size_t stem_bytes, int number) {
+    return memory_printf("%.*s%04d%s", (int)(stem_bytes - 4), file, number, file + stem_bytes);
+}
+
+static adele_status has_sibling(const struct file_list *files, const char *file, size_t stem_bytes,
+                                int number, bool *out) {
+    char *name = sibling(file, stem_bytes, number);
+    if (name == NULL)
+        return FAIL_NO_MEMORY(strlen(file) + 1);
+    *out = has_file(files, name);
+    memory_free(name);
+    return ADELE_OK;
+}
+
+static adele_status add_path(const char *folder, const char *file, struct dataset_case *item) {
+    TRY(finder_file(folder, "", file, "", &item->image_path[item->n_files]));
+    if (item->image_path[item->n_files] == NULL)
+        return FAIL(ADELE_IO, "Check the folder.", "%s/%s: no such file", folder, file);
+    item->n_files++;
+    return ADELE_OK;
+}
+
+// One case of one file that has all channels.
+static adele_status add_single(struct dataset_finder *finder, const struct file_list *files,
+                               const char *file, size_t stem_bytes) {
+    bool has_next = true;
+    if (channel_number(file, stem_bytes) == 0)
+        TRY(has_sibling(files, file, stem_bytes, 1, &has_next));
+    char *name = memory_calloc(stem_bytes + 1, 1);
+    if (name == NULL)
+        return FAIL_NO_MEMORY(stem_bytes + 1);
+    memcpy(name, file, has_next ? stem_bytes : stem_bytes - 5);
+    struct dataset_case *item = NULL;
+    adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
+    memory_free(name);
+    TRY(status);
+    return add_path(finder->dataset->root, file, item);
+}
+
+// NAME_0000 begins a case of several files; the others of the group are taken with it.
+static adele_status add_group(struct dataset_finder *finder, const struct file_list *files,
+                              const char *file, size_t stem_bytes) {
+    const struct dataset *dataset = finder->dataset;
+    char *name = memory_printf("%.*s", (int)(stem_bytes - 5), file);
+    if (name == NULL)
+        return FAIL_NO_MEMORY(stem_bytes);
+    struct dataset_case *item = NULL;
+    adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
+    memory_free(name);
+    TRY(status);
+    for (int channel = 0; channel < dataset->n_channels; channel++) {
+        bool is_there = false;
+        TRY(has_sibling(files, file, stem_bytes, channel, &is_there));
+        char *part = sibling(file, stem_bytes, channel);
+        if (part == NULL)
+            return FAIL_NO_MEMORY(stem_bytes);
+        if (!is_there)
+            status = FAIL(ADELE_DATA, "Give every case one file a channel: _0000, _0001, ...",
+                          "%s/%s: the model takes %d channels, but %s is not there", dataset->root,
+                          file, dataset->n_channels, part);
+        else
+            status = add_path(dataset->root, part, item);
+        memory_free(part);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
+static adele_status add_file(struct dataset_finder *finder, const struct file_list *files,
+                             const char *file, size_t stem_bytes, bool is_volume) {
+    struct dataset *dataset = finder->dataset;
+    struct picture_peek peek = {.n_channels = is_volume ? 1 : 0};
+    if (!is_volume) {
+        char *path = file_join(dataset->root, file);
+        if (path == NULL)
+            return FAIL_NO_MEMORY(strlen(file));
+        picture_peek(path, &peek);
+        memory_free(path);
+    }
+    // A file whose kind the peek cannot tell is left to the reader, which says what is wrong.
+    if (peek.n_channels == dataset->n_channels || peek.n_channels == 0)
+        return add_single(finder, files, file, stem_bytes);
+    int channel = channel_number(file, stem_bytes);
+    bool has_first = false;
+    if (channel > 0)
+        TRY(has_sibling(files, file, stem_bytes, 0, &has_first));
+    if (peek.n_channels == 1 && channel > 0 && has_first)
+        return ADELE_OK; // taken by its group's first file
+    if (peek.n_channels == 1 && channel == 0)
+        return add_group(finder, files, file, stem_bytes);
+    return FAIL(ADELE_DATA, "Predict on images of the kind that the model was trained on.",
+                "%s/%s: %d channel%s, but the model takes %d", dataset->root, file,
+                peek.n_channels, peek.n_channels == 1 ? "" : "s", dataset->n_channels);
+}
+
+static adele_status add_files(struct dataset_finder *finder, const struct file_list *files) {
+    struct dataset *dataset = finder->dataset;
+    for (int i = 0; i < files->n; i++) {
+        bool is_picture, is_volume;
+        const char *file = files->names[i];
+        size_t stem_bytes = name_stem_bytes(file, &is_picture, &is_volume);
+        if (!is_picture && !is_volume)
+            continue;
+        const char *ending = is_volume ? file + stem_bytes : ".png";
+        if (dataset->n_cases[SPLIT_TEST] == 0) {
+            dataset->is_volume = is_volume;
+            (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, "%s", ending);
+        } else if (dataset->is_volume != is_volume) {
+            return FAIL(ADELE_DATA, "Put pictures and volumes into folders of their own.",
+                        "%s: holds both pictures and volumes (%s)", dataset->root, file);
+        }
+        TRY(add_file(finder, files, file, stem_bytes, is_volume));
+    }
+    if (dataset->n_cases[SPLIT_TEST] == 0)
+        return FAIL(ADELE_DATA, "Name a folder of .png, .jpg, .nii or .nii.gz files.",
+                    "%s: no image in the folder", dataset->root);
+    return ADELE_OK;
+}
+
+static adele_status finish_folder(struct dataset *dataset) {
+    for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++) {
+        struct dataset_case *item = &dataset->cases[SPLIT_TEST][i];
+        for (int k = 0; k < i; k++)
+            if (strcmp(dataset->cases[SPLIT_TEST][k].name, item->name) == 0)
+                return FAIL(ADELE_DATA, "Rename one of them: both would give the same output.",
+                            "%s and %s are both the case %s",
+                            dataset->cases[SPLIT_TEST][k].image_path[0], item->image_path[0],
+                            item->name);
+        int nx, ny;
+        if (dataset->is_volume)
+            TRY(nifti_probe(item->image_path[0], &nx, &ny, &item->n_slices));
+    }
+    // Without a map the model alone knows the categories: then any value may be written.
+    if (dataset->map.n == 0) {
+        static const char *const any[] = {"background", "foreground"};
+        return label_names_set(dataset, 2, any);
+    }
+    return ADELE_OK;
+}
+
+adele_status dataset_open_folder(const char *folder, int n_channels,
+                                 const struct dataset_config *config, struct dataset **out) {
+    *out = NULL;
+    struct dataset_config own = config != NULL ? *config : (struct dataset_config){0};
+    own.root = folder;
+    if (n_channels < 1 || n_channels > DATASET_MAX_FILES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use a model of 1 to 8 channels.",
+                    "%s: a model of %d channels", folder, n_channels);
+    if (!file_is_directory(folder))
+        return FAIL(ADELE_IO, "Check the path.", "%s: no such folder", folder);
+    struct dataset_finder finder = {0};
+    TRY(dataset_create(&own, &finder.dataset));
+    struct dataset *dataset = finder.dataset;
+    dataset->n_channels = n_channels;
+    struct file_list files = {0};
+    adele_status status;
+    TRY_GOTO(file_list_directory(folder, &files), fail);
+    TRY_GOTO(add_files(&finder, &files), fail);
+    TRY_GOTO(finish_folder(dataset), fail);
+    TRY_GOTO(label_lookup_build(dataset), fail);
+    file_list_deinit(&files);
+    *out = dataset;
+    return ADELE_OK;
+fail:
+    file_list_deinit(&files);
+    dataset_close(dataset);
+    return status;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What image.c, label.c and the two decoders share; nobody outside src/image includes it.
+#ifndef ADELE_IMAGE_CODEC_H
+#define ADELE_IMAGE_CODEC_H
+
+#include "image/image.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum image_kind { IMAGE_KIND_PNG, IMAGE_KIND_JPEG };
+
+// The size of a regular file; anything else of that name (folder, pipe) is ADELE_IO, because
+// opening a pipe would wait for ever.
+ADELE_MUST_CHECK adele_status image_file_bytes(const char *path, uint64_t *out);
+
+// By the first bytes; ADELE_FORMAT when they are neither.
+ADELE_MUST_CHECK adele_status image_detect_kind(const char *path, enum image_kind *out);
+
+// Refuses extents outside 1..IMAGE_MAX_EXTENT and decoded sizes above `memory_limit` (0 = none),
+// before any memory is taken for them.
+ADELE_MUST_CHECK adele_status image_check_claim(const char *path, uint64_t width, uint64_t height,
+                                                int n_channels, int n_bits, size_t memory_limit);
+
+// `keep_values`: palette indices and 1, 2, 4-bit grays come out as they are in the file, and the
+// palette is filled; without, palettes become RGB and small grays are scaled to 0..255.
+ADELE_MUST_CHECK adele_status image_png_load(const char *path, bool keep_values,
+                                             size_t memory_limit, struct image *out);
+ADELE_MUST_CHECK adele_status image_png_probe(const char *path, int *width, int *height);
+
+ADELE_MUST_CHECK adele_status image_jpeg_load(const char *path, size_t memory_limit,
+                                              struct image *out);
+ADELE_MUST_CHECK adele_status image_jpeg_probe(const char *path, int *width, int *height);
+#endif

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// Pictures in memory, and the files they come from and go to.
+// H, W: height and width in pixels; rows from the top; channels interleaved (H, W, C).
+#ifndef ADELE_IMAGE_IMAGE_H
+#define ADELE_IMAGE_IMAGE_H
+
+#include "adele/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The largest width or height that any reader accepts.
+#define IMAGE_MAX_EXTENT 32768
+
+struct image_palette {
+    int n; // 0 = none
+    uint8_t rgb[256][3];
+};
+
+// A picture. 8 or 16 bits a channel; 1 (gray) or 3 (RGB) channels. Alpha is dropped by the readers.
+struct image {
+    int width, height, n_channels;
+    int n_bits;                   // 8 or 16
+    void *pixels;                 // (H, W, C), uint8_t or uint16_t
+    struct image_palette palette; // of an indexed PNG read by image_load_label; else n = 0
+};
+
+void image_deinit(struct image *image); // also zeroes it; legal on a zeroed struct
+ADELE_MUST_CHECK adele_status image_init(struct image *out, int width, int height, int n_channels,
+                                         int n_bits);
+
+// Reads PNG (8/16 bit; grays of 1, 2, 4 bits scaled to 0..255; gray, RGB, palette -> RGB, alpha
+// dropped; interlaced) or JPEG (accurate DCT; gray or RGB), by the file's signature, not its name.
+// `memory_limit` bytes of decoded pixels, 0 = none. ADELE_FORMAT/IO/DATA name the file and what is
+// wrong (truncated, bad checksum, too large). On failure `out` is zeroed.
+ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, struct image *out);
+
+// Reads a label map: PNG, gray (value = category; 1, 2, 4 bits unscaled) or indexed (index =
+// category, the palette kept). Always 8 bits and 1 channel out. 16-bit gray is accepted when every
+// value is < 256; RGB whose three channels are equal everywhere is accepted as gray; other colour
+// images are ADELE_DATA.
+ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
+                                               struct image *out);
+
+// The extents from the header alone (PNG, JPEG): for checks.
+ADELE_MUST_CHECK adele_status image_probe(const char *path, int *width, int *height);
+
+// Writes PNG, atomically. A palette (n > 0) makes an indexed file; pixel values beyond the palette
+// get their colours from image_palette_voc.
+ADELE_MUST_CHECK adele_status image_save_png(const char *path, const struct image *image);
+
+// The colour map of PASCAL VOC for 256 categories (bits of the index spread over R, G, B).
+void image_palette_voc(struct image_palette *out);
+
+// ---- resize.c: (H, W) planes -----------------------------------------------------------------
+// Nearest: source pixel floor((i + 0.5) * in / out). Planes do not overlap.
+void resize_nearest_u8(const uint8_t *in, int in_h, int in_w, uint8_t *out, int out_h, int out_w);
+// Bilinear with half-pixel centres and edge clamp; when shrinking, averaged over the covered area
+// (triangle filter widened by the scale), so that nothing aliases.
+ADELE_MUST_CHECK adele_status resize_linear_f32(const float *in, int in_h, int in_w, float *out,
+                                                int out_h, int out_w);
+// Cubic convolution, a = -0.75, half-pixel centres, edge clamp, no antialiasing: what OpenCV's
+// INTER_CUBIC computes. METHOD section 6 uses it for noise synthesis.
+ADELE_MUST_CHECK adele_status resize_cubic_f32(const float *in, int in_h, int in_w, float *out,
+                                               int out_h, int out_w);
+
+// ---- morphology.c: binary masks (0 / not 0) ---------------------------------------------------
+// `n_iterations` passes of a 3 x 3 square, in place. Outside the mask counts as not lowering an
+// erosion and not raising a dilation (OpenCV's default border).
+ADELE_MUST_CHECK adele_status morphology_erode(uint8_t *mask, int height, int width,
+                                               int n_iterations);
+ADELE_MUST_CHECK adele_status morphology_dilate(uint8_t *mask, int height, int width,
+                                                int n_iterations);
+#endif

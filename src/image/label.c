@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Label maps: one category number a pixel, whatever kind of PNG holds them.
+#include "base/fail.h"
+#include "image/codec.h"
+#include <string.h>
+
+static unsigned value_at(const struct image *image, size_t i) {
+    return image->n_bits == 16 ? ((const uint16_t *)image->pixels)[i]
+                               : ((const uint8_t *)image->pixels)[i];
+}
+
+// Brings 16-bit and equal-channel RGB maps to 8 bits and one channel.
+static adele_status narrow(const char *path, const struct image *wide, struct image *out) {
+    TRY(image_init(out, wide->width, wide->height, 1, 8));
+    uint8_t *labels = out->pixels;
+    size_t n_pixels = (size_t)wide->width * (size_t)wide->height;
+    size_t n_channels = (size_t)wide->n_channels;
+    for (size_t i = 0; i < n_pixels; ++i) {
+        unsigned value = value_at(wide, i * n_channels);
+        int x = (int)(i % (size_t)wide->width), y = (int)(i / (size_t)wide->width);
+        for (size_t c = 1; c < n_channels; ++c)
+            if (value_at(wide, i * n_channels + c) != value)
+                return FAIL(ADELE_DATA, "Save the label map as gray or indexed PNG.",
+                            "%s: a colour image is no label map: pixel (%d, %d) is (%u, %u, %u)",
+                            path, x, y, value, value_at(wide, i * n_channels + 1),
+                            value_at(wide, i * n_channels + 2));
+        if (value > 255)
+            return FAIL(ADELE_DATA, "Categories are 0 to 254, 255 is ignored; renumber them.",
+                        "%s: pixel (%d, %d) holds the label %u, the largest is 255", path, x, y,
+                        value);
+        labels[i] = (uint8_t)value;
+    }
+    return ADELE_OK;
+}
+
+adele_status image_load_label(const char *path, size_t memory_limit, struct image *out) {
+    memset(out, 0, sizeof *out);
+    enum image_kind kind;
+    TRY(image_detect_kind(path, &kind));
+    if (kind == IMAGE_KIND_JPEG)
+        return FAIL(ADELE_DATA, "Save the label map as PNG.",
+                    "%s: a JPEG file is no label map: its compression changes the values", path);
+    struct image wide;
+    TRY(image_png_load(path, true, memory_limit, &wide));
+    if (wide.n_channels == 1 && wide.n_bits == 8) {
+        *out = wide;
+        return ADELE_OK;
+    }
+    adele_status status = narrow(path, &wide, out);
+    image_deinit(&wide);
+    if (status != ADELE_OK)
+        image_deinit(out);
+    return status;
+}

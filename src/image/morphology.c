@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// Erosion and dilation of binary masks by a 3 x 3 square.
+//
+// n passes of a 3 x 3 square are one pass of a square of 2 n + 1, and that is a row pass followed
+// by a column pass. In a pass, a pixel is cleared (eroded) when a zero lies within n, or set
+// (dilated) when a non-zero lies within n; both come from the distance to the last such pixel, once
+// from each side, so the cost does not depend on n. Complexity O(height * width).
+#include "base/fail.h"
+#include "base/memory.h"
+#include "image/image.h"
+
+// One line of `n` pixels, `stride` apart. Pixels within `radius` of one whose truth value is
+// `spreading` become `spreading` themselves. `copy` holds n bytes of work space.
+static void spread_line(uint8_t *line, size_t stride, int n, int radius, bool spreading,
+                        uint8_t *copy) {
+    for (int i = 0; i < n; ++i)
+        copy[i] = line[(size_t)i * stride];
+    int64_t last = -(int64_t)radius - 1; // farther than the radius from every pixel
+    uint8_t value = 0;
+    for (int i = 0; i < n; ++i) {
+        if ((copy[i] != 0) == spreading) {
+            last = i;
+            value = copy[i];
+        } else if (i - last <= radius) {
+            line[(size_t)i * stride] = value;
+        }
+    }
+    last = (int64_t)n + radius;
+    for (int i = n - 1; i >= 0; --i) {
+        if ((copy[i] != 0) == spreading) {
+            last = i;
+            value = copy[i];
+        } else if (last - i <= radius) {
+            line[(size_t)i * stride] = value;
+        }
+    }
+}
+
+static adele_status spread(uint8_t *mask, int height, int width, int n_iterations, bool spreading) {
+    if (height < 1 || width < 1 || n_iterations < 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "morphology of a %d x %d mask, %d iterations",
+                    width, height, n_iterations);
+    if (n_iterations == 0)
+        return ADELE_OK;
+    size_t longest = (size_t)(height > width ? height : width);
+    uint8_t *copy = memory_calloc(longest, 1);
+    if (copy == NULL)
+        return FAIL_NO_MEMORY(longest);
+    for (int y = 0; y < height; ++y)
+        spread_line(mask + (size_t)y * (size_t)width, 1, width, n_iterations, spreading, copy);
+    for (int x = 0; x < width; ++x)
+        spread_line(mask + x, (size_t)width, height, n_iterations, spreading, copy);
+    memory_free(copy);
+    return ADELE_OK;
+}
+
+adele_status morphology_erode(uint8_t *mask, int height, int width, int n_iterations) {
+    return spread(mask, height, width, n_iterations, false);
+}
+
+adele_status morphology_dilate(uint8_t *mask, int height, int width, int n_iterations) {
+    return spread(mask, height, width, n_iterations, true);
+}

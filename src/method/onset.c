@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The onset of memorization by the slope of the fitted curve: METHOD section 2.
+#include "method/onset.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+// A rise of this much between two epochs ends the flat start of a SegTHOR series.
+#define FLAT_RISE 0.1
+// VOC looks at the relative change of slope at t = 1 .. 15.
+#define VOC_EPOCHS 16
+#define MIN_VALUES 3
+
+void onset_config_init(struct onset_config *out, enum onset_pipeline pipeline) {
+    *out = (struct onset_config){
+        .pipeline = pipeline,
+        .r = 0.9,
+        .n_epochs = pipeline == ONSET_SEGTHOR ? 100 : VOC_EPOCHS,
+        .iterations_per_epoch = 10581.0 / 10,
+        .interval_iterations = 100,
+        .smooth = 1,
+    };
+}
+
+static bool is_usable(int n, const double *iou) {
+    bool is_constant = true;
+    if (n < MIN_VALUES)
+        return false;
+    for (int i = 0; i < n; i++) {
+        if (!isfinite(iou[i]))
+            return false;
+        is_constant = is_constant && iou[i] == iou[0];
+    }
+    return !is_constant;
+}
+
+// The number of values before the first rise of FLAT_RISE or more; the last value always stays.
+static int flat_start(int n, const double *iou) {
+    int i = 0;
+    while (i < n - 1 && iou[i + 1] - iou[i] < FLAT_RISE)
+        i++;
+    return i;
+}
+
+// Centred moving average; the window shrinks at both ends.
+static void smooth_into(int n, const double *iou, int window, double *out) {
+    for (int i = 0; i < n; i++) {
+        int first = i - (window - 1) / 2, last = i + window / 2;
+        double sum = 0;
+        first = first < 0 ? 0 : first;
+        last = last > n - 1 ? n - 1 : last;
+        for (int k = first; k <= last; k++)
+            sum += iou[k];
+        out[i] = sum / (last - first + 1);
+    }
+}
+
+// At how many of t = 1 .. n_epochs - 1 the slope has changed by no more than r of its value at 1.
+static int count_early(const struct curve_fit *fit, double r, int n_epochs) {
+    double first = fabs(curve_fit_derivative(fit, 1));
+    int count = 0;
+    for (int t = 1; t < n_epochs; t++) {
+        double change = fabs(fabs(curve_fit_derivative(fit, t)) - first) / first;
+        if (change > 1)
+            change = 0;
+        // A slope of 0 at t = 1 makes the change NaN, which counts as late, as in the program.
+        count += change <= r;
+    }
+    return count;
+}
+
+void onset_find(const struct onset_config *config, int n, const double *iou,
+                struct onset_result *out) {
+    memset(out, 0, sizeof *out);
+    if (!is_usable(n, iou))
+        return;
+    bool is_voc = config->pipeline == ONSET_VOC;
+    out->n_dropped = is_voc ? 0 : flat_start(n, iou);
+    int n_left = n - out->n_dropped;
+    double *t = memory_calloc((size_t)n_left * 2, sizeof *t);
+    if (!t)
+        return;
+    double *y = t + n_left;
+    double span = is_voc
+                      ? n_left * (double)config->interval_iterations / config->iterations_per_epoch
+                      : n_left;
+    out->dt = n_left > 1 ? span / (n_left - 1) : 0;
+    for (int i = 0; i < n_left; i++)
+        t[i] = i * out->dt;
+    if (n_left > 1)
+        t[n_left - 1] = span;
+    smooth_into(n_left, iou + out->n_dropped, config->smooth > 1 ? config->smooth : 1, y);
+    curve_fit_solve(n_left, t, y, &out->fit);
+    memory_free(t);
+    out->known = out->fit.converged;
+    if (out->known)
+        out->epoch = out->n_dropped + 1 +
+                     count_early(&out->fit, config->r, is_voc ? VOC_EPOCHS : config->n_epochs);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// When a category starts to be memorized: METHOD section 2 (the paper's section 3.1 and 3.2).
+#ifndef ADELE_METHOD_ONSET_H
+#define ADELE_METHOD_ONSET_H
+
+#include "adele/status.h"
+#include <stdbool.h>
+
+enum onset_pipeline { ONSET_SEGTHOR, ONSET_VOC };
+
+// f(t) = a (1 - exp(-t^b / c)), 0 <= a <= 1, 0 <= b <= 1, c >= 0: the program's parameters.
+struct curve_fit {
+    double a, b, c;
+    double residual; // weighted sum of squares
+    int n_iterations;
+    bool converged;
+};
+
+// Bounded weighted least squares from (1, 1, 1), sigma_i = geomspace(1, 0.1, n)[i]. curve_fit.c.
+// `t` and `y` have n values; n < 1 or a value that is not finite answers converged = false. Fewer
+// than three points are fitted too, for the program does: one point leaves the fit at its start,
+// and the onset that follows lies beyond the epoch at hand. onset_find refuses a series that short.
+// Deterministic; no heap.
+void curve_fit_solve(int n, const double *t, const double *y, struct curve_fit *out);
+double curve_fit_value(const struct curve_fit *fit, double t);
+double curve_fit_derivative(const struct curve_fit *fit, double t); // of t + 1e-6, as the program
+
+struct onset_config {
+    enum onset_pipeline pipeline;
+    double r;                    // 0.9
+    int n_epochs;                // SegTHOR: relative change is looked at for t = 1 .. n_epochs - 1
+    double iterations_per_epoch; // VOC
+    int interval_iterations;     // VOC: one IoU value per so many iterations, 100
+    int smooth; // centred moving average over so many values before the fit; 1 = off (presets)
+};
+
+struct onset_result {
+    bool known; // false: "not yet" (short, constant or unfittable series)
+    int epoch;  // first epoch number at which the program says "correct now" (as golden/onset.json)
+    int n_dropped; // SegTHOR: length of the flat start that was cut
+    double t0, dt; // abscissa of value i of the fitted part: t0 + i * dt (for plots)
+    struct curve_fit fit;
+};
+
+// Fills the defaults of a pipeline: r 0.9, n_epochs 100 or 16, 10581/10 iterations, interval 100,
+// smooth 1.
+void onset_config_init(struct onset_config *out, enum onset_pipeline pipeline);
+
+// The onset by the series of `n` IoU values known so far. Fewer than 3 values, a constant series,
+// or a value that is not finite answers known = false; so does a fit that does not converge.
+// `epoch` is the program's onset number, that of golden/onset.json. SegTHOR: n_dropped + 1 +
+// #(relative change
+// <= r); VOC: 1 + #. Epochs count from 1 here, so correction is on at the end of epoch e when e - 1
+// >= epoch. After a flat start is cut down to one or two points the number exceeds every epoch seen
+// so far: "not yet". Smoothing averages the values that are left after the cut; the cut itself
+// looks at the raw ones.
+void onset_find(const struct onset_config *config, int n, const double *iou,
+                struct onset_result *out);
+
+// ---- schedule.c: which categories are corrected at the end of an epoch -------------------------
+#define SCHEDULE_MAX_CATEGORIES 256
+
+struct schedule_config {
+    struct onset_config onset;
+    bool per_category; // false: all categories at once, at the onset of the mean foreground series
+    int every;         // SegTHOR: each category once per so many epochs (10); 1 = every epoch
+    int n_categories;
+    bool has_background_onset; // false: category 0 never has an onset of its own
+};
+
+// What persists between epochs (saved in checkpoints as plain numbers).
+struct schedule_state {
+    int onset_epoch[SCHEDULE_MAX_CATEGORIES]; // first epoch that was on, 0 = not yet
+    unsigned char is_on[SCHEDULE_MAX_CATEGORIES];
+    unsigned char is_done[SCHEDULE_MAX_CATEGORIES]; // corrected since the last multiple of `every`
+};
+
+struct schedule_decision {
+    bool any;
+    unsigned char
+        correct[SCHEDULE_MAX_CATEGORIES]; // categories to correct now; [0] is set when any is
+    struct onset_result
+        onset[SCHEDULE_MAX_CATEGORIES]; // of this epoch's fits (known = false for category 0)
+};
+
+// At the end of epoch `epoch` (SegTHOR counts from 1; VOC's comparison uses epoch - 1 >= onset with
+// epoch from 1 too). `iou[c]` is category c's series so far (n values each). Updates `state`, fills
+// `out`. Rules: a category that is on stays on; SegTHOR: at epochs divisible by `every` is_done is
+// cleared first, and categories that are done are skipped; METHOD section 2 and 3.
+void schedule_decide(const struct schedule_config *config, int epoch, int n,
+                     const double *const *iou, struct schedule_state *state,
+                     struct schedule_decision *out);
+#endif

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+// A network: its arenas on the device, the plans it owns and the memory they share.
+#include "base/fail.h"
+#include "base/memory.h"
+#include "nn/plan.h"
+
+#include <string.h>
+
+static const char *const memory_hint =
+    "Make the batch, the images or model.width smaller, or use fewer scales.";
+
+static adele_status arena_create(struct network *network, int64_t n_floats, float **out) {
+    const struct adele_device *device = network->device;
+    // A network without parameters of a kind still gets an address.
+    size_t bytes = (size_t)(n_floats > 0 ? n_floats : 1) * sizeof(float);
+    void *block = NULL;
+    adele_status status = device->iface->alloc(device, bytes, &block);
+    if (status == ADELE_NO_MEMORY)
+        return FAIL(status, memory_hint,
+                    "cannot allocate %zu bytes of device memory for parameters", bytes);
+    TRY(status);
+    *out = block;
+    return device->iface->fill(device, block, 0, bytes);
+}
+
+adele_status network_create_from_graph(const struct adele_device *device, struct graph *graph,
+                                       uint64_t seed, enum adele_precision precision,
+                                       struct network **out) {
+    adele_status status;
+    struct network *network = memory_calloc(1, sizeof *network);
+    if (network == NULL)
+        return FAIL_NO_MEMORY(sizeof *network);
+    network->device = device;
+    network->graph = *graph;
+    network->precision = precision;
+    graph_init(graph); // the nodes are the network's now
+    TRY_GOTO(arena_create(network, network->graph.n_weights, &network->weights), fail);
+    TRY_GOTO(arena_create(network, network->graph.n_weights, &network->gradients), fail);
+    TRY_GOTO(arena_create(network, network->graph.n_weights, &network->momenta), fail);
+    TRY_GOTO(arena_create(network, network->graph.n_buffers, &network->buffers), fail);
+    TRY_GOTO(network_initialize(network, seed), fail);
+    *out = network;
+    return ADELE_OK;
+fail:
+    network_destroy(network);
+    return status;
+}
+
+adele_status network_create(const struct adele_device *device, const struct network_config *config,
+                            struct network **out) {
+    if (config->name == NULL || strcmp(config->name, "unet") != 0)
+        return FAIL(ADELE_CONFIG, "model.name is one of: unet.", "there is no model named \"%s\"",
+                    config->name != NULL ? config->name : "");
+    if (config->n_categories < 1 || config->n_categories > ADELE_MAX_CATEGORIES)
+        return FAIL(ADELE_CONFIG, "", "%d categories, want 1 to %d", config->n_categories,
+                    ADELE_MAX_CATEGORIES);
+    struct graph graph;
+    graph_init(&graph);
+    adele_status status =
+        unet_build(&graph, config->n_channels, config->n_categories, config->width);
+    if (status == ADELE_OK)
+        status = network_create_from_graph(device, &graph, config->seed, config->precision, out);
+    graph_deinit(&graph);
+    return status;
+}
+
+void network_destroy(struct network *network) {
+    if (network == NULL)
+        return;
+    const struct adele_device *device = network->device;
+    for (int i = 0; i < network->n_plans; i++)
+        plan_destroy(network->plans[i]);
+    memory_free(network->plans);
+    device->iface->release(device, network->shared);
+    device->iface->release(device, network->weights);
+    device->iface->release(device, network->gradients);
+    device->iface->release(device, network->momenta);
+    device->iface->release(device, network->buffers);
+    graph_deinit(&network->graph);
+    memory_free(network);
+}
+
+const struct graph *network_graph(const struct network *network) {
+    return &network->graph;
+}
+
+float *network_weights(struct network *network) {
+    return network->weights;
+}
+
+float *network_gradients(struct network *network) {
+    return network->gradients;
+}
+
+float *network_momenta(struct network *network) {
+    return network->momenta;
+}
+
+float *network_buffers(struct network *network) {
+    return network->buffers;
+}
+
+adele_status network_zero_gradients(struct network *network) {
+    const struct adele_device *device = network->device;
+    return device->iface->fill(device, network->gradients, 0,
+                               (size_t)network->graph.n_weights * sizeof(float));
+}
+
+// ---- plans
+// -----------------------------------------------------------------------------------------------
+
+adele_status network_plan(struct network *network, int n, int h, int w, bool is_training,
+                          struct plan **out) {
+    if (n < 1 || h < 1 || w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "a batch of %d images of %d x %d pixels is empty",
+                    n, h, w);
+    struct plan **plans =
+        memory_realloc(network->plans, (size_t)network->n_plans + 1, sizeof(struct plan *));
+    if (plans == NULL)
+        return FAIL_NO_MEMORY(((size_t)network->n_plans + 1) * sizeof(struct plan *));
+    network->plans = plans;
+    struct adele_shape input = {n, network->graph.n_nodes > 0 ? network->graph.nodes[0].c : 0, h,
+                                w};
+    TRY(plan_create(network, input, is_training, &plans[network->n_plans]));
+    *out = plans[network->n_plans++];
+    return ADELE_OK;
+}
+
+// Device memory, zeroed: no op ever meets a stray NaN where a layout has room that nobody writes.
+static adele_status region_create(struct network *network, size_t bytes, const char *purpose,
+                                  void **out) {
+    const struct adele_device *device = network->device;
+    void *block = NULL;
+    adele_status status = device->iface->alloc(device, bytes, &block);
+    if (status == ADELE_NO_MEMORY)
+        return FAIL(status, memory_hint,
+                    "cannot allocate %zu bytes of device memory for %s; all plans together take "
+                    "%zu bytes",
+                    bytes, purpose, network_planned_bytes(network));
+    TRY(status);
+    status = device->iface->fill(device, block, 0, bytes);
+    if (status != ADELE_OK) {
+        device->iface->release(device, block);
+        return status;
+    }
+    *out = block;
+    return ADELE_OK;
+}
+
+static size_t largest_shared_bytes(const struct network *network) {
+    size_t bytes = 0;
+    for (int i = 0; i < network->n_plans; i++)
+        if (network->plans[i]->memory.shared_bytes > bytes)
+            bytes = network->plans[i]->memory.shared_bytes;
+    return bytes;
+}
+
+adele_status network_allocate(struct network *network) {
+    const struct adele_device *device = network->device;
+    size_t shared_bytes = largest_shared_bytes(network);
+    if (shared_bytes > network->shared_bytes) {
+        // The old region goes first, so that both need not fit; until the new one is there no plan
+        // can run.
+        TRY(device->iface->synchronize(device));
+        for (int i = 0; i < network->n_plans; i++)
+            network->plans[i]->is_bound = false;
+        device->iface->release(device, network->shared);
+        network->shared = NULL;
+        network->shared_bytes = 0;
+        TRY(region_create(network, shared_bytes, "gradients and workspace", &network->shared));
+        network->shared_bytes = shared_bytes;
+    }
+    for (int i = 0; i < network->n_plans; i++) {
+        struct plan *plan = network->plans[i];
+        if (plan->activations == NULL)
+            TRY(region_create(network, plan->memory.activation_bytes, "activations",
+                              &plan->activations));
+        plan_bind(plan);
+    }
+    return ADELE_OK;
+}
+
+size_t network_parameter_bytes(const struct network *network) {
+    return (3 * (size_t)network->graph.n_weights + (size_t)network->graph.n_buffers) *
+           sizeof(float);
+}
+
+size_t network_planned_bytes(const struct network *network) {
+    size_t bytes = largest_shared_bytes(network);
+    for (int i = 0; i < network->n_plans; i++)
+        bytes += network->plans[i]->memory.activation_bytes;
+    return bytes;
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// Running a plan: one op call a node, forward in the order of the graph, backward in reverse.
+// Nothing is allocated here.
+#include "nn/plan.h"
+
+#include "base/fail.h"
+
+struct plan_memory plan_memory(const struct plan *plan) {
+    return plan->memory;
+}
+
+struct adele_shape plan_input_shape(const struct plan *plan) {
+    return plan->steps[plan->network->graph.input].shape;
+}
+
+struct adele_shape plan_output_shape(const struct plan *plan) {
+    return plan->steps[plan->network->graph.output].shape;
+}
+
+// The block of a node once its memory is there, NULL before that.
+static void *bound_address(const struct plan *plan, int i_node, enum block_role role) {
+    return plan->is_bound ? plan_block_address(plan, plan->steps[i_node].blocks[role]) : NULL;
+}
+
+void *plan_input(struct plan *plan) {
+    return bound_address(plan, plan->network->graph.input, BLOCK_VALUE);
+}
+
+void *plan_output(struct plan *plan) {
+    return bound_address(plan, plan->network->graph.output, BLOCK_VALUE);
+}
+
+void *plan_d_output(struct plan *plan) {
+    return bound_address(plan, plan->network->graph.output, BLOCK_GRADIENT);
+}
+
+static adele_status step_forward(const struct adele_device_iface *iface, enum node_kind kind,
+                                 struct plan_step *step, bool use_batch_statistics) {
+    switch (kind) {
+    case NODE_CONV2D:
+        step->args.conv2d.workspace = step->workspace_forward;
+        return iface->conv2d_forward(step->op, &step->args.conv2d);
+    case NODE_BATCH_NORM:
+        step->args.batch_norm.workspace = step->workspace_forward;
+        step->args.batch_norm.use_batch_statistics = use_batch_statistics;
+        return iface->batch_norm_forward(step->op, &step->args.batch_norm);
+    case NODE_MAX_POOL:
+        step->args.max_pool.workspace = step->workspace_forward;
+        return iface->max_pool_forward(step->op, &step->args.max_pool);
+    case NODE_RESCALE:
+        step->args.rescale.workspace = step->workspace_forward;
+        return iface->rescale_forward(step->op, &step->args.rescale);
+    case NODE_CONCAT:
+        return iface->concat_forward(step->op, &step->args.concat);
+    default:
+        return ADELE_OK;
+    }
+}
+
+static adele_status step_backward(const struct adele_device_iface *iface, enum node_kind kind,
+                                  struct plan_step *step) {
+    switch (kind) {
+    case NODE_CONV2D:
+        step->args.conv2d.workspace = step->workspace_backward;
+        return iface->conv2d_backward(step->op, &step->args.conv2d);
+    case NODE_BATCH_NORM: // use_batch_statistics is as the forward left it
+        step->args.batch_norm.workspace = step->workspace_backward;
+        return iface->batch_norm_backward(step->op, &step->args.batch_norm);
+    case NODE_MAX_POOL:
+        step->args.max_pool.workspace = step->workspace_backward;
+        return iface->max_pool_backward(step->op, &step->args.max_pool);
+    case NODE_RESCALE:
+        step->args.rescale.workspace = step->workspace_backward;
+        return iface->rescale_backward(step->op, &step->args.rescale);
+    case NODE_CONCAT:
+        return iface->concat_backward(step->op, &step->args.concat);
+    default:
+        return ADELE_OK;
+    }
+}
+
+static adele_status bound_check(const struct plan *plan) {
+    if (!plan->is_bound)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Call network_allocate after the last network_plan.",
+                    "the plan has no memory yet");
+    return ADELE_OK;
+}
+
+adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
+    TRY(bound_check(plan));
+    if (use_batch_statistics && plan->has_single_values) {
+        struct adele_shape in = plan_input_shape(plan);
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use a larger batch or larger images.",
+                    "a batch of %d image(s) of %d x %d pixels leaves one value a channel at the "
+                    "deepest batch norm, which has no variance",
+                    in.n, in.h, in.w);
+    }
+    struct network *network = plan->network;
+    plan->has_forward = false;
+    for (int i = 0; i < network->graph.n_nodes; i++) {
+        const struct node *node = &network->graph.nodes[i];
+        adele_status status =
+            step_forward(network->device->iface, node->kind, &plan->steps[i], use_batch_statistics);
+        if (status != ADELE_OK)
+            return fail_context(status, "forward of %s", node->name);
+    }
+    plan->has_forward = true;
+    return ADELE_OK;
+}
+
+adele_status plan_backward(struct plan *plan) {
+    TRY(bound_check(plan));
+    if (!plan->is_training || !plan->has_forward)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Run plan_forward of a training plan first.",
+                    plan->is_training ? "backward without a forward before it"
+                                      : "backward of a plan that was made for inference");
+    struct network *network = plan->network;
+    for (int i = network->graph.n_nodes - 1; i >= 0; i--) {
+        const struct node *node = &network->graph.nodes[i];
+        if (!plan->steps[i].has_backward)
+            continue;
+        adele_status status = step_backward(network->device->iface, node->kind, &plan->steps[i]);
+        if (status != ADELE_OK)
+            return fail_context(status, "backward of %s", node->name);
+    }
+    return ADELE_OK;
+}
+
+double plan_flops(const struct plan *plan, bool with_backward) {
+    double flops = 0;
+    for (int i = 0; i < plan->network->graph.n_nodes; i++) {
+        const struct plan_step *step = &plan->steps[i];
+        if (step->op == NULL)
+            continue;
+        flops += step->op->flops_forward;
+        if (with_backward && step->has_backward)
+            flops += step->op->flops_backward;
+    }
+    return flops;
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Inside the engine: what a network and its plans hold. Only files of this room and its tests read
+// it.
+//
+// Time of a plan: the forward of node i runs at time i, its backward at time 2 n_nodes - 1 - i. A
+// block of the shared region is live from the time that first writes it to the time that last reads
+// it.
+#ifndef ADELE_NN_PLAN_H
+#define ADELE_NN_PLAN_H
+
+#include "nn/network.h"
+
+enum block_role {
+    BLOCK_VALUE,      // a node's output, tensor
+    BLOCK_GRADIENT,   // of a node's output, tensor; batch norm turns its own into its input's in
+                      // place
+    BLOCK_STATISTICS, // batch norm: mean, then 1 / std of the last forward, plain
+    BLOCK_WORKSPACE_FORWARD,  // of the op
+    BLOCK_WORKSPACE_BACKWARD, // of the op
+    BLOCK_ROLE_COUNT
+};
+
+struct plan_block {
+    enum block_role role;
+    int i_node;
+    size_t bytes;
+    int first, last; // times, both included
+    bool is_shared;  // else in the plan's own activation arena, live all the time
+    size_t offset;   // bytes, into its region
+};
+
+// plan_memory.c: gives every block its offset and answers the sizes of the two regions. Blocks of
+// the own arena lie one behind the other; a shared block goes into the tightest gap that is free
+// during its whole life, the largest blocks first. The same blocks in the same order always get the
+// same offsets.
+ADELE_MUST_CHECK adele_status plan_blocks_place(struct plan_block *blocks, int n_blocks,
+                                                struct plan_memory *memory);
+
+struct plan_step {
+    struct adele_shape shape; // of the node's output
+    struct adele_op *op;      // NULL for the input
+    bool has_backward;
+    int blocks[BLOCK_ROLE_COUNT]; // block numbers, -1 = none
+    // Whether this node's backward adds to the gradient of input j (else it is the first to write
+    // it), and whether input j wants one at all.
+    bool accumulates[2], wants_gradient[2];
+    void *workspace_forward, *workspace_backward;
+    union {
+        struct adele_conv2d_args conv2d;
+        struct adele_batch_norm_args batch_norm;
+        struct adele_max_pool_args max_pool;
+        struct adele_rescale_args rescale;
+        struct adele_concat_args concat;
+    } args; // bound to memory by plan_bind
+};
+
+struct plan {
+    struct network *network;
+    bool is_training;
+    bool has_forward;        // a forward has run since the memory was bound
+    bool has_single_values;  // some batch norm sees one value a channel, which has no variance
+    struct plan_step *steps; // one a node
+    struct plan_block *blocks;
+    int n_blocks;
+    struct plan_memory memory;
+    void *activations; // the plan's own arena on the device
+    bool is_bound;
+};
+
+struct network {
+    const struct adele_device *device;
+    struct graph graph;
+    enum adele_precision precision;
+    float *weights, *gradients, *momenta, *buffers; // arenas on the device
+    struct plan **plans;
+    int n_plans;
+    void *shared; // on the device
+    size_t shared_bytes;
+};
+
+// plan_build.c: shapes, ops and blocks of a plan; nothing is allocated on the device but what ops
+// hold themselves.
+ADELE_MUST_CHECK adele_status plan_create(struct network *network, struct adele_shape input,
+                                          bool is_training, struct plan **out);
+void plan_destroy(struct plan *plan); // NULL is legal
+
+// plan_bind.c: writes the addresses of all regions into the ops' arguments.
+void plan_bind(struct plan *plan);
+void *plan_block_address(const struct plan *plan, int i_block); // NULL for -1
+
+// init.c: default weights into the arenas.
+ADELE_MUST_CHECK adele_status network_initialize(struct network *network, uint64_t seed);
+#endif

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// The tables that a run prints at its start: layers, then memory.
+#include "nn/plan.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const double mebibyte = 1024.0 * 1024.0;
+
+static const char *kind_text(enum node_kind kind) {
+    switch (kind) {
+    case NODE_INPUT:
+        return "input";
+    case NODE_CONV2D:
+        return "conv2d";
+    case NODE_BATCH_NORM:
+        return "batch_norm";
+    case NODE_MAX_POOL:
+        return "max_pool";
+    case NODE_RESCALE:
+        return "rescale";
+    case NODE_CONCAT:
+        return "concat";
+    }
+    return "?";
+}
+
+static const char *role_text(enum block_role role) {
+    switch (role) {
+    case BLOCK_VALUE:
+        return "value";
+    case BLOCK_GRADIENT:
+        return "gradient";
+    case BLOCK_STATISTICS:
+        return "statistics";
+    case BLOCK_WORKSPACE_FORWARD:
+        return "workspace, forward";
+    case BLOCK_WORKSPACE_BACKWARD:
+        return "workspace, backward";
+    case BLOCK_ROLE_COUNT:
+        break;
+    }
+    return "?";
+}
+
+static int64_t trainable_count(const struct graph *graph, const struct node *node) {
+    int64_t count = 0;
+    if (node->i_weight != -1)
+        count += graph->parameters[node->i_weight].count;
+    if (node->i_bias != -1)
+        count += graph->parameters[node->i_bias].count;
+    return count;
+}
+
+static void shape_text(struct adele_shape shape, char *out, size_t out_bytes) {
+    snprintf(out, out_bytes, "%d x %d x %d x %d", shape.n, shape.c, shape.h, shape.w);
+}
+
+static void describe_layers(const struct plan *plan) {
+    const struct graph *graph = &plan->network->graph;
+    log_line(LOG_INFO, "%4s  %-36s %-10s %-24s %12s %9s  %s", "node", "name", "kind", "shape out",
+             "parameters", "GFLOP", "engine");
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct node *node = &graph->nodes[i];
+        const struct plan_step *step = &plan->steps[i];
+        const char *engine = step->op != NULL ? step->op->engine : NULL;
+        char shape[64];
+        shape_text(step->shape, shape, sizeof shape);
+        log_line(LOG_INFO, "%4d  %-36s %-10s %-24s %12" PRId64 " %9.3f  %s", i, node->name,
+                 kind_text(node->kind), shape, trainable_count(graph, node),
+                 step->op != NULL ? step->op->flops_forward * 1e-9 : 0.0,
+                 engine != NULL ? engine : "");
+    }
+}
+
+static void describe_blocks(const struct plan *plan) {
+    log_line(LOG_DETAIL, "%-36s %-20s %-10s %14s %14s %12s", "block of", "role", "region", "bytes",
+             "offset", "live");
+    for (int i = 0; i < plan->n_blocks; i++) {
+        const struct plan_block *block = &plan->blocks[i];
+        char live[32] = "always";
+        if (block->is_shared)
+            snprintf(live, sizeof live, "%d-%d", block->first, block->last);
+        log_line(LOG_DETAIL, "%-36s %-20s %-10s %14zu %14zu %12s",
+                 plan->network->graph.nodes[block->i_node].name, role_text(block->role),
+                 block->is_shared ? "shared" : "own", block->bytes, block->offset, live);
+    }
+}
+
+void plan_describe(const struct plan *plan) {
+    const struct graph *graph = &plan->network->graph;
+    int64_t n_parameters = 0;
+    for (int i = 0; i < graph->n_nodes; i++)
+        n_parameters += trainable_count(graph, &graph->nodes[i]);
+    char shape[64];
+    shape_text(plan_input_shape(plan), shape, sizeof shape);
+    describe_layers(plan);
+    log_line(LOG_INFO, "%s plan for %s: %" PRId64 " parameters, %.3f GFLOP forward%s",
+             plan->is_training ? "training" : "inference", shape, n_parameters,
+             plan_flops(plan, false) * 1e-9, plan->is_training ? "" : ".");
+    if (plan->is_training)
+        log_line(LOG_INFO, "forward and backward: %.3f GFLOP", plan_flops(plan, true) * 1e-9);
+    size_t unshared = 0;
+    for (int i = 0; i < plan->n_blocks; i++)
+        unshared += plan->blocks[i].is_shared ? plan->blocks[i].bytes : 0;
+    log_line(LOG_INFO,
+             "memory: %.1f MiB of its own, %.1f MiB of the shared region (%.1f MiB without reuse)",
+             (double)plan->memory.activation_bytes / mebibyte,
+             (double)plan->memory.shared_bytes / mebibyte, (double)unshared / mebibyte);
+    describe_blocks(plan);
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "report/curves.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+#define N_FIT_SAMPLES 160 // a point each 1.5 units of a plot's width: the line looks smooth
+
+static adele_status malformed(const struct report_run *run, const char *what) {
+    return FAIL(ADELE_FORMAT, "Train the run again, or remove the file to go without the figure.",
+                "%s/onset.json: %s", run->path, what);
+}
+
+static double number_of(const cJSON *object, const char *name) {
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
+}
+
+// An array of numbers; null becomes NaN. *out is NULL and *n 0 when there is none.
+static adele_status read_numbers(const cJSON *array, double **out, int *n) {
+    *out = NULL;
+    *n = 0;
+    int n_items = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : 0;
+    if (n_items == 0)
+        return ADELE_OK;
+    double *values = memory_calloc((size_t)n_items, sizeof *values);
+    if (values == NULL)
+        return FAIL_NO_MEMORY((size_t)n_items * sizeof *values);
+    for (const cJSON *node = array->child; node != NULL; node = node->next)
+        values[(*n)++] = cJSON_IsNumber(node) ? node->valuedouble : NAN;
+    *out = values;
+    return ADELE_OK;
+}
+
+// SegTHOR has one value an epoch, whose place is the epoch's number. VOC has one per so many
+// iterations, whose place is the fit's own abscissa, in epochs.
+struct placing {
+    bool is_by_epoch;
+    double n_dropped, t0, dt; // value i of the fitted part has the abscissa t0 + i * dt
+};
+
+static double epoch_of_value(const struct placing *placing, double i) {
+    if (placing->is_by_epoch)
+        return i + 1.0;
+    return placing->t0 + (i - placing->n_dropped) * placing->dt;
+}
+
+static adele_status sample_fit(const struct placing *placing, struct category_curve *curve) {
+    size_t n = N_FIT_SAMPLES;
+    curve->fit_epochs = memory_calloc(n, sizeof(double));
+    curve->fit_iou = memory_calloc(n, sizeof(double));
+    if (curve->fit_epochs == NULL || curve->fit_iou == NULL)
+        return FAIL_NO_MEMORY(n * sizeof(double));
+    double n_fitted = curve->n - placing->n_dropped;
+    for (int k = 0; k < N_FIT_SAMPLES; k++) {
+        double i = (n_fitted - 1.0) * k / (N_FIT_SAMPLES - 1);
+        double t = placing->t0 + i * placing->dt;
+        curve->fit_epochs[k] = epoch_of_value(placing, placing->n_dropped + i);
+        curve->fit_iou[k] =
+            curve->fit.a * (1.0 - exp(-pow(fmax(t, 0.0), curve->fit.b) / curve->fit.c));
+    }
+    curve->n_fit = N_FIT_SAMPLES;
+    return ADELE_OK;
+}
+
+static adele_status load_fit(const struct report_run *run, const cJSON *node,
+                             struct category_curve *curve) {
+    const cJSON *fit = cJSON_GetObjectItemCaseSensitive(node, "fit");
+    const cJSON *pipeline = cJSON_GetObjectItemCaseSensitive(run->onset, "pipeline");
+    struct placing placing = {.is_by_epoch = true,
+                              .n_dropped = number_of(node, "n_dropped"),
+                              .t0 = number_of(node, "t0"),
+                              .dt = number_of(node, "dt")};
+    if (!(placing.n_dropped >= 0.0 && placing.n_dropped < curve->n))
+        placing.n_dropped = 0.0;
+    bool has_abscissa = isfinite(placing.t0) && placing.dt > 0.0 && isfinite(placing.dt);
+    if (cJSON_IsString(pipeline) && strcmp(pipeline->valuestring, "voc") == 0) {
+        placing.is_by_epoch = false;
+        if (!has_abscissa) { // no fit yet: spread the values over the epochs that were run
+            placing.dt = run->epochs[run->records.n - 1] / curve->n;
+            placing.t0 = placing.dt;
+        }
+    }
+    for (int i = 0; i < curve->n; i++)
+        curve->epochs[i] = epoch_of_value(&placing, i);
+    curve->fit.a = number_of(fit, "a");
+    curve->fit.b = number_of(fit, "b");
+    curve->fit.c = number_of(fit, "c");
+    curve->has_fit = has_abscissa && curve->n - placing.n_dropped >= 2.0 &&
+                     isfinite(curve->fit.a) && isfinite(curve->fit.b) && curve->fit.c > 0.0;
+    return curve->has_fit ? sample_fit(&placing, curve) : ADELE_OK;
+}
+
+static adele_status load_category(const struct report_run *run, const cJSON *node,
+                                  struct category_curve *curve) {
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(node, "name");
+    if (!cJSON_IsString(name))
+        return malformed(run, "a category without a name");
+    curve->name = name->valuestring;
+    TRY(read_numbers(cJSON_GetObjectItemCaseSensitive(node, "iou"), &curve->iou, &curve->n));
+    if (curve->n > 0) {
+        curve->epochs = memory_calloc((size_t)curve->n, sizeof *curve->epochs);
+        if (curve->epochs == NULL)
+            return FAIL_NO_MEMORY((size_t)curve->n * sizeof *curve->epochs);
+        TRY(load_fit(run, node, curve));
+    }
+    double on_epoch = number_of(node, "on_epoch");
+    curve->is_corrected = isfinite(on_epoch);
+    curve->onset_epoch = curve->is_corrected ? on_epoch : number_of(node, "onset_epoch");
+    TRY(read_numbers(cJSON_GetObjectItemCaseSensitive(node, "corrected_epochs"), &curve->corrected,
+                     &curve->n_corrected));
+    TRY(report_run_series(run, &curve->early_learning, "train/early_learning/iou/%s", curve->name));
+    return report_run_series(run, &curve->memorization, "train/memorization/iou/%s", curve->name);
+}
+
+static void category_deinit(struct category_curve *curve) {
+    memory_free(curve->epochs);
+    memory_free(curve->iou);
+    memory_free(curve->fit_epochs);
+    memory_free(curve->fit_iou);
+    memory_free(curve->corrected);
+    memory_free(curve->early_learning);
+    memory_free(curve->memorization);
+    *curve = (struct category_curve){0};
+}
+
+void category_curves_deinit(struct category_curves *curves) {
+    for (int i = 0; i < curves->n; i++)
+        category_deinit(&curves->items[i]);
+    memory_free(curves->items);
+    *curves = (struct category_curves){0};
+}
+
+static bool is_drawn(const struct category_curve *curve) {
+    bool is_background =
+        strcmp(curve->name, "background") == 0 && !curve->has_fit && !isfinite(curve->onset_epoch);
+    return curve->n > 0 && !is_background;
+}
+
+adele_status category_curves_load(const struct report_run *run, struct category_curves *out) {
+    *out = (struct category_curves){0};
+    const cJSON *categories = cJSON_GetObjectItemCaseSensitive(run->onset, "categories");
+    if (!cJSON_IsArray(categories))
+        return malformed(run, "no array \"categories\"");
+    size_t n = (size_t)cJSON_GetArraySize(categories);
+    adele_status status = ADELE_OK;
+    out->items = memory_calloc(n, sizeof *out->items);
+    if (out->items == NULL)
+        return FAIL_NO_MEMORY(n * sizeof *out->items);
+    for (const cJSON *node = categories->child; node != NULL; node = node->next) {
+        struct category_curve *curve = &out->items[out->n++]; // counted first: deinit frees it
+        TRY_GOTO(load_category(run, node, curve), fail);
+        if (!is_drawn(curve)) {
+            category_deinit(curve);
+            out->n--;
+            continue;
+        }
+        out->has_fit = out->has_fit || curve->has_fit;
+        out->has_diagnostics =
+            out->has_diagnostics || curve->early_learning != NULL || curve->memorization != NULL;
+    }
+    return ADELE_OK;
+fail:
+    category_curves_deinit(out);
+    return status;
+}

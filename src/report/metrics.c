@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+// One record an epoch, three files. metrics.jsonl is the truth: the other two are made from it
+// again when a run is resumed, so that a run that was killed leaves the same bytes as one that
+// was not.
+#include "report/metrics.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "report/buffer.h"
+#include "report/records.h"
+#include "report/tensorboard.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+// TensorBoard finds files by "tfevents" in the name. Its writers put time and host there; here a
+// run's files depend on nothing but the run.
+#define EVENTS_NAME "events.out.tfevents.0.adele"
+
+#define MAX_NAME_BYTES 512
+
+// A file that only grows.
+struct appended {
+    char *path;
+    int fd;      // -1: not open
+    off_t bytes; // up to the last whole record
+};
+
+// A line of metrics.csv. Later records may add columns, always at the end, so an old row only
+// needs more commas.
+struct row {
+    char *text;
+    int n_columns;
+};
+
+struct metrics {
+    struct appended jsonl, events;
+    char *csv_path;
+    char **columns; // names in first-seen order, without epoch and step
+    int n_columns, capacity_columns;
+    struct row *rows;
+    int n_rows, capacity_rows;
+    int last_epoch; // of the last whole record, -1: none
+
+    bool is_recording; // between begin and end
+    int epoch;
+    long step;
+    double *values; // by column; NaN where absent
+    bool *is_there; // by column
+    struct buffer line, summary;
+};
+
+// ---- columns and rows -------------------------------------------------------------------------
+
+static adele_status add_column(struct metrics *metrics, const char *name) {
+    if (metrics->n_columns == metrics->capacity_columns) {
+        int capacity = metrics->capacity_columns != 0 ? 2 * metrics->capacity_columns : 32;
+        size_t n = (size_t)capacity;
+        char **columns = memory_realloc(metrics->columns, n, sizeof *columns);
+        if (columns == NULL)
+            return FAIL_NO_MEMORY(n * sizeof *columns);
+        metrics->columns = columns;
+        double *values = memory_realloc(metrics->values, n, sizeof *values);
+        if (values == NULL)
+            return FAIL_NO_MEMORY(n * sizeof *values);
+        metrics->values = values;
+        bool *is_there = memory_realloc(metrics->is_there, n, sizeof *is_there);
+        if (is_there == NULL)
+            return FAIL_NO_MEMORY(n * sizeof *is_there);
+        metrics->is_there = is_there;
+        metrics->capacity_columns = capacity;
+    }
+    char *copy = memory_strdup(name);
+    if (copy == NULL)
+        return FAIL_NO_MEMORY(strlen(name) + 1);
+    metrics->is_there[metrics->n_columns] = false;
+    metrics->columns[metrics->n_columns++] = copy;
+    return ADELE_OK;
+}
+
+static adele_status find_column(struct metrics *metrics, const char *name, int *out) {
+    for (*out = 0; *out < metrics->n_columns; ++*out) {
+        if (strcmp(metrics->columns[*out], name) == 0)
+            return ADELE_OK;
+    }
+    return add_column(metrics, name);
+}
+
+static adele_status add_row(struct metrics *metrics) {
+    if (metrics->n_rows == metrics->capacity_rows) {
+        int capacity = metrics->capacity_rows != 0 ? 2 * metrics->capacity_rows : 64;
+        struct row *rows = memory_realloc(metrics->rows, (size_t)capacity, sizeof *rows);
+        if (rows == NULL)
+            return FAIL_NO_MEMORY((size_t)capacity * sizeof *rows);
+        metrics->rows = rows;
+        metrics->capacity_rows = capacity;
+    }
+    struct buffer text = {0};
+    adele_status status = ADELE_OK;
+    TRY_GOTO(buffer_printf(&text, "%d,%ld", metrics->epoch, metrics->step), fail);
+    for (int i = 0; i < metrics->n_columns; i++) {
+        TRY_GOTO(buffer_text(&text, ","), fail);
+        double value = metrics->is_there[i] ? metrics->values[i] : NAN;
+        TRY_GOTO(buffer_number(&text, value, ""), fail);
+    }
+    metrics->rows[metrics->n_rows++] = (struct row){text.data, metrics->n_columns};
+    return ADELE_OK;
+fail:
+    buffer_deinit(&text);
+    return status;
+}
+
+static adele_status write_csv(const struct metrics *metrics) {
+    struct buffer text = {0};
+    adele_status status = ADELE_OK;
+    TRY_GOTO(buffer_text(&text, "epoch,step"), end);
+    for (int i = 0; i < metrics->n_columns; i++) {
+        TRY_GOTO(buffer_text(&text, ","), end);
+        TRY_GOTO(buffer_csv_field(&text, metrics->columns[i]), end);
+    }
+    TRY_GOTO(buffer_text(&text, "\n"), end);
+    for (int i = 0; i < metrics->n_rows; i++) {
+        TRY_GOTO(buffer_text(&text, metrics->rows[i].text), end);
+        for (int k = metrics->rows[i].n_columns; k < metrics->n_columns; k++)
+            TRY_GOTO(buffer_text(&text, ","), end);
+        TRY_GOTO(buffer_text(&text, "\n"), end);
+    }
+    TRY_GOTO(file_write(metrics->csv_path, text.data, text.n_bytes), end);
+end:
+    buffer_deinit(&text);
+    return status;
+}
+
+// ---- files that grow --------------------------------------------------------------------------
+
+static adele_status appended_open(struct appended *file) {
+    file->fd = open(file->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (file->fd >= 0)
+        file->bytes = lseek(file->fd, 0, SEEK_END);
+    if (file->fd < 0 || file->bytes < 0)
+        return FAIL(ADELE_IO, "Check the permissions of the file and of its folder.",
+                    "%s: cannot open: %s", file->path, strerror(errno));
+    return ADELE_OK;
+}
+
+// Cuts what a failed record left, so that the file stays a row of whole records. When even this
+// fails, the next metrics_open finds the torn end and drops it.
+static void appended_rewind(const struct appended *file) {
+    if (ftruncate(file->fd, file->bytes) != 0)
+        return;
+}
+
+static adele_status appended_write(const struct appended *file, const struct buffer *data) {
+    size_t done = 0;
+    while (done < data->n_bytes) {
+        ssize_t n = write(file->fd, data->data + done, data->n_bytes - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        done += (size_t)n;
+    }
+    if (done == data->n_bytes && fdatasync(file->fd) == 0)
+        return ADELE_OK;
+    int error = errno;
+    appended_rewind(file);
+    return FAIL(ADELE_IO, "Free some space on the disk, then resume the run.",
+                "%s: cannot write: %s", file->path, strerror(error));
+}
+
+// ---- opening ----------------------------------------------------------------------------------
+
+// The event of the record in metrics->summary. An Event carries a time; here it is the epoch, so
+// that same runs have same bytes and TensorBoard's time axis is in order.
+static adele_status add_event(const struct metrics *metrics, struct buffer *file) {
+    return tensorboard_add_event(file, metrics->epoch, metrics->epoch, &metrics->summary);
+}
+
+static void begin_record(struct metrics *metrics, int epoch, long step) {
+    metrics->epoch = epoch;
+    metrics->step = step;
+    buffer_clear(&metrics->line);
+    buffer_clear(&metrics->summary);
+    for (int i = 0; i < metrics->n_columns; i++)
+        metrics->is_there[i] = false;
+}
+
+static adele_status replay_record(struct metrics *metrics, const struct record *record,
+                                  struct buffer *events) {
+    begin_record(metrics, record->epoch, record->step);
+    for (const cJSON *node = record->values->child; node != NULL; node = node->next) {
+        if (strcmp(node->string, "epoch") == 0 || strcmp(node->string, "step") == 0)
+            continue;
+        double value = cJSON_IsNumber(node) ? node->valuedouble : NAN;
+        int i = 0;
+        TRY(find_column(metrics, node->string, &i));
+        metrics->values[i] = value;
+        metrics->is_there[i] = true;
+        TRY(tensorboard_add_scalar(&metrics->summary, node->string, value));
+    }
+    TRY(add_row(metrics));
+    metrics->last_epoch = record->epoch;
+    return add_event(metrics, events);
+}
+
+static adele_status replay(struct metrics *metrics, int keep_epochs) {
+    struct records records = {0};
+    struct buffer lines = {0};
+    struct buffer events = {0};
+    adele_status status = ADELE_OK;
+    if (keep_epochs > 0 && file_exists(metrics->jsonl.path))
+        TRY_GOTO(records_read(metrics->jsonl.path, keep_epochs, &records), end);
+    TRY_GOTO(tensorboard_add_version(&events), end);
+    for (int i = 0; i < records.n; i++) {
+        const struct record *record = &records.items[i];
+        TRY_GOTO(buffer_add(&lines, record->line, record->line_bytes), end);
+        TRY_GOTO(replay_record(metrics, record, &events), end);
+    }
+    TRY_GOTO(file_write(metrics->jsonl.path, lines.data, lines.n_bytes), end);
+    TRY_GOTO(file_write(metrics->events.path, events.data, events.n_bytes), end);
+    TRY_GOTO(write_csv(metrics), end);
+end:
+    records_deinit(&records);
+    buffer_deinit(&lines);
+    buffer_deinit(&events);
+    return status;
+}
+
+adele_status metrics_open(const char *run_folder, int keep_epochs, struct metrics **out) {
+    *out = NULL;
+    struct metrics *metrics = memory_calloc(1, sizeof *metrics);
+    if (metrics == NULL)
+        return FAIL_NO_MEMORY(sizeof *metrics);
+    adele_status status = ADELE_OK;
+    metrics->jsonl.fd = -1;
+    metrics->events.fd = -1;
+    metrics->last_epoch = -1;
+    metrics->jsonl.path = file_join(run_folder, "metrics.jsonl");
+    metrics->events.path = file_join(run_folder, EVENTS_NAME);
+    metrics->csv_path = file_join(run_folder, "metrics.csv");
+    if (metrics->jsonl.path == NULL || metrics->events.path == NULL || metrics->csv_path == NULL) {
+        status = FAIL_NO_MEMORY(strlen(run_folder) + sizeof EVENTS_NAME);
+        goto fail;
+    }
+    TRY_GOTO(replay(metrics, keep_epochs), fail);
+    TRY_GOTO(appended_open(&metrics->jsonl), fail);
+    TRY_GOTO(appended_open(&metrics->events), fail);
+    *out = metrics;
+    return ADELE_OK;
+fail:
+    metrics_close(metrics);
+    return status;
+}
+
+void metrics_close(struct metrics *metrics) {
+    if (metrics == NULL)
+        return;
+    if (metrics->jsonl.fd >= 0)
+        (void)close(metrics->jsonl.fd);
+    if (metrics->events.fd >= 0)
+        (void)close(metrics->events.fd);
+    memory_free(metrics->jsonl.path);
+    memory_free(metrics->events.path);
+    memory_free(metrics->csv_path);
+    for (int i = 0; i < metrics->n_columns; i++)
+        memory_free(metrics->columns[i]);
+    memory_free(metrics->columns);
+    for (int i = 0; i < metrics->n_rows; i++)
+        memory_free(metrics->rows[i].text);
+    memory_free(metrics->rows);
+    memory_free(metrics->values);
+    memory_free(metrics->is_there);
+    buffer_deinit(&metrics->line);
+    buffer_deinit(&metrics->summary);
+    memory_free(metrics);
+}
+
+// ---- recording --------------------------------------------------------------------------------
+
+adele_status metrics_begin(struct metrics *metrics, int epoch, long step) {
+    if (metrics->is_recording)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: epoch %d begins before epoch %d ended",
+                    epoch, metrics->epoch);
+    if (epoch <= metrics->last_epoch || step < 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: epoch %d, step %ld after epoch %d", epoch,
+                    step, metrics->last_epoch);
+    begin_record(metrics, epoch, step);
+    TRY(buffer_printf(&metrics->line, "{\"epoch\": %d, \"step\": %ld", epoch, step));
+    metrics->is_recording = true;
+    return ADELE_OK;
+}
+
+static adele_status add_value(struct metrics *metrics, const char *name, double value) {
+    TRY(buffer_text(&metrics->line, ", "));
+    TRY(buffer_json_string(&metrics->line, name));
+    TRY(buffer_text(&metrics->line, ": "));
+    TRY(buffer_number(&metrics->line, value, "null"));
+    return tensorboard_add_scalar(&metrics->summary, name, value);
+}
+
+adele_status metrics_add(struct metrics *metrics, double value, const char *name_format, ...) {
+    char name[MAX_NAME_BYTES];
+    va_list arguments;
+    va_start(arguments, name_format);
+    int n = vsnprintf(name, sizeof name, name_format, arguments);
+    va_end(arguments);
+    if (n <= 0 || (size_t)n >= sizeof name)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Shorten the names of the categories.",
+                    "metrics: a name of %d bytes, 1 to %d are allowed", n, MAX_NAME_BYTES - 1);
+    if (!metrics->is_recording)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" outside a record", name);
+    int i = 0;
+    TRY(find_column(metrics, name, &i));
+    if (metrics->is_there[i] || strcmp(name, "epoch") == 0 || strcmp(name, "step") == 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" twice in epoch %d", name,
+                    metrics->epoch);
+    metrics->values[i] = value;
+    metrics->is_there[i] = true;
+    adele_status status = add_value(metrics, name, value);
+    metrics->is_recording = status == ADELE_OK; // half a value must never reach a file
+    return status;
+}
+
+adele_status metrics_end(struct metrics *metrics) {
+    if (!metrics->is_recording)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: end without begin");
+    metrics->is_recording = false;
+    struct buffer event = {0};
+    adele_status status = ADELE_OK;
+    TRY_GOTO(buffer_text(&metrics->line, "}\n"), end);
+    TRY_GOTO(add_event(metrics, &event), end);
+    TRY_GOTO(add_row(metrics), end);
+    // The events go first: a process that dies in between leaves an event too many, which
+    // metrics_open drops; the other way round a record would lack its event.
+    status = appended_write(&metrics->events, &event);
+    if (status == ADELE_OK) {
+        status = appended_write(&metrics->jsonl, &metrics->line);
+        if (status != ADELE_OK)
+            appended_rewind(&metrics->events);
+    }
+    if (status != ADELE_OK) {
+        memory_free(metrics->rows[--metrics->n_rows].text);
+        goto end;
+    }
+    metrics->events.bytes += (off_t)event.n_bytes;
+    metrics->jsonl.bytes += (off_t)metrics->line.n_bytes;
+    metrics->last_epoch = metrics->epoch;
+    TRY_GOTO(write_csv(metrics), end);
+end:
+    buffer_deinit(&event);
+    return status;
+}

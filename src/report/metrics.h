@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The numbers of a run, one record an epoch: metrics.jsonl, metrics.csv and TensorBoard events.
+//
+// metrics.jsonl: one line an epoch, {"epoch": 3, "step": 99, "train/loss": 0.61,
+// "val/pred_vs_true/iou/heart": 0.5, ...}; a value that is not finite is null. No times and no host
+// names in it: same run, same bytes. metrics.csv: the same as columns (union of the names,
+// first-seen order), empty where null. events.out.tfevents.*: TensorBoard scalars, the same names
+// (TFRecord framing with masked CRC32C, protobuf by hand).
+#ifndef ADELE_REPORT_METRICS_H
+#define ADELE_REPORT_METRICS_H
+
+#include "adele/status.h"
+
+struct metrics;
+
+// Opens the files of a run folder. Records of epochs > keep_epochs are dropped first (resume; 0
+// starts anew, whatever is there). A torn last line of metrics.jsonl is dropped too.
+ADELE_MUST_CHECK adele_status metrics_open(const char *run_folder, int keep_epochs,
+                                           struct metrics **out);
+void metrics_close(struct metrics *metrics); // NULL is legal
+ADELE_MUST_CHECK adele_status metrics_begin(struct metrics *metrics, int epoch, long step);
+ADELE_MUST_CHECK adele_status metrics_add(struct metrics *metrics, double value,
+                                          const char *name_format, ...) ADELE_PRINTF(3, 4);
+// Appends the record durably. metrics.csv is rewritten atomically.
+ADELE_MUST_CHECK adele_status metrics_end(struct metrics *metrics);
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+// A drawing becomes files: rendered into memory, then written atomically.
+#include "report/plot.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "report/buffer.h"
+
+#include <cairo/cairo-svg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_EXTENT 16000 // cairo's image surfaces end at 32767 pixels
+
+static cairo_status_t write_to_buffer(void *closure, const unsigned char *data, unsigned n_bytes) {
+    return buffer_add(closure, data, n_bytes) == ADELE_OK ? CAIRO_STATUS_SUCCESS
+                                                          : CAIRO_STATUS_WRITE_ERROR;
+}
+
+static cairo_status_t draw_on(cairo_surface_t *surface, double scale, plot_draw draw,
+                              const void *context) {
+    cairo_t *cairo = cairo_create(surface);
+    cairo_scale(cairo, scale, scale);
+    // Layout must not depend on how glyphs fall on pixels, or the PNG and the SVG would differ.
+    cairo_font_options_t *options = cairo_font_options_create();
+    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
+    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
+    cairo_set_font_options(cairo, options);
+    cairo_font_options_destroy(options);
+    cairo_set_line_cap(cairo, CAIRO_LINE_CAP_ROUND);
+    cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
+    plot_set_colour(cairo, 0xFFFFFF, 1.0);
+    cairo_paint(cairo);
+    draw(cairo, context);
+    cairo_status_t result = cairo_status(cairo);
+    cairo_destroy(cairo);
+    return result;
+}
+
+static cairo_status_t render_png(int width, int height, plot_draw draw, const void *context,
+                                 struct buffer *out) {
+    cairo_surface_t *surface = cairo_image_surface_create(
+        CAIRO_FORMAT_RGB24, width * PLOT_PNG_SCALE, height * PLOT_PNG_SCALE);
+    cairo_status_t result = draw_on(surface, PLOT_PNG_SCALE, draw, context);
+    if (result == CAIRO_STATUS_SUCCESS)
+        result = cairo_surface_write_to_png_stream(surface, write_to_buffer, out);
+    cairo_surface_destroy(surface);
+    return result;
+}
+
+static cairo_status_t render_svg(int width, int height, plot_draw draw, const void *context,
+                                 struct buffer *out) {
+    cairo_surface_t *surface =
+        cairo_svg_surface_create_for_stream(write_to_buffer, out, width, height);
+    cairo_svg_surface_set_document_unit(surface, CAIRO_SVG_UNIT_PX);
+    cairo_status_t result = draw_on(surface, 1.0, draw, context);
+    cairo_surface_finish(surface); // writes the file's end
+    if (result == CAIRO_STATUS_SUCCESS)
+        result = cairo_surface_status(surface);
+    cairo_surface_destroy(surface);
+    return result;
+}
+
+// ---- names inside the SVG ---------------------------------------------------------------------
+
+// cairo numbers surfaces and images through the life of the process. Numbered anew from 0 in each
+// file, the same drawing is the same bytes, whatever was drawn before it.
+struct numbering {
+    long *seen;
+    size_t n, capacity;
+};
+
+static adele_status renumber(struct numbering *numbering, long number, size_t *out) {
+    for (*out = 0; *out < numbering->n; ++*out) {
+        if (numbering->seen[*out] == number)
+            return ADELE_OK;
+    }
+    if (numbering->n == numbering->capacity) {
+        size_t capacity = numbering->capacity != 0 ? 2 * numbering->capacity : 64;
+        long *seen = memory_realloc(numbering->seen, capacity, sizeof *seen);
+        if (seen == NULL)
+            return FAIL_NO_MEMORY(capacity * sizeof *seen);
+        numbering->seen = seen;
+        numbering->capacity = capacity;
+    }
+    numbering->seen[numbering->n++] = number;
+    return ADELE_OK;
+}
+
+// The length of a counted name's letters behind the quote or '#' at `text`, 0 when none is there.
+static size_t counted_name(const char *text) {
+    static const char *const names[] = {"surface", "image", "mask", "pattern"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t n = strlen(names[i]);
+        if (strncmp(text, names[i], n) == 0 && text[n] >= '0' && text[n] <= '9')
+            return n;
+    }
+    return 0;
+}
+
+static adele_status rewrite_names(const struct buffer *in, struct buffer *out) {
+    struct numbering numbering = {0};
+    adele_status status = ADELE_OK;
+    const char *done = in->data; // up to here, all is in `out`
+    const char *c = in->data;
+    while ((c = strpbrk(c, "\"#")) != NULL) {
+        c++;
+        size_t n = counted_name(c);
+        if (n == 0)
+            continue;
+        char *end = NULL;
+        size_t i = 0;
+        TRY_GOTO(renumber(&numbering, strtol(c + n, &end, 10), &i), end);
+        TRY_GOTO(buffer_add(out, done, (size_t)(c + n - done)), end);
+        TRY_GOTO(buffer_printf(out, "%zu", i), end);
+        c = end;
+        done = end;
+    }
+    TRY_GOTO(buffer_text(out, done), end);
+end:
+    memory_free(numbering.seen);
+    return status;
+}
+
+// ---- files ------------------------------------------------------------------------------------
+
+static adele_status save_as(const char *folder, const char *stem, const char *extension,
+                            cairo_status_t result, const struct buffer *bytes) {
+    char *path = memory_printf("%s/%s.%s", folder, stem, extension);
+    if (path == NULL)
+        return FAIL_NO_MEMORY(strlen(folder) + strlen(stem) + 6);
+    adele_status status;
+    if (result == CAIRO_STATUS_SUCCESS)
+        status = file_write(path, bytes->data, bytes->n_bytes);
+    else
+        status = FAIL(result == CAIRO_STATUS_NO_MEMORY || result == CAIRO_STATUS_WRITE_ERROR
+                          ? ADELE_NO_MEMORY
+                          : ADELE_DATA,
+                      "", "%s: cannot draw: %s", path, cairo_status_to_string(result));
+    memory_free(path);
+    return status;
+}
+
+static adele_status save_png(const char *folder, const char *stem, int width, int height,
+                             plot_draw draw, const void *context) {
+    struct buffer bytes = {0};
+    cairo_status_t result = render_png(width, height, draw, context, &bytes);
+    adele_status status = save_as(folder, stem, "png", result, &bytes);
+    buffer_deinit(&bytes);
+    return status;
+}
+
+static adele_status save_svg(const char *folder, const char *stem, int width, int height,
+                             plot_draw draw, const void *context) {
+    struct buffer bytes = {0};
+    struct buffer named = {0};
+    adele_status status = ADELE_OK;
+    cairo_status_t result = render_svg(width, height, draw, context, &bytes);
+    if (result == CAIRO_STATUS_SUCCESS)
+        TRY_GOTO(rewrite_names(&bytes, &named), end);
+    TRY_GOTO(save_as(folder, stem, "svg", result, &named), end);
+end:
+    buffer_deinit(&bytes);
+    buffer_deinit(&named);
+    return status;
+}
+
+adele_status plot_save(const char *folder, const char *stem, int width, int height, plot_draw draw,
+                       const void *context) {
+    if (width < 1 || height < 1 || width > MAX_EXTENT || height > MAX_EXTENT)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%s/%s: a figure of %d x %d, at most %d fits",
+                    folder, stem, width, height, MAX_EXTENT);
+    TRY(save_png(folder, stem, width, height, draw, context));
+    return save_svg(folder, stem, width, height, draw, context);
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "report/report.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "report/figures.h"
+
+#include <string.h>
+
+static bool is_name_taken(int n_runs, const struct report_run *runs, const char *name) {
+    for (int i = 0; i < n_runs; i++) {
+        if (strcmp(runs[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Two runs may lie in folders of one name: the later becomes NAME-2, NAME-3, ...
+static adele_status make_unique(int n_earlier, const struct report_run *runs,
+                                struct report_run *run) {
+    if (!is_name_taken(n_earlier, runs, run->name))
+        return ADELE_OK;
+    for (int i = 2;; i++) {
+        char *name = memory_printf("%s-%d", run->name, i);
+        if (name == NULL)
+            return FAIL_NO_MEMORY(strlen(run->name) + 12);
+        if (!is_name_taken(n_earlier, runs, name)) {
+            memory_free(run->name);
+            run->name = name;
+            return ADELE_OK;
+        }
+        memory_free(name);
+    }
+}
+
+static adele_status load_runs(int n_runs, const char *const *paths, struct report_run *runs,
+                              struct report_summary *summaries) {
+    for (int i = 0; i < n_runs; i++) {
+        TRY(report_run_load(paths[i], &runs[i]));
+        TRY(make_unique(i, runs, &runs[i]));
+        TRY(report_run_summarize(&runs[i], &summaries[i]));
+    }
+    return ADELE_OK;
+}
+
+typedef adele_status (*run_figure)(const struct report_run *run, const char *folder,
+                                   const char *stem);
+
+static adele_status write_figure(const struct report_run *run, const char *folder,
+                                 const char *suffix, run_figure figure) {
+    char *stem = memory_printf("%s_%s", run->name, suffix);
+    if (stem == NULL)
+        return FAIL_NO_MEMORY(strlen(run->name) + strlen(suffix) + 2);
+    adele_status status = figure(run, folder, stem);
+    memory_free(stem);
+    return status;
+}
+
+adele_status report_write(int n_runs, const char *const *runs, const char *folder,
+                          struct report_summary **out_summaries) {
+    *out_summaries = NULL;
+    if (n_runs < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name the folder of one run or more.",
+                    "a report of %d runs", n_runs);
+    adele_status status = ADELE_OK;
+    size_t n = (size_t)n_runs;
+    struct report_summary *summaries = NULL;
+    struct report_run *loaded = memory_calloc(n, sizeof *loaded);
+    if (loaded == NULL)
+        return FAIL_NO_MEMORY(n * sizeof *loaded);
+    summaries = memory_calloc(n, sizeof *summaries);
+    if (summaries == NULL) {
+        status = FAIL_NO_MEMORY(n * sizeof *summaries);
+        goto end;
+    }
+    TRY_GOTO(load_runs(n_runs, runs, loaded, summaries), end);
+    TRY_GOTO(file_make_directory(folder), end);
+    for (int i = 0; i < n_runs; i++) {
+        TRY_GOTO(write_figure(&loaded[i], folder, "onset", figure_onset), end);
+        TRY_GOTO(write_figure(&loaded[i], folder, "panels", figure_panels), end);
+    }
+    TRY_GOTO(figure_comparison(n_runs, loaded, summaries, folder, "comparison"), end);
+    TRY_GOTO(table_write(n_runs, loaded, summaries, folder), end);
+    *out_summaries = summaries;
+    summaries = NULL;
+end:
+    report_summaries_destroy(n_runs, summaries);
+    for (int i = 0; i < n_runs; i++)
+        report_run_deinit(&loaded[i]);
+    memory_free(loaded);
+    return status;
+}
+
+void report_summaries_destroy(int n_runs, struct report_summary *summaries) {
+    if (summaries == NULL)
+        return;
+    for (int i = 0; i < n_runs; i++)
+        memory_free(summaries[i].name);
+    memory_free(summaries);
+}

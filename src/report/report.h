@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Pictures and tables of one or more runs, from what the runs left in their folders.
+//
+// Read from RUN: metrics.jsonl (names below); onset.json; examples.safetensors;
+// config.resolved.yaml is only echoed.
+//   metric names: train/loss, train/cross_entropy, train/consistency, train/pred_vs_noisy/iou/CAT,
+//   train/pred_vs_true/iou/CAT,
+//     train/pred_vs_noisy/miou (foreground mean), train/labels_vs_true/iou/CAT,
+//     train/labels_vs_true/miou_foreground, train/early_learning/iou/CAT,
+//     train/early_learning/miou, train/memorization/iou/CAT, train/memorization/miou,
+//     correction/changed_pixels, correction/on/CAT (0 or 1), {val,test}/pred_vs_true/iou/CAT,
+//     .../miou, .../miou_foreground, .../dice/CAT, .../dice_foreground
+//   onset.json:
+//   {"pipeline":"segthor","r":0.9,"categories":[{"name":"heart","iou":[...],"fit":{"a":..,"b":..,"c":..}|null,
+//     "t0":..,"dt":..,"n_dropped":..,"onset_epoch":int|null,"on_epoch":int|null,"corrected_epochs":[..]}]}
+//   examples.safetensors: image u8 (N, C, H, W), noisy, corrected, prediction u8 (N, H, W), truth
+//   u8 (N, H, W, optional);
+//     metadata: "categories" = names joined by '\n', "names" = case names joined by '\n'
+#ifndef ADELE_REPORT_REPORT_H
+#define ADELE_REPORT_REPORT_H
+
+#include "adele/status.h"
+
+struct report_summary { // of one run, NaN where a metric is absent
+    char *name;
+    int n_epochs;
+    double best, best_epoch,
+        last;          // of test/pred_vs_true/miou_foreground, or val/ when test is absent
+    const char *split; // "test" or "val": static
+    double labels_first, labels_last; // train/labels_vs_true/miou_foreground
+    double early_learning_last, memorization_last;
+};
+
+// Writes into `folder`: for every run RUN_onset.png/.svg (per category: IoU curve, its fit, the
+// onset; IoU_el and IoU_m when there), RUN_panels.png/.svg (image, truth, noisy label, corrected
+// label, prediction), and for all runs together comparison.png/.svg (validation/test foreground
+// mIoU by epoch, one line a run), table.md and table.csv. *out_summaries has one element a run;
+// free with report_summaries_destroy.
+ADELE_MUST_CHECK adele_status report_write(int n_runs, const char *const *runs, const char *folder,
+                                           struct report_summary **out_summaries);
+void report_summaries_destroy(int n_runs, struct report_summary *summaries);
+// The table as text lines for a terminal; caller frees with memory_free.
+ADELE_MUST_CHECK adele_status report_table(int n_runs, const struct report_summary *summaries,
+                                           char **out);
+#endif

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "report/run.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_NAME_BYTES   512
+#define MAX_CONFIG_BYTES ((size_t)1 << 20)
+
+void report_run_deinit(struct report_run *run) {
+    memory_free(run->name);
+    memory_free(run->path);
+    records_deinit(&run->records);
+    memory_free(run->epochs);
+    cJSON_Delete(run->onset);
+    safetensors_close(run->examples);
+    memory_free(run->config);
+    *run = (struct report_run){0};
+}
+
+// "runs/demo/adele/" and "." both have a folder's name behind them.
+static adele_status find_name(const char *path, char **out) {
+    char *absolute = realpath(path, NULL);
+    if (absolute == NULL)
+        return FAIL(ADELE_IO, "Name the folder of a run.", "%s: cannot open: %s", path,
+                    strerror(errno));
+    const char *name = file_base_name(absolute);
+    *out = memory_strdup(name[0] != '\0' ? name : "run");
+    free(absolute); // realpath's own allocation
+    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(path) + 1);
+}
+
+// The path of a file of the run that may be missing; *out is NULL when it is.
+static adele_status find_optional(const struct report_run *run, const char *name, char **out) {
+    *out = file_join(run->path, name);
+    if (*out == NULL)
+        return FAIL_NO_MEMORY(strlen(run->path) + strlen(name) + 2);
+    if (!file_exists(*out)) {
+        memory_free(*out);
+        *out = NULL;
+    }
+    return ADELE_OK;
+}
+
+static adele_status load_records(struct report_run *run) {
+    char *path = NULL;
+    TRY(find_optional(run, "metrics.jsonl", &path));
+    if (path == NULL)
+        return FAIL(ADELE_IO, "Name the folder of a run that has trained for an epoch or more.",
+                    "%s: no metrics.jsonl in it", run->path);
+    adele_status status = records_read(path, INT_MAX, &run->records);
+    memory_free(path);
+    TRY(status);
+    if (run->records.n == 0)
+        return FAIL(ADELE_DATA, "Wait until the run has finished its first epoch.",
+                    "%s: metrics.jsonl holds no record", run->path);
+    run->epochs = memory_calloc((size_t)run->records.n, sizeof *run->epochs);
+    if (run->epochs == NULL)
+        return FAIL_NO_MEMORY((size_t)run->records.n * sizeof *run->epochs);
+    for (int i = 0; i < run->records.n; i++)
+        run->epochs[i] = run->records.items[i].epoch;
+    return ADELE_OK;
+}
+
+static adele_status load_optional(struct report_run *run) {
+    char *path = NULL;
+    adele_status status = ADELE_OK;
+    size_t n_bytes = 0;
+    TRY(find_optional(run, "onset.json", &path));
+    if (path != NULL)
+        status = json_read(path, &run->onset);
+    memory_free(path);
+    TRY(status);
+    TRY(find_optional(run, "examples.safetensors", &path));
+    if (path != NULL)
+        status = safetensors_open(path, &run->examples);
+    memory_free(path);
+    TRY(status);
+    TRY(find_optional(run, "config.resolved.yaml", &path));
+    if (path != NULL)
+        status = file_read(path, MAX_CONFIG_BYTES, &run->config, &n_bytes);
+    memory_free(path);
+    return status;
+}
+
+adele_status report_run_load(const char *path, struct report_run *out) {
+    *out = (struct report_run){0};
+    adele_status status = ADELE_OK;
+    out->path = memory_strdup(path);
+    if (out->path == NULL) {
+        status = FAIL_NO_MEMORY(strlen(path) + 1);
+        goto fail;
+    }
+    TRY_GOTO(find_name(path, &out->name), fail);
+    TRY_GOTO(load_records(out), fail);
+    TRY_GOTO(load_optional(out), fail);
+    return ADELE_OK;
+fail:
+    report_run_deinit(out);
+    return status;
+}
+
+adele_status report_run_series(const struct report_run *run, double **out, const char *name_format,
+                               ...) {
+    *out = NULL;
+    char name[MAX_NAME_BYTES];
+    va_list arguments;
+    va_start(arguments, name_format);
+    (void)vsnprintf(name, sizeof name, name_format, arguments);
+    va_end(arguments);
+    size_t n = (size_t)run->records.n;
+    double *values = memory_calloc(n, sizeof *values);
+    if (values == NULL)
+        return FAIL_NO_MEMORY(n * sizeof *values);
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        const cJSON *node = cJSON_GetObjectItemCaseSensitive(run->records.items[i].values, name);
+        values[i] = cJSON_IsNumber(node) ? node->valuedouble : NAN;
+        any = any || isfinite(values[i]);
+    }
+    if (any)
+        *out = values;
+    else
+        memory_free(values);
+    return ADELE_OK;
+}
+
+// ---- summary ----------------------------------------------------------------------------------
+
+struct ends {
+    double first, last;
+};
+
+static struct ends ends_of(const double *values, int n) {
+    struct ends ends = {NAN, NAN};
+    for (int i = 0; values != NULL && i < n; i++) {
+        if (!isfinite(values[i]))
+            continue;
+        if (isnan(ends.first))
+            ends.first = values[i];
+        ends.last = values[i];
+    }
+    return ends;
+}
+
+static adele_status read_ends(const struct report_run *run, const char *name, struct ends *out) {
+    double *values = NULL;
+    TRY(report_run_series(run, &values, "%s", name));
+    *out = ends_of(values, run->records.n);
+    memory_free(values);
+    return ADELE_OK;
+}
+
+adele_status report_run_summarize(const struct report_run *run, struct report_summary *out) {
+    int n = run->records.n;
+    struct report_summary summary = {.n_epochs = run->records.items[n - 1].epoch,
+                                     .best = NAN,
+                                     .best_epoch = NAN,
+                                     .split = "test"};
+    double *values = NULL;
+    struct ends ends = {NAN, NAN};
+    TRY(report_run_series(run, &values, "test/pred_vs_true/miou_foreground"));
+    if (values == NULL) {
+        summary.split = "val";
+        TRY(report_run_series(run, &values, "val/pred_vs_true/miou_foreground"));
+    }
+    for (int i = 0; values != NULL && i < n; i++) {
+        if (isfinite(values[i]) && !(values[i] <= summary.best)) { // also over the NaN at the start
+            summary.best = values[i];
+            summary.best_epoch = run->epochs[i];
+        }
+    }
+    summary.last = ends_of(values, n).last;
+    memory_free(values);
+    TRY(read_ends(run, "train/labels_vs_true/miou_foreground", &ends));
+    summary.labels_first = ends.first;
+    summary.labels_last = ends.last;
+    TRY(read_ends(run, "train/early_learning/miou", &ends));
+    summary.early_learning_last = ends.last;
+    TRY(read_ends(run, "train/memorization/miou", &ends));
+    summary.memorization_last = ends.last;
+    summary.name = memory_strdup(run->name);
+    if (summary.name == NULL)
+        return FAIL_NO_MEMORY(strlen(run->name) + 1);
+    *out = summary;
+    return ADELE_OK;
+}

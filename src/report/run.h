@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What a run left in its folder, read for the report.
+#ifndef ADELE_REPORT_RUN_H
+#define ADELE_REPORT_RUN_H
+
+#include "base/safetensors.h"
+#include "report/records.h"
+#include "report/report.h"
+#include <stdbool.h>
+
+struct report_run {
+    char *name; // of the folder; unique among the runs of a report, and fit for a file name
+    char *path;
+    struct records records;
+    double *epochs;               // (records.n)
+    cJSON *onset;                 // NULL: the run left no onset.json
+    struct safetensors *examples; // NULL: the run left no examples.safetensors
+    char *config;                 // text of config.resolved.yaml, NULL: none
+};
+
+// metrics.jsonl must be there; the rest may be missing.
+ADELE_MUST_CHECK adele_status report_run_load(const char *path, struct report_run *out);
+void report_run_deinit(struct report_run *run); // also zeroes it
+
+// The values of a metric by record, NaN where absent or null. *out is NULL when no record has a
+// finite one; caller frees with memory_free.
+ADELE_MUST_CHECK adele_status report_run_series(const struct report_run *run, double **out,
+                                                const char *name_format, ...) ADELE_PRINTF(3, 4);
+
+// Fills everything but the name (borrowed by nobody: a copy).
+ADELE_MUST_CHECK adele_status report_run_summarize(const struct report_run *run,
+                                                   struct report_summary *out);
+#endif

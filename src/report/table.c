@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+// The numbers of the runs: as text for a terminal, as Markdown and as CSV.
+#include "report/figures.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "report/buffer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define N_COLUMNS  9
+#define CELL_BYTES 256
+
+static const char *const headings[N_COLUMNS] = {"run",         "split",    "epochs",
+                                                "best mIoU",   "at epoch", "last mIoU",
+                                                "last - best", "labels",   "IoU_el/IoU_m"};
+
+struct cells {
+    char text[N_COLUMNS][CELL_BYTES];
+};
+
+static void set_number(char *cell, int n_digits, const char *sign, double value) {
+    if (!isfinite(value))
+        (void)snprintf(cell, CELL_BYTES, "-");
+    else if (sign[0] == '+')
+        (void)snprintf(cell, CELL_BYTES, "%+.*f", n_digits, value);
+    else
+        (void)snprintf(cell, CELL_BYTES, "%.*f", n_digits, value);
+}
+
+static void set_pair(char *cell, int n_digits, double first, const char *between, double second) {
+    char a[CELL_BYTES / 4];
+    char b[CELL_BYTES / 4];
+    if (!isfinite(first) && !isfinite(second)) {
+        (void)snprintf(cell, CELL_BYTES, "-");
+        return;
+    }
+    (void)snprintf(a, sizeof a, "%.*f", n_digits, first);
+    (void)snprintf(b, sizeof b, "%.*f", n_digits, second);
+    (void)snprintf(cell, CELL_BYTES, "%s%s%s", isfinite(first) ? a : "-", between,
+                   isfinite(second) ? b : "-");
+}
+
+static void set_cells(const struct report_summary *summary, struct cells *out) {
+    (void)snprintf(out->text[0], CELL_BYTES, "%s", summary->name);
+    (void)snprintf(out->text[1], CELL_BYTES, "%s", summary->split);
+    (void)snprintf(out->text[2], CELL_BYTES, "%d", summary->n_epochs);
+    set_number(out->text[3], 3, "", summary->best);
+    set_number(out->text[4], 0, "", summary->best_epoch);
+    set_number(out->text[5], 3, "", summary->last);
+    set_number(out->text[6], 3, "+", summary->last - summary->best);
+    set_pair(out->text[7], 3, summary->labels_first, " -> ", summary->labels_last);
+    set_pair(out->text[8], 2, summary->early_learning_last, " / ", summary->memorization_last);
+}
+
+// ---- terminal ---------------------------------------------------------------------------------
+
+// Columns on a screen, not bytes: continuation bytes of UTF-8 take none.
+static int width_of(const char *text) {
+    int width = 0;
+    for (; *text != '\0'; text++)
+        width += ((unsigned char)*text & 0xC0) != 0x80;
+    return width;
+}
+
+static adele_status add_cell(struct buffer *out, const char *text, int width, bool is_first) {
+    int n_spaces = width - width_of(text);
+    if (is_first)
+        return buffer_printf(out, "%s%*s", text, n_spaces, "");
+    return buffer_printf(out, "  %*s%s", n_spaces, "", text);
+}
+
+static adele_status print_table(int n_runs, const struct report_summary *summaries,
+                                struct buffer *out) {
+    int widths[N_COLUMNS];
+    struct cells cells;
+    for (int k = 0; k < N_COLUMNS; k++)
+        widths[k] = width_of(headings[k]);
+    for (int i = 0; i < n_runs; i++) {
+        set_cells(&summaries[i], &cells);
+        for (int k = 0; k < N_COLUMNS; k++) {
+            int width = width_of(cells.text[k]);
+            widths[k] = width > widths[k] ? width : widths[k];
+        }
+    }
+    for (int k = 0; k < N_COLUMNS; k++)
+        TRY(add_cell(out, headings[k], widths[k], k == 0));
+    TRY(buffer_text(out, "\n"));
+    for (int k = 0; k < N_COLUMNS; k++) {
+        TRY(buffer_text(out, k > 0 ? "  " : ""));
+        for (int i = 0; i < widths[k]; i++)
+            TRY(buffer_text(out, "-"));
+    }
+    TRY(buffer_text(out, "\n"));
+    for (int i = 0; i < n_runs; i++) {
+        set_cells(&summaries[i], &cells);
+        for (int k = 0; k < N_COLUMNS; k++)
+            TRY(add_cell(out, cells.text[k], widths[k], k == 0));
+        TRY(buffer_text(out, "\n"));
+    }
+    return buffer_text(out, "mIoU: foreground mean on the named split. labels: foreground mIoU of "
+                            "the training labels\nagainst the truth, first -> last epoch. IoU_el / "
+                            "IoU_m: on the wrong pixels, agreement of the\npredictions with the "
+                            "truth / with the wrong label, last epoch.\n");
+}
+
+adele_status report_table(int n_runs, const struct report_summary *summaries, char **out) {
+    *out = NULL;
+    struct buffer text = {0};
+    adele_status status = print_table(n_runs, summaries, &text);
+    if (status == ADELE_OK)
+        *out = text.data; // of memory_realloc: the caller's memory_free fits
+    else
+        buffer_deinit(&text);
+    return status;
+}
+
+// ---- files ------------------------------------------------------------------------------------
+
+// A bar would end the cell.
+static adele_status add_markdown_text(struct buffer *out, const char *text) {
+    for (; *text != '\0'; text++)
+        TRY(buffer_text(out, *text == '|' ? "\\|" : (char[]){*text, '\0'}));
+    return ADELE_OK;
+}
+
+static adele_status add_markdown(int n_runs, const struct report_run *runs,
+                                 const struct report_summary *summaries, struct buffer *out) {
+    struct cells cells;
+    for (int k = 0; k < N_COLUMNS; k++)
+        TRY(buffer_printf(out, "| %s ", headings[k]));
+    TRY(buffer_text(out, "|\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"));
+    for (int i = 0; i < n_runs; i++) {
+        set_cells(&summaries[i], &cells);
+        for (int k = 0; k < N_COLUMNS; k++) {
+            TRY(buffer_text(out, "| "));
+            TRY(add_markdown_text(out, cells.text[k]));
+            TRY(buffer_text(out, " "));
+        }
+        TRY(buffer_text(out, "|\n"));
+    }
+    TRY(buffer_text(out, "\nmIoU: foreground mean on the named split. labels: foreground mIoU of "
+                         "the training labels against the truth, first -> last epoch. IoU_el / "
+                         "IoU_m: on the wrong pixels, agreement of the predictions with the truth "
+                         "/ with the wrong label, last epoch.\n"));
+    for (int i = 0; i < n_runs; i++) {
+        if (runs[i].config == NULL)
+            continue;
+        size_t n_bytes = strlen(runs[i].config);
+        bool has_newline = n_bytes > 0 && runs[i].config[n_bytes - 1] == '\n';
+        TRY(buffer_printf(out, "\n## Configuration of %s\n\n```yaml\n", runs[i].name));
+        TRY(buffer_text(out, runs[i].config));
+        TRY(buffer_text(out, has_newline ? "```\n" : "\n```\n"));
+    }
+    return ADELE_OK;
+}
+
+static adele_status add_csv(int n_runs, const struct report_summary *summaries,
+                            struct buffer *out) {
+    TRY(buffer_text(out, "run,split,epochs,best_miou_foreground,best_epoch,last_miou_foreground,"
+                         "labels_first_miou_foreground,labels_last_miou_foreground,"
+                         "early_learning_last_miou,memorization_last_miou\n"));
+    for (int i = 0; i < n_runs; i++) {
+        const struct report_summary *summary = &summaries[i];
+        const double values[] = {summary->best,
+                                 summary->best_epoch,
+                                 summary->last,
+                                 summary->labels_first,
+                                 summary->labels_last,
+                                 summary->early_learning_last,
+                                 summary->memorization_last};
+        TRY(buffer_csv_field(out, summary->name));
+        TRY(buffer_printf(out, ",%s,%d", summary->split, summary->n_epochs));
+        for (size_t k = 0; k < sizeof values / sizeof values[0]; k++) {
+            TRY(buffer_text(out, ","));
+            TRY(buffer_number(out, values[k], ""));
+        }
+        TRY(buffer_text(out, "\n"));
+    }
+    return ADELE_OK;
+}
+
+static adele_status save(const char *folder, const char *name, const struct buffer *text) {
+    char *path = file_join(folder, name);
+    if (path == NULL)
+        return FAIL_NO_MEMORY(strlen(folder) + strlen(name) + 2);
+    adele_status status = file_write(path, text->data, text->n_bytes);
+    memory_free(path);
+    return status;
+}
+
+adele_status table_write(int n_runs, const struct report_run *runs,
+                         const struct report_summary *summaries, const char *folder) {
+    struct buffer text = {0};
+    adele_status status = ADELE_OK;
+    TRY_GOTO(add_markdown(n_runs, runs, summaries, &text), end);
+    TRY_GOTO(save(folder, "table.md", &text), end);
+    buffer_clear(&text);
+    TRY_GOTO(add_csv(n_runs, summaries, &text), end);
+    TRY_GOTO(save(folder, "table.csv", &text), end);
+end:
+    buffer_deinit(&text);
+    return status;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "report/tensorboard.h"
+
+#include "base/fail.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#define CRC32C_POLYNOMIAL 0x82F63B78u // Castagnoli's, bits reversed
+#define MASK_OFFSET       0xA282EAD8u
+
+enum wire_type { WIRE_VARINT = 0, WIRE_64_BITS = 1, WIRE_BYTES = 2, WIRE_32_BITS = 5 };
+
+// Bit by bit: an epoch's record is a few kilobytes, too little for a table to pay.
+uint32_t tensorboard_crc32c(const void *data, size_t n_bytes) {
+    const unsigned char *bytes = data;
+    uint32_t crc = 0xFFFFFFFFu;
+    for (size_t i = 0; i < n_bytes; i++) {
+        crc ^= bytes[i];
+        for (int i_bit = 0; i_bit < 8; i_bit++)
+            crc = crc >> 1 ^ (CRC32C_POLYNOMIAL & (0u - (crc & 1u)));
+    }
+    return ~crc;
+}
+
+uint32_t tensorboard_mask(uint32_t crc) {
+    return (crc >> 15 | crc << 17) + MASK_OFFSET;
+}
+
+static adele_status add_little_endian(struct buffer *out, uint64_t value, int n_bytes) {
+    unsigned char bytes[8];
+    for (int i = 0; i < n_bytes; i++)
+        bytes[i] = (unsigned char)(value >> (8 * i));
+    return buffer_add(out, bytes, (size_t)n_bytes);
+}
+
+static adele_status add_varint(struct buffer *out, uint64_t value) {
+    unsigned char bytes[10];
+    size_t n = 0;
+    do {
+        bytes[n++] = (unsigned char)((value & 0x7Fu) | (value > 0x7Fu ? 0x80u : 0u));
+        value >>= 7;
+    } while (value != 0);
+    return buffer_add(out, bytes, n);
+}
+
+static adele_status add_key(struct buffer *out, int field, enum wire_type type) {
+    return add_varint(out, (uint64_t)field << 3 | (uint64_t)type);
+}
+
+static adele_status add_bytes(struct buffer *out, int field, const void *data, size_t n_bytes) {
+    TRY(add_key(out, field, WIRE_BYTES));
+    TRY(add_varint(out, n_bytes));
+    return buffer_add(out, data, n_bytes);
+}
+
+static adele_status add_record(struct buffer *file, const struct buffer *event) {
+    struct buffer length = {0};
+    adele_status status = add_little_endian(&length, event->n_bytes, 8);
+    if (status == ADELE_OK)
+        status = buffer_add(file, length.data, 8);
+    if (status == ADELE_OK)
+        status = add_little_endian(file, tensorboard_mask(tensorboard_crc32c(length.data, 8)), 4);
+    buffer_deinit(&length);
+    TRY(status);
+    TRY(buffer_add(file, event->data, event->n_bytes));
+    uint32_t crc = tensorboard_crc32c(event->data, event->n_bytes);
+    return add_little_endian(file, tensorboard_mask(crc), 4);
+}
+
+static adele_status add_wall_time(struct buffer *event, double wall_time) {
+    uint64_t bits;
+    memcpy(&bits, &wall_time, sizeof bits);
+    TRY(add_key(event, 1, WIRE_64_BITS));
+    return add_little_endian(event, bits, 8);
+}
+
+adele_status tensorboard_add_version(struct buffer *file) {
+    static const char version[] = "brain.Event:2";
+    struct buffer event = {0};
+    adele_status status = ADELE_OK;
+    TRY_GOTO(add_wall_time(&event, 0.0), end);
+    TRY_GOTO(add_bytes(&event, 3, version, sizeof version - 1), end);
+    TRY_GOTO(add_record(file, &event), end);
+end:
+    buffer_deinit(&event);
+    return status;
+}
+
+static uint32_t float_bits(double value) {
+    if (!isfinite(value))
+        return 0x7FC00000u;
+    // Converting a double beyond float's range is undefined in C.
+    float narrow = fabs(value) <= FLT_MAX ? (float)value : (value > 0 ? INFINITY : -INFINITY);
+    uint32_t bits;
+    memcpy(&bits, &narrow, sizeof bits);
+    return bits;
+}
+
+adele_status tensorboard_add_scalar(struct buffer *summary, const char *tag, double value) {
+    struct buffer scalar = {0};
+    adele_status status = ADELE_OK;
+    TRY_GOTO(add_bytes(&scalar, 1, tag, strlen(tag)), end);
+    TRY_GOTO(add_key(&scalar, 2, WIRE_32_BITS), end);
+    TRY_GOTO(add_little_endian(&scalar, float_bits(value), 4), end);
+    TRY_GOTO(add_bytes(summary, 1, scalar.data, scalar.n_bytes), end);
+end:
+    buffer_deinit(&scalar);
+    return status;
+}
+
+adele_status tensorboard_add_event(struct buffer *file, double wall_time, int64_t step,
+                                   const struct buffer *summary) {
+    struct buffer event = {0};
+    adele_status status = ADELE_OK;
+    TRY_GOTO(add_wall_time(&event, wall_time), end);
+    TRY_GOTO(add_key(&event, 2, WIRE_VARINT), end);
+    TRY_GOTO(add_varint(&event, (uint64_t)step), end);
+    TRY_GOTO(add_bytes(&event, 5, summary->data, summary->n_bytes), end);
+    TRY_GOTO(add_record(file, &event), end);
+end:
+    buffer_deinit(&event);
+    return status;
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// TensorBoard's event files, by hand: a file is a row of records (length, masked CRC32C of the
+// length, data, masked CRC32C of the data), each an Event message in protobuf's wire format.
+//   Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
+//   Summary { repeated Value value = 1; }      Value { string tag = 1; float simple_value = 2; }
+#ifndef ADELE_REPORT_TENSORBOARD_H
+#define ADELE_REPORT_TENSORBOARD_H
+
+#include "report/buffer.h"
+#include <stdint.h>
+
+// CRC32C (Castagnoli, reflected), and the rotation with offset that the record format asks for.
+uint32_t tensorboard_crc32c(const void *data, size_t n_bytes);
+uint32_t tensorboard_mask(uint32_t crc);
+
+// The first record of a file: which format follows.
+ADELE_MUST_CHECK adele_status tensorboard_add_version(struct buffer *file);
+// Appends one scalar to a Summary message. Beyond the range of float it becomes infinite; what is
+// not finite is written as the quiet NaN, so that the bytes do not depend on where it came from.
+ADELE_MUST_CHECK adele_status tensorboard_add_scalar(struct buffer *summary, const char *tag,
+                                                     double value);
+// Appends the record of one Event that carries `summary`.
+ADELE_MUST_CHECK adele_status tensorboard_add_event(struct buffer *file, double wall_time,
+                                                    int64_t step, const struct buffer *summary);
+#endif

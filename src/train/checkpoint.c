@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+// All of a run's state in one safetensors file, written atomically, every tensor with its XXH3.
+//
+//   model.NAME       weights and running statistics, PyTorch names, OIHW
+//   momentum.NAME    SGD momenta
+//   scale_weights    f32 (3, ADELE_MAX_SCALES): raw weights, gradient, momentum
+//   labels           u8 (N, H, W): the current labels
+//   curves           f64 (epochs, C): IoU of prediction against original noisy labels
+//   onset_epoch, is_on, is_done, corrected: the schedule
+//   __metadata__     adele.format, epoch, step, best, network, categories, hash of the original labels
+#include "train/trainer_state.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "train/checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT "1"
+
+static adele_status add_number(struct safetensors_writer *writer, const char *key, double value) {
+    char text[64];
+    snprintf(text, sizeof text, "%.17g", value);
+    return safetensors_writer_metadata(writer, key, text);
+}
+
+static adele_status add_model(struct trainer *trainer, struct safetensors_writer *writer,
+                              float **keep) {
+    const struct config *config = trainer->config;
+    const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    TRY(network_export(trainer->network, "model.", writer, keep));
+    TRY(safetensors_writer_metadata(writer, "adele.format", FORMAT));
+    TRY(safetensors_writer_metadata(writer, "adele.version", ADELE_VERSION));
+    TRY(safetensors_writer_metadata(writer, "model.name", config->model.name));
+    TRY(add_number(writer, "model.width", config->model.width));
+    TRY(add_number(writer, "model.channels", set->c));
+    TRY(add_number(writer, "model.categories", trainer->n_categories));
+    TRY(add_number(writer, "data.height", set->h));
+    TRY(add_number(writer, "data.width", set->w));
+    TRY(add_number(writer, "epoch", trainer->epoch));
+    char *names = memory_strdup("");
+    for (int c = 0; names && c < trainer->n_categories; c++) {
+        char *longer = memory_printf("%s%s%s", names, c ? "\n" : "",
+                                     trainer->dataset->category_names[c]);
+        memory_free(names);
+        names = longer;
+    }
+    if (!names)
+        return FAIL_NO_MEMORY(64);
+    adele_status status = safetensors_writer_metadata(writer, "data.categories", names);
+    memory_free(names);
+    return status;
+}
+
+// Host copies that the writer borrows until it has saved.
+struct state_copies {
+    float *model, *momenta;
+    float scales[3 * ADELE_MAX_SCALES];
+    uint8_t *labels;
+    double *curves;
+    int32_t onset_epoch[256];
+};
+
+static adele_status add_curves(struct trainer *trainer, struct safetensors_writer *writer,
+                               struct state_copies *copies) {
+    size_t n_epochs = (size_t)trainer->epoch, n = (size_t)trainer->n_categories;
+    copies->curves = memory_calloc(n_epochs * n + 1, sizeof(double));
+    if (!copies->curves)
+        return FAIL_NO_MEMORY(n_epochs * n * sizeof(double));
+    for (size_t e = 0; e < n_epochs; e++)
+        for (size_t c = 0; c < n; c++)
+            copies->curves[e * n + c] = trainer->series[c][e];
+    int64_t shape[2] = {trainer->epoch, trainer->n_categories};
+    TRY(safetensors_writer_add(writer, "curves", SAFETENSORS_F64, 2, shape, copies->curves));
+    int64_t corrected_shape[2] = {trainer->epoch + 1, 256};
+    TRY(safetensors_writer_add(writer, "corrected", SAFETENSORS_U8, 2, corrected_shape,
+                               trainer->corrected));
+    int64_t flags[1] = {256};
+    for (int c = 0; c < 256; c++)
+        copies->onset_epoch[c] = trainer->schedule.onset_epoch[c];
+    TRY(safetensors_writer_add(writer, "onset_epoch", SAFETENSORS_I32, 1, flags,
+                               copies->onset_epoch));
+    TRY(safetensors_writer_add(writer, "is_on", SAFETENSORS_U8, 1, flags, trainer->schedule.is_on));
+    return safetensors_writer_add(writer, "is_done", SAFETENSORS_U8, 1, flags,
+                                  trainer->schedule.is_done);
+}
+
+static adele_status add_state(struct trainer *trainer, struct safetensors_writer *writer,
+                              struct state_copies *copies) {
+    const struct adele_device *device = trainer->device;
+    const struct resident *train = &trainer->resident[SPLIT_TRAIN];
+    TRY(network_export_momenta(trainer->network, "momentum.", writer, &copies->momenta));
+    TRY(device->iface->download(device, copies->scales, trainer->scale_state,
+                                sizeof copies->scales));
+    int64_t scale_shape[2] = {3, ADELE_MAX_SCALES};
+    TRY(safetensors_writer_add(writer, "scale_weights", SAFETENSORS_F32, 2, scale_shape,
+                               copies->scales));
+    copies->labels = memory_calloc(resident_map_bytes(train), 1);
+    if (!copies->labels)
+        return FAIL_NO_MEMORY(resident_map_bytes(train));
+    TRY(device->iface->download(device, copies->labels, train->labels, resident_map_bytes(train)));
+    int64_t label_shape[3] = {train->set.n_images, train->set.h, train->set.w};
+    TRY(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, label_shape, copies->labels));
+    TRY(add_curves(trainer, writer, copies));
+    TRY(add_number(writer, "step", (double)trainer->step));
+    TRY(add_number(writer, "best.miou", trainer->best_miou));
+    TRY(add_number(writer, "best.epoch", trainer->best_epoch));
+    return safetensors_writer_metadata(writer, "data.noisy_xxh3", trainer->noisy_hash);
+}
+
+static adele_status save(struct trainer *trainer, const char *path, bool with_state) {
+    struct state_copies copies = {0};
+    struct safetensors_writer *writer = NULL;
+    adele_status status;
+    TRY_GOTO(safetensors_writer_create(&writer), done);
+    TRY_GOTO(add_model(trainer, writer, &copies.model), done);
+    if (with_state)
+        TRY_GOTO(add_state(trainer, writer, &copies), done);
+    TRY_GOTO(safetensors_writer_save(writer, path), done);
+done:
+    safetensors_writer_destroy(writer);
+    memory_free(copies.model);
+    memory_free(copies.momenta);
+    memory_free(copies.labels);
+    memory_free(copies.curves);
+    return status;
+}
+
+adele_status checkpoint_save(struct trainer *trainer, const char *path) {
+    return save(trainer, path, true);
+}
+
+adele_status checkpoint_save_model(struct trainer *trainer, const char *path) {
+    return save(trainer, path, false);
+}
+
+// ---- reading ---------------------------------------------------------------------------------------------
+
+// The entry of that name with exactly `bytes` bytes, copied to out.
+static adele_status read_block(const struct safetensors *file, const char *name,
+                               enum safetensors_dtype dtype, size_t bytes, void *out) {
+    const struct safetensors_entry *entry = safetensors_find(file, name);
+    if (!entry)
+        return FAIL(ADELE_FORMAT, "Use a checkpoint that `adele train` wrote as last.safetensors.",
+                    "tensor '%s' is missing", name);
+    if (entry->dtype != dtype || entry->bytes != bytes)
+        return FAIL(ADELE_DATA, "Resume with the data, the model and the settings of the run.",
+                    "tensor '%s' has %zu bytes, this run needs %zu", name, entry->bytes, bytes);
+    memcpy(out, entry->data, bytes);
+    return ADELE_OK;
+}
+
+static double number(const struct safetensors *file, const char *key, double otherwise) {
+    const char *text = safetensors_metadata(file, key);
+    return text ? strtod(text, NULL) : otherwise;
+}
+
+static adele_status read_labels(struct trainer *trainer, const struct safetensors *file) {
+    const char *hash = safetensors_metadata(file, "data.noisy_xxh3");
+    if (!hash || strcmp(hash, trainer->noisy_hash) != 0)
+        return FAIL(ADELE_DATA, "Resume with the data and the noise settings that the run started with.",
+                    "the original labels have XXH3 %s, the checkpoint was made with %s",
+                    trainer->noisy_hash, hash ? hash : "none");
+    const struct resident *train = &trainer->resident[SPLIT_TRAIN];
+    size_t bytes = resident_map_bytes(train);
+    uint8_t *labels = memory_calloc(bytes, 1);
+    if (!labels)
+        return FAIL_NO_MEMORY(bytes);
+    adele_status status = read_block(file, "labels", SAFETENSORS_U8, bytes, labels);
+    if (status == ADELE_OK)
+        status = trainer->device->iface->upload(trainer->device, train->labels, labels, bytes);
+    memory_free(labels);
+    return status;
+}
+
+static adele_status read_curves(struct trainer *trainer, const struct safetensors *file) {
+    size_t n_epochs = (size_t)trainer->epoch, n = (size_t)trainer->n_categories;
+    double *curves = memory_calloc(n_epochs * n + 1, sizeof(double));
+    if (!curves)
+        return FAIL_NO_MEMORY(n_epochs * n * sizeof(double));
+    adele_status status =
+        read_block(file, "curves", SAFETENSORS_F64, n_epochs * n * sizeof(double), curves);
+    for (size_t e = 0; status == ADELE_OK && e < n_epochs; e++)
+        for (size_t c = 0; c < n; c++)
+            trainer->series[c][e] = curves[e * n + c];
+    memory_free(curves);
+    TRY(status);
+    int32_t onset_epoch[256];
+    TRY(read_block(file, "onset_epoch", SAFETENSORS_I32, sizeof onset_epoch, onset_epoch));
+    for (int c = 0; c < 256; c++)
+        trainer->schedule.onset_epoch[c] = onset_epoch[c];
+    TRY(read_block(file, "is_on", SAFETENSORS_U8, 256, trainer->schedule.is_on));
+    TRY(read_block(file, "is_done", SAFETENSORS_U8, 256, trainer->schedule.is_done));
+    return read_block(file, "corrected", SAFETENSORS_U8, (n_epochs + 1) * 256, trainer->corrected);
+}
+
+static adele_status read_state(struct trainer *trainer, const struct safetensors *file) {
+    TRY(checkpoint_check(file));
+    double epoch = number(file, "epoch", -1.0);
+    if (!(epoch >= 0.0 && epoch <= trainer->config->train.epochs))
+        return FAIL(ADELE_CONFIG, "Raise train.epochs, or start a new run.",
+                    "the checkpoint is of epoch %g, train.epochs is %d", epoch,
+                    trainer->config->train.epochs);
+    trainer->epoch = (int)epoch;
+    trainer->step = (long)number(file, "step", 0.0);
+    trainer->best_miou = number(file, "best.miou", -1.0);
+    trainer->best_epoch = (int)number(file, "best.epoch", 0.0);
+    TRY(read_labels(trainer, file));
+    TRY(read_curves(trainer, file));
+    float scales[3 * ADELE_MAX_SCALES];
+    TRY(read_block(file, "scale_weights", SAFETENSORS_F32, sizeof scales, scales));
+    TRY(trainer->device->iface->upload(trainer->device, trainer->scale_state, scales,
+                                       sizeof scales));
+    TRY(network_import(trainer->network, "model.", file));
+    return network_import_momenta(trainer->network, "momentum.", file);
+}
+
+adele_status checkpoint_load(struct trainer *trainer, const char *path) {
+    struct safetensors *file = NULL;
+    TRY(safetensors_open(path, &file));
+    adele_status status = read_state(trainer, file);
+    safetensors_close(file);
+    return status == ADELE_OK ? status : fail_context(status, "%s", path);
+}
+
+adele_status checkpoint_check(const struct safetensors *file) {
+    const char *format = safetensors_metadata(file, "adele.format");
+    if (!format)
+        return FAIL(ADELE_FORMAT, "Name a checkpoint that `adele train` wrote.",
+                    "not a checkpoint of adele (no adele.format)");
+    if (strcmp(format, FORMAT) != 0)
+        return FAIL(ADELE_FORMAT, "Use the version of adele that wrote it.",
+                    "checkpoint format %s, this build reads " FORMAT, format);
+    return ADELE_OK;
+}
+
+adele_status checkpoint_read_model(const struct safetensors *file, struct checkpoint_model *out) {
+    memset(out, 0, sizeof *out);
+    TRY(checkpoint_check(file));
+    out->width = (int)number(file, "model.width", 0.0);
+    out->n_channels = (int)number(file, "model.channels", 0.0);
+    out->n_categories = (int)number(file, "model.categories", 0.0);
+    out->height = (int)number(file, "data.height", 0.0);
+    out->image_width = (int)number(file, "data.width", 0.0);
+    out->epoch = (int)number(file, "epoch", 0.0);
+    out->name = safetensors_metadata(file, "model.name");
+    out->categories = safetensors_metadata(file, "data.categories");
+    if (!out->name || !out->categories || out->width < 1 || out->n_channels < 1 ||
+        out->n_categories < 2 || out->n_categories > ADELE_MAX_CATEGORIES || out->height < 1 ||
+        out->image_width < 1)
+        return FAIL(ADELE_FORMAT, "Name a checkpoint that `adele train` wrote.",
+                    "the checkpoint's description of the model is incomplete");
+    return ADELE_OK;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What a checkpoint says of its model: for evaluate, predict and labels.
+#ifndef ADELE_TRAIN_CHECKPOINT_H
+#define ADELE_TRAIN_CHECKPOINT_H
+
+#include "base/safetensors.h"
+
+struct checkpoint_model {
+    const char *name;       // of the network; borrowed from the file, as `categories`
+    const char *categories; // names joined by '\n'
+    int width, n_channels, n_categories;
+    int height, image_width; // size of the training images
+    int epoch;
+};
+
+// ADELE_FORMAT unless the file is a checkpoint that this build reads.
+ADELE_MUST_CHECK adele_status checkpoint_check(const struct safetensors *file);
+ADELE_MUST_CHECK adele_status checkpoint_read_model(const struct safetensors *file,
+                                                    struct checkpoint_model *out);
+#endif

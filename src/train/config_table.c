@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+// Every key of the configuration with its default, its range and its meaning.
+#include "train/config_table.h"
+
+#include <limits.h>
+
+#define AT(field)       .offset = offsetof(struct config, field)
+#define RANGE(from, to) .low = (from), .high = (to)
+#define ABOVE(from, to) .low = (from), .high = (to), .is_above_low = true
+
+_Static_assert(sizeof(enum onset_pipeline) == sizeof(int), "enums are stored as int");
+_Static_assert(offsetof(struct noise_config, iterations_high) ==
+                   offsetof(struct noise_config, iterations_low) + sizeof(int),
+               "data.noise.iterations is stored as a pair");
+_Static_assert(offsetof(struct adele_augment, scale_high) ==
+                   offsetof(struct adele_augment, scale_low) + sizeof(double),
+               "data.augment.scale is stored as a pair");
+
+static const char *const layouts[] = {[LAYOUT_AUTO] = "auto",
+                                      [LAYOUT_NNUNET] = "nnunet",
+                                      [LAYOUT_VOC] = "voc",
+                                      [LAYOUT_IMG_ANN] = "img_ann",
+                                      NULL};
+static const char *const noise_kinds[] = {[NOISE_NONE] = "none",
+                                          [NOISE_UNDER_OVER] = "under-over",
+                                          [NOISE_FLIP] = "flip",
+                                          [NOISE_MIXED] = "mixed",
+                                          NULL};
+static const char *const optimizers[] = {"sgd", NULL};
+static const char *const schedules[] = {
+    [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_POLY] = "poly", NULL};
+static const char *const precisions[] = {
+    [ADELE_PRECISION_FP32] = "fp32", [ADELE_PRECISION_BF16] = "bf16", NULL};
+static const char *const selections[] = {[SELECT_LAST] = "last", [SELECT_BEST_VAL] = "val", NULL};
+static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
+                                    [ADELE_LOSS_PROGRAM] = "program",
+                                    [ADELE_LOSS_PAPER] = "paper",
+                                    NULL};
+static const char *const pipelines[] = {[ONSET_SEGTHOR] = "segthor", [ONSET_VOC] = "voc", NULL};
+static const char *const rules[] = {
+    [ADELE_CORRECT_BOTH] = "both", [ADELE_CORRECT_SINGLE] = "single", NULL};
+static const char *const bases[] = {[BASE_CURRENT] = "current", [BASE_ORIGINAL] = "original", NULL};
+static const char *const sources[] = {
+    [SOURCE_TRAINING_PASS] = "training_pass", [SOURCE_INFERENCE] = "inference", NULL};
+static const char *const averages[] = {
+    [ADELE_ENSEMBLE_PROBABILITIES] = "probabilities", [ADELE_ENSEMBLE_LOGITS] = "logits", NULL};
+
+// clang-format off
+const struct config_key config_keys[CONFIG_N_KEYS] = {
+    {"name", CONFIG_TEXT, AT(name), .fallback = "",
+     .meaning = "The run's name in reports; without it, the configuration file's name."},
+
+    {"data.root", CONFIG_TEXT, AT(data.root), .fallback = "", .is_required = true,
+     .meaning = "The data set's folder."},
+    {"data.layout", CONFIG_ENUM, AT(data.layout), .fallback = "auto", .names = layouts,
+     .meaning = "How the folder is laid out: nnU-Net raw, Pascal VOC, or img_dir with ann_dir."},
+    {"data.split.train", CONFIG_TEXT, AT(data.split[SPLIT_TRAIN]), .fallback = "",
+     .meaning = "Training cases: a .txt file of case names, or the name of a list of the layout; without it, the layout's own."},
+    {"data.split.val", CONFIG_TEXT, AT(data.split[SPLIT_VAL]), .fallback = "",
+     .meaning = "Validation cases, likewise."},
+    {"data.split.test", CONFIG_TEXT, AT(data.split[SPLIT_TEST]), .fallback = "",
+     .meaning = "Test cases, likewise."},
+    {"data.size", CONFIG_INT_PAIR, AT(data.size), .fallback = "[256, 256]", RANGE(0, 16384),
+     .meaning = "Height and width to which images are resized; [0, 0] leaves them as the files are."},
+    {"data.noisy_labels", CONFIG_TEXT, AT(data.noisy_labels), .fallback = "",
+     .meaning = "Folder of the noisy training labels, with the file names of the layout's labels."},
+    {"data.true_labels", CONFIG_TEXT, AT(data.true_labels), .fallback = "",
+     .meaning = "Folder of the true training labels, for the diagnostics; never trained on."},
+    {"data.label_map", CONFIG_LABEL_MAP, AT(data.n_label_map), .fallback = "[]",
+     .meaning = "Values of the label files to categories: a list of {from: [values], to: category, name: text}; category 255 is ignored."},
+    {"data.label_map_other", CONFIG_INT, AT(data.map_other), .fallback = "-1", RANGE(-1, 255),
+     .meaning = "What values become that no label_map entry names; -1 is an error, 255 is ignored."},
+    {"data.foreground_slices_only", CONFIG_BOOL, AT(data.foreground_slices_only), .fallback = "true",
+     .meaning = "Volumes: train only on slices whose label holds foreground."},
+    {"data.memory_limit_mb", CONFIG_INT64, AT(data.memory_limit_mb), .fallback = "4096", RANGE(1, 1 << 30),
+     .meaning = "The most memory, in MiB, that one decoded file may take."},
+    {"data.noise.kind", CONFIG_ENUM, AT(data.noise.kind), .fallback = "none", .names = noise_kinds,
+     .meaning = "Synthetic noise put into the training labels."},
+    {"data.noise.target_miou", CONFIG_REAL, AT(data.noise.target_miou), .fallback = "0", RANGE(0, 1),
+     .meaning = "Mean foreground IoU of noisy against clean labels to aim at; 0 takes the iterations as they are."},
+    {"data.noise.iterations", CONFIG_INT_PAIR, AT(data.noise.iterations_low), .fallback = "[2, 4]", RANGE(1, 100),
+     .meaning = "under-over: erosions or dilations, drawn from this range for each image."},
+    {"data.noise.flip_fraction", CONFIG_REAL, AT(data.noise.flip_fraction), .fallback = "0.05", RANGE(0, 1),
+     .meaning = "flip: share of the pixels that get another category."},
+    {"data.noise.seed", CONFIG_SEED, AT(data.noise.seed), .fallback = "0",
+     .meaning = "Seed of the noise, apart from the training's."},
+    {"data.augment.enabled", CONFIG_BOOL, AT(data.augment.enabled), .fallback = "false",
+     .meaning = "Whether training images are augmented."},
+    {"data.augment.rotate", CONFIG_REAL, AT(data.augment.rotate_degrees), .fallback = "45", RANGE(0, 180),
+     .meaning = "Degrees of rotation to either side."},
+    {"data.augment.translate", CONFIG_REAL, AT(data.augment.translate), .fallback = "0.1", RANGE(0, 1),
+     .meaning = "Shift to either side, as a fraction of the extent."},
+    {"data.augment.scale", CONFIG_REAL_PAIR, AT(data.augment.scale_low), .fallback = "[0.8, 1.5]", RANGE(0.05, 20),
+     .meaning = "Lowest and highest factor of scaling."},
+    {"data.augment.flip", CONFIG_REAL, AT(data.augment.flip), .fallback = "0", RANGE(0, 1),
+     .meaning = "Probability of a horizontal flip."},
+
+    {"model.name", CONFIG_TEXT, AT(model.name), .fallback = "unet",
+     .meaning = "The network."},
+    {"model.width", CONFIG_INT, AT(model.width), .fallback = "64", RANGE(1, 1024),
+     .meaning = "Channels of the network's first level."},
+    {"model.init", CONFIG_TEXT, AT(model.init), .fallback = "default",
+     .meaning = "First weights: default (random, by the seed) or a .safetensors file."},
+
+    {"train.epochs", CONFIG_INT, AT(train.epochs), .fallback = "100", RANGE(1, 1000000),
+     .meaning = "Passes over the training set."},
+    {"train.batch", CONFIG_INT, AT(train.batch), .fallback = "5", RANGE(1, 4096),
+     .meaning = "Images in a step."},
+    {"train.optimizer.name", CONFIG_CHOICE, .fallback = "sgd", .names = optimizers,
+     .meaning = "The optimizer: stochastic gradient descent with momentum."},
+    {"train.optimizer.lr", CONFIG_REAL, AT(train.lr), .fallback = "0.01", ABOVE(0, 1000),
+     .meaning = "Learning rate at the start."},
+    {"train.optimizer.momentum", CONFIG_REAL, AT(train.momentum), .fallback = "0.99", RANGE(0, 1),
+     .meaning = "Share of the last update that goes into the next."},
+    {"train.optimizer.weight_decay", CONFIG_REAL, AT(train.weight_decay), .fallback = "0", RANGE(0, 1),
+     .meaning = "Pull of the weights towards zero."},
+    {"train.schedule", CONFIG_ENUM, AT(train.schedule), .fallback = "constant", .names = schedules,
+     .meaning = "The learning rate over time: constant, or falling to zero by (1 - step / steps)^poly_power."},
+    {"train.poly_power", CONFIG_REAL, AT(train.poly_power), .fallback = "0.9", ABOVE(0, 10),
+     .meaning = "The power of the poly schedule."},
+    {"train.seed", CONFIG_SEED, AT(train.seed), .fallback = "0",
+     .meaning = "Seed of weights, order and augmentation."},
+    {"train.precision", CONFIG_ENUM, AT(train.precision), .fallback = "fp32", .names = precisions,
+     .meaning = "Number format of the activations; weights are always kept in fp32."},
+    {"train.checkpoint_every", CONFIG_INT, AT(train.checkpoint_every), .fallback = "1", RANGE(1, 1000000),
+     .meaning = "Epochs between checkpoints."},
+    {"train.best_by", CONFIG_ENUM, AT(train.select), .fallback = "val", .names = selections,
+     .meaning = "What checkpoints/best holds: the epoch best on the validation split, or the last one."},
+    {"train.evaluate_every", CONFIG_INT, AT(train.evaluate_every), .fallback = "1", RANGE(1, 1000000),
+     .meaning = "Epochs between evaluations."},
+    {"train.evaluate_test", CONFIG_BOOL, AT(train.evaluate_test), .fallback = "false",
+     .meaning = "Also evaluate the test split then; for tables, never for selection."},
+
+    {"loss.form", CONFIG_ENUM, AT(loss.form), .fallback = "program", .names = forms,
+     .meaning = "The loss: plain cross-entropy, the authors' program's, or the paper's."},
+    {"loss.scales", CONFIG_SCALES, AT(loss.scales), .count_offset = offsetof(struct config, loss.n_scales),
+     .fallback = "[1.0, 0.7, 1.5]", ABOVE(0, 4),
+     .meaning = "Scales of the input in training; the first is 1.0."},
+    {"loss.lambda", CONFIG_REAL, AT(loss.lambda), .fallback = "1", RANGE(0, 1000),
+     .meaning = "Weight of the consistency term."},
+    {"loss.rho", CONFIG_REAL, AT(loss.rho), .fallback = "0.8", RANGE(0, 1),
+     .meaning = "Confidence from which an image takes part in the consistency term."},
+    {"loss.divisor", CONFIG_REAL, AT(loss.divisor), .fallback = "0", RANGE(0, 1000),
+     .meaning = "What the loss is divided by; 0 is 3 for form program of the segthor pipeline, and 1 otherwise."},
+    {"loss.learn_scale_weights", CONFIG_BOOL, AT(loss.learn_scale_weights), .fallback = "false",
+     .meaning = "Learn the weights of the scales instead of weighing all the same."},
+
+    {"correction.enabled", CONFIG_BOOL, AT(correction.enabled), .fallback = "true",
+     .meaning = "Whether labels are corrected."},
+    {"correction.per_category", CONFIG_BOOL, AT(correction.per_category), .fallback = "true",
+     .meaning = "Each category from its own onset; false: all from the onset of their mean."},
+    {"correction.pipeline", CONFIG_ENUM, AT(correction.pipeline), .fallback = "segthor", .names = pipelines,
+     .meaning = "Which pipeline of the paper gives the defaults below."},
+    {"correction.r", CONFIG_REAL, AT(correction.r), .fallback = "0.9", ABOVE(0, 1),
+     .meaning = "Relative change of the fitted curve's slope at which memorization is held to begin."},
+    {"correction.tau", CONFIG_REAL, AT(correction.tau), .fallback = "0.7", .fallback_voc = "0.8", RANGE(0, 1),
+     .meaning = "Confidence above which a pixel is corrected."},
+    {"correction.tau_background", CONFIG_REAL, AT(correction.tau_background), .fallback = "0", RANGE(0, 1),
+     .meaning = "The same for pixels predicted as background; 0 is tau."},
+    {"correction.every", CONFIG_INT, AT(correction.every), .fallback = "10", .fallback_voc = "1", RANGE(1, 1000000),
+     .meaning = "Each category is corrected once in so many epochs."},
+    {"correction.rule", CONFIG_ENUM, AT(correction.rule), .fallback = "both", .fallback_voc = "single", .names = rules,
+     .meaning = "Whether label and prediction both have to be of corrected categories, or the prediction alone."},
+    {"correction.class_constraint", CONFIG_BOOL, AT(correction.class_constraint), .fallback = "true",
+     .meaning = "Only write categories that the image's label already holds."},
+    {"correction.mask", CONFIG_BOOL, AT(correction.mask), .fallback = "false",
+     .meaning = "Write 255 (ignored) instead of the prediction."},
+    {"correction.logic255", CONFIG_BOOL, AT(correction.logic255), .fallback = "false",
+     .meaning = "Rule both: write 255 where a foreground label is predicted background."},
+    {"correction.guard", CONFIG_BOOL, AT(correction.guard), .fallback = "false", .fallback_voc = "true",
+     .meaning = "Rule single: leave an image alone whose foreground would almost vanish."},
+    {"correction.base", CONFIG_ENUM, AT(correction.base), .fallback = "current", .fallback_voc = "original", .names = bases,
+     .meaning = "What is corrected: the labels as last corrected, or the original ones anew."},
+    {"correction.source", CONFIG_ENUM, AT(correction.source), .fallback = "training_pass", .fallback_voc = "inference", .names = sources,
+     .meaning = "Whose prediction: that of the training pass (needs augmentation off), or an inference of its own."},
+    {"correction.scales", CONFIG_SCALES, AT(correction.scales), .count_offset = offsetof(struct config, correction.n_scales),
+     .fallback = "[1.0, 0.7, 1.5]", .fallback_voc = "[0.75, 1.0, 1.5]", ABOVE(0, 4),
+     .meaning = "Source inference: scales that are averaged."},
+    {"correction.flip", CONFIG_BOOL, AT(correction.flip), .fallback = "true",
+     .meaning = "Source inference: average with the horizontally flipped image."},
+    {"correction.average", CONFIG_ENUM, AT(correction.average), .fallback = "probabilities", .fallback_voc = "logits", .names = averages,
+     .meaning = "Source inference: what is averaged."},
+    {"correction.temperature", CONFIG_REAL, AT(correction.temperature), .fallback = "0", RANGE(0, 1000),
+     .meaning = "Source inference: what averaged logits are divided by; 0 is 3 for logits, and 1 otherwise."},
+    {"correction.smooth", CONFIG_INT, AT(correction.smooth), .fallback = "1", RANGE(1, 1000),
+     .meaning = "Moving average over so many IoU values before the fit; 1 is off."},
+};
+// clang-format on

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Prediction of a resident set: input scales and flips averaged (METHOD section 3), batch by batch.
+#ifndef ADELE_TRAIN_INFERENCE_H
+#define ADELE_TRAIN_INFERENCE_H
+
+#include "nn/network.h"
+#include "train/resident.h"
+
+struct inference_config {
+    int batch;
+    int n_scales;
+    double scales[ADELE_MAX_SCALES]; // in any order; floor(size * s), bilinear align-corners
+    bool flip;                       // also the mirror images
+    enum adele_ensemble_mode average;
+    double temperature; // of averaged logits
+};
+
+struct inference;
+
+// Plans the network at the needed sizes (c, h, w) of the images; call network_allocate before the first
+// run. Borrows device and network.
+ADELE_MUST_CHECK adele_status inference_create(const struct adele_device *device,
+                                               struct network *network,
+                                               const struct inference_config *config,
+                                               int n_categories, int c, int h, int w,
+                                               struct inference **out);
+void inference_destroy(struct inference *inference); // NULL is legal
+
+// Where the answer goes: device memory, plain (set, H, W); confidences NULL when not wanted.
+struct inference_output {
+    uint8_t *prediction;
+    float *confidence_foreground, *confidence_background;
+    // Called after every batch when not NULL: probabilities in device memory, plain (n_rows, C, H, W), of images
+    // first .. first + n_rows - 1.
+    adele_status (*on_probabilities)(void *context, int first, int n_rows, const float *probabilities);
+    void *context;
+};
+// Eval mode (running statistics). All images of the set, in order. `should_stop` may be NULL.
+ADELE_MUST_CHECK adele_status inference_run(struct inference *inference, const struct resident *resident,
+                                            const struct inference_output *output,
+                                            bool (*should_stop)(void *), void *stop_context);
+#endif

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// `adele labels`: the corrected labels of a run, back in the input's own layout and file type.
+#include "train/model.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static adele_status find_labels(const char *run_folder, int epoch, char **out) {
+    if (epoch < 0)
+        *out = file_join(run_folder, "checkpoints/last.safetensors");
+    else
+        *out = memory_printf("%s/labels/epoch_%04d.safetensors", run_folder, epoch);
+    if (!*out)
+        return FAIL_NO_MEMORY(strlen(run_folder));
+    if (!file_exists(*out))
+        return FAIL(ADELE_IO,
+                    epoch < 0 ? "Name a folder that `adele train --run` wrote."
+                              : "labels/manifest.json of the run lists the epochs that have one.",
+                    "%s: not there", *out);
+    return ADELE_OK;
+}
+
+static adele_status check_labels(const struct safetensors_entry *entry, const char *path,
+                                 const struct dataset_images *images) {
+    if (!entry || entry->dtype != SAFETENSORS_U8 || entry->n_dimensions != 3)
+        return FAIL(ADELE_FORMAT, "Name a run's own file.", "%s: no tensor 'labels' u8 (N, H, W)",
+                    path);
+    if (entry->shape[0] != images->n || entry->shape[1] != images->h ||
+        entry->shape[2] != images->w)
+        return FAIL(ADELE_DATA, "Leave the data set as it was when the run was made.",
+                    "%s: labels of %lld x %lld x %lld, the data set gives %d x %d x %d", path,
+                    (long long)entry->shape[0], (long long)entry->shape[1],
+                    (long long)entry->shape[2], images->n, images->h, images->w);
+    return ADELE_OK;
+}
+
+adele_status model_export_labels(const char *run_folder, int epoch, const char *folder) {
+    struct config *config = NULL;
+    struct dataset *dataset = NULL;
+    struct dataset_images images = {0};
+    struct safetensors *file = NULL;
+    char *config_path = file_join(run_folder, "config.resolved.yaml"), *path = NULL;
+    adele_status status;
+    if (!config_path)
+        return FAIL_NO_MEMORY(strlen(run_folder));
+    TRY_GOTO(find_labels(run_folder, epoch, &path), done);
+    TRY_GOTO(config_load(config_path, 0, NULL, &config), done);
+    struct dataset_config data;
+    config_dataset(config, &data);
+    TRY_GOTO(safetensors_open(path, &file), done);
+    TRY_GOTO(dataset_open(&data, &dataset), done);
+    TRY_GOTO(dataset_load(dataset, SPLIT_TRAIN, false, &images), done);
+    const struct safetensors_entry *entry = safetensors_find(file, "labels");
+    TRY_GOTO(check_labels(entry, path, &images), done);
+    TRY_GOTO(label_store_export(dataset, SPLIT_TRAIN, &images, entry->data, images.labels, folder),
+             done);
+done:
+    safetensors_close(file);
+    dataset_images_deinit(&images);
+    dataset_close(dataset);
+    config_destroy(config);
+    memory_free(config_path);
+    memory_free(path);
+    return status;
+}

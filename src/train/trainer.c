@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+// The run: epoch after epoch, with metrics and a checkpoint after each.
+#include "train/trainer_state.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LAST "checkpoints/last.safetensors"
+#define BEST "checkpoints/best.safetensors"
+
+// Scores of one table of counts under "train/TABLE/iou/CATEGORY" and ".../miou" (foreground).
+static adele_status add_table(struct trainer *trainer, const char *table, const struct score *score,
+                              bool with_dice) {
+    struct metrics *metrics = trainer->metrics;
+    for (int c = 0; c < score->n_categories; c++)
+        TRY(metrics_add(metrics, score->iou[c], "%s/iou/%s", table,
+                        trainer->dataset->category_names[c]));
+    if (!with_dice)
+        return metrics_add(metrics, score->miou_foreground, "%s/miou", table);
+    TRY(metrics_add(metrics, score->miou, "%s/miou", table));
+    TRY(metrics_add(metrics, score->miou_foreground, "%s/miou_foreground", table));
+    for (int c = 0; c < score->n_categories; c++)
+        TRY(metrics_add(metrics, score->dice[c], "%s/dice/%s", table,
+                        trainer->dataset->category_names[c]));
+    return metrics_add(metrics, score->dice_foreground, "%s/dice_foreground", table);
+}
+
+static adele_status add_training(struct trainer *trainer, const struct epoch_numbers *numbers) {
+    struct metrics *metrics = trainer->metrics;
+    double n_steps = numbers->sums[ADELE_SUM_STEPS];
+    TRY(metrics_add(metrics, numbers->sums[ADELE_SUM_TOTAL] / n_steps, "train/loss"));
+    TRY(metrics_add(metrics, numbers->sums[ADELE_SUM_CROSS_ENTROPY] / n_steps,
+                    "train/cross_entropy"));
+    TRY(metrics_add(metrics, numbers->sums[ADELE_SUM_CONSISTENCY] / n_steps, "train/consistency"));
+    static const struct {
+        enum adele_count_table table;
+        const char *name;
+        bool needs_truth;
+    } tables[] = {{ADELE_COUNT_PREDICTION_NOISY, "train/pred_vs_noisy", false},
+                  {ADELE_COUNT_PREDICTION_CURRENT, "train/pred_vs_current", false},
+                  {ADELE_COUNT_PREDICTION_TRUE, "train/pred_vs_true", true},
+                  {ADELE_COUNT_EARLY_LEARNING, "train/early_learning", true},
+                  {ADELE_COUNT_MEMORIZATION, "train/memorization", true}};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        if (tables[i].needs_truth && !trainer->resident[SPLIT_TRAIN].truth)
+            continue;
+        struct score score;
+        score_compute(&numbers->counts[tables[i].table][0][0], trainer->n_categories, &score);
+        TRY(add_table(trainer, tables[i].name, &score, false));
+    }
+    return ADELE_OK;
+}
+
+// The curves that the method watches; a category that was neither predicted nor labelled counts as 0, so
+// that no NaN enters.
+static void append_series(struct trainer *trainer, int epoch, const struct epoch_numbers *numbers) {
+    struct score score;
+    score_compute(&numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0], trainer->n_categories,
+                  &score);
+    for (int c = 0; c < trainer->n_categories; c++)
+        trainer->series[c][epoch - 1] = isfinite(score.iou[c]) ? score.iou[c] : 0.0;
+}
+
+static adele_status add_labels(struct trainer *trainer, int epoch, int64_t n_changed) {
+    struct score score;
+    TRY(trainer_score_labels(trainer, &score));
+    if (score.n_categories > 0) {
+        for (int c = 0; c < score.n_categories; c++)
+            TRY(metrics_add(trainer->metrics, score.iou[c], "train/labels_vs_true/iou/%s",
+                            trainer->dataset->category_names[c]));
+        TRY(metrics_add(trainer->metrics, score.miou, "train/labels_vs_true/miou"));
+        TRY(metrics_add(trainer->metrics, score.miou_foreground,
+                        "train/labels_vs_true/miou_foreground"));
+    }
+    if (!trainer->config->correction.enabled)
+        return ADELE_OK;
+    TRY(metrics_add(trainer->metrics, n_changed < 0 ? 0.0 : (double)n_changed,
+                    "correction/changed_pixels"));
+    for (int c = 1; c < trainer->n_categories; c++)
+        TRY(metrics_add(trainer->metrics, trainer->corrected[(size_t)epoch * 256 + (size_t)c],
+                        "correction/on/%s", trainer->dataset->category_names[c]));
+    return ADELE_OK;
+}
+
+static adele_status save_best(struct trainer *trainer, int epoch) {
+    double miou = trainer->last_score[SPLIT_VAL].miou_foreground;
+    bool is_best = trainer->config->train.select == SELECT_LAST || !trainer->evaluation[SPLIT_VAL] ||
+                   (isfinite(miou) && miou > trainer->best_miou);
+    if (!is_best)
+        return ADELE_OK;
+    trainer->best_miou = isfinite(miou) ? miou : -1.0;
+    trainer->best_epoch = epoch;
+    char *path = NULL;
+    TRY(trainer_path(trainer, BEST, &path));
+    adele_status status = checkpoint_save_model(trainer, path);
+    memory_free(path);
+    return status;
+}
+
+static adele_status evaluate_splits(struct trainer *trainer, int epoch) {
+    const struct config *config = trainer->config;
+    bool is_due = epoch % config->train.evaluate_every == 0 || epoch == config->train.epochs;
+    for (int split = SPLIT_VAL; is_due && split <= SPLIT_TEST; split++) {
+        if (!trainer->evaluation[split])
+            continue;
+        char table[64] = "val/pred_vs_true";
+        if (split == SPLIT_TEST)
+            memcpy(table, "test/pred_vs_true", sizeof "test/pred_vs_true");
+        TRY(trainer_evaluate(trainer, (enum dataset_split)split, &trainer->last_score[split]));
+        TRY(add_table(trainer, table, &trainer->last_score[split], true));
+    }
+    return is_due ? save_best(trainer, epoch) : ADELE_OK;
+}
+
+static void log_epoch(const struct trainer *trainer, int epoch,
+                      const struct epoch_numbers *numbers) {
+    char line[512];
+    size_t used = (size_t)snprintf(line, sizeof line, "epoch %d: loss %.4f", epoch,
+                                   numbers->sums[ADELE_SUM_TOTAL] / numbers->sums[ADELE_SUM_STEPS]);
+    struct score score;
+    score_compute(&numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0], trainer->n_categories,
+                  &score);
+    used += (size_t)snprintf(line + used, sizeof line - used, "  train mIoU vs noisy %.4f",
+                             score.miou_foreground);
+    static const char *const names[SPLIT_COUNT] = {"", "val", "test"};
+    for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++)
+        if (trainer->evaluation[split])
+            used += (size_t)snprintf(line + used, sizeof line - used, "  %s mIoU %.4f", names[split],
+                                     trainer->last_score[split].miou_foreground);
+    log_line(LOG_INFO, "%s", line);
+}
+
+static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
+    const struct config *config = trainer->config;
+    if (epoch % config->train.checkpoint_every != 0 && epoch != config->train.epochs)
+        return ADELE_OK;
+    char *path = NULL;
+    TRY(trainer_path(trainer, LAST, &path));
+    adele_status status = checkpoint_save(trainer, path);
+    memory_free(path);
+    return status;
+}
+
+static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
+    TRY(trainer_run_epoch(trainer, epoch, numbers));
+    TRY(metrics_begin(trainer->metrics, epoch, trainer->step));
+    TRY(add_training(trainer, numbers));
+    append_series(trainer, epoch, numbers);
+    int64_t n_changed = -1;
+    TRY(trainer_correct_labels(trainer, epoch, &n_changed));
+    trainer->epoch = epoch;
+    if (n_changed >= 0)
+        TRY(trainer_save_generation(trainer, epoch, n_changed));
+    TRY(add_labels(trainer, epoch, n_changed));
+    TRY(evaluate_splits(trainer, epoch));
+    TRY(trainer_save_onsets(trainer));
+    TRY(metrics_end(trainer->metrics));
+    log_epoch(trainer, epoch, numbers);
+    return save_checkpoint(trainer, epoch);
+}
+
+// ---- start and end ------------------------------------------------------------------------------------------
+
+static adele_status save_config(const struct trainer *trainer) {
+    char *yaml = NULL, *path = NULL;
+    adele_status status;
+    TRY_GOTO(config_to_yaml(trainer->config, &yaml), done);
+    TRY_GOTO(trainer_path(trainer, "config.resolved.yaml", &path), done);
+    TRY_GOTO(file_write(path, yaml, strlen(yaml)), done);
+done:
+    memory_free(yaml);
+    memory_free(path);
+    return status;
+}
+
+static adele_status start(struct trainer *trainer) {
+    char *folder = NULL, *last = NULL;
+    adele_status status;
+    TRY_GOTO(trainer_path(trainer, "checkpoints", &folder), done);
+    TRY_GOTO(file_make_directory(folder), done);
+    TRY_GOTO(trainer_path(trainer, LAST, &last), done);
+    bool has_last = file_exists(last);
+    if (has_last && !trainer->options.resume) {
+        status = FAIL(ADELE_INVALID_ARGUMENT,
+                      "Continue it with --resume, or choose another folder with --run.",
+                      "%s holds a run already", trainer->options.run_folder);
+        goto done;
+    }
+    if (has_last) {
+        TRY_GOTO(checkpoint_load(trainer, last), done);
+        log_line(LOG_INFO, "resuming after epoch %d", trainer->epoch);
+    }
+    TRY_GOTO(trainer_trim_generations(trainer, trainer->epoch), done);
+    TRY_GOTO(save_config(trainer), done);
+    TRY_GOTO(metrics_open(trainer->options.run_folder, trainer->epoch, &trainer->metrics), done);
+done:
+    memory_free(folder);
+    memory_free(last);
+    return status;
+}
+
+static adele_status run(struct trainer *trainer) {
+    struct epoch_numbers *numbers = memory_calloc(1, sizeof *numbers);
+    if (!numbers)
+        return FAIL_NO_MEMORY(sizeof *numbers);
+    adele_status status = start(trainer);
+    for (int epoch = trainer->epoch + 1;
+         status == ADELE_OK && epoch <= trainer->config->train.epochs; epoch++)
+        status = run_epoch(trainer, epoch, numbers);
+    if (status == ADELE_OK)
+        status = trainer_save_examples(trainer);
+    memory_free(numbers);
+    return status;
+}
+
+adele_status trainer_run(const struct trainer_options *options, struct trainer_result *out) {
+    struct trainer *trainer = NULL;
+    TRY(trainer_create(options, &trainer));
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        trainer->last_score[split].miou_foreground = NAN;
+    adele_status status = run(trainer);
+    out->n_epochs = trainer->epoch;
+    out->val_miou = trainer->last_score[SPLIT_VAL].miou_foreground;
+    out->test_miou = trainer->last_score[SPLIT_TEST].miou_foreground;
+    out->best_miou = trainer->best_miou;
+    out->best_epoch = trainer->best_epoch;
+    trainer_destroy(trainer);
+    return status;
+}

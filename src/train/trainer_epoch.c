@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// The steps of one epoch. Nothing here waits for the device until the counters are read at the end.
+#include "train/trainer_state.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "base/random.h"
+
+#include <math.h>
+
+static adele_status upload_order(struct trainer *trainer, int epoch) {
+    int n = trainer->resident[SPLIT_TRAIN].set.n_images;
+    int *order = memory_calloc((size_t)n, sizeof *order);
+    if (!order)
+        return FAIL_NO_MEMORY((size_t)n * sizeof *order);
+    random_permutation(trainer->config->train.seed, RANDOM_ORDER, (uint32_t)epoch, n, order);
+    _Static_assert(sizeof(int) == sizeof(int32_t), "sample ids are 32-bit");
+    const struct adele_device *device = trainer->device;
+    adele_status status = device->iface->upload(device, trainer->buffers.order, order,
+                                                (size_t)n * sizeof(int32_t));
+    memory_free(order);
+    return status;
+}
+
+// METHOD section 5: constant, or poly: rate (1 - step / steps)^power.
+static double learning_rate(const struct trainer *trainer, long step, long n_steps_total) {
+    const struct config *config = trainer->config;
+    if (config->train.schedule == SCHEDULE_CONSTANT)
+        return config->train.lr;
+    return config->train.lr *
+           pow(1.0 - (double)step / (double)n_steps_total, config->train.poly_power);
+}
+
+static adele_status sample_batch(struct trainer *trainer, struct step_plan *step, int epoch,
+                                 const int32_t *ids) {
+    struct step_buffers *buffers = &trainer->buffers;
+    struct adele_sample_args args = {.set = trainer->resident[SPLIT_TRAIN].set,
+                                     .sample_ids = ids,
+                                     .epoch = (uint32_t)epoch,
+                                     .labels = buffers->labels,
+                                     .noisy = buffers->noisy,
+                                     .truth = buffers->truth,
+                                     .workspace = buffers->workspace};
+    for (int k = 0; k < trainer->n_scales; k++)
+        args.images[k] = plan_input(step->plans[k]);
+    return trainer->device->iface->sample_forward(step->sample, &args);
+}
+
+static adele_status compute_loss(struct trainer *trainer, struct step_plan *step,
+                                 const int32_t *ids) {
+    const struct config *config = trainer->config;
+    struct step_buffers *buffers = &trainer->buffers;
+    struct adele_loss_args args = {.labels = buffers->labels,
+                                   .noisy = buffers->noisy,
+                                   .truth = buffers->truth,
+                                   .counts = buffers->counts,
+                                   .sums = buffers->sums,
+                                   .scale_weights = trainer->scale_state,
+                                   .d_scale_weights = trainer->scale_state + ADELE_MAX_SCALES,
+                                   .workspace = buffers->workspace};
+    for (int k = 0; k < trainer->n_scales; k++) {
+        args.logits[k] = plan_output(step->plans[k]);
+        args.d_logits[k] = plan_d_output(step->plans[k]);
+    }
+    if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS) {
+        args.sample_ids = ids;
+        args.prediction = trainer->prediction.category;
+        args.confidence_foreground = trainer->prediction.confidence_foreground;
+        args.confidence_background = trainer->prediction.confidence_background;
+    }
+    return trainer->device->iface->loss_forward(step->loss, &args);
+}
+
+static adele_status update_weights(struct trainer *trainer, double rate) {
+    const struct config *config = trainer->config;
+    const struct adele_device_iface *iface = trainer->device->iface;
+    struct adele_sgd_args args = {.weights = network_weights(trainer->network),
+                                  .gradients = network_gradients(trainer->network),
+                                  .momenta = network_momenta(trainer->network),
+                                  .rate = (float)rate,
+                                  .momentum = (float)config->train.momentum};
+    TRY(iface->sgd_forward(trainer->sgd, &args));
+    if (!config->loss.learn_scale_weights || trainer->n_scales < 2)
+        return ADELE_OK;
+    args.weights = trainer->scale_state;
+    args.gradients = trainer->scale_state + ADELE_MAX_SCALES;
+    args.momenta = trainer->scale_state + 2 * ADELE_MAX_SCALES;
+    TRY(iface->sgd_forward(trainer->sgd_scales, &args));
+    return iface->fill(trainer->device, args.gradients, 0, ADELE_MAX_SCALES * sizeof(float));
+}
+
+static adele_status run_step(struct trainer *trainer, struct step_plan *step, int epoch,
+                             const int32_t *ids, double rate) {
+    TRY(sample_batch(trainer, step, epoch, ids));
+    TRY(network_zero_gradients(trainer->network));
+    for (int k = 0; k < trainer->n_scales; k++)
+        TRY(plan_forward(step->plans[k], true));
+    TRY(compute_loss(trainer, step, ids));
+    for (int k = 0; k < trainer->n_scales; k++)
+        TRY(plan_backward(step->plans[k]));
+    return update_weights(trainer, rate);
+}
+
+static adele_status read_numbers(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
+    const struct adele_device *device = trainer->device;
+    TRY(device->iface->synchronize(device));
+    TRY(device->iface->download(device, out->counts, trainer->buffers.counts, sizeof out->counts));
+    TRY(device->iface->download(device, out->sums, trainer->buffers.sums, sizeof out->sums));
+    if (!isfinite(out->sums[ADELE_SUM_TOTAL]))
+        return FAIL(ADELE_NUMERIC,
+                    "Lower train.optimizer.lr; the last checkpoint is from before this epoch.",
+                    "the loss of epoch %d is not finite", epoch);
+    return ADELE_OK;
+}
+
+adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
+    const struct trainer_options *options = &trainer->options;
+    const struct adele_device *device = trainer->device;
+    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
+    int n_steps = (n_images + batch - 1) / batch;
+    long n_steps_total = (long)n_steps * trainer->config->train.epochs;
+    TRY(upload_order(trainer, epoch));
+    TRY(device->iface->fill(device, trainer->buffers.counts, 0, sizeof out->counts));
+    TRY(device->iface->fill(device, trainer->buffers.sums, 0, sizeof out->sums));
+    for (int i = 0; i < n_steps; i++) {
+        if (options->should_stop && options->should_stop(options->context))
+            return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
+                        "interrupted in epoch %d; epoch %d is saved", epoch, epoch - 1);
+        struct step_plan *step =
+            n_images - i * batch >= batch ? &trainer->full : &trainer->rest;
+        double rate = learning_rate(trainer, trainer->step, n_steps_total);
+        TRY(run_step(trainer, step, epoch, trainer->buffers.order + (size_t)i * (size_t)batch,
+                     rate));
+        trainer->step++;
+        if (options->on_step)
+            options->on_step(options->context, epoch, trainer->config->train.epochs, i + 1,
+                             n_steps);
+    }
+    return read_numbers(trainer, epoch, out);
+}

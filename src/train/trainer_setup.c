@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: MIT
+// Everything a run needs before its first step: data, noise, device memory, plans, ops.
+#include "train/trainer_state.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+adele_status trainer_path(const struct trainer *trainer, const char *name, char **out) {
+    *out = file_join(trainer->options.run_folder, name);
+    return *out ? ADELE_OK : FAIL_NO_MEMORY(strlen(name));
+}
+
+struct schedule_config trainer_schedule(const struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    struct schedule_config schedule = {.per_category = config->correction.per_category,
+                                       .every = config->correction.every,
+                                       .n_categories = trainer->n_categories};
+    onset_config_init(&schedule.onset, config->correction.pipeline);
+    schedule.onset.r = config->correction.r;
+    schedule.onset.smooth = config->correction.smooth;
+    if (config->correction.pipeline == ONSET_SEGTHOR)
+        schedule.onset.n_epochs = config->train.epochs;
+    else // One value an epoch here: the interval is the epoch.
+        schedule.onset.iterations_per_epoch = schedule.onset.interval_iterations;
+    return schedule;
+}
+
+// ---- data ------------------------------------------------------------------------------------------
+
+static adele_status save_noise_report(const struct trainer *trainer,
+                                      const struct noise_report *report) {
+    cJSON *json = cJSON_CreateObject();
+    cJSON_AddNumberToObject(json, "miou_foreground", report->miou_foreground);
+    cJSON_AddNumberToObject(json, "strength", report->strength);
+    cJSON_AddNumberToObject(json, "seed", (double)trainer->config->data.noise.seed);
+    cJSON *iou = cJSON_AddObjectToObject(json, "iou");
+    for (int c = 0; iou && c < trainer->n_categories; c++)
+        if (report->iou[c] >= 0.0)
+            cJSON_AddNumberToObject(iou, trainer->dataset->category_names[c], report->iou[c]);
+    char *path = NULL;
+    adele_status status = trainer_path(trainer, "noise.json", &path);
+    if (status == ADELE_OK)
+        status = json_write(path, json);
+    memory_free(path);
+    cJSON_Delete(json);
+    return status;
+}
+
+// The names that key each image's noise: the case's, with the slice for volumes.
+static adele_status noise_images_init(const struct trainer *trainer, struct noise_image **out) {
+    const struct dataset_images *images = &trainer->images[SPLIT_TRAIN];
+    struct noise_image *list = memory_calloc((size_t)images->n, sizeof *list);
+    if (!list)
+        return FAIL_NO_MEMORY((size_t)images->n * sizeof *list);
+    *out = list;
+    size_t map = (size_t)images->h * (size_t)images->w;
+    for (int i = 0; i < images->n; i++) {
+        const struct dataset_origin *origin = &images->origin[i];
+        const char *name = trainer->dataset->cases[SPLIT_TRAIN][origin->i_case].name;
+        list[i] = (struct noise_image){.name = memory_printf("%s#%d", name, origin->slice),
+                                       .height = images->h,
+                                       .width = images->w,
+                                       .clean = images->truth + (size_t)i * map,
+                                       .noisy = images->labels + (size_t)i * map};
+        if (!list[i].name)
+            return FAIL_NO_MEMORY(strlen(name));
+    }
+    return ADELE_OK;
+}
+
+// Makes the clean training labels the truth and writes noisy ones in their place.
+static adele_status add_noise(struct trainer *trainer) {
+    struct dataset_images *images = &trainer->images[SPLIT_TRAIN];
+    if (trainer->config->data.noise.kind == NOISE_NONE)
+        return ADELE_OK;
+    if (images->truth)
+        return FAIL(ADELE_CONFIG, "Remove data.noise, or data.noisy_labels and data.true_labels.",
+                    "data.noise needs clean labels, but noisy and true labels are given");
+    size_t bytes = (size_t)images->n * (size_t)images->h * (size_t)images->w;
+    images->truth = memory_calloc(bytes, 1);
+    if (!images->truth)
+        return FAIL_NO_MEMORY(bytes);
+    memcpy(images->truth, images->labels, bytes);
+    struct noise_image *list = NULL;
+    struct noise_report report;
+    adele_status status = noise_images_init(trainer, &list);
+    if (status == ADELE_OK)
+        status = noise_apply(&trainer->config->data.noise, trainer->n_categories, images->n, list,
+                             &report);
+    if (status == ADELE_OK) {
+        log_line(LOG_INFO, "noise: foreground mIoU of the training labels is %.4f (strength %.3f)",
+                 report.miou_foreground, report.strength);
+        status = save_noise_report(trainer, &report);
+    }
+    for (int i = 0; list && i < images->n; i++)
+        memory_free((void *)list[i].name);
+    memory_free(list);
+    return status;
+}
+
+static adele_status load_split(struct trainer *trainer, enum dataset_split split) {
+    struct dataset_images *images = &trainer->images[split];
+    if (trainer->dataset->n_cases[split] == 0)
+        return ADELE_OK;
+    TRY(dataset_load(trainer->dataset, split, split != SPLIT_TRAIN, images));
+    if (images->n == 0 && split == SPLIT_TRAIN)
+        return FAIL(ADELE_DATA, "Check the labels, or set data.foreground_slices_only: false.",
+                    "%s: no training slice has foreground", trainer->dataset->root);
+    if (split != SPLIT_TRAIN && !images->labels) {
+        log_line(LOG_WARNING, "%s split has no labels and is not evaluated",
+                 dataset_split_name(split));
+        dataset_images_deinit(images);
+        return ADELE_OK;
+    }
+    if (split == SPLIT_TRAIN) {
+        if (!images->labels)
+            return FAIL(ADELE_DATA, "Add label files for the training cases.",
+                        "%s: the train split has no labels", trainer->dataset->root);
+        TRY(add_noise(trainer));
+        size_t bytes = (size_t)images->n * (size_t)images->h * (size_t)images->w;
+        hash_xxh3_hex(images->labels, bytes, trainer->noisy_hash);
+    }
+    return resident_init(&trainer->resident[split], trainer->device, images, split == SPLIT_TRAIN);
+}
+
+static adele_status load_data(struct trainer *trainer) {
+    struct dataset_config data;
+    config_dataset(trainer->config, &data);
+    TRY(dataset_open(&data, &trainer->dataset));
+    trainer->n_categories = trainer->dataset->n_categories;
+    TRY(load_split(trainer, SPLIT_TRAIN));
+    TRY(load_split(trainer, SPLIT_VAL));
+    if (trainer->config->train.evaluate_test)
+        TRY(load_split(trainer, SPLIT_TEST));
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        if (trainer->images[split].n > 0)
+            log_line(LOG_INFO, "data: %-5s %d images of %d x %d, %d channel(s)",
+                     dataset_split_name((enum dataset_split)split), trainer->images[split].n,
+                     trainer->images[split].h, trainer->images[split].w, trainer->images[split].c);
+    return ADELE_OK;
+}
+
+// ---- steps ---------------------------------------------------------------------------------------------
+
+static adele_status step_plan_init(struct trainer *trainer, struct step_plan *step, int n,
+                                   size_t *workspace_bytes) {
+    const struct config *config = trainer->config;
+    const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    struct adele_sample_desc sample = {.n = n,
+                                       .c = set->c,
+                                       .h = set->h,
+                                       .w = set->w,
+                                       .n_scales = trainer->n_scales,
+                                       .augment = config->data.augment,
+                                       .seed = config->train.seed};
+    struct adele_loss_desc loss = {.n = n,
+                                   .c = trainer->n_categories,
+                                   .h = set->h,
+                                   .w = set->w,
+                                   .n_scales = trainer->n_scales,
+                                   .form = config->loss.form,
+                                   .lambda = config->loss.lambda,
+                                   .rho = config->loss.rho,
+                                   .divisor = config->loss.divisor,
+                                   .learn_scale_weights = config->loss.learn_scale_weights};
+    step->n = n;
+    for (int k = 0; k < trainer->n_scales; k++) {
+        int h = (int)floor(set->h * config->loss.scales[k]);
+        int w = (int)floor(set->w * config->loss.scales[k]);
+        TRY(network_plan(trainer->network, n, h, w, true, &step->plans[k]));
+        struct adele_shape logits = plan_output_shape(step->plans[k]);
+        sample.h_scale[k] = h;
+        sample.w_scale[k] = w;
+        loss.h_scale[k] = logits.h;
+        loss.w_scale[k] = logits.w;
+    }
+    const struct adele_device *device = trainer->device;
+    TRY(device->iface->sample_create(device, &sample, &step->sample));
+    TRY(device->iface->loss_create(device, &loss, &step->loss));
+    if (step->sample->workspace_bytes > *workspace_bytes)
+        *workspace_bytes = step->sample->workspace_bytes;
+    if (step->loss->workspace_bytes > *workspace_bytes)
+        *workspace_bytes = step->loss->workspace_bytes;
+    return ADELE_OK;
+}
+
+static adele_status device_new(const struct adele_device *device, size_t bytes, void **out) {
+    TRY(device->iface->alloc(device, bytes, out));
+    return device->iface->fill(device, *out, 0, bytes);
+}
+
+static adele_status buffers_init(struct trainer *trainer, size_t workspace_bytes) {
+    const struct adele_device *device = trainer->device;
+    const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    struct step_buffers *buffers = &trainer->buffers;
+    size_t n = (size_t)(trainer->full.n > trainer->rest.n ? trainer->full.n : trainer->rest.n);
+    size_t maps = n * (size_t)set->h * (size_t)set->w;
+    TRY(device_new(device, maps, (void **)&buffers->labels));
+    TRY(device_new(device, maps, (void **)&buffers->noisy));
+    if (set->truth)
+        TRY(device_new(device, maps, (void **)&buffers->truth));
+    TRY(device_new(device, (size_t)set->n_images * sizeof(int32_t), (void **)&buffers->order));
+    if (workspace_bytes > 0)
+        TRY(device_new(device, workspace_bytes, &buffers->workspace));
+    TRY(device_new(device, ADELE_COUNT_SIZE * sizeof(int64_t), (void **)&buffers->counts));
+    TRY(device_new(device, ADELE_SUM_COUNT * sizeof(double), (void **)&buffers->sums));
+    return device_new(device, 3 * ADELE_MAX_SCALES * sizeof(float), (void **)&trainer->scale_state);
+}
+
+static adele_status optimizer_init(struct trainer *trainer) {
+    const struct graph *graph = network_graph(trainer->network);
+    struct adele_sgd_segment *segments =
+        memory_calloc((size_t)graph->n_parameters, sizeof *segments);
+    if (!segments)
+        return FAIL_NO_MEMORY((size_t)graph->n_parameters * sizeof *segments);
+    struct adele_sgd_desc desc = {.segments = segments};
+    for (int i = 0; i < graph->n_parameters; i++) {
+        const struct parameter *parameter = &graph->parameters[i];
+        if (parameter->is_buffer)
+            continue;
+        float decay = parameter->has_decay ? (float)trainer->config->train.weight_decay : 0.0f;
+        segments[desc.n_segments++] = (struct adele_sgd_segment){
+            .offset = parameter->offset,
+            .count = parameter->count,
+            .lr_scale = parameter->lr_scale,
+            .decay = decay};
+    }
+    const struct adele_device *device = trainer->device;
+    adele_status status = device->iface->sgd_create(device, &desc, &trainer->sgd);
+    memory_free(segments);
+    TRY(status);
+    // METHOD section 4: the scale weights learn at the base rate, without decay.
+    struct adele_sgd_segment scales = {.count = trainer->n_scales, .lr_scale = 1.0f};
+    struct adele_sgd_desc desc_scales = {.n_segments = 1, .segments = &scales};
+    return device->iface->sgd_create(device, &desc_scales, &trainer->sgd_scales);
+}
+
+// ---- correction and evaluation -----------------------------------------------------------------------------
+
+static adele_status correction_init(struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    if (!config->correction.enabled)
+        return ADELE_OK;
+    const struct adele_device *device = trainer->device;
+    const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    size_t maps = resident_map_bytes(&trainer->resident[SPLIT_TRAIN]);
+    struct prediction *prediction = &trainer->prediction;
+    TRY(device_new(device, maps, (void **)&prediction->category));
+    TRY(device_new(device, maps * sizeof(float), (void **)&prediction->confidence_foreground));
+    TRY(device_new(device, maps * sizeof(float), (void **)&prediction->confidence_background));
+    double tau_background = config->correction.tau_background;
+    struct adele_correct_desc desc = {
+        .n = set->n_images,
+        .n_categories = trainer->n_categories,
+        .h = set->h,
+        .w = set->w,
+        .rule = config->correction.rule,
+        .tau_foreground = config->correction.tau,
+        .tau_background = tau_background > 0.0 ? tau_background : config->correction.tau,
+        .class_constraint = config->correction.class_constraint,
+        .mask = config->correction.mask,
+        .logic255 = config->correction.logic255,
+        .guard = config->correction.guard};
+    TRY(device->iface->correct_create(device, &desc, &trainer->correct));
+    if (config->correction.source == SOURCE_TRAINING_PASS)
+        return ADELE_OK;
+    struct inference_config inference = {.batch = trainer->full.n,
+                                         .n_scales = config->correction.n_scales,
+                                         .flip = config->correction.flip,
+                                         .average = config->correction.average,
+                                         .temperature = config->correction.temperature};
+    memcpy(inference.scales, config->correction.scales, sizeof inference.scales);
+    return inference_create(device, trainer->network, &inference, trainer->n_categories, set->c,
+                            set->h, set->w, &trainer->correction_inference);
+}
+
+static adele_status evaluation_init(struct trainer *trainer) {
+    const struct adele_device *device = trainer->device;
+    size_t most = 0;
+    for (int split = 0; split < SPLIT_COUNT; split++) {
+        const struct adele_sample_set *set = &trainer->resident[split].set;
+        if (set->n_images == 0)
+            continue;
+        struct adele_count_desc count = {.n = set->n_images,
+                                         .h = set->h,
+                                         .w = set->w,
+                                         .n_categories = trainer->n_categories};
+        TRY(device->iface->count_create(device, &count, &trainer->count[split]));
+        if (split == SPLIT_TRAIN)
+            continue;
+        size_t maps = resident_map_bytes(&trainer->resident[split]);
+        most = maps > most ? maps : most;
+        struct inference_config inference = {.batch = trainer->full.n,
+                                             .n_scales = 1,
+                                             .scales = {1.0},
+                                             .average = ADELE_ENSEMBLE_PROBABILITIES,
+                                             .temperature = 1.0};
+        TRY(inference_create(device, trainer->network, &inference, trainer->n_categories, set->c,
+                             set->h, set->w, &trainer->evaluation[split]));
+    }
+    if (most > 0)
+        TRY(device_new(device, most, (void **)&trainer->evaluation_map));
+    return device_new(device, 3 * 256 * sizeof(int64_t), (void **)&trainer->evaluation_counts);
+}
+
+// ---- progress --------------------------------------------------------------------------------------------------
+
+static adele_status progress_init(struct trainer *trainer) {
+    size_t n_epochs = (size_t)trainer->config->train.epochs;
+    for (int c = 0; c < trainer->n_categories; c++) {
+        trainer->series[c] = memory_calloc(n_epochs + 1, sizeof(double));
+        if (!trainer->series[c])
+            return FAIL_NO_MEMORY((n_epochs + 1) * sizeof(double));
+    }
+    trainer->corrected = memory_calloc(n_epochs + 1, 256);
+    if (!trainer->corrected)
+        return FAIL_NO_MEMORY((n_epochs + 1) * 256);
+    trainer->best_miou = -1.0;
+    return ADELE_OK;
+}
+
+static adele_status check_config(const struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS &&
+        config->data.augment.enabled)
+        return FAIL(ADELE_CONFIG,
+                    "Set correction.source: inference, or data.augment.enabled: false.",
+                    "correction.source: training_pass cannot be used with data.augment: "
+                    "augmented predictions do not lie on the labels");
+    return ADELE_OK;
+}
+
+static adele_status network_init(struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    struct network_config network = {.name = config->model.name,
+                                     .n_channels = trainer->resident[SPLIT_TRAIN].set.c,
+                                     .n_categories = trainer->n_categories,
+                                     .width = config->model.width,
+                                     .seed = config->train.seed,
+                                     .precision = config->train.precision};
+    TRY(network_create(trainer->device, &network, &trainer->network));
+    if (strcmp(config->model.init, "default") == 0)
+        return ADELE_OK;
+    struct safetensors *file = NULL;
+    TRY(safetensors_open(config->model.init, &file));
+    bool is_checkpoint = safetensors_metadata(file, "adele.format") != NULL;
+    adele_status status = network_import(trainer->network, is_checkpoint ? "model." : "", file);
+    safetensors_close(file);
+    return status == ADELE_OK ? status : fail_context(status, "%s", config->model.init);
+}
+
+static adele_status trainer_init(struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    TRY(check_config(trainer));
+    TRY(file_make_directory(trainer->options.run_folder));
+    TRY(adele_device_open(trainer->options.device, &trainer->device));
+    log_line(LOG_INFO, "device: %s", trainer->device->description);
+    TRY(load_data(trainer));
+    TRY(network_init(trainer));
+    trainer->n_scales = config->loss.form == ADELE_LOSS_PLAIN ? 1 : config->loss.n_scales;
+    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images;
+    int batch = config->train.batch < n_images ? config->train.batch : n_images;
+    size_t workspace_bytes = 0;
+    TRY(step_plan_init(trainer, &trainer->full, batch, &workspace_bytes));
+    if (n_images % batch != 0)
+        TRY(step_plan_init(trainer, &trainer->rest, n_images % batch, &workspace_bytes));
+    TRY(buffers_init(trainer, workspace_bytes));
+    TRY(optimizer_init(trainer));
+    TRY(correction_init(trainer));
+    TRY(evaluation_init(trainer));
+    TRY(progress_init(trainer));
+    TRY(network_allocate(trainer->network));
+    plan_describe(trainer->full.plans[0]);
+    log_line(LOG_INFO, "memory: parameters %.1f MB, plans %.1f MB",
+             (double)network_parameter_bytes(trainer->network) / 1e6,
+             (double)network_planned_bytes(trainer->network) / 1e6);
+    return ADELE_OK;
+}
+
+adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {
+    struct trainer *trainer = memory_calloc(1, sizeof *trainer);
+    if (!trainer)
+        return FAIL_NO_MEMORY(sizeof *trainer);
+    trainer->options = *options;
+    trainer->config = options->config;
+    adele_status status = trainer_init(trainer);
+    if (status != ADELE_OK) {
+        trainer_destroy(trainer);
+        return status;
+    }
+    *out = trainer;
+    return ADELE_OK;
+}
+
+static void release_device_memory(struct trainer *trainer) {
+    const struct adele_device *device = trainer->device;
+    void *blocks[] = {trainer->buffers.labels,
+                      trainer->buffers.noisy,
+                      trainer->buffers.truth,
+                      trainer->buffers.order,
+                      trainer->buffers.workspace,
+                      trainer->buffers.counts,
+                      trainer->buffers.sums,
+                      trainer->scale_state,
+                      trainer->prediction.category,
+                      trainer->prediction.confidence_foreground,
+                      trainer->prediction.confidence_background,
+                      trainer->evaluation_map,
+                      trainer->evaluation_counts};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        device->iface->release(device, blocks[i]);
+    struct adele_op *ops[] = {trainer->full.sample, trainer->full.loss, trainer->rest.sample,
+                              trainer->rest.loss,   trainer->sgd,       trainer->sgd_scales,
+                              trainer->correct,     trainer->count[0],  trainer->count[1],
+                              trainer->count[2]};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        device->iface->op_destroy(ops[i]);
+}
+
+void trainer_destroy(struct trainer *trainer) {
+    if (!trainer)
+        return;
+    metrics_close(trainer->metrics);
+    if (trainer->device) {
+        release_device_memory(trainer);
+        inference_destroy(trainer->correction_inference);
+        for (int split = 0; split < SPLIT_COUNT; split++) {
+            inference_destroy(trainer->evaluation[split]);
+            resident_deinit(&trainer->resident[split]);
+        }
+        network_destroy(trainer->network);
+        adele_device_close(trainer->device);
+    }
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        dataset_images_deinit(&trainer->images[split]);
+    dataset_close(trainer->dataset);
+    for (int c = 0; c < 256; c++)
+        memory_free(trainer->series[c]);
+    memory_free(trainer->corrected);
+    memory_free(trainer);
+}

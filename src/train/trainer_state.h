@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// What the files of a training run share: everything one run holds. Private to src/train/trainer_*.c and
+// checkpoint.c.
+#ifndef ADELE_TRAIN_TRAINER_STATE_H
+#define ADELE_TRAIN_TRAINER_STATE_H
+
+#include "nn/network.h"
+#include "report/metrics.h"
+#include "train/inference.h"
+#include "train/resident.h"
+#include "train/score.h"
+#include "train/trainer.h"
+
+// Plans and ops of one batch size: the full batch, and the rest that a last batch of an epoch may be.
+struct step_plan {
+    int n; // 0 = not used
+    struct plan *plans[ADELE_MAX_SCALES];
+    struct adele_op *sample, *loss;
+};
+
+// Batch buffers in device memory, for the larger of the two batch sizes.
+struct step_buffers {
+    uint8_t *labels, *noisy, *truth; // plain (n, H, W)
+    int32_t *order;                  // plain (n_images): the epoch's permutation; a step reads a part of it
+    void *workspace;
+    int64_t *counts; // plain (ADELE_COUNT_SIZE)
+    double *sums;    // plain (ADELE_SUM_COUNT)
+};
+
+// The prediction that the correction reads, for the whole training set.
+struct prediction {
+    uint8_t *category;                                   // plain (N, H, W)
+    float *confidence_foreground, *confidence_background; // plain (N, H, W)
+};
+
+struct trainer {
+    struct trainer_options options;
+    const struct config *config; // borrowed
+    struct adele_device *device;
+    struct dataset *dataset;
+    struct dataset_images images[SPLIT_COUNT]; // host; only train keeps its pixels (examples)
+    struct resident resident[SPLIT_COUNT];     // n_images = 0: the split is empty
+    int n_categories;
+    struct network *network;
+
+    int n_scales; // of the loss
+    struct step_plan full, rest;
+    struct step_buffers buffers;
+    struct adele_op *sgd, *sgd_scales, *correct, *count[SPLIT_COUNT];
+    float *scale_state; // device, 3 x ADELE_MAX_SCALES: raw scale weights, their gradient, their momentum
+    struct prediction prediction;
+    struct inference *correction_inference;     // NULL: from the training pass
+    struct inference *evaluation[SPLIT_COUNT];
+    uint8_t *evaluation_map;                    // device: predictions of the larger evaluation split
+    int64_t *evaluation_counts;                 // device (3, 256)
+
+    // Progress; all of it is in a checkpoint.
+    int epoch; // finished epochs
+    long step; // finished steps
+    double *series[256]; // of each category: IoU of the prediction against the original noisy labels, by epoch
+    struct schedule_state schedule;
+    unsigned char *corrected; // (epochs + 1, 256): category was corrected at the end of that epoch
+    double best_miou;
+    int best_epoch;
+
+    struct onset_result onsets[256]; // of the last epoch's decision
+    struct metrics *metrics;
+    struct score last_score[SPLIT_COUNT];
+    char noisy_hash[17]; // XXH3 of the original noisy labels
+};
+
+// trainer_setup.c
+ADELE_MUST_CHECK adele_status trainer_create(const struct trainer_options *options,
+                                             struct trainer **out);
+void trainer_destroy(struct trainer *trainer);
+struct schedule_config trainer_schedule(const struct trainer *trainer);
+
+// trainer_epoch.c: all steps of epoch `epoch` (from 1); counts and sums are read back.
+struct epoch_numbers {
+    int64_t counts[ADELE_COUNT_TABLES][ADELE_COUNT_KINDS][256];
+    double sums[ADELE_SUM_COUNT];
+};
+ADELE_MUST_CHECK adele_status trainer_run_epoch(struct trainer *trainer, int epoch,
+                                                struct epoch_numbers *out);
+
+// trainer_correct.c: fits, decides, rewrites the labels; *out_changed pixels against before, -1 = no correction.
+ADELE_MUST_CHECK adele_status trainer_correct_labels(struct trainer *trainer, int epoch,
+                                                     int64_t *out_changed);
+// Writes labels/epoch_NNNN.safetensors and labels/manifest.json.
+ADELE_MUST_CHECK adele_status trainer_save_generation(struct trainer *trainer, int epoch,
+                                                      int64_t n_changed);
+// Drops generations of epochs later than `epoch` (resume).
+ADELE_MUST_CHECK adele_status trainer_trim_generations(const struct trainer *trainer, int epoch);
+ADELE_MUST_CHECK adele_status trainer_save_onsets(const struct trainer *trainer);
+
+// trainer_evaluate.c
+ADELE_MUST_CHECK adele_status trainer_evaluate(struct trainer *trainer, enum dataset_split split,
+                                               struct score *out);
+// Score of the current training labels against the truth; ADELE_OK with n_categories = 0 without truth.
+ADELE_MUST_CHECK adele_status trainer_score_labels(struct trainer *trainer, struct score *out);
+ADELE_MUST_CHECK adele_status trainer_save_examples(struct trainer *trainer);
+
+// checkpoint.c
+ADELE_MUST_CHECK adele_status checkpoint_save(struct trainer *trainer, const char *path);
+ADELE_MUST_CHECK adele_status checkpoint_load(struct trainer *trainer, const char *path);
+// The model alone, for `best`.
+ADELE_MUST_CHECK adele_status checkpoint_save_model(struct trainer *trainer, const char *path);
+
+// RUN/NAME in *out (caller frees with memory_free).
+ADELE_MUST_CHECK adele_status trainer_path(const struct trainer *trainer, const char *name, char **out);
+#endif

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include "support/devices.h"
+#include "base/random.h"
+#include "cpu/cpu.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define GUARD_BYTES 256 // keeps the data behind it aligned
+#define GUARD       0xa5
+
+void devices_each(void (*body)(struct adele_device *device)) {
+    static const int blocks[] = {8, 16};
+    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+        struct adele_device *device = NULL;
+        print_message("on cpu, block of %d\n", blocks[i]);
+        assert_int_equal(cpu_device_create_with_block(blocks[i], &device), ADELE_OK);
+        body(device);
+        adele_device_close(device);
+    }
+}
+
+size_t shape_count(struct adele_shape shape) {
+    return (size_t)shape.n * (size_t)shape.c * (size_t)shape.h * (size_t)shape.w;
+}
+
+void arena_open(struct arena *arena, struct adele_device *device) {
+    memset(arena, 0, sizeof *arena);
+    arena->device = device;
+}
+
+static struct arena_buffer *next_buffer(struct arena *arena) {
+    assert_true(arena->n_buffers < ARENA_MAX_BUFFERS);
+    return &arena->buffers[arena->n_buffers++];
+}
+
+static void check_guard(const struct adele_device *device, const unsigned char *guard,
+                        const char *where, int i_buffer) {
+    unsigned char bytes[GUARD_BYTES];
+    assert_int_equal(device->iface->download(device, bytes, guard, GUARD_BYTES), ADELE_OK);
+    for (size_t i = 0; i < GUARD_BYTES; i++)
+        if (bytes[i] != GUARD)
+            fail_msg("buffer %d: guard byte %zu %s the data was overwritten", i_buffer, i, where);
+}
+
+void arena_close(struct arena *arena) {
+    const struct adele_device *device = arena->device;
+    for (int i = 0; i < arena->n_buffers; i++) {
+        struct arena_buffer *buffer = &arena->buffers[i];
+        if (buffer->block != NULL) {
+            check_guard(device, buffer->block, "before", i);
+            check_guard(device, buffer->block + GUARD_BYTES + buffer->bytes, "behind", i);
+            device->iface->release(device, buffer->block);
+        }
+        free(buffer->host);
+    }
+    arena->n_buffers = 0;
+}
+
+float *arena_floats(struct arena *arena, size_t count) {
+    struct arena_buffer *buffer = next_buffer(arena);
+    buffer->host = calloc(count + 1, sizeof(float));
+    assert_non_null(buffer->host);
+    return buffer->host;
+}
+
+float *arena_random(struct arena *arena, uint64_t seed, size_t count, double low, double high) {
+    float *out = arena_floats(arena, count);
+    struct random_stream stream;
+    random_stream_init(&stream, seed, RANDOM_TEST, 0, 0);
+    for (size_t i = 0; i < count; i++)
+        out[i] = (float)random_range(&stream, low, high);
+    return out;
+}
+
+static void *guarded(struct arena *arena, size_t bytes) {
+    const struct adele_device *device = arena->device;
+    struct arena_buffer *buffer = next_buffer(arena);
+    void *block = NULL;
+    assert_int_equal(device->iface->alloc(device, bytes + (size_t)2 * GUARD_BYTES, &block),
+                     ADELE_OK);
+    buffer->block = block;
+    buffer->bytes = bytes;
+    unsigned char *data = buffer->block + GUARD_BYTES;
+    assert_int_equal(device->iface->fill(device, block, GUARD, bytes + (size_t)2 * GUARD_BYTES),
+                     ADELE_OK);
+    assert_int_equal(device->iface->fill(device, data, 0xff, bytes), ADELE_OK);
+    return data;
+}
+
+void *arena_upload(struct arena *arena, const void *from, size_t bytes) {
+    void *data = guarded(arena, bytes);
+    if (from != NULL)
+        assert_int_equal(arena->device->iface->upload(arena->device, data, from, bytes), ADELE_OK);
+    return data;
+}
+
+void *arena_tensor(struct arena *arena, struct adele_shape shape, const float *nchw) {
+    const struct adele_device *device = arena->device;
+    void *data = guarded(arena, device->iface->tensor_bytes(device, shape));
+    if (nchw != NULL)
+        assert_int_equal(device->iface->tensor_upload(device, data, shape, nchw), ADELE_OK);
+    return data;
+}
+
+void *arena_workspace(struct arena *arena, const struct adele_op *op) {
+    return arena_upload(arena, NULL, op->workspace_bytes);
+}
+
+float *arena_download(struct arena *arena, const void *from, size_t count) {
+    const struct adele_device *device = arena->device;
+    float *out = arena_floats(arena, count);
+    assert_int_equal(device->iface->synchronize(device), ADELE_OK);
+    assert_int_equal(device->iface->download(device, out, from, count * sizeof(float)), ADELE_OK);
+    return out;
+}
+
+// A fresh upload of what was downloaded has zeros in its fill-up elements, so the two must be equal
+// as bytes (a negative zero there counts as zero: elements are compared as 16-bit words without
+// sign).
+static void check_fill_up(struct arena *arena, const void *tensor, struct adele_shape shape,
+                          const float *nchw) {
+    const struct adele_device *device = arena->device;
+    size_t bytes = device->iface->tensor_bytes(device, shape);
+    void *fresh = arena_tensor(arena, shape, nchw);
+    const uint16_t *got = (const uint16_t *)(void *)arena_download(arena, tensor, bytes / 4);
+    const uint16_t *want = (const uint16_t *)(void *)arena_download(arena, fresh, bytes / 4);
+    for (size_t i = 0; i < bytes / sizeof(uint16_t); i++)
+        if ((got[i] & 0x7fff) != (want[i] & 0x7fff))
+            fail_msg("tensor (%d, %d, %d, %d): a fill-up element near byte %zu is not zero",
+                     shape.n, shape.c, shape.h, shape.w, i * sizeof(uint16_t));
+}
+
+float *arena_tensor_download(struct arena *arena, const void *tensor, struct adele_shape shape) {
+    const struct adele_device *device = arena->device;
+    float *out = arena_floats(arena, shape_count(shape));
+    assert_int_equal(device->iface->synchronize(device), ADELE_OK);
+    assert_int_equal(device->iface->tensor_download(device, out, tensor, shape), ADELE_OK);
+    check_fill_up(arena, tensor, shape, out);
+    return out;
+}

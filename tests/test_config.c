@@ -1,0 +1,471 @@
+// SPDX-License-Identifier: MIT
+// The configuration: defaults, presets, overrides, every refusal with its place, and the round
+// trip.
+#include "base/file.h"
+#include "base/memory.h"
+#include "support/scratch.h"
+#include "train/config.h"
+#include "train/config_table.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOT "data: {root: /d}\n"
+
+static struct config *parse_ok(const char *text, int n_sets, const char *const *sets) {
+    struct config *config = NULL;
+    if (config_parse("run.yaml", text, strlen(text), n_sets, sets, &config) != ADELE_OK)
+        fail_msg("%s (%s)", adele_error_message(), adele_error_hint());
+    return config;
+}
+
+static void assert_refused(const char *text, const char *set, const char *message) {
+    struct config *config = NULL;
+    adele_status status =
+        config_parse("run.yaml", text, strlen(text), set != NULL ? 1 : 0, &set, &config);
+    if (status != ADELE_CONFIG || strstr(adele_error_message(), message) == NULL)
+        fail_msg("%s with --set %s: %s, \"%s\" lacks \"%s\"", text, set != NULL ? set : "nothing",
+                 adele_status_text(status), adele_error_message(), message);
+    assert_null(config);
+}
+
+// ---- defaults and presets -------------------------------------------------------------------
+
+static void test_defaults(void **state) {
+    (void)state;
+    struct config *c = parse_ok(ROOT, 0, NULL);
+    assert_string_equal(c->name, "run");
+    assert_string_equal(c->source_path, "run.yaml");
+    assert_string_equal(c->data.root, "/d");
+    assert_int_equal(c->data.layout, LAYOUT_AUTO);
+    assert_null(c->data.split[SPLIT_TRAIN]);
+    assert_int_equal(c->data.size[0], 256);
+    assert_int_equal(c->data.size[1], 256);
+    assert_null(c->data.noisy_labels);
+    assert_int_equal(c->data.n_label_map, 0);
+    assert_int_equal(c->data.map_other, -1);
+    assert_true(c->data.foreground_slices_only);
+    assert_int_equal(c->data.memory_limit_mb, 4096);
+    assert_int_equal(c->data.noise.kind, NOISE_NONE);
+    assert_int_equal(c->data.noise.iterations_low, 2);
+    assert_int_equal(c->data.noise.iterations_high, 4);
+    assert_true(c->data.noise.flip_fraction == 0.05);
+    assert_false(c->data.augment.enabled);
+    assert_true(c->data.augment.scale_low == 0.8 && c->data.augment.scale_high == 1.5);
+    assert_true(c->data.augment.rotate_degrees == 45.0 && c->data.augment.translate == 0.1);
+    assert_string_equal(c->model.name, "unet");
+    assert_int_equal(c->model.width, 64);
+    assert_string_equal(c->model.init, "default");
+    assert_int_equal(c->train.epochs, 100);
+    assert_int_equal(c->train.batch, 5);
+    assert_true(c->train.lr == 0.01 && c->train.momentum == 0.99 && c->train.weight_decay == 0.0);
+    assert_int_equal(c->train.schedule, SCHEDULE_CONSTANT);
+    assert_int_equal(c->train.select, SELECT_BEST_VAL);
+    assert_int_equal(c->train.precision, ADELE_PRECISION_FP32);
+    assert_false(c->train.evaluate_test);
+    assert_int_equal(c->loss.form, ADELE_LOSS_PROGRAM);
+    assert_int_equal(c->loss.n_scales, 3);
+    assert_true(c->loss.scales[0] == 1.0 && c->loss.scales[1] == 0.7 && c->loss.scales[2] == 1.5);
+    assert_true(c->loss.lambda == 1.0 && c->loss.rho == 0.8 && c->loss.divisor == 3.0);
+    assert_true(c->correction.enabled && c->correction.per_category);
+    assert_int_equal(c->correction.smooth, 1);
+    config_destroy(c);
+    config_destroy(NULL);
+}
+
+static void test_pipelines_give_their_presets(void **state) {
+    (void)state;
+    struct config *s = parse_ok(ROOT "correction: {pipeline: segthor}\n", 0, NULL);
+    struct config *v = parse_ok(ROOT "correction: {pipeline: voc}\n", 0, NULL);
+    assert_true(s->correction.r == 0.9 && v->correction.r == 0.9);
+    assert_true(s->correction.tau == 0.7 && v->correction.tau == 0.8);
+    assert_true(s->correction.tau_background == 0.7 && v->correction.tau_background == 0.8);
+    assert_int_equal(s->correction.every, 10);
+    assert_int_equal(v->correction.every, 1);
+    assert_int_equal(s->correction.rule, ADELE_CORRECT_BOTH);
+    assert_int_equal(v->correction.rule, ADELE_CORRECT_SINGLE);
+    assert_int_equal(s->correction.base, BASE_CURRENT);
+    assert_int_equal(v->correction.base, BASE_ORIGINAL);
+    assert_int_equal(s->correction.source, SOURCE_TRAINING_PASS);
+    assert_int_equal(v->correction.source, SOURCE_INFERENCE);
+    assert_true(!s->correction.guard && v->correction.guard);
+    assert_int_equal(s->correction.average, ADELE_ENSEMBLE_PROBABILITIES);
+    assert_int_equal(v->correction.average, ADELE_ENSEMBLE_LOGITS);
+    assert_true(s->correction.temperature == 1.0 && v->correction.temperature == 3.0);
+    assert_true(s->correction.scales[0] == 1.0 && v->correction.scales[0] == 0.75);
+    assert_true(s->loss.divisor == 3.0 && v->loss.divisor == 1.0);
+    config_destroy(s);
+    config_destroy(v);
+}
+
+static void test_written_keys_win_over_presets(void **state) {
+    (void)state;
+    // The pipeline stands behind the keys whose defaults it decides.
+    struct config *c = parse_ok(ROOT "correction:\n  tau: 0.65\n  guard: false\n  every: 4\n"
+                                     "  tau_background: 0.6\n  scales: [0.5]\n"
+                                     "  average: probabilities\n  pipeline: voc\n"
+                                     "loss: {form: paper, divisor: 2}\n",
+                                0, NULL);
+    assert_true(c->correction.tau == 0.65 && c->correction.tau_background == 0.6);
+    assert_false(c->correction.guard);
+    assert_int_equal(c->correction.every, 4);
+    assert_int_equal(c->correction.n_scales, 1);
+    assert_true(c->correction.temperature == 1.0);
+    assert_true(c->loss.divisor == 2.0);
+    config_destroy(c);
+    c = parse_ok(ROOT "loss: {form: paper}\ncorrection: {average: logits}\n", 0, NULL);
+    assert_true(c->loss.divisor == 1.0);
+    assert_true(c->correction.temperature == 3.0);
+    config_destroy(c);
+}
+
+static void test_null_is_absent(void **state) {
+    (void)state;
+    struct config *c = parse_ok("data: {root: /d, noisy_labels: , true_labels: ~, split: {val: }}\n"
+                                "train: {epochs: null}\nloss: {scales: []}\n",
+                                0, NULL);
+    assert_null(c->data.noisy_labels);
+    assert_null(c->data.true_labels);
+    assert_null(c->data.split[SPLIT_VAL]);
+    assert_int_equal(c->train.epochs, 100);
+    assert_int_equal(c->loss.n_scales, 3);
+    config_destroy(c);
+}
+
+// ---- overrides ------------------------------------------------------------------------------
+
+static void test_sets(void **state) {
+    (void)state;
+    const char *const sets[] = {"train.epochs=7",
+                                "train.optimizer.lr=0.5",
+                                "loss.scales=[1, 0.5]",
+                                "data.root=/other dir/x=y",
+                                "data.noise={kind: flip, seed: 18446744073709551615}",
+                                "name=",
+                                "data.label_map=[]",
+                                "train.epochs=8"};
+    struct config *c = parse_ok("name: long\ndata: {root: /d, noise: {flip_fraction: 0.2}, "
+                                "label_map: [{from: [3], to: 1}]}\n"
+                                "train: {epochs: 3, batch: 2}\n",
+                                8, sets);
+    assert_int_equal(c->train.epochs, 8); // the last one counts
+    assert_int_equal(c->train.batch, 2);
+    assert_true(c->train.lr == 0.5);
+    assert_int_equal(c->loss.n_scales, 2);
+    assert_true(c->loss.scales[1] == 0.5);
+    assert_string_equal(c->data.root, "/other dir/x=y");
+    assert_int_equal(c->data.noise.kind, NOISE_FLIP);
+    assert_true(c->data.noise.seed == UINT64_MAX);
+    assert_true(c->data.noise.flip_fraction == 0.2); // beside the keys that were set
+    assert_string_equal(c->name, "run");
+    assert_int_equal(c->data.n_label_map, 0);
+    config_destroy(c);
+}
+
+static void test_sets_are_checked(void **state) {
+    (void)state;
+    assert_refused(ROOT, "train.epochs", "not of the form key=value");
+    assert_refused(ROOT, "=3", "not of the form key=value");
+    assert_refused(ROOT, "train.epoch=3", "unknown key train.epoch; the nearest is train.epochs");
+    assert_refused(ROOT, "train.=3", "unknown key train.");
+    assert_refused(ROOT, "train.epochs=[1]", "--set train.epochs=[1]");
+    assert_refused(ROOT, "train.epochs=3\nbatch: 4", "more than one line");
+    assert_refused(ROOT, "train.epochs={", "--set train.epochs={");
+    assert_refused(ROOT, "train={epoch: 3}", "the nearest is train.epochs");
+    assert_refused(ROOT, "train.epochs=0", "train.epochs is \"0\"");
+    assert_refused(ROOT, "data.root=", "data.root is not given");
+}
+
+// ---- refusals -------------------------------------------------------------------------------
+
+static void test_unknown_keys_name_the_nearest(void **state) {
+    (void)state;
+    assert_refused("data:\n  root: /d\n  sise: [1, 1]\n", NULL,
+                   "run.yaml:3: unknown key data.sise; the nearest is data.size");
+    assert_refused("data:\n  root: sise\n  layout: voc\n  resise: 1\n", NULL,
+                   "run.yaml:4: unknown");
+    assert_refused(ROOT "train: {optimizer: {learning: 3}}\n", NULL, "train.optimizer.learning");
+    assert_refused(ROOT "train: {lr: 0.1}\n", NULL, "the nearest is train.optimizer.lr");
+    assert_refused(ROOT "corection: {tau: 0.1}\n", NULL, "the nearest is correction");
+    assert_refused(ROOT "train: {optimiser: {lr: 1}}\n", NULL, "the nearest is train.optimizer");
+    assert_refused(ROOT "Train: {epochs: 1}\n", NULL, "the nearest is train");
+    assert_refused("data: {root: /d, label_map: [{form: [1], to: 1}]}\n", NULL,
+                   "the nearest is data.label_map.from");
+    assert_non_null(strstr(adele_error_hint(), "Did you mean data.label_map.from?"));
+}
+
+static void test_structure(void **state) {
+    (void)state;
+    assert_refused("", NULL, "data.root is not given");
+    assert_refused("# nothing\n", NULL, "data.root is not given");
+    assert_refused("data: {size: [1, 1]}\n", NULL, "data.root is not given");
+    assert_refused("data: 3\n", NULL, "run.yaml:1: data: Expecting MAPPING");
+    assert_refused(ROOT "train:\n  epochs: [3]\n", NULL, "run.yaml:3: train.epochs: Expecting");
+    assert_refused(ROOT "loss: {scales: 1}\n", NULL, "loss.scales: Expecting SEQUENCE");
+    assert_refused(ROOT "train: {epochs: 1, epochs: 2}\n", NULL, "already seen");
+    assert_refused(ROOT ROOT, NULL, "already seen");
+    assert_refused(ROOT "train: {epochs: 1\n", NULL, "run.yaml:");
+    assert_refused(ROOT "\tx: 1\n", NULL, "run.yaml:");
+    assert_refused(ROOT "---\nname: x\n", NULL, "documents after first");
+    assert_refused("data: &a {root: /d}\ntrain: *a\n", NULL, "run.yaml:2");
+    assert_refused("data: {root: /d, label_map: [{to: 1}]}\n", NULL, "from");
+    assert_refused("data: {root: \"\xff\"}\n", NULL, "run.yaml");
+}
+
+static void test_each_number_has_its_range(void **state) {
+    (void)state;
+    static const char *const sets[] = {"train.epochs=0",
+                                       "train.epochs=1e3",
+                                       "train.epochs=3.0",
+                                       "train.epochs=x",
+                                       "train.epochs= 3 4",
+                                       "train.epochs=99999999999999999999",
+                                       "train.batch=-1",
+                                       "train.optimizer.lr=0",
+                                       "train.optimizer.lr=nan",
+                                       "train.optimizer.lr=inf",
+                                       "train.optimizer.lr=-1",
+                                       "train.optimizer.lr=0x1p-3",
+                                       "train.optimizer.lr=1,5",
+                                       "train.seed=-1",
+                                       "train.seed=18446744073709551616",
+                                       "train.precision=fp64",
+                                       "train.evaluate_test=yes",
+                                       "train.optimizer.name=adam",
+                                       "loss.rho=1.01",
+                                       "loss.scales=[1, 0]",
+                                       "loss.scales=[1, 2, 3, 4, 3]",
+                                       "correction.r=0",
+                                       "correction.r=1.5",
+                                       "correction.rule=Both",
+                                       "data.size=[256]",
+                                       "data.size=[256, 256, 256]",
+                                       "data.size=[-1, 256]",
+                                       "data.size=[1.5, 2]",
+                                       "data.memory_limit_mb=0",
+                                       "data.label_map_other=256",
+                                       "data.augment.scale=[0.8]",
+                                       "model.width=0"};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        char key[64];
+        (void)snprintf(key, sizeof key, "%.*s is \"", (int)strcspn(sets[i], "="), sets[i]);
+        assert_refused(ROOT, sets[i], key);
+        assert_non_null(strstr(adele_error_message(), "allowed: "));
+    }
+}
+
+static void test_keys_are_checked_together(void **state) {
+    (void)state;
+    assert_refused(ROOT, "data.size=[0, 256]", "data.size is [0, 256]");
+    assert_refused(ROOT, "data.noise.iterations=[4, 2]", "data.noise.iterations is [4, 2]");
+    assert_refused(ROOT, "data.augment.scale=[1.5, 0.8]", "data.augment.scale is [1.5, 0.8]");
+    assert_refused(ROOT, "loss.scales=[0.7, 1.0]", "loss.scales begins with 0.7");
+    assert_refused(ROOT, "model.init=weights.pth", "model.init is \"weights.pth\"");
+    assert_refused("data: {root: /d, noisy_labels: /n}\n", "data.noise.kind=flip",
+                   "data.noisy_labels is /n");
+    struct config *c =
+        parse_ok("data: {root: /d, size: [0, 0]}\nmodel: {init: w.safetensors}\n", 0, NULL);
+    assert_int_equal(c->data.size[0], 0);
+    config_destroy(c);
+}
+
+// ---- label map ------------------------------------------------------------------------------
+
+static void test_label_map(void **state) {
+    (void)state;
+    struct config *c = parse_ok("data:\n  root: /d\n  label_map:\n"
+                                "  - {from: [0, 7], to: 0}\n"
+                                "  - {from: [-3], to: 2, name: \"lung: left\"}\n"
+                                "  - {from: [128], to: 255}\n"
+                                "  label_map_other: 255\n",
+                                0, NULL);
+    const int from[] = {0, 7, -3, 128};
+    const uint8_t to[] = {0, 0, 2, 255};
+    assert_int_equal(c->data.n_label_map, 4);
+    assert_memory_equal(c->data.map_from, from, sizeof from);
+    assert_memory_equal(c->data.map_to, to, sizeof to);
+    assert_int_equal(c->data.n_map_names, 3);
+    assert_string_equal(c->data.map_names[0], "background");
+    assert_string_equal(c->data.map_names[1], "category_1");
+    assert_string_equal(c->data.map_names[2], "lung: left");
+
+    struct dataset_config dataset;
+    config_dataset(c, &dataset);
+    assert_string_equal(dataset.root, "/d");
+    assert_int_equal(dataset.height, 256);
+    assert_int_equal(dataset.map.n, 4);
+    assert_int_equal(dataset.map.other, 255);
+    assert_int_equal(dataset.map.from[2], -3);
+    assert_int_equal(dataset.map.to[3], 255);
+    assert_string_equal(dataset.map.names[2], "lung: left");
+    assert_true(dataset.memory_limit == (size_t)4096 << 20);
+    assert_null(dataset.split[SPLIT_TEST]);
+    config_destroy(c);
+}
+
+static void test_label_map_is_checked(void **state) {
+    (void)state;
+    assert_refused(ROOT, "data.label_map=[{from: [1], to: 256}]", "to is \"256\"");
+    assert_refused(ROOT, "data.label_map=[{from: [x], to: 1}]", "from has \"x\"");
+    assert_refused(ROOT, "data.label_map=[{from: [99999999999], to: 1}]", "from has");
+    assert_refused(ROOT, "data.label_map=[{from: [1, 1], to: 1}]", "the value 1 twice");
+    assert_refused(ROOT, "data.label_map=[{from: [1], to: 1}, {from: [1], to: 2}]", "1 twice");
+    assert_refused(ROOT, "data.label_map=[{from: [1], to: 1}, {from: [2], to: 1}]",
+                   "category 1 twice");
+    assert_refused(ROOT, "data.label_map=[{from: [], to: 1}]", "label_map");
+}
+
+// ---- writing --------------------------------------------------------------------------------
+
+static void assert_round_trip(const struct config *c) {
+    char *first = NULL;
+    char *second = NULL;
+    struct config *again = NULL;
+    assert_int_equal(config_to_yaml(c, &first), ADELE_OK);
+    if (config_parse("config.resolved.yaml", first, strlen(first), 0, NULL, &again) != ADELE_OK)
+        fail_msg("%s in\n%s", adele_error_message(), first);
+    assert_int_equal(config_to_yaml(again, &second), ADELE_OK);
+    assert_string_equal(first, second);
+    assert_string_equal(again->name, c->name);
+    // Plain numbers are compared as they lie in memory, bit by bit.
+    assert_memory_equal(&again->train, &c->train, sizeof c->train);
+    assert_memory_equal(&again->correction, &c->correction, sizeof c->correction);
+    assert_memory_equal(&again->loss, &c->loss, sizeof c->loss);
+    assert_memory_equal(&again->data.noise, &c->data.noise, sizeof c->data.noise);
+    assert_memory_equal(&again->data.augment, &c->data.augment, sizeof c->data.augment);
+    assert_int_equal(again->data.n_label_map, c->data.n_label_map);
+    assert_int_equal(again->data.n_map_names, c->data.n_map_names);
+    for (int i = 0; i < c->data.n_label_map; i++) {
+        assert_int_equal(again->data.map_from[i], c->data.map_from[i]);
+        assert_int_equal(again->data.map_to[i], c->data.map_to[i]);
+    }
+    memory_free(first);
+    memory_free(second);
+    config_destroy(again);
+}
+
+static void test_a_resolved_configuration_reads_back(void **state) {
+    (void)state;
+    struct config *c = parse_ok(ROOT, 0, NULL);
+    assert_round_trip(c);
+    config_destroy(c);
+    const char *const sets[] = {
+        "train.optimizer.lr=0.1234567890123456789",
+        "train.optimizer.weight_decay=5e-4",
+        "train.seed=18446744073709551615",
+        "name=\"a: \\\"b\\\" \\\\ \\t # c\"",
+        "data.label_map=[{from: [255, 0], to: 0}, {from: [9], to: 3, name: 'no'}]",
+        "correction={pipeline: voc, logic255: true}",
+        "data.noisy_labels=/n/é"};
+    c = parse_ok(ROOT, 7, sets);
+    assert_string_equal(c->name, "a: \"b\" \\ \t # c");
+    assert_round_trip(c);
+    config_destroy(c);
+}
+
+static void test_the_page_of_keys_is_current(void **state) {
+    (void)state;
+    char *want = NULL;
+    char *page = NULL;
+    size_t bytes = 0;
+    assert_int_equal(config_write_keys(&want), ADELE_OK);
+    assert_int_equal(file_read(PROJECT_DIR "/configs/KEYS.md", 0, &page, &bytes), ADELE_OK);
+    if (strcmp(page, want) != 0) {
+        // With ADELE_WRITE_KEYS set, the test brings the page up to date after it failed.
+        if (getenv("ADELE_WRITE_KEYS") != NULL)
+            assert_int_equal(file_write(PROJECT_DIR "/configs/KEYS.md", want, strlen(want)),
+                             ADELE_OK);
+        fail_msg("configs/KEYS.md differs from the table of keys; run with ADELE_WRITE_KEYS=1");
+    }
+    memory_free(page);
+    memory_free(want);
+}
+
+static void test_the_table_is_sound(void **state) {
+    (void)state;
+    for (int i = 0; i < CONFIG_N_KEYS; i++) {
+        const struct config_key *key = &config_keys[i];
+        int i_found = -1;
+        assert_non_null(key->path);
+        assert_non_null(key->meaning);
+        assert_non_null(key->fallback);
+        assert_true(config_is_known(key->path, &i_found));
+        assert_int_equal(i_found, i); // no path twice
+        assert_string_equal(config_nearest(key->path), key->path);
+        bool has_names = key->kind == CONFIG_ENUM || key->kind == CONFIG_CHOICE;
+        assert_true(has_names == (key->names != NULL));
+        // A group that is torn apart would be two groups of one name to the schema.
+        for (const char *dot = strchr(key->path, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
+            size_t n = (size_t)(dot - key->path) + 1;
+            bool has_ended = false;
+            for (int j = i + 1; j < CONFIG_N_KEYS; j++) {
+                bool is_inside = strncmp(config_keys[j].path, key->path, n) == 0;
+                assert_false(has_ended && is_inside);
+                has_ended = has_ended || !is_inside;
+            }
+        }
+    }
+}
+
+static void test_load_reads_a_file(void **state) {
+    const char *path = scratch_path(state, "voc_unet_adele.yaml");
+    const char text[] = ROOT "train: {epochs: 2}\n";
+    struct config *c = NULL;
+    assert_int_equal(file_write(path, text, strlen(text)), ADELE_OK);
+    assert_int_equal(config_load(path, 0, NULL, &c), ADELE_OK);
+    assert_string_equal(c->name, "voc_unet_adele");
+    assert_int_equal(c->train.epochs, 2);
+    config_destroy(c);
+    assert_int_equal(config_load(scratch_path(state, "none.yaml"), 0, NULL, &c), ADELE_IO);
+    assert_null(c);
+}
+
+static void test_every_allocation_may_fail(void **state) {
+    (void)state;
+    const char *set = "data.label_map=[{from: [1, 2], to: 1, name: heart}]";
+    long n = 0;
+    for (; n < 10000; n++) {
+        struct config *config = NULL;
+        char *yaml = NULL;
+        memory_fail_at(n);
+        adele_status status = config_parse("run.yaml", ROOT, strlen(ROOT), 1, &set, &config);
+        if (status == ADELE_OK)
+            status = config_to_yaml(config, &yaml);
+        memory_free(yaml);
+        config_destroy(config);
+        if (status == ADELE_OK)
+            break;
+        assert_int_equal(status, ADELE_NO_MEMORY);
+    }
+    memory_fail_at(-1);
+    assert_in_range(n, 20, 2000);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_pipelines_give_their_presets),
+        cmocka_unit_test(test_written_keys_win_over_presets),
+        cmocka_unit_test(test_null_is_absent),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_sets_are_checked),
+        cmocka_unit_test(test_unknown_keys_name_the_nearest),
+        cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_each_number_has_its_range),
+        cmocka_unit_test(test_keys_are_checked_together),
+        cmocka_unit_test(test_label_map),
+        cmocka_unit_test(test_label_map_is_checked),
+        cmocka_unit_test(test_a_resolved_configuration_reads_back),
+        cmocka_unit_test(test_the_page_of_keys_is_current),
+        cmocka_unit_test(test_the_table_is_sound),
+        cmocka_unit_test_setup_teardown(test_load_reads_a_file, scratch_setup, scratch_teardown),
+        cmocka_unit_test(test_every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+#include "base/memory.h"
+#include "reference/reference.h"
+#include "support/compare.h"
+#include "support/devices.h"
+#include "support/gradient.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// One convolution in plain host arrays: inputs, upstream gradient, and what gradients start from.
+struct problem {
+    struct adele_conv2d_desc desc;
+    struct adele_shape in, out;
+    size_t n_weights;
+    float *src, *weight, *bias, *d_dst, *d_src, *d_weight, *d_bias, *dst;
+};
+
+static struct problem make_problem(struct arena *arena, struct adele_conv2d_desc desc) {
+    struct problem p = {.desc = desc};
+    p.in = (struct adele_shape){desc.n, desc.c_in, desc.h_in, desc.w_in};
+    p.out = (struct adele_shape){
+        desc.n, desc.c_out,
+        adele_conv2d_extent(desc.h_in, desc.kernel, desc.stride, desc.pad, desc.dilation),
+        adele_conv2d_extent(desc.w_in, desc.kernel, desc.stride, desc.pad, desc.dilation)};
+    p.n_weights =
+        (size_t)desc.c_out * (size_t)desc.c_in * (size_t)desc.kernel * (size_t)desc.kernel;
+    p.src = arena_random(arena, 1, shape_count(p.in), -1.0, 1.0);
+    p.weight = arena_random(arena, 2, p.n_weights, -1.0, 1.0);
+    p.bias = arena_random(arena, 3, (size_t)desc.c_out, -1.0, 1.0);
+    p.d_dst = arena_random(arena, 4, shape_count(p.out), -1.0, 1.0);
+    p.d_src = arena_random(arena, 5, shape_count(p.in), -1.0, 1.0);
+    p.d_weight = arena_random(arena, 6, p.n_weights, -1.0, 1.0);
+    p.d_bias = arena_random(arena, 7, (size_t)desc.c_out, -1.0, 1.0);
+    p.dst = arena_floats(arena, shape_count(p.out));
+    return p;
+}
+
+static struct adele_conv2d_args host_args(const struct problem *p, bool accumulate) {
+    struct adele_conv2d_args args = {.src = p->src,
+                                     .weight = p->weight,
+                                     .bias = p->desc.has_bias ? p->bias : NULL,
+                                     .dst = p->dst,
+                                     .d_dst = p->d_dst,
+                                     .d_src = p->desc.needs_d_src ? p->d_src : NULL,
+                                     .accumulate_d_src = accumulate,
+                                     .d_weight = p->d_weight,
+                                     .d_bias = p->desc.has_bias ? p->d_bias : NULL};
+    return args;
+}
+
+static struct adele_conv2d_args device_args(struct arena *arena, const struct problem *p,
+                                            const struct adele_op *op, bool accumulate) {
+    size_t n_bias = (size_t)p->desc.c_out * sizeof(float);
+    struct adele_conv2d_args args = host_args(p, accumulate);
+    args.src = arena_tensor(arena, p->in, p->src);
+    args.weight = arena_upload(arena, p->weight, p->n_weights * sizeof(float));
+    if (p->desc.has_bias) {
+        args.bias = arena_upload(arena, p->bias, n_bias);
+        args.d_bias = arena_upload(arena, p->d_bias, n_bias);
+    }
+    args.dst = arena_tensor(arena, p->out, NULL);
+    args.d_dst = arena_tensor(arena, p->out, p->d_dst);
+    // Without accumulation d_src starts as NaN, so that an element left unwritten shows.
+    if (p->desc.needs_d_src)
+        args.d_src = arena_tensor(arena, p->in, accumulate ? p->d_src : NULL);
+    args.d_weight = arena_upload(arena, p->d_weight, p->n_weights * sizeof(float));
+    args.workspace = arena_workspace(arena, op);
+    return args;
+}
+
+// A float sum of K products of values in [-1, 1]: the k-th partial sum is about sqrt(k) / 3 and is
+// rounded by 2^-25 of it on average, which adds up to K / 4 * 1.7e-8. Seven times that covers the
+// worst of thousands of elements.
+static double tolerance_of(double n_terms) {
+    return 1e-6 + 3e-8 * n_terms;
+}
+
+static void compare_backward(struct arena *arena, const struct problem *p,
+                             const struct adele_conv2d_args *args) {
+    int kernel = p->desc.kernel;
+    double n_taps = (double)kernel * kernel;
+    if (p->desc.needs_d_src)
+        assert_true(compare_f32("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
+                                p->in.n, p->in.c, p->in.h, p->in.w,
+                                tolerance_of(n_taps * p->desc.c_out), 1e-6));
+    double n_pixels = (double)p->out.n * p->out.h * p->out.w;
+    assert_true(compare_f32("d_weight", arena_download(arena, args->d_weight, p->n_weights),
+                            p->d_weight, p->desc.c_out, p->desc.c_in, kernel, kernel,
+                            tolerance_of(n_pixels), 1e-6));
+    if (p->desc.has_bias)
+        assert_true(compare_f32("d_bias",
+                                arena_download(arena, args->d_bias, (size_t)p->desc.c_out),
+                                p->d_bias, 1, p->desc.c_out, 1, 1, tolerance_of(n_pixels), 1e-6));
+}
+
+static void check(struct adele_device *device, struct adele_conv2d_desc desc, bool accumulate) {
+    struct arena arena;
+    arena_open(&arena, device);
+    struct problem p = make_problem(&arena, desc);
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+    assert_int_equal(op->kind, ADELE_OP_conv2d);
+    assert_non_null(op->engine);
+    struct adele_conv2d_args args = device_args(&arena, &p, op, accumulate);
+    struct adele_conv2d_args host = host_args(&p, accumulate);
+
+    assert_int_equal(device->iface->conv2d_forward(op, &args), ADELE_OK);
+    reference_conv2d_forward(&desc, &host);
+    double n_terms = (double)desc.kernel * desc.kernel * desc.c_in;
+    assert_true(compare_f32("dst", arena_tensor_download(&arena, args.dst, p.out), p.dst, p.out.n,
+                            p.out.c, p.out.h, p.out.w, tolerance_of(n_terms), 1e-6));
+    if (desc.is_training) {
+        assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
+        reference_conv2d_backward(&desc, &host);
+        compare_backward(&arena, &p, &args);
+    }
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
+// n, c_in, h, w, c_out, kernel, stride, pad, dilation: extents 1, primes, one below, at and above
+// the blocks of 8 and 16, and every stride, pad and dilation that the networks use.
+static const int cases[][9] = {
+    {1, 1, 1, 1, 1, 1, 1, 0, 1},       {1, 1, 1, 1, 1, 3, 1, 1, 1},
+    {2, 1, 7, 5, 16, 3, 1, 1, 1},      {3, 1, 17, 16, 8, 3, 1, 1, 1},
+    {1, 2, 6, 9, 15, 3, 1, 1, 1},      {1, 3, 11, 13, 8, 3, 1, 1, 1},
+    {2, 3, 16, 31, 17, 3, 1, 1, 1},    {2, 16, 9, 9, 4, 1, 1, 0, 1},
+    {1, 16, 8, 8, 21, 1, 1, 0, 1},     {2, 5, 7, 11, 7, 3, 2, 1, 1},
+    {1, 8, 8, 8, 8, 3, 1, 1, 1},       {1, 9, 8, 9, 15, 3, 1, 1, 1},
+    {1, 7, 16, 17, 9, 3, 1, 1, 1},     {1, 17, 7, 7, 17, 3, 1, 2, 2},
+    {1, 2, 13, 13, 21, 3, 1, 4, 4},    {1, 15, 13, 11, 2, 3, 1, 12, 12},
+    {1, 21, 6, 5, 3, 3, 2, 1, 1},      {2, 32, 16, 15, 16, 3, 1, 1, 1},
+    {1, 8, 9, 9, 16, 1, 2, 0, 1},      {1, 8, 6, 6, 8, 3, 1, 0, 1},
+    {2, 16, 1, 37, 24, 3, 1, 1, 1},    {1, 24, 37, 1, 40, 3, 1, 1, 1},
+    {5, 16, 4, 4, 16, 3, 1, 1, 1},     {1, 48, 3, 2, 64, 3, 1, 1, 1},
+    {1, 16, 33, 29, 32, 3, 1, 1, 1},   {2, 1, 12, 10, 16, 3, 2, 1, 1},
+    {1, 16, 25, 25, 16, 3, 1, 12, 12}, {1, 8, 5, 7, 8, 5, 1, 2, 1},
+};
+
+static struct adele_conv2d_desc desc_of(const int *row) {
+    struct adele_conv2d_desc desc = {.n = row[0],
+                                     .c_in = row[1],
+                                     .h_in = row[2],
+                                     .w_in = row[3],
+                                     .c_out = row[4],
+                                     .kernel = row[5],
+                                     .stride = row[6],
+                                     .pad = row[7],
+                                     .dilation = row[8],
+                                     .has_bias = true,
+                                     .needs_d_src = true,
+                                     .is_training = true,
+                                     .precision = ADELE_PRECISION_FP32};
+    return desc;
+}
+
+static void check_shapes(struct adele_device *device) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct adele_conv2d_desc desc = desc_of(cases[i]);
+        check(device, desc, false);
+        check(device, desc, true);
+        desc.has_bias = false;
+        desc.needs_d_src = false;
+        check(device, desc, false);
+    }
+}
+
+static void check_inference(struct adele_device *device) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i += 3) {
+        struct adele_conv2d_desc desc = desc_of(cases[i]);
+        desc.is_training = false;
+        check(device, desc, false);
+    }
+    struct adele_conv2d_desc desc = desc_of(cases[0]);
+    desc.is_training = false;
+    struct adele_op *op = NULL;
+    struct adele_conv2d_args args = {0};
+    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+    assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_INVALID_ARGUMENT);
+    device->iface->op_destroy(op);
+}
+
+// The reference rounds its operands too, so the tolerance is that of fp32.
+static void check_bf16(struct adele_device *device) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i += 2) {
+        struct adele_conv2d_desc desc = desc_of(cases[i]);
+        desc.precision = ADELE_PRECISION_BF16;
+        check(device, desc, i % 4 == 0);
+    }
+}
+
+struct objective {
+    const struct problem *problem;
+};
+
+static double evaluate(const void *context) {
+    const struct problem *p = ((const struct objective *)context)->problem;
+    struct adele_conv2d_args args = host_args(p, false);
+    reference_conv2d_forward(&p->desc, &args);
+    return gradient_dot(p->d_dst, p->dst, shape_count(p->out));
+}
+
+// The convolution is linear in each argument, so a large step costs no accuracy; what is left is
+// the rounding of the outputs to float.
+static void check_gradient(struct adele_device *device) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct arena arena;
+        arena_open(&arena, device);
+        struct adele_conv2d_desc desc = desc_of(cases[i]);
+        struct problem p = make_problem(&arena, desc);
+        memset(p.d_weight, 0, p.n_weights * sizeof(float));
+        memset(p.d_bias, 0, (size_t)desc.c_out * sizeof(float));
+        struct adele_op *op = NULL;
+        assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+        struct adele_conv2d_args args = device_args(&arena, &p, op, false);
+        assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
+        struct objective objective = {&p};
+        assert_true(gradient_agrees("src", evaluate, &objective, p.src,
+                                    arena_tensor_download(&arena, args.d_src, p.in),
+                                    shape_count(p.in), 11, 0.5, 1e-4));
+        assert_true(gradient_agrees("weight", evaluate, &objective, p.weight,
+                                    arena_download(&arena, args.d_weight, p.n_weights), p.n_weights,
+                                    12, 0.5, 1e-4));
+        assert_true(gradient_agrees("bias", evaluate, &objective, p.bias,
+                                    arena_download(&arena, args.d_bias, (size_t)desc.c_out),
+                                    (size_t)desc.c_out, 13, 0.5, 1e-4));
+        device->iface->op_destroy(op);
+        arena_close(&arena);
+    }
+}
+
+static void check_bad_descriptors(struct adele_device *device) {
+    static const int bad[][9] = {
+        {0, 1, 4, 4, 1, 3, 1, 1, 1},  {1, 0, 4, 4, 1, 3, 1, 1, 1}, {1, 1, 4, 4, 0, 3, 1, 1, 1},
+        {1, 1, 4, 4, 1, 0, 1, 1, 1},  {1, 1, 4, 4, 1, 3, 0, 1, 1}, {1, 1, 4, 4, 1, 3, 1, -1, 1},
+        {1, 1, 4, 4, 1, 3, 1, 1, 0},  {1, 1, 2, 8, 1, 3, 1, 0, 1}, {1, 1, 8, 8, 1, 3, 1, 0, 4},
+        {1, 1, -4, 4, 1, 3, 1, 1, 1},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct adele_conv2d_desc desc = desc_of(bad[i]);
+        struct adele_op *op = (struct adele_op *)device;
+        assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_INVALID_ARGUMENT);
+        assert_null(op);
+    }
+    device->iface->op_destroy(NULL);
+}
+
+static void check_allocator(struct adele_device *device) {
+    struct adele_conv2d_desc desc = desc_of(cases[2]);
+    struct adele_op *op = NULL;
+    memory_fail_at(0);
+    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_NO_MEMORY);
+    memory_fail_at(-1);
+    assert_null(op);
+}
+
+// A run allocates nothing, and twice the same call gives the same bits.
+static void check_repeatable(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    struct adele_conv2d_desc desc = desc_of(cases[24]);
+    struct problem p = make_problem(&arena, desc);
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+    struct adele_conv2d_args first = device_args(&arena, &p, op, false);
+    struct adele_conv2d_args second = device_args(&arena, &p, op, false);
+    memory_fail_at(-1);
+    assert_int_equal(device->iface->conv2d_forward(op, &first), ADELE_OK);
+    assert_int_equal(device->iface->conv2d_backward(op, &first), ADELE_OK);
+    assert_int_equal(device->iface->conv2d_forward(op, &second), ADELE_OK);
+    assert_int_equal(device->iface->conv2d_backward(op, &second), ADELE_OK);
+    assert_int_equal(memory_count(), 0);
+    assert_true(compare_bytes("dst", arena_tensor_download(&arena, first.dst, p.out),
+                              arena_tensor_download(&arena, second.dst, p.out),
+                              shape_count(p.out) * sizeof(float)));
+    assert_true(compare_bytes("d_weight", arena_download(&arena, first.d_weight, p.n_weights),
+                              arena_download(&arena, second.d_weight, p.n_weights),
+                              p.n_weights * sizeof(float)));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
+#define ON_EACH_DEVICE(name)                                                                       \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        devices_each(check_##name);                                                                \
+    }
+ON_EACH_DEVICE(shapes)
+ON_EACH_DEVICE(inference)
+ON_EACH_DEVICE(bf16)
+ON_EACH_DEVICE(gradient)
+ON_EACH_DEVICE(bad_descriptors)
+ON_EACH_DEVICE(allocator)
+ON_EACH_DEVICE(repeatable)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_inference),
+        cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_gradient),
+        cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_allocator),
+        cmocka_unit_test(test_repeatable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: MIT
+// The three layouts: what is found, what is refused.
+#include "base/file.h"
+#include "base/memory.h"
+#include "support/scratch.h"
+#include "support/tiny_dataset.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct dataset *open_set(const struct dataset_config *config) {
+    struct dataset *dataset = NULL;
+    if (dataset_open(config, &dataset) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    return dataset;
+}
+
+// Opening fails, and the message says `what`.
+static void refuse(const struct dataset_config *config, adele_status status, const char *what) {
+    struct dataset *dataset = NULL;
+    assert_int_equal(dataset_open(config, &dataset), status);
+    assert_null(dataset);
+    if (strstr(adele_error_message(), what) == NULL)
+        fail_msg("\"%s\" is not in: %s", what, adele_error_message());
+    assert_true(adele_error_hint()[0] != '\0');
+}
+
+static void assert_case(const struct dataset *dataset, enum dataset_split split, int i,
+                        const char *name, const char *image, const char *label) {
+    assert_true(i < dataset->n_cases[split]);
+    const struct dataset_case *item = &dataset->cases[split][i];
+    assert_string_equal(item->name, name);
+    assert_non_null(strstr(item->image_path[0], image));
+    if (label == NULL)
+        assert_null(item->label_path);
+    else
+        assert_non_null(strstr(item->label_path, label));
+}
+
+// ---- nnU-Net --------------------------------------------------------------------------------
+
+static void nnunet_is_found_with_its_folds(void **state) {
+    tiny_nnunet(state, "set");
+    struct dataset_config config = tiny_config(state, "set/");
+    struct dataset *dataset = open_set(&config);
+    assert_int_equal(dataset->layout, LAYOUT_NNUNET);
+    assert_int_equal(dataset->n_categories, 3);
+    assert_string_equal(dataset->category_names[2], "heart");
+    assert_int_equal(dataset->n_channels, 1);
+    assert_string_equal(dataset->file_ending, ".png");
+    assert_false(dataset->is_volume);
+    assert_false(dataset->has_palette);
+    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 3);
+    assert_case(dataset, SPLIT_TRAIN, 2, "p3", "set/imagesTr/p3_0000.png", "labelsTr/p3.png");
+    assert_int_equal(dataset->n_cases[SPLIT_VAL], 1);
+    assert_case(dataset, SPLIT_VAL, 0, "p4", "imagesTr/p4_0000.png", "labelsTr/p4.png");
+    assert_case(dataset, SPLIT_TEST, 0, "t1", "imagesTs/t1_0000.png", "labelsTs/t1.png");
+    dataset_close(dataset);
+
+    config.split[SPLIT_TRAIN] = "fold1"; // val follows the fold
+    dataset = open_set(&config);
+    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
+    assert_case(dataset, SPLIT_TRAIN, 0, "p2", "p2", "p2");
+    assert_int_equal(dataset->n_cases[SPLIT_VAL], 2);
+    assert_case(dataset, SPLIT_VAL, 1, "p3", "p3", "p3");
+    dataset_close(dataset);
+
+    config.split[SPLIT_TRAIN] = "imagesTr";
+    config.split[SPLIT_VAL] = "imagesTs";
+    config.split[SPLIT_TEST] = "none";
+    dataset = open_set(&config);
+    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 4);
+    assert_case(dataset, SPLIT_VAL, 0, "t1", "imagesTs/t1_0000.png", "labelsTs/t1.png");
+    assert_int_equal(dataset->n_cases[SPLIT_TEST], 0);
+    dataset_close(dataset);
+}
+
+static void nnunet_without_splits_trains_on_all(void **state) {
+    tiny_volumes(state, "set");
+    struct dataset_config config = tiny_config(state, "set");
+    struct dataset *dataset = open_set(&config);
+    assert_true(dataset->is_volume);
+    assert_string_equal(dataset->file_ending, ".nii.gz");
+    assert_string_equal(dataset->category_names[1], "heart");
+    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
+    assert_int_equal(dataset->cases[SPLIT_TRAIN][1].n_slices, TINY_SLICES);
+    assert_int_equal(dataset->n_cases[SPLIT_VAL], 0);
+    assert_int_equal(dataset->n_cases[SPLIT_TEST], 0);
+    dataset_close(dataset);
+
+    tiny_text(state, "one.txt", "v1\n");
+    char one[512];
+    (void)strcpy(one, scratch_path(state, "one.txt"));
+    config.split[SPLIT_TRAIN] = config.split[SPLIT_VAL] = one;
+    dataset = open_set(&config); // one volume may both train and validate
+    assert_int_equal(dataset->n_cases[SPLIT_VAL], 1);
+    dataset_close(dataset);
+}
+
+static void nnunet_channels_and_ignore_label(void **state) {
+    tiny_nnunet(state, "set");
+    tiny_text(state, "set/dataset.json",
+              "{\"channel_names\": {\"0\": \"a\", \"1\": \"b\"}, \"labels\": {\"background\": 0, "
+              "\"lung\": 1, \"ignore\": 2}, \"file_ending\": \".png\"}");
+    struct dataset_config config = tiny_config(state, "set");
+    config.split[SPLIT_TRAIN] = "train.txt"; // inside the data set
+    config.split[SPLIT_VAL] = config.split[SPLIT_TEST] = "none";
+    tiny_text(state, "set/train.txt", "p1\n");
+    tiny_picture(state, "set/imagesTr/p1_0001.png", TINY_H, TINY_W, 1, 8, 3);
+    struct dataset *dataset = open_set(&config);
+    assert_int_equal(dataset->cases[SPLIT_TRAIN][0].n_files, 2);
+    assert_null(dataset->cases[SPLIT_TRAIN][0].image_path[2]);
+    assert_int_equal(dataset->n_categories, 2);
+    assert_int_equal(dataset->ignore_value, 2);
+    dataset_close(dataset);
+    tiny_picture(state, "set/imagesTr/p1_0002.png", TINY_H, TINY_W, 1, 8, 3);
+    refuse(&config, ADELE_DATA, "3 channel files, but dataset.json names 2");
+}
+
+static void nnunet_bad_dataset_json(void **state) {
+    static const struct {
+        const char *text;
+        adele_status status;
+        const char *what;
+    } bad[] = {
+        {"{", ADELE_FORMAT, "dataset.json"},
+        {"{\"labels\": {\"a\": 0}}", ADELE_DATA, "channel_names"},
+        {"{\"channel_names\": {\"0\": \"x\"}}", ADELE_DATA, "labels"},
+        {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0, \"b\": 2}, "
+         "\"file_ending\": \".png\"}",
+         ADELE_DATA, "no label has the value 1"},
+        {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0, \"b\": 0}, "
+         "\"file_ending\": \".png\"}",
+         ADELE_DATA, "both have the value 0"},
+        {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0, \"b\": [1, 2]}, "
+         "\"file_ending\": \".png\"}",
+         ADELE_DATA, "\"b\" has no value"},
+        {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0, \"b\": 1.5}, "
+         "\"file_ending\": \".png\"}",
+         ADELE_DATA, "\"b\" has no value"},
+        {"{\"modality\": {\"0\": \"x\"}, \"labels\": {\"zero\": \"a\"}, "
+         "\"file_ending\": \".png\"}",
+         ADELE_DATA, "\"a\" has no value"},
+        {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0}, \"file_ending\": \".png\"}",
+         ADELE_DATA, "at least 2"},
+        {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0}, \"file_ending\": \".tif\"}",
+         ADELE_UNSUPPORTED, ".tif"},
+    };
+    tiny_nnunet(state, "set");
+    struct dataset_config config = tiny_config(state, "set");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        tiny_text(state, "set/dataset.json", bad[i].text);
+        refuse(&config, bad[i].status, bad[i].what);
+    }
+    assert_int_equal(unlink(scratch_path(state, "set/dataset.json")), 0);
+    refuse(&config, ADELE_IO, "dataset.json: no such file");
+}
+
+static void nnunet_bad_splits(void **state) {
+    tiny_nnunet(state, "set");
+    struct dataset_config config = tiny_config(state, "set");
+    config.split[SPLIT_TRAIN] = "fold2";
+    refuse(&config, ADELE_DATA, "fold 2");
+    config.split[SPLIT_TRAIN] = "training";
+    refuse(&config, ADELE_CONFIG, "\"training\" is no list");
+    config.split[SPLIT_TRAIN] = "absent.txt";
+    refuse(&config, ADELE_IO, "absent.txt");
+    config.split[SPLIT_TRAIN] = "none";
+    refuse(&config, ADELE_DATA, "train split has no cases");
+    config.split[SPLIT_TRAIN] = NULL;
+    tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", 2], \"val\": []}]");
+    refuse(&config, ADELE_DATA, "no text");
+    tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", \"p1\"], \"val\": []}]");
+    refuse(&config, ADELE_DATA, "p1 occurs twice in the train split");
+    tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", \"p9\"], \"val\": []}]");
+    refuse(&config, ADELE_DATA, "case p9 of the train split has no image");
+    assert_int_equal(unlink(scratch_path(state, "set/splits_final.json")), 0);
+    config.split[SPLIT_TRAIN] = "fold0";
+    refuse(&config, ADELE_IO, "splits_final.json: no such file");
+    config.split[SPLIT_TRAIN] = NULL;
+    assert_int_equal(unlink(scratch_path(state, "set/labelsTr/p2.png")), 0);
+    refuse(&config, ADELE_DATA, "labelsTr/p2.png: no label map");
+}
+
+// ---- hostile names --------------------------------------------------------------------------
+
+static void names_that_leave_the_folder_are_refused(void **state) {
+    static const char *const names[] = {"../p1", "/etc/passwd", "a/b", "..", ".hidden", "a\\\\b",
+                                        "x..y", "a\\u0001b"};
+    char json[256];
+    tiny_nnunet(state, "set");
+    struct dataset_config config = tiny_config(state, "set");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        (void)snprintf(json, sizeof json, "[{\"train\": [\"%s\"], \"val\": []}]", names[i]);
+        tiny_text(state, "set/splits_final.json", json);
+        refuse(&config, ADELE_DATA, "is not the name of a case");
+    }
+    tiny_text(state, "list.txt", "p1\n../../etc/passwd\n");
+    char list[512];
+    (void)strcpy(list, scratch_path(state, "list.txt"));
+    config.split[SPLIT_TRAIN] = list;
+    refuse(&config, ADELE_DATA, "\"../../etc/passwd\" is not the name of a case");
+    assert_int_equal(file_write(list, "p1\n\0p2", 6), ADELE_OK);
+    refuse(&config, ADELE_FORMAT, "not a text file");
+}
+
+static void links_that_leave_the_folder_are_refused(void **state) {
+    tiny_nnunet(state, "set");
+    tiny_picture(state, "set2/p1_0000.png", TINY_H, TINY_W, 1, 8, 0);
+    struct dataset_config config = tiny_config(state, "set");
+    const char *image = scratch_path(state, "set/imagesTr/p1_0000.png");
+    assert_int_equal(unlink(image), 0);
+    // "set2" begins like "set", and is outside all the same.
+    assert_int_equal(symlink("../../set2/p1_0000.png", image), 0);
+    refuse(&config, ADELE_DATA, "a symbolic link leads out of");
+    assert_int_equal(unlink(image), 0);
+    assert_int_equal(symlink("nowhere.png", image), 0);
+    refuse(&config, ADELE_IO, "cannot be resolved");
+    assert_int_equal(unlink(image), 0);
+    assert_int_equal(symlink("p2_0000.png", image), 0); // within the set
+    struct dataset *dataset = open_set(&config);
+    dataset_close(dataset);
+    // The root itself may be a link.
+    assert_int_equal(symlink("set", scratch_path(state, "alias")), 0);
+    struct dataset_config alias = tiny_config(state, "alias");
+    dataset = open_set(&alias);
+    dataset_close(dataset);
+}
+
+// ---- VOC ------------------------------------------------------------------------------------
+
+static void voc_is_found(void **state) {
+    tiny_voc(state, "voc");
+    struct dataset_config config = tiny_config(state, "voc");
+    struct dataset *dataset = open_set(&config);
+    assert_int_equal(dataset->layout, LAYOUT_VOC);
+    assert_int_equal(dataset->n_categories, 3);
+    assert_string_equal(dataset->category_names[0], "_background_");
+    assert_string_equal(dataset->category_names[1], "sky");
+    assert_int_equal(dataset->n_channels, 3);
+    assert_true(dataset->has_palette);
+    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
+    assert_case(dataset, SPLIT_TRAIN, 1, "s2", "JPEGImages/s2.png", "SegmentationClass/s2.png");
+    assert_case(dataset, SPLIT_VAL, 0, "s3", "JPEGImages/s3.png", "SegmentationClass/s3.png");
+    assert_int_equal(dataset->n_cases[SPLIT_TEST], 0);
+    dataset_close(dataset);
+}
+
+static void voc_lists_and_names(void **state) {
+    tiny_voc(state, "voc");
+    struct dataset_config config = tiny_config(state, "voc");
+    tiny_text(state, "voc/ImageSets/Segmentation/trainaug.txt", "s1\ns4\n");
+    tiny_picture(state, "voc/JPEGImages/s4.png", TINY_H, TINY_W, 3, 8, 4);
+    tiny_label(state, "voc/SegmentationClassAug/s4.png", TINY_H, TINY_W, 3, false, 4);
+    assert_int_equal(unlink(scratch_path(state, "voc/class_names.txt")), 0);
+    config.split[SPLIT_TRAIN] = "trainaug";
+    config.split[SPLIT_TEST] = "val";
+    struct dataset *dataset = open_set(&config);
+    assert_case(dataset, SPLIT_TRAIN, 1, "s4", "s4.png", "SegmentationClassAug/s4.png");
+    assert_int_equal(dataset->n_categories, 21); // VOC's own
+    assert_string_equal(dataset->category_names[15], "person");
+    dataset_close(dataset);
+    config.split[SPLIT_TRAIN] = "more";
+    refuse(&config, ADELE_IO, "Segmentation/more.txt: no such file");
+    config.split[SPLIT_TRAIN] = "../train";
+    refuse(&config, ADELE_DATA, "../train");
+    config.split[SPLIT_TRAIN] = NULL;
+    tiny_text(state, "voc/class_names.txt", "\n");
+    refuse(&config, ADELE_DATA, "0 category names");
+    tiny_text(state, "voc/class_names.txt", "a\nb\n");
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "/JPEGImages/s1.jpg\n");
+    refuse(&config, ADELE_DATA, "is not the name of a case");
+}
+
+// ---- img_dir / ann_dir ----------------------------------------------------------------------
+
+static void img_ann_is_found(void **state) {
+    tiny_img_ann(state, "mm");
+    tiny_text(state, "mm/img_dir/train/notes.md", "no picture");
+    struct dataset_config config = tiny_config(state, "mm");
+    struct dataset *dataset = open_set(&config);
+    assert_int_equal(dataset->layout, LAYOUT_IMG_ANN);
+    assert_int_equal(dataset->n_categories, 3);
+    assert_string_equal(dataset->category_names[0], "road");
+    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
+    assert_case(dataset, SPLIT_TRAIN, 0, "i1", "img_dir/train/i1.png", "ann_dir/train/i1.png");
+    assert_case(dataset, SPLIT_VAL, 0, "i3", "img_dir/val/i3.png", "ann_dir/val/i3.png");
+    assert_case(dataset, SPLIT_TEST, 0, "i4", "img_dir/test/i4.png", NULL);
+    dataset_close(dataset);
+
+    config.split[SPLIT_TRAIN] = "val";
+    config.split[SPLIT_VAL] = "list.txt"; // a case of any folder
+    tiny_text(state, "mm/list.txt", "i2\n");
+    dataset = open_set(&config);
+    assert_case(dataset, SPLIT_TRAIN, 0, "i3", "img_dir/val/i3.png", "ann_dir/val/i3.png");
+    assert_case(dataset, SPLIT_VAL, 0, "i2", "img_dir/train/i2.png", "ann_dir/train/i2.png");
+    dataset_close(dataset);
+}
+
+static void img_ann_refuses(void **state) {
+    tiny_img_ann(state, "mm");
+    struct dataset_config config = tiny_config(state, "mm");
+    config.split[SPLIT_TRAIN] = "night";
+    refuse(&config, ADELE_IO, "img_dir/night: no such folder");
+    config.split[SPLIT_TRAIN] = NULL;
+    tiny_picture(state, "mm/img_dir/train/i1.jpg", TINY_H, TINY_W, 3, 8, 1);
+    refuse(&config, ADELE_DATA, "i1 occurs twice");
+    assert_int_equal(unlink(scratch_path(state, "mm/img_dir/train/i1.jpg")), 0);
+    assert_int_equal(unlink(scratch_path(state, "mm/classes.txt")), 0);
+    refuse(&config, ADELE_DATA, "classes.txt: no such file");
+    // A label_map says which categories there are.
+    int from[] = {0, 1, 2};
+    uint8_t to[] = {0, 1, 1};
+    config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
+    struct dataset *dataset = open_set(&config);
+    assert_int_equal(dataset->n_categories, 2);
+    assert_string_equal(dataset->category_names[1], "category_1");
+    dataset_close(dataset);
+}
+
+// ---- plain folders --------------------------------------------------------------------------
+
+static struct dataset *open_folder(void **state, const char *folder, int n_channels) {
+    struct dataset *dataset = NULL;
+    if (dataset_open_folder(scratch_path(state, folder), n_channels, NULL, &dataset) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    return dataset;
+}
+
+static void refuse_folder(void **state, const char *folder, int n_channels, const char *what) {
+    struct dataset *dataset = NULL;
+    assert_int_not_equal(
+        dataset_open_folder(scratch_path(state, folder), n_channels, NULL, &dataset), ADELE_OK);
+    assert_null(dataset);
+    if (strstr(adele_error_message(), what) == NULL)
+        fail_msg("\"%s\" is not in: %s", what, adele_error_message());
+}
+
+static void folders_of_pictures(void **state) {
+    tiny_picture(state, "in/a.png", TINY_H, TINY_W, 1, 8, 1);
+    tiny_picture(state, "in/b_0000.png", TINY_H, TINY_W, 1, 8, 2);
+    tiny_text(state, "in/readme.txt", "no picture");
+    struct dataset *dataset = open_folder(state, "in", 1);
+    assert_int_equal(dataset->n_cases[SPLIT_TEST], 2);
+    assert_string_equal(dataset->cases[SPLIT_TEST][0].name, "a");
+    assert_string_equal(dataset->cases[SPLIT_TEST][1].name, "b"); // nnU-Net's way
+    dataset_close(dataset);
+    // A film: each frame is a case.
+    tiny_picture(state, "in/b_0001.png", TINY_H, TINY_W, 1, 8, 3);
+    dataset = open_folder(state, "in", 1);
+    assert_int_equal(dataset->n_cases[SPLIT_TEST], 3);
+    assert_string_equal(dataset->cases[SPLIT_TEST][1].name, "b_0000");
+    assert_string_equal(dataset->cases[SPLIT_TEST][2].name, "b_0001");
+    dataset_close(dataset);
+    refuse_folder(state, "in", 2, "a.png: 1 channel, but the model takes 2");
+    assert_int_equal(unlink(scratch_path(state, "in/a.png")), 0);
+    dataset = open_folder(state, "in", 2); // two channels of one case
+    assert_int_equal(dataset->n_cases[SPLIT_TEST], 1);
+    assert_string_equal(dataset->cases[SPLIT_TEST][0].name, "b");
+    assert_int_equal(dataset->cases[SPLIT_TEST][0].n_files, 2);
+    dataset_close(dataset);
+    refuse_folder(state, "in", 3, "b_0002.png is not there");
+    tiny_picture(state, "in/c.png", TINY_H, TINY_W, 3, 8, 3);
+    refuse_folder(state, "in", 1, "c.png: 3 channels, but the model takes 1");
+    tiny_picture(state, "in/c.jpg", TINY_H, TINY_W, 1, 8, 3);
+    tiny_picture(state, "in/c.png", TINY_H, TINY_W, 1, 8, 3);
+    refuse_folder(state, "in", 1, "are both the case c");
+    refuse_folder(state, "absent", 1, "no such folder");
+    refuse_folder(state, "in", 9, "9 channels");
+}
+
+static void folders_of_volumes(void **state) {
+    tiny_volume(state, "in/v_0000.nii.gz", TINY_SLICES, NULL, 1);
+    struct dataset *dataset = open_folder(state, "in", 1);
+    assert_true(dataset->is_volume);
+    assert_string_equal(dataset->file_ending, ".nii.gz");
+    assert_string_equal(dataset->cases[SPLIT_TEST][0].name, "v");
+    assert_int_equal(dataset->cases[SPLIT_TEST][0].n_slices, TINY_SLICES);
+    dataset_close(dataset);
+    tiny_picture(state, "in/z.png", TINY_H, TINY_W, 1, 8, 3);
+    refuse_folder(state, "in", 1, "both pictures and volumes");
+    assert_int_equal(file_make_directory(scratch_path(state, "empty")), ADELE_OK);
+    refuse_folder(state, "empty", 1, "no image");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(nnunet_is_found_with_its_folds),
+        TEST(nnunet_without_splits_trains_on_all),
+        TEST(nnunet_channels_and_ignore_label),
+        TEST(nnunet_bad_dataset_json),
+        TEST(nnunet_bad_splits),
+        TEST(names_that_leave_the_folder_are_refused),
+        TEST(links_that_leave_the_folder_are_refused),
+        TEST(voc_is_found),
+        TEST(voc_lists_and_names),
+        TEST(img_ann_is_found),
+        TEST(img_ann_refuses),
+        TEST(folders_of_pictures),
+        TEST(folders_of_volumes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "base/memory.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdint.h>
+#include <string.h>
+
+static void test_calloc_zeroes_and_refuses_overflow(void **state) {
+    (void)state;
+    unsigned char *block = memory_calloc(1000, 3);
+    assert_non_null(block);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(block[i], 0);
+    memory_free(block);
+    // volatile: the compiler would otherwise refuse the sizes itself.
+    volatile size_t huge = SIZE_MAX / 2;
+    assert_null(memory_calloc(huge, 3));
+    assert_null(memory_realloc(NULL, huge, 3));
+    assert_null(memory_aligned(SIZE_MAX));
+}
+
+static void test_nothing_is_something(void **state) {
+    (void)state;
+    void *a = memory_calloc(0, 8);
+    void *b = memory_realloc(NULL, 0, 8);
+    void *c = memory_aligned(0);
+    assert_non_null(a);
+    assert_non_null(b);
+    assert_non_null(c);
+    memory_free(a);
+    memory_free(b);
+    memory_free(c);
+    memory_free(NULL);
+}
+
+static void test_aligned_blocks_are_aligned(void **state) {
+    (void)state;
+    const size_t sizes[] = {1, 63, 64, 65, 4097};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        unsigned char *block = memory_aligned(sizes[i]);
+        assert_non_null(block);
+        assert_int_equal((uintptr_t)block % 64, 0);
+        memset(block, 1, sizes[i]);
+        memory_free(block);
+    }
+}
+
+static void test_realloc_keeps_the_content(void **state) {
+    (void)state;
+    int *values = memory_realloc(NULL, 2, sizeof *values);
+    assert_non_null(values);
+    values[0] = 4;
+    values[1] = 5;
+    memory_fail_at(0);
+    assert_null(memory_realloc(values, 1000, sizeof *values));
+    int *grown = memory_realloc(values, 1000, sizeof *values);
+    assert_non_null(grown);
+    assert_int_equal(grown[0], 4);
+    assert_int_equal(grown[1], 5);
+    memory_free(grown);
+    memory_fail_at(-1);
+}
+
+static void test_texts(void **state) {
+    (void)state;
+    char *copy = memory_strdup("abc");
+    char *printed = memory_printf("%s-%03d", "epoch", 7);
+    assert_string_equal(copy, "abc");
+    assert_string_equal(printed, "epoch-007");
+    assert_null(memory_strdup(NULL));
+    memory_free(copy);
+    memory_free(printed);
+}
+
+static void test_the_chosen_allocation_fails_once(void **state) {
+    (void)state;
+    memory_fail_at(2);
+    void *blocks[5];
+    blocks[0] = memory_calloc(1, 1);
+    blocks[1] = memory_aligned(1);
+    blocks[2] = memory_strdup("x");
+    blocks[3] = memory_printf("x");
+    blocks[4] = memory_realloc(NULL, 1, 1);
+    assert_int_equal(memory_count(), 5);
+    for (int i = 0; i < 5; i++) {
+        if (i == 2)
+            assert_null(blocks[i]);
+        else
+            assert_non_null(blocks[i]);
+        memory_free(blocks[i]);
+    }
+    memory_fail_at(-1);
+    assert_int_equal(memory_count(), 0);
+    void *block = memory_calloc(1, 1);
+    assert_non_null(block);
+    assert_int_equal(memory_count(), 1);
+    memory_free(block);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_calloc_zeroes_and_refuses_overflow),
+        cmocka_unit_test(test_nothing_is_something),
+        cmocka_unit_test(test_aligned_blocks_are_aligned),
+        cmocka_unit_test(test_realloc_keeps_the_content),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_the_chosen_allocation_fails_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#include "base/memory.h"
+#include "reference/reference.h"
+#include "support/compare.h"
+#include "support/devices.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// Segments around the chunk of 16384 floats, with a gap that must stay as it is.
+static const struct adele_sgd_segment segments[] = {
+    {0, 1, 1.0f, 0.0f},         {1, 7, 2.0f, 5e-4f},         {8, 16383, 10.0f, 5e-4f},
+    {16391, 16384, 1.0f, 0.1f}, {32775, 16385, 20.0f, 0.0f}, {49163, 0, 1.0f, 1.0f},
+    {49163, 37, 0.0f, 1.0f},
+};
+#define N_SEGMENTS (int)(sizeof segments / sizeof segments[0])
+#define N_FLOATS   49211 // 3 untouched at 49160 and 11 at the end
+
+// Three steps, so that the momentum matters. A weight of size 1 moves by at most about 0.1 per step
+// and rounds a few times: 1e-6.
+static void check_steps(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    struct adele_sgd_segment copy[N_SEGMENTS];
+    memcpy(copy, segments, sizeof copy);
+    struct adele_sgd_desc desc = {N_SEGMENTS, copy};
+    float *weights = arena_random(&arena, 1, N_FLOATS, -1.0, 1.0);
+    float *momenta = arena_random(&arena, 2, N_FLOATS, -1.0, 1.0);
+    float *gradients = arena_random(&arena, 3, N_FLOATS, -1.0, 1.0);
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
+    struct adele_sgd_args args = {arena_upload(&arena, weights, N_FLOATS * sizeof(float)),
+                                  arena_upload(&arena, gradients, N_FLOATS * sizeof(float)),
+                                  arena_upload(&arena, momenta, N_FLOATS * sizeof(float)), 0.001f,
+                                  0.9f};
+    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f};
+    memset(copy, 0xff, sizeof copy); // the op has its own copy
+    desc.segments = segments;
+    memory_fail_at(-1);
+    for (int step = 0; step < 3; step++) {
+        assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
+        reference_sgd_forward(&desc, &host);
+    }
+    assert_int_equal(memory_count(), 0);
+    assert_true(compare_f32("weights", arena_download(&arena, args.weights, N_FLOATS), weights, 1,
+                            1, 1, N_FLOATS, 1e-6, 1e-6));
+    assert_true(compare_f32("momenta", arena_download(&arena, args.momenta, N_FLOATS), momenta, 1,
+                            1, 1, N_FLOATS, 1e-6, 1e-6));
+    assert_true(compare_bytes("gradients", arena_download(&arena, args.gradients, N_FLOATS),
+                              gradients, N_FLOATS * sizeof(float)));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
+// weight 1, gradient 0.5, decay 0.25: g = 0.75, m = 0.5 * 2 + 0.75 = 1.75, weight = 1 - 0.5 * 2
+// * 1.75.
+static void check_literal(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    const struct adele_sgd_segment segment = {1, 1, 2.0f, 0.25f};
+    struct adele_sgd_desc desc = {1, &segment};
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
+    const float weights[] = {7, 1, 7}, gradients[] = {9, 0.5f, 9}, momenta[] = {3, 2, 3};
+    struct adele_sgd_args args = {arena_upload(&arena, weights, sizeof weights),
+                                  arena_upload(&arena, gradients, sizeof gradients),
+                                  arena_upload(&arena, momenta, sizeof momenta), 0.5f, 0.5f};
+    assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
+    const float new_weights[] = {7, -0.75f, 7}, new_momenta[] = {3, 1.75f, 3};
+    assert_true(compare_bytes("weights", arena_download(&arena, args.weights, 3), new_weights,
+                              sizeof new_weights));
+    assert_true(compare_bytes("momenta", arena_download(&arena, args.momenta, 3), new_momenta,
+                              sizeof new_momenta));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
+static void check_errors(struct adele_device *device) {
+    const struct adele_sgd_segment bad[] = {{-1, 4, 1.0f, 0.0f}, {0, -4, 1.0f, 0.0f}};
+    struct adele_op *op = NULL;
+    for (int i = 0; i < 2; i++) {
+        struct adele_sgd_desc desc = {1, &bad[i]};
+        op = (struct adele_op *)device;
+        assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_INVALID_ARGUMENT);
+        assert_null(op);
+    }
+    struct adele_sgd_desc good = {N_SEGMENTS, segments};
+    for (long i = 0; i < 2; i++) {
+        memory_fail_at(i);
+        assert_int_equal(device->iface->sgd_create(device, &good, &op), ADELE_NO_MEMORY);
+        memory_fail_at(-1);
+        assert_null(op);
+    }
+    struct adele_sgd_desc empty = {0, NULL};
+    struct adele_sgd_args args = {0};
+    assert_int_equal(device->iface->sgd_create(device, &empty, &op), ADELE_OK);
+    assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
+    device->iface->op_destroy(op);
+}
+
+#define ON_EACH_DEVICE(name)                                                                       \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        devices_each(check_##name);                                                                \
+    }
+ON_EACH_DEVICE(steps)
+ON_EACH_DEVICE(literal)
+ON_EACH_DEVICE(errors)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_errors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
