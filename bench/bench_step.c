@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Times one training step of the SegTHOR pipeline: U-Net, three scales, the program's loss, backward, SGD.
+// Times one training step of the SegTHOR pipeline: U-Net, three scales, the program's loss,
+// backward, SGD.
 //
 //   bench_step [--width 16] [--batch 5] [--size 128] [--categories 4] [--steps 10] [--device cpu]
 //
-// Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the loss of the first
-// step, and peak memory in MB. bench/pytorch_step.py answers the same for PyTorch; compare_step.py alternates.
+// Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the loss of
+// the first step, and peak memory in MB. bench/pytorch_step.py answers the same for PyTorch;
+// compare_step.py alternates.
 #include "base/random.h"
 #include "nn/network.h"
 
@@ -71,8 +73,8 @@ static void fill_inputs(struct bench *bench) {
     if (!labels)
         exit(1);
     for (size_t i = 0; i < n; i++)
-        labels[i] = (uint8_t)((i / 16 + i / ((size_t)bench->size * 16)) %
-                              (size_t)bench->n_categories);
+        labels[i] =
+            (uint8_t)((i / 16 + i / ((size_t)bench->size * 16)) % (size_t)bench->n_categories);
     check(bench->device->iface->upload(bench->device, bench->labels, labels, n));
     free(labels);
 }
@@ -114,8 +116,8 @@ static void setup(struct bench *bench) {
                                     .lr_scale = 1.0f};
     struct adele_sgd_desc sgd = {.n_segments = 1, .segments = &all};
     check(bench->device->iface->sgd_create(bench->device, &sgd, &bench->sgd));
-    bench->labels = device_new(
-        bench, (size_t)bench->batch * (size_t)bench->size * (size_t)bench->size);
+    bench->labels =
+        device_new(bench, (size_t)bench->batch * (size_t)bench->size * (size_t)bench->size);
     bench->counts = device_new(bench, ADELE_COUNT_SIZE * sizeof(int64_t));
     bench->sums = device_new(bench, ADELE_SUM_COUNT * sizeof(double));
     fill_inputs(bench);
@@ -204,10 +206,11 @@ int main(int argc, char **argv) {
         flops += plan_flops(bench.plans[k], true);
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    printf("{\"what\": \"adele\", \"width\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, \"max_ms\": "
-           "%.3f, \"gflops\": %.1f, \"loss\": %.6f, \"peak_mb\": %.1f}\n",
-           bench.width, median, times[0], times[bench.n_steps - 1], flops / median * 1e-6,
-           loss[ADELE_SUM_TOTAL], (double)usage.ru_maxrss / 1024.0);
+    printf(
+        "{\"what\": \"adele\", \"width\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, \"max_ms\": "
+        "%.3f, \"gflops\": %.1f, \"loss\": %.6f, \"peak_mb\": %.1f}\n",
+        bench.width, median, times[0], times[bench.n_steps - 1], flops / median * 1e-6,
+        loss[ADELE_SUM_TOTAL], (double)usage.ru_maxrss / 1024.0);
     free(times);
     bench.device->iface->op_destroy(bench.loss);
     bench.device->iface->op_destroy(bench.sgd);

@@ -29,7 +29,7 @@ static void read_desc(const struct safetensors *file, struct adele_loss_desc *de
     desc->w = (int)labels->shape[2];
     desc->n_scales = is_plain ? 1 : 3;
     for (int k = 0; k < desc->n_scales; k++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "logits_%d", k);
         const struct safetensors_entry *logits = golden_entry(file, name);
         desc->c = (int)logits->shape[1];
@@ -47,7 +47,7 @@ static void upload_args(struct arena *arena, const struct safetensors *file,
                         const struct adele_loss_desc *desc, struct adele_loss_args *args) {
     size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
     for (int k = 0; k < desc->n_scales; k++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "logits_%d", k);
         struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
         float *logits = golden_f32(file, name, NULL);
@@ -117,7 +117,7 @@ static void run_on(struct adele_device *device) {
     double ce = golden_number(file, "ce");
     assert_true(fabs(sums[ADELE_SUM_CROSS_ENTROPY] - ce) <= TOLERANCE * ce);
     for (int k = 0; k < desc.n_scales; k++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "d_logits_%d", k);
         struct adele_shape shape = {desc.n, desc.c, desc.h_scale[k], desc.w_scale[k]};
         check_floats(file, name, arena_tensor_download(&arena, args.d_logits[k], shape));

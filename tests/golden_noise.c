@@ -43,7 +43,7 @@ static void test_golden(void **state) {
         n_categories = clean[i] >= n_categories ? clean[i] + 1 : n_categories;
     for (int is_over = 0; is_over < 2; is_over++) {
         for (int count = 2; count <= 4; count++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "%s_%d", is_over ? "over" : "under", count);
             uint8_t *want = golden_u8(file, name, NULL);
             assert_int_equal(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Onset epochs and fits against the authors' program: at least 99.5 % equal epochs of each pipeline, and
-// no fit with a larger residual.
+// Onset epochs and fits against the authors' program: at least 99.5 % equal epochs of each
+// pipeline, and no fit with a larger residual.
 #include "base/json.h"
 #include "method/onset.h"
 #include "support/golden.h"
@@ -48,8 +48,7 @@ static void compare_series(int index, const cJSON *item, struct tally tallies[2]
     struct onset_result got;
     const cJSON *iou = cJSON_GetObjectItemCaseSensitive(item, "iou"), *value;
     const cJSON *fit = cJSON_GetObjectItemCaseSensitive(item, "fit");
-    const char *pipeline =
-        cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "pipeline"));
+    const char *pipeline = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "pipeline"));
     assert_non_null(pipeline);
     bool is_voc = strcmp(pipeline, "voc") == 0;
     struct tally *tally = &tallies[is_voc];
@@ -104,7 +103,8 @@ static void test_golden(void **state) {
         print_message("%s: %d of %d onsets equal, %d residuals larger\n", i ? "voc" : "segthor",
                       tallies[i].n_equal, tallies[i].n, tallies[i].n_worse);
         assert_true(tallies[i].n_equal >= LEAST_EQUAL * tallies[i].n);
-        // The same share as for the epochs: where a valley is flat to the last bits, rounding decides.
+        // The same share as for the epochs: where a valley is flat to the last bits, rounding
+        // decides.
         assert_true(tallies[i].n_worse <= (1 - LEAST_EQUAL) * tallies[i].n);
     }
 }

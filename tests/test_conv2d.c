@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "base/memory.h"
+#include "cpu/cpu.h"
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
 #include "support/gradient.h"
 
+#include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -138,8 +139,8 @@ static const int cases[][9] = {
     {1, 8, 9, 9, 16, 1, 2, 0, 1},      {1, 8, 6, 6, 8, 3, 1, 0, 1},
     {2, 16, 1, 37, 24, 3, 1, 1, 1},    {1, 24, 37, 1, 40, 3, 1, 1, 1},
     {5, 16, 4, 4, 16, 3, 1, 1, 1},     {1, 48, 3, 2, 64, 3, 1, 1, 1},
-    {1, 16, 33, 29, 32, 3, 1, 1, 1},   {2, 1, 12, 10, 16, 3, 2, 1, 1},
-    {1, 16, 25, 25, 16, 3, 1, 12, 12}, {1, 8, 5, 7, 8, 5, 1, 2, 1},
+    {1, 16, 23, 19, 32, 3, 1, 1, 1},   {2, 1, 12, 10, 16, 3, 2, 1, 1},
+    {1, 16, 14, 15, 16, 3, 1, 12, 12}, {1, 8, 5, 7, 8, 5, 1, 2, 1},
 };
 
 static struct adele_conv2d_desc desc_of(const int *row) {
@@ -194,12 +195,8 @@ static void check_bf16(struct adele_device *device) {
     }
 }
 
-struct objective {
-    const struct problem *problem;
-};
-
 static double evaluate(const void *context) {
-    const struct problem *p = ((const struct objective *)context)->problem;
+    const struct problem *p = context;
     struct adele_conv2d_args args = host_args(p, false);
     reference_conv2d_forward(&p->desc, &args);
     return gradient_dot(p->d_dst, p->dst, shape_count(p->out));
@@ -219,14 +216,13 @@ static void check_gradient(struct adele_device *device) {
         assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
         struct adele_conv2d_args args = device_args(&arena, &p, op, false);
         assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
-        struct objective objective = {&p};
-        assert_true(gradient_agrees("src", evaluate, &objective, p.src,
+        assert_true(gradient_agrees("src", evaluate, &p, p.src,
                                     arena_tensor_download(&arena, args.d_src, p.in),
                                     shape_count(p.in), 11, 0.5, 1e-4));
-        assert_true(gradient_agrees("weight", evaluate, &objective, p.weight,
+        assert_true(gradient_agrees("weight", evaluate, &p, p.weight,
                                     arena_download(&arena, args.d_weight, p.n_weights), p.n_weights,
                                     12, 0.5, 1e-4));
-        assert_true(gradient_agrees("bias", evaluate, &objective, p.bias,
+        assert_true(gradient_agrees("bias", evaluate, &p, p.bias,
                                     arena_download(&arena, args.d_bias, (size_t)desc.c_out),
                                     (size_t)desc.c_out, 13, 0.5, 1e-4));
         device->iface->op_destroy(op);
@@ -285,6 +281,47 @@ static void check_repeatable(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// Our own kernels promise the same bits for any number of threads; oneDNN's weight gradient does
+// not.
+static void test_threads(void **state) {
+    (void)state;
+    static const int shapes[][9] = {{3, 1, 17, 16, 8, 3, 1, 1, 1}, {2, 32, 16, 15, 24, 3, 1, 1, 1}};
+    int n_threads = omp_get_max_threads();
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        struct adele_conv2d_desc desc = desc_of(shapes[i]);
+        struct arena arenas[2];
+        float *dst[2], *d_weight[2];
+        struct problem p;
+        bool is_own = false;
+        for (int run = 0; run < 2; run++) {
+            struct adele_device *device = NULL;
+            struct adele_op *op = NULL;
+            omp_set_num_threads(run == 0 ? 1 : 3);
+            assert_int_equal(cpu_device_create_with_block(8, &device), ADELE_OK);
+            arena_open(&arenas[run], device);
+            p = make_problem(&arenas[run], desc);
+            assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+            struct adele_conv2d_args args = device_args(&arenas[run], &p, op, false);
+            assert_int_equal(device->iface->conv2d_forward(op, &args), ADELE_OK);
+            assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
+            dst[run] = arena_tensor_download(&arenas[run], args.dst, p.out);
+            d_weight[run] = arena_download(&arenas[run], args.d_weight, p.n_weights);
+            is_own = strstr(op->engine, "d_weight our") != NULL;
+            device->iface->op_destroy(op);
+        }
+        omp_set_num_threads(n_threads);
+        assert_true(compare_bytes("dst", dst[1], dst[0], shape_count(p.out) * sizeof(float)));
+        if (is_own)
+            assert_true(
+                compare_bytes("d_weight", d_weight[1], d_weight[0], p.n_weights * sizeof(float)));
+        for (int run = 0; run < 2; run++) {
+            struct adele_device *device = arenas[run].device;
+            arena_close(&arenas[run]);
+            adele_device_close(device);
+        }
+    }
+}
+
 #define ON_EACH_DEVICE(name)                                                                       \
     static void test_##name(void **state) {                                                        \
         (void)state;                                                                               \
@@ -307,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_allocator),
         cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

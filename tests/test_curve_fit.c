@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The bounded fit: known curves, bounds, refusals, and MINPACK where the solution lies inside the bounds.
+// The bounded fit: known curves, bounds, refusals, and MINPACK where the solution lies inside the
+// bounds.
 #include "base/random.h"
 #include "method/onset.h"
 
@@ -7,10 +8,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <cminpack-1/cminpack.h>
 #include <cmocka.h>
 #include <math.h>
 #include <string.h>
+
+#ifdef ADELE_HAVE_CMINPACK
+#include <cminpack-1/cminpack.h>
+#endif
 
 #define MAX_VALUES 64
 
@@ -62,7 +66,8 @@ static void test_recovers_curves(void **state) {
     }
 }
 
-// The best unbounded curve has a > 1: the bounded one ends at a = 1, and no neighbour on the bound is better.
+// The best unbounded curve has a > 1: the bounded one ends at a = 1, and no neighbour on the bound
+// is better.
 static void test_bound_is_active(void **state) {
     (void)state;
     struct data data;
@@ -81,6 +86,7 @@ static void test_bound_is_active(void **state) {
     }
 }
 
+#ifdef ADELE_HAVE_CMINPACK
 static int weighted(void *context, int m, int n, const double *x, double *f, int flag) {
     const struct data *data = context;
     (void)n;
@@ -120,6 +126,13 @@ static void test_minpack(void **state) {
     }
     assert_true(n_compared > 100);
 }
+#else
+static void test_minpack(void **state) {
+    (void)state;
+    print_message("built without cminpack\n");
+    skip();
+}
+#endif
 
 static void test_refusals(void **state) {
     (void)state;

@@ -167,7 +167,6 @@ static void noisy_labels_belong_to_the_training_cases(void **state) {
     config.noisy_labels = scratch_path(state, "noisy");
     refuse(&config, ADELE_DATA, "noisy/p3.png: no noisy label");
     tiny_label(state, "noisy/labelsTr/p3.png", TINY_H, TINY_W, 3, false, 5);
-    config.root = scratch_path(state, "set");
     config.noisy_labels = scratch_path(state, "noisy");
     struct dataset *dataset = open_set(&config);
     const struct dataset_case *train = dataset->cases[SPLIT_TRAIN];

@@ -191,8 +191,8 @@ static void nnunet_bad_splits(void **state) {
 // ---- hostile names --------------------------------------------------------------------------
 
 static void names_that_leave_the_folder_are_refused(void **state) {
-    static const char *const names[] = {"../p1", "/etc/passwd", "a/b", "..", ".hidden", "a\\\\b",
-                                        "x..y", "a\\u0001b"};
+    static const char *const names[] = {"../p1",   "/etc/passwd", "a/b",  "..",
+                                        ".hidden", "a\\\\b",      "x..y", "a\\u0001b"};
     char json[256];
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");

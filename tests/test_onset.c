@@ -27,7 +27,8 @@ static void test_defaults(void **state) {
     assert_true(fabs(config.iterations_per_epoch - 1058.1) <= 1e-9);
 }
 
-// f(t) = 0.8 (1 - exp(-t / 5)): the slope falls by 1 - exp(-(t - 1) / 5), at most 0.9 for t <= 12.5.
+// f(t) = 0.8 (1 - exp(-t / 5)): the slope falls by 1 - exp(-(t - 1) / 5), at most 0.9 for t
+// <= 12.5.
 static void test_literal_segthor(void **state) {
     (void)state;
     struct onset_config config;
@@ -51,8 +52,8 @@ static void test_literal_segthor(void **state) {
     assert_int_equal(got.epoch, 1 + 4);
 }
 
-// VOC: 2 values lie 100 / 1000 epochs apart; the time constant is 3 epochs: 1 - exp(-(t - 1) / 3) <= 0.9
-// for t <= 7.9.
+// VOC: 2 values lie 100 / 1000 epochs apart; the time constant is 3 epochs: 1 - exp(-(t - 1) / 3)
+// <= 0.9 for t <= 7.9.
 static void test_literal_voc(void **state) {
     (void)state;
     struct onset_config config;
@@ -88,8 +89,8 @@ static void test_flat_start(void **state) {
     assert_true(late.fit.a == plain.fit.a && late.fit.c == plain.fit.c);
 }
 
-// A series that never rises by 0.1 is cut to its last value; the fit stays at the start, and the onset
-// (n - 1) + 1 + 3 lies beyond every epoch that was seen.
+// A series that never rises by 0.1 is cut to its last value; the fit stays at the start, and the
+// onset (n - 1) + 1 + 3 lies beyond every epoch that was seen.
 static void test_all_flat(void **state) {
     (void)state;
     struct onset_config config;
@@ -129,7 +130,8 @@ static void test_not_yet(void **state) {
     }
 }
 
-// Smoothing leaves a smooth series' onset nearly where it was and takes a single spike's weight away.
+// Smoothing leaves a smooth series' onset nearly where it was and takes a single spike's weight
+// away.
 static void test_smooth(void **state) {
     (void)state;
     struct onset_config config;
@@ -164,10 +166,10 @@ static void test_out_of_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_literal_segthor),
-        cmocka_unit_test(test_literal_voc),   cmocka_unit_test(test_flat_start),
-        cmocka_unit_test(test_all_flat),      cmocka_unit_test(test_not_yet),
-        cmocka_unit_test(test_smooth),        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_literal_segthor),
+        cmocka_unit_test(test_literal_voc), cmocka_unit_test(test_flat_start),
+        cmocka_unit_test(test_all_flat),    cmocka_unit_test(test_not_yet),
+        cmocka_unit_test(test_smooth),      cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,7 @@
 
 #define MAX_NODES 64
 
-// ---- random graphs
-// ---------------------------------------------------------------------------------------
+// ---- random graphs ------------------------------------------------------------------------------
 
 // What the generator knows of each node: its size at an input of 32 x 32, so that joins fit, and
 // whether a batch norm took it, after which nobody else may use it.
@@ -135,8 +134,7 @@ static void random_graph(struct sketch *sketch, struct random_stream *stream) {
     assert_true(sketch->graph.n_nodes <= MAX_NODES);
 }
 
-// ---- the reference: one number a node, no memory shared
-// ----------------------------------------------------
+// ---- the reference: one number a node, no memory shared -----------------------------------------
 
 static void reference_forward(const struct graph *graph, const float *weights, float input,
                               float *values) {
@@ -202,8 +200,7 @@ static void reference_backward(const struct graph *graph, const float *weights, 
     }
 }
 
-// ---- checks
-// ---------------------------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------
 
 static void assert_close(float got, float want) {
     double error = fabs((double)got - (double)want);
@@ -308,8 +305,7 @@ static void fixture_create(struct fixture *fixture, struct graph *graph) {
         fail_msg("%s", adele_error_message());
 }
 
-// ---- tests
-// ---------------------------------------------------------------------------------------------------
+// ---- tests --------------------------------------------------------------------------------------
 
 static void random_graphs_never_overwrite_what_is_needed(void **state) {
     (void)state;

@@ -31,7 +31,7 @@ typedef enum adele_status {
 } adele_status;
 
 #if defined(__GNUC__)
-#define ADELE_MUST_CHECK __attribute__((warn_unused_result))
+#define ADELE_MUST_CHECK                __attribute__((warn_unused_result))
 #define ADELE_PRINTF(i_format, i_first) __attribute__((format(printf, i_format, i_first)))
 #else
 #define ADELE_MUST_CHECK

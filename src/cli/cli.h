@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The command line: main.c finds the verb; each verb has a file verb_NAME.c: parse with argp, call the
-// library, answer an exit code.
+// The command line: main.c finds the verb; each verb has a file verb_NAME.c: parse with argp, call
+// the library, answer an exit code.
 #ifndef ADELE_CLI_CLI_H
 #define ADELE_CLI_CLI_H
 
@@ -8,7 +8,8 @@
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
-// X(name, one line of help): the list of verbs. int verb_NAME(int argc, char **argv); argv[0] is "adele NAME".
+// X(name, one line of help): the list of verbs. int verb_NAME(int argc, char **argv); argv[0] is
+// "adele NAME".
 #define CLI_VERBS(X)                                                                               \
     X(train, "train a network on doubtful labels and correct them")                                \
     X(evaluate, "IoU and Dice of a checkpoint on a data set")                                      \
@@ -23,7 +24,8 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
 CLI_VERBS(CLI_VERB_DECLARE)
 #undef CLI_VERB_DECLARE
 
-// Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; answers the exit code
-// (130 for ADELE_INTERRUPTED, 2 for ADELE_INVALID_ARGUMENT from parsing when `is_usage`, else 1).
+// Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; answers the exit
+// code (130 for ADELE_INTERRUPTED, 2 for ADELE_INVALID_ARGUMENT from parsing when `is_usage`, else
+// 1).
 int cli_report_failure(adele_status status);
 #endif

@@ -3,7 +3,9 @@
 #include "cli/cli.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct verb {
     const char *name, *help;
@@ -27,7 +29,17 @@ static void print_help(FILE *to) {
                 "usage, 130 interrupted after saving.\n");
 }
 
+// OpenMP's threads spin while they wait, unless told otherwise before the program is loaded; beside
+// any other work on the machine that makes training several times slower. So the program starts
+// itself again, once, with the policy set; a user's own setting stays.
+static void wait_passively(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
+        return;
+    execv("/proc/self/exe", argv); // comes back only when it failed: then it is slower, no more
+}
+
 int main(int argc, char **argv) {
+    wait_passively(argv);
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;

@@ -73,12 +73,14 @@ void progress_deinit(struct progress *progress) {
     memset(progress, 0, sizeof *progress);
 }
 
-static void format_time(double seconds, char out[16]) {
-    long whole = (long)(seconds + 0.5);
+#define TIME_BYTES 32
+
+static void format_time(double seconds, char out[TIME_BYTES]) {
+    unsigned whole = seconds > 0.0 && seconds < 1e9 ? (unsigned)(seconds + 0.5) : 0;
     if (whole >= 3600)
-        snprintf(out, 16, "%ld:%02ld:%02ld", whole / 3600 % 1000, whole / 60 % 60, whole % 60);
+        snprintf(out, TIME_BYTES, "%u:%02u:%02u", whole / 3600, whole / 60 % 60, whole % 60);
     else
-        snprintf(out, 16, "%ld:%02ld", whole / 60, whole % 60);
+        snprintf(out, TIME_BYTES, "%u:%02u", whole / 60, whole % 60);
 }
 
 void progress_draw(struct progress *progress, double done, const char *text) {
@@ -92,7 +94,7 @@ void progress_draw(struct progress *progress, double done, const char *text) {
     if (done < 1.0 && now - progress->drawn < 0.1)
         return;
     progress->drawn = now;
-    char left[16] = "-:--", bar[BAR_WIDTH + 1];
+    char left[TIME_BYTES] = "-:--", bar[BAR_WIDTH + 1];
     double share = done - progress->first_done;
     if (share > 0.0)
         format_time((now - progress->started) * (1.0 - done) / share, left);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a person sees while a verb works: log lines, and on a terminal a bar with the time left. Ctrl-C and
-// SIGTERM ask the work to stop; it saves and ends.
+// What a person sees while a verb works: log lines, and on a terminal a bar with the time left.
+// Ctrl-C and SIGTERM ask the work to stop; it saves and ends.
 #ifndef ADELE_CLI_PROGRESS_H
 #define ADELE_CLI_PROGRESS_H
 
@@ -16,7 +16,8 @@ struct progress {
     FILE *log;             // of the run; NULL = none
 };
 
-// Takes over the library's log lines (to stdout and, when not NULL, appended to `log_path`) and the signals INT and TERM.
+// Takes over the library's log lines (to stdout and, when not NULL, appended to `log_path`) and the
+// signals INT and TERM.
 ADELE_MUST_CHECK adele_status progress_init(struct progress *progress, const char *log_path);
 void progress_deinit(struct progress *progress);
 // `done` of 1; `text` says what is at work.

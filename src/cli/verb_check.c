@@ -170,11 +170,15 @@ static adele_status print_json(const struct check_report *report, const char *ro
 
 int verb_check(int argc, char **argv) {
     static const struct argp parser = {
-        options, parse_option, "DATA",
+        options,
+        parse_option,
+        "DATA",
         "Reads every file of a data set and prints what is wrong: file, pixel, value, and what to "
         "do.\vExit code: 0 when there are at most warnings, 1 when there is an error, 2 for wrong "
         "usage.",
-        NULL, NULL, NULL};
+        NULL,
+        NULL,
+        NULL};
     struct check_arguments arguments = {.dataset = {.map = {.other = -1}}};
     struct check_report report = {0};
     struct config *config = NULL;

@@ -93,11 +93,15 @@ static adele_status evaluate(struct model *model, void *context) {
 int verb_evaluate(int argc, char **argv) {
     static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
     static const struct argp argp = {
-        options, parse, "CHECKPOINT|RUN",
+        options,
+        parse,
+        "CHECKPOINT|RUN",
         "IoU and Dice of a checkpoint on a split.\vImages are brought to the size the model was "
         "trained at; counts are summed over the whole split. A category that is neither "
         "predicted nor labelled has no score and is left out of the means.",
-        children, 0, 0};
+        children,
+        0,
+        0};
     struct arguments arguments = {0};
     model_arguments_init(&arguments.model);
     argp_err_exit_status = CLI_USAGE;

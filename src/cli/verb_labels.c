@@ -13,7 +13,8 @@ struct arguments {
 
 static const struct argp_option options[] = {
     {"output", 'o', "DIR", 0, "Folder for the label files and changes.csv", 0},
-    {"epoch", 'e', "N", 0, "As they were after the correction of that epoch (default: the last)", 0},
+    {"epoch", 'e', "N", 0, "As they were after the correction of that epoch (default: the last)",
+     0},
     {0}};
 
 static error_t parse(int key, char *value, struct argp_state *state) {
@@ -43,10 +44,14 @@ static error_t parse(int key, char *value, struct argp_state *state) {
 
 int verb_labels(int argc, char **argv) {
     static const struct argp argp = {
-        options, parse, "RUN",
+        options,
+        parse,
+        "RUN",
         "Writes the corrected training labels of a run in the input's own layout and file type, "
         "and changes.csv, most changed first.",
-        0, 0, 0};
+        0,
+        0,
+        0};
     struct arguments arguments = {.epoch = -1};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, 0, &arguments);

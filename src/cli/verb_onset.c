@@ -26,7 +26,7 @@ struct series {
 };
 
 static const struct argp_option options[] = {
-    {"json", 'j', NULL, 0, "Print a JSON array: onset_epoch (null = not yet), a, b, c", 0}, {0}};
+    {"json", 'j', NULL, 0, "Print a JSON array: onset_epoch, a, b, c (null = not yet)", 0}, {0}};
 
 static error_t parse_option(int key, char *text, struct argp_state *state) {
     struct onset_arguments *arguments = state->input;
@@ -110,13 +110,13 @@ static adele_status read_series(const cJSON *item, int index, struct series *out
 }
 
 static void print_line(int index, const struct series *series, const struct onset_result *onset) {
-    printf("%4d  %-7s n=%-4d a=%-8.6f b=%-8.6f c=%-12.6g", index,
-           series->config.pipeline == ONSET_VOC ? "voc" : "segthor", series->n, onset->fit.a,
-           onset->fit.b, onset->fit.c);
+    printf("%4d  %-7s n=%-4d ", index, series->config.pipeline == ONSET_VOC ? "voc" : "segthor",
+           series->n);
     if (onset->known)
-        printf(" onset %d\n", onset->epoch);
+        printf("a=%-8.6f b=%-8.6f c=%-12.6g onset %d\n", onset->fit.a, onset->fit.b, onset->fit.c,
+               onset->epoch);
     else
-        printf(" not yet\n");
+        printf("not yet\n");
 }
 
 static bool add_result(cJSON *results, const struct onset_result *onset) {
@@ -125,11 +125,13 @@ static bool add_result(cJSON *results, const struct onset_result *onset) {
         cJSON_Delete(item);
         return false;
     }
-    return (onset->known ? cJSON_AddNumberToObject(item, "onset_epoch", onset->epoch)
-                         : cJSON_AddNullToObject(item, "onset_epoch")) &&
-           cJSON_AddNumberToObject(item, "a", onset->fit.a) &&
-           cJSON_AddNumberToObject(item, "b", onset->fit.b) &&
-           cJSON_AddNumberToObject(item, "c", onset->fit.c);
+    const char *const keys[] = {"onset_epoch", "a", "b", "c"};
+    const double values[] = {onset->epoch, onset->fit.a, onset->fit.b, onset->fit.c};
+    bool is_fine = true;
+    for (int i = 0; i < 4 && is_fine; i++)
+        is_fine = onset->known ? cJSON_AddNumberToObject(item, keys[i], values[i]) != NULL
+                               : cJSON_AddNullToObject(item, keys[i]) != NULL;
+    return is_fine;
 }
 
 // Every series of the file; results go to the array, or, where that is NULL, to standard output.

@@ -44,8 +44,13 @@ static adele_status predict(struct model *model, void *context) {
 int verb_predict(int argc, char **argv) {
     static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
     static const struct argp argp = {
-        options, parse, "CHECKPOINT|RUN",
-        "Writes a label map for every image of a folder, at the image's own size.", children, 0, 0};
+        options,
+        parse,
+        "CHECKPOINT|RUN",
+        "Writes a label map for every image of a folder, at the image's own size.",
+        children,
+        0,
+        0};
     struct model_arguments arguments;
     model_arguments_init(&arguments);
     argp_err_exit_status = CLI_USAGE;

@@ -93,16 +93,20 @@ static adele_status train(const struct arguments *arguments, const struct config
 
 int verb_train(int argc, char **argv) {
     static const struct argp argp = {
-        options, parse, "CONFIG.yaml",
-        "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the resolved "
+        options,
+        parse,
+        "CONFIG.yaml",
+        "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the "
+        "resolved "
         "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.",
-        0, 0, 0};
+        0,
+        0,
+        0};
     struct arguments arguments = {.device = "auto"};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, 0, &arguments);
     struct config *config = NULL;
-    adele_status status =
-        config_load(arguments.config, arguments.n_sets, arguments.sets, &config);
+    adele_status status = config_load(arguments.config, arguments.n_sets, arguments.sets, &config);
     if (status != ADELE_OK)
         return cli_report_failure(status);
     char *run = arguments.run ? memory_strdup(arguments.run) : file_join("runs", config->name);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Batch norm with ReLU and residual on blocked tensors (N, ceil(C / B), H, W, B).
 //
-//   forward   dst = relu?(a src + b (+ residual)),  a = scale inv_std,  b = shift - mean a
+//   forward   dst = relu?(a (src - mean) + shift (+ residual)),  a = scale inv_std
 //   backward  g = d_dst [dst > 0],  d_shift += sum g,  d_scale += inv_std sum g (src - mean)
-//             d_src = a (g - sum g / M - (src - mean) inv_std^2 sum g (src - mean) / M)    batch
-//             statistics d_src = a g running statistics
+//             with batch statistics
+//               d_src = a (g - sum g / M - (src - mean) inv_std^2 sum g (src - mean) / M)
+//             with running statistics
+//               d_src = a g
 //
 // Sums are taken in double over chunks of a fixed number of pixels and combined in the order of the
 // chunks, so the bits depend on neither the number of threads nor the instruction set. A square of
@@ -34,9 +36,10 @@ struct chunk {
     int c; // channel of lane 0
 };
 
-// Coefficients of a lane; up to three multiply-adds an output.
+// Coefficients of a lane. The mean is subtracted first and not folded into b: where it is large
+// beside the deviation, folding would cost the low bits that decide a ReLU or a maximum further on.
 struct coefficients {
-    float a[LANES], b[LANES], k[LANES];
+    float mean[LANES], a[LANES], b[LANES], k[LANES];
 };
 
 adele_status cpu_batch_norm_create(const struct adele_device *device,
@@ -165,22 +168,23 @@ CPU_CLONES static void sum_gradients(const float *x, const float *dst, const flo
 CPU_CLONES static void apply_forward(const float *x, const float *residual, float *dst,
                                      size_t n_pixels, size_t stride,
                                      const struct coefficients *coefficients, bool has_relu) {
+    lanes mean = LANES_AT(coefficients->mean);
     lanes a = LANES_AT(coefficients->a), b = LANES_AT(coefficients->b);
     lanes_mask no_relu = (lanes_mask){0} - (has_relu ? 0 : 1);
     for (size_t i = 0; i < n_pixels; i++) {
-        lanes z = LANES_AT(x + i * stride) * a + b;
+        lanes z = (LANES_AT(x + i * stride) - mean) * a + b;
         if (residual != NULL)
             z += LANES_AT(residual + i * stride);
         LANES_STORE(dst + i * stride, LANES_KEEP(z, ~(z <= 0.0f) | no_relu));
     }
 }
 
-// d_src = a g + k x + b; d_residual = g. d_src may be d_dst.
+// d_src = a g + k (x - mean) + b; d_residual = g. d_src may be d_dst.
 CPU_CLONES static void apply_backward(const float *x, const float *dst, const float *d_dst,
                                       float *d_src, float *d_residual, size_t n_pixels,
                                       size_t stride, const struct coefficients *coefficients) {
-    lanes a = LANES_AT(coefficients->a), b = LANES_AT(coefficients->b),
-          k = LANES_AT(coefficients->k);
+    lanes mean = LANES_AT(coefficients->mean), a = LANES_AT(coefficients->a),
+          b = LANES_AT(coefficients->b), k = LANES_AT(coefficients->k);
     for (size_t i = 0; i < n_pixels; i++) {
         size_t at = i * stride;
         lanes g = LANES_AT(d_dst + at);
@@ -188,7 +192,7 @@ CPU_CLONES static void apply_backward(const float *x, const float *dst, const fl
             g = LANES_KEEP(g, LANES_AT(dst + at) > 0.0f);
         if (d_residual != NULL)
             LANES_STORE(d_residual + at, g);
-        LANES_STORE(d_src + at, g * a + (LANES_AT(x + at) * k + b));
+        LANES_STORE(d_src + at, g * a + ((LANES_AT(x + at) - mean) * k + b));
     }
 }
 
@@ -232,11 +236,12 @@ static void running_statistics(const struct batch_norm *self,
 // Lanes beyond the last channel keep zeros, which keeps the fill-up channels at zero.
 static struct coefficients forward_coefficients(const struct batch_norm *self,
                                                 const struct adele_batch_norm_args *args, int c) {
-    struct coefficients out = {{0}, {0}, {0}};
+    struct coefficients out = {{0}, {0}, {0}, {0}};
     for (int lane = 0; lane < LANES && c + lane < self->desc.c; lane++) {
         double a = (double)args->scale[c + lane] * args->saved_inv_std[c + lane];
+        out.mean[lane] = args->saved_mean[c + lane];
         out.a[lane] = (float)a;
-        out.b[lane] = (float)(args->shift[c + lane] - args->saved_mean[c + lane] * a);
+        out.b[lane] = args->shift[c + lane];
     }
     return out;
 }
@@ -285,16 +290,16 @@ static void parameter_gradients(const struct batch_norm *self,
 static struct coefficients backward_coefficients(const struct batch_norm *self,
                                                  const struct adele_batch_norm_args *args,
                                                  const double *partial, int c) {
-    struct coefficients out = {{0}, {0}, {0}};
+    struct coefficients out = {{0}, {0}, {0}, {0}};
     size_t group = (size_t)self->desc.n * (size_t)self->n_chunks * 2 * LANES;
     const double *kept = partial + (size_t)(c / LANES) * group;
     for (int lane = 0; lane < LANES && c + lane < self->desc.c; lane++) {
         double a = (double)args->scale[c + lane] * args->saved_inv_std[c + lane];
         out.a[lane] = (float)a;
         if (args->use_batch_statistics) {
+            out.mean[lane] = args->saved_mean[c + lane];
             out.k[lane] = (float)(-a * kept[LANES + lane]);
-            out.b[lane] =
-                (float)(a * (args->saved_mean[c + lane] * kept[LANES + lane] - kept[lane]));
+            out.b[lane] = (float)(-a * kept[lane]);
         }
     }
     return out;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Convolution on blocked tensors by oneDNN.
+// Convolution on blocked tensors: by oneDNN, except where our own kernels are faster (the weight
+// gradient of a 3 x 3 kernel, and the first layer).
 //
 // Activations are already in the blocked format that oneDNN's kernels want, channels filled up to
 // whole blocks with zeros, and oneDNN is told the filled-up extents; so it reorders none of them,
@@ -71,6 +72,11 @@ static void plan_workspace(struct conv2d *self) {
     if (self->rounds)
         self->at_rounded_src = take(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->forward, &cursor, &end);
+    if (self->first_layer.is_used) {
+        self->first_layer.at_weights = take(&cursor, self->first_layer.weights_bytes);
+        self->first_layer.at_buffer = take(&cursor, self->first_layer.buffer_bytes);
+        end = cursor > end ? cursor : end;
+    }
     cursor = 0;
     if (self->rounds)
         self->at_rounded_d_dst = take(&cursor, self->dst_floats * sizeof(float));
@@ -91,18 +97,17 @@ static void plan_workspace(struct conv2d *self) {
 }
 
 static void name_engine(struct conv2d *self) {
-    const char *forward = self->forward.name, *data = self->backward_data.name;
-    bool is_own = self->weight_gradient.is_used;
-    const char *weights = is_own ? "our avx2" : self->backward_weights.name;
+    const char *forward = self->first_layer.is_used ? "our avx2" : self->forward.name;
+    const char *data = self->backward_data.primitive != NULL ? self->backward_data.name : "none";
+    const char *weights = !self->desc.is_training         ? "none"
+                          : self->weight_gradient.is_used ? "our avx2"
+                                                          : self->backward_weights.name;
     const char *rounded = self->rounds ? ", bf16 rounded" : "";
-    bool has_data = self->backward_data.primitive != NULL;
-    bool has_weights = is_own || self->backward_weights.primitive != NULL;
-    if ((!has_data || strcmp(forward, data) == 0) &&
-        (!has_weights || strcmp(forward, weights) == 0))
+    if (strcmp(forward, data) == 0 && strcmp(forward, weights) == 0)
         snprintf(self->engine, sizeof self->engine, "onednn %.30s%s", forward, rounded);
     else
-        snprintf(self->engine, sizeof self->engine, "onednn %.30s, d_src %.30s, d_weight %.30s%s",
-                 forward, has_data ? data : "none", has_weights ? weights : "none", rounded);
+        snprintf(self->engine, sizeof self->engine, "dst %.30s, d_src %.30s, d_weight %.30s%s",
+                 forward, data, weights, rounded);
     self->base.op.engine = self->engine;
 }
 
@@ -140,7 +145,9 @@ adele_status cpu_conv2d_create(const struct adele_device *device,
     self->base.release = conv2d_release;
     self->desc = *desc;
     set_extents(self);
-    adele_status status = conv2d_pass_init(self, CONV2D_FORWARD, &self->forward);
+    adele_status status = ADELE_OK;
+    if (!conv2d_first_layer_plan(self))
+        status = conv2d_pass_init(self, CONV2D_FORWARD, &self->forward);
     if (status == ADELE_OK && desc->is_training && desc->needs_d_src)
         status = conv2d_pass_init(self, CONV2D_BACKWARD_DATA, &self->backward_data);
     if (status == ADELE_OK && desc->is_training && !conv2d_weight_gradient_plan(self))
@@ -156,6 +163,10 @@ adele_status cpu_conv2d_create(const struct adele_device *device,
     return ADELE_OK;
 }
 
+static float *floats_at(void *workspace, size_t at) {
+    return (float *)(void *)((char *)workspace + at);
+}
+
 // ---- weights ------------------------------------------------------------------------------------
 
 // The plain weights as the primitive's reorder reads them: filled up with zero channels, rounded.
@@ -163,7 +174,7 @@ static const float *stage_weights(const struct conv2d *self, const struct conv2d
                                   const float *weight, char *workspace) {
     if (!self->is_padded && !self->rounds)
         return weight;
-    float *staged = (float *)(workspace + pass->at_staged_weights);
+    float *staged = floats_at(workspace, pass->at_staged_weights);
     size_t row = (size_t)self->desc.c_in * self->taps;
     size_t padded_row = (size_t)self->c_in_padded * self->taps;
     for (int c = 0; c < self->c_out_padded; c++) {
@@ -188,10 +199,10 @@ static adele_status load_weights(const struct conv2d *self, const struct conv2d_
 static adele_status add_weight_gradient(const struct conv2d *self, float *d_weight,
                                         char *workspace) {
     const struct conv2d_pass *pass = &self->backward_weights;
-    float *from = (float *)(workspace + pass->at_weights);
+    float *from = floats_at(workspace, pass->at_weights);
     if (!self->is_padded)
         return conv2d_reorder(self, pass, from, d_weight); // its reorder adds
-    float *staged = (float *)(workspace + pass->at_staged_weights);
+    float *staged = floats_at(workspace, pass->at_staged_weights);
     memset(staged, 0, self->padded_weight_bytes);
     TRY(conv2d_reorder(self, pass, from, staged));
     size_t row = (size_t)self->desc.c_in * self->taps;
@@ -210,12 +221,16 @@ adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_a
     char *workspace = args->workspace;
     const float *src = args->src;
     if (self->rounds) {
-        float *rounded = (float *)(workspace + self->at_rounded_src);
+        float *rounded = floats_at(workspace, self->at_rounded_src);
         conv2d_round_tensor(rounded, src, self->src_floats);
         src = rounded;
     }
+    if (self->first_layer.is_used) {
+        conv2d_first_layer_run(self, src, args->weight, args->bias, args->dst, workspace);
+        return ADELE_OK;
+    }
     TRY(load_weights(self, pass, args->weight, workspace));
-    float *bias = (float *)(workspace + pass->at_bias);
+    float *bias = floats_at(workspace, pass->at_bias);
     if (self->desc.has_bias) {
         memset(bias, 0, (size_t)self->c_out_padded * sizeof(float));
         memcpy(bias, args->bias, (size_t)self->desc.c_out * sizeof(float));
@@ -235,7 +250,7 @@ static adele_status backward_data(struct conv2d *self, const struct adele_conv2d
     const struct conv2d_pass *pass = &self->backward_data;
     char *workspace = args->workspace;
     TRY(load_weights(self, pass, args->weight, workspace));
-    float *d_src = args->accumulate_d_src ? (float *)(workspace + self->at_d_src) : args->d_src;
+    float *d_src = args->accumulate_d_src ? floats_at(workspace, self->at_d_src) : args->d_src;
     struct conv2d_pointers pointers = {
         .src = d_src,
         .weights = workspace + pass->at_weights,
@@ -254,7 +269,7 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
     char *workspace = args->workspace;
     const float *src = args->src;
     if (self->rounds) {
-        float *rounded = (float *)(workspace + self->at_rounded_backward_src);
+        float *rounded = floats_at(workspace, self->at_rounded_backward_src);
         conv2d_round_tensor(rounded, src, self->src_floats);
         src = rounded;
     }
@@ -270,7 +285,7 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
             conv2d_bias_gradient(self, d_dst, args->d_bias);
         return ADELE_OK;
     }
-    float *d_bias = (float *)(workspace + pass->at_bias);
+    float *d_bias = floats_at(workspace, pass->at_bias);
     struct conv2d_pointers pointers = {
         .src = src,
         .weights = workspace + pass->at_weights,
@@ -290,7 +305,7 @@ adele_status cpu_conv2d_backward(struct adele_op *op, const struct adele_conv2d_
         return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: backward of an op created for inference");
     const float *d_dst = args->d_dst;
     if (self->rounds) {
-        float *rounded = (float *)((char *)args->workspace + self->at_rounded_d_dst);
+        float *rounded = floats_at(args->workspace, self->at_rounded_d_dst);
         conv2d_round_tensor(rounded, d_dst, self->dst_floats);
         d_dst = rounded;
     }

@@ -26,11 +26,21 @@ struct conv2d_pass {
 // Our own weight gradient, in conv2d_weight_gradient.c; all zero where oneDNN's is used.
 struct conv2d_weight_gradient {
     bool is_used;
-    int n_splits;              // ranges of output rows with their own sums
-    int n_rows, n_buffer_rows; // output rows of one pass, and the padded input rows they read
-    size_t row_floats;         // of a padded input row
+    int n_splits;                // ranges of output rows with their own sums
+    int n_rows;                  // output rows of one pass
+    int n_filled, n_buffer_rows; // output rows of one buffer, and the padded input rows they read
+    size_t row_floats;           // of a padded input row
     size_t partial_bytes, buffer_bytes;
     size_t at_partial, at_buffer; // places in the workspace, set by conv2d.c
+};
+
+// Our own forward pass for an image of few channels, in conv2d_first_layer.c; all zero where
+// oneDNN's is used.
+struct conv2d_first_layer {
+    bool is_used;
+    int n_filled, n_buffer_rows; // as above
+    size_t packed_floats, weights_bytes, buffer_bytes;
+    size_t at_weights, at_buffer; // places in the workspace, set by conv2d.c
 };
 
 struct conv2d {
@@ -44,6 +54,7 @@ struct conv2d {
     size_t padded_weight_bytes, src_floats, dst_floats;
     struct conv2d_pass forward, backward_data, backward_weights;
     struct conv2d_weight_gradient weight_gradient;
+    struct conv2d_first_layer first_layer;
     size_t at_rounded_src, at_rounded_d_dst, at_rounded_backward_src, at_d_src;
     char engine[160];
 };
@@ -71,6 +82,21 @@ bool conv2d_weight_gradient_plan(struct conv2d *self);
 void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
                                 float *d_weight);
 void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *d_bias); // +=
+
+// The same for the forward pass of a first layer.
+bool conv2d_first_layer_plan(struct conv2d *self);
+void conv2d_first_layer_run(const struct conv2d *self, const float *src, const float *weight,
+                            const float *bias, float *dst, char *workspace);
+
+// What our own kernels share, in conv2d_rows.c. They work on blocks of 8 channels and need AVX2 and
+// FMA.
+bool conv2d_has_own_kernels(const struct conv2d *self);
+// Rows of src that n_rows neighbouring output rows span.
+int conv2d_rows_read(const struct adele_conv2d_desc *desc, int n_rows);
+// Copies those rows, of a plane (H, W, 8), to rows of w_in + 2 pad pixels with zeros where there is
+// padding. Rows between the taps of a dilated kernel that none reads are skipped.
+void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, int y, int n_rows,
+                      float *buffer);
 
 // Elementwise loops, in conv2d_loops.c: to = bf16(from), to += from. The _tensor forms run on all
 // threads.

@@ -17,6 +17,7 @@
 // keeps padding out of the inner loop.
 #include "cpu/conv2d_parts.h"
 #include "cpu/lanes.h"
+#include "cpu/team.h"
 
 #include <omp.h>
 #include <string.h>
@@ -28,22 +29,25 @@
 #define BLOCK       8
 #define TILE_FLOATS (KERNEL * KERNEL * BLOCK * BLOCK) // partial sums of one pair of channel blocks
 #define CACHE_BYTES                                                                                \
-    (24 * 1024)         // rows that one pass works on: most of a first-level cache of 32 KiB
+    (24 * 1024) // rows that one pass works on: most of a first-level cache of 32 KiB
+#define PASSES_PER_FILL                                                                            \
+    8                   // neighbouring output rows share input rows: copied once for so many passes
 #define TARGET_TASKS 64 // enough for any machine of this kind, few enough to sum up cheaply
 
 #if defined(__x86_64__)
 
 bool conv2d_weight_gradient_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    if (cpu_block(self->base.op.device) != BLOCK || desc->kernel != KERNEL ||
-        !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma"))
+    if (desc->kernel != KERNEL || !conv2d_has_own_kernels(self))
         return false;
     struct conv2d_weight_gradient *plan = &self->weight_gradient;
     size_t padded_row = ((size_t)desc->w_in + 2 * (size_t)desc->pad) * BLOCK * sizeof(float);
     size_t d_dst_row = (size_t)self->w_out * 2 * BLOCK * sizeof(float);
     size_t n_rows = CACHE_BYTES / (d_dst_row + (size_t)desc->stride * padded_row);
     plan->n_rows = n_rows < 1 ? 1 : n_rows > (size_t)self->h_out ? self->h_out : (int)n_rows;
-    plan->n_buffer_rows = (plan->n_rows - 1) * desc->stride + (KERNEL - 1) * desc->dilation + 1;
+    plan->n_filled = plan->n_rows * PASSES_PER_FILL;
+    plan->n_filled = plan->n_filled < self->h_out ? plan->n_filled : self->h_out;
+    plan->n_buffer_rows = conv2d_rows_read(desc, plan->n_filled);
     plan->row_floats = padded_row / sizeof(float);
     int n_pairs = (self->c_out_padded / BLOCK + 1) / 2 * (self->c_in_padded / BLOCK);
     int64_t n_all_rows = (int64_t)desc->n * self->h_out;
@@ -131,40 +135,6 @@ __attribute__((target("avx2,fma"))) static void pass_one_block(const struct pass
         _mm256_storeu_ps(to + j * BLOCK, _mm256_add_ps(_mm256_loadu_ps(to + j * BLOCK), sum[j]));
 }
 
-// ---- rows ---------------------------------------------------------------------------------------
-
-// True when row `i` of the buffer is read by one of n_rows output rows.
-static bool is_row_read(const struct adele_conv2d_desc *desc, int i, int n_rows) {
-    for (int ky = 0; ky < KERNEL; ky++) {
-        int from_tap = i - ky * desc->dilation;
-        if (from_tap >= 0 && from_tap % desc->stride == 0 && from_tap / desc->stride < n_rows)
-            return true;
-    }
-    return false;
-}
-
-// Copies the rows of src that n_rows output rows from y on read, with zeros where there is padding.
-static void fill_buffer(const struct conv2d *self, const float *plane, int y, int n_rows,
-                        float *buffer) {
-    const struct adele_conv2d_desc *desc = &self->desc;
-    size_t row_floats = self->weight_gradient.row_floats;
-    size_t border = (size_t)desc->pad * BLOCK, inner = (size_t)desc->w_in * BLOCK;
-    int n_used = (n_rows - 1) * desc->stride + (KERNEL - 1) * desc->dilation + 1;
-    for (int i = 0; i < n_used; i++) {
-        if (!is_row_read(desc, i, n_rows))
-            continue;
-        float *to = buffer + (size_t)i * row_floats;
-        int64_t y_in = (int64_t)y * desc->stride - desc->pad + i;
-        if (y_in < 0 || y_in >= desc->h_in) {
-            memset(to, 0, row_floats * sizeof(float));
-            continue;
-        }
-        memset(to, 0, border * sizeof(float));
-        memcpy(to + border, plane + (size_t)y_in * inner, inner * sizeof(float));
-        memset(to + border + inner, 0, border * sizeof(float));
-    }
-}
-
 // ---- tasks --------------------------------------------------------------------------------------
 
 // One task: a range of rows, up to two blocks of output channels, one block of input channels.
@@ -183,27 +153,19 @@ static const float *plane_of(const float *tensor, int n, int n_blocks, int i_blo
     return tensor + ((size_t)n * (size_t)n_blocks + (size_t)i_block) * pixels * BLOCK;
 }
 
-// n_rows output rows of image n from y on, all taps.
-static void run_rows(const struct conv2d *self, const struct conv2d_pointers *pointers,
-                     struct task task, int n, int y, int n_rows, float *buffer, float *partial) {
+// n_rows output rows, at d_dst, against the padded input rows at `buffer`: all taps.
+static void run_passes(const struct conv2d *self, struct task task, const float *d_dst,
+                       const float *buffer, int n_rows, float *partial) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
-    size_t pixels_out = (size_t)self->h_out * (size_t)self->w_out;
     size_t row_floats = self->weight_gradient.row_floats;
-    bool has_two = task.o_block + 1 < n_o;
-    const float *d_dst = plane_of(pointers->dst, n, n_o, task.o_block, pixels_out) +
-                         (size_t)y * (size_t)self->w_out * BLOCK;
-    fill_buffer(
-        self,
-        plane_of(pointers->src, n, n_i, task.i_block, (size_t)desc->h_in * (size_t)desc->w_in), y,
-        n_rows, buffer);
+    bool has_two = task.o_block + 1 < self->c_out_padded / BLOCK;
     int n_channels = desc->c_in - task.i_block * BLOCK;
     n_channels = n_channels < BLOCK ? n_channels : BLOCK;
     float *tile0 = tile_of(self, partial, task.split, task.o_block, task.i_block);
     float *tile1 =
         has_two ? tile_of(self, partial, task.split, task.o_block + 1, task.i_block) : NULL;
     struct pass pass = {.d_dst0 = d_dst,
-                        .d_dst1 = has_two ? d_dst + pixels_out * BLOCK : NULL,
+                        .d_dst1 = d_dst + (size_t)self->h_out * (size_t)self->w_out * BLOCK,
                         .d_dst_row = (size_t)self->w_out * BLOCK,
                         .src_row = (size_t)desc->stride * row_floats,
                         .src_step = (size_t)desc->stride * BLOCK,
@@ -221,6 +183,25 @@ static void run_rows(const struct conv2d *self, const struct conv2d_pointers *po
         }
 }
 
+// n_rows output rows of image n from y on: one filling of the buffer, then passes of a few rows
+// each.
+static void run_rows(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                     struct task task, int n, int y, int n_rows, float *buffer, float *partial) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    const struct conv2d_weight_gradient *plan = &self->weight_gradient;
+    int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
+    const float *d_dst =
+        plane_of(pointers->dst, n, n_o, task.o_block, (size_t)self->h_out * (size_t)self->w_out) +
+        (size_t)y * (size_t)self->w_out * BLOCK;
+    const float *src =
+        plane_of(pointers->src, n, n_i, task.i_block, (size_t)desc->h_in * (size_t)desc->w_in);
+    conv2d_fill_rows(desc, src, y, n_rows, buffer);
+    for (int done = 0; done < n_rows; done += plan->n_rows)
+        run_passes(self, task, d_dst + (size_t)done * (size_t)self->w_out * BLOCK,
+                   buffer + (size_t)done * (size_t)desc->stride * plan->row_floats,
+                   n_rows - done < plan->n_rows ? n_rows - done : plan->n_rows, partial);
+}
+
 static void run_task(const struct conv2d *self, const struct conv2d_pointers *pointers,
                      struct task task, float *buffer, float *partial) {
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
@@ -231,7 +212,7 @@ static void run_task(const struct conv2d *self, const struct conv2d_pointers *po
         memset(tile_of(self, partial, task.split, o, task.i_block), 0, TILE_FLOATS * sizeof(float));
     while (row < end) {
         int n = (int)(row / self->h_out), y = (int)(row % self->h_out);
-        int n_rows = plan->n_rows;
+        int n_rows = plan->n_filled;
         n_rows = n_rows < self->h_out - y ? n_rows : self->h_out - y;
         n_rows = n_rows < end - row ? n_rows : (int)(end - row);
         run_rows(self, pointers, task, n, y, n_rows, buffer, partial);
@@ -239,25 +220,31 @@ static void run_task(const struct conv2d *self, const struct conv2d_pointers *po
     }
 }
 
-// d_weight += the partial sums of all ranges, in order.
-static void add_partials(const struct conv2d *self, float *partial, float *d_weight) {
+// d_weight += one pair of blocks: the sums of all ranges, in order, from [ky][i][kx][o] to
+// [o][i][ky][kx].
+static void add_tile(const struct conv2d *self, int o_block, int i_block, float *partial,
+                     float *d_weight) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    int n_splits = self->weight_gradient.n_splits;
+    float *tile = tile_of(self, partial, 0, o_block, i_block);
+    for (int split = 1; split < self->weight_gradient.n_splits; split++)
+        conv2d_add(tile, tile_of(self, partial, split, o_block, i_block), TILE_FLOATS);
+    for (int o = 0; o < BLOCK && o_block * BLOCK + o < desc->c_out; o++)
+        for (int i = 0; i < BLOCK && i_block * BLOCK + i < desc->c_in; i++) {
+            float *to = d_weight + ((size_t)(o_block * BLOCK + o) * (size_t)desc->c_in +
+                                    (size_t)(i_block * BLOCK + i)) *
+                                       KERNEL * KERNEL;
+            for (int ky = 0; ky < KERNEL; ky++)
+                for (int kx = 0; kx < KERNEL; kx++)
+                    to[ky * KERNEL + kx] += tile[((ky * BLOCK + i) * KERNEL + kx) * BLOCK + o];
+        }
+}
+
+static void add_partials(const struct conv2d *self, float *partial, float *d_weight) {
+    int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
 #pragma omp parallel for collapse(2) schedule(static)
-    for (int o = 0; o < desc->c_out; o++)
-        for (int i_block = 0; i_block < self->c_in_padded / BLOCK; i_block++)
-            for (int i = i_block * BLOCK; i < (i_block + 1) * BLOCK && i < desc->c_in; i++)
-                for (int tap = 0; tap < KERNEL * KERNEL; tap++) {
-                    size_t at = (((size_t)(tap / KERNEL) * BLOCK + (size_t)(i % BLOCK)) * KERNEL +
-                                 (size_t)(tap % KERNEL)) *
-                                    BLOCK +
-                                (size_t)(o % BLOCK);
-                    double sum = 0.0;
-                    for (int split = 0; split < n_splits; split++)
-                        sum += tile_of(self, partial, split, o / BLOCK, i_block)[at];
-                    d_weight[((size_t)o * (size_t)desc->c_in + (size_t)i) * KERNEL * KERNEL +
-                             (size_t)tap] += (float)sum;
-                }
+    for (int o_block = 0; o_block < n_o; o_block++)
+        for (int i_block = 0; i_block < n_i; i_block++)
+            add_tile(self, o_block, i_block, partial, d_weight);
 }
 
 void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
@@ -266,9 +253,9 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
     float *partial = (float *)(uintptr_t)pointers->weights;
     float *buffers = (float *)(uintptr_t)pointers->scratchpad;
     int n_i = self->c_in_padded / BLOCK, n_o = (self->c_out_padded / BLOCK + 1) / 2;
-    int n_threads = cpu_n_threads(self->base.op.device);
     int64_t n_tasks = (int64_t)plan->n_splits * n_o * n_i;
-#pragma omp parallel for schedule(dynamic) num_threads(n_threads)
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(team_size(cpu_n_threads(self->base.op.device)))
     for (int64_t i = 0; i < n_tasks; i++) {
         struct task task = {(int)(i / n_i / n_o), (int)(i / n_i % n_o) * 2, (int)(i % n_i)};
         float *buffer =
@@ -296,16 +283,22 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
 
 // ---- the bias -----------------------------------------------------------------------------------
 
+// Four pixels at a time, each with its own sums, to hide the latency of an addition.
 CPU_CLONES static void sum_plane(const float *plane, size_t n_pixels, double *sums) {
-    half_lanes_double low = {0}, high = {0};
-    for (size_t i = 0; i < n_pixels; i++, plane += BLOCK) {
-        low += __builtin_convertvector(*(const half_lanes *)plane, half_lanes_double);
-        high += __builtin_convertvector(*(const half_lanes *)(plane + 4), half_lanes_double);
-    }
-    for (int lane = 0; lane < 4; lane++) {
-        sums[lane] += low[lane];
-        sums[4 + lane] += high[lane];
-    }
+    half_lanes_double part[8] = {{0}};
+    size_t i = 0;
+    for (; i + 4 <= n_pixels; i += 4)
+#pragma GCC unroll 8
+        for (size_t j = 0; j < 8; j++)
+            part[j] += __builtin_convertvector(
+                *(const half_lanes *)(plane + (2 * i + j) * (BLOCK / 2)), half_lanes_double);
+    for (; i < n_pixels; i++)
+        for (size_t j = 0; j < 2; j++)
+            part[j] += __builtin_convertvector(
+                *(const half_lanes *)(plane + (2 * i + j) * (BLOCK / 2)), half_lanes_double);
+    for (int lane = 0; lane < BLOCK; lane++)
+        for (int j = lane / 4; j < 8; j += 2)
+            sums[lane] += part[j][lane % 4];
 }
 
 void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *d_bias) {

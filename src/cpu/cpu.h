@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Inside the CPU device: the blocked layout, and the entries that cpu.c puts into the interface.
 //
-// Layout of a tensor (N, C, H, W): (N, ceil(C / B), H, W, B) floats, B = 8 (AVX2 and below) or 16 (AVX-512),
-// the last block filled up with zeros: oneDNN's nChw8c / nChw16c, so a convolution reorders no activation.
-// Every op keeps the fill-up channels at zero.
+// Layout of a tensor (N, C, H, W): (N, ceil(C / B), H, W, B) floats, B = 8 (AVX2 and below) or 16
+// (AVX-512), the last block filled up with zeros: oneDNN's nChw8c / nChw16c, so a convolution
+// reorders no activation. Every op keeps the fill-up channels at zero.
 #ifndef ADELE_CPU_CPU_H
 #define ADELE_CPU_CPU_H
 
@@ -11,7 +11,7 @@
 
 struct cpu_context; // cpu.c: oneDNN engine and stream, block size, number of threads
 
-int cpu_block(const struct adele_device *device);     // B
+int cpu_block(const struct adele_device *device); // B
 int cpu_n_threads(const struct adele_device *device);
 struct dnnl_engine *cpu_engine(const struct adele_device *device);
 struct dnnl_stream *cpu_stream(const struct adele_device *device);
@@ -21,13 +21,18 @@ static inline size_t cpu_tensor_floats(struct adele_shape shape, int block) {
     return (size_t)shape.n * (size_t)((shape.c + block - 1) / block) * (size_t)shape.h *
            (size_t)shape.w * (size_t)block;
 }
-static inline size_t cpu_tensor_index(struct adele_shape shape, int block, int n, int c, int y, int x) {
+static inline size_t cpu_tensor_index(struct adele_shape shape, int block, int n, int c, int y,
+                                      int x) {
     size_t n_blocks = (size_t)((shape.c + block - 1) / block);
     return ((((size_t)n * n_blocks + (size_t)(c / block)) * (size_t)shape.h + (size_t)y) *
-                (size_t)shape.w + (size_t)x) * (size_t)block + (size_t)(c % block);
+                (size_t)shape.w +
+            (size_t)x) *
+               (size_t)block +
+           (size_t)(c % block);
 }
 
-// An op of this device begins with struct adele_op; cpu_op_destroy calls `release` (may be NULL) and frees it.
+// An op of this device begins with struct adele_op; cpu_op_destroy calls `release` (may be NULL)
+// and frees it.
 struct cpu_op {
     struct adele_op op;
     void (*release)(struct cpu_op *op);
@@ -35,14 +40,17 @@ struct cpu_op {
 
 #define CPU_OP_ENTRY(name, has_backward)                                                           \
     adele_status cpu_##name##_create(const struct adele_device *device,                            \
-                                     const struct adele_##name##_desc *desc, struct adele_op **out); \
-    adele_status cpu_##name##_forward(struct adele_op *op, const struct adele_##name##_args *args); \
+                                     const struct adele_##name##_desc *desc,                       \
+                                     struct adele_op **out);                                       \
+    adele_status cpu_##name##_forward(struct adele_op *op,                                         \
+                                      const struct adele_##name##_args *args);                     \
     adele_status cpu_##name##_backward(struct adele_op *op, const struct adele_##name##_args *args);
 ADELE_OPS(CPU_OP_ENTRY) // the backward of an op without one is declared and never defined
 #undef CPU_OP_ENTRY
 
 ADELE_MUST_CHECK adele_status cpu_device_create(struct adele_device **out);
-// The same with a block of 8 or 16 whatever the processor, so that a test sees both layouts anywhere.
+// The same with a block of 8 or 16 whatever the processor, so that a test sees both layouts
+// anywhere.
 ADELE_MUST_CHECK adele_status cpu_device_create_with_block(int block, struct adele_device **out);
 
 // A zeroed op of `bytes` bytes with its header filled in; NULL when memory is out.

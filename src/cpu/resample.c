@@ -137,15 +137,16 @@ CPU_CLONES static void columns_gather(const float *d_out, const struct resample_
         gather_columns(d_out, columns, 16, d_in);
 }
 
-CPU_CLONES static void rows_gather(const float *d_rows, size_t row_floats, const float *weights,
-                                   int n, float *d_in) {
-    memset(d_in, 0, row_floats * sizeof *d_in);
+CPU_CLONES static void rows_gather(const float *restrict d_rows, size_t row_floats,
+                                   const float *weights, int n, float *restrict d_in) {
     for (int o = 0; o < n; o++) {
-        const float *row = d_rows + (size_t)o * row_floats;
+        const float *restrict row = d_rows + (size_t)o * row_floats;
         float weight = weights[o];
         for (size_t i = 0; i < row_floats; i++)
-            d_in[i] += weight * row[i];
+            d_in[i] = o == 0 ? weight * row[i] : d_in[i] + weight * row[i];
     }
+    if (n == 0) // no output reads this row
+        memset(d_in, 0, row_floats * sizeof *d_in);
 }
 
 CPU_INLINE void unpack_lanes(const float *row, int n_lanes, int block, int n, float *out,
@@ -159,11 +160,10 @@ CPU_INLINE void unpack_lanes(const float *row, int n_lanes, int block, int n, fl
 
 CPU_INLINE void pack_lanes(const float *plain, int stride, int n_lanes, int block, int n,
                            float *row) {
-    memset(row, 0, (size_t)n * (size_t)block * sizeof *row);
-    for (int lane = 0; lane < n_lanes; lane++) {
+    for (int lane = 0; lane < block; lane++) {
         const float *from = plain + (size_t)lane * (size_t)stride;
         for (int x = 0; x < n; x++)
-            row[(size_t)x * (size_t)block + (size_t)lane] = from[x];
+            row[(size_t)x * (size_t)block + (size_t)lane] = lane < n_lanes ? from[x] : 0.0f;
     }
 }
 

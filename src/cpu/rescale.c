@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "cpu/team.h"
 
 #include <omp.h>
 #include <string.h>
@@ -203,8 +204,8 @@ adele_status cpu_rescale_forward(struct adele_op *op, const struct adele_rescale
     size_t block = (size_t)self->block;
     size_t row_in = (size_t)self->desc.w_in * block, row_dst = (size_t)self->desc.w_dst * block;
     int n_planes = self->desc.n * self->n_blocks, h_dst = self->desc.h_dst;
-    int n_threads = cpu_n_threads(op->device);
-#pragma omp parallel for collapse(2) schedule(static) num_threads(n_threads)
+#pragma omp parallel for collapse(2) schedule(static)                                              \
+    num_threads(team_size(cpu_n_threads(op->device)))
     for (int plane = 0; plane < n_planes; plane++)
         for (int y = 0; y < h_dst; y++) {
             const struct tap *tap = &self->vertical.taps[y];
@@ -230,8 +231,8 @@ adele_status cpu_rescale_backward(struct adele_op *op, const struct adele_rescal
     size_t block = (size_t)self->block;
     size_t row_in = (size_t)self->desc.w_in * block, row_dst = (size_t)self->desc.w_dst * block;
     int n_planes = self->desc.n * self->n_blocks, h_in = self->desc.h_in;
-    int n_threads = cpu_n_threads(op->device);
-#pragma omp parallel for collapse(2) schedule(static) num_threads(n_threads)
+#pragma omp parallel for collapse(2) schedule(static)                                              \
+    num_threads(team_size(cpu_n_threads(op->device)))
     for (int plane = 0; plane < n_planes; plane++)
         for (int y = 0; y < h_in; y++) {
             const struct readers *readers = &self->vertical.readers[y];

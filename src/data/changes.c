@@ -17,7 +17,11 @@
 adele_status changes_init(struct changes *out) {
     *out = (struct changes){0};
     out->totals = memory_calloc(PAIRS, sizeof *out->totals);
-    return out->totals != NULL ? ADELE_OK : FAIL_NO_MEMORY(PAIRS * sizeof *out->totals);
+    out->counts = memory_calloc(PAIRS, sizeof *out->counts);
+    if (out->totals != NULL && out->counts != NULL)
+        return ADELE_OK;
+    changes_deinit(out);
+    return FAIL_NO_MEMORY(2 * PAIRS * sizeof *out->totals);
 }
 
 void changes_deinit(struct changes *changes) {
@@ -25,7 +29,27 @@ void changes_deinit(struct changes *changes) {
         memory_free(changes->rows[i].counts);
     memory_free(changes->rows);
     memory_free(changes->totals);
+    memory_free(changes->counts);
     *changes = (struct changes){0};
+}
+
+// The row's counts as a list, because a full table for each of ten thousand rows would take
+// gigabytes; changes->counts is all 0 again.
+static adele_status take_counts(struct changes *changes, struct change_row *row, int n_counts) {
+    if (n_counts == 0)
+        return ADELE_OK;
+    row->counts = memory_calloc((size_t)n_counts, sizeof *row->counts);
+    if (row->counts == NULL)
+        return FAIL_NO_MEMORY((size_t)n_counts * sizeof *row->counts);
+    for (size_t pair = 0; pair < PAIRS; pair++) {
+        if (changes->counts[pair] == 0)
+            continue;
+        row->counts[row->n_counts++] =
+            (struct change_count){.pair = (int)pair, .n = changes->counts[pair]};
+        changes->totals[pair] += changes->counts[pair];
+        changes->counts[pair] = 0;
+    }
+    return ADELE_OK;
 }
 
 adele_status changes_add(struct changes *changes, const char *name, int slice,
@@ -39,23 +63,16 @@ adele_status changes_add(struct changes *changes, const char *name, int slice,
         changes->rows = grown;
         changes->capacity = capacity;
     }
-    struct change_row *row = &changes->rows[changes->n];
+    struct change_row *row = &changes->rows[changes->n++];
     *row = (struct change_row){.name = name, .slice = slice, .n_pixels = (int64_t)n};
-    changes->n++;
+    int n_counts = 0;
     for (size_t i = 0; i < n; i++) {
         if (before[i] == after[i])
             continue;
-        if (row->counts == NULL) {
-            row->counts = memory_calloc(PAIRS, sizeof *row->counts);
-            if (row->counts == NULL)
-                return FAIL_NO_MEMORY(PAIRS * sizeof *row->counts);
-        }
-        size_t pair = (size_t)before[i] * 256 + after[i];
-        row->counts[pair]++;
-        changes->totals[pair]++;
+        n_counts += changes->counts[(size_t)before[i] * 256 + after[i]]++ == 0;
         row->n_changed++;
     }
-    return ADELE_OK;
+    return take_counts(changes, row, n_counts);
 }
 
 static int compare_rows(const void *left, const void *right) {
@@ -112,10 +129,13 @@ static adele_status put_row(struct file_writer *writer, const struct changes *ch
     (void)snprintf(text, sizeof text, ",%d,%" PRId64 ",%.6f", row->slice, row->n_changed,
                    (double)row->n_changed / (double)row->n_pixels);
     TRY(put(writer, text));
+    int i = 0; // of the row's counts, which are in the order of the columns
     for (size_t pair = 0; pair < PAIRS; pair++) {
         if (changes->totals[pair] == 0)
             continue;
-        (void)snprintf(text, sizeof text, ",%" PRId64, row->counts ? row->counts[pair] : 0);
+        bool is_here = i < row->n_counts && row->counts[i].pair == (int)pair;
+        (void)snprintf(text, sizeof text, ",%" PRId64, is_here ? row->counts[i].n : 0);
+        i += is_here;
         TRY(put(writer, text));
     }
     return put(writer, "\n");

@@ -7,16 +7,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// How often one category became another.
+struct change_count {
+    int pair; // from * 256 + to
+    int64_t n;
+};
 struct change_row {
     const char *name; // borrowed
     int slice;
     int64_t n_pixels, n_changed;
-    int64_t *counts; // (256, 256) from -> to; NULL while nothing changed
+    struct change_count *counts; // those above 0, by pair
+    int n_counts;
 };
 struct changes {
     struct change_row *rows;
     int n, capacity;
     int64_t *totals; // (256, 256) over all rows
+    int64_t *counts; // (256, 256) of the row that is being added; else all 0
 };
 
 ADELE_MUST_CHECK adele_status changes_init(struct changes *out);

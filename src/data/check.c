@@ -14,10 +14,16 @@
 #include <string.h>
 
 const char *check_kind_name(enum check_kind kind) {
-    static const char *const names[CHECK_KINDS] = {
-        "label_out_of_range",    "size_mismatch", "missing_partner", "duplicate_case",
-        "patient_in_two_splits", "unreadable",    "empty_split",     "not_finite",
-        "channels",              "no_foreground"};
+    static const char *const names[CHECK_KINDS] = {"label_out_of_range",
+                                                   "size_mismatch",
+                                                   "missing_partner",
+                                                   "duplicate_case",
+                                                   "patient_in_two_splits",
+                                                   "unreadable",
+                                                   "empty_split",
+                                                   "not_finite",
+                                                   "channels",
+                                                   "no_foreground"};
     return (unsigned)kind < CHECK_KINDS ? names[kind] : "unknown";
 }
 
@@ -217,12 +223,11 @@ static adele_status check_split(const struct dataset *dataset, enum dataset_spli
     struct check_job job = {.dataset = dataset, .report = report, .split = split};
     int n_cases = dataset->n_cases[split];
     if (n_cases == 0 && split != SPLIT_TRAIN)
-        return check_report_add(report, CHECK_EMPTY_SPLIT, false,
-                                split == SPLIT_VAL
-                                    ? "Without validation cases the last checkpoint is the best."
-                                    : "Without test cases nothing can be evaluated at the end.",
-                                "%s: the %s split has no cases", dataset->root,
-                                dataset_split_name(split));
+        return check_report_add(
+            report, CHECK_EMPTY_SPLIT, false,
+            split == SPLIT_VAL ? "Without validation cases the last checkpoint is the best."
+                               : "Without test cases nothing can be evaluated at the end.",
+            "%s: the %s split has no cases", dataset->root, dataset_split_name(split));
     for (int i = 0; i < n_cases; i++)
         TRY(check_case(&job, &dataset->cases[split][i]));
     if (job.n_empty == 0)

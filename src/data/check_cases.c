@@ -122,7 +122,8 @@ static size_t patient_bytes(const char *name) {
 }
 
 static bool says_patient(const char *name) {
-    static const char *const words[] = {"patient", "case", "subject", "subj", "sub-", "pat_", "pid"};
+    static const char *const words[] = {"patient", "case", "subject", "subj",
+                                        "sub-",    "pat_", "pid"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strncasecmp(name, words[i], strlen(words[i])) == 0)
             return true;
@@ -196,8 +197,7 @@ adele_status check_contents(const struct dataset *dataset, struct check_report *
     for (int i = 1; i < n_hashed && status == ADELE_OK; i++) {
         const struct named_case *a = &cases[i - 1], *b = &cases[i];
         if (a->hash == b->hash && !is_same(a, b))
-            status = check_report_add(report, CHECK_DUPLICATE_CASE, true,
-                                      "Remove one of them.",
+            status = check_report_add(report, CHECK_DUPLICATE_CASE, true, "Remove one of them.",
                                       "%s (%s split) and %s (%s split) are the same picture",
                                       a->path, dataset_split_name(a->split), b->path,
                                       dataset_split_name(b->split));

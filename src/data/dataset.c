@@ -40,8 +40,10 @@ static adele_status recognize(const char *root, enum dataset_layout *out) {
     static const struct {
         const char *name;
         enum dataset_layout layout;
-    } marks[] = {{"imagesTr", LAYOUT_NNUNET},  {"dataset.json", LAYOUT_NNUNET},
-                 {"JPEGImages", LAYOUT_VOC},   {"ImageSets", LAYOUT_VOC},
+    } marks[] = {{"imagesTr", LAYOUT_NNUNET},
+                 {"dataset.json", LAYOUT_NNUNET},
+                 {"JPEGImages", LAYOUT_VOC},
+                 {"ImageSets", LAYOUT_VOC},
                  {"img_dir", LAYOUT_IMG_ANN}};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0] && *out == LAYOUT_AUTO; i++) {
         char *path = file_join(root, marks[i].name);
@@ -77,8 +79,7 @@ const char *dataset_label_folder(const struct dataset *dataset, enum dataset_spl
         return "SegmentationClass";
     if (dataset->layout == LAYOUT_IMG_ANN)
         return ann[split];
-    bool is_test =
-        item->image_path[0] != NULL && strstr(item->image_path[0], "/imagesTs/") != NULL;
+    bool is_test = item->image_path[0] != NULL && strstr(item->image_path[0], "/imagesTs/") != NULL;
     return is_test ? "labelsTs" : "labelsTr";
 }
 
@@ -232,15 +233,14 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
     if (item->image_path[0] == NULL)
         return finder_problem(finder, CHECK_MISSING_PARTNER,
                               "Add the image, or take the case out of the split.",
-                              "%s: case %s of the %s split has no image", dataset->root,
-                              item->name, dataset_split_name(split));
+                              "%s: case %s of the %s split has no image", dataset->root, item->name,
+                              dataset_split_name(split));
     if (split != SPLIT_TEST && dataset_label_source(item, split) == NULL)
         return finder_problem(finder, CHECK_MISSING_PARTNER,
                               "Add the label map, or take the case out of the split.",
                               "%s/%s/%s%s: no label map for %s of the %s split", dataset->root,
                               dataset_label_folder(dataset, split, item), item->name,
-                              dataset->file_ending, item->image_path[0],
-                              dataset_split_name(split));
+                              dataset->file_ending, item->image_path[0], dataset_split_name(split));
     return ADELE_OK;
 }
 
@@ -278,8 +278,8 @@ static adele_status read_list_file(const struct dataset *dataset, const char *pa
         if (inside == NULL)
             return FAIL_NO_MEMORY(strlen(path));
     }
-    adele_status status = name_list_read(inside != NULL && file_exists(inside) ? inside : path,
-                                         out);
+    adele_status status =
+        name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);
     memory_free(inside);
     return status;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A data set on disk: which cases there are, where their files lie, and how they become resident images
-// and label maps. Layouts: nnU-Net raw, Pascal VOC, img_dir/ann_dir (MMSegmentation).
+// A data set on disk: which cases there are, where their files lie, and how they become resident
+// images and label maps. Layouts: nnU-Net raw, Pascal VOC, img_dir/ann_dir (MMSegmentation).
 #ifndef ADELE_DATA_DATASET_H
 #define ADELE_DATA_DATASET_H
 
@@ -14,123 +14,163 @@ enum dataset_split { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_COUNT };
 const char *dataset_layout_name(enum dataset_layout layout); // "auto", "nnunet", "voc", "img_ann"
 const char *dataset_split_name(enum dataset_split split);    // "train", "val", "test"
 
-// Values of the files -> categories: pairs (from, to); values not named become `other` (-1: an error, 255: ignored).
+// Values of the files -> categories: pairs (from, to); values not named become `other` (-1: an
+// error, 255: ignored).
 struct label_map {
     int n;
     const int *from;
     const uint8_t *to;
     int other;
-    int n_names;              // optional names of the new categories, [0] = background
+    int n_names; // optional names of the new categories, [0] = background
     const char *const *names;
 };
 
 struct dataset_config {
     const char *root;
     enum dataset_layout layout;
-    // A split is: NULL = the layout's own (splits_final.json fold 0: train/val, imagesTs: test; ImageSets/Segmentation/
-    // train.txt val.txt test.txt; img_dir/train ...); "FILE.txt" = case names, one a line; "NAME" = that list of the layout
-    // ("val" of ImageSets, "fold1" of splits_final.json -> its val part when the split is val).
+    // A split is one of
+    //   NULL or "": the layout's own (splits_final.json fold 0: train and val, all of imagesTr as
+    //       train when that file is not there, imagesTs as test; ImageSets/Segmentation/train.txt,
+    //       val.txt, test.txt; img_dir/train, val, test);
+    //   "FILE.txt": case names, one a line; the path as it is, or inside `root`;
+    //   "NAME": that list of the layout ("trainaug" of ImageSets, a folder of img_dir, "imagesTr",
+    //       "fold1" of splits_final.json: its val part when the split is val; train and val follow
+    //       each other when only one names a fold);
+    //   "none": no cases.
+    // Names of cases in lists with '/' or ".." in them are refused, as are symbolic links that lead
+    // out of the folder they lie in.
     const char *split[SPLIT_COUNT];
-    const char *noisy_labels; // folder of the training labels' noisy versions, same file names; NULL: the layout's labels are what is trained on
-    const char *true_labels;  // folder of ground truth for the training cases; NULL: when noisy_labels is given, the layout's own labels
-    int height, width;        // resident size; 0, 0: as the files are (all must agree)
-    struct label_map map;     // n = 0: none
-    bool foreground_slices_only; // volumes: only slices whose label has foreground (training; the paper's rule)
-    size_t memory_limit;      // bytes for one decoded file, 0 = 4 GiB
+    const char *noisy_labels;    // folder of the training labels' noisy versions, same file names;
+                                 // NULL: the layout's labels are what is trained on
+    const char *true_labels;     // folder of ground truth for the training cases; NULL: when
+                                 // noisy_labels is given, the layout's own labels
+    int height, width;           // resident size; 0, 0: as the files are (all must agree)
+    struct label_map map;        // n = 0: none
+    bool foreground_slices_only; // volumes: only slices whose label has foreground (training; the
+                                 // paper's rule)
+    size_t memory_limit;         // bytes for one decoded file, 0 = 4 GiB
 };
 
 // One training image: a 2-D file, or one slice of a volume.
 struct dataset_case {
-    char *name;        // unique: the file stem, slices have no suffix (see slice)
-    char *image_path[8]; // one a channel file (nnU-Net _0000, _0001 ...); [1..] NULL when one file has all channels
-    char *label_path;  // the layout's own labels; NULL when there is none (prediction inputs)
+    char *name;          // unique: the file stem, slices have no suffix (see slice)
+    char *image_path[8]; // one a channel file (nnU-Net _0000, _0001 ...); [1..] NULL when one file
+                         // has all channels
+    char *label_path;    // the layout's own labels; NULL when there is none (prediction inputs)
     char *noisy_path, *truth_path; // as configured; NULL when not there
-    int n_files;       // channel files
-    int n_slices;      // 1 for a picture; nz for a volume
+    int n_files;                   // channel files
+    int n_slices;                  // 1 for a picture; nz for a volume
 };
 
 struct dataset {
     enum dataset_layout layout;
     char *root;
-    int n_categories;       // with the background
-    char **category_names;  // n_categories
+    int n_categories;      // with the background
+    char **category_names; // n_categories
     int n_channels;
-    bool is_volume;         // NIfTI
-    bool has_palette;       // label files are indexed PNG
-    char file_ending[16];   // ".png", ".nii.gz", ".nii", of the labels
+    bool is_volume;       // NIfTI
+    bool has_palette;     // label files are indexed PNG
+    char file_ending[16]; // ".png", ".nii.gz", ".nii", of the labels
     struct dataset_case *cases[SPLIT_COUNT];
     int n_cases[SPLIT_COUNT];
-    int ignore_value;       // what ignored pixels are in the label files: 255, or nnU-Net's "ignore" label
-    struct label_map map;   // deep copy of the configuration's
+    int ignore_value;     // what ignored pixels are in the label files: 255, or nnU-Net's "ignore"
+                          // label
+    struct label_map map; // deep copy of the configuration's
     struct dataset_config config; // strings deep-copied
     struct label_lookup *lookup;  // label_lookup.h: values of the files -> categories
 };
 
-// Finds the layout, the splits and the files; reads no pixels. One clear error when something is missing: names the
-// folder or file and what was looked for. An empty train split is an error; val and test may be empty.
-ADELE_MUST_CHECK adele_status dataset_open(const struct dataset_config *config, struct dataset **out);
+// Names of categories: dataset.json; class_names.txt or classes.txt, one name a line, the first
+// names value 0 whatever it is (VOC's own 21 names when a VOC set has no such file; img_ann needs
+// one, or a label_map). nnU-Net's label "ignore" is 255 in memory.
+// Finds the layout, the splits and the files; reads no pixels. One clear error when something is
+// missing: names the folder or file and what was looked for. An empty train split is an error; val
+// and test may be empty.
+ADELE_MUST_CHECK adele_status dataset_open(const struct dataset_config *config,
+                                           struct dataset **out);
 void dataset_close(struct dataset *dataset); // NULL is legal
-// A plain folder of pictures or volumes (for predict): cases of SPLIT_TEST without labels; nnU-Net _0000 suffixes are
-// understood. n_channels is the model's; a mismatch is an error that names the file.
+// A plain folder of pictures or volumes (for predict): cases of SPLIT_TEST without labels; nnU-Net
+// _0000 suffixes are understood. n_channels is the model's; a mismatch is an error that names the
+// file.
 ADELE_MUST_CHECK adele_status dataset_open_folder(const char *folder, int n_channels,
                                                   const struct dataset_config *config,
                                                   struct dataset **out);
 
 // Where image i of a loaded set comes from.
 struct dataset_origin {
-    int i_case, slice;      // slice 0 for pictures
-    int height, width;      // of the file, before resizing
+    int i_case, slice; // slice 0 for pictures
+    int height, width; // of the file, before resizing
 };
 
 // A split in host memory, at the configured size.
 struct dataset_images {
     int n, c, h, w;
-    bool is_f16;            // else u8; f16 for volumes and 16-bit pictures
-    void *images;           // (N, C, H, W)
-    float *mean, *inv_std;  // (N, C): standardization (x - mean) / std of each image, METHOD section 5
-    uint8_t *labels;        // (N, H, W): what is trained on (noisy when configured), NULL when no labels
-    uint8_t *truth;         // (N, H, W), NULL when there is none
+    bool is_f16;  // else u8
+    void *images; // (N, C, H, W)
+    // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Volumes are
+    // standardized slice by slice before they become f16, so theirs are 0 and 1. Pictures are raw,
+    // 0..255: u8, or f16 (16-bit values / 257) when a file of the split has 16 bits.
+    float *mean, *inv_std;
+    uint8_t *labels; // (N, H, W): what is trained on (noisy when configured), NULL when no labels
+    uint8_t *truth;  // (N, H, W), NULL when there is none
     struct dataset_origin *origin; // (N)
 };
-// Images are resized bilinearly (antialiased), labels nearest. Every label value is checked against n_categories (255 = ignore).
-// Unlabelled cases (predict) give labels = NULL. `keep_empty_slices`: also slices without foreground (evaluation, prediction).
+// Images are resized bilinearly (antialiased), labels nearest. Every label value is checked against
+// n_categories (255 = ignore). Unlabelled cases (predict) give labels = NULL. `keep_empty_slices`:
+// also slices without foreground (evaluation, prediction).
 ADELE_MUST_CHECK adele_status dataset_load(const struct dataset *dataset, enum dataset_split split,
                                            bool keep_empty_slices, struct dataset_images *out);
 // The same for one case of the split (prediction goes case by case).
-ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split split,
-                                                int i_case, struct dataset_images *out);
+ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset,
+                                                enum dataset_split split, int i_case,
+                                                struct dataset_images *out);
 void dataset_images_deinit(struct dataset_images *images);
 
-// ---- label_store.c: label maps back into files -------------------------------------------------------------
-// Writes the label maps of a split's images (u8 at the resident size (N, h, w), in `images` order) as files in the
-// input's own layout and type under `folder`: nnU-Net labelsTr/NAME.png|.nii.gz, VOC SegmentationClass/NAME.png (palette),
-// img_ann ann_dir/train/NAME.png. Maps are brought to the file's own size (nearest); values are mapped back when a label_map
-// is set (the first `from` of each category). Pixels whose category at the resident size did not change against `before` (may be
-// NULL) keep the source file's original value, so that an unchanged map gives back the original pixels exactly; slices that were not loaded
-// keep the source's values. Volumes have the source's header. Each file is written atomically.
-// changes.csv: case,slice,changed_pixels,changed_fraction, per category from->to counts; most changed first.
-ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset, enum dataset_split split,
+// ---- label_store.c: label maps back into files
+// ------------------------------------------------------------- Writes the label maps of a split's
+// images (u8 at the resident size (N, h, w), in `images` order) as files in the input's own layout
+// and type under `folder`: nnU-Net labelsTr/NAME.png|.nii.gz, VOC SegmentationClass/NAME.png
+// (palette), img_ann ann_dir/train/NAME.png. Maps are brought to the file's own size (nearest);
+// values are mapped back when a label_map is set (the first `from` of each category). Pixels whose
+// category at the resident size did not change against `before` (may be NULL) keep the source
+// file's original value, so that an unchanged map gives back the original pixels exactly; slices
+// that were not loaded keep the source's values. Volumes have the source's header. Each file is
+// written atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category
+// from->to counts; most changed first.
+ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset,
+                                                 enum dataset_split split,
                                                  const struct dataset_images *images,
                                                  const uint8_t *labels, const uint8_t *before,
                                                  const char *folder);
-// One predicted map (n_slices, h, w at resident size) of one case -> FOLDER/NAME + ending, at the source's size and, for volumes,
-// with the image's header. Pictures: gray PNG, or indexed with the VOC palette when the data set has palettes.
+// One predicted map (n_slices, h, w at resident size) of one case -> FOLDER/NAME + ending, at the
+// source's size and, for volumes, with the image's header. Pictures: gray PNG, or indexed with the
+// VOC palette when the data set has palettes.
 ADELE_MUST_CHECK adele_status label_store_save_prediction(const struct dataset *dataset,
-                                                          const struct dataset_case *item, int n_slices,
-                                                          int h, int w, const uint8_t *prediction,
+                                                          const struct dataset_case *item,
+                                                          int n_slices, int h, int w,
+                                                          const uint8_t *prediction,
                                                           const char *folder);
 
-// ---- check.c: `adele check` ----------------------------------------------------------------------------------
+// ---- check.c: `adele check`
+// ----------------------------------------------------------------------------------
 enum check_kind {
-    CHECK_LABEL_OUT_OF_RANGE, CHECK_SIZE_MISMATCH, CHECK_MISSING_PARTNER, CHECK_DUPLICATE_CASE,
-    CHECK_PATIENT_IN_TWO_SPLITS, CHECK_UNREADABLE, CHECK_EMPTY_SPLIT, CHECK_NOT_FINITE, CHECK_CHANNELS,
-    CHECK_NO_FOREGROUND, CHECK_KINDS
+    CHECK_LABEL_OUT_OF_RANGE,
+    CHECK_SIZE_MISMATCH,
+    CHECK_MISSING_PARTNER,
+    CHECK_DUPLICATE_CASE,
+    CHECK_PATIENT_IN_TWO_SPLITS,
+    CHECK_UNREADABLE,
+    CHECK_EMPTY_SPLIT,
+    CHECK_NOT_FINITE,
+    CHECK_CHANNELS,
+    CHECK_NO_FOREGROUND,
+    CHECK_KINDS
 };
 struct check_problem {
     enum check_kind kind;
-    bool is_error;  // else a warning
-    char *text;     // file, pixel, value
-    char *hint;     // what to do
+    bool is_error; // else a warning
+    char *text;    // file, pixel, value
+    char *hint;    // what to do
 };
 struct check_report {
     struct check_problem *problems;
@@ -138,7 +178,9 @@ struct check_report {
     int n_files; // looked at
 };
 const char *check_kind_name(enum check_kind kind); // "label_out_of_range" ...
-// Reads every file. Fails only when the data set cannot be looked at at all; problems are in the report.
-ADELE_MUST_CHECK adele_status check_run(const struct dataset_config *config, struct check_report *out);
+// Reads every file. Fails only when the data set cannot be looked at at all; problems are in the
+// report.
+ADELE_MUST_CHECK adele_status check_run(const struct dataset_config *config,
+                                        struct check_report *out);
 void check_report_deinit(struct check_report *report);
 #endif

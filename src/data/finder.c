@@ -44,8 +44,8 @@ adele_status finder_add_case(struct dataset_finder *finder, enum dataset_split s
     struct dataset *dataset = finder->dataset;
     if (dataset->n_cases[split] == finder->capacity[split]) {
         int capacity = finder->capacity[split] * 2 + 16;
-        struct dataset_case *grown = memory_realloc(dataset->cases[split], (size_t)capacity,
-                                                    sizeof *grown);
+        struct dataset_case *grown =
+            memory_realloc(dataset->cases[split], (size_t)capacity, sizeof *grown);
         if (grown == NULL)
             return FAIL_NO_MEMORY((size_t)capacity * sizeof *grown);
         dataset->cases[split] = grown;

@@ -6,7 +6,7 @@
 
 #include "data/dataset.h"
 
-#define LABEL_IGNORE 255
+#define LABEL_IGNORE         255
 #define LABEL_MAX_CATEGORIES 255
 // Label volumes may hold any 16-bit value; a label_map brings them down to categories.
 #define LABEL_MAX_VALUE 65535

@@ -81,8 +81,8 @@ static adele_status save_volume(const char *path, const int32_t *values,
         else
             ((float *)buffer)[i] = (float)values[i];
     }
-    adele_status status = fits ? nifti_save_labels(path, like, buffer)
-                               : nifti_save_floats(path, like, buffer);
+    adele_status status =
+        fits ? nifti_save_labels(path, like, buffer) : nifti_save_floats(path, like, buffer);
     memory_free(buffer);
     return status;
 }
@@ -176,16 +176,16 @@ static adele_status apply_case(struct export_job *job, int i_case, int *i, const
 static adele_status save_case(const struct export_job *job, const struct dataset_case *item,
                               const struct case_labels *file, const char *folder) {
     const struct dataset *dataset = job->dataset;
-    char *path = memory_printf("%s/%s/%s%s", folder,
-                               dataset_label_folder(dataset, job->split, item), item->name,
-                               dataset->file_ending);
+    char *path =
+        memory_printf("%s/%s/%s%s", folder, dataset_label_folder(dataset, job->split, item),
+                      item->name, dataset->file_ending);
     if (path == NULL)
         return FAIL_NO_MEMORY(strlen(folder) + strlen(item->name) + 64);
     adele_status status = make_parent(path);
     if (status == ADELE_OK)
-        status = file->is_volume ? save_volume(path, file->values, &file->volume)
-                                 : save_picture(path, file->values, file->height, file->width,
-                                                &file->palette);
+        status = file->is_volume
+                     ? save_volume(path, file->values, &file->volume)
+                     : save_picture(path, file->values, file->height, file->width, &file->palette);
     memory_free(path);
     return status;
 }
@@ -209,11 +209,8 @@ static adele_status export_case(struct export_job *job, int i_case, int *i, cons
 adele_status label_store_export(const struct dataset *dataset, enum dataset_split split,
                                 const struct dataset_images *images, const uint8_t *labels,
                                 const uint8_t *before, const char *folder) {
-    struct export_job job = {.dataset = dataset,
-                             .split = split,
-                             .images = images,
-                             .labels = labels,
-                             .before = before};
+    struct export_job job = {
+        .dataset = dataset, .split = split, .images = images, .labels = labels, .before = before};
     char *path = NULL;
     adele_status status;
     TRY(file_make_directory(folder));
@@ -292,8 +289,7 @@ adele_status label_store_save_prediction(const struct dataset *dataset,
     char *path = memory_printf("%s/%s%s", folder, item->name, dataset->file_ending);
     if (path == NULL)
         return FAIL_NO_MEMORY(strlen(folder) + strlen(item->name) + 16);
-    adele_status status =
-        save_prediction(dataset, item, path, n_slices, h, w, prediction);
+    adele_status status = save_prediction(dataset, item, path, n_slices, h, w, prediction);
     memory_free(path);
     return status;
 }

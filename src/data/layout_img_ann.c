@@ -42,8 +42,8 @@ static adele_status list_pictures(const struct dataset *dataset, const char *nam
     if (file_is_directory(folder))
         status = file_list_directory(folder, &files);
     else if (!is_missing_fine)
-        status = FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder",
-                      folder);
+        status =
+            FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder", folder);
     for (int i = 0; i < files.n && status == ADELE_OK; i++) {
         bool is_picture, is_volume;
         size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
@@ -113,8 +113,8 @@ static adele_status orphans(struct dataset_finder *finder) {
             if (status == ADELE_OK && item.n_files == 0)
                 status = finder_problem(finder, CHECK_MISSING_PARTNER,
                                         "Add the image, or remove the label map.",
-                                        "%s/%s: a label map without an image in img_dir/%s",
-                                        folder, files.names[i], dataset_split_name(split));
+                                        "%s/%s: a label map without an image in img_dir/%s", folder,
+                                        files.names[i], dataset_split_name(split));
             dataset_case_deinit(&item);
         }
         file_list_deinit(&files);

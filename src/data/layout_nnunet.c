@@ -19,8 +19,7 @@ static adele_status bad_label(const char *path, const char *name) {
     return FAIL(ADELE_DATA,
                 "Give each label one whole number, from 0 (background) on; regions of several "
                 "labels can be merged with data.label_map.",
-                "%s: labels: \"%s\" has no value from 0 to %d", path, name,
-                LABEL_MAX_VALUE);
+                "%s: labels: \"%s\" has no value from 0 to %d", path, name, LABEL_MAX_VALUE);
 }
 
 // One label as (name, value), whichever way round the file has it.
@@ -139,8 +138,8 @@ static adele_status describe(struct dataset_finder *finder) {
 // The case of a file "CASE_0000.png": how many bytes of it; 0 when it is not a first channel.
 static size_t case_bytes(const struct dataset *dataset, const char *file) {
     size_t bytes = strlen(file), tail = strlen("_0000") + strlen(dataset->file_ending);
-    if (bytes <= tail || strcmp(file + bytes - strlen(dataset->file_ending),
-                                dataset->file_ending) != 0)
+    if (bytes <= tail ||
+        strcmp(file + bytes - strlen(dataset->file_ending), dataset->file_ending) != 0)
         return 0;
     return strncmp(file + bytes - tail, "_0000", 5) == 0 ? bytes - tail : 0;
 }
@@ -227,8 +226,9 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
         return list_folder(dataset, list, out);
     int fold = fold_number(list);
     if (fold < 0)
-        return FAIL(ADELE_CONFIG, "Use foldN, imagesTr, imagesTs, none, or a file of case names "
-                                  "that ends in .txt.",
+        return FAIL(ADELE_CONFIG,
+                    "Use foldN, imagesTr, imagesTs, none, or a file of case names "
+                    "that ends in .txt.",
                     "data.split.%s: \"%s\" is no list of the nnU-Net layout",
                     dataset_split_name(split), list);
     return list_fold(dataset, split, fold, true, out);
@@ -254,8 +254,8 @@ static adele_status locate_in(const struct dataset *dataset, const char *images,
 static adele_status locate(struct dataset_finder *finder, enum dataset_split split,
                            const char *list_name, struct dataset_case *item) {
     const struct dataset *dataset = finder->dataset;
-    bool is_test_first = split == SPLIT_TEST || (list_name != NULL &&
-                                                 strcmp(list_name, "imagesTs") == 0);
+    bool is_test_first =
+        split == SPLIT_TEST || (list_name != NULL && strcmp(list_name, "imagesTs") == 0);
     for (int turn = 0; turn < 2 && item->n_files == 0; turn++) {
         if (is_test_first == (turn == 0))
             TRY(locate_in(dataset, "imagesTs", "labelsTs", item));
@@ -288,10 +288,10 @@ static adele_status check_label_file(struct dataset_finder *finder, const char *
     (void)snprintf(suffix, sizeof suffix, "_0000%s", dataset->file_ending);
     adele_status status = finder_file(dataset->root, images, name, suffix, &path);
     if (status == ADELE_OK && path == NULL)
-        status = finder_problem(finder, CHECK_MISSING_PARTNER,
-                                "Add the image, or remove the label map.",
-                                "%s/%s/%s: a label map without the image %s/%s%s", dataset->root,
-                                labels, file, images, name, suffix);
+        status =
+            finder_problem(finder, CHECK_MISSING_PARTNER, "Add the image, or remove the label map.",
+                           "%s/%s/%s: a label map without the image %s/%s%s", dataset->root, labels,
+                           file, images, name, suffix);
     memory_free(path);
     memory_free(name);
     return status;

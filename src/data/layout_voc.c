@@ -14,9 +14,9 @@
 #define LISTS "ImageSets/Segmentation"
 
 static const char *const voc_names[] = {
-    "background", "aeroplane", "bicycle", "bird",  "boat",      "bottle",      "bus",
-    "car",        "cat",       "chair",   "cow",   "diningtable", "dog",       "horse",
-    "motorbike",  "person",    "pottedplant", "sheep", "sofa",  "train",       "tvmonitor"};
+    "background", "aeroplane", "bicycle",     "bird",  "boat",        "bottle", "bus",
+    "car",        "cat",       "chair",       "cow",   "diningtable", "dog",    "horse",
+    "motorbike",  "person",    "pottedplant", "sheep", "sofa",        "train",  "tvmonitor"};
 
 static adele_status describe(struct dataset_finder *finder) {
     static const char *const files[] = {"class_names.txt", "classes.txt"};

@@ -218,9 +218,9 @@ static adele_status fill_case(const struct dataset *dataset, const struct case_p
     adele_status status;
     TRY_GOTO(load_labels(dataset, label_path, plan, image, &labels), done);
     TRY_GOTO(load_labels(dataset, truth_path, plan, image, &truth), done);
-    TRY_GOTO(choose_slices(dataset, plan, image, label_path != NULL ? &labels : NULL, &slices,
-                           &out->n),
-             done);
+    TRY_GOTO(
+        choose_slices(dataset, plan, image, label_path != NULL ? &labels : NULL, &slices, &out->n),
+        done);
     TRY_GOTO(allocate(out, label_path != NULL, truth_path != NULL), done);
     TRY_GOTO(fill_images(image, slices, out), done);
     if (label_path != NULL)
@@ -303,9 +303,9 @@ static adele_status join_extents(const struct dataset *dataset, enum dataset_spl
         }
         if (part->h != first->h || part->w != first->w)
             return FAIL(ADELE_DATA, "Set data.size to bring all images to one size.",
-                        "%s: %d x %d, but %s is %d x %d",
-                        dataset->cases[split][i].image_path[0], part->w, part->h,
-                        dataset->cases[split][i_first].image_path[0], first->w, first->h);
+                        "%s: %d x %d, but %s is %d x %d", dataset->cases[split][i].image_path[0],
+                        part->w, part->h, dataset->cases[split][i_first].image_path[0], first->w,
+                        first->h);
         if (part->n > INT32_MAX - out->n)
             return FAIL(ADELE_DATA, "Use fewer images.", "%s: more than %d images", dataset->root,
                         INT32_MAX);

@@ -123,8 +123,8 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
     if (peek.n_channels == 1 && channel == 0)
         return add_group(finder, files, file, stem_bytes);
     return FAIL(ADELE_DATA, "Predict on images of the kind that the model was trained on.",
-                "%s/%s: %d channel%s, but the model takes %d", dataset->root, file,
-                peek.n_channels, peek.n_channels == 1 ? "" : "s", dataset->n_channels);
+                "%s/%s: %d channel%s, but the model takes %d", dataset->root, file, peek.n_channels,
+                peek.n_channels == 1 ? "" : "s", dataset->n_channels);
 }
 
 static adele_status add_files(struct dataset_finder *finder, const struct file_list *files) {

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The contract between the engine and a device: one op list, one descriptor and one argument struct an
-// op, one interface struct. Nothing above this file knows which device runs.
+// The contract between the engine and a device: one op list, one descriptor and one argument struct
+// an op, one interface struct. Nothing above this file knows which device runs.
 //
-// Layouts. "Plain" means C order in device memory, as written in the comment. "Tensor" means the device's
-// own layout of a float (N, C, H, W) array (NHWC bf16 on CUDA, channel-blocked float on the CPU); its
-// size is tensor_bytes(), and only tensor_upload() and tensor_download() translate it to plain NCHW float.
-// Letters: N images in a batch, C channels or categories, H x W pixels, K scales; 255 = ignore.
+// Layouts. "Plain" means C order in device memory, as written in the comment. "Tensor" means the
+// device's own layout of a float (N, C, H, W) array (NHWC bf16 on CUDA, channel-blocked float on
+// the CPU); its size is tensor_bytes(), and only tensor_upload() and tensor_download() translate it
+// to plain NCHW float. Letters: N images in a batch, C channels or categories, H x W pixels, K
+// scales; 255 = ignore.
 //
-// An op is created for fixed shapes (that is where a device chooses engines and reports the workspace it
-// wants), then run many times without allocating. Who writes what: `dst` and `d_src` are overwritten unless
-// the comment says "+="; gradients of parameters and counters are always "+=".
+// An op is created for fixed shapes (that is where a device chooses engines and reports the
+// workspace it wants), then run many times without allocating. Who writes what: `dst` and `d_src`
+// are overwritten unless the comment says "+="; gradients of parameters and counters are always
+// "+=".
 #ifndef ADELE_DEVICE_DEVICE_H
 #define ADELE_DEVICE_DEVICE_H
 
@@ -33,7 +35,8 @@ struct adele_shape {
 enum adele_precision { ADELE_PRECISION_FP32, ADELE_PRECISION_BF16 };
 enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
 
-// ---- the op list: X(name, has_backward) -----------------------------------------------------------
+// ---- the op list: X(name, has_backward)
+// -----------------------------------------------------------
 #define ADELE_OPS(X)                                                                               \
     X(conv2d, 1)                                                                                   \
     X(batch_norm, 1)                                                                               \
@@ -55,31 +58,34 @@ enum adele_op_kind {
         ADELE_OP_COUNT
 };
 
-// ---- conv2d: dst = weight (*) src + bias, zero padding -------------------------------------------
+// ---- conv2d: dst = weight (*) src + bias, zero padding
+// -------------------------------------------
 struct adele_conv2d_desc {
     int n, c_in, h_in, w_in, c_out;
-    int kernel, stride, pad, dilation; // square kernels; h_out = (h_in + 2 pad - dilation (kernel - 1) - 1) / stride + 1
+    int kernel, stride, pad,
+        dilation; // square kernels; h_out = (h_in + 2 pad - dilation (kernel - 1) - 1) / stride + 1
     bool has_bias;
-    bool needs_d_src;   // false for a convolution on the image
-    bool is_training;   // false: forward only
+    bool needs_d_src;               // false for a convolution on the image
+    bool is_training;               // false: forward only
     enum adele_precision precision; // bf16: operands rounded to bf16, accumulation in float
 };
 struct adele_conv2d_args {
-    const void *src;     // tensor (N, c_in, h_in, w_in)
-    const float *weight; // plain (c_out, c_in, kernel, kernel)
-    const float *bias;   // plain (c_out), NULL without
-    void *dst;           // tensor (N, c_out, h_out, w_out); forward only
-    const void *d_dst;   // tensor like dst; backward only, as all below
-    void *d_src;         // tensor like src; NULL when not needed
+    const void *src;       // tensor (N, c_in, h_in, w_in)
+    const float *weight;   // plain (c_out, c_in, kernel, kernel)
+    const float *bias;     // plain (c_out), NULL without
+    void *dst;             // tensor (N, c_out, h_out, w_out); forward only
+    const void *d_dst;     // tensor like dst; backward only, as all below
+    void *d_src;           // tensor like src; NULL when not needed
     bool accumulate_d_src; // d_src += instead of =
-    float *d_weight;     // plain, +=
-    float *d_bias;       // plain, +=, NULL without
+    float *d_weight;       // plain, +=
+    float *d_bias;         // plain, +=, NULL without
     void *workspace;
 };
 
-// ---- batch_norm: dst = relu?(scale (src - mean) / sqrt(variance + eps) + shift (+ residual)) ------
-// Training with batch statistics: mean and biased variance of the batch; running = (1 - momentum) running +
-// momentum batch (unbiased variance), as PyTorch. Otherwise the running statistics, in both directions.
+// ---- batch_norm: dst = relu?(scale (src - mean) / sqrt(variance + eps) + shift (+ residual))
+// ------ Training with batch statistics: mean and biased variance of the batch; running = (1 -
+// momentum) running + momentum batch (unbiased variance), as PyTorch. Otherwise the running
+// statistics, in both directions.
 struct adele_batch_norm_desc {
     int n, c, h, w;
     float eps, momentum; // 1e-5, 0.1
@@ -88,19 +94,20 @@ struct adele_batch_norm_desc {
 struct adele_batch_norm_args {
     bool use_batch_statistics;
     const void *src;
-    const void *residual; // tensor like src, NULL without
-    const float *scale, *shift;            // plain (C)
+    const void *residual;                   // tensor like src, NULL without
+    const float *scale, *shift;             // plain (C)
     float *running_mean, *running_variance; // plain (C); updated in forward with batch statistics
-    float *saved_mean, *saved_inv_std;     // plain (C); written by forward, read by backward
-    void *dst;        // forward writes; backward reads (the ReLU's mask is dst > 0)
+    float *saved_mean, *saved_inv_std;      // plain (C); written by forward, read by backward
+    void *dst; // forward writes; backward reads (the ReLU's mask is dst > 0)
     const void *d_dst;
-    void *d_src;      // overwritten; may be the same memory as d_dst
-    void *d_residual; // overwritten, NULL without
+    void *d_src;              // overwritten; may be the same memory as d_dst
+    void *d_residual;         // overwritten, NULL without
     float *d_scale, *d_shift; // plain (C), +=
     void *workspace;
 };
 
-// ---- max_pool: dst = max over the window; ties go to the first pixel in row order ------------------
+// ---- max_pool: dst = max over the window; ties go to the first pixel in row order
+// ------------------
 struct adele_max_pool_desc {
     int n, c, h_in, w_in;
     int kernel, stride, pad; // h_out = (h_in + 2 pad - kernel) / stride + 1
@@ -115,11 +122,13 @@ struct adele_max_pool_args {
 };
 
 // ---- rescale: bilinear, align-corners, to (h_out, w_out), placed at (top, left) of a zero plane
-// (h_dst, w_dst): what the U-Net's up-path needs for odd sizes -------------------------------------
+// (h_dst, w_dst): what the U-Net's up-path needs for odd sizes
+// -------------------------------------
 struct adele_rescale_desc {
     int n, c, h_in, w_in;
     int h_out, w_out;
-    int h_dst, w_dst, top, left; // h_dst = h_out, top = 0 and so on when nothing is padded; negative top/left crop
+    int h_dst, w_dst, top,
+        left; // h_dst = h_out, top = 0 and so on when nothing is padded; negative top/left crop
 };
 struct adele_rescale_args {
     const void *src;
@@ -130,7 +139,8 @@ struct adele_rescale_args {
     void *workspace;
 };
 
-// ---- concat: dst = [src0, src1] along channels ------------------------------------------------------
+// ---- concat: dst = [src0, src1] along channels
+// ------------------------------------------------------
 struct adele_concat_desc {
     int n, c0, c1, h, w;
 };
@@ -142,14 +152,16 @@ struct adele_concat_args {
     bool accumulate_d_src0, accumulate_d_src1;
 };
 
-// ---- loss: METHOD section 4 in one op ----------------------------------------------------------------
-// Logits of every scale (low resolution) -> bilinear align-corners to (h, w) -> softmax -> cross-entropy and
-// consistency, gradients with respect to the low-resolution logits and the scale weights, argmax at scale
-// 0, IoU counts. Computed in log space: finite for logits of any size.
+// ---- loss: METHOD section 4 in one op
+// ---------------------------------------------------------------- Logits of every scale (low
+// resolution) -> bilinear align-corners to (h, w) -> softmax -> cross-entropy and consistency,
+// gradients with respect to the low-resolution logits and the scale weights, argmax at scale 0, IoU
+// counts. Computed in log space: finite for logits of any size.
 enum adele_loss_form {
-    ADELE_LOSS_PLAIN,   // scale 0 only: cross-entropy on z, mean over the pixels that are not ignored
+    ADELE_LOSS_PLAIN, // scale 0 only: cross-entropy on z, mean over the pixels that are not ignored
     ADELE_LOSS_PROGRAM, // METHOD section 4
-    ADELE_LOSS_PAPER    // CE of the unscaled logits of scale 0 + lambda / K * sum_k KL(p_k, q), q the plain average
+    ADELE_LOSS_PAPER // CE of the unscaled logits of scale 0 + lambda / K * sum_k KL(p_k, q), q the
+                     // plain average
 };
 struct adele_loss_desc {
     int n, c, h, w; // label size
@@ -157,7 +169,7 @@ struct adele_loss_desc {
     int h_scale[ADELE_MAX_SCALES], w_scale[ADELE_MAX_SCALES]; // of the logits
     enum adele_loss_form form;
     double lambda, rho;
-    double divisor;     // the total and its gradients are divided by it: 1 (VOC) or 3 (SegTHOR)
+    double divisor; // the total and its gradients are divided by it: 1 (VOC) or 3 (SegTHOR)
     bool learn_scale_weights; // false: w_k = 1 / K fixed and no d_scale_weights
 };
 // Counters: counts[table][kind][category]; kind: 0 intersection, 1 predicted, 2 labelled.
@@ -174,7 +186,7 @@ enum adele_count_table {
 enum adele_loss_sum { // what `sums` accumulates, doubles
     ADELE_SUM_TOTAL,
     ADELE_SUM_CROSS_ENTROPY,
-    ADELE_SUM_CONSISTENCY, // before lambda
+    ADELE_SUM_CONSISTENCY,   // before lambda
     ADELE_SUM_MASKED_IMAGES, // images with m_n = 1
     ADELE_SUM_STEPS,
     ADELE_SUM_COUNT
@@ -191,17 +203,19 @@ struct adele_loss_args {
     double *sums;                         // plain (ADELE_SUM_COUNT), +=
     float *mixture;                       // plain (N, C, H, W), q; NULL when not wanted (tests)
     uint8_t *image_mask;                  // plain (N), m_n; NULL when not wanted
-    // The training pass's own prediction (softmax at scale 0), stored for the correction at the epoch's end;
-    // all NULL when not wanted. Row i goes to image sample_ids[i] of the set (to row i when sample_ids is NULL).
-    const int32_t *sample_ids;            // plain (N)
-    uint8_t *prediction;                  // plain (set, H, W)
-    float *confidence_foreground;         // plain (set, H, W): max probability over c >= 1
-    float *confidence_background;         // plain (set, H, W): probability of category 0
+    // The training pass's own prediction (softmax at scale 0), stored for the correction at the
+    // epoch's end; all NULL when not wanted. Row i goes to image sample_ids[i] of the set (to row i
+    // when sample_ids is NULL).
+    const int32_t *sample_ids;    // plain (N)
+    uint8_t *prediction;          // plain (set, H, W)
+    float *confidence_foreground; // plain (set, H, W): max probability over c >= 1
+    float *confidence_background; // plain (set, H, W): probability of category 0
     void *workspace;
 };
 
-// ---- sgd: one multi-tensor update -------------------------------------------------------------------
-// g = gradient + decay * weight; m = momentum * m + g; weight -= rate * lr_scale * m (PyTorch's SGD).
+// ---- sgd: one multi-tensor update
+// ------------------------------------------------------------------- g = gradient + decay *
+// weight; m = momentum * m + g; weight -= rate * lr_scale * m (PyTorch's SGD).
 struct adele_sgd_segment {
     int64_t offset, count; // in floats, into all three arenas
     float lr_scale, decay; // decay already holds weight_decay times the group's factor
@@ -215,20 +229,21 @@ struct adele_sgd_args {
     float rate, momentum;
 };
 
-// ---- sample: gather, augment, normalize, all scales -------------------------------------------------
+// ---- sample: gather, augment, normalize, all scales
+// -------------------------------------------------
 struct adele_augment {
     bool enabled;
     double rotate_degrees; // uniform in +- this
     double translate;      // fraction of the extent, +-
     double scale_low, scale_high;
-    double flip;           // probability of a horizontal flip
+    double flip; // probability of a horizontal flip
 };
 // A set that stays in device memory. All images have the same size here.
 struct adele_sample_set {
     enum adele_pixel pixel;
     int n_images, c, h, w;
-    const void *images;             // plain (n_images, C, H, W), u8 or f16
-    const float *mean, *inv_std;    // plain (n_images, C): x' = (x - mean) * inv_std
+    const void *images;                    // plain (n_images, C, H, W), u8 or f16
+    const float *mean, *inv_std;           // plain (n_images, C): x' = (x - mean) * inv_std
     const uint8_t *labels, *noisy, *truth; // plain (n_images, H, W); NULL when not there
 };
 struct adele_sample_desc {
@@ -242,28 +257,31 @@ struct adele_sample_args {
     struct adele_sample_set set;
     const int32_t *sample_ids; // plain (N); an id < 0 is an empty row: image 0, labels 255
     uint32_t epoch;
-    bool flip; // flip every image horizontally (evaluation); labels too
-    void *images[ADELE_MAX_SCALES]; // tensors (N, C, h_scale[k], w_scale[k]): normalized, augmented, then
-                                    // rescaled bilinearly with align-corners
-    uint8_t *labels, *noisy, *truth; // plain (N, H, W); NULL when not wanted. Nearest; 255 outside the image
+    bool flip;                      // flip every image horizontally (evaluation); labels too
+    void *images[ADELE_MAX_SCALES]; // tensors (N, C, h_scale[k], w_scale[k]): normalized,
+                                    // augmented, then rescaled bilinearly with align-corners
+    uint8_t *labels, *noisy,
+        *truth; // plain (N, H, W); NULL when not wanted. Nearest; 255 outside the image
     void *workspace;
 };
 
-// ---- ensemble: adds one prediction to an accumulator --------------------------------------------------
+// ---- ensemble: adds one prediction to an accumulator
+// --------------------------------------------------
 enum adele_ensemble_mode { ADELE_ENSEMBLE_PROBABILITIES, ADELE_ENSEMBLE_LOGITS };
 struct adele_ensemble_desc {
-    int n, c, h_in, w_in; // of the logits
-    int h, w;             // of the accumulator
+    int n, c, h_in, w_in;          // of the logits
+    int h, w;                      // of the accumulator
     enum adele_ensemble_mode mode; // average softmax(z) or z itself
 };
 struct adele_ensemble_args {
-    const void *logits;  // tensor
-    bool is_first;       // accumulator = instead of +=
-    bool flip;           // the logits are of a flipped image: flip them back
-    float weight;        // 1 / number of members
-    float *accumulator;  // plain (N, C, H, W)
+    const void *logits; // tensor
+    bool is_first;      // accumulator = instead of +=
+    bool flip;          // the logits are of a flipped image: flip them back
+    float weight;       // 1 / number of members
+    float *accumulator; // plain (N, C, H, W)
 };
-// ---- decide: accumulator -> prediction and confidence -------------------------------------------------
+// ---- decide: accumulator -> prediction and confidence
+// -------------------------------------------------
 struct adele_decide_desc {
     int n, c, h, w;
     enum adele_ensemble_mode mode;
@@ -271,43 +289,50 @@ struct adele_decide_desc {
 };
 struct adele_decide_args {
     const float *accumulator;
-    const int32_t *sample_ids; // as in the loss; rows with an id < 0 are skipped; NULL: row i to image i
+    const int32_t
+        *sample_ids; // as in the loss; rows with an id < 0 are skipped; NULL: row i to image i
     uint8_t *prediction;
     float *confidence_foreground, *confidence_background; // NULL when not wanted
     float *probabilities; // plain (N, C, H, W), NULL when not wanted
 };
 
-// ---- correct: METHOD section 3 ------------------------------------------------------------------------
+// ---- correct: METHOD section 3
+// ------------------------------------------------------------------------
 enum adele_correct_rule { ADELE_CORRECT_BOTH, ADELE_CORRECT_SINGLE };
 struct adele_correct_desc {
     int n, n_categories, h, w;
     enum adele_correct_rule rule;
-    double tau_foreground, tau_background; // confident: foreground > tau_foreground or background > tau_background
+    double tau_foreground,
+        tau_background; // confident: foreground > tau_foreground or background > tau_background
     bool class_constraint;
     bool mask;     // write 255 instead of the prediction
     bool logic255; // BOTH: then 255 where a foreground label is predicted background
     bool guard;    // SINGLE: the 50 % / 95 % guard
 };
 struct adele_correct_args {
-    const uint8_t *base;   // plain (N, H, W): labels to correct (current or original); may be `labels`
-    uint8_t *labels;       // plain (N, H, W): corrected labels
+    const uint8_t
+        *base;       // plain (N, H, W): labels to correct (current or original); may be `labels`
+    uint8_t *labels; // plain (N, H, W): corrected labels
     const uint8_t *prediction;
     const float *confidence_foreground, *confidence_background; // plain (N, H, W)
-    uint8_t correct[256];  // host: the categories to correct now; [0] set when any is
-    int64_t *n_changed;    // plain (1), +=: pixels where labels now differ from base; NULL when not wanted
+    uint8_t correct[256]; // host: the categories to correct now; [0] set when any is
+    int64_t
+        *n_changed; // plain (1), +=: pixels where labels now differ from base; NULL when not wanted
 };
 
-// ---- count: IoU counts of one label map against another ------------------------------------------------
+// ---- count: IoU counts of one label map against another
+// ------------------------------------------------
 struct adele_count_desc {
     int n, h, w, n_categories;
 };
 struct adele_count_args {
-    const uint8_t *prediction, *labels; // plain (N, H, W); pixels with labels = 255 are left out, and a
-                                        // prediction of 255 counts as no category
-    int64_t *counts;                    // plain (3, 256), +=: intersection, predicted, labelled
+    const uint8_t *prediction, *labels; // plain (N, H, W); pixels with labels = 255 are left out,
+                                        // and a prediction of 255 counts as no category
+    int64_t *counts; // plain (3, 256), +=: intersection, predicted, labelled
 };
 
-// ---- the interface ---------------------------------------------------------------------------------------
+// ---- the interface
+// ---------------------------------------------------------------------------------------
 struct adele_device;
 
 // What every op instance begins with.
@@ -321,36 +346,41 @@ struct adele_op {
 
 struct adele_device_iface {
     const char *name;
-    adele_status (*alloc)(const struct adele_device *device, size_t bytes, void **out); // 64-byte aligned or better
+    adele_status (*alloc)(const struct adele_device *device, size_t bytes,
+                          void **out);                               // 64-byte aligned or better
     void (*release)(const struct adele_device *device, void *block); // NULL is legal
-    adele_status (*upload)(const struct adele_device *device, void *to, const void *from_host, size_t bytes);
-    adele_status (*download)(const struct adele_device *device, void *to_host, const void *from, size_t bytes);
+    adele_status (*upload)(const struct adele_device *device, void *to, const void *from_host,
+                           size_t bytes);
+    adele_status (*download)(const struct adele_device *device, void *to_host, const void *from,
+                             size_t bytes);
     adele_status (*fill)(const struct adele_device *device, void *block, int byte, size_t bytes);
-    adele_status (*copy)(const struct adele_device *device, void *to, const void *from, size_t bytes);
+    adele_status (*copy)(const struct adele_device *device, void *to, const void *from,
+                         size_t bytes);
     adele_status (*synchronize)(const struct adele_device *device);
     size_t (*tensor_bytes)(const struct adele_device *device, struct adele_shape shape);
-    adele_status (*tensor_upload)(const struct adele_device *device, void *tensor, struct adele_shape shape,
-                                  const float *nchw);
-    adele_status (*tensor_download)(const struct adele_device *device, float *nchw, const void *tensor,
-                                    struct adele_shape shape);
+    adele_status (*tensor_upload)(const struct adele_device *device, void *tensor,
+                                  struct adele_shape shape, const float *nchw);
+    adele_status (*tensor_download)(const struct adele_device *device, float *nchw,
+                                    const void *tensor, struct adele_shape shape);
     void (*destroy)(struct adele_device *device);
     void (*op_destroy)(struct adele_op *op); // NULL is legal
 #define ADELE_OP_ENTRY(name, has_backward)                                                         \
     adele_status (*name##_create)(const struct adele_device *device,                               \
                                   const struct adele_##name##_desc *desc, struct adele_op **out);  \
-    adele_status (*name##_forward)(struct adele_op *op, const struct adele_##name##_args *args);   \
-    adele_status (*name##_backward)(struct adele_op *op, const struct adele_##name##_args *args);
+    adele_status (*name##_forward)(struct adele_op * op, const struct adele_##name##_args *args);  \
+    adele_status (*name##_backward)(struct adele_op * op, const struct adele_##name##_args *args);
     ADELE_OPS(ADELE_OP_ENTRY) // backward is NULL where the list says 0
 #undef ADELE_OP_ENTRY
 };
 
 struct adele_device {
     const struct adele_device_iface *iface;
-    void *context;      // the device's own
+    void *context;         // the device's own
     char description[128]; // for people: "cpu: AMD EPYC, 2 threads, oneDNN 2.6.3"
 };
 
-// devices.c: opens a device by name: "auto" (cuda when there is one, else cpu), "cpu", "cuda", "cuda:1".
+// devices.c: opens a device by name: "auto" (cuda when there is one, else cpu), "cpu", "cuda",
+// "cuda:1".
 ADELE_MUST_CHECK adele_status adele_device_open(const char *name, struct adele_device **out);
 void adele_device_close(struct adele_device *device); // NULL is legal
 

@@ -48,16 +48,15 @@ void onset_config_init(struct onset_config *out, enum onset_pipeline pipeline);
 
 // The onset by the series of `n` IoU values known so far. Fewer than 3 values, a constant series,
 // or a value that is not finite answers known = false; so does a fit that does not converge.
-// `epoch` is the program's onset number, that of golden/onset.json. SegTHOR: n_dropped + 1 +
-// #(relative change
-// <= r); VOC: 1 + #. Epochs count from 1 here, so correction is on at the end of epoch e when e - 1
-// >= epoch. After a flat start is cut down to one or two points the number exceeds every epoch seen
-// so far: "not yet". Smoothing averages the values that are left after the cut; the cut itself
-// looks at the raw ones.
+// `epoch` is the program's onset number, that of golden/onset.json: n_dropped + 1 + the number of
+// t whose relative change is <= r (n_dropped is 0 for VOC). Epochs count from 1 here, so correction
+// is on at the end of epoch e when e - 1 >= epoch. After a flat start is cut down to one or two
+// points the number exceeds every epoch seen so far: "not yet". Smoothing averages the values that
+// are left after the cut; the cut itself looks at the raw ones.
 void onset_find(const struct onset_config *config, int n, const double *iou,
                 struct onset_result *out);
 
-// ---- schedule.c: which categories are corrected at the end of an epoch -------------------------
+// ---- schedule.c: which categories are corrected at the end of an epoch ------------------------
 #define SCHEDULE_MAX_CATEGORIES 256
 
 struct schedule_config {

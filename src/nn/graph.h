@@ -6,7 +6,14 @@
 
 #include "device/device.h"
 
-enum node_kind { NODE_INPUT, NODE_CONV2D, NODE_BATCH_NORM, NODE_MAX_POOL, NODE_RESCALE, NODE_CONCAT };
+enum node_kind {
+    NODE_INPUT,
+    NODE_CONV2D,
+    NODE_BATCH_NORM,
+    NODE_MAX_POOL,
+    NODE_RESCALE,
+    NODE_CONCAT
+};
 
 enum parameter_init {
     INIT_KAIMING_UNIFORM, // PyTorch's default: U(+-sqrt(6 / ((1 + a^2) fan_in))), a = sqrt 5
@@ -16,8 +23,8 @@ enum parameter_init {
     INIT_ZEROS
 };
 
-// A parameter or a buffer, by its PyTorch name. Offsets are in floats, into the weight arena (trainable) or the
-// buffer arena (running statistics).
+// A parameter or a buffer, by its PyTorch name. Offsets are in floats, into the weight arena
+// (trainable) or the buffer arena (running statistics).
 struct parameter {
     char name[160];
     int n_dimensions;
@@ -26,19 +33,20 @@ struct parameter {
     bool is_buffer;
     enum parameter_init init;
     int fan_in, fan_out;
-    float lr_scale;  // of the base rate: 1, 2, 10, 20
+    float lr_scale; // of the base rate: 1, 2, 10, 20
     bool has_decay;
 };
 
 struct node {
     enum node_kind kind;
-    char name[128];    // PyTorch module path, "up4.conv.double_conv.0"
-    int inputs[2];     // node numbers; -1 = none. batch_norm: inputs[1] = residual; rescale: inputs[1] = size like
-    int c;             // channels out
+    char name[128]; // PyTorch module path, "up4.conv.double_conv.0"
+    int inputs[2];  // node numbers; -1 = none. batch_norm: inputs[1] = residual; rescale: inputs[1]
+                    // = size like
+    int c;          // channels out
     int kernel, stride, pad, dilation; // conv2d, max_pool
     bool has_bias, has_relu;
-    int rescale_factor; // rescale: h_out = h_in * factor, padded to the size of inputs[1] as the U-Net does
-                        // (F.pad with diff / 2 first); 0 = exactly the size of inputs[1]
+    int rescale_factor; // rescale: h_out = h_in * factor, padded to the size of inputs[1] as the
+                        // U-Net does (F.pad with diff / 2 first); 0 = exactly the size of inputs[1]
     float eps, momentum;
     int i_weight, i_bias, i_mean, i_variance; // parameter numbers, -1 = none
 };
@@ -48,17 +56,18 @@ struct graph {
     int n_nodes;
     struct parameter *parameters;
     int n_parameters;
-    int64_t n_weights, n_buffers; // floats in the two arenas (every parameter starts at a multiple of 16)
-    int input, output;            // node numbers
+    int64_t n_weights,
+        n_buffers;     // floats in the two arenas (every parameter starts at a multiple of 16)
+    int input, output; // node numbers
 };
 
 // Builders answer the node's number through *out.
 void graph_init(struct graph *graph);
 void graph_deinit(struct graph *graph);
 ADELE_MUST_CHECK adele_status graph_input(struct graph *graph, int c, int *out);
-ADELE_MUST_CHECK adele_status graph_conv2d(struct graph *graph, const char *name, int input, int c_out,
-                                           int kernel, int stride, int pad, int dilation, bool has_bias,
-                                           int *out);
+ADELE_MUST_CHECK adele_status graph_conv2d(struct graph *graph, const char *name, int input,
+                                           int c_out, int kernel, int stride, int pad, int dilation,
+                                           bool has_bias, int *out);
 ADELE_MUST_CHECK adele_status graph_batch_norm(struct graph *graph, const char *name, int input,
                                                int residual, bool has_relu, int *out);
 ADELE_MUST_CHECK adele_status graph_max_pool(struct graph *graph, int input, int kernel, int stride,
@@ -67,6 +76,8 @@ ADELE_MUST_CHECK adele_status graph_rescale(struct graph *graph, int input, int 
                                             int *out);
 ADELE_MUST_CHECK adele_status graph_concat(struct graph *graph, int a, int b, int *out);
 
-// unet.c: METHOD section 5. `width` 64 is the paper's. Names as golden/unet_w8.safetensors has them.
-ADELE_MUST_CHECK adele_status unet_build(struct graph *graph, int n_channels, int n_categories, int width);
+// unet.c: METHOD section 5. `width` 64 is the paper's. Names as golden/unet_w8.safetensors has
+// them.
+ADELE_MUST_CHECK adele_status unet_build(struct graph *graph, int n_channels, int n_categories,
+                                         int width);
 #endif

@@ -106,8 +106,7 @@ adele_status network_zero_gradients(struct network *network) {
                                (size_t)network->graph.n_weights * sizeof(float));
 }
 
-// ---- plans
-// -----------------------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 
 adele_status network_plan(struct network *network, int n, int h, int w, bool is_training,
                           struct plan **out) {

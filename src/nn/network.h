@@ -11,15 +11,17 @@ struct network; // owns the graph, the arenas and the plans
 struct network_config {
     const char *name; // "unet"
     int n_channels, n_categories, width;
-    uint64_t seed;                  // of the initialization: RANDOM_INIT, sample = parameter number
+    uint64_t seed; // of the initialization: RANDOM_INIT, sample = parameter number
     enum adele_precision precision;
 };
 
-// Builds the graph, allocates the arenas (weights, gradients, momenta, buffers) on the device, initializes.
+// Builds the graph, allocates the arenas (weights, gradients, momenta, buffers) on the device,
+// initializes.
 ADELE_MUST_CHECK adele_status network_create(const struct adele_device *device,
-                                             const struct network_config *config, struct network **out);
-// The same for a graph of the caller's own, whose nodes move into the network. *graph is the caller's to
-// deinit, whatever the answer.
+                                             const struct network_config *config,
+                                             struct network **out);
+// The same for a graph of the caller's own, whose nodes move into the network. *graph is the
+// caller's to deinit, whatever the answer.
 ADELE_MUST_CHECK adele_status network_create_from_graph(const struct adele_device *device,
                                                         struct graph *graph, uint64_t seed,
                                                         enum adele_precision precision,
@@ -34,17 +36,18 @@ float *network_momenta(struct network *network);
 float *network_buffers(struct network *network);
 ADELE_MUST_CHECK adele_status network_zero_gradients(struct network *network);
 
-// ---- plans ------------------------------------------------------------------------------------------------
+// ---- plans
+// ------------------------------------------------------------------------------------------------
 struct plan; // the network at one input shape: ops, and where each tensor lies
 
-// Plans for inputs (n, C, h, w). Training plans keep what backward needs; others reuse memory as soon as a
-// tensor is dead. Nothing is allocated until network_allocate: offsets are computed first. Plans are owned by
-// the network and stay valid until network_destroy.
+// Plans for inputs (n, C, h, w). Training plans keep what backward needs; others reuse memory as
+// soon as a tensor is dead. Nothing is allocated until network_allocate: offsets are computed
+// first. Plans are owned by the network and stay valid until network_destroy.
 ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h, int w,
                                            bool is_training, struct plan **out);
-// Allocates what all plans so far need: activations of each training plan of its own, and one region that all plans
-// share in turn for gradients, workspace and the activations of inference plans. May be called again after more plans.
-// ADELE_NO_MEMORY says how much was asked for.
+// Allocates what all plans so far need: activations of each training plan of its own, and one
+// region that all plans share in turn for gradients, workspace and the activations of inference
+// plans. May be called again after more plans. ADELE_NO_MEMORY says how much was asked for.
 ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
 
 struct plan_memory {
@@ -57,22 +60,26 @@ size_t network_planned_bytes(const struct network *network);   // everything net
 struct adele_shape plan_input_shape(const struct plan *plan);
 struct adele_shape plan_output_shape(const struct plan *plan);
 void *plan_input(struct plan *plan);  // tensor; fill it, then run forward
-void *plan_output(struct plan *plan); // tensor: logits, valid until the next forward of this plan (training) or of any plan (inference)
+void *plan_output(struct plan *plan); // tensor: logits, valid until the next forward of this plan
+                                      // (training) or of any plan (inference)
 // Training: the logits' gradient, of the plan's own activation memory; fill it, then run backward.
 void *plan_d_output(struct plan *plan);
 
 // `use_batch_statistics`: train mode (also updates the running statistics); else eval mode.
 ADELE_MUST_CHECK adele_status plan_forward(struct plan *plan, bool use_batch_statistics);
-// After a forward of the same plan: parameter gradients +=. Batch norm runs in the mode of that forward.
+// After a forward of the same plan: parameter gradients +=. Batch norm runs in the mode of that
+// forward.
 ADELE_MUST_CHECK adele_status plan_backward(struct plan *plan);
 
-// One text line per node: name, kind, shape out, parameters, GFLOP, engine; then the memory plan. Written through log_line.
+// One text line per node: name, kind, shape out, parameters, GFLOP, engine; then the memory plan.
+// Written through log_line.
 void plan_describe(const struct plan *plan);
 double plan_flops(const struct plan *plan, bool with_backward);
 
-// ---- weights in files: PyTorch names, OIHW ---------------------------------------------------------------
-// Adds every parameter and buffer to the writer under `prefix` + name. The host copies that the writer borrows live in
-// *keep (an array the caller frees with memory_free after saving).
+// ---- weights in files: PyTorch names, OIHW
+// --------------------------------------------------------------- Adds every parameter and buffer
+// to the writer under `prefix` + name. The host copies that the writer borrows live in *keep (an
+// array the caller frees with memory_free after saving).
 ADELE_MUST_CHECK adele_status network_export(struct network *network, const char *prefix,
                                              struct safetensors_writer *writer, float **keep);
 // Loads them; every missing, extra (with the prefix) or mis-shaped tensor is named. Extra names are
@@ -81,7 +88,8 @@ ADELE_MUST_CHECK adele_status network_import(struct network *network, const char
                                              const struct safetensors *file);
 // The same for the momenta ("momentum." prefix in checkpoints): one tensor per trainable parameter.
 ADELE_MUST_CHECK adele_status network_export_momenta(struct network *network, const char *prefix,
-                                                     struct safetensors_writer *writer, float **keep);
+                                                     struct safetensors_writer *writer,
+                                                     float **keep);
 ADELE_MUST_CHECK adele_status network_import_momenta(struct network *network, const char *prefix,
                                                      const struct safetensors *file);
 #endif

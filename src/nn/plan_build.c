@@ -18,8 +18,7 @@ static int n_data_inputs(const struct node *node) {
     return 2;
 }
 
-// ---- shapes
-// ---------------------------------------------------------------------------------------------
+// ---- shapes -------------------------------------------------------------------------------------
 
 static adele_status extent_check(const struct node *node, struct adele_shape in, int64_t h,
                                  int64_t w) {
@@ -94,8 +93,7 @@ static adele_status dead_nodes_check(const struct graph *graph) {
     return ADELE_OK;
 }
 
-// ---- ops
-// -------------------------------------------------------------------------------------------------
+// ---- ops ----------------------------------------------------------------------------------------
 
 static adele_status create_conv2d(struct plan *plan, int i_node) {
     const struct adele_device *device = plan->network->device;
@@ -188,8 +186,7 @@ static adele_status create_op(struct plan *plan, int i_node) {
     }
 }
 
-// ---- gradients and lifetimes
-// ----------------------------------------------------------------------------
+// ---- gradients and lifetimes --------------------------------------------------------------------
 
 // Which nodes run backward (a parameter lies at or before them) and which of their inputs want a
 // gradient. Concat always writes both of its gradients, so both inputs get one as soon as either
@@ -310,8 +307,7 @@ static adele_status add_backward_blocks(struct plan *plan) {
     return ADELE_OK;
 }
 
-// ---- the whole
-// ------------------------------------------------------------------------------------------
+// ---- the whole ----------------------------------------------------------------------------------
 
 static adele_status plan_fill(struct plan *plan, struct adele_shape input) {
     const struct graph *graph = &plan->network->graph;

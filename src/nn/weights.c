@@ -36,8 +36,7 @@ static bool is_wanted(const struct parameter *parameter, enum content content) {
     return content == CONTENT_WEIGHTS || !parameter->is_buffer;
 }
 
-// ---- out
-// ---------------------------------------------------------------------------------------------------
+// ---- out ----------------------------------------------------------------------------------------
 
 static adele_status export_tensors(struct network *network, enum content content,
                                    const char *prefix, struct safetensors_writer *writer,
@@ -84,8 +83,7 @@ adele_status network_export_momenta(struct network *network, const char *prefix,
     return export_tensors(network, CONTENT_MOMENTA, prefix, writer, keep);
 }
 
-// ---- in
-// ----------------------------------------------------------------------------------------------------
+// ---- in -----------------------------------------------------------------------------------------
 
 static void shape_text(int n_dimensions, const int64_t *shape, char *out, size_t out_bytes) {
     size_t used = (size_t)snprintf(out, out_bytes, "[");

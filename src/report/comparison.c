@@ -54,8 +54,9 @@ struct comparison {
     struct end_label *labels; // (n), space for one plot at a time
 };
 
-static uint32_t colour_of(int i) {
-    return run_colours[i % N_RUN_COLOURS];
+// The first of several runs is the one to do better than, in the warning colour.
+static uint32_t colour_of(int i, int n_runs) {
+    return n_runs == 1 ? PLOT_BLUE : run_colours[i % N_RUN_COLOURS];
 }
 
 static bool is_falling(const struct report_summary *summary) {
@@ -192,7 +193,7 @@ static void draw_end_labels(cairo_t *cairo, const struct comparison *figure,
         style.size = 12.5;
         style.bold = false;
         if (is_main)
-            plot_text(cairo, style, x, labels[i].y + 16.0, "%s", line->name);
+            plot_text_fit(cairo, style, x, labels[i].y + 16.0, MAX_END_WIDTH, "%s", line->name);
     }
 }
 
@@ -324,7 +325,7 @@ adele_status figure_comparison(int n_runs, const struct report_run *runs,
         struct line *line = &figure.lines[i];
         line->name = summaries[i].name;
         line->summary = &summaries[i];
-        line->colour = colour_of(i);
+        line->colour = colour_of(i, n_runs);
         line->n = runs[i].records.n;
         line->epochs = runs[i].epochs;
         TRY_GOTO(load_line(&runs[i], line), end);

@@ -108,12 +108,14 @@ static void draw_onset(cairo_t *cairo, const struct plot_axes *axes,
     plot_dashed_line(cairo, x, axes->y, x, axes->y + axes->height, PLOT_INK, 1.4);
     if (!with_text)
         return;
-    bool is_left = x > axes->x + 0.5 * axes->width;
-    struct plot_text_style style = {11.5, PLOT_INK, is_left ? PLOT_RIGHT : PLOT_LEFT, true, true};
+    const char *text = curve->is_corrected ? "correction starts" : "memorization starts";
+    struct plot_text_style style = {11.5, PLOT_INK, PLOT_LEFT, true, true};
+    double room = axes->x + axes->width - x - 7.0;
+    bool is_left = plot_text_width(cairo, style, text) > room;
+    style.align = is_left ? PLOT_RIGHT : PLOT_LEFT;
     double x_text = x + (is_left ? -7.0 : 7.0);
     double y_text = axes->y + axes->height - 28.0;
-    plot_text(cairo, style, x_text, y_text, "%s",
-              curve->is_corrected ? "correction starts" : "memorization starts");
+    plot_text(cairo, style, x_text, y_text, "%s", text);
     style.bold = false;
     plot_text(cairo, style, x_text, y_text + 15.0, "epoch %.0f", curve->onset_epoch);
 }

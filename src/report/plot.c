@@ -96,7 +96,16 @@ void plot_text_fit(cairo_t *cairo, struct plot_text_style style, double x, doubl
     va_end(arguments);
     while (style.size > MIN_TEXT_SIZE && plot_text_width(cairo, style, text) > room)
         style.size -= 0.5;
-    plot_text(cairo, style, x, y, "%s", text);
+    bool is_cut = false;
+    size_t n = strlen(text);
+    while (n > 1 && plot_text_width(cairo, style, text) > room) {
+        do
+            n--;
+        while (n > 1 && ((unsigned char)text[n] & 0xC0) == 0x80); // a character of UTF-8 at a time
+        text[n] = '\0';
+        is_cut = true;
+    }
+    plot_text(cairo, style, x, y, "%s%s", text, is_cut ? "\xE2\x80\xA6" : "");
 }
 
 // ---- axes -------------------------------------------------------------------------------------

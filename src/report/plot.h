@@ -45,7 +45,7 @@ void plot_set_colour(cairo_t *cairo, uint32_t colour, double alpha);
 // The baseline begins (or is centred, or ends) at (x, y).
 void plot_text(cairo_t *cairo, struct plot_text_style style, double x, double y, const char *format,
                ...) ADELE_PRINTF(5, 6);
-// The same, in a smaller size where it would be wider than `room`.
+// The same, smaller and then cut short where it would be wider than `room`.
 void plot_text_fit(cairo_t *cairo, struct plot_text_style style, double x, double y, double room,
                    const char *format, ...) ADELE_PRINTF(6, 7);
 double plot_text_width(cairo_t *cairo, struct plot_text_style style, const char *text);

@@ -10,9 +10,9 @@
 //     train/early_learning/miou, train/memorization/iou/CAT, train/memorization/miou,
 //     correction/changed_pixels, correction/on/CAT (0 or 1), {val,test}/pred_vs_true/iou/CAT,
 //     .../miou, .../miou_foreground, .../dice/CAT, .../dice_foreground
-//   onset.json:
-//   {"pipeline":"segthor","r":0.9,"categories":[{"name":"heart","iou":[...],"fit":{"a":..,"b":..,"c":..}|null,
-//     "t0":..,"dt":..,"n_dropped":..,"onset_epoch":int|null,"on_epoch":int|null,"corrected_epochs":[..]}]}
+//   onset.json: {"pipeline":"segthor","r":0.9,"categories":[
+//     {"name":"heart","iou":[...],"fit":{"a":..,"b":..,"c":..}|null,"t0":..,"dt":..,"n_dropped":..,
+//      "onset_epoch":int|null,"on_epoch":int|null,"corrected_epochs":[..]}]}
 //   examples.safetensors: image u8 (N, C, H, W), noisy, corrected, prediction u8 (N, H, W), truth
 //   u8 (N, H, W, optional);
 //     metadata: "categories" = names joined by '\n', "names" = case names joined by '\n'

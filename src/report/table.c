@@ -76,7 +76,7 @@ static adele_status add_cell(struct buffer *out, const char *text, int width, bo
 static adele_status print_table(int n_runs, const struct report_summary *summaries,
                                 struct buffer *out) {
     int widths[N_COLUMNS];
-    struct cells cells;
+    struct cells cells = {0};
     for (int k = 0; k < N_COLUMNS; k++)
         widths[k] = width_of(headings[k]);
     for (int i = 0; i < n_runs; i++) {
@@ -129,7 +129,7 @@ static adele_status add_markdown_text(struct buffer *out, const char *text) {
 
 static adele_status add_markdown(int n_runs, const struct report_run *runs,
                                  const struct report_summary *summaries, struct buffer *out) {
-    struct cells cells;
+    struct cells cells = {0};
     for (int k = 0; k < N_COLUMNS; k++)
         TRY(buffer_printf(out, "| %s ", headings[k]));
     TRY(buffer_text(out, "|\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"));

@@ -7,7 +7,8 @@
 //   labels           u8 (N, H, W): the current labels
 //   curves           f64 (epochs, C): IoU of prediction against original noisy labels
 //   onset_epoch, is_on, is_done, corrected: the schedule
-//   __metadata__     adele.format, epoch, step, best, network, categories, hash of the original labels
+//   __metadata__     adele.format, epoch, step, best, network, categories, hash of the original
+//   labels
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
@@ -42,8 +43,8 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     TRY(add_number(writer, "epoch", trainer->epoch));
     char *names = memory_strdup("");
     for (int c = 0; names && c < trainer->n_categories; c++) {
-        char *longer = memory_printf("%s%s%s", names, c ? "\n" : "",
-                                     trainer->dataset->category_names[c]);
+        char *longer =
+            memory_printf("%s%s%s", names, c ? "\n" : "", trainer->dataset->category_names[c]);
         memory_free(names);
         names = longer;
     }
@@ -136,7 +137,8 @@ adele_status checkpoint_save_model(struct trainer *trainer, const char *path) {
     return save(trainer, path, false);
 }
 
-// ---- reading ---------------------------------------------------------------------------------------------
+// ---- reading
+// ---------------------------------------------------------------------------------------------
 
 // The entry of that name with exactly `bytes` bytes, copied to out.
 static adele_status read_block(const struct safetensors *file, const char *name,
@@ -160,7 +162,8 @@ static double number(const struct safetensors *file, const char *key, double oth
 static adele_status read_labels(struct trainer *trainer, const struct safetensors *file) {
     const char *hash = safetensors_metadata(file, "data.noisy_xxh3");
     if (!hash || strcmp(hash, trainer->noisy_hash) != 0)
-        return FAIL(ADELE_DATA, "Resume with the data and the noise settings that the run started with.",
+        return FAIL(ADELE_DATA,
+                    "Resume with the data and the noise settings that the run started with.",
                     "the original labels have XXH3 %s, the checkpoint was made with %s",
                     trainer->noisy_hash, hash ? hash : "none");
     const struct resident *train = &trainer->resident[SPLIT_TRAIN];

@@ -193,8 +193,9 @@ adele_status inference_run(struct inference *inference, const struct resident *r
     const struct adele_device *device = inference->device;
     const struct adele_sample_set *set = &resident->set;
     if (set->c != inference->c || set->h != inference->h || set->w != inference->w)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "images of %d x %d x %d given to a plan for %d x %d x %d",
-                    set->c, set->h, set->w, inference->c, inference->h, inference->w);
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "images of %d x %d x %d given to a plan for %d x %d x %d", set->c, set->h,
+                    set->w, inference->c, inference->h, inference->w);
     if (output->on_probabilities && !inference->probabilities)
         TRY(device->iface->alloc(device, map_floats(inference) * sizeof(float),
                                  (void **)&inference->probabilities));

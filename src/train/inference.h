@@ -17,8 +17,8 @@ struct inference_config {
 
 struct inference;
 
-// Plans the network at the needed sizes (c, h, w) of the images; call network_allocate before the first
-// run. Borrows device and network.
+// Plans the network at the needed sizes (c, h, w) of the images; call network_allocate before the
+// first run. Borrows device and network.
 ADELE_MUST_CHECK adele_status inference_create(const struct adele_device *device,
                                                struct network *network,
                                                const struct inference_config *config,
@@ -30,13 +30,15 @@ void inference_destroy(struct inference *inference); // NULL is legal
 struct inference_output {
     uint8_t *prediction;
     float *confidence_foreground, *confidence_background;
-    // Called after every batch when not NULL: probabilities in device memory, plain (n_rows, C, H, W), of images
-    // first .. first + n_rows - 1.
-    adele_status (*on_probabilities)(void *context, int first, int n_rows, const float *probabilities);
+    // Called after every batch when not NULL: probabilities in device memory, plain (n_rows, C, H,
+    // W), of images first .. first + n_rows - 1.
+    adele_status (*on_probabilities)(void *context, int first, int n_rows,
+                                     const float *probabilities);
     void *context;
 };
 // Eval mode (running statistics). All images of the set, in order. `should_stop` may be NULL.
-ADELE_MUST_CHECK adele_status inference_run(struct inference *inference, const struct resident *resident,
+ADELE_MUST_CHECK adele_status inference_run(struct inference *inference,
+                                            const struct resident *resident,
                                             const struct inference_output *output,
                                             bool (*should_stop)(void *), void *stop_context);
 #endif

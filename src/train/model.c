@@ -18,7 +18,8 @@ void model_options_init(struct model_options *out) {
                                                .temperature = 1.0};
 }
 
-// ---- loading -------------------------------------------------------------------------------------------
+// ---- loading
+// -------------------------------------------------------------------------------------------
 
 static adele_status split_names(struct model *model, const char *joined) {
     int n = model->n_categories;
@@ -74,8 +75,7 @@ static adele_status load_run_config(struct model *model) {
     memory_free(text);
     if (!path)
         return FAIL_NO_MEMORY(64);
-    adele_status status =
-        file_exists(path) ? config_load(path, 0, NULL, &model->config) : ADELE_OK;
+    adele_status status = file_exists(path) ? config_load(path, 0, NULL, &model->config) : ADELE_OK;
     memory_free(path);
     return status;
 }
@@ -115,7 +115,8 @@ void model_deinit(struct model *model) {
     memset(model, 0, sizeof *model);
 }
 
-// ---- cases -----------------------------------------------------------------------------------------------
+// ---- cases
+// -----------------------------------------------------------------------------------------------
 
 // What predicting case after case needs; one case's images are resident at a time.
 struct worker {
@@ -160,10 +161,8 @@ static adele_status count_case(struct worker *worker, const struct resident *res
     if (!labels)
         return FAIL(ADELE_DATA, "Evaluate a split that has labels.", "%s: the split has no labels",
                     worker->dataset->root);
-    struct adele_count_desc desc = {.n = set->n_images,
-                                    .h = set->h,
-                                    .w = set->w,
-                                    .n_categories = worker->model->n_categories};
+    struct adele_count_desc desc = {
+        .n = set->n_images, .h = set->h, .w = set->w, .n_categories = worker->model->n_categories};
     struct adele_op *op = NULL;
     struct adele_count_args args = {.prediction = prediction, .labels = labels, .counts = counts};
     TRY(device->iface->count_create(device, &desc, &op));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A trained model at work: evaluation of a split, prediction of a folder, export of corrected labels.
+// A trained model at work: evaluation of a split, prediction of a folder, export of corrected
+// labels.
 #ifndef ADELE_TRAIN_MODEL_H
 #define ADELE_TRAIN_MODEL_H
 
@@ -23,11 +24,11 @@ ADELE_MUST_CHECK adele_status model_load(const char *path, const char *device, s
 void model_deinit(struct model *model); // also zeroes it
 
 struct model_options {
-    const char *data;          // evaluate: data set; NULL = the run's. predict: folder of images
-    enum dataset_split split;  // evaluate
+    const char *data;         // evaluate: data set; NULL = the run's. predict: folder of images
+    enum dataset_split split; // evaluate
     struct inference_config inference; // batch 0 = 8
-    const char *masks_folder;  // where predictions go; NULL = nowhere (evaluate)
-    bool probabilities;        // predict: also NAME.safetensors with "probabilities" (slices, C, H, W)
+    const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
+    bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W)
     void (*on_case)(void *context, int i, int n); // NULL: none
     bool (*should_stop)(void *context);
     void *context;
@@ -35,14 +36,16 @@ struct model_options {
 void model_options_init(struct model_options *out); // scale 1, no flip, probabilities averaged
 
 // Scores a split; *out_images is how many images were counted.
-ADELE_MUST_CHECK adele_status model_evaluate(struct model *model, const struct model_options *options,
-                                             struct score *out, int *out_images);
+ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
+                                             const struct model_options *options, struct score *out,
+                                             int *out_images);
 // Predicts every image of options->data into options->masks_folder; *out_cases is how many.
-ADELE_MUST_CHECK adele_status model_predict(struct model *model, const struct model_options *options,
-                                            int *out_cases);
+ADELE_MUST_CHECK adele_status model_predict(struct model *model,
+                                            const struct model_options *options, int *out_cases);
 
-// The corrected labels of a run (epoch < 0: of its last checkpoint, else as they were after that epoch) in the
-// input's own layout and file type, with changes.csv. With data.noise changes are against the files' labels.
+// The corrected labels of a run (epoch < 0: of its last checkpoint, else as they were after that
+// epoch) in the input's own layout and file type, with changes.csv. With data.noise changes are
+// against the files' labels.
 ADELE_MUST_CHECK adele_status model_export_labels(const char *run_folder, int epoch,
                                                   const char *folder);
 #endif

@@ -16,7 +16,8 @@ struct resident {
     uint8_t *truth;  // NULL when there is none
 };
 
-// Uploads; `images` may be freed afterwards. `with_noisy` keeps a second copy of the labels (training).
+// Uploads; `images` may be freed afterwards. `with_noisy` keeps a second copy of the labels
+// (training).
 ADELE_MUST_CHECK adele_status resident_init(struct resident *out, const struct adele_device *device,
                                             const struct dataset_images *images, bool with_noisy);
 void resident_deinit(struct resident *resident); // also zeroes it; legal on a zeroed struct

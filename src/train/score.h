@@ -10,13 +10,16 @@
 struct score {
     int n_categories;
     double iou[256], dice[256]; // NaN where the category is in neither map
-    double miou, miou_foreground, dice_foreground; // means over the categories that are there; NaN when none is
+    double miou, miou_foreground,
+        dice_foreground; // means over the categories that are there; NaN when none is
 };
 
 // `counts`: (3, 256): intersection, predicted, labelled (device.h, count).
 void score_compute(const int64_t *counts, int n_categories, struct score *out);
 
-// {"split":..., "images":N, "classes":[...], "iou":[...], "miou":..., "miou_foreground":..., "dice":[...],
-// "dice_foreground":...}; NaN is null. NULL when memory is out. Free with cJSON_Delete.
-cJSON *score_to_json(const struct score *score, const char *split, int n_images, char *const *names);
+// {"split":..., "images":N, "classes":[...], "iou":[...], "miou":..., "miou_foreground":...,
+// "dice":[...], "dice_foreground":...}; NaN is null. NULL when memory is out. Free with
+// cJSON_Delete.
+cJSON *score_to_json(const struct score *score, const char *split, int n_images,
+                     char *const *names);
 #endif

@@ -57,8 +57,8 @@ static adele_status add_training(struct trainer *trainer, const struct epoch_num
     return ADELE_OK;
 }
 
-// The curves that the method watches; a category that was neither predicted nor labelled counts as 0, so
-// that no NaN enters.
+// The curves that the method watches; a category that was neither predicted nor labelled counts as
+// 0, so that no NaN enters.
 static void append_series(struct trainer *trainer, int epoch, const struct epoch_numbers *numbers) {
     struct score score;
     score_compute(&numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0], trainer->n_categories,
@@ -90,8 +90,8 @@ static adele_status add_labels(struct trainer *trainer, int epoch, int64_t n_cha
 
 static adele_status save_best(struct trainer *trainer, int epoch) {
     double miou = trainer->last_score[SPLIT_VAL].miou_foreground;
-    bool is_best = trainer->config->train.select == SELECT_LAST || !trainer->evaluation[SPLIT_VAL] ||
-                   (isfinite(miou) && miou > trainer->best_miou);
+    bool is_best = trainer->config->train.select == SELECT_LAST ||
+                   !trainer->evaluation[SPLIT_VAL] || (isfinite(miou) && miou > trainer->best_miou);
     if (!is_best)
         return ADELE_OK;
     trainer->best_miou = isfinite(miou) ? miou : -1.0;
@@ -131,8 +131,8 @@ static void log_epoch(const struct trainer *trainer, int epoch,
     static const char *const names[SPLIT_COUNT] = {"", "val", "test"};
     for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++)
         if (trainer->evaluation[split])
-            used += (size_t)snprintf(line + used, sizeof line - used, "  %s mIoU %.4f", names[split],
-                                     trainer->last_score[split].miou_foreground);
+            used += (size_t)snprintf(line + used, sizeof line - used, "  %s mIoU %.4f",
+                                     names[split], trainer->last_score[split].miou_foreground);
     log_line(LOG_INFO, "%s", line);
 }
 
@@ -165,7 +165,8 @@ static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_n
     return save_checkpoint(trainer, epoch);
 }
 
-// ---- start and end ------------------------------------------------------------------------------------------
+// ---- start and end
+// ------------------------------------------------------------------------------------------
 
 static adele_status save_config(const struct trainer *trainer) {
     char *yaml = NULL, *path = NULL;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A training run from the configuration to the last checkpoint.
 //
-// One epoch: every step samples, runs the network at all scales, the loss op, backward and SGD on the
-// device; at the epoch's end the host reads counters, fits the curves, decides the onsets, and, when a
-// category is on, has the labels rewritten in device memory. Then evaluation, metrics, checkpoint.
+// One epoch: every step samples, runs the network at all scales, the loss op, backward and SGD on
+// the device; at the epoch's end the host reads counters, fits the curves, decides the onsets, and,
+// when a category is on, has the labels rewritten in device memory. Then evaluation, metrics,
+// checkpoint.
 #ifndef ADELE_TRAIN_TRAINER_H
 #define ADELE_TRAIN_TRAINER_H
 
@@ -17,7 +18,8 @@ struct trainer_options {
     const char *device;          // "auto", "cpu", ...
     // All may be NULL. Called on the calling thread.
     void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
-    bool (*should_stop)(void *context); // asked before every step; true: stop with ADELE_INTERRUPTED
+    bool (*should_stop)(
+        void *context); // asked before every step; true: stop with ADELE_INTERRUPTED
     void *context;
 };
 
@@ -28,9 +30,10 @@ struct trainer_result {
     int best_epoch;
 };
 
-// Trains. ADELE_INTERRUPTED after a stop: the last finished epoch is in checkpoints/last.safetensors.
-// Files in the run folder: config.resolved.yaml, metrics.*, onset.json, noise.json, labels/, checkpoints/,
-// examples.safetensors (METHOD and DESIGN name them). Errors leave the last checkpoint as it was.
+// Trains. ADELE_INTERRUPTED after a stop: the last finished epoch is in
+// checkpoints/last.safetensors. Files in the run folder: config.resolved.yaml, metrics.*,
+// onset.json, noise.json, labels/, checkpoints/, examples.safetensors (METHOD and DESIGN name
+// them). Errors leave the last checkpoint as it was.
 ADELE_MUST_CHECK adele_status trainer_run(const struct trainer_options *options,
                                           struct trainer_result *out);
 #endif

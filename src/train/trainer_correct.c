@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The epoch's end: curves, onsets, and the labels rewritten in device memory (METHOD sections 2 and 3).
+// The epoch's end: curves, onsets, and the labels rewritten in device memory (METHOD sections 2 and
+// 3).
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
@@ -37,8 +38,7 @@ static adele_status predict_training_set(struct trainer *trainer) {
 }
 
 static adele_status rewrite_labels(struct trainer *trainer,
-                                   const struct schedule_decision *decision,
-                                   int64_t *out_changed) {
+                                   const struct schedule_decision *decision, int64_t *out_changed) {
     const struct adele_device *device = trainer->device;
     struct resident *train = &trainer->resident[SPLIT_TRAIN];
     TRY(predict_training_set(trainer));
@@ -78,7 +78,8 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
     return status;
 }
 
-// ---- generations of labels ---------------------------------------------------------------------------
+// ---- generations of labels
+// ---------------------------------------------------------------------------
 
 static adele_status read_manifest(const struct trainer *trainer, char **out_path, cJSON **out) {
     *out = NULL;
@@ -182,7 +183,8 @@ done:
     return status;
 }
 
-// ---- onset.json: what `adele report` draws --------------------------------------------------------------
+// ---- onset.json: what `adele report` draws
+// --------------------------------------------------------------
 
 static cJSON *category_onset(const struct trainer *trainer, int c) {
     cJSON *json = cJSON_CreateObject();

@@ -16,8 +16,8 @@ static adele_status upload_order(struct trainer *trainer, int epoch) {
     random_permutation(trainer->config->train.seed, RANDOM_ORDER, (uint32_t)epoch, n, order);
     _Static_assert(sizeof(int) == sizeof(int32_t), "sample ids are 32-bit");
     const struct adele_device *device = trainer->device;
-    adele_status status = device->iface->upload(device, trainer->buffers.order, order,
-                                                (size_t)n * sizeof(int32_t));
+    adele_status status =
+        device->iface->upload(device, trainer->buffers.order, order, (size_t)n * sizeof(int32_t));
     memory_free(order);
     return status;
 }
@@ -126,8 +126,7 @@ adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_
         if (options->should_stop && options->should_stop(options->context))
             return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
                         "interrupted in epoch %d; epoch %d is saved", epoch, epoch - 1);
-        struct step_plan *step =
-            n_images - i * batch >= batch ? &trainer->full : &trainer->rest;
+        struct step_plan *step = n_images - i * batch >= batch ? &trainer->full : &trainer->rest;
         double rate = learning_rate(trainer, trainer->step, n_steps_total);
         TRY(run_step(trainer, step, epoch, trainer->buffers.order + (size_t)i * (size_t)batch,
                      rate));

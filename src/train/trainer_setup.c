@@ -33,7 +33,8 @@ struct schedule_config trainer_schedule(const struct trainer *trainer) {
     return schedule;
 }
 
-// ---- data ------------------------------------------------------------------------------------------
+// ---- data
+// ------------------------------------------------------------------------------------------
 
 static adele_status save_noise_report(const struct trainer *trainer,
                                       const struct noise_report *report) {
@@ -148,7 +149,8 @@ static adele_status load_data(struct trainer *trainer) {
     return ADELE_OK;
 }
 
-// ---- steps ---------------------------------------------------------------------------------------------
+// ---- steps
+// ---------------------------------------------------------------------------------------------
 
 static adele_status step_plan_init(struct trainer *trainer, struct step_plan *step, int n,
                                    size_t *workspace_bytes) {
@@ -227,11 +229,10 @@ static adele_status optimizer_init(struct trainer *trainer) {
         if (parameter->is_buffer)
             continue;
         float decay = parameter->has_decay ? (float)trainer->config->train.weight_decay : 0.0f;
-        segments[desc.n_segments++] = (struct adele_sgd_segment){
-            .offset = parameter->offset,
-            .count = parameter->count,
-            .lr_scale = parameter->lr_scale,
-            .decay = decay};
+        segments[desc.n_segments++] = (struct adele_sgd_segment){.offset = parameter->offset,
+                                                                 .count = parameter->count,
+                                                                 .lr_scale = parameter->lr_scale,
+                                                                 .decay = decay};
     }
     const struct adele_device *device = trainer->device;
     adele_status status = device->iface->sgd_create(device, &desc, &trainer->sgd);
@@ -243,7 +244,8 @@ static adele_status optimizer_init(struct trainer *trainer) {
     return device->iface->sgd_create(device, &desc_scales, &trainer->sgd_scales);
 }
 
-// ---- correction and evaluation -----------------------------------------------------------------------------
+// ---- correction and evaluation
+// -----------------------------------------------------------------------------
 
 static adele_status correction_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
@@ -289,10 +291,8 @@ static adele_status evaluation_init(struct trainer *trainer) {
         const struct adele_sample_set *set = &trainer->resident[split].set;
         if (set->n_images == 0)
             continue;
-        struct adele_count_desc count = {.n = set->n_images,
-                                         .h = set->h,
-                                         .w = set->w,
-                                         .n_categories = trainer->n_categories};
+        struct adele_count_desc count = {
+            .n = set->n_images, .h = set->h, .w = set->w, .n_categories = trainer->n_categories};
         TRY(device->iface->count_create(device, &count, &trainer->count[split]));
         if (split == SPLIT_TRAIN)
             continue;
@@ -311,7 +311,8 @@ static adele_status evaluation_init(struct trainer *trainer) {
     return device_new(device, 3 * 256 * sizeof(int64_t), (void **)&trainer->evaluation_counts);
 }
 
-// ---- progress --------------------------------------------------------------------------------------------------
+// ---- progress
+// --------------------------------------------------------------------------------------------------
 
 static adele_status progress_init(struct trainer *trainer) {
     size_t n_epochs = (size_t)trainer->config->train.epochs;

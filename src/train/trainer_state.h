@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the files of a training run share: everything one run holds. Private to src/train/trainer_*.c and
-// checkpoint.c.
+// What the files of a training run share: everything one run holds. Private to
+// src/train/trainer_*.c and checkpoint.c.
 #ifndef ADELE_TRAIN_TRAINER_STATE_H
 #define ADELE_TRAIN_TRAINER_STATE_H
 
@@ -11,7 +11,8 @@
 #include "train/score.h"
 #include "train/trainer.h"
 
-// Plans and ops of one batch size: the full batch, and the rest that a last batch of an epoch may be.
+// Plans and ops of one batch size: the full batch, and the rest that a last batch of an epoch may
+// be.
 struct step_plan {
     int n; // 0 = not used
     struct plan *plans[ADELE_MAX_SCALES];
@@ -21,7 +22,7 @@ struct step_plan {
 // Batch buffers in device memory, for the larger of the two batch sizes.
 struct step_buffers {
     uint8_t *labels, *noisy, *truth; // plain (n, H, W)
-    int32_t *order;                  // plain (n_images): the epoch's permutation; a step reads a part of it
+    int32_t *order; // plain (n_images): the epoch's permutation; a step reads a part of it
     void *workspace;
     int64_t *counts; // plain (ADELE_COUNT_SIZE)
     double *sums;    // plain (ADELE_SUM_COUNT)
@@ -29,7 +30,7 @@ struct step_buffers {
 
 // The prediction that the correction reads, for the whole training set.
 struct prediction {
-    uint8_t *category;                                   // plain (N, H, W)
+    uint8_t *category;                                    // plain (N, H, W)
     float *confidence_foreground, *confidence_background; // plain (N, H, W)
 };
 
@@ -47,17 +48,19 @@ struct trainer {
     struct step_plan full, rest;
     struct step_buffers buffers;
     struct adele_op *sgd, *sgd_scales, *correct, *count[SPLIT_COUNT];
-    float *scale_state; // device, 3 x ADELE_MAX_SCALES: raw scale weights, their gradient, their momentum
+    float *scale_state; // device, 3 x ADELE_MAX_SCALES: raw scale weights, their gradient, their
+                        // momentum
     struct prediction prediction;
-    struct inference *correction_inference;     // NULL: from the training pass
+    struct inference *correction_inference; // NULL: from the training pass
     struct inference *evaluation[SPLIT_COUNT];
-    uint8_t *evaluation_map;                    // device: predictions of the larger evaluation split
-    int64_t *evaluation_counts;                 // device (3, 256)
+    uint8_t *evaluation_map;    // device: predictions of the larger evaluation split
+    int64_t *evaluation_counts; // device (3, 256)
 
     // Progress; all of it is in a checkpoint.
-    int epoch; // finished epochs
-    long step; // finished steps
-    double *series[256]; // of each category: IoU of the prediction against the original noisy labels, by epoch
+    int epoch;           // finished epochs
+    long step;           // finished steps
+    double *series[256]; // of each category: IoU of the prediction against the original noisy
+                         // labels, by epoch
     struct schedule_state schedule;
     unsigned char *corrected; // (epochs + 1, 256): category was corrected at the end of that epoch
     double best_miou;
@@ -83,7 +86,8 @@ struct epoch_numbers {
 ADELE_MUST_CHECK adele_status trainer_run_epoch(struct trainer *trainer, int epoch,
                                                 struct epoch_numbers *out);
 
-// trainer_correct.c: fits, decides, rewrites the labels; *out_changed pixels against before, -1 = no correction.
+// trainer_correct.c: fits, decides, rewrites the labels; *out_changed pixels against before, -1 =
+// no correction.
 ADELE_MUST_CHECK adele_status trainer_correct_labels(struct trainer *trainer, int epoch,
                                                      int64_t *out_changed);
 // Writes labels/epoch_NNNN.safetensors and labels/manifest.json.
@@ -96,7 +100,8 @@ ADELE_MUST_CHECK adele_status trainer_save_onsets(const struct trainer *trainer)
 // trainer_evaluate.c
 ADELE_MUST_CHECK adele_status trainer_evaluate(struct trainer *trainer, enum dataset_split split,
                                                struct score *out);
-// Score of the current training labels against the truth; ADELE_OK with n_categories = 0 without truth.
+// Score of the current training labels against the truth; ADELE_OK with n_categories = 0 without
+// truth.
 ADELE_MUST_CHECK adele_status trainer_score_labels(struct trainer *trainer, struct score *out);
 ADELE_MUST_CHECK adele_status trainer_save_examples(struct trainer *trainer);
 
@@ -107,5 +112,6 @@ ADELE_MUST_CHECK adele_status checkpoint_load(struct trainer *trainer, const cha
 ADELE_MUST_CHECK adele_status checkpoint_save_model(struct trainer *trainer, const char *path);
 
 // RUN/NAME in *out (caller frees with memory_free).
-ADELE_MUST_CHECK adele_status trainer_path(const struct trainer *trainer, const char *name, char **out);
+ADELE_MUST_CHECK adele_status trainer_path(const struct trainer *trainer, const char *name,
+                                           char **out);
 #endif

@@ -148,5 +148,10 @@ void tiny_img_ann(void *const *state, const char *root) {
 }
 
 struct dataset_config tiny_config(void *const *state, const char *root) {
-    return (struct dataset_config){.root = scratch_path(state, root), .map = {.other = -1}};
+    // Own storage: scratch_path reuses its own soon.
+    static char roots[4][4096];
+    static unsigned i_next;
+    char *path = roots[i_next++ % 4];
+    (void)snprintf(path, sizeof roots[0], "%s", scratch_path(state, root));
+    return (struct dataset_config){.root = path, .map = {.other = -1}};
 }

@@ -6,8 +6,8 @@
 
 #include "data/dataset.h"
 
-#define TINY_H 6
-#define TINY_W 8
+#define TINY_H      6
+#define TINY_W      8
 #define TINY_SLICES 4
 
 void tiny_text(void *const *state, const char *path, const char *text);
@@ -31,6 +31,6 @@ void tiny_voc(void *const *state, const char *root);
 // img_ann: i1, i2 train, i3 val, i4 test without labels; RGB; classes.txt of 3 names.
 void tiny_img_ann(void *const *state, const char *root);
 
-// scratch/root, labels as they are.
+// scratch/root, labels as they are; the path is good until the fourth call after this one.
 struct dataset_config tiny_config(void *const *state, const char *root);
 #endif

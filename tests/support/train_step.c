@@ -76,15 +76,19 @@ double train_step_loss(struct train_step *step) {
     return sums[ADELE_SUM_TOTAL];
 }
 
-double train_step_run(struct train_step *step, float rate, float momentum) {
-    check_ok(network_zero_gradients(step->network));
-    double loss = train_step_loss(step);
-    check_ok(plan_backward(step->plan));
+void train_step_update(struct train_step *step, float rate, float momentum) {
     struct adele_sgd_args args = {.weights = network_weights(step->network),
                                   .gradients = network_gradients(step->network),
                                   .momenta = network_momenta(step->network),
                                   .rate = rate,
                                   .momentum = momentum};
     check_ok(step->device->iface->sgd_forward(step->sgd, &args));
+}
+
+double train_step_run(struct train_step *step, float rate, float momentum) {
+    check_ok(network_zero_gradients(step->network));
+    double loss = train_step_loss(step);
+    check_ok(plan_backward(step->plan));
+    train_step_update(step, rate, momentum);
     return loss;
 }

@@ -25,6 +25,8 @@ void train_step_destroy(struct train_step *step);
 
 // Forward with batch statistics, then the loss, which it answers; d_output is filled.
 double train_step_loss(struct train_step *step);
+// The update alone, with the gradients as they are.
+void train_step_update(struct train_step *step, float rate, float momentum);
 // Forward, loss, backward into zeroed gradients, update; answers the loss before the update.
 double train_step_run(struct train_step *step, float rate, float momentum);
 #endif

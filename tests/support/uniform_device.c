@@ -65,8 +65,7 @@ static void scribble(const struct adele_op *op, void *workspace) {
         memset(workspace, 0xA5, op->workspace_bytes);
 }
 
-// ---- ops
-// --------------------------------------------------------------------------------------------------
+// ---- ops ----------------------------------------------------------------------------------------
 
 static adele_status create(const struct adele_device *device, enum adele_op_kind kind,
                            struct adele_shape src, struct adele_shape src1, struct adele_shape dst,
@@ -247,8 +246,7 @@ static adele_status concat_backward(struct adele_op *base, const struct adele_co
     return write_gradient(args->d_src1, op->src1, args->accumulate_d_src1, UNIFORM_SECOND * g);
 }
 
-// ---- memory
-// -------------------------------------------------------------------------------------------------
+// ---- memory -------------------------------------------------------------------------------------
 
 static adele_status device_alloc(const struct adele_device *device, size_t bytes, void **out) {
     (void)device;

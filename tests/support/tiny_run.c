@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#include "support/tiny_run.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "support/scratch.h"
+
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+int tiny_run_setup(void **state) {
+    if (scratch_setup(state) != 0)
+        return -1;
+    struct tiny_set set = tiny_set_default(3);
+    set.noise_px = 2;
+    tiny_set_write(scratch_path(state, "set"), &set);
+    return 0;
+}
+
+struct config *tiny_run_config(void *const *state, const char *const *sets) {
+    int n_sets = 0;
+    while (sets && sets[n_sets])
+        n_sets++;
+    char *text = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
+    struct config *config = NULL;
+    adele_status status = config_parse("tiny.yaml", text, strlen(text), n_sets, sets, &config);
+    memory_free(text);
+    if (status != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    return config;
+}
+
+adele_status tiny_run(void *const *state, const char *name, bool resume, const char *const *sets,
+                      struct trainer_result *result) {
+    struct config *config = tiny_run_config(state, sets);
+    struct trainer_result own;
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, name),
+                                      .resume = resume,
+                                      .device = "cpu"};
+    adele_status status = trainer_run(&options, result ? result : &own);
+    config_destroy(config);
+    return status;
+}
+
+static char *read_text(void *const *state, const char *run, const char *name) {
+    char path[4096], *text = NULL;
+    size_t bytes = 0;
+    (void)snprintf(path, sizeof path, "%s/%s", scratch_path(state, run), name);
+    if (file_read(path, 0, &text, &bytes) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    return text;
+}
+
+double tiny_run_metric(void *const *state, const char *run, int epoch, const char *metric) {
+    char *text = read_text(state, run, "metrics.jsonl");
+    double value = NAN;
+    for (char *line = text; line && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        cJSON *record = cJSON_Parse(line); // up to the end of the line's object
+        const cJSON *at = cJSON_GetObjectItemCaseSensitive(record, "epoch");
+        const cJSON *number = cJSON_GetObjectItemCaseSensitive(record, metric);
+        if (cJSON_IsNumber(at) && at->valueint == epoch && cJSON_IsNumber(number))
+            value = number->valuedouble;
+        cJSON_Delete(record);
+    }
+    memory_free(text);
+    return value;
+}
+
+int tiny_run_n_records(void *const *state, const char *run) {
+    char *text = read_text(state, run, "metrics.jsonl");
+    int n = 0;
+    for (const char *at = text; *at; at++)
+        n += *at == '\n';
+    memory_free(text);
+    return n;
+}
+
+bool same_bytes(const char *path_a, const char *path_b) {
+    char *a = NULL, *b = NULL;
+    size_t n_a = 0, n_b = 0;
+    if (file_read(path_a, 0, &a, &n_a) != ADELE_OK || file_read(path_b, 0, &b, &n_b) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    bool is_same = n_a == n_b && memcmp(a, b, n_a) == 0;
+    memory_free(a);
+    memory_free(b);
+    return is_same;
+}
+
+static void assert_same_file(const char *folder_a, const char *folder_b, const char *name) {
+    char *a = file_join(folder_a, name), *b = file_join(folder_b, name);
+    if (!same_bytes(a, b))
+        fail_msg("%s and %s differ", a, b);
+    memory_free(a);
+    memory_free(b);
+}
+
+void tiny_run_assert_same(void *const *state, const char *run_a, const char *run_b) {
+    static const char *const names[] = {"checkpoints/last.safetensors",
+                                        "checkpoints/best.safetensors",
+                                        "metrics.jsonl",
+                                        "metrics.csv",
+                                        "onset.json",
+                                        "examples.safetensors"};
+    char a[4096], b[4096], labels[4200];
+    (void)snprintf(a, sizeof a, "%s", scratch_path(state, run_a));
+    (void)snprintf(b, sizeof b, "%s", scratch_path(state, run_b));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_same_file(a, b, names[i]);
+    struct file_list in_a, in_b;
+    (void)snprintf(labels, sizeof labels, "%s/labels", a);
+    assert_int_equal(file_list_directory(labels, &in_a), ADELE_OK);
+    (void)snprintf(labels, sizeof labels, "%s/labels", b);
+    assert_int_equal(file_list_directory(labels, &in_b), ADELE_OK);
+    assert_int_equal(in_a.n, in_b.n);
+    for (int i = 0; i < in_a.n; i++) {
+        assert_string_equal(in_a.names[i], in_b.names[i]);
+        (void)snprintf(labels, sizeof labels, "labels/%s", in_a.names[i]);
+        assert_same_file(a, b, labels);
+    }
+    file_list_deinit(&in_a);
+    file_list_deinit(&in_b);
+}

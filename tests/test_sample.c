@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: MIT
+#include "base/memory.h"
+#include "reference/reference_method.h"
+#include "support/compare.h"
+#include "support/maps.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define N_SET 5
+
+struct problem {
+    struct adele_sample_desc desc;
+    struct adele_sample_set set; // on the host
+    const int32_t *ids;
+    uint32_t epoch;
+    bool flip;
+};
+struct outputs {
+    float *images[ADELE_MAX_SCALES];
+    uint8_t *labels, *noisy, *truth;
+};
+
+static size_t image_pixels(const struct problem *p) {
+    return (size_t)p->desc.h * (size_t)p->desc.w;
+}
+
+static struct problem make_problem(struct arena *arena, struct adele_sample_desc desc,
+                                   enum adele_pixel pixel, const int32_t *ids) {
+    struct problem p = {.desc = desc, .ids = ids, .epoch = 3};
+    size_t planes = (size_t)N_SET * (size_t)desc.c;
+    size_t count = planes * image_pixels(&p);
+    p.set = (struct adele_sample_set){.pixel = pixel,
+                                      .n_images = N_SET,
+                                      .c = desc.c,
+                                      .h = desc.h,
+                                      .w = desc.w,
+                                      .mean = arena_random(arena, 1, planes, 100.0, 130.0),
+                                      .inv_std = arena_random(arena, 2, planes, 0.01, 0.03)};
+    uint8_t *images = maps_random(arena, 3, count * 2, 256, 0.0);
+    for (size_t i = 0; i < count && pixel == ADELE_PIXEL_F16; i++)
+        images[2 * i + 1] = images[2 * i + 1] % 0x5c; // exponents up to 22: 255 at most
+    p.set.images = images;
+    p.set.labels = maps_random(arena, 4, (size_t)N_SET * image_pixels(&p), 5, 0.1);
+    p.set.noisy = maps_random(arena, 5, (size_t)N_SET * image_pixels(&p), 5, 0.1);
+    p.set.truth = maps_random(arena, 6, (size_t)N_SET * image_pixels(&p), 5, 0.0);
+    return p;
+}
+
+static struct adele_shape shape_of(const struct problem *p, int k) {
+    struct adele_shape shape = {p->desc.n, p->desc.c, p->desc.h_scale[k], p->desc.w_scale[k]};
+    return shape;
+}
+
+static struct adele_sample_set upload_set(struct arena *arena, const struct problem *p) {
+    struct adele_sample_set set = p->set;
+    size_t planes = (size_t)N_SET * (size_t)set.c, labels = (size_t)N_SET * image_pixels(p);
+    set.images = arena_upload(arena, p->set.images,
+                              planes * image_pixels(p) * (set.pixel == ADELE_PIXEL_U8 ? 1 : 2));
+    set.mean = arena_upload(arena, p->set.mean, planes * sizeof(float));
+    set.inv_std = arena_upload(arena, p->set.inv_std, planes * sizeof(float));
+    set.labels = arena_upload(arena, p->set.labels, labels);
+    set.noisy = arena_upload(arena, p->set.noisy, labels);
+    set.truth = arena_upload(arena, p->set.truth, labels);
+    return set;
+}
+
+static struct outputs run(struct arena *arena, const struct problem *p) {
+    const struct adele_device *device = arena->device;
+    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->sample_create(device, &p->desc, &op), ADELE_OK);
+    struct adele_sample_args args = {
+        .set = upload_set(arena, p),
+        .sample_ids = arena_upload(arena, p->ids, (size_t)p->desc.n * sizeof(int32_t)),
+        .epoch = p->epoch,
+        .flip = p->flip,
+        .labels = arena_upload(arena, NULL, n_labels),
+        .noisy = arena_upload(arena, NULL, n_labels),
+        .truth = arena_upload(arena, NULL, n_labels),
+        .workspace = arena_workspace(arena, op)};
+    for (int k = 0; k < p->desc.n_scales; k++)
+        args.images[k] = arena_tensor(arena, shape_of(p, k), NULL);
+    assert_int_equal(device->iface->sample_forward(op, &args), ADELE_OK);
+    device->iface->op_destroy(op);
+    struct outputs out = {.labels = maps_download(arena, args.labels, n_labels),
+                          .noisy = maps_download(arena, args.noisy, n_labels),
+                          .truth = maps_download(arena, args.truth, n_labels)};
+    for (int k = 0; k < p->desc.n_scales; k++)
+        out.images[k] = arena_tensor_download(arena, args.images[k], shape_of(p, k));
+    return out;
+}
+
+static struct outputs reference(struct arena *arena, const struct problem *p) {
+    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
+    struct outputs out = {.labels = maps_empty(arena, n_labels),
+                          .noisy = maps_empty(arena, n_labels),
+                          .truth = maps_empty(arena, n_labels)};
+    struct adele_sample_args args = {.set = p->set,
+                                     .sample_ids = p->ids,
+                                     .epoch = p->epoch,
+                                     .flip = p->flip,
+                                     .labels = out.labels,
+                                     .noisy = out.noisy,
+                                     .truth = out.truth};
+    for (int k = 0; k < p->desc.n_scales; k++)
+        args.images[k] = out.images[k] = arena_floats(arena, shape_count(shape_of(p, k)));
+    reference_sample_forward(&p->desc, &args);
+    return out;
+}
+
+static const int32_t some_ids[] = {4, -1, 0, 2};
+static const struct adele_augment augment = {true, 45.0, 0.1, 0.8, 1.5, 0.5};
+// Sizes of 1, primes, and around the blocks of 8 and 16; up to four scales.
+static const struct adele_sample_desc cases[] = {
+    {1, 1, 1, 1, 1, {1}, {1}, {0}, 7},
+    {4, 1, 13, 11, 3, {13, 9, 19}, {11, 7, 16}, {0}, 7},
+    {2, 3, 16, 17, 3, {16, 11, 24}, {17, 11, 25}, {0}, 7},
+    {3, 9, 7, 8, 4, {7, 1, 14, 8}, {8, 1, 3, 8}, {0}, 7},
+    {1, 17, 31, 33, 2, {31, 33}, {33, 31}, {0}, 7}};
+
+// Pixels of +-4 after normalization; sums of four products, half precision is exact.
+static void check_equal(const struct problem *p, const struct outputs *got,
+                        const struct outputs *want) {
+    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
+    assert_true(compare_bytes("labels", got->labels, want->labels, n_labels));
+    assert_true(compare_bytes("noisy", got->noisy, want->noisy, n_labels));
+    assert_true(compare_bytes("truth", got->truth, want->truth, n_labels));
+    for (int k = 0; k < p->desc.n_scales; k++)
+        assert_true(compare_f32("image", got->images[k], want->images[k], p->desc.n, p->desc.c,
+                                p->desc.h_scale[k], p->desc.w_scale[k], 4e-6, 0.0));
+}
+
+static void check_shapes(struct adele_device *device) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (int flags = 0; flags < 8; flags++) {
+            struct arena arena;
+            arena_open(&arena, device);
+            struct problem p = make_problem(&arena, cases[i],
+                                            flags & 1 ? ADELE_PIXEL_F16 : ADELE_PIXEL_U8, some_ids);
+            p.flip = (flags & 2) != 0;
+            if (flags & 4)
+                p.desc.augment = augment;
+            struct outputs got = run(&arena, &p), want = reference(&arena, &p);
+            check_equal(&p, &got, &want);
+            arena_close(&arena);
+        }
+}
+
+// One image of 1 x 3 pixels 10, 20, 40 with mean 10 and deviation 10, at its size and at 1 x 5.
+static void check_literal(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    const uint8_t pixels[] = {10, 20, 40}, labels[] = {0, 1, 255}, other[] = {2, 2, 1};
+    const float mean = 10.0f, inv_std = 0.1f;
+    const int32_t ids[] = {0, -1};
+    const struct adele_sample_desc desc = {2, 1, 1, 3, 2, {1, 1}, {3, 5}, {0}, 0};
+    struct problem p = make_problem(&arena, desc, ADELE_PIXEL_U8, ids);
+    memcpy((uint8_t *)(uintptr_t)p.set.images, pixels, 3);
+    memcpy((uint8_t *)(uintptr_t)p.set.labels, labels, 3);
+    memcpy((uint8_t *)(uintptr_t)p.set.noisy, other, 3);
+    ((float *)(uintptr_t)p.set.mean)[0] = mean;
+    ((float *)(uintptr_t)p.set.inv_std)[0] = inv_std;
+    p.flip = true;
+    struct outputs out = run(&arena, &p);
+    assert_true(
+        compare_f32("scale 0", out.images[0], (float[]){3, 1, 0, 0, 0, 0}, 2, 1, 1, 3, 1e-6, 0.0));
+    assert_true(compare_f32("scale 1", out.images[1], (float[]){3, 2, 1, 0.5f, 0, 0, 0, 0, 0, 0}, 2,
+                            1, 1, 5, 1e-6, 0.0));
+    assert_memory_equal(out.labels, ((uint8_t[]){255, 1, 0, 255, 255, 255}), 6);
+    assert_memory_equal(out.noisy, ((uint8_t[]){1, 2, 2, 255, 255, 255}), 6);
+    arena_close(&arena);
+}
+
+// Special values of half precision: 1, -2, the smallest denormal, the largest number, -0.
+static void check_half(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    const struct adele_sample_desc desc = {1, 1, 1, 5, 1, {1}, {5}, {0}, 0};
+    const int32_t ids[] = {0};
+    struct problem p = make_problem(&arena, desc, ADELE_PIXEL_F16, ids);
+    const uint16_t halves[] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x8000};
+    memcpy((uint8_t *)(uintptr_t)p.set.images, halves, sizeof halves);
+    ((float *)(uintptr_t)p.set.mean)[0] = 0.0f;
+    ((float *)(uintptr_t)p.set.inv_std)[0] = 1.0f;
+    struct outputs out = run(&arena, &p);
+    assert_true(compare_f32("half", out.images[0], (float[]){1, -2, 0x1p-24f, 65504, 0}, 1, 1, 1, 5,
+                            0.0, 0.0));
+    arena_close(&arena);
+}
+
+static void check_threads(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    struct problem p = make_problem(&arena, cases[1], ADELE_PIXEL_U8, some_ids);
+    p.desc.augment = augment;
+    struct outputs first = {0};
+    for (int n_threads = 1; n_threads <= 3; n_threads++) {
+        omp_set_num_threads(n_threads);
+        struct outputs again = run(&arena, &p);
+        first = n_threads == 1 ? again : first;
+        for (int k = 0; k < 3; k++)
+            assert_true(compare_bytes("threads", again.images[k], first.images[k],
+                                      shape_count(shape_of(&p, k)) * sizeof(float)));
+    }
+    arena_close(&arena);
+}
+
+// Epoch, seed and id choose the draw; the row of the batch does not.
+static void check_keys(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    static const int32_t ids[] = {1, 3, 1, 0}, others[] = {0, 1, 2, 3};
+    struct problem p = make_problem(&arena, cases[1], ADELE_PIXEL_U8, ids);
+    p.desc.augment = augment;
+    size_t image = image_pixels(&p) * sizeof(float);
+    struct outputs first = run(&arena, &p);
+    assert_memory_equal(first.images[0], first.images[0] + 2 * image_pixels(&p), image);
+    p.ids = others;
+    struct outputs moved = run(&arena, &p);
+    assert_memory_equal(moved.images[0] + image_pixels(&p), first.images[0], image);
+    struct arena more; // an arena lends a limited number of buffers
+    arena_open(&more, device);
+    p.epoch++;
+    struct outputs later = run(&more, &p);
+    assert_memory_not_equal(later.images[0], moved.images[0], image);
+    p.epoch--;
+    p.desc.seed++;
+    struct outputs seeded = run(&more, &p);
+    assert_memory_not_equal(seeded.images[0], moved.images[0], image);
+    arena_close(&more);
+    arena_close(&arena);
+}
+
+static void check_bad_descriptors(struct adele_device *device) {
+    struct adele_sample_desc bad[9];
+    for (int i = 0; i < 9; i++)
+        bad[i] = cases[1];
+    bad[0].n = 0;
+    bad[1].c = -1;
+    bad[2].h = 0;
+    bad[3].n_scales = 0;
+    bad[4].n_scales = ADELE_MAX_SCALES + 1;
+    bad[5].h_scale[0]++;
+    bad[6].w_scale[2] = 0;
+    bad[7].augment = (struct adele_augment){true, 1.0, 0.0, 0.0, 1.0, 0.0};
+    bad[8].augment = (struct adele_augment){true, (double)NAN, 0.0, 1.0, 1.0, 0.0};
+    for (int i = 0; i < 9; i++) {
+        struct adele_op *op = (struct adele_op *)device;
+        assert_int_equal(device->iface->sample_create(device, &bad[i], &op),
+                         ADELE_INVALID_ARGUMENT);
+        assert_null(op);
+    }
+}
+
+static void check_bad_arguments(struct adele_device *device) {
+    const struct adele_sample_desc desc = {1, 1, 2, 2, 1, {2}, {2}, {0}, 0};
+    const uint8_t bytes[4] = {0};
+    const float one = 1.0f;
+    const int32_t id = 0, beyond = 1;
+    float image[4 * 16] = {0};
+    uint8_t labels[4];
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->sample_create(device, &desc, &op), ADELE_OK);
+    const struct adele_sample_args good = {
+        .set = {ADELE_PIXEL_U8, 1, 1, 2, 2, bytes, &one, &one, NULL, NULL, NULL},
+        .sample_ids = &id,
+        .images = {image}};
+    struct adele_sample_args bad[6] = {good, good, good, good, good, good};
+    bad[0].set.h = 3;
+    bad[1].set.images = NULL;
+    bad[2].sample_ids = NULL;
+    bad[3].images[0] = NULL;
+    bad[4].labels = labels; // the set has none
+    bad[5].sample_ids = &beyond;
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(device->iface->sample_forward(op, &bad[i]), ADELE_INVALID_ARGUMENT);
+    device->iface->op_destroy(op);
+}
+
+static void check_allocator(struct adele_device *device) {
+    for (long i = 0; i < 100; i++) {
+        struct adele_op *op = NULL;
+        memory_fail_at(i);
+        adele_status status = device->iface->sample_create(device, &cases[1], &op);
+        memory_fail_at(-1);
+        if (status == ADELE_OK) {
+            assert_true(i > 0);
+            device->iface->op_destroy(op);
+            return;
+        }
+        assert_int_equal(status, ADELE_NO_MEMORY);
+        assert_null(op);
+    }
+    fail_msg("a hundred allocations for one op");
+}
+
+#define ON_EACH_DEVICE(name)                                                                       \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        omp_set_num_threads(3);                                                                    \
+        devices_each(check_##name);                                                                \
+    }
+ON_EACH_DEVICE(shapes)
+ON_EACH_DEVICE(literal)
+ON_EACH_DEVICE(half)
+ON_EACH_DEVICE(threads)
+ON_EACH_DEVICE(keys)
+ON_EACH_DEVICE(bad_descriptors)
+ON_EACH_DEVICE(bad_arguments)
+ON_EACH_DEVICE(allocator)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_half),          cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_keys),          cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_allocator)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

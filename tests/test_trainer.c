@@ -1,0 +1,527 @@
+// SPDX-License-Identifier: MIT
+// Whole runs of a few epochs, in this process. Runs that are killed are in test_resume.c.
+#include "train/trainer.h"
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "base/safetensors.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static void check(adele_status status) {
+    if (status != ADELE_OK)
+        fail_msg("%s (%s)", adele_error_message(), adele_error_place());
+}
+
+static struct safetensors *open_file(void *const *state, const char *name) {
+    struct safetensors *file = NULL;
+    check(safetensors_open(scratch_path(state, name), &file));
+    return file;
+}
+
+static bool is_there(void *const *state, const char *name) {
+    return file_exists(scratch_path(state, name));
+}
+
+// ---- what a run leaves ------------------------------------------------------------------------
+
+// The run that several tests look at.
+static int full_run_setup(void **state) {
+    if (tiny_run_setup(state) != 0)
+        return -1;
+    struct trainer_result result = {0};
+    check(tiny_run(state, "run", false, NULL, &result));
+    assert_int_equal(result.n_epochs, 5);
+    assert_true(isfinite(result.val_miou) && isfinite(result.test_miou));
+    assert_true(result.best_epoch >= 1 && result.best_epoch <= 5);
+    assert_true(result.best_miou >= result.val_miou);
+    return 0;
+}
+
+static void a_run_writes_all_its_files(void **state) {
+    static const char *const names[] = {"run/config.resolved.yaml",
+                                        "run/metrics.jsonl",
+                                        "run/metrics.csv",
+                                        "run/onset.json",
+                                        "run/checkpoints/last.safetensors",
+                                        "run/checkpoints/best.safetensors",
+                                        "run/labels/manifest.json",
+                                        "run/examples.safetensors"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!is_there(state, names[i]))
+            fail_msg("%s is not there", names[i]);
+    assert_int_equal(tiny_run_n_records(state, "run"), 5);
+    assert_false(is_there(state, "run/noise.json")); // the noise came in files
+}
+
+static void metrics_have_the_documented_names(void **state) {
+    static const char *const names[] = {"train/loss",
+                                        "train/cross_entropy",
+                                        "train/consistency",
+                                        "train/pred_vs_noisy/iou/disc",
+                                        "train/pred_vs_noisy/miou",
+                                        "train/pred_vs_current/iou/box",
+                                        "train/pred_vs_true/iou/box",
+                                        "train/early_learning/iou/disc",
+                                        "train/early_learning/miou",
+                                        "train/memorization/iou/disc",
+                                        "train/memorization/miou",
+                                        "train/labels_vs_true/iou/box",
+                                        "train/labels_vs_true/miou_foreground",
+                                        "correction/changed_pixels",
+                                        "correction/on/disc",
+                                        "val/pred_vs_true/iou/background",
+                                        "val/pred_vs_true/dice_foreground",
+                                        "test/pred_vs_true/miou",
+                                        "test/pred_vs_true/miou_foreground"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (int epoch = 1; epoch <= 5; epoch++)
+            if (!isfinite(tiny_run_metric(state, "run", epoch, names[i])))
+                fail_msg("epoch %d has no number %s", epoch, names[i]);
+    assert_true(isnan(tiny_run_metric(state, "run", 1, "correction/on/background")));
+}
+
+// Before the first correction the current labels are the noisy ones; afterwards they are not.
+static void labels_change_once_a_category_is_on(void **state) {
+    struct safetensors *last = open_file(state, "run/checkpoints/last.safetensors");
+    const struct safetensors_entry *labels = safetensors_find(last, "labels");
+    assert_non_null(labels);
+    char hash[17];
+    hash_xxh3_hex(labels->data, labels->bytes, hash);
+    assert_string_not_equal(hash, safetensors_metadata(last, "data.noisy_xxh3"));
+    cJSON *manifest = NULL;
+    check(json_read(scratch_path(state, "run/labels/manifest.json"), &manifest));
+    int n = cJSON_GetArraySize(manifest);
+    assert_in_range(n, 2, 5);
+    const cJSON *entry = cJSON_GetArrayItem(manifest, n - 1);
+    const char *name = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "file"));
+    assert_int_equal(cJSON_GetObjectItem(entry, "epoch")->valueint, 5);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(entry, "xxh3")), hash);
+    assert_true(cJSON_GetObjectItem(entry, "changed_pixels")->valueint > 0);
+    char path[128];
+    (void)snprintf(path, sizeof path, "run/labels/%s", name);
+    struct safetensors *generation = open_file(state, path);
+    const struct safetensors_entry *map = safetensors_find(generation, "labels");
+    assert_int_equal(map->bytes, labels->bytes);
+    assert_memory_equal(map->data, labels->data, map->bytes);
+    int first = cJSON_GetObjectItem(cJSON_GetArrayItem(manifest, 0), "epoch")->valueint;
+    assert_in_range(first, 3, 4);
+    for (int epoch = 1; epoch <= 5; epoch++) {
+        double changed = tiny_run_metric(state, "run", epoch, "correction/changed_pixels");
+        assert_true(epoch < first ? changed == 0.0 : changed >= 1.0);
+    }
+    double noisy = tiny_run_metric(state, "run", 1, "train/labels_vs_true/miou");
+    assert_true(noisy != tiny_run_metric(state, "run", 5, "train/labels_vs_true/miou"));
+    cJSON_Delete(manifest);
+    safetensors_close(generation);
+    safetensors_close(last);
+}
+
+static void onset_file_tells_each_category(void **state) {
+    cJSON *json = NULL;
+    check(json_read(scratch_path(state, "run/onset.json"), &json));
+    const cJSON *categories = cJSON_GetObjectItem(json, "categories"), *item;
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "pipeline")), "segthor");
+    assert_int_equal(cJSON_GetArraySize(categories), 2);
+    int n_on = 0;
+    cJSON_ArrayForEach(item, categories) {
+        char metric[128];
+        const cJSON *iou = cJSON_GetObjectItem(item, "iou");
+        (void)snprintf(metric, sizeof metric, "train/pred_vs_noisy/iou/%s",
+                       cJSON_GetStringValue(cJSON_GetObjectItem(item, "name")));
+        assert_int_equal(cJSON_GetArraySize(iou), 5);
+        for (int i = 0; i < 5; i++) // 15 digits in the one, 17 in the other
+            assert_true(fabs(cJSON_GetArrayItem(iou, i)->valuedouble -
+                             tiny_run_metric(state, "run", i + 1, metric)) <= 1e-12);
+        const cJSON *on = cJSON_GetObjectItem(item, "on_epoch");
+        const cJSON *corrected = cJSON_GetObjectItem(item, "corrected_epochs");
+        assert_true(cJSON_IsNumber(on) || cJSON_GetArraySize(corrected) == 0);
+        n_on += cJSON_IsNumber(on);
+    }
+    assert_in_range(n_on, 1, 2);
+    cJSON_Delete(json);
+}
+
+static void examples_hold_the_runs_own_labels(void **state) {
+    static const char *const maps[] = {"noisy", "corrected", "prediction", "truth"};
+    struct safetensors *file = open_file(state, "run/examples.safetensors");
+    const struct safetensors_entry *image = safetensors_find(file, "image");
+    const int64_t shape[4] = {4, 1, 32, 28};
+    assert_non_null(image);
+    assert_memory_equal(image->shape, shape, sizeof shape);
+    for (int i = 0; i < 4; i++) {
+        const struct safetensors_entry *map = safetensors_find(file, maps[i]);
+        assert_non_null(map);
+        assert_int_equal(map->bytes, 4 * 32 * 28);
+        for (size_t k = 0; k < map->bytes; k++)
+            assert_true(((const uint8_t *)map->data)[k] <= 2);
+    }
+    assert_string_equal(safetensors_metadata(file, "categories"), "background\ndisc\nbox");
+    assert_non_null(strstr(safetensors_metadata(file, "names"), "train_002\n"));
+    safetensors_close(file);
+}
+
+static void the_resolved_configuration_makes_the_same_run(void **state) {
+    struct config *config = NULL;
+    char again[4096];
+    (void)snprintf(again, sizeof again, "%s", scratch_path(state, "again"));
+    check(config_load(scratch_path(state, "run/config.resolved.yaml"), 0, NULL, &config));
+    struct trainer_options options = {.config = config, .run_folder = again, .device = "cpu"};
+    struct trainer_result result;
+    check(trainer_run(&options, &result));
+    config_destroy(config);
+    tiny_run_assert_same(state, "run", "again");
+    assert_true(same_bytes(scratch_path(state, "run/config.resolved.yaml"),
+                           scratch_path(state, "again/config.resolved.yaml")));
+}
+
+// Where a weight's gradient comes from oneDNN its sums are cut by the number of threads, so runs of
+// other numbers agree closely, not to the last bit.
+static void the_number_of_threads_hardly_matters(void **state) {
+    int n_threads = omp_get_max_threads();
+    omp_set_num_threads(n_threads == 1 ? 2 : 1);
+    adele_status status = tiny_run(state, "threads", false, SETS("train.epochs=1"), NULL);
+    omp_set_num_threads(n_threads);
+    check(status);
+    double one = tiny_run_metric(state, "run", 1, "train/loss");
+    double other = tiny_run_metric(state, "threads", 1, "train/loss");
+    if (!(fabs(one - other) <= 1e-5 * one))
+        fail_msg("loss %.9g and %.9g", one, other);
+}
+
+static void another_seed_makes_another_run(void **state) {
+    check(tiny_run(state, "seed", false, SETS("train.seed=2", "train.epochs=1"), NULL));
+    assert_true(tiny_run_metric(state, "seed", 1, "train/loss") !=
+                tiny_run_metric(state, "run", 1, "train/loss"));
+}
+
+// ---- refusals ---------------------------------------------------------------------------------
+
+static void a_folder_that_holds_a_run_is_refused_without_resume(void **state) {
+    char copy[4096], last[4096];
+    (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "copy.safetensors"));
+    (void)snprintf(last, sizeof last, "%s",
+                   scratch_path(state, "run/checkpoints/last.safetensors"));
+    check(file_copy(last, copy));
+    assert_int_equal(tiny_run(state, "run", false, NULL, NULL), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "/run holds a run already"));
+    assert_non_null(strstr(adele_error_hint(), "--resume"));
+    assert_true(same_bytes(copy, last));
+    assert_int_equal(tiny_run_n_records(state, "run"), 5);
+}
+
+static void augmented_predictions_cannot_correct(void **state) {
+    assert_int_equal(tiny_run(state, "augment", false, SETS("data.augment.enabled=true"), NULL),
+                     ADELE_CONFIG);
+    assert_non_null(strstr(adele_error_message(), "data.augment"));
+    assert_non_null(strstr(adele_error_hint(), "correction.source"));
+}
+
+static void noise_on_top_of_noisy_files_is_refused(void **state) {
+    (void)state;
+    struct config *config = NULL;
+    const char *const sets[] = {"data.noise.kind=flip"};
+    char *text = tiny_set_config("set", "set/noisyTr");
+    assert_int_equal(config_parse("t.yaml", text, strlen(text), 1, sets, &config), ADELE_CONFIG);
+    memory_free(text);
+}
+
+static void a_run_folder_below_a_file_is_an_error(void **state) {
+    assert_int_equal(tiny_run(state, "set/dataset.json/run", false, NULL, NULL), ADELE_IO);
+    assert_non_null(strstr(adele_error_message(), "dataset.json"));
+}
+
+static void an_image_that_the_network_cannot_halve_is_an_error(void **state) {
+    adele_status status = tiny_run(state, "small", false, SETS("data.size=[16, 16]"), NULL);
+    assert_true(status == ADELE_CONFIG || status == ADELE_INVALID_ARGUMENT || status == ADELE_DATA);
+    assert_true(strlen(adele_error_message()) > 10);
+    assert_false(is_there(state, "small/checkpoints/last.safetensors"));
+}
+
+static void an_unknown_device_is_an_error(void **state) {
+    struct config *config = tiny_run_config(state, NULL);
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "device"), .device = "abacus"};
+    struct trainer_result result;
+    assert_int_not_equal(trainer_run(&options, &result), ADELE_OK);
+    assert_non_null(strstr(adele_error_message(), "abacus"));
+    config_destroy(config);
+}
+
+// A rate that makes the weights overflow: the run ends with a clear error, what was saved before
+// stays, and a smaller rate goes on from there.
+static void a_loss_that_is_not_finite_ends_the_run(void **state) {
+    char copy[4096], last[4096];
+    check(tiny_run(state, "nan", false, SETS("train.epochs=1"), NULL));
+    (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "nan.safetensors"));
+    (void)snprintf(last, sizeof last, "%s",
+                   scratch_path(state, "nan/checkpoints/last.safetensors"));
+    check(file_copy(last, copy));
+    adele_status status =
+        tiny_run(state, "nan", true,
+                 SETS("train.epochs=40", "train.optimizer.lr=1000", "train.optimizer.momentum=1",
+                      "train.checkpoint_every=40", "train.evaluate_every=40",
+                      "correction.enabled=false", "loss.form=plain"),
+                 NULL);
+    assert_int_equal(status, ADELE_NUMERIC);
+    assert_non_null(strstr(adele_error_message(), "not finite"));
+    assert_non_null(strstr(adele_error_hint(), "train.optimizer.lr"));
+    assert_true(same_bytes(copy, last));
+    check(tiny_run(state, "nan", true, SETS("train.epochs=2"), NULL));
+    assert_int_equal(tiny_run_n_records(state, "nan"), 2);
+    check(tiny_run(state, "calm", false, SETS("train.epochs=2"), NULL));
+    assert_true(tiny_run_metric(state, "nan", 2, "train/loss") ==
+                tiny_run_metric(state, "calm", 2, "train/loss"));
+}
+
+// ---- the paper's variants ---------------------------------------------------------------------
+
+static double loss_of(void *const *state, const char *run, int epoch) {
+    return tiny_run_metric(state, run, epoch, "train/loss");
+}
+
+static void plain_baseline(void **state) {
+    check(tiny_run(state, "plain", false,
+                   SETS("loss.form=plain", "correction.enabled=false", "train.epochs=3"), NULL));
+    assert_true(loss_of(state, "plain", 3) < loss_of(state, "plain", 1));
+    assert_true(tiny_run_metric(state, "plain", 3, "train/consistency") == 0.0);
+    assert_true(isnan(tiny_run_metric(state, "plain", 3, "correction/changed_pixels")));
+    assert_false(is_there(state, "plain/labels"));
+    double noisy = tiny_run_metric(state, "plain", 1, "train/labels_vs_true/miou");
+    assert_true(noisy == tiny_run_metric(state, "plain", 3, "train/labels_vs_true/miou"));
+}
+
+static void consistency_only(void **state) {
+    check(tiny_run(
+        state, "consistency", false,
+        SETS("correction.enabled=false", "loss.rho=0.3", "loss.form=paper", "train.epochs=1"),
+        NULL));
+    assert_true(tiny_run_metric(state, "consistency", 1, "train/consistency") > 0.0);
+    assert_false(is_there(state, "consistency/labels"));
+}
+
+static void all_categories_at_once(void **state) {
+    check(tiny_run(state, "together", false,
+                   SETS("correction.per_category=false", "train.batch=2", "train.epochs=4"), NULL));
+    for (int epoch = 1; epoch <= 4; epoch++)
+        assert_true(tiny_run_metric(state, "together", epoch, "correction/on/disc") ==
+                    tiny_run_metric(state, "together", epoch, "correction/on/box"));
+    assert_true(tiny_run_metric(state, "together", 4, "correction/on/disc") == 1.0);
+}
+
+static void correction_by_inference(void **state) {
+    check(tiny_run(state, "inference", false,
+                   SETS("correction.source=inference", "data.augment.enabled=true",
+                        "correction.tau=0.4", "data.augment.rotate=5"),
+                   NULL));
+    assert_true(is_there(state, "inference/checkpoints/last.safetensors"));
+    assert_true(loss_of(state, "inference", 5) < loss_of(state, "inference", 1));
+}
+
+// The generation counts against the original labels, which a correction from them alone can be far
+// from.
+static void correction_of_the_original_labels(void **state) {
+    check(tiny_run(state, "original", false, SETS("correction.base=original", "train.epochs=4"),
+                   NULL));
+    assert_true(is_there(state, "original/labels/manifest.json"));
+    // The first correction starts from the same labels either way.
+    cJSON *manifest = NULL;
+    check(json_read(scratch_path(state, "original/labels/manifest.json"), &manifest));
+    const char *name =
+        cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(manifest, 0), "file"));
+    char path[2][4096];
+    (void)snprintf(path[0], sizeof path[0], "%s/labels/%s", scratch_path(state, "run"), name);
+    (void)snprintf(path[1], sizeof path[1], "%s/labels/%s", scratch_path(state, "original"), name);
+    assert_true(same_bytes(path[0], path[1]));
+    cJSON_Delete(manifest);
+}
+
+static void voc_pipeline(void **state) {
+    check(tiny_run(state, "voc", false,
+                   SETS("correction.pipeline=voc", "correction.tau=0.3", "train.schedule=poly",
+                        "correction.guard=false"),
+                   NULL));
+    cJSON *json = NULL;
+    check(json_read(scratch_path(state, "voc/onset.json"), &json));
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "pipeline")), "voc");
+    cJSON_Delete(json);
+    assert_true(is_there(state, "voc/labels/manifest.json"));
+}
+
+static void learned_scale_weights(void **state) {
+    check(tiny_run(state, "learned", false, SETS("loss.learn_scale_weights=true", "train.epochs=1"),
+                   NULL));
+    struct safetensors *learned = open_file(state, "learned/checkpoints/last.safetensors");
+    struct safetensors *fixed = open_file(state, "run/checkpoints/last.safetensors");
+    const float *weights = safetensors_find(learned, "scale_weights")->data;
+    assert_true(weights[0] != 0.0f && weights[1] != 0.0f && weights[2] != 0.0f);
+    assert_true(weights[3] == 0.0f); // there is no fourth scale
+    weights = safetensors_find(fixed, "scale_weights")->data;
+    assert_true(weights[0] == 0.0f && weights[1] == 0.0f && weights[2] == 0.0f);
+    safetensors_close(learned);
+    safetensors_close(fixed);
+}
+
+static void synthetic_noise(void **state) {
+    struct config *config = NULL;
+    const char *const sets[] = {"data.noise.kind=flip", "data.noise.flip_fraction=0.2",
+                                "train.epochs=1"};
+    char *text = tiny_set_config(scratch_path(state, "set"), NULL);
+    check(config_parse("t.yaml", text, strlen(text), 3, sets, &config));
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "noise"), .device = "cpu"};
+    struct trainer_result result;
+    check(trainer_run(&options, &result));
+    config_destroy(config);
+    memory_free(text);
+    cJSON *json = NULL;
+    check(json_read(scratch_path(state, "noise/noise.json"), &json));
+    double miou = cJSON_GetObjectItem(json, "miou_foreground")->valuedouble;
+    assert_true(fabs(miou - tiny_run_metric(state, "noise", 1,
+                                            "train/labels_vs_true/miou_foreground")) <= 1e-12);
+    assert_true(miou > 0.3 && miou < 0.9);
+    cJSON_Delete(json);
+}
+
+// ---- learning, stopping -----------------------------------------------------------------------
+
+static void training_fits_a_small_set_without_noise(void **state) {
+    struct tiny_set set = tiny_set_default(7);
+    set.n_train = 4;
+    set.n_val = set.n_test = 1;
+    char root[4096];
+    (void)snprintf(root, sizeof root, "%s", scratch_path(state, "four"));
+    tiny_set_write(root, &set);
+    struct config *config = NULL;
+    const char *const sets[] = {"train.epochs=40",           "correction.enabled=false",
+                                "train.evaluate_every=40",   "train.checkpoint_every=40",
+                                "train.evaluate_test=false", "train.optimizer.lr=0.2"};
+    char *text = tiny_set_config(root, NULL);
+    check(config_parse("t.yaml", text, strlen(text), 6, sets, &config));
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "fit"), .device = "cpu"};
+    struct trainer_result result;
+    check(trainer_run(&options, &result));
+    config_destroy(config);
+    memory_free(text);
+    double first = loss_of(state, "fit", 1), last = loss_of(state, "fit", 40);
+    double miou = tiny_run_metric(state, "fit", 40, "train/pred_vs_noisy/miou");
+    if (!(last < 0.1 * first) || !(miou > 0.9))
+        fail_msg("loss %g, then %g; mIoU %g", first, last, miou);
+    assert_true(isnan(tiny_run_metric(state, "fit", 40, "test/pred_vs_true/miou")));
+    assert_true(isnan(result.test_miou));
+}
+
+struct stopper {
+    int n_left;
+    int n_steps; // seen by on_step
+};
+
+static bool stop_after(void *context) {
+    return ((struct stopper *)context)->n_left-- <= 0;
+}
+
+static void count_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
+    ((struct stopper *)context)->n_steps++;
+    assert_in_range(epoch, 1, n_epochs);
+    assert_in_range(step, 1, n_steps);
+    assert_int_equal(n_steps, 5); // 18 images in fours
+}
+
+// Stopped at several places, in evaluation too, and continued each time: the same run.
+static void an_interrupted_run_goes_on_where_it_was(void **state) {
+    const int moments[] = {0, 2, 9, 23, 17, 30};
+    struct config *config = tiny_run_config(state, NULL);
+    struct trainer_result result;
+    struct stopper stopper = {0};
+    struct trainer_options options = {.config = config,
+                                      .resume = true,
+                                      .device = "cpu",
+                                      .on_step = count_step,
+                                      .should_stop = stop_after,
+                                      .context = &stopper};
+    adele_status status = ADELE_INTERRUPTED;
+    for (size_t i = 0; status == ADELE_INTERRUPTED; i++) {
+        options.run_folder = scratch_path(state, "stopped");
+        stopper.n_left = i < sizeof moments / sizeof *moments ? moments[i] : 1000;
+        status = trainer_run(&options, &result);
+        assert_true(status == ADELE_OK || i < sizeof moments / sizeof *moments);
+    }
+    check(status);
+    assert_true(stopper.n_steps > 25); // 5 epochs of 5 steps, and some of them twice
+    config_destroy(config);
+    tiny_run_assert_same(state, "run", "stopped");
+}
+
+// Allocation fails at places spread over the run: a clean error or, where the method answers "not
+// yet", none. A picture that a loader's thread cannot hold is read again to learn why, and may then
+// fit.
+static void a_failing_allocation_is_a_clean_error(void **state) {
+    const char *const *sets = SETS("train.epochs=1", "loss.scales=[1.0]");
+    memory_fail_at(-1);
+    check(tiny_run(state, "memory", false, sets, NULL));
+    long n = memory_count();
+    int n_failed = 0;
+    for (int i = 0; i < 24; i++) {
+        struct config *config = tiny_run_config(state, sets);
+        struct trainer_options options = {
+            .config = config, .run_folder = scratch_path(state, "memory_fails"), .device = "cpu"};
+        struct trainer_result result;
+        memory_fail_at(n * i / 24);
+        adele_status status = trainer_run(&options, &result);
+        memory_fail_at(-1);
+        config_destroy(config);
+        bool is_read_again = status == ADELE_IO && strstr(adele_error_message(), "first try");
+        if (status != ADELE_OK && status != ADELE_NO_MEMORY && !is_read_again)
+            fail_msg("%s (%s)", adele_error_message(), adele_error_place());
+        n_failed += status != ADELE_OK;
+        check(file_remove_tree(scratch_path(state, "memory_fails")));
+    }
+    assert_in_range(n_failed, 18, 24);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_run_writes_all_its_files),
+        cmocka_unit_test(metrics_have_the_documented_names),
+        cmocka_unit_test(labels_change_once_a_category_is_on),
+        cmocka_unit_test(onset_file_tells_each_category),
+        cmocka_unit_test(examples_hold_the_runs_own_labels),
+        cmocka_unit_test(the_resolved_configuration_makes_the_same_run),
+        cmocka_unit_test(the_number_of_threads_hardly_matters),
+        cmocka_unit_test(another_seed_makes_another_run),
+        cmocka_unit_test(a_folder_that_holds_a_run_is_refused_without_resume),
+        cmocka_unit_test(augmented_predictions_cannot_correct),
+        cmocka_unit_test(noise_on_top_of_noisy_files_is_refused),
+        cmocka_unit_test(a_run_folder_below_a_file_is_an_error),
+        cmocka_unit_test(an_image_that_the_network_cannot_halve_is_an_error),
+        cmocka_unit_test(an_unknown_device_is_an_error),
+        cmocka_unit_test(a_loss_that_is_not_finite_ends_the_run),
+        cmocka_unit_test(plain_baseline),
+        cmocka_unit_test(consistency_only),
+        cmocka_unit_test(all_categories_at_once),
+        cmocka_unit_test(correction_by_inference),
+        cmocka_unit_test(correction_of_the_original_labels),
+        cmocka_unit_test(voc_pipeline),
+        cmocka_unit_test(learned_scale_weights),
+        cmocka_unit_test(synthetic_noise),
+        cmocka_unit_test(training_fits_a_small_set_without_noise),
+        cmocka_unit_test(an_interrupted_run_goes_on_where_it_was),
+        cmocka_unit_test(a_failing_allocation_is_a_clean_error),
+    };
+    return cmocka_run_group_tests(tests, full_run_setup, scratch_teardown);
+}
