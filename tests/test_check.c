@@ -103,7 +103,7 @@ static void spacing_that_differs(void **state) {
     check_report_deinit(&report);
 }
 
-// ---- partners -------------------------------------------------------------------------------
+// ---- partners -----------------------------------------------------------------------------------
 
 static void missing_partners_nnunet(void **state) {
     tiny_nnunet(state, "set");
@@ -159,7 +159,7 @@ static void missing_partners_elsewhere(void **state) {
     check_report_deinit(&report);
 }
 
-// ---- cases ----------------------------------------------------------------------------------
+// ---- cases --------------------------------------------------------------------------------------
 
 static void duplicate_cases(void **state) {
     tiny_nnunet(state, "set");
@@ -225,7 +225,7 @@ static void patients_are_read_from_names(void **state) {
     }
 }
 
-// ---- files ----------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 static void unreadable_files(void **state) {
     tiny_nnunet(state, "set");
@@ -313,7 +313,7 @@ static void label_maps_without_foreground(void **state) {
     expect(&config, CHECK_NO_FOREGROUND, true, "1 of 1 label maps of the val split");
 }
 
-// ---- failures -------------------------------------------------------------------------------
+// ---- failures -----------------------------------------------------------------------------------
 
 static void what_cannot_be_looked_at_fails(void **state) {
     struct check_report report;
@@ -349,7 +349,7 @@ static void check_survives_failing_memory(void **state) {
     check_report_deinit(&report);
 }
 
-// ---- the verb -------------------------------------------------------------------------------
+// ---- the verb -----------------------------------------------------------------------------------
 
 // Runs `adele check ARGUMENTS`; what it prints goes to scratch/out.
 static int run_verb(void **state, const char *arguments) {

@@ -35,7 +35,7 @@ static void assert_refused(const char *text, const char *set, const char *messag
     assert_null(config);
 }
 
-// ---- defaults and presets -------------------------------------------------------------------
+// ---- defaults and presets -----------------------------------------------------------------------
 
 static void test_defaults(void **state) {
     (void)state;
@@ -138,7 +138,7 @@ static void test_null_is_absent(void **state) {
     config_destroy(c);
 }
 
-// ---- overrides ------------------------------------------------------------------------------
+// ---- overrides ----------------------------------------------------------------------------------
 
 static void test_sets(void **state) {
     (void)state;
@@ -182,7 +182,7 @@ static void test_sets_are_checked(void **state) {
     assert_refused(ROOT, "data.root=", "data.root is not given");
 }
 
-// ---- refusals -------------------------------------------------------------------------------
+// ---- refusals -----------------------------------------------------------------------------------
 
 static void test_unknown_keys_name_the_nearest(void **state) {
     (void)state;
@@ -275,7 +275,7 @@ static void test_keys_are_checked_together(void **state) {
     config_destroy(c);
 }
 
-// ---- label map ------------------------------------------------------------------------------
+// ---- label map ----------------------------------------------------------------------------------
 
 static void test_label_map(void **state) {
     (void)state;
@@ -321,7 +321,7 @@ static void test_label_map_is_checked(void **state) {
     assert_refused(ROOT, "data.label_map=[{from: [], to: 1}]", "label_map");
 }
 
-// ---- writing --------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 static void assert_round_trip(const struct config *c) {
     char *first = NULL;

@@ -91,7 +91,7 @@ static void the_configuration_is_copied(void **state) {
     dataset_close(dataset);
 }
 
-// ---- label_map ------------------------------------------------------------------------------
+// ---- label_map ----------------------------------------------------------------------------------
 
 static void categories_and_values(void **state) {
     tiny_nnunet(state, "set");
@@ -157,7 +157,7 @@ static void bad_maps_are_refused(void **state) {
     refuse(&config, ADELE_DATA, "at least 2");
 }
 
-// ---- noisy and true labels ------------------------------------------------------------------
+// ---- noisy and true labels ----------------------------------------------------------------------
 
 static void noisy_labels_belong_to_the_training_cases(void **state) {
     tiny_nnunet(state, "set");
@@ -194,7 +194,7 @@ static void true_labels_may_miss_some_cases(void **state) {
     dataset_close(dataset);
 }
 
-// ---- warnings and memory --------------------------------------------------------------------
+// ---- warnings and memory ------------------------------------------------------------------------
 
 static void keep_warning(void *context, enum log_level level, const char *line) {
     if (level == LOG_WARNING)

@@ -73,7 +73,7 @@ static void assert_same_labels(void **state, const char *a, const char *b) {
     image_deinit(&right);
 }
 
-// ---- pictures -------------------------------------------------------------------------------
+// ---- pictures -----------------------------------------------------------------------------------
 
 static void unchanged_maps_give_the_source_back(void **state) {
     tiny_voc(state, "voc");
@@ -198,7 +198,7 @@ static void short_palettes_are_continued(void **state) {
     dataset_close(dataset);
 }
 
-// ---- volumes --------------------------------------------------------------------------------
+// ---- volumes ------------------------------------------------------------------------------------
 
 static void load_volume(void **state, const char *path, struct nifti_volume *out) {
     assert_int_equal(nifti_load(scratch_path(state, path), 0, out), ADELE_OK);
@@ -262,7 +262,7 @@ static void values_beyond_255_survive(void **state) {
     dataset_close(dataset);
 }
 
-// ---- what stops an export -------------------------------------------------------------------
+// ---- what stops an export -----------------------------------------------------------------------
 
 static void exports_that_cannot_be(void **state) {
     tiny_img_ann(state, "mm");
@@ -333,7 +333,7 @@ static void export_survives_failing_memory(void **state) {
     dataset_close(dataset);
 }
 
-// ---- predictions ----------------------------------------------------------------------------
+// ---- predictions --------------------------------------------------------------------------------
 
 static void predictions_have_the_source_size(void **state) {
     struct image picture;
@@ -387,7 +387,7 @@ static void predicted_volumes_have_the_image_header(void **state) {
     dataset_close(dataset);
 }
 
-// ---- changes.csv ----------------------------------------------------------------------------
+// ---- changes.csv --------------------------------------------------------------------------------
 
 static void odd_names_are_quoted(void **state) {
     struct changes changes;

@@ -43,7 +43,7 @@ static void assert_case(const struct dataset *dataset, enum dataset_split split,
         assert_non_null(strstr(item->label_path, label));
 }
 
-// ---- nnU-Net --------------------------------------------------------------------------------
+// ---- nnU-Net ------------------------------------------------------------------------------------
 
 static void nnunet_is_found_with_its_folds(void **state) {
     tiny_nnunet(state, "set");
@@ -188,7 +188,7 @@ static void nnunet_bad_splits(void **state) {
     refuse(&config, ADELE_DATA, "labelsTr/p2.png: no label map");
 }
 
-// ---- hostile names --------------------------------------------------------------------------
+// ---- hostile names ------------------------------------------------------------------------------
 
 static void names_that_leave_the_folder_are_refused(void **state) {
     static const char *const names[] = {"../p1",   "/etc/passwd", "a/b",  "..",
@@ -233,7 +233,7 @@ static void links_that_leave_the_folder_are_refused(void **state) {
     dataset_close(dataset);
 }
 
-// ---- VOC ------------------------------------------------------------------------------------
+// ---- VOC ----------------------------------------------------------------------------------------
 
 static void voc_is_found(void **state) {
     tiny_voc(state, "voc");
@@ -278,7 +278,7 @@ static void voc_lists_and_names(void **state) {
     refuse(&config, ADELE_DATA, "is not the name of a case");
 }
 
-// ---- img_dir / ann_dir ----------------------------------------------------------------------
+// ---- img_dir / ann_dir --------------------------------------------------------------------------
 
 static void img_ann_is_found(void **state) {
     tiny_img_ann(state, "mm");
@@ -324,7 +324,7 @@ static void img_ann_refuses(void **state) {
     dataset_close(dataset);
 }
 
-// ---- plain folders --------------------------------------------------------------------------
+// ---- plain folders ------------------------------------------------------------------------------
 
 static struct dataset *open_folder(void **state, const char *folder, int n_channels) {
     struct dataset *dataset = NULL;

@@ -51,7 +51,7 @@ static int tiny_pixel(int i, int seed) {
     return (i * 37 + seed * 11) % 251;
 }
 
-// ---- pictures -------------------------------------------------------------------------------
+// ---- pictures -----------------------------------------------------------------------------------
 
 static void gray_pictures_as_they_are(void **state) {
     tiny_nnunet(state, "set");
@@ -183,7 +183,7 @@ static void constant_pictures_become_zero(void **state) {
     dataset_close(dataset);
 }
 
-// ---- labels ---------------------------------------------------------------------------------
+// ---- labels -------------------------------------------------------------------------------------
 
 static void noisy_labels_are_trained_on(void **state) {
     tiny_nnunet(state, "set");
@@ -296,7 +296,7 @@ static void wrong_files_stop_the_loading(void **state) {
     refuse_load(&config, "p1_0000.png");
 }
 
-// ---- volumes --------------------------------------------------------------------------------
+// ---- volumes ------------------------------------------------------------------------------------
 
 static void slices_are_standardized(void **state) {
     tiny_volumes(state, "set");
@@ -430,7 +430,7 @@ static void folders_load_without_labels(void **state) {
     dataset_close(dataset);
 }
 
-// ---- threads and memory ---------------------------------------------------------------------
+// ---- threads and memory -------------------------------------------------------------------------
 
 static void threads_change_nothing(void **state) {
     tiny_voc(state, "voc");

@@ -59,7 +59,7 @@ static adele_status apply(const struct noise_config *config, struct set *set,
     return noise_apply(config, N_CATEGORIES, N_IMAGES, set->images, report);
 }
 
-// ---- one map ----------------------------------------------------------------------------------
+// ---- one map ------------------------------------------------------------------------------------
 
 // Under takes away from organs only, over from the background only; more iterations take more.
 static void test_under_over(void **state) {
@@ -169,7 +169,7 @@ static void test_bad_map(void **state) {
     assert_int_equal(noise_under_over(clean, SIZE, SIZE, 4, 99999, 0, out), ADELE_INVALID_ARGUMENT);
 }
 
-// ---- a set ------------------------------------------------------------------------------------
+// ---- a set --------------------------------------------------------------------------------------
 
 static double foreground_iou(const struct set *set, double iou[N_CATEGORIES]) {
     double sum = 0;

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-// ---- made-up runs -----------------------------------------------------------------------------
+// ---- made-up runs -------------------------------------------------------------------------------
 
 // Five epochs on `split`: 0.5, 0.625, 0.75, then down to `last` in two steps.
 static void write_metrics(const char *run, const char *split, double last, bool with_truth) {
@@ -104,7 +104,7 @@ static void write_examples(const char *run, int n_channels, int h, int w, bool w
         memory_free(labels[k]);
 }
 
-// ---- checks -----------------------------------------------------------------------------------
+// ---- checks -------------------------------------------------------------------------------------
 
 static char *read_text(void **state, const char *name) {
     char *text = NULL;
@@ -118,14 +118,16 @@ static void assert_svg(void **state, const char *name) {
     char *text = read_text(state, name);
     int depth = 0;
     int n_elements = 0;
-    for (const char *c = strchr(text, '<'); c != NULL; c = strchr(c + 1, '<')) {
-        const char *end = strchr(c, '>');
-        assert_non_null(end);
-        if (c[1] == '?' || c[1] == '!')
+    for (size_t i = 0; text[i] != '\0'; i++) {
+        if (text[i] != '<')
             continue;
-        if (c[1] == '/')
+        size_t end = i + strcspn(text + i, ">");
+        assert_int_equal(text[end], '>');
+        if (text[i + 1] == '?' || text[i + 1] == '!')
+            continue;
+        if (text[i + 1] == '/')
             depth--;
-        else if (end[-1] != '/')
+        else if (text[end - 1] != '/')
             depth++;
         n_elements++;
         assert_true(depth >= 0);
@@ -162,7 +164,7 @@ static adele_status write_report(void **state, int n, const char *const *runs,
     return report_write(n, runs, folder, out);
 }
 
-// ---- tests ------------------------------------------------------------------------------------
+// ---- tests --------------------------------------------------------------------------------------
 
 static void test_two_whole_runs(void **state) {
     const char *runs[2] = {scratch_path(state, "baseline"), scratch_path(state, "adele/")};

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-// ---- a reader ---------------------------------------------------------------------------------
+// ---- a reader -----------------------------------------------------------------------------------
 
 struct scalar {
     char tag[64];
@@ -152,7 +152,7 @@ static int read_events(const void *data, size_t n_bytes, struct event *events, i
     return n;
 }
 
-// ---- tests ------------------------------------------------------------------------------------
+// ---- tests --------------------------------------------------------------------------------------
 
 // Known answers: the check value of CRC-32C, and the four of RFC 3720, appendix B.4.
 static void test_crc_vectors(void **state) {

@@ -9,6 +9,7 @@
 #include "base/safetensors.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
+#include "support/train_step.h"
 
 #include <math.h>
 #include <omp.h>
@@ -20,16 +21,9 @@
 
 #include <cmocka.h>
 
-#define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
-
-static void check(adele_status status) {
-    if (status != ADELE_OK)
-        fail_msg("%s (%s)", adele_error_message(), adele_error_place());
-}
-
 static struct safetensors *open_file(void *const *state, const char *name) {
     struct safetensors *file = NULL;
-    check(safetensors_open(scratch_path(state, name), &file));
+    check_ok(safetensors_open(scratch_path(state, name), &file));
     return file;
 }
 
@@ -37,14 +31,14 @@ static bool is_there(void *const *state, const char *name) {
     return file_exists(scratch_path(state, name));
 }
 
-// ---- what a run leaves ------------------------------------------------------------------------
+// ---- what a run leaves --------------------------------------------------------------------------
 
 // The run that several tests look at.
 static int full_run_setup(void **state) {
     if (tiny_run_setup(state) != 0)
         return -1;
     struct trainer_result result = {0};
-    check(tiny_run(state, "run", false, NULL, &result));
+    check_ok(tiny_run(state, "run", false, NULL, &result));
     assert_int_equal(result.n_epochs, 5);
     assert_true(isfinite(result.val_miou) && isfinite(result.test_miou));
     assert_true(result.best_epoch >= 1 && result.best_epoch <= 5);
@@ -104,7 +98,7 @@ static void labels_change_once_a_category_is_on(void **state) {
     hash_xxh3_hex(labels->data, labels->bytes, hash);
     assert_string_not_equal(hash, safetensors_metadata(last, "data.noisy_xxh3"));
     cJSON *manifest = NULL;
-    check(json_read(scratch_path(state, "run/labels/manifest.json"), &manifest));
+    check_ok(json_read(scratch_path(state, "run/labels/manifest.json"), &manifest));
     int n = cJSON_GetArraySize(manifest);
     assert_in_range(n, 2, 5);
     const cJSON *entry = cJSON_GetArrayItem(manifest, n - 1);
@@ -133,7 +127,7 @@ static void labels_change_once_a_category_is_on(void **state) {
 
 static void onset_file_tells_each_category(void **state) {
     cJSON *json = NULL;
-    check(json_read(scratch_path(state, "run/onset.json"), &json));
+    check_ok(json_read(scratch_path(state, "run/onset.json"), &json));
     const cJSON *categories = cJSON_GetObjectItem(json, "categories"), *item;
     assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "pipeline")), "segthor");
     assert_int_equal(cJSON_GetArraySize(categories), 2);
@@ -179,10 +173,10 @@ static void the_resolved_configuration_makes_the_same_run(void **state) {
     struct config *config = NULL;
     char again[4096];
     (void)snprintf(again, sizeof again, "%s", scratch_path(state, "again"));
-    check(config_load(scratch_path(state, "run/config.resolved.yaml"), 0, NULL, &config));
+    check_ok(config_load(scratch_path(state, "run/config.resolved.yaml"), 0, NULL, &config));
     struct trainer_options options = {.config = config, .run_folder = again, .device = "cpu"};
     struct trainer_result result;
-    check(trainer_run(&options, &result));
+    check_ok(trainer_run(&options, &result));
     config_destroy(config);
     tiny_run_assert_same(state, "run", "again");
     assert_true(same_bytes(scratch_path(state, "run/config.resolved.yaml"),
@@ -196,7 +190,7 @@ static void the_number_of_threads_hardly_matters(void **state) {
     omp_set_num_threads(n_threads == 1 ? 2 : 1);
     adele_status status = tiny_run(state, "threads", false, SETS("train.epochs=1"), NULL);
     omp_set_num_threads(n_threads);
-    check(status);
+    check_ok(status);
     double one = tiny_run_metric(state, "run", 1, "train/loss");
     double other = tiny_run_metric(state, "threads", 1, "train/loss");
     if (!(fabs(one - other) <= 1e-5 * one))
@@ -204,19 +198,19 @@ static void the_number_of_threads_hardly_matters(void **state) {
 }
 
 static void another_seed_makes_another_run(void **state) {
-    check(tiny_run(state, "seed", false, SETS("train.seed=2", "train.epochs=1"), NULL));
+    check_ok(tiny_run(state, "seed", false, SETS("train.seed=2", "train.epochs=1"), NULL));
     assert_true(tiny_run_metric(state, "seed", 1, "train/loss") !=
                 tiny_run_metric(state, "run", 1, "train/loss"));
 }
 
-// ---- refusals ---------------------------------------------------------------------------------
+// ---- refusals -----------------------------------------------------------------------------------
 
 static void a_folder_that_holds_a_run_is_refused_without_resume(void **state) {
     char copy[4096], last[4096];
     (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "copy.safetensors"));
     (void)snprintf(last, sizeof last, "%s",
                    scratch_path(state, "run/checkpoints/last.safetensors"));
-    check(file_copy(last, copy));
+    check_ok(file_copy(last, copy));
     assert_int_equal(tiny_run(state, "run", false, NULL, NULL), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "/run holds a run already"));
     assert_non_null(strstr(adele_error_hint(), "--resume"));
@@ -266,11 +260,11 @@ static void an_unknown_device_is_an_error(void **state) {
 // stays, and a smaller rate goes on from there.
 static void a_loss_that_is_not_finite_ends_the_run(void **state) {
     char copy[4096], last[4096];
-    check(tiny_run(state, "nan", false, SETS("train.epochs=1"), NULL));
+    check_ok(tiny_run(state, "nan", false, SETS("train.epochs=1"), NULL));
     (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "nan.safetensors"));
     (void)snprintf(last, sizeof last, "%s",
                    scratch_path(state, "nan/checkpoints/last.safetensors"));
-    check(file_copy(last, copy));
+    check_ok(file_copy(last, copy));
     adele_status status =
         tiny_run(state, "nan", true,
                  SETS("train.epochs=40", "train.optimizer.lr=1000", "train.optimizer.momentum=1",
@@ -281,150 +275,14 @@ static void a_loss_that_is_not_finite_ends_the_run(void **state) {
     assert_non_null(strstr(adele_error_message(), "not finite"));
     assert_non_null(strstr(adele_error_hint(), "train.optimizer.lr"));
     assert_true(same_bytes(copy, last));
-    check(tiny_run(state, "nan", true, SETS("train.epochs=2"), NULL));
+    check_ok(tiny_run(state, "nan", true, SETS("train.epochs=2"), NULL));
     assert_int_equal(tiny_run_n_records(state, "nan"), 2);
-    check(tiny_run(state, "calm", false, SETS("train.epochs=2"), NULL));
+    check_ok(tiny_run(state, "calm", false, SETS("train.epochs=2"), NULL));
     assert_true(tiny_run_metric(state, "nan", 2, "train/loss") ==
                 tiny_run_metric(state, "calm", 2, "train/loss"));
 }
 
-// ---- the paper's variants ---------------------------------------------------------------------
-
-static double loss_of(void *const *state, const char *run, int epoch) {
-    return tiny_run_metric(state, run, epoch, "train/loss");
-}
-
-static void plain_baseline(void **state) {
-    check(tiny_run(state, "plain", false,
-                   SETS("loss.form=plain", "correction.enabled=false", "train.epochs=3"), NULL));
-    assert_true(loss_of(state, "plain", 3) < loss_of(state, "plain", 1));
-    assert_true(tiny_run_metric(state, "plain", 3, "train/consistency") == 0.0);
-    assert_true(isnan(tiny_run_metric(state, "plain", 3, "correction/changed_pixels")));
-    assert_false(is_there(state, "plain/labels"));
-    double noisy = tiny_run_metric(state, "plain", 1, "train/labels_vs_true/miou");
-    assert_true(noisy == tiny_run_metric(state, "plain", 3, "train/labels_vs_true/miou"));
-}
-
-static void consistency_only(void **state) {
-    check(tiny_run(
-        state, "consistency", false,
-        SETS("correction.enabled=false", "loss.rho=0.3", "loss.form=paper", "train.epochs=1"),
-        NULL));
-    assert_true(tiny_run_metric(state, "consistency", 1, "train/consistency") > 0.0);
-    assert_false(is_there(state, "consistency/labels"));
-}
-
-static void all_categories_at_once(void **state) {
-    check(tiny_run(state, "together", false,
-                   SETS("correction.per_category=false", "train.batch=2", "train.epochs=4"), NULL));
-    for (int epoch = 1; epoch <= 4; epoch++)
-        assert_true(tiny_run_metric(state, "together", epoch, "correction/on/disc") ==
-                    tiny_run_metric(state, "together", epoch, "correction/on/box"));
-    assert_true(tiny_run_metric(state, "together", 4, "correction/on/disc") == 1.0);
-}
-
-static void correction_by_inference(void **state) {
-    check(tiny_run(state, "inference", false,
-                   SETS("correction.source=inference", "data.augment.enabled=true",
-                        "correction.tau=0.4", "data.augment.rotate=5"),
-                   NULL));
-    assert_true(is_there(state, "inference/checkpoints/last.safetensors"));
-    assert_true(loss_of(state, "inference", 5) < loss_of(state, "inference", 1));
-}
-
-// The generation counts against the original labels, which a correction from them alone can be far
-// from.
-static void correction_of_the_original_labels(void **state) {
-    check(tiny_run(state, "original", false, SETS("correction.base=original", "train.epochs=4"),
-                   NULL));
-    assert_true(is_there(state, "original/labels/manifest.json"));
-    // The first correction starts from the same labels either way.
-    cJSON *manifest = NULL;
-    check(json_read(scratch_path(state, "original/labels/manifest.json"), &manifest));
-    const char *name =
-        cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(manifest, 0), "file"));
-    char path[2][4096];
-    (void)snprintf(path[0], sizeof path[0], "%s/labels/%s", scratch_path(state, "run"), name);
-    (void)snprintf(path[1], sizeof path[1], "%s/labels/%s", scratch_path(state, "original"), name);
-    assert_true(same_bytes(path[0], path[1]));
-    cJSON_Delete(manifest);
-}
-
-static void voc_pipeline(void **state) {
-    check(tiny_run(state, "voc", false,
-                   SETS("correction.pipeline=voc", "correction.tau=0.3", "train.schedule=poly",
-                        "correction.guard=false"),
-                   NULL));
-    cJSON *json = NULL;
-    check(json_read(scratch_path(state, "voc/onset.json"), &json));
-    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(json, "pipeline")), "voc");
-    cJSON_Delete(json);
-    assert_true(is_there(state, "voc/labels/manifest.json"));
-}
-
-static void learned_scale_weights(void **state) {
-    check(tiny_run(state, "learned", false, SETS("loss.learn_scale_weights=true", "train.epochs=1"),
-                   NULL));
-    struct safetensors *learned = open_file(state, "learned/checkpoints/last.safetensors");
-    struct safetensors *fixed = open_file(state, "run/checkpoints/last.safetensors");
-    const float *weights = safetensors_find(learned, "scale_weights")->data;
-    assert_true(weights[0] != 0.0f && weights[1] != 0.0f && weights[2] != 0.0f);
-    assert_true(weights[3] == 0.0f); // there is no fourth scale
-    weights = safetensors_find(fixed, "scale_weights")->data;
-    assert_true(weights[0] == 0.0f && weights[1] == 0.0f && weights[2] == 0.0f);
-    safetensors_close(learned);
-    safetensors_close(fixed);
-}
-
-static void synthetic_noise(void **state) {
-    struct config *config = NULL;
-    const char *const sets[] = {"data.noise.kind=flip", "data.noise.flip_fraction=0.2",
-                                "train.epochs=1"};
-    char *text = tiny_set_config(scratch_path(state, "set"), NULL);
-    check(config_parse("t.yaml", text, strlen(text), 3, sets, &config));
-    struct trainer_options options = {
-        .config = config, .run_folder = scratch_path(state, "noise"), .device = "cpu"};
-    struct trainer_result result;
-    check(trainer_run(&options, &result));
-    config_destroy(config);
-    memory_free(text);
-    cJSON *json = NULL;
-    check(json_read(scratch_path(state, "noise/noise.json"), &json));
-    double miou = cJSON_GetObjectItem(json, "miou_foreground")->valuedouble;
-    assert_true(fabs(miou - tiny_run_metric(state, "noise", 1,
-                                            "train/labels_vs_true/miou_foreground")) <= 1e-12);
-    assert_true(miou > 0.3 && miou < 0.9);
-    cJSON_Delete(json);
-}
-
-// ---- learning, stopping -----------------------------------------------------------------------
-
-static void training_fits_a_small_set_without_noise(void **state) {
-    struct tiny_set set = tiny_set_default(7);
-    set.n_train = 4;
-    set.n_val = set.n_test = 1;
-    char root[4096];
-    (void)snprintf(root, sizeof root, "%s", scratch_path(state, "four"));
-    tiny_set_write(root, &set);
-    struct config *config = NULL;
-    const char *const sets[] = {"train.epochs=40",           "correction.enabled=false",
-                                "train.evaluate_every=40",   "train.checkpoint_every=40",
-                                "train.evaluate_test=false", "train.optimizer.lr=0.2"};
-    char *text = tiny_set_config(root, NULL);
-    check(config_parse("t.yaml", text, strlen(text), 6, sets, &config));
-    struct trainer_options options = {
-        .config = config, .run_folder = scratch_path(state, "fit"), .device = "cpu"};
-    struct trainer_result result;
-    check(trainer_run(&options, &result));
-    config_destroy(config);
-    memory_free(text);
-    double first = loss_of(state, "fit", 1), last = loss_of(state, "fit", 40);
-    double miou = tiny_run_metric(state, "fit", 40, "train/pred_vs_noisy/miou");
-    if (!(last < 0.1 * first) || !(miou > 0.9))
-        fail_msg("loss %g, then %g; mIoU %g", first, last, miou);
-    assert_true(isnan(tiny_run_metric(state, "fit", 40, "test/pred_vs_true/miou")));
-    assert_true(isnan(result.test_miou));
-}
+// ---- stopping -----------------------------------------------------------------------------------
 
 struct stopper {
     int n_left;
@@ -461,7 +319,7 @@ static void an_interrupted_run_goes_on_where_it_was(void **state) {
         status = trainer_run(&options, &result);
         assert_true(status == ADELE_OK || i < sizeof moments / sizeof *moments);
     }
-    check(status);
+    check_ok(status);
     assert_true(stopper.n_steps > 25); // 5 epochs of 5 steps, and some of them twice
     config_destroy(config);
     tiny_run_assert_same(state, "run", "stopped");
@@ -473,7 +331,7 @@ static void an_interrupted_run_goes_on_where_it_was(void **state) {
 static void a_failing_allocation_is_a_clean_error(void **state) {
     const char *const *sets = SETS("train.epochs=1", "loss.scales=[1.0]");
     memory_fail_at(-1);
-    check(tiny_run(state, "memory", false, sets, NULL));
+    check_ok(tiny_run(state, "memory", false, sets, NULL));
     long n = memory_count();
     int n_failed = 0;
     for (int i = 0; i < 24; i++) {
@@ -489,7 +347,7 @@ static void a_failing_allocation_is_a_clean_error(void **state) {
         if (status != ADELE_OK && status != ADELE_NO_MEMORY && !is_read_again)
             fail_msg("%s (%s)", adele_error_message(), adele_error_place());
         n_failed += status != ADELE_OK;
-        check(file_remove_tree(scratch_path(state, "memory_fails")));
+        check_ok(file_remove_tree(scratch_path(state, "memory_fails")));
     }
     assert_in_range(n_failed, 18, 24);
 }
@@ -511,15 +369,6 @@ int main(void) {
         cmocka_unit_test(an_image_that_the_network_cannot_halve_is_an_error),
         cmocka_unit_test(an_unknown_device_is_an_error),
         cmocka_unit_test(a_loss_that_is_not_finite_ends_the_run),
-        cmocka_unit_test(plain_baseline),
-        cmocka_unit_test(consistency_only),
-        cmocka_unit_test(all_categories_at_once),
-        cmocka_unit_test(correction_by_inference),
-        cmocka_unit_test(correction_of_the_original_labels),
-        cmocka_unit_test(voc_pipeline),
-        cmocka_unit_test(learned_scale_weights),
-        cmocka_unit_test(synthetic_noise),
-        cmocka_unit_test(training_fits_a_small_set_without_noise),
         cmocka_unit_test(an_interrupted_run_goes_on_where_it_was),
         cmocka_unit_test(a_failing_allocation_is_a_clean_error),
     };

@@ -21,8 +21,7 @@ const char *adele_version(void);
 typedef void (*adele_log_function)(void *context, int is_warning, const char *line);
 void adele_log_to(adele_log_function function, void *context);
 
-// ---- training
-// ------------------------------------------------------------------------------------------
+// ---- training -----------------------------------------------------------------------------------
 struct adele_train_options {
     const char *config;      // path of a YAML file; configs/KEYS.md explains every key
     const char *const *sets; // n_sets texts "key=value" that override it; NULL when n_sets is 0
@@ -48,8 +47,7 @@ struct adele_train_result {
 ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *options,
                                           struct adele_train_result *out);
 
-// ---- a trained model
-// -------------------------------------------------------------------------------------
+// ---- a trained model ----------------------------------------------------------------------------
 struct adele_score {
     int n_categories, n_images;
     double iou[256], dice[256]; // NaN where a category is neither predicted nor labelled
@@ -69,8 +67,7 @@ ADELE_MUST_CHECK adele_status adele_predict(const char *checkpoint, const char *
 ADELE_MUST_CHECK adele_status adele_export_labels(const char *run_folder, int epoch,
                                                   const char *output);
 
-// ---- onset of memorization
-// -----------------------------------------------------------------------------------
+// ---- onset of memorization ----------------------------------------------------------------------
 struct adele_onset {
     int is_known;   // 0: not yet
     int epoch;      // correction starts at the end of the first epoch e with e - 1 >= epoch

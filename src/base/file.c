@@ -36,7 +36,7 @@ static adele_status fail_errno(const char *what, const char *path, int error) {
     return FAIL(ADELE_IO, hint_of(error), "%s: cannot %s: %s", path, what, strerror(error));
 }
 
-// ---- reading --------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 static adele_status too_large(const char *path, size_t max_bytes) {
     return FAIL(ADELE_DATA, "Check that this is the right file.",
@@ -108,7 +108,7 @@ adele_status file_read(const char *path, size_t max_bytes, char **out, size_t *o
     return status;
 }
 
-// ---- writing --------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 struct file_writer {
     char *path;

@@ -56,7 +56,7 @@ adele_status file_make_directory(const char *path) {
     return status;
 }
 
-// ---- removing -------------------------------------------------------------------------------
+// ---- removing -----------------------------------------------------------------------------------
 
 static bool is_dot(const char *name) {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
@@ -97,7 +97,7 @@ adele_status file_remove_tree(const char *path) {
     return error == 0 ? ADELE_OK : fail_errno("remove", path, error);
 }
 
-// ---- listing --------------------------------------------------------------------------------
+// ---- listing ------------------------------------------------------------------------------------
 
 static int compare_names(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
@@ -160,7 +160,7 @@ adele_status file_list_directory(const char *path, struct file_list *out) {
     return ADELE_OK;
 }
 
-// ---- paths ----------------------------------------------------------------------------------
+// ---- paths --------------------------------------------------------------------------------------
 
 char *file_join(const char *folder, const char *name) {
     size_t n = strlen(folder);

@@ -38,7 +38,7 @@ static bool to_integer(const cJSON *node, int64_t *out) {
     return true;
 }
 
-// ---- header ---------------------------------------------------------------------------------
+// ---- header -------------------------------------------------------------------------------------
 
 static adele_status parse_header(const char *path, struct safetensors *file, size_t *data_offset) {
     if (file->n_bytes < 8)
@@ -161,7 +161,7 @@ static adele_status parse_entries(const char *path, struct safetensors *file, si
     return ADELE_OK;
 }
 
-// ---- checks over all entries ----------------------------------------------------------------
+// ---- checks over all entries --------------------------------------------------------------------
 
 static int compare_by_name(const void *a, const void *b) {
     const struct safetensors_entry *const *x = a;
@@ -252,7 +252,7 @@ static adele_status check_hashes(const char *path, struct safetensors *file) {
     return ADELE_OK;
 }
 
-// ---- interface ------------------------------------------------------------------------------
+// ---- interface ----------------------------------------------------------------------------------
 
 adele_status safetensors_open(const char *path, struct safetensors **out) {
     *out = NULL;

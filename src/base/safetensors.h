@@ -34,7 +34,7 @@ struct safetensors_entry {
     int64_t n_elements;
 };
 
-// ---- reading --------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 struct safetensors; // owns the file's bytes; entries and strings are borrowed until close
 // Checks everything: header length, JSON, dtypes, offsets in bounds and without overlap, sizes,
 // hashes. ADELE_FORMAT names the file, the tensor and what is wrong.
@@ -50,7 +50,7 @@ bool safetensors_is_hashed(const struct safetensors *file);
 ADELE_MUST_CHECK adele_status safetensors_read_f32(const struct safetensors *file, const char *name,
                                                    int64_t n, float *out);
 
-// ---- writing --------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 struct safetensors_writer;
 ADELE_MUST_CHECK adele_status safetensors_writer_create(struct safetensors_writer **out);
 void safetensors_writer_destroy(struct safetensors_writer *writer); // NULL is legal

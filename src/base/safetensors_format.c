@@ -63,7 +63,7 @@ bool safetensors_shape_size(enum safetensors_dtype dtype, int n_dimensions, cons
     return true;
 }
 
-// ---- hash of the header ---------------------------------------------------------------------
+// ---- hash of the header -------------------------------------------------------------------------
 
 struct text {
     char *bytes;

@@ -118,7 +118,7 @@ adele_status safetensors_writer_metadata(struct safetensors_writer *writer, cons
     return ADELE_OK;
 }
 
-// ---- saving ---------------------------------------------------------------------------------
+// ---- saving -------------------------------------------------------------------------------------
 
 static int compare_entries(const void *a, const void *b) {
     const struct safetensors_entry *const *x = a;

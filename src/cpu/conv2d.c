@@ -212,8 +212,7 @@ static adele_status add_weight_gradient(const struct conv2d *self, float *d_weig
     return ADELE_OK;
 }
 
-// ---- forward and backward
-// -------------------------------------------------------------------------
+// ---- forward and backward -----------------------------------------------------------------------
 
 adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_args *args) {
     struct conv2d *self = (struct conv2d *)op;

@@ -13,8 +13,7 @@ static adele_status check(dnnl_status_t code, const char *what) {
     return FAIL(status, "", "conv2d: oneDNN cannot %s (code %d)", what, (int)code);
 }
 
-// ---- descriptors
-// ----------------------------------------------------------------------------------
+// ---- descriptors --------------------------------------------------------------------------------
 
 struct formats {
     dnnl_memory_desc_t src, weights_any, weights_plain, bias, dst;
@@ -89,8 +88,7 @@ static dnnl_status_t create_primitive_desc(const struct conv2d *self,
     return code;
 }
 
-// ---- creation
-// ---------------------------------------------------------------------------------------
+// ---- creation -----------------------------------------------------------------------------------
 
 static dnnl_status_t create_memory(const struct conv2d *self, const dnnl_memory_desc_t *desc,
                                    dnnl_memory_t *out) {
@@ -201,8 +199,7 @@ void conv2d_pass_deinit(struct conv2d_pass *pass) {
     memset(pass, 0, sizeof *pass);
 }
 
-// ---- running
-// ------------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 
 // oneDNN takes pointers without const; it writes only through those it documents as outputs.
 static dnnl_status_t point(dnnl_memory_t memory, const void *pointer) {

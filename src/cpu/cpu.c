@@ -60,7 +60,7 @@ static void cpu_op_destroy(struct adele_op *op) {
     memory_free(self);
 }
 
-// ---- memory -----------------------------------------------------------------------------------
+// ---- memory -------------------------------------------------------------------------------------
 
 static adele_status cpu_alloc(const struct adele_device *device, size_t bytes, void **out) {
     (void)device;
@@ -98,7 +98,7 @@ static size_t cpu_tensor_bytes(const struct adele_device *device, struct adele_s
     return cpu_tensor_floats(shape, cpu_block(device)) * sizeof(float);
 }
 
-// ---- plain NCHW <-> blocked -------------------------------------------------------------------
+// ---- plain NCHW <-> blocked ---------------------------------------------------------------------
 
 static adele_status cpu_tensor_upload(const struct adele_device *device, void *tensor,
                                       struct adele_shape shape, const float *nchw) {
@@ -135,7 +135,7 @@ static adele_status cpu_tensor_download(const struct adele_device *device, float
     return ADELE_OK;
 }
 
-// ---- the device -------------------------------------------------------------------------------
+// ---- the device ---------------------------------------------------------------------------------
 
 static void cpu_destroy(struct adele_device *device) {
     if (device == NULL)

@@ -43,8 +43,7 @@ adele_status cpu_max_pool_create(const struct adele_device *device,
     return ADELE_OK;
 }
 
-// ---- kernels: one row of windows of eight channels
-// -------------------------------------------------
+// ---- kernels: one row of windows of eight channels ----------------------------------------------
 
 struct row {
     int y_first, y_end; // rows of the input that the windows cover

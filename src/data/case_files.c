@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// ---- images ---------------------------------------------------------------------------------
+// ---- images -------------------------------------------------------------------------------------
 
 void case_image_deinit(struct case_image *image) {
     for (int i = 0; i < DATASET_MAX_FILES; i++) {
@@ -128,7 +128,7 @@ adele_status case_image_check_finite(const struct case_image *image,
     return ADELE_OK;
 }
 
-// ---- labels ---------------------------------------------------------------------------------
+// ---- labels -------------------------------------------------------------------------------------
 
 void case_labels_deinit(struct case_labels *labels) {
     memory_free(labels->values);

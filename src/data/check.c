@@ -65,7 +65,7 @@ adele_status check_report_add(struct check_report *report, enum check_kind kind,
     return ADELE_OK;
 }
 
-// ---- files ----------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 // A failure becomes a problem; only a lack of memory stays a failure.
 static adele_status note(struct check_report *report, enum check_kind kind, adele_status status) {
@@ -190,7 +190,7 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
     return status;
 }
 
-// ---- splits ---------------------------------------------------------------------------------
+// ---- splits -------------------------------------------------------------------------------------
 
 // A test set without any label is for prediction; one that has some should have all.
 static adele_status check_test_labels(const struct dataset *dataset, struct check_report *report) {

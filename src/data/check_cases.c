@@ -72,7 +72,7 @@ static adele_status collect(const struct dataset *dataset, struct named_case **o
     return ADELE_OK;
 }
 
-// ---- names ----------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------
 
 static adele_status check_same_names(const struct named_case *cases, int n,
                                      struct check_report *report) {
@@ -167,7 +167,7 @@ adele_status check_names(const struct dataset *dataset, struct check_report *rep
     return status;
 }
 
-// ---- contents -------------------------------------------------------------------------------
+// ---- contents -----------------------------------------------------------------------------------
 
 static adele_status hash_image(const struct dataset *dataset, struct named_case *item) {
     char *bytes = NULL;

@@ -27,7 +27,7 @@ size_t dataset_memory_limit(const struct dataset *dataset) {
     return limit != 0 ? limit : (size_t)4 << 30;
 }
 
-// ---- layouts --------------------------------------------------------------------------------
+// ---- layouts ------------------------------------------------------------------------------------
 
 static const struct dataset_layout_ops *layout_ops(enum dataset_layout layout) {
     return layout == LAYOUT_NNUNET ? &layout_nnunet
@@ -87,7 +87,7 @@ const char *dataset_label_source(const struct dataset_case *item, enum dataset_s
     return split == SPLIT_TRAIN && item->noisy_path != NULL ? item->noisy_path : item->label_path;
 }
 
-// ---- the copy of the configuration ----------------------------------------------------------
+// ---- the copy of the configuration --------------------------------------------------------------
 
 static bool copy_text(const char *text, const char **out) {
     *out = text == NULL || text[0] == '\0' ? NULL : memory_strdup(text);
@@ -192,7 +192,7 @@ void dataset_close(struct dataset *dataset) {
     memory_free(dataset);
 }
 
-// ---- cases ----------------------------------------------------------------------------------
+// ---- cases --------------------------------------------------------------------------------------
 
 // FOLDER/NAME.ending, or the same under the layout's own folder of labels.
 static adele_status find_label(const struct dataset *dataset, const char *folder,
@@ -306,7 +306,7 @@ done:
     return status;
 }
 
-// ---- what the whole set says ----------------------------------------------------------------
+// ---- what the whole set says --------------------------------------------------------------------
 
 static adele_status find_channels(struct dataset *dataset) {
     for (int split = 0; split < SPLIT_COUNT && dataset->n_channels == 0; split++) {

@@ -126,17 +126,17 @@ ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset,
                                                 struct dataset_images *out);
 void dataset_images_deinit(struct dataset_images *images);
 
-// ---- label_store.c: label maps back into files
-// ------------------------------------------------------------- Writes the label maps of a split's
-// images (u8 at the resident size (N, h, w), in `images` order) as files in the input's own layout
-// and type under `folder`: nnU-Net labelsTr/NAME.png|.nii.gz, VOC SegmentationClass/NAME.png
-// (palette), img_ann ann_dir/train/NAME.png. Maps are brought to the file's own size (nearest);
-// values are mapped back when a label_map is set (the first `from` of each category). Pixels whose
-// category at the resident size did not change against `before` (may be NULL) keep the source
-// file's original value, so that an unchanged map gives back the original pixels exactly; slices
-// that were not loaded keep the source's values. Volumes have the source's header. Each file is
-// written atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category
-// from->to counts; most changed first.
+// ---- label_store.c: label maps back into files --------------------------------------------------
+// Writes the label maps of a split's images (u8 at the resident size (N, h, w), in `images`
+// order) as files in the input's own layout and type under `folder`: nnU-Net
+// labelsTr/NAME.png|.nii.gz, VOC SegmentationClass/NAME.png (palette), img_ann
+// ann_dir/train/NAME.png. Maps are brought to the file's own size (nearest); values are mapped
+// back when a label_map is set (the first `from` of each category). Pixels whose category at the
+// resident size did not change against `before` (may be NULL) keep the source file's original
+// value, so that an unchanged map gives back the original pixels exactly; slices that were not
+// loaded keep the source's values. Volumes have the source's header. Each file is written
+// atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category from->to
+// counts; most changed first.
 ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset,
                                                  enum dataset_split split,
                                                  const struct dataset_images *images,
@@ -151,8 +151,7 @@ ADELE_MUST_CHECK adele_status label_store_save_prediction(const struct dataset *
                                                           const uint8_t *prediction,
                                                           const char *folder);
 
-// ---- check.c: `adele check`
-// ----------------------------------------------------------------------------------
+// ---- check.c: `adele check` ---------------------------------------------------------------------
 enum check_kind {
     CHECK_LABEL_OUT_OF_RANGE,
     CHECK_SIZE_MISMATCH,

@@ -27,7 +27,7 @@ adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind,
     return check_report_add(finder->report, kind, true, hint, "%s", text);
 }
 
-// ---- cases ----------------------------------------------------------------------------------
+// ---- cases --------------------------------------------------------------------------------------
 
 void dataset_case_deinit(struct dataset_case *item) {
     memory_free(item->name);
@@ -62,7 +62,7 @@ adele_status finder_add_case(struct dataset_finder *finder, enum dataset_split s
     return ADELE_OK;
 }
 
-// ---- paths ----------------------------------------------------------------------------------
+// ---- paths --------------------------------------------------------------------------------------
 
 static adele_status check_inside(const char *folder, const char *path) {
     char real_folder[PATH_MAX], real_path[PATH_MAX];
@@ -100,7 +100,7 @@ adele_status finder_file(const char *folder, const char *sub, const char *name, 
     return ADELE_OK;
 }
 
-// ---- names ----------------------------------------------------------------------------------
+// ---- names --------------------------------------------------------------------------------------
 
 adele_status name_list_add(struct file_list *list, const char *name, size_t n_bytes) {
     // Grown by doubling: a full list is one whose length is a power of two.

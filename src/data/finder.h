@@ -46,7 +46,7 @@ ADELE_MUST_CHECK adele_status dataset_create(const struct dataset_config *config
                                              struct dataset **out);
 size_t dataset_memory_limit(const struct dataset *dataset);
 
-// ---- finder.c -------------------------------------------------------------------------------
+// ---- finder.c -----------------------------------------------------------------------------------
 ADELE_MUST_CHECK adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind,
                                              const char *hint, const char *format, ...)
     ADELE_PRINTF(4, 5);
@@ -68,7 +68,7 @@ ADELE_MUST_CHECK adele_status name_check(const char *name, const char *where);
 // The file's name without its ending: how many bytes of it; n bytes when no ending is known.
 size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume);
 
-// ---- picture_peek.c -------------------------------------------------------------------------
+// ---- picture_peek.c -----------------------------------------------------------------------------
 struct picture_peek {
     int n_channels; // 1 or 3 as the readers answer; 0 = neither PNG nor JPEG
     int n_bits;

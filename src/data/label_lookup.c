@@ -45,7 +45,7 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
     return status;
 }
 
-// ---- label_map ------------------------------------------------------------------------------
+// ---- label_map ----------------------------------------------------------------------------------
 
 static adele_status check_map(const struct label_map *map, int *n_categories) {
     int highest = map->other != LABEL_IGNORE ? map->other : -1;

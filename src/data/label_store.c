@@ -27,7 +27,7 @@ static adele_status make_parent(const char *path) {
     return status;
 }
 
-// ---- writing --------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 // A palette that has a colour for every value: a short one is continued by VOC's colours.
 static void complete_palette(struct image_palette *palette, int highest) {
@@ -87,7 +87,7 @@ static adele_status save_volume(const char *path, const int32_t *values,
     return status;
 }
 
-// ---- export ---------------------------------------------------------------------------------
+// ---- export -------------------------------------------------------------------------------------
 
 struct export_job {
     const struct dataset *dataset;
@@ -235,7 +235,7 @@ done:
     return status;
 }
 
-// ---- predictions ----------------------------------------------------------------------------
+// ---- predictions --------------------------------------------------------------------------------
 
 static adele_status save_prediction(const struct dataset *dataset, const struct dataset_case *item,
                                     const char *path, int n_slices, int h, int w,

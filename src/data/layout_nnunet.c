@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- dataset.json ---------------------------------------------------------------------------
+// ---- dataset.json -------------------------------------------------------------------------------
 
 static adele_status bad_label(const char *path, const char *name) {
     return FAIL(ADELE_DATA,
@@ -133,7 +133,7 @@ static adele_status describe(struct dataset_finder *finder) {
     return status;
 }
 
-// ---- splits ---------------------------------------------------------------------------------
+// ---- splits -------------------------------------------------------------------------------------
 
 // The case of a file "CASE_0000.png": how many bytes of it; 0 when it is not a first channel.
 static size_t case_bytes(const struct dataset *dataset, const char *file) {
@@ -234,7 +234,7 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
     return list_fold(dataset, split, fold, true, out);
 }
 
-// ---- files ----------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 static adele_status locate_in(const struct dataset *dataset, const char *images, const char *labels,
                               struct dataset_case *item) {
@@ -272,7 +272,7 @@ static adele_status locate(struct dataset_finder *finder, enum dataset_split spl
     return ADELE_OK;
 }
 
-// ---- files without a partner ----------------------------------------------------------------
+// ---- files without a partner --------------------------------------------------------------------
 
 static adele_status check_label_file(struct dataset_finder *finder, const char *images,
                                      const char *labels, const char *file) {

@@ -54,7 +54,7 @@ static adele_status allocate(struct dataset_images *images, bool has_labels, boo
     return is_fine ? ADELE_OK : FAIL_NO_MEMORY(planes * plane * pixel_bytes(images));
 }
 
-// ---- one plane ------------------------------------------------------------------------------
+// ---- one plane ----------------------------------------------------------------------------------
 
 // Mean and 1 / standard deviation; a constant plane has 1, so that it becomes 0 everywhere.
 static void measure(const float *plane, size_t n, double *mean, double *inv_std) {
@@ -158,7 +158,7 @@ static adele_status fill_labels(const struct dataset *dataset, const char *path,
     return status;
 }
 
-// ---- one case -------------------------------------------------------------------------------
+// ---- one case -----------------------------------------------------------------------------------
 
 struct case_plan {
     const struct dataset_case *item;
@@ -284,7 +284,7 @@ adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split
     return load_case(dataset, &plan, out);
 }
 
-// ---- a split --------------------------------------------------------------------------------
+// ---- a split ------------------------------------------------------------------------------------
 
 // The size that all images get; 0 by 0 in the configuration means that of the first file.
 static adele_status join_extents(const struct dataset *dataset, enum dataset_split split,

@@ -46,7 +46,7 @@ static adele_status check_config(const struct noise_config *config, int n_catego
     return ADELE_OK;
 }
 
-// ---- one image --------------------------------------------------------------------------------
+// ---- one image ----------------------------------------------------------------------------------
 
 // A share of the pixels gets another category. Every pixel draws twice whatever the share, so that
 // a larger share flips the same pixels and more.
@@ -88,7 +88,7 @@ static adele_status render(const struct noise_config *config, int n_categories, 
                        side >= under_share(strength), stream, image->noisy);
 }
 
-// ---- the set ----------------------------------------------------------------------------------
+// ---- the set ------------------------------------------------------------------------------------
 
 struct counts {
     int64_t clean[256], both[256], either[256];

@@ -39,7 +39,7 @@ static void set_deinit(struct noise_set *set) {
     memory_free(set->origin);
 }
 
-// ---- reading ----------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 static adele_status reserve(struct noise_set *set) {
     if (set->n < set->capacity)
@@ -97,7 +97,7 @@ static adele_status add_case(struct noise_set *set, int i_case) {
     return status;
 }
 
-// ---- writing ----------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 // Images first..first + n - 1, the slices of one case. They have one size, but other cases may have
 // another, so each case is exported as a data set of its own.

@@ -35,8 +35,7 @@ struct adele_shape {
 enum adele_precision { ADELE_PRECISION_FP32, ADELE_PRECISION_BF16 };
 enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
 
-// ---- the op list: X(name, has_backward)
-// -----------------------------------------------------------
+// ---- the op list: X(name, has_backward) ---------------------------------------------------------
 #define ADELE_OPS(X)                                                                               \
     X(conv2d, 1)                                                                                   \
     X(batch_norm, 1)                                                                               \
@@ -58,8 +57,7 @@ enum adele_op_kind {
         ADELE_OP_COUNT
 };
 
-// ---- conv2d: dst = weight (*) src + bias, zero padding
-// -------------------------------------------
+// ---- conv2d: dst = weight (*) src + bias, zero padding ------------------------------------------
 struct adele_conv2d_desc {
     int n, c_in, h_in, w_in, c_out;
     int kernel, stride, pad,
@@ -82,10 +80,11 @@ struct adele_conv2d_args {
     void *workspace;
 };
 
-// ---- batch_norm: dst = relu?(scale (src - mean) / sqrt(variance + eps) + shift (+ residual))
-// ------ Training with batch statistics: mean and biased variance of the batch; running = (1 -
-// momentum) running + momentum batch (unbiased variance), as PyTorch. Otherwise the running
-// statistics, in both directions.
+// ---- batch_norm ---------------------------------------------------------------------------------
+// dst = relu?(scale (src - mean) / sqrt(variance + eps) + shift (+ residual)). Training with
+// batch statistics: mean and biased variance of the batch; running = (1 - momentum) running +
+// momentum batch (unbiased variance), as PyTorch. Otherwise the running statistics, in both
+// directions.
 struct adele_batch_norm_desc {
     int n, c, h, w;
     float eps, momentum; // 1e-5, 0.1
@@ -106,29 +105,28 @@ struct adele_batch_norm_args {
     void *workspace;
 };
 
-// ---- max_pool: dst = max over the window; ties go to the first pixel in row order
-// ------------------
+// ---- max_pool: dst = max over the window; ties go to the first pixel in row order ---------------
 struct adele_max_pool_desc {
     int n, c, h_in, w_in;
     int kernel, stride, pad; // h_out = (h_in + 2 pad - kernel) / stride + 1
 };
 struct adele_max_pool_args {
-    const void *src;
-    void *dst; // forward writes, backward reads
+    const void *src; // backward reads it too
+    void *dst;       // forward writes, backward reads
     const void *d_dst;
     void *d_src;
     bool accumulate_d_src;
     void *workspace;
 };
 
-// ---- rescale: bilinear, align-corners, to (h_out, w_out), placed at (top, left) of a zero plane
-// (h_dst, w_dst): what the U-Net's up-path needs for odd sizes
-// -------------------------------------
+// ---- rescale ------------------------------------------------------------------------------------
+// Bilinear, align-corners, to (h_out, w_out), placed at (top, left) of a zero plane (h_dst,
+// w_dst): what the U-Net's up-path needs for odd sizes.
 struct adele_rescale_desc {
     int n, c, h_in, w_in;
     int h_out, w_out;
-    int h_dst, w_dst, top,
-        left; // h_dst = h_out, top = 0 and so on when nothing is padded; negative top/left crop
+    // h_dst = h_out, top = 0 and so on when nothing is padded; a negative top or left crops.
+    int h_dst, w_dst, top, left;
 };
 struct adele_rescale_args {
     const void *src;
@@ -139,8 +137,7 @@ struct adele_rescale_args {
     void *workspace;
 };
 
-// ---- concat: dst = [src0, src1] along channels
-// ------------------------------------------------------
+// ---- concat: dst = [src0, src1] along channels --------------------------------------------------
 struct adele_concat_desc {
     int n, c0, c1, h, w;
 };
@@ -152,11 +149,11 @@ struct adele_concat_args {
     bool accumulate_d_src0, accumulate_d_src1;
 };
 
-// ---- loss: METHOD section 4 in one op
-// ---------------------------------------------------------------- Logits of every scale (low
-// resolution) -> bilinear align-corners to (h, w) -> softmax -> cross-entropy and consistency,
-// gradients with respect to the low-resolution logits and the scale weights, argmax at scale 0, IoU
-// counts. Computed in log space: finite for logits of any size.
+// ---- loss: METHOD section 4 in one op -----------------------------------------------------------
+// Logits of every scale (low resolution) -> bilinear align-corners to (h, w) -> softmax ->
+// cross-entropy and consistency, gradients with respect to the low-resolution logits and the
+// scale weights, argmax at scale 0, IoU counts. Computed in log space: finite for logits of any
+// size.
 enum adele_loss_form {
     ADELE_LOSS_PLAIN, // scale 0 only: cross-entropy on z, mean over the pixels that are not ignored
     ADELE_LOSS_PROGRAM, // METHOD section 4
@@ -213,9 +210,9 @@ struct adele_loss_args {
     void *workspace;
 };
 
-// ---- sgd: one multi-tensor update
-// ------------------------------------------------------------------- g = gradient + decay *
-// weight; m = momentum * m + g; weight -= rate * lr_scale * m (PyTorch's SGD).
+// ---- sgd: one multi-tensor update ---------------------------------------------------------------
+// g = gradient + decay * weight; m = momentum * m + g; weight -= rate * lr_scale * m (PyTorch's
+// SGD).
 struct adele_sgd_segment {
     int64_t offset, count; // in floats, into all three arenas
     float lr_scale, decay; // decay already holds weight_decay times the group's factor
@@ -229,8 +226,7 @@ struct adele_sgd_args {
     float rate, momentum;
 };
 
-// ---- sample: gather, augment, normalize, all scales
-// -------------------------------------------------
+// ---- sample: gather, augment, normalize, all scales ---------------------------------------------
 struct adele_augment {
     bool enabled;
     double rotate_degrees; // uniform in +- this
@@ -265,8 +261,7 @@ struct adele_sample_args {
     void *workspace;
 };
 
-// ---- ensemble: adds one prediction to an accumulator
-// --------------------------------------------------
+// ---- ensemble: adds one prediction to an accumulator --------------------------------------------
 enum adele_ensemble_mode { ADELE_ENSEMBLE_PROBABILITIES, ADELE_ENSEMBLE_LOGITS };
 struct adele_ensemble_desc {
     int n, c, h_in, w_in;          // of the logits
@@ -280,8 +275,7 @@ struct adele_ensemble_args {
     float weight;       // 1 / number of members
     float *accumulator; // plain (N, C, H, W)
 };
-// ---- decide: accumulator -> prediction and confidence
-// -------------------------------------------------
+// ---- decide: accumulator -> prediction and confidence -------------------------------------------
 struct adele_decide_desc {
     int n, c, h, w;
     enum adele_ensemble_mode mode;
@@ -296,8 +290,7 @@ struct adele_decide_args {
     float *probabilities; // plain (N, C, H, W), NULL when not wanted
 };
 
-// ---- correct: METHOD section 3
-// ------------------------------------------------------------------------
+// ---- correct: METHOD section 3 ------------------------------------------------------------------
 enum adele_correct_rule { ADELE_CORRECT_BOTH, ADELE_CORRECT_SINGLE };
 struct adele_correct_desc {
     int n, n_categories, h, w;
@@ -320,19 +313,17 @@ struct adele_correct_args {
         *n_changed; // plain (1), +=: pixels where labels now differ from base; NULL when not wanted
 };
 
-// ---- count: IoU counts of one label map against another
-// ------------------------------------------------
+// ---- count: IoU counts of one label map against another -----------------------------------------
 struct adele_count_desc {
     int n, h, w, n_categories;
 };
 struct adele_count_args {
     const uint8_t *prediction, *labels; // plain (N, H, W); pixels with labels = 255 are left out,
                                         // and a prediction of 255 counts as no category
-    int64_t *counts; // plain (3, 256), +=: intersection, predicted, labelled
+    int64_t *counts;                    // plain (3, 256), +=: intersection, predicted, labelled
 };
 
-// ---- the interface
-// ---------------------------------------------------------------------------------------
+// ---- the interface ------------------------------------------------------------------------------
 struct adele_device;
 
 // What every op instance begins with.

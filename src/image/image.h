@@ -52,7 +52,7 @@ ADELE_MUST_CHECK adele_status image_save_png(const char *path, const struct imag
 // The colour map of PASCAL VOC for 256 categories (bits of the index spread over R, G, B).
 void image_palette_voc(struct image_palette *out);
 
-// ---- resize.c: (H, W) planes -----------------------------------------------------------------
+// ---- resize.c: (H, W) planes --------------------------------------------------------------------
 // Nearest: source pixel floor((i + 0.5) * in / out). Planes do not overlap.
 void resize_nearest_u8(const uint8_t *in, int in_h, int in_w, uint8_t *out, int out_h, int out_w);
 // Bilinear with half-pixel centres and edge clamp; when shrinking, averaged over the covered area
@@ -64,7 +64,7 @@ ADELE_MUST_CHECK adele_status resize_linear_f32(const float *in, int in_h, int i
 ADELE_MUST_CHECK adele_status resize_cubic_f32(const float *in, int in_h, int in_w, float *out,
                                                int out_h, int out_w);
 
-// ---- morphology.c: binary masks (0 / not 0) ---------------------------------------------------
+// ---- morphology.c: binary masks (0 / not 0) -----------------------------------------------------
 // `n_iterations` passes of a 3 x 3 square, in place. Outside the mask counts as not lowering an
 // erosion and not raising a dilation (OpenCV's default border).
 ADELE_MUST_CHECK adele_status morphology_erode(uint8_t *mask, int height, int width,

@@ -56,7 +56,7 @@ void onset_config_init(struct onset_config *out, enum onset_pipeline pipeline);
 void onset_find(const struct onset_config *config, int n, const double *iou,
                 struct onset_result *out);
 
-// ---- schedule.c: which categories are corrected at the end of an epoch ------------------------
+// ---- schedule.c: which categories are corrected at the end of an epoch --------------------------
 #define SCHEDULE_MAX_CATEGORIES 256
 
 struct schedule_config {

@@ -14,7 +14,7 @@ double trust_model_dot(const double *a, const double *b) {
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
-// ---- the Jacobian -----------------------------------------------------------------------------
+// ---- the Jacobian -------------------------------------------------------------------------------
 
 // Forward differences; backward where forward would leave the bounds. The step is the one of the
 // authors' solver: an exact derivative would follow another path along flat valleys.
@@ -69,7 +69,7 @@ void trust_model_linearize(const struct trust_region_problem *p, const double *x
     }
 }
 
-// ---- the scaled model -------------------------------------------------------------------------
+// ---- the scaled model ---------------------------------------------------------------------------
 
 // Singular values and vectors of the 2N x N matrix `a` by one-sided Jacobi rotations: its columns
 // become left vector times singular value. Accurate for tiny singular values too.

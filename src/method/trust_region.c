@@ -21,7 +21,7 @@ static double norm(const double *a) {
     return sqrt(trust_model_dot(a, a));
 }
 
-// ---- bounds -----------------------------------------------------------------------------------
+// ---- bounds -------------------------------------------------------------------------------------
 
 static bool is_inside(const struct trust_region_problem *p, const double *x) {
     for (int j = 0; j < N; j++)
@@ -77,7 +77,7 @@ static double evaluate_cost(const struct trust_region_problem *p, const double *
     return 0.5 * sum;
 }
 
-// ---- the step ---------------------------------------------------------------------------------
+// ---- the step -----------------------------------------------------------------------------------
 
 static void damped_step(const struct trust_model *m, double damping, double *step_h) {
     for (int i = 0; i < N; i++)
@@ -216,7 +216,7 @@ static double choose_step(const struct trust_region_problem *p, const struct tru
     return -descent_value;
 }
 
-// ---- the iteration ----------------------------------------------------------------------------
+// ---- the iteration ------------------------------------------------------------------------------
 
 struct search {
     double radius, damping;

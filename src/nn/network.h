@@ -36,8 +36,7 @@ float *network_momenta(struct network *network);
 float *network_buffers(struct network *network);
 ADELE_MUST_CHECK adele_status network_zero_gradients(struct network *network);
 
-// ---- plans
-// ------------------------------------------------------------------------------------------------
+// ---- plans --------------------------------------------------------------------------------------
 struct plan; // the network at one input shape: ops, and where each tensor lies
 
 // Plans for inputs (n, C, h, w). Training plans keep what backward needs; others reuse memory as
@@ -76,10 +75,9 @@ ADELE_MUST_CHECK adele_status plan_backward(struct plan *plan);
 void plan_describe(const struct plan *plan);
 double plan_flops(const struct plan *plan, bool with_backward);
 
-// ---- weights in files: PyTorch names, OIHW
-// --------------------------------------------------------------- Adds every parameter and buffer
-// to the writer under `prefix` + name. The host copies that the writer borrows live in *keep (an
-// array the caller frees with memory_free after saving).
+// ---- weights in files: PyTorch names, OIHW ------------------------------------------------------
+// Adds every parameter and buffer to the writer under `prefix` + name. The host copies that the
+// writer borrows live in *keep (an array the caller frees with memory_free after saving).
 ADELE_MUST_CHECK adele_status network_export(struct network *network, const char *prefix,
                                              struct safetensors_writer *writer, float **keep);
 // Loads them; every missing, extra (with the prefix) or mis-shaped tensor is named. Extra names are

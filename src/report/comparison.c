@@ -63,7 +63,7 @@ static bool is_falling(const struct report_summary *summary) {
     return summary->best - summary->last > FALL;
 }
 
-// ---- the title says what is seen --------------------------------------------------------------
+// ---- the title says what is seen ----------------------------------------------------------------
 
 static adele_status describe_run(struct buffer *out, const struct report_summary *summary) {
     TRY(buffer_text(out, summary->name));
@@ -103,7 +103,7 @@ static void draw_title(cairo_t *cairo, const struct comparison *figure) {
               figure->split);
 }
 
-// ---- lines and their labels -------------------------------------------------------------------
+// ---- lines and their labels ---------------------------------------------------------------------
 
 static double *values_of(const struct line *line, int i_side) {
     return i_side < 0 ? line->held_out : line->side[i_side];
@@ -243,7 +243,7 @@ static void draw_plot(cairo_t *cairo, const struct comparison *figure, struct pl
     draw_end_labels(cairo, figure, axes, i_side);
 }
 
-// ---- layout -----------------------------------------------------------------------------------
+// ---- layout -------------------------------------------------------------------------------------
 
 static void draw_sides(cairo_t *cairo, const struct comparison *figure, double x) {
     static const char *const titles[N_SIDE] = {"Training labels against the truth",

@@ -33,7 +33,7 @@ void examples_deinit(struct examples *examples) {
     *examples = (struct examples){0};
 }
 
-// ---- the file ---------------------------------------------------------------------------------
+// ---- the file -----------------------------------------------------------------------------------
 
 static adele_status malformed(const struct report_run *run, const char *tensor, const char *what) {
     return FAIL(ADELE_FORMAT, "Train the run again, or remove the file to go without the figure.",
@@ -102,7 +102,7 @@ static adele_status read_categories(const struct report_run *run, struct example
     return ADELE_OK;
 }
 
-// ---- foreground mIoU --------------------------------------------------------------------------
+// ---- foreground mIoU ----------------------------------------------------------------------------
 
 // Mean IoU over the categories other than 0 that occur in either map, over pixels whose reference
 // is not 255 (METHOD section 1). NaN when there is none.
@@ -141,7 +141,7 @@ double examples_mean_miou(const struct examples *examples, enum example_layer la
     return n > 0 ? sum / n : NAN;
 }
 
-// ---- one example ------------------------------------------------------------------------------
+// ---- one example --------------------------------------------------------------------------------
 
 // The mean over a factor x factor block, so that nothing aliases.
 static uint8_t block_mean(const struct source *source, const uint8_t *plane, int64_t y, int64_t x) {

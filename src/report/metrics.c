@@ -57,7 +57,7 @@ struct metrics {
     struct buffer line, summary;
 };
 
-// ---- columns and rows -------------------------------------------------------------------------
+// ---- columns and rows ---------------------------------------------------------------------------
 
 static adele_status add_column(struct metrics *metrics, const char *name) {
     if (metrics->n_columns == metrics->capacity_columns) {
@@ -138,7 +138,7 @@ end:
     return status;
 }
 
-// ---- files that grow --------------------------------------------------------------------------
+// ---- files that grow ----------------------------------------------------------------------------
 
 static adele_status appended_open(struct appended *file) {
     file->fd = open(file->path, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -175,7 +175,7 @@ static adele_status appended_write(const struct appended *file, const struct buf
                 "%s: cannot write: %s", file->path, strerror(error));
 }
 
-// ---- opening ----------------------------------------------------------------------------------
+// ---- opening ------------------------------------------------------------------------------------
 
 // The event of the record in metrics->summary. An Event carries a time; here it is the epoch, so
 // that same runs have same bytes and TensorBoard's time axis is in order.
@@ -282,7 +282,7 @@ void metrics_close(struct metrics *metrics) {
     memory_free(metrics);
 }
 
-// ---- recording --------------------------------------------------------------------------------
+// ---- recording ----------------------------------------------------------------------------------
 
 adele_status metrics_begin(struct metrics *metrics, int epoch, long step) {
     if (metrics->is_recording)

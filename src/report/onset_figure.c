@@ -33,7 +33,7 @@ struct onset_figure {
     bool any_corrected;
 };
 
-// ---- legend -----------------------------------------------------------------------------------
+// ---- legend -------------------------------------------------------------------------------------
 
 enum key_kind { KEY_POINT, KEY_LINE, KEY_DASHED, KEY_TICK };
 
@@ -97,7 +97,7 @@ static void draw_legend(cairo_t *cairo, const struct onset_figure *figure) {
     }
 }
 
-// ---- plots ------------------------------------------------------------------------------------
+// ---- plots --------------------------------------------------------------------------------------
 
 // Labelled in the upper plot alone; the line goes through both.
 static void draw_onset(cairo_t *cairo, const struct plot_axes *axes,

@@ -39,7 +39,7 @@ static uint32_t colour_of(int category) {
     return category_colours[(category - 1) % N_COLOURS];
 }
 
-// ---- one panel --------------------------------------------------------------------------------
+// ---- one panel ----------------------------------------------------------------------------------
 
 // What a pixel shows: the image, tinted where the label is foreground, paler where it is ignored.
 static uint32_t tinted(const uint8_t *rgb, int category) {
@@ -184,7 +184,7 @@ static void draw_panel(cairo_t *cairo, const struct panels *figure, const uint8_
     cairo_stroke(cairo);
 }
 
-// ---- the figure -------------------------------------------------------------------------------
+// ---- the figure ---------------------------------------------------------------------------------
 
 static void draw_caption(cairo_t *cairo, const struct example *example, enum example_layer layer,
                          double x, double y) {

@@ -15,7 +15,7 @@
 #define TICK_GAP      6.0 // from the plot area to a tick label
 #define SMALL_SPAN    1e-9
 
-// ---- text -------------------------------------------------------------------------------------
+// ---- text ---------------------------------------------------------------------------------------
 
 void plot_set_colour(cairo_t *cairo, uint32_t colour, double alpha) {
     cairo_set_source_rgba(cairo, (double)(colour >> 16 & 0xFFu) / 255.0,
@@ -108,7 +108,7 @@ void plot_text_fit(cairo_t *cairo, struct plot_text_style style, double x, doubl
     plot_text(cairo, style, x, y, "%s%s", text, is_cut ? "\xE2\x80\xA6" : "");
 }
 
-// ---- axes -------------------------------------------------------------------------------------
+// ---- axes ---------------------------------------------------------------------------------------
 
 double plot_nice_step(double span, int n_max) {
     if (!(span > SMALL_SPAN) || !isfinite(span))
@@ -193,7 +193,7 @@ void plot_axes_draw(cairo_t *cairo, const struct plot_axes *axes) {
     }
 }
 
-// ---- curves -----------------------------------------------------------------------------------
+// ---- curves -------------------------------------------------------------------------------------
 
 static void clip_to_axes(cairo_t *cairo, const struct plot_axes *axes, double margin) {
     cairo_rectangle(cairo, axes->x - margin, axes->y - margin, axes->width + 2.0 * margin,

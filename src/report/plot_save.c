@@ -63,7 +63,7 @@ static cairo_status_t render_svg(int width, int height, plot_draw draw, const vo
     return result;
 }
 
-// ---- names inside the SVG ---------------------------------------------------------------------
+// ---- names inside the SVG -----------------------------------------------------------------------
 
 // cairo numbers surfaces and images through the life of the process. Numbered anew from 0 in each
 // file, the same drawing is the same bytes, whatever was drawn before it.
@@ -124,7 +124,7 @@ end:
     return status;
 }
 
-// ---- files ------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 static adele_status save_as(const char *folder, const char *stem, const char *extension,
                             cairo_status_t result, const struct buffer *bytes) {

@@ -135,7 +135,7 @@ adele_status report_run_series(const struct report_run *run, double **out, const
     return ADELE_OK;
 }
 
-// ---- summary ----------------------------------------------------------------------------------
+// ---- summary ------------------------------------------------------------------------------------
 
 struct ends {
     double first, last;

@@ -56,7 +56,7 @@ static void set_cells(const struct report_summary *summary, struct cells *out) {
     set_pair(out->text[8], 2, summary->early_learning_last, " / ", summary->memorization_last);
 }
 
-// ---- terminal ---------------------------------------------------------------------------------
+// ---- terminal -----------------------------------------------------------------------------------
 
 // Columns on a screen, not bytes: continuation bytes of UTF-8 take none.
 static int width_of(const char *text) {
@@ -118,7 +118,7 @@ adele_status report_table(int n_runs, const struct report_summary *summaries, ch
     return status;
 }
 
-// ---- files ------------------------------------------------------------------------------------
+// ---- files --------------------------------------------------------------------------------------
 
 // A bar would end the cell.
 static adele_status add_markdown_text(struct buffer *out, const char *text) {

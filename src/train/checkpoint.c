@@ -137,8 +137,7 @@ adele_status checkpoint_save_model(struct trainer *trainer, const char *path) {
     return save(trainer, path, false);
 }
 
-// ---- reading
-// ---------------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 // The entry of that name with exactly `bytes` bytes, copied to out.
 static adele_status read_block(const struct safetensors *file, const char *name,
@@ -236,6 +235,10 @@ adele_status checkpoint_check(const struct safetensors *file) {
     if (strcmp(format, FORMAT) != 0)
         return FAIL(ADELE_FORMAT, "Use the version of adele that wrote it.",
                     "checkpoint format %s, this build reads " FORMAT, format);
+    // A damaged header can lose the very entries that would show the damage.
+    if (!safetensors_is_hashed(file))
+        return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
+                    "the hashes that every checkpoint has are not all there: it is damaged");
     return ADELE_OK;
 }
 

@@ -11,7 +11,7 @@
 
 #define MAX_CONFIG_BYTES ((size_t)1 << 20)
 
-// ---- what depends on other keys -------------------------------------------------------------
+// ---- what depends on other keys -----------------------------------------------------------------
 
 static adele_status resolve_name(struct config *config) {
     if (config->name != NULL)
@@ -69,7 +69,7 @@ static adele_status check_together(const char *name, const struct config *config
     return ADELE_OK;
 }
 
-// ---- loading --------------------------------------------------------------------------------
+// ---- loading ------------------------------------------------------------------------------------
 
 static adele_status store_all(const char *name, const struct config_raw *raw,
                               struct config *config) {

@@ -39,7 +39,7 @@ static const cyaml_schema_field_t map_fields[] = {
 static const cyaml_schema_value_t map_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_raw_map, map_fields)};
 
-// ---- schema ---------------------------------------------------------------------------------
+// ---- schema -------------------------------------------------------------------------------------
 
 static bool is_list(enum config_kind kind) {
     return kind == CONFIG_INT_PAIR || kind == CONFIG_REAL_PAIR || kind == CONFIG_SCALES ||
@@ -120,7 +120,7 @@ static void build_schema(struct config_raw *raw) {
     raw->top.mapping.fields = build_group(raw, 0, CONFIG_N_KEYS, 0);
 }
 
-// ---- libcyaml's doors to our memory and our errors ---------------------------------------------
+// ---- libcyaml's doors to our memory and our errors ----------------------------------------------
 
 static void *raw_memory(void *context, void *block, size_t bytes) {
     (void)context;
@@ -225,7 +225,7 @@ static adele_status fail_parse(const struct config_raw *raw, const char *name, c
         n > 0 ? n : (int)strlen(cyaml_strerror(error)), n > 0 ? log : cyaml_strerror(error));
 }
 
-// ---- parsing --------------------------------------------------------------------------------
+// ---- parsing ------------------------------------------------------------------------------------
 
 adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
                               struct config_raw **out) {
@@ -266,7 +266,7 @@ const struct config_slot *config_raw_slot(const struct config_raw *raw, int i_ke
     return &raw->slots[i_key];
 }
 
-// ---- overrides ------------------------------------------------------------------------------
+// ---- overrides ----------------------------------------------------------------------------------
 
 // "train.optimizer.lr=0.1" as a text of three lines; its value stays on its own line.
 static char *set_document(const char *set, size_t n_path) {

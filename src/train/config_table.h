@@ -39,7 +39,7 @@ struct config_key {
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 
-// ---- config_raw.c: YAML -> texts -------------------------------------------------------------
+// ---- config_raw.c: YAML -> texts ----------------------------------------------------------------
 struct config_raw_map { // one entry of data.label_map
     char *to;
     char *name;
@@ -63,13 +63,13 @@ ADELE_MUST_CHECK adele_status config_raw_set(struct config_raw *raw, const char 
 void config_raw_destroy(struct config_raw *raw); // NULL is legal
 const struct config_slot *config_raw_slot(const struct config_raw *raw, int i_key);
 
-// ---- config_nearest.c --------------------------------------------------------------------------
+// ---- config_nearest.c ---------------------------------------------------------------------------
 // The key or group that `path` most likely means; borrowed until the next call on this thread.
 const char *config_nearest(const char *path);
 // True for a key, and for a group of keys such as "train.optimizer". *i_key is -1 for a group.
 bool config_is_known(const char *path, int *i_key);
 
-// ---- config_value.c ----------------------------------------------------------------------------
+// ---- config_value.c -----------------------------------------------------------------------------
 // Stores what was written for the key, or its default, in `config`; checks it alone.
 ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct config_key *key,
                                                  const struct config_slot *slot,
@@ -77,7 +77,7 @@ ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct 
 // "a number, above 0, at most 1", "constant, poly"...: what the key allows.
 void config_value_allowed(const struct config_key *key, char *out, size_t out_bytes);
 
-// ---- config_map.c ------------------------------------------------------------------------------
+// ---- config_map.c -------------------------------------------------------------------------------
 ADELE_MUST_CHECK adele_status config_map_store(const char *name, const struct config_slot *slot,
                                                struct config *config);
 #endif

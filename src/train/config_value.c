@@ -76,7 +76,7 @@ static bool is_null(const char *text) {
     return text == NULL || text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
 }
 
-// ---- scalars --------------------------------------------------------------------------------
+// ---- scalars ------------------------------------------------------------------------------------
 
 static bool is_in_range(const struct config_key *key, double value) {
     bool is_high_enough = key->is_above_low ? value > key->low : value >= key->low;
@@ -174,7 +174,7 @@ static adele_status store_text(const char *name, const struct config_key *key, c
     return *value != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(text) + 1);
 }
 
-// ---- lists ----------------------------------------------------------------------------------
+// ---- lists --------------------------------------------------------------------------------------
 
 // The texts of a list, of the slot or of a default such as "[1.0, 0.7]", which is split in
 // `buffer`.
@@ -198,7 +198,7 @@ static int list_texts(const struct config_slot *slot, const char *fallback, char
 static adele_status store_list(const char *name, const struct config_key *key,
                                const struct config_slot *slot, const char *fallback,
                                struct config *config) {
-    char *value = (char *)config + key->offset;
+    void *value = (char *)config + key->offset;
     char buffer[128];
     const char *texts[ADELE_MAX_SCALES];
     bool is_scales = key->kind == CONFIG_SCALES;

@@ -61,7 +61,7 @@ static adele_status finish(struct text *text, char **out) {
     return FAIL_NO_MEMORY(text->capacity);
 }
 
-// ---- values ---------------------------------------------------------------------------------
+// ---- values -------------------------------------------------------------------------------------
 
 // The shortest decimal that reads back as the same number.
 static void put_real(struct text *text, double value) {
@@ -166,7 +166,7 @@ static void put_value(struct text *text, const struct config_key *key, const str
     }
 }
 
-// ---- YAML -----------------------------------------------------------------------------------
+// ---- YAML ---------------------------------------------------------------------------------------
 
 adele_status config_to_yaml(const struct config *config, char **out) {
     struct text text = {0};
@@ -190,7 +190,7 @@ adele_status config_to_yaml(const struct config *config, char **out) {
     return finish(&text, out);
 }
 
-// ---- the page of keys -----------------------------------------------------------------------
+// ---- the page of keys ---------------------------------------------------------------------------
 
 static void put_default(struct text *text, const struct config_key *key) {
     if (key->is_required)

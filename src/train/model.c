@@ -18,8 +18,7 @@ void model_options_init(struct model_options *out) {
                                                .temperature = 1.0};
 }
 
-// ---- loading
-// -------------------------------------------------------------------------------------------
+// ---- loading ------------------------------------------------------------------------------------
 
 static adele_status split_names(struct model *model, const char *joined) {
     int n = model->n_categories;
@@ -115,8 +114,7 @@ void model_deinit(struct model *model) {
     memset(model, 0, sizeof *model);
 }
 
-// ---- cases
-// -----------------------------------------------------------------------------------------------
+// ---- cases --------------------------------------------------------------------------------------
 
 // What predicting case after case needs; one case's images are resident at a time.
 struct worker {

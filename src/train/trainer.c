@@ -165,8 +165,7 @@ static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_n
     return save_checkpoint(trainer, epoch);
 }
 
-// ---- start and end
-// ------------------------------------------------------------------------------------------
+// ---- start and end ------------------------------------------------------------------------------
 
 static adele_status save_config(const struct trainer *trainer) {
     char *yaml = NULL, *path = NULL;

@@ -78,8 +78,7 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
     return status;
 }
 
-// ---- generations of labels
-// ---------------------------------------------------------------------------
+// ---- generations of labels ----------------------------------------------------------------------
 
 static adele_status read_manifest(const struct trainer *trainer, char **out_path, cJSON **out) {
     *out = NULL;
@@ -183,8 +182,7 @@ done:
     return status;
 }
 
-// ---- onset.json: what `adele report` draws
-// --------------------------------------------------------------
+// ---- onset.json: what `adele report` draws ------------------------------------------------------
 
 static cJSON *category_onset(const struct trainer *trainer, int c) {
     cJSON *json = cJSON_CreateObject();

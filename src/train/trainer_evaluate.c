@@ -49,8 +49,7 @@ adele_status trainer_score_labels(struct trainer *trainer, struct score *out) {
     return count_maps(trainer, SPLIT_TRAIN, train->labels, train->truth, out);
 }
 
-// ---- examples
-// -------------------------------------------------------------------------------------------
+// ---- examples -----------------------------------------------------------------------------------
 
 // The images whose noisy labels differ most from the truth at even ranks: spread over the set, the
 // same in every run on the same noise, so that runs can be compared side by side.

@@ -33,8 +33,7 @@ struct schedule_config trainer_schedule(const struct trainer *trainer) {
     return schedule;
 }
 
-// ---- data
-// ------------------------------------------------------------------------------------------
+// ---- data ---------------------------------------------------------------------------------------
 
 static adele_status save_noise_report(const struct trainer *trainer,
                                       const struct noise_report *report) {
@@ -149,8 +148,7 @@ static adele_status load_data(struct trainer *trainer) {
     return ADELE_OK;
 }
 
-// ---- steps
-// ---------------------------------------------------------------------------------------------
+// ---- steps --------------------------------------------------------------------------------------
 
 static adele_status step_plan_init(struct trainer *trainer, struct step_plan *step, int n,
                                    size_t *workspace_bytes) {
@@ -244,8 +242,7 @@ static adele_status optimizer_init(struct trainer *trainer) {
     return device->iface->sgd_create(device, &desc_scales, &trainer->sgd_scales);
 }
 
-// ---- correction and evaluation
-// -----------------------------------------------------------------------------
+// ---- correction and evaluation ------------------------------------------------------------------
 
 static adele_status correction_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
@@ -311,8 +308,7 @@ static adele_status evaluation_init(struct trainer *trainer) {
     return device_new(device, 3 * 256 * sizeof(int64_t), (void **)&trainer->evaluation_counts);
 }
 
-// ---- progress
-// --------------------------------------------------------------------------------------------------
+// ---- progress -----------------------------------------------------------------------------------
 
 static adele_status progress_init(struct trainer *trainer) {
     size_t n_epochs = (size_t)trainer->config->train.epochs;

@@ -9,6 +9,9 @@
 
 #include <stdbool.h>
 
+// A list of overrides.
+#define SETS(...) ((const char *const[]){__VA_ARGS__, NULL})
+
 // CMocka's group fixture: a scratch folder with the data set "set" of seed 3, whose shapes are
 // grown or shrunk by 2 pixels in set/noisyTr. *state holds the path, as in scratch.h.
 int tiny_run_setup(void **state);
