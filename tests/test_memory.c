@@ -101,8 +101,23 @@ static void test_the_chosen_allocation_fails_once(void **state) {
     memory_free(block);
 }
 
+static void test_join_lines(void **state) {
+    (void)state;
+    static const char *const texts[] = {"background", "", "heart"};
+    char *joined = memory_join_lines(3, texts);
+    assert_string_equal(joined, "background\n\nheart");
+    memory_free(joined);
+    joined = memory_join_lines(0, texts);
+    assert_string_equal(joined, "");
+    memory_free(joined);
+    memory_fail_at(0);
+    assert_null(memory_join_lines(3, texts));
+    memory_fail_at(-1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_join_lines),
         cmocka_unit_test(test_calloc_zeroes_and_refuses_overflow),
         cmocka_unit_test(test_nothing_is_something),
         cmocka_unit_test(test_aligned_blocks_are_aligned),

@@ -214,6 +214,14 @@ static void a_folder_that_holds_a_run_is_refused_without_resume(void **state) {
     assert_int_equal(tiny_run(state, "run", false, NULL, NULL), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "/run holds a run already"));
     assert_non_null(strstr(adele_error_hint(), "--resume"));
+    // Nothing of the other run's settings is left behind.
+    assert_int_equal(
+        tiny_run(state, "run", false, SETS("data.noisy_labels=", "data.noise.kind=flip"), NULL),
+        ADELE_INVALID_ARGUMENT);
+    assert_int_equal(
+        tiny_run(state, "run", true, SETS("data.noisy_labels=", "data.noise.kind=flip"), NULL),
+        ADELE_DATA);
+    assert_false(is_there(state, "run/noise.json"));
     assert_true(same_bytes(copy, last));
     assert_int_equal(tiny_run_n_records(state, "run"), 5);
 }

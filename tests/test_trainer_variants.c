@@ -63,23 +63,26 @@ static void consistency_only(void **state) {
     assert_false(is_there(state, "consistency/labels"));
 }
 
+// The VOC rule, which cuts no flat start, gives the mean of so short a series an onset.
 static void all_categories_at_once(void **state) {
     check_ok(tiny_run(state, "together", false,
-                      SETS("correction.per_category=false", "train.batch=2", "train.epochs=4"),
+                      SETS("correction.per_category=false", "correction.pipeline=voc",
+                           "correction.source=training_pass", "train.epochs=4"),
                       NULL));
     for (int epoch = 1; epoch <= 4; epoch++)
         assert_true(tiny_run_metric(state, "together", epoch, "correction/on/disc") ==
                     tiny_run_metric(state, "together", epoch, "correction/on/box"));
+    assert_true(tiny_run_metric(state, "together", 1, "correction/on/disc") == 0.0);
     assert_true(tiny_run_metric(state, "together", 4, "correction/on/disc") == 1.0);
 }
 
 static void correction_by_inference(void **state) {
     check_ok(tiny_run(state, "inference", false,
                       SETS("correction.source=inference", "data.augment.enabled=true",
-                           "correction.tau=0.4", "data.augment.rotate=5"),
+                           "correction.tau=0.4", "data.augment.rotate=5", "train.epochs=4"),
                       NULL));
     assert_true(is_there(state, "inference/checkpoints/last.safetensors"));
-    assert_true(loss_of(state, "inference", 5) < loss_of(state, "inference", 1));
+    assert_true(loss_of(state, "inference", 4) < loss_of(state, "inference", 1));
 }
 
 // The generation counts against the original labels, which a correction from them alone can be far
@@ -103,7 +106,7 @@ static void correction_of_the_original_labels(void **state) {
 static void voc_pipeline(void **state) {
     check_ok(tiny_run(state, "voc", false,
                       SETS("correction.pipeline=voc", "correction.tau=0.3", "train.schedule=poly",
-                           "correction.guard=false"),
+                           "correction.guard=false", "train.epochs=4"),
                       NULL));
     cJSON *json = NULL;
     check_ok(json_read(scratch_path(state, "voc/onset.json"), &json));
@@ -157,11 +160,15 @@ static void training_fits_a_small_set_without_noise(void **state) {
     (void)snprintf(root, sizeof root, "%s", scratch_path(state, "four"));
     tiny_set_write(root, &set);
     struct config *config = NULL;
-    const char *const sets[] = {"train.epochs=40",           "correction.enabled=false",
-                                "train.evaluate_every=40",   "train.checkpoint_every=40",
-                                "train.evaluate_test=false", "train.optimizer.lr=0.2"};
+    const char *const sets[] = {"train.epochs=40",
+                                "correction.enabled=false",
+                                "train.evaluate_every=40",
+                                "train.checkpoint_every=40",
+                                "train.evaluate_test=false",
+                                "train.optimizer.lr=0.4",
+                                "train.seed=1"};
     char *text = tiny_set_config(root, NULL);
-    check_ok(config_parse("t.yaml", text, strlen(text), 6, sets, &config));
+    check_ok(config_parse("t.yaml", text, strlen(text), 7, sets, &config));
     struct trainer_options options = {
         .config = config, .run_folder = scratch_path(state, "fit"), .device = "cpu"};
     struct trainer_result result;

@@ -157,8 +157,8 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
     writer->buffer = memory_calloc(BUFFER_BYTES, 1);
     if (writer->folder != NULL) {
         // Cut to 200 bytes: a file system allows 255 for the whole name.
-        writer->temporary = memory_printf("%s/.%.200s.tmp.%ld.%u", writer->folder, name,
-                                          (long)getpid(), atomic_fetch_add(&n_writers, 1u));
+        writer->temporary = memory_printf("%s/.%.200s" FILE_TEMPORARY_MARK "%ld.%u", writer->folder,
+                                          name, (long)getpid(), atomic_fetch_add(&n_writers, 1u));
     }
     if (writer->path == NULL || writer->folder == NULL || writer->buffer == NULL ||
         writer->temporary == NULL) {

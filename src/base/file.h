@@ -13,6 +13,9 @@
 ADELE_MUST_CHECK adele_status file_read(const char *path, size_t max_bytes, char **out,
                                         size_t *out_bytes);
 
+// In the name of every temporary file, which begins with a dot.
+#define FILE_TEMPORARY_MARK ".tmp."
+
 // Writes `bytes` to `path` atomically. On failure the old file, if any, is untouched and nothing is
 // left.
 ADELE_MUST_CHECK adele_status file_write(const char *path, const void *data, size_t bytes);
@@ -32,6 +35,9 @@ bool file_is_directory(const char *path);
 ADELE_MUST_CHECK adele_status file_make_directory(const char *path);
 // Removes a file or a folder with what is in it; fine when it is not there. Does not follow links.
 ADELE_MUST_CHECK adele_status file_remove_tree(const char *path);
+// Removes the temporary files that killed writers left in the folder; fine when it is not there.
+// Nobody may be writing there.
+ADELE_MUST_CHECK adele_status file_remove_temporaries(const char *path);
 ADELE_MUST_CHECK adele_status file_copy(const char *from, const char *to); // atomically
 
 struct file_list {

@@ -97,6 +97,26 @@ adele_status file_remove_tree(const char *path) {
     return error == 0 ? ADELE_OK : fail_errno("remove", path, error);
 }
 
+adele_status file_remove_temporaries(const char *path) {
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return errno == ENOENT ? ADELE_OK : fail_errno("list the folder", path, errno);
+    int error = 0;
+    struct dirent *entry;
+    errno = 0;
+    while (error == 0 && (entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] == '.' && strstr(entry->d_name, FILE_TEMPORARY_MARK) != NULL &&
+            unlinkat(dirfd(folder), entry->d_name, 0) != 0 && errno != ENOENT)
+            error = errno;
+        else
+            errno = 0;
+    }
+    if (error == 0)
+        error = errno;
+    (void)closedir(folder);
+    return error == 0 ? ADELE_OK : fail_errno("clean the folder", path, error);
+}
+
 // ---- listing ------------------------------------------------------------------------------------
 
 static int compare_names(const void *a, const void *b) {

@@ -85,6 +85,24 @@ char *memory_printf(const char *format, ...) {
     return text;
 }
 
+char *memory_join_lines(int n, const char *const *texts) {
+    size_t bytes = 1;
+    for (int i = 0; i < n; i++)
+        bytes += strlen(texts[i]) + 1;
+    char *joined = memory_calloc(bytes, 1);
+    if (!joined)
+        return NULL;
+    char *at = joined;
+    for (int i = 0; i < n; i++) {
+        if (i > 0)
+            *at++ = '\n';
+        size_t length = strlen(texts[i]);
+        memcpy(at, texts[i], length);
+        at += length;
+    }
+    return joined;
+}
+
 void memory_free(void *block) {
     free(block);
 }

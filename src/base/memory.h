@@ -21,6 +21,8 @@ void *memory_aligned(size_t bytes);
 char *memory_strdup(const char *text);
 // printf into new storage; NULL when memory is out.
 char *memory_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// The n texts with '\n' between them; NULL when memory is out.
+char *memory_join_lines(int n, const char *const *texts);
 void memory_free(void *block); // NULL is legal
 
 // Test hook: the allocation number `i_failing` from now (0 = the next) answers NULL, once.

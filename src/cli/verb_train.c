@@ -85,7 +85,7 @@ static adele_status train(const struct arguments *arguments, const struct config
     progress_deinit(&progress);
     if (status != ADELE_OK)
         return status;
-    printf("done: %d epochs in %s\n", result.n_epochs, run);
+    printf("done: %d epoch%s in %s\n", result.n_epochs, result.n_epochs == 1 ? "" : "s", run);
     if (isfinite(result.test_miou))
         printf("test foreground mIoU of the last epoch: %.4f\n", result.test_miou);
     return ADELE_OK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Convolution on blocked tensors: by oneDNN, except where our own kernels are faster (the weight
-// gradient of a 3 x 3 kernel, and the first layer).
+// Convolution on blocked tensors: by oneDNN, except where our own kernels are faster or keep the
+// order of their sums (weight gradients of 3 x 3 and 1 x 1 kernels, and the first layer).
 //
 // Activations are already in the blocked format that oneDNN's kernels want, channels filled up to
 // whole blocks with zeros, and oneDNN is told the filled-up extents; so it reorders none of them,
@@ -9,8 +9,9 @@
 // once; a run sets pointers and allocates nothing.
 //
 // Who accumulates: dst and d_src are overwritten (d_src is added to on request), d_weight and
-// d_bias are added to. Determinism: same bits from run to run; oneDNN splits the weight gradient's
-// sums by the number of threads, so d_weight may differ in the last bits between thread counts.
+// d_bias are added to. Determinism: same bits from run to run, and with our own kernels whatever
+// the number of threads; oneDNN's weight gradient (other kernels, blocks of 16) splits its sums by
+// that number, so its last bits may change with it.
 //
 // bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and the float
 // primitive runs on them: the numbers of a bf16 convolution with float accumulation on every
@@ -150,7 +151,8 @@ adele_status cpu_conv2d_create(const struct adele_device *device,
         status = conv2d_pass_init(self, CONV2D_FORWARD, &self->forward);
     if (status == ADELE_OK && desc->is_training && desc->needs_d_src)
         status = conv2d_pass_init(self, CONV2D_BACKWARD_DATA, &self->backward_data);
-    if (status == ADELE_OK && desc->is_training && !conv2d_weight_gradient_plan(self))
+    if (status == ADELE_OK && desc->is_training && !conv2d_weight_gradient_plan(self) &&
+        !conv2d_pointwise_gradient_plan(self))
         status = conv2d_pass_init(self, CONV2D_BACKWARD_WEIGHTS, &self->backward_weights);
     if (status != ADELE_OK) {
         conv2d_release(&self->base);
@@ -279,7 +281,10 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
             .dst = d_dst,
             .scratchpad = workspace + self->weight_gradient.at_buffer,
         };
-        conv2d_weight_gradient_run(self, &pointers, args->d_weight);
+        if (self->desc.kernel == 1)
+            conv2d_pointwise_gradient_run(self, &pointers, args->d_weight);
+        else
+            conv2d_weight_gradient_run(self, &pointers, args->d_weight);
         if (self->desc.has_bias)
             conv2d_bias_gradient(self, d_dst, args->d_bias);
         return ADELE_OK;

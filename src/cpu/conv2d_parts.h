@@ -81,6 +81,10 @@ bool conv2d_weight_gradient_plan(struct conv2d *self);
 // buffers).
 void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
                                 float *d_weight);
+// The same for 1 x 1 kernels, in conv2d_pointwise_gradient.c; needs no row buffers.
+bool conv2d_pointwise_gradient_plan(struct conv2d *self);
+void conv2d_pointwise_gradient_run(const struct conv2d *self,
+                                   const struct conv2d_pointers *pointers, float *d_weight);
 void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *d_bias); // +=
 
 // The same for the forward pass of a first layer.

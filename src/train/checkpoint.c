@@ -41,13 +41,8 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     TRY(add_number(writer, "data.height", set->h));
     TRY(add_number(writer, "data.width", set->w));
     TRY(add_number(writer, "epoch", trainer->epoch));
-    char *names = memory_strdup("");
-    for (int c = 0; names && c < trainer->n_categories; c++) {
-        char *longer =
-            memory_printf("%s%s%s", names, c ? "\n" : "", trainer->dataset->category_names[c]);
-        memory_free(names);
-        names = longer;
-    }
+    char *names = memory_join_lines(trainer->n_categories,
+                                    (const char *const *)trainer->dataset->category_names);
     if (!names)
         return FAIL_NO_MEMORY(64);
     adele_status status = safetensors_writer_metadata(writer, "data.categories", names);

@@ -179,25 +179,48 @@ done:
     return status;
 }
 
+// What a run that was killed was writing at that moment.
+static adele_status clean_folders(const struct trainer *trainer) {
+    static const char *const names[] = {"", "checkpoints", "labels"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char *folder = NULL;
+        TRY(trainer_path(trainer, names[i], &folder));
+        adele_status status = file_remove_temporaries(folder);
+        memory_free(folder);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
+// Before anything is read or written: a run that is there already stays as it is.
+static adele_status refuse_overwriting(const struct trainer_options *options) {
+    char *last = file_join(options->run_folder, LAST);
+    if (!last)
+        return FAIL_NO_MEMORY(strlen(options->run_folder) + sizeof LAST);
+    bool has_last = file_exists(last);
+    memory_free(last);
+    if (has_last && !options->resume)
+        return FAIL(ADELE_INVALID_ARGUMENT,
+                    "Continue it with --resume, or choose another folder with --run.",
+                    "%s holds a run already", options->run_folder);
+    return ADELE_OK;
+}
+
+// Nothing of a run that is continued changes before its checkpoint has been taken over.
 static adele_status start(struct trainer *trainer) {
     char *folder = NULL, *last = NULL;
     adele_status status;
     TRY_GOTO(trainer_path(trainer, "checkpoints", &folder), done);
     TRY_GOTO(file_make_directory(folder), done);
     TRY_GOTO(trainer_path(trainer, LAST, &last), done);
-    bool has_last = file_exists(last);
-    if (has_last && !trainer->options.resume) {
-        status = FAIL(ADELE_INVALID_ARGUMENT,
-                      "Continue it with --resume, or choose another folder with --run.",
-                      "%s holds a run already", trainer->options.run_folder);
-        goto done;
-    }
-    if (has_last) {
+    if (file_exists(last)) {
         TRY_GOTO(checkpoint_load(trainer, last), done);
         log_line(LOG_INFO, "resuming after epoch %d", trainer->epoch);
     }
+    TRY_GOTO(clean_folders(trainer), done);
     TRY_GOTO(trainer_trim_generations(trainer, trainer->epoch), done);
     TRY_GOTO(save_config(trainer), done);
+    TRY_GOTO(trainer_save_noise(trainer), done);
     TRY_GOTO(metrics_open(trainer->options.run_folder, trainer->epoch, &trainer->metrics), done);
 done:
     memory_free(folder);
@@ -221,6 +244,7 @@ static adele_status run(struct trainer *trainer) {
 
 adele_status trainer_run(const struct trainer_options *options, struct trainer_result *out) {
     struct trainer *trainer = NULL;
+    TRY(refuse_overwriting(options));
     TRY(trainer_create(options, &trainer));
     for (int split = 0; split < SPLIT_COUNT; split++)
         trainer->last_score[split].miou_foreground = NAN;

@@ -123,9 +123,12 @@ adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_
     TRY(device->iface->fill(device, trainer->buffers.counts, 0, sizeof out->counts));
     TRY(device->iface->fill(device, trainer->buffers.sums, 0, sizeof out->sums));
     for (int i = 0; i < n_steps; i++) {
-        if (options->should_stop && options->should_stop(options->context))
+        if (options->should_stop && options->should_stop(options->context)) {
+            int every = trainer->config->train.checkpoint_every;
             return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
-                        "interrupted in epoch %d; epoch %d is saved", epoch, epoch - 1);
+                        "interrupted in epoch %d; the last checkpoint is of epoch %d", epoch,
+                        (epoch - 1) / every * every);
+        }
         struct step_plan *step = n_images - i * batch >= batch ? &trainer->full : &trainer->rest;
         double rate = learning_rate(trainer, trainer->step, n_steps_total);
         TRY(run_step(trainer, step, epoch, trainer->buffers.order + (size_t)i * (size_t)batch,

@@ -51,8 +51,8 @@ adele_status trainer_score_labels(struct trainer *trainer, struct score *out) {
 
 // ---- examples -----------------------------------------------------------------------------------
 
-// The images whose noisy labels differ most from the truth at even ranks: spread over the set, the
-// same in every run on the same noise, so that runs can be compared side by side.
+// Spread evenly over the set: the same images in every run on the same data, so that runs can be
+// compared side by side.
 static void choose_examples(const struct trainer *trainer, int n, int *out) {
     int n_images = trainer->images[SPLIT_TRAIN].n;
     for (int i = 0; i < n; i++)
@@ -91,8 +91,8 @@ static adele_status example_maps(struct trainer *trainer, int n, const int *chos
     const struct adele_device *device = trainer->device;
     const struct resident *train = &trainer->resident[SPLIT_TRAIN];
     size_t map = (size_t)train->set.h * (size_t)train->set.w;
-    const uint8_t *sources[4] = {train->noisy, train->labels, trainer->prediction.category,
-                                 train->truth};
+    // maps[2] is the network's own prediction: see predict_examples.
+    const uint8_t *sources[4] = {train->noisy, train->labels, NULL, train->truth};
     for (int m = 0; m < 4; m++)
         for (int i = 0; sources[m] && i < n; i++)
             TRY(device->iface->download(device, arrays->maps[m] + (size_t)i * map,
@@ -100,25 +100,13 @@ static adele_status example_maps(struct trainer *trainer, int n, const int *chos
     return ADELE_OK;
 }
 
-static char *join_lines(int n, const char *(*at)(const struct trainer *, int, const int *),
-                        const struct trainer *trainer, const int *chosen) {
-    char *text = memory_strdup("");
-    for (int i = 0; text && i < n; i++) {
-        char *longer = memory_printf("%s%s%s", text, i ? "\n" : "", at(trainer, i, chosen));
-        memory_free(text);
-        text = longer;
+static char *join_case_names(const struct trainer *trainer, int n, const int *chosen) {
+    const char *names[N_EXAMPLES];
+    for (int i = 0; i < n; i++) {
+        int i_case = trainer->images[SPLIT_TRAIN].origin[chosen[i]].i_case;
+        names[i] = trainer->dataset->cases[SPLIT_TRAIN][i_case].name;
     }
-    return text;
-}
-
-static const char *category_at(const struct trainer *trainer, int i, const int *chosen) {
-    (void)chosen;
-    return trainer->dataset->category_names[i];
-}
-
-static const char *case_at(const struct trainer *trainer, int i, const int *chosen) {
-    int i_case = trainer->images[SPLIT_TRAIN].origin[chosen[i]].i_case;
-    return trainer->dataset->cases[SPLIT_TRAIN][i_case].name;
+    return memory_join_lines(n, names);
 }
 
 static adele_status write_examples(const struct trainer *trainer, int n,
@@ -187,8 +175,9 @@ adele_status trainer_save_examples(struct trainer *trainer) {
     struct example_arrays arrays = {0};
     adele_status status = ADELE_OK;
     arrays.image = memory_calloc((size_t)n, pixels);
-    arrays.categories = join_lines(trainer->n_categories, category_at, trainer, chosen);
-    arrays.names = join_lines(n, case_at, trainer, chosen);
+    arrays.categories = memory_join_lines(trainer->n_categories,
+                                          (const char *const *)trainer->dataset->category_names);
+    arrays.names = join_case_names(trainer, n, chosen);
     bool has_all = arrays.image && arrays.categories && arrays.names;
     for (int m = 0; m < 4; m++) {
         arrays.maps[m] = memory_calloc((size_t)n, map);

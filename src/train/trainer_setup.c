@@ -35,8 +35,10 @@ struct schedule_config trainer_schedule(const struct trainer *trainer) {
 
 // ---- data ---------------------------------------------------------------------------------------
 
-static adele_status save_noise_report(const struct trainer *trainer,
-                                      const struct noise_report *report) {
+adele_status trainer_save_noise(const struct trainer *trainer) {
+    const struct noise_report *report = &trainer->noise;
+    if (trainer->config->data.noise.kind == NOISE_NONE)
+        return ADELE_OK;
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "miou_foreground", report->miou_foreground);
     cJSON_AddNumberToObject(json, "strength", report->strength);
@@ -90,16 +92,14 @@ static adele_status add_noise(struct trainer *trainer) {
         return FAIL_NO_MEMORY(bytes);
     memcpy(images->truth, images->labels, bytes);
     struct noise_image *list = NULL;
-    struct noise_report report;
+    struct noise_report *report = &trainer->noise;
     adele_status status = noise_images_init(trainer, &list);
     if (status == ADELE_OK)
         status = noise_apply(&trainer->config->data.noise, trainer->n_categories, images->n, list,
-                             &report);
-    if (status == ADELE_OK) {
+                             report);
+    if (status == ADELE_OK)
         log_line(LOG_INFO, "noise: foreground mIoU of the training labels is %.4f (strength %.3f)",
-                 report.miou_foreground, report.strength);
-        status = save_noise_report(trainer, &report);
-    }
+                 report->miou_foreground, report->strength);
     for (int i = 0; list && i < images->n; i++)
         memory_free((void *)list[i].name);
     memory_free(list);

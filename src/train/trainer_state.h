@@ -67,6 +67,7 @@ struct trainer {
     int best_epoch;
 
     struct onset_result onsets[256]; // of the last epoch's decision
+    struct noise_report noise;       // of data.noise
     struct metrics *metrics;
     struct score last_score[SPLIT_COUNT];
     char noisy_hash[17]; // XXH3 of the original noisy labels
@@ -77,6 +78,8 @@ ADELE_MUST_CHECK adele_status trainer_create(const struct trainer_options *optio
                                              struct trainer **out);
 void trainer_destroy(struct trainer *trainer);
 struct schedule_config trainer_schedule(const struct trainer *trainer);
+// Writes noise.json when there is data.noise.
+ADELE_MUST_CHECK adele_status trainer_save_noise(const struct trainer *trainer);
 
 // trainer_epoch.c: all steps of epoch `epoch` (from 1); counts and sums are read back.
 struct epoch_numbers {

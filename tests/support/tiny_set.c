@@ -158,8 +158,8 @@ char *tiny_set_config(const char *root, const char *noisy) {
                       "  size: [0, 0]\n"
                       "%s%s%s"
                       "model: {width: 4}\n"
-                      "train: {epochs: 5, batch: 4, seed: 1, evaluate_test: true,\n"
-                      "        optimizer: {lr: 0.05, momentum: 0.9}}\n"
+                      "train: {epochs: 5, batch: 4, seed: 8, evaluate_test: true,\n"
+                      "        optimizer: {lr: 0.1, momentum: 0.9}}\n"
                       "correction: {r: 0.05, tau: 0.5, every: 1}\n",
                       root, noisy ? "  noisy_labels: " : "", noisy ? noisy : "", noisy ? "\n" : "");
     assert_non_null(text);

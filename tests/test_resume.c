@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+// The program, killed in the middle of its work and continued: the files are those of a run that
+// was left alone.
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "support/program.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define N_KILLS    3
+#define SEED       20220619 // of the moments
+#define PATIENCE_S 120.0    // for something that must happen, on the slowest machine
+
+static double whole_run_seconds; // of the uninterrupted run
+
+// Arguments of `adele train`, with the texts they point to.
+struct command {
+    char config[4096], run[4096];
+    const char *argv[16];
+};
+
+static void command_init(struct command *command, void *const *state, const char *run) {
+    (void)snprintf(command->config, sizeof command->config, "%s", scratch_path(state, "tiny.yaml"));
+    (void)snprintf(command->run, sizeof command->run, "%s", scratch_path(state, run));
+    const char *const argv[] = {ADELE_CLI,  "train",    command->config, "--run", command->run,
+                                "--resume", "--device", "cpu",           "--set", "train.epochs=6",
+                                NULL};
+    memcpy(command->argv, argv, sizeof argv);
+}
+
+static int run_alone_setup(void **state) {
+    if (ADELE_CLI[0] == '\0' || tiny_run_setup(state) != 0)
+        return -1;
+    char *text = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
+    check_ok(file_write(scratch_path(state, "tiny.yaml"), text, strlen(text)));
+    memory_free(text);
+    struct command command;
+    struct program_result result;
+    command_init(&command, state, "alone");
+    double start = seconds_now();
+    program_run(command.argv, &result);
+    whole_run_seconds = seconds_now() - start;
+    if (result.code != 0)
+        print_error("%s%s", result.out, result.err);
+    int code = result.code;
+    program_result_deinit(&result);
+    return code;
+}
+
+// Temporary files begin with a dot, which file_list_directory leaves out.
+static void assert_no_temporaries(const char *run, const char *name) {
+    char path[4200];
+    (void)snprintf(path, sizeof path, "%s/%s", run, name);
+    DIR *entries = opendir(path);
+    assert_non_null(entries);
+    for (const struct dirent *entry = readdir(entries); entry; entry = readdir(entries))
+        if (strstr(entry->d_name, FILE_TEMPORARY_MARK))
+            fail_msg("%s/%s is left", path, entry->d_name);
+    (void)closedir(entries);
+}
+
+static void finish(void *const *state, const char *run) {
+    struct command command;
+    struct program_result result;
+    command_init(&command, state, run);
+    program_run(command.argv, &result);
+    if (result.code != 0)
+        fail_msg("code %d: %s", result.code, result.err);
+    program_result_deinit(&result);
+    assert_no_temporaries(command.run, "");
+    assert_no_temporaries(command.run, "labels");
+    assert_no_temporaries(command.run, "checkpoints");
+}
+
+static void the_run_alone_is_worth_comparing(void **state) {
+    assert_int_equal(tiny_run_n_records(state, "alone"), 6);
+    assert_true(tiny_run_metric(state, "alone", 6, "correction/changed_pixels") >= 1.0);
+}
+
+// Starts the run and kills it after so many seconds; false when it was done before.
+static bool kill_after(void *const *state, const char *run, double seconds) {
+    struct command command;
+    command_init(&command, state, run);
+    pid_t pid = program_start(command.argv);
+    seconds_sleep(seconds);
+    (void)kill(pid, SIGKILL);
+    int code = program_wait(pid);
+    assert_true(code == 0 || code == 128 + SIGKILL);
+    return code != 0;
+}
+
+// The moments are shares of the uninterrupted run's time. A run that was quicker than its time
+// promised starts anew with less of it, so that three kills hit in the end.
+static void killed_at_random_moments(void **state) {
+    struct random_stream stream;
+    random_stream_init(&stream, SEED, RANDOM_TEST, 0, 0);
+    double shares[N_KILLS], time = whole_run_seconds;
+    for (int i = 0; i < N_KILLS; i++)
+        shares[i] = random_range(&stream, 0.1, 0.6);
+    print_message("seed %d: killed after %.0f %%, %.0f %% and %.0f %% of %.2f s\n", SEED,
+                  100.0 * shares[0], 100.0 * shares[1], 100.0 * shares[2], time);
+    int n_hit = 0;
+    for (int i_try = 0; i_try < 8 && n_hit < N_KILLS; i_try++, time *= 0.6) {
+        check_ok(file_remove_tree(scratch_path(state, "killed")));
+        n_hit = 0;
+        while (n_hit < N_KILLS && kill_after(state, "killed", shares[n_hit] * time))
+            n_hit++;
+    }
+    assert_int_equal(n_hit, N_KILLS);
+    finish(state, "killed");
+    tiny_run_assert_same(state, "alone", "killed");
+}
+
+// Waits for RUN/NAME; false when the program ended before.
+static bool wait_for(void *const *state, pid_t pid, const char *run, const char *name) {
+    char path[4200];
+    (void)snprintf(path, sizeof path, "%s/%s", scratch_path(state, run), name);
+    double end = seconds_now() + PATIENCE_S;
+    while (!file_exists(path)) {
+        if (!program_is_running(pid))
+            return false;
+        if (seconds_now() > end) {
+            (void)kill(pid, SIGKILL);
+            fail_msg("%s did not come within %.0f s", path, PATIENCE_S);
+        }
+        seconds_sleep(0.0005);
+    }
+    return true;
+}
+
+// Between the files of one epoch's end: some are newer than the checkpoint, which alone decides.
+static void killed_between_the_files_of_an_epoch(void **state) {
+    static const char *const files[] = {"labels/epoch_0003.safetensors",
+                                        "checkpoints/best.safetensors",
+                                        "labels/epoch_0005.safetensors", "labels/manifest.json"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct command command;
+        command_init(&command, state, "between");
+        pid_t pid = program_start(command.argv);
+        (void)wait_for(state, pid, "between", files[i]);
+        (void)kill(pid, SIGKILL);
+        (void)program_wait(pid);
+    }
+    char left[4200]; // by a kill inside of a write, which is too short to be hit for certain
+    (void)snprintf(left, sizeof left, "%s/checkpoints/.last.safetensors.tmp.1.0",
+                   scratch_path(state, "between"));
+    FILE *file = fopen(left, "w");
+    assert_non_null(file);
+    (void)fclose(file);
+    finish(state, "between");
+    tiny_run_assert_same(state, "alone", "between");
+}
+
+static void interrupted_by(void *const *state, const char *run, int number) {
+    struct command command;
+    command_init(&command, state, run);
+    pid_t pid = program_start(command.argv);
+    assert_true(wait_for(state, pid, run, "checkpoints/last.safetensors"));
+    assert_int_equal(kill(pid, number), 0);
+    assert_int_equal(program_wait(pid), 130);
+    assert_int_not_equal(tiny_run_n_records(state, run), 6); // it did stop
+    finish(state, run);
+    tiny_run_assert_same(state, "alone", run);
+}
+
+static void sigint_saves_and_ends_with_130(void **state) {
+    interrupted_by(state, "sigint", SIGINT);
+}
+
+static void sigterm_does_the_same(void **state) {
+    interrupted_by(state, "sigterm", SIGTERM);
+}
+
+static void resuming_a_finished_run_changes_nothing(void **state) {
+    finish(state, "killed");
+    tiny_run_assert_same(state, "alone", "killed");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_run_alone_is_worth_comparing),
+        cmocka_unit_test(killed_at_random_moments),
+        cmocka_unit_test(killed_between_the_files_of_an_epoch),
+        cmocka_unit_test(sigint_saves_and_ends_with_130),
+        cmocka_unit_test(sigterm_does_the_same),
+        cmocka_unit_test(resuming_a_finished_run_changes_nothing),
+    };
+    return cmocka_run_group_tests(tests, run_alone_setup, scratch_teardown);
+}
