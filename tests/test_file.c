@@ -234,6 +234,27 @@ static void test_copy(void **state) {
     assert_int_equal(count_entries(*state), 2);
 }
 
+static void touch(const char *path) {
+    assert_int_equal(file_write(path, "x", 1), ADELE_OK);
+}
+
+static void test_remove_temporaries(void **state) {
+    // Left by a writer that was killed: the name that file_writer_begin makes.
+    touch(scratch_path(state, ".a.bin.tmp.123.0"));
+    touch(scratch_path(state, ".hidden"));
+    touch(scratch_path(state, "a.tmp.1"));
+    assert_int_equal(file_remove_temporaries(*state), ADELE_OK);
+    assert_false(file_exists(scratch_path(state, ".a.bin.tmp.123.0")));
+    assert_true(file_exists(scratch_path(state, ".hidden")));
+    assert_true(file_exists(scratch_path(state, "a.tmp.1")));
+    assert_int_equal(file_remove_temporaries(scratch_path(state, "none")), ADELE_OK);
+    assert_int_equal(file_remove_temporaries(scratch_path(state, "a.tmp.1")), ADELE_IO);
+    assert_non_null(strstr(adele_error_message(), "a.tmp.1"));
+    // A folder of such a name is nobody's temporary file.
+    assert_int_equal(file_make_directory(scratch_path(state, ".d.tmp.1.0")), ADELE_OK);
+    assert_int_equal(file_remove_temporaries(*state), ADELE_IO);
+}
+
 static void test_paths(void **state) {
     (void)state;
     static const char *const cases[][3] = {
@@ -294,6 +315,7 @@ int main(void) {
         WITH_FOLDER(test_remove_does_not_follow_links),
         WITH_FOLDER(test_list_is_sorted_without_hidden),
         WITH_FOLDER(test_copy),
+        WITH_FOLDER(test_remove_temporaries),
         cmocka_unit_test(test_paths),
         WITH_FOLDER(test_every_allocation_may_fail),
     };
