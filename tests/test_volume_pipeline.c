@@ -108,8 +108,8 @@ static int run_setup(void **state) {
                 root, "--set", noisy, "--set", "data.noise.kind=none", "--set",
                 "data.size=[48, 48]", "--set", "model.width=8", "--set", "loss.form=paper", "--set",
                 "loss.scales=[1.0, 0.7]", "--set", "train.epochs=6", "--set", "train.batch=4",
-                "--set", "train.optimizer.lr=0.05", "--set", "train.optimizer.momentum=0.9", "--set",
-                "correction.pipeline=voc", "--set", "correction.r=0.05", "--set",
+                "--set", "train.optimizer.lr=0.05", "--set", "train.optimizer.momentum=0.9",
+                "--set", "correction.pipeline=voc", "--set", "correction.r=0.05", "--set",
                 "correction.tau=0.3"));
     return 0;
 }
