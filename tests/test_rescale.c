@@ -174,20 +174,7 @@ static void check_bad_descriptors(struct adele_device *device) {
 
 static void check_allocator(struct adele_device *device) {
     struct adele_rescale_desc desc = desc_of(cases[4]);
-    struct adele_op *op = NULL;
-    for (long i = 0; i < 100; i++) {
-        memory_fail_at(i);
-        adele_status status = device->iface->rescale_create(device, &desc, &op);
-        memory_fail_at(-1);
-        if (status == ADELE_OK) {
-            assert_true(i > 0);
-            device->iface->op_destroy(op);
-            return;
-        }
-        assert_int_equal(status, ADELE_NO_MEMORY);
-        assert_null(op);
-    }
-    fail_msg("a hundred allocations for one op");
+    ASSERT_CREATE_SURVIVES_FAILURES(device, rescale, &desc);
 }
 
 #define ON_EACH_DEVICE(name)                                                                       \

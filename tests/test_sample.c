@@ -284,20 +284,7 @@ static void check_bad_arguments(struct adele_device *device) {
 }
 
 static void check_allocator(struct adele_device *device) {
-    for (long i = 0; i < 100; i++) {
-        struct adele_op *op = NULL;
-        memory_fail_at(i);
-        adele_status status = device->iface->sample_create(device, &cases[1], &op);
-        memory_fail_at(-1);
-        if (status == ADELE_OK) {
-            assert_true(i > 0);
-            device->iface->op_destroy(op);
-            return;
-        }
-        assert_int_equal(status, ADELE_NO_MEMORY);
-        assert_null(op);
-    }
-    fail_msg("a hundred allocations for one op");
+    ASSERT_CREATE_SURVIVES_FAILURES(device, sample, &cases[1]);
 }
 
 #define ON_EACH_DEVICE(name)                                                                       \

@@ -4,7 +4,6 @@
 #include "cli/model_arguments.h"
 
 #include <math.h>
-#include <string.h>
 
 struct arguments {
     struct model_arguments model;
@@ -29,11 +28,8 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         arguments->model.options.data = value;
         return 0;
     case 'p':
-        for (int split = 0; split < SPLIT_COUNT; split++)
-            if (strcmp(value, dataset_split_name((enum dataset_split)split)) == 0) {
-                arguments->model.options.split = (enum dataset_split)split;
-                return 0;
-            }
+        if (dataset_split_find(value, &arguments->model.options.split))
+            return 0;
         argp_error(state, "--split %s: train, val or test", value);
         return 0;
     case 'j':

@@ -22,6 +22,15 @@ const char *dataset_split_name(enum dataset_split split) {
     return (unsigned)split < SPLIT_COUNT ? names[split] : "unknown";
 }
 
+bool dataset_split_find(const char *name, enum dataset_split *out) {
+    for (int split = 0; name != NULL && split < SPLIT_COUNT; split++)
+        if (strcmp(name, dataset_split_name((enum dataset_split)split)) == 0) {
+            *out = (enum dataset_split)split;
+            return true;
+        }
+    return false;
+}
+
 size_t dataset_memory_limit(const struct dataset *dataset) {
     size_t limit = dataset->config.memory_limit;
     return limit != 0 ? limit : (size_t)4 << 30;

@@ -13,6 +13,8 @@ enum dataset_layout { LAYOUT_AUTO, LAYOUT_NNUNET, LAYOUT_VOC, LAYOUT_IMG_ANN };
 enum dataset_split { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_COUNT };
 const char *dataset_layout_name(enum dataset_layout layout); // "auto", "nnunet", "voc", "img_ann"
 const char *dataset_split_name(enum dataset_split split);    // "train", "val", "test"
+// The split of that name; false, and *out untouched, when there is none (NULL is none).
+bool dataset_split_find(const char *name, enum dataset_split *out);
 
 // Values of the files -> categories: pairs (from, to); values not named become `other` (-1: an
 // error, 255: ignored).

@@ -51,22 +51,14 @@ adele_status adele_train(const struct adele_train_options *options,
     return status;
 }
 
-static adele_status parse_split(const char *name, enum dataset_split *out) {
-    for (int split = 0; split < SPLIT_COUNT; split++)
-        if (name && strcmp(name, dataset_split_name((enum dataset_split)split)) == 0) {
-            *out = (enum dataset_split)split;
-            return ADELE_OK;
-        }
-    return FAIL(ADELE_INVALID_ARGUMENT, "Use train, val or test.", "no split is named '%s'",
-                name ? name : "(null)");
-}
-
 adele_status adele_evaluate(const char *checkpoint, const char *device, const char *data,
                             const char *split, struct adele_score *out) {
     struct model_options options;
     model_options_init(&options);
     options.data = data;
-    TRY(parse_split(split, &options.split));
+    if (!dataset_split_find(split, &options.split))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use train, val or test.", "no split is named '%s'",
+                    split ? split : "(null)");
     struct model model;
     TRY(model_load(checkpoint, device ? device : "auto", &model));
     struct score score;
