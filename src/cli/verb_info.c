@@ -13,7 +13,7 @@ int verb_info(int argc, char **argv) {
     printf("adele %s\ncompiler: %s\n", ADELE_VERSION, __VERSION__);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct adele_device *device = NULL;
-        if (adele_device_open(names[i], &device) == ADELE_OK)
+        if (adele_device_open(names[i], ADELE_PRECISION_FP32, &device) == ADELE_OK)
             printf("device %s: %s\n", names[i], device->description);
         else
             printf("device %s: %s\n", names[i], adele_error_message());

@@ -73,6 +73,12 @@ static void cpu_release(const struct adele_device *device, void *block) {
     memory_free(block);
 }
 
+// The system hands out more than it has, so no honest number can be given.
+static size_t cpu_free_bytes(const struct adele_device *device) {
+    (void)device;
+    return SIZE_MAX;
+}
+
 static adele_status cpu_transfer(const struct adele_device *device, void *to, const void *from,
                                  size_t bytes) {
     (void)device;
@@ -90,6 +96,18 @@ static adele_status cpu_fill(const struct adele_device *device, void *block, int
 }
 
 static adele_status cpu_synchronize(const struct adele_device *device) {
+    (void)device;
+    return ADELE_OK;
+}
+
+// A step is calls that are complete when they return: there is nothing to record.
+static adele_status cpu_step_begin(const struct adele_device *device, int step_kind) {
+    (void)device;
+    (void)step_kind;
+    return ADELE_OK;
+}
+
+static adele_status cpu_step_end(const struct adele_device *device) {
     (void)device;
     return ADELE_OK;
 }
@@ -155,7 +173,9 @@ static void cpu_destroy(struct adele_device *device) {
 
 static const struct adele_device_iface cpu_iface = {.name = "cpu",
                                                     .alloc = cpu_alloc,
+                                                    .alloc_pinned = cpu_alloc,
                                                     .release = cpu_release,
+                                                    .free_bytes = cpu_free_bytes,
                                                     .upload = cpu_transfer,
                                                     .download = cpu_transfer,
                                                     .fill = cpu_fill,
@@ -164,6 +184,8 @@ static const struct adele_device_iface cpu_iface = {.name = "cpu",
                                                     .tensor_bytes = cpu_tensor_bytes,
                                                     .tensor_upload = cpu_tensor_upload,
                                                     .tensor_download = cpu_tensor_download,
+                                                    .step_begin = cpu_step_begin,
+                                                    .step_end = cpu_step_end,
                                                     .destroy = cpu_destroy,
                                                     .op_destroy = cpu_op_destroy,
                                                     ADELE_OPS(IFACE_OP)};

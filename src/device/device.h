@@ -32,7 +32,11 @@ struct adele_shape {
     int n, c, h, w;
 };
 
-enum adele_precision { ADELE_PRECISION_FP32, ADELE_PRECISION_BF16 };
+// fp32: multiply and add in float. tf32: convolutions round their operands to 10 bits of mantissa
+// where the device has tensor cores for it, elsewhere the same as fp32. bf16: operands of
+// convolutions are rounded to bf16 and summed in float; a device with 16-bit tensors keeps its
+// tensors in bf16 too. Parameters, statistics and losses are float in all three.
+enum adele_precision { ADELE_PRECISION_FP32, ADELE_PRECISION_BF16, ADELE_PRECISION_TF32 };
 enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
 
 // ---- the op list: X(name, has_backward) ---------------------------------------------------------
@@ -42,6 +46,9 @@ enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
     X(max_pool, 1)                                                                                 \
     X(rescale, 1)                                                                                  \
     X(concat, 1)                                                                                   \
+    X(add, 1)                                                                                      \
+    X(global_pool, 1)                                                                              \
+    X(aspp, 1)                                                                                     \
     X(loss, 0)                                                                                     \
     X(sgd, 0)                                                                                      \
     X(sample, 0)                                                                                   \
@@ -63,9 +70,9 @@ struct adele_conv2d_desc {
     int kernel, stride, pad,
         dilation; // square kernels; h_out = (h_in + 2 pad - dilation (kernel - 1) - 1) / stride + 1
     bool has_bias;
-    bool needs_d_src;               // false for a convolution on the image
-    bool is_training;               // false: forward only
-    enum adele_precision precision; // bf16: operands rounded to bf16, accumulation in float
+    bool needs_d_src; // false for a convolution on the image
+    bool is_training; // false: forward only
+    enum adele_precision precision;
 };
 struct adele_conv2d_args {
     const void *src;       // tensor (N, c_in, h_in, w_in)
@@ -147,6 +154,66 @@ struct adele_concat_args {
     const void *d_dst;
     void *d_src0, *d_src1;
     bool accumulate_d_src0, accumulate_d_src1;
+};
+
+// ---- add: dst = src0 + src1 ---------------------------------------------------------------------
+struct adele_add_desc {
+    int n, c, h, w;
+};
+struct adele_add_args {
+    const void *src0, *src1;
+    void *dst;
+    const void *d_dst;
+    void *d_src0, *d_src1; // NULL when not needed
+    bool accumulate_d_src0, accumulate_d_src1;
+};
+
+// ---- global_pool: dst (N, C, 1, 1) = mean of src over H x W -------------------------------------
+struct adele_global_pool_desc {
+    int n, c, h, w;
+};
+struct adele_global_pool_args {
+    const void *src;
+    void *dst; // tensor (N, C, 1, 1)
+    const void *d_dst;
+    void *d_src;
+    bool accumulate_d_src;
+    void *workspace;
+};
+
+// ---- aspp: atrous spatial pyramid pooling -------------------------------------------------------
+// Branch r convolves the one src with its own weights: 3 x 3 with dilation and padding rates[r], or
+// 1 x 1 where rates[r] = 0; stride 1, so that every branch keeps (h, w). A rate may be larger than
+// the image. Where operands are rounded, a device may add up the weights of SUM that meet the same
+// pixel (the centres of all branches) before it rounds them.
+#define ADELE_MAX_RATES 8
+#define ADELE_MAX_RATE  4096
+enum adele_aspp_form {
+    ADELE_ASPP_SUM,   // DeepLabv2: dst is the sum of the branches, (N, c_out, H, W)
+    ADELE_ASPP_CONCAT // DeepLabv3: branch r is channels r c_out ..; (N, n_rates * c_out, H, W)
+};
+struct adele_aspp_desc {
+    enum adele_aspp_form form;
+    int n, c_in, h, w;
+    int c_out;                  // of one branch
+    int n_rates;                // 1..ADELE_MAX_RATES
+    int rates[ADELE_MAX_RATES]; // 0..ADELE_MAX_RATE
+    bool has_bias;              // each branch its own
+    bool needs_d_src;
+    bool is_training; // false: forward only
+    enum adele_precision precision;
+};
+struct adele_aspp_args {                   // arrays: the first n_rates elements are read
+    const void *src;                       // tensor (N, c_in, H, W)
+    const float *weights[ADELE_MAX_RATES]; // plain (c_out, c_in, k, k), k = 3 or 1
+    const float *biases[ADELE_MAX_RATES];  // plain (c_out), NULL without
+    void *dst;                             // forward only
+    const void *d_dst;                     // tensor like dst; backward only, as all below
+    void *d_src;                           // tensor like src; NULL when not needed
+    bool accumulate_d_src;
+    float *d_weights[ADELE_MAX_RATES]; // plain, +=
+    float *d_biases[ADELE_MAX_RATES];  // plain, +=, NULL without
+    void *workspace;
 };
 
 // ---- loss: METHOD section 4 in one op -----------------------------------------------------------
@@ -338,8 +405,13 @@ struct adele_op {
 struct adele_device_iface {
     const char *name;
     adele_status (*alloc)(const struct adele_device *device, size_t bytes,
-                          void **out);                               // 64-byte aligned or better
-    void (*release)(const struct adele_device *device, void *block); // NULL is legal
+                          void **out); // 64-byte aligned or better
+    // Memory of the host that ops read where it lies, for data that are read a little at a time and
+    // do not fit into the device; alloc where the device's memory is the host's.
+    adele_status (*alloc_pinned)(const struct adele_device *device, size_t bytes, void **out);
+    void (*release)(const struct adele_device *device, void *block); // of both; NULL is legal
+    // How much alloc can still give; SIZE_MAX when the device does not know.
+    size_t (*free_bytes)(const struct adele_device *device);
     adele_status (*upload)(const struct adele_device *device, void *to, const void *from_host,
                            size_t bytes);
     adele_status (*download)(const struct adele_device *device, void *to_host, const void *from,
@@ -353,6 +425,12 @@ struct adele_device_iface {
                                   struct adele_shape shape, const float *nchw);
     adele_status (*tensor_download)(const struct adele_device *device, float *nchw,
                                     const void *tensor, struct adele_shape shape);
+    // Brackets the ops of one training step of `step_kind` (a number of the caller's, one for each
+    // set of shapes and buffers): a device may record them the first time and replay the record,
+    // with the new arguments, later. Nothing between the two reads results on the host. A failed op
+    // in between: the caller still calls step_end, and returns the first error.
+    adele_status (*step_begin)(const struct adele_device *device, int step_kind);
+    adele_status (*step_end)(const struct adele_device *device);
     void (*destroy)(struct adele_device *device);
     void (*op_destroy)(struct adele_op *op); // NULL is legal
 #define ADELE_OP_ENTRY(name, has_backward)                                                         \
@@ -370,9 +448,15 @@ struct adele_device {
     char description[128]; // for people: "cpu: AMD EPYC, 2 threads, oneDNN 2.6.3"
 };
 
-// devices.c: opens a device by name: "auto" (cuda when there is one, else cpu), "cpu", "cuda",
-// "cuda:1".
-ADELE_MUST_CHECK adele_status adele_device_open(const char *name, struct adele_device **out);
+// devices.c: opens a device by name, "auto" (cuda when there is one, else cpu), "cpu", "cuda",
+// "cuda:1", for runs of that precision.
+ADELE_MUST_CHECK adele_status adele_device_open(const char *name, enum adele_precision precision,
+                                                struct adele_device **out);
+// Makes one more name known to adele_device_open: how a test brings a device that is no part of the
+// library. `open` = NULL forgets it.
+typedef adele_status (*adele_device_opener)(enum adele_precision precision,
+                                            struct adele_device **out);
+void adele_device_provide(const char *name, adele_device_opener open);
 void adele_device_close(struct adele_device *device); // NULL is legal
 
 // The output extents that descriptors imply.

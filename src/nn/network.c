@@ -125,6 +125,17 @@ adele_status network_plan(struct network *network, int n, int h, int w, bool is_
     return ADELE_OK;
 }
 
+adele_status network_measure(struct network *network, int n, int h, int w, bool is_training,
+                             struct plan_memory *out) {
+    struct plan *plan = NULL;
+    struct adele_shape input = {n, network->graph.n_nodes > 0 ? network->graph.nodes[0].c : 0, h,
+                                w};
+    TRY(plan_create(network, input, is_training, &plan));
+    *out = plan->memory;
+    plan_destroy(plan);
+    return ADELE_OK;
+}
+
 // Device memory, zeroed: no op ever meets a stray NaN where a layout has room that nobody writes.
 static adele_status region_create(struct network *network, size_t bytes, const char *purpose,
                                   void **out) {

@@ -56,6 +56,10 @@ struct plan_memory plan_memory(const struct plan *plan);
 size_t network_parameter_bytes(const struct network *network); // all four arenas
 size_t network_planned_bytes(const struct network *network);   // everything network_allocate takes
 
+// What a plan of that shape would take; none is kept.
+ADELE_MUST_CHECK adele_status network_measure(struct network *network, int n, int h, int w,
+                                              bool is_training, struct plan_memory *out);
+
 struct adele_shape plan_input_shape(const struct plan *plan);
 struct adele_shape plan_output_shape(const struct plan *plan);
 void *plan_input(struct plan *plan);  // tensor; fill it, then run forward

@@ -29,8 +29,10 @@ static const char *const noise_kinds[] = {[NOISE_NONE] = "none",
 static const char *const optimizers[] = {"sgd", NULL};
 static const char *const schedules[] = {
     [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_POLY] = "poly", NULL};
-static const char *const precisions[] = {
-    [ADELE_PRECISION_FP32] = "fp32", [ADELE_PRECISION_BF16] = "bf16", NULL};
+static const char *const precisions[] = {[ADELE_PRECISION_FP32] = "fp32",
+                                         [ADELE_PRECISION_BF16] = "bf16",
+                                         [ADELE_PRECISION_TF32] = "tf32",
+                                         NULL};
 static const char *const selections[] = {[SELECT_LAST] = "last", [SELECT_BEST_VAL] = "val", NULL};
 static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
                                     [ADELE_LOSS_PROGRAM] = "program",

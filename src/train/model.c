@@ -88,7 +88,7 @@ adele_status model_load(const char *path, const char *device, struct model *out)
     if (!out->path)
         return FAIL_NO_MEMORY(strlen(path));
     TRY_GOTO(safetensors_open(out->path, &file), fail);
-    TRY_GOTO(adele_device_open(device, &out->device), fail);
+    TRY_GOTO(adele_device_open(device, ADELE_PRECISION_FP32, &out->device), fail);
     status = load_network(out, file);
     if (status != ADELE_OK) {
         status = fail_context(status, "%s", out->path);

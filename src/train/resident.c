@@ -2,6 +2,7 @@
 #include "train/resident.h"
 
 #include "base/fail.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -13,6 +14,21 @@ static adele_status upload_new(const struct adele_device *device, const void *ho
                                void **out) {
     TRY(device->iface->alloc(device, bytes, out));
     return device->iface->upload(device, *out, host, bytes);
+}
+
+// The images are the bulk, and a step reads only its batch of them: where the device has no room,
+// they stay in the host's memory.
+static adele_status upload_images(struct resident *resident, const void *host, size_t bytes) {
+    const struct adele_device *device = resident->device;
+    adele_status status = device->iface->alloc(device, bytes, &resident->images);
+    if (status == ADELE_NO_MEMORY) {
+        log_line(LOG_WARNING,
+                 "%zu MB of images do not fit into the device: they stay in the host's memory",
+                 bytes / 1000000);
+        status = device->iface->alloc_pinned(device, bytes, &resident->images);
+    }
+    TRY(status);
+    return device->iface->upload(device, resident->images, host, bytes);
 }
 
 static adele_status upload_maps(struct resident *resident, const struct dataset_images *images,
@@ -43,7 +59,7 @@ adele_status resident_init(struct resident *out, const struct adele_device *devi
     size_t image_bytes =
         n_planes * (size_t)images->h * (size_t)images->w * (images->is_f16 ? 2u : 1u);
     adele_status status;
-    TRY_GOTO(upload_new(device, images->images, image_bytes, &out->images), fail);
+    TRY_GOTO(upload_images(out, images->images, image_bytes), fail);
     TRY_GOTO(upload_new(device, images->mean, n_planes * sizeof(float), (void **)&out->mean), fail);
     TRY_GOTO(upload_new(device, images->inv_std, n_planes * sizeof(float), (void **)&out->inv_std),
              fail);
