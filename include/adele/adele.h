@@ -30,7 +30,7 @@ struct adele_train_options {
     int resume;             // 1: go on from its last checkpoint, if there is one
     const char *device;     // "auto", "cpu"; NULL = "auto"
     // May be NULL. Asked before every step; anything but 0 stops the run with ADELE_INTERRUPTED,
-    // the last finished epoch saved.
+    // everything up to the last finished step saved.
     int (*should_stop)(void *context);
     void *context;
 };

@@ -7,8 +7,10 @@
 //   labels           u8 (N, H, W): the current labels
 //   curves           f64 (epochs, C): IoU of prediction against original noisy labels
 //   onset_epoch, is_on, is_done, corrected: the schedule
+//   progress.*       of an epoch that was interrupted: its counters, and the predictions that the
+//                    correction at its end would read
 //   __metadata__     adele.format, epoch, step, best, network, categories, hash of the original
-//   labels
+//                    labels
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
@@ -57,7 +59,58 @@ struct state_copies {
     uint8_t *labels;
     double *curves;
     int32_t onset_epoch[256];
+    unsigned char *progress;
 };
+
+// The parts of an interrupted epoch, all in device memory.
+#define N_PROGRESS 5
+struct progress_block {
+    const char *name;
+    enum safetensors_dtype dtype;
+    void *block; // NULL: this run has none
+    size_t count, bytes;
+};
+
+static void progress_blocks(const struct trainer *trainer, struct progress_block out[N_PROGRESS]) {
+    const struct prediction *prediction = &trainer->prediction;
+    bool is_kept = trainer->config->correction.source == SOURCE_TRAINING_PASS;
+    size_t n_pixels = resident_map_bytes(&trainer->resident[SPLIT_TRAIN]);
+    const struct progress_block blocks[N_PROGRESS] = {
+        {"progress.counts", SAFETENSORS_I64, trainer->buffers.counts, ADELE_COUNT_SIZE,
+         ADELE_COUNT_SIZE * sizeof(int64_t)},
+        {"progress.sums", SAFETENSORS_F64, trainer->buffers.sums, ADELE_SUM_COUNT,
+         ADELE_SUM_COUNT * sizeof(double)},
+        {"progress.prediction", SAFETENSORS_U8, is_kept ? prediction->category : NULL, n_pixels,
+         n_pixels},
+        {"progress.confidence_foreground", SAFETENSORS_F32,
+         is_kept ? prediction->confidence_foreground : NULL, n_pixels, n_pixels * sizeof(float)},
+        {"progress.confidence_background", SAFETENSORS_F32,
+         is_kept ? prediction->confidence_background : NULL, n_pixels, n_pixels * sizeof(float)}};
+    memcpy(out, blocks, sizeof blocks);
+}
+
+static adele_status add_progress(struct trainer *trainer, struct safetensors_writer *writer,
+                                 struct state_copies *copies) {
+    const struct adele_device *device = trainer->device;
+    struct progress_block blocks[N_PROGRESS];
+    progress_blocks(trainer, blocks);
+    size_t bytes = 0;
+    for (int i = 0; i < N_PROGRESS; i++)
+        bytes += blocks[i].bytes;
+    copies->progress = memory_aligned(bytes);
+    if (!copies->progress)
+        return FAIL_NO_MEMORY(bytes);
+    unsigned char *to = copies->progress;
+    for (int i = 0; i < N_PROGRESS; i++) {
+        if (!blocks[i].block)
+            continue;
+        int64_t shape[1] = {(int64_t)blocks[i].count};
+        TRY(device->iface->download(device, to, blocks[i].block, blocks[i].bytes));
+        TRY(safetensors_writer_add(writer, blocks[i].name, blocks[i].dtype, 1, shape, to));
+        to += blocks[i].bytes;
+    }
+    return add_number(writer, "step_in_epoch", trainer->step_in_epoch);
+}
 
 static adele_status add_curves(struct trainer *trainer, struct safetensors_writer *writer,
                                struct state_copies *copies) {
@@ -100,6 +153,8 @@ static adele_status add_state(struct trainer *trainer, struct safetensors_writer
     int64_t label_shape[3] = {train->set.n_images, train->set.h, train->set.w};
     TRY(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, label_shape, copies->labels));
     TRY(add_curves(trainer, writer, copies));
+    if (trainer->step_in_epoch > 0)
+        TRY(add_progress(trainer, writer, copies));
     TRY(add_number(writer, "step", (double)trainer->step));
     TRY(add_number(writer, "best.miou", trainer->best_miou));
     TRY(add_number(writer, "best.epoch", trainer->best_epoch));
@@ -121,6 +176,7 @@ done:
     memory_free(copies.momenta);
     memory_free(copies.labels);
     memory_free(copies.curves);
+    memory_free(copies.progress);
     return status;
 }
 
@@ -193,6 +249,27 @@ static adele_status read_curves(struct trainer *trainer, const struct safetensor
     return read_block(file, "corrected", SAFETENSORS_U8, (n_epochs + 1) * 256, trainer->corrected);
 }
 
+// Into the blocks that the interrupted epoch was filling.
+static adele_status read_progress(struct trainer *trainer, const struct safetensors *file) {
+    const struct adele_device *device = trainer->device;
+    struct progress_block blocks[N_PROGRESS];
+    progress_blocks(trainer, blocks);
+    for (int i = 0; i < N_PROGRESS; i++) {
+        if (!blocks[i].block)
+            continue;
+        void *host = memory_aligned(blocks[i].bytes);
+        if (!host)
+            return FAIL_NO_MEMORY(blocks[i].bytes);
+        adele_status status =
+            read_block(file, blocks[i].name, blocks[i].dtype, blocks[i].bytes, host);
+        if (status == ADELE_OK)
+            status = device->iface->upload(device, blocks[i].block, host, blocks[i].bytes);
+        memory_free(host);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
 static adele_status read_state(struct trainer *trainer, const struct safetensors *file) {
     TRY(checkpoint_check(file));
     double epoch = number(file, "epoch", -1.0);
@@ -202,6 +279,11 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
                     trainer->config->train.epochs);
     trainer->epoch = (int)epoch;
     trainer->step = (long)number(file, "step", 0.0);
+    double step_in_epoch = number(file, "step_in_epoch", 0.0);
+    if (!(step_in_epoch >= 0.0 && step_in_epoch < INT32_MAX))
+        return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
+                    "step_in_epoch is %g", step_in_epoch);
+    trainer->step_in_epoch = (int)step_in_epoch;
     trainer->best_miou = number(file, "best.miou", -1.0);
     trainer->best_epoch = (int)number(file, "best.epoch", 0.0);
     TRY(read_labels(trainer, file));
@@ -210,6 +292,8 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
     TRY(read_block(file, "scale_weights", SAFETENSORS_F32, sizeof scales, scales));
     TRY(trainer->device->iface->upload(trainer->device, trainer->scale_state, scales,
                                        sizeof scales));
+    if (trainer->step_in_epoch > 0)
+        TRY(read_progress(trainer, file));
     TRY(network_import(trainer->network, "model.", file));
     return network_import_momenta(trainer->network, "momentum.", file);
 }

@@ -34,7 +34,7 @@ static adele_status predict_training_set(struct trainer *trainer) {
         .confidence_foreground = trainer->prediction.confidence_foreground,
         .confidence_background = trainer->prediction.confidence_background};
     return inference_run(trainer->correction_inference, &trainer->resident[SPLIT_TRAIN], &output,
-                         trainer->options.should_stop, trainer->options.context);
+                         NULL, NULL); // a run stops between steps, where all of it can be saved
 }
 
 static adele_status rewrite_labels(struct trainer *trainer,

@@ -34,8 +34,7 @@ adele_status trainer_evaluate(struct trainer *trainer, enum dataset_split split,
         return ADELE_OK;
     const struct resident *resident = &trainer->resident[split];
     struct inference_output output = {.prediction = trainer->evaluation_map};
-    TRY(inference_run(trainer->evaluation[split], resident, &output, trainer->options.should_stop,
-                      trainer->options.context));
+    TRY(inference_run(trainer->evaluation[split], resident, &output, NULL, NULL));
     // Where a split has a ground truth of its own, that is what counts.
     const uint8_t *labels = resident->truth ? resident->truth : resident->labels;
     return count_maps(trainer, split, trainer->evaluation_map, labels, out);
