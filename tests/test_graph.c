@@ -91,6 +91,53 @@ static void misuse_is_refused(void **state) {
     assert_int_equal(graph_batch_norm(graph, name, a, -1, true, &out), ADELE_INVALID_ARGUMENT);
 }
 
+static void pyramids_sums_and_means(void **state) {
+    struct graph *graph = *state;
+    static const int rates[] = {0, 6, 12};
+    static const char *const names[] = {"p.0", "p.1", "p.2"}, *const others[] = {"q.0", "q.1",
+                                                                                 "q.2"};
+    int input, pyramid, concat, pooled, spread, sum, out;
+    assert_int_equal(graph_input(graph, 4, &input), ADELE_OK);
+    assert_int_equal(
+        graph_aspp(graph, "p", input, ADELE_ASPP_SUM, 5, 3, rates, names, true, &pyramid),
+        ADELE_OK);
+    assert_int_equal(graph->nodes[pyramid].c, 5);
+    assert_int_equal(
+        graph_aspp(graph, "q", pyramid, ADELE_ASPP_CONCAT, 5, 3, rates, others, false, &concat),
+        ADELE_OK);
+    assert_int_equal(graph->nodes[concat].c, 15);
+    assert_int_equal(graph_global_pool(graph, concat, &pooled), ADELE_OK);
+    assert_int_equal(graph_rescale(graph, pooled, concat, 0, &spread), ADELE_OK);
+    assert_int_equal(graph_add(graph, concat, spread, &sum), ADELE_OK);
+    assert_int_equal(graph->nodes[sum].c, 15);
+    // Weight, then bias of each branch.
+    assert_int_equal(graph->n_parameters, 6 + 3);
+    assert_string_equal(graph->parameters[3].name, "p.1.bias");
+    assert_int_equal(find(graph, "p.0.weight")->count, 5 * 4);
+    assert_int_equal(find(graph, "p.2.weight")->count, 5 * 4 * 9);
+    assert_int_equal(find(graph, "p.2.weight")->fan_in, 4 * 9);
+    int trained[NODE_MAX_TRAINED];
+    assert_int_equal(node_trained(&graph->nodes[pyramid], trained), 6);
+    assert_int_equal(node_trained(&graph->nodes[concat], trained), 3);
+    assert_int_equal(node_trained(&graph->nodes[sum], trained), 0);
+
+    static const int wrong[] = {-1, 6, 12};
+    assert_int_equal(graph_add(graph, concat, concat, &out), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(graph_add(graph, pyramid, concat, &out), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(graph_add(graph, pyramid, 99, &out), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(graph_global_pool(graph, -1, &out), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(graph_aspp(graph, "r", input, ADELE_ASPP_SUM, 5, 0, rates, names, true, &out),
+                     ADELE_INVALID_ARGUMENT);
+    assert_int_equal(graph_aspp(graph, "r", input, ADELE_ASPP_SUM, 5, 3, wrong, names, true, &out),
+                     ADELE_INVALID_ARGUMENT);
+    assert_int_equal(
+        graph_aspp(graph, "r", input, ADELE_ASPP_CONCAT, 60000, 3, rates, names, true, &out),
+        ADELE_INVALID_ARGUMENT);
+    assert_int_equal(graph_aspp(graph, "p", input, ADELE_ASPP_SUM, 5, 3, rates, names, true, &out),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "p.0.weight"));
+}
+
 static void unet_is_the_published_one(void **state) {
     struct graph *graph = *state;
     assert_int_equal(unet_build(graph, 1, 5, 64), ADELE_OK);
@@ -150,6 +197,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(nodes_and_parameters_are_numbered_in_order, graph_setup,
                                         graph_teardown),
         cmocka_unit_test_setup_teardown(misuse_is_refused, graph_setup, graph_teardown),
+        cmocka_unit_test_setup_teardown(pyramids_sums_and_means, graph_setup, graph_teardown),
         cmocka_unit_test_setup_teardown(unet_is_the_published_one, graph_setup, graph_teardown),
         cmocka_unit_test_setup_teardown(unet_widths_need_no_multiple_of_eight, graph_setup,
                                         graph_teardown),

@@ -17,12 +17,12 @@
 #include "base/random.h"
 #include "support/uniform_device.h"
 
-#define MAX_NODES 64
+#define MAX_NODES 128
 
 // ---- random graphs ------------------------------------------------------------------------------
 
 // What the generator knows of each node: its size at an input of 32 x 32, so that joins fit, and
-// whether a batch norm took it, after which nobody else may use it.
+// whether a batch norm took it as its residual, after which nobody else may use it.
 struct sketch {
     struct graph graph;
     int size[MAX_NODES];
@@ -65,7 +65,6 @@ static void add_batch_norm(struct sketch *sketch, struct random_stream *stream, 
     assert_int_equal(graph_batch_norm(&sketch->graph, name, input, residual, true, &node),
                      ADELE_OK);
     note(sketch, node, sketch->size[input], input, residual);
-    sketch->is_closed[input] = true;
     if (residual != -1)
         sketch->is_closed[residual] = true;
 }
@@ -81,9 +80,45 @@ static void add_concat(struct sketch *sketch, int a, int b) {
     note(sketch, node, sketch->size[a], a, b);
 }
 
+static void add_aspp(struct sketch *sketch, struct random_stream *stream, int input) {
+    static const int rates[] = {0, 2, 6};
+    char names[3][16];
+    const char *branches[3];
+    int node, n_rates = 1 + (int)random_below(stream, 3);
+    for (int r = 0; r < 3; r++) {
+        snprintf(names[r], sizeof names[r], "n%d.%d", sketch->graph.n_nodes, r);
+        branches[r] = names[r];
+    }
+    enum adele_aspp_form form = random_below(stream, 2) ? ADELE_ASPP_SUM : ADELE_ASPP_CONCAT;
+    assert_int_equal(graph_aspp(&sketch->graph, "aspp", input, form,
+                                1 + (int)random_below(stream, 3), n_rates, rates, branches,
+                                random_below(stream, 2), &node),
+                     ADELE_OK);
+    note(sketch, node, sketch->size[input], input, -1);
+}
+
+// Adds a node of as many channels, when there is one.
+static void add_sum(struct sketch *sketch, struct random_stream *stream, int input) {
+    int other = pick(sketch, stream, sketch->size[input], input), node;
+    if (other == -1 || sketch->graph.nodes[other].c != sketch->graph.nodes[input].c)
+        return;
+    assert_int_equal(graph_add(&sketch->graph, input, other, &node), ADELE_OK);
+    note(sketch, node, sketch->size[input], input, other);
+}
+
+// The mean over the image, spread out again.
+static void add_global_pool(struct sketch *sketch, int input) {
+    int node, spread;
+    assert_int_equal(graph_global_pool(&sketch->graph, input, &node), ADELE_OK);
+    note(sketch, node, 1, input, -1);
+    sketch->is_closed[node] = true; // of another size than any it could be joined with
+    assert_int_equal(graph_rescale(&sketch->graph, node, input, 0, &spread), ADELE_OK);
+    note(sketch, spread, sketch->size[input], node, -1);
+}
+
 static void add_random(struct sketch *sketch, struct random_stream *stream) {
     int input = pick(sketch, stream, 0, -1), node;
-    switch (input == -1 ? 99 : random_below(stream, 6)) {
+    switch (input == -1 ? 99 : random_below(stream, 9)) {
     case 0:
     case 1:
         add_conv2d(sketch, stream, input);
@@ -109,6 +144,15 @@ static void add_random(struct sketch *sketch, struct random_stream *stream) {
             add_concat(sketch, input, other);
         break;
     }
+    case 6:
+        add_aspp(sketch, stream, input);
+        break;
+    case 7:
+        add_sum(sketch, stream, input);
+        break;
+    case 8:
+        add_global_pool(sketch, input);
+        break;
     default:
         break;
     }
@@ -159,7 +203,16 @@ static void reference_forward(const struct graph *graph, const float *weights, f
             values[i] = UNIFORM_MAX_POOL * a;
             break;
         case NODE_RESCALE:
+        case NODE_GLOBAL_POOL:
             values[i] = UNIFORM_RESCALE * a;
+            break;
+        case NODE_ASPP:
+            values[i] = 0;
+            for (int r = 0; r < node->n_rates; r++) {
+                values[i] += weights[graph->parameters[node->i_weights[r]].offset] * a;
+                if (node->i_biases[r] != -1)
+                    values[i] += weights[graph->parameters[node->i_biases[r]].offset];
+            }
             break;
         default:
             values[i] = a + UNIFORM_SECOND * b;
@@ -188,14 +241,26 @@ static void reference_backward(const struct graph *graph, const float *weights, 
             factor = UNIFORM_MAX_POOL;
             break;
         case NODE_RESCALE:
+        case NODE_GLOBAL_POOL:
             factor = UNIFORM_RESCALE;
+            break;
+        case NODE_ASPP:
+            for (int r = 0; r < node->n_rates; r++) {
+                int64_t offset = graph->parameters[node->i_weights[r]].offset;
+                factor += weights[offset];
+                d_weights[offset] += g * values[node->inputs[0]];
+                if (node->i_biases[r] != -1)
+                    d_weights[graph->parameters[node->i_biases[r]].offset] += g;
+            }
             break;
         default:
             factor = 1;
             break;
         }
         *d_a += factor * g;
-        if ((node->kind == NODE_CONCAT || node->kind == NODE_BATCH_NORM) && node->inputs[1] != -1)
+        bool has_second =
+            node->kind == NODE_CONCAT || node->kind == NODE_ADD || node->kind == NODE_BATCH_NORM;
+        if (has_second && node->inputs[1] != -1)
             gradients[node->inputs[1]] += UNIFORM_SECOND * g;
     }
 }
@@ -309,7 +374,7 @@ static void fixture_create(struct fixture *fixture, struct graph *graph) {
 
 static void random_graphs_never_overwrite_what_is_needed(void **state) {
     (void)state;
-    int n_accumulated = 0, n_residuals = 0;
+    int n_accumulated = 0, n_residuals = 0, n_joined = 0, n_pyramids = 0;
     for (uint32_t seed = 0; seed < 150; seed++) {
         struct random_stream stream;
         random_stream_init(&stream, seed, RANDOM_TEST, 0, 0);
@@ -332,6 +397,8 @@ static void random_graphs_never_overwrite_what_is_needed(void **state) {
             n_accumulated += fixture.train[0]->steps[i].accumulates[0];
             n_residuals +=
                 graph->nodes[i].kind == NODE_BATCH_NORM && graph->nodes[i].inputs[1] != -1;
+            n_joined += fixture.train[0]->steps[i].join != NULL;
+            n_pyramids += graph->nodes[i].kind == NODE_ASPP;
         }
         free(want);
         network_destroy(fixture.network);
@@ -340,6 +407,8 @@ static void random_graphs_never_overwrite_what_is_needed(void **state) {
     // The cases that matter did occur.
     assert_true(n_accumulated > 50);
     assert_true(n_residuals > 20);
+    assert_true(n_joined > 20);
+    assert_true(n_pyramids > 50);
 }
 
 static void placement_is_literal_on_a_small_case(void **state) {
@@ -465,7 +534,7 @@ static void graphs_the_planner_cannot_serve_are_refused(void **state) {
     struct graph graph;
     struct network *network;
     struct plan *plan;
-    int input, conv, norm, other, out;
+    int input, conv, skip, norm, other, out;
     // A node that nobody uses.
     graph_init(&graph);
     assert_int_equal(graph_input(&graph, 1, &input), ADELE_OK);
@@ -477,12 +546,13 @@ static void graphs_the_planner_cannot_serve_are_refused(void **state) {
     assert_int_equal(network_plan(network, 1, 8, 8, true, &plan), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "dead"));
     network_destroy(network);
-    // A batch norm whose input a later node uses too: its gradient could not be added.
+    // A batch norm whose residual a later node uses too: its gradient could not be added.
     graph_init(&graph);
     assert_int_equal(graph_input(&graph, 1, &input), ADELE_OK);
     assert_int_equal(graph_conv2d(&graph, "conv", input, 2, 1, 1, 0, 1, true, &conv), ADELE_OK);
-    assert_int_equal(graph_batch_norm(&graph, "norm", conv, -1, true, &norm), ADELE_OK);
-    assert_int_equal(graph_conv2d(&graph, "late", conv, 2, 1, 1, 0, 1, true, &other), ADELE_OK);
+    assert_int_equal(graph_conv2d(&graph, "skip", input, 2, 1, 1, 0, 1, true, &skip), ADELE_OK);
+    assert_int_equal(graph_batch_norm(&graph, "norm", conv, skip, true, &norm), ADELE_OK);
+    assert_int_equal(graph_conv2d(&graph, "late", skip, 2, 1, 1, 0, 1, true, &other), ADELE_OK);
     assert_int_equal(graph_concat(&graph, norm, other, &out), ADELE_OK);
     assert_int_equal(
         network_create_from_graph(&uniform_device, &graph, 0, ADELE_PRECISION_FP32, &network),

@@ -65,6 +65,8 @@ static adele_status node_append(struct graph *graph, enum node_kind kind, const 
     node->c = c;
     node->inputs[0] = node->inputs[1] = -1;
     node->i_weight = node->i_bias = node->i_mean = node->i_variance = -1;
+    for (int i = 0; i < ADELE_MAX_RATES; i++)
+        node->i_weights[i] = node->i_biases[i] = -1;
     graph->output = graph->n_nodes;
     graph->n_nodes++;
     *out = node;
@@ -133,16 +135,41 @@ static adele_status window_check(const struct graph *graph, const char *name, in
     return ADELE_OK;
 }
 
+static adele_status weights_check(const struct graph *graph, const char *name, int c_out, int c_in,
+                                  int kernel) {
+    if ((int64_t)(c_in > c_out ? c_in : c_out) * kernel * kernel > INT32_MAX)
+        return FAIL(ADELE_INVALID_ARGUMENT, misuse_hint,
+                    "node %d (%s): %d x %d weights of %d x %d are too many", graph->n_nodes, name,
+                    c_out, c_in, kernel, kernel);
+    return ADELE_OK;
+}
+
+// Weight and, on request, bias of a convolution under the module path `name`.
+static adele_status convolution_parameters(struct graph *graph, const char *name, int c_out,
+                                           int c_in, int kernel, bool has_bias, int *i_weight,
+                                           int *i_bias) {
+    int area = kernel * kernel;
+    int64_t shape[4] = {c_out, c_in, kernel, kernel};
+    TRY(parameter_append(graph, name, "weight", 4, shape, INIT_KAIMING_UNIFORM, i_weight));
+    struct parameter *weight = parameter_place(graph, *i_weight, false);
+    weight->fan_in = c_in * area;
+    weight->fan_out = c_out * area;
+    weight->has_decay = true;
+    if (!has_bias)
+        return ADELE_OK;
+    TRY(parameter_append(graph, name, "bias", 1, shape, INIT_BIAS_UNIFORM, i_bias));
+    struct parameter *bias = parameter_place(graph, *i_bias, false);
+    bias->fan_in = c_in * area;
+    bias->fan_out = c_out * area;
+    return ADELE_OK;
+}
+
 adele_status graph_conv2d(struct graph *graph, const char *name, int input, int c_out, int kernel,
                           int stride, int pad, int dilation, bool has_bias, int *out) {
     TRY(node_check_input(graph, name, input));
     TRY(window_check(graph, name, kernel, stride, pad, dilation));
     int c_in = graph->nodes[input].c;
-    int64_t area = (int64_t)kernel * kernel;
-    if ((c_in > c_out ? c_in : c_out) * area > INT32_MAX)
-        return FAIL(ADELE_INVALID_ARGUMENT, misuse_hint,
-                    "node %d (%s): %d x %d weights of %d x %d are too many", graph->n_nodes, name,
-                    c_out, c_in, kernel, kernel);
+    TRY(weights_check(graph, name, c_out, c_in, kernel));
     struct node *node;
     TRY(node_append(graph, NODE_CONV2D, name, c_out, &node));
     node->inputs[0] = input;
@@ -151,18 +178,8 @@ adele_status graph_conv2d(struct graph *graph, const char *name, int input, int 
     node->pad = pad;
     node->dilation = dilation;
     node->has_bias = has_bias;
-    int64_t shape[4] = {c_out, c_in, kernel, kernel};
-    TRY(parameter_append(graph, name, "weight", 4, shape, INIT_KAIMING_UNIFORM, &node->i_weight));
-    struct parameter *weight = parameter_place(graph, node->i_weight, false);
-    weight->fan_in = (int)(c_in * area);
-    weight->fan_out = (int)(c_out * area);
-    weight->has_decay = true;
-    if (has_bias) {
-        TRY(parameter_append(graph, name, "bias", 1, shape, INIT_BIAS_UNIFORM, &node->i_bias));
-        struct parameter *bias = parameter_place(graph, node->i_bias, false);
-        bias->fan_in = (int)(c_in * area);
-        bias->fan_out = (int)(c_out * area);
-    }
+    TRY(convolution_parameters(graph, name, c_out, c_in, kernel, has_bias, &node->i_weight,
+                               &node->i_bias));
     *out = graph->n_nodes - 1;
     return ADELE_OK;
 }
@@ -253,4 +270,79 @@ adele_status graph_concat(struct graph *graph, int a, int b, int *out) {
     node->inputs[1] = b;
     *out = graph->n_nodes - 1;
     return ADELE_OK;
+}
+
+adele_status graph_add(struct graph *graph, int a, int b, int *out) {
+    char name[32];
+    snprintf(name, sizeof name, "add.%d", graph->n_nodes);
+    TRY(node_check_input(graph, name, a));
+    TRY(node_check_input(graph, name, b));
+    if (a == b || graph->nodes[a].c != graph->nodes[b].c)
+        return FAIL(ADELE_INVALID_ARGUMENT, misuse_hint,
+                    "node %d (%s): nodes %d and %d of %d and %d channels, want two nodes of equal "
+                    "channels",
+                    graph->n_nodes, name, a, b, graph->nodes[a].c, graph->nodes[b].c);
+    struct node *node;
+    TRY(node_append(graph, NODE_ADD, name, graph->nodes[a].c, &node));
+    node->inputs[0] = a;
+    node->inputs[1] = b;
+    *out = graph->n_nodes - 1;
+    return ADELE_OK;
+}
+
+adele_status graph_global_pool(struct graph *graph, int input, int *out) {
+    char name[32];
+    snprintf(name, sizeof name, "global_pool.%d", graph->n_nodes);
+    TRY(node_check_input(graph, name, input));
+    struct node *node;
+    TRY(node_append(graph, NODE_GLOBAL_POOL, name, graph->nodes[input].c, &node));
+    node->inputs[0] = input;
+    *out = graph->n_nodes - 1;
+    return ADELE_OK;
+}
+
+adele_status graph_aspp(struct graph *graph, const char *name, int input, enum adele_aspp_form form,
+                        int c_out, int n_rates, const int *rates, const char *const *branches,
+                        bool has_bias, int *out) {
+    TRY(node_check_input(graph, name, input));
+    if (n_rates < 1 || n_rates > ADELE_MAX_RATES || c_out < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, misuse_hint,
+                    "node %d (%s): %d rates of %d channels, want 1 to %d rates", graph->n_nodes,
+                    name, n_rates, c_out, ADELE_MAX_RATES);
+    for (int i = 0; i < n_rates; i++)
+        if (rates[i] < 0 || rates[i] > ADELE_MAX_RATE)
+            return FAIL(ADELE_INVALID_ARGUMENT, misuse_hint,
+                        "node %d (%s): rate %d is %d, want 0 to %d", graph->n_nodes, name, i,
+                        rates[i], ADELE_MAX_RATE);
+    int c_in = graph->nodes[input].c;
+    TRY(weights_check(graph, name, c_out, c_in, 3));
+    struct node *node;
+    int64_t c = form == ADELE_ASPP_SUM ? c_out : (int64_t)c_out * n_rates;
+    TRY(node_append(graph, NODE_ASPP, name, c > MAX_CHANNELS ? -1 : (int)c, &node));
+    node->inputs[0] = input;
+    node->form = form;
+    node->n_rates = n_rates;
+    node->has_bias = has_bias;
+    for (int i = 0; i < n_rates; i++) {
+        node->rates[i] = rates[i];
+        TRY(convolution_parameters(graph, branches[i], c_out, c_in, rates[i] > 0 ? 3 : 1, has_bias,
+                                   &node->i_weights[i], &node->i_biases[i]));
+    }
+    *out = graph->n_nodes - 1;
+    return ADELE_OK;
+}
+
+int node_trained(const struct node *node, int i_parameters[NODE_MAX_TRAINED]) {
+    int n = 0;
+    if (node->i_weight != -1)
+        i_parameters[n++] = node->i_weight;
+    if (node->i_bias != -1)
+        i_parameters[n++] = node->i_bias;
+    for (int i = 0; i < node->n_rates; i++)
+        if (node->i_weights[i] != -1)
+            i_parameters[n++] = node->i_weights[i];
+    for (int i = 0; i < node->n_rates; i++)
+        if (node->i_biases[i] != -1)
+            i_parameters[n++] = node->i_biases[i];
+    return n;
 }

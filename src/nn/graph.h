@@ -12,7 +12,10 @@ enum node_kind {
     NODE_BATCH_NORM,
     NODE_MAX_POOL,
     NODE_RESCALE,
-    NODE_CONCAT
+    NODE_CONCAT,
+    NODE_ADD,
+    NODE_GLOBAL_POOL,
+    NODE_ASPP
 };
 
 enum parameter_init {
@@ -49,6 +52,10 @@ struct node {
                         // U-Net does (F.pad with diff / 2 first); 0 = exactly the size of inputs[1]
     float eps, momentum;
     int i_weight, i_bias, i_mean, i_variance; // parameter numbers, -1 = none
+    // aspp: its branches, each with parameters of its own
+    enum adele_aspp_form form;
+    int n_rates, rates[ADELE_MAX_RATES];
+    int i_weights[ADELE_MAX_RATES], i_biases[ADELE_MAX_RATES];
 };
 
 struct graph {
@@ -75,9 +82,38 @@ ADELE_MUST_CHECK adele_status graph_max_pool(struct graph *graph, int input, int
 ADELE_MUST_CHECK adele_status graph_rescale(struct graph *graph, int input, int like, int factor,
                                             int *out);
 ADELE_MUST_CHECK adele_status graph_concat(struct graph *graph, int a, int b, int *out);
+ADELE_MUST_CHECK adele_status graph_add(struct graph *graph, int a, int b, int *out);
+// (N, C, 1, 1); a rescale to the size of another node spreads it out again.
+ADELE_MUST_CHECK adele_status graph_global_pool(struct graph *graph, int input, int *out);
+// `branches`: the module path of each rate's convolution, under which its parameters go. c_out: of
+// one branch.
+ADELE_MUST_CHECK adele_status graph_aspp(struct graph *graph, const char *name, int input,
+                                         enum adele_aspp_form form, int c_out, int n_rates,
+                                         const int *rates, const char *const *branches,
+                                         bool has_bias, int *out);
+
+// The numbers of the parameters that a node trains (weights, then biases); returns how many.
+#define NODE_MAX_TRAINED (2 * ADELE_MAX_RATES)
+int node_trained(const struct node *node, int i_parameters[NODE_MAX_TRAINED]);
 
 // unet.c: METHOD section 5. `width` 64 is the paper's. Names as golden/unet_w8.safetensors has
 // them.
 ADELE_MUST_CHECK adele_status unet_build(struct graph *graph, int n_channels, int n_categories,
                                          int width);
+
+// resnet38.c: ResNet38d of METHOD section 5, output stride 8, on an input of three channels;
+// *out: the node of its last ReLU, 64 width channels. `width` 64 is the published one. is_frozen:
+// the first convolution does not learn; batch norm never does (which statistics it uses is said
+// when the network runs).
+ADELE_MUST_CHECK adele_status resnet38_build(struct graph *graph, int width, bool is_frozen,
+                                             int *out);
+
+// deeplab.c: ResNet38d with one of DeepLab's heads.
+enum deeplab_head {
+    DEEPLAB_V1, // LargeFOV: one 3 x 3 convolution of rate 12
+    DEEPLAB_V2, // rates 6, 12, 18, 24 straight to the categories, summed
+    DEEPLAB_V3  // 1 x 1, rates 6, 12, 18 and image pooling, concatenated
+};
+ADELE_MUST_CHECK adele_status deeplab_build(struct graph *graph, enum deeplab_head head,
+                                            int n_categories, int width, bool is_frozen);
 #endif

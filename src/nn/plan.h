@@ -44,6 +44,10 @@ struct plan_step {
     // Whether this node's backward adds to the gradient of input j (else it is the first to write
     // it), and whether input j wants one at all.
     bool accumulates[2], wants_gradient[2];
+    // Batch norm whose input has a gradient already: it writes its own in place, and this add op
+    // joins the two. NULL otherwise.
+    struct adele_op *join;
+    struct adele_add_args join_args;
     void *workspace_forward, *workspace_backward;
     union {
         struct adele_conv2d_args conv2d;
@@ -51,6 +55,9 @@ struct plan_step {
         struct adele_max_pool_args max_pool;
         struct adele_rescale_args rescale;
         struct adele_concat_args concat;
+        struct adele_add_args add;
+        struct adele_global_pool_args global_pool;
+        struct adele_aspp_args aspp;
     } args; // bound to memory by plan_bind
 };
 

@@ -64,6 +64,54 @@ static void bind_batch_norm(struct plan *plan, int i_node) {
         .d_residual = has_residual ? input_gradient(plan, i_node, 1) : NULL,
         .d_scale = parameter_address(plan, network->gradients, node->i_weight),
         .d_shift = parameter_address(plan, network->gradients, node->i_bias)};
+    step->join_args = (struct adele_add_args){.d_dst = address(plan, i_node, BLOCK_GRADIENT),
+                                              .d_src0 = input_gradient(plan, i_node, 0),
+                                              .accumulate_d_src0 = true};
+}
+
+static void bind_concat(struct plan *plan, int i_node) {
+    const struct node *node = &plan->network->graph.nodes[i_node];
+    struct plan_step *step = &plan->steps[i_node];
+    step->args.concat =
+        (struct adele_concat_args){.src0 = address(plan, node->inputs[0], BLOCK_VALUE),
+                                   .src1 = address(plan, node->inputs[1], BLOCK_VALUE),
+                                   .dst = address(plan, i_node, BLOCK_VALUE),
+                                   .d_dst = address(plan, i_node, BLOCK_GRADIENT),
+                                   .d_src0 = input_gradient(plan, i_node, 0),
+                                   .d_src1 = input_gradient(plan, i_node, 1),
+                                   .accumulate_d_src0 = step->accumulates[0],
+                                   .accumulate_d_src1 = step->accumulates[1]};
+}
+
+static void bind_add(struct plan *plan, int i_node) {
+    const struct node *node = &plan->network->graph.nodes[i_node];
+    struct plan_step *step = &plan->steps[i_node];
+    step->args.add = (struct adele_add_args){.src0 = address(plan, node->inputs[0], BLOCK_VALUE),
+                                             .src1 = address(plan, node->inputs[1], BLOCK_VALUE),
+                                             .dst = address(plan, i_node, BLOCK_VALUE),
+                                             .d_dst = address(plan, i_node, BLOCK_GRADIENT),
+                                             .d_src0 = input_gradient(plan, i_node, 0),
+                                             .d_src1 = input_gradient(plan, i_node, 1),
+                                             .accumulate_d_src0 = step->accumulates[0],
+                                             .accumulate_d_src1 = step->accumulates[1]};
+}
+
+static void bind_aspp(struct plan *plan, int i_node) {
+    struct network *network = plan->network;
+    const struct node *node = &network->graph.nodes[i_node];
+    struct plan_step *step = &plan->steps[i_node];
+    struct adele_aspp_args *args = &step->args.aspp;
+    *args = (struct adele_aspp_args){.src = address(plan, node->inputs[0], BLOCK_VALUE),
+                                     .dst = address(plan, i_node, BLOCK_VALUE),
+                                     .d_dst = address(plan, i_node, BLOCK_GRADIENT),
+                                     .d_src = input_gradient(plan, i_node, 0),
+                                     .accumulate_d_src = step->accumulates[0]};
+    for (int r = 0; r < node->n_rates; r++) {
+        args->weights[r] = parameter_address(plan, network->weights, node->i_weights[r]);
+        args->biases[r] = parameter_address(plan, network->weights, node->i_biases[r]);
+        args->d_weights[r] = parameter_address(plan, network->gradients, node->i_weights[r]);
+        args->d_biases[r] = parameter_address(plan, network->gradients, node->i_biases[r]);
+    }
 }
 
 static void bind_step(struct plan *plan, int i_node) {
@@ -100,15 +148,20 @@ static void bind_step(struct plan *plan, int i_node) {
                                                          .accumulate_d_src = accumulates};
         break;
     case NODE_CONCAT:
-        step->args.concat =
-            (struct adele_concat_args){.src0 = src,
-                                       .src1 = address(plan, node->inputs[1], BLOCK_VALUE),
-                                       .dst = dst,
-                                       .d_dst = d_dst,
-                                       .d_src0 = d_src,
-                                       .d_src1 = input_gradient(plan, i_node, 1),
-                                       .accumulate_d_src0 = accumulates,
-                                       .accumulate_d_src1 = step->accumulates[1]};
+        bind_concat(plan, i_node);
+        break;
+    case NODE_ADD:
+        bind_add(plan, i_node);
+        break;
+    case NODE_GLOBAL_POOL:
+        step->args.global_pool = (struct adele_global_pool_args){.src = src,
+                                                                 .dst = dst,
+                                                                 .d_dst = d_dst,
+                                                                 .d_src = d_src,
+                                                                 .accumulate_d_src = accumulates};
+        break;
+    case NODE_ASPP:
+        bind_aspp(plan, i_node);
         break;
     default:
         break;

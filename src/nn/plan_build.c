@@ -67,6 +67,8 @@ static adele_status infer_shape(struct plan *plan, int i_node, struct adele_shap
             h = plan->steps[node->inputs[1]].shape.h;
             w = plan->steps[node->inputs[1]].shape.w;
         }
+    } else if (node->kind == NODE_GLOBAL_POOL) {
+        h = w = 1;
     } else if (node->inputs[1] != -1) {
         TRY(same_size_check(node, in, plan->steps[node->inputs[1]].shape));
     }
@@ -139,6 +141,26 @@ static adele_status create_rescale(struct plan *plan, int i_node) {
     return device->iface->rescale_create(device, &desc, &plan->steps[i_node].op);
 }
 
+static adele_status create_aspp(struct plan *plan, int i_node) {
+    const struct adele_device *device = plan->network->device;
+    const struct node *node = &plan->network->graph.nodes[i_node];
+    struct adele_shape in = plan->steps[node->inputs[0]].shape;
+    struct adele_aspp_desc desc = {.form = node->form,
+                                   .n = in.n,
+                                   .c_in = in.c,
+                                   .h = in.h,
+                                   .w = in.w,
+                                   .c_out = node->form == ADELE_ASPP_SUM ? node->c
+                                                                         : node->c / node->n_rates,
+                                   .n_rates = node->n_rates,
+                                   .has_bias = node->has_bias,
+                                   .needs_d_src = plan->steps[i_node].wants_gradient[0],
+                                   .is_training = plan->is_training,
+                                   .precision = plan->network->precision};
+    memcpy(desc.rates, node->rates, sizeof desc.rates);
+    return device->iface->aspp_create(device, &desc, &plan->steps[i_node].op);
+}
+
 static adele_status create_op(struct plan *plan, int i_node) {
     const struct adele_device *device = plan->network->device;
     const struct node *node = &plan->network->graph.nodes[i_node];
@@ -180,6 +202,16 @@ static adele_status create_op(struct plan *plan, int i_node) {
                                          .w = in.w};
         return device->iface->concat_create(device, &desc, op);
     }
+    case NODE_ADD: {
+        struct adele_add_desc desc = {in.n, in.c, in.h, in.w};
+        return device->iface->add_create(device, &desc, op);
+    }
+    case NODE_GLOBAL_POOL: {
+        struct adele_global_pool_desc desc = {in.n, in.c, in.h, in.w};
+        return device->iface->global_pool_create(device, &desc, op);
+    }
+    case NODE_ASPP:
+        return create_aspp(plan, i_node);
     default:
         return FAIL(ADELE_INVALID_ARGUMENT, "", "node %d (%s) has the unknown kind %d", i_node,
                     node->name, (int)node->kind);
@@ -197,7 +229,8 @@ static void find_gradients(struct plan *plan) {
         const struct node *node = &graph->nodes[i];
         struct plan_step *step = &plan->steps[i];
         int n_inputs = n_data_inputs(node);
-        step->has_backward = node->kind == NODE_CONV2D || node->kind == NODE_BATCH_NORM;
+        step->has_backward =
+            node->kind == NODE_CONV2D || node->kind == NODE_BATCH_NORM || node->kind == NODE_ASPP;
         for (int j = 0; j < n_inputs; j++) {
             step->wants_gradient[j] = plan->steps[node->inputs[j]].has_backward;
             step->has_backward = step->has_backward || step->wants_gradient[j];
@@ -220,8 +253,9 @@ static void add_block(struct plan *plan, enum block_role role, int i_node, size_
                                                          .is_shared = is_shared};
 }
 
-// Backward reads the input of a convolution, both sides of a batch norm and of a pooling. The input
-// is always kept: one sampling op fills the inputs of several plans before the first of them runs.
+// Backward reads the input of a convolution and of a pyramid, both sides of a batch norm and of a
+// max-pooling. The input is always kept: one sampling op fills the inputs of several plans before
+// the first of them runs.
 static bool is_value_kept(const struct plan *plan, int i_node) {
     const struct graph *graph = &plan->network->graph;
     enum node_kind kind = graph->nodes[i_node].kind;
@@ -234,7 +268,7 @@ static bool is_value_kept(const struct plan *plan, int i_node) {
         const struct node *user = &graph->nodes[k];
         is_kept = user->inputs[0] == i_node &&
                   (user->kind == NODE_CONV2D || user->kind == NODE_BATCH_NORM ||
-                   user->kind == NODE_MAX_POOL);
+                   user->kind == NODE_MAX_POOL || user->kind == NODE_ASPP);
     }
     return is_kept;
 }
@@ -263,7 +297,7 @@ static void add_forward_blocks(struct plan *plan, int i_node) {
 
 // The gradient of input j of node i, at the time of i's backward: the first writer makes the block.
 // Batch norm overwrites, and does so in the memory of its own gradient, which nobody reads after
-// it.
+// it; where it is not the first writer, an add op carries the result over.
 static adele_status add_input_gradient(struct plan *plan, int i_node, int j, int time) {
     const struct adele_device *device = plan->network->device;
     const struct node *node = &plan->network->graph.nodes[i_node];
@@ -271,12 +305,17 @@ static adele_status add_input_gradient(struct plan *plan, int i_node, int j, int
     struct plan_step *input = &plan->steps[node->inputs[j]];
     step->accumulates[j] = input->blocks[BLOCK_GRADIENT] != -1;
     if (step->accumulates[j]) {
-        if (node->kind == NODE_BATCH_NORM)
+        if (node->kind == NODE_BATCH_NORM && j == 1)
             return FAIL(
-                ADELE_UNSUPPORTED, "Add the batch norm behind the other users of its input.",
-                "%s: a later node also uses node %d (%s), and a batch norm cannot add to a "
-                "gradient",
+                ADELE_UNSUPPORTED, "Add the batch norm behind the other users of its residual.",
+                "%s: a later node also uses its residual, node %d (%s), and a batch norm cannot "
+                "add to that gradient",
                 node->name, node->inputs[j], plan->network->graph.nodes[node->inputs[j]].name);
+        if (node->kind == NODE_BATCH_NORM) {
+            struct adele_add_desc desc = {input->shape.n, input->shape.c, input->shape.h,
+                                          input->shape.w};
+            TRY(device->iface->add_create(device, &desc, &step->join));
+        }
         plan->blocks[input->blocks[BLOCK_GRADIENT]].last = time;
         return ADELE_OK;
     }
@@ -359,8 +398,10 @@ void plan_destroy(struct plan *plan) {
     if (plan == NULL)
         return;
     const struct adele_device *device = plan->network->device;
-    for (int i = 0; plan->steps != NULL && i < plan->network->graph.n_nodes; i++)
+    for (int i = 0; plan->steps != NULL && i < plan->network->graph.n_nodes; i++) {
         device->iface->op_destroy(plan->steps[i].op);
+        device->iface->op_destroy(plan->steps[i].join);
+    }
     device->iface->release(device, plan->activations);
     memory_free(plan->steps);
     memory_free(plan->blocks);

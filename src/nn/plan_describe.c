@@ -23,6 +23,12 @@ static const char *kind_text(enum node_kind kind) {
         return "rescale";
     case NODE_CONCAT:
         return "concat";
+    case NODE_ADD:
+        return "add";
+    case NODE_GLOBAL_POOL:
+        return "global_pool";
+    case NODE_ASPP:
+        return "aspp";
     }
     return "?";
 }
@@ -47,10 +53,9 @@ static const char *role_text(enum block_role role) {
 
 static int64_t trainable_count(const struct graph *graph, const struct node *node) {
     int64_t count = 0;
-    if (node->i_weight != -1)
-        count += graph->parameters[node->i_weight].count;
-    if (node->i_bias != -1)
-        count += graph->parameters[node->i_bias].count;
+    int trained[NODE_MAX_TRAINED], n_trained = node_trained(node, trained);
+    for (int i = 0; i < n_trained; i++)
+        count += graph->parameters[trained[i]].count;
     return count;
 }
 
@@ -60,7 +65,7 @@ static void shape_text(struct adele_shape shape, char *out, size_t out_bytes) {
 
 static void describe_layers(const struct plan *plan) {
     const struct graph *graph = &plan->network->graph;
-    log_line(LOG_INFO, "%4s  %-36s %-10s %-24s %12s %9s  %s", "node", "name", "kind", "shape out",
+    log_line(LOG_INFO, "%4s  %-36s %-11s %-24s %12s %9s  %s", "node", "name", "kind", "shape out",
              "parameters", "GFLOP", "engine");
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct node *node = &graph->nodes[i];
@@ -68,7 +73,7 @@ static void describe_layers(const struct plan *plan) {
         const char *engine = step->op != NULL ? step->op->engine : NULL;
         char shape[64];
         shape_text(step->shape, shape, sizeof shape);
-        log_line(LOG_INFO, "%4d  %-36s %-10s %-24s %12" PRId64 " %9.3f  %s", i, node->name,
+        log_line(LOG_INFO, "%4d  %-36s %-11s %-24s %12" PRId64 " %9.3f  %s", i, node->name,
                  kind_text(node->kind), shape, trainable_count(graph, node),
                  step->op != NULL ? step->op->flops_forward * 1e-9 : 0.0,
                  engine != NULL ? engine : "");

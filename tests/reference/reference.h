@@ -32,6 +32,18 @@ void reference_concat_forward(const struct adele_concat_desc *desc,
 void reference_concat_backward(const struct adele_concat_desc *desc,
                                const struct adele_concat_args *args);
 
+void reference_add_forward(const struct adele_add_desc *desc, const struct adele_add_args *args);
+void reference_add_backward(const struct adele_add_desc *desc, const struct adele_add_args *args);
+
+void reference_global_pool_forward(const struct adele_global_pool_desc *desc,
+                                   const struct adele_global_pool_args *args);
+void reference_global_pool_backward(const struct adele_global_pool_desc *desc,
+                                    const struct adele_global_pool_args *args);
+
+void reference_aspp_forward(const struct adele_aspp_desc *desc, const struct adele_aspp_args *args);
+void reference_aspp_backward(const struct adele_aspp_desc *desc,
+                             const struct adele_aspp_args *args);
+
 void reference_sgd_forward(const struct adele_sgd_desc *desc, const struct adele_sgd_args *args);
 
 // The value nearest to x that bf16 holds, ties to even.

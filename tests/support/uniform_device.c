@@ -10,6 +10,7 @@
 struct uniform_op {
     struct adele_op op;
     struct adele_shape src, src1, dst;
+    int n_rates;              // aspp
     float seen_src, seen_dst; // of the last forward, which backward must find again
 };
 
@@ -246,6 +247,102 @@ static adele_status concat_backward(struct adele_op *base, const struct adele_co
     return write_gradient(args->d_src1, op->src1, args->accumulate_d_src1, UNIFORM_SECOND * g);
 }
 
+static adele_status add_create(const struct adele_device *device, const struct adele_add_desc *desc,
+                               struct adele_op **out) {
+    struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
+    adele_status status = create(device, ADELE_OP_add, shape, shape, shape, out);
+    if (status == ADELE_OK)
+        (*out)->workspace_bytes = 0; // its arguments have none
+    return status;
+}
+
+static adele_status add_forward(struct adele_op *base, const struct adele_add_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    float src1;
+    TRY(read_value("add src0", args->src0, op->src, &op->seen_src));
+    TRY(read_value("add src1", args->src1, op->src1, &src1));
+    uniform_fill(args->dst, op->dst, op->seen_src + UNIFORM_SECOND * src1);
+    return ADELE_OK;
+}
+
+static adele_status add_backward(struct adele_op *base, const struct adele_add_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    float g;
+    TRY(read_value("add d_dst", args->d_dst, op->dst, &g));
+    if (args->d_src0 != NULL)
+        TRY(write_gradient(args->d_src0, op->src, args->accumulate_d_src0, g));
+    if (args->d_src1 != NULL)
+        TRY(write_gradient(args->d_src1, op->src1, args->accumulate_d_src1, UNIFORM_SECOND * g));
+    return ADELE_OK;
+}
+
+static adele_status global_pool_create(const struct adele_device *device,
+                                       const struct adele_global_pool_desc *desc,
+                                       struct adele_op **out) {
+    struct adele_shape src = {desc->n, desc->c, desc->h, desc->w};
+    struct adele_shape dst = {desc->n, desc->c, 1, 1};
+    return create(device, ADELE_OP_global_pool, src, src, dst, out);
+}
+
+static adele_status global_pool_forward(struct adele_op *base,
+                                        const struct adele_global_pool_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    TRY(read_value("global_pool src", args->src, op->src, &op->seen_src));
+    scribble(base, args->workspace);
+    uniform_fill(args->dst, op->dst, UNIFORM_RESCALE * op->seen_src);
+    return ADELE_OK;
+}
+
+static adele_status global_pool_backward(struct adele_op *base,
+                                         const struct adele_global_pool_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    float g;
+    TRY(read_value("global_pool d_dst", args->d_dst, op->dst, &g));
+    scribble(base, args->workspace);
+    return write_gradient(args->d_src, op->src, args->accumulate_d_src, UNIFORM_RESCALE * g);
+}
+
+static adele_status aspp_create(const struct adele_device *device,
+                                const struct adele_aspp_desc *desc, struct adele_op **out) {
+    struct adele_shape src = {desc->n, desc->c_in, desc->h, desc->w};
+    struct adele_shape dst = {desc->n, desc->c_out, desc->h, desc->w};
+    if (desc->form == ADELE_ASPP_CONCAT)
+        dst.c *= desc->n_rates;
+    adele_status status = create(device, ADELE_OP_aspp, src, src, dst, out);
+    if (status == ADELE_OK)
+        ((struct uniform_op *)*out)->n_rates = desc->n_rates;
+    return status;
+}
+
+static adele_status aspp_forward(struct adele_op *base, const struct adele_aspp_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    TRY(read_value("aspp src", args->src, op->src, &op->seen_src));
+    scribble(base, args->workspace);
+    float sum = 0;
+    for (int r = 0; r < op->n_rates; r++)
+        sum +=
+            args->weights[r][0] * op->seen_src + (args->biases[r] != NULL ? args->biases[r][0] : 0);
+    uniform_fill(args->dst, op->dst, sum);
+    return ADELE_OK;
+}
+
+static adele_status aspp_backward(struct adele_op *base, const struct adele_aspp_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    float g, factor = 0;
+    TRY(read_again("aspp src", args->src, op->src, op->seen_src));
+    TRY(read_value("aspp d_dst", args->d_dst, op->dst, &g));
+    scribble(base, args->workspace);
+    for (int r = 0; r < op->n_rates; r++) {
+        factor += args->weights[r][0];
+        args->d_weights[r][0] += g * op->seen_src;
+        if (args->d_biases[r] != NULL)
+            args->d_biases[r][0] += g;
+    }
+    if (args->d_src == NULL)
+        return ADELE_OK;
+    return write_gradient(args->d_src, op->src, args->accumulate_d_src, g * factor);
+}
+
 // ---- memory -------------------------------------------------------------------------------------
 
 static adele_status device_alloc(const struct adele_device *device, size_t bytes, void **out) {
@@ -313,6 +410,15 @@ static const struct adele_device_iface uniform_iface = {
     .concat_create = concat_create,
     .concat_forward = concat_forward,
     .concat_backward = concat_backward,
+    .add_create = add_create,
+    .add_forward = add_forward,
+    .add_backward = add_backward,
+    .global_pool_create = global_pool_create,
+    .global_pool_forward = global_pool_forward,
+    .global_pool_backward = global_pool_backward,
+    .aspp_create = aspp_create,
+    .aspp_forward = aspp_forward,
+    .aspp_backward = aspp_backward,
 };
 
 const struct adele_device uniform_device = {.iface = &uniform_iface,

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Sum of two tensors of one shape. The fill-up channels of both are zero, and so are those of the
+// sum: the whole blocks are walked as one array.
+#include "base/fail.h"
+#include "cpu/cpu.h"
+#include "cpu/lanes.h"
+
+#include <string.h>
+
+#define CHUNK 16384 // floats of one task
+
+struct add {
+    struct cpu_op base;
+    size_t n_floats;
+};
+
+adele_status cpu_add_create(const struct adele_device *device, const struct adele_add_desc *desc,
+                            struct adele_op **out) {
+    *out = NULL;
+    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "add: shape (%d, %d, %d, %d)", desc->n, desc->c,
+                    desc->h, desc->w);
+    struct add *self = cpu_op_create(device, ADELE_OP_add, sizeof *self);
+    if (self == NULL)
+        return FAIL_NO_MEMORY(sizeof *self);
+    struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
+    self->n_floats = cpu_tensor_floats(shape, cpu_block(device));
+    self->base.op.flops_forward =
+        (double)desc->n * (double)desc->c * (double)desc->h * (double)desc->w;
+    *out = &self->base.op;
+    return ADELE_OK;
+}
+
+CPU_CLONES static void add_rows(float *to, const float *a, const float *b, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = a[i] + b[i];
+}
+
+static size_t chunk_length(size_t n_floats, size_t i) {
+    return n_floats - i < CHUNK ? n_floats - i : CHUNK;
+}
+
+adele_status cpu_add_forward(struct adele_op *op, const struct adele_add_args *args) {
+    size_t n_floats = ((const struct add *)op)->n_floats;
+    const float *src0 = args->src0, *src1 = args->src1;
+    float *dst = args->dst;
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n_floats; i += CHUNK)
+        add_rows(dst + i, src0 + i, src1 + i, chunk_length(n_floats, i));
+    return ADELE_OK;
+}
+
+// d_src = or += d_dst.
+static void hand_back(float *d_src, const float *d_dst, bool accumulate, size_t n_floats) {
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n_floats; i += CHUNK) {
+        if (accumulate)
+            add_rows(d_src + i, d_src + i, d_dst + i, chunk_length(n_floats, i));
+        else
+            memcpy(d_src + i, d_dst + i, chunk_length(n_floats, i) * sizeof(float));
+    }
+}
+
+adele_status cpu_add_backward(struct adele_op *op, const struct adele_add_args *args) {
+    size_t n_floats = ((const struct add *)op)->n_floats;
+    if (args->d_src0 != NULL)
+        hand_back(args->d_src0, args->d_dst, args->accumulate_d_src0, n_floats);
+    if (args->d_src1 != NULL)
+        hand_back(args->d_src1, args->d_dst, args->accumulate_d_src1, n_floats);
+    return ADELE_OK;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// DeepLab's heads on ResNet38d (METHOD section 5). Logits have an eighth of the input's extents;
+// the loss brings them to the labels' size. Head widths are 8 w (LargeFOV) and 4 w (ASPP), 512 and
+// 256 at the published width of 64. New layers learn 10 times as fast as the backbone, their biases
+// 20 times; their weights begin Kaiming normal, fan-out. Names of LargeFOV are those of the
+// authors' program. Its dropout acts in training only and is not part of this graph.
+#include "base/fail.h"
+#include "nn/graph.h"
+
+#define MOMENTUM 3e-4F // of the head's running statistics, as in the backbone
+
+// The parameters from number `first` on are the head's.
+static void set_groups(struct graph *graph, int first) {
+    for (int i = first; i < graph->n_parameters; i++) {
+        struct parameter *parameter = &graph->parameters[i];
+        bool is_shift = parameter->init == INIT_BIAS_UNIFORM || parameter->init == INIT_ZEROS;
+        parameter->lr_scale = is_shift ? 20.0F : 10.0F;
+        if (parameter->init == INIT_KAIMING_UNIFORM)
+            parameter->init = INIT_KAIMING_NORMAL_FAN_OUT;
+    }
+}
+
+static adele_status add_norm(struct graph *graph, const char *name, int input, int *out) {
+    TRY(graph_batch_norm(graph, name, input, -1, true, out));
+    graph->nodes[*out].momentum = MOMENTUM;
+    return ADELE_OK;
+}
+
+static adele_status head_v1(struct graph *graph, int input, int n_categories, int width) {
+    int node;
+    TRY(graph_conv2d(graph, "conv_fov", input, 8 * width, 3, 1, 12, 12, false, &node));
+    TRY(add_norm(graph, "bn_fov", node, &node));
+    TRY(graph_conv2d(graph, "conv_fov2", node, 8 * width, 1, 1, 0, 1, false, &node));
+    TRY(add_norm(graph, "bn_fov2", node, &node));
+    return graph_conv2d(graph, "cls_conv", node, n_categories, 1, 1, 0, 1, true, &node);
+}
+
+static adele_status head_v2(struct graph *graph, int input, int n_categories) {
+    static const int rates[] = {6, 12, 18, 24};
+    static const char *const branches[] = {"aspp.c0", "aspp.c1", "aspp.c2", "aspp.c3"};
+    int node;
+    return graph_aspp(graph, "aspp", input, ADELE_ASPP_SUM, n_categories, 4, rates, branches, true,
+                      &node);
+}
+
+// The four convolutions share one batch norm over their concatenated channels, which computes what
+// one for each would.
+static adele_status head_v3(struct graph *graph, int input, int n_categories, int width) {
+    static const int rates[] = {0, 6, 12, 18};
+    static const char *const branches[] = {"aspp.branch1", "aspp.branch2", "aspp.branch3",
+                                           "aspp.branch4"};
+    int c = 4 * width, pyramid, pooled, node;
+    TRY(graph_aspp(graph, "aspp", input, ADELE_ASPP_CONCAT, c, 4, rates, branches, false,
+                   &pyramid));
+    TRY(add_norm(graph, "aspp.bn", pyramid, &pyramid));
+    TRY(graph_global_pool(graph, input, &pooled));
+    TRY(graph_conv2d(graph, "aspp.branch5_conv", pooled, c, 1, 1, 0, 1, false, &pooled));
+    TRY(add_norm(graph, "aspp.branch5_bn", pooled, &pooled));
+    TRY(graph_rescale(graph, pooled, pyramid, 0, &pooled));
+    TRY(graph_concat(graph, pyramid, pooled, &node));
+    TRY(graph_conv2d(graph, "aspp.conv_cat.0", node, c, 1, 1, 0, 1, false, &node));
+    TRY(add_norm(graph, "aspp.conv_cat.1", node, &node));
+    return graph_conv2d(graph, "cls_conv", node, n_categories, 1, 1, 0, 1, true, &node);
+}
+
+adele_status deeplab_build(struct graph *graph, enum deeplab_head head, int n_categories, int width,
+                           bool is_frozen) {
+    int features;
+    TRY(resnet38_build(graph, width, is_frozen, &features));
+    int n_backbone = graph->n_parameters;
+    switch (head) {
+    case DEEPLAB_V1:
+        TRY(head_v1(graph, features, n_categories, width));
+        break;
+    case DEEPLAB_V2:
+        TRY(head_v2(graph, features, n_categories));
+        break;
+    case DEEPLAB_V3:
+        TRY(head_v3(graph, features, n_categories, width));
+        break;
+    default:
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "there is no head number %d", (int)head);
+    }
+    set_groups(graph, n_backbone);
+    return ADELE_OK;
+}
