@@ -17,17 +17,24 @@ struct arguments {
     const char *sets[MAX_SETS];
     int n_sets;
     int resume;
+    long n_profile_steps; // 0 = no profile
 };
+
+#define KEY_PROFILE 256
 
 static const struct argp_option options[] = {
     {"set", 's', "KEY=VALUE", 0, "Override a key of the configuration (may be repeated)", 0},
     {"run", 'r', "DIR", 0, "Folder of the run (default: runs/CONFIG-NAME)", 0},
     {"resume", 'c', 0, 0, "Continue the run from its last checkpoint", 0},
     {"device", 'd', "NAME", 0, "auto, cpu, cuda or cuda:N (default: auto)", 0},
+    {"profile", KEY_PROFILE, "N", 0,
+     "Stop after N steps, without a checkpoint, and name the ops for a profiler (tools/profile)",
+     0},
     {0}};
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
+    char *end;
     switch (key) {
     case 's':
         if (arguments->n_sets == MAX_SETS)
@@ -42,6 +49,11 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case 'd':
         arguments->device = value;
+        return 0;
+    case KEY_PROFILE:
+        arguments->n_profile_steps = strtol(value, &end, 10);
+        if (end == value || *end || arguments->n_profile_steps < 1)
+            argp_error(state, "--profile '%s' is not a number of steps", value);
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->config)
@@ -78,6 +90,7 @@ static adele_status train(const struct arguments *arguments, const struct config
                                       .run_folder = run,
                                       .resume = arguments->resume != 0,
                                       .device = arguments->device,
+                                      .n_profile_steps = arguments->n_profile_steps,
                                       .on_step = draw_step,
                                       .should_stop = progress_should_stop,
                                       .context = &progress};
@@ -85,6 +98,10 @@ static adele_status train(const struct arguments *arguments, const struct config
     progress_deinit(&progress);
     if (status != ADELE_OK)
         return status;
+    if (arguments->n_profile_steps > 0) {
+        printf("profiled; no checkpoint was written\n");
+        return ADELE_OK;
+    }
     printf("done: %d epoch%s in %s\n", result.n_epochs, result.n_epochs == 1 ? "" : "s", run);
     if (isfinite(result.test_miou))
         printf("test foreground mIoU of the last epoch: %.4f\n", result.test_miou);
@@ -105,6 +122,8 @@ int verb_train(int argc, char **argv) {
     struct arguments arguments = {.device = "auto"};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&argp, argc, argv, 0, 0, &arguments);
+    if (arguments.n_profile_steps > 0)
+        (void)setenv("ADELE_NVTX", "1", 0); // the CUDA device reads it when it opens
     struct config *config = NULL;
     adele_status status = config_load(arguments.config, arguments.n_sets, arguments.sets, &config);
     if (status != ADELE_OK)

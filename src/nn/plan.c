@@ -4,6 +4,7 @@
 #include "nn/plan.h"
 
 #include "base/fail.h"
+#include "base/trace.h"
 
 struct plan_memory plan_memory(const struct plan *plan) {
     return plan->memory;
@@ -52,6 +53,14 @@ static adele_status step_forward(const struct adele_device_iface *iface, enum no
         return iface->rescale_forward(step->op, &step->args.rescale);
     case NODE_CONCAT:
         return iface->concat_forward(step->op, &step->args.concat);
+    case NODE_ADD:
+        return iface->add_forward(step->op, &step->args.add);
+    case NODE_GLOBAL_POOL:
+        step->args.global_pool.workspace = step->workspace_forward;
+        return iface->global_pool_forward(step->op, &step->args.global_pool);
+    case NODE_ASPP:
+        step->args.aspp.workspace = step->workspace_forward;
+        return iface->aspp_forward(step->op, &step->args.aspp);
     default:
         return ADELE_OK;
     }
@@ -65,7 +74,8 @@ static adele_status step_backward(const struct adele_device_iface *iface, enum n
         return iface->conv2d_backward(step->op, &step->args.conv2d);
     case NODE_BATCH_NORM: // use_batch_statistics is as the forward left it
         step->args.batch_norm.workspace = step->workspace_backward;
-        return iface->batch_norm_backward(step->op, &step->args.batch_norm);
+        TRY(iface->batch_norm_backward(step->op, &step->args.batch_norm));
+        return step->join != NULL ? iface->add_backward(step->join, &step->join_args) : ADELE_OK;
     case NODE_MAX_POOL:
         step->args.max_pool.workspace = step->workspace_backward;
         return iface->max_pool_backward(step->op, &step->args.max_pool);
@@ -74,6 +84,14 @@ static adele_status step_backward(const struct adele_device_iface *iface, enum n
         return iface->rescale_backward(step->op, &step->args.rescale);
     case NODE_CONCAT:
         return iface->concat_backward(step->op, &step->args.concat);
+    case NODE_ADD:
+        return iface->add_backward(step->op, &step->args.add);
+    case NODE_GLOBAL_POOL:
+        step->args.global_pool.workspace = step->workspace_backward;
+        return iface->global_pool_backward(step->op, &step->args.global_pool);
+    case NODE_ASPP:
+        step->args.aspp.workspace = step->workspace_backward;
+        return iface->aspp_backward(step->op, &step->args.aspp);
     default:
         return ADELE_OK;
     }
@@ -99,8 +117,10 @@ adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
     plan->has_forward = false;
     for (int i = 0; i < network->graph.n_nodes; i++) {
         const struct node *node = &network->graph.nodes[i];
+        trace_push("%s forward", node->name);
         adele_status status =
             step_forward(network->device->iface, node->kind, &plan->steps[i], use_batch_statistics);
+        trace_pop();
         if (status != ADELE_OK)
             return fail_context(status, "forward of %s", node->name);
     }
@@ -119,7 +139,9 @@ adele_status plan_backward(struct plan *plan) {
         const struct node *node = &network->graph.nodes[i];
         if (!plan->steps[i].has_backward)
             continue;
+        trace_push("%s backward", node->name);
         adele_status status = step_backward(network->device->iface, node->kind, &plan->steps[i]);
+        trace_pop();
         if (status != ADELE_OK)
             return fail_context(status, "backward of %s", node->name);
     }

@@ -136,15 +136,18 @@ static void log_epoch(const struct trainer *trainer, int epoch,
     log_line(LOG_INFO, "%s", line);
 }
 
-static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
-    const struct config *config = trainer->config;
-    if (epoch % config->train.checkpoint_every != 0 && epoch != config->train.epochs)
-        return ADELE_OK;
+static adele_status save_last(struct trainer *trainer) {
     char *path = NULL;
     TRY(trainer_path(trainer, LAST, &path));
     adele_status status = checkpoint_save(trainer, path);
     memory_free(path);
     return status;
+}
+
+static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
+    const struct config *config = trainer->config;
+    bool is_due = epoch % config->train.checkpoint_every == 0 || epoch == config->train.epochs;
+    return is_due ? save_last(trainer) : ADELE_OK;
 }
 
 static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
@@ -215,7 +218,8 @@ static adele_status start(struct trainer *trainer) {
     TRY_GOTO(trainer_path(trainer, LAST, &last), done);
     if (file_exists(last)) {
         TRY_GOTO(checkpoint_load(trainer, last), done);
-        log_line(LOG_INFO, "resuming after epoch %d", trainer->epoch);
+        log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
+                 trainer->step_in_epoch);
     }
     TRY_GOTO(clean_folders(trainer), done);
     TRY_GOTO(trainer_trim_generations(trainer, trainer->epoch), done);
@@ -228,15 +232,32 @@ done:
     return status;
 }
 
+// Steps of epoch after epoch, without what follows an epoch.
+static adele_status profile(struct trainer *trainer, struct epoch_numbers *numbers) {
+    int epoch = trainer->epoch + 1;
+    trainer->options.n_profile_steps += trainer->step;
+    while (trainer->step < trainer->options.n_profile_steps &&
+           epoch <= trainer->config->train.epochs)
+        TRY(trainer_run_epoch(trainer, epoch++, numbers));
+    return ADELE_OK;
+}
+
 static adele_status run(struct trainer *trainer) {
     struct epoch_numbers *numbers = memory_calloc(1, sizeof *numbers);
     if (!numbers)
         return FAIL_NO_MEMORY(sizeof *numbers);
+    bool is_profile = trainer->options.n_profile_steps > 0;
     adele_status status = start(trainer);
+    if (status == ADELE_OK && is_profile)
+        status = profile(trainer, numbers);
     for (int epoch = trainer->epoch + 1;
-         status == ADELE_OK && epoch <= trainer->config->train.epochs; epoch++)
+         status == ADELE_OK && !is_profile && epoch <= trainer->config->train.epochs; epoch++)
         status = run_epoch(trainer, epoch, numbers);
-    if (status == ADELE_OK)
+    if (status == ADELE_INTERRUPTED && !is_profile) {
+        adele_status saved = save_last(trainer);
+        status = saved == ADELE_OK ? status : saved;
+    }
+    if (status == ADELE_OK && !is_profile)
         status = trainer_save_examples(trainer);
     memory_free(numbers);
     return status;

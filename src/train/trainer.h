@@ -16,6 +16,9 @@ struct trainer_options {
     const char *run_folder;      // made when it is not there
     bool resume;                 // continue from checkpoints/last.safetensors when it is there
     const char *device;          // "auto", "cpu", ...
+    // Above 0: the run ends well after so many steps (or its last one); nothing is corrected or
+    // evaluated, and no checkpoint is written.
+    long n_profile_steps;
     // All may be NULL. Called on the calling thread.
     void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
     bool (*should_stop)(
@@ -30,7 +33,7 @@ struct trainer_result {
     int best_epoch;
 };
 
-// Trains. ADELE_INTERRUPTED after a stop: the last finished epoch is in
+// Trains. ADELE_INTERRUPTED after a stop: all steps done so far are in
 // checkpoints/last.safetensors. Files in the run folder: config.resolved.yaml, metrics.*,
 // onset.json, noise.json, labels/, checkpoints/, examples.safetensors (METHOD and DESIGN name
 // them). Errors leave the last checkpoint as it was.

@@ -89,8 +89,8 @@ static adele_status update_weights(struct trainer *trainer, double rate) {
     return iface->fill(trainer->device, args.gradients, 0, ADELE_MAX_SCALES * sizeof(float));
 }
 
-static adele_status run_step(struct trainer *trainer, struct step_plan *step, int epoch,
-                             const int32_t *ids, double rate) {
+static adele_status run_ops(struct trainer *trainer, struct step_plan *step, int epoch,
+                            const int32_t *ids, double rate) {
     TRY(sample_batch(trainer, step, epoch, ids));
     TRY(network_zero_gradients(trainer->network));
     for (int k = 0; k < trainer->n_scales; k++)
@@ -99,6 +99,16 @@ static adele_status run_step(struct trainer *trainer, struct step_plan *step, in
     for (int k = 0; k < trainer->n_scales; k++)
         TRY(plan_backward(step->plans[k]));
     return update_weights(trainer, rate);
+}
+
+// The device may replay the ops of a step as one record; full and last batches are two kinds.
+static adele_status run_step(struct trainer *trainer, struct step_plan *step, int epoch,
+                             const int32_t *ids, double rate) {
+    const struct adele_device *device = trainer->device;
+    TRY(device->iface->step_begin(device, step == &trainer->full ? 0 : 1));
+    adele_status status = run_ops(trainer, step, epoch, ids, rate);
+    adele_status end = device->iface->step_end(device);
+    return status != ADELE_OK ? status : end;
 }
 
 static adele_status read_numbers(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
@@ -113,22 +123,35 @@ static adele_status read_numbers(struct trainer *trainer, int epoch, struct epoc
     return ADELE_OK;
 }
 
+// Counters start at zero, or where an interrupted epoch left them (the checkpoint brought them).
+static adele_status start_counters(struct trainer *trainer) {
+    const struct adele_device *device = trainer->device;
+    if (trainer->step_in_epoch > 0)
+        return ADELE_OK;
+    TRY(device->iface->fill(device, trainer->buffers.counts, 0,
+                            ADELE_COUNT_SIZE * sizeof(int64_t)));
+    return device->iface->fill(device, trainer->buffers.sums, 0, ADELE_SUM_COUNT * sizeof(double));
+}
+
 adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
     const struct trainer_options *options = &trainer->options;
-    const struct adele_device *device = trainer->device;
     int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
     int n_steps = (n_images + batch - 1) / batch;
     long n_steps_total = (long)n_steps * trainer->config->train.epochs;
+    if (trainer->step_in_epoch >= n_steps)
+        return FAIL(ADELE_DATA, "Resume with the data and the batch of the run.",
+                    "the checkpoint has done %d steps of an epoch, this run's epochs have %d",
+                    trainer->step_in_epoch, n_steps);
     TRY(upload_order(trainer, epoch));
-    TRY(device->iface->fill(device, trainer->buffers.counts, 0, sizeof out->counts));
-    TRY(device->iface->fill(device, trainer->buffers.sums, 0, sizeof out->sums));
-    for (int i = 0; i < n_steps; i++) {
-        if (options->should_stop && options->should_stop(options->context)) {
-            int every = trainer->config->train.checkpoint_every;
+    TRY(start_counters(trainer));
+    for (int i = trainer->step_in_epoch; i < n_steps; i++) {
+        trainer->step_in_epoch = i;
+        if (options->n_profile_steps > 0 && trainer->step == options->n_profile_steps)
+            break;
+        if (options->should_stop && options->should_stop(options->context))
             return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
-                        "interrupted in epoch %d; the last checkpoint is of epoch %d", epoch,
-                        (epoch - 1) / every * every);
-        }
+                        "interrupted in epoch %d after %d of %d steps; all of it is saved", epoch,
+                        i, n_steps);
         struct step_plan *step = n_images - i * batch >= batch ? &trainer->full : &trainer->rest;
         double rate = learning_rate(trainer, trainer->step, n_steps_total);
         TRY(run_step(trainer, step, epoch, trainer->buffers.order + (size_t)i * (size_t)batch,
@@ -138,5 +161,6 @@ adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_
             options->on_step(options->context, epoch, trainer->config->train.epochs, i + 1,
                              n_steps);
     }
+    trainer->step_in_epoch = 0;
     return read_numbers(trainer, epoch, out);
 }

@@ -358,7 +358,7 @@ static adele_status trainer_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
     TRY(check_config(trainer));
     TRY(file_make_directory(trainer->options.run_folder));
-    TRY(adele_device_open(trainer->options.device, &trainer->device));
+    TRY(adele_device_open(trainer->options.device, config->train.precision, &trainer->device));
     log_line(LOG_INFO, "device: %s", trainer->device->description);
     TRY(load_data(trainer));
     TRY(network_init(trainer));
@@ -374,12 +374,9 @@ static adele_status trainer_init(struct trainer *trainer) {
     TRY(correction_init(trainer));
     TRY(evaluation_init(trainer));
     TRY(progress_init(trainer));
-    TRY(network_allocate(trainer->network));
     plan_describe(trainer->full.plans[0]);
-    log_line(LOG_INFO, "memory: parameters %.1f MB, plans %.1f MB",
-             (double)network_parameter_bytes(trainer->network) / 1e6,
-             (double)network_planned_bytes(trainer->network) / 1e6);
-    return ADELE_OK;
+    TRY(trainer_check_memory(trainer));
+    return network_allocate(trainer->network);
 }
 
 adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {

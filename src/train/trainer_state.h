@@ -59,6 +59,8 @@ struct trainer {
     // Progress; all of it is in a checkpoint.
     int epoch;           // finished epochs
     long step;           // finished steps
+    int step_in_epoch;   // finished steps of the epoch after those: above 0 where a run was
+                         // interrupted
     double *series[256]; // of each category: IoU of the prediction against the original noisy
                          // labels, by epoch
     struct schedule_state schedule;
@@ -80,6 +82,10 @@ void trainer_destroy(struct trainer *trainer);
 struct schedule_config trainer_schedule(const struct trainer *trainer);
 // Writes noise.json when there is data.noise.
 ADELE_MUST_CHECK adele_status trainer_save_noise(const struct trainer *trainer);
+
+// trainer_memory.c: before the network's memory is allocated, says how much that will be;
+// ADELE_NO_MEMORY names the largest batch that fits when this one does not.
+ADELE_MUST_CHECK adele_status trainer_check_memory(struct trainer *trainer);
 
 // trainer_epoch.c: all steps of epoch `epoch` (from 1); counts and sums are read back.
 struct epoch_numbers {
