@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+// Loading cuBLAS and cuDNN. A library that is not installed, lacks a function or does not start on
+// this GPU is passed over: our own kernels do everything that the libraries do.
+#include "libraries.cuh"
+
+#include <stdio.h>
+#ifndef ADELE_SIMT
+#include <dlfcn.h>
+#endif
+
+namespace adele_cuda {
+
+#if defined(ADELE_CUBLAS) || defined(ADELE_CUDNN)
+// The first of the names that loads, by the loader's path and then from CUDA's usual folder.
+static void *load(const char *const *names, int n_names) {
+    for (int i = 0; i < n_names; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "/usr/local/cuda/lib64/%s", names[i]);
+        void *module = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+        if (module == NULL)
+            module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (module != NULL)
+            return module;
+    }
+    return NULL;
+}
+
+// Both headers declare the functions; the type of each field is its own function's.
+template <typename F> static bool find(void *module, const char *name, F *out) {
+    *out = (F)dlsym(module, name);
+    return *out != NULL;
+}
+#endif
+
+// ---- cuBLAS -------------------------------------------------------------------------------------
+
+#ifdef ADELE_CUBLAS
+static const size_t cublas_workspace_bytes = (size_t)32 << 20; // what NVIDIA advises for Hopper
+
+static void cublas_close(struct libraries *libraries) {
+    if (libraries->cublas.handle != NULL)
+        (void)libraries->cublas.cublasDestroy_v2(libraries->cublas.handle);
+    libraries->cublas.handle = NULL;
+    if (libraries->cublas.workspace != NULL)
+        (void)cudaFree(libraries->cublas.workspace);
+    libraries->cublas.workspace = NULL;
+    if (libraries->cublas.module != NULL)
+        (void)dlclose(libraries->cublas.module);
+    libraries->cublas.module = NULL;
+    libraries->cublas_version = 0;
+}
+
+static bool cublas_start(const struct cuda_context *context, struct libraries *libraries) {
+    static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
+    // The functions used here are the same in both; the header's own comes first.
+    int first = CUBLAS_VER_MAJOR == 12 ? 1 : 0;
+    const char *const order[] = {names[first], names[1 - first]};
+    libraries->cublas.module = load(order, 2);
+    if (libraries->cublas.module == NULL)
+        return false;
+#define FIND(name) find(libraries->cublas.module, #name, &libraries->cublas.name) &&
+    if (!(CUBLAS_FUNCTIONS(FIND) FIND(cublasGemmEx) true))
+        return false;
+#undef FIND
+    if (libraries->cublas.cublasCreate_v2(&libraries->cublas.handle) != CUBLAS_STATUS_SUCCESS) {
+        libraries->cublas.handle = NULL;
+        return false;
+    }
+    cublasHandle_t handle = libraries->cublas.handle;
+    int version = 0;
+    if (libraries->cublas.cublasGetVersion_v2(handle, &version) != CUBLAS_STATUS_SUCCESS ||
+        libraries->cublas.cublasSetStream_v2(handle, context->stream) != CUBLAS_STATUS_SUCCESS ||
+        cudaMalloc(&libraries->cublas.workspace, cublas_workspace_bytes) != cudaSuccess ||
+        libraries->cublas.cublasSetWorkspace_v2(handle, libraries->cublas.workspace,
+                                                cublas_workspace_bytes) != CUBLAS_STATUS_SUCCESS)
+        return false;
+    libraries->cublas_version = version;
+    return true;
+}
+#endif
+
+// ---- cuDNN --------------------------------------------------------------------------------------
+
+#ifdef ADELE_CUDNN
+static void cudnn_close(struct libraries *libraries) {
+    if (libraries->cudnn.handle != NULL)
+        (void)libraries->cudnn.cudnnDestroy(libraries->cudnn.handle);
+    libraries->cudnn.handle = NULL;
+    if (libraries->cudnn.module != NULL)
+        (void)dlclose(libraries->cudnn.module);
+    libraries->cudnn.module = NULL;
+    libraries->cudnn_version = 0;
+}
+
+static bool cudnn_start(const struct cuda_context *context, struct libraries *libraries) {
+    static const char *const names[] = {"libcudnn.so.9"};
+    libraries->cudnn.module = load(names, 1);
+    if (libraries->cudnn.module == NULL)
+        return false;
+#define FIND(name) find(libraries->cudnn.module, #name, &libraries->cudnn.name) &&
+    if (!(CUDNN_FUNCTIONS(FIND) true))
+        return false;
+#undef FIND
+    if (libraries->cudnn.cudnnCreate(&libraries->cudnn.handle) != CUDNN_STATUS_SUCCESS) {
+        libraries->cudnn.handle = NULL;
+        return false;
+    }
+    if (libraries->cudnn.cudnnSetStream(libraries->cudnn.handle, context->stream) !=
+        CUDNN_STATUS_SUCCESS)
+        return false;
+    libraries->cudnn_version = (long)libraries->cudnn.cudnnGetVersion();
+    return true;
+}
+#endif
+
+// ---- both ---------------------------------------------------------------------------------------
+
+static adele_status name_machine(const struct cuda_context *context, struct libraries *libraries) {
+    struct cudaDeviceProp properties;
+    int driver = 0, runtime = 0;
+    CUDA_TRY(cudaGetDeviceProperties(&properties, context->ordinal));
+    CUDA_TRY(cudaDriverGetVersion(&driver));
+    CUDA_TRY(cudaRuntimeGetVersion(&runtime));
+    snprintf(libraries->machine, sizeof libraries->machine,
+             "%.100s, driver %d, runtime %d, cudnn %ld, cublas %ld, adele " ADELE_VERSION,
+             properties.name, driver, runtime, libraries->cudnn_version, libraries->cublas_version);
+    return ADELE_OK;
+}
+
+// What was asked for by name must be there.
+static adele_status check_wanted(const struct cuda_context *context,
+                                 const struct libraries *libraries) {
+    if (context->engine == CUDA_ENGINE_CUDNN && libraries->cudnn_version == 0)
+        return FAIL(ADELE_UNSUPPORTED, "Install cuDNN 9 (libcudnn.so.9), or use --engine direct.",
+                    "the engine cudnn: cuDNN is not installed, or this build is without it");
+    if (context->engine == CUDA_ENGINE_CUBLAS && libraries->cublas_version == 0)
+        return FAIL(ADELE_UNSUPPORTED,
+                    "Install cuBLAS 12 or 13 (libcublas.so), or use --engine direct.",
+                    "the engine cublas: cuBLAS is not installed, or this build is without it");
+    return ADELE_OK;
+}
+
+adele_status libraries_open(const struct cuda_context *context, struct libraries **out) {
+    *out = NULL;
+    struct libraries *libraries = (struct libraries *)memory_calloc(1, sizeof *libraries);
+    if (libraries == NULL)
+        return FAIL_NO_MEMORY(sizeof *libraries);
+#ifdef ADELE_CUBLAS
+    if (context->engine != CUDA_ENGINE_CUDNN && !cublas_start(context, libraries))
+        cublas_close(libraries);
+#endif
+#ifdef ADELE_CUDNN
+    if (context->engine != CUDA_ENGINE_CUBLAS && !cudnn_start(context, libraries))
+        cudnn_close(libraries);
+#endif
+    (void)cudaGetLastError(); // what a library could not do must not meet the next launch
+    adele_status status = check_wanted(context, libraries);
+    bool is_empty = libraries->cudnn_version == 0 && libraries->cublas_version == 0;
+    if (status == ADELE_OK && !is_empty)
+        status = name_machine(context, libraries);
+    if (status != ADELE_OK || is_empty) {
+        libraries_close(libraries);
+        return status;
+    }
+    if (context->engine == CUDA_ENGINE_AUTO) {
+        char *path = engine_cache_path();
+        libraries->cache = engine_cache_open(path);
+        memory_free(path);
+    }
+    *out = libraries;
+    return ADELE_OK;
+}
+
+void libraries_close(struct libraries *libraries) {
+    if (libraries == NULL)
+        return;
+    engine_cache_close(libraries->cache);
+#ifdef ADELE_CUDNN
+    cudnn_close(libraries);
+#endif
+#ifdef ADELE_CUBLAS
+    cublas_close(libraries);
+#endif
+    memory_free(libraries);
+}
+
+} // namespace adele_cuda
