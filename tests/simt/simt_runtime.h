@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+// The part of CUDA's runtime interface that the device uses. There is one device, "emulated"; what
+// is asynchronous on a GPU is done here before the call returns.
+#ifndef ADELE_SIMT_RUNTIME_H
+#define ADELE_SIMT_RUNTIME_H
+
+#include <stddef.h>
+
+enum cudaError_t {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInvalidConfiguration = 9,
+    cudaErrorInvalidDevice = 101,
+    cudaErrorNotReady = 600,
+    cudaErrorLaunchFailure = 719,
+    cudaErrorNotSupported = 801
+};
+typedef enum cudaError_t cudaError;
+
+// The full story of the last failure that had this code; else a few words.
+const char *cudaGetErrorString(cudaError_t code);
+const char *cudaGetErrorName(cudaError_t code);
+cudaError_t cudaGetLastError(); // and forgets it
+cudaError_t cudaPeekAtLastError();
+
+// ---- device -------------------------------------------------------------------------------------
+
+struct cudaDeviceProp {
+    char name[256];
+    size_t totalGlobalMem;
+    size_t sharedMemPerBlock;
+    size_t sharedMemPerBlockOptin;
+    size_t sharedMemPerMultiprocessor;
+    int regsPerBlock;
+    int warpSize;
+    int maxThreadsPerBlock;
+    int maxThreadsPerMultiProcessor;
+    int major, minor;
+    int multiProcessorCount;
+    int l2CacheSize;
+    int pciDeviceID;
+};
+enum cudaDeviceAttr {
+    cudaDevAttrMaxThreadsPerBlock = 1,
+    cudaDevAttrMultiProcessorCount = 16,
+    cudaDevAttrComputeCapabilityMajor = 75,
+    cudaDevAttrComputeCapabilityMinor = 76,
+    cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
+};
+
+cudaError_t cudaGetDeviceCount(int *count);
+cudaError_t cudaSetDevice(int ordinal);
+cudaError_t cudaGetDevice(int *ordinal);
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int ordinal);
+cudaError_t cudaDeviceGetAttribute(int *out, enum cudaDeviceAttr attribute, int ordinal);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
+cudaError_t cudaDeviceSynchronize();
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes);
+
+enum cudaFuncAttribute {
+    cudaFuncAttributeMaxDynamicSharedMemorySize = 8,
+    cudaFuncAttributePreferredSharedMemoryCarveout = 9
+};
+cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value);
+
+// ---- memory -------------------------------------------------------------------------------------
+
+enum cudaMemcpyKind {
+    cudaMemcpyHostToHost = 0,
+    cudaMemcpyHostToDevice = 1,
+    cudaMemcpyDeviceToHost = 2,
+    cudaMemcpyDeviceToDevice = 3,
+    cudaMemcpyDefault = 4
+};
+typedef struct CUstream_st *cudaStream_t;
+typedef struct CUevent_st *cudaEvent_t;
+
+#define cudaHostAllocDefault       0x00u
+#define cudaHostAllocPortable      0x01u
+#define cudaHostAllocMapped        0x02u
+#define cudaHostAllocWriteCombined 0x04u
+
+enum cudaMemoryType {
+    cudaMemoryTypeUnregistered = 0,
+    cudaMemoryTypeHost = 1,
+    cudaMemoryTypeDevice = 2,
+    cudaMemoryTypeManaged = 3
+};
+struct cudaPointerAttributes {
+    enum cudaMemoryType type;
+    int device;
+    void *devicePointer, *hostPointer;
+};
+cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *out, const void *address);
+
+// New memory holds 0xff in every byte.
+cudaError_t cudaMalloc(void **out, size_t bytes);
+cudaError_t cudaFree(void *block);
+cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags);
+cudaError_t cudaMallocHost(void **out, size_t bytes);
+cudaError_t cudaFreeHost(void *block);
+cudaError_t cudaHostGetDevicePointer(void **out, void *block, unsigned flags);
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
+                            cudaStream_t stream = NULL);
+cudaError_t cudaMemset(void *to, int value, size_t bytes);
+cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream = NULL);
+
+template <typename T> static inline cudaError_t cudaMalloc(T **out, size_t bytes) {
+    return cudaMalloc((void **)out, bytes);
+}
+template <typename T>
+static inline cudaError_t cudaHostAlloc(T **out, size_t bytes, unsigned flags) {
+    return cudaHostAlloc((void **)out, bytes, flags);
+}
+template <typename T>
+static inline cudaError_t cudaHostGetDevicePointer(T **out, void *block, unsigned flags) {
+    return cudaHostGetDevicePointer((void **)out, block, flags);
+}
+
+// ---- streams and events -------------------------------------------------------------------------
+
+#define cudaStreamDefault      0x00u
+#define cudaStreamNonBlocking  0x01u
+#define cudaEventDefault       0x00u
+#define cudaEventBlockingSync  0x01u
+#define cudaEventDisableTiming 0x02u
+
+cudaError_t cudaStreamCreate(cudaStream_t *out);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamQuery(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags = 0);
+cudaError_t cudaEventCreate(cudaEvent_t *out);
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream = NULL);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaEventQuery(cudaEvent_t event);
+cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+
+// Test hook: the cudaMalloc or cudaHostAlloc number `i_failing` from now (0 = the next) fails,
+// once; a negative number switches the hook off.
+extern "C" void simt_fail_at(long i_failing);
+
+#endif

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT
+// Warp functions: the lane that comes last works out the result of all. Atomics, and the copies of
+// cp.async, which are made as late as the rules allow.
+#include "simt_room.h"
+#include "simt_tensor_core.h"
+
+// ---- meeting ------------------------------------------------------------------------------------
+
+static bool is_same_place(const struct simt_warp_call *a, const struct simt_warp_call *b) {
+    return a->kind == b->kind && a->mask == b->mask && a->line == b->line &&
+           (a->file == b->file || strcmp(a->file, b->file) == 0);
+}
+
+static void shuffle(struct simt_warp_call *const calls[32], int n_lanes) {
+    uint64_t values[32];
+    for (int lane = 0; lane < n_lanes; lane++)
+        if (calls[lane])
+            values[lane] = calls[lane]->value;
+    for (int lane = 0; lane < n_lanes; lane++) {
+        struct simt_warp_call *call = calls[lane];
+        if (!call)
+            continue;
+        int width = call->width, first = lane / width * width, from = lane;
+        switch (call->kind) {
+        case SIMT_SHUFFLE:
+            from = first + (call->argument & (width - 1));
+            break;
+        case SIMT_SHUFFLE_XOR:
+            from = (lane ^ call->argument) < first + width ? lane ^ call->argument : lane;
+            break;
+        case SIMT_SHUFFLE_UP:
+            from = lane - call->argument >= first ? lane - call->argument : lane;
+            break;
+        default:
+            from = lane + call->argument < first + width ? lane + call->argument : lane;
+        }
+        if (from < 0 || from >= n_lanes || !calls[from])
+            simt_fail("lane %d takes part in %s at %s:%d (mask 0x%08x) and reads lane %d, which "
+                      "does not",
+                      lane, simt_warp_name(call->kind), simt_file_name(call->file), call->line,
+                      call->mask, from);
+        call->value = values[from];
+    }
+}
+
+static void vote(struct simt_warp_call *const calls[32], enum simt_warp_kind kind, unsigned mask) {
+    unsigned ballot = 0;
+    for (int lane = 0; lane < 32; lane++)
+        if (calls[lane] && calls[lane]->value)
+            ballot |= 1u << lane;
+    uint64_t result = kind == SIMT_BALLOT ? ballot
+                      : kind == SIMT_ANY  ? ballot != 0
+                                          : ballot == mask;
+    for (int lane = 0; lane < 32; lane++)
+        if (calls[lane])
+            calls[lane]->value = result;
+}
+
+// What the lanes did before is ordered before what they do from now on.
+static void order_memory(int first_thread, unsigned mask) {
+    uint32_t epoch = 0;
+    for (int lane = 0; lane < 32; lane++)
+        if (mask >> lane & 1u) {
+            struct simt_thread *thread = &simt_run.threads[first_thread + lane];
+            epoch = thread->warp_epoch > epoch ? thread->warp_epoch : epoch;
+        }
+    for (int lane = 0; lane < 32; lane++)
+        if (mask >> lane & 1u)
+            simt_run.threads[first_thread + lane].warp_epoch = epoch + 1;
+}
+
+static void load_matrices(struct simt_warp_call *const calls[32], bool is_transposed) {
+    uint16_t rows[32][8];
+    for (int lane = 0; lane < 32; lane++)
+        memcpy(rows[lane], calls[lane]->a, 16);
+    for (int lane = 0; lane < 32; lane++)
+        for (int j = 0; j < 4; j++) {
+            uint16_t pair[2];
+            for (int k = 0; k < 2; k++) {
+                int row = lane / 4, column = 2 * (lane % 4) + k;
+                pair[k] = is_transposed ? rows[8 * j + column][row] : rows[8 * j + row][column];
+            }
+            ((uint32_t *)calls[lane]->out)[j] = (uint32_t)pair[0] | (uint32_t)pair[1] << 16;
+        }
+}
+
+static float from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+// d (16 x 8) += a (16 x n) b (n x 8); a's and b's products are exact in float.
+static void multiply(struct simt_warp_call *const calls[32], const float a[][16],
+                     const float b[][8], int n) {
+    float d[16][8];
+    for (int lane = 0; lane < 32; lane++)
+        for (int i = 0; i < 4; i++)
+            d[lane / 4 + i / 2 * 8][2 * (lane % 4) + i % 2] = ((float *)calls[lane]->out)[i];
+    for (int k = 0; k < n; k++)
+        for (int row = 0; row < 16; row++)
+            for (int column = 0; column < 8; column++)
+                d[row][column] += a[k][row] * b[k][column];
+    for (int lane = 0; lane < 32; lane++)
+        for (int i = 0; i < 4; i++)
+            ((float *)calls[lane]->out)[i] = d[lane / 4 + i / 2 * 8][2 * (lane % 4) + i % 2];
+}
+
+static void multiply_bf16(struct simt_warp_call *const calls[32]) {
+    float a[16][16], b[16][8]; // by k first
+    for (int lane = 0; lane < 32; lane++) {
+        const uint32_t *words_a = (const uint32_t *)calls[lane]->a;
+        const uint32_t *words_b = (const uint32_t *)calls[lane]->b;
+        int g = lane / 4, t = lane % 4;
+        for (int half = 0; half < 2; half++) {
+            for (int i = 0; i < 4; i++) {
+                uint32_t bits = half ? words_a[i] & 0xffff0000u : words_a[i] << 16;
+                a[2 * t + half + i / 2 * 8][g + i % 2 * 8] = from_bits(bits);
+            }
+            for (int i = 0; i < 2; i++) {
+                uint32_t bits = half ? words_b[i] & 0xffff0000u : words_b[i] << 16;
+                b[2 * t + half + i * 8][g] = from_bits(bits);
+            }
+        }
+    }
+    multiply(calls, a, b, 16);
+}
+
+static void multiply_tf32(struct simt_warp_call *const calls[32]) {
+    float a[8][16], b[8][8];
+    for (int lane = 0; lane < 32; lane++) {
+        const uint32_t *words_a = (const uint32_t *)calls[lane]->a;
+        const uint32_t *words_b = (const uint32_t *)calls[lane]->b;
+        int g = lane / 4, t = lane % 4;
+        for (int i = 0; i < 4; i++) // the instruction does not look at the low 13 bits
+            a[t + i / 2 * 4][g + i % 2 * 8] = from_bits(words_a[i] & 0xffffe000u);
+        for (int i = 0; i < 2; i++)
+            b[t + i * 4][g] = from_bits(words_b[i] & 0xffffe000u);
+    }
+    multiply(calls, a, b, 8);
+}
+
+static void complete(struct simt_warp_call *const calls[32], int first_thread, int n_lanes,
+                     enum simt_warp_kind kind, unsigned mask) {
+    switch (kind) {
+    case SIMT_SYNCWARP:
+        order_memory(first_thread, mask);
+        simt_check_runs(true);
+        break;
+    case SIMT_SHUFFLE:
+    case SIMT_SHUFFLE_XOR:
+    case SIMT_SHUFFLE_UP:
+    case SIMT_SHUFFLE_DOWN:
+        shuffle(calls, n_lanes);
+        break;
+    case SIMT_BALLOT:
+    case SIMT_ANY:
+    case SIMT_ALL:
+        vote(calls, kind, mask);
+        break;
+    case SIMT_LDMATRIX:
+    case SIMT_LDMATRIX_TRANS:
+        load_matrices(calls, kind == SIMT_LDMATRIX_TRANS);
+        break;
+    case SIMT_MMA_BF16:
+        multiply_bf16(calls);
+        break;
+    case SIMT_MMA_TF32:
+        multiply_tf32(calls);
+        break;
+    }
+}
+
+static void check_call(const struct simt_warp_call *call, int lane, int n_lanes) {
+    const char *name = simt_warp_name(call->kind);
+    if (!(call->mask >> lane & 1u))
+        simt_fail("%s at %s:%d with mask 0x%08x, which leaves out the caller, lane %d", name,
+                  simt_file_name(call->file), call->line, call->mask, lane);
+    if (n_lanes < 32 && call->mask >> n_lanes != 0)
+        simt_fail("%s at %s:%d with mask 0x%08x, in a warp of %d lanes (the block is no multiple "
+                  "of 32)",
+                  name, simt_file_name(call->file), call->line, call->mask, n_lanes);
+    int width = call->width;
+    if (width < 1 || width > 32 || (width & (width - 1)) != 0)
+        simt_fail("%s at %s:%d with width %d", name, simt_file_name(call->file), call->line, width);
+}
+
+void simt_warp(struct simt_warp_call *call) {
+    if (simt_run.current < 0)
+        simt_fail("no thread runs");
+    int current = simt_run.current, first_thread = current / 32 * 32;
+    int n_lanes = simt_run.n_threads - first_thread;
+    n_lanes = n_lanes < 32 ? n_lanes : 32;
+    check_call(call, current - first_thread, n_lanes);
+    struct simt_thread *self = &simt_run.threads[current];
+    self->state = SIMT_AT_WARP;
+    self->call = call;
+    // From the last lane, which as a rule comes last, so that the others see at once that they
+    // wait.
+    for (int lane = n_lanes - 1; lane >= 0; lane--) {
+        const struct simt_thread *other = &simt_run.threads[first_thread + lane];
+        if (call->mask >> lane & 1u &&
+            (other->state != SIMT_AT_WARP || !is_same_place(other->call, call))) {
+            simt_wait();
+            return;
+        }
+    }
+    struct simt_warp_call *calls[32] = {NULL};
+    for (int lane = 0; lane < n_lanes; lane++)
+        if (call->mask >> lane & 1u)
+            calls[lane] = simt_run.threads[first_thread + lane].call;
+    complete(calls, first_thread, n_lanes, call->kind, call->mask);
+    for (int lane = 0; lane < n_lanes; lane++)
+        if (calls[lane] && first_thread + lane != current) {
+            // It has its result and only waits for its turn; nobody may count it a second time.
+            simt_run.threads[first_thread + lane].state = SIMT_RUNNING;
+            simt_make_ready(first_thread + lane);
+        }
+    self->state = SIMT_RUNNING;
+}
+
+// ---- asynchronous copies ------------------------------------------------------------------------
+
+void simt_copy_begin(void *to, const void *from, bool is_live) {
+    struct simt_thread *self = &simt_run.threads[simt_run.current];
+    if (((uintptr_t)to | (uintptr_t)from) % 16 != 0)
+        simt_fail("cp_async_16 from %p to %p: not aligned to 16 bytes", from, to);
+    simt_check_write(to, 16); // nobody may still be reading there
+    if (is_live) {
+        unsigned char probe[16]; // so that a wrong address is told of here
+        simt_check_read(from, 16);
+        memcpy(probe, from, 16);
+        __asm__ volatile("" : : "r"(probe) : "memory");
+    }
+    self->copies.push_back({to, is_live ? from : NULL, self->n_groups});
+}
+
+void simt_copy_commit() {
+    simt_run.threads[simt_run.current].n_groups++;
+}
+
+void simt_copy_wait(int n_pending) {
+    struct simt_thread *self = &simt_run.threads[simt_run.current];
+    size_t n_made = 0;
+    for (const struct simt_copy &copy : self->copies) {
+        if (copy.group >= self->n_groups - n_pending)
+            break; // groups are in order
+        simt_check_write(copy.to, 16);
+        if (copy.from)
+            memcpy(copy.to, copy.from, 16);
+        else
+            memset(copy.to, 0, 16);
+        n_made++;
+    }
+    self->copies.erase(self->copies.begin(), self->copies.begin() + (long)n_made);
+}
+
+// ---- atomics ------------------------------------------------------------------------------------
+
+#define ATOMIC(name, type, result)                                                                 \
+    type name(type *address, type value) {                                                         \
+        simt_check_atomic(address, sizeof *address);                                               \
+        type old = *address;                                                                       \
+        *address = (result);                                                                       \
+        return old;                                                                                \
+    }
+#define ATOMICS(type, wide)                                                                        \
+    ATOMIC(atomicAdd, type, (type)((wide)old + (wide)value))                                       \
+    ATOMIC(atomicSub, type, (type)((wide)old - (wide)value))                                       \
+    ATOMIC(atomicMin, type, value < old ? value : old)                                             \
+    ATOMIC(atomicMax, type, old < value ? value : old)                                             \
+    ATOMIC(atomicAnd, type, (type)(old & value))                                                   \
+    ATOMIC(atomicOr, type, (type)(old | value))                                                    \
+    ATOMIC(atomicXor, type, (type)(old ^ value))                                                   \
+    ATOMIC(atomicExch, type, value)                                                                \
+    type atomicCAS(type *address, type compare, type value) {                                      \
+        simt_check_atomic(address, sizeof *address);                                               \
+        type old = *address;                                                                       \
+        if (old == compare)                                                                        \
+            *address = value;                                                                      \
+        return old;                                                                                \
+    }
+ATOMICS(int, unsigned)
+ATOMICS(unsigned, unsigned)
+ATOMICS(unsigned long long, unsigned long long)

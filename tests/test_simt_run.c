@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Two epochs of ADELE, with a correction at the end of each, on the CUDA sources under emulation:
+// the same run as the CPU's but for rounding, and the same bytes when it is repeated. A category
+// needs three values of its curve, so that the run first goes through three epochs on the CPU.
+#include "base/file.h"
+#include "base/safetensors.h"
+#include "cuda_device.h"
+#include "support/compare.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define FIRST_EPOCH 4 // on the device in question
+#define LAST_EPOCH  5
+
+// Two orders of summing are 1e-7 apart, and that is enough to carry a unit over the edge of a ReLU
+// or of a pooling window: two runs of the CPU alone whose rates differ by 1e-7 of 0.1 end 2e-3
+// apart in the small shifts of the batch norms, and 3e-3 with another seed.
+#define TOLERANCE_WEIGHTS 5e-3
+#define TOLERANCE_LOSS    1e-4
+
+#ifdef ADELE_HAVE_SIMT
+static adele_status open_simt(enum adele_precision precision, struct adele_device **out) {
+    const struct cuda_options options = {0, precision, CUDA_ENGINE_DIRECT};
+    return simt_device_create(&options, out);
+}
+
+static void train(void *const *state, const char *name, const char *device, const char *epochs,
+                  bool resume) {
+    struct config *config =
+        tiny_run_config(state, SETS(epochs, "train.evaluate_test=false", "correction.tau=0.4",
+                                    "loss.rho=0.3")); // the consistency acts
+    struct trainer_result result;
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, name),
+                                      .resume = resume,
+                                      .device = device};
+    check_ok(trainer_run(&options, &result));
+    config_destroy(config);
+}
+#endif
+
+static int setup(void **state) {
+#ifdef ADELE_HAVE_SIMT
+    adele_device_provide("simt", open_simt);
+    if (scratch_setup(state) != 0)
+        return -1;
+    struct tiny_set set = tiny_set_default(3);
+    set.n_train = 6; // a batch of four and one of two
+    set.n_val = set.n_test = 1;
+    set.height = set.width = 32;
+    set.noise_px = 2;
+    tiny_set_write(scratch_path(state, "set"), &set);
+    static const struct {
+        const char *name, *device;
+    } runs[] = {{"cpu", "cpu"}, {"simt", "simt"}, {"again", "simt"}};
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        train(state, runs[i].name, "cpu", "train.epochs=3", false);
+        train(state, runs[i].name, runs[i].device, "train.epochs=5", true);
+    }
+#else
+    *state = NULL;
+#endif
+    return 0;
+}
+
+static int teardown(void **state) {
+    adele_device_provide("simt", NULL);
+    return *state != NULL ? scratch_teardown(state) : 0;
+}
+
+static void skip_without_emulator(void **state) {
+    if (*state == NULL) {
+        print_message("this build has no emulator\n");
+        skip();
+    }
+}
+
+static struct safetensors *open_last(void *const *state, const char *run) {
+    char name[64];
+    struct safetensors *file = NULL;
+    (void)snprintf(name, sizeof name, "%s/checkpoints/last.safetensors", run);
+    check_ok(safetensors_open(scratch_path(state, name), &file));
+    return file;
+}
+
+static void labels_are_corrected(void **state) {
+    skip_without_emulator(state);
+    for (int epoch = FIRST_EPOCH; epoch <= LAST_EPOCH; epoch++) {
+        double changed = tiny_run_metric(state, "simt", epoch, "correction/changed_pixels");
+        assert_true(changed >= 1.0);
+        assert_true(changed == tiny_run_metric(state, "cpu", epoch, "correction/changed_pixels"));
+    }
+    struct safetensors *cpu = open_last(state, "cpu"), *simt = open_last(state, "simt");
+    const struct safetensors_entry *want = safetensors_find(cpu, "labels");
+    const struct safetensors_entry *got = safetensors_find(simt, "labels");
+    assert_int_equal(got->bytes, want->bytes);
+    assert_true(compare_bytes("labels", got->data, want->data, want->bytes));
+    safetensors_close(cpu);
+    safetensors_close(simt);
+}
+
+static void losses_agree(void **state) {
+    static const char *const names[] = {"train/loss", "train/cross_entropy", "train/consistency",
+                                        "train/pred_vs_noisy/miou", "val/pred_vs_true/miou"};
+    skip_without_emulator(state);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (int epoch = FIRST_EPOCH; epoch <= LAST_EPOCH; epoch++) {
+            double want = tiny_run_metric(state, "cpu", epoch, names[i]);
+            double got = tiny_run_metric(state, "simt", epoch, names[i]);
+            assert_true(want > 0.0);
+            if (!(fabs(got - want) <= TOLERANCE_LOSS * fabs(want)))
+                fail_msg("epoch %d, %s: %.9g on the CPU, %.9g under emulation", epoch, names[i],
+                         want, got);
+        }
+}
+
+static void weights_agree(void **state) {
+    skip_without_emulator(state);
+    struct safetensors *cpu = open_last(state, "cpu"), *simt = open_last(state, "simt");
+    int n_compared = 0;
+    assert_int_equal(safetensors_count(simt), safetensors_count(cpu));
+    for (int i = 0; i < safetensors_count(cpu); i++) {
+        const struct safetensors_entry *want = safetensors_at(cpu, i);
+        const struct safetensors_entry *got = safetensors_find(simt, want->name);
+        if (strncmp(want->name, "model.", 6) != 0 || want->dtype != SAFETENSORS_F32)
+            continue;
+        assert_non_null(got);
+        assert_int_equal(got->n_elements, want->n_elements);
+        assert_true(compare_l2(want->name, got->data, want->data, (size_t)want->n_elements,
+                               TOLERANCE_WEIGHTS));
+        n_compared++;
+    }
+    assert_true(n_compared > 20);
+    safetensors_close(cpu);
+    safetensors_close(simt);
+}
+
+static void a_second_run_is_the_same(void **state) {
+    skip_without_emulator(state);
+    tiny_run_assert_same(state, "simt", "again");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(labels_are_corrected), cmocka_unit_test(losses_agree),
+        cmocka_unit_test(weights_agree), cmocka_unit_test(a_second_run_is_the_same)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
