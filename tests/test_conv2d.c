@@ -9,9 +9,15 @@
 #include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+static void assert_ok(adele_status status) {
+    if (status != ADELE_OK)
+        fail_msg("status %d: %s", (int)status, adele_error_message());
+}
 
 // One convolution in plain host arrays: inputs, upstream gradient, and what gradients start from.
 struct problem {
@@ -21,6 +27,18 @@ struct problem {
     float *src, *weight, *bias, *d_dst, *d_src, *d_weight, *d_bias, *dst;
 };
 
+// To the nearest float with 10 bits of mantissa, ties away from zero.
+static void round_to_tf32(float *values, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bits = (bits + 0x1000u) & 0xffffe000u;
+        memcpy(&values[i], &bits, sizeof bits);
+    }
+}
+
+// For TF32 the operands are rounded here already: a device that multiplies in TF32 and one that
+// multiplies in float then agree with the reference to float accuracy.
 static struct problem make_problem(struct arena *arena, struct adele_conv2d_desc desc) {
     struct problem p = {.desc = desc};
     p.in = (struct adele_shape){desc.n, desc.c_in, desc.h_in, desc.w_in};
@@ -38,6 +56,11 @@ static struct problem make_problem(struct arena *arena, struct adele_conv2d_desc
     p.d_weight = arena_random(arena, 6, p.n_weights, -1.0, 1.0);
     p.d_bias = arena_random(arena, 7, (size_t)desc.c_out, -1.0, 1.0);
     p.dst = arena_floats(arena, shape_count(p.out));
+    if (desc.precision == ADELE_PRECISION_TF32) {
+        round_to_tf32(p.src, shape_count(p.in));
+        round_to_tf32(p.weight, p.n_weights);
+        round_to_tf32(p.d_dst, shape_count(p.out));
+    }
     return p;
 }
 
@@ -76,7 +99,8 @@ static struct adele_conv2d_args device_args(struct arena *arena, const struct pr
 
 // A float sum of K products of values in [-1, 1]: the k-th partial sum is about sqrt(k) / 3 and is
 // rounded by 2^-25 of it on average, which adds up to K / 4 * 1.7e-8. Seven times that covers the
-// worst of thousands of elements.
+// worst of thousands of elements. What is written to a tensor may be rounded to bf16 besides
+// (device_tolerance).
 static double tolerance_of(double n_terms) {
     return 1e-6 + 3e-8 * n_terms;
 }
@@ -88,7 +112,8 @@ static void compare_backward(struct arena *arena, const struct problem *p,
     if (p->desc.needs_d_src)
         assert_true(compare_f32("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
                                 p->in.n, p->in.c, p->in.h, p->in.w,
-                                tolerance_of(n_taps * p->desc.c_out), 1e-6));
+                                tolerance_of(n_taps * p->desc.c_out),
+                                device_tolerance(arena->device, 1e-6)));
     double n_pixels = (double)p->out.n * p->out.h * p->out.w;
     assert_true(compare_f32("d_weight", arena_download(arena, args->d_weight, p->n_weights),
                             p->d_weight, p->desc.c_out, p->desc.c_in, kernel, kernel,
@@ -104,19 +129,20 @@ static void check(struct adele_device *device, struct adele_conv2d_desc desc, bo
     arena_open(&arena, device);
     struct problem p = make_problem(&arena, desc);
     struct adele_op *op = NULL;
-    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+    assert_ok(device->iface->conv2d_create(device, &desc, &op));
     assert_int_equal(op->kind, ADELE_OP_conv2d);
     assert_non_null(op->engine);
     struct adele_conv2d_args args = device_args(&arena, &p, op, accumulate);
     struct adele_conv2d_args host = host_args(&p, accumulate);
 
-    assert_int_equal(device->iface->conv2d_forward(op, &args), ADELE_OK);
+    assert_ok(device->iface->conv2d_forward(op, &args));
     reference_conv2d_forward(&desc, &host);
     double n_terms = (double)desc.kernel * desc.kernel * desc.c_in;
     assert_true(compare_f32("dst", arena_tensor_download(&arena, args.dst, p.out), p.dst, p.out.n,
-                            p.out.c, p.out.h, p.out.w, tolerance_of(n_terms), 1e-6));
+                            p.out.c, p.out.h, p.out.w, tolerance_of(n_terms),
+                            device_tolerance(device, 1e-6)));
     if (desc.is_training) {
-        assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
+        assert_ok(device->iface->conv2d_backward(op, &args));
         reference_conv2d_backward(&desc, &host);
         compare_backward(&arena, &p, &args);
     }
@@ -141,6 +167,21 @@ static const int cases[][9] = {
     {5, 16, 4, 4, 16, 3, 1, 1, 1},     {1, 48, 3, 2, 64, 3, 1, 1, 1},
     {1, 16, 23, 19, 32, 3, 1, 1, 1},   {2, 1, 12, 10, 16, 3, 2, 1, 1},
     {1, 16, 14, 15, 16, 3, 1, 12, 12}, {1, 8, 5, 7, 8, 5, 1, 2, 1},
+    {1, 4, 9, 12, 1, 3, 1, 1, 1},      {2, 3, 5, 6, 33, 5, 2, 2, 1},
+    {1, 2, 9, 8, 5, 7, 1, 3, 1},       {1, 9, 11, 10, 6, 3, 3, 1, 2},
+    {1, 10, 17, 16, 5, 3, 7, 0, 1},    {1, 6, 5, 4, 7, 2, 2, 0, 1},
+};
+
+// For the tiled kernels of the GPU, of 64 and 128 pixels and of 32, 64 and 128 channels: one below,
+// at and above these, sums of fewer and of more steps than are under way at a time, tiles whose
+// pixels differ in their live taps.
+static const int tile_cases[][9] = {
+    {1, 9, 9, 7, 31, 3, 1, 1, 1},    {1, 16, 8, 8, 64, 3, 1, 1, 1},
+    {1, 33, 5, 13, 65, 1, 1, 0, 1},  {1, 8, 1, 127, 32, 3, 1, 1, 1},
+    {2, 24, 8, 8, 63, 1, 1, 0, 1},   {1, 40, 3, 43, 33, 3, 1, 1, 1},
+    {1, 64, 9, 9, 129, 1, 1, 0, 1},  {1, 31, 16, 9, 127, 1, 1, 0, 1},
+    {2, 12, 13, 14, 40, 3, 1, 6, 6}, {1, 65, 17, 16, 34, 3, 2, 1, 1},
+    {3, 128, 2, 3, 128, 3, 1, 2, 2},
 };
 
 static struct adele_conv2d_desc desc_of(const int *row) {
@@ -181,7 +222,7 @@ static void check_inference(struct adele_device *device) {
     desc.is_training = false;
     struct adele_op *op = NULL;
     struct adele_conv2d_args args = {0};
-    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+    assert_ok(device->iface->conv2d_create(device, &desc, &op));
     assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_INVALID_ARGUMENT);
     device->iface->op_destroy(op);
 }
@@ -193,6 +234,32 @@ static void check_bf16(struct adele_device *device) {
         desc.precision = ADELE_PRECISION_BF16;
         check(device, desc, i % 4 == 0);
     }
+}
+
+static void check_tf32(struct adele_device *device) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i += 2) {
+        struct adele_conv2d_desc desc = desc_of(cases[i]);
+        desc.precision = ADELE_PRECISION_TF32;
+        check(device, desc, i % 4 != 0);
+    }
+}
+
+// The tile is chosen from the shape, large ones for more work than a test has time for: so each is
+// asked for by name.
+static void check_tiles(struct adele_device *device) {
+    static const char *const tiles[] = {"128x128", "128x64", "128x32", "64x64"};
+    static const enum adele_precision precisions[] = {ADELE_PRECISION_FP32, ADELE_PRECISION_TF32,
+                                                      ADELE_PRECISION_BF16};
+    for (size_t i = 0; i < sizeof tile_cases / sizeof tile_cases[0]; i++)
+        for (size_t j = 0; j < sizeof tiles / sizeof tiles[0]; j++) {
+            struct adele_conv2d_desc desc = desc_of(tile_cases[i]);
+            desc.precision = precisions[(i + j) % 3];
+            setenv("ADELE_CONV2D_TILE", tiles[j], 1);
+            check(device, desc, (i + j) % 2 == 0);
+            unsetenv("ADELE_CONV2D_TILE");
+            if (devices_are_cpu())
+                break; // has no tiles
+        }
 }
 
 static double evaluate(const void *context) {
@@ -213,12 +280,12 @@ static void check_gradient(struct adele_device *device) {
         memset(p.d_weight, 0, p.n_weights * sizeof(float));
         memset(p.d_bias, 0, (size_t)desc.c_out * sizeof(float));
         struct adele_op *op = NULL;
-        assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+        assert_ok(device->iface->conv2d_create(device, &desc, &op));
         struct adele_conv2d_args args = device_args(&arena, &p, op, false);
-        assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
+        assert_ok(device->iface->conv2d_backward(op, &args));
         assert_true(gradient_agrees("src", evaluate, &p, p.src,
                                     arena_tensor_download(&arena, args.d_src, p.in),
-                                    shape_count(p.in), 11, 0.5, 1e-4));
+                                    shape_count(p.in), 11, 0.5, device_tolerance(device, 1e-4)));
         assert_true(gradient_agrees("weight", evaluate, &p, p.weight,
                                     arena_download(&arena, args.d_weight, p.n_weights), p.n_weights,
                                     12, 0.5, 1e-4));
@@ -262,14 +329,14 @@ static void check_repeatable(struct adele_device *device) {
     struct adele_conv2d_desc desc = desc_of(cases[24]);
     struct problem p = make_problem(&arena, desc);
     struct adele_op *op = NULL;
-    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+    assert_ok(device->iface->conv2d_create(device, &desc, &op));
     struct adele_conv2d_args first = device_args(&arena, &p, op, false);
     struct adele_conv2d_args second = device_args(&arena, &p, op, false);
     memory_fail_at(-1);
-    assert_int_equal(device->iface->conv2d_forward(op, &first), ADELE_OK);
-    assert_int_equal(device->iface->conv2d_backward(op, &first), ADELE_OK);
-    assert_int_equal(device->iface->conv2d_forward(op, &second), ADELE_OK);
-    assert_int_equal(device->iface->conv2d_backward(op, &second), ADELE_OK);
+    assert_ok(device->iface->conv2d_forward(op, &first));
+    assert_ok(device->iface->conv2d_backward(op, &first));
+    assert_ok(device->iface->conv2d_forward(op, &second));
+    assert_ok(device->iface->conv2d_backward(op, &second));
     assert_int_equal(memory_count(), 0);
     assert_true(compare_bytes("dst", arena_tensor_download(&arena, first.dst, p.out),
                               arena_tensor_download(&arena, second.dst, p.out),
@@ -285,6 +352,8 @@ static void check_repeatable(struct adele_device *device) {
 // not.
 static void test_threads(void **state) {
     (void)state;
+    if (!devices_are_cpu())
+        return;
     static const int shapes[][9] = {{3, 1, 17, 16, 8, 3, 1, 1, 1}, {2, 32, 16, 15, 24, 3, 1, 1, 1}};
     int n_threads = omp_get_max_threads();
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
@@ -297,13 +366,13 @@ static void test_threads(void **state) {
             struct adele_device *device = NULL;
             struct adele_op *op = NULL;
             omp_set_num_threads(run == 0 ? 1 : 3);
-            assert_int_equal(cpu_device_create_with_block(8, &device), ADELE_OK);
+            assert_ok(cpu_device_create_with_block(8, &device));
             arena_open(&arenas[run], device);
             p = make_problem(&arenas[run], desc);
-            assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+            assert_ok(device->iface->conv2d_create(device, &desc, &op));
             struct adele_conv2d_args args = device_args(&arenas[run], &p, op, false);
-            assert_int_equal(device->iface->conv2d_forward(op, &args), ADELE_OK);
-            assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
+            assert_ok(device->iface->conv2d_forward(op, &args));
+            assert_ok(device->iface->conv2d_backward(op, &args));
             dst[run] = arena_tensor_download(&arenas[run], args.dst, p.out);
             d_weight[run] = arena_download(&arenas[run], args.d_weight, p.n_weights);
             is_own = strstr(op->engine, "d_weight our") != NULL;
@@ -330,6 +399,8 @@ static void test_threads(void **state) {
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(inference)
 ON_EACH_DEVICE(bf16)
+ON_EACH_DEVICE(tf32)
+ON_EACH_DEVICE(tiles)
 ON_EACH_DEVICE(gradient)
 ON_EACH_DEVICE(bad_descriptors)
 ON_EACH_DEVICE(allocator)
@@ -340,6 +411,8 @@ int main(void) {
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_inference),
         cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_tf32),
+        cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_gradient),
         cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_allocator),

@@ -121,7 +121,8 @@ static void check_literal(struct adele_device *device) {
 
 // Every combination of the switches on random maps, labels of their own memory and in place.
 static struct problem random_problem(struct arena *arena, int i, int flags) {
-    static const int sizes[][4] = {{1, 2, 1, 1}, {3, 5, 7, 13}, {4, 21, 16, 17}, {5, 5, 31, 33}};
+    static const int sizes[][4] = {{1, 2, 1, 1},   {3, 5, 7, 13},  {4, 21, 16, 17},
+                                   {5, 5, 31, 33}, {1, 4, 41, 25}, {1, 6, 50, 82}};
     struct problem p = {.desc = {sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3],
                                  flags & 1 ? ADELE_CORRECT_SINGLE : ADELE_CORRECT_BOTH, 0.6, 0.7,
                                  (flags & 2) != 0, (flags & 4) != 0, (flags & 8) != 0,
@@ -149,7 +150,7 @@ static struct problem random_problem(struct arena *arena, int i, int flags) {
 
 static void check_random(struct adele_device *device) {
     bool is_guard_seen = false;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 6; i++)
         for (int flags = 0; flags < 32; flags++) {
             struct arena arena;
             arena_open(&arena, device);

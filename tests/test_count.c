@@ -50,8 +50,9 @@ static void check_literal(struct adele_device *device) {
 }
 
 static void check_shapes(struct adele_device *device) {
-    static const struct adele_count_desc cases[] = {
-        {1, 1, 1, 2}, {3, 7, 13, 5}, {2, 31, 32, 21}, {1, 33, 17, 255}};
+    static const struct adele_count_desc cases[] = {{1, 1, 1, 2},    {3, 7, 13, 5},
+                                                    {2, 31, 32, 21}, {1, 33, 17, 255},
+                                                    {1, 64, 64, 1},  {1, 17, 241, 3}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct arena arena;
         arena_open(&arena, device);

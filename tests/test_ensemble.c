@@ -45,14 +45,16 @@ static void check_literal(struct adele_device *device) {
     const float old[] = {1.0f, 2.0f, 3.0f, 4.0f};
     const float first[] = {0.125f, 0.25f, 0.375f, 0.25f};
     const float added[] = {1.25f, 2.125f, 3.25f, 4.375f};
+    // What ln 3 loses as bf16 counts twice in the last sum.
+    double tolerance = 2.0 * device_tolerance(device, 5e-7);
     assert_true(compare_f32("first", run(&arena, &desc, logits, old, true, false, 0.5f), first, 1,
-                            2, 1, 2, 1e-6, 0.0));
+                            2, 1, 2, tolerance, 0.0));
     assert_true(compare_f32("added, flipped", run(&arena, &desc, logits, old, false, true, 0.5f),
-                            added, 1, 2, 1, 2, 1e-6, 0.0));
+                            added, 1, 2, 1, 2, tolerance, 0.0));
     desc.mode = ADELE_ENSEMBLE_LOGITS;
     const float sum[] = {1.0f, 2.0f, 3.0f + 2.0f * logf(3.0f), 4.0f};
     assert_true(compare_f32("logits", run(&arena, &desc, logits, old, false, false, 2.0f), sum, 1,
-                            2, 1, 2, 1e-6, 0.0));
+                            2, 1, 2, tolerance, 0.0));
     arena_close(&arena);
 }
 
@@ -63,6 +65,9 @@ static const struct adele_ensemble_desc cases[] = {
     {2, 21, 9, 11, 17, 15, ADELE_ENSEMBLE_PROBABILITIES},
     {1, 8, 48, 24, 32, 16, ADELE_ENSEMBLE_PROBABILITIES},
     {1, 17, 1, 6, 4, 1, ADELE_ENSEMBLE_LOGITS},
+    {2, 16, 5, 3, 16, 16, ADELE_ENSEMBLE_PROBABILITIES}, // blocks of 256 pixels
+    {1, 32, 2, 9, 1, 257, ADELE_ENSEMBLE_PROBABILITIES},
+    {2, 33, 3, 2, 5, 7, ADELE_ENSEMBLE_LOGITS},
     {1, 255, 2, 2, 3, 3, ADELE_ENSEMBLE_PROBABILITIES}};
 
 static void check_shapes(struct adele_device *device) {

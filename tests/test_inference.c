@@ -327,7 +327,7 @@ static void stops_and_refusals(void **state) {
 // wide, and the tests of the ops run those.
 static int device_setup(void **state) {
     struct adele_device *device = NULL;
-    if (adele_device_open("cpu", &device) != ADELE_OK)
+    if (adele_device_open("cpu", ADELE_PRECISION_FP32, &device) != ADELE_OK)
         return -1;
     *state = device;
     return 0;

@@ -17,13 +17,16 @@ struct problem {
     float *src, *dst, *d_dst, *d_src;
 };
 
-// Whole numbers below `n_levels` make ties; spread over the plane they make none.
+// Whole numbers below `n_levels` make ties; spread over the plane they make none. bf16 holds 256 of
+// them exactly.
 static struct problem make_problem(struct arena *arena, struct adele_max_pool_desc desc,
                                    int n_levels) {
     struct problem p = {.desc = desc, .in = {desc.n, desc.c, desc.h_in, desc.w_in}};
     p.out = (struct adele_shape){
         desc.n, desc.c, adele_conv2d_extent(desc.h_in, desc.kernel, desc.stride, desc.pad, 1),
         adele_conv2d_extent(desc.w_in, desc.kernel, desc.stride, desc.pad, 1)};
+    if (arena_is_bf16(arena) && n_levels > 256)
+        n_levels = 256;
     p.src = arena_random(arena, 1, shape_count(p.in), 0.0, n_levels);
     for (size_t i = 0; i < shape_count(p.in); i++)
         p.src[i] = (float)(int)p.src[i] - (float)n_levels / 2;
@@ -46,7 +49,8 @@ static struct adele_max_pool_args device_args(struct arena *arena, const struct 
     return args;
 }
 
-// A maximum is a copy: exact. A pixel of d_src adds at most kernel^2 values of size 1.
+// A maximum is a copy: exact. A pixel of d_src adds at most kernel^2 values of size 1; a bf16
+// tensor rounds the sum once.
 static void check(struct adele_device *device, struct adele_max_pool_desc desc, int n_levels,
                   bool accumulate) {
     struct arena arena;
@@ -67,7 +71,7 @@ static void check(struct adele_device *device, struct adele_max_pool_desc desc, 
     assert_int_equal(device->iface->max_pool_backward(op, &args), ADELE_OK);
     reference_max_pool_backward(&desc, &host);
     assert_true(compare_f32("d_src", arena_tensor_download(&arena, args.d_src, p.in), p.d_src,
-                            p.in.n, p.in.c, p.in.h, p.in.w, 1e-6, 0.0));
+                            p.in.n, p.in.c, p.in.h, p.in.w, 1e-6, device_tolerance(device, 0.0)));
     device->iface->op_destroy(op);
     arena_close(&arena);
 }
@@ -78,7 +82,8 @@ static const int cases[][7] = {
     {2, 3, 9, 8, 3, 2, 1},   {1, 5, 11, 13, 3, 1, 1}, {1, 7, 6, 6, 2, 2, 0},
     {3, 8, 17, 16, 2, 2, 0}, {1, 9, 15, 7, 3, 3, 0},  {1, 15, 5, 5, 2, 3, 0},
     {1, 16, 8, 8, 2, 2, 1},  {2, 17, 4, 7, 3, 2, 0},  {1, 21, 13, 6, 5, 2, 2},
-    {1, 2, 1, 9, 3, 1, 1},   {1, 2, 10, 10, 2, 4, 0},
+    {1, 2, 1, 9, 3, 1, 1},   {1, 2, 10, 10, 2, 4, 0}, {1, 3, 5, 257, 2, 2, 0},
+    {1, 1, 2, 256, 2, 2, 0}, {1, 9, 3, 130, 3, 2, 1},
 };
 
 static struct adele_max_pool_desc desc_of(const int *row) {
@@ -130,8 +135,11 @@ static double evaluate(const void *context) {
     return gradient_dot(p->d_dst, p->dst, shape_count(p->out));
 }
 
-// Without ties values differ by 1 at least, so a step of 0.25 changes no maximum.
+// Without ties values differ by 1 at least, so a step of 0.25 changes no maximum. bf16 tensors do
+// not hold that many whole numbers.
 static void check_gradient(struct adele_device *device) {
+    if (device_is_bf16(device))
+        return;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct arena arena;
         arena_open(&arena, device);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Whole networks on the CPU device: initial weights, weights in files, gradients, training.
+// Whole networks on one device: initial weights, weights in files, gradients, training.
 #include "nn/network.h"
 
 #include <math.h>
@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "support/compare.h"
+#include "support/devices.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
 
@@ -22,7 +23,8 @@ static struct adele_device *device;
 
 static int open_device(void **state) {
     (void)state;
-    return adele_device_open("cpu", &device) == ADELE_OK ? 0 : -1;
+    device = devices_open_first();
+    return device != NULL ? 0 : -1;
 }
 
 static int close_device(void **state) {

@@ -12,18 +12,21 @@
 
 #include <cmocka.h>
 
-#define COMPARED_BY_conv2d     "conv2d"
-#define COMPARED_BY_batch_norm "batch_norm"
-#define COMPARED_BY_max_pool   "max_pool"
-#define COMPARED_BY_rescale    "rescale"
-#define COMPARED_BY_concat     "concat"
-#define COMPARED_BY_loss       "loss"
-#define COMPARED_BY_sgd        "sgd"
-#define COMPARED_BY_sample     "sample"
-#define COMPARED_BY_ensemble   "ensemble"
-#define COMPARED_BY_decide     "decide"
-#define COMPARED_BY_correct    "correct"
-#define COMPARED_BY_count      "count"
+#define COMPARED_BY_conv2d      "conv2d"
+#define COMPARED_BY_batch_norm  "batch_norm"
+#define COMPARED_BY_max_pool    "max_pool"
+#define COMPARED_BY_rescale     "rescale"
+#define COMPARED_BY_concat      "concat"
+#define COMPARED_BY_add         "add"
+#define COMPARED_BY_global_pool "global_pool"
+#define COMPARED_BY_aspp        "aspp"
+#define COMPARED_BY_loss        "loss"
+#define COMPARED_BY_sgd         "sgd"
+#define COMPARED_BY_sample      "sample"
+#define COMPARED_BY_ensemble    "ensemble"
+#define COMPARED_BY_decide      "decide"
+#define COMPARED_BY_correct     "correct"
+#define COMPARED_BY_count       "count"
 
 struct row {
     const char *op, *test;
@@ -94,14 +97,15 @@ static void test_every_device_has_every_op(void **state) {
 static void test_open_by_name(void **state) {
     (void)state;
     struct adele_device *device = NULL;
-    assert_int_equal(adele_device_open("cpu", &device), ADELE_OK);
+    assert_int_equal(adele_device_open("cpu", ADELE_PRECISION_FP32, &device), ADELE_OK);
     assert_string_equal(device->iface->name, "cpu");
     assert_non_null(strstr(device->description, "oneDNN"));
     adele_device_close(device);
-    assert_int_equal(adele_device_open("auto", &device), ADELE_OK);
+    assert_int_equal(adele_device_open("auto", ADELE_PRECISION_FP32, &device), ADELE_OK);
     adele_device_close(device);
     adele_device_close(NULL);
-    assert_int_equal(adele_device_open("gpu", &device), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(adele_device_open("gpu", ADELE_PRECISION_FP32, &device),
+                     ADELE_INVALID_ARGUMENT);
     assert_null(device);
     assert_non_null(strstr(adele_error_message(), "gpu"));
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "support/devices.h"
+#include "base/fail.h"
 #include "base/random.h"
 #include "cpu/cpu.h"
+#include "cuda_device.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,15 +16,101 @@
 #define GUARD_BYTES 256 // keeps the data behind it aligned
 #define GUARD       0xa5
 
+static const char *device_kind(void) {
+    const char *kind = getenv("ADELE_TEST_DEVICES");
+    return kind != NULL ? kind : "cpu";
+}
+
+bool devices_are_cpu(void) {
+    return strcmp(device_kind(), "cpu") == 0;
+}
+
+static adele_status open_with(const struct cuda_options *options, struct adele_device **out) {
+    *out = NULL;
+#ifdef ADELE_HAVE_SIMT
+    if (strcmp(device_kind(), "simt") == 0)
+        return simt_device_create(options, out);
+#endif
+#ifdef ADELE_HAVE_CUDA
+    if (strcmp(device_kind(), "cuda") == 0)
+        return cuda_device_create(options, out);
+#endif
+    (void)options;
+    return FAIL(ADELE_INVALID_ARGUMENT, "ADELE_TEST_DEVICES is cpu, simt or cuda.",
+                "no device \"%s\" in this test", device_kind());
+}
+
+static void skip_without_gpu(void) {
+#ifdef ADELE_HAVE_CUDA
+    if (strcmp(device_kind(), "cuda") == 0 && cuda_device_count() == 0) {
+        print_message("no GPU here\n");
+        skip();
+    }
+#endif
+}
+
+static void run_on(struct adele_device *device, const char *text,
+                   void (*body)(struct adele_device *device)) {
+    print_message("on %s, %s\n", device_kind(), text);
+    body(device);
+    adele_device_close(device);
+}
+
+static void each_gpu(void (*body)(struct adele_device *device)) {
+    static const struct {
+        struct cuda_options options;
+        const char *text;
+    } kinds[] = {
+        {{0, ADELE_PRECISION_FP32, CUDA_ENGINE_DIRECT}, "float tensors, tuned kernels"},
+        {{0, ADELE_PRECISION_FP32, CUDA_ENGINE_PLAIN}, "float tensors, plain kernels"},
+        {{0, ADELE_PRECISION_BF16, CUDA_ENGINE_DIRECT}, "bf16 tensors, tuned kernels"},
+        {{0, ADELE_PRECISION_BF16, CUDA_ENGINE_PLAIN}, "bf16 tensors, plain kernels"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        struct adele_device *device = NULL;
+        skip_without_gpu();
+        if (open_with(&kinds[i].options, &device) != ADELE_OK)
+            fail_msg("%s", adele_error_message());
+        run_on(device, kinds[i].text, body);
+    }
+}
+
 void devices_each(void (*body)(struct adele_device *device)) {
+    if (!devices_are_cpu()) {
+        each_gpu(body);
+        return;
+    }
     static const int blocks[] = {8, 16};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         struct adele_device *device = NULL;
-        print_message("on cpu, block of %d\n", blocks[i]);
         assert_int_equal(cpu_device_create_with_block(blocks[i], &device), ADELE_OK);
-        body(device);
-        adele_device_close(device);
+        run_on(device, i == 0 ? "block of 8" : "block of 16", body);
     }
+}
+
+struct adele_device *devices_open_first(void) {
+    static const struct cuda_options options = {0, ADELE_PRECISION_FP32, CUDA_ENGINE_DIRECT};
+    struct adele_device *device = NULL;
+    adele_status status =
+        devices_are_cpu() ? cpu_device_create(&device) : open_with(&options, &device);
+    if (status != ADELE_OK)
+        print_error("%s\n", adele_error_message());
+    return device;
+}
+
+// A tensor of one pixel and 8 channels tells how wide an element is.
+bool device_is_bf16(const struct adele_device *device) {
+    struct adele_shape shape = {1, 8, 1, 1};
+    return device->iface->tensor_bytes(device, shape) == 16;
+}
+
+double device_tolerance(const struct adele_device *device, double tolerance) {
+    const double half_step = 1.0 / 256.0; // of 8 bits of mantissa, and room for the float error
+    return device_is_bf16(device) && tolerance < half_step ? half_step : tolerance;
+}
+
+bool arena_is_bf16(const struct arena *arena) {
+    return device_is_bf16(arena->device);
 }
 
 size_t shape_count(struct adele_shape shape) {
@@ -69,12 +157,24 @@ float *arena_floats(struct arena *arena, size_t count) {
     return buffer->host;
 }
 
+// To the nearest with 8 bits of mantissa, ties to even.
+static void round_to_bf16(float *values, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &values[i], sizeof bits);
+        bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
+        memcpy(&values[i], &bits, sizeof bits);
+    }
+}
+
 float *arena_random(struct arena *arena, uint64_t seed, size_t count, double low, double high) {
     float *out = arena_floats(arena, count);
     struct random_stream stream;
     random_stream_init(&stream, seed, RANDOM_TEST, 0, 0);
     for (size_t i = 0; i < count; i++)
         out[i] = (float)random_range(&stream, low, high);
+    if (arena_is_bf16(arena))
+        round_to_bf16(out, count);
     return out;
 }
 

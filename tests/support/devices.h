@@ -6,9 +6,20 @@
 
 #include "device/device.h"
 
-// Calls `body` with each device: the CPU with blocks of 8 and of 16 channels. Fails the running
-// CMocka test when a device does not open, and prints which device a failure belongs to.
+// Calls `body` with each device of the kind that the environment's ADELE_TEST_DEVICES names. cpu
+// (the default): with blocks of 8 and of 16 channels. simt, cuda: with float and with bf16 tensors,
+// each with the tuned and with the plain kernels. Fails the running CMocka test when a device does
+// not open, and prints which device a failure belongs to.
 void devices_each(void (*body)(struct adele_device *device));
+// One device of that kind, the one that users get (float tensors, tuned kernels); for tests of what
+// lies above the ops. NULL when it does not open. Close with adele_device_close.
+struct adele_device *devices_open_first(void);
+// True when ADELE_TEST_DEVICES names the CPU: for cases that only it has.
+bool devices_are_cpu(void);
+// True when the device keeps tensors in bf16: what it writes is rounded by up to 2^-9 of it.
+bool device_is_bf16(const struct adele_device *device);
+// `tolerance`, or what the rounding of one stored bf16 result asks for where that is more.
+double device_tolerance(const struct adele_device *device, double tolerance);
 
 #define ARENA_MAX_BUFFERS 96
 
@@ -27,7 +38,10 @@ void arena_open(struct arena *arena, struct adele_device *device);
 // Fails the test when a guard byte was overwritten; then frees all that the arena lent.
 void arena_close(struct arena *arena);
 
-// Host arrays: zeros, or uniform in [low, high) from a seed.
+bool arena_is_bf16(const struct arena *arena);
+
+// Host arrays: zeros, or uniform in [low, high) from a seed, rounded to bf16 when the device stores
+// that, so that what goes into an op is the same for its reference.
 float *arena_floats(struct arena *arena, size_t count);
 float *arena_random(struct arena *arena, uint64_t seed, size_t count, double low, double high);
 

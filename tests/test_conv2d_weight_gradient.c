@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+// The weight and bias gradients of a convolution where there are enough pixels that a GPU splits
+// their sum: test_conv2d has the small shapes.
+#include "reference/reference.h"
+#include "support/compare.h"
+#include "support/devices.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// n, c_in, h, w, c_out, kernel, stride, pad, dilation. Two splits and more, 16 and more (which are
+// added up in groups), and one below, at and above a split's least number of pixels; first layers
+// of 1 to 4 channels; tiles that hold several taps, a single one, and taps wholly in the padding.
+static const int cases[][9] = {
+    {2, 8, 16, 16, 8, 3, 1, 1, 1},    {1, 8, 511, 1, 8, 1, 1, 0, 1},
+    {1, 8, 513, 1, 8, 1, 1, 0, 1},    {1, 5, 66, 63, 3, 1, 1, 0, 1},
+    {3, 1, 39, 37, 9, 3, 1, 1, 1},    {1, 3, 50, 43, 12, 5, 2, 2, 1},
+    {1, 4, 23, 24, 70, 3, 1, 2, 2},   {1, 9, 33, 32, 21, 3, 1, 9, 9},
+    {1, 6, 24, 24, 5, 3, 1, 24, 24},  {1, 72, 23, 23, 66, 1, 1, 0, 1},
+    {1, 128, 17, 31, 65, 1, 1, 0, 1},
+};
+
+static struct adele_conv2d_desc desc_of(const int *row, enum adele_precision precision) {
+    struct adele_conv2d_desc desc = {.n = row[0],
+                                     .c_in = row[1],
+                                     .h_in = row[2],
+                                     .w_in = row[3],
+                                     .c_out = row[4],
+                                     .kernel = row[5],
+                                     .stride = row[6],
+                                     .pad = row[7],
+                                     .dilation = row[8],
+                                     .has_bias = true,
+                                     .is_training = true,
+                                     .precision = precision};
+    return desc;
+}
+
+// Float sums as in test_conv2d. TF32 rounds each operand by up to 2^-11 of it, a product of values
+// in [-1, 1] by some 2.3e-4 at random; five times the root of their number covers the worst.
+static double tolerance_of(const struct adele_conv2d_desc *desc, double n_pixels) {
+    bool is_tf32 = desc->precision == ADELE_PRECISION_TF32;
+    return 1e-6 + 3e-8 * n_pixels + (is_tf32 ? 1.2e-3 * sqrt(n_pixels) : 0.0);
+}
+
+// Runs twice from the same numbers: right, and the same bits.
+static void check(struct adele_device *device, struct adele_conv2d_desc desc) {
+    struct arena arena;
+    arena_open(&arena, device);
+    struct adele_shape in = {desc.n, desc.c_in, desc.h_in, desc.w_in};
+    struct adele_shape out = {
+        desc.n, desc.c_out,
+        adele_conv2d_extent(desc.h_in, desc.kernel, desc.stride, desc.pad, desc.dilation),
+        adele_conv2d_extent(desc.w_in, desc.kernel, desc.stride, desc.pad, desc.dilation)};
+    size_t n_bias = (size_t)desc.c_out;
+    size_t n_weights = n_bias * (size_t)desc.c_in * (size_t)desc.kernel * (size_t)desc.kernel;
+    struct adele_conv2d_args host = {
+        .src = arena_random(&arena, 1, shape_count(in), -1.0, 1.0),
+        .d_dst = arena_random(&arena, 2, shape_count(out), -1.0, 1.0),
+        .weight = arena_random(&arena, 3, n_weights, -1.0, 1.0),
+        .d_weight = arena_random(&arena, 4, n_weights, -1.0, 1.0),
+        .d_bias = arena_random(&arena, 5, n_bias, -1.0, 1.0),
+    };
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
+    float *d_weight[2], *d_bias[2];
+    for (int run = 0; run < 2; run++) {
+        struct adele_conv2d_args args = {
+            .src = arena_tensor(&arena, in, host.src),
+            .d_dst = arena_tensor(&arena, out, host.d_dst),
+            .weight = arena_upload(&arena, host.weight, n_weights * sizeof(float)),
+            .d_weight = arena_upload(&arena, host.d_weight, n_weights * sizeof(float)),
+            .d_bias = arena_upload(&arena, host.d_bias, n_bias * sizeof(float)),
+            .workspace = arena_workspace(&arena, op),
+        };
+        assert_int_equal(device->iface->conv2d_backward(op, &args), ADELE_OK);
+        d_weight[run] = arena_download(&arena, args.d_weight, n_weights);
+        d_bias[run] = arena_download(&arena, args.d_bias, n_bias);
+    }
+    device->iface->op_destroy(op);
+    assert_true(compare_bytes("d_weight", d_weight[1], d_weight[0], n_weights * sizeof(float)));
+    assert_true(compare_bytes("d_bias", d_bias[1], d_bias[0], n_bias * sizeof(float)));
+
+    reference_conv2d_backward(&desc, &host);
+    double n_pixels = (double)out.n * out.h * out.w;
+    assert_true(compare_f32("d_weight", d_weight[0], host.d_weight, desc.c_out, desc.c_in,
+                            desc.kernel, desc.kernel, tolerance_of(&desc, n_pixels), 1e-6));
+    assert_true(compare_f32("d_bias", d_bias[0], host.d_bias, 1, desc.c_out, 1, 1,
+                            1e-6 + 3e-8 * n_pixels, 1e-6));
+    arena_close(&arena);
+}
+
+static void check_precision(struct adele_device *device, enum adele_precision precision) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        check(device, desc_of(cases[i], precision));
+}
+
+static void check_fp32(struct adele_device *device) {
+    check_precision(device, ADELE_PRECISION_FP32);
+}
+
+static void check_tf32(struct adele_device *device) {
+    check_precision(device, ADELE_PRECISION_TF32);
+}
+
+static void check_bf16(struct adele_device *device) {
+    check_precision(device, ADELE_PRECISION_BF16);
+}
+
+#define ON_EACH_DEVICE(name)                                                                       \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        devices_each(check_##name);                                                                \
+    }
+ON_EACH_DEVICE(fp32)
+ON_EACH_DEVICE(tf32)
+ON_EACH_DEVICE(bf16)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fp32),
+        cmocka_unit_test(test_tf32),
+        cmocka_unit_test(test_bf16),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
