@@ -3,10 +3,14 @@
 // backward, SGD.
 //
 //   bench_step [--width 16] [--batch 5] [--size 128] [--categories 4] [--steps 10] [--device cpu]
+//              [--precision fp32|tf32|bf16] [--export FILE.safetensors]
 //
-// Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the loss of
-// the first step, and peak memory in MB. bench/pytorch_step.py answers the same for PyTorch;
-// compare_step.py alternates.
+// Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the losses
+// of the first steps, and peak memory in MB. --export writes what the first step began with:
+// weights by their PyTorch names, images of every scale, labels; so that a peer can do the same
+// steps. bench/pytorch_step.py answers the same for PyTorch; compare_step.py and pytorch_peer.py
+// alternate.
+#include "base/memory.h"
 #include "base/random.h"
 #include "nn/network.h"
 
@@ -18,10 +22,14 @@
 #include <time.h>
 
 #define N_SCALES 3
+#define N_LOSSES 3 // of the first steps, printed
 
 struct bench {
     int width, batch, size, n_categories, n_steps;
-    const char *device_name;
+    const char *device_name, *export_path;
+    enum adele_precision precision;
+    float *pixels[N_SCALES]; // host copies of what fill_inputs made, for the export
+    uint8_t *label_map;
     struct adele_device *device;
     struct network *network;
     struct plan *plans[N_SCALES];
@@ -66,7 +74,7 @@ static void fill_inputs(struct bench *bench) {
             pixels[i] = (float)random_normal(&stream);
         check(bench->device->iface->tensor_upload(bench->device, plan_input(bench->plans[k]), shape,
                                                   pixels));
-        free(pixels);
+        bench->pixels[k] = pixels;
     }
     size_t n = (size_t)bench->batch * (size_t)bench->size * (size_t)bench->size;
     uint8_t *labels = malloc(n);
@@ -76,7 +84,27 @@ static void fill_inputs(struct bench *bench) {
         labels[i] =
             (uint8_t)((i / 16 + i / ((size_t)bench->size * 16)) % (size_t)bench->n_categories);
     check(bench->device->iface->upload(bench->device, bench->labels, labels, n));
-    free(labels);
+    bench->label_map = labels;
+}
+
+// Weights, images and labels, before the first step.
+static void export_start(struct bench *bench) {
+    struct safetensors_writer *writer = NULL;
+    float *keep = NULL;
+    char name[32];
+    check(safetensors_writer_create(&writer));
+    check(network_export(bench->network, "model.", writer, &keep));
+    for (int k = 0; k < N_SCALES; k++) {
+        struct adele_shape in = plan_input_shape(bench->plans[k]);
+        int64_t shape[] = {in.n, in.c, in.h, in.w};
+        snprintf(name, sizeof name, "images.%d", k);
+        check(safetensors_writer_add(writer, name, SAFETENSORS_F32, 4, shape, bench->pixels[k]));
+    }
+    int64_t shape[] = {bench->batch, bench->size, bench->size};
+    check(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, shape, bench->label_map));
+    check(safetensors_writer_save(writer, bench->export_path));
+    safetensors_writer_destroy(writer);
+    memory_free(keep);
 }
 
 static void create_loss(struct bench *bench) {
@@ -100,11 +128,12 @@ static void create_loss(struct bench *bench) {
 
 static void setup(struct bench *bench) {
     static const double scales[N_SCALES] = {1.0, 0.7, 1.5};
-    check(adele_device_open(bench->device_name, &bench->device));
+    check(adele_device_open(bench->device_name, bench->precision, &bench->device));
     struct network_config config = {.name = "unet",
                                     .n_channels = 1,
                                     .n_categories = bench->n_categories,
-                                    .width = bench->width};
+                                    .width = bench->width,
+                                    .precision = bench->precision};
     check(network_create(bench->device, &config, &bench->network));
     for (int k = 0; k < N_SCALES; k++) {
         int size = (int)floor(bench->size * scales[k]);
@@ -123,7 +152,7 @@ static void setup(struct bench *bench) {
     fill_inputs(bench);
 }
 
-static void step(struct bench *bench) {
+static void run_ops(struct bench *bench) {
     const struct adele_device_iface *iface = bench->device->iface;
     check(network_zero_gradients(bench->network));
     struct adele_loss_args loss = {.labels = bench->labels,
@@ -145,12 +174,43 @@ static void step(struct bench *bench) {
                                  .rate = 0.01f,
                                  .momentum = 0.99f};
     check(iface->sgd_forward(bench->sgd, &sgd));
+}
+
+static void step(struct bench *bench) {
+    const struct adele_device_iface *iface = bench->device->iface;
+    check(iface->step_begin(bench->device, 0));
+    run_ops(bench);
+    check(iface->step_end(bench->device));
     check(iface->synchronize(bench->device));
+}
+
+// Warm-up steps; answers the loss of each.
+static void first_steps(struct bench *bench, double losses[N_LOSSES]) {
+    double before = 0.0;
+    for (int i = 0; i < N_LOSSES; i++) {
+        double sums[ADELE_SUM_COUNT];
+        step(bench);
+        check(bench->device->iface->download(bench->device, sums, bench->sums, sizeof sums));
+        losses[i] = sums[ADELE_SUM_TOTAL] - before;
+        before = sums[ADELE_SUM_TOTAL];
+    }
 }
 
 static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+static int parse_precision(const char *text, enum adele_precision *out) {
+    static const char *const names[] = {[ADELE_PRECISION_FP32] = "fp32",
+                                        [ADELE_PRECISION_BF16] = "bf16",
+                                        [ADELE_PRECISION_TF32] = "tf32"};
+    for (int i = 0; i < 3; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = (enum adele_precision)i;
+            return 1;
+        }
+    return 0;
 }
 
 static void parse(struct bench *bench, int argc, char **argv) {
@@ -173,11 +233,30 @@ static void parse(struct bench *bench, int argc, char **argv) {
             bench->device_name = argv[i + 1];
             is_known = 1;
         }
+        if (i + 1 < argc && strcmp(argv[i], "--export") == 0) {
+            bench->export_path = argv[i + 1];
+            is_known = 1;
+        }
+        if (i + 1 < argc && strcmp(argv[i], "--precision") == 0)
+            is_known = parse_precision(argv[i + 1], &bench->precision);
         if (!is_known) {
             fprintf(stderr, "bench_step: wrong argument '%s'\n", argv[i]);
             exit(2);
         }
     }
+}
+
+static void teardown(struct bench *bench) {
+    for (int k = 0; k < N_SCALES; k++)
+        free(bench->pixels[k]);
+    free(bench->label_map);
+    bench->device->iface->op_destroy(bench->loss);
+    bench->device->iface->op_destroy(bench->sgd);
+    void *blocks[] = {bench->labels, bench->counts, bench->sums, bench->workspace};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        bench->device->iface->release(bench->device, blocks[i]);
+    network_destroy(bench->network);
+    adele_device_close(bench->device);
 }
 
 int main(int argc, char **argv) {
@@ -189,9 +268,10 @@ int main(int argc, char **argv) {
                           .device_name = "cpu"};
     parse(&bench, argc, argv);
     setup(&bench);
-    step(&bench); // warm-up
-    double loss[ADELE_SUM_COUNT];
-    check(bench.device->iface->download(bench.device, loss, bench.sums, sizeof loss));
+    if (bench.export_path != NULL)
+        export_start(&bench);
+    double losses[N_LOSSES];
+    first_steps(&bench, losses);
     double *times = calloc((size_t)bench.n_steps, sizeof *times);
     if (!times)
         return 1;
@@ -208,16 +288,11 @@ int main(int argc, char **argv) {
     getrusage(RUSAGE_SELF, &usage);
     printf(
         "{\"what\": \"adele\", \"width\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, \"max_ms\": "
-        "%.3f, \"gflops\": %.1f, \"loss\": %.6f, \"peak_mb\": %.1f}\n",
-        bench.width, median, times[0], times[bench.n_steps - 1], flops / median * 1e-6,
-        loss[ADELE_SUM_TOTAL], (double)usage.ru_maxrss / 1024.0);
+        "%.3f, \"gflops\": %.1f, \"loss\": %.6f, \"losses\": [%.7f, %.7f, %.7f], \"peak_mb\": "
+        "%.1f}\n",
+        bench.width, median, times[0], times[bench.n_steps - 1], flops / median * 1e-6, losses[0],
+        losses[0], losses[1], losses[2], (double)usage.ru_maxrss / 1024.0);
     free(times);
-    bench.device->iface->op_destroy(bench.loss);
-    bench.device->iface->op_destroy(bench.sgd);
-    void *blocks[] = {bench.labels, bench.counts, bench.sums, bench.workspace};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        bench.device->iface->release(bench.device, blocks[i]);
-    network_destroy(bench.network);
-    adele_device_close(bench.device);
+    teardown(&bench);
     return 0;
 }

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// Inside adele-bench. One case = one op at one shape, "conv2d/unet/inc.double_conv.3@1.5". Each
+// bench_<op>.c says what the op's arguments are and at which shapes it is timed; all else is
+// shared: bench_fields.c lends memory and holds results against tests/reference, bench_time.c
+// measures, bench_report.c prints.
+//
+// Letters as in device/device.h.
+#ifndef ADELE_BENCH_BENCH_H
+#define ADELE_BENCH_BENCH_H
+
+#include "device/device.h"
+
+#include <stdio.h>
+
+struct bench_options {
+    const char *filter; // part of a case's name; NULL = all
+    const char *device, *engine, *json;
+    enum adele_precision precision;
+    int n_rounds;
+    double scale; // of image extents and of the heads' channels: 0.25 makes a CPU's turn short
+    bool is_list, is_costs;
+};
+
+// ---- what an op reads and writes ----------------------------------------------------------------
+
+enum field_type {
+    FIELD_TENSOR, // of `shape`
+    FIELD_FLOATS, // plain, `count` of them
+    FIELD_BYTES,
+    FIELD_INTS,   // int32_t
+    FIELD_COUNTS, // int64_t
+    FIELD_DOUBLES
+};
+enum field_role { // whose turn touches it; F = forward, B = backward
+    READ_F = 1,
+    WRITE_F = 2,
+    READ_B = 4,
+    WRITE_B = 8
+};
+struct field {
+    const char *name;
+    size_t offset; // of the pointer in the op's args
+    enum field_type type;
+    int role;
+    struct adele_shape shape;
+    size_t count;
+    double low, high; // of the values it starts with; bytes and ints: whole numbers, both included
+    size_t moved_count; // elements that one call moves, when that is not all of them
+};
+
+#define MAX_FIELDS 48
+
+union bench_args {
+#define BENCH_ARGS(name, has_backward) struct adele_##name##_args name;
+    ADELE_OPS(BENCH_ARGS)
+#undef BENCH_ARGS
+};
+union bench_desc {
+#define BENCH_DESC(name, has_backward) struct adele_##name##_desc name;
+    ADELE_OPS(BENCH_DESC)
+#undef BENCH_DESC
+};
+
+struct problem {
+    enum adele_op_kind kind;
+    union bench_desc desc;
+    union bench_args args; // scalars are set; pointers are filled in where it runs
+    struct field fields[MAX_FIELDS];
+    int n_fields;
+    size_t workspace_offset; // in args; (size_t)-1: the op has none
+    double tolerance;        // relative to the largest value of an output, float tensors
+};
+
+// Adds a field and answers it, with values in [-1, 1) to start with.
+struct field *problem_field(struct problem *problem, const char *name, size_t offset,
+                            enum field_type type, int role);
+#define TENSOR(problem, op, member, role, ...)                                                     \
+    (problem_field((problem), #member, offsetof(struct adele_##op##_args, member), FIELD_TENSOR,   \
+                   (role))                                                                         \
+         ->shape = (struct adele_shape){__VA_ARGS__})
+#define PLAIN(problem, op, member, type, role, n)                                                  \
+    (problem_field((problem), #member, offsetof(struct adele_##op##_args, member), (type), (role)) \
+         ->count = (size_t)(n))
+// Of the field added last.
+void problem_range(struct problem *problem, double low, double high);
+
+// ---- memory on a device, and results ------------------------------------------------------------
+
+struct instance { // an op with its arguments bound
+    struct adele_device *device;
+    struct adele_op *op;
+    union bench_args args;
+    void *blocks[MAX_FIELDS + 1];
+    int n_blocks;
+};
+// Creates the op, lends it memory filled by the problem's rules. instance_close frees all.
+ADELE_MUST_CHECK adele_status instance_open(struct adele_device *device,
+                                            const struct problem *problem, struct instance *out);
+// The same on the arguments of another instance of the problem, whose memory this device may use.
+ADELE_MUST_CHECK adele_status instance_share(struct adele_device *device,
+                                             const struct problem *problem,
+                                             const struct instance *with, struct instance *out);
+void instance_close(struct instance *instance);
+adele_status instance_run(struct instance *instance, bool is_backward);
+// Where field `member` lies on the device.
+void *instance_pointer(const struct instance *instance, size_t offset);
+
+// The value that element i of image i_image of a tensor begins with, for the field of that offset:
+// images repeat, the even ones like image 0, the odd ones like image 1. Every value has 8 bits, so
+// that bf16 holds it.
+float field_value(const struct field *field, size_t i_image, size_t i);
+
+bool field_is_filled(const struct field *field); // it starts with values, not with zeros
+size_t field_element_bytes(enum field_type type);
+void field_fill_host(const struct field *field, void *block, size_t count); // of a plain array
+void args_set_pointer(union bench_args *args, size_t offset, void *pointer);
+bool problem_has_backward(const struct problem *problem);
+
+// Runs the problem on the device and in tests/reference and compares all outputs.
+// ADELE_NUMERIC says which differ.
+ADELE_MUST_CHECK adele_status problem_check(struct adele_device *device,
+                                            const struct problem *problem);
+// Bytes that must move at least: every array that the turn touches once in each direction.
+double problem_bytes(const struct problem *problem, struct adele_device *device, bool is_backward);
+bool bench_is_bf16(const struct adele_device *device);
+
+// ---- measuring ----------------------------------------------------------------------------------
+
+#define MAX_PEERS 2
+
+struct times { // ms
+    double median, min, quartile_1, quartile_3, max;
+};
+struct row {
+    char name[192], shape[64], engine[128], checked[48];
+    struct times times;
+    double flops, bytes;
+    char peer[MAX_PEERS][32];                    // "" = none
+    double peer_ms[MAX_PEERS], ratio[MAX_PEERS]; // the median of peer / ours, round by round
+};
+
+struct bench {
+    struct bench_options options;
+    struct adele_device *device;
+    struct adele_device *peers[MAX_PEERS]; // cudnn, cublas: NULL when not there
+    bool is_asynchronous;                  // launches return before they are done
+    void *flush;                           // written between runs, so that caches hold nothing
+    size_t flush_bytes;
+    double copy_bytes_per_s, flops_per_s; // measured ceilings
+    char matrix_engine[128];
+    struct row *rows;
+    int n_rows, n_seen, n_failed;
+};
+
+ADELE_MUST_CHECK adele_status bench_open(const struct bench_options *options, struct bench *out);
+void bench_close(struct bench *bench);
+// Measures what a large copy and a large matrix product reach.
+ADELE_MUST_CHECK adele_status bench_ceilings(struct bench *bench);
+// Times `run` beside its peers, in alternation; the row's name, flops, bytes and check are set.
+ADELE_MUST_CHECK adele_status bench_time(struct bench *bench, struct instance *run,
+                                         bool is_backward, struct instance *peers, int n_peers,
+                                         struct row *row);
+
+// ---- cases --------------------------------------------------------------------------------------
+
+struct bench_case {
+    const char *name;            // "conv2d/unet/inc.double_conv.3@1.5"
+    char shape[64];              // for people
+    const struct problem *full;  // what is timed
+    const struct problem *small; // what is held against tests/reference before that
+    bool has_peers;              // cudnn and cublas can do it
+    // Instead of `small`: looks at the outputs of an instance of `full`. `text` gets what was done.
+    adele_status (*check)(struct instance *instance, const struct problem *full, char text[48]);
+};
+// Checks, then times forward and backward, if the filter lets it pass. A failure becomes a line of
+// the report, and the bench goes on.
+void bench_run_case(struct bench *bench, const struct bench_case *c);
+int bench_extent(const struct bench *bench, double extent); // scaled by --scale; 1 at least
+
+// What each bench_<op>.c gives: the problem of a descriptor. `out` is zeroed.
+#define BENCH_PROBLEM(name, has_backward)                                                          \
+    void problem_##name(const struct adele_##name##_desc *desc, struct problem *out);
+ADELE_OPS(BENCH_PROBLEM)
+#undef BENCH_PROBLEM
+// bench_conv2d.c: whole, or a sample of a few hundred elements.
+adele_status check_conv2d(struct instance *instance, const struct problem *full, char text[48]);
+
+// The lists of cases.
+void bench_networks(struct bench *bench); // bench_networks.c: each op of the networks' layers
+void bench_heads(struct bench *bench);    // bench_aspp.c: atrous convolutions and pyramids
+void bench_steps(struct bench *bench);    // bench_steps.c: the ops around the network
+
+// ---- reports ------------------------------------------------------------------------------------
+
+void report_header(const struct bench *bench);
+void report_row(const struct bench *bench, const struct row *row);
+ADELE_MUST_CHECK adele_status report_json(const struct bench *bench);
+// bench_costs.c: the dry run.
+ADELE_MUST_CHECK adele_status bench_costs(FILE *to);
+#endif
