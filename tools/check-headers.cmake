@@ -7,7 +7,7 @@ foreach(header ${HEADERS})
   if(result)
     message(FATAL_ERROR "${header} does not compile alone as C11:\n${errors}")
   endif()
-  if(header MATCHES "^include/|^src/device/")
+  if(header MATCHES "^include/|^src/device/|^cuda/")
     execute_process(COMMAND ${CXX} -std=c++17 -Wall -Wextra -Werror -fsyntax-only -I${ROOT}/include
                             -I${ROOT}/src -x c++ ${ROOT}/${header}
                     RESULT_VARIABLE result ERROR_VARIABLE errors)
