@@ -73,7 +73,7 @@ enum planted_fault {
     PLANTED_OTHER_STACK,      // a pointer to a local variable of another thread
     PLANTED_HOST_POINTER,     // memory of the host
     PLANTED_FREED,            // an allocation that was freed
-    PLANTED_UNALIGNED,        // a vector of 16 bytes at 4 bytes off
+    PLANTED_UNALIGNED,        // a number of 8 bytes at 4 bytes off
     PLANTED_COPY_PAST_END,    // a memcpy over the end
     // The checked build and AddressSanitizer:
     PLANTED_WRITE_PAST_END, // device memory

@@ -207,9 +207,11 @@ static void broken_rules_are_found(void **state) {
     (void)state;
     static const struct fault_text faults[] = {
         {PLANTED_BARRIER_SKIPPED, {"divergent barrier in kernel break_barrier", "3 ended"}},
-        {PLANTED_BARRIER_ELSEWHERE, {"divergent barrier in kernel break_barrier", "planted.cu"}},
+        {PLANTED_BARRIER_ELSEWHERE,
+         {"divergent barrier in kernel break_barrier", "planted_faults.cu"}},
         {PLANTED_SHUFFLE_ENDED, {"divergent warp function in kernel break_warp", "1 ended"}},
-        {PLANTED_SHUFFLE_ELSEWHERE, {"divergent warp function", "16 of 32 lanes at planted.cu"}},
+        {PLANTED_SHUFFLE_ELSEWHERE,
+         {"divergent warp function", "16 of 32 lanes at planted_faults.cu"}},
         {PLANTED_SHUFFLE_MASK, {"leaves out the caller, lane 0", "thread (0, 0, 0)"}},
         {PLANTED_SHUFFLE_FROM, {"reads lane 16, which does not", "__shfl_xor_sync"}},
         {PLANTED_SHUFFLE_NO_LANE, {"a warp of 8 lanes", NULL}},
@@ -232,7 +234,7 @@ static void races_are_found(void **state) {
 #ifdef ADELE_SIMT_CHECKED
     static const struct fault_text faults[] = {
         {PLANTED_RACE_READ, {"race: ", "shared array of 256 bytes"}},
-        {PLANTED_RACE_OVERWRITE, {"race: ", "since the barrier at planted.cu"}},
+        {PLANTED_RACE_OVERWRITE, {"race: ", "since the barrier at planted_faults.cu"}},
         {PLANTED_RACE_WRITES, {"race: write", "written by thread (0, 0, 0)"}},
         {PLANTED_RACE_WARP, {"race: ", "no barrier between"}},
         {PLANTED_RACE_WARPS, {"race: ", "shared array of 256 bytes"}},
@@ -256,7 +258,7 @@ static void stray_accesses_are_found(void **state) {
         {PLANTED_OTHER_STACK, {"kernel other_stack", "no device memory"}},
         {PLANTED_HOST_POINTER, {"kernel touch", "read of 4 bytes"}},
         {PLANTED_FREED, {"kernel touch", "write of 4 bytes"}},
-        {PLANTED_UNALIGNED, {"write of 16 bytes", "not aligned"}},
+        {PLANTED_UNALIGNED, {"write of 8 bytes", "not aligned"}},
         {PLANTED_COPY_PAST_END, {"read of 44 bytes", "4 bytes past the end"}},
         {PLANTED_WRITE_PAST_END,
          {"kernel touch, block (0, 0, 0), thread (0, 0, 0): write of 4 bytes",
