@@ -7,6 +7,7 @@
 // Who accumulates, and the workspace: dst and d_src are overwritten (d_src is added to on request),
 // parameters' gradients are added to. Determinism: every sum has one order, given by the shapes.
 #include "aspp_parts.cuh"
+#include "enum_value.cuh"
 
 #include <limits.h>
 #include <string.h>
@@ -26,12 +27,13 @@ struct aspp {
 // ---- create -------------------------------------------------------------------------------------
 
 static adele_status check_desc(const struct adele_aspp_desc *desc) {
-    if ((desc->form != ADELE_ASPP_SUM && desc->form != ADELE_ASPP_CONCAT) || desc->n < 1 ||
-        desc->c_in < 1 || desc->h < 1 || desc->w < 1 || desc->c_out < 1 || desc->n_rates < 1 ||
+    int form = enum_value(&desc->form);
+    if ((form != ADELE_ASPP_SUM && form != ADELE_ASPP_CONCAT) || desc->n < 1 || desc->c_in < 1 ||
+        desc->h < 1 || desc->w < 1 || desc->c_out < 1 || desc->n_rates < 1 ||
         desc->n_rates > ADELE_MAX_RATES)
         return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "aspp: form %d, src (%d, %d, %d, %d), %d rates of %d channels", (int)desc->form,
-                    desc->n, desc->c_in, desc->h, desc->w, desc->n_rates, desc->c_out);
+                    "aspp: form %d, src (%d, %d, %d, %d), %d rates of %d channels", form, desc->n,
+                    desc->c_in, desc->h, desc->w, desc->n_rates, desc->c_out);
     for (int r = 0; r < desc->n_rates; r++)
         if (desc->rates[r] < 0 || desc->rates[r] > ADELE_MAX_RATE)
             return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: rate %d is %d, want 0 to %d", r,
