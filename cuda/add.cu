@@ -5,6 +5,8 @@
 // and tuned.
 #include "room.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 static const int n_threads = 256;
@@ -34,9 +36,7 @@ static __global__ void add_kernel(int64_t n_vectors, const T *a, const T *b, T *
 adele_status cuda_add_create(const struct adele_device *device, const struct adele_add_desc *desc,
                              struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "add: shape (%d, %d, %d, %d)", desc->n, desc->c,
-                    desc->h, desc->w);
+    TRY(op_check_add(desc));
     struct add *self = (struct add *)op_create(device, ADELE_OP_add, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

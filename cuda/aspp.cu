@@ -9,6 +9,8 @@
 #include "aspp_parts.cuh"
 #include "enum_value.cuh"
 
+#include "device/op_check.h"
+
 #include <limits.h>
 #include <string.h>
 
@@ -25,21 +27,6 @@ struct aspp {
 };
 
 // ---- create -------------------------------------------------------------------------------------
-
-static adele_status check_desc(const struct adele_aspp_desc *desc) {
-    int form = enum_value(&desc->form);
-    if ((form != ADELE_ASPP_SUM && form != ADELE_ASPP_CONCAT) || desc->n < 1 || desc->c_in < 1 ||
-        desc->h < 1 || desc->w < 1 || desc->c_out < 1 || desc->n_rates < 1 ||
-        desc->n_rates > ADELE_MAX_RATES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "aspp: form %d, src (%d, %d, %d, %d), %d rates of %d channels", form, desc->n,
-                    desc->c_in, desc->h, desc->w, desc->n_rates, desc->c_out);
-    for (int r = 0; r < desc->n_rates; r++)
-        if (desc->rates[r] < 0 || desc->rates[r] > ADELE_MAX_RATE)
-            return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: rate %d is %d, want 0 to %d", r,
-                        desc->rates[r], ADELE_MAX_RATE);
-    return ADELE_OK;
-}
 
 static enum conv2d_math math_of(const struct cuda_context *context,
                                 enum adele_precision precision) {
@@ -118,7 +105,7 @@ static adele_status prepare(struct aspp *self) {
 adele_status cuda_aspp_create(const struct adele_device *device, const struct adele_aspp_desc *desc,
                               struct adele_op **out) {
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_aspp(desc));
     struct aspp *self = (struct aspp *)op_create(device, ADELE_OP_aspp, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

@@ -21,6 +21,8 @@
 #include "batch_norm_parts.cuh"
 #include "batch_norm_plain.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 #define MAX_PARTS 1024 // blocks of a summing kernel: more than fill a GPU only lengthen stage two
@@ -139,11 +141,7 @@ adele_status cuda_batch_norm_create(const struct adele_device *device,
                                     const struct adele_batch_norm_desc *desc,
                                     struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1 || !(desc->eps > 0.0f) ||
-        !(desc->momentum >= 0.0f && desc->momentum <= 1.0f))
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "batch_norm: shape (%d, %d, %d, %d), eps %g, momentum %g", desc->n, desc->c,
-                    desc->h, desc->w, (double)desc->eps, (double)desc->momentum);
+    TRY(op_check_batch_norm(desc));
     struct batch_norm *self =
         (struct batch_norm *)op_create(device, ADELE_OP_batch_norm, sizeof *self);
     if (self == NULL)

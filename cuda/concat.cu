@@ -9,6 +9,8 @@
 // second case alone: it is what the engine "plain" always takes.
 #include "rows.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 struct concat_shape {
@@ -93,9 +95,7 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 adele_status cuda_concat_create(const struct adele_device *device,
                                 const struct adele_concat_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c0 < 1 || desc->c1 < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "concat: shape (%d, %d + %d, %d, %d)", desc->n,
-                    desc->c0, desc->c1, desc->h, desc->w);
+    TRY(op_check_concat(desc));
     TRY(rows_check("concat", desc->n, desc->h, desc->w, desc->c0 + desc->c1));
     struct concat *self = (struct concat *)op_create(device, ADELE_OP_concat, sizeof *self);
     if (self == NULL)

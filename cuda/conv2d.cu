@@ -11,6 +11,8 @@
 // kernels' order and belongs to one pass at a time.
 #include "conv2d_parts.cuh"
 
+#include "device/op_check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,21 +88,6 @@ static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pa
 }
 
 // ---- create -------------------------------------------------------------------------------------
-
-static adele_status check_desc(const struct adele_conv2d_desc *desc) {
-    bool is_valid = desc->n >= 1 && desc->c_in >= 1 && desc->c_out >= 1 && desc->h_in >= 1 &&
-                    desc->w_in >= 1 && desc->kernel >= 1 && desc->stride >= 1 && desc->pad >= 0 &&
-                    desc->dilation >= 1;
-    int64_t reach = is_valid ? (int64_t)desc->dilation * (desc->kernel - 1) + 1 : 0;
-    is_valid = is_valid && reach <= (int64_t)desc->h_in + 2 * (int64_t)desc->pad &&
-               reach <= (int64_t)desc->w_in + 2 * (int64_t)desc->pad;
-    return is_valid ? ADELE_OK
-                    : FAIL(ADELE_INVALID_ARGUMENT, "",
-                           "conv2d: src (%d, %d, %d, %d), c_out %d, kernel %d, stride %d, pad %d, "
-                           "dilation %d",
-                           desc->n, desc->c_in, desc->h_in, desc->w_in, desc->c_out, desc->kernel,
-                           desc->stride, desc->pad, desc->dilation);
-}
 
 static struct conv2d_shape shape_of(const struct adele_conv2d_desc *desc) {
     struct conv2d_shape shape = {};
@@ -197,7 +184,7 @@ static adele_status choose(struct conv2d *self) {
 adele_status cuda_conv2d_create(const struct adele_device *device,
                                 const struct adele_conv2d_desc *desc, struct adele_op **out) {
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_conv2d(desc));
     struct conv2d *self = (struct conv2d *)op_create(device, ADELE_OP_conv2d, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

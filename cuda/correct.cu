@@ -9,6 +9,8 @@
 #include "enum_value.cuh"
 #include "room.cuh"
 
+#include "device/op_check.h"
+
 #include <math.h>
 
 namespace adele_cuda {
@@ -342,26 +344,10 @@ static void release(struct cuda_op *base) {
     (void)cudaFree(((struct correct_op *)base)->facts);
 }
 
-static adele_status check_desc(const struct adele_correct_desc *desc) {
-    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
-        desc->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "correct: %d images of %d x %d with %d categories", desc->n, desc->h, desc->w,
-                    desc->n_categories);
-    if (enum_value(&desc->rule) < ADELE_CORRECT_BOTH ||
-        enum_value(&desc->rule) > ADELE_CORRECT_SINGLE)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use both or single.", "correct: unknown rule %d",
-                    enum_value(&desc->rule));
-    if (isnan(desc->tau_foreground) || isnan(desc->tau_background))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give thresholds between 0 and 1.",
-                    "correct: thresholds %g and %g", desc->tau_foreground, desc->tau_background);
-    return ADELE_OK;
-}
-
 adele_status cuda_correct_create(const struct adele_device *device,
                                  const struct adele_correct_desc *desc, struct adele_op **out) {
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_correct(desc));
     struct correct_op *op = (struct correct_op *)op_create(device, ADELE_OP_correct, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -392,10 +378,7 @@ adele_status cuda_correct_forward(struct adele_op *base, const struct adele_corr
     const struct correct_op *op = (struct correct_op *)base;
     const struct adele_correct_desc *desc = &op->desc;
     const struct cuda_context *context = context_of(base->device);
-    if (args->base == NULL || args->labels == NULL || args->prediction == NULL ||
-        args->confidence_foreground == NULL || args->confidence_background == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give base, labels, prediction and both confidences.",
-                    "correct: an array is missing");
+    TRY(op_check_correct_args(args));
     struct correct_task task = {};
     task.base = args->base;
     task.prediction = args->prediction;

@@ -4,6 +4,8 @@
 // in any order are the same sums.
 #include "room.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 #define PLAIN_THREADS 256
@@ -83,11 +85,7 @@ static __global__ void __launch_bounds__(N_WARPS *WARP)
 adele_status cuda_count_create(const struct adele_device *device,
                                const struct adele_count_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
-        desc->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "count: %d maps of %d x %d with %d categories", desc->n, desc->h, desc->w,
-                    desc->n_categories);
+    TRY(op_check_count(desc));
     struct count_op *op = (struct count_op *)op_create(device, ADELE_OP_count, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -99,9 +97,7 @@ adele_status cuda_count_create(const struct adele_device *device,
 adele_status cuda_count_forward(struct adele_op *base, const struct adele_count_args *args) {
     const struct adele_count_desc *desc = &((struct count_op *)base)->desc;
     const struct cuda_context *context = context_of(base->device);
-    if (args->prediction == NULL || args->labels == NULL || args->counts == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give prediction, labels and counts.",
-                    "count: an array is missing");
+    TRY(op_check_count_args(args));
     int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
     unsigned long long *counts = (unsigned long long *)args->counts; // two's complement: sums agree
     if (wants_plain(base->device))

@@ -9,6 +9,8 @@
 #include "enum_value.cuh"
 #include "room.cuh"
 
+#include "device/op_check.h"
+
 #include <math.h>
 
 namespace adele_cuda {
@@ -181,17 +183,7 @@ static adele_status forward_direct(const struct cuda_context *context,
 adele_status cuda_decide_create(const struct adele_device *device,
                                 const struct adele_decide_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "decide: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
-    if (enum_value(&desc->mode) < ADELE_ENSEMBLE_PROBABILITIES ||
-        enum_value(&desc->mode) > ADELE_ENSEMBLE_LOGITS)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use probabilities or logits.",
-                    "decide: unknown mode %d", enum_value(&desc->mode));
-    if (desc->mode == ADELE_ENSEMBLE_LOGITS &&
-        (!(desc->temperature > 0.0) || !isfinite(desc->temperature)))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give a temperature above 0, 1 for none.",
-                    "decide: temperature %g", desc->temperature);
+    TRY(op_check_decide(desc));
     struct decide_op *op = (struct decide_op *)op_create(device, ADELE_OP_decide, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -207,9 +199,7 @@ static bool is_aligned(const void *pointer, size_t bytes) {
 adele_status cuda_decide_forward(struct adele_op *base, const struct adele_decide_args *args) {
     const struct adele_decide_desc *desc = &((struct decide_op *)base)->desc;
     const struct cuda_context *context = context_of(base->device);
-    if (args->accumulator == NULL || args->prediction == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give accumulator and prediction.",
-                    "decide: an array is missing");
+    TRY(op_check_decide_args(args));
     struct decide_task task = {};
     task.args = *args;
     task.n = desc->n;

@@ -8,6 +8,8 @@
 #include "resample.cuh"
 #include "room.cuh"
 
+#include "device/op_check.h"
+
 #include <math.h>
 
 namespace adele_cuda {
@@ -219,15 +221,7 @@ static void release(struct cuda_op *base) {
 }
 
 static adele_status check_desc(const struct adele_ensemble_desc *desc) {
-    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h_in < 1 ||
-        desc->w_in < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "ensemble: %d x %d x %d x %d to %d x %d", desc->n, desc->c, desc->h_in,
-                    desc->w_in, desc->h, desc->w);
-    if (enum_value(&desc->mode) < ADELE_ENSEMBLE_PROBABILITIES ||
-        enum_value(&desc->mode) > ADELE_ENSEMBLE_LOGITS)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use probabilities or logits.",
-                    "ensemble: unknown mode %d", enum_value(&desc->mode));
+    TRY(op_check_ensemble(desc));
     if ((int64_t)desc->n * desc->h * desc->w > INT32_MAX - N_THREADS) // the kernels count in int
         return FAIL(ADELE_INVALID_ARGUMENT, "Make the batch or the images smaller.",
                     "ensemble: %d images of %d x %d", desc->n, desc->h, desc->w);
@@ -271,12 +265,7 @@ adele_status cuda_ensemble_forward(struct adele_op *base, const struct adele_ens
     const struct ensemble_op *op = (struct ensemble_op *)base;
     const struct adele_ensemble_desc *desc = &op->desc;
     const struct cuda_context *context = context_of(base->device);
-    if (args->logits == NULL || args->accumulator == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give logits and accumulator.",
-                    "ensemble: an array is missing");
-    if (!isfinite(args->weight))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 / number of members.", "ensemble: weight %g",
-                    (double)args->weight);
+    TRY(op_check_ensemble_args(args));
     struct ensemble_task task = {};
     task.n = desc->n, task.c = desc->c, task.p = padded_channels(desc->c);
     task.h_in = desc->h_in, task.w_in = desc->w_in, task.h = desc->h, task.w = desc->w;

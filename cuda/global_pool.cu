@@ -5,6 +5,8 @@
 // to tune.
 #include "room.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 static const int tile_groups = 8;  // vectors of 8 channels: 128 or 256 bytes of a pixel
@@ -92,8 +94,8 @@ adele_status cuda_global_pool_create(const struct adele_device *device,
                                      const struct adele_global_pool_desc *desc,
                                      struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1 ||
-        (int64_t)desc->h * desc->w > INT32_MAX)
+    TRY(op_check_global_pool(desc));
+    if ((int64_t)desc->h * desc->w > INT32_MAX) // the kernels count pixels in int
         return FAIL(ADELE_INVALID_ARGUMENT, "", "global_pool: shape (%d, %d, %d, %d)", desc->n,
                     desc->c, desc->h, desc->w);
     struct global_pool *self =

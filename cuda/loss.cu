@@ -12,6 +12,8 @@
 #include "enum_value.cuh"
 #include "loss_parts.cuh"
 
+#include "device/op_check.h"
+
 #include <math.h>
 
 namespace adele_cuda {
@@ -132,30 +134,6 @@ static __global__ void loss_finish(struct loss_task task) {
 
 // ---- creation -----------------------------------------------------------------------------------
 
-static adele_status check_desc(const struct adele_loss_desc *desc) {
-    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "loss: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
-    if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales.", "loss: %d scales",
-                    desc->n_scales);
-    for (int k = 0; k < desc->n_scales; k++)
-        if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
-            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
-                        "loss: scale %d has logits of %d x %d", k, desc->h_scale[k],
-                        desc->w_scale[k]);
-    int form = enum_value(&desc->form);
-    if (form < ADELE_LOSS_PLAIN || form > ADELE_LOSS_PAPER)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use plain, program or paper.", "loss: unknown form %d",
-                    form);
-    if (!(desc->divisor > 0.0) || !isfinite(desc->divisor) || !(desc->lambda >= 0.0) ||
-        !isfinite(desc->lambda) || isnan(desc->rho))
-        return FAIL(ADELE_INVALID_ARGUMENT,
-                    "lambda is at least 0, the divisor above 0, and all are finite.",
-                    "loss: lambda %g, rho %g, divisor %g", desc->lambda, desc->rho, desc->divisor);
-    return ADELE_OK;
-}
-
 static void release(struct cuda_op *base) {
     cudaFree(((struct loss_op *)base)->tables);
 }
@@ -237,7 +215,7 @@ adele_status cuda_loss_create(const struct adele_device *device, const struct ad
                               struct adele_op **out) {
     adele_status status;
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_loss(desc));
     struct loss_op *op = (struct loss_op *)op_create(device, ADELE_OP_loss, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -259,28 +237,6 @@ fail:
 
 // ---- forward ------------------------------------------------------------------------------------
 
-static adele_status check_args(const struct loss_op *op, const struct adele_loss_args *args,
-                               bool *needs_gradient) {
-    int n_used = op->task.n_scales, n_gradients = 0;
-    for (int k = 0; k < n_used; k++) {
-        if (args->logits[k] == NULL)
-            return FAIL(ADELE_INVALID_ARGUMENT, "Give the logits of every scale.",
-                        "loss: no logits for scale %d", k);
-        n_gradients += args->d_logits[k] != NULL;
-    }
-    if (n_gradients != 0 && n_gradients != n_used)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give d_logits for every scale or for none.",
-                    "loss: %d of %d gradients", n_gradients, n_used);
-    if (args->labels == NULL || args->workspace == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give labels and workspace.", "loss: no %s",
-                    args->labels == NULL ? "labels" : "workspace");
-    if (op->task.learns_weights && args->scale_weights == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give the raw scale weights.",
-                    "loss: no scale weights to learn");
-    *needs_gradient = n_gradients > 0;
-    return ADELE_OK;
-}
-
 static adele_status clear_unused(const struct loss_op *op, const struct adele_loss_args *args) {
     const struct cuda_context *context = context_of(op->base.op.device);
     const struct adele_loss_desc *desc = &op->desc;
@@ -300,7 +256,7 @@ adele_status cuda_loss_forward(struct adele_op *base, const struct adele_loss_ar
     struct loss_op *op = (struct loss_op *)base;
     const struct cuda_context *context = context_of(base->device);
     struct loss_task task = op->task;
-    TRY(check_args(op, args, &task.needs_gradient));
+    TRY(op_check_loss_args(&op->desc, args, &task.needs_gradient));
     char *workspace = (char *)args->workspace;
     task.args = *args;
     task.state = (struct loss_state *)(workspace + op->at_state);

@@ -11,6 +11,8 @@
 // are zeros, their maximum is zero, and the gradient handed on is zero.
 #include "rows.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 struct pool_shape {
@@ -262,12 +264,7 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 adele_status cuda_max_pool_create(const struct adele_device *device,
                                   const struct adele_max_pool_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h_in < 1 || desc->w_in < 1 || desc->kernel < 1 ||
-        desc->stride < 1 || desc->pad < 0 || desc->pad >= desc->kernel ||
-        desc->kernel > desc->h_in + 2 * desc->pad || desc->kernel > desc->w_in + 2 * desc->pad)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "max_pool: shape (%d, %d, %d, %d), kernel %d, stride %d, pad %d", desc->n,
-                    desc->c, desc->h_in, desc->w_in, desc->kernel, desc->stride, desc->pad);
+    TRY(op_check_max_pool(desc));
     TRY(rows_check("max_pool", desc->n, desc->h_in + 1, desc->w_in + 1, desc->c));
     struct max_pool *self = (struct max_pool *)op_create(device, ADELE_OP_max_pool, sizeof *self);
     if (self == NULL)

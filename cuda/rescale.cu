@@ -11,6 +11,8 @@
 // fill-up channels stay zeros.
 #include "rows.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 // Target pixel i = weight0 source[i0] + weight1 source[i0 + 1]; i0 = -1 outside the image. weight0
@@ -337,11 +339,7 @@ static void rescale_release(struct cuda_op *op) {
 adele_status cuda_rescale_create(const struct adele_device *device,
                                  const struct adele_rescale_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h_in < 1 || desc->w_in < 1 || desc->h_out < 1 ||
-        desc->w_out < 1 || desc->h_dst < 1 || desc->w_dst < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "rescale: (%d, %d, %d, %d) to %d x %d in a plane of %d x %d", desc->n, desc->c,
-                    desc->h_in, desc->w_in, desc->h_out, desc->w_out, desc->h_dst, desc->w_dst);
+    TRY(op_check_rescale(desc));
     TRY(rows_check("rescale", desc->n, desc->h_in, desc->w_in, desc->c));
     TRY(rows_check("rescale", desc->n, desc->h_dst, desc->w_dst, desc->c));
     struct rescale *self = (struct rescale *)op_create(device, ADELE_OP_rescale, sizeof *self);

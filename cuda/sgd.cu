@@ -8,6 +8,8 @@
 // and the fast one would be the same, so there is one for both engines.
 #include "room.cuh"
 
+#include "device/op_check.h"
+
 namespace adele_cuda {
 
 // 4 vectors of 4 floats a thread: enough loads in flight, and few blocks for tens of millions of
@@ -68,13 +70,11 @@ static void sgd_release(struct cuda_op *op) {
 
 static adele_status count_chunks(const struct adele_sgd_desc *desc, int64_t *n_floats,
                                  int64_t *n_chunks) {
+    TRY(op_check_sgd(desc));
     *n_floats = 0;
     *n_chunks = 0;
     for (int i = 0; i < desc->n_segments; i++) {
         const struct adele_sgd_segment *segment = &desc->segments[i];
-        if (segment->offset < 0 || segment->count < 0)
-            return FAIL(ADELE_INVALID_ARGUMENT, "", "sgd: segment %d: offset %lld, count %lld", i,
-                        (long long)segment->offset, (long long)segment->count);
         *n_floats += segment->count;
         *n_chunks += (segment->count + SGD_CHUNK - 1) / SGD_CHUNK;
     }

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "device/op_check.h"
 
 #include <string.h>
 
@@ -17,9 +18,7 @@ struct add {
 adele_status cpu_add_create(const struct adele_device *device, const struct adele_add_desc *desc,
                             struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "add: shape (%d, %d, %d, %d)", desc->n, desc->c,
-                    desc->h, desc->w);
+    TRY(op_check_add(desc));
     struct add *self = cpu_op_create(device, ADELE_OP_add, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "device/op_check.h"
 
 #include <string.h>
 
@@ -19,20 +20,6 @@ struct aspp {
     int block;
     size_t at_staging, at_workspace; // places in the workspace
 };
-
-static adele_status check_desc(const struct adele_aspp_desc *desc) {
-    if ((desc->form != ADELE_ASPP_SUM && desc->form != ADELE_ASPP_CONCAT) || desc->n < 1 ||
-        desc->c_in < 1 || desc->h < 1 || desc->w < 1 || desc->c_out < 1 || desc->n_rates < 1 ||
-        desc->n_rates > ADELE_MAX_RATES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "aspp: form %d, src (%d, %d, %d, %d), %d rates of %d channels", (int)desc->form,
-                    desc->n, desc->c_in, desc->h, desc->w, desc->n_rates, desc->c_out);
-    for (int r = 0; r < desc->n_rates; r++)
-        if (desc->rates[r] < 0 || desc->rates[r] > ADELE_MAX_RATE)
-            return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: rate %d is %d, want 0 to %d", r,
-                        desc->rates[r], ADELE_MAX_RATE);
-    return ADELE_OK;
-}
 
 static void aspp_release(struct cpu_op *op) {
     struct aspp *self = (struct aspp *)op;
@@ -74,7 +61,7 @@ static adele_status create_branches(struct aspp *self) {
 adele_status cpu_aspp_create(const struct adele_device *device, const struct adele_aspp_desc *desc,
                              struct adele_op **out) {
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_aspp(desc));
     struct aspp *self = cpu_op_create(device, ADELE_OP_aspp, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

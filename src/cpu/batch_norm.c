@@ -15,6 +15,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "device/op_check.h"
 
 #include <math.h>
 #include <string.h>
@@ -46,11 +47,7 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
                                    const struct adele_batch_norm_desc *desc,
                                    struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1 || !(desc->eps > 0.0f) ||
-        !(desc->momentum >= 0.0f && desc->momentum <= 1.0f))
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "batch_norm: shape (%d, %d, %d, %d), eps %g, momentum %g", desc->n, desc->c,
-                    desc->h, desc->w, (double)desc->eps, (double)desc->momentum);
+    TRY(op_check_batch_norm(desc));
     struct batch_norm *self = cpu_op_create(device, ADELE_OP_batch_norm, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

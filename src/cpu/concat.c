@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "device/op_check.h"
 
 #include <string.h>
 
@@ -18,9 +19,7 @@ struct concat {
 adele_status cpu_concat_create(const struct adele_device *device,
                                const struct adele_concat_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c0 < 1 || desc->c1 < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "concat: shape (%d, %d + %d, %d, %d)", desc->n,
-                    desc->c0, desc->c1, desc->h, desc->w);
+    TRY(op_check_concat(desc));
     struct concat *self = cpu_op_create(device, ADELE_OP_concat, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

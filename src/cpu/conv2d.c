@@ -20,26 +20,12 @@
 #include "base/memory.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"
+#include "device/op_check.h"
 
 #include <stdio.h>
 #include <string.h>
 
 // ---- create -------------------------------------------------------------------------------------
-
-static adele_status check_desc(const struct adele_conv2d_desc *desc) {
-    bool is_valid = desc->n >= 1 && desc->c_in >= 1 && desc->c_out >= 1 && desc->h_in >= 1 &&
-                    desc->w_in >= 1 && desc->kernel >= 1 && desc->stride >= 1 && desc->pad >= 0 &&
-                    desc->dilation >= 1;
-    int64_t reach = is_valid ? (int64_t)desc->dilation * (desc->kernel - 1) + 1 : 0;
-    is_valid = is_valid && reach <= (int64_t)desc->h_in + 2 * (int64_t)desc->pad &&
-               reach <= (int64_t)desc->w_in + 2 * (int64_t)desc->pad;
-    return is_valid ? ADELE_OK
-                    : FAIL(ADELE_INVALID_ARGUMENT, "",
-                           "conv2d: src (%d, %d, %d, %d), c_out %d, kernel %d, stride %d, pad %d, "
-                           "dilation %d",
-                           desc->n, desc->c_in, desc->h_in, desc->w_in, desc->c_out, desc->kernel,
-                           desc->stride, desc->pad, desc->dilation);
-}
 
 static void conv2d_release(struct cpu_op *op) {
     struct conv2d *self = (struct conv2d *)op;
@@ -139,7 +125,7 @@ static void set_extents(struct conv2d *self) {
 adele_status cpu_conv2d_create(const struct adele_device *device,
                                const struct adele_conv2d_desc *desc, struct adele_op **out) {
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_conv2d(desc));
     struct conv2d *self = cpu_op_create(device, ADELE_OP_conv2d, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

@@ -3,6 +3,7 @@
 // label decides whether it takes part; `labels` may be the memory of `base`.
 #include "base/fail.h"
 #include "cpu/cpu.h"
+#include "device/op_check.h"
 #include <math.h>
 #include <string.h>
 
@@ -25,17 +26,7 @@ struct image_facts {
 adele_status cpu_correct_create(const struct adele_device *device,
                                 const struct adele_correct_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
-        desc->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "correct: %d images of %d x %d with %d categories", desc->n, desc->h, desc->w,
-                    desc->n_categories);
-    if ((int)desc->rule < ADELE_CORRECT_BOTH || (int)desc->rule > ADELE_CORRECT_SINGLE)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use both or single.", "correct: unknown rule %d",
-                    (int)desc->rule);
-    if (isnan(desc->tau_foreground) || isnan(desc->tau_background))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give thresholds between 0 and 1.",
-                    "correct: thresholds %g and %g", desc->tau_foreground, desc->tau_background);
+    TRY(op_check_correct(desc));
     struct correct_op *op = cpu_op_create(device, ADELE_OP_correct, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -126,10 +117,7 @@ static int64_t correct_image(const struct correct_op *op, const struct adele_cor
 
 adele_status cpu_correct_forward(struct adele_op *base, const struct adele_correct_args *args) {
     struct correct_op *op = (struct correct_op *)base;
-    if (args->base == NULL || args->labels == NULL || args->prediction == NULL ||
-        args->confidence_foreground == NULL || args->confidence_background == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give base, labels, prediction and both confidences.",
-                    "correct: an array is missing");
+    TRY(op_check_correct_args(args));
     int64_t n_changed = 0;
 #pragma omp parallel for schedule(dynamic) reduction(+ : n_changed)
     for (int n = 0; n < op->desc.n; n++)

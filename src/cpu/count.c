@@ -2,6 +2,7 @@
 // IoU counts of one label map against another. Integers: the order of the sums does not matter.
 #include "base/fail.h"
 #include "cpu/cpu.h"
+#include "device/op_check.h"
 
 struct count_op {
     struct cpu_op base;
@@ -11,11 +12,7 @@ struct count_op {
 adele_status cpu_count_create(const struct adele_device *device,
                               const struct adele_count_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
-        desc->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "count: %d maps of %d x %d with %d categories", desc->n, desc->h, desc->w,
-                    desc->n_categories);
+    TRY(op_check_count(desc));
     struct count_op *op = cpu_op_create(device, ADELE_OP_count, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -38,9 +35,7 @@ static void count_row(const uint8_t *prediction, const uint8_t *labels, int n,
 
 adele_status cpu_count_forward(struct adele_op *base, const struct adele_count_args *args) {
     struct count_op *op = (struct count_op *)base;
-    if (args->prediction == NULL || args->labels == NULL || args->counts == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give prediction, labels and counts.",
-                    "count: an array is missing");
+    TRY(op_check_count_args(args));
     int n_rows = op->desc.n * op->desc.h;
     size_t w = (size_t)op->desc.w;
 #pragma omp parallel

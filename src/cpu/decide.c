@@ -6,6 +6,7 @@
 #include "cpu/cpu.h"
 #include "cpu/softmax.h"
 #include "cpu/team.h"
+#include "device/op_check.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -22,24 +23,10 @@ static void release(struct cpu_op *base) {
     memory_free(((struct decide_op *)base)->buffers);
 }
 
-static adele_status check_desc(const struct adele_decide_desc *desc) {
-    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "decide: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
-    if ((int)desc->mode < ADELE_ENSEMBLE_PROBABILITIES || (int)desc->mode > ADELE_ENSEMBLE_LOGITS)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use probabilities or logits.",
-                    "decide: unknown mode %d", (int)desc->mode);
-    if (desc->mode == ADELE_ENSEMBLE_LOGITS &&
-        (!(desc->temperature > 0.0) || !isfinite(desc->temperature)))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give a temperature above 0, 1 for none.",
-                    "decide: temperature %g", desc->temperature);
-    return ADELE_OK;
-}
-
 adele_status cpu_decide_create(const struct adele_device *device,
                                const struct adele_decide_desc *desc, struct adele_op **out) {
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_decide(desc));
     struct decide_op *op = cpu_op_create(device, ADELE_OP_decide, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -91,9 +78,7 @@ static void process_row(const struct decide_op *op, const struct adele_decide_ar
 
 adele_status cpu_decide_forward(struct adele_op *base, const struct adele_decide_args *args) {
     struct decide_op *op = (struct decide_op *)base;
-    if (args->accumulator == NULL || args->prediction == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give accumulator and prediction.",
-                    "decide: an array is missing");
+    TRY(op_check_decide_args(args));
     int n_rows = op->desc.n * op->desc.h;
 #pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
     for (int row = 0; row < n_rows; row++)

@@ -8,6 +8,7 @@
 #include "cpu/softmax.h"
 #include "cpu/team.h"
 #include "cpu/vector_math.h"
+#include "device/op_check.h"
 #include <math.h>
 #include <omp.h>
 
@@ -28,23 +29,11 @@ static void release(struct cpu_op *base) {
     memory_free(op->buffers);
 }
 
-static adele_status check_desc(const struct adele_ensemble_desc *desc) {
-    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h_in < 1 ||
-        desc->w_in < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "ensemble: %d x %d x %d x %d to %d x %d", desc->n, desc->c, desc->h_in,
-                    desc->w_in, desc->h, desc->w);
-    if ((int)desc->mode < ADELE_ENSEMBLE_PROBABILITIES || (int)desc->mode > ADELE_ENSEMBLE_LOGITS)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use probabilities or logits.",
-                    "ensemble: unknown mode %d", (int)desc->mode);
-    return ADELE_OK;
-}
-
 adele_status cpu_ensemble_create(const struct adele_device *device,
                                  const struct adele_ensemble_desc *desc, struct adele_op **out) {
     adele_status status;
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_ensemble(desc));
     struct ensemble_op *op = cpu_op_create(device, ADELE_OP_ensemble, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -112,12 +101,7 @@ static void process_row(const struct ensemble_op *op, const struct adele_ensembl
 
 adele_status cpu_ensemble_forward(struct adele_op *base, const struct adele_ensemble_args *args) {
     struct ensemble_op *op = (struct ensemble_op *)base;
-    if (args->logits == NULL || args->accumulator == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give logits and accumulator.",
-                    "ensemble: an array is missing");
-    if (!isfinite(args->weight))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 / number of members.", "ensemble: weight %g",
-                    (double)args->weight);
+    TRY(op_check_ensemble_args(args));
     int n_rows = op->desc.n * op->desc.h;
 #pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
     for (int row = 0; row < n_rows; row++)

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "device/op_check.h"
 
 #define MAX_BLOCK 16
 
@@ -17,9 +18,7 @@ adele_status cpu_global_pool_create(const struct adele_device *device,
                                     const struct adele_global_pool_desc *desc,
                                     struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "global_pool: shape (%d, %d, %d, %d)", desc->n,
-                    desc->c, desc->h, desc->w);
+    TRY(op_check_global_pool(desc));
     struct global_pool *self = cpu_op_create(device, ADELE_OP_global_pool, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

@@ -7,32 +7,10 @@
 #include "base/memory.h"
 #include "cpu/loss_op.h"
 #include "cpu/team.h"
+#include "device/op_check.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
-
-static adele_status check_desc(const struct adele_loss_desc *desc) {
-    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "loss: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
-    if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales.", "loss: %d scales",
-                    desc->n_scales);
-    for (int k = 0; k < desc->n_scales; k++)
-        if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
-            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
-                        "loss: scale %d has logits of %d x %d", k, desc->h_scale[k],
-                        desc->w_scale[k]);
-    if ((int)desc->form < ADELE_LOSS_PLAIN || (int)desc->form > ADELE_LOSS_PAPER)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use plain, program or paper.", "loss: unknown form %d",
-                    (int)desc->form);
-    if (!(desc->divisor > 0.0) || !isfinite(desc->divisor) || !(desc->lambda >= 0.0) ||
-        !isfinite(desc->lambda) || isnan(desc->rho))
-        return FAIL(ADELE_INVALID_ARGUMENT,
-                    "lambda is at least 0, the divisor above 0, and all are finite.",
-                    "loss: lambda %g, rho %g, divisor %g", desc->lambda, desc->rho, desc->divisor);
-    return ADELE_OK;
-}
 
 static void release(struct cpu_op *base) {
     struct loss_op *op = (struct loss_op *)base;
@@ -77,7 +55,7 @@ adele_status cpu_loss_create(const struct adele_device *device, const struct ade
                              struct adele_op **out) {
     adele_status status;
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_loss(desc));
     struct loss_op *op = cpu_op_create(device, ADELE_OP_loss, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -99,30 +77,6 @@ fail:
     release(&op->base);
     memory_free(op);
     return status;
-}
-
-static adele_status check_args(const struct loss_op *op, const struct adele_loss_args *args,
-                               bool *needs_gradient) {
-    const struct adele_loss_desc *desc = &op->desc;
-    int n_gradients = 0;
-    for (int k = 0; k < op->n_used; k++) {
-        if (args->logits[k] == NULL)
-            return FAIL(ADELE_INVALID_ARGUMENT, "Give the logits of every scale.",
-                        "loss: no logits for scale %d", k);
-        n_gradients += args->d_logits[k] != NULL;
-    }
-    if (n_gradients != 0 && n_gradients != op->n_used)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give d_logits for every scale or for none.",
-                    "loss: %d of %d gradients", n_gradients, op->n_used);
-    if (args->labels == NULL || args->workspace == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give labels and workspace.", "loss: no %s",
-                    args->labels == NULL ? "labels" : "workspace");
-    if (desc->learn_scale_weights && desc->form == ADELE_LOSS_PROGRAM &&
-        args->scale_weights == NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give the raw scale weights.",
-                    "loss: no scale weights to learn");
-    *needs_gradient = n_gradients > 0;
-    return ADELE_OK;
 }
 
 static bool learns_weights(const struct loss_op *op) {
@@ -197,7 +151,7 @@ adele_status cpu_loss_forward(struct adele_op *base, const struct adele_loss_arg
     struct loss_op *op = (struct loss_op *)base;
     const struct adele_loss_desc *desc = &op->desc;
     struct loss_run run = {.op = op, .args = args, .workspace = args->workspace};
-    TRY(check_args(op, args, &run.needs_gradient));
+    TRY(op_check_loss_args(&op->desc, args, &run.needs_gradient));
     int n_threads = team_size(op->n_threads);
     mix_weights(op, args, run.w);
     run.n_mean = desc->form == ADELE_LOSS_PLAIN

@@ -9,6 +9,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "device/op_check.h"
 
 #include <string.h>
 
@@ -21,12 +22,7 @@ struct max_pool {
 adele_status cpu_max_pool_create(const struct adele_device *device,
                                  const struct adele_max_pool_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h_in < 1 || desc->w_in < 1 || desc->kernel < 1 ||
-        desc->stride < 1 || desc->pad < 0 || desc->pad >= desc->kernel ||
-        desc->kernel > desc->h_in + 2 * desc->pad || desc->kernel > desc->w_in + 2 * desc->pad)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "max_pool: shape (%d, %d, %d, %d), kernel %d, stride %d, pad %d", desc->n,
-                    desc->c, desc->h_in, desc->w_in, desc->kernel, desc->stride, desc->pad);
+    TRY(op_check_max_pool(desc));
     struct max_pool *self = cpu_op_create(device, ADELE_OP_max_pool, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

@@ -10,6 +10,7 @@
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
 #include "cpu/team.h"
+#include "device/op_check.h"
 
 #include <omp.h>
 #include <string.h>
@@ -112,11 +113,7 @@ static void rescale_release(struct cpu_op *op) {
 adele_status cpu_rescale_create(const struct adele_device *device,
                                 const struct adele_rescale_desc *desc, struct adele_op **out) {
     *out = NULL;
-    if (desc->n < 1 || desc->c < 1 || desc->h_in < 1 || desc->w_in < 1 || desc->h_out < 1 ||
-        desc->w_out < 1 || desc->h_dst < 1 || desc->w_dst < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "rescale: (%d, %d, %d, %d) to %d x %d in a plane of %d x %d", desc->n, desc->c,
-                    desc->h_in, desc->w_in, desc->h_out, desc->w_out, desc->h_dst, desc->w_dst);
+    TRY(op_check_rescale(desc));
     struct rescale *self = cpu_op_create(device, ADELE_OP_rescale, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);

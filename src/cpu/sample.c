@@ -15,6 +15,7 @@
 #include "cpu/cpu.h"
 #include "cpu/resample.h"
 #include "cpu/team.h"
+#include "device/op_check.h"
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -44,41 +45,11 @@ static void release(struct cpu_op *base) {
     }
 }
 
-static adele_status check_augment(const struct adele_augment *augment) {
-    bool is_finite = isfinite(augment->rotate_degrees) && isfinite(augment->translate) &&
-                     isfinite(augment->scale_low) && isfinite(augment->scale_high) &&
-                     isfinite(augment->flip);
-    if (!augment->enabled)
-        return ADELE_OK;
-    if (!is_finite || !(augment->scale_low > 0.0) || augment->scale_high < augment->scale_low)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give finite numbers with 0 < low <= high scale.",
-                    "sample: augmentation rotates %g, translates %g, scales %g to %g, flips %g",
-                    augment->rotate_degrees, augment->translate, augment->scale_low,
-                    augment->scale_high, augment->flip);
-    return ADELE_OK;
-}
-
-static adele_status check_desc(const struct adele_sample_desc *desc) {
-    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
-                    "sample: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
-    if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES || desc->h_scale[0] != desc->h ||
-        desc->w_scale[0] != desc->w)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales; scale 0 has the crop's size.",
-                    "sample: %d scales, scale 0 of %d x %d for crops of %d x %d", desc->n_scales,
-                    desc->h_scale[0], desc->w_scale[0], desc->h, desc->w);
-    for (int k = 1; k < desc->n_scales; k++)
-        if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
-            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
-                        "sample: scale %d is %d x %d", k, desc->h_scale[k], desc->w_scale[k]);
-    return check_augment(&desc->augment);
-}
-
 adele_status cpu_sample_create(const struct adele_device *device,
                                const struct adele_sample_desc *desc, struct adele_op **out) {
     adele_status status;
     *out = NULL;
-    TRY(check_desc(desc));
+    TRY(op_check_sample(desc));
     struct sample_op *op = cpu_op_create(device, ADELE_OP_sample, sizeof *op);
     if (op == NULL)
         return FAIL_NO_MEMORY(sizeof *op);
@@ -105,25 +76,9 @@ fail:
 static adele_status check_args(const struct sample_op *op, const struct adele_sample_args *args) {
     const struct adele_sample_desc *desc = &op->desc;
     const struct adele_sample_set *set = &args->set;
-    if (set->c != desc->c || set->h != desc->h || set->w != desc->w)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Make the op for the size of the set's images.",
-                    "sample: set of %d x %d x %d, op for %d x %d x %d", set->c, set->h, set->w,
-                    desc->c, desc->h, desc->w);
-    if ((int)set->pixel < ADELE_PIXEL_U8 || (int)set->pixel > ADELE_PIXEL_F16)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use u8 or f16.", "sample: unknown pixel type %d",
-                    (int)set->pixel);
-    if (set->images == NULL || set->mean == NULL || set->inv_std == NULL ||
-        args->sample_ids == NULL || (args->workspace == NULL && op->base.op.workspace_bytes > 0))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give images, mean, inv_std, ids and workspace.",
-                    "sample: an array is missing");
-    if ((args->labels != NULL && set->labels == NULL) ||
-        (args->noisy != NULL && set->noisy == NULL) || (args->truth != NULL && set->truth == NULL))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Ask only for label maps that the set has.",
-                    "sample: the set lacks a label map");
-    for (int k = 0; k < desc->n_scales; k++)
-        if (args->images[k] == NULL)
-            return FAIL(ADELE_INVALID_ARGUMENT, "Give an image tensor for every scale.",
-                        "sample: no image tensor for scale %d", k);
+    TRY(op_check_sample_args(desc, args));
+    if (args->workspace == NULL && op->base.op.workspace_bytes > 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give the workspace.", "sample: an array is missing");
     for (int n = 0; n < desc->n; n++)
         if (args->sample_ids[n] >= set->n_images)
             return FAIL(ADELE_INVALID_ARGUMENT, "Ids are below the number of images.",

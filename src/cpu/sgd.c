@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
+#include "device/op_check.h"
 
 #define CHUNK_FLOATS 16384
 
@@ -23,13 +24,11 @@ static void sgd_release(struct cpu_op *op) {
 adele_status cpu_sgd_create(const struct adele_device *device, const struct adele_sgd_desc *desc,
                             struct adele_op **out) {
     *out = NULL;
+    TRY(op_check_sgd(desc));
     int64_t n_floats = 0;
     long n_chunks = 0;
     for (int i = 0; i < desc->n_segments; i++) {
         const struct adele_sgd_segment *segment = &desc->segments[i];
-        if (segment->offset < 0 || segment->count < 0)
-            return FAIL(ADELE_INVALID_ARGUMENT, "", "sgd: segment %d: offset %lld, count %lld", i,
-                        (long long)segment->offset, (long long)segment->count);
         n_floats += segment->count;
         n_chunks += (long)((segment->count + CHUNK_FLOATS - 1) / CHUNK_FLOATS);
     }

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: MIT
+#include "device/op_check.h"
+
+#include "base/fail.h"
+
+#include <math.h>
+
+// ---- ops of networks ----------------------------------------------------------------------------
+
+adele_status op_check_conv2d(const struct adele_conv2d_desc *desc) {
+    bool is_valid = desc->n >= 1 && desc->c_in >= 1 && desc->c_out >= 1 && desc->h_in >= 1 &&
+                    desc->w_in >= 1 && desc->kernel >= 1 && desc->stride >= 1 && desc->pad >= 0 &&
+                    desc->dilation >= 1;
+    int64_t reach = is_valid ? (int64_t)desc->dilation * (desc->kernel - 1) + 1 : 0;
+    is_valid = is_valid && reach <= (int64_t)desc->h_in + 2 * (int64_t)desc->pad &&
+               reach <= (int64_t)desc->w_in + 2 * (int64_t)desc->pad;
+    return is_valid ? ADELE_OK
+                    : FAIL(ADELE_INVALID_ARGUMENT, "",
+                           "conv2d: src (%d, %d, %d, %d), c_out %d, kernel %d, stride %d, pad %d, "
+                           "dilation %d",
+                           desc->n, desc->c_in, desc->h_in, desc->w_in, desc->c_out, desc->kernel,
+                           desc->stride, desc->pad, desc->dilation);
+}
+
+adele_status op_check_batch_norm(const struct adele_batch_norm_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1 || !(desc->eps > 0.0f) ||
+        !(desc->momentum >= 0.0f && desc->momentum <= 1.0f))
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "batch_norm: shape (%d, %d, %d, %d), eps %g, momentum %g", desc->n, desc->c,
+                    desc->h, desc->w, (double)desc->eps, (double)desc->momentum);
+    return ADELE_OK;
+}
+
+adele_status op_check_max_pool(const struct adele_max_pool_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->h_in < 1 || desc->w_in < 1 || desc->kernel < 1 ||
+        desc->stride < 1 || desc->pad < 0 || desc->pad >= desc->kernel ||
+        desc->kernel > desc->h_in + 2 * desc->pad || desc->kernel > desc->w_in + 2 * desc->pad)
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "max_pool: shape (%d, %d, %d, %d), kernel %d, stride %d, pad %d", desc->n,
+                    desc->c, desc->h_in, desc->w_in, desc->kernel, desc->stride, desc->pad);
+    return ADELE_OK;
+}
+
+adele_status op_check_rescale(const struct adele_rescale_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->h_in < 1 || desc->w_in < 1 || desc->h_out < 1 ||
+        desc->w_out < 1 || desc->h_dst < 1 || desc->w_dst < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "rescale: (%d, %d, %d, %d) to %d x %d in a plane of %d x %d", desc->n, desc->c,
+                    desc->h_in, desc->w_in, desc->h_out, desc->w_out, desc->h_dst, desc->w_dst);
+    return ADELE_OK;
+}
+
+adele_status op_check_concat(const struct adele_concat_desc *desc) {
+    if (desc->n < 1 || desc->c0 < 1 || desc->c1 < 1 || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "concat: shape (%d, %d + %d, %d, %d)", desc->n,
+                    desc->c0, desc->c1, desc->h, desc->w);
+    return ADELE_OK;
+}
+
+static adele_status check_shape(const char *op, int n, int c, int h, int w) {
+    if (n < 1 || c < 1 || h < 1 || w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%s: shape (%d, %d, %d, %d)", op, n, c, h, w);
+    return ADELE_OK;
+}
+
+adele_status op_check_add(const struct adele_add_desc *desc) {
+    return check_shape("add", desc->n, desc->c, desc->h, desc->w);
+}
+
+adele_status op_check_global_pool(const struct adele_global_pool_desc *desc) {
+    return check_shape("global_pool", desc->n, desc->c, desc->h, desc->w);
+}
+
+adele_status op_check_aspp(const struct adele_aspp_desc *desc) {
+    if ((desc->form != ADELE_ASPP_SUM && desc->form != ADELE_ASPP_CONCAT) || desc->n < 1 ||
+        desc->c_in < 1 || desc->h < 1 || desc->w < 1 || desc->c_out < 1 || desc->n_rates < 1 ||
+        desc->n_rates > ADELE_MAX_RATES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "aspp: form %d, src (%d, %d, %d, %d), %d rates of %d channels", (int)desc->form,
+                    desc->n, desc->c_in, desc->h, desc->w, desc->n_rates, desc->c_out);
+    for (int r = 0; r < desc->n_rates; r++)
+        if (desc->rates[r] < 0 || desc->rates[r] > ADELE_MAX_RATE)
+            return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: rate %d is %d, want 0 to %d", r,
+                        desc->rates[r], ADELE_MAX_RATE);
+    return ADELE_OK;
+}
+
+// ---- training -----------------------------------------------------------------------------------
+
+adele_status op_check_loss(const struct adele_loss_desc *desc) {
+    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "loss: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales.", "loss: %d scales",
+                    desc->n_scales);
+    for (int k = 0; k < desc->n_scales; k++)
+        if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                        "loss: scale %d has logits of %d x %d", k, desc->h_scale[k],
+                        desc->w_scale[k]);
+    if ((int)desc->form < ADELE_LOSS_PLAIN || (int)desc->form > ADELE_LOSS_PAPER)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use plain, program or paper.", "loss: unknown form %d",
+                    (int)desc->form);
+    if (!(desc->divisor > 0.0) || !isfinite(desc->divisor) || !(desc->lambda >= 0.0) ||
+        !isfinite(desc->lambda) || isnan(desc->rho))
+        return FAIL(ADELE_INVALID_ARGUMENT,
+                    "lambda is at least 0, the divisor above 0, and all are finite.",
+                    "loss: lambda %g, rho %g, divisor %g", desc->lambda, desc->rho, desc->divisor);
+    return ADELE_OK;
+}
+
+adele_status op_check_loss_args(const struct adele_loss_desc *desc,
+                                const struct adele_loss_args *args, bool *needs_gradient) {
+    int n_used = desc->form == ADELE_LOSS_PLAIN ? 1 : desc->n_scales, n_gradients = 0;
+    for (int k = 0; k < n_used; k++) {
+        if (args->logits[k] == NULL)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Give the logits of every scale.",
+                        "loss: no logits for scale %d", k);
+        n_gradients += args->d_logits[k] != NULL;
+    }
+    if (n_gradients != 0 && n_gradients != n_used)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give d_logits for every scale or for none.",
+                    "loss: %d of %d gradients", n_gradients, n_used);
+    if (args->labels == NULL || args->workspace == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give labels and workspace.", "loss: no %s",
+                    args->labels == NULL ? "labels" : "workspace");
+    if (desc->learn_scale_weights && desc->form == ADELE_LOSS_PROGRAM &&
+        args->scale_weights == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give the raw scale weights.",
+                    "loss: no scale weights to learn");
+    *needs_gradient = n_gradients > 0;
+    return ADELE_OK;
+}
+
+adele_status op_check_sgd(const struct adele_sgd_desc *desc) {
+    for (int i = 0; i < desc->n_segments; i++) {
+        const struct adele_sgd_segment *segment = &desc->segments[i];
+        if (segment->offset < 0 || segment->count < 0)
+            return FAIL(ADELE_INVALID_ARGUMENT, "", "sgd: segment %d: offset %lld, count %lld", i,
+                        (long long)segment->offset, (long long)segment->count);
+    }
+    return ADELE_OK;
+}
+
+static adele_status check_augment(const struct adele_augment *augment) {
+    bool is_finite = isfinite(augment->rotate_degrees) && isfinite(augment->translate) &&
+                     isfinite(augment->scale_low) && isfinite(augment->scale_high) &&
+                     isfinite(augment->flip);
+    if (!augment->enabled)
+        return ADELE_OK;
+    if (!is_finite || !(augment->scale_low > 0.0) || augment->scale_high < augment->scale_low)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give finite numbers with 0 < low <= high scale.",
+                    "sample: augmentation rotates %g, translates %g, scales %g to %g, flips %g",
+                    augment->rotate_degrees, augment->translate, augment->scale_low,
+                    augment->scale_high, augment->flip);
+    return ADELE_OK;
+}
+
+adele_status op_check_sample(const struct adele_sample_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                    "sample: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES || desc->h_scale[0] != desc->h ||
+        desc->w_scale[0] != desc->w)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales; scale 0 has the crop's size.",
+                    "sample: %d scales, scale 0 of %d x %d for crops of %d x %d", desc->n_scales,
+                    desc->h_scale[0], desc->w_scale[0], desc->h, desc->w);
+    for (int k = 1; k < desc->n_scales; k++)
+        if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                        "sample: scale %d is %d x %d", k, desc->h_scale[k], desc->w_scale[k]);
+    return check_augment(&desc->augment);
+}
+
+adele_status op_check_sample_args(const struct adele_sample_desc *desc,
+                                  const struct adele_sample_args *args) {
+    const struct adele_sample_set *set = &args->set;
+    if (set->c != desc->c || set->h != desc->h || set->w != desc->w)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Make the op for the size of the set's images.",
+                    "sample: set of %d x %d x %d, op for %d x %d x %d", set->c, set->h, set->w,
+                    desc->c, desc->h, desc->w);
+    if ((int)set->pixel < ADELE_PIXEL_U8 || (int)set->pixel > ADELE_PIXEL_F16)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use u8 or f16.", "sample: unknown pixel type %d",
+                    (int)set->pixel);
+    if (set->images == NULL || set->mean == NULL || set->inv_std == NULL ||
+        args->sample_ids == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give images, mean, inv_std and ids.",
+                    "sample: an array is missing");
+    if ((args->labels != NULL && set->labels == NULL) ||
+        (args->noisy != NULL && set->noisy == NULL) || (args->truth != NULL && set->truth == NULL))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Ask only for label maps that the set has.",
+                    "sample: the set lacks a label map");
+    for (int k = 0; k < desc->n_scales; k++)
+        if (args->images[k] == NULL)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Give an image tensor for every scale.",
+                        "sample: no image tensor for scale %d", k);
+    return ADELE_OK;
+}
+
+// ---- predictions and labels ---------------------------------------------------------------------
+
+adele_status op_check_ensemble(const struct adele_ensemble_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h_in < 1 ||
+        desc->w_in < 1 || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "ensemble: %d x %d x %d x %d to %d x %d", desc->n, desc->c, desc->h_in,
+                    desc->w_in, desc->h, desc->w);
+    if ((int)desc->mode < ADELE_ENSEMBLE_PROBABILITIES || (int)desc->mode > ADELE_ENSEMBLE_LOGITS)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use probabilities or logits.",
+                    "ensemble: unknown mode %d", (int)desc->mode);
+    return ADELE_OK;
+}
+
+adele_status op_check_ensemble_args(const struct adele_ensemble_args *args) {
+    if (args->logits == NULL || args->accumulator == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give logits and accumulator.",
+                    "ensemble: an array is missing");
+    if (!isfinite(args->weight))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 / number of members.", "ensemble: weight %g",
+                    (double)args->weight);
+    return ADELE_OK;
+}
+
+adele_status op_check_decide(const struct adele_decide_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "decide: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    if ((int)desc->mode < ADELE_ENSEMBLE_PROBABILITIES || (int)desc->mode > ADELE_ENSEMBLE_LOGITS)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use probabilities or logits.",
+                    "decide: unknown mode %d", (int)desc->mode);
+    if (desc->mode == ADELE_ENSEMBLE_LOGITS &&
+        (!(desc->temperature > 0.0) || !isfinite(desc->temperature)))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give a temperature above 0, 1 for none.",
+                    "decide: temperature %g", desc->temperature);
+    return ADELE_OK;
+}
+
+adele_status op_check_decide_args(const struct adele_decide_args *args) {
+    if (args->accumulator == NULL || args->prediction == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give accumulator and prediction.",
+                    "decide: an array is missing");
+    return ADELE_OK;
+}
+
+adele_status op_check_correct(const struct adele_correct_desc *desc) {
+    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
+        desc->n_categories > ADELE_MAX_CATEGORIES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "correct: %d images of %d x %d with %d categories", desc->n, desc->h, desc->w,
+                    desc->n_categories);
+    if ((int)desc->rule < ADELE_CORRECT_BOTH || (int)desc->rule > ADELE_CORRECT_SINGLE)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use both or single.", "correct: unknown rule %d",
+                    (int)desc->rule);
+    if (isnan(desc->tau_foreground) || isnan(desc->tau_background))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give thresholds between 0 and 1.",
+                    "correct: thresholds %g and %g", desc->tau_foreground, desc->tau_background);
+    return ADELE_OK;
+}
+
+adele_status op_check_correct_args(const struct adele_correct_args *args) {
+    if (args->base == NULL || args->labels == NULL || args->prediction == NULL ||
+        args->confidence_foreground == NULL || args->confidence_background == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give base, labels, prediction and both confidences.",
+                    "correct: an array is missing");
+    return ADELE_OK;
+}
+
+adele_status op_check_count(const struct adele_count_desc *desc) {
+    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
+        desc->n_categories > ADELE_MAX_CATEGORIES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "count: %d maps of %d x %d with %d categories", desc->n, desc->h, desc->w,
+                    desc->n_categories);
+    return ADELE_OK;
+}
+
+adele_status op_check_count_args(const struct adele_count_args *args) {
+    if (args->prediction == NULL || args->labels == NULL || args->counts == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give prediction, labels and counts.",
+                    "count: an array is missing");
+    return ADELE_OK;
+}

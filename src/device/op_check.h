@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// What every device asks of a descriptor or of arguments before it looks at its own limits: one
+// check an op, one message, whatever the device. ADELE_INVALID_ARGUMENT names the values.
+#ifndef ADELE_DEVICE_OP_CHECK_H
+#define ADELE_DEVICE_OP_CHECK_H
+
+#include "device/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define OP_CHECK_DESC(name, has_backward)                                                          \
+    ADELE_MUST_CHECK adele_status op_check_##name(const struct adele_##name##_desc *desc);
+ADELE_OPS(OP_CHECK_DESC)
+#undef OP_CHECK_DESC
+
+// Arguments of forward. They look at pointers and never at what lies behind them, which may be on
+// the device. *needs_gradient: whether d_logits were given.
+ADELE_MUST_CHECK adele_status op_check_loss_args(const struct adele_loss_desc *desc,
+                                                 const struct adele_loss_args *args,
+                                                 bool *needs_gradient);
+ADELE_MUST_CHECK adele_status op_check_sample_args(const struct adele_sample_desc *desc,
+                                                   const struct adele_sample_args *args);
+ADELE_MUST_CHECK adele_status op_check_ensemble_args(const struct adele_ensemble_args *args);
+ADELE_MUST_CHECK adele_status op_check_decide_args(const struct adele_decide_args *args);
+ADELE_MUST_CHECK adele_status op_check_correct_args(const struct adele_correct_args *args);
+ADELE_MUST_CHECK adele_status op_check_count_args(const struct adele_count_args *args);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
