@@ -33,7 +33,7 @@ static void fixture_init(struct fixture *f, int every) {
         f->iou[c] = f->series[c];
     onset_config_init(&f->config.onset, ONSET_SEGTHOR);
     f->config.onset.n_epochs = EPOCHS;
-    f->config.per_category = true;
+    f->config.mode = SCHEDULE_PER_CATEGORY;
     f->config.every = every;
     f->config.n_categories = 4;
 }
@@ -102,13 +102,13 @@ static void test_once(void **state) {
 }
 
 // All foreground categories go on together, also the one that never learned anything.
-static void test_all_at_once(void **state) {
+static void test_all_from_mean(void **state) {
     (void)state;
     struct fixture f;
     struct onset_result want;
     double mean[EPOCHS];
     fixture_init(&f, 10);
-    f.config.per_category = false;
+    f.config.mode = SCHEDULE_ALL_FROM_MEAN;
     for (int i = 0; i < EPOCHS; i++)
         mean[i] = (f.series[1][i] + f.series[2][i] + f.series[3][i]) / 3;
     int first = 0;
@@ -127,25 +127,54 @@ static void test_all_at_once(void **state) {
     assert_false(f.state.is_on[0]);
 }
 
+// The same from the epoch in which the fastest category would have begun alone.
+static void test_all_from_first(void **state) {
+    (void)state;
+    struct fixture alone, f;
+    fixture_init(&alone, 10);
+    fixture_init(&f, 10);
+    f.config.mode = SCHEDULE_ALL_FROM_FIRST;
+    for (int epoch = 1; epoch <= EPOCHS; epoch++) {
+        decide(&alone, epoch);
+        decide(&f, epoch);
+        for (int c = 1; c < 4; c++) {
+            assert_int_equal(f.decision.onset[c].epoch, alone.decision.onset[c].epoch);
+            assert_int_equal(f.decision.correct[c], f.decision.correct[1]);
+        }
+    }
+    int earliest = 0, n_later = 0;
+    for (int c = 1; c < 4; c++)
+        if (alone.state.onset_epoch[c] > 0 &&
+            (earliest == 0 || alone.state.onset_epoch[c] < earliest))
+            earliest = alone.state.onset_epoch[c];
+    assert_true(earliest > 0);
+    for (int c = 1; c < 4; c++) {
+        assert_int_equal(f.state.onset_epoch[c], earliest);
+        n_later += alone.state.onset_epoch[c] != earliest;
+    }
+    assert_true(n_later > 0); // or the two modes would be the same here
+    assert_false(f.state.is_on[0]);
+}
+
 // A category without values (NaN) is left out of the mean and has no onset of its own.
 static void test_nan_category(void **state) {
     (void)state;
     struct fixture f;
-    for (int per_category = 0; per_category < 2; per_category++) {
+    for (enum schedule_mode mode = SCHEDULE_ALL_FROM_FIRST; mode <= SCHEDULE_PER_CATEGORY; mode++) {
         fixture_init(&f, 10);
-        f.config.per_category = per_category;
+        f.config.mode = mode;
         for (int i = 0; i < EPOCHS; i++)
             f.series[3][i] = NAN;
         for (int epoch = 1; epoch <= EPOCHS; epoch++)
             decide(&f, epoch);
         assert_true(f.state.is_on[1]);
-        assert_int_equal(f.state.is_on[3], !per_category);
+        assert_int_equal(f.state.is_on[3], mode != SCHEDULE_PER_CATEGORY);
     }
     for (int c = 1; c < 4; c++)
         for (int i = 0; i < EPOCHS; i++)
             f.series[c][i] = NAN;
     memset(&f.state, 0, sizeof f.state);
-    f.config.per_category = false;
+    f.config.mode = SCHEDULE_ALL_FROM_MEAN;
     decide(&f, EPOCHS);
     assert_false(f.decision.any);
 }
@@ -153,10 +182,10 @@ static void test_nan_category(void **state) {
 static void test_background_onset(void **state) {
     (void)state;
     struct fixture f;
-    for (int per_category = 0; per_category < 2; per_category++) {
+    for (enum schedule_mode mode = SCHEDULE_ALL_FROM_FIRST; mode <= SCHEDULE_PER_CATEGORY; mode++) {
         fixture_init(&f, 10);
         f.config.has_background_onset = true;
-        f.config.per_category = per_category;
+        f.config.mode = mode;
         // Below the background's own curve, so that its onset is its own.
         for (int i = 0; i < EPOCHS; i++)
             f.series[0][i] = 0.8 * (1 - exp(-i / 3.0));
@@ -164,7 +193,7 @@ static void test_background_onset(void **state) {
             decide(&f, epoch);
         assert_true(f.decision.onset[0].known);
         assert_true(f.state.is_on[0]);
-        if (per_category)
+        if (mode == SCHEDULE_PER_CATEGORY)
             assert_true(f.state.onset_epoch[0] > f.state.onset_epoch[1]);
         else
             assert_int_equal(f.state.onset_epoch[0], f.state.onset_epoch[1]);
@@ -193,12 +222,12 @@ static void test_nothing_known(void **state) {
     (void)state;
     struct fixture f;
     fixture_init(&f, 10);
-    for (int per_category = 0; per_category < 2; per_category++) {
-        f.config.per_category = per_category;
+    for (enum schedule_mode mode = SCHEDULE_ALL_FROM_FIRST; mode <= SCHEDULE_PER_CATEGORY; mode++) {
+        f.config.mode = mode;
         schedule_decide(&f.config, 10, 0, f.iou, &f.state, &f.decision);
         assert_false(f.decision.any);
     }
-    f.config.per_category = false;
+    f.config.mode = SCHEDULE_ALL_FROM_MEAN;
     memory_fail_at(0);
     decide(&f, EPOCHS);
     memory_fail_at(-1);
@@ -207,10 +236,15 @@ static void test_nothing_known(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_segthor),      cmocka_unit_test(test_every_epoch),
-        cmocka_unit_test(test_once),         cmocka_unit_test(test_all_at_once),
-        cmocka_unit_test(test_nan_category), cmocka_unit_test(test_background_onset),
-        cmocka_unit_test(test_resume),       cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_segthor),
+        cmocka_unit_test(test_every_epoch),
+        cmocka_unit_test(test_once),
+        cmocka_unit_test(test_all_from_mean),
+        cmocka_unit_test(test_all_from_first),
+        cmocka_unit_test(test_nan_category),
+        cmocka_unit_test(test_background_onset),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_nothing_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,10 +59,18 @@ void onset_find(const struct onset_config *config, int n, const double *iou,
 // ---- schedule.c: which categories are corrected at the end of an epoch --------------------------
 #define SCHEDULE_MAX_CATEGORIES 256
 
+// When a category's correction begins. The first two correct all categories at once, which is what
+// the method is compared with: the slow ones are then corrected before they are learned.
+enum schedule_mode {
+    SCHEDULE_ALL_FROM_FIRST, // all at the first onset of a foreground category
+    SCHEDULE_ALL_FROM_MEAN,  // all at the onset of the mean foreground series
+    SCHEDULE_PER_CATEGORY    // each at its own onset: the method
+};
+
 struct schedule_config {
     struct onset_config onset;
-    bool per_category; // false: all categories at once, at the onset of the mean foreground series
-    int every;         // SegTHOR: each category once per so many epochs (10); 1 = every epoch
+    enum schedule_mode mode;
+    int every; // SegTHOR: each category once per so many epochs (10); 1 = every epoch
     int n_categories;
     bool has_background_onset; // false: category 0 never has an onset of its own
 };
@@ -79,7 +87,8 @@ struct schedule_decision {
     unsigned char
         correct[SCHEDULE_MAX_CATEGORIES]; // categories to correct now; [0] is set when any is
     struct onset_result
-        onset[SCHEDULE_MAX_CATEGORIES]; // of this epoch's fits (known = false for category 0)
+        onset[SCHEDULE_MAX_CATEGORIES]; // of this epoch's fits (known = false for category 0);
+                                        // ALL_FROM_MEAN: the mean's, for each
 };
 
 // At the end of epoch `epoch` (SegTHOR counts from 1; VOC's comparison uses epoch - 1 >= onset with

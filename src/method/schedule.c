@@ -7,6 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+static int first_category(const struct schedule_config *config) {
+    return config->has_background_onset ? 0 : 1;
+}
+
 // Value i of the mean foreground series: over the categories that have a finite value there.
 static double mean_foreground(const struct schedule_config *config, int i,
                               const double *const *iou) {
@@ -21,9 +25,9 @@ static double mean_foreground(const struct schedule_config *config, int i,
     return count > 0 ? sum / count : NAN;
 }
 
-// One onset for all: that of the mean foreground series. Out of memory means "not yet".
-static void find_common_onset(const struct schedule_config *config, int n, const double *const *iou,
-                              struct schedule_decision *out) {
+// The onset of the mean foreground series, for every category. Out of memory means "not yet".
+static void find_mean_onset(const struct schedule_config *config, int n, const double *const *iou,
+                            struct schedule_decision *out) {
     struct onset_result common;
     double *mean = memory_calloc((size_t)(n > 0 ? n : 1), sizeof *mean);
     if (!mean)
@@ -32,29 +36,41 @@ static void find_common_onset(const struct schedule_config *config, int n, const
         mean[i] = mean_foreground(config, i, iou);
     onset_find(&config->onset, n, mean, &common);
     memory_free(mean);
-    for (int c = 1; c < config->n_categories; c++)
+    for (int c = first_category(config); c < config->n_categories; c++)
         out->onset[c] = common;
-    if (config->has_background_onset)
-        out->onset[0] = common;
+}
+
+static bool has_begun(const struct onset_result *onset, int epoch) {
+    return onset->known && epoch - 1 >= onset->epoch;
+}
+
+// Which categories are on from this epoch, by the onsets in `out`. The background never pulls the
+// others along: it is the easiest of all.
+static void switch_on(const struct schedule_config *config, int epoch, struct schedule_state *state,
+                      const struct schedule_decision *out) {
+    bool any_begun = false;
+    for (int c = 1; c < config->n_categories; c++)
+        any_begun = any_begun || has_begun(&out->onset[c], epoch);
+    bool all = any_begun && config->mode == SCHEDULE_ALL_FROM_FIRST;
+    for (int c = first_category(config); c < config->n_categories; c++) {
+        if (!state->is_on[c] && (all || has_begun(&out->onset[c], epoch))) {
+            state->is_on[c] = 1;
+            state->onset_epoch[c] = epoch;
+        }
+    }
 }
 
 void schedule_decide(const struct schedule_config *config, int epoch, int n,
                      const double *const *iou, struct schedule_state *state,
                      struct schedule_decision *out) {
-    int first = config->has_background_onset ? 0 : 1;
+    int first = first_category(config);
     memset(out, 0, sizeof *out);
-    if (config->per_category) {
+    if (config->mode == SCHEDULE_ALL_FROM_MEAN)
+        find_mean_onset(config, n, iou, out);
+    else
         for (int c = first; c < config->n_categories; c++)
             onset_find(&config->onset, n, iou[c], &out->onset[c]);
-    } else {
-        find_common_onset(config, n, iou, out);
-    }
-    for (int c = first; c < config->n_categories; c++) {
-        if (!state->is_on[c] && out->onset[c].known && epoch - 1 >= out->onset[c].epoch) {
-            state->is_on[c] = 1;
-            state->onset_epoch[c] = epoch;
-        }
-    }
+    switch_on(config, epoch, state, out);
     if (config->every > 0 && epoch % config->every == 0)
         memset(state->is_done, 0, sizeof state->is_done);
     for (int c = first; c < config->n_categories; c++) {

@@ -69,6 +69,7 @@ struct config {
     } loss;
     struct {
         bool enabled, per_category;   // true, true
+        enum schedule_mode all_from;  // without per_category: first | mean
         enum onset_pipeline pipeline; // segthor | voc
         double r;                     // 0.9
         double tau, tau_background;   // 0.7 segthor (program), 0.8 voc; tau_background: 0 = tau

@@ -39,6 +39,8 @@ static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
                                     [ADELE_LOSS_PAPER] = "paper",
                                     NULL};
 static const char *const pipelines[] = {[ONSET_SEGTHOR] = "segthor", [ONSET_VOC] = "voc", NULL};
+static const char *const beginnings[] = {
+    [SCHEDULE_ALL_FROM_FIRST] = "first", [SCHEDULE_ALL_FROM_MEAN] = "mean", NULL};
 static const char *const rules[] = {
     [ADELE_CORRECT_BOTH] = "both", [ADELE_CORRECT_SINGLE] = "single", NULL};
 static const char *const bases[] = {[BASE_CURRENT] = "current", [BASE_ORIGINAL] = "original", NULL};
@@ -150,7 +152,9 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
     {"correction.enabled", CONFIG_BOOL, AT(correction.enabled), .fallback = "true",
      .meaning = "Whether labels are corrected."},
     {"correction.per_category", CONFIG_BOOL, AT(correction.per_category), .fallback = "true",
-     .meaning = "Each category from its own onset; false: all from the onset of their mean."},
+     .meaning = "Each category from its own onset; false: all from the same epoch on."},
+    {"correction.all_from", CONFIG_ENUM, AT(correction.all_from), .fallback = "first", .names = beginnings,
+     .meaning = "Without per_category, that epoch: the first category's onset, or the onset of the mean foreground curve."},
     {"correction.pipeline", CONFIG_ENUM, AT(correction.pipeline), .fallback = "segthor", .names = pipelines,
      .meaning = "Which pipeline of the paper gives the defaults below."},
     {"correction.r", CONFIG_REAL, AT(correction.r), .fallback = "0.9", ABOVE(0, 1),

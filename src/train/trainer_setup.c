@@ -20,7 +20,9 @@ adele_status trainer_path(const struct trainer *trainer, const char *name, char 
 
 struct schedule_config trainer_schedule(const struct trainer *trainer) {
     const struct config *config = trainer->config;
-    struct schedule_config schedule = {.per_category = config->correction.per_category,
+    struct schedule_config schedule = {.mode = config->correction.per_category
+                                                   ? SCHEDULE_PER_CATEGORY
+                                                   : config->correction.all_from,
                                        .every = config->correction.every,
                                        .n_categories = trainer->n_categories};
     onset_config_init(&schedule.onset, config->correction.pipeline);
