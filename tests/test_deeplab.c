@@ -96,6 +96,7 @@ static void names_and_groups(void **state) {
     assert_int_equal(find(graph, "backbone.bn7.weight")->shape[0], 4096);
     assert_int_equal(find(graph, "conv_fov.weight")->shape[0], 512);
     assert_int_equal(find(graph, "cls_conv.weight")->shape[0], 21);
+    graph_set_rates(graph, RATES_VOC);
     // Rates: nothing of frozen parts, 1 in the backbone, 10 and 20 in the head; no decay of biases.
     assert_true(find(graph, "backbone.conv1a.weight")->lr_scale == 0.0F);
     assert_true(find(graph, "backbone.bn7.bias")->lr_scale == 0.0F);
@@ -115,6 +116,8 @@ static void heads_differ(void **state) {
     assert_int_equal(find(graph, "aspp.c3.weight")->shape[0], 21);
     assert_int_equal(find(graph, "aspp.c3.weight")->shape[1], 256);
     assert_int_equal(find(graph, "aspp.c0.bias")->count, 21);
+    assert_true(find(graph, "aspp.c0.bias")->lr_scale == 1.0F);
+    graph_set_rates(graph, RATES_VOC);
     assert_true(find(graph, "aspp.c0.bias")->lr_scale == 20.0F);
     assert_true(find(graph, "backbone.conv1a.weight")->lr_scale == 1.0F);
     graph_deinit(graph);

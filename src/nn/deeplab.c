@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: MIT
-// DeepLab's heads on ResNet38d (METHOD section 5). Logits have an eighth of the input's extents;
-// the loss brings them to the labels' size. Head widths are 8 w (LargeFOV) and 4 w (ASPP), 512 and
-// 256 at the published width of 64. New layers learn 10 times as fast as the backbone, their biases
-// 20 times; their weights begin Kaiming normal, fan-out. Names of LargeFOV are those of the
-// authors' program. Its dropout acts in training only and is not part of this graph.
+// DeepLab's heads (METHOD section 5), and the published whole on ResNet38d. Logits have an eighth
+// of the input's extents; the loss brings them to the labels' size. Head widths are 8 w (LargeFOV)
+// and 4 w (ASPP), 512 and 256 at the published width of 64. Weights of new layers begin Kaiming
+// normal, fan-out. Names of LargeFOV are those of the authors' program. Its dropout acts in
+// training only and is not part of this graph.
 #include "base/fail.h"
 #include "nn/graph.h"
 
-#define MOMENTUM 3e-4F // of the head's running statistics, as in the backbone
-
 // The parameters from number `first` on are the head's.
-static void set_groups(struct graph *graph, int first) {
+static void mark_new(struct graph *graph, int first) {
     for (int i = first; i < graph->n_parameters; i++) {
         struct parameter *parameter = &graph->parameters[i];
-        bool is_shift = parameter->init == INIT_BIAS_UNIFORM || parameter->init == INIT_ZEROS;
-        parameter->lr_scale = is_shift ? 20.0F : 10.0F;
+        parameter->is_new = true;
         if (parameter->init == INIT_KAIMING_UNIFORM)
             parameter->init = INIT_KAIMING_NORMAL_FAN_OUT;
     }
 }
 
+// Running statistics move as in the backbone: slowly where its weights are loaded, faster where it
+// begins anew.
+static void set_momenta(struct graph *graph, int features) {
+    for (int i = features + 1; i < graph->n_nodes; i++)
+        graph->nodes[i].momentum = graph->nodes[features].momentum;
+}
+
 static adele_status add_norm(struct graph *graph, const char *name, int input, int *out) {
-    TRY(graph_batch_norm(graph, name, input, -1, true, out));
-    graph->nodes[*out].momentum = MOMENTUM;
-    return ADELE_OK;
+    return graph_batch_norm(graph, name, input, -1, true, out);
 }
 
 static adele_status head_v1(struct graph *graph, int input, int n_categories, int width) {
@@ -63,10 +65,8 @@ static adele_status head_v3(struct graph *graph, int input, int n_categories, in
     return graph_conv2d(graph, "cls_conv", node, n_categories, 1, 1, 0, 1, true, &node);
 }
 
-adele_status deeplab_build(struct graph *graph, enum deeplab_head head, int n_categories, int width,
-                           bool is_frozen) {
-    int features;
-    TRY(resnet38_build(graph, width, is_frozen, &features));
+adele_status deeplab_head_build(struct graph *graph, enum deeplab_head head, int features,
+                                int n_categories, int width) {
     int n_backbone = graph->n_parameters;
     switch (head) {
     case DEEPLAB_V1:
@@ -81,6 +81,15 @@ adele_status deeplab_build(struct graph *graph, enum deeplab_head head, int n_ca
     default:
         return FAIL(ADELE_INVALID_ARGUMENT, "", "there is no head number %d", (int)head);
     }
-    set_groups(graph, n_backbone);
+    mark_new(graph, n_backbone);
+    set_momenta(graph, features);
+    graph_set_rates(graph, RATES_UNIFORM);
     return ADELE_OK;
+}
+
+adele_status deeplab_build(struct graph *graph, enum deeplab_head head, int n_categories, int width,
+                           bool is_frozen) {
+    int features;
+    TRY(resnet38_build(graph, 3, width, is_frozen, &features));
+    return deeplab_head_build(graph, head, features, n_categories, width);
 }

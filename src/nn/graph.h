@@ -36,8 +36,17 @@ struct parameter {
     bool is_buffer;
     enum parameter_init init;
     int fan_in, fan_out;
-    float lr_scale; // of the base rate: 1, 2, 10, 20
+    bool is_new;    // of a head: not in the weights that a backbone is loaded from
+    bool is_frozen; // never learns
+    float lr_scale; // of the base rate, see graph_set_rates; 0 when frozen
     bool has_decay;
+};
+
+// Which parameters learn how fast (METHOD section 5). Biases are those of convolutions and the
+// shifts of batch norm; none of them decays.
+enum rate_groups {
+    RATES_UNIFORM, // all at the base rate
+    RATES_VOC      // times 1, biases 2, new layers 10, their biases 20
 };
 
 struct node {
@@ -51,6 +60,7 @@ struct node {
     int rescale_factor; // rescale: h_out = h_in * factor, padded to the size of inputs[1] as the
                         // U-Net does (F.pad with diff / 2 first); 0 = exactly the size of inputs[1]
     float eps, momentum;
+    bool is_frozen;                           // batch_norm: running statistics in training too
     int i_weight, i_bias, i_mean, i_variance; // parameter numbers, -1 = none
     // aspp: its branches, each with parameters of its own
     enum adele_aspp_form form;
@@ -92,6 +102,9 @@ ADELE_MUST_CHECK adele_status graph_aspp(struct graph *graph, const char *name, 
                                          const int *rates, const char *const *branches,
                                          bool has_bias, int *out);
 
+// Sets every lr_scale.
+void graph_set_rates(struct graph *graph, enum rate_groups groups);
+
 // The numbers of the parameters that a node trains (weights, then biases); returns how many.
 #define NODE_MAX_TRAINED (2 * ADELE_MAX_RATES)
 int node_trained(const struct node *node, int i_parameters[NODE_MAX_TRAINED]);
@@ -101,14 +114,19 @@ int node_trained(const struct node *node, int i_parameters[NODE_MAX_TRAINED]);
 ADELE_MUST_CHECK adele_status unet_build(struct graph *graph, int n_channels, int n_categories,
                                          int width);
 
-// resnet38.c: ResNet38d of METHOD section 5, output stride 8, on an input of three channels;
-// *out: the node of its last ReLU, 64 width channels. `width` 64 is the published one. is_frozen:
-// the first convolution does not learn; batch norm never does (which statistics it uses is said
-// when the network runs).
-ADELE_MUST_CHECK adele_status resnet38_build(struct graph *graph, int width, bool is_frozen,
-                                             int *out);
+// Backbones, output stride 8; *out: the node of the last ReLU. `width` 64 is the published one.
+// is_frozen: the first convolution does not learn, and batch norm neither learns nor leaves its
+// running statistics.
+// resnet38.c: ResNet38d of METHOD section 5, 64 width channels; its batch norm never learns.
+ADELE_MUST_CHECK adele_status resnet38_build(struct graph *graph, int n_channels, int width,
+                                             bool is_frozen, int *out);
+// resnet.c: torchvision's ResNets with dilations 2 and 4 in place of the last two strides; 8 width
+// (18) or 32 width channels.
+enum resnet_kind { RESNET_18, RESNET_50, RESNET_101 };
+ADELE_MUST_CHECK adele_status resnet_build(struct graph *graph, enum resnet_kind kind,
+                                           int n_channels, int width, bool is_frozen, int *out);
 
-// deeplab.c: ResNet38d with one of DeepLab's heads.
+// deeplab.c: DeepLab's heads, and the published whole on ResNet38d with colour images.
 enum deeplab_head {
     DEEPLAB_V1, // LargeFOV: one 3 x 3 convolution of rate 12
     DEEPLAB_V2, // rates 6, 12, 18, 24 straight to the categories, summed
@@ -116,4 +134,7 @@ enum deeplab_head {
 };
 ADELE_MUST_CHECK adele_status deeplab_build(struct graph *graph, enum deeplab_head head,
                                             int n_categories, int width, bool is_frozen);
+// A head on the last batch norm of a backbone, whose momentum its own batch norms take over.
+ADELE_MUST_CHECK adele_status deeplab_head_build(struct graph *graph, enum deeplab_head head,
+                                                 int features, int n_categories, int width);
 #endif

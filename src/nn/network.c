@@ -4,8 +4,6 @@
 #include "base/memory.h"
 #include "nn/plan.h"
 
-#include <string.h>
-
 static const char *const memory_hint =
     "Make the batch, the images or model.width smaller, or use fewer scales.";
 
@@ -43,24 +41,6 @@ adele_status network_create_from_graph(const struct adele_device *device, struct
     return ADELE_OK;
 fail:
     network_destroy(network);
-    return status;
-}
-
-adele_status network_create(const struct adele_device *device, const struct network_config *config,
-                            struct network **out) {
-    if (config->name == NULL || strcmp(config->name, "unet") != 0)
-        return FAIL(ADELE_CONFIG, "model.name is one of: unet.", "there is no model named \"%s\"",
-                    config->name != NULL ? config->name : "");
-    if (config->n_categories < 1 || config->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_CONFIG, "", "%d categories, want 1 to %d", config->n_categories,
-                    ADELE_MAX_CATEGORIES);
-    struct graph graph;
-    graph_init(&graph);
-    adele_status status =
-        unet_build(&graph, config->n_channels, config->n_categories, config->width);
-    if (status == ADELE_OK)
-        status = network_create_from_graph(device, &graph, config->seed, config->precision, out);
-    graph_deinit(&graph);
     return status;
 }
 

@@ -9,11 +9,17 @@
 struct network; // owns the graph, the arenas and the plans
 
 struct network_config {
-    const char *name; // "unet"
+    const char *name;     // "unet", "deeplabv1", "deeplabv2", "deeplabv3"
+    const char *backbone; // of DeepLab; NULL or "default": "resnet38d"
     int n_channels, n_categories, width;
+    bool is_frozen; // the backbone's batch norm and first convolution
+    enum rate_groups groups;
     uint64_t seed; // of the initialization: RANDOM_INIT, sample = parameter number
     enum adele_precision precision;
 };
+
+// ADELE_CONFIG unless name, backbone and is_frozen go together.
+ADELE_MUST_CHECK adele_status network_check_names(const struct network_config *config);
 
 // Builds the graph, allocates the arenas (weights, gradients, momenta, buffers) on the device,
 // initializes.
@@ -48,6 +54,9 @@ ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h
 // region that all plans share in turn for gradients, workspace and the activations of inference
 // plans. May be called again after more plans. ADELE_NO_MEMORY says how much was asked for.
 ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
+
+// ADELE_INVALID_ARGUMENT when some batch norm of the plan would take statistics of one value.
+ADELE_MUST_CHECK adele_status plan_check_statistics(const struct plan *plan);
 
 struct plan_memory {
     size_t activation_bytes, shared_bytes;

@@ -104,22 +104,27 @@ static adele_status bound_check(const struct plan *plan) {
     return ADELE_OK;
 }
 
-adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
-    TRY(bound_check(plan));
-    if (use_batch_statistics && plan->has_single_values) {
-        struct adele_shape in = plan_input_shape(plan);
+adele_status plan_check_statistics(const struct plan *plan) {
+    struct adele_shape in = plan_input_shape(plan);
+    if (plan->has_single_values)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use a larger batch or larger images.",
                     "a batch of %d image(s) of %d x %d pixels leaves one value a channel at the "
                     "deepest batch norm, which has no variance",
                     in.n, in.h, in.w);
-    }
+    return ADELE_OK;
+}
+
+adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
+    TRY(bound_check(plan));
+    if (use_batch_statistics)
+        TRY(plan_check_statistics(plan));
     struct network *network = plan->network;
     plan->has_forward = false;
     for (int i = 0; i < network->graph.n_nodes; i++) {
         const struct node *node = &network->graph.nodes[i];
         trace_push("%s forward", node->name);
-        adele_status status =
-            step_forward(network->device->iface, node->kind, &plan->steps[i], use_batch_statistics);
+        adele_status status = step_forward(network->device->iface, node->kind, &plan->steps[i],
+                                           use_batch_statistics && !node->is_frozen);
         trace_pop();
         if (status != ADELE_OK)
             return fail_context(status, "forward of %s", node->name);

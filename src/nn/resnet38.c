@@ -47,8 +47,8 @@ static adele_status add_norm(struct graph *graph, const char *block, const char 
     TRY(graph_batch_norm(graph, name, input, -1, true, out));
     struct node *node = &graph->nodes[*out];
     node->momentum = MOMENTUM;
-    graph->parameters[node->i_weight].lr_scale = 0.0F;
-    graph->parameters[node->i_bias].lr_scale = 0.0F;
+    graph->parameters[node->i_weight].is_frozen = true;
+    graph->parameters[node->i_bias].is_frozen = true;
     return ADELE_OK;
 }
 
@@ -77,16 +77,20 @@ static adele_status add_block(struct graph *graph, const struct block *block, in
     return graph_add(graph, skip, node, out);
 }
 
-adele_status resnet38_build(struct graph *graph, int width, bool is_frozen, int *out) {
+adele_status resnet38_build(struct graph *graph, int n_channels, int width, bool is_frozen,
+                            int *out) {
     if (width < 1 || width > MAX_WIDTH)
         return FAIL(ADELE_CONFIG, "64 is the published width.", "model.width is %d, want 1 to %d",
                     width, MAX_WIDTH);
     int node;
-    TRY(graph_input(graph, 3, &node));
+    TRY(graph_input(graph, n_channels, &node));
     TRY(graph_conv2d(graph, "backbone.conv1a", node, width, 3, 1, 1, 1, false, &node));
-    if (is_frozen)
-        graph->parameters[graph->nodes[node].i_weight].lr_scale = 0.0F;
+    graph->parameters[graph->nodes[node].i_weight].is_frozen = is_frozen;
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
         TRY(add_block(graph, &blocks[i], width, node, &node));
-    return add_norm(graph, "", "bn7", node, out);
+    TRY(add_norm(graph, "", "bn7", node, out));
+    for (int i = 0; i < graph->n_nodes; i++)
+        graph->nodes[i].is_frozen = is_frozen && graph->nodes[i].kind == NODE_BATCH_NORM;
+    graph_set_rates(graph, RATES_UNIFORM);
+    return ADELE_OK;
 }

@@ -37,6 +37,7 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     TRY(safetensors_writer_metadata(writer, "adele.format", FORMAT));
     TRY(safetensors_writer_metadata(writer, "adele.version", ADELE_VERSION));
     TRY(safetensors_writer_metadata(writer, "model.name", config->model.name));
+    TRY(safetensors_writer_metadata(writer, "model.backbone", config->model.backbone));
     TRY(add_number(writer, "model.width", config->model.width));
     TRY(add_number(writer, "model.channels", set->c));
     TRY(add_number(writer, "model.categories", trainer->n_categories));
@@ -331,6 +332,7 @@ adele_status checkpoint_read_model(const struct safetensors *file, struct checkp
     out->image_width = (int)number(file, "data.width", 0.0);
     out->epoch = (int)number(file, "epoch", 0.0);
     out->name = safetensors_metadata(file, "model.name");
+    out->backbone = safetensors_metadata(file, "model.backbone"); // NULL: written before there were
     out->categories = safetensors_metadata(file, "data.categories");
     if (!out->name || !out->categories || out->width < 1 || out->n_channels < 1 ||
         out->n_categories < 2 || out->n_categories > ADELE_MAX_CATEGORIES || out->height < 1 ||

@@ -6,7 +6,8 @@
 #include "base/safetensors.h"
 
 struct checkpoint_model {
-    const char *name;       // of the network; borrowed from the file, as `categories`
+    const char *name;       // of the network; borrowed from the file, as the next two
+    const char *backbone;   // NULL: the default
     const char *categories; // names joined by '\n'
     int width, n_channels, n_categories;
     int height, image_width; // size of the training images

@@ -39,6 +39,22 @@ static void resolve_automatic(struct config *config) {
             config->correction.average == ADELE_ENSEMBLE_LOGITS ? 3.0 : 1.0;
 }
 
+static adele_status check_network(const char *name, const struct config *config) {
+    struct network_config network;
+    config_network(config, &network);
+    adele_status status = network_check_names(&network);
+    if (status != ADELE_OK)
+        return fail_context(status, "%s", name);
+    if (network.is_frozen && strcmp(config->model.init, "default") == 0)
+        return FAIL(ADELE_CONFIG,
+                    "Name the backbone's trained weights in model.init, or leave model.batch_norm "
+                    "out.",
+                    "%s: model.batch_norm is frozen, but model.init is default: random weights "
+                    "have no statistics worth freezing",
+                    name);
+    return ADELE_OK;
+}
+
 static adele_status check_together(const char *name, const struct config *config) {
     const int *size = config->data.size;
     const struct noise_config *noise = &config->data.noise;
@@ -66,7 +82,7 @@ static adele_status check_together(const char *name, const struct config *config
         return FAIL(ADELE_CONFIG, "Convert the weights to safetensors.",
                     "%s: model.init is \"%s\"; allowed: default or a .safetensors file", name,
                     config->model.init);
-    return ADELE_OK;
+    return check_network(name, config);
 }
 
 // ---- loading ------------------------------------------------------------------------------------
@@ -160,4 +176,14 @@ void config_dataset(const struct config *config, struct dataset_config *out) {
     };
     for (int i = 0; i < SPLIT_COUNT; i++)
         out->split[i] = config->data.split[i];
+}
+
+void config_network(const struct config *config, struct network_config *out) {
+    *out = (struct network_config){.name = config->model.name,
+                                   .backbone = config->model.backbone,
+                                   .width = config->model.width,
+                                   .is_frozen = config->model.batch_norm == BATCH_NORM_FROZEN,
+                                   .groups = config->train.groups,
+                                   .seed = config->train.seed,
+                                   .precision = config->train.precision};
 }

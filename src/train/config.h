@@ -10,11 +10,13 @@
 #include "data/noise.h"
 #include "device/device.h"
 #include "method/onset.h"
+#include "nn/network.h"
 
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY };
 enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
 enum model_selection { SELECT_LAST, SELECT_BEST_VAL };
+enum batch_norm_mode { BATCH_NORM_BATCH, BATCH_NORM_FROZEN };
 enum image_normalize { NORMALIZE_IMAGE, NORMALIZE_IMAGENET };
 
 // YAML names in brackets where they are not the C path. All strings are owned by the config; a text
@@ -41,14 +43,17 @@ struct config {
                                       // scale: [0.8, 1.5], flip: 0}
     } data;
     struct {
-        char *name; // unet
-        int width;  // 64
-        char *init; // "default" or a .safetensors file
+        char *name;     // unet | deeplabv1 | deeplabv2 | deeplabv3
+        char *backbone; // "default" = resnet38d for DeepLab; resnet18, resnet50, resnet101
+        int width;      // 64
+        enum batch_norm_mode batch_norm; // batch | frozen
+        char *init;                      // "default" or a .safetensors file
     } model;
     struct {
         int epochs, batch; // 100, 5
         double lr, momentum,
             weight_decay; // train.optimizer: {name: sgd, lr: 0.01, momentum: 0.99, weight_decay: 0}
+        enum rate_groups groups;        // train.optimizer.groups: uniform | voc
         enum schedule_kind schedule;    // constant | poly
         double poly_power;              // 0.9
         uint64_t seed;                  // 0
@@ -107,6 +112,8 @@ ADELE_MUST_CHECK adele_status config_to_yaml(const struct config *config, char *
 // configs/KEYS.md: a table of every key, default and meaning, from the same table that parses.
 // Caller frees.
 ADELE_MUST_CHECK adele_status config_write_keys(char **out);
-// The data room's view of it; borrowed from config.
+// The data room's view of it, and the nn room's (channels and categories are the data's); borrowed
+// from config.
 void config_dataset(const struct config *config, struct dataset_config *out);
+void config_network(const struct config *config, struct network_config *out);
 #endif

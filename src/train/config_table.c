@@ -26,6 +26,9 @@ static const char *const noise_kinds[] = {[NOISE_NONE] = "none",
                                           [NOISE_FLIP] = "flip",
                                           [NOISE_MIXED] = "mixed",
                                           NULL};
+static const char *const batch_norms[] = {
+    [BATCH_NORM_BATCH] = "batch", [BATCH_NORM_FROZEN] = "frozen", NULL};
+static const char *const groups[] = {[RATES_UNIFORM] = "uniform", [RATES_VOC] = "voc", NULL};
 static const char *const optimizers[] = {"sgd", NULL};
 static const char *const schedules[] = {
     [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_POLY] = "poly", NULL};
@@ -100,9 +103,13 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Probability of a horizontal flip."},
 
     {"model.name", CONFIG_TEXT, AT(model.name), .fallback = "unet",
-     .meaning = "The network."},
+     .meaning = "The network: unet, deeplabv1 (LargeFOV), deeplabv2 (rates 6 to 24, summed) or deeplabv3 (rates 6 to 18 and image pooling)."},
+    {"model.backbone", CONFIG_TEXT, AT(model.backbone), .fallback = "default",
+     .meaning = "What a DeepLab head stands on: resnet38d (the default), resnet18 (small enough to train from scratch), resnet50 or resnet101; none for unet."},
     {"model.width", CONFIG_INT, AT(model.width), .fallback = "64", RANGE(1, 1024),
-     .meaning = "Channels of the network's first level."},
+     .meaning = "Channels of the network's first level; weights trained elsewhere have 64."},
+    {"model.batch_norm", CONFIG_ENUM, AT(model.batch_norm), .fallback = "batch", .names = batch_norms,
+     .meaning = "The backbone's batch norm: statistics of the batch, or frozen as the weights came, and the first convolution with it."},
     {"model.init", CONFIG_TEXT, AT(model.init), .fallback = "default",
      .meaning = "First weights: default (random, by the seed) or a .safetensors file."},
 
@@ -117,7 +124,9 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
     {"train.optimizer.momentum", CONFIG_REAL, AT(train.momentum), .fallback = "0.99", RANGE(0, 1),
      .meaning = "Share of the last update that goes into the next."},
     {"train.optimizer.weight_decay", CONFIG_REAL, AT(train.weight_decay), .fallback = "0", RANGE(0, 1),
-     .meaning = "Pull of the weights towards zero."},
+     .meaning = "Pull of the weights towards zero; biases have none."},
+    {"train.optimizer.groups", CONFIG_ENUM, AT(train.groups), .fallback = "uniform", .fallback_voc = "voc", .names = groups,
+     .meaning = "Rates of the parameters: all the same, or biases twice, a head's new layers 10 times, their biases 20 times."},
     {"train.schedule", CONFIG_ENUM, AT(train.schedule), .fallback = "constant", .names = schedules,
      .meaning = "The learning rate over time: constant, or falling to zero by (1 - step / steps)^poly_power."},
     {"train.poly_power", CONFIG_REAL, AT(train.poly_power), .fallback = "0.9", ABOVE(0, 10),

@@ -51,6 +51,7 @@ static adele_status load_network(struct model *model, const struct safetensors *
     model->width = description.image_width;
     TRY(split_names(model, description.categories));
     struct network_config network = {.name = description.name,
+                                     .backbone = description.backbone,
                                      .n_channels = description.n_channels,
                                      .n_categories = description.n_categories,
                                      .width = description.width};

@@ -178,6 +178,7 @@ static adele_status step_plan_init(struct trainer *trainer, struct step_plan *st
         int h = (int)floor(set->h * config->loss.scales[k]);
         int w = (int)floor(set->w * config->loss.scales[k]);
         TRY(network_plan(trainer->network, n, h, w, true, &step->plans[k]));
+        TRY(plan_check_statistics(step->plans[k]));
         struct adele_shape logits = plan_output_shape(step->plans[k]);
         sample.h_scale[k] = h;
         sample.w_scale[k] = w;
@@ -339,12 +340,10 @@ static adele_status check_config(const struct trainer *trainer) {
 
 static adele_status network_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
-    struct network_config network = {.name = config->model.name,
-                                     .n_channels = trainer->resident[SPLIT_TRAIN].set.c,
-                                     .n_categories = trainer->n_categories,
-                                     .width = config->model.width,
-                                     .seed = config->train.seed,
-                                     .precision = config->train.precision};
+    struct network_config network;
+    config_network(config, &network);
+    network.n_channels = trainer->resident[SPLIT_TRAIN].set.c;
+    network.n_categories = trainer->n_categories;
     TRY(network_create(trainer->device, &network, &trainer->network));
     if (strcmp(config->model.init, "default") == 0)
         return ADELE_OK;
