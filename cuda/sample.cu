@@ -10,13 +10,14 @@
 // every rounding of the CPU's op, so that both devices read the same pixels. (The last bit of sin
 // and cos is the mathematical library's own; a label can differ only where a source lies within
 // 1e-12 of the border between two pixels.) Images: bilinear over normalized pixels, 0 outside.
-// Labels: nearest, 255 outside.
+// Labels: nearest, 255 outside. The other kind of augmentation, VOC's, is in sample_voc.cuh.
 //
 // All outputs are overwritten: tensors (N, C, h_scale, w_scale) with zeros in the fill-up channels,
 // label maps (N, H, W). A row whose id is negative, or beyond the set, is image 0 and labels 255.
 #include "enum_value.cuh"
 #include "random.cuh"
 #include "room.cuh"
+#include "sample_voc.cuh"
 
 #include "device/op_check.h"
 
@@ -43,7 +44,7 @@ struct sample_task {
     const int32_t *sample_ids; // (N)
     uint64_t seed;
     uint32_t epoch;
-    int n;
+    int n, h, w; // of the output
     bool flip;
     uint8_t *labels, *noisy, *truth; // (N, H, W), may be NULL
 };
@@ -66,6 +67,7 @@ struct placement {
     bool is_flipped, is_affine;
     double cosine, sine; // over the scale
     double shift_x, shift_y, center_x, center_y;
+    struct voc_placement voc; // the VOC augmentation's own
 };
 
 // The four source pixels of one output pixel.
@@ -96,13 +98,19 @@ static __device__ void place(const struct sample_task *task, int n, struct place
         return;
     const struct adele_augment *augment = &task->augment;
     struct philox_stream stream;
+    bool is_mirrored;
     philox_init(&stream, task->seed, RANDOM_AUGMENT, task->epoch, (uint32_t)id);
+    if (augment->kind == ADELE_AUGMENT_VOC) {
+        out->voc = voc_place(&task->set, augment, task->h, task->w, &stream, &is_mirrored);
+        out->is_flipped = is_mirrored != task->flip;
+        return;
+    }
     double angle = rounded_product(
         DEGREE, philox_range(&stream, -augment->rotate_degrees, augment->rotate_degrees));
     double shift_x = philox_range(&stream, -augment->translate, augment->translate);
     double shift_y = philox_range(&stream, -augment->translate, augment->translate);
     double scale = philox_range(&stream, augment->scale_low, augment->scale_high);
-    bool is_mirrored = philox_uniform(&stream) < augment->flip;
+    is_mirrored = philox_uniform(&stream) < augment->flip;
     out->is_flipped = is_mirrored != task->flip;
     out->shift_x = rounded_product(shift_x, (double)w);
     out->shift_y = rounded_product(shift_y, (double)h);
@@ -158,16 +166,17 @@ static __device__ struct taps find_taps(const struct placement *placed, int w, i
     return taps;
 }
 
+static __device__ float raw_pixel(const struct adele_sample_set *set, int64_t i) {
+    return set->pixel == ADELE_PIXEL_U8 ? (float)__ldg((const uint8_t *)set->images + i)
+                                        : decode_half(__ldg((const uint16_t *)set->images + i));
+}
+
 // The normalized pixel (x, y) of a plane (id, c); 0 outside.
 static __device__ float normalized(const struct adele_sample_set *set, int64_t plane, float mean,
                                    float inv_std, int x, int y) {
     if (x < 0 || x >= set->w || y < 0 || y >= set->h)
         return 0.0f;
-    int64_t i = (plane * set->h + y) * set->w + x;
-    float pixel = set->pixel == ADELE_PIXEL_U8
-                      ? (float)__ldg((const uint8_t *)set->images + i)
-                      : decode_half(__ldg((const uint16_t *)set->images + i));
-    return (pixel - mean) * inv_std;
+    return (raw_pixel(set, (plane * set->h + y) * set->w + x) - mean) * inv_std;
 }
 
 static __device__ float image_value(const struct adele_sample_set *set, int64_t plane,
@@ -202,6 +211,53 @@ static __device__ void write_image_pixel(const struct adele_sample_set *set, int
     }
 }
 
+static __device__ float cubic_value(const struct adele_sample_set *set, int64_t plane,
+                                    const struct cubic_taps *rows,
+                                    const struct cubic_taps *columns) {
+    float sum = 0.0f;
+#pragma unroll
+    for (int i = 0; i < 4; i++) {
+        int64_t row = (plane * set->h + rows->at[i]) * set->w;
+        float line = 0.0f;
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+            line += columns->weight[j] * raw_pixel(set, row + columns->at[j]);
+        sum += rows->weight[i] * line;
+    }
+    return set->pixel == ADELE_PIXEL_U8 ? clamped(sum, 255.0f) : sum;
+}
+
+// The same as write_image_pixel from position (x, y) of the scaled image.
+template <typename T, int LANES>
+static __device__ void write_voc_pixel(const struct adele_sample_set *set, bool has_hsv, int id,
+                                       const struct voc_placement *voc, int x, int y, T *out) {
+    bool is_inside = id >= 0 && voc_is_inside(voc, x, y);
+    struct cubic_taps columns, rows;
+    if (is_inside) {
+        columns = cubic_taps_of(set->w, voc->w_scaled, x);
+        rows = cubic_taps_of(set->h, voc->h_scaled, y);
+    }
+#pragma unroll 1
+    for (int first = 0; first < padded_channels(set->c); first += 8) {
+        float values[8] = {0.0f};
+#pragma unroll
+        for (int lane = 0; lane < LANES; lane++)
+            if (is_inside && first + lane < set->c)
+                values[lane] =
+                    cubic_value(set, (int64_t)id * set->c + first + lane, &rows, &columns);
+        if (is_inside && has_hsv) // three channels: the only vector
+            shift_hsv(voc, values);
+#pragma unroll
+        for (int lane = 0; lane < LANES; lane++) {
+            int64_t plane = (int64_t)id * set->c + first + lane;
+            if (is_inside && first + lane < set->c)
+                values[lane] =
+                    (values[lane] - __ldg(set->mean + plane)) * __ldg(set->inv_std + plane);
+        }
+        store8(out + first, values);
+    }
+}
+
 // Index of the label under a source position, in its image; -1 outside.
 static __device__ int64_t label_index(const struct adele_sample_set *set, double x, double y) {
     x = floor(x + 0.5);
@@ -216,6 +272,29 @@ static __device__ uint8_t label_at(const struct adele_sample_set *set, const uin
     if (id < 0 || index < 0)
         return ADELE_IGNORE;
     return __ldg(maps + (int64_t)id * set->h * set->w + index);
+}
+
+// Output pixel (x, y) of one row of the batch: the image's vectors at `out`, where there is an
+// image, and the index of its label.
+template <typename T, int LANES, bool IS_VOC>
+static __device__ int64_t write_pixel(const struct sample_task *task,
+                                      const struct placement *placed, int x, int y, T *out) {
+    const struct adele_sample_set *set = &task->set;
+    if (IS_VOC) {
+        int x_scaled = (placed->is_flipped ? task->w - 1 - x : x) + placed->voc.left;
+        int y_scaled = y + placed->voc.top;
+        if (out != NULL)
+            write_voc_pixel<T, LANES>(set, task->augment.hsv > 0.0, placed->id, &placed->voc,
+                                      x_scaled, y_scaled, out);
+        return placed->id < 0 ? -1 : voc_label_index(set, &placed->voc, x_scaled, y_scaled);
+    }
+    double source_x, source_y;
+    find_source(placed, set->w, x, y, &source_x, &source_y);
+    if (out != NULL) {
+        struct taps taps = find_taps(placed, set->w, set->h, source_x, source_y);
+        write_image_pixel<T, LANES>(set, placed->id, &taps, out);
+    }
+    return label_index(set, source_x, source_y);
 }
 
 static __device__ struct axis_taps find_axis(int n_in, int n_out, double step, int o) {
@@ -255,32 +334,28 @@ static __device__ void write_scaled_pixel(const T *image, int w_in, int p, struc
 
 // ---- plain: a thread owns one pixel of one output -----------------------------------------------
 
-template <typename T> static __global__ void sample_image_plain(struct sample_task task, T *out) {
-    const struct adele_sample_set *set = &task.set;
+template <typename T, bool IS_VOC>
+static __global__ void sample_image_plain(struct sample_task task, T *out) {
     int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= (int64_t)task.n * set->h * set->w)
+    if (i >= (int64_t)task.n * task.h * task.w)
         return;
-    int x = (int)(i % set->w), y = (int)(i / set->w % set->h);
+    int x = (int)(i % task.w), y = (int)(i / task.w % task.h);
     struct placement placed;
-    place(&task, (int)(i / set->w / set->h), &placed);
-    double source_x, source_y;
-    find_source(&placed, set->w, x, y, &source_x, &source_y);
-    struct taps taps = find_taps(&placed, set->w, set->h, source_x, source_y);
-    write_image_pixel<T, 8>(set, placed.id, &taps, out + i * padded_channels(set->c));
+    place(&task, (int)(i / task.w / task.h), &placed);
+    write_pixel<T, 8, IS_VOC>(&task, &placed, x, y, out + i * padded_channels(task.set.c));
 }
 
+template <bool IS_VOC>
 static __global__ void sample_labels_plain(struct sample_task task, const uint8_t *maps,
                                            uint8_t *out) {
-    const struct adele_sample_set *set = &task.set;
     int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= (int64_t)task.n * set->h * set->w)
+    if (i >= (int64_t)task.n * task.h * task.w)
         return;
-    int x = (int)(i % set->w), y = (int)(i / set->w % set->h);
+    int x = (int)(i % task.w), y = (int)(i / task.w % task.h);
     struct placement placed;
-    place(&task, (int)(i / set->w / set->h), &placed);
-    double source_x, source_y;
-    find_source(&placed, set->w, x, y, &source_x, &source_y);
-    out[i] = label_at(set, maps, placed.id, label_index(set, source_x, source_y));
+    place(&task, (int)(i / task.w / task.h), &placed);
+    int64_t index = write_pixel<float, 1, IS_VOC>(&task, &placed, x, y, NULL);
+    out[i] = label_at(&task.set, maps, placed.id, index);
 }
 
 template <typename T>
@@ -296,7 +371,7 @@ static __global__ void sample_scale_plain(int n, int p, int h_in, int w_in, cons
                        find_axis(w_in, scale.w, scale.step_x, x), (T *)scale.out + i * p);
 }
 
-template <typename T>
+template <typename T, bool IS_VOC>
 static adele_status
 forward_plain(const struct cuda_context *context, const struct adele_sample_desc *desc,
               const struct sample_task *task, const struct adele_sample_args *args,
@@ -304,14 +379,14 @@ forward_plain(const struct cuda_context *context, const struct adele_sample_desc
     int p = padded_channels(desc->c);
     int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
     int n_blocks = (int)((n_pixels + PLAIN_THREADS - 1) / PLAIN_THREADS);
-    TRY(LAUNCH(context, sample_image_plain<T>, n_blocks, PLAIN_THREADS, 0, *task,
+    TRY(LAUNCH(context, (sample_image_plain<T, IS_VOC>), n_blocks, PLAIN_THREADS, 0, *task,
                (T *)args->images[0]));
     const uint8_t *maps[3] = {args->set.labels, args->set.noisy, args->set.truth};
     uint8_t *outs[3] = {args->labels, args->noisy, args->truth};
     for (int i = 0; i < 3; i++)
         if (outs[i] != NULL)
-            TRY(LAUNCH(context, sample_labels_plain, n_blocks, PLAIN_THREADS, 0, *task, maps[i],
-                       outs[i]));
+            TRY(LAUNCH(context, sample_labels_plain<IS_VOC>, n_blocks, PLAIN_THREADS, 0, *task,
+                       maps[i], outs[i]));
     for (int k = 0; k < scales->n_scales; k++) {
         const struct sample_scale *scale = &scales->scale[k];
         n_pixels = (int64_t)desc->n * scale->h * scale->w;
@@ -326,7 +401,7 @@ forward_plain(const struct cuda_context *context, const struct adele_sample_desc
 
 // Scale 0 and its label maps. The plain kernels draw the augmentation and invert the map for every
 // pixel of every output; here a block draws once, and image and labels share a pixel's source.
-template <typename T, int LANES>
+template <typename T, int LANES, bool IS_VOC>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
     sample_tile(struct sample_task task, int tiles_x, int tiles_y, T *out) {
     SHARED(struct placement, placed, );
@@ -337,17 +412,14 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
         place(&task, n, &placed);
     __syncthreads();
     int x = tile_x * TILE + (int)threadIdx.x % TILE;
-    int y_end = min((tile_y + 1) * TILE, set->h);
-    if (x >= set->w)
+    int y_end = min((tile_y + 1) * TILE, task.h);
+    if (x >= task.w)
         return;
 #pragma unroll 1
     for (int y = tile_y * TILE + (int)threadIdx.x / TILE; y < y_end; y += TILE_ROWS) {
-        double source_x, source_y;
-        find_source(&placed, set->w, x, y, &source_x, &source_y);
-        int64_t i = ((int64_t)n * set->h + y) * set->w + x;
-        struct taps taps = find_taps(&placed, set->w, set->h, source_x, source_y);
-        write_image_pixel<T, LANES>(set, placed.id, &taps, out + i * padded_channels(set->c));
-        int64_t index = label_index(set, source_x, source_y);
+        int64_t i = ((int64_t)n * task.h + y) * task.w + x;
+        int64_t index =
+            write_pixel<T, LANES, IS_VOC>(&task, &placed, x, y, out + i * padded_channels(set->c));
         if (task.labels != NULL)
             task.labels[i] = label_at(set, set->labels, placed.id, index);
         if (task.noisy != NULL)
@@ -380,7 +452,7 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS)
                            (T *)scale.out + (((int64_t)n * scale.h + y) * scale.w + x) * p);
 }
 
-template <typename T>
+template <typename T, bool IS_VOC>
 static adele_status
 forward_direct(const struct cuda_context *context, const struct adele_sample_desc *desc,
                const struct sample_task *task, const struct adele_sample_args *args,
@@ -389,14 +461,14 @@ forward_direct(const struct cuda_context *context, const struct adele_sample_des
     int n_blocks = tiles_x * tiles_y * desc->n;
     T *out = (T *)args->images[0];
     if (desc->c == 1)
-        TRY(LAUNCH(context, (sample_tile<T, 1>), n_blocks, TILE * TILE_ROWS, 0, *task, tiles_x,
-                   tiles_y, out));
+        TRY(LAUNCH(context, (sample_tile<T, 1, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
+                   tiles_x, tiles_y, out));
     else if (desc->c <= 4)
-        TRY(LAUNCH(context, (sample_tile<T, 4>), n_blocks, TILE * TILE_ROWS, 0, *task, tiles_x,
-                   tiles_y, out));
+        TRY(LAUNCH(context, (sample_tile<T, 4, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
+                   tiles_x, tiles_y, out));
     else
-        TRY(LAUNCH(context, (sample_tile<T, 8>), n_blocks, TILE * TILE_ROWS, 0, *task, tiles_x,
-                   tiles_y, out));
+        TRY(LAUNCH(context, (sample_tile<T, 8, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
+                   tiles_x, tiles_y, out));
     if (scales->n_scales == 0)
         return ADELE_OK;
     const struct sample_scale *last = &scales->scale[scales->n_scales - 1];
@@ -442,18 +514,38 @@ static struct sample_scales scales_of(const struct adele_sample_desc *desc,
     return scales;
 }
 
+template <typename T>
+static adele_status
+forward_affine(const struct cuda_context *context, const struct adele_sample_desc *desc,
+               const struct sample_task *task, const struct adele_sample_args *args,
+               const struct sample_scales *scales) {
+    return context->engine == CUDA_ENGINE_PLAIN
+               ? forward_plain<T, false>(context, desc, task, args, scales)
+               : forward_direct<T, false>(context, desc, task, args, scales);
+}
+
+template <typename T>
+static adele_status
+forward_voc(const struct cuda_context *context, const struct adele_sample_desc *desc,
+            const struct sample_task *task, const struct adele_sample_args *args,
+            const struct sample_scales *scales) {
+    return context->engine == CUDA_ENGINE_PLAIN
+               ? forward_plain<T, true>(context, desc, task, args, scales)
+               : forward_direct<T, true>(context, desc, task, args, scales);
+}
+
 adele_status cuda_sample_forward(struct adele_op *base, const struct adele_sample_args *args) {
     const struct adele_sample_desc *desc = &((struct sample_op *)base)->desc;
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_sample_args(desc,
                              args)); // ids lie on the device: kernels treat those beyond the set
     struct sample_task task = {args->set,   desc->augment, args->sample_ids, desc->seed,
-                               args->epoch, desc->n,       args->flip,       args->labels,
-                               args->noisy, args->truth};
+                               args->epoch, desc->n,       desc->h,          desc->w,
+                               args->flip,  args->labels,  args->noisy,      args->truth};
     struct sample_scales scales = scales_of(desc, args);
-    if (wants_plain(base->device))
-        return WITH_STORAGE(context, forward_plain, context, desc, &task, args, &scales);
-    return WITH_STORAGE(context, forward_direct, context, desc, &task, args, &scales);
+    if (desc->augment.enabled && desc->augment.kind == ADELE_AUGMENT_VOC)
+        return WITH_STORAGE(context, forward_voc, context, desc, &task, args, &scales);
+    return WITH_STORAGE(context, forward_affine, context, desc, &task, args, &scales);
 }
 
 } // namespace adele_cuda

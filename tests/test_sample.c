@@ -30,26 +30,35 @@ static size_t image_pixels(const struct problem *p) {
     return (size_t)p->desc.h * (size_t)p->desc.w;
 }
 
-static struct problem make_problem(struct arena *arena, struct adele_sample_desc desc,
-                                   enum adele_pixel pixel, const int32_t *ids) {
+static size_t set_pixels(const struct problem *p) {
+    return (size_t)p->set.h * (size_t)p->set.w;
+}
+
+static struct problem make_sized(struct arena *arena, struct adele_sample_desc desc, int h, int w,
+                                 enum adele_pixel pixel, const int32_t *ids) {
     struct problem p = {.desc = desc, .ids = ids, .epoch = 3};
-    size_t planes = (size_t)N_SET * (size_t)desc.c;
-    size_t count = planes * image_pixels(&p);
+    size_t planes = (size_t)N_SET * (size_t)desc.c, map = (size_t)h * (size_t)w;
+    size_t count = planes * map;
     p.set = (struct adele_sample_set){.pixel = pixel,
                                       .n_images = N_SET,
                                       .c = desc.c,
-                                      .h = desc.h,
-                                      .w = desc.w,
+                                      .h = h,
+                                      .w = w,
                                       .mean = arena_random(arena, 1, planes, 100.0, 130.0),
                                       .inv_std = arena_random(arena, 2, planes, 0.01, 0.03)};
     uint8_t *images = maps_random(arena, 3, count * 2, 256, 0.0);
     for (size_t i = 0; i < count && pixel == ADELE_PIXEL_F16; i++)
         images[2 * i + 1] = images[2 * i + 1] % 0x5c; // exponents up to 22: 255 at most
     p.set.images = images;
-    p.set.labels = maps_random(arena, 4, (size_t)N_SET * image_pixels(&p), 5, 0.1);
-    p.set.noisy = maps_random(arena, 5, (size_t)N_SET * image_pixels(&p), 5, 0.1);
-    p.set.truth = maps_random(arena, 6, (size_t)N_SET * image_pixels(&p), 5, 0.0);
+    p.set.labels = maps_random(arena, 4, (size_t)N_SET * map, 5, 0.1);
+    p.set.noisy = maps_random(arena, 5, (size_t)N_SET * map, 5, 0.1);
+    p.set.truth = maps_random(arena, 6, (size_t)N_SET * map, 5, 0.0);
     return p;
+}
+
+static struct problem make_problem(struct arena *arena, struct adele_sample_desc desc,
+                                   enum adele_pixel pixel, const int32_t *ids) {
+    return make_sized(arena, desc, desc.h, desc.w, pixel, ids);
 }
 
 static struct adele_shape shape_of(const struct problem *p, int k) {
@@ -59,9 +68,9 @@ static struct adele_shape shape_of(const struct problem *p, int k) {
 
 static struct adele_sample_set upload_set(struct arena *arena, const struct problem *p) {
     struct adele_sample_set set = p->set;
-    size_t planes = (size_t)N_SET * (size_t)set.c, labels = (size_t)N_SET * image_pixels(p);
+    size_t planes = (size_t)N_SET * (size_t)set.c, labels = (size_t)N_SET * set_pixels(p);
     set.images = arena_upload(arena, p->set.images,
-                              planes * image_pixels(p) * (set.pixel == ADELE_PIXEL_U8 ? 1 : 2));
+                              planes * set_pixels(p) * (set.pixel == ADELE_PIXEL_U8 ? 1 : 2));
     set.mean = arena_upload(arena, p->set.mean, planes * sizeof(float));
     set.inv_std = arena_upload(arena, p->set.inv_std, planes * sizeof(float));
     set.labels = arena_upload(arena, p->set.labels, labels);
@@ -115,7 +124,10 @@ static struct outputs reference(struct arena *arena, const struct problem *p) {
 }
 
 static const int32_t some_ids[] = {4, -1, 0, 2};
-static const struct adele_augment augment = {true, 45.0, 0.1, 0.8, 1.5, 0.5};
+static const struct adele_augment augment = {true, 45.0, 0.1, 0.8, 1.5, 0.5, ADELE_AUGMENT_AFFINE,
+                                             0.0};
+static const struct adele_augment voc_augment = {
+    .enabled = true, .scale_low = 0.5, .scale_high = 1.5, .flip = 0.5, .kind = ADELE_AUGMENT_VOC};
 // Sizes of 1, primes, and around the blocks of 8 and 16; up to four scales.
 static const struct adele_sample_desc cases[] = {
     {1, 1, 1, 1, 1, {1}, {1}, {0}, 7},
@@ -240,9 +252,106 @@ static void check_keys(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// ---- the VOC augmentation -----------------------------------------------------------------------
+
+// Crops larger and smaller than the set's images, and of their size; with and without colours.
+static const struct {
+    struct adele_sample_desc desc;
+    int h, w; // of the set
+    double hsv;
+} voc_cases[] = {{{4, 3, 13, 11, 3, {13, 9, 19}, {11, 7, 16}, {0}, 7}, 17, 15, 10.0},
+                 {{4, 3, 33, 31, 2, {33, 23}, {31, 21}, {0}, 9}, 17, 15, 180.0},
+                 {{2, 1, 16, 17, 1, {16}, {17}, {0}, 7}, 16, 17, 0.0},
+                 {{3, 9, 7, 8, 1, {7}, {8}, {0}, 7}, 12, 5, 0.0},
+                 {{1, 3, 1, 1, 1, {1}, {1}, {0}, 7}, 1, 1, 10.0},
+                 {{1, 3, 32, 65, 1, {32}, {65}, {0}, 7}, 40, 64, 10.0}};
+
+// A hue is a quotient, and turns what rounding left of two close channels into a whole step of
+// saturation: 1e-4 instead of 4e-6.
+static void check_voc_equal(const struct arena *arena, const struct problem *p,
+                            const struct outputs *got, const struct outputs *want) {
+    double tolerance = arena_is_bf16(arena) ? 0x1p-5 : 1e-4;
+    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
+    assert_true(compare_bytes("labels", got->labels, want->labels, n_labels));
+    assert_true(compare_bytes("noisy", got->noisy, want->noisy, n_labels));
+    assert_true(compare_bytes("truth", got->truth, want->truth, n_labels));
+    for (int k = 0; k < p->desc.n_scales; k++)
+        assert_true(compare_f32("image", got->images[k], want->images[k], p->desc.n, p->desc.c,
+                                p->desc.h_scale[k], p->desc.w_scale[k], tolerance, 0.0));
+}
+
+static void check_voc(struct adele_device *device) {
+    for (size_t i = 0; i < sizeof voc_cases / sizeof voc_cases[0]; i++)
+        for (int flags = 0; flags < 4; flags++) {
+            struct arena arena;
+            arena_open(&arena, device);
+            bool is_u8 = (flags & 1) == 0 || voc_cases[i].hsv > 0.0;
+            struct problem p = make_sized(&arena, voc_cases[i].desc, voc_cases[i].h, voc_cases[i].w,
+                                          is_u8 ? ADELE_PIXEL_U8 : ADELE_PIXEL_F16, some_ids);
+            p.desc.augment = voc_augment;
+            p.desc.augment.hsv = voc_cases[i].hsv;
+            p.flip = (flags & 2) != 0;
+            p.epoch = (uint32_t)(10 * i) + (uint32_t)flags;
+            struct outputs got = run(&arena, &p), want = reference(&arena, &p);
+            check_voc_equal(&arena, &p, &got, &want);
+            arena_close(&arena);
+        }
+}
+
+// Scale 1, no jitter: the crop shows a rectangle of the image as it is.
+static void check_voc_literal(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    static const int32_t ids[] = {0};
+    const struct adele_sample_desc desc = {1, 1, 2, 3, 1, {2}, {3}, {0}, 3};
+    struct problem p = make_sized(&arena, desc, 4, 5, ADELE_PIXEL_U8, ids);
+    for (int i = 0; i < 20; i++) {
+        ((uint8_t *)(uintptr_t)p.set.images)[i] = (uint8_t)(i * 10);
+        ((uint8_t *)(uintptr_t)p.set.labels)[i] = (uint8_t)i;
+    }
+    ((float *)(uintptr_t)p.set.mean)[0] = 0.0f;
+    ((float *)(uintptr_t)p.set.inv_std)[0] = 1.0f;
+    p.desc.augment = voc_augment;
+    p.desc.augment.scale_low = p.desc.augment.scale_high = 1.0;
+    p.desc.augment.flip = 0.0;
+    struct outputs out = run(&arena, &p);
+    int first = out.labels[0];
+    assert_true(first % 5 <= 2 && first / 5 <= 2);
+    for (int y = 0; y < 2; y++)
+        for (int x = 0; x < 3; x++) {
+            assert_int_equal(out.labels[y * 3 + x], first + y * 5 + x);
+            double difference = fabs(out.images[0][y * 3 + x] - 10.0 * (first + y * 5 + x));
+            assert_true(difference <= (arena_is_bf16(&arena) ? 0.5 : 1e-3));
+        }
+    arena_close(&arena);
+}
+
+// A value's shift moves gray pixels alone, all by the same number of at most 10.
+static void check_voc_gray(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    static const int32_t ids[] = {0};
+    const struct adele_sample_desc desc = {1, 3, 2, 2, 1, {2}, {2}, {0}, 3};
+    struct problem p = make_problem(&arena, desc, ADELE_PIXEL_U8, ids);
+    memset((uint8_t *)(uintptr_t)p.set.images, 100, 12);
+    for (int c = 0; c < 3; c++) {
+        ((float *)(uintptr_t)p.set.mean)[c] = 100.0f;
+        ((float *)(uintptr_t)p.set.inv_std)[c] = 1.0f;
+    }
+    p.desc.augment = voc_augment;
+    p.desc.augment.scale_low = p.desc.augment.scale_high = 1.0;
+    p.desc.augment.hsv = 10.0;
+    struct outputs out = run(&arena, &p);
+    float shift = out.images[0][0];
+    assert_true(fabsf(shift) > 0.01f && fabsf(shift) <= 10.0f);
+    for (int i = 1; i < 12; i++)
+        assert_true(out.images[0][i] == shift);
+    arena_close(&arena);
+}
+
 static void check_bad_descriptors(struct adele_device *device) {
-    struct adele_sample_desc bad[9];
-    for (int i = 0; i < 9; i++)
+    struct adele_sample_desc bad[12];
+    for (int i = 0; i < 12; i++)
         bad[i] = cases[1];
     bad[0].n = 0;
     bad[1].c = -1;
@@ -251,9 +360,15 @@ static void check_bad_descriptors(struct adele_device *device) {
     bad[4].n_scales = ADELE_MAX_SCALES + 1;
     bad[5].h_scale[0]++;
     bad[6].w_scale[2] = 0;
-    bad[7].augment = (struct adele_augment){true, 1.0, 0.0, 0.0, 1.0, 0.0};
-    bad[8].augment = (struct adele_augment){true, (double)NAN, 0.0, 1.0, 1.0, 0.0};
-    for (int i = 0; i < 9; i++) {
+    bad[7].augment = (struct adele_augment){.enabled = true, .scale_high = 1.0};
+    bad[8].augment = augment;
+    bad[8].augment.rotate_degrees = (double)NAN;
+    for (int i = 9; i < 12; i++)
+        bad[i].augment = voc_augment;
+    bad[9].augment.kind = (enum adele_augment_kind)2;
+    bad[10].augment.hsv = 1.0; // one channel
+    bad[11].augment.hsv = (double)NAN;
+    for (int i = 0; i < 12; i++) {
         struct adele_op *op = (struct adele_op *)device;
         assert_int_equal(device->iface->sample_create(device, &bad[i], &op),
                          ADELE_INVALID_ARGUMENT);
@@ -284,6 +399,17 @@ static void check_bad_arguments(struct adele_device *device) {
     bad[5].sample_ids = &beyond;
     for (int i = 0; i < n_bad; i++)
         assert_int_equal(device->iface->sample_forward(op, &bad[i]), ADELE_INVALID_ARGUMENT);
+    device->iface->op_destroy(op);
+    // Colours of half precision have no 255ths.
+    struct adele_sample_desc voc = voc_cases[4].desc;
+    voc.augment = voc_augment;
+    voc.augment.hsv = 1.0;
+    struct adele_sample_args half = good;
+    half.set =
+        (struct adele_sample_set){ADELE_PIXEL_F16, 1, 3, 2, 2, bytes, &one, &one, NULL, NULL, NULL};
+    half.workspace = image;
+    assert_int_equal(device->iface->sample_create(device, &voc, &op), ADELE_OK);
+    assert_int_equal(device->iface->sample_forward(op, &half), ADELE_INVALID_ARGUMENT);
     device->iface->op_destroy(op);
 }
 
@@ -318,17 +444,26 @@ ON_EACH_DEVICE(literal)
 ON_EACH_DEVICE(half)
 ON_EACH_DEVICE(threads)
 ON_EACH_DEVICE(keys)
+ON_EACH_DEVICE(voc)
+ON_EACH_DEVICE(voc_literal)
+ON_EACH_DEVICE(voc_gray)
 ON_EACH_DEVICE(bad_descriptors)
 ON_EACH_DEVICE(bad_arguments)
 ON_EACH_DEVICE(id_beyond)
 ON_EACH_DEVICE(allocator)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_literal),
-        cmocka_unit_test(test_half),          cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_keys),          cmocka_unit_test(test_bad_descriptors),
-        cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_id_beyond),
-        cmocka_unit_test(test_allocator)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),
+                                       cmocka_unit_test(test_literal),
+                                       cmocka_unit_test(test_half),
+                                       cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_keys),
+                                       cmocka_unit_test(test_voc),
+                                       cmocka_unit_test(test_voc_literal),
+                                       cmocka_unit_test(test_voc_gray),
+                                       cmocka_unit_test(test_bad_descriptors),
+                                       cmocka_unit_test(test_bad_arguments),
+                                       cmocka_unit_test(test_id_beyond),
+                                       cmocka_unit_test(test_allocator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,12 +8,13 @@
 //     s)
 // with angle a, scale s and shifts drawn for (seed, epoch, sample id). The image is blended from
 // the four neighbours, those outside counting 0 after normalization; labels take the nearest, 255
-// outside.
+// outside. The other kind of augmentation, VOC's, is in sample_voc.c.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "cpu/cpu.h"
 #include "cpu/resample.h"
+#include "cpu/sample_voc.h"
 #include "cpu/team.h"
 #include "device/op_check.h"
 #include <math.h>
@@ -45,6 +46,16 @@ static void release(struct cpu_op *base) {
     }
 }
 
+static bool is_voc(const struct adele_sample_desc *desc) {
+    return desc->augment.enabled && desc->augment.kind == ADELE_AUGMENT_VOC;
+}
+
+// Of a thread: a blended row of another scale, or all channels of a pixel.
+static size_t scratch_floats(const struct sample_op *op) {
+    size_t row = (size_t)op->desc.w * (size_t)op->block, n_channels = (size_t)op->desc.c;
+    return row > n_channels ? row : n_channels;
+}
+
 adele_status cpu_sample_create(const struct adele_device *device,
                                const struct adele_sample_desc *desc, struct adele_op **out) {
     adele_status status;
@@ -62,9 +73,8 @@ adele_status cpu_sample_create(const struct adele_device *device,
         TRY_GOTO(resample_axis_init(&op->rows[k], desc->h, desc->h_scale[k]), fail);
         TRY_GOTO(resample_axis_init(&op->columns[k], desc->w, desc->w_scale[k]), fail);
     }
-    if (desc->n_scales > 1) // one blended row a thread
-        op->base.op.workspace_bytes =
-            (size_t)op->n_threads * (size_t)desc->w * (size_t)op->block * sizeof(float);
+    if (desc->n_scales > 1 || is_voc(desc))
+        op->base.op.workspace_bytes = (size_t)op->n_threads * scratch_floats(op) * sizeof(float);
     *out = &op->base.op;
     return ADELE_OK;
 fail:
@@ -138,7 +148,7 @@ static float decode_half(uint16_t half) {
     return value;
 }
 
-static float pixel_at(const struct adele_sample_set *set, size_t i) {
+float sample_pixel_at(const struct adele_sample_set *set, size_t i) {
     return set->pixel == ADELE_PIXEL_U8 ? (float)((const uint8_t *)set->images)[i]
                                         : decode_half(((const uint16_t *)set->images)[i]);
 }
@@ -148,7 +158,7 @@ static float normalized(const struct adele_sample_set *set, size_t plane, int x,
     if (x < 0 || x >= set->w || y < 0 || y >= set->h)
         return 0.0f;
     size_t i = (plane * (size_t)set->h + (size_t)y) * (size_t)set->w + (size_t)x;
-    return (pixel_at(set, i) - set->mean[plane]) * set->inv_std[plane];
+    return (sample_pixel_at(set, i) - set->mean[plane]) * set->inv_std[plane];
 }
 
 static float blended(const struct adele_sample_set *set, size_t plane, double x, double y) {
@@ -213,8 +223,8 @@ static void write_label_row(const struct sample_op *op, const struct adele_sampl
                             uint8_t *out) {
     if (out == NULL)
         return;
-    size_t image = (size_t)op->desc.h * (size_t)op->desc.w;
-    uint8_t *row = out + (size_t)n * image + (size_t)y * (size_t)op->desc.w;
+    size_t image = (size_t)args->set.h * (size_t)args->set.w;
+    uint8_t *row = out + ((size_t)n * (size_t)op->desc.h + (size_t)y) * (size_t)op->desc.w;
     int id = args->sample_ids[n];
     if (id < 0) {
         memset(row, ADELE_IGNORE, (size_t)op->desc.w);
@@ -222,6 +232,51 @@ static void write_label_row(const struct sample_op *op, const struct adele_sampl
     }
     for (int x = 0; x < op->desc.w; x++)
         row[x] = label_at(&args->set, placement, maps + (size_t)id * image, x, y);
+}
+
+static float *thread_scratch(const struct sample_op *op, const struct adele_sample_args *args) {
+    return (float *)args->workspace + (size_t)omp_get_thread_num() * scratch_floats(op);
+}
+
+static void write_row(const struct sample_op *op, const struct adele_sample_args *args, int n,
+                      int y) {
+    struct placement placement = place(op, args, args->sample_ids[n]);
+    write_image_row(op, args, &placement, n, y);
+    write_label_row(op, args, &placement, args->set.labels, n, y, args->labels);
+    write_label_row(op, args, &placement, args->set.noisy, n, y, args->noisy);
+    write_label_row(op, args, &placement, args->set.truth, n, y, args->truth);
+}
+
+// All channels and all label maps of a pixel have one source; id >= 0.
+static void write_voc_row(const struct sample_op *op, const struct adele_sample_args *args, int n,
+                          int y, float *pixel) {
+    const struct adele_sample_set *set = &args->set;
+    const uint8_t *maps[3] = {set->labels, set->noisy, set->truth};
+    uint8_t *outs[3] = {args->labels, args->noisy, args->truth};
+    size_t id = (size_t)args->sample_ids[n], image = (size_t)set->h * (size_t)set->w;
+    int block = op->block, w = op->desc.w;
+    struct voc_placement placement = voc_place(&op->desc, args, args->sample_ids[n]);
+    for (int c = 0; c < op->desc.c; c += block)
+        memset((float *)args->images[0] + cpu_tensor_index(op->shape[0], block, n, c, y, 0), 0,
+               (size_t)w * (size_t)block * sizeof(float));
+    for (int x = 0; x < w; x++) {
+        int x_scaled, y_scaled;
+        bool is_inside = voc_find(&placement, w, x, y, &x_scaled, &y_scaled);
+        size_t at = ((size_t)n * (size_t)op->desc.h + (size_t)y) * (size_t)w + (size_t)x;
+        for (int i = 0; i < 3; i++)
+            if (outs[i] != NULL)
+                outs[i][at] =
+                    is_inside ? voc_label(set, &placement, maps[i] + id * image, x_scaled, y_scaled)
+                              : ADELE_IGNORE;
+        if (!is_inside)
+            continue;
+        voc_pixel(set, &placement, args->sample_ids[n], x_scaled, y_scaled, pixel);
+        for (int c = 0; c < op->desc.c; c++) {
+            size_t plane = id * (size_t)set->c + (size_t)c;
+            ((float *)args->images[0])[cpu_tensor_index(op->shape[0], block, n, c, y, x)] =
+                (pixel[c] - set->mean[plane]) * set->inv_std[plane];
+        }
+    }
 }
 
 static void write_scale(const struct sample_op *op, const struct adele_sample_args *args, int k,
@@ -232,8 +287,7 @@ static void write_scale(const struct sample_op *op, const struct adele_sample_ar
     for (int row = 0; row < n_rows; row++) {
         int n = row / op->desc.h_scale[k];
         int y = row % op->desc.h_scale[k];
-        float *scratch = (float *)args->workspace +
-                         (size_t)omp_get_thread_num() * (size_t)op->desc.w * (size_t)block;
+        float *scratch = thread_scratch(op, args);
         for (int c = 0; c < op->desc.c; c += block)
             resample_row_blocked(args->images[0], op->shape[0], block, n, c / block, &op->rows[k],
                                  &op->columns[k], y, scratch,
@@ -251,11 +305,10 @@ adele_status cpu_sample_forward(struct adele_op *base, const struct adele_sample
     for (int row = 0; row < n_rows; row++) {
         int n = row / op->desc.h;
         int y = row % op->desc.h;
-        struct placement placement = place(op, args, args->sample_ids[n]);
-        write_image_row(op, args, &placement, n, y);
-        write_label_row(op, args, &placement, args->set.labels, n, y, args->labels);
-        write_label_row(op, args, &placement, args->set.noisy, n, y, args->noisy);
-        write_label_row(op, args, &placement, args->set.truth, n, y, args->truth);
+        if (is_voc(&op->desc) && args->sample_ids[n] >= 0)
+            write_voc_row(op, args, n, y, thread_scratch(op, args));
+        else
+            write_row(op, args, n, y);
     }
     for (int k = 1; k < op->desc.n_scales; k++)
         write_scale(op, args, k, n_threads);

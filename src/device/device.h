@@ -294,12 +294,20 @@ struct adele_sgd_args {
 };
 
 // ---- sample: gather, augment, normalize, all scales ---------------------------------------------
+// AFFINE: rotated, shifted and scaled about the centre, bilinear; the output has the set's size.
+// VOC (METHOD section 5): hue turned by up to +-hsv degrees, saturation and value moved by up to
+// +-hsv 255ths; resized by a random scale (image cubic, labels nearest); a crop of the output's
+// size at a random place. Where the scaled image is smaller than the crop, it lies at a random
+// place in it. Both: 0 after normalization and label 255 outside of the image.
+enum adele_augment_kind { ADELE_AUGMENT_AFFINE, ADELE_AUGMENT_VOC };
 struct adele_augment {
     bool enabled;
-    double rotate_degrees; // uniform in +- this
-    double translate;      // fraction of the extent, +-
+    double rotate_degrees; // AFFINE: uniform in +- this
+    double translate;      // AFFINE: fraction of the extent, +-
     double scale_low, scale_high;
     double flip; // probability of a horizontal flip
+    enum adele_augment_kind kind;
+    double hsv; // VOC; above 0 only for u8 images of 3 channels (red, green, blue)
 };
 // A set that stays in device memory. All images have the same size here.
 struct adele_sample_set {
@@ -310,7 +318,7 @@ struct adele_sample_set {
     const uint8_t *labels, *noisy, *truth; // plain (n_images, H, W); NULL when not there
 };
 struct adele_sample_desc {
-    int n, c, h, w;
+    int n, c, h, w; // of the output; the set's size unless VOC crops
     int n_scales;
     int h_scale[ADELE_MAX_SCALES], w_scale[ADELE_MAX_SCALES]; // scale 0 is (h, w)
     struct adele_augment augment;

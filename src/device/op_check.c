@@ -143,12 +143,23 @@ adele_status op_check_sgd(const struct adele_sgd_desc *desc) {
     return ADELE_OK;
 }
 
-static adele_status check_augment(const struct adele_augment *augment) {
+static bool is_voc(const struct adele_augment *augment) {
+    return augment->enabled && augment->kind == ADELE_AUGMENT_VOC;
+}
+
+static adele_status check_augment(const struct adele_augment *augment, int c) {
     bool is_finite = isfinite(augment->rotate_degrees) && isfinite(augment->translate) &&
                      isfinite(augment->scale_low) && isfinite(augment->scale_high) &&
                      isfinite(augment->flip);
     if (!augment->enabled)
         return ADELE_OK;
+    if ((int)augment->kind < ADELE_AUGMENT_AFFINE || (int)augment->kind > ADELE_AUGMENT_VOC)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use affine or voc.",
+                    "sample: unknown kind of augmentation %d", (int)augment->kind);
+    if (is_voc(augment) &&
+        (!(augment->hsv >= 0.0 && augment->hsv <= 180.0) || (augment->hsv > 0.0 && c != 3)))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 0 to 180 for images of 3 channels, else 0.",
+                    "sample: hsv jitter of %g for %d channels", augment->hsv, c);
     if (!is_finite || !(augment->scale_low > 0.0) || augment->scale_high < augment->scale_low)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give finite numbers with 0 < low <= high scale.",
                     "sample: augmentation rotates %g, translates %g, scales %g to %g, flips %g",
@@ -170,19 +181,24 @@ adele_status op_check_sample(const struct adele_sample_desc *desc) {
         if (desc->h_scale[k] < 1 || desc->w_scale[k] < 1)
             return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
                         "sample: scale %d is %d x %d", k, desc->h_scale[k], desc->w_scale[k]);
-    return check_augment(&desc->augment);
+    return check_augment(&desc->augment, desc->c);
 }
 
 adele_status op_check_sample_args(const struct adele_sample_desc *desc,
                                   const struct adele_sample_args *args) {
     const struct adele_sample_set *set = &args->set;
-    if (set->c != desc->c || set->h != desc->h || set->w != desc->w)
+    const struct adele_augment *augment = &desc->augment;
+    bool has_size = set->h == desc->h && set->w == desc->w;
+    if (set->c != desc->c || set->h < 1 || set->w < 1 || (!has_size && !is_voc(augment)))
         return FAIL(ADELE_INVALID_ARGUMENT, "Make the op for the size of the set's images.",
                     "sample: set of %d x %d x %d, op for %d x %d x %d", set->c, set->h, set->w,
                     desc->c, desc->h, desc->w);
     if ((int)set->pixel < ADELE_PIXEL_U8 || (int)set->pixel > ADELE_PIXEL_F16)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use u8 or f16.", "sample: unknown pixel type %d",
                     (int)set->pixel);
+    if (is_voc(augment) && augment->hsv > 0.0 && set->pixel != ADELE_PIXEL_U8)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use u8 images, or no hsv jitter.",
+                    "sample: hsv jitter of %g for images that are not u8", augment->hsv);
     if (set->images == NULL || set->mean == NULL || set->inv_std == NULL ||
         args->sample_ids == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give images, mean, inv_std and ids.",
