@@ -65,10 +65,11 @@ static void consistency_only(void **state) {
 
 // The VOC rule, which cuts no flat start, gives the mean of so short a series an onset.
 static void all_categories_at_once(void **state) {
-    check_ok(tiny_run(state, "together", false,
-                      SETS("correction.per_category=false", "correction.pipeline=voc",
-                           "correction.source=training_pass", "train.epochs=4"),
-                      NULL));
+    check_ok(
+        tiny_run(state, "together", false,
+                 SETS("correction.per_category=false", "correction.pipeline=voc",
+                      "correction.interval=5", "correction.source=training_pass", "train.epochs=4"),
+                 NULL));
     for (int epoch = 1; epoch <= 4; epoch++)
         assert_true(tiny_run_metric(state, "together", epoch, "correction/on/disc") ==
                     tiny_run_metric(state, "together", epoch, "correction/on/box"));
@@ -106,7 +107,7 @@ static void correction_of_the_original_labels(void **state) {
 static void voc_pipeline(void **state) {
     check_ok(tiny_run(state, "voc", false,
                       SETS("correction.pipeline=voc", "correction.tau=0.3", "train.schedule=poly",
-                           "correction.guard=false", "train.epochs=4"),
+                           "correction.interval=5", "correction.guard=false", "train.epochs=4"),
                       NULL));
     cJSON *json = NULL;
     check_ok(json_read(scratch_path(state, "voc/onset.json"), &json));

@@ -109,8 +109,8 @@ static int run_setup(void **state) {
                 "data.size=[48, 48]", "--set", "model.width=8", "--set", "loss.form=paper", "--set",
                 "loss.scales=[1.0, 0.7]", "--set", "train.epochs=6", "--set", "train.batch=4",
                 "--set", "train.optimizer.lr=0.05", "--set", "train.optimizer.momentum=0.9",
-                "--set", "correction.pipeline=voc", "--set", "correction.r=0.05", "--set",
-                "correction.tau=0.3"));
+                "--set", "correction.pipeline=voc", "--set", "correction.interval=5", "--set",
+                "correction.r=0.05", "--set", "correction.tau=0.3"));
     return 0;
 }
 

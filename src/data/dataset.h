@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 enum dataset_layout { LAYOUT_AUTO, LAYOUT_NNUNET, LAYOUT_VOC, LAYOUT_IMG_ANN };
+// Pictures: by each image's own mean and deviation, or by those of ImageNet (RGB).
+enum image_normalize { NORMALIZE_IMAGE, NORMALIZE_IMAGENET };
 enum dataset_split { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_COUNT };
 const char *dataset_layout_name(enum dataset_layout layout); // "auto", "nnunet", "voc", "img_ann"
 const char *dataset_split_name(enum dataset_split split);    // "train", "val", "test"
@@ -42,12 +44,13 @@ struct dataset_config {
     // Names of cases in lists with '/' or ".." in them are refused, as are symbolic links that lead
     // out of the folder they lie in.
     const char *split[SPLIT_COUNT];
-    const char *noisy_labels;    // folder of the training labels' noisy versions, same file names;
-                                 // NULL: the layout's labels are what is trained on
-    const char *true_labels;     // folder of ground truth for the training cases; NULL: when
-                                 // noisy_labels is given, the layout's own labels
-    int height, width;           // resident size; 0, 0: as the files are (all must agree)
-    struct label_map map;        // n = 0: none
+    const char *noisy_labels; // folder of the training labels' noisy versions, same file names;
+                              // NULL: the layout's labels are what is trained on
+    const char *true_labels;  // folder of ground truth for the training cases; NULL: when
+                              // noisy_labels is given, the layout's own labels
+    int height, width;        // resident size; 0, 0: as the files are (all must agree)
+    struct label_map map;     // n = 0: none
+    enum image_normalize normalize;
     bool foreground_slices_only; // volumes: only slices whose label has foreground (training; the
                                  // paper's rule)
     size_t memory_limit;         // bytes for one decoded file, 0 = 4 GiB
@@ -111,7 +114,8 @@ struct dataset_images {
     void *images; // (N, C, H, W)
     // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Volumes are
     // standardized slice by slice before they become f16, so theirs are 0 and 1. Pictures are raw,
-    // 0..255: u8, or f16 (16-bit values / 257) when a file of the split has 16 bits.
+    // 0..255: u8, or f16 (16-bit values / 257) when a file of the split has 16 bits. With
+    // NORMALIZE_IMAGENET the numbers are the same for all images.
     float *mean, *inv_std;
     uint8_t *labels; // (N, H, W): what is trained on (noisy when configured), NULL when no labels
     uint8_t *truth;  // (N, H, W), NULL when there is none

@@ -237,6 +237,21 @@ done:
     return status;
 }
 
+// METHOD section 5: RGB / 255, less ImageNet's mean, over its deviation.
+static adele_status normalize_by_imagenet(const struct dataset_case *item,
+                                          struct dataset_images *out) {
+    static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225};
+    if (out->c != 3)
+        return FAIL(ADELE_CONFIG, "Set data.normalize: image.",
+                    "%s: %d channel(s), but data.normalize: imagenet is for RGB pictures",
+                    item->image_path[0], out->c);
+    for (int i = 0; i < out->n * 3; i++) {
+        out->mean[i] = (float)(255.0 * mean[i % 3]);
+        out->inv_std[i] = (float)(1.0 / (255.0 * deviation[i % 3]));
+    }
+    return ADELE_OK;
+}
+
 static adele_status load_case(const struct dataset *dataset, const struct case_plan *plan,
                               struct dataset_images *out) {
     struct case_image image;
@@ -249,6 +264,8 @@ static adele_status load_case(const struct dataset *dataset, const struct case_p
     adele_status status = case_image_check_finite(&image, plan->item);
     if (status == ADELE_OK)
         status = fill_case(dataset, plan, &image, out);
+    if (status == ADELE_OK && dataset->config.normalize == NORMALIZE_IMAGENET && !image.is_volume)
+        status = normalize_by_imagenet(plan->item, out);
     case_image_deinit(&image);
     if (status != ADELE_OK)
         dataset_images_deinit(out);

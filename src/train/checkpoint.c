@@ -5,7 +5,8 @@
 //   momentum.NAME    SGD momenta
 //   scale_weights    f32 (3, ADELE_MAX_SCALES): raw weights, gradient, momentum
 //   labels           u8 (N, H, W): the current labels
-//   curves           f64 (epochs, C): IoU of prediction against original noisy labels
+//   curves           f64 (values, C): IoU of prediction against original noisy labels
+//   interval_base    i64 (3, 256): pipeline voc, where the counters stood at the last value
 //   onset_epoch, is_on, is_done, corrected: the schedule
 //   progress.*       of an epoch that was interrupted: its counters, and the predictions that the
 //                    correction at its end would read
@@ -43,6 +44,7 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     TRY(add_number(writer, "model.categories", trainer->n_categories));
     TRY(add_number(writer, "data.height", set->h));
     TRY(add_number(writer, "data.width", set->w));
+    TRY(add_number(writer, "data.normalize", config->data.normalize));
     TRY(add_number(writer, "epoch", trainer->epoch));
     char *names = memory_join_lines(trainer->n_categories,
                                     (const char *const *)trainer->dataset->category_names);
@@ -59,6 +61,7 @@ struct state_copies {
     float scales[3 * ADELE_MAX_SCALES];
     uint8_t *labels;
     double *curves;
+    int64_t interval_base[ADELE_COUNT_KINDS * 256];
     int32_t onset_epoch[256];
     unsigned char *progress;
 };
@@ -115,15 +118,20 @@ static adele_status add_progress(struct trainer *trainer, struct safetensors_wri
 
 static adele_status add_curves(struct trainer *trainer, struct safetensors_writer *writer,
                                struct state_copies *copies) {
-    size_t n_epochs = (size_t)trainer->epoch, n = (size_t)trainer->n_categories;
-    copies->curves = memory_calloc(n_epochs * n + 1, sizeof(double));
+    size_t n_values = (size_t)trainer->n_values, n = (size_t)trainer->n_categories;
+    copies->curves = memory_calloc(n_values * n + 1, sizeof(double));
     if (!copies->curves)
-        return FAIL_NO_MEMORY(n_epochs * n * sizeof(double));
-    for (size_t e = 0; e < n_epochs; e++)
+        return FAIL_NO_MEMORY(n_values * n * sizeof(double));
+    for (size_t i = 0; i < n_values; i++)
         for (size_t c = 0; c < n; c++)
-            copies->curves[e * n + c] = trainer->series[c][e];
-    int64_t shape[2] = {trainer->epoch, trainer->n_categories};
+            copies->curves[i * n + c] = trainer->series[c][i];
+    int64_t shape[2] = {trainer->n_values, trainer->n_categories};
     TRY(safetensors_writer_add(writer, "curves", SAFETENSORS_F64, 2, shape, copies->curves));
+    int64_t base_shape[2] = {ADELE_COUNT_KINDS, 256};
+    memcpy(copies->interval_base, trainer->interval_base, sizeof copies->interval_base);
+    if (trainer->config->correction.pipeline == ONSET_VOC)
+        TRY(safetensors_writer_add(writer, "interval_base", SAFETENSORS_I64, 2, base_shape,
+                                   copies->interval_base));
     int64_t corrected_shape[2] = {trainer->epoch + 1, 256};
     TRY(safetensors_writer_add(writer, "corrected", SAFETENSORS_U8, 2, corrected_shape,
                                trainer->corrected));
@@ -230,24 +238,31 @@ static adele_status read_labels(struct trainer *trainer, const struct safetensor
 }
 
 static adele_status read_curves(struct trainer *trainer, const struct safetensors *file) {
-    size_t n_epochs = (size_t)trainer->epoch, n = (size_t)trainer->n_categories;
-    double *curves = memory_calloc(n_epochs * n + 1, sizeof(double));
+    bool is_voc = trainer->config->correction.pipeline == ONSET_VOC;
+    trainer->n_values =
+        is_voc ? (int)(trainer->step / trainer->config->correction.interval) : trainer->epoch;
+    size_t n_values = (size_t)trainer->n_values, n = (size_t)trainer->n_categories;
+    double *curves = memory_calloc(n_values * n + 1, sizeof(double));
     if (!curves)
-        return FAIL_NO_MEMORY(n_epochs * n * sizeof(double));
+        return FAIL_NO_MEMORY(n_values * n * sizeof(double));
     adele_status status =
-        read_block(file, "curves", SAFETENSORS_F64, n_epochs * n * sizeof(double), curves);
-    for (size_t e = 0; status == ADELE_OK && e < n_epochs; e++)
+        read_block(file, "curves", SAFETENSORS_F64, n_values * n * sizeof(double), curves);
+    for (size_t i = 0; status == ADELE_OK && i < n_values; i++)
         for (size_t c = 0; c < n; c++)
-            trainer->series[c][e] = curves[e * n + c];
+            trainer->series[c][i] = curves[i * n + c];
     memory_free(curves);
     TRY(status);
+    if (is_voc)
+        TRY(read_block(file, "interval_base", SAFETENSORS_I64, sizeof trainer->interval_base,
+                       trainer->interval_base));
     int32_t onset_epoch[256];
     TRY(read_block(file, "onset_epoch", SAFETENSORS_I32, sizeof onset_epoch, onset_epoch));
     for (int c = 0; c < 256; c++)
         trainer->schedule.onset_epoch[c] = onset_epoch[c];
     TRY(read_block(file, "is_on", SAFETENSORS_U8, 256, trainer->schedule.is_on));
     TRY(read_block(file, "is_done", SAFETENSORS_U8, 256, trainer->schedule.is_done));
-    return read_block(file, "corrected", SAFETENSORS_U8, (n_epochs + 1) * 256, trainer->corrected);
+    return read_block(file, "corrected", SAFETENSORS_U8, ((size_t)trainer->epoch + 1) * 256,
+                      trainer->corrected);
 }
 
 // Into the blocks that the interrupted epoch was filling.
@@ -274,12 +289,16 @@ static adele_status read_progress(struct trainer *trainer, const struct safetens
 static adele_status read_state(struct trainer *trainer, const struct safetensors *file) {
     TRY(checkpoint_check(file));
     double epoch = number(file, "epoch", -1.0);
-    if (!(epoch >= 0.0 && epoch <= trainer->config->train.epochs))
-        return FAIL(ADELE_CONFIG, "Raise train.epochs, or start a new run.",
-                    "the checkpoint is of epoch %g, train.epochs is %d", epoch,
-                    trainer->config->train.epochs);
+    double step = number(file, "step", 0.0);
+    if (!(epoch >= 0.0 && epoch <= trainer->n_epochs && step >= 0.0 &&
+          step <= (double)trainer->n_steps_total))
+        return FAIL(
+            ADELE_CONFIG, "Raise train.epochs (or train.iterations), or start a new run.",
+            "the checkpoint is of epoch %g and step %g, this run has train.epochs %d of %ld "
+            "steps in all",
+            epoch, step, trainer->n_epochs, trainer->n_steps_total);
     trainer->epoch = (int)epoch;
-    trainer->step = (long)number(file, "step", 0.0);
+    trainer->step = (long)step;
     double step_in_epoch = number(file, "step_in_epoch", 0.0);
     if (!(step_in_epoch >= 0.0 && step_in_epoch < INT32_MAX))
         return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
@@ -331,6 +350,7 @@ adele_status checkpoint_read_model(const struct safetensors *file, struct checkp
     out->height = (int)number(file, "data.height", 0.0);
     out->image_width = (int)number(file, "data.width", 0.0);
     out->epoch = (int)number(file, "epoch", 0.0);
+    out->normalize = number(file, "data.normalize", 0.0) == NORMALIZE_IMAGENET;
     out->name = safetensors_metadata(file, "model.name");
     out->backbone = safetensors_metadata(file, "model.backbone"); // NULL: written before there were
     out->categories = safetensors_metadata(file, "data.categories");

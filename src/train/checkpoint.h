@@ -12,6 +12,7 @@ struct checkpoint_model {
     int width, n_channels, n_categories;
     int height, image_width; // size of the training images
     int epoch;
+    int normalize; // enum image_normalize
 };
 
 // ADELE_FORMAT unless the file is a checkpoint that this build reads.

@@ -62,6 +62,14 @@ static adele_status check_together(const char *name, const struct config *config
     if ((size[0] == 0) != (size[1] == 0))
         return FAIL(ADELE_CONFIG, "Write [0, 0] to keep the files' size.",
                     "%s: data.size is [%d, %d]; either both are 0 or none", name, size[0], size[1]);
+    if ((config->data.crop[0] == 0) != (config->data.crop[1] == 0))
+        return FAIL(ADELE_CONFIG, "Write [0, 0] to train on whole images.",
+                    "%s: data.crop is [%d, %d]; either both are 0 or none", name,
+                    config->data.crop[0], config->data.crop[1]);
+    if (config->data.crop[0] > 0 && (!augment->enabled || augment->kind != ADELE_AUGMENT_VOC))
+        return FAIL(ADELE_CONFIG, "Set data.augment: {enabled: true, kind: voc}, or no data.crop.",
+                    "%s: data.crop is [%d, %d], but only data.augment.kind: voc crops", name,
+                    config->data.crop[0], config->data.crop[1]);
     if (noise->iterations_low > noise->iterations_high)
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
                     "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,
@@ -163,6 +171,7 @@ void config_dataset(const struct config *config, struct dataset_config *out) {
         .layout = config->data.layout,
         .noisy_labels = config->data.noisy_labels,
         .true_labels = config->data.true_labels,
+        .normalize = config->data.normalize,
         .height = config->data.size[0],
         .width = config->data.size[1],
         .map = {.n = config->data.n_label_map,

@@ -17,7 +17,6 @@ enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
 enum model_selection { SELECT_LAST, SELECT_BEST_VAL };
 enum batch_norm_mode { BATCH_NORM_BATCH, BATCH_NORM_FROZEN };
-enum image_normalize { NORMALIZE_IMAGE, NORMALIZE_IMAGENET };
 
 // YAML names in brackets where they are not the C path. All strings are owned by the config; a text
 // that is not given is NULL. Values whose 0 means "by another key" (divisor, tau_background,
@@ -28,6 +27,8 @@ struct config {
         enum dataset_layout layout; // auto | nnunet | voc | img_ann
         char *split[SPLIT_COUNT];   // data.split.train, .val, .test; empty = the layout's own
         int size[2]; // [height, width], default [256, 256]; [0, 0] = as the files are
+        int crop[2]; // [0, 0]: the whole image; augment.kind voc: what is cut from the scaled image
+        enum image_normalize normalize; // image | imagenet
         char *noisy_labels, *true_labels;
         int n_label_map; // data.label_map: list of {from: [ints], to: int, name: text}
         int *map_from;
@@ -40,7 +41,8 @@ struct config {
         struct noise_config noise; // data.noise: {kind: none|under-over|flip|mixed, target_miou: 0,
                                    // iterations: [2, 4], flip_fraction: 0.05, seed: 0}
         struct adele_augment augment; // data.augment: {enabled: false, rotate: 45, translate: 0.1,
-                                      // scale: [0.8, 1.5], flip: 0}
+                                      // scale: [0.8, 1.5], flip: 0, kind: affine | voc, hsv: 10};
+                                      // pipeline voc: kind voc, [0.5, 1.5], 0.5
     } data;
     struct {
         char *name;     // unet | deeplabv1 | deeplabv2 | deeplabv3
@@ -50,7 +52,7 @@ struct config {
         char *init;                      // "default" or a .safetensors file
     } model;
     struct {
-        int epochs, batch; // 100, 5
+        int epochs, iterations, batch; // 100, 0 = by epochs, 5
         double lr, momentum,
             weight_decay; // train.optimizer: {name: sgd, lr: 0.01, momentum: 0.99, weight_decay: 0}
         enum rate_groups groups;        // train.optimizer.groups: uniform | voc
@@ -78,6 +80,7 @@ struct config {
         enum onset_pipeline pipeline; // segthor | voc
         double r;                     // 0.9
         double tau, tau_background;   // 0.7 segthor (program), 0.8 voc; tau_background: 0 = tau
+        int interval;                 // 100: voc, iterations between two values of the curves
         int every;                    // 10
         enum adele_correct_rule rule; // both | single
         bool class_constraint, mask, logic255, guard; // true, false, false, false

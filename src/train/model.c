@@ -49,6 +49,7 @@ static adele_status load_network(struct model *model, const struct safetensors *
     model->n_categories = description.n_categories;
     model->height = description.height;
     model->width = description.image_width;
+    model->normalize = (enum image_normalize)description.normalize;
     TRY(split_names(model, description.categories));
     struct network_config network = {.name = description.name,
                                      .backbone = description.backbone,
@@ -278,6 +279,7 @@ static void data_config(const struct model *model, const struct model_options *o
     }
     out->height = model->height;
     out->width = model->width;
+    out->normalize = model->normalize;
 }
 
 adele_status model_evaluate(struct model *model, const struct model_options *options,

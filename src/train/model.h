@@ -15,6 +15,7 @@ struct model {
     struct network *network;
     struct config *config; // of the run the checkpoint lies in; NULL when there is none
     int n_channels, n_categories, height, width;
+    enum image_normalize normalize;
     char **category_names; // n_categories
     char *path;            // of the checkpoint
 };

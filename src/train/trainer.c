@@ -57,16 +57,6 @@ static adele_status add_training(struct trainer *trainer, const struct epoch_num
     return ADELE_OK;
 }
 
-// The curves that the method watches; a category that was neither predicted nor labelled counts as
-// 0, so that no NaN enters.
-static void append_series(struct trainer *trainer, int epoch, const struct epoch_numbers *numbers) {
-    struct score score;
-    score_compute(&numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0], trainer->n_categories,
-                  &score);
-    for (int c = 0; c < trainer->n_categories; c++)
-        trainer->series[c][epoch - 1] = isfinite(score.iou[c]) ? score.iou[c] : 0.0;
-}
-
 static adele_status add_labels(struct trainer *trainer, int epoch, int64_t n_changed) {
     struct score score;
     TRY(trainer_score_labels(trainer, &score));
@@ -105,7 +95,7 @@ static adele_status save_best(struct trainer *trainer, int epoch) {
 
 static adele_status evaluate_splits(struct trainer *trainer, int epoch) {
     const struct config *config = trainer->config;
-    bool is_due = epoch % config->train.evaluate_every == 0 || epoch == config->train.epochs;
+    bool is_due = epoch % config->train.evaluate_every == 0 || epoch == trainer->n_epochs;
     for (int split = SPLIT_VAL; is_due && split <= SPLIT_TEST; split++) {
         if (!trainer->evaluation[split])
             continue;
@@ -146,7 +136,7 @@ static adele_status save_last(struct trainer *trainer) {
 
 static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
     const struct config *config = trainer->config;
-    bool is_due = epoch % config->train.checkpoint_every == 0 || epoch == config->train.epochs;
+    bool is_due = epoch % config->train.checkpoint_every == 0 || epoch == trainer->n_epochs;
     return is_due ? save_last(trainer) : ADELE_OK;
 }
 
@@ -154,7 +144,8 @@ static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_n
     TRY(trainer_run_epoch(trainer, epoch, numbers));
     TRY(metrics_begin(trainer->metrics, epoch, trainer->step));
     TRY(add_training(trainer, numbers));
-    append_series(trainer, epoch, numbers);
+    if (trainer->config->correction.pipeline == ONSET_SEGTHOR)
+        trainer_append_series(trainer, &numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0]);
     int64_t n_changed = -1;
     TRY(trainer_correct_labels(trainer, epoch, &n_changed));
     trainer->epoch = epoch;
@@ -236,8 +227,7 @@ done:
 static adele_status profile(struct trainer *trainer, struct epoch_numbers *numbers) {
     int epoch = trainer->epoch + 1;
     trainer->options.n_profile_steps += trainer->step;
-    while (trainer->step < trainer->options.n_profile_steps &&
-           epoch <= trainer->config->train.epochs)
+    while (trainer->step < trainer->options.n_profile_steps && epoch <= trainer->n_epochs)
         TRY(trainer_run_epoch(trainer, epoch++, numbers));
     return ADELE_OK;
 }
@@ -251,7 +241,7 @@ static adele_status run(struct trainer *trainer) {
     if (status == ADELE_OK && is_profile)
         status = profile(trainer, numbers);
     for (int epoch = trainer->epoch + 1;
-         status == ADELE_OK && !is_profile && epoch <= trainer->config->train.epochs; epoch++)
+         status == ADELE_OK && !is_profile && epoch <= trainer->n_epochs; epoch++)
         status = run_epoch(trainer, epoch, numbers);
     if (status == ADELE_INTERRUPTED && !is_profile) {
         adele_status saved = save_last(trainer);

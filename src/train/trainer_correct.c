@@ -65,7 +65,7 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
     struct schedule_decision *decision = memory_calloc(1, sizeof *decision);
     if (!decision)
         return FAIL_NO_MEMORY(sizeof *decision);
-    schedule_decide(&schedule, epoch, epoch, (const double *const *)trainer->series,
+    schedule_decide(&schedule, epoch, trainer->n_values, (const double *const *)trainer->series,
                     &trainer->schedule, decision);
     memcpy(trainer->onsets, decision->onset, sizeof trainer->onsets);
     memcpy(trainer->corrected + (size_t)epoch * 256, decision->correct, 256);
@@ -187,7 +187,8 @@ done:
 static cJSON *category_onset(const struct trainer *trainer, int c) {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "name", trainer->dataset->category_names[c]);
-    cJSON_AddItemToObject(json, "iou", cJSON_CreateDoubleArray(trainer->series[c], trainer->epoch));
+    cJSON_AddItemToObject(json, "iou",
+                          cJSON_CreateDoubleArray(trainer->series[c], trainer->n_values));
     const struct onset_result *onset = &trainer->onsets[c];
     if (onset->known && onset->fit.converged) {
         cJSON *fit = cJSON_AddObjectToObject(json, "fit");

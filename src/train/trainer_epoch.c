@@ -7,6 +7,7 @@
 #include "base/random.h"
 
 #include <math.h>
+#include <string.h>
 
 static adele_status upload_order(struct trainer *trainer, int epoch) {
     int n = trainer->resident[SPLIT_TRAIN].set.n_images;
@@ -133,11 +134,47 @@ static adele_status start_counters(struct trainer *trainer) {
     return device->iface->fill(device, trainer->buffers.sums, 0, ADELE_SUM_COUNT * sizeof(double));
 }
 
+// A category that was neither predicted nor labelled counts as 0, so that no NaN enters.
+void trainer_append_series(struct trainer *trainer, const int64_t *counts) {
+    struct score score;
+    score_compute(counts, trainer->n_categories, &score);
+    for (int c = 0; c < trainer->n_categories; c++)
+        trainer->series[c][trainer->n_values] = isfinite(score.iou[c]) ? score.iou[c] : 0.0;
+    trainer->n_values++;
+}
+
+// METHOD section 2, VOC: one value of the curves per so many iterations, whatever the epochs are.
+static adele_status sample_series(struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    if (config->correction.pipeline != ONSET_VOC ||
+        trainer->step % config->correction.interval != 0)
+        return ADELE_OK;
+    enum { N = ADELE_COUNT_KINDS * 256 };
+    const struct adele_device *device = trainer->device;
+    int64_t counts[N], interval[N];
+    _Static_assert(ADELE_COUNT_PREDICTION_NOISY == 0, "the first table of the counters");
+    TRY(device->iface->synchronize(device));
+    TRY(device->iface->download(device, counts, trainer->buffers.counts, sizeof counts));
+    for (int i = 0; i < N; i++)
+        interval[i] = counts[i] - trainer->interval_base[i];
+    memcpy(trainer->interval_base, counts, sizeof counts);
+    trainer_append_series(trainer, interval);
+    return ADELE_OK;
+}
+
+// The counters begin anew with the next epoch; what is left of this one belongs to its interval.
+static void carry_interval(struct trainer *trainer, const struct epoch_numbers *numbers) {
+    const int64_t *counts = &numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0];
+    for (int i = 0; i < ADELE_COUNT_KINDS * 256; i++)
+        trainer->interval_base[i] -= counts[i];
+}
+
 adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
     const struct trainer_options *options = &trainer->options;
     int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
     int n_steps = (n_images + batch - 1) / batch;
-    long n_steps_total = (long)n_steps * trainer->config->train.epochs;
+    long n_left = trainer->n_steps_total - (long)(epoch - 1) * n_steps;
+    n_steps = n_left < n_steps ? (int)n_left : n_steps;
     if (trainer->step_in_epoch >= n_steps)
         return FAIL(ADELE_DATA, "Resume with the data and the batch of the run.",
                     "the checkpoint has done %d steps of an epoch, this run's epochs have %d",
@@ -153,14 +190,16 @@ adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_
                         "interrupted in epoch %d after %d of %d steps; all of it is saved", epoch,
                         i, n_steps);
         struct step_plan *step = n_images - i * batch >= batch ? &trainer->full : &trainer->rest;
-        double rate = learning_rate(trainer, trainer->step, n_steps_total);
+        double rate = learning_rate(trainer, trainer->step, trainer->n_steps_total);
         TRY(run_step(trainer, step, epoch, trainer->buffers.order + (size_t)i * (size_t)batch,
                      rate));
         trainer->step++;
+        TRY(sample_series(trainer));
         if (options->on_step)
-            options->on_step(options->context, epoch, trainer->config->train.epochs, i + 1,
-                             n_steps);
+            options->on_step(options->context, epoch, trainer->n_epochs, i + 1, n_steps);
     }
     trainer->step_in_epoch = 0;
-    return read_numbers(trainer, epoch, out);
+    TRY(read_numbers(trainer, epoch, out));
+    carry_interval(trainer, out);
+    return ADELE_OK;
 }

@@ -29,9 +29,12 @@ struct schedule_config trainer_schedule(const struct trainer *trainer) {
     schedule.onset.r = config->correction.r;
     schedule.onset.smooth = config->correction.smooth;
     if (config->correction.pipeline == ONSET_SEGTHOR)
-        schedule.onset.n_epochs = config->train.epochs;
-    else // One value an epoch here: the interval is the epoch.
-        schedule.onset.iterations_per_epoch = schedule.onset.interval_iterations;
+        schedule.onset.n_epochs = trainer->n_epochs;
+    else {
+        schedule.onset.interval_iterations = config->correction.interval;
+        schedule.onset.iterations_per_epoch =
+            (double)trainer->resident[SPLIT_TRAIN].set.n_images / trainer->full.n;
+    }
     return schedule;
 }
 
@@ -152,21 +155,31 @@ static adele_status load_data(struct trainer *trainer) {
 
 // ---- steps --------------------------------------------------------------------------------------
 
+// Of the images that a step trains on.
+static void crop_size(const struct trainer *trainer, int *height, int *width) {
+    const int *crop = trainer->config->data.crop;
+    const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    *height = crop[0] > 0 ? crop[0] : set->h;
+    *width = crop[1] > 0 ? crop[1] : set->w;
+}
+
 static adele_status step_plan_init(struct trainer *trainer, struct step_plan *step, int n,
                                    size_t *workspace_bytes) {
     const struct config *config = trainer->config;
     const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    int height, width;
+    crop_size(trainer, &height, &width);
     struct adele_sample_desc sample = {.n = n,
                                        .c = set->c,
-                                       .h = set->h,
-                                       .w = set->w,
+                                       .h = height,
+                                       .w = width,
                                        .n_scales = trainer->n_scales,
                                        .augment = config->data.augment,
                                        .seed = config->train.seed};
     struct adele_loss_desc loss = {.n = n,
                                    .c = trainer->n_categories,
-                                   .h = set->h,
-                                   .w = set->w,
+                                   .h = height,
+                                   .w = width,
                                    .n_scales = trainer->n_scales,
                                    .form = config->loss.form,
                                    .lambda = config->loss.lambda,
@@ -175,8 +188,8 @@ static adele_status step_plan_init(struct trainer *trainer, struct step_plan *st
                                    .learn_scale_weights = config->loss.learn_scale_weights};
     step->n = n;
     for (int k = 0; k < trainer->n_scales; k++) {
-        int h = (int)floor(set->h * config->loss.scales[k]);
-        int w = (int)floor(set->w * config->loss.scales[k]);
+        int h = (int)floor(height * config->loss.scales[k]);
+        int w = (int)floor(width * config->loss.scales[k]);
         TRY(network_plan(trainer->network, n, h, w, true, &step->plans[k]));
         TRY(plan_check_statistics(step->plans[k]));
         struct adele_shape logits = plan_output_shape(step->plans[k]);
@@ -205,7 +218,9 @@ static adele_status buffers_init(struct trainer *trainer, size_t workspace_bytes
     const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
     struct step_buffers *buffers = &trainer->buffers;
     size_t n = (size_t)(trainer->full.n > trainer->rest.n ? trainer->full.n : trainer->rest.n);
-    size_t maps = n * (size_t)set->h * (size_t)set->w;
+    int height, width;
+    crop_size(trainer, &height, &width);
+    size_t maps = n * (size_t)height * (size_t)width;
     TRY(device_new(device, maps, (void **)&buffers->labels));
     TRY(device_new(device, maps, (void **)&buffers->noisy));
     if (set->truth)
@@ -314,11 +329,14 @@ static adele_status evaluation_init(struct trainer *trainer) {
 // ---- progress -----------------------------------------------------------------------------------
 
 static adele_status progress_init(struct trainer *trainer) {
-    size_t n_epochs = (size_t)trainer->config->train.epochs;
+    const struct config *config = trainer->config;
+    size_t n_epochs = (size_t)trainer->n_epochs, n_values = n_epochs;
+    if (config->correction.pipeline == ONSET_VOC)
+        n_values = (size_t)(trainer->n_steps_total / config->correction.interval);
     for (int c = 0; c < trainer->n_categories; c++) {
-        trainer->series[c] = memory_calloc(n_epochs + 1, sizeof(double));
+        trainer->series[c] = memory_calloc(n_values + 1, sizeof(double));
         if (!trainer->series[c])
-            return FAIL_NO_MEMORY((n_epochs + 1) * sizeof(double));
+            return FAIL_NO_MEMORY((n_values + 1) * sizeof(double));
     }
     trainer->corrected = memory_calloc(n_epochs + 1, 256);
     if (!trainer->corrected)
@@ -336,6 +354,31 @@ static adele_status check_config(const struct trainer *trainer) {
                     "correction.source: training_pass cannot be used with data.augment: "
                     "augmented predictions do not lie on the labels");
     return ADELE_OK;
+}
+
+// What the data has to be for the augmentation asked for.
+static adele_status check_augment(const struct trainer *trainer) {
+    const struct adele_augment *augment = &trainer->config->data.augment;
+    const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    if (augment->enabled && augment->kind == ADELE_AUGMENT_VOC && augment->hsv > 0.0 &&
+        (set->c != 3 || set->pixel != ADELE_PIXEL_U8))
+        return FAIL(ADELE_CONFIG, "Set data.augment.hsv: 0.",
+                    "data.augment.hsv is %g, but the images of %s are not 8-bit RGB", augment->hsv,
+                    trainer->dataset->root);
+    return ADELE_OK;
+}
+
+// Epochs and steps of the whole run.
+static void plan_epochs(struct trainer *trainer, int batch) {
+    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images;
+    long n_steps = (n_images + batch - 1) / batch, n_total = trainer->config->train.iterations;
+    trainer->n_epochs = trainer->config->train.epochs;
+    if (n_total > 0)
+        trainer->n_epochs = (int)((n_total + n_steps - 1) / n_steps);
+    else
+        n_total = n_steps * trainer->n_epochs;
+    trainer->n_steps_total = n_total;
+    log_line(LOG_INFO, "steps: %ld, %ld an epoch, %d epochs", n_total, n_steps, trainer->n_epochs);
 }
 
 static adele_status network_init(struct trainer *trainer) {
@@ -362,11 +405,13 @@ static adele_status trainer_init(struct trainer *trainer) {
     TRY(adele_device_open(trainer->options.device, config->train.precision, &trainer->device));
     log_line(LOG_INFO, "device: %s", trainer->device->description);
     TRY(load_data(trainer));
+    TRY(check_augment(trainer));
     TRY(network_init(trainer));
     trainer->n_scales = config->loss.form == ADELE_LOSS_PLAIN ? 1 : config->loss.n_scales;
     int n_images = trainer->resident[SPLIT_TRAIN].set.n_images;
     int batch = config->train.batch < n_images ? config->train.batch : n_images;
     size_t workspace_bytes = 0;
+    plan_epochs(trainer, batch);
     TRY(step_plan_init(trainer, &trainer->full, batch, &workspace_bytes));
     if (n_images % batch != 0)
         TRY(step_plan_init(trainer, &trainer->rest, n_images % batch, &workspace_bytes));

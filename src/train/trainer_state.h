@@ -56,15 +56,23 @@ struct trainer {
     uint8_t *evaluation_map;    // device: predictions of the larger evaluation split
     int64_t *evaluation_counts; // device (3, 256)
 
+    int n_epochs;       // by train.epochs or train.iterations
+    long n_steps_total; // the last epoch may be a part of one
+
     // Progress; all of it is in a checkpoint.
     int epoch;           // finished epochs
     long step;           // finished steps
     int step_in_epoch;   // finished steps of the epoch after those: above 0 where a run was
                          // interrupted
     double *series[256]; // of each category: IoU of the prediction against the original noisy
-                         // labels, by epoch
+                         // labels, n_values: one an epoch, or one an interval (pipeline voc)
+    int n_values;
+    // Pipeline voc: the counters of prediction against noisy label less these are those of the
+    // interval so far. Negative where an interval began in an epoch before.
+    int64_t interval_base[ADELE_COUNT_KINDS * 256];
     struct schedule_state schedule;
-    unsigned char *corrected; // (epochs + 1, 256): category was corrected at the end of that epoch
+    unsigned char
+        *corrected; // (n_epochs + 1, 256): category was corrected at the end of that epoch
     double best_miou;
     int best_epoch;
 
@@ -94,6 +102,8 @@ struct epoch_numbers {
 };
 ADELE_MUST_CHECK adele_status trainer_run_epoch(struct trainer *trainer, int epoch,
                                                 struct epoch_numbers *out);
+// One value of every category's curve, from counts (3, 256).
+void trainer_append_series(struct trainer *trainer, const int64_t *counts);
 
 // trainer_correct.c: fits, decides, rewrites the labels; *out_changed pixels against before, -1 =
 // no correction.
