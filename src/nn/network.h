@@ -93,11 +93,16 @@ double plan_flops(const struct plan *plan, bool with_backward);
 // writer borrows live in *keep (an array the caller frees with memory_free after saving).
 ADELE_MUST_CHECK adele_status network_export(struct network *network, const char *prefix,
                                              struct safetensors_writer *writer, float **keep);
-// Loads them; every missing, extra (with the prefix) or mis-shaped tensor is named. Extra names are
-// an error unless they end in "num_batches_tracked".
+// Loads them; missing, extra (with the prefix) and mis-shaped tensors are an error that names them,
+// eight of each kind and the count of the rest. Extra names may end in "num_batches_tracked".
 ADELE_MUST_CHECK adele_status network_import(struct network *network, const char *prefix,
                                              const struct safetensors *file);
-// The same for the momenta ("momentum." prefix in checkpoints): one tensor per trainable parameter.
+// Takes what the file has: missing parameters keep their values, extra tensors are left, both are
+// logged by name. An error when a shape differs, or when nothing fits.
+ADELE_MUST_CHECK adele_status network_import_partial(struct network *network, const char *prefix,
+                                                     const struct safetensors *file);
+// As export and import, for the momenta ("momentum." in checkpoints): one tensor for each trainable
+// parameter.
 ADELE_MUST_CHECK adele_status network_export_momenta(struct network *network, const char *prefix,
                                                      struct safetensors_writer *writer,
                                                      float **keep);

@@ -1,47 +1,34 @@
 // SPDX-License-Identifier: MIT
 // Weights and momenta to and from files, under PyTorch's names. An import first checks every name
 // and shape, then reads into host memory, and only then touches the network.
+#include "nn/weights.h"
 #include "base/fail.h"
 #include "base/memory.h"
 #include "nn/plan.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
-// Room for a prefix and a parameter's name; problems named one by one before the rest is only
-// counted.
-#define NAME_BYTES         256
-#define MAX_NAMED_PROBLEMS 5
-
-// Which tensors a file holds: weights and buffers, or one momentum a trainable parameter.
-enum content { CONTENT_WEIGHTS, CONTENT_MOMENTA };
-
-struct problems {
-    char text[1536];
-    size_t used;
-    int n;
-};
-
-static adele_status full_name(const char *prefix, const struct parameter *parameter,
-                              char out[NAME_BYTES]) {
-    int length = snprintf(out, NAME_BYTES, "%s%s", prefix, parameter->name);
-    if (length < 0 || length >= NAME_BYTES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "the name %s%s is longer than %d characters",
-                    prefix, parameter->name, NAME_BYTES - 1);
-    return ADELE_OK;
-}
-
-static bool is_wanted(const struct parameter *parameter, enum content content) {
-    return content == CONTENT_WEIGHTS || !parameter->is_buffer;
+// The arenas that the content lies in, to the host or back.
+static adele_status move_arenas(struct network *network, enum weights_content content, float *host,
+                                bool is_upload) {
+    const struct adele_device *device = network->device;
+    const struct graph *graph = &network->graph;
+    size_t n_weights = (size_t)graph->n_weights;
+    size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
+    float *arena = content == CONTENT_WEIGHTS ? network->weights : network->momenta;
+    size_t arena_bytes = n_weights * sizeof *host, buffer_bytes = n_buffers * sizeof *host;
+    TRY(is_upload ? device->iface->upload(device, arena, host, arena_bytes)
+                  : device->iface->download(device, host, arena, arena_bytes));
+    if (n_buffers == 0)
+        return ADELE_OK;
+    return is_upload
+               ? device->iface->upload(device, network->buffers, host + n_weights, buffer_bytes)
+               : device->iface->download(device, host + n_weights, network->buffers, buffer_bytes);
 }
 
 // ---- out ----------------------------------------------------------------------------------------
 
-static adele_status export_tensors(struct network *network, enum content content,
+static adele_status export_tensors(struct network *network, enum weights_content content,
                                    const char *prefix, struct safetensors_writer *writer,
                                    float **keep) {
-    const struct adele_device *device = network->device;
     const struct graph *graph = &network->graph;
     size_t n_weights = (size_t)graph->n_weights;
     size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
@@ -49,18 +36,13 @@ static adele_status export_tensors(struct network *network, enum content content
     if (host == NULL)
         return FAIL_NO_MEMORY((n_weights + n_buffers + 1) * sizeof *host);
     adele_status status;
-    const float *arena = content == CONTENT_WEIGHTS ? network->weights : network->momenta;
-    TRY_GOTO(device->iface->download(device, host, arena, n_weights * sizeof *host), fail);
-    if (n_buffers > 0)
-        TRY_GOTO(device->iface->download(device, host + n_weights, network->buffers,
-                                         n_buffers * sizeof *host),
-                 fail);
+    TRY_GOTO(move_arenas(network, content, host, false), fail);
     for (int i = 0; i < graph->n_parameters; i++) {
         const struct parameter *parameter = &graph->parameters[i];
-        if (!is_wanted(parameter, content))
+        if (!weights_is_wanted(parameter, content))
             continue;
-        char name[NAME_BYTES];
-        TRY_GOTO(full_name(prefix, parameter, name), fail);
+        char name[WEIGHTS_NAME_BYTES];
+        TRY_GOTO(weights_full_name(prefix, parameter, name), fail);
         const float *values = host + parameter->offset + (parameter->is_buffer ? n_weights : 0);
         TRY_GOTO(safetensors_writer_add(writer, name, SAFETENSORS_F32, parameter->n_dimensions,
                                         parameter->shape, values),
@@ -85,125 +67,38 @@ adele_status network_export_momenta(struct network *network, const char *prefix,
 
 // ---- in -----------------------------------------------------------------------------------------
 
-static void shape_text(int n_dimensions, const int64_t *shape, char *out, size_t out_bytes) {
-    size_t used = (size_t)snprintf(out, out_bytes, "[");
-    for (int i = 0; i < n_dimensions && used < out_bytes; i++)
-        used += (size_t)snprintf(out + used, out_bytes - used, "%s%" PRId64, i > 0 ? ", " : "",
-                                 shape[i]);
-    if (used < out_bytes)
-        snprintf(out + used, out_bytes - used, "]");
-}
-
-static void problem_add(struct problems *problems, const char *what, const char *name,
-                        const char *detail) {
-    problems->n++;
-    if (problems->n > MAX_NAMED_PROBLEMS || problems->used >= sizeof problems->text)
-        return;
-    int length = snprintf(problems->text + problems->used, sizeof problems->text - problems->used,
-                          "%s%s %s%s", problems->n > 1 ? "; " : "", what, name, detail);
-    problems->used += length > 0 ? (size_t)length : 0;
-}
-
-static bool is_shape_equal(const struct safetensors_entry *entry,
-                           const struct parameter *parameter) {
-    if (entry->n_dimensions != parameter->n_dimensions)
-        return false;
-    for (int i = 0; i < entry->n_dimensions; i++)
-        if (entry->shape[i] != parameter->shape[i])
-            return false;
-    return true;
-}
-
-static adele_status check_wanted(const struct network *network, enum content content,
-                                 const char *prefix, const struct safetensors *file,
-                                 struct problems *problems) {
-    for (int i = 0; i < network->graph.n_parameters; i++) {
-        const struct parameter *parameter = &network->graph.parameters[i];
-        if (!is_wanted(parameter, content))
+static adele_status read_tensors(const struct graph *graph, enum weights_content content,
+                                 const char *prefix, const struct safetensors *file, float *host) {
+    for (int i = 0; i < graph->n_parameters; i++) {
+        const struct parameter *parameter = &graph->parameters[i];
+        char name[WEIGHTS_NAME_BYTES];
+        if (!weights_is_wanted(parameter, content))
             continue;
-        char name[NAME_BYTES];
-        TRY(full_name(prefix, parameter, name));
-        const struct safetensors_entry *entry = safetensors_find(file, name);
-        if (entry == NULL) {
-            problem_add(problems, "missing", name, "");
-        } else if (!is_shape_equal(entry, parameter)) {
-            char has[128], wants[128], detail[300];
-            shape_text(entry->n_dimensions, entry->shape, has, sizeof has);
-            shape_text(parameter->n_dimensions, parameter->shape, wants, sizeof wants);
-            snprintf(detail, sizeof detail, " has shape %s, want %s", has, wants);
-            problem_add(problems, "tensor", name, detail);
-        }
+        TRY(weights_full_name(prefix, parameter, name));
+        // One that is not there was allowed to be missing, and keeps what it has.
+        if (safetensors_find(file, name) == NULL)
+            continue;
+        float *values = host + parameter->offset + (parameter->is_buffer ? graph->n_weights : 0);
+        TRY(safetensors_read_f32(file, name, parameter->count, values));
     }
     return ADELE_OK;
 }
 
-static bool has_suffix(const char *text, const char *suffix) {
-    size_t length = strlen(text), suffix_length = strlen(suffix);
-    return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
-}
-
-static bool is_parameter_of(const struct network *network, enum content content, const char *name) {
-    for (int i = 0; i < network->graph.n_parameters; i++)
-        if (is_wanted(&network->graph.parameters[i], content) &&
-            strcmp(network->graph.parameters[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-static void check_extra(const struct network *network, enum content content, const char *prefix,
-                        const struct safetensors *file, struct problems *problems) {
-    size_t prefix_length = strlen(prefix);
-    for (int i = 0; i < safetensors_count(file); i++) {
-        const char *name = safetensors_at(file, i)->name;
-        // PyTorch counts the batches a batch norm has seen; nothing here depends on it.
-        if (strncmp(name, prefix, prefix_length) == 0 && !has_suffix(name, "num_batches_tracked") &&
-            !is_parameter_of(network, content, name + prefix_length))
-            problem_add(problems, "extra", name, "");
-    }
-}
-
-static adele_status check_tensors(const struct network *network, enum content content,
-                                  const char *prefix, const struct safetensors *file) {
-    struct problems problems = {.n = 0};
-    TRY(check_wanted(network, content, prefix, file, &problems));
-    check_extra(network, content, prefix, file, &problems);
-    if (problems.n == 0)
-        return ADELE_OK;
-    char more[48] = "";
-    if (problems.n > MAX_NAMED_PROBLEMS)
-        snprintf(more, sizeof more, "; and %d more", problems.n - MAX_NAMED_PROBLEMS);
-    return FAIL(
-        ADELE_FORMAT,
-        "The file must come from the same model: same name, width, channels and categories.",
-        "the tensors do not fit the network: %s%s", problems.text, more);
-}
-
-static adele_status import_tensors(struct network *network, enum content content,
-                                   const char *prefix, const struct safetensors *file) {
-    TRY(check_tensors(network, content, prefix, file));
-    const struct adele_device *device = network->device;
+static adele_status import_tensors(struct network *network, enum weights_content content,
+                                   const char *prefix, const struct safetensors *file,
+                                   bool is_partial) {
     const struct graph *graph = &network->graph;
-    size_t n_weights = (size_t)graph->n_weights;
+    TRY(weights_check(graph, content, prefix, file, is_partial));
     size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
-    float *host = memory_calloc(n_weights + n_buffers + 1, sizeof *host);
+    size_t n_host = (size_t)graph->n_weights + n_buffers + 1;
+    float *host = memory_calloc(n_host, sizeof *host);
     if (host == NULL)
-        return FAIL_NO_MEMORY((n_weights + n_buffers + 1) * sizeof *host);
+        return FAIL_NO_MEMORY(n_host * sizeof *host);
     adele_status status = ADELE_OK;
-    for (int i = 0; i < graph->n_parameters; i++) {
-        const struct parameter *parameter = &graph->parameters[i];
-        if (!is_wanted(parameter, content))
-            continue;
-        char name[NAME_BYTES];
-        TRY_GOTO(full_name(prefix, parameter, name), done);
-        float *values = host + parameter->offset + (parameter->is_buffer ? n_weights : 0);
-        TRY_GOTO(safetensors_read_f32(file, name, parameter->count, values), done);
-    }
-    float *arena = content == CONTENT_WEIGHTS ? network->weights : network->momenta;
-    TRY_GOTO(device->iface->upload(device, arena, host, n_weights * sizeof *host), done);
-    if (n_buffers > 0)
-        TRY_GOTO(device->iface->upload(device, network->buffers, host + n_weights,
-                                       n_buffers * sizeof *host),
-                 done);
+    if (is_partial)
+        TRY_GOTO(move_arenas(network, content, host, false), done);
+    TRY_GOTO(read_tensors(graph, content, prefix, file, host), done);
+    TRY_GOTO(move_arenas(network, content, host, true), done);
 done:
     memory_free(host);
     return status;
@@ -211,10 +106,15 @@ done:
 
 adele_status network_import(struct network *network, const char *prefix,
                             const struct safetensors *file) {
-    return import_tensors(network, CONTENT_WEIGHTS, prefix, file);
+    return import_tensors(network, CONTENT_WEIGHTS, prefix, file, false);
+}
+
+adele_status network_import_partial(struct network *network, const char *prefix,
+                                    const struct safetensors *file) {
+    return import_tensors(network, CONTENT_WEIGHTS, prefix, file, true);
 }
 
 adele_status network_import_momenta(struct network *network, const char *prefix,
                                     const struct safetensors *file) {
-    return import_tensors(network, CONTENT_MOMENTA, prefix, file);
+    return import_tensors(network, CONTENT_MOMENTA, prefix, file, false);
 }

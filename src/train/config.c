@@ -87,7 +87,8 @@ static adele_status check_together(const char *name, const struct config *config
                     "%s: loss.scales begins with %g; allowed: 1.0", name, config->loss.scales[0]);
     if (strcmp(config->model.init, "default") != 0 &&
         !file_has_suffix(config->model.init, ".safetensors"))
-        return FAIL(ADELE_CONFIG, "Convert the weights to safetensors.",
+        return FAIL(ADELE_CONFIG,
+                    "Convert the weights: tools/convert_weights.py WEIGHTS OUT.safetensors.",
                     "%s: model.init is \"%s\"; allowed: default or a .safetensors file", name,
                     config->model.init);
     return check_network(name, config);

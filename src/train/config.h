@@ -50,6 +50,7 @@ struct config {
         int width;      // 64
         enum batch_norm_mode batch_norm; // batch | frozen
         char *init;                      // "default" or a .safetensors file
+        bool init_strict; // true: the file must hold every tensor of the network and no other
     } model;
     struct {
         int epochs, iterations, batch; // 100, 0 = by epochs, 5

@@ -124,6 +124,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "The backbone's batch norm: statistics of the batch, or frozen as the weights came, and the first convolution with it."},
     {"model.init", CONFIG_TEXT, AT(model.init), .fallback = "default",
      .meaning = "First weights: default (random, by the seed) or a .safetensors file."},
+    {"model.init_strict", CONFIG_BOOL, AT(model.init_strict), .fallback = "true",
+     .meaning = "Whether that file must hold every tensor and no other; false takes those it has, and logs the rest (a new head, say)."},
 
     {"train.epochs", CONFIG_INT, AT(train.epochs), .fallback = "100", RANGE(1, 1000000),
      .meaning = "Passes over the training set."},

@@ -381,6 +381,22 @@ static void plan_epochs(struct trainer *trainer, int batch) {
     log_line(LOG_INFO, "steps: %ld, %ld an epoch, %d epochs", n_total, n_steps, trainer->n_epochs);
 }
 
+// Weights from a file: a checkpoint of ours, or tensors under their plain names.
+static adele_status weights_init(struct network *network, const char *path, bool is_strict) {
+    struct safetensors *file = NULL;
+    TRY(safetensors_open(path, &file));
+    const char *prefix = safetensors_metadata(file, "adele.format") != NULL ? "model." : "";
+    adele_status status = is_strict ? network_import(network, prefix, file)
+                                    : network_import_partial(network, prefix, file);
+    safetensors_close(file);
+    if (status == ADELE_FORMAT)
+        return FAIL(status,
+                    "tools/convert_weights.py --list shows names and shapes, --rename and --drop "
+                    "change them; model.init_strict: false takes what is there.",
+                    "%s: %s", path, adele_error_message());
+    return status;
+}
+
 static adele_status network_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
     struct network_config network;
@@ -390,12 +406,7 @@ static adele_status network_init(struct trainer *trainer) {
     TRY(network_create(trainer->device, &network, &trainer->network));
     if (strcmp(config->model.init, "default") == 0)
         return ADELE_OK;
-    struct safetensors *file = NULL;
-    TRY(safetensors_open(config->model.init, &file));
-    bool is_checkpoint = safetensors_metadata(file, "adele.format") != NULL;
-    adele_status status = network_import(trainer->network, is_checkpoint ? "model." : "", file);
-    safetensors_close(file);
-    return status == ADELE_OK ? status : fail_context(status, "%s", config->model.init);
+    return weights_init(trainer->network, config->model.init, config->model.init_strict);
 }
 
 static adele_status trainer_init(struct trainer *trainer) {
