@@ -83,7 +83,7 @@ static void what_is_loaded_is_what_was_saved(void **state) {
     for (int c = 0; c < 3; c++)
         for (int epoch = 0; epoch < 4; epoch++)
             assert_true(trainer->series[c][epoch] >= 0.0);
-    check_ok(checkpoint_save(trainer, scratch_path(state, "again.safetensors")));
+    check_ok(checkpoint_save(trainer, scratch_path(state, "again.safetensors"), NULL));
     assert_true(same_bytes(scratch_path(state, LAST), scratch_path(state, "again.safetensors")));
     fresh_deinit(&fresh);
 }

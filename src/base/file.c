@@ -114,6 +114,7 @@ struct file_writer {
     char *path;
     char *temporary; // beside the target, so that the rename stays in one file system
     char *folder;
+    char *keep, *keep_temporary; // second name of the file that is replaced; NULL: it goes
     char *buffer;
     size_t n_buffered;
     int fd;          // -1: closed
@@ -136,13 +137,21 @@ static void writer_free(struct file_writer *writer) {
     memory_free(writer->path);
     memory_free(writer->temporary);
     memory_free(writer->folder);
+    memory_free(writer->keep);
+    memory_free(writer->keep_temporary);
     memory_free(writer->buffer);
     memory_free(writer);
 }
 
+// Process and number together make the name unique among all writers of the folder.
+static char *temporary_name(const char *folder, const char *name) {
+    static atomic_uint n_names;
+    // Cut to 200 bytes: a file system allows 255 for the whole name.
+    return memory_printf("%s/.%.200s" FILE_TEMPORARY_MARK "%ld.%u", folder, name, (long)getpid(),
+                         atomic_fetch_add(&n_names, 1u));
+}
+
 adele_status file_writer_begin(const char *path, struct file_writer **out) {
-    // Process and number together make the name unique among all writers of the folder.
-    static atomic_uint n_writers;
     *out = NULL;
     const char *name = file_base_name(path);
     if (name[0] == '\0')
@@ -155,11 +164,8 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
     writer->path = memory_strdup(path);
     writer->folder = folder_of(path);
     writer->buffer = memory_calloc(BUFFER_BYTES, 1);
-    if (writer->folder != NULL) {
-        // Cut to 200 bytes: a file system allows 255 for the whole name.
-        writer->temporary = memory_printf("%s/.%.200s" FILE_TEMPORARY_MARK "%ld.%u", writer->folder,
-                                          name, (long)getpid(), atomic_fetch_add(&n_writers, 1u));
-    }
+    if (writer->folder != NULL)
+        writer->temporary = temporary_name(writer->folder, name);
     if (writer->path == NULL || writer->folder == NULL || writer->buffer == NULL ||
         writer->temporary == NULL) {
         writer_free(writer);
@@ -224,6 +230,35 @@ static adele_status sync_folder(const char *folder) {
     return status;
 }
 
+adele_status file_writer_keep_old(struct file_writer *writer, const char *keep) {
+    memory_free(writer->keep);
+    memory_free(writer->keep_temporary);
+    writer->keep = memory_strdup(keep);
+    writer->keep_temporary = temporary_name(writer->folder, file_base_name(keep));
+    if (writer->keep == NULL || writer->keep_temporary == NULL)
+        return FAIL_NO_MEMORY(strlen(keep) + 1);
+    return ADELE_OK;
+}
+
+// Gives the file of the writer's path its second name too, by a link that takes the place of the
+// older file of that name. Where a file system has no links it is renamed, so that for a moment
+// only the second name is there.
+static adele_status keep_old(const struct file_writer *writer) {
+    if (writer->keep == NULL || !file_exists(writer->path))
+        return ADELE_OK;
+    (void)unlink(writer->keep_temporary); // of a dead process with our number
+    if (link(writer->path, writer->keep_temporary) == 0) {
+        int renamed = rename(writer->keep_temporary, writer->keep), error = errno;
+        // Two names of one file: rename leaves both.
+        (void)unlink(writer->keep_temporary);
+        return renamed == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
+    }
+    bool has_links = errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK;
+    if (has_links || rename(writer->path, writer->keep) != 0)
+        return fail_errno("write", writer->keep, errno);
+    return ADELE_OK;
+}
+
 adele_status file_writer_commit(struct file_writer *writer) {
     adele_status status = ADELE_OK;
     if (writer->has_failed) {
@@ -238,6 +273,8 @@ adele_status file_writer_commit(struct file_writer *writer) {
     }
     int closed = close(writer->fd);
     writer->fd = -1;
+    if (closed == 0)
+        TRY_GOTO(keep_old(writer), fail);
     if (closed != 0 || rename(writer->temporary, writer->path) != 0) {
         status = fail_errno("write", writer->path, errno);
         goto fail;
@@ -255,6 +292,17 @@ void file_writer_abandon(struct file_writer *writer) {
         return;
     (void)unlink(writer->temporary);
     writer_free(writer);
+}
+
+adele_status file_rename(const char *from, const char *to) {
+    if (rename(from, to) != 0)
+        return fail_errno("rename", from, errno);
+    char *folder = folder_of(to);
+    if (folder == NULL)
+        return FAIL_NO_MEMORY(strlen(to) + 1);
+    adele_status status = sync_folder(folder);
+    memory_free(folder);
+    return status;
 }
 
 adele_status file_write(const char *path, const void *data, size_t bytes) {

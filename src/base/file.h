@@ -26,6 +26,9 @@ struct file_writer;
 ADELE_MUST_CHECK adele_status file_writer_begin(const char *path, struct file_writer **out);
 ADELE_MUST_CHECK adele_status file_writer_write(struct file_writer *writer, const void *data,
                                                 size_t bytes);
+// The file that commit replaces, if there is one, stays under the name `keep` in the same folder,
+// in the place of what has that name. At every moment a whole file has one of the two names.
+ADELE_MUST_CHECK adele_status file_writer_keep_old(struct file_writer *writer, const char *keep);
 ADELE_MUST_CHECK adele_status file_writer_commit(struct file_writer *writer); // frees writer
 void file_writer_abandon(struct file_writer *writer);                         // frees writer
 
@@ -39,6 +42,8 @@ ADELE_MUST_CHECK adele_status file_remove_tree(const char *path);
 // Nobody may be writing there.
 ADELE_MUST_CHECK adele_status file_remove_temporaries(const char *path);
 ADELE_MUST_CHECK adele_status file_copy(const char *from, const char *to); // atomically
+// Within a folder; what has the name `to` is replaced.
+ADELE_MUST_CHECK adele_status file_rename(const char *from, const char *to);
 
 struct file_list {
     char **names; // sorted by strcmp, no folder part

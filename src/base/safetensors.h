@@ -64,4 +64,8 @@ ADELE_MUST_CHECK adele_status safetensors_writer_metadata(struct safetensors_wri
 // Writes atomically. Same content, same bytes.
 ADELE_MUST_CHECK adele_status safetensors_writer_save(const struct safetensors_writer *writer,
                                                       const char *path);
+// The same; the file that was there stays under the name `keep` (file_writer_keep_old). NULL: it
+// goes.
+ADELE_MUST_CHECK adele_status safetensors_writer_save_keeping(
+    const struct safetensors_writer *writer, const char *path, const char *keep);
 #endif

@@ -207,7 +207,7 @@ done:
     return status;
 }
 
-static adele_status write_file(const char *path, const char *header,
+static adele_status write_file(const char *path, const char *keep, const char *header,
                                const struct safetensors_entry **entries, int n_entries) {
     size_t n_text = strlen(header);
     size_t n_header = (n_text + DATA_ALIGNMENT - 1) / DATA_ALIGNMENT * DATA_ALIGNMENT;
@@ -222,6 +222,8 @@ static adele_status write_file(const char *path, const char *header,
     struct file_writer *writer = NULL;
     adele_status status;
     TRY(file_writer_begin(path, &writer));
+    if (keep != NULL)
+        TRY_GOTO(file_writer_keep_old(writer, keep), fail);
     TRY_GOTO(file_writer_write(writer, length, sizeof length), fail);
     TRY_GOTO(file_writer_write(writer, header, n_text), fail);
     TRY_GOTO(file_writer_write(writer, "        ", n_header - n_text), fail);
@@ -234,6 +236,11 @@ fail:
 }
 
 adele_status safetensors_writer_save(const struct safetensors_writer *writer, const char *path) {
+    return safetensors_writer_save_keeping(writer, path, NULL);
+}
+
+adele_status safetensors_writer_save_keeping(const struct safetensors_writer *writer,
+                                             const char *path, const char *keep) {
     adele_status status;
     char *header = NULL;
     int n_entries = writer->n_entries;
@@ -251,7 +258,7 @@ adele_status safetensors_writer_save(const struct safetensors_writer *writer, co
     qsort(entries, (size_t)n_entries, sizeof *entries, compare_entries);
     qsort(pairs, (size_t)n_pairs, sizeof *pairs, compare_pairs);
     TRY_GOTO(build_header(pairs, n_pairs, entries, n_entries, &header), done);
-    status = write_file(path, header, entries, n_entries);
+    status = write_file(path, keep, header, entries, n_entries);
 done:
     cJSON_free(header);
     memory_free(entries);

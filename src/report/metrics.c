@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -55,6 +56,7 @@ struct metrics {
     double *values; // by column; NaN where absent
     bool *is_there; // by column
     struct buffer line, summary;
+    struct buffer lines; // of all records so far
 };
 
 // ---- columns and rows ---------------------------------------------------------------------------
@@ -212,7 +214,7 @@ static adele_status replay_record(struct metrics *metrics, const struct record *
 
 static adele_status replay(struct metrics *metrics, int keep_epochs) {
     struct records records = {0};
-    struct buffer lines = {0};
+    struct buffer *lines = &metrics->lines;
     struct buffer events = {0};
     adele_status status = ADELE_OK;
     if (keep_epochs > 0 && file_exists(metrics->jsonl.path))
@@ -220,15 +222,14 @@ static adele_status replay(struct metrics *metrics, int keep_epochs) {
     TRY_GOTO(tensorboard_add_version(&events), end);
     for (int i = 0; i < records.n; i++) {
         const struct record *record = &records.items[i];
-        TRY_GOTO(buffer_add(&lines, record->line, record->line_bytes), end);
+        TRY_GOTO(buffer_add(lines, record->line, record->line_bytes), end);
         TRY_GOTO(replay_record(metrics, record, &events), end);
     }
-    TRY_GOTO(file_write(metrics->jsonl.path, lines.data, lines.n_bytes), end);
+    TRY_GOTO(file_write(metrics->jsonl.path, lines->data, lines->n_bytes), end);
     TRY_GOTO(file_write(metrics->events.path, events.data, events.n_bytes), end);
     TRY_GOTO(write_csv(metrics), end);
 end:
     records_deinit(&records);
-    buffer_deinit(&lines);
     buffer_deinit(&events);
     return status;
 }
@@ -259,6 +260,38 @@ fail:
     return status;
 }
 
+// Where the file's bytes first differ from the text; what follows the text is of later epochs.
+static adele_status find_damage(const char *path, const char *text, size_t n_bytes, long *out) {
+    char *found = NULL;
+    size_t n_found = 0, same = 0;
+    *out = 0;
+    if (file_exists(path))
+        TRY(file_read(path, 0, &found, &n_found));
+    while (same < n_bytes && same < n_found && found[same] == text[same])
+        same++;
+    memory_free(found);
+    *out = same < n_bytes ? (long)same : -1;
+    return ADELE_OK;
+}
+
+adele_status metrics_reopen(const char *run_folder, const char *text, size_t n_bytes,
+                            struct metrics **out, long *out_damage) {
+    *out = NULL;
+    char *path = file_join(run_folder, "metrics.jsonl");
+    if (path == NULL)
+        return FAIL_NO_MEMORY(strlen(run_folder));
+    adele_status status = find_damage(path, text, n_bytes, out_damage);
+    if (status == ADELE_OK)
+        status = file_write(path, text, n_bytes);
+    memory_free(path);
+    return status == ADELE_OK ? metrics_open(run_folder, INT_MAX, out) : status;
+}
+
+const char *metrics_text(const struct metrics *metrics, size_t *n_bytes) {
+    *n_bytes = metrics->lines.n_bytes;
+    return metrics->lines.data;
+}
+
 void metrics_close(struct metrics *metrics) {
     if (metrics == NULL)
         return;
@@ -279,6 +312,7 @@ void metrics_close(struct metrics *metrics) {
     memory_free(metrics->is_there);
     buffer_deinit(&metrics->line);
     buffer_deinit(&metrics->summary);
+    buffer_deinit(&metrics->lines);
     memory_free(metrics);
 }
 
@@ -352,6 +386,7 @@ adele_status metrics_end(struct metrics *metrics) {
     metrics->events.bytes += (off_t)event.n_bytes;
     metrics->jsonl.bytes += (off_t)metrics->line.n_bytes;
     metrics->last_epoch = metrics->epoch;
+    TRY_GOTO(buffer_add(&metrics->lines, metrics->line.data, metrics->line.n_bytes), end);
     TRY_GOTO(write_csv(metrics), end);
 end:
     buffer_deinit(&event);

@@ -10,6 +10,7 @@
 #define ADELE_REPORT_METRICS_H
 
 #include "adele/status.h"
+#include <stddef.h>
 
 struct metrics;
 
@@ -17,6 +18,14 @@ struct metrics;
 // starts anew, whatever is there). A torn last line of metrics.jsonl is dropped too.
 ADELE_MUST_CHECK adele_status metrics_open(const char *run_folder, int keep_epochs,
                                            struct metrics **out);
+// The same for a run whose records up to keep_epochs are known: metrics.jsonl gets `text` whatever
+// is in it, and *out_damage is the first byte where it had something else, -1 where it had nothing
+// else.
+ADELE_MUST_CHECK adele_status metrics_reopen(const char *run_folder, const char *text,
+                                             size_t n_bytes, struct metrics **out,
+                                             long *out_damage);
+// All records so far as metrics.jsonl has them; borrowed until the next one ends.
+const char *metrics_text(const struct metrics *metrics, size_t *n_bytes);
 void metrics_close(struct metrics *metrics); // NULL is legal
 ADELE_MUST_CHECK adele_status metrics_begin(struct metrics *metrics, int epoch, long step);
 ADELE_MUST_CHECK adele_status metrics_add(struct metrics *metrics, double value,

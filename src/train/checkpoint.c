@@ -8,6 +8,7 @@
 //   curves           f64 (values, C): IoU of prediction against original noisy labels
 //   interval_base    i64 (3, 256): pipeline voc, where the counters stood at the last value
 //   onset_epoch, is_on, is_done, corrected: the schedule
+//   records          u8: metrics.jsonl up to this epoch, so that a damaged one is found and mended
 //   progress.*       of an epoch that was interrupted: its counters, and the predictions that the
 //                    correction at its end would read
 //   __metadata__     adele.format, epoch, step, best, network, categories, hash of the original
@@ -145,6 +146,15 @@ static adele_status add_curves(struct trainer *trainer, struct safetensors_write
                                   trainer->schedule.is_done);
 }
 
+static adele_status add_records(const struct trainer *trainer, struct safetensors_writer *writer) {
+    const char *text = trainer->records;
+    size_t bytes = trainer->records_bytes;
+    if (trainer->metrics)
+        text = metrics_text(trainer->metrics, &bytes);
+    int64_t shape[1] = {(int64_t)bytes};
+    return safetensors_writer_add(writer, "records", SAFETENSORS_U8, 1, shape, text);
+}
+
 static adele_status add_state(struct trainer *trainer, struct safetensors_writer *writer,
                               struct state_copies *copies) {
     const struct adele_device *device = trainer->device;
@@ -162,6 +172,7 @@ static adele_status add_state(struct trainer *trainer, struct safetensors_writer
     int64_t label_shape[3] = {train->set.n_images, train->set.h, train->set.w};
     TRY(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, label_shape, copies->labels));
     TRY(add_curves(trainer, writer, copies));
+    TRY(add_records(trainer, writer));
     if (trainer->step_in_epoch > 0)
         TRY(add_progress(trainer, writer, copies));
     TRY(add_number(writer, "step", (double)trainer->step));
@@ -170,7 +181,8 @@ static adele_status add_state(struct trainer *trainer, struct safetensors_writer
     return safetensors_writer_metadata(writer, "data.noisy_xxh3", trainer->noisy_hash);
 }
 
-static adele_status save(struct trainer *trainer, const char *path, bool with_state) {
+static adele_status save(struct trainer *trainer, const char *path, const char *keep,
+                         bool with_state) {
     struct state_copies copies = {0};
     struct safetensors_writer *writer = NULL;
     adele_status status;
@@ -178,7 +190,7 @@ static adele_status save(struct trainer *trainer, const char *path, bool with_st
     TRY_GOTO(add_model(trainer, writer, &copies.model), done);
     if (with_state)
         TRY_GOTO(add_state(trainer, writer, &copies), done);
-    TRY_GOTO(safetensors_writer_save(writer, path), done);
+    TRY_GOTO(safetensors_writer_save_keeping(writer, path, keep), done);
 done:
     safetensors_writer_destroy(writer);
     memory_free(copies.model);
@@ -189,12 +201,12 @@ done:
     return status;
 }
 
-adele_status checkpoint_save(struct trainer *trainer, const char *path) {
-    return save(trainer, path, true);
+adele_status checkpoint_save(struct trainer *trainer, const char *path, const char *keep) {
+    return save(trainer, path, keep, true);
 }
 
 adele_status checkpoint_save_model(struct trainer *trainer, const char *path) {
-    return save(trainer, path, false);
+    return save(trainer, path, NULL, false);
 }
 
 // ---- reading ------------------------------------------------------------------------------------
@@ -265,6 +277,21 @@ static adele_status read_curves(struct trainer *trainer, const struct safetensor
                       trainer->corrected);
 }
 
+// Checkpoints of adele 0.1 have none; the header's hash says that it is not lost.
+static adele_status read_records(struct trainer *trainer, const struct safetensors *file) {
+    const struct safetensors_entry *entry = safetensors_find(file, "records");
+    memory_free(trainer->records);
+    trainer->records = NULL;
+    trainer->records_bytes = 0;
+    if (!entry)
+        return ADELE_OK;
+    trainer->records = memory_calloc(entry->bytes + 1, 1);
+    if (!trainer->records)
+        return FAIL_NO_MEMORY(entry->bytes + 1);
+    trainer->records_bytes = entry->bytes;
+    return read_block(file, "records", SAFETENSORS_U8, entry->bytes, trainer->records);
+}
+
 // Into the blocks that the interrupted epoch was filling.
 static adele_status read_progress(struct trainer *trainer, const struct safetensors *file) {
     const struct adele_device *device = trainer->device;
@@ -308,6 +335,7 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
     trainer->best_epoch = (int)number(file, "best.epoch", 0.0);
     TRY(read_labels(trainer, file));
     TRY(read_curves(trainer, file));
+    TRY(read_records(trainer, file));
     float scales[3 * ADELE_MAX_SCALES];
     TRY(read_block(file, "scale_weights", SAFETENSORS_F32, sizeof scales, scales));
     TRY(trainer->device->iface->upload(trainer->device, trainer->scale_state, scales,
@@ -324,6 +352,15 @@ adele_status checkpoint_load(struct trainer *trainer, const char *path) {
     adele_status status = read_state(trainer, file);
     safetensors_close(file);
     return status == ADELE_OK ? status : fail_context(status, "%s", path);
+}
+
+bool checkpoint_is_damaged(const char *path) {
+    struct safetensors *file = NULL;
+    adele_status status = safetensors_open(path, &file);
+    bool is_damaged =
+        status == ADELE_FORMAT || (status == ADELE_OK && !safetensors_is_hashed(file));
+    safetensors_close(file);
+    return is_damaged;
 }
 
 adele_status checkpoint_check(const struct safetensors *file) {

@@ -5,6 +5,8 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "train/checkpoint.h"
+#include "train/generations.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +15,7 @@ static adele_status find_labels(const char *run_folder, int epoch, char **out) {
     if (epoch < 0)
         *out = file_join(run_folder, "checkpoints/last.safetensors");
     else
-        *out = memory_printf("%s/labels/epoch_%04d.safetensors", run_folder, epoch);
+        *out = generation_path(run_folder, epoch);
     if (!*out)
         return FAIL_NO_MEMORY(strlen(run_folder));
     if (!file_exists(*out))
@@ -38,6 +40,35 @@ static adele_status check_labels(const struct safetensors_entry *entry, const ch
     return ADELE_OK;
 }
 
+// A generation is held against the manifest before its labels are believed.
+static adele_status open_generation(const char *run_folder, const char *path, int epoch,
+                                    struct safetensors **out) {
+    struct generation_list list = {0};
+    struct generation found;
+    adele_status status;
+    TRY_GOTO(manifest_read(run_folder, &list), done);
+    const struct generation *listed = generation_list_find(&list, epoch);
+    TRY_GOTO(generation_open(path, epoch, listed, out, &found), done);
+    if (!listed || !generation_same(&found, listed))
+        status = FAIL(ADELE_FORMAT, "Continue the run with --resume: it writes the manifest again.",
+                      "%s: labels of XXH3 %s, %lld pixels changed; labels/manifest.json says %s, "
+                      "%lld",
+                      path, found.xxh3, found.n_changed, listed ? listed->xxh3 : "nothing of it",
+                      listed ? listed->n_changed : -1);
+done:
+    generation_list_deinit(&list);
+    return status;
+}
+
+static adele_status open_labels(const char *run_folder, const char *path, int epoch,
+                                struct safetensors **out) {
+    if (epoch >= 0)
+        return open_generation(run_folder, path, epoch, out);
+    TRY(safetensors_open(path, out));
+    adele_status status = checkpoint_check(*out);
+    return status == ADELE_OK ? status : fail_context(status, "%s", path);
+}
+
 adele_status model_export_labels(const char *run_folder, int epoch, const char *folder) {
     struct config *config = NULL;
     struct dataset *dataset = NULL;
@@ -51,7 +82,7 @@ adele_status model_export_labels(const char *run_folder, int epoch, const char *
     TRY_GOTO(config_load(config_path, 0, NULL, &config), done);
     struct dataset_config data;
     config_dataset(config, &data);
-    TRY_GOTO(safetensors_open(path, &file), done);
+    TRY_GOTO(open_labels(run_folder, path, epoch, &file), done);
     TRY_GOTO(dataset_open(&data, &dataset), done);
     TRY_GOTO(dataset_load(dataset, SPLIT_TRAIN, false, &images), done);
     const struct safetensors_entry *entry = safetensors_find(file, "labels");

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LAST "checkpoints/last.safetensors"
 #define BEST "checkpoints/best.safetensors"
 
 // Scores of one table of counts under "train/TABLE/iou/CATEGORY" and ".../miou" (foreground).
@@ -127,10 +126,14 @@ static void log_epoch(const struct trainer *trainer, int epoch,
 }
 
 static adele_status save_last(struct trainer *trainer) {
-    char *path = NULL;
-    TRY(trainer_path(trainer, LAST, &path));
-    adele_status status = checkpoint_save(trainer, path);
+    char *path = NULL, *previous = NULL;
+    adele_status status;
+    TRY_GOTO(trainer_path(trainer, CHECKPOINT_LAST, &path), done);
+    TRY_GOTO(trainer_path(trainer, CHECKPOINT_PREVIOUS, &previous), done);
+    TRY_GOTO(checkpoint_save(trainer, path, previous), done);
+done:
     memory_free(path);
+    memory_free(previous);
     return status;
 }
 
@@ -188,12 +191,15 @@ static adele_status clean_folders(const struct trainer *trainer) {
 
 // Before anything is read or written: a run that is there already stays as it is.
 static adele_status refuse_overwriting(const struct trainer_options *options) {
-    char *last = file_join(options->run_folder, LAST);
-    if (!last)
-        return FAIL_NO_MEMORY(strlen(options->run_folder) + sizeof LAST);
-    bool has_last = file_exists(last);
+    char *last = file_join(options->run_folder, CHECKPOINT_LAST);
+    char *previous = file_join(options->run_folder, CHECKPOINT_PREVIOUS);
+    bool has_run = (last && file_exists(last)) || (previous && file_exists(previous));
+    bool has_paths = last && previous;
     memory_free(last);
-    if (has_last && !options->resume)
+    memory_free(previous);
+    if (!has_paths)
+        return FAIL_NO_MEMORY(strlen(options->run_folder) + sizeof CHECKPOINT_PREVIOUS);
+    if (has_run && !options->resume)
         return FAIL(ADELE_INVALID_ARGUMENT,
                     "Continue it with --resume, or choose another folder with --run.",
                     "%s holds a run already", options->run_folder);
@@ -202,24 +208,18 @@ static adele_status refuse_overwriting(const struct trainer_options *options) {
 
 // Nothing of a run that is continued changes before its checkpoint has been taken over.
 static adele_status start(struct trainer *trainer) {
-    char *folder = NULL, *last = NULL;
+    char *folder = NULL;
     adele_status status;
     TRY_GOTO(trainer_path(trainer, "checkpoints", &folder), done);
     TRY_GOTO(file_make_directory(folder), done);
-    TRY_GOTO(trainer_path(trainer, LAST, &last), done);
-    if (file_exists(last)) {
-        TRY_GOTO(checkpoint_load(trainer, last), done);
-        log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
-                 trainer->step_in_epoch);
-    }
+    TRY_GOTO(trainer_take_over(trainer), done);
     TRY_GOTO(clean_folders(trainer), done);
     TRY_GOTO(trainer_trim_generations(trainer, trainer->epoch), done);
     TRY_GOTO(save_config(trainer), done);
     TRY_GOTO(trainer_save_noise(trainer), done);
-    TRY_GOTO(metrics_open(trainer->options.run_folder, trainer->epoch, &trainer->metrics), done);
+    TRY_GOTO(trainer_open_metrics(trainer), done);
 done:
     memory_free(folder);
-    memory_free(last);
     return status;
 }
 

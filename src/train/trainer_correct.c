@@ -4,8 +4,6 @@
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
-#include "base/file.h"
-#include "base/hash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -75,110 +73,6 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
         status = rewrite_labels(trainer, decision, out_changed);
     }
     memory_free(decision);
-    return status;
-}
-
-// ---- generations of labels ----------------------------------------------------------------------
-
-static adele_status read_manifest(const struct trainer *trainer, char **out_path, cJSON **out) {
-    *out = NULL;
-    TRY(trainer_path(trainer, "labels/manifest.json", out_path));
-    if (file_exists(*out_path)) {
-        TRY(json_read(*out_path, out));
-        if (!cJSON_IsArray(*out))
-            return FAIL(ADELE_FORMAT, "Remove the file; it is made again.", "%s: not a list",
-                        *out_path);
-    } else {
-        *out = cJSON_CreateArray();
-    }
-    return *out ? ADELE_OK : FAIL_NO_MEMORY(64);
-}
-
-static adele_status write_generation(struct trainer *trainer, const char *path, char hash[17]) {
-    const struct resident *train = &trainer->resident[SPLIT_TRAIN];
-    size_t bytes = resident_map_bytes(train);
-    uint8_t *labels = memory_calloc(bytes, 1);
-    if (!labels)
-        return FAIL_NO_MEMORY(bytes);
-    struct safetensors_writer *writer = NULL;
-    int64_t shape[3] = {train->set.n_images, train->set.h, train->set.w};
-    adele_status status =
-        trainer->device->iface->download(trainer->device, labels, train->labels, bytes);
-    if (status == ADELE_OK) {
-        hash_xxh3_hex(labels, bytes, hash);
-        status = safetensors_writer_create(&writer);
-    }
-    if (status == ADELE_OK)
-        status = safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, shape, labels);
-    if (status == ADELE_OK)
-        status = safetensors_writer_save(writer, path);
-    safetensors_writer_destroy(writer);
-    memory_free(labels);
-    return status;
-}
-
-adele_status trainer_save_generation(struct trainer *trainer, int epoch, int64_t n_changed) {
-    char name[64], hash[17] = "";
-    snprintf(name, sizeof name, "labels/epoch_%04d.safetensors", epoch);
-    char *folder = NULL, *path = NULL, *manifest_path = NULL;
-    cJSON *manifest = NULL;
-    adele_status status = trainer_path(trainer, "labels", &folder);
-    if (status == ADELE_OK)
-        status = file_make_directory(folder);
-    if (status == ADELE_OK)
-        status = trainer_path(trainer, name, &path);
-    if (status == ADELE_OK)
-        status = write_generation(trainer, path, hash);
-    if (status == ADELE_OK)
-        status = read_manifest(trainer, &manifest_path, &manifest);
-    if (status == ADELE_OK) {
-        cJSON *entry = cJSON_CreateObject();
-        cJSON_AddNumberToObject(entry, "epoch", epoch);
-        cJSON_AddStringToObject(entry, "file", file_base_name(name));
-        cJSON_AddStringToObject(entry, "xxh3", hash);
-        cJSON_AddNumberToObject(entry, "changed_pixels", (double)n_changed);
-        cJSON_AddItemToArray(manifest, entry);
-        status = json_write(manifest_path, manifest);
-    }
-    cJSON_Delete(manifest);
-    memory_free(manifest_path);
-    memory_free(path);
-    memory_free(folder);
-    return status;
-}
-
-adele_status trainer_trim_generations(const struct trainer *trainer, int epoch) {
-    char *folder = NULL, *manifest_path = NULL;
-    cJSON *manifest = NULL;
-    struct file_list list = {0};
-    adele_status status;
-    TRY_GOTO(trainer_path(trainer, "labels", &folder), done);
-    if (!file_is_directory(folder))
-        goto done;
-    TRY_GOTO(file_list_directory(folder, &list), done);
-    for (int i = 0; i < list.n; i++) {
-        int file_epoch = 0;
-        if (sscanf(list.names[i], "epoch_%d.safetensors", &file_epoch) != 1 || file_epoch <= epoch)
-            continue;
-        char *path = file_join(folder, list.names[i]);
-        status = path ? file_remove_tree(path) : FAIL_NO_MEMORY(strlen(list.names[i]));
-        memory_free(path);
-        if (status != ADELE_OK)
-            goto done;
-    }
-    TRY_GOTO(read_manifest(trainer, &manifest_path, &manifest), done);
-    for (int i = cJSON_GetArraySize(manifest) - 1; i >= 0; i--) {
-        const cJSON *entry = cJSON_GetArrayItem(manifest, i);
-        const cJSON *at = cJSON_GetObjectItemCaseSensitive(entry, "epoch");
-        if (!cJSON_IsNumber(at) || at->valueint > epoch)
-            cJSON_DeleteItemFromArray(manifest, i);
-    }
-    TRY_GOTO(json_write(manifest_path, manifest), done);
-done:
-    cJSON_Delete(manifest);
-    file_list_deinit(&list);
-    memory_free(manifest_path);
-    memory_free(folder);
     return status;
 }
 

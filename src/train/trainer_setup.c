@@ -496,5 +496,6 @@ void trainer_destroy(struct trainer *trainer) {
     for (int c = 0; c < 256; c++)
         memory_free(trainer->series[c]);
     memory_free(trainer->corrected);
+    memory_free(trainer->records);
     memory_free(trainer);
 }

@@ -79,6 +79,8 @@ struct trainer {
     struct onset_result onsets[256]; // of the last epoch's decision
     struct noise_report noise;       // of data.noise
     struct metrics *metrics;
+    char *records; // what a loaded checkpoint knows of metrics.jsonl; NULL: nothing
+    size_t records_bytes;
     struct score last_score[SPLIT_COUNT];
     char noisy_hash[17]; // XXH3 of the original noisy labels
 };
@@ -109,12 +111,14 @@ void trainer_append_series(struct trainer *trainer, const int64_t *counts);
 // no correction.
 ADELE_MUST_CHECK adele_status trainer_correct_labels(struct trainer *trainer, int epoch,
                                                      int64_t *out_changed);
-// Writes labels/epoch_NNNN.safetensors and labels/manifest.json.
+ADELE_MUST_CHECK adele_status trainer_save_onsets(const struct trainer *trainer);
+
+// trainer_generations.c: writes labels/epoch_NNNN.safetensors and labels/manifest.json.
 ADELE_MUST_CHECK adele_status trainer_save_generation(struct trainer *trainer, int epoch,
                                                       int64_t n_changed);
-// Drops generations of epochs later than `epoch` (resume).
-ADELE_MUST_CHECK adele_status trainer_trim_generations(const struct trainer *trainer, int epoch);
-ADELE_MUST_CHECK adele_status trainer_save_onsets(const struct trainer *trainer);
+// Drops generations of epochs later than `epoch` and verifies the others (resume): damaged files
+// are named in warnings, and written again from the checkpoint or from one another where possible.
+ADELE_MUST_CHECK adele_status trainer_trim_generations(struct trainer *trainer, int epoch);
 
 // trainer_evaluate.c
 ADELE_MUST_CHECK adele_status trainer_evaluate(struct trainer *trainer, enum dataset_split split,
@@ -125,10 +129,24 @@ ADELE_MUST_CHECK adele_status trainer_score_labels(struct trainer *trainer, stru
 ADELE_MUST_CHECK adele_status trainer_save_examples(struct trainer *trainer);
 
 // checkpoint.c
-ADELE_MUST_CHECK adele_status checkpoint_save(struct trainer *trainer, const char *path);
+// The file that was there stays under the name `keep`; NULL: it goes.
+ADELE_MUST_CHECK adele_status checkpoint_save(struct trainer *trainer, const char *path,
+                                              const char *keep);
 ADELE_MUST_CHECK adele_status checkpoint_load(struct trainer *trainer, const char *path);
 // The model alone, for `best`.
 ADELE_MUST_CHECK adele_status checkpoint_save_model(struct trainer *trainer, const char *path);
+
+// Whether the file is there and not what was written: a state of adele's, or whatever it was.
+bool checkpoint_is_damaged(const char *path);
+
+// trainer_resume.c: loads the newest checkpoint of the run that is whole; none: nothing happens. A
+// damaged or missing last one is named in a warning, and the one before is taken.
+ADELE_MUST_CHECK adele_status trainer_take_over(struct trainer *trainer);
+// Opens the metrics of the run with the records that the checkpoint brought.
+ADELE_MUST_CHECK adele_status trainer_open_metrics(struct trainer *trainer);
+#define CHECKPOINT_LAST     "checkpoints/last.safetensors"
+#define CHECKPOINT_PREVIOUS "checkpoints/previous.safetensors" // what was the last one before
+#define CHECKPOINT_DAMAGED  "checkpoints/damaged.safetensors"  // kept for a look at it
 
 // RUN/NAME in *out (caller frees with memory_free).
 ADELE_MUST_CHECK adele_status trainer_path(const struct trainer *trainer, const char *name,
