@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Times one training step of the SegTHOR pipeline: U-Net, three scales, the program's loss,
-// backward, SGD.
+// Times one training step of a pipeline: three scales, the program's loss, backward, SGD. SegTHOR:
+// U-Net on one channel, the loss over 3. VOC: DeepLabv1 on ResNet38d with batch statistics, three
+// channels; dropout is left out, for a peer draws other numbers.
 //
-//   bench_step [--width 16] [--batch 5] [--size 128] [--categories 4] [--steps 10] [--device cpu]
-//              [--precision fp32|tf32|bf16] [--export FILE.safetensors]
+//   bench_step [--pipeline segthor|voc] [--width 16] [--batch 5] [--size 128] [--categories 4]
+//              [--steps 10] [--device cpu] [--precision fp32|tf32|bf16]
+//              [--export FILE.safetensors]
 //
 // Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the losses
 // of the first steps, and peak memory in MB. --export writes what the first step began with:
@@ -26,6 +28,7 @@
 
 struct bench {
     int width, batch, size, n_categories, n_steps;
+    bool is_voc;
     const char *device_name, *export_path;
     enum adele_precision precision;
     float *pixels[N_SCALES]; // host copies of what fill_inputs made, for the export
@@ -116,7 +119,7 @@ static void create_loss(struct bench *bench) {
                                    .form = ADELE_LOSS_PROGRAM,
                                    .lambda = 1.0,
                                    .rho = 0.8,
-                                   .divisor = 3.0};
+                                   .divisor = bench->is_voc ? 1.0 : 3.0};
     for (int k = 0; k < N_SCALES; k++) {
         struct adele_shape logits = plan_output_shape(bench->plans[k]);
         desc.h_scale[k] = logits.h;
@@ -126,25 +129,43 @@ static void create_loss(struct bench *bench) {
     bench->workspace = device_new(bench, bench->loss->workspace_bytes + 64);
 }
 
+static void create_network(struct bench *bench) {
+    struct graph graph = {0};
+    if (bench->is_voc)
+        check(deeplab_build(&graph, DEEPLAB_V1, bench->n_categories, bench->width, false));
+    else
+        check(unet_build(&graph, 1, bench->n_categories, bench->width));
+    check(network_create_from_graph(bench->device, &graph, 0, bench->precision, &bench->network));
+    graph_deinit(&graph);
+}
+
+static void create_optimizer(struct bench *bench) {
+    const struct graph *graph = network_graph(bench->network);
+    struct adele_sgd_segment *segments = calloc((size_t)graph->n_parameters, sizeof *segments);
+    if (!segments)
+        exit(1);
+    struct adele_sgd_desc sgd = {.segments = segments};
+    for (int i = 0; i < graph->n_parameters; i++)
+        if (!graph->parameters[i].is_buffer && !graph->parameters[i].is_frozen)
+            segments[sgd.n_segments++] =
+                (struct adele_sgd_segment){.offset = graph->parameters[i].offset,
+                                           .count = graph->parameters[i].count,
+                                           .lr_scale = 1.0f};
+    check(bench->device->iface->sgd_create(bench->device, &sgd, &bench->sgd));
+    free(segments);
+}
+
 static void setup(struct bench *bench) {
     static const double scales[N_SCALES] = {1.0, 0.7, 1.5};
     check(adele_device_open(bench->device_name, bench->precision, &bench->device));
-    struct network_config config = {.name = "unet",
-                                    .n_channels = 1,
-                                    .n_categories = bench->n_categories,
-                                    .width = bench->width,
-                                    .precision = bench->precision};
-    check(network_create(bench->device, &config, &bench->network));
+    create_network(bench);
     for (int k = 0; k < N_SCALES; k++) {
         int size = (int)floor(bench->size * scales[k]);
         check(network_plan(bench->network, bench->batch, size, size, true, &bench->plans[k]));
     }
     check(network_allocate(bench->network));
     create_loss(bench);
-    struct adele_sgd_segment all = {.count = network_graph(bench->network)->n_weights,
-                                    .lr_scale = 1.0f};
-    struct adele_sgd_desc sgd = {.n_segments = 1, .segments = &all};
-    check(bench->device->iface->sgd_create(bench->device, &sgd, &bench->sgd));
+    create_optimizer(bench);
     bench->labels =
         device_new(bench, (size_t)bench->batch * (size_t)bench->size * (size_t)bench->size);
     bench->counts = device_new(bench, ADELE_COUNT_SIZE * sizeof(int64_t));
@@ -171,8 +192,8 @@ static void run_ops(struct bench *bench) {
     struct adele_sgd_args sgd = {.weights = network_weights(bench->network),
                                  .gradients = network_gradients(bench->network),
                                  .momenta = network_momenta(bench->network),
-                                 .rate = 0.01f,
-                                 .momentum = 0.99f};
+                                 .rate = bench->is_voc ? 0.001f : 0.01f,
+                                 .momentum = bench->is_voc ? 0.9f : 0.99f};
     check(iface->sgd_forward(bench->sgd, &sgd));
 }
 
@@ -213,6 +234,11 @@ static int parse_precision(const char *text, enum adele_precision *out) {
     return 0;
 }
 
+static int parse_pipeline(const char *text, bool *is_voc) {
+    *is_voc = strcmp(text, "voc") == 0;
+    return *is_voc || strcmp(text, "segthor") == 0;
+}
+
 static void parse(struct bench *bench, int argc, char **argv) {
     struct {
         const char *name;
@@ -239,6 +265,8 @@ static void parse(struct bench *bench, int argc, char **argv) {
         }
         if (i + 1 < argc && strcmp(argv[i], "--precision") == 0)
             is_known = parse_precision(argv[i + 1], &bench->precision);
+        if (i + 1 < argc && strcmp(argv[i], "--pipeline") == 0)
+            is_known = parse_pipeline(argv[i + 1], &bench->is_voc);
         if (!is_known) {
             fprintf(stderr, "bench_step: wrong argument '%s'\n", argv[i]);
             exit(2);

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """Our training step beside PyTorch's: the same weights, the same batch, taking turns.
 
-    pytorch_peer.py BENCH_STEP [--device cuda|cpu] [--precision bf16|tf32|fp32] [--width 64] [--batch 5] [--size 256]
-                    [--categories 5] [--steps 30] [--rounds 5] [--no-compile] [--json FILE]
+    pytorch_peer.py BENCH_STEP [--pipeline segthor|voc] [--device cuda|cpu] [--precision bf16|tf32|fp32] [--width 64]
+                    [--batch 5] [--size 256] [--categories 5] [--steps 30] [--rounds 5] [--no-compile] [--json FILE]
     pytorch_peer.py --loss ADELE_BENCH ...     the loss alone, at the shapes of both pipelines
 
-A SegTHOR step: U-Net at the scales 1, 0.7 and 1.5, the program's loss, backward, SGD. bench_step exports what it starts
-with; PyTorch runs eager and, unless --no-compile, compiled, in channels_last and, for bf16, under autocast. The losses of
-the first steps must agree, or the ratio is void. A ratio above 1: ours is faster. Ends with 1 when a loss disagrees, with
-77 when there is no PyTorch or no GPU."""
+A SegTHOR step: U-Net at the scales 1, 0.7 and 1.5, the program's loss, backward, SGD. A VOC step: DeepLabv1 on ResNet38d,
+batch 10, 448 x 448, 21 categories unless said otherwise, without dropout. bench_step exports what it starts with;
+PyTorch runs eager and, unless --no-compile, compiled, in channels_last and, for bf16, under autocast. The losses of the
+first steps must agree, or the ratio is void. A ratio above 1: ours is faster. Ends with 1 when a loss disagrees, with 77
+when there is no PyTorch or no GPU."""
 import argparse
 import importlib.util
 import json
@@ -59,20 +60,25 @@ class Peer:
 
     def __init__(self, start, args, compiled):
         import torch
+        from pytorch_deeplab import DeepLabV1
         from pytorch_step import UNet, loss_program
         self.torch, self.loss_program = torch, loss_program
         self.args = args
         self.name = f"pytorch {torch.__version__} " + ("compiled" if compiled else "eager")
-        model = UNet(1, args.categories, args.width).train()
-        state = {peer_name(k): v for k, v in start.items() if k.startswith("model.")}
+        is_voc = args.pipeline == "voc"
+        model = (DeepLabV1(args.categories, args.width) if is_voc else UNet(1, args.categories, args.width)).train()
+        name_of = (lambda name: name.removeprefix("model.")) if is_voc else peer_name
+        state = {name_of(k): v for k, v in start.items() if k.startswith("model.")}
         missing, extra = model.load_state_dict(state, strict=False)
         wrong = extra + [k for k in missing if not k.endswith("num_batches_tracked")]
         if wrong:
-            raise SystemExit(f"pytorch_peer: the export does not fit the peer's U-Net: {wrong}")
+            raise SystemExit(f"pytorch_peer: the export does not fit the peer's network: {wrong}")
         model = model.to(args.device, memory_format=torch.channels_last)
         self.inputs = [start[f"images.{k}"].to(args.device, memory_format=torch.channels_last) for k in range(3)]
         self.labels = start["labels"].to(args.device).long()
-        self.optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.99)
+        trained = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.SGD(trained, lr=0.001 if is_voc else 0.01, momentum=0.9 if is_voc else 0.99)
+        self.loss_factor = 3 if is_voc else 1  # loss_program divides by 3, as SegTHOR does
         self.forward = torch.compile(self.forward_loss, mode=args.compile_mode) if compiled else self.forward_loss
         self.model = model
         self.losses = [self.step() for _ in range(N_LOSSES)]
@@ -83,12 +89,12 @@ class Peer:
         with torch.autocast(kind, torch.bfloat16, enabled=self.args.precision == "bf16"):
             logits = [self.model(x) for x in self.inputs]
         logits = [z.float() for z in logits]
-        logits = logits[:1] + [
-            functional.interpolate(z, size=self.labels.shape[1:], mode="bilinear", align_corners=True)
-            for z in logits[1:]]
+        size = self.labels.shape[1:]
+        logits = [z if z.shape[2:] == size else
+                  functional.interpolate(z, size=size, mode="bilinear", align_corners=True) for z in logits]
         # As ours: what the epoch's IoU needs.
         joint = (logits[0].argmax(1) * self.args.categories + self.labels).flatten()
-        return self.loss_program(logits, self.labels), joint
+        return self.loss_factor * self.loss_program(logits, self.labels), joint
 
     def step(self):
         self.optimizer.zero_grad()
@@ -120,7 +126,8 @@ def disagreement(ours, theirs, precision):
 
 
 def run_ours(args, export=None):
-    command = [args.bench] + [x for key in ("width", "batch", "size", "categories", "steps", "device", "precision")
+    command = [args.bench] + [x for key in ("pipeline", "width", "batch", "size", "categories", "steps", "device",
+                                                "precision")
                               for x in (f"--{key}", str(getattr(args, key)))]
     if export:
         command += ["--export", export]
@@ -138,7 +145,7 @@ def compare_steps(args):
     peers = [Peer(start, args, False)]
     if args.compile:
         peers.append(Peer(start, args, True))
-    report = {"what": "segthor step", "device": device_text(args), "precision": args.precision, "width": args.width,
+    report = {"what": f"{args.pipeline} step", "device": device_text(args), "precision": args.precision, "width": args.width,
               "batch": args.batch, "size": args.size, "losses": first["losses"], "peers": []}
     ours, theirs = [], [[] for _ in peers]
     for _ in range(args.rounds):
@@ -223,13 +230,21 @@ def parse():
     parser.add_argument("--loss", action="store_true")
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--precision", default="bf16", choices=sorted(TOLERANCE))
-    for name, value in (("width", 64), ("batch", 5), ("size", 256), ("categories", 5), ("steps", 30), ("rounds", 5)):
+    parser.add_argument("--pipeline", default="segthor", choices=("segthor", "voc"))
+    for name, value in (("width", 64), ("steps", 30), ("rounds", 5)):
         parser.add_argument(f"--{name}", type=int, default=value)
+    for name in ("batch", "size", "categories"):
+        parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--scale", type=float, default=1.0, help="with --loss: of all extents")
     parser.add_argument("--compile-mode", default="max-autotune", help="of torch.compile")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     parser.add_argument("--json")
-    return parser.parse_args()
+    args = parser.parse_args()
+    presets = {"batch": (5, 10), "size": (256, 448), "categories": (5, 21)}
+    for name, values in presets.items():
+        if getattr(args, name) is None:
+            setattr(args, name, values[args.pipeline == "voc"])
+    return args
 
 
 def main():
