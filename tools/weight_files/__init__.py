@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: MIT
-"""Readers and the writer of weight files, for tools/convert_weights.py. Python's own library only."""
+"""Readers and the writer of weight files, for convert_weights.py. Python's own library only."""

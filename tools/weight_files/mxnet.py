@@ -1,29 +1,33 @@
 # SPDX-License-Identifier: MIT
 """MXNet's .params files: a list of arrays, then a list of as many names.
 
-All numbers little endian. File: uint64 0x112, uint64 0, uint64 n, n arrays, uint64 n, n texts (uint64 length,
-bytes). An array begins with a uint32:
-    0xF993FAC9, 0xF993FACA (versions 2, 3)  int32 storage type (0: dense), then shape, place, elements
-    0xF993FAC8 (version 1)                  shape, place, elements
-    anything else (before version 1)        that number is the count of dimensions, each a uint32; place, elements
-with shape = int32 dimensions, int64 each; place = int32, int32; elements = int32 type, then the data.
-Source of each of these: NDArray::Save, Load and LegacyLoad in apache/mxnet, src/ndarray/ndarray.cc.
+All numbers little endian. File: uint64 0x112, uint64 0, uint64 n, n arrays, uint64 n, n texts
+(uint64 length, bytes). An array begins with a uint32:
+    0xF993FAC9, 0xF993FACA (versions 2, 3): int32 storage type (0: dense), shape, place, elements
+    0xF993FAC8 (version 1): shape, place, elements
+    any other (before version 1): the count of dimensions, each a uint32; place, elements
+with shape = int32 count, int64 for each; place = int32, int32; elements = int32 type, then
+the data. Source of each of these: NDArray::Save, Load and LegacyLoad in apache/mxnet,
+src/ndarray/ndarray.cc.
 
-Names of the ResNet38 of Wu, Shen and van den Hengel (Model A1, ImageNet) and ours (src/nn/resnet38.c):
+Names of the ResNet38 of Wu, Shen and van den Hengel (Model A1, ImageNet) and ours (nn/resnet38.c):
 
 | in the file | ours | source |
 | --- | --- | --- |
 | arg:conv1a_weight | backbone.conv1a.weight | (1), (3) |
-| arg:res5a_branch2a_weight | backbone.b5.conv_branch2a.weight: block "a" is the first of its level | (1), (3) |
+| arg:res5a_branch2a_weight | backbone.b5.conv_branch2a.weight: "a" is a level's first | (1), (3) |
 | arg:res5b2_branch2a_weight | backbone.b5_2.conv_branch2a.weight | (1), (3) |
-| arg:bn5a_branch2b1_gamma, _beta | backbone.b5.bn_branch2b1.weight, .bias (fix_gamma is off, eps 1e-5) | (2), (3) |
-| aux:bn5a_branch2b1_moving_mean, _moving_var | backbone.b5.bn_branch2b1.running_mean, .running_var | (2), (3) |
+| arg:bn5a_branch2b1_gamma | backbone.b5.bn_branch2b1.weight (fix_gamma off, eps 1e-5) | (2), (3) |
+| arg:bn5a_branch2b1_beta | backbone.b5.bn_branch2b1.bias | (2), (3) |
+| aux:bn5a_branch2b1_moving_mean | backbone.b5.bn_branch2b1.running_mean | (2), (3) |
+| aux:bn5a_branch2b1_moving_var | backbone.b5.bn_branch2b1.running_var | (2), (3) |
 | arg:bn7_gamma and so on | backbone.bn7.weight and so on | (1), (3) |
 | arg:linear1000_weight, _bias | left out: the classifier of ImageNet | (1), (3) |
 
-(1) itijyou/ademxapp util/symbol/resnet_v2.py: rna_feat, res_block; (2) its symbol.py: bn; (3) the conversion
-in SEAM's network/resnet38d.py (convert_mxnet_to_torch), which the authors' program uses too. Branches 1, 2a,
-2b1, 2b2 keep their names; both sides store convolutions as (out, in, height, width)."""
+(1) itijyou/ademxapp util/symbol/resnet_v2.py: rna_feat, res_block; (2) its symbol.py: bn;
+(3) convert_mxnet_to_torch, which the PyTorch programs on this network share (network/resnet38d.py).
+Branches 1, 2a, 2b1, 2b2 keep their names; both store convolutions as (out, in, height, width)."""
+
 import re
 import struct
 
@@ -44,7 +48,9 @@ class Cursor:
 
     def need(self, n, what):
         if n > self.left:
-            raise WeightsError(f"{what} needs {n} bytes, the file has {self.left} more: it is cut off or damaged")
+            raise WeightsError(
+                f"{what} needs {n} bytes, the file has {self.left} more: it is cut off or damaged"
+            )
 
     def number(self, form, what):
         n = struct.calcsize(form)
@@ -68,7 +74,10 @@ def read_shape(cursor, what, is_old, n_dimensions):
     if not is_old:
         n_dimensions = cursor.number("<i", what)
     if not 1 <= n_dimensions <= 8:
-        raise WeightsError(f"{what} has {n_dimensions} dimensions, want 1 to 8: it is empty, damaged or of another kind")
+        raise WeightsError(
+            f"{what} has {n_dimensions} dimensions, want 1 to 8: it is empty, damaged or of "
+            "another kind"
+        )
     return [cursor.number("<I" if is_old else "<q", what) for _ in range(n_dimensions)]
 
 
@@ -78,14 +87,18 @@ def read_array(cursor, what):
     if magic in (V2_MAGIC, V3_MAGIC):
         storage = cursor.number("<i", what)
         if storage != 0:
-            raise WeightsError(f"{what} is of storage type {storage}; only dense arrays (0) are known")
+            raise WeightsError(
+                f"{what} is of storage type {storage}; only dense arrays (0) are known"
+            )
     is_old = magic not in (V1_MAGIC, V2_MAGIC, V3_MAGIC)
     shape = read_shape(cursor, what, is_old, magic)
     n = count_elements(what, shape)
     cursor.take(8, what)  # the device it lay on
     kind = cursor.number("<i", what)
     if kind not in DTYPES:
-        raise WeightsError(f"{what} has element type {kind}, known are {', '.join(map(str, DTYPES))}")
+        raise WeightsError(
+            f"{what} has element type {kind}, known are {', '.join(map(str, DTYPES))}"
+        )
     dtype = DTYPES[kind]
     n_bytes = n * DTYPE_BYTES.get(dtype, 1)
     return dtype, shape, n_bytes, cursor.skip(n_bytes, what)
@@ -109,6 +122,7 @@ def fetcher(file, dtype, n_bytes, at):
         if len(data) != n_bytes:
             raise WeightsError(f"{n_bytes} bytes at {at} could not be read: the file grew shorter")
         return widen(data, "b") if dtype == "I8" else data
+
     return fetch
 
 
@@ -118,12 +132,17 @@ def resnet38_name(name):
         return "backbone.conv1a.weight"
     if name in ("arg:linear1000_weight", "arg:linear1000_bias"):
         return ""
-    leaves = {"arg": {"gamma": "weight", "beta": "bias"}, "aux": {"moving_mean": "running_mean", "moving_var": "running_var"}}
+    leaves = {
+        "arg": {"gamma": "weight", "beta": "bias"},
+        "aux": {"moving_mean": "running_mean", "moving_var": "running_var"},
+    }
     match = re.fullmatch(r"arg:res([2-7])(?:a|b([1-9]))_(branch(?:1|2a|2b1|2b2))_weight", name)
     if match:
         level, block, branch = match.groups()
         return f"backbone.b{level}{'_' + block if block else ''}.conv_{branch}.weight"
-    match = re.fullmatch(r"(arg|aux):bn(7|([2-7])(?:a|b([1-9]))_(branch(?:2a|2b1|2b2)))_(\w+)", name)
+    match = re.fullmatch(
+        r"(arg|aux):bn(7|([2-7])(?:a|b([1-9]))_(branch(?:2a|2b1|2b2)))_(\w+)", name
+    )
     leaf = match and leaves[match[1]].get(match[6])
     if not leaf:
         return None
@@ -139,8 +158,10 @@ def our_names(names, scheme):
     unknown = [name for name, our in zip(names, ours) if our is None]
     if unknown:
         more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-        raise WeightsError(f"ResNet38 has no {', '.join(shown(name) for name in unknown[:5])}{more}; "
-                           "for another network use --mxnet-names keep, and --rename")
+        raise WeightsError(
+            f"ResNet38 has no {', '.join(shown(name) for name in unknown[:5])}{more}; "
+            "for another network use --mxnet-names keep, and --rename"
+        )
     return ours
 
 
@@ -159,5 +180,8 @@ def read(file, file_bytes, scheme):
     names = [read_name(cursor, i) for i in range(n)]
     if cursor.left:
         raise WeightsError(f"{cursor.left} bytes at its end belong to nothing")
-    return [Tensor(our, "I32" if dtype == "I8" else dtype, shape, fetcher(file, dtype, n_bytes, at))
-            for our, (dtype, shape, n_bytes, at) in zip(our_names(names, scheme), arrays) if our]
+    return [
+        Tensor(our, "I32" if dtype == "I8" else dtype, shape, fetcher(file, dtype, n_bytes, at))
+        for our, (dtype, shape, n_bytes, at) in zip(our_names(names, scheme), arrays)
+        if our
+    ]

@@ -1,21 +1,31 @@
 # SPDX-License-Identifier: MIT
 """A reader of the few pickle opcodes that PyTorch writes for tensors in dicts, lists and tuples.
 
-Nothing is imported and nothing is called: a global is a mark with a name, of a fixed list, and "calling" one
-of them builds a plain record here. Any other opcode or global is an error that names it."""
+Nothing is imported and nothing is called: a global is a mark with a name, of a fixed list, and
+"calling" one builds a plain record here. Any other opcode or global is an error that names it."""
+
 import struct
 
 from weight_files.tensor import WeightsError, shown
 
 STORAGE_TYPES = {  # torch.X: element type of the output, bytes an element takes in the file
-    "FloatStorage": ("F32", 4), "DoubleStorage": ("F64", 8), "HalfStorage": ("F16", 2),
-    "BFloat16Storage": ("BF16", 2), "LongStorage": ("I64", 8), "IntStorage": ("I32", 4),
-    "ShortStorage": ("I16", 2), "CharStorage": ("I8", 1), "ByteStorage": ("U8", 1), "BoolStorage": ("U8", 1),
+    "FloatStorage": ("F32", 4),
+    "DoubleStorage": ("F64", 8),
+    "HalfStorage": ("F16", 2),
+    "BFloat16Storage": ("BF16", 2),
+    "LongStorage": ("I64", 8),
+    "IntStorage": ("I32", 4),
+    "ShortStorage": ("I16", 2),
+    "CharStorage": ("I8", 1),
+    "ByteStorage": ("U8", 1),
+    "BoolStorage": ("U8", 1),
 }
 REBUILD_TENSOR = "torch._utils._rebuild_tensor_v2"
 REBUILD_PARAMETER = "torch._utils._rebuild_parameter"
 ORDERED_DICT = "collections.OrderedDict"
-GLOBALS = {REBUILD_TENSOR, REBUILD_PARAMETER, ORDERED_DICT} | {"torch." + name for name in STORAGE_TYPES}
+GLOBALS = {REBUILD_TENSOR, REBUILD_PARAMETER, ORDERED_DICT} | {
+    "torch." + name for name in STORAGE_TYPES
+}
 
 HINT = "save the weights alone in PyTorch: torch.save(model.state_dict(), FILE)"
 MARK = object()
@@ -53,13 +63,13 @@ class Reader:
         self.data, self.at = data, 0
         self.stack, self.memo = [], {}
 
-    # ---- bytes --------------------------------------------------------------------------------------
+    # ---- bytes ----------------------------------------------------------------------------------
 
     def take(self, n):
         if n > len(self.data) - self.at:
             raise WeightsError(f"its pickle ends within an opcode (byte {self.at})")
         self.at += n
-        return self.data[self.at - n:self.at]
+        return self.data[self.at - n : self.at]
 
     def number(self, form):
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
@@ -76,7 +86,7 @@ class Reader:
         except UnicodeDecodeError:
             raise WeightsError(f"a text in its pickle is not UTF-8 (byte {self.at})") from None
 
-    # ---- stack --------------------------------------------------------------------------------------
+    # ---- stack ----------------------------------------------------------------------------------
 
     def pop(self):
         if not self.stack or self.stack[-1] is MARK:
@@ -86,7 +96,7 @@ class Reader:
     def pop_to_mark(self):
         for i in range(len(self.stack) - 1, -1, -1):
             if self.stack[i] is MARK:
-                items = self.stack[i + 1:]
+                items = self.stack[i + 1 :]
                 del self.stack[i:]
                 return items
         raise WeightsError(f"its pickle lacks a mark (byte {self.at})")
@@ -96,7 +106,7 @@ class Reader:
             raise WeightsError(f"its pickle fills what is no {kind.__name__} (byte {self.at})")
         return self.stack[-1]
 
-    # ---- what is built ------------------------------------------------------------------------------
+    # ---- what is built --------------------------------------------------------------------------
 
     def find_global(self, module, name):
         full = f"{module}.{name}"
@@ -110,7 +120,9 @@ class Reader:
             raise WeightsError(f"a dict in its pickle has a key without a value (byte {self.at})")
         for key, value in zip(items[::2], items[1::2]):
             if type(key) not in (str, int, float, bool, type(None)):
-                raise WeightsError(f"a dict in its pickle has a key of type {type(key).__name__}; {HINT}")
+                raise WeightsError(
+                    f"a dict in its pickle has a key of type {type(key).__name__}; {HINT}"
+                )
             target[key] = value
 
     def reduce(self):
@@ -121,22 +133,42 @@ class Reader:
                 return {}
             if name == REBUILD_TENSOR and len(arguments) in (6, 7):
                 return self.tensor(*arguments[:4])
-            if name == REBUILD_PARAMETER and len(arguments) == 3 and type(arguments[0]) is StoredTensor:
+            if (
+                name == REBUILD_PARAMETER
+                and len(arguments) == 3
+                and type(arguments[0]) is StoredTensor
+            ):
                 return arguments[0]
         what = shown(name) if name else "what is no known function"
         raise WeightsError(f"its pickle calls {what} with arguments that PyTorch does not write")
 
     def tensor(self, storage, offset, shape, strides):
-        if not (type(storage) is Storage and is_count(offset) and are_counts(shape) and are_counts(strides)
-                and len(shape) == len(strides)):
-            raise WeightsError(f"a tensor of its pickle has no valid storage, offset, shape and strides (byte {self.at})")
+        if not (
+            type(storage) is Storage
+            and is_count(offset)
+            and are_counts(shape)
+            and are_counts(strides)
+            and len(shape) == len(strides)
+        ):
+            raise WeightsError(
+                "a tensor of its pickle has no valid storage, offset, shape and strides "
+                f"(byte {self.at})"
+            )
         return StoredTensor(storage, offset, shape, strides)
 
     def storage(self):
         identity = self.pop()
-        if not (type(identity) is tuple and len(identity) == 5 and identity[0] == "storage"
-                and type(identity[1]) is Global and type(identity[2]) is str and is_count(identity[4])):
-            raise WeightsError(f"its pickle refers to what is no storage of a tensor (byte {self.at})")
+        if not (
+            type(identity) is tuple
+            and len(identity) == 5
+            and identity[0] == "storage"
+            and type(identity[1]) is Global
+            and type(identity[2]) is str
+            and is_count(identity[4])
+        ):
+            raise WeightsError(
+                f"its pickle refers to what is no storage of a tensor (byte {self.at})"
+            )
         name = identity[1].name.removeprefix("torch.")
         if name not in STORAGE_TYPES:
             raise WeightsError(f"its pickle has a storage of type {shown(identity[1].name)}")
@@ -147,7 +179,9 @@ class Reader:
         state = self.pop()
         self.top(dict)
         if type(state) is not dict:
-            raise WeightsError(f"its pickle sets the state of a dict to a {type(state).__name__} (byte {self.at})")
+            raise WeightsError(
+                f"its pickle sets the state of a dict to a {type(state).__name__} (byte {self.at})"
+            )
 
     def remember(self, number):
         if not self.stack or self.stack[-1] is MARK:
@@ -156,10 +190,12 @@ class Reader:
 
     def recall(self, number):
         if number not in self.memo:
-            raise WeightsError(f"its pickle refers to object {number}, which is not there (byte {self.at})")
+            raise WeightsError(
+                f"its pickle refers to object {number}, which is not there (byte {self.at})"
+            )
         return self.memo[number]
 
-    # ---- the loop -----------------------------------------------------------------------------------
+    # ---- the loop -------------------------------------------------------------------------------
 
     def load(self):
         while True:
@@ -171,8 +207,10 @@ class Reader:
                 return result
             action = OPCODES.get(opcode)
             if action is None:
-                raise WeightsError(f"its pickle has opcode 0x{opcode[0]:02x} at byte {self.at - 1}, which is not "
-                                   f"one of those PyTorch writes for tensors; {HINT}")
+                raise WeightsError(
+                    f"its pickle has opcode 0x{opcode[0]:02x} at byte {self.at - 1}, which is not "
+                    f"one of those PyTorch writes for tensors; {HINT}"
+                )
             action(self)
 
 
@@ -184,6 +222,7 @@ def push_tuple(n):
     def action(reader):
         items = [reader.pop() for _ in range(n)]
         reader.stack.append(tuple(reversed(items)))
+
     return action
 
 
@@ -225,7 +264,9 @@ OPCODES = {
     b"J": pushes(lambda reader: reader.number("<i")),
     b"K": pushes(lambda reader: reader.number("<B")),
     b"M": pushes(lambda reader: reader.number("<H")),
-    b"\x8a": pushes(lambda reader: int.from_bytes(reader.take(reader.number("<B")), "little", signed=True)),
+    b"\x8a": pushes(
+        lambda reader: int.from_bytes(reader.take(reader.number("<B")), "little", signed=True)
+    ),
     b"G": pushes(lambda reader: reader.number(">d")),
     b"X": pushes(lambda reader: reader.text(reader.take(reader.number("<I")))),
     b"\x8c": pushes(lambda reader: reader.text(reader.take(reader.number("<B")))),

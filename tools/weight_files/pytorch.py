@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""PyTorch's .pth and .pt files since 1.6: a zip archive of NAME/data.pkl and, for each storage, NAME/data/KEY."""
+"""PyTorch's .pth and .pt files since 1.6: a zip archive of NAME/data.pkl and NAME/data/KEY, one for
+each storage."""
+
 import struct
 import zipfile
 import zlib
@@ -9,8 +11,19 @@ from weight_files.pickle_opcodes import StoredTensor
 from weight_files.tensor import MAX_DIMENSIONS, Tensor, WeightsError, count_elements, shown, widen
 
 MAX_PICKLE_BYTES = 64 << 20  # names and shapes only: a thousand times what a large network needs
-ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError,
-              OverflowError, KeyError, IndexError, struct.error, zlib.error)
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+    OverflowError,
+    KeyError,
+    IndexError,
+    struct.error,
+    zlib.error,
+)
 
 # Element types the engine does not read become the next wider one that it reads.
 WIDENED = {"I8": ("b", "I32"), "I16": ("h", "I32")}
@@ -19,19 +32,23 @@ WIDENED = {"I8": ("b", "I32"), "I16": ("h", "I32")}
 class Archive:
     """A PyTorch archive, whose entries are stored as they are."""
 
-    def __init__(self, path, file_bytes):
+    def __init__(self, file, file_bytes):
         self.file_bytes = file_bytes
         try:
-            self.zip = zipfile.ZipFile(path)
+            self.zip = zipfile.ZipFile(file)
             self.names = {info.filename: info for info in self.zip.infolist()}
         except ZIP_ERRORS as error:
             raise WeightsError(f"its zip archive is damaged: {shown(str(error))}") from None
         roots = [name.removesuffix("data.pkl") for name in self.names if name.endswith("/data.pkl")]
         if len(roots) != 1:
-            raise WeightsError(f"its zip archive has {len(roots)} entries */data.pkl, a file of PyTorch has one")
+            raise WeightsError(
+                f"its zip archive has {len(roots)} entries */data.pkl, a file of PyTorch has one"
+            )
         self.root = roots[0]
         if self.root + "byteorder" in self.names and self.read("byteorder", 16) != b"little":
-            raise WeightsError("its numbers are big endian; save it again on a little-endian machine")
+            raise WeightsError(
+                "its numbers are big endian; save it again on a little-endian machine"
+            )
 
     def info(self, entry, max_bytes):
         info = self.names.get(self.root + entry)
@@ -40,8 +57,10 @@ class Archive:
         if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
             raise WeightsError(f"{shown(info.filename)} is compressed; PyTorch stores it as it is")
         if info.file_size > min(max_bytes, self.file_bytes):
-            raise WeightsError(f"{shown(info.filename)} claims {info.file_size} bytes, "
-                               f"at most {min(max_bytes, self.file_bytes)} are possible")
+            raise WeightsError(
+                f"{shown(info.filename)} claims {info.file_size} bytes, "
+                f"at most {min(max_bytes, self.file_bytes)} are possible"
+            )
         return info
 
     def read(self, entry, max_bytes):
@@ -52,11 +71,10 @@ class Archive:
         except ZIP_ERRORS as error:
             raise WeightsError(f"{shown(info.filename)} is damaged: {shown(str(error))}") from None
         if len(data) != info.file_size:
-            raise WeightsError(f"{shown(info.filename)} has {len(data)} bytes, should have {info.file_size}")
+            raise WeightsError(
+                f"{shown(info.filename)} has {len(data)} bytes, should have {info.file_size}"
+            )
         return data
-
-    def close(self):
-        self.zip.close()
 
 
 def gather(data, element_bytes, stored):
@@ -69,7 +87,7 @@ def gather(data, element_bytes, stored):
         is_contiguous = is_contiguous and (extent == 1 or stride == expected)
         expected *= extent
     if is_contiguous:
-        return view[stored.offset:stored.offset + expected].tobytes()
+        return view[stored.offset : stored.offset + expected].tobytes()
     out = bytearray()
     *outer, n = stored.shape
     *outer_strides, stride = stored.strides
@@ -77,7 +95,7 @@ def gather(data, element_bytes, stored):
     index = [0] * len(outer)
     begin = stored.offset
     while True:
-        out += view[begin:begin + (n - 1) * stride + 1:stride].tobytes()
+        out += view[begin : begin + (n - 1) * stride + 1 : stride].tobytes()
         for axis in range(len(outer) - 1, -1, -1):
             index[axis] += 1
             begin += outer_strides[axis]
@@ -94,8 +112,12 @@ def check_view(what, stored):
     if n == 0:
         return
     if any(extent > 1 and stride == 0 for extent, stride in zip(stored.shape, stored.strides)):
-        raise WeightsError(f"{what} repeats its elements (a stride of 0); save a copy: tensor.clone()")
-    last = stored.offset + sum((extent - 1) * stride for extent, stride in zip(stored.shape, stored.strides))
+        raise WeightsError(
+            f"{what} repeats its elements (a stride of 0); save a copy: tensor.clone()"
+        )
+    last = stored.offset + sum(
+        (extent - 1) * stride for extent, stride in zip(stored.shape, stored.strides)
+    )
     if n > stored.storage.n or last >= stored.storage.n:
         raise WeightsError(f"{what} reaches beyond its storage of {stored.storage.n} elements")
 
@@ -104,11 +126,15 @@ def to_tensor(archive, name, stored):
     storage = stored.storage
     what = f"tensor {shown(name)}"
     if len(stored.shape) > MAX_DIMENSIONS:
-        raise WeightsError(f"{what} has {len(stored.shape)} dimensions, at most {MAX_DIMENSIONS} are known")
+        raise WeightsError(
+            f"{what} has {len(stored.shape)} dimensions, at most {MAX_DIMENSIONS} are known"
+        )
     check_view(what, stored)
     entry, n_bytes = "data/" + storage.key, storage.n * storage.element_bytes
     if archive.info(entry, n_bytes).file_size != n_bytes:
-        raise WeightsError(f"{what}: its storage {shown(entry)} has another size than its {storage.n} elements")
+        raise WeightsError(
+            f"{what}: its storage {shown(entry)} has another size than its {storage.n} elements"
+        )
     code, dtype = WIDENED.get(storage.dtype, (None, storage.dtype))
 
     def fetch():
@@ -126,20 +152,24 @@ def state_dict_of(root, key):
         elif key:
             raise WeightsError(f"holds no dict under the key {shown(key)}")
     if type(root) is not dict:
-        raise WeightsError(f"holds a {type(root).__name__}, not a dict of tensors; {pickle_opcodes.HINT}")
+        raise WeightsError(
+            f"holds a {type(root).__name__}, not a dict of tensors; {pickle_opcodes.HINT}"
+        )
     tensors = {name: value for name, value in root.items() if type(value) is StoredTensor}
     if not tensors:
         keys = ", ".join(shown(name) for name in list(root)[:8])
-        raise WeightsError(f"has no tensors at its top, but the keys {keys or '(none)'}; choose one by --key")
+        raise WeightsError(
+            f"has no tensors at its top, but the keys {keys or '(none)'}; choose one by --key"
+        )
     for name in tensors:
         if type(name) is not str:
             raise WeightsError(f"has a tensor whose name is no text: {shown(name)}")
     return tensors
 
 
-def read(path, file_bytes, key):
-    """The tensors of a file, without the "module." that DataParallel puts before each name."""
-    archive = Archive(path, file_bytes)
+def read(file, file_bytes, key):
+    """The tensors of an open file, without the "module." that DataParallel puts before names."""
+    archive = Archive(file, file_bytes)
     stored = state_dict_of(pickle_opcodes.load(archive.read("data.pkl", MAX_PICKLE_BYTES)), key)
     prefix = "module." if all(name.startswith("module.") for name in stored) else ""
     return [to_tensor(archive, name.removeprefix(prefix), view) for name, view in stored.items()]

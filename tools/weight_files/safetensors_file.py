@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""safetensors: uint64 length of the header, the header (JSON), the data. Written whole or not at all."""
+"""safetensors: uint64 length of the header, the header (JSON), the data. Written whole or not at
+all."""
+
 import json
 import os
 import struct
@@ -10,7 +12,7 @@ MAX_HEADER_BYTES = 100000000  # the format's own limit
 CHECKPOINT_KEY = "adele.format"  # in the metadata of the engine's checkpoints
 
 
-# ---- reading --------------------------------------------------------------------------------------------------
+# ---- reading ------------------------------------------------------------------------------------
 
 
 def unique_pairs(pairs):
@@ -42,6 +44,7 @@ def fetcher(file, at, n_bytes):
         if len(data) != n_bytes:
             raise WeightsError(f"{n_bytes} bytes at {at} could not be read: the file grew shorter")
         return data
+
     return fetch
 
 
@@ -52,7 +55,11 @@ def read_entry(file, name, entry, data_at, n_data):
     dtype, offsets = entry.get("dtype"), entry.get("data_offsets")
     if type(dtype) is not str or dtype not in DTYPE_BYTES:
         raise WeightsError(f"{what} has dtype {shown(dtype)}; known are {', '.join(DTYPE_BYTES)}")
-    if type(offsets) is not list or len(offsets) != 2 or any(type(offset) is not int for offset in offsets):
+    if (
+        type(offsets) is not list
+        or len(offsets) != 2
+        or any(type(offset) is not int for offset in offsets)
+    ):
         raise WeightsError(f"{what}: its data_offsets are not two byte counts")
     begin, end = offsets
     if not 0 <= begin <= end <= n_data:
@@ -64,13 +71,18 @@ def read_entry(file, name, entry, data_at, n_data):
 
 
 def read(file, file_bytes):
-    """The tensors of an open file; of a checkpoint of the engine its weights alone, without "model."."""
+    """The tensors of an open file; of a checkpoint of the engine its weights, without "model."."""
     header, metadata, data_at = read_header(file, file_bytes)
-    entries = [read_entry(file, name, entry, data_at, file_bytes - data_at) for name, entry in header.items()]
+    entries = [
+        read_entry(file, name, entry, data_at, file_bytes - data_at)
+        for name, entry in header.items()
+    ]
     at = 0
     for begin, end, tensor in sorted(entries, key=lambda entry: entry[:2]):
         if begin != at:
-            raise WeightsError(f"tensor {shown(tensor.name)} does not begin where the one before it ends")
+            raise WeightsError(
+                f"tensor {shown(tensor.name)} does not begin where the one before it ends"
+            )
         at = end
     if at != file_bytes - data_at:
         raise WeightsError(f"{file_bytes - data_at - at} bytes at its end belong to no tensor")
@@ -82,19 +94,25 @@ def read(file, file_bytes):
     return tensors
 
 
-# ---- writing --------------------------------------------------------------------------------------------------
+# ---- writing ------------------------------------------------------------------------------------
 
 
 def make_header(tensors):
     # As PyTorch's own writer; the engine asks for no hashes of files that it did not write.
     header, at = {"__metadata__": {"format": "pt"}}, 0
     for tensor in tensors:
-        header[tensor.name] = {"dtype": tensor.dtype, "shape": tensor.shape, "data_offsets": [at, at + tensor.n_bytes]}
+        header[tensor.name] = {
+            "dtype": tensor.dtype,
+            "shape": tensor.shape,
+            "data_offsets": [at, at + tensor.n_bytes],
+        }
         at += tensor.n_bytes
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % 8)
     if len(text) > MAX_HEADER_BYTES:
-        raise WeightsError(f"the header would have {len(text)} bytes, the format allows {MAX_HEADER_BYTES}")
+        raise WeightsError(
+            f"the header would have {len(text)} bytes, the format allows {MAX_HEADER_BYTES}"
+        )
     return struct.pack("<Q", len(text)) + text
 
 
@@ -112,7 +130,9 @@ def write(path, tensors):
             for tensor in tensors:
                 data = tensor.fetch()
                 if len(data) != tensor.n_bytes:
-                    raise WeightsError(f"tensor {shown(tensor.name)} gave {len(data)} bytes, want {tensor.n_bytes}")
+                    raise WeightsError(
+                        f"tensor {shown(tensor.name)} gave {len(data)} bytes, want {tensor.n_bytes}"
+                    )
                 out.write(data)
             out.flush()
             os.fsync(out.fileno())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What the readers hand to the writer: named tensors whose bytes are fetched only when they are written."""
+"""What the readers hand to the writer: named tensors, their bytes fetched only when written."""
+
 import array
 import sys
 
@@ -14,16 +15,20 @@ class WeightsError(Exception):
     """What is wrong with a file, in one line: the only error that a reader raises."""
 
 
-def shown(text):
-    """A name from a file as it may stand in a one-line message."""
-    line = ascii(text)
+def shown(value):
+    """A name or number from a file as it may stand in a one-line message."""
+    if type(value) not in (str, int, float, bool, type(None)):
+        return f"a {type(value).__name__}"
+    line = ascii(value)
     return line if len(line) <= 120 else line[:117] + "..."
 
 
 def count_elements(what, shape):
     """The product of a shape's extents; refuses what no tensor has."""
     if len(shape) > MAX_DIMENSIONS:
-        raise WeightsError(f"{what} has {len(shape)} dimensions, at most {MAX_DIMENSIONS} are known")
+        raise WeightsError(
+            f"{what} has {len(shape)} dimensions, at most {MAX_DIMENSIONS} are known"
+        )
     n, is_empty = 1, False
     for extent in shape:
         if type(extent) is not int or not 0 <= extent <= MAX_ELEMENTS:
@@ -31,7 +36,7 @@ def count_elements(what, shape):
         is_empty = is_empty or extent == 0
         n *= max(extent, 1)
         if n > MAX_ELEMENTS:
-            raise WeightsError(f"{what}: its shape {shown(list(shape))} has too many elements")
+            raise WeightsError(f"{what}: its shape {list(shape)} has too many elements")
     return 0 if is_empty else n
 
 
@@ -47,7 +52,7 @@ def widen(data, code):
 
 
 class Tensor:
-    """Name, element type, shape; `fetch()` gives the elements in C order, little endian, as bytes."""
+    """Name, element type, shape; `fetch()` gives the elements in C order, little endian."""
 
     def __init__(self, name, dtype, shape, fetch):
         self.name = name
