@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// The configurations that are ready to run: each is read, and says what its name says.
+#include "base/file.h"
+#include "support/train_step.h"
+#include "train/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct config *load(const char *name) {
+    char path[4096];
+    struct config *config = NULL;
+    (void)snprintf(path, sizeof path, PROJECT_DIR "/configs/%s", name);
+    if (config_load(path, 0, NULL, &config) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    return config;
+}
+
+static void each_is_read(void **state) {
+    (void)state;
+    struct file_list list;
+    int n_read = 0;
+    check_ok(file_list_directory(PROJECT_DIR "/configs", &list));
+    for (int i = 0; i < list.n; i++) {
+        if (!file_has_suffix(list.names[i], ".yaml"))
+            continue;
+        config_destroy(load(list.names[i]));
+        n_read++;
+    }
+    file_list_deinit(&list);
+    assert_true(n_read >= 10);
+}
+
+// Four that differ in loss and correction alone.
+static void camvid_variants_differ_in_the_method_alone(void **state) {
+    (void)state;
+    struct config *adele = load("camvid_adele.yaml");
+    assert_true(adele->correction.enabled && adele->correction.per_category);
+    assert_int_equal(adele->correction.pipeline, ONSET_VOC);
+    static const char *const names[] = {"camvid_baseline.yaml", "camvid_consistency.yaml",
+                                        "camvid_all_at_once.yaml"};
+    for (int i = 0; i < 3; i++) {
+        struct config *c = load(names[i]);
+        assert_int_equal(c->loss.form, i == 0 ? ADELE_LOSS_PLAIN : ADELE_LOSS_PROGRAM);
+        assert_int_equal(c->correction.enabled, i == 2);
+        assert_int_equal(c->correction.per_category, i != 2);
+        assert_memory_equal(&c->data.augment, &adele->data.augment, sizeof c->data.augment);
+        assert_memory_equal(&c->data.noise, &adele->data.noise, sizeof c->data.noise);
+        assert_memory_equal(&c->train, &adele->train, sizeof c->train);
+        assert_string_equal(c->model.name, adele->model.name);
+        assert_int_equal(c->model.width, adele->model.width);
+        config_destroy(c);
+    }
+    config_destroy(adele);
+}
+
+// METHOD section 5, the column of PASCAL VOC.
+static void voc_is_the_papers(void **state) {
+    (void)state;
+    struct config *c = load("voc_resnet38_adele.yaml");
+    assert_string_equal(c->model.name, "deeplabv1");
+    assert_int_equal(c->train.iterations, 20000);
+    assert_int_equal(c->train.batch, 10);
+    assert_true(c->train.lr == 0.001 && c->train.momentum == 0.9);
+    assert_true(c->train.weight_decay == 0.0005 && c->train.poly_power == 0.9);
+    assert_int_equal(c->train.schedule, SCHEDULE_POLY);
+    assert_int_equal(c->data.crop[0], 448);
+    assert_int_equal(c->data.crop[1], 448);
+    assert_int_equal(c->data.normalize, NORMALIZE_IMAGENET);
+    assert_int_equal(c->data.augment.kind, ADELE_AUGMENT_VOC);
+    assert_true(c->data.augment.scale_low == 0.5 && c->data.augment.scale_high == 1.5);
+    assert_true(c->data.augment.flip == 0.5 && c->data.augment.hsv == 10.0);
+    assert_true(c->loss.divisor == 1.0 && c->loss.learn_scale_weights);
+    assert_int_equal(c->correction.interval, 100);
+    assert_int_equal(c->correction.every, 1);
+    assert_int_equal(c->correction.base, BASE_ORIGINAL);
+    assert_int_equal(c->correction.rule, ADELE_CORRECT_SINGLE);
+    assert_true(c->correction.tau == 0.8 && c->correction.temperature == 3.0);
+    assert_true(c->correction.guard && c->correction.flip);
+    config_destroy(c);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_is_read),
+        cmocka_unit_test(camvid_variants_differ_in_the_method_alone),
+        cmocka_unit_test(voc_is_the_papers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
