@@ -138,20 +138,6 @@ static __device__ void find_source(const struct placement *placed, int w, int x,
 
 // ---- one pixel ----------------------------------------------------------------------------------
 
-static __device__ float decode_half(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t magnitude = half & 0x7FFFu;
-    if (magnitude < 0x0400u) { // zero and denormals: a multiple of 2^-24
-        float value = (float)magnitude * (1.0f / 16777216.0f);
-        return sign != 0 ? -value : value;
-    }
-    // The exponent's bias goes from 15 to 127; of infinity and NaN from 31 to 255.
-    uint32_t bits = sign | ((magnitude << 13) + (magnitude >= 0x7C00u ? 0x70000000u : 0x38000000u));
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static __device__ struct taps find_taps(const struct placement *placed, int w, int h, double x,
                                         double y) {
     struct taps taps;
@@ -164,11 +150,6 @@ static __device__ struct taps find_taps(const struct placement *placed, int w, i
     taps.t_x = (float)(x - left);
     taps.t_y = (float)(y - top);
     return taps;
-}
-
-static __device__ float raw_pixel(const struct adele_sample_set *set, int64_t i) {
-    return set->pixel == ADELE_PIXEL_U8 ? (float)__ldg((const uint8_t *)set->images + i)
-                                        : decode_half(__ldg((const uint16_t *)set->images + i));
 }
 
 // The normalized pixel (x, y) of a plane (id, c); 0 outside.
@@ -206,53 +187,6 @@ static __device__ void write_image_pixel(const struct adele_sample_set *set, int
             int c = first + lane;
             if (c < set->c && id >= 0 && !taps->is_outside)
                 values[lane] = image_value(set, (int64_t)id * set->c + c, taps);
-        }
-        store8(out + first, values);
-    }
-}
-
-static __device__ float cubic_value(const struct adele_sample_set *set, int64_t plane,
-                                    const struct cubic_taps *rows,
-                                    const struct cubic_taps *columns) {
-    float sum = 0.0f;
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        int64_t row = (plane * set->h + rows->at[i]) * set->w;
-        float line = 0.0f;
-#pragma unroll
-        for (int j = 0; j < 4; j++)
-            line += columns->weight[j] * raw_pixel(set, row + columns->at[j]);
-        sum += rows->weight[i] * line;
-    }
-    return set->pixel == ADELE_PIXEL_U8 ? clamped(sum, 255.0f) : sum;
-}
-
-// The same as write_image_pixel from position (x, y) of the scaled image.
-template <typename T, int LANES>
-static __device__ void write_voc_pixel(const struct adele_sample_set *set, bool has_hsv, int id,
-                                       const struct voc_placement *voc, int x, int y, T *out) {
-    bool is_inside = id >= 0 && voc_is_inside(voc, x, y);
-    struct cubic_taps columns, rows;
-    if (is_inside) {
-        columns = cubic_taps_of(set->w, voc->w_scaled, x);
-        rows = cubic_taps_of(set->h, voc->h_scaled, y);
-    }
-#pragma unroll 1
-    for (int first = 0; first < padded_channels(set->c); first += 8) {
-        float values[8] = {0.0f};
-#pragma unroll
-        for (int lane = 0; lane < LANES; lane++)
-            if (is_inside && first + lane < set->c)
-                values[lane] =
-                    cubic_value(set, (int64_t)id * set->c + first + lane, &rows, &columns);
-        if (is_inside && has_hsv) // three channels: the only vector
-            shift_hsv(voc, values);
-#pragma unroll
-        for (int lane = 0; lane < LANES; lane++) {
-            int64_t plane = (int64_t)id * set->c + first + lane;
-            if (is_inside && first + lane < set->c)
-                values[lane] =
-                    (values[lane] - __ldg(set->mean + plane)) * __ldg(set->inv_std + plane);
         }
         store8(out + first, values);
     }
