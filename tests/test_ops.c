@@ -20,6 +20,7 @@
 #define COMPARED_BY_add         "add"
 #define COMPARED_BY_global_pool "global_pool"
 #define COMPARED_BY_aspp        "aspp"
+#define COMPARED_BY_dropout     "dropout"
 #define COMPARED_BY_loss        "loss"
 #define COMPARED_BY_sgd         "sgd"
 #define COMPARED_BY_sample      "sample"

@@ -49,6 +49,7 @@ enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
     X(add, 1)                                                                                      \
     X(global_pool, 1)                                                                              \
     X(aspp, 1)                                                                                     \
+    X(dropout, 1)                                                                                  \
     X(loss, 0)                                                                                     \
     X(sgd, 0)                                                                                      \
     X(sample, 0)                                                                                   \
@@ -214,6 +215,30 @@ struct adele_aspp_args {                   // arrays: the first n_rates elements
     float *d_weights[ADELE_MAX_RATES]; // plain, +=
     float *d_biases[ADELE_MAX_RATES];  // plain, +=, NULL without
     void *workspace;
+};
+
+// ---- dropout: dst = src / (1 - rate) where it is kept, else 0
+// ------------------------------------ Value c of pixel i of an image is word c % 4 of the Philox
+// block of counter (i * ceil(C / 4) + c / 4, sample, epoch, RANDOM_DROPOUT + 256 stream) and key
+// `seed`; it is dropped when that word is below rate * 2^32. per_channel: i = 0 for all pixels. So
+// every device drops the same values, and backward draws them again instead of keeping them.
+#define ADELE_MAX_DROPOUT_STREAM 0xFFFFFF
+struct adele_dropout_desc {
+    int n, c, h, w;
+    double rate; // share that is dropped, [0, 1)
+    bool per_channel;
+    uint64_t seed;
+    uint32_t stream; // tells the dropouts of a network apart, 0..ADELE_MAX_DROPOUT_STREAM
+};
+struct adele_dropout_args {
+    bool is_active;            // false: dst = src, in both directions
+    const int32_t *sample_ids; // plain (N), on the device; NULL: 0, 1, ..
+    uint32_t epoch;
+    const void *src;
+    void *dst; // may be the same memory as src
+    const void *d_dst;
+    void *d_src;
+    bool accumulate_d_src;
 };
 
 // ---- loss: METHOD section 4 in one op -----------------------------------------------------------

@@ -71,6 +71,19 @@ adele_status op_check_global_pool(const struct adele_global_pool_desc *desc) {
     return check_shape("global_pool", desc->n, desc->c, desc->h, desc->w);
 }
 
+adele_status op_check_dropout(const struct adele_dropout_desc *desc) {
+    TRY(check_shape("dropout", desc->n, desc->c, desc->h, desc->w));
+    if (!(desc->rate >= 0.0 && desc->rate < 1.0) || desc->stream > ADELE_MAX_DROPOUT_STREAM)
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "dropout: rate %g, want 0 up to 1 exclusively; stream %u, want 0 to %d",
+                    desc->rate, (unsigned)desc->stream, ADELE_MAX_DROPOUT_STREAM);
+    if ((uint64_t)desc->h * (uint64_t)desc->w > UINT32_MAX / (((uint64_t)desc->c + 3) / 4))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Make the images smaller.",
+                    "dropout: %d channels of %d x %d pixels are more than one stream has", desc->c,
+                    desc->h, desc->w);
+    return ADELE_OK;
+}
+
 adele_status op_check_aspp(const struct adele_aspp_desc *desc) {
     if ((desc->form != ADELE_ASPP_SUM && desc->form != ADELE_ASPP_CONCAT) || desc->n < 1 ||
         desc->c_in < 1 || desc->h < 1 || desc->w < 1 || desc->c_out < 1 || desc->n_rates < 1 ||

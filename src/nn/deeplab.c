@@ -2,10 +2,11 @@
 // DeepLab's heads (METHOD section 5), and the published whole on ResNet38d. Logits have an eighth
 // of the input's extents; the loss brings them to the labels' size. Head widths are 8 w (LargeFOV)
 // and 4 w (ASPP), 512 and 256 at the published width of 64. Weights of new layers begin Kaiming
-// normal, fan-out. Names of LargeFOV are those of the authors' program. Its dropout acts in
-// training only and is not part of this graph.
+// normal, fan-out. Names of LargeFOV are those of the authors' program.
 #include "base/fail.h"
 #include "nn/graph.h"
+
+#define DROPOUT_RATE 0.5 // of LargeFOV, before the last convolution
 
 // The parameters from number `first` on are the head's.
 static void mark_new(struct graph *graph, int first) {
@@ -34,6 +35,7 @@ static adele_status head_v1(struct graph *graph, int input, int n_categories, in
     TRY(add_norm(graph, "bn_fov", node, &node));
     TRY(graph_conv2d(graph, "conv_fov2", node, 8 * width, 1, 1, 0, 1, false, &node));
     TRY(add_norm(graph, "bn_fov2", node, &node));
+    TRY(graph_dropout(graph, node, DROPOUT_RATE, false, &node));
     return graph_conv2d(graph, "cls_conv", node, n_categories, 1, 1, 0, 1, true, &node);
 }
 

@@ -301,6 +301,24 @@ adele_status graph_global_pool(struct graph *graph, int input, int *out) {
     return ADELE_OK;
 }
 
+adele_status graph_dropout(struct graph *graph, int input, double rate, bool per_channel,
+                           int *out) {
+    char name[32];
+    snprintf(name, sizeof name, "dropout.%d", graph->n_nodes);
+    TRY(node_check_input(graph, name, input));
+    if (!(rate >= 0.0 && rate < 1.0))
+        return FAIL(ADELE_INVALID_ARGUMENT, misuse_hint,
+                    "node %d (%s): rate %g, want 0 up to 1 exclusively", graph->n_nodes, name,
+                    rate);
+    struct node *node;
+    TRY(node_append(graph, NODE_DROPOUT, name, graph->nodes[input].c, &node));
+    node->inputs[0] = input;
+    node->dropout_rate = rate;
+    node->is_per_channel = per_channel;
+    *out = graph->n_nodes - 1;
+    return ADELE_OK;
+}
+
 adele_status graph_aspp(struct graph *graph, const char *name, int input, enum adele_aspp_form form,
                         int c_out, int n_rates, const int *rates, const char *const *branches,
                         bool has_bias, int *out) {

@@ -15,7 +15,8 @@ enum node_kind {
     NODE_CONCAT,
     NODE_ADD,
     NODE_GLOBAL_POOL,
-    NODE_ASPP
+    NODE_ASPP,
+    NODE_DROPOUT
 };
 
 enum parameter_init {
@@ -59,6 +60,8 @@ struct node {
     bool has_bias, has_relu;
     int rescale_factor; // rescale: h_out = h_in * factor, padded to the size of inputs[1] as the
                         // U-Net does (F.pad with diff / 2 first); 0 = exactly the size of inputs[1]
+    double dropout_rate;
+    bool is_per_channel; // dropout: whole channels of an image
     float eps, momentum;
     bool is_frozen;                           // batch_norm: running statistics in training too
     int i_weight, i_bias, i_mean, i_variance; // parameter numbers, -1 = none
@@ -101,6 +104,10 @@ ADELE_MUST_CHECK adele_status graph_aspp(struct graph *graph, const char *name, 
                                          enum adele_aspp_form form, int c_out, int n_rates,
                                          const int *rates, const char *const *branches,
                                          bool has_bias, int *out);
+
+// In training only; what is dropped depends on the plan's samples (plan_set_samples).
+ADELE_MUST_CHECK adele_status graph_dropout(struct graph *graph, int input, double rate,
+                                            bool per_channel, int *out);
 
 // Sets every lr_scale.
 void graph_set_rates(struct graph *graph, enum rate_groups groups);

@@ -31,6 +31,7 @@ adele_status network_create_from_graph(const struct adele_device *device, struct
     network->device = device;
     network->graph = *graph;
     network->precision = precision;
+    network->seed = seed;
     graph_init(graph); // the nodes are the network's now
     TRY_GOTO(arena_create(network, network->graph.n_weights, &network->weights), fail);
     TRY_GOTO(arena_create(network, network->graph.n_weights, &network->gradients), fail);

@@ -55,6 +55,10 @@ ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h
 // plans. May be called again after more plans. ADELE_NO_MEMORY says how much was asked for.
 ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
 
+// The samples that the rows of the next forward with batch statistics are, for dropout: the same
+// (seed, epoch, sample) drops the same values. `sample_ids`: plain (N) on the device, borrowed;
+// NULL, as at first: rows are samples 0, 1, ..
+void plan_set_samples(struct plan *plan, uint32_t epoch, const int32_t *sample_ids);
 // ADELE_INVALID_ARGUMENT when some batch norm of the plan would take statistics of one value.
 ADELE_MUST_CHECK adele_status plan_check_statistics(const struct plan *plan);
 

@@ -35,6 +35,17 @@ void *plan_d_output(struct plan *plan) {
     return bound_address(plan, plan->network->graph.output, BLOCK_GRADIENT);
 }
 
+void plan_set_samples(struct plan *plan, uint32_t epoch, const int32_t *sample_ids) {
+    plan->epoch = epoch;
+    plan->sample_ids = sample_ids;
+}
+
+static void set_draws(const struct plan *plan, struct plan_step *step, bool is_active) {
+    step->args.dropout.is_active = is_active;
+    step->args.dropout.epoch = plan->epoch;
+    step->args.dropout.sample_ids = plan->sample_ids;
+}
+
 static adele_status step_forward(const struct adele_device_iface *iface, enum node_kind kind,
                                  struct plan_step *step, bool use_batch_statistics) {
     switch (kind) {
@@ -61,6 +72,8 @@ static adele_status step_forward(const struct adele_device_iface *iface, enum no
     case NODE_ASPP:
         step->args.aspp.workspace = step->workspace_forward;
         return iface->aspp_forward(step->op, &step->args.aspp);
+    case NODE_DROPOUT:
+        return iface->dropout_forward(step->op, &step->args.dropout);
     default:
         return ADELE_OK;
     }
@@ -92,6 +105,8 @@ static adele_status step_backward(const struct adele_device_iface *iface, enum n
     case NODE_ASPP:
         step->args.aspp.workspace = step->workspace_backward;
         return iface->aspp_backward(step->op, &step->args.aspp);
+    case NODE_DROPOUT: // draws as the forward left it
+        return iface->dropout_backward(step->op, &step->args.dropout);
     default:
         return ADELE_OK;
     }
@@ -122,6 +137,8 @@ adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
     plan->has_forward = false;
     for (int i = 0; i < network->graph.n_nodes; i++) {
         const struct node *node = &network->graph.nodes[i];
+        if (node->kind == NODE_DROPOUT)
+            set_draws(plan, &plan->steps[i], use_batch_statistics);
         trace_push("%s forward", node->name);
         adele_status status = step_forward(network->device->iface, node->kind, &plan->steps[i],
                                            use_batch_statistics && !node->is_frozen);

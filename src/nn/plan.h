@@ -58,15 +58,19 @@ struct plan_step {
         struct adele_add_args add;
         struct adele_global_pool_args global_pool;
         struct adele_aspp_args aspp;
+        struct adele_dropout_args dropout;
     } args; // bound to memory by plan_bind
 };
 
 struct plan {
     struct network *network;
     bool is_training;
-    bool has_forward;        // a forward has run since the memory was bound
-    bool has_single_values;  // some batch norm sees one value a channel, which has no variance
-    struct plan_step *steps; // one a node
+    int i_plan;                // its number in the network
+    uint32_t epoch;            // what dropouts draw for
+    const int32_t *sample_ids; // borrowed, on the device
+    bool has_forward;          // a forward has run since the memory was bound
+    bool has_single_values;    // some batch norm sees one value a channel, which has no variance
+    struct plan_step *steps;   // one a node
     struct plan_block *blocks;
     int n_blocks;
     struct plan_memory memory;
@@ -78,6 +82,7 @@ struct network {
     const struct adele_device *device;
     struct graph graph;
     enum adele_precision precision;
+    uint64_t seed;
     float *weights, *gradients, *momenta, *buffers; // arenas on the device
     struct plan **plans;
     int n_plans;

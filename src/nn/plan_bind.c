@@ -160,6 +160,13 @@ static void bind_step(struct plan *plan, int i_node) {
                                                                  .d_src = d_src,
                                                                  .accumulate_d_src = accumulates};
         break;
+    case NODE_DROPOUT:
+        step->args.dropout = (struct adele_dropout_args){.src = src,
+                                                         .dst = dst,
+                                                         .d_dst = d_dst,
+                                                         .d_src = d_src,
+                                                         .accumulate_d_src = accumulates};
+        break;
     case NODE_ASPP:
         bind_aspp(plan, i_node);
         break;

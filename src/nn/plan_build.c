@@ -161,6 +161,23 @@ static adele_status create_aspp(struct plan *plan, int i_node) {
     return device->iface->aspp_create(device, &desc, &plan->steps[i_node].op);
 }
 
+static adele_status create_dropout(struct plan *plan, int i_node) {
+    const struct network *network = plan->network;
+    const struct node *node = &network->graph.nodes[i_node];
+    struct adele_shape in = plan->steps[node->inputs[0]].shape;
+    struct adele_dropout_desc desc = {
+        .n = in.n,
+        .c = in.c,
+        .h = in.h,
+        .w = in.w,
+        .rate = node->dropout_rate,
+        .per_channel = node->is_per_channel,
+        .seed = network->seed,
+        // The scales of a step see the same samples: each plan draws for itself.
+        .stream = (uint32_t)plan->i_plan * (uint32_t)network->graph.n_nodes + (uint32_t)i_node};
+    return network->device->iface->dropout_create(network->device, &desc, &plan->steps[i_node].op);
+}
+
 static adele_status create_op(struct plan *plan, int i_node) {
     const struct adele_device *device = plan->network->device;
     const struct node *node = &plan->network->graph.nodes[i_node];
@@ -212,6 +229,8 @@ static adele_status create_op(struct plan *plan, int i_node) {
     }
     case NODE_ASPP:
         return create_aspp(plan, i_node);
+    case NODE_DROPOUT:
+        return create_dropout(plan, i_node);
     default:
         return FAIL(ADELE_INVALID_ARGUMENT, "", "node %d (%s) has the unknown kind %d", i_node,
                     node->name, (int)node->kind);
@@ -380,6 +399,7 @@ adele_status plan_create(struct network *network, struct adele_shape input, bool
         return FAIL_NO_MEMORY(sizeof *plan);
     plan->network = network;
     plan->is_training = is_training;
+    plan->i_plan = network->n_plans;
     plan->steps = memory_calloc(n_nodes, sizeof *plan->steps);
     plan->blocks = memory_calloc(n_nodes * BLOCK_ROLE_COUNT, sizeof *plan->blocks);
     if (plan->steps == NULL || plan->blocks == NULL) {

@@ -29,6 +29,8 @@ static const char *kind_text(enum node_kind kind) {
         return "global_pool";
     case NODE_ASPP:
         return "aspp";
+    case NODE_DROPOUT:
+        return "dropout";
     }
     return "?";
 }

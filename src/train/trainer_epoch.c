@@ -94,8 +94,10 @@ static adele_status run_ops(struct trainer *trainer, struct step_plan *step, int
                             const int32_t *ids, double rate) {
     TRY(sample_batch(trainer, step, epoch, ids));
     TRY(network_zero_gradients(trainer->network));
-    for (int k = 0; k < trainer->n_scales; k++)
+    for (int k = 0; k < trainer->n_scales; k++) {
+        plan_set_samples(step->plans[k], (uint32_t)epoch, ids);
         TRY(plan_forward(step->plans[k], true));
+    }
     TRY(compute_loss(trainer, step, ids));
     for (int k = 0; k < trainer->n_scales; k++)
         TRY(plan_backward(step->plans[k]));

@@ -44,6 +44,11 @@ void reference_aspp_forward(const struct adele_aspp_desc *desc, const struct ade
 void reference_aspp_backward(const struct adele_aspp_desc *desc,
                              const struct adele_aspp_args *args);
 
+void reference_dropout_forward(const struct adele_dropout_desc *desc,
+                               const struct adele_dropout_args *args);
+void reference_dropout_backward(const struct adele_dropout_desc *desc,
+                                const struct adele_dropout_args *args);
+
 void reference_sgd_forward(const struct adele_sgd_desc *desc, const struct adele_sgd_args *args);
 
 // The value nearest to x that bf16 holds, ties to even.

@@ -302,6 +302,26 @@ static adele_status global_pool_backward(struct adele_op *base,
     return write_gradient(args->d_src, op->src, args->accumulate_d_src, UNIFORM_RESCALE * g);
 }
 
+static adele_status dropout_create(const struct adele_device *device,
+                                   const struct adele_dropout_desc *desc, struct adele_op **out) {
+    struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
+    return create(device, ADELE_OP_dropout, shape, shape, shape, out);
+}
+
+static adele_status dropout_forward(struct adele_op *base, const struct adele_dropout_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    TRY(read_value("dropout src", args->src, op->src, &op->seen_src));
+    uniform_fill(args->dst, op->dst, UNIFORM_RESCALE * op->seen_src);
+    return ADELE_OK;
+}
+
+static adele_status dropout_backward(struct adele_op *base, const struct adele_dropout_args *args) {
+    struct uniform_op *op = (struct uniform_op *)base;
+    float g;
+    TRY(read_value("dropout d_dst", args->d_dst, op->dst, &g));
+    return write_gradient(args->d_src, op->src, args->accumulate_d_src, UNIFORM_RESCALE * g);
+}
+
 static adele_status aspp_create(const struct adele_device *device,
                                 const struct adele_aspp_desc *desc, struct adele_op **out) {
     struct adele_shape src = {desc->n, desc->c_in, desc->h, desc->w};
@@ -416,6 +436,9 @@ static const struct adele_device_iface uniform_iface = {
     .global_pool_create = global_pool_create,
     .global_pool_forward = global_pool_forward,
     .global_pool_backward = global_pool_backward,
+    .dropout_create = dropout_create,
+    .dropout_forward = dropout_forward,
+    .dropout_backward = dropout_backward,
     .aspp_create = aspp_create,
     .aspp_forward = aspp_forward,
     .aspp_backward = aspp_backward,

@@ -12,7 +12,7 @@ extern const struct adele_device uniform_device;
 
 // What the ops compute, for a reference that uses no planner.
 #define UNIFORM_MAX_POOL 0.75F // dst = 0.75 src
-#define UNIFORM_RESCALE  1.25F // dst = 1.25 src, of global_pool too
+#define UNIFORM_RESCALE  1.25F // dst = 1.25 src, of global_pool and dropout too
 #define UNIFORM_SECOND   0.5F // concat and add: dst = src0 + 0.5 src1; batch norm: ... + 0.5 residual
 // conv2d and batch_norm: dst = weight[0] src + bias[0], and the gradients of that. aspp: the sum of
 // that over its branches, in both forms.
