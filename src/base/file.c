@@ -27,8 +27,11 @@ static const char *hint_of(int error) {
     case ENOSPC:
     case EDQUOT:
         return "Free some space on the disk, or write to another one.";
+    case EMFILE:
+    case ENFILE:
+        return "Close other programs, or raise the limit of open files (ulimit -n).";
     default:
-        return "";
+        return "Check the disk and its connection (dmesg may say more), then try again.";
     }
 }
 

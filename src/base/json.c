@@ -41,10 +41,25 @@ adele_status json_read(const char *path, cJSON **out) {
                 "%s:%zu: not valid JSON (column %zu)", path, line, column);
 }
 
+bool json_add(cJSON *object, const char *key, cJSON *item) {
+    if (item != NULL && cJSON_AddItemToObject(object, key, item))
+        return true;
+    cJSON_Delete(item);
+    return false;
+}
+
+bool json_append(cJSON *array, cJSON *item) {
+    if (item != NULL && cJSON_AddItemToArray(array, item))
+        return true;
+    cJSON_Delete(item);
+    return false;
+}
+
 adele_status json_write(const char *path, const cJSON *value) {
     char *text = cJSON_Print(value);
     if (text == NULL)
-        return FAIL(ADELE_NO_MEMORY, "", "%s: cannot print the JSON value", path);
+        return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot print the JSON value",
+                    path);
     struct file_writer *writer = NULL;
     adele_status status;
     TRY_GOTO(file_writer_begin(path, &writer), fail);

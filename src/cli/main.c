@@ -38,6 +38,16 @@ static void wait_passively(char **argv) {
     execv("/proc/self/exe", argv); // comes back only when it failed: then it is slower, no more
 }
 
+// What was printed and did not arrive, in a full disk for instance, is a failure.
+static int finish(int code) {
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    if (code == CLI_OK)
+        fprintf(stderr, "adele: error: the output could not be written\n"
+                        "  hint: Check where the output goes, and the space there.\n");
+    return code == CLI_OK ? CLI_FAILED : code;
+}
+
 int main(int argc, char **argv) {
     wait_passively(argv);
     if (argc < 2) {
@@ -58,7 +68,7 @@ int main(int argc, char **argv) {
             char name[64];
             snprintf(name, sizeof name, "adele %s", verbs[i].name);
             argv[1] = name; // argp names the program by argv[0]
-            return verbs[i].run(argc - 1, argv + 1);
+            return finish(verbs[i].run(argc - 1, argv + 1));
         }
     fprintf(stderr, "adele: error: unknown verb '%s'\n  hint: `adele --help` lists the verbs.\n",
             argv[1]);

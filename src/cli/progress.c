@@ -32,6 +32,13 @@ static void clear_bar(struct progress *progress) {
     progress->bar_is_drawn = false;
 }
 
+// A log that cannot be written is no reason to lose a run, but it is said, once.
+static void stop_logging(struct progress *progress, const char *reason) {
+    fprintf(stderr, "warning: log.txt cannot be written any more: %s\n", reason);
+    (void)fclose(progress->log);
+    progress->log = NULL;
+}
+
 static void write_line(void *context, enum log_level level, const char *line) {
     struct progress *progress = context;
     clear_bar(progress);
@@ -42,7 +49,8 @@ static void write_line(void *context, enum log_level level, const char *line) {
     if (progress->log) {
         fprintf(progress->log, "%9.1f s  %s%s\n", now_seconds() - progress->started,
                 level == LOG_WARNING ? "warning: " : "", line);
-        fflush(progress->log);
+        if (fflush(progress->log) != 0)
+            stop_logging(progress, strerror(errno));
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "cli/cli.h"
@@ -80,7 +81,7 @@ static adele_status train(const struct arguments *arguments, const struct config
     char *log_path = file_join(run, "log.txt");
     struct progress progress;
     struct trainer_result result;
-    adele_status status = file_make_directory(run);
+    adele_status status = log_path ? file_make_directory(run) : FAIL_NO_MEMORY(strlen(run));
     if (status == ADELE_OK)
         status = progress_init(&progress, log_path);
     memory_free(log_path);
@@ -129,7 +130,7 @@ int verb_train(int argc, char **argv) {
     if (status != ADELE_OK)
         return cli_report_failure(status);
     char *run = arguments.run ? memory_strdup(arguments.run) : file_join("runs", config->name);
-    status = run ? train(&arguments, config, run) : ADELE_NO_MEMORY;
+    status = run ? train(&arguments, config, run) : FAIL_NO_MEMORY(strlen(config->name));
     int code = status == ADELE_OK ? CLI_OK : cli_report_failure(status);
     memory_free(run);
     config_destroy(config);

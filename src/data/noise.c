@@ -144,9 +144,11 @@ static adele_status render_all(const struct noise_config *config, int n_categori
         }
     }
     if (failure != ADELE_OK)
-        return FAIL(failure, "", "noise for the label map %s (%d x %d pixels): %s",
-                    images[i_failed].name, images[i_failed].width, images[i_failed].height,
-                    adele_status_text(failure));
+        return FAIL(failure,
+                    failure == ADELE_NO_MEMORY ? "Close other programs."
+                                               : "Check the label map with `adele check`.",
+                    "noise for the label map %s (%d x %d pixels): %s", images[i_failed].name,
+                    images[i_failed].width, images[i_failed].height, adele_status_text(failure));
     out->strength = strength;
     measure(n_categories, n_images, images, out);
     return ADELE_OK;

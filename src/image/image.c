@@ -59,7 +59,11 @@ adele_status image_detect_kind(const char *path, enum image_kind *out) {
                     strerror(errno));
     unsigned char start[8] = {0};
     size_t n_start = fread(start, 1, sizeof start, file);
+    int error = ferror(file) ? errno : 0;
     fclose(file);
+    if (error != 0)
+        return FAIL(ADELE_IO, "Check the disk that the file is on.", "cannot read %s: %s", path,
+                    strerror(error));
     if (n_start == sizeof start && memcmp(start, png_signature, sizeof start) == 0) {
         *out = IMAGE_KIND_PNG;
         return ADELE_OK;

@@ -30,7 +30,8 @@ struct png_reader {
     int n_channels, n_bits; // of the pixels asked for
     bool keep_values;
     bool is_truncated, is_out_of_memory;
-    char message[160]; // libpng's
+    bool is_unreadable; // the system failed to read
+    char message[160];  // libpng's
 };
 
 static void on_error(png_structp png, png_const_charp message) {
@@ -50,6 +51,7 @@ static void on_read(png_structp png, png_bytep out, size_t bytes) {
     if (fread(out, 1, bytes, reader->file) == bytes)
         return;
     reader->is_truncated = feof(reader->file) != 0;
+    reader->is_unreadable = ferror(reader->file) != 0;
     png_error(png, strerror(errno));
 }
 
@@ -70,6 +72,9 @@ static adele_status fail_reading(const struct png_reader *reader) {
     if (reader->is_out_of_memory)
         return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: no memory to decode %u x %u",
                     reader->path, (unsigned)reader->width, (unsigned)reader->height);
+    if (reader->is_unreadable)
+        return FAIL(ADELE_IO, "Check the disk that the file is on.", "cannot read %s: %s",
+                    reader->path, reader->message);
     if (reader->is_truncated)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                     "%s: truncated PNG file: it ends after %llu bytes", reader->path,
@@ -223,7 +228,11 @@ adele_status image_png_probe(const char *path, int *width, int *height) {
         return FAIL(ADELE_IO, "Check the name and the access rights.", "cannot open %s: %s", path,
                     strerror(errno));
     size_t n_start = fread(start, 1, sizeof start, file);
+    int error = ferror(file) ? errno : 0;
     fclose(file);
+    if (error != 0)
+        return FAIL(ADELE_IO, "Check the disk that the file is on.", "cannot read %s: %s", path,
+                    strerror(error));
     if (n_start < sizeof start)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                     "%s: truncated PNG file: it ends after %zu bytes", path, n_start);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "train/score.h"
 
+#include "base/json.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -35,28 +37,35 @@ static cJSON *number_or_null(double value) {
     return isfinite(value) ? cJSON_CreateNumber(value) : cJSON_CreateNull();
 }
 
-static cJSON *number_array(const double *values, int n) {
-    cJSON *array = cJSON_CreateArray();
+static bool add_numbers(cJSON *json, const char *key, const double *values, int n) {
+    cJSON *array = cJSON_AddArrayToObject(json, key);
     for (int i = 0; array && i < n; i++)
-        cJSON_AddItemToArray(array, number_or_null(values[i]));
-    return array;
+        if (!json_append(array, number_or_null(values[i])))
+            return false;
+    return array != NULL;
+}
+
+static bool add_classes(cJSON *json, int n, char *const *names) {
+    cJSON *classes = cJSON_AddArrayToObject(json, "classes");
+    for (int c = 0; classes && c < n; c++)
+        if (!json_append(classes, cJSON_CreateString(names[c])))
+            return false;
+    return classes != NULL;
 }
 
 cJSON *score_to_json(const struct score *score, const char *split, int n_images,
                      char *const *names) {
-    cJSON *json = cJSON_CreateObject();
-    if (!json)
-        return NULL;
     int n = score->n_categories;
-    cJSON_AddStringToObject(json, "split", split);
-    cJSON_AddNumberToObject(json, "images", n_images);
-    cJSON *classes = cJSON_AddArrayToObject(json, "classes");
-    for (int c = 0; classes && c < n; c++)
-        cJSON_AddItemToArray(classes, cJSON_CreateString(names[c]));
-    cJSON_AddItemToObject(json, "iou", number_array(score->iou, n));
-    cJSON_AddItemToObject(json, "miou", number_or_null(score->miou));
-    cJSON_AddItemToObject(json, "miou_foreground", number_or_null(score->miou_foreground));
-    cJSON_AddItemToObject(json, "dice", number_array(score->dice, n));
-    cJSON_AddItemToObject(json, "dice_foreground", number_or_null(score->dice_foreground));
-    return json;
+    cJSON *json = cJSON_CreateObject();
+    bool is_fine = json_add(json, "split", cJSON_CreateString(split)) &&
+                   json_add(json, "images", cJSON_CreateNumber(n_images)) &&
+                   add_classes(json, n, names) && add_numbers(json, "iou", score->iou, n) &&
+                   json_add(json, "miou", number_or_null(score->miou)) &&
+                   json_add(json, "miou_foreground", number_or_null(score->miou_foreground)) &&
+                   add_numbers(json, "dice", score->dice, n) &&
+                   json_add(json, "dice_foreground", number_or_null(score->dice_foreground));
+    if (is_fine)
+        return json;
+    cJSON_Delete(json);
+    return NULL;
 }

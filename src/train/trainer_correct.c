@@ -78,50 +78,54 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
 
 // ---- onset.json: what `adele report` draws ------------------------------------------------------
 
-static cJSON *category_onset(const struct trainer *trainer, int c) {
-    cJSON *json = cJSON_CreateObject();
-    cJSON_AddStringToObject(json, "name", trainer->dataset->category_names[c]);
-    cJSON_AddItemToObject(json, "iou",
-                          cJSON_CreateDoubleArray(trainer->series[c], trainer->n_values));
-    const struct onset_result *onset = &trainer->onsets[c];
-    if (onset->known && onset->fit.converged) {
-        cJSON *fit = cJSON_AddObjectToObject(json, "fit");
-        cJSON_AddNumberToObject(fit, "a", onset->fit.a);
-        cJSON_AddNumberToObject(fit, "b", onset->fit.b);
-        cJSON_AddNumberToObject(fit, "c", onset->fit.c);
-    } else {
-        cJSON_AddNullToObject(json, "fit");
-    }
-    cJSON_AddNumberToObject(json, "t0", onset->t0);
-    cJSON_AddNumberToObject(json, "dt", onset->dt);
-    cJSON_AddNumberToObject(json, "n_dropped", onset->n_dropped);
-    if (onset->known)
-        cJSON_AddNumberToObject(json, "onset_epoch", onset->epoch);
-    else
-        cJSON_AddNullToObject(json, "onset_epoch");
-    if (trainer->schedule.onset_epoch[c] > 0)
-        cJSON_AddNumberToObject(json, "on_epoch", trainer->schedule.onset_epoch[c]);
-    else
-        cJSON_AddNullToObject(json, "on_epoch");
+static bool add_fit(cJSON *json, const struct onset_result *onset) {
+    if (!onset->known || !onset->fit.converged)
+        return cJSON_AddNullToObject(json, "fit") != NULL;
+    cJSON *fit = cJSON_AddObjectToObject(json, "fit");
+    return fit && cJSON_AddNumberToObject(fit, "a", onset->fit.a) &&
+           cJSON_AddNumberToObject(fit, "b", onset->fit.b) &&
+           cJSON_AddNumberToObject(fit, "c", onset->fit.c);
+}
+
+static bool add_corrected(cJSON *json, const struct trainer *trainer, int c) {
     cJSON *corrected = cJSON_AddArrayToObject(json, "corrected_epochs");
-    for (int epoch = 1; epoch <= trainer->epoch; epoch++)
+    bool is_fine = corrected != NULL;
+    for (int epoch = 1; is_fine && epoch <= trainer->epoch; epoch++)
         if (trainer->corrected[(size_t)epoch * 256 + (size_t)c])
-            cJSON_AddItemToArray(corrected, cJSON_CreateNumber(epoch));
-    return json;
+            is_fine = json_append(corrected, cJSON_CreateNumber(epoch));
+    return is_fine;
+}
+
+static bool add_category(cJSON *categories, const struct trainer *trainer, int c) {
+    const struct onset_result *onset = &trainer->onsets[c];
+    int on_epoch = trainer->schedule.onset_epoch[c];
+    cJSON *json = cJSON_CreateObject();
+    return json_append(categories, json) &&
+           cJSON_AddStringToObject(json, "name", trainer->dataset->category_names[c]) &&
+           json_add(json, "iou", cJSON_CreateDoubleArray(trainer->series[c], trainer->n_values)) &&
+           add_fit(json, onset) && cJSON_AddNumberToObject(json, "t0", onset->t0) &&
+           cJSON_AddNumberToObject(json, "dt", onset->dt) &&
+           cJSON_AddNumberToObject(json, "n_dropped", onset->n_dropped) &&
+           json_add(json, "onset_epoch",
+                    onset->known ? cJSON_CreateNumber(onset->epoch) : cJSON_CreateNull()) &&
+           json_add(json, "on_epoch",
+                    on_epoch > 0 ? cJSON_CreateNumber(on_epoch) : cJSON_CreateNull()) &&
+           add_corrected(json, trainer, c);
 }
 
 adele_status trainer_save_onsets(const struct trainer *trainer) {
-    cJSON *json = cJSON_CreateObject();
-    if (!json)
-        return FAIL_NO_MEMORY(64);
     bool is_voc = trainer->config->correction.pipeline == ONSET_VOC;
-    cJSON_AddStringToObject(json, "pipeline", is_voc ? "voc" : "segthor");
-    cJSON_AddNumberToObject(json, "r", trainer->config->correction.r);
-    cJSON *categories = cJSON_AddArrayToObject(json, "categories");
-    for (int c = 1; c < trainer->n_categories; c++)
-        cJSON_AddItemToArray(categories, category_onset(trainer, c));
+    cJSON *json = cJSON_CreateObject();
+    bool is_fine = cJSON_AddStringToObject(json, "pipeline", is_voc ? "voc" : "segthor") &&
+                   cJSON_AddNumberToObject(json, "r", trainer->config->correction.r);
+    cJSON *categories = is_fine ? cJSON_AddArrayToObject(json, "categories") : NULL;
+    is_fine = categories != NULL;
+    for (int c = 1; is_fine && c < trainer->n_categories; c++)
+        is_fine = add_category(categories, trainer, c);
     char *path = NULL;
-    adele_status status = trainer_path(trainer, "onset.json", &path);
+    adele_status status = is_fine ? ADELE_OK : FAIL_NO_MEMORY(sizeof *json);
+    if (status == ADELE_OK)
+        status = trainer_path(trainer, "onset.json", &path);
     if (status == ADELE_OK)
         status = json_write(path, json);
     memory_free(path);

@@ -44,16 +44,21 @@ adele_status trainer_save_noise(const struct trainer *trainer) {
     const struct noise_report *report = &trainer->noise;
     if (trainer->config->data.noise.kind == NOISE_NONE)
         return ADELE_OK;
+    double seed = (double)trainer->config->data.noise.seed;
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddNumberToObject(json, "miou_foreground", report->miou_foreground);
-    cJSON_AddNumberToObject(json, "strength", report->strength);
-    cJSON_AddNumberToObject(json, "seed", (double)trainer->config->data.noise.seed);
-    cJSON *iou = cJSON_AddObjectToObject(json, "iou");
-    for (int c = 0; iou && c < trainer->n_categories; c++)
+    bool is_fine = cJSON_AddNumberToObject(json, "miou_foreground", report->miou_foreground) &&
+                   cJSON_AddNumberToObject(json, "strength", report->strength) &&
+                   cJSON_AddNumberToObject(json, "seed", seed);
+    cJSON *iou = is_fine ? cJSON_AddObjectToObject(json, "iou") : NULL;
+    is_fine = iou != NULL;
+    for (int c = 0; is_fine && c < trainer->n_categories; c++)
         if (report->iou[c] >= 0.0)
-            cJSON_AddNumberToObject(iou, trainer->dataset->category_names[c], report->iou[c]);
+            is_fine = cJSON_AddNumberToObject(iou, trainer->dataset->category_names[c],
+                                              report->iou[c]) != NULL;
     char *path = NULL;
-    adele_status status = trainer_path(trainer, "noise.json", &path);
+    adele_status status = is_fine ? ADELE_OK : FAIL_NO_MEMORY(sizeof *json);
+    if (status == ADELE_OK)
+        status = trainer_path(trainer, "noise.json", &path);
     if (status == ADELE_OK)
         status = json_write(path, json);
     memory_free(path);

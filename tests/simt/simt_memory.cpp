@@ -11,6 +11,7 @@
 
 static std::mutex lock;
 static long i_failing = -1;
+static long n_allocated; // since simt_fail_at
 
 static std::map<uintptr_t, struct simt_allocation> &allocations() {
     static std::map<uintptr_t, struct simt_allocation> all; // by address
@@ -27,6 +28,11 @@ struct simt_allocation *simt_allocation_find(const void *address) {
 
 void simt_fail_at(long i) {
     i_failing = i;
+    n_allocated = 0;
+}
+
+long simt_count(void) {
+    return n_allocated;
 }
 
 static cudaError_t allocate(void **out, size_t bytes, bool is_host) {
@@ -34,6 +40,7 @@ static cudaError_t allocate(void **out, size_t bytes, bool is_host) {
     *out = NULL;
     if (bytes == 0)
         return cudaSuccess;
+    n_allocated++;
     if (i_failing >= 0 && i_failing-- == 0)
         return simt_error(cudaErrorMemoryAllocation, "out of memory (asked for %zu bytes)", bytes);
 #ifdef ADELE_SIMT_CHECKED

@@ -145,5 +145,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 // Test hook: the cudaMalloc or cudaHostAlloc number `i_failing` from now (0 = the next) fails,
 // once; a negative number switches the hook off.
 extern "C" void simt_fail_at(long i_failing);
+// Calls of the two since simt_fail_at was last called.
+extern "C" long simt_count(void);
 
 #endif

@@ -62,7 +62,7 @@ pid_t program_start(const char *const *argv) {
 }
 
 // The whole of a temporary file, from its beginning. Files, not pipes: a child never waits for us.
-static char *read_back(FILE *file) {
+char *program_read_back(FILE *file) {
     assert_int_equal(fseek(file, 0, SEEK_END), 0);
     long bytes = ftell(file);
     assert_true(bytes >= 0);
@@ -79,8 +79,8 @@ void program_run(const char *const *argv, struct program_result *out) {
     assert_non_null(standard);
     assert_non_null(errors);
     out->code = program_wait(start(argv, fileno(standard), fileno(errors)));
-    out->out = read_back(standard);
-    out->err = read_back(errors);
+    out->out = program_read_back(standard);
+    out->err = program_read_back(errors);
 }
 
 void program_result_deinit(struct program_result *result) {

@@ -4,6 +4,7 @@
 #ifndef ADELE_TESTS_PROGRAM_H
 #define ADELE_TESTS_PROGRAM_H
 
+#include <stdio.h>
 #include <sys/types.h>
 
 struct program_result {
@@ -23,6 +24,9 @@ pid_t program_start(const char *const *argv);
 int program_wait(pid_t pid);
 // Whether it still runs; a child that ended is left for program_wait.
 int program_is_running(pid_t pid);
+
+// The whole of a file that tmpfile made, NUL-terminated; closes it. Free with free.
+char *program_read_back(FILE *file);
 
 double seconds_now(void); // of a monotonic clock
 void seconds_sleep(double seconds);
