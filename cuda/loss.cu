@@ -94,8 +94,10 @@ static __device__ void store_sums(const struct loss_task &task, const double *pa
     int n_masked = 0;
     for (int n = 0; n < task.n; n++)
         n_masked += task.masks[n];
-    double *sums = task.args.sums;
-    sums[ADELE_SUM_TOTAL] += (ce + task.lambda * kl) / task.divisor;
+    double *sums = task.args.sums, total = (ce + task.lambda * kl) / task.divisor;
+    if (!isfinite(total))
+        return; // one bad step must not hide the others
+    sums[ADELE_SUM_TOTAL] += total;
     sums[ADELE_SUM_CROSS_ENTROPY] += ce;
     sums[ADELE_SUM_CONSISTENCY] += kl;
     sums[ADELE_SUM_MASKED_IMAGES] += (double)n_masked;

@@ -20,6 +20,8 @@ namespace adele_cuda {
 struct sgd {
     struct cuda_op base;
     struct adele_sgd_segment *chunks; // (n_chunks), in device memory
+    int *segment;                     // (n_chunks), in device memory: which segment the chunk is of
+    int *last; // in device memory: 1 + the last bad segment of this update, 0: none
     int n_chunks;
 };
 
@@ -32,11 +34,45 @@ static __device__ inline void sgd_update(float *weight, float gradient, float *v
     *weight -= rate * m;
 }
 
+// A block owns a chunk, a thread every 256th float of it. The atomic is one of whole numbers and a
+// maximum, so that the order of blocks does not matter; nobody calls it in a good step.
+static __global__ void sgd_look_kernel(const struct adele_sgd_segment *chunks, const int *segment,
+                                       const float *gradients, int *last) {
+    const float *gradient = gradients + chunks[blockIdx.x].offset;
+    int count = (int)chunks[blockIdx.x].count;
+    bool is_bad = false;
+    for (int i = (int)threadIdx.x; i < count; i += SGD_THREADS)
+        is_bad |= !isfinite(gradient[i]);
+    if (is_bad)
+        atomicMax(last, segment[blockIdx.x] + 1);
+}
+
+// One block: the state goes back to what was kept, or is kept; one thread counts.
+static __global__ void sgd_settle_kernel(int64_t *health, float *state, float *kept, int n_kept,
+                                         const int *last) {
+    int bad = *last;
+    for (int i = (int)threadIdx.x; i < n_kept; i += SGD_THREADS) {
+        if (bad != 0)
+            state[i] = kept[i];
+        else
+            kept[i] = state[i];
+    }
+    if (threadIdx.x != 0)
+        return;
+    int64_t update = ++health[ADELE_HEALTH_UPDATES];
+    if (bad != 0 && health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
+        health[ADELE_HEALTH_FIRST_UPDATE] = update;
+        health[ADELE_HEALTH_FIRST_SEGMENT] = bad - 1;
+    }
+}
+
 // A block owns a chunk; a thread every 256th vector of 4 floats of it. Where the chunk begins or
 // ends between vectors, or the arenas are not aligned, single floats.
 static __global__ void sgd_kernel(const struct adele_sgd_segment *chunks, float *weights,
                                   const float *gradients, float *momenta, float rate,
-                                  float momentum) {
+                                  float momentum, const int *last) {
+    if (last != NULL && *last != 0)
+        return;
     struct adele_sgd_segment chunk = chunks[blockIdx.x];
     float *weight = weights + chunk.offset, *velocity = momenta + chunk.offset;
     const float *gradient = gradients + chunk.offset;
@@ -66,6 +102,8 @@ static __global__ void sgd_kernel(const struct adele_sgd_segment *chunks, float 
 
 static void sgd_release(struct cuda_op *op) {
     cudaFree(((struct sgd *)op)->chunks);
+    cudaFree(((struct sgd *)op)->segment);
+    cudaFree(((struct sgd *)op)->last);
 }
 
 static adele_status count_chunks(const struct adele_sgd_desc *desc, int64_t *n_floats,
@@ -83,23 +121,36 @@ static adele_status count_chunks(const struct adele_sgd_desc *desc, int64_t *n_f
     return ADELE_OK;
 }
 
-// The table of chunks, on the host and then on the device.
+// The tables of chunks, on the host and then on the device.
 static adele_status make_chunks(struct sgd *self, const struct adele_sgd_desc *desc,
                                 int64_t n_chunks) {
     struct adele_sgd_segment *chunks =
         (struct adele_sgd_segment *)memory_calloc((size_t)n_chunks + 1, sizeof *chunks);
-    if (chunks == NULL)
-        return FAIL_NO_MEMORY((size_t)n_chunks * sizeof *chunks);
-    for (int i = 0; i < desc->n_segments; i++)
+    int *segment = (int *)memory_calloc((size_t)n_chunks + 1, sizeof *segment);
+    adele_status status = ADELE_OK;
+    if (chunks == NULL || segment == NULL) {
+        status = FAIL_NO_MEMORY((size_t)n_chunks * sizeof *chunks);
+        n_chunks = 0;
+    }
+    for (int i = 0; i < desc->n_segments && status == ADELE_OK; i++)
         for (int64_t done = 0; done < desc->segments[i].count; done += SGD_CHUNK) {
             struct adele_sgd_segment chunk = desc->segments[i];
             chunk.offset += done;
             chunk.count = chunk.count - done < SGD_CHUNK ? chunk.count - done : SGD_CHUNK;
+            segment[self->n_chunks] = i;
             chunks[self->n_chunks++] = chunk;
         }
-    adele_status status =
-        table_create(self->base.op.device, chunks, ((size_t)n_chunks + 1) * sizeof *chunks,
-                     (void **)&self->chunks);
+    const struct adele_device *device = self->base.op.device;
+    const int zero = 0;
+    if (status == ADELE_OK)
+        status = table_create(device, chunks, ((size_t)n_chunks + 1) * sizeof *chunks,
+                              (void **)&self->chunks);
+    if (status == ADELE_OK)
+        status = table_create(device, segment, ((size_t)n_chunks + 1) * sizeof *segment,
+                              (void **)&self->segment);
+    if (status == ADELE_OK)
+        status = table_create(device, &zero, sizeof zero, (void **)&self->last);
+    memory_free(segment);
     memory_free(chunks);
     return status;
 }
@@ -123,12 +174,26 @@ adele_status cuda_sgd_create(const struct adele_device *device, const struct ade
     return ADELE_OK;
 }
 
+static adele_status look(const struct sgd *self, const struct adele_sgd_args *args) {
+    const struct adele_device *device = self->base.op.device;
+    TRY(device->iface->fill(device, self->last, 0, sizeof *self->last));
+    TRY(LAUNCH(context_of(device), sgd_look_kernel, self->n_chunks, SGD_THREADS, 0, self->chunks,
+               self->segment, args->gradients, self->last));
+    return LAUNCH(context_of(device), sgd_settle_kernel, 1, SGD_THREADS, 0, args->health,
+                  args->state, args->kept, (int)args->n_kept, self->last);
+}
+
 adele_status cuda_sgd_forward(struct adele_op *op, const struct adele_sgd_args *args) {
     const struct sgd *self = (const struct sgd *)op;
     if (self->n_chunks == 0)
         return ADELE_OK;
+    const int *last = NULL;
+    if (args->health != NULL) {
+        TRY(look(self, args));
+        last = self->last;
+    }
     return LAUNCH(context_of(op->device), sgd_kernel, self->n_chunks, SGD_THREADS, 0, self->chunks,
-                  args->weights, args->gradients, args->momenta, args->rate, args->momentum);
+                  args->weights, args->gradients, args->momenta, args->rate, args->momentum, last);
 }
 
 } // namespace adele_cuda

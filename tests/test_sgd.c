@@ -4,6 +4,7 @@
 #include "support/compare.h"
 #include "support/devices.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -34,9 +35,14 @@ static void check_steps(struct adele_device *device) {
     assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
     struct adele_sgd_args args = {arena_upload(&arena, weights, N_FLOATS * sizeof(float)),
                                   arena_upload(&arena, gradients, N_FLOATS * sizeof(float)),
-                                  arena_upload(&arena, momenta, N_FLOATS * sizeof(float)), 0.001f,
-                                  0.9f};
-    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f};
+                                  arena_upload(&arena, momenta, N_FLOATS * sizeof(float)),
+                                  0.001f,
+                                  0.9f,
+                                  NULL,
+                                  NULL,
+                                  NULL,
+                                  0};
+    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, NULL, NULL, NULL, 0};
     memset(copy, 0xff, sizeof copy); // the op has its own copy
     desc.segments = segments;
     memory_fail_at(-1);
@@ -67,7 +73,13 @@ static void check_literal(struct adele_device *device) {
     const float weights[] = {7, 1, 7}, gradients[] = {9, 0.5f, 9}, momenta[] = {3, 2, 3};
     struct adele_sgd_args args = {arena_upload(&arena, weights, sizeof weights),
                                   arena_upload(&arena, gradients, sizeof gradients),
-                                  arena_upload(&arena, momenta, sizeof momenta), 0.5f, 0.5f};
+                                  arena_upload(&arena, momenta, sizeof momenta),
+                                  0.5f,
+                                  0.5f,
+                                  NULL,
+                                  NULL,
+                                  NULL,
+                                  0};
     assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
     const float new_weights[] = {7, -0.75f, 7}, new_momenta[] = {3, 1.75f, 3};
     assert_true(compare_bytes("weights", arena_download(&arena, args.weights, 3), new_weights,
@@ -101,6 +113,68 @@ static void check_errors(struct adele_device *device) {
     device->iface->op_destroy(op);
 }
 
+static void check_upload(const struct adele_device *device, void *to, const void *from,
+                         size_t bytes) {
+    assert_int_equal(device->iface->upload(device, to, from, bytes), ADELE_OK);
+}
+
+// Two updates are left out, for a NaN and for an infinity; then everything is as after the first
+// and the last alone, and the device remembers which was the first and where.
+static void check_not_finite(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    struct adele_sgd_desc desc = {N_SEGMENTS, segments};
+    float *weights = arena_random(&arena, 1, N_FLOATS, -1.0, 1.0);
+    float *momenta = arena_random(&arena, 2, N_FLOATS, -1.0, 1.0);
+    float *gradients = arena_random(&arena, 3, N_FLOATS, -1.0, 1.0);
+    int64_t health[ADELE_HEALTH_COUNT] = {0}, of_device[ADELE_HEALTH_COUNT];
+    float state[300], kept[300];
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
+    memset(state, 0, sizeof state);
+    memset(kept, 0, sizeof kept);
+    struct adele_sgd_args args = {arena_upload(&arena, weights, N_FLOATS * sizeof(float)),
+                                  arena_upload(&arena, gradients, N_FLOATS * sizeof(float)),
+                                  arena_upload(&arena, momenta, N_FLOATS * sizeof(float)),
+                                  0.001f,
+                                  0.9f,
+                                  arena_upload(&arena, health, sizeof health),
+                                  arena_upload(&arena, state, sizeof state),
+                                  arena_upload(&arena, kept, sizeof kept),
+                                  300};
+    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f,
+                                  health,  state,     kept,    300};
+    static const struct {
+        int i;
+        float value; // at i; those of the first and the last step lie in a gap between segments
+    } steps[] = {{49160, NAN}, {32774, NAN}, {0, -INFINITY}, {49161, INFINITY}};
+    for (int step = 0; step < 4; step++) {
+        float good = gradients[steps[step].i];
+        gradients[steps[step].i] = steps[step].value;
+        for (int i = 0; i < 300; i++) // what forward did
+            state[i] = (float)(1000 * step + i);
+        check_upload(device, args.gradients, gradients, N_FLOATS * sizeof(float));
+        check_upload(device, args.state, state, sizeof state);
+        assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
+        reference_sgd_forward(&desc, &host);
+        gradients[steps[step].i] = good;
+    }
+    assert_int_equal(device->iface->download(device, of_device, args.health, sizeof health),
+                     ADELE_OK);
+    static const int64_t wanted[ADELE_HEALTH_COUNT] = {4, 2, 2, 3};
+    assert_true(compare_bytes("health", of_device, wanted, sizeof wanted));
+    assert_true(compare_bytes("health", health, wanted, sizeof wanted));
+    assert_true(
+        compare_bytes("state", arena_download(&arena, args.state, 300), state, sizeof state));
+    assert_true(state[1] == 3001.0f); // of the last update, which gaps do not stop
+    assert_true(compare_f32("weights", arena_download(&arena, args.weights, N_FLOATS), weights, 1,
+                            1, 1, N_FLOATS, 1e-6, 1e-6));
+    assert_true(compare_f32("momenta", arena_download(&arena, args.momenta, N_FLOATS), momenta, 1,
+                            1, 1, N_FLOATS, 1e-6, 1e-6));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
 #define ON_EACH_DEVICE(name)                                                                       \
     static void test_##name(void **state) {                                                        \
         (void)state;                                                                               \
@@ -108,12 +182,14 @@ static void check_errors(struct adele_device *device) {
     }
 ON_EACH_DEVICE(steps)
 ON_EACH_DEVICE(literal)
+ON_EACH_DEVICE(not_finite)
 ON_EACH_DEVICE(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

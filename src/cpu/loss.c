@@ -128,14 +128,15 @@ static void reduce(const struct loss_run *run, int n_threads) {
     double kl = all.consistency / run->n_mean;
     if (op->desc.form == ADELE_LOSS_PAPER)
         kl /= (double)op->n_used;
+    double total = (ce + op->desc.lambda * kl) / op->desc.divisor, n_masked = 0.0;
     for (int n = 0; n < op->desc.n; n++) {
         if (args->image_mask != NULL)
             args->image_mask[n] = (uint8_t)mask[n];
-        if (args->sums != NULL)
-            args->sums[ADELE_SUM_MASKED_IMAGES] += (double)mask[n];
+        n_masked += (double)mask[n];
     }
-    if (args->sums != NULL) {
-        args->sums[ADELE_SUM_TOTAL] += (ce + op->desc.lambda * kl) / op->desc.divisor;
+    if (args->sums != NULL && isfinite(total)) { // one bad step must not hide the others
+        args->sums[ADELE_SUM_MASKED_IMAGES] += n_masked;
+        args->sums[ADELE_SUM_TOTAL] += total;
         args->sums[ADELE_SUM_CROSS_ENTROPY] += ce;
         args->sums[ADELE_SUM_CONSISTENCY] += kl;
         args->sums[ADELE_SUM_STEPS] += 1.0;

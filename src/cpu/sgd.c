@@ -1,24 +1,31 @@
 // SPDX-License-Identifier: MIT
 // Stochastic gradient descent over all parameters at once:
 //   g = gradient + decay weight,  m = momentum m + g,  weight -= rate lr_scale m
-// Segments are cut into chunks when the op is created, so that threads share large and small ones
-// alike.
+// Where the caller wants it, gradients are looked at first, and one that is not finite stops the
+// whole update. Segments are cut into chunks when the op is created, so that threads share large
+// and small ones alike.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
 #include "device/op_check.h"
 
+#include <string.h>
+
 #define CHUNK_FLOATS 16384
 
 struct sgd {
     struct cpu_op base;
     struct adele_sgd_segment *chunks;
+    int *segment; // (n_chunks): which segment the chunk is of
+    uint8_t *bad; // (n_chunks): it has a gradient that is not finite
     long n_chunks;
 };
 
 static void sgd_release(struct cpu_op *op) {
     memory_free(((struct sgd *)op)->chunks);
+    memory_free(((struct sgd *)op)->segment);
+    memory_free(((struct sgd *)op)->bad);
 }
 
 adele_status cpu_sgd_create(const struct adele_device *device, const struct adele_sgd_desc *desc,
@@ -38,8 +45,10 @@ adele_status cpu_sgd_create(const struct adele_device *device, const struct adel
     self->base.release = sgd_release;
     self->base.op.flops_forward = 6.0 * (double)n_floats;
     self->chunks = memory_calloc((size_t)n_chunks + 1, sizeof *self->chunks);
-    if (self->chunks == NULL) {
-        memory_free(self);
+    self->segment = memory_calloc((size_t)n_chunks + 1, sizeof *self->segment);
+    self->bad = memory_calloc((size_t)n_chunks + 1, 1);
+    if (self->chunks == NULL || self->segment == NULL || self->bad == NULL) {
+        device->iface->op_destroy(&self->base.op);
         return FAIL_NO_MEMORY((size_t)n_chunks * sizeof *self->chunks);
     }
     for (int i = 0; i < desc->n_segments; i++)
@@ -47,6 +56,7 @@ adele_status cpu_sgd_create(const struct adele_device *device, const struct adel
             struct adele_sgd_segment chunk = desc->segments[i];
             chunk.offset += done;
             chunk.count = chunk.count - done < CHUNK_FLOATS ? chunk.count - done : CHUNK_FLOATS;
+            self->segment[self->n_chunks] = i;
             self->chunks[self->n_chunks++] = chunk;
         }
     *out = &self->base.op;
@@ -63,8 +73,42 @@ CPU_CLONES static void update(float *restrict weight, const float *restrict grad
     }
 }
 
+// All bits of the exponent are set in NaN and infinity alone; whole numbers, so that the compiler
+// can do many at a time.
+CPU_CLONES static uint8_t has_bad(const float *gradient, int64_t count) {
+    uint32_t bad = 0;
+    for (int64_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, &gradient[i], sizeof bits);
+        bad |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return bad != 0;
+}
+
+// True: the update is to be left out. One thread sums up, in order.
+static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *args) {
+    int last = -1;
+#pragma omp parallel for schedule(static)
+    for (long i = 0; i < self->n_chunks; i++)
+        self->bad[i] = has_bad(args->gradients + self->chunks[i].offset, self->chunks[i].count);
+    for (long i = 0; i < self->n_chunks; i++)
+        if (self->bad[i])
+            last = self->segment[i];
+    args->health[ADELE_HEALTH_UPDATES]++;
+    if (last >= 0 && args->health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
+        args->health[ADELE_HEALTH_FIRST_UPDATE] = args->health[ADELE_HEALTH_UPDATES];
+        args->health[ADELE_HEALTH_FIRST_SEGMENT] = last;
+    }
+    size_t bytes = (size_t)args->n_kept * sizeof(float);
+    if (bytes > 0)
+        memcpy(last >= 0 ? args->state : args->kept, last >= 0 ? args->kept : args->state, bytes);
+    return last >= 0;
+}
+
 adele_status cpu_sgd_forward(struct adele_op *op, const struct adele_sgd_args *args) {
     const struct sgd *self = (const struct sgd *)op;
+    if (args->health != NULL && is_left_out(self, args))
+        return ADELE_OK;
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < self->n_chunks; i++) {
         const struct adele_sgd_segment *chunk = &self->chunks[i];

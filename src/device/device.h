@@ -289,7 +289,8 @@ struct adele_loss_args {
     const uint8_t *noisy;                 // plain (N, H, W): original noisy labels
     const uint8_t *truth;                 // plain (N, H, W), NULL when there is none
     int64_t *counts;                      // plain (ADELE_COUNT_SIZE), +=
-    double *sums;                         // plain (ADELE_SUM_COUNT), +=
+    double *sums;                         // plain (ADELE_SUM_COUNT), +=; nothing when the step's
+                                          // loss is not finite
     float *mixture;                       // plain (N, C, H, W), q; NULL when not wanted (tests)
     uint8_t *image_mask;                  // plain (N), m_n; NULL when not wanted
     // The training pass's own prediction (softmax at scale 0), stored for the correction at the
@@ -304,7 +305,7 @@ struct adele_loss_args {
 
 // ---- sgd: one multi-tensor update ---------------------------------------------------------------
 // g = gradient + decay * weight; m = momentum * m + g; weight -= rate * lr_scale * m (PyTorch's
-// SGD).
+// SGD). With args.health, nothing is changed when a gradient is not finite.
 struct adele_sgd_segment {
     int64_t offset, count; // in floats, into all three arenas
     float lr_scale, decay; // decay already holds weight_decay times the group's factor
@@ -313,9 +314,24 @@ struct adele_sgd_desc {
     int n_segments;
     const struct adele_sgd_segment *segments; // copied
 };
+// What a device remembers of the updates that it left out because a gradient of the op's segments
+// was NaN or infinite; int64. The host zeroes it, and reads it when it reads anyway.
+enum adele_health {
+    ADELE_HEALTH_UPDATES,       // done and left out
+    ADELE_HEALTH_LEFT_OUT,      // those left out
+    ADELE_HEALTH_FIRST_UPDATE,  // the first of them, counted from 1
+    ADELE_HEALTH_FIRST_SEGMENT, // of that one: the bad segment whose gradient backward came to
+                                // first, which is the last of the bad ones in the network's order
+    ADELE_HEALTH_COUNT
+};
 struct adele_sgd_args {
     float *weights, *gradients, *momenta; // plain arenas; gradients are left as they are
     float rate, momentum;
+    int64_t *health; // plain (ADELE_HEALTH_COUNT), +=; NULL: gradients are not looked at
+    // With `health`: what forward changed beside the weights (running statistics), as it is after
+    // an update that was done, and goes back to when one is left out. Plain (n_kept), both.
+    float *state, *kept;
+    int64_t n_kept;
 };
 
 // ---- sample: gather, augment, normalize, all scales ---------------------------------------------

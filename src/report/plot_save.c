@@ -138,7 +138,8 @@ static adele_status save_as(const char *folder, const char *stem, const char *ex
         status = FAIL(result == CAIRO_STATUS_NO_MEMORY || result == CAIRO_STATUS_WRITE_ERROR
                           ? ADELE_NO_MEMORY
                           : ADELE_DATA,
-                      "", "%s: cannot draw: %s", path, cairo_status_to_string(result));
+                      "Close other programs, and check the space on the disk.",
+                      "%s: cannot draw: %s", path, cairo_status_to_string(result));
     memory_free(path);
     return status;
 }

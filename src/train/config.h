@@ -15,6 +15,7 @@
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY };
 enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
+enum nan_handling { ON_NAN_STOP, ON_NAN_SKIP, ON_NAN_ROLLBACK };
 enum model_selection { SELECT_LAST, SELECT_BEST_VAL };
 enum batch_norm_mode { BATCH_NORM_BATCH, BATCH_NORM_FROZEN };
 
@@ -61,6 +62,7 @@ struct config {
         double poly_power;              // 0.9
         uint64_t seed;                  // 0
         enum adele_precision precision; // fp32 | bf16
+        enum nan_handling on_nan;       // stop | skip | rollback
         int checkpoint_every;           // epochs, 1
         enum model_selection
             select;         // train.best_by: val | last (what checkpoints/best holds), default val

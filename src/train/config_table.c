@@ -41,6 +41,10 @@ static const char *const precisions[] = {[ADELE_PRECISION_FP32] = "fp32",
                                          [ADELE_PRECISION_TF32] = "tf32",
                                          NULL};
 static const char *const selections[] = {[SELECT_LAST] = "last", [SELECT_BEST_VAL] = "val", NULL};
+static const char *const nan_handlings[] = {[ON_NAN_STOP] = "stop",
+                                            [ON_NAN_SKIP] = "skip",
+                                            [ON_NAN_ROLLBACK] = "rollback",
+                                            NULL};
 static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
                                     [ADELE_LOSS_PROGRAM] = "program",
                                     [ADELE_LOSS_PAPER] = "paper",
@@ -151,6 +155,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Seed of weights, order and augmentation."},
     {"train.precision", CONFIG_ENUM, AT(train.precision), .fallback = "fp32", .names = precisions,
      .meaning = "Number format of the activations; weights are always kept in fp32."},
+    {"train.on_nan", CONFIG_ENUM, AT(train.on_nan), .fallback = "stop", .names = nan_handlings,
+     .meaning = "When a loss or a gradient is not finite: stop, go on without that step, or go back to the last checkpoint."},
     {"train.checkpoint_every", CONFIG_INT, AT(train.checkpoint_every), .fallback = "1", RANGE(1, 1000000),
      .meaning = "Epochs between checkpoints."},
     {"train.best_by", CONFIG_ENUM, AT(train.select), .fallback = "val", .names = selections,

@@ -144,9 +144,16 @@ static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
 }
 
 static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
+    int n_left_out = 0;
+    bool is_back = false;
     TRY(trainer_run_epoch(trainer, epoch, numbers));
+    TRY(trainer_check_health(trainer, epoch, numbers, &n_left_out, &is_back));
+    if (is_back)
+        return ADELE_OK;
     TRY(metrics_begin(trainer->metrics, epoch, trainer->step));
     TRY(add_training(trainer, numbers));
+    if (n_left_out > 0)
+        TRY(metrics_add(trainer->metrics, n_left_out, "train/left_out_steps"));
     if (trainer->config->correction.pipeline == ONSET_SEGTHOR)
         trainer_append_series(trainer, &numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0]);
     int64_t n_changed = -1;
@@ -240,9 +247,8 @@ static adele_status run(struct trainer *trainer) {
     adele_status status = start(trainer);
     if (status == ADELE_OK && is_profile)
         status = profile(trainer, numbers);
-    for (int epoch = trainer->epoch + 1;
-         status == ADELE_OK && !is_profile && epoch <= trainer->n_epochs; epoch++)
-        status = run_epoch(trainer, epoch, numbers);
+    while (status == ADELE_OK && !is_profile && trainer->epoch < trainer->n_epochs)
+        status = run_epoch(trainer, trainer->epoch + 1, numbers);
     if (status == ADELE_INTERRUPTED && !is_profile) {
         adele_status saved = save_last(trainer);
         status = saved == ADELE_OK ? status : saved;

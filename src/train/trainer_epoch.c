@@ -79,10 +79,17 @@ static adele_status update_weights(struct trainer *trainer, double rate) {
                                   .gradients = network_gradients(trainer->network),
                                   .momenta = network_momenta(trainer->network),
                                   .rate = (float)rate,
-                                  .momentum = (float)config->train.momentum};
+                                  .momentum = (float)config->train.momentum,
+                                  .health = trainer->buffers.health,
+                                  .state = network_buffers(trainer->network),
+                                  .kept = trainer->buffers.kept,
+                                  .n_kept = network_graph(trainer->network)->n_buffers};
     TRY(iface->sgd_forward(trainer->sgd, &args));
     if (!config->loss.learn_scale_weights || trainer->n_scales < 2)
         return ADELE_OK;
+    args.health = trainer->buffers.health + ADELE_HEALTH_COUNT;
+    args.state = args.kept = NULL;
+    args.n_kept = 0;
     args.weights = trainer->scale_state;
     args.gradients = trainer->scale_state + ADELE_MAX_SCALES;
     args.momenta = trainer->scale_state + 2 * ADELE_MAX_SCALES;
@@ -114,21 +121,23 @@ static adele_status run_step(struct trainer *trainer, struct step_plan *step, in
     return status != ADELE_OK ? status : end;
 }
 
-static adele_status read_numbers(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
+static adele_status read_numbers(struct trainer *trainer, struct epoch_numbers *out) {
     const struct adele_device *device = trainer->device;
     TRY(device->iface->synchronize(device));
     TRY(device->iface->download(device, out->counts, trainer->buffers.counts, sizeof out->counts));
-    TRY(device->iface->download(device, out->sums, trainer->buffers.sums, sizeof out->sums));
-    if (!isfinite(out->sums[ADELE_SUM_TOTAL]))
-        return FAIL(ADELE_NUMERIC,
-                    "Lower train.optimizer.lr; the last checkpoint is from before this epoch.",
-                    "the loss of epoch %d is not finite", epoch);
-    return ADELE_OK;
+    TRY(device->iface->download(device, out->health, trainer->buffers.health, sizeof out->health));
+    return device->iface->download(device, out->sums, trainer->buffers.sums, sizeof out->sums);
 }
 
 // Counters start at zero, or where an interrupted epoch left them (the checkpoint brought them).
 static adele_status start_counters(struct trainer *trainer) {
     const struct adele_device *device = trainer->device;
+    size_t n_kept = (size_t)network_graph(trainer->network)->n_buffers;
+    TRY(device->iface->fill(device, trainer->buffers.health, 0,
+                            2 * ADELE_HEALTH_COUNT * sizeof(int64_t)));
+    if (n_kept > 0)
+        TRY(device->iface->copy(device, trainer->buffers.kept, network_buffers(trainer->network),
+                                n_kept * sizeof(float)));
     if (trainer->step_in_epoch > 0)
         return ADELE_OK;
     TRY(device->iface->fill(device, trainer->buffers.counts, 0,
@@ -183,6 +192,8 @@ adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_
                     trainer->step_in_epoch, n_steps);
     TRY(upload_order(trainer, epoch));
     TRY(start_counters(trainer));
+    out->first_step = trainer->step_in_epoch;
+    out->n_steps = n_steps;
     for (int i = trainer->step_in_epoch; i < n_steps; i++) {
         trainer->step_in_epoch = i;
         if (options->n_profile_steps > 0 && trainer->step == options->n_profile_steps)
@@ -201,7 +212,7 @@ adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_
             options->on_step(options->context, epoch, trainer->n_epochs, i + 1, n_steps);
     }
     trainer->step_in_epoch = 0;
-    TRY(read_numbers(trainer, epoch, out));
+    TRY(read_numbers(trainer, out));
     carry_interval(trainer, out);
     return ADELE_OK;
 }

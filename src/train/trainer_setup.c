@@ -235,6 +235,10 @@ static adele_status buffers_init(struct trainer *trainer, size_t workspace_bytes
         TRY(device_new(device, workspace_bytes, &buffers->workspace));
     TRY(device_new(device, ADELE_COUNT_SIZE * sizeof(int64_t), (void **)&buffers->counts));
     TRY(device_new(device, ADELE_SUM_COUNT * sizeof(double), (void **)&buffers->sums));
+    TRY(device_new(device, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t), (void **)&buffers->health));
+    int64_t n_kept = network_graph(trainer->network)->n_buffers;
+    if (n_kept > 0)
+        TRY(device_new(device, (size_t)n_kept * sizeof(float), (void **)&buffers->kept));
     return device_new(device, 3 * ADELE_MAX_SCALES * sizeof(float), (void **)&trainer->scale_state);
 }
 
@@ -465,6 +469,8 @@ static void release_device_memory(struct trainer *trainer) {
                       trainer->buffers.workspace,
                       trainer->buffers.counts,
                       trainer->buffers.sums,
+                      trainer->buffers.health,
+                      trainer->buffers.kept,
                       trainer->scale_state,
                       trainer->prediction.category,
                       trainer->prediction.confidence_foreground,

@@ -26,6 +26,9 @@ struct step_buffers {
     void *workspace;
     int64_t *counts; // plain (ADELE_COUNT_SIZE)
     double *sums;    // plain (ADELE_SUM_COUNT)
+    int64_t
+        *health; // plain (2, ADELE_HEALTH_COUNT): of the network's and the scale weights' updates
+    float *kept; // plain: the network's running statistics after its last good step
 };
 
 // The prediction that the correction reads, for the whole training set.
@@ -82,7 +85,8 @@ struct trainer {
     char *records; // what a loaded checkpoint knows of metrics.jsonl; NULL: nothing
     size_t records_bytes;
     struct score last_score[SPLIT_COUNT];
-    char noisy_hash[17]; // XXH3 of the original noisy labels
+    int n_rollbacks, rollback_epoch; // so many of them in that epoch
+    char noisy_hash[17];             // XXH3 of the original noisy labels
 };
 
 // trainer_setup.c
@@ -99,6 +103,9 @@ ADELE_MUST_CHECK adele_status trainer_check_memory(struct trainer *trainer);
 
 // trainer_epoch.c: all steps of epoch `epoch` (from 1); counts and sums are read back.
 struct epoch_numbers {
+    int first_step; // of those that were done now, counted from 0
+    int n_steps;    // of a whole epoch
+    int64_t health[2][ADELE_HEALTH_COUNT];
     int64_t counts[ADELE_COUNT_TABLES][ADELE_COUNT_KINDS][256];
     double sums[ADELE_SUM_COUNT];
 };
@@ -106,6 +113,13 @@ ADELE_MUST_CHECK adele_status trainer_run_epoch(struct trainer *trainer, int epo
                                                 struct epoch_numbers *out);
 // One value of every category's curve, from counts (3, 256).
 void trainer_append_series(struct trainer *trainer, const int64_t *counts);
+
+// trainer_health.c: steps of the epoch that were left out because something was not finite, by
+// train.on_nan: ADELE_NUMERIC names epoch, step and layer; or a warning, and *out_left_out steps;
+// or the state of the last checkpoint, and *out_is_back: the run goes on after trainer->epoch.
+ADELE_MUST_CHECK adele_status trainer_check_health(struct trainer *trainer, int epoch,
+                                                   const struct epoch_numbers *numbers,
+                                                   int *out_left_out, bool *out_is_back);
 
 // trainer_correct.c: fits, decides, rewrites the labels; *out_changed pixels against before, -1 =
 // no correction.

@@ -227,9 +227,10 @@ static void finish(struct batch *batch, double n_masked) {
     double ce = batch->cross_entropy / batch->n_mean, kl = batch->consistency / batch->n_mean;
     if (desc->form == ADELE_LOSS_PAPER)
         kl /= (double)batch->n_used;
-    if (args->sums == NULL)
+    double total = (ce + desc->lambda * kl) / desc->divisor;
+    if (args->sums == NULL || !isfinite(total))
         return;
-    args->sums[ADELE_SUM_TOTAL] += (ce + desc->lambda * kl) / desc->divisor;
+    args->sums[ADELE_SUM_TOTAL] += total;
     args->sums[ADELE_SUM_CROSS_ENTROPY] += ce;
     args->sums[ADELE_SUM_CONSISTENCY] += kl;
     args->sums[ADELE_SUM_MASKED_IMAGES] += n_masked;

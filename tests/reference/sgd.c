@@ -1,7 +1,37 @@
 // SPDX-License-Identifier: MIT
 #include "reference/reference.h"
 
+#include <math.h>
+
+// The last segment with a gradient that is not finite; -1: none.
+static int last_bad(const struct adele_sgd_desc *desc, const float *gradients) {
+    int last = -1;
+    for (int s = 0; s < desc->n_segments; s++)
+        for (int64_t i = 0; i < desc->segments[s].count; i++)
+            if (!isfinite(gradients[desc->segments[s].offset + i]))
+                last = s;
+    return last;
+}
+
+static int is_left_out(const struct adele_sgd_desc *desc, const struct adele_sgd_args *args) {
+    int last = last_bad(desc, args->gradients);
+    args->health[ADELE_HEALTH_UPDATES]++;
+    if (last >= 0 && args->health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
+        args->health[ADELE_HEALTH_FIRST_UPDATE] = args->health[ADELE_HEALTH_UPDATES];
+        args->health[ADELE_HEALTH_FIRST_SEGMENT] = last;
+    }
+    for (int64_t i = 0; i < args->n_kept; i++) {
+        if (last >= 0)
+            args->state[i] = args->kept[i];
+        else
+            args->kept[i] = args->state[i];
+    }
+    return last >= 0;
+}
+
 void reference_sgd_forward(const struct adele_sgd_desc *desc, const struct adele_sgd_args *args) {
+    if (args->health && is_left_out(desc, args))
+        return;
     for (int s = 0; s < desc->n_segments; s++) {
         const struct adele_sgd_segment *segment = &desc->segments[s];
         for (int64_t i = segment->offset; i < segment->offset + segment->count; i++) {
