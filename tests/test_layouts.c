@@ -144,6 +144,9 @@ static void nnunet_bad_dataset_json(void **state) {
         {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0, \"b\": 1.5}, "
          "\"file_ending\": \".png\"}",
          ADELE_DATA, "\"b\" has no value"},
+        {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0, \"\\u001b[2J\": 1}, "
+         "\"file_ending\": \".png\"}",
+         ADELE_DATA, "holds a control character"},
         {"{\"modality\": {\"0\": \"x\"}, \"labels\": {\"zero\": \"a\"}, "
          "\"file_ending\": \".png\"}",
          ADELE_DATA, "\"a\" has no value"},

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -452,6 +453,61 @@ static void test_every_allocation_may_fail(void **state) {
     image_deinit(&image);
 }
 
+// The address space of this process plus `bytes`; answers the old limit.
+static struct rlimit limit_memory(size_t bytes) {
+    unsigned long n_pages = 0;
+    struct rlimit old, lower;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%lu", &n_pages), 1);
+    fclose(file);
+    assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+    lower = old;
+    lower.rlim_cur = n_pages * (rlim_t)sysconf(_SC_PAGESIZE) + bytes;
+    assert_int_equal(setrlimit(RLIMIT_AS, &lower), 0);
+    return old;
+}
+
+// libpng takes the memory that a chunk claims before it looks whether the file has so many bytes.
+static void test_chunks_claim_no_memory(void **state) {
+    static const char *const names[] = {"sPLT", "iCCP", "zTXt", "tEXt", "eXIf", "abCd"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; ++i) {
+        struct blob blob;
+        unsigned char claim[4];
+        add_start(&blob, 4, 4, 8, GRAY, false);
+        bytes_put(claim, 4, true, 0x2e000000);
+        add(&blob, claim, 4);
+        add(&blob, names[i], 4);
+        add(&blob, "palette\0\0\0", 10);
+        const char *path = store(state, &blob);
+        struct image image;
+#ifndef __SANITIZE_ADDRESS__ // whose shadow is larger than any limit
+        struct rlimit old = limit_memory((size_t)256 << 20);
+#endif
+        adele_status status = image_load(path, 0, &image);
+#ifndef __SANITIZE_ADDRESS__
+        assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+#endif
+        assert_int_equal(status, ADELE_FORMAT);
+        assert_non_null(strstr(adele_error_message(), "truncated PNG file"));
+    }
+}
+
+// What is in such chunks is not the picture.
+static void test_other_chunks_are_passed_over(void **state) {
+    static const uint8_t rows[] = {0, 1, 2, 0, 3, 4}, want[] = {1, 2, 3, 4};
+    struct blob blob;
+    add_start(&blob, 2, 2, 8, GRAY, false);
+    add_chunk(&blob, "gAMA", "\0\0\xb1\x8f", 4);
+    add_chunk(&blob, "zTXt", "a\0\0no deflate", 13);
+    add_chunk(&blob, "iCCP", "a\0\0no profile", 13);
+    add_end(&blob, rows, sizeof rows);
+    struct image image;
+    assert_int_equal(image_load(store(state, &blob), 0, &image), ADELE_OK);
+    assert_pixels(&image, 2, 2, 1, want);
+    image_deinit(&image);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
@@ -466,6 +522,8 @@ int main(void) {
         CASE(test_too_few_rows),
         CASE(test_claims),
         CASE(test_memory_limit),
+        CASE(test_chunks_claim_no_memory),
+        CASE(test_other_chunks_are_passed_over),
         CASE(test_no_file),
         CASE(test_save_and_load),
         CASE(test_save_palette),

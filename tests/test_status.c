@@ -115,17 +115,27 @@ static void remember(void *context, enum log_level level, const char *line) {
     (void)snprintf(seen->line, sizeof seen->line, "%s", line);
 }
 
+// Names of files go into messages as they are; what a terminal would obey does not.
+static void test_a_message_is_one_plain_line(void **state) {
+    (void)state;
+    adele_status status = FAIL(ADELE_DATA, "Rename\tit.", "a\nb\x1b[2J\x7f\xc3\xa9: no");
+    assert_string_equal(adele_error_message(), "a?b?[2J?\xc3\xa9: no");
+    assert_string_equal(adele_error_hint(), "Rename?it.");
+    assert_int_equal(fail_context(status, "in\r\n%s", "x"), ADELE_DATA);
+    assert_string_equal(adele_error_message(), "in??x: a?b?[2J?\xc3\xa9: no");
+}
+
 static void test_log_lines_go_to_the_sink_only(void **state) {
     (void)state;
     struct seen seen = {0};
     log_line(LOG_INFO, "dropped");
     log_set_sink(remember, &seen);
-    log_line(LOG_WARNING, "epoch %d\nend", 3);
+    log_line(LOG_WARNING, "epoch %d\nend\x1b[0m", 3);
     log_set_sink(NULL, NULL);
     log_line(LOG_INFO, "dropped");
     assert_int_equal(seen.n, 1);
     assert_int_equal(seen.level, LOG_WARNING);
-    assert_string_equal(seen.line, "epoch 3 end");
+    assert_string_equal(seen.line, "epoch 3 end?[0m");
 }
 
 int main(void) {
@@ -137,6 +147,7 @@ int main(void) {
         cmocka_unit_test(test_a_long_message_is_cut_not_overrun),
         cmocka_unit_test(test_each_thread_has_its_own_record),
         cmocka_unit_test(test_try_stops_at_the_first_failure),
+        cmocka_unit_test(test_a_message_is_one_plain_line),
         cmocka_unit_test(test_log_lines_go_to_the_sink_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,12 @@ struct error_record {
 
 static _Thread_local struct error_record record;
 
+void text_make_plain(char *text) {
+    for (char *c = text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = '?';
+}
+
 const char *adele_status_text(adele_status status) {
     static const char *const texts[] = {
 #define STATUS_TEXT(code, text) text,
@@ -57,6 +63,8 @@ adele_status fail_record(adele_status status, const char *file, int line, const 
         message[0] = '\0';
     va_end(arguments);
     (void)snprintf(new_hint, sizeof new_hint, "%s", hint != NULL ? hint : "");
+    text_make_plain(message);
+    text_make_plain(new_hint);
     memcpy(record.message, message, sizeof message);
     memcpy(record.hint, new_hint, sizeof new_hint);
     const char *slash = strrchr(file, '/');
@@ -74,6 +82,7 @@ adele_status fail_context(adele_status status, const char *format, ...) {
     va_end(arguments);
     if (n < 0)
         return status;
+    text_make_plain(message);
     size_t used = strlen(message);
     const char *const parts[] = {": ", record.message};
     for (int i_part = 0; i_part < 2; i_part++) {

@@ -19,6 +19,10 @@ adele_status fail_record(adele_status status, const char *file, int line, const 
 // Puts "CONTEXT: " before the recorded message (a file's name, say) and returns `status`.
 adele_status fail_context(adele_status status, const char *format, ...) ADELE_PRINTF(2, 3);
 
+// Control characters become '?': names in messages come from files, and one that holds a line's end
+// or a terminal's escape must not write lines or commands of its own.
+void text_make_plain(char *text);
+
 // The value is `status` itself, not what the function returns, so that the compiler sees that a
 // failing path does not go on with ADELE_OK.
 #define FAIL(status, hint, ...)                                                                    \

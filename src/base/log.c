@@ -32,6 +32,8 @@ void log_line(enum log_level level, const char *format, ...) {
     for (char *c = line; *c != '\0'; c++) {
         if (*c == '\n' || *c == '\r')
             *c = ' ';
+        else if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
+            *c = '?'; // no escapes for the terminal either
     }
     (void)pthread_mutex_lock(&lock);
     if (current_sink != NULL)

@@ -52,6 +52,7 @@ adele_status check_report_add(struct check_report *report, enum check_kind kind,
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    text_make_plain(text);
     struct check_problem problem = {.kind = kind,
                                     .is_error = is_error,
                                     .text = memory_strdup(text),

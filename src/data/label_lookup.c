@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "data/finder.h"
 
+#include <ctype.h>
 #include <string.h>
 
 static void free_names(int n, char **names) {
@@ -14,7 +15,20 @@ static void free_names(int n, char **names) {
     memory_free(names);
 }
 
+// Names go into tables, metrics and onto terminals.
+static adele_status check_name(const struct dataset *dataset, int i, const char *name) {
+    for (const char *c = name; *c != '\0'; c++)
+        if (iscntrl((unsigned char)*c))
+            return FAIL(ADELE_DATA, "Name the category in plain text.",
+                        "%s: the name of category %d, \"%.64s\", holds a control character "
+                        "(byte %zu is 0x%02x)",
+                        dataset->root, i, name, (size_t)(c - name), (unsigned)(unsigned char)*c);
+    return ADELE_OK;
+}
+
 adele_status label_names_set(struct dataset *dataset, int n, const char *const *names) {
+    for (int i = 0; i < n; i++)
+        TRY(check_name(dataset, i, names[i]));
     char **copies = memory_calloc((size_t)n + 1, sizeof *copies);
     if (copies == NULL)
         return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *copies);

@@ -112,6 +112,9 @@ static adele_status reader_init(struct png_reader *reader, const char *path) {
 static bool read_header(struct png_reader *reader) {
     if (setjmp(png_jmpbuf(reader->png)) != 0)
         return false;
+    // Profiles, texts and whatever else is not the picture: libpng would take the memory that such
+    // a chunk claims (gigabytes) or unpacks to.
+    png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     // The extents are checked by image_check_claim, whose message says more.
     png_set_user_limits(reader->png, 0x7fffffff, 0x7fffffff);
     png_read_info(reader->png, reader->info);

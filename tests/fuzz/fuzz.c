@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#define _GNU_SOURCE // memfd_create
+#include "fuzz.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define N_SLOTS 4
+
+void fuzz_require(int is_true, const char *text) {
+    if (is_true)
+        return;
+    fprintf(stderr, "fuzz: not so: %s (last message: %s)\n", text, adele_error_message());
+    abort();
+}
+
+static void write_all(int fd, const void *data, size_t n_bytes) {
+    FUZZ_REQUIRE(ftruncate(fd, 0) == 0);
+    FUZZ_REQUIRE(pwrite(fd, data, n_bytes, 0) == (ssize_t)n_bytes);
+}
+
+const char *fuzz_file(int i_slot, const void *data, size_t n_bytes) {
+    static int fds[N_SLOTS];
+    static char paths[N_SLOTS][64];
+    if (fds[i_slot] == 0) {
+        fds[i_slot] = memfd_create("fuzz", MFD_CLOEXEC);
+        FUZZ_REQUIRE(fds[i_slot] > 0);
+        snprintf(paths[i_slot], sizeof paths[i_slot], "/proc/self/fd/%d", fds[i_slot]);
+    }
+    write_all(fds[i_slot], data, n_bytes);
+    return paths[i_slot];
+}
+
+const char *fuzz_folder(void) {
+    static char folder[256];
+    if (folder[0] != '\0')
+        return folder;
+    const char *parent = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%s/fuzz.XXXXXX", parent != NULL ? parent : "/tmp");
+    FUZZ_REQUIRE(mkdtemp(folder) != NULL);
+    return folder;
+}
+
+void fuzz_store(const char *name, const void *data, size_t n_bytes) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", fuzz_folder(), name);
+    for (char *slash = path + strlen(fuzz_folder()) + 1; (slash = strchr(slash, '/')) != NULL;) {
+        *slash = '\0';
+        (void)mkdir(path, 0700);
+        *slash++ = '/';
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    FUZZ_REQUIRE(fd >= 0);
+    write_all(fd, data, n_bytes);
+    close(fd);
+}
+
+void fuzz_check_status(adele_status status) {
+    if (status == ADELE_OK)
+        return;
+    const char *message = adele_error_message();
+    FUZZ_REQUIRE(message[0] != '\0');
+    for (; *message != '\0'; message++)
+        FUZZ_REQUIRE((unsigned char)*message >= ' ' && *message != 0x7f);
+}
+
+void fuzz_touch(const void *data, size_t n_bytes) {
+    static volatile unsigned char sink;
+    const unsigned char *bytes = data;
+    unsigned char sum = 0;
+    for (size_t i = 0; i < n_bytes; i++)
+        sum ^= bytes[i];
+    sink = sum;
+    (void)sink;
+}
