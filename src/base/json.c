@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-// cJSON needs some 64 bytes of memory for two bytes of text; no file of ours comes near this.
-#define MAX_JSON_BYTES ((size_t)256 << 20)
+// cJSON needs some 64 bytes of memory for two bytes of text, so this is 2 GiB; no file of ours
+// comes near it.
+#define MAX_JSON_BYTES ((size_t)64 << 20)
 
 adele_status json_read(const char *path, cJSON **out) {
     *out = NULL;

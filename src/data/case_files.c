@@ -20,6 +20,19 @@ void case_image_deinit(struct case_image *image) {
     memset(image, 0, sizeof *image);
 }
 
+// A picture becomes floats (or whole numbers, for labels) of four bytes beside its own pixels,
+// plane by plane: that counts too, and is looked at before anything is decoded.
+static adele_status check_extents(const char *path, size_t limit) {
+    int width, height;
+    TRY(image_probe(path, &width, &height));
+    uint64_t bytes = (uint64_t)width * (uint64_t)height * (1 + sizeof(float));
+    if (bytes > limit)
+        return FAIL(ADELE_DATA, "Make the image smaller, or raise data.memory_limit_mb.",
+                    "%s: %d x %d pixels take %llu bytes, the limit is %zu", path, width, height,
+                    (unsigned long long)bytes, limit);
+    return ADELE_OK;
+}
+
 static adele_status load_file(const struct dataset *dataset, const char *path, int i,
                               struct case_image *image, int *n_slices, int *height, int *width) {
     size_t limit = dataset_memory_limit(dataset);
@@ -33,6 +46,7 @@ static adele_status load_file(const struct dataset *dataset, const char *path, i
         return ADELE_OK;
     }
     struct image *picture = &image->pictures[i];
+    TRY(check_extents(path, limit));
     TRY(image_load(path, limit, picture));
     *n_slices = 1;
     *height = picture->height;
@@ -171,6 +185,7 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
         volume->voxels = NULL;
     } else {
         struct image picture = {0};
+        TRY(check_extents(path, limit));
         TRY(image_load_label(path, limit, &picture));
         out->n_slices = 1;
         out->height = picture.height;

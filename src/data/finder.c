@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define LIST_MAX_BYTES ((size_t)64 << 20)
 
@@ -80,6 +81,18 @@ static adele_status check_inside(const char *folder, const char *path) {
     return ADELE_OK;
 }
 
+// Opening a pipe waits for ever, and a device has no end.
+static adele_status check_regular(const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return FAIL(ADELE_IO, "Check the name and the access rights.", "%s: %s", path,
+                    strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return FAIL(ADELE_DATA, "Put the file itself there.", "%s: %s in the place of a file", path,
+                    S_ISDIR(info.st_mode) ? "a folder" : "a pipe or device");
+    return ADELE_OK;
+}
+
 adele_status finder_file(const char *folder, const char *sub, const char *name, const char *suffix,
                          char **out) {
     *out = NULL;
@@ -92,6 +105,8 @@ adele_status finder_file(const char *folder, const char *sub, const char *name, 
         return ADELE_OK;
     }
     adele_status status = check_inside(folder, path);
+    if (status == ADELE_OK)
+        status = check_regular(path);
     if (status != ADELE_OK) {
         memory_free(path);
         return status;
@@ -123,6 +138,7 @@ adele_status name_list_read(const char *path, struct file_list *out) {
     memset(out, 0, sizeof *out);
     char *text = NULL;
     size_t bytes = 0;
+    TRY(check_regular(path));
     TRY(file_read(path, LIST_MAX_BYTES, &text, &bytes));
     adele_status status = ADELE_OK;
     if (memchr(text, '\0', bytes) != NULL)

@@ -52,8 +52,9 @@ static adele_status reader_init(struct jpeg_reader *reader, const char *path) {
 
 static adele_status check_header(const struct jpeg_reader *reader, int n_channels,
                                  size_t memory_limit) {
+    // A file of several scans (a progressive one) keeps two bytes of coefficients for each sample.
     TRY(image_check_claim(reader->path, (uint64_t)reader->width, (uint64_t)reader->height,
-                          n_channels, 8, memory_limit));
+                          n_channels, 24, memory_limit));
     if (reader->colorspace == TJCS_CMYK || reader->colorspace == TJCS_YCCK)
         return FAIL(ADELE_DATA, "Convert the image to RGB.",
                     "%s: the JPEG file has four ink channels (CMYK); gray and RGB are read",
