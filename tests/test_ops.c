@@ -26,6 +26,7 @@
 #define COMPARED_BY_sample      "sample"
 #define COMPARED_BY_ensemble    "ensemble"
 #define COMPARED_BY_decide      "decide"
+#define COMPARED_BY_crf         "crf"
 #define COMPARED_BY_correct     "correct"
 #define COMPARED_BY_count       "count"
 

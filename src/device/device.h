@@ -55,6 +55,7 @@ enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
     X(sample, 0)                                                                                   \
     X(ensemble, 0)                                                                                 \
     X(decide, 0)                                                                                   \
+    X(crf, 0)                                                                                      \
     X(correct, 0)                                                                                  \
     X(count, 0)
 
@@ -404,6 +405,29 @@ struct adele_decide_args {
     uint8_t *prediction;
     float *confidence_foreground, *confidence_background; // NULL when not wanted
     float *probabilities; // plain (N, C, H, W), NULL when not wanted
+};
+
+// ---- crf: probabilities made to agree with the image's edges, METHOD section 3 ------------------
+// Fully connected CRF with Potts potentials, mean field: q = softmax(-u) at first, then
+// `iterations` times q = softmax(-u + w_s K_s q + w_b K_b q), with u = -log p (a p below 1e-5 or
+// NaN counts as 1e-5, one above 1 as 1). K is the Gaussian exp(-|f_i - f_j|^2 / 2) of the features
+// (position / spatial_sigma), and of (position / bilateral_sigma, colour / colour_sigma), divided
+// by the roots of the sums of row i and of row j; a pixel hears itself too. A device may cut K_s
+// off at 4 sigma, and may compute K_b on a permutohedral lattice (device/lattice.h says how close
+// that is).
+struct adele_crf_desc {
+    int n, c, image_c, h, w; // image_c: 1 (gray) or 3 (RGB)
+    int iterations;          // 1 or more
+    double spatial_sigma, spatial_weight;
+    double bilateral_sigma, colour_sigma, bilateral_weight;
+};
+struct adele_crf_args {
+    const float *probabilities; // plain (N, C, H, W)
+    const uint8_t *images;      // plain (set, image_c, H, W)
+    const int32_t *sample_ids;  // row i is of image sample_ids[i]; rows with an id < 0 are skipped;
+                                // NULL: row i of image i
+    float *dst;                 // plain (N, C, H, W); may be `probabilities`
+    void *workspace;
 };
 
 // ---- correct: METHOD section 3 ------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #include "device/op_check.h"
 
 #include "base/fail.h"
+#include "device/crf_spatial.h"
 
 #include <math.h>
 
@@ -269,6 +270,43 @@ adele_status op_check_decide_args(const struct adele_decide_args *args) {
     if (args->accumulator == NULL || args->prediction == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give accumulator and prediction.",
                     "decide: an array is missing");
+    return ADELE_OK;
+}
+
+// Above 0, and not so narrow that the lattice's coordinates of `extent` lose their fractions.
+static bool is_sigma(double sigma, double extent) {
+    return isfinite(sigma) && sigma > 0.0 && extent / sigma <= 1e6;
+}
+
+adele_status op_check_crf(const struct adele_crf_desc *desc) {
+    if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+                    "crf: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
+    if (desc->image_c != 1 && desc->image_c != 3)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give gray or RGB images.", "crf: image of %d channels",
+                    desc->image_c);
+    if ((int64_t)desc->h * desc->w > CRF_MAX_PIXELS)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Make the images smaller.",
+                    "crf: image of %d x %d, at most %d pixels", desc->h, desc->w, CRF_MAX_PIXELS);
+    if (desc->iterations < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 or more.", "crf: %d iterations",
+                    desc->iterations);
+    double extent = desc->h > desc->w ? desc->h : desc->w;
+    if (!is_sigma(desc->spatial_sigma, extent) || !is_sigma(desc->bilateral_sigma, extent) ||
+        !is_sigma(desc->colour_sigma, 255.0) || !isfinite(desc->spatial_weight) ||
+        !isfinite(desc->bilateral_weight))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Widths above 0, weights finite; 3, 3, 32, 13, 10.",
+                    "crf: spatial width %g, weight %g; bilateral width %g, colour %g, weight %g",
+                    desc->spatial_sigma, desc->spatial_weight, desc->bilateral_sigma,
+                    desc->colour_sigma, desc->bilateral_weight);
+    return ADELE_OK;
+}
+
+adele_status op_check_crf_args(const struct adele_crf_args *args) {
+    if (args->probabilities == NULL || args->images == NULL || args->dst == NULL ||
+        args->workspace == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give probabilities, images, dst and workspace.",
+                    "crf: an array is missing");
     return ADELE_OK;
 }
 

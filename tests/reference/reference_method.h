@@ -31,6 +31,7 @@ void reference_ensemble_forward(const struct adele_ensemble_desc *desc,
                                 const struct adele_ensemble_args *args);
 void reference_decide_forward(const struct adele_decide_desc *desc,
                               const struct adele_decide_args *args);
+void reference_crf_forward(const struct adele_crf_desc *desc, const struct adele_crf_args *args);
 void reference_correct_forward(const struct adele_correct_desc *desc,
                                const struct adele_correct_args *args);
 void reference_count_forward(const struct adele_count_desc *desc,
