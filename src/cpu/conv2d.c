@@ -91,7 +91,8 @@ static void name_engine(struct conv2d *self) {
                                                           : self->backward_weights.name;
     const char *rounded = self->rounds ? ", bf16 rounded" : "";
     if (strcmp(forward, data) == 0 && strcmp(forward, weights) == 0)
-        snprintf(self->engine, sizeof self->engine, "onednn %.30s%s", forward, rounded);
+        snprintf(self->engine, sizeof self->engine, "%s%.30s%s",
+                 self->forward.is_far ? "our " : "onednn ", forward, rounded);
     else
         snprintf(self->engine, sizeof self->engine, "dst %.30s, d_src %.30s, d_weight %.30s%s",
                  forward, data, weights, rounded);
@@ -179,8 +180,11 @@ static const float *stage_weights(const struct conv2d *self, const struct conv2d
 
 static adele_status load_weights(const struct conv2d *self, const struct conv2d_pass *pass,
                                  const float *weight, char *workspace) {
-    return conv2d_reorder(self, pass, stage_weights(self, pass, weight, workspace),
-                          workspace + pass->at_weights);
+    const float *staged = stage_weights(self, pass, weight, workspace);
+    if (!pass->is_far)
+        return conv2d_reorder(self, pass, staged, workspace + pass->at_weights);
+    conv2d_far_pack(self, pass, staged, floats_at(workspace, pass->at_weights));
+    return ADELE_OK;
 }
 
 // d_weight += the gradient that the primitive left in its own format.
@@ -188,11 +192,15 @@ static adele_status add_weight_gradient(const struct conv2d *self, float *d_weig
                                         char *workspace) {
     const struct conv2d_pass *pass = &self->backward_weights;
     float *from = floats_at(workspace, pass->at_weights);
-    if (!self->is_padded)
+    if (!self->is_padded && !pass->is_far)
         return conv2d_reorder(self, pass, from, d_weight); // its reorder adds
-    float *staged = floats_at(workspace, pass->at_staged_weights);
-    memset(staged, 0, self->padded_weight_bytes);
-    TRY(conv2d_reorder(self, pass, from, staged));
+    const float *staged = from;
+    if (!pass->is_far) {
+        float *plain = floats_at(workspace, pass->at_staged_weights);
+        memset(plain, 0, self->padded_weight_bytes);
+        TRY(conv2d_reorder(self, pass, from, plain));
+        staged = plain;
+    }
     size_t row = (size_t)self->desc.c_in * self->taps;
     size_t padded_row = (size_t)self->c_in_padded * self->taps;
     for (int c = 0; c < self->desc.c_out; c++)

@@ -183,7 +183,13 @@ adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction d
         code = fill_pass(self, pass, &formats, desc);
     dnnl_primitive_desc_destroy(desc);
     dnnl_primitive_attr_destroy(attributes);
-    return check(code, "create a convolution of this shape");
+    TRY(check(code, "create a convolution of this shape"));
+    if (conv2d_far_serves(self, pass)) {
+        pass->is_far = true;
+        pass->weights_bytes = self->padded_weight_bytes;
+        snprintf(pass->name, sizeof pass->name, "far");
+    }
+    return ADELE_OK;
 }
 
 void conv2d_pass_deinit(struct conv2d_pass *pass) {
@@ -208,6 +214,10 @@ static dnnl_status_t point(dnnl_memory_t memory, const void *pointer) {
 
 adele_status conv2d_pass_run(const struct conv2d *self, const struct conv2d_pass *pass,
                              const struct conv2d_pointers *pointers) {
+    if (pass->is_far) {
+        conv2d_far_run(self, pass, pointers);
+        return ADELE_OK;
+    }
     bool is_forward = pass->direction == CONV2D_FORWARD;
     bool is_weights = pass->direction == CONV2D_BACKWARD_WEIGHTS;
     dnnl_exec_arg_t args[5] = {

@@ -18,7 +18,8 @@ struct conv2d_pass {
         reorder; // plain to the primitive's format; for the weight gradient back, adding
     dnnl_memory_t reorder_from, reorder_to;
     size_t weights_bytes, scratchpad_bytes;
-    char name[32]; // of oneDNN's implementation
+    char name[32]; // of oneDNN's implementation, or "far"
+    bool is_far;   // conv2d_far.c runs it, in formats of its own
     // Places in the workspace, set by conv2d.c.
     size_t at_staged_weights, at_weights, at_bias, at_scratchpad;
 };
@@ -74,6 +75,14 @@ ADELE_MUST_CHECK adele_status conv2d_pass_run(const struct conv2d *self,
 ADELE_MUST_CHECK adele_status conv2d_reorder(const struct conv2d *self,
                                              const struct conv2d_pass *pass, const void *from,
                                              void *to);
+
+// Where oneDNN has only its reference loops for a stride of 1, in conv2d_far.c: the three passes.
+// For the weight gradient, pointers->weights is plain and filled up, and overwritten.
+bool conv2d_far_serves(const struct conv2d *self, const struct conv2d_pass *pass);
+void conv2d_far_pack(const struct conv2d *self, const struct conv2d_pass *pass, const float *plain,
+                     float *packed);
+void conv2d_far_run(const struct conv2d *self, const struct conv2d_pass *pass,
+                    const struct conv2d_pointers *pointers);
 
 // Decides whether our own weight gradient serves this shape on this processor, and plans it.
 bool conv2d_weight_gradient_plan(struct conv2d *self);
