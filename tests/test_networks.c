@@ -167,12 +167,83 @@ static void check_statistics(const char *backbone, const char *norm, bool is_fro
     adele_device_close(device);
 }
 
+static void forward_of_samples(struct plan *plan, const struct adele_device *device, bool trains,
+                               uint32_t epoch, float *logits) {
+    plan_set_samples(plan, epoch, NULL);
+    check_ok(plan_forward(plan, trains));
+    check_ok(
+        device->iface->tensor_download(device, logits, plan_output(plan), plan_output_shape(plan)));
+}
+
+// Dropout is there in training, differs from epoch to epoch, and is off in evaluation.
+static void dropout_is_for_training(void **state) {
+    (void)state;
+    struct adele_device *device = devices_open_first();
+    struct network_config config = {.name = "deeplabv1",
+                                    .backbone = "resnet18",
+                                    .n_channels = 1,
+                                    .n_categories = 2,
+                                    .width = 4,
+                                    .seed = 4};
+    struct network *network;
+    struct plan *plan;
+    check_ok(network_create(device, &config, &network));
+    check_ok(network_plan(network, 2, 17, 25, true, &plan));
+    check_ok(network_allocate(network));
+    struct adele_shape shape = plan_input_shape(plan);
+    float image[2 * 17 * 25], a[2 * 2 * 3 * 4], b[2 * 2 * 3 * 4];
+    for (size_t i = 0; i < shape_count(shape); i++)
+        image[i] = (float)(i % 13) - 4.0F;
+    check_ok(device->iface->tensor_upload(device, plan_input(plan), shape, image));
+    assert_int_equal(shape_count(plan_output_shape(plan)) * sizeof(float), sizeof a);
+    forward_of_samples(plan, device, true, 1, a);
+    forward_of_samples(plan, device, true, 1, b);
+    assert_memory_equal(a, b, sizeof a);
+    forward_of_samples(plan, device, true, 2, b);
+    assert_memory_not_equal(a, b, sizeof a);
+    forward_of_samples(plan, device, false, 1, a);
+    forward_of_samples(plan, device, false, 2, b);
+    assert_memory_equal(a, b, sizeof a);
+    network_destroy(network);
+    adele_device_close(device);
+}
+
 static void frozen_is_the_backbone_alone(void **state) {
     (void)state;
     check_statistics("resnet38d", "b2_1.bn_branch2a", true);
     check_statistics("resnet38d", "b2_1.bn_branch2a", false);
     check_statistics("resnet18", "layer1.0.bn1", true);
     check_statistics("resnet18", "layer1.0.bn1", false);
+}
+
+// ---- dropout ------------------------------------------------------------------------------------
+
+static bool has_stopped(void *context) {
+    int *n_steps = context;
+    return (*n_steps)-- <= 0;
+}
+
+#define V1 "model.name=deeplabv1", "model.backbone=resnet18", "train.epochs=2", "train.seed=5"
+
+// The second half of an epoch that was interrupted drops what it would have dropped.
+static void a_resumed_run_drops_the_same(void **state) {
+    const char *const sets[] = {V1, NULL};
+    check_ok(tiny_run(state, "straight", false, sets, NULL));
+    int n_steps = 7; // of 5 an epoch
+    struct config *config = tiny_run_config(state, sets);
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, "resumed"),
+                                      .device = "cpu",
+                                      .should_stop = has_stopped,
+                                      .context = &n_steps};
+    struct trainer_result result;
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    config_destroy(config);
+    check_ok(tiny_run(state, "resumed", true, sets, NULL));
+    assert_true(same_bytes(scratch_path(state, "straight/checkpoints/last.safetensors"),
+                           scratch_path(state, "resumed/checkpoints/last.safetensors")));
+    assert_true(same_bytes(scratch_path(state, "straight/metrics.jsonl"),
+                           scratch_path(state, "resumed/metrics.jsonl")));
 }
 
 // ---- from the command line ----------------------------------------------------------------------
@@ -284,6 +355,8 @@ int main(void) {
         cmocka_unit_test(rates_follow_the_groups),
         cmocka_unit_test(wrong_pairs_are_refused),
         cmocka_unit_test(frozen_is_the_backbone_alone),
+        cmocka_unit_test(dropout_is_for_training),
+        cmocka_unit_test(a_resumed_run_drops_the_same),
         cmocka_unit_test(trains_evaluates_and_predicts),
         cmocka_unit_test(frozen_parts_stay_as_they_came),
         cmocka_unit_test(one_error_each),
