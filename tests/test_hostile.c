@@ -349,7 +349,7 @@ static void json_of_every_size(void **state) {
     char *path = join(state, "set", "dataset.json");
     assert_int_equal(truncate(path, (off_t)100 << 20), 0);
     HOSTILE(&result, "check", set);
-    assert_refused(&result, "dataset.json");
+    assert_refused(&result, "dataset.json: larger than the 67108864 bytes allowed for it");
     memory_free(path);
     memory_free(text);
     memory_free(set);

@@ -144,6 +144,20 @@ static void test_claims(void **state) {
     tjFree(bytes);
 }
 
+// Beside its pixel a sample of a progressive file takes two bytes of coefficients.
+static void test_memory_limit(void **state) {
+    unsigned long n;
+    unsigned char *bytes = picture(&n);
+    const char *path = store(state, bytes, n);
+    size_t needed = (size_t)W * H * 3 * 3;
+    struct image image;
+    assert_int_equal(image_load(path, needed - 1, &image), ADELE_DATA);
+    assert_null(image.pixels);
+    assert_int_equal(image_load(path, needed, &image), ADELE_OK);
+    image_deinit(&image);
+    tjFree(bytes);
+}
+
 static void test_ink_channels(void **state) {
     static uint8_t pixels[W * H * 4];
     unsigned char *bytes;
@@ -193,6 +207,7 @@ int main(void) {
         CASE(test_every_truncation),
         CASE(test_every_flip_is_survived),
         CASE(test_claims),
+        CASE(test_memory_limit),
         CASE(test_ink_channels),
         CASE(test_is_no_label),
         CASE(test_every_allocation_may_fail),

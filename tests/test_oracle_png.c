@@ -21,7 +21,7 @@
 #include <spng.h>
 
 #define MAX_FILE  4096
-#define N_MUTANTS 40 // of each kind
+#define N_MUTANTS 15 // of each kind
 
 enum { GRAY = 0, RGB = 2, INDEXED = 3, GRAY_ALPHA = 4, RGBA = 6 };
 
