@@ -430,6 +430,34 @@ static void check_extreme(struct adele_device *device) {
         }
 }
 
+// A NaN or an infinity among the logits: the sums of the other steps stay, counts stay within the
+// pixels, and a gradient that is not finite itself carries it on, so that the optimizer sees it.
+static void check_not_finite(struct adele_device *device) {
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    for (size_t i = 0; i < 3; i++)
+        for (int form = 0; form <= (int)ADELE_LOSS_PAPER; form++) {
+            struct arena arena;
+            arena_open(&arena, device);
+            struct problem p = make_problem(&arena, with_form(shapes[1], form, false), 1.0, true);
+            struct outputs got, want;
+            memset(p.labels, 1, pixels(&p, p.desc.n)); // no pixel is left out
+            size_t n = (size_t)p.desc.h_scale[0] * (size_t)p.desc.w_scale[0], n_bad = 0;
+            for (size_t j = 0; j < n; j++) // category 1 of image 0
+                p.logits[0][n + j] = values[i];
+            run(&arena, &p, true, &got);
+            run_reference(&arena, &p, &want);
+            for (int k = 0; k < ADELE_SUM_COUNT; k++) {
+                assert_true(got.sums[k] == 2.0);
+                assert_true(want.sums[k] == 2.0);
+            }
+            for (size_t j = 0; j < shape_count(shape_of(&p, 0)); j++)
+                n_bad += !isfinite(got.d_logits[0][j]);
+            if (i < 2) // a probability of 0 has an infinite loss, and a gradient of -1
+                assert_true(n_bad > 0);
+            arena_close(&arena);
+        }
+}
+
 static double total_of(const void *context) {
     const struct problem *p = context;
     double sums[ADELE_SUM_COUNT] = {0};
@@ -560,6 +588,7 @@ ON_EACH_DEVICE(counts)
 ON_EACH_DEVICE(all_ignored)
 ON_EACH_DEVICE(mask)
 ON_EACH_DEVICE(extreme)
+ON_EACH_DEVICE(not_finite)
 ON_EACH_DEVICE(gradient)
 ON_EACH_DEVICE(threads)
 ON_EACH_DEVICE(bad_descriptors)
@@ -568,11 +597,12 @@ ON_EACH_DEVICE(allocator)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_tiles),
-        cmocka_unit_test(test_literal),       cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_all_ignored),   cmocka_unit_test(test_mask),
-        cmocka_unit_test(test_extreme),       cmocka_unit_test(test_gradient),
-        cmocka_unit_test(test_threads),       cmocka_unit_test(test_bad_descriptors),
-        cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_allocator)};
+        cmocka_unit_test(test_shapes),          cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_literal),         cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_all_ignored),     cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_extreme),         cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_gradient),        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_allocator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

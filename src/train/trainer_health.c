@@ -29,7 +29,9 @@ static void describe(const struct trainer *trainer, int epoch, const struct epoc
     const int64_t *network = numbers->health[0], *scales = numbers->health[1];
     const int64_t *first = network[ADELE_HEALTH_LEFT_OUT] > 0 ? network : scales;
     if (first[ADELE_HEALTH_LEFT_OUT] == 0) {
-        (void)snprintf(out, WHAT_BYTES, "epoch %d: the loss of a step is not finite", epoch);
+        (void)snprintf(out, WHAT_BYTES,
+                       "epoch %d: the loss of a step is not finite, though its gradients are",
+                       epoch);
         return;
     }
     const char *name = first == scales ? "loss.scale_weights"
@@ -84,12 +86,14 @@ adele_status trainer_check_health(struct trainer *trainer, int epoch,
     if (n_left_out == 0)
         return ADELE_OK;
     describe(trainer, epoch, numbers, what);
+    bool is_of_loss = numbers->health[0][ADELE_HEALTH_LEFT_OUT] == 0 &&
+                      numbers->health[1][ADELE_HEALTH_LEFT_OUT] == 0;
     enum nan_handling handling = trainer->config->train.on_nan;
     if (handling == ON_NAN_STOP || (handling == ON_NAN_SKIP && n_summed == 0))
         return fail_numeric(what); // an epoch without a good step goes nowhere
     if (handling == ON_NAN_SKIP) {
-        log_line(LOG_WARNING, "%s; %lld of %d steps left out", what, (long long)n_left_out,
-                 numbers->n_steps);
+        log_line(LOG_WARNING, "%s; %lld of %d steps left out%s", what, (long long)n_left_out,
+                 numbers->n_steps, is_of_loss ? " of the mean loss" : "");
         return ADELE_OK;
     }
     trainer->n_rollbacks = trainer->rollback_epoch == epoch ? trainer->n_rollbacks + 1 : 1;
