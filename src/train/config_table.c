@@ -41,10 +41,8 @@ static const char *const precisions[] = {[ADELE_PRECISION_FP32] = "fp32",
                                          [ADELE_PRECISION_TF32] = "tf32",
                                          NULL};
 static const char *const selections[] = {[SELECT_LAST] = "last", [SELECT_BEST_VAL] = "val", NULL};
-static const char *const nan_handlings[] = {[ON_NAN_STOP] = "stop",
-                                            [ON_NAN_SKIP] = "skip",
-                                            [ON_NAN_ROLLBACK] = "rollback",
-                                            NULL};
+static const char *const nan_handlings[] = {
+    [ON_NAN_STOP] = "stop", [ON_NAN_SKIP] = "skip", [ON_NAN_ROLLBACK] = "rollback", NULL};
 static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
                                     [ADELE_LOSS_PROGRAM] = "program",
                                     [ADELE_LOSS_PAPER] = "paper",
