@@ -63,7 +63,7 @@ static const char *const *train_argv(void *const *state, const char *run_name) {
 
 static void assert_ok(const struct inside_result *result) {
     if (result->code != 0)
-        fail_msg("exit code %d\n%s%s", result->code, result->out, result->err);
+        fail_msg("exit code %d\n%.900s", result->code, result->err);
 }
 
 // Trains "base", the run that met no fault. Everything that computes runs in children, so that

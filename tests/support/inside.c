@@ -24,13 +24,14 @@ static void become(const char *const *argv, enum fault_kind kind, long i, long *
         _exit(126);
     for (int k = 0; k < argc; k++)
         words[k] = strdup(argv[k]);
+    char *verb = words[1];
     fault_arm(kind, i);
     int code = adele_main(argc, words);
     *n_calls = fault_calls(kind);
     fault_arm(kind, -1);
+    words[1] = verb; // where main named the program
     for (int k = 0; k < argc; k++)
-        if (k != 1) // main names the program there
-            free(words[k]);
+        free(words[k]);
     free(words);
     exit(code);
 }
