@@ -254,6 +254,29 @@ static void evaluate_writes_the_documented_json(void **state) {
     program_result_deinit(&result);
 }
 
+static void a_crf_changes_what_is_scored(void **state) {
+    struct program_result result;
+    cJSON *json = NULL;
+    double miou[2];
+    for (int i = 0; i < 2; i++) {
+        ADELE(&result, "evaluate", scratch_path(state, "run"), "--json",
+              scratch_path(state, "crf.json"), i == 0 ? "--crf" : "--crf=2");
+        assert_code(&result, 0);
+        program_result_deinit(&result);
+        check_ok(json_read(scratch_path(state, "crf.json"), &json));
+        miou[i] = cJSON_GetObjectItem(json, "miou_foreground")->valuedouble;
+        assert_true(miou[i] > 0.0 && miou[i] <= 1.0);
+        cJSON_Delete(json);
+    }
+    double without = tiny_run_metric(state, "run", 4, "test/pred_vs_true/miou_foreground");
+    if (!(miou[0] != without) || !(miou[1] != without))
+        fail_msg("mIoU %.15g and %.15g with a CRF, %.15g without", miou[0], miou[1], without);
+    ADELE(&result, "evaluate", scratch_path(state, "run"), "--crf=0");
+    assert_code(&result, 2);
+    assert_non_null(strstr(result.err, "--crf=0"));
+    program_result_deinit(&result);
+}
+
 // Images of several sizes, none of them the network's.
 static void predict_writes_maps_of_the_inputs_size(void **state) {
     static const int sizes[3][2] = {{40, 36}, {64, 31}, {33, 70}};
@@ -458,6 +481,7 @@ int main(void) {
         cmocka_unit_test(a_run_is_not_overwritten),
         cmocka_unit_test(train_leaves_a_log),
         cmocka_unit_test(evaluate_writes_the_documented_json),
+        cmocka_unit_test(a_crf_changes_what_is_scored),
         cmocka_unit_test(predict_writes_maps_of_the_inputs_size),
         cmocka_unit_test(a_colour_image_is_refused_by_a_gray_model),
         cmocka_unit_test(labels_writes_every_training_case),

@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -116,6 +117,32 @@ static void voc_pipeline(void **state) {
     assert_true(is_there(state, "voc/labels/manifest.json"));
 }
 
+static char *first_hash(void **state, const char *run) {
+    cJSON *manifest = NULL;
+    char name[64];
+    (void)snprintf(name, sizeof name, "%s/labels/manifest.json", run);
+    check_ok(json_read(scratch_path(state, name), &manifest));
+    char *hash =
+        strdup(cJSON_GetStringValue(cJSON_GetObjectItem(cJSON_GetArrayItem(manifest, 0), "xxh3")));
+    assert_non_null(hash);
+    cJSON_Delete(manifest);
+    return hash;
+}
+
+// The preset's CRF begins with epoch 9, which the run above does not reach: begun with the first,
+// it writes other labels.
+static void correction_with_a_crf(void **state) {
+    check_ok(
+        tiny_run(state, "crf", false,
+                 SETS("correction.pipeline=voc", "correction.tau=0.3", "train.schedule=poly",
+                      "correction.guard=false", "train.epochs=4", "correction.crf_from_epoch=1"),
+                 NULL));
+    char *without = first_hash(state, "voc"), *crf = first_hash(state, "crf");
+    assert_string_not_equal(crf, without);
+    free(without);
+    free(crf);
+}
+
 static void learned_scale_weights(void **state) {
     check_ok(tiny_run(state, "learned", false,
                       SETS("loss.learn_scale_weights=true", "train.epochs=1"), NULL));
@@ -192,6 +219,7 @@ int main(void) {
         cmocka_unit_test(correction_by_inference),
         cmocka_unit_test(correction_of_the_original_labels),
         cmocka_unit_test(voc_pipeline),
+        cmocka_unit_test(correction_with_a_crf),
         cmocka_unit_test(learned_scale_weights),
         cmocka_unit_test(synthetic_noise),
         cmocka_unit_test(training_fits_a_small_set_without_noise),

@@ -11,6 +11,8 @@ static const struct argp_option options[] = {
     {"scales", 'S', "LIST", 0, "Input scales to average, as 0.75,1,1.5 (default: 1)", 1},
     {"flip", 'f', 0, 0, "Average with the mirror image (not where left and right are categories)",
      1},
+    {"crf", 'c', "N", OPTION_ARG_OPTIONAL,
+     "Follow the image's edges by N iterations of a dense CRF (default: 10)", 1},
     {"batch", 'b', "N", 0, "Images at a time (default: 8)", 1},
     {0}};
 
@@ -43,6 +45,11 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case 'f':
         arguments->options.inference.flip = true;
+        return 0;
+    case 'c':
+        arguments->options.inference.crf_iterations = value ? atoi(value) : 10;
+        if (arguments->options.inference.crf_iterations < 1)
+            argp_error(state, "--crf=%s: a whole number from 1", value);
         return 0;
     case 'b':
         arguments->options.inference.batch = atoi(value);

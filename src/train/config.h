@@ -94,6 +94,8 @@ struct config {
         bool flip;                        // inference: [1.0, 0.7, 1.5], true
         enum adele_ensemble_mode average; // probabilities | logits
         double temperature;               // 1 (logits: 3)
+        int crf_iterations;               // 0 segthor, 1 voc
+        int crf_from_epoch;               // 1 segthor, 9 voc
         int smooth;                       // 1 = off
     } correction;
     char *name;        // run name for reports; default: the config file's stem

@@ -21,12 +21,13 @@ struct inference {
     int n_categories, c, h, w;
     struct member members[ADELE_MAX_SCALES];
     struct adele_op *decide;
+    struct adele_op *crf, *decide_crf; // NULL without
     void *full_size;      // tensor (batch, C, H, W): scale 0 of a member that is not full size
     float *accumulator;   // plain (batch, n_categories, H, W)
     float *probabilities; // the same, made when first wanted
     int32_t *sample_ids;  // plain (batch), device
     int32_t *host_ids;
-    void *workspace;
+    void *workspace; // of the sample ops and of the CRF
 };
 
 static size_t map_floats(const struct inference *inference) {
@@ -63,6 +64,33 @@ static adele_status member_init(struct inference *inference, struct network *net
     TRY(device->iface->ensemble_create(device, &ensemble, &member->ensemble));
     if (member->sample->workspace_bytes > *workspace_bytes)
         *workspace_bytes = member->sample->workspace_bytes;
+    return ADELE_OK;
+}
+
+// The CRF that METHOD section 3 asks for, and who decides behind it.
+static adele_status crf_init(struct inference *inference, size_t *workspace_bytes) {
+    const struct adele_device *device = inference->device;
+    struct adele_crf_desc crf = {.n = inference->config.batch,
+                                 .c = inference->n_categories,
+                                 .image_c = inference->c,
+                                 .h = inference->h,
+                                 .w = inference->w,
+                                 .iterations = inference->config.crf_iterations,
+                                 .spatial_sigma = 3.0,
+                                 .spatial_weight = 3.0,
+                                 .bilateral_sigma = 32.0,
+                                 .colour_sigma = 13.0,
+                                 .bilateral_weight = 10.0};
+    struct adele_decide_desc decide = {.n = inference->config.batch,
+                                       .c = inference->n_categories,
+                                       .h = inference->h,
+                                       .w = inference->w,
+                                       .mode = ADELE_ENSEMBLE_PROBABILITIES,
+                                       .temperature = 1.0};
+    TRY(device->iface->crf_create(device, &crf, &inference->crf));
+    TRY(device->iface->decide_create(device, &decide, &inference->decide_crf));
+    if (inference->crf->workspace_bytes > *workspace_bytes)
+        *workspace_bytes = inference->crf->workspace_bytes;
     return ADELE_OK;
 }
 
@@ -108,6 +136,8 @@ adele_status inference_create(const struct adele_device *device, struct network 
                                        .mode = config->average,
                                        .temperature = config->temperature};
     TRY_GOTO(device->iface->decide_create(device, &decide, &inference->decide), fail);
+    if (config->crf_iterations > 0)
+        TRY_GOTO(crf_init(inference, &workspace_bytes), fail);
     TRY_GOTO(allocate(inference, workspace_bytes), fail);
     *out = inference;
     return ADELE_OK;
@@ -125,6 +155,8 @@ void inference_destroy(struct inference *inference) {
         device->iface->op_destroy(inference->members[k].ensemble);
     }
     device->iface->op_destroy(inference->decide);
+    device->iface->op_destroy(inference->crf);
+    device->iface->op_destroy(inference->decide_crf);
     device->iface->release(device, inference->full_size);
     device->iface->release(device, inference->accumulator);
     device->iface->release(device, inference->probabilities);
@@ -159,6 +191,30 @@ static adele_status add_member(struct inference *inference, struct member *membe
     return iface->ensemble_forward(member->ensemble, &ensemble);
 }
 
+// The average in the accumulator -> prediction, confidences and probabilities.
+static adele_status decide_batch(struct inference *inference, const struct resident *resident,
+                                 const struct inference_output *output) {
+    const struct adele_device_iface *iface = inference->device->iface;
+    struct adele_decide_args decide = {.accumulator = inference->accumulator,
+                                       .sample_ids = inference->sample_ids,
+                                       .prediction = output->prediction,
+                                       .confidence_foreground = output->confidence_foreground,
+                                       .confidence_background = output->confidence_background,
+                                       .probabilities = inference->probabilities};
+    TRY(iface->decide_forward(inference->decide, &decide));
+    if (!inference->crf || output->without_crf)
+        return ADELE_OK;
+    struct adele_crf_args crf = {.probabilities = inference->probabilities,
+                                 .images = resident->set.images,
+                                 .sample_ids = inference->sample_ids,
+                                 .dst = inference->probabilities,
+                                 .workspace = inference->workspace};
+    TRY(iface->crf_forward(inference->crf, &crf));
+    decide.accumulator = inference->probabilities;
+    decide.probabilities = NULL;
+    return iface->decide_forward(inference->decide_crf, &decide);
+}
+
 static adele_status run_batch(struct inference *inference, const struct resident *resident,
                               const struct inference_output *output, int first, int n_rows) {
     const struct adele_device *device = inference->device;
@@ -175,13 +231,7 @@ static adele_status run_batch(struct inference *inference, const struct resident
                            1.0f / (float)n_members));
             is_first = false;
         }
-    struct adele_decide_args decide = {.accumulator = inference->accumulator,
-                                       .sample_ids = inference->sample_ids,
-                                       .prediction = output->prediction,
-                                       .confidence_foreground = output->confidence_foreground,
-                                       .confidence_background = output->confidence_background,
-                                       .probabilities = inference->probabilities};
-    TRY(device->iface->decide_forward(inference->decide, &decide));
+    TRY(decide_batch(inference, resident, output));
     if (!output->on_probabilities)
         return ADELE_OK;
     return output->on_probabilities(output->context, first, n_rows, inference->probabilities);
@@ -196,7 +246,9 @@ adele_status inference_run(struct inference *inference, const struct resident *r
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "images of %d x %d x %d given to a plan for %d x %d x %d", set->c, set->h,
                     set->w, inference->c, inference->h, inference->w);
-    if (output->on_probabilities && !inference->probabilities)
+    if (inference->crf && set->pixel != ADELE_PIXEL_U8)
+        return FAIL(ADELE_CONFIG, "Leave the CRF out.", "a CRF needs images of 8 bits");
+    if ((output->on_probabilities || inference->crf) && !inference->probabilities)
         TRY(device->iface->alloc(device, map_floats(inference) * sizeof(float),
                                  (void **)&inference->probabilities));
     int batch = inference->config.batch;

@@ -13,6 +13,7 @@ struct inference_config {
     bool flip;                       // also the mirror images
     enum adele_ensemble_mode average;
     double temperature; // of averaged logits
+    int crf_iterations; // of a CRF behind the average, METHOD section 3; 0 = none
 };
 
 struct inference;
@@ -35,6 +36,7 @@ struct inference_output {
     adele_status (*on_probabilities)(void *context, int first, int n_rows,
                                      const float *probabilities);
     void *context;
+    bool without_crf; // this time, for all that the configuration says
 };
 // Eval mode (running statistics). All images of the set, in order. `should_stop` may be NULL.
 ADELE_MUST_CHECK adele_status inference_run(struct inference *inference,

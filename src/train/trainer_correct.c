@@ -24,22 +24,23 @@ static void log_decision(const struct trainer *trainer, int epoch,
     log_line(LOG_INFO, "epoch %d: correcting %s", epoch, line);
 }
 
-static adele_status predict_training_set(struct trainer *trainer) {
+static adele_status predict_training_set(struct trainer *trainer, int epoch) {
     if (!trainer->correction_inference)
         return ADELE_OK; // the training pass stored it
     struct inference_output output = {
         .prediction = trainer->prediction.category,
         .confidence_foreground = trainer->prediction.confidence_foreground,
-        .confidence_background = trainer->prediction.confidence_background};
+        .confidence_background = trainer->prediction.confidence_background,
+        .without_crf = epoch < trainer->config->correction.crf_from_epoch};
     return inference_run(trainer->correction_inference, &trainer->resident[SPLIT_TRAIN], &output,
                          NULL, NULL); // a run stops between steps, where all of it can be saved
 }
 
-static adele_status rewrite_labels(struct trainer *trainer,
+static adele_status rewrite_labels(struct trainer *trainer, int epoch,
                                    const struct schedule_decision *decision, int64_t *out_changed) {
     const struct adele_device *device = trainer->device;
     struct resident *train = &trainer->resident[SPLIT_TRAIN];
-    TRY(predict_training_set(trainer));
+    TRY(predict_training_set(trainer, epoch));
     struct adele_correct_args args = {
         .base = trainer->config->correction.base == BASE_ORIGINAL ? train->noisy : train->labels,
         .labels = train->labels,
@@ -70,7 +71,7 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
     adele_status status = ADELE_OK;
     if (decision->any) {
         log_decision(trainer, epoch, decision);
-        status = rewrite_labels(trainer, decision, out_changed);
+        status = rewrite_labels(trainer, epoch, decision, out_changed);
     }
     memory_free(decision);
     return status;

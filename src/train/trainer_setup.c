@@ -302,7 +302,13 @@ static adele_status correction_init(struct trainer *trainer) {
                                          .n_scales = config->correction.n_scales,
                                          .flip = config->correction.flip,
                                          .average = config->correction.average,
-                                         .temperature = config->correction.temperature};
+                                         .temperature = config->correction.temperature,
+                                         .crf_iterations = config->correction.crf_iterations};
+    bool has_crf_image = set->pixel == ADELE_PIXEL_U8 && (set->c == 1 || set->c == 3);
+    if (inference.crf_iterations > 0 && !has_crf_image)
+        return FAIL(ADELE_CONFIG, "Set correction.crf_iterations: 0.",
+                    "correction.crf_iterations: %d, but a CRF needs gray or RGB images of 8 bits",
+                    inference.crf_iterations);
     memcpy(inference.scales, config->correction.scales, sizeof inference.scales);
     return inference_create(device, trainer->network, &inference, trainer->n_categories, set->c,
                             set->h, set->w, &trainer->correction_inference);
