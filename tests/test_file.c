@@ -234,6 +234,32 @@ static void test_copy(void **state) {
     assert_int_equal(count_entries(*state), 2);
 }
 
+static void write_keeping(void *const *state, const char *text) {
+    struct file_writer *writer = NULL;
+    assert_int_equal(file_writer_begin(scratch_path(state, "new"), &writer), ADELE_OK);
+    assert_int_equal(file_writer_keep_old(writer, scratch_path(state, "old")), ADELE_OK);
+    assert_int_equal(file_writer_write(writer, text, strlen(text)), ADELE_OK);
+    assert_int_equal(file_writer_commit(writer), ADELE_OK);
+    assert_content(scratch_path(state, "new"), text);
+}
+
+static void test_the_file_before_is_kept(void **state) {
+    write_keeping(state, "1");
+    assert_int_equal(count_entries(*state), 1); // nothing was there
+    write_keeping(state, "2");
+    assert_content(scratch_path(state, "old"), "1");
+    write_keeping(state, "3");
+    assert_content(scratch_path(state, "old"), "2");
+    // A process that died between the two renames leaves two names of one file.
+    assert_int_equal(unlink(scratch_path(state, "old")), 0);
+    char *new_path = memory_strdup(scratch_path(state, "new"));
+    assert_int_equal(link(new_path, scratch_path(state, "old")), 0);
+    memory_free(new_path);
+    write_keeping(state, "4");
+    assert_content(scratch_path(state, "old"), "3");
+    assert_int_equal(count_entries(*state), 2); // no temporary is left
+}
+
 static void touch(const char *path) {
     assert_int_equal(file_write(path, "x", 1), ADELE_OK);
 }
@@ -316,6 +342,7 @@ int main(void) {
         WITH_FOLDER(test_list_is_sorted_without_hidden),
         WITH_FOLDER(test_copy),
         WITH_FOLDER(test_remove_temporaries),
+        WITH_FOLDER(test_the_file_before_is_kept),
         cmocka_unit_test(test_paths),
         WITH_FOLDER(test_every_allocation_may_fail),
     };

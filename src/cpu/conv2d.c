@@ -10,8 +10,9 @@
 //
 // Who accumulates: dst and d_src are overwritten (d_src is added to on request), d_weight and
 // d_bias are added to. Determinism: same bits from run to run, and with our own kernels whatever
-// the number of threads; oneDNN's weight gradient (other kernels, blocks of 16) splits its sums by
-// that number, so its last bits may change with it.
+// the number of threads; oneDNN's weight gradient (other kernels than 3 x 3 and 1 x 1, a 1 x 1 with
+// a stride, a processor without AVX2) splits its sums by that number, so its last bits may change
+// with it.
 //
 // bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and the float
 // primitive runs on them: the numbers of a bf16 convolution with float accumulation on every

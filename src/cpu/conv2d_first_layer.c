@@ -26,7 +26,8 @@
 
 bool conv2d_first_layer_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    if (desc->kernel != KERNEL || desc->c_in > MAX_CHANNELS || !conv2d_has_own_kernels(self))
+    if (desc->kernel != KERNEL || desc->c_in > MAX_CHANNELS || !conv2d_has_own_kernels(self) ||
+        cpu_block(self->base.op.device) != BLOCK)
         return false;
     struct conv2d_first_layer *plan = &self->first_layer;
     plan->n_filled = self->h_out < ROWS ? self->h_out : ROWS;
@@ -128,7 +129,7 @@ static void run_rows(const struct conv2d *self, const float *src, const float *p
     size_t pair_floats = ((size_t)desc->c_in * KERNEL * KERNEL + 1) * 2 * BLOCK;
     int n_blocks = self->c_out_padded / BLOCK;
     // At most 4 channels: the image has one block.
-    conv2d_fill_rows(desc, src + (size_t)n * plane_in, y, n_rows, buffer);
+    conv2d_fill_rows(desc, src + (size_t)n * plane_in, BLOCK, y, n_rows, buffer);
     for (int i = 0; i < n_rows; i++)
         for (int o = 0; o < n_blocks; o += 2) {
             float *to = dst + ((size_t)n * (size_t)n_blocks + (size_t)o) * plane_out +

@@ -101,15 +101,20 @@ bool conv2d_first_layer_plan(struct conv2d *self);
 void conv2d_first_layer_run(const struct conv2d *self, const float *src, const float *weight,
                             const float *bias, float *dst, char *workspace);
 
-// What our own kernels share, in conv2d_rows.c. They work on blocks of 8 channels and need AVX2 and
-// FMA.
+// What our own kernels share, in conv2d_rows.c. They work on groups of 8 channels, which are a
+// block or half of one, and need AVX2 and FMA.
 bool conv2d_has_own_kernels(const struct conv2d *self);
+// Group `i_group` of image n of a tensor whose padded channels are n_channels; from pixel to pixel
+// it is cpu_block floats.
+const float *conv2d_group(const struct conv2d *self, const float *tensor, int n, int n_channels,
+                          int i_group, size_t pixels);
 // Rows of src that n_rows neighbouring output rows span.
 int conv2d_rows_read(const struct adele_conv2d_desc *desc, int n_rows);
-// Copies those rows, of a plane (H, W, 8), to rows of w_in + 2 pad pixels with zeros where there is
-// padding. Rows between the taps of a dilated kernel that none reads are skipped.
-void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, int y, int n_rows,
-                      float *buffer);
+// Copies those rows, of a group's plane (H, W, 8 of `step` floats), to rows of w_in + 2 pad pixels
+// of 8 with zeros where there is padding. Rows between the taps of a dilated kernel that none reads
+// are skipped.
+void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, size_t step, int y,
+                      int n_rows, float *buffer);
 
 // Elementwise loops, in conv2d_loops.c: to = bf16(from), to += from. The _tensor forms run on all
 // threads.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The weight gradient of a 1 x 1 convolution of stride 1 on blocks of 8 channels, for processors
-// with AVX2 and FMA: d_weight[o][i] += sum over n, y, x of d_dst[n][o][y][x] src[n][i][y][x].
+// The weight gradient of a 1 x 1 convolution of stride 1 on groups of 8 channels (a block of 8,
+// or half of one of 16), for processors with AVX2 and FMA: d_weight[o][i] += sum over n, y, x of
+// d_dst[n][o][y][x] src[n][i][y][x].
 //
 // What it improves on: oneDNN's kernel cuts the sum by the number of threads, so its last bits
 // change with them. Here the pixels of the batch are cut into ranges by the shape alone, each range
@@ -33,13 +34,13 @@ bool conv2d_pointwise_gradient_plan(struct conv2d *self) {
 
 // tile[i][o] = sums over n_pixels neighbouring pixels of one pair of channel blocks, added to what
 // is there.
-__attribute__((target("avx2,fma"))) static void add_products(const float *src, const float *d_dst,
-                                                             size_t n_pixels, float *tile) {
+__attribute__((target("avx2,fma"))) static void
+add_products(const float *src, const float *d_dst, size_t step, size_t n_pixels, float *tile) {
     __m256 sum[BLOCK];
 #pragma GCC unroll 8
     for (int i = 0; i < BLOCK; i++)
         sum[i] = _mm256_loadu_ps(tile + i * BLOCK);
-    for (size_t p = 0; p < n_pixels; p++, src += BLOCK, d_dst += BLOCK) {
+    for (size_t p = 0; p < n_pixels; p++, src += step, d_dst += step) {
         __m256 g = _mm256_loadu_ps(d_dst);
 #pragma GCC unroll 8
         for (int i = 0; i < BLOCK; i++)
@@ -54,15 +55,17 @@ __attribute__((target("avx2,fma"))) static void add_products(const float *src, c
 static void run_range(const struct conv2d *self, const float *src, const float *d_dst,
                       int64_t first, int64_t end, float *partial) {
     int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
-    size_t row = (size_t)self->desc.w_in * BLOCK, plane = (size_t)self->desc.h_in * row;
+    size_t step = (size_t)cpu_block(self->base.op.device), row = (size_t)self->desc.w_in * step;
+    size_t pixels = (size_t)self->desc.h_in * (size_t)self->desc.w_in;
     memset(partial, 0, self->padded_weight_bytes);
     for (int64_t at = first; at < end; at++) {
-        size_t n = (size_t)(at / self->desc.h_in), y = (size_t)(at % self->desc.h_in);
+        int n = (int)(at / self->desc.h_in);
+        size_t y = (size_t)(at % self->desc.h_in);
         for (int o = 0; o < n_o; o++)
             for (int i = 0; i < n_i; i++)
-                add_products(src + (n * (size_t)n_i + (size_t)i) * plane + y * row,
-                             d_dst + (n * (size_t)n_o + (size_t)o) * plane + y * row,
-                             (size_t)self->desc.w_in,
+                add_products(conv2d_group(self, src, n, self->c_in_padded, i, pixels) + y * row,
+                             conv2d_group(self, d_dst, n, self->c_out_padded, o, pixels) + y * row,
+                             step, (size_t)self->desc.w_in,
                              partial + ((size_t)o * (size_t)n_i + (size_t)i) * TILE_FLOATS);
     }
 }

@@ -8,12 +8,28 @@
 
 bool conv2d_has_own_kernels(const struct conv2d *self) {
 #if defined(__x86_64__)
-    return cpu_block(self->base.op.device) == BLOCK && __builtin_cpu_supports("avx2") &&
+    return cpu_block(self->base.op.device) % BLOCK == 0 && __builtin_cpu_supports("avx2") &&
            __builtin_cpu_supports("fma");
 #else
     (void)self;
     return false;
 #endif
+}
+
+const float *conv2d_group(const struct conv2d *self, const float *tensor, int n, int n_channels,
+                          int i_group, size_t pixels) {
+    int block = cpu_block(self->base.op.device), per_block = block / BLOCK;
+    size_t i_block = (size_t)n * (size_t)(n_channels / block) + (size_t)(i_group / per_block);
+    return tensor + i_block * pixels * (size_t)block + (size_t)(i_group % per_block) * BLOCK;
+}
+
+static void copy_pixels(float *to, const float *from, size_t step, size_t n_pixels) {
+    if (step == BLOCK) {
+        memcpy(to, from, n_pixels * BLOCK * sizeof(float));
+        return;
+    }
+    for (size_t i = 0; i < n_pixels; i++)
+        memcpy(to + i * BLOCK, from + i * step, BLOCK * sizeof(float));
 }
 
 int conv2d_rows_read(const struct adele_conv2d_desc *desc, int n_rows) {
@@ -30,8 +46,8 @@ static bool is_row_read(const struct adele_conv2d_desc *desc, int i, int n_rows)
     return false;
 }
 
-void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, int y, int n_rows,
-                      float *buffer) {
+void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, size_t step, int y,
+                      int n_rows, float *buffer) {
     size_t border = (size_t)desc->pad * BLOCK, inner = (size_t)desc->w_in * BLOCK;
     size_t row = inner + 2 * border;
     int n_read = conv2d_rows_read(desc, n_rows);
@@ -45,7 +61,8 @@ void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, 
             continue;
         }
         memset(to, 0, border * sizeof(float));
-        memcpy(to + border, plane + (size_t)y_in * inner, inner * sizeof(float));
+        copy_pixels(to + border, plane + (size_t)y_in * (size_t)desc->w_in * step, step,
+                    (size_t)desc->w_in);
         memset(to + border + inner, 0, border * sizeof(float));
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The weight gradient of a 3 x 3 convolution on blocks of 8 channels, for processors with AVX2 and
-// FMA:
+// The weight gradient of a 3 x 3 convolution on groups of 8 channels (a block of 8, or half of one
+// of 16), for processors with AVX2 and FMA:
 //
 //   d_weight[o][i][ky][kx] += sum over n, y, x of d_dst[n][o][y][x] src[n][i][y stride - pad + ky
 //   dilation][...]
@@ -14,7 +14,7 @@
 // Sums: the output rows of the batch are cut into a number of ranges that depends on the shape
 // alone; each range has its own partial sums, which are added up in order. So the bits do not
 // depend on the number of threads. Rows of src are copied into a buffer with a zero border, which
-// keeps padding out of the inner loop.
+// keeps padding out of the inner loop. What is called a block below is a group of 8.
 #include "cpu/conv2d_parts.h"
 #include "cpu/lanes.h"
 #include "cpu/team.h"
@@ -68,6 +68,7 @@ struct pass {
         *d_dst1;      // two blocks of output channels; the second NULL for the last odd one
     const float *src; // at kx = 0, the pass's first input channel
     size_t d_dst_row, src_row; // floats from row to row
+    size_t d_dst_step;         // floats from x to x + 1
     size_t src_step, src_tap;  // floats from x to x + 1, and from kx to kx + 1
     int n_rows, n_columns;
 };
@@ -99,8 +100,8 @@ __attribute__((target("avx2,fma"))) static void pass_two_blocks(const struct pas
                 sum0[3 * i + 2] = _mm256_fmadd_ps(a, v2, sum0[3 * i + 2]);
                 sum1[3 * i + 2] = _mm256_fmadd_ps(b, v2, sum1[3 * i + 2]);
             }
-            g0 += BLOCK;
-            g1 += BLOCK;
+            g0 += pass->d_dst_step;
+            g1 += pass->d_dst_step;
             x0 += step;
             x1 += step;
             x2 += step;
@@ -122,7 +123,7 @@ __attribute__((target("avx2,fma"))) static void pass_one_block(const struct pass
     for (int y = 0; y < pass->n_rows; y++) {
         const float *g = pass->d_dst0 + (size_t)y * pass->d_dst_row;
         const float *from = pass->src + (size_t)y * pass->src_row;
-        for (int x = 0; x < pass->n_columns; x++, g += BLOCK, from += pass->src_step) {
+        for (int x = 0; x < pass->n_columns; x++, g += pass->d_dst_step, from += pass->src_step) {
             __m256 a = _mm256_loadu_ps(g);
 #pragma GCC unroll 6
             for (int j = 0; j < 6; j++)
@@ -149,24 +150,22 @@ static float *tile_of(const struct conv2d *self, float *partial, int split, int 
            (((size_t)split * n_o + (size_t)o_block) * n_i + (size_t)i_block) * TILE_FLOATS;
 }
 
-static const float *plane_of(const float *tensor, int n, int n_blocks, int i_block, size_t pixels) {
-    return tensor + ((size_t)n * (size_t)n_blocks + (size_t)i_block) * pixels * BLOCK;
-}
-
-// n_rows output rows, at d_dst, against the padded input rows at `buffer`: all taps.
-static void run_passes(const struct conv2d *self, struct task task, const float *d_dst,
+// n_rows output rows, at d_dst (two blocks), against the padded input rows at `buffer`: all taps.
+static void run_passes(const struct conv2d *self, struct task task, const float *const d_dst[2],
                        const float *buffer, int n_rows, float *partial) {
     const struct adele_conv2d_desc *desc = &self->desc;
     size_t row_floats = self->weight_gradient.row_floats;
-    bool has_two = task.o_block + 1 < self->c_out_padded / BLOCK;
+    size_t step = (size_t)cpu_block(self->base.op.device);
+    bool has_two = d_dst[1] != NULL;
     int n_channels = desc->c_in - task.i_block * BLOCK;
     n_channels = n_channels < BLOCK ? n_channels : BLOCK;
     float *tile0 = tile_of(self, partial, task.split, task.o_block, task.i_block);
     float *tile1 =
         has_two ? tile_of(self, partial, task.split, task.o_block + 1, task.i_block) : NULL;
-    struct pass pass = {.d_dst0 = d_dst,
-                        .d_dst1 = d_dst + (size_t)self->h_out * (size_t)self->w_out * BLOCK,
-                        .d_dst_row = (size_t)self->w_out * BLOCK,
+    struct pass pass = {.d_dst0 = d_dst[0],
+                        .d_dst1 = d_dst[1],
+                        .d_dst_row = (size_t)self->w_out * step,
+                        .d_dst_step = step,
                         .src_row = (size_t)desc->stride * row_floats,
                         .src_step = (size_t)desc->stride * BLOCK,
                         .src_tap = (size_t)desc->dilation * BLOCK,
@@ -189,17 +188,22 @@ static void run_rows(const struct conv2d *self, const struct conv2d_pointers *po
                      struct task task, int n, int y, int n_rows, float *buffer, float *partial) {
     const struct adele_conv2d_desc *desc = &self->desc;
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
-    int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
-    const float *d_dst =
-        plane_of(pointers->dst, n, n_o, task.o_block, (size_t)self->h_out * (size_t)self->w_out) +
-        (size_t)y * (size_t)self->w_out * BLOCK;
-    const float *src =
-        plane_of(pointers->src, n, n_i, task.i_block, (size_t)desc->h_in * (size_t)desc->w_in);
-    conv2d_fill_rows(desc, src, y, n_rows, buffer);
-    for (int done = 0; done < n_rows; done += plan->n_rows)
-        run_passes(self, task, d_dst + (size_t)done * (size_t)self->w_out * BLOCK,
+    size_t step = (size_t)cpu_block(self->base.op.device), row = (size_t)self->w_out * step;
+    const float *d_dst[2] = {NULL, NULL};
+    for (int k = 0; k < 2 && task.o_block + k < self->c_out_padded / BLOCK; k++)
+        d_dst[k] = conv2d_group(self, pointers->dst, n, self->c_out_padded, task.o_block + k,
+                                (size_t)self->h_out * (size_t)self->w_out) +
+                   (size_t)y * row;
+    const float *src = conv2d_group(self, pointers->src, n, self->c_in_padded, task.i_block,
+                                    (size_t)desc->h_in * (size_t)desc->w_in);
+    conv2d_fill_rows(desc, src, step, y, n_rows, buffer);
+    for (int done = 0; done < n_rows; done += plan->n_rows) {
+        size_t at = (size_t)done * row;
+        const float *from[2] = {d_dst[0] + at, d_dst[1] != NULL ? d_dst[1] + at : NULL};
+        run_passes(self, task, from,
                    buffer + (size_t)done * (size_t)desc->stride * plan->row_floats,
                    n_rows - done < plan->n_rows ? n_rows - done : plan->n_rows, partial);
+    }
 }
 
 static void run_task(const struct conv2d *self, const struct conv2d_pointers *pointers,
@@ -284,18 +288,19 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
 // ---- the bias -----------------------------------------------------------------------------------
 
 // Four pixels at a time, each with its own sums, to hide the latency of an addition.
-CPU_CLONES static void sum_plane(const float *plane, size_t n_pixels, double *sums) {
+CPU_CLONES static void sum_plane(const float *plane, size_t step, size_t n_pixels, double *sums) {
     half_lanes_double part[8] = {{0}};
     size_t i = 0;
     for (; i + 4 <= n_pixels; i += 4)
 #pragma GCC unroll 8
         for (size_t j = 0; j < 8; j++)
             part[j] += __builtin_convertvector(
-                *(const half_lanes *)(plane + (2 * i + j) * (BLOCK / 2)), half_lanes_double);
+                *(const half_lanes *)(plane + (i + j / 2) * step + j % 2 * (BLOCK / 2)),
+                half_lanes_double);
     for (; i < n_pixels; i++)
         for (size_t j = 0; j < 2; j++)
             part[j] += __builtin_convertvector(
-                *(const half_lanes *)(plane + (2 * i + j) * (BLOCK / 2)), half_lanes_double);
+                *(const half_lanes *)(plane + i * step + j * (BLOCK / 2)), half_lanes_double);
     for (int lane = 0; lane < BLOCK; lane++)
         for (int j = lane / 4; j < 8; j += 2)
             sums[lane] += part[j][lane % 4];
@@ -308,8 +313,8 @@ void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *
     for (int i_block = 0; i_block < n_blocks; i_block++) {
         double sums[BLOCK] = {0};
         for (int n = 0; n < self->desc.n; n++)
-            sum_plane(d_dst + ((size_t)n * (size_t)n_blocks + (size_t)i_block) * pixels * BLOCK,
-                      pixels, sums);
+            sum_plane(conv2d_group(self, d_dst, n, self->c_out_padded, i_block, pixels),
+                      (size_t)cpu_block(self->base.op.device), pixels, sums);
         for (int lane = 0; lane < BLOCK && i_block * BLOCK + lane < self->desc.c_out; lane++)
             d_bias[i_block * BLOCK + lane] += (float)sums[lane];
     }

@@ -15,12 +15,19 @@
 
 #include <cmocka.h>
 
+static char thread_count[16] = "2";
+
+void program_set_threads(int n_threads) {
+    (void)snprintf(thread_count, sizeof thread_count, "%d", n_threads);
+}
+
 // In the child: only calls that are allowed between fork and exec, but for setenv, which a child of
 // a process without other threads at work may call.
 static void become(const char *const *argv, int out, int err) {
     if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0)
         _exit(126);
-    if (setenv("OMP_NUM_THREADS", "2", 1) != 0 || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
+    if (setenv("OMP_NUM_THREADS", thread_count, 1) != 0 ||
+        setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
         _exit(126);
     execv(argv[0], (char *const *)argv);
     _exit(127);

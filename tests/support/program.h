@@ -13,6 +13,7 @@ struct program_result {
     char *err; // standard error
 };
 
+#define PROGRAM_THREADS 2
 // `argv` ends with NULL; argv[0] is the program's path. The child runs with two OpenMP threads that
 // sleep while they wait, whatever the environment says, so that runs are alike. Free with
 // program_result_deinit.
@@ -27,6 +28,8 @@ int program_is_running(pid_t pid);
 
 // The whole of a file that tmpfile made, NUL-terminated; closes it. Free with free.
 char *program_read_back(FILE *file);
+// Programs that start from now on run with so many threads instead.
+void program_set_threads(int n_threads);
 
 double seconds_now(void); // of a monotonic clock
 void seconds_sleep(double seconds);
