@@ -74,7 +74,7 @@ static adele_status remove_later(const char *folder, int epoch) {
 // The labels of the checkpoint are those of its newest generation: that one can be made again.
 static adele_status mend(const struct trainer *trainer, const struct generation *listed,
                          bool *is_mended) {
-    char hash[17];
+    char hash[17] = "";
     uint8_t *labels = NULL;
     adele_status status = download_labels(trainer, &labels);
     if (status == ADELE_OK)

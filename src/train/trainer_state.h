@@ -150,7 +150,7 @@ ADELE_MUST_CHECK adele_status checkpoint_load(struct trainer *trainer, const cha
 // The model alone, for `best`.
 ADELE_MUST_CHECK adele_status checkpoint_save_model(struct trainer *trainer, const char *path);
 
-// Whether the file is there and not what was written: a state of adele's, or whatever it was.
+// Whether the file is there but is not, byte for byte, a file that was written with hashes.
 bool checkpoint_is_damaged(const char *path);
 
 // trainer_resume.c: loads the newest checkpoint of the run that is whole; none: nothing happens. A
