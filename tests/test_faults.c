@@ -173,8 +173,12 @@ static bool inject(enum fault_kind kind, long i, const char *const *argv) {
     run(&result, kind, i, argv);
     n_injected++;
     bool has_failed = result.code != 0;
+    // `check` lists what it finds, a file that cannot be read too, on standard output.
+    bool is_listed = strcmp(argv[1], "check") == 0 && result.code == 1 && !result.err[0] &&
+                     strstr(result.out, "error");
     if (has_failed) {
-        assert_clean(&result, kind, i);
+        if (!is_listed)
+            assert_clean(&result, kind, i);
         n_clean++;
     } else {
         n_survived++;
