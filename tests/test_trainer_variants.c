@@ -132,11 +132,11 @@ static char *first_hash(void **state, const char *run) {
 // The preset's CRF begins with epoch 9, which the run above does not reach: begun with the first,
 // it writes other labels.
 static void correction_with_a_crf(void **state) {
-    check_ok(
-        tiny_run(state, "crf", false,
-                 SETS("correction.pipeline=voc", "correction.tau=0.3", "train.schedule=poly",
-                      "correction.guard=false", "train.epochs=4", "correction.crf_from_epoch=1"),
-                 NULL));
+    check_ok(tiny_run(state, "crf", false,
+                      SETS("correction.pipeline=voc", "correction.tau=0.3", "train.schedule=poly",
+                           "correction.interval=5", "correction.guard=false", "train.epochs=4",
+                           "correction.crf_from_epoch=1"),
+                      NULL));
     char *without = first_hash(state, "voc"), *crf = first_hash(state, "crf");
     assert_string_not_equal(crf, without);
     free(without);
