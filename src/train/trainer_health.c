@@ -53,7 +53,7 @@ static adele_status fail_numeric(const char *what) {
 static adele_status go_back(struct trainer *trainer, const char *what) {
     char *last = NULL;
     adele_status status;
-    TRY_GOTO(trainer_path(trainer, "checkpoints/last.safetensors", &last), done);
+    TRY_GOTO(trainer_path(trainer, CHECKPOINT_LAST, &last), done);
     if (!file_exists(last)) {
         status = fail_numeric(what); // there is nothing to go back to
         goto done;
@@ -63,7 +63,7 @@ static adele_status go_back(struct trainer *trainer, const char *what) {
     TRY_GOTO(trainer_trim_generations(trainer, trainer->epoch), done);
     metrics_close(trainer->metrics);
     trainer->metrics = NULL;
-    TRY_GOTO(metrics_open(trainer->options.run_folder, trainer->epoch, &trainer->metrics), done);
+    TRY_GOTO(trainer_open_metrics(trainer), done);
     log_line(LOG_WARNING, "%s; back to the checkpoint of epoch %d and %d steps", what,
              trainer->epoch, trainer->step_in_epoch);
 done:
