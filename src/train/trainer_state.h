@@ -94,6 +94,10 @@ ADELE_MUST_CHECK adele_status trainer_create(const struct trainer_options *optio
                                              struct trainer **out);
 void trainer_destroy(struct trainer *trainer);
 struct schedule_config trainer_schedule(const struct trainer *trainer);
+
+// trainer_data.c: loads the splits, puts noise into the training labels where it is asked for, and
+// makes all of it resident.
+ADELE_MUST_CHECK adele_status trainer_load_data(struct trainer *trainer);
 // Writes noise.json when there is data.noise.
 ADELE_MUST_CHECK adele_status trainer_save_noise(const struct trainer *trainer);
 
