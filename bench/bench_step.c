@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Times one training step of a pipeline: three scales, the program's loss, backward, SGD. SegTHOR:
 // U-Net on one channel, the loss over 3. VOC: DeepLabv1 on ResNet38d with batch statistics, three
-// channels; dropout is left out, for a peer draws other numbers.
+// channels; dropout drops nothing, for a peer draws other numbers.
 //
 //   bench_step [--pipeline segthor|voc] [--width 16] [--batch 5] [--size 128] [--categories 4]
 //              [--steps 10] [--device cpu] [--precision fp32|tf32|bf16]
@@ -135,6 +135,8 @@ static void create_network(struct bench *bench) {
         check(deeplab_build(&graph, DEEPLAB_V1, bench->n_categories, bench->width, false));
     else
         check(unet_build(&graph, 1, bench->n_categories, bench->width));
+    for (int i = 0; i < graph.n_nodes; i++)
+        graph.nodes[i].dropout_rate = 0.0;
     check(network_create_from_graph(bench->device, &graph, 0, bench->precision, &bench->network));
     graph_deinit(&graph);
 }

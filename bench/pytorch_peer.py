@@ -238,6 +238,8 @@ def parse():
     parser.add_argument("--scale", type=float, default=1.0, help="with --loss: of all extents")
     parser.add_argument("--compile-mode", default="max-autotune", help="of torch.compile")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
+    parser.add_argument("--no-onednn", action="store_true",
+                        help="on the CPU: PyTorch without oneDNN, whose backward of wide dilations crashes in 2.15")
     parser.add_argument("--json")
     args = parser.parse_args()
     presets = {"batch": (5, 10), "size": (256, 448), "categories": (5, 21)}
@@ -257,6 +259,7 @@ def main():
         print("PyTorch sees no GPU: SKIPPED")
         return 77
     torch.backends.cudnn.benchmark = True
+    torch.backends.mkldnn.enabled = not args.no_onednn
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = args.precision != "fp32"
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     report, is_void = compare_losses(args) if args.loss else compare_steps(args)
