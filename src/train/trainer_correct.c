@@ -123,13 +123,5 @@ adele_status trainer_save_onsets(const struct trainer *trainer) {
     is_fine = categories != NULL;
     for (int c = 1; is_fine && c < trainer->n_categories; c++)
         is_fine = add_category(categories, trainer, c);
-    char *path = NULL;
-    adele_status status = is_fine ? ADELE_OK : FAIL_NO_MEMORY(sizeof *json);
-    if (status == ADELE_OK)
-        status = trainer_path(trainer, "onset.json", &path);
-    if (status == ADELE_OK)
-        status = json_write(path, json);
-    memory_free(path);
-    cJSON_Delete(json);
-    return status;
+    return trainer_write_json(trainer, "onset.json", json, is_fine);
 }

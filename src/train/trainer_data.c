@@ -27,15 +27,7 @@ adele_status trainer_save_noise(const struct trainer *trainer) {
         if (report->iou[c] >= 0.0)
             is_fine = cJSON_AddNumberToObject(iou, trainer->dataset->category_names[c],
                                               report->iou[c]) != NULL;
-    char *path = NULL;
-    adele_status status = is_fine ? ADELE_OK : FAIL_NO_MEMORY(sizeof *json);
-    if (status == ADELE_OK)
-        status = trainer_path(trainer, "noise.json", &path);
-    if (status == ADELE_OK)
-        status = json_write(path, json);
-    memory_free(path);
-    cJSON_Delete(json);
-    return status;
+    return trainer_write_json(trainer, "noise.json", json, is_fine);
 }
 
 // The names that key each image's noise: the case's, with the slice for volumes.

@@ -5,6 +5,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -14,6 +15,19 @@
 adele_status trainer_path(const struct trainer *trainer, const char *name, char **out) {
     *out = file_join(trainer->options.run_folder, name);
     return *out ? ADELE_OK : FAIL_NO_MEMORY(strlen(name));
+}
+
+adele_status trainer_write_json(const struct trainer *trainer, const char *name, cJSON *json,
+                                bool is_complete) {
+    char *path = NULL;
+    adele_status status = is_complete ? ADELE_OK : FAIL_NO_MEMORY(sizeof *json);
+    if (status == ADELE_OK)
+        status = trainer_path(trainer, name, &path);
+    if (status == ADELE_OK)
+        status = json_write(path, json);
+    memory_free(path);
+    cJSON_Delete(json);
+    return status;
 }
 
 struct schedule_config trainer_schedule(const struct trainer *trainer) {

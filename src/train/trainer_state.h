@@ -4,6 +4,7 @@
 #ifndef ADELE_TRAIN_TRAINER_STATE_H
 #define ADELE_TRAIN_TRAINER_STATE_H
 
+#include "base/json.h"
 #include "nn/network.h"
 #include "report/metrics.h"
 #include "train/inference.h"
@@ -94,6 +95,10 @@ ADELE_MUST_CHECK adele_status trainer_create(const struct trainer_options *optio
                                              struct trainer **out);
 void trainer_destroy(struct trainer *trainer);
 struct schedule_config trainer_schedule(const struct trainer *trainer);
+// Writes `json` to that file of the run, and frees it in any case. When it is not complete, for its
+// building ran out of memory, nothing is written.
+ADELE_MUST_CHECK adele_status trainer_write_json(const struct trainer *trainer, const char *name,
+                                                 cJSON *json, bool is_complete);
 
 // trainer_data.c: loads the splits, puts noise into the training labels where it is asked for, and
 // makes all of it resident.
