@@ -381,11 +381,6 @@ static void check_repeatable(struct adele_device *device) {
     arena_close(&arenas[1]);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(sum)
 ON_EACH_DEVICE(concat)
 ON_EACH_DEVICE(tiles)

@@ -393,11 +393,6 @@ static void test_threads(void **state) {
     }
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(inference)
 ON_EACH_DEVICE(bf16)

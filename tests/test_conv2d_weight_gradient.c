@@ -112,11 +112,6 @@ static void check_bf16(struct adele_device *device) {
     check_precision(device, ADELE_PRECISION_BF16);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(fp32)
 ON_EACH_DEVICE(tf32)
 ON_EACH_DEVICE(bf16)

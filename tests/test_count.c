@@ -92,11 +92,6 @@ static void check_errors(struct adele_device *device) {
     device->iface->op_destroy(op);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(literal)
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(errors)

@@ -314,20 +314,14 @@ static void check_allocator(struct adele_device *device) {
     ASSERT_CREATE_SURVIVES_FAILURES(device, crf, &desc);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        omp_set_num_threads(3);                                                                    \
-        devices_each(check_##name);                                                                \
-    }
-ON_EACH_DEVICE(literal)
-ON_EACH_DEVICE(shapes)
-ON_EACH_DEVICE(spatial)
-ON_EACH_DEVICE(bad_numbers)
-ON_EACH_DEVICE(rows)
-ON_EACH_DEVICE(threads)
-ON_EACH_DEVICE(errors)
-ON_EACH_DEVICE(allocator)
+ON_EACH_DEVICE_3_THREADS(literal)
+ON_EACH_DEVICE_3_THREADS(shapes)
+ON_EACH_DEVICE_3_THREADS(spatial)
+ON_EACH_DEVICE_3_THREADS(bad_numbers)
+ON_EACH_DEVICE_3_THREADS(rows)
+ON_EACH_DEVICE_3_THREADS(threads)
+ON_EACH_DEVICE_3_THREADS(errors)
+ON_EACH_DEVICE_3_THREADS(allocator)
 
 static double thread_seconds(void) {
     struct timespec now;

@@ -171,17 +171,11 @@ static void check_errors(struct adele_device *device) {
     device->iface->op_destroy(op);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        omp_set_num_threads(3);                                                                    \
-        devices_each(check_##name);                                                                \
-    }
-ON_EACH_DEVICE(literal)
-ON_EACH_DEVICE(temperature)
-ON_EACH_DEVICE(shapes)
-ON_EACH_DEVICE(threads)
-ON_EACH_DEVICE(errors)
+ON_EACH_DEVICE_3_THREADS(literal)
+ON_EACH_DEVICE_3_THREADS(temperature)
+ON_EACH_DEVICE_3_THREADS(shapes)
+ON_EACH_DEVICE_3_THREADS(threads)
+ON_EACH_DEVICE_3_THREADS(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -183,11 +183,6 @@ static void check_bad_descriptors(struct adele_device *device) {
     ASSERT_CREATE_SURVIVES_FAILURES(device, dropout, &good);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(off)
 ON_EACH_DEVICE(draws)

@@ -123,11 +123,6 @@ static void check_bad_descriptors(struct adele_device *device) {
     ASSERT_CREATE_SURVIVES_FAILURES(device, global_pool, &good);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(gradient)
 ON_EACH_DEVICE(bad_descriptors)

@@ -575,25 +575,19 @@ static void check_allocator(struct adele_device *device) {
     ASSERT_CREATE_SURVIVES_FAILURES(device, loss, &desc);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        omp_set_num_threads(3);                                                                    \
-        devices_each(check_##name);                                                                \
-    }
-ON_EACH_DEVICE(shapes)
-ON_EACH_DEVICE(tiles)
-ON_EACH_DEVICE(literal)
-ON_EACH_DEVICE(counts)
-ON_EACH_DEVICE(all_ignored)
-ON_EACH_DEVICE(mask)
-ON_EACH_DEVICE(extreme)
-ON_EACH_DEVICE(not_finite)
-ON_EACH_DEVICE(gradient)
-ON_EACH_DEVICE(threads)
-ON_EACH_DEVICE(bad_descriptors)
-ON_EACH_DEVICE(bad_arguments)
-ON_EACH_DEVICE(allocator)
+ON_EACH_DEVICE_3_THREADS(shapes)
+ON_EACH_DEVICE_3_THREADS(tiles)
+ON_EACH_DEVICE_3_THREADS(literal)
+ON_EACH_DEVICE_3_THREADS(counts)
+ON_EACH_DEVICE_3_THREADS(all_ignored)
+ON_EACH_DEVICE_3_THREADS(mask)
+ON_EACH_DEVICE_3_THREADS(extreme)
+ON_EACH_DEVICE_3_THREADS(not_finite)
+ON_EACH_DEVICE_3_THREADS(gradient)
+ON_EACH_DEVICE_3_THREADS(threads)
+ON_EACH_DEVICE_3_THREADS(bad_descriptors)
+ON_EACH_DEVICE_3_THREADS(bad_arguments)
+ON_EACH_DEVICE_3_THREADS(allocator)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

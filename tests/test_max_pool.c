@@ -182,11 +182,6 @@ static void check_bad_descriptors(struct adele_device *device) {
     memory_fail_at(-1);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(ties)
 ON_EACH_DEVICE(literal)

@@ -180,11 +180,6 @@ static void check_allocator(struct adele_device *device) {
     ASSERT_CREATE_SURVIVES_FAILURES(device, rescale, &desc);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(literal)
 ON_EACH_DEVICE(identity)

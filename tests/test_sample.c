@@ -433,24 +433,18 @@ static void check_allocator(struct adele_device *device) {
     ASSERT_CREATE_SURVIVES_FAILURES(device, sample, &cases[1]);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        omp_set_num_threads(3);                                                                    \
-        devices_each(check_##name);                                                                \
-    }
-ON_EACH_DEVICE(shapes)
-ON_EACH_DEVICE(literal)
-ON_EACH_DEVICE(half)
-ON_EACH_DEVICE(threads)
-ON_EACH_DEVICE(keys)
-ON_EACH_DEVICE(voc)
-ON_EACH_DEVICE(voc_literal)
-ON_EACH_DEVICE(voc_gray)
-ON_EACH_DEVICE(bad_descriptors)
-ON_EACH_DEVICE(bad_arguments)
-ON_EACH_DEVICE(id_beyond)
-ON_EACH_DEVICE(allocator)
+ON_EACH_DEVICE_3_THREADS(shapes)
+ON_EACH_DEVICE_3_THREADS(literal)
+ON_EACH_DEVICE_3_THREADS(half)
+ON_EACH_DEVICE_3_THREADS(threads)
+ON_EACH_DEVICE_3_THREADS(keys)
+ON_EACH_DEVICE_3_THREADS(voc)
+ON_EACH_DEVICE_3_THREADS(voc_literal)
+ON_EACH_DEVICE_3_THREADS(voc_gray)
+ON_EACH_DEVICE_3_THREADS(bad_descriptors)
+ON_EACH_DEVICE_3_THREADS(bad_arguments)
+ON_EACH_DEVICE_3_THREADS(id_beyond)
+ON_EACH_DEVICE_3_THREADS(allocator)
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),

@@ -175,11 +175,6 @@ static void check_not_finite(struct adele_device *device) {
     arena_close(&arena);
 }
 
-#define ON_EACH_DEVICE(name)                                                                       \
-    static void test_##name(void **state) {                                                        \
-        (void)state;                                                                               \
-        devices_each(check_##name);                                                                \
-    }
 ON_EACH_DEVICE(steps)
 ON_EACH_DEVICE(literal)
 ON_EACH_DEVICE(not_finite)

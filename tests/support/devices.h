@@ -11,6 +11,19 @@
 // each with the tuned and with the plain kernels. Fails the running CMocka test when a device does
 // not open, and prints which device a failure belongs to.
 void devices_each(void (*body)(struct adele_device *device));
+// The test test_NAME that runs check_NAME(device) on each; the second one with three CPU threads,
+// so that work is cut into parts on every machine (include <omp.h>).
+#define ON_EACH_DEVICE(name)                                                                       \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        devices_each(check_##name);                                                                \
+    }
+#define ON_EACH_DEVICE_3_THREADS(name)                                                             \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        omp_set_num_threads(3);                                                                    \
+        devices_each(check_##name);                                                                \
+    }
 // One device of that kind, the one that users get (float tensors, tuned kernels); for tests of what
 // lies above the ops. NULL when it does not open. Close with adele_device_close.
 struct adele_device *devices_open_first(void);
