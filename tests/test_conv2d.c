@@ -7,6 +7,7 @@
 #include "support/gradient.h"
 
 #include <omp.h>
+#include <oneapi/dnnl/dnnl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -393,6 +394,33 @@ static void test_threads(void **state) {
     }
 }
 
+// bf16 products are the processor's own where it has them, and float ones of rounded values where
+// not.
+static void test_bf16_products(void **state) {
+    (void)state;
+    struct adele_conv2d_desc desc = {.n = 1,
+                                     .c_in = 32,
+                                     .h_in = 8,
+                                     .w_in = 8,
+                                     .c_out = 32,
+                                     .kernel = 3,
+                                     .stride = 1,
+                                     .pad = 1,
+                                     .dilation = 1,
+                                     .needs_d_src = true,
+                                     .is_training = true,
+                                     .precision = ADELE_PRECISION_BF16};
+    struct adele_device *device = NULL;
+    struct adele_op *op = NULL;
+    assert_ok(cpu_device_create_with_block(16, &device));
+    assert_ok(device->iface->conv2d_create(device, &desc, &op));
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    bool has_products = (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+    assert_true((strstr(op->engine, "avx512_core_bf16") != NULL) == has_products);
+    device->iface->op_destroy(op);
+    adele_device_close(device);
+}
+
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(inference)
 ON_EACH_DEVICE(bf16)
@@ -405,15 +433,11 @@ ON_EACH_DEVICE(repeatable)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_inference),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_tf32),
-        cmocka_unit_test(test_tiles),
-        cmocka_unit_test(test_gradient),
-        cmocka_unit_test(test_bad_descriptors),
-        cmocka_unit_test(test_allocator),
-        cmocka_unit_test(test_repeatable),
+        cmocka_unit_test(test_shapes),    cmocka_unit_test(test_inference),
+        cmocka_unit_test(test_bf16),      cmocka_unit_test(test_bf16_products),
+        cmocka_unit_test(test_tf32),      cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_gradient),  cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_allocator), cmocka_unit_test(test_repeatable),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

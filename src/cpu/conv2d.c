@@ -14,9 +14,10 @@
 // a stride, a processor without AVX2) splits its sums by that number, so its last bits may change
 // with it.
 //
-// bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and the float
-// primitive runs on them: the numbers of a bf16 convolution with float accumulation on every
-// processor.
+// bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and sums stay
+// float. Where the processor multiplies bf16, the copies of dst's and d_src's passes have 2 bytes a
+// value and oneDNN's bf16 primitives run on them; elsewhere, and in weight gradients, the float
+// kernels run on the rounded values.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/conv2d_parts.h"
@@ -41,12 +42,17 @@ static size_t take(size_t *cursor, size_t bytes) {
     return at;
 }
 
+// Whether the weights are filled up, or rounded, before the primitive's reorder reads them (which
+// rounds by itself to bf16).
+static bool is_staged(const struct conv2d *self, const struct conv2d_pass *pass) {
+    return self->is_padded || (self->rounds && !pass->is_bf16);
+}
+
 static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_t *cursor,
                       size_t *end) {
     if (pass->primitive == NULL)
         return;
-    bool is_staged = self->is_padded || self->rounds;
-    pass->at_staged_weights = is_staged ? take(cursor, self->padded_weight_bytes) : 0;
+    pass->at_staged_weights = is_staged(self, pass) ? take(cursor, self->padded_weight_bytes) : 0;
     pass->at_weights = take(cursor, pass->weights_bytes);
     pass->at_bias = take(cursor, (size_t)self->c_out_padded * sizeof(float));
     pass->at_scratchpad = take(cursor, pass->scratchpad_bytes);
@@ -159,10 +165,10 @@ static float *floats_at(void *workspace, size_t at) {
 
 // ---- weights ------------------------------------------------------------------------------------
 
-// The plain weights as the primitive's reorder reads them: filled up with zero channels, rounded.
+// The plain weights as the primitive's reorder reads them.
 static const float *stage_weights(const struct conv2d *self, const struct conv2d_pass *pass,
                                   const float *weight, char *workspace) {
-    if (!self->is_padded && !self->rounds)
+    if (!is_staged(self, pass))
         return weight;
     float *staged = floats_at(workspace, pass->at_staged_weights);
     size_t row = (size_t)self->desc.c_in * self->taps;
@@ -170,7 +176,7 @@ static const float *stage_weights(const struct conv2d *self, const struct conv2d
     for (int c = 0; c < self->c_out_padded; c++) {
         size_t used = c < self->desc.c_out ? row : 0;
         float *to = staged + (size_t)c * padded_row;
-        if (used > 0 && self->rounds)
+        if (used > 0 && self->rounds && !pass->is_bf16)
             conv2d_round(to, weight + (size_t)c * row, used);
         else if (used > 0)
             memcpy(to, weight + (size_t)c * row, used * sizeof(float));
@@ -211,16 +217,24 @@ static adele_status add_weight_gradient(const struct conv2d *self, float *d_weig
 
 // ---- forward and backward -----------------------------------------------------------------------
 
+// `from` as a pass reads it: as it is, or rounded into `room`, as floats or as bf16.
+static const void *round_operand(const struct conv2d *self, bool is_bf16, const float *from,
+                                 size_t count, void *room) {
+    if (!self->rounds)
+        return from;
+    if (is_bf16)
+        conv2d_narrow_tensor(room, from, count);
+    else
+        conv2d_round_tensor(room, from, count);
+    return room;
+}
+
 adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_args *args) {
     struct conv2d *self = (struct conv2d *)op;
     const struct conv2d_pass *pass = &self->forward;
     char *workspace = args->workspace;
-    const float *src = args->src;
-    if (self->rounds) {
-        float *rounded = floats_at(workspace, self->at_rounded_src);
-        conv2d_round_tensor(rounded, src, self->src_floats);
-        src = rounded;
-    }
+    const void *src = round_operand(self, pass->is_bf16, args->src, self->src_floats,
+                                    workspace + self->at_rounded_src);
     if (self->first_layer.is_used) {
         conv2d_first_layer_run(self, src, args->weight, args->bias, args->dst, workspace);
         return ADELE_OK;
@@ -242,7 +256,7 @@ adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_a
 }
 
 static adele_status backward_data(struct conv2d *self, const struct adele_conv2d_args *args,
-                                  const float *d_dst) {
+                                  const void *d_dst) {
     const struct conv2d_pass *pass = &self->backward_data;
     char *workspace = args->workspace;
     TRY(load_weights(self, pass, args->weight, workspace));
@@ -263,12 +277,8 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
                                      const float *d_dst) {
     const struct conv2d_pass *pass = &self->backward_weights;
     char *workspace = args->workspace;
-    const float *src = args->src;
-    if (self->rounds) {
-        float *rounded = floats_at(workspace, self->at_rounded_backward_src);
-        conv2d_round_tensor(rounded, src, self->src_floats);
-        src = rounded;
-    }
+    const float *src = round_operand(self, false, args->src, self->src_floats,
+                                     workspace + self->at_rounded_backward_src);
     if (self->weight_gradient.is_used) {
         struct conv2d_pointers pointers = {
             .src = src,
@@ -302,13 +312,13 @@ adele_status cpu_conv2d_backward(struct adele_op *op, const struct adele_conv2d_
     struct conv2d *self = (struct conv2d *)op;
     if (!self->desc.is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: backward of an op created for inference");
-    const float *d_dst = args->d_dst;
-    if (self->rounds) {
-        float *rounded = floats_at(args->workspace, self->at_rounded_d_dst);
-        conv2d_round_tensor(rounded, d_dst, self->dst_floats);
-        d_dst = rounded;
-    }
-    if (self->desc.needs_d_src && args->d_src != NULL)
+    char *room = (char *)args->workspace + self->at_rounded_d_dst;
+    bool has_data = self->desc.needs_d_src && args->d_src != NULL;
+    bool is_bf16 = has_data && self->backward_data.is_bf16;
+    const void *d_dst = round_operand(self, is_bf16, args->d_dst, self->dst_floats, room);
+    if (has_data)
         TRY(backward_data(self, args, d_dst));
+    if (is_bf16)
+        d_dst = round_operand(self, false, args->d_dst, self->dst_floats, room);
     return backward_weights(self, args, d_dst);
 }

@@ -9,14 +9,22 @@
 
 // Round to nearest even: half a unit of the kept part is added, a little less when the kept part is
 // even. A NaN keeps its sign and becomes quiet; an infinity stays one.
+static inline uint32_t round_bits(uint32_t bits) {
+    uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
+    uint32_t is_nan = (bits & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : 0u;
+    return ((rounded & ~is_nan) | ((bits | 0x00400000u) & is_nan)) & 0xffff0000u;
+}
+
 CPU_CLONES static void round_run(uint32_t *restrict to, const uint32_t *restrict from,
                                  size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        uint32_t bits = from[i];
-        uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
-        uint32_t is_nan = (bits & 0x7fffffffu) > 0x7f800000u ? 0xffffffffu : 0u;
-        to[i] = ((rounded & ~is_nan) | ((bits | 0x00400000u) & is_nan)) & 0xffff0000u;
-    }
+    for (size_t i = 0; i < count; i++)
+        to[i] = round_bits(from[i]);
+}
+
+CPU_CLONES static void narrow_run(uint16_t *restrict to, const uint32_t *restrict from,
+                                  size_t count) {
+    for (size_t i = 0; i < count; i++)
+        to[i] = (uint16_t)(round_bits(from[i]) >> 16);
 }
 
 CPU_CLONES static void add_run(float *restrict to, const float *restrict from, size_t count) {
@@ -36,6 +44,13 @@ void conv2d_round_tensor(float *to, const float *from, size_t count) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < count; i += CHUNK_FLOATS)
         conv2d_round(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+}
+
+void conv2d_narrow_tensor(uint16_t *to, const float *from, size_t count) {
+    const uint32_t *bits = (const uint32_t *)(const void *)from;
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < count; i += CHUNK_FLOATS)
+        narrow_run(to + i, bits + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
 }
 
 void conv2d_add_tensor(float *to, const float *from, size_t count) {

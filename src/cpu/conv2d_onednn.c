@@ -19,24 +19,29 @@ struct formats {
     dnnl_memory_desc_t src, weights_any, weights_plain, bias, dst;
 };
 
-static adele_status describe_formats(const struct conv2d *self, struct formats *out) {
+// With bf16 operands, what a pass writes stays float: sums leave the registers unrounded.
+static dnnl_status_t describe_formats(const struct conv2d *self, const struct conv2d_pass *pass,
+                                      struct formats *out) {
     const struct adele_conv2d_desc *desc = &self->desc;
     dnnl_format_tag_t blocked = cpu_block(self->base.op.device) == 16 ? dnnl_nChw16c : dnnl_nChw8c;
     dnnl_dims_t src = {desc->n, self->c_in_padded, desc->h_in, desc->w_in};
     dnnl_dims_t dst = {desc->n, self->c_out_padded, self->h_out, self->w_out};
     dnnl_dims_t weights = {self->c_out_padded, self->c_in_padded, desc->kernel, desc->kernel};
     dnnl_dims_t bias = {self->c_out_padded};
-    dnnl_status_t code = dnnl_memory_desc_init_by_tag(&out->src, 4, src, dnnl_f32, blocked);
+    dnnl_data_type_t operand = pass->is_bf16 ? dnnl_bf16 : dnnl_f32;
+    dnnl_data_type_t src_type = pass->direction == CONV2D_BACKWARD_DATA ? dnnl_f32 : operand;
+    dnnl_data_type_t dst_type = pass->direction == CONV2D_FORWARD ? dnnl_f32 : operand;
+    dnnl_status_t code = dnnl_memory_desc_init_by_tag(&out->src, 4, src, src_type, blocked);
     if (code == dnnl_success)
-        code = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, dnnl_f32, blocked);
+        code = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, dst_type, blocked);
     if (code == dnnl_success)
-        code = dnnl_memory_desc_init_by_tag(&out->weights_any, 4, weights, dnnl_f32,
+        code = dnnl_memory_desc_init_by_tag(&out->weights_any, 4, weights, operand,
                                             dnnl_format_tag_any);
     if (code == dnnl_success)
         code = dnnl_memory_desc_init_by_tag(&out->weights_plain, 4, weights, dnnl_f32, dnnl_oihw);
     if (code == dnnl_success)
         code = dnnl_memory_desc_init_by_tag(&out->bias, 1, bias, dnnl_f32, dnnl_x);
-    return check(code, "describe the tensors");
+    return code;
 }
 
 static dnnl_status_t describe_operation(const struct conv2d *self, enum conv2d_direction direction,
@@ -65,25 +70,35 @@ static dnnl_status_t describe_operation(const struct conv2d *self, enum conv2d_d
         strides, dilates, pads, pads);
 }
 
-// The backward primitive descriptors want the forward one as a hint.
+static dnnl_status_t describe_primitive(const struct conv2d *self, enum conv2d_direction direction,
+                                        const struct formats *formats,
+                                        const_dnnl_primitive_attr_t attributes,
+                                        const_dnnl_primitive_desc_t hint,
+                                        dnnl_primitive_desc_t *out) {
+    dnnl_convolution_desc_t operation;
+    dnnl_status_t code = describe_operation(self, direction, formats, &operation);
+    if (code != dnnl_success)
+        return code;
+    return dnnl_primitive_desc_create(out, &operation, attributes, cpu_engine(self->base.op.device),
+                                      hint);
+}
+
+// The backward primitive descriptors want the forward one, with its own types, as a hint.
 static dnnl_status_t create_primitive_desc(const struct conv2d *self,
-                                           enum conv2d_direction direction,
+                                           const struct conv2d_pass *pass,
                                            const struct formats *formats,
                                            const_dnnl_primitive_attr_t attributes,
                                            dnnl_primitive_desc_t *out) {
-    dnnl_engine_t engine = cpu_engine(self->base.op.device);
-    dnnl_convolution_desc_t operation;
+    if (pass->direction == CONV2D_FORWARD)
+        return describe_primitive(self, CONV2D_FORWARD, formats, attributes, NULL, out);
+    struct conv2d_pass forward = {.direction = CONV2D_FORWARD, .is_bf16 = pass->is_bf16};
+    struct formats forward_formats;
     dnnl_primitive_desc_t hint = NULL;
-    dnnl_status_t code = describe_operation(self, CONV2D_FORWARD, formats, &operation);
+    dnnl_status_t code = describe_formats(self, &forward, &forward_formats);
     if (code == dnnl_success)
-        code = dnnl_primitive_desc_create(&hint, &operation, attributes, engine, NULL);
-    if (code != dnnl_success || direction == CONV2D_FORWARD) {
-        *out = hint;
-        return code;
-    }
-    code = describe_operation(self, direction, formats, &operation);
+        code = describe_primitive(self, CONV2D_FORWARD, &forward_formats, attributes, NULL, &hint);
     if (code == dnnl_success)
-        code = dnnl_primitive_desc_create(out, &operation, attributes, engine, hint);
+        code = describe_primitive(self, pass->direction, formats, attributes, hint, out);
     dnnl_primitive_desc_destroy(hint);
     return code;
 }
@@ -167,23 +182,47 @@ static dnnl_status_t fill_pass(const struct conv2d *self, struct conv2d_pass *pa
     return code;
 }
 
-adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction direction,
-                              struct conv2d_pass *pass) {
-    pass->direction = direction;
+static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *pass) {
     struct formats formats;
-    TRY(describe_formats(self, &formats));
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t desc = NULL;
-    dnnl_status_t code = dnnl_primitive_attr_create(&attributes);
+    dnnl_status_t code = describe_formats(self, pass, &formats);
+    if (code == dnnl_success)
+        code = dnnl_primitive_attr_create(&attributes);
     if (code == dnnl_success)
         code = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
     if (code == dnnl_success)
-        code = create_primitive_desc(self, direction, &formats, attributes, &desc);
+        code = create_primitive_desc(self, pass, &formats, attributes, &desc);
     if (code == dnnl_success)
         code = fill_pass(self, pass, &formats, desc);
     dnnl_primitive_desc_destroy(desc);
     dnnl_primitive_attr_destroy(attributes);
-    TRY(check(code, "create a convolution of this shape"));
+    return code;
+}
+
+// Whether the processor multiplies bf16 (and oneDNN was not told to stay below that).
+static bool multiplies_bf16(void) {
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+// A pass on operands of 2 bytes, where oneDNN has a kernel for it and no mere loops.
+static bool build_bf16_pass(const struct conv2d *self, struct conv2d_pass *pass) {
+    pass->is_bf16 = true;
+    if (build_pass(self, pass) == dnnl_success && strstr(pass->name, "avx512") != NULL)
+        return true;
+    conv2d_pass_deinit(pass);
+    return false;
+}
+
+adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction direction,
+                              struct conv2d_pass *pass) {
+    pass->direction = direction;
+    if (self->rounds && direction != CONV2D_BACKWARD_WEIGHTS && multiplies_bf16() &&
+        build_bf16_pass(self, pass))
+        return ADELE_OK;
+    pass->direction = direction;
+    TRY(check(build_pass(self, pass), "create a convolution of this shape"));
     if (conv2d_far_serves(self, pass)) {
         pass->is_far = true;
         pass->weights_bytes = self->padded_weight_bytes;

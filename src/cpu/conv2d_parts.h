@@ -20,6 +20,7 @@ struct conv2d_pass {
     size_t weights_bytes, scratchpad_bytes;
     char name[32]; // of oneDNN's implementation, or "far"
     bool is_far;   // conv2d_far.c runs it, in formats of its own
+    bool is_bf16;  // the operands that are read are bf16 in memory, 2 bytes a value
     // Places in the workspace, set by conv2d.c.
     size_t at_staged_weights, at_weights, at_bias, at_scratchpad;
 };
@@ -116,9 +117,10 @@ int conv2d_rows_read(const struct adele_conv2d_desc *desc, int n_rows);
 void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, size_t step, int y,
                       int n_rows, float *buffer);
 
-// Elementwise loops, in conv2d_loops.c: to = bf16(from), to += from. The _tensor forms run on all
-// threads.
+// Elementwise loops, in conv2d_loops.c: to = bf16(from) as a float or as its 16 bits, to += from.
+// The _tensor forms run on all threads.
 void conv2d_round(float *to, const float *from, size_t count);
+void conv2d_narrow_tensor(uint16_t *to, const float *from, size_t count);
 void conv2d_add(float *to, const float *from, size_t count);
 void conv2d_round_tensor(float *to, const float *from, size_t count);
 void conv2d_add_tensor(float *to, const float *from, size_t count);
