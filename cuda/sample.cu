@@ -101,7 +101,7 @@ static __device__ void place(const struct sample_task *task, int n, struct place
     bool is_mirrored;
     philox_init(&stream, task->seed, RANDOM_AUGMENT, task->epoch, (uint32_t)id);
     if (augment->kind == ADELE_AUGMENT_VOC) {
-        out->voc = voc_place(&task->set, augment, task->h, task->w, &stream, &is_mirrored);
+        out->voc = draw_voc_placement(&task->set, augment, task->h, task->w, &stream, &is_mirrored);
         out->is_flipped = is_mirrored != task->flip;
         return;
     }

@@ -255,22 +255,25 @@ static void write_voc_row(const struct sample_op *op, const struct adele_sample_
     uint8_t *outs[3] = {args->labels, args->noisy, args->truth};
     size_t id = (size_t)args->sample_ids[n], image = (size_t)set->h * (size_t)set->w;
     int block = op->block, w = op->desc.w;
-    struct voc_placement placement = voc_place(&op->desc, args, args->sample_ids[n]);
+    bool is_flipped, has_hsv = op->desc.augment.hsv > 0.0;
+    struct voc_placement placement =
+        sample_voc_place(&op->desc, args, args->sample_ids[n], &is_flipped);
     for (int c = 0; c < op->desc.c; c += block)
         memset((float *)args->images[0] + cpu_tensor_index(op->shape[0], block, n, c, y, 0), 0,
                (size_t)w * (size_t)block * sizeof(float));
     for (int x = 0; x < w; x++) {
-        int x_scaled, y_scaled;
-        bool is_inside = voc_find(&placement, w, x, y, &x_scaled, &y_scaled);
+        int x_scaled = (is_flipped ? w - 1 - x : x) + placement.left;
+        int y_scaled = y + placement.top;
+        bool is_inside = voc_is_inside(&placement, x_scaled, y_scaled);
         size_t at = ((size_t)n * (size_t)op->desc.h + (size_t)y) * (size_t)w + (size_t)x;
         for (int i = 0; i < 3; i++)
             if (outs[i] != NULL)
-                outs[i][at] =
-                    is_inside ? voc_label(set, &placement, maps[i] + id * image, x_scaled, y_scaled)
-                              : ADELE_IGNORE;
+                outs[i][at] = is_inside ? sample_voc_label(set, &placement, maps[i] + id * image,
+                                                           x_scaled, y_scaled)
+                                        : ADELE_IGNORE;
         if (!is_inside)
             continue;
-        voc_pixel(set, &placement, args->sample_ids[n], x_scaled, y_scaled, pixel);
+        sample_voc_pixel(set, &placement, has_hsv, args->sample_ids[n], x_scaled, y_scaled, pixel);
         for (int c = 0; c < op->desc.c; c++) {
             size_t plane = id * (size_t)set->c + (size_t)c;
             ((float *)args->images[0])[cpu_tensor_index(op->shape[0], block, n, c, y, x)] =
