@@ -149,12 +149,21 @@ fail_across:
     return status;
 }
 
+static bool row_is_zero(const float *row, int n) {
+    for (int x = 0; x < n; x++)
+        if (row[x] != 0.0F)
+            return false;
+    return true;
+}
+
+// `middle` comes zeroed. A mask is 0 in most places, so its empty rows are left out.
 static void apply_cubic(const float *in, int in_h, int in_w, const struct cubic_tap *across,
-                        const struct cubic_tap *down, float *middle, float *out, int out_h,
-                        int out_w) {
+                        const struct cubic_tap *down, float *restrict middle, bool *is_zero,
+                        float *restrict out, int out_h, int out_w) {
     for (int y = 0; y < in_h; ++y) {
         const float *row = in + (size_t)y * (size_t)in_w;
-        for (int x = 0; x < out_w; ++x) {
+        is_zero[y] = row_is_zero(row, in_w);
+        for (int x = 0; x < out_w && !is_zero[y]; ++x) {
             const struct cubic_tap *tap = across + x;
             float sum = row[tap->source[0]] * tap->weights[0];
             for (int k = 1; k < 4; ++k)
@@ -162,15 +171,20 @@ static void apply_cubic(const float *in, int in_h, int in_w, const struct cubic_
             middle[(size_t)y * (size_t)out_w + (size_t)x] = sum;
         }
     }
-    for (int y = 0; y < out_h; ++y)
-        for (int x = 0; x < out_w; ++x) {
-            const struct cubic_tap *tap = down + y;
-            const float *column = middle + x;
-            float sum = column[(size_t)tap->source[0] * (size_t)out_w] * tap->weights[0];
-            for (int k = 1; k < 4; ++k)
-                sum += column[(size_t)tap->source[k] * (size_t)out_w] * tap->weights[k];
-            out[(size_t)y * (size_t)out_w + (size_t)x] = sum;
+    for (int y = 0; y < out_h; ++y) {
+        const struct cubic_tap tap = down[y];
+        const float *rows[4];
+        bool is_empty = true;
+        for (int k = 0; k < 4; k++) {
+            rows[k] = middle + (size_t)tap.source[k] * (size_t)out_w;
+            is_empty = is_empty && is_zero[tap.source[k]];
         }
+        float *to = out + (size_t)y * (size_t)out_w;
+        for (int x = 0; x < out_w; ++x)
+            to[x] = is_empty ? 0.0F
+                             : rows[0][x] * tap.weights[0] + rows[1][x] * tap.weights[1] +
+                                   rows[2][x] * tap.weights[2] + rows[3][x] * tap.weights[3];
+    }
 }
 
 adele_status resize_cubic_f32(const float *in, int in_h, int in_w, float *out, int out_h,
@@ -181,14 +195,16 @@ adele_status resize_cubic_f32(const float *in, int in_h, int in_w, float *out, i
     size_t n_middle = (size_t)in_h * (size_t)out_w;
     struct cubic_tap *taps = memory_calloc(n_taps, sizeof *taps);
     float *middle = memory_calloc(n_middle, sizeof *middle);
-    if (taps == NULL || middle == NULL) {
-        status = FAIL_NO_MEMORY(n_taps * sizeof *taps + n_middle * sizeof *middle);
+    bool *is_zero = memory_calloc((size_t)in_h, sizeof *is_zero);
+    if (taps == NULL || middle == NULL || is_zero == NULL) {
+        status = FAIL_NO_MEMORY(n_taps * sizeof *taps + n_middle * sizeof *middle + (size_t)in_h);
         goto done;
     }
     cubic_taps(taps, in_w, out_w);
     cubic_taps(taps + out_w, in_h, out_h);
-    apply_cubic(in, in_h, in_w, taps, taps + out_w, middle, out, out_h, out_w);
+    apply_cubic(in, in_h, in_w, taps, taps + out_w, middle, is_zero, out, out_h, out_w);
 done:
+    memory_free(is_zero);
     memory_free(middle);
     memory_free(taps);
     return status;
