@@ -86,7 +86,7 @@ static void rates_follow_the_groups(void **state) {
     int out;
     graph_init(&graph);
     check_ok(resnet_build(&graph, RESNET_18, 3, 8, false, &out));
-    check_ok(deeplab_head_build(&graph, DEEPLAB_V1, out, 3, 8));
+    check_ok(deeplab_head_build(&graph, DEEPLAB_V1, out, 3, 8, 0));
     for (int i = 0; i < graph.n_parameters; i++)
         assert_true(graph.parameters[i].lr_scale == 1.0F);
     graph_set_rates(&graph, RATES_VOC);

@@ -6,7 +6,8 @@
 #include "base/fail.h"
 #include "nn/graph.h"
 
-#define DROPOUT_RATE 0.5 // of LargeFOV, before the last convolution
+#define DROPOUT_RATE   0.5 // of LargeFOV, before the last convolution
+#define PUBLISHED_RATE 12  // of LargeFOV, for crops of some 450 pixels
 
 // The parameters from number `first` on are the head's.
 static void mark_new(struct graph *graph, int first) {
@@ -29,9 +30,9 @@ static adele_status add_norm(struct graph *graph, const char *name, int input, i
     return graph_batch_norm(graph, name, input, -1, true, out);
 }
 
-static adele_status head_v1(struct graph *graph, int input, int n_categories, int width) {
+static adele_status head_v1(struct graph *graph, int input, int n_categories, int width, int rate) {
     int node;
-    TRY(graph_conv2d(graph, "conv_fov", input, 8 * width, 3, 1, 12, 12, false, &node));
+    TRY(graph_conv2d(graph, "conv_fov", input, 8 * width, 3, 1, rate, rate, false, &node));
     TRY(add_norm(graph, "bn_fov", node, &node));
     TRY(graph_conv2d(graph, "conv_fov2", node, 8 * width, 1, 1, 0, 1, false, &node));
     TRY(add_norm(graph, "bn_fov2", node, &node));
@@ -39,8 +40,14 @@ static adele_status head_v1(struct graph *graph, int input, int n_categories, in
     return graph_conv2d(graph, "cls_conv", node, n_categories, 1, 1, 0, 1, true, &node);
 }
 
-static adele_status head_v2(struct graph *graph, int input, int n_categories) {
-    static const int rates[] = {6, 12, 18, 24};
+// The pyramids' rates are published as halves of 12, and go with `rate`; none becomes 0.
+static int half_rates(int rate, int n_halves) {
+    int result = rate * n_halves / 2;
+    return result > 0 ? result : 1;
+}
+
+static adele_status head_v2(struct graph *graph, int input, int n_categories, int rate) {
+    const int rates[] = {half_rates(rate, 1), rate, half_rates(rate, 3), 2 * rate};
     static const char *const branches[] = {"aspp.c0", "aspp.c1", "aspp.c2", "aspp.c3"};
     int node;
     return graph_aspp(graph, "aspp", input, ADELE_ASPP_SUM, n_categories, 4, rates, branches, true,
@@ -49,8 +56,8 @@ static adele_status head_v2(struct graph *graph, int input, int n_categories) {
 
 // The four convolutions share one batch norm over their concatenated channels, which computes what
 // one for each would.
-static adele_status head_v3(struct graph *graph, int input, int n_categories, int width) {
-    static const int rates[] = {0, 6, 12, 18};
+static adele_status head_v3(struct graph *graph, int input, int n_categories, int width, int rate) {
+    const int rates[] = {0, half_rates(rate, 1), rate, half_rates(rate, 3)};
     static const char *const branches[] = {"aspp.branch1", "aspp.branch2", "aspp.branch3",
                                            "aspp.branch4"};
     int c = 4 * width, pyramid, pooled, node;
@@ -68,17 +75,18 @@ static adele_status head_v3(struct graph *graph, int input, int n_categories, in
 }
 
 adele_status deeplab_head_build(struct graph *graph, enum deeplab_head head, int features,
-                                int n_categories, int width) {
+                                int n_categories, int width, int rate) {
     int n_backbone = graph->n_parameters;
+    rate = rate > 0 ? rate : PUBLISHED_RATE;
     switch (head) {
     case DEEPLAB_V1:
-        TRY(head_v1(graph, features, n_categories, width));
+        TRY(head_v1(graph, features, n_categories, width, rate));
         break;
     case DEEPLAB_V2:
-        TRY(head_v2(graph, features, n_categories));
+        TRY(head_v2(graph, features, n_categories, rate));
         break;
     case DEEPLAB_V3:
-        TRY(head_v3(graph, features, n_categories, width));
+        TRY(head_v3(graph, features, n_categories, width, rate));
         break;
     default:
         return FAIL(ADELE_INVALID_ARGUMENT, "", "there is no head number %d", (int)head);
@@ -93,5 +101,5 @@ adele_status deeplab_build(struct graph *graph, enum deeplab_head head, int n_ca
                            bool is_frozen) {
     int features;
     TRY(resnet38_build(graph, 3, width, is_frozen, &features));
-    return deeplab_head_build(graph, head, features, n_categories, width);
+    return deeplab_head_build(graph, head, features, n_categories, width, PUBLISHED_RATE);
 }

@@ -141,7 +141,9 @@ enum deeplab_head {
 };
 ADELE_MUST_CHECK adele_status deeplab_build(struct graph *graph, enum deeplab_head head,
                                             int n_categories, int width, bool is_frozen);
-// A head on the last batch norm of a backbone, whose momentum its own batch norms take over.
+// A head on the last batch norm of a backbone, whose momentum its own batch norms take over. `rate`
+// stands in for the published 12, and the pyramids' other rates go with it; 0 is 12.
 ADELE_MUST_CHECK adele_status deeplab_head_build(struct graph *graph, enum deeplab_head head,
-                                                 int features, int n_categories, int width);
+                                                 int features, int n_categories, int width,
+                                                 int rate);
 #endif

@@ -12,6 +12,7 @@ struct network_config {
     const char *name;     // "unet", "deeplabv1", "deeplabv2", "deeplabv3"
     const char *backbone; // of DeepLab; NULL or "default": "resnet38d"
     int n_channels, n_categories, width;
+    int rate;       // of DeepLab's head; 0: the published one
     bool is_frozen; // the backbone's batch norm and first convolution
     enum rate_groups groups;
     uint64_t seed; // of the initialization: RANDOM_INIT, sample = parameter number

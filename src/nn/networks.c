@@ -68,7 +68,7 @@ static adele_status build(const struct network_config *config, struct graph *gra
         TRY(resnet_build(graph, (enum resnet_kind)backbone, config->n_channels, config->width,
                          config->is_frozen, &features));
     return deeplab_head_build(graph, (enum deeplab_head)head, features, config->n_categories,
-                              config->width);
+                              config->width, config->rate);
 }
 
 adele_status network_create(const struct adele_device *device, const struct network_config *config,

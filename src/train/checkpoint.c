@@ -41,6 +41,7 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     TRY(safetensors_writer_metadata(writer, "model.name", config->model.name));
     TRY(safetensors_writer_metadata(writer, "model.backbone", config->model.backbone));
     TRY(add_number(writer, "model.width", config->model.width));
+    TRY(add_number(writer, "model.rate", config->model.rate));
     TRY(add_number(writer, "model.channels", set->c));
     TRY(add_number(writer, "model.categories", trainer->n_categories));
     TRY(add_number(writer, "data.height", set->h));
@@ -382,6 +383,7 @@ adele_status checkpoint_read_model(const struct safetensors *file, struct checkp
     memset(out, 0, sizeof *out);
     TRY(checkpoint_check(file));
     out->width = (int)number(file, "model.width", 0.0);
+    out->rate = (int)number(file, "model.rate", 0.0); // missing: written before there was a choice
     out->n_channels = (int)number(file, "model.channels", 0.0);
     out->n_categories = (int)number(file, "model.categories", 0.0);
     out->height = (int)number(file, "data.height", 0.0);
@@ -391,7 +393,7 @@ adele_status checkpoint_read_model(const struct safetensors *file, struct checkp
     out->name = safetensors_metadata(file, "model.name");
     out->backbone = safetensors_metadata(file, "model.backbone"); // NULL: written before there were
     out->categories = safetensors_metadata(file, "data.categories");
-    if (!out->name || !out->categories || out->width < 1 || out->n_channels < 1 ||
+    if (!out->name || !out->categories || out->width < 1 || out->rate < 0 || out->n_channels < 1 ||
         out->n_categories < 2 || out->n_categories > ADELE_MAX_CATEGORIES || out->height < 1 ||
         out->image_width < 1)
         return FAIL(ADELE_FORMAT, "Name a checkpoint that `adele train` wrote.",

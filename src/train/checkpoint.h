@@ -10,6 +10,7 @@ struct checkpoint_model {
     const char *backbone;   // NULL: the default
     const char *categories; // names joined by '\n'
     int width, n_channels, n_categories;
+    int rate;                // 0: the published one
     int height, image_width; // size of the training images
     int epoch;
     int normalize; // enum image_normalize

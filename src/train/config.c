@@ -192,6 +192,7 @@ void config_network(const struct config *config, struct network_config *out) {
     *out = (struct network_config){.name = config->model.name,
                                    .backbone = config->model.backbone,
                                    .width = config->model.width,
+                                   .rate = config->model.rate,
                                    .is_frozen = config->model.batch_norm == BATCH_NORM_FROZEN,
                                    .groups = config->train.groups,
                                    .seed = config->train.seed,

@@ -49,6 +49,7 @@ struct config {
         char *name;     // unet | deeplabv1 | deeplabv2 | deeplabv3
         char *backbone; // "default" = resnet38d for DeepLab; resnet18, resnet50, resnet101
         int width;      // 64
+        int rate;       // 12
         enum batch_norm_mode batch_norm; // batch | frozen
         char *init;                      // "default" or a .safetensors file
         bool init_strict; // true: the file must hold every tensor of the network and no other

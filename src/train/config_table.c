@@ -122,6 +122,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "What a DeepLab head stands on: resnet38d (the default), resnet18 (small enough to train from scratch), resnet50 or resnet101; none for unet."},
     {"model.width", CONFIG_INT, AT(model.width), .fallback = "64", RANGE(1, 1024),
      .meaning = "Channels of the network's first level; weights trained elsewhere have 64."},
+    {"model.rate", CONFIG_INT, AT(model.rate), .fallback = "12", RANGE(1, 64),
+     .meaning = "DeepLab: dilation of LargeFOV, and the middle one of the pyramids, whose others go with it; 12 suits crops of 450 pixels."},
     {"model.batch_norm", CONFIG_ENUM, AT(model.batch_norm), .fallback = "batch", .names = batch_norms,
      .meaning = "The backbone's batch norm: statistics of the batch, or frozen as the weights came, and the first convolution with it."},
     {"model.init", CONFIG_TEXT, AT(model.init), .fallback = "default",

@@ -55,7 +55,8 @@ static adele_status load_network(struct model *model, const struct safetensors *
                                      .backbone = description.backbone,
                                      .n_channels = description.n_channels,
                                      .n_categories = description.n_categories,
-                                     .width = description.width};
+                                     .width = description.width,
+                                     .rate = description.rate};
     TRY(network_create(model->device, &network, &model->network));
     return network_import(model->network, "model.", file);
 }
