@@ -4,8 +4,10 @@
 // channels; dropout drops nothing, for a peer draws other numbers.
 //
 //   bench_step [--pipeline segthor|voc] [--width 16] [--batch 5] [--size 128] [--categories 4]
-//              [--steps 10] [--device cpu] [--precision fp32|tf32|bf16]
+//              [--steps 10] [--device cpu] [--precision fp32|tf32|bf16] [--rate R]
 //              [--export FILE.safetensors]
+//
+// R is the learning rate; left out, it is the pipeline's.
 //
 // Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the losses
 // of the first steps, and peak memory in MB. --export writes what the first step began with:
@@ -29,6 +31,7 @@
 struct bench {
     int width, batch, size, n_categories, n_steps;
     bool is_voc;
+    double rate; // 0: the pipeline's
     const char *device_name, *export_path;
     enum adele_precision precision;
     float *pixels[N_SCALES]; // host copies of what fill_inputs made, for the export
@@ -191,10 +194,11 @@ static void run_ops(struct bench *bench) {
     check(iface->loss_forward(bench->loss, &loss));
     for (int k = 0; k < N_SCALES; k++)
         check(plan_backward(bench->plans[k]));
+    double rate = bench->rate > 0.0 ? bench->rate : bench->is_voc ? 0.001 : 0.01;
     struct adele_sgd_args sgd = {.weights = network_weights(bench->network),
                                  .gradients = network_gradients(bench->network),
                                  .momenta = network_momenta(bench->network),
-                                 .rate = bench->is_voc ? 0.001f : 0.01f,
+                                 .rate = (float)rate,
                                  .momentum = bench->is_voc ? 0.9f : 0.99f};
     check(iface->sgd_forward(bench->sgd, &sgd));
 }
@@ -264,6 +268,10 @@ static void parse(struct bench *bench, int argc, char **argv) {
         if (i + 1 < argc && strcmp(argv[i], "--export") == 0) {
             bench->export_path = argv[i + 1];
             is_known = 1;
+        }
+        if (i + 1 < argc && strcmp(argv[i], "--rate") == 0) {
+            bench->rate = atof(argv[i + 1]);
+            is_known = bench->rate > 0.0;
         }
         if (i + 1 < argc && strcmp(argv[i], "--precision") == 0)
             is_known = parse_precision(argv[i + 1], &bench->precision);
