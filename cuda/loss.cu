@@ -95,7 +95,9 @@ static __device__ void store_sums(const struct loss_task &task, const double *pa
     for (int n = 0; n < task.n; n++)
         n_masked += task.masks[n];
     double *sums = task.args.sums, total = (ce + task.lambda * kl) / task.divisor;
-    if (!isfinite(total))
+    if (task.args.is_finite != NULL)
+        *task.args.is_finite = isfinite(total) ? 1 : 0;
+    if (sums == NULL || !isfinite(total))
         return; // one bad step must not hide the others
     sums[ADELE_SUM_TOTAL] += total;
     sums[ADELE_SUM_CROSS_ENTROPY] += ce;
@@ -128,7 +130,7 @@ static __global__ void loss_finish(struct loss_task task) {
     if (task.args.image_mask != NULL)
         for (int n = tid; n < task.n; n += FINISH_THREADS)
             task.args.image_mask[n] = (uint8_t)task.masks[n];
-    if (tid == 0 && task.args.sums != NULL)
+    if (tid == 0 && (task.args.sums != NULL || task.args.is_finite != NULL))
         store_sums(task, sums);
     if (tid == 0 && task.needs_gradient && task.learns_weights && task.args.d_scale_weights != NULL)
         store_weight_gradient(task, sums + LOSS_PARTIAL_D_W);

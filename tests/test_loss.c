@@ -27,6 +27,7 @@ struct outputs {
     uint8_t *image_mask, *prediction;
     int64_t counts[ADELE_COUNT_SIZE];
     double sums[ADELE_SUM_COUNT];
+    int32_t is_finite;
 };
 
 static size_t pixels(const struct problem *p, int n) {
@@ -59,6 +60,7 @@ static void start_outputs(struct arena *arena, const struct problem *p, struct o
         out->counts[i] = 2;
     for (int i = 0; i < ADELE_SUM_COUNT; i++)
         out->sums[i] = 2.0;
+    out->is_finite = 7; // overwritten
     out->d_scale_weights = arena_random(arena, 0, K, 2.0, 2.0);
     for (int k = 0; k < p->desc.n_scales; k++)
         out->d_logits[k] = arena_floats(arena, shape_count(shape_of(p, k)));
@@ -83,6 +85,7 @@ static void upload(struct arena *arena, const struct problem *p, const struct ou
     args->truth = p->truth != NULL ? arena_upload(arena, p->truth, n_labels) : NULL;
     args->counts = arena_upload(arena, start->counts, sizeof start->counts);
     args->sums = arena_upload(arena, start->sums, sizeof start->sums);
+    args->is_finite = arena_upload(arena, &start->is_finite, sizeof start->is_finite);
     args->mixture = arena_upload(arena, NULL, n_labels * (size_t)p->desc.c * sizeof(float));
     args->image_mask = arena_upload(arena, NULL, (size_t)p->desc.n);
     args->sample_ids = arena_upload(arena, p->ids, (size_t)p->desc.n * sizeof(int32_t));
@@ -114,6 +117,9 @@ static void run(struct arena *arena, const struct problem *p, bool has_gradient,
                      ADELE_OK);
     assert_int_equal(device->iface->download(device, out->sums, args.sums, sizeof out->sums),
                      ADELE_OK);
+    assert_int_equal(
+        device->iface->download(device, &out->is_finite, args.is_finite, sizeof out->is_finite),
+        ADELE_OK);
 }
 
 static void run_reference(struct arena *arena, const struct problem *p, struct outputs *out) {
@@ -125,6 +131,7 @@ static void run_reference(struct arena *arena, const struct problem *p, struct o
                                    .truth = p->truth,
                                    .counts = out->counts,
                                    .sums = out->sums,
+                                   .is_finite = &out->is_finite,
                                    .mixture = out->mixture,
                                    .image_mask = out->image_mask,
                                    .sample_ids = p->ids,
@@ -139,6 +146,7 @@ static void run_reference(struct arena *arena, const struct problem *p, struct o
 }
 
 static void check_sums(const struct outputs *got, const struct outputs *want, double tolerance) {
+    assert_int_equal(got->is_finite, want->is_finite);
     for (int i = 0; i < ADELE_SUM_COUNT; i++)
         if (!(fabs(got->sums[i] - want->sums[i]) <= tolerance * fabs(want->sums[i])))
             fail_msg("sum %d: got %.9g, want %.9g", i, got->sums[i], want->sums[i]);
@@ -314,6 +322,7 @@ static void check_literal(struct adele_device *device) {
     memcpy(p.truth, ((uint8_t[]){1, 1}), 2);
     run(&arena, &p, true, &out);
     // Plain: the mean over the one valid pixel, halved by the divisor.
+    assert_int_equal(out.is_finite, 1);
     assert_true(fabs(out.sums[ADELE_SUM_CROSS_ENTROPY] - 2.0 + log(0.75)) < tolerance);
     assert_true(fabs(out.sums[ADELE_SUM_TOTAL] - 2.0 + log(0.75) / 2.0) < tolerance);
     assert_true(compare_f32("plain", out.d_logits[0], (float[]){0.125f, 0, -0.125f, 0}, 1, 2, 1, 2,
@@ -446,6 +455,8 @@ static void check_not_finite(struct adele_device *device) {
                 p.logits[0][n + j] = values[i];
             run(&arena, &p, true, &got);
             run_reference(&arena, &p, &want);
+            assert_int_equal(got.is_finite, 0);
+            assert_int_equal(want.is_finite, 0);
             for (int k = 0; k < ADELE_SUM_COUNT; k++) {
                 assert_true(got.sums[k] == 2.0);
                 assert_true(want.sums[k] == 2.0);

@@ -41,8 +41,11 @@ static void check_steps(struct adele_device *device) {
                                   NULL,
                                   NULL,
                                   NULL,
-                                  0};
-    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, NULL, NULL, NULL, 0};
+                                  0,
+                                  NULL,
+                                  false};
+    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, NULL,
+                                  NULL,    NULL,      0,       NULL,   false};
     memset(copy, 0xff, sizeof copy); // the op has its own copy
     desc.segments = segments;
     memory_fail_at(-1);
@@ -79,7 +82,9 @@ static void check_literal(struct adele_device *device) {
                                   NULL,
                                   NULL,
                                   NULL,
-                                  0};
+                                  0,
+                                  NULL,
+                                  false};
     assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
     const float new_weights[] = {7, -0.75f, 7}, new_momenta[] = {3, 1.75f, 3};
     assert_true(compare_bytes("weights", arena_download(&arena, args.weights, 3), new_weights,
@@ -141,9 +146,11 @@ static void check_not_finite(struct adele_device *device) {
                                   arena_upload(&arena, health, sizeof health),
                                   arena_upload(&arena, state, sizeof state),
                                   arena_upload(&arena, kept, sizeof kept),
-                                  300};
-    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f,
-                                  health,  state,     kept,    300};
+                                  300,
+                                  NULL,
+                                  false};
+    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, health,
+                                  state,   kept,      300,     NULL,   false};
     static const struct {
         int i;
         float value; // at i; those of the first and the last step lie in a gap between segments
@@ -175,16 +182,69 @@ static void check_not_finite(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// One parameter, six updates: which are done, by the loss, the gradient and stays_out.
+static void check_left_out(struct adele_device *device) {
+    static const struct {
+        float gradient;
+        int32_t loss_is_finite;
+        bool stays_out;
+        float weight; // after it: 1 less with each update that is done
+    } steps[] = {{1, 1, true, 9},    {NAN, 0, false, 9}, {1, 1, false, 8},
+                 {NAN, 1, false, 8}, {1, 1, false, 7},   {1, 1, true, 7}};
+    static const int64_t wanted[ADELE_HEALTH_COUNT] = {6, 3, 2, -1}; // first the loss: no segment
+    struct arena arena;
+    arena_open(&arena, device);
+    const struct adele_sgd_segment segment = {0, 1, 1.0f, 0.0f};
+    struct adele_sgd_desc desc = {1, &segment};
+    struct adele_op *op = NULL;
+    int64_t health[ADELE_HEALTH_COUNT] = {0}, of_device[ADELE_HEALTH_COUNT];
+    int32_t is_finite = 1;
+    float weight = 10, gradient = 1, momentum = 0, state = 0, kept = 0;
+    assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
+    struct adele_sgd_args host = {&weight, &gradient, &momentum, 1.0f,       0.0f, health,
+                                  &state,  &kept,     1,         &is_finite, false};
+    struct adele_sgd_args args = host;
+    args.weights = arena_upload(&arena, &weight, sizeof weight);
+    args.gradients = arena_upload(&arena, &gradient, sizeof gradient);
+    args.momenta = arena_upload(&arena, &momentum, sizeof momentum);
+    args.health = arena_upload(&arena, health, sizeof health);
+    args.state = arena_upload(&arena, &state, sizeof state);
+    args.kept = arena_upload(&arena, &kept, sizeof kept);
+    int32_t *flag = arena_upload(&arena, &is_finite, sizeof is_finite);
+    args.loss_is_finite = flag;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        gradient = steps[i].gradient;
+        is_finite = steps[i].loss_is_finite;
+        args.stays_out = host.stays_out = steps[i].stays_out;
+        state = (float)i + 1; // what forward did
+        check_upload(device, args.gradients, &gradient, sizeof gradient);
+        check_upload(device, flag, &is_finite, sizeof is_finite);
+        check_upload(device, args.state, &state, sizeof state);
+        assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
+        reference_sgd_forward(&desc, &host);
+        assert_true(*arena_download(&arena, args.weights, 1) == steps[i].weight);
+        assert_true(weight == steps[i].weight);
+        assert_true(*arena_download(&arena, args.state, 1) == state);
+    }
+    assert_true(state == 5.0f);
+    assert_int_equal(device->iface->download(device, of_device, args.health, sizeof health),
+                     ADELE_OK);
+    assert_true(compare_bytes("health", of_device, wanted, sizeof wanted));
+    assert_true(compare_bytes("health", health, wanted, sizeof wanted));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
 ON_EACH_DEVICE(steps)
 ON_EACH_DEVICE(literal)
 ON_EACH_DEVICE(not_finite)
+ON_EACH_DEVICE(left_out)
 ON_EACH_DEVICE(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_literal),
-        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_steps),      cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_left_out),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -28,6 +28,13 @@ bool file_is_directory(const char *path) {
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
 }
 
+bool file_opens(const char *path) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
 adele_status file_make_directory(const char *path) {
     if (path[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no folder name to make");

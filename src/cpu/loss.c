@@ -134,6 +134,8 @@ static void reduce(const struct loss_run *run, int n_threads) {
             args->image_mask[n] = (uint8_t)mask[n];
         n_masked += (double)mask[n];
     }
+    if (args->is_finite != NULL)
+        *args->is_finite = isfinite(total);
     if (args->sums != NULL && isfinite(total)) { // one bad step must not hide the others
         args->sums[ADELE_SUM_MASKED_IMAGES] += n_masked;
         args->sums[ADELE_SUM_TOTAL] += total;

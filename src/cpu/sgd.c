@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Stochastic gradient descent over all parameters at once:
 //   g = gradient + decay weight,  m = momentum m + g,  weight -= rate lr_scale m
-// Where the caller wants it, gradients are looked at first, and one that is not finite stops the
-// whole update. Segments are cut into chunks when the op is created, so that threads share large
-// and small ones alike.
+// Where the caller wants it, gradients and loss are looked at first, and one that is not finite
+// stops the whole update. Segments are cut into chunks when the op is created, so that threads
+// share large and small ones alike.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
@@ -88,6 +88,8 @@ CPU_CLONES static uint8_t has_bad(const float *gradient, int64_t count) {
 // True: the update is to be left out. One thread sums up, in order.
 static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *args) {
     int last = -1;
+    bool is_loss_bad = args->loss_is_finite != NULL && *args->loss_is_finite == 0;
+    bool is_out = is_loss_bad || (args->stays_out && args->health[ADELE_HEALTH_LEFT_OUT] > 0);
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < self->n_chunks; i++)
         self->bad[i] = has_bad(args->gradients + self->chunks[i].offset, self->chunks[i].count);
@@ -95,14 +97,15 @@ static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *arg
         if (self->bad[i])
             last = self->segment[i];
     args->health[ADELE_HEALTH_UPDATES]++;
-    if (last >= 0 && args->health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
+    is_out = is_out || last >= 0;
+    if (is_out && args->health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
         args->health[ADELE_HEALTH_FIRST_UPDATE] = args->health[ADELE_HEALTH_UPDATES];
-        args->health[ADELE_HEALTH_FIRST_SEGMENT] = last;
+        args->health[ADELE_HEALTH_FIRST_SEGMENT] = is_loss_bad ? -1 : last;
     }
     size_t bytes = (size_t)args->n_kept * sizeof(float);
     if (bytes > 0)
-        memcpy(last >= 0 ? args->state : args->kept, last >= 0 ? args->kept : args->state, bytes);
-    return last >= 0;
+        memcpy(is_out ? args->state : args->kept, is_out ? args->kept : args->state, bytes);
+    return is_out;
 }
 
 adele_status cpu_sgd_forward(struct adele_op *op, const struct adele_sgd_args *args) {

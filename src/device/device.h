@@ -292,6 +292,8 @@ struct adele_loss_args {
     int64_t *counts;                      // plain (ADELE_COUNT_SIZE), +=
     double *sums;                         // plain (ADELE_SUM_COUNT), +=; nothing when the step's
                                           // loss is not finite
+    int32_t *is_finite;                   // plain (1): whether the step's loss is; NULL when not
+                                          // wanted
     float *mixture;                       // plain (N, C, H, W), q; NULL when not wanted (tests)
     uint8_t *image_mask;                  // plain (N), m_n; NULL when not wanted
     // The training pass's own prediction (softmax at scale 0), stored for the correction at the
@@ -306,7 +308,7 @@ struct adele_loss_args {
 
 // ---- sgd: one multi-tensor update ---------------------------------------------------------------
 // g = gradient + decay * weight; m = momentum * m + g; weight -= rate * lr_scale * m (PyTorch's
-// SGD). With args.health, nothing is changed when a gradient is not finite.
+// SGD). With args.health, nothing is changed when a gradient or the loss is not finite.
 struct adele_sgd_segment {
     int64_t offset, count; // in floats, into all three arenas
     float lr_scale, decay; // decay already holds weight_decay times the group's factor
@@ -315,14 +317,17 @@ struct adele_sgd_desc {
     int n_segments;
     const struct adele_sgd_segment *segments; // copied
 };
-// What a device remembers of the updates that it left out because a gradient of the op's segments
-// was NaN or infinite; int64. The host zeroes it, and reads it when it reads anyway.
+// What a device remembers of the updates that it left out because a gradient of the op's segments,
+// or the loss, was NaN or infinite; int64. The host zeroes it. In pinned memory the host may look
+// at it at any time, and sees it as it is after some update before: after the last one on a device
+// whose ops are done when they return.
 enum adele_health {
     ADELE_HEALTH_UPDATES,       // done and left out
     ADELE_HEALTH_LEFT_OUT,      // those left out
     ADELE_HEALTH_FIRST_UPDATE,  // the first of them, counted from 1
     ADELE_HEALTH_FIRST_SEGMENT, // of that one: the bad segment whose gradient backward came to
-                                // first, which is the last of the bad ones in the network's order
+                                // first, which is the last of the bad ones in the network's
+                                // order; -1: already the loss was not finite
     ADELE_HEALTH_COUNT
 };
 struct adele_sgd_args {
@@ -333,6 +338,9 @@ struct adele_sgd_args {
     // an update that was done, and goes back to when one is left out. Plain (n_kept), both.
     float *state, *kept;
     int64_t n_kept;
+    const int32_t *loss_is_finite; // with `health`: plain (1), of the loss; NULL: not looked at
+    bool stays_out; // with `health`: once one is left out, so are all later ones, until the host
+                    // zeroes `health`: weights and state stay as the bad step met them
 };
 
 // ---- sample: gather, augment, normalize, all scales ---------------------------------------------
@@ -479,8 +487,9 @@ struct adele_device_iface {
     const char *name;
     adele_status (*alloc)(const struct adele_device *device, size_t bytes,
                           void **out); // 64-byte aligned or better
-    // Memory of the host that ops read where it lies, for data that are read a little at a time and
-    // do not fit into the device; alloc where the device's memory is the host's.
+    // Memory of the host that ops read and write where it lies, for data that are read a little at
+    // a time and do not fit into the device, and for what the host looks at without waiting; alloc
+    // where the device's memory is the host's.
     adele_status (*alloc_pinned)(const struct adele_device *device, size_t bytes, void **out);
     void (*release)(const struct adele_device *device, void *block); // of both; NULL is legal
     // How much alloc can still give; SIZE_MAX when the device does not know.

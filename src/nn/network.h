@@ -88,6 +88,15 @@ ADELE_MUST_CHECK adele_status plan_forward(struct plan *plan, bool use_batch_sta
 // forward.
 ADELE_MUST_CHECK adele_status plan_backward(struct plan *plan);
 
+// plan_look.c: after a failure. As plan_forward with batch statistics and plan_backward, but every
+// tensor is looked at on the host, and the first that is not finite ends the pass. *out_what
+// (caller frees with memory_free) names it: "the output of 'inc.double_conv.0' is not finite";
+// NULL: all are finite. Parameter gradients are to be zeroed before the backward.
+ADELE_MUST_CHECK adele_status plan_look_forward(struct plan *plan, char **out_what);
+ADELE_MUST_CHECK adele_status plan_look_backward(struct plan *plan, char **out_what);
+// The first image, by row, of the plan's input that is not finite; -1: none.
+ADELE_MUST_CHECK adele_status plan_look_input(const struct plan *plan, int *out_row);
+
 // One text line per node: name, kind, shape out, parameters, GFLOP, engine; then the memory plan.
 // Written through log_line.
 void plan_describe(const struct plan *plan);

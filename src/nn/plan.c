@@ -129,23 +129,36 @@ adele_status plan_check_statistics(const struct plan *plan) {
     return ADELE_OK;
 }
 
+adele_status plan_node_forward(struct plan *plan, int i_node, bool use_batch_statistics) {
+    const struct node *node = &plan->network->graph.nodes[i_node];
+    struct plan_step *step = &plan->steps[i_node];
+    if (node->kind == NODE_DROPOUT)
+        set_draws(plan, step, use_batch_statistics);
+    trace_push("%s forward", node->name);
+    adele_status status = step_forward(plan->network->device->iface, node->kind, step,
+                                       use_batch_statistics && !node->is_frozen);
+    trace_pop();
+    return status == ADELE_OK ? status : fail_context(status, "forward of %s", node->name);
+}
+
+adele_status plan_node_backward(struct plan *plan, int i_node) {
+    const struct node *node = &plan->network->graph.nodes[i_node];
+    if (!plan->steps[i_node].has_backward)
+        return ADELE_OK;
+    trace_push("%s backward", node->name);
+    adele_status status =
+        step_backward(plan->network->device->iface, node->kind, &plan->steps[i_node]);
+    trace_pop();
+    return status == ADELE_OK ? status : fail_context(status, "backward of %s", node->name);
+}
+
 adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
     TRY(bound_check(plan));
     if (use_batch_statistics)
         TRY(plan_check_statistics(plan));
-    struct network *network = plan->network;
     plan->has_forward = false;
-    for (int i = 0; i < network->graph.n_nodes; i++) {
-        const struct node *node = &network->graph.nodes[i];
-        if (node->kind == NODE_DROPOUT)
-            set_draws(plan, &plan->steps[i], use_batch_statistics);
-        trace_push("%s forward", node->name);
-        adele_status status = step_forward(network->device->iface, node->kind, &plan->steps[i],
-                                           use_batch_statistics && !node->is_frozen);
-        trace_pop();
-        if (status != ADELE_OK)
-            return fail_context(status, "forward of %s", node->name);
-    }
+    for (int i = 0; i < plan->network->graph.n_nodes; i++)
+        TRY(plan_node_forward(plan, i, use_batch_statistics));
     plan->has_forward = true;
     return ADELE_OK;
 }
@@ -156,17 +169,8 @@ adele_status plan_backward(struct plan *plan) {
         return FAIL(ADELE_INVALID_ARGUMENT, "Run plan_forward of a training plan first.",
                     plan->is_training ? "backward without a forward before it"
                                       : "backward of a plan that was made for inference");
-    struct network *network = plan->network;
-    for (int i = network->graph.n_nodes - 1; i >= 0; i--) {
-        const struct node *node = &network->graph.nodes[i];
-        if (!plan->steps[i].has_backward)
-            continue;
-        trace_push("%s backward", node->name);
-        adele_status status = step_backward(network->device->iface, node->kind, &plan->steps[i]);
-        trace_pop();
-        if (status != ADELE_OK)
-            return fail_context(status, "backward of %s", node->name);
-    }
+    for (int i = plan->network->graph.n_nodes - 1; i >= 0; i--)
+        TRY(plan_node_backward(plan, i));
     return ADELE_OK;
 }
 

@@ -96,6 +96,11 @@ ADELE_MUST_CHECK adele_status plan_create(struct network *network, struct adele_
                                           bool is_training, struct plan **out);
 void plan_destroy(struct plan *plan); // NULL is legal
 
+// plan.c: one node of a plan that has its memory. Backward does nothing where there is none.
+ADELE_MUST_CHECK adele_status plan_node_forward(struct plan *plan, int i_node,
+                                                bool use_batch_statistics);
+ADELE_MUST_CHECK adele_status plan_node_backward(struct plan *plan, int i_node);
+
 // plan_bind.c: writes the addresses of all regions into the ops' arguments.
 void plan_bind(struct plan *plan);
 void *plan_block_address(const struct plan *plan, int i_block); // NULL for -1

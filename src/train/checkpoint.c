@@ -16,6 +16,7 @@
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "train/checkpoint.h"
 
@@ -358,8 +359,9 @@ adele_status checkpoint_load(struct trainer *trainer, const char *path) {
 bool checkpoint_is_damaged(const char *path) {
     struct safetensors *file = NULL;
     adele_status status = safetensors_open(path, &file);
-    bool is_damaged =
-        status == ADELE_FORMAT || (status == ADELE_OK && !safetensors_is_hashed(file));
+    bool is_damaged = status == ADELE_FORMAT ||
+                      (status == ADELE_OK && !safetensors_is_hashed(file)) ||
+                      (status == ADELE_IO && file_opens(path)); // it is the reading that fails
     safetensors_close(file);
     return is_damaged;
 }

@@ -144,16 +144,13 @@ static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
 }
 
 static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
-    int n_left_out = 0;
-    bool is_back = false;
     TRY(trainer_run_epoch(trainer, epoch, numbers));
-    TRY(trainer_check_health(trainer, epoch, numbers, &n_left_out, &is_back));
-    if (is_back)
+    if (numbers->is_back)
         return ADELE_OK;
     TRY(metrics_begin(trainer->metrics, epoch, trainer->step));
     TRY(add_training(trainer, numbers));
-    if (n_left_out > 0)
-        TRY(metrics_add(trainer->metrics, n_left_out, "train/left_out_steps"));
+    if (numbers->n_left_out > 0)
+        TRY(metrics_add(trainer->metrics, numbers->n_left_out, "train/left_out_steps"));
     if (trainer->config->correction.pipeline == ONSET_SEGTHOR)
         trainer_append_series(trainer, &numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0]);
     int64_t n_changed = -1;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The steps of one epoch. Nothing here waits for the device until the counters are read at the end.
+// The steps of one epoch. The host does not wait for the device before the counters are read at the
+// end, but where it is many steps ahead (trainer_watch).
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
@@ -32,8 +33,18 @@ static double learning_rate(const struct trainer *trainer, long step, long n_ste
            pow(1.0 - (double)step / (double)n_steps_total, config->train.poly_power);
 }
 
-static adele_status sample_batch(struct trainer *trainer, struct step_plan *step, int epoch,
-                                 const int32_t *ids) {
+// Full and last batches are two kinds.
+struct step_plan *trainer_step_plan(struct trainer *trainer, int i_step) {
+    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
+    return n_images - i_step * batch >= batch ? &trainer->full : &trainer->rest;
+}
+
+const int32_t *trainer_step_ids(const struct trainer *trainer, int i_step) {
+    return trainer->buffers.order + (size_t)i_step * (size_t)trainer->full.n;
+}
+
+adele_status trainer_sample_batch(struct trainer *trainer, struct step_plan *step, int epoch,
+                                  const int32_t *ids) {
     struct step_buffers *buffers = &trainer->buffers;
     struct adele_sample_args args = {.set = trainer->resident[SPLIT_TRAIN].set,
                                      .sample_ids = ids,
@@ -47,8 +58,8 @@ static adele_status sample_batch(struct trainer *trainer, struct step_plan *step
     return trainer->device->iface->sample_forward(step->sample, &args);
 }
 
-static adele_status compute_loss(struct trainer *trainer, struct step_plan *step,
-                                 const int32_t *ids) {
+adele_status trainer_compute_loss(struct trainer *trainer, struct step_plan *step,
+                                  const int32_t *ids) {
     const struct config *config = trainer->config;
     struct step_buffers *buffers = &trainer->buffers;
     struct adele_loss_args args = {.labels = buffers->labels,
@@ -56,6 +67,7 @@ static adele_status compute_loss(struct trainer *trainer, struct step_plan *step
                                    .truth = buffers->truth,
                                    .counts = buffers->counts,
                                    .sums = buffers->sums,
+                                   .is_finite = buffers->loss_is_finite,
                                    .scale_weights = trainer->scale_state,
                                    .d_scale_weights = trainer->scale_state + ADELE_MAX_SCALES,
                                    .workspace = buffers->workspace};
@@ -83,7 +95,9 @@ static adele_status update_weights(struct trainer *trainer, double rate) {
                                   .health = trainer->buffers.health,
                                   .state = network_buffers(trainer->network),
                                   .kept = trainer->buffers.kept,
-                                  .n_kept = network_graph(trainer->network)->n_buffers};
+                                  .n_kept = network_graph(trainer->network)->n_buffers,
+                                  .loss_is_finite = trainer->buffers.loss_is_finite,
+                                  .stays_out = config->train.on_nan != ON_NAN_SKIP};
     TRY(iface->sgd_forward(trainer->sgd, &args));
     if (!config->loss.learn_scale_weights || trainer->n_scales < 2)
         return ADELE_OK;
@@ -99,22 +113,24 @@ static adele_status update_weights(struct trainer *trainer, double rate) {
 
 static adele_status run_ops(struct trainer *trainer, struct step_plan *step, int epoch,
                             const int32_t *ids, double rate) {
-    TRY(sample_batch(trainer, step, epoch, ids));
+    TRY(trainer_sample_batch(trainer, step, epoch, ids));
     TRY(network_zero_gradients(trainer->network));
     for (int k = 0; k < trainer->n_scales; k++) {
         plan_set_samples(step->plans[k], (uint32_t)epoch, ids);
         TRY(plan_forward(step->plans[k], true));
     }
-    TRY(compute_loss(trainer, step, ids));
+    TRY(trainer_compute_loss(trainer, step, ids));
     for (int k = 0; k < trainer->n_scales; k++)
         TRY(plan_backward(step->plans[k]));
     return update_weights(trainer, rate);
 }
 
-// The device may replay the ops of a step as one record; full and last batches are two kinds.
-static adele_status run_step(struct trainer *trainer, struct step_plan *step, int epoch,
-                             const int32_t *ids, double rate) {
+// The device may replay the ops of a step as one record.
+static adele_status run_step(struct trainer *trainer, int epoch, int i_step) {
     const struct adele_device *device = trainer->device;
+    struct step_plan *step = trainer_step_plan(trainer, i_step);
+    const int32_t *ids = trainer_step_ids(trainer, i_step);
+    double rate = learning_rate(trainer, trainer->step, trainer->n_steps_total);
     TRY(device->iface->step_begin(device, step == &trainer->full ? 0 : 1));
     adele_status status = run_ops(trainer, step, epoch, ids, rate);
     adele_status end = device->iface->step_end(device);
@@ -125,7 +141,6 @@ static adele_status read_numbers(struct trainer *trainer, struct epoch_numbers *
     const struct adele_device *device = trainer->device;
     TRY(device->iface->synchronize(device));
     TRY(device->iface->download(device, out->counts, trainer->buffers.counts, sizeof out->counts));
-    TRY(device->iface->download(device, out->health, trainer->buffers.health, sizeof out->health));
     return device->iface->download(device, out->sums, trainer->buffers.sums, sizeof out->sums);
 }
 
@@ -180,39 +195,60 @@ static void carry_interval(struct trainer *trainer, const struct epoch_numbers *
         trainer->interval_base[i] -= counts[i];
 }
 
-adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
-    const struct trainer_options *options = &trainer->options;
+static int count_steps(const struct trainer *trainer, int epoch) {
     int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
     int n_steps = (n_images + batch - 1) / batch;
     long n_left = trainer->n_steps_total - (long)(epoch - 1) * n_steps;
-    n_steps = n_left < n_steps ? (int)n_left : n_steps;
-    if (trainer->step_in_epoch >= n_steps)
-        return FAIL(ADELE_DATA, "Resume with the data and the batch of the run.",
-                    "the checkpoint has done %d steps of an epoch, this run's epochs have %d",
-                    trainer->step_in_epoch, n_steps);
-    TRY(upload_order(trainer, epoch));
-    TRY(start_counters(trainer));
-    out->first_step = trainer->step_in_epoch;
-    out->n_steps = n_steps;
-    for (int i = trainer->step_in_epoch; i < n_steps; i++) {
+    return n_left < n_steps ? (int)n_left : n_steps;
+}
+
+// What is saved is what was judged.
+static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
+    int i = trainer->step_in_epoch;
+    TRY(trainer->device->iface->synchronize(trainer->device));
+    TRY(trainer_watch(trainer, epoch, i - numbers->first_step, numbers));
+    return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
+                "interrupted in epoch %d after %d of %d steps; all of it is saved", epoch,
+                numbers->is_back ? trainer->step_in_epoch : i, numbers->n_steps);
+}
+
+static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
+    const struct trainer_options *options = &trainer->options;
+    for (int i = numbers->first_step; i < numbers->n_steps; i++) {
         trainer->step_in_epoch = i;
         if (options->n_profile_steps > 0 && trainer->step == options->n_profile_steps)
             break;
         if (options->should_stop && options->should_stop(options->context))
-            return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
-                        "interrupted in epoch %d after %d of %d steps; all of it is saved", epoch,
-                        i, n_steps);
-        struct step_plan *step = n_images - i * batch >= batch ? &trainer->full : &trainer->rest;
-        double rate = learning_rate(trainer, trainer->step, trainer->n_steps_total);
-        TRY(run_step(trainer, step, epoch, trainer->buffers.order + (size_t)i * (size_t)batch,
-                     rate));
+            return interrupt(trainer, epoch, numbers);
+        TRY(run_step(trainer, epoch, i));
         trainer->step++;
+        TRY(trainer_watch(trainer, epoch, i + 1 - numbers->first_step, numbers));
+        if (numbers->is_back)
+            return ADELE_OK;
         TRY(sample_series(trainer));
         if (options->on_step)
-            options->on_step(options->context, epoch, trainer->n_epochs, i + 1, n_steps);
+            options->on_step(options->context, epoch, trainer->n_epochs, i + 1, numbers->n_steps);
     }
     trainer->step_in_epoch = 0;
+    return ADELE_OK;
+}
+
+adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *out) {
+    memset(out, 0, sizeof *out);
+    out->first_step = trainer->step_in_epoch;
+    out->n_steps = count_steps(trainer, epoch);
+    if (out->first_step >= out->n_steps)
+        return FAIL(ADELE_DATA, "Resume with the data and the batch of the run.",
+                    "the checkpoint has done %d steps of an epoch, this run's epochs have %d",
+                    out->first_step, out->n_steps);
+    TRY(upload_order(trainer, epoch));
+    TRY(start_counters(trainer));
+    TRY(run_steps(trainer, epoch, out));
+    if (out->is_back)
+        return ADELE_OK;
     TRY(read_numbers(trainer, out));
-    carry_interval(trainer, out);
+    TRY(trainer_check_health(trainer, epoch, out));
+    if (!out->is_back)
+        carry_interval(trainer, out);
     return ADELE_OK;
 }

@@ -34,10 +34,11 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
     char why[MAX_MESSAGE];
     if (file_exists(last)) {
         adele_status status = checkpoint_load(trainer, last);
+        if ((status != ADELE_FORMAT && status != ADELE_IO) || !file_exists(previous))
+            return status;
         // Only damage is a reason: a checkpoint of other data must not be passed over in silence.
         (void)snprintf(why, sizeof why, "%s", adele_error_message());
-        bool is_usable = status == ADELE_FORMAT && file_exists(previous);
-        if (!is_usable || !checkpoint_is_damaged(last))
+        if (!checkpoint_is_damaged(last))
             return status;
     } else {
         (void)snprintf(why, sizeof why, "%s is missing", last);
@@ -45,20 +46,27 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
     return fall_back(trainer, last, previous, why);
 }
 
-adele_status trainer_take_over(struct trainer *trainer) {
+adele_status trainer_load_newest(struct trainer *trainer, bool *out_found) {
     char *last = NULL, *previous = NULL;
     adele_status status;
     TRY_GOTO(trainer_path(trainer, CHECKPOINT_LAST, &last), done);
     TRY_GOTO(trainer_path(trainer, CHECKPOINT_PREVIOUS, &previous), done);
-    if (!file_exists(last) && !file_exists(previous))
-        goto done;
-    TRY_GOTO(load_newest(trainer, last, previous), done);
-    log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
-             trainer->step_in_epoch);
+    *out_found = file_exists(last) || file_exists(previous);
+    if (*out_found)
+        TRY_GOTO(load_newest(trainer, last, previous), done);
 done:
     memory_free(last);
     memory_free(previous);
     return status;
+}
+
+adele_status trainer_take_over(struct trainer *trainer) {
+    bool is_found = false;
+    TRY(trainer_load_newest(trainer, &is_found));
+    if (is_found)
+        log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
+                 trainer->step_in_epoch);
+    return ADELE_OK;
 }
 
 adele_status trainer_open_metrics(struct trainer *trainer) {

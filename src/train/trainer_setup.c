@@ -127,7 +127,9 @@ static adele_status buffers_init(struct trainer *trainer, size_t workspace_bytes
         TRY(device_new(device, workspace_bytes, &buffers->workspace));
     TRY(device_new(device, ADELE_COUNT_SIZE * sizeof(int64_t), (void **)&buffers->counts));
     TRY(device_new(device, ADELE_SUM_COUNT * sizeof(double), (void **)&buffers->sums));
-    TRY(device_new(device, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t), (void **)&buffers->health));
+    TRY(device_new(device, sizeof(int32_t), (void **)&buffers->loss_is_finite));
+    TRY(device->iface->alloc_pinned(device, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t),
+                                    (void **)&buffers->health));
     int64_t n_kept = network_graph(trainer->network)->n_buffers;
     if (n_kept > 0)
         TRY(device_new(device, (size_t)n_kept * sizeof(float), (void **)&buffers->kept));
@@ -367,6 +369,7 @@ static void release_device_memory(struct trainer *trainer) {
                       trainer->buffers.workspace,
                       trainer->buffers.counts,
                       trainer->buffers.sums,
+                      trainer->buffers.loss_is_finite,
                       trainer->buffers.health,
                       trainer->buffers.kept,
                       trainer->scale_state,

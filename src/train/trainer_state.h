@@ -25,10 +25,12 @@ struct step_buffers {
     uint8_t *labels, *noisy, *truth; // plain (n, H, W)
     int32_t *order; // plain (n_images): the epoch's permutation; a step reads a part of it
     void *workspace;
-    int64_t *counts; // plain (ADELE_COUNT_SIZE)
-    double *sums;    // plain (ADELE_SUM_COUNT)
-    int64_t
-        *health; // plain (2, ADELE_HEALTH_COUNT): of the network's and the scale weights' updates
+    int64_t *counts;         // plain (ADELE_COUNT_SIZE)
+    double *sums;            // plain (ADELE_SUM_COUNT)
+    int32_t *loss_is_finite; // plain (1): of the step
+    // Pinned, plain (2, ADELE_HEALTH_COUNT): of the network's and the scale weights' updates. The
+    // host looks at it while the device works.
+    int64_t *health;
     float *kept; // plain: the network's running statistics after its last good step
 };
 
@@ -114,21 +116,41 @@ ADELE_MUST_CHECK adele_status trainer_check_memory(struct trainer *trainer);
 struct epoch_numbers {
     int first_step; // of those that were done now, counted from 0
     int n_steps;    // of a whole epoch
-    int64_t health[2][ADELE_HEALTH_COUNT];
+    int n_left_out; // steps, as far as they are known
+    bool is_back;   // the epoch was given up: the run goes on after trainer->epoch
+    char what[512]; // the first step that was left out, and why
     int64_t counts[ADELE_COUNT_TABLES][ADELE_COUNT_KINDS][256];
     double sums[ADELE_SUM_COUNT];
 };
 ADELE_MUST_CHECK adele_status trainer_run_epoch(struct trainer *trainer, int epoch,
                                                 struct epoch_numbers *out);
+// Parts of a step: `ids` are the samples of its batch, on the device.
+struct step_plan *trainer_step_plan(struct trainer *trainer, int i_step);
+const int32_t *trainer_step_ids(const struct trainer *trainer, int i_step);
+ADELE_MUST_CHECK adele_status trainer_sample_batch(struct trainer *trainer, struct step_plan *step,
+                                                   int epoch, const int32_t *ids);
+ADELE_MUST_CHECK adele_status trainer_compute_loss(struct trainer *trainer, struct step_plan *step,
+                                                   const int32_t *ids);
 // One value of every category's curve, from counts (3, 256).
 void trainer_append_series(struct trainer *trainer, const int64_t *counts);
 
-// trainer_health.c: steps of the epoch that were left out because something was not finite, by
-// train.on_nan: ADELE_NUMERIC names epoch, step and layer; or a warning, and *out_left_out steps;
-// or the state of the last checkpoint, and *out_is_back: the run goes on after trainer->epoch.
+// trainer_health.c: called when `n_issued` steps of the epoch were handed to the device in this
+// run; looks whether one of them was left out because something was not finite, without waiting
+// where the device is not far behind. At the first one, by train.on_nan: ADELE_NUMERIC names
+// epoch, step and culprit; or a warning; or the state of the last checkpoint and numbers->is_back.
+ADELE_MUST_CHECK adele_status trainer_watch(struct trainer *trainer, int epoch, int n_issued,
+                                            struct epoch_numbers *numbers);
+// The same where all of the steps are done, and numbers->sums are read: also an epoch that has no
+// step but such is ADELE_NUMERIC.
 ADELE_MUST_CHECK adele_status trainer_check_health(struct trainer *trainer, int epoch,
-                                                   const struct epoch_numbers *numbers,
-                                                   int *out_left_out, bool *out_is_back);
+                                                   struct epoch_numbers *numbers);
+
+// trainer_culprit.c: runs step `i_step` (from 0) of the epoch again, but for its update, and looks
+// at every tensor. *out_what (caller frees with memory_free) names the first that is not finite:
+// "the output of 'outc.conv' is not finite"; NULL: all were finite this time. Leaves the state as
+// it was.
+ADELE_MUST_CHECK adele_status trainer_find_culprit(struct trainer *trainer, int epoch, int i_step,
+                                                   char **out_what);
 
 // trainer_correct.c: fits, decides, rewrites the labels; *out_changed pixels against before, -1 =
 // no correction.
@@ -159,11 +181,14 @@ ADELE_MUST_CHECK adele_status checkpoint_load(struct trainer *trainer, const cha
 // The model alone, for `best`.
 ADELE_MUST_CHECK adele_status checkpoint_save_model(struct trainer *trainer, const char *path);
 
-// Whether the file is there but is not, byte for byte, a file that was written with hashes.
+// Whether the file is there but is not, byte for byte, a file that was written with hashes, or the
+// disk cannot read it.
 bool checkpoint_is_damaged(const char *path);
 
 // trainer_resume.c: loads the newest checkpoint of the run that is whole; none: nothing happens. A
 // damaged or missing last one is named in a warning, and the one before is taken.
+ADELE_MUST_CHECK adele_status trainer_load_newest(struct trainer *trainer, bool *out_found);
+// The same, at the start.
 ADELE_MUST_CHECK adele_status trainer_take_over(struct trainer *trainer);
 // Opens the metrics of the run with the records that the checkpoint brought.
 ADELE_MUST_CHECK adele_status trainer_open_metrics(struct trainer *trainer);

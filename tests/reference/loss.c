@@ -228,6 +228,8 @@ static void finish(struct batch *batch, double n_masked) {
     if (desc->form == ADELE_LOSS_PAPER)
         kl /= (double)batch->n_used;
     double total = (ce + desc->lambda * kl) / desc->divisor;
+    if (args->is_finite != NULL)
+        *args->is_finite = isfinite(total);
     if (args->sums == NULL || !isfinite(total))
         return;
     args->sums[ADELE_SUM_TOTAL] += total;
