@@ -325,6 +325,20 @@ static void a_run_falls_back_to_the_checkpoint_before(void **state) {
     assert_int_equal(n_warnings, 0); // the damaged one is out of the way
 }
 
+// Not by a bit: by the disk, that answers with an input/output error.
+static void a_run_falls_back_where_the_disk_cannot_read(void **state) {
+    copy_run(state, "alone", "disk");
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s",
+                   scratch_path(state, "disk/checkpoints/last.safetensors"));
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(symlink("/proc/self/mem", path), 0); // opens, and has nothing at its beginning
+    check_ok(go_on(state, "disk"));
+    assert_warned(
+        "cannot read: Input/output error; resuming from checkpoints/previous.safetensors");
+    tiny_run_assert_same(state, "alone", "disk");
+}
+
 static void a_last_checkpoint_that_is_gone_is_said(void **state) {
     copy_run(state, "alone", "gone");
     check_ok(file_remove_tree(scratch_path(state, "gone/" CHECKPOINT_LAST)));
@@ -405,6 +419,7 @@ int main(void) {
         cmocka_unit_test(each_bit_of_the_manifest),
         cmocka_unit_test(labels_of_a_damaged_generation_are_not_given_out),
         cmocka_unit_test(a_run_falls_back_to_the_checkpoint_before),
+        cmocka_unit_test(a_run_falls_back_where_the_disk_cannot_read),
         cmocka_unit_test(a_last_checkpoint_that_is_gone_is_said),
         cmocka_unit_test(two_damaged_checkpoints_stop_it_and_stay),
         cmocka_unit_test(metrics_manifest_and_newest_labels_are_mended),

@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -27,6 +28,7 @@ static struct {
     float value;
     long offset;          // of the gradient's float; -1: what the loss hands to backward
     bool hits_statistics; // also the running statistics, as a NaN in forward would
+    void (*harm)(void);   // done in the first of the steps in question
     long n_updates, n_losses;
 } fault;
 
@@ -36,6 +38,9 @@ static bool is_hit(long i) {
 
 static adele_status faulty_sgd(struct adele_op *op, const struct adele_sgd_args *args) {
     if (is_hit(++fault.n_updates)) {
+        if (fault.harm)
+            fault.harm();
+        fault.harm = NULL;
         if (fault.offset >= 0)
             args->gradients[fault.offset] = fault.value;
         for (int64_t i = 0; fault.hits_statistics && i < args->n_kept; i++)
@@ -196,6 +201,42 @@ static void rollback_repeats_the_epoch(void **state) {
     tiny_run_assert_same(state, "clean", "back");       // the fault came and went
 }
 
+static char harmed[4096]; // the last checkpoint of the run in hand
+
+static void flip_a_bit(void) {
+    char *bytes = NULL;
+    size_t n_bytes = 0;
+    check_ok(file_read(harmed, 0, &bytes, &n_bytes));
+    bytes[n_bytes / 2] ^= 1;
+    check_ok(file_write(harmed, bytes, n_bytes));
+    memory_free(bytes);
+}
+
+// What opens, and cannot be read at its beginning: EIO.
+static void make_unreadable(void) {
+    assert_int_equal(remove(harmed), 0);
+    assert_int_equal(symlink("/proc/self/mem", harmed), 0);
+}
+
+static void rollback_falls_back_to_the_checkpoint_before(void **state) {
+    static void (*const harms[])(void) = {flip_a_bit, make_unreadable};
+    static const char *const runs[] = {"flipped", "unreadable"};
+    for (size_t i = 0; i < 2; i++) {
+        char name[128];
+        (void)snprintf(name, sizeof name, "%s/checkpoints/last.safetensors", runs[i]);
+        (void)snprintf(harmed, sizeof harmed, "%s", scratch_path(state, name));
+        plan_fault(2 * N_STEPS + 4, 2 * N_STEPS + 4, NAN, 0);
+        fault.harm = harms[i];
+        check_ok(train(state, runs[i], false, SETS("train.epochs=3", "train.on_nan=rollback")));
+        assert_int_equal(n_warnings, 2);
+        assert_says(first_warning, harmed);
+        assert_says(first_warning, "resuming from checkpoints/previous.safetensors");
+        assert_says(warning, "back to the checkpoint of epoch 1");
+        assert_int_equal(fault.n_updates, 5 * N_STEPS - 1);
+        tiny_run_assert_same(state, "clean", runs[i]);
+    }
+}
+
 static void rollback_gives_up(void **state) {
     plan_fault(N_STEPS + 1, 1000, NAN, 0);
     assert_int_equal(train(state, "up", false, SETS("train.epochs=3", "train.on_nan=rollback")),
@@ -216,6 +257,7 @@ int main(void) {
         cmocka_unit_test(skip_leaves_out_the_step_and_counts_it),
         cmocka_unit_test(skip_does_not_go_on_without_any_step),
         cmocka_unit_test(rollback_repeats_the_epoch),
+        cmocka_unit_test(rollback_falls_back_to_the_checkpoint_before),
         cmocka_unit_test(rollback_gives_up),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
