@@ -16,6 +16,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct dataset *open_set(const struct dataset_config *config) {
@@ -135,6 +136,32 @@ static void categories_and_values(void **state) {
     dataset_close(dataset);
 }
 
+// As large as a map can be: looked through once, not once for each of its values (4 seconds).
+static void a_map_of_all_values(void **state) {
+    enum { N = 65536 };
+    static int from[N + 1];
+    static uint8_t to[N + 1];
+    tiny_nnunet(state, "set");
+    struct dataset_config config = tiny_config(state, "set");
+    for (int i = 0; i < N; i++) {
+        from[i] = i;
+        to[i] = (uint8_t)(i % 3);
+    }
+    config.map = (struct label_map){.n = N, .from = from, .to = to, .other = 2};
+    clock_t start = clock();
+    struct dataset *dataset = open_set(&config);
+    assert_int_equal(dataset->n_categories, 3);
+    assert_int_equal(label_lookup_category(dataset->lookup, 65534), 65534 % 3);
+    assert_int_equal(dataset->lookup->value[2], 2);
+    dataset_close(dataset);
+    from[N] = 0;
+    to[N] = 1;
+    config.map.n = N + 1;
+    refuse(&config, ADELE_CONFIG, "value 0 goes to both 0 and 1");
+    double seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+    assert_true(seconds < 0.5);
+}
+
 static void bad_maps_are_refused(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
@@ -244,6 +271,7 @@ int main(void) {
         TEST(roots_without_a_layout_are_refused),
         TEST(the_configuration_is_copied),
         TEST(categories_and_values),
+        TEST(a_map_of_all_values),
         TEST(bad_maps_are_refused),
         TEST(noisy_labels_belong_to_the_training_cases),
         TEST(true_labels_may_miss_some_cases),

@@ -61,7 +61,9 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
 
 // ---- label_map ----------------------------------------------------------------------------------
 
-static adele_status check_map(const struct label_map *map, int *n_categories) {
+// `named`: (LABEL_MAX_VALUE + 1) zeros, that become 1 + the category of each value the map names: a
+// map may name all of them.
+static adele_status check_map(const struct label_map *map, uint16_t *named, int *n_categories) {
     int highest = map->other != LABEL_IGNORE ? map->other : -1;
     if (map->other < -1 || map->other > 255)
         return FAIL(ADELE_CONFIG, "Use -1 (an error), a category, or 255 (ignored).",
@@ -72,11 +74,12 @@ static adele_status check_map(const struct label_map *map, int *n_categories) {
                         "data.label_map: value %d is not in 0..%d", map->from[i], LABEL_MAX_VALUE);
         if (map->to[i] != LABEL_IGNORE && map->to[i] > highest)
             highest = map->to[i];
-        for (int j = 0; j < i; j++)
-            if (map->from[j] == map->from[i] && map->to[j] != map->to[i])
-                return FAIL(ADELE_CONFIG, "Name each value once.",
-                            "data.label_map: value %d goes to both %d and %d", map->from[i],
-                            map->to[j], map->to[i]);
+        uint16_t *before = &named[map->from[i]];
+        if (*before != 0 && *before != map->to[i] + 1)
+            return FAIL(ADELE_CONFIG, "Name each value once.",
+                        "data.label_map: value %d goes to both %d and %d", map->from[i],
+                        *before - 1, map->to[i]);
+        *before = (uint16_t)(map->to[i] + 1);
     }
     if (map->n_names > 0 && map->n_names <= highest)
         return FAIL(ADELE_CONFIG, "Name every category, the background first.",
@@ -121,39 +124,33 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
     return status;
 }
 
-// The lowest value that the map does not name: such pixels became `other` when they were read.
-static int first_unnamed(const struct label_map *map) {
-    for (int value = 0;; value++) {
-        bool is_named = value == LABEL_IGNORE;
-        for (int i = 0; i < map->n && !is_named; i++)
-            is_named = map->from[i] == value;
-        if (!is_named)
+// The lowest value that the map does not name: such pixels became `other` when they were read. -1:
+// it names all.
+static int first_unnamed(const uint16_t *named) {
+    for (int value = 0; value <= LABEL_MAX_VALUE; value++)
+        if (value != LABEL_IGNORE && named[value] == 0)
             return value;
-    }
+    return -1;
 }
 
-static void fill_values(struct label_lookup *lookup, const struct dataset *dataset) {
+static void fill_values(struct label_lookup *lookup, const struct dataset *dataset,
+                        const uint16_t *named) {
     const struct label_map *map = &dataset->map;
     for (int c = 0; c < 256; c++)
         lookup->value[c] = (uint16_t)c;
     lookup->value[LABEL_IGNORE] = (uint16_t)dataset->ignore_value;
     if (map->n == 0)
         return;
-    if (map->other >= 0 && map->other != LABEL_IGNORE)
-        lookup->value[map->other] = (uint16_t)first_unnamed(map);
+    int unnamed = first_unnamed(named);
+    if (map->other >= 0 && map->other != LABEL_IGNORE && unnamed >= 0)
+        lookup->value[map->other] = (uint16_t)unnamed;
     for (int i = map->n - 1; i >= 0; i--)
         lookup->value[map->to[i]] = (uint16_t)map->from[i];
 }
 
-adele_status label_lookup_build(struct dataset *dataset) {
+// The tables of the data set; `named` as check_map left it.
+static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *named) {
     const struct label_map *map = &dataset->map;
-    if (dataset->n_categories > LABEL_MAX_CATEGORIES && map->n == 0)
-        return FAIL(ADELE_DATA, "Merge categories with data.label_map.",
-                    "%s: %d categories; at most %d can be told apart", dataset->root,
-                    dataset->n_categories, LABEL_MAX_CATEGORIES);
-    int n = dataset->n_categories;
-    if (map->n > 0)
-        TRY(check_map(map, &n));
     struct label_lookup *lookup = memory_calloc(1, sizeof *lookup);
     if (lookup == NULL)
         return FAIL_NO_MEMORY(sizeof *lookup);
@@ -165,9 +162,25 @@ adele_status label_lookup_build(struct dataset *dataset) {
     lookup->category[dataset->ignore_value] = LABEL_IGNORE;
     for (int i = 0; i < map->n; i++)
         lookup->category[map->from[i]] = map->to[i];
-    fill_values(lookup, dataset);
-    if (map->n > 0)
-        TRY(name_mapped(dataset, n));
+    fill_values(lookup, dataset, named);
+    return map->n > 0 ? name_mapped(dataset, n) : ADELE_OK;
+}
+
+adele_status label_lookup_build(struct dataset *dataset) {
+    const struct label_map *map = &dataset->map;
+    if (dataset->n_categories > LABEL_MAX_CATEGORIES && map->n == 0)
+        return FAIL(ADELE_DATA, "Merge categories with data.label_map.",
+                    "%s: %d categories; at most %d can be told apart", dataset->root,
+                    dataset->n_categories, LABEL_MAX_CATEGORIES);
+    int n = dataset->n_categories;
+    uint16_t *named = memory_calloc(LABEL_MAX_VALUE + 1, sizeof *named);
+    if (named == NULL)
+        return FAIL_NO_MEMORY((LABEL_MAX_VALUE + 1) * sizeof *named);
+    adele_status status = map->n > 0 ? check_map(map, named, &n) : ADELE_OK;
+    if (status == ADELE_OK)
+        status = fill_lookup(dataset, n, named);
+    memory_free(named);
+    TRY(status);
     if (dataset->n_categories < 2)
         return FAIL(ADELE_DATA, "Name the background and at least one other category.",
                     "%s: %d categories; at least 2 are needed", dataset->root,
