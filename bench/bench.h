@@ -90,7 +90,7 @@ struct instance { // an op with its arguments bound
     struct adele_device *device;
     struct adele_op *op;
     union bench_args args;
-    void *blocks[MAX_FIELDS + 1];
+    void *blocks[MAX_FIELDS + 2]; // fields, workspace, packed weights
     int n_blocks;
 };
 // Creates the op, lends it memory filled by the problem's rules. instance_close frees all.
@@ -187,8 +187,10 @@ adele_status check_conv2d(struct instance *instance, const struct problem *full,
 
 // The lists of cases.
 void bench_networks(struct bench *bench); // bench_networks.c: each op of the networks' layers
-void bench_heads(struct bench *bench);    // bench_aspp.c: atrous convolutions and pyramids
-void bench_steps(struct bench *bench);    // bench_steps.c: the ops around the network
+// bench_pack.c: the weights of a network of about so many.
+void bench_pack(struct bench *bench, const char *pipeline, int64_t n_weights);
+void bench_heads(struct bench *bench); // bench_aspp.c: atrous convolutions and pyramids
+void bench_steps(struct bench *bench); // bench_steps.c: the ops around the network
 
 // ---- reports ------------------------------------------------------------------------------------
 

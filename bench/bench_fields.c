@@ -177,6 +177,27 @@ static adele_status create_op(struct instance *instance, const struct problem *p
     return ADELE_OK;
 }
 
+// A convolution finds its weights packed, as in a step.
+static adele_status lend_packed(struct instance *instance, const struct problem *problem) {
+    const struct adele_device *device = instance->device;
+    const struct adele_conv2d_desc *desc = &problem->desc.conv2d;
+    size_t bytes = instance->op->packed_bytes;
+    if (problem->kind != ADELE_OP_conv2d || bytes == 0)
+        return ADELE_OK;
+    struct adele_pack_item item = {0, 0, (int64_t)bytes, desc->c_out, desc->c_in, desc->kernel};
+    struct adele_pack_desc pack = {1, &item, desc->precision};
+    struct adele_pack_args args = {.weights = instance->args.conv2d.weight};
+    struct adele_op *op = NULL;
+    TRY(lend(instance, bytes, &args.packed));
+    TRY(device->iface->pack_create(device, &pack, &op));
+    adele_status status = device->iface->pack_forward(op, &args);
+    if (status == ADELE_OK)
+        status = device->iface->synchronize(device);
+    device->iface->op_destroy(op);
+    instance->args.conv2d.packed_weight = args.packed;
+    return status;
+}
+
 adele_status instance_open(struct adele_device *device, const struct problem *problem,
                            struct instance *out) {
     *out = (struct instance){.device = device, .args = problem->args};
@@ -184,6 +205,7 @@ adele_status instance_open(struct adele_device *device, const struct problem *pr
     TRY_GOTO(create_op(out, problem), fail);
     for (int i = 0; i < problem->n_fields; i++)
         TRY_GOTO(lend_field(out, &problem->fields[i]), fail);
+    TRY_GOTO(lend_packed(out, problem), fail);
     return ADELE_OK;
 fail:
     instance_close(out);
@@ -196,6 +218,8 @@ adele_status instance_share(struct adele_device *device, const struct problem *p
     adele_status status = create_op(out, problem);
     if (status != ADELE_OK)
         instance_close(out);
+    else if (problem->kind == ADELE_OP_conv2d && out->op->packed_bytes > with->op->packed_bytes)
+        out->args.conv2d.packed_weight = NULL; // packs for itself
     return status;
 }
 

@@ -195,12 +195,13 @@ static void run_ops(struct bench *bench) {
     for (int k = 0; k < N_SCALES; k++)
         check(plan_backward(bench->plans[k]));
     double rate = bench->rate > 0.0 ? bench->rate : bench->is_voc ? 0.001 : 0.01;
-    struct adele_sgd_args sgd = {.weights = network_weights(bench->network),
+    struct adele_sgd_args sgd = {.weights = network_writable_weights(bench->network),
                                  .gradients = network_gradients(bench->network),
                                  .momenta = network_momenta(bench->network),
                                  .rate = (float)rate,
                                  .momentum = bench->is_voc ? 0.9f : 0.99f};
     check(iface->sgd_forward(bench->sgd, &sgd));
+    check(network_pack(bench->network));
 }
 
 static void step(struct bench *bench) {

@@ -294,6 +294,7 @@ void bench_steps(struct bench *bench) {
     for (size_t i = 0; i < N_PIPELINES; i++) {
         bench_loss(bench, &pipelines[i]);
         bench_sgd(bench, &pipelines[i]);
+        bench_pack(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_sample(bench, &pipelines[i]);
         bench_labels(bench, &pipelines[i]);
     }

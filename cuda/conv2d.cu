@@ -53,11 +53,11 @@ static enum conv2d_tile choose_tile(const struct conv2d_gather *gather) {
     return CONV2D_TILE_64x64;
 }
 
-static enum conv2d_math math_of(const struct cuda_context *context,
-                                const struct adele_conv2d_desc *desc) {
-    if (context->storage == ADELE_PRECISION_BF16 || desc->precision == ADELE_PRECISION_BF16)
+enum conv2d_math conv2d_math_of(const struct cuda_context *context,
+                                enum adele_precision precision) {
+    if (context->storage == ADELE_PRECISION_BF16 || precision == ADELE_PRECISION_BF16)
         return CONV2D_BF16;
-    return desc->precision == ADELE_PRECISION_TF32 ? CONV2D_TF32 : CONV2D_FMA;
+    return precision == ADELE_PRECISION_TF32 ? CONV2D_TF32 : CONV2D_FMA;
 }
 
 static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pass,
@@ -74,11 +74,9 @@ static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pa
         return ADELE_OK;
     }
     direct->tile = choose_tile(&direct->gather);
-    int channels = tiles[direct->tile].channels;
-    direct->n_rows = ceil_div(direct->gather.p_target, channels) * channels;
-    size_t element = context->storage == ADELE_PRECISION_BF16 ? sizeof(bf16) : sizeof(float);
-    direct->workspace_bytes = (size_t)direct->n_rows * (size_t)direct->gather.p_source *
-                              (size_t)self->shape.kernel * (size_t)self->shape.kernel * element;
+    direct->packing =
+        conv2d_packing_make(self->shape.c_out, self->shape.c_in, self->shape.kernel, pass);
+    direct->workspace_bytes = conv2d_packing_bytes(context, &direct->packing);
     if (self->math == CONV2D_FMA) {
         direct->kernel = CONV2D_KERNEL_FMA;
         return conv2d_fma_prepare(direct->tile);
@@ -161,8 +159,31 @@ static void conv2d_release(struct cuda_op *op) {
             self->library[pass].release(self->library[pass].plan);
 }
 
+static bool reads_packed(const struct conv2d *self, enum conv2d_pass pass) {
+    return has_pass(self, pass) && self->library[pass].run == NULL &&
+           (self->direct[pass].kernel == CONV2D_KERNEL_FMA ||
+            self->direct[pass].kernel == CONV2D_KERNEL_MMA);
+}
+
+// The libraries read the forward pass's order in both directions.
+static void count_packed_bytes(struct conv2d *self) {
+    const struct cuda_context *context = context_of(self->base.op.device);
+    const struct adele_conv2d_desc *desc = &self->desc;
+    struct conv2d_packing gradient =
+        conv2d_packing_make(desc->c_out, desc->c_in, desc->kernel, CONV2D_DATA_GRADIENT);
+    if (reads_packed(self, CONV2D_DATA_GRADIENT))
+        self->base.op.packed_bytes =
+            self->packed_forward_bytes + conv2d_packing_bytes(context, &gradient);
+    else if (reads_packed(self, CONV2D_FORWARD) || self->library[CONV2D_FORWARD].run != NULL ||
+             self->library[CONV2D_DATA_GRADIENT].run != NULL)
+        self->base.op.packed_bytes = self->packed_forward_bytes;
+}
+
 static adele_status choose(struct conv2d *self) {
     const struct cuda_context *context = context_of(self->base.op.device);
+    struct conv2d_packing forward =
+        conv2d_packing_make(self->desc.c_out, self->desc.c_in, self->desc.kernel, CONV2D_FORWARD);
+    self->packed_forward_bytes = conv2d_packing_bytes(context, &forward);
     for (int pass = CONV2D_FORWARD; pass < CONV2D_WEIGHT_GRADIENT; pass++)
         if (has_pass(self, (enum conv2d_pass)pass))
             TRY(choose_direct(self, (enum conv2d_pass)pass, &self->direct[pass]));
@@ -178,6 +199,7 @@ static adele_status choose(struct conv2d *self) {
         if (bytes > self->base.op.workspace_bytes)
             self->base.op.workspace_bytes = bytes;
     }
+    count_packed_bytes(self);
     return ADELE_OK;
 }
 
@@ -191,7 +213,7 @@ adele_status cuda_conv2d_create(const struct adele_device *device,
     self->base.release = conv2d_release;
     self->desc = *desc;
     self->shape = shape_of(desc);
-    self->math = math_of(context_of(device), desc);
+    self->math = conv2d_math_of(context_of(device), desc->precision);
     self->is_plain = wants_plain(device);
     adele_status status = choose(self);
     if (status != ADELE_OK) {
@@ -217,16 +239,28 @@ size_t conv2d_direct_workspace(const struct conv2d *self, enum conv2d_pass pass)
     return self->direct[pass].workspace_bytes;
 }
 
-static adele_status run_product(const struct conv2d *self, const struct conv2d_direct *direct,
-                                struct conv2d_product *product, void *workspace) {
+const void *conv2d_packed(const struct conv2d *self, enum conv2d_pass pass,
+                          const struct adele_conv2d_args *args) {
+    if (args->packed_weight == NULL)
+        return NULL;
+    return (const char *)args->packed_weight +
+           (pass == CONV2D_DATA_GRADIENT ? self->packed_forward_bytes : 0);
+}
+
+static adele_status run_product(const struct conv2d *self, enum conv2d_pass pass,
+                                struct conv2d_product *product,
+                                const struct adele_conv2d_args *args) {
     const struct cuda_context *context = context_of(self->base.op.device);
+    const struct conv2d_direct *direct = &self->direct[pass];
     if (direct->kernel == CONV2D_KERNEL_PLAIN)
         return conv2d_plain_run(context, &direct->gather, self->math, product);
     if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
         return conv2d_first_layer_run(context, &direct->gather, self->math, product);
-    TRY(conv2d_pack(context, &direct->gather, self->math, direct->n_rows,
-                    (const float *)product->weights, workspace));
-    product->weights = workspace;
+    product->weights = conv2d_packed(self, pass, args);
+    if (product->weights == NULL) {
+        TRY(conv2d_pack(context, &direct->packing, self->math, args->weight, args->workspace));
+        product->weights = args->workspace;
+    }
     if (direct->kernel == CONV2D_KERNEL_FMA)
         return conv2d_fma_run(context, &direct->gather, direct->tile, product);
     return conv2d_mma_run(context, &direct->gather, self->math, direct->tile, product);
@@ -241,12 +275,12 @@ adele_status conv2d_direct_run(const struct conv2d *self, enum conv2d_pass pass,
         product.source = args->src;
         product.bias = self->desc.has_bias ? args->bias : NULL;
         product.target = args->dst;
-        return run_product(self, &self->direct[pass], &product, args->workspace);
+        return run_product(self, pass, &product, args);
     case CONV2D_DATA_GRADIENT:
         product.source = args->d_dst;
         product.target = args->d_src;
         product.accumulate = args->accumulate_d_src;
-        return run_product(self, &self->direct[pass], &product, args->workspace);
+        return run_product(self, pass, &product, args);
     default:
         return weight_gradient_run(context_of(self->base.op.device), &self->shape, self->math,
                                    self->is_plain, args->src, args->d_dst, args->d_weight,

@@ -68,10 +68,10 @@ static adele_status run_forward(const struct conv2d *self, void *plan,
                                 const struct adele_conv2d_args *args) {
     (void)plan;
     int p_in = self->shape.p_in, p_out = self->shape.p_out;
-    TRY(conv2d_filter_pack(self, args->weight, args->workspace));
-    struct product product = {CUBLAS_OP_T, CUBLAS_OP_N,     p_out,     pixels_of(self),
-                              p_in,        args->workspace, args->src, p_in,
-                              p_in,        p_out,           args->dst, false,
+    const void *filter = NULL;
+    TRY(conv2d_filter_pack(self, args, &filter));
+    struct product product = {CUBLAS_OP_T, CUBLAS_OP_N, p_out, pixels_of(self), p_in,      filter,
+                              args->src,   p_in,        p_in,  p_out,           args->dst, false,
                               false};
     TRY(multiply(self, &product));
     return self->desc.has_bias ? conv2d_bias_add(self, args->bias, args->dst) : ADELE_OK;
@@ -81,10 +81,21 @@ static adele_status run_data_gradient(const struct conv2d *self, void *plan,
                                       const struct adele_conv2d_args *args) {
     (void)plan;
     int p_in = self->shape.p_in, p_out = self->shape.p_out;
-    TRY(conv2d_filter_pack(self, args->weight, args->workspace));
-    struct product product = {
-        CUBLAS_OP_N, CUBLAS_OP_N, p_in, pixels_of(self), p_out, args->workspace,       args->d_dst,
-        p_in,        p_out,       p_in, args->d_src,     false, args->accumulate_d_src};
+    const void *filter = NULL;
+    TRY(conv2d_filter_pack(self, args, &filter));
+    struct product product = {CUBLAS_OP_N,
+                              CUBLAS_OP_N,
+                              p_in,
+                              pixels_of(self),
+                              p_out,
+                              filter,
+                              args->d_dst,
+                              p_in,
+                              p_out,
+                              p_in,
+                              args->d_src,
+                              false,
+                              args->accumulate_d_src};
     return multiply(self, &product);
 }
 

@@ -295,8 +295,9 @@ static adele_status execute(const struct cudnn_plan *plan, void *x, void *filter
 
 static adele_status run_forward(const struct conv2d *self, void *opaque,
                                 const struct adele_conv2d_args *args) {
-    TRY(conv2d_filter_pack(self, args->weight, args->workspace));
-    TRY(execute((const struct cudnn_plan *)opaque, (void *)args->src, args->workspace, args->dst,
+    const void *filter = NULL;
+    TRY(conv2d_filter_pack(self, args, &filter));
+    TRY(execute((const struct cudnn_plan *)opaque, (void *)args->src, (void *)filter, args->dst,
                 (char *)args->workspace));
     return self->desc.has_bias ? conv2d_bias_add(self, args->bias, args->dst) : ADELE_OK;
 }
@@ -306,8 +307,9 @@ static adele_status run_data_gradient(const struct conv2d *self, void *opaque,
     const struct cudnn_plan *plan = (const struct cudnn_plan *)opaque;
     char *workspace = (char *)args->workspace;
     void *result = args->accumulate_d_src ? workspace + plan->at_result : args->d_src;
-    TRY(conv2d_filter_pack(self, args->weight, workspace));
-    TRY(execute(plan, result, workspace, (void *)args->d_dst, workspace));
+    const void *filter = NULL;
+    TRY(conv2d_filter_pack(self, args, &filter));
+    TRY(execute(plan, result, (void *)filter, (void *)args->d_dst, workspace));
     return args->accumulate_d_src ? conv2d_d_src_add(self, result, args->d_src) : ADELE_OK;
 }
 

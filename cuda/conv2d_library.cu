@@ -56,6 +56,18 @@ static char *place(char *block, size_t *end, size_t bytes) {
     return at;
 }
 
+// Weights come packed, as in a step.
+static size_t packed_bytes(const struct conv2d *self) {
+    const struct cuda_context *context = context_of(self->base.op.device);
+    size_t bytes = 0;
+    for (int pass = CONV2D_FORWARD; pass < CONV2D_WEIGHT_GRADIENT; pass++) {
+        struct conv2d_packing packing = conv2d_packing_make(
+            self->shape.c_out, self->shape.c_in, self->shape.kernel, (enum conv2d_pass)pass);
+        bytes += conv2d_packing_bytes(context, &packing);
+    }
+    return bytes;
+}
+
 // With block NULL only counts; returns the bytes.
 static size_t lay_out(struct trial *trial, char *block, size_t workspace_bytes) {
     const struct conv2d_shape *shape = &trial->self->shape;
@@ -74,6 +86,7 @@ static size_t lay_out(struct trial *trial, char *block, size_t workspace_bytes) 
     trial->args.d_dst = trial->args.dst;
     trial->args.weight = trial->args.d_weight = (float *)place(block, &end, weight);
     trial->args.bias = trial->args.d_bias = (float *)place(block, &end, bias);
+    trial->args.packed_weight = place(block, &end, packed_bytes(trial->self));
     trial->args.workspace = place(block, &end, workspace_bytes);
     return end;
 }

@@ -19,8 +19,10 @@ bool conv2d_cudnn_offer(const struct conv2d *self, enum conv2d_pass pass, int fr
 
 // ---- conv2d_library_kernels.cu ------------------------------------------------------------------
 size_t conv2d_filter_elements(const struct conv2d *self);
-// Weights -> filter in the element type of the storage.
-adele_status conv2d_filter_pack(const struct conv2d *self, const float *weight, void *filter);
+// *filter: the weights in the element type of the storage; the caller's packed ones, else packed
+// into the beginning of the workspace.
+adele_status conv2d_filter_pack(const struct conv2d *self, const struct adele_conv2d_args *args,
+                                const void **filter);
 // d_weight += the gradient of the filter, in float or (is_float false) in the storage's type.
 adele_status conv2d_filter_add(const struct conv2d *self, const void *d_filter, bool is_float,
                                float *d_weight);

@@ -87,9 +87,17 @@ size_t conv2d_filter_elements(const struct conv2d *self) {
            (size_t)self->shape.p_in;
 }
 
-adele_status conv2d_filter_pack(const struct conv2d *self, const float *weight, void *filter) {
-    return conv2d_pack(context_of(self->base.op.device), &self->direct[CONV2D_FORWARD].gather,
-                       self->math, self->shape.p_out, weight, filter);
+adele_status conv2d_filter_pack(const struct conv2d *self, const struct adele_conv2d_args *args,
+                                const void **filter) {
+    *filter = conv2d_packed(self, CONV2D_FORWARD, args);
+    if (*filter != NULL)
+        return ADELE_OK;
+    *filter = args->workspace;
+    struct conv2d_packing packing = conv2d_packing_make(self->shape.c_out, self->shape.c_in,
+                                                        self->shape.kernel, CONV2D_FORWARD);
+    packing.n_rows = self->shape.p_out;
+    return conv2d_pack(context_of(self->base.op.device), &packing, self->math, args->weight,
+                       args->workspace);
 }
 
 adele_status conv2d_filter_add(const struct conv2d *self, const void *d_filter, bool is_float,

@@ -83,11 +83,29 @@ enum conv2d_tile {
     CONV2D_TILES
 };
 
-// conv2d_pack.cu: plain float weights -> (rows, taps, p_source) in the element type of the storage,
-// operands rounded as `math` says; rows = target channels, `n_rows` of them with zeros beyond
-// c_target, and zeros in the fill-up channels of the source.
-adele_status conv2d_pack(const struct cuda_context *context, const struct conv2d_gather *gather,
-                         enum conv2d_math math, int n_rows, const float *weight, void *packed);
+enum conv2d_pass {
+    CONV2D_FORWARD,
+    CONV2D_DATA_GRADIENT,
+    CONV2D_WEIGHT_GRADIENT, // and the bias's
+    CONV2D_PASSES
+};
+
+// ---- packed weights, conv2d_pack.cu -------------------------------------------------------------
+// Plain float weights (c_out, c_in, taps) -> (n_rows, taps, p_source) in the element type of the
+// storage, operands rounded as the math says; rows = target channels, with zeros beyond c_target,
+// and zeros in the fill-up channels of the source.
+struct conv2d_packing {
+    int c_target, c_source, p_source, n_rows, n_taps;
+    int64_t target_stride, source_stride; // of the plain array; a tap: 1
+};
+// For the forward pass or the data gradient, with the rows that plans of all extents can share. A
+// convolution's packed weights are those of the forward pass, then those of the data gradient.
+struct conv2d_packing conv2d_packing_make(int c_out, int c_in, int kernel, enum conv2d_pass pass);
+size_t conv2d_packing_bytes(const struct cuda_context *context,
+                            const struct conv2d_packing *packing);
+adele_status conv2d_pack(const struct cuda_context *context, const struct conv2d_packing *packing,
+                         enum conv2d_math math, const float *weight, void *packed);
+enum conv2d_math conv2d_math_of(const struct cuda_context *context, enum adele_precision precision);
 
 // The kernels' launchers. prepare is called at the op's creation.
 adele_status conv2d_plain_run(const struct cuda_context *context,
@@ -108,12 +126,6 @@ adele_status conv2d_first_layer_run(const struct cuda_context *context,
 
 // ---- the op -------------------------------------------------------------------------------------
 
-enum conv2d_pass {
-    CONV2D_FORWARD,
-    CONV2D_DATA_GRADIENT,
-    CONV2D_WEIGHT_GRADIENT, // and the bias's
-    CONV2D_PASSES
-};
 enum conv2d_kernel {
     CONV2D_KERNEL_PLAIN,
     CONV2D_KERNEL_FMA,
@@ -124,9 +136,9 @@ enum conv2d_kernel {
 struct conv2d_direct {
     struct conv2d_gather gather;
     enum conv2d_kernel kernel;
-    enum conv2d_tile tile; // FMA and MMA
-    int n_rows;            // of the packed weights
-    size_t workspace_bytes;
+    enum conv2d_tile tile;         // FMA and MMA
+    struct conv2d_packing packing; // FMA and MMA
+    size_t workspace_bytes;        // for weights that come plain
 };
 
 struct conv2d;
@@ -147,8 +159,14 @@ struct conv2d {
     bool is_plain;
     struct conv2d_direct direct[CONV2D_WEIGHT_GRADIENT]; // forward, data gradient
     struct conv2d_library library[CONV2D_PASSES];
+    size_t packed_forward_bytes; // of the forward pass's packed weights
     char engine[128];
 };
+
+// Where in args->packed_weight the weights of the forward pass or of the data gradient lie; NULL
+// when the caller has none.
+const void *conv2d_packed(const struct conv2d *self, enum conv2d_pass pass,
+                          const struct adele_conv2d_args *args);
 
 // The pass by our own kernels; args->workspace has conv2d_direct_workspace bytes.
 size_t conv2d_direct_workspace(const struct conv2d *self, enum conv2d_pass pass);

@@ -82,7 +82,7 @@ static void load_weights(struct fixture *fixture) {
             continue; // batch norm stays as it begins
         float *values = by_formula(parameter->name, parameter->fan_in, (size_t)parameter->count);
         check_ok(fixture->device->iface->upload(
-            fixture->device, network_weights(fixture->network) + parameter->offset, values,
+            fixture->device, network_writable_weights(fixture->network) + parameter->offset, values,
             (size_t)parameter->count * sizeof *values));
         free(values);
     }

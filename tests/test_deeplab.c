@@ -175,7 +175,7 @@ static void check_slope(const struct adele_device *device, struct network *netwo
     const struct graph *graph = network_graph(network);
     const struct parameter *parameter = find(graph, name);
     size_t bytes = (size_t)parameter->count * sizeof(float);
-    float *weights = network_weights(network) + parameter->offset;
+    const float *weights = network_weights(network) + parameter->offset;
     float *kept = malloc(bytes), *moved = malloc(bytes), *gradient = malloc(bytes);
     assert_true(kept != NULL && moved != NULL && gradient != NULL);
     check_ok(device->iface->download(device, kept, weights, bytes));
@@ -189,10 +189,12 @@ static void check_slope(const struct adele_device *device, struct network *netwo
     for (int sign = 1; sign >= -1; sign -= 2) {
         for (int64_t i = 0; i < parameter->count; i++)
             moved[i] = (float)((double)kept[i] + sign * step * (double)gradient[i]);
-        check_ok(device->iface->upload(device, weights, moved, bytes));
+        check_ok(device->iface->upload(
+            device, network_writable_weights(network) + parameter->offset, moved, bytes));
         difference += sign * evaluate(device, plan, d_logits);
     }
-    check_ok(device->iface->upload(device, weights, kept, bytes));
+    check_ok(device->iface->upload(device, network_writable_weights(network) + parameter->offset,
+                                   kept, bytes));
     double want = 2.0 * step * squares;
     // A step this small passes few kinks; what float logits lose is 1e-6 or so of their sum.
     if (!(fabs(difference - want) <= 0.03 * want + 4e-6))

@@ -175,8 +175,9 @@ static void export_and_import_keep_every_bit(void **state) {
     for (int i = 0; i < graph->n_parameters; i++) {
         const struct parameter *parameter = &graph->parameters[i];
         float *values[2];
-        float *arenas[2] = {parameter->is_buffer ? network_buffers(from) : network_weights(from),
-                            parameter->is_buffer ? network_buffers(to) : network_weights(to)};
+        const float *arenas[2] = {parameter->is_buffer ? network_buffers(from)
+                                                       : network_weights(from),
+                                  parameter->is_buffer ? network_buffers(to) : network_weights(to)};
         for (int k = 0; k < 2; k++)
             values[k] = download(arenas[k] + parameter->offset, parameter->count);
         assert_true(compare_bytes(parameter->name, values[1], values[0],
@@ -386,7 +387,8 @@ static void assert_gradient(int n, int c, int h, int w, int width) {
     for (int k = 0; k < 2; k++) {
         for (int64_t i = 0; i < n_weights; i++)
             moved[i] = (float)(weights[i] + (k == 0 ? -length : length) * gradient[i] / norm);
-        check_ok(device->iface->upload(device, network_weights(session.network), moved, bytes));
+        check_ok(
+            device->iface->upload(device, network_writable_weights(session.network), moved, bytes));
         losses[k] = train_step_loss(&session.step);
     }
     double slope = (losses[1] - losses[0]) / (2 * length);

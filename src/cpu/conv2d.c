@@ -153,6 +153,9 @@ adele_status cpu_conv2d_create(const struct adele_device *device,
         memory_free(self);
         return status;
     }
+    if ((self->is_padded || self->rounds) &&
+        (self->forward.primitive != NULL || self->backward_data.primitive != NULL))
+        self->base.op.packed_bytes = self->padded_weight_bytes;
     plan_workspace(self);
     name_engine(self);
     *out = &self->base.op;
@@ -167,27 +170,22 @@ static float *floats_at(void *workspace, size_t at) {
 
 // The plain weights as the primitive's reorder reads them.
 static const float *stage_weights(const struct conv2d *self, const struct conv2d_pass *pass,
-                                  const float *weight, char *workspace) {
+                                  const struct adele_conv2d_args *args) {
     if (!is_staged(self, pass))
-        return weight;
-    float *staged = floats_at(workspace, pass->at_staged_weights);
-    size_t row = (size_t)self->desc.c_in * self->taps;
-    size_t padded_row = (size_t)self->c_in_padded * self->taps;
-    for (int c = 0; c < self->c_out_padded; c++) {
-        size_t used = c < self->desc.c_out ? row : 0;
-        float *to = staged + (size_t)c * padded_row;
-        if (used > 0 && self->rounds && !pass->is_bf16)
-            conv2d_round(to, weight + (size_t)c * row, used);
-        else if (used > 0)
-            memcpy(to, weight + (size_t)c * row, used * sizeof(float));
-        memset(to + used, 0, (padded_row - used) * sizeof(float));
-    }
+        return args->weight;
+    if (args->packed_weight != NULL)
+        return args->packed_weight;
+    float *staged = floats_at(args->workspace, pass->at_staged_weights);
+    struct conv2d_staging staging = {self->desc.c_out,  self->desc.c_in, self->c_out_padded,
+                                     self->c_in_padded, self->taps,      self->rounds};
+    conv2d_stage(staged, args->weight, &staging);
     return staged;
 }
 
 static adele_status load_weights(const struct conv2d *self, const struct conv2d_pass *pass,
-                                 const float *weight, char *workspace) {
-    const float *staged = stage_weights(self, pass, weight, workspace);
+                                 const struct adele_conv2d_args *args) {
+    char *workspace = args->workspace;
+    const float *staged = stage_weights(self, pass, args);
     if (!pass->is_far)
         return conv2d_reorder(self, pass, staged, workspace + pass->at_weights);
     conv2d_far_pack(self, pass, staged, floats_at(workspace, pass->at_weights));
@@ -239,7 +237,7 @@ adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_a
         conv2d_first_layer_run(self, src, args->weight, args->bias, args->dst, workspace);
         return ADELE_OK;
     }
-    TRY(load_weights(self, pass, args->weight, workspace));
+    TRY(load_weights(self, pass, args));
     float *bias = floats_at(workspace, pass->at_bias);
     if (self->desc.has_bias) {
         memset(bias, 0, (size_t)self->c_out_padded * sizeof(float));
@@ -259,7 +257,7 @@ static adele_status backward_data(struct conv2d *self, const struct adele_conv2d
                                   const void *d_dst) {
     const struct conv2d_pass *pass = &self->backward_data;
     char *workspace = args->workspace;
-    TRY(load_weights(self, pass, args->weight, workspace));
+    TRY(load_weights(self, pass, args));
     float *d_src = args->accumulate_d_src ? floats_at(workspace, self->at_d_src) : args->d_src;
     struct conv2d_pointers pointers = {
         .src = d_src,

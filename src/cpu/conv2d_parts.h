@@ -117,6 +117,14 @@ int conv2d_rows_read(const struct adele_conv2d_desc *desc, int n_rows);
 void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, size_t step, int y,
                       int n_rows, float *buffer);
 
+// Plain weights filled up to whole blocks and rounded where wanted, in pack.c.
+struct conv2d_staging {
+    int c_out, c_in, c_out_padded, c_in_padded;
+    size_t taps;
+    bool rounds;
+};
+void conv2d_stage(float *to, const float *weight, const struct conv2d_staging *staging);
+
 // Elementwise loops, in conv2d_loops.c: to = bf16(from) as a float or as its 16 bits, to += from.
 // The _tensor forms run on all threads.
 void conv2d_round(float *to, const float *from, size_t count);

@@ -52,6 +52,7 @@ enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
     X(dropout, 1)                                                                                  \
     X(loss, 0)                                                                                     \
     X(sgd, 0)                                                                                      \
+    X(pack, 0)                                                                                     \
     X(sample, 0)                                                                                   \
     X(ensemble, 0)                                                                                 \
     X(decide, 0)                                                                                   \
@@ -77,8 +78,11 @@ struct adele_conv2d_desc {
     enum adele_precision precision;
 };
 struct adele_conv2d_args {
-    const void *src;       // tensor (N, c_in, h_in, w_in)
-    const float *weight;   // plain (c_out, c_in, kernel, kernel)
+    const void *src;     // tensor (N, c_in, h_in, w_in)
+    const float *weight; // plain (c_out, c_in, kernel, kernel)
+    // What `pack` made of `weight`; NULL: every pass packs for itself. Ignored by an op whose
+    // packed_bytes is 0.
+    const void *packed_weight;
     const float *bias;     // plain (c_out), NULL without
     void *dst;             // tensor (N, c_out, h_out, w_out); forward only
     const void *d_dst;     // tensor like dst; backward only, as all below
@@ -343,6 +347,30 @@ struct adele_sgd_args {
                     // zeroes `health`: weights and state stay as the bad step met them
 };
 
+// ---- pack: the weights of convolutions as the device's kernels read them ------------------------
+// A device's convolution may bring its weights into an order of its own, rounded to its precision,
+// before it multiplies. This op does so for all the convolutions of a network at once, after their
+// weights have changed; conv2d takes the result as packed_weight. The packed_bytes of a conv2d's
+// op are what its weights take. Extents of images do not matter to the layout: ops that agree in
+// channels, kernel and precision read the same bytes, and of two that want different packed_bytes
+// the smaller wants the beginning of the larger's.
+#define ADELE_PACK_ALIGNMENT 256
+struct adele_pack_item {
+    int64_t weight; // offset in floats, into args.weights
+    int64_t packed; // offset in bytes, into args.packed; a multiple of ADELE_PACK_ALIGNMENT
+    int64_t bytes;  // packed_bytes of the op, the largest where several share them
+    int c_out, c_in, kernel;
+};
+struct adele_pack_desc {
+    int n_items;
+    const struct adele_pack_item *items; // copied
+    enum adele_precision precision;      // of the convolutions
+};
+struct adele_pack_args {
+    const float *weights; // plain arena
+    void *packed;         // overwritten where items lie
+};
+
 // ---- sample: gather, augment, normalize, all scales ---------------------------------------------
 // AFFINE: rotated, shifted and scaled about the centre, bilinear; the output has the set's size.
 // VOC (METHOD section 5): hue turned by up to +-hsv degrees, saturation and value moved by up to
@@ -479,6 +507,7 @@ struct adele_op {
     enum adele_op_kind kind;
     const struct adele_device *device;
     size_t workspace_bytes; // the planner's to provide; shared by all ops of a stream
+    size_t packed_bytes;    // conv2d: of its packed weights, see pack; 0: it takes none
     double flops_forward, flops_backward;
     const char *engine; // static text: which implementation was chosen
 };

@@ -157,6 +157,30 @@ adele_status op_check_sgd(const struct adele_sgd_desc *desc) {
     return ADELE_OK;
 }
 
+adele_status op_check_pack(const struct adele_pack_desc *desc) {
+    if (desc->n_items < 0 || (desc->n_items > 0 && desc->items == NULL))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give one item for each convolution.",
+                    "pack: %d items, and no list of them", desc->n_items);
+    for (int i = 0; i < desc->n_items; i++) {
+        const struct adele_pack_item *item = &desc->items[i];
+        if (item->c_out < 1 || item->c_in < 1 || item->kernel < 1)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                        "pack: item %d has %d x %d channels and a kernel of %d", i, item->c_out,
+                        item->c_in, item->kernel);
+        if (item->weight < 0 || item->packed < 0 || item->packed % ADELE_PACK_ALIGNMENT != 0 ||
+            item->bytes < 1)
+            return FAIL(ADELE_INVALID_ARGUMENT,
+                        "Offsets are not negative, packed ones multiples of 256; leave out "
+                        "convolutions that take no packed weights.",
+                        "pack: item %d: %lld bytes at %lld, from float %lld", i,
+                        (long long)item->bytes, (long long)item->packed, (long long)item->weight);
+    }
+    if ((int)desc->precision < ADELE_PRECISION_FP32 || (int)desc->precision > ADELE_PRECISION_TF32)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use fp32, bf16 or tf32.", "pack: unknown precision %d",
+                    (int)desc->precision);
+    return ADELE_OK;
+}
+
 static bool is_voc(const struct adele_augment *augment) {
     return augment->enabled && augment->kind == ADELE_AUGMENT_VOC;
 }

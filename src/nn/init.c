@@ -53,7 +53,7 @@ static adele_status arena_initialize(struct network *network, bool is_buffer, ui
         if (graph->parameters[i].is_buffer == is_buffer)
             parameter_fill(&graph->parameters[i], i, seed, values + graph->parameters[i].offset);
     adele_status status = network->device->iface->upload(
-        network->device, is_buffer ? network->buffers : network->weights, values,
+        network->device, is_buffer ? network->buffers : network_writable_weights(network), values,
         (size_t)n * sizeof *values);
     memory_free(values);
     return status;

@@ -52,6 +52,7 @@ void network_destroy(struct network *network) {
     for (int i = 0; i < network->n_plans; i++)
         plan_destroy(network->plans[i]);
     memory_free(network->plans);
+    packing_release(network);
     device->iface->release(device, network->shared);
     device->iface->release(device, network->weights);
     device->iface->release(device, network->gradients);
@@ -65,7 +66,12 @@ const struct graph *network_graph(const struct network *network) {
     return &network->graph;
 }
 
-float *network_weights(struct network *network) {
+const float *network_weights(const struct network *network) {
+    return network->weights;
+}
+
+float *network_writable_weights(struct network *network) {
+    network->packing.is_current = false;
     return network->weights;
 }
 
@@ -118,8 +124,7 @@ adele_status network_measure(struct network *network, int n, int h, int w, bool 
 }
 
 // Device memory, zeroed: no op ever meets a stray NaN where a layout has room that nobody writes.
-static adele_status region_create(struct network *network, size_t bytes, const char *purpose,
-                                  void **out) {
+adele_status region_create(struct network *network, size_t bytes, const char *purpose, void **out) {
     const struct adele_device *device = network->device;
     void *block = NULL;
     adele_status status = device->iface->alloc(device, bytes, &block);
@@ -161,6 +166,7 @@ adele_status network_allocate(struct network *network) {
         TRY(region_create(network, shared_bytes, "gradients and workspace", &network->shared));
         network->shared_bytes = shared_bytes;
     }
+    TRY(packing_allocate(network));
     for (int i = 0; i < network->n_plans; i++) {
         struct plan *plan = network->plans[i];
         if (plan->activations == NULL)
@@ -177,7 +183,7 @@ size_t network_parameter_bytes(const struct network *network) {
 }
 
 size_t network_planned_bytes(const struct network *network) {
-    size_t bytes = largest_shared_bytes(network);
+    size_t bytes = largest_shared_bytes(network) + (size_t)packing_bytes(network);
     for (int i = 0; i < network->n_plans; i++)
         bytes += network->plans[i]->memory.activation_bytes;
     return bytes;

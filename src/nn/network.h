@@ -37,7 +37,13 @@ void network_destroy(struct network *network); // NULL is legal
 const struct graph *network_graph(const struct network *network);
 
 // Device arenas, borrowed. Weights, gradients and momenta share offsets.
-float *network_weights(struct network *network);
+const float *network_weights(const struct network *network);
+// To be asked for anew before each change: it tells the network that its weights change.
+float *network_writable_weights(struct network *network);
+// Brings the packed weights up to date, when weights were to be written since the last time.
+// Forward and backward do so too; a step that calls it right after its update has the same launches
+// every time.
+ADELE_MUST_CHECK adele_status network_pack(struct network *network);
 float *network_gradients(struct network *network);
 float *network_momenta(struct network *network);
 float *network_buffers(struct network *network);

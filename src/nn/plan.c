@@ -156,6 +156,7 @@ adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
     TRY(bound_check(plan));
     if (use_batch_statistics)
         TRY(plan_check_statistics(plan));
+    TRY(network_pack(plan->network));
     plan->has_forward = false;
     for (int i = 0; i < plan->network->graph.n_nodes; i++)
         TRY(plan_node_forward(plan, i, use_batch_statistics));
@@ -169,6 +170,7 @@ adele_status plan_backward(struct plan *plan) {
         return FAIL(ADELE_INVALID_ARGUMENT, "Run plan_forward of a training plan first.",
                     plan->is_training ? "backward without a forward before it"
                                       : "backward of a plan that was made for inference");
+    TRY(network_pack(plan->network));
     for (int i = plan->network->graph.n_nodes - 1; i >= 0; i--)
         TRY(plan_node_backward(plan, i));
     return ADELE_OK;

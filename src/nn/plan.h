@@ -78,6 +78,18 @@ struct plan {
     bool is_bound;
 };
 
+// Packed weights, packing.c; all zero while no plan has memory, and on a device that reads them
+// plain.
+struct packing {
+    struct adele_op *op;
+    void *block; // on the device
+    int64_t bytes;
+    struct adele_pack_item *items;
+    int n_items;
+    int *of_node;    // node -> item, -1: none
+    bool is_current; // the weights have not changed since they were packed
+};
+
 struct network {
     const struct adele_device *device;
     struct graph graph;
@@ -88,7 +100,19 @@ struct network {
     int n_plans;
     void *shared; // on the device
     size_t shared_bytes;
+    struct packing packing;
 };
+
+// network.c: device memory, zeroed.
+ADELE_MUST_CHECK adele_status region_create(struct network *network, size_t bytes,
+                                            const char *purpose, void **out);
+
+// packing.c. packing_allocate: before plans are bound, after each new plan. packing_bytes: what it
+// takes for all plans so far. packing_address: of a node's weights, NULL when it takes none.
+ADELE_MUST_CHECK adele_status packing_allocate(struct network *network);
+void packing_release(struct network *network);
+int64_t packing_bytes(const struct network *network);
+const void *packing_address(const struct network *network, int i_node);
 
 // plan_build.c: shapes, ops and blocks of a plan; nothing is allocated on the device but what ops
 // hold themselves.

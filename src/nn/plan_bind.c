@@ -34,6 +34,7 @@ static void bind_conv2d(struct plan *plan, int i_node) {
     step->args.conv2d = (struct adele_conv2d_args){
         .src = address(plan, node->inputs[0], BLOCK_VALUE),
         .weight = parameter_address(plan, network->weights, node->i_weight),
+        .packed_weight = packing_address(network, i_node),
         .bias = parameter_address(plan, network->weights, node->i_bias),
         .dst = address(plan, i_node, BLOCK_VALUE),
         .d_dst = address(plan, i_node, BLOCK_GRADIENT),

@@ -117,6 +117,7 @@ adele_status plan_look_input(const struct plan *plan, int *out_row) {
 adele_status plan_look_forward(struct plan *plan, char **out_what) {
     const struct graph *graph = &plan->network->graph;
     *out_what = NULL;
+    TRY(network_pack(plan->network));
     plan->has_forward = false;
     for (int i = 0; i < graph->n_nodes; i++) {
         bool is_bad = false;

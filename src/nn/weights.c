@@ -13,7 +13,9 @@ static adele_status move_arenas(struct network *network, enum weights_content co
     const struct graph *graph = &network->graph;
     size_t n_weights = (size_t)graph->n_weights;
     size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
-    float *arena = content == CONTENT_WEIGHTS ? network->weights : network->momenta;
+    float *arena = content == CONTENT_MOMENTA ? network->momenta
+                   : is_upload                ? network_writable_weights(network)
+                                              : network->weights;
     size_t arena_bytes = n_weights * sizeof *host, buffer_bytes = n_buffers * sizeof *host;
     TRY(is_upload ? device->iface->upload(device, arena, host, arena_bytes)
                   : device->iface->download(device, host, arena, arena_bytes));

@@ -87,7 +87,7 @@ adele_status trainer_compute_loss(struct trainer *trainer, struct step_plan *ste
 static adele_status update_weights(struct trainer *trainer, double rate) {
     const struct config *config = trainer->config;
     const struct adele_device_iface *iface = trainer->device->iface;
-    struct adele_sgd_args args = {.weights = network_weights(trainer->network),
+    struct adele_sgd_args args = {.weights = network_writable_weights(trainer->network),
                                   .gradients = network_gradients(trainer->network),
                                   .momenta = network_momenta(trainer->network),
                                   .rate = (float)rate,
@@ -99,6 +99,7 @@ static adele_status update_weights(struct trainer *trainer, double rate) {
                                   .loss_is_finite = trainer->buffers.loss_is_finite,
                                   .stays_out = config->train.on_nan != ON_NAN_SKIP};
     TRY(iface->sgd_forward(trainer->sgd, &args));
+    TRY(network_pack(trainer->network));
     if (!config->loss.learn_scale_weights || trainer->n_scales < 2)
         return ADELE_OK;
     args.health = trainer->buffers.health + ADELE_HEALTH_COUNT;

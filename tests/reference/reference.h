@@ -51,6 +51,9 @@ void reference_dropout_backward(const struct adele_dropout_desc *desc,
 
 void reference_sgd_forward(const struct adele_sgd_desc *desc, const struct adele_sgd_args *args);
 
+// The reference's own layout of packed weights: plain floats, rounded where the precision is bf16.
+void reference_pack_forward(const struct adele_pack_desc *desc, const struct adele_pack_args *args);
+
 // The value nearest to x that bf16 holds, ties to even.
 float reference_bf16(float x);
 #endif

@@ -77,7 +77,7 @@ double train_step_loss(struct train_step *step) {
 }
 
 void train_step_update(struct train_step *step, float rate, float momentum) {
-    struct adele_sgd_args args = {.weights = network_weights(step->network),
+    struct adele_sgd_args args = {.weights = network_writable_weights(step->network),
                                   .gradients = network_gradients(step->network),
                                   .momenta = network_momenta(step->network),
                                   .rate = rate,
