@@ -24,6 +24,7 @@
 #define COMPARED_BY_loss        "loss"
 #define COMPARED_BY_sgd         "sgd"
 #define COMPARED_BY_pack        "pack"
+#define COMPARED_BY_initialize  "initialize"
 #define COMPARED_BY_sample      "sample"
 #define COMPARED_BY_ensemble    "ensemble"
 #define COMPARED_BY_decide      "decide"

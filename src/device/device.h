@@ -53,6 +53,7 @@ enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
     X(loss, 0)                                                                                     \
     X(sgd, 0)                                                                                      \
     X(pack, 0)                                                                                     \
+    X(initialize, 0)                                                                               \
     X(sample, 0)                                                                                   \
     X(ensemble, 0)                                                                                 \
     X(decide, 0)                                                                                   \
@@ -369,6 +370,31 @@ struct adele_pack_desc {
 struct adele_pack_args {
     const float *weights; // plain arena
     void *packed;         // overwritten where items lie
+};
+
+// ---- initialize: the first values of a network's parameters -------------------------------------
+// Values of an item come from the Philox stream (seed, RANDOM_INIT, epoch 0, sample `stream`): value
+// i of a uniform item from its word i, value i of a normal one from its words 2 i and 2 i + 1
+// (Box-Muller in double). Every device draws the same; a device's own logarithm and cosine may
+// differ in the last bit of the double, and so, rarely, of the float.
+enum adele_initial {
+    ADELE_INITIAL_CONSTANT, // `spread` itself
+    ADELE_INITIAL_UNIFORM,  // in [-spread, spread)
+    ADELE_INITIAL_NORMAL    // of mean 0 and deviation `spread`
+};
+struct adele_initialize_item {
+    int64_t offset, count; // in floats, into args.values
+    enum adele_initial kind;
+    double spread;
+    uint32_t stream; // tells the parameters of a network apart
+};
+struct adele_initialize_desc {
+    int n_items;
+    const struct adele_initialize_item *items; // copied
+    uint64_t seed;
+};
+struct adele_initialize_args {
+    float *values; // plain arena, overwritten where items lie
 };
 
 // ---- sample: gather, augment, normalize, all scales ---------------------------------------------

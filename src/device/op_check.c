@@ -181,6 +181,26 @@ adele_status op_check_pack(const struct adele_pack_desc *desc) {
     return ADELE_OK;
 }
 
+adele_status op_check_initialize(const struct adele_initialize_desc *desc) {
+    if (desc->n_items < 0 || (desc->n_items > 0 && desc->items == NULL))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give one item for each parameter.",
+                    "initialize: %d items, and no list of them", desc->n_items);
+    for (int i = 0; i < desc->n_items; i++) {
+        const struct adele_initialize_item *item = &desc->items[i];
+        if (item->offset < 0 || item->count < 0)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Neither may be negative.",
+                        "initialize: item %d has %lld values from float %lld on", i,
+                        (long long)item->count, (long long)item->offset);
+        if ((int)item->kind < ADELE_INITIAL_CONSTANT || (int)item->kind > ADELE_INITIAL_NORMAL)
+            return FAIL(ADELE_INVALID_ARGUMENT, "Use constant, uniform or normal.",
+                        "initialize: item %d is of unknown kind %d", i, (int)item->kind);
+        if (!isfinite(item->spread))
+            return FAIL(ADELE_INVALID_ARGUMENT, "Give a finite one.",
+                        "initialize: item %d has a spread of %g", i, item->spread);
+    }
+    return ADELE_OK;
+}
+
 static bool is_voc(const struct adele_augment *augment) {
     return augment->enabled && augment->kind == ADELE_AUGMENT_VOC;
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Initial weights. Each parameter draws from a stream of its own, keyed by its number, so that the
-// values depend on the seed and the graph alone.
+// Initial weights, drawn on the device. Each parameter has a stream of its own, keyed by its
+// number, so that the values depend on the seed and the graph alone.
 #include "base/fail.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "nn/plan.h"
 
 #include <math.h>
@@ -14,31 +13,39 @@ static double uniform_bound(const struct parameter *parameter) {
     return 1.0 / sqrt((double)parameter->fan_in);
 }
 
-static void parameter_fill(const struct parameter *parameter, int i_parameter, uint64_t seed,
-                           float *values) {
-    struct random_stream stream;
-    random_stream_init(&stream, seed, RANDOM_INIT, 0, (uint32_t)i_parameter);
+static struct adele_initialize_item item_of(const struct parameter *parameter, int i_parameter) {
+    struct adele_initialize_item item = {
+        .offset = parameter->offset, .count = parameter->count, .stream = (uint32_t)i_parameter};
     switch (parameter->init) {
     case INIT_KAIMING_UNIFORM:
-    case INIT_BIAS_UNIFORM: {
-        double bound = uniform_bound(parameter);
-        for (int64_t i = 0; i < parameter->count; i++)
-            values[i] = (float)random_range(&stream, -bound, bound);
+    case INIT_BIAS_UNIFORM:
+        item.kind = ADELE_INITIAL_UNIFORM;
+        item.spread = uniform_bound(parameter);
         break;
-    }
-    case INIT_KAIMING_NORMAL_FAN_OUT: {
-        double deviation = sqrt(2.0 / (double)parameter->fan_out);
-        for (int64_t i = 0; i < parameter->count; i++)
-            values[i] = (float)(deviation * random_normal(&stream));
+    case INIT_KAIMING_NORMAL_FAN_OUT:
+        item.kind = ADELE_INITIAL_NORMAL;
+        item.spread = sqrt(2.0 / (double)parameter->fan_out);
         break;
-    }
     case INIT_ONES:
-        for (int64_t i = 0; i < parameter->count; i++)
-            values[i] = 1.0F;
+        item.spread = 1.0;
         break;
     case INIT_ZEROS:
-        break; // the arena's host copy starts at zero
+        break;
     }
+    return item;
+}
+
+static adele_status run_op(struct network *network, const struct adele_initialize_desc *desc,
+                           float *values) {
+    const struct adele_device *device = network->device;
+    struct adele_op *op = NULL;
+    TRY(device->iface->initialize_create(device, desc, &op));
+    struct adele_initialize_args args = {values};
+    adele_status status = device->iface->initialize_forward(op, &args);
+    if (status == ADELE_OK)
+        status = device->iface->synchronize(device);
+    device->iface->op_destroy(op);
+    return status;
 }
 
 static adele_status arena_initialize(struct network *network, bool is_buffer, uint64_t seed) {
@@ -46,16 +53,17 @@ static adele_status arena_initialize(struct network *network, bool is_buffer, ui
     int64_t n = is_buffer ? graph->n_buffers : graph->n_weights;
     if (n == 0)
         return ADELE_OK;
-    float *values = memory_calloc((size_t)n, sizeof *values);
-    if (values == NULL)
-        return FAIL_NO_MEMORY((size_t)n * sizeof *values);
+    float *values = is_buffer ? network->buffers : network_writable_weights(network);
+    TRY(network->device->iface->fill(network->device, values, 0, (size_t)n * sizeof *values));
+    struct adele_initialize_item *items = memory_calloc((size_t)graph->n_parameters, sizeof *items);
+    if (items == NULL)
+        return FAIL_NO_MEMORY((size_t)graph->n_parameters * sizeof *items);
+    struct adele_initialize_desc desc = {.items = items, .seed = seed};
     for (int i = 0; i < graph->n_parameters; i++)
         if (graph->parameters[i].is_buffer == is_buffer)
-            parameter_fill(&graph->parameters[i], i, seed, values + graph->parameters[i].offset);
-    adele_status status = network->device->iface->upload(
-        network->device, is_buffer ? network->buffers : network_writable_weights(network), values,
-        (size_t)n * sizeof *values);
-    memory_free(values);
+            items[desc.n_items++] = item_of(&graph->parameters[i], i);
+    adele_status status = run_op(network, &desc, values);
+    memory_free(items);
     return status;
 }
 

@@ -54,6 +54,9 @@ void reference_sgd_forward(const struct adele_sgd_desc *desc, const struct adele
 // The reference's own layout of packed weights: plain floats, rounded where the precision is bf16.
 void reference_pack_forward(const struct adele_pack_desc *desc, const struct adele_pack_args *args);
 
+void reference_initialize_forward(const struct adele_initialize_desc *desc,
+                                  const struct adele_initialize_args *args);
+
 // The value nearest to x that bf16 holds, ties to even.
 float reference_bf16(float x);
 #endif
