@@ -148,6 +148,15 @@ static void fill_values(struct label_lookup *lookup, const struct dataset *datas
         lookup->value[map->to[i]] = (uint16_t)map->from[i];
 }
 
+// By doubling what is there: a data set is opened more often than one thinks, and value by value is
+// slow.
+static void set_all(int16_t category[LABEL_MAX_VALUE + 1], int16_t to) {
+    _Static_assert(((LABEL_MAX_VALUE + 1) & LABEL_MAX_VALUE) == 0, "a power of two");
+    category[0] = to;
+    for (size_t done = 1; done <= LABEL_MAX_VALUE; done *= 2)
+        memcpy(category + done, category, done * sizeof *category);
+}
+
 // The tables of the data set; `named` as check_map left it.
 static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *named) {
     const struct label_map *map = &dataset->map;
@@ -155,9 +164,9 @@ static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *
     if (lookup == NULL)
         return FAIL_NO_MEMORY(sizeof *lookup);
     dataset->lookup = lookup;
-    int16_t unnamed = (int16_t)(map->n > 0 ? map->other : -1);
-    for (int value = 0; value <= LABEL_MAX_VALUE; value++)
-        lookup->category[value] = map->n == 0 && value < n ? (int16_t)value : unnamed;
+    set_all(lookup->category, (int16_t)(map->n > 0 ? map->other : -1));
+    for (int value = 0; value < n && map->n == 0; value++)
+        lookup->category[value] = (int16_t)value;
     lookup->category[LABEL_IGNORE] = LABEL_IGNORE;
     lookup->category[dataset->ignore_value] = LABEL_IGNORE;
     for (int i = 0; i < map->n; i++)
@@ -173,8 +182,8 @@ adele_status label_lookup_build(struct dataset *dataset) {
                     "%s: %d categories; at most %d can be told apart", dataset->root,
                     dataset->n_categories, LABEL_MAX_CATEGORIES);
     int n = dataset->n_categories;
-    uint16_t *named = memory_calloc(LABEL_MAX_VALUE + 1, sizeof *named);
-    if (named == NULL)
+    uint16_t *named = map->n > 0 ? memory_calloc(LABEL_MAX_VALUE + 1, sizeof *named) : NULL;
+    if (named == NULL && map->n > 0)
         return FAIL_NO_MEMORY((LABEL_MAX_VALUE + 1) * sizeof *named);
     adele_status status = map->n > 0 ? check_map(map, named, &n) : ADELE_OK;
     if (status == ADELE_OK)

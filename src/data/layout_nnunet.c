@@ -58,10 +58,24 @@ static adele_status place_label(struct dataset *dataset, const char *path, const
     return ADELE_OK;
 }
 
+static adele_status highest_label(const char *path, const cJSON *labels, int *out) {
+    const cJSON *item;
+    *out = 0;
+    cJSON_ArrayForEach(item, labels) {
+        const char *name = NULL;
+        int value = 0;
+        TRY(read_label(path, item, &name, &value));
+        *out = value > *out ? value : *out;
+    }
+    return ADELE_OK;
+}
+
 static adele_status read_labels(struct dataset *dataset, const char *path, const cJSON *labels) {
-    const char **names = memory_calloc(LABEL_MAX_VALUE + 1, sizeof *names);
+    int highest = 0;
+    TRY(highest_label(path, labels, &highest));
+    const char **names = memory_calloc((size_t)highest + 1, sizeof *names);
     if (names == NULL)
-        return FAIL_NO_MEMORY((LABEL_MAX_VALUE + 1) * sizeof *names);
+        return FAIL_NO_MEMORY(((size_t)highest + 1) * sizeof *names);
     adele_status status = ADELE_OK;
     int n = 0;
     const cJSON *item;

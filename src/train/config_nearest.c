@@ -2,6 +2,7 @@
 // What a misspelt key was meant to be.
 #include "train/config_table.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,10 +40,22 @@ static const char *last_part(const char *path) {
     return dot != NULL ? dot + 1 : path;
 }
 
-// A right name in the wrong group costs one: train.lr means train.optimizer.lr.
-static int distance(const char *path, const char *key) {
-    int moved = 1 + 2 * edit_distance(last_part(path), last_part(key));
-    return minimum(2 * edit_distance(path, key), moved);
+// No two texts are nearer to each other than their lengths are.
+static int least_distance(const char *a, const char *b) {
+    int n_a = (int)strnlen(a, MAX_PATH), n_b = (int)strnlen(b, MAX_PATH);
+    return n_a < n_b ? n_b - n_a : n_a - n_b;
+}
+
+// A right name in the wrong group costs one: train.lr means train.optimizer.lr. What is not below
+// `limit` need not be exact.
+static int distance(const char *path, const char *key, int limit) {
+    const char *a = last_part(path), *b = last_part(key);
+    int least = 1 + 2 * least_distance(a, b), whole = 2 * least_distance(path, key);
+    if (least < limit)
+        least = 1 + 2 * edit_distance(a, b);
+    if (whole < limit && whole < least)
+        whole = 2 * edit_distance(path, key);
+    return minimum(whole, least);
 }
 
 static const char *nearest_inner(const char *path) {
@@ -56,7 +69,7 @@ static const char *nearest_inner(const char *path) {
 
 const char *config_nearest(const char *path) {
     static _Thread_local char best[MAX_PATH];
-    int best_distance = -1;
+    int best_distance = INT_MAX;
     char candidate[MAX_PATH];
     const char *previous = "";
     if (strncmp(path, INNER_GROUP, sizeof INNER_GROUP - 1) == 0)
@@ -70,8 +83,8 @@ const char *config_nearest(const char *path) {
             size_t n = (size_t)(c - key);
             bool is_seen = *c == '.' && strncmp(previous, key, n + 1) == 0;
             (void)snprintf(candidate, sizeof candidate, "%.*s", (int)n, key);
-            int d = is_seen ? -1 : distance(path, candidate);
-            if (d >= 0 && (best_distance < 0 || d < best_distance)) {
+            int d = is_seen ? INT_MAX : distance(path, candidate, best_distance);
+            if (d < best_distance) {
                 best_distance = d;
                 memcpy(best, candidate, sizeof best);
             }

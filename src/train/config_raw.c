@@ -166,10 +166,9 @@ static void path_of_log(const char *log, char *out, size_t out_bytes) {
 
 static adele_status fail_unknown(const char *where, const char *path) {
     char hint[256];
-    (void)snprintf(hint, sizeof hint, "Did you mean %s? All keys are in configs/KEYS.md.",
-                   config_nearest(path));
-    return FAIL(ADELE_CONFIG, hint, "%s: unknown key %s; the nearest is %s", where, path,
-                config_nearest(path));
+    const char *nearest = config_nearest(path);
+    (void)snprintf(hint, sizeof hint, "Did you mean %s? All keys are in configs/KEYS.md.", nearest);
+    return FAIL(ADELE_CONFIG, hint, "%s: unknown key %s; the nearest is %s", where, path, nearest);
 }
 
 // The line of an unknown key: libcyaml knows only where the mapping begins that holds it.
