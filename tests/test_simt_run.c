@@ -150,9 +150,62 @@ static void a_second_run_is_the_same(void **state) {
     tiny_run_assert_same(state, "simt", "again");
 }
 
+#ifdef ADELE_HAVE_SIMT
+// The CPU run's model with a NaN among the weights of one convolution.
+static void write_spoiled(void *const *state, const char *spoiled, const char *path) {
+    struct safetensors *file = open_last(state, "cpu");
+    struct safetensors_writer *writer = NULL;
+    float weight[4096];
+    check_ok(safetensors_writer_create(&writer));
+    check_ok(safetensors_writer_metadata(writer, "adele.format", "1"));
+    for (int i = 0; i < safetensors_count(file); i++) {
+        const struct safetensors_entry *entry = safetensors_at(file, i);
+        const void *data = entry->data;
+        if (strncmp(entry->name, "model.", 6) != 0)
+            continue;
+        if (strcmp(entry->name + 6, spoiled) == 0) {
+            assert_true(entry->bytes <= sizeof weight);
+            memcpy(weight, data, entry->bytes);
+            weight[7] = NAN;
+            data = weight;
+        }
+        check_ok(safetensors_writer_add(writer, entry->name, entry->dtype, entry->n_dimensions,
+                                        entry->shape, data));
+    }
+    check_ok(safetensors_writer_save(writer, path));
+    safetensors_writer_destroy(writer);
+    safetensors_close(file);
+}
+#endif
+
+// The record of the updates lies in pinned memory here, and the device stays out of later ones.
+static void a_step_that_is_not_finite_is_named(void **state) {
+    skip_without_emulator(state);
+#ifdef ADELE_HAVE_SIMT
+    char init[4200], path[4096];
+    (void)snprintf(path, sizeof path, "%s", scratch_path(state, "spoiled.safetensors"));
+    (void)snprintf(init, sizeof init, "model.init=%s", path);
+    write_spoiled(state, "down2.maxpool_conv.1.double_conv.0.weight", path);
+    struct config *config = tiny_run_config(state, SETS(init, "train.evaluate_test=false"));
+    struct trainer_result result;
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "spoiled"), .device = "simt"};
+    assert_int_equal(trainer_run(&options, &result), ADELE_NUMERIC);
+    assert_string_equal(
+        adele_error_message(),
+        "epoch 1, step 1 of 2: the output of 'down2.maxpool_conv.1.double_conv.0' is not "
+        "finite, for 'down2.maxpool_conv.1.double_conv.0.weight' is not (scale 1)");
+    config_destroy(config);
+#endif
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(labels_are_corrected), cmocka_unit_test(losses_agree),
-        cmocka_unit_test(weights_agree), cmocka_unit_test(a_second_run_is_the_same)};
+        cmocka_unit_test(labels_are_corrected),
+        cmocka_unit_test(losses_agree),
+        cmocka_unit_test(weights_agree),
+        cmocka_unit_test(a_second_run_is_the_same),
+        cmocka_unit_test(a_step_that_is_not_finite_is_named),
+    };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
