@@ -69,7 +69,7 @@ static __global__ void __launch_bounds__(BLOCK)
         if (has_relu)
             for (int j = 0; j < 8; j++)
                 value[j] = value[j] <= 0.0f ? 0.0f : value[j];
-        store8(dst + at, value);
+        store8(dst + pixel * d.dst_pitch + place.c, value);
     }
 }
 
@@ -91,7 +91,7 @@ static __global__ void __launch_bounds__(BLOCK)
     for (int64_t pixel = place.first; pixel < place.end; pixel += d.lanes) {
         int64_t at = pixel * d.p + place.c;
         float g[8], value[8];
-        load_gradient(d_dst, dst, at, g);
+        load_gradient(d_dst, dst, pixel * d.dst_pitch + place.c, g);
         if (src != NULL) {
             load8(src + at, value);
             for (int j = 0; j < 8; j++)
@@ -114,6 +114,7 @@ static __global__ void __launch_bounds__(BLOCK)
 static struct division divide(const struct adele_batch_norm_desc *desc, int run, int max_blocks) {
     struct division d;
     d.p = padded_channels(desc->c);
+    d.dst_pitch = slice_pitch(desc->dst, desc->c);
     d.groups = 1;
     while (d.groups < MAX_GROUPS && d.groups < d.p / 8)
         d.groups *= 2;
@@ -142,6 +143,7 @@ adele_status cuda_batch_norm_create(const struct adele_device *device,
                                     struct adele_op **out) {
     *out = NULL;
     TRY(op_check_batch_norm(desc));
+    TRY(op_check_slice("batch_norm", desc->dst, desc->c, SLICE_CHANNELS));
     struct batch_norm *self =
         (struct batch_norm *)op_create(device, ADELE_OP_batch_norm, sizeof *self);
     if (self == NULL)
@@ -172,8 +174,9 @@ static adele_status forward(const struct batch_norm *self,
     TRY(batch_norm_statistics(context, &self->sums, rule_of(self, args), args));
     const T *residual = self->desc.has_residual ? (const T *)args->residual : NULL;
     return LAUNCH(context, apply_forward<T>, grid_of(&self->apply), BLOCK, 0, self->apply,
-                  self->desc.c, self->desc.has_relu, (const T *)args->src, residual, (T *)args->dst,
-                  args->saved_mean, args->saved_inv_std, args->scale, args->shift);
+                  self->desc.c, self->desc.has_relu, (const T *)args->src, residual,
+                  (T *)args->dst + self->desc.dst.first, args->saved_mean, args->saved_inv_std,
+                  args->scale, args->shift);
 }
 
 template <typename T>
@@ -181,12 +184,15 @@ static adele_status backward(const struct batch_norm *self,
                              const struct adele_batch_norm_args *args) {
     const struct cuda_context *context = context_of(self->base.op.device);
     const T *src = args->use_batch_statistics ? (const T *)args->src : NULL;
-    const T *dst = self->desc.has_relu ? (const T *)args->dst : NULL;
+    int first = self->desc.dst.first;
+    const T *dst = self->desc.has_relu ? (const T *)args->dst + first : NULL;
+    const T *d_dst = (const T *)args->d_dst + first;
     const float *coefficients;
-    TRY(batch_norm_gradients(context, &self->sums, rule_of(self, args), dst, args, &coefficients));
+    TRY(batch_norm_gradients(context, &self->sums, rule_of(self, args), dst, d_dst, args,
+                             &coefficients));
     return LAUNCH(context, apply_backward<T>, grid_of(&self->apply), BLOCK, 0, self->apply,
-                  self->desc.c, src, dst, (const T *)args->d_dst, (T *)args->d_src,
-                  (T *)args->d_residual, args->saved_mean, coefficients);
+                  self->desc.c, src, dst, d_dst, (T *)args->d_src, (T *)args->d_residual,
+                  args->saved_mean, coefficients);
 }
 
 adele_status cuda_batch_norm_forward(struct adele_op *op,

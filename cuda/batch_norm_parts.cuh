@@ -15,6 +15,7 @@ namespace adele_cuda {
 // `lanes`-th pixel of its block's part. blockIdx.x is the part, blockIdx.y the slab of groups.
 struct division {
     int p, groups, lanes; // groups: a power of two; groups * lanes = BLOCK
+    int dst_pitch;        // elements from pixel to pixel of dst and d_dst; p, unless slices
     int64_t n_pixels;     // M
     int64_t part_pixels;  // of a part, the last one may have fewer
     int n_parts;
@@ -82,9 +83,10 @@ adele_status batch_norm_statistics(const struct cuda_context *context, const str
                                    struct channel_rule rule,
                                    const struct adele_batch_norm_args *args);
 // d_scale +=, d_shift +=; *coefficients = in the workspace: a, k, b of d_src = a g + k (src - mean)
-// + b, each (P), zeros in fill-up channels. `dst` = NULL: no ReLU.
+// + b, each (P), zeros in fill-up channels. `dst` = NULL: no ReLU. dst and d_dst begin at the
+// slice.
 adele_status batch_norm_gradients(const struct cuda_context *context, const struct division *sums,
-                                  struct channel_rule rule, const void *dst,
+                                  struct channel_rule rule, const void *dst, const void *d_dst,
                                   const struct adele_batch_norm_args *args,
                                   const float **coefficients);
 

@@ -24,8 +24,9 @@ static __device__ double block_sum(double *sums, double value) {
 }
 
 struct plain_shape {
-    int c, p;         // channels, and with fill-up
-    int64_t n_values; // of a channel: N * H * W
+    int c, p;                 // channels, and with fill-up
+    int dst_first, dst_pitch; // dst and d_dst may be slices
+    int64_t n_values;         // of a channel: N * H * W
     float eps, momentum;
     bool has_relu;
 };
@@ -85,14 +86,16 @@ static __global__ void __launch_bounds__(PLAIN_THREADS)
         if (residual != NULL)
             z += to_float(residual[at]);
         // A NaN passes through the ReLU, so that it is seen where it arises.
-        ((T *)args.dst)[at] = from_float<T>(s.has_relu && z <= 0.0f ? 0.0f : z);
+        ((T *)args.dst)[i * s.dst_pitch + s.dst_first + c] =
+            from_float<T>(s.has_relu && z <= 0.0f ? 0.0f : z);
     }
 }
 
 // The gradient that reaches the normalized value: d_dst where the ReLU is open.
 template <typename T>
 static __device__ float open_gradient(const struct plain_shape *s,
-                                      const struct adele_batch_norm_args *args, int64_t at) {
+                                      const struct adele_batch_norm_args *args, int64_t i, int c) {
+    int64_t at = i * s->dst_pitch + s->dst_first + c;
     bool is_open = !s->has_relu || to_float(((const T *)args->dst)[at]) > 0.0f;
     return is_open ? to_float(((const T *)args->d_dst)[at]) : 0.0f;
 }
@@ -113,7 +116,7 @@ static __global__ void __launch_bounds__(PLAIN_THREADS, 6)
         scale = args.scale[c];
         for (int64_t i = threadIdx.x; i < s.n_values; i += PLAIN_THREADS) {
             int64_t at = i * s.p + c;
-            double g = open_gradient<T>(&s, &args, at);
+            double g = open_gradient<T>(&s, &args, i, c);
             sum_g += g;
             sum_gx += g * ((double)to_float(src[at]) - mean) * inv_std;
         }
@@ -127,7 +130,7 @@ static __global__ void __launch_bounds__(PLAIN_THREADS, 6)
     double n = (double)s.n_values;
     for (int64_t i = threadIdx.x; i < s.n_values; i += PLAIN_THREADS) {
         int64_t at = i * s.p + c;
-        float g = open_gradient<T>(&s, &args, at);
+        float g = open_gradient<T>(&s, &args, i, c);
         double centred = g;
         if (args.use_batch_statistics)
             centred -= (sum_g + ((double)to_float(src[at]) - mean) * inv_std * sum_gx) / n;
@@ -141,6 +144,8 @@ static struct plain_shape shape_of(const struct adele_batch_norm_desc *desc) {
     struct plain_shape s;
     s.c = desc->c;
     s.p = padded_channels(desc->c);
+    s.dst_first = desc->dst.first;
+    s.dst_pitch = slice_pitch(desc->dst, desc->c);
     s.n_values = (int64_t)desc->n * desc->h * desc->w;
     s.eps = desc->eps;
     s.momentum = desc->momentum;

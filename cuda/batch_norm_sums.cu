@@ -192,7 +192,7 @@ static __global__ void __launch_bounds__(BLOCK)
     for (int64_t pixel = place.first; pixel < place.end; pixel += d.lanes) {
         int64_t at = pixel * d.p + place.c;
         float g[8], value[8];
-        load_gradient(d_dst, dst, at, g);
+        load_gradient(d_dst, dst, pixel * d.dst_pitch + place.c, g);
         load8(src + at, value);
         for (int j = 0; j < 8; j++) {
             sum[j] += g[j];
@@ -245,21 +245,21 @@ adele_status batch_norm_statistics(const struct cuda_context *context, const str
 
 template <typename T>
 static adele_status sum_gradients(const struct cuda_context *context, const struct division *sums,
-                                  struct channel_rule rule, const void *dst,
+                                  struct channel_rule rule, const void *dst, const void *d_dst,
                                   const struct adele_batch_norm_args *args) {
     return LAUNCH(context, partial_gradients<T>, grid_of(sums), BLOCK, 0, *sums, rule.c,
-                  (const T *)args->src, (const T *)dst, (const T *)args->d_dst, args->saved_mean,
+                  (const T *)args->src, (const T *)dst, (const T *)d_dst, args->saved_mean,
                   (float *)args->workspace);
 }
 
 adele_status batch_norm_gradients(const struct cuda_context *context, const struct division *sums,
-                                  struct channel_rule rule, const void *dst,
+                                  struct channel_rule rule, const void *dst, const void *d_dst,
                                   const struct adele_batch_norm_args *args,
                                   const float **coefficients) {
     float *partial = (float *)args->workspace;
     float *behind = partial + (int64_t)sums->n_parts * 3 * sums->p;
     *coefficients = behind;
-    TRY(WITH_STORAGE(context, sum_gradients, context, sums, rule, dst, args));
+    TRY(WITH_STORAGE(context, sum_gradients, context, sums, rule, dst, d_dst, args));
     return LAUNCH(context, combine_gradients, sums->p / 8, COMBINE, 0, *sums, rule, partial, behind,
                   *args);
 }

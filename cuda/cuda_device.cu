@@ -159,6 +159,11 @@ static size_t element_bytes(const struct adele_device *device) {
     return context_of(device)->storage == ADELE_PRECISION_BF16 ? sizeof(bf16) : sizeof(float);
 }
 
+static int slice_channels(const struct adele_device *device) {
+    (void)device;
+    return SLICE_CHANNELS;
+}
+
 static size_t tensor_bytes(const struct adele_device *device, struct adele_shape shape) {
     return (size_t)tensor_elements(shape) * element_bytes(device);
 }
@@ -281,10 +286,10 @@ static void device_destroy(struct adele_device *device) {
 
 // In the order of the struct: C++17 has no designated initializers.
 static const struct adele_device_iface cuda_iface = {
-    DEVICE_NAME,    device_alloc,    device_alloc_pinned, device_release, device_free_bytes,
-    device_upload,  device_download, device_fill,         device_copy,    device_synchronize,
-    tensor_bytes,   tensor_upload,   tensor_download,     step_begin,     step_end,
-    device_destroy, op_destroy,      ADELE_OPS(IFACE_OP)};
+    DEVICE_NAME,   device_alloc,    device_alloc_pinned, device_release,     device_free_bytes,
+    device_upload, device_download, device_fill,         device_copy,        device_synchronize,
+    tensor_bytes,  slice_channels,  tensor_upload,       tensor_download,    step_begin,
+    step_end,      device_destroy,  op_destroy,          ADELE_OPS(IFACE_OP)};
 
 static adele_status read_properties(struct cuda_context *context) {
     struct cudaDeviceProp properties;

@@ -17,12 +17,14 @@ namespace adele_cuda {
 
 struct pool_shape {
     int n, h_in, w_in, h_out, w_out, p;
+    int src_pitch; // elements from pixel to pixel of src and d_src; p, unless slices
     int kernel, stride, pad;
 };
 
 struct max_pool {
     struct cuda_op base;
     struct pool_shape shape;
+    int first; // channel of the slice
 };
 
 // The pixels of window i that lie in the image, along one axis.
@@ -53,12 +55,12 @@ static __global__ void __launch_bounds__(ROW_THREADS)
     int x_first, x_end, y_first, y_end;
     window_range(x, s.w_in, s.kernel, s.stride, s.pad, &x_first, &x_end);
     for (int row = (int)blockIdx.y; row < s.n * s.h_out; row += (int)gridDim.y) {
-        const T *image = src + (int64_t)(row / s.h_out) * s.h_in * s.w_in * s.p + c;
+        const T *image = src + (int64_t)(row / s.h_out) * s.h_in * s.w_in * s.src_pitch + c;
         window_range(row % s.h_out, s.h_in, s.kernel, s.stride, s.pad, &y_first, &y_end);
-        float best = to_float(image[((int64_t)y_first * s.w_in + x_first) * s.p]);
+        float best = to_float(image[((int64_t)y_first * s.w_in + x_first) * s.src_pitch]);
         for (int y = y_first; y < y_end; y++)
             for (int xs = x_first; xs < x_end; xs++) {
-                float value = to_float(image[((int64_t)y * s.w_in + xs) * s.p]);
+                float value = to_float(image[((int64_t)y * s.w_in + xs) * s.src_pitch]);
                 if (value > best)
                     best = value;
             }
@@ -70,20 +72,20 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 template <typename T>
 static __device__ bool is_first_maximum(const struct pool_shape *s, const T *image, float best,
                                         int y_out, int x_out, int y, int x) {
-    if (to_float(image[((int64_t)y * s->w_in + x) * s->p]) != best)
+    if (to_float(image[((int64_t)y * s->w_in + x) * s->src_pitch]) != best)
         return false;
     int x_first, x_end, y_first, y_end;
     window_range(x_out, s->w_in, s->kernel, s->stride, s->pad, &x_first, &x_end);
     window_range(y_out, s->h_in, s->kernel, s->stride, s->pad, &y_first, &y_end);
     for (int ys = y_first; ys <= y; ys++)
         for (int xs = x_first; xs < (ys == y ? x : x_end); xs++)
-            if (to_float(image[((int64_t)ys * s->w_in + xs) * s->p]) == best)
+            if (to_float(image[((int64_t)ys * s->w_in + xs) * s->src_pitch]) == best)
                 return false;
     return true;
 }
 
 template <typename T>
-static __global__ void __launch_bounds__(ROW_THREADS)
+static __global__ void __launch_bounds__(ROW_THREADS, 8)
     pool_backward_plain(struct pool_shape s, const T *src, const T *dst, const T *d_dst, T *d_src,
                         bool accumulate) {
     int step = row_step();
@@ -94,9 +96,9 @@ static __global__ void __launch_bounds__(ROW_THREADS)
     windows_of(x, s.w_out, s.kernel, s.stride, s.pad, &x_first, &x_last);
     for (int row = (int)blockIdx.y; row < s.n * s.h_in; row += (int)gridDim.y) {
         int y = row % s.h_in;
-        const T *image = src + (int64_t)(row / s.h_in) * s.h_in * s.w_in * s.p + c;
+        const T *image = src + (int64_t)(row / s.h_in) * s.h_in * s.w_in * s.src_pitch + c;
         int64_t out = (int64_t)(row / s.h_in) * s.h_out * s.w_out * s.p + c;
-        int64_t at = ((int64_t)row * s.w_in + x) * s.p + c;
+        int64_t at = ((int64_t)row * s.w_in + x) * s.src_pitch + c;
         float sum = accumulate ? to_float(d_src[at]) : 0.0f;
         windows_of(y, s.h_out, s.kernel, s.stride, s.pad, &y_first, &y_last);
         for (int y_out = y_first; y_out <= y_last; y_out++)
@@ -123,19 +125,19 @@ static __global__ void __launch_bounds__(ROW_THREADS, HALVES ? 6 : 8)
         return;
     for (int row = (int)blockIdx.y; row < s.n * s.h_out; row += (int)gridDim.y) {
         int n = row / s.h_out, y_out = row - n * s.h_out;
-        const T *image = src + (int64_t)n * s.h_in * s.w_in * s.p + c;
+        const T *image = src + (int64_t)n * s.h_in * s.w_in * s.src_pitch + c;
         int x_first = x * 2, x_end = x * 2 + 2, y_first = y_out * 2, y_end = y_out * 2 + 2;
         if (!HALVES) {
             window_range(x, s.w_in, kernel, stride, pad, &x_first, &x_end);
             window_range(y_out, s.h_in, kernel, stride, pad, &y_first, &y_end);
         }
         float best[8], value[8];
-        load8(image + ((int64_t)y_first * s.w_in + x_first) * s.p, best);
+        load8(image + ((int64_t)y_first * s.w_in + x_first) * s.src_pitch, best);
 #pragma unroll HALVES ? 2 : 1
         for (int y = y_first; y < y_end; y++)
 #pragma unroll HALVES ? 2 : 1
             for (int xs = x_first; xs < x_end; xs++) {
-                load8(image + ((int64_t)y * s.w_in + xs) * s.p, value);
+                load8(image + ((int64_t)y * s.w_in + xs) * s.src_pitch, value);
                 for (int j = 0; j < 8; j++)
                     if (value[j] > best[j])
                         best[j] = value[j];
@@ -157,7 +159,7 @@ static __device__ inline unsigned clear_later(const struct pool_shape *s, const 
         int end = ys == y ? x : x_end;
         for (int xs = x_first; xs < end; xs++) {
             float value[8];
-            load8(image + ((int64_t)ys * s->w_in + xs) * s->p, value);
+            load8(image + ((int64_t)ys * s->w_in + xs) * s->src_pitch, value);
             for (int j = 0; j < 8; j++)
                 if (value[j] == best[j])
                     mask &= ~(1u << j);
@@ -180,8 +182,8 @@ static __global__ void __launch_bounds__(ROW_THREADS)
     windows_of(x, s.w_out, s.kernel, s.stride, s.pad, &x_first, &x_last);
     for (int row = (int)blockIdx.y; row < s.n * s.h_in; row += (int)gridDim.y) {
         int n = row / s.h_in, y = row - n * s.h_in;
-        const T *image = src + (int64_t)n * s.h_in * s.w_in * s.p + c;
-        int64_t at = ((int64_t)row * s.w_in + x) * s.p + c;
+        const T *image = src + (int64_t)n * s.h_in * s.w_in * s.src_pitch + c;
+        int64_t at = ((int64_t)row * s.w_in + x) * s.src_pitch + c;
         float value[8], sum[8] = {0};
         load8(src + at, value);
         if (accumulate)
@@ -225,7 +227,8 @@ static __global__ void __launch_bounds__(ROW_THREADS)
         int64_t at[4];
         float value[4][8], g[8];
         for (int i = 0; i < 4; i++)
-            at[i] = (((int64_t)n * s.h_in + 2 * y + i / 2) * s.w_in + 2 * x + i % 2) * s.p + c;
+            at[i] =
+                (((int64_t)n * s.h_in + 2 * y + i / 2) * s.w_in + 2 * x + i % 2) * s.src_pitch + c;
         if (is_window) {
             load8(d_dst + (((int64_t)n * s.h_out + y) * s.w_out + x) * s.p + c, g);
             for (int i = 0; i < 4; i++)
@@ -265,6 +268,7 @@ adele_status cuda_max_pool_create(const struct adele_device *device,
                                   const struct adele_max_pool_desc *desc, struct adele_op **out) {
     *out = NULL;
     TRY(op_check_max_pool(desc));
+    TRY(op_check_slice("max_pool", desc->src, desc->c, SLICE_CHANNELS));
     TRY(rows_check("max_pool", desc->n, desc->h_in + 1, desc->w_in + 1, desc->c));
     struct max_pool *self = (struct max_pool *)op_create(device, ADELE_OP_max_pool, sizeof *self);
     if (self == NULL)
@@ -276,6 +280,8 @@ adele_status cuda_max_pool_create(const struct adele_device *device,
     s->h_out = adele_conv2d_extent(desc->h_in, desc->kernel, desc->stride, desc->pad, 1);
     s->w_out = adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, 1);
     s->p = padded_channels(desc->c);
+    s->src_pitch = slice_pitch(desc->src, desc->c);
+    self->first = desc->src.first;
     s->kernel = desc->kernel;
     s->stride = desc->stride;
     s->pad = desc->pad;
@@ -295,7 +301,7 @@ static adele_status forward(const struct max_pool *self, const struct adele_max_
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct pool_shape *s = &self->shape;
     int n_rows = s->n * s->h_out;
-    const T *src = (const T *)args->src;
+    const T *src = (const T *)args->src + self->first;
     T *dst = (T *)args->dst;
     if (wants_plain(&context->device))
         return LAUNCH(context, pool_forward_plain<T>, rows_grid(s->w_out * s->p, n_rows),
@@ -311,9 +317,9 @@ static adele_status backward(const struct max_pool *self, const struct adele_max
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct pool_shape *s = &self->shape;
     int n_rows = s->n * s->h_in;
-    const T *src = (const T *)args->src, *dst = (const T *)args->dst;
+    const T *src = (const T *)args->src + self->first, *dst = (const T *)args->dst;
     const T *d_dst = (const T *)args->d_dst;
-    T *d_src = (T *)args->d_src;
+    T *d_src = (T *)args->d_src + self->first;
     if (wants_plain(&context->device))
         return LAUNCH(context, pool_backward_plain<T>, rows_grid(s->w_in * s->p, n_rows),
                       ROW_THREADS, 0, *s, src, dst, d_dst, d_src, args->accumulate_d_src);

@@ -44,6 +44,7 @@ struct axis {
 struct rescale {
     struct cuda_op base;
     int n, p;
+    int dst_first, dst_pitch; // dst and d_dst may be slices
     struct axis vertical, horizontal;
 };
 
@@ -51,8 +52,8 @@ struct rescale {
 
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS)
-    rescale_forward_plain(int n_rows, int p, struct axis vertical, struct axis horizontal,
-                          const T *src, T *dst) {
+    rescale_forward_plain(int n_rows, int p, int dst_pitch, struct axis vertical,
+                          struct axis horizontal, const T *src, T *dst) {
     int step = row_step(), c = step % p, x = step / p;
     if (x >= horizontal.n_dst)
         return;
@@ -71,14 +72,14 @@ static __global__ void __launch_bounds__(ROW_THREADS)
                     sum += (i == 0 ? down.weight0 : down.weight1) *
                            (j == 0 ? across.weight0 : across.weight1) * to_float(src[at]);
                 }
-        dst[((int64_t)row * horizontal.n_dst + x) * p + c] = from_float<T>(sum);
+        dst[((int64_t)row * horizontal.n_dst + x) * dst_pitch + c] = from_float<T>(sum);
     }
 }
 
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS)
-    rescale_backward_plain(int n_rows, int p, struct axis vertical, struct axis horizontal,
-                           const T *d_dst, T *d_src, bool accumulate) {
+    rescale_backward_plain(int n_rows, int p, int dst_pitch, struct axis vertical,
+                           struct axis horizontal, const T *d_dst, T *d_src, bool accumulate) {
     int step = row_step(), c = step % p, x = step / p;
     if (x >= horizontal.n_in)
         return;
@@ -93,7 +94,7 @@ static __global__ void __launch_bounds__(ROW_THREADS)
                 struct read reads_y = vertical.reads[i], reads_x = horizontal.reads[j];
                 int64_t from = (((int64_t)n * vertical.n_dst + reads_y.target) * horizontal.n_dst +
                                 reads_x.target) *
-                                   p +
+                                   dst_pitch +
                                c;
                 sum += reads_y.weight * reads_x.weight * to_float(d_dst[from]);
             }
@@ -132,7 +133,7 @@ static __device__ inline void mix_columns(const T *from, struct tap across, int 
 // A thread owns eight channels of a strip of STRIP rows of dst at one column.
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS, 6)
-    rescale_forward_tuned(int n, int p, struct axis vertical, struct axis horizontal,
+    rescale_forward_tuned(int n, int p, int dst_pitch, struct axis vertical, struct axis horizontal,
                           const T *__restrict__ src, T *__restrict__ dst) {
     int n_groups = p / 8, step = row_step(), c = step % n_groups * 8, x = step / n_groups;
     if (x >= horizontal.n_dst)
@@ -145,11 +146,12 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
         const T *column =
             src + ((int64_t)image * vertical.n_in * horizontal.n_in + across.i0) * p + c;
         int64_t row_elements = (int64_t)horizontal.n_in * p;
-        T *to = dst + (((int64_t)image * vertical.n_dst + y) * horizontal.n_dst + x) * p + c;
+        T *to =
+            dst + (((int64_t)image * vertical.n_dst + y) * horizontal.n_dst + x) * dst_pitch + c;
         float upper[8], lower[8], out[8]; // source rows `held` and `held` + 1, mixed
         int held = -2;
         bool has_lower = false;
-        for (; y < y_end; y++, to += (int64_t)horizontal.n_dst * p) {
+        for (; y < y_end; y++, to += (int64_t)horizontal.n_dst * dst_pitch) {
             struct tap down = vertical.taps[y];
             set_zero(out);
             if (down.i0 >= 0 && across.i0 >= 0) {
@@ -178,12 +180,12 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
 // sum = the target pixels of the row at `from` that read the thread's column, weighted.
 template <typename T>
 static __device__ inline void gather_columns(const T *from, const struct read *reads, int count,
-                                             int p, float sum[8]) {
+                                             int pitch, float sum[8]) {
     set_zero(sum);
     for (int i = 0; i < count; i++) {
         float value[8];
         struct read read = reads[i];
-        load8(from + (int64_t)read.target * p, value);
+        load8(from + (int64_t)read.target * pitch, value);
         for (int j = 0; j < 8; j++)
             sum[j] = fmaf(read.weight, value[j], sum[j]);
     }
@@ -205,8 +207,9 @@ static __device__ inline void write_gradient(T *to, const float sum[8], bool acc
 // `upper` is finished when the walk reaches a target row that begins below it.
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS, 6)
-    rescale_backward_tuned(int n, int p, struct axis vertical, struct axis horizontal,
-                           const T *__restrict__ d_dst, T *d_src, bool accumulate) {
+    rescale_backward_tuned(int n, int p, int dst_pitch, struct axis vertical,
+                           struct axis horizontal, const T *__restrict__ d_dst, T *d_src,
+                           bool accumulate) {
     int n_groups = p / 8, step = row_step(), c = step % n_groups * 8, x = step / n_groups;
     if (x >= horizontal.n_in)
         return;
@@ -216,7 +219,7 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
     for (int strip = (int)blockIdx.y; strip < n * n_strips; strip += (int)gridDim.y) {
         int image = strip / n_strips, y_first = strip % n_strips * STRIP;
         int y_end = min(y_first + STRIP, vertical.n_in), held = y_first - 1;
-        const T *plane = d_dst + (int64_t)image * vertical.n_dst * horizontal.n_dst * p + c;
+        const T *plane = d_dst + (int64_t)image * vertical.n_dst * horizontal.n_dst * dst_pitch + c;
         T *to = d_src + ((int64_t)image * vertical.n_in * horizontal.n_in + x) * p + c;
         float upper[8], lower[8], row[8];
         set_zero(upper);
@@ -234,8 +237,8 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
             }
             if (held == y_end)
                 break;
-            gather_columns(plane + (int64_t)target * horizontal.n_dst * p, reads, across.count, p,
-                           row);
+            gather_columns(plane + (int64_t)target * horizontal.n_dst * dst_pitch, reads,
+                           across.count, dst_pitch, row);
             for (int j = 0; j < 8; j++)
                 upper[j] = fmaf(down.weight0, row[j], upper[j]);
             if (down.weight1 != 0.0f)
@@ -340,6 +343,7 @@ adele_status cuda_rescale_create(const struct adele_device *device,
                                  const struct adele_rescale_desc *desc, struct adele_op **out) {
     *out = NULL;
     TRY(op_check_rescale(desc));
+    TRY(op_check_slice("rescale", desc->dst, desc->c, SLICE_CHANNELS));
     TRY(rows_check("rescale", desc->n, desc->h_in, desc->w_in, desc->c));
     TRY(rows_check("rescale", desc->n, desc->h_dst, desc->w_dst, desc->c));
     struct rescale *self = (struct rescale *)op_create(device, ADELE_OP_rescale, sizeof *self);
@@ -348,6 +352,8 @@ adele_status cuda_rescale_create(const struct adele_device *device,
     self->base.release = rescale_release;
     self->n = desc->n;
     self->p = padded_channels(desc->c);
+    self->dst_first = desc->dst.first;
+    self->dst_pitch = slice_pitch(desc->dst, desc->c);
     double n_pixels = (double)desc->n * (double)desc->c * (double)desc->h_out * (double)desc->w_out;
     self->base.op.flops_forward = 8.0 * n_pixels;
     self->base.op.flops_backward = 8.0 * n_pixels;
@@ -369,33 +375,34 @@ static adele_status forward(const struct rescale *self, const struct adele_resca
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct axis *vertical = &self->vertical, *horizontal = &self->horizontal;
     const T *src = (const T *)args->src;
-    T *dst = (T *)args->dst;
+    T *dst = (T *)args->dst + self->dst_first;
     int n_rows = self->n * vertical->n_dst;
     if (wants_plain(&context->device))
         return LAUNCH(context, rescale_forward_plain<T>,
                       rows_grid(horizontal->n_dst * self->p, n_rows), ROW_THREADS, 0, n_rows,
-                      self->p, *vertical, *horizontal, src, dst);
+                      self->p, self->dst_pitch, *vertical, *horizontal, src, dst);
     return LAUNCH(
         context, rescale_forward_tuned<T>,
         rows_grid(horizontal->n_dst * (self->p / 8), self->n * ceil_div(vertical->n_dst, STRIP)),
-        ROW_THREADS, 0, self->n, self->p, *vertical, *horizontal, src, dst);
+        ROW_THREADS, 0, self->n, self->p, self->dst_pitch, *vertical, *horizontal, src, dst);
 }
 
 template <typename T>
 static adele_status backward(const struct rescale *self, const struct adele_rescale_args *args) {
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct axis *vertical = &self->vertical, *horizontal = &self->horizontal;
-    const T *d_dst = (const T *)args->d_dst;
+    const T *d_dst = (const T *)args->d_dst + self->dst_first;
     T *d_src = (T *)args->d_src;
     int n_rows = self->n * vertical->n_in;
     if (wants_plain(&context->device))
         return LAUNCH(context, rescale_backward_plain<T>,
                       rows_grid(horizontal->n_in * self->p, n_rows), ROW_THREADS, 0, n_rows,
-                      self->p, *vertical, *horizontal, d_dst, d_src, args->accumulate_d_src);
+                      self->p, self->dst_pitch, *vertical, *horizontal, d_dst, d_src,
+                      args->accumulate_d_src);
     return LAUNCH(
         context, rescale_backward_tuned<T>,
         rows_grid(horizontal->n_in * (self->p / 8), self->n * ceil_div(vertical->n_in, STRIP)),
-        ROW_THREADS, 0, self->n, self->p, *vertical, *horizontal, d_dst, d_src,
+        ROW_THREADS, 0, self->n, self->p, self->dst_pitch, *vertical, *horizontal, d_dst, d_src,
         args->accumulate_d_src);
 }
 

@@ -51,6 +51,13 @@ static __host__ __device__ inline int ceil_div(int a, int b) {
     return (a + b - 1) / b;
 }
 
+// A slice of a wide tensor: its pixels are slice_pitch elements apart, and its first one lies
+// slice.first elements behind the wide tensor's.
+#define SLICE_CHANNELS 8 // a slice begins on a vector
+static inline int slice_pitch(struct adele_slice slice, int c) {
+    return padded_channels(slice.of != 0 ? slice.of : c);
+}
+
 static inline int64_t tensor_elements(struct adele_shape shape) {
     return (int64_t)shape.n * shape.h * shape.w * padded_channels(shape.c);
 }

@@ -233,7 +233,7 @@ static void check_large_mean(struct adele_device *device) {
 static void check_literal(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);
-    struct adele_batch_norm_desc desc = {1, 1, 2, 2, 0.5f, 0.1f, true, false};
+    struct adele_batch_norm_desc desc = {1, 1, 2, 2, 0.5f, 0.1f, true, false, {0, 0}};
     struct problem p = make_problem(&arena, desc);
     memcpy(p.src, (const float[]){1, 2, 3, 6}, 4 * sizeof(float));
     p.scale[0] = 2.0f;

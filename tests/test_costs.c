@@ -87,6 +87,26 @@ static void the_segthor_step(void **state) {
     graph_deinit(&graph);
 }
 
+// "No concat": skips and up-paths are written where the convolution behind them reads them.
+static void the_unet_has_no_concat_to_pay_for(void **state) {
+    (void)state;
+    struct graph graph;
+    struct costs *costs = NULL;
+    graph_init(&graph);
+    assert_int_equal(unet_build(&graph, 1, 5, 64), ADELE_OK);
+    assert_int_equal(
+        costs_create(&graph, (struct adele_shape){5, 1, 256, 256}, ADELE_PRECISION_FP32, &costs),
+        ADELE_OK);
+    int n_pools = 0;
+    for (int i = 0; i < costs_n_ops(costs); i++) {
+        assert_int_not_equal(costs_op(costs, i)->kind, ADELE_OP_concat);
+        n_pools += costs_op(costs, i)->kind == ADELE_OP_max_pool;
+    }
+    assert_int_equal(n_pools, 4);
+    costs_destroy(costs);
+    graph_deinit(&graph);
+}
+
 // PERFORMANCE section 3: ten crops of 448 x 448, features of 40, 56 and 84 pixels.
 static void the_voc_steps(void **state) {
     (void)state;
@@ -158,6 +178,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_convolution_by_hand),
         cmocka_unit_test(the_segthor_step),
+        cmocka_unit_test(the_unet_has_no_concat_to_pay_for),
         cmocka_unit_test(the_voc_steps),
         cmocka_unit_test(an_input_too_small_is_refused),
         cmocka_unit_test(allocation_failures_leave_nothing),

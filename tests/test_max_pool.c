@@ -87,7 +87,8 @@ static const int cases[][7] = {
 };
 
 static struct adele_max_pool_desc desc_of(const int *row) {
-    struct adele_max_pool_desc desc = {row[0], row[1], row[2], row[3], row[4], row[5], row[6]};
+    struct adele_max_pool_desc desc = {row[0], row[1], row[2], row[3],
+                                       row[4], row[5], row[6], {0, 0}};
     return desc;
 }
 
@@ -110,7 +111,7 @@ static void check_ties(struct adele_device *device) {
 static void check_literal(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);
-    struct adele_max_pool_desc desc = {1, 1, 2, 4, 2, 2, 0};
+    struct adele_max_pool_desc desc = {1, 1, 2, 4, 2, 2, 0, {0, 0}};
     struct problem p = make_problem(&arena, desc, 2);
     memcpy(p.src, (const float[]){5, 5, 1, 2, 5, 5, 3, 3}, 8 * sizeof(float));
     memcpy(p.d_dst, (const float[]){10, 20}, 2 * sizeof(float));

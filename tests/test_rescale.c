@@ -84,8 +84,8 @@ static const int cases[][10] = {
 };
 
 static struct adele_rescale_desc desc_of(const int *row) {
-    struct adele_rescale_desc desc = {row[0], row[1], row[2], row[3], row[4],
-                                      row[5], row[6], row[7], row[8], row[9]};
+    struct adele_rescale_desc desc = {row[0], row[1], row[2], row[3], row[4], row[5],
+                                      row[6], row[7], row[8], row[9], {0, 0}};
     return desc;
 }
 
@@ -100,7 +100,7 @@ static void check_shapes(struct adele_device *device) {
 static void check_literal(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);
-    struct adele_rescale_desc desc = {1, 1, 1, 3, 1, 5, 2, 7, 1, 1};
+    struct adele_rescale_desc desc = {1, 1, 1, 3, 1, 5, 2, 7, 1, 1, {0, 0}};
     struct problem p = make_problem(&arena, desc);
     memcpy(p.src, (const float[]){0, 1, 3}, 3 * sizeof(float));
     memset(p.d_dst, 0, 14 * sizeof(float));

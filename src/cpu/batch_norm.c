@@ -28,11 +28,13 @@ struct batch_norm {
     struct adele_batch_norm_desc desc;
     int block, n_blocks, n_chunks;
     size_t plane; // H * W
+    struct cpu_slice dst;
 };
 
 // What the kernels get: one chunk of pixels of eight channels.
 struct chunk {
     size_t offset; // in floats, of the first pixel's first lane
+    size_t dst;    // the same in dst and d_dst, which may be slices
     size_t n_pixels, stride;
     int c; // channel of lane 0
 };
@@ -48,6 +50,7 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
                                    struct adele_op **out) {
     *out = NULL;
     TRY(op_check_batch_norm(desc));
+    TRY(op_check_slice("batch_norm", desc->dst, desc->c, cpu_block(device)));
     struct batch_norm *self = cpu_op_create(device, ADELE_OP_batch_norm, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);
@@ -55,6 +58,7 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
     self->plane = (size_t)desc->h * (size_t)desc->w;
+    self->dst = cpu_slice_of(desc->dst, desc->c, self->block);
     self->n_chunks = (int)((self->plane + CHUNK_PIXELS - 1) / CHUNK_PIXELS);
     size_t n_elements = (size_t)desc->n * (size_t)desc->c * self->plane;
     self->base.op.flops_forward = 5.0 * (double)n_elements;
@@ -80,10 +84,12 @@ static struct chunk task_chunk(const struct batch_norm *self, long i_task) {
     int group = (int)(i_task / self->n_chunks / self->desc.n);
     int groups_per_block = self->block / LANES;
     size_t first = (size_t)i_chunk * CHUNK_PIXELS;
-    size_t plane_index = (size_t)n * (size_t)self->n_blocks + (size_t)(group / groups_per_block);
+    int i_plane = n * self->n_blocks + group / groups_per_block;
+    size_t dst_plane = cpu_slice_plane(self->dst, i_plane, self->n_blocks);
+    size_t lane = (size_t)(group % groups_per_block) * LANES, block = (size_t)self->block;
     struct chunk chunk = {
-        .offset = (plane_index * self->plane + first) * (size_t)self->block +
-                  (size_t)(group % groups_per_block) * LANES,
+        .offset = ((size_t)i_plane * self->plane + first) * block + lane,
+        .dst = (dst_plane * self->plane + first) * block + lane,
         .n_pixels = self->plane - first < CHUNK_PIXELS ? self->plane - first : CHUNK_PIXELS,
         .stride = (size_t)self->block,
         .c = group * LANES,
@@ -257,7 +263,7 @@ adele_status cpu_batch_norm_forward(struct adele_op *op, const struct adele_batc
         struct chunk chunk = task_chunk(self, i);
         struct coefficients coefficients = forward_coefficients(self, args, chunk.c);
         apply_forward(src + chunk.offset, residual != NULL ? residual + chunk.offset : NULL,
-                      dst + chunk.offset, chunk.n_pixels, chunk.stride, &coefficients,
+                      dst + chunk.dst, chunk.n_pixels, chunk.stride, &coefficients,
                       self->desc.has_relu);
     }
     return ADELE_OK;
@@ -313,18 +319,17 @@ adele_status cpu_batch_norm_backward(struct adele_op *op,
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < count; i++) {
         struct chunk chunk = task_chunk(self, i);
-        sum_gradients(src + chunk.offset, dst != NULL ? dst + chunk.offset : NULL,
-                      d_dst + chunk.offset, chunk.n_pixels, chunk.stride, partial + i * 2 * LANES);
+        sum_gradients(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL, d_dst + chunk.dst,
+                      chunk.n_pixels, chunk.stride, partial + i * 2 * LANES);
     }
     parameter_gradients(self, args, partial);
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < count; i++) {
         struct chunk chunk = task_chunk(self, i);
         struct coefficients coefficients = backward_coefficients(self, args, partial, chunk.c);
-        apply_backward(src + chunk.offset, dst != NULL ? dst + chunk.offset : NULL,
-                       d_dst + chunk.offset, d_src + chunk.offset,
-                       d_residual != NULL ? d_residual + chunk.offset : NULL, chunk.n_pixels,
-                       chunk.stride, &coefficients);
+        apply_backward(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL, d_dst + chunk.dst,
+                       d_src + chunk.offset, d_residual != NULL ? d_residual + chunk.offset : NULL,
+                       chunk.n_pixels, chunk.stride, &coefficients);
     }
     return ADELE_OK;
 }

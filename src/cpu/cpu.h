@@ -31,6 +31,21 @@ static inline size_t cpu_tensor_index(struct adele_shape shape, int block, int n
            (size_t)(c % block);
 }
 
+// A slice in planes (H, W, B): plane (image n, block b) of the slice lies at place
+// n * n_blocks + first + b of the wide tensor. A tensor of its own has n_blocks = its blocks.
+struct cpu_slice {
+    size_t n_blocks, first;
+};
+static inline struct cpu_slice cpu_slice_of(struct adele_slice slice, int c, int block) {
+    int wide = slice.of != 0 ? slice.of : c;
+    struct cpu_slice out = {(size_t)((wide + block - 1) / block), (size_t)(slice.first / block)};
+    return out;
+}
+// The place of plane i of a slice with n_blocks blocks.
+static inline size_t cpu_slice_plane(struct cpu_slice slice, int i, int n_blocks) {
+    return (size_t)(i / n_blocks) * slice.n_blocks + slice.first + (size_t)(i % n_blocks);
+}
+
 // An op of this device begins with struct adele_op; cpu_op_destroy calls `release` (may be NULL)
 // and frees it.
 struct cpu_op {

@@ -17,12 +17,14 @@ struct max_pool {
     struct cpu_op base;
     struct adele_max_pool_desc desc;
     int h_out, w_out, block, n_blocks;
+    struct cpu_slice src;
 };
 
 adele_status cpu_max_pool_create(const struct adele_device *device,
                                  const struct adele_max_pool_desc *desc, struct adele_op **out) {
     *out = NULL;
     TRY(op_check_max_pool(desc));
+    TRY(op_check_slice("max_pool", desc->src, desc->c, cpu_block(device)));
     struct max_pool *self = cpu_op_create(device, ADELE_OP_max_pool, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);
@@ -31,6 +33,7 @@ adele_status cpu_max_pool_create(const struct adele_device *device,
     self->w_out = adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, 1);
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
+    self->src = cpu_slice_of(desc->src, desc->c, self->block);
     double n_windows =
         (double)desc->n * (double)desc->c * (double)self->h_out * (double)self->w_out;
     self->base.op.flops_forward = n_windows * desc->kernel * desc->kernel;
@@ -110,9 +113,9 @@ adele_status cpu_max_pool_forward(struct adele_op *op, const struct adele_max_po
         for (int y = 0; y < self->h_out; y++) {
             struct row row = window_row(self, y);
             for (int lane = 0; lane < self->block; lane += LANES)
-                forward_row(&row, src + (size_t)plane * plane_in + lane,
-                            dst + ((size_t)plane * (size_t)self->h_out + (size_t)y) * row_out +
-                                lane);
+                forward_row(
+                    &row, src + cpu_slice_plane(self->src, plane, self->n_blocks) * plane_in + lane,
+                    dst + ((size_t)plane * (size_t)self->h_out + (size_t)y) * row_out + lane);
         }
     return ADELE_OK;
 }
@@ -120,8 +123,8 @@ adele_status cpu_max_pool_forward(struct adele_op *op, const struct adele_max_po
 // One row of windows of one plane, all channels of the block.
 static void backward_windows(const struct max_pool *self, const struct adele_max_pool_args *args,
                              int plane, int y) {
-    size_t in =
-        (size_t)plane * (size_t)self->desc.h_in * (size_t)self->desc.w_in * (size_t)self->block;
+    size_t in = cpu_slice_plane(self->src, plane, self->n_blocks) * (size_t)self->desc.h_in *
+                (size_t)self->desc.w_in * (size_t)self->block;
     size_t out = ((size_t)plane * (size_t)self->h_out + (size_t)y) * (size_t)self->w_out *
                  (size_t)self->block;
     struct row row = window_row(self, y);
@@ -135,8 +138,11 @@ static void zero_rows(const struct max_pool *self, float *d_src, int plane, int 
                       int y_end) {
     size_t row = (size_t)self->desc.w_in * (size_t)self->block;
     if (y_end > y_first)
-        memset(d_src + ((size_t)plane * (size_t)self->desc.h_in + (size_t)y_first) * row, 0,
-               (size_t)(y_end - y_first) * row * sizeof(float));
+        memset(d_src +
+                   (cpu_slice_plane(self->src, plane, self->n_blocks) * (size_t)self->desc.h_in +
+                    (size_t)y_first) *
+                       row,
+               0, (size_t)(y_end - y_first) * row * sizeof(float));
 }
 
 adele_status cpu_max_pool_backward(struct adele_op *op, const struct adele_max_pool_args *args) {

@@ -43,6 +43,7 @@ struct rescale {
     struct cpu_op base;
     struct adele_rescale_desc desc;
     int block, n_blocks;
+    struct cpu_slice dst;
     struct axis vertical, horizontal;
 };
 
@@ -114,6 +115,7 @@ adele_status cpu_rescale_create(const struct adele_device *device,
                                 const struct adele_rescale_desc *desc, struct adele_op **out) {
     *out = NULL;
     TRY(op_check_rescale(desc));
+    TRY(op_check_slice("rescale", desc->dst, desc->c, cpu_block(device)));
     struct rescale *self = cpu_op_create(device, ADELE_OP_rescale, sizeof *self);
     if (self == NULL)
         return FAIL_NO_MEMORY(sizeof *self);
@@ -121,6 +123,7 @@ adele_status cpu_rescale_create(const struct adele_device *device,
     self->desc = *desc;
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
+    self->dst = cpu_slice_of(desc->dst, desc->c, self->block);
     adele_status status =
         axis_init(&self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top);
     if (status == ADELE_OK)
@@ -206,7 +209,8 @@ adele_status cpu_rescale_forward(struct adele_op *op, const struct adele_rescale
     for (int plane = 0; plane < n_planes; plane++)
         for (int y = 0; y < h_dst; y++) {
             const struct tap *tap = &self->vertical.taps[y];
-            float *dst = (float *)args->dst + ((size_t)plane * (size_t)h_dst + (size_t)y) * row_dst;
+            size_t dst_plane = cpu_slice_plane(self->dst, plane, self->n_blocks);
+            float *dst = (float *)args->dst + (dst_plane * (size_t)h_dst + (size_t)y) * row_dst;
             if (tap->i0 < 0) {
                 memset(dst, 0, row_dst * sizeof(float));
                 continue;
@@ -235,7 +239,8 @@ adele_status cpu_rescale_backward(struct adele_op *op, const struct adele_rescal
             const struct readers *readers = &self->vertical.readers[y];
             const struct read *reads = self->vertical.reads + readers->first;
             const float *d_dst =
-                (const float *)args->d_dst + (size_t)plane * (size_t)self->desc.h_dst * row_dst;
+                (const float *)args->d_dst + cpu_slice_plane(self->dst, plane, self->n_blocks) *
+                                                 (size_t)self->desc.h_dst * row_dst;
             float *row = thread_row(self, args->workspace);
             memset(row, 0, row_dst * sizeof(float));
             for (int i = 0; i < readers->count; i++)

@@ -39,6 +39,14 @@ struct adele_shape {
 enum adele_precision { ADELE_PRECISION_FP32, ADELE_PRECISION_BF16, ADELE_PRECISION_TF32 };
 enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set
 
+// Where the channels of a tensor lie in a wider one: channels first .. first + C - 1 of `of`, so
+// that ops can write what is to be concatenated where it is wanted. Pointers are to the whole wide
+// tensor. of = 0: a tensor of its own. slice_channels of the device says where a slice may begin;
+// it ends there too, or with the wide tensor.
+struct adele_slice {
+    int first, of;
+};
+
 // ---- the op list: X(name, has_backward) ---------------------------------------------------------
 #define ADELE_OPS(X)                                                                               \
     X(conv2d, 1)                                                                                   \
@@ -103,6 +111,7 @@ struct adele_batch_norm_desc {
     int n, c, h, w;
     float eps, momentum; // 1e-5, 0.1
     bool has_relu, has_residual;
+    struct adele_slice dst; // of dst and d_dst
 };
 struct adele_batch_norm_args {
     bool use_batch_statistics;
@@ -113,7 +122,7 @@ struct adele_batch_norm_args {
     float *saved_mean, *saved_inv_std;      // plain (C); written by forward, read by backward
     void *dst; // forward writes; backward reads (the ReLU's mask is dst > 0)
     const void *d_dst;
-    void *d_src;              // overwritten; may be the same memory as d_dst
+    void *d_src;              // overwritten; may be the same memory as d_dst, if that is no slice
     void *d_residual;         // overwritten, NULL without
     float *d_scale, *d_shift; // plain (C), +=
     void *workspace;
@@ -123,6 +132,7 @@ struct adele_batch_norm_args {
 struct adele_max_pool_desc {
     int n, c, h_in, w_in;
     int kernel, stride, pad; // h_out = (h_in + 2 pad - kernel) / stride + 1
+    struct adele_slice src;  // of src and d_src
 };
 struct adele_max_pool_args {
     const void *src; // backward reads it too
@@ -141,6 +151,7 @@ struct adele_rescale_desc {
     int h_out, w_out;
     // h_dst = h_out, top = 0 and so on when nothing is padded; a negative top or left crops.
     int h_dst, w_dst, top, left;
+    struct adele_slice dst; // of dst and d_dst
 };
 struct adele_rescale_args {
     const void *src;
@@ -558,6 +569,8 @@ struct adele_device_iface {
                          size_t bytes);
     adele_status (*synchronize)(const struct adele_device *device);
     size_t (*tensor_bytes)(const struct adele_device *device, struct adele_shape shape);
+    // Slices of a tensor begin at multiples of so many channels; NULL: the device has no slices.
+    int (*slice_channels)(const struct adele_device *device);
     adele_status (*tensor_upload)(const struct adele_device *device, void *tensor,
                                   struct adele_shape shape, const float *nchw);
     adele_status (*tensor_download)(const struct adele_device *device, float *nchw,

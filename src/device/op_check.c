@@ -23,13 +23,30 @@ adele_status op_check_conv2d(const struct adele_conv2d_desc *desc) {
                            desc->stride, desc->pad, desc->dilation);
 }
 
+adele_status op_check_slice(const char *op, struct adele_slice slice, int c, int multiple) {
+    if (slice.of != 0 &&
+        (slice.first % multiple != 0 || (c % multiple != 0 && slice.first + c != slice.of)))
+        return FAIL(ADELE_UNSUPPORTED, "Concatenate tensors of such channels by the concat op.",
+                    "%s: %d channels from channel %d of %d do not begin and end at multiples of %d",
+                    op, c, slice.first, slice.of, multiple);
+    return ADELE_OK;
+}
+
+static adele_status check_slice(const char *op, struct adele_slice slice, int c) {
+    int of = slice.of != 0 ? slice.of : c;
+    if (slice.first < 0 || of < c || slice.first > of - c)
+        return FAIL(ADELE_INVALID_ARGUMENT, "A slice lies inside of the wide tensor.",
+                    "%s: %d channels from channel %d of %d", op, c, slice.first, of);
+    return ADELE_OK;
+}
+
 adele_status op_check_batch_norm(const struct adele_batch_norm_desc *desc) {
     if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1 || !(desc->eps > 0.0f) ||
         !(desc->momentum >= 0.0f && desc->momentum <= 1.0f))
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "batch_norm: shape (%d, %d, %d, %d), eps %g, momentum %g", desc->n, desc->c,
                     desc->h, desc->w, (double)desc->eps, (double)desc->momentum);
-    return ADELE_OK;
+    return check_slice("batch_norm", desc->dst, desc->c);
 }
 
 adele_status op_check_max_pool(const struct adele_max_pool_desc *desc) {
@@ -39,7 +56,7 @@ adele_status op_check_max_pool(const struct adele_max_pool_desc *desc) {
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "max_pool: shape (%d, %d, %d, %d), kernel %d, stride %d, pad %d", desc->n,
                     desc->c, desc->h_in, desc->w_in, desc->kernel, desc->stride, desc->pad);
-    return ADELE_OK;
+    return check_slice("max_pool", desc->src, desc->c);
 }
 
 adele_status op_check_rescale(const struct adele_rescale_desc *desc) {
@@ -48,7 +65,7 @@ adele_status op_check_rescale(const struct adele_rescale_desc *desc) {
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "rescale: (%d, %d, %d, %d) to %d x %d in a plane of %d x %d", desc->n, desc->c,
                     desc->h_in, desc->w_in, desc->h_out, desc->w_out, desc->h_dst, desc->w_dst);
-    return ADELE_OK;
+    return check_slice("rescale", desc->dst, desc->c);
 }
 
 adele_status op_check_concat(const struct adele_concat_desc *desc) {

@@ -15,6 +15,11 @@ extern "C" {
 ADELE_OPS(OP_CHECK_DESC)
 #undef OP_CHECK_DESC
 
+// Whether a slice of c channels begins and ends where the device can tell: ADELE_UNSUPPORTED if
+// not.
+ADELE_MUST_CHECK adele_status op_check_slice(const char *op, struct adele_slice slice, int c,
+                                             int multiple);
+
 // Arguments of forward. They look at pointers and never at what lies behind them, which may be on
 // the device. *needs_gradient: whether d_logits were given.
 ADELE_MUST_CHECK adele_status op_check_loss_args(const struct adele_loss_desc *desc,

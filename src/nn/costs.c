@@ -57,9 +57,15 @@ static size_t counted_tensor_bytes(const struct adele_device *device, struct ade
            2;
 }
 
+static int counted_slice_channels(const struct adele_device *device) {
+    (void)device;
+    return 8;
+}
+
 static const struct adele_device_iface counting_iface = {.name = "counting",
                                                          .release = counted_release,
                                                          .tensor_bytes = counted_tensor_bytes,
+                                                         .slice_channels = counted_slice_channels,
                                                          .op_destroy = counted_op_destroy,
 #define COUNTED_ENTRY(name, has_backward) .name##_create = counted_##name##_create,
                                                          ADELE_OPS(COUNTED_ENTRY)

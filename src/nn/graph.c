@@ -350,6 +350,14 @@ adele_status graph_aspp(struct graph *graph, const char *name, int input, enum a
     return ADELE_OK;
 }
 
+int node_n_data_inputs(const struct node *node) {
+    if (node->kind == NODE_INPUT)
+        return 0;
+    if (node->kind == NODE_RESCALE || node->inputs[1] == -1)
+        return 1;
+    return 2;
+}
+
 int node_trained(const struct node *node, int i_parameters[NODE_MAX_TRAINED]) {
     int n = 0;
     if (node->i_weight != -1)

@@ -112,6 +112,8 @@ ADELE_MUST_CHECK adele_status graph_dropout(struct graph *graph, int input, doub
 // Sets every lr_scale.
 void graph_set_rates(struct graph *graph, enum rate_groups groups);
 
+// How many of inputs[] carry data (a rescale only takes the size of its second one).
+int node_n_data_inputs(const struct node *node);
 // The numbers of the parameters that a node trains (weights, then biases); returns how many.
 #define NODE_MAX_TRAINED (2 * ADELE_MAX_RATES)
 int node_trained(const struct node *node, int i_parameters[NODE_MAX_TRAINED]);

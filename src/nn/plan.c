@@ -62,8 +62,8 @@ static adele_status step_forward(const struct adele_device_iface *iface, enum no
     case NODE_RESCALE:
         step->args.rescale.workspace = step->workspace_forward;
         return iface->rescale_forward(step->op, &step->args.rescale);
-    case NODE_CONCAT:
-        return iface->concat_forward(step->op, &step->args.concat);
+    case NODE_CONCAT: // without an op, its inputs have written it
+        return step->op != NULL ? iface->concat_forward(step->op, &step->args.concat) : ADELE_OK;
     case NODE_ADD:
         return iface->add_forward(step->op, &step->args.add);
     case NODE_GLOBAL_POOL:
@@ -96,7 +96,7 @@ static adele_status step_backward(const struct adele_device_iface *iface, enum n
         step->args.rescale.workspace = step->workspace_backward;
         return iface->rescale_backward(step->op, &step->args.rescale);
     case NODE_CONCAT:
-        return iface->concat_backward(step->op, &step->args.concat);
+        return step->op != NULL ? iface->concat_backward(step->op, &step->args.concat) : ADELE_OK;
     case NODE_ADD:
         return iface->add_backward(step->op, &step->args.add);
     case NODE_GLOBAL_POOL:

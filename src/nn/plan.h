@@ -38,8 +38,11 @@ ADELE_MUST_CHECK adele_status plan_blocks_place(struct plan_block *blocks, int n
 
 struct plan_step {
     struct adele_shape shape; // of the node's output
-    struct adele_op *op;      // NULL for the input
+    struct adele_op *op;      // NULL for the input, and for a concat that needs none
     bool has_backward;
+    // Written into the memory of that concat, from a channel on; -1: memory of its own.
+    int into, first_channel;
+    bool is_joined;               // a concat whose inputs are
     int blocks[BLOCK_ROLE_COUNT]; // block numbers, -1 = none
     // Whether this node's backward adds to the gradient of input j (else it is the first to write
     // it), and whether input j wants one at all.
@@ -124,6 +127,11 @@ void plan_destroy(struct plan *plan); // NULL is legal
 ADELE_MUST_CHECK adele_status plan_node_forward(struct plan *plan, int i_node,
                                                 bool use_batch_statistics);
 ADELE_MUST_CHECK adele_status plan_node_backward(struct plan *plan, int i_node);
+
+// plan_slices.c: which nodes write into the memory of a concat, once shapes and wanted gradients
+// are known; and the slice that a node's output is.
+void plan_find_slices(struct plan *plan);
+struct adele_slice plan_slice(const struct plan *plan, int i_node);
 
 // plan_bind.c: writes the addresses of all regions into the ops' arguments.
 void plan_bind(struct plan *plan);

@@ -61,7 +61,9 @@ static void bind_batch_norm(struct plan *plan, int i_node) {
         .saved_inv_std = statistics + node->c,
         .dst = address(plan, i_node, BLOCK_VALUE),
         .d_dst = address(plan, i_node, BLOCK_GRADIENT),
-        .d_src = address(plan, i_node, BLOCK_GRADIENT), // in place, whether or not it is read on
+        // In place, whether or not it is read on; but not in a slice.
+        .d_src = step->into == -1 ? address(plan, i_node, BLOCK_GRADIENT)
+                                  : input_gradient(plan, i_node, 0),
         .d_residual = has_residual ? input_gradient(plan, i_node, 1) : NULL,
         .d_scale = parameter_address(plan, network->gradients, node->i_weight),
         .d_shift = parameter_address(plan, network->gradients, node->i_bias)};

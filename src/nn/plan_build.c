@@ -9,15 +9,6 @@
 
 static const char *const size_hint = "Use larger images, or leave out the small scales.";
 
-// How many of inputs[] carry data (a rescale only takes the size of its second one).
-static int n_data_inputs(const struct node *node) {
-    if (node->kind == NODE_INPUT)
-        return 0;
-    if (node->kind == NODE_RESCALE || node->inputs[1] == -1)
-        return 1;
-    return 2;
-}
-
 // ---- shapes -------------------------------------------------------------------------------------
 
 static adele_status extent_check(const struct node *node, struct adele_shape in, int64_t h,
@@ -84,7 +75,7 @@ static adele_status dead_nodes_check(const struct graph *graph) {
     for (int i = 0; i < graph->n_nodes; i++) {
         bool is_used = i == graph->output;
         for (int k = i + 1; k < graph->n_nodes && !is_used; k++)
-            for (int j = 0; j < n_data_inputs(&graph->nodes[k]); j++)
+            for (int j = 0; j < node_n_data_inputs(&graph->nodes[k]); j++)
                 is_used = is_used || graph->nodes[k].inputs[j] == i;
         if (!is_used)
             return FAIL(ADELE_INVALID_ARGUMENT,
@@ -135,7 +126,8 @@ static adele_status create_rescale(struct plan *plan, int i_node) {
                                       .h_out = factor > 0 ? in.h * factor : to.h,
                                       .w_out = factor > 0 ? in.w * factor : to.w,
                                       .h_dst = to.h,
-                                      .w_dst = to.w};
+                                      .w_dst = to.w,
+                                      .dst = plan_slice(plan, i_node)};
     desc.top = half_floor(desc.h_dst - desc.h_out);
     desc.left = half_floor(desc.w_dst - desc.w_out);
     return device->iface->rescale_create(device, &desc, &plan->steps[i_node].op);
@@ -182,7 +174,7 @@ static adele_status create_op(struct plan *plan, int i_node) {
     const struct adele_device *device = plan->network->device;
     const struct node *node = &plan->network->graph.nodes[i_node];
     struct adele_op **op = &plan->steps[i_node].op;
-    if (node->kind == NODE_INPUT)
+    if (node->kind == NODE_INPUT || plan->steps[i_node].is_joined)
         return ADELE_OK;
     struct adele_shape in = plan->steps[node->inputs[0]].shape;
     switch (node->kind) {
@@ -196,7 +188,8 @@ static adele_status create_op(struct plan *plan, int i_node) {
                                              .eps = node->eps,
                                              .momentum = node->momentum,
                                              .has_relu = node->has_relu,
-                                             .has_residual = node->inputs[1] != -1};
+                                             .has_residual = node->inputs[1] != -1,
+                                             .dst = plan_slice(plan, i_node)};
         return device->iface->batch_norm_create(device, &desc, op);
     }
     case NODE_MAX_POOL: {
@@ -206,7 +199,8 @@ static adele_status create_op(struct plan *plan, int i_node) {
                                            .w_in = in.w,
                                            .kernel = node->kernel,
                                            .stride = node->stride,
-                                           .pad = node->pad};
+                                           .pad = node->pad,
+                                           .src = plan_slice(plan, node->inputs[0])};
         return device->iface->max_pool_create(device, &desc, op);
     }
     case NODE_RESCALE:
@@ -247,7 +241,7 @@ static void find_gradients(struct plan *plan) {
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct node *node = &graph->nodes[i];
         struct plan_step *step = &plan->steps[i];
-        int n_inputs = n_data_inputs(node);
+        int n_inputs = node_n_data_inputs(node);
         step->has_backward =
             node->kind == NODE_CONV2D || node->kind == NODE_BATCH_NORM || node->kind == NODE_ASPP;
         for (int j = 0; j < n_inputs; j++) {
@@ -292,20 +286,36 @@ static bool is_value_kept(const struct plan *plan, int i_node) {
     return is_kept;
 }
 
-static void add_forward_blocks(struct plan *plan, int i_node) {
-    const struct adele_device *device = plan->network->device;
-    const struct graph *graph = &plan->network->graph;
-    const struct node *node = &graph->nodes[i_node];
-    struct plan_step *step = &plan->steps[i_node];
+// The last node that reads the value of node i; n_nodes for the output, which the caller reads.
+static int last_reader(const struct graph *graph, int i_node) {
     int last = i_node;
     for (int k = i_node + 1; k < graph->n_nodes; k++)
-        for (int j = 0; j < n_data_inputs(&graph->nodes[k]); j++)
+        for (int j = 0; j < node_n_data_inputs(&graph->nodes[k]); j++)
             if (graph->nodes[k].inputs[j] == i_node)
                 last = k;
-    if (i_node == graph->output)
-        last = graph->n_nodes;
-    add_block(plan, BLOCK_VALUE, i_node, device->iface->tensor_bytes(device, step->shape), i_node,
-              last, !is_value_kept(plan, i_node));
+    return i_node == graph->output ? graph->n_nodes : last;
+}
+
+// A concat that has no op lives from the first of its inputs on, in whose place it is added.
+static void add_value_block(struct plan *plan, int i_node) {
+    const struct adele_device *device = plan->network->device;
+    const struct graph *graph = &plan->network->graph;
+    int i_whole = plan->steps[i_node].into != -1 ? plan->steps[i_node].into : i_node;
+    struct plan_step *whole = &plan->steps[i_whole], *step = &plan->steps[i_node];
+    if (whole->blocks[BLOCK_VALUE] == -1) {
+        bool is_kept = is_value_kept(plan, i_whole);
+        for (int j = 0; whole->is_joined && j < 2; j++)
+            is_kept = is_kept || is_value_kept(plan, graph->nodes[i_whole].inputs[j]);
+        add_block(plan, BLOCK_VALUE, i_whole, device->iface->tensor_bytes(device, whole->shape),
+                  i_node, last_reader(graph, i_whole), !is_kept);
+    }
+    step->blocks[BLOCK_VALUE] = whole->blocks[BLOCK_VALUE];
+}
+
+static void add_forward_blocks(struct plan *plan, int i_node) {
+    const struct node *node = &plan->network->graph.nodes[i_node];
+    struct plan_step *step = &plan->steps[i_node];
+    add_value_block(plan, i_node);
     if (node->kind == NODE_BATCH_NORM)
         add_block(plan, BLOCK_STATISTICS, i_node, 2 * (size_t)node->c * sizeof(float), i_node,
                   i_node, !plan->is_training);
@@ -322,6 +332,10 @@ static adele_status add_input_gradient(struct plan *plan, int i_node, int j, int
     const struct node *node = &plan->network->graph.nodes[i_node];
     struct plan_step *step = &plan->steps[i_node];
     struct plan_step *input = &plan->steps[node->inputs[j]];
+    if (step->is_joined) { // the inputs' gradients are slices of its own
+        input->blocks[BLOCK_GRADIENT] = step->blocks[BLOCK_GRADIENT];
+        return ADELE_OK;
+    }
     step->accumulates[j] = input->blocks[BLOCK_GRADIENT] != -1;
     if (step->accumulates[j]) {
         if (node->kind == NODE_BATCH_NORM && j == 1)
@@ -338,7 +352,7 @@ static adele_status add_input_gradient(struct plan *plan, int i_node, int j, int
         plan->blocks[input->blocks[BLOCK_GRADIENT]].last = time;
         return ADELE_OK;
     }
-    if (node->kind == NODE_BATCH_NORM && j == 0)
+    if (node->kind == NODE_BATCH_NORM && j == 0 && step->into == -1)
         input->blocks[BLOCK_GRADIENT] = step->blocks[BLOCK_GRADIENT];
     else
         add_block(plan, BLOCK_GRADIENT, node->inputs[j],
@@ -360,7 +374,9 @@ static adele_status add_backward_blocks(struct plan *plan) {
             if (step->wants_gradient[j])
                 TRY(add_input_gradient(plan, i, j, time));
         plan->blocks[step->blocks[BLOCK_GRADIENT]].last = time;
-        add_block(plan, BLOCK_WORKSPACE_BACKWARD, i, step->op->workspace_bytes, time, time, true);
+        if (step->op != NULL)
+            add_block(plan, BLOCK_WORKSPACE_BACKWARD, i, step->op->workspace_bytes, time, time,
+                      true);
     }
     return ADELE_OK;
 }
@@ -379,6 +395,7 @@ static adele_status plan_fill(struct plan *plan, struct adele_shape input) {
         find_gradients(plan);
     if (plan->is_training && !plan->steps[graph->output].has_backward)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "the network has no parameter to train");
+    plan_find_slices(plan);
     for (int i = 0; i < graph->n_nodes; i++) {
         TRY(create_op(plan, i));
         add_forward_blocks(plan, i);

@@ -72,7 +72,9 @@ static void describe_layers(const struct plan *plan) {
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct node *node = &graph->nodes[i];
         const struct plan_step *step = &plan->steps[i];
-        const char *engine = step->op != NULL ? step->op->engine : NULL;
+        const char *engine = step->op != NULL  ? step->op->engine
+                             : step->is_joined ? "written by its inputs"
+                                               : NULL;
         char shape[64];
         shape_text(step->shape, shape, sizeof shape);
         log_line(LOG_INFO, "%4d  %-36s %-11s %-24s %12" PRId64 " %9.3f  %s", i, node->name,
