@@ -128,6 +128,12 @@ ADELE_MUST_CHECK adele_status plan_node_forward(struct plan *plan, int i_node,
                                                 bool use_batch_statistics);
 ADELE_MUST_CHECK adele_status plan_node_backward(struct plan *plan, int i_node);
 
+// plan_lifetimes.c, called by plan_create. Blocks of the forward pass are added node by node, in
+// order, once a node has its op; those of the backward pass after them.
+void plan_find_gradients(struct plan *plan);
+void plan_add_forward_blocks(struct plan *plan, int i_node);
+ADELE_MUST_CHECK adele_status plan_add_backward_blocks(struct plan *plan);
+
 // plan_slices.c: which nodes write into the memory of a concat, once shapes and wanted gradients
 // are known; and the slice that a node's output is.
 void plan_find_slices(struct plan *plan);
