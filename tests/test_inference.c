@@ -234,7 +234,7 @@ static void compare_with_hand(void *const *state, const struct inference_config 
     struct bench *bench = malloc(sizeof *bench);
     struct answers *answers = malloc(sizeof *answers);
     double *want = malloc(sizeof(double) * CATEGORIES * MAP);
-    struct plan *plans[ADELE_MAX_SCALES];
+    struct plan *plans[INFERENCE_MAX_SCALES];
     assert_non_null(bench);
     assert_non_null(answers);
     assert_non_null(want);
@@ -266,8 +266,8 @@ static void one_scale_is_the_network(void **state) {
 
 static void scales_and_mirror_images_are_averaged(void **state) {
     struct inference_config config = {.batch = BATCH,
-                                      .n_scales = 3,
-                                      .scales = {0.7, 1.0, 1.5},
+                                      .n_scales = 6,
+                                      .scales = {0.7, 1.0, 1.5, 1.25, 1.75, 0.9},
                                       .flip = true,
                                       .average = ADELE_ENSEMBLE_PROBABILITIES,
                                       .temperature = 1.0};
@@ -282,6 +282,77 @@ static void logits_are_averaged_before_the_temperature(void **state) {
                                       .average = ADELE_ENSEMBLE_LOGITS,
                                       .temperature = 3.0};
     compare_with_hand(state, &config);
+}
+
+// ---- another size than the images' --------------------------------------------------------------
+
+enum { H_LARGE = 2 * H + 3, W_LARGE = W + 9, MAP_LARGE = H_LARGE * W_LARGE };
+
+struct large_answers {
+    struct bench *bench;
+    struct plan *plan;
+    int n_kept;
+};
+
+// Every row against the network's own logits, brought to the large size before the softmax.
+static adele_status compare_rows(void *context, int first, int n_rows, const float *probabilities) {
+    static float got[CATEGORIES * MAP_LARGE], image[C * MAP], logits[CATEGORIES * MAP];
+    static float z[CATEGORIES * MAP_LARGE];
+    struct large_answers *answers = context;
+    struct bench *bench = answers->bench;
+    const struct adele_device_iface *iface = bench->device->iface;
+    struct adele_shape in = plan_input_shape(answers->plan),
+                       shape = plan_output_shape(answers->plan);
+    for (int i = 0; i < n_rows; i++, answers->n_kept++) {
+        check_ok(iface->download(bench->device, got,
+                                 probabilities + (size_t)i * CATEGORIES * MAP_LARGE, sizeof got));
+        standardize(&bench->pictures, first + i, false, image);
+        check_ok(iface->tensor_upload(bench->device, plan_input(answers->plan), in, image));
+        check_ok(plan_forward(answers->plan, false));
+        check_ok(iface->tensor_download(bench->device, logits, plan_output(answers->plan), shape));
+        rescale(logits, CATEGORIES, shape.h, shape.w, z, H_LARGE, W_LARGE);
+        for (int at = 0; at < MAP_LARGE; at++) {
+            double sum[CATEGORIES], p[CATEGORIES];
+            for (int c = 0; c < CATEGORIES; c++)
+                sum[c] = z[c * MAP_LARGE + at];
+            softmax(sum, p);
+            for (int c = 0; c < CATEGORIES; c++)
+                assert_true(fabs(got[c * MAP_LARGE + at] - p[c]) <= TOLERANCE);
+        }
+    }
+    return ADELE_OK;
+}
+
+static void answers_have_the_size_that_is_asked_for(void **state) {
+    struct adele_device *device = *state;
+    struct inference_config config = {.batch = BATCH,
+                                      .n_scales = 1,
+                                      .scales = {1.0},
+                                      .average = ADELE_ENSEMBLE_PROBABILITIES,
+                                      .temperature = 1.0};
+    struct bench *bench = malloc(sizeof *bench);
+    struct answers *before = calloc(1, sizeof *before), *after = calloc(1, sizeof *after);
+    uint8_t *prediction = malloc((size_t)N * MAP_LARGE);
+    assert_true(bench && before && after && prediction);
+    bench_open(bench, device, &config);
+    struct large_answers answers = {.bench = bench};
+    check_ok(network_plan(bench->network, 1, H, W, false, &answers.plan));
+    check_ok(network_allocate(bench->network));
+    run_both(bench, before);
+    struct inference_output output = {.h = H_LARGE,
+                                      .w = W_LARGE,
+                                      .prediction = prediction,
+                                      .on_probabilities = compare_rows,
+                                      .context = &answers};
+    check_ok(inference_run(bench->inference, &bench->resident, &output, NULL, NULL));
+    assert_int_equal(answers.n_kept, N);
+    run_both(bench, after); // and back
+    assert_memory_equal(before, after, sizeof *before);
+    bench_close(bench);
+    free(prediction);
+    free(after);
+    free(before);
+    free(bench);
 }
 
 // ---- errors -------------------------------------------------------------------------------------
@@ -343,6 +414,7 @@ int main(void) {
         cmocka_unit_test(one_scale_is_the_network),
         cmocka_unit_test(scales_and_mirror_images_are_averaged),
         cmocka_unit_test(logits_are_averaged_before_the_temperature),
+        cmocka_unit_test(answers_have_the_size_that_is_asked_for),
         cmocka_unit_test(stops_and_refusals),
     };
     return cmocka_run_group_tests(tests, device_setup, device_teardown);

@@ -25,8 +25,8 @@ static void parse_scales(struct argp_state *state, const char *text,
         double scale = strtod(at, &end);
         if (end == at || !(scale > 0.0 && scale <= 8.0) || (*end && *end != ','))
             argp_error(state, "--scales %s: numbers above 0 and up to 8 with commas between", text);
-        if (inference->n_scales == ADELE_MAX_SCALES)
-            argp_error(state, "--scales %s: at most %d", text, ADELE_MAX_SCALES);
+        if (inference->n_scales == INFERENCE_MAX_SCALES)
+            argp_error(state, "--scales %s: at most %d", text, INFERENCE_MAX_SCALES);
         inference->scales[inference->n_scales++] = scale;
         if (!*end)
             return;

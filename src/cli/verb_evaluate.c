@@ -92,9 +92,11 @@ int verb_evaluate(int argc, char **argv) {
         options,
         parse,
         "CHECKPOINT|RUN",
-        "IoU and Dice of a checkpoint on a split.\vImages are brought to the size the model was "
-        "trained at; counts are summed over the whole split. A category that is neither "
-        "predicted nor labelled has no score and is left out of the means.",
+        "IoU and Dice of a checkpoint on a split.\vThe network sees images at the size it was "
+        "trained at; its answer is brought to each label file's own size and compared there (the "
+        "scores in a run's metrics are counted at the training size). Counts are summed over the "
+        "whole split. A category that is neither predicted nor labelled has no score and is left "
+        "out of the means.",
         children,
         0,
         0};

@@ -47,7 +47,8 @@ int verb_predict(int argc, char **argv) {
         options,
         parse,
         "CHECKPOINT|RUN",
-        "Writes a label map for every image of a folder, at the image's own size.",
+        "Writes a label map for every image of a folder, at the image's own size: what is brought "
+        "to that size is the network's answer, not the finished map.",
         children,
         0,
         0};

@@ -130,6 +130,10 @@ ADELE_MUST_CHECK adele_status dataset_load(const struct dataset *dataset, enum d
 ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset,
                                                 enum dataset_split split, int i_case,
                                                 struct dataset_images *out);
+// The same at the file's own size, whatever the configuration says.
+ADELE_MUST_CHECK adele_status dataset_load_case_whole(const struct dataset *dataset,
+                                                      enum dataset_split split, int i_case,
+                                                      struct dataset_images *out);
 void dataset_images_deinit(struct dataset_images *images);
 
 // ---- label_store.c: label maps back into files --------------------------------------------------

@@ -284,8 +284,8 @@ static bool case_is_wide(const struct dataset *dataset, const struct dataset_cas
     return false;
 }
 
-adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split split, int i_case,
-                               struct dataset_images *out) {
+static adele_status load_one(const struct dataset *dataset, enum dataset_split split, int i_case,
+                             int height, int width, struct dataset_images *out) {
     memset(out, 0, sizeof *out);
     if (i_case < 0 || i_case >= dataset->n_cases[split])
         return FAIL(ADELE_INVALID_ARGUMENT, "", "case %d of %d of the %s split", i_case,
@@ -296,9 +296,19 @@ adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split
                              .i_case = i_case,
                              .keep_empty = true,
                              .is_f16 = case_is_wide(dataset, item),
-                             .height = dataset->config.height,
-                             .width = dataset->config.width};
+                             .height = height,
+                             .width = width};
     return load_case(dataset, &plan, out);
+}
+
+adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split split, int i_case,
+                               struct dataset_images *out) {
+    return load_one(dataset, split, i_case, dataset->config.height, dataset->config.width, out);
+}
+
+adele_status dataset_load_case_whole(const struct dataset *dataset, enum dataset_split split,
+                                     int i_case, struct dataset_images *out) {
+    return load_one(dataset, split, i_case, 0, 0, out);
 }
 
 // ---- a split ------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
     {"train.best_by", CONFIG_ENUM, AT(train.select), .fallback = "val", .names = selections,
      .meaning = "What checkpoints/best holds: the epoch best on the validation split, or the last one."},
     {"train.evaluate_every", CONFIG_INT, AT(train.evaluate_every), .fallback = "1", RANGE(1, 1000000),
-     .meaning = "Epochs between evaluations."},
+     .meaning = "Epochs between evaluations; they count at the size that is trained at, `adele evaluate` at the files' own."},
     {"train.evaluate_test", CONFIG_BOOL, AT(train.evaluate_test), .fallback = "false",
      .meaning = "Also evaluate the test split then; for tables, never for selection."},
 

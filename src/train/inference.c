@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "train/inference_maps.h"
 
 #include <math.h>
 #include <string.h>
@@ -11,29 +12,20 @@
 struct member {
     struct plan *plan;
     struct adele_op *sample;
-    struct adele_op *ensemble;
     bool is_full_size; // the sample op writes scale 0 straight into the plan's input
 };
 
 struct inference {
     const struct adele_device *device;
     struct inference_config config;
-    int n_categories, c, h, w;
-    struct member members[ADELE_MAX_SCALES];
-    struct adele_op *decide;
-    struct adele_op *crf, *decide_crf; // NULL without
-    void *full_size;      // tensor (batch, C, H, W): scale 0 of a member that is not full size
-    float *accumulator;   // plain (batch, n_categories, H, W)
-    float *probabilities; // the same, made when first wanted
-    int32_t *sample_ids;  // plain (batch), device
+    int c, h, w; // of the images
+    struct member members[INFERENCE_MAX_SCALES];
+    struct inference_maps maps; // at the size last asked for
+    void *full_size;     // tensor (batch, C, H, W): scale 0 of a member that is not full size
+    int32_t *sample_ids; // plain (batch), device
     int32_t *host_ids;
-    void *workspace; // of the sample ops and of the CRF
+    void *workspace; // of the sample ops
 };
-
-static size_t map_floats(const struct inference *inference) {
-    return (size_t)inference->config.batch * (size_t)inference->n_categories *
-           (size_t)inference->h * (size_t)inference->w;
-}
 
 static adele_status member_init(struct inference *inference, struct network *network,
                                 struct member *member, double scale, size_t *workspace_bytes) {
@@ -53,45 +45,21 @@ static adele_status member_init(struct inference *inference, struct network *net
                                        .h_scale = {inference->h, h},
                                        .w_scale = {inference->w, w}};
     TRY(device->iface->sample_create(device, &sample, &member->sample));
-    struct adele_shape logits = plan_output_shape(member->plan);
-    struct adele_ensemble_desc ensemble = {.n = n,
-                                           .c = logits.c,
-                                           .h_in = logits.h,
-                                           .w_in = logits.w,
-                                           .h = inference->h,
-                                           .w = inference->w,
-                                           .mode = inference->config.average};
-    TRY(device->iface->ensemble_create(device, &ensemble, &member->ensemble));
     if (member->sample->workspace_bytes > *workspace_bytes)
         *workspace_bytes = member->sample->workspace_bytes;
     return ADELE_OK;
 }
 
-// The CRF that METHOD section 3 asks for, and who decides behind it.
-static adele_status crf_init(struct inference *inference, size_t *workspace_bytes) {
-    const struct adele_device *device = inference->device;
-    struct adele_crf_desc crf = {.n = inference->config.batch,
-                                 .c = inference->n_categories,
-                                 .image_c = inference->c,
-                                 .h = inference->h,
-                                 .w = inference->w,
-                                 .iterations = inference->config.crf_iterations,
-                                 .spatial_sigma = 3.0,
-                                 .spatial_weight = 3.0,
-                                 .bilateral_sigma = 32.0,
-                                 .colour_sigma = 13.0,
-                                 .bilateral_weight = 10.0};
-    struct adele_decide_desc decide = {.n = inference->config.batch,
-                                       .c = inference->n_categories,
-                                       .h = inference->h,
-                                       .w = inference->w,
-                                       .mode = ADELE_ENSEMBLE_PROBABILITIES,
-                                       .temperature = 1.0};
-    TRY(device->iface->crf_create(device, &crf, &inference->crf));
-    TRY(device->iface->decide_create(device, &decide, &inference->decide_crf));
-    if (inference->crf->workspace_bytes > *workspace_bytes)
-        *workspace_bytes = inference->crf->workspace_bytes;
-    return ADELE_OK;
+// Answers at another size than the last time need other ops and memory.
+static adele_status maps_of_size(struct inference *inference, int h, int w) {
+    if (inference->maps.h == h && inference->maps.w == w)
+        return ADELE_OK;
+    inference_maps_deinit(&inference->maps);
+    struct adele_shape logits[INFERENCE_MAX_SCALES];
+    for (int k = 0; k < inference->config.n_scales; k++)
+        logits[k] = plan_output_shape(inference->members[k].plan);
+    return inference_maps_init(&inference->maps, inference->device, &inference->config, logits,
+                               inference->c, h, w);
 }
 
 static adele_status allocate(struct inference *inference, size_t workspace_bytes) {
@@ -100,8 +68,6 @@ static adele_status allocate(struct inference *inference, size_t workspace_bytes
     int n = inference->config.batch;
     struct adele_shape full = {n, inference->c, inference->h, inference->w};
     TRY(iface->alloc(device, iface->tensor_bytes(device, full), &inference->full_size));
-    TRY(iface->alloc(device, map_floats(inference) * sizeof(float),
-                     (void **)&inference->accumulator));
     TRY(iface->alloc(device, (size_t)n * sizeof(int32_t), (void **)&inference->sample_ids));
     if (workspace_bytes > 0)
         TRY(iface->alloc(device, workspace_bytes, &inference->workspace));
@@ -119,7 +85,6 @@ adele_status inference_create(const struct adele_device *device, struct network 
         return FAIL_NO_MEMORY(sizeof *inference);
     inference->device = device;
     inference->config = *config;
-    inference->n_categories = n_categories;
     inference->c = c;
     inference->h = h;
     inference->w = w;
@@ -129,15 +94,11 @@ adele_status inference_create(const struct adele_device *device, struct network 
         TRY_GOTO(member_init(inference, network, &inference->members[k], config->scales[k],
                              &workspace_bytes),
                  fail);
-    struct adele_decide_desc decide = {.n = config->batch,
-                                       .c = n_categories,
-                                       .h = h,
-                                       .w = w,
-                                       .mode = config->average,
-                                       .temperature = config->temperature};
-    TRY_GOTO(device->iface->decide_create(device, &decide, &inference->decide), fail);
-    if (config->crf_iterations > 0)
-        TRY_GOTO(crf_init(inference, &workspace_bytes), fail);
+    if (plan_output_shape(inference->members[0].plan).c != n_categories)
+        TRY_GOTO(FAIL(ADELE_INVALID_ARGUMENT, "", "a network of %d categories, asked for %d",
+                      plan_output_shape(inference->members[0].plan).c, n_categories),
+                 fail);
+    TRY_GOTO(maps_of_size(inference, h, w), fail);
     TRY_GOTO(allocate(inference, workspace_bytes), fail);
     *out = inference;
     return ADELE_OK;
@@ -150,16 +111,10 @@ void inference_destroy(struct inference *inference) {
     if (!inference)
         return;
     const struct adele_device *device = inference->device;
-    for (int k = 0; k < ADELE_MAX_SCALES; k++) {
+    for (int k = 0; k < INFERENCE_MAX_SCALES; k++)
         device->iface->op_destroy(inference->members[k].sample);
-        device->iface->op_destroy(inference->members[k].ensemble);
-    }
-    device->iface->op_destroy(inference->decide);
-    device->iface->op_destroy(inference->crf);
-    device->iface->op_destroy(inference->decide_crf);
+    inference_maps_deinit(&inference->maps);
     device->iface->release(device, inference->full_size);
-    device->iface->release(device, inference->accumulator);
-    device->iface->release(device, inference->probabilities);
     device->iface->release(device, inference->sample_ids);
     device->iface->release(device, inference->workspace);
     memory_free(inference->host_ids);
@@ -167,10 +122,10 @@ void inference_destroy(struct inference *inference) {
 }
 
 // One member, flipped or not, added to the accumulator.
-static adele_status add_member(struct inference *inference, struct member *member,
-                               const struct resident *resident, bool flip, bool is_first,
-                               float weight) {
+static adele_status add_member(struct inference *inference, int k, const struct resident *resident,
+                               bool flip, bool is_first, float weight) {
     const struct adele_device_iface *iface = inference->device->iface;
+    struct member *member = &inference->members[k];
     struct adele_sample_args sample = {.set = resident->set,
                                        .sample_ids = inference->sample_ids,
                                        .flip = flip,
@@ -187,32 +142,8 @@ static adele_status add_member(struct inference *inference, struct member *membe
                                            .is_first = is_first,
                                            .flip = flip,
                                            .weight = weight,
-                                           .accumulator = inference->accumulator};
-    return iface->ensemble_forward(member->ensemble, &ensemble);
-}
-
-// The average in the accumulator -> prediction, confidences and probabilities.
-static adele_status decide_batch(struct inference *inference, const struct resident *resident,
-                                 const struct inference_output *output) {
-    const struct adele_device_iface *iface = inference->device->iface;
-    struct adele_decide_args decide = {.accumulator = inference->accumulator,
-                                       .sample_ids = inference->sample_ids,
-                                       .prediction = output->prediction,
-                                       .confidence_foreground = output->confidence_foreground,
-                                       .confidence_background = output->confidence_background,
-                                       .probabilities = inference->probabilities};
-    TRY(iface->decide_forward(inference->decide, &decide));
-    if (!inference->crf || output->without_crf)
-        return ADELE_OK;
-    struct adele_crf_args crf = {.probabilities = inference->probabilities,
-                                 .images = resident->set.images,
-                                 .sample_ids = inference->sample_ids,
-                                 .dst = inference->probabilities,
-                                 .workspace = inference->workspace};
-    TRY(iface->crf_forward(inference->crf, &crf));
-    decide.accumulator = inference->probabilities;
-    decide.probabilities = NULL;
-    return iface->decide_forward(inference->decide_crf, &decide);
+                                           .accumulator = inference->maps.accumulator};
+    return iface->ensemble_forward(inference->maps.ensembles[k], &ensemble);
 }
 
 static adele_status run_batch(struct inference *inference, const struct resident *resident,
@@ -227,14 +158,14 @@ static adele_status run_batch(struct inference *inference, const struct resident
     bool is_first = true;
     for (int k = 0; k < config->n_scales; k++)
         for (int flip = 0; flip <= (config->flip ? 1 : 0); flip++) {
-            TRY(add_member(inference, &inference->members[k], resident, flip != 0, is_first,
-                           1.0f / (float)n_members));
+            TRY(add_member(inference, k, resident, flip != 0, is_first, 1.0f / (float)n_members));
             is_first = false;
         }
-    TRY(decide_batch(inference, resident, output));
+    const void *crf_images = output->crf_images ? output->crf_images : resident->set.images;
+    TRY(inference_maps_decide(&inference->maps, inference->sample_ids, crf_images, output));
     if (!output->on_probabilities)
         return ADELE_OK;
-    return output->on_probabilities(output->context, first, n_rows, inference->probabilities);
+    return output->on_probabilities(output->context, first, n_rows, inference->maps.probabilities);
 }
 
 adele_status inference_run(struct inference *inference, const struct resident *resident,
@@ -246,11 +177,18 @@ adele_status inference_run(struct inference *inference, const struct resident *r
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "images of %d x %d x %d given to a plan for %d x %d x %d", set->c, set->h,
                     set->w, inference->c, inference->h, inference->w);
-    if (inference->crf && set->pixel != ADELE_PIXEL_U8)
+    TRY(maps_of_size(inference, output->h > 0 ? output->h : set->h,
+                     output->w > 0 ? output->w : set->w));
+    bool has_crf = inference->maps.crf && !output->without_crf;
+    if (has_crf && set->pixel != ADELE_PIXEL_U8)
         return FAIL(ADELE_CONFIG, "Leave the CRF out.", "a CRF needs images of 8 bits");
-    if ((output->on_probabilities || inference->crf) && !inference->probabilities)
-        TRY(device->iface->alloc(device, map_floats(inference) * sizeof(float),
-                                 (void **)&inference->probabilities));
+    if (has_crf && !output->crf_images &&
+        (inference->maps.h != set->h || inference->maps.w != set->w))
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "a CRF at %d x %d needs images of that size, they have %d x %d",
+                    inference->maps.h, inference->maps.w, set->h, set->w);
+    if (output->on_probabilities || has_crf)
+        TRY(inference_maps_want_probabilities(&inference->maps));
     int batch = inference->config.batch;
     for (int first = 0; first < set->n_images; first += batch) {
         if (should_stop && should_stop(stop_context))

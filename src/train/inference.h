@@ -6,11 +6,13 @@
 #include "nn/network.h"
 #include "train/resident.h"
 
+#define INFERENCE_MAX_SCALES 8 // each runs on its own, so more than a training step's
+
 struct inference_config {
     int batch;
     int n_scales;
-    double scales[ADELE_MAX_SCALES]; // in any order; floor(size * s), bilinear align-corners
-    bool flip;                       // also the mirror images
+    double scales[INFERENCE_MAX_SCALES]; // in any order; floor(size * s), bilinear align-corners
+    bool flip;                           // also the mirror images
     enum adele_ensemble_mode average;
     double temperature; // of averaged logits
     int crf_iterations; // of a CRF behind the average, METHOD section 3; 0 = none
@@ -29,6 +31,12 @@ void inference_destroy(struct inference *inference); // NULL is legal
 
 // Where the answer goes: device memory, plain (set, H, W); confidences NULL when not wanted.
 struct inference_output {
+    // Size of the maps, to which the logits are brought before they are averaged: a file's own,
+    // say. 0, 0: the images'.
+    int h, w;
+    // What a CRF looks at when the maps have another size than the images: the same images at the
+    // maps' size, of 8 bits, plain (set, C, h, w).
+    const uint8_t *crf_images;
     uint8_t *prediction;
     float *confidence_foreground, *confidence_background;
     // Called after every batch when not NULL: probabilities in device memory, plain (n_rows, C, H,

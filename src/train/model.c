@@ -125,27 +125,94 @@ struct worker {
     const struct model_options *options;
     struct dataset *dataset;
     struct inference *inference;
-    float *probabilities; // host copy of the case's, when wanted
 };
 
-static adele_status keep_probabilities(void *context, int first, int n_rows, const float *from) {
-    struct worker *worker = context;
-    const struct model *model = worker->model;
-    size_t row = (size_t)model->n_categories * (size_t)model->height * (size_t)model->width;
-    return model->device->iface->download(model->device,
-                                          worker->probabilities + (size_t)first * row, from,
-                                          (size_t)n_rows * row * sizeof(float));
+// One case. Answers have the size of its file.
+struct work {
+    struct dataset_images images; // at the size that the network takes
+    struct dataset_images whole;  // at the file's own, where labels or a CRF need it
+    struct resident resident;     // `images`
+    int h, w;                     // of the file
+    size_t map_bytes;             // of all slices
+    uint8_t *labels, *crf_images; // device, at the file's size; NULL when not wanted
+    uint8_t *prediction;          // device
+    float *probabilities;         // host (n, C, h, w); NULL when not wanted
+    int n_categories;
+    const struct adele_device *device;
+};
+
+static void work_deinit(struct work *work) {
+    work->device->iface->release(work->device, work->labels);
+    work->device->iface->release(work->device, work->crf_images);
+    work->device->iface->release(work->device, work->prediction);
+    resident_deinit(&work->resident);
+    dataset_images_deinit(&work->images);
+    dataset_images_deinit(&work->whole);
+    memory_free(work->probabilities);
 }
 
-static adele_status save_probabilities(struct worker *worker, const char *name, int n) {
-    const struct model *model = worker->model;
-    int64_t shape[4] = {n, model->n_categories, model->height, model->width};
+static adele_status upload_new(const struct adele_device *device, const void *host, size_t bytes,
+                               uint8_t **out) {
+    TRY(device->iface->alloc(device, bytes, (void **)out));
+    return device->iface->upload(device, *out, host, bytes);
+}
+
+// Labels are never rescaled for a score, nor is the image that a CRF follows.
+static adele_status load_whole(struct worker *worker, enum dataset_split split, int i_case,
+                               bool is_counted, struct work *work) {
+    bool has_crf = worker->options->inference.crf_iterations > 0;
+    if (!is_counted && !has_crf)
+        return ADELE_OK;
+    bool is_same = work->h == work->images.h && work->w == work->images.w;
+    const struct dataset_images *whole = is_same ? &work->images : &work->whole;
+    if (!is_same)
+        TRY(dataset_load_case_whole(worker->dataset, split, i_case, &work->whole));
+    const uint8_t *labels = whole->truth ? whole->truth : whole->labels;
+    if (is_counted && !labels)
+        return FAIL(ADELE_DATA, "Evaluate a split that has labels.", "%s: the split has no labels",
+                    worker->dataset->root);
+    if (is_counted)
+        TRY(upload_new(work->device, labels, work->map_bytes, &work->labels));
+    if (has_crf && !whole->is_f16) // inference_run refuses others
+        TRY(upload_new(work->device, whole->images, work->map_bytes * (size_t)whole->c,
+                       &work->crf_images));
+    return ADELE_OK;
+}
+
+static adele_status load_work(struct worker *worker, enum dataset_split split, int i_case,
+                              bool is_counted, struct work *work) {
+    TRY(dataset_load_case(worker->dataset, split, i_case, &work->images));
+    if (work->images.n == 0)
+        return ADELE_OK;
+    work->h = work->images.origin[0].height;
+    work->w = work->images.origin[0].width;
+    work->map_bytes = (size_t)work->images.n * (size_t)work->h * (size_t)work->w;
+    TRY(load_whole(worker, split, i_case, is_counted, work));
+    TRY(resident_init(&work->resident, work->device, &work->images, false));
+    TRY(work->device->iface->alloc(work->device, work->map_bytes, (void **)&work->prediction));
+    if (!worker->options->probabilities)
+        return ADELE_OK;
+    size_t n = work->map_bytes * (size_t)work->n_categories;
+    work->probabilities = memory_calloc(n, sizeof(float));
+    return work->probabilities ? ADELE_OK : FAIL_NO_MEMORY(n * sizeof(float));
+}
+
+static adele_status keep_probabilities(void *context, int first, int n_rows, const float *from) {
+    struct work *work = context;
+    size_t row = (size_t)work->n_categories * (size_t)work->h * (size_t)work->w;
+    return work->device->iface->download(work->device, work->probabilities + (size_t)first * row,
+                                         from, (size_t)n_rows * row * sizeof(float));
+}
+
+static adele_status save_probabilities(struct worker *worker, const char *name,
+                                       const struct work *work) {
+    int64_t shape[4] = {work->images.n, work->n_categories, work->h, work->w};
     struct safetensors_writer *writer = NULL;
     char *file = memory_printf("%s/%s.safetensors", worker->options->masks_folder, name);
     adele_status status = file ? safetensors_writer_create(&writer) : FAIL_NO_MEMORY(64);
     if (status == ADELE_OK)
         status = safetensors_writer_add(writer, "probabilities", SAFETENSORS_F32, 4, shape,
-                                        worker->probabilities);
+                                        work->probabilities);
     if (status == ADELE_OK)
         status = safetensors_writer_save(writer, file);
     safetensors_writer_destroy(writer);
@@ -154,85 +221,63 @@ static adele_status save_probabilities(struct worker *worker, const char *name, 
 }
 
 // Counts one predicted case against its labels.
-static adele_status count_case(struct worker *worker, const struct resident *resident,
-                               const uint8_t *prediction, int64_t *counts) {
-    const struct adele_device *device = worker->model->device;
-    const struct adele_sample_set *set = &resident->set;
-    const uint8_t *labels = resident->truth ? resident->truth : resident->labels;
-    if (!labels)
-        return FAIL(ADELE_DATA, "Evaluate a split that has labels.", "%s: the split has no labels",
-                    worker->dataset->root);
+static adele_status count_work(const struct work *work, int64_t *counts) {
+    const struct adele_device *device = work->device;
     struct adele_count_desc desc = {
-        .n = set->n_images, .h = set->h, .w = set->w, .n_categories = worker->model->n_categories};
+        .n = work->images.n, .h = work->h, .w = work->w, .n_categories = work->n_categories};
     struct adele_op *op = NULL;
-    struct adele_count_args args = {.prediction = prediction, .labels = labels, .counts = counts};
+    struct adele_count_args args = {
+        .prediction = work->prediction, .labels = work->labels, .counts = counts};
     TRY(device->iface->count_create(device, &desc, &op));
     adele_status status = device->iface->count_forward(op, &args);
     device->iface->op_destroy(op);
     return status;
 }
 
-static adele_status save_case(struct worker *worker, enum dataset_split split, int i_case,
-                              const struct resident *resident, const uint8_t *prediction) {
+static adele_status save_work(struct worker *worker, enum dataset_split split, int i_case,
+                              const struct work *work) {
     const struct model_options *options = worker->options;
     if (!options->masks_folder)
         return ADELE_OK;
-    const struct adele_device *device = worker->model->device;
+    const struct adele_device *device = work->device;
     const struct dataset_case *item = &worker->dataset->cases[split][i_case];
-    size_t bytes = resident_map_bytes(resident);
-    uint8_t *host = memory_calloc(bytes, 1);
+    uint8_t *host = memory_calloc(work->map_bytes, 1);
     if (!host)
-        return FAIL_NO_MEMORY(bytes);
-    adele_status status = device->iface->download(device, host, prediction, bytes);
+        return FAIL_NO_MEMORY(work->map_bytes);
+    adele_status status = device->iface->download(device, host, work->prediction, work->map_bytes);
     if (status == ADELE_OK)
-        status = label_store_save_prediction(worker->dataset, item, resident->set.n_images,
-                                             resident->set.h, resident->set.w, host,
-                                             options->masks_folder);
+        status = label_store_save_prediction(worker->dataset, item, work->images.n, work->h,
+                                             work->w, host, options->masks_folder);
     if (status == ADELE_OK && options->probabilities)
-        status = save_probabilities(worker, item->name, resident->set.n_images);
+        status = save_probabilities(worker, item->name, work);
     memory_free(host);
     return status;
-}
-
-static adele_status run_inference(struct worker *worker, const struct resident *resident,
-                                  uint8_t *prediction) {
-    struct inference_output output = {.prediction = prediction};
-    if (worker->options->probabilities) {
-        size_t n = resident_map_bytes(resident) * (size_t)worker->model->n_categories;
-        memory_free(worker->probabilities);
-        worker->probabilities = memory_calloc(n, sizeof(float));
-        if (!worker->probabilities)
-            return FAIL_NO_MEMORY(n * sizeof(float));
-        output.on_probabilities = keep_probabilities;
-        output.context = worker;
-    }
-    return inference_run(worker->inference, resident, &output, worker->options->should_stop,
-                         worker->options->context);
 }
 
 // `counts` (device): NULL when nothing is to be scored.
 static adele_status run_case(struct worker *worker, enum dataset_split split, int i_case,
                              int64_t *counts, int *n_images) {
-    const struct adele_device *device = worker->model->device;
-    struct dataset_images images = {0};
-    struct resident resident = {0};
-    uint8_t *prediction = NULL;
+    struct work work = {.device = worker->model->device,
+                        .n_categories = worker->model->n_categories};
     adele_status status;
-    TRY_GOTO(dataset_load_case(worker->dataset, split, i_case, &images), done);
-    if (images.n == 0)
+    TRY_GOTO(load_work(worker, split, i_case, counts != NULL, &work), done);
+    if (work.images.n == 0)
         goto done;
-    TRY_GOTO(resident_init(&resident, device, &images, false), done);
-    TRY_GOTO(device->iface->alloc(device, resident_map_bytes(&resident), (void **)&prediction),
+    struct inference_output output = {
+        .h = work.h, .w = work.w, .crf_images = work.crf_images, .prediction = work.prediction};
+    if (work.probabilities) {
+        output.on_probabilities = keep_probabilities;
+        output.context = &work;
+    }
+    TRY_GOTO(inference_run(worker->inference, &work.resident, &output, worker->options->should_stop,
+                           worker->options->context),
              done);
-    TRY_GOTO(run_inference(worker, &resident, prediction), done);
     if (counts)
-        TRY_GOTO(count_case(worker, &resident, prediction, counts), done);
-    TRY_GOTO(save_case(worker, split, i_case, &resident, prediction), done);
-    *n_images += images.n;
+        TRY_GOTO(count_work(&work, counts), done);
+    TRY_GOTO(save_work(worker, split, i_case, &work), done);
+    *n_images += work.images.n;
 done:
-    device->iface->release(device, prediction);
-    resident_deinit(&resident);
-    dataset_images_deinit(&images);
+    work_deinit(&work);
     return status;
 }
 
@@ -261,7 +306,6 @@ static adele_status run_cases(struct worker *worker, enum dataset_split split, i
 static void worker_deinit(struct worker *worker) {
     inference_destroy(worker->inference);
     dataset_close(worker->dataset);
-    memory_free(worker->probabilities);
 }
 
 static void data_config(const struct model *model, const struct model_options *options,

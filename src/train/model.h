@@ -36,11 +36,13 @@ struct model_options {
 };
 void model_options_init(struct model_options *out); // scale 1, no flip, probabilities averaged
 
-// Scores a split; *out_images is how many images were counted.
+// Scores a split against its label files at their own size, to which the network's answers are
+// brought before they are averaged; *out_images is how many images were counted.
 ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
                                              const struct model_options *options, struct score *out,
                                              int *out_images);
-// Predicts every image of options->data into options->masks_folder; *out_cases is how many.
+// Predicts every image of options->data into options->masks_folder, at the file's own size;
+// *out_cases is how many.
 ADELE_MUST_CHECK adele_status model_predict(struct model *model,
                                             const struct model_options *options, int *out_cases);
 

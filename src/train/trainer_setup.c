@@ -203,7 +203,7 @@ static adele_status correction_init(struct trainer *trainer) {
         return FAIL(ADELE_CONFIG, "Set correction.crf_iterations: 0.",
                     "correction.crf_iterations: %d, but a CRF needs gray or RGB images of 8 bits",
                     inference.crf_iterations);
-    memcpy(inference.scales, config->correction.scales, sizeof inference.scales);
+    memcpy(inference.scales, config->correction.scales, sizeof config->correction.scales);
     return inference_create(device, trainer->network, &inference, trainer->n_categories, set->c,
                             set->h, set->w, &trainer->correction_inference);
 }
