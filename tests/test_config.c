@@ -100,7 +100,7 @@ static void test_pipelines_give_their_presets(void **state) {
     assert_true(s->correction.temperature == 1.0 && v->correction.temperature == 3.0);
     assert_true(s->correction.scales[0] == 1.0 && v->correction.scales[0] == 0.75);
     assert_true(s->correction.crf_iterations == 0 && v->correction.crf_iterations == 1);
-    assert_true(s->correction.crf_from_epoch == 1 && v->correction.crf_from_epoch == 9);
+    assert_true(s->correction.crf_from_epoch == 1 && v->correction.crf_from_epoch == 10);
     assert_true(s->loss.divisor == 3.0 && v->loss.divisor == 1.0);
     config_destroy(s);
     config_destroy(v);

@@ -110,6 +110,33 @@ static void names_and_groups(void **state) {
     assert_int_equal(find(graph, "backbone.b2.conv_branch1.weight")->init, INIT_KAIMING_UNIFORM);
 }
 
+// The program's: whole channels in the bottlenecks, single values in the head.
+static void dropouts_are_the_programs(void **state) {
+    struct graph *graph = *state;
+    static const struct {
+        const char *before;
+        double rate;
+        bool per_channel;
+    } want[] = {{"backbone.b6.bn_branch2b1", 0.3, true},
+                {"backbone.b6.bn_branch2b2", 0.3, true},
+                {"backbone.b7.bn_branch2b1", 0.5, true},
+                {"backbone.b7.bn_branch2b2", 0.5, true},
+                {"bn_fov2", 0.5, false}};
+    int n = 0;
+    check_ok(deeplab_build(graph, DEEPLAB_V1, 21, 4, false));
+    for (int i = 0; i < graph->n_nodes; i++) {
+        const struct node *node = &graph->nodes[i];
+        if (node->kind != NODE_DROPOUT)
+            continue;
+        assert_in_range(n, 0, 4);
+        assert_string_equal(graph->nodes[node->inputs[0]].name, want[n].before);
+        assert_true(node->dropout_rate == want[n].rate);
+        assert_int_equal(node->is_per_channel, want[n].per_channel);
+        n++;
+    }
+    assert_int_equal(n, 5);
+}
+
 static void heads_differ(void **state) {
     struct graph *graph = *state;
     check_ok(deeplab_build(graph, DEEPLAB_V2, 21, 4, false));
@@ -263,6 +290,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_voc_steps),
         cmocka_unit_test_setup_teardown(names_and_groups, graph_setup, graph_teardown),
+        cmocka_unit_test_setup_teardown(dropouts_are_the_programs, graph_setup, graph_teardown),
         cmocka_unit_test_setup_teardown(heads_differ, graph_setup, graph_teardown),
         cmocka_unit_test_setup_teardown(misuse_is_refused, graph_setup, graph_teardown),
         cmocka_unit_test_setup_teardown(every_allocation_may_fail, graph_setup, graph_teardown),

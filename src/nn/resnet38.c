@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // ResNet38d (METHOD section 5): residual blocks with batch norm and ReLU before each convolution,
 // widths w, 2w, 4w, 8w, 16w, 32w, 64w; three strides, then dilations 2 and 4 in their place. Names
-// are those of the authors' program, under "backbone.". Its two dropouts (blocks b6 and b7) act in
-// training only and are not part of this graph.
+// are those of the authors' program, under "backbone.". The bottlenecks drop whole channels before
+// their second and third convolution.
 #include "base/fail.h"
 #include "nn/graph.h"
 
@@ -19,16 +19,17 @@ struct block {
     int c_mid, c_out; // in widths; c_mid = 0: bottleneck
     int stride;
     int first_dilation, dilation;
+    double dropout; // of a bottleneck
 };
 
 // Order, strides and dilations as published: b5's first convolution still has dilation 1.
 static const struct block blocks[] = {
-    {"b2", 2, 2, 2, 1, 1},   {"b2_1", 2, 2, 1, 1, 1},  {"b2_2", 2, 2, 1, 1, 1},
-    {"b3", 4, 4, 2, 1, 1},   {"b3_1", 4, 4, 1, 1, 1},  {"b3_2", 4, 4, 1, 1, 1},
-    {"b4", 8, 8, 2, 1, 1},   {"b4_1", 8, 8, 1, 1, 1},  {"b4_2", 8, 8, 1, 1, 1},
-    {"b4_3", 8, 8, 1, 1, 1}, {"b4_4", 8, 8, 1, 1, 1},  {"b4_5", 8, 8, 1, 1, 1},
-    {"b5", 8, 16, 1, 1, 2},  {"b5_1", 8, 16, 1, 2, 2}, {"b5_2", 8, 16, 1, 2, 2},
-    {"b6", 0, 32, 1, 1, 4},  {"b7", 0, 64, 1, 1, 4},
+    {"b2", 2, 2, 2, 1, 1, 0},    {"b2_1", 2, 2, 1, 1, 1, 0},  {"b2_2", 2, 2, 1, 1, 1, 0},
+    {"b3", 4, 4, 2, 1, 1, 0},    {"b3_1", 4, 4, 1, 1, 1, 0},  {"b3_2", 4, 4, 1, 1, 1, 0},
+    {"b4", 8, 8, 2, 1, 1, 0},    {"b4_1", 8, 8, 1, 1, 1, 0},  {"b4_2", 8, 8, 1, 1, 1, 0},
+    {"b4_3", 8, 8, 1, 1, 1, 0},  {"b4_4", 8, 8, 1, 1, 1, 0},  {"b4_5", 8, 8, 1, 1, 1, 0},
+    {"b5", 8, 16, 1, 1, 2, 0},   {"b5_1", 8, 16, 1, 2, 2, 0}, {"b5_2", 8, 16, 1, 2, 2, 0},
+    {"b6", 0, 32, 1, 1, 4, 0.3}, {"b7", 0, 64, 1, 1, 4, 0.5},
 };
 
 static adele_status add_conv2d(struct graph *graph, const char *block, const char *leaf, int input,
@@ -69,9 +70,11 @@ static adele_status add_block(struct graph *graph, const struct block *block, in
         TRY(add_conv2d(graph, block->name, "conv_branch2a", node, c_out / 4, 1, block->stride, 1,
                        &node));
         TRY(add_norm(graph, block->name, "bn_branch2b1", node, &node));
+        TRY(graph_dropout(graph, node, block->dropout, true, &node));
         TRY(add_conv2d(graph, block->name, "conv_branch2b1", node, c_out / 2, 3, 1, block->dilation,
                        &node));
         TRY(add_norm(graph, block->name, "bn_branch2b2", node, &node));
+        TRY(graph_dropout(graph, node, block->dropout, true, &node));
         TRY(add_conv2d(graph, block->name, "conv_branch2b2", node, c_out, 1, 1, 1, &node));
     }
     return graph_add(graph, skip, node, out);

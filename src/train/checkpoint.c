@@ -48,6 +48,7 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     TRY(add_number(writer, "data.height", set->h));
     TRY(add_number(writer, "data.width", set->w));
     TRY(add_number(writer, "data.normalize", config->data.normalize));
+    TRY(add_number(writer, "data.has_palette", trainer->dataset->has_palette));
     TRY(add_number(writer, "epoch", trainer->epoch));
     char *names = memory_join_lines(trainer->n_categories,
                                     (const char *const *)trainer->dataset->category_names);
@@ -391,6 +392,7 @@ adele_status checkpoint_read_model(const struct safetensors *file, struct checkp
     out->height = (int)number(file, "data.height", 0.0);
     out->image_width = (int)number(file, "data.width", 0.0);
     out->epoch = (int)number(file, "epoch", 0.0);
+    out->has_palette = number(file, "data.has_palette", 0.0) != 0.0;
     out->normalize = number(file, "data.normalize", 0.0) == NORMALIZE_IMAGENET;
     out->name = safetensors_metadata(file, "model.name");
     out->backbone = safetensors_metadata(file, "model.backbone"); // NULL: written before there were

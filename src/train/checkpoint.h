@@ -14,6 +14,7 @@ struct checkpoint_model {
     int height, image_width; // size of the training images
     int epoch;
     int normalize; // enum image_normalize
+    bool has_palette;
 };
 
 // ADELE_FORMAT unless the file is a checkpoint that this build reads.

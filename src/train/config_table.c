@@ -223,8 +223,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Source inference: what averaged logits are divided by; 0 is 3 for logits, and 1 otherwise."},
     {"correction.crf_iterations", CONFIG_INT, AT(correction.crf_iterations), .fallback = "0", .fallback_voc = "1", RANGE(0, 1000),
      .meaning = "Source inference: mean-field iterations of a dense CRF on the averaged prediction (needs images of 8 bits, 1 or 3 channels); 0 is none."},
-    {"correction.crf_from_epoch", CONFIG_INT, AT(correction.crf_from_epoch), .fallback = "1", .fallback_voc = "9", RANGE(1, 1000000),
-     .meaning = "First epoch, counted from 1, whose correction has the CRF."},
+    {"correction.crf_from_epoch", CONFIG_INT, AT(correction.crf_from_epoch), .fallback = "1", .fallback_voc = "10", RANGE(1, 1000000),
+     .meaning = "First epoch, counted from 1, whose correction has the CRF (the program counts from 0, and begins with its 9)."},
     {"correction.smooth", CONFIG_INT, AT(correction.smooth), .fallback = "1", RANGE(1, 1000),
      .meaning = "Moving average over so many IoU values before the fit; 1 is off."},
 };

@@ -50,6 +50,7 @@ static adele_status load_network(struct model *model, const struct safetensors *
     model->height = description.height;
     model->width = description.image_width;
     model->normalize = (enum image_normalize)description.normalize;
+    model->has_palette = description.has_palette;
     TRY(split_names(model, description.categories));
     struct network_config network = {.name = description.name,
                                      .backbone = description.backbone,
@@ -371,8 +372,10 @@ adele_status model_predict(struct model *model, const struct model_options *opti
     *out_cases = 0;
     adele_status status =
         dataset_open_folder(options->data, model->n_channels, &data, &worker.dataset);
-    if (status == ADELE_OK)
+    if (status == ADELE_OK) {
+        worker.dataset->has_palette = model->has_palette && !worker.dataset->is_volume;
         status = run_cases(&worker, SPLIT_TEST, NULL, &n_images);
+    }
     if (status == ADELE_OK)
         *out_cases = worker.dataset->n_cases[SPLIT_TEST];
     worker_deinit(&worker);

@@ -16,6 +16,7 @@ struct model {
     struct config *config; // of the run the checkpoint lies in; NULL when there is none
     int n_channels, n_categories, height, width;
     enum image_normalize normalize;
+    bool has_palette;      // the labels it was trained on were indexed PNG, so its masks are too
     char **category_names; // n_categories
     char *path;            // of the checkpoint
 };
