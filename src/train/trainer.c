@@ -195,14 +195,8 @@ static adele_status clean_folders(const struct trainer *trainer) {
 
 // Before anything is read or written: a run that is there already stays as it is.
 static adele_status refuse_overwriting(const struct trainer_options *options) {
-    char *last = file_join(options->run_folder, CHECKPOINT_LAST);
-    char *previous = file_join(options->run_folder, CHECKPOINT_PREVIOUS);
-    bool has_run = (last && file_exists(last)) || (previous && file_exists(previous));
-    bool has_paths = last && previous;
-    memory_free(last);
-    memory_free(previous);
-    if (!has_paths)
-        return FAIL_NO_MEMORY(strlen(options->run_folder) + sizeof CHECKPOINT_PREVIOUS);
+    bool has_run = false;
+    TRY(trainer_find_checkpoint(options, &has_run));
     if (has_run && !options->resume)
         return FAIL(ADELE_INVALID_ARGUMENT,
                     "Continue it with --resume, or choose another folder with --run.",

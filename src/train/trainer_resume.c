@@ -46,14 +46,26 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
     return fall_back(trainer, last, previous, why);
 }
 
+adele_status trainer_find_checkpoint(const struct trainer_options *options, bool *out) {
+    char *last = file_join(options->run_folder, CHECKPOINT_LAST);
+    char *previous = file_join(options->run_folder, CHECKPOINT_PREVIOUS);
+    *out = (last && file_exists(last)) || (previous && file_exists(previous));
+    bool has_paths = last && previous;
+    memory_free(last);
+    memory_free(previous);
+    return has_paths ? ADELE_OK
+                     : FAIL_NO_MEMORY(strlen(options->run_folder) + sizeof CHECKPOINT_PREVIOUS);
+}
+
 adele_status trainer_load_newest(struct trainer *trainer, bool *out_found) {
     char *last = NULL, *previous = NULL;
     adele_status status;
+    TRY(trainer_find_checkpoint(&trainer->options, out_found));
+    if (!*out_found)
+        return ADELE_OK;
     TRY_GOTO(trainer_path(trainer, CHECKPOINT_LAST, &last), done);
     TRY_GOTO(trainer_path(trainer, CHECKPOINT_PREVIOUS, &previous), done);
-    *out_found = file_exists(last) || file_exists(previous);
-    if (*out_found)
-        TRY_GOTO(load_newest(trainer, last, previous), done);
+    status = load_newest(trainer, last, previous);
 done:
     memory_free(last);
     memory_free(previous);

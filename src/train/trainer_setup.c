@@ -313,7 +313,9 @@ static adele_status network_init(struct trainer *trainer) {
     network.n_channels = trainer->resident[SPLIT_TRAIN].set.c;
     network.n_categories = trainer->n_categories;
     TRY(network_create(trainer->device, &network, &trainer->network));
-    if (strcmp(config->model.init, "default") == 0)
+    bool is_continued = false; // then the checkpoint brings the weights, and the file may be gone
+    TRY(trainer_find_checkpoint(&trainer->options, &is_continued));
+    if (is_continued || strcmp(config->model.init, "default") == 0)
         return ADELE_OK;
     return weights_init(trainer->network, config->model.init, config->model.init_strict);
 }
