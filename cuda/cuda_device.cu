@@ -84,13 +84,13 @@ static adele_status device_alloc(const struct adele_device *device, size_t bytes
     return ADELE_OK;
 }
 
-// Mapped, so that kernels read it across the bus at the address that the host knows.
+// Page-locked, so that copies from it run beside kernels.
 static adele_status device_alloc_pinned(const struct adele_device *device, size_t bytes,
                                         void **out) {
     (void)device;
     *out = NULL;
     void *block = NULL;
-    CUDA_TRY(cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocMapped));
+    CUDA_TRY(cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocDefault));
     *out = block;
     return ADELE_OK;
 }
@@ -133,6 +133,24 @@ static adele_status device_download(const struct adele_device *device, void *to,
     return ADELE_OK;
 }
 
+static adele_status device_upload_begin(const struct adele_device *device, void *to,
+                                        const void *pinned, size_t bytes) {
+    if (bytes > 0)
+        CUDA_TRY(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice,
+                                 context_of(device)->copy_stream));
+    return ADELE_OK;
+}
+
+// A wait holds for what its event was recorded behind, so the two events serve every fence.
+static adele_status device_upload_fence(const struct adele_device *device) {
+    const struct cuda_context *context = context_of(device);
+    CUDA_TRY(cudaEventRecord(context->copied, context->copy_stream));
+    CUDA_TRY(cudaEventRecord(context->op_done, context->stream));
+    CUDA_TRY(cudaStreamWaitEvent(context->stream, context->copied, 0));
+    CUDA_TRY(cudaStreamWaitEvent(context->copy_stream, context->op_done, 0));
+    return ADELE_OK;
+}
+
 static adele_status device_fill(const struct adele_device *device, void *block, int byte,
                                 size_t bytes) {
     if (bytes > 0)
@@ -149,6 +167,7 @@ static adele_status device_copy(const struct adele_device *device, void *to, con
 }
 
 static adele_status device_synchronize(const struct adele_device *device) {
+    CUDA_TRY(cudaStreamSynchronize(context_of(device)->copy_stream));
     CUDA_TRY(cudaStreamSynchronize(context_of(device)->stream));
     return ADELE_OK;
 }
@@ -271,6 +290,12 @@ static void device_destroy(struct adele_device *device) {
     libraries_close(context->libraries);
     if (context->stream != NULL)
         (void)cudaStreamDestroy(context->stream);
+    if (context->copy_stream != NULL)
+        (void)cudaStreamDestroy(context->copy_stream);
+    if (context->copied != NULL)
+        (void)cudaEventDestroy(context->copied);
+    if (context->op_done != NULL)
+        (void)cudaEventDestroy(context->op_done);
     memory_free(context);
 }
 
@@ -286,10 +311,12 @@ static void device_destroy(struct adele_device *device) {
 
 // In the order of the struct: C++17 has no designated initializers.
 static const struct adele_device_iface cuda_iface = {
-    DEVICE_NAME,   device_alloc,    device_alloc_pinned, device_release,     device_free_bytes,
-    device_upload, device_download, device_fill,         device_copy,        device_synchronize,
-    tensor_bytes,  slice_channels,  tensor_upload,       tensor_download,    step_begin,
-    step_end,      device_destroy,  op_destroy,          ADELE_OPS(IFACE_OP)};
+    DEVICE_NAME,         device_alloc,   device_alloc_pinned, device_release,
+    device_free_bytes,   device_upload,  device_download,     device_upload_begin,
+    device_upload_fence, device_fill,    device_copy,         device_synchronize,
+    tensor_bytes,        slice_channels, tensor_upload,       tensor_download,
+    step_begin,          step_end,       device_destroy,      op_destroy,
+    ADELE_OPS(IFACE_OP)};
 
 static adele_status read_properties(struct cuda_context *context) {
     struct cudaDeviceProp properties;
@@ -313,6 +340,9 @@ static adele_status context_init(struct cuda_context *context) {
     CUDA_TRY(cudaSetDevice(context->ordinal));
     TRY(read_properties(context));
     CUDA_TRY(cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking));
+    CUDA_TRY(cudaStreamCreateWithFlags(&context->copy_stream, cudaStreamNonBlocking));
+    CUDA_TRY(cudaEventCreateWithFlags(&context->copied, cudaEventDisableTiming));
+    CUDA_TRY(cudaEventCreateWithFlags(&context->op_done, cudaEventDisableTiming));
     if (context->engine != CUDA_ENGINE_DIRECT && context->engine != CUDA_ENGINE_PLAIN)
         TRY(libraries_open(context, &context->libraries));
     trace_nvtx_install();

@@ -7,7 +7,8 @@
 // bf16 when the device was opened for bf16 (`storage` of the context); kernels that touch tensors
 // are templates over that type T, and compute in float.
 //
-// Everything here runs on the one stream of the context; nothing waits. No floating-point atomics:
+// Everything here runs on the one stream of the context, but for the copies of upload_begin, which
+// have their own; nothing waits. No floating-point atomics:
 // sums have an order that depends on shapes alone. The sources compile as CUDA and, for the
 // emulator of tests/simt, as C++ (which sees its own cuda_runtime.h); ADELE_SIMT is defined there.
 #ifndef ADELE_CUDA_ROOM_CUH
@@ -30,6 +31,8 @@ struct cuda_context {
     enum adele_precision storage; // ADELE_PRECISION_FP32 or _BF16: of the elements of tensors
     enum cuda_engine engine;
     cudaStream_t stream;
+    cudaStream_t copy_stream;    // of upload_begin
+    cudaEvent_t copied, op_done; // of upload_fence
     int n_multiprocessors;
     int compute_capability;      // 80, 90, ...
     int shared_bytes_max;        // of one block, after allow_shared

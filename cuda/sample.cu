@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Gathers a batch from the set that stays in device memory: normalized, augmented images at scale
-// 0, the other scales from them, and the label maps.
+// Gathers a batch from the set that stays in device memory, or its images from where they were
+// brought for the batch: normalized, augmented images at scale 0, the other scales from them, and
+// the label maps.
 //
 // Output pixel (x, y) of an augmented image reads the source at
 //     u = x - (w - 1) / 2 - shift_x, v = y - (h - 1) / 2 - shift_y   (x mirrored first when
@@ -40,6 +41,7 @@ struct sample_op {
 // What a kernel has to know of the batch.
 struct sample_task {
     struct adele_sample_set set;
+    bool is_batch; // set.images are (N, C, H, W), one for each row
     struct adele_augment augment;
     const int32_t *sample_ids; // (N)
     uint64_t seed;
@@ -63,7 +65,8 @@ struct sample_scales {
 
 // Where the pixels of one row of the batch come from.
 struct placement {
-    int id; // below 0: nowhere
+    int id;          // below 0: nowhere
+    int64_t i_image; // in set.images
     bool is_flipped, is_affine;
     double cosine, sine; // over the scale
     double shift_x, shift_y, center_x, center_y;
@@ -90,6 +93,7 @@ static __device__ void place(const struct sample_task *task, int n, struct place
     int id = task->sample_ids[n];
     int w = task->set.w, h = task->set.h;
     out->id = id < task->set.n_images ? id : -1;
+    out->i_image = task->is_batch ? n : id;
     out->is_flipped = task->flip;
     out->is_affine = false;
     out->cosine = 1.0;
@@ -152,7 +156,7 @@ static __device__ struct taps find_taps(const struct placement *placed, int w, i
     return taps;
 }
 
-// The normalized pixel (x, y) of a plane (id, c); 0 outside.
+// The normalized pixel (x, y) of a plane (i_image, c); 0 outside.
 static __device__ float normalized(const struct adele_sample_set *set, int64_t plane, float mean,
                                    float inv_std, int x, int y) {
     if (x < 0 || x >= set->w || y < 0 || y >= set->h)
@@ -160,9 +164,10 @@ static __device__ float normalized(const struct adele_sample_set *set, int64_t p
     return (raw_pixel(set, (plane * set->h + y) * set->w + x) - mean) * inv_std;
 }
 
+// `plane`: (i_image, c), of the pixels; `i_mean`: (id, c), of what normalizes them.
 static __device__ float image_value(const struct adele_sample_set *set, int64_t plane,
-                                    const struct taps *taps) {
-    float mean = __ldg(set->mean + plane), inv_std = __ldg(set->inv_std + plane);
+                                    int64_t i_mean, const struct taps *taps) {
+    float mean = __ldg(set->mean + i_mean), inv_std = __ldg(set->inv_std + i_mean);
     int left = taps->left, top = taps->top;
     float value = normalized(set, plane, mean, inv_std, left, top);
     if (taps->is_exact)
@@ -177,16 +182,18 @@ static __device__ float image_value(const struct adele_sample_set *set, int64_t 
 // All channels of one pixel; `out` is its first element. Of each vector of 8 channels only the
 // first LANES can hold an image's: 1 for gray images, 4 for colours, 8 for anything.
 template <typename T, int LANES>
-static __device__ void write_image_pixel(const struct adele_sample_set *set, int id,
-                                         const struct taps *taps, T *out) {
+static __device__ void write_image_pixel(const struct adele_sample_set *set,
+                                         const struct placement *placed, const struct taps *taps,
+                                         T *out) {
 #pragma unroll 1
     for (int first = 0; first < padded_channels(set->c); first += 8) {
         float values[8] = {0.0f};
 #pragma unroll
         for (int lane = 0; lane < LANES; lane++) {
             int c = first + lane;
-            if (c < set->c && id >= 0 && !taps->is_outside)
-                values[lane] = image_value(set, (int64_t)id * set->c + c, taps);
+            if (c < set->c && placed->id >= 0 && !taps->is_outside)
+                values[lane] = image_value(set, placed->i_image * set->c + c,
+                                           (int64_t)placed->id * set->c + c, taps);
         }
         store8(out + first, values);
     }
@@ -218,15 +225,15 @@ static __device__ int64_t write_pixel(const struct sample_task *task,
         int x_scaled = (placed->is_flipped ? task->w - 1 - x : x) + placed->voc.left;
         int y_scaled = y + placed->voc.top;
         if (out != NULL)
-            write_voc_pixel<T, LANES>(set, task->augment.hsv > 0.0, placed->id, &placed->voc,
-                                      x_scaled, y_scaled, out);
+            write_voc_pixel<T, LANES>(set, task->augment.hsv > 0.0, placed->id, placed->i_image,
+                                      &placed->voc, x_scaled, y_scaled, out);
         return placed->id < 0 ? -1 : voc_label_index(set, &placed->voc, x_scaled, y_scaled);
     }
     double source_x, source_y;
     find_source(placed, set->w, x, y, &source_x, &source_y);
     if (out != NULL) {
         struct taps taps = find_taps(placed, set->w, set->h, source_x, source_y);
-        write_image_pixel<T, LANES>(set, placed->id, &taps, out);
+        write_image_pixel<T, LANES>(set, placed, &taps, out);
     }
     return label_index(set, source_x, source_y);
 }
@@ -473,9 +480,12 @@ adele_status cuda_sample_forward(struct adele_op *base, const struct adele_sampl
     const struct cuda_context *context = context_of(base->device);
     TRY(op_check_sample_args(desc,
                              args)); // ids lie on the device: kernels treat those beyond the set
-    struct sample_task task = {args->set,   desc->augment, args->sample_ids, desc->seed,
-                               args->epoch, desc->n,       desc->h,          desc->w,
-                               args->flip,  args->labels,  args->noisy,      args->truth};
+    bool is_batch = args->batch_images != NULL;
+    struct sample_task task = {
+        args->set, is_batch, desc->augment, args->sample_ids, desc->seed,  args->epoch, desc->n,
+        desc->h,   desc->w,  args->flip,    args->labels,     args->noisy, args->truth};
+    if (is_batch)
+        task.set.images = args->batch_images;
     struct sample_scales scales = scales_of(desc, args);
     if (desc->augment.enabled && desc->augment.kind == ADELE_AUGMENT_VOC)
         return WITH_STORAGE(context, forward_voc, context, desc, &task, args, &scales);

@@ -65,10 +65,11 @@ static __device__ inline float cubic_value(const struct adele_sample_set *set, i
 }
 
 // All channels of one pixel from position (x, y) of the scaled image; `out` is its first element.
-// Of each vector of 8 channels only the first LANES can hold an image's.
+// Of each vector of 8 channels only the first LANES can hold an image's. i_image: in set->images.
 template <typename T, int LANES>
 static __device__ void write_voc_pixel(const struct adele_sample_set *set, bool has_hsv, int id,
-                                       const struct voc_placement *voc, int x, int y, T *out) {
+                                       int64_t i_image, const struct voc_placement *voc, int x,
+                                       int y, T *out) {
     bool is_inside = id >= 0 && voc_is_inside(voc, x, y);
     struct voc_taps columns, rows;
     if (is_inside) {
@@ -81,8 +82,7 @@ static __device__ void write_voc_pixel(const struct adele_sample_set *set, bool 
 #pragma unroll
         for (int lane = 0; lane < LANES; lane++)
             if (is_inside && first + lane < set->c)
-                values[lane] =
-                    cubic_value(set, (int64_t)id * set->c + first + lane, &rows, &columns);
+                values[lane] = cubic_value(set, i_image * set->c + first + lane, &rows, &columns);
         if (is_inside && has_hsv) // three channels: the only vector
             voc_shift_hsv(voc, values);
 #pragma unroll

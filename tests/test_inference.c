@@ -61,7 +61,8 @@ static void bench_open(struct bench *bench, struct adele_device *device,
     struct network_config network = {
         .name = "unet", .n_channels = C, .n_categories = CATEGORIES, .width = 4, .seed = 3};
     check_ok(network_create(device, &network, &bench->network));
-    check_ok(resident_init(&bench->resident, device, &bench->pictures.images, false));
+    const struct resident_options options = {.batch = BATCH};
+    check_ok(resident_init(&bench->resident, device, &bench->pictures.images, &options));
     check_ok(
         inference_create(device, bench->network, config, CATEGORIES, C, H, W, &bench->inference));
     const struct adele_device_iface *iface = device->iface;

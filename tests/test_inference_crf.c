@@ -39,7 +39,7 @@ struct answers {
     const struct adele_device *device;
 };
 
-static void bench_open(struct bench *bench, struct adele_device *device) {
+static void bench_open(struct bench *bench, struct adele_device *device, enum residency residency) {
     struct random_stream stream;
     random_stream_init(&stream, 5, RANDOM_TEST, 0, 0);
     bench->device = device;
@@ -59,7 +59,8 @@ static void bench_open(struct bench *bench, struct adele_device *device) {
     struct network_config network = {
         .name = "unet", .n_channels = C, .n_categories = CATEGORIES, .width = 4, .seed = 3};
     check_ok(network_create(device, &network, &bench->network));
-    check_ok(resident_init(&bench->resident, device, &images, false));
+    const struct resident_options options = {.residency = residency, .batch = BATCH};
+    check_ok(resident_init(&bench->resident, device, &images, &options));
 }
 
 static adele_status keep_rows(void *context, int first, int n_rows, const float *probabilities) {
@@ -112,7 +113,7 @@ static void decides_behind_the_crf(void **state) {
     struct answers *off = calloc(1, sizeof *off);
     float *want = malloc(sizeof(float) * N * ROW);
     assert_true(bench && plain && crf && off && want);
-    bench_open(bench, *state);
+    bench_open(bench, *state, RESIDENCY_DEVICE);
     check_ok(run(bench, 0, false, plain));
     check_ok(run(bench, 2, false, crf));
     check_ok(run(bench, 2, true, off));
@@ -136,6 +137,24 @@ static void decides_behind_the_crf(void **state) {
     free(off);
     free(crf);
     free(plain);
+    free(bench);
+}
+
+// Images that stay on the host, too: the CRF reads those of the batch.
+static void images_on_the_host_give_the_same(void **state) {
+    struct bench *bench = calloc(1, sizeof *bench);
+    struct answers *want = calloc(1, sizeof *want), *got = calloc(1, sizeof *got);
+    assert_true(bench && want && got);
+    for (int host = 0; host < 2; host++) {
+        bench_open(bench, *state, host ? RESIDENCY_HOST : RESIDENCY_DEVICE);
+        assert_true((bench->resident.set.images == NULL) == (host != 0));
+        check_ok(run(bench, 2, false, host ? got : want));
+        resident_deinit(&bench->resident);
+        network_destroy(bench->network);
+    }
+    assert_memory_equal(got, want, sizeof *got);
+    free(got);
+    free(want);
     free(bench);
 }
 
@@ -171,6 +190,7 @@ static int device_teardown(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decides_behind_the_crf),
+        cmocka_unit_test(images_on_the_host_give_the_same),
         cmocka_unit_test(images_of_two_channels_are_refused),
     };
     return cmocka_run_group_tests(tests, device_setup, device_teardown);

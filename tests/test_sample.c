@@ -20,6 +20,7 @@ struct problem {
     const int32_t *ids;
     uint32_t epoch;
     bool flip;
+    bool is_batch; // images come as batch_images
 };
 struct outputs {
     float *images[ADELE_MAX_SCALES];
@@ -79,6 +80,21 @@ static struct adele_sample_set upload_set(struct arena *arena, const struct prob
     return set;
 }
 
+// The images of the rows alone, those of empty rows all ones.
+static void gather_batch(struct arena *arena, const struct problem *p,
+                         struct adele_sample_args *args) {
+    size_t image = (size_t)p->set.c * set_pixels(p) * (p->set.pixel == ADELE_PIXEL_U8 ? 1u : 2u);
+    uint8_t *batch = maps_empty(arena, (size_t)p->desc.n * image);
+    for (int n = 0; n < p->desc.n; n++)
+        if (p->ids[n] >= 0)
+            memcpy(batch + (size_t)n * image,
+                   (const uint8_t *)p->set.images + (size_t)p->ids[n] * image, image);
+        else
+            memset(batch + (size_t)n * image, 0xff, image);
+    args->batch_images = arena_upload(arena, batch, (size_t)p->desc.n * image);
+    args->set.images = NULL;
+}
+
 static struct outputs run(struct arena *arena, const struct problem *p) {
     const struct adele_device *device = arena->device;
     size_t n_labels = (size_t)p->desc.n * image_pixels(p);
@@ -93,6 +109,8 @@ static struct outputs run(struct arena *arena, const struct problem *p) {
         .noisy = arena_upload(arena, NULL, n_labels),
         .truth = arena_upload(arena, NULL, n_labels),
         .workspace = arena_workspace(arena, op)};
+    if (p->is_batch)
+        gather_batch(arena, p, &args);
     for (int k = 0; k < p->desc.n_scales; k++)
         args.images[k] = arena_tensor(arena, shape_of(p, k), NULL);
     assert_int_equal(device->iface->sample_forward(op, &args), ADELE_OK);
@@ -298,6 +316,41 @@ static void check_voc(struct adele_device *device) {
         }
 }
 
+// Images that were brought for the batch give what those of the set give, to the bit: they are
+// drawn for by their ids all the same.
+static void check_batch_images(struct adele_device *device) {
+    static const int32_t ids[] = {4, -1, 0, 2};
+    for (int flags = 0; flags < 6; flags++) {
+        struct arena arena, more;
+        arena_open(&arena, device);
+        arena_open(&more, device); // an arena lends a limited number of buffers
+        bool is_voc = flags >= 4;
+        struct problem p = is_voc ? make_sized(&arena, voc_cases[0].desc, voc_cases[0].h,
+                                               voc_cases[0].w, ADELE_PIXEL_U8, ids)
+                                  : make_problem(&arena, cases[1],
+                                                 flags & 1 ? ADELE_PIXEL_F16 : ADELE_PIXEL_U8, ids);
+        p.flip = (flags & 1) != 0;
+        if (is_voc) {
+            p.desc.augment = voc_augment;
+            p.desc.augment.hsv = voc_cases[0].hsv;
+        } else if (flags & 2) {
+            p.desc.augment = augment;
+        }
+        struct outputs want = run(&arena, &p);
+        p.is_batch = true;
+        struct outputs got = run(&more, &p);
+        size_t n_labels = (size_t)p.desc.n * image_pixels(&p);
+        assert_true(compare_bytes("labels", got.labels, want.labels, n_labels));
+        assert_true(compare_bytes("noisy", got.noisy, want.noisy, n_labels));
+        assert_true(compare_bytes("truth", got.truth, want.truth, n_labels));
+        for (int k = 0; k < p.desc.n_scales; k++)
+            assert_true(compare_bytes("image", got.images[k], want.images[k],
+                                      shape_count(shape_of(&p, k)) * sizeof(float)));
+        arena_close(&more);
+        arena_close(&arena);
+    }
+}
+
 // Scale 1, no jitter: the crop shows a rectangle of the image as it is.
 static void check_voc_literal(struct adele_device *device) {
     struct arena arena;
@@ -436,6 +489,7 @@ static void check_allocator(struct adele_device *device) {
 ON_EACH_DEVICE_3_THREADS(shapes)
 ON_EACH_DEVICE_3_THREADS(literal)
 ON_EACH_DEVICE_3_THREADS(half)
+ON_EACH_DEVICE_3_THREADS(batch_images)
 ON_EACH_DEVICE_3_THREADS(threads)
 ON_EACH_DEVICE_3_THREADS(keys)
 ON_EACH_DEVICE_3_THREADS(voc)
@@ -447,17 +501,13 @@ ON_EACH_DEVICE_3_THREADS(id_beyond)
 ON_EACH_DEVICE_3_THREADS(allocator)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),
-                                       cmocka_unit_test(test_literal),
-                                       cmocka_unit_test(test_half),
-                                       cmocka_unit_test(test_threads),
-                                       cmocka_unit_test(test_keys),
-                                       cmocka_unit_test(test_voc),
-                                       cmocka_unit_test(test_voc_literal),
-                                       cmocka_unit_test(test_voc_gray),
-                                       cmocka_unit_test(test_bad_descriptors),
-                                       cmocka_unit_test(test_bad_arguments),
-                                       cmocka_unit_test(test_id_beyond),
-                                       cmocka_unit_test(test_allocator)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_shapes),        cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_half),          cmocka_unit_test(test_batch_images),
+        cmocka_unit_test(test_threads),       cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_voc),           cmocka_unit_test(test_voc_literal),
+        cmocka_unit_test(test_voc_gray),      cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_id_beyond),
+        cmocka_unit_test(test_allocator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,12 +18,13 @@
 static struct adele_device_iface small_iface;
 static adele_status (*cpu_alloc)(const struct adele_device *device, size_t bytes, void **out);
 static size_t free_bytes;    // what the device says it has
+static bool is_cramped;      // it has nothing until images lie on the host
 static size_t refused_bytes; // the next request of this size fails, once
 static int n_pinned;         // calls of alloc_pinned
 
 static size_t small_free_bytes(const struct adele_device *device) {
     (void)device;
-    return free_bytes;
+    return is_cramped && n_pinned == 0 ? 0 : free_bytes;
 }
 
 static adele_status small_alloc(const struct adele_device *device, size_t bytes, void **out) {
@@ -83,6 +84,7 @@ static void the_largest_batch_is_named(void **state) {
 
 static void images_that_do_not_fit_stay_on_the_host(void **state) {
     free_bytes = SIZE_MAX;
+    n_pinned = 0;
     check_ok(run(state, "all", NULL));
     assert_int_equal(n_pinned, 0);
     // The images come first; label maps have as many bytes.
@@ -90,6 +92,24 @@ static void images_that_do_not_fit_stay_on_the_host(void **state) {
     check_ok(run(state, "pinned", NULL));
     assert_int_equal(n_pinned, 1);
     tiny_run_assert_same(state, "all", "pinned");
+    refused_bytes = (size_t)TINY_SET_TRAIN * 32 * 28;
+    assert_int_equal(run(state, "refused", SETS("data.residency=device")), ADELE_NO_MEMORY);
+}
+
+// Where it is the plans that do not fit, images make room, of those splits that are larger than
+// what stays of them.
+static void images_make_room_for_the_plans(void **state) {
+    free_bytes = SIZE_MAX;
+    n_pinned = 0;
+    is_cramped = true;
+    check_ok(run(state, "cramped", NULL));
+    assert_int_equal(n_pinned, 1);
+    tiny_run_assert_same(state, "all", "cramped");
+    n_pinned = 0;
+    assert_int_equal(run(state, "device", SETS("data.residency=device")), ADELE_NO_MEMORY);
+    assert_int_equal(n_pinned, 0);
+    assert_non_null(strstr(adele_error_hint(), "data.residency"));
+    is_cramped = false;
 }
 
 static int setup(void **state) {
@@ -101,6 +121,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_batch_is_named),
         cmocka_unit_test(images_that_do_not_fit_stay_on_the_host),
+        cmocka_unit_test(images_make_room_for_the_plans),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

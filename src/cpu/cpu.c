@@ -100,6 +100,12 @@ static adele_status cpu_synchronize(const struct adele_device *device) {
     return ADELE_OK;
 }
 
+// Nothing runs beside the host: the copy is there when the call is back.
+static adele_status cpu_upload_fence(const struct adele_device *device) {
+    (void)device;
+    return ADELE_OK;
+}
+
 // A step is calls that are complete when they return: there is nothing to record.
 static adele_status cpu_step_begin(const struct adele_device *device, int step_kind) {
     (void)device;
@@ -178,6 +184,8 @@ static const struct adele_device_iface cpu_iface = {.name = "cpu",
                                                     .free_bytes = cpu_free_bytes,
                                                     .upload = cpu_transfer,
                                                     .download = cpu_transfer,
+                                                    .upload_begin = cpu_transfer,
+                                                    .upload_fence = cpu_upload_fence,
                                                     .fill = cpu_fill,
                                                     .copy = cpu_transfer,
                                                     .synchronize = cpu_synchronize,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Gathers a batch from the resident set: normalized, augmented image at scale 0, the other scales
-// from it, and label crops.
+// Gathers a batch from the resident set, or its images from where they were brought for the batch:
+// normalized, augmented image at scale 0, the other scales from it, and label crops.
 //
 // The augmentation reads output pixel (x, y) at
 //     u = x - (w - 1) / 2 - shift_x, v = y - (h - 1) / 2 - shift_y   (x mirrored first when
@@ -148,20 +148,39 @@ static float decode_half(uint16_t half) {
     return value;
 }
 
-float sample_pixel_at(const struct adele_sample_set *set, size_t i) {
-    return set->pixel == ADELE_PIXEL_U8 ? (float)((const uint8_t *)set->images)[i]
-                                        : decode_half(((const uint16_t *)set->images)[i]);
+float sample_pixel_at(const struct adele_sample_set *set, const void *image, size_t i) {
+    return set->pixel == ADELE_PIXEL_U8 ? (float)((const uint8_t *)image)[i]
+                                        : decode_half(((const uint16_t *)image)[i]);
 }
 
-// The normalized pixel of plane (id, c); 0 outside.
-static float normalized(const struct adele_sample_set *set, size_t plane, int x, int y) {
+// The image of row n, whose id is not below 0.
+static const void *image_of(const struct adele_sample_args *args, int n) {
+    const struct adele_sample_set *set = &args->set;
+    size_t bytes =
+        (size_t)set->c * (size_t)set->h * (size_t)set->w * (set->pixel == ADELE_PIXEL_U8 ? 1u : 2u);
+    if (args->batch_images != NULL)
+        return (const uint8_t *)args->batch_images + (size_t)n * bytes;
+    return (const uint8_t *)set->images + (size_t)args->sample_ids[n] * bytes;
+}
+
+// A plane of an image, and how its pixels are normalized.
+struct plane {
+    const void *image;
+    size_t c;
+    float mean, inv_std;
+};
+
+// The normalized pixel; 0 outside.
+static float normalized(const struct adele_sample_set *set, const struct plane *plane, int x,
+                        int y) {
     if (x < 0 || x >= set->w || y < 0 || y >= set->h)
         return 0.0f;
-    size_t i = (plane * (size_t)set->h + (size_t)y) * (size_t)set->w + (size_t)x;
-    return (sample_pixel_at(set, i) - set->mean[plane]) * set->inv_std[plane];
+    size_t i = (plane->c * (size_t)set->h + (size_t)y) * (size_t)set->w + (size_t)x;
+    return (sample_pixel_at(set, plane->image, i) - plane->mean) * plane->inv_std;
 }
 
-static float blended(const struct adele_sample_set *set, size_t plane, double x, double y) {
+static float blended(const struct adele_sample_set *set, const struct plane *plane, double x,
+                     double y) {
     // Comparing before the conversion keeps far-away positions out of an int, and NaN too.
     if (!(x > -1.0 && x < (double)set->w && y > -1.0 && y < (double)set->h))
         return 0.0f;
@@ -188,15 +207,17 @@ static void write_image_row(const struct sample_op *op, const struct adele_sampl
             memset(out, 0, (size_t)op->desc.w * (size_t)block * sizeof *out);
         if (id < 0)
             continue;
-        size_t plane = (size_t)id * (size_t)set->c + (size_t)c;
+        size_t i_plane = (size_t)id * (size_t)set->c + (size_t)c;
+        struct plane plane = {image_of(args, n), (size_t)c, set->mean[i_plane],
+                              set->inv_std[i_plane]};
         for (int x = 0; x < op->desc.w; x++) {
             double source_x, source_y;
             if (placement->is_affine) {
                 find_source(placement, set->w, x, y, &source_x, &source_y);
-                out[(size_t)x * (size_t)block] = blended(set, plane, source_x, source_y);
+                out[(size_t)x * (size_t)block] = blended(set, &plane, source_x, source_y);
             } else {
                 int seen_x = placement->is_flipped ? set->w - 1 - x : x;
-                out[(size_t)x * (size_t)block] = normalized(set, plane, seen_x, y);
+                out[(size_t)x * (size_t)block] = normalized(set, &plane, seen_x, y);
             }
         }
     }
@@ -273,7 +294,7 @@ static void write_voc_row(const struct sample_op *op, const struct adele_sample_
                                         : ADELE_IGNORE;
         if (!is_inside)
             continue;
-        sample_voc_pixel(set, &placement, has_hsv, args->sample_ids[n], x_scaled, y_scaled, pixel);
+        sample_voc_pixel(set, &placement, has_hsv, image_of(args, n), x_scaled, y_scaled, pixel);
         for (int c = 0; c < op->desc.c; c++) {
             size_t plane = id * (size_t)set->c + (size_t)c;
             ((float *)args->images[0])[cpu_tensor_index(op->shape[0], block, n, c, y, x)] =

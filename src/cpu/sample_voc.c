@@ -24,17 +24,18 @@ struct voc_placement sample_voc_place(const struct adele_sample_desc *desc,
 }
 
 void sample_voc_pixel(const struct adele_sample_set *set, const struct voc_placement *placement,
-                      bool has_hsv, int id, int x_scaled, int y_scaled, float *out) {
+                      bool has_hsv, const void *image, int x_scaled, int y_scaled, float *out) {
     struct voc_taps columns = voc_taps_of(set->w, placement->w_scaled, x_scaled);
     struct voc_taps rows = voc_taps_of(set->h, placement->h_scaled, y_scaled);
     for (int c = 0; c < set->c; c++) {
-        size_t plane = ((size_t)id * (size_t)set->c + (size_t)c) * (size_t)set->h;
+        size_t plane = (size_t)c * (size_t)set->h;
         float sum = 0.0f;
         for (int i = 0; i < 4; i++) {
             size_t row = (plane + (size_t)rows.at[i]) * (size_t)set->w;
             float line = 0.0f;
             for (int j = 0; j < 4; j++)
-                line += columns.weight[j] * sample_pixel_at(set, row + (size_t)columns.at[j]);
+                line +=
+                    columns.weight[j] * sample_pixel_at(set, image, row + (size_t)columns.at[j]);
             sum += rows.weight[i] * line;
         }
         out[c] = set->pixel == ADELE_PIXEL_U8 ? voc_clamped(sum, 255.0f) : sum;

@@ -424,11 +424,12 @@ struct adele_augment {
     enum adele_augment_kind kind;
     double hsv; // VOC; above 0 only for u8 images of 3 channels (red, green, blue)
 };
-// A set that stays in device memory. All images have the same size here.
+// A set that stays in device memory; of one that is too large, all but the images. All images have
+// the same size here.
 struct adele_sample_set {
     enum adele_pixel pixel;
     int n_images, c, h, w;
-    const void *images;                    // plain (n_images, C, H, W), u8 or f16
+    const void *images;                    // plain (n_images, C, H, W), u8 or f16; may be NULL
     const float *mean, *inv_std;           // plain (n_images, C): x' = (x - mean) * inv_std
     const uint8_t *labels, *noisy, *truth; // plain (n_images, H, W); NULL when not there
 };
@@ -442,6 +443,8 @@ struct adele_sample_desc {
 struct adele_sample_args {
     struct adele_sample_set set;
     const int32_t *sample_ids; // plain (N); an id < 0 is an empty row: image 0, labels 255
+    const void *batch_images;  // plain (N, C, H, W), u8 or f16: row i is image sample_ids[i]; NULL:
+                               // set.images has them
     uint32_t epoch;
     bool flip;                      // flip every image horizontally (evaluation); labels too
     void *images[ADELE_MAX_SCALES]; // tensors (N, C, h_scale[k], w_scale[k]): normalized,
@@ -553,9 +556,9 @@ struct adele_device_iface {
     const char *name;
     adele_status (*alloc)(const struct adele_device *device, size_t bytes,
                           void **out); // 64-byte aligned or better
-    // Memory of the host that ops read and write where it lies, for data that are read a little at
-    // a time and do not fit into the device, and for what the host looks at without waiting; alloc
-    // where the device's memory is the host's.
+    // Memory of the host that upload_begin copies from, for data that do not fit into the device, and
+    // that ops write where it lies, for what the host looks at without waiting; alloc where the
+    // device's memory is the host's.
     adele_status (*alloc_pinned)(const struct adele_device *device, size_t bytes, void **out);
     void (*release)(const struct adele_device *device, void *block); // of both; NULL is legal
     // How much alloc can still give; SIZE_MAX when the device does not know.
@@ -564,6 +567,12 @@ struct adele_device_iface {
                            size_t bytes);
     adele_status (*download)(const struct adele_device *device, void *to_host, const void *from,
                              size_t bytes);
+    // Begins to copy from memory of alloc_pinned, beside the ops, and comes back at once.
+    adele_status (*upload_begin)(const struct adele_device *device, void *to, const void *pinned,
+                                 size_t bytes);
+    // Ops called from now on wait for the copies begun so far, and copies begun from now on wait
+    // for the ops called so far; the host waits for nothing. Not between step_begin and step_end.
+    adele_status (*upload_fence)(const struct adele_device *device);
     adele_status (*fill)(const struct adele_device *device, void *block, int byte, size_t bytes);
     adele_status (*copy)(const struct adele_device *device, void *to, const void *from,
                          size_t bytes);

@@ -274,8 +274,8 @@ adele_status op_check_sample_args(const struct adele_sample_desc *desc,
     if (is_voc(augment) && augment->hsv > 0.0 && set->pixel != ADELE_PIXEL_U8)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use u8 images, or no hsv jitter.",
                     "sample: hsv jitter of %g for images that are not u8", augment->hsv);
-    if (set->images == NULL || set->mean == NULL || set->inv_std == NULL ||
-        args->sample_ids == NULL)
+    if ((set->images == NULL && args->batch_images == NULL) || set->mean == NULL ||
+        set->inv_std == NULL || args->sample_ids == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give images, mean, inv_std and ids.",
                     "sample: an array is missing");
     if ((args->labels != NULL && set->labels == NULL) ||

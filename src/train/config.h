@@ -11,6 +11,7 @@
 #include "device/device.h"
 #include "method/onset.h"
 #include "nn/network.h"
+#include "train/resident.h"
 
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY };
 enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
@@ -39,6 +40,7 @@ struct config {
         char **map_names;
         bool foreground_slices_only; // default true
         int64_t memory_limit_mb;     // default 4096
+        enum residency residency;    // auto | device | host
         struct noise_config noise; // data.noise: {kind: none|under-over|flip|mixed, target_miou: 0,
                                    // iterations: [2, 4], flip_fraction: 0.05, seed: 0}
         struct adele_augment augment; // data.augment: {enabled: false, rotate: 45, translate: 0.1,

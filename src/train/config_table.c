@@ -23,6 +23,8 @@ static const char *const layouts[] = {[LAYOUT_AUTO] = "auto",
                                       NULL};
 static const char *const normalizations[] = {
     [NORMALIZE_IMAGE] = "image", [NORMALIZE_IMAGENET] = "imagenet", NULL};
+static const char *const residencies[] = {
+    [RESIDENCY_AUTO] = "auto", [RESIDENCY_DEVICE] = "device", [RESIDENCY_HOST] = "host", NULL};
 static const char *const augment_kinds[] = {
     [ADELE_AUGMENT_AFFINE] = "affine", [ADELE_AUGMENT_VOC] = "voc", NULL};
 static const char *const noise_kinds[] = {[NOISE_NONE] = "none",
@@ -91,6 +93,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Volumes: train only on slices whose label holds foreground."},
     {"data.memory_limit_mb", CONFIG_INT64, AT(data.memory_limit_mb), .fallback = "4096", RANGE(1, 1 << 30),
      .meaning = "The most memory, in MiB, that one decoded file may take."},
+    {"data.residency", CONFIG_ENUM, AT(data.residency), .fallback = "auto", .names = residencies,
+     .meaning = "Where the images lie: on the device; on the host, each batch copied to the device during the step before; auto is the device where they fit."},
     {"data.noise.kind", CONFIG_ENUM, AT(data.noise.kind), .fallback = "none", .names = noise_kinds,
      .meaning = "Synthetic noise put into the training labels."},
     {"data.noise.target_miou", CONFIG_REAL, AT(data.noise.target_miou), .fallback = "0", RANGE(0, 1),

@@ -35,7 +35,7 @@ struct config_key {
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 80
+#define CONFIG_N_KEYS 81
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 

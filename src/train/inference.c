@@ -23,7 +23,7 @@ struct inference {
     struct inference_maps maps; // at the size last asked for
     void *full_size;     // tensor (batch, C, H, W): scale 0 of a member that is not full size
     int32_t *sample_ids; // plain (batch), device
-    int32_t *host_ids;
+    int32_t *host_ids, *next_ids;
     void *workspace; // of the sample ops
 };
 
@@ -72,7 +72,8 @@ static adele_status allocate(struct inference *inference, size_t workspace_bytes
     if (workspace_bytes > 0)
         TRY(iface->alloc(device, workspace_bytes, &inference->workspace));
     inference->host_ids = memory_calloc((size_t)n, sizeof *inference->host_ids);
-    if (!inference->host_ids)
+    inference->next_ids = memory_calloc((size_t)n, sizeof *inference->next_ids);
+    if (!inference->host_ids || !inference->next_ids)
         return FAIL_NO_MEMORY((size_t)n * sizeof *inference->host_ids);
     return ADELE_OK;
 }
@@ -118,6 +119,7 @@ void inference_destroy(struct inference *inference) {
     device->iface->release(device, inference->sample_ids);
     device->iface->release(device, inference->workspace);
     memory_free(inference->host_ids);
+    memory_free(inference->next_ids);
     memory_free(inference);
 }
 
@@ -128,6 +130,7 @@ static adele_status add_member(struct inference *inference, int k, const struct 
     struct member *member = &inference->members[k];
     struct adele_sample_args sample = {.set = resident->set,
                                        .sample_ids = inference->sample_ids,
+                                       .batch_images = resident_batch(resident),
                                        .flip = flip,
                                        .workspace = inference->workspace};
     if (member->is_full_size) {
@@ -146,12 +149,23 @@ static adele_status add_member(struct inference *inference, int k, const struct 
     return iface->ensemble_forward(inference->maps.ensembles[k], &ensemble);
 }
 
-static adele_status run_batch(struct inference *inference, const struct resident *resident,
+// The ids of the batch that begins with image `first`, and its images on their way.
+static adele_status fetch_batch(struct inference *inference, struct resident *resident, int first) {
+    for (int i = 0; i < inference->config.batch; i++)
+        inference->next_ids[i] = first + i < resident->set.n_images ? first + i : -1;
+    return first < resident->set.n_images
+               ? resident_fetch(resident, inference->next_ids, inference->config.batch)
+               : ADELE_OK;
+}
+
+static adele_status run_batch(struct inference *inference, struct resident *resident,
                               const struct inference_output *output, int first, int n_rows) {
     const struct adele_device *device = inference->device;
     const struct inference_config *config = &inference->config;
-    for (int i = 0; i < config->batch; i++)
-        inference->host_ids[i] = i < n_rows ? first + i : -1;
+    memcpy(inference->host_ids, inference->next_ids,
+           (size_t)config->batch * sizeof *inference->host_ids);
+    TRY(resident_turn(resident));
+    TRY(fetch_batch(inference, resident, first + config->batch));
     TRY(device->iface->upload(device, inference->sample_ids, inference->host_ids,
                               (size_t)config->batch * sizeof(int32_t)));
     int n_members = config->n_scales * (config->flip ? 2 : 1);
@@ -161,14 +175,18 @@ static adele_status run_batch(struct inference *inference, const struct resident
             TRY(add_member(inference, k, resident, flip != 0, is_first, 1.0f / (float)n_members));
             is_first = false;
         }
-    const void *crf_images = output->crf_images ? output->crf_images : resident->set.images;
-    TRY(inference_maps_decide(&inference->maps, inference->sample_ids, crf_images, output));
+    struct inference_view view = {resident->set.images, inference->sample_ids};
+    if (output->crf_images)
+        view.images = output->crf_images;
+    else if (resident_batch(resident))
+        view = (struct inference_view){resident_batch(resident), NULL};
+    TRY(inference_maps_decide(&inference->maps, inference->sample_ids, &view, output));
     if (!output->on_probabilities)
         return ADELE_OK;
     return output->on_probabilities(output->context, first, n_rows, inference->maps.probabilities);
 }
 
-adele_status inference_run(struct inference *inference, const struct resident *resident,
+adele_status inference_run(struct inference *inference, struct resident *resident,
                            const struct inference_output *output, bool (*should_stop)(void *),
                            void *stop_context) {
     const struct adele_device *device = inference->device;
@@ -190,6 +208,7 @@ adele_status inference_run(struct inference *inference, const struct resident *r
     if (output->on_probabilities || has_crf)
         TRY(inference_maps_want_probabilities(&inference->maps));
     int batch = inference->config.batch;
+    TRY(fetch_batch(inference, resident, 0));
     for (int first = 0; first < set->n_images; first += batch) {
         if (should_stop && should_stop(stop_context))
             return FAIL(ADELE_INTERRUPTED, "", "interrupted");

@@ -47,8 +47,7 @@ struct inference_output {
     bool without_crf; // this time, for all that the configuration says
 };
 // Eval mode (running statistics). All images of the set, in order. `should_stop` may be NULL.
-ADELE_MUST_CHECK adele_status inference_run(struct inference *inference,
-                                            const struct resident *resident,
+ADELE_MUST_CHECK adele_status inference_run(struct inference *inference, struct resident *resident,
                                             const struct inference_output *output,
                                             bool (*should_stop)(void *), void *stop_context);
 #endif

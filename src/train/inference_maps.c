@@ -96,7 +96,8 @@ adele_status inference_maps_want_probabilities(struct inference_maps *maps) {
 }
 
 adele_status inference_maps_decide(struct inference_maps *maps, const int32_t *sample_ids,
-                                   const void *images, const struct inference_output *output) {
+                                   const struct inference_view *view,
+                                   const struct inference_output *output) {
     const struct adele_device_iface *iface = maps->device->iface;
     struct adele_decide_args decide = {.accumulator = maps->accumulator,
                                        .sample_ids = sample_ids,
@@ -108,8 +109,8 @@ adele_status inference_maps_decide(struct inference_maps *maps, const int32_t *s
     if (!maps->crf || output->without_crf)
         return ADELE_OK;
     struct adele_crf_args crf = {.probabilities = maps->probabilities,
-                                 .images = images,
-                                 .sample_ids = sample_ids,
+                                 .images = view->images,
+                                 .sample_ids = view->sample_ids,
                                  .dst = maps->probabilities,
                                  .workspace = maps->workspace};
     TRY(iface->crf_forward(maps->crf, &crf));

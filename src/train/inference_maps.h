@@ -26,9 +26,15 @@ ADELE_MUST_CHECK adele_status inference_maps_init(struct inference_maps *out,
                                                   int h, int w);
 void inference_maps_deinit(struct inference_maps *maps); // also zeroes it
 ADELE_MUST_CHECK adele_status inference_maps_want_probabilities(struct inference_maps *maps);
-// The average in the accumulator -> prediction, confidences and probabilities. `images`: plain
-// (set, C, h, w), what the CRF looks at.
+// What a CRF looks at: images of 8 bits, plain (set, C, h, w), and which of them are the batch's;
+// `sample_ids` NULL: row i is image i.
+struct inference_view {
+    const void *images;
+    const int32_t *sample_ids;
+};
+// The average in the accumulator -> prediction, confidences and probabilities.
 ADELE_MUST_CHECK adele_status inference_maps_decide(struct inference_maps *maps,
-                                                    const int32_t *sample_ids, const void *images,
+                                                    const int32_t *sample_ids,
+                                                    const struct inference_view *view,
                                                     const struct inference_output *output);
 #endif

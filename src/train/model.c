@@ -189,7 +189,8 @@ static adele_status load_work(struct worker *worker, enum dataset_split split, i
     work->w = work->images.origin[0].width;
     work->map_bytes = (size_t)work->images.n * (size_t)work->h * (size_t)work->w;
     TRY(load_whole(worker, split, i_case, is_counted, work));
-    TRY(resident_init(&work->resident, work->device, &work->images, false));
+    struct resident_options resident = {.batch = worker->options->inference.batch};
+    TRY(resident_init(&work->resident, work->device, &work->images, &resident));
     TRY(work->device->iface->alloc(work->device, work->map_bytes, (void **)&work->prediction));
     if (!worker->options->probabilities)
         return ADELE_OK;

@@ -119,9 +119,16 @@ adele_status trainer_find_culprit(struct trainer *trainer, int epoch, int i_step
     if (!kept)
         return FAIL_NO_MEMORY(sizeof *kept);
     adele_status status = keep(trainer, kept);
+    // Images that lie on the host are fetched again, and then those of the step that comes next.
+    if (status == ADELE_OK)
+        status = trainer_fetch_batch(trainer, epoch, i_step);
+    if (status == ADELE_OK)
+        status = resident_turn(&trainer->resident[SPLIT_TRAIN]);
     if (status == ADELE_OK)
         status = look(trainer, trainer_step_plan(trainer, i_step), epoch,
                       trainer_step_ids(trainer, i_step), out_what);
+    if (status == ADELE_OK)
+        status = trainer_fetch_batch(trainer, epoch, trainer->step_in_epoch + 1);
     if (status == ADELE_OK)
         status = restore(trainer, kept);
     if (status != ADELE_OK) {

@@ -102,7 +102,11 @@ static adele_status load_split(struct trainer *trainer, enum dataset_split split
         size_t bytes = (size_t)images->n * (size_t)images->h * (size_t)images->w;
         hash_xxh3_hex(images->labels, bytes, trainer->noisy_hash);
     }
-    return resident_init(&trainer->resident[split], trainer->device, images, split == SPLIT_TRAIN);
+    const struct config *config = trainer->config;
+    struct resident_options options = {.with_noisy = split == SPLIT_TRAIN,
+                                       .residency = config->data.residency,
+                                       .batch = config->train.batch};
+    return resident_init(&trainer->resident[split], trainer->device, images, &options);
 }
 
 adele_status trainer_load_data(struct trainer *trainer) {

@@ -12,16 +12,28 @@
 
 static adele_status upload_order(struct trainer *trainer, int epoch) {
     int n = trainer->resident[SPLIT_TRAIN].set.n_images;
-    int *order = memory_calloc((size_t)n, sizeof *order);
-    if (!order)
-        return FAIL_NO_MEMORY((size_t)n * sizeof *order);
-    random_permutation(trainer->config->train.seed, RANDOM_ORDER, (uint32_t)epoch, n, order);
+    int32_t *order = trainer->buffers.host_order;
     _Static_assert(sizeof(int) == sizeof(int32_t), "sample ids are 32-bit");
+    random_permutation(trainer->config->train.seed, RANDOM_ORDER, (uint32_t)epoch, n, order);
     const struct adele_device *device = trainer->device;
-    adele_status status =
-        device->iface->upload(device, trainer->buffers.order, order, (size_t)n * sizeof(int32_t));
-    memory_free(order);
-    return status;
+    return device->iface->upload(device, trainer->buffers.order, order,
+                                 (size_t)n * sizeof(int32_t));
+}
+
+static int count_steps(const struct trainer *trainer, int epoch) {
+    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
+    int n_steps = (n_images + batch - 1) / batch;
+    long n_left = trainer->n_steps_total - (long)(epoch - 1) * n_steps;
+    return n_left < n_steps ? (int)n_left : n_steps;
+}
+
+adele_status trainer_fetch_batch(struct trainer *trainer, int epoch, int i_step) {
+    struct resident *train = &trainer->resident[SPLIT_TRAIN];
+    int batch = trainer->full.n, n_left = train->set.n_images - i_step * batch;
+    if (i_step >= count_steps(trainer, epoch))
+        return ADELE_OK;
+    return resident_fetch(train, trainer->buffers.host_order + (size_t)i_step * (size_t)batch,
+                          n_left < batch ? n_left : batch);
 }
 
 // METHOD section 5: constant, or poly: rate (1 - step / steps)^power.
@@ -48,6 +60,8 @@ adele_status trainer_sample_batch(struct trainer *trainer, struct step_plan *ste
     struct step_buffers *buffers = &trainer->buffers;
     struct adele_sample_args args = {.set = trainer->resident[SPLIT_TRAIN].set,
                                      .sample_ids = ids,
+                                     .batch_images =
+                                         resident_batch(&trainer->resident[SPLIT_TRAIN]),
                                      .epoch = (uint32_t)epoch,
                                      .labels = buffers->labels,
                                      .noisy = buffers->noisy,
@@ -196,13 +210,6 @@ static void carry_interval(struct trainer *trainer, const struct epoch_numbers *
         trainer->interval_base[i] -= counts[i];
 }
 
-static int count_steps(const struct trainer *trainer, int epoch) {
-    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
-    int n_steps = (n_images + batch - 1) / batch;
-    long n_left = trainer->n_steps_total - (long)(epoch - 1) * n_steps;
-    return n_left < n_steps ? (int)n_left : n_steps;
-}
-
 // What is saved is what was judged.
 static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
     int i = trainer->step_in_epoch;
@@ -221,6 +228,8 @@ static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_n
             break;
         if (options->should_stop && options->should_stop(options->context))
             return interrupt(trainer, epoch, numbers);
+        TRY(resident_turn(&trainer->resident[SPLIT_TRAIN]));
+        TRY(trainer_fetch_batch(trainer, epoch, i + 1));
         TRY(run_step(trainer, epoch, i));
         trainer->step++;
         TRY(trainer_watch(trainer, epoch, i + 1 - numbers->first_step, numbers));
@@ -244,6 +253,7 @@ adele_status trainer_run_epoch(struct trainer *trainer, int epoch, struct epoch_
                     out->first_step, out->n_steps);
     TRY(upload_order(trainer, epoch));
     TRY(start_counters(trainer));
+    TRY(trainer_fetch_batch(trainer, epoch, out->first_step));
     TRY(run_steps(trainer, epoch, out));
     if (out->is_back)
         return ADELE_OK;

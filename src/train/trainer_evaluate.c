@@ -32,7 +32,7 @@ adele_status trainer_evaluate(struct trainer *trainer, enum dataset_split split,
     out->miou = out->miou_foreground = out->dice_foreground = NAN;
     if (!trainer->evaluation[split])
         return ADELE_OK;
-    const struct resident *resident = &trainer->resident[split];
+    struct resident *resident = &trainer->resident[split];
     struct inference_output output = {.prediction = trainer->evaluation_map};
     TRY(inference_run(trainer->evaluation[split], resident, &output, NULL, NULL));
     // Where a split has a ground truth of its own, that is what counts.
@@ -138,8 +138,8 @@ done:
 static adele_status predict_examples(struct trainer *trainer, const int *chosen, int n,
                                      struct example_arrays *arrays) {
     const struct adele_device *device = trainer->device;
-    struct resident few = trainer->resident[SPLIT_TRAIN];
-    size_t map = (size_t)few.set.h * (size_t)few.set.w;
+    struct resident *train = &trainer->resident[SPLIT_TRAIN];
+    size_t map = (size_t)train->set.h * (size_t)train->set.w;
     struct inference_config config = {.batch = trainer->full.n,
                                       .n_scales = 1,
                                       .scales = {1.0},
@@ -148,13 +148,13 @@ static adele_status predict_examples(struct trainer *trainer, const int *chosen,
     struct inference *inference = NULL;
     uint8_t *prediction = NULL;
     adele_status status;
-    TRY_GOTO(inference_create(device, trainer->network, &config, trainer->n_categories, few.set.c,
-                              few.set.h, few.set.w, &inference),
+    TRY_GOTO(inference_create(device, trainer->network, &config, trainer->n_categories,
+                              train->set.c, train->set.h, train->set.w, &inference),
              done);
     TRY_GOTO(network_allocate(trainer->network), done);
-    TRY_GOTO(device->iface->alloc(device, resident_map_bytes(&few), (void **)&prediction), done);
+    TRY_GOTO(device->iface->alloc(device, resident_map_bytes(train), (void **)&prediction), done);
     struct inference_output output = {.prediction = prediction};
-    TRY_GOTO(inference_run(inference, &few, &output, NULL, NULL), done);
+    TRY_GOTO(inference_run(inference, train, &output, NULL, NULL), done);
     for (int i = 0; i < n; i++)
         TRY_GOTO(device->iface->download(device, arrays->maps[2] + (size_t)i * map,
                                          prediction + (size_t)chosen[i] * map, map),

@@ -123,6 +123,9 @@ static adele_status buffers_init(struct trainer *trainer, size_t workspace_bytes
     if (set->truth)
         TRY(device_new(device, maps, (void **)&buffers->truth));
     TRY(device_new(device, (size_t)set->n_images * sizeof(int32_t), (void **)&buffers->order));
+    buffers->host_order = memory_calloc((size_t)set->n_images, sizeof *buffers->host_order);
+    if (!buffers->host_order)
+        return FAIL_NO_MEMORY((size_t)set->n_images * sizeof *buffers->host_order);
     if (workspace_bytes > 0)
         TRY(device_new(device, workspace_bytes, &buffers->workspace));
     TRY(device_new(device, ADELE_COUNT_SIZE * sizeof(int64_t), (void **)&buffers->counts));
@@ -320,14 +323,9 @@ static adele_status network_init(struct trainer *trainer) {
     return weights_init(trainer->network, config->model.init, config->model.init_strict);
 }
 
-static adele_status trainer_init(struct trainer *trainer) {
+// All that follows the data.
+static adele_status prepare(struct trainer *trainer) {
     const struct config *config = trainer->config;
-    TRY(check_config(trainer));
-    TRY(file_make_directory(trainer->options.run_folder));
-    TRY(adele_device_open(trainer->options.device, config->train.precision, &trainer->device));
-    log_line(LOG_INFO, "device: %s", trainer->device->description);
-    TRY(trainer_load_data(trainer));
-    TRY(check_augment(trainer));
     TRY(network_init(trainer));
     trainer->n_scales = config->loss.form == ADELE_LOSS_PLAIN ? 1 : config->loss.n_scales;
     int n_images = trainer->resident[SPLIT_TRAIN].set.n_images;
@@ -347,6 +345,24 @@ static adele_status trainer_init(struct trainer *trainer) {
     return network_allocate(trainer->network);
 }
 
+// Where there is no room for everything, images that need not be on the device make some.
+static adele_status trainer_init(struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    TRY(check_config(trainer));
+    TRY(file_make_directory(trainer->options.run_folder));
+    TRY(adele_device_open(trainer->options.device, config->train.precision, &trainer->device));
+    log_line(LOG_INFO, "device: %s", trainer->device->description);
+    TRY(trainer_load_data(trainer));
+    TRY(check_augment(trainer));
+    bool has_moved = false;
+    adele_status status = prepare(trainer);
+    if (status != ADELE_NO_MEMORY)
+        return status;
+    trainer_drop_preparations(trainer);
+    TRY(trainer_move_images(trainer, &has_moved));
+    return has_moved ? prepare(trainer) : status;
+}
+
 adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {
     struct trainer *trainer = memory_calloc(1, sizeof *trainer);
     if (!trainer)
@@ -360,56 +376,4 @@ adele_status trainer_create(const struct trainer_options *options, struct traine
     }
     *out = trainer;
     return ADELE_OK;
-}
-
-static void release_device_memory(struct trainer *trainer) {
-    const struct adele_device *device = trainer->device;
-    void *blocks[] = {trainer->buffers.labels,
-                      trainer->buffers.noisy,
-                      trainer->buffers.truth,
-                      trainer->buffers.order,
-                      trainer->buffers.workspace,
-                      trainer->buffers.counts,
-                      trainer->buffers.sums,
-                      trainer->buffers.loss_is_finite,
-                      trainer->buffers.health,
-                      trainer->buffers.kept,
-                      trainer->scale_state,
-                      trainer->prediction.category,
-                      trainer->prediction.confidence_foreground,
-                      trainer->prediction.confidence_background,
-                      trainer->evaluation_map,
-                      trainer->evaluation_counts};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        device->iface->release(device, blocks[i]);
-    struct adele_op *ops[] = {trainer->full.sample, trainer->full.loss, trainer->rest.sample,
-                              trainer->rest.loss,   trainer->sgd,       trainer->sgd_scales,
-                              trainer->correct,     trainer->count[0],  trainer->count[1],
-                              trainer->count[2]};
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        device->iface->op_destroy(ops[i]);
-}
-
-void trainer_destroy(struct trainer *trainer) {
-    if (!trainer)
-        return;
-    metrics_close(trainer->metrics);
-    if (trainer->device) {
-        release_device_memory(trainer);
-        inference_destroy(trainer->correction_inference);
-        for (int split = 0; split < SPLIT_COUNT; split++) {
-            inference_destroy(trainer->evaluation[split]);
-            resident_deinit(&trainer->resident[split]);
-        }
-        network_destroy(trainer->network);
-        adele_device_close(trainer->device);
-    }
-    for (int split = 0; split < SPLIT_COUNT; split++)
-        dataset_images_deinit(&trainer->images[split]);
-    dataset_close(trainer->dataset);
-    for (int c = 0; c < 256; c++)
-        memory_free(trainer->series[c]);
-    memory_free(trainer->corrected);
-    memory_free(trainer->records);
-    memory_free(trainer);
 }

@@ -23,7 +23,8 @@ struct step_plan {
 // Batch buffers in device memory, for the larger of the two batch sizes.
 struct step_buffers {
     uint8_t *labels, *noisy, *truth; // plain (n, H, W)
-    int32_t *order; // plain (n_images): the epoch's permutation; a step reads a part of it
+    int32_t *order;      // plain (n_images): the epoch's permutation; a step reads a part of it
+    int32_t *host_order; // the same, on the host
     void *workspace;
     int64_t *counts;         // plain (ADELE_COUNT_SIZE)
     double *sums;            // plain (ADELE_SUM_COUNT)
@@ -95,12 +96,16 @@ struct trainer {
 // trainer_setup.c
 ADELE_MUST_CHECK adele_status trainer_create(const struct trainer_options *options,
                                              struct trainer **out);
-void trainer_destroy(struct trainer *trainer);
 struct schedule_config trainer_schedule(const struct trainer *trainer);
 // Writes `json` to that file of the run, and frees it in any case. When it is not complete, for its
 // building ran out of memory, nothing is written.
 ADELE_MUST_CHECK adele_status trainer_write_json(const struct trainer *trainer, const char *name,
                                                  cJSON *json, bool is_complete);
+
+// trainer_teardown.c
+void trainer_destroy(struct trainer *trainer);
+// Gives back all but device and data.
+void trainer_drop_preparations(struct trainer *trainer);
 
 // trainer_data.c: loads the splits, puts noise into the training labels where it is asked for, and
 // makes all of it resident.
@@ -111,6 +116,9 @@ ADELE_MUST_CHECK adele_status trainer_save_noise(const struct trainer *trainer);
 // trainer_memory.c: before the network's memory is allocated, says how much that will be;
 // ADELE_NO_MEMORY names the largest batch that fits when this one does not.
 ADELE_MUST_CHECK adele_status trainer_check_memory(struct trainer *trainer);
+// Moves the images of all splits to the host, where data.residency lets them and that makes room;
+// *out_moved: some were moved.
+ADELE_MUST_CHECK adele_status trainer_move_images(struct trainer *trainer, bool *out_moved);
 
 // trainer_epoch.c: all steps of epoch `epoch` (from 1); counts and sums are read back.
 struct epoch_numbers {
@@ -127,6 +135,8 @@ ADELE_MUST_CHECK adele_status trainer_run_epoch(struct trainer *trainer, int epo
 // Parts of a step: `ids` are the samples of its batch, on the device.
 struct step_plan *trainer_step_plan(struct trainer *trainer, int i_step);
 const int32_t *trainer_step_ids(const struct trainer *trainer, int i_step);
+// Images that lie on the host: those of that step, for the turn after; nothing behind the last one.
+ADELE_MUST_CHECK adele_status trainer_fetch_batch(struct trainer *trainer, int epoch, int i_step);
 ADELE_MUST_CHECK adele_status trainer_sample_batch(struct trainer *trainer, struct step_plan *step,
                                                    int epoch, const int32_t *ids);
 ADELE_MUST_CHECK adele_status trainer_compute_loss(struct trainer *trainer, struct step_plan *step,

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// Images that stay on the host give the run that images on the device give, to the byte, on a
+// device whose copies are as unpunctual as a device may have them: what is written to is spoilt
+// when a copy begins, and comes only with the fence.
+#include "train/resident.h"
+
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define MAX_COPIES 64
+
+struct copy {
+    void *to;
+    const void *from;
+    size_t bytes;
+};
+
+static struct adele_device_iface late_iface;
+static const struct adele_device_iface *cpu_iface;
+static struct copy copies[MAX_COPIES];  // begun, and not there yet
+static int n_copies, n_begun, n_beside; // n_beside: batches sampled while others were on their way
+
+static adele_status late_upload_begin(const struct adele_device *device, void *to,
+                                      const void *pinned, size_t bytes) {
+    (void)device;
+    assert_in_range(n_copies, 0, MAX_COPIES - 1);
+    memset(to, 0xA5, bytes);
+    copies[n_copies++] = (struct copy){to, pinned, bytes};
+    n_begun++;
+    return ADELE_OK;
+}
+
+static adele_status late_upload_fence(const struct adele_device *device) {
+    (void)device;
+    for (int i = 0; i < n_copies; i++)
+        memcpy(copies[i].to, copies[i].from, copies[i].bytes);
+    n_copies = 0;
+    return ADELE_OK;
+}
+
+static adele_status late_sample_forward(struct adele_op *op, const struct adele_sample_args *args) {
+    n_beside += n_copies > 0;
+    return cpu_iface->sample_forward(op, args);
+}
+
+static adele_status open_late(enum adele_precision precision, struct adele_device **out) {
+    adele_status status = adele_device_open("cpu", precision, out);
+    if (status != ADELE_OK)
+        return status;
+    cpu_iface = (*out)->iface;
+    late_iface = *cpu_iface;
+    late_iface.upload_begin = late_upload_begin;
+    late_iface.upload_fence = late_upload_fence;
+    late_iface.sample_forward = late_sample_forward;
+    (*out)->iface = &late_iface;
+    n_copies = n_begun = n_beside = 0;
+    return ADELE_OK;
+}
+
+static void run(void **state, const char *name, const char *const *sets) {
+    struct config *config = tiny_run_config(state, sets);
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, name), .device = "late"};
+    struct trainer_result result;
+    check_ok(trainer_run(&options, &result));
+    config_destroy(config);
+}
+
+// 18 images in batches of 4, so 5 batches in each of 5 epochs and for the examples, and of the 3
+// images of val and of test one a pass.
+static void a_run_is_the_same(void **state) {
+    run(state, "device", SETS("data.residency=device"));
+    assert_int_equal(n_begun, 0);
+    run(state, "host", SETS("data.residency=host"));
+    assert_int_equal(n_begun, 5 * (18 + 3 + 3) + 18);
+    assert_int_equal(n_beside, 6 * 4); // all but the last of each pass
+    tiny_run_assert_same(state, "device", "host");
+}
+
+// Augmentation draws for the images' true numbers; the correction predicts the whole set at two
+// scales and mirrored, four times from one copy.
+static void a_run_with_augmentation_is_the_same(void **state) {
+#define AUGMENTED                                                                                  \
+    "data.augment.enabled=true", "data.augment.flip=0.5", "correction.source=inference",           \
+        "correction.scales=[1.0, 1.25]", "correction.flip=true"
+    run(state, "device_augmented", SETS("data.residency=device", AUGMENTED));
+    run(state, "host_augmented", SETS("data.residency=host", AUGMENTED));
+    assert_true(n_begun > 5 * 24 + 18); // the correction's passes, too
+    double changed = 0.0;
+    for (int epoch = 1; epoch <= 5; epoch++) {
+        double pixels =
+            tiny_run_metric(state, "host_augmented", epoch, "correction/changed_pixels");
+        changed += pixels > 0.0 ? pixels : 0.0;
+    }
+    assert_true(changed > 0.0);
+    tiny_run_assert_same(state, "device_augmented", "host_augmented");
+}
+
+// What lies where, and what is refused.
+static void the_images_lie_where_they_should(void **state) {
+    (void)state;
+    enum { N = 5, C = 2, MAP = 6, BATCH = 2, IMAGE = C * MAP };
+    uint8_t pixels[N * IMAGE], labels[N * MAP] = {0};
+    float ones[N * C];
+    for (int i = 0; i < N * IMAGE; i++)
+        pixels[i] = (uint8_t)i;
+    for (int i = 0; i < N * C; i++)
+        ones[i] = 1.0f;
+    struct dataset_images images = {.n = N,
+                                    .c = C,
+                                    .h = 2,
+                                    .w = 3,
+                                    .images = pixels,
+                                    .mean = ones,
+                                    .inv_std = ones,
+                                    .labels = labels};
+    struct resident_options options = {
+        .with_noisy = true, .residency = RESIDENCY_DEVICE, .batch = BATCH};
+    struct adele_device *device = NULL;
+    struct resident resident;
+    check_ok(adele_device_open("cpu", ADELE_PRECISION_FP32, &device));
+    check_ok(resident_init(&resident, device, &images, &options));
+    size_t others = 2 * N * MAP + 2 * N * C * sizeof(float);
+    assert_int_equal(resident_device_bytes(&resident), N * IMAGE + others);
+    assert_int_equal(resident_host_bytes(&resident), 0);
+    assert_null(resident_batch(&resident));
+    check_ok(resident_move_to_host(&resident));
+    assert_null(resident.set.images);
+    assert_int_equal(resident_device_bytes(&resident), 2 * BATCH * IMAGE + others);
+    assert_int_equal(resident_host_bytes(&resident), N * IMAGE);
+    const int32_t first[] = {4, 1}, second[] = {-1, 3}, many[] = {0, 1, 2};
+    check_ok(resident_fetch(&resident, first, 2));
+    check_ok(resident_turn(&resident));
+    const uint8_t *batch = resident_batch(&resident);
+    check_ok(resident_fetch(&resident, second, 2));
+    assert_memory_equal(batch, pixels + 4 * IMAGE, IMAGE);
+    assert_memory_equal(batch + IMAGE, pixels + IMAGE, IMAGE);
+    check_ok(resident_turn(&resident));
+    assert_ptr_not_equal(resident_batch(&resident), batch);
+    assert_memory_equal((const uint8_t *)resident_batch(&resident) + IMAGE, pixels + 3 * IMAGE,
+                        IMAGE);
+    assert_int_equal(resident_fetch(&resident, many, 3), ADELE_INVALID_ARGUMENT);
+    resident_deinit(&resident);
+    adele_device_close(device);
+}
+
+static int setup(void **state) {
+    adele_device_provide("late", open_late);
+    return tiny_run_setup(state);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_images_lie_where_they_should),
+                                       cmocka_unit_test(a_run_is_the_same),
+                                       cmocka_unit_test(a_run_with_augmentation_is_the_same)};
+    return cmocka_run_group_tests(tests, setup, scratch_teardown);
+}
