@@ -87,6 +87,30 @@ static void correction_by_inference(void **state) {
     assert_true(loss_of(state, "inference", 4) < loss_of(state, "inference", 1));
 }
 
+// With a tau of 0 and every category on, labels become what the network predicts after the epoch,
+// and that is what the examples show of images in each of the first four batches.
+static void every_batch_is_corrected_by_its_own_prediction(void **state) {
+    check_ok(tiny_run(state, "batches", false,
+                      SETS("correction.source=inference", "correction.scales=[1.0]",
+                           "correction.flip=false", "correction.average=probabilities",
+                           "correction.temperature=1", "correction.tau=0",
+                           "correction.class_constraint=false", "correction.per_category=false"),
+                      NULL));
+    assert_true(tiny_run_metric(state, "batches", 5, "correction/changed_pixels") >= 0.0);
+    struct safetensors *file = NULL;
+    check_ok(safetensors_open(scratch_path(state, "batches/examples.safetensors"), &file));
+    const struct safetensors_entry *corrected = safetensors_find(file, "corrected");
+    const struct safetensors_entry *prediction = safetensors_find(file, "prediction");
+    const struct safetensors_entry *noisy = safetensors_find(file, "noisy");
+    assert_int_equal(corrected->bytes, 4 * 32 * 28);
+    assert_memory_equal(corrected->data, prediction->data, corrected->bytes);
+    size_t map = 32 * 28;
+    for (size_t i = 0; i < 4; i++)
+        assert_memory_not_equal((const char *)corrected->data + i * map,
+                                (const char *)noisy->data + i * map, map);
+    safetensors_close(file);
+}
+
 // The generation counts against the original labels, which a correction from them alone can be far
 // from.
 static void correction_of_the_original_labels(void **state) {
@@ -217,6 +241,7 @@ int main(void) {
         cmocka_unit_test(consistency_only),
         cmocka_unit_test(all_categories_at_once),
         cmocka_unit_test(correction_by_inference),
+        cmocka_unit_test(every_batch_is_corrected_by_its_own_prediction),
         cmocka_unit_test(correction_of_the_original_labels),
         cmocka_unit_test(voc_pipeline),
         cmocka_unit_test(correction_with_a_crf),

@@ -181,6 +181,8 @@ static adele_status run_batch(struct inference *inference, struct resident *resi
     else if (resident_batch(resident))
         view = (struct inference_view){resident_batch(resident), NULL};
     TRY(inference_maps_decide(&inference->maps, inference->sample_ids, &view, output));
+    if (output->on_prediction)
+        TRY(output->on_prediction(output->context, first, n_rows));
     if (!output->on_probabilities)
         return ADELE_OK;
     return output->on_probabilities(output->context, first, n_rows, inference->maps.probabilities);

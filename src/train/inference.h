@@ -29,7 +29,8 @@ ADELE_MUST_CHECK adele_status inference_create(const struct adele_device *device
                                                struct inference **out);
 void inference_destroy(struct inference *inference); // NULL is legal
 
-// Where the answer goes: device memory, plain (set, H, W); confidences NULL when not wanted.
+// Where the answer goes: device memory, plain (set, H, W), or with on_prediction (batch, H, W);
+// confidences NULL when not wanted.
 struct inference_output {
     // Size of the maps, to which the logits are brought before they are averaged: a file's own,
     // say. 0, 0: the images'.
@@ -43,7 +44,10 @@ struct inference_output {
     // W), of images first .. first + n_rows - 1.
     adele_status (*on_probabilities)(void *context, int first, int n_rows,
                                      const float *probabilities);
-    void *context;
+    // Called after every batch when not NULL: row i of the answer is of image first + i < first +
+    // n_rows, and the next batch overwrites it.
+    adele_status (*on_prediction)(void *context, int first, int n_rows);
+    void *context;    // of both
     bool without_crf; // this time, for all that the configuration says
 };
 // Eval mode (running statistics). All images of the set, in order. `should_stop` may be NULL.

@@ -100,7 +100,7 @@ adele_status inference_maps_decide(struct inference_maps *maps, const int32_t *s
                                    const struct inference_output *output) {
     const struct adele_device_iface *iface = maps->device->iface;
     struct adele_decide_args decide = {.accumulator = maps->accumulator,
-                                       .sample_ids = sample_ids,
+                                       .sample_ids = output->on_prediction ? NULL : sample_ids,
                                        .prediction = output->prediction,
                                        .confidence_foreground = output->confidence_foreground,
                                        .confidence_background = output->confidence_background,

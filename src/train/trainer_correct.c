@@ -24,33 +24,52 @@ static void log_decision(const struct trainer *trainer, int epoch,
     log_line(LOG_INFO, "epoch %d: correcting %s", epoch, line);
 }
 
-static adele_status predict_training_set(struct trainer *trainer, int epoch) {
-    if (!trainer->correction_inference)
-        return ADELE_OK; // the training pass stored it
-    struct inference_output output = {
-        .prediction = trainer->prediction.category,
-        .confidence_foreground = trainer->prediction.confidence_foreground,
-        .confidence_background = trainer->prediction.confidence_background,
-        .without_crf = epoch < trainer->config->correction.crf_from_epoch};
-    return inference_run(trainer->correction_inference, &trainer->resident[SPLIT_TRAIN], &output,
-                         NULL, NULL); // a run stops between steps, where all of it can be saved
-}
+// What the correction of one batch has to know.
+struct rewriting {
+    struct trainer *trainer;
+    const struct schedule_decision *decision;
+};
 
-static adele_status rewrite_labels(struct trainer *trainer, int epoch,
-                                   const struct schedule_decision *decision, int64_t *out_changed) {
-    const struct adele_device *device = trainer->device;
-    struct resident *train = &trainer->resident[SPLIT_TRAIN];
-    TRY(predict_training_set(trainer, epoch));
+// Rewrites the labels of images first .. first + n - 1, whose prediction is there.
+static adele_status correct_images(void *context, int first, int n) {
+    const struct rewriting *rewriting = context;
+    struct trainer *trainer = rewriting->trainer;
+    const struct resident *train = &trainer->resident[SPLIT_TRAIN];
+    size_t offset = (size_t)first * (size_t)train->set.h * (size_t)train->set.w;
+    bool is_original = trainer->config->correction.base == BASE_ORIGINAL;
     struct adele_correct_args args = {
-        .base = trainer->config->correction.base == BASE_ORIGINAL ? train->noisy : train->labels,
-        .labels = train->labels,
+        .base = (is_original ? train->noisy : train->labels) + offset,
+        .labels = train->labels + offset,
         .prediction = trainer->prediction.category,
         .confidence_foreground = trainer->prediction.confidence_foreground,
         .confidence_background = trainer->prediction.confidence_background,
         .n_changed = trainer->evaluation_counts};
-    memcpy(args.correct, decision->correct, sizeof args.correct);
+    memcpy(args.correct, rewriting->decision->correct, sizeof args.correct);
+    struct adele_op *op = n == trainer->prediction.n ? trainer->correct : trainer->correct_rest;
+    return trainer->device->iface->correct_forward(op, &args);
+}
+
+// An image's labels depend on its own prediction alone, so that they can be rewritten while the
+// others are yet to be predicted.
+static adele_status rewrite_labels(struct trainer *trainer, int epoch,
+                                   const struct schedule_decision *decision, int64_t *out_changed) {
+    const struct adele_device *device = trainer->device;
+    struct resident *train = &trainer->resident[SPLIT_TRAIN];
+    struct rewriting rewriting = {trainer, decision};
     TRY(device->iface->fill(device, trainer->evaluation_counts, 0, sizeof(int64_t)));
-    TRY(device->iface->correct_forward(trainer->correct, &args));
+    if (trainer->correction_inference) {
+        struct inference_output output = {
+            .prediction = trainer->prediction.category,
+            .confidence_foreground = trainer->prediction.confidence_foreground,
+            .confidence_background = trainer->prediction.confidence_background,
+            .on_prediction = correct_images,
+            .context = &rewriting,
+            .without_crf = epoch < trainer->config->correction.crf_from_epoch};
+        // A run stops between steps, where all of it can be saved.
+        TRY(inference_run(trainer->correction_inference, train, &output, NULL, NULL));
+    } else {
+        TRY(correct_images(&rewriting, 0, train->set.n_images)); // the training pass stored it
+    }
     TRY(device->iface->synchronize(device));
     return device->iface->download(device, out_changed, trainer->evaluation_counts,
                                    sizeof *out_changed);

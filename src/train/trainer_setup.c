@@ -168,33 +168,10 @@ static adele_status optimizer_init(struct trainer *trainer) {
 
 // ---- correction and evaluation ------------------------------------------------------------------
 
-static adele_status correction_init(struct trainer *trainer) {
+static adele_status correction_inference_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
-    if (!config->correction.enabled)
-        return ADELE_OK;
     const struct adele_device *device = trainer->device;
     const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
-    size_t maps = resident_map_bytes(&trainer->resident[SPLIT_TRAIN]);
-    struct prediction *prediction = &trainer->prediction;
-    TRY(device_new(device, maps, (void **)&prediction->category));
-    TRY(device_new(device, maps * sizeof(float), (void **)&prediction->confidence_foreground));
-    TRY(device_new(device, maps * sizeof(float), (void **)&prediction->confidence_background));
-    double tau_background = config->correction.tau_background;
-    struct adele_correct_desc desc = {
-        .n = set->n_images,
-        .n_categories = trainer->n_categories,
-        .h = set->h,
-        .w = set->w,
-        .rule = config->correction.rule,
-        .tau_foreground = config->correction.tau,
-        .tau_background = tau_background > 0.0 ? tau_background : config->correction.tau,
-        .class_constraint = config->correction.class_constraint,
-        .mask = config->correction.mask,
-        .logic255 = config->correction.logic255,
-        .guard = config->correction.guard};
-    TRY(device->iface->correct_create(device, &desc, &trainer->correct));
-    if (config->correction.source == SOURCE_TRAINING_PASS)
-        return ADELE_OK;
     struct inference_config inference = {.batch = trainer->full.n,
                                          .n_scales = config->correction.n_scales,
                                          .flip = config->correction.flip,
@@ -209,6 +186,39 @@ static adele_status correction_init(struct trainer *trainer) {
     memcpy(inference.scales, config->correction.scales, sizeof config->correction.scales);
     return inference_create(device, trainer->network, &inference, trainer->n_categories, set->c,
                             set->h, set->w, &trainer->correction_inference);
+}
+
+static adele_status correction_init(struct trainer *trainer) {
+    const struct config *config = trainer->config;
+    if (!config->correction.enabled)
+        return ADELE_OK;
+    const struct adele_device *device = trainer->device;
+    const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
+    struct prediction *prediction = &trainer->prediction;
+    bool is_whole = config->correction.source == SOURCE_TRAINING_PASS;
+    prediction->n = is_whole ? set->n_images : trainer->full.n;
+    size_t maps = (size_t)prediction->n * (size_t)set->h * (size_t)set->w;
+    TRY(device_new(device, maps, (void **)&prediction->category));
+    TRY(device_new(device, maps * sizeof(float), (void **)&prediction->confidence_foreground));
+    TRY(device_new(device, maps * sizeof(float), (void **)&prediction->confidence_background));
+    double tau_background = config->correction.tau_background;
+    struct adele_correct_desc desc = {
+        .n = prediction->n,
+        .n_categories = trainer->n_categories,
+        .h = set->h,
+        .w = set->w,
+        .rule = config->correction.rule,
+        .tau_foreground = config->correction.tau,
+        .tau_background = tau_background > 0.0 ? tau_background : config->correction.tau,
+        .class_constraint = config->correction.class_constraint,
+        .mask = config->correction.mask,
+        .logic255 = config->correction.logic255,
+        .guard = config->correction.guard};
+    TRY(device->iface->correct_create(device, &desc, &trainer->correct));
+    desc.n = set->n_images % prediction->n;
+    if (desc.n > 0)
+        TRY(device->iface->correct_create(device, &desc, &trainer->correct_rest));
+    return is_whole ? ADELE_OK : correction_inference_init(trainer);
 }
 
 static adele_status evaluation_init(struct trainer *trainer) {

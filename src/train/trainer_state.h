@@ -35,10 +35,12 @@ struct step_buffers {
     float *kept; // plain: the network's running statistics after its last good step
 };
 
-// The prediction that the correction reads, for the whole training set.
+// The prediction that the correction reads: of the whole training set where the training pass
+// leaves it, else of one batch, whose labels are corrected before the next is predicted.
 struct prediction {
-    uint8_t *category;                                    // plain (N, H, W)
-    float *confidence_foreground, *confidence_background; // plain (N, H, W)
+    int n;                                                // images
+    uint8_t *category;                                    // plain (n, H, W)
+    float *confidence_foreground, *confidence_background; // plain (n, H, W)
 };
 
 struct trainer {
@@ -54,7 +56,8 @@ struct trainer {
     int n_scales; // of the loss
     struct step_plan full, rest;
     struct step_buffers buffers;
-    struct adele_op *sgd, *sgd_scales, *correct, *count[SPLIT_COUNT];
+    struct adele_op *sgd, *sgd_scales, *count[SPLIT_COUNT];
+    struct adele_op *correct, *correct_rest; // of prediction.n images, and of a smaller last batch
     float *scale_state; // device, 3 x ADELE_MAX_SCALES: raw scale weights, their gradient, their
                         // momentum
     struct prediction prediction;

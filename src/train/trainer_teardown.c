@@ -35,10 +35,10 @@ static void release_device_memory(struct trainer *trainer) {
 }
 
 static void destroy_ops(struct trainer *trainer) {
-    struct adele_op **ops[] = {&trainer->full.sample, &trainer->full.loss, &trainer->rest.sample,
-                               &trainer->rest.loss,   &trainer->sgd,       &trainer->sgd_scales,
-                               &trainer->correct,     &trainer->count[0],  &trainer->count[1],
-                               &trainer->count[2]};
+    struct adele_op **ops[] = {&trainer->full.sample, &trainer->full.loss,    &trainer->rest.sample,
+                               &trainer->rest.loss,   &trainer->sgd,          &trainer->sgd_scales,
+                               &trainer->correct,     &trainer->correct_rest, &trainer->count[0],
+                               &trainer->count[1],    &trainer->count[2]};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         trainer->device->iface->op_destroy(*ops[i]);
         *ops[i] = NULL;
