@@ -99,3 +99,19 @@ void problem_global_pool(const struct adele_global_pool_desc *desc, struct probl
     TENSOR(out, global_pool, d_dst, READ_B, desc->n, desc->c, 1, 1);
     TENSOR(out, global_pool, d_src, WRITE_B, desc->n, desc->c, desc->h, desc->w);
 }
+
+// Active, as in training; every row of a sample of its own.
+void problem_dropout(const struct adele_dropout_desc *desc, struct problem *out) {
+    out->kind = ADELE_OP_dropout;
+    out->desc.dropout = *desc;
+    out->args.dropout.is_active = true;
+    out->args.dropout.epoch = 3;
+    out->workspace_offset = (size_t)-1;
+    out->tolerance = 1e-6;
+    PLAIN(out, dropout, sample_ids, FIELD_INTS, BOTH, desc->n);
+    problem_range(out, 3, 3 + desc->n - 1);
+    TENSOR(out, dropout, src, READ_F, desc->n, desc->c, desc->h, desc->w);
+    TENSOR(out, dropout, dst, WRITE_F, desc->n, desc->c, desc->h, desc->w);
+    TENSOR(out, dropout, d_dst, READ_B, desc->n, desc->c, desc->h, desc->w);
+    TENSOR(out, dropout, d_src, WRITE_B, desc->n, desc->c, desc->h, desc->w);
+}

@@ -95,6 +95,16 @@ static void make_problems(const struct op_cost *op, struct bench_case *c, struct
         d.global_pool.w = at_most(d.global_pool.w, 11);
         problem_global_pool(&d.global_pool, small);
         break;
+    case ADELE_OP_dropout:
+        d.dropout = *(const struct adele_dropout_desc *)op->desc;
+        problem_dropout(&d.dropout, full);
+        snprintf(c->shape, sizeof c->shape, "%dx%d %dx%d", d.dropout.n, d.dropout.c, d.dropout.h,
+                 d.dropout.w);
+        d.dropout.n = at_most(d.dropout.n, 2);
+        d.dropout.h = at_most(d.dropout.h, 13);
+        d.dropout.w = at_most(d.dropout.w, 11);
+        problem_dropout(&d.dropout, small);
+        break;
     default: // aspp has cases of its own
         break;
     }

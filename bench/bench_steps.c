@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The ops around the network, at the shapes of the two pipelines: loss, sgd, sample, ensemble,
-// decide, correct, count.
+// decide, crf, correct, count.
 #include "bench.h"
 
 #include <string.h>
+
+// Of a probability: the lattice's own distance from the exact sums (device/lattice.h).
+#define CRF_TOLERANCE 0.03
 
 struct pipeline {
     const char *name;
@@ -222,6 +225,21 @@ void problem_decide(const struct adele_decide_desc *desc, struct problem *out) {
     PLAIN(out, decide, confidence_background, FIELD_FLOATS, WRITE_F, n_pixels);
 }
 
+// One step of METHOD section 3's CRF. Bytes are those of its arguments: how many points the lattice
+// has, and what goes through it, is the picture's affair.
+void problem_crf(const struct adele_crf_desc *desc, struct problem *out) {
+    size_t n_pixels = (size_t)desc->n * (size_t)(desc->h * desc->w);
+    out->kind = ADELE_OP_crf;
+    out->desc.crf = *desc;
+    out->workspace_offset = offsetof(struct adele_crf_args, workspace);
+    out->tolerance = CRF_TOLERANCE;
+    PLAIN(out, crf, probabilities, FIELD_FLOATS, READ_F, n_pixels * (size_t)desc->c);
+    problem_range(out, 0.0, 1.0);
+    PLAIN(out, crf, images, FIELD_BYTES, READ_F, n_pixels * (size_t)desc->image_c);
+    problem_range(out, 0, 255);
+    PLAIN(out, crf, dst, FIELD_FLOATS, WRITE_F, n_pixels * (size_t)desc->c);
+}
+
 void problem_correct(const struct adele_correct_desc *desc, struct problem *out) {
     size_t n_pixels = (size_t)desc->n * (size_t)(desc->h * desc->w);
     out->kind = ADELE_OP_correct;
@@ -272,6 +290,15 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
     problem_decide(&decide, &full);
     problem_decide(&few_decide, &small);
     run(bench, "decide", p, shape, &full, &small);
+
+    full = small = (struct problem){0};
+    struct adele_crf_desc crf = {p->n, c, p->channels, size, size, 1, 3.0, 3.0, 32.0, 13.0, 10.0};
+    struct adele_crf_desc few_crf = crf;
+    few_crf.n = 2;
+    few_crf.h = few_crf.w = few;
+    problem_crf(&crf, &full);
+    problem_crf(&few_crf, &small);
+    run(bench, "crf", p, shape, &full, &small);
 
     full = small = (struct problem){0};
     struct adele_correct_desc correct = {p->n, c,     size,  size, ADELE_CORRECT_SINGLE, 0.8, 0.8,
