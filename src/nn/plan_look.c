@@ -16,30 +16,41 @@ static size_t first_bad(const float *values, size_t count) {
     return count;
 }
 
-static adele_status tensor_first_bad(const struct plan *plan, const void *tensor,
-                                     struct adele_shape shape, size_t *out, size_t *out_count) {
+// Of a tensor of that shape, or of a slice of it: the first image that is not finite; -1: none.
+static adele_status first_bad_image(const struct plan *plan, const void *tensor,
+                                    struct adele_shape shape, int first_channel, int n_channels,
+                                    int *out) {
     const struct adele_device *device = plan->network->device;
-    size_t count = (size_t)shape.n * (size_t)shape.c * (size_t)shape.h * (size_t)shape.w;
-    float *values = memory_calloc(count, sizeof *values);
+    size_t plane = (size_t)shape.h * (size_t)shape.w, image = (size_t)shape.c * plane;
+    size_t looked_at = (size_t)n_channels * plane;
+    float *values = memory_calloc((size_t)shape.n * image, sizeof *values);
     if (values == NULL)
-        return FAIL_NO_MEMORY(count * sizeof *values);
+        return FAIL_NO_MEMORY((size_t)shape.n * image * sizeof *values);
     adele_status status = device->iface->tensor_download(device, values, tensor, shape);
-    *out = status == ADELE_OK ? first_bad(values, count) : count;
-    *out_count = count;
+    *out = -1;
+    for (int n = 0; status == ADELE_OK && n < shape.n && *out < 0; n++) {
+        const float *from = values + (size_t)n * image + (size_t)first_channel * plane;
+        *out = first_bad(from, looked_at) < looked_at ? n : -1;
+    }
     memory_free(values);
     return status;
 }
 
-// Of a node's block.
+// Of a node's block, which may be a slice of a concat's.
 static adele_status block_is_bad(const struct plan *plan, int i_node, enum block_role role,
                                  bool *out) {
-    const void *tensor = plan_block_address(plan, plan->steps[i_node].blocks[role]);
-    size_t at = 0, count = 0;
+    const struct plan_step *step = &plan->steps[i_node];
+    const void *tensor = plan_block_address(plan, step->blocks[role]);
+    struct adele_slice slice = plan_slice(plan, i_node);
+    struct adele_shape shape = step->shape;
+    int i_bad = -1;
     *out = false;
     if (tensor == NULL)
         return ADELE_OK;
-    TRY(tensor_first_bad(plan, tensor, plan->steps[i_node].shape, &at, &count));
-    *out = at < count;
+    if (slice.of > 0)
+        shape.c = slice.of;
+    TRY(first_bad_image(plan, tensor, shape, slice.first, step->shape.c, &i_bad));
+    *out = i_bad >= 0;
     return ADELE_OK;
 }
 
@@ -106,12 +117,7 @@ static adele_status describe_output(const struct plan *plan, const struct node *
 adele_status plan_look_input(const struct plan *plan, int *out_row) {
     struct adele_shape shape = plan_input_shape(plan);
     const int i_block = plan->steps[plan->network->graph.input].blocks[BLOCK_VALUE];
-    size_t at = 0, count = 0;
-    *out_row = -1;
-    TRY(tensor_first_bad(plan, plan_block_address(plan, i_block), shape, &at, &count));
-    if (at < count)
-        *out_row = (int)(at / (count / (size_t)shape.n));
-    return ADELE_OK;
+    return first_bad_image(plan, plan_block_address(plan, i_block), shape, 0, shape.c, out_row);
 }
 
 adele_status plan_look_forward(struct plan *plan, char **out_what) {
