@@ -34,6 +34,7 @@ static struct {
     enum plant plant;
     int epoch, step;      // from 1; of PLANT_WEIGHT: after its update
     int n_times;          // that it appears; looks at the same step again do not count
+    bool is_gone;         // when the step is looked at again
     const int32_t *order; // of the first step, to tell steps by
     int at_epoch, at_step;
     bool is_on;          // in the step in hand
@@ -54,7 +55,7 @@ static adele_status faulty_sample(struct adele_op *op, const struct adele_sample
         fault.at_step = step;
         fault.i_conv = 0;
         fault.is_on = fault.at_epoch == fault.epoch && step == fault.step &&
-                      (is_again || fault.n_hits < fault.n_times);
+                      ((is_again && !fault.is_gone) || fault.n_hits < fault.n_times);
         size_t n = (size_t)args->set.c * (size_t)args->set.h * (size_t)args->set.w;
         if (fault.plant == PLANT_IMAGE)
             ((uint16_t *)args->set.images)[BAD_CASE * n + n / 2] = HALF_NAN;
@@ -232,6 +233,20 @@ static void skip_keeps_all_numbers_finite(void **state) {
     }
 }
 
+// However far the look came, it leaves nothing behind: no second update of running statistics.
+static void the_look_changes_nothing(void **state) {
+    for (size_t i = 0; i < N_STORIES; i++) {
+        char seen[64], gone[64];
+        (void)snprintf(seen, sizeof seen, "skip_%s", stories[i].name);
+        (void)snprintf(gone, sizeof gone, "gone_%s", stories[i].name);
+        plan_fault(stories[i].plant, 2, 3, 1);
+        fault.is_gone = true;
+        check_ok(train(state, gone, SETS("train.epochs=3", "train.on_nan=skip")));
+        assert_says(warnings, "epoch 2, step 3 of 5: ");
+        tiny_run_assert_same(state, seen, gone);
+    }
+}
+
 static void rollback_is_as_if_nothing_had_been(void **state) {
     plan_fault(PLANT_NONE, 0, 0, 0);
     check_ok(train(state, "clean", SETS("train.epochs=3")));
@@ -301,6 +316,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stop_names_what_it_began_in),
         cmocka_unit_test(skip_keeps_all_numbers_finite),
+        cmocka_unit_test(the_look_changes_nothing),
         cmocka_unit_test(rollback_is_as_if_nothing_had_been),
         cmocka_unit_test(a_weight_is_named),
         cmocka_unit_test(an_image_is_named),
