@@ -165,6 +165,7 @@ static adele_status start_counters(struct trainer *trainer) {
     size_t n_kept = (size_t)network_graph(trainer->network)->n_buffers;
     TRY(device->iface->fill(device, trainer->buffers.health, 0,
                             2 * ADELE_HEALTH_COUNT * sizeof(int64_t)));
+    TRY(device->iface->synchronize(device)); // the host reads it from now on, without waiting
     if (n_kept > 0)
         TRY(device->iface->copy(device, trainer->buffers.kept, network_buffers(trainer->network),
                                 n_kept * sizeof(float)));
