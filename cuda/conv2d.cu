@@ -7,8 +7,9 @@
 // and in an order that the shape alone fixes, so the bits are the same from run to run; kernels and
 // tiles are chosen from the shape alone too.
 //
-// A pass of N h_out w_out c_out c_in kernel^2 products; the workspace holds the weights in the
-// kernels' order and belongs to one pass at a time.
+// A pass of N h_out w_out c_out c_in kernel^2 products. Weights come in the kernels' order
+// (packed_weight, see pack.cu), or are brought into it in the workspace, which belongs to one pass
+// at a time.
 #include "conv2d_parts.cuh"
 
 #include "device/op_check.h"

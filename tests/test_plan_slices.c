@@ -157,7 +157,9 @@ static void its_memory_is_smaller(void **state) {
                 device, joined.train->steps[graph->nodes[i].inputs[0]].shape);
     assert_true(skips > 0);
     assert_int_equal(train[0].activation_bytes + skips, train[1].activation_bytes);
-    assert_true(train[0].shared_bytes <= train[1].shared_bytes);
+    // Gradients of skips live longer in the wider memory of their concat: less is saved of those.
+    assert_true(train[0].activation_bytes + train[0].shared_bytes <
+                train[1].activation_bytes + train[1].shared_bytes);
     assert_true(network_planned_bytes(joined.network) < network_planned_bytes(copied.network));
     network_destroy(joined.network);
     network_destroy(copied.network);

@@ -163,6 +163,7 @@ struct adele_rescale_args {
 };
 
 // ---- concat: dst = [src0, src1] along channels --------------------------------------------------
+// A plan needs it where its inputs cannot be written as slices of dst.
 struct adele_concat_desc {
     int n, c0, c1, h, w;
 };
