@@ -4,6 +4,7 @@
 // when a copy begins, and comes only with the fence.
 #include "train/resident.h"
 
+#include "cuda_device.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
@@ -104,10 +105,20 @@ static void a_run_with_augmentation_is_the_same(void **state) {
     tiny_run_assert_same(state, "device_augmented", "host_augmented");
 }
 
+enum { N = 5, C = 2, MAP = 6, BATCH = 2, IMAGE = C * MAP };
+
+// Row `row` of the current batch is image i.
+static void assert_row(const struct resident *resident, const uint8_t *pixels, int row, int i) {
+    uint8_t got[IMAGE];
+    const uint8_t *batch = resident_batch(resident);
+    assert_non_null(batch);
+    const struct adele_device *device = resident->device;
+    check_ok(device->iface->download(device, got, batch + (size_t)row * IMAGE, IMAGE));
+    assert_memory_equal(got, pixels + (size_t)i * IMAGE, IMAGE);
+}
+
 // What lies where, and what is refused.
-static void the_images_lie_where_they_should(void **state) {
-    (void)state;
-    enum { N = 5, C = 2, MAP = 6, BATCH = 2, IMAGE = C * MAP };
+static void check_places(struct adele_device *device) {
     uint8_t pixels[N * IMAGE], labels[N * MAP] = {0};
     float ones[N * C];
     for (int i = 0; i < N * IMAGE; i++)
@@ -124,9 +135,7 @@ static void the_images_lie_where_they_should(void **state) {
                                     .labels = labels};
     struct resident_options options = {
         .with_noisy = true, .residency = RESIDENCY_DEVICE, .batch = BATCH};
-    struct adele_device *device = NULL;
     struct resident resident;
-    check_ok(adele_device_open("cpu", ADELE_PRECISION_FP32, &device));
     check_ok(resident_init(&resident, device, &images, &options));
     size_t others = 2 * N * MAP + 2 * N * C * sizeof(float);
     assert_int_equal(resident_device_bytes(&resident), N * IMAGE + others);
@@ -139,17 +148,29 @@ static void the_images_lie_where_they_should(void **state) {
     const int32_t first[] = {4, 1}, second[] = {-1, 3}, many[] = {0, 1, 2};
     check_ok(resident_fetch(&resident, first, 2));
     check_ok(resident_turn(&resident));
-    const uint8_t *batch = resident_batch(&resident);
+    const void *batch = resident_batch(&resident);
     check_ok(resident_fetch(&resident, second, 2));
-    assert_memory_equal(batch, pixels + 4 * IMAGE, IMAGE);
-    assert_memory_equal(batch + IMAGE, pixels + IMAGE, IMAGE);
+    assert_row(&resident, pixels, 0, 4);
+    assert_row(&resident, pixels, 1, 1);
     check_ok(resident_turn(&resident));
     assert_ptr_not_equal(resident_batch(&resident), batch);
-    assert_memory_equal((const uint8_t *)resident_batch(&resident) + IMAGE, pixels + 3 * IMAGE,
-                        IMAGE);
+    assert_row(&resident, pixels, 1, 3);
     assert_int_equal(resident_fetch(&resident, many, 3), ADELE_INVALID_ARGUMENT);
     resident_deinit(&resident);
+}
+
+static void images_lie_where_they_should(void **state) {
+    (void)state;
+    struct adele_device *device = NULL;
+    check_ok(adele_device_open("cpu", ADELE_PRECISION_FP32, &device));
+    check_places(device);
     adele_device_close(device);
+#ifdef ADELE_HAVE_SIMT // whose copies are late, too
+    const struct cuda_options options = {0, ADELE_PRECISION_FP32, CUDA_ENGINE_DIRECT};
+    check_ok(simt_device_create(&options, &device));
+    check_places(device);
+    adele_device_close(device);
+#endif
 }
 
 static int setup(void **state) {
@@ -158,7 +179,7 @@ static int setup(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_images_lie_where_they_should),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(images_lie_where_they_should),
                                        cmocka_unit_test(a_run_is_the_same),
                                        cmocka_unit_test(a_run_with_augmentation_is_the_same)};
     return cmocka_run_group_tests(tests, setup, scratch_teardown);

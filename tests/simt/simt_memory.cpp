@@ -7,7 +7,6 @@
 #include <mutex>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 static std::mutex lock;
 static long i_failing = -1;
@@ -74,6 +73,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes) {
     return allocate(out, bytes, false);
 }
 cudaError_t cudaFree(void *block) {
+    simt_copies_finish(NULL); // as on a GPU, where it waits for everything
     return release(block, "cudaFree");
 }
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned) {
@@ -83,6 +83,7 @@ cudaError_t cudaMallocHost(void **out, size_t bytes) {
     return allocate(out, bytes, true);
 }
 cudaError_t cudaFreeHost(void *block) {
+    simt_copies_finish(NULL);
     return release(block, "cudaFreeHost");
 }
 cudaError_t cudaHostGetDevicePointer(void **out, void *block, unsigned) {
@@ -130,8 +131,18 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpy
 }
 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
-                            cudaStream_t) {
-    return cudaMemcpy(to, from, bytes, kind);
+                            cudaStream_t stream) {
+    struct cudaPointerAttributes attributes;
+    cudaPointerGetAttributes(&attributes, from);
+    if (bytes == 0 || stream == NULL || kind != cudaMemcpyHostToDevice ||
+        attributes.type != cudaMemoryTypeHost)
+        return cudaMemcpy(to, from, bytes, kind);
+    cudaError_t code = check_range(to, bytes, "cudaMemcpyAsync", "target");
+    if (code == cudaSuccess)
+        code = check_range(from, bytes, "cudaMemcpyAsync", "source");
+    if (code == cudaSuccess)
+        simt_copy_begin(to, from, bytes, stream);
+    return code;
 }
 
 cudaError_t cudaMemset(void *to, int value, size_t bytes) {
@@ -217,6 +228,7 @@ cudaError_t cudaRuntimeGetVersion(int *version) {
 }
 
 cudaError_t cudaDeviceSynchronize() {
+    simt_copies_finish(NULL);
     return cudaSuccess;
 }
 
@@ -227,65 +239,5 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes) {
         used += one.second.is_host ? 0 : one.second.bytes;
     *total_bytes = total_memory;
     *free_bytes = used < total_memory ? total_memory - used : 0;
-    return cudaSuccess;
-}
-
-// ---- streams and events -------------------------------------------------------------------------
-
-struct CUstream_st {
-    unsigned flags;
-};
-struct CUevent_st {
-    struct timespec time;
-};
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags) {
-    *out = (cudaStream_t)malloc(sizeof **out);
-    if (!*out)
-        return simt_error(cudaErrorMemoryAllocation, "no memory for a stream");
-    (*out)->flags = flags;
-    return cudaSuccess;
-}
-cudaError_t cudaStreamCreate(cudaStream_t *out) {
-    return cudaStreamCreateWithFlags(out, cudaStreamDefault);
-}
-cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    free(stream);
-    return cudaSuccess;
-}
-cudaError_t cudaStreamSynchronize(cudaStream_t) {
-    return cudaSuccess;
-}
-cudaError_t cudaStreamQuery(cudaStream_t) {
-    return cudaSuccess;
-}
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned) {
-    return cudaSuccess;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned) {
-    *out = (cudaEvent_t)calloc(1, sizeof **out);
-    return *out ? cudaSuccess : simt_error(cudaErrorMemoryAllocation, "no memory for an event");
-}
-cudaError_t cudaEventCreate(cudaEvent_t *out) {
-    return cudaEventCreateWithFlags(out, cudaEventDefault);
-}
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
-    clock_gettime(CLOCK_MONOTONIC, &event->time);
-    return cudaSuccess;
-}
-cudaError_t cudaEventSynchronize(cudaEvent_t) {
-    return cudaSuccess;
-}
-cudaError_t cudaEventQuery(cudaEvent_t) {
-    return cudaSuccess;
-}
-cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to) {
-    *ms = (float)((double)(to->time.tv_sec - from->time.tv_sec) * 1e3 +
-                  (double)(to->time.tv_nsec - from->time.tv_nsec) * 1e-6);
-    return cudaSuccess;
-}
-cudaError_t cudaEventDestroy(cudaEvent_t event) {
-    free(event);
     return cudaSuccess;
 }

@@ -35,6 +35,12 @@ void simt_fiber_switch(struct simt_fiber *from, struct simt_fiber *to);
 // Forgets what every fiber was doing: each begins anew when next taken. Only from the host.
 void simt_fiber_reset_all();
 
+// ---- copies under way (simt_stream.cpp)
+// -----------------------------------------------------------
+
+void simt_copy_begin(void *to, const void *from, size_t bytes, cudaStream_t stream);
+void simt_copies_finish(cudaStream_t stream); // NULL: of all streams
+
 // ---- the block that runs (simt_run.cpp) ---------------------------------------------------------
 
 enum simt_thread_state { SIMT_NEW, SIMT_RUNNING, SIMT_AT_BARRIER, SIMT_AT_WARP, SIMT_DONE };
