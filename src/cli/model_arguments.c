@@ -13,7 +13,7 @@ static const struct argp_option options[] = {
      1},
     {"crf", 'c', "N", OPTION_ARG_OPTIONAL,
      "Follow the image's edges by N iterations of a dense CRF (default: 10)", 1},
-    {"batch", 'b', "N", 0, "Images at a time (default: 8)", 1},
+    {"batch", 'b', "N", 0, "Slices of a volume at a time (default: 8)", 1},
     {0}};
 
 static void parse_scales(struct argp_state *state, const char *text,

@@ -293,7 +293,11 @@ static adele_status run_cases(struct worker *worker, enum dataset_split split, i
                     worker->dataset->n_channels, model->path, model->n_channels);
     if (options->masks_folder)
         TRY(file_make_directory(options->masks_folder));
-    TRY(inference_create(model->device, model->network, &options->inference, model->n_categories,
+    // A case is a batch of its own: rows beside a single picture would be computed for nothing.
+    struct inference_config inference = options->inference;
+    if (!worker->dataset->is_volume)
+        inference.batch = 1;
+    TRY(inference_create(model->device, model->network, &inference, model->n_categories,
                          model->n_channels, model->height, model->width, &worker->inference));
     TRY(network_allocate(model->network));
     int n = worker->dataset->n_cases[split];
