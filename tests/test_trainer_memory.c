@@ -20,7 +20,7 @@ static adele_status (*cpu_alloc)(const struct adele_device *device, size_t bytes
 static size_t free_bytes;    // what the device says it has
 static bool is_cramped;      // it has nothing until images lie on the host
 static size_t refused_bytes; // the next request of this size fails, once
-static int n_pinned;         // calls of alloc_pinned
+static int n_pinned;         // calls of alloc_pinned for images, the larger ones
 
 static size_t small_free_bytes(const struct adele_device *device) {
     (void)device;
@@ -37,7 +37,7 @@ static adele_status small_alloc(const struct adele_device *device, size_t bytes,
 
 static adele_status small_alloc_pinned(const struct adele_device *device, size_t bytes,
                                        void **out) {
-    n_pinned++;
+    n_pinned += bytes >= 4096;
     return cpu_alloc(device, bytes, out);
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "reference/reference.h"
 
 #include <math.h>
 #include <string.h>
@@ -395,6 +396,36 @@ static adele_status device_synchronize(const struct adele_device *device) {
     return ADELE_OK;
 }
 
+// The one op whose values are not uniform: what parameters begin with.
+struct initialize_op {
+    struct adele_op op;
+    struct adele_initialize_desc desc;
+    struct adele_initialize_item items[]; // the descriptor's
+};
+
+static adele_status initialize_create(const struct adele_device *device,
+                                      const struct adele_initialize_desc *desc,
+                                      struct adele_op **out) {
+    size_t bytes = (size_t)desc->n_items * sizeof *desc->items;
+    struct initialize_op *self = memory_calloc(1, sizeof *self + bytes);
+    *out = NULL;
+    if (self == NULL)
+        return FAIL_NO_MEMORY(sizeof *self + bytes);
+    self->op.kind = ADELE_OP_initialize;
+    self->op.device = device;
+    self->desc = *desc;
+    self->desc.items = self->items;
+    memcpy(self->items, desc->items, bytes);
+    *out = &self->op;
+    return ADELE_OK;
+}
+
+static adele_status initialize_forward(struct adele_op *op,
+                                       const struct adele_initialize_args *args) {
+    reference_initialize_forward(&((struct initialize_op *)op)->desc, args);
+    return ADELE_OK;
+}
+
 static size_t device_tensor_bytes(const struct adele_device *device, struct adele_shape shape) {
     (void)device;
     return count(shape) * sizeof(float);
@@ -442,6 +473,8 @@ static const struct adele_device_iface uniform_iface = {
     .aspp_create = aspp_create,
     .aspp_forward = aspp_forward,
     .aspp_backward = aspp_backward,
+    .initialize_create = initialize_create,
+    .initialize_forward = initialize_forward,
 };
 
 const struct adele_device uniform_device = {.iface = &uniform_iface,
