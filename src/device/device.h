@@ -385,8 +385,8 @@ struct adele_pack_args {
 };
 
 // ---- initialize: the first values of a network's parameters -------------------------------------
-// Values of an item come from the Philox stream (seed, RANDOM_INIT, epoch 0, sample `stream`): value
-// i of a uniform item from its word i, value i of a normal one from its words 2 i and 2 i + 1
+// Values of an item come from the Philox stream (seed, RANDOM_INIT, epoch 0, sample `stream`):
+// value i of a uniform item from its word i, value i of a normal one from its words 2 i and 2 i + 1
 // (Box-Muller in double). Every device draws the same; a device's own logarithm and cosine may
 // differ in the last bit of the double, and so, rarely, of the float.
 enum adele_initial {
@@ -557,8 +557,8 @@ struct adele_device_iface {
     const char *name;
     adele_status (*alloc)(const struct adele_device *device, size_t bytes,
                           void **out); // 64-byte aligned or better
-    // Memory of the host that upload_begin copies from, for data that do not fit into the device, and
-    // that ops write where it lies, for what the host looks at without waiting; alloc where the
+    // Memory of the host that upload_begin copies from, for data that do not fit into the device,
+    // and that ops write where it lies, for what the host looks at without waiting; alloc where the
     // device's memory is the host's.
     adele_status (*alloc_pinned)(const struct adele_device *device, size_t bytes, void **out);
     void (*release)(const struct adele_device *device, void *block); // of both; NULL is legal
