@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KNOWN_DEVICES "Known devices: auto, cpu, cuda, cuda:N, and cuda:N/ENGINE."
+#define KNOWN_DEVICES "Known devices: auto, cpu, cpu/direct, cuda, cuda:N, and cuda:N/ENGINE."
 
 static struct {
     char name[32]; // "" = none
@@ -77,6 +77,8 @@ adele_status adele_device_open(const char *name, enum adele_precision precision,
         return has_cuda() ? open_cuda("cuda", precision, out) : cpu_device_create(out);
     if (strcmp(name, "cpu") == 0)
         return cpu_device_create(out);
+    if (strcmp(name, "cpu/direct") == 0)
+        return cpu_device_create_direct(out);
     if (strncmp(name, "cuda", 4) == 0 && strchr(":/", name[4]) != NULL)
         return open_cuda(name, precision, out);
     return FAIL(ADELE_INVALID_ARGUMENT, KNOWN_DEVICES, "unknown device \"%s\"", name);

@@ -220,7 +220,7 @@ static void turn_kinks(struct fixture *fixture) {
 
 static void logits_and_gradients(void **state) {
     (void)state;
-    struct fixture fixture = {.device = devices_open_first(), .file = golden_open(golden_file)};
+    struct fixture fixture = {.device = devices_open_direct(), .file = golden_open(golden_file)};
     struct graph graph;
     assert_non_null(fixture.device);
     graph_init(&graph);

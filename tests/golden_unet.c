@@ -327,7 +327,7 @@ static void check_training(struct adele_device *device) {
 // One device, with float tensors and the kernels that users get: the tests of each op cover the
 // others.
 static void on_device(void (*body)(struct adele_device *device)) {
-    struct adele_device *device = devices_open_first();
+    struct adele_device *device = devices_open_direct();
     assert_non_null(device);
     body(device);
     adele_device_close(device);

@@ -21,6 +21,7 @@ struct conv2d_pass {
     char name[32]; // of oneDNN's implementation, or "far"
     bool is_far;   // conv2d_far.c runs it, in formats of its own
     bool is_bf16;  // the operands that are read are bf16 in memory, 2 bytes a value
+    bool is_winograd;
     // Places in the workspace, set by conv2d.c.
     size_t at_staged_weights, at_weights, at_bias, at_scratchpad;
 };

@@ -19,6 +19,7 @@ struct cpu_context {
     dnnl_stream_t stream;
     int block;
     int n_threads;
+    bool has_winograd;
 };
 
 static const struct cpu_context *context_of(const struct adele_device *device) {
@@ -31,6 +32,10 @@ int cpu_block(const struct adele_device *device) {
 
 int cpu_n_threads(const struct adele_device *device) {
     return context_of(device)->n_threads;
+}
+
+bool cpu_has_winograd(const struct adele_device *device) {
+    return context_of(device)->has_winograd;
 }
 
 struct dnnl_engine *cpu_engine(const struct adele_device *device) {
@@ -258,8 +263,14 @@ adele_status cpu_device_create_with_block(int block, struct adele_device **out) 
 }
 
 // oneDNN's own answer decides, so that its environment switch for older instruction sets is obeyed.
-adele_status cpu_device_create(struct adele_device **out) {
+adele_status cpu_device_create_direct(struct adele_device **out) {
     bool has_avx512 = ((unsigned)dnnl_get_effective_cpu_isa() &
                        (unsigned)dnnl_cpu_isa_avx512_core) == (unsigned)dnnl_cpu_isa_avx512_core;
     return cpu_device_create_with_block(has_avx512 ? 16 : 8, out);
+}
+
+adele_status cpu_device_create(struct adele_device **out) {
+    TRY(cpu_device_create_direct(out));
+    ((struct cpu_context *)(*out)->context)->has_winograd = true;
+    return ADELE_OK;
 }

@@ -13,6 +13,7 @@ struct cpu_context; // cpu.c: oneDNN engine and stream, block size, number of th
 
 int cpu_block(const struct adele_device *device); // B
 int cpu_n_threads(const struct adele_device *device);
+bool cpu_has_winograd(const struct adele_device *device); // whether convolutions may use it
 struct dnnl_engine *cpu_engine(const struct adele_device *device);
 struct dnnl_stream *cpu_stream(const struct adele_device *device);
 
@@ -63,8 +64,11 @@ struct cpu_op {
 ADELE_OPS(CPU_OP_ENTRY) // the backward of an op without one is declared and never defined
 #undef CPU_OP_ENTRY
 
+// The users' one, and "cpu/direct", whose convolutions add up products as they stand: Winograd's
+// round more (conv2d_onednn.c).
 ADELE_MUST_CHECK adele_status cpu_device_create(struct adele_device **out);
-// The same with a block of 8 or 16 whatever the processor, so that a test sees both layouts
+ADELE_MUST_CHECK adele_status cpu_device_create_direct(struct adele_device **out);
+// The latter with a block of 8 or 16 whatever the processor, so that a test sees both layouts
 // anywhere.
 ADELE_MUST_CHECK adele_status cpu_device_create_with_block(int block, struct adele_device **out);
 

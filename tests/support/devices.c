@@ -91,16 +91,23 @@ void devices_each(void (*body)(struct adele_device *device)) {
     }
 }
 
-struct adele_device *devices_open_first(void) {
+static struct adele_device *open_first(adele_status (*open_cpu)(struct adele_device **)) {
     static const struct cuda_options options = {0, ADELE_PRECISION_FP32, CUDA_ENGINE_DIRECT};
     struct adele_device *device = NULL;
     if (lacks_gpu())
         return NULL;
-    adele_status status =
-        devices_are_cpu() ? cpu_device_create(&device) : open_with(&options, &device);
+    adele_status status = devices_are_cpu() ? open_cpu(&device) : open_with(&options, &device);
     if (status != ADELE_OK)
         print_error("%s\n", adele_error_message());
     return device;
+}
+
+struct adele_device *devices_open_first(void) {
+    return open_first(cpu_device_create);
+}
+
+struct adele_device *devices_open_direct(void) {
+    return open_first(cpu_device_create_direct);
 }
 
 // A tensor of one pixel and 8 channels tells how wide an element is.

@@ -27,6 +27,9 @@ void devices_each(void (*body)(struct adele_device *device));
 // One device of that kind, the one that users get (float tensors, tuned kernels); for tests of what
 // lies above the ops. NULL when it does not open. Close with adele_device_close.
 struct adele_device *devices_open_first(void);
+// The same, but of the CPU the one with the closest sums (cpu/direct): for what is compared through
+// kinks, where a rounding turns a unit.
+struct adele_device *devices_open_direct(void);
 // True when ADELE_TEST_DEVICES names the CPU: for cases that only it has.
 bool devices_are_cpu(void);
 // True when the device keeps tensors in bf16: what it writes is rounded by up to 2^-9 of it.
