@@ -189,6 +189,8 @@ adele_status check_conv2d(struct instance *instance, const struct problem *full,
 void bench_networks(struct bench *bench); // bench_networks.c: each op of the networks' layers
 // bench_pack.c: the weights of a network of about so many.
 void bench_pack(struct bench *bench, const char *pipeline, int64_t n_weights);
+// bench_initialize.c: the first values of so many weights.
+void bench_initialize(struct bench *bench, const char *pipeline, int64_t n_weights);
 void bench_heads(struct bench *bench); // bench_aspp.c: atrous convolutions and pyramids
 void bench_steps(struct bench *bench); // bench_steps.c: the ops around the network
 

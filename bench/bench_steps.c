@@ -322,6 +322,7 @@ void bench_steps(struct bench *bench) {
         bench_loss(bench, &pipelines[i]);
         bench_sgd(bench, &pipelines[i]);
         bench_pack(bench, pipelines[i].name, pipelines[i].n_weights);
+        bench_initialize(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_sample(bench, &pipelines[i]);
         bench_labels(bench, &pipelines[i]);
     }
