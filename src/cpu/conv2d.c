@@ -153,8 +153,8 @@ adele_status cpu_conv2d_create(const struct adele_device *device,
         memory_free(self);
         return status;
     }
-    if ((self->is_padded || self->rounds) &&
-        (self->forward.primitive != NULL || self->backward_data.primitive != NULL))
+    if ((self->forward.primitive != NULL && is_staged(self, &self->forward)) ||
+        (self->backward_data.primitive != NULL && is_staged(self, &self->backward_data)))
         self->base.op.packed_bytes = self->padded_weight_bytes;
     plan_workspace(self);
     name_engine(self);

@@ -8,12 +8,11 @@
 
 #include <math.h>
 
-// The first value that is not finite; `count`: none.
-static size_t first_bad(const float *values, size_t count) {
+static bool has_bad(const float *values, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (!isfinite(values[i]))
-            return i;
-    return count;
+            return true;
+    return false;
 }
 
 // Of a tensor of that shape, or of a slice of it: the first image that is not finite; -1: none.
@@ -30,7 +29,7 @@ static adele_status first_bad_image(const struct plan *plan, const void *tensor,
     *out = -1;
     for (int n = 0; status == ADELE_OK && n < shape.n && *out < 0; n++) {
         const float *from = values + (size_t)n * image + (size_t)first_channel * plane;
-        *out = first_bad(from, looked_at) < looked_at ? n : -1;
+        *out = has_bad(from, looked_at) ? n : -1;
     }
     memory_free(values);
     return status;
@@ -65,7 +64,7 @@ static adele_status parameter_is_bad(const struct plan *plan, const float *arena
         return FAIL_NO_MEMORY(count * sizeof *values);
     adele_status status =
         device->iface->download(device, values, arena + parameter->offset, count * sizeof *values);
-    *out = status == ADELE_OK && first_bad(values, count) < count;
+    *out = status == ADELE_OK && has_bad(values, count);
     memory_free(values);
     return status;
 }
