@@ -5,6 +5,7 @@
 
 #include "base/random.h"
 #include "reference/reference.h"
+#include "support/devices.h"
 #include "support/train_step.h"
 
 #include <math.h>
@@ -395,21 +396,6 @@ static void stops_and_refusals(void **state) {
     inference_destroy(NULL);
 }
 
-// The device that users get: blocks of another width are slow on a processor that has none that
-// wide, and the tests of the ops run those.
-static int device_setup(void **state) {
-    struct adele_device *device = NULL;
-    if (adele_device_open("cpu", ADELE_PRECISION_FP32, &device) != ADELE_OK)
-        return -1;
-    *state = device;
-    return 0;
-}
-
-static int device_teardown(void **state) {
-    adele_device_close(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_scale_is_the_network),
@@ -418,5 +404,5 @@ int main(void) {
         cmocka_unit_test(answers_have_the_size_that_is_asked_for),
         cmocka_unit_test(stops_and_refusals),
     };
-    return cmocka_run_group_tests(tests, device_setup, device_teardown);
+    return cmocka_run_group_tests(tests, devices_setup_cpu, devices_teardown);
 }

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "reference/reference.h"
+#include "support/devices.h"
 #include "support/train_step.h"
 
 #include <setjmp.h>
@@ -174,24 +175,11 @@ static void images_of_two_channels_are_refused(void **state) {
     network_destroy(network);
 }
 
-static int device_setup(void **state) {
-    struct adele_device *device = NULL;
-    if (adele_device_open("cpu", ADELE_PRECISION_FP32, &device) != ADELE_OK)
-        return -1;
-    *state = device;
-    return 0;
-}
-
-static int device_teardown(void **state) {
-    adele_device_close(*state);
-    return 0;
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decides_behind_the_crf),
         cmocka_unit_test(images_on_the_host_give_the_same),
         cmocka_unit_test(images_of_two_channels_are_refused),
     };
-    return cmocka_run_group_tests(tests, device_setup, device_teardown);
+    return cmocka_run_group_tests(tests, devices_setup_cpu, devices_teardown);
 }

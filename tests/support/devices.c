@@ -110,6 +110,19 @@ struct adele_device *devices_open_direct(void) {
     return open_first(cpu_device_create_direct);
 }
 
+int devices_setup_cpu(void **state) {
+    struct adele_device *device = NULL;
+    if (adele_device_open("cpu", ADELE_PRECISION_FP32, &device) != ADELE_OK)
+        return -1;
+    *state = device;
+    return 0;
+}
+
+int devices_teardown(void **state) {
+    adele_device_close(*state);
+    return 0;
+}
+
 // A tensor of one pixel and 8 channels tells how wide an element is.
 bool device_is_bf16(const struct adele_device *device) {
     struct adele_shape shape = {1, 8, 1, 1};

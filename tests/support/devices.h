@@ -30,6 +30,10 @@ struct adele_device *devices_open_first(void);
 // The same, but of the CPU the one with the closest sums (cpu/direct): for what is compared through
 // kinks, where a rounding turns a unit.
 struct adele_device *devices_open_direct(void);
+// A group's setup and teardown: *state is the CPU device that users get. Blocks of another width
+// are slow on a processor that has none that wide, and the tests of the ops run those.
+int devices_setup_cpu(void **state);
+int devices_teardown(void **state);
 // True when ADELE_TEST_DEVICES names the CPU: for cases that only it has.
 bool devices_are_cpu(void);
 // True when the device keeps tensors in bf16: what it writes is rounded by up to 2^-9 of it.
