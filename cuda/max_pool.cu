@@ -27,6 +27,11 @@ struct max_pool {
     int first; // channel of the slice
 };
 
+// Whether `value` takes the place of `best`: a NaN does, and keeps it, so that none is lost.
+static __device__ inline bool is_above(float value, float best) {
+    return value > best || value != value;
+}
+
 // The pixels of window i that lie in the image, along one axis.
 static __device__ inline void window_range(int i, int n_in, int kernel, int stride, int pad,
                                            int *first, int *end) {
@@ -61,7 +66,7 @@ static __global__ void __launch_bounds__(ROW_THREADS)
         for (int y = y_first; y < y_end; y++)
             for (int xs = x_first; xs < x_end; xs++) {
                 float value = to_float(image[((int64_t)y * s.w_in + xs) * s.src_pitch]);
-                if (value > best)
+                if (is_above(value, best))
                     best = value;
             }
         dst[((int64_t)row * s.w_out + x) * s.p + c] = from_float<T>(best);
@@ -139,7 +144,7 @@ static __global__ void __launch_bounds__(ROW_THREADS, HALVES ? 6 : 8)
             for (int xs = x_first; xs < x_end; xs++) {
                 load8(image + ((int64_t)y * s.w_in + xs) * s.src_pitch, value);
                 for (int j = 0; j < 8; j++)
-                    if (value[j] > best[j])
+                    if (is_above(value[j], best[j]))
                         best[j] = value[j];
             }
         store8(dst + ((int64_t)row * s.w_out + x) * s.p + c, best);

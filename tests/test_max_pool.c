@@ -5,6 +5,7 @@
 #include "support/devices.h"
 #include "support/gradient.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -129,6 +130,31 @@ static void check_literal(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// A NaN wherever it lies in its windows makes them NaN, and no others.
+static void check_nan(struct adele_device *device) {
+    struct adele_max_pool_desc descs[] = {{1, 9, 4, 4, 2, 2, 0, {0, 0}},
+                                          {1, 2, 5, 7, 3, 2, 1, {0, 0}}};
+    for (size_t i = 0; i < sizeof descs / sizeof descs[0]; i++) {
+        struct arena arena;
+        arena_open(&arena, device);
+        struct problem p = make_problem(&arena, descs[i], 100);
+        size_t plane = (size_t)descs[i].h_in * (size_t)descs[i].w_in;
+        for (size_t c = 0; c < (size_t)descs[i].c; c++)
+            p.src[c * plane + (5 * c + 4) % plane] = NAN;
+        struct adele_op *op = NULL;
+        assert_int_equal(device->iface->max_pool_create(device, &descs[i], &op), ADELE_OK);
+        struct adele_max_pool_args args = device_args(&arena, &p, op, false);
+        assert_int_equal(device->iface->max_pool_forward(op, &args), ADELE_OK);
+        struct adele_max_pool_args host = {.src = p.src, .dst = p.dst};
+        reference_max_pool_forward(&descs[i], &host);
+        const float *got = arena_tensor_download(&arena, args.dst, p.out);
+        for (size_t k = 0; k < shape_count(p.out); k++)
+            assert_true(isnan(p.dst[k]) ? isnan(got[k]) : got[k] == p.dst[k]);
+        device->iface->op_destroy(op);
+        arena_close(&arena);
+    }
+}
+
 static double evaluate(const void *context) {
     const struct problem *p = context;
     struct adele_max_pool_args args = {.src = p->src, .dst = p->dst};
@@ -186,14 +212,15 @@ static void check_bad_descriptors(struct adele_device *device) {
 ON_EACH_DEVICE(shapes)
 ON_EACH_DEVICE(ties)
 ON_EACH_DEVICE(literal)
+ON_EACH_DEVICE(nan)
 ON_EACH_DEVICE(gradient)
 ON_EACH_DEVICE(bad_descriptors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),          cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_literal),         cmocka_unit_test(test_gradient),
-        cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_literal),         cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_gradient),        cmocka_unit_test(test_bad_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

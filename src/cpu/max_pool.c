@@ -60,7 +60,7 @@ CPU_CLONES static void forward_row(const struct row *row, const float *src, floa
             for (int x = x_first; x < x_end; x++) {
                 lanes v = LANES_AT(src + ((size_t)y * (size_t)row->w_in + (size_t)x) *
                                              (size_t)row->block);
-                lanes_mask is_more = v > best;
+                lanes_mask is_more = (v > best) | (v != v); // a NaN wins and stays
                 best = (lanes)(((lanes_mask)v & is_more) | ((lanes_mask)best & ~is_more));
             }
         LANES_STORE(dst + (size_t)x_out * (size_t)row->block, best);

@@ -9,6 +9,7 @@
 #include "image/nifti.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // The number at the end of a stem "NAME_0003"; -1 when there is none.
@@ -24,11 +25,14 @@ static int channel_number(const char *file, size_t stem_bytes) {
     return number;
 }
 
+static int compare_texts(const void *name, const void *entry) {
+    return strcmp(name, *(char *const *)entry);
+}
+
+// Lists of a directory are in strcmp's order.
 static bool has_file(const struct file_list *files, const char *name) {
-    for (int i = 0; i < files->n; i++)
-        if (strcmp(files->names[i], name) == 0)
-            return true;
-    return false;
+    return bsearch(name, files->names, (size_t)files->n, sizeof *files->names, compare_texts) !=
+           NULL;
 }
 
 // The name of channel `number` of the file's group: same text before the number, same ending.
@@ -151,15 +155,35 @@ static adele_status add_files(struct dataset_finder *finder, const struct file_l
     return ADELE_OK;
 }
 
+static int compare_cases(const void *left, const void *right) {
+    const struct dataset_case *a = *(const struct dataset_case *const *)left;
+    const struct dataset_case *b = *(const struct dataset_case *const *)right;
+    int order = strcmp(a->name, b->name);
+    return order != 0 ? order : strcmp(a->image_path[0], b->image_path[0]);
+}
+
+static adele_status check_names(const struct dataset *dataset) {
+    int n = dataset->n_cases[SPLIT_TEST];
+    const struct dataset_case **cases = memory_calloc((size_t)n + 1, sizeof *cases);
+    if (cases == NULL)
+        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *cases);
+    for (int i = 0; i < n; i++)
+        cases[i] = &dataset->cases[SPLIT_TEST][i];
+    qsort(cases, (size_t)n, sizeof *cases, compare_cases);
+    adele_status status = ADELE_OK;
+    for (int i = 1; i < n && status == ADELE_OK; i++)
+        if (strcmp(cases[i - 1]->name, cases[i]->name) == 0)
+            status = FAIL(ADELE_DATA, "Rename one of them: both would give the same output.",
+                          "%s and %s are both the case %s", cases[i - 1]->image_path[0],
+                          cases[i]->image_path[0], cases[i]->name);
+    memory_free(cases);
+    return status;
+}
+
 static adele_status finish_folder(struct dataset *dataset) {
+    TRY(check_names(dataset));
     for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++) {
         struct dataset_case *item = &dataset->cases[SPLIT_TEST][i];
-        for (int k = 0; k < i; k++)
-            if (strcmp(dataset->cases[SPLIT_TEST][k].name, item->name) == 0)
-                return FAIL(ADELE_DATA, "Rename one of them: both would give the same output.",
-                            "%s and %s are both the case %s",
-                            dataset->cases[SPLIT_TEST][k].image_path[0], item->image_path[0],
-                            item->name);
         int nx, ny;
         if (dataset->is_volume)
             TRY(nifti_probe(item->image_path[0], &nx, &ny, &item->n_slices));

@@ -128,7 +128,7 @@ struct adele_batch_norm_args {
     void *workspace;
 };
 
-// ---- max_pool: dst = max over the window; ties go to the first pixel in row order ---------------
+// ---- max_pool: dst = max over the window; ties go to the first pixel in row order; a NaN wins
 struct adele_max_pool_desc {
     int n, c, h_in, w_in;
     int kernel, stride, pad; // h_out = (h_in + 2 pad - kernel) / stride + 1

@@ -13,7 +13,7 @@ static long window_argmax(const struct adele_max_pool_desc *desc, const float *p
             if (ys < 0 || ys >= desc->h_in || xs < 0 || xs >= desc->w_in)
                 continue;
             long at = (long)ys * desc->w_in + xs;
-            if (best < 0 || plane[at] > plane[best])
+            if (best < 0 || plane[at] > plane[best] || isnan(plane[at]))
                 best = at;
         }
     return best;
