@@ -218,9 +218,9 @@ ON_EACH_DEVICE(bad_descriptors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),          cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_literal),         cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_gradient),        cmocka_unit_test(test_bad_descriptors),
+        cmocka_unit_test(test_shapes),   cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_literal),  cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_gradient), cmocka_unit_test(test_bad_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
