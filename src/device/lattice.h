@@ -13,6 +13,9 @@
 // How close a CRF comes with it (METHOD section 3, one iteration, tests/test_crf.c): 0.001 off in
 // probability in the mean, more than 0.01 off in 1 to 3 % of the values, up to 0.1 beside edges
 // where two categories are nearly even; the same category wins in 99.6 % of the pixels or more.
+// Tried against that, on 37 x 41 pixels and 21 categories (worst 0.055): the corners that the blur
+// sends to, at 6 times the corners: 0.049; the mean of 8 shifted lattices: 0.033; half the spacing
+// with two blurs and those corners, at 28 times the corners: 0.030. It is the lattice's own error.
 #ifndef ADELE_DEVICE_LATTICE_H
 #define ADELE_DEVICE_LATTICE_H
 
