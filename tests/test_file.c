@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -281,6 +282,23 @@ static void test_remove_temporaries(void **state) {
     assert_int_equal(file_remove_temporaries(*state), ADELE_IO);
 }
 
+static void test_a_folder_has_one_writer(void **state) {
+    char folder[4096];
+    (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, "mine"));
+    int first = -1, second = 7;
+    assert_int_equal(file_lock_folder(folder, &first), ADELE_IO); // it is not there
+    assert_int_equal(file_make_directory(folder), ADELE_OK);
+    assert_int_equal(file_lock_folder(folder, &first), ADELE_OK);
+    assert_true(first >= 0);
+    assert_int_equal(file_lock_folder(folder, &second), ADELE_IO);
+    assert_int_equal(second, -1);
+    assert_non_null(strstr(adele_error_message(), "another adele"));
+    file_unlock(second);
+    file_unlock(first);
+    assert_int_equal(file_lock_folder(folder, &second), ADELE_OK);
+    file_unlock(second);
+}
+
 static void test_paths(void **state) {
     (void)state;
     static const char *const cases[][3] = {
@@ -343,6 +361,7 @@ int main(void) {
         WITH_FOLDER(test_copy),
         WITH_FOLDER(test_remove_temporaries),
         WITH_FOLDER(test_the_file_before_is_kept),
+        WITH_FOLDER(test_a_folder_has_one_writer),
         cmocka_unit_test(test_paths),
         WITH_FOLDER(test_every_allocation_may_fail),
     };

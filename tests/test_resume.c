@@ -177,6 +177,23 @@ static void interrupted_by(void *const *state, const char *run, int number) {
     tiny_run_assert_same(state, "alone", run);
 }
 
+static void a_second_run_in_the_folder_is_refused(void **state) {
+    struct command command;
+    struct program_result second;
+    command_init(&command, state, "shared");
+    pid_t pid = program_start(command.argv);
+    assert_true(wait_for(state, pid, "shared", "checkpoints/last.safetensors"));
+    assert_int_equal(kill(pid, SIGSTOP), 0); // so that it is there as long as the second
+    program_run(command.argv, &second);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(second.code, 1);
+    assert_non_null(strstr(second.err, "another adele is writing there"));
+    program_result_deinit(&second);
+    assert_int_equal(program_wait(pid), 0);
+    finish(state, "shared");
+    tiny_run_assert_same(state, "alone", "shared");
+}
+
 static void sigint_saves_and_ends_with_130(void **state) {
     interrupted_by(state, "sigint", SIGINT);
 }
@@ -195,6 +212,7 @@ int main(void) {
         cmocka_unit_test(the_run_alone_is_worth_comparing),
         cmocka_unit_test(killed_at_random_moments),
         cmocka_unit_test(killed_between_the_files_of_an_epoch),
+        cmocka_unit_test(a_second_run_in_the_folder_is_refused),
         cmocka_unit_test(sigint_saves_and_ends_with_130),
         cmocka_unit_test(sigterm_does_the_same),
         cmocka_unit_test(resuming_a_finished_run_changes_nothing),

@@ -46,6 +46,12 @@ ADELE_MUST_CHECK adele_status file_copy(const char *from, const char *to); // at
 // Within a folder; what has the name `to` is replaced.
 ADELE_MUST_CHECK adele_status file_rename(const char *from, const char *to);
 
+// Takes the folder for its writer, until file_unlock or the end of the process, however it ends.
+// ADELE_IO when another has it, in this process or elsewhere. *lock is -1, and nobody is kept out,
+// on a file system without locks.
+ADELE_MUST_CHECK adele_status file_lock_folder(const char *path, int *lock);
+void file_unlock(int lock); // fine with -1
+
 struct file_list {
     char **names; // sorted by strcmp, no folder part
     int n;

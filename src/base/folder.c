@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,6 +34,28 @@ bool file_opens(const char *path) {
     if (fd >= 0)
         (void)close(fd);
     return fd >= 0;
+}
+
+adele_status file_lock_folder(const char *path, int *lock) {
+    *lock = -1;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno("open the folder", path, errno);
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+        *lock = fd;
+        return ADELE_OK;
+    }
+    int error = errno;
+    (void)close(fd);
+    if (error == EWOULDBLOCK)
+        return FAIL(ADELE_IO, "Wait for it or stop it, or choose another folder.",
+                    "%s: another adele is writing there", path);
+    return ADELE_OK;
+}
+
+void file_unlock(int lock) {
+    if (lock >= 0)
+        (void)close(lock);
 }
 
 adele_status file_make_directory(const char *path) {

@@ -360,6 +360,7 @@ static adele_status trainer_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
     TRY(check_config(trainer));
     TRY(file_make_directory(trainer->options.run_folder));
+    TRY(file_lock_folder(trainer->options.run_folder, &trainer->folder_lock));
     TRY(adele_device_open(trainer->options.device, config->train.precision, &trainer->device));
     log_line(LOG_INFO, "device: %s", trainer->device->description);
     TRY(trainer_load_data(trainer));
@@ -379,6 +380,7 @@ adele_status trainer_create(const struct trainer_options *options, struct traine
         return FAIL_NO_MEMORY(sizeof *trainer);
     trainer->options = *options;
     trainer->config = options->config;
+    trainer->folder_lock = -1;
     adele_status status = trainer_init(trainer);
     if (status != ADELE_OK) {
         trainer_destroy(trainer);

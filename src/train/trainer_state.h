@@ -45,6 +45,7 @@ struct prediction {
 
 struct trainer {
     struct trainer_options options;
+    int folder_lock;             // keeps a second run out of the folder; -1: none
     const struct config *config; // borrowed
     struct adele_device *device;
     struct dataset *dataset;

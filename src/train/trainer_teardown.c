@@ -2,6 +2,7 @@
 // What trainer_setup.c made, given back.
 #include "train/trainer_state.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -80,5 +81,6 @@ void trainer_destroy(struct trainer *trainer) {
         dataset_images_deinit(&trainer->images[split]);
     dataset_close(trainer->dataset);
     memory_free(trainer->records);
+    file_unlock(trainer->folder_lock);
     memory_free(trainer);
 }
