@@ -128,7 +128,7 @@ struct adele_batch_norm_args {
     void *workspace;
 };
 
-// ---- max_pool: dst = max over the window; ties go to the first pixel in row order; a NaN wins
+// ---- max_pool: dst = max over the window, NaN if there is one; ties: first pixel in row order ---
 struct adele_max_pool_desc {
     int n, c, h_in, w_in;
     int kernel, stride, pad; // h_out = (h_in + 2 pad - kernel) / stride + 1
@@ -235,11 +235,11 @@ struct adele_aspp_args {                   // arrays: the first n_rates elements
     void *workspace;
 };
 
-// ---- dropout: dst = src / (1 - rate) where it is kept, else 0
-// ------------------------------------ Value c of pixel i of an image is word c % 4 of the Philox
-// block of counter (i * ceil(C / 4) + c / 4, sample, epoch, RANDOM_DROPOUT + 256 stream) and key
-// `seed`; it is dropped when that word is below rate * 2^32. per_channel: i = 0 for all pixels. So
-// every device drops the same values, and backward draws them again instead of keeping them.
+// ---- dropout: dst = src / (1 - rate) where it is kept, else 0 -----------------------------------
+// Value c of pixel i of an image is word c % 4 of the Philox block of counter (i * ceil(C / 4) +
+// c / 4, sample, epoch, RANDOM_DROPOUT + 256 stream) and key `seed`; it is dropped when that word
+// is below rate * 2^32. per_channel: i = 0 for all pixels. So every device drops the same values,
+// and backward draws them again instead of keeping them.
 #define ADELE_MAX_DROPOUT_STREAM 0xFFFFFF
 struct adele_dropout_desc {
     int n, c, h, w;
