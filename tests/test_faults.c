@@ -30,6 +30,7 @@
 
 // Faults of a kind for `adele train` and for every other verb, unless all are wanted.
 #define N_TRAIN_FAULTS 6
+#define N_LAST_CALLS   32
 #define N_VERB_FAULTS  3
 
 #ifdef ADELE_HAVE_SIMT
@@ -197,6 +198,12 @@ static void verb_with(void *const *state, enum fault_kind kind, const char *cons
     for (long k = 0; k < n_wanted; k++) {
         check_ok(file_remove_tree(scratch_path(state, "out")));
         (void)inject(kind, call_of(k, n_wanted, n), argv);
+    }
+    // Results are written last: a few calls out of thousands are theirs.
+    for (long i = n_wanted < n ? n - N_LAST_CALLS : n; i < n; i += 4) {
+        check_ok(file_remove_tree(scratch_path(state, "out")));
+        if (i >= 0)
+            (void)inject(kind, i, argv);
     }
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/fail.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
@@ -80,7 +81,7 @@ static adele_status evaluate(struct model *model, void *context) {
         return ADELE_OK;
     cJSON *json = score_to_json(&arguments->score, split, n_images, model->category_names);
     if (!json)
-        return ADELE_NO_MEMORY;
+        return FAIL_NO_MEMORY(64);
     status = json_write(arguments->json, json);
     cJSON_Delete(json);
     return status;
