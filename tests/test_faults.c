@@ -30,8 +30,8 @@
 
 // Faults of a kind for `adele train` and for every other verb, unless all are wanted.
 #define N_TRAIN_FAULTS 6
-#define N_LAST_CALLS   32
 #define N_VERB_FAULTS  3
+#define N_LAST_CALLS   32 // of a verb: every fourth of them fails as well
 
 #ifdef ADELE_HAVE_SIMT
 static adele_status open_simt(enum adele_precision precision, struct adele_device **out) {

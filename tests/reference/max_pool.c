@@ -4,6 +4,7 @@
 #include <math.h>
 
 // Offset in the plane of the largest pixel of window (y, x), the first in row order among equals.
+// A NaN counts as the largest.
 static long window_argmax(const struct adele_max_pool_desc *desc, const float *plane, int y,
                           int x) {
     long best = -1;
