@@ -4,6 +4,7 @@
 #include "cpu/cpu.h"
 #include "base/fail.h"
 #include "base/memory.h"
+#include "cpu/isa.h"
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -234,14 +235,16 @@ static void describe(struct cpu_context *context) {
     processor_name(name);
     const dnnl_version_t *version = dnnl_version();
     snprintf(context->device.description, sizeof context->device.description,
-             "cpu: %s, %d thread%s, oneDNN %d.%d.%d", name, context->n_threads,
-             context->n_threads == 1 ? "" : "s", version->major, version->minor, version->patch);
+             "cpu: %s, %s, %d thread%s, oneDNN %d.%d.%d", name, cpu_isa_name(cpu_isa()),
+             context->n_threads, context->n_threads == 1 ? "" : "s", version->major, version->minor,
+             version->patch);
 }
 
 adele_status cpu_device_create_with_block(int block, struct adele_device **out) {
     *out = NULL;
     if (block != 8 && block != 16)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use 8 or 16.", "channel block of %d", block);
+    TRY(cpu_isa_open());
     struct cpu_context *context = memory_calloc(1, sizeof *context);
     if (context == NULL)
         return FAIL_NO_MEMORY(sizeof *context);
@@ -262,11 +265,10 @@ adele_status cpu_device_create_with_block(int block, struct adele_device **out) 
     return ADELE_OK;
 }
 
-// oneDNN's own answer decides, so that its environment switch for older instruction sets is obeyed.
 adele_status cpu_device_create_direct(struct adele_device **out) {
-    bool has_avx512 = ((unsigned)dnnl_get_effective_cpu_isa() &
-                       (unsigned)dnnl_cpu_isa_avx512_core) == (unsigned)dnnl_cpu_isa_avx512_core;
-    return cpu_device_create_with_block(has_avx512 ? 16 : 8, out);
+    *out = NULL;
+    TRY(cpu_isa_open());
+    return cpu_device_create_with_block(cpu_isa() >= CPU_ISA_AVX512 ? 16 : 8, out);
 }
 
 adele_status cpu_device_create(struct adele_device **out) {
