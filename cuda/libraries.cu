@@ -171,6 +171,23 @@ adele_status libraries_open(const struct cuda_context *context, struct libraries
     return ADELE_OK;
 }
 
+// Both libraries number their versions 10000 major + 100 minor + patch.
+static int print_version(const char *name, long version, char *out, size_t bytes) {
+    if (version == 0)
+        return 0;
+    int n = snprintf(out, bytes, ", %s %ld.%ld.%ld", name, version / 10000, version / 100 % 100,
+                     version % 100);
+    return n < 0 || (size_t)n >= bytes ? 0 : n;
+}
+
+void libraries_print(const struct libraries *libraries, char *out, size_t bytes) {
+    out[0] = '\0';
+    if (libraries == NULL)
+        return;
+    int used = print_version("cuDNN", libraries->cudnn_version, out, bytes);
+    print_version("cuBLAS", libraries->cublas_version, out + used, bytes - (size_t)used);
+}
+
 void libraries_close(struct libraries *libraries) {
     if (libraries == NULL)
         return;

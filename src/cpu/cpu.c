@@ -231,13 +231,25 @@ static void processor_name(char out[49]) {
 }
 
 static void describe(struct cpu_context *context) {
+    struct adele_device *device = &context->device;
     char name[49];
     processor_name(name);
+    enum cpu_isa best = CPU_ISA_AVX512_BF16;
+    while (!cpu_isa_is_there(best))
+        best--;
     const dnnl_version_t *version = dnnl_version();
-    snprintf(context->device.description, sizeof context->device.description,
-             "cpu: %s, %s, %d thread%s, oneDNN %d.%d.%d", name, cpu_isa_name(cpu_isa()),
-             context->n_threads, context->n_threads == 1 ? "" : "s", version->major, version->minor,
-             version->patch);
+    snprintf(device->libraries, sizeof device->libraries, "oneDNN %d.%d.%d", version->major,
+             version->minor, version->patch);
+    snprintf(device->engine, sizeof device->engine, "direct");
+    snprintf(device->instruction_set, sizeof device->instruction_set, "%s",
+             cpu_isa_name(cpu_isa()));
+    snprintf(device->best_instruction_set, sizeof device->best_instruction_set, "%s",
+             cpu_isa_name(best));
+    device->repeats = "the same bytes for the same build, engine, instruction set and libraries; "
+                      "with U-Net whatever the number of threads";
+    snprintf(device->description, sizeof device->description, "cpu: %s, %s, %d thread%s, %s", name,
+             device->instruction_set, context->n_threads, context->n_threads == 1 ? "" : "s",
+             device->libraries);
 }
 
 adele_status cpu_device_create_with_block(int block, struct adele_device **out) {
@@ -274,5 +286,6 @@ adele_status cpu_device_create_direct(struct adele_device **out) {
 adele_status cpu_device_create(struct adele_device **out) {
     TRY(cpu_device_create_direct(out));
     ((struct cpu_context *)(*out)->context)->has_winograd = true;
+    snprintf((*out)->engine, sizeof(*out)->engine, "auto");
     return ADELE_OK;
 }

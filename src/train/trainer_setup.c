@@ -362,6 +362,7 @@ static adele_status trainer_init(struct trainer *trainer) {
     TRY(file_make_directory(trainer->options.run_folder));
     TRY(file_lock_folder(trainer->options.run_folder, &trainer->folder_lock));
     TRY(adele_device_open(trainer->options.device, config->train.precision, &trainer->device));
+    provenance_of(trainer->device, &trainer->made_by);
     log_line(LOG_INFO, "device: %s", trainer->device->description);
     TRY(trainer_load_data(trainer));
     TRY(check_augment(trainer));
