@@ -219,6 +219,7 @@ static void on_another_instruction_set_it_is_said_once(void **state) {
     assert_string_equal(err, want);
     char *log = read_text(state, "before/log.txt");
     assert_int_equal(count(log, RESUMED), 1);
+    assert_int_equal(count(log, "made by adele " ADELE_VERSION " / "), 2);
     memory_free(log);
     assert_int_equal(tiny_run_n_records(state, "before"), 3);
     // The next time it is the same set, and what made the earlier steps is not forgotten.
