@@ -90,7 +90,14 @@ static adele_status device_alloc_pinned(const struct adele_device *device, size_
     (void)device;
     *out = NULL;
     void *block = NULL;
-    CUDA_TRY(cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocDefault));
+    cudaError_t code = cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocDefault);
+    if (code == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError(); // as in device_alloc
+        return FAIL(ADELE_NO_MEMORY,
+                    "Free memory of the host, or raise the limit of locked memory.",
+                    "the host cannot lock %zu bytes of memory for the GPU", bytes);
+    }
+    CUDA_TRY(code);
     *out = block;
     return ADELE_OK;
 }

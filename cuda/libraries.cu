@@ -131,11 +131,12 @@ static adele_status name_machine(const struct cuda_context *context, struct libr
 static adele_status check_wanted(const struct cuda_context *context,
                                  const struct libraries *libraries) {
     if (context->engine == CUDA_ENGINE_CUDNN && libraries->cudnn_version == 0)
-        return FAIL(ADELE_UNSUPPORTED, "Install cuDNN 9 (libcudnn.so.9), or use --engine direct.",
+        return FAIL(ADELE_UNSUPPORTED,
+                    "Install cuDNN 9 (libcudnn.so.9), or use the device cuda/direct.",
                     "the engine cudnn: cuDNN is not installed, or this build is without it");
     if (context->engine == CUDA_ENGINE_CUBLAS && libraries->cublas_version == 0)
         return FAIL(ADELE_UNSUPPORTED,
-                    "Install cuBLAS 12 or 13 (libcublas.so), or use --engine direct.",
+                    "Install cuBLAS 12 or 13 (libcublas.so), or use the device cuda/direct.",
                     "the engine cublas: cuBLAS is not installed, or this build is without it");
     return ADELE_OK;
 }
