@@ -4,12 +4,14 @@
 #include "train/provenance.h"
 
 #include <argp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-static void print_device(const struct adele_device *device) {
+static void print_device(const char *name, const struct adele_device *device) {
     struct provenance made_by;
     provenance_of(device, &made_by);
+    printf("device %s: %s\n", name, device->description);
     for (int row = PROVENANCE_ENGINE; row < PROVENANCE_COUNT; row++) {
         printf("  %-16s %s", provenance_row_name((enum provenance_row)row), made_by.rows[row]);
         const char *best = device->best_instruction_set;
@@ -19,6 +21,9 @@ static void print_device(const struct adele_device *device) {
             printf(" (this processor has %s)", best);
         printf("\n");
     }
+    size_t free_bytes = device->iface->free_bytes(device);
+    if (free_bytes != SIZE_MAX)
+        printf("  %-16s %zu MB free\n", "memory", free_bytes / 1000000);
     printf("  %-16s %s\n", "what repeats", device->repeats);
 }
 
@@ -32,10 +37,9 @@ int verb_info(int argc, char **argv) {
     printf("adele %s\ncompiler: %s\n", ADELE_VERSION, provenance_compiler());
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct adele_device *device = NULL;
-        if (adele_device_open(names[i], ADELE_PRECISION_FP32, &device) == ADELE_OK) {
-            printf("device %s: %s\n", names[i], device->description);
-            print_device(device);
-        } else
+        if (adele_device_open(names[i], ADELE_PRECISION_FP32, &device) == ADELE_OK)
+            print_device(names[i], device);
+        else
             printf("device %s: %s\n", names[i], adele_error_message());
         adele_device_close(device);
     }
