@@ -58,7 +58,7 @@ static void run_on(struct adele_device *device, const char *text,
     adele_device_close(device);
 }
 
-static void each_gpu(void (*body)(struct adele_device *device)) {
+static void each_gpu(void (*body)(struct adele_device *device), bool is_fp32_only) {
     static const struct {
         struct cuda_options options;
         const char *text;
@@ -70,6 +70,8 @@ static void each_gpu(void (*body)(struct adele_device *device)) {
     };
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         struct adele_device *device = NULL;
+        if (is_fp32_only && kinds[i].options.precision != ADELE_PRECISION_FP32)
+            continue;
         if (lacks_gpu())
             skip();
         if (open_with(&kinds[i].options, &device) != ADELE_OK)
@@ -78,11 +80,7 @@ static void each_gpu(void (*body)(struct adele_device *device)) {
     }
 }
 
-void devices_each(void (*body)(struct adele_device *device)) {
-    if (!devices_are_cpu()) {
-        each_gpu(body);
-        return;
-    }
+static void each_cpu_block(void (*body)(struct adele_device *device)) {
     static const int blocks[] = {8, 16};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         struct adele_device *device = NULL;
@@ -91,23 +89,34 @@ void devices_each(void (*body)(struct adele_device *device)) {
     }
 }
 
-static struct adele_device *open_first(adele_status (*open_cpu)(struct adele_device **)) {
+void devices_each(void (*body)(struct adele_device *device)) {
+    if (devices_are_cpu())
+        each_cpu_block(body);
+    else
+        each_gpu(body, false);
+}
+
+void devices_each_fp32(void (*body)(struct adele_device *device)) {
+    if (!devices_are_cpu()) {
+        each_gpu(body, true);
+        return;
+    }
+    struct adele_device *device = devices_open_first();
+    assert_non_null(device);
+    run_on(device, "as users get it", body);
+    each_cpu_block(body);
+}
+
+struct adele_device *devices_open_first(void) {
     static const struct cuda_options options = {0, ADELE_PRECISION_FP32, CUDA_ENGINE_DIRECT};
     struct adele_device *device = NULL;
     if (lacks_gpu())
         return NULL;
-    adele_status status = devices_are_cpu() ? open_cpu(&device) : open_with(&options, &device);
+    adele_status status =
+        devices_are_cpu() ? cpu_device_create(&device) : open_with(&options, &device);
     if (status != ADELE_OK)
         print_error("%s\n", adele_error_message());
     return device;
-}
-
-struct adele_device *devices_open_first(void) {
-    return open_first(cpu_device_create);
-}
-
-struct adele_device *devices_open_direct(void) {
-    return open_first(cpu_device_create_direct);
 }
 
 int devices_setup_cpu(void **state) {

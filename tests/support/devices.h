@@ -11,6 +11,9 @@
 // each with the tuned and with the plain kernels. Fails the running CMocka test when a device does
 // not open, and prints which device a failure belongs to.
 void devices_each(void (*body)(struct adele_device *device));
+// The same with float tensors alone. cpu: the device that users get, and blocks of 8 and of 16
+// channels without Winograd convolutions. simt, cuda: the tuned and the plain kernels.
+void devices_each_fp32(void (*body)(struct adele_device *device));
 // The test test_NAME that runs check_NAME(device) on each; the second one with three CPU threads,
 // so that work is cut into parts on every machine (include <omp.h>).
 #define ON_EACH_DEVICE(name)                                                                       \
@@ -27,9 +30,6 @@ void devices_each(void (*body)(struct adele_device *device));
 // One device of that kind, the one that users get (float tensors, tuned kernels); for tests of what
 // lies above the ops. NULL when it does not open. Close with adele_device_close.
 struct adele_device *devices_open_first(void);
-// The same, but of the CPU the one with the closest sums (cpu/direct): for what is compared through
-// kinks, where a rounding turns a unit.
-struct adele_device *devices_open_direct(void);
 // A group's setup and teardown: *state is the CPU device that users get. Blocks of another width
 // are slow on a processor that has none that wide, and the tests of the ops run those.
 int devices_setup_cpu(void **state);
