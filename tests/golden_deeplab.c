@@ -35,9 +35,10 @@
 #include "support/train_step.h"
 #include "support/winograd.h"
 
-// Measured with direct convolutions, AVX2 and SSE4.1: logits 2.9e-6, elements 5.0e-6, norms 1.8e-7.
+// Measured with direct convolutions in blocks of 8 and 16 channels: logits 2.9e-6 and 3.5e-6,
+// elements 5e-6 and 1.4e-5, norms 2e-7.
 #define LOGITS_TOLERANCE  1e-5
-#define ELEMENT_TOLERANCE 3e-5
+#define ELEMENT_TOLERANCE 5e-5
 #define NORM_TOLERANCE    1e-5
 // The file may come from a processor with more lanes: two float sums of n squares were seen to
 // differ by 7e-11 n. No more than the 1e-3 that the file asks for.
@@ -264,9 +265,13 @@ static void logits_and_gradients(void **state) {
     devices_each_fp32(check_gradients);
 }
 
+// On one device: it is the comparison that is tested.
 static void mutants_are_noticed(void **state) {
     (void)state;
-    devices_each_fp32(check_mutants);
+    struct adele_device *device = devices_open_first();
+    assert_non_null(device);
+    check_mutants(device);
+    adele_device_close(device);
 }
 
 int main(int argc, char **argv) {

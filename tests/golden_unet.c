@@ -3,9 +3,8 @@
 // choices at the kinks that the file records (support/kinks.h). Shapes, width and the number of
 // steps are the file's.
 //
-// golden_unet FILE: the comparison, on each device of the kind that ADELE_TEST_DEVICES names.
-// golden_unet FILE --mutant KIND: wrong backward passes (support/mutants.h), one a layer, each of
-// which the same comparison must notice.
+// golden_unet FILE compares; golden_unet FILE --mutant KIND runs wrong backward passes
+// (support/mutants.h), one a layer, each of which the same comparison must notice.
 #include "nn/plan.h"
 
 #include <math.h>
@@ -45,7 +44,7 @@ struct fixture {
     struct network *network;
     double tolerance;
     struct kinks kinks;
-    double worst; // the largest error since worst was zeroed, and whose it was
+    double worst; // the largest error so far, and whose it was
     char worst_name[256];
 };
 
@@ -250,7 +249,7 @@ static void check_mutants(struct adele_device *device) {
     struct fixture fixture;
     struct train_step step;
     training_begin(&fixture, device, &step);
-    double losses[MAX_STEPS], smallest = INFINITY;
+    double losses[MAX_STEPS];
     golden_numbers(fixture.file, "losses", MAX_STEPS, losses);
     forward_of_step(&fixture, &step, 0, losses[0]);
     struct mutant mutant = {.kind = MUTANT_NONE};
@@ -265,11 +264,9 @@ static void check_mutants(struct adele_device *device) {
         print_message("%s: error %.3g, of %s\n", mutant.text, fixture.worst, fixture.worst_name);
         if (fixture.worst <= fixture.tolerance)
             fail_msg("%s: unnoticed, error %g", mutant.text, fixture.worst);
-        smallest = fmin(smallest, fixture.worst);
         n_mutants++;
     }
     assert_true(n_mutants > 0);
-    print_message("%d mutants noticed, the smallest error %.3g\n", n_mutants, smallest);
     train_step_destroy(&step);
     fixture_destroy(&fixture);
 }
@@ -284,9 +281,13 @@ static void training(void **state) {
     devices_each_fp32(check_training);
 }
 
+// On one device: it is the comparison that is tested.
 static void mutants_are_noticed(void **state) {
     (void)state;
-    devices_each_fp32(check_mutants);
+    struct adele_device *device = devices_open_first();
+    assert_non_null(device);
+    check_mutants(device);
+    adele_device_close(device);
 }
 
 int main(int argc, char **argv) {

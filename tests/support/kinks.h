@@ -13,7 +13,7 @@
 
 // How close to its kink a unit must lie whose choice differs, in units of the root mean square of
 // the layer's values. golden/README.md asks for this much in fp32. Measured: up to 6e-6 with direct
-// convolutions, up to 8e-6 with Winograd's.
+// convolutions, up to 1e-5 with Winograd's.
 #define KINKS_DISTANCE 1e-4
 // The share of a forward pass's units that may differ.
 #define KINKS_SHARE 1e-3
