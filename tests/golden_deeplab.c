@@ -36,10 +36,11 @@
 #include "support/winograd.h"
 
 // Measured with direct convolutions in blocks of 8 and 16 channels: logits 2.9e-6 and 3.5e-6,
-// elements 5e-6 and 1.4e-5, norms 2e-7.
-#define LOGITS_TOLERANCE  1e-5
-#define ELEMENT_TOLERANCE 5e-5
-#define NORM_TOLERANCE    1e-5
+// elements 5e-6 and 1.4e-5, norms 2e-7. Other vectors and other orders of sums may take several
+// times as much.
+#define LOGITS_TOLERANCE  3e-5
+#define ELEMENT_TOLERANCE 1e-4
+#define NORM_TOLERANCE    3e-5
 // The file may come from a processor with more lanes: two float sums of n squares were seen to
 // differ by 7e-11 n. No more than the 1e-3 that the file asks for.
 #define NORM_TOLERANCE_A_SQUARE 1e-10

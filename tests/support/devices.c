@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "base/random.h"
 #include "cpu/cpu.h"
+#include "cpu/isa.h"
 #include "cuda_device.h"
 
 #include <setjmp.h>
@@ -80,9 +81,9 @@ static void each_gpu(void (*body)(struct adele_device *device), bool is_fp32_onl
     }
 }
 
-static void each_cpu_block(void (*body)(struct adele_device *device)) {
+static void each_cpu_block(bool is_16_only, void (*body)(struct adele_device *device)) {
     static const int blocks[] = {8, 16};
-    for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) {
+    for (size_t i = is_16_only ? 1 : 0; i < sizeof blocks / sizeof blocks[0]; i++) {
         struct adele_device *device = NULL;
         assert_int_equal(cpu_device_create_with_block(blocks[i], &device), ADELE_OK);
         run_on(device, i == 0 ? "block of 8" : "block of 16", body);
@@ -91,7 +92,7 @@ static void each_cpu_block(void (*body)(struct adele_device *device)) {
 
 void devices_each(void (*body)(struct adele_device *device)) {
     if (devices_are_cpu())
-        each_cpu_block(body);
+        each_cpu_block(false, body);
     else
         each_gpu(body, false);
 }
@@ -104,7 +105,7 @@ void devices_each_fp32(void (*body)(struct adele_device *device)) {
     struct adele_device *device = devices_open_first();
     assert_non_null(device);
     run_on(device, "as users get it", body);
-    each_cpu_block(body);
+    each_cpu_block(cpu_isa() < CPU_ISA_AVX512, body); // there, a block of 8 is what users get
 }
 
 struct adele_device *devices_open_first(void) {
