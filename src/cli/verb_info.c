@@ -5,11 +5,12 @@
 #include <argp.h>
 #include <stdio.h>
 
+const struct argp info_argp = {0, 0, 0, "Version, build and devices.", 0, 0, 0};
+
 int verb_info(int argc, char **argv) {
-    static const struct argp argp = {0, 0, 0, "Version, build and devices.", 0, 0, 0};
     static const char *const names[] = {"cpu", "cuda"};
     argp_err_exit_status = CLI_USAGE;
-    argp_parse(&argp, argc, argv, 0, 0, 0);
+    argp_parse(&info_argp, argc, argv, 0, 0, 0);
     printf("adele %s\ncompiler: %s\n", ADELE_VERSION, __VERSION__);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct adele_device *device = NULL;
