@@ -63,8 +63,8 @@ int verb_help(int argc, char **argv) {
     } else if (arguments.verb != NULL) {
         char name[64];
         snprintf(name, sizeof name, "adele %s", arguments.verb->name);
-        argp_help(arguments.verb->argp, stdout, ARGP_HELP_STD_HELP & ~(unsigned)ARGP_HELP_EXIT_OK,
-                  name);
+        char option[] = "--help", *help[] = {name, option, NULL};
+        return arguments.verb->run(2, help); // argp prints it and ends the program
     } else {
         cli_print_help();
     }
