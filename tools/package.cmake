@@ -87,8 +87,9 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each component's first line is its o
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
+# What a program that is linked with libadele.so.0 will depend on: adele of this version or newer.
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
-set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
+set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME adele)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION science)
@@ -98,6 +99,10 @@ then memorizes the errors. adele notices the turn, for each category at its
 own time, and from then on corrects the labels from the network's own
 confident predictions. Engine and command line are written in C and CUDA.")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
+# CPack's scripts call ldconfig too; Debian's tools look for the trigger.
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/package/triggers CONTENT "activate-noawait ldconfig\n")
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/package/triggers)
+set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_DEPENDS fonts-dejavu-core) # of the figures
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS python3)        # of adele-convert-weights
 
@@ -106,7 +111,8 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "segmentation networks from noisy labels: library
 Headers, static library and adele.pc for programs that train, evaluate and
 correct labels by themselves instead of calling the program adele.")
-# pkg-config asks for the packages in Requires.private even where nothing is linked statically.
+# pkg-config asks for the packages in Requires.private even where nothing is linked statically. libcyaml's own
+# package forgets libyaml.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "adele (= ${PROJECT_VERSION}), libcairo2-dev, libcjson-dev, \
-libcyaml-dev, libdnnl-dev, libpng-dev, libturbojpeg0-dev, libxxhash-dev, zlib1g-dev")
+libcyaml-dev, libdnnl-dev, libpng-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
 include(CPack)
