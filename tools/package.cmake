@@ -4,8 +4,7 @@
 # cpack -G DEB.
 
 # ---- the shared library: the objects of the static one ------------------------------------------------
-# It shows the functions that the public headers declare, and nothing else.
-file(GLOB ADELE_PUBLIC_HEADERS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/adele/*.h)
+# It exports the functions that the public headers declare, and nothing else.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ADELE_PUBLIC_HEADERS})
 set(exports "")
 foreach(header ${ADELE_PUBLIC_HEADERS})
