@@ -146,9 +146,10 @@ static adele_status open_engine(const struct bench_options *options, const char 
 adele_status bench_open(const struct bench_options *options, struct bench *out) {
     static const char *const libraries[MAX_PEERS] = {"cudnn", "cublas"};
     *out = (struct bench){.options = *options};
+    // Also for a list: which cases there are depends on the device.
+    TRY(open_engine(options, options->engine, &out->device));
     if (options->is_list)
         return ADELE_OK;
-    TRY(open_engine(options, options->engine, &out->device));
     out->is_asynchronous = is_cuda(options->device) || is_cuda(out->device->description);
     out->flush_bytes = (out->is_asynchronous ? 256 : 64) * MEBIBYTE;
     for (int i = 0; i < MAX_PEERS && out->is_asynchronous; i++)

@@ -55,7 +55,7 @@ static adele_status multiply(const struct conv2d *self, const struct product *pr
         CUBLAS_GEMM_DEFAULT);
     return status == CUBLAS_STATUS_SUCCESS
                ? ADELE_OK
-               : FAIL(ADELE_DEVICE, "Use --engine direct.",
+               : FAIL(ADELE_DEVICE, "Use the device cuda/direct.",
                       "cuBLAS: status %d of a product of %lld x %lld x %lld", (int)status,
                       (long long)product->m, (long long)product->n, (long long)product->k);
 }

@@ -289,8 +289,8 @@ static adele_status execute(const struct cudnn_plan *plan, void *x, void *filter
     if (pack != NULL)
         (void)cudnn->cudnnBackendDestroyDescriptor(pack);
     return status == CUDNN_STATUS_SUCCESS ? ADELE_OK
-                                          : FAIL(ADELE_DEVICE, "Use --engine direct.", "cuDNN: %s",
-                                                 cudnn->cudnnGetErrorString(status));
+                                          : FAIL(ADELE_DEVICE, "Use the device cuda/direct.",
+                                                 "cuDNN: %s", cudnn->cudnnGetErrorString(status));
 }
 
 static adele_status run_forward(const struct conv2d *self, void *opaque,

@@ -90,7 +90,14 @@ static adele_status device_alloc_pinned(const struct adele_device *device, size_
     (void)device;
     *out = NULL;
     void *block = NULL;
-    CUDA_TRY(cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocDefault));
+    cudaError_t code = cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocDefault);
+    if (code == cudaErrorMemoryAllocation) {
+        (void)cudaGetLastError(); // as in device_alloc
+        return FAIL(ADELE_NO_MEMORY,
+                    "Free memory of the host, or raise the limit of locked memory.",
+                    "the host cannot lock %zu bytes of memory for the GPU", bytes);
+    }
+    CUDA_TRY(code);
     *out = block;
     return ADELE_OK;
 }
@@ -329,12 +336,41 @@ static adele_status read_properties(struct cuda_context *context) {
                     "%s %d: %s has compute capability %d.%d, this program needs 8.0", DEVICE_NAME,
                     context->ordinal, properties.name, properties.major, properties.minor);
     static const char *const engines[] = {"auto", "direct", "plain", "cudnn", "cublas"};
+    snprintf(context->device.engine, sizeof context->device.engine, "%s", engines[context->engine]);
+    context->device.repeats =
+        context->engine == CUDA_ENGINE_AUTO
+            ? "the same bytes for the same build, engine, instruction set and libraries, and the "
+              "same choices of the engine auto (adele/engines.txt in the user's cache folder)"
+            : "the same bytes for the same build, engine, instruction set and libraries";
     snprintf(context->device.description, sizeof context->device.description,
              DEVICE_NAME ":%d: %.60s, %.1f GiB, %s tensors, engine %s", context->ordinal,
              properties.name, (double)properties.totalGlobalMem / (1024.0 * 1024.0 * 1024.0),
              context->storage == ADELE_PRECISION_BF16 ? "bf16" : "fp32", engines[context->engine]);
     return ADELE_OK;
 }
+
+#ifdef ADELE_SIMT
+// The emulator computes with the host compiler's code, and there is one emulator.
+static adele_status describe_results(struct cuda_context *context) {
+    snprintf(context->device.instruction_set, sizeof context->device.instruction_set, "simt");
+    return ADELE_OK;
+}
+#else
+static adele_status describe_results(struct cuda_context *context) {
+    struct adele_device *device = &context->device;
+    int driver = 0, runtime = 0;
+    CUDA_TRY(cudaDriverGetVersion(&driver));
+    CUDA_TRY(cudaRuntimeGetVersion(&runtime));
+    snprintf(device->instruction_set, sizeof device->instruction_set, "sm_%d",
+             context->compute_capability);
+    int used =
+        snprintf(device->libraries, sizeof device->libraries, "CUDA runtime %d.%d, driver %d.%d",
+                 runtime / 1000, runtime % 1000 / 10, driver / 1000, driver % 1000 / 10);
+    libraries_print(context->libraries, device->libraries + used,
+                    sizeof device->libraries - (size_t)used);
+    return ADELE_OK;
+}
+#endif
 
 static adele_status context_init(struct cuda_context *context) {
     CUDA_TRY(cudaSetDevice(context->ordinal));
@@ -345,6 +381,7 @@ static adele_status context_init(struct cuda_context *context) {
     CUDA_TRY(cudaEventCreateWithFlags(&context->op_done, cudaEventDisableTiming));
     if (context->engine != CUDA_ENGINE_DIRECT && context->engine != CUDA_ENGINE_PLAIN)
         TRY(libraries_open(context, &context->libraries));
+    TRY(describe_results(context));
     trace_nvtx_install();
     return step_graphs_create(&context->graphs);
 }

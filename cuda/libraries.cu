@@ -131,11 +131,12 @@ static adele_status name_machine(const struct cuda_context *context, struct libr
 static adele_status check_wanted(const struct cuda_context *context,
                                  const struct libraries *libraries) {
     if (context->engine == CUDA_ENGINE_CUDNN && libraries->cudnn_version == 0)
-        return FAIL(ADELE_UNSUPPORTED, "Install cuDNN 9 (libcudnn.so.9), or use --engine direct.",
+        return FAIL(ADELE_UNSUPPORTED,
+                    "Install cuDNN 9 (libcudnn.so.9), or use the device cuda/direct.",
                     "the engine cudnn: cuDNN is not installed, or this build is without it");
     if (context->engine == CUDA_ENGINE_CUBLAS && libraries->cublas_version == 0)
         return FAIL(ADELE_UNSUPPORTED,
-                    "Install cuBLAS 12 or 13 (libcublas.so), or use --engine direct.",
+                    "Install cuBLAS 12 or 13 (libcublas.so), or use the device cuda/direct.",
                     "the engine cublas: cuBLAS is not installed, or this build is without it");
     return ADELE_OK;
 }
@@ -169,6 +170,23 @@ adele_status libraries_open(const struct cuda_context *context, struct libraries
     }
     *out = libraries;
     return ADELE_OK;
+}
+
+// Both libraries number their versions 10000 major + 100 minor + patch.
+static int print_version(const char *name, long version, char *out, size_t bytes) {
+    if (version == 0)
+        return 0;
+    int n = snprintf(out, bytes, ", %s %ld.%ld.%ld", name, version / 10000, version / 100 % 100,
+                     version % 100);
+    return n < 0 || (size_t)n >= bytes ? 0 : n;
+}
+
+void libraries_print(const struct libraries *libraries, char *out, size_t bytes) {
+    out[0] = '\0';
+    if (libraries == NULL)
+        return;
+    int used = print_version("cuDNN", libraries->cudnn_version, out, bytes);
+    print_version("cuBLAS", libraries->cublas_version, out + used, bytes - (size_t)used);
 }
 
 void libraries_close(struct libraries *libraries) {

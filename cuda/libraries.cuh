@@ -77,6 +77,8 @@ struct libraries {
 // and is not there is an error that says so.
 adele_status libraries_open(const struct cuda_context *context, struct libraries **out);
 void libraries_close(struct libraries *libraries); // NULL is legal
+// ", cuDNN 9.1.0, cuBLAS 12.4.5": those that are there. `libraries` NULL: "".
+void libraries_print(const struct libraries *libraries, char *out, size_t bytes);
 
 } // namespace adele_cuda
 #endif

@@ -355,8 +355,8 @@ template <typename T, int P, int K>
 static adele_status run_kernels(const struct cuda_context *context, const struct loss_task &task,
                                 bool prepares) {
     size_t bytes = shared_floats(task) * sizeof(float);
-    if (prepares)
-        return ALLOW_SHARED((fused_loss<T, P, K>), bytes);
+    if (prepares) // the limit is the kernel's, whichever op set it last: so always the same
+        return ALLOW_SHARED((fused_loss<T, P, K>), MAX_SHARED);
     if (task.form != ADELE_LOSS_PLAIN)
         TRY(LAUNCH(context, (fused_mask<T, P, K>), task.n_blocks, LOSS_THREADS, 0, task));
     return LAUNCH(context, (fused_loss<T, P, K>), task.n_blocks, LOSS_THREADS, bytes, task);

@@ -65,9 +65,12 @@ static __device__ float log_sum_exp(const float *z, int n, float maximum, float 
     return logf(sum);
 }
 
-static __device__ struct pixel_softmax pixel_softmax_of(const struct loss_task &task,
-                                                        int64_t i_pixel) {
-    struct pixel_softmax pixel;
+// Both functions below fill a struct of the caller's instead of returning one. nvcc 12.4 to 13.0
+// translates such a return wrongly where the struct has arrays that are indexed at run time: the
+// caller goes on reading the function's own copy, whose place on the stack the next function's
+// local variables take.
+static __device__ void find_pixel_softmax(const struct loss_task &task, int64_t i_pixel,
+                                          struct pixel_softmax &pixel) {
     for (int k = 0; k < task.n_scales; k++) {
         const float *z = task.full[k] + i_pixel * task.p;
         float maximum = z[0];
@@ -78,7 +81,6 @@ static __device__ struct pixel_softmax pixel_softmax_of(const struct loss_task &
         pixel.log_sum[k] = log_sum_exp(z, task.c, maximum, 1.0f);
         pixel.log_soft[k] = loss_has_ce(task, k) ? log_sum_exp(z, task.c, maximum, weight) : 0.0f;
     }
-    return pixel;
 }
 
 static __device__ float log_probability(const struct loss_task &task,
@@ -100,7 +102,8 @@ static __global__ void plain_mask(struct loss_task task) {
     int64_t i_pixel = thread_index();
     if (i_pixel >= (int64_t)task.n * task.h * task.w)
         return;
-    struct pixel_softmax pixel = pixel_softmax_of(task, i_pixel);
+    struct pixel_softmax pixel;
+    find_pixel_softmax(task, i_pixel, pixel);
     float largest = 0.0f;
     for (int c = 0; c < task.c && task.args.labels[i_pixel] < task.c; c++)
         largest = fmaxf(largest, loss_clamp(mixture_of(task, pixel, i_pixel, c)));
@@ -108,10 +111,9 @@ static __global__ void plain_mask(struct loss_task task) {
         atomicOr(&task.masks[i_pixel / task.w / task.h], 1);
 }
 
-static __device__ struct pixel_category consistency_of(const struct loss_task &task,
-                                                       const struct pixel_softmax &pixel,
-                                                       int64_t i_pixel, int c) {
-    struct pixel_category category;
+static __device__ void find_consistency(const struct loss_task &task,
+                                        const struct pixel_softmax &pixel, int64_t i_pixel, int c,
+                                        struct pixel_category &category) {
     float q = 0.0f, sum = 0.0f;
     for (int k = 0; k < task.n_scales; k++) {
         category.log_p[k] = log_probability(task, pixel, i_pixel, k, c);
@@ -122,7 +124,6 @@ static __device__ struct pixel_category consistency_of(const struct loss_task &t
     float clamped = loss_clamp(q);
     category.log_q = logf(clamped);
     category.d_q = clamped == q ? -sum / clamped : 0.0f; // the clamp passes no gradient
-    return category;
 }
 
 // What feeds no gradient: prediction, confidences, mixture. Returns the prediction.
@@ -167,7 +168,8 @@ static __device__ void learn(const struct loss_task &task, const struct pixel_so
     const bool is_valid = task.args.labels[i_pixel] < task.c;
     float inner[ADELE_MAX_SCALES] = {0.0f, 0.0f, 0.0f, 0.0f}; // sum_c p_k (log p_k - log q + ..)
     for (int c = 0; c < task.c && is_masked; c++) {
-        struct pixel_category at = consistency_of(task, pixel, i_pixel, c);
+        struct pixel_category at;
+        find_consistency(task, pixel, i_pixel, c, at);
         for (int k = 0; k < task.n_scales; k++) {
             sums.consistency += at.p[k] * (at.log_p[k] - at.log_q);
             inner[k] += at.p[k] * (at.log_p[k] - at.log_q + task.state->w[k] * at.d_q);
@@ -180,7 +182,8 @@ static __device__ void learn(const struct loss_task &task, const struct pixel_so
             if (loss_has_ce(task, k))
                 d_z[k] = cross_entropy(task, pixel, i_pixel, k, c, factors.ce, sums);
         if (is_masked && c < task.c) {
-            struct pixel_category at = consistency_of(task, pixel, i_pixel, c);
+            struct pixel_category at;
+            find_consistency(task, pixel, i_pixel, c, at);
             for (int k = 0; k < task.n_scales; k++) {
                 float slope = at.log_p[k] - at.log_q + task.state->w[k] * at.d_q;
                 d_z[k] += factors.kl * (at.p[k] * (slope - inner[k]));
@@ -199,7 +202,8 @@ static __global__ void plain_loss(struct loss_task task) {
     loss_clear_counts(histogram, 256);
     __syncthreads();
     if (i_pixel < (int64_t)task.n * task.h * task.w) {
-        struct pixel_softmax pixel = pixel_softmax_of(task, i_pixel);
+        struct pixel_softmax pixel;
+        find_pixel_softmax(task, i_pixel, pixel);
         loss_count(task, histogram, 256, i_pixel, report(task, pixel, i_pixel));
         learn(task, pixel, i_pixel, sums);
     }

@@ -132,7 +132,9 @@ launch(const struct cuda_context *context, const char *name, const char *file, i
     return launch_check(context, name, file, line);
 }
 
-// Lets `kernel` use up to `bytes` of dynamic shared memory (needed above 48 KB); adele_status.
+// Lets `kernel` use up to `bytes` of dynamic shared memory (needed above 48 KB); adele_status. The
+// limit is one for the whole program and the last call sets it, also to less: so each call for a
+// kernel gives the same number.
 #define ALLOW_SHARED(kernel, bytes)                                                                \
     adele_cuda::cuda_check(cudaFuncSetAttribute((const void *)(kernel),                            \
                                                 cudaFuncAttributeMaxDynamicSharedMemorySize,       \

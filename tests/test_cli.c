@@ -148,6 +148,12 @@ static void info_lists_the_devices(void **state) {
     ADELE(&result, "info");
     assert_code(&result, 0);
     assert_non_null(strstr(result.out, "device cpu: cpu"));
+    assert_non_null(strstr(result.out, "  engine           auto\n"));
+    assert_non_null(strstr(result.out, "  instruction set  "));
+    assert_non_null(strstr(result.out, "  libraries        oneDNN "));
+    assert_non_null(strstr(result.out, "  what repeats     the same bytes for the same build"));
+    if (file_exists("/proc/meminfo"))
+        assert_non_null(strstr(result.out, " MB free\n"));
     program_result_deinit(&result);
 }
 

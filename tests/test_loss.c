@@ -94,17 +94,31 @@ static void upload(struct arena *arena, const struct problem *p, const struct ou
     args->confidence_background = arena_upload(arena, start->background, n_set * sizeof(float));
 }
 
+// An op of one pixel, made after another of the same kernel: it must not disturb that one (on CUDA,
+// the shared memory that a kernel may take is a setting of the program's).
+static struct adele_op *create_later(const struct adele_device *device,
+                                     struct adele_loss_desc desc) {
+    struct adele_op *op = NULL;
+    desc.h = desc.w = 1;
+    for (int k = 0; k < desc.n_scales; k++)
+        desc.h_scale[k] = desc.w_scale[k] = 1;
+    assert_int_equal(device->iface->loss_create(device, &desc, &op), ADELE_OK);
+    return op;
+}
+
 static void run(struct arena *arena, const struct problem *p, bool has_gradient,
                 struct outputs *out) {
     const struct adele_device *device = arena->device;
     struct adele_loss_args args = {0};
-    struct adele_op *op = NULL;
+    struct adele_op *op = NULL, *later;
     start_outputs(arena, p, out);
     upload(arena, p, out, has_gradient, &args);
     assert_int_equal(device->iface->loss_create(device, &p->desc, &op), ADELE_OK);
+    later = create_later(device, p->desc);
     args.workspace = arena_workspace(arena, op);
     assert_int_equal(device->iface->loss_forward(op, &args), ADELE_OK);
     device->iface->op_destroy(op);
+    device->iface->op_destroy(later);
     for (int k = 0; k < p->desc.n_scales && has_gradient; k++)
         out->d_logits[k] = arena_tensor_download(arena, args.d_logits[k], shape_of(p, k));
     out->d_scale_weights = arena_download(arena, args.d_scale_weights, K);

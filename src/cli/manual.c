@@ -35,6 +35,16 @@ static void put_styled(char style, const char *text) {
     fputs("\\fR", stdout);
 }
 
+// Paragraphs, with an empty line between two of them.
+static void put_paragraphs(const char *text) {
+    const char *end;
+    for (; (end = strstr(text, "\n\n")) != NULL; text = end + 2) {
+        put_text(text, (size_t)(end - text));
+        fputs("\n.PP\n", stdout);
+    }
+    put(text);
+}
+
 // "CHECKPOINT|RUN": words in italics, what stands between them not.
 static void put_arguments(const char *text) {
     while (*text != '\0') {
@@ -105,7 +115,7 @@ static void print_verb(const struct cli_verb *verb) {
     put_text(doc, rest != NULL ? (size_t)(rest - doc) : strlen(doc));
     if (rest != NULL) {
         fputs("\n.PP\n", stdout);
-        put(rest + 1);
+        put_paragraphs(rest + 1);
     }
     fputs("\n.SH OPTIONS\n", stdout);
     option_list_visit(argp, put_option, NULL);

@@ -115,7 +115,9 @@ const struct argp train_argp = {
     "CONFIG.yaml",
     "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the "
     "resolved "
-    "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.",
+    "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
+    "Results are the same bytes for the same instruction set: ADELE_CPU_ISA=avx2 in the "
+    "environment (or sse41, avx512, avx512_bf16) limits the CPU to one.",
     0,
     0,
     0};

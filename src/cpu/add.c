@@ -3,7 +3,7 @@
 // sum: the whole blocks are walked as one array.
 #include "base/fail.h"
 #include "cpu/cpu.h"
-#include "cpu/lanes.h"
+#include "cpu/isa.h"
 #include "device/op_check.h"
 
 #include <string.h>
@@ -30,7 +30,8 @@ adele_status cpu_add_create(const struct adele_device *device, const struct adel
     return ADELE_OK;
 }
 
-CPU_CLONES static void add_rows(float *to, const float *a, const float *b, size_t count) {
+CPU_KERNEL(static void, add_rows, (float *to, const float *a, const float *b, size_t count),
+           (to, a, b, count)) {
     for (size_t i = 0; i < count; i++)
         to[i] = a[i] + b[i];
 }

@@ -84,7 +84,8 @@ adele_status cpu_aspp_create(const struct adele_device *device, const struct ade
 
 // ---- moving channels ----------------------------------------------------------------------------
 
-CPU_CLONES static void add_to(float *restrict to, const float *restrict from, size_t count) {
+CPU_KERNEL(static void, add_to, (float *restrict to, const float *restrict from, size_t count),
+           (to, from, count)) {
     for (size_t i = 0; i < count; i++)
         to[i] += from[i];
 }

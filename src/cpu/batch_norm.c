@@ -126,7 +126,8 @@ static inline void store_sums(const half_lanes_double s[4], const half_lanes_dou
 
 // out = sum x, sum x^2. Even and odd pixels have their own accumulators to hide the latency of an
 // add.
-CPU_CLONES static void sum_values(const float *x, size_t n_pixels, size_t stride, double *out) {
+CPU_KERNEL(static void, sum_values, (const float *x, size_t n_pixels, size_t stride, double *out),
+           (x, n_pixels, stride, out)) {
     half_lanes_double s[4] = {{0}}, q[4] = {{0}};
     for (size_t i = 0; i < n_pixels; i++, x += stride) {
         half_lanes_double low = TO_DOUBLE(*(const half_lanes *)x);
@@ -149,8 +150,10 @@ CPU_CLONES static void sum_values(const float *x, size_t n_pixels, size_t stride
 }
 
 // out = sum g, sum g x with g = d_dst where dst > 0 (everywhere when dst is NULL).
-CPU_CLONES static void sum_gradients(const float *x, const float *dst, const float *d_dst,
-                                     size_t n_pixels, size_t stride, double *out) {
+CPU_KERNEL(static void, sum_gradients,
+           (const float *x, const float *dst, const float *d_dst, size_t n_pixels, size_t stride,
+            double *out),
+           (x, dst, d_dst, n_pixels, stride, out)) {
     half_lanes_double s[4] = {{0}}, q[4] = {{0}};
     for (size_t i = 0; i < n_pixels; i++) {
         size_t at = i * stride;
@@ -168,9 +171,10 @@ CPU_CLONES static void sum_gradients(const float *x, const float *dst, const flo
 }
 
 // A NaN passes through the ReLU, so that it is seen where it arises.
-CPU_CLONES static void apply_forward(const float *x, const float *residual, float *dst,
-                                     size_t n_pixels, size_t stride,
-                                     const struct coefficients *coefficients, bool has_relu) {
+CPU_KERNEL(static void, apply_forward,
+           (const float *x, const float *residual, float *dst, size_t n_pixels, size_t stride,
+            const struct coefficients *coefficients, bool has_relu),
+           (x, residual, dst, n_pixels, stride, coefficients, has_relu)) {
     lanes mean = LANES_AT(coefficients->mean);
     lanes a = LANES_AT(coefficients->a), b = LANES_AT(coefficients->b);
     lanes_mask no_relu = (lanes_mask){0} - (has_relu ? 0 : 1);
@@ -183,9 +187,10 @@ CPU_CLONES static void apply_forward(const float *x, const float *residual, floa
 }
 
 // d_src = a g + k (x - mean) + b; d_residual = g. d_src may be d_dst.
-CPU_CLONES static void apply_backward(const float *x, const float *dst, const float *d_dst,
-                                      float *d_src, float *d_residual, size_t n_pixels,
-                                      size_t stride, const struct coefficients *coefficients) {
+CPU_KERNEL(static void, apply_backward,
+           (const float *x, const float *dst, const float *d_dst, float *d_src, float *d_residual,
+            size_t n_pixels, size_t stride, const struct coefficients *coefficients),
+           (x, dst, d_dst, d_src, d_residual, n_pixels, stride, coefficients)) {
     lanes mean = LANES_AT(coefficients->mean), a = LANES_AT(coefficients->a),
           b = LANES_AT(coefficients->b), k = LANES_AT(coefficients->k);
     for (size_t i = 0; i < n_pixels; i++) {

@@ -30,7 +30,8 @@ adele_status cpu_concat_create(const struct adele_device *device,
     return ADELE_OK;
 }
 
-CPU_CLONES static void add_to(float *restrict to, const float *restrict from, size_t count) {
+CPU_KERNEL(static void, add_to, (float *restrict to, const float *restrict from, size_t count),
+           (to, from, count)) {
     for (size_t i = 0; i < count; i++)
         to[i] += from[i];
 }

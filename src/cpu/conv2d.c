@@ -11,8 +11,7 @@
 // Who accumulates: dst and d_src are overwritten (d_src is added to on request), d_weight and
 // d_bias are added to. Determinism: same bits from run to run, and with our own kernels whatever
 // the number of threads; oneDNN's weight gradient (other kernels than 3 x 3 and 1 x 1, a 1 x 1 with
-// a stride, a processor without AVX2) splits its sums by that number, so its last bits may change
-// with it.
+// a stride) splits its sums by that number, so its last bits may change with it.
 //
 // bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and sums stay
 // float. Where the processor multiplies bf16, the copies of dst's and d_src's passes have 2 bytes a
@@ -22,6 +21,7 @@
 #include "base/memory.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"
+#include "cpu/isa.h"
 #include "device/op_check.h"
 
 #include <stdio.h>
@@ -91,10 +91,11 @@ static void plan_workspace(struct conv2d *self) {
 }
 
 static void name_engine(struct conv2d *self) {
-    const char *forward = self->first_layer.is_used ? "our avx2" : self->forward.name;
+    const char *own = cpu_isa() < CPU_ISA_AVX2 ? "our sse41" : "our avx2";
+    const char *forward = self->first_layer.is_used ? own : self->forward.name;
     const char *data = self->backward_data.primitive != NULL ? self->backward_data.name : "none";
     const char *weights = !self->desc.is_training         ? "none"
-                          : self->weight_gradient.is_used ? "our avx2"
+                          : self->weight_gradient.is_used ? own
                                                           : self->backward_weights.name;
     const char *rounded = self->rounds ? ", bf16 rounded" : "";
     if (strcmp(forward, data) == 0 && strcmp(forward, weights) == 0)

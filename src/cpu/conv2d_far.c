@@ -69,8 +69,10 @@ struct side {
 };
 
 // to (pixels, B) += sum over c of from (c of the pixel) * weights (c, B), for `count` pixels.
-CPU_CLONES static void add_products(const float *from, size_t plane, int c_from, int block,
-                                    const float *weights, float *to, int count) {
+CPU_KERNEL(static void, add_products,
+           (const float *from, size_t plane, int c_from, int block, const float *weights, float *to,
+            int count),
+           (from, plane, c_from, block, weights, to, count)) {
     for (int half = 0; half < block; half += LANES) {
         lanes sums[N_PIXELS];
         for (int p = 0; p < N_PIXELS; p++)
@@ -121,8 +123,9 @@ static void run_block(const struct conv2d *self, bool is_back, struct side from,
 // ---- the weight gradient ------------------------------------------------------------------------
 
 // sums (c_in lane, c_out lane) += src (c_in lane) * d_dst (c_out lane) over a row's pixels.
-CPU_CLONES static void add_outer(const float *src, const float *d_dst, int count, int block,
-                                 float *sums) {
+CPU_KERNEL(static void, add_outer,
+           (const float *src, const float *d_dst, int count, int block, float *sums),
+           (src, d_dst, count, block, sums)) {
     for (int half = 0; half < block; half += LANES)
         for (int first = 0; first < block; first += LANES) {
             lanes rows[LANES];

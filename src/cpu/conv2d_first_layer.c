@@ -7,6 +7,7 @@
 // 16, 128 x 128): 0.5 ms instead of 2.4 ms. A task owns a few rows of one image, so the bits do not
 // depend on the number of threads.
 #include "cpu/conv2d_parts.h"
+#include "cpu/isa.h"
 #include "cpu/team.h"
 
 #include <omp.h>
@@ -26,7 +27,7 @@
 
 bool conv2d_first_layer_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    if (desc->kernel != KERNEL || desc->c_in > MAX_CHANNELS || !conv2d_has_own_kernels(self) ||
+    if (desc->kernel != KERNEL || desc->c_in > MAX_CHANNELS || cpu_isa() < CPU_ISA_AVX2 ||
         cpu_block(self->base.op.device) != BLOCK)
         return false;
     struct conv2d_first_layer *plan = &self->first_layer;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The elementwise loops around a convolution: rounding to bf16 and accumulation.
 #include "cpu/conv2d_parts.h"
-#include "cpu/lanes.h"
+#include "cpu/isa.h"
 
 #include <string.h>
 
@@ -15,19 +15,22 @@ static inline uint32_t round_bits(uint32_t bits) {
     return ((rounded & ~is_nan) | ((bits | 0x00400000u) & is_nan)) & 0xffff0000u;
 }
 
-CPU_CLONES static void round_run(uint32_t *restrict to, const uint32_t *restrict from,
-                                 size_t count) {
+CPU_KERNEL(static void, round_run,
+           (uint32_t *restrict to, const uint32_t *restrict from, size_t count),
+           (to, from, count)) {
     for (size_t i = 0; i < count; i++)
         to[i] = round_bits(from[i]);
 }
 
-CPU_CLONES static void narrow_run(uint16_t *restrict to, const uint32_t *restrict from,
-                                  size_t count) {
+CPU_KERNEL(static void, narrow_run,
+           (uint16_t *restrict to, const uint32_t *restrict from, size_t count),
+           (to, from, count)) {
     for (size_t i = 0; i < count; i++)
         to[i] = (uint16_t)(round_bits(from[i]) >> 16);
 }
 
-CPU_CLONES static void add_run(float *restrict to, const float *restrict from, size_t count) {
+CPU_KERNEL(static void, add_run, (float *restrict to, const float *restrict from, size_t count),
+           (to, from, count)) {
     for (size_t i = 0; i < count; i++)
         to[i] += from[i];
 }

@@ -2,6 +2,7 @@
 // oneDNN's side of the CPU convolution: primitives, memory objects and reorders of one pass.
 #include "base/fail.h"
 #include "cpu/conv2d_parts.h"
+#include "cpu/isa.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -205,12 +206,6 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
     return code;
 }
 
-// Whether the processor multiplies bf16 (and oneDNN was not told to stay below that).
-static bool multiplies_bf16(void) {
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    return (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
-}
-
 // Winograd's F(4 x 4, 3 x 3) multiplies a quarter as often. Where oneDNN has it (AVX-512) it was
 // measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8 pixels on, and slower below.
 // Its transformations round too: results are 3 to 5 times as far off as the direct kernel's, some
@@ -236,7 +231,7 @@ adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction d
                               struct conv2d_pass *pass) {
     struct conv2d_pass bf16 = {.direction = direction, .is_bf16 = true};
     struct conv2d_pass winograd = {.direction = direction, .is_winograd = true};
-    if (self->rounds && direction != CONV2D_BACKWARD_WEIGHTS && multiplies_bf16() &&
+    if (self->rounds && direction != CONV2D_BACKWARD_WEIGHTS && cpu_isa() == CPU_ISA_AVX512_BF16 &&
         build_special_pass(self, bf16, "avx512", pass))
         return ADELE_OK;
     if (wants_winograd(self, direction) && build_special_pass(self, winograd, "wino", pass))

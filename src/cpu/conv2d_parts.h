@@ -104,8 +104,7 @@ void conv2d_first_layer_run(const struct conv2d *self, const float *src, const f
                             const float *bias, float *dst, char *workspace);
 
 // What our own kernels share, in conv2d_rows.c. They work on groups of 8 channels, which are a
-// block or half of one, and need AVX2 and FMA.
-bool conv2d_has_own_kernels(const struct conv2d *self);
+// block or half of one.
 // Group `i_group` of image n of a tensor whose padded channels are n_channels; from pixel to pixel
 // it is cpu_block floats.
 const float *conv2d_group(const struct conv2d *self, const float *tensor, int n, int n_channels,

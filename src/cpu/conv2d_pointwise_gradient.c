@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The weight gradient of a 1 x 1 convolution of stride 1 on groups of 8 channels (a block of 8,
-// or half of one of 16), for processors with AVX2 and FMA: d_weight[o][i] += sum over n, y, x of
+// or half of one of 16), d_weight[o][i] += sum over n, y, x of
 // d_dst[n][o][y][x] src[n][i][y][x].
 //
 // What it improves on: oneDNN's kernel cuts the sum by the number of threads, so its last bits
 // change with them. Here the pixels of the batch are cut into ranges by the shape alone, each range
 // has its own sums, and those are added up in order.
 #include "cpu/conv2d_parts.h"
+#include "cpu/lanes.h"
 #include "cpu/team.h"
 
 #include <string.h>
@@ -18,11 +19,9 @@
 #define TILE_FLOATS (BLOCK * BLOCK)
 #define MAX_SPLITS  64 // ranges of pixels: enough for any machine of this kind, cheap to sum up
 
-#if defined(__x86_64__)
-
 bool conv2d_pointwise_gradient_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    if (desc->kernel != 1 || desc->stride != 1 || desc->pad != 0 || !conv2d_has_own_kernels(self))
+    if (desc->kernel != 1 || desc->stride != 1 || desc->pad != 0)
         return false;
     struct conv2d_weight_gradient *plan = &self->weight_gradient;
     int64_t n_rows = (int64_t)desc->n * desc->h_in;
@@ -33,9 +32,27 @@ bool conv2d_pointwise_gradient_plan(struct conv2d *self) {
 }
 
 // tile[i][o] = sums over n_pixels neighbouring pixels of one pair of channel blocks, added to what
-// is there.
+// is there. The plain form, for processors without AVX2; each product is rounded before it is
+// added.
+static void add_products_plain(const float *src, const float *d_dst, size_t step, size_t n_pixels,
+                               float *tile) {
+    for (int first = 0; first < BLOCK; first += 4) { // so many sums fit into the registers
+        lanes sum[4];
+        for (int i = 0; i < 4; i++)
+            sum[i] = LANES_AT(tile + (first + i) * BLOCK);
+        for (size_t p = 0; p < n_pixels; p++)
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++)
+                sum[i] += LANES_AT(d_dst + p * step) * src[p * step + (size_t)(first + i)];
+        for (int i = 0; i < 4; i++)
+            LANES_STORE(tile + (first + i) * BLOCK, sum[i]);
+    }
+}
+
+#if defined(__x86_64__)
+
 __attribute__((target("avx2,fma"))) static void
-add_products(const float *src, const float *d_dst, size_t step, size_t n_pixels, float *tile) {
+add_products_avx2(const float *src, const float *d_dst, size_t step, size_t n_pixels, float *tile) {
     __m256 sum[BLOCK];
 #pragma GCC unroll 8
     for (int i = 0; i < BLOCK; i++)
@@ -50,6 +67,23 @@ add_products(const float *src, const float *d_dst, size_t step, size_t n_pixels,
     for (int i = 0; i < BLOCK; i++)
         _mm256_storeu_ps(tile + i * BLOCK, sum[i]);
 }
+
+static void add_products(const float *src, const float *d_dst, size_t step, size_t n_pixels,
+                         float *tile) {
+    if (cpu_isa() < CPU_ISA_AVX2)
+        add_products_plain(src, d_dst, step, n_pixels, tile);
+    else
+        add_products_avx2(src, d_dst, step, n_pixels, tile);
+}
+
+#else
+
+static void add_products(const float *src, const float *d_dst, size_t step, size_t n_pixels,
+                         float *tile) {
+    add_products_plain(src, d_dst, step, n_pixels, tile);
+}
+
+#endif
 
 // The rows first .. end - 1 of the batch against each other, for every pair of blocks.
 static void run_range(const struct conv2d *self, const float *src, const float *d_dst,
@@ -90,19 +124,3 @@ void conv2d_pointwise_gradient_run(const struct conv2d *self,
                 partial[tile * TILE_FLOATS + (size_t)(i % BLOCK) * BLOCK + (size_t)(o % BLOCK)];
         }
 }
-
-#else
-
-bool conv2d_pointwise_gradient_plan(struct conv2d *self) {
-    (void)self;
-    return false;
-}
-
-void conv2d_pointwise_gradient_run(const struct conv2d *self,
-                                   const struct conv2d_pointers *pointers, float *d_weight) {
-    (void)self;
-    (void)pointers;
-    (void)d_weight;
-}
-
-#endif

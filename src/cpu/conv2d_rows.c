@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What our own convolution kernels share: when they may run, and the padded copies of input rows.
+// What our own convolution kernels share: groups of 8 channels, and padded copies of input rows.
 #include "cpu/conv2d_parts.h"
 
 #include <string.h>
 
 #define BLOCK 8
-
-bool conv2d_has_own_kernels(const struct conv2d *self) {
-#if defined(__x86_64__)
-    return cpu_block(self->base.op.device) % BLOCK == 0 && __builtin_cpu_supports("avx2") &&
-           __builtin_cpu_supports("fma");
-#else
-    (void)self;
-    return false;
-#endif
-}
 
 const float *conv2d_group(const struct conv2d *self, const float *tensor, int n, int n_channels,
                           int i_group, size_t pixels) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The weight gradient of a 3 x 3 convolution on groups of 8 channels (a block of 8, or half of one
-// of 16), for processors with AVX2 and FMA:
+// of 16):
 //
 //   d_weight[o][i][ky][kx] += sum over n, y, x of d_dst[n][o][y][x] src[n][i][y stride - pad + ky
 //   dilation][...]
@@ -34,11 +34,9 @@
     8                   // neighbouring output rows share input rows: copied once for so many passes
 #define TARGET_TASKS 64 // enough for any machine of this kind, few enough to sum up cheaply
 
-#if defined(__x86_64__)
-
 bool conv2d_weight_gradient_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    if (desc->kernel != KERNEL || !conv2d_has_own_kernels(self))
+    if (desc->kernel != KERNEL)
         return false;
     struct conv2d_weight_gradient *plan = &self->weight_gradient;
     size_t padded_row = ((size_t)desc->w_in + 2 * (size_t)desc->pad) * BLOCK * sizeof(float);
@@ -73,7 +71,25 @@ struct pass {
     int n_rows, n_columns;
 };
 
-// to[i][kx][o] += sums for two input channels; 12 sums of 8 in registers.
+// to[i][kx][o] += sums of one block of output channels at d_dst, for two input channels. The plain
+// form, for processors without AVX2; each product is rounded before it is added.
+static void pass_plain(const struct pass *pass, const float *d_dst, float *to) {
+    lanes sum[6] = {{0}};
+    for (int y = 0; y < pass->n_rows; y++) {
+        const float *g = d_dst + (size_t)y * pass->d_dst_row;
+        const float *from = pass->src + (size_t)y * pass->src_row;
+        for (int x = 0; x < pass->n_columns; x++, g += pass->d_dst_step, from += pass->src_step)
+#pragma GCC unroll 6
+            for (int j = 0; j < 6; j++)
+                sum[j] += LANES_AT(g) * from[(size_t)(j % 3) * pass->src_tap + (size_t)(j / 3)];
+    }
+    for (int j = 0; j < 6; j++)
+        LANES_STORE(to + j * BLOCK, LANES_AT(to + j * BLOCK) + sum[j]);
+}
+
+#if defined(__x86_64__)
+
+// The same for two blocks of output channels; 12 sums of 8 in registers.
 __attribute__((target("avx2,fma"))) static void pass_two_blocks(const struct pass *pass, float *to0,
                                                                 float *to1) {
     __m256 sum0[6], sum1[6];
@@ -114,7 +130,7 @@ __attribute__((target("avx2,fma"))) static void pass_two_blocks(const struct pas
     }
 }
 
-// The same for one block of output channels.
+// For one block of output channels.
 __attribute__((target("avx2,fma"))) static void pass_one_block(const struct pass *pass, float *to) {
     __m256 sum[6];
 #pragma GCC unroll 6
@@ -135,6 +151,28 @@ __attribute__((target("avx2,fma"))) static void pass_one_block(const struct pass
     for (int j = 0; j < 6; j++)
         _mm256_storeu_ps(to + j * BLOCK, _mm256_add_ps(_mm256_loadu_ps(to + j * BLOCK), sum[j]));
 }
+
+static void run_pass(const struct pass *pass, float *to0, float *to1) {
+    if (cpu_isa() < CPU_ISA_AVX2) {
+        pass_plain(pass, pass->d_dst0, to0);
+        if (to1 != NULL)
+            pass_plain(pass, pass->d_dst1, to1);
+    } else if (to1 != NULL) {
+        pass_two_blocks(pass, to0, to1);
+    } else {
+        pass_one_block(pass, to0);
+    }
+}
+
+#else
+
+static void run_pass(const struct pass *pass, float *to0, float *to1) {
+    pass_plain(pass, pass->d_dst0, to0);
+    if (to1 != NULL)
+        pass_plain(pass, pass->d_dst1, to1);
+}
+
+#endif
 
 // ---- tasks --------------------------------------------------------------------------------------
 
@@ -175,10 +213,7 @@ static void run_passes(const struct conv2d *self, struct task task, const float 
         for (int i = 0; i < n_channels; i += 2) {
             size_t at = ((size_t)ky * BLOCK + (size_t)i) * KERNEL * BLOCK;
             pass.src = buffer + (size_t)(ky * desc->dilation) * row_floats + i;
-            if (has_two)
-                pass_two_blocks(&pass, tile0 + at, tile1 + at);
-            else
-                pass_one_block(&pass, tile0 + at);
+            run_pass(&pass, tile0 + at, has_two ? tile1 + at : NULL);
         }
 }
 
@@ -269,26 +304,11 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
     add_partials(self, partial, d_weight);
 }
 
-#else
-
-bool conv2d_weight_gradient_plan(struct conv2d *self) {
-    (void)self;
-    return false;
-}
-
-void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
-                                float *d_weight) {
-    (void)self;
-    (void)pointers;
-    (void)d_weight;
-}
-
-#endif
-
 // ---- the bias -----------------------------------------------------------------------------------
 
 // Four pixels at a time, each with its own sums, to hide the latency of an addition.
-CPU_CLONES static void sum_plane(const float *plane, size_t step, size_t n_pixels, double *sums) {
+CPU_KERNEL(static void, sum_plane, (const float *plane, size_t step, size_t n_pixels, double *sums),
+           (plane, step, n_pixels, sums)) {
     half_lanes_double part[8] = {{0}};
     size_t i = 0;
     for (; i + 4 <= n_pixels; i += 4)

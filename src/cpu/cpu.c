@@ -2,8 +2,10 @@
 // The CPU device: host memory, the translation between plain NCHW and the blocked layout, and the
 // interface table. Every call is complete when it returns, so synchronize has nothing to wait for.
 #include "cpu/cpu.h"
+#include "base/available_memory.h"
 #include "base/fail.h"
 #include "base/memory.h"
+#include "cpu/isa.h"
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -46,7 +48,13 @@ struct dnnl_stream *cpu_stream(const struct adele_device *device) {
     return context_of(device)->stream;
 }
 
+// oneDNN makes code for a convolution, about half a megabyte, and crashes where an allocation of
+// its own fails. That happens only under `ulimit -v` or `ulimit -d`.
+#define CODE_BYTES ((size_t)16 << 20)
+
 void *cpu_op_create(const struct adele_device *device, enum adele_op_kind kind, size_t bytes) {
+    if (kind == ADELE_OP_conv2d && available_address_space() < CODE_BYTES)
+        return NULL;
     struct cpu_op *op = memory_calloc(1, bytes);
     if (op != NULL) {
         op->op.kind = kind;
@@ -67,21 +75,42 @@ static void cpu_op_destroy(struct adele_op *op) {
 
 // ---- memory -------------------------------------------------------------------------------------
 
-static adele_status cpu_alloc(const struct adele_device *device, size_t bytes, void **out) {
+// Smaller blocks are too many to ask the system for each, and too small to matter.
+#define LARGE_BLOCK ((size_t)16 << 20)
+#define PAGE_BYTES  ((size_t)4096)
+
+// A 64th is left to what belongs to no block: page tables (a 512th of all memory that is used), the
+// files and pictures that are read and written in between, and the machine's other programs, which
+// need not stand still while a run goes on.
+static size_t cpu_free_bytes(const struct adele_device *device) {
     (void)device;
+    size_t bytes = available_memory();
+    return bytes == SIZE_MAX ? bytes : bytes - bytes / 64;
+}
+
+// The system hands out more than it has, and kills a process when the memory is used. So a large
+// block is refused when it is not there, and each of its pages is written to when it is, so that
+// the next one that asks does not count the same memory as available.
+static adele_status cpu_alloc(const struct adele_device *device, size_t bytes, void **out) {
+    *out = NULL;
+    size_t free_bytes = bytes >= LARGE_BLOCK ? cpu_free_bytes(device) : SIZE_MAX;
+    if (bytes > free_bytes)
+        return FAIL(ADELE_NO_MEMORY,
+                    "Close other programs, or make the batch, the images or the model smaller.",
+                    "cannot allocate %zu MB, %zu MB are free on %s", bytes / 1000000,
+                    free_bytes / 1000000, device->description);
     *out = memory_aligned(bytes > 0 ? bytes : 1);
-    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(bytes);
+    if (*out == NULL)
+        return FAIL_NO_MEMORY(bytes);
+    volatile char *page = *out;
+    for (size_t i = 0; bytes >= LARGE_BLOCK && i < bytes; i += PAGE_BYTES)
+        page[i] = 0;
+    return ADELE_OK;
 }
 
 static void cpu_release(const struct adele_device *device, void *block) {
     (void)device;
     memory_free(block);
-}
-
-// The system hands out more than it has, so no honest number can be given.
-static size_t cpu_free_bytes(const struct adele_device *device) {
-    (void)device;
-    return SIZE_MAX;
 }
 
 static adele_status cpu_transfer(const struct adele_device *device, void *to, const void *from,
@@ -230,18 +259,32 @@ static void processor_name(char out[49]) {
 }
 
 static void describe(struct cpu_context *context) {
+    struct adele_device *device = &context->device;
     char name[49];
     processor_name(name);
+    enum cpu_isa best = CPU_ISA_AVX512_BF16;
+    while (!cpu_isa_is_there(best))
+        best--;
     const dnnl_version_t *version = dnnl_version();
-    snprintf(context->device.description, sizeof context->device.description,
-             "cpu: %s, %d thread%s, oneDNN %d.%d.%d", name, context->n_threads,
-             context->n_threads == 1 ? "" : "s", version->major, version->minor, version->patch);
+    snprintf(device->libraries, sizeof device->libraries, "oneDNN %d.%d.%d", version->major,
+             version->minor, version->patch);
+    snprintf(device->engine, sizeof device->engine, "direct");
+    snprintf(device->instruction_set, sizeof device->instruction_set, "%s",
+             cpu_isa_name(cpu_isa()));
+    snprintf(device->best_instruction_set, sizeof device->best_instruction_set, "%s",
+             cpu_isa_name(best));
+    device->repeats = "the same bytes for the same build, engine, instruction set and libraries; "
+                      "with U-Net whatever the number of threads";
+    snprintf(device->description, sizeof device->description, "cpu: %s, %s, %d thread%s, %s", name,
+             device->instruction_set, context->n_threads, context->n_threads == 1 ? "" : "s",
+             device->libraries);
 }
 
 adele_status cpu_device_create_with_block(int block, struct adele_device **out) {
     *out = NULL;
     if (block != 8 && block != 16)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use 8 or 16.", "channel block of %d", block);
+    TRY(cpu_isa_open());
     struct cpu_context *context = memory_calloc(1, sizeof *context);
     if (context == NULL)
         return FAIL_NO_MEMORY(sizeof *context);
@@ -262,15 +305,15 @@ adele_status cpu_device_create_with_block(int block, struct adele_device **out) 
     return ADELE_OK;
 }
 
-// oneDNN's own answer decides, so that its environment switch for older instruction sets is obeyed.
 adele_status cpu_device_create_direct(struct adele_device **out) {
-    bool has_avx512 = ((unsigned)dnnl_get_effective_cpu_isa() &
-                       (unsigned)dnnl_cpu_isa_avx512_core) == (unsigned)dnnl_cpu_isa_avx512_core;
-    return cpu_device_create_with_block(has_avx512 ? 16 : 8, out);
+    *out = NULL;
+    TRY(cpu_isa_open());
+    return cpu_device_create_with_block(cpu_isa() >= CPU_ISA_AVX512 ? 16 : 8, out);
 }
 
 adele_status cpu_device_create(struct adele_device **out) {
     TRY(cpu_device_create_direct(out));
     ((struct cpu_context *)(*out)->context)->has_winograd = true;
+    snprintf((*out)->engine, sizeof(*out)->engine, "auto");
     return ADELE_OK;
 }

@@ -90,7 +90,8 @@ static struct work place_work(const struct crf_op *op, char *workspace) {
 // ---- the spatial Gaussian -----------------------------------------------------------------------
 
 // Row y of src along x.
-CPU_CLONES static void sweep_row(const struct crf_op *op, const float *src, int y, float *dst) {
+CPU_KERNEL(static void, sweep_row, (const struct crf_op *op, const float *src, int y, float *dst),
+           (op, src, y, dst)) {
     const struct crf_spatial *spatial = &op->spatial;
     int w = op->desc.w, reach = spatial->reach;
     size_t offset = (size_t)y * (size_t)w * CRF_LANES;
@@ -107,7 +108,8 @@ CPU_CLONES static void sweep_row(const struct crf_op *op, const float *src, int 
 }
 
 // Row y of the message: the sum over the rows around it.
-CPU_CLONES static void sum_rows(const struct crf_op *op, const float *swept, int y, float *dst) {
+CPU_KERNEL(static void, sum_rows, (const struct crf_op *op, const float *swept, int y, float *dst),
+           (op, swept, y, dst)) {
     const struct crf_spatial *spatial = &op->spatial;
     int reach = spatial->reach;
     size_t n = (size_t)op->desc.w * CRF_LANES;
@@ -134,8 +136,10 @@ static void spatial_message(const struct crf_op *op, const float *src, const str
 // ---- mean field ---------------------------------------------------------------------------------
 
 // q of one group = log p + message: n pixels from `first` on.
-CPU_CLONES static void add_unary(const struct crf_op *op, const float *probabilities, int group,
-                                 size_t first, size_t n, const float *message, float *q) {
+CPU_KERNEL(static void, add_unary,
+           (const struct crf_op *op, const float *probabilities, int group, size_t first, size_t n,
+            const float *message, float *q),
+           (op, probabilities, group, first, n, message, q)) {
     for (int lane = 0; lane < CRF_LANES; lane++) {
         int c = group * CRF_LANES + lane;
         float line[RUN];
@@ -157,7 +161,8 @@ CPU_CLONES static void add_unary(const struct crf_op *op, const float *probabili
 }
 
 // q = softmax of itself over the categories of one pixel.
-CPU_CLONES static void softmax_run(const struct crf_op *op, size_t first, size_t n, float *q) {
+CPU_KERNEL(static void, softmax_run, (const struct crf_op *op, size_t first, size_t n, float *q),
+           (op, first, n, q)) {
     size_t group = op->n_pixels * CRF_LANES, all = (size_t)op->n_groups * group;
     for (float *z = q + first * CRF_LANES; z < q + (first + n) * CRF_LANES; z += CRF_LANES) {
         float best[CRF_LANES], sum[CRF_LANES] = {0.0f}, highest = NO_LOGIT, total = 0.0f;

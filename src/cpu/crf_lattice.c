@@ -118,8 +118,10 @@ void crf_lattice_build(struct crf_lattice *lattice, const uint8_t *image) {
 
 // ---- filtering ----------------------------------------------------------------------------------
 
-CPU_CLONES static void split_run(const struct crf_lattice *lattice, const float *src,
-                                 const float *norm, int64_t first, int64_t end) {
+CPU_KERNEL(static void, split_run,
+           (const struct crf_lattice *lattice, const float *src, const float *norm, int64_t first,
+            int64_t end),
+           (lattice, src, norm, first, end)) {
     static const float ones[CRF_LANES] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
     size_t stride = src != NULL ? CRF_LANES : 0;
     const float *values = src != NULL ? src : ones;
@@ -137,8 +139,10 @@ CPU_CLONES static void split_run(const struct crf_lattice *lattice, const float 
     }
 }
 
-CPU_CLONES static void blur_run(const float *src, const int32_t *next, const int32_t *back,
-                                int64_t first, int64_t end, float *dst) {
+CPU_KERNEL(static void, blur_run,
+           (const float *src, const int32_t *next, const int32_t *back, int64_t first, int64_t end,
+            float *dst),
+           (src, next, back, first, end, dst)) {
     for (int64_t i = first; i < end; i++) {
         const float *a = src + (size_t)next[i] * CRF_LANES, *b = src + (size_t)back[i] * CRF_LANES;
         for (int lane = 0; lane < CRF_LANES; lane++)
@@ -147,8 +151,10 @@ CPU_CLONES static void blur_run(const float *src, const int32_t *next, const int
     }
 }
 
-CPU_CLONES static void blend_run(const struct crf_lattice *lattice, const float *norm, float weight,
-                                 int64_t first, int64_t end, float *dst) {
+CPU_KERNEL(static void, blend_run,
+           (const struct crf_lattice *lattice, const float *norm, float weight, int64_t first,
+            int64_t end, float *dst),
+           (lattice, norm, weight, first, end, dst)) {
     int n_corners = lattice->d + 1;
     for (int64_t i = first; i < end; i++) {
         float sum[CRF_LANES] = {0.0f};

@@ -63,8 +63,9 @@ fail:
     return status;
 }
 
-CPU_CLONES static void accumulate_row(const float *restrict row, int n, float weight, bool is_first,
-                                      float *restrict out) {
+CPU_KERNEL(static void, accumulate_row,
+           (const float *restrict row, int n, float weight, bool is_first, float *restrict out),
+           (row, n, weight, is_first, out)) {
     for (int x = 0; x < n; x++)
         out[x] = is_first ? weight * row[x] : out[x] + weight * row[x];
 }

@@ -3,7 +3,7 @@
 // blocks and adds its pixels in row order, in double: the number of threads changes no bit.
 #include "base/fail.h"
 #include "cpu/cpu.h"
-#include "cpu/lanes.h"
+#include "cpu/isa.h"
 #include "device/op_check.h"
 
 #define MAX_BLOCK 16
@@ -31,7 +31,8 @@ adele_status cpu_global_pool_create(const struct adele_device *device,
     return ADELE_OK;
 }
 
-CPU_CLONES static void mean_of(const float *src, size_t n_pixels, int block, float *dst) {
+CPU_KERNEL(static void, mean_of, (const float *src, size_t n_pixels, int block, float *dst),
+           (src, n_pixels, block, dst)) {
     double sums[MAX_BLOCK] = {0.0};
     for (size_t i = 0; i < n_pixels; i++)
         for (int lane = 0; lane < block; lane++)
@@ -40,8 +41,9 @@ CPU_CLONES static void mean_of(const float *src, size_t n_pixels, int block, flo
         dst[lane] = (float)(sums[lane] / (double)n_pixels);
 }
 
-CPU_CLONES static void spread(const float *d_dst, size_t n_pixels, int block, bool accumulate,
-                              float *d_src) {
+CPU_KERNEL(static void, spread,
+           (const float *d_dst, size_t n_pixels, int block, bool accumulate, float *d_src),
+           (d_dst, n_pixels, block, accumulate, d_src)) {
     float share[MAX_BLOCK];
     for (int lane = 0; lane < block; lane++)
         share[lane] = (float)((double)d_dst[lane] / (double)n_pixels);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Vectors of eight floats, the unit in which the CPU loops walk a pixel's channel block (one vector
 // for a block of 8, two for 16). They are the compiler's own vectors, so the same source becomes
-// SSE, AVX2 or AVX-512 code; CPU_CLONES compiles a function for each and picks at run time. No
-// multiply-add is contracted in any of them, so all give the same bits.
+// SSE, AVX2 or AVX-512 code, see CPU_KERNEL.
 #ifndef ADELE_CPU_LANES_H
 #define ADELE_CPU_LANES_H
+
+#include "cpu/isa.h"
 
 #include <stdint.h>
 
@@ -20,11 +21,5 @@ typedef double half_lanes_double __attribute__((vector_size(32), aligned(8), may
 #define LANES_ALL(value)        ((value) - (lanes){0}) // the scalar in every lane
 // Where a bit of the mask is clear the value becomes +0.
 #define LANES_KEEP(v, mask) ((lanes)((lanes_mask)(v) & (mask)))
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define CPU_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CPU_CLONES
-#endif
 
 #endif

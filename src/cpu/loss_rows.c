@@ -54,8 +54,9 @@ void loss_row_set_labels(struct loss_row *row, const uint8_t *labels) {
     }
 }
 
-CPU_CLONES static void add_weighted(const float *restrict p, float w, size_t n, bool is_first,
-                                    float *restrict q) {
+CPU_KERNEL(static void, add_weighted,
+           (const float *restrict p, float w, size_t n, bool is_first, float *restrict q),
+           (p, w, n, is_first, q)) {
     for (size_t i = 0; i < n; i++)
         q[i] = is_first ? w * p[i] : q[i] + w * p[i];
 }
@@ -71,8 +72,10 @@ void loss_row_mix(struct loss_row *row) {
     }
 }
 
-CPU_CLONES static void largest_of(const float *restrict q, const float *restrict validity, int n,
-                                  float *restrict largest) {
+CPU_KERNEL(static void, largest_of,
+           (const float *restrict q, const float *restrict validity, int n,
+            float *restrict largest),
+           (q, validity, n, largest)) {
     for (int x = 0; x < n; x++) {
         float clamped = q[x] < LOSS_Q_MIN ? LOSS_Q_MIN : q[x];
         clamped = clamped > LOSS_Q_MAX ? LOSS_Q_MAX : clamped;
@@ -100,9 +103,10 @@ static double sum_pixels(const float *pixel, int n) {
 
 // For category c: picked += [label = c] (z - maximum), and with gradient
 // d_z = weight factor validity (s - [label = c]), pixel += (z - maximum) d_z / weight.
-CPU_CLONES static void cross_entropy_category(const struct loss_row *row, int k, int c,
-                                              const float *restrict s, float weight, float factor,
-                                              bool needs_gradient) {
+CPU_KERNEL(static void, cross_entropy_category,
+           (const struct loss_row *row, int k, int c, const float *restrict s, float weight,
+            float factor, bool needs_gradient),
+           (row, k, c, s, weight, factor, needs_gradient)) {
     size_t at = (size_t)c * (size_t)row->stride;
     const float *restrict z = row->z[k] + at;
     const float *restrict maximum = row->maximum[k];
@@ -124,9 +128,10 @@ CPU_CLONES static void cross_entropy_category(const struct loss_row *row, int k,
     }
 }
 
-CPU_CLONES static void finish_cross_entropy(const float *restrict log_sum,
-                                            const float *restrict validity, float weight, int n,
-                                            float *restrict picked) {
+CPU_KERNEL(static void, finish_cross_entropy,
+           (const float *restrict log_sum, const float *restrict validity, float weight, int n,
+            float *restrict picked),
+           (log_sum, validity, weight, n, picked)) {
     for (int x = 0; x < n; x++)
         picked[x] = validity[x] * (log_sum[x] - weight * picked[x]);
 }
@@ -152,8 +157,9 @@ void loss_row_cross_entropy(struct loss_row *row, int k, float weight, float fac
 }
 
 // d_q holds sum_k p_k on entry; clamps q and leaves log q and d consistency / d q.
-CPU_CLONES static void finish_mixture(int n, float *restrict q, float *restrict log_q,
-                                      float *restrict d_q) {
+CPU_KERNEL(static void, finish_mixture,
+           (int n, float *restrict q, float *restrict log_q, float *restrict d_q),
+           (n, q, log_q, d_q)) {
     for (int x = 0; x < n; x++) {
         float low = q[x] < LOSS_Q_MIN ? LOSS_Q_MIN : q[x];
         float clamped = low > LOSS_Q_MAX ? LOSS_Q_MAX : low;
@@ -164,9 +170,11 @@ CPU_CLONES static void finish_mixture(int n, float *restrict q, float *restrict 
     }
 }
 
-CPU_CLONES static void add_divergence(const float *restrict z, const float *restrict p,
-                                      const float *restrict maximum, const float *restrict log_sum,
-                                      const float *restrict log_q, int n, float *restrict pixel) {
+CPU_KERNEL(static void, add_divergence,
+           (const float *restrict z, const float *restrict p, const float *restrict maximum,
+            const float *restrict log_sum, const float *restrict log_q, int n,
+            float *restrict pixel),
+           (z, p, maximum, log_sum, log_q, n, pixel)) {
     for (int x = 0; x < n; x++)
         pixel[x] += p[x] * ((z[x] - maximum[x]) - log_sum[x] - log_q[x]);
 }
@@ -186,8 +194,8 @@ void loss_row_consistency(struct loss_row *row, struct loss_row_sums *sums) {
 }
 
 // a = log p - log q + w d_q; leaves it in `slope`, adds p a to inner and p d_q to pixel.
-CPU_CLONES static void slope_category(const struct loss_row *row, int k, int c,
-                                      float *restrict slope) {
+CPU_KERNEL(static void, slope_category,
+           (const struct loss_row *row, int k, int c, float *restrict slope), (row, k, c, slope)) {
     size_t at = (size_t)c * (size_t)row->stride;
     const float *restrict z = row->z[k] + at;
     const float *restrict p = row->p[k] + at;
@@ -207,9 +215,10 @@ CPU_CLONES static void slope_category(const struct loss_row *row, int k, int c,
     }
 }
 
-CPU_CLONES static void add_softmax_gradient(const float *restrict p, const float *restrict slope,
-                                            const float *restrict inner, float factor, int n,
-                                            float *restrict d_z) {
+CPU_KERNEL(static void, add_softmax_gradient,
+           (const float *restrict p, const float *restrict slope, const float *restrict inner,
+            float factor, int n, float *restrict d_z),
+           (p, slope, inner, factor, n, d_z)) {
     for (int x = 0; x < n; x++)
         d_z[x] += factor * (p[x] * (slope[x] - inner[x]));
 }

@@ -49,7 +49,8 @@ struct row {
     int w_in, w_out, kernel, stride, pad, block;
 };
 
-CPU_CLONES static void forward_row(const struct row *row, const float *src, float *dst) {
+CPU_KERNEL(static void, forward_row, (const struct row *row, const float *src, float *dst),
+           (row, src, dst)) {
     for (int x_out = 0; x_out < row->w_out; x_out++) {
         int start = x_out * row->stride - row->pad;
         int x_first = start > 0 ? start : 0;
@@ -67,8 +68,10 @@ CPU_CLONES static void forward_row(const struct row *row, const float *src, floa
     }
 }
 
-CPU_CLONES static void backward_row(const struct row *row, const float *src, const float *dst,
-                                    const float *d_dst, float *d_src) {
+CPU_KERNEL(static void, backward_row,
+           (const struct row *row, const float *src, const float *dst, const float *d_dst,
+            float *d_src),
+           (row, src, dst, d_dst, d_src)) {
     for (int x_out = 0; x_out < row->w_out; x_out++) {
         int start = x_out * row->stride - row->pad;
         int x_first = start > 0 ? start : 0;

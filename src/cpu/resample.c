@@ -116,29 +116,34 @@ CPU_INLINE void gather_columns(const float *d_out, const struct resample_axis *c
     }
 }
 
-CPU_CLONES static void row_blend(const float *row_low, const float *row_high, float t, size_t n,
-                                 float *out) {
+CPU_KERNEL(static void, row_blend,
+           (const float *row_low, const float *row_high, float t, size_t n, float *out),
+           (row_low, row_high, t, n, out)) {
     blend_rows(row_low, row_high, t, n, out);
 }
 
-CPU_CLONES static void columns_blend(const float *row, const struct resample_axis *columns,
-                                     int block, float *out) {
+CPU_KERNEL(static void, columns_blend,
+           (const float *row, const struct resample_axis *columns, int block, float *out),
+           (row, columns, block, out)) {
     if (block == 8)
         blend_columns(row, columns, 8, out);
     else
         blend_columns(row, columns, 16, out);
 }
 
-CPU_CLONES static void columns_gather(const float *d_out, const struct resample_axis *columns,
-                                      int block, float *d_in) {
+CPU_KERNEL(static void, columns_gather,
+           (const float *d_out, const struct resample_axis *columns, int block, float *d_in),
+           (d_out, columns, block, d_in)) {
     if (block == 8)
         gather_columns(d_out, columns, 8, d_in);
     else
         gather_columns(d_out, columns, 16, d_in);
 }
 
-CPU_CLONES static void rows_gather(const float *restrict d_rows, size_t row_floats,
-                                   const float *weights, int n, float *restrict d_in) {
+CPU_KERNEL(static void, rows_gather,
+           (const float *restrict d_rows, size_t row_floats, const float *weights, int n,
+            float *restrict d_in),
+           (d_rows, row_floats, weights, n, d_in)) {
     for (int o = 0; o < n; o++) {
         const float *restrict row = d_rows + (size_t)o * row_floats;
         float weight = weights[o];

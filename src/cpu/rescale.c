@@ -145,15 +145,17 @@ adele_status cpu_rescale_create(const struct adele_device *device,
 
 // ---- kernels ------------------------------------------------------------------------------------
 
-CPU_CLONES static void mix_rows(const float *restrict row0, const float *restrict row1,
-                                float weight0, float weight1, size_t n_floats,
-                                float *restrict out) {
+CPU_KERNEL(static void, mix_rows,
+           (const float *restrict row0, const float *restrict row1, float weight0, float weight1,
+            size_t n_floats, float *restrict out),
+           (row0, row1, weight0, weight1, n_floats, out)) {
     for (size_t i = 0; i < n_floats; i++)
         out[i] = weight0 * row0[i] + weight1 * row1[i];
 }
 
-CPU_CLONES static void mix_columns(const float *row, const struct axis *axis, int block,
-                                   float *dst) {
+CPU_KERNEL(static void, mix_columns,
+           (const float *row, const struct axis *axis, int block, float *dst),
+           (row, axis, block, dst)) {
     for (int x = 0; x < axis->n_dst; x++) {
         const struct tap *tap = &axis->taps[x];
         for (int lane = 0; lane < block; lane += LANES) {
@@ -169,14 +171,16 @@ CPU_CLONES static void mix_columns(const float *row, const struct axis *axis, in
     }
 }
 
-CPU_CLONES static void add_scaled(float *restrict to, const float *restrict from, float weight,
-                                  size_t n_floats) {
+CPU_KERNEL(static void, add_scaled,
+           (float *restrict to, const float *restrict from, float weight, size_t n_floats),
+           (to, from, weight, n_floats)) {
     for (size_t i = 0; i < n_floats; i++)
         to[i] += weight * from[i];
 }
 
-CPU_CLONES static void gather_columns(const float *row, const struct axis *axis, int block,
-                                      bool accumulate, float *d_src) {
+CPU_KERNEL(static void, gather_columns,
+           (const float *row, const struct axis *axis, int block, bool accumulate, float *d_src),
+           (row, axis, block, accumulate, d_src)) {
     for (int x = 0; x < axis->n_in; x++) {
         const struct read *reads = axis->reads + axis->readers[x].first;
         for (int lane = 0; lane < block; lane += LANES) {

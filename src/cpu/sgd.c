@@ -7,7 +7,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
-#include "cpu/lanes.h"
+#include "cpu/isa.h"
 #include "device/op_check.h"
 
 #include <string.h>
@@ -63,9 +63,10 @@ adele_status cpu_sgd_create(const struct adele_device *device, const struct adel
     return ADELE_OK;
 }
 
-CPU_CLONES static void update(float *restrict weight, const float *restrict gradient,
-                              float *restrict velocity, int64_t count, float rate, float momentum,
-                              float decay) {
+CPU_KERNEL(static void, update,
+           (float *restrict weight, const float *restrict gradient, float *restrict velocity,
+            int64_t count, float rate, float momentum, float decay),
+           (weight, gradient, velocity, count, rate, momentum, decay)) {
     for (int64_t i = 0; i < count; i++) {
         float m = momentum * velocity[i] + (gradient[i] + decay * weight[i]);
         velocity[i] = m;
@@ -75,14 +76,15 @@ CPU_CLONES static void update(float *restrict weight, const float *restrict grad
 
 // All bits of the exponent are set in NaN and infinity alone; whole numbers, so that the compiler
 // can do many at a time.
-CPU_CLONES static uint8_t has_bad(const float *gradient, int64_t count) {
+CPU_KERNEL(static void, find_bad, (const float *gradient, int64_t count, uint8_t *is_bad),
+           (gradient, count, is_bad)) {
     uint32_t bad = 0;
     for (int64_t i = 0; i < count; i++) {
         uint32_t bits;
         memcpy(&bits, &gradient[i], sizeof bits);
         bad |= (bits & 0x7f800000u) == 0x7f800000u;
     }
-    return bad != 0;
+    *is_bad = bad != 0;
 }
 
 // True: the update is to be left out. One thread sums up, in order.
@@ -92,7 +94,7 @@ static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *arg
     bool is_out = is_loss_bad || (args->stays_out && args->health[ADELE_HEALTH_LEFT_OUT] > 0);
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < self->n_chunks; i++)
-        self->bad[i] = has_bad(args->gradients + self->chunks[i].offset, self->chunks[i].count);
+        find_bad(args->gradients + self->chunks[i].offset, self->chunks[i].count, &self->bad[i]);
     for (long i = 0; i < self->n_chunks; i++)
         if (self->bad[i])
             last = self->segment[i];

@@ -9,8 +9,10 @@ CPU_INLINE void running_maximum(const float *z, int n, float *maximum) {
         maximum[x] = z[x] > maximum[x] ? z[x] : maximum[x];
 }
 
-CPU_CLONES void softmax_row(const float *z, int n_categories, int n, int stride, float scale,
-                            float *p, float *maximum, float *log_sum) {
+CPU_KERNEL(void, softmax_row,
+           (const float *z, int n_categories, int n, int stride, float scale, float *p,
+            float *maximum, float *log_sum),
+           (z, n_categories, n, stride, scale, p, maximum, log_sum)) {
     for (int x = 0; x < n; x++) {
         maximum[x] = z[x];
         log_sum[x] = 0.0f;
@@ -35,8 +37,9 @@ CPU_CLONES void softmax_row(const float *z, int n_categories, int n, int stride,
         log_sum[x] = cpu_log(log_sum[x]);
 }
 
-CPU_CLONES void argmax_row(const float *z, int n_categories, int n, int stride, float *best,
-                           uint8_t *prediction) {
+CPU_KERNEL(void, argmax_row,
+           (const float *z, int n_categories, int n, int stride, float *best, uint8_t *prediction),
+           (z, n_categories, n, stride, best, prediction)) {
     for (int x = 0; x < n; x++) {
         best[x] = z[x];
         prediction[x] = 0;
@@ -50,8 +53,9 @@ CPU_CLONES void argmax_row(const float *z, int n_categories, int n, int stride, 
     }
 }
 
-CPU_CLONES void foreground_row(const float *p, int n_categories, int n, int stride,
-                               float *confidence) {
+CPU_KERNEL(void, foreground_row,
+           (const float *p, int n_categories, int n, int stride, float *confidence),
+           (p, n_categories, n, stride, confidence)) {
     for (int x = 0; x < n; x++)
         confidence[x] = n_categories > 1 ? p[(size_t)stride + (size_t)x] : 0.0f;
     for (int c = 2; c < n_categories; c++)

@@ -5,21 +5,10 @@
 #ifndef ADELE_CPU_VECTOR_MATH_H
 #define ADELE_CPU_VECTOR_MATH_H
 
+#include "cpu/isa.h"
+
 #include <stdint.h>
 #include <string.h>
-
-// A static row function with this mark is compiled once per instruction set and the fitting one is
-// chosen when the program loads. Such a function contains no OpenMP directive. Every clone computes
-// the same bits: contraction is off and no reduction is reordered. Sanitizers run the resolver
-// before they are ready, so their builds take the plain version.
-#ifndef CPU_CLONES
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&       \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CPU_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define CPU_CLONES
-#endif
-#endif
 
 // Lets the compiler compute both sides of a selection such as x < low ? low : x, without which
 // these loops stay scalar. It gives up floating-point exception flags, which nobody reads, and no

@@ -605,7 +605,14 @@ struct adele_device_iface {
 struct adele_device {
     const struct adele_device_iface *iface;
     void *context;         // the device's own
-    char description[128]; // for people: "cpu: AMD EPYC, 2 threads, oneDNN 2.6.3"
+    char description[192]; // for people: "cpu: AMD EPYC, avx2, 2 threads, oneDNN 2.6.3"
+    // What the bytes of results depend on, beside the build and the kind of device (iface->name).
+    char engine[16];               // "auto", "direct"
+    char instruction_set[16];      // in use: "avx2", "sm_90"
+    char best_instruction_set[16]; // that the processor has; "": no choice
+    char libraries[96];            // "oneDNN 2.6.3"; "": none
+    const char *repeats;           // static text, for people: what has to be the same for the same
+                                   // bytes
 };
 
 // devices.c: opens a device by name, "auto" (cuda when there is one, else cpu), "cpu", "cuda",

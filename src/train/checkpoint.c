@@ -12,7 +12,7 @@
 //   progress.*       of an epoch that was interrupted: its counters, and the predictions that the
 //                    correction at its end would read
 //   __metadata__     adele.format, epoch, step, best, network, categories, hash of the original
-//                    labels
+//                    labels, adele.version and made.*: what it was made by (provenance.h)
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
@@ -38,7 +38,7 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
     TRY(network_export(trainer->network, "model.", writer, keep));
     TRY(safetensors_writer_metadata(writer, "adele.format", FORMAT));
-    TRY(safetensors_writer_metadata(writer, "adele.version", ADELE_VERSION));
+    TRY(trainer_add_provenance(trainer, writer));
     TRY(safetensors_writer_metadata(writer, "model.name", config->model.name));
     TRY(safetensors_writer_metadata(writer, "model.backbone", config->model.backbone));
     TRY(add_number(writer, "model.width", config->model.width));
@@ -345,6 +345,7 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
                                        sizeof scales));
     if (trainer->step_in_epoch > 0)
         TRY(read_progress(trainer, file));
+    TRY(trainer_read_provenance(trainer, file));
     TRY(network_import(trainer->network, "model.", file));
     return network_import_momenta(trainer->network, "momentum.", file);
 }

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "train/inference_maps.h"
+#include "train/memory_check.h"
 
 #include <math.h>
 #include <string.h>
@@ -106,6 +107,20 @@ adele_status inference_create(const struct adele_device *device, struct network 
 fail:
     inference_destroy(inference);
     return status;
+}
+
+adele_status inference_check_memory(const struct inference *inference, struct network *network) {
+    struct plan *plans[INFERENCE_MAX_SCALES];
+    for (int k = 0; k < inference->config.n_scales; k++)
+        plans[k] = inference->members[k].plan;
+    const struct memory_request request = {.device = inference->device,
+                                           .network = network,
+                                           .plans = plans,
+                                           .n_plans = inference->config.n_scales,
+                                           .batch_hint = "Set --batch to that.",
+                                           .single_hint =
+                                               "Close other programs, or use smaller --scales."};
+    return memory_check(&request);
 }
 
 void inference_destroy(struct inference *inference) {

@@ -27,6 +27,10 @@ ADELE_MUST_CHECK adele_status inference_create(const struct adele_device *device
                                                const struct inference_config *config,
                                                int n_categories, int c, int h, int w,
                                                struct inference **out);
+// Before network_allocate: ADELE_NO_MEMORY names the largest batch that fits when this one does
+// not.
+ADELE_MUST_CHECK adele_status inference_check_memory(const struct inference *inference,
+                                                     struct network *network);
 void inference_destroy(struct inference *inference); // NULL is legal
 
 // Where the answer goes: device memory, plain (set, H, W), or with on_prediction (batch, H, W);

@@ -299,6 +299,7 @@ static adele_status run_cases(struct worker *worker, enum dataset_split split, i
         inference.batch = 1;
     TRY(inference_create(model->device, model->network, &inference, model->n_categories,
                          model->n_channels, model->height, model->width, &worker->inference));
+    TRY(inference_check_memory(worker->inference, model->network));
     TRY(network_allocate(model->network));
     int n = worker->dataset->n_cases[split];
     for (int i = 0; i < n; i++) {

@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+bool resident_is_host_memory(const struct adele_device *device) {
+    return device->iface->alloc_pinned == device->iface->alloc;
+}
+
 size_t resident_map_bytes(const struct resident *resident) {
     return (size_t)resident->set.n_images * (size_t)resident->set.h * (size_t)resident->set.w;
 }
@@ -111,7 +115,8 @@ adele_status resident_init(struct resident *out, const struct adele_device *devi
                            const struct resident_options *options) {
     adele_status status =
         fill_in(out, device, images, options, options->residency == RESIDENCY_HOST);
-    if (status == ADELE_NO_MEMORY && options->residency == RESIDENCY_AUTO) {
+    if (status == ADELE_NO_MEMORY && options->residency == RESIDENCY_AUTO &&
+        !resident_is_host_memory(device)) {
         resident_deinit(out);
         status = fill_in(out, device, images, options, true);
     }

@@ -39,6 +39,9 @@ struct resident_options {
 ADELE_MUST_CHECK adele_status resident_init(struct resident *out, const struct adele_device *device,
                                             const struct dataset_images *images,
                                             const struct resident_options *options);
+// Whether the device's memory is the host's: then what the host copies takes of it too, and nothing
+// is gained by moving images to the host.
+bool resident_is_host_memory(const struct adele_device *device);
 void resident_deinit(struct resident *resident); // also zeroes it; legal on a zeroed struct
 size_t resident_map_bytes(const struct resident *resident);    // N * H * W
 size_t resident_device_bytes(const struct resident *resident); // all that it takes there

@@ -168,18 +168,6 @@ static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_n
 
 // ---- start and end ------------------------------------------------------------------------------
 
-static adele_status save_config(const struct trainer *trainer) {
-    char *yaml = NULL, *path = NULL;
-    adele_status status;
-    TRY_GOTO(config_to_yaml(trainer->config, &yaml), done);
-    TRY_GOTO(trainer_path(trainer, "config.resolved.yaml", &path), done);
-    TRY_GOTO(file_write(path, yaml, strlen(yaml)), done);
-done:
-    memory_free(yaml);
-    memory_free(path);
-    return status;
-}
-
 // What a run that was killed was writing at that moment.
 static adele_status clean_folders(const struct trainer *trainer) {
     static const char *const names[] = {"", "checkpoints", "labels"};
@@ -213,7 +201,7 @@ static adele_status start(struct trainer *trainer) {
     TRY_GOTO(trainer_take_over(trainer), done);
     TRY_GOTO(clean_folders(trainer), done);
     TRY_GOTO(trainer_trim_generations(trainer, trainer->epoch), done);
-    TRY_GOTO(save_config(trainer), done);
+    TRY_GOTO(trainer_save_config(trainer), done);
     TRY_GOTO(trainer_save_noise(trainer), done);
     TRY_GOTO(trainer_open_metrics(trainer), done);
 done:

@@ -1,47 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Whether a run fits into the device, asked before the first step: plans know their memory without
-// having it.
+// Whether a run fits into the device, asked before the first step.
 #include "base/fail.h"
 #include "base/log.h"
+#include "train/memory_check.h"
 #include "train/trainer_state.h"
-
-// Of the training plans of a batch of n images: activations of every scale side by side, one region
-// for all.
-static adele_status measure(struct trainer *trainer, int n, size_t *out) {
-    size_t activation_bytes = 0, shared_bytes = 0;
-    for (int k = 0; k < trainer->n_scales; k++) {
-        struct adele_shape input = plan_input_shape(trainer->full.plans[k]);
-        struct plan_memory memory;
-        TRY(network_measure(trainer->network, n, input.h, input.w, true, &memory));
-        activation_bytes += memory.activation_bytes;
-        if (memory.shared_bytes > shared_bytes)
-            shared_bytes = memory.shared_bytes;
-    }
-    *out = activation_bytes + shared_bytes;
-    return ADELE_OK;
-}
-
-// The largest n below the configured batch whose plans fit, 0 when not even one image does.
-// `other_bytes`: what the run takes whatever the batch.
-static adele_status largest_batch(struct trainer *trainer, size_t other_bytes, size_t free_bytes,
-                                  int *out) {
-    int low = 0, high = trainer->full.n; // low fits, high does not
-    while (high - low > 1) {
-        int middle = low + (high - low) / 2;
-        size_t bytes = 0;
-        TRY(measure(trainer, middle, &bytes));
-        if (bytes + other_bytes <= free_bytes)
-            low = middle;
-        else
-            high = middle;
-    }
-    *out = low;
-    return ADELE_OK;
-}
 
 adele_status trainer_move_images(struct trainer *trainer, bool *out_moved) {
     *out_moved = false;
-    if (trainer->config->data.residency != RESIDENCY_AUTO)
+    if (trainer->config->data.residency != RESIDENCY_AUTO ||
+        resident_is_host_memory(trainer->device))
         return ADELE_OK;
     for (int split = 0; split < SPLIT_COUNT; split++) {
         struct resident *resident = &trainer->resident[split];
@@ -54,10 +21,33 @@ adele_status trainer_move_images(struct trainer *trainer, bool *out_moved) {
     return ADELE_OK;
 }
 
+// Of what the run takes after its first step, where that is memory of the device. A checkpoint
+// holds copies of weights, running statistics, momenta and labels while it is written, and a run
+// that is resumed reads all of that before it copies it; the host's memory is not asked for
+// elsewhere.
+static size_t later_bytes(const struct trainer *trainer) {
+    if (!resident_is_host_memory(trainer->device))
+        return 0;
+    return network_parameter_bytes(trainer->network) +
+           resident_map_bytes(&trainer->resident[SPLIT_TRAIN]);
+}
+
 adele_status trainer_check_memory(struct trainer *trainer) {
-    const struct adele_device *device = trainer->device;
-    size_t needed = network_planned_bytes(trainer->network);
-    size_t free_bytes = device->iface->free_bytes(device);
+    bool can_move = trainer->config->data.residency == RESIDENCY_DEVICE &&
+                    !resident_is_host_memory(trainer->device);
+    struct memory_request request = {
+        .device = trainer->device,
+        .network = trainer->network,
+        .plans = trainer->full.plans,
+        .n_plans = trainer->n_scales,
+        .n_images = trainer->resident[SPLIT_TRAIN].set.n_images,
+        .is_training = true,
+        .later_bytes = later_bytes(trainer),
+        .batch_hint = can_move ? "Set train.batch to that, or data.residency: auto."
+                               : "Set train.batch to that.",
+        .single_hint = can_move ? "Make data.size, model.width or loss.scales smaller, or set "
+                                  "data.residency: auto."
+                                : "Make data.size, model.width or loss.scales smaller."};
     size_t data_bytes = 0, host_bytes = 0;
     for (int split = 0; split < SPLIT_COUNT; split++)
         if (trainer->resident[split].set.n_images > 0) {
@@ -66,29 +56,8 @@ adele_status trainer_check_memory(struct trainer *trainer) {
         }
     log_line(LOG_INFO,
              "memory: parameters %.1f MB, plans %.1f MB, data %.1f MB (and %.1f MB on the host)",
-             (double)network_parameter_bytes(trainer->network) / 1e6, (double)needed / 1e6,
-             (double)data_bytes / 1e6, (double)host_bytes / 1e6);
-    if (needed <= free_bytes)
-        return ADELE_OK;
-    size_t of_this_batch = 0;
-    int batch = 0;
-    TRY(measure(trainer, trainer->full.n, &of_this_batch));
-    size_t other_bytes = needed > of_this_batch ? needed - of_this_batch : 0;
-    TRY(largest_batch(trainer, other_bytes, free_bytes, &batch));
-    if (batch == 0)
-        return FAIL(ADELE_NO_MEMORY,
-                    trainer->config->data.residency == RESIDENCY_DEVICE
-                        ? "Make data.size, model.width or loss.scales smaller, or set "
-                          "data.residency: auto."
-                        : "Make data.size, model.width or loss.scales smaller.",
-                    "a batch of one image needs more than the %zu MB that are free on %s",
-                    free_bytes / 1000000, device->description);
-    return FAIL(ADELE_NO_MEMORY,
-                trainer->config->data.residency == RESIDENCY_DEVICE
-                    ? "Set train.batch to that, or data.residency: auto."
-                    : "Set train.batch to that.",
-                "a batch of %d needs %zu MB, %zu MB are free on %s; the largest batch that fits is "
-                "%d",
-                trainer->full.n, needed / 1000000, free_bytes / 1000000, device->description,
-                batch);
+             (double)network_parameter_bytes(trainer->network) / 1e6,
+             (double)network_planned_bytes(trainer->network) / 1e6, (double)data_bytes / 1e6,
+             (double)host_bytes / 1e6);
+    return memory_check(&request);
 }

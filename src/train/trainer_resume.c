@@ -75,9 +75,11 @@ done:
 adele_status trainer_take_over(struct trainer *trainer) {
     bool is_found = false;
     TRY(trainer_load_newest(trainer, &is_found));
-    if (is_found)
-        log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
-                 trainer->step_in_epoch);
+    if (!is_found)
+        return ADELE_OK;
+    log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
+             trainer->step_in_epoch);
+    trainer_compare_provenance(trainer);
     return ADELE_OK;
 }
 

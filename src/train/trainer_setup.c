@@ -362,7 +362,11 @@ static adele_status trainer_init(struct trainer *trainer) {
     TRY(file_make_directory(trainer->options.run_folder));
     TRY(file_lock_folder(trainer->options.run_folder, &trainer->folder_lock));
     TRY(adele_device_open(trainer->options.device, config->train.precision, &trainer->device));
+    char line[PROVENANCE_LINE_BYTES];
+    provenance_of(trainer->device, &trainer->made_by);
+    provenance_print(&trainer->made_by, line, sizeof line);
     log_line(LOG_INFO, "device: %s", trainer->device->description);
+    log_line(LOG_DETAIL, "made by %s", line);
     TRY(trainer_load_data(trainer));
     TRY(check_augment(trainer));
     bool has_moved = false;

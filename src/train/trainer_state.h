@@ -8,6 +8,7 @@
 #include "nn/network.h"
 #include "report/metrics.h"
 #include "train/inference.h"
+#include "train/provenance.h"
 #include "train/resident.h"
 #include "train/score.h"
 #include "train/trainer.h"
@@ -92,6 +93,9 @@ struct trainer {
     struct metrics *metrics;
     char *records; // what a loaded checkpoint knows of metrics.jsonl; NULL: nothing
     size_t records_bytes;
+    struct provenance made_by;    // this program on its device
+    struct provenance resumed_of; // what made the checkpoint that was loaded
+    char *earlier; // lines "until step 20: ...", of steps that something else made; NULL: none
     struct score last_score[SPLIT_COUNT];
     int n_rollbacks, rollback_epoch; // so many of them in that epoch
     char noisy_hash[17];             // XXH3 of the original noisy labels
@@ -194,6 +198,16 @@ ADELE_MUST_CHECK adele_status checkpoint_save(struct trainer *trainer, const cha
 ADELE_MUST_CHECK adele_status checkpoint_load(struct trainer *trainer, const char *path);
 // The model alone, for `best`.
 ADELE_MUST_CHECK adele_status checkpoint_save_model(struct trainer *trainer, const char *path);
+
+// trainer_provenance.c: what the run is made by, into a checkpoint and out of one.
+ADELE_MUST_CHECK adele_status trainer_add_provenance(const struct trainer *trainer,
+                                                     struct safetensors_writer *writer);
+ADELE_MUST_CHECK adele_status trainer_read_provenance(struct trainer *trainer,
+                                                      const struct safetensors *file);
+// One warning where the checkpoint that was loaded was made by something else.
+void trainer_compare_provenance(const struct trainer *trainer);
+// Writes config.resolved.yaml, which begins with comments that say what the run is made by.
+ADELE_MUST_CHECK adele_status trainer_save_config(const struct trainer *trainer);
 
 // Whether the file is there but is not, byte for byte, a file that was written with hashes, or the
 // disk cannot read it.

@@ -81,6 +81,7 @@ void trainer_destroy(struct trainer *trainer) {
         dataset_images_deinit(&trainer->images[split]);
     dataset_close(trainer->dataset);
     memory_free(trainer->records);
+    memory_free(trainer->earlier);
     file_unlock(trainer->folder_lock);
     memory_free(trainer);
 }

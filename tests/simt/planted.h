@@ -52,6 +52,7 @@ enum planted_fault {
     PLANTED_SHUFFLE_NO_LANE,   // a warp of 8 lanes with the full mask
     PLANTED_MMA_PARTLY,        // half a warp
     PLANTED_SHARED_DYNAMIC,    // 60000 bytes, not asked for before
+    PLANTED_SHARED_LOWERED,    // 20000 bytes, after another call has lowered what is allowed
     PLANTED_SHARED_STATIC,     // two arrays of 40000 bytes; only dynamic ones may grow
     PLANTED_SHARED_TOGETHER,   // 30000 bytes static and 30000 dynamic
     PLANTED_SHARED_DEVICE,     // more than the device has

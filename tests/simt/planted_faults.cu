@@ -188,6 +188,13 @@ static void break_launch(enum planted_fault fault) {
     case PLANTED_SHARED_DYNAMIC:
         RUN(use_dynamic, 1, 32, 60000, out.data);
         break;
+    case PLANTED_SHARED_LOWERED:
+        cudaFuncSetAttribute((const void *)use_dynamic, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             60000);
+        cudaFuncSetAttribute((const void *)use_dynamic, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             10000);
+        RUN(use_dynamic, 1, 32, 20000, out.data);
+        break;
     case PLANTED_SHARED_STATIC:
         cudaFuncSetAttribute((const void *)use_static, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              100000);

@@ -42,7 +42,7 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attr
 size_t simt_shared_allowed(const void *kernel, bool *is_raised) {
     auto found = raised().find(kernel);
     *is_raised = found != raised().end() && found->second > default_bytes;
-    return *is_raised ? found->second : default_bytes;
+    return found != raised().end() ? found->second : default_bytes;
 }
 
 static void check_size() {

@@ -217,6 +217,7 @@ static void broken_rules_are_found(void **state) {
         {PLANTED_SHUFFLE_NO_LANE, {"a warp of 8 lanes", NULL}},
         {PLANTED_MMA_PARTLY, {"16 ended", "mma_bf16"}},
         {PLANTED_SHARED_DYNAMIC, {"kernel use_dynamic", "60000 bytes"}},
+        {PLANTED_SHARED_LOWERED, {"kernel use_dynamic", "20000 bytes"}},
         {PLANTED_SHARED_STATIC, {"kernel use_static", "80000 bytes of static"}},
         {PLANTED_SHARED_TOGETHER, {"kernel use_both", "30000 bytes of static"}},
         {PLANTED_SHARED_DEVICE, {"166913 bytes", NULL}},

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+#include "cpu/isa.h"
+#include "base/fail.h"
+
+#include <oneapi/dnnl/dnnl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS "Use sse41, avx2, avx512 or avx512_bf16, or leave ADELE_CPU_ISA unset."
+
+// What oneDNN may use is limited to the same set, even where it knows a better one (AMX, VNNI): so
+// the name of the set says which bytes come out. Its own variable DNNL_MAX_CPU_ISA has no effect.
+static const struct {
+    const char *name;
+    dnnl_cpu_isa_t onednn;
+} sets[CPU_ISA_COUNT] = {
+    [CPU_ISA_SSE41] = {"sse41", dnnl_cpu_isa_sse41},
+    [CPU_ISA_AVX2] = {"avx2", dnnl_cpu_isa_avx2},
+    [CPU_ISA_AVX512] = {"avx512", dnnl_cpu_isa_avx512_core},
+    [CPU_ISA_AVX512_BF16] = {"avx512_bf16", dnnl_cpu_isa_avx512_core_bf16},
+};
+
+static enum cpu_isa used = CPU_ISA_SSE41;
+
+enum cpu_isa cpu_isa(void) {
+    return used;
+}
+
+const char *cpu_isa_name(enum cpu_isa isa) {
+    return sets[isa].name;
+}
+
+enum cpu_isa cpu_isa_parse(const char *name) {
+    int i = 0;
+    while (i < CPU_ISA_COUNT && strcmp(name, sets[i].name) != 0)
+        i++;
+    return (enum cpu_isa)i;
+}
+
+bool cpu_isa_is_there(enum cpu_isa isa) {
+#if defined(__x86_64__)
+    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512vl");
+    switch (isa) {
+    case CPU_ISA_SSE41:
+        return __builtin_cpu_supports("sse4.1");
+    case CPU_ISA_AVX2:
+        return has_avx2;
+    case CPU_ISA_AVX512:
+        return has_avx512;
+    case CPU_ISA_AVX512_BF16:
+        return has_avx512 && __builtin_cpu_supports("avx512bf16");
+    case CPU_ISA_COUNT:
+        break;
+    }
+    return false;
+#else
+    return isa == CPU_ISA_SSE41; // the plain variants of the kernels
+#endif
+}
+
+static adele_status choose(enum cpu_isa *out) {
+    const char *wanted = getenv("ADELE_CPU_ISA");
+    if (!cpu_isa_is_there(CPU_ISA_SSE41))
+        return FAIL(ADELE_UNSUPPORTED, "Run on a processor made since 2008.",
+                    "cpu: this processor has no SSE4.1");
+    if (wanted == NULL || *wanted == '\0') {
+        *out = CPU_ISA_AVX512_BF16;
+        while (!cpu_isa_is_there(*out))
+            (*out)--;
+        return ADELE_OK;
+    }
+    *out = cpu_isa_parse(wanted);
+    if (*out == CPU_ISA_COUNT)
+        return FAIL(ADELE_INVALID_ARGUMENT, SETS, "ADELE_CPU_ISA: unknown instruction set \"%s\"",
+                    wanted);
+    if (!cpu_isa_is_there(*out))
+        return FAIL(ADELE_UNSUPPORTED, SETS, "ADELE_CPU_ISA: this processor has no %s", wanted);
+    return ADELE_OK;
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool is_open;
+
+static adele_status open_locked(void) {
+    enum cpu_isa isa;
+    TRY(choose(&isa));
+#if defined(__x86_64__)
+    // oneDNN takes the limit only before it is first used, by whomever; then it uses the best set
+    // that there is, which is ours as well unless another one was asked for.
+    const char *wanted = getenv("ADELE_CPU_ISA");
+    if (dnnl_set_max_cpu_isa(sets[isa].onednn) != dnnl_success && wanted != NULL)
+        return FAIL(ADELE_DEVICE, "Open adele's CPU device before the program uses oneDNN itself.",
+                    "cpu: oneDNN cannot be limited to %s any more", sets[isa].name);
+#endif
+    used = isa;
+    is_open = true;
+    return ADELE_OK;
+}
+
+adele_status cpu_isa_open(void) {
+    (void)pthread_mutex_lock(&lock);
+    adele_status status = is_open ? ADELE_OK : open_locked();
+    (void)pthread_mutex_unlock(&lock);
+    return status;
+}

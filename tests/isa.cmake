@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# ctest -L isa: what computes, once for each instruction set that ADELE_CPU_ISA names. Where the
+# processor lacks a set, its tests are skipped, visibly.
+set(ADELE_ISA_SETS sse41 avx2 avx512 avx512_bf16)
+set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} networks deeplab inference inference_crf trainer
+    trainer_variants trainer_voc trainer_memory own_size resume determinism nan nan_culprit)
+
+add_executable(with_isa with_isa.c)
+target_include_directories(with_isa PRIVATE ${PROJECT_SOURCE_DIR}/src)
+target_link_libraries(with_isa PRIVATE adele adele_flags)
+
+# adele_isa_test(NAME TIMEOUT COMMAND...): one test for each set.
+function(adele_isa_test name timeout)
+  foreach(set ${ADELE_ISA_SETS})
+    add_test(NAME isa_${set}_${name} COMMAND with_isa ${set} ${ARGN})
+    set_tests_properties(isa_${set}_${name} PROPERTIES LABELS isa TIMEOUT ${timeout}
+      SKIP_RETURN_CODE 77 ENVIRONMENT "${ADELE_TEST_ENVIRONMENT}")
+  endforeach()
+endfunction()
+
+foreach(stem ${ADELE_ISA_TESTS})
+  adele_isa_test(${stem} 900 $<TARGET_FILE:test_${stem}>)
+endforeach()
+foreach(row ${ADELE_GOLDENS})
+  string(REPLACE "=" ";" row ${row})
+  list(GET row 0 stem)
+  list(GET row 1 file)
+  get_filename_component(name ${file} NAME_WE)
+  adele_isa_test(golden_${name} 900 $<TARGET_FILE:golden_${stem}> ${file})
+endforeach()
