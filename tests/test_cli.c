@@ -74,7 +74,7 @@ static int run_setup(void **state) {
 // ---- usage ------------------------------------------------------------------------------------
 
 static const char *const verbs[] = {"train",  "evaluate", "predict", "noise", "check",
-                                    "labels", "report",   "onset",   "info"};
+                                    "labels", "report",   "onset",   "info",  "help"};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 static void help_explains_every_verb(void **state) {
@@ -90,8 +90,18 @@ static void help_explains_every_verb(void **state) {
         assert_code(&result, 0);
         if (!strstr(result.out, usage))
             fail_msg("no '%s' in\n%s", usage, result.out);
+        // `adele help VERB` says the same.
+        struct program_result same;
+        ADELE(&same, "help", verbs[i]);
+        assert_code(&same, 0);
+        assert_string_equal(same.out, result.out);
+        program_result_deinit(&same);
         program_result_deinit(&result);
     }
+    ADELE(&result, "help");
+    assert_code(&result, 0);
+    assert_string_equal(result.out, all.out);
+    program_result_deinit(&result);
     program_result_deinit(&all);
     ADELE(&result, "--version");
     assert_code(&result, 0);
@@ -110,10 +120,16 @@ static void wrong_usage_exits_with_2(void **state) {
         ADELE(&result, verbs[i], "--no-such-option");
         assert_failed(&result, 2, "--no-such-option");
     }
-    for (size_t i = 0; i < N_VERBS - 1; i++) { // info needs nothing
+    for (size_t i = 0; i < N_VERBS - 2; i++) { // info and help need nothing
         ADELE(&result, verbs[i]);
         assert_failed(&result, 2, verbs[i]);
     }
+    ADELE(&result, "help", "trane");
+    assert_failed(&result, 2, "'trane'");
+    ADELE(&result, "help", "train", "noise");
+    assert_failed(&result, 2, "'noise'");
+    ADELE(&result, "help", "--completion", "tcsh");
+    assert_failed(&result, 2, "tcsh");
     ADELE(&result, "evaluate", "run", "--split", "holdout");
     assert_failed(&result, 2, "holdout");
     ADELE(&result, "evaluate", "run", "--scales", "1,,2");

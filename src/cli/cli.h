@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The command line: main.c finds the verb; each verb has a file verb_NAME.c: parse with argp, call
-// the library, answer an exit code.
+// the library, return an exit code. The option tables are the one source of --help, of the manual
+// pages (manual.c) and of the shells' completion (completion.c).
 #ifndef ADELE_CLI_CLI_H
 #define ADELE_CLI_CLI_H
 
 #include "adele/status.h"
+#include <argp.h>
+#include <stddef.h>
 
 enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 
 // X(name, one line of help): the list of verbs. int verb_NAME(int argc, char **argv); argv[0] is
-// "adele NAME".
+// "adele NAME". NAME_argp is its parser.
 #define CLI_VERBS(X)                                                                               \
     X(train, "train a network on doubtful labels and correct them")                                \
     X(evaluate, "IoU and Dice of a checkpoint on a data set")                                      \
@@ -19,12 +22,30 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
     X(labels, "the corrected labels of a run, as files like the input's")                          \
     X(report, "curves, onsets, panels and tables of one or more runs")                             \
     X(onset, "onset epochs of recorded IoU curves")                                                \
-    X(info, "build, libraries and devices")
-#define CLI_VERB_DECLARE(name, help) int verb_##name(int argc, char **argv);
+    X(info, "build, libraries and devices")                                                        \
+    X(help, "what a verb does; manual pages and shell completion")
+#define CLI_VERB_DECLARE(name, help)                                                               \
+    int verb_##name(int argc, char **argv);                                                        \
+    extern const struct argp name##_argp;
 CLI_VERBS(CLI_VERB_DECLARE)
 #undef CLI_VERB_DECLARE
 
-// Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; answers the exit
+struct cli_verb {
+    const char *name, *help;
+    int (*run)(int argc, char **argv);
+    const struct argp *argp;
+};
+extern const struct cli_verb cli_verbs[];
+extern const size_t cli_n_verbs;
+// NULL when there is none of that name.
+const struct cli_verb *cli_verb_find(const char *name);
+
+// `adele` before the verb: its options, and what it is for. Read by people only, see main().
+extern const struct argp cli_argp;
+#define CLI_EXIT_CODES "0 done, 1 failed, 2 wrong usage, 130 interrupted after saving"
+void cli_print_help(void); // of `adele --help`, to standard output
+
+// Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
 // code (130 for ADELE_INTERRUPTED, 2 for ADELE_INVALID_ARGUMENT from parsing when `is_usage`, else
 // 1).
 int cli_report_failure(adele_status status);

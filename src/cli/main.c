@@ -7,26 +7,41 @@
 #include <string.h>
 #include <unistd.h>
 
-struct verb {
-    const char *name, *help;
-    int (*run)(int argc, char **argv);
-};
-
-static const struct verb verbs[] = {
-#define VERB_ROW(name, help) {#name, help, verb_##name},
+const struct cli_verb cli_verbs[] = {
+#define VERB_ROW(name, help) {#name, help, verb_##name, &name##_argp},
     CLI_VERBS(VERB_ROW)
 #undef VERB_ROW
 };
-#define N_VERBS (sizeof verbs / sizeof *verbs)
+const size_t cli_n_verbs = sizeof cli_verbs / sizeof *cli_verbs;
+
+const struct cli_verb *cli_verb_find(const char *name) {
+    for (size_t i = 0; i < cli_n_verbs; i++)
+        if (strcmp(name, cli_verbs[i].name) == 0)
+            return &cli_verbs[i];
+    return NULL;
+}
+
+static const struct argp_option options[] = {
+    {"help", 'h', 0, 0, "List the verbs", 0}, {"version", 0, 0, 0, "Print the version", 0}, {0}};
+
+const struct argp cli_argp = {
+    options,
+    0,
+    "VERB [ARGUMENT...]",
+    "Trains segmentation networks on labels that are partly wrong, and corrects the labels.",
+    0,
+    0,
+    0};
 
 static void print_help(FILE *to) {
-    fprintf(to, "Usage: adele VERB [OPTION...]\n"
-                "Trains segmentation networks on labels that are partly wrong, and corrects the "
-                "labels.\n\n");
-    for (size_t i = 0; i < N_VERBS; i++)
-        fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].help);
-    fprintf(to, "\n`adele VERB --help` explains a verb. Exit codes: 0 done, 1 failed, 2 wrong "
-                "usage, 130 interrupted after saving.\n");
+    fprintf(to, "Usage: adele VERB [OPTION...]\n%s\n\n", cli_argp.doc);
+    for (size_t i = 0; i < cli_n_verbs; i++)
+        fprintf(to, "  %-10s %s\n", cli_verbs[i].name, cli_verbs[i].help);
+    fprintf(to, "\n`adele VERB --help` explains a verb. Exit codes: " CLI_EXIT_CODES ".\n");
+}
+
+void cli_print_help(void) {
+    print_help(stdout);
 }
 
 // OpenMP's threads spin while they wait, unless told otherwise before the program is loaded; beside
@@ -54,25 +69,25 @@ int main(int argc, char **argv) {
         print_help(stderr);
         return CLI_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(stdout);
-        return CLI_OK;
+        return finish(CLI_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("adele %s\n", ADELE_VERSION);
-        return CLI_OK;
+        return finish(CLI_OK);
     }
-    for (size_t i = 0; i < N_VERBS; i++)
-        if (strcmp(argv[1], verbs[i].name) == 0) {
-            char name[64];
-            snprintf(name, sizeof name, "adele %s", verbs[i].name);
-            argv[1] = name; // argp names the program by argv[0]
-            return finish(verbs[i].run(argc - 1, argv + 1));
-        }
-    fprintf(stderr, "adele: error: unknown verb '%s'\n  hint: `adele --help` lists the verbs.\n",
-            argv[1]);
-    return CLI_USAGE;
+    const struct cli_verb *verb = cli_verb_find(argv[1]);
+    if (verb == NULL) {
+        fprintf(stderr,
+                "adele: error: unknown verb '%s'\n  hint: `adele --help` lists the verbs.\n",
+                argv[1]);
+        return CLI_USAGE;
+    }
+    char name[64];
+    snprintf(name, sizeof name, "adele %s", verb->name);
+    argv[1] = name; // argp names the program by argv[0]
+    return finish(verb->run(argc - 1, argv + 1));
 }
 
 int cli_report_failure(adele_status status) {

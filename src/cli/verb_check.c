@@ -168,24 +168,25 @@ static adele_status print_json(const struct check_report *report, const char *ro
     return ADELE_OK;
 }
 
+const struct argp check_argp = {
+    options,
+    parse_option,
+    "DATA",
+    "Reads every file of a data set and prints what is wrong: file, pixel, value, and what to "
+    "do.\vExit code: 0 when there are at most warnings, 1 when there is an error, 2 for wrong "
+    "usage.",
+    NULL,
+    NULL,
+    NULL};
+
 int verb_check(int argc, char **argv) {
-    static const struct argp parser = {
-        options,
-        parse_option,
-        "DATA",
-        "Reads every file of a data set and prints what is wrong: file, pixel, value, and what to "
-        "do.\vExit code: 0 when there are at most warnings, 1 when there is an error, 2 for wrong "
-        "usage.",
-        NULL,
-        NULL,
-        NULL};
     struct check_arguments arguments = {.dataset = {.map = {.other = -1}}};
     struct check_report report = {0};
     struct config *config = NULL;
     int code = CLI_FAILED;
     adele_status status = ADELE_OK;
     argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(&parser, argc, argv, 0, NULL, &arguments) != 0)
+    if (argp_parse(&check_argp, argc, argv, 0, NULL, &arguments) != 0)
         return CLI_USAGE;
     if (arguments.config != NULL)
         TRY_GOTO(merge_config(&arguments, &config), fail);

@@ -87,23 +87,25 @@ static adele_status evaluate(struct model *model, void *context) {
     return status;
 }
 
+static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
+
+const struct argp evaluate_argp = {
+    options,
+    parse,
+    "CHECKPOINT|RUN",
+    "IoU and Dice of a checkpoint on a split.\vThe network sees images at the size it was "
+    "trained at; its answer is brought to each label file's own size and compared there (the "
+    "scores in a run's metrics are counted at the training size). Counts are summed over the "
+    "whole split. A category that is neither predicted nor labelled has no score and is left "
+    "out of the means.",
+    children,
+    0,
+    0};
+
 int verb_evaluate(int argc, char **argv) {
-    static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
-    static const struct argp argp = {
-        options,
-        parse,
-        "CHECKPOINT|RUN",
-        "IoU and Dice of a checkpoint on a split.\vThe network sees images at the size it was "
-        "trained at; its answer is brought to each label file's own size and compared there (the "
-        "scores in a run's metrics are counted at the training size). Counts are summed over the "
-        "whole split. A category that is neither predicted nor labelled has no score and is left "
-        "out of the means.",
-        children,
-        0,
-        0};
     struct arguments arguments = {0};
     model_arguments_init(&arguments.model);
     argp_err_exit_status = CLI_USAGE;
-    argp_parse(&argp, argc, argv, 0, 0, &arguments);
+    argp_parse(&evaluate_argp, argc, argv, 0, 0, &arguments);
     return model_arguments_run(&arguments.model, evaluate, &arguments);
 }

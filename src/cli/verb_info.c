@@ -27,13 +27,14 @@ static void print_device(const char *name, const struct adele_device *device) {
     printf("  %-16s %s\n", "what repeats", device->repeats);
 }
 
+const struct argp info_argp = {
+    0, 0, 0, "Version, build and devices, and what has to be the same for the same results.",
+    0, 0, 0};
+
 int verb_info(int argc, char **argv) {
-    static const struct argp argp = {
-        0, 0, 0, "Version, build and devices, and what has to be the same for the same results.",
-        0, 0, 0};
     static const char *const names[] = {"cpu", "cuda"};
     argp_err_exit_status = CLI_USAGE;
-    argp_parse(&argp, argc, argv, 0, 0, 0);
+    argp_parse(&info_argp, argc, argv, 0, 0, 0);
     printf("adele %s\ncompiler: %s\n", ADELE_VERSION, provenance_compiler());
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct adele_device *device = NULL;

@@ -42,19 +42,20 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     }
 }
 
+const struct argp labels_argp = {
+    options,
+    parse,
+    "RUN",
+    "Writes the corrected training labels of a run in the input's own layout and file type, "
+    "and changes.csv, most changed first.",
+    0,
+    0,
+    0};
+
 int verb_labels(int argc, char **argv) {
-    static const struct argp argp = {
-        options,
-        parse,
-        "RUN",
-        "Writes the corrected training labels of a run in the input's own layout and file type, "
-        "and changes.csv, most changed first.",
-        0,
-        0,
-        0};
     struct arguments arguments = {.epoch = -1};
     argp_err_exit_status = CLI_USAGE;
-    argp_parse(&argp, argc, argv, 0, 0, &arguments);
+    argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
     adele_status status = model_export_labels(arguments.run, arguments.epoch, arguments.output);
     if (status != ADELE_OK)
         return cli_report_failure(status);

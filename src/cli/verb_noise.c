@@ -197,17 +197,18 @@ static void print_summary(const struct noise_arguments *arguments, const struct 
                report->strength);
 }
 
+const struct argp noise_argp = {
+    options,
+    parse_option,
+    "DATA",
+    "Writes noisy versions of the training labels, in the layout and file type of the input, "
+    "with changes.csv and noise.json.\vTrain on them with data.noisy_labels. Exit code: 0 "
+    "done, 1 failed, 2 wrong usage.",
+    NULL,
+    NULL,
+    NULL};
+
 int verb_noise(int argc, char **argv) {
-    static const struct argp parser = {
-        options,
-        parse_option,
-        "DATA",
-        "Writes noisy versions of the training labels, in the layout and file type of the input, "
-        "with changes.csv and noise.json.\vTrain on them with data.noisy_labels. Exit code: 0 "
-        "done, 1 failed, 2 wrong usage.",
-        NULL,
-        NULL,
-        NULL};
     struct noise_arguments arguments = {0};
     struct config *config = NULL;
     struct dataset *dataset = NULL;
@@ -216,7 +217,7 @@ int verb_noise(int argc, char **argv) {
     adele_status status;
     noise_config_init(&arguments.noise);
     argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(&parser, argc, argv, 0, NULL, &arguments) != 0)
+    if (argp_parse(&noise_argp, argc, argv, 0, NULL, &arguments) != 0)
         return CLI_USAGE;
     TRY_GOTO(find_dataset(&arguments, &config, &dataset), done);
     TRY_GOTO(noise_files_write(dataset, &arguments.noise, arguments.folder, &report, &n_images),

@@ -188,21 +188,22 @@ done:
     return status == ADELE_OK ? ADELE_OK : fail_context(status, "%s", arguments->path);
 }
 
+const struct argp onset_argp = {
+    options,
+    parse_option,
+    "FILE.json",
+    "Fits each recorded IoU series and prints the epoch at which its category starts to be "
+    "memorized.\vThe file is an array of objects: pipeline (segthor or voc), iou (the values), "
+    "and optionally r, n_epochs, interval_iterations, iterations_per_epoch, smooth. Exit code: "
+    "0 done, 1 failed, 2 wrong usage.",
+    NULL,
+    NULL,
+    NULL};
+
 int verb_onset(int argc, char **argv) {
-    static const struct argp parser = {
-        options,
-        parse_option,
-        "FILE.json",
-        "Fits each recorded IoU series and prints the epoch at which its category starts to be "
-        "memorized.\vThe file is an array of objects: pipeline (segthor or voc), iou (the values), "
-        "and optionally r, n_epochs, interval_iterations, iterations_per_epoch, smooth. Exit code: "
-        "0 done, 1 failed, 2 wrong usage.",
-        NULL,
-        NULL,
-        NULL};
     struct onset_arguments arguments = {0};
     argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(&parser, argc, argv, 0, NULL, &arguments) != 0)
+    if (argp_parse(&onset_argp, argc, argv, 0, NULL, &arguments) != 0)
         return CLI_USAGE;
     adele_status status = run(&arguments);
     return status == ADELE_OK ? CLI_OK : cli_report_failure(status);

@@ -41,20 +41,22 @@ static adele_status predict(struct model *model, void *context) {
     return status;
 }
 
+static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
+
+const struct argp predict_argp = {
+    options,
+    parse,
+    "CHECKPOINT|RUN",
+    "Writes a label map for every image of a folder, at the image's own size: what is brought "
+    "to that size is the network's answer, not the finished map.",
+    children,
+    0,
+    0};
+
 int verb_predict(int argc, char **argv) {
-    static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
-    static const struct argp argp = {
-        options,
-        parse,
-        "CHECKPOINT|RUN",
-        "Writes a label map for every image of a folder, at the image's own size: what is brought "
-        "to that size is the network's answer, not the finished map.",
-        children,
-        0,
-        0};
     struct model_arguments arguments;
     model_arguments_init(&arguments);
     argp_err_exit_status = CLI_USAGE;
-    argp_parse(&argp, argc, argv, 0, 0, &arguments);
+    argp_parse(&predict_argp, argc, argv, 0, 0, &arguments);
     return model_arguments_run(&arguments, predict, &arguments);
 }

@@ -109,22 +109,23 @@ static adele_status train(const struct arguments *arguments, const struct config
     return ADELE_OK;
 }
 
+const struct argp train_argp = {
+    options,
+    parse,
+    "CONFIG.yaml",
+    "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the "
+    "resolved "
+    "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
+    "Results are the same bytes for the same instruction set: ADELE_CPU_ISA=avx2 in the "
+    "environment (or sse41, avx512, avx512_bf16) limits the CPU to one.",
+    0,
+    0,
+    0};
+
 int verb_train(int argc, char **argv) {
-    static const struct argp argp = {
-        options,
-        parse,
-        "CONFIG.yaml",
-        "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the "
-        "resolved "
-        "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
-        "Results are the same bytes for the same instruction set: ADELE_CPU_ISA=avx2 in the "
-        "environment (or sse41, avx512, avx512_bf16) limits the CPU to one.",
-        0,
-        0,
-        0};
     struct arguments arguments = {.device = "auto"};
     argp_err_exit_status = CLI_USAGE;
-    argp_parse(&argp, argc, argv, 0, 0, &arguments);
+    argp_parse(&train_argp, argc, argv, 0, 0, &arguments);
     if (arguments.n_profile_steps > 0)
         (void)setenv("ADELE_NVTX", "1", 0); // the CUDA device reads it when it opens
     struct config *config = NULL;

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "cli/manual.h"
+
+#include "cli/option_list.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+// n characters of text: roff must read none of them as a command of its own. A hyphen becomes a
+// minus, so that an option can be copied from the page.
+static void put_text(const char *text, size_t n) {
+    bool is_line_start = true;
+    for (size_t i = 0; i < n; i++) {
+        char c = text[i];
+        if (is_line_start && (c == '.' || c == '\''))
+            fputs("\\&", stdout);
+        if (c == '\\')
+            fputs("\\e", stdout);
+        else if (c == '-')
+            fputs("\\-", stdout);
+        else
+            putchar(c);
+        is_line_start = c == '\n';
+    }
+}
+
+static void put(const char *text) {
+    put_text(text, strlen(text));
+}
+
+static void put_styled(char style, const char *text) {
+    printf("\\f%c", style);
+    put(text);
+    fputs("\\fR", stdout);
+}
+
+// Paragraphs, with an empty line between two of them.
+static void put_paragraphs(const char *text) {
+    const char *end;
+    for (; (end = strstr(text, "\n\n")) != NULL; text = end + 2) {
+        put_text(text, (size_t)(end - text));
+        fputs("\n.PP\n", stdout);
+    }
+    put(text);
+}
+
+// "CHECKPOINT|RUN": words in italics, what stands between them not.
+static void put_arguments(const char *text) {
+    while (*text != '\0') {
+        size_t n = strcspn(text, " |[]");
+        if (n > 0) {
+            fputs("\\fI", stdout);
+            put_text(text, n);
+            fputs("\\fR", stdout);
+        } else {
+            putchar(*text);
+            n = 1;
+        }
+        text += n;
+    }
+}
+
+static void put_head(const char *verb, const char *summary) {
+    fputs(".TH ADELE", stdout);
+    if (verb != NULL) {
+        fputs("\\-", stdout);
+        for (const char *c = verb; *c != '\0'; c++)
+            putchar(toupper((unsigned char)*c));
+    }
+    fputs(" 1 \"\" \"adele " ADELE_VERSION "\" \"User Commands\"\n.SH NAME\nadele", stdout);
+    if (verb != NULL) {
+        fputs("\\-", stdout);
+        put(verb);
+    }
+    fputs(" \\- ", stdout);
+    put(summary);
+    fputs("\n.SH SYNOPSIS\n.B adele", stdout);
+    printf("%s%s\n", verb != NULL ? " " : "", verb != NULL ? verb : "");
+}
+
+static void put_option(const struct option_entry *option, void *context) {
+    (void)context;
+    const char *separator = "";
+    puts(".TP");
+    for (int i = 0; i < option->n_letters; i++) {
+        printf("%s\\fB\\-%c\\fR", separator, option->letters[i]);
+        separator = ", ";
+    }
+    for (int i = 0; i < option->n_names; i++) {
+        printf("%s\\fB\\-\\-", separator);
+        put(option->names[i]);
+        fputs("\\fR", stdout);
+        separator = ", ";
+        if (option->value == NULL)
+            continue;
+        fputs(option->is_value_optional ? "[=" : "=", stdout);
+        put_styled('I', option->value);
+        if (option->is_value_optional)
+            putchar(']');
+    }
+    putchar('\n');
+    put(option->doc);
+    putchar('\n');
+}
+
+static void print_verb(const struct cli_verb *verb) {
+    const struct argp *argp = verb->argp;
+    const char *doc = argp->doc, *rest = strchr(doc, '\v'); // what --help prints after the options
+    put_head(verb->name, verb->help);
+    fputs("[\\fIOPTION\\fR...] ", stdout);
+    if (argp->args_doc != NULL)
+        put_arguments(argp->args_doc);
+    fputs("\n.SH DESCRIPTION\n", stdout);
+    put_text(doc, rest != NULL ? (size_t)(rest - doc) : strlen(doc));
+    if (rest != NULL) {
+        fputs("\n.PP\n", stdout);
+        put_paragraphs(rest + 1);
+    }
+    fputs("\n.SH OPTIONS\n", stdout);
+    option_list_visit(argp, put_option, NULL);
+    option_list_visit(&option_list_standard, put_option, NULL);
+    fputs(".SH SEE ALSO\n.BR adele (1)\n", stdout);
+}
+
+static void print_program(void) {
+    put_head(NULL, cli_argp.doc);
+    put_arguments(cli_argp.args_doc);
+    fputs("\n.SH DESCRIPTION\n", stdout);
+    put(cli_argp.doc);
+    fputs("\n.SH VERBS\nEach has a page of its own.\n", stdout);
+    for (size_t i = 0; i < cli_n_verbs; i++) {
+        printf(".TP\n.BR adele\\-%s (1)\n", cli_verbs[i].name);
+        put(cli_verbs[i].help);
+        putchar('\n');
+    }
+    fputs(".SH OPTIONS\n", stdout);
+    option_list_visit(&cli_argp, put_option, NULL);
+    fputs(".SH EXIT STATUS\n", stdout);
+    put(CLI_EXIT_CODES ".");
+    fputs("\n.SH FILES\nConfigurations that are ready to run, and KEYS.md, which explains every "
+          "key of a configuration, lie in the folder\n.I share/adele/configs\nof the "
+          "installation.\n.SH SEE ALSO\n",
+          stdout);
+    for (size_t i = 0; i < cli_n_verbs; i++)
+        printf(".BR adele\\-%s (1)%s\n", cli_verbs[i].name, i + 1 < cli_n_verbs ? "," : "");
+}
+
+void manual_print(const struct cli_verb *verb) {
+    if (verb != NULL)
+        print_verb(verb);
+    else
+        print_program();
+}
