@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/isa.h"
+#include "cpu/onednn.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,10 +20,19 @@ static adele_status check(dnnl_status_t code, const char *what) {
 // ---- descriptors --------------------------------------------------------------------------------
 
 struct formats {
-    dnnl_memory_desc_t src, weights_any, weights_plain, bias, dst;
+    onednn_memory_desc src, weights_any, weights_plain, bias, dst;
 };
 
-// With bf16 operands, what a pass writes stays float: sums leave the registers unrounded.
+static void destroy_formats(struct formats *formats) {
+    onednn_memory_desc_destroy(formats->src);
+    onednn_memory_desc_destroy(formats->weights_any);
+    onednn_memory_desc_destroy(formats->weights_plain);
+    onednn_memory_desc_destroy(formats->bias);
+    onednn_memory_desc_destroy(formats->dst);
+}
+
+// With bf16 operands, what a pass writes stays float: sums leave the registers unrounded. `out`
+// begins zeroed; on failure too the caller destroys what it holds.
 static dnnl_status_t describe_formats(const struct conv2d *self, const struct conv2d_pass *pass,
                                       struct formats *out) {
     const struct adele_conv2d_desc *desc = &self->desc;
@@ -34,45 +44,25 @@ static dnnl_status_t describe_formats(const struct conv2d *self, const struct co
     dnnl_data_type_t operand = pass->is_bf16 ? dnnl_bf16 : dnnl_f32;
     dnnl_data_type_t src_type = pass->direction == CONV2D_BACKWARD_DATA ? dnnl_f32 : operand;
     dnnl_data_type_t dst_type = pass->direction == CONV2D_FORWARD ? dnnl_f32 : operand;
-    dnnl_status_t code = dnnl_memory_desc_init_by_tag(&out->src, 4, src, src_type, blocked);
+    dnnl_status_t code = onednn_memory_desc_create(&out->src, 4, src, src_type, blocked);
     if (code == dnnl_success)
-        code = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, dst_type, blocked);
+        code = onednn_memory_desc_create(&out->dst, 4, dst, dst_type, blocked);
     if (code == dnnl_success)
-        code = dnnl_memory_desc_init_by_tag(&out->weights_any, 4, weights, operand,
-                                            dnnl_format_tag_any);
+        code =
+            onednn_memory_desc_create(&out->weights_any, 4, weights, operand, dnnl_format_tag_any);
     if (code == dnnl_success)
-        code = dnnl_memory_desc_init_by_tag(&out->weights_plain, 4, weights, dnnl_f32, dnnl_oihw);
+        code = onednn_memory_desc_create(&out->weights_plain, 4, weights, dnnl_f32, dnnl_oihw);
     if (code == dnnl_success)
-        code = dnnl_memory_desc_init_by_tag(&out->bias, 1, bias, dnnl_f32, dnnl_x);
+        code = onednn_memory_desc_create(&out->bias, 1, bias, dnnl_f32, dnnl_x);
     return code;
 }
 
-static dnnl_status_t describe_operation(const struct conv2d *self, const struct conv2d_pass *pass,
-                                        const struct formats *formats,
-                                        dnnl_convolution_desc_t *out) {
-    const struct adele_conv2d_desc *desc = &self->desc;
-    dnnl_alg_kind_t algorithm =
-        pass->is_winograd ? dnnl_convolution_winograd : dnnl_convolution_direct;
-    dnnl_dims_t strides = {desc->stride, desc->stride};
-    dnnl_dims_t dilates = {desc->dilation - 1, desc->dilation - 1}; // oneDNN counts the gaps
-    dnnl_dims_t pads = {desc->pad, desc->pad};
-    const dnnl_memory_desc_t *bias = desc->has_bias ? &formats->bias : NULL;
-    switch (pass->direction) {
-    case CONV2D_FORWARD:
-        return dnnl_dilated_convolution_forward_desc_init(
-            out, desc->is_training ? dnnl_forward_training : dnnl_forward_inference, algorithm,
-            &formats->src, &formats->weights_any, bias, &formats->dst, strides, dilates, pads,
-            pads);
-    case CONV2D_BACKWARD_DATA:
-        return dnnl_dilated_convolution_backward_data_desc_init(
-            out, algorithm, &formats->src, &formats->weights_any, &formats->dst, strides, dilates,
-            pads, pads);
-    case CONV2D_BACKWARD_WEIGHTS:
-        break;
-    }
-    return dnnl_dilated_convolution_backward_weights_desc_init(
-        out, algorithm, &formats->src, &formats->weights_any, bias, &formats->dst, strides, dilates,
-        pads, pads);
+static dnnl_prop_kind_t kind_of(const struct conv2d *self, const struct conv2d_pass *pass) {
+    if (pass->direction == CONV2D_BACKWARD_DATA)
+        return dnnl_backward_data;
+    if (pass->direction == CONV2D_BACKWARD_WEIGHTS)
+        return dnnl_backward_weights;
+    return self->desc.is_training ? dnnl_forward_training : dnnl_forward_inference;
 }
 
 static dnnl_status_t describe_primitive(const struct conv2d *self, const struct conv2d_pass *pass,
@@ -80,12 +70,20 @@ static dnnl_status_t describe_primitive(const struct conv2d *self, const struct 
                                         const_dnnl_primitive_attr_t attributes,
                                         const_dnnl_primitive_desc_t hint,
                                         dnnl_primitive_desc_t *out) {
-    dnnl_convolution_desc_t operation;
-    dnnl_status_t code = describe_operation(self, pass, formats, &operation);
-    if (code != dnnl_success)
-        return code;
-    return dnnl_primitive_desc_create(out, &operation, attributes, cpu_engine(self->base.op.device),
-                                      hint);
+    const struct adele_conv2d_desc *desc = &self->desc;
+    struct onednn_convolution convolution = {
+        .pass = kind_of(self, pass),
+        .algorithm = pass->is_winograd ? dnnl_convolution_winograd : dnnl_convolution_direct,
+        .src = formats->src,
+        .weights = formats->weights_any,
+        .bias = desc->has_bias ? formats->bias : NULL,
+        .dst = formats->dst,
+        .strides = {desc->stride, desc->stride},
+        .dilates = {desc->dilation - 1, desc->dilation - 1}, // oneDNN counts the gaps
+        .pads = {desc->pad, desc->pad},
+    };
+    return onednn_convolution_create(out, &convolution, cpu_engine(self->base.op.device),
+                                     attributes, hint);
 }
 
 // The backward primitive descriptors want the forward one, with its own types, as a hint.
@@ -98,7 +96,7 @@ static dnnl_status_t create_primitive_desc(const struct conv2d *self,
         return describe_primitive(self, pass, formats, attributes, NULL, out);
     struct conv2d_pass forward = *pass;
     forward.direction = CONV2D_FORWARD;
-    struct formats forward_formats;
+    struct formats forward_formats = {0};
     dnnl_primitive_desc_t hint = NULL;
     dnnl_status_t code = describe_formats(self, &forward, &forward_formats);
     if (code == dnnl_success)
@@ -106,27 +104,27 @@ static dnnl_status_t create_primitive_desc(const struct conv2d *self,
     if (code == dnnl_success)
         code = describe_primitive(self, pass, formats, attributes, hint, out);
     dnnl_primitive_desc_destroy(hint);
+    destroy_formats(&forward_formats);
     return code;
 }
 
 // ---- creation -----------------------------------------------------------------------------------
 
-static dnnl_status_t create_memory(const struct conv2d *self, const dnnl_memory_desc_t *desc,
+static dnnl_status_t create_memory(const struct conv2d *self, onednn_memory_desc desc,
                                    dnnl_memory_t *out) {
     return dnnl_memory_create(out, desc, cpu_engine(self->base.op.device), DNNL_MEMORY_NONE);
 }
 
 static dnnl_status_t create_memories(const struct conv2d *self, struct conv2d_pass *pass,
-                                     const struct formats *formats,
-                                     const dnnl_memory_desc_t *weights,
-                                     const dnnl_memory_desc_t *scratchpad) {
-    dnnl_status_t code = create_memory(self, &formats->src, &pass->src);
+                                     const struct formats *formats, onednn_memory_desc weights,
+                                     onednn_memory_desc scratchpad) {
+    dnnl_status_t code = create_memory(self, formats->src, &pass->src);
     if (code == dnnl_success)
         code = create_memory(self, weights, &pass->weights);
     if (code == dnnl_success)
-        code = create_memory(self, &formats->bias, &pass->bias);
+        code = create_memory(self, formats->bias, &pass->bias);
     if (code == dnnl_success)
-        code = create_memory(self, &formats->dst, &pass->dst);
+        code = create_memory(self, formats->dst, &pass->dst);
     if (code == dnnl_success)
         code = create_memory(self, scratchpad, &pass->scratchpad);
     return code;
@@ -134,12 +132,11 @@ static dnnl_status_t create_memories(const struct conv2d *self, struct conv2d_pa
 
 // Weights go from plain to the primitive's format; the weight gradient comes back and is added.
 static dnnl_status_t create_reorder(const struct conv2d *self, struct conv2d_pass *pass,
-                                    const struct formats *formats,
-                                    const dnnl_memory_desc_t *weights) {
+                                    const struct formats *formats, onednn_memory_desc weights) {
     dnnl_engine_t engine = cpu_engine(self->base.op.device);
     bool is_back = pass->direction == CONV2D_BACKWARD_WEIGHTS;
-    const dnnl_memory_desc_t *from = is_back ? weights : &formats->weights_plain;
-    const dnnl_memory_desc_t *to = is_back ? &formats->weights_plain : weights;
+    onednn_memory_desc from = is_back ? weights : formats->weights_plain;
+    onednn_memory_desc to = is_back ? formats->weights_plain : weights;
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_post_ops_t post_ops = NULL;
     dnnl_primitive_desc_t reorder = NULL;
@@ -147,7 +144,7 @@ static dnnl_status_t create_reorder(const struct conv2d *self, struct conv2d_pas
     if (code == dnnl_success)
         code = dnnl_post_ops_create(&post_ops);
     if (code == dnnl_success && is_back)
-        code = dnnl_post_ops_append_sum(post_ops, 1.0f);
+        code = onednn_append_sum(post_ops);
     if (code == dnnl_success)
         code = dnnl_primitive_attr_set_post_ops(attributes, post_ops);
     if (code == dnnl_success)
@@ -166,13 +163,12 @@ static dnnl_status_t create_reorder(const struct conv2d *self, struct conv2d_pas
 
 static dnnl_status_t fill_pass(const struct conv2d *self, struct conv2d_pass *pass,
                                const struct formats *formats, dnnl_primitive_desc_t desc) {
-    const dnnl_memory_desc_t *weights = dnnl_primitive_desc_query_md(
+    onednn_memory_desc weights = dnnl_primitive_desc_query_md(
         desc,
         pass->direction == CONV2D_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md
                                                    : dnnl_query_weights_md,
         0);
-    const dnnl_memory_desc_t *scratchpad =
-        dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
+    onednn_memory_desc scratchpad = dnnl_primitive_desc_query_md(desc, dnnl_query_scratchpad_md, 0);
     const char *name = "unknown";
     dnnl_status_t code = dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &name);
     if (code != dnnl_success)
@@ -189,7 +185,7 @@ static dnnl_status_t fill_pass(const struct conv2d *self, struct conv2d_pass *pa
 }
 
 static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *pass) {
-    struct formats formats;
+    struct formats formats = {0};
     dnnl_primitive_attr_t attributes = NULL;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_status_t code = describe_formats(self, pass, &formats);
@@ -198,11 +194,14 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
     if (code == dnnl_success)
         code = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
     if (code == dnnl_success)
+        code = onednn_ask_deterministic(attributes);
+    if (code == dnnl_success)
         code = create_primitive_desc(self, pass, &formats, attributes, &desc);
     if (code == dnnl_success)
         code = fill_pass(self, pass, &formats, desc);
     dnnl_primitive_desc_destroy(desc);
     dnnl_primitive_attr_destroy(attributes);
+    destroy_formats(&formats);
     return code;
 }
 
