@@ -91,7 +91,8 @@ static adele_status renumber(struct numbering *numbering, long number, size_t *o
 
 // The length of a counted name's letters behind the quote or '#' at `text`, 0 when none is there.
 static size_t counted_name(const char *text) {
-    static const char *const names[] = {"surface", "image", "mask", "pattern"};
+    // "source-" is cairo 1.18's; the others are older ones'.
+    static const char *const names[] = {"source-", "surface", "image", "mask", "pattern"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         size_t n = strlen(names[i]);
         if (strncmp(text, names[i], n) == 0 && text[n] >= '0' && text[n] <= '9')
