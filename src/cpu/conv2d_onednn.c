@@ -205,8 +205,9 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
     return code;
 }
 
-// Winograd's F(4 x 4, 3 x 3) multiplies a quarter as often. Where oneDNN has it (AVX-512) it was
-// measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8 pixels on, and slower below.
+// Winograd's F(4 x 4, 3 x 3) multiplies a quarter as often. Where oneDNN has it (2.x with AVX-512;
+// 3.x has it no more) it was measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8
+// pixels on, and slower below.
 // Its transformations round too: results are 3 to 5 times as far off as the direct kernel's, some
 // 1e-6 of the largest. Weight gradients keep their direct sums.
 static bool wants_winograd(const struct conv2d *self, enum conv2d_direction direction) {

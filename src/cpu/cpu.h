@@ -13,7 +13,8 @@ struct cpu_context; // cpu.c: oneDNN engine and stream, block size, number of th
 
 int cpu_block(const struct adele_device *device); // B
 int cpu_n_threads(const struct adele_device *device);
-bool cpu_has_winograd(const struct adele_device *device); // whether convolutions may use it
+// Whether convolutions may be Winograd's; whether they are is up to oneDNN (conv2d_onednn.c).
+bool cpu_has_winograd(const struct adele_device *device);
 struct dnnl_engine *cpu_engine(const struct adele_device *device);
 struct dnnl_stream *cpu_stream(const struct adele_device *device);
 
