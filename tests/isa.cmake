@@ -28,3 +28,29 @@ foreach(row ${ADELE_GOLDENS})
   get_filename_component(name ${file} NAME_WE)
   adele_isa_test(golden_${name} 900 $<TARGET_FILE:golden_${stem}> ${file})
 endforeach()
+
+# The ops whose kernels compute the same bits with every set: test_isa runs their tests with each.
+set(ADELE_ISA_SAME_BITS add batch_norm concat correct crf decide dropout ensemble global_pool
+    initialize loss max_pool rescale sample sgd slices)
+list(JOIN ADELE_ISA_SAME_BITS " " same_bits)
+target_compile_definitions(test_isa PRIVATE ADELE_ISA_SAME_BITS="${same_bits}"
+  ADELE_TEST_FOLDER="$<TARGET_FILE_DIR:test_isa>")
+foreach(stem ${ADELE_ISA_SAME_BITS})
+  add_dependencies(test_isa test_${stem})
+endforeach()
+set_tests_properties(test_isa PROPERTIES LABELS isa)
+
+# The program on an emulated processor without AVX. The emulator is no required package, and knows
+# nothing of a sanitizer's shadow.
+target_compile_definitions(test_isa_qemu PRIVATE
+  ADELE_TEST_FOLDER="$<TARGET_FILE_DIR:test_isa_qemu>")
+add_dependencies(test_isa_qemu test_add test_global_pool test_batch_norm test_sgd)
+set_tests_properties(test_isa_qemu PROPERTIES LABELS isa
+  SKIP_REGULAR_EXPRESSION "there is no qemu-x86_64 here")
+if(TARGET adele_cli)
+  add_dependencies(test_isa adele_cli)
+  add_dependencies(test_isa_qemu adele_cli)
+endif()
+if(ADELE_SANITIZE OR NOT TARGET adele_cli)
+  set_tests_properties(test_isa_qemu PROPERTIES DISABLED TRUE)
+endif()
