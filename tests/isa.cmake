@@ -28,6 +28,10 @@ foreach(row ${ADELE_GOLDENS})
   get_filename_component(name ${file} NAME_WE)
   adele_isa_test(golden_${name} 900 $<TARGET_FILE:golden_${stem}> ${file})
 endforeach()
+# The CPU that the emulated GPU is compared with.
+if(ADELE_SIMT)
+  adele_isa_test(simt_run 900 $<TARGET_FILE:test_simt_run>)
+endif()
 
 # The ops whose kernels compute the same bits with every set: test_isa runs their tests with each.
 set(ADELE_ISA_SAME_BITS add batch_norm concat correct crf decide dropout ensemble global_pool
