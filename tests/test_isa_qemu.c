@@ -4,6 +4,7 @@
 // in PATH the tests are skipped.
 #include "base/file.h"
 #include "base/memory.h"
+#include "support/outputs.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
@@ -77,16 +78,32 @@ static void info_names_the_set(void **state) {
     program_result_deinit(&result);
 }
 
-static void ops_are_right(void **state) {
+static void outputs_line(const struct program_result *result, char *out, size_t size) {
+    const char *line = strstr(result->out, OUTPUTS_LINE);
+    assert_non_null(line);
+    (void)snprintf(out, size, "%.*s", (int)strcspn(line, "\n"), line);
+}
+
+// The tests of ops without convolutions: right, and with the bits that this processor computes.
+static void ops_are_right_and_have_the_same_bits(void **state) {
     (void)state;
-    static const char *const ops[] = {"add", "global_pool", "batch_norm", "sgd"};
+    static const char *const ops[] = {"add", "global_pool", "batch_norm", "sgd", "ensemble"};
+    assert_int_equal(setenv(OUTPUTS_VARIABLE, "1", 1), 0);
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        char program[4096];
+        char program[4096], emulated[128], own[128];
         struct program_result result = {0};
         (void)snprintf(program, sizeof program, "%s/test_%s", ADELE_TEST_FOLDER, ops[i]);
-        run_emulated((const char *const[]){program, NULL}, &result);
+        const char *const argv[] = {program, NULL};
+        run_emulated(argv, &result);
+        outputs_line(&result, emulated, sizeof emulated);
         program_result_deinit(&result);
+        program_run(argv, &result);
+        outputs_line(&result, own, sizeof own);
+        program_result_deinit(&result);
+        if (strcmp(emulated, own) != 0)
+            fail_msg("%s: %s emulated, %s here", ops[i], emulated, own);
     }
+    assert_int_equal(unsetenv(OUTPUTS_VARIABLE), 0);
 }
 
 // An epoch of one step, which goes through every kernel of the U-Net and oneDNN's code for SSE4.1.
@@ -106,7 +123,7 @@ static void it_trains(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(info_names_the_set),
-        cmocka_unit_test(ops_are_right),
+        cmocka_unit_test(ops_are_right_and_have_the_same_bits),
         cmocka_unit_test(it_trains),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
