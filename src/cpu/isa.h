@@ -3,8 +3,9 @@
 // opened, for our own kernels and for oneDNN together. It is the best set that the processor has,
 // or a lower one where the environment variable ADELE_CPU_ISA names it. Results are the same bytes
 // for the same set on the same kind of processor. Between sets, convolutions add up in another
-// order; and oneDNN cuts their sums by the sizes of the caches too, so that with one set two kinds
-// of processors may differ in the last digits. All other ops give the same bits with every set.
+// order; all other ops give the same bits. With one set, two kinds of processors may still differ
+// in the last digits: oneDNN cuts its sums by the sizes of the caches too, and glibc's exp, log and
+// cos use FMA where the processor has it, whatever the set.
 #ifndef ADELE_CPU_ISA_H
 #define ADELE_CPU_ISA_H
 
