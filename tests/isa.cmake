@@ -4,6 +4,7 @@
 set(ADELE_ISA_SETS sse41 avx2 avx512 avx512_bf16)
 set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} networks deeplab inference inference_crf trainer
     trainer_variants trainer_voc trainer_memory own_size resume determinism nan nan_culprit)
+list(REMOVE_ITEM ADELE_ISA_TESTS deeplab_devices) # compares another device with the CPU
 
 add_executable(with_isa with_isa.c)
 target_include_directories(with_isa PRIVATE ${PROJECT_SOURCE_DIR}/src)
@@ -28,3 +29,40 @@ foreach(row ${ADELE_GOLDENS})
   get_filename_component(name ${file} NAME_WE)
   adele_isa_test(golden_${name} 900 $<TARGET_FILE:golden_${stem}> ${file})
 endforeach()
+# The CPU that the emulated GPU is compared with.
+if(ADELE_SIMT)
+  adele_isa_test(simt_run 900 $<TARGET_FILE:test_simt_run>)
+  foreach(set ${ADELE_ISA_SETS})
+    add_test(NAME isa_${set}_simt_deeplab_devices
+      COMMAND with_isa ${set} $<TARGET_FILE:test_deeplab_devices>)
+    set_tests_properties(isa_${set}_simt_deeplab_devices PROPERTIES LABELS isa TIMEOUT 900
+      SKIP_RETURN_CODE 77 ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};ADELE_TEST_DEVICES=simt")
+  endforeach()
+endif()
+
+# The ops whose kernels compute the same bits with every set: test_isa runs their tests with each.
+set(ADELE_ISA_SAME_BITS add batch_norm concat correct crf decide dropout ensemble global_pool
+    initialize loss max_pool rescale sample sgd slices)
+list(JOIN ADELE_ISA_SAME_BITS " " same_bits)
+target_compile_definitions(test_isa PRIVATE ADELE_ISA_SAME_BITS="${same_bits}"
+  ADELE_TEST_FOLDER="$<TARGET_FILE_DIR:test_isa>")
+foreach(stem ${ADELE_ISA_SAME_BITS})
+  add_dependencies(test_isa test_${stem})
+endforeach()
+set_tests_properties(test_isa PROPERTIES LABELS isa)
+
+# The program on an emulated processor without AVX. The emulator is no required package, and knows
+# nothing of a sanitizer's shadow.
+target_compile_definitions(test_isa_qemu PRIVATE
+  ADELE_TEST_FOLDER="$<TARGET_FILE_DIR:test_isa_qemu>")
+add_dependencies(test_isa_qemu test_add test_global_pool test_batch_norm test_sgd
+  test_ensemble)
+set_tests_properties(test_isa_qemu PROPERTIES LABELS isa
+  SKIP_REGULAR_EXPRESSION "there is no qemu-x86_64 here")
+if(TARGET adele_cli)
+  add_dependencies(test_isa adele_cli)
+  add_dependencies(test_isa_qemu adele_cli)
+endif()
+if(ADELE_SANITIZE OR NOT TARGET adele_cli)
+  set_tests_properties(test_isa_qemu PROPERTIES DISABLED TRUE)
+endif()

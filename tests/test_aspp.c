@@ -4,6 +4,7 @@
 #include "support/compare.h"
 #include "support/devices.h"
 #include "support/gradient.h"
+#include "support/sums.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -88,21 +89,23 @@ static struct adele_aspp_args device_args(struct arena *arena, const struct prob
     return args;
 }
 
-// Of a sum of K products of values in [-1, 1]: in float as in test_conv2d.c. TF32 rounds both
-// operands by up to 2^-11 of them, which adds up like a random walk of steps of 1.3e-4. Where
-// operands are rounded to bf16, SUM may round the sum of the centre weights of all R branches:
-// steps of up to 2^-8 R / 3 in `n_centre` of the products.
-static double tolerance_of(const struct adele_device *device, const struct adele_aspp_desc *desc,
-                           double n_terms, double n_centre) {
-    double tolerance = 1e-6 + 3e-8 * n_terms;
+// A bias counts as three of the products, whose variance it has. TF32 rounds both operands by up to
+// 2^-11 of them, which makes a product wrong by 1.3e-4 in the root mean square. Where operands are
+// rounded to bf16, SUM may round the sum of the centre weights of all R branches: by up to 2^-8 R /
+// 3 in `n_centre` of the products.
+static struct sums_error error_of(const struct adele_device *device,
+                                  const struct adele_aspp_desc *desc, double n_terms,
+                                  double n_centre) {
+    struct sums_error error = {.n_terms = n_terms + (desc->has_bias ? 3.0 * desc->n_rates : 0.0),
+                               .relative = SUMS_STORED};
     if (devices_are_cpu())
-        return tolerance;
-    if (desc->precision == ADELE_PRECISION_TF32)
-        tolerance += 1e-3 * sqrt(n_terms);
+        return error;
     bool rounds = desc->precision == ADELE_PRECISION_BF16 || device_is_bf16(device);
+    if (desc->precision == ADELE_PRECISION_TF32)
+        error.random = 1.3e-4 * sqrt(n_terms);
     if (rounds && desc->form == ADELE_ASPP_SUM && desc->n_rates > 1)
-        tolerance += 2.0 / 256 / 3 * desc->n_rates * sqrt(n_centre);
-    return tolerance;
+        error.random += 0x1p-8 / 3.0 / 3.0 * desc->n_rates * sqrt(n_centre);
+    return error;
 }
 
 static double n_taps(const struct adele_aspp_desc *desc, bool of_all) {
@@ -118,32 +121,34 @@ static double n_taps(const struct adele_aspp_desc *desc, bool of_all) {
 static void compare_forward(struct arena *arena, const struct problem *p,
                             const struct adele_aspp_args *args) {
     double n_terms = n_taps(&p->desc, p->desc.form == ADELE_ASPP_SUM) * p->desc.c_in;
-    assert_true(compare_f32("dst", arena_tensor_download(arena, args->dst, p->out), p->dst,
-                            p->out.n, p->out.c, p->out.h, p->out.w,
-                            tolerance_of(arena->device, &p->desc, n_terms, p->desc.c_in),
-                            device_tolerance(arena->device, 1e-6)));
+    struct sums_error error = error_of(arena->device, &p->desc, n_terms, p->desc.c_in);
+    error.relative = device_tolerance(arena->device, SUMS_STORED);
+    assert_true(
+        sums_agree("dst", arena_tensor_download(arena, args->dst, p->out), p->dst, p->out, &error));
 }
 
 static void compare_backward(struct arena *arena, const struct problem *p,
                              const struct adele_aspp_args *args) {
     const struct adele_aspp_desc *desc = &p->desc;
+    struct sums_error of_src =
+        error_of(arena->device, desc, n_taps(desc, true) * desc->c_out, desc->c_out);
+    of_src.relative = device_tolerance(arena->device, SUMS_STORED);
     if (desc->needs_d_src)
-        assert_true(compare_f32(
-            "d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src, p->in.n, p->in.c,
-            p->in.h, p->in.w,
-            tolerance_of(arena->device, desc, n_taps(desc, true) * desc->c_out, desc->c_out),
-            device_tolerance(arena->device, 1e-6)));
+        assert_true(sums_agree("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
+                               p->in, &of_src));
     double n_pixels = (double)p->out.n * p->out.h * p->out.w;
-    double tolerance = tolerance_of(arena->device, desc, n_pixels, 0.0);
+    struct sums_error of_weight = error_of(arena->device, desc, n_pixels, 0.0);
+    struct adele_shape bias = {1, desc->c_out, 1, 1};
     for (int r = 0; r < desc->n_rates; r++) {
         int kernel = kernel_of(desc, r);
-        assert_true(
-            compare_f32("d_weight", arena_download(arena, args->d_weights[r], p->n_weights[r]),
-                        p->d_weights[r], desc->c_out, desc->c_in, kernel, kernel, tolerance, 1e-6));
+        struct adele_shape weight = {desc->c_out, desc->c_in, kernel, kernel};
+        assert_true(sums_agree("d_weight",
+                               arena_download(arena, args->d_weights[r], p->n_weights[r]),
+                               p->d_weights[r], weight, &of_weight));
         if (desc->has_bias)
-            assert_true(compare_f32("d_bias",
-                                    arena_download(arena, args->d_biases[r], (size_t)desc->c_out),
-                                    p->d_biases[r], 1, desc->c_out, 1, 1, tolerance, 1e-6));
+            assert_true(sums_agree("d_bias",
+                                   arena_download(arena, args->d_biases[r], (size_t)desc->c_out),
+                                   p->d_biases[r], bias, &of_weight));
     }
 }
 

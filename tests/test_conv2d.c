@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "base/memory.h"
 #include "cpu/cpu.h"
+#include "cpu/isa.h"
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
 #include "support/gradient.h"
+#include "support/sums.h"
 
 #include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -98,36 +99,35 @@ static struct adele_conv2d_args device_args(struct arena *arena, const struct pr
     return args;
 }
 
-// A float sum of K products of values in [-1, 1]: the k-th partial sum is about sqrt(k) / 3 and is
-// rounded by 2^-25 of it on average, which adds up to K / 4 * 1.7e-8. Seven times that covers the
-// worst of thousands of elements. What is written to a tensor may be rounded to bf16 besides
-// (device_tolerance).
-static double tolerance_of(double n_terms) {
-    return 1e-6 + 3e-8 * n_terms;
-}
-
-// Winograd's transformations add up to 36 values with weights of up to 8, and round besides.
-static double pass_tolerance(const struct adele_op *op, double n_terms) {
-    return (strstr(op->engine, "wino") != NULL ? 8.0 : 1.0) * tolerance_of(n_terms);
+// Of a pass's sums; winograd's round more. What is stored is rounded to float once, which the
+// relative part covers, or to bf16.
+static struct sums_error pass_error(const struct arena *arena, const struct adele_op *op,
+                                    double n_terms) {
+    struct sums_error error = {
+        .n_terms = n_terms,
+        .factor = strstr(op->engine, "wino") != NULL ? SUMS_WINOGRAD : 1.0,
+        .relative = device_tolerance(arena->device, SUMS_STORED),
+    };
+    return error;
 }
 
 static void compare_backward(struct arena *arena, const struct problem *p,
                              const struct adele_op *op, const struct adele_conv2d_args *args) {
     int kernel = p->desc.kernel;
     double n_taps = (double)kernel * kernel;
+    struct sums_error of_src = pass_error(arena, op, n_taps * p->desc.c_out);
     if (p->desc.needs_d_src)
-        assert_true(compare_f32("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
-                                p->in.n, p->in.c, p->in.h, p->in.w,
-                                pass_tolerance(op, n_taps * p->desc.c_out),
-                                device_tolerance(arena->device, 1e-6)));
-    double n_pixels = (double)p->out.n * p->out.h * p->out.w;
-    assert_true(compare_f32("d_weight", arena_download(arena, args->d_weight, p->n_weights),
-                            p->d_weight, p->desc.c_out, p->desc.c_in, kernel, kernel,
-                            tolerance_of(n_pixels), 1e-6));
+        assert_true(sums_agree("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
+                               p->in, &of_src));
+    struct sums_error of_weight = {.n_terms = (double)p->out.n * p->out.h * p->out.w,
+                                   .relative = SUMS_STORED};
+    struct adele_shape weight = {p->desc.c_out, p->desc.c_in, kernel, kernel};
+    struct adele_shape bias = {1, p->desc.c_out, 1, 1};
+    assert_true(sums_agree("d_weight", arena_download(arena, args->d_weight, p->n_weights),
+                           p->d_weight, weight, &of_weight));
     if (p->desc.has_bias)
-        assert_true(compare_f32("d_bias",
-                                arena_download(arena, args->d_bias, (size_t)p->desc.c_out),
-                                p->d_bias, 1, p->desc.c_out, 1, 1, tolerance_of(n_pixels), 1e-6));
+        assert_true(sums_agree("d_bias", arena_download(arena, args->d_bias, (size_t)p->desc.c_out),
+                               p->d_bias, bias, &of_weight));
 }
 
 static void check(struct adele_device *device, struct adele_conv2d_desc desc, bool accumulate) {
@@ -143,10 +143,9 @@ static void check(struct adele_device *device, struct adele_conv2d_desc desc, bo
 
     assert_ok(device->iface->conv2d_forward(op, &args));
     reference_conv2d_forward(&desc, &host);
-    double n_terms = (double)desc.kernel * desc.kernel * desc.c_in;
-    assert_true(compare_f32("dst", arena_tensor_download(&arena, args.dst, p.out), p.dst, p.out.n,
-                            p.out.c, p.out.h, p.out.w, pass_tolerance(op, n_terms),
-                            device_tolerance(device, 1e-6)));
+    struct sums_error error = pass_error(&arena, op, (double)desc.kernel * desc.kernel * desc.c_in);
+    assert_true(
+        sums_agree("dst", arena_tensor_download(&arena, args.dst, p.out), p.dst, p.out, &error));
     if (desc.is_training) {
         assert_ok(device->iface->conv2d_backward(op, &args));
         reference_conv2d_backward(&desc, &host);
@@ -446,8 +445,7 @@ static void test_bf16_products(void **state) {
     struct adele_op *op = NULL;
     assert_ok(cpu_device_create_with_block(16, &device));
     assert_ok(device->iface->conv2d_create(device, &desc, &op));
-    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
-    bool has_products = (isa & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+    bool has_products = cpu_isa() == CPU_ISA_AVX512_BF16;
     assert_true((strstr(op->engine, "avx512_core_bf16") != NULL) == has_products);
     device->iface->op_destroy(op);
     adele_device_close(device);

@@ -4,6 +4,7 @@
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/sums.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -41,11 +42,14 @@ static struct adele_conv2d_desc desc_of(const int *row, enum adele_precision pre
     return desc;
 }
 
-// Float sums as in test_conv2d. TF32 rounds each operand by up to 2^-11 of it, a product of values
-// in [-1, 1] by some 2.3e-4 at random; five times the root of their number covers the worst.
-static double tolerance_of(const struct adele_conv2d_desc *desc, double n_pixels) {
+// TF32 rounds each operand by up to 2^-11 of it: a value spread evenly over 2^-10 of it at most, so
+// that a product of values in [-1, 1] is off by sqrt(2 / 12 / 9) 2^-10 in the root mean square.
+static struct sums_error error_of(const struct adele_conv2d_desc *desc, double n_pixels) {
     bool is_tf32 = desc->precision == ADELE_PRECISION_TF32;
-    return 1e-6 + 3e-8 * n_pixels + (is_tf32 ? 1.2e-3 * sqrt(n_pixels) : 0.0);
+    struct sums_error error = {.n_terms = n_pixels,
+                               .random = is_tf32 ? 0x1p-10 * sqrt(n_pixels / 54.0) : 0.0,
+                               .relative = SUMS_STORED};
+    return error;
 }
 
 // Runs twice from the same numbers: right, and the same bits.
@@ -88,10 +92,12 @@ static void check(struct adele_device *device, struct adele_conv2d_desc desc) {
 
     reference_conv2d_backward(&desc, &host);
     double n_pixels = (double)out.n * out.h * out.w;
-    assert_true(compare_f32("d_weight", d_weight[0], host.d_weight, desc.c_out, desc.c_in,
-                            desc.kernel, desc.kernel, tolerance_of(&desc, n_pixels), 1e-6));
-    assert_true(compare_f32("d_bias", d_bias[0], host.d_bias, 1, desc.c_out, 1, 1,
-                            1e-6 + 3e-8 * n_pixels, 1e-6));
+    struct sums_error of_weight = error_of(&desc, n_pixels);
+    struct sums_error of_bias = {.n_terms = n_pixels, .relative = SUMS_STORED};
+    struct adele_shape weight = {desc.c_out, desc.c_in, desc.kernel, desc.kernel};
+    struct adele_shape bias = {1, desc.c_out, 1, 1};
+    assert_true(sums_agree("d_weight", d_weight[0], host.d_weight, weight, &of_weight));
+    assert_true(sums_agree("d_bias", d_bias[0], host.d_bias, bias, &of_bias));
     arena_close(&arena);
 }
 

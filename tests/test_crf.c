@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -323,60 +322,11 @@ ON_EACH_DEVICE_3_THREADS(threads)
 ON_EACH_DEVICE_3_THREADS(errors)
 ON_EACH_DEVICE_3_THREADS(allocator)
 
-static double thread_seconds(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static int by_size(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-// An image of PASCAL VOC on one core: 0.5 s is the goal, twice that the alarm.
-static void test_speed(void **state) {
-    (void)state;
-    if (!devices_are_cpu())
-        skip();
-    struct adele_device *device = devices_open_first();
-    assert_non_null(device);
-    omp_set_num_threads(1);
-    struct arena arena;
-    arena_open(&arena, device);
-    struct adele_crf_desc desc = with_shape(1, 21, 3, 375, 500, 1);
-    uint8_t *images = make_images(&desc);
-    float *p = make_probabilities(&arena, &desc);
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->crf_create(device, &desc, &op), ADELE_OK);
-    struct adele_crf_args args = {.probabilities = p,
-                                  .images = images,
-                                  .dst = arena_floats(&arena, count(&desc)),
-                                  .workspace = arena_workspace(&arena, op)};
-    double seconds[5];
-    for (int i = 0; i < 5; i++) {
-        double start = thread_seconds();
-        assert_int_equal(device->iface->crf_forward(op, &args), ADELE_OK);
-        seconds[i] = thread_seconds() - start;
-    }
-    qsort(seconds, 5, sizeof seconds[0], by_size);
-    print_message("375 x 500 x 21, one iteration, one core: median %.3f s (%.3f to %.3f)\n",
-                  seconds[2], seconds[0], seconds[4]);
-#if defined(NDEBUG) && !defined(__SANITIZE_ADDRESS__)
-    assert_true(seconds[2] <= 1.0);
-#endif
-    device->iface->op_destroy(op);
-    free(images);
-    arena_close(&arena);
-    adele_device_close(device);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_literal), cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_spatial), cmocka_unit_test(test_bad_numbers),
         cmocka_unit_test(test_rows),    cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_errors),  cmocka_unit_test(test_allocator),
-        cmocka_unit_test(test_speed)};
+        cmocka_unit_test(test_errors),  cmocka_unit_test(test_allocator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include "support/compare.h"
 #include "support/gradient.h"
 #include "support/maps.h"
+#include "support/outputs.h"
 
 #include <math.h>
 #include <omp.h>
@@ -134,6 +135,8 @@ static void run(struct arena *arena, const struct problem *p, bool has_gradient,
     assert_int_equal(
         device->iface->download(device, &out->is_finite, args.is_finite, sizeof out->is_finite),
         ADELE_OK);
+    outputs_add(out->sums, sizeof out->sums);
+    outputs_add(out->counts, sizeof out->counts);
 }
 
 static void run_reference(struct arena *arena, const struct problem *p, struct outputs *out) {

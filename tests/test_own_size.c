@@ -47,11 +47,15 @@ static void crop(const char *path, int height, int width) {
     image_deinit(&to);
 }
 
-// "run" is trained at 32 x 28; "large" has test files of other sizes, and not all of one.
+// "run" is trained at 32 x 28; "large" has test files of other sizes, and not all of one. Without
+// correction, which wears the small set's labels away within eight epochs or does not, by chance:
+// the IoU of the box is 0.5 to 0.9, whatever the seed and with rates that differ by 1e-3.
 static int setup(void **state) {
     if (tiny_run_setup(state) != 0)
         return -1;
-    check_ok(tiny_run(state, "run", false, SETS("data.size=[32, 28]", "train.epochs=8"), NULL));
+    check_ok(tiny_run(state, "run", false,
+                      SETS("data.size=[32, 28]", "train.epochs=8", "correction.enabled=false"),
+                      NULL));
     struct tiny_set large = tiny_set_default(9);
     large.height = sizes[0][0];
     large.width = sizes[0][1];

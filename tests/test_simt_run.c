@@ -3,6 +3,14 @@
 // the same run as the CPU's but for rounding, and the same bytes when it is repeated with the
 // images in the host's memory. A category needs three values of its curve, so that the run first
 // goes through three epochs on the CPU.
+//
+// Forward passes agree as closely as sums of floats do, whatever their order. Gradients do not: a
+// difference of 1e-7 carries a few of the million units of a run over the edge of a ReLU or of a
+// pooling window, and switches their gradients on or off. At a usual rate such steps lead the two
+// runs apart further and further, by an amount that depends on the CPU's order of sums and so on
+// its instruction set. So the two epochs have a rate that hardly moves the weights: what the passes
+// compute is compared closely, and the gradients in the momenta that they add up to, with room for
+// units that switch.
 #include "base/file.h"
 #include "base/safetensors.h"
 #include "cuda_device.h"
@@ -23,11 +31,19 @@
 #define FIRST_EPOCH 4 // on the device in question
 #define LAST_EPOCH  5
 
-// Two orders of summing are 1e-7 apart, and that is enough to carry a unit over the edge of a ReLU
-// or of a pooling window: two runs of the CPU alone whose rates differ by 1e-7 of 0.1 end 2e-3
-// apart in the small shifts of the batch norms, and 3e-3 with another seed.
-#define TOLERANCE_WEIGHTS 5e-3
-#define TOLERANCE_LOSS    1e-4
+// Of the passes, and of weights and running statistics, which follow them: twenty times what sums
+// of floats in two orders were off by, with either instruction set.
+#define TOLERANCE 1e-4
+// Of a tensor's momenta, which were up to 1.4e-3 off with either set. A unit that switches is one
+// of thousands that make up a gradient, and of the few hundred of the lowest level at worst: it
+// moves a layer's gradient by a per cent. What is wrong (a scale's gradient is missing, a momentum
+// is not applied) is off by a third and more.
+#define TOLERANCE_MOMENTA 0.1
+// A pixel whose two best categories, or whose confidence and the threshold, are 1e-6 apart may be
+// labelled and counted otherwise: of the 6,144 pixels hardly ever one, and never a handful. One
+// pixel in a category's union of a hundred or more is 0.01 of its IoU.
+#define MAX_PIXELS    4
+#define TOLERANCE_IOU 0.02
 
 #ifdef ADELE_HAVE_SIMT
 static adele_status open_simt(enum adele_precision precision, struct adele_device **out) {
@@ -37,8 +53,11 @@ static adele_status open_simt(enum adele_precision precision, struct adele_devic
 
 static void train(void *const *state, const char *name, const char *device, const char *epochs,
                   const char *residency, bool resume) {
+    const char *rate = resume ? "train.optimizer.lr=1e-5" : "train.optimizer.lr=0.1";
+    // So that the momenta are those of the steps on the device, not of the epochs before.
+    const char *momentum = resume ? "train.optimizer.momentum=0.5" : "train.optimizer.momentum=0.9";
     struct config *config =
-        tiny_run_config(state, SETS(epochs, residency, "train.evaluate_test=false",
+        tiny_run_config(state, SETS(epochs, residency, "train.evaluate_test=false", rate, momentum,
                                     "correction.tau=0.4", "loss.rho=0.3")); // the consistency acts
     struct trainer_result result;
     struct trainer_options options = {.config = config,
@@ -99,53 +118,102 @@ static struct safetensors *open_last(void *const *state, const char *run) {
 static void labels_are_corrected(void **state) {
     skip_without_emulator(state);
     for (int epoch = FIRST_EPOCH; epoch <= LAST_EPOCH; epoch++) {
-        double changed = tiny_run_metric(state, "simt", epoch, "correction/changed_pixels");
-        assert_true(changed >= 1.0);
-        assert_true(changed == tiny_run_metric(state, "cpu", epoch, "correction/changed_pixels"));
+        double got = tiny_run_metric(state, "simt", epoch, "correction/changed_pixels");
+        double want = tiny_run_metric(state, "cpu", epoch, "correction/changed_pixels");
+        bool is_enough = epoch > FIRST_EPOCH || want > 10.0 * MAX_PIXELS;
+        if (!is_enough || !(fabs(got - want) <= MAX_PIXELS))
+            fail_msg("epoch %d: %g pixels changed on the CPU, %g under emulation", epoch, want,
+                     got);
     }
     struct safetensors *cpu = open_last(state, "cpu"), *simt = open_last(state, "simt");
     const struct safetensors_entry *want = safetensors_find(cpu, "labels");
     const struct safetensors_entry *got = safetensors_find(simt, "labels");
+    int n_other = 0;
     assert_int_equal(got->bytes, want->bytes);
-    assert_true(compare_bytes("labels", got->data, want->data, want->bytes));
+    for (size_t i = 0; i < want->bytes; i++)
+        n_other += ((const uint8_t *)got->data)[i] != ((const uint8_t *)want->data)[i];
+    assert_in_range(n_other, 0, MAX_PIXELS);
     safetensors_close(cpu);
     safetensors_close(simt);
 }
 
-static void losses_agree(void **state) {
-    static const char *const names[] = {"train/loss", "train/cross_entropy", "train/consistency",
-                                        "train/pred_vs_noisy/miou", "val/pred_vs_true/miou"};
+static void numbers_agree(void **state) {
+    static const struct {
+        const char *name;
+        double tolerance;
+    } numbers[] = {{"train/loss", TOLERANCE},
+                   {"train/cross_entropy", TOLERANCE},
+                   {"train/consistency", TOLERANCE},
+                   {"train/pred_vs_noisy/miou", TOLERANCE_IOU},
+                   {"val/pred_vs_true/miou", TOLERANCE_IOU}};
     skip_without_emulator(state);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         for (int epoch = FIRST_EPOCH; epoch <= LAST_EPOCH; epoch++) {
-            double want = tiny_run_metric(state, "cpu", epoch, names[i]);
-            double got = tiny_run_metric(state, "simt", epoch, names[i]);
+            double want = tiny_run_metric(state, "cpu", epoch, numbers[i].name);
+            double got = tiny_run_metric(state, "simt", epoch, numbers[i].name);
             assert_true(want > 0.0);
-            if (!(fabs(got - want) <= TOLERANCE_LOSS * fabs(want)))
-                fail_msg("epoch %d, %s: %.9g on the CPU, %.9g under emulation", epoch, names[i],
-                         want, got);
+            print_message("%s: off by %g\n", numbers[i].name, fabs(got - want) / want);
+            if (!(fabs(got - want) <= numbers[i].tolerance * want))
+                fail_msg("epoch %d, %s: %.9g on the CPU, %.9g under emulation", epoch,
+                         numbers[i].name, want, got);
         }
 }
 
-static void weights_agree(void **state) {
-    skip_without_emulator(state);
+static double norm_of(const struct safetensors_entry *entry) {
+    const float *values = entry->data;
+    double squares = 0.0;
+    for (int64_t i = 0; i < entry->n_elements; i++)
+        squares += (double)values[i] * (double)values[i];
+    return sqrt(squares);
+}
+
+// The largest norm of those of the group of tensors, model. or momentum.
+static double largest_norm(const struct safetensors *file, const char *group) {
+    double largest = 0.0;
+    for (int i = 0; i < safetensors_count(file); i++) {
+        const struct safetensors_entry *entry = safetensors_at(file, i);
+        if (strncmp(entry->name, group, strlen(group)) == 0 && entry->dtype == SAFETENSORS_F32)
+            largest = fmax(largest, norm_of(entry));
+    }
+    return largest;
+}
+
+// Each tensor of the group, of whose norm the difference is at most `tolerance`, or of a hundredth
+// of the largest one's: the gradient of a bias in front of a batch norm is nothing but roundings.
+static void tensors_agree(void *const *state, const char *group, double tolerance) {
     struct safetensors *cpu = open_last(state, "cpu"), *simt = open_last(state, "simt");
+    double floor_norm = 0.01 * largest_norm(cpu, group), worst = 0.0;
     int n_compared = 0;
     assert_int_equal(safetensors_count(simt), safetensors_count(cpu));
     for (int i = 0; i < safetensors_count(cpu); i++) {
         const struct safetensors_entry *want = safetensors_at(cpu, i);
         const struct safetensors_entry *got = safetensors_find(simt, want->name);
-        if (strncmp(want->name, "model.", 6) != 0 || want->dtype != SAFETENSORS_F32)
+        if (strncmp(want->name, group, strlen(group)) != 0 || want->dtype != SAFETENSORS_F32)
             continue;
         assert_non_null(got);
         assert_int_equal(got->n_elements, want->n_elements);
-        assert_true(compare_l2(want->name, got->data, want->data, (size_t)want->n_elements,
-                               TOLERANCE_WEIGHTS));
+        double norm = norm_of(want);
+        double error = compare_relative_l2(got->data, want->data, (size_t)want->n_elements) *
+                       (norm > 0.0 ? norm : 1.0) / fmax(norm, floor_norm);
+        if (!(error <= tolerance))
+            fail_msg("%s: off by %g of its norm", want->name, error);
+        worst = fmax(worst, error);
         n_compared++;
     }
+    print_message("%d tensors of %s: off by %g at worst\n", n_compared, group, worst);
     assert_true(n_compared > 20);
     safetensors_close(cpu);
     safetensors_close(simt);
+}
+
+static void weights_agree(void **state) {
+    skip_without_emulator(state);
+    tensors_agree(state, "model.", TOLERANCE);
+}
+
+static void gradients_agree(void **state) {
+    skip_without_emulator(state);
+    tensors_agree(state, "momentum.", TOLERANCE_MOMENTA);
 }
 
 static void a_second_run_with_images_on_the_host_is_the_same(void **state) {
@@ -205,8 +273,9 @@ static void a_step_that_is_not_finite_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_are_corrected),
-        cmocka_unit_test(losses_agree),
+        cmocka_unit_test(numbers_agree),
         cmocka_unit_test(weights_agree),
+        cmocka_unit_test(gradients_agree),
         cmocka_unit_test(a_second_run_with_images_on_the_host_is_the_same),
         cmocka_unit_test(a_step_that_is_not_finite_is_named),
     };

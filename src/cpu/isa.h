@@ -2,7 +2,10 @@
 // The instruction set that the CPU device uses: one choice, made once when the first CPU device is
 // opened, for our own kernels and for oneDNN together. It is the best set that the processor has,
 // or a lower one where the environment variable ADELE_CPU_ISA names it. Results are the same bytes
-// for the same set; between sets, convolutions add up in another order.
+// for the same set on the same kind of processor. Between sets, convolutions add up in another
+// order; all other ops give the same bits. With one set, two kinds of processors may still differ
+// in the last digits: oneDNN cuts its sums by the sizes of the caches too, and glibc's exp, log and
+// cos use FMA where the processor has it, whatever the set.
 #ifndef ADELE_CPU_ISA_H
 #define ADELE_CPU_ISA_H
 

@@ -5,6 +5,7 @@
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
 #include "cuda_device.h"
+#include "support/outputs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -252,6 +253,7 @@ float *arena_download(struct arena *arena, const void *from, size_t count) {
     float *out = arena_floats(arena, count);
     assert_int_equal(device->iface->synchronize(device), ADELE_OK);
     assert_int_equal(device->iface->download(device, out, from, count * sizeof(float)), ADELE_OK);
+    outputs_add(out, count * sizeof(float));
     return out;
 }
 
@@ -276,6 +278,7 @@ float *arena_tensor_download(struct arena *arena, const void *tensor, struct ade
     float *out = arena_floats(arena, shape_count(shape));
     assert_int_equal(device->iface->synchronize(device), ADELE_OK);
     assert_int_equal(device->iface->tensor_download(device, out, tensor, shape), ADELE_OK);
+    outputs_add(out, shape_count(shape) * sizeof(float));
     check_fill_up(arena, tensor, shape, out);
     return out;
 }

@@ -2,6 +2,7 @@
 #include "support/maps.h"
 
 #include "base/random.h"
+#include "support/outputs.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,5 +28,6 @@ uint8_t *maps_random(struct arena *arena, uint64_t seed, size_t count, int n_cat
 uint8_t *maps_download(struct arena *arena, const void *from, size_t count) {
     uint8_t *out = maps_empty(arena, count);
     assert_int_equal(arena->device->iface->download(arena->device, out, from, count), ADELE_OK);
+    outputs_add(out, count);
     return out;
 }

@@ -26,7 +26,14 @@ struct tiny_set tiny_set_default(uint64_t seed);
 void tiny_set_write(const char *root, const struct tiny_set *set);
 
 // A configuration that trains on it within a second: width 4, batch 4, 5 epochs, and a correction
-// that begins by epoch 4. NULL `noisy` trains on the folder's own labels. Free with memory_free.
+// that begins with epoch 3. NULL `noisy` trains on the folder's own labels. Free with memory_free.
+//
+// With the seeds of tiny_run.h that holds for any order of sums. The IoU of the box rises by 0.25
+// from epoch 1 to 2, which ends its flat start at a rise of 0.1; the correction then changes some
+// 1,240, 145, 85 and 85 pixels in epochs 3 to 6. Rates that differ from 0.1 by up to 1e-3 of it,
+// ten thousand times what roundings do, changed 1,230 to 1,250, 122 to 207, 54 to 203 and 60 to 130
+// of them with AVX2 and with SSE4.1. Other seeds, or more epochs, promise nothing of the kind: a
+// correction can wear all labels of so small a set away.
 char *tiny_set_config(const char *root, const char *noisy);
 
 #endif
