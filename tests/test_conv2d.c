@@ -387,9 +387,9 @@ static void test_threads(void **state) {
         }
         omp_set_num_threads(n_threads);
         assert_true(compare_bytes("dst", dst[1], dst[0], shape_count(p.out) * sizeof(float)));
-        if (is_own)
-            assert_true(
-                compare_bytes("d_weight", d_weight[1], d_weight[0], p.n_weights * sizeof(float)));
+        assert_true(is_own);
+        assert_true(
+            compare_bytes("d_weight", d_weight[1], d_weight[0], p.n_weights * sizeof(float)));
         for (int run = 0; run < 2; run++) {
             struct adele_device *device = arenas[run].device;
             arena_close(&arenas[run]);
