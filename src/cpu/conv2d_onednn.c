@@ -13,8 +13,12 @@
 static adele_status check(dnnl_status_t code, const char *what) {
     if (code == dnnl_success)
         return ADELE_OK;
-    adele_status status = code == dnnl_out_of_memory ? ADELE_NO_MEMORY : ADELE_DEVICE;
-    return FAIL(status, "", "conv2d: oneDNN cannot %s (code %d)", what, (int)code);
+    if (code == dnnl_out_of_memory)
+        return FAIL(ADELE_NO_MEMORY,
+                    "Close other programs, or make the batch or the model smaller.",
+                    "conv2d: no memory to %s", what);
+    return FAIL(ADELE_DEVICE, "Check the installation of oneDNN (libdnnl).",
+                "conv2d: oneDNN cannot %s (code %d)", what, (int)code);
 }
 
 // ---- descriptors --------------------------------------------------------------------------------
@@ -207,9 +211,8 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
 
 // Winograd's F(4 x 4, 3 x 3) multiplies a quarter as often. Where oneDNN has it (2.x with AVX-512;
 // 3.x has it no more) it was measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8
-// pixels on, and slower below.
-// Its transformations round too: results are 3 to 5 times as far off as the direct kernel's, some
-// 1e-6 of the largest. Weight gradients keep their direct sums.
+// pixels on, and slower below. Its transformations round too: results are 3 to 5 times as far off
+// as the direct kernel's, some 1e-6 of the largest. Weight gradients keep their direct sums.
 static bool wants_winograd(const struct conv2d *self, enum conv2d_direction direction) {
     const struct adele_conv2d_desc *desc = &self->desc;
     return direction != CONV2D_BACKWARD_WEIGHTS && !self->rounds && desc->kernel == 3 &&
@@ -217,24 +220,28 @@ static bool wants_winograd(const struct conv2d *self, enum conv2d_direction dire
            self->w_out >= WINOGRAD_MIN_EXTENT && cpu_has_winograd(self->base.op.device);
 }
 
-// A pass of a special kind, where oneDNN has a tuned kernel of that name.
-static bool build_special_pass(const struct conv2d *self, struct conv2d_pass kind, const char *name,
-                               struct conv2d_pass *pass) {
+// A pass of a special kind, where oneDNN has a tuned kernel of that name; else `pass` stays empty.
+// Being out of memory is an error, and no reason to compute in another way.
+static adele_status build_special_pass(const struct conv2d *self, struct conv2d_pass kind,
+                                       const char *name, struct conv2d_pass *pass) {
     *pass = kind;
-    if (build_pass(self, pass) == dnnl_success && strstr(pass->name, name) != NULL)
-        return true;
+    dnnl_status_t code = build_pass(self, pass);
+    if (code == dnnl_success && strstr(pass->name, name) != NULL)
+        return ADELE_OK;
     conv2d_pass_deinit(pass);
-    return false;
+    return code == dnnl_out_of_memory ? check(code, "create a convolution of this shape")
+                                      : ADELE_OK;
 }
 
 adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction direction,
                               struct conv2d_pass *pass) {
     struct conv2d_pass bf16 = {.direction = direction, .is_bf16 = true};
     struct conv2d_pass winograd = {.direction = direction, .is_winograd = true};
-    if (self->rounds && direction != CONV2D_BACKWARD_WEIGHTS && cpu_isa() == CPU_ISA_AVX512_BF16 &&
-        build_special_pass(self, bf16, "avx512", pass))
-        return ADELE_OK;
-    if (wants_winograd(self, direction) && build_special_pass(self, winograd, "wino", pass))
+    if (self->rounds && direction != CONV2D_BACKWARD_WEIGHTS && cpu_isa() == CPU_ISA_AVX512_BF16)
+        TRY(build_special_pass(self, bf16, "avx512", pass));
+    else if (wants_winograd(self, direction))
+        TRY(build_special_pass(self, winograd, "wino", pass));
+    if (pass->primitive != NULL)
         return ADELE_OK;
     pass->direction = direction;
     TRY(check(build_pass(self, pass), "create a convolution of this shape"));
