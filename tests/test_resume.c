@@ -3,14 +3,12 @@
 // was left alone.
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
 
 #include <dirent.h>
-#include <math.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -18,14 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #define N_KILLS    3
-#define SEED       20220619 // of the moments
-#define PATIENCE_S 120.0    // for something that must happen, on the slowest machine
-
-static double whole_run_seconds; // of the uninterrupted run
+#define PATIENCE_S 120.0 // for something that must happen, on the slowest machine
 
 // Arguments of `adele train`, with the texts they point to.
 struct command {
@@ -51,9 +47,7 @@ static int run_alone_setup(void **state) {
     struct command command;
     struct program_result result;
     command_init(&command, state, "alone");
-    double start = seconds_now();
     program_run(command.argv, &result);
-    whole_run_seconds = seconds_now() - start;
     if (result.code != 0)
         print_error("%s%s", result.out, result.err);
     int code = result.code;
@@ -91,36 +85,35 @@ static void the_run_alone_is_worth_comparing(void **state) {
     assert_true(tiny_run_metric(state, "alone", 6, "correction/changed_pixels") >= 1.0);
 }
 
-// Starts the run and kills it after so many seconds; false when it was done before.
-static bool kill_after(void *const *state, const char *run, double seconds) {
-    struct command command;
-    command_init(&command, state, run);
-    pid_t pid = program_start(command.argv);
-    seconds_sleep(seconds);
-    (void)kill(pid, SIGKILL);
-    int code = program_wait(pid);
-    assert_true(code == 0 || code == 128 + SIGKILL);
-    return code != 0;
+// A number that changes whenever the file is replaced; 0 without one.
+static uint64_t file_identity(const char *path) {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return 0;
+    return (uint64_t)status.st_ino * 1000003 + (uint64_t)status.st_mtim.tv_sec * 1000000007 +
+           (uint64_t)status.st_mtim.tv_nsec;
 }
 
-// The moments are shares of the uninterrupted run's time. A run that was quicker than its time
-// promised starts anew with less of it, so that three kills hit in the end.
-static void killed_at_random_moments(void **state) {
-    struct random_stream stream;
-    random_stream_init(&stream, SEED, RANDOM_TEST, 0, 0);
-    double shares[N_KILLS], time = whole_run_seconds;
+// Starts the run, waits until it replaces its last checkpoint, and kills it.
+static void kill_after_a_checkpoint(void *const *state, const char *run) {
+    struct command command;
+    char path[4200];
+    command_init(&command, state, run);
+    (void)snprintf(path, sizeof path, "%s/checkpoints/last.safetensors", command.run);
+    uint64_t before = file_identity(path);
+    pid_t pid = program_start(command.argv);
+    double end = seconds_now() + PATIENCE_S;
+    while (file_identity(path) == before && program_is_running(pid) && seconds_now() < end)
+        seconds_sleep(0.0005);
+    (void)kill(pid, SIGKILL);
+    assert_int_equal(program_wait(pid), 128 + SIGKILL);
+}
+
+// Of six epochs. Moments within an epoch, and within the writing of a file, are test_kills'.
+static void killed_after_three_checkpoints(void **state) {
     for (int i = 0; i < N_KILLS; i++)
-        shares[i] = random_range(&stream, 0.1, 0.6);
-    print_message("seed %d: killed after %.0f %%, %.0f %% and %.0f %% of %.2f s\n", SEED,
-                  100.0 * shares[0], 100.0 * shares[1], 100.0 * shares[2], time);
-    int n_hit = 0;
-    for (int i_try = 0; i_try < 8 && n_hit < N_KILLS; i_try++, time *= 0.6) {
-        check_ok(file_remove_tree(scratch_path(state, "killed")));
-        n_hit = 0;
-        while (n_hit < N_KILLS && kill_after(state, "killed", shares[n_hit] * time))
-            n_hit++;
-    }
-    assert_int_equal(n_hit, N_KILLS);
+        kill_after_a_checkpoint(state, "killed");
+    assert_int_not_equal(tiny_run_n_records(state, "killed"), 6);
     finish(state, "killed");
     tiny_run_assert_same(state, "alone", "killed");
 }
@@ -210,7 +203,7 @@ static void resuming_a_finished_run_changes_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_run_alone_is_worth_comparing),
-        cmocka_unit_test(killed_at_random_moments),
+        cmocka_unit_test(killed_after_three_checkpoints),
         cmocka_unit_test(killed_between_the_files_of_an_epoch),
         cmocka_unit_test(a_second_run_in_the_folder_is_refused),
         cmocka_unit_test(sigint_saves_and_ends_with_130),
