@@ -272,12 +272,12 @@ static void check_mutants(struct adele_device *device) {
 
 static void eval_mode(void **state) {
     (void)state;
-    devices_each_fp32(check_eval);
+    devices_each_fp32(false, check_eval);
 }
 
 static void training(void **state) {
     (void)state;
-    devices_each_fp32(check_training);
+    devices_each_fp32(false, check_training);
 }
 
 static void mutants_are_noticed(void **state) {

@@ -82,31 +82,34 @@ static void each_gpu(void (*body)(struct adele_device *device), bool is_fp32_onl
     }
 }
 
-static void each_cpu_block(bool is_16_only, void (*body)(struct adele_device *device)) {
-    static const int blocks[] = {8, 16};
-    for (size_t i = is_16_only ? 1 : 0; i < sizeof blocks / sizeof blocks[0]; i++) {
-        struct adele_device *device = NULL;
-        assert_int_equal(cpu_device_create_with_block(blocks[i], &device), ADELE_OK);
-        run_on(device, i == 0 ? "block of 8" : "block of 16", body);
-    }
+static void on_cpu_block(int block, void (*body)(struct adele_device *device)) {
+    struct adele_device *device = NULL;
+    assert_int_equal(cpu_device_create_with_block(block, &device), ADELE_OK);
+    run_on(device, block == 8 ? "block of 8" : "block of 16", body);
 }
 
 void devices_each(void (*body)(struct adele_device *device)) {
-    if (devices_are_cpu())
-        each_cpu_block(false, body);
-    else
+    if (devices_are_cpu()) {
+        on_cpu_block(8, body);
+        on_cpu_block(16, body);
+    } else {
         each_gpu(body, false);
+    }
 }
 
-void devices_each_fp32(void (*body)(struct adele_device *device)) {
+void devices_each_fp32(bool is_quick, void (*body)(struct adele_device *device)) {
     if (!devices_are_cpu()) {
         each_gpu(body, true);
         return;
     }
     struct adele_device *device = devices_open_first();
     assert_non_null(device);
+    bool has_avx512 = cpu_isa() >= CPU_ISA_AVX512;
     run_on(device, "as users get it", body);
-    each_cpu_block(cpu_isa() < CPU_ISA_AVX512, body); // there, a block of 8 is what users get
+    if (has_avx512 || !is_quick)
+        on_cpu_block(16, body);
+    if (has_avx512 && !is_quick)
+        on_cpu_block(8, body);
 }
 
 struct adele_device *devices_open_first(void) {

@@ -11,10 +11,11 @@
 // each with the tuned and with the plain kernels. Fails the running CMocka test when a device does
 // not open, and prints which device a failure belongs to.
 void devices_each(void (*body)(struct adele_device *device));
-// The same with float tensors alone. cpu: the device that users get, and blocks of 8 (unless users
-// get that) and of 16 channels without Winograd convolutions. simt, cuda: the tuned and the plain
-// kernels.
-void devices_each_fp32(void (*body)(struct adele_device *device));
+// The same with float tensors alone. cpu: the device that users get, and blocks of 16 and of 8
+// channels without Winograd convolutions (users get blocks of 8 without AVX-512). simt, cuda: the
+// tuned and the plain kernels. is_quick leaves out the block that the instruction set is not made
+// for.
+void devices_each_fp32(bool is_quick, void (*body)(struct adele_device *device));
 // The test test_NAME that runs check_NAME(device) on each; the second one with three CPU threads,
 // so that work is cut into parts on every machine (include <omp.h>).
 #define ON_EACH_DEVICE(name)                                                                       \
