@@ -7,7 +7,10 @@
 #include <string.h>
 
 static const struct argp_option options[] = {
-    {"device", 'd', "NAME", 0, "auto, cpu, cpu/direct, cuda or cuda:N (default: auto)", 1},
+    {"device", 'd', "NAME", 0,
+     "auto, cpu, cuda or cuda:N; /ENGINE behind it forces one: cpu/direct, cuda/cudnn (default: "
+     "auto)",
+     1},
     {"scales", 'S', "LIST", 0, "Input scales to average, as 0.75,1,1.5 (default: 1)", 1},
     {"flip", 'f', 0, 0, "Average with the mirror image (not where left and right are categories)",
      1},

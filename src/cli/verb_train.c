@@ -27,7 +27,10 @@ static const struct argp_option options[] = {
     {"set", 's', "KEY=VALUE", 0, "Override a key of the configuration (may be repeated)", 0},
     {"run", 'r', "DIR", 0, "Folder of the run (default: runs/CONFIG-NAME)", 0},
     {"resume", 'c', 0, 0, "Continue the run from its last checkpoint", 0},
-    {"device", 'd', "NAME", 0, "auto, cpu, cpu/direct, cuda or cuda:N (default: auto)", 0},
+    {"device", 'd', "NAME", 0,
+     "auto, cpu, cuda or cuda:N; /ENGINE behind it forces one: cpu/direct, cuda/cudnn (default: "
+     "auto)",
+     0},
     {"profile", KEY_PROFILE, "N", 0,
      "Stop after N steps, without a checkpoint, and name the ops for a profiler (tools/profile)",
      0},

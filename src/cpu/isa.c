@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SETS "Use sse41, avx2, avx512 or avx512_bf16, or leave ADELE_CPU_ISA unset."
-
 // What oneDNN may use is limited to the same set, even where it knows a better one (AMX, VNNI): so
 // the name of the set says which bytes come out. Its own variable DNNL_MAX_CPU_ISA has no effect.
 static const struct {
@@ -62,8 +60,18 @@ bool cpu_isa_is_there(enum cpu_isa isa) {
 #endif
 }
 
+static const char *name_sets(char hint[128]) {
+    strcpy(hint, "Leave ADELE_CPU_ISA unset, or use one of those that this processor has:");
+    for (int i = 0; i < CPU_ISA_COUNT && cpu_isa_is_there((enum cpu_isa)i); i++) {
+        strcat(hint, " ");
+        strcat(hint, sets[i].name);
+    }
+    return hint;
+}
+
 static adele_status choose(enum cpu_isa *out) {
     const char *wanted = getenv("ADELE_CPU_ISA");
+    char hint[128];
     if (!cpu_isa_is_there(CPU_ISA_SSE41))
         return FAIL(ADELE_UNSUPPORTED, "Run on a processor made since 2008.",
                     "cpu: this processor has no SSE4.1");
@@ -75,10 +83,11 @@ static adele_status choose(enum cpu_isa *out) {
     }
     *out = cpu_isa_parse(wanted);
     if (*out == CPU_ISA_COUNT)
-        return FAIL(ADELE_INVALID_ARGUMENT, SETS, "ADELE_CPU_ISA: unknown instruction set \"%s\"",
-                    wanted);
+        return FAIL(ADELE_INVALID_ARGUMENT, name_sets(hint),
+                    "ADELE_CPU_ISA: unknown instruction set \"%s\"", wanted);
     if (!cpu_isa_is_there(*out))
-        return FAIL(ADELE_UNSUPPORTED, SETS, "ADELE_CPU_ISA: this processor has no %s", wanted);
+        return FAIL(ADELE_UNSUPPORTED, name_sets(hint), "ADELE_CPU_ISA: this processor has no %s",
+                    wanted);
     return ADELE_OK;
 }
 

@@ -76,6 +76,11 @@ adele_status memory_check(const struct memory_request *request) {
     size_t other_bytes = needed > batch_bytes ? needed - batch_bytes : 0;
     if (status == ADELE_OK && other_bytes < free_bytes)
         TRY(largest_batch(request, batch, &of_batch, free_bytes - other_bytes, &largest));
+    // Buffers of the batch that are there already count as taken: one image may fit after all.
+    if (largest == 0 && batch > 1)
+        return FAIL(ADELE_NO_MEMORY, request->single_hint,
+                    "a batch of %d needs %zu MB, %zu MB are free on %s", batch, needed / 1000000,
+                    free_bytes / 1000000, device->description);
     if (largest == 0)
         return FAIL(ADELE_NO_MEMORY, request->single_hint,
                     "a batch of one image needs more than the %zu MB that are free on %s",

@@ -45,9 +45,10 @@ adele_status trainer_check_memory(struct trainer *trainer) {
         .later_bytes = later_bytes(trainer),
         .batch_hint = can_move ? "Set train.batch to that, or data.residency: auto."
                                : "Set train.batch to that.",
-        .single_hint = can_move ? "Make data.size, model.width or loss.scales smaller, or set "
-                                  "data.residency: auto."
-                                : "Make data.size, model.width or loss.scales smaller."};
+        .single_hint =
+            can_move ? "Make train.batch, data.size, model.width or loss.scales smaller, or set "
+                       "data.residency: auto."
+                     : "Make train.batch, data.size, model.width or loss.scales smaller."};
     size_t data_bytes = 0, host_bytes = 0;
     for (int split = 0; split < SPLIT_COUNT; split++)
         if (trainer->resident[split].set.n_images > 0) {
