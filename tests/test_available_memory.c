@@ -123,21 +123,21 @@ static void a_file_longer_than_the_buffer(void **state) {
 
 static void a_limit_of_version_2(void **state) {
     put_meminfo(state);
-    put(state, "proc/self/cgroup", "0::/work/job\n");
-    put(state, "cgroup/work/job/memory.max", "4294967296\n");
-    put(state, "cgroup/work/job/memory.current", "1073741824\n");
+    put(state, "proc/self/cgroup", "0::/slice/job\n");
+    put(state, "cgroup/slice/job/memory.max", "4294967296\n");
+    put(state, "cgroup/slice/job/memory.current", "1073741824\n");
     assert_true(available(state) == 3 * GIB);
     // Files' pages are dropped before anything is killed, whichever list they are on.
-    put(state, "cgroup/work/job/memory.stat",
+    put(state, "cgroup/slice/job/memory.stat",
         "anon 104857600\nfile 900000000\nshmem 0\ninactive_anon 5\nactive_anon 6\n"
         "inactive_file 268435456\nactive_file 536870912\n");
     assert_true(available(state) == 3 * GIB + 768 * MIB);
-    put(state, "cgroup/work/job/memory.stat", "inactive_file 99999999999\nactive_file what\n");
+    put(state, "cgroup/slice/job/memory.stat", "inactive_file 99999999999\nactive_file what\n");
     assert_true(available(state) == 4 * GIB);
-    put(state, "cgroup/work/job/memory.stat", "");
-    put(state, "cgroup/work/job/memory.current", "4294967297\n");
+    put(state, "cgroup/slice/job/memory.stat", "");
+    put(state, "cgroup/slice/job/memory.current", "4294967297\n");
     assert_true(available(state) == 0);
-    put(state, "cgroup/work/job/memory.current", "");
+    put(state, "cgroup/slice/job/memory.current", "");
     assert_true(available(state) == 4 * GIB);
 }
 
