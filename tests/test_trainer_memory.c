@@ -105,7 +105,7 @@ static void the_rest_of_an_epoch_counts(void **state) {
     assert_int_equal(last, 6);
 }
 
-// Nothing is gained there by moving images, and nobody is told to.
+// Moving images would free nothing there, so the hint does not suggest it.
 static void images_stay_where_memory_is_the_hosts(void **state) {
     is_shared = true;
     free_bytes = 1 << 16;

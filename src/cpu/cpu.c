@@ -262,9 +262,6 @@ static void describe(struct cpu_context *context) {
     struct adele_device *device = &context->device;
     char name[49];
     processor_name(name);
-    enum cpu_isa best = CPU_ISA_AVX512_BF16;
-    while (!cpu_isa_is_there(best))
-        best--;
     const dnnl_version_t *version = dnnl_version();
     snprintf(device->libraries, sizeof device->libraries, "oneDNN %d.%d.%d", version->major,
              version->minor, version->patch);
@@ -272,7 +269,7 @@ static void describe(struct cpu_context *context) {
     snprintf(device->instruction_set, sizeof device->instruction_set, "%s",
              cpu_isa_name(cpu_isa()));
     snprintf(device->best_instruction_set, sizeof device->best_instruction_set, "%s",
-             cpu_isa_name(best));
+             cpu_isa_name(cpu_isa_best()));
     device->repeats = "the same bytes for the same build, engine, instruction set and libraries; "
                       "with U-Net whatever the number of threads";
     snprintf(device->description, sizeof device->description, "cpu: %s, %s, %d thread%s, %s", name,

@@ -60,6 +60,13 @@ bool cpu_isa_is_there(enum cpu_isa isa) {
 #endif
 }
 
+enum cpu_isa cpu_isa_best(void) {
+    enum cpu_isa best = CPU_ISA_AVX512_BF16;
+    while (best > CPU_ISA_SSE41 && !cpu_isa_is_there(best))
+        best--;
+    return best;
+}
+
 static const char *name_sets(char hint[128]) {
     strcpy(hint, "Leave ADELE_CPU_ISA unset, or use one of those that this processor has:");
     for (int i = 0; i < CPU_ISA_COUNT && cpu_isa_is_there((enum cpu_isa)i); i++) {
@@ -76,9 +83,7 @@ static adele_status choose(enum cpu_isa *out) {
         return FAIL(ADELE_UNSUPPORTED, "Run on a processor made since 2008.",
                     "cpu: this processor has no SSE4.1");
     if (wanted == NULL || *wanted == '\0') {
-        *out = CPU_ISA_AVX512_BF16;
-        while (!cpu_isa_is_there(*out))
-            (*out)--;
+        *out = cpu_isa_best();
         return ADELE_OK;
     }
     *out = cpu_isa_parse(wanted);

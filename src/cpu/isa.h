@@ -29,6 +29,9 @@ ADELE_MUST_CHECK adele_status cpu_isa_open(void);
 // The set in use; CPU_ISA_SSE41 until cpu_isa_open has chosen.
 enum cpu_isa cpu_isa(void);
 
+// The best set that this processor has.
+enum cpu_isa cpu_isa_best(void);
+
 // "sse41", "avx2", "avx512", "avx512_bf16".
 const char *cpu_isa_name(enum cpu_isa isa);
 
