@@ -37,7 +37,10 @@ struct nifti_order orientation_of_image(const struct dataset *dataset,
                                         const struct nifti_geometry *image) {
     struct nifti_order natural = natural_order(image);
     struct nifti_order turn = nifti_order_between(natural_codes(image), dataset->orientation);
-    return nifti_order_compose(&natural, &turn);
+    turn = nifti_order_compose(&natural, &turn);
+    for (int i = 0; i < 3; i++) // one slice has no direction to reverse
+        turn.is_reversed[i] = turn.is_reversed[i] && image->n[turn.axis[i]] > 1;
+    return turn;
 }
 
 adele_status orientation_match(enum orientation_role role, const char *path,
@@ -115,7 +118,7 @@ struct finding {
 };
 
 struct survey {
-    struct finding turned, flat, unlike;
+    struct finding turned, flat, unknown, unlike;
     int n_images;
 };
 
@@ -169,6 +172,8 @@ static adele_status survey_case(const struct dataset *dataset, struct dataset_ca
         return check_report_add(report, CHECK_GEOMETRY, true, hint, "%s: %s", item->image_path[0],
                                 text);
     }
+    if (!image->has_affine && dataset->orientation.letters[0] != '\0')
+        note(&survey->unknown, item->image_path[0], "");
     if (is_flat)
         note(&survey->flat, item->image_path[0], "");
     else if (!nifti_order_is_identity(&order))
@@ -210,6 +215,14 @@ static adele_status say_all(const struct dataset *dataset, const struct survey *
                        "%d of %d volumes have one slice, which is not along the last axis (first: "
                        "%s); it is taken as it lies",
                        survey->flat.n, survey->n_images, survey->flat.path);
+        TRY(say(report, text));
+    }
+    if (survey->unknown.n > 0) {
+        (void)snprintf(text, sizeof text,
+                       "%d of %d volumes do not say how they are oriented (first: %s); they are "
+                       "taken to be %s, as the others",
+                       survey->unknown.n, survey->n_images, survey->unknown.path,
+                       dataset->orientation.letters);
         TRY(say(report, text));
     }
     if (survey->unlike.n > 0) {

@@ -58,7 +58,8 @@ static struct nifti_order nearest_order(const struct nifti_geometry *reference,
         }
     }
     for (int i = 0; i < 3; i++)
-        best.is_reversed[i] = cosine(reference, i, other, best.axis[i]) < 0.0;
+        best.is_reversed[i] =
+            reference->n[i] > 1 && cosine(reference, i, other, best.axis[i]) < 0.0;
     return best;
 }
 
