@@ -289,9 +289,41 @@ static void large_and_negative_ids_are_mapped(void **state) {
             assert_true(nifti_raw_value(&out, i) == want);
         }
         nifti_deinit(&out);
+        // A predicted map has the ids, too: the first of each category.
+        uint8_t map[NZ] = {0, 1, 2, 1};
+        assert_int_equal(label_store_save_prediction(dataset, &dataset->cases[SPLIT_TRAIN][0], NZ,
+                                                     1, 1, map, scratch_path(state, "predicted")),
+                         ADELE_OK);
+        assert_int_equal(nifti_load_raw(scratch_path(state, "predicted/a.nii"), 0, &out), ADELE_OK);
+        for (size_t i = 0; i < PLANE * NZ; i++)
+            assert_true(nifti_raw_value(&out, i) ==
+                        ((const double[]){0.0, 70001.0, 2000000011.0, 70001.0})[i / PLANE]);
+        nifti_deinit(&out);
         dataset_images_deinit(&images);
         dataset_close(dataset);
     }
+}
+
+// dataset.json may name such ids where a label_map does, and is told of where none does.
+static void large_ids_in_dataset_json(void **state) {
+    const int from[] = {0, 70001};
+    const uint8_t to[] = {0, 1};
+    struct tiny_nifti *label = label_map(8);
+    struct dataset *dataset = NULL;
+    for (int i = 0; i < PLANE * NZ; i++)
+        label->values[i] *= 70001;
+    write_set(state, label);
+    tiny_text(
+        state, "set/dataset.json",
+        "{\"channel_names\": {\"0\": \"CT\"}, \"labels\": {\"background\": 0, \"one\": 70001}, "
+        "\"file_ending\": \".nii\"}");
+    struct dataset_config config = tiny_config(state, "set");
+    assert_int_equal(dataset_open(&config, &dataset), ADELE_DATA);
+    assert_has(adele_error_message(), "\"one\" has the value 70001");
+    config.map = (struct label_map){.n = 2, .from = from, .to = to, .other = -1};
+    dataset = open_set(&config);
+    assert_int_equal(dataset->n_categories, 2);
+    dataset_close(dataset);
 }
 
 static void values_nobody_names_become_the_other_category(void **state) {
@@ -562,6 +594,7 @@ int main(void) {
         TEST(every_data_type_is_read),
         TEST(slopes_that_give_whole_numbers_are_read),
         TEST(large_and_negative_ids_are_mapped),
+        TEST(large_ids_in_dataset_json),
         TEST(values_nobody_names_become_the_other_category),
         TEST(exported_labels_keep_their_type_and_bytes),
         TEST(big_endian_files_stay_so),

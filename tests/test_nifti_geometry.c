@@ -288,6 +288,20 @@ static void without_orientation_extents_and_sizes_count(void **state) {
     assert_differs(state, &other, "voxels 2.5 against 3.0 mm along z");
 }
 
+// A single slice has no direction to be flipped in.
+static void the_direction_of_one_slice_is_no_difference(void **state) {
+    struct tiny_nifti volume = make();
+    volume.n[2] = 1;
+    struct nifti_geometry reference = probe(state, &volume);
+    volume.affine[2][2] = -3.0;
+    struct nifti_geometry geometry = probe(state, &volume);
+    struct nifti_order order;
+    char text[256];
+    assert_int_equal(nifti_geometry_match(&reference, &geometry, &order, text, sizeof text),
+                     NIFTI_SAME_PLACE);
+    assert_true(nifti_order_is_identity(&order));
+}
+
 static void other_extents_are_told_apart(void **state) {
     struct tiny_nifti volume = make(), other = make();
     other.n[2] = 2;
@@ -298,26 +312,28 @@ static void other_extents_are_told_apart(void **state) {
                      NIFTI_OTHER_EXTENTS);
 }
 
-// A half turn around an oblique axis: the rounding of three floats must not look like a place of
-// its own.
+// Turns of nearly 180 degrees around oblique axes: the first number of the quaternion (a) is the
+// root of what three rounded floats leave, and that must not look like a place of its own.
 static void rounded_quaternions_lie_where_their_matrix_lies(void **state) {
     static struct tiny_nifti volume;
-    tiny_nifti_init(&volume, (const int[3]){32, 32, 8}, sizes);
+    tiny_nifti_init(&volume, (const int[3]){512, 4, 4}, sizes);
     volume.qform_code = 1;
     volume.sform_code = 0;
     for (int k = 0; k < 200; k++) {
-        double b = sin(0.3 + k * 0.011), c = cos(0.3 + k * 0.011) * 0.6, d;
-        d = sqrt(1.0 - b * b - c * c);
+        double a = k % 10 * 4e-4, rest = sqrt(1.0 - a * a);
+        double b = rest * sin(0.3 + k * 0.011), c = rest * cos(0.3 + k * 0.011) * 0.6;
+        double d = sqrt(1.0 - a * a - b * b - c * c);
         (void)probe(state, &volume);
         patch(state, 256, (float)b);
         patch(state, 260, (float)c);
         patch(state, 264, (float)d);
         struct nifti_geometry qform = probe_file(state), exact = qform;
-        const double half_turn[3][3] = {{2 * b * b - 1, 2 * b * c, 2 * b * d},
-                                        {2 * b * c, 2 * c * c - 1, 2 * c * d},
-                                        {2 * b * d, 2 * c * d, 2 * d * d - 1}};
+        const double turn[3][3] = {
+            {a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)},
+            {2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)},
+            {2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c}};
         for (int i = 0; i < 9; i++)
-            exact.affine[i / 3][i % 3] = half_turn[i / 3][i % 3] * sizes[i % 3];
+            exact.affine[i / 3][i % 3] = turn[i / 3][i % 3] * sizes[i % 3];
         exact.angle_error = 0.0;
         struct nifti_order order;
         char text[256];
@@ -343,6 +359,7 @@ int main(void) {
         TEST(axes_that_are_exchanged_have_words),
         TEST(a_hundredth_of_a_voxel_is_no_difference),
         TEST(without_orientation_extents_and_sizes_count),
+        TEST(the_direction_of_one_slice_is_no_difference),
         TEST(other_extents_are_told_apart),
         TEST(rounded_quaternions_lie_where_their_matrix_lies),
     };

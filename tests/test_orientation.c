@@ -272,6 +272,21 @@ static void the_first_of_equals_decides(void **state) {
     dataset_close(dataset);
 }
 
+static void volumes_that_say_nothing_are_named(void **state) {
+    static struct tiny_nifti volume;
+    write_set(state, "set");
+    volume_of(0, false, &volume);
+    volume.sform_code = 0;
+    tiny_nifti_write(state, "set/imagesTr/a_0000.nii", &volume);
+    start_listening();
+    struct dataset_config config = tiny_config(state, "set");
+    struct dataset *dataset = open_set(&config);
+    assert_string_equal(dataset->orientation.letters, "RAS");
+    dataset_close(dataset);
+    assert_said(state, "set", "1 of 3 volumes do not say how they are oriented (first: ");
+    assert_non_null(strstr(said, "a_0000.nii); they are taken to be RAS"));
+}
+
 // ---- what lies elsewhere ------------------------------------------------------------------------
 
 static void refuse_load(void *const *state, const char *part) {
@@ -567,6 +582,7 @@ int main(void) {
         TEST(a_case_in_another_orientation_is_brought_to_that_of_the_set),
         TEST(one_orientation_stays_what_it_is),
         TEST(the_first_of_equals_decides),
+        TEST(volumes_that_say_nothing_are_named),
         TEST(labels_and_channels_elsewhere_are_refused),
         TEST(noisy_and_true_labels_elsewhere_are_refused),
         TEST(exported_labels_have_their_files_own_order),
