@@ -98,8 +98,9 @@ static void spacing_that_differs(void **state) {
     struct check_report report;
     run(&config, &report);
     assert_int_equal(report.n_problems, 2); // and the empty test split
-    assert_int_equal(report.problems[0].kind, CHECK_SIZE_MISMATCH);
-    assert_false(report.problems[0].is_error);
+    assert_int_equal(report.problems[0].kind, CHECK_GEOMETRY);
+    assert_true(report.problems[0].is_error);
+    assert_non_null(strstr(report.problems[0].text, "voxels 5.0 against 3.0 mm along z"));
     check_report_deinit(&report);
 }
 

@@ -171,13 +171,17 @@ static void test_16_bits(void **state) {
     assert_int_equal(((uint16_t *)image.pixels)[0], 0x1234);
     assert_int_equal(((uint16_t *)image.pixels)[1], 0xfffe);
     image_deinit(&image);
-    assert_int_equal(image_load_label(path, 0, &image), ADELE_DATA);
-    assert_non_null(strstr(adele_error_message(), "4660"));
-    assert_null(image.pixels);
+    assert_int_equal(image_load_label(path, 0, &image), ADELE_OK); // instance ids
+    assert_int_equal(image.n_bits, 16);
+    assert_int_equal(((uint16_t *)image.pixels)[0], 0x1234);
+    assert_int_equal(((uint16_t *)image.pixels)[1], 0xfffe);
+    image_deinit(&image);
     add_start(&blob, 2, 1, 16, GRAY, false);
     add_end(&blob, (unsigned char[]){0, 0, 4, 0, 255}, 5);
     assert_int_equal(image_load_label(store(state, &blob), 0, &image), ADELE_OK);
-    assert_pixels(&image, 2, 1, 1, (uint8_t[]){4, 255});
+    assert_int_equal(image.n_bits, 16);
+    assert_int_equal(((uint16_t *)image.pixels)[0], 4);
+    assert_int_equal(((uint16_t *)image.pixels)[1], 255);
     image_deinit(&image);
 }
 

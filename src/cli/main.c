@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // adele VERB ...: finds the verb.
+#include "base/log.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -63,6 +64,14 @@ static int finish(int code) {
     return code == CLI_OK ? CLI_FAILED : code;
 }
 
+// Verbs with a progress bar put a sink of their own in its place while they work. Standard output
+// is left to what a verb answers (JSON, say).
+static void print_log_line(void *context, enum log_level level, const char *line) {
+    (void)context;
+    if (level != LOG_DETAIL)
+        fprintf(stderr, "%s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+}
+
 int main(int argc, char **argv) {
     wait_passively(argv);
     if (argc < 2) {
@@ -86,6 +95,7 @@ int main(int argc, char **argv) {
     }
     char name[64];
     snprintf(name, sizeof name, "adele %s", verb->name);
+    log_set_sink(print_log_line, NULL);
     argv[1] = name; // argp names the program by argv[0]
     return finish(verb->run(argc - 1, argv + 1));
 }

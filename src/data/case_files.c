@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
+#include "data/orientation.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,15 +34,45 @@ static adele_status check_extents(const char *path, size_t limit) {
     return ADELE_OK;
 }
 
-static adele_status load_file(const struct dataset *dataset, const char *path, int i,
+// Channel i brought to the set's orientation.
+static adele_status place_volume(const struct dataset *dataset, const char *path,
+                                 const char *first_path, int i, enum check_kind *kind,
+                                 struct case_image *image) {
+    struct nifti_volume *volume = &image->volumes[i];
+    const struct nifti_geometry *first = &image->volumes[0].geometry;
+    struct nifti_order order = orientation_of_image(dataset, first), match;
+    if (i > 0) {
+        TRY(orientation_match(ORIENTATION_CHANNEL, path, &volume->geometry, first_path, first, kind,
+                              &match));
+        order = nifti_order_compose(&match, &order);
+    }
+    image->orders[i] = order;
+    if (nifti_order_is_identity(&order))
+        return ADELE_OK;
+    const int *n = volume->geometry.n;
+    size_t n_voxels = (size_t)n[0] * (size_t)n[1] * (size_t)n[2];
+    float *turned = memory_calloc(n_voxels, sizeof *turned);
+    if (turned == NULL)
+        return FAIL_NO_MEMORY(n_voxels * sizeof *turned);
+    nifti_order_apply(&order, n, sizeof *turned, volume->voxels, turned);
+    memory_free(volume->voxels);
+    volume->voxels = turned;
+    return ADELE_OK;
+}
+
+static adele_status load_file(const struct dataset *dataset, const char *path,
+                              const char *first_path, int i, enum check_kind *kind,
                               struct case_image *image, int *n_slices, int *height, int *width) {
     size_t limit = dataset_memory_limit(dataset);
     if (image->is_volume) {
         struct nifti_volume *volume = &image->volumes[i];
         TRY(nifti_load(path, limit, volume));
-        *n_slices = volume->nz;
-        *height = volume->ny;
-        *width = volume->nx;
+        TRY(place_volume(dataset, path, first_path, i, kind, image));
+        int extents[3];
+        nifti_order_extents(&image->orders[i], volume->geometry.n, extents);
+        *width = extents[0];
+        *height = extents[1];
+        *n_slices = extents[2];
         image->n_channels++;
         return ADELE_OK;
     }
@@ -71,7 +102,8 @@ static adele_status load_files(const struct dataset *dataset, const struct datas
     for (int i = 0; i < item->n_files; i++) {
         int n_slices, height, width;
         *kind = CHECK_UNREADABLE;
-        TRY(load_file(dataset, item->image_path[i], i, out, &n_slices, &height, &width));
+        TRY(load_file(dataset, item->image_path[i], item->image_path[0], i, kind, out, &n_slices,
+                      &height, &width));
         out->n_files = i + 1;
         *kind = CHECK_SIZE_MISMATCH;
         if (i > 0 && (n_slices != out->n_slices || height != out->height || width != out->width))
@@ -123,19 +155,20 @@ void case_image_plane(const struct case_image *image, int slice, int channel, fl
 
 adele_status case_image_check_finite(const struct case_image *image,
                                      const struct dataset_case *item) {
-    size_t plane = (size_t)image->height * (size_t)image->width;
-    size_t n = plane * (size_t)image->n_slices;
+    size_t n = (size_t)image->height * (size_t)image->width * (size_t)image->n_slices;
     for (int file = 0; image->is_volume && file < image->n_files; file++) {
         const float *voxels = image->volumes[file].voxels;
         size_t n_bad = 0, first = 0;
         for (size_t i = 0; i < n; i++)
             if (!isfinite(voxels[i]) && n_bad++ == 0)
                 first = i;
+        const int *stored = image->volumes[file].geometry.n;
+        size_t at = nifti_order_stored_index(&image->orders[file], stored, first);
+        size_t nx = (size_t)stored[0], plane = nx * (size_t)stored[1];
         if (n_bad > 0)
             return FAIL(ADELE_DATA, "Replace such voxels, by the value of air for a CT, say.",
                         "%s: voxel (x %zu, y %zu, z %zu) is %s; %zu voxel%s not finite",
-                        item->image_path[file], first % (size_t)image->width,
-                        first % plane / (size_t)image->width, first / plane,
+                        item->image_path[file], at % nx, at % plane / nx, at / plane,
                         isnan(voxels[first]) ? "NaN" : "infinite", n_bad,
                         n_bad == 1 ? " is" : "s are");
     }
@@ -150,20 +183,29 @@ void case_labels_deinit(struct case_labels *labels) {
     memset(labels, 0, sizeof *labels);
 }
 
-static adele_status take_values(struct case_labels *labels, size_t n, const uint8_t *pixels,
-                                const float *voxels) {
+static int32_t whole_value(double value) {
+    double rounded = rint(value);
+    if (!nifti_is_whole(value, rounded)) // NaN too
+        return LABEL_NOT_A_VALUE;
+    if (rounded <= -LABEL_LARGEST)
+        return -LABEL_LARGEST;
+    return rounded >= LABEL_LARGEST ? LABEL_LARGEST : (int32_t)rounded;
+}
+
+int32_t case_labels_stored_value(const struct case_labels *labels, size_t i) {
+    return whole_value(nifti_raw_value(&labels->volume, i));
+}
+
+static adele_status take_values(struct case_labels *labels, const struct image *picture) {
+    size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
     labels->values = memory_calloc(n, sizeof *labels->values);
     if (labels->values == NULL)
         return FAIL_NO_MEMORY(n * sizeof *labels->values);
-    for (size_t i = 0; pixels != NULL && i < n; i++)
-        labels->values[i] = pixels[i];
-    for (size_t i = 0; voxels != NULL && i < n; i++) {
-        float rounded = rintf(voxels[i]);
-        // Scaled integers may miss the whole number by a rounding error.
-        bool is_value = rounded >= 0.0f && rounded <= (float)LABEL_MAX_VALUE &&
-                        fabsf(voxels[i] - rounded) <= 1e-3f;
-        labels->values[i] = is_value ? (int32_t)rounded : LABEL_NOT_A_VALUE;
-    }
+    for (size_t i = 0; picture == NULL && i < n; i++)
+        labels->values[i] = case_labels_stored_value(labels, i);
+    for (size_t i = 0; picture != NULL && i < n; i++)
+        labels->values[i] = picture->n_bits == 16 ? ((const uint16_t *)picture->pixels)[i]
+                                                  : ((const uint8_t *)picture->pixels)[i];
     return ADELE_OK;
 }
 
@@ -173,16 +215,14 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
     adele_status status;
     memset(out, 0, sizeof *out);
     out->is_volume = dataset->is_volume;
+    out->order = nifti_order_identity();
     if (out->is_volume) {
         struct nifti_volume *volume = &out->volume;
-        TRY(nifti_load(path, limit, volume));
+        TRY(nifti_load_raw(path, limit, volume));
         out->n_slices = volume->nz;
         out->height = volume->ny;
         out->width = volume->nx;
-        size_t n = (size_t)volume->nx * (size_t)volume->ny * (size_t)volume->nz;
-        status = take_values(out, n, NULL, volume->voxels);
-        memory_free(volume->voxels);
-        volume->voxels = NULL;
+        status = take_values(out, NULL);
     } else {
         struct image picture = {0};
         TRY(check_extents(path, limit));
@@ -190,9 +230,9 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
         out->n_slices = 1;
         out->height = picture.height;
         out->width = picture.width;
+        out->n_bits = picture.n_bits;
         out->palette = picture.palette;
-        size_t n = (size_t)picture.width * (size_t)picture.height;
-        status = take_values(out, n, picture.pixels, NULL);
+        status = take_values(out, &picture);
         image_deinit(&picture);
     }
     if (status != ADELE_OK)
@@ -215,33 +255,6 @@ adele_status case_labels_check_size(const char *label_path, const struct case_la
                 labels->height, slices[0], image_path, image->width, image->height, slices[1]);
 }
 
-static adele_status fail_value(const struct dataset *dataset, const char *path,
-                               const struct case_labels *labels, size_t first) {
-    size_t plane = (size_t)labels->height * (size_t)labels->width;
-    size_t n = plane * (size_t)labels->n_slices, n_bad = 0;
-    for (size_t i = 0; i < n; i++)
-        n_bad += label_lookup_category(dataset->lookup, labels->values[i]) < 0;
-    char place[96], value[48];
-    size_t x = first % (size_t)labels->width, y = first % plane / (size_t)labels->width;
-    if (labels->is_volume)
-        (void)snprintf(place, sizeof place, "voxel (x %zu, y %zu, z %zu)", x, y, first / plane);
-    else
-        (void)snprintf(place, sizeof place, "pixel (x %zu, y %zu)", x, y);
-    if (labels->values[first] == LABEL_NOT_A_VALUE)
-        (void)snprintf(value, sizeof value, "no whole number from 0 to %d", LABEL_MAX_VALUE);
-    else
-        (void)snprintf(value, sizeof value, "%d", (int)labels->values[first]);
-    if (dataset->map.n > 0)
-        return FAIL(ADELE_DATA, "Name the value in data.label_map, or set data.label_map_other.",
-                    "%s: %s is %s, which data.label_map does not name; %zu such in the file", path,
-                    place, value, n_bad);
-    return FAIL(ADELE_DATA,
-                "Correct the label map, add the category to the data set's list of names, or "
-                "merge values with data.label_map.",
-                "%s: %s is %s, but categories are 0 to %d (%d = ignored); %zu such in the file",
-                path, place, value, dataset->n_categories - 1, dataset->ignore_value, n_bad);
-}
-
 adele_status case_labels_map(const struct dataset *dataset, const char *path,
                              const struct case_labels *labels, int slice, uint8_t *out) {
     size_t n = (size_t)labels->height * (size_t)labels->width;
@@ -249,7 +262,7 @@ adele_status case_labels_map(const struct dataset *dataset, const char *path,
     for (size_t i = 0; i < n; i++) {
         int category = label_lookup_category(dataset->lookup, values[i]);
         if (category < 0)
-            return fail_value(dataset, path, labels, (size_t)slice * n + i);
+            return case_labels_check_values(dataset, path, labels);
         out[i] = (uint8_t)category;
     }
     return ADELE_OK;

@@ -14,10 +14,12 @@ struct case_image {
     int n_files, n_channels, n_slices, height, width;
     int n_bits; // of pictures: the widest file
     struct image pictures[DATASET_MAX_FILES];
-    struct nifti_volume volumes[DATASET_MAX_FILES];
+    struct nifti_volume volumes[DATASET_MAX_FILES]; // voxels in the set's orientation; header and
+                                                    // extents as stored
+    struct nifti_order orders[DATASET_MAX_FILES];   // from the files' storage to it
 };
-// Checks that the files agree in size and have the data set's number of channels. `kind` (may be
-// NULL) tells a report what went wrong.
+// Checks that the files lie at one place, agree in size and have the data set's number of channels.
+// `kind` (may be NULL) tells a report what went wrong.
 ADELE_MUST_CHECK adele_status case_image_load(const struct dataset *dataset,
                                               const struct dataset_case *item,
                                               enum check_kind *kind, struct case_image *out);
@@ -33,22 +35,45 @@ ADELE_MUST_CHECK adele_status case_image_check_finite(const struct case_image *i
 struct case_labels {
     bool is_volume;
     int n_slices, height, width;
-    int32_t *values;              // (S, H, W); LABEL_NOT_A_VALUE where the file has no whole number
+    int32_t *values; // (S, H, W), as label_lookup.h says; whole numbers beyond int32 are its ends
+    int n_bits;      // a picture's: 8 or 16
     struct image_palette palette; // of an indexed PNG; else n = 0
-    struct nifti_volume volume;   // the header; no voxels
+    struct nifti_volume volume;   // the header and the voxels' bytes, as in the file
+    struct nifti_order order;     // from the file's storage to the order of `values`
 };
+// Values in the order of the file.
 ADELE_MUST_CHECK adele_status case_labels_load(const struct dataset *dataset, const char *path,
                                                struct case_labels *out);
+// Voxel i of a volume's file, as `values` has it.
+int32_t case_labels_stored_value(const struct case_labels *labels, size_t i);
+// Brings the values of a volume to the set's orientation. Fails, and leaves them as they are, when
+// the label map does not lie where the case's image lies; *kind (may be NULL) is then what a report
+// calls it. Nothing to do for pictures, and for an image whose header could not be read.
+ADELE_MUST_CHECK adele_status case_labels_place(const struct dataset *dataset,
+                                                const struct dataset_case *item, const char *path,
+                                                struct case_labels *labels, enum check_kind *kind);
+// Both, and the size and all values checked: what training and noise begin with.
+ADELE_MUST_CHECK adele_status case_labels_load_checked(const struct dataset *dataset,
+                                                       const struct dataset_case *item,
+                                                       const char *path, struct case_labels *out);
 void case_labels_deinit(struct case_labels *labels);
 // ADELE_DATA when the label's size is not the image's.
 ADELE_MUST_CHECK adele_status case_labels_check_size(const char *label_path,
                                                      const struct case_labels *labels,
                                                      const char *image_path,
                                                      const struct case_image *image);
-// Values -> categories of one slice, (H, W); ADELE_DATA names the first pixel whose value is none.
+// ADELE_DATA when a value of the file is no category: names the first such pixel in the order of
+// the file, its value, and how many there are.
+ADELE_MUST_CHECK adele_status case_labels_check_values(const struct dataset *dataset,
+                                                       const char *path,
+                                                       const struct case_labels *labels);
+// Values -> categories of one slice, (H, W); fails as case_labels_check_values.
 ADELE_MUST_CHECK adele_status case_labels_map(const struct dataset *dataset, const char *path,
                                               const struct case_labels *labels, int slice,
                                               uint8_t *out);
+// Writes a volume in the storage, data type, slope and header of its file; voxels whose value is
+// the file's keep their bytes. ADELE_DATA when the data type cannot hold a new value.
+ADELE_MUST_CHECK adele_status case_labels_save_volume(const char *path, struct case_labels *labels);
 bool case_labels_has_foreground(const struct dataset *dataset, const struct case_labels *labels,
                                 int slice);
 #endif

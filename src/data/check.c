@@ -8,22 +8,16 @@
 #include "data/check_report.h"
 #include "data/label_lookup.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 const char *check_kind_name(enum check_kind kind) {
-    static const char *const names[CHECK_KINDS] = {"label_out_of_range",
-                                                   "size_mismatch",
-                                                   "missing_partner",
-                                                   "duplicate_case",
-                                                   "patient_in_two_splits",
-                                                   "unreadable",
-                                                   "empty_split",
-                                                   "not_finite",
-                                                   "channels",
-                                                   "no_foreground"};
+    static const char *const names[CHECK_KINDS] = {
+        "label_out_of_range", "size_mismatch",  "geometry",
+        "missing_partner",    "duplicate_case", "patient_in_two_splits",
+        "unreadable",         "empty_split",    "not_finite",
+        "channels",           "no_foreground"};
     return (unsigned)kind < CHECK_KINDS ? names[kind] : "unknown";
 }
 
@@ -89,22 +83,13 @@ struct check_job {
     const char *first_empty; // one of them
 };
 
-// All slices' values; `kind` of problem is LABEL_OUT_OF_RANGE. One problem a file.
+// One problem a file.
 static adele_status check_values(struct check_job *job, const char *path,
                                  const struct case_labels *labels, bool *has_foreground) {
-    uint8_t *map = memory_calloc((size_t)labels->height * (size_t)labels->width, 1);
-    if (map == NULL)
-        return FAIL_NO_MEMORY((size_t)labels->height * (size_t)labels->width);
-    adele_status status = ADELE_OK;
-    *has_foreground = false;
-    for (int slice = 0; slice < labels->n_slices && status == ADELE_OK; slice++) {
-        status = case_labels_map(job->dataset, path, labels, slice, map);
-        if (!*has_foreground)
-            *has_foreground = case_labels_has_foreground(job->dataset, labels, slice);
-    }
-    memory_free(map);
-    if (status != ADELE_OK)
-        *has_foreground = true; // one problem is enough for this file
+    adele_status status = case_labels_check_values(job->dataset, path, labels);
+    *has_foreground = status != ADELE_OK; // one problem is enough for this file
+    for (int slice = 0; slice < labels->n_slices && !*has_foreground; slice++)
+        *has_foreground = case_labels_has_foreground(job->dataset, labels, slice);
     return note(job->report, CHECK_LABEL_OUT_OF_RANGE, status);
 }
 
@@ -120,23 +105,12 @@ static adele_status check_foreground(struct check_job *job, const char *path, bo
     return ADELE_OK;
 }
 
-static adele_status check_spacing(struct check_job *job, const char *path,
-                                  const struct case_labels *labels, const struct case_image *image,
-                                  const char *image_path) {
-    const float *a = labels->volume.spacing, *b = image->volumes[0].spacing;
-    for (int axis = 0; labels->is_volume && axis < 3; axis++)
-        if (!(fabsf(a[axis] - b[axis]) <= 1e-3f * fmaxf(fabsf(b[axis]), 1e-3f)))
-            return check_report_add(job->report, CHECK_SIZE_MISMATCH, false,
-                                    "Check that the label map belongs to this volume.",
-                                    "%s: voxels of %g x %g x %g mm, but those of %s are %g x %g x "
-                                    "%g mm",
-                                    path, a[0], a[1], a[2], image_path, b[0], b[1], b[2]);
-    return ADELE_OK;
-}
-
 // `image` is NULL when it could not be read.
-static adele_status check_label(struct check_job *job, const char *path, const char *image_path,
-                                const struct case_image *image, bool needs_foreground) {
+static adele_status check_label(struct check_job *job, const char *path,
+                                const struct dataset_case *item, const struct case_image *image,
+                                bool needs_foreground) {
+    const char *image_path = item->image_path[0];
+    enum check_kind kind = CHECK_SIZE_MISMATCH;
     struct case_labels labels;
     if (path == NULL)
         return ADELE_OK;
@@ -144,13 +118,10 @@ static adele_status check_label(struct check_job *job, const char *path, const c
     adele_status status = case_labels_load(job->dataset, path, &labels);
     if (status != ADELE_OK)
         return note(job->report, CHECK_UNREADABLE, status);
-    if (image != NULL) {
+    status = case_labels_place(job->dataset, item, path, &labels, &kind);
+    if (status == ADELE_OK && image != NULL)
         status = case_labels_check_size(path, &labels, image_path, image);
-        if (status == ADELE_OK)
-            status = check_spacing(job, path, &labels, image, image_path);
-        else
-            status = note(job->report, CHECK_SIZE_MISMATCH, status);
-    }
+    status = note(job->report, kind, status);
     bool has_foreground = true;
     if (status == ADELE_OK)
         status = check_values(job, path, &labels, &has_foreground);
@@ -180,12 +151,12 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
     if (has_image)
         status = note(job->report, CHECK_NOT_FINITE, case_image_check_finite(&image, item));
     if (status == ADELE_OK)
-        status = check_label(job, item->label_path, image_path, loaded, true);
+        status = check_label(job, item->label_path, item, loaded, true);
     if (status == ADELE_OK && source != item->label_path)
-        status = check_label(job, source, image_path, loaded, item->label_path == NULL);
+        status = check_label(job, source, item, loaded, item->label_path == NULL);
     if (status == ADELE_OK && item->truth_path != NULL &&
         (item->label_path == NULL || strcmp(item->truth_path, item->label_path) != 0))
-        status = check_label(job, item->truth_path, image_path, loaded, false);
+        status = check_label(job, item->truth_path, item, loaded, false);
     if (has_image)
         case_image_deinit(&image);
     return status;

@@ -8,6 +8,7 @@
 #include "data/check_report.h"
 #include "data/finder.h"
 #include "data/label_lookup.h"
+#include "data/orientation.h"
 #include "image/nifti.h"
 
 #include <string.h>
@@ -196,7 +197,7 @@ void dataset_close(struct dataset *dataset) {
     memory_free((char *)dataset->config.noisy_labels);
     memory_free((char *)dataset->config.true_labels);
     free_map(&dataset->map);
-    memory_free(dataset->lookup);
+    label_lookup_destroy(dataset->lookup);
     memory_free(dataset->root);
     memory_free(dataset);
 }
@@ -253,11 +254,8 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
     return ADELE_OK;
 }
 
-static adele_status probe_slices(struct dataset_finder *finder, struct dataset_case *item) {
-    int nx = 0, ny = 0, nz = 0;
-    adele_status status = nifti_probe(item->image_path[0], &nx, &ny, &nz);
-    if (status == ADELE_OK)
-        item->n_slices = nz;
+static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {
+    adele_status status = nifti_probe_geometry(item->image_path[0], &item->geometry);
     // A report names the unreadable file when it reads all files.
     return finder->report != NULL && status != ADELE_NO_MEMORY ? ADELE_OK : status;
 }
@@ -273,7 +271,7 @@ static adele_status add_cases(struct dataset_finder *finder, const struct datase
             TRY(find_training_labels(finder, item));
         TRY(check_partners(finder, split, item));
         if (finder->dataset->is_volume && item->image_path[0] != NULL)
-            TRY(probe_slices(finder, item));
+            TRY(probe_volume(finder, item));
     }
     return ADELE_OK;
 }
@@ -382,6 +380,7 @@ adele_status dataset_find(const struct dataset_config *config, struct check_repo
         TRY_GOTO(fill_split(&finder, ops, split), fail);
     if (report != NULL && ops->orphans != NULL)
         TRY_GOTO(ops->orphans(&finder), fail);
+    TRY_GOTO(orientation_find(dataset, report), fail);
     TRY_GOTO(check_splits(&finder), fail);
     TRY_GOTO(find_channels(dataset), fail);
     if (!dataset->is_volume)

@@ -5,6 +5,7 @@
 #define ADELE_DATA_DATASET_H
 
 #include "adele/status.h"
+#include "image/nifti_geometry.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,7 +54,9 @@ struct dataset_config {
     enum image_normalize normalize;
     bool foreground_slices_only; // volumes: only slices whose label has foreground (training; the
                                  // paper's rule)
-    size_t memory_limit;         // bytes for one decoded file, 0 = 4 GiB
+    struct nifti_codes orientation; // volumes are brought to it; "": to the most frequent one of
+                                    // the training images
+    size_t memory_limit;            // bytes for one decoded file, 0 = 4 GiB
 };
 
 // One training image: a 2-D file, or one slice of a volume.
@@ -62,9 +65,10 @@ struct dataset_case {
     char *image_path[8]; // one a channel file (nnU-Net _0000, _0001 ...); [1..] NULL when one file
                          // has all channels
     char *label_path;    // the layout's own labels; NULL when there is none (prediction inputs)
-    char *noisy_path, *truth_path; // as configured; NULL when not there
-    int n_files;                   // channel files
-    int n_slices;                  // 1 for a picture; nz for a volume
+    char *noisy_path, *truth_path;  // as configured; NULL when not there
+    int n_files;                    // channel files
+    int n_slices;                   // 1 for a picture; of a volume in the set's orientation
+    struct nifti_geometry geometry; // of the first image file of a volume, as stored
 };
 
 struct dataset {
@@ -73,9 +77,11 @@ struct dataset {
     int n_categories;      // with the background
     char **category_names; // n_categories
     int n_channels;
-    bool is_volume;       // NIfTI
-    bool has_palette;     // label files are indexed PNG
-    char file_ending[16]; // ".png", ".nii.gz", ".nii", of the labels
+    bool is_volume;                 // NIfTI
+    struct nifti_codes orientation; // in which slices are cut; "" = pictures, or volumes whose
+                                    // files do not say how they lie
+    bool has_palette;               // label files are indexed PNG
+    char file_ending[16];           // ".png", ".nii.gz", ".nii", of the labels
     struct dataset_case *cases[SPLIT_COUNT];
     int n_cases[SPLIT_COUNT];
     int ignore_value;     // what ignored pixels are in the label files: 255, or nnU-Net's "ignore"
@@ -103,8 +109,8 @@ ADELE_MUST_CHECK adele_status dataset_open_folder(const char *folder, int n_chan
 
 // Where image i of a loaded set comes from.
 struct dataset_origin {
-    int i_case, slice; // slice 0 for pictures
-    int height, width; // of the file, before resizing
+    int i_case, slice; // slice 0 for pictures; of volumes in the set's orientation
+    int height, width; // of the file (in that orientation), before resizing
 };
 
 // A split in host memory, at the configured size.
@@ -144,9 +150,10 @@ void dataset_images_deinit(struct dataset_images *images);
 // back when a label_map is set (the first `from` of each category). Pixels whose category at the
 // resident size did not change against `before` (may be NULL) keep the source file's original
 // value, so that an unchanged map gives back the original pixels exactly; slices that were not
-// loaded keep the source's values. Volumes have the source's header. Each file is written
-// atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category from->to
-// counts; most changed first.
+// loaded keep the source's values. Files keep their type: volumes have the source's header, data
+// type and slope and the bytes of each voxel that did not change; pictures of 16 bits have 16. Each
+// file is written atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category
+// from->to counts; most changed first.
 ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset,
                                                  enum dataset_split split,
                                                  const struct dataset_images *images,
@@ -161,10 +168,17 @@ ADELE_MUST_CHECK adele_status label_store_save_prediction(const struct dataset *
                                                           const uint8_t *prediction,
                                                           const char *folder);
 
+// A tensor (slices, n_planes, h, w) of a case in the set's orientation -> the order in which the
+// case's image is stored. `extents` (w, h, slices) become those of the file, *values is replaced.
+ADELE_MUST_CHECK adele_status label_store_turn_back(const struct dataset *dataset,
+                                                    const struct dataset_case *item, int n_planes,
+                                                    int extents[3], float **values);
+
 // ---- check.c: `adele check` ---------------------------------------------------------------------
 enum check_kind {
     CHECK_LABEL_OUT_OF_RANGE,
     CHECK_SIZE_MISMATCH,
+    CHECK_GEOMETRY,
     CHECK_MISSING_PARTNER,
     CHECK_DUPLICATE_CASE,
     CHECK_PATIENT_IN_TWO_SPLITS,

@@ -7,6 +7,7 @@
 #include "data/finder.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void free_names(int n, char **names) {
@@ -61,25 +62,37 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
 
 // ---- label_map ----------------------------------------------------------------------------------
 
-// `named`: (LABEL_MAX_VALUE + 1) zeros, that become 1 + the category of each value the map names: a
-// map may name all of them.
+// Whether the map says it a second time, and otherwise. `named`: (LABEL_MAX_VALUE + 1) zeros, that
+// become 1 + the category of each value of the table that the map names: a map may name all of
+// them.
+static adele_status check_pair(const struct label_map *map, int i, uint16_t *named) {
+    int value = map->from[i], before = -1;
+    if (value >= 0 && value <= LABEL_MAX_VALUE) {
+        before = (int)named[value] - 1;
+        named[value] = (uint16_t)(map->to[i] + 1);
+    } else {
+        for (int k = 0; k < i && before < 0; k++)
+            before = map->from[k] == value ? map->to[k] : -1;
+    }
+    if (before >= 0 && before != map->to[i])
+        return FAIL(ADELE_CONFIG, "Name each value once.",
+                    "data.label_map: value %d goes to both %d and %d", value, before, map->to[i]);
+    return ADELE_OK;
+}
+
 static adele_status check_map(const struct label_map *map, uint16_t *named, int *n_categories) {
     int highest = map->other != LABEL_IGNORE ? map->other : -1;
     if (map->other < -1 || map->other > 255)
         return FAIL(ADELE_CONFIG, "Use -1 (an error), a category, or 255 (ignored).",
                     "data.label_map_other: %d is not in -1..255", map->other);
     for (int i = 0; i < map->n; i++) {
-        if (map->from[i] < 0 || map->from[i] > LABEL_MAX_VALUE)
-            return FAIL(ADELE_CONFIG, "Name values that label files can hold.",
-                        "data.label_map: value %d is not in 0..%d", map->from[i], LABEL_MAX_VALUE);
+        if (map->from[i] <= -LABEL_LARGEST || map->from[i] >= LABEL_LARGEST)
+            return FAIL(ADELE_CONFIG, "Renumber the labels.",
+                        "data.label_map: value %d is not in %d..%d", map->from[i],
+                        1 - LABEL_LARGEST, LABEL_LARGEST - 1);
         if (map->to[i] != LABEL_IGNORE && map->to[i] > highest)
             highest = map->to[i];
-        uint16_t *before = &named[map->from[i]];
-        if (*before != 0 && *before != map->to[i] + 1)
-            return FAIL(ADELE_CONFIG, "Name each value once.",
-                        "data.label_map: value %d goes to both %d and %d", map->from[i],
-                        *before - 1, map->to[i]);
-        *before = (uint16_t)(map->to[i] + 1);
+        TRY(check_pair(map, i, named));
     }
     if (map->n_names > 0 && map->n_names <= highest)
         return FAIL(ADELE_CONFIG, "Name every category, the background first.",
@@ -137,15 +150,37 @@ static void fill_values(struct label_lookup *lookup, const struct dataset *datas
                         const uint16_t *named) {
     const struct label_map *map = &dataset->map;
     for (int c = 0; c < 256; c++)
-        lookup->value[c] = (uint16_t)c;
-    lookup->value[LABEL_IGNORE] = (uint16_t)dataset->ignore_value;
+        lookup->value[c] = c;
+    lookup->value[LABEL_IGNORE] = dataset->ignore_value;
     if (map->n == 0)
         return;
     int unnamed = first_unnamed(named);
     if (map->other >= 0 && map->other != LABEL_IGNORE && unnamed >= 0)
-        lookup->value[map->other] = (uint16_t)unnamed;
+        lookup->value[map->other] = unnamed;
     for (int i = map->n - 1; i >= 0; i--)
-        lookup->value[map->to[i]] = (uint16_t)map->from[i];
+        lookup->value[map->to[i]] = map->from[i];
+}
+
+static int compare_pairs(const void *left, const void *right) {
+    const struct label_pair *a = left, *b = right;
+    return (a->value > b->value) - (a->value < b->value);
+}
+
+int label_lookup_other(const struct label_lookup *lookup, int32_t value) {
+    struct label_pair key = {.value = value};
+    if (value == LABEL_NOT_A_VALUE)
+        return -1;
+    const struct label_pair *found = lookup->n_others > 0
+                                         ? bsearch(&key, lookup->others, (size_t)lookup->n_others,
+                                                   sizeof *lookup->others, compare_pairs)
+                                         : NULL;
+    return found != NULL ? found->category : lookup->unnamed;
+}
+
+void label_lookup_destroy(struct label_lookup *lookup) {
+    if (lookup != NULL)
+        memory_free(lookup->others);
+    memory_free(lookup);
 }
 
 // By doubling what is there: a data set is opened more often than one thinks, and value by value is
@@ -169,8 +204,17 @@ static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *
         lookup->category[value] = (int16_t)value;
     lookup->category[LABEL_IGNORE] = LABEL_IGNORE;
     lookup->category[dataset->ignore_value] = LABEL_IGNORE;
-    for (int i = 0; i < map->n; i++)
-        lookup->category[map->from[i]] = map->to[i];
+    lookup->unnamed = (int16_t)(map->n > 0 ? map->other : -1);
+    lookup->others = memory_calloc((size_t)map->n + 1, sizeof *lookup->others);
+    if (lookup->others == NULL)
+        return FAIL_NO_MEMORY(((size_t)map->n + 1) * sizeof *lookup->others);
+    for (int i = 0; i < map->n; i++) {
+        if (map->from[i] >= 0 && map->from[i] <= LABEL_MAX_VALUE)
+            lookup->category[map->from[i]] = map->to[i];
+        else
+            lookup->others[lookup->n_others++] = (struct label_pair){map->from[i], map->to[i]};
+    }
+    qsort(lookup->others, (size_t)lookup->n_others, sizeof *lookup->others, compare_pairs);
     fill_values(lookup, dataset, named);
     return map->n > 0 ? name_mapped(dataset, n) : ADELE_OK;
 }

@@ -10,6 +10,7 @@
 #include "data/case_files.h"
 #include "data/changes.h"
 #include "data/label_lookup.h"
+#include "data/orientation.h"
 
 #include <string.h>
 
@@ -41,18 +42,25 @@ static void complete_palette(struct image_palette *palette, int highest) {
 }
 
 static adele_status save_picture(const char *path, const int32_t *values, int height, int width,
-                                 const struct image_palette *palette) {
+                                 int n_bits, const struct image_palette *palette) {
     struct image picture = {0};
-    int highest = 0;
-    TRY(image_init(&picture, width, height, 1, 8));
+    int highest = 0, limit = n_bits == 16 ? UINT16_MAX : UINT8_MAX;
+    TRY(image_init(&picture, width, height, 1, n_bits));
     uint8_t *pixels = picture.pixels;
+    uint16_t *wide = picture.pixels;
     size_t n = (size_t)height * (size_t)width;
     adele_status status = ADELE_OK;
     for (size_t i = 0; i < n && status == ADELE_OK; i++) {
-        if (values[i] < 0 || values[i] > 255)
-            status = FAIL(ADELE_DATA, "Name values below 256 in data.label_map.",
-                          "%s: value %d does not fit into a PNG label map", path, (int)values[i]);
-        pixels[i] = (uint8_t)values[i];
+        if (values[i] < 0 || values[i] > limit)
+            status = FAIL(ADELE_DATA,
+                          "Name values in data.label_map that the files can hold, or save the "
+                          "files with 16 bits.",
+                          "%s: value %d does not fit into a PNG label map of %d bits", path,
+                          (int)values[i], n_bits);
+        if (n_bits == 16)
+            wide[i] = (uint16_t)values[i];
+        else
+            pixels[i] = (uint8_t)values[i];
         if (values[i] > highest)
             highest = (int)values[i];
     }
@@ -65,25 +73,22 @@ static adele_status save_picture(const char *path, const int32_t *values, int he
     return status;
 }
 
-// As uint8, or as float where the values do not fit: atlases number their regions beyond 255.
+// As uint8, or as int32 where the values do not fit: atlases number their regions beyond 255.
 static adele_status save_volume(const char *path, const int32_t *values,
                                 const struct nifti_volume *like) {
     size_t n = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
     bool fits = true;
     for (size_t i = 0; i < n && fits; i++)
         fits = values[i] >= 0 && values[i] <= 255;
-    void *buffer = memory_calloc(n, fits ? 1 : sizeof(float));
-    if (buffer == NULL)
-        return FAIL_NO_MEMORY(n * (fits ? 1 : sizeof(float)));
-    for (size_t i = 0; i < n; i++) {
-        if (fits)
-            ((uint8_t *)buffer)[i] = (uint8_t)values[i];
-        else
-            ((float *)buffer)[i] = (float)values[i];
-    }
-    adele_status status =
-        fits ? nifti_save_labels(path, like, buffer) : nifti_save_floats(path, like, buffer);
-    memory_free(buffer);
+    if (!fits)
+        return nifti_save_integers(path, like, values);
+    uint8_t *labels = memory_calloc(n, 1);
+    if (labels == NULL)
+        return FAIL_NO_MEMORY(n);
+    for (size_t i = 0; i < n; i++)
+        labels[i] = (uint8_t)values[i];
+    adele_status status = nifti_save_labels(path, like, labels);
+    memory_free(labels);
     return status;
 }
 
@@ -174,7 +179,7 @@ static adele_status apply_case(struct export_job *job, int i_case, int *i, const
 }
 
 static adele_status save_case(const struct export_job *job, const struct dataset_case *item,
-                              const struct case_labels *file, const char *folder) {
+                              struct case_labels *file, const char *folder) {
     const struct dataset *dataset = job->dataset;
     char *path =
         memory_printf("%s/%s/%s%s", folder, dataset_label_folder(dataset, job->split, item),
@@ -183,9 +188,9 @@ static adele_status save_case(const struct export_job *job, const struct dataset
         return FAIL_NO_MEMORY(strlen(folder) + strlen(item->name) + 64);
     adele_status status = make_parent(path);
     if (status == ADELE_OK)
-        status = file->is_volume
-                     ? save_volume(path, file->values, &file->volume)
-                     : save_picture(path, file->values, file->height, file->width, &file->palette);
+        status = file->is_volume ? case_labels_save_volume(path, file)
+                                 : save_picture(path, file->values, file->height, file->width,
+                                                file->n_bits, &file->palette);
     memory_free(path);
     return status;
 }
@@ -199,7 +204,9 @@ static adele_status export_case(struct export_job *job, int i_case, int *i, cons
                     "%s: case %s of the %s split has no label map to correct", job->dataset->root,
                     item->name, dataset_split_name(job->split));
     TRY(case_labels_load(job->dataset, source, &file));
-    adele_status status = apply_case(job, i_case, i, source, &file);
+    adele_status status = case_labels_place(job->dataset, item, source, &file, NULL);
+    if (status == ADELE_OK)
+        status = apply_case(job, i_case, i, source, &file);
     if (status == ADELE_OK)
         status = save_case(job, item, &file, folder);
     case_labels_deinit(&file);
@@ -237,48 +244,85 @@ done:
 
 // ---- predictions --------------------------------------------------------------------------------
 
-static adele_status save_prediction(const struct dataset *dataset, const struct dataset_case *item,
-                                    const char *path, int n_slices, int h, int w,
-                                    const uint8_t *prediction) {
-    struct nifti_volume volume = {0};
-    int height = 0, width = 0, nz = 1;
-    uint8_t *plane = NULL;
-    int32_t *values = NULL;
-    adele_status status;
-    if (dataset->is_volume) {
-        TRY_GOTO(nifti_load(item->image_path[0], dataset_memory_limit(dataset), &volume), done);
-        height = volume.ny;
-        width = volume.nx;
-        nz = volume.nz;
-    } else {
-        TRY_GOTO(image_probe(item->image_path[0], &width, &height), done);
-    }
-    if (n_slices != nz) {
-        status = FAIL(ADELE_INVALID_ARGUMENT, "Predict every slice of the case.",
-                      "%s: %d predicted slices of %d", item->image_path[0], n_slices, nz);
-        goto done;
-    }
+// The values of all categories that a prediction can have fit into 8 bits, or 16 are needed: all
+// files of a set have one kind.
+static int prediction_bits(const struct dataset *dataset) {
+    for (int c = 0; c < dataset->n_categories; c++)
+        if (dataset->lookup->value[c] > UINT8_MAX)
+            return 16;
+    return 8;
+}
+
+// A map (n_slices, h, w) -> values of the files at the image's size, (n_slices, height, width).
+static adele_status prediction_values(const struct dataset *dataset, const uint8_t *prediction,
+                                      int n_slices, int h, int w, int height, int width,
+                                      int32_t **out) {
     size_t n = (size_t)height * (size_t)width, n_resident = (size_t)h * (size_t)w;
-    plane = memory_calloc(n, 1);
-    values = memory_calloc(n * (size_t)nz, sizeof *values);
+    uint8_t *plane = memory_calloc(n, 1);
+    int32_t *values = memory_calloc(n * (size_t)n_slices, sizeof *values);
+    adele_status status = ADELE_OK;
     if (plane == NULL || values == NULL) {
-        status = FAIL_NO_MEMORY(n * (size_t)nz * sizeof *values);
-        goto done;
+        status = FAIL_NO_MEMORY(n * (size_t)n_slices * sizeof *values);
+        memory_free(values);
+        values = NULL;
     }
-    for (int slice = 0; slice < nz; slice++) {
+    for (int slice = 0; status == ADELE_OK && slice < n_slices; slice++) {
         resize_nearest_u8(prediction + (size_t)slice * n_resident, h, w, plane, height, width);
         for (size_t i = 0; i < n; i++)
             values[(size_t)slice * n + i] = dataset->lookup->value[plane[i]];
     }
-    struct image_palette palette = {0};
-    if (dataset->has_palette)
-        image_palette_voc(&palette);
-    status = dataset->is_volume ? save_volume(path, values, &volume)
-                                : save_picture(path, values, height, width, &palette);
-done:
     memory_free(plane);
+    *out = values;
+    return status;
+}
+
+static adele_status fail_slices(const struct dataset_case *item, int n_slices, int want) {
+    return FAIL(ADELE_INVALID_ARGUMENT, "Predict every slice of the case.",
+                "%s: %d predicted slices of %d", item->image_path[0], n_slices, want);
+}
+
+// In the image's own storage order.
+static adele_status save_predicted_volume(const struct dataset *dataset,
+                                          const struct dataset_case *item, const char *path,
+                                          int n_slices, int h, int w, const uint8_t *prediction) {
+    struct nifti_volume volume = {0};
+    int32_t *values = NULL, *stored = NULL;
+    int n[3];
+    adele_status status;
+    TRY_GOTO(nifti_load_raw(item->image_path[0], dataset_memory_limit(dataset), &volume), done);
+    struct nifti_order order = orientation_of_image(dataset, &volume.geometry);
+    nifti_order_extents(&order, volume.geometry.n, n);
+    if (n_slices != n[2])
+        TRY_GOTO(fail_slices(item, n_slices, n[2]), done);
+    TRY_GOTO(prediction_values(dataset, prediction, n_slices, h, w, n[1], n[0], &values), done);
+    size_t n_voxels = (size_t)n[0] * (size_t)n[1] * (size_t)n[2];
+    stored = memory_calloc(n_voxels, sizeof *stored);
+    if (stored == NULL)
+        TRY_GOTO(FAIL_NO_MEMORY(n_voxels * sizeof *stored), done);
+    struct nifti_order back = nifti_order_inverse(&order);
+    nifti_order_apply(&back, n, sizeof *stored, values, stored);
+    status = save_volume(path, stored, &volume);
+done:
     memory_free(values);
+    memory_free(stored);
     nifti_deinit(&volume);
+    return status;
+}
+
+static adele_status save_predicted_picture(const struct dataset *dataset,
+                                           const struct dataset_case *item, const char *path,
+                                           int n_slices, int h, int w, const uint8_t *prediction) {
+    struct image_palette palette = {0};
+    int32_t *values = NULL;
+    int height = 0, width = 0, n_bits = prediction_bits(dataset);
+    TRY(image_probe(item->image_path[0], &width, &height));
+    if (n_slices != 1)
+        return fail_slices(item, n_slices, 1);
+    TRY(prediction_values(dataset, prediction, 1, h, w, height, width, &values));
+    if (dataset->has_palette && n_bits == 8)
+        image_palette_voc(&palette);
+    adele_status status = save_picture(path, values, height, width, n_bits, &palette);
+    memory_free(values);
     return status;
 }
 
@@ -289,7 +333,35 @@ adele_status label_store_save_prediction(const struct dataset *dataset,
     char *path = memory_printf("%s/%s%s", folder, item->name, dataset->file_ending);
     if (path == NULL)
         return FAIL_NO_MEMORY(strlen(folder) + strlen(item->name) + 16);
-    adele_status status = save_prediction(dataset, item, path, n_slices, h, w, prediction);
+    adele_status status =
+        dataset->is_volume
+            ? save_predicted_volume(dataset, item, path, n_slices, h, w, prediction)
+            : save_predicted_picture(dataset, item, path, n_slices, h, w, prediction);
     memory_free(path);
     return status;
+}
+
+adele_status label_store_turn_back(const struct dataset *dataset, const struct dataset_case *item,
+                                   int n_planes, int extents[3], float **values) {
+    struct nifti_order order = orientation_of_image(dataset, &item->geometry);
+    if (!dataset->is_volume || nifti_order_is_identity(&order))
+        return ADELE_OK;
+    struct nifti_order back = nifti_order_inverse(&order);
+    int stored[3];
+    nifti_order_extents(&back, extents, stored);
+    size_t plane = (size_t)extents[0] * (size_t)extents[1], n = plane * (size_t)extents[2];
+    size_t stored_plane = (size_t)stored[0] * (size_t)stored[1], c = (size_t)n_planes;
+    float *turned = memory_calloc(n * c, sizeof *turned);
+    if (turned == NULL)
+        return FAIL_NO_MEMORY(n * c * sizeof *turned);
+    for (size_t i = 0; i < n; i++) { // voxel i of the file
+        size_t from = nifti_order_stored_index(&back, extents, i);
+        for (size_t k = 0; k < c; k++)
+            turned[(i / stored_plane * c + k) * stored_plane + i % stored_plane] =
+                (*values)[(from / plane * c + k) * plane + from % plane];
+    }
+    memory_free(*values);
+    *values = turned;
+    memcpy(extents, stored, sizeof stored);
+    return ADELE_OK;
 }

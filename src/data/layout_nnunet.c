@@ -22,6 +22,16 @@ static adele_status bad_label(const char *path, const char *name) {
                 "%s: labels: \"%s\" has no value from 0 to %d", path, name, LABEL_MAX_VALUE);
 }
 
+// Ids beyond the table of names are known to a label_map alone, which names them too.
+static adele_status check_large_label(const struct dataset *dataset, const char *path,
+                                      const char *name, int value) {
+    if (dataset->map.n > 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA, "Number the labels 0, 1, 2, ... or set data.label_map.",
+                "%s: labels: \"%s\" has the value %d, the largest without a label_map is %d", path,
+                name, value, LABEL_MAX_VALUE);
+}
+
 // One label as (name, value), whichever way round the file has it.
 static adele_status read_label(const char *path, const cJSON *item, const char **name, int *value) {
     double number = -1.0;
@@ -36,7 +46,7 @@ static adele_status read_label(const char *path, const cJSON *item, const char *
             number = item->valuedouble;
         *name = item->string;
     }
-    if (!(number >= 0.0 && number <= LABEL_MAX_VALUE) || number != (double)(int)number)
+    if (!(number >= 0.0 && number < LABEL_LARGEST) || number != (double)(int)number)
         return bad_label(path, *name);
     *value = (int)number;
     return ADELE_OK;
@@ -58,21 +68,25 @@ static adele_status place_label(struct dataset *dataset, const char *path, const
     return ADELE_OK;
 }
 
-static adele_status highest_label(const char *path, const cJSON *labels, int *out) {
+static adele_status highest_label(const struct dataset *dataset, const char *path,
+                                  const cJSON *labels, int *out) {
     const cJSON *item;
     *out = 0;
     cJSON_ArrayForEach(item, labels) {
         const char *name = NULL;
         int value = 0;
         TRY(read_label(path, item, &name, &value));
-        *out = value > *out ? value : *out;
+        if (value > LABEL_MAX_VALUE)
+            TRY(check_large_label(dataset, path, name, value));
+        else
+            *out = value > *out ? value : *out;
     }
     return ADELE_OK;
 }
 
 static adele_status read_labels(struct dataset *dataset, const char *path, const cJSON *labels) {
     int highest = 0;
-    TRY(highest_label(path, labels, &highest));
+    TRY(highest_label(dataset, path, labels, &highest));
     const char **names = memory_calloc((size_t)highest + 1, sizeof *names);
     if (names == NULL)
         return FAIL_NO_MEMORY(((size_t)highest + 1) * sizeof *names);
@@ -83,7 +97,8 @@ static adele_status read_labels(struct dataset *dataset, const char *path, const
         const char *name = NULL;
         int value = 0;
         TRY_GOTO(read_label(path, item, &name, &value), done);
-        TRY_GOTO(place_label(dataset, path, name, value, names, &n), done);
+        if (value <= LABEL_MAX_VALUE)
+            TRY_GOTO(place_label(dataset, path, name, value, names, &n), done);
     }
     for (int value = 0; value < n; value++) {
         // Gaps are what atlases have; a label_map closes them.

@@ -168,6 +168,18 @@ struct case_plan {
     int height, width; // 0, 0 = the file's
 };
 
+static adele_status load_labels(const struct dataset *dataset, const char *path,
+                                const struct case_plan *plan, const struct case_image *image,
+                                struct case_labels *out) {
+    if (path == NULL)
+        return ADELE_OK;
+    TRY(case_labels_load_checked(dataset, plan->item, path, out));
+    adele_status status = case_labels_check_size(path, out, plan->item->image_path[0], image);
+    if (status != ADELE_OK)
+        case_labels_deinit(out);
+    return status;
+}
+
 // The slices to take. Emptiness is judged by the layout's own labels where there are any, so that
 // noise which wipes a category out does not change which slices are trained on.
 static adele_status choose_slices(const struct dataset *dataset, const struct case_plan *plan,
@@ -178,13 +190,7 @@ static adele_status choose_slices(const struct dataset *dataset, const struct ca
     bool keep_all = plan->keep_empty || !image->is_volume || labels == NULL ||
                     !dataset->config.foreground_slices_only;
     if (!keep_all && own != NULL && own != dataset_label_source(plan->item, plan->split)) {
-        TRY(case_labels_load(dataset, own, &loaded));
-        adele_status status =
-            case_labels_check_size(own, &loaded, plan->item->image_path[0], image);
-        if (status != ADELE_OK) {
-            case_labels_deinit(&loaded);
-            return status;
-        }
+        TRY(load_labels(dataset, own, plan, image, &loaded));
         labels = &loaded;
     }
     int *slices = memory_calloc((size_t)image->n_slices, sizeof *slices);
@@ -195,18 +201,6 @@ static adele_status choose_slices(const struct dataset *dataset, const struct ca
     case_labels_deinit(&loaded);
     *out = slices;
     return slices != NULL ? ADELE_OK : FAIL_NO_MEMORY((size_t)image->n_slices * sizeof *slices);
-}
-
-static adele_status load_labels(const struct dataset *dataset, const char *path,
-                                const struct case_plan *plan, const struct case_image *image,
-                                struct case_labels *out) {
-    if (path == NULL)
-        return ADELE_OK;
-    TRY(case_labels_load(dataset, path, out));
-    adele_status status = case_labels_check_size(path, out, plan->item->image_path[0], image);
-    if (status != ADELE_OK)
-        case_labels_deinit(out);
-    return status;
 }
 
 static adele_status fill_case(const struct dataset *dataset, const struct case_plan *plan,

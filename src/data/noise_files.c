@@ -87,7 +87,7 @@ static adele_status add_case(struct noise_set *set, int i_case) {
     if (!path)
         return FAIL(ADELE_DATA, "Add label files for the training cases.",
                     "%s: case %s of the train split has no label map", dataset->root, item->name);
-    TRY(case_labels_load(dataset, path, &labels));
+    TRY(case_labels_load_checked(dataset, item, path, &labels));
     bool keep_all = !labels.is_volume || !dataset->config.foreground_slices_only;
     adele_status status = ADELE_OK;
     for (int slice = 0; slice < labels.n_slices && status == ADELE_OK; slice++)
@@ -99,29 +99,31 @@ static adele_status add_case(struct noise_set *set, int i_case) {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-// Images first..first + n - 1, the slices of one case. They have one size, but other cases may have
-// another, so each case is exported as a data set of its own.
-static adele_status write_case(const struct noise_set *set, int first, int n, const char *folder,
-                               struct changes *changes) {
-    const struct noise_image *image = &set->images[first];
-    const struct dataset_origin *origin = &set->origin[first];
+// Images first..first + n - 1, the slices of one case; none of a volume without foreground, which
+// is written as it is. They have one size, but other cases may have another, so each case is
+// exported as a data set of its own.
+static adele_status write_case(const struct noise_set *set, int i_case, int first, int n,
+                               const char *folder, struct changes *changes) {
+    const struct noise_image *image = set->images + (n > 0 ? first : 0);
     struct dataset single = *set->dataset;
-    single.cases[SPLIT_TRAIN] = set->dataset->cases[SPLIT_TRAIN] + origin->i_case;
+    single.cases[SPLIT_TRAIN] = set->dataset->cases[SPLIT_TRAIN] + i_case;
     single.n_cases[SPLIT_TRAIN] = 1;
-    struct dataset_images images = {.n = n, .h = image->height, .w = image->width};
+    struct dataset_images images = {
+        .n = n, .h = n > 0 ? image->height : 1, .w = n > 0 ? image->width : 1};
     size_t n_pixels = (size_t)images.h * (size_t)images.w;
-    uint8_t *clean = memory_calloc((size_t)n * n_pixels, 1);
-    uint8_t *noisy = memory_calloc((size_t)n * n_pixels, 1);
-    images.origin = memory_calloc((size_t)n, sizeof *images.origin);
+    uint8_t *clean = memory_calloc((size_t)n * n_pixels + 1, 1);
+    uint8_t *noisy = memory_calloc((size_t)n * n_pixels + 1, 1);
+    images.origin = memory_calloc((size_t)n + 1, sizeof *images.origin);
     adele_status status = ADELE_OK;
     if (!clean || !noisy || !images.origin)
         status = FAIL_NO_MEMORY((size_t)n * n_pixels * 2);
     for (int i = 0; i < n && status == ADELE_OK; i++) {
+        const struct dataset_origin *origin = &set->origin[first + i];
         memcpy(clean + (size_t)i * n_pixels, image[i].clean, n_pixels);
         memcpy(noisy + (size_t)i * n_pixels, image[i].noisy, n_pixels);
-        images.origin[i] = origin[i];
+        images.origin[i] = *origin;
         images.origin[i].i_case = 0;
-        status = changes_add(changes, single.cases[SPLIT_TRAIN][0].name, origin[i].slice,
+        status = changes_add(changes, single.cases[SPLIT_TRAIN][0].name, origin->slice,
                              image[i].clean, image[i].noisy, n_pixels);
     }
     if (status == ADELE_OK)
@@ -148,11 +150,13 @@ static adele_status write_labels(const struct noise_set *set, const char *folder
     struct changes changes;
     adele_status status;
     TRY(changes_init(&changes));
-    for (int first = 0, n; first < set->n; first += n) {
-        for (n = 1; first + n < set->n; n++)
-            if (set->origin[first + n].i_case != set->origin[first].i_case)
-                break;
-        TRY_GOTO(write_case(set, first, n, folder, &changes), done);
+    int first = 0;
+    for (int i_case = 0; i_case < set->dataset->n_cases[SPLIT_TRAIN]; i_case++) {
+        int n = 0;
+        while (first + n < set->n && set->origin[first + n].i_case == i_case)
+            n++;
+        TRY_GOTO(write_case(set, i_case, first, n, folder, &changes), done);
+        first += n;
     }
     status = write_changes(set, folder, &changes);
 done:

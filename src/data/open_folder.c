@@ -6,6 +6,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
+#include "data/orientation.h"
 #include "image/nifti.h"
 
 #include <stdio.h>
@@ -184,10 +185,10 @@ static adele_status finish_folder(struct dataset *dataset) {
     TRY(check_names(dataset));
     for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++) {
         struct dataset_case *item = &dataset->cases[SPLIT_TEST][i];
-        int nx, ny;
         if (dataset->is_volume)
-            TRY(nifti_probe(item->image_path[0], &nx, &ny, &item->n_slices));
+            TRY(nifti_probe_geometry(item->image_path[0], &item->geometry));
     }
+    TRY(orientation_find(dataset, NULL));
     // Without a map the model alone knows the categories: then any value may be written.
     if (dataset->map.n == 0) {
         static const char *const any[] = {"background", "foreground"};

@@ -36,9 +36,9 @@ ADELE_MUST_CHECK adele_status image_init(struct image *out, int width, int heigh
 ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, struct image *out);
 
 // Reads a label map: PNG, gray (value = category; 1, 2, 4 bits unscaled) or indexed (index =
-// category, the palette kept). Always 8 bits and 1 channel out. 16-bit gray is accepted when every
-// value is < 256; RGB whose three channels are equal everywhere is accepted as gray; other colour
-// images are ADELE_DATA.
+// category, the palette kept). 1 channel out; 16 bits of a 16-bit file (instance ids), else 8. RGB
+// whose three channels are equal everywhere is accepted as gray; other colour images are
+// ADELE_DATA.
 ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
                                                struct image *out);
 

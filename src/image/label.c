@@ -9,10 +9,9 @@ static unsigned value_at(const struct image *image, size_t i) {
                                : ((const uint8_t *)image->pixels)[i];
 }
 
-// Brings 16-bit and equal-channel RGB maps to 8 bits and one channel.
+// Brings equal-channel RGB maps to one channel; 16 bits stay, as instance ids need them.
 static adele_status narrow(const char *path, const struct image *wide, struct image *out) {
-    TRY(image_init(out, wide->width, wide->height, 1, 8));
-    uint8_t *labels = out->pixels;
+    TRY(image_init(out, wide->width, wide->height, 1, wide->n_bits));
     size_t n_pixels = (size_t)wide->width * (size_t)wide->height;
     size_t n_channels = (size_t)wide->n_channels;
     for (size_t i = 0; i < n_pixels; ++i) {
@@ -24,11 +23,10 @@ static adele_status narrow(const char *path, const struct image *wide, struct im
                             "%s: a colour image is no label map: pixel (%d, %d) is (%u, %u, %u)",
                             path, x, y, value, value_at(wide, i * n_channels + 1),
                             value_at(wide, i * n_channels + 2));
-        if (value > 255)
-            return FAIL(ADELE_DATA, "Categories are 0 to 254, 255 is ignored; renumber them.",
-                        "%s: pixel (%d, %d) holds the label %u, the largest is 255", path, x, y,
-                        value);
-        labels[i] = (uint8_t)value;
+        if (wide->n_bits == 16)
+            ((uint16_t *)out->pixels)[i] = (uint16_t)value;
+        else
+            ((uint8_t *)out->pixels)[i] = (uint8_t)value;
     }
     return ADELE_OK;
 }
@@ -42,7 +40,7 @@ adele_status image_load_label(const char *path, size_t memory_limit, struct imag
                     "%s: a JPEG file is no label map: its compression changes the values", path);
     struct image wide;
     TRY(image_png_load(path, true, memory_limit, &wide));
-    if (wide.n_channels == 1 && wide.n_bits == 8) {
+    if (wide.n_channels == 1) {
         *out = wide;
         return ADELE_OK;
     }

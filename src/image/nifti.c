@@ -99,15 +99,18 @@ static uint64_t voxel_count(const struct nifti_header *header) {
     return (uint64_t)header->nx * (uint64_t)header->ny * (uint64_t)header->nz;
 }
 
-static adele_status check_claim(const struct volume_reader *reader, size_t memory_limit) {
+static adele_status check_claim(const struct volume_reader *reader, size_t memory_limit,
+                                bool is_raw) {
     const struct nifti_header *header = &reader->header;
-    uint64_t n_voxels = voxel_count(header);
-    if (n_voxels > SIZE_MAX / sizeof(float) ||
-        (memory_limit > 0 && n_voxels * sizeof(float) > memory_limit))
+    uint64_t n_voxels = voxel_count(header), voxel_bytes = sizeof(float);
+    if (is_raw && header->value_bytes > (int)sizeof(float))
+        voxel_bytes = (uint64_t)header->value_bytes;
+    if (n_voxels > SIZE_MAX / voxel_bytes ||
+        (memory_limit > 0 && n_voxels * voxel_bytes > memory_limit))
         return FAIL(ADELE_DATA, "Cut the volume into parts or raise the limit.",
                     "%s: %d x %d x %d voxels take %llu bytes, the limit is %zu", reader->path,
                     header->nx, header->ny, header->nz,
-                    (unsigned long long)(n_voxels * sizeof(float)), memory_limit);
+                    (unsigned long long)(n_voxels * voxel_bytes), memory_limit);
     uint64_t most = gzdirect(reader->gz) ? reader->file_bytes : reader->file_bytes * MAX_RATIO;
     uint64_t claimed = header->voxel_offset + n_voxels * (uint64_t)header->value_bytes;
     if (claimed > most)
@@ -147,55 +150,41 @@ static adele_status read_header_bytes(struct volume_reader *reader, struct nifti
     return ADELE_OK;
 }
 
-static double voxel_value(const unsigned char *at, int datatype, bool is_big) {
-    switch ((enum nifti_datatype)datatype) {
-    case NIFTI_U8:
-        return at[0];
-    case NIFTI_I8:
-        return (int8_t)at[0];
-    case NIFTI_I16:
-        return bytes_get_i16(at, is_big);
-    case NIFTI_U16:
-        return (double)bytes_get(at, 2, is_big);
-    case NIFTI_I32:
-        return bytes_get_i32(at, is_big);
-    case NIFTI_U32:
-        return (double)bytes_get(at, 4, is_big);
-    case NIFTI_F32:
-        return (double)bytes_get_f32(at, is_big);
-    case NIFTI_F64:
-        return bytes_get_f64(at, is_big);
-    }
-    return 0.0; // unreachable: the parser refuses other types
-}
-
 static void convert(const struct nifti_header *header, const unsigned char *raw, size_t n_voxels,
                     float *out) {
     bool is_scaled = header->slope != 0.0;
     for (size_t i = 0; i < n_voxels; ++i) {
-        double value = voxel_value(raw + i * (size_t)header->value_bytes, header->datatype,
-                                   header->is_big_endian);
+        double value = nifti_stored_value(raw + i * (size_t)header->value_bytes, header->datatype,
+                                          header->is_big_endian);
         out[i] = (float)(is_scaled ? value * header->slope + header->intercept : value);
     }
 }
 
-static adele_status read_voxels(struct volume_reader *reader, struct nifti_volume *out) {
+// Floats, or the file's own bytes.
+static adele_status read_voxels(struct volume_reader *reader, bool is_raw,
+                                struct nifti_volume *out) {
     const struct nifti_header *header = &reader->header;
-    size_t n_voxels = (size_t)voxel_count(header);
-    size_t per_chunk = CHUNK_BYTES / (size_t)header->value_bytes;
-    size_t n_room = 0;
+    size_t n_voxels = (size_t)voxel_count(header), value_bytes = (size_t)header->value_bytes;
+    size_t per_chunk = CHUNK_BYTES / value_bytes;
+    size_t n_room = 0, bytes = is_raw ? value_bytes : sizeof(float);
     for (size_t done = 0; done < n_voxels;) {
         size_t n = n_voxels - done < per_chunk ? n_voxels - done : per_chunk;
-        TRY(read_all(reader, reader->chunk, n * (size_t)header->value_bytes, "the voxels"));
+        TRY(read_all(reader, reader->chunk, n * value_bytes, "the voxels"));
         if (done + n > n_room) {
             n_room = n_room > n_voxels / 2 ? n_voxels : 2 * n_room;
             n_room = n_room < done + n ? done + n : n_room;
-            float *grown = memory_realloc(out->voxels, n_room, sizeof *grown);
+            void *grown = memory_realloc(is_raw ? (void *)out->raw : out->voxels, n_room, bytes);
             if (grown == NULL)
-                return FAIL_NO_MEMORY(n_room * sizeof *grown);
-            out->voxels = grown;
+                return FAIL_NO_MEMORY(n_room * bytes);
+            if (is_raw)
+                out->raw = grown;
+            else
+                out->voxels = grown;
         }
-        convert(header, reader->chunk, n, out->voxels + done);
+        if (is_raw)
+            memcpy(out->raw + done * bytes, reader->chunk, n * bytes);
+        else
+            convert(header, reader->chunk, n, out->voxels + done);
         done += n;
     }
     return ADELE_OK;
@@ -219,31 +208,31 @@ static adele_status read_to_end(struct volume_reader *reader) {
                 (unsigned long long)MAX_TRAILING_BYTES);
 }
 
-static void take_geometry(const struct nifti_header *header, struct nifti_volume *out) {
-    out->nx = header->nx;
-    out->ny = header->ny;
-    out->nz = header->nz;
-    memcpy(out->spacing, header->spacing, sizeof out->spacing);
-    out->is_big_endian = header->is_big_endian;
-    out->version = header->version;
-}
-
-adele_status nifti_load(const char *path, size_t memory_limit, struct nifti_volume *out) {
+static adele_status load(const char *path, size_t memory_limit, bool is_raw,
+                         struct nifti_volume *out) {
     memset(out, 0, sizeof *out);
     adele_status status;
     struct volume_reader reader;
     TRY_GOTO(reader_init(&reader, path), fail);
-    TRY_GOTO(check_claim(&reader, memory_limit), fail);
+    TRY_GOTO(check_claim(&reader, memory_limit, is_raw), fail);
     TRY_GOTO(read_header_bytes(&reader, out), fail);
-    TRY_GOTO(read_voxels(&reader, out), fail);
+    TRY_GOTO(read_voxels(&reader, is_raw, out), fail);
     TRY_GOTO(read_to_end(&reader), fail);
-    take_geometry(&reader.header, out);
+    nifti_volume_describe(&reader.header, out);
     reader_deinit(&reader);
     return ADELE_OK;
 fail:
     reader_deinit(&reader);
     nifti_deinit(out);
     return status;
+}
+
+adele_status nifti_load(const char *path, size_t memory_limit, struct nifti_volume *out) {
+    return load(path, memory_limit, false, out);
+}
+
+adele_status nifti_load_raw(const char *path, size_t memory_limit, struct nifti_volume *out) {
+    return load(path, memory_limit, true, out);
 }
 
 adele_status nifti_probe(const char *path, int *nx, int *ny, int *nz) {
@@ -254,6 +243,15 @@ adele_status nifti_probe(const char *path, int *nx, int *ny, int *nz) {
         *ny = reader.header.ny;
         *nz = reader.header.nz;
     }
+    reader_deinit(&reader);
+    return status;
+}
+
+adele_status nifti_probe_geometry(const char *path, struct nifti_geometry *out) {
+    struct volume_reader reader;
+    adele_status status = reader_init(&reader, path);
+    if (status == ADELE_OK)
+        nifti_geometry_read(reader.chunk, &reader.header, out);
     reader_deinit(&reader);
     return status;
 }

@@ -64,6 +64,8 @@ int nifti_datatype_bytes(int datatype) {
     case NIFTI_F32:
         return 4;
     case NIFTI_F64:
+    case NIFTI_I64:
+    case NIFTI_U64:
         return 8;
     default:
         return 0;
@@ -142,16 +144,16 @@ static void parse_spacing(const unsigned char *bytes, struct nifti_header *heade
     bool is_big = header->is_big_endian;
     int units = header->version == 1 ? bytes[N1_XYZT_UNITS]
                                      : (int)bytes_get_i32(bytes + N2_XYZT_UNITS, is_big);
-    double mm_per_unit = 1.0;
+    header->mm_per_unit = 1.0;
     if ((units & 7) == 1) // metres
-        mm_per_unit = 1000.0;
+        header->mm_per_unit = 1000.0;
     else if ((units & 7) == 3) // micrometres
-        mm_per_unit = 0.001;
+        header->mm_per_unit = 0.001;
     for (int i = 0; i < 3; ++i) {
         double size = header->version == 1
                           ? (double)bytes_get_f32(bytes + N1_PIXDIM + 4 * (i + 1), is_big)
                           : bytes_get_f64(bytes + N2_PIXDIM + 8 * (i + 1), is_big);
-        size = fabs(size) * mm_per_unit;
+        size = fabs(size) * header->mm_per_unit;
         header->spacing[i] = isfinite((float)size) && (float)size > 0.0F ? (float)size : 1.0F;
     }
 }
@@ -180,8 +182,8 @@ adele_status nifti_header_parse(const char *path, const unsigned char *bytes,
     header->value_bytes = nifti_datatype_bytes(header->datatype);
     if (header->value_bytes == 0)
         return FAIL(ADELE_UNSUPPORTED, "Convert the volume to one of these types.",
-                    "%s: voxels of NIfTI data type %d; 2, 4, 8, 16, 64, 256, 512 and 768 (whole "
-                    "numbers up to 32 bits, float, double) are read",
+                    "%s: voxels of NIfTI data type %d; 2, 4, 8, 16, 64, 256, 512, 768, 1024 and "
+                    "1280 (whole numbers, float, double) are read",
                     path, header->datatype);
     TRY(parse_offset(path, bytes, header));
     parse_spacing(bytes, header);
@@ -247,8 +249,23 @@ void nifti_deinit(struct nifti_volume *volume) {
     if (volume == NULL)
         return;
     memory_free(volume->voxels);
+    memory_free(volume->raw);
     memory_free(volume->header);
     memset(volume, 0, sizeof *volume);
+}
+
+void nifti_volume_describe(const struct nifti_header *header, struct nifti_volume *out) {
+    out->nx = header->nx;
+    out->ny = header->ny;
+    out->nz = header->nz;
+    memcpy(out->spacing, header->spacing, sizeof out->spacing);
+    out->is_big_endian = header->is_big_endian;
+    out->version = header->version;
+    out->datatype = header->datatype;
+    out->value_bytes = header->value_bytes;
+    out->slope = header->slope;
+    out->intercept = header->intercept;
+    nifti_geometry_read(out->header, header, &out->geometry);
 }
 
 adele_status nifti_init(struct nifti_volume *out, int nx, int ny, int nz, const float spacing[3]) {
@@ -270,10 +287,12 @@ adele_status nifti_init(struct nifti_volume *out, int nx, int ny, int nz, const 
         return FAIL_NO_MEMORY(n_voxels * sizeof(float));
     }
     fill_new_header(out->header, (const int[3]){nx, ny, nz}, spacing);
-    out->nx = nx;
-    out->ny = ny;
-    out->nz = nz;
-    memcpy(out->spacing, spacing, sizeof out->spacing);
-    out->version = 1;
+    struct nifti_header header = {.version = 1};
+    adele_status status = nifti_header_parse("a new volume", out->header, &header);
+    if (status != ADELE_OK) {
+        nifti_deinit(out);
+        return status;
+    }
+    nifti_volume_describe(&header, out);
     return ADELE_OK;
 }

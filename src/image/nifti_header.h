@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct nifti_volume;
+
 #define NIFTI1_HEADER_BYTES 348
 #define NIFTI2_HEADER_BYTES 540
 
@@ -19,17 +21,20 @@ enum nifti_datatype {
     NIFTI_F64 = 64,
     NIFTI_I8 = 256,
     NIFTI_U16 = 512,
-    NIFTI_U32 = 768
+    NIFTI_U32 = 768,
+    NIFTI_I64 = 1024,
+    NIFTI_U64 = 1280
 };
 
 struct nifti_header {
     int version; // 1 or 2
     bool is_big_endian;
     int nx, ny, nz;
-    float spacing[3]; // mm
-    int datatype;     // of enum nifti_datatype
-    int value_bytes;  // of one voxel in the file
-    double slope;     // 0 = values are taken as they are
+    float spacing[3];   // mm
+    double mm_per_unit; // of the file's lengths
+    int datatype;       // of enum nifti_datatype
+    int value_bytes;    // of one voxel in the file
+    double slope;       // 0 = values are taken as they are
     double intercept;
     uint64_t voxel_offset;
 };
@@ -43,6 +48,10 @@ ADELE_MUST_CHECK adele_status nifti_header_parse(const char *path, const unsigne
 // Sets data type, slope 1, intercept 0, no intent and no display window; the geometry stays.
 void nifti_header_set_datatype(unsigned char *bytes, int version, bool is_big_endian,
                                enum nifti_datatype datatype);
+// Everything of `out` but its voxels, from a header whose bytes `out` has.
+void nifti_volume_describe(const struct nifti_header *header, struct nifti_volume *out);
+// The number that one voxel of the file holds, before slope and intercept.
+double nifti_stored_value(const unsigned char *at, int datatype, bool is_big_endian);
 // Bytes a voxel of that type takes; 0 for a type that is not read.
 int nifti_datatype_bytes(int datatype);
 #endif

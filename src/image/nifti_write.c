@@ -10,8 +10,7 @@
 #include "image/nifti_header.h"
 #include <zlib.h>
 
-#define CHUNK_BYTES  65536
-#define CHUNK_FLOATS 16384
+#define CHUNK_BYTES 65536
 // windowBits: the largest window, and 16 for the gzip wrapping.
 #define GZIP_WINDOW_BITS  (15 + 16)
 #define ZLIB_MEMORY_LEVEL 8
@@ -77,82 +76,89 @@ static adele_status put(struct volume_writer *writer, const void *data, size_t b
 }
 
 static adele_status put_header(struct volume_writer *writer, const struct nifti_volume *like,
-                               enum nifti_datatype datatype) {
+                               int datatype) {
     unsigned char *header = memory_calloc(like->header_bytes, 1);
     if (header == NULL)
         return FAIL_NO_MEMORY(like->header_bytes);
     memcpy(header, like->header, like->header_bytes);
-    nifti_header_set_datatype(header, like->version, like->is_big_endian != 0, datatype);
+    if (datatype != 0)
+        nifti_header_set_datatype(header, like->version, like->is_big_endian != 0,
+                                  (enum nifti_datatype)datatype);
     adele_status status = put(writer, header, like->header_bytes, false);
     memory_free(header);
     return status;
 }
 
-static adele_status put_labels(struct volume_writer *writer, const uint8_t *labels,
-                               size_t n_voxels) {
+// What is written: values in memory and how one becomes bytes of the file. Values of one byte, and
+// those that have the file's form already, are written from where they are.
+struct voxel_source {
+    const void *values;
+    size_t value_bytes; // in memory and in the file
+    bool is_ready;      // bytes in memory are those of the file
+};
+
+// `chunk`: work space of CHUNK_BYTES.
+static adele_status put_voxels(struct volume_writer *writer, const struct voxel_source *source,
+                               size_t n_voxels, bool is_big_endian, unsigned char *chunk) {
+    size_t per_chunk = CHUNK_BYTES / source->value_bytes;
     for (size_t done = 0; done < n_voxels;) {
-        size_t n = n_voxels - done < CHUNK_BYTES ? n_voxels - done : CHUNK_BYTES;
-        TRY(put(writer, labels + done, n, done + n == n_voxels));
+        size_t n = n_voxels - done < per_chunk ? n_voxels - done : per_chunk;
+        const unsigned char *from =
+            (const unsigned char *)source->values + done * source->value_bytes;
+        for (size_t i = 0; i < n && !source->is_ready; ++i) { // floats and int32 alike
+            uint32_t bits;
+            memcpy(&bits, from + i * sizeof bits, sizeof bits);
+            bytes_put(chunk + i * sizeof bits, sizeof bits, is_big_endian, bits);
+        }
+        TRY(put(writer, source->is_ready ? from : chunk, n * source->value_bytes,
+                done + n == n_voxels));
         done += n;
     }
     return ADELE_OK;
 }
 
-// `chunk` is work space for n floats.
-static adele_status put_float_chunk(struct volume_writer *writer, const float *voxels, size_t n,
-                                    bool is_big_endian, bool is_last, unsigned char *chunk) {
-    for (size_t i = 0; i < n; ++i)
-        bytes_put_f32(chunk + i * sizeof(float), is_big_endian, voxels[i]);
-    return put(writer, chunk, n * sizeof(float), is_last);
-}
-
-static adele_status put_floats(struct volume_writer *writer, const float *voxels, size_t n_voxels,
-                               bool is_big_endian) {
-    unsigned char *chunk = memory_calloc(CHUNK_FLOATS, sizeof(float));
-    if (chunk == NULL)
-        return FAIL_NO_MEMORY(CHUNK_BYTES);
-    adele_status status = ADELE_OK;
-    for (size_t done = 0; done < n_voxels && status == ADELE_OK;) {
-        size_t n = n_voxels - done < CHUNK_FLOATS ? n_voxels - done : CHUNK_FLOATS;
-        status =
-            put_float_chunk(writer, voxels + done, n, is_big_endian, done + n == n_voxels, chunk);
-        done += n;
-    }
-    memory_free(chunk);
-    return status;
-}
-
-// Exactly one of `labels` and `floats` is given.
-static adele_status save(const char *path, const struct nifti_volume *like, const uint8_t *labels,
-                         const float *floats) {
+// `datatype` 0: the header stays as it is.
+static adele_status save(const char *path, const struct nifti_volume *like, int datatype,
+                         const struct voxel_source *source) {
     size_t least = like->version == 2 ? NIFTI2_HEADER_BYTES : NIFTI1_HEADER_BYTES;
     if (like->header == NULL || like->header_bytes < least || like->nx < 1 || like->ny < 1 ||
-        like->nz < 1)
+        like->nz < 1 || source->values == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "%s: no geometry to write: %d x %d x %d voxels, a header of %zu bytes", path,
                     like->nx, like->ny, like->nz, like->header_bytes);
     size_t n_voxels = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
     adele_status status = ADELE_OK;
-    struct volume_writer writer;
+    struct volume_writer writer = {0};
+    unsigned char *chunk = memory_calloc(CHUNK_BYTES, 1);
+    if (chunk == NULL)
+        TRY_GOTO(FAIL_NO_MEMORY(CHUNK_BYTES), done);
     TRY_GOTO(writer_init(&writer, path), done);
-    TRY_GOTO(put_header(&writer, like, labels != NULL ? NIFTI_U8 : NIFTI_F32), done);
-    if (labels != NULL)
-        TRY_GOTO(put_labels(&writer, labels, n_voxels), done);
-    else
-        TRY_GOTO(put_floats(&writer, floats, n_voxels, like->is_big_endian != 0), done);
+    TRY_GOTO(put_header(&writer, like, datatype), done);
+    TRY_GOTO(put_voxels(&writer, source, n_voxels, like->is_big_endian != 0, chunk), done);
     status = file_writer_commit(writer.file);
     writer.file = NULL;
 done:
     writer_deinit(&writer);
+    memory_free(chunk);
     return status;
 }
 
 adele_status nifti_save_labels(const char *path, const struct nifti_volume *like,
                                const uint8_t *labels) {
-    return save(path, like, labels, NULL);
+    return save(path, like, NIFTI_U8, &(struct voxel_source){labels, 1, true});
 }
 
 adele_status nifti_save_floats(const char *path, const struct nifti_volume *like,
                                const float *voxels) {
-    return save(path, like, NULL, voxels);
+    return save(path, like, NIFTI_F32, &(struct voxel_source){voxels, sizeof *voxels, false});
+}
+
+adele_status nifti_save_integers(const char *path, const struct nifti_volume *like,
+                                 const int32_t *values) {
+    return save(path, like, NIFTI_I32, &(struct voxel_source){values, sizeof *values, false});
+}
+
+adele_status nifti_save_raw(const char *path, const struct nifti_volume *volume) {
+    return save(path, volume, 0,
+                &(struct voxel_source){volume->raw, (size_t)volume->value_bytes, true});
 }

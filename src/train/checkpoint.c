@@ -49,6 +49,9 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
     TRY(add_number(writer, "data.width", set->w));
     TRY(add_number(writer, "data.normalize", config->data.normalize));
     TRY(add_number(writer, "data.has_palette", trainer->dataset->has_palette));
+    if (trainer->dataset->orientation.letters[0] != '\0')
+        TRY(safetensors_writer_metadata(writer, "data.orientation",
+                                        trainer->dataset->orientation.letters));
     TRY(add_number(writer, "epoch", trainer->epoch));
     char *names = memory_join_lines(trainer->n_categories,
                                     (const char *const *)trainer->dataset->category_names);
@@ -395,9 +398,15 @@ adele_status checkpoint_read_model(const struct safetensors *file, struct checkp
     out->epoch = (int)number(file, "epoch", 0.0);
     out->has_palette = number(file, "data.has_palette", 0.0) != 0.0;
     out->normalize = number(file, "data.normalize", 0.0) == NORMALIZE_IMAGENET;
+    out->orientation = safetensors_metadata(file, "data.orientation");
+    out->orientation = out->orientation != NULL ? out->orientation : "";
     out->name = safetensors_metadata(file, "model.name");
     out->backbone = safetensors_metadata(file, "model.backbone"); // NULL: written before there were
     out->categories = safetensors_metadata(file, "data.categories");
+    if (out->orientation[0] != '\0' && !nifti_codes_are_valid(out->orientation))
+        return FAIL(ADELE_FORMAT, "Name a checkpoint that `adele train` wrote.",
+                    "the checkpoint says that volumes have the orientation \"%.16s\"",
+                    out->orientation);
     if (!out->name || !out->categories || out->width < 1 || out->rate < 0 || out->n_channels < 1 ||
         out->n_categories < 2 || out->n_categories > ADELE_MAX_CATEGORIES || out->height < 1 ||
         out->image_width < 1)

@@ -15,6 +15,7 @@ struct checkpoint_model {
     int epoch;
     int normalize; // enum image_normalize
     bool has_palette;
+    const char *orientation; // of the training volumes ("RAS"); borrowed; "": none, or not known
 };
 
 // ADELE_FORMAT unless the file is a checkpoint that this build reads.

@@ -51,6 +51,8 @@ static adele_status load_network(struct model *model, const struct safetensors *
     model->width = description.image_width;
     model->normalize = (enum image_normalize)description.normalize;
     model->has_palette = description.has_palette;
+    memcpy(model->orientation.letters, description.orientation,
+           strnlen(description.orientation, sizeof model->orientation.letters - 1));
     TRY(split_names(model, description.categories));
     struct network_config network = {.name = description.name,
                                      .backbone = description.backbone,
@@ -206,11 +208,14 @@ static adele_status keep_probabilities(void *context, int first, int n_rows, con
                                          from, (size_t)n_rows * row * sizeof(float));
 }
 
-static adele_status save_probabilities(struct worker *worker, const char *name,
-                                       const struct work *work) {
-    int64_t shape[4] = {work->images.n, work->n_categories, work->h, work->w};
+static adele_status save_probabilities(struct worker *worker, const struct dataset_case *item,
+                                       struct work *work) {
+    int extents[3] = {work->w, work->h, work->images.n};
+    TRY(label_store_turn_back(worker->dataset, item, work->n_categories, extents,
+                              &work->probabilities));
+    int64_t shape[4] = {extents[2], work->n_categories, extents[1], extents[0]};
     struct safetensors_writer *writer = NULL;
-    char *file = memory_printf("%s/%s.safetensors", worker->options->masks_folder, name);
+    char *file = memory_printf("%s/%s.safetensors", worker->options->masks_folder, item->name);
     adele_status status = file ? safetensors_writer_create(&writer) : FAIL_NO_MEMORY(64);
     if (status == ADELE_OK)
         status = safetensors_writer_add(writer, "probabilities", SAFETENSORS_F32, 4, shape,
@@ -237,7 +242,7 @@ static adele_status count_work(const struct work *work, int64_t *counts) {
 }
 
 static adele_status save_work(struct worker *worker, enum dataset_split split, int i_case,
-                              const struct work *work) {
+                              struct work *work) {
     const struct model_options *options = worker->options;
     if (!options->masks_folder)
         return ADELE_OK;
@@ -251,7 +256,7 @@ static adele_status save_work(struct worker *worker, enum dataset_split split, i
         status = label_store_save_prediction(worker->dataset, item, work->images.n, work->h,
                                              work->w, host, options->masks_folder);
     if (status == ADELE_OK && options->probabilities)
-        status = save_probabilities(worker, item->name, work);
+        status = save_probabilities(worker, item, work);
     memory_free(host);
     return status;
 }
@@ -332,6 +337,7 @@ static void data_config(const struct model *model, const struct model_options *o
     out->height = model->height;
     out->width = model->width;
     out->normalize = model->normalize;
+    out->orientation = model->orientation;
 }
 
 adele_status model_evaluate(struct model *model, const struct model_options *options,

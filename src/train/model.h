@@ -16,9 +16,10 @@ struct model {
     struct config *config; // of the run the checkpoint lies in; NULL when there is none
     int n_channels, n_categories, height, width;
     enum image_normalize normalize;
-    bool has_palette;      // the labels it was trained on were indexed PNG, so its masks are too
-    char **category_names; // n_categories
-    char *path;            // of the checkpoint
+    bool has_palette; // the labels it was trained on were indexed PNG, so its masks are too
+    struct nifti_codes orientation; // in which the slices of its training volumes were cut
+    char **category_names;          // n_categories
+    char *path;                     // of the checkpoint
 };
 
 // `path` is a checkpoint file, or a run folder (then its checkpoints/last.safetensors).
@@ -30,7 +31,8 @@ struct model_options {
     enum dataset_split split; // evaluate
     struct inference_config inference; // batch 0 = 8
     const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
-    bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W)
+    bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W), in
+                        // the order of the file
     void (*on_case)(void *context, int i, int n); // NULL: none
     bool (*should_stop)(void *context);
     void *context;

@@ -39,6 +39,40 @@ static void round_trip(const struct nifti_volume *volume, int is_packed) {
     nifti_deinit(&again);
 }
 
+// A volume lies where it lies, whatever its header says; and its voxels come back in their order.
+static void check_geometry(const struct nifti_volume *volume) {
+    const struct nifti_geometry *geometry = &volume->geometry;
+    struct nifti_order order;
+    char text[256];
+    enum nifti_match match = nifti_geometry_match(geometry, geometry, &order, text, sizeof text);
+    FUZZ_REQUIRE(match == NIFTI_SAME_PLACE && nifti_order_is_identity(&order));
+    struct nifti_codes codes = nifti_geometry_codes(geometry);
+    FUZZ_REQUIRE(nifti_codes_are_valid(codes.letters) == geometry->has_affine);
+}
+
+// The bytes of a file can be written as they are; a whole number that a voxel takes is read again.
+static void round_trip_raw(const char *from, const struct nifti_volume *volume) {
+    struct nifti_volume raw, again;
+    char path[300], text[200];
+    FUZZ_REQUIRE(nifti_load_raw(from, FUZZ_MEMORY_LIMIT, &raw) == ADELE_OK);
+    size_t n = (size_t)raw.nx * (size_t)raw.ny * (size_t)raw.nz;
+    for (size_t i = 0; i < n; i++) {
+        float value = (float)nifti_raw_value(&raw, i);
+        FUZZ_REQUIRE(value == volume->voxels[i] || value != value);
+    }
+    nifti_raw_text(&raw, n - 1, text, sizeof text);
+    snprintf(path, sizeof path, "%s/raw.nii", fuzz_folder());
+    bool is_set = nifti_raw_set(&raw, n - 1, 3);
+    FUZZ_REQUIRE(!is_set || nifti_is_whole(nifti_raw_value(&raw, n - 1), 3.0));
+    FUZZ_REQUIRE(nifti_save_raw(path, &raw) == ADELE_OK);
+    FUZZ_REQUIRE(nifti_load_raw(path, FUZZ_MEMORY_LIMIT, &again) == ADELE_OK);
+    FUZZ_REQUIRE(again.header_bytes == raw.header_bytes);
+    FUZZ_REQUIRE(memcmp(again.header, raw.header, raw.header_bytes) == 0);
+    FUZZ_REQUIRE(memcmp(again.raw, raw.raw, n * (size_t)raw.value_bytes) == 0);
+    nifti_deinit(&raw);
+    nifti_deinit(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     if (n_bytes < 1)
         return 0;
@@ -66,8 +100,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         fuzz_touch(volume.voxels, n * sizeof(float));
         fuzz_touch(volume.header, volume.header_bytes);
         FUZZ_REQUIRE(probed == ADELE_OK && nx == volume.nx && ny == volume.ny && nz == volume.nz);
-        if (n <= MAX_ROUND_TRIP)
+        check_geometry(&volume);
+        if (n <= MAX_ROUND_TRIP) {
             round_trip(&volume, is_packed);
+            round_trip_raw(path, &volume);
+        }
     } else {
         FUZZ_REQUIRE(volume.voxels == NULL && volume.header == NULL);
     }

@@ -60,8 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     fuzz_check_status(status);
     FUZZ_REQUIRE(status == ADELE_OK || image.pixels == NULL);
     if (status == ADELE_OK) {
-        FUZZ_REQUIRE(image.n_bits == 8 && image.n_channels == 1);
-        fuzz_touch(image.pixels, (size_t)image.width * (size_t)image.height);
+        FUZZ_REQUIRE((image.n_bits == 8 || image.n_bits == 16) && image.n_channels == 1);
+        fuzz_touch(image.pixels,
+                   (size_t)image.width * (size_t)image.height * (size_t)(image.n_bits / 8));
     }
     image_deinit(&image);
     int width, height;

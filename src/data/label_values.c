@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+// Label files: their place beside the image, what their values are allowed to be, and volumes back
+// into files.
+#include "data/case_files.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/label_lookup.h"
+#include "data/orientation.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// ---- place --------------------------------------------------------------------------------------
+
+adele_status case_labels_place(const struct dataset *dataset, const struct dataset_case *item,
+                               const char *path, struct case_labels *labels,
+                               enum check_kind *kind) {
+    enum check_kind unused;
+    struct nifti_order order, image;
+    if (!labels->is_volume || item->geometry.n[0] == 0)
+        return ADELE_OK;
+    const struct nifti_geometry *own = &labels->volume.geometry;
+    TRY(orientation_match(ORIENTATION_LABEL, path, own, item->image_path[0], &item->geometry,
+                          kind != NULL ? kind : &unused, &order));
+    image = orientation_of_image(dataset, &item->geometry);
+    order = nifti_order_compose(&order, &image);
+    if (nifti_order_is_identity(&order))
+        return ADELE_OK;
+    int extents[3];
+    nifti_order_extents(&order, own->n, extents);
+    size_t n = (size_t)extents[0] * (size_t)extents[1] * (size_t)extents[2];
+    int32_t *turned = memory_calloc(n, sizeof *turned);
+    if (turned == NULL)
+        return FAIL_NO_MEMORY(n * sizeof *turned);
+    nifti_order_apply(&order, own->n, sizeof *turned, labels->values, turned);
+    memory_free(labels->values);
+    labels->values = turned;
+    labels->width = extents[0];
+    labels->height = extents[1];
+    labels->n_slices = extents[2];
+    labels->order = order;
+    return ADELE_OK;
+}
+
+adele_status case_labels_load_checked(const struct dataset *dataset,
+                                      const struct dataset_case *item, const char *path,
+                                      struct case_labels *out) {
+    TRY(case_labels_load(dataset, path, out));
+    adele_status status = case_labels_place(dataset, item, path, out, NULL);
+    if (status == ADELE_OK)
+        status = case_labels_check_values(dataset, path, out);
+    if (status != ADELE_OK)
+        case_labels_deinit(out);
+    return status;
+}
+
+// ---- values -------------------------------------------------------------------------------------
+
+// What is wrong with a file's values, in the order of the file.
+struct bad_values {
+    size_t n, first;
+    int n_slices; // that hold such values
+};
+
+static int32_t value_in_file(const struct case_labels *labels, size_t i) {
+    return labels->is_volume ? case_labels_stored_value(labels, i) : labels->values[i];
+}
+
+static struct bad_values count_bad(const struct dataset *dataset,
+                                   const struct case_labels *labels) {
+    struct bad_values bad = {0};
+    size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
+    size_t plane = labels->is_volume ? (size_t)labels->volume.nx * (size_t)labels->volume.ny : n;
+    for (size_t start = 0; start < n; start += plane) {
+        size_t before = bad.n;
+        for (size_t i = start; i < start + plane; i++)
+            if (label_lookup_category(dataset->lookup, value_in_file(labels, i)) < 0 &&
+                bad.n++ == 0)
+                bad.first = i;
+        bad.n_slices += bad.n > before;
+    }
+    return bad;
+}
+
+static const char *value_hint(const struct dataset *dataset, const struct case_labels *labels,
+                              size_t first) {
+    if (value_in_file(labels, first) == LABEL_NOT_A_VALUE && labels->volume.slope != 0.0 &&
+        labels->volume.slope != 1.0)
+        return "Save the label map as whole numbers without a slope (scl_slope 1, scl_inter 0).";
+    if (value_in_file(labels, first) == LABEL_NOT_A_VALUE)
+        return "Label maps hold whole numbers: resample them with nearest neighbour, never "
+               "linearly.";
+    if (dataset->map.n > 0)
+        return "Name the value in data.label_map, or set data.label_map_other.";
+    return "Correct the label map, add the category to the data set's list of names, or merge "
+           "values with data.label_map.";
+}
+
+static adele_status fail_values(const struct dataset *dataset, const char *path,
+                                const struct case_labels *labels) {
+    struct bad_values bad = count_bad(dataset, labels);
+    char place[96], value[128], slices[64] = "", what[96];
+    size_t width = (size_t)labels->width, height = (size_t)labels->height;
+    if (labels->is_volume) {
+        width = (size_t)labels->volume.nx;
+        height = (size_t)labels->volume.ny;
+        nifti_raw_text(&labels->volume, bad.first, value, sizeof value);
+        (void)snprintf(slices, sizeof slices, ", in %d of %d slices", bad.n_slices,
+                       labels->volume.nz);
+    } else {
+        (void)snprintf(value, sizeof value, "%d", (int)labels->values[bad.first]);
+    }
+    size_t x = bad.first % width, y = bad.first / width % height, z = bad.first / (width * height);
+    if (labels->is_volume)
+        (void)snprintf(place, sizeof place, "voxel (x %zu, y %zu, z %zu)", x, y, z);
+    else
+        (void)snprintf(place, sizeof place, "pixel (x %zu, y %zu)", x, y);
+    if (value_in_file(labels, bad.first) == LABEL_NOT_A_VALUE)
+        (void)snprintf(what, sizeof what, "which is no whole number");
+    else if (dataset->map.n > 0)
+        (void)snprintf(what, sizeof what, "which data.label_map does not name");
+    else
+        (void)snprintf(what, sizeof what, "but categories are 0 to %d (%d = ignored)",
+                       dataset->n_categories - 1, dataset->ignore_value);
+    return FAIL(ADELE_DATA, value_hint(dataset, labels, bad.first),
+                "%s: %s is %s, %s; %zu such in the file%s", path, place, value, what, bad.n,
+                slices);
+}
+
+adele_status case_labels_check_values(const struct dataset *dataset, const char *path,
+                                      const struct case_labels *labels) {
+    size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
+    for (size_t i = 0; i < n; i++)
+        if (label_lookup_category(dataset->lookup, labels->values[i]) < 0)
+            return fail_values(dataset, path, labels);
+    return ADELE_OK;
+}
+
+// ---- back into the file -------------------------------------------------------------------------
+
+adele_status case_labels_save_volume(const char *path, struct case_labels *labels) {
+    struct nifti_volume *volume = &labels->volume;
+    size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = nifti_order_stored_index(&labels->order, volume->geometry.n, i);
+        if (labels->values[i] == case_labels_stored_value(labels, at) ||
+            nifti_raw_set(volume, at, labels->values[i]))
+            continue;
+        char slope[64] = "";
+        if (volume->slope != 0.0 && volume->slope != 1.0)
+            (void)snprintf(slope, sizeof slope, " with the slope %.6g", volume->slope);
+        return FAIL(ADELE_DATA,
+                    "Save the label maps in a data type that holds all categories, without a slope "
+                    "(int16, say), and begin again.",
+                    "%s: value %d does not fit into the file's data type (%s%s)", path,
+                    (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
+    }
+    return nifti_save_raw(path, volume);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+// The place of a volume, from the fields of its header.
+#include "image/nifti_geometry.h"
+
+#include "image/byte_order.h"
+#include "image/nifti_header.h"
+
+#include <math.h>
+#include <string.h>
+
+// Offsets of NIfTI-1 and NIfTI-2 fields.
+enum {
+    N1_PIXDIM = 76,
+    N1_QFORM_CODE = 252,
+    N1_SFORM_CODE = 254,
+    N1_QUATERN_B = 256, // then c, d and the three offsets
+    N1_SROW = 280,
+    N2_PIXDIM = 104,
+    N2_QFORM_CODE = 344,
+    N2_SFORM_CODE = 348,
+    N2_QUATERN_B = 352,
+    N2_SROW = 400
+};
+
+// No scanner is larger: what lies beyond is no place.
+#define MAX_MM 1e9
+// Twice the distance from 1 to the next float: what rounding three numbers of a quaternion to
+// floats may add to the sum of their squares.
+#define SQUARES_ERROR 1.2e-7
+// Below this the first number of a quaternion is 0 that was rounded (as in the format's own
+// library).
+#define SMALLEST_SQUARE 1e-7
+
+struct field_reader {
+    const unsigned char *bytes;
+    const struct nifti_header *header;
+};
+
+static int read_code(const struct field_reader *from, int at_1, int at_2) {
+    bool is_big = from->header->is_big_endian;
+    return from->header->version == 1 ? bytes_get_i16(from->bytes + at_1, is_big)
+                                      : (int)bytes_get_i32(from->bytes + at_2, is_big);
+}
+
+// Number i of a row of numbers.
+static double read_real(const struct field_reader *from, int at_1, int at_2, int i) {
+    bool is_big = from->header->is_big_endian;
+    return from->header->version == 1 ? (double)bytes_get_f32(from->bytes + at_1 + 4 * i, is_big)
+                                      : bytes_get_f64(from->bytes + at_2 + 8 * i, is_big);
+}
+
+// An axis of one voxel may have no direction in the file (2-D pictures): any will do.
+static void complete_flat_axis(struct nifti_geometry *geometry) {
+    double(*a)[4] = geometry->affine;
+    for (int i = 0; i < 3; i++) {
+        int u = (i + 1) % 3, v = (i + 2) % 3;
+        if (geometry->n[i] != 1 || a[0][i] != 0.0 || a[1][i] != 0.0 || a[2][i] != 0.0)
+            continue;
+        double length = 0.0, cross[3];
+        for (int r = 0; r < 3; r++) {
+            int s = (r + 1) % 3, t = (r + 2) % 3;
+            cross[r] = a[s][u] * a[t][v] - a[t][u] * a[s][v];
+            length += cross[r] * cross[r];
+        }
+        for (int r = 0; r < 3 && length > 0.0; r++)
+            a[r][i] = geometry->spacing[i] * cross[r] / sqrt(length);
+    }
+}
+
+static bool is_usable(const struct nifti_geometry *geometry) {
+    const double(*a)[4] = geometry->affine;
+    double volume = 1.0;
+    for (int i = 0; i < 4; i++) {
+        double squares = 0.0;
+        for (int r = 0; r < 3; r++) {
+            if (!(fabs(a[r][i]) <= MAX_MM))
+                return false;
+            squares += a[r][i] * a[r][i];
+        }
+        if (i < 3)
+            volume *= sqrt(squares);
+    }
+    double determinant = a[0][0] * (a[1][1] * a[2][2] - a[1][2] * a[2][1]) -
+                         a[0][1] * (a[1][0] * a[2][2] - a[1][2] * a[2][0]) +
+                         a[0][2] * (a[1][0] * a[2][1] - a[1][1] * a[2][0]);
+    return volume > 1e-18 && fabs(determinant) > 1e-6 * volume;
+}
+
+static bool read_sform(const struct field_reader *from, double mm_per_unit,
+                       struct nifti_geometry *out) {
+    if (read_code(from, N1_SFORM_CODE, N2_SFORM_CODE) <= 0)
+        return false;
+    for (int r = 0; r < 3; r++)
+        for (int c = 0; c < 4; c++)
+            out->affine[r][c] = mm_per_unit * read_real(from, N1_SROW, N2_SROW, 4 * r + c);
+    out->angle_error = 0.0;
+    complete_flat_axis(out);
+    return is_usable(out);
+}
+
+// The first number of a unit quaternion whose others are q[1..3], which are scaled where their
+// squares add up to more than 1. Near a half turn it is the root of a small difference, so that the
+// rounding of the others leaves the angle unsure.
+static void complete_quaternion(double q[4], double *angle_error) {
+    double squares = q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
+    bool is_exact = true; // whole turns and half turns around an axis have nothing to round
+    for (int i = 1; i < 4; i++)
+        is_exact = is_exact && (q[i] == 0.0 || fabs(q[i]) == 1.0);
+    double rest = 1.0 - squares;
+    if (rest < SMALLEST_SQUARE) {
+        for (int i = 1; i < 4; i++)
+            q[i] /= sqrt(squares);
+        rest = 0.0;
+    }
+    q[0] = sqrt(rest);
+    *angle_error = is_exact ? 0.0 : 2.0 * (sqrt(rest + SQUARES_ERROR) - q[0]);
+}
+
+static bool read_qform(const struct field_reader *from, double mm_per_unit,
+                       struct nifti_geometry *out) {
+    if (read_code(from, N1_QFORM_CODE, N2_QFORM_CODE) <= 0)
+        return false;
+    double q[4], handedness = read_real(from, N1_PIXDIM, N2_PIXDIM, 0) < 0.0 ? -1.0 : 1.0;
+    for (int i = 1; i < 4; i++) {
+        q[i] = read_real(from, N1_QUATERN_B, N2_QUATERN_B, i - 1);
+        if (!(fabs(q[i]) <= 1.001))
+            return false;
+    }
+    complete_quaternion(q, &out->angle_error);
+    double a = q[0], b = q[1], c = q[2], d = q[3];
+    const double rotation[3][3] = {
+        {a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)},
+        {2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)},
+        {2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c}};
+    for (int r = 0; r < 3; r++) {
+        for (int i = 0; i < 3; i++)
+            out->affine[r][i] = rotation[r][i] * out->spacing[i] * (i == 2 ? handedness : 1.0);
+        out->affine[r][3] = mm_per_unit * read_real(from, N1_QUATERN_B, N2_QUATERN_B, 3 + r);
+    }
+    return is_usable(out);
+}
+
+void nifti_geometry_read(const unsigned char *bytes, const struct nifti_header *header,
+                         struct nifti_geometry *out) {
+    struct field_reader from = {bytes, header};
+    *out = (struct nifti_geometry){.n = {header->nx, header->ny, header->nz}};
+    for (int i = 0; i < 3; i++)
+        out->spacing[i] = (double)header->spacing[i];
+    out->has_affine =
+        read_sform(&from, header->mm_per_unit, out) || read_qform(&from, header->mm_per_unit, out);
+}
+
+struct nifti_codes nifti_geometry_codes(const struct nifti_geometry *geometry) {
+    static const char letters[3][2] = {{'L', 'R'}, {'P', 'A'}, {'I', 'S'}};
+    static const int orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    struct nifti_codes codes = {""};
+    if (!geometry->has_affine)
+        return codes;
+    double cosine[3][3], best_sum = -1.0; // of world axis r and stored axis i
+    int best = 0;
+    for (int i = 0; i < 3; i++) {
+        double length = 0.0;
+        for (int r = 0; r < 3; r++)
+            length += geometry->affine[r][i] * geometry->affine[r][i];
+        for (int r = 0; r < 3; r++)
+            cosine[r][i] = geometry->affine[r][i] / sqrt(length);
+    }
+    for (int k = 0; k < 6; k++) {
+        double sum = 0.0;
+        for (int i = 0; i < 3; i++)
+            sum += fabs(cosine[orders[k][i]][i]);
+        // The margin lets equal sums (45 degrees) choose the same order whatever is rounded.
+        if (sum > best_sum + 1e-6) {
+            best_sum = sum;
+            best = k;
+        }
+    }
+    for (int i = 0; i < 3; i++)
+        codes.letters[i] = letters[orders[best][i]][cosine[orders[best][i]][i] > 0.0];
+    return codes;
+}
