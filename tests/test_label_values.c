@@ -203,6 +203,23 @@ static void own_labels_beside_noisy_and_true_ones(void **state) {
     dataset_close(dataset);
 }
 
+// A picture of another size that holds unknown values, too: both say the size first.
+static void sizes_go_before_values(void **state) {
+    struct dataset_images images;
+    struct check_report report;
+    tiny_nnunet(state, "set");
+    tiny_label(state, "set/labelsTr/p1.png", TINY_H, TINY_W + 1, 9, false, 0);
+    struct dataset_config config = tiny_config(state, "set");
+    struct dataset *dataset = open_set(&config);
+    assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_DATA);
+    assert_has(adele_error_message(), "labelsTr/p1.png: 9 x 6, but its image");
+    dataset_close(dataset);
+    assert_int_equal(check_run(&config, &report), ADELE_OK);
+    assert_int_equal(report.problems[0].kind, CHECK_SIZE_MISMATCH);
+    assert_int_equal(report.problems[1].kind, CHECK_LABEL_OUT_OF_RANGE);
+    check_report_deinit(&report);
+}
+
 // The place is that of the file, in whatever order the set is read.
 static void places_are_those_of_the_file(void **state) {
     static struct tiny_nifti turned;
@@ -590,6 +607,7 @@ int main(void) {
         TEST(what_is_no_number_is_refused),
         TEST(large_and_negative_values_are_told),
         TEST(own_labels_beside_noisy_and_true_ones),
+        TEST(sizes_go_before_values),
         TEST(places_are_those_of_the_file),
         TEST(every_data_type_is_read),
         TEST(slopes_that_give_whole_numbers_are_read),

@@ -52,10 +52,13 @@ int32_t case_labels_stored_value(const struct case_labels *labels, size_t i);
 ADELE_MUST_CHECK adele_status case_labels_place(const struct dataset *dataset,
                                                 const struct dataset_case *item, const char *path,
                                                 struct case_labels *labels, enum check_kind *kind);
-// Both, and the size and all values checked: what training and noise begin with.
+// Both, then the size beside `image` (NULL: not looked at) and all values: what training and noise
+// begin with, and the order in which `check` finds problems.
 ADELE_MUST_CHECK adele_status case_labels_load_checked(const struct dataset *dataset,
                                                        const struct dataset_case *item,
-                                                       const char *path, struct case_labels *out);
+                                                       const char *path,
+                                                       const struct case_image *image,
+                                                       struct case_labels *out);
 void case_labels_deinit(struct case_labels *labels);
 // ADELE_DATA when the label's size is not the image's.
 ADELE_MUST_CHECK adele_status case_labels_check_size(const char *label_path,

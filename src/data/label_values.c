@@ -45,9 +45,11 @@ adele_status case_labels_place(const struct dataset *dataset, const struct datas
 
 adele_status case_labels_load_checked(const struct dataset *dataset,
                                       const struct dataset_case *item, const char *path,
-                                      struct case_labels *out) {
+                                      const struct case_image *image, struct case_labels *out) {
     TRY(case_labels_load(dataset, path, out));
     adele_status status = case_labels_place(dataset, item, path, out, NULL);
+    if (status == ADELE_OK && image != NULL)
+        status = case_labels_check_size(path, out, item->image_path[0], image);
     if (status == ADELE_OK)
         status = case_labels_check_values(dataset, path, out);
     if (status != ADELE_OK)

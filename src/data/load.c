@@ -173,11 +173,7 @@ static adele_status load_labels(const struct dataset *dataset, const char *path,
                                 struct case_labels *out) {
     if (path == NULL)
         return ADELE_OK;
-    TRY(case_labels_load_checked(dataset, plan->item, path, out));
-    adele_status status = case_labels_check_size(path, out, plan->item->image_path[0], image);
-    if (status != ADELE_OK)
-        case_labels_deinit(out);
-    return status;
+    return case_labels_load_checked(dataset, plan->item, path, image, out);
 }
 
 // The slices to take. Emptiness is judged by the layout's own labels where there are any, so that
