@@ -202,7 +202,7 @@ static void a_damaged_checkpoint_stops_a_run_and_stays_as_it_is(void **state) {
     assert_non_null(strstr(adele_error_message(), "damaged/checkpoints/last.safetensors"));
     assert_true(same_bytes(scratch_path(state, "damaged/checkpoints/last.safetensors"),
                            scratch_path(state, "bad.safetensors")));
-    assert_int_equal(model_load(scratch_path(state, "damaged"), "cpu", &model), ADELE_FORMAT);
+    assert_int_equal(model_load(scratch_path(state, "damaged"), NULL, "cpu", &model), ADELE_FORMAT);
     assert_non_null(strstr(adele_error_message(), "damaged/checkpoints/last.safetensors"));
     memory_free(file);
 }

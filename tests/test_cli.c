@@ -281,7 +281,7 @@ static void a_crf_changes_what_is_scored(void **state) {
     cJSON *json = NULL;
     double miou[2];
     for (int i = 0; i < 2; i++) {
-        ADELE(&result, "evaluate", scratch_path(state, "run"), "--json",
+        ADELE(&result, "evaluate", scratch_path(state, "run"), "--overwrite", "--json",
               scratch_path(state, "crf.json"), i == 0 ? "--crf" : "--crf=2");
         assert_code(&result, 0);
         program_result_deinit(&result);
@@ -488,7 +488,7 @@ static void noise_reaches_its_target(void **state) {
     double trained = tiny_run_metric(state, "noisy", 1, "train/labels_vs_true/miou_foreground");
     assert_true(fabs(trained - miou) <= 1e-12);
     ADELE(&result, "noise", scratch_path(state, "set"), "-o", scratch_path(state, "set"));
-    assert_error(&result, "would be overwritten");
+    assert_error(&result, "would fall into a folder of the data set");
 }
 
 int main(void) {

@@ -262,19 +262,28 @@ static void labels_of_a_damaged_generation_are_not_given_out(void **state) {
     (void)snprintf(run, sizeof run, "%s", scratch_path(state, "used"));
     (void)snprintf(out, sizeof out, "%s", scratch_path(state, "exported"));
     (void)snprintf(path, sizeof path, "%s/labels/epoch_0003.safetensors", run);
-    check_ok(model_export_labels(run, CORRECTED, out));
+    check_ok(model_export_labels(&(struct label_export){
+        .run_folder = run, .folder = out, .epoch = CORRECTED, .is_overwriting = true}));
     flip(path, size_of(path) - 9, 0);
-    assert_int_equal(model_export_labels(run, CORRECTED, out), ADELE_FORMAT);
+    assert_int_equal(
+        model_export_labels(&(struct label_export){
+            .run_folder = run, .folder = out, .epoch = CORRECTED, .is_overwriting = true}),
+        ADELE_FORMAT);
     assert_non_null(strstr(adele_error_message(), "epoch_0003.safetensors"));
     assert_non_null(strstr(adele_error_message(), "tensor \"labels\""));
     flip(path, size_of(path) - 9, 0);
     (void)snprintf(path, sizeof path, "%s/labels/manifest.json", run);
     flip(path, size_of(path) / 2, 1);
-    assert_int_equal(model_export_labels(run, CORRECTED, out), ADELE_FORMAT);
+    assert_int_equal(
+        model_export_labels(&(struct label_export){
+            .run_folder = run, .folder = out, .epoch = CORRECTED, .is_overwriting = true}),
+        ADELE_FORMAT);
     assert_non_null(strstr(adele_error_message(), "manifest.json"));
     (void)snprintf(path, sizeof path, "%s/checkpoints/last.safetensors", run);
     flip(path, size_of(path) - 9, 0);
-    assert_int_equal(model_export_labels(run, -1, out), ADELE_FORMAT);
+    assert_int_equal(model_export_labels(&(struct label_export){
+                         .run_folder = run, .folder = out, .epoch = -1, .is_overwriting = true}),
+                     ADELE_FORMAT);
     assert_non_null(strstr(adele_error_message(), "last.safetensors"));
 }
 

@@ -144,7 +144,8 @@ static void odd_names_of_files_are_kept(void **state) {
     // A problem with such a file is still one line.
     char *image = join(state, "set", "imagesTr/" ODD_NAME "_0000.png");
     assert_int_equal(file_write(image, "broken", 6), ADELE_OK);
-    HOSTILE(&result, "noise", set, "-o", out, "--kind", "flip", "--train", "imagesTr");
+    HOSTILE(&result, "noise", set, "-o", out, "--kind", "flip", "--train", "imagesTr",
+            "--overwrite");
     assert_done(&result); // reads no images
     assert_int_equal(unlink(image), 0);
     assert_int_equal(symlink("/etc/passwd", image), 0);

@@ -91,7 +91,7 @@ static void test_files(void **state) {
     open_dataset(root, &dataset);
     noise_config_init(&config);
     config.seed = 5;
-    if (noise_files_write(dataset, &config, folder, &report, &n_images) != ADELE_OK)
+    if (noise_files_write(dataset, &config, folder, false, &report, &n_images) != ADELE_OK)
         fail_msg("%s", adele_error_message());
     assert_int_equal(n_images, dataset->n_cases[SPLIT_TRAIN]);
     for (int i = 0; i < n_images; i++) {
@@ -135,17 +135,19 @@ static void test_files_refusals(void **state) {
     save_dataset(state, root);
     open_dataset(root, &dataset);
     noise_config_init(&config);
-    assert_int_equal(noise_files_write(dataset, &config, root, &report, &n_images),
+    assert_int_equal(noise_files_write(dataset, &config, root, false, &report, &n_images),
                      ADELE_INVALID_ARGUMENT);
     // A file where the folder should be.
-    snprintf(path, sizeof path, "%s/dataset.json/x", root);
-    assert_int_equal(noise_files_write(dataset, &config, path, &report, &n_images), ADELE_IO);
+    assert_int_equal(file_write(scratch_path(state, "file"), "x", 1), ADELE_OK);
+    snprintf(path, sizeof path, "%s/x", scratch_path(state, "file"));
+    assert_int_equal(noise_files_write(dataset, &config, path, false, &report, &n_images),
+                     ADELE_IO);
     // A label map that is cut off.
     const char *label = dataset->cases[SPLIT_TRAIN][0].label_path;
     assert_int_equal(file_write(label, "\x89PNG\r\n\x1a\n", 8), ADELE_OK);
-    assert_int_not_equal(
-        noise_files_write(dataset, &config, scratch_path(state, "noisy"), &report, &n_images),
-        ADELE_OK);
+    assert_int_not_equal(noise_files_write(dataset, &config, scratch_path(state, "noisy"), false,
+                                           &report, &n_images),
+                         ADELE_OK);
     assert_non_null(strstr(adele_error_message(), dataset->cases[SPLIT_TRAIN][0].name));
     dataset_close(dataset);
 }
@@ -159,10 +161,11 @@ static void test_files_out_of_memory(void **state) {
     save_dataset(state, root);
     open_dataset(root, &dataset);
     noise_config_init(&config);
-    // A stride keeps the loop short; it is prime, so that it meets every kind of place.
+    // Each try overwrites what the one before left. A stride keeps the loop short; it is prime, so
+    // that it meets every kind of place.
     for (long n = 0;; n += 7) {
         memory_fail_at(n);
-        adele_status status = noise_files_write(dataset, &config, folder, &report, &n_images);
+        adele_status status = noise_files_write(dataset, &config, folder, true, &report, &n_images);
         memory_fail_at(-1);
         if (status == ADELE_OK)
             break;

@@ -86,7 +86,7 @@ static void scores_are_those_of_the_masks_at_the_label_files_size(void **state) 
     model_options_init(&options);
     options.data = scratch_path(state, "large");
     options.masks_folder = scratch_path(state, "masks");
-    check_ok(model_load(scratch_path(state, "run"), "cpu", &model));
+    check_ok(model_load(scratch_path(state, "run"), NULL, "cpu", &model));
     check_ok(model_evaluate(&model, &options, &score, &n_images));
     model_deinit(&model);
     assert_int_equal(n_images, N_TEST);
@@ -119,7 +119,7 @@ static void predict(void *const *state, const char *run, const char *input, cons
     memcpy(options.inference.scales, (double[]){0.8, 1.0, 1.25, 1.5, 1.75}, 5 * sizeof(double));
     options.inference.flip = true;
     options.inference.crf_iterations = crf_iterations;
-    check_ok(model_load(scratch_path(state, run), "cpu", &model));
+    check_ok(model_load(scratch_path(state, run), NULL, "cpu", &model));
     check_ok(model_predict(&model, &options, &n_cases));
     model_deinit(&model);
 }

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
+#include "data/output.h"
 #include "image/image.h"
 #include "report/metrics.h"
 #include "support/scratch.h"
@@ -157,11 +158,22 @@ static bool exists(void **state, const char *name) {
     return file_exists(scratch_path(state, name));
 }
 
+// Into an empty folder or one that an earlier report filled.
+static adele_status write_report_into(const char *folder, int n, const char *const *runs,
+                                      struct report_summary **out) {
+    struct output *output = NULL;
+    adele_status status = output_create(folder, true, &output);
+    if (status == ADELE_OK)
+        status = report_write(n, runs, output, out);
+    output_destroy(output);
+    return status;
+}
+
 static adele_status write_report(void **state, int n, const char *const *runs,
                                  struct report_summary **out) {
     char folder[1024]; // scratch_path would forget the paths of the runs
     (void)snprintf(folder, sizeof folder, "%s/report", (const char *)*state);
-    return report_write(n, runs, folder, out);
+    return write_report_into(folder, n, runs, out);
 }
 
 // ---- tests --------------------------------------------------------------------------------------
@@ -272,7 +284,7 @@ static void test_same_bytes(void **state) {
     const char *folders[2] = {scratch_path(state, "one"), scratch_path(state, "two")};
     for (int i = 0; i < 2; i++) {
         struct report_summary *summaries = NULL;
-        assert_int_equal(report_write(1, &run, folders[i], &summaries), ADELE_OK);
+        assert_int_equal(write_report_into(folders[i], 1, &run, &summaries), ADELE_OK);
         report_summaries_destroy(1, summaries);
     }
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

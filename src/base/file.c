@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "base/place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,27 +17,8 @@
 
 #define BUFFER_BYTES ((size_t)64 << 10) // gathers small writes: a CSV line is some 100 bytes
 
-static const char *hint_of(int error) {
-    switch (error) {
-    case ENOENT:
-        return "Check the path: the file or one of its folders is not there.";
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return "Check the permissions of the file and of its folder.";
-    case ENOSPC:
-    case EDQUOT:
-        return "Free some space on the disk, or write to another one.";
-    case EMFILE:
-    case ENFILE:
-        return "Close other programs, or raise the limit of open files (ulimit -n).";
-    default:
-        return "Check the disk and its connection (dmesg may say more), then try again.";
-    }
-}
-
 static adele_status fail_errno(const char *what, const char *path, int error) {
-    return FAIL(ADELE_IO, hint_of(error), "%s: cannot %s: %s", path, what, strerror(error));
+    return FAIL(ADELE_IO, file_hint(error), "%s: cannot %s: %s", path, what, strerror(error));
 }
 
 // ---- reading ------------------------------------------------------------------------------------
@@ -124,16 +106,6 @@ struct file_writer {
     bool has_failed; // commit refuses a file with a hole in it
 };
 
-// The folder of a path: "." without a slash, "/" for what lies at the root.
-static char *folder_of(const char *path) {
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        return memory_strdup(".");
-    if (slash == path)
-        return memory_strdup("/");
-    return memory_printf("%.*s", (int)(slash - path), path);
-}
-
 static void writer_free(struct file_writer *writer) {
     if (writer->fd >= 0)
         (void)close(writer->fd);
@@ -165,7 +137,7 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
         return FAIL_NO_MEMORY(sizeof *writer);
     writer->fd = -1;
     writer->path = memory_strdup(path);
-    writer->folder = folder_of(path);
+    writer->folder = place_folder_of(path);
     writer->buffer = memory_calloc(BUFFER_BYTES, 1);
     if (writer->folder != NULL)
         writer->temporary = temporary_name(writer->folder, name);
@@ -220,19 +192,6 @@ adele_status file_writer_write(struct file_writer *writer, const void *data, siz
     return ADELE_OK;
 }
 
-// The rename is on the disk only when its folder is. A file system that cannot sync a folder says
-// EINVAL; there is nothing better to do there.
-static adele_status sync_folder(const char *folder) {
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return fail_errno("open", folder, errno);
-    adele_status status = ADELE_OK;
-    if (fsync(fd) != 0 && errno != EINVAL)
-        status = fail_errno("write", folder, errno);
-    (void)close(fd);
-    return status;
-}
-
 adele_status file_writer_keep_old(struct file_writer *writer, const char *keep) {
     memory_free(writer->keep);
     memory_free(writer->keep_temporary);
@@ -251,15 +210,17 @@ static adele_status keep_old(const struct file_writer *writer) {
         return ADELE_OK;
     (void)unlink(writer->keep_temporary); // of a dead process with our number
     if (link(writer->path, writer->keep_temporary) == 0) {
-        int renamed = rename(writer->keep_temporary, writer->keep), error = errno;
+        int error = file_replace(writer->keep_temporary, writer->keep);
         // Two names of one file: rename leaves both.
         (void)unlink(writer->keep_temporary);
-        return renamed == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
+        return error == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
     }
-    bool has_links = errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS && errno != EMLINK;
-    if (has_links || rename(writer->path, writer->keep) != 0)
-        return fail_errno("write", writer->keep, errno);
-    return ADELE_OK;
+    int error = errno;
+    bool has_links = error != EPERM && error != EOPNOTSUPP && error != ENOSYS && error != EMLINK &&
+                     error != EACCES && error != EINVAL;
+    if (!has_links)
+        error = file_replace(writer->path, writer->keep);
+    return error == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
 }
 
 adele_status file_writer_commit(struct file_writer *writer) {
@@ -269,20 +230,21 @@ adele_status file_writer_commit(struct file_writer *writer) {
         goto fail;
     }
     TRY_GOTO(flush(writer), fail);
-    // EINVAL: the target is something that cannot be synced, and is as safe as it will be.
-    if (fsync(writer->fd) != 0 && errno != EINVAL) {
+    // The target is something that cannot be synced, and is as safe as it will be.
+    if (fsync(writer->fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) {
         status = fail_errno("write", writer->path, errno);
         goto fail;
     }
-    int closed = close(writer->fd);
+    int closed = close(writer->fd) == 0 ? 0 : errno;
     writer->fd = -1;
     if (closed == 0)
         TRY_GOTO(keep_old(writer), fail);
-    if (closed != 0 || rename(writer->temporary, writer->path) != 0) {
-        status = fail_errno("write", writer->path, errno);
+    int error = closed == 0 ? file_replace(writer->temporary, writer->path) : closed;
+    if (error != 0) {
+        status = fail_errno("write", writer->path, error);
         goto fail;
     }
-    status = sync_folder(writer->folder);
+    status = file_sync_folder(writer->folder);
     writer_free(writer);
     return status;
 fail:
@@ -298,12 +260,13 @@ void file_writer_abandon(struct file_writer *writer) {
 }
 
 adele_status file_rename(const char *from, const char *to) {
-    if (rename(from, to) != 0)
-        return fail_errno("rename", from, errno);
-    char *folder = folder_of(to);
+    int error = file_replace(from, to);
+    if (error != 0)
+        return fail_errno("rename", from, error);
+    char *folder = place_folder_of(to);
     if (folder == NULL)
         return FAIL_NO_MEMORY(strlen(to) + 1);
-    adele_status status = sync_folder(folder);
+    adele_status status = file_sync_folder(folder);
     memory_free(folder);
     return status;
 }

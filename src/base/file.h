@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Files and folders. A file is written whole or not at all: to a temporary name beside the target,
-// fsync, rename, fsync of the folder.
+// fsync, rename, fsync of the folder. Network and foreign file systems lack some of that: there, a
+// folder that cannot be synced is left unsynced, and a file that cannot be renamed onto another
+// takes its place in steps (file_replace.c).
 #ifndef ADELE_BASE_FILE_H
 #define ADELE_BASE_FILE_H
 
@@ -32,6 +34,9 @@ ADELE_MUST_CHECK adele_status file_writer_keep_old(struct file_writer *writer, c
 ADELE_MUST_CHECK adele_status file_writer_commit(struct file_writer *writer); // frees writer
 void file_writer_abandon(struct file_writer *writer);                         // frees writer
 
+// What a user can do about that errno of a file or a folder; static storage.
+const char *file_hint(int error);
+
 bool file_exists(const char *path); // anything of that name
 bool file_is_directory(const char *path);
 bool file_opens(const char *path); // for reading; what reading it then gives is another question
@@ -45,6 +50,12 @@ ADELE_MUST_CHECK adele_status file_remove_temporaries(const char *path);
 ADELE_MUST_CHECK adele_status file_copy(const char *from, const char *to); // atomically
 // Within a folder; what has the name `to` is replaced.
 ADELE_MUST_CHECK adele_status file_rename(const char *from, const char *to);
+
+// For this room: what has the name `to` is replaced by `from`, in the same folder; 0, or an errno,
+// and then `to` is as it was wherever the file system lets it be.
+int file_replace(const char *from, const char *to);
+// Puts the names of the folder on the disk as far as its file system can.
+ADELE_MUST_CHECK adele_status file_sync_folder(const char *folder);
 
 // Takes the folder for its writer, until file_unlock or the end of the process, however it ends.
 // ADELE_IO when another has it, in this process or elsewhere. *lock is -1, and nobody is kept out,

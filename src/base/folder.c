@@ -15,8 +15,7 @@
 #include <unistd.h>
 
 static adele_status fail_errno(const char *what, const char *path, int error) {
-    return FAIL(ADELE_IO, "Check the path and its permissions.", "%s: cannot %s: %s", path, what,
-                strerror(error));
+    return FAIL(ADELE_IO, file_hint(error), "%s: cannot %s: %s", path, what, strerror(error));
 }
 
 bool file_exists(const char *path) {
@@ -39,8 +38,9 @@ bool file_opens(const char *path) {
 adele_status file_lock_folder(const char *path, int *lock) {
     *lock = -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    // Folders that may be written into but not be read cannot be locked either.
     if (fd < 0)
-        return fail_errno("open the folder", path, errno);
+        return errno == EACCES ? ADELE_OK : fail_errno("open the folder", path, errno);
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
         *lock = fd;
         return ADELE_OK;

@@ -1,15 +1,70 @@
 // SPDX-License-Identifier: MIT
 #include "base/hash.h"
 
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+#define BLOCK_BYTES ((size_t)1 << 20)
+
+static void to_hex(uint64_t hash, char out[17]) {
+    for (int i = 0; i < 16; i++)
+        out[i] = "0123456789abcdef"[(hash >> (60 - 4 * i)) & 15u];
+    out[16] = '\0';
+}
 
 uint64_t hash_xxh3(const void *data, size_t bytes) {
     return XXH3_64bits(data, bytes);
 }
 
 void hash_xxh3_hex(const void *data, size_t bytes, char out[17]) {
-    uint64_t hash = hash_xxh3(data, bytes);
-    for (int i = 0; i < 16; i++)
-        out[i] = "0123456789abcdef"[(hash >> (60 - 4 * i)) & 15u];
-    out[16] = '\0';
+    to_hex(hash_xxh3(data, bytes), out);
+}
+
+static adele_status fail_errno(const char *what, const char *path, int error) {
+    return FAIL(ADELE_IO, file_hint(error), "%s: cannot %s: %s", path, what, strerror(error));
+}
+
+static adele_status hash_all(int fd, const char *path, XXH3_state_t *state, int64_t *out_bytes) {
+    char *block = memory_calloc(BLOCK_BYTES, 1);
+    if (block == NULL)
+        return FAIL_NO_MEMORY(BLOCK_BYTES);
+    adele_status status = ADELE_OK;
+    *out_bytes = 0;
+    for (;;) {
+        ssize_t n = read(fd, block, BLOCK_BYTES);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            status = fail_errno("read", path, errno);
+        if (n <= 0)
+            break;
+        *out_bytes += n;
+        (void)XXH3_64bits_update(state, block, (size_t)n); // fails for NULL only
+    }
+    memory_free(block);
+    return status;
+}
+
+adele_status hash_file_hex(const char *path, char out[17], int64_t *out_bytes) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return fail_errno("open", path, errno);
+    XXH3_state_t *state = XXH3_createState();
+    adele_status status = ADELE_OK;
+    if (state == NULL || XXH3_64bits_reset(state) != XXH_OK)
+        status = FAIL_NO_MEMORY(1024);
+    if (status == ADELE_OK)
+        status = hash_all(fd, path, state, out_bytes);
+    if (status == ADELE_OK)
+        to_hex(XXH3_64bits_digest(state), out);
+    (void)XXH3_freeState(state);
+    (void)close(fd);
+    return status;
 }

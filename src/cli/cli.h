@@ -45,6 +45,19 @@ extern const struct argp cli_argp;
 #define CLI_EXIT_CODES "0 done, 1 failed, 2 wrong usage, 130 interrupted after saving"
 void cli_print_help(void); // of `adele --help`, to standard output
 
+// Of the option of every verb that writes files.
+#define CLI_OVERWRITE_HELP                                                                         \
+    "Replace files that adele itself wrote there earlier and nobody has changed since"
+
+// Of the option of verbs that read a run, and its value ("last" or "best") or the end of the
+// program.
+#define CLI_CHECKPOINT_HELP "Which checkpoint of the run: last or best (default: last)"
+const char *cli_parse_checkpoint(struct argp_state *state, const char *value);
+
+// Lines of the library go to standard output, warnings to standard error, from now on: for verbs
+// without a progress bar.
+void cli_print_log(void);
+
 // Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
 // code (130 for ADELE_INTERRUPTED, 2 for ADELE_INVALID_ARGUMENT from parsing when `is_usage`, else
 // 1).

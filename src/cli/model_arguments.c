@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum model_option { OPTION_CHECKPOINT = 512, OPTION_OVERWRITE };
+
 static const struct argp_option options[] = {
     {"device", 'd', "NAME", 0,
      "auto, cpu, cuda or cuda:N; /ENGINE behind it forces one: cpu/direct, cuda/cudnn (default: "
@@ -17,6 +19,8 @@ static const struct argp_option options[] = {
     {"crf", 'c', "N", OPTION_ARG_OPTIONAL,
      "Follow the image's edges by N iterations of a dense CRF (default: 10)", 1},
     {"batch", 'b', "N", 0, "Slices of a volume at a time (default: 8)", 1},
+    {"checkpoint", OPTION_CHECKPOINT, "WHICH", 0, CLI_CHECKPOINT_HELP, 1},
+    {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 1},
     {0}};
 
 static void parse_scales(struct argp_state *state, const char *text,
@@ -59,6 +63,12 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         if (arguments->options.inference.batch < 1)
             argp_error(state, "--batch %s: a whole number from 1", value);
         return 0;
+    case OPTION_CHECKPOINT:
+        arguments->which = cli_parse_checkpoint(state, value);
+        return 0;
+    case OPTION_OVERWRITE:
+        arguments->options.is_overwriting = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->checkpoint)
             argp_error(state, "one CHECKPOINT or RUN only; '%s' is too much", value);
@@ -71,6 +81,12 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+const char *cli_parse_checkpoint(struct argp_state *state, const char *value) {
+    if (strcmp(value, "last") != 0 && strcmp(value, "best") != 0)
+        argp_error(state, "--checkpoint %s: last or best", value);
+    return value;
 }
 
 const struct argp model_argp = {options, parse, 0, 0, 0, 0, 0};
@@ -97,8 +113,9 @@ int model_arguments_run(struct model_arguments *arguments,
     arguments->options.on_case = draw_case;
     arguments->options.should_stop = progress_should_stop;
     arguments->options.context = &progress;
-    status = model_load(arguments->checkpoint, arguments->device, &model);
+    status = model_load(arguments->checkpoint, arguments->which, arguments->device, &model);
     if (status == ADELE_OK) {
+        printf("checkpoint %s, after epoch %d\n", model.path, model.epoch);
         status = work(&model, context);
         model_deinit(&model);
     }

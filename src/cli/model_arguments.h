@@ -9,6 +9,7 @@
 
 struct model_arguments {
     const char *checkpoint, *device;
+    const char *which; // checkpoint of a run: "last" or "best"; NULL: the last
     struct model_options options;
 };
 

@@ -3,12 +3,14 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
+#include "train/model_output.h"
 
 #include <math.h>
 
 struct arguments {
     struct model_arguments model;
     const char *json;
+    struct output *output; // of the scores; NULL: none
     struct score score;
 };
 
@@ -67,23 +69,32 @@ static void print_scores(const struct model *model, const struct score *score) {
     printf("\n");
 }
 
+static adele_status save_scores(struct arguments *arguments, const struct model *model,
+                                int n_images) {
+    const char *split = dataset_split_name(arguments->model.options.split);
+    cJSON *json = score_to_json(&arguments->score, split, n_images, model->category_names);
+    bool is_fine = json && json_add(json, "checkpoint", cJSON_CreateString(model->path)) &&
+                   json_add(json, "epoch", cJSON_CreateNumber(model->epoch));
+    adele_status status = is_fine ? output_begin(arguments->output) : FAIL_NO_MEMORY(64);
+    if (status == ADELE_OK)
+        status = output_end(arguments->output, json_write(arguments->json, json));
+    cJSON_Delete(json);
+    return status;
+}
+
 static adele_status evaluate(struct model *model, void *context) {
     struct arguments *arguments = context;
     const struct model_options *model_options = &arguments->model.options;
     int n_images = 0;
+    TRY(model_plan_file(model, model_options, arguments->json, &arguments->output));
     adele_status status = model_evaluate(model, model_options, &arguments->score, &n_images);
-    if (status != ADELE_OK)
-        return status;
-    const char *split = dataset_split_name(model_options->split);
-    printf("%s split, %d images\n", split, n_images);
-    print_scores(model, &arguments->score);
-    if (!arguments->json)
-        return ADELE_OK;
-    cJSON *json = score_to_json(&arguments->score, split, n_images, model->category_names);
-    if (!json)
-        return FAIL_NO_MEMORY(64);
-    status = json_write(arguments->json, json);
-    cJSON_Delete(json);
+    if (status == ADELE_OK) {
+        printf("%s split, %d images\n", dataset_split_name(model_options->split), n_images);
+        print_scores(model, &arguments->score);
+        if (arguments->json)
+            status = save_scores(arguments, model, n_images);
+    }
+    output_destroy(arguments->output);
     return status;
 }
 

@@ -6,36 +6,52 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct arguments {
-    const char *run, *output;
-    int epoch;
-};
+enum labels_option { OPTION_CHECKPOINT = 256, OPTION_OVERWRITE };
 
 static const struct argp_option options[] = {
     {"output", 'o', "DIR", 0, "Folder for the label files and changes.csv", 0},
     {"epoch", 'e', "N", 0, "As they were after the correction of that epoch (default: the last)",
      0},
+    {"checkpoint", OPTION_CHECKPOINT, "WHICH", 0,
+     "As they were at that checkpoint: last or best (default: last)", 0},
+    {"data", 'D', "DIR", 0, "The run's data set, where it has moved", 0},
+    {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
+static void check_complete(struct argp_state *state, const struct label_export *arguments) {
+    if (!arguments->run_folder || !arguments->folder)
+        argp_error(state, "name the run's folder and -o DIR");
+    if (arguments->epoch >= 0 && arguments->checkpoint)
+        argp_error(state, "--epoch and --checkpoint exclude each other");
+}
+
 static error_t parse(int key, char *value, struct argp_state *state) {
-    struct arguments *arguments = state->input;
+    struct label_export *arguments = state->input;
     switch (key) {
     case 'o':
-        arguments->output = value;
+        arguments->folder = value;
         return 0;
     case 'e':
         arguments->epoch = atoi(value);
         if (arguments->epoch < 1)
             argp_error(state, "--epoch %s: a whole number from 1", value);
         return 0;
+    case OPTION_CHECKPOINT:
+        arguments->checkpoint = cli_parse_checkpoint(state, value);
+        return 0;
+    case 'D':
+        arguments->data = value;
+        return 0;
+    case OPTION_OVERWRITE:
+        arguments->is_overwriting = true;
+        return 0;
     case ARGP_KEY_ARG:
-        if (arguments->run)
+        if (arguments->run_folder)
             argp_error(state, "one RUN only; '%s' is too much", value);
-        arguments->run = value;
+        arguments->run_folder = value;
         return 0;
     case ARGP_KEY_END:
-        if (!arguments->run || !arguments->output)
-            argp_error(state, "name the run's folder and -o DIR");
+        check_complete(state, arguments);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -53,12 +69,13 @@ const struct argp labels_argp = {
     0};
 
 int verb_labels(int argc, char **argv) {
-    struct arguments arguments = {.epoch = -1};
+    struct label_export arguments = {.epoch = -1};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
-    adele_status status = model_export_labels(arguments.run, arguments.epoch, arguments.output);
+    cli_print_log();
+    adele_status status = model_export_labels(&arguments);
     if (status != ADELE_OK)
         return cli_report_failure(status);
-    printf("corrected labels in %s\n", arguments.output);
+    printf("corrected labels in %s\n", arguments.folder);
     return CLI_OK;
 }

@@ -21,14 +21,15 @@ enum noise_option {
     OPTION_FLIP,
     OPTION_LAYOUT,
     OPTION_CONFIG,
-    OPTION_TRAIN
+    OPTION_TRAIN,
+    OPTION_OVERWRITE
 };
 
 struct noise_arguments {
     struct noise_config noise;
     const char *data, *folder, *config, *train;
     enum dataset_layout layout;
-    bool has_iterations;
+    bool has_iterations, is_overwriting;
 };
 
 static const struct argp_option options[] = {
@@ -46,6 +47,7 @@ static const struct argp_option options[] = {
      "Training split: a list of the layout (fold1, trainaug), or a file NAMES.txt", 0},
     {"config", OPTION_CONFIG, "FILE", 0,
      "Take the data section (label_map, splits) from a configuration", 0},
+    {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
 static double parse_share(struct argp_state *state, const char *name, const char *text) {
@@ -142,6 +144,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPTION_CONFIG:
         arguments->config = text;
         return 0;
+    case OPTION_OVERWRITE:
+        arguments->is_overwriting = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->data != NULL)
             argp_error(state, "one data set at a time, but there is also '%s'", text);
@@ -219,8 +224,10 @@ int verb_noise(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     if (argp_parse(&noise_argp, argc, argv, 0, NULL, &arguments) != 0)
         return CLI_USAGE;
+    cli_print_log();
     TRY_GOTO(find_dataset(&arguments, &config, &dataset), done);
-    TRY_GOTO(noise_files_write(dataset, &arguments.noise, arguments.folder, &report, &n_images),
+    TRY_GOTO(noise_files_write(dataset, &arguments.noise, arguments.folder,
+                               arguments.is_overwriting, &report, &n_images),
              done);
     print_summary(&arguments, dataset, &report, n_images);
     if (fflush(stdout) != 0)

@@ -16,6 +16,7 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case 'i':
         arguments->options.data = value;
+        arguments->options.is_folder = true;
         return 0;
     case 'o':
         arguments->options.masks_folder = value;

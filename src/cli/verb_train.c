@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "train/run_folder.h"
 #include "train/trainer.h"
 
 #include <argp.h>
@@ -84,7 +85,8 @@ static adele_status train(const struct arguments *arguments, const struct config
     char *log_path = file_join(run, "log.txt");
     struct progress progress;
     struct trainer_result result;
-    adele_status status = log_path ? file_make_directory(run) : FAIL_NO_MEMORY(strlen(run));
+    adele_status status = log_path ? run_folder_claim(config, run, arguments->resume != 0)
+                                   : FAIL_NO_MEMORY(strlen(run));
     if (status == ADELE_OK)
         status = progress_init(&progress, log_path);
     memory_free(log_path);
@@ -136,7 +138,11 @@ int verb_train(int argc, char **argv) {
     if (status != ADELE_OK)
         return cli_report_failure(status);
     char *run = arguments.run ? memory_strdup(arguments.run) : file_join("runs", config->name);
-    status = run ? train(&arguments, config, run) : FAIL_NO_MEMORY(strlen(config->name));
+    status = run ? ADELE_OK : FAIL_NO_MEMORY(strlen(config->name));
+    if (status == ADELE_OK && arguments.resume)
+        status = run_paths_resolve(run, NULL, config);
+    if (status == ADELE_OK)
+        status = train(&arguments, config, run);
     int code = status == ADELE_OK ? CLI_OK : cli_report_failure(status);
     memory_free(run);
     config_destroy(config);

@@ -42,6 +42,10 @@ const char *dataset_label_folder(const struct dataset *dataset, enum dataset_spl
                                  const struct dataset_case *item);
 // The labels that a split's case is trained on or compared with; NULL when there are none.
 const char *dataset_label_source(const struct dataset_case *item, enum dataset_split split);
+// label_store.c: where label_store_export writes the labels of a case, "labelsTr/NAME.png" say.
+// NULL when memory is out; caller frees with memory_free.
+char *label_store_name(const struct dataset *dataset, enum dataset_split split,
+                       const struct dataset_case *item);
 ADELE_MUST_CHECK adele_status dataset_create(const struct dataset_config *config,
                                              struct dataset **out);
 size_t dataset_memory_limit(const struct dataset *dataset);

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "data/case_files.h"
 #include "data/changes.h"
+#include "data/finder.h"
 #include "data/label_lookup.h"
 #include "data/orientation.h"
 
@@ -178,12 +179,17 @@ static adele_status apply_case(struct export_job *job, int i_case, int *i, const
     return status;
 }
 
+char *label_store_name(const struct dataset *dataset, enum dataset_split split,
+                       const struct dataset_case *item) {
+    return memory_printf("%s/%s%s", dataset_label_folder(dataset, split, item), item->name,
+                         dataset->file_ending);
+}
+
 static adele_status save_case(const struct export_job *job, const struct dataset_case *item,
                               struct case_labels *file, const char *folder) {
-    const struct dataset *dataset = job->dataset;
-    char *path =
-        memory_printf("%s/%s/%s%s", folder, dataset_label_folder(dataset, job->split, item),
-                      item->name, dataset->file_ending);
+    char *name = label_store_name(job->dataset, job->split, item);
+    char *path = name != NULL ? file_join(folder, name) : NULL;
+    memory_free(name);
     if (path == NULL)
         return FAIL_NO_MEMORY(strlen(folder) + strlen(item->name) + 64);
     adele_status status = make_parent(path);

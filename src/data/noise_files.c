@@ -8,9 +8,9 @@
 #include "data/case_files.h"
 #include "data/changes.h"
 #include "data/finder.h"
+#include "data/output.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 // The label maps of the split, case after case.
@@ -205,31 +205,36 @@ static adele_status write_report(const struct noise_set *set, const struct noise
     return status;
 }
 
-// Noise written over the clean labels would destroy them.
-static adele_status refuse_own_folder(const struct dataset *dataset, const char *folder) {
-    char *own = realpath(dataset->root, NULL), *target = realpath(folder, NULL);
-    bool is_same = own && target && strcmp(own, target) == 0;
-    free(own);
-    free(target);
-    if (is_same)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Choose another folder for the noisy labels.",
-                    "%s is the data set itself: its labels would be overwritten", folder);
-    return ADELE_OK;
+// The noisy labels, once nothing stands in the way of writing them.
+static adele_status write_all(const struct noise_set *set, const struct noise_config *config,
+                              const struct noise_report *report, const char *folder) {
+    TRY(write_labels(set, folder));
+    return write_report(set, config, report, folder);
+}
+
+static adele_status plan(const struct dataset *dataset, struct output *output) {
+    TRY(output_guard_add_dataset(output_guard(output), dataset));
+    TRY(output_add_labels(output, dataset, SPLIT_TRAIN));
+    TRY(output_add(output, "noise.json"));
+    return output_check(output);
 }
 
 adele_status noise_files_write(const struct dataset *dataset, const struct noise_config *config,
-                               const char *folder, struct noise_report *out, int *n_images) {
+                               const char *folder, bool is_overwriting, struct noise_report *out,
+                               int *n_images) {
     struct noise_set set = {.dataset = dataset};
+    struct output *output = NULL;
     adele_status status;
-    TRY(refuse_own_folder(dataset, folder));
+    TRY(output_create(folder, is_overwriting, &output));
+    TRY_GOTO(plan(dataset, output), done);
     for (int i = 0; i < dataset->n_cases[SPLIT_TRAIN]; i++)
         TRY_GOTO(add_case(&set, i), done);
     TRY_GOTO(noise_apply(config, dataset->n_categories, set.n, set.images, out), done);
-    TRY_GOTO(file_make_directory(folder), done);
-    TRY_GOTO(write_labels(&set, folder), done);
-    TRY_GOTO(write_report(&set, config, out, folder), done);
+    TRY_GOTO(output_begin(output), done);
+    status = output_end(output, write_all(&set, config, out, folder));
     *n_images = set.n;
 done:
+    output_destroy(output);
     set_deinit(&set);
     return status;
 }

@@ -2,8 +2,8 @@
 #include "report/report.h"
 
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/memory.h"
+#include "data/output.h"
 #include "report/figures.h"
 
 #include <string.h>
@@ -57,7 +57,36 @@ static adele_status write_figure(const struct report_run *run, const char *folde
     return status;
 }
 
-adele_status report_write(int n_runs, const char *const *runs, const char *folder,
+static adele_status add_picture(struct output *output, const char *run, const char *name) {
+    TRY(output_add(output, "%s%s.png", run, name));
+    return output_add(output, "%s%s.svg", run, name);
+}
+
+static adele_status plan(int n_runs, const struct report_run *runs, struct output *output) {
+    for (int i = 0; i < n_runs; i++) {
+        TRY(output_guard_add_run(output_guard(output), runs[i].path));
+        if (runs[i].onset != NULL)
+            TRY(add_picture(output, runs[i].name, "_onset"));
+        if (runs[i].examples != NULL)
+            TRY(add_picture(output, runs[i].name, "_panels"));
+    }
+    TRY(add_picture(output, "", "comparison"));
+    TRY(output_add(output, "table.md"));
+    TRY(output_add(output, "table.csv"));
+    return output_check(output);
+}
+
+static adele_status write_all(int n_runs, const struct report_run *runs,
+                              const struct report_summary *summaries, const char *folder) {
+    for (int i = 0; i < n_runs; i++) {
+        TRY(write_figure(&runs[i], folder, "onset", figure_onset));
+        TRY(write_figure(&runs[i], folder, "panels", figure_panels));
+    }
+    TRY(figure_comparison(n_runs, runs, summaries, folder, "comparison"));
+    return table_write(n_runs, runs, summaries, folder);
+}
+
+adele_status report_write(int n_runs, const char *const *runs, struct output *output,
                           struct report_summary **out_summaries) {
     *out_summaries = NULL;
     if (n_runs < 1)
@@ -75,13 +104,9 @@ adele_status report_write(int n_runs, const char *const *runs, const char *folde
         goto end;
     }
     TRY_GOTO(load_runs(n_runs, runs, loaded, summaries), end);
-    TRY_GOTO(file_make_directory(folder), end);
-    for (int i = 0; i < n_runs; i++) {
-        TRY_GOTO(write_figure(&loaded[i], folder, "onset", figure_onset), end);
-        TRY_GOTO(write_figure(&loaded[i], folder, "panels", figure_panels), end);
-    }
-    TRY_GOTO(figure_comparison(n_runs, loaded, summaries, folder, "comparison"), end);
-    TRY_GOTO(table_write(n_runs, loaded, summaries, folder), end);
+    TRY_GOTO(plan(n_runs, loaded, output), end);
+    TRY_GOTO(output_begin(output), end);
+    TRY_GOTO(output_end(output, write_all(n_runs, loaded, summaries, output_folder(output))), end);
     *out_summaries = summaries;
     summaries = NULL;
 end:

@@ -21,6 +21,8 @@
 
 #include "adele/status.h"
 
+struct output; // data/output.h
+
 struct report_summary { // of one run, NaN where a metric is absent
     char *name;
     int n_epochs;
@@ -31,12 +33,14 @@ struct report_summary { // of one run, NaN where a metric is absent
     double early_learning_last, memorization_last;
 };
 
-// Writes into `folder`: for every run RUN_onset.png/.svg (per category: IoU curve, its fit, the
+// Writes into the folder of `output`, which guards what the caller has told it and the runs
+// themselves: for every run RUN_onset.png/.svg (per category: IoU curve, its fit, the
 // onset; IoU_el and IoU_m when there), RUN_panels.png/.svg (image, truth, noisy label, corrected
 // label, prediction), and for all runs together comparison.png/.svg (validation/test foreground
 // mIoU by epoch, one line a run), table.md and table.csv. *out_summaries has one element a run;
 // free with report_summaries_destroy.
-ADELE_MUST_CHECK adele_status report_write(int n_runs, const char *const *runs, const char *folder,
+ADELE_MUST_CHECK adele_status report_write(int n_runs, const char *const *runs,
+                                           struct output *output,
                                            struct report_summary **out_summaries);
 void report_summaries_destroy(int n_runs, struct report_summary *summaries);
 // The table as text lines for a terminal; caller frees with memory_free.

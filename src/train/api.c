@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "train/model.h"
+#include "train/run_folder.h"
 #include "train/trainer.h"
 
 #include <string.h>
@@ -34,6 +35,9 @@ adele_status adele_train(const struct adele_train_options *options,
     memset(out, 0, sizeof *out);
     struct config *config = NULL;
     TRY(config_load(options->config, options->n_sets, options->sets, &config));
+    adele_status status = ADELE_OK;
+    if (options->resume)
+        status = run_paths_resolve(options->run_folder, NULL, config);
     struct trainer_options trainer = {.config = config,
                                       .run_folder = options->run_folder,
                                       .resume = options->resume != 0,
@@ -41,7 +45,8 @@ adele_status adele_train(const struct adele_train_options *options,
                                       .should_stop = ask_stop,
                                       .context = (void *)options};
     struct trainer_result result = {0};
-    adele_status status = trainer_run(&trainer, &result);
+    if (status == ADELE_OK)
+        status = trainer_run(&trainer, &result);
     *out = (struct adele_train_result){.n_epochs = result.n_epochs,
                                        .val_miou = result.val_miou,
                                        .test_miou = result.test_miou,
@@ -60,7 +65,7 @@ adele_status adele_evaluate(const char *checkpoint, const char *device, const ch
         return FAIL(ADELE_INVALID_ARGUMENT, "Use train, val or test.", "no split is named '%s'",
                     split ? split : "(null)");
     struct model model;
-    TRY(model_load(checkpoint, device ? device : "auto", &model));
+    TRY(model_load(checkpoint, NULL, device ? device : "auto", &model));
     struct score score;
     int n_images = 0;
     adele_status status = model_evaluate(&model, &options, &score, &n_images);
@@ -81,16 +86,18 @@ adele_status adele_predict(const char *checkpoint, const char *device, const cha
     struct model_options options;
     model_options_init(&options);
     options.data = input;
+    options.is_folder = true;
     options.masks_folder = output;
     struct model model;
-    TRY(model_load(checkpoint, device ? device : "auto", &model));
+    TRY(model_load(checkpoint, NULL, device ? device : "auto", &model));
     adele_status status = model_predict(&model, &options, out_cases);
     model_deinit(&model);
     return status;
 }
 
 adele_status adele_export_labels(const char *run_folder, int epoch, const char *output) {
-    return model_export_labels(run_folder, epoch, output);
+    return model_export_labels(
+        &(struct label_export){.run_folder = run_folder, .epoch = epoch, .folder = output});
 }
 
 void adele_find_onset(const double *iou, int n, int n_epochs, double r, struct adele_onset *out) {

@@ -77,6 +77,12 @@ ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct 
 // "a number, above 0, at most 1", "constant, poly"...: what the key allows.
 void config_value_allowed(const struct config_key *key, char *out, size_t out_bytes);
 
+// ---- config_write.c -----------------------------------------------------------------------------
+// The key's value as config_to_yaml writes it; "" for a text that is not given. Caller frees *out
+// with memory_free.
+ADELE_MUST_CHECK adele_status config_value_text(const struct config_key *key,
+                                                const struct config *config, char **out);
+
 // ---- config_map.c -------------------------------------------------------------------------------
 ADELE_MUST_CHECK adele_status config_map_store(const char *name, const struct config_slot *slot,
                                                struct config *config);

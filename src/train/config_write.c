@@ -166,6 +166,14 @@ static void put_value(struct text *text, const struct config_key *key, const str
     }
 }
 
+adele_status config_value_text(const struct config_key *key, const struct config *config,
+                               char **out) {
+    struct text text = {0};
+    put_bytes(&text, "", 0); // a text that is not given is an empty one, not none
+    put_value(&text, key, config, 0);
+    return finish(&text, out);
+}
+
 // ---- YAML ---------------------------------------------------------------------------------------
 
 adele_status config_to_yaml(const struct config *config, char **out) {

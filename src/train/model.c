@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "train/checkpoint.h"
+#include "train/model_output.h"
+#include "train/run_folder.h"
 
 #include <string.h>
 
@@ -53,6 +55,7 @@ static adele_status load_network(struct model *model, const struct safetensors *
     model->has_palette = description.has_palette;
     memcpy(model->orientation.letters, description.orientation,
            strnlen(description.orientation, sizeof model->orientation.letters - 1));
+    model->epoch = description.epoch;
     TRY(split_names(model, description.categories));
     struct network_config network = {.name = description.name,
                                      .backbone = description.backbone,
@@ -66,33 +69,44 @@ static adele_status load_network(struct model *model, const struct safetensors *
 
 // RUN/config.resolved.yaml of RUN/checkpoints/X.safetensors, when it is there.
 static adele_status load_run_config(struct model *model) {
-    char *text = memory_strdup(model->path);
-    if (!text)
-        return FAIL_NO_MEMORY(strlen(model->path));
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(text, '/');
-        if (slash)
-            *slash = '\0';
-        else
-            strcpy(text, ".");
+    char *checkpoints = place_folder_of(model->path);
+    const char *name = checkpoints ? file_base_name(checkpoints) : "";
+    bool has_name = strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+    char *folder = checkpoints == NULL ? NULL
+                   : has_name          ? place_folder_of(checkpoints)
+                                       : file_join(checkpoints, "..");
+    char *path = folder ? file_join(folder, "config.resolved.yaml") : NULL;
+    memory_free(checkpoints);
+    adele_status status = path ? ADELE_OK : FAIL_NO_MEMORY(strlen(model->path));
+    if (status == ADELE_OK && file_exists(path)) {
+        model->run_folder = folder;
+        folder = NULL;
+        status = run_folder_load_config(model->run_folder, NULL, &model->config);
     }
-    char *path = file_join(text, "config.resolved.yaml");
-    memory_free(text);
-    if (!path)
-        return FAIL_NO_MEMORY(64);
-    adele_status status = file_exists(path) ? config_load(path, 0, NULL, &model->config) : ADELE_OK;
+    memory_free(folder);
     memory_free(path);
     return status;
 }
 
-adele_status model_load(const char *path, const char *device, struct model *out) {
+static adele_status find_checkpoint(const char *path, const char *checkpoint, char **out) {
+    bool is_run = file_is_directory(path);
+    *out = is_run ? memory_printf("%s/checkpoints/%s.safetensors", path,
+                                  checkpoint ? checkpoint : "last")
+                  : memory_strdup(path);
+    if (!*out)
+        return FAIL_NO_MEMORY(strlen(path));
+    if (!is_run && checkpoint)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name the run's folder, or leave --checkpoint out.",
+                    "%s is a file: --checkpoint %s chooses among those of a run", path, checkpoint);
+    return ADELE_OK;
+}
+
+adele_status model_load(const char *path, const char *checkpoint, const char *device,
+                        struct model *out) {
     memset(out, 0, sizeof *out);
     struct safetensors *file = NULL;
     adele_status status;
-    out->path = file_is_directory(path) ? file_join(path, "checkpoints/last.safetensors")
-                                        : memory_strdup(path);
-    if (!out->path)
-        return FAIL_NO_MEMORY(strlen(path));
+    TRY_GOTO(find_checkpoint(path, checkpoint, &out->path), fail);
     TRY_GOTO(safetensors_open(out->path, &file), fail);
     TRY_GOTO(adele_device_open(device, ADELE_PRECISION_FP32, &out->device), fail);
     status = load_network(out, file);
@@ -117,6 +131,7 @@ void model_deinit(struct model *model) {
         memory_free(model->category_names[c]);
     memory_free(model->category_names);
     memory_free(model->path);
+    memory_free(model->run_folder);
     memset(model, 0, sizeof *model);
 }
 
@@ -128,6 +143,7 @@ struct worker {
     const struct model_options *options;
     struct dataset *dataset;
     struct inference *inference;
+    struct output *output; // of the label maps; NULL: none
 };
 
 // One case. Answers have the size of its file.
@@ -296,8 +312,8 @@ static adele_status run_cases(struct worker *worker, enum dataset_split split, i
         return FAIL(ADELE_DATA, "Use images of the kind that the model was trained on.",
                     "%s has %d channel(s), the model %s takes %d", worker->dataset->root,
                     worker->dataset->n_channels, model->path, model->n_channels);
-    if (options->masks_folder)
-        TRY(file_make_directory(options->masks_folder));
+    if (worker->output)
+        TRY(output_begin(worker->output));
     // A case is a batch of its own: rows beside a single picture would be computed for nothing.
     struct inference_config inference = options->inference;
     if (!worker->dataset->is_volume)
@@ -315,9 +331,13 @@ static adele_status run_cases(struct worker *worker, enum dataset_split split, i
     return ADELE_OK;
 }
 
-static void worker_deinit(struct worker *worker) {
+// Also ends the output: `status` is how the work ended.
+static adele_status worker_end(struct worker *worker, adele_status status) {
+    status = output_end(worker->output, status);
+    output_destroy(worker->output);
     inference_destroy(worker->inference);
     dataset_close(worker->dataset);
+    return status;
 }
 
 static void data_config(const struct model *model, const struct model_options *options,
@@ -364,6 +384,8 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
                       data.root, dataset_split_name(options->split));
         goto done;
     }
+    TRY_GOTO(model_plan_masks(model, options, worker.dataset, options->split, &worker.output),
+             done);
     TRY_GOTO(device->iface->alloc(device, sizeof host, (void **)&counts), done);
     TRY_GOTO(device->iface->fill(device, counts, 0, sizeof host), done);
     TRY_GOTO(run_cases(&worker, options->split, counts, out_images), done);
@@ -371,8 +393,7 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
     score_compute(host, model->n_categories, out);
 done:
     device->iface->release(device, counts);
-    worker_deinit(&worker);
-    return status;
+    return worker_end(&worker, status);
 }
 
 adele_status model_predict(struct model *model, const struct model_options *options,
@@ -384,12 +405,13 @@ adele_status model_predict(struct model *model, const struct model_options *opti
     *out_cases = 0;
     adele_status status =
         dataset_open_folder(options->data, model->n_channels, &data, &worker.dataset);
+    if (status == ADELE_OK)
+        status = model_plan_masks(model, options, worker.dataset, SPLIT_TEST, &worker.output);
     if (status == ADELE_OK) {
         worker.dataset->has_palette = model->has_palette && !worker.dataset->is_volume;
         status = run_cases(&worker, SPLIT_TEST, NULL, &n_images);
     }
     if (status == ADELE_OK)
         *out_cases = worker.dataset->n_cases[SPLIT_TEST];
-    worker_deinit(&worker);
-    return status;
+    return worker_end(&worker, status);
 }

@@ -20,17 +20,23 @@ struct model {
     struct nifti_codes orientation; // in which the slices of its training volumes were cut
     char **category_names;          // n_categories
     char *path;                     // of the checkpoint
+    char *run_folder;               // that it lies in; NULL when there is none
+    int epoch;                      // after which it was saved
 };
 
-// `path` is a checkpoint file, or a run folder (then its checkpoints/last.safetensors).
-ADELE_MUST_CHECK adele_status model_load(const char *path, const char *device, struct model *out);
+// `path` is a checkpoint file, or a run folder: then its checkpoints/CHECKPOINT.safetensors, where
+// `checkpoint` is "last" or "best" (NULL: last). With a file, `checkpoint` is NULL.
+ADELE_MUST_CHECK adele_status model_load(const char *path, const char *checkpoint,
+                                         const char *device, struct model *out);
 void model_deinit(struct model *model); // also zeroes it
 
 struct model_options {
     const char *data;         // evaluate: data set; NULL = the run's. predict: folder of images
+    bool is_folder;           // predict: `data` is a folder of images
     enum dataset_split split; // evaluate
     struct inference_config inference; // batch 0 = 8
     const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
+    bool is_overwriting;               // there, earlier output is replaced (data/output.h)
     bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W), in
                         // the order of the file
     void (*on_case)(void *context, int i, int n); // NULL: none
@@ -49,9 +55,15 @@ ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
 ADELE_MUST_CHECK adele_status model_predict(struct model *model,
                                             const struct model_options *options, int *out_cases);
 
-// The corrected labels of a run (epoch < 0: of its last checkpoint, else as they were after that
-// epoch) in the input's own layout and file type, with changes.csv. With data.noise changes are
-// against the files' labels.
-ADELE_MUST_CHECK adele_status model_export_labels(const char *run_folder, int epoch,
-                                                  const char *folder);
+struct label_export {
+    const char *run_folder, *folder; // from, to
+    const char *data;                // where the run's data set is now; NULL: where it was
+    int epoch;              // as they were after the correction of that epoch; below 0: by...
+    const char *checkpoint; // ..."last" (NULL) or "best": as they were at that checkpoint
+    bool is_overwriting;    // earlier output is replaced (data/output.h)
+};
+// The corrected labels of a run in the input's own layout and file type, with changes.csv. Says in
+// a log line which they are. With data.noise changes are against the files' labels. ADELE_DATA when
+// the data set is not the one that the run was trained on.
+ADELE_MUST_CHECK adele_status model_export_labels(const struct label_export *export);
 #endif

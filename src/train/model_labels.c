@@ -4,26 +4,77 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "data/output.h"
 #include "train/checkpoint.h"
 #include "train/generations.h"
+#include "train/run_folder.h"
 
-#include <stdio.h>
 #include <string.h>
 
-static adele_status find_labels(const char *run_folder, int epoch, char **out) {
-    if (epoch < 0)
-        *out = file_join(run_folder, "checkpoints/last.safetensors");
-    else
-        *out = generation_path(run_folder, epoch);
-    if (!*out)
-        return FAIL_NO_MEMORY(strlen(run_folder));
-    if (!file_exists(*out))
-        return FAIL(ADELE_IO,
-                    epoch < 0 ? "Name a folder that `adele train --run` wrote."
-                              : "labels/manifest.json of the run lists the epochs that have one.",
-                    "%s: not there", *out);
+// The file that holds the labels, and after which epoch they were so.
+struct label_source {
+    char *path;
+    int epoch;
+    bool is_generation; // labels/epoch_NNNN.safetensors, else a checkpoint
+};
+
+static adele_status find_last(const struct label_export *export, struct label_source *out) {
+    out->path = file_join(export->run_folder, "checkpoints/last.safetensors");
+    if (!out->path)
+        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    if (!file_exists(out->path))
+        return FAIL(ADELE_IO, "Name a folder that `adele train --run` wrote.", "%s: not there",
+                    out->path);
     return ADELE_OK;
+}
+
+static adele_status find_generation(const struct label_export *export, int epoch,
+                                    struct label_source *out) {
+    *out = (struct label_source){generation_path(export->run_folder, epoch), epoch, true};
+    if (!out->path)
+        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    if (!file_exists(out->path))
+        return FAIL(ADELE_IO, "labels/manifest.json of the run lists the epochs that have one.",
+                    "%s: not there", out->path);
+    return ADELE_OK;
+}
+
+// The best checkpoint holds the network alone; its labels are those of the last correction until
+// then.
+static adele_status find_best(const struct label_export *export, struct label_source *out) {
+    struct generation_list list = {0};
+    struct checkpoint_model model;
+    struct safetensors *file = NULL;
+    int found = -1;
+    char *best = file_join(export->run_folder, "checkpoints/best.safetensors");
+    if (!best)
+        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    adele_status status;
+    TRY_GOTO(safetensors_open(best, &file), done);
+    TRY_GOTO(checkpoint_read_model(file, &model), done);
+    TRY_GOTO(manifest_read(export->run_folder, &list), done);
+    for (int i = 0; i < list.n && list.items[i].epoch <= model.epoch; i++)
+        found = list.items[i].epoch;
+    status = found >= 0 ? find_generation(export, found, out)
+                        : FAIL(ADELE_DATA, "The labels of then are the data set's own.",
+                               "%s is of epoch %d, until which no label had been corrected", best,
+                               model.epoch);
+done:
+    generation_list_deinit(&list);
+    safetensors_close(file);
+    memory_free(best);
+    return status;
+}
+
+static adele_status find_labels(const struct label_export *export, struct label_source *out) {
+    memset(out, 0, sizeof *out);
+    if (export->epoch >= 0)
+        return find_generation(export, export->epoch, out);
+    bool is_best = export->checkpoint && strcmp(export->checkpoint, "best") == 0;
+    return is_best ? find_best(export, out) : find_last(export, out);
 }
 
 static adele_status check_labels(const struct safetensors_entry *entry, const char *path,
@@ -60,41 +111,76 @@ done:
     return status;
 }
 
-static adele_status open_labels(const char *run_folder, const char *path, int epoch,
+static adele_status open_labels(const char *run_folder, struct label_source *source,
                                 struct safetensors **out) {
-    if (epoch >= 0)
-        return open_generation(run_folder, path, epoch, out);
-    TRY(safetensors_open(path, out));
-    adele_status status = checkpoint_check(*out);
-    return status == ADELE_OK ? status : fail_context(status, "%s", path);
+    if (source->is_generation)
+        return open_generation(run_folder, source->path, source->epoch, out);
+    struct checkpoint_model model;
+    TRY(safetensors_open(source->path, out));
+    adele_status status = checkpoint_read_model(*out, &model);
+    source->epoch = model.epoch;
+    return status == ADELE_OK ? status : fail_context(status, "%s", source->path);
 }
 
-adele_status model_export_labels(const char *run_folder, int epoch, const char *folder) {
+// The labels that were corrected must be those that are there now. With data.noise the run began
+// with labels that no file holds.
+static adele_status check_original(const struct config *config, const struct safetensors *file,
+                                   const struct dataset *dataset,
+                                   const struct dataset_images *images) {
+    const char *was = safetensors_metadata(file, "data.noisy_xxh3");
+    char is[17];
+    if (!was || config->data.noise.kind != NOISE_NONE)
+        return ADELE_OK;
+    hash_xxh3_hex(images->labels, (size_t)images->n * (size_t)images->h * (size_t)images->w, is);
+    if (strcmp(was, is) == 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA, "Name the data set that the run was trained on with --data DIR.",
+                "%s: its training labels have XXH3 %s, the run was trained on %s", dataset->root,
+                is, was);
+}
+
+static adele_status write_labels(const struct label_export *export, const struct config *config,
+                                 const struct dataset *dataset, const struct dataset_images *images,
+                                 const uint8_t *labels) {
+    struct output *output = NULL;
+    adele_status status;
+    TRY(output_create(export->folder, export->is_overwriting, &output));
+    TRY_GOTO(run_folder_guard(export->run_folder, config, output_guard(output)), done);
+    TRY_GOTO(output_guard_add_dataset(output_guard(output), dataset), done);
+    TRY_GOTO(output_add_labels(output, dataset, SPLIT_TRAIN), done);
+    TRY_GOTO(output_check(output), done);
+    TRY_GOTO(output_begin(output), done);
+    status = output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
+                                                   images->labels, export->folder));
+done:
+    output_destroy(output);
+    return status;
+}
+
+adele_status model_export_labels(const struct label_export *export) {
     struct config *config = NULL;
     struct dataset *dataset = NULL;
     struct dataset_images images = {0};
     struct safetensors *file = NULL;
-    char *config_path = file_join(run_folder, "config.resolved.yaml"), *path = NULL;
-    adele_status status;
-    if (!config_path)
-        return FAIL_NO_MEMORY(strlen(run_folder));
-    TRY_GOTO(find_labels(run_folder, epoch, &path), done);
-    TRY_GOTO(config_load(config_path, 0, NULL, &config), done);
+    struct label_source source = {0};
     struct dataset_config data;
+    adele_status status;
+    TRY_GOTO(find_labels(export, &source), done);
+    TRY_GOTO(run_folder_load_config(export->run_folder, export->data, &config), done);
     config_dataset(config, &data);
-    TRY_GOTO(open_labels(run_folder, path, epoch, &file), done);
+    TRY_GOTO(open_labels(export->run_folder, &source, &file), done);
     TRY_GOTO(dataset_open(&data, &dataset), done);
     TRY_GOTO(dataset_load(dataset, SPLIT_TRAIN, false, &images), done);
     const struct safetensors_entry *entry = safetensors_find(file, "labels");
-    TRY_GOTO(check_labels(entry, path, &images), done);
-    TRY_GOTO(label_store_export(dataset, SPLIT_TRAIN, &images, entry->data, images.labels, folder),
-             done);
+    TRY_GOTO(check_labels(entry, source.path, &images), done);
+    TRY_GOTO(check_original(config, file, dataset, &images), done);
+    TRY_GOTO(write_labels(export, config, dataset, &images, entry->data), done);
+    log_line(LOG_INFO, "labels as they were after epoch %d: %s", source.epoch, source.path);
 done:
     safetensors_close(file);
     dataset_images_deinit(&images);
     dataset_close(dataset);
     config_destroy(config);
-    memory_free(config_path);
-    memory_free(path);
+    memory_free(source.path);
     return status;
 }

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/run_folder.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -181,15 +182,13 @@ static adele_status clean_folders(const struct trainer *trainer) {
     return ADELE_OK;
 }
 
-// Before anything is read or written: a run that is there already stays as it is.
-static adele_status refuse_overwriting(const struct trainer_options *options) {
+// Before anything is read or written: a run that is there already stays as it is, and goes on as
+// what it is.
+static adele_status take_folder(const struct trainer_options *options) {
     bool has_run = false;
-    TRY(trainer_find_checkpoint(options, &has_run));
-    if (has_run && !options->resume)
-        return FAIL(ADELE_INVALID_ARGUMENT,
-                    "Continue it with --resume, or choose another folder with --run.",
-                    "%s holds a run already", options->run_folder);
-    return ADELE_OK;
+    TRY(run_folder_claim(options->config, options->run_folder, options->resume));
+    TRY(run_folder_has_checkpoint(options->run_folder, &has_run));
+    return has_run ? run_settings_compare(options->run_folder, options->config) : ADELE_OK;
 }
 
 // Nothing of a run that is continued changes before its checkpoint has been taken over.
@@ -202,6 +201,7 @@ static adele_status start(struct trainer *trainer) {
     TRY_GOTO(clean_folders(trainer), done);
     TRY_GOTO(trainer_trim_generations(trainer, trainer->epoch), done);
     TRY_GOTO(trainer_save_config(trainer), done);
+    TRY_GOTO(run_paths_write(trainer->options.run_folder, trainer->config), done);
     TRY_GOTO(trainer_save_noise(trainer), done);
     TRY_GOTO(trainer_open_metrics(trainer), done);
 done:
@@ -240,7 +240,7 @@ static adele_status run(struct trainer *trainer) {
 
 adele_status trainer_run(const struct trainer_options *options, struct trainer_result *out) {
     struct trainer *trainer = NULL;
-    TRY(refuse_overwriting(options));
+    TRY(take_folder(options));
     TRY(trainer_create(options, &trainer));
     for (int split = 0; split < SPLIT_COUNT; split++)
         trainer->last_score[split].miou_foreground = NAN;

@@ -57,10 +57,11 @@ static adele_status describe(struct trainer *trainer, int epoch, struct epoch_nu
 }
 
 static adele_status fail_numeric(const char *what) {
-    return FAIL(ADELE_NUMERIC,
-                "Lower train.optimizer.lr, or see train.on_nan; the last checkpoint is from before "
-                "it.",
-                "%s", what);
+    return FAIL(
+        ADELE_NUMERIC,
+        "Train anew with a lower train.optimizer.lr, or see train.on_nan; the last checkpoint is "
+        "from before it.",
+        "%s", what);
 }
 
 // As --resume does, but for what stays in memory.

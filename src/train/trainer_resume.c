@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/run_folder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,21 +47,10 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
     return fall_back(trainer, last, previous, why);
 }
 
-adele_status trainer_find_checkpoint(const struct trainer_options *options, bool *out) {
-    char *last = file_join(options->run_folder, CHECKPOINT_LAST);
-    char *previous = file_join(options->run_folder, CHECKPOINT_PREVIOUS);
-    *out = (last && file_exists(last)) || (previous && file_exists(previous));
-    bool has_paths = last && previous;
-    memory_free(last);
-    memory_free(previous);
-    return has_paths ? ADELE_OK
-                     : FAIL_NO_MEMORY(strlen(options->run_folder) + sizeof CHECKPOINT_PREVIOUS);
-}
-
 adele_status trainer_load_newest(struct trainer *trainer, bool *out_found) {
     char *last = NULL, *previous = NULL;
     adele_status status;
-    TRY(trainer_find_checkpoint(&trainer->options, out_found));
+    TRY(run_folder_has_checkpoint(trainer->options.run_folder, out_found));
     if (!*out_found)
         return ADELE_OK;
     TRY_GOTO(trainer_path(trainer, CHECKPOINT_LAST, &last), done);

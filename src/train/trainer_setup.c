@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/run_folder.h"
 
 #include <math.h>
 #include <string.h>
@@ -327,7 +328,7 @@ static adele_status network_init(struct trainer *trainer) {
     network.n_categories = trainer->n_categories;
     TRY(network_create(trainer->device, &network, &trainer->network));
     bool is_continued = false; // then the checkpoint brings the weights, and the file may be gone
-    TRY(trainer_find_checkpoint(&trainer->options, &is_continued));
+    TRY(run_folder_has_checkpoint(trainer->options.run_folder, &is_continued));
     if (is_continued || strcmp(config->model.init, "default") == 0)
         return ADELE_OK;
     return weights_init(trainer->network, config->model.init, config->model.init_strict);

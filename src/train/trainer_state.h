@@ -213,10 +213,7 @@ ADELE_MUST_CHECK adele_status trainer_save_config(const struct trainer *trainer)
 // disk cannot read it.
 bool checkpoint_is_damaged(const char *path);
 
-// trainer_resume.c: whether the run's folder holds a checkpoint, whole or not.
-ADELE_MUST_CHECK adele_status trainer_find_checkpoint(const struct trainer_options *options,
-                                                      bool *out);
-// Loads the newest checkpoint of the run that is whole; none: nothing happens. A
+// trainer_resume.c: loads the newest checkpoint of the run that is whole; none: nothing happens. A
 // damaged or missing last one is named in a warning, and the one before is taken.
 ADELE_MUST_CHECK adele_status trainer_load_newest(struct trainer *trainer, bool *out_found);
 // The same, at the start.

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "data/output_guard.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/finder.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define HINT "Choose a folder outside of it."
+
+const char *const output_run_names[] = {"checkpoints",
+                                        "labels",
+                                        "log.txt",
+                                        "config.resolved.yaml",
+                                        "paths.json",
+                                        "metrics.jsonl",
+                                        "metrics.csv",
+                                        "events.out.tfevents.0.adele",
+                                        "onset.json",
+                                        "noise.json",
+                                        "examples.safetensors",
+                                        NULL};
+
+void output_guard_deinit(struct output_guard *guard) {
+    for (int i = 0; i < guard->n; i++)
+        memory_free(guard->folders[i].path);
+    memory_free(guard->folders);
+    memset(guard, 0, sizeof *guard);
+}
+
+// ---- what is guarded ----------------------------------------------------------------------------
+
+static const struct guarded_folder *find(const struct output_guard *guard, struct place_id id) {
+    for (int i = 0; i < guard->n; i++)
+        if (place_id_equal(guard->folders[i].id, id))
+            return &guard->folders[i];
+    return NULL;
+}
+
+static adele_status add(struct output_guard *guard, const char *folder, const char *what,
+                        bool is_run) {
+    struct place_id id;
+    if (folder == NULL || !place_identify(folder, &id) || find(guard, id) != NULL)
+        return ADELE_OK;
+    if (guard->n == guard->capacity) {
+        int larger = guard->capacity * 2 + 16;
+        struct guarded_folder *grown =
+            memory_realloc(guard->folders, (size_t)larger, sizeof *grown);
+        if (grown == NULL)
+            return FAIL_NO_MEMORY((size_t)larger * sizeof *grown);
+        guard->folders = grown;
+        guard->capacity = larger;
+    }
+    char *path = memory_strdup(folder);
+    if (path == NULL)
+        return FAIL_NO_MEMORY(strlen(folder) + 1);
+    guard->folders[guard->n++] = (struct guarded_folder){id, path, what, is_run};
+    return ADELE_OK;
+}
+
+adele_status output_guard_add(struct output_guard *guard, const char *folder, const char *what) {
+    return add(guard, folder, what, false);
+}
+
+adele_status output_guard_add_run(struct output_guard *guard, const char *folder) {
+    return add(guard, folder, "the run", true);
+}
+
+static adele_status add_below(struct output_guard *guard, const char *root, const char *name) {
+    char *path = file_join(root, name);
+    if (path == NULL)
+        return FAIL_NO_MEMORY(strlen(root) + strlen(name) + 2);
+    adele_status status = ADELE_OK;
+    if (file_is_directory(path))
+        status = add(guard, path, "a folder of the data set", false);
+    memory_free(path);
+    return status;
+}
+
+// A bind mount of a folder in the data set is not seen from its root: all of them are listed.
+adele_status output_guard_add_data(struct output_guard *guard, const char *root) {
+    static const char *const deeper[] = {
+        "ImageSets/Segmentation", "img_dir/train", "img_dir/val", "img_dir/test",
+        "ann_dir/train",          "ann_dir/val",   "ann_dir/test"};
+    if (root == NULL || !file_is_directory(root))
+        return ADELE_OK;
+    TRY(add(guard, root, "the data set", false));
+    struct file_list list;
+    adele_status status = file_list_directory(root, &list);
+    if (status != ADELE_OK)
+        return status == ADELE_NO_MEMORY ? status : ADELE_OK; // may not be read: nor is it used
+    for (int i = 0; i < list.n && status == ADELE_OK; i++)
+        status = add_below(guard, root, list.names[i]);
+    file_list_deinit(&list);
+    for (size_t i = 0; i < sizeof deeper / sizeof deeper[0] && status == ADELE_OK; i++)
+        status = add_below(guard, root, deeper[i]);
+    return status;
+}
+
+// The folder of a file, and of what it is a link to. `last` saves looking at one folder for each of
+// its files.
+static adele_status add_folder_of(struct output_guard *guard, const char *path, char **last) {
+    if (path == NULL)
+        return ADELE_OK;
+    struct stat info;
+    char *folder = place_folder_of(path);
+    if (folder == NULL)
+        return FAIL_NO_MEMORY(strlen(path) + 1);
+    adele_status status = ADELE_OK;
+    if (*last == NULL || strcmp(*last, folder) != 0)
+        status = add(guard, folder, "a folder of the data set", false);
+    memory_free(*last);
+    *last = folder;
+    if (status != ADELE_OK || lstat(path, &info) != 0 || !S_ISLNK(info.st_mode))
+        return status;
+    char *real = realpath(path, NULL);
+    if (real == NULL)
+        return ADELE_OK;
+    folder = place_folder_of(real);
+    free(real); // realpath's own allocation
+    status = folder != NULL ? add(guard, folder, "a folder of the data set", false)
+                            : FAIL_NO_MEMORY(strlen(path) + 1);
+    memory_free(folder);
+    return status;
+}
+
+static adele_status add_case(struct output_guard *guard, const struct dataset_case *item,
+                             char *last[4]) {
+    for (int i = 0; i < DATASET_MAX_FILES; i++)
+        TRY(add_folder_of(guard, item->image_path[i], &last[0]));
+    TRY(add_folder_of(guard, item->label_path, &last[1]));
+    TRY(add_folder_of(guard, item->noisy_path, &last[2]));
+    return add_folder_of(guard, item->truth_path, &last[3]);
+}
+
+adele_status output_guard_add_dataset(struct output_guard *guard, const struct dataset *dataset) {
+    char *last[4] = {NULL};
+    adele_status status;
+    TRY_GOTO(output_guard_add_data(guard, dataset->root), done);
+    TRY_GOTO(output_guard_add(guard, dataset->config.noisy_labels, "the folder of noisy labels"),
+             done);
+    TRY_GOTO(output_guard_add(guard, dataset->config.true_labels, "the folder of true labels"),
+             done);
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        for (int i = 0; i < dataset->n_cases[split]; i++)
+            TRY_GOTO(add_case(guard, &dataset->cases[split][i], last), done);
+done:
+    for (int i = 0; i < 4; i++)
+        memory_free(last[i]);
+    return status;
+}
+
+bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
+    struct place_id id;
+    const struct guarded_folder *guarded = place_identify(folder, &id) ? find(guard, id) : NULL;
+    return guarded != NULL && guarded->is_run;
+}
+
+// ---- what may be written ------------------------------------------------------------------------
+
+static adele_status has_entry(const char *folder, const char *name, bool *out) {
+    char *path = file_join(folder, name);
+    if (path == NULL)
+        return FAIL_NO_MEMORY(strlen(folder) + strlen(name) + 2);
+    *out = file_exists(path);
+    memory_free(path);
+    return ADELE_OK;
+}
+
+static adele_status looks_like_data(const char *folder, bool *out) {
+    static const char *const marks[] = {"imagesTr", "JPEGImages", "img_dir"};
+    *out = false;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0] && !*out; i++)
+        TRY(has_entry(folder, marks[i], out));
+    return ADELE_OK;
+}
+
+static adele_status looks_like_run(const char *folder, bool *out) {
+    TRY(has_entry(folder, "config.resolved.yaml", out));
+    return *out ? has_entry(folder, "checkpoints", out) : ADELE_OK;
+}
+
+static bool is_run_name(const char *name, size_t n) {
+    for (int i = 0; output_run_names[i] != NULL; i++)
+        if (strlen(output_run_names[i]) == n && memcmp(output_run_names[i], name, n) == 0)
+            return true;
+    return false;
+}
+
+// `below`: what follows the folder in the place of the file, up to its name.
+static adele_status check_folder(const struct output_guard *guard, const char *path,
+                                 const char *folder, const char *below) {
+    struct place_id id;
+    if (!place_identify(folder, &id))
+        return ADELE_OK;
+    const struct guarded_folder *guarded = find(guard, id);
+    if (guarded != NULL && !guarded->is_run)
+        return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into %s %s", path,
+                    guarded->what, guarded->path);
+    bool is_data = false, is_run = false;
+    TRY(looks_like_data(folder, &is_data));
+    if (is_data)
+        return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into the data set %s",
+                    path, folder);
+    size_t n = strcspn(below, "/");
+    if (guarded != NULL && is_run_name(below, n))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Choose a folder outside of the run.",
+                    "the output %s would fall onto %.*s of the run %s", path, (int)n, below,
+                    guarded->path);
+    TRY(looks_like_run(folder, &is_run));
+    if (is_run && guarded == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into another run, %s",
+                    path, folder);
+    return ADELE_OK;
+}
+
+adele_status output_guard_check(const struct output_guard *guard, const char *path) {
+    char *folder = place_folder_of(path), *place = NULL, *whole = NULL;
+    if (folder == NULL)
+        return FAIL_NO_MEMORY(strlen(path) + 1);
+    adele_status status = place_find(folder, &place);
+    memory_free(folder);
+    TRY(status);
+    whole = file_join(place, file_base_name(path));
+    if (whole == NULL) {
+        status = FAIL_NO_MEMORY(strlen(path) + 1);
+        goto done;
+    }
+    // From the file's own folder up to the root.
+    for (size_t n = strlen(place); status == ADELE_OK;) {
+        char *part = memory_printf("%.*s", n > 0 ? (int)n : 1, whole);
+        if (part == NULL) {
+            status = FAIL_NO_MEMORY(n);
+            break;
+        }
+        status = check_folder(guard, path, part, whole + (n > 1 ? n + 1 : 1));
+        memory_free(part);
+        if (n <= 1)
+            break;
+        while (n > 0 && whole[n - 1] != '/')
+            n--;
+        n -= n > 0; // the slash
+    }
+done:
+    memory_free(place);
+    memory_free(whole);
+    return status;
+}

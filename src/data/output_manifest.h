@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Which files of a folder adele wrote: FOLDER/.adele-output.json. What is listed there, and is
+// still as it was written, may be replaced by a later output; nothing else may.
+//
+//   {"written_by": "adele", "files": [{"name": "labelsTr/a.png", "bytes": 1204, "xxh3": "..."},
+//                                     {"name": "labelsTr/b.png"}]}
+// A file without size and hash was announced, but its writer was killed before it was done.
+#ifndef ADELE_DATA_OUTPUT_MANIFEST_H
+#define ADELE_DATA_OUTPUT_MANIFEST_H
+
+#include "adele/status.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OUTPUT_MANIFEST_NAME ".adele-output.json"
+
+struct output_file {
+    char *name;    // relative to the folder
+    int64_t bytes; // -1: announced
+    char xxh3[17];
+};
+
+struct output_manifest {
+    struct output_file *files; // sorted by name
+    int n, capacity;
+};
+void output_manifest_deinit(struct output_manifest *manifest); // also zeroes it
+
+// Empty when there is none. ADELE_FORMAT when the file is not a manifest.
+ADELE_MUST_CHECK adele_status output_manifest_read(const char *folder, struct output_manifest *out);
+// Without files the manifest is removed.
+ADELE_MUST_CHECK adele_status output_manifest_write(const char *folder,
+                                                    const struct output_manifest *manifest);
+// NULL when it is not listed; borrowed until the manifest changes.
+const struct output_file *output_manifest_find(const struct output_manifest *manifest,
+                                               const char *name);
+// Lists the file, in the place of what is known of that name. NULL `xxh3`: announced.
+ADELE_MUST_CHECK adele_status output_manifest_set(struct output_manifest *manifest,
+                                                  const char *name, int64_t bytes,
+                                                  const char *xxh3);
+void output_manifest_drop(struct output_manifest *manifest, const char *name);
+
+#endif

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "train/run_folder.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/output_manifest.h"
+#include "train/trainer_state.h"
+
+#include <string.h>
+
+adele_status run_folder_has_checkpoint(const char *run_folder, bool *out) {
+    char *last = file_join(run_folder, CHECKPOINT_LAST);
+    char *previous = file_join(run_folder, CHECKPOINT_PREVIOUS);
+    *out = (last && file_exists(last)) || (previous && file_exists(previous));
+    bool has_paths = last && previous;
+    memory_free(last);
+    memory_free(previous);
+    return has_paths ? ADELE_OK : FAIL_NO_MEMORY(strlen(run_folder) + sizeof CHECKPOINT_PREVIOUS);
+}
+
+static adele_status guard_data(const struct config *config, struct output_guard *guard) {
+    TRY(output_guard_add_data(guard, config->data.root));
+    TRY(output_guard_add(guard, config->data.noisy_labels, "the folder of noisy labels"));
+    return output_guard_add(guard, config->data.true_labels, "the folder of true labels");
+}
+
+adele_status run_folder_guard(const char *run_folder, const struct config *config,
+                              struct output_guard *guard) {
+    TRY(output_guard_add_run(guard, run_folder));
+    return config ? guard_data(config, guard) : ADELE_OK;
+}
+
+adele_status run_folder_load_config(const char *run_folder, const char *data, struct config **out) {
+    char *path = file_join(run_folder, "config.resolved.yaml");
+    if (!path)
+        return FAIL_NO_MEMORY(strlen(run_folder) + 32);
+    adele_status status = config_load(path, 0, NULL, out);
+    memory_free(path);
+    TRY(status);
+    status = run_paths_resolve(run_folder, data, *out);
+    if (status != ADELE_OK) {
+        config_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+// ---- a new run ----------------------------------------------------------------------------------
+
+static adele_status check_place(const struct config *config, const char *run_folder) {
+    struct output_guard guard = {0};
+    char *file = file_join(run_folder, "log.txt");
+    adele_status status = file ? guard_data(config, &guard) : FAIL_NO_MEMORY(strlen(run_folder));
+    if (status == ADELE_OK)
+        status = output_guard_check(&guard, file);
+    output_guard_deinit(&guard);
+    memory_free(file);
+    return status;
+}
+
+// What an earlier try left there is listed; what is not belongs to somebody else.
+static adele_status check_names(const char *run_folder, const struct output_manifest *manifest) {
+    for (int i = 0; output_run_names[i]; i++) {
+        char *path = file_join(run_folder, output_run_names[i]);
+        if (!path)
+            return FAIL_NO_MEMORY(strlen(run_folder));
+        adele_status status = ADELE_OK;
+        if (file_exists(path) && !output_manifest_find(manifest, output_run_names[i]))
+            status = FAIL(
+                ADELE_INVALID_ARGUMENT, "Choose another folder with --run, or move it away.",
+                "%s is there already, and no run that was begun in %s left it", path, run_folder);
+        memory_free(path);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
+static adele_status take(const char *run_folder, struct output_manifest *manifest) {
+    TRY(output_manifest_read(run_folder, manifest));
+    TRY(check_names(run_folder, manifest));
+    TRY(file_make_directory(run_folder));
+    bool is_taken = true;
+    for (int i = 0; output_run_names[i]; i++) {
+        is_taken = is_taken && output_manifest_find(manifest, output_run_names[i]);
+        TRY(output_manifest_set(manifest, output_run_names[i], -1, NULL));
+    }
+    return is_taken ? ADELE_OK : output_manifest_write(run_folder, manifest);
+}
+
+adele_status run_folder_claim(const struct config *config, const char *run_folder,
+                              bool is_resuming) {
+    bool has_run = false;
+    TRY(run_folder_has_checkpoint(run_folder, &has_run));
+    if (has_run && !is_resuming)
+        return FAIL(ADELE_INVALID_ARGUMENT,
+                    "Continue it with --resume, or choose another folder with --run.",
+                    "%s holds a run already", run_folder);
+    if (has_run)
+        return ADELE_OK;
+    struct output_manifest manifest = {0};
+    TRY(check_place(config, run_folder));
+    adele_status status = take(run_folder, &manifest);
+    output_manifest_deinit(&manifest);
+    return status;
+}
