@@ -69,8 +69,10 @@ static adele_status recognize(const char *root, enum dataset_layout *out) {
 static adele_status detect_layout(struct dataset *dataset) {
     const char *root = dataset->root;
     if (!file_is_directory(root))
-        return FAIL(ADELE_IO, "Check data.root.", "%s: %s", root,
-                    file_exists(root) ? "not a folder" : "no such folder");
+        return FAIL(
+            ADELE_IO,
+            "Check data.root; if the data of a run have moved, name their folder with --data.",
+            "%s: %s", root, file_exists(root) ? "not a folder" : "no such folder");
     if (dataset->layout == LAYOUT_AUTO)
         TRY(recognize(root, &dataset->layout));
     if (dataset->layout == LAYOUT_AUTO)

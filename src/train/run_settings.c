@@ -60,7 +60,7 @@ static adele_status compare_key(const struct config_key *key, const struct confi
     if (strcmp(old_value, new_value) == 0 || is_same_place(key, was, is))
         goto done;
     if (is_free(key->path)) {
-        log_line(LOG_INFO, "resumed with %s: %s (the run had %s)", key->path, shown(new_value),
+        log_line(LOG_INFO, "%s is now %s; the run had %s", key->path, shown(new_value),
                  shown(old_value));
         goto done;
     }

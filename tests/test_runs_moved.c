@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+// A run whose data, whose folder or whose user has moved; settings that change when it goes on; and
+// which checkpoint a verb reads.
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "support/program.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define N_EPOCHS 4
+
+// Runs `adele ARGUMENTS` in that folder of the fixture.
+#define ADELE_IN(state, result, folder, ...)                                                       \
+    program_run((const char *const[]){"/bin/sh", "-c", "cd \"$0\" && exec \"$@\"",                 \
+                                      scratch_path(state, folder), ADELE_CLI, __VA_ARGS__, NULL},  \
+                (result))
+
+static void assert_code(const struct program_result *result, int code) {
+    if (result->code != code)
+        fail_msg("exit code %d, wanted %d\n%s%s", result->code, code, result->out, result->err);
+}
+
+static void assert_done(struct program_result *result, const char *part) {
+    assert_code(result, 0);
+    if (!strstr(result->out, part) && !strstr(result->err, part))
+        fail_msg("the output lacks '%s':\n%s%s", part, result->out, result->err);
+    program_result_deinit(result);
+}
+
+static void assert_refused(struct program_result *result, const char *part, const char *hint) {
+    const char *line = strstr(result->err, "adele: error: ");
+    const char *end = line ? strstr(line, "\n  hint: ") : NULL;
+    const char *found = line ? strstr(line, part) : NULL;
+    if (result->code != 1 || !end || !found || found > end || !strstr(end, hint))
+        fail_msg("exit code %d, wanted an error with '%s' and the hint '%s'\n%s%s", result->code,
+                 part, hint, result->out, result->err);
+    program_result_deinit(result);
+}
+
+// home/set with home/tiny.yaml, whose paths are relative, and home/run trained on it from home.
+static int setup(void **state) {
+    if (ADELE_CLI[0] == '\0' || scratch_setup(state) != 0)
+        return -1;
+    struct tiny_set set = tiny_set_default(3);
+    set.n_train = 6;
+    set.n_val = set.n_test = 1;
+    set.noise_px = 2;
+    tiny_set_write(scratch_path(state, "home/set"), &set);
+    char *text = tiny_set_config("set", "set/noisyTr");
+    check_ok(file_write(scratch_path(state, "home/tiny.yaml"), text, strlen(text)));
+    memory_free(text);
+    check_ok(file_make_directory(scratch_path(state, "away")));
+    struct program_result result;
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "run", "--device=cpu", "--set",
+             "train.epochs=4", "--set", "train.best_by=last");
+    assert_done(&result, "epoch 4: loss ");
+    ADELE_IN(state, &result, "home", "labels", "run", "-o", "labels");
+    assert_done(&result, "labels as they were after epoch 4: run/checkpoints/last.safetensors");
+    return 0;
+}
+
+static void move(void *const *state, const char *from, const char *to) {
+    assert_int_equal(rename(scratch_path(state, from), scratch_path(state, to)), 0);
+}
+
+static double score_of(void *const *state, const char *name) {
+    cJSON *json = NULL;
+    check_ok(json_read(scratch_path(state, name), &json));
+    const cJSON *number = cJSON_GetObjectItem(json, "miou_foreground");
+    double score = cJSON_IsNumber(number) ? number->valuedouble : NAN;
+    cJSON_Delete(json);
+    return score;
+}
+
+// The labels of both folders are the same, and changes.csv.
+static void assert_same_labels(void *const *state, const char *a, const char *b) {
+    static const char *const names[] = {"labelsTr/train_000.png", "labelsTr/train_005.png",
+                                        "changes.csv"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char in_a[256], in_b[256];
+        (void)snprintf(in_a, sizeof in_a, "%s/%s", a, names[i]);
+        (void)snprintf(in_b, sizeof in_b, "%s/%s", b, names[i]);
+        if (!same_bytes(scratch_path(state, in_a), scratch_path(state, in_b)))
+            fail_msg("%s and %s differ", in_a, in_b);
+    }
+}
+
+// ---- paths --------------------------------------------------------------------------------------
+
+static void the_run_knows_its_full_paths(void **state) {
+    static const char *const keys[] = {"data.root", "data.noisy_labels"};
+    static const char *const given[] = {"set", "set/noisyTr"};
+    cJSON *json = NULL;
+    char *home = realpath(scratch_path(state, "home"), NULL);
+    check_ok(json_read(scratch_path(state, "home/run/paths.json"), &json));
+    assert_int_equal(cJSON_GetArraySize(json), 2);
+    for (int i = 0; i < 2; i++) {
+        const cJSON *item = cJSON_GetObjectItem(json, keys[i]);
+        char *want = file_join(home, given[i]);
+        assert_string_equal(cJSON_GetObjectItem(item, "given")->valuestring, given[i]);
+        assert_string_equal(cJSON_GetObjectItem(item, "absolute")->valuestring, want);
+        memory_free(want);
+    }
+    cJSON_Delete(json);
+    free(home);
+}
+
+static void a_run_can_be_used_from_anywhere(void **state) {
+    struct program_result result;
+    ADELE_IN(state, &result, "home", "evaluate", "run", "--json", "../here.json", "--device=cpu");
+    assert_done(&result, "checkpoint run/checkpoints/last.safetensors, after epoch 4");
+    ADELE_IN(state, &result, "away", "evaluate", "../home/run", "--json", "../there.json",
+             "--device=cpu");
+    assert_done(&result, "test split, 1 images");
+    assert_true(score_of(state, "here.json") > 0.0);
+    assert_true(score_of(state, "here.json") == score_of(state, "there.json"));
+    // From the checkpoint's own folder, by its bare name.
+    ADELE_IN(state, &result, "home/run/checkpoints", "evaluate", "last.safetensors",
+             "--device=cpu");
+    assert_done(&result, "checkpoint last.safetensors, after epoch 4");
+    ADELE_IN(state, &result, "away", "labels", "../home/run", "-o", "labels");
+    assert_done(&result, "corrected labels in labels");
+    assert_same_labels(state, "home/labels", "away/labels");
+    ADELE_IN(state, &result, "away", "report", "../home/run", "-o", "report");
+    assert_done(&result, "Figures and tables: report");
+}
+
+static void a_run_that_moved_still_works(void **state) {
+    struct program_result result;
+    move(state, "home/run", "away/moved");
+    ADELE_IN(state, &result, "away", "evaluate", "moved", "--json", "../moved.json",
+             "--device=cpu");
+    assert_done(&result, "test split");
+    ADELE_IN(state, &result, "away", "labels", "moved", "-o", "labels_of_moved");
+    assert_done(&result, "corrected labels in");
+    move(state, "away/moved", "home/run");
+    assert_same_labels(state, "home/labels", "away/labels_of_moved");
+}
+
+static void data_that_moved_are_named(void **state) {
+    struct program_result result;
+    move(state, "home/set", "away/elsewhere");
+    ADELE_IN(state, &result, "home", "labels", "run", "-o", "none");
+    assert_refused(&result, "set: no such folder", "--data");
+    ADELE_IN(state, &result, "home", "evaluate", "run", "--device=cpu");
+    assert_refused(&result, "set: no such folder", "--data");
+    assert_false(file_exists(scratch_path(state, "home/none")));
+    // The noisy labels lay in the set, and moved with it.
+    ADELE_IN(state, &result, "home", "labels", "run", "-o", "moved_labels", "--data",
+             "../away/elsewhere");
+    assert_done(&result, "corrected labels in");
+    assert_same_labels(state, "home/labels", "home/moved_labels");
+    ADELE_IN(state, &result, "home", "evaluate", "run", "--data", "../away/elsewhere", "--json",
+             "../elsewhere.json", "--device=cpu");
+    assert_done(&result, "test split, 1 images");
+    ADELE_IN(state, &result, "home", "report", "run", "-o", "moved_report", "--data",
+             "../away/elsewhere");
+    assert_done(&result, "Figures and tables: moved_report");
+    ADELE_IN(state, &result, "home", "report", "run", "-o", "../away/elsewhere/report", "--data",
+             "../away/elsewhere");
+    assert_refused(&result, "would fall into the data set ../away/elsewhere", "");
+    move(state, "away/elsewhere", "home/set");
+}
+
+// A set of the same name where the user is: it is taken, as given, but not for the run's own.
+static void other_data_of_that_name_are_noticed(void **state) {
+    struct program_result result;
+    struct tiny_set set = tiny_set_default(4);
+    set.n_train = 6;
+    set.n_val = set.n_test = 1;
+    set.noise_px = 2;
+    tiny_set_write(scratch_path(state, "away/set"), &set);
+    ADELE_IN(state, &result, "away", "labels", "../home/run", "-o", "wrong");
+    assert_non_null(strstr(result.err, "warning: data.root: set is taken as seen from here; the "
+                                       "run had /"));
+    assert_refused(&result, "its training labels have XXH3 ", "--data");
+    assert_false(file_exists(scratch_path(state, "away/wrong")));
+    check_ok(file_remove_tree(scratch_path(state, "away/set")));
+}
+
+// ---- settings -----------------------------------------------------------------------------------
+
+static void resuming_says_what_differs(void **state) {
+    struct program_result result;
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "longer", "--device=cpu",
+             "--set", "train.epochs=1");
+    assert_done(&result, "done: 1 epoch in");
+    // From elsewhere: the data are found by the run's own record.
+    ADELE_IN(state, &result, "away", "train", "../home/tiny.yaml", "--run", "../home/longer",
+             "--resume", "--device=cpu", "--set", "train.epochs=2", "--set",
+             "train.checkpoint_every=2");
+    assert_code(&result, 0);
+    assert_non_null(strstr(result.out, "train.epochs is now 2; the run had 1\n"));
+    assert_non_null(strstr(result.out, "train.checkpoint_every is now 2; the run had 1\n"));
+    assert_null(strstr(result.out, "data.root is now")); // another text, the same folder
+    assert_done(&result, "done: 2 epochs in");
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "longer", "--resume",
+             "--device=cpu", "--set", "train.epochs=2", "--set", "train.checkpoint_every=2");
+    assert_code(&result, 0);
+    assert_null(strstr(result.out, " is now "));
+    program_result_deinit(&result);
+}
+
+static void a_mixture_is_refused(void **state) {
+    static const char *const sets[][2] = {
+        {"model.width=6", "model.width was 4, is now 6"},
+        {"train.batch=3", "train.batch was 4, is now 3"},
+        {"train.seed=9", "train.seed was "},
+        {"train.optimizer.lr=0.002", "train.optimizer.lr was "},
+        {"loss.lambda=0.5", "loss.lambda was 1, is now 0.5"},
+        {"correction.tau=0.9", "correction.tau was "},
+        {"data.size=[48, 48]", "data.size was "},
+        {"data.split.test=none", "data.split.test was none, is now \"none\""},
+        {"data.label_map=[{from: [0], to: 0}, {from: [1, 2], to: 1}]", "data.label_map was "}};
+    struct program_result result;
+    char last[4096], copy[4096];
+    (void)snprintf(last, sizeof last, "%s",
+                   scratch_path(state, "home/run/checkpoints/last.safetensors"));
+    (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "last.safetensors"));
+    check_ok(file_copy(last, copy));
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "run", "--resume",
+                 "--device=cpu", "--set", "train.epochs=5", "--set", "train.best_by=last", "--set",
+                 sets[i][0]);
+        assert_refused(&result, sets[i][1], "config.resolved.yaml");
+        assert_true(same_bytes(last, copy));
+    }
+    // All of them in one message.
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "run", "--resume",
+             "--device=cpu", "--set", sets[0][0], "--set", sets[1][0]);
+    assert_non_null(strstr(result.err, sets[0][1]));
+    assert_non_null(strstr(result.err, "train.best_by was last, is now val"));
+    assert_refused(&result, sets[1][1], "--run");
+}
+
+// ---- checkpoints --------------------------------------------------------------------------------
+
+static void a_verb_says_which_checkpoint_it_reads(void **state) {
+    struct program_result result;
+    cJSON *json = NULL;
+    ADELE_IN(state, &result, "home", "evaluate", "run", "--checkpoint", "best", "--json",
+             "best.json", "--device=cpu");
+    assert_done(&result, "checkpoint run/checkpoints/best.safetensors, after epoch 4");
+    check_ok(json_read(scratch_path(state, "home/best.json"), &json));
+    assert_string_equal(cJSON_GetObjectItem(json, "checkpoint")->valuestring,
+                        "run/checkpoints/best.safetensors");
+    assert_int_equal(cJSON_GetObjectItem(json, "epoch")->valueint, N_EPOCHS);
+    cJSON_Delete(json);
+    ADELE_IN(state, &result, "home", "predict", "run", "--checkpoint=last", "-i", "set/imagesTs",
+             "-o", "masks", "--device=cpu");
+    assert_done(&result, "checkpoint run/checkpoints/last.safetensors, after epoch 4");
+    ADELE_IN(state, &result, "home", "evaluate", "run/checkpoints/last.safetensors", "--checkpoint",
+             "best", "--device=cpu");
+    assert_refused(&result, "--checkpoint best", "run's folder");
+    ADELE_IN(state, &result, "home", "evaluate", "run", "--checkpoint", "first");
+    assert_int_equal(result.code, 2);
+    assert_non_null(strstr(result.err, "--checkpoint first: last or best"));
+    program_result_deinit(&result);
+}
+
+// The best checkpoint has no labels; those of its epoch are in the last generation until then.
+static void labels_of_the_best_checkpoint(void **state) {
+    struct program_result result;
+    assert_true(file_exists(scratch_path(state, "home/run/labels/epoch_0004.safetensors")));
+    ADELE_IN(state, &result, "home", "labels", "run", "-o", "best", "--checkpoint", "best");
+    assert_done(&result, "labels as they were after epoch 4: run/labels/epoch_0004.safetensors");
+    ADELE_IN(state, &result, "home", "labels", "run", "-o", "four", "--epoch", "4");
+    assert_done(&result, "labels as they were after epoch 4");
+    assert_same_labels(state, "home/best", "home/four");
+    ADELE_IN(state, &result, "home", "labels", "run", "-o", "both", "--epoch", "4", "--checkpoint",
+             "last");
+    assert_int_equal(result.code, 2);
+    program_result_deinit(&result);
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "plain", "--device=cpu",
+             "--set", "train.epochs=1", "--set", "correction.enabled=false");
+    assert_done(&result, "done: 1 epoch");
+    ADELE_IN(state, &result, "home", "labels", "plain", "-o", "none", "--checkpoint", "best");
+    assert_refused(&result, "is of epoch 1, until which no label had been corrected", "");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_run_knows_its_full_paths),
+        cmocka_unit_test(a_run_can_be_used_from_anywhere),
+        cmocka_unit_test(a_run_that_moved_still_works),
+        cmocka_unit_test(data_that_moved_are_named),
+        cmocka_unit_test(other_data_of_that_name_are_noticed),
+        cmocka_unit_test(resuming_says_what_differs),
+        cmocka_unit_test(a_mixture_is_refused),
+        cmocka_unit_test(a_verb_says_which_checkpoint_it_reads),
+        cmocka_unit_test(labels_of_the_best_checkpoint),
+    };
+    return cmocka_run_group_tests(tests, setup, scratch_teardown);
+}
