@@ -78,6 +78,12 @@ static void test_train_evaluate_predict_export(void **state) {
     assert_int_equal(list.n, n_cases);
     file_list_deinit(&list);
 
+    // Neither onto the images nor onto the maps of before.
+    assert_int_equal(adele_predict(run, "cpu", images, images, &n_cases), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "would fall into"));
+    assert_int_equal(adele_predict(run, "cpu", images, masks, &n_cases), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "is there already"));
+
     assert_int_equal(adele_export_labels(run, -1, scratch_path(state, "labels")), ADELE_OK);
     assert_true(file_exists(scratch_path(state, "labels/changes.csv")));
 }

@@ -59,11 +59,12 @@ ADELE_MUST_CHECK adele_status adele_evaluate(const char *checkpoint, const char 
                                              const char *data, const char *split,
                                              struct adele_score *out);
 // A label map in `output` for every image of the folder `input`, at the image's own size.
-// *out_cases: how many.
+// *out_cases: how many. ADELE_INVALID_ARGUMENT, before anything is written, when a file would fall
+// into a data set, `input` or another run, or onto a file that is there.
 ADELE_MUST_CHECK adele_status adele_predict(const char *checkpoint, const char *device,
                                             const char *input, const char *output, int *out_cases);
 // The corrected labels of a run as files of the input's own layout and type in `output`; epoch < 0:
-// the last.
+// the last. ADELE_INVALID_ARGUMENT as above.
 ADELE_MUST_CHECK adele_status adele_export_labels(const char *run_folder, int epoch,
                                                   const char *output);
 

@@ -2,6 +2,7 @@
 #include "cli/progress.h"
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -62,8 +63,8 @@ adele_status progress_init(struct progress *progress, const char *log_path) {
     if (log_path) {
         progress->log = fopen(log_path, "a");
         if (!progress->log)
-            return FAIL(ADELE_IO, "Choose a folder that can be written.", "cannot write %s: %s",
-                        log_path, strerror(errno));
+            return FAIL(ADELE_IO, file_hint(errno), "cannot write %s: %s", log_path,
+                        strerror(errno));
     }
     log_set_sink(write_line, progress);
     struct sigaction action = {.sa_handler = on_signal};

@@ -121,6 +121,10 @@ const struct argp train_argp = {
     "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the "
     "resolved "
     "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
+    "--resume says which settings differ from the run's. These may: name, where the data lie, "
+    "data.memory_limit_mb, data.residency, train.epochs, train.iterations, train.on_nan, "
+    "train.checkpoint_every, train.evaluate_every, train.evaluate_test, and --device. Any other "
+    "would make the result a mixture of two runs and is refused.\n\n"
     "Results are the same bytes for the same instruction set: ADELE_CPU_ISA=avx2 in the "
     "environment (or sse41, avx512, avx512_bf16) limits the CPU to one.",
     0,

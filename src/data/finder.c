@@ -85,8 +85,7 @@ static adele_status check_inside(const char *folder, const char *path) {
 static adele_status check_regular(const char *path) {
     struct stat info;
     if (stat(path, &info) != 0)
-        return FAIL(ADELE_IO, "Check the name and the access rights.", "%s: %s", path,
-                    strerror(errno));
+        return FAIL(ADELE_IO, file_hint(errno), "%s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return FAIL(ADELE_DATA, "Put the file itself there.", "%s: %s in the place of a file", path,
                     S_ISDIR(info.st_mode) ? "a folder" : "a pipe or device");

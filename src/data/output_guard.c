@@ -171,11 +171,19 @@ static adele_status has_entry(const char *folder, const char *name, bool *out) {
     return ADELE_OK;
 }
 
+// A folder of images and, beside it, one of what the layout has with it: a folder that merely is
+// called img_dir makes no data set of all that surrounds it.
 static adele_status looks_like_data(const char *folder, bool *out) {
-    static const char *const marks[] = {"imagesTr", "JPEGImages", "img_dir"};
+    static const char *const marks[][3] = {{"imagesTr", "labelsTr", "dataset.json"},
+                                           {"JPEGImages", "SegmentationClass", "ImageSets"},
+                                           {"img_dir", "ann_dir", "ann_dir"}};
     *out = false;
-    for (size_t i = 0; i < sizeof marks / sizeof marks[0] && !*out; i++)
-        TRY(has_entry(folder, marks[i], out));
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0] && !*out; i++) {
+        bool is_there[3] = {false, false, false};
+        for (int k = 0; k < 3 && (k == 0 || is_there[0]); k++)
+            TRY(has_entry(folder, marks[i][k], &is_there[k]));
+        *out = is_there[0] && (is_there[1] || is_there[2]);
+    }
     return ADELE_OK;
 }
 
@@ -218,26 +226,17 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
     return ADELE_OK;
 }
 
-adele_status output_guard_check(const struct output_guard *guard, const char *path) {
-    char *folder = place_folder_of(path), *place = NULL, *whole = NULL;
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
-    adele_status status = place_find(folder, &place);
-    memory_free(folder);
-    TRY(status);
-    whole = file_join(place, file_base_name(path));
-    if (whole == NULL) {
-        status = FAIL_NO_MEMORY(strlen(path) + 1);
-        goto done;
-    }
-    // From the file's own folder up to the root.
+// `folder` and all above it, for a file `name` in it. `shown` is what the user called it.
+static adele_status check_chain(const struct output_guard *guard, const char *shown,
+                                const char *folder, const char *name) {
+    char *place = NULL, *whole = NULL;
+    TRY(place_find(folder, &place));
+    whole = file_join(place, name);
+    adele_status status = whole != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(shown) + 1);
     for (size_t n = strlen(place); status == ADELE_OK;) {
         char *part = memory_printf("%.*s", n > 0 ? (int)n : 1, whole);
-        if (part == NULL) {
-            status = FAIL_NO_MEMORY(n);
-            break;
-        }
-        status = check_folder(guard, path, part, whole + (n > 1 ? n + 1 : 1));
+        status = part != NULL ? check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1))
+                              : FAIL_NO_MEMORY(n);
         memory_free(part);
         if (n <= 1)
             break;
@@ -245,8 +244,20 @@ adele_status output_guard_check(const struct output_guard *guard, const char *pa
             n--;
         n -= n > 0; // the slash
     }
-done:
     memory_free(place);
     memory_free(whole);
     return status;
+}
+
+adele_status output_guard_check(const struct output_guard *guard, const char *path) {
+    char *folder = place_folder_of(path);
+    if (folder == NULL)
+        return FAIL_NO_MEMORY(strlen(path) + 1);
+    adele_status status = check_chain(guard, path, folder, file_base_name(path));
+    memory_free(folder);
+    return status;
+}
+
+adele_status output_guard_check_folder(const struct output_guard *guard, const char *folder) {
+    return check_chain(guard, folder, folder, "");
 }

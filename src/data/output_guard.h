@@ -36,11 +36,15 @@ ADELE_MUST_CHECK adele_status output_guard_add_dataset(struct output_guard *guar
 
 // Whether a file may be written at `path`, which need not exist, nor its folder.
 // ADELE_INVALID_ARGUMENT names both sides: when it would fall into a guarded folder, into any data
-// set (a folder that holds imagesTr, JPEGImages or img_dir), into a run that is not the verb's own,
-// or onto what its own run keeps.
+// set (a folder with imagesTr beside labelsTr or dataset.json, JPEGImages beside SegmentationClass
+// or ImageSets, img_dir beside ann_dir), into a run that is not the verb's own, or onto what its
+// own run keeps.
 ADELE_MUST_CHECK adele_status output_guard_check(const struct output_guard *guard,
                                                  const char *path);
 
+// The same for a file of any name in that folder.
+ADELE_MUST_CHECK adele_status output_guard_check_folder(const struct output_guard *guard,
+                                                        const char *folder);
 // Whether the folder is the verb's own run itself; then the names of its files count as well.
 bool output_guard_is_run(const struct output_guard *guard, const char *folder);
 

@@ -2,6 +2,7 @@
 // Storage of pictures, and the choice of the decoder.
 #include "image/image.h"
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "image/codec.h"
 #include <errno.h>
@@ -40,8 +41,7 @@ adele_status image_init(struct image *out, int width, int height, int n_channels
 adele_status image_file_bytes(const char *path, uint64_t *out) {
     struct stat information;
     if (stat(path, &information) != 0)
-        return FAIL(ADELE_IO, "Check the name and the access rights.", "cannot read %s: %s", path,
-                    strerror(errno));
+        return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", path, strerror(errno));
     if (!S_ISREG(information.st_mode))
         return FAIL(ADELE_IO, "Give the name of an image file.", "%s is not a regular file", path);
     *out = (uint64_t)information.st_size;
@@ -55,15 +55,13 @@ adele_status image_detect_kind(const char *path, enum image_kind *out) {
     TRY(image_file_bytes(path, &file_bytes));
     FILE *file = fopen(path, "rb");
     if (file == NULL)
-        return FAIL(ADELE_IO, "Check the name and the access rights.", "cannot open %s: %s", path,
-                    strerror(errno));
+        return FAIL(ADELE_IO, file_hint(errno), "cannot open %s: %s", path, strerror(errno));
     unsigned char start[8] = {0};
     size_t n_start = fread(start, 1, sizeof start, file);
     int error = ferror(file) ? errno : 0;
     fclose(file);
     if (error != 0)
-        return FAIL(ADELE_IO, "Check the disk that the file is on.", "cannot read %s: %s", path,
-                    strerror(error));
+        return FAIL(ADELE_IO, file_hint(error), "cannot read %s: %s", path, strerror(error));
     if (n_start == sizeof start && memcmp(start, png_signature, sizeof start) == 0) {
         *out = IMAGE_KIND_PNG;
         return ADELE_OK;

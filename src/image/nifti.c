@@ -5,6 +5,7 @@
 // and header and voxels grow chunk by chunk while data really comes.
 #include "image/nifti.h"
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "image/byte_order.h"
 #include "image/codec.h"
@@ -45,7 +46,7 @@ static adele_status read_some(struct volume_reader *reader, void *out, size_t by
     // Z_BUF_ERROR is an end that comes too early, and the caller says within what.
     if (n < 0 || (code != Z_OK && code != Z_BUF_ERROR)) {
         if (code == Z_ERRNO)
-            return FAIL(ADELE_IO, "Check the disk.", "cannot read %s: %s", reader->path,
+            return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", reader->path,
                         strerror(errno));
         if (code == Z_MEM_ERROR)
             return FAIL_NO_MEMORY(CHUNK_BYTES);
@@ -84,9 +85,8 @@ static adele_status reader_init(struct volume_reader *reader, const char *path) 
     errno = 0;
     reader->gz = gzopen(path, "rb");
     if (reader->gz == NULL)
-        return FAIL(errno == 0 ? ADELE_NO_MEMORY : ADELE_IO,
-                    "Check the name and the access rights.", "cannot open %s: %s", path,
-                    strerror(errno == 0 ? ENOMEM : errno));
+        return FAIL(errno == 0 ? ADELE_NO_MEMORY : ADELE_IO, file_hint(errno == 0 ? ENOMEM : errno),
+                    "cannot open %s: %s", path, strerror(errno == 0 ? ENOMEM : errno));
     TRY(read_all(reader, reader->chunk, NIFTI1_HEADER_BYTES, "the header"));
     TRY(nifti_header_detect(path, reader->chunk, &reader->header));
     if (reader->header.version == 2)

@@ -5,6 +5,7 @@
 // on a struct of its caller: no local variable changes between setjmp and longjmp, and memory is
 // taken and given back outside, so nothing is lost on the jump.
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "image/codec.h"
 #include <errno.h>
@@ -73,8 +74,8 @@ static adele_status fail_reading(const struct png_reader *reader) {
         return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: no memory to decode %u x %u",
                     reader->path, (unsigned)reader->width, (unsigned)reader->height);
     if (reader->is_unreadable)
-        return FAIL(ADELE_IO, "Check the disk that the file is on.", "cannot read %s: %s",
-                    reader->path, reader->message);
+        return FAIL(ADELE_IO, file_hint(EIO), "cannot read %s: %s", reader->path,
+                    reader->message);
     if (reader->is_truncated)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                     "%s: truncated PNG file: it ends after %llu bytes", reader->path,
@@ -97,8 +98,7 @@ static adele_status reader_init(struct png_reader *reader, const char *path) {
     TRY(image_file_bytes(path, &reader->file_bytes));
     reader->file = fopen(path, "rb");
     if (reader->file == NULL)
-        return FAIL(ADELE_IO, "Check the name and the access rights.", "cannot open %s: %s", path,
-                    strerror(errno));
+        return FAIL(ADELE_IO, file_hint(errno), "cannot open %s: %s", path, strerror(errno));
     reader->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, reader, on_error, on_warning,
                                            reader, on_malloc, on_free);
     if (reader->png != NULL)
@@ -228,14 +228,12 @@ adele_status image_png_probe(const char *path, int *width, int *height) {
     unsigned char start[PNG_HEADER_BYTES];
     FILE *file = fopen(path, "rb");
     if (file == NULL)
-        return FAIL(ADELE_IO, "Check the name and the access rights.", "cannot open %s: %s", path,
-                    strerror(errno));
+        return FAIL(ADELE_IO, file_hint(errno), "cannot open %s: %s", path, strerror(errno));
     size_t n_start = fread(start, 1, sizeof start, file);
     int error = ferror(file) ? errno : 0;
     fclose(file);
     if (error != 0)
-        return FAIL(ADELE_IO, "Check the disk that the file is on.", "cannot read %s: %s", path,
-                    strerror(error));
+        return FAIL(ADELE_IO, file_hint(error), "cannot read %s: %s", path, strerror(error));
     if (n_start < sizeof start)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                     "%s: truncated PNG file: it ends after %zu bytes", path, n_start);

@@ -147,8 +147,7 @@ static adele_status appended_open(struct appended *file) {
     if (file->fd >= 0)
         file->bytes = lseek(file->fd, 0, SEEK_END);
     if (file->fd < 0 || file->bytes < 0)
-        return FAIL(ADELE_IO, "Check the permissions of the file and of its folder.",
-                    "%s: cannot open: %s", file->path, strerror(errno));
+        return FAIL(ADELE_IO, file_hint(errno), "%s: cannot open: %s", file->path, strerror(errno));
     return ADELE_OK;
 }
 
@@ -169,12 +168,13 @@ static adele_status appended_write(const struct appended *file, const struct buf
             break;
         done += (size_t)n;
     }
-    if (done == data->n_bytes && fdatasync(file->fd) == 0)
+    // Some file systems cannot sync; there is nothing better to do there.
+    if (done == data->n_bytes &&
+        (fdatasync(file->fd) == 0 || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
         return ADELE_OK;
     int error = errno;
     appended_rewind(file);
-    return FAIL(ADELE_IO, "Free some space on the disk, then resume the run.",
-                "%s: cannot write: %s", file->path, strerror(error));
+    return FAIL(ADELE_IO, file_hint(error), "%s: cannot write: %s", file->path, strerror(error));
 }
 
 // ---- opening ------------------------------------------------------------------------------------

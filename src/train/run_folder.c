@@ -50,12 +50,12 @@ adele_status run_folder_load_config(const char *run_folder, const char *data, st
 
 static adele_status check_place(const struct config *config, const char *run_folder) {
     struct output_guard guard = {0};
-    char *file = file_join(run_folder, "log.txt");
-    adele_status status = file ? guard_data(config, &guard) : FAIL_NO_MEMORY(strlen(run_folder));
+    adele_status status = guard_data(config, &guard);
+    if (status == ADELE_OK) // what an earlier try left there may look like a run
+        status = output_guard_add_run(&guard, run_folder);
     if (status == ADELE_OK)
-        status = output_guard_check(&guard, file);
+        status = output_guard_check_folder(&guard, run_folder);
     output_guard_deinit(&guard);
-    memory_free(file);
     return status;
 }
 
