@@ -187,7 +187,25 @@ static void other_data_of_that_name_are_noticed(void **state) {
                                        "run had /"));
     assert_refused(&result, "its training labels have XXH3 ", "--data");
     assert_false(file_exists(scratch_path(state, "away/wrong")));
+    ADELE_IN(state, &result, "away", "evaluate", "../home/run", "--device=cpu");
+    assert_done(&result, "warning: data.root: set is taken as seen from here");
+    ADELE_IN(state, &result, "away", "evaluate", "../home/run", "--device=cpu", "--data", "set");
+    assert_null(strstr(result.err, "warning"));
+    assert_done(&result, "test split");
     check_ok(file_remove_tree(scratch_path(state, "away/set")));
+}
+
+// A list of the run's own is not taken for one of another data set in silence.
+static void a_list_that_is_not_used_is_said(void **state) {
+    struct program_result result;
+    check_ok(file_write(scratch_path(state, "home/one.txt"), "test_000\n", 9));
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "listed", "--device=cpu",
+             "--set", "train.epochs=1", "--set", "data.split.test=one.txt");
+    assert_done(&result, "done: 1 epoch");
+    ADELE_IN(state, &result, "away", "evaluate", "../home/listed", "--device=cpu");
+    assert_done(&result, "test split, 1 images"); // the list is found from elsewhere
+    ADELE_IN(state, &result, "home", "evaluate", "listed", "--data", "set", "--device=cpu");
+    assert_done(&result, "warning: data.split.test: one.txt of the run is not used");
 }
 
 // ---- settings -----------------------------------------------------------------------------------
@@ -297,6 +315,7 @@ int main(void) {
         cmocka_unit_test(a_run_that_moved_still_works),
         cmocka_unit_test(data_that_moved_are_named),
         cmocka_unit_test(other_data_of_that_name_are_noticed),
+        cmocka_unit_test(a_list_that_is_not_used_is_said),
         cmocka_unit_test(resuming_says_what_differs),
         cmocka_unit_test(a_mixture_is_refused),
         cmocka_unit_test(a_verb_says_which_checkpoint_it_reads),

@@ -159,7 +159,7 @@ static void each_head_and_its_rate_come_back(void **state) {
         (void)snprintf(run, sizeof run, "head%d", i);
         train(state, run, heads[i]);
         ADELE(&result, "evaluate", scratch_path(state, run), "--device=cpu", "--split=val",
-              "--json", scratch_path(state, "head.json"));
+              "--overwrite", "--json", scratch_path(state, "head.json"));
         assert_done(&result);
         check_ok(json_read(scratch_path(state, "head.json"), &json));
         double got = cJSON_GetObjectItem(json, "miou")->valuedouble;

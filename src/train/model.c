@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "train/checkpoint.h"
 #include "train/model_output.h"
@@ -360,6 +361,19 @@ static void data_config(const struct model *model, const struct model_options *o
     out->orientation = model->orientation;
 }
 
+// What is scored may not be what the run calls by that name.
+static adele_status warn_of_data(const struct model *model, const struct model_options *options) {
+    if (!model->run_folder)
+        return ADELE_OK;
+    if (!options->data)
+        return run_paths_warn(model->run_folder, model->config);
+    const char *list = model->config->data.split[options->split];
+    if (list)
+        log_line(LOG_WARNING, "data.split.%s: %s of the run is not used: %s has splits of its own",
+                 dataset_split_name(options->split), list, options->data);
+    return ADELE_OK;
+}
+
 adele_status model_evaluate(struct model *model, const struct model_options *options,
                             struct score *out, int *out_images) {
     const struct adele_device *device = model->device;
@@ -372,6 +386,7 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
     int64_t *counts = NULL, host[3 * 256];
     *out_images = 0;
     adele_status status;
+    TRY_GOTO(warn_of_data(model, options), done);
     TRY_GOTO(dataset_open(&data, &worker.dataset), done);
     if (worker.dataset->n_categories != model->n_categories) {
         status = FAIL(ADELE_DATA, "Evaluate on data with the categories of the training set.",

@@ -167,6 +167,7 @@ adele_status model_export_labels(const struct label_export *export) {
     adele_status status;
     TRY_GOTO(find_labels(export, &source), done);
     TRY_GOTO(run_folder_load_config(export->run_folder, export->data, &config), done);
+    TRY_GOTO(run_paths_warn(export->run_folder, config), done);
     config_dataset(config, &data);
     TRY_GOTO(open_labels(export->run_folder, &source, &file), done);
     TRY_GOTO(dataset_open(&data, &dataset), done);

@@ -32,6 +32,9 @@ ADELE_MUST_CHECK adele_status run_paths_write(const char *run_folder, const stru
 // folders and lists that lay in it have moved with it.
 ADELE_MUST_CHECK adele_status run_paths_resolve(const char *run_folder, const char *data,
                                                 struct config *config);
+// A warning for each path that leads elsewhere from here than it led for the run, though what the
+// run had is there still. `config` has resolved paths.
+ADELE_MUST_CHECK adele_status run_paths_warn(const char *run_folder, const struct config *config);
 
 // ---- run_settings.c -----------------------------------------------------------------------------
 // Before a run goes on: says each setting that differs from the run's own. ADELE_CONFIG names all

@@ -94,12 +94,7 @@ static adele_status resolve(const cJSON *json, const struct run_path *path) {
     const char *absolute = absolute_of(json, path->key, *path->text);
     if (!absolute || !file_exists(absolute))
         return ADELE_OK;
-    if (!file_exists(*path->text))
-        return set_text(path->text, absolute);
-    if (!place_is_same(*path->text, absolute))
-        log_line(LOG_WARNING, "%s: %s is taken as seen from here; the run had %s", path->key,
-                 *path->text, absolute);
-    return ADELE_OK;
+    return file_exists(*path->text) ? ADELE_OK : set_text(path->text, absolute);
 }
 
 // What follows `folder` in `path`, from the slash on; NULL when the path does not lie in it.
@@ -144,4 +139,20 @@ adele_status run_paths_resolve(const char *run_folder, const char *data, struct 
         status = set_text(&config->data.root, data);
     cJSON_Delete(json);
     return status;
+}
+
+adele_status run_paths_warn(const char *run_folder, const struct config *config) {
+    struct run_path paths[N_PATHS];
+    list_paths((struct config *)config, paths); // only read
+    cJSON *json = NULL;
+    TRY(read_paths(run_folder, &json));
+    for (int i = 0; i < N_PATHS; i++) {
+        const char *text = *paths[i].text;
+        const char *absolute = text ? absolute_of(json, paths[i].key, text) : NULL;
+        if (absolute && file_exists(absolute) && !place_is_same(text, absolute))
+            log_line(LOG_WARNING, "%s: %s is taken as seen from here; the run had %s", paths[i].key,
+                     text, absolute);
+    }
+    cJSON_Delete(json);
+    return ADELE_OK;
 }
