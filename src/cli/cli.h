@@ -54,10 +54,6 @@ void cli_print_help(void); // of `adele --help`, to standard output
 #define CLI_CHECKPOINT_HELP "Which checkpoint of the run: last or best (default: last)"
 const char *cli_parse_checkpoint(struct argp_state *state, const char *value);
 
-// Lines of the library go to standard output, warnings to standard error, from now on: for verbs
-// without a progress bar.
-void cli_print_log(void);
-
 // Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
 // code (130 for ADELE_INTERRUPTED, 2 for ADELE_INVALID_ARGUMENT from parsing when `is_usage`, else
 // 1).

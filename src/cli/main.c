@@ -100,17 +100,6 @@ int main(int argc, char **argv) {
     return finish(verb->run(argc - 1, argv + 1));
 }
 
-static void print_line(void *context, enum log_level level, const char *line) {
-    (void)context;
-    if (level != LOG_DETAIL)
-        fprintf(level == LOG_WARNING ? stderr : stdout, "%s%s\n",
-                level == LOG_WARNING ? "warning: " : "", line);
-}
-
-void cli_print_log(void) {
-    log_set_sink(print_line, NULL);
-}
-
 int cli_report_failure(adele_status status) {
     const char *hint = adele_error_hint();
     fprintf(stderr, "adele: error: %s\n", adele_error_message());

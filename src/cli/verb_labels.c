@@ -72,7 +72,6 @@ int verb_labels(int argc, char **argv) {
     struct label_export arguments = {.epoch = -1};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
-    cli_print_log();
     adele_status status = model_export_labels(&arguments);
     if (status != ADELE_OK)
         return cli_report_failure(status);

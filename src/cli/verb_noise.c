@@ -224,7 +224,6 @@ int verb_noise(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     if (argp_parse(&noise_argp, argc, argv, 0, NULL, &arguments) != 0)
         return CLI_USAGE;
-    cli_print_log();
     TRY_GOTO(find_dataset(&arguments, &config, &dataset), done);
     TRY_GOTO(noise_files_write(dataset, &arguments.noise, arguments.folder,
                                arguments.is_overwriting, &report, &n_images),

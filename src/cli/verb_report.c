@@ -99,7 +99,6 @@ int verb_report(int argc, char **argv) {
         return CLI_USAGE;
     struct report_summary *summaries = NULL;
     char *table = NULL;
-    cli_print_log();
     adele_status status = write_report(&arguments, &summaries);
     if (status == ADELE_OK)
         status = report_table(arguments.n_runs, summaries, &table);
