@@ -194,8 +194,8 @@ static void scores_and_masks_are_the_same(void **state) {
     for (int i = 0; i < 2; i++) {
         struct program_result result;
         size_t n = 0;
-        ADELE(&result, "evaluate", scratch_path(state, names[i]), "--device=cpu", "--json",
-              scratch_path(state, "scores.json"), "--save-masks",
+        ADELE(&result, "evaluate", scratch_path(state, names[i]), "--device=cpu", "--overwrite",
+              "--json", scratch_path(state, "scores.json"), "--save-masks",
               scratch_path(state, i == 0 ? "m" : "m_turned"));
         assert_done(&result);
         assert_int_equal(file_read(scratch_path(state, "scores.json"), 0, &scores[i], &n),

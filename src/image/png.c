@@ -74,8 +74,7 @@ static adele_status fail_reading(const struct png_reader *reader) {
         return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: no memory to decode %u x %u",
                     reader->path, (unsigned)reader->width, (unsigned)reader->height);
     if (reader->is_unreadable)
-        return FAIL(ADELE_IO, file_hint(EIO), "cannot read %s: %s", reader->path,
-                    reader->message);
+        return FAIL(ADELE_IO, file_hint(EIO), "cannot read %s: %s", reader->path, reader->message);
     if (reader->is_truncated)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                     "%s: truncated PNG file: it ends after %llu bytes", reader->path,
