@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
@@ -73,7 +74,8 @@ static adele_status save_scores(struct arguments *arguments, const struct model 
                                 int n_images) {
     const char *split = dataset_split_name(arguments->model.options.split);
     cJSON *json = score_to_json(&arguments->score, split, n_images, model->category_names);
-    bool is_fine = json && json_add(json, "checkpoint", cJSON_CreateString(model->path)) &&
+    bool is_fine = json &&
+                   json_add(json, "checkpoint", cJSON_CreateString(file_base_name(model->path))) &&
                    json_add(json, "epoch", cJSON_CreateNumber(model->epoch));
     adele_status status = is_fine ? output_begin(arguments->output) : FAIL_NO_MEMORY(64);
     if (status == ADELE_OK)
