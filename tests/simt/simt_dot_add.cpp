@@ -56,6 +56,13 @@ static inline int64_t cut(int64_t value, int n_cut) {
     return value < 0 ? -(-value >> n_cut) : value >> n_cut;
 }
 
+static inline double power_of_two(int exponent) { // of a normal double
+    uint64_t bits = (uint64_t)(exponent + 1023) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 // sum 2^exponent as a float, rounded towards zero.
 static float to_float(int64_t sum, int exponent) {
     if (sum == 0)
@@ -68,7 +75,7 @@ static float to_float(int64_t sum, int exponent) {
         sum = cut(sum, n_cut);
         exponent += n_cut;
     }
-    double value = ldexp((double)sum, exponent);
+    double value = (double)sum * power_of_two(exponent);
     if (fabs(value) > (double)FLT_MAX)
         return value < 0.0 ? -INFINITY : INFINITY;
     return (float)value;
@@ -78,21 +85,24 @@ static float to_float(int64_t sum, int exponent) {
 static float add_block(const struct operands *all, float c, int row, int column, int k_first, int n,
                        int n_bits) {
     struct number start = decode(c, FLOAT_BITS);
-    int largest = start.exponent, exponents[16];
+    int largest = start.exponent, n_products = 0, exponents[16];
     int32_t products[16];
     for (int i = 0; i < n; i++) {
         struct number a = all->a[k_first + i][row], b = all->b[k_first + i][column];
-        products[i] = a.significand * b.significand;
-        exponents[i] = a.exponent + b.exponent;
-        if (products[i] != 0 && exponents[i] > largest)
-            largest = exponents[i];
+        int32_t product = a.significand * b.significand;
+        if (product == 0)
+            continue;
+        products[n_products] = product;
+        exponents[n_products++] = a.exponent + b.exponent;
+        largest = a.exponent + b.exponent > largest ? a.exponent + b.exponent : largest;
     }
+    if (n_products == 0)
+        return c + 0.0f; // no negative zero
     int64_t sum =
         cut((int64_t)start.significand * (1 << (n_bits - FLOAT_BITS)), largest - start.exponent);
-    for (int i = 0; i < n; i++)
-        if (products[i] != 0)
-            sum += cut((int64_t)products[i] * (1 << (n_bits - 2 * OPERAND_BITS)),
-                       largest - exponents[i]);
+    for (int i = 0; i < n_products; i++)
+        sum +=
+            cut((int64_t)products[i] * (1 << (n_bits - 2 * OPERAND_BITS)), largest - exponents[i]);
     return to_float(sum, largest - n_bits);
 }
 

@@ -84,8 +84,15 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
     return cudaSuccess;
 }
 
+static long n_launches;
+
+long simt_graph_launches(void) {
+    return n_launches;
+}
+
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream) {
     std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    n_launches++;
     for (const struct simt_work &node : exec->nodes) {
         cudaError_t code = simt_work_add(stream, node);
         if (code != cudaSuccess)

@@ -83,6 +83,8 @@ extern std::recursive_mutex simt_work_lock;
 // Of a call that a captured stream forbids: records why, and spoils the capture, when this thread
 // captures `stream` or, NULL, whichever it is.
 cudaError_t simt_capture_check(const char *call, cudaStream_t stream);
+// Test hook: graphs launched so far.
+extern "C" long simt_graph_launches(void);
 // Takes the work when this thread captures the stream.
 bool simt_capture_takes(cudaStream_t stream, struct simt_work *work, cudaError_t *code);
 
