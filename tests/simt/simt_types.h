@@ -8,9 +8,9 @@
 #define __host__
 #define __constant__
 // As many nops before the kernel's first instruction as threads are declared: simt_launch_bound
-// counts them. Of clang's attribute no argument may depend on a template.
+// counts them. Clang's attribute takes no argument that depends on a template: a launch is not held
+// to its bound there.
 #if defined(__GNUC__) && !defined(__clang__)
-#define SIMT_HAS_LAUNCH_BOUNDS
 #define __launch_bounds__(n, ...) __attribute__((patchable_function_entry((n), (n))))
 #else
 #define __launch_bounds__(...)

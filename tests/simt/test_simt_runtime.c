@@ -5,11 +5,14 @@
 
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -99,6 +102,34 @@ static void a_dependence_on_the_order_of_blocks_shows(void **state) {
 #endif
 }
 
+// ---- settings -----------------------------------------------------------------------------------
+
+static void a_value_that_is_not_listed_ends_the_program(void **state) {
+    (void)state;
+    static const char *const settings[][2] = {
+        {"SIMT_TENSOR_CORE", "volta"},
+        {"SIMT_ORDER", "-1"},
+        {"SIMT_ORDER", "1x"},
+        {"SIMT_STREAMS", ""},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
+        fflush(NULL);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            float out[64];
+            if (freopen("/dev/null", "w", stderr) == NULL)
+                _exit(0);
+            setenv(settings[i][0], settings[i][1], 1);
+            planted_chain(out);
+            _exit(0); // went unnoticed
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_in_a_capture_fail),
@@ -106,6 +137,7 @@ int main(void) {
         cmocka_unit_test(eager_streams_hide_what_lazy_ones_show),
         cmocka_unit_test(new_memory_is_nan),
         cmocka_unit_test(a_dependence_on_the_order_of_blocks_shows),
+        cmocka_unit_test(a_value_that_is_not_listed_ends_the_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
