@@ -127,7 +127,7 @@ launch(const struct cuda_context *context, const char *name, const char *file, i
 #ifndef ADELE_SIMT
     kernel<<<grid, block, shared_bytes, context->stream>>>(arguments...);
 #else
-    simt_launch(name, grid, block, shared_bytes, kernel, arguments...);
+    simt_launch(name, grid, block, shared_bytes, context->stream, kernel, arguments...);
 #endif
     return launch_check(context, name, file, line);
 }

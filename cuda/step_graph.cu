@@ -1,36 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Capturing a step, bringing the kind's graph up to date, launching it: see step_graph.cuh. The
-// emulator has no graphs and runs every step launch by launch.
+// Capturing a step, bringing the kind's graph up to date, launching it: see step_graph.cuh.
 #include "step_graph.cuh"
 
 #include <stdlib.h>
 #include <string.h>
 
 namespace adele_cuda {
-
-#ifdef ADELE_SIMT
-
-adele_status step_graphs_create(struct step_graphs **out) {
-    *out = NULL;
-    return ADELE_OK;
-}
-
-void step_graphs_destroy(struct step_graphs *graphs) {
-    (void)graphs;
-}
-
-adele_status step_graphs_begin(struct cuda_context *context, int step_kind) {
-    (void)context;
-    (void)step_kind;
-    return ADELE_OK;
-}
-
-adele_status step_graphs_end(struct cuda_context *context) {
-    (void)context;
-    return ADELE_OK;
-}
-
-#else
 
 #define MAX_STEP_KINDS 8 // full and last batch, and room; a kind beyond runs launch by launch
 
@@ -103,7 +78,5 @@ adele_status step_graphs_end(struct cuda_context *context) {
     CUDA_TRY(cudaGraphLaunch(*graph, context->stream));
     return ADELE_OK;
 }
-
-#endif
 
 } // namespace adele_cuda

@@ -5,6 +5,7 @@
 #include "support/devices.h"
 #include "support/gradient.h"
 #include "support/sums.h"
+#include "support/tensor_core_tolerance.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -92,9 +93,9 @@ static struct adele_aspp_args device_args(struct arena *arena, const struct prob
 // A bias counts as three of the products, whose variance it has. TF32 rounds both operands by up to
 // 2^-11 of them, which makes a product wrong by 1.3e-4 in the root mean square. Where operands are
 // rounded to bf16, SUM may round the sum of the centre weights of all R branches: by up to 2^-8 R /
-// 3 in `n_centre` of the products.
+// 3 in `n_centre` of the products. The terms come in runs of `run`: channels, or all pixels.
 static struct sums_error error_of(const struct adele_device *device,
-                                  const struct adele_aspp_desc *desc, double n_terms,
+                                  const struct adele_aspp_desc *desc, double n_terms, double run,
                                   double n_centre) {
     struct sums_error error = {.n_terms = n_terms + (desc->has_bias ? 3.0 * desc->n_rates : 0.0),
                                .relative = SUMS_STORED};
@@ -105,6 +106,7 @@ static struct sums_error error_of(const struct adele_device *device,
         error.random = 1.3e-4 * sqrt(n_terms);
     if (rounds && desc->form == ADELE_ASPP_SUM && desc->n_rates > 1)
         error.random += 0x1p-8 / 3.0 / 3.0 * desc->n_rates * sqrt(n_centre);
+    error.random = hypot(error.random, tensor_core_rms_on(device, desc->precision, n_terms, run));
     return error;
 }
 
@@ -121,7 +123,8 @@ static double n_taps(const struct adele_aspp_desc *desc, bool of_all) {
 static void compare_forward(struct arena *arena, const struct problem *p,
                             const struct adele_aspp_args *args) {
     double n_terms = n_taps(&p->desc, p->desc.form == ADELE_ASPP_SUM) * p->desc.c_in;
-    struct sums_error error = error_of(arena->device, &p->desc, n_terms, p->desc.c_in);
+    struct sums_error error =
+        error_of(arena->device, &p->desc, n_terms, p->desc.c_in, p->desc.c_in);
     error.relative = device_tolerance(arena->device, SUMS_STORED);
     assert_true(
         sums_agree("dst", arena_tensor_download(arena, args->dst, p->out), p->dst, p->out, &error));
@@ -131,13 +134,13 @@ static void compare_backward(struct arena *arena, const struct problem *p,
                              const struct adele_aspp_args *args) {
     const struct adele_aspp_desc *desc = &p->desc;
     struct sums_error of_src =
-        error_of(arena->device, desc, n_taps(desc, true) * desc->c_out, desc->c_out);
+        error_of(arena->device, desc, n_taps(desc, true) * desc->c_out, desc->c_out, desc->c_out);
     of_src.relative = device_tolerance(arena->device, SUMS_STORED);
     if (desc->needs_d_src)
         assert_true(sums_agree("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
                                p->in, &of_src));
     double n_pixels = (double)p->out.n * p->out.h * p->out.w;
-    struct sums_error of_weight = error_of(arena->device, desc, n_pixels, 0.0);
+    struct sums_error of_weight = error_of(arena->device, desc, n_pixels, n_pixels, 0.0);
     struct adele_shape bias = {1, desc->c_out, 1, 1};
     for (int r = 0; r < desc->n_rates; r++) {
         int kernel = kernel_of(desc, r);

@@ -7,6 +7,7 @@
 #include "support/devices.h"
 #include "support/gradient.h"
 #include "support/sums.h"
+#include "support/tensor_core_tolerance.h"
 
 #include <omp.h>
 #include <setjmp.h>
@@ -99,13 +100,15 @@ static struct adele_conv2d_args device_args(struct arena *arena, const struct pr
     return args;
 }
 
-// Of a pass's sums; winograd's round more. What is stored is rounded to float once, which the
-// relative part covers, or to bf16.
-static struct sums_error pass_error(const struct arena *arena, const struct adele_op *op,
-                                    double n_terms) {
+// Of a pass's sums over the taps, each a run of channels; winograd's round more. What is stored is
+// rounded to float once, which the relative part covers, or to bf16.
+static struct sums_error pass_error(const struct arena *arena, const struct problem *p,
+                                    const struct adele_op *op, int channels) {
+    double n_terms = (double)p->desc.kernel * p->desc.kernel * channels;
     struct sums_error error = {
         .n_terms = n_terms,
         .factor = strstr(op->engine, "wino") != NULL ? SUMS_WINOGRAD : 1.0,
+        .random = tensor_core_rms_on(arena->device, p->desc.precision, n_terms, channels),
         .relative = device_tolerance(arena->device, SUMS_STORED),
     };
     return error;
@@ -114,20 +117,21 @@ static struct sums_error pass_error(const struct arena *arena, const struct adel
 static void compare_backward(struct arena *arena, const struct problem *p,
                              const struct adele_op *op, const struct adele_conv2d_args *args) {
     int kernel = p->desc.kernel;
-    double n_taps = (double)kernel * kernel;
-    struct sums_error of_src = pass_error(arena, op, n_taps * p->desc.c_out);
+    struct sums_error of_src = pass_error(arena, p, op, p->desc.c_out);
     if (p->desc.needs_d_src)
         assert_true(sums_agree("d_src", arena_tensor_download(arena, args->d_src, p->in), p->d_src,
                                p->in, &of_src));
-    struct sums_error of_weight = {.n_terms = (double)p->out.n * p->out.h * p->out.w,
-                                   .relative = SUMS_STORED};
+    double n_pixels = (double)p->out.n * p->out.h * p->out.w;
+    struct sums_error of_bias = {.n_terms = n_pixels, .relative = SUMS_STORED};
+    struct sums_error of_weight = of_bias;
+    of_weight.random = tensor_core_rms_on(arena->device, p->desc.precision, n_pixels, n_pixels);
     struct adele_shape weight = {p->desc.c_out, p->desc.c_in, kernel, kernel};
     struct adele_shape bias = {1, p->desc.c_out, 1, 1};
     assert_true(sums_agree("d_weight", arena_download(arena, args->d_weight, p->n_weights),
                            p->d_weight, weight, &of_weight));
     if (p->desc.has_bias)
         assert_true(sums_agree("d_bias", arena_download(arena, args->d_bias, (size_t)p->desc.c_out),
-                               p->d_bias, bias, &of_weight));
+                               p->d_bias, bias, &of_bias));
 }
 
 static void check(struct adele_device *device, struct adele_conv2d_desc desc, bool accumulate) {
@@ -143,7 +147,7 @@ static void check(struct adele_device *device, struct adele_conv2d_desc desc, bo
 
     assert_ok(device->iface->conv2d_forward(op, &args));
     reference_conv2d_forward(&desc, &host);
-    struct sums_error error = pass_error(&arena, op, (double)desc.kernel * desc.kernel * desc.c_in);
+    struct sums_error error = pass_error(&arena, &p, op, desc.c_in);
     assert_true(
         sums_agree("dst", arena_tensor_download(&arena, args.dst, p.out), p.dst, p.out, &error));
     if (desc.is_training) {

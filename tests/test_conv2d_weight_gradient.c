@@ -5,6 +5,7 @@
 #include "support/compare.h"
 #include "support/devices.h"
 #include "support/sums.h"
+#include "support/tensor_core_tolerance.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -44,11 +45,13 @@ static struct adele_conv2d_desc desc_of(const int *row, enum adele_precision pre
 
 // TF32 rounds each operand by up to 2^-11 of it: a value spread evenly over 2^-10 of it at most, so
 // that a product of values in [-1, 1] is off by sqrt(2 / 12 / 9) 2^-10 in the root mean square.
-static struct sums_error error_of(const struct adele_conv2d_desc *desc, double n_pixels) {
+static struct sums_error error_of(const struct adele_device *device,
+                                  const struct adele_conv2d_desc *desc, double n_pixels) {
     bool is_tf32 = desc->precision == ADELE_PRECISION_TF32;
-    struct sums_error error = {.n_terms = n_pixels,
-                               .random = is_tf32 ? 0x1p-10 * sqrt(n_pixels / 54.0) : 0.0,
-                               .relative = SUMS_STORED};
+    double of_operands = is_tf32 ? 0x1p-10 * sqrt(n_pixels / 54.0) : 0.0;
+    double of_sums = tensor_core_rms_on(device, desc->precision, n_pixels, n_pixels);
+    struct sums_error error = {
+        .n_terms = n_pixels, .random = hypot(of_operands, of_sums), .relative = SUMS_STORED};
     return error;
 }
 
@@ -92,7 +95,7 @@ static void check(struct adele_device *device, struct adele_conv2d_desc desc) {
 
     reference_conv2d_backward(&desc, &host);
     double n_pixels = (double)out.n * out.h * out.w;
-    struct sums_error of_weight = error_of(&desc, n_pixels);
+    struct sums_error of_weight = error_of(device, &desc, n_pixels);
     struct sums_error of_bias = {.n_terms = n_pixels, .relative = SUMS_STORED};
     struct adele_shape weight = {desc.c_out, desc.c_in, desc.kernel, desc.kernel};
     struct adele_shape bias = {1, desc.c_out, 1, 1};

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Two epochs of ADELE, with a correction at the end of each, on the CUDA sources under emulation:
 // the same run as the CPU's but for rounding, and the same bytes when it is repeated with the
-// images in the host's memory. A category needs three values of its curve, so that the run first
-// goes through three epochs on the CPU.
+// images in the host's memory. From each kind of step's second time on, it is a captured graph. A
+// category needs three values of its curve, so that the run first goes through three epochs on the
+// CPU.
 //
 // Forward passes agree as closely as sums of floats do, whatever their order. Gradients do not: a
 // difference of 1e-7 carries a few of the million units of a run over the edge of a ReLU or of a
@@ -46,6 +47,9 @@
 #define TOLERANCE_IOU 0.02
 
 #ifdef ADELE_HAVE_SIMT
+long simt_graph_launches(void); // of the emulator
+static long n_graphs;           // of the runs
+
 static adele_status open_simt(enum adele_precision precision, struct adele_device **out) {
     const struct cuda_options options = {0, precision, CUDA_ENGINE_DIRECT};
     return simt_device_create(&options, out);
@@ -89,6 +93,7 @@ static int setup(void **state) {
         train(state, runs[i].name, "cpu", "train.epochs=3", "data.residency=device", false);
         train(state, runs[i].name, runs[i].device, "train.epochs=5", runs[i].residency, true);
     }
+    n_graphs = simt_graph_launches();
 #else
     *state = NULL;
 #endif
@@ -221,6 +226,15 @@ static void a_second_run_with_images_on_the_host_is_the_same(void **state) {
     tiny_run_assert_same(state, "simt", "again");
 }
 
+// Each kind of step (a full batch, the last one) is run launch by launch once, and captured in the
+// second epoch: whatever a capture forbids would have ended the run.
+static void later_steps_are_graphs(void **state) {
+    skip_without_emulator(state);
+#ifdef ADELE_HAVE_SIMT
+    assert_int_equal(n_graphs, 2 * 2); // of two runs
+#endif
+}
+
 #ifdef ADELE_HAVE_SIMT
 // The CPU run's model with a NaN among the weights of one convolution.
 static void write_spoiled(void *const *state, const char *spoiled, const char *path) {
@@ -277,6 +291,7 @@ int main(void) {
         cmocka_unit_test(weights_agree),
         cmocka_unit_test(gradients_agree),
         cmocka_unit_test(a_second_run_with_images_on_the_host_is_the_same),
+        cmocka_unit_test(later_steps_are_graphs),
         cmocka_unit_test(a_step_that_is_not_finite_is_named),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

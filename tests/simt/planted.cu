@@ -107,7 +107,9 @@ static __global__ void product_bf16(const float *a, const float *b, float *out) 
         words_a[i] = bf16_pair(a + (g + i % 2 * 8) * 16 + 2 * t + i / 2 * 8, 1);
     for (int i = 0; i < 2; i++)
         words_b[i] = bf16_pair(b + (2 * t + i * 8) * 8 + g, 8);
-    float d[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float d[4];
+    for (int i = 0; i < 4; i++)
+        d[i] = out[(g + i / 2 * 8) * 8 + 2 * t + i % 2];
     mma_bf16_16x8x16(d, words_a, words_b);
     for (int i = 0; i < 4; i++)
         out[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = d[i];
@@ -120,7 +122,9 @@ static __global__ void product_tf32(const float *a, const float *b, float *out) 
         words_a[i] = to_tf32(a[(g + i % 2 * 8) * 8 + t + i / 2 * 4]);
     for (int i = 0; i < 2; i++)
         words_b[i] = to_tf32(b[(t + i * 4) * 8 + g]) | 0xfffu; // bits that must not matter
-    float d[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    float d[4];
+    for (int i = 0; i < 4; i++)
+        d[i] = out[(g + i / 2 * 8) * 8 + 2 * t + i % 2];
     mma_tf32_16x8x8(d, words_a, words_b);
     for (int i = 0; i < 4; i++)
         out[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = d[i];
@@ -223,13 +227,13 @@ const char *planted_pipeline(const float *in, int n_tiles, bool waits, float *ou
 }
 
 const char *planted_mma_bf16(const float *a, const float *b, float *d) {
-    device_array<float> device_a(a, 16 * 16), device_b(b, 16 * 8), to(NULL, 16 * 8);
+    device_array<float> device_a(a, 16 * 16), device_b(b, 16 * 8), to(d, 16 * 8);
     RUN(product_bf16, 1, 32, 0, device_a.data, device_b.data, to.data);
     return to.download(d);
 }
 
 const char *planted_mma_tf32(const float *a, const float *b, float *d) {
-    device_array<float> device_a(a, 16 * 8), device_b(b, 8 * 8), to(NULL, 16 * 8);
+    device_array<float> device_a(a, 16 * 8), device_b(b, 8 * 8), to(d, 16 * 8);
     RUN(product_tf32, 1, 32, 0, device_a.data, device_b.data, to.data);
     return to.download(d);
 }

@@ -26,7 +26,7 @@ const char *planted_shuffle(const double *in, double *out);
 const char *planted_histogram(const int *values, int n, unsigned counts[16]);
 // out[i] = sum over t of in[32 t + i] for i < 32, tiles fetched by cp.async one ahead.
 const char *planted_pipeline(const float *in, int n_tiles, bool waits, float *out);
-// d (16, 8) = a (16, 16) b (16, 8), all row major; bf16 bits in the lower half of words for bf16.
+// d (16, 8) += a (16, 16) b (16, 8), all row major; operands are rounded to bf16 or TF32.
 const char *planted_mma_bf16(const float *a, const float *b, float *d);
 const char *planted_mma_tf32(const float *a, const float *b, float *d); // k = 8
 // in (32, 8) halves; out (32, 4): the words of each lane.
@@ -57,9 +57,16 @@ enum planted_fault {
     PLANTED_SHARED_TOGETHER,   // 30000 bytes static and 30000 dynamic
     PLANTED_SHARED_DEVICE,     // more than the device has
     PLANTED_BLOCK_SIZE,        // 1025 threads
+    PLANTED_LAUNCH_BOUNDS,     // 129 threads, and the kernel declares 128
     PLANTED_GRID_SIZE,         // grid.y of 65536
     PLANTED_COPY_UNALIGNED,    // cp.async to 4 bytes off
     PLANTED_MATRIX_UNALIGNED,  // ldmatrix from 8 bytes off
+    PLANTED_COPY_FROM_SHARED,  // cp.async from shared memory
+    PLANTED_COPY_FROM_STACK,   // from a local variable
+    PLANTED_COPY_TO_GLOBAL,    // to device memory
+    PLANTED_COPY_PAST_ARRAY,   // to the bytes behind a shared array
+    PLANTED_MATRIX_GLOBAL,     // ldmatrix from device memory
+    PLANTED_MATRIX_STACK,      // from a local variable
     // Only the checked build sees these:
     PLANTED_RACE_READ,        // reads what a neighbour has written
     PLANTED_RACE_OVERWRITE,   // writes what a neighbour may still read
@@ -91,6 +98,42 @@ const char *planted_break(enum planted_fault fault);
 int planted_allocate(long i_failing);
 // A copy of 100 bytes to the host from an allocation of 99.
 const char *planted_copy_too_much(void);
+
+// Captures a stream, makes a call that is not permitted then, and ends the capture, which must have
+// failed too. NULL: the call did not fail, or the capture did not.
+enum planted_in_capture {
+    PLANTED_CAPTURE_MALLOC,
+    PLANTED_CAPTURE_HOST_ALLOC,
+    PLANTED_CAPTURE_FREE,
+    PLANTED_CAPTURE_FREE_HOST,
+    PLANTED_CAPTURE_SYNCHRONIZE,        // the stream
+    PLANTED_CAPTURE_SYNCHRONIZE_DEVICE, // the device
+    PLANTED_CAPTURE_COPY,               // cudaMemcpy
+    PLANTED_CAPTURE_PAGEABLE,           // cudaMemcpyAsync from pageable memory
+    PLANTED_CAPTURE_DEFAULT_STREAM,     // a kernel in the default stream
+    PLANTED_CAPTURE_EVENT,              // a wait for an event
+    PLANTED_CAPTURE_COUNT
+};
+const char *planted_in_capture(enum planted_in_capture call);
+// A graph that adds 1 to a number is launched three times, is given 10 instead of 1, and is
+// launched once more: 13. -1: a call failed, or the capture itself had an effect.
+float planted_graph(void);
+
+// What reaches the device, or the host, when a kernel is to copy 1 from page-locked memory.
+enum planted_late {
+    PLANTED_LATE_KEPT,        // nothing wrong
+    PLANTED_LATE_OVERWRITTEN, // the host writes 2 there before it waits
+    PLANTED_LATE_FREED,       // the host frees the memory before it waits
+    PLANTED_LATE_READ,        // the host reads the result before it waits
+    PLANTED_LATE_STREAMS,     // the result is copied in another stream, which does not wait
+    PLANTED_LATE_EVENT        // and which waits for an event
+};
+float planted_late(enum planted_late fault);
+
+// out[b] = out[b - 1], from block b of 64; out[0] = 1. Right only when blocks run in order.
+const char *planted_chain(float out[64]);
+// What a kernel finds in new memory of the device and in new page-locked memory.
+const char *planted_fresh(float out[2]);
 
 #ifdef __cplusplus
 }

@@ -70,6 +70,37 @@ static __global__ void break_alignment(bool is_copy, const float *in, uint32_t *
     ldmatrix_x4(out + 4 * threadIdx.x, (const char *)&tile[threadIdx.x] + 8);
 }
 
+static __global__ void __launch_bounds__(128) use_bound(int *out) {
+    out[0] = 1;
+}
+
+static __global__ void break_space(enum planted_fault fault, float *in, uint32_t *out) {
+    SHARED(uint4, tile, [32]);
+    __align__(16) float local[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    tile[threadIdx.x] = make_uint4(0, 0, 0, 0);
+    __syncthreads();
+    switch (fault) {
+    case PLANTED_COPY_FROM_SHARED:
+        cp_async_16(&tile[0], &tile[1], true);
+        break;
+    case PLANTED_COPY_FROM_STACK:
+        cp_async_16(&tile[0], local, true);
+        break;
+    case PLANTED_COPY_TO_GLOBAL:
+        cp_async_16(out, in, true);
+        break;
+    case PLANTED_COPY_PAST_ARRAY:
+        cp_async_16(&tile[0] + 32, in, true);
+        break;
+    case PLANTED_MATRIX_GLOBAL:
+        ldmatrix_x4(out + 4 * threadIdx.x, in + 4 * threadIdx.x);
+        break;
+    default: // PLANTED_MATRIX_STACK
+        ldmatrix_x4(out + 4 * threadIdx.x, local);
+    }
+    cp_async_wait<0>();
+}
+
 static __global__ void race_shared(enum planted_fault fault, const float *in, float *out) {
     SHARED(__align__(16) float, tile, [64]);
     SHARED(unsigned, count, );
@@ -210,6 +241,9 @@ static void break_launch(enum planted_fault fault) {
     case PLANTED_BLOCK_SIZE:
         RUN(use_dynamic, 1, 1025, 0, out.data);
         break;
+    case PLANTED_LAUNCH_BOUNDS:
+        RUN(use_bound, 1, 129, 0, out.data);
+        break;
     default: // PLANTED_GRID_SIZE
         RUN(use_dynamic, dim3(1, 65536), 32, 0, out.data);
     }
@@ -229,6 +263,8 @@ static void break_rule(enum planted_fault fault) {
     else if (fault <= PLANTED_MATRIX_UNALIGNED)
         RUN(break_alignment, 1, 32, 0, fault == PLANTED_COPY_UNALIGNED, in.data,
             (uint32_t *)out.data);
+    else if (fault <= PLANTED_MATRIX_STACK)
+        RUN(break_space, 1, 32, 0, fault, in.data, (uint32_t *)out.data);
     else if (fault == PLANTED_RACE_WARP)
         run_warp_exchange(false);
     else if (fault <= PLANTED_RACE_COPY)

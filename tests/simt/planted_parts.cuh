@@ -9,8 +9,9 @@
 
 namespace adele_cuda {
 
-#define RUN(kernel, grid, block, shared_bytes, ...)                                                \
-    simt_launch(#kernel, (grid), (block), (shared_bytes), (kernel), __VA_ARGS__)
+#define RUN_ON(stream, kernel, grid, block, shared_bytes, ...)                                     \
+    simt_launch(#kernel, (grid), (block), (shared_bytes), (stream), (kernel), __VA_ARGS__)
+#define RUN(...) RUN_ON((cudaStream_t)NULL, __VA_ARGS__)
 
 static inline const char *error_text() {
     cudaError_t code = cudaGetLastError();

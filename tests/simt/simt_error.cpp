@@ -154,6 +154,12 @@ const char *cudaGetErrorName(cudaError_t code) {
         return "cudaErrorLaunchFailure";
     case cudaErrorNotSupported:
         return "cudaErrorNotSupported";
+    case cudaErrorStreamCaptureUnsupported:
+        return "cudaErrorStreamCaptureUnsupported";
+    case cudaErrorStreamCaptureInvalidated:
+        return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorGraphExecUpdateFailure:
+        return "cudaErrorGraphExecUpdateFailure";
     }
     return "unrecognized error code";
 }

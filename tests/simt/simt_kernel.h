@@ -187,7 +187,9 @@ struct simt_grid {
     const void *arguments;
     size_t arguments_bytes;
 };
-void simt_run_grid(const struct simt_grid *grid);
+// Puts the grid into the stream's queue, with a copy of the arguments; what is wrong with the
+// launch itself is left for cudaGetLastError.
+void simt_launch_grid(const struct simt_grid *grid, struct CUstream_st *stream);
 
 template <typename T> struct simt_same { typedef T type; };
 
@@ -201,16 +203,18 @@ template <typename... Parameters> struct simt_bound_kernel {
     }
 };
 
-// kernel<<<grid, block, shared_bytes>>>(arguments...)
+// kernel<<<grid, block, shared_bytes, stream>>>(arguments...)
 template <typename... Parameters>
 static inline void simt_launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes,
-                               void (*kernel)(Parameters...),
+                               struct CUstream_st *stream, void (*kernel)(Parameters...),
                                typename simt_same<Parameters>::type... arguments) {
+    static_assert((std::is_trivially_copyable<Parameters>::value && ...),
+                  "arguments reach a kernel as bytes");
     simt_bound_kernel<Parameters...> bound = {kernel, {arguments...}};
     struct simt_grid all = {name,         grid,           block,
                             shared_bytes, (void *)kernel, simt_bound_kernel<Parameters...>::run,
                             &bound,       sizeof bound};
-    simt_run_grid(&all);
+    simt_launch_grid(&all, stream);
 }
 
 #endif

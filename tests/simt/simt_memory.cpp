@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Device memory: every allocation is one of the host's heap, so that AddressSanitizer sees its end.
-// The rest of the runtime interface.
 #include "simt_room.h"
 
 #include <map>
-#include <mutex>
-#include <stdio.h>
 #include <stdlib.h>
 
 static std::mutex lock;
@@ -23,6 +20,32 @@ struct simt_allocation *simt_allocation_find(const void *address) {
     return above == all.begin() ? NULL : &std::prev(above)->second;
 }
 
+// The allocation that holds all of the bytes, or NULL.
+static const struct simt_allocation *holder_of(const void *address, size_t bytes) {
+    const struct simt_allocation *found = simt_allocation_find(address);
+    size_t offset = found ? (size_t)((const unsigned char *)address - found->data) : 0;
+    return found && offset < found->bytes && bytes <= found->bytes - offset ? found : NULL;
+}
+
+bool simt_is_global(const void *address, size_t bytes) {
+    std::lock_guard<std::mutex> guard(lock);
+    return holder_of(address, bytes) != NULL;
+}
+
+bool simt_is_page_locked(const void *address, size_t bytes) {
+    std::lock_guard<std::mutex> guard(lock);
+    const struct simt_allocation *found = holder_of(address, bytes);
+    return found && found->is_host;
+}
+
+size_t simt_memory_used() {
+    std::lock_guard<std::mutex> guard(lock);
+    size_t used = 0;
+    for (const auto &one : allocations())
+        used += one.second.is_host ? 0 : one.second.bytes;
+    return used;
+}
+
 // ---- allocations --------------------------------------------------------------------------------
 
 void simt_fail_at(long i) {
@@ -34,11 +57,12 @@ long simt_count(void) {
     return n_allocated;
 }
 
-static cudaError_t allocate(void **out, size_t bytes, bool is_host) {
-    std::lock_guard<std::mutex> guard(lock);
+static cudaError_t allocate(void **out, size_t bytes, bool is_host, const char *function) {
     *out = NULL;
-    if (bytes == 0)
-        return cudaSuccess;
+    cudaError_t code = simt_capture_check(function, NULL);
+    if (bytes == 0 || code != cudaSuccess)
+        return code;
+    std::lock_guard<std::mutex> guard(lock);
     n_allocated++;
     if (i_failing >= 0 && i_failing-- == 0)
         return simt_error(cudaErrorMemoryAllocation, "out of memory (asked for %zu bytes)", bytes);
@@ -50,41 +74,62 @@ static cudaError_t allocate(void **out, size_t bytes, bool is_host) {
     void *data = NULL;
     if (posix_memalign(&data, 256, bytes + gap) != 0)
         return simt_error(cudaErrorMemoryAllocation, "out of memory (asked for %zu bytes)", bytes);
-    memset(data, is_host ? 0 : 0xff, bytes);
+    memset(data, 0xff, bytes);
     allocations()[(uintptr_t)data] = {(unsigned char *)data, bytes, NULL, is_host};
     *out = data;
     return cudaSuccess;
 }
 
-static cudaError_t release(void *block, const char *function) {
-    std::lock_guard<std::mutex> guard(lock);
+// Page-locked memory that was freed while work was under way holds 0xff until the work is done,
+// whether or not it still reads there.
+static void bury(void *block, size_t bytes, bool is_under_way) {
+    static std::vector<void *> buried;
+    if (!is_under_way) {
+        for (void *one : buried)
+            free(one);
+        buried.clear();
+        free(block);
+        return;
+    }
+    memset(block, 0xff, bytes);
+    buried.push_back(block);
+}
+
+static cudaError_t release(void *block, bool is_host, const char *function) {
     if (!block)
         return cudaSuccess;
+    bool is_under_way = is_host && simt_work_is_under_way();
+    std::lock_guard<std::mutex> guard(lock);
     auto found = allocations().find((uintptr_t)block);
-    if (found == allocations().end())
-        return simt_error(cudaErrorInvalidValue, "%s: %p is no allocation", function, block);
+    if (found == allocations().end() || found->second.is_host != is_host)
+        return simt_error(cudaErrorInvalidValue, "%s: %p is no allocation%s", function, block,
+                          found == allocations().end() ? "" : " of this kind");
+    size_t bytes = found->second.bytes;
     simt_check_freed(&found->second);
     allocations().erase(found);
-    free(block);
+    bury(block, bytes, is_under_way);
     return cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void **out, size_t bytes) {
-    return allocate(out, bytes, false);
+    return allocate(out, bytes, false, "cudaMalloc");
 }
 cudaError_t cudaFree(void *block) {
-    simt_copies_finish(NULL); // as on a GPU, where it waits for everything
-    return release(block, "cudaFree");
+    cudaError_t code = simt_capture_check("cudaFree", NULL);
+    if (code == cudaSuccess)
+        code = simt_work_finish_all(); // as on a GPU
+    cudaError_t released = release(block, false, "cudaFree");
+    return code != cudaSuccess ? code : released;
 }
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned) {
-    return allocate(out, bytes, true);
+    return allocate(out, bytes, true, "cudaHostAlloc");
 }
 cudaError_t cudaMallocHost(void **out, size_t bytes) {
-    return allocate(out, bytes, true);
+    return allocate(out, bytes, true, "cudaMallocHost");
 }
 cudaError_t cudaFreeHost(void *block) {
-    simt_copies_finish(NULL);
-    return release(block, "cudaFreeHost");
+    cudaError_t code = simt_capture_check("cudaFreeHost", NULL);
+    return code == cudaSuccess ? release(block, true, "cudaFreeHost") : code;
 }
 cudaError_t cudaHostGetDevicePointer(void **out, void *block, unsigned) {
     *out = block;
@@ -93,151 +138,13 @@ cudaError_t cudaHostGetDevicePointer(void **out, void *block, unsigned) {
 
 cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *out, const void *address) {
     std::lock_guard<std::mutex> guard(lock);
-    const struct simt_allocation *found = simt_allocation_find(address);
+    const struct simt_allocation *found = holder_of(address, 1);
     void *pointer = (void *)(uintptr_t)address;
-    if (!found || (size_t)((const unsigned char *)address - found->data) >= found->bytes)
+    if (!found)
         *out = {cudaMemoryTypeUnregistered, -1, NULL, pointer};
     else if (found->is_host)
         *out = {cudaMemoryTypeHost, 0, pointer, pointer};
     else
         *out = {cudaMemoryTypeDevice, 0, pointer, NULL};
-    return cudaSuccess;
-}
-
-// ---- copies -------------------------------------------------------------------------------------
-
-static cudaError_t check_range(const void *address, size_t bytes, const char *function,
-                               const char *end) {
-    std::lock_guard<std::mutex> guard(lock);
-    const struct simt_allocation *found = simt_allocation_find(address);
-    size_t offset = found ? (size_t)((const unsigned char *)address - found->data) : 0;
-    if (found && offset <= found->bytes && bytes <= found->bytes - offset)
-        return cudaSuccess;
-    return simt_error(cudaErrorInvalidValue, "%s: the %s of %zu bytes at %p is not device memory",
-                      function, end, bytes, address);
-}
-
-cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind) {
-    cudaError_t code = cudaSuccess;
-    if (bytes == 0)
-        return code;
-    if (kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice)
-        code = check_range(to, bytes, "cudaMemcpy", "target");
-    if (code == cudaSuccess && (kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice))
-        code = check_range(from, bytes, "cudaMemcpy", "source");
-    if (code == cudaSuccess)
-        memmove(to, from, bytes);
-    return code;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, enum cudaMemcpyKind kind,
-                            cudaStream_t stream) {
-    struct cudaPointerAttributes attributes;
-    cudaPointerGetAttributes(&attributes, from);
-    if (bytes == 0 || stream == NULL || kind != cudaMemcpyHostToDevice ||
-        attributes.type != cudaMemoryTypeHost)
-        return cudaMemcpy(to, from, bytes, kind);
-    cudaError_t code = check_range(to, bytes, "cudaMemcpyAsync", "target");
-    if (code == cudaSuccess)
-        code = check_range(from, bytes, "cudaMemcpyAsync", "source");
-    if (code == cudaSuccess)
-        simt_copy_begin(to, from, bytes, stream);
-    return code;
-}
-
-cudaError_t cudaMemset(void *to, int value, size_t bytes) {
-    if (bytes == 0)
-        return cudaSuccess;
-    cudaError_t code = check_range(to, bytes, "cudaMemset", "target");
-    if (code == cudaSuccess)
-        memset(to, value, bytes);
-    return code;
-}
-
-cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t) {
-    return cudaMemset(to, value, bytes);
-}
-
-// ---- the device ---------------------------------------------------------------------------------
-
-static const size_t total_memory = (size_t)1 << 36; // of the emulated device
-
-cudaError_t cudaGetDeviceCount(int *count) {
-    *count = 1;
-    return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int ordinal) {
-    return ordinal == 0 ? cudaSuccess
-                        : simt_error(cudaErrorInvalidDevice, "no device %d: there is 1", ordinal);
-}
-
-cudaError_t cudaGetDevice(int *ordinal) {
-    *ordinal = 0;
-    return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int ordinal) {
-    *out = {};
-    snprintf(out->name, sizeof out->name, "emulated");
-    out->totalGlobalMem = total_memory;
-    out->sharedMemPerBlock = 48 * 1024;
-    out->sharedMemPerBlockOptin = 163 * 1024;
-    out->sharedMemPerMultiprocessor = 164 * 1024;
-    out->regsPerBlock = 65536;
-    out->warpSize = 32;
-    out->maxThreadsPerBlock = SIMT_MAX_THREADS;
-    out->maxThreadsPerMultiProcessor = 2048;
-    out->major = 8, out->minor = 0;
-    out->multiProcessorCount = 4;
-    out->l2CacheSize = 40 << 20;
-    return cudaSetDevice(ordinal);
-}
-
-cudaError_t cudaDeviceGetAttribute(int *out, enum cudaDeviceAttr attribute, int ordinal) {
-    struct cudaDeviceProp device;
-    cudaError_t code = cudaGetDeviceProperties(&device, ordinal);
-    switch (attribute) {
-    case cudaDevAttrMaxThreadsPerBlock:
-        *out = device.maxThreadsPerBlock;
-        break;
-    case cudaDevAttrMultiProcessorCount:
-        *out = device.multiProcessorCount;
-        break;
-    case cudaDevAttrComputeCapabilityMajor:
-        *out = device.major;
-        break;
-    case cudaDevAttrComputeCapabilityMinor:
-        *out = device.minor;
-        break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-        *out = (int)device.sharedMemPerBlockOptin;
-        break;
-    }
-    return code;
-}
-
-cudaError_t cudaDriverGetVersion(int *version) {
-    *version = 13000;
-    return cudaSuccess;
-}
-
-cudaError_t cudaRuntimeGetVersion(int *version) {
-    *version = 13000;
-    return cudaSuccess;
-}
-
-cudaError_t cudaDeviceSynchronize() {
-    simt_copies_finish(NULL);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes) {
-    std::lock_guard<std::mutex> guard(lock);
-    size_t used = 0;
-    for (const auto &one : allocations())
-        used += one.second.is_host ? 0 : one.second.bytes;
-    *total_bytes = total_memory;
-    *free_bytes = used < total_memory ? total_memory - used : 0;
     return cudaSuccess;
 }

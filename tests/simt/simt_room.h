@@ -5,7 +5,11 @@
 
 #include "simt_kernel.h"
 #include "simt_runtime.h"
+#include "simt_settings.h"
 
+#include <memory>
+#include <mutex>
+#include <time.h>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -35,11 +39,60 @@ void simt_fiber_switch(struct simt_fiber *from, struct simt_fiber *to);
 // Forgets what every fiber was doing: each begins anew when next taken. Only from the host.
 void simt_fiber_reset_all();
 
-// ---- copies under way (simt_stream.cpp)
-// -----------------------------------------------------------
+// ---- work of streams (simt_stream.cpp, simt_graph.cpp) ------------------------------------------
 
-void simt_copy_begin(void *to, const void *from, size_t bytes, cudaStream_t stream);
-void simt_copies_finish(cudaStream_t stream); // NULL: of all streams
+enum simt_work_kind {
+    SIMT_WORK_KERNEL,
+    SIMT_WORK_COPY,
+    SIMT_WORK_FILL,
+    SIMT_WORK_RECORD,
+    SIMT_WORK_WAIT
+};
+
+// The last record of an event.
+struct simt_record {
+    cudaStream_t stream;
+    long number; // of its work
+    bool is_done;
+    struct timespec time; // when it was done
+};
+
+// One operation in a stream's queue or in a graph.
+struct simt_work {
+    enum simt_work_kind kind;
+    long number;                      // counts the work of all streams
+    struct simt_grid grid;            // of a kernel, whose arguments are in `bytes`
+    std::vector<unsigned char> bytes; // of a kernel; of a copy from pageable memory, its source
+    void *to;                         // of a copy or a fill
+    const void *from;                 // of a copy; NULL: `bytes`
+    size_t n_bytes;
+    int value;    // of a fill
+    bool is_late; // a copy from page-locked memory, which even an eager stream does not do at once
+    std::shared_ptr<struct simt_record> record;
+};
+
+// Puts the work into the stream's queue, or into the graph that is captured from it. The answer is
+// the failure of what was done at once.
+cudaError_t simt_work_add(cudaStream_t stream, struct simt_work work);
+// Does what is in the stream's queue (NULL: the default stream's).
+cudaError_t simt_work_finish(cudaStream_t stream);
+cudaError_t simt_work_finish_all();
+bool simt_work_is_under_way(); // in any stream
+extern std::recursive_mutex simt_work_lock;
+
+// Of a call that a captured stream forbids: records why, and spoils the capture, when this thread
+// captures `stream` or, NULL, whichever it is.
+cudaError_t simt_capture_check(const char *call, cudaStream_t stream);
+// Test hook: graphs launched so far.
+extern "C" long simt_graph_launches(void);
+// Takes the work when this thread captures the stream.
+bool simt_capture_takes(cudaStream_t stream, struct simt_work *work, cudaError_t *code);
+
+// ---- launches (simt_launch.cpp) -----------------------------------------------------------------
+
+// The threads that __launch_bounds__ declares; 0: it does not.
+int simt_launch_bound(const void *kernel);
+cudaError_t simt_run_grid(const struct simt_grid *grid); // simt_run.cpp
 
 // ---- the block that runs (simt_run.cpp) ---------------------------------------------------------
 
@@ -68,6 +121,7 @@ struct simt_thread {
 
 struct simt_run {
     const struct simt_grid *grid; // NULL: no kernel runs
+    struct simt_settings settings;
     int n_threads, n_started, n_done, n_at_barrier;
     int current; // the running thread, -1: the host
     struct simt_thread threads[SIMT_MAX_THREADS];
@@ -98,6 +152,12 @@ cudaError_t simt_error(cudaError_t code, const char *format, ...)
 void simt_error_stuck();
 [[noreturn]] void simt_abandon(); // simt_run.cpp: back to the host, once a failure is recorded
 
+// ---- matrices (simt_matrix.cpp) -----------------------------------------------------------------
+
+void simt_load_matrices(struct simt_warp_call *const calls[32], bool is_transposed);
+void simt_multiply_bf16(struct simt_warp_call *const calls[32]);
+void simt_multiply_tf32(struct simt_warp_call *const calls[32]);
+
 // ---- memory (simt_memory.cpp, simt_shared.cpp) --------------------------------------------------
 
 struct simt_allocation {
@@ -108,8 +168,12 @@ struct simt_allocation {
 };
 // The allocation that holds the byte, else the nearest one below it (or NULL).
 struct simt_allocation *simt_allocation_find(const void *address);
-size_t simt_shared_allowed(const void *kernel, bool *is_raised);
-void simt_shared_end(); // after a launch
+size_t simt_memory_used();                                    // of the device
+bool simt_is_global(const void *address, size_t bytes);       // device or page-locked memory
+bool simt_is_page_locked(const void *address, size_t bytes);  // memory of the host
+bool simt_is_shared(const void *address, size_t bytes);       // of the block that runs
+size_t simt_shared_allowed(const void *kernel, bool *is_set); // dynamic, of a launch
+void simt_shared_end();                                       // after a launch
 
 // ---- checks (simt_check.cpp, only in the checked build) -----------------------------------------
 

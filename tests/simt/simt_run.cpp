@@ -7,7 +7,7 @@
 // worker's; a kernel without barriers therefore runs on a single stack.
 #include "simt_room.h"
 
-#include <mutex>
+#include <utility>
 
 struct simt_position simt_here;
 struct simt_run simt_run;
@@ -160,31 +160,6 @@ static bool run_block(uint3 index) {
     return !is_abandoned;
 }
 
-static bool launch_is_possible(const struct simt_grid *all) {
-    dim3 grid = all->grid, block = all->block;
-    uint64_t threads = (uint64_t)block.x * block.y * block.z;
-    bool fits = grid.x > 0 && grid.y > 0 && grid.z > 0 && grid.x <= 0x7fffffffu &&
-                grid.y <= 65535 && grid.z <= 65535 && threads > 0 && block.x <= SIMT_MAX_THREADS &&
-                block.y <= SIMT_MAX_THREADS && block.z <= 64 && threads <= SIMT_MAX_THREADS;
-    if (!fits) {
-        simt_error(cudaErrorInvalidConfiguration,
-                   "kernel %s: a grid of (%u, %u, %u) blocks of (%u, %u, %u) threads cannot be "
-                   "launched",
-                   all->name, grid.x, grid.y, grid.z, block.x, block.y, block.z);
-        return false;
-    }
-    bool is_raised;
-    size_t allowed = simt_shared_allowed(all->kernel, &is_raised);
-    if (all->shared_bytes > allowed) {
-        simt_error(cudaErrorInvalidValue,
-                   "kernel %s: %zu bytes of dynamic shared memory, and %zu are allowed%s",
-                   all->name, all->shared_bytes, allowed,
-                   is_raised ? "" : " without cudaFuncAttributeMaxDynamicSharedMemorySize");
-        return false;
-    }
-    return true;
-}
-
 static void number_threads(dim3 block) {
     int i = 0;
     for (unsigned z = 0; z < block.z; z++)
@@ -194,22 +169,48 @@ static void number_threads(dim3 block) {
     simt_run.n_threads = i;
 }
 
-void simt_run_grid(const struct simt_grid *all) {
+// ---- the order of blocks ------------------------------------------------------------------------
+
+static uint64_t mix(uint64_t value) { // SplitMix64
+    value += 0x9e3779b97f4a7c15u;
+    value = (value ^ (value >> 30)) * 0xbf58476d1ce4e5b9u;
+    value = (value ^ (value >> 27)) * 0x94d049bb133111ebu;
+    return value ^ (value >> 31);
+}
+
+static std::vector<uint32_t> order; // of the running grid's blocks, when they are shuffled
+
+static void shuffle_blocks(uint64_t n_blocks) {
+    static uint64_t n_launches;
+    uint64_t random = mix(simt_run.settings.seed) + n_launches++;
+    order.resize(n_blocks);
+    for (uint64_t i = 0; i < n_blocks; i++)
+        order[i] = (uint32_t)i;
+    for (uint64_t i = n_blocks; i > 1; i--)
+        std::swap(order[i - 1], order[(random = mix(random)) % i]);
+}
+
+static uint3 block_number(dim3 grid, uint64_t i) {
+    return make_uint3((unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y),
+                      (unsigned)(i / grid.x / grid.y));
+}
+
+cudaError_t simt_run_grid(const struct simt_grid *all) {
     std::lock_guard<std::mutex> lock(one_launch_at_a_time);
-    if (!launch_is_possible(all))
-        return;
     simt_run.grid = all;
+    simt_run.settings = simt_settings_read();
     simt_run.current = -1;
     is_abandoned = false;
     simt_here.block_extent = all->block;
     simt_here.grid_extent = all->grid;
     number_threads(all->block);
     simt_check_grid_begins();
-    bool goes_on = true;
-    for (unsigned z = 0; z < all->grid.z && goes_on; z++)
-        for (unsigned y = 0; y < all->grid.y && goes_on; y++)
-            for (unsigned x = 0; x < all->grid.x && goes_on; x++)
-                goes_on = run_block(make_uint3(x, y, z));
+    uint64_t n_blocks = (uint64_t)all->grid.x * all->grid.y * all->grid.z;
+    bool is_shuffled = simt_run.settings.is_shuffled, goes_on = true;
+    if (is_shuffled)
+        shuffle_blocks(n_blocks);
+    for (uint64_t i = 0; i < n_blocks && goes_on; i++)
+        goes_on = run_block(block_number(all->grid, is_shuffled ? order[i] : i));
     if (!goes_on) {
         simt_fiber_reset_all();
         for (int i = 0; i < simt_run.n_threads; i++) {
@@ -219,4 +220,5 @@ void simt_run_grid(const struct simt_grid *all) {
     }
     simt_shared_end();
     simt_run.grid = NULL;
+    return goes_on ? cudaSuccess : cudaErrorLaunchFailure;
 }

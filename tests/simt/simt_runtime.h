@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The part of CUDA's runtime interface that the device uses. There is one device, "emulated"; what
-// is asynchronous on a GPU is done here before the call returns.
+// The part of CUDA's runtime interface that the device uses. There is one device, "emulated". When
+// work of streams is done is a setting (simt_settings.h).
 #ifndef ADELE_SIMT_RUNTIME_H
 #define ADELE_SIMT_RUNTIME_H
 
@@ -14,7 +14,10 @@ enum cudaError_t {
     cudaErrorInvalidDevice = 101,
     cudaErrorNotReady = 600,
     cudaErrorLaunchFailure = 719,
-    cudaErrorNotSupported = 801
+    cudaErrorNotSupported = 801,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorGraphExecUpdateFailure = 910
 };
 typedef enum cudaError_t cudaError;
 
@@ -95,7 +98,7 @@ struct cudaPointerAttributes {
 };
 cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *out, const void *address);
 
-// New memory holds 0xff in every byte.
+// New memory holds 0xff in every byte, also that of the host.
 cudaError_t cudaMalloc(void **out, size_t bytes);
 cudaError_t cudaFree(void *block);
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned flags);
@@ -122,13 +125,12 @@ static inline cudaError_t cudaHostGetDevicePointer(T **out, void *block, unsigne
 
 // ---- streams and events -------------------------------------------------------------------------
 
-#define cudaStreamDefault      0x00u
 #define cudaStreamNonBlocking  0x01u
 #define cudaEventDefault       0x00u
 #define cudaEventBlockingSync  0x01u
 #define cudaEventDisableTiming 0x02u
 
-cudaError_t cudaStreamCreate(cudaStream_t *out);
+// Only cudaStreamNonBlocking: no stream waits for the default one.
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
@@ -141,6 +143,35 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
+
+// ---- graphs -------------------------------------------------------------------------------------
+
+// A capture follows one stream: events cannot draw a second one into it here.
+enum cudaStreamCaptureMode {
+    cudaStreamCaptureModeGlobal = 0,
+    cudaStreamCaptureModeThreadLocal = 1,
+    cudaStreamCaptureModeRelaxed = 2
+};
+enum cudaGraphExecUpdateResult {
+    cudaGraphExecUpdateSuccess = 0,
+    cudaGraphExecUpdateErrorTopologyChanged = 2
+};
+struct cudaGraphExecUpdateResultInfo {
+    enum cudaGraphExecUpdateResult result;
+};
+typedef struct CUgraph_st *cudaGraph_t;
+typedef struct CUgraphExec_st *cudaGraphExec_t;
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph,
+                                 unsigned long long flags = 0);
+// A graph of the same kinds of nodes in the same order gives its arguments to `exec`.
+cudaError_t cudaGraphExecUpdate(cudaGraphExec_t exec, cudaGraph_t graph,
+                                struct cudaGraphExecUpdateResultInfo *info);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 
 // Test hook: the cudaMalloc or cudaHostAlloc number `i_failing` from now (0 = the next) fails,
 // once; a negative number switches the hook off.

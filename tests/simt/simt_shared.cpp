@@ -23,7 +23,7 @@ static const int dynamic_id = -1;
 
 // ---- what a kernel may use ----------------------------------------------------------------------
 
-static std::map<const void *, size_t> &raised() {
+static std::map<const void *, size_t> &allowed() {
     static std::map<const void *, size_t> all;
     return all;
 }
@@ -35,20 +35,20 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attr
         return simt_error(cudaErrorInvalidValue,
                           "%d bytes of shared memory for a block: the device has %zu", value,
                           largest_bytes);
-    raised()[kernel] = (size_t)value;
+    allowed()[kernel] = (size_t)value;
     return cudaSuccess;
 }
 
-size_t simt_shared_allowed(const void *kernel, bool *is_raised) {
-    auto found = raised().find(kernel);
-    *is_raised = found != raised().end() && found->second > default_bytes;
-    return found != raised().end() ? found->second : default_bytes;
+size_t simt_shared_allowed(const void *kernel, bool *is_set) {
+    auto found = allowed().find(kernel);
+    *is_set = found != allowed().end();
+    return *is_set ? found->second : default_bytes;
 }
 
 static void check_size() {
-    bool is_raised;
-    simt_shared_allowed(simt_run.grid->kernel, &is_raised);
-    size_t largest = is_raised ? largest_bytes : default_bytes;
+    bool is_set;
+    size_t dynamic = simt_shared_allowed(simt_run.grid->kernel, &is_set);
+    size_t largest = dynamic > default_bytes ? largest_bytes : default_bytes;
     if (simt_run.static_shared > default_bytes ||
         simt_run.static_shared + simt_run.grid->shared_bytes > largest)
         simt_fail("%zu bytes of static and %zu of dynamic shared memory; %zu are allowed",
@@ -98,6 +98,15 @@ unsigned char *simt_dynamic_shared() {
     return find_array(simt_run.grid->shared_bytes, 128, dynamic_id);
 }
 
+bool simt_is_shared(const void *address, size_t bytes) {
+    for (const struct shared_array &array : arrays) {
+        size_t offset = (uintptr_t)address - (uintptr_t)array.data;
+        if (offset < array.bytes && bytes <= array.bytes - offset)
+            return true;
+    }
+    return false;
+}
+
 void simt_shared_end() {
     for (struct shared_array &array : arrays)
         free(array.block);
@@ -110,6 +119,8 @@ void simt_shared_end() {
 void simt_matrix_row(const void *shared_row) {
     if ((uintptr_t)shared_row % 16 != 0)
         simt_fail("ldmatrix from %p: not aligned to 16 bytes", shared_row);
+    if (!simt_is_shared(shared_row, 16))
+        simt_fail("ldmatrix from %p, which is not shared memory of this block", shared_row);
     simt_check_read(shared_row, 16);
 }
 

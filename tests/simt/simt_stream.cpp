@@ -1,120 +1,206 @@
 // SPDX-License-Identifier: MIT
-// Streams and events. Kernels run when they are launched, whatever their stream; copies from
-// page-locked memory are as late as a GPU may have them: what they write to is spoilt at once, and
-// the data come when something waits for the stream. Who forgets to wait finds NaNs.
+// Streams and events. Work waits in the queue of its stream, and is done when something asks for
+// it: a wait of the host, or a wait in another stream for an event. SIMT_STREAMS says what more is
+// done at once; lazy streams leave everything until then, in the order that is the latest for every
+// other stream. Whoever relies on work that nobody has waited for finds what was there before.
 #include "simt_room.h"
 
-#include <mutex>
+#include <algorithm>
+#include <deque>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 struct CUstream_st {
-    unsigned flags;
+    std::deque<struct simt_work> queue;
 };
 struct CUevent_st {
-    struct timespec time;
-    cudaStream_t stream; // of the last record
-    long n_begun;        // copies then
+    std::shared_ptr<struct simt_record> record; // NULL: never recorded
 };
 
-struct copy {
-    void *to;
-    const void *from;
-    size_t bytes;
-    cudaStream_t stream;
-    long number;
-};
+std::recursive_mutex simt_work_lock;
+static long n_begun; // work of all streams
 
-static std::mutex lock;
-static long n_begun; // copies of all streams
+static struct CUstream_st default_stream;
+static std::vector<struct CUstream_st *> streams = {&default_stream};
 
-static std::vector<struct copy> &pending() {
-    static std::vector<struct copy> all; // in the order of their beginning
-    return all;
+static struct CUstream_st *queue_of(cudaStream_t stream) {
+    return stream ? stream : &default_stream;
 }
 
-void simt_copy_begin(void *to, const void *from, size_t bytes, cudaStream_t stream) {
-    std::lock_guard<std::mutex> guard(lock);
-    memset(to, 0xff, bytes);
-    pending().push_back({to, from, bytes, stream, n_begun++});
+// ---- doing it -----------------------------------------------------------------------------------
+
+static cudaError_t finish(struct CUstream_st *stream, long last);
+
+static void record_is_done(struct simt_record *record) {
+    clock_gettime(CLOCK_MONOTONIC, &record->time);
+    record->is_done = true;
 }
 
-// Of one stream, or of all; those with a number below the limit.
-static void finish(cudaStream_t stream, long limit) {
-    std::lock_guard<std::mutex> guard(lock);
-    std::vector<struct copy> later;
-    for (const struct copy &copy : pending()) {
-        if ((stream == NULL || copy.stream == stream) && copy.number < limit)
-            memcpy(copy.to, copy.from, copy.bytes);
-        else
-            later.push_back(copy);
+static cudaError_t finish_record(const struct simt_record *record) {
+    return record->is_done ? cudaSuccess : finish(queue_of(record->stream), record->number);
+}
+
+static cudaError_t do_work(struct simt_work *work) {
+    switch (work->kind) {
+    case SIMT_WORK_KERNEL:
+        work->grid.arguments = work->bytes.data();
+        return simt_run_grid(&work->grid);
+    case SIMT_WORK_COPY:
+        memmove(work->to, work->from ? work->from : work->bytes.data(), work->n_bytes);
+        return cudaSuccess;
+    case SIMT_WORK_FILL:
+        memset(work->to, work->value, work->n_bytes);
+        return cudaSuccess;
+    case SIMT_WORK_RECORD:
+        record_is_done(work->record.get());
+        return cudaSuccess;
+    case SIMT_WORK_WAIT:
+        return finish_record(work->record.get());
     }
-    pending().swap(later);
+    return cudaSuccess;
 }
 
-void simt_copies_finish(cudaStream_t stream) {
-    finish(stream, n_begun);
+// As after a failure on a GPU, nothing that comes later in the stream is done.
+static void drop(struct CUstream_st *stream) {
+    for (struct simt_work &work : stream->queue)
+        if (work.kind == SIMT_WORK_RECORD)
+            record_is_done(work.record.get());
+    stream->queue.clear();
+}
+
+// All work of the stream up to the number.
+static cudaError_t finish(struct CUstream_st *stream, long last) {
+    while (!stream->queue.empty() && stream->queue.front().number <= last) {
+        struct simt_work work = std::move(stream->queue.front());
+        stream->queue.pop_front();
+        cudaError_t code = do_work(&work);
+        if (code != cudaSuccess) {
+            drop(stream);
+            return code;
+        }
+    }
+    return cudaSuccess;
+}
+
+cudaError_t simt_work_finish(cudaStream_t stream) {
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    return finish(queue_of(stream), n_begun);
+}
+
+cudaError_t simt_work_finish_all() {
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    cudaError_t first = cudaSuccess;
+    for (struct CUstream_st *stream : streams) {
+        cudaError_t code = finish(stream, n_begun);
+        first = first == cudaSuccess ? code : first;
+    }
+    return first;
+}
+
+bool simt_work_is_under_way() {
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    for (const struct CUstream_st *stream : streams)
+        for (const struct simt_work &work : stream->queue)
+            if (work.kind <= SIMT_WORK_FILL)
+                return true;
+    return false;
+}
+
+cudaError_t simt_work_add(cudaStream_t stream, struct simt_work work) {
+    cudaError_t code = cudaSuccess;
+    if (simt_capture_takes(stream, &work, &code))
+        return code;
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    bool is_lazy = simt_settings_read().is_lazy;
+    bool waits = is_lazy || work.is_late || work.kind >= SIMT_WORK_RECORD;
+    if (work.is_late && !is_lazy) // all kernels so far are done: none reads what is spoilt here
+        memset(work.to, 0xff, work.n_bytes);
+    work.number = n_begun++;
+    if (work.kind == SIMT_WORK_RECORD)
+        work.record->number = work.number;
+    queue_of(stream)->queue.push_back(std::move(work));
+    return waits ? cudaSuccess : finish(queue_of(stream), n_begun);
 }
 
 // ---- streams ------------------------------------------------------------------------------------
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags) {
-    *out = (cudaStream_t)malloc(sizeof **out);
-    if (!*out)
-        return simt_error(cudaErrorMemoryAllocation, "no memory for a stream");
-    (*out)->flags = flags;
+    *out = NULL;
+    if (flags != cudaStreamNonBlocking)
+        return simt_error(cudaErrorInvalidValue, "the emulator has only cudaStreamNonBlocking");
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    *out = new CUstream_st;
+    streams.push_back(*out);
     return cudaSuccess;
 }
-cudaError_t cudaStreamCreate(cudaStream_t *out) {
-    return cudaStreamCreateWithFlags(out, cudaStreamDefault);
-}
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
-    simt_copies_finish(stream);
-    free(stream);
-    return cudaSuccess;
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    cudaError_t code = finish(stream, n_begun); // a GPU finishes it, too, though later
+    streams.erase(std::find(streams.begin(), streams.end(), stream));
+    delete stream;
+    return code;
 }
+
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-    simt_copies_finish(stream);
-    return cudaSuccess;
+    cudaError_t code = simt_capture_check("cudaStreamSynchronize", stream);
+    return code == cudaSuccess ? simt_work_finish(stream) : code;
 }
+
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
-    simt_copies_finish(stream);
-    return cudaSuccess;
+    cudaError_t code = simt_capture_check("cudaStreamQuery", stream);
+    return code == cudaSuccess ? simt_work_finish(stream) : code;
 }
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t event, unsigned) {
-    return cudaEventSynchronize(event);
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+    if (!event->record)
+        return cudaSuccess;
+    struct simt_work work = {};
+    work.kind = SIMT_WORK_WAIT;
+    work.record = event->record;
+    return simt_work_add(stream, std::move(work));
 }
 
 // ---- events -------------------------------------------------------------------------------------
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned) {
-    *out = (cudaEvent_t)calloc(1, sizeof **out);
-    return *out ? cudaSuccess : simt_error(cudaErrorMemoryAllocation, "no memory for an event");
+    *out = new CUevent_st;
+    return cudaSuccess;
 }
+
 cudaError_t cudaEventCreate(cudaEvent_t *out) {
     return cudaEventCreateWithFlags(out, cudaEventDefault);
 }
+
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
-    clock_gettime(CLOCK_MONOTONIC, &event->time);
-    event->stream = stream;
-    event->n_begun = n_begun;
-    return cudaSuccess;
+    struct simt_work work = {};
+    work.kind = SIMT_WORK_RECORD;
+    work.record = std::make_shared<struct simt_record>();
+    work.record->stream = stream;
+    event->record = work.record;
+    return simt_work_add(stream, std::move(work));
 }
+
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
-    if (event->stream != NULL)
-        finish(event->stream, event->n_begun);
-    return cudaSuccess;
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    return event->record ? finish_record(event->record.get()) : cudaSuccess;
 }
+
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     return cudaEventSynchronize(event);
 }
+
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to) {
-    *ms = (float)((double)(to->time.tv_sec - from->time.tv_sec) * 1e3 +
-                  (double)(to->time.tv_nsec - from->time.tv_nsec) * 1e-6);
+    if (!from->record || !to->record)
+        return simt_error(cudaErrorInvalidValue, "cudaEventElapsedTime: an event has no record");
+    if (!from->record->is_done || !to->record->is_done)
+        return simt_error(cudaErrorNotReady, "cudaEventElapsedTime: nobody waited for the events");
+    struct timespec first = from->record->time, last = to->record->time;
+    *ms = (float)((double)(last.tv_sec - first.tv_sec) * 1e3 +
+                  (double)(last.tv_nsec - first.tv_nsec) * 1e-6);
     return cudaSuccess;
 }
+
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
-    free(event);
+    delete event;
     return cudaSuccess;
 }

@@ -7,7 +7,14 @@
 #define __device__
 #define __host__
 #define __constant__
+// As many nops before the kernel's first instruction as threads are declared: simt_launch_bound
+// counts them. Clang's attribute takes no argument that depends on a template: a launch is not held
+// to its bound there.
+#if defined(__GNUC__) && !defined(__clang__)
+#define __launch_bounds__(n, ...) __attribute__((patchable_function_entry((n), (n))))
+#else
 #define __launch_bounds__(...)
+#endif
 #define __grid_constant__
 #define __forceinline__ inline __attribute__((always_inline))
 #define __align__(n)    __attribute__((aligned(n)))

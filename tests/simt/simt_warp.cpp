@@ -69,77 +69,6 @@ static void order_memory(int first_thread, unsigned mask) {
             simt_run.threads[first_thread + lane].warp_epoch = epoch + 1;
 }
 
-static void load_matrices(struct simt_warp_call *const calls[32], bool is_transposed) {
-    uint16_t rows[32][8];
-    for (int lane = 0; lane < 32; lane++)
-        memcpy(rows[lane], calls[lane]->a, 16);
-    for (int lane = 0; lane < 32; lane++)
-        for (int j = 0; j < 4; j++) {
-            uint16_t pair[2];
-            for (int k = 0; k < 2; k++) {
-                int row = lane / 4, column = 2 * (lane % 4) + k;
-                pair[k] = is_transposed ? rows[8 * j + column][row] : rows[8 * j + row][column];
-            }
-            ((uint32_t *)calls[lane]->out)[j] = (uint32_t)pair[0] | (uint32_t)pair[1] << 16;
-        }
-}
-
-static float from_bits(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-// d (16 x 8) += a (16 x n) b (n x 8); a's and b's products are exact in float.
-static void multiply(struct simt_warp_call *const calls[32], const float a[][16],
-                     const float b[][8], int n) {
-    float d[16][8];
-    for (int lane = 0; lane < 32; lane++)
-        for (int i = 0; i < 4; i++)
-            d[lane / 4 + i / 2 * 8][2 * (lane % 4) + i % 2] = ((float *)calls[lane]->out)[i];
-    for (int k = 0; k < n; k++)
-        for (int row = 0; row < 16; row++)
-            for (int column = 0; column < 8; column++)
-                d[row][column] += a[k][row] * b[k][column];
-    for (int lane = 0; lane < 32; lane++)
-        for (int i = 0; i < 4; i++)
-            ((float *)calls[lane]->out)[i] = d[lane / 4 + i / 2 * 8][2 * (lane % 4) + i % 2];
-}
-
-static void multiply_bf16(struct simt_warp_call *const calls[32]) {
-    float a[16][16], b[16][8]; // by k first
-    for (int lane = 0; lane < 32; lane++) {
-        const uint32_t *words_a = (const uint32_t *)calls[lane]->a;
-        const uint32_t *words_b = (const uint32_t *)calls[lane]->b;
-        int g = lane / 4, t = lane % 4;
-        for (int half = 0; half < 2; half++) {
-            for (int i = 0; i < 4; i++) {
-                uint32_t bits = half ? words_a[i] & 0xffff0000u : words_a[i] << 16;
-                a[2 * t + half + i / 2 * 8][g + i % 2 * 8] = from_bits(bits);
-            }
-            for (int i = 0; i < 2; i++) {
-                uint32_t bits = half ? words_b[i] & 0xffff0000u : words_b[i] << 16;
-                b[2 * t + half + i * 8][g] = from_bits(bits);
-            }
-        }
-    }
-    multiply(calls, a, b, 16);
-}
-
-static void multiply_tf32(struct simt_warp_call *const calls[32]) {
-    float a[8][16], b[8][8];
-    for (int lane = 0; lane < 32; lane++) {
-        const uint32_t *words_a = (const uint32_t *)calls[lane]->a;
-        const uint32_t *words_b = (const uint32_t *)calls[lane]->b;
-        int g = lane / 4, t = lane % 4;
-        for (int i = 0; i < 4; i++) // the instruction does not look at the low 13 bits
-            a[t + i / 2 * 4][g + i % 2 * 8] = from_bits(words_a[i] & 0xffffe000u);
-        for (int i = 0; i < 2; i++)
-            b[t + i * 4][g] = from_bits(words_b[i] & 0xffffe000u);
-    }
-    multiply(calls, a, b, 8);
-}
-
 static void complete(struct simt_warp_call *const calls[32], int first_thread, int n_lanes,
                      enum simt_warp_kind kind, unsigned mask) {
     switch (kind) {
@@ -160,13 +89,13 @@ static void complete(struct simt_warp_call *const calls[32], int first_thread, i
         break;
     case SIMT_LDMATRIX:
     case SIMT_LDMATRIX_TRANS:
-        load_matrices(calls, kind == SIMT_LDMATRIX_TRANS);
+        simt_load_matrices(calls, kind == SIMT_LDMATRIX_TRANS);
         break;
     case SIMT_MMA_BF16:
-        multiply_bf16(calls);
+        simt_multiply_bf16(calls);
         break;
     case SIMT_MMA_TF32:
-        multiply_tf32(calls);
+        simt_multiply_tf32(calls);
         break;
     }
 }
@@ -225,6 +154,10 @@ void simt_copy_begin(void *to, const void *from, bool is_live) {
     struct simt_thread *self = &simt_run.threads[simt_run.current];
     if (((uintptr_t)to | (uintptr_t)from) % 16 != 0)
         simt_fail("cp_async_16 from %p to %p: not aligned to 16 bytes", from, to);
+    if (!simt_is_shared(to, 16))
+        simt_fail("cp_async_16 to %p, which is not shared memory of this block", to);
+    if (!simt_is_global(from, 16))
+        simt_fail("cp_async_16 from %p, which is not global memory", from);
     simt_check_write(to, 16); // nobody may still be reading there
     if (is_live) {
         unsigned char probe[16]; // so that a wrong address is told of here

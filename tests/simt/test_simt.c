@@ -139,8 +139,10 @@ static void multiplies_matrices(void **state) {
     float a[16 * 16], b[16 * 8], d[16 * 8];
     fill(a, 16 * 16, 1, 0.25f);
     fill(b, 16 * 8, 2, 0.5f);
+    memset(d, 0, sizeof d);
     ASSERT_RUNS(planted_mma_bf16(a, b, d));
     check_product(a, b, d, 16);
+    memset(d, 0, sizeof d);
     ASSERT_RUNS(planted_mma_tf32(a, b, d));
     check_product(a, b, d, 8);
 }
@@ -217,14 +219,23 @@ static void broken_rules_are_found(void **state) {
         {PLANTED_SHUFFLE_NO_LANE, {"a warp of 8 lanes", NULL}},
         {PLANTED_MMA_PARTLY, {"16 ended", "mma_bf16"}},
         {PLANTED_SHARED_DYNAMIC, {"kernel use_dynamic", "60000 bytes"}},
-        {PLANTED_SHARED_LOWERED, {"kernel use_dynamic", "20000 bytes"}},
+        {PLANTED_SHARED_LOWERED, {"20000 bytes", "10000 are allowed by the last"}},
         {PLANTED_SHARED_STATIC, {"kernel use_static", "80000 bytes of static"}},
         {PLANTED_SHARED_TOGETHER, {"kernel use_both", "30000 bytes of static"}},
         {PLANTED_SHARED_DEVICE, {"166913 bytes", NULL}},
         {PLANTED_BLOCK_SIZE, {"(1025, 1, 1) threads", NULL}},
+#ifndef __clang__
+        {PLANTED_LAUNCH_BOUNDS, {"kernel use_bound: blocks of 129 threads", "declares 128"}},
+#endif
         {PLANTED_GRID_SIZE, {"(1, 65536, 1) blocks", NULL}},
         {PLANTED_COPY_UNALIGNED, {"cp_async_16", "not aligned to 16"}},
         {PLANTED_MATRIX_UNALIGNED, {"ldmatrix", "not aligned to 16"}},
+        {PLANTED_COPY_FROM_SHARED, {"cp_async_16 from", "not global memory"}},
+        {PLANTED_COPY_FROM_STACK, {"cp_async_16 from", "not global memory"}},
+        {PLANTED_COPY_TO_GLOBAL, {"cp_async_16 to", "not shared memory"}},
+        {PLANTED_COPY_PAST_ARRAY, {"cp_async_16 to", "not shared memory"}},
+        {PLANTED_MATRIX_GLOBAL, {"ldmatrix from", "not shared memory"}},
+        {PLANTED_MATRIX_STACK, {"ldmatrix from", "not shared memory"}},
     };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         check_fault(&faults[i]);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The properties of the emulated device.
+#include "simt_room.h"
+
+#include <stdio.h>
+
+static const size_t total_memory = (size_t)1 << 36; // of the emulated device
+
+cudaError_t cudaGetDeviceCount(int *count) {
+    *count = 1;
+    return cudaSuccess;
+}
+
+cudaError_t cudaSetDevice(int ordinal) {
+    return ordinal == 0 ? cudaSuccess
+                        : simt_error(cudaErrorInvalidDevice, "no device %d: there is 1", ordinal);
+}
+
+cudaError_t cudaGetDevice(int *ordinal) {
+    *ordinal = 0;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int ordinal) {
+    *out = {};
+    snprintf(out->name, sizeof out->name, "emulated");
+    out->totalGlobalMem = total_memory;
+    out->sharedMemPerBlock = 48 * 1024;
+    out->sharedMemPerBlockOptin = 163 * 1024;
+    out->sharedMemPerMultiprocessor = 164 * 1024;
+    out->regsPerBlock = 65536;
+    out->warpSize = 32;
+    out->maxThreadsPerBlock = SIMT_MAX_THREADS;
+    out->maxThreadsPerMultiProcessor = 2048;
+    out->major = 8, out->minor = 0;
+    out->multiProcessorCount = 4;
+    out->l2CacheSize = 40 << 20;
+    return cudaSetDevice(ordinal);
+}
+
+cudaError_t cudaDeviceGetAttribute(int *out, enum cudaDeviceAttr attribute, int ordinal) {
+    struct cudaDeviceProp device;
+    cudaError_t code = cudaGetDeviceProperties(&device, ordinal);
+    switch (attribute) {
+    case cudaDevAttrMaxThreadsPerBlock:
+        *out = device.maxThreadsPerBlock;
+        break;
+    case cudaDevAttrMultiProcessorCount:
+        *out = device.multiProcessorCount;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *out = device.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *out = device.minor;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *out = (int)device.sharedMemPerBlockOptin;
+        break;
+    }
+    return code;
+}
+
+cudaError_t cudaDriverGetVersion(int *version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+
+cudaError_t cudaRuntimeGetVersion(int *version) {
+    *version = 13000;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDeviceSynchronize() {
+    cudaError_t code = simt_capture_check("cudaDeviceSynchronize", NULL);
+    return code == cudaSuccess ? simt_work_finish_all() : code;
+}
+
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes) {
+    size_t used = simt_memory_used();
+    *total_bytes = total_memory;
+    *free_bytes = used < total_memory ? total_memory - used : 0;
+    return cudaSuccess;
+}
