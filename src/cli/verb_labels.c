@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "base/log.h"
 #include "cli/cli.h"
 #include "train/model.h"
 
@@ -42,6 +43,12 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     }
 }
 
+static void print_line(void *context, enum log_level level, const char *line) {
+    (void)context;
+    if (level != LOG_DETAIL)
+        printf("%s\n", line);
+}
+
 const struct argp labels_argp = {
     options,
     parse,
@@ -56,6 +63,7 @@ int verb_labels(int argc, char **argv) {
     struct arguments arguments = {.epoch = -1};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
+    log_set_sink(print_line, NULL);
     adele_status status = model_export_labels(arguments.run, arguments.epoch, arguments.output);
     if (status != ADELE_OK)
         return cli_report_failure(status);

@@ -4,7 +4,9 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "data/changes.h"
 #include "train/checkpoint.h"
 #include "train/generations.h"
 
@@ -69,6 +71,17 @@ static adele_status open_labels(const char *run_folder, const char *path, int ep
     return status == ADELE_OK ? status : fail_context(status, "%s", path);
 }
 
+// Said also when there were none: a folder of labels that all are the old ones looks the same.
+static void log_changes(const struct changes_sum *sum) {
+    if (sum->n_changed == 0)
+        log_line(LOG_INFO, "no pixel changed: the labels are those that the run was given");
+    else
+        log_line(LOG_INFO, "%lld of %lld pixels changed (%.2f %%), in %d of %d cases",
+                 (long long)sum->n_changed, (long long)sum->n_pixels,
+                 100.0 * (double)sum->n_changed / (double)sum->n_pixels, sum->n_changed_names,
+                 sum->n_names);
+}
+
 adele_status model_export_labels(const char *run_folder, int epoch, const char *folder) {
     struct config *config = NULL;
     struct dataset *dataset = NULL;
@@ -87,8 +100,11 @@ adele_status model_export_labels(const char *run_folder, int epoch, const char *
     TRY_GOTO(dataset_load(dataset, SPLIT_TRAIN, false, &images), done);
     const struct safetensors_entry *entry = safetensors_find(file, "labels");
     TRY_GOTO(check_labels(entry, path, &images), done);
-    TRY_GOTO(label_store_export(dataset, SPLIT_TRAIN, &images, entry->data, images.labels, folder),
+    struct changes_sum sum;
+    TRY_GOTO(label_store_export_counted(dataset, SPLIT_TRAIN, &images, entry->data, images.labels,
+                                        folder, &sum),
              done);
+    log_changes(&sum);
 done:
     safetensors_close(file);
     dataset_images_deinit(&images);
