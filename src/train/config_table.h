@@ -35,7 +35,7 @@ struct config_key {
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 81
+#define CONFIG_N_KEYS 85
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 
@@ -76,6 +76,11 @@ ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct 
                                                  struct config *config);
 // "a number, above 0, at most 1", "constant, poly"...: what the key allows.
 void config_value_allowed(const struct config_key *key, char *out, size_t out_bytes);
+
+// ---- config_unused.c ----------------------------------------------------------------------------
+// ADELE_CONFIG for a key that is written but has no effect.
+ADELE_MUST_CHECK adele_status config_check_unused(const char *name, const struct config_raw *raw,
+                                                  const struct config *config);
 
 // ---- config_map.c -------------------------------------------------------------------------------
 ADELE_MUST_CHECK adele_status config_map_store(const char *name, const struct config_slot *slot,
