@@ -52,9 +52,9 @@ static void what_differs_is_told_apart(void **state) {
         assert_int_equal(check_report_add(&report, CHECK_SIZE_MISMATCH, i % 2 == 0, "",
                                           "b/%d.png: 3 x 4, but b/i/%d.png has 4 x 4", i, i),
                          ADELE_OK);
-        assert_int_equal(
-            check_report_add(&report, CHECK_DUPLICATE_CASE, true, "", "case %d occurs twice", i),
-            ADELE_OK);
+        assert_int_equal(check_report_add(&report, CHECK_DUPLICATE_CASE, true, "",
+                                          "case %c occurs twice", 'a' + i),
+                         ADELE_OK);
     }
     assert_int_equal(check_groups_make(&report, &groups, &n), ADELE_OK);
     const int counts[] = {1, 1, 1, 4, 1, 1, 1};
@@ -63,7 +63,7 @@ static void what_differs_is_told_apart(void **state) {
         assert_int_equal(groups[i].n, counts[i]);
     char text[4200];
     check_group_text(&groups[3], text, sizeof text);
-    assert_string_equal(text, "4 times (first: case 0 occurs twice)");
+    assert_string_equal(text, "4 cases (first: case a occurs twice)");
     memory_free(groups);
     check_report_deinit(&report);
 }

@@ -111,6 +111,31 @@ static void every_table_has_the_same_two_means(void **state) {
     }
 }
 
+static bool holds(const char *data, size_t n, const char *text) {
+    size_t n_text = strlen(text);
+    for (size_t i = 0; i + n_text <= n; i++)
+        if (memcmp(data + i, text, n_text) == 0)
+            return true;
+    return false;
+}
+
+// What differs from run to run is in the events alone.
+static void events_have_rate_and_speed(void **state) {
+    static const char *const names[] = {"train/learning_rate", "time/epoch_seconds",
+                                        "time/images_per_second"};
+    char *events = NULL, *records = NULL;
+    size_t n_events = 0, n_records = 0;
+    check_ok(
+        file_read(scratch_path(state, "run/events.out.tfevents.0.adele"), 0, &events, &n_events));
+    check_ok(file_read(scratch_path(state, "run/metrics.jsonl"), 0, &records, &n_records));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        assert_true(holds(events, n_events, names[i]));
+        assert_false(holds(records, n_records, names[i]));
+    }
+    memory_free(events);
+    memory_free(records);
+}
+
 // Before the first correction the current labels are the noisy ones; afterwards they are not.
 static void labels_change_once_a_category_is_on(void **state) {
     struct safetensors *last = open_file(state, "run/checkpoints/last.safetensors");
@@ -391,6 +416,7 @@ int main(void) {
         cmocka_unit_test(a_run_writes_all_its_files),
         cmocka_unit_test(metrics_have_the_documented_names),
         cmocka_unit_test(every_table_has_the_same_two_means),
+        cmocka_unit_test(events_have_rate_and_speed),
         cmocka_unit_test(labels_change_once_a_category_is_on),
         cmocka_unit_test(onset_file_tells_each_category),
         cmocka_unit_test(examples_hold_the_runs_own_labels),

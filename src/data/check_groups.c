@@ -18,16 +18,18 @@ struct keyed {
     char *key; // owned
 };
 
-// Files are named at the beginning, up to ": ", and as words that hold a '/'. Numbers are values,
-// places and sizes.
+// Files are named at the beginning, up to ": ", and as words that hold a '/', and cases behind the
+// word "case". Numbers are values, places and sizes.
 static char *key_of(const char *text) {
     const char *message = strstr(text, ": ");
     char *key = memory_strdup(message != NULL ? message : text);
     size_t to = 0;
+    bool is_case = false; // the word before is "case"
     for (size_t from = 0; key != NULL && key[from] != '\0';) {
         size_t n = strcspn(key + from, " ");
-        bool is_path = memchr(key + from, '/', n) != NULL;
-        for (size_t i = 0; i < n && !is_path; i++)
+        bool is_name = is_case || memchr(key + from, '/', n) != NULL;
+        is_case = n == 4 && strncmp(key + from, "case", n) == 0;
+        for (size_t i = 0; i < n && !is_name; i++)
             if (!isdigit((unsigned char)key[from + i]))
                 key[to++] = key[from + i];
         from += n;
@@ -104,10 +106,13 @@ adele_status check_groups_make(const struct check_report *report, struct check_g
 }
 
 void check_group_text(const struct check_group *group, char *out, size_t bytes) {
+    const char *text = group->first->text, *what = "problems";
+    if (strstr(text, ": ") != NULL)
+        what = "files";
+    else if (strncmp(text, "case ", 5) == 0)
+        what = "cases";
     if (group->n == 1)
-        (void)snprintf(out, bytes, "%s", group->first->text);
+        (void)snprintf(out, bytes, "%s", text);
     else
-        (void)snprintf(out, bytes, "%d %s (first: %s)", group->n,
-                       strstr(group->first->text, ": ") != NULL ? "files" : "times",
-                       group->first->text);
+        (void)snprintf(out, bytes, "%d %s (first: %s)", group->n, what, text);
 }
