@@ -19,12 +19,12 @@
 #include "base/log.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 // The other scale, of a network that is trained at scale 1 alone.
 #define ONLY_SCALE 1.5
-#define EARLY      2.0
+// Times the margin, before correction.min_points values.
+#define EARLY 2.0
 
 static adele_status view_init(struct trainer *trainer, double scale) {
     const struct adele_sample_set *set = &trainer->resident[SPLIT_TRAIN].set;
