@@ -354,11 +354,10 @@ static void labels_writes_every_training_case(void **state) {
     size_t bytes = 0;
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "labels"));
     assert_code(&result, 0);
-    program_result_deinit(&result);
     check_ok(file_list_directory(scratch_path(state, "labels/labelsTr"), &list));
     assert_int_equal(list.n, TINY_SET_TRAIN);
     file_list_deinit(&list);
-    int n_lines = 0, n_changed = 0;
+    int n_lines = 0, n_changed = 0, n_changed_cases = 0;
     check_ok(file_read(scratch_path(state, "labels/changes.csv"), 0, &changes, &bytes));
     assert_int_equal(strncmp(changes, "case,slice,changed_pixels,changed_fraction", 42), 0);
     for (size_t i = 0; i < bytes; i++)
@@ -371,15 +370,36 @@ static void labels_writes_every_training_case(void **state) {
         check_ok(image_load_label(scratch_path(state, name), 0, &corrected));
         (void)snprintf(name, sizeof name, "set/noisyTr/train_%03d.png", i);
         check_ok(image_load_label(scratch_path(state, name), 0, &noisy));
+        int before = n_changed;
         for (int k = 0; k < 32 * 28; k++)
             n_changed += ((uint8_t *)corrected.pixels)[k] != ((uint8_t *)noisy.pixels)[k];
+        n_changed_cases += n_changed > before;
         image_deinit(&corrected);
         image_deinit(&noisy);
     }
     assert_true(n_changed > 0);
+    char said[128];
+    (void)snprintf(said, sizeof said, "%d of %d pixels changed (%.2f %%), in %d of %d cases\n",
+                   n_changed, TINY_SET_TRAIN * 32 * 28,
+                   100.0 * n_changed / (TINY_SET_TRAIN * 32 * 28), n_changed_cases, TINY_SET_TRAIN);
+    assert_non_null(strstr(result.out, said));
+    program_result_deinit(&result);
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "x"), "--epoch",
           "1");
     assert_error(&result, "epoch_0001.safetensors"); // nothing was corrected then
+}
+
+static void labels_says_that_nothing_changed(void **state) {
+    struct program_result result;
+    ADELE(&result, "train", scratch_path(state, "tiny.yaml"), "--run", scratch_path(state, "plain"),
+          "--set", "correction.enabled=false", "--set", "train.epochs=1", "--device", "cpu");
+    assert_code(&result, 0);
+    program_result_deinit(&result);
+    ADELE(&result, "labels", scratch_path(state, "plain"), "-o", scratch_path(state, "same"));
+    assert_code(&result, 0);
+    assert_non_null(strstr(result.out, "no pixel changed: the labels are those that the run was "
+                                       "given\n"));
+    program_result_deinit(&result);
 }
 
 static void report_draws_the_run(void **state) {
@@ -428,6 +448,37 @@ static void onset_answers_the_golden_file(void **state) {
     assert_error(&result, "bad.json");
 }
 
+// The same series and the same rule give what the run has written.
+static void onset_reads_a_runs_own_file(void **state) {
+    struct program_result result;
+    cJSON *run = NULL, *got;
+    int n = 0;
+    char path[4200];
+    (void)snprintf(path, sizeof path, "%s", scratch_path(state, "run/onset.json"));
+    ADELE(&result, "onset", path, "--json");
+    assert_code(&result, 0);
+    got = cJSON_Parse(result.out);
+    program_result_deinit(&result);
+    check_ok(json_read(path, &run));
+    const cJSON *categories = cJSON_GetObjectItem(run, "categories"), *category;
+    assert_int_equal(cJSON_GetArraySize(got), cJSON_GetArraySize(categories));
+    cJSON_ArrayForEach(category, categories) {
+        const cJSON *answer = cJSON_GetArrayItem(got, n++);
+        assert_true(cJSON_Compare(cJSON_GetObjectItem(category, "onset_epoch"),
+                                  cJSON_GetObjectItem(answer, "onset_epoch"), 1));
+    }
+    cJSON_Delete(run);
+    cJSON_Delete(got);
+    ADELE(&result, "onset", path);
+    assert_code(&result, 0);
+    assert_non_null(strstr(result.out, "  disc\n"));
+    assert_non_null(strstr(result.out, "  box\n"));
+    program_result_deinit(&result);
+    check_ok(file_write(scratch_path(state, "bad.json"), "{\"categories\": 3}", 17));
+    ADELE(&result, "onset", scratch_path(state, "bad.json"));
+    assert_error(&result, "bad.json");
+}
+
 static void check_tells_a_good_set_from_a_bad_one(void **state) {
     struct tiny_set set = tiny_set_default(4);
     struct program_result result;
@@ -453,6 +504,26 @@ static void check_tells_a_good_set_from_a_bad_one(void **state) {
     assert_code(&result, 1);
     cJSON *json = cJSON_Parse(result.out);
     assert_int_equal(cJSON_GetObjectItem(json, "errors")->valueint, 1);
+    cJSON_Delete(json);
+    program_result_deinit(&result);
+    // Three with the same mistake are one line, and all of them in the JSON.
+    static const char *const more[] = {"bad/labelsTr/train_000.png", "bad/labelsTs/test_000.png"};
+    for (int i = 0; i < 2; i++) {
+        check_ok(image_load_label(scratch_path(state, more[i]), 0, &label));
+        ((uint8_t *)label.pixels)[i] = (uint8_t)(70 + i);
+        check_ok(image_save_png(scratch_path(state, more[i]), &label));
+        image_deinit(&label);
+    }
+    ADELE(&result, "check", scratch_path(state, "bad"));
+    assert_code(&result, 1);
+    assert_non_null(strstr(result.out, "error: label_out_of_range: 3 files (first: "));
+    assert_non_null(strstr(result.out, "train_000.png: "));
+    assert_null(strstr(result.out, "train_001.png"));
+    assert_non_null(strstr(result.out, " 3 errors,"));
+    program_result_deinit(&result);
+    ADELE(&result, "check", scratch_path(state, "bad"), "--json");
+    json = cJSON_Parse(result.out);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "problems")), 3);
     cJSON_Delete(json);
     program_result_deinit(&result);
 }
@@ -507,8 +578,10 @@ int main(void) {
         cmocka_unit_test(predict_writes_maps_of_the_inputs_size),
         cmocka_unit_test(a_colour_image_is_refused_by_a_gray_model),
         cmocka_unit_test(labels_writes_every_training_case),
+        cmocka_unit_test(labels_says_that_nothing_changed),
         cmocka_unit_test(report_draws_the_run),
         cmocka_unit_test(onset_answers_the_golden_file),
+        cmocka_unit_test(onset_reads_a_runs_own_file),
         cmocka_unit_test(check_tells_a_good_set_from_a_bad_one),
         cmocka_unit_test(noise_reaches_its_target),
     };

@@ -85,11 +85,26 @@ static void voc_is_the_papers(void **state) {
     config_destroy(c);
 }
 
+// The presets named after the paper have its rule; what is written without them does not.
+static void the_papers_presets_have_its_rule(void **state) {
+    (void)state;
+    static const char *const names[] = {"jsrt_unet_adele.yaml",    "jsrt_unet_all_at_once.yaml",
+                                        "demo_adele.yaml",         "camvid_adele.yaml",
+                                        "camvid_all_at_once.yaml", "voc_resnet38_adele.yaml"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct config *c = load(names[i]);
+        assert_int_equal(c->correction.min_points, 3);
+        assert_true(c->correction.while_rising && c->correction.veto == 0.0);
+        config_destroy(c);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_read),
         cmocka_unit_test(camvid_variants_differ_in_the_method_alone),
         cmocka_unit_test(voc_is_the_papers),
+        cmocka_unit_test(the_papers_presets_have_its_rule),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

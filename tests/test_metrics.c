@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "report/metrics.h"
+#include "report/tensorboard.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -79,10 +80,24 @@ struct snapshot {
     size_t n_bytes[3];
 };
 
+// The events hold the time at which each was written, 8 bytes behind a record's header of 12 and a
+// key of 1, and a checksum at its end that covers it: no two runs have the same. Both are zeroed,
+// so that everything else is compared.
+static void blank_times(char *events, size_t n_bytes) {
+    size_t at = 0, begin = 0;
+    int64_t step;
+    while (tensorboard_next_record(events, n_bytes, &at, &begin, &step)) {
+        memset(events + begin + 12 + 1, 0, 8);
+        memset(events + at - 4, 0, 4);
+    }
+    assert_int_equal(at, n_bytes);
+}
+
 static struct snapshot take_snapshot(void **state) {
     struct snapshot snapshot;
     for (int i = 0; i < 3; i++)
         snapshot.text[i] = read_text(state, file_names[i], &snapshot.n_bytes[i]);
+    blank_times(snapshot.text[2], snapshot.n_bytes[2]);
     return snapshot;
 }
 
@@ -103,6 +118,53 @@ static void test_resume_gives_the_same_bytes(void **state) {
         write_epochs(state, keep, 6);
         assert_unchanged_and_free(state, &whole);
     }
+}
+
+// Times are in no other file, so that a resumed run keeps those of the epochs that stay.
+static void test_resume_keeps_the_times(void **state) {
+    write_epochs(state, 0, 4);
+    size_t n_whole = 0, n_cut = 0;
+    char *whole = read_text(state, EVENTS, &n_whole);
+    write_epochs(state, 2, 2);
+    char *cut = read_text(state, EVENTS, &n_cut);
+    assert_true(n_cut < n_whole);
+    assert_memory_equal(cut, whole, n_cut);
+    // A byte that is changed in the last one costs that one its time.
+    cut[n_cut - 6] = (char)(cut[n_cut - 6] ^ 1);
+    assert_int_equal(file_write(scratch_path(state, EVENTS), cut, n_cut), ADELE_OK);
+    write_epochs(state, 2, 2);
+    size_t n_mended = 0, at = 0, begin = 0, n_records = 0;
+    char *mended = read_text(state, EVENTS, &n_mended);
+    int64_t step = 0;
+    assert_int_equal(n_mended, n_cut);
+    while (tensorboard_next_record(mended, n_mended, &at, &begin, &step))
+        n_records++;
+    assert_int_equal(at, n_mended);
+    assert_int_equal(n_records, 3); // the version and two epochs
+    assert_memory_equal(mended, whole, begin);
+    memory_free(whole);
+    memory_free(cut);
+    memory_free(mended);
+}
+
+static void test_values_for_the_events_alone(void **state) {
+    struct metrics *metrics = NULL;
+    assert_int_equal(metrics_open(*state, 0, &metrics), ADELE_OK);
+    assert_int_equal(metrics_add_event(metrics, 1.0, "time/x"), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(metrics_begin(metrics, 1, 33), ADELE_OK);
+    assert_int_equal(metrics_add(metrics, 0.5, "train/loss"), ADELE_OK);
+    assert_int_equal(metrics_add_event(metrics, 2.5, "time/epoch_seconds"), ADELE_OK);
+    assert_int_equal(metrics_end(metrics), ADELE_OK);
+    metrics_close(metrics);
+    assert_text(state, "metrics.jsonl", "{\"epoch\": 1, \"step\": 33, \"train/loss\": 0.5}\n");
+    assert_text(state, "metrics.csv", "epoch,step,train/loss\n1,33,0.5\n");
+    size_t n = 0;
+    char *events = read_text(state, EVENTS, &n);
+    size_t i = 0; // the name lies among bytes that are no text
+    while (i + 18 <= n && memcmp(events + i, "time/epoch_seconds", 18) != 0)
+        i++;
+    assert_true(i + 18 <= n);
+    memory_free(events);
 }
 
 static void test_resume_drops_what_is_later_and_torn(void **state) {
@@ -233,6 +295,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_literal_files, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_resume_gives_the_same_bytes, scratch_setup,
+                                        scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_resume_keeps_the_times, scratch_setup,
+                                        scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_values_for_the_events_alone, scratch_setup,
                                         scratch_teardown),
         cmocka_unit_test_setup_teardown(test_resume_drops_what_is_later_and_torn, scratch_setup,
                                         scratch_teardown),

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <stdbool.h>
 
 #define N 40
 
@@ -164,12 +165,65 @@ static void test_out_of_memory(void **state) {
     assert_false(got.known);
 }
 
+// ---- beyond the program: few points, and curves that still rise --------------------------------
+
+// A fast curve whose fit says "now" from three points on, as on clean labels.
+static void test_min_points(void **state) {
+    (void)state;
+    const double iou[] = {0.2, 0.7, 0.9, 0.91, 0.915, 0.918, 0.92, 0.921, 0.922, 0.9225};
+    struct onset_config config;
+    struct onset_result got, program;
+    onset_config_init(&config, ONSET_SEGTHOR);
+    assert_int_equal(config.min_points, 3);
+    assert_true(config.while_rising);
+    for (int n = 1; n <= 10; n++) {
+        onset_config_init(&config, ONSET_SEGTHOR);
+        onset_find(&config, n, iou, &program);
+        assert_true(program.known == (n >= 3));
+        config.min_points = 8;
+        onset_find(&config, n, iou, &got);
+        assert_true(got.known == (n >= 8));
+        if (got.known)
+            assert_memory_equal(&got, &program, sizeof got);
+        config.min_points = 1; // never fewer than the program's
+        onset_find(&config, n, iou, &got);
+        assert_true(got.known == (n >= 3));
+    }
+}
+
+static bool is_known_while(bool rising, int n, const double *iou) {
+    struct onset_config config;
+    struct onset_result got;
+    onset_config_init(&config, ONSET_SEGTHOR);
+    config.while_rising = rising;
+    onset_find(&config, n, iou, &got);
+    return got.known;
+}
+
+static void test_a_rising_curve_has_no_onset(void **state) {
+    (void)state;
+    const double rising[] = {0.1, 0.3, 0.4, 0.5, 0.56, 0.62, 0.65, 0.68};
+    const double flat[] = {0.1, 0.5, 0.6, 0.65, 0.66, 0.64, 0.66, 0.67};
+    const double memorizing[] = {0.1, 0.5, 0.54, 0.55, 0.56, 0.57, 0.58, 0.59}; // by hundredths
+    const double again[] = {0.1, 0.6, 0.5, 0.55, 0.6, 0.61}; // back to where it was is no rise
+    for (int n = 4; n <= 8; n++) {
+        assert_true(is_known_while(true, n, rising));
+        assert_false(is_known_while(false, n, rising));
+        assert_true(is_known_while(true, n, flat));
+        assert_true(is_known_while(false, n, flat) == (n > 4)); // 0.65 is above 0.6
+        assert_true(is_known_while(false, n, memorizing) == (n > 3));
+    }
+    for (int n = 3; n <= 6; n++)
+        assert_true(is_known_while(false, n, again));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),    cmocka_unit_test(test_literal_segthor),
         cmocka_unit_test(test_literal_voc), cmocka_unit_test(test_flat_start),
         cmocka_unit_test(test_all_flat),    cmocka_unit_test(test_not_yet),
         cmocka_unit_test(test_smooth),      cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_min_points),  cmocka_unit_test(test_a_rising_curve_has_no_onset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

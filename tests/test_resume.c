@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -160,11 +161,18 @@ static void killed_between_the_files_of_an_epoch(void **state) {
 
 static void interrupted_by(void *const *state, const char *run, int number) {
     struct command command;
+    FILE *err = tmpfile();
+    assert_non_null(err);
     command_init(&command, state, run);
-    pid_t pid = program_start(command.argv);
+    pid_t pid = program_start_heard(command.argv, err);
     assert_true(wait_for(state, pid, run, "checkpoints/last.safetensors"));
     assert_int_equal(kill(pid, number), 0);
     assert_int_equal(program_wait(pid), 130);
+    char *text = program_read_back(err);
+    const char *answer = strstr(text, "finishing this step; once more to stop without saving\n");
+    assert_non_null(answer);
+    assert_non_null(strstr(answer, "interrupted in epoch"));
+    free(text);
     assert_int_not_equal(tiny_run_n_records(state, run), 6); // it did stop
     finish(state, run);
     tiny_run_assert_same(state, "alone", run);
@@ -195,6 +203,30 @@ static void sigterm_does_the_same(void **state) {
     interrupted_by(state, "sigterm", SIGTERM);
 }
 
+// Both signals are there when the program goes on, so that no moment between them matters. It ends
+// without saving: the last checkpoint is the very file that it was.
+static void a_second_signal_ends_without_saving(void **state) {
+    struct command command;
+    char path[4200];
+    int status = 0;
+    command_init(&command, state, "twice");
+    (void)snprintf(path, sizeof path, "%s/checkpoints/last.safetensors", command.run);
+    pid_t pid = program_start(command.argv);
+    assert_true(wait_for(state, pid, "twice", "checkpoints/last.safetensors"));
+    assert_int_equal(kill(pid, SIGSTOP), 0);
+    assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+    assert_true(WIFSTOPPED(status));
+    uint64_t before = file_identity(path);
+    assert_int_equal(kill(pid, SIGINT), 0);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(kill(pid, SIGCONT), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_true(before != 0 && file_identity(path) == before);
+    finish(state, "twice");
+    tiny_run_assert_same(state, "alone", "twice");
+}
+
 static void resuming_a_finished_run_changes_nothing(void **state) {
     finish(state, "killed");
     tiny_run_assert_same(state, "alone", "killed");
@@ -208,6 +240,7 @@ int main(void) {
         cmocka_unit_test(a_second_run_in_the_folder_is_refused),
         cmocka_unit_test(sigint_saves_and_ends_with_130),
         cmocka_unit_test(sigterm_does_the_same),
+        cmocka_unit_test(a_second_signal_ends_without_saving),
         cmocka_unit_test(resuming_a_finished_run_changes_nothing),
     };
     return cmocka_run_group_tests(tests, run_alone_setup, scratch_teardown);

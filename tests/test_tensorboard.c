@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -182,7 +183,7 @@ static void test_mask(void **state) {
 static void test_version_record_is_literal(void **state) {
     (void)state;
     struct buffer file = {0};
-    assert_int_equal(tensorboard_add_version(&file), ADELE_OK);
+    assert_int_equal(tensorboard_add_version(&file, 0.0), ADELE_OK);
     assert_int_equal(file.n_bytes, 12 + 24 + 4);
     assert_memory_equal(file.data, "\x18\0\0\0\0\0\0\0", 8);
     assert_memory_equal(file.data + 12,
@@ -200,7 +201,7 @@ static void test_scalars_come_back(void **state) {
     for (int i = 0; i < 8; i++)
         assert_int_equal(tensorboard_add_scalar(&summary, i == 0 ? "train/loss" : "x", values[i]),
                          ADELE_OK);
-    assert_int_equal(tensorboard_add_version(&file), ADELE_OK);
+    assert_int_equal(tensorboard_add_version(&file, 0.0), ADELE_OK);
     assert_int_equal(tensorboard_add_event(&file, 3.5, 1234567890123, &summary), ADELE_OK);
     struct event events[2];
     assert_int_equal(read_events(file.data, file.n_bytes, events, 2), 2);
@@ -220,6 +221,7 @@ static void test_scalars_come_back(void **state) {
 
 static void test_file_of_a_run(void **state) {
     struct metrics *metrics = NULL;
+    double before = (double)time(NULL);
     assert_int_equal(metrics_open(*state, 0, &metrics), ADELE_OK);
     for (int epoch = 1; epoch <= 3; epoch++) {
         assert_int_equal(metrics_begin(metrics, epoch, 10L * epoch), ADELE_OK);
@@ -227,6 +229,7 @@ static void test_file_of_a_run(void **state) {
         assert_int_equal(metrics_end(metrics), ADELE_OK);
     }
     metrics_close(metrics);
+    double after = (double)time(NULL) + 1.0;
     char *data = NULL;
     size_t n_bytes = 0;
     const char *path = scratch_path(state, "events.out.tfevents.0.adele");
@@ -235,11 +238,50 @@ static void test_file_of_a_run(void **state) {
     assert_int_equal(read_events(data, n_bytes, events, 8), 4);
     for (int epoch = 1; epoch <= 3; epoch++) {
         assert_int_equal(events[epoch].step, epoch);
+        // When the epoch ended, as TensorBoard's other writers have it: between the two readings of
+        // the clock around all of them.
+        assert_true(events[epoch].wall_time >= before && events[epoch].wall_time <= after);
         assert_int_equal(events[epoch].n_scalars, 1);
         assert_string_equal(events[epoch].scalars[0].tag, "val/iou/heart");
         assert_true(events[epoch].scalars[0].value == 0.25f * (float)epoch);
     }
     memory_free(data);
+}
+
+// Whole records are found one by one; a changed byte anywhere in one, or an end that is missing, is
+// the end.
+static void test_records_are_read_back(void **state) {
+    (void)state;
+    struct buffer summary = {0}, file = {0};
+    size_t at = 0, begin = 0, ends[3];
+    int64_t step = -1;
+    assert_int_equal(tensorboard_add_scalar(&summary, "x", 1.0), ADELE_OK);
+    assert_int_equal(tensorboard_add_version(&file, 7.0), ADELE_OK);
+    ends[0] = file.n_bytes;
+    assert_int_equal(tensorboard_add_event(&file, 8.0, 5, &summary), ADELE_OK);
+    ends[1] = file.n_bytes;
+    assert_int_equal(tensorboard_add_event(&file, 9.0, 1234567890123, &summary), ADELE_OK);
+    ends[2] = file.n_bytes;
+    const int64_t steps[3] = {0, 5, 1234567890123};
+    for (int i = 0; i < 3; i++) {
+        assert_true(tensorboard_next_record(file.data, file.n_bytes, &at, &begin, &step));
+        assert_int_equal(begin, i > 0 ? ends[i - 1] : 0);
+        assert_int_equal(at, ends[i]);
+        assert_int_equal(step, steps[i]);
+    }
+    assert_false(tensorboard_next_record(file.data, file.n_bytes, &at, &begin, &step));
+    for (size_t n = ends[1]; n < ends[2]; n++) {
+        at = ends[1];
+        assert_false(tensorboard_next_record(file.data, n, &at, &begin, &step));
+    }
+    for (size_t i = ends[1]; i < ends[2]; i++) {
+        file.data[i] = (char)(file.data[i] ^ 1);
+        at = ends[1];
+        assert_false(tensorboard_next_record(file.data, file.n_bytes, &at, &begin, &step));
+        file.data[i] = (char)(file.data[i] ^ 1);
+    }
+    buffer_deinit(&summary);
+    buffer_deinit(&file);
 }
 
 int main(void) {
@@ -248,6 +290,7 @@ int main(void) {
         cmocka_unit_test(test_mask),
         cmocka_unit_test(test_version_record_is_literal),
         cmocka_unit_test(test_scalars_come_back),
+        cmocka_unit_test(test_records_are_read_back),
         cmocka_unit_test_setup_teardown(test_file_of_a_run, scratch_setup, scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

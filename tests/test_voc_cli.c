@@ -87,7 +87,7 @@ static int setup(void **state) {
                "0.9}}\n"
                "loss: {scales: [1.0, 0.7], learn_scale_weights: true}\n"
                "correction: {pipeline: voc, interval: 1, r: 0.05, tau: 0.3, crf_from_epoch: 1,\n"
-               "             scales: [1.0, 0.75]}\n");
+               "             scales: [1.0, 0.75], min_points: 3, while_rising: true, veto: 0}\n");
     return 0;
 }
 

@@ -15,9 +15,32 @@
 
 static volatile sig_atomic_t signal_came;
 
+static const int stop_signals[] = {SIGINT, SIGTERM};
+#define N_STOP_SIGNALS (sizeof stop_signals / sizeof *stop_signals)
+
+static void handle_stop_signals(void (*handler)(int)) {
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < N_STOP_SIGNALS; i++)
+        sigaction(stop_signals[i], &action, NULL);
+}
+
+// A step may take long, so the answer is written here and now, with nothing but what a signal
+// handler may call. A second signal does what it does to any program: it ends it at once. Files are
+// written whole or not at all, so that the last checkpoint stays as it is.
 static void on_signal(int number) {
-    (void)number;
+    static const char answer[] = "\nfinishing this step; once more to stop without saving\n";
+    int code = errno;
+    if (signal_came) { // delivered together with the first
+        handle_stop_signals(SIG_DFL);
+        (void)raise(number); // takes effect when this handler returns
+        return;
+    }
     signal_came = 1;
+    ssize_t n = write(STDERR_FILENO, answer, sizeof answer - 1);
+    (void)n; // the terminal may be gone
+    handle_stop_signals(SIG_DFL);
+    errno = code;
 }
 
 static double now_seconds(void) {
@@ -67,14 +90,13 @@ adele_status progress_init(struct progress *progress, const char *log_path) {
                         strerror(errno));
     }
     log_set_sink(write_line, progress);
-    struct sigaction action = {.sa_handler = on_signal};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    signal_came = 0;
+    handle_stop_signals(on_signal);
     return ADELE_OK;
 }
 
 void progress_deinit(struct progress *progress) {
+    handle_stop_signals(SIG_DFL);
     clear_bar(progress);
     log_set_sink(NULL, NULL);
     if (progress->log)

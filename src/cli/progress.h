@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a person sees while a verb works: log lines, and on a terminal a bar with the time left.
-// Ctrl-C and SIGTERM ask the work to stop; it saves and ends.
+// The first Ctrl-C (or SIGTERM) is answered at once, and asks the work to save and end; the second
+// ends the program.
 #ifndef ADELE_CLI_PROGRESS_H
 #define ADELE_CLI_PROGRESS_H
 
@@ -17,7 +18,7 @@ struct progress {
 };
 
 // Takes over the library's log lines (to stdout and, when not NULL, appended to `log_path`) and the
-// signals INT and TERM.
+// signals INT and TERM until progress_deinit.
 ADELE_MUST_CHECK adele_status progress_init(struct progress *progress, const char *log_path);
 void progress_deinit(struct progress *progress);
 // `done` of 1; `text` says what is at work.

@@ -2,8 +2,9 @@
 // adele check: the problems of a data set, one line each with a hint, and a summary. Exit code 1
 // when there is an error, 0 when there are only warnings.
 #include "base/fail.h"
+#include "base/memory.h"
 #include "cli/cli.h"
-#include "data/dataset.h"
+#include "data/check_groups.h"
 #include "train/config.h"
 
 #include <argp.h>
@@ -124,17 +125,25 @@ static int count_errors(const struct check_report *report) {
     return n;
 }
 
-static void print_lines(const struct check_report *report, const char *root) {
-    int n_errors = count_errors(report), n_warnings = report->n_problems - n_errors;
-    for (int i = 0; i < report->n_problems; i++) {
-        const struct check_problem *problem = &report->problems[i];
+static adele_status print_lines(const struct check_report *report, const char *root) {
+    int n_errors = count_errors(report), n_warnings = report->n_problems - n_errors, n_groups = 0;
+    struct check_group *groups = NULL;
+    TRY(check_groups_make(report, &groups, &n_groups));
+    for (int i = 0; i < n_groups; i++) {
+        const struct check_problem *problem = groups[i].first;
+        char text[4200];
+        check_group_text(&groups[i], text, sizeof text);
         printf("%s: %s: %s\n", problem->is_error ? "error" : "warning",
-               check_kind_name(problem->kind), problem->text);
+               check_kind_name(problem->kind), text);
         if (problem->hint[0] != '\0')
             printf("  hint: %s\n", problem->hint);
     }
+    memory_free(groups);
     printf("%s: %d files looked at, %d error%s, %d warning%s\n", root, report->n_files, n_errors,
            n_errors == 1 ? "" : "s", n_warnings, n_warnings == 1 ? "" : "s");
+    if (n_groups < report->n_problems)
+        printf("each of them: --json\n");
+    return ADELE_OK;
 }
 
 static bool add_problem(cJSON *problems, const struct check_problem *problem) {
@@ -196,7 +205,7 @@ int verb_check(int argc, char **argv) {
     if (arguments.is_json)
         TRY_GOTO(print_json(&report, arguments.dataset.root), fail);
     else
-        print_lines(&report, arguments.dataset.root);
+        TRY_GOTO(print_lines(&report, arguments.dataset.root), fail);
     code = count_errors(&report) > 0 ? CLI_FAILED : CLI_OK;
     if (fflush(stdout) != 0) {
         status = FAIL(ADELE_IO, "Check where the output goes.", "cannot write the report");

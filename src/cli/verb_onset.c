@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// adele onset: the onset of memorization in recorded IoU series.
+// adele onset: the onset of memorization in recorded IoU series, of a file of series or of a run's
+// own onset.json.
 #include "base/fail.h"
 #include "base/json.h"
 #include "base/memory.h"
@@ -21,6 +22,7 @@ struct onset_arguments {
 // One recorded series.
 struct series {
     struct onset_config config;
+    const char *name; // of the category; NULL: none is given
     int n;
     double *iou; // (n)
 };
@@ -83,13 +85,21 @@ static adele_status read_config(const cJSON *item, int index, struct onset_confi
     TRY(read_number(item, index, "iterations_per_epoch", 1e-3, 1e9, &out->iterations_per_epoch));
     TRY(read_whole(item, index, "interval_iterations", 1, &out->interval_iterations));
     TRY(read_whole(item, index, "n_epochs", 1, &out->n_epochs));
+    TRY(read_whole(item, index, "min_points", 1, &out->min_points));
+    const cJSON *rising = cJSON_GetObjectItemCaseSensitive(item, "while_rising");
+    if (rising != NULL && !cJSON_IsBool(rising))
+        return FAIL(ADELE_DATA, "", "series %d: \"while_rising\" is not true or false", index);
+    out->while_rising = rising == NULL || cJSON_IsTrue(rising);
     return read_whole(item, index, "smooth", 1, &out->smooth);
 }
 
 // A value that is null (JSON's NaN) makes the series one whose onset is not known.
-static adele_status read_series(const cJSON *item, int index, struct series *out) {
+// `rule` holds the settings: the item itself, or the whole file, of a run.
+static adele_status read_series(const cJSON *rule, const cJSON *item, int index,
+                                struct series *out) {
     const cJSON *iou = cJSON_GetObjectItemCaseSensitive(item, "iou"), *value;
-    TRY(read_config(item, index, &out->config));
+    TRY(read_config(rule, index, &out->config));
+    out->name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
     if (!cJSON_IsArray(iou))
         return FAIL(ADELE_DATA, "Give the values, oldest first: \"iou\": [0.1, 0.3].",
                     "series %d has no array \"iou\"", index);
@@ -113,10 +123,14 @@ static void print_line(int index, const struct series *series, const struct onse
     printf("%4d  %-7s n=%-4d ", index, series->config.pipeline == ONSET_VOC ? "voc" : "segthor",
            series->n);
     if (onset->known)
-        printf("a=%-8.6f b=%-8.6f c=%-12.6g onset %d\n", onset->fit.a, onset->fit.b, onset->fit.c,
+        printf("a=%-8.6f b=%-8.6f c=%-12.6g onset %d", onset->fit.a, onset->fit.b, onset->fit.c,
                onset->epoch);
     else
-        printf("not yet\n");
+        printf("not yet");
+    char name[256];
+    (void)snprintf(name, sizeof name, "%s", series->name ? series->name : "");
+    text_make_plain(name);
+    printf("%s%s\n", series->name ? "  " : "", name);
 }
 
 static bool add_result(cJSON *results, const struct onset_result *onset) {
@@ -138,10 +152,14 @@ static bool add_result(cJSON *results, const struct onset_result *onset) {
 static adele_status answer_all(const cJSON *file, cJSON *results) {
     const cJSON *item;
     int index = 0;
-    cJSON_ArrayForEach(item, file) {
+    bool is_run = cJSON_IsObject(file);
+    const cJSON *items = file;
+    if (is_run)
+        items = cJSON_GetObjectItemCaseSensitive(file, "categories");
+    cJSON_ArrayForEach(item, items) {
         struct series series;
         struct onset_result onset;
-        TRY(read_series(item, index, &series));
+        TRY(read_series(is_run ? file : item, item, index, &series));
         onset_find(&series.config, series.n, series.iou, &onset);
         bool is_fine = true;
         if (results != NULL)
@@ -161,9 +179,12 @@ static adele_status run(const struct onset_arguments *arguments) {
     char *text = NULL;
     adele_status status;
     TRY(json_read(arguments->path, &file));
-    if (!cJSON_IsArray(file)) {
-        status = FAIL(ADELE_DATA, "Write [{\"pipeline\": \"segthor\", \"iou\": [...]}].",
-                      "the file is not an array of series");
+    if (!cJSON_IsArray(file) &&
+        !cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(file, "categories"))) {
+        status = FAIL(ADELE_DATA,
+                      "Write [{\"pipeline\": \"segthor\", \"iou\": [...]}], or name the onset.json "
+                      "of a run.",
+                      "the file is neither an array of series nor a run's onset.json");
         goto done;
     }
     if (arguments->is_json && (results = cJSON_CreateArray()) == NULL) {
@@ -193,9 +214,10 @@ const struct argp onset_argp = {
     parse_option,
     "FILE.json",
     "Fits each recorded IoU series and prints the epoch at which its category starts to be "
-    "memorized.\vThe file is an array of objects: pipeline (segthor or voc), iou (the values), "
-    "and optionally r, n_epochs, interval_iterations, iterations_per_epoch, smooth. Exit code: "
-    "0 done, 1 failed, 2 wrong usage.",
+    "memorized.\vThe file is a run's onset.json, or an array of objects: pipeline (segthor or "
+    "voc), iou (the values), and optionally name, r, n_epochs, interval_iterations, "
+    "iterations_per_epoch, smooth, min_points, while_rising. Exit code: 0 done, 1 failed, 2 wrong "
+    "usage.",
     NULL,
     NULL,
     NULL};

@@ -8,6 +8,7 @@
 #include "data/label_lookup.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,23 @@ adele_status changes_add(struct changes *changes, const char *name, int slice,
         row->n_changed++;
     }
     return take_counts(changes, row, n_counts);
+}
+
+struct changes_sum changes_sum(const struct changes *changes) {
+    struct changes_sum sum = {0};
+    bool is_counted = false; // the case of the row before, as a changed one
+    for (int i = 0; i < changes->n; i++) {
+        const struct change_row *row = &changes->rows[i];
+        if (i == 0 || strcmp(row->name, row[-1].name) != 0) {
+            sum.n_names++;
+            is_counted = false;
+        }
+        sum.n_pixels += row->n_pixels;
+        sum.n_changed += row->n_changed;
+        sum.n_changed_names += row->n_changed > 0 && !is_counted;
+        is_counted = is_counted || row->n_changed > 0;
+    }
+    return sum;
 }
 
 static int compare_rows(const void *left, const void *right) {

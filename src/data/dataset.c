@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/check_groups.h"
 #include "data/check_report.h"
 #include "data/finder.h"
 #include "data/label_lookup.h"
@@ -345,6 +346,20 @@ static void find_palette(struct dataset *dataset) {
     }
 }
 
+// Training on a case that also validates may be wanted, but not unknowingly.
+static adele_status warn_of(const struct check_report *found) {
+    struct check_group *groups = NULL;
+    int n = 0;
+    TRY(check_groups_make(found, &groups, &n));
+    for (int i = 0; i < n; i++) {
+        char text[4200];
+        check_group_text(&groups[i], text, sizeof text);
+        log_line(LOG_WARNING, "%s", text);
+    }
+    memory_free(groups);
+    return ADELE_OK;
+}
+
 static adele_status check_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     if (dataset->n_cases[SPLIT_TRAIN] == 0)
@@ -360,9 +375,9 @@ static adele_status check_splits(struct dataset_finder *finder) {
                                       problem->hint, "%s", problem->text);
         else if (problem->kind == CHECK_DUPLICATE_CASE)
             status = FAIL(ADELE_DATA, problem->hint, "%s", problem->text);
-        else // Training on a case that also validates may be wanted, but not unknowingly.
-            log_line(LOG_WARNING, "%s", problem->text);
     }
+    if (status == ADELE_OK && finder->report == NULL)
+        status = warn_of(&found);
     check_report_deinit(&found);
     return status;
 }

@@ -159,6 +159,11 @@ ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset,
                                                  const struct dataset_images *images,
                                                  const uint8_t *labels, const uint8_t *before,
                                                  const char *folder);
+// The same, and how much changed of all pixels of the files; `out` may be NULL.
+struct changes_sum;
+ADELE_MUST_CHECK adele_status label_store_export_counted(
+    const struct dataset *dataset, enum dataset_split split, const struct dataset_images *images,
+    const uint8_t *labels, const uint8_t *before, const char *folder, struct changes_sum *out);
 // One predicted map (n_slices, h, w at resident size) of one case -> FOLDER/NAME + ending, at the
 // source's size and, for volumes, with the image's header. Pictures: gray PNG, or indexed with the
 // VOC palette when the data set has palettes.

@@ -31,6 +31,9 @@ struct onset_config {
     int n_epochs;                // SegTHOR: relative change is looked at for t = 1 .. n_epochs - 1
     double iterations_per_epoch; // VOC
     int interval_iterations;     // VOC: one IoU value per so many iterations, 100
+    int min_points;              // of a series, before which it has no onset: 3, the program's
+    bool while_rising; // true, the program's: also where the last value is still well above those
+                       // before it
     int smooth; // centred moving average over so many values before the fit; 1 = off (presets)
 };
 
@@ -43,16 +46,18 @@ struct onset_result {
 };
 
 // Fills the defaults of a pipeline: r 0.9, n_epochs 100 or 16, 10581/10 iterations, interval 100,
-// smooth 1.
+// smooth 1, min_points 3, while_rising true.
 void onset_config_init(struct onset_config *out, enum onset_pipeline pipeline);
 
-// The onset by the series of `n` IoU values known so far. Fewer than 3 values, a constant series,
-// or a value that is not finite answers known = false; so does a fit that does not converge.
-// `epoch` is the program's onset number, that of golden/onset.json: n_dropped + 1 + the number of
-// t whose relative change is <= r (n_dropped is 0 for VOC). Epochs count from 1 here, so correction
-// is on at the end of epoch e when e - 1 >= epoch. After a flat start is cut down to one or two
-// points the number exceeds every epoch seen so far: "not yet". Smoothing averages the values that
-// are left after the cut; the cut itself looks at the raw ones.
+// The onset by the series of `n` IoU values known so far. Fewer than min_points values (3 at
+// least), a constant series, or a value that is not finite answers known = false; so does a fit
+// that does not converge, and, without while_rising, a last value that is more than 0.02 above all
+// before it: what is still learned is not memorized yet, whatever a fit to few points says. `epoch`
+// is the program's onset number, that of golden/onset.json: n_dropped + 1 + the number of t whose
+// relative change is <= r (n_dropped is 0 for VOC). Epochs count from 1 here, so correction is on
+// at the end of epoch e when e - 1 >= epoch. After a flat start is cut down to one or two points
+// the number exceeds every epoch seen so far: "not yet". Smoothing averages the values that are
+// left after the cut; the cut itself looks at the raw ones.
 void onset_find(const struct onset_config *config, int n, const double *iou,
                 struct onset_result *out);
 

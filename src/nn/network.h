@@ -68,6 +68,8 @@ ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
 void plan_set_samples(struct plan *plan, uint32_t epoch, const int32_t *sample_ids);
 // ADELE_INVALID_ARGUMENT when some batch norm of the plan would take statistics of one value.
 ADELE_MUST_CHECK adele_status plan_check_statistics(const struct plan *plan);
+// Whether that would fail for a batch of one image of the same size.
+bool plan_needs_two_images(const struct plan *plan);
 
 struct plan_memory {
     size_t activation_bytes, shared_bytes;

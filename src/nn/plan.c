@@ -129,6 +129,10 @@ adele_status plan_check_statistics(const struct plan *plan) {
     return ADELE_OK;
 }
 
+bool plan_needs_two_images(const struct plan *plan) {
+    return plan->has_single_pixels;
+}
+
 adele_status plan_node_forward(struct plan *plan, int i_node, bool use_batch_statistics) {
     const struct node *node = &plan->network->graph.nodes[i_node];
     struct plan_step *step = &plan->steps[i_node];

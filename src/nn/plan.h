@@ -73,6 +73,7 @@ struct plan {
     const int32_t *sample_ids; // borrowed, on the device
     bool has_forward;          // a forward has run since the memory was bound
     bool has_single_values;    // some batch norm sees one value a channel, which has no variance
+    bool has_single_pixels;    // ... would, in a batch of one image
     struct plan_step *steps;   // one a node
     struct plan_block *blocks;
     int n_blocks;

@@ -66,8 +66,10 @@ static adele_status infer_shape(struct plan *plan, int i_node, struct adele_shap
     }
     TRY(extent_check(node, in, h, w));
     step->shape = (struct adele_shape){in.n, node->c, (int)h, (int)w};
-    if (node->kind == NODE_BATCH_NORM && !node->is_frozen && (int64_t)in.n * h * w == 1)
-        plan->has_single_values = true;
+    if (node->kind == NODE_BATCH_NORM && !node->is_frozen && (int64_t)h * w == 1) {
+        plan->has_single_pixels = true;
+        plan->has_single_values = plan->has_single_values || in.n == 1;
+    }
     return ADELE_OK;
 }
 

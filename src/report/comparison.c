@@ -304,7 +304,7 @@ static adele_status load_line(const struct report_run *run, struct line *line) {
     const char *split = line->summary->split;
     TRY(report_run_series(run, &line->held_out, "%s/pred_vs_true/miou_foreground", split));
     TRY(report_run_series(run, &line->side[0], "train/labels_vs_true/miou_foreground"));
-    return report_run_series(run, &line->side[1], "train/memorization/miou");
+    return report_run_foreground(run, &line->side[1], "train/memorization");
 }
 
 adele_status figure_comparison(int n_runs, const struct report_run *runs,

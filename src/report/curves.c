@@ -110,9 +110,8 @@ static adele_status load_category(const struct report_run *run, const cJSON *nod
     TRY(read_numbers(cJSON_GetObjectItemCaseSensitive(node, "corrected_epochs"), &curve->corrected,
                      &curve->n_corrected));
     // A baseline finds the onset too, and corrects nothing.
-    double on_epoch = number_of(node, "on_epoch");
-    curve->is_corrected = isfinite(on_epoch) && curve->n_corrected > 0;
-    curve->onset_epoch = isfinite(on_epoch) ? on_epoch : number_of(node, "onset_epoch");
+    curve->is_corrected = curve->n_corrected > 0;
+    curve->onset_epoch = curve->is_corrected ? curve->corrected[0] : number_of(node, "onset_epoch");
     TRY(report_run_series(run, &curve->early_learning, "train/early_learning/iou/%s", curve->name));
     return report_run_series(run, &curve->memorization, "train/memorization/iou/%s", curve->name);
 }

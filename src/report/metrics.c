@@ -19,10 +19,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 // TensorBoard finds files by "tfevents" in the name. Its writers put time and host there; here a
-// run's files depend on nothing but the run.
+// run has one file, also when it is resumed.
 #define EVENTS_NAME "events.out.tfevents.0.adele"
 
 #define MAX_NAME_BYTES 512
@@ -179,10 +180,15 @@ static adele_status appended_write(const struct appended *file, const struct buf
 
 // ---- opening ------------------------------------------------------------------------------------
 
-// The event of the record in metrics->summary. An Event carries a time; here it is the epoch, so
-// that same runs have same bytes and TensorBoard's time axis is in order.
+static double wall_time(void) {
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+// The event of the record in metrics->summary.
 static adele_status add_event(const struct metrics *metrics, struct buffer *file) {
-    return tensorboard_add_event(file, metrics->epoch, metrics->epoch, &metrics->summary);
+    return tensorboard_add_event(file, wall_time(), metrics->epoch, &metrics->summary);
 }
 
 static void begin_record(struct metrics *metrics, int epoch, long step) {
@@ -194,8 +200,31 @@ static void begin_record(struct metrics *metrics, int epoch, long step) {
         metrics->is_there[i] = false;
 }
 
+// The events that were there.
+struct old_events {
+    char *data; // NULL: none
+    size_t n_bytes, at;
+};
+
+// Copies the old event of that step to `events` when there is one; steps only grow.
+static adele_status take_old_event(struct old_events *old, int64_t step, struct buffer *events,
+                                   bool *is_taken) {
+    size_t begin = 0, next = old->at;
+    int64_t found = -1;
+    *is_taken = false;
+    while (old->data != NULL && found < step &&
+           tensorboard_next_record(old->data, old->n_bytes, &next, &begin, &found))
+        if (found <= step)
+            old->at = next;
+    if (found != step)
+        return ADELE_OK;
+    *is_taken = true;
+    return buffer_add(events, old->data + begin, next - begin);
+}
+
 static adele_status replay_record(struct metrics *metrics, const struct record *record,
-                                  struct buffer *events) {
+                                  struct old_events *old, struct buffer *events) {
+    bool is_taken = false;
     begin_record(metrics, record->epoch, record->step);
     for (const cJSON *node = record->values->child; node != NULL; node = node->next) {
         if (strcmp(node->string, "epoch") == 0 || strcmp(node->string, "step") == 0)
@@ -209,26 +238,42 @@ static adele_status replay_record(struct metrics *metrics, const struct record *
     }
     TRY(add_row(metrics));
     metrics->last_epoch = record->epoch;
-    return add_event(metrics, events);
+    TRY(take_old_event(old, record->epoch, events, &is_taken));
+    return is_taken ? ADELE_OK : add_event(metrics, events);
+}
+
+// The first record of the file, the version, has no step.
+static adele_status start_events(struct old_events *old, struct buffer *events) {
+    bool is_taken = false;
+    TRY(take_old_event(old, 0, events, &is_taken));
+    return is_taken ? ADELE_OK : tensorboard_add_version(events, wall_time());
 }
 
 static adele_status replay(struct metrics *metrics, int keep_epochs) {
     struct records records = {0};
     struct buffer *lines = &metrics->lines;
     struct buffer events = {0};
+    struct old_events old = {0};
     adele_status status = ADELE_OK;
     if (keep_epochs > 0 && file_exists(metrics->jsonl.path))
         TRY_GOTO(records_read(metrics->jsonl.path, keep_epochs, &records), end);
-    TRY_GOTO(tensorboard_add_version(&events), end);
+    // Times are worth no run: a file that cannot be read is made anew.
+    if (keep_epochs > 0 && file_exists(metrics->events.path)) {
+        status = file_read(metrics->events.path, 0, &old.data, &old.n_bytes);
+        if (status == ADELE_NO_MEMORY)
+            goto end;
+    }
+    TRY_GOTO(start_events(&old, &events), end);
     for (int i = 0; i < records.n; i++) {
         const struct record *record = &records.items[i];
         TRY_GOTO(buffer_add(lines, record->line, record->line_bytes), end);
-        TRY_GOTO(replay_record(metrics, record, &events), end);
+        TRY_GOTO(replay_record(metrics, record, &old, &events), end);
     }
     TRY_GOTO(file_write(metrics->jsonl.path, lines->data, lines->n_bytes), end);
     TRY_GOTO(file_write(metrics->events.path, events.data, events.n_bytes), end);
     TRY_GOTO(write_csv(metrics), end);
 end:
+    memory_free(old.data);
     records_deinit(&records);
     buffer_deinit(&events);
     return status;
@@ -358,6 +403,14 @@ adele_status metrics_add(struct metrics *metrics, double value, const char *name
     metrics->values[i] = value;
     metrics->is_there[i] = true;
     adele_status status = add_value(metrics, name, value);
+    metrics->is_recording = status == ADELE_OK; // half a value must never reach a file
+    return status;
+}
+
+adele_status metrics_add_event(struct metrics *metrics, double value, const char *name) {
+    if (!metrics->is_recording)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" outside a record", name);
+    adele_status status = tensorboard_add_scalar(&metrics->summary, name, value);
     metrics->is_recording = status == ADELE_OK; // half a value must never reach a file
     return status;
 }

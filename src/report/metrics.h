@@ -5,7 +5,8 @@
 // "val/pred_vs_true/iou/heart": 0.5, ...}; a value that is not finite is null. No times and no host
 // names in it: same run, same bytes. metrics.csv: the same as columns (union of the names,
 // first-seen order), empty where null. events.out.tfevents.*: TensorBoard scalars, the same names
-// (TFRecord framing with masked CRC32C, protobuf by hand).
+// (TFRecord framing with masked CRC32C, protobuf by hand). This file alone has times: when a record
+// ended, and what metrics_add_event adds, such as seconds.
 #ifndef ADELE_REPORT_METRICS_H
 #define ADELE_REPORT_METRICS_H
 
@@ -15,7 +16,8 @@
 struct metrics;
 
 // Opens the files of a run folder. Records of epochs > keep_epochs are dropped first (resume; 0
-// starts anew, whatever is there). A torn last line of metrics.jsonl is dropped too.
+// starts anew, whatever is there). A torn last line of metrics.jsonl is dropped too. Events of the
+// records that stay are kept as they are where they are whole, and made anew from the records else.
 ADELE_MUST_CHECK adele_status metrics_open(const char *run_folder, int keep_epochs,
                                            struct metrics **out);
 // The same for a run whose records up to keep_epochs are known: metrics.jsonl gets `text` whatever
@@ -30,6 +32,9 @@ void metrics_close(struct metrics *metrics); // NULL is legal
 ADELE_MUST_CHECK adele_status metrics_begin(struct metrics *metrics, int epoch, long step);
 ADELE_MUST_CHECK adele_status metrics_add(struct metrics *metrics, double value,
                                           const char *name_format, ...) ADELE_PRINTF(3, 4);
+// A value for the events alone, because it differs from run to run.
+ADELE_MUST_CHECK adele_status metrics_add_event(struct metrics *metrics, double value,
+                                                const char *name);
 // Appends the record durably. metrics.csv is rewritten atomically.
 ADELE_MUST_CHECK adele_status metrics_end(struct metrics *metrics);
 #endif

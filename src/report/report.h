@@ -5,14 +5,16 @@
 // config.resolved.yaml is only echoed.
 //   metric names: train/loss, train/cross_entropy, train/consistency, train/pred_vs_noisy/iou/CAT,
 //   train/pred_vs_true/iou/CAT,
-//     train/pred_vs_noisy/miou (foreground mean), train/labels_vs_true/iou/CAT,
-//     train/labels_vs_true/miou_foreground, train/early_learning/iou/CAT,
-//     train/early_learning/miou, train/memorization/iou/CAT, train/memorization/miou,
+//     train/labels_vs_true/iou/CAT, train/early_learning/iou/CAT, train/memorization/iou/CAT,
 //     correction/changed_pixels, correction/on/CAT (0 or 1), {val,test}/pred_vs_true/iou/CAT,
-//     .../miou, .../miou_foreground, .../dice/CAT, .../dice_foreground
+//     .../dice/CAT, .../dice_foreground. Each table has .../miou (the mean of all categories) and
+//     .../miou_foreground; runs of earlier versions lack the second in train/pred_vs_*,
+//     train/early_learning and train/memorization, and have the foreground's mean as the first.
 //   onset.json: {"pipeline":"segthor","r":0.9,"categories":[
 //     {"name":"heart","iou":[...],"fit":{"a":..,"b":..,"c":..}|null,"t0":..,"dt":..,"n_dropped":..,
-//      "onset_epoch":int|null,"on_epoch":int|null,"corrected_epochs":[..]}]}
+//      "onset_epoch":int|null,"corrected_epochs":[..]}]}
+//     onset_epoch is what the fit says, as `adele onset` does: the labels are first rewritten at
+//     the end of a later epoch, the first of corrected_epochs ("on_epoch" of earlier versions).
 //   examples.safetensors: image u8 (N, C, H, W), noisy, corrected, prediction u8 (N, H, W), truth
 //   u8 (N, H, W, optional);
 //     metadata: "categories" = names joined by '\n', "names" = case names joined by '\n'

@@ -135,6 +135,11 @@ adele_status report_run_series(const struct report_run *run, double **out, const
     return ADELE_OK;
 }
 
+adele_status report_run_foreground(const struct report_run *run, double **out, const char *table) {
+    TRY(report_run_series(run, out, "%s/miou_foreground", table));
+    return *out != NULL ? ADELE_OK : report_run_series(run, out, "%s/miou", table);
+}
+
 // ---- summary ------------------------------------------------------------------------------------
 
 struct ends {
@@ -185,10 +190,12 @@ adele_status report_run_summarize(const struct report_run *run, struct report_su
     TRY(read_ends(run, "train/labels_vs_true/miou_foreground", &ends));
     summary.labels_first = ends.first;
     summary.labels_last = ends.last;
-    TRY(read_ends(run, "train/early_learning/miou", &ends));
-    summary.early_learning_last = ends.last;
-    TRY(read_ends(run, "train/memorization/miou", &ends));
-    summary.memorization_last = ends.last;
+    TRY(report_run_foreground(run, &values, "train/early_learning"));
+    summary.early_learning_last = ends_of(values, n).last;
+    memory_free(values);
+    TRY(report_run_foreground(run, &values, "train/memorization"));
+    summary.memorization_last = ends_of(values, n).last;
+    memory_free(values);
     summary.name = memory_strdup(run->name);
     if (summary.name == NULL)
         return FAIL_NO_MEMORY(strlen(run->name) + 1);

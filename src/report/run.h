@@ -26,6 +26,10 @@ void report_run_deinit(struct report_run *run); // also zeroes it
 // finite one; caller frees with memory_free.
 ADELE_MUST_CHECK adele_status report_run_series(const struct report_run *run, double **out,
                                                 const char *name_format, ...) ADELE_PRINTF(3, 4);
+// The foreground's mean IoU of "train/early_learning" or another table, also of runs that earlier
+// versions made (report.h).
+ADELE_MUST_CHECK adele_status report_run_foreground(const struct report_run *run, double **out,
+                                                    const char *table);
 
 // Fills everything but the name (borrowed by nobody: a copy).
 ADELE_MUST_CHECK adele_status report_run_summarize(const struct report_run *run,

@@ -76,11 +76,11 @@ static adele_status add_wall_time(struct buffer *event, double wall_time) {
     return add_little_endian(event, bits, 8);
 }
 
-adele_status tensorboard_add_version(struct buffer *file) {
+adele_status tensorboard_add_version(struct buffer *file, double wall_time) {
     static const char version[] = "brain.Event:2";
     struct buffer event = {0};
     adele_status status = ADELE_OK;
-    TRY_GOTO(add_wall_time(&event, 0.0), end);
+    TRY_GOTO(add_wall_time(&event, wall_time), end);
     TRY_GOTO(add_bytes(&event, 3, version, sizeof version - 1), end);
     TRY_GOTO(add_record(file, &event), end);
 end:
@@ -122,4 +122,50 @@ adele_status tensorboard_add_event(struct buffer *file, double wall_time, int64_
 end:
     buffer_deinit(&event);
     return status;
+}
+
+// ---- reading
+// --------------------------------------------------------------------------------------
+
+#define HEADER_BYTES   12u // the length and its checksum
+#define CHECKSUM_BYTES 4u
+
+static uint64_t little_endian(const unsigned char *bytes, int n_bytes) {
+    uint64_t value = 0;
+    for (int i = 0; i < n_bytes; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
+    return value;
+}
+
+// An Event as it is written here begins with its time, 9 bytes, and has its step next.
+static int64_t step_of(const unsigned char *event, size_t n_bytes) {
+    uint64_t step = 0;
+    if (n_bytes < 11 || event[9] != (2 << 3 | WIRE_VARINT))
+        return 0;
+    for (size_t i = 10, shift = 0; i < n_bytes && shift < 64; i++, shift += 7) {
+        step |= (uint64_t)(event[i] & 0x7Fu) << shift;
+        if (!(event[i] & 0x80u))
+            break;
+    }
+    return (int64_t)step;
+}
+
+bool tensorboard_next_record(const void *data, size_t n_bytes, size_t *at, size_t *begin,
+                             int64_t *step) {
+    const unsigned char *record = (const unsigned char *)data + *at;
+    size_t n_left = n_bytes - *at;
+    if (n_left < HEADER_BYTES + CHECKSUM_BYTES)
+        return false;
+    uint64_t n_event = little_endian(record, 8);
+    if (little_endian(record + 8, 4) != tensorboard_mask(tensorboard_crc32c(record, 8)) ||
+        n_event > n_left - HEADER_BYTES - CHECKSUM_BYTES)
+        return false;
+    const unsigned char *event = record + HEADER_BYTES;
+    if (little_endian(event + n_event, 4) !=
+        tensorboard_mask(tensorboard_crc32c(event, (size_t)n_event)))
+        return false;
+    *begin = *at;
+    *at += HEADER_BYTES + (size_t)n_event + CHECKSUM_BYTES;
+    *step = step_of(event, (size_t)n_event);
+    return true;
 }

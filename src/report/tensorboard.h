@@ -7,6 +7,7 @@
 #define ADELE_REPORT_TENSORBOARD_H
 
 #include "report/buffer.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 // CRC32C (Castagnoli, reflected), and the rotation with offset that the record format asks for.
@@ -14,7 +15,7 @@ uint32_t tensorboard_crc32c(const void *data, size_t n_bytes);
 uint32_t tensorboard_mask(uint32_t crc);
 
 // The first record of a file: which format follows.
-ADELE_MUST_CHECK adele_status tensorboard_add_version(struct buffer *file);
+ADELE_MUST_CHECK adele_status tensorboard_add_version(struct buffer *file, double wall_time);
 // Appends one scalar to a Summary message. Beyond the range of float it becomes infinite; what is
 // not finite is written as the quiet NaN, so that the bytes do not depend on where it came from.
 ADELE_MUST_CHECK adele_status tensorboard_add_scalar(struct buffer *summary, const char *tag,
@@ -22,4 +23,8 @@ ADELE_MUST_CHECK adele_status tensorboard_add_scalar(struct buffer *summary, con
 // Appends the record of one Event that carries `summary`.
 ADELE_MUST_CHECK adele_status tensorboard_add_event(struct buffer *file, double wall_time,
                                                     int64_t step, const struct buffer *summary);
+// The record that begins at data + *at, and *at behind it. False at the end, and where the bytes
+// are not a whole record with right checksums. *step is 0 where an Event has none.
+bool tensorboard_next_record(const void *data, size_t n_bytes, size_t *at, size_t *begin,
+                             int64_t *step);
 #endif

@@ -110,7 +110,8 @@ static adele_status store_all(const char *name, const struct config_raw *raw,
     }
     TRY(resolve_name(config));
     resolve_automatic(config);
-    return check_together(name, config);
+    TRY(check_together(name, config));
+    return config_check_unused(name, raw, config);
 }
 
 adele_status config_parse(const char *name, const char *text, size_t bytes, int n_sets,

@@ -65,6 +65,7 @@ struct config {
         double poly_power;              // 0.9
         uint64_t seed;                  // 0
         enum adele_precision precision; // fp32 | bf16
+        bool drop_last;                 // false
         enum nan_handling on_nan;       // stop | skip | rollback
         int checkpoint_every;           // epochs, 1
         enum model_selection
@@ -100,6 +101,9 @@ struct config {
         int crf_iterations;               // 0 segthor, 1 voc
         int crf_from_epoch;               // 1 segthor, 9 voc
         int smooth;                       // 1 = off
+        int min_points;                   // 8; the paper's presets: 3
+        bool while_rising;                // false; the paper's presets: true
+        double veto;                      // 0.12; 0 = off, as in the paper's presets
     } correction;
     char *name;        // run name for reports; default: the config file's stem
     char *source_path; // the file it came from

@@ -141,6 +141,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Above 0: steps in all, instead of epochs; the last epoch may be a part of one."},
     {"train.batch", CONFIG_INT, AT(train.batch), .fallback = "5", RANGE(1, 4096),
      .meaning = "Images in a step."},
+    {"train.drop_last", CONFIG_BOOL, AT(train.drop_last), .fallback = "false",
+     .meaning = "Leave out the images of an epoch's order that do not fill a batch. Otherwise they are a smaller batch; a single one joins the batch before it where a batch norm would see one value of each channel."},
     {"train.optimizer.name", CONFIG_CHOICE, .fallback = "sgd", .names = optimizers,
      .meaning = "The optimizer: stochastic gradient descent with momentum."},
     {"train.optimizer.lr", CONFIG_REAL, AT(train.lr), .fallback = "0.01", ABOVE(0, 1000),
@@ -231,5 +233,11 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "First epoch, counted from 1, whose correction has the CRF (the program counts from 0, and begins with its 9)."},
     {"correction.smooth", CONFIG_INT, AT(correction.smooth), .fallback = "1", RANGE(1, 1000),
      .meaning = "Moving average over so many IoU values before the fit; 1 is off."},
+    {"correction.min_points", CONFIG_INT, AT(correction.min_points), .fallback = "8", RANGE(3, 1000000),
+     .meaning = "Before its IoU curve has so many values, a category's correction begins only on twice the evidence that correction.veto asks for, and without the veto not at all; the paper's rule is 3."},
+    {"correction.while_rising", CONFIG_BOOL, AT(correction.while_rising), .fallback = "false",
+     .meaning = "Whether correction may begin while the curve still rises (its last value is more than 0.02 above all before); the paper's rule is true."},
+    {"correction.veto", CONFIG_REAL, AT(correction.veto), .fallback = "0.12", RANGE(0, 1),
+     .meaning = "Keeps clean labels clean: a category is corrected only if the IoU of the network's predictions at two scales (1, and the one of loss.scales that agrees best; 1.5 where there is no other) exceeds its IoU with the original labels by more than this; 0 is off, the paper's rule."},
 };
 // clang-format on

@@ -35,7 +35,7 @@ struct config_key {
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 81
+#define CONFIG_N_KEYS 85
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 
@@ -82,6 +82,11 @@ void config_value_allowed(const struct config_key *key, char *out, size_t out_by
 // with memory_free.
 ADELE_MUST_CHECK adele_status config_value_text(const struct config_key *key,
                                                 const struct config *config, char **out);
+
+// ---- config_unused.c ----------------------------------------------------------------------------
+// ADELE_CONFIG for a key that is written but has no effect.
+ADELE_MUST_CHECK adele_status config_check_unused(const char *name, const struct config_raw *raw,
+                                                  const struct config *config);
 
 // ---- config_map.c -------------------------------------------------------------------------------
 ADELE_MUST_CHECK adele_status config_map_store(const char *name, const struct config_slot *slot,

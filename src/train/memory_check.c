@@ -18,9 +18,17 @@ static adele_status add_batch(const struct memory_request *request, int n,
     return ADELE_OK;
 }
 
-// The images of an epoch's last batch, which has plans of its own beside those of n images.
+int last_batch_images(enum last_batch kind, int n_images, int batch) {
+    int rest = n_images % batch;
+    if (rest == 0 || kind == LAST_DROPPED)
+        return batch;
+    return rest == 1 && kind == LAST_JOINED ? batch + 1 : rest;
+}
+
+// The images of an epoch's last batch where it has plans of its own beside those of n images.
 static int rest_of(const struct memory_request *request, int n) {
-    return request->n_images % n;
+    int n_last = last_batch_images(request->last_batch, request->n_images, n);
+    return n_last == n ? 0 : n_last;
 }
 
 static adele_status measure(const struct memory_request *request, int n, struct plan_memory *out) {

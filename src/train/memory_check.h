@@ -5,6 +5,15 @@
 
 #include "nn/network.h"
 
+// What becomes of an epoch's last batch where it is smaller than the others.
+enum last_batch {
+    LAST_KEPT,
+    LAST_JOINED, // a single image goes to the batch before it
+    LAST_DROPPED
+};
+// Images of an epoch's last step; `batch` is at most n_images, or n_images is 0.
+int last_batch_images(enum last_batch kind, int n_images, int batch);
+
 struct memory_request {
     const struct adele_device *device;
     struct network *network;
@@ -12,6 +21,7 @@ struct memory_request {
     struct plan *const *plans;
     int n_plans;
     int n_images; // of an epoch, whose last batch has plans of its own; 0: it has none
+    enum last_batch last_batch;
     bool is_training;
     size_t later_bytes;      // of the device, taken after network_allocate whatever the batch
     const char *batch_hint;  // how to choose the batch that is named

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/changes.h"
 #include "data/output.h"
 #include "train/checkpoint.h"
 #include "train/generations.h"
@@ -139,9 +140,20 @@ static adele_status check_original(const struct config *config, const struct saf
                 is, was);
 }
 
+// Said also when there were none: a folder of labels that all are the old ones looks the same.
+static void log_changes(const struct changes_sum *sum) {
+    if (sum->n_changed == 0)
+        log_line(LOG_INFO, "no pixel changed: the labels are those that the run was given");
+    else
+        log_line(LOG_INFO, "%lld of %lld pixels changed (%.2f %%), in %d of %d cases",
+                 (long long)sum->n_changed, (long long)sum->n_pixels,
+                 100.0 * (double)sum->n_changed / (double)sum->n_pixels, sum->n_changed_names,
+                 sum->n_names);
+}
+
 static adele_status write_labels(const struct label_export *export, const struct config *config,
                                  const struct dataset *dataset, const struct dataset_images *images,
-                                 const uint8_t *labels) {
+                                 const uint8_t *labels, struct changes_sum *sum) {
     struct output *output = NULL;
     adele_status status;
     TRY(output_create(export->folder, export->is_overwriting, &output));
@@ -150,8 +162,8 @@ static adele_status write_labels(const struct label_export *export, const struct
     TRY_GOTO(output_add_labels(output, dataset, SPLIT_TRAIN), done);
     TRY_GOTO(output_check(output), done);
     TRY_GOTO(output_begin(output), done);
-    status = output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
-                                                   images->labels, export->folder));
+    status = output_end(output, label_store_export_counted(dataset, SPLIT_TRAIN, images, labels,
+                                                           images->labels, export->folder, sum));
 done:
     output_destroy(output);
     return status;
@@ -175,8 +187,10 @@ adele_status model_export_labels(const struct label_export *export) {
     const struct safetensors_entry *entry = safetensors_find(file, "labels");
     TRY_GOTO(check_labels(entry, source.path, &images), done);
     TRY_GOTO(check_original(config, file, dataset, &images), done);
-    TRY_GOTO(write_labels(export, config, dataset, &images, entry->data), done);
+    struct changes_sum sum;
+    TRY_GOTO(write_labels(export, config, dataset, &images, entry->data, &sum), done);
     log_line(LOG_INFO, "labels as they were after epoch %d: %s", source.epoch, source.path);
+    log_changes(&sum);
 done:
     safetensors_close(file);
     dataset_images_deinit(&images);

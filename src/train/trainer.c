@@ -11,20 +11,22 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define BEST "checkpoints/best.safetensors"
 
-// Scores of one table of counts under "train/TABLE/iou/CATEGORY" and ".../miou" (foreground).
+// Scores of one table of counts under "TABLE/iou/CATEGORY", and their means: "TABLE/miou" is that
+// over all categories, in every table, and "TABLE/miou_foreground" that without the background.
 static adele_status add_table(struct trainer *trainer, const char *table, const struct score *score,
                               bool with_dice) {
     struct metrics *metrics = trainer->metrics;
     for (int c = 0; c < score->n_categories; c++)
         TRY(metrics_add(metrics, score->iou[c], "%s/iou/%s", table,
                         trainer->dataset->category_names[c]));
-    if (!with_dice)
-        return metrics_add(metrics, score->miou_foreground, "%s/miou", table);
     TRY(metrics_add(metrics, score->miou, "%s/miou", table));
     TRY(metrics_add(metrics, score->miou_foreground, "%s/miou_foreground", table));
+    if (!with_dice)
+        return ADELE_OK;
     for (int c = 0; c < score->n_categories; c++)
         TRY(metrics_add(metrics, score->dice[c], "%s/dice/%s", table,
                         trainer->dataset->category_names[c]));
@@ -144,10 +146,27 @@ static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
     return is_due ? save_last(trainer) : ADELE_OK;
 }
 
+// What differs from run to run, or follows from the configuration: TensorBoard alone shows it.
+static adele_status add_speed(struct trainer *trainer, const struct epoch_numbers *numbers) {
+    struct metrics *metrics = trainer->metrics;
+    TRY(metrics_add_event(metrics, numbers->rate, "train/learning_rate"));
+    TRY(metrics_add_event(metrics, numbers->seconds, "time/epoch_seconds"));
+    return metrics_add_event(metrics, numbers->n_images / fmax(numbers->seconds, 1e-9),
+                             "time/images_per_second");
+}
+
+static double now_seconds(void) {
+    struct timespec now = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
+    double started = now_seconds();
     TRY(trainer_run_epoch(trainer, epoch, numbers));
     if (numbers->is_back)
         return ADELE_OK;
+    numbers->seconds = now_seconds() - started;
     TRY(metrics_begin(trainer->metrics, epoch, trainer->step));
     TRY(add_training(trainer, numbers));
     if (numbers->n_left_out > 0)
@@ -162,8 +181,10 @@ static adele_status run_epoch(struct trainer *trainer, int epoch, struct epoch_n
     TRY(add_labels(trainer, epoch, n_changed));
     TRY(evaluate_splits(trainer, epoch));
     TRY(trainer_save_onsets(trainer));
+    TRY(add_speed(trainer, numbers));
     TRY(metrics_end(trainer->metrics));
     log_epoch(trainer, epoch, numbers);
+    TRY(trainer_warn_of_fall(trainer, epoch));
     return save_checkpoint(trainer, epoch);
 }
 

@@ -75,6 +75,14 @@ static adele_status rewrite_labels(struct trainer *trainer, int epoch,
                                    sizeof *out_changed);
 }
 
+static adele_status correct(struct trainer *trainer, int epoch,
+                            const struct schedule_decision *decision, int64_t *out_changed) {
+    log_decision(trainer, epoch, decision);
+    TRY(trainer_keep_labels(trainer));
+    TRY(rewrite_labels(trainer, epoch, decision, out_changed));
+    return trainer_log_changes(trainer, epoch);
+}
+
 adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t *out_changed) {
     *out_changed = -1;
     if (!trainer->config->correction.enabled)
@@ -85,13 +93,11 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
         return FAIL_NO_MEMORY(sizeof *decision);
     schedule_decide(&schedule, epoch, trainer->n_values, (const double *const *)trainer->series,
                     &trainer->schedule, decision);
+    adele_status status = trainer_veto(trainer, epoch, decision);
     memcpy(trainer->onsets, decision->onset, sizeof trainer->onsets);
     memcpy(trainer->corrected + (size_t)epoch * 256, decision->correct, 256);
-    adele_status status = ADELE_OK;
-    if (decision->any) {
-        log_decision(trainer, epoch, decision);
-        status = rewrite_labels(trainer, epoch, decision, out_changed);
-    }
+    if (status == ADELE_OK && decision->any)
+        status = correct(trainer, epoch, decision, out_changed);
     memory_free(decision);
     return status;
 }
@@ -118,7 +124,6 @@ static bool add_corrected(cJSON *json, const struct trainer *trainer, int c) {
 
 static bool add_category(cJSON *categories, const struct trainer *trainer, int c) {
     const struct onset_result *onset = &trainer->onsets[c];
-    int on_epoch = trainer->schedule.onset_epoch[c];
     cJSON *json = cJSON_CreateObject();
     return json_append(categories, json) &&
            cJSON_AddStringToObject(json, "name", trainer->dataset->category_names[c]) &&
@@ -128,16 +133,28 @@ static bool add_category(cJSON *categories, const struct trainer *trainer, int c
            cJSON_AddNumberToObject(json, "n_dropped", onset->n_dropped) &&
            json_add(json, "onset_epoch",
                     onset->known ? cJSON_CreateNumber(onset->epoch) : cJSON_CreateNull()) &&
-           json_add(json, "on_epoch",
-                    on_epoch > 0 ? cJSON_CreateNumber(on_epoch) : cJSON_CreateNull()) &&
            add_corrected(json, trainer, c);
 }
 
-adele_status trainer_save_onsets(const struct trainer *trainer) {
-    bool is_voc = trainer->config->correction.pipeline == ONSET_VOC;
-    cJSON *json = cJSON_CreateObject();
+// All that decides the onsets, so that `adele onset` finds the same from the series.
+static bool add_rule(cJSON *json, const struct trainer *trainer) {
+    const struct onset_config onset = trainer_schedule(trainer).onset;
+    bool is_voc = onset.pipeline == ONSET_VOC;
     bool is_fine = cJSON_AddStringToObject(json, "pipeline", is_voc ? "voc" : "segthor") &&
-                   cJSON_AddNumberToObject(json, "r", trainer->config->correction.r);
+                   cJSON_AddNumberToObject(json, "r", onset.r) &&
+                   cJSON_AddNumberToObject(json, "smooth", onset.smooth) &&
+                   cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
+                   cJSON_AddBoolToObject(json, "while_rising", onset.while_rising);
+    if (!is_voc)
+        return is_fine && cJSON_AddNumberToObject(json, "n_epochs", onset.n_epochs);
+    return is_fine &&
+           cJSON_AddNumberToObject(json, "interval_iterations", onset.interval_iterations) &&
+           cJSON_AddNumberToObject(json, "iterations_per_epoch", onset.iterations_per_epoch);
+}
+
+adele_status trainer_save_onsets(const struct trainer *trainer) {
+    cJSON *json = cJSON_CreateObject();
+    bool is_fine = add_rule(json, trainer);
     cJSON *categories = is_fine ? cJSON_AddArrayToObject(json, "categories") : NULL;
     is_fine = categories != NULL;
     for (int c = 1; is_fine && c < trainer->n_categories; c++)

@@ -103,9 +103,10 @@ static adele_status load_split(struct trainer *trainer, enum dataset_split split
         hash_xxh3_hex(images->labels, bytes, trainer->noisy_hash);
     }
     const struct config *config = trainer->config;
-    struct resident_options options = {.with_noisy = split == SPLIT_TRAIN,
-                                       .residency = config->data.residency,
-                                       .batch = config->train.batch};
+    // A single image that is left may join the batch before it.
+    int batch = config->train.batch + (images->n % config->train.batch == 1 ? 1 : 0);
+    struct resident_options options = {
+        .with_noisy = split == SPLIT_TRAIN, .residency = config->data.residency, .batch = batch};
     return resident_init(&trainer->resident[split], trainer->device, images, &options);
 }
 

@@ -21,19 +21,18 @@ static adele_status upload_order(struct trainer *trainer, int epoch) {
 }
 
 static int count_steps(const struct trainer *trainer, int epoch) {
-    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
-    int n_steps = (n_images + batch - 1) / batch;
+    int n_steps = trainer->n_epoch_steps;
     long n_left = trainer->n_steps_total - (long)(epoch - 1) * n_steps;
     return n_left < n_steps ? (int)n_left : n_steps;
 }
 
 adele_status trainer_fetch_batch(struct trainer *trainer, int epoch, int i_step) {
     struct resident *train = &trainer->resident[SPLIT_TRAIN];
-    int batch = trainer->full.n, n_left = train->set.n_images - i_step * batch;
     if (i_step >= count_steps(trainer, epoch))
         return ADELE_OK;
-    return resident_fetch(train, trainer->buffers.host_order + (size_t)i_step * (size_t)batch,
-                          n_left < batch ? n_left : batch);
+    return resident_fetch(train,
+                          trainer->buffers.host_order + (size_t)i_step * (size_t)trainer->full.n,
+                          trainer_step_images(trainer, i_step));
 }
 
 // METHOD section 5: constant, or poly: rate (1 - step / steps)^power.
@@ -47,8 +46,8 @@ static double learning_rate(const struct trainer *trainer, long step, long n_ste
 
 // Full and last batches are two kinds.
 struct step_plan *trainer_step_plan(struct trainer *trainer, int i_step) {
-    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images, batch = trainer->full.n;
-    return n_images - i_step * batch >= batch ? &trainer->full : &trainer->rest;
+    bool is_full = trainer_step_images(trainer, i_step) == trainer->full.n;
+    return is_full ? &trainer->full : &trainer->rest;
 }
 
 const int32_t *trainer_step_ids(const struct trainer *trainer, int i_step) {
@@ -171,6 +170,7 @@ static adele_status start_counters(struct trainer *trainer) {
                                 n_kept * sizeof(float)));
     if (trainer->step_in_epoch > 0)
         return ADELE_OK;
+    TRY(trainer_forget_predictions(trainer));
     TRY(device->iface->fill(device, trainer->buffers.counts, 0,
                             ADELE_COUNT_SIZE * sizeof(int64_t)));
     return device->iface->fill(device, trainer->buffers.sums, 0, ADELE_SUM_COUNT * sizeof(double));
@@ -232,6 +232,8 @@ static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_n
         TRY(resident_turn(&trainer->resident[SPLIT_TRAIN]));
         TRY(trainer_fetch_batch(trainer, epoch, i + 1));
         TRY(run_step(trainer, epoch, i));
+        numbers->rate = learning_rate(trainer, trainer->step, trainer->n_steps_total);
+        numbers->n_images += trainer_step_images(trainer, i);
         trainer->step++;
         TRY(trainer_watch(trainer, epoch, i + 1 - numbers->first_step, numbers));
         if (numbers->is_back)

@@ -11,17 +11,23 @@
 
 #define N_EXAMPLES 4
 
+adele_status trainer_count_maps(struct trainer *trainer, enum dataset_split split,
+                                const uint8_t *prediction, const uint8_t *labels, int64_t *counts) {
+    const struct adele_device *device = trainer->device;
+    size_t bytes = (size_t)3 * 256 * sizeof *counts;
+    struct adele_count_args args = {
+        .prediction = prediction, .labels = labels, .counts = trainer->evaluation_counts};
+    TRY(device->iface->fill(device, trainer->evaluation_counts, 0, bytes));
+    TRY(device->iface->count_forward(trainer->count[split], &args));
+    TRY(device->iface->synchronize(device));
+    return device->iface->download(device, counts, trainer->evaluation_counts, bytes);
+}
+
 static adele_status count_maps(struct trainer *trainer, enum dataset_split split,
                                const uint8_t *prediction, const uint8_t *labels,
                                struct score *out) {
-    const struct adele_device *device = trainer->device;
     int64_t counts[3 * 256];
-    struct adele_count_args args = {
-        .prediction = prediction, .labels = labels, .counts = trainer->evaluation_counts};
-    TRY(device->iface->fill(device, trainer->evaluation_counts, 0, sizeof counts));
-    TRY(device->iface->count_forward(trainer->count[split], &args));
-    TRY(device->iface->synchronize(device));
-    TRY(device->iface->download(device, counts, trainer->evaluation_counts, sizeof counts));
+    TRY(trainer_count_maps(trainer, split, prediction, labels, counts));
     score_compute(counts, trainer->n_categories, out);
     return ADELE_OK;
 }

@@ -41,6 +41,7 @@ adele_status trainer_check_memory(struct trainer *trainer) {
         .plans = trainer->full.plans,
         .n_plans = trainer->n_scales,
         .n_images = trainer->resident[SPLIT_TRAIN].set.n_images,
+        .last_batch = trainer->last_batch,
         .is_training = true,
         .later_bytes = later_bytes(trainer),
         .batch_hint = can_move ? "Set train.batch to that, or data.residency: auto."

@@ -41,6 +41,10 @@ struct schedule_config trainer_schedule(const struct trainer *trainer) {
     onset_config_init(&schedule.onset, config->correction.pipeline);
     schedule.onset.r = config->correction.r;
     schedule.onset.smooth = config->correction.smooth;
+    // With the veto, fewer values ask for more evidence instead (trainer_veto.c).
+    if (config->correction.veto <= 0.0)
+        schedule.onset.min_points = config->correction.min_points;
+    schedule.onset.while_rising = config->correction.while_rising;
     if (config->correction.pipeline == ONSET_SEGTHOR)
         schedule.onset.n_epochs = trainer->n_epochs;
     else {
@@ -219,6 +223,7 @@ static adele_status correction_init(struct trainer *trainer) {
     desc.n = set->n_images % prediction->n;
     if (desc.n > 0)
         TRY(device->iface->correct_create(device, &desc, &trainer->correct_rest));
+    TRY(trainer_veto_init(trainer));
     return is_whole ? ADELE_OK : correction_inference_init(trainer);
 }
 
@@ -291,19 +296,6 @@ static adele_status check_augment(const struct trainer *trainer) {
     return ADELE_OK;
 }
 
-// Epochs and steps of the whole run.
-static void plan_epochs(struct trainer *trainer, int batch) {
-    int n_images = trainer->resident[SPLIT_TRAIN].set.n_images;
-    long n_steps = (n_images + batch - 1) / batch, n_total = trainer->config->train.iterations;
-    trainer->n_epochs = trainer->config->train.epochs;
-    if (n_total > 0)
-        trainer->n_epochs = (int)((n_total + n_steps - 1) / n_steps);
-    else
-        n_total = n_steps * trainer->n_epochs;
-    trainer->n_steps_total = n_total;
-    log_line(LOG_INFO, "steps: %ld, %ld an epoch, %d epochs", n_total, n_steps, trainer->n_epochs);
-}
-
 // Weights from a file: a checkpoint of ours, or tensors under their plain names.
 static adele_status weights_init(struct network *network, const char *path, bool is_strict) {
     struct safetensors *file = NULL;
@@ -342,10 +334,10 @@ static adele_status prepare(struct trainer *trainer) {
     int n_images = trainer->resident[SPLIT_TRAIN].set.n_images;
     int batch = config->train.batch < n_images ? config->train.batch : n_images;
     size_t workspace_bytes = 0;
-    plan_epochs(trainer, batch);
     TRY(step_plan_init(trainer, &trainer->full, batch, &workspace_bytes));
-    if (n_images % batch != 0)
-        TRY(step_plan_init(trainer, &trainer->rest, n_images % batch, &workspace_bytes));
+    trainer_plan_steps(trainer);
+    if (trainer->n_last_images != batch)
+        TRY(step_plan_init(trainer, &trainer->rest, trainer->n_last_images, &workspace_bytes));
     TRY(buffers_init(trainer, workspace_bytes));
     TRY(optimizer_init(trainer));
     TRY(correction_init(trainer));

@@ -8,13 +8,14 @@
 #include "nn/network.h"
 #include "report/metrics.h"
 #include "train/inference.h"
+#include "train/memory_check.h"
 #include "train/provenance.h"
 #include "train/resident.h"
 #include "train/score.h"
 #include "train/trainer.h"
 
 // Plans and ops of one batch size: the full batch, and the rest that a last batch of an epoch may
-// be.
+// be, or the full batch and one image more.
 struct step_plan {
     int n; // 0 = not used
     struct plan *plans[ADELE_MAX_SCALES];
@@ -44,6 +45,13 @@ struct prediction {
     float *confidence_foreground, *confidence_background; // plain (n, H, W)
 };
 
+// trainer_veto.c: predictions of the training set at single scales.
+struct veto {
+    struct inference *views[1 + ADELE_MAX_SCALES]; // the first at scale 1
+    int n_views;                                   // 0: no veto
+    uint8_t *map;                                  // device: plain (n_images, H, W)
+};
+
 struct trainer {
     struct trainer_options options;
     int folder_lock;             // keeps a second run out of the folder; -1: none
@@ -63,13 +71,19 @@ struct trainer {
     float *scale_state; // device, 3 x ADELE_MAX_SCALES: raw scale weights, their gradient, their
                         // momentum
     struct prediction prediction;
+    struct veto veto;
+    uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a
+                          // prediction of the training set
     struct inference *correction_inference; // NULL: from the training pass
     struct inference *evaluation[SPLIT_COUNT];
     uint8_t *evaluation_map;    // device: predictions of the larger evaluation split
     int64_t *evaluation_counts; // device (3, 256)
 
-    int n_epochs;       // by train.epochs or train.iterations
-    long n_steps_total; // the last epoch may be a part of one
+    enum last_batch last_batch;
+    int n_epoch_steps, n_last_images; // steps of an epoch, and the images of the last one
+    int n_left_out_images;            // of an epoch: train.drop_last
+    int n_epochs;                     // by train.epochs or train.iterations
+    long n_steps_total;               // the last epoch may be a part of one
 
     // Progress; all of it is in a checkpoint.
     int epoch;           // finished epochs
@@ -110,6 +124,12 @@ struct schedule_config trainer_schedule(const struct trainer *trainer);
 ADELE_MUST_CHECK adele_status trainer_write_json(const struct trainer *trainer, const char *name,
                                                  cJSON *json, bool is_complete);
 
+// trainer_steps.c: steps and epochs of the run, by the plans of the full batch.
+void trainer_plan_steps(struct trainer *trainer);
+int trainer_step_images(const struct trainer *trainer, int i_step); // of an epoch, from 0
+// Before an epoch that leaves images out.
+ADELE_MUST_CHECK adele_status trainer_forget_predictions(struct trainer *trainer);
+
 // trainer_teardown.c
 void trainer_destroy(struct trainer *trainer);
 // Gives back all but device and data.
@@ -133,6 +153,9 @@ struct epoch_numbers {
     int first_step; // of those that were done now, counted from 0
     int n_steps;    // of a whole epoch
     int n_left_out; // steps, as far as they are known
+    int n_images;   // of the steps that were done now
+    double rate;    // of the last one
+    double seconds; // of them all, as trainer.c measures them
     bool is_back;   // the epoch was given up: the run goes on after trainer->epoch
     char what[512]; // the first step that was left out, and why
     int64_t counts[ADELE_COUNT_TABLES][ADELE_COUNT_KINDS][256];
@@ -174,6 +197,16 @@ ADELE_MUST_CHECK adele_status trainer_find_culprit(struct trainer *trainer, int 
 // no correction.
 ADELE_MUST_CHECK adele_status trainer_correct_labels(struct trainer *trainer, int epoch,
                                                      int64_t *out_changed);
+// trainer_veto.c: takes back the decision for categories whose labels look clean.
+ADELE_MUST_CHECK adele_status trainer_veto_init(struct trainer *trainer); // also scratch_map
+void trainer_veto_deinit(struct trainer *trainer);
+ADELE_MUST_CHECK adele_status trainer_veto(struct trainer *trainer, int epoch,
+                                           struct schedule_decision *decision);
+// trainer_changes.c: around a correction.
+ADELE_MUST_CHECK adele_status trainer_keep_labels(struct trainer *trainer);
+ADELE_MUST_CHECK adele_status trainer_log_changes(struct trainer *trainer, int epoch);
+// trainer_fall.c: warns where validation fell after a correction, once the epoch is recorded.
+ADELE_MUST_CHECK adele_status trainer_warn_of_fall(const struct trainer *trainer, int epoch);
 ADELE_MUST_CHECK adele_status trainer_save_onsets(const struct trainer *trainer);
 
 // trainer_generations.c: writes labels/epoch_NNNN.safetensors and labels/manifest.json.
@@ -184,6 +217,10 @@ ADELE_MUST_CHECK adele_status trainer_save_generation(struct trainer *trainer, i
 ADELE_MUST_CHECK adele_status trainer_trim_generations(struct trainer *trainer, int epoch);
 
 // trainer_evaluate.c
+// The count op on two maps of a whole split, read back: counts (3, 256).
+ADELE_MUST_CHECK adele_status trainer_count_maps(struct trainer *trainer, enum dataset_split split,
+                                                 const uint8_t *prediction, const uint8_t *labels,
+                                                 int64_t *counts);
 ADELE_MUST_CHECK adele_status trainer_evaluate(struct trainer *trainer, enum dataset_split split,
                                                struct score *out);
 // Score of the current training labels against the truth; ADELE_OK with n_categories = 0 without

@@ -49,6 +49,7 @@ static void destroy_ops(struct trainer *trainer) {
 void trainer_drop_preparations(struct trainer *trainer) {
     release_device_memory(trainer);
     destroy_ops(trainer);
+    trainer_veto_deinit(trainer);
     inference_destroy(trainer->correction_inference);
     trainer->correction_inference = NULL;
     for (int split = 0; split < SPLIT_COUNT; split++) {

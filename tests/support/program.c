@@ -61,9 +61,13 @@ int program_is_running(pid_t pid) {
 }
 
 pid_t program_start(const char *const *argv) {
+    return program_start_heard(argv, NULL);
+}
+
+pid_t program_start_heard(const char *const *argv, FILE *err) {
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     assert_true(nowhere >= 0);
-    pid_t pid = start(argv, nowhere, nowhere);
+    pid_t pid = start(argv, nowhere, err ? fileno(err) : nowhere);
     (void)close(nowhere);
     return pid;
 }

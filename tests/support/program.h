@@ -22,6 +22,8 @@ void program_result_deinit(struct program_result *result); // also zeroes it
 
 // The same in two steps: the output goes nowhere. program_wait answers the code.
 pid_t program_start(const char *const *argv);
+// With the standard error in that file; the standard output goes nowhere.
+pid_t program_start_heard(const char *const *argv, FILE *err);
 int program_wait(pid_t pid);
 // Whether it still runs; a child that ended is left for program_wait.
 int program_is_running(pid_t pid);

@@ -160,7 +160,8 @@ char *tiny_set_config(const char *root, const char *noisy) {
                       "model: {width: 4}\n"
                       "train: {epochs: 5, batch: 4, seed: 8, evaluate_test: true,\n"
                       "        optimizer: {lr: 0.1, momentum: 0.9}}\n"
-                      "correction: {r: 0.05, tau: 0.5, every: 1}\n",
+                      "correction: {r: 0.05, tau: 0.5, every: 1,\n"
+                      "             min_points: 3, while_rising: true, veto: 0}\n",
                       root, noisy ? "  noisy_labels: " : "", noisy ? noisy : "", noisy ? "\n" : "");
     assert_non_null(text);
     return text;

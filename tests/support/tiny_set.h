@@ -26,7 +26,8 @@ struct tiny_set tiny_set_default(uint64_t seed);
 void tiny_set_write(const char *root, const struct tiny_set *set);
 
 // A configuration that trains on it within a second: width 4, batch 4, 5 epochs, and a correction
-// that begins with epoch 3. NULL `noisy` trains on the folder's own labels. Free with memory_free.
+// by the paper's rule that begins with epoch 3. NULL `noisy` trains on the folder's own labels.
+// Free with memory_free.
 //
 // With the seeds of tiny_run.h that holds for any order of sums. The IoU of the box rises by 0.25
 // from epoch 1 to 2, which ends its flat start at a rise of 0.1; the correction then changes some

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+#include "data/check_groups.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A problem, and its text without what differs from file to file.
+struct keyed {
+    const struct check_problem *problem;
+    int i;     // in the report
+    int n;     // in the order of keys: at the first of a group, how many are alike
+    char *key; // owned
+};
+
+// Files are named at the beginning, up to ": ", and as words that hold a '/', and cases behind the
+// word "case". Numbers are values, places and sizes.
+static char *key_of(const char *text) {
+    const char *message = strstr(text, ": ");
+    char *key = memory_strdup(message != NULL ? message : text);
+    size_t to = 0;
+    bool is_case = false; // the word before is "case"
+    for (size_t from = 0; key != NULL && key[from] != '\0';) {
+        size_t n = strcspn(key + from, " ");
+        bool is_name = is_case || memchr(key + from, '/', n) != NULL;
+        is_case = n == 4 && strncmp(key + from, "case", n) == 0;
+        for (size_t i = 0; i < n && !is_name; i++)
+            if (!isdigit((unsigned char)key[from + i]))
+                key[to++] = key[from + i];
+        from += n;
+        if (key[from] != '\0')
+            key[to++] = key[from++];
+    }
+    if (key != NULL)
+        key[to] = '\0';
+    return key;
+}
+
+static int compare_keys(const void *left, const void *right) {
+    const struct keyed *a = left, *b = right;
+    if (a->problem->kind != b->problem->kind)
+        return a->problem->kind < b->problem->kind ? -1 : 1;
+    if (a->problem->is_error != b->problem->is_error)
+        return a->problem->is_error ? -1 : 1;
+    int order = strcmp(a->key, b->key);
+    return order != 0 ? order : (a->i > b->i) - (a->i < b->i);
+}
+
+static int compare_places(const void *left, const void *right) {
+    const struct keyed *a = left, *b = right;
+    return (a->i > b->i) - (a->i < b->i);
+}
+
+static bool is_alike(const struct keyed *a, const struct keyed *b) {
+    return a->problem->kind == b->problem->kind && a->problem->is_error == b->problem->is_error &&
+           strcmp(a->key, b->key) == 0;
+}
+
+// n = 0: told by another one.
+static void count_alike(struct keyed *items, int n) {
+    qsort(items, (size_t)n, sizeof *items, compare_keys);
+    for (int first = 0, next; first < n; first = next) {
+        next = first + 1;
+        while (next < n && is_alike(&items[first], &items[next]))
+            next++;
+        bool is_group = next - first >= CHECK_GROUP_MIN;
+        for (int i = first; i < next; i++)
+            items[i].n = is_group ? 0 : 1;
+        if (is_group)
+            items[first].n = next - first;
+    }
+    qsort(items, (size_t)n, sizeof *items, compare_places);
+}
+
+adele_status check_groups_make(const struct check_report *report, struct check_group **out,
+                               int *n_out) {
+    int n = report->n_problems;
+    *n_out = 0;
+    *out = memory_calloc((size_t)n + 1, sizeof **out);
+    struct keyed *items = memory_calloc((size_t)n + 1, sizeof *items);
+    bool has_all = *out != NULL && items != NULL;
+    for (int i = 0; has_all && i < n; i++) {
+        items[i] = (struct keyed){
+            .problem = &report->problems[i], .i = i, .key = key_of(report->problems[i].text)};
+        has_all = items[i].key != NULL;
+    }
+    if (has_all) {
+        count_alike(items, n);
+        for (int i = 0; i < n; i++)
+            if (items[i].n > 0)
+                (*out)[(*n_out)++] = (struct check_group){items[i].problem, items[i].n};
+    }
+    for (int i = 0; items != NULL && i < n; i++)
+        memory_free(items[i].key);
+    memory_free(items);
+    if (has_all)
+        return ADELE_OK;
+    memory_free(*out);
+    *out = NULL;
+    return FAIL_NO_MEMORY((size_t)n * sizeof **out);
+}
+
+void check_group_text(const struct check_group *group, char *out, size_t bytes) {
+    const char *text = group->first->text, *what = "problems";
+    if (strstr(text, ": ") != NULL)
+        what = "files";
+    else if (strncmp(text, "case ", 5) == 0)
+        what = "cases";
+    if (group->n == 1)
+        (void)snprintf(out, bytes, "%s", text);
+    else
+        (void)snprintf(out, bytes, "%d %s (first: %s)", group->n, what, text);
+}

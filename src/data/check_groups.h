@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Problems of one kind told once: ninety masks with the same mistake are one line, not ninety.
+#ifndef ADELE_DATA_CHECK_GROUPS_H
+#define ADELE_DATA_CHECK_GROUPS_H
+
+#include "data/dataset.h"
+
+// So many problems that differ in nothing but paths and numbers are told as one.
+#define CHECK_GROUP_MIN 3
+
+struct check_group {
+    const struct check_problem *first; // borrowed from the report
+    int n;                             // problems: 1, or CHECK_GROUP_MIN and more
+};
+
+// The groups of a report in the order of their first problems. Caller frees *out with memory_free.
+ADELE_MUST_CHECK adele_status check_groups_make(const struct check_report *report,
+                                                struct check_group **out, int *n_out);
+// One line: the problem's own text, or "90 files (first: PATH: ...)".
+void check_group_text(const struct check_group *group, char *out, size_t bytes);
+#endif

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+// Problems that are alike are told once.
+#include "base/memory.h"
+#include "data/check_groups.h"
+#include "data/check_report.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void add_values(struct check_report *report, int n, const char *folder) {
+    for (int i = 0; i < n; i++)
+        assert_int_equal(check_report_add(report, CHECK_LABEL_OUT_OF_RANGE, true, "Map it.",
+                                          "%s/case_%03d.png: value %d at (%d, %d)", folder, i,
+                                          9 + i % 3, i, 2 * i),
+                         ADELE_OK);
+}
+
+static void ninety_masks_are_one_line(void **state) {
+    (void)state;
+    struct check_report report = {0};
+    struct check_group *groups = NULL;
+    int n = 0;
+    char text[4200];
+    add_values(&report, 90, "set/labelsTr");
+    assert_int_equal(check_report_add(&report, CHECK_EMPTY_SPLIT, false, "", "set: no val"),
+                     ADELE_OK);
+    assert_int_equal(check_groups_make(&report, &groups, &n), ADELE_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(groups[0].n, 90);
+    check_group_text(&groups[0], text, sizeof text);
+    assert_string_equal(text, "90 files (first: set/labelsTr/case_000.png: value 9 at (0, 0))");
+    check_group_text(&groups[1], text, sizeof text);
+    assert_string_equal(text, "set: no val");
+    memory_free(groups);
+    check_report_deinit(&report);
+}
+
+// Two are told apart, and so are other kinds, severities and messages between them; the order is
+// that of the first ones.
+static void what_differs_is_told_apart(void **state) {
+    (void)state;
+    struct check_report report = {0};
+    struct check_group *groups = NULL;
+    int n = 0;
+    add_values(&report, 2, "a");
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(check_report_add(&report, CHECK_SIZE_MISMATCH, i % 2 == 0, "",
+                                          "b/%d.png: 3 x 4, but b/i/%d.png has 4 x 4", i, i),
+                         ADELE_OK);
+        assert_int_equal(check_report_add(&report, CHECK_DUPLICATE_CASE, true, "",
+                                          "case %c occurs twice", 'a' + i),
+                         ADELE_OK);
+    }
+    assert_int_equal(check_groups_make(&report, &groups, &n), ADELE_OK);
+    const int counts[] = {1, 1, 1, 4, 1, 1, 1};
+    assert_int_equal(n, 7); // both values, two errors, two warnings of sizes, and the cases
+    for (int i = 0; i < n; i++)
+        assert_int_equal(groups[i].n, counts[i]);
+    char text[4200];
+    check_group_text(&groups[3], text, sizeof text);
+    assert_string_equal(text, "4 cases (first: case a occurs twice)");
+    memory_free(groups);
+    check_report_deinit(&report);
+}
+
+static void nothing_is_no_group(void **state) {
+    (void)state;
+    struct check_report report = {0};
+    struct check_group *groups = NULL;
+    int n = 1;
+    assert_int_equal(check_groups_make(&report, &groups, &n), ADELE_OK);
+    assert_int_equal(n, 0);
+    memory_free(groups);
+}
+
+static void every_allocation_may_fail(void **state) {
+    (void)state;
+    struct check_report report = {0};
+    struct check_group *groups = NULL;
+    int n = 0, n_failures = 0;
+    add_values(&report, 5, "a");
+    for (long i = 0;; i++) {
+        memory_fail_at(i);
+        adele_status status = check_groups_make(&report, &groups, &n);
+        bool has_failed = memory_count() > i;
+        memory_fail_at(-1);
+        assert_int_equal(status, has_failed ? ADELE_NO_MEMORY : ADELE_OK);
+        if (!has_failed)
+            break;
+        assert_null(groups);
+        n_failures++;
+    }
+    assert_int_equal(n_failures, 2 + 5);
+    memory_free(groups);
+    check_report_deinit(&report);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ninety_masks_are_one_line),
+        cmocka_unit_test(what_differs_is_told_apart),
+        cmocka_unit_test(nothing_is_no_group),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
