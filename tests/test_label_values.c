@@ -91,7 +91,7 @@ static void refuse_all(void *const *state, const struct dataset_config *config, 
     assert_has(message, part);
     noise_config_init(&noise);
     assert_int_equal(
-        noise_files_write(dataset, &noise, scratch_path(state, "noise"), &realized, &n),
+        noise_files_write(dataset, &noise, scratch_path(state, "noise"), false, &realized, &n),
         ADELE_DATA);
     assert_string_equal(adele_error_message(), message);
     dataset_close(dataset);
@@ -493,7 +493,7 @@ static void noise_keeps_types_and_bytes(void **state) {
     struct dataset_config config = training_config(state);
     struct dataset *dataset = open_set(&config);
     assert_int_equal(
-        noise_files_write(dataset, &noise, scratch_path(state, "out"), &report, &n_images),
+        noise_files_write(dataset, &noise, scratch_path(state, "out"), false, &report, &n_images),
         ADELE_OK);
     assert_int_equal(n_images, 3); // slices 1 to 3 of a
     size_t n = 0, n_changed = 0;

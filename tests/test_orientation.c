@@ -434,7 +434,8 @@ static void noise_has_its_files_own_order(void **state) {
         struct dataset_config config = tiny_config(state, "set");
         struct dataset *dataset = open_set(&config);
         const char *folder = scratch_path(state, is_turned ? "noise_turned" : "noise");
-        assert_int_equal(noise_files_write(dataset, &noise, folder, &report, &n_images), ADELE_OK);
+        assert_int_equal(noise_files_write(dataset, &noise, folder, false, &report, &n_images),
+                         ADELE_OK);
         dataset_close(dataset);
     }
     size_t n = 0;

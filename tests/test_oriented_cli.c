@@ -190,16 +190,16 @@ static void predictions_follow_their_images(void **state) {
 
 static void scores_and_masks_are_the_same(void **state) {
     static const char *const names[] = {"run", "run_turned"};
+    static const char *const files[] = {"scores.json", "scores_turned.json"};
     char *scores[2];
     for (int i = 0; i < 2; i++) {
         struct program_result result;
         size_t n = 0;
         ADELE(&result, "evaluate", scratch_path(state, names[i]), "--device=cpu", "--overwrite",
-              "--json", scratch_path(state, "scores.json"), "--save-masks",
+              "--json", scratch_path(state, files[i]), "--save-masks",
               scratch_path(state, i == 0 ? "m" : "m_turned"));
         assert_done(&result);
-        assert_int_equal(file_read(scratch_path(state, "scores.json"), 0, &scores[i], &n),
-                         ADELE_OK);
+        assert_int_equal(file_read(scratch_path(state, files[i]), 0, &scores[i], &n), ADELE_OK);
     }
     assert_string_equal(scores[0], scores[1]);
     memory_free(scores[0]);
