@@ -111,7 +111,8 @@ static int run_setup(void **state) {
                 "--set", "train.optimizer.lr=0.05", "--set", "train.optimizer.momentum=0.9",
                 "--set", "correction.pipeline=voc", "--set", "correction.interval=5", "--set",
                 "correction.crf_iterations=0", "--set", "correction.r=0.05", "--set",
-                "correction.tau=0.3"));
+                "correction.tau=0.3", "--set", "correction.min_points=3", "--set",
+                "correction.while_rising=true", "--set", "correction.veto=0")); // the paper's rule
     return 0;
 }
 
