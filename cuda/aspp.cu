@@ -28,11 +28,14 @@ struct aspp {
 
 // ---- create -------------------------------------------------------------------------------------
 
+// As conv2d_math_of; the next best of tensor cores for TF32 is float.
 static enum conv2d_math math_of(const struct cuda_context *context,
                                 enum adele_precision precision) {
     if (context->storage == ADELE_PRECISION_BF16 || precision == ADELE_PRECISION_BF16)
         return CONV2D_BF16;
-    return precision == ADELE_PRECISION_TF32 ? CONV2D_TF32 : CONV2D_FMA;
+    bool is_tf32 = precision == ADELE_PRECISION_TF32 &&
+                   !family_is_left_out(&context->device, ADELE_FAMILY_aspp_mma);
+    return is_tf32 ? CONV2D_TF32 : CONV2D_FMA;
 }
 
 static void aspp_release(struct cuda_op *op) {
@@ -82,6 +85,8 @@ static adele_status prepare(struct aspp *self) {
     const struct adele_aspp_desc *desc = &self->desc;
     const struct cuda_context *context = context_of(device);
     size_t bytes = 0;
+    if (self->is_plain)
+        TRY(family_check(device, ADELE_FAMILY_aspp_plain));
     if (!self->is_plain) {
         TRY(self->math == CONV2D_FMA ? aspp_fma_prepare() : aspp_mma_prepare(context, self->math));
         TRY(aspp_gather_create(device, desc, false, &self->forward));
@@ -93,6 +98,8 @@ static adele_status prepare(struct aspp *self) {
         bytes = packed > bytes ? packed : bytes;
     }
     for (int r = 0; r < desc->n_rates && desc->is_training; r++) {
+        if (weight_gradient_is_plain(context, &self->branches[r], self->math, false))
+            TRY(family_check(device, ADELE_FAMILY_weight_gradient_plain));
         TRY(weight_gradient_prepare(context, &self->branches[r], self->math));
         size_t gradient =
             self->slice_bytes + weight_gradient_workspace(context, &self->branches[r], self->math);
@@ -112,9 +119,9 @@ adele_status cuda_aspp_create(const struct adele_device *device, const struct ad
     self->base.release = aspp_release;
     self->desc = *desc;
     self->math = math_of(context_of(device), desc->precision);
-    self->is_plain = wants_plain(device) || is_large(desc);
-    if (self->is_plain)
-        self->base.op.engine = "plain";
+    enum family tuned = self->math == CONV2D_FMA ? ADELE_FAMILY_aspp_fma : ADELE_FAMILY_aspp_mma;
+    self->is_plain = wants_plain(device, tuned) || is_large(desc);
+    self->base.op.engine = self->is_plain ? "plain" : "direct";
     set_extents(self);
     adele_status status = prepare(self);
     if (status != ADELE_OK) {
@@ -203,7 +210,8 @@ adele_status cuda_aspp_backward(struct adele_op *op, const struct adele_aspp_arg
             TRY(WITH_STORAGE(context, slice, self, r, args->d_dst, args->workspace));
             d_dst = args->workspace;
         }
-        TRY(weight_gradient_run(context, &self->branches[r], self->math, self->is_plain, args->src,
+        TRY(weight_gradient_run(context, &self->branches[r], self->math,
+                                context->engine == CUDA_ENGINE_PLAIN || is_large(desc), args->src,
                                 d_dst, args->d_weights[r],
                                 desc->has_bias ? args->d_biases[r] : NULL,
                                 (char *)args->workspace + self->slice_bytes));

@@ -154,7 +154,7 @@ adele_status cuda_batch_norm_create(const struct adele_device *device,
     double n_elements = (double)self->sums.n_pixels * desc->c;
     self->base.op.flops_forward = 5.0 * n_elements;
     self->base.op.flops_backward = 9.0 * n_elements;
-    if (!wants_plain(device))
+    if (!wants_plain(device, ADELE_FAMILY_batch_norm))
         self->base.op.workspace_bytes = batch_norm_sums_workspace(&self->sums);
     *out = &self->base.op;
     return ADELE_OK;
@@ -199,7 +199,7 @@ adele_status cuda_batch_norm_forward(struct adele_op *op,
                                      const struct adele_batch_norm_args *args) {
     const struct batch_norm *self = (const struct batch_norm *)op;
     const struct cuda_context *context = context_of(op->device);
-    if (wants_plain(op->device))
+    if (wants_plain(op->device, ADELE_FAMILY_batch_norm))
         return batch_norm_plain_forward(context, &self->desc, args);
     return WITH_STORAGE(context, forward, self, args);
 }
@@ -208,7 +208,7 @@ adele_status cuda_batch_norm_backward(struct adele_op *op,
                                       const struct adele_batch_norm_args *args) {
     const struct batch_norm *self = (const struct batch_norm *)op;
     const struct cuda_context *context = context_of(op->device);
-    if (wants_plain(op->device))
+    if (wants_plain(op->device, ADELE_FAMILY_batch_norm))
         return batch_norm_plain_backward(context, &self->desc, args);
     return WITH_STORAGE(context, backward, self, args);
 }

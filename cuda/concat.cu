@@ -107,7 +107,13 @@ adele_status cuda_concat_create(const struct adele_device *device,
     self->shape.p = padded_channels(desc->c0 + desc->c1);
     self->shape.w = desc->w;
     self->shape.n_rows = desc->n * desc->h;
-    self->is_aligned = desc->c0 % 8 == 0 && !wants_plain(device);
+    self->is_aligned = desc->c0 % 8 == 0 && !wants_plain(device, ADELE_FAMILY_concat);
+    adele_status status =
+        self->is_aligned ? ADELE_OK : family_check(device, ADELE_FAMILY_concat_plain);
+    if (status != ADELE_OK) {
+        memory_free(self);
+        return status;
+    }
     *out = &self->base.op;
     return ADELE_OK;
 }

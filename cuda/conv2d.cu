@@ -58,7 +58,10 @@ enum conv2d_math conv2d_math_of(const struct cuda_context *context,
                                 enum adele_precision precision) {
     if (context->storage == ADELE_PRECISION_BF16 || precision == ADELE_PRECISION_BF16)
         return CONV2D_BF16;
-    return precision == ADELE_PRECISION_TF32 ? CONV2D_TF32 : CONV2D_FMA;
+    // The next best of tensor cores for TF32 is float, as on a device that has none.
+    bool is_tf32 = precision == ADELE_PRECISION_TF32 &&
+                   !family_is_left_out(&context->device, ADELE_FAMILY_conv2d_mma);
+    return is_tf32 ? CONV2D_TF32 : CONV2D_FMA;
 }
 
 static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pass,
@@ -66,14 +69,19 @@ static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pa
     const struct cuda_context *context = context_of(self->base.op.device);
     direct->gather = pass == CONV2D_FORWARD ? conv2d_gather_forward(&self->shape)
                                             : conv2d_gather_data_gradient(&self->shape);
-    if (self->is_plain || direct->gather.is_large) {
-        direct->kernel = CONV2D_KERNEL_PLAIN;
+    const struct adele_device *device = &context->device;
+    enum family tuned =
+        self->math == CONV2D_FMA ? ADELE_FAMILY_conv2d_fma : ADELE_FAMILY_conv2d_mma;
+    direct->kernel = CONV2D_KERNEL_PLAIN;
+    if (self->is_plain || direct->gather.is_large)
         return ADELE_OK;
-    }
-    if (pass == CONV2D_FORWARD && conv2d_first_layer_fits(&direct->gather)) {
+    if (pass == CONV2D_FORWARD && conv2d_first_layer_fits(&direct->gather) &&
+        !family_is_left_out(device, ADELE_FAMILY_conv2d_first_layer)) {
         direct->kernel = CONV2D_KERNEL_FIRST_LAYER;
         return ADELE_OK;
     }
+    if (family_is_left_out(device, tuned))
+        return ADELE_OK;
     direct->tile = choose_tile(&direct->gather);
     direct->packing =
         conv2d_packing_make(self->shape.c_out, self->shape.c_in, self->shape.kernel, pass);
@@ -166,8 +174,11 @@ static bool reads_packed(const struct conv2d *self, enum conv2d_pass pass) {
             self->direct[pass].kernel == CONV2D_KERNEL_MMA);
 }
 
-// The libraries read the forward pass's order in both directions.
+// The libraries read the forward pass's order in both directions. Without the op that packs the
+// weights of all convolutions, each pass packs its own.
 static void count_packed_bytes(struct conv2d *self) {
+    if (family_is_left_out(self->base.op.device, ADELE_FAMILY_pack))
+        return;
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct adele_conv2d_desc *desc = &self->desc;
     struct conv2d_packing gradient =
@@ -178,6 +189,19 @@ static void count_packed_bytes(struct conv2d *self) {
     else if (reads_packed(self, CONV2D_FORWARD) || self->library[CONV2D_FORWARD].run != NULL ||
              self->library[CONV2D_DATA_GRADIENT].run != NULL)
         self->base.op.packed_bytes = self->packed_forward_bytes;
+}
+
+// Plain kernels that a pass comes down to must not be left out themselves.
+static adele_status check_families(const struct conv2d *self) {
+    const struct adele_device *device = self->base.op.device;
+    for (int pass = CONV2D_FORWARD; pass < CONV2D_WEIGHT_GRADIENT; pass++)
+        if (has_pass(self, (enum conv2d_pass)pass) && self->library[pass].run == NULL &&
+            self->direct[pass].kernel == CONV2D_KERNEL_PLAIN)
+            TRY(family_check(device, ADELE_FAMILY_conv2d_plain));
+    if (self->desc.is_training && self->library[CONV2D_WEIGHT_GRADIENT].run == NULL &&
+        weight_gradient_is_plain(context_of(device), &self->shape, self->math, self->is_plain))
+        return family_check(device, ADELE_FAMILY_weight_gradient_plain);
+    return ADELE_OK;
 }
 
 static adele_status choose(struct conv2d *self) {
@@ -192,6 +216,7 @@ static adele_status choose(struct conv2d *self) {
         TRY(weight_gradient_prepare(context, &self->shape, self->math));
     if (context->engine != CUDA_ENGINE_DIRECT && context->engine != CUDA_ENGINE_PLAIN)
         TRY(conv2d_library_choose(self));
+    TRY(check_families(self));
     for (int i = 0; i < CONV2D_PASSES; i++) {
         enum conv2d_pass pass = (enum conv2d_pass)i;
         size_t bytes = !has_pass(self, pass)             ? 0
@@ -215,7 +240,7 @@ adele_status cuda_conv2d_create(const struct adele_device *device,
     self->desc = *desc;
     self->shape = shape_of(desc);
     self->math = conv2d_math_of(context_of(device), desc->precision);
-    self->is_plain = wants_plain(device);
+    self->is_plain = context_of(device)->engine == CUDA_ENGINE_PLAIN;
     adele_status status = choose(self);
     if (status != ADELE_OK) {
         conv2d_release(&self->base);

@@ -154,14 +154,17 @@ static void write_key(const struct conv2d *self, enum conv2d_pass pass, char *ke
 // Whether the cache's answer could be followed; *way stays empty for our own kernels.
 static bool follow(const struct conv2d *self, enum conv2d_pass pass, const char *name,
                    struct way *way) {
+    const struct adele_device *device = self->base.op.device;
     int wanted = 0, position = 0;
     if (name == NULL)
         return false;
     if (strcmp(name, "direct") == 0)
         return true;
     if (strcmp(name, "cublas") == 0)
-        return conv2d_cublas_offer(self, pass, &way->library);
-    if (sscanf(name, "cudnn %d", &wanted) != 1 || wanted < 0)
+        return !family_is_left_out(device, ADELE_FAMILY_cublas) &&
+               conv2d_cublas_offer(self, pass, &way->library);
+    if (sscanf(name, "cudnn %d", &wanted) != 1 || wanted < 0 ||
+        family_is_left_out(device, ADELE_FAMILY_cudnn))
         return false;
     if (!conv2d_cudnn_offer(self, pass, wanted, &way->library, &position))
         return false;
@@ -174,11 +177,14 @@ static bool follow(const struct conv2d *self, enum conv2d_pass pass, const char 
 // ---- choosing -----------------------------------------------------------------------------------
 
 static int collect(const struct conv2d *self, enum conv2d_pass pass, struct way ways[MOST_WAYS]) {
+    const struct adele_device *device = self->base.op.device;
     int n = 0;
-    if (conv2d_cublas_offer(self, pass, &ways[n].library))
+    if (!family_is_left_out(device, ADELE_FAMILY_cublas) &&
+        conv2d_cublas_offer(self, pass, &ways[n].library))
         snprintf(ways[n++].name, sizeof ways[0].name, "cublas");
     for (int i = 0, from = 0, position = 0; i < MOST_CUDNN; i++, from = position + 1) {
-        if (!conv2d_cudnn_offer(self, pass, from, &ways[n].library, &position))
+        if (family_is_left_out(device, ADELE_FAMILY_cudnn) ||
+            !conv2d_cudnn_offer(self, pass, from, &ways[n].library, &position))
             break;
         snprintf(ways[n++].name, sizeof ways[0].name, "cudnn %d", position);
     }
@@ -237,9 +243,12 @@ adele_status conv2d_library_choose(struct conv2d *self) {
             continue;
         if (context->engine == CUDA_ENGINE_AUTO)
             choose_fastest(self, pass);
-        else if (context->engine == CUDA_ENGINE_CUDNN)
-            (void)conv2d_cudnn_offer(self, pass, 0, &self->library[pass], &position);
-        else if (context->engine == CUDA_ENGINE_CUBLAS)
+        else if (context->engine == CUDA_ENGINE_CUDNN &&
+                 !family_is_left_out(&context->device, ADELE_FAMILY_cudnn))
+            (void)conv2d_cudnn_offer(self, pass, context->cudnn_way, &self->library[pass],
+                                     &position);
+        else if (context->engine == CUDA_ENGINE_CUBLAS &&
+                 !family_is_left_out(&context->device, ADELE_FAMILY_cublas))
             (void)conv2d_cublas_offer(self, pass, &self->library[pass]);
     }
     return ADELE_OK;

@@ -186,6 +186,9 @@ size_t weight_gradient_workspace(const struct cuda_context *context,
 // the simple kernel. ALLOW_SHARED is called in weight_gradient_prepare, at the op's creation.
 adele_status weight_gradient_prepare(const struct cuda_context *context,
                                      const struct conv2d_shape *shape, enum conv2d_math math);
+// Whether it is the plain kernel that runs.
+bool weight_gradient_is_plain(const struct cuda_context *context, const struct conv2d_shape *shape,
+                              enum conv2d_math math, bool plain);
 adele_status weight_gradient_run(const struct cuda_context *context,
                                  const struct conv2d_shape *shape, enum conv2d_math math,
                                  bool plain, const void *src, const void *d_dst, float *d_weight,

@@ -59,17 +59,25 @@ static struct weight_gradient_plan plan_of(const struct cuda_context *context,
     if (plain || pixels_of(shape) > INT_MAX / 2 ||
         (int64_t)shape->kernel * shape->kernel * shape->p_in > INT_MAX / 2)
         return plan;
+    const struct adele_device *device = &context->device;
     int taps = shape->kernel * shape->kernel;
-    plan.kernel = WEIGHT_GRADIENT_FIRST_LAYER;
-    plan.column_channels = shape->c_in;
-    plan.n_columns = taps * shape->c_in;
-    if (shape->c_in <= first_layer_channels) {
+    if (shape->c_in <= first_layer_channels &&
+        !family_is_left_out(device, ADELE_FAMILY_weight_gradient_first_layer)) {
+        plan.kernel = WEIGHT_GRADIENT_FIRST_LAYER;
+        plan.column_channels = shape->c_in;
+        plan.n_columns = taps * shape->c_in;
         plan.n_splits =
             choose_splits(shape, plan.n_columns, tiles_of(shape, plan.n_columns, 64, 32));
         return plan;
     }
     // Products of bf16 are exact in float, so tensors of bf16 lose nothing on tensor cores.
-    bool is_fma = math == CONV2D_FMA && context->storage != ADELE_PRECISION_BF16;
+    // The next best of tensor cores for TF32 is float.
+    bool has_mma = !family_is_left_out(device, ADELE_FAMILY_weight_gradient_mma);
+    bool is_fma = (math == CONV2D_FMA || (math == CONV2D_TF32 && !has_mma)) &&
+                  context->storage != ADELE_PRECISION_BF16;
+    bool has_fma = !family_is_left_out(device, ADELE_FAMILY_weight_gradient_fma);
+    if (is_fma ? !has_fma : !has_mma)
+        return plan;
     plan.kernel = is_fma ? WEIGHT_GRADIENT_FMA : WEIGHT_GRADIENT_MMA;
     plan.column_channels = shape->p_in;
     plan.n_columns = taps * shape->p_in;
@@ -239,6 +247,11 @@ static adele_status run_planned(const struct weight_gradient_call *call) {
     return ADELE_OK;
 }
 
+bool weight_gradient_is_plain(const struct cuda_context *context, const struct conv2d_shape *shape,
+                              enum conv2d_math math, bool plain) {
+    return plan_of(context, shape, math, plain).kernel == WEIGHT_GRADIENT_PLAIN;
+}
+
 adele_status weight_gradient_run(const struct cuda_context *context,
                                  const struct conv2d_shape *shape, enum conv2d_math math,
                                  bool plain, const void *src, const void *d_dst, float *d_weight,
@@ -259,7 +272,7 @@ adele_status weight_gradient_run(const struct cuda_context *context,
         TRY(add_splits(&call));
     if (d_bias == NULL)
         return ADELE_OK;
-    if (plain)
+    if (plan.kernel == WEIGHT_GRADIENT_PLAIN)
         return bias_gradient_plain(&call, d_bias);
     return bias_gradient_run(context, shape, math, d_dst, d_bias,
                              partial + partial_floats(shape, &plan));

@@ -353,7 +353,7 @@ adele_status cuda_correct_create(const struct adele_device *device,
         return FAIL_NO_MEMORY(sizeof *op);
     op->desc = *desc;
     op->base.release = release;
-    if (!wants_plain(device)) {
+    if (!wants_plain(device, ADELE_FAMILY_correct)) {
         // The kernels clear the facts; the zeros of the host only make the table.
         size_t bytes = (size_t)desc->n * sizeof *op->facts;
         void *zeros = memory_calloc((size_t)desc->n, sizeof *op->facts);
@@ -398,7 +398,7 @@ adele_status cuda_correct_forward(struct adele_op *base, const struct adele_corr
     task.mask = desc->mask;
     task.logic255 = desc->logic255;
     task.guard = desc->guard && !task.is_both;
-    if (wants_plain(base->device))
+    if (wants_plain(base->device, ADELE_FAMILY_correct))
         return LAUNCH(context, correct_plain, desc->n, N_THREADS, 0, task);
     bool is_grouped = task.n_pixels % 4 == 0 && is_aligned(task.base, 4) &&
                       is_aligned(task.labels, 4) && is_aligned(task.prediction, 4) &&

@@ -100,7 +100,7 @@ adele_status cuda_count_forward(struct adele_op *base, const struct adele_count_
     TRY(op_check_count_args(args));
     int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
     unsigned long long *counts = (unsigned long long *)args->counts; // two's complement: sums agree
-    if (wants_plain(base->device))
+    if (wants_plain(base->device, ADELE_FAMILY_count))
         return LAUNCH(context, count_plain, (int)((n_pixels + PLAIN_THREADS - 1) / PLAIN_THREADS),
                       PLAIN_THREADS, 0, args->prediction, args->labels, n_pixels, counts);
     int64_t per_block = (int64_t)N_WARPS * WARP * RUN;

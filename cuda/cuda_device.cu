@@ -40,7 +40,10 @@ void *op_create(const struct adele_device *device, enum adele_op_kind kind, size
     if (op != NULL) {
         op->op.kind = kind;
         op->op.device = device;
-        op->op.engine = wants_plain(device) ? "plain" : "direct";
+        uint64_t tuned = families_of_op(kind) & families_of_kind(FAMILY_TUNED);
+        bool is_plain = context_of(device)->engine == CUDA_ENGINE_PLAIN ||
+                        (tuned != 0 && (tuned & ~device->families_left_out) == 0);
+        op->op.engine = is_plain ? "plain" : "direct";
     }
     return op;
 }
@@ -278,7 +281,9 @@ static adele_status tensor_download(const struct adele_device *device, float *nc
 
 static adele_status step_begin(const struct adele_device *device, int step_kind) {
     struct cuda_context *context = context_of(device);
-    return context->graphs == NULL ? ADELE_OK : step_graphs_begin(context, step_kind);
+    bool has_graphs =
+        context->graphs != NULL && !family_is_left_out(device, ADELE_FAMILY_step_graph);
+    return has_graphs ? step_graphs_begin(context, step_kind) : ADELE_OK;
 }
 
 static adele_status step_end(const struct adele_device *device) {
@@ -306,8 +311,22 @@ static void device_destroy(struct adele_device *device) {
     memory_free(context);
 }
 
-#define IFACE_OP_0(name)             cuda_##name##_create, cuda_##name##_forward, NULL,
-#define IFACE_OP_1(name)             cuda_##name##_create, cuda_##name##_forward, cuda_##name##_backward,
+// An op whose kernels the self-test found faulty, all of them, is refused here; a convolution,
+// whose shape decides what it needs, looks for itself.
+#define CHECKED_CREATE(name, has_backward)                                                         \
+    static adele_status checked_##name##_create(const struct adele_device *device,                 \
+                                                const struct adele_##name##_desc *desc,            \
+                                                struct adele_op **out) {                           \
+        *out = NULL;                                                                               \
+        TRY(families_check_op(device, ADELE_OP_##name,                                             \
+                              context_of(device)->engine == CUDA_ENGINE_PLAIN));                   \
+        return cuda_##name##_create(device, desc, out);                                            \
+    }
+ADELE_OPS(CHECKED_CREATE)
+#undef CHECKED_CREATE
+
+#define IFACE_OP_0(name)             checked_##name##_create, cuda_##name##_forward, NULL,
+#define IFACE_OP_1(name)             checked_##name##_create, cuda_##name##_forward, cuda_##name##_backward,
 #define IFACE_OP(name, has_backward) IFACE_OP_##has_backward(name)
 
 #ifdef ADELE_SIMT
@@ -426,6 +445,28 @@ adele_status cuda_device_create(const struct cuda_options *options, struct adele
         return FAIL(ADELE_DEVICE, "Use --device cpu, or install the NVIDIA driver (nvidia-smi).",
                     "there is no GPU number %d: %d found", options->ordinal, count);
     return adele_cuda::device_create(options, out);
+}
+
+void cuda_device_set_cudnn_way(struct adele_device *device, int way) {
+    adele_cuda::context_of(device)->cudnn_way = way;
+}
+
+void cuda_device_identity(int ordinal, char *out, size_t bytes) {
+    struct cudaDeviceProp properties;
+    int driver = 0, runtime = 0;
+    long cudnn = 0, cublas = 0;
+    out[0] = '\0';
+    if (ordinal < 0 || ordinal >= cuda_device_count())
+        return;
+    if (cudaGetDeviceProperties(&properties, ordinal) != cudaSuccess ||
+        cudaDriverGetVersion(&driver) != cudaSuccess ||
+        cudaRuntimeGetVersion(&runtime) != cudaSuccess) {
+        (void)cudaGetLastError(); // opening the device will say what is wrong
+        return;
+    }
+    adele_cuda::libraries_versions(&cudnn, &cublas);
+    snprintf(out, bytes, "%.100s, sm_%d%d, driver %d, runtime %d, cudnn %ld, cublas %ld",
+             properties.name, properties.major, properties.minor, driver, runtime, cudnn, cublas);
 }
 
 bool cuda_engine_parse(const char *name, enum cuda_engine *out) {

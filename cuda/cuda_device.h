@@ -37,6 +37,14 @@ ADELE_MUST_CHECK adele_status cuda_device_create(const struct cuda_options *opti
 ADELE_MUST_CHECK adele_status simt_device_create(const struct cuda_options *options,
                                                  struct adele_device **out);
 
+// Of a device opened for the engine cudnn: convolutions created from now on take the way of that
+// number in cuDNN's order for their shape, or the next one that they can; 0 when it is opened.
+void cuda_device_set_cudnn_way(struct adele_device *device, int way);
+// What the code of a GPU depends on beside this program: "NVIDIA H100, sm_90, driver 13000,
+// runtime 13000, cudnn 91900, cublas 130100". Asks the driver and opens nothing on the GPU. "" when
+// there is no such GPU.
+void cuda_device_identity(int ordinal, char *out, size_t bytes);
+
 // "auto", "direct", "plain", "cudnn", "cublas" -> *out; false for any other text.
 bool cuda_engine_parse(const char *name, enum cuda_engine *out);
 

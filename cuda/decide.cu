@@ -207,7 +207,7 @@ adele_status cuda_decide_forward(struct adele_op *base, const struct adele_decid
     task.plane = (int64_t)desc->h * desc->w;
     task.is_softmax = desc->mode == ADELE_ENSEMBLE_LOGITS;
     task.scale = task.is_softmax ? (float)(1.0 / desc->temperature) : 1.0f;
-    if (wants_plain(base->device))
+    if (wants_plain(base->device, ADELE_FAMILY_decide))
         return LAUNCH(context, decide_plain,
                       (int)((task.n * task.plane + N_THREADS - 1) / N_THREADS), N_THREADS, 0, task);
     bool is_grouped = task.plane % 4 == 0 && is_aligned(args->prediction, 4) &&

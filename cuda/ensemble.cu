@@ -276,7 +276,8 @@ adele_status cuda_ensemble_forward(struct adele_op *base, const struct adele_ens
     task.rows = op->taps;
     task.columns = op->taps + desc->h;
     task.accumulator = args->accumulator;
-    return WITH_STORAGE(context, forward, context, &task, wants_plain(base->device), args->logits);
+    return WITH_STORAGE(context, forward, context, &task,
+                        wants_plain(base->device, ADELE_FAMILY_ensemble), args->logits);
 }
 
 } // namespace adele_cuda

@@ -117,7 +117,7 @@ static adele_status run_forward(const struct global_pool *self,
     const struct adele_device *device = self->base.op.device;
     const struct cuda_context *context = context_of(device);
     // A launch has at most 65535 blocks along y.
-    if (wants_plain(device) || self->n > 65535)
+    if (wants_plain(device, ADELE_FAMILY_global_pool) || self->n > 65535)
         return LAUNCH(context, plain_kernel<T>, ceil_div(self->n * (self->p / 8), 64), 64, 0,
                       self->n, self->p, self->n_pixels, (const T *)args->src, (T *)args->dst);
     dim3 grid((unsigned)ceil_div(self->p / 8, tile_groups), (unsigned)self->n);

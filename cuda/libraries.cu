@@ -189,6 +189,32 @@ void libraries_print(const struct libraries *libraries, char *out, size_t bytes)
     print_version("cuBLAS", libraries->cublas_version, out + used, bytes - (size_t)used);
 }
 
+void libraries_versions(long *cudnn, long *cublas) {
+    *cudnn = *cublas = 0;
+#ifdef ADELE_CUDNN
+    static const char *const cudnn_names[] = {"libcudnn.so.9"};
+    void *cudnn_module = load(cudnn_names, 1);
+    decltype(&::cudnnGetVersion) get_version = NULL;
+    if (cudnn_module != NULL && find(cudnn_module, "cudnnGetVersion", &get_version))
+        *cudnn = (long)get_version();
+    if (cudnn_module != NULL)
+        (void)dlclose(cudnn_module);
+#endif
+#ifdef ADELE_CUBLAS
+    static const char *const cublas_names[] = {"libcublas.so.13", "libcublas.so.12"};
+    void *cublas_module = load(cublas_names, 2);
+    decltype(&::cublasGetProperty) get_property = NULL;
+    int major = 0, minor = 0, patch = 0;
+    if (cublas_module != NULL && find(cublas_module, "cublasGetProperty", &get_property) &&
+        get_property(MAJOR_VERSION, &major) == CUBLAS_STATUS_SUCCESS &&
+        get_property(MINOR_VERSION, &minor) == CUBLAS_STATUS_SUCCESS &&
+        get_property(PATCH_LEVEL, &patch) == CUBLAS_STATUS_SUCCESS)
+        *cublas = 10000L * major + 100L * minor + patch;
+    if (cublas_module != NULL)
+        (void)dlclose(cublas_module);
+#endif
+}
+
 void libraries_close(struct libraries *libraries) {
     if (libraries == NULL)
         return;

@@ -80,5 +80,8 @@ void libraries_close(struct libraries *libraries); // NULL is legal
 // ", cuDNN 9.1.0, cuBLAS 12.4.5": those that are there. `libraries` NULL: "".
 void libraries_print(const struct libraries *libraries, char *out, size_t bytes);
 
+// Versions of what is installed, 0: not there. Loads and unloads the libraries, and starts neither.
+void libraries_versions(long *cudnn, long *cublas);
+
 } // namespace adele_cuda
 #endif

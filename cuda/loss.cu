@@ -175,7 +175,8 @@ static adele_status make_tables(struct loss_op *op) {
         task->columns[k] = resample_axis_fill(op->desc.w_scale[k], task->w, at, at);
         at += resample_axis_bytes(op->desc.w_scale[k], task->w);
     }
-    op->is_fused = loss_fused_plan(task) && !wants_plain(op->base.op.device);
+    op->is_fused =
+        loss_fused_plan(task) && !wants_plain(op->base.op.device, ADELE_FAMILY_loss_fused);
     adele_status status = table_create(op->base.op.device, host, bytes, &op->tables);
     for (int k = 0; k < task->n_scales && status == ADELE_OK; k++) {
         struct resample_axis *axes[2] = {&task->rows[k], &task->columns[k]};
@@ -227,6 +228,8 @@ adele_status cuda_loss_create(const struct adele_device *device, const struct ad
     op->desc = *desc;
     plan_task(op);
     TRY_GOTO(make_tables(op), fail);
+    if (!op->is_fused)
+        TRY_GOTO(family_check(device, ADELE_FAMILY_loss_plain), fail);
     TRY_GOTO(plan_workspace(op), fail);
     if (op->is_fused)
         TRY_GOTO(loss_fused_prepare(context_of(device), op->task), fail);

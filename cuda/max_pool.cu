@@ -308,7 +308,7 @@ static adele_status forward(const struct max_pool *self, const struct adele_max_
     int n_rows = s->n * s->h_out;
     const T *src = (const T *)args->src + self->first;
     T *dst = (T *)args->dst;
-    if (wants_plain(&context->device))
+    if (wants_plain(&context->device, ADELE_FAMILY_max_pool))
         return LAUNCH(context, pool_forward_plain<T>, rows_grid(s->w_out * s->p, n_rows),
                       ROW_THREADS, 0, *s, src, dst);
     dim3 grid = rows_grid(s->w_out * (s->p / 8), n_rows);
@@ -325,7 +325,7 @@ static adele_status backward(const struct max_pool *self, const struct adele_max
     const T *src = (const T *)args->src + self->first, *dst = (const T *)args->dst;
     const T *d_dst = (const T *)args->d_dst;
     T *d_src = (T *)args->d_src + self->first;
-    if (wants_plain(&context->device))
+    if (wants_plain(&context->device, ADELE_FAMILY_max_pool))
         return LAUNCH(context, pool_backward_plain<T>, rows_grid(s->w_in * s->p, n_rows),
                       ROW_THREADS, 0, *s, src, dst, d_dst, d_src, args->accumulate_d_src);
     if (is_halves(s))

@@ -377,7 +377,7 @@ static adele_status forward(const struct rescale *self, const struct adele_resca
     const T *src = (const T *)args->src;
     T *dst = (T *)args->dst + self->dst_first;
     int n_rows = self->n * vertical->n_dst;
-    if (wants_plain(&context->device))
+    if (wants_plain(&context->device, ADELE_FAMILY_rescale))
         return LAUNCH(context, rescale_forward_plain<T>,
                       rows_grid(horizontal->n_dst * self->p, n_rows), ROW_THREADS, 0, n_rows,
                       self->p, self->dst_pitch, *vertical, *horizontal, src, dst);
@@ -394,7 +394,7 @@ static adele_status backward(const struct rescale *self, const struct adele_resc
     const T *d_dst = (const T *)args->d_dst + self->dst_first;
     T *d_src = (T *)args->d_src;
     int n_rows = self->n * vertical->n_in;
-    if (wants_plain(&context->device))
+    if (wants_plain(&context->device, ADELE_FAMILY_rescale))
         return LAUNCH(context, rescale_backward_plain<T>,
                       rows_grid(horizontal->n_in * self->p, n_rows), ROW_THREADS, 0, n_rows,
                       self->p, self->dst_pitch, *vertical, *horizontal, d_dst, d_src,

@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "cuda_device.h"
 #include "device/device.h"
+#include "device/families.h"
 #include "numeric.cuh"
 
 #include <cuda_runtime.h>
@@ -30,6 +31,7 @@ struct cuda_context {
     int ordinal;
     enum adele_precision storage; // ADELE_PRECISION_FP32 or _BF16: of the elements of tensors
     enum cuda_engine engine;
+    int cudnn_way; // of the engine cudnn: the first way in cuDNN's order that may be taken
     cudaStream_t stream;
     cudaStream_t copy_stream;    // of upload_begin
     cudaEvent_t copied, op_done; // of upload_fence
@@ -82,8 +84,9 @@ struct cuda_op {
 // memory is out.
 void *op_create(const struct adele_device *device, enum adele_op_kind kind, size_t bytes);
 
-static inline bool wants_plain(const struct adele_device *device) {
-    return context_of(device)->engine == CUDA_ENGINE_PLAIN;
+// Whether an op takes its plain kernel: the engine says so, or its tuned family is left out.
+static inline bool wants_plain(const struct adele_device *device, enum family tuned) {
+    return context_of(device)->engine == CUDA_ENGINE_PLAIN || family_is_left_out(device, tuned);
 }
 
 // Device memory that an op keeps (tables): copies `bytes` from the host at creation; *out must be
@@ -127,6 +130,7 @@ launch(const struct cuda_context *context, const char *name, const char *file, i
 #ifndef ADELE_SIMT
     kernel<<<grid, block, shared_bytes, context->stream>>>(arguments...);
 #else
+    simt_plant_launch(file, name);
     simt_launch(name, grid, block, shared_bytes, context->stream, kernel, arguments...);
 #endif
     return launch_check(context, name, file, line);

@@ -460,7 +460,7 @@ static adele_status
 forward_affine(const struct cuda_context *context, const struct adele_sample_desc *desc,
                const struct sample_task *task, const struct adele_sample_args *args,
                const struct sample_scales *scales) {
-    return context->engine == CUDA_ENGINE_PLAIN
+    return wants_plain(&context->device, ADELE_FAMILY_sample)
                ? forward_plain<T, false>(context, desc, task, args, scales)
                : forward_direct<T, false>(context, desc, task, args, scales);
 }
@@ -470,7 +470,7 @@ static adele_status
 forward_voc(const struct cuda_context *context, const struct adele_sample_desc *desc,
             const struct sample_task *task, const struct adele_sample_args *args,
             const struct sample_scales *scales) {
-    return context->engine == CUDA_ENGINE_PLAIN
+    return wants_plain(&context->device, ADELE_FAMILY_sample)
                ? forward_plain<T, true>(context, desc, task, args, scales)
                : forward_direct<T, true>(context, desc, task, args, scales);
 }

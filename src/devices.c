@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "device/device.h"
+#include "device/verdict.h"
 #ifdef ADELE_HAVE_CUDA
 #include "cuda_device.h"
 #endif
@@ -24,8 +25,10 @@ void adele_device_provide(const char *name, adele_device_opener open) {
 }
 
 #ifdef ADELE_HAVE_CUDA
-// "", ":1", "/direct", ":1/cudnn": what follows "cuda" in a name.
-static adele_status parse_cuda(const char *name, struct cuda_options *options) {
+// "", ":1", "/direct", ":1/cudnn": what follows "cuda" in a name. "/cudnn2" is the engine cudnn
+// with the third way of its order first, for the self-test.
+static adele_status parse_cuda(const char *name, struct cuda_options *options, int *cudnn_way) {
+    *cudnn_way = 0;
     const char *rest = name + strlen("cuda");
     if (*rest == ':') {
         char *end;
@@ -40,6 +43,11 @@ static adele_status parse_cuda(const char *name, struct cuda_options *options) {
         return ADELE_OK;
     if (*rest == '/' && cuda_engine_parse(rest + 1, &options->engine))
         return ADELE_OK;
+    if (strncmp(rest, "/cudnn", 6) == 0 && strchr("12", rest[6]) != NULL && rest[7] == '\0') {
+        options->engine = CUDA_ENGINE_CUDNN;
+        *cudnn_way = rest[6] - '0';
+        return ADELE_OK;
+    }
     return FAIL(ADELE_INVALID_ARGUMENT, "Engines are auto, direct, plain, cudnn and cublas.",
                 "device \"%s\": cannot read \"%s\"", name, rest);
 }
@@ -47,8 +55,21 @@ static adele_status parse_cuda(const char *name, struct cuda_options *options) {
 static adele_status open_cuda(const char *name, enum adele_precision precision,
                               struct adele_device **out) {
     struct cuda_options options = {.precision = precision, .engine = CUDA_ENGINE_AUTO};
-    TRY(parse_cuda(name, &options));
-    return cuda_device_create(&options, out);
+    int cudnn_way;
+    TRY(parse_cuda(name, &options, &cudnn_way));
+    TRY(cuda_device_create(&options, out));
+    cuda_device_set_cudnn_way(*out, cudnn_way);
+    return ADELE_OK;
+}
+
+static void identify_cuda(const char *name, struct device_identity *out) {
+    struct cuda_options options = {.precision = ADELE_PRECISION_FP32};
+    int cudnn_way;
+    if (parse_cuda(name, &options, &cudnn_way) != ADELE_OK)
+        return; // opening it will say what is wrong
+    (void)snprintf(out->base, sizeof out->base, "cuda:%d", options.ordinal);
+    cuda_device_identity(options.ordinal, out->text, sizeof out->text);
+    out->is_cuda = true;
 }
 
 static bool has_cuda(void) {
@@ -63,13 +84,42 @@ static adele_status open_cuda(const char *name, enum adele_precision precision,
                 "device \"%s\": this build has no CUDA device", name);
 }
 
+static void identify_cuda(const char *name, struct device_identity *out) {
+    (void)name;
+    (void)out;
+}
+
 static bool has_cuda(void) {
     return false;
 }
 #endif
 
-adele_status adele_device_open(const char *name, enum adele_precision precision,
-                               struct adele_device **out) {
+static bool is_cuda(const char *name) {
+    return strncmp(name, "cuda", 4) == 0 && strchr(":/", name[4]) != NULL;
+}
+
+// A device that a program provides goes by its name.
+void device_identify(const char *name, struct device_identity *out) {
+    memset(out, 0, sizeof *out);
+    if (provided.open != NULL && strcmp(name, provided.name) == 0) {
+        (void)snprintf(out->base, sizeof out->base, "%s", name);
+        (void)snprintf(out->text, sizeof out->text, "%s", name);
+    } else if (is_cuda(name) || (strcmp(name, "auto") == 0 && has_cuda())) {
+        identify_cuda(is_cuda(name) ? name : "cuda", out);
+    }
+}
+
+// What the self-test found faulty, if it has run on this device.
+static void heed_verdict(const char *name, struct adele_device *device) {
+    struct device_identity identity;
+    struct verdict verdict;
+    device_identify(name, &identity);
+    if (identity.text[0] != '\0' && !verdict_is_off() && verdict_find(identity.text, &verdict))
+        device->families_left_out = verdict.left_out;
+}
+
+static adele_status open_by_name(const char *name, enum adele_precision precision,
+                                 struct adele_device **out) {
     *out = NULL;
     if (provided.open != NULL && strcmp(name, provided.name) == 0)
         return provided.open(precision, out);
@@ -79,9 +129,16 @@ adele_status adele_device_open(const char *name, enum adele_precision precision,
         return cpu_device_create(out);
     if (strcmp(name, "cpu/direct") == 0)
         return cpu_device_create_direct(out);
-    if (strncmp(name, "cuda", 4) == 0 && strchr(":/", name[4]) != NULL)
+    if (is_cuda(name))
         return open_cuda(name, precision, out);
     return FAIL(ADELE_INVALID_ARGUMENT, KNOWN_DEVICES, "unknown device \"%s\"", name);
+}
+
+adele_status adele_device_open(const char *name, enum adele_precision precision,
+                               struct adele_device **out) {
+    TRY(open_by_name(name, precision, out));
+    heed_verdict(name, *out);
+    return ADELE_OK;
 }
 
 void adele_device_close(struct adele_device *device) {

@@ -613,6 +613,9 @@ struct adele_device {
     char libraries[96];            // "oneDNN 2.6.3"; "": none
     const char *repeats;           // static text, for people: what has to be the same for the same
                                    // bytes
+    // Kernel families (device/families.h) that ops created from now on do without, because the
+    // self-test found them faulty; a bit each. Whoever opens the device sets it.
+    uint64_t families_left_out;
 };
 
 // devices.c: opens a device by name, "auto" (cuda when there is one, else cpu), "cpu", "cuda",

@@ -105,13 +105,17 @@ static void write_file(const struct engine_cache *cache) {
     memory_free(text);
 }
 
-char *engine_cache_path(void) {
+char *engine_cache_path_of(const char *name) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (cache != NULL && cache[0] == '/') // others are to be passed over, says the standard
-        return memory_printf("%s/adele/engines.txt", cache);
+        return memory_printf("%s/adele/%s", cache, name);
     if (home != NULL && home[0] != '\0')
-        return memory_printf("%s/.cache/adele/engines.txt", home);
+        return memory_printf("%s/.cache/adele/%s", home, name);
     return NULL;
+}
+
+char *engine_cache_path(void) {
+    return engine_cache_path_of("engines.txt");
 }
 
 struct engine_cache *engine_cache_open(const char *path) {

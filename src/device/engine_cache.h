@@ -14,6 +14,8 @@ struct engine_cache;
 // $XDG_CACHE_HOME/adele/engines.txt, or ~/.cache/adele/engines.txt; NULL when neither is set or
 // memory is out. Caller frees with memory_free.
 char *engine_cache_path(void);
+// The same for another file beside it, which has the same form: "selftest.txt".
+char *engine_cache_path_of(const char *name);
 // Reads the file; `path` NULL: remembers in memory only. NULL when memory is out, which the other
 // functions take for an empty cache.
 struct engine_cache *engine_cache_open(const char *path);

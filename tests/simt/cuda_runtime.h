@@ -7,6 +7,7 @@
 
 #include "simt_kernel.h"
 #include "simt_math.h"
+#include "simt_plant.h"
 #include "simt_runtime.h"
 #include "simt_types.h"
 

@@ -9,6 +9,7 @@
 #ifndef ADELE_SIMT_KERNEL_H
 #define ADELE_SIMT_KERNEL_H
 
+#include "simt_plant.h"
 #include "simt_types.h"
 
 #include <stddef.h>
@@ -186,6 +187,7 @@ struct simt_grid {
     void (*run)(const void *arguments); // one thread, from beginning to end
     const void *arguments;
     size_t arguments_bytes;
+    bool leaves_out_first; // block, for simt_plant.h
 };
 // Puts the grid into the stream's queue, with a copy of the arguments; what is wrong with the
 // launch itself is left for cudaGetLastError.
@@ -213,7 +215,7 @@ static inline void simt_launch(const char *name, dim3 grid, dim3 block, size_t s
     simt_bound_kernel<Parameters...> bound = {kernel, {arguments...}};
     struct simt_grid all = {name,         grid,           block,
                             shared_bytes, (void *)kernel, simt_bound_kernel<Parameters...>::run,
-                            &bound,       sizeof bound};
+                            &bound,       sizeof bound,   simt_plant_leaves_out_first()};
     simt_launch_grid(&all, stream);
 }
 

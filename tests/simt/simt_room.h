@@ -94,6 +94,8 @@ bool simt_capture_takes(cudaStream_t stream, struct simt_work *work, cudaError_t
 int simt_launch_bound(const void *kernel);
 cudaError_t simt_run_grid(const struct simt_grid *grid); // simt_run.cpp
 
+void simt_plant_synchronize(); // simt_plant.cpp: waits for ever behind a kernel that hangs
+
 // ---- the block that runs (simt_run.cpp) ---------------------------------------------------------
 
 enum simt_thread_state { SIMT_NEW, SIMT_RUNNING, SIMT_AT_BARRIER, SIMT_AT_WARP, SIMT_DONE };

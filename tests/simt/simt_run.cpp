@@ -209,8 +209,11 @@ cudaError_t simt_run_grid(const struct simt_grid *all) {
     bool is_shuffled = simt_run.settings.is_shuffled, goes_on = true;
     if (is_shuffled)
         shuffle_blocks(n_blocks);
-    for (uint64_t i = 0; i < n_blocks && goes_on; i++)
-        goes_on = run_block(block_number(all->grid, is_shuffled ? order[i] : i));
+    for (uint64_t i = 0; i < n_blocks && goes_on; i++) {
+        uint64_t number = is_shuffled ? order[i] : i;
+        goes_on =
+            (number == 0 && all->leaves_out_first) || run_block(block_number(all->grid, number));
+    }
     if (!goes_on) {
         simt_fiber_reset_all();
         for (int i = 0; i < simt_run.n_threads; i++) {

@@ -142,6 +142,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    simt_plant_synchronize();
     cudaError_t code = simt_capture_check("cudaStreamSynchronize", stream);
     return code == cudaSuccess ? simt_work_finish(stream) : code;
 }

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+// Which build this code is: a hash of the code itself.
+#ifndef ADELE_BASE_PROGRAM_HASH_H
+#define ADELE_BASE_PROGRAM_HASH_H
+// XXH3 of the read-only segments (code, constants, kernels) of the program, or of the shared
+// library, that holds this function, as they lie in memory; 16 lower-case hexadecimal digits with a
+// NUL. The same for each process that runs the same file.
+void program_hash_hex(char out[17]);
+#endif

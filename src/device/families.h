@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// The kernel families of the CUDA device: what the self-test (selftest/selftest.h) judges as one,
+// and what a device does without where the self-test found it wrong. A family that is tuned, or a
+// library, has a next best, down to the plain kernel of its op; without a plain or only family the
+// op cannot run.
+#ifndef ADELE_DEVICE_FAMILIES_H
+#define ADELE_DEVICE_FAMILIES_H
+
+#include "device/device.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum family_kind {
+    FAMILY_TUNED,   // the plain family of the op does the same
+    FAMILY_LIBRARY, // our own kernels do the same
+    FAMILY_PLAIN,   // of an op that has tuned ones
+    FAMILY_ONLY     // nothing else does it
+};
+
+// X(name, op, kind); op COUNT: of no op. In the order in which they are tested: what others are
+// compared with comes first.
+#define ADELE_FAMILIES(X)                                                                          \
+    X(tensor, COUNT, ONLY)                                                                         \
+    X(conv2d_plain, conv2d, PLAIN)                                                                 \
+    X(weight_gradient_plain, conv2d, PLAIN)                                                        \
+    X(conv2d_fma, conv2d, TUNED)                                                                   \
+    X(conv2d_mma, conv2d, TUNED)                                                                   \
+    X(conv2d_first_layer, conv2d, TUNED)                                                           \
+    X(weight_gradient_fma, conv2d, TUNED)                                                          \
+    X(weight_gradient_mma, conv2d, TUNED)                                                          \
+    X(weight_gradient_first_layer, conv2d, TUNED)                                                  \
+    X(cublas, conv2d, LIBRARY)                                                                     \
+    X(cudnn, conv2d, LIBRARY)                                                                      \
+    X(pack, pack, TUNED) /* without it each convolution packs its own weights */                   \
+    X(aspp_plain, aspp, PLAIN)                                                                     \
+    X(aspp_fma, aspp, TUNED)                                                                       \
+    X(aspp_mma, aspp, TUNED)                                                                       \
+    X(batch_norm_plain, batch_norm, PLAIN)                                                         \
+    X(batch_norm, batch_norm, TUNED)                                                               \
+    X(max_pool_plain, max_pool, PLAIN)                                                             \
+    X(max_pool, max_pool, TUNED)                                                                   \
+    X(rescale_plain, rescale, PLAIN)                                                               \
+    X(rescale, rescale, TUNED)                                                                     \
+    X(concat_plain, concat, PLAIN)                                                                 \
+    X(concat, concat, TUNED)                                                                       \
+    X(add, add, ONLY)                                                                              \
+    X(global_pool_plain, global_pool, PLAIN)                                                       \
+    X(global_pool, global_pool, TUNED)                                                             \
+    X(dropout, dropout, ONLY)                                                                      \
+    X(loss_plain, loss, PLAIN)                                                                     \
+    X(loss_fused, loss, TUNED)                                                                     \
+    X(sgd, sgd, ONLY)                                                                              \
+    X(initialize, initialize, ONLY)                                                                \
+    X(sample_plain, sample, PLAIN)                                                                 \
+    X(sample, sample, TUNED)                                                                       \
+    X(ensemble_plain, ensemble, PLAIN)                                                             \
+    X(ensemble, ensemble, TUNED)                                                                   \
+    X(decide_plain, decide, PLAIN)                                                                 \
+    X(decide, decide, TUNED)                                                                       \
+    X(crf, crf, ONLY)                                                                              \
+    X(correct_plain, correct, PLAIN)                                                               \
+    X(correct, correct, TUNED)                                                                     \
+    X(count_plain, count, PLAIN)                                                                   \
+    X(count, count, TUNED)                                                                         \
+    X(step_graph, COUNT, TUNED) /* a step recorded and launched as one graph */
+
+enum family {
+#define ADELE_FAMILY_ENUM(name, op, kind) ADELE_FAMILY_##name,
+    ADELE_FAMILIES(ADELE_FAMILY_ENUM)
+#undef ADELE_FAMILY_ENUM
+        ADELE_FAMILY_COUNT // at most 64, for a set of families is the bits of a uint64_t
+};
+
+static inline uint64_t family_bit(enum family family) {
+    return (uint64_t)1 << family;
+}
+
+const char *family_name(enum family family); // "conv2d_mma"
+enum adele_op_kind family_op(enum family family);
+enum family_kind family_kind(enum family family);
+// The families of that kind; of one op (ADELE_OP_COUNT: those of no op) or of all.
+uint64_t families_of_kind(enum family_kind kind);
+uint64_t families_of_op(enum adele_op_kind op);
+
+// "conv2d_mma, loss_fused" of a set, "" for none; cut off at `bytes`.
+void families_print(uint64_t families, char *out, size_t bytes);
+// The reverse, commas with or without a space between; false for a name that is none.
+bool families_parse(const char *text, uint64_t *out);
+
+// Fails when the device was told to leave the family out: an op that has no other kernel left is
+// refused with the family's name and what to do.
+ADELE_MUST_CHECK adele_status family_check(const struct adele_device *device, enum family family);
+// The same for what an op of that kind needs where it runs its plain or only kernel: always when it
+// has no tuned one, or `wants_plain`, or all tuned ones are left out.
+ADELE_MUST_CHECK adele_status families_check_op(const struct adele_device *device,
+                                                enum adele_op_kind op, bool wants_plain);
+
+static inline bool family_is_left_out(const struct adele_device *device, enum family family) {
+    return (device->families_left_out & family_bit(family)) != 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
