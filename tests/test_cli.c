@@ -73,8 +73,8 @@ static int run_setup(void **state) {
 
 // ---- usage ------------------------------------------------------------------------------------
 
-static const char *const verbs[] = {"train",  "evaluate", "predict", "noise", "check",
-                                    "labels", "report",   "onset",   "info",  "help"};
+static const char *const verbs[] = {"train",  "evaluate", "predict",  "noise", "check", "labels",
+                                    "report", "onset",    "selftest", "info",  "help"};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 static void help_explains_every_verb(void **state) {
@@ -120,7 +120,7 @@ static void wrong_usage_exits_with_2(void **state) {
         ADELE(&result, verbs[i], "--no-such-option");
         assert_failed(&result, 2, "--no-such-option");
     }
-    for (size_t i = 0; i < N_VERBS - 2; i++) { // info and help need nothing
+    for (size_t i = 0; i < N_VERBS - 3; i++) { // selftest, info and help need nothing
         ADELE(&result, verbs[i]);
         assert_failed(&result, 2, verbs[i]);
     }

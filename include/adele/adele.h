@@ -28,7 +28,9 @@ struct adele_train_options {
     int n_sets;
     const char *run_folder; // made when it is not there; holds everything the run writes
     int resume;             // 1: go on from its last checkpoint, if there is one
-    const char *device;     // "auto", "cpu"; NULL = "auto"
+    // "auto", "cpu"; NULL = "auto". The kernels of a GPU are not tested first, as the command line
+    // does it: that takes a program that can start itself as a child.
+    const char *device;
     // May be NULL. Asked before every step; anything but 0 stops the run with ADELE_INTERRUPTED,
     // everything up to the last finished step saved.
     int (*should_stop)(void *context);

@@ -22,6 +22,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
     X(labels, "the corrected labels of a run, as files like the input's")                          \
     X(report, "curves, onsets, panels and tables of one or more runs")                             \
     X(onset, "onset epochs of recorded IoU curves")                                                \
+    X(selftest, "test the kernels of a GPU beside simpler ones and the CPU")                       \
     X(info, "build, libraries and devices")                                                        \
     X(help, "what a verb does; manual pages and shell completion")
 #define CLI_VERB_DECLARE(name, help)                                                               \

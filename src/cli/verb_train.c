@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "selftest/selftest.h"
 #include "train/run_folder.h"
 #include "train/trainer.h"
 
@@ -100,7 +101,17 @@ static adele_status train(const struct arguments *arguments, const struct config
                                       .on_step = draw_step,
                                       .should_stop = progress_should_stop,
                                       .context = &progress};
-    status = trainer_run(&trainer, &result);
+    struct selftest_options test = {.program = "/proc/self/exe",
+                                    .device = arguments->device,
+                                    .config = arguments->config,
+                                    .sets = arguments->sets,
+                                    .n_sets = arguments->n_sets,
+                                    .seconds = SELFTEST_SECONDS,
+                                    .stall_seconds = SELFTEST_STALL_SECONDS,
+                                    .only = ~(uint64_t)0};
+    status = selftest_before_training(&test);
+    if (status == ADELE_OK)
+        status = trainer_run(&trainer, &result);
     progress_deinit(&progress);
     if (status != ADELE_OK)
         return status;
@@ -126,7 +137,9 @@ const struct argp train_argp = {
     "train.checkpoint_every, train.evaluate_every, train.evaluate_test, and --device. Any other "
     "would make the result a mixture of two runs and is refused.\n\n"
     "Results are the same bytes for the same instruction set: ADELE_CPU_ISA=avx2 in the "
-    "environment (or sse41, avx512, avx512_bf16) limits the CPU to one.",
+    "environment (or sse41, avx512, avx512_bf16) limits the CPU to one. On a GPU that is new to "
+    "this build the kernels are tested first, see `adele selftest`; ADELE_SELFTEST=off does "
+    "without.",
     0,
     0,
     0};

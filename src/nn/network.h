@@ -22,6 +22,10 @@ struct network_config {
 // ADELE_CONFIG unless name, backbone and is_frozen go together.
 ADELE_MUST_CHECK adele_status network_check_names(const struct network_config *config);
 
+// The graph alone, into one that graph_init made; the caller's to deinit, whatever the answer.
+ADELE_MUST_CHECK adele_status network_build_graph(const struct network_config *config,
+                                                  struct graph *graph);
+
 // Builds the graph, allocates the arenas (weights, gradients, momenta, buffers) on the device,
 // initializes.
 ADELE_MUST_CHECK adele_status network_create(const struct adele_device *device,

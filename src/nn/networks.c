@@ -54,7 +54,7 @@ adele_status network_check_names(const struct network_config *config) {
     return parts_find(config, &head, &backbone);
 }
 
-static adele_status build(const struct network_config *config, struct graph *graph) {
+adele_status network_build_graph(const struct network_config *config, struct graph *graph) {
     int head, backbone, features;
     TRY(parts_find(config, &head, &backbone));
     if (config->n_categories < 1 || config->n_categories > ADELE_MAX_CATEGORIES)
@@ -75,7 +75,7 @@ adele_status network_create(const struct adele_device *device, const struct netw
                             struct network **out) {
     struct graph graph;
     graph_init(&graph);
-    adele_status status = build(config, &graph);
+    adele_status status = network_build_graph(config, &graph);
     if (status == ADELE_OK) {
         graph_set_rates(&graph, config->groups);
         status = network_create_from_graph(device, &graph, config->seed, config->precision, out);

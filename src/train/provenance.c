@@ -2,6 +2,7 @@
 #include "train/provenance.h"
 
 #include "base/fail.h"
+#include "device/families.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -49,6 +50,11 @@ void provenance_of(const struct adele_device *device, struct provenance *out) {
                                                   device->instruction_set, device->libraries};
     for (int i = 0; i < PROVENANCE_COUNT; i++)
         (void)snprintf(out->rows[i], PROVENANCE_BYTES, "%s", values[i]);
+    if (device->families_left_out != 0) { // the next best adds up in another order
+        char *engine = out->rows[PROVENANCE_ENGINE];
+        size_t used = (size_t)snprintf(engine, PROVENANCE_BYTES, "%s without ", device->engine);
+        families_print(device->families_left_out, engine + used, PROVENANCE_BYTES - used);
+    }
     char *libraries = out->rows[PROVENANCE_LIBRARIES];
     size_t used = strlen(libraries);
     if (c_library()[0] != '\0')

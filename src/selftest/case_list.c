@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: MIT
+#include "selftest/cases.h"
+
+#include <stdio.h>
+
+// ---- convolutions -------------------------------------------------------------------------------
+
+#define CONV(size_n, in, height, width, out, k, s, p, d, bias, wants_d_src)                        \
+    {                                                                                              \
+        .n = (size_n), .c_in = (in), .h_in = (height), .w_in = (width), .c_out = (out),            \
+        .kernel = (k), .stride = (s), .pad = (p), .dilation = (d), .has_bias = (bias),             \
+        .needs_d_src = (wants_d_src), .is_training = true                                          \
+    }
+static const struct adele_conv2d_desc convolutions[] = {
+    CONV(1, 24, 11, 13, 40, 3, 1, 1, 1, true, true),   // channels and pixels beside the tiles
+    CONV(1, 64, 8, 16, 64, 3, 1, 1, 1, false, true),   // whole tiles
+    CONV(1, 40, 9, 11, 136, 1, 1, 0, 1, true, true),   // two tiles of channels
+    CONV(2, 16, 9, 10, 24, 3, 2, 1, 1, false, true),   // a stride
+    CONV(1, 16, 17, 15, 21, 3, 1, 12, 12, true, true), // most taps in the padding
+    CONV(2, 3, 17, 18, 16, 3, 1, 1, 1, true, false),   // a first layer of colour images
+    CONV(1, 1, 20, 32, 24, 3, 1, 1, 1, false, false),  // and of gray ones
+    CONV(2, 40, 17, 16, 40, 3, 1, 1, 1, false, true),  // as many pixels as make gradients split
+    CONV(1, 3, 20, 22, 16, 7, 2, 3, 1, false, false),  // ResNet's stem
+};
+static const struct adele_aspp_desc pyramids[] = {
+    {.form = ADELE_ASPP_SUM,
+     .n = 1,
+     .c_in = 24,
+     .h = 13,
+     .w = 15,
+     .c_out = 21,
+     .n_rates = 3,
+     .rates = {2, 4, 6},
+     .has_bias = true,
+     .needs_d_src = true,
+     .is_training = true},
+    {.form = ADELE_ASPP_CONCAT,
+     .n = 2,
+     .c_in = 16,
+     .h = 9,
+     .w = 10,
+     .c_out = 24,
+     .n_rates = 3,
+     .rates = {0, 3, 5},
+     .needs_d_src = true,
+     .is_training = true},
+};
+
+// ---- layers -------------------------------------------------------------------------------------
+
+static const struct adele_batch_norm_desc norms[] = {
+    {.n = 2, .c = 21, .h = 13, .w = 11, .eps = 1e-5f, .momentum = 0.1f, .has_relu = true},
+    {.n = 3, .c = 40, .h = 9, .w = 10, .eps = 1e-5f, .momentum = 0.1f, .has_residual = true},
+};
+static const struct adele_max_pool_desc pools[] = {
+    {.n = 2, .c = 21, .h_in = 14, .w_in = 18, .kernel = 2, .stride = 2},
+    {.n = 1, .c = 16, .h_in = 15, .w_in = 13, .kernel = 3, .stride = 2, .pad = 1},
+};
+static const struct adele_rescale_desc rescales[] = {
+    {.n = 2,
+     .c = 21,
+     .h_in = 9,
+     .w_in = 7,
+     .h_out = 18,
+     .w_out = 14,
+     .h_dst = 19,
+     .w_dst = 16,
+     .left = 1},
+};
+static const struct adele_concat_desc concats[] = {
+    {.n = 2, .c0 = 24, .c1 = 21, .h = 9, .w = 11},
+    {.n = 1, .c0 = 21, .c1 = 16, .h = 7, .w = 10},
+};
+static const struct adele_add_desc adds[] = {{.n = 2, .c = 21, .h = 9, .w = 11}};
+static const struct adele_global_pool_desc global_pools[] = {{.n = 2, .c = 40, .h = 13, .w = 11}};
+static const struct adele_dropout_desc dropouts[] = {
+    {.n = 2, .c = 21, .h = 9, .w = 11, .rate = 0.3, .seed = 7, .stream = 2},
+};
+
+// ---- training -----------------------------------------------------------------------------------
+
+static const struct adele_loss_desc losses[] = {
+    {.n = 2,
+     .c = 5,
+     .h = 17,
+     .w = 35,
+     .n_scales = 3,
+     .h_scale = {17, 11, 25},
+     .w_scale = {35, 24, 52},
+     .form = ADELE_LOSS_PROGRAM,
+     .lambda = 1.0,
+     .rho = 0.3, // below what random logits reach, so that the consistency acts
+     .divisor = 3.0,
+     .learn_scale_weights = true},
+    {.n = 1,
+     .c = 21,
+     .h = 33,
+     .w = 31,
+     .n_scales = 2,
+     .h_scale = {5, 7},
+     .w_scale = {4, 6},
+     .form = ADELE_LOSS_PAPER,
+     .lambda = 1.0,
+     .divisor = 1.0},
+    {.n = 2,
+     .c = 2,
+     .h = 16,
+     .w = 32,
+     .n_scales = 1,
+     .h_scale = {16},
+     .w_scale = {32},
+     .form = ADELE_LOSS_PLAIN,
+     .divisor = 1.0},
+    // One block: no other one can find its image's confident pixel.
+    {.n = 1,
+     .c = 3,
+     .h = 8,
+     .w = 9,
+     .n_scales = 2,
+     .h_scale = {8, 6},
+     .w_scale = {9, 6},
+     .form = ADELE_LOSS_PROGRAM,
+     .lambda = 1.0,
+     .rho = 0.4,
+     .divisor = 1.0},
+};
+static const struct adele_sgd_segment segments[] = {{0, 1000, 1.0f, 0.01f}, {1000, 37, 2.0f, 0.0f}};
+static const struct adele_sgd_desc updates[] = {{2, segments}};
+static const struct adele_initialize_item initial_items[] = {
+    {0, 900, ADELE_INITIAL_NORMAL, 0.1, 1},
+    {900, 301, ADELE_INITIAL_UNIFORM, 0.2, 2},
+    {1201, 17, ADELE_INITIAL_CONSTANT, 1.0, 3}};
+static const struct adele_initialize_desc initials[] = {{3, initial_items, 5}};
+static const struct adele_sample_desc samples[] = {
+    {.n = 4,
+     .c = 3,
+     .h = 37,
+     .w = 34,
+     .n_scales = 3,
+     .h_scale = {37, 25, 55},
+     .w_scale = {34, 23, 51},
+     .seed = 11},
+    {.n = 4,
+     .c = 1,
+     .h = 40,
+     .w = 33,
+     .n_scales = 1,
+     .h_scale = {40},
+     .w_scale = {33},
+     .augment = {.enabled = true,
+                 .rotate_degrees = 20.0,
+                 .translate = 0.1,
+                 .scale_low = 0.8,
+                 .scale_high = 1.3,
+                 .flip = 0.5},
+     .seed = 11},
+};
+
+// ---- predictions and labels ---------------------------------------------------------------------
+
+static const struct adele_ensemble_desc ensembles[] = {
+    {.n = 2, .c = 5, .h_in = 9, .w_in = 12, .h = 18, .w = 25},
+    {.n = 1, .c = 21, .h_in = 11, .w_in = 7, .h = 21, .w = 17, .mode = ADELE_ENSEMBLE_LOGITS},
+};
+static const struct adele_decide_desc decisions[] = {
+    {.n = 2, .c = 5, .h = 17, .w = 21},
+    {.n = 1, .c = 21, .h = 16, .w = 24, .mode = ADELE_ENSEMBLE_LOGITS, .temperature = 3.0},
+};
+static const struct adele_crf_desc fields[] = {
+    {.n = 1,
+     .c = 3,
+     .image_c = 3,
+     .h = 24,
+     .w = 21,
+     .iterations = 2,
+     .spatial_sigma = 3.0,
+     .spatial_weight = 3.0,
+     .bilateral_sigma = 32.0,
+     .colour_sigma = 13.0,
+     .bilateral_weight = 10.0},
+};
+static const struct adele_correct_desc corrections[] = {
+    {.n = 2,
+     .n_categories = 5,
+     .h = 17,
+     .w = 23,
+     .rule = ADELE_CORRECT_BOTH,
+     .tau_foreground = 0.6,
+     .tau_background = 0.7,
+     .class_constraint = true,
+     .logic255 = true},
+    {.n = 2,
+     .n_categories = 5,
+     .h = 16,
+     .w = 24,
+     .rule = ADELE_CORRECT_SINGLE,
+     .tau_foreground = 0.5,
+     .tau_background = 0.5,
+     .guard = true},
+};
+static const struct adele_count_desc counts[] = {{.n = 3, .h = 33, .w = 41, .n_categories = 5}};
+
+// ---- the list -----------------------------------------------------------------------------------
+
+#define OF_OP(op, desc)                                                                            \
+    { ADELE_OP_##op, ADELE_FAMILY_COUNT, &(desc), false, 0.0, NULL }
+#define FLOAT_ONLY(op, desc)                                                                       \
+    { ADELE_OP_##op, ADELE_FAMILY_COUNT, &(desc), true, 0.0, NULL }
+#define ALONE(family, desc)                                                                        \
+    { ADELE_OP_COUNT, ADELE_FAMILY_##family, &(desc), false, 0.0, NULL }
+#define WITH_TILE(desc, tile)                                                                      \
+    { ADELE_OP_conv2d, ADELE_FAMILY_COUNT, &(desc), false, 0.0, tile }
+const struct selftest_case selftest_small_cases[] = {
+    ALONE(tensor, convolutions[0]),
+    OF_OP(conv2d, convolutions[0]),
+    OF_OP(conv2d, convolutions[1]),
+    OF_OP(conv2d, convolutions[2]),
+    OF_OP(conv2d, convolutions[3]),
+    OF_OP(conv2d, convolutions[4]),
+    OF_OP(conv2d, convolutions[5]),
+    OF_OP(conv2d, convolutions[6]),
+    OF_OP(conv2d, convolutions[7]),
+    OF_OP(conv2d, convolutions[8]),
+    WITH_TILE(convolutions[2], "128x128"),
+    WITH_TILE(convolutions[2], "128x64"),
+    WITH_TILE(convolutions[2], "128x32"),
+    WITH_TILE(convolutions[2], "64x64"),
+    OF_OP(pack, convolutions[0]),
+    OF_OP(pack, convolutions[2]),
+    OF_OP(aspp, pyramids[0]),
+    OF_OP(aspp, pyramids[1]),
+    OF_OP(batch_norm, norms[0]),
+    OF_OP(batch_norm, norms[1]),
+    OF_OP(max_pool, pools[0]),
+    OF_OP(max_pool, pools[1]),
+    OF_OP(rescale, rescales[0]),
+    OF_OP(concat, concats[0]),
+    OF_OP(concat, concats[1]),
+    OF_OP(add, adds[0]),
+    OF_OP(global_pool, global_pools[0]),
+    OF_OP(dropout, dropouts[0]),
+    OF_OP(loss, losses[0]),
+    OF_OP(loss, losses[1]),
+    OF_OP(loss, losses[2]),
+    OF_OP(loss, losses[3]),
+    FLOAT_ONLY(sgd, updates[0]),
+    FLOAT_ONLY(initialize, initials[0]),
+    OF_OP(sample, samples[0]),
+    OF_OP(sample, samples[1]),
+    OF_OP(ensemble, ensembles[0]),
+    OF_OP(ensemble, ensembles[1]),
+    FLOAT_ONLY(decide, decisions[0]),
+    FLOAT_ONLY(decide, decisions[1]),
+    FLOAT_ONLY(crf, fields[0]),
+    FLOAT_ONLY(correct, corrections[0]),
+    FLOAT_ONLY(correct, corrections[1]),
+    FLOAT_ONLY(count, counts[0]),
+    ALONE(step_graph, convolutions[0]),
+};
+const int selftest_n_small_cases = sizeof selftest_small_cases / sizeof selftest_small_cases[0];
+
+case_function selftest_function(const struct selftest_case *item) {
+    static const case_function of_op[] = {
+#define FUNCTION(name, has_backward) case_##name,
+        ADELE_OPS(FUNCTION)
+#undef FUNCTION
+    };
+    if (item->op != ADELE_OP_COUNT)
+        return of_op[item->op];
+    return item->family == ADELE_FAMILY_step_graph ? case_step_graph : case_tensor;
+}
+
+void selftest_describe(const struct selftest_case *item, char *out, size_t bytes) {
+    static const char *const names[] = {
+#define NAME(name, has_backward) #name,
+        ADELE_OPS(NAME)
+#undef NAME
+    };
+    const struct adele_conv2d_desc *conv = item->desc;
+    if (item->op == ADELE_OP_conv2d || item->op == ADELE_OP_pack)
+        (void)snprintf(out, bytes,
+                       "%s (%d, %d, %d, %d) to %d, kernel %d, stride %d, pad %d, dilation %d",
+                       names[item->op], conv->n, conv->c_in, conv->h_in, conv->w_in, conv->c_out,
+                       conv->kernel, conv->stride, conv->pad, conv->dilation);
+    else
+        (void)snprintf(out, bytes, "%s",
+                       item->op == ADELE_OP_COUNT ? family_name(item->family) : names[item->op]);
+}

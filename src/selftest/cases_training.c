@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// Cases of the ops around the network, and of those that predict and correct.
+#include "selftest/cases.h"
+
+#include "base/memory.h"
+
+enum { LOOSE_PIXELS = 2 }; // on the edge of a decision, among some thousand
+
+void case_loss(struct trial *trial, const void *from) {
+    const struct adele_loss_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->loss_create(device, desc, &trial->op)))
+        return;
+    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
+    size_t n_scales = (size_t)desc->n_scales;
+    trial->n_loose = LOOSE_PIXELS;
+    struct adele_loss_args args = {
+        .scale_weights = trial_floats(trial, n_scales, -0.5, 0.5),
+        .d_scale_weights = trial_sum(trial, "d_scale_weights", TRIAL_FLOAT, n_scales),
+        .labels = trial_bytes(trial, n_pixels, desc->c),
+        .noisy = trial_bytes(trial, n_pixels, desc->c),
+        .truth = trial_bytes(trial, n_pixels, desc->c),
+        .counts = trial_sum(trial, "counts", TRIAL_INT64, ADELE_COUNT_SIZE),
+        .sums = trial_sum(trial, "sums", TRIAL_DOUBLE, ADELE_SUM_COUNT),
+        .mixture = trial_out(trial, "mixture", TRIAL_FLOAT, n_pixels * (size_t)desc->c),
+        .image_mask = trial_out(trial, "image_mask", TRIAL_BYTE, (size_t)desc->n),
+        .prediction = trial_out(trial, "prediction", TRIAL_BYTE, n_pixels),
+        .confidence_foreground = trial_out(trial, "confidence_foreground", TRIAL_FLOAT, n_pixels),
+        .confidence_background = trial_out(trial, "confidence_background", TRIAL_FLOAT, n_pixels),
+        .workspace = trial_workspace(trial)};
+    for (int k = 0; k < desc->n_scales; k++) {
+        struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
+        args.logits[k] = trial_tensor(trial, shape, -2.0, 2.0);
+        args.d_logits[k] = trial_tensor_out(trial, "d_logits", shape);
+    }
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->loss_forward(trial->op, &args));
+}
+
+// One update that is done, and one that is left out because the loss is not finite.
+void case_sgd(struct trial *trial, const void *from) {
+    const struct adele_sgd_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->sgd_create(device, desc, &trial->op)))
+        return;
+    const struct adele_sgd_segment *last = &desc->segments[desc->n_segments - 1];
+    size_t count = (size_t)(last->offset + last->count);
+    int32_t is_finite[2] = {1, 0};
+    int32_t *on_device = trial_upload(trial, is_finite, sizeof is_finite);
+    struct adele_sgd_args args = {.weights = trial_sum(trial, "weights", TRIAL_FLOAT, count),
+                                  .gradients = trial_floats(trial, count, -1.0, 1.0),
+                                  .momenta = trial_sum(trial, "momenta", TRIAL_FLOAT, count),
+                                  .rate = 0.1f,
+                                  .momentum = 0.9f,
+                                  .health =
+                                      trial_sum(trial, "health", TRIAL_INT64, ADELE_HEALTH_COUNT),
+                                  .state = trial_sum(trial, "state", TRIAL_FLOAT, 40),
+                                  .kept = trial_out(trial, "kept", TRIAL_FLOAT, 40),
+                                  .n_kept = 40,
+                                  .loss_is_finite = on_device};
+    for (int update = 0; update < 2 && trial->status == ADELE_OK; update++) {
+        args.loss_is_finite = on_device + update;
+        (void)trial_goes(trial, device->iface->sgd_forward(trial->op, &args));
+    }
+}
+
+void case_initialize(struct trial *trial, const void *from) {
+    const struct adele_initialize_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->initialize_create(device, desc, &trial->op)))
+        return;
+    const struct adele_initialize_item *last = &desc->items[desc->n_items - 1];
+    struct adele_initialize_args args = {
+        trial_out(trial, "values", TRIAL_FLOAT, (size_t)(last->offset + last->count))};
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->initialize_forward(trial->op, &args));
+}
+
+void case_sample(struct trial *trial, const void *from) {
+    enum { N_SET = 3 };
+    const struct adele_sample_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->sample_create(device, desc, &trial->op)))
+        return;
+    static const int32_t ids[] = {2, 0, -1, 1};
+    size_t map = (size_t)desc->h * (size_t)desc->w, planes = N_SET * (size_t)desc->c;
+    size_t n_pixels = (size_t)desc->n * map;
+    trial->n_loose = LOOSE_PIXELS;
+    struct adele_sample_args args = {.set = {.pixel = ADELE_PIXEL_U8,
+                                             .n_images = N_SET,
+                                             .c = desc->c,
+                                             .h = desc->h,
+                                             .w = desc->w,
+                                             .images = trial_bytes(trial, planes * map, 256),
+                                             .mean = trial_floats(trial, planes, 100.0, 130.0),
+                                             .inv_std = trial_floats(trial, planes, 0.01, 0.03),
+                                             .labels = trial_bytes(trial, N_SET * map, 5),
+                                             .noisy = trial_bytes(trial, N_SET * map, 5),
+                                             .truth = trial_bytes(trial, N_SET * map, 5)},
+                                     .sample_ids = trial_upload(trial, ids, sizeof ids),
+                                     .epoch = 3,
+                                     .labels = trial_out(trial, "labels", TRIAL_BYTE, n_pixels),
+                                     .noisy = trial_out(trial, "noisy", TRIAL_BYTE, n_pixels),
+                                     .truth = trial_out(trial, "truth", TRIAL_BYTE, n_pixels),
+                                     .workspace = trial_workspace(trial)};
+    for (int k = 0; k < desc->n_scales; k++) {
+        struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
+        args.images[k] = trial_tensor_out(trial, "images", shape);
+    }
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->sample_forward(trial->op, &args));
+}
+
+// ---- predictions and labels ---------------------------------------------------------------------
+
+void case_ensemble(struct trial *trial, const void *from) {
+    const struct adele_ensemble_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->ensemble_create(device, desc, &trial->op)))
+        return;
+    struct adele_shape shape = {desc->n, desc->c, desc->h_in, desc->w_in};
+    size_t count = (size_t)desc->n * (size_t)desc->c * (size_t)desc->h * (size_t)desc->w;
+    struct adele_ensemble_args args = {.logits = trial_tensor(trial, shape, -2.0, 2.0),
+                                       .flip = true,
+                                       .weight = 0.5f,
+                                       .accumulator =
+                                           trial_sum(trial, "accumulator", TRIAL_FLOAT, count)};
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->ensemble_forward(trial->op, &args));
+}
+
+void case_decide(struct trial *trial, const void *from) {
+    const struct adele_decide_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->decide_create(device, desc, &trial->op)))
+        return;
+    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
+    size_t count = n_pixels * (size_t)desc->c;
+    trial->n_loose = LOOSE_PIXELS;
+    struct adele_decide_args args = {
+        .accumulator = trial_floats(trial, count, 0.0, 1.0),
+        .prediction = trial_out(trial, "prediction", TRIAL_BYTE, n_pixels),
+        .confidence_foreground = trial_out(trial, "confidence_foreground", TRIAL_FLOAT, n_pixels),
+        .confidence_background = trial_out(trial, "confidence_background", TRIAL_FLOAT, n_pixels),
+        .probabilities = trial_out(trial, "probabilities", TRIAL_FLOAT, count)};
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->decide_forward(trial->op, &args));
+}
+
+void case_crf(struct trial *trial, const void *from) {
+    const struct adele_crf_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->crf_create(device, desc, &trial->op)))
+        return;
+    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
+    size_t count = n_pixels * (size_t)desc->c;
+    struct adele_crf_args args = {.probabilities = trial_floats(trial, count, 0.05, 1.0),
+                                  .images =
+                                      trial_bytes(trial, n_pixels * (size_t)desc->image_c, 256),
+                                  .dst = trial_out(trial, "probabilities", TRIAL_FLOAT, count),
+                                  .workspace = trial_workspace(trial)};
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->crf_forward(trial->op, &args));
+}
+
+void case_correct(struct trial *trial, const void *from) {
+    const struct adele_correct_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->correct_create(device, desc, &trial->op)))
+        return;
+    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
+    struct adele_correct_args args = {
+        .base = trial_bytes(trial, n_pixels, desc->n_categories),
+        .labels = trial_out(trial, "labels", TRIAL_BYTE, n_pixels),
+        .prediction = trial_bytes(trial, n_pixels, desc->n_categories),
+        .confidence_foreground = trial_floats(trial, n_pixels, 0.0, 1.0),
+        .confidence_background = trial_floats(trial, n_pixels, 0.0, 1.0),
+        .correct = {1, 1, 1},
+        .n_changed = trial_sum(trial, "n_changed", TRIAL_INT64, 1)};
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->correct_forward(trial->op, &args));
+}
+
+void case_count(struct trial *trial, const void *from) {
+    const struct adele_count_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_goes(trial, device->iface->count_create(device, desc, &trial->op)))
+        return;
+    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
+    struct adele_count_args args = {
+        .prediction = trial_bytes(trial, n_pixels, desc->n_categories),
+        .labels = trial_bytes(trial, n_pixels, 256), // 255 too, which is left out
+        .counts = trial_sum(trial, "counts", TRIAL_INT64, (size_t)3 * 256)};
+    if (trial->status == ADELE_OK)
+        (void)trial_goes(trial, device->iface->count_forward(trial->op, &args));
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "selftest/network_cases.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "train/config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// One of the images that a step trains on. Where the files alone know its size, the first is read.
+static adele_status find_input(const struct config *config, const struct dataset *dataset,
+                               struct adele_shape *out) {
+    const int *crop = config->data.crop, *size = config->data.size;
+    const int *extents = crop[0] > 0 && crop[1] > 0 ? crop : size;
+    *out = (struct adele_shape){1, dataset->n_channels, extents[0], extents[1]};
+    if (extents[0] > 0 && extents[1] > 0)
+        return ADELE_OK;
+    struct dataset_images images;
+    TRY(dataset_load_case(dataset, SPLIT_TRAIN, 0, &images));
+    out->h = images.h;
+    out->w = images.w;
+    dataset_images_deinit(&images);
+    return ADELE_OK;
+}
+
+static adele_status make_costs(const struct config *config, struct network_cases *cases) {
+    struct dataset_config data;
+    struct network_config network;
+    struct dataset *dataset = NULL;
+    config_dataset(config, &data);
+    config_network(config, &network);
+    struct adele_shape input;
+    TRY(dataset_open(&data, &dataset));
+    network.n_channels = dataset->n_channels;
+    network.n_categories = dataset->n_categories;
+    adele_status status = find_input(config, dataset, &input);
+    dataset_close(dataset);
+    TRY(status);
+    TRY(network_build_graph(&network, &cases->graph));
+    return costs_create(&cases->graph, input, config->train.precision, &cases->costs);
+}
+
+static size_t desc_bytes(enum adele_op_kind op) {
+    static const size_t bytes[] = {
+#define BYTES(name, has_backward) sizeof(struct adele_##name##_desc),
+        ADELE_OPS(BYTES)
+#undef BYTES
+    };
+    return bytes[op];
+}
+
+static bool is_listed(const struct network_cases *cases, const struct op_cost *cost) {
+    for (int i = 0; i < cases->n; i++)
+        if (cases->list[i].op == cost->kind &&
+            memcmp(cases->list[i].desc, cost->desc, desc_bytes(cost->kind)) == 0)
+            return true;
+    return false;
+}
+
+static int compare_work(const void *a, const void *b) {
+    const struct selftest_case *left = a, *right = b;
+    if (left->work == right->work) // in one order, whatever qsort does with equal ones
+        return (left->desc > right->desc) - (left->desc < right->desc);
+    return (left->work > right->work) - (left->work < right->work);
+}
+
+static adele_status make_list(struct network_cases *cases) {
+    int n_ops = costs_n_ops(cases->costs);
+    cases->list = memory_calloc((size_t)n_ops, sizeof *cases->list);
+    if (cases->list == NULL)
+        return FAIL_NO_MEMORY((size_t)n_ops * sizeof *cases->list);
+    for (int i = 0; i < n_ops; i++) {
+        const struct op_cost *cost = costs_op(cases->costs, i);
+        double work = cost->flops_forward + cost->flops_d_src + cost->flops_d_weight;
+        if (!is_listed(cases, cost))
+            cases->list[cases->n++] = (struct selftest_case){
+                cost->kind, ADELE_FAMILY_COUNT, cost->desc, false, fmax(work, 1.0), NULL};
+    }
+    qsort(cases->list, (size_t)cases->n, sizeof *cases->list, compare_work);
+    return ADELE_OK;
+}
+
+adele_status network_cases_init(const char *path, int n_sets, const char *const *sets,
+                                struct network_cases *out) {
+    struct config *config = NULL;
+    memset(out, 0, sizeof *out);
+    graph_init(&out->graph);
+    TRY(config_load(path, n_sets, sets, &config));
+    out->precision = config->train.precision;
+    adele_status status = make_costs(config, out);
+    config_destroy(config);
+    if (status == ADELE_OK)
+        status = make_list(out);
+    if (status != ADELE_OK)
+        network_cases_deinit(out);
+    return status;
+}
+
+void network_cases_deinit(struct network_cases *cases) {
+    memory_free(cases->list);
+    costs_destroy(cases->costs);
+    graph_deinit(&cases->graph);
+    memset(cases, 0, sizeof *cases);
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// A program as a child process whose lines of output are read until a deadline.
+#ifndef ADELE_SELFTEST_PROCESS_H
+#define ADELE_SELFTEST_PROCESS_H
+
+#include "adele/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define PROCESS_LINE_BYTES 2048
+struct process {
+    pid_t pid;
+    int output;                      // its standard output
+    size_t n_read;                   // bytes of `buffer`
+    char buffer[PROCESS_LINE_BYTES]; // read and not yet handed out
+};
+
+// Starts `path` with arguments that end with NULL. Its input is empty, its error output goes
+// nowhere.
+ADELE_MUST_CHECK adele_status process_start(const char *path, const char *const *arguments,
+                                            struct process *out);
+enum process_event { PROCESS_LINE, PROCESS_END, PROCESS_LATE };
+// The next line, without its end; PROCESS_END when there is none, PROCESS_LATE when `deadline` has
+// come, in seconds of process_clock.
+enum process_event process_read(struct process *process, double deadline,
+                                char line[PROCESS_LINE_BYTES]);
+// Ends it if it still runs, and answers what waitpid does. A process that the system cannot end,
+// because a driver holds it, is left behind after two seconds: 0 then.
+int process_stop(struct process *process, bool is_killed);
+double process_clock(void); // monotonic
+#endif
