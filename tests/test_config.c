@@ -341,6 +341,39 @@ static void test_label_map(void **state) {
     config_destroy(c);
 }
 
+// One value needs no brackets, however the entry is written.
+static void test_label_map_of_single_values(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "data:\n  root: /d\n  label_map:\n    - {from: 0, to: 0, name: 'from: 9'}\n"
+        "    - {from: 255, to: 1, name: disc}\n",
+        "data:\n  root: /d\n  label_map: # from: 7, from: 8\n    - from: 0   # from: 9\n"
+        "      to: 0\n      name: \"from: 9\"\n    - to: 1\n      from: 255\n"
+        "      name: disc\n",
+        "{\"data\": {\"root\": \"/d\", \"label_map\": [{\"from\": 0, \"to\": 0, \"name\": "
+        "\"from: 9\"}, {\"from\":255, \"to\": 1, \"name\": \"disc\"}]}}",
+        "data:\n  root: /d\n  label_map:\n    - from: [0]\n      to: 0\n      name: 'from: 9'\n"
+        "    - from:\n        - 255\n      to: 1\n      name: disc\n",
+        "data:\r\n  root: /d\r\n  label_map:\r\n    - {to: 0, name: 'from: 9', from: \"0\"}\r\n"
+        "    - {to: 1, name: disc, from: 255}\r\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct config *c = parse_ok(texts[i], 0, NULL);
+        assert_int_equal(c->data.n_label_map, 2);
+        assert_int_equal(c->data.map_from[0], 0);
+        assert_int_equal(c->data.map_from[1], 255);
+        assert_int_equal(c->data.map_to[1], 1);
+        assert_string_equal(c->data.map_names[0], "from: 9");
+        assert_string_equal(c->data.map_names[1], "disc");
+        config_destroy(c);
+    }
+    const char *const set[] = {"data.label_map=[{from: 0, to: 0}, {from: 255, to: 1}]"};
+    struct config *c = parse_ok(ROOT, 1, set);
+    assert_int_equal(c->data.map_from[1], 255);
+    config_destroy(c);
+    assert_refused("data:\n  root: /d\n  label_map:\n    - from: 1\n      to: 1\n      nam: x\n",
+                   NULL, ":6: unknown key data.label_map.nam");
+}
+
 static void test_label_map_is_checked(void **state) {
     (void)state;
     assert_refused(ROOT, "data.label_map=[{from: [1], to: 256}]", "to is \"256\"");
@@ -493,6 +526,7 @@ int main(void) {
         cmocka_unit_test(test_keys_are_checked_together),
         cmocka_unit_test(test_augment_keys_need_augmentation),
         cmocka_unit_test(test_label_map),
+        cmocka_unit_test(test_label_map_of_single_values),
         cmocka_unit_test(test_label_map_is_checked),
         cmocka_unit_test(test_a_resolved_configuration_reads_back),
         cmocka_unit_test(test_the_page_of_keys_is_current),

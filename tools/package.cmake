@@ -113,5 +113,5 @@ correct labels by themselves instead of calling the program adele.")
 # pkg-config asks for the packages in Requires.private even where nothing is linked statically. libcyaml's own
 # package forgets libyaml.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "adele (= ${PROJECT_VERSION}), libcairo2-dev, libcjson-dev, \
-libcyaml-dev, libdnnl-dev, libpng-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
+libcyaml-dev, libdnnl-dev, libpng-dev, libtiff-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
 include(CPack)

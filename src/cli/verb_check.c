@@ -21,7 +21,8 @@ enum check_option {
     OPTION_CONFIG,
     OPTION_TRAIN,
     OPTION_VAL,
-    OPTION_TEST
+    OPTION_TEST,
+    OPTION_LINKS
 };
 
 struct check_arguments {
@@ -44,6 +45,8 @@ static const struct argp_option options[] = {
      "Training split: a list of the layout (fold1, trainaug), none, or a file NAMES.txt", 0},
     {"val", OPTION_VAL, "LIST", 0, "Validation split", 0},
     {"test", OPTION_TEST, "LIST", 0, "Test split", 0},
+    {"follow-links", OPTION_LINKS, NULL, 0,
+     "Symbolic links may lead out of the folder (data.follow_links)", 0},
     {0}};
 
 static error_t parse_layout(struct argp_state *state, const char *text, enum dataset_layout *out) {
@@ -79,6 +82,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPTION_TEST:
         arguments->dataset.split[key - OPTION_TRAIN] = text;
         return 0;
+    case OPTION_LINKS:
+        arguments->dataset.follow_links = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (arguments->data != NULL)
             argp_error(state, "one data set at a time, but there is also '%s'", text);
@@ -111,6 +117,7 @@ static adele_status merge_config(struct check_arguments *arguments, struct confi
         merged.noisy_labels = given->noisy_labels;
     if (given->true_labels != NULL)
         merged.true_labels = given->true_labels;
+    merged.follow_links = merged.follow_links || given->follow_links;
     for (int split = 0; split < SPLIT_COUNT; split++)
         if (given->split[split] != NULL)
             merged.split[split] = given->split[split];

@@ -22,14 +22,15 @@ enum noise_option {
     OPTION_LAYOUT,
     OPTION_CONFIG,
     OPTION_TRAIN,
-    OPTION_OVERWRITE
+    OPTION_OVERWRITE,
+    OPTION_LINKS
 };
 
 struct noise_arguments {
     struct noise_config noise;
     const char *data, *folder, *config, *train;
     enum dataset_layout layout;
-    bool has_iterations, is_overwriting;
+    bool has_iterations, is_overwriting, follow_links;
 };
 
 static const struct argp_option options[] = {
@@ -47,6 +48,8 @@ static const struct argp_option options[] = {
      "Training split: a list of the layout (fold1, trainaug), or a file NAMES.txt", 0},
     {"config", OPTION_CONFIG, "FILE", 0,
      "Take the data section (label_map, splits) from a configuration", 0},
+    {"follow-links", OPTION_LINKS, NULL, 0,
+     "Symbolic links may lead out of the folder (data.follow_links)", 0},
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
@@ -152,6 +155,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
             argp_error(state, "one data set at a time, but there is also '%s'", text);
         arguments->data = text;
         return 0;
+    case OPTION_LINKS:
+        arguments->follow_links = true;
+        return 0;
     case ARGP_KEY_END:
         check_complete(state, arguments);
         return 0;
@@ -179,6 +185,7 @@ static adele_status find_dataset(const struct noise_arguments *arguments, struct
         config_dataset(*config, &merged);
     }
     merged.noisy_labels = merged.true_labels = NULL;
+    merged.follow_links = merged.follow_links || arguments->follow_links;
     merged.height = merged.width = 0;
     if (arguments->layout != LAYOUT_AUTO)
         merged.layout = arguments->layout;

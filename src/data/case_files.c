@@ -5,6 +5,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
+#include "data/notes.h"
 #include "data/orientation.h"
 
 #include <math.h>
@@ -83,6 +84,7 @@ static adele_status load_file(const struct dataset *dataset, const char *path,
     *height = picture->height;
     *width = picture->width;
     image->n_channels += picture->n_channels;
+    image->notes |= picture->notes;
     if (picture->n_bits > image->n_bits)
         image->n_bits = picture->n_bits;
     return ADELE_OK;
@@ -95,6 +97,52 @@ static adele_status fail_channels(const struct dataset *dataset, const struct da
                 "channel_names in dataset.json).",
                 "%s: %d channel%s, but the data set has %d", item->image_path[0], n_channels,
                 n_channels == 1 ? "" : "s", dataset->n_channels);
+}
+
+// RGB that is gray in every pixel, as screenshots are, to one channel.
+static adele_status make_gray(struct image *picture, const char *path) {
+    size_t n = (size_t)picture->width * (size_t)picture->height;
+    for (size_t i = 0; i < n; i++) {
+        unsigned rgb[3];
+        for (size_t c = 0; c < 3; c++)
+            rgb[c] = picture->n_bits == 16 ? ((const uint16_t *)picture->pixels)[i * 3 + c]
+                                           : ((const uint8_t *)picture->pixels)[i * 3 + c];
+        if (rgb[0] != rgb[1] || rgb[1] != rgb[2])
+            return FAIL(ADELE_DATA,
+                        "Convert it to gray, or describe three channels in the data set (nnU-Net: "
+                        "channel_names in dataset.json).",
+                        "%s: 3 channels, but the data set has 1: not all of it is gray, "
+                        "pixel (x %zu, y %zu) is (%u, %u, %u)",
+                        path, i % (size_t)picture->width, i / (size_t)picture->width, rgb[0],
+                        rgb[1], rgb[2]);
+        if (picture->n_bits == 16)
+            ((uint16_t *)picture->pixels)[i] = (uint16_t)rgb[0];
+        else
+            ((uint8_t *)picture->pixels)[i] = (uint8_t)rgb[0];
+    }
+    picture->n_channels = 1;
+    return ADELE_OK;
+}
+
+// Brings gray and RGB together where nothing is lost.
+static adele_status match_channels(const struct dataset *dataset, const struct dataset_case *item,
+                                   struct case_image *image) {
+    if (image->is_volume || image->n_channels == dataset->n_channels)
+        return ADELE_OK;
+    if (image->n_files == 1 && image->n_channels == 1 && dataset->n_channels == 3 &&
+        dataset->has_rgb) {
+        image->is_gray_as_rgb = true;
+        image->n_channels = 3;
+        image->notes |= CASE_NOTE_TO_RGB;
+    }
+    for (int i = 0; i < image->n_files && image->n_files == dataset->n_channels; i++) {
+        if (image->pictures[i].n_channels == 1)
+            continue;
+        TRY(make_gray(&image->pictures[i], item->image_path[i]));
+        image->n_channels -= 2;
+        image->notes |= CASE_NOTE_TO_GRAY;
+    }
+    return ADELE_OK;
 }
 
 static adele_status load_files(const struct dataset *dataset, const struct dataset_case *item,
@@ -116,6 +164,7 @@ static adele_status load_files(const struct dataset *dataset, const struct datas
         out->width = width;
     }
     *kind = CHECK_CHANNELS;
+    TRY(match_channels(dataset, item, out));
     return out->n_channels == dataset->n_channels ? ADELE_OK
                                                   : fail_channels(dataset, item, out->n_channels);
 }
@@ -138,6 +187,8 @@ void case_image_plane(const struct case_image *image, int slice, int channel, fl
         return;
     }
     int i_file = 0;
+    if (image->is_gray_as_rgb)
+        channel = 0;
     while (channel >= image->pictures[i_file].n_channels)
         channel -= image->pictures[i_file++].n_channels;
     const struct image *picture = &image->pictures[i_file];
@@ -227,6 +278,7 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
         struct image picture = {0};
         TRY(check_extents(path, limit));
         TRY(image_load_label(path, limit, &picture));
+        out->orientation = picture.orientation;
         out->n_slices = 1;
         out->height = picture.height;
         out->width = picture.width;
@@ -240,11 +292,33 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
     return status;
 }
 
+// The label map fits the picture only when one of them is turned.
+static adele_status fail_turned(const char *label_path, const struct case_labels *labels,
+                                const char *image_path, const struct case_image *image) {
+    int orientation = image->pictures[0].orientation;
+    if (orientation >= 5)
+        return FAIL(ADELE_DATA,
+                    "Turn the label map as the picture is seen; or, if all masks were drawn on the "
+                    "pictures as they are stored, remove the orientation: exiftool -Orientation= "
+                    "FILE.",
+                    "%s: %d x %d, but its image %s is %d x %d: its orientation (Exif, %d) turns "
+                    "it, and the label map fits the picture as it is stored",
+                    label_path, labels->width, labels->height, image_path, image->width,
+                    image->height, orientation);
+    return FAIL(ADELE_DATA,
+                "Turn the one that lies on its side. The files do not say in which direction.",
+                "%s: %d x %d, but its image %s is %d x %d: they fit only when one of them is "
+                "turned by 90 degrees",
+                label_path, labels->width, labels->height, image_path, image->width, image->height);
+}
+
 adele_status case_labels_check_size(const char *label_path, const struct case_labels *labels,
                                     const char *image_path, const struct case_image *image) {
     if (labels->n_slices == image->n_slices && labels->height == image->height &&
         labels->width == image->width)
         return ADELE_OK;
+    if (!image->is_volume && labels->height == image->width && labels->width == image->height)
+        return fail_turned(label_path, labels, image_path, image);
     char slices[2][32] = {"", ""};
     if (image->is_volume) {
         (void)snprintf(slices[0], sizeof slices[0], " x %d", labels->n_slices);

@@ -12,7 +12,9 @@
 struct case_image {
     bool is_volume;
     int n_files, n_channels, n_slices, height, width;
-    int n_bits; // of pictures: the widest file
+    int n_bits;          // of pictures: the widest file
+    bool is_gray_as_rgb; // the one picture is gray, and all three channels
+    unsigned notes;      // notes.h
     struct image pictures[DATASET_MAX_FILES];
     struct nifti_volume volumes[DATASET_MAX_FILES]; // voxels in the set's orientation; header and
                                                     // extents as stored
@@ -35,6 +37,7 @@ ADELE_MUST_CHECK adele_status case_image_check_finite(const struct case_image *i
 struct case_labels {
     bool is_volume;
     int n_slices, height, width;
+    int orientation; // of a picture, as in struct image
     int32_t *values; // (S, H, W), as label_lookup.h says; whole numbers beyond int32 are its ends
     int n_bits;      // a picture's: 8 or 16
     struct image_palette palette; // of an indexed PNG; else n = 0

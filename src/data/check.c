@@ -6,18 +6,29 @@
 #include "base/memory.h"
 #include "data/case_files.h"
 #include "data/check_report.h"
+#include "data/foreground.h"
 #include "data/label_lookup.h"
+#include "data/notes.h"
+#include "data/palette_watch.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 const char *check_kind_name(enum check_kind kind) {
-    static const char *const names[CHECK_KINDS] = {
-        "label_out_of_range", "size_mismatch",  "geometry",
-        "missing_partner",    "duplicate_case", "patient_in_two_splits",
-        "unreadable",         "empty_split",    "not_finite",
-        "channels",           "no_foreground"};
+    static const char *const names[CHECK_KINDS] = {"label_out_of_range",
+                                                   "size_mismatch",
+                                                   "geometry",
+                                                   "missing_partner",
+                                                   "duplicate_case",
+                                                   "patient_in_two_splits",
+                                                   "unreadable",
+                                                   "empty_split",
+                                                   "not_finite",
+                                                   "channels",
+                                                   "no_foreground",
+                                                   "palette",
+                                                   "reading"};
     return (unsigned)kind < CHECK_KINDS ? names[kind] : "unknown";
 }
 
@@ -79,29 +90,28 @@ struct check_job {
     const struct dataset *dataset;
     struct check_report *report;
     enum dataset_split split;
-    int n_empty;             // pictures of the split without foreground
-    const char *first_empty; // one of them
+    struct foreground_census census; // of the split's label maps
+    struct notes notes;              // of its pictures
 };
 
-// One problem a file.
+// One problem a file. Label maps whose values are in order are counted when `counts`.
 static adele_status check_values(struct check_job *job, const char *path,
-                                 const struct case_labels *labels, bool *has_foreground) {
+                                 const struct case_labels *labels, bool counts) {
     adele_status status = case_labels_check_values(job->dataset, path, labels);
-    *has_foreground = status != ADELE_OK; // one problem is enough for this file
-    for (int slice = 0; slice < labels->n_slices && !*has_foreground; slice++)
-        *has_foreground = case_labels_has_foreground(job->dataset, labels, slice);
-    return note(job->report, CHECK_LABEL_OUT_OF_RANGE, status);
-}
-
-static adele_status check_foreground(struct check_job *job, const char *path, bool has_foreground) {
-    if (has_foreground)
+    bool has_foreground = false, has_ignored = false;
+    if (status != ADELE_OK || !counts)
+        return note(job->report, CHECK_LABEL_OUT_OF_RANGE, status);
+    TRY(foreground_look(job->dataset, path, labels, &has_foreground, &has_ignored));
+    if (!labels->is_volume) {
+        foreground_count(&job->census, path, has_foreground, has_ignored);
         return ADELE_OK;
-    if (job->dataset->is_volume)
-        return check_report_add(job->report, CHECK_NO_FOREGROUND, true,
-                                "Take the case out of the split, or add its labels.",
-                                "%s: no slice has foreground", path);
-    if (job->n_empty++ == 0)
-        job->first_empty = path;
+    }
+    if (!has_foreground) {
+        struct foreground_verdict verdict;
+        foreground_judge_volume(job->dataset, path, has_ignored, &verdict);
+        return check_report_add(job->report, CHECK_NO_FOREGROUND, true, verdict.hint, "%s",
+                                verdict.text);
+    }
     return ADELE_OK;
 }
 
@@ -122,11 +132,14 @@ static adele_status check_label(struct check_job *job, const char *path,
     if (status == ADELE_OK && image != NULL)
         status = case_labels_check_size(path, &labels, image_path, image);
     status = note(job->report, kind, status);
-    bool has_foreground = true;
+    struct palette_use *use = NULL;
     if (status == ADELE_OK)
-        status = check_values(job, path, &labels, &has_foreground);
-    if (status == ADELE_OK && needs_foreground)
-        status = check_foreground(job, path, has_foreground);
+        status = palette_use_of(&labels, &use);
+    if (status == ADELE_OK)
+        status = note(job->report, CHECK_PALETTE, palette_watch_add(job->dataset, path, use));
+    memory_free(use);
+    if (status == ADELE_OK)
+        status = check_values(job, path, &labels, needs_foreground);
     case_labels_deinit(&labels);
     return status;
 }
@@ -157,8 +170,10 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
     if (status == ADELE_OK && item->truth_path != NULL &&
         (item->label_path == NULL || strcmp(item->truth_path, item->label_path) != 0))
         status = check_label(job, item->truth_path, item, loaded, false);
-    if (has_image)
+    if (has_image) {
+        notes_add(&job->notes, image.notes, image_path);
         case_image_deinit(&image);
+    }
     return status;
 }
 
@@ -202,15 +217,20 @@ static adele_status check_split(const struct dataset *dataset, enum dataset_spli
             "%s: the %s split has no cases", dataset->root, dataset_split_name(split));
     for (int i = 0; i < n_cases; i++)
         TRY(check_case(&job, &dataset->cases[split][i]));
-    if (job.n_empty == 0)
+    char text[4096], where[32];
+    bool is_warning;
+    (void)snprintf(where, sizeof where, " of the %s split", dataset_split_name(split));
+    for (int kind = 0; kind < NOTE_KINDS; kind++)
+        if (notes_text(&job.notes, kind, where, text, sizeof text, &is_warning) && is_warning)
+            TRY(check_report_add(report, CHECK_READING, false,
+                                 "They are used as said; write them anew where that is not meant.",
+                                 "%s", text));
+    struct foreground_verdict verdict;
+    foreground_judge(dataset, split, &job.census, &verdict);
+    if (!verdict.is_problem)
         return ADELE_OK;
-    bool is_all = job.n_empty == n_cases;
-    return check_report_add(report, CHECK_NO_FOREGROUND, is_all,
-                            is_all ? "Check the label maps and the names of the categories."
-                                   : "Images of background alone are fine when they are meant.",
-                            "%s%s: %d of %d label maps of the %s split are background alone",
-                            is_all ? "" : "for one, ", job.first_empty, job.n_empty, n_cases,
-                            dataset_split_name(split));
+    return check_report_add(report, CHECK_NO_FOREGROUND, verdict.is_error, verdict.hint, "%s",
+                            verdict.text);
 }
 
 adele_status check_run(const struct dataset_config *config, struct check_report *out) {

@@ -8,8 +8,10 @@
 #include "data/check_groups.h"
 #include "data/check_report.h"
 #include "data/finder.h"
+#include "data/folder_look.h"
 #include "data/label_lookup.h"
 #include "data/orientation.h"
+#include "data/palette_watch.h"
 #include "image/nifti.h"
 
 #include <string.h>
@@ -164,7 +166,11 @@ adele_status dataset_create(const struct dataset_config *config, struct dataset 
         return FAIL_NO_MEMORY(sizeof *dataset);
     dataset->layout = config->layout;
     dataset->ignore_value = LABEL_IGNORE;
-    if (!copy_config(config, dataset)) {
+    dataset->said = memory_calloc(1, sizeof *dataset->said);
+    dataset->looks = folder_looks_new();
+    dataset->palettes = palette_watch_new();
+    if (dataset->said == NULL || dataset->looks == NULL || dataset->palettes == NULL ||
+        !copy_config(config, dataset)) {
         dataset_close(dataset);
         return FAIL_NO_MEMORY(sizeof *config);
     }
@@ -201,6 +207,12 @@ void dataset_close(struct dataset *dataset) {
     memory_free((char *)dataset->config.true_labels);
     free_map(&dataset->map);
     label_lookup_destroy(dataset->lookup);
+    memory_free(dataset->said);
+    folder_looks_free(dataset->looks);
+    memory_free(dataset->palettes);
+    for (int i = 0; i < dataset->n_own_names; i++)
+        memory_free(dataset->own_names[i]);
+    memory_free(dataset->own_names);
     memory_free(dataset->root);
     memory_free(dataset);
 }
@@ -211,11 +223,13 @@ void dataset_close(struct dataset *dataset) {
 static adele_status find_label(const struct dataset *dataset, const char *folder,
                                enum dataset_split split, const struct dataset_case *item,
                                char **out) {
-    TRY(finder_file(folder, "", item->name, dataset->file_ending, out));
+    const char *const own[] = {dataset->file_ending, NULL};
+    const char *const *endings = dataset->is_volume ? own : finder_label_endings;
+    TRY(finder_any(dataset, folder, "", item->name, endings, out));
     if (*out != NULL)
         return ADELE_OK;
-    return finder_file(folder, dataset_label_folder(dataset, split, item), item->name,
-                       dataset->file_ending, out);
+    return finder_any(dataset, folder, dataset_label_folder(dataset, split, item), item->name,
+                      endings, out);
 }
 
 static adele_status find_training_labels(struct dataset_finder *finder, struct dataset_case *item) {
@@ -240,27 +254,73 @@ static adele_status find_training_labels(struct dataset_finder *finder, struct d
     return ADELE_OK;
 }
 
+// The layout's folder of a split's images.
+static const char *image_folder(const struct dataset *dataset, enum dataset_split split) {
+    static const char *const images[] = {"img_dir/train", "img_dir/val", "img_dir/test"};
+    if (dataset->layout == LAYOUT_VOC)
+        return "JPEGImages";
+    if (dataset->layout == LAYOUT_IMG_ANN)
+        return images[split];
+    return split == SPLIT_TEST ? "imagesTs" : "imagesTr";
+}
+
+// What lies in ROOT/SUB instead of NAME.
+static adele_status tell(const struct dataset *dataset, const char *sub, const char *name,
+                         char out[FOLDER_LOOK_BYTES]) {
+    char *folder = file_join(dataset->root, sub);
+    if (folder == NULL)
+        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(sub) + 2);
+    folder_look_tell(dataset, folder, name, out);
+    memory_free(folder);
+    return ADELE_OK;
+}
+
 static adele_status check_partners(struct dataset_finder *finder, enum dataset_split split,
                                    const struct dataset_case *item) {
     const struct dataset *dataset = finder->dataset;
-    if (item->image_path[0] == NULL)
-        return finder_problem(finder, CHECK_MISSING_PARTNER,
-                              "Add the image, or take the case out of the split.",
-                              "%s: case %s of the %s split has no image", dataset->root, item->name,
-                              dataset_split_name(split));
-    if (split != SPLIT_TEST && dataset_label_source(item, split) == NULL)
-        return finder_problem(finder, CHECK_MISSING_PARTNER,
-                              "Add the label map, or take the case out of the split.",
-                              "%s/%s/%s%s: no label map for %s of the %s split", dataset->root,
-                              dataset_label_folder(dataset, split, item), item->name,
-                              dataset->file_ending, item->image_path[0], dataset_split_name(split));
-    return ADELE_OK;
+    char there[FOLDER_LOOK_BYTES];
+    if (item->image_path[0] == NULL) {
+        TRY(tell(dataset, image_folder(dataset, split), item->name, there));
+        return finder_problem(
+            finder, CHECK_MISSING_PARTNER, "Add the image, or take the case out of the split.",
+            "%s: case %s of the %s split has no image in %s%s", dataset->root, item->name,
+            dataset_split_name(split), image_folder(dataset, split), there);
+    }
+    if (split == SPLIT_TEST || dataset_label_source(item, split) != NULL)
+        return ADELE_OK;
+    const char *folder = dataset_label_folder(dataset, split, item);
+    TRY(tell(dataset, folder, item->name, there));
+    return finder_problem(
+        finder, CHECK_MISSING_PARTNER, "Add the label map, or take the case out of the split.",
+        "%s/%s/%s%s: no label map for %s of the %s split%s", dataset->root, folder, item->name,
+        dataset->input_ending[0] != '\0' ? dataset->input_ending : dataset->file_ending,
+        item->image_path[0], dataset_split_name(split), there);
 }
 
 static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {
     adele_status status = nifti_probe_geometry(item->image_path[0], &item->geometry);
     // A report names the unreadable file when it reads all files.
     return finder->report != NULL && status != ADELE_NO_MEMORY ? ADELE_OK : status;
+}
+
+// Lists of other programs name files: "im01.jpg" is the case im01, unless there is one of that
+// name.
+static adele_status locate_without_ending(struct dataset_finder *finder,
+                                          const struct dataset_layout_ops *ops,
+                                          enum dataset_split split, const char *list,
+                                          struct dataset_case *item) {
+    bool is_picture, is_volume;
+    size_t bytes = name_stem_bytes(item->name, &is_picture, &is_volume);
+    char end = item->name[bytes];
+    if (!is_picture && !is_volume)
+        return ADELE_OK;
+    item->name[bytes] = '\0';
+    memory_free(item->label_path); // of the name with its ending
+    item->label_path = NULL;
+    TRY(ops->locate(finder, split, list, item));
+    if (item->n_files == 0)
+        item->name[bytes] = end;
+    return ADELE_OK;
 }
 
 static adele_status add_cases(struct dataset_finder *finder, const struct dataset_layout_ops *ops,
@@ -270,6 +330,8 @@ static adele_status add_cases(struct dataset_finder *finder, const struct datase
         struct dataset_case *item = NULL;
         TRY(finder_add_case(finder, split, names->names[i], &item));
         TRY(ops->locate(finder, split, list, item));
+        if (item->n_files == 0)
+            TRY(locate_without_ending(finder, ops, split, list, item));
         if (split == SPLIT_TRAIN)
             TRY(find_training_labels(finder, item));
         TRY(check_partners(finder, split, item));
@@ -318,18 +380,38 @@ done:
 
 // ---- what the whole set says --------------------------------------------------------------------
 
-static adele_status find_channels(struct dataset *dataset) {
-    for (int split = 0; split < SPLIT_COUNT && dataset->n_channels == 0; split++) {
-        for (int i = 0; i < dataset->n_cases[split] && dataset->n_channels == 0; i++) {
+// One RGB picture makes the set RGB, wherever it stands among gray ones.
+static void find_channels(struct dataset *dataset) {
+    bool has_gray = false, is_given = dataset->n_channels != 0;
+    if (dataset->is_volume || (is_given && dataset->n_channels != 3))
+        return;
+    for (int split = 0; split < SPLIT_COUNT && !dataset->has_rgb; split++) {
+        for (int i = 0; i < dataset->n_cases[split] && !dataset->has_rgb; i++) {
+            const struct dataset_case *item = &dataset->cases[split][i];
             struct picture_peek peek = {0};
-            if (dataset->cases[split][i].image_path[0] != NULL)
-                picture_peek(dataset->cases[split][i].image_path[0], &peek);
-            dataset->n_channels = peek.n_channels;
+            if (item->image_path[0] != NULL && item->n_files == 1)
+                picture_peek(item->image_path[0], &peek);
+            dataset->has_rgb = peek.n_channels == 3;
+            has_gray = has_gray || peek.n_channels == 1;
         }
     }
-    if (dataset->n_channels == 0)
-        dataset->n_channels = 3;
-    return ADELE_OK;
+    if (!is_given)
+        dataset->n_channels = has_gray && !dataset->has_rgb ? 1 : 3;
+}
+
+void dataset_ask_channels(struct dataset *dataset, int n_channels) {
+    bool is_known = dataset->n_channels == 1 || dataset->n_channels == 3;
+    if (dataset->is_volume || !is_known || (n_channels != 1 && n_channels != 3))
+        return;
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        for (int i = 0; i < dataset->n_cases[split]; i++)
+            if (dataset->cases[split][i].n_files > 1)
+                return;
+    // nnU-Net's channels may be three modalities, of which a single picture is none.
+    if (n_channels == 3 && dataset->layout == LAYOUT_NNUNET)
+        return;
+    dataset->n_channels = n_channels;
+    dataset->has_rgb = n_channels == 3;
 }
 
 static void find_palette(struct dataset *dataset) {
@@ -362,10 +444,20 @@ static adele_status warn_of(const struct check_report *found) {
 
 static adele_status check_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
-    if (dataset->n_cases[SPLIT_TRAIN] == 0)
-        TRY(finder_problem(finder, CHECK_EMPTY_SPLIT,
-                           "Check the folder of images, the list of the split and data.split.",
-                           "%s: the train split has no cases", dataset->root));
+    if (dataset->n_cases[SPLIT_TRAIN] == 0) {
+        const char *folder = image_folder(dataset, SPLIT_TRAIN);
+        char there[FOLDER_LOOK_BYTES];
+        TRY(tell(dataset, folder, "", there));
+        TRY(finder_problem(
+            finder, CHECK_EMPTY_SPLIT,
+            dataset->layout == LAYOUT_NNUNET
+                ? "Check the folder of images, file_ending in dataset.json, and "
+                  "data.split."
+                : "Check the folder of images, the list of the split and data.split.",
+            "%s: the train split has no cases; images are looked for in %s%s%s%s", dataset->root,
+            folder, dataset->layout == LAYOUT_NNUNET ? " as NAME_0000" : "",
+            dataset->layout == LAYOUT_NNUNET ? dataset->input_ending : "", there));
+    }
     struct check_report found = {0};
     adele_status status = check_names(dataset, &found);
     for (int i = 0; i < found.n_problems && status == ADELE_OK; i++) {
@@ -399,7 +491,7 @@ adele_status dataset_find(const struct dataset_config *config, struct check_repo
         TRY_GOTO(ops->orphans(&finder), fail);
     TRY_GOTO(orientation_find(dataset, report), fail);
     TRY_GOTO(check_splits(&finder), fail);
-    TRY_GOTO(find_channels(dataset), fail);
+    find_channels(dataset);
     if (!dataset->is_volume)
         find_palette(dataset);
     *out = dataset;

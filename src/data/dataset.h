@@ -43,7 +43,7 @@ struct dataset_config {
     //       each other when only one names a fold);
     //   "none": no cases.
     // Names of cases in lists with '/' or ".." in them are refused, as are symbolic links that lead
-    // out of the folder they lie in.
+    // out of the folder they lie in, unless follow_links says that they may.
     const char *split[SPLIT_COUNT];
     const char *noisy_labels; // folder of the training labels' noisy versions, same file names;
                               // NULL: the layout's labels are what is trained on
@@ -57,6 +57,7 @@ struct dataset_config {
     struct nifti_codes orientation; // volumes are brought to it; "": to the most frequent one of
                                     // the training images
     size_t memory_limit;            // bytes for one decoded file, 0 = 4 GiB
+    bool follow_links;              // files may be symbolic links to elsewhere
 };
 
 // One training image: a 2-D file, or one slice of a volume.
@@ -77,18 +78,27 @@ struct dataset {
     int n_categories;      // with the background
     char **category_names; // n_categories
     int n_channels;
+    bool has_rgb;                   // pictures of three channels: gray ones among them become RGB
     bool is_volume;                 // NIfTI
     struct nifti_codes orientation; // in which slices are cut; "" = pictures, or volumes whose
                                     // files do not say how they lie
     bool has_palette;               // label files are indexed PNG
     char file_ending[16];           // ".png", ".nii.gz", ".nii", of the labels
+    char input_ending[16];          // nnU-Net: of the set's own files; pictures are written as .png
+    bool has_plain_names;           // nnU-Net: images without _0000, as in the Medical Decathlon
     struct dataset_case *cases[SPLIT_COUNT];
     int n_cases[SPLIT_COUNT];
-    int ignore_value;     // what ignored pixels are in the label files: 255, or nnU-Net's "ignore"
-                          // label
-    struct label_map map; // deep copy of the configuration's
-    struct dataset_config config; // strings deep-copied
-    struct label_lookup *lookup;  // label_lookup.h: values of the files -> categories
+    int ignore_value;      // what ignored pixels are in the label files: 255, or nnU-Net's "ignore"
+                           // label
+    bool has_ignore_label; // nnU-Net's; else 255 has its meaning from us alone
+    struct label_map map;  // deep copy of the configuration's
+    struct dataset_config config;   // strings deep-copied
+    struct label_lookup *lookup;    // label_lookup.h: values of the files -> categories
+    unsigned *said;                 // notes.h: what was said already, case by case
+    struct folder_looks *looks;     // folder_look.h
+    struct palette_watch *palettes; // palette_watch.h
+    char **own_names; // what the layout calls the values, where a label_map names categories
+    int n_own_names;
 };
 
 // Names of categories: dataset.json; class_names.txt or classes.txt, one name a line, the first
@@ -100,6 +110,14 @@ struct dataset {
 ADELE_MUST_CHECK adele_status dataset_open(const struct dataset_config *config,
                                            struct dataset **out);
 void dataset_close(struct dataset *dataset); // NULL is legal
+// Pictures of one file each as another number of channels, where that loses nothing: gray as RGB,
+// and RGB that is gray in every pixel as gray (loading others fails). For a model that takes so
+// many.
+void dataset_ask_channels(struct dataset *dataset, int n_channels);
+// Brings the categories into the order of `names`, the model's, by their names; label files are
+// read and written accordingly. ADELE_DATA with both lists when the names differ.
+ADELE_MUST_CHECK adele_status dataset_match_categories(struct dataset *dataset, int n,
+                                                       char *const *names);
 // A plain folder of pictures or volumes (for predict): cases of SPLIT_TEST without labels; nnU-Net
 // _0000 suffixes are understood. n_channels is the model's; a mismatch is an error that names the
 // file.
@@ -118,14 +136,16 @@ struct dataset_images {
     int n, c, h, w;
     bool is_f16;  // else u8
     void *images; // (N, C, H, W)
-    // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Volumes are
-    // standardized slice by slice before they become f16, so theirs are 0 and 1. Pictures are raw,
-    // 0..255: u8, or f16 (16-bit values / 257) when a file of the split has 16 bits. With
-    // NORMALIZE_IMAGENET the numbers are the same for all images.
+    // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Pictures of 8
+    // bits are raw. Volumes, and all pictures of a split in which a file has 16 bits, are
+    // standardized before they become f16, so theirs are 0 and 1: 30000 and 30010 are one half.
+    // With NORMALIZE_IMAGENET the numbers are the same for all images.
     float *mean, *inv_std;
     uint8_t *labels; // (N, H, W): what is trained on (noisy when configured), NULL when no labels
     uint8_t *truth;  // (N, H, W), NULL when there is none
     struct dataset_origin *origin; // (N)
+    unsigned notes;                // notes.h: of a single case
+    struct palette_use *palette;   // palette_watch.h: the same, NULL = none
 };
 // Images are resized bilinearly (antialiased), labels nearest. Every label value is checked against
 // n_categories (255 = ignore). Unlabelled cases (predict) give labels = NULL. `keep_empty_slices`:
@@ -192,6 +212,8 @@ enum check_kind {
     CHECK_NOT_FINITE,
     CHECK_CHANNELS,
     CHECK_NO_FOREGROUND,
+    CHECK_PALETTE,
+    CHECK_READING,
     CHECK_KINDS
 };
 struct check_problem {

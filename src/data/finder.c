@@ -3,8 +3,10 @@
 #include "data/finder.h"
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "data/check_report.h"
+#include "data/folder_look.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -26,6 +28,19 @@ adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind,
     if (finder->report == NULL)
         return FAIL(ADELE_DATA, hint, "%s", text);
     return check_report_add(finder->report, kind, true, hint, "%s", text);
+}
+
+adele_status finder_warn(struct dataset_finder *finder, enum check_kind kind, const char *hint,
+                         const char *format, ...) {
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (finder->report != NULL)
+        return check_report_add(finder->report, kind, false, hint, "%s", text);
+    log_line(LOG_WARNING, "%s", text);
+    return ADELE_OK;
 }
 
 // ---- cases --------------------------------------------------------------------------------------
@@ -65,8 +80,11 @@ adele_status finder_add_case(struct dataset_finder *finder, enum dataset_split s
 
 // ---- paths --------------------------------------------------------------------------------------
 
-static adele_status check_inside(const char *folder, const char *path) {
+static adele_status check_inside(const struct dataset *dataset, const char *folder,
+                                 const char *path) {
     char real_folder[PATH_MAX], real_path[PATH_MAX];
+    if (dataset->config.follow_links)
+        return ADELE_OK;
     if (realpath(folder, real_folder) == NULL)
         return FAIL(ADELE_IO, "Check the path.", "%s: cannot be resolved: %s", folder,
                     strerror(errno));
@@ -76,7 +94,9 @@ static adele_status check_inside(const char *folder, const char *path) {
     size_t bytes = strlen(real_folder);
     if (strncmp(real_folder, real_path, bytes) != 0 ||
         (real_path[bytes] != '/' && real_folder[bytes - 1] != '/'))
-        return FAIL(ADELE_DATA, "Copy the file into the data set's folder.",
+        return FAIL(ADELE_DATA,
+                    "If such links are meant, set data.follow_links: true; else copy the file "
+                    "into the data set's folder.",
                     "%s: a symbolic link leads out of %s, to %s", path, folder, real_path);
     return ADELE_OK;
 }
@@ -92,8 +112,8 @@ static adele_status check_regular(const char *path) {
     return ADELE_OK;
 }
 
-adele_status finder_file(const char *folder, const char *sub, const char *name, const char *suffix,
-                         char **out) {
+adele_status finder_file(const struct dataset *dataset, const char *folder, const char *sub,
+                         const char *name, const char *suffix, char **out) {
     *out = NULL;
     char *path = sub[0] == '\0' ? memory_printf("%s/%s%s", folder, name, suffix)
                                 : memory_printf("%s/%s/%s%s", folder, sub, name, suffix);
@@ -103,7 +123,7 @@ adele_status finder_file(const char *folder, const char *sub, const char *name, 
         memory_free(path);
         return ADELE_OK;
     }
-    adele_status status = check_inside(folder, path);
+    adele_status status = check_inside(dataset, folder, path);
     if (status == ADELE_OK)
         status = check_regular(path);
     if (status != ADELE_OK) {
@@ -112,6 +132,28 @@ adele_status finder_file(const char *folder, const char *sub, const char *name, 
     }
     *out = path;
     return ADELE_OK;
+}
+
+const char *const finder_image_endings[] = {".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp", NULL};
+const char *const finder_label_endings[] = {".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", NULL};
+
+adele_status finder_any(const struct dataset *dataset, const char *folder, const char *sub,
+                        const char *name, const char *const *endings, char **out) {
+    *out = NULL;
+    for (int i = 0; endings[i] != NULL; i++) {
+        TRY(finder_file(dataset, folder, sub, name, endings[i], out));
+        if (*out != NULL)
+            return ADELE_OK;
+    }
+    char *path = sub[0] == '\0' ? memory_strdup(folder) : file_join(folder, sub);
+    const char *entry = NULL;
+    if (path == NULL)
+        return FAIL_NO_MEMORY(strlen(folder) + strlen(sub) + 2);
+    adele_status status = folder_look_find(dataset, path, name, endings, &entry);
+    memory_free(path);
+    if (status != ADELE_OK || entry == NULL)
+        return status;
+    return finder_file(dataset, folder, sub, entry, "", out);
 }
 
 // ---- names --------------------------------------------------------------------------------------
@@ -133,6 +175,15 @@ adele_status name_list_add(struct file_list *list, const char *name, size_t n_by
     return ADELE_OK;
 }
 
+// Windows' editors put a byte order mark before the text.
+static size_t mark_bytes(const char *text) {
+    return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+static bool is_utf16(const char *text, size_t bytes) {
+    return bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
+}
+
 adele_status name_list_read(const char *path, struct file_list *out) {
     memset(out, 0, sizeof *out);
     char *text = NULL;
@@ -141,8 +192,9 @@ adele_status name_list_read(const char *path, struct file_list *out) {
     TRY(file_read(path, LIST_MAX_BYTES, &text, &bytes));
     adele_status status = ADELE_OK;
     if (memchr(text, '\0', bytes) != NULL)
-        status = FAIL(ADELE_FORMAT, "Write one name a line.", "%s: not a text file", path);
-    for (char *line = text; status == ADELE_OK && *line != '\0';) {
+        status = FAIL(ADELE_FORMAT, "Write one name a line, as UTF-8.", "%s: not a text file%s",
+                      path, is_utf16(text, bytes) ? ", but UTF-16" : "");
+    for (char *line = text + mark_bytes(text); status == ADELE_OK && *line != '\0';) {
         size_t length = strcspn(line, "\n");
         char *next = line + length + (line[length] != '\0');
         while (length > 0 && isspace((unsigned char)*line)) {
@@ -173,7 +225,7 @@ adele_status name_check(const char *name, const char *where) {
 }
 
 size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume) {
-    static const char *const pictures[] = {".png", ".jpg", ".jpeg"};
+    static const char *const pictures[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"};
     static const char *const volumes[] = {".nii.gz", ".nii"};
     size_t bytes = strlen(name);
     *is_picture = *is_volume = false;
@@ -190,4 +242,29 @@ size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume) {
         }
     }
     return bytes;
+}
+
+// By their names alone: nobody calls other files so.
+static bool is_unread_kind(const char *name) {
+    static const char *const endings[] = {".webp", ".gif",  ".heic", ".heif", ".avif", ".jp2",
+                                          ".dcm",  ".nrrd", ".mha",  ".mhd",  ".npy",  ".psd"};
+    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++)
+        if (file_has_suffix(name, endings[i]))
+            return true;
+    return false;
+}
+
+adele_status finder_name_unread(struct dataset_finder *finder, const char *folder,
+                                const struct file_list *files) {
+    const char *first = NULL;
+    int n = 0;
+    for (int i = 0; i < files->n; i++)
+        if (is_unread_kind(files->names[i]) && n++ == 0)
+            first = files->names[i];
+    if (n == 0)
+        return ADELE_OK;
+    return finder_warn(finder, CHECK_READING, "Convert them to PNG (pictures) or NIfTI (volumes).",
+                       "%s: %d file%s of a kind that is not read and left out (%s); PNG, JPEG, "
+                       "TIFF, BMP and NIfTI are read",
+                       folder, n, n == 1 ? " is" : "s are", first);
 }

@@ -54,15 +54,29 @@ size_t dataset_memory_limit(const struct dataset *dataset);
 ADELE_MUST_CHECK adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind,
                                              const char *hint, const char *format, ...)
     ADELE_PRINTF(4, 5);
+// A warning: in the report, else in the log.
+ADELE_MUST_CHECK adele_status finder_warn(struct dataset_finder *finder, enum check_kind kind,
+                                          const char *hint, const char *format, ...)
+    ADELE_PRINTF(4, 5);
 // A case without files; *out is borrowed until the next case of the split is added.
 ADELE_MUST_CHECK adele_status finder_add_case(struct dataset_finder *finder,
                                               enum dataset_split split, const char *name,
                                               struct dataset_case **out);
 void dataset_case_deinit(struct dataset_case *item);
 // FOLDER/SUB/NAME+SUFFIX when there is such a file, else *out = NULL. A link that leads out of
-// FOLDER is refused. `sub` may be "". Caller frees *out with memory_free.
-ADELE_MUST_CHECK adele_status finder_file(const char *folder, const char *sub, const char *name,
-                                          const char *suffix, char **out);
+// FOLDER is refused, unless the configuration follows links. `sub` may be "". Caller frees *out
+// with memory_free.
+ADELE_MUST_CHECK adele_status finder_file(const struct dataset *dataset, const char *folder,
+                                          const char *sub, const char *name, const char *suffix,
+                                          char **out);
+// The same with the first of `endings` (a list that ends with NULL) that is there: as it is
+// written, then in any letter case.
+ADELE_MUST_CHECK adele_status finder_any(const struct dataset *dataset, const char *folder,
+                                         const char *sub, const char *name,
+                                         const char *const *endings, char **out);
+// Endings of pictures, and of label maps: a JPEG comes last there, so that its reader can say why
+// it is none.
+extern const char *const finder_image_endings[], *const finder_label_endings[];
 // The lines of a text file without white space at both ends and without blank lines.
 ADELE_MUST_CHECK adele_status name_list_read(const char *path, struct file_list *out);
 ADELE_MUST_CHECK adele_status name_list_add(struct file_list *list, const char *name,
@@ -71,10 +85,13 @@ ADELE_MUST_CHECK adele_status name_list_add(struct file_list *list, const char *
 ADELE_MUST_CHECK adele_status name_check(const char *name, const char *where);
 // The file's name without its ending: how many bytes of it; n bytes when no ending is known.
 size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume);
+// Pictures of kinds that are not read lie in the folder: said once, in the report or the log.
+ADELE_MUST_CHECK adele_status finder_name_unread(struct dataset_finder *finder, const char *folder,
+                                                 const struct file_list *files);
 
 // ---- picture_peek.c -----------------------------------------------------------------------------
 struct picture_peek {
-    int n_channels; // 1 or 3 as the readers answer; 0 = neither PNG nor JPEG
+    int n_channels; // 1 or 3 as the readers answer; 0 = none of the kinds that are read
     int n_bits;
     bool is_indexed;
 };

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void free_names(int n, char **names) {
     for (int i = 0; names != NULL && i < n; i++)
@@ -46,6 +47,29 @@ adele_status label_names_set(struct dataset *dataset, int n, const char *const *
     return ADELE_OK;
 }
 
+// labelme's lists begin with "__ignore__", the name of value -1, which its label maps hold as 255.
+static adele_status set_lines(struct dataset *dataset, const char *path,
+                              const struct file_list *lines) {
+    int first = strcmp(lines->names[0], "__ignore__") == 0;
+    for (int i = 0; i < lines->n; i++) {
+        if (i > 0 && strcmp(lines->names[i], "__ignore__") == 0)
+            return FAIL(ADELE_DATA,
+                        "Put __ignore__ first (value -1, 255 in label maps), or take it out; "
+                        "data.label_map can map a value to 255.",
+                        "%s: line %d is __ignore__, which labelme writes first", path, i + 1);
+        if (i > first && dataset->map.n == 0 &&
+            (strcasecmp(lines->names[i], "background") == 0 ||
+             strcasecmp(lines->names[i], "_background_") == 0))
+            return FAIL(ADELE_DATA,
+                        "Put the background first if its value is 0; else exchange the values by "
+                        "data.label_map: [{from: VALUE, to: 0, name: background}, ...].",
+                        "%s: line %d names value %d \"%s\"; the background is value 0, which "
+                        "scores and correction leave out",
+                        path, i + 1, i - first, lines->names[i]);
+    }
+    return label_names_set(dataset, lines->n - first, (const char *const *)lines->names + first);
+}
+
 adele_status label_names_read(struct dataset *dataset, const char *path) {
     struct file_list lines = {0};
     TRY(name_list_read(path, &lines));
@@ -55,7 +79,7 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
                       "%s: %d category names; between 1 and %d are needed", path, lines.n,
                       LABEL_MAX_CATEGORIES);
     else
-        status = label_names_set(dataset, lines.n, (const char *const *)lines.names);
+        status = set_lines(dataset, path, &lines);
     file_list_deinit(&lines);
     return status;
 }
@@ -192,6 +216,20 @@ static void set_all(int16_t category[LABEL_MAX_VALUE + 1], int16_t to) {
         memcpy(category + done, category, done * sizeof *category);
 }
 
+static adele_status keep_own_names(struct dataset *dataset) {
+    int n = dataset->n_categories;
+    dataset->own_names = memory_calloc((size_t)n + 1, sizeof *dataset->own_names);
+    if (dataset->own_names == NULL)
+        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *dataset->own_names);
+    for (int i = 0; i < n; i++) {
+        dataset->own_names[i] = memory_strdup(dataset->category_names[i]);
+        if (dataset->own_names[i] == NULL)
+            return FAIL_NO_MEMORY(16);
+        dataset->n_own_names++;
+    }
+    return ADELE_OK;
+}
+
 // The tables of the data set; `named` as check_map left it.
 static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *named) {
     const struct label_map *map = &dataset->map;
@@ -216,6 +254,8 @@ static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *
     }
     qsort(lookup->others, (size_t)lookup->n_others, sizeof *lookup->others, compare_pairs);
     fill_values(lookup, dataset, named);
+    if (map->n > 0)
+        TRY(keep_own_names(dataset));
     return map->n > 0 ? name_mapped(dataset, n) : ADELE_OK;
 }
 

@@ -17,7 +17,7 @@ static adele_status describe(struct dataset_finder *finder) {
     (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, ".png");
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char *path = NULL;
-        TRY(finder_file(dataset->root, "", files[i], "", &path));
+        TRY(finder_file(dataset, dataset->root, "", files[i], "", &path));
         if (path == NULL)
             continue;
         adele_status status = label_names_read(dataset, path);
@@ -32,8 +32,9 @@ static adele_status describe(struct dataset_finder *finder) {
 }
 
 // The pictures of a folder; in `out` the stems. `is_missing_fine`: else the folder must be there.
-static adele_status list_pictures(const struct dataset *dataset, const char *name,
+static adele_status list_pictures(struct dataset_finder *finder, const char *name,
                                   bool is_missing_fine, struct file_list *out) {
+    const struct dataset *dataset = finder->dataset;
     char *folder = memory_printf("%s/img_dir/%s", dataset->root, name);
     if (folder == NULL)
         return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(name) + 10);
@@ -44,6 +45,8 @@ static adele_status list_pictures(const struct dataset *dataset, const char *nam
     else if (!is_missing_fine)
         status =
             FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder", folder);
+    if (status == ADELE_OK)
+        status = finder_name_unread(finder, folder, &files);
     for (int i = 0; i < files.n && status == ADELE_OK; i++) {
         bool is_picture, is_volume;
         size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
@@ -59,23 +62,22 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
                          struct file_list *out) {
     if (list != NULL)
         TRY(name_check(list, "data.split"));
-    return list_pictures(finder->dataset, list != NULL ? list : dataset_split_name(split),
+    return list_pictures(finder, list != NULL ? list : dataset_split_name(split),
                          list == NULL && split != SPLIT_TRAIN, out);
 }
 
 static adele_status locate_in(const struct dataset *dataset, const char *sub,
                               struct dataset_case *item) {
-    static const char *const endings[] = {".jpg", ".png", ".jpeg", ".JPG", ".JPEG", ".PNG"};
     char folder[512];
     (void)snprintf(folder, sizeof folder, "img_dir/%s", sub);
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && item->n_files == 0; i++) {
-        TRY(finder_file(dataset->root, folder, item->name, endings[i], &item->image_path[0]));
-        item->n_files = item->image_path[0] != NULL;
-    }
+    TRY(finder_any(dataset, dataset->root, folder, item->name, finder_image_endings,
+                   &item->image_path[0]));
+    item->n_files = item->image_path[0] != NULL;
     if (item->n_files == 0)
         return ADELE_OK;
     (void)snprintf(folder, sizeof folder, "ann_dir/%s", sub);
-    return finder_file(dataset->root, folder, item->name, ".png", &item->label_path);
+    return finder_any(dataset, dataset->root, folder, item->name, finder_label_endings,
+                      &item->label_path);
 }
 
 // A case of a text file may lie in any of the folders; its own split's comes first.
@@ -100,15 +102,16 @@ static adele_status orphans(struct dataset_finder *finder) {
             status = file_list_directory(folder, &files);
         for (int i = 0; i < files.n && status == ADELE_OK; i++) {
             struct dataset_case item = {0};
-            size_t bytes = strlen(files.names[i]);
-            if (!file_has_suffix(files.names[i], ".png") || bytes <= 4)
+            bool is_picture, is_volume;
+            size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
+            if (!is_picture)
                 continue;
             item.name = memory_strdup(files.names[i]);
             if (item.name == NULL) {
                 status = FAIL_NO_MEMORY(bytes);
                 break;
             }
-            item.name[bytes - 4] = '\0';
+            item.name[bytes] = '\0';
             status = locate_in(dataset, dataset_split_name(split), &item);
             if (status == ADELE_OK && item.n_files == 0)
                 status = finder_problem(finder, CHECK_MISSING_PARTNER,

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 // ---- dataset.json -------------------------------------------------------------------------------
 
@@ -32,19 +33,26 @@ static adele_status check_large_label(const struct dataset *dataset, const char 
                 name, value, LABEL_MAX_VALUE);
 }
 
-// One label as (name, value), whichever way round the file has it.
+// A whole number written as a text; -1 for other texts.
+static double number_of(const char *text) {
+    char *end = NULL;
+    double number = strtod(text, &end);
+    return end == text || *end != '\0' ? -1.0 : number;
+}
+
+// One label as (name, value), whichever way round the file has it: {"heart": 1}, {"heart": "1"},
+// {"1": "heart"}.
 static adele_status read_label(const char *path, const cJSON *item, const char **name, int *value) {
     double number = -1.0;
-    if (cJSON_IsString(item)) {
-        char *end = NULL;
-        number = strtod(item->string, &end);
-        if (end == item->string || *end != '\0')
-            number = -1.0;
-        *name = item->valuestring;
-    } else {
-        if (cJSON_IsNumber(item))
-            number = item->valuedouble;
-        *name = item->string;
+    *name = item->string;
+    if (cJSON_IsNumber(item)) {
+        number = item->valuedouble;
+    } else if (cJSON_IsString(item)) {
+        number = number_of(item->string);
+        if (number >= 0.0)
+            *name = item->valuestring;
+        else
+            number = number_of(item->valuestring);
     }
     if (!(number >= 0.0 && number < LABEL_LARGEST) || number != (double)(int)number)
         return bad_label(path, *name);
@@ -52,16 +60,38 @@ static adele_status read_label(const char *path, const cJSON *item, const char *
     return ADELE_OK;
 }
 
+// nnU-Net's regions overlap ("whole": [1, 2], "core": [2]), categories cannot. A label_map says
+// what becomes of their values, and has the names.
+static adele_status check_region(const struct dataset *dataset, const char *path,
+                                 const cJSON *item) {
+    if (dataset->map.n > 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA,
+                "Say which category each value becomes, for example data.label_map: "
+                "[{from: 0, to: 0, name: background}, {from: [1, 2], to: 1, name: whole}].",
+                "%s: labels: \"%s\" is a region, a list of %d values; regions overlap, and a pixel "
+                "has one category here",
+                path, item->string, cJSON_GetArraySize(item));
+}
+
 static adele_status place_label(struct dataset *dataset, const char *path, const char *name,
                                 int value, const char **names, int *n) {
     if (strcmp(name, "ignore") == 0) {
         dataset->ignore_value = value;
+        dataset->has_ignore_label = true;
         return ADELE_OK;
     }
     if (names[value] != NULL)
         return FAIL(ADELE_DATA, "Give each label its own value.",
                     "%s: labels: \"%s\" and \"%s\" both have the value %d", path, names[value],
                     name, value);
+    if (value != 0 && strcasecmp(name, "background") == 0 && dataset->map.n == 0)
+        return FAIL(ADELE_DATA,
+                    "Exchange the values by data.label_map: [{from: VALUE, to: 0, name: "
+                    "background}, ...], or correct dataset.json.",
+                    "%s: labels: \"%s\" has the value %d; the background is 0, which scores and "
+                    "correction leave out",
+                    path, name, value);
     names[value] = name;
     if (value >= *n)
         *n = value + 1;
@@ -75,6 +105,10 @@ static adele_status highest_label(const struct dataset *dataset, const char *pat
     cJSON_ArrayForEach(item, labels) {
         const char *name = NULL;
         int value = 0;
+        if (cJSON_IsArray(item)) {
+            TRY(check_region(dataset, path, item));
+            continue;
+        }
         TRY(read_label(path, item, &name, &value));
         if (value > LABEL_MAX_VALUE)
             TRY(check_large_label(dataset, path, name, value));
@@ -96,6 +130,8 @@ static adele_status read_labels(struct dataset *dataset, const char *path, const
     cJSON_ArrayForEach(item, labels) {
         const char *name = NULL;
         int value = 0;
+        if (cJSON_IsArray(item))
+            continue;
         TRY_GOTO(read_label(path, item, &name, &value), done);
         if (value <= LABEL_MAX_VALUE)
             TRY_GOTO(place_label(dataset, path, name, value, names, &n), done);
@@ -119,12 +155,33 @@ done:
 static adele_status read_ending(struct dataset *dataset, const char *path, const cJSON *json) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, "file_ending");
     const char *ending = cJSON_IsString(item) ? item->valuestring : ".nii.gz";
+    static const char *const pictures[] = {".png", ".tif", ".tiff", ".bmp"};
+    bool is_picture = false;
     dataset->is_volume = strcmp(ending, ".nii.gz") == 0 || strcmp(ending, ".nii") == 0;
-    if (!dataset->is_volume && strcmp(ending, ".png") != 0)
+    for (size_t i = 0; i < sizeof pictures / sizeof pictures[0]; i++)
+        is_picture = is_picture || strcasecmp(ending, pictures[i]) == 0;
+    if (!dataset->is_volume && !is_picture)
         return FAIL(ADELE_UNSUPPORTED, "Convert the files to PNG or NIfTI.",
-                    "%s: file_ending \"%.32s\" is none of .png, .nii, .nii.gz", path, ending);
-    (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, "%s", ending);
+                    "%s: file_ending \"%.32s\" is none of .png, .tif, .tiff, .bmp, .nii, .nii.gz",
+                    path, ending);
+    (void)snprintf(dataset->input_ending, sizeof dataset->input_ending, "%s", ending);
+    (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, "%s",
+                   is_picture ? ".png" : ending);
     return ADELE_OK;
+}
+
+// nnU-Net may be told where each file lies; such lists are not read, and must not be ignored.
+static adele_status check_file_lists(const char *path, const cJSON *json) {
+    const cJSON *lists = cJSON_GetObjectItemCaseSensitive(json, "dataset");
+    if (cJSON_GetArraySize(lists) == 0)
+        return ADELE_OK;
+    return FAIL(ADELE_UNSUPPORTED,
+                "Put the files, or links to them with data.follow_links: true, into imagesTr and "
+                "labelsTr under nnU-Net's names, and take \"dataset\" out of the file.",
+                "%s: \"dataset\" lists the files of %d cases (the first is \"%.64s\"); such lists "
+                "are not read",
+                path, cJSON_GetArraySize(lists),
+                lists->child->string != NULL ? lists->child->string : "0");
 }
 
 static adele_status describe_json(struct dataset *dataset, const char *path, const cJSON *json) {
@@ -133,7 +190,8 @@ static adele_status describe_json(struct dataset *dataset, const char *path, con
         channels = cJSON_GetObjectItemCaseSensitive(json, "modality");
     const cJSON *labels = cJSON_GetObjectItemCaseSensitive(json, "labels");
     int n_channels = cJSON_GetArraySize(channels);
-    if (!cJSON_IsObject(channels) || n_channels < 1 || n_channels > DATASET_MAX_FILES)
+    if ((!cJSON_IsObject(channels) && !cJSON_IsArray(channels)) || n_channels < 1 ||
+        n_channels > DATASET_MAX_FILES)
         return FAIL(ADELE_DATA, "Write \"channel_names\": {\"0\": \"CT\"}, one entry a channel.",
                     "%s: channel_names has %d entries; between 1 and %d are needed", path,
                     n_channels, DATASET_MAX_FILES);
@@ -141,14 +199,69 @@ static adele_status describe_json(struct dataset *dataset, const char *path, con
         return FAIL(ADELE_DATA, "Write \"labels\": {\"background\": 0, \"heart\": 1}.",
                     "%s: no object \"labels\"", path);
     dataset->n_channels = n_channels;
+    TRY(check_file_lists(path, json));
     TRY(read_ending(dataset, path, json));
     return read_labels(dataset, path, labels);
+}
+
+// How many bytes of a file's name come before the ending; 0 when it has another ending.
+static size_t stem_bytes(const struct dataset *dataset, const char *file) {
+    size_t bytes = strlen(file), ending = strlen(dataset->input_ending);
+    return bytes > ending && file_has_suffix(file, dataset->input_ending) ? bytes - ending : 0;
+}
+
+// The case of a file "CASE_0000.png": how many bytes of it; 0 when it is not a first channel.
+static size_t case_bytes(const struct dataset *dataset, const char *file) {
+    size_t bytes = stem_bytes(dataset, file), tail = strlen("_0000");
+    if (dataset->has_plain_names)
+        return bytes;
+    return bytes > tail && strncmp(file + bytes - tail, "_0000", tail) == 0 ? bytes - tail : 0;
+}
+
+// In the Medical Decathlon as downloaded, and after many a conversion, images have no _0000. A file
+// has all channels then.
+static adele_status find_plain_names(struct dataset *dataset) {
+    static const char *const folders[] = {"imagesTr", "imagesTs"};
+    int n_first = 0, n_other = 0;
+    for (int i = 0; i < 2 && n_first + n_other == 0; i++) {
+        struct file_list files = {0};
+        char *folder = file_join(dataset->root, folders[i]);
+        if (folder == NULL)
+            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        adele_status status =
+            file_is_directory(folder) ? file_list_directory(folder, &files) : ADELE_OK;
+        for (int k = 0; k < files.n; k++) {
+            n_first += case_bytes(dataset, files.names[k]) > 0;
+            n_other += stem_bytes(dataset, files.names[k]) > 0;
+        }
+        file_list_deinit(&files);
+        memory_free(folder);
+        TRY(status);
+    }
+    dataset->has_plain_names = n_first == 0 && n_other > 0;
+    return ADELE_OK;
+}
+
+// nnU-Net's first version kept its splits in a pickle, which would be a program to run.
+static adele_status check_old_splits(struct dataset_finder *finder) {
+    const struct dataset *dataset = finder->dataset;
+    char *old = NULL, *json = NULL;
+    TRY(finder_file(dataset, dataset->root, "", "splits_final.pkl", "", &old));
+    adele_status status = finder_file(dataset, dataset->root, "", "splits_final.json", "", &json);
+    if (status == ADELE_OK && old != NULL && json == NULL)
+        status = finder_warn(finder, CHECK_READING,
+                             "Write the splits as splits_final.json: with Python, json.dump([{k: "
+                             "list(v) for k, v in s.items()} for s in pickle.load(...)], ...).",
+                             "%s is not read, so all of imagesTr is trained on", old);
+    memory_free(json);
+    memory_free(old);
+    return status;
 }
 
 static adele_status describe(struct dataset_finder *finder) {
     struct dataset *dataset = finder->dataset;
     char *path = NULL;
-    TRY(finder_file(dataset->root, "", "dataset.json", "", &path));
+    TRY(finder_file(dataset, dataset->root, "", "dataset.json", "", &path));
     if (path == NULL)
         return FAIL(ADELE_IO,
                     "nnU-Net raw needs dataset.json with channel_names, labels and file_ending.",
@@ -159,19 +272,12 @@ static adele_status describe(struct dataset_finder *finder) {
         status = describe_json(dataset, path, json);
     cJSON_Delete(json);
     memory_free(path);
-    return status;
+    TRY(status);
+    TRY(find_plain_names(dataset));
+    return check_old_splits(finder);
 }
 
 // ---- splits -------------------------------------------------------------------------------------
-
-// The case of a file "CASE_0000.png": how many bytes of it; 0 when it is not a first channel.
-static size_t case_bytes(const struct dataset *dataset, const char *file) {
-    size_t bytes = strlen(file), tail = strlen("_0000") + strlen(dataset->file_ending);
-    if (bytes <= tail ||
-        strcmp(file + bytes - strlen(dataset->file_ending), dataset->file_ending) != 0)
-        return 0;
-    return strncmp(file + bytes - tail, "_0000", 5) == 0 ? bytes - tail : 0;
-}
 
 static adele_status list_folder(const struct dataset *dataset, const char *name,
                                 struct file_list *out) {
@@ -224,7 +330,7 @@ static adele_status read_fold(const char *path, const cJSON *folds, int fold, co
 static adele_status list_fold(const struct dataset *dataset, enum dataset_split split, int fold,
                               bool is_required, struct file_list *out) {
     char *path = NULL;
-    TRY(finder_file(dataset->root, "", "splits_final.json", "", &path));
+    TRY(finder_file(dataset, dataset->root, "", "splits_final.json", "", &path));
     if (path == NULL && is_required)
         return FAIL(ADELE_IO, "Add the file, or name the cases in text files.",
                     "%s/splits_final.json: no such file, but data.split.%s is fold%d",
@@ -265,19 +371,30 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
 
 // ---- files --------------------------------------------------------------------------------------
 
+// "CASE_0002" of the third channel.
+static char *image_name(const struct dataset *dataset, const char *name, int channel) {
+    return dataset->has_plain_names ? memory_strdup(name) : memory_printf("%s_%04d", name, channel);
+}
+
 static adele_status locate_in(const struct dataset *dataset, const char *images, const char *labels,
                               struct dataset_case *item) {
-    for (int channel = 0; channel < DATASET_MAX_FILES; channel++) {
-        char suffix[32];
-        (void)snprintf(suffix, sizeof suffix, "_%04d%s", channel, dataset->file_ending);
-        TRY(finder_file(dataset->root, images, item->name, suffix, &item->image_path[channel]));
+    const char *const endings[] = {dataset->input_ending, NULL};
+    int n_files = dataset->has_plain_names ? 1 : DATASET_MAX_FILES;
+    for (int channel = 0; channel < n_files; channel++) {
+        char *name = image_name(dataset, item->name, channel);
+        if (name == NULL)
+            return FAIL_NO_MEMORY(strlen(item->name) + 8);
+        adele_status status =
+            finder_any(dataset, dataset->root, images, name, endings, &item->image_path[channel]);
+        memory_free(name);
+        TRY(status);
         if (item->image_path[channel] == NULL)
             break;
         item->n_files = channel + 1;
     }
     if (item->n_files == 0)
         return ADELE_OK;
-    return finder_file(dataset->root, labels, item->name, dataset->file_ending, &item->label_path);
+    return finder_any(dataset, dataset->root, labels, item->name, endings, &item->label_path);
 }
 
 static adele_status locate(struct dataset_finder *finder, enum dataset_split split,
@@ -306,22 +423,22 @@ static adele_status locate(struct dataset_finder *finder, enum dataset_split spl
 static adele_status check_label_file(struct dataset_finder *finder, const char *images,
                                      const char *labels, const char *file) {
     const struct dataset *dataset = finder->dataset;
-    size_t bytes = strlen(file), ending = strlen(dataset->file_ending);
-    if (bytes <= ending || strcmp(file + bytes - ending, dataset->file_ending) != 0)
+    const char *const endings[] = {dataset->input_ending, NULL};
+    size_t bytes = stem_bytes(dataset, file);
+    if (bytes == 0)
         return ADELE_OK;
-    char *name = memory_calloc(bytes, 1), *path = NULL;
-    if (name == NULL)
-        return FAIL_NO_MEMORY(bytes);
-    memcpy(name, file, bytes - ending);
-    char suffix[32];
-    (void)snprintf(suffix, sizeof suffix, "_0000%s", dataset->file_ending);
-    adele_status status = finder_file(dataset->root, images, name, suffix, &path);
+    char *name = memory_printf("%.*s", (int)bytes, file), *path = NULL;
+    char *image = name != NULL ? image_name(dataset, name, 0) : NULL;
+    adele_status status = image != NULL ? ADELE_OK : FAIL_NO_MEMORY(bytes);
+    if (status == ADELE_OK)
+        status = finder_any(dataset, dataset->root, images, image, endings, &path);
     if (status == ADELE_OK && path == NULL)
         status =
             finder_problem(finder, CHECK_MISSING_PARTNER, "Add the image, or remove the label map.",
                            "%s/%s/%s: a label map without the image %s/%s%s", dataset->root, labels,
-                           file, images, name, suffix);
+                           file, images, image, dataset->input_ending);
     memory_free(path);
+    memory_free(image);
     memory_free(name);
     return status;
 }
@@ -329,7 +446,8 @@ static adele_status check_label_file(struct dataset_finder *finder, const char *
 static adele_status check_image_case(struct dataset_finder *finder, const char *name) {
     const struct dataset *dataset = finder->dataset;
     char *path = NULL;
-    TRY(finder_file(dataset->root, "labelsTr", name, dataset->file_ending, &path));
+    const char *const endings[] = {dataset->input_ending, NULL};
+    TRY(finder_any(dataset, dataset->root, "labelsTr", name, endings, &path));
     bool is_there = path != NULL;
     memory_free(path);
     for (int split = 0; split < SPLIT_COUNT && !is_there; split++)
@@ -338,12 +456,13 @@ static adele_status check_image_case(struct dataset_finder *finder, const char *
     if (is_there)
         return ADELE_OK;
     return finder_problem(finder, CHECK_MISSING_PARTNER, "Add the label map, or remove the image.",
-                          "%s/imagesTr/%s_0000%s: an image without the label map labelsTr/%s%s",
-                          dataset->root, name, dataset->file_ending, name, dataset->file_ending);
+                          "%s/imagesTr/%s%s%s: an image without the label map labelsTr/%s%s",
+                          dataset->root, name, dataset->has_plain_names ? "" : "_0000",
+                          dataset->input_ending, name, dataset->input_ending);
 }
 
 static bool is_listed_without_image(const struct dataset *dataset, const char *file) {
-    size_t bytes = strlen(file) - strlen(dataset->file_ending);
+    size_t bytes = stem_bytes(dataset, file);
     for (int split = 0; split < SPLIT_COUNT; split++)
         for (int i = 0; i < dataset->n_cases[split]; i++) {
             const char *name = dataset->cases[split][i].name;

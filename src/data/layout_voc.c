@@ -24,7 +24,7 @@ static adele_status describe(struct dataset_finder *finder) {
     (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, ".png");
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         char *path = NULL;
-        TRY(finder_file(dataset->root, "", files[i], "", &path));
+        TRY(finder_file(dataset, dataset->root, "", files[i], "", &path));
         if (path == NULL)
             continue;
         adele_status status = label_names_read(dataset, path);
@@ -41,7 +41,7 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
     if (list != NULL)
         TRY(name_check(list, "data.split"));
     char *path = NULL;
-    TRY(finder_file(dataset->root, LISTS, name, ".txt", &path));
+    TRY(finder_file(dataset, dataset->root, LISTS, name, ".txt", &path));
     if (path == NULL) {
         if (list == NULL && split != SPLIT_TRAIN)
             return ADELE_OK;
@@ -57,17 +57,16 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
 
 static adele_status locate(struct dataset_finder *finder, enum dataset_split split,
                            const char *list_name, struct dataset_case *item) {
-    static const char *const endings[] = {".jpg", ".png", ".jpeg", ".JPG", ".JPEG", ".PNG"};
     static const char *const labels[] = {"SegmentationClass", "SegmentationClassAug"};
-    const char *root = finder->dataset->root;
+    const struct dataset *dataset = finder->dataset;
     (void)split;
     (void)list_name;
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0] && item->n_files == 0; i++) {
-        TRY(finder_file(root, "JPEGImages", item->name, endings[i], &item->image_path[0]));
-        item->n_files = item->image_path[0] != NULL;
-    }
+    TRY(finder_any(dataset, dataset->root, "JPEGImages", item->name, finder_image_endings,
+                   &item->image_path[0]));
+    item->n_files = item->image_path[0] != NULL;
     for (size_t i = 0; i < 2 && item->label_path == NULL; i++)
-        TRY(finder_file(root, labels[i], item->name, ".png", &item->label_path));
+        TRY(finder_any(dataset, dataset->root, labels[i], item->name, finder_label_endings,
+                       &item->label_path));
     return ADELE_OK;
 }
 

@@ -2,20 +2,23 @@
 // Files -> resident images and label maps. Each case becomes a small set of its own; the sets are
 // then joined in the order of the cases, so that the number of threads changes nothing.
 //
-// Volumes are standardized before they are stored as half floats (mean 0, inv_std 1), because raw
-// intensities would lose their low bits there. Pictures stay raw: 8-bit values as u8, those of
-// sets with 16-bit files as halves in 0..255; their mean and inv_std are those of the resident
-// pixels.
+// Volumes, and pictures of sets with 16-bit files, are standardized before they are stored as half
+// floats (mean 0, inv_std 1), because raw intensities would lose their low bits there. 8-bit values
+// stay raw; their mean and inv_std are those of the resident pixels.
 #include "data/dataset.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/case_files.h"
+#include "data/foreground.h"
 #include "data/half.h"
 #include "data/label_lookup.h"
+#include "data/notes.h"
+#include "data/palette_watch.h"
 
 #include <math.h>
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
 
 // Decoded volumes are large, so few are in memory at a time.
@@ -28,6 +31,7 @@ void dataset_images_deinit(struct dataset_images *images) {
     memory_free(images->labels);
     memory_free(images->truth);
     memory_free(images->origin);
+    memory_free(images->palette);
     memset(images, 0, sizeof *images);
 }
 
@@ -84,9 +88,17 @@ static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv
     *inv_std = squares > 0.0 ? 1.0 / sqrt(squares / (double)n) : 1.0;
 }
 
+// METHOD section 5: RGB / 255, less ImageNet's mean, over its deviation.
+static void imagenet_numbers(int channel, double *mean, double *inv_std) {
+    static const double means[3] = {0.485, 0.456, 0.406}, deviations[3] = {0.229, 0.224, 0.225};
+    *mean = 255.0 * means[channel];
+    *inv_std = 1.0 / (255.0 * deviations[channel]);
+}
+
 static void store_plane(struct dataset_images *out, size_t i_plane, const float *plane,
-                        bool is_standardized) {
+                        bool is_imagenet) {
     size_t n = plane_size(out);
+    int channel = (int)(i_plane % (size_t)out->c);
     double mean, inv_std;
     if (!out->is_f16) {
         uint8_t *pixels = (uint8_t *)out->images + i_plane * n;
@@ -99,13 +111,14 @@ static void store_plane(struct dataset_images *out, size_t i_plane, const float 
     } else {
         uint16_t *pixels = (uint16_t *)out->images + i_plane * n;
         measure(plane, n, &mean, &inv_std);
-        for (size_t i = 0; i < n; i++) {
-            double value = is_standardized ? (plane[i] - mean) * inv_std : (double)plane[i];
-            pixels[i] = half_from_float((float)value);
-        }
-        if (is_standardized)
-            mean = 0.0, inv_std = 1.0;
+        if (is_imagenet)
+            imagenet_numbers(channel, &mean, &inv_std);
+        for (size_t i = 0; i < n; i++)
+            pixels[i] = half_from_float((float)((plane[i] - mean) * inv_std));
+        mean = 0.0, inv_std = 1.0;
     }
+    if (!out->is_f16 && is_imagenet)
+        imagenet_numbers(channel, &mean, &inv_std);
     out->mean[i_plane] = (float)mean;
     out->inv_std[i_plane] = (float)inv_std;
 }
@@ -118,8 +131,9 @@ static adele_status resize_plane(const float *in, int in_h, int in_w, float *out
     return ADELE_OK;
 }
 
-static adele_status fill_images(const struct case_image *image, const int *slices,
-                                struct dataset_images *out) {
+static adele_status fill_images(const struct dataset *dataset, const struct case_image *image,
+                                const int *slices, struct dataset_images *out) {
+    bool is_imagenet = dataset->config.normalize == NORMALIZE_IMAGENET && !image->is_volume;
     size_t source = (size_t)image->height * (size_t)image->width;
     float *raw = memory_calloc(source, sizeof *raw);
     float *resized = memory_calloc(plane_size(out), sizeof *resized);
@@ -132,7 +146,7 @@ static adele_status fill_images(const struct case_image *image, const int *slice
             status = resize_plane(raw, image->height, image->width, resized, out->h, out->w);
             if (status == ADELE_OK)
                 store_plane(out, (size_t)i * (size_t)out->c + (size_t)channel, resized,
-                            image->is_volume);
+                            is_imagenet);
         }
     }
     memory_free(raw);
@@ -207,12 +221,14 @@ static adele_status fill_case(const struct dataset *dataset, const struct case_p
     int *slices = NULL;
     adele_status status;
     TRY_GOTO(load_labels(dataset, label_path, plan, image, &labels), done);
+    if (label_path != NULL)
+        TRY_GOTO(palette_use_of(&labels, &out->palette), done);
     TRY_GOTO(load_labels(dataset, truth_path, plan, image, &truth), done);
     TRY_GOTO(
         choose_slices(dataset, plan, image, label_path != NULL ? &labels : NULL, &slices, &out->n),
         done);
     TRY_GOTO(allocate(out, label_path != NULL, truth_path != NULL), done);
-    TRY_GOTO(fill_images(image, slices, out), done);
+    TRY_GOTO(fill_images(dataset, image, slices, out), done);
     if (label_path != NULL)
         TRY_GOTO(fill_labels(dataset, label_path, &labels, slices, out, out->labels), done);
     if (truth_path != NULL)
@@ -227,19 +243,14 @@ done:
     return status;
 }
 
-// METHOD section 5: RGB / 255, less ImageNet's mean, over its deviation.
-static adele_status normalize_by_imagenet(const struct dataset_case *item,
-                                          struct dataset_images *out) {
-    static const double mean[3] = {0.485, 0.456, 0.406}, deviation[3] = {0.229, 0.224, 0.225};
-    if (out->c != 3)
-        return FAIL(ADELE_CONFIG, "Set data.normalize: image.",
-                    "%s: %d channel(s), but data.normalize: imagenet is for RGB pictures",
-                    item->image_path[0], out->c);
-    for (int i = 0; i < out->n * 3; i++) {
-        out->mean[i] = (float)(255.0 * mean[i % 3]);
-        out->inv_std[i] = (float)(1.0 / (255.0 * deviation[i % 3]));
-    }
-    return ADELE_OK;
+static adele_status check_normalize(const struct dataset *dataset, const struct dataset_case *item,
+                                    const struct case_image *image) {
+    if (dataset->config.normalize != NORMALIZE_IMAGENET || image->is_volume ||
+        image->n_channels == 3)
+        return ADELE_OK;
+    return FAIL(ADELE_CONFIG, "Set data.normalize: image.",
+                "%s: %d channel(s), but data.normalize: imagenet is for RGB pictures",
+                item->image_path[0], image->n_channels);
 }
 
 static adele_status load_case(const struct dataset *dataset, const struct case_plan *plan,
@@ -253,9 +264,10 @@ static adele_status load_case(const struct dataset *dataset, const struct case_p
     out->is_f16 = plan->is_f16;
     adele_status status = case_image_check_finite(&image, plan->item);
     if (status == ADELE_OK)
+        status = check_normalize(dataset, plan->item, &image);
+    if (status == ADELE_OK)
         status = fill_case(dataset, plan, &image, out);
-    if (status == ADELE_OK && dataset->config.normalize == NORMALIZE_IMAGENET && !image.is_volume)
-        status = normalize_by_imagenet(plan->item, out);
+    out->notes = image.notes;
     case_image_deinit(&image);
     if (status != ADELE_OK)
         dataset_images_deinit(out);
@@ -288,7 +300,16 @@ static adele_status load_one(const struct dataset *dataset, enum dataset_split s
                              .is_f16 = case_is_wide(dataset, item),
                              .height = height,
                              .width = width};
-    return load_case(dataset, &plan, out);
+    TRY(load_case(dataset, &plan, out));
+    struct notes notes = {0};
+    notes_add(&notes, out->notes & ~*dataset->said, item->image_path[0]);
+    *dataset->said |= out->notes;
+    notes_log(&notes, "");
+    adele_status status =
+        palette_watch_add(dataset, dataset_label_source(item, split), out->palette);
+    if (status != ADELE_OK)
+        dataset_images_deinit(out);
+    return status;
 }
 
 adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split split, int i_case,
@@ -359,11 +380,7 @@ static adele_status join(const struct dataset *dataset, enum dataset_split split
         has_truth = has_truth || parts[i].truth != NULL;
     }
     if (n_cases > 0 && out->n == 0)
-        return FAIL(ADELE_DATA,
-                    "Check the label maps and data.label_map, or set "
-                    "data.foreground_slices_only: false.",
-                    "%s: no slice of the %s split has foreground", dataset->root,
-                    dataset_split_name(split));
+        return foreground_explain(dataset, split);
     TRY(allocate(out, has_labels, has_truth));
     int at = 0;
     for (int i = 0; i < n_cases; i++) {
@@ -401,6 +418,16 @@ static adele_status load_parts(const struct dataset *dataset, struct case_plan *
                 plans[i_failed].item->image_path[0]);
 }
 
+static void log_notes(const struct dataset *dataset, enum dataset_split split,
+                      const struct dataset_images *parts) {
+    struct notes notes = {0};
+    char where[32];
+    for (int i = 0; i < dataset->n_cases[split]; i++)
+        notes_add(&notes, parts[i].notes, dataset->cases[split][i].image_path[0]);
+    (void)snprintf(where, sizeof where, " of the %s split", dataset_split_name(split));
+    notes_log(&notes, where);
+}
+
 adele_status dataset_load(const struct dataset *dataset, enum dataset_split split,
                           bool keep_empty_slices, struct dataset_images *out) {
     int n_cases = dataset->n_cases[split];
@@ -426,6 +453,11 @@ adele_status dataset_load(const struct dataset *dataset, enum dataset_split spli
                                       .height = dataset->config.height,
                                       .width = dataset->config.width};
     TRY_GOTO(load_parts(dataset, plans, n_cases, parts), done);
+    log_notes(dataset, split, parts);
+    for (int i = 0; i < n_cases; i++)
+        TRY_GOTO(palette_watch_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
+                                   parts[i].palette),
+                 done);
     status = join(dataset, split, parts, out);
 done:
     for (int i = 0; parts != NULL && i < n_cases; i++)

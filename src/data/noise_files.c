@@ -8,7 +8,10 @@
 #include "data/case_files.h"
 #include "data/changes.h"
 #include "data/finder.h"
+#include "data/foreground.h"
+#include "data/label_lookup.h"
 #include "data/output.h"
+#include "data/palette_watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,11 +93,28 @@ static adele_status add_case(struct noise_set *set, int i_case) {
     TRY(case_labels_load_checked(dataset, item, path, NULL, &labels));
     bool keep_all = !labels.is_volume || !dataset->config.foreground_slices_only;
     adele_status status = ADELE_OK;
+    struct palette_use *use = NULL;
+    status = palette_use_of(&labels, &use);
+    if (status == ADELE_OK)
+        status = palette_watch_add(dataset, path, use);
+    memory_free(use);
     for (int slice = 0; slice < labels.n_slices && status == ADELE_OK; slice++)
         if (keep_all || case_labels_has_foreground(dataset, &labels, slice))
             status = add_slice(set, i_case, slice, path, &labels);
     case_labels_deinit(&labels);
     return status;
+}
+
+// Noise moves the contours of shapes; without any there is nothing to do, and the reason matters.
+static adele_status require_foreground(const struct noise_set *set) {
+    for (int i = 0; i < set->n; i++) {
+        const struct noise_image *image = &set->images[i];
+        size_t n_pixels = (size_t)image->height * (size_t)image->width;
+        for (size_t k = 0; k < n_pixels; k++)
+            if (image->clean[k] != 0 && image->clean[k] != LABEL_IGNORE)
+                return ADELE_OK;
+    }
+    return foreground_explain(set->dataset, SPLIT_TRAIN);
 }
 
 // ---- writing ------------------------------------------------------------------------------------
@@ -229,6 +249,7 @@ adele_status noise_files_write(const struct dataset *dataset, const struct noise
     TRY_GOTO(plan(dataset, output), done);
     for (int i = 0; i < dataset->n_cases[SPLIT_TRAIN]; i++)
         TRY_GOTO(add_case(&set, i), done);
+    TRY_GOTO(require_foreground(&set), done);
     TRY_GOTO(noise_apply(config, dataset->n_categories, set.n, set.images, out), done);
     TRY_GOTO(output_begin(output), done);
     status = output_end(output, write_all(&set, config, out, folder));

@@ -51,8 +51,10 @@ static adele_status has_sibling(const struct file_list *files, const char *file,
     return ADELE_OK;
 }
 
-static adele_status add_path(const char *folder, const char *file, struct dataset_case *item) {
-    TRY(finder_file(folder, "", file, "", &item->image_path[item->n_files]));
+static adele_status add_path(const struct dataset *dataset, const char *file,
+                             struct dataset_case *item) {
+    const char *folder = dataset->root;
+    TRY(finder_file(dataset, folder, "", file, "", &item->image_path[item->n_files]));
     if (item->image_path[item->n_files] == NULL)
         return FAIL(ADELE_IO, "Check the folder.", "%s/%s: no such file", folder, file);
     item->n_files++;
@@ -73,7 +75,7 @@ static adele_status add_single(struct dataset_finder *finder, const struct file_
     adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
     memory_free(name);
     TRY(status);
-    return add_path(finder->dataset->root, file, item);
+    return add_path(finder->dataset, file, item);
 }
 
 // NAME_0000 begins a case of several files; the others of the group are taken with it.
@@ -98,7 +100,7 @@ static adele_status add_group(struct dataset_finder *finder, const struct file_l
                           "%s/%s: the model takes %d channels, but %s is not there", dataset->root,
                           file, dataset->n_channels, part);
         else
-            status = add_path(dataset->root, part, item);
+            status = add_path(dataset, part, item);
         memory_free(part);
         TRY(status);
     }
@@ -116,8 +118,10 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
         picture_peek(path, &peek);
         memory_free(path);
     }
-    // A file whose kind the peek cannot tell is left to the reader, which says what is wrong.
-    if (peek.n_channels == dataset->n_channels || peek.n_channels == 0)
+    // A file whose kind the peek cannot tell is left to the reader, which says what is wrong. So is
+    // RGB for a model of one channel: it may be gray in every pixel.
+    if (peek.n_channels == dataset->n_channels || peek.n_channels == 0 ||
+        (peek.n_channels == 3 && dataset->n_channels == 1))
         return add_single(finder, files, file, stem_bytes);
     int channel = channel_number(file, stem_bytes);
     bool has_first = false;
@@ -127,6 +131,8 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
         return ADELE_OK; // taken by its group's first file
     if (peek.n_channels == 1 && channel == 0)
         return add_group(finder, files, file, stem_bytes);
+    if (peek.n_channels == 1 && dataset->n_channels == 3)
+        return add_single(finder, files, file, stem_bytes); // gray for a model of RGB
     return FAIL(ADELE_DATA, "Predict on images of the kind that the model was trained on.",
                 "%s/%s: %d channel%s, but the model takes %d", dataset->root, file, peek.n_channels,
                 peek.n_channels == 1 ? "" : "s", dataset->n_channels);
@@ -134,6 +140,7 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
 
 static adele_status add_files(struct dataset_finder *finder, const struct file_list *files) {
     struct dataset *dataset = finder->dataset;
+    TRY(finder_name_unread(finder, dataset->root, files));
     for (int i = 0; i < files->n; i++) {
         bool is_picture, is_volume;
         const char *file = files->names[i];
@@ -151,7 +158,7 @@ static adele_status add_files(struct dataset_finder *finder, const struct file_l
         TRY(add_file(finder, files, file, stem_bytes, is_volume));
     }
     if (dataset->n_cases[SPLIT_TEST] == 0)
-        return FAIL(ADELE_DATA, "Name a folder of .png, .jpg, .nii or .nii.gz files.",
+        return FAIL(ADELE_DATA, "Name a folder of .png, .jpg, .tif, .bmp, .nii or .nii.gz files.",
                     "%s: no image in the folder", dataset->root);
     return ADELE_OK;
 }
@@ -181,7 +188,8 @@ static adele_status check_names(const struct dataset *dataset) {
     return status;
 }
 
-static adele_status finish_folder(struct dataset *dataset) {
+static adele_status finish_folder(struct dataset_finder *finder) {
+    struct dataset *dataset = finder->dataset;
     TRY(check_names(dataset));
     for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++) {
         struct dataset_case *item = &dataset->cases[SPLIT_TEST][i];
@@ -211,11 +219,12 @@ adele_status dataset_open_folder(const char *folder, int n_channels,
     TRY(dataset_create(&own, &finder.dataset));
     struct dataset *dataset = finder.dataset;
     dataset->n_channels = n_channels;
+    dataset->has_rgb = n_channels == 3;
     struct file_list files = {0};
     adele_status status;
     TRY_GOTO(file_list_directory(folder, &files), fail);
     TRY_GOTO(add_files(&finder, &files), fail);
-    TRY_GOTO(finish_folder(dataset), fail);
+    TRY_GOTO(finish_folder(&finder), fail);
     TRY_GOTO(label_lookup_build(dataset), fail);
     file_list_deinit(&files);
     *out = dataset;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The kind of a picture from its first bytes, without decoding: PNG's IHDR, JPEG's frame header.
+// The kind of a picture from its first bytes, without decoding: PNG's IHDR, JPEG's frame header,
+// the first directory of a TIFF, the headers of a BMP.
 #include "data/finder.h"
+
+#include "image/image.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,4 +59,12 @@ void picture_peek(const char *path, struct picture_peek *out) {
     else if (bytes == sizeof header && header[0] == 0xFF && header[1] == 0xD8)
         peek_jpeg(file, out);
     (void)fclose(file);
+    struct image_traits traits = {0};
+    bool is_tiff = memcmp(header, "II", 2) == 0 || memcmp(header, "MM", 2) == 0;
+    bool is_other = is_tiff ? image_tiff_traits(path, &traits)
+                            : memcmp(header, "BM", 2) == 0 && image_bmp_traits(path, &traits);
+    if (is_other)
+        *out = (struct picture_peek){.n_channels = traits.n_channels,
+                                     .n_bits = traits.n_bits,
+                                     .is_indexed = traits.is_indexed};
 }

@@ -48,30 +48,81 @@ adele_status image_file_bytes(const char *path, uint64_t *out) {
     return ADELE_OK;
 }
 
-adele_status image_detect_kind(const char *path, enum image_kind *out) {
-    static const unsigned char png_signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
-    static const unsigned char jpeg_signature[3] = {0xff, 0xd8, 0xff};
-    uint64_t file_bytes = 0;
-    TRY(image_file_bytes(path, &file_bytes));
+#define START_BYTES 18
+
+static adele_status read_start(const char *path, unsigned char start[START_BYTES],
+                               size_t *n_start) {
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return FAIL(ADELE_IO, file_hint(errno), "cannot open %s: %s", path, strerror(errno));
-    unsigned char start[8] = {0};
-    size_t n_start = fread(start, 1, sizeof start, file);
+    *n_start = fread(start, 1, START_BYTES, file);
     int error = ferror(file) ? errno : 0;
     fclose(file);
     if (error != 0)
         return FAIL(ADELE_IO, file_hint(error), "cannot read %s: %s", path, strerror(error));
-    if (n_start == sizeof start && memcmp(start, png_signature, sizeof start) == 0) {
-        *out = IMAGE_KIND_PNG;
+    return ADELE_OK;
+}
+
+// "BM" alone may begin anything: the size of the second header must be one of those that there are.
+static bool is_bmp(const unsigned char start[START_BYTES]) {
+    return memcmp(start, "BM", 2) == 0 && start[14] >= 12 && start[14] <= 124 &&
+           start[15] + start[16] + start[17] == 0;
+}
+
+// The kinds that people have and that are not read; NULL for others.
+static const char *other_kind(const unsigned char start[START_BYTES]) {
+    static const struct {
+        size_t at;
+        const char *mark, *name;
+    } kinds[] = {{8, "WEBP", "WebP"},
+                 {0, "GIF8", "GIF"},
+                 {4, "ftypheic", "HEIC"},
+                 {4, "ftypheix", "HEIC"},
+                 {4, "ftypmif1", "HEIF"},
+                 {4, "ftypavif", "AVIF"},
+                 {4, "jP  \r\n\x87", "JPEG 2000"},
+                 {0, "8BPS", "Photoshop"}};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (kinds[i].at + strlen(kinds[i].mark) <= START_BYTES &&
+            memcmp(start + kinds[i].at, kinds[i].mark, strlen(kinds[i].mark)) == 0)
+            return kinds[i].name;
+    return NULL;
+}
+
+adele_status image_detect_kind(const char *path, enum image_kind *out) {
+    static const struct {
+        const char *mark;
+        size_t n_bytes;
+        enum image_kind kind;
+    } kinds[] = {{"\x89PNG\r\n\x1a\n", 8, IMAGE_KIND_PNG},
+                 {"\xff\xd8\xff", 3, IMAGE_KIND_JPEG},
+                 {"II*\0", 4, IMAGE_KIND_TIFF},
+                 {"MM\0*", 4, IMAGE_KIND_TIFF},
+                 {"II+\0", 4, IMAGE_KIND_TIFF},
+                 {"MM\0+", 4, IMAGE_KIND_TIFF}};
+    uint64_t file_bytes = 0;
+    unsigned char start[START_BYTES] = {0};
+    size_t n_start = 0;
+    TRY(image_file_bytes(path, &file_bytes));
+    TRY(read_start(path, start, &n_start));
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (n_start >= kinds[i].n_bytes && memcmp(start, kinds[i].mark, kinds[i].n_bytes) == 0) {
+            *out = kinds[i].kind;
+            return ADELE_OK;
+        }
+    if (n_start == START_BYTES && is_bmp(start)) {
+        *out = IMAGE_KIND_BMP;
         return ADELE_OK;
     }
-    if (n_start >= 3 && memcmp(start, jpeg_signature, 3) == 0) {
-        *out = IMAGE_KIND_JPEG;
-        return ADELE_OK;
-    }
+    const char *name = other_kind(start);
+    if (name != NULL)
+        return FAIL(ADELE_FORMAT,
+                    "Convert it to PNG; with ImageMagick: convert IN OUT.png. The content counts, "
+                    "not the name.",
+                    "%s: a %s file, which is not read; PNG, JPEG, TIFF and BMP are", path, name);
     return FAIL(ADELE_FORMAT, "Convert the file to PNG or JPEG; the content counts, not the name.",
-                "%s: neither a PNG nor a JPEG file (%llu bytes, first bytes %02x %02x %02x %02x)",
+                "%s: neither a PNG nor a JPEG, TIFF or BMP file (%llu bytes, first bytes %02x %02x "
+                "%02x %02x)",
                 path, (unsigned long long)file_bytes, start[0], start[1], start[2], start[3]);
 }
 
@@ -98,15 +149,31 @@ adele_status image_load(const char *path, size_t memory_limit, struct image *out
     memset(out, 0, sizeof *out);
     enum image_kind kind;
     TRY(image_detect_kind(path, &kind));
-    if (kind == IMAGE_KIND_JPEG)
+    switch (kind) {
+    case IMAGE_KIND_JPEG:
         return image_jpeg_load(path, memory_limit, out);
+    case IMAGE_KIND_TIFF:
+        return image_tiff_load(path, false, memory_limit, out);
+    case IMAGE_KIND_BMP:
+        return image_bmp_load(path, false, memory_limit, out);
+    case IMAGE_KIND_PNG:
+        break;
+    }
     return image_png_load(path, false, memory_limit, out);
 }
 
 adele_status image_probe(const char *path, int *width, int *height) {
     enum image_kind kind;
     TRY(image_detect_kind(path, &kind));
-    if (kind == IMAGE_KIND_JPEG)
+    switch (kind) {
+    case IMAGE_KIND_JPEG:
         return image_jpeg_probe(path, width, height);
+    case IMAGE_KIND_TIFF:
+        return image_tiff_probe(path, width, height);
+    case IMAGE_KIND_BMP:
+        return image_bmp_probe(path, width, height);
+    case IMAGE_KIND_PNG:
+        break;
+    }
     return image_png_probe(path, width, height);
 }

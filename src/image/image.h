@@ -12,6 +12,13 @@
 // The largest width or height that any reader accepts.
 #define IMAGE_MAX_EXTENT 32768
 
+// What a reader did that a person may want to know, in image.notes.
+enum image_note {
+    IMAGE_NOTE_TURNED = 1,      // as the file's orientation says
+    IMAGE_NOTE_STRAY_BYTES = 2, // JPEG: bytes that belong to nothing; the picture is whole
+    IMAGE_NOTE_PAGES = 4        // TIFF: more than one page, of which the first was read
+};
+
 struct image_palette {
     int n; // 0 = none
     uint8_t rgb[256][3];
@@ -22,7 +29,10 @@ struct image {
     int width, height, n_channels;
     int n_bits;                   // 8 or 16
     void *pixels;                 // (H, W, C), uint8_t or uint16_t
-    struct image_palette palette; // of an indexed PNG read by image_load_label; else n = 0
+    bool has_alpha;               // the file has an alpha channel, which is not among the pixels
+    int orientation;              // 2..8: how the stored picture was turned; else it was not
+    unsigned notes;               // of enum image_note
+    struct image_palette palette; // of an indexed file read by image_load_label; else n = 0
 };
 
 void image_deinit(struct image *image); // also zeroes it; legal on a zeroed struct
@@ -30,20 +40,31 @@ ADELE_MUST_CHECK adele_status image_init(struct image *out, int width, int heigh
                                          int n_bits);
 
 // Reads PNG (8/16 bit; grays of 1, 2, 4 bits scaled to 0..255; gray, RGB, palette -> RGB, alpha
-// dropped; interlaced) or JPEG (accurate DCT; gray or RGB), by the file's signature, not its name.
+// dropped; interlaced), JPEG (accurate DCT; gray or RGB), TIFF (the first page; bits and colours as
+// for PNG, and white-is-zero) or BMP (not compressed), by the file's signature, not its name. The
+// picture is turned as the orientation of Exif or TIFF says: extents are those that people see.
 // `memory_limit` bytes of decoded pixels, 0 = none. ADELE_FORMAT/IO/DATA name the file and what is
 // wrong (truncated, bad checksum, too large). On failure `out` is zeroed.
 ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, struct image *out);
 
-// Reads a label map: PNG, gray (value = category; 1, 2, 4 bits unscaled) or indexed (index =
-// category, the palette kept). 1 channel out; 16 bits of a 16-bit file (instance ids), else 8. RGB
-// whose three channels are equal everywhere is accepted as gray; other colour images are
+// Reads a label map: PNG, TIFF or BMP, gray (value = category; 1, 2, 4 bits unscaled) or indexed
+// (index = category, the palette kept). 1 channel out; 16 bits of a 16-bit file (instance ids),
+// else
+// 8. RGB whose three channels are equal everywhere is accepted as gray; other colour images are
 // ADELE_DATA.
 ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
                                                struct image *out);
 
-// The extents from the header alone (PNG, JPEG): for checks.
+// The extents from the header alone, after turning: for checks.
 ADELE_MUST_CHECK adele_status image_probe(const char *path, int *width, int *height);
+
+// What a TIFF or BMP file gives, from its header; false when it cannot be read.
+struct image_traits {
+    int n_channels, n_bits; // of image_load
+    bool is_indexed;        // image_load_label answers with a palette
+};
+bool image_tiff_traits(const char *path, struct image_traits *out);
+bool image_bmp_traits(const char *path, struct image_traits *out);
 
 // Writes PNG, atomically. A palette (n > 0) makes an indexed file; pixel values beyond the palette
 // get their colours from image_palette_voc.

@@ -20,6 +20,8 @@ struct jpeg_reader {
     size_t n_bytes;
     tjhandle handle;
     int width, height, colorspace;
+    int orientation;
+    bool has_stray; // bytes between segments, which were taken out
 };
 
 static void reader_deinit(struct jpeg_reader *reader) {
@@ -34,10 +36,68 @@ static adele_status fail_damaged(const struct jpeg_reader *reader) {
                 tjGetErrorStr2(reader->handle));
 }
 
+// Takes out what lies between the segments of the header, where a segment must begin: cameras and
+// programs that edit tags leave such bytes, and every viewer skips them.
+static void drop_stray(struct jpeg_reader *reader) {
+    unsigned char *bytes = (unsigned char *)reader->bytes;
+    size_t n = reader->n_bytes, at = 2, to = 2;
+    while (at + 4 <= n) {
+        int marker = bytes[at + 1];
+        if (bytes[at] != 0xff || marker == 0) {
+            at++;
+            continue;
+        }
+        size_t length = marker == 0xff ? 1 : 2 + ((size_t)bytes[at + 2] << 8 | bytes[at + 3]);
+        if (marker == 0xda || length == 2 || length == 3 || length > n - at)
+            break;
+        memmove(bytes + to, bytes + at, length);
+        at += length;
+        to += length;
+    }
+    // Without a scan it is no picture, and what the decoder says of it is said of the whole file.
+    if (at == to || at + 4 > n || bytes[at + 1] != 0xda)
+        return;
+    memmove(bytes + to, bytes + at, n - at);
+    reader->n_bytes = n - (at - to);
+    reader->has_stray = true;
+}
+
+// Whether the end marker follows the scans: a truncated file has none.
+static bool has_end(const struct jpeg_reader *reader) {
+    const unsigned char *bytes = (const unsigned char *)reader->bytes;
+    size_t n = reader->n_bytes;
+    for (size_t at = 2; at + 2 <= n;) {
+        int marker = bytes[at + 1];
+        if (bytes[at] == 0xff && marker == 0xd9)
+            return true;
+        // Coded data and what belongs to it: any byte, a stuffed 0, a restart, a fill byte.
+        bool is_data = bytes[at] != 0xff || marker == 0 || marker == 0xff || marker == 1 ||
+                       (marker >= 0xd0 && marker <= 0xd7);
+        size_t length = at + 4 <= n ? (size_t)bytes[at + 2] << 8 | bytes[at + 3] : 0;
+        at += is_data ? 1 : 2 + length;
+    }
+    return false;
+}
+
+// Whether the decoder only complained of stray bytes behind a scan ("... extraneous bytes before
+// marker 0xd9"). Before a restart marker they are what is left of damaged data.
+static bool is_stray_alone(const struct jpeg_reader *reader) {
+    static const char text[] = "extraneous bytes before marker 0x";
+    const char *at = strstr(tjGetErrorStr2(reader->handle), text);
+    if (at == NULL || tjGetErrorCode(reader->handle) != TJERR_WARNING)
+        return false;
+    at += sizeof text - 1;
+    bool is_restart = at[0] == 'd' && at[1] >= '0' && at[1] <= '7';
+    return !is_restart && has_end(reader);
+}
+
 // Reads the file and its header. The caller deinits the reader, also after a failure.
 static adele_status reader_init(struct jpeg_reader *reader, const char *path) {
     *reader = (struct jpeg_reader){.path = path};
     TRY(file_read(path, JPEG_MAX_FILE_BYTES, &reader->bytes, &reader->n_bytes));
+    drop_stray(reader);
+    reader->orientation =
+        exif_orientation_jpeg((const unsigned char *)reader->bytes, reader->n_bytes);
     reader->handle = tjInitDecompress();
     if (reader->handle == NULL)
         return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot start the JPEG decoder",
@@ -67,6 +127,28 @@ static adele_status check_header(const struct jpeg_reader *reader, int n_channel
     return ADELE_OK;
 }
 
+// Without the stop flag a truncated file would decode to gray rows and pass as whole. A file that
+// stops for stray bytes alone is decoded once more without it.
+static adele_status decode(struct jpeg_reader *reader, struct image *out) {
+    int format = out->n_channels == 1 ? TJPF_GRAY : TJPF_RGB;
+    int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
+    out->notes = reader->has_stray ? IMAGE_NOTE_STRAY_BYTES : 0;
+    for (int turn = 0; turn < 2; turn++) {
+        int result =
+            tjDecompress2(reader->handle, (const unsigned char *)reader->bytes,
+                          (unsigned long)reader->n_bytes, out->pixels, reader->width, 0,
+                          reader->height, format, flags | (turn == 0 ? TJFLAG_STOPONWARNING : 0));
+        if (result == 0)
+            return ADELE_OK;
+        if (!is_stray_alone(reader))
+            break;
+        out->notes |= IMAGE_NOTE_STRAY_BYTES;
+        if (turn == 1)
+            return ADELE_OK;
+    }
+    return fail_damaged(reader);
+}
+
 adele_status image_jpeg_load(const char *path, size_t memory_limit, struct image *out) {
     memset(out, 0, sizeof *out);
     adele_status status = ADELE_OK;
@@ -75,14 +157,11 @@ adele_status image_jpeg_load(const char *path, size_t memory_limit, struct image
     int n_channels = reader.colorspace == TJCS_GRAY ? 1 : 3;
     TRY_GOTO(check_header(&reader, n_channels, memory_limit), done);
     TRY_GOTO(image_init(out, reader.width, reader.height, n_channels, 8), done);
-    // Without the stop flag a truncated file would decode to gray rows and pass as whole.
-    if (tjDecompress2(reader.handle, (const unsigned char *)reader.bytes,
-                      (unsigned long)reader.n_bytes, out->pixels, reader.width, 0, reader.height,
-                      n_channels == 1 ? TJPF_GRAY : TJPF_RGB,
-                      TJFLAG_ACCURATEDCT | TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS) != 0) {
-        status = fail_damaged(&reader);
+    status = decode(&reader, out);
+    if (status == ADELE_OK)
+        status = orient_image(out, reader.orientation);
+    if (status != ADELE_OK)
         image_deinit(out);
-    }
 done:
     reader_deinit(&reader);
     return status;
@@ -96,6 +175,7 @@ adele_status image_jpeg_probe(const char *path, int *width, int *height) {
     if (status == ADELE_OK) {
         *width = reader.width;
         *height = reader.height;
+        orient_extents(reader.orientation, width, height);
     }
     reader_deinit(&reader);
     return status;

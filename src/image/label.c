@@ -12,6 +12,8 @@ static unsigned value_at(const struct image *image, size_t i) {
 // Brings equal-channel RGB maps to one channel; 16 bits stay, as instance ids need them.
 static adele_status narrow(const char *path, const struct image *wide, struct image *out) {
     TRY(image_init(out, wide->width, wide->height, 1, wide->n_bits));
+    out->orientation = wide->orientation;
+    out->notes = wide->notes;
     size_t n_pixels = (size_t)wide->width * (size_t)wide->height;
     size_t n_channels = (size_t)wide->n_channels;
     for (size_t i = 0; i < n_pixels; ++i) {
@@ -31,6 +33,32 @@ static adele_status narrow(const char *path, const struct image *wide, struct im
     return ADELE_OK;
 }
 
+// Whether all pixels are the same.
+static bool is_constant(const struct image *image) {
+    size_t n_bytes = (size_t)image->n_channels * ((size_t)image->n_bits / 8);
+    size_t n = (size_t)image->width * (size_t)image->height;
+    return n < 2 || memcmp(image->pixels, (char *)image->pixels + n_bytes, (n - 1) * n_bytes) == 0;
+}
+
+// Graphics programs save a shape as one colour that shows through an alpha channel: the values say
+// nothing then.
+static adele_status check_alpha(const char *path, size_t memory_limit, const struct image *wide) {
+    if (!wide->has_alpha || !is_constant(wide))
+        return ADELE_OK;
+    struct image alpha;
+    TRY(image_png_load_alpha(path, memory_limit, &alpha));
+    bool is_same = is_constant(&alpha);
+    image_deinit(&alpha);
+    if (is_same)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA,
+                "Save the alpha channel as a gray PNG of category numbers; with ImageMagick: "
+                "convert IN.png -alpha extract -threshold 50% -depth 1 OUT.png.",
+                "%s: every pixel is %u, and the shape is in the alpha channel, which holds no "
+                "categories",
+                path, value_at(wide, 0));
+}
+
 adele_status image_load_label(const char *path, size_t memory_limit, struct image *out) {
     memset(out, 0, sizeof *out);
     enum image_kind kind;
@@ -39,12 +67,22 @@ adele_status image_load_label(const char *path, size_t memory_limit, struct imag
         return FAIL(ADELE_DATA, "Save the label map as PNG.",
                     "%s: a JPEG file is no label map: its compression changes the values", path);
     struct image wide;
-    TRY(image_png_load(path, true, memory_limit, &wide));
+    if (kind == IMAGE_KIND_TIFF)
+        TRY(image_tiff_load(path, true, memory_limit, &wide));
+    else if (kind == IMAGE_KIND_BMP)
+        TRY(image_bmp_load(path, true, memory_limit, &wide));
+    else
+        TRY(image_png_load(path, true, memory_limit, &wide));
+    adele_status status = check_alpha(path, memory_limit, &wide);
+    if (status != ADELE_OK) {
+        image_deinit(&wide);
+        return status;
+    }
     if (wide.n_channels == 1) {
         *out = wide;
         return ADELE_OK;
     }
-    adele_status status = narrow(path, &wide, out);
+    status = narrow(path, &wide, out);
     image_deinit(&wide);
     if (status != ADELE_OK)
         image_deinit(out);

@@ -30,6 +30,8 @@ struct png_reader {
     int n_file_bits, color_type;
     int n_channels, n_bits; // of the pixels asked for
     bool keep_values;
+    bool keep_alpha; // one more channel, the last
+    int orientation;
     bool is_truncated, is_out_of_memory;
     bool is_unreadable; // the system failed to read
     char message[160];  // libpng's
@@ -98,6 +100,9 @@ static adele_status reader_init(struct png_reader *reader, const char *path) {
     reader->file = fopen(path, "rb");
     if (reader->file == NULL)
         return FAIL(ADELE_IO, file_hint(errno), "cannot open %s: %s", path, strerror(errno));
+    reader->orientation = exif_orientation_png(reader->file);
+    if (ferror(reader->file) || fseek(reader->file, 0, SEEK_SET) != 0)
+        return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", path, strerror(errno));
     reader->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, reader, on_error, on_warning,
                                            reader, on_malloc, on_free);
     if (reader->png != NULL)
@@ -139,7 +144,8 @@ static bool read_pixels(struct png_reader *reader) {
         png_set_palette_to_rgb(reader->png);
     else if (reader->color_type == PNG_COLOR_TYPE_GRAY && reader->n_file_bits < 8)
         png_set_expand_gray_1_2_4_to_8(reader->png);
-    if ((reader->color_type & PNG_COLOR_MASK_ALPHA) != 0 || (is_palette && !reader->keep_values))
+    bool has_alpha = (reader->color_type & PNG_COLOR_MASK_ALPHA) != 0;
+    if ((has_alpha && !reader->keep_alpha) || (is_palette && !reader->keep_values))
         png_set_strip_alpha(reader->png);
     if (reader->n_file_bits == 16 && has_little_endian_words())
         png_set_swap(reader->png);
@@ -157,10 +163,11 @@ static bool read_pixels(struct png_reader *reader) {
 static adele_status check_header(struct png_reader *reader, size_t memory_limit) {
     bool has_color = (reader->color_type & PNG_COLOR_MASK_COLOR) != 0;
     bool is_index = reader->color_type == PNG_COLOR_TYPE_PALETTE && reader->keep_values;
-    reader->n_channels = has_color && !is_index ? 3 : 1;
+    reader->n_channels = (has_color && !is_index ? 3 : 1) + reader->keep_alpha;
     reader->n_bits = reader->n_file_bits == 16 ? 16 : 8;
+    int n_copies = reader->orientation > 1 ? 2 : 1; // turning takes the pixels twice
     TRY(image_check_claim(reader->path, reader->width, reader->height, reader->n_channels,
-                          reader->n_bits, memory_limit));
+                          reader->n_bits * n_copies, memory_limit));
     uint64_t raw_bytes =
         (uint64_t)png_get_rowbytes(reader->png, reader->info) * (uint64_t)reader->height;
     if (raw_bytes / PNG_MAX_RATIO > reader->file_bytes)
@@ -187,7 +194,16 @@ static void take_palette(const struct png_reader *reader, struct image_palette *
 // Storage for the pixels and the row pointers that libpng fills.
 static adele_status prepare(struct png_reader *reader, struct image *out) {
     int width = (int)reader->width, height = (int)reader->height;
-    TRY(image_init(out, width, height, reader->n_channels, reader->n_bits));
+    TRY(image_init(out, width, height, reader->keep_alpha ? 1 : reader->n_channels,
+                   reader->n_bits));
+    out->has_alpha = (reader->color_type & PNG_COLOR_MASK_ALPHA) != 0;
+    if (reader->keep_alpha) { // room for all channels while they are read
+        size_t n_values = (size_t)width * (size_t)height * (size_t)reader->n_channels;
+        memory_free(out->pixels);
+        out->pixels = memory_calloc(n_values, (size_t)reader->n_bits / 8);
+        if (out->pixels == NULL)
+            return FAIL_NO_MEMORY(n_values * (size_t)reader->n_bits / 8);
+    }
     reader->rows = memory_calloc((size_t)height, sizeof *reader->rows);
     if (reader->rows == NULL)
         return FAIL_NO_MEMORY((size_t)height * sizeof *reader->rows);
@@ -199,20 +215,46 @@ static adele_status prepare(struct png_reader *reader, struct image *out) {
     return ADELE_OK;
 }
 
+static adele_status load(struct png_reader *reader, size_t memory_limit, struct image *out) {
+    if (!read_header(reader))
+        return fail_reading(reader);
+    if (reader->keep_alpha && (reader->color_type & PNG_COLOR_MASK_ALPHA) == 0)
+        return FAIL(ADELE_DATA, "", "%s: no alpha channel", reader->path);
+    TRY(check_header(reader, memory_limit));
+    TRY(prepare(reader, out));
+    return read_pixels(reader) ? ADELE_OK : fail_reading(reader);
+}
+
 adele_status image_png_load(const char *path, bool keep_values, size_t memory_limit,
                             struct image *out) {
     memset(out, 0, sizeof *out);
     struct png_reader reader;
     adele_status status = reader_init(&reader, path);
     reader.keep_values = keep_values;
-    if (status == ADELE_OK && !read_header(&reader))
-        status = fail_reading(&reader);
     if (status == ADELE_OK)
-        status = check_header(&reader, memory_limit);
+        status = load(&reader, memory_limit, out);
     if (status == ADELE_OK)
-        status = prepare(&reader, out);
-    if (status == ADELE_OK && !read_pixels(&reader))
-        status = fail_reading(&reader);
+        status = orient_image(out, reader.orientation);
+    reader_deinit(&reader);
+    if (status != ADELE_OK)
+        image_deinit(out);
+    return status;
+}
+
+adele_status image_png_load_alpha(const char *path, size_t memory_limit, struct image *out) {
+    memset(out, 0, sizeof *out);
+    struct png_reader reader;
+    adele_status status = reader_init(&reader, path);
+    reader.keep_values = reader.keep_alpha = true;
+    if (status == ADELE_OK)
+        status = load(&reader, memory_limit, out);
+    size_t n = (size_t)out->width * (size_t)out->height, step = (size_t)reader.n_channels;
+    for (size_t i = 0; status == ADELE_OK && i < n; i++) {
+        if (reader.n_bits == 16)
+            ((uint16_t *)out->pixels)[i] = ((uint16_t *)out->pixels)[i * step + step - 1];
+        else
+            ((uint8_t *)out->pixels)[i] = ((uint8_t *)out->pixels)[i * step + step - 1];
+    }
     reader_deinit(&reader);
     if (status != ADELE_OK)
         image_deinit(out);
@@ -229,6 +271,7 @@ adele_status image_png_probe(const char *path, int *width, int *height) {
     if (file == NULL)
         return FAIL(ADELE_IO, file_hint(errno), "cannot open %s: %s", path, strerror(errno));
     size_t n_start = fread(start, 1, sizeof start, file);
+    int orientation = n_start == sizeof start ? exif_orientation_png(file) : 1;
     int error = ferror(file) ? errno : 0;
     fclose(file);
     if (error != 0)
@@ -246,5 +289,6 @@ adele_status image_png_probe(const char *path, int *width, int *height) {
     TRY(image_check_claim(path, claimed_width, claimed_height, 1, 8, 0));
     *width = (int)claimed_width;
     *height = (int)claimed_height;
+    orient_extents(orientation, width, height);
     return ADELE_OK;
 }

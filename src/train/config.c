@@ -184,6 +184,7 @@ void config_dataset(const struct config *config, struct dataset_config *out) {
                 .names = (const char *const *)config->data.map_names},
         .foreground_slices_only = config->data.foreground_slices_only,
         .memory_limit = (size_t)config->data.memory_limit_mb << 20,
+        .follow_links = config->data.follow_links,
     };
     for (int i = 0; i < SPLIT_COUNT; i++)
         out->split[i] = config->data.split[i];

@@ -39,8 +39,9 @@ struct config {
         int n_map_names;
         char **map_names;
         bool foreground_slices_only; // default true
-        int64_t memory_limit_mb;     // default 4096
-        enum residency residency;    // auto | device | host
+        bool follow_links;
+        int64_t memory_limit_mb;   // default 4096
+        enum residency residency;  // auto | device | host
         struct noise_config noise; // data.noise: {kind: none|under-over|flip|mixed, target_miou: 0,
                                    // iterations: [2, 4], flip_fraction: 0.05, seed: 0}
         struct adele_augment augment; // data.augment: {enabled: false, rotate: 45, translate: 0.1,

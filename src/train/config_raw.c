@@ -235,8 +235,15 @@ adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
     build_schema(raw);
     cyaml_config_t config = raw_config(raw);
     cyaml_data_t *data = NULL;
+    size_t n_bracketed = 0;
+    char *bracketed = config_bracket_from(text, bytes, &n_bracketed);
+    if (bracketed == NULL) {
+        config_raw_destroy(raw);
+        return FAIL_NO_MEMORY(bytes);
+    }
     cyaml_err_t error =
-        cyaml_load_data((const uint8_t *)text, bytes, &config, &raw->top, &data, NULL);
+        cyaml_load_data((const uint8_t *)bracketed, n_bracketed, &config, &raw->top, &data, NULL);
+    memory_free(bracketed);
     raw->slots = data;
     adele_status status = ADELE_OK;
     // A mere warning is that documents behind the first are ignored; ours ignores nothing.

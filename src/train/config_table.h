@@ -35,9 +35,13 @@ struct config_key {
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 85
+#define CONFIG_N_KEYS 86
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
+
+// ---- config_from.c ------------------------------------------------------------------------------
+// The text with each "from: 255" as "from: [255]"; NULL when memory is out. Free with memory_free.
+char *config_bracket_from(const char *text, size_t bytes, size_t *out_bytes);
 
 // ---- config_raw.c: YAML -> texts ----------------------------------------------------------------
 struct config_raw_map { // one entry of data.label_map

@@ -309,6 +309,7 @@ static adele_status run_cases(struct worker *worker, enum dataset_split split, i
                               int *n_images) {
     struct model *model = worker->model;
     const struct model_options *options = worker->options;
+    dataset_ask_channels(worker->dataset, model->n_channels);
     if (worker->dataset->n_channels != model->n_channels)
         return FAIL(ADELE_DATA, "Use images of the kind that the model was trained on.",
                     "%s has %d channel(s), the model %s takes %d", worker->dataset->root,
@@ -374,6 +375,18 @@ static adele_status warn_of_data(const struct model *model, const struct model_o
     return ADELE_OK;
 }
 
+// Then a score says little, and 255 is often the reason.
+static void warn_without_foreground(const struct dataset *dataset, enum dataset_split split,
+                                    const int64_t counts[3 * 256]) {
+    int64_t n = 0;
+    for (int c = 1; c < dataset->n_categories; c++)
+        n += counts[512 + c];
+    if (n == 0)
+        log_line(LOG_WARNING,
+                 "%s: the label maps of the %s split hold no foreground; `adele check` says more",
+                 dataset->root, dataset_split_name(split));
+}
+
 adele_status model_evaluate(struct model *model, const struct model_options *options,
                             struct score *out, int *out_images) {
     const struct adele_device *device = model->device;
@@ -388,12 +401,8 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
     adele_status status;
     TRY_GOTO(warn_of_data(model, options), done);
     TRY_GOTO(dataset_open(&data, &worker.dataset), done);
-    if (worker.dataset->n_categories != model->n_categories) {
-        status = FAIL(ADELE_DATA, "Evaluate on data with the categories of the training set.",
-                      "%s has %d categories, the model has %d", data.root,
-                      worker.dataset->n_categories, model->n_categories);
-        goto done;
-    }
+    TRY_GOTO(dataset_match_categories(worker.dataset, model->n_categories, model->category_names),
+             done);
     if (worker.dataset->n_cases[options->split] == 0) {
         status = FAIL(ADELE_DATA, "Choose another with --split.", "%s: the %s split is empty",
                       data.root, dataset_split_name(options->split));
@@ -406,6 +415,7 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
     TRY_GOTO(run_cases(&worker, options->split, counts, out_images), done);
     TRY_GOTO(device->iface->download(device, host, counts, sizeof host), done);
     score_compute(host, model->n_categories, out);
+    warn_without_foreground(worker.dataset, options->split, host);
 done:
     device->iface->release(device, counts);
     return worker_end(&worker, status);

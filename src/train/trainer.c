@@ -110,21 +110,28 @@ static adele_status evaluate_splits(struct trainer *trainer, int epoch) {
     return is_due ? save_best(trainer, epoch) : ADELE_OK;
 }
 
+// A mean over nothing is a dash.
+static const char *score_text(double value, char out[32]) {
+    (void)snprintf(out, 32, isfinite(value) ? "%.4f" : "-", value);
+    return out;
+}
+
 static void log_epoch(const struct trainer *trainer, int epoch,
                       const struct epoch_numbers *numbers) {
-    char line[512];
+    char line[512], number[32];
     size_t used = (size_t)snprintf(line, sizeof line, "epoch %d: loss %.4f", epoch,
                                    numbers->sums[ADELE_SUM_TOTAL] / numbers->sums[ADELE_SUM_STEPS]);
     struct score score;
     score_compute(&numbers->counts[ADELE_COUNT_PREDICTION_NOISY][0][0], trainer->n_categories,
                   &score);
-    used += (size_t)snprintf(line + used, sizeof line - used, "  train mIoU vs noisy %.4f",
-                             score.miou_foreground);
+    used += (size_t)snprintf(line + used, sizeof line - used, "  train mIoU vs noisy %s",
+                             score_text(score.miou_foreground, number));
     static const char *const names[SPLIT_COUNT] = {"", "val", "test"};
     for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++)
         if (trainer->evaluation[split])
-            used += (size_t)snprintf(line + used, sizeof line - used, "  %s mIoU %.4f",
-                                     names[split], trainer->last_score[split].miou_foreground);
+            used +=
+                (size_t)snprintf(line + used, sizeof line - used, "  %s mIoU %s", names[split],
+                                 score_text(trainer->last_score[split].miou_foreground, number));
     log_line(LOG_INFO, "%s", line);
 }
 

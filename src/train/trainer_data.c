@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/foreground.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -94,10 +95,11 @@ static adele_status load_split(struct trainer *trainer, enum dataset_split split
         dataset_images_deinit(images);
         return ADELE_OK;
     }
+    if (!images->labels)
+        return FAIL(ADELE_DATA, "Add label files for the training cases.",
+                    "%s: the train split has no labels", trainer->dataset->root);
+    TRY(foreground_require(trainer->dataset, split, images));
     if (split == SPLIT_TRAIN) {
-        if (!images->labels)
-            return FAIL(ADELE_DATA, "Add label files for the training cases.",
-                        "%s: the train split has no labels", trainer->dataset->root);
         TRY(add_noise(trainer));
         size_t bytes = (size_t)images->n * (size_t)images->h * (size_t)images->w;
         hash_xxh3_hex(images->labels, bytes, trainer->noisy_hash);

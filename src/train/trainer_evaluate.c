@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "data/half.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -78,17 +79,14 @@ static void example_pixels(const struct dataset_images *images, int i, uint8_t *
         return;
     }
     const uint16_t *half = (const uint16_t *)images->images + (size_t)i * n;
-    // Halves of one sign order like their bits; map them to an order-preserving integer first.
-    int low = 65535, high = 0;
+    float low = half_to_float(half[0]), high = low;
     for (size_t j = 0; j < n; j++) {
-        int key = half[j] & 0x8000 ? 0xffff - half[j] : half[j] + 0x8000;
-        low = key < low ? key : low;
-        high = key > high ? key : high;
+        float value = half_to_float(half[j]);
+        low = value < low ? value : low;
+        high = value > high ? value : high;
     }
-    for (size_t j = 0; j < n; j++) {
-        int key = half[j] & 0x8000 ? 0xffff - half[j] : half[j] + 0x8000;
-        out[j] = high > low ? (uint8_t)(255 * (key - low) / (high - low)) : 0;
-    }
+    for (size_t j = 0; j < n; j++)
+        out[j] = high > low ? (uint8_t)(255.0f * (half_to_float(half[j]) - low) / (high - low)) : 0;
 }
 
 static adele_status example_maps(struct trainer *trainer, int n, const int *chosen,

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "data/palette_watch.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/label_lookup.h"
+
+#include <string.h>
+
+#define HINT                                                                                       \
+    "Save the label maps as gray PNG of category numbers, or with one palette; programs that "     \
+    "make files small must leave label maps alone."
+
+struct palette_watch {
+    const char *path[256]; // where the colour was seen first; NULL = nowhere yet
+    uint8_t rgb[256][3];
+};
+
+struct palette_watch *palette_watch_new(void) {
+    return memory_calloc(1, sizeof(struct palette_watch));
+}
+
+adele_status palette_use_of(const struct case_labels *labels, struct palette_use **out) {
+    *out = NULL;
+    if (labels->palette.n == 0)
+        return ADELE_OK;
+    struct palette_use *use = memory_calloc(1, sizeof *use);
+    if (use == NULL)
+        return FAIL_NO_MEMORY(sizeof *use);
+    size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
+    for (size_t i = 0; i < n; i++) // an index behind the palette has no colour
+        if (labels->values[i] >= 0 && labels->values[i] < labels->palette.n)
+            use->is_used[labels->values[i]] = true;
+    memcpy(use->rgb, labels->palette.rgb, sizeof use->rgb);
+    *out = use;
+    return ADELE_OK;
+}
+
+// A gray label map that was made an indexed one: each colour is the gray of a category, in another
+// order than the indices.
+static adele_status check_grays(const struct dataset *dataset, const char *path,
+                                const struct palette_use *use) {
+    int moved = -1;
+    for (int i = 0; i < 256; i++) {
+        const uint8_t *rgb = use->rgb[i];
+        if (!use->is_used[i])
+            continue;
+        int category = label_lookup_category(dataset->lookup, rgb[0]);
+        bool is_gray = rgb[0] == rgb[1] && rgb[1] == rgb[2];
+        if (!is_gray || category < 0 || category == LABEL_IGNORE)
+            return ADELE_OK; // a palette for the eye
+        if (rgb[0] != i)
+            moved = i;
+    }
+    if (moved < 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA, HINT,
+                "%s: the palette shows index %d as the gray %d, and all its colours are grays of "
+                "categories: a gray label map whose values were numbered anew",
+                path, moved, use->rgb[moved][0]);
+}
+
+adele_status palette_watch_add(const struct dataset *dataset, const char *path,
+                               const struct palette_use *use) {
+    struct palette_watch *watch = dataset->palettes;
+    if (use == NULL)
+        return ADELE_OK;
+    TRY(check_grays(dataset, path, use));
+    for (int i = 0; i < 256; i++) {
+        const uint8_t *a = use->rgb[i], *b = watch->rgb[i];
+        if (!use->is_used[i])
+            continue;
+        if (watch->path[i] == NULL) {
+            watch->path[i] = path;
+            memcpy(watch->rgb[i], a, sizeof watch->rgb[i]);
+        } else if (memcmp(a, b, sizeof watch->rgb[i]) != 0) {
+            return FAIL(ADELE_DATA, HINT,
+                        "%s: the palette shows index %d in the colour (%d, %d, %d), that of %s in "
+                        "(%d, %d, %d): the index, which is the category here, does not mean the "
+                        "same in both",
+                        path, i, a[0], a[1], a[2], watch->path[i], b[0], b[1], b[2]);
+        }
+    }
+    return ADELE_OK;
+}

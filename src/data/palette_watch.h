@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Whether the palettes of indexed label maps mean one thing. In an indexed PNG the index is the
+// category and the colour is for the eye; a program that makes files small numbers the colours
+// anew, file by file, and then the index means nothing any more.
+#ifndef ADELE_DATA_PALETTE_WATCH_H
+#define ADELE_DATA_PALETTE_WATCH_H
+
+#include "data/case_files.h"
+#include "data/dataset.h"
+
+// The colours that one label map uses.
+struct palette_use {
+    bool is_used[256];
+    uint8_t rgb[256][3];
+};
+// *out is NULL when the label map has no palette; else free it with memory_free.
+ADELE_MUST_CHECK adele_status palette_use_of(const struct case_labels *labels,
+                                             struct palette_use **out);
+
+struct palette_watch; // the colours seen so far, of all label maps of a data set
+struct palette_watch *palette_watch_new(void); // NULL when memory is out
+
+// ADELE_DATA when an index has another colour than in a label map before, or when the colours are
+// grays that are categories by themselves, and others than the indices. `path` is borrowed until
+// the data set is closed; `use` may be NULL. One thread at a time.
+ADELE_MUST_CHECK adele_status palette_watch_add(const struct dataset *dataset, const char *path,
+                                                const struct palette_use *use);
+#endif
