@@ -66,11 +66,11 @@ static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pa
     const struct cuda_context *context = context_of(self->base.op.device);
     direct->gather = pass == CONV2D_FORWARD ? conv2d_gather_forward(&self->shape)
                                             : conv2d_gather_data_gradient(&self->shape);
-    if (self->is_plain || direct->gather.is_large) {
+    if (self->is_plain || direct->gather.is_large || direct->gather.has_many_taps) {
         direct->kernel = CONV2D_KERNEL_PLAIN;
         return ADELE_OK;
     }
-    if (pass == CONV2D_FORWARD && conv2d_first_layer_fits(&direct->gather)) {
+    if (pass == CONV2D_FORWARD && conv2d_first_layer_fits(&direct->gather, self->math)) {
         direct->kernel = CONV2D_KERNEL_FIRST_LAYER;
         return ADELE_OK;
     }
