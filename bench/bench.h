@@ -123,6 +123,9 @@ ADELE_MUST_CHECK adele_status problem_check(struct adele_device *device,
 // Bytes that must move at least: every array that the turn touches once in each direction.
 double problem_bytes(const struct problem *problem, struct adele_device *device, bool is_backward);
 bool bench_is_bf16(const struct adele_device *device);
+// Whether a library computes on tensors of bf16: it rounds sums to bf16 before a bias, or what was
+// there before, is added to them.
+bool bench_rounds_sums(const struct instance *instance);
 
 // ---- measuring ----------------------------------------------------------------------------------
 

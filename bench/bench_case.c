@@ -2,6 +2,7 @@
 // From a case to its rows: check, then time each direction that the filter lets pass.
 #include "bench.h"
 
+#include "base/fail.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -47,7 +48,21 @@ static adele_status check(struct bench *bench, const struct bench_case *c,
     return problem_check(bench->device, c->small);
 }
 
-// A library's engine, where it takes this shape itself.
+// What is timed beside ours has to compute the same. On memory of its own: gradients are added to
+// what is there.
+static adele_status check_peer(struct bench *bench, const struct bench_case *c,
+                               struct adele_device *peer) {
+    struct bench of_peer = *bench;
+    struct instance alone = {0};
+    char text[48];
+    of_peer.device = peer;
+    TRY(instance_open(peer, c->full, &alone));
+    adele_status status = check(&of_peer, c, &alone, text);
+    instance_close(&alone);
+    return status;
+}
+
+// A library's engine, where it takes this shape itself and is right.
 static void open_peers(struct bench *bench, const struct bench_case *c, const struct instance *ours,
                        struct instance peers[MAX_PEERS], int *n_peers) {
     static const char *const libraries[MAX_PEERS] = {"cudnn", "cublas"};
@@ -57,7 +72,14 @@ static void open_peers(struct bench *bench, const struct bench_case *c, const st
         if (bench->peers[i] == NULL ||
             instance_share(bench->peers[i], c->full, ours, peer) != ADELE_OK)
             continue;
-        if (peer->op->engine != NULL && strstr(peer->op->engine, libraries[i]) != NULL)
+        bool is_taken = peer->op->engine != NULL && strstr(peer->op->engine, libraries[i]) != NULL;
+        if (is_taken && check_peer(bench, c, bench->peers[i]) != ADELE_OK) {
+            char what[32];
+            snprintf(what, sizeof what, "check of %s", libraries[i]);
+            report_failure(bench, c, what);
+            is_taken = false;
+        }
+        if (is_taken)
             ++*n_peers;
         else
             instance_close(peer);

@@ -208,7 +208,7 @@ static void step(struct bench *bench) {
     const struct adele_device_iface *iface = bench->device->iface;
     check(iface->step_begin(bench->device, 0));
     run_ops(bench);
-    check(iface->step_end(bench->device));
+    check(iface->step_end(bench->device, true));
     check(iface->synchronize(bench->device));
 }
 

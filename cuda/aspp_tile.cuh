@@ -163,12 +163,19 @@ static __device__ inline void
 aspp_tile_store(const struct aspp_gather &gather, const struct aspp_group &group,
                 const struct aspp_rows &rows, const float *tile, int column_first, int c_out,
                 const struct aspp_pointers &biases, T *target, bool accumulate) {
+    static_assert(n_threads % (bn / 8) == 0, "a thread stays with its 8 channels");
     bool is_aligned = group.channel_first % 8 == 0;
-    for (int i = (int)threadIdx.x; i < ASPP_TILE * (bn / 8); i += n_threads) {
-        int row = i / (bn / 8), column = i % (bn / 8) * 8;
-        int channel = column_first + column;
-        int n_valid = min(group.channels - channel, 8);
-        if (rows.target[row] < 0 || n_valid <= 0)
+    int column = (int)threadIdx.x % (bn / 8) * 8;
+    int channel = column_first + column;
+    int n_valid = min(group.channels - channel, 8);
+    if (n_valid <= 0)
+        return;
+    float bias[8];
+#pragma unroll
+    for (int j = 0; j < 8; j++)
+        bias[j] = aspp_bias(group, biases, c_out, channel + j);
+    for (int row = (int)threadIdx.x / (bn / 8); row < ASPP_TILE; row += n_threads / (bn / 8)) {
+        if (rows.target[row] < 0)
             continue;
         T *to =
             target + (int64_t)rows.target[row] * gather.p_target + group.channel_first + channel;
@@ -177,7 +184,7 @@ aspp_tile_store(const struct aspp_gather &gather, const struct aspp_group &group
         bool is_vector = is_aligned && n_valid == 8;
 #pragma unroll
         for (int j = 0; j < 8; j++) {
-            values[j] += aspp_bias(group, biases, c_out, channel + j);
+            values[j] += bias[j];
             if (accumulate && j < n_valid)
                 values[j] += to_float(to[j]);
             if (!is_vector && j < n_valid)

@@ -73,9 +73,9 @@ static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pa
     enum family tuned =
         self->math == CONV2D_FMA ? ADELE_FAMILY_conv2d_fma : ADELE_FAMILY_conv2d_mma;
     direct->kernel = CONV2D_KERNEL_PLAIN;
-    if (self->is_plain || direct->gather.is_large)
+    if (self->is_plain || direct->gather.is_large || direct->gather.has_many_taps)
         return ADELE_OK;
-    if (pass == CONV2D_FORWARD && conv2d_first_layer_fits(&direct->gather) &&
+    if (pass == CONV2D_FORWARD && conv2d_first_layer_fits(&direct->gather, self->math) &&
         !family_is_left_out(device, ADELE_FAMILY_conv2d_first_layer)) {
         direct->kernel = CONV2D_KERNEL_FIRST_LAYER;
         return ADELE_OK;

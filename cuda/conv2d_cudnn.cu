@@ -10,7 +10,7 @@
 // What bf16 tensors lose against our own kernels, as in other programs that train through cuDNN:
 // dst is rounded before the bias is added too, the new d_src before it is added to the old; and
 // where cuDNN has no way to write the gradient of the filter in float, that is rounded to bf16
-// before it is added to d_weight.
+// before it is added to d_weight (the engine auto leaves such a way out).
 #include "conv2d_library.cuh"
 
 #include "conv2d_weight_gradient.cuh"
@@ -386,6 +386,7 @@ bool conv2d_cudnn_offer(const struct conv2d *self, enum conv2d_pass pass, int fr
         return false;
     out->name = "cudnn";
     out->plan = plan;
+    out->rounds_gradient = chooses_type && !plan->is_float_filter;
     out->release = plan_release;
     out->workspace_bytes = lay_out(plan, self);
     out->run = pass == CONV2D_FORWARD         ? run_forward

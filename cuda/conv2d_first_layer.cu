@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The forward pass of a convolution on the image itself: 1 to 4 source channels, stored as 8. Any
-// stride, dilation and padding, kernels up to 5 x 5, any storage.
+// stride, dilation and padding, any storage; with tensor cores at hand kernels up to 5 x 5.
 //
-// There is so little to multiply (9 to 36 products a target element) that what counts is reading
+// There is so little to multiply (9 to 100 products a target element) that what counts is reading
 // the image once and writing the target in full vectors. It improves on the plain kernel by that,
 // and by multiplying weights out of shared memory with four pixels at a time; and on the
 // tensor-core kernel by leaving the fill-up channels alone, which are half to seven eighths of the
@@ -163,9 +163,16 @@ static size_t weight_bytes(const struct conv2d_gather *gather) {
            (size_t)gather->p_target * sizeof(float);
 }
 
-bool conv2d_first_layer_fits(const struct conv2d_gather *gather) {
-    return !gather->is_large && gather->c_source <= 4 && gather->divide == 1 && gather->sign == 1 &&
-           gather->p_target <= 1024 && weight_bytes(gather) <= (size_t)max_shared;
+// From 7 x 7 on there are products enough (ResNet's stem: 147 a target element) that tensor cores
+// are faster although they multiply the fill-up channels too.
+static const int most_taps_beside_tensor_cores = 25;
+
+bool conv2d_first_layer_fits(const struct conv2d_gather *gather, enum conv2d_math math) {
+    int n_taps = gather->kernel * gather->kernel;
+    return !gather->is_large && !gather->has_many_taps && gather->c_source <= 4 &&
+           gather->divide == 1 && gather->sign == 1 && gather->p_target <= 1024 &&
+           (math == CONV2D_FMA || n_taps <= most_taps_beside_tensor_cores) &&
+           weight_bytes(gather) <= (size_t)max_shared;
 }
 
 template <typename T, int channels>

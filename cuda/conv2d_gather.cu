@@ -97,12 +97,12 @@ static bool fits(int n, int h, int w, int p) {
 }
 
 static void order_pixels(struct conv2d_gather *gather) {
+    gather->has_many_taps = gather->kernel > CONV2D_MAX_KERNEL;
     gather->is_large =
-        gather->kernel > CONV2D_MAX_KERNEL ||
         !fits(gather->n, gather->h_source, gather->w_source, gather->p_source) ||
         !fits(gather->n, gather->h_target, gather->w_target, gather->p_target) ||
         !fits(gather->c_target + 128, gather->kernel, gather->kernel, gather->p_source);
-    if (gather->is_large)
+    if (gather->is_large || gather->has_many_taps)
         return;
     for (int k = 0; k < gather->kernel; k++) {
         gather->quotient[k] = k * gather->dilation / gather->divide;

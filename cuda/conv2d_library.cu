@@ -3,8 +3,11 @@
 // By name: that library where it can. auto: our own kernels and every way of the libraries run a
 // few times each on memory of their own, when the op is created, and the fastest is kept; and
 // remembered in the user's cache (device/engine_cache.h) under GPU, versions and shape, so that the
-// next run chooses the same without measuring.
+// next run chooses the same without measuring. What was chosen while a way failed is not
+// remembered: what made it fail may be gone with the next run. A way that rounds the gradient of
+// the weights takes no part, so that no race decides how exact a gradient is.
 #include "conv2d_library.cuh"
+#include "conv2d_pack.cuh"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,7 +171,7 @@ static bool follow(const struct conv2d *self, enum conv2d_pass pass, const char 
         return false;
     if (!conv2d_cudnn_offer(self, pass, wanted, &way->library, &position))
         return false;
-    if (position == wanted)
+    if (position == wanted && !way->library.rounds_gradient)
         return true;
     way_release(way);
     return false;
@@ -186,30 +189,37 @@ static int collect(const struct conv2d *self, enum conv2d_pass pass, struct way 
         if (family_is_left_out(device, ADELE_FAMILY_cudnn) ||
             !conv2d_cudnn_offer(self, pass, from, &ways[n].library, &position))
             break;
+        if (ways[n].library.rounds_gradient) {
+            way_release(&ways[n]);
+            break;
+        }
         snprintf(ways[n++].name, sizeof ways[0].name, "cudnn %d", position);
     }
     return n;
 }
 
-// Number of the fastest way, -1 for our own kernels; ADELE_OK when all were measured that run.
-static adele_status measure(const struct conv2d *self, enum conv2d_pass pass,
-                            const struct way *ways, int n_ways, int *fastest) {
+// Number of the fastest way, -1 for our own kernels, and whether all ways ran.
+static bool measure(const struct conv2d *self, enum conv2d_pass pass, const struct way *ways,
+                    int n_ways, int *fastest) {
     struct trial trial;
     float best_ms = 0.0f, ms = 0.0f;
     size_t bytes = conv2d_direct_workspace(self, pass);
     for (int i = 0; i < n_ways; i++)
         bytes = ways[i].library.workspace_bytes > bytes ? ways[i].library.workspace_bytes : bytes;
     *fastest = -1;
+    bool all_ran = true;
     adele_status status = trial_open(&trial, self, pass, bytes);
     if (status == ADELE_OK)
         status = time_way(&trial, NULL, &best_ms);
     best_ms *= 0.98f; // within the noise of the measurement, our own
     for (int i = 0; status == ADELE_OK && i < n_ways; i++)
-        if (time_way(&trial, &ways[i], &ms) == ADELE_OK && ms < best_ms)
+        if (time_way(&trial, &ways[i], &ms) != ADELE_OK)
+            all_ran = false;
+        else if (ms < best_ms)
             best_ms = ms, *fastest = i;
     trial_close(&trial);
     (void)cudaGetLastError(); // what a way could not do must not meet the next launch
-    return status;
+    return status == ADELE_OK && all_ran;
 }
 
 static void choose_fastest(struct conv2d *self, enum conv2d_pass pass) {
@@ -222,7 +232,7 @@ static void choose_fastest(struct conv2d *self, enum conv2d_pass pass) {
         return;
     }
     int n_ways = collect(self, pass, ways), fastest = -1;
-    if (n_ways > 0 && measure(self, pass, ways, n_ways, &fastest) == ADELE_OK)
+    if (n_ways > 0 && measure(self, pass, ways, n_ways, &fastest))
         engine_cache_put(libraries->cache, key, fastest < 0 ? "direct" : ways[fastest].name);
     for (int i = 0; i < n_ways; i++)
         if (i != fastest)
@@ -231,10 +241,16 @@ static void choose_fastest(struct conv2d *self, enum conv2d_pass pass) {
         self->library[pass] = ways[fastest].library;
 }
 
+// The filter is packed by our own kernel, which counts in 32 bits and carries all taps of a channel
+// through shared memory. More taps than our tuned convolutions take are no reason.
+bool conv2d_libraries_fit(const struct conv2d *self) {
+    return !self->direct[CONV2D_FORWARD].gather.is_large &&
+           conv2d_pack_rows(self->shape.kernel * self->shape.kernel) > 0;
+}
+
 adele_status conv2d_library_choose(struct conv2d *self) {
     const struct cuda_context *context = context_of(self->base.op.device);
-    // The filter is packed by a kernel that counts in 32 bits.
-    if (context->libraries == NULL || self->direct[CONV2D_FORWARD].gather.is_large)
+    if (context->libraries == NULL || !conv2d_libraries_fit(self))
         return ADELE_OK;
     for (int i = 0; i < CONV2D_PASSES; i++) {
         enum conv2d_pass pass = (enum conv2d_pass)i;

@@ -10,6 +10,9 @@
 
 namespace adele_cuda {
 
+// Whether weights of this shape can be brought to the libraries at all.
+bool conv2d_libraries_fit(const struct conv2d *self);
+
 // Fill *out when the library can run the pass; false when not, with nothing to release. cuDNN has
 // several ways: the first at position `from` or later; *position tells which it is.
 bool conv2d_cublas_offer(const struct conv2d *self, enum conv2d_pass pass,

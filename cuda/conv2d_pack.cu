@@ -37,14 +37,14 @@ template <typename T>
 static __global__ void pack_kernel(const struct conv2d_packing packing, enum conv2d_math math,
                                    const float *weight, T *packed) {
     DYNAMIC_SHARED(shared);
-    conv2d_pack_tile(packing, math, (int)blockIdx.x * CONV2D_PACK_ROWS,
+    conv2d_pack_tile(packing, math, (int)blockIdx.x * conv2d_pack_rows(packing.n_taps),
                      (int)blockIdx.y * CONV2D_PACK_CHANNELS, weight, (float *)shared, packed);
 }
 
 template <typename T>
 static adele_status run(const struct cuda_context *context, const struct conv2d_packing *packing,
                         enum conv2d_math math, const float *weight, void *packed) {
-    dim3 grid((unsigned)ceil_div(packing->n_rows, CONV2D_PACK_ROWS),
+    dim3 grid((unsigned)ceil_div(packing->n_rows, conv2d_pack_rows(packing->n_taps)),
               (unsigned)ceil_div(packing->p_source, CONV2D_PACK_CHANNELS));
     return LAUNCH(context, pack_kernel<T>, grid, CONV2D_PACK_THREADS,
                   conv2d_pack_shared_bytes(packing->n_taps), *packing, math, weight, (T *)packed);

@@ -12,17 +12,27 @@
 namespace adele_cuda {
 
 #define CONV2D_PACK_THREADS  256
-#define CONV2D_PACK_ROWS     8  // with 32 channels and 25 taps: 26 KB of shared memory
 #define CONV2D_PACK_CHANNELS 32 // one warp writes one run
 
 // Dynamic shared memory: a word of padding for each of at most 32 runs.
-static inline size_t conv2d_pack_shared_bytes(int n_taps) {
-    return ((size_t)CONV2D_PACK_ROWS * CONV2D_PACK_CHANNELS * (size_t)n_taps +
-            CONV2D_PACK_CHANNELS) *
-           sizeof(float);
+static __host__ __device__ inline int64_t conv2d_pack_bytes_of(int n_rows, int n_taps) {
+    return ((int64_t)n_rows * CONV2D_PACK_CHANNELS * n_taps + CONV2D_PACK_CHANNELS) *
+           (int64_t)sizeof(float);
 }
 
-// A block of CONV2D_PACK_THREADS: CONV2D_PACK_ROWS rows from row_first x CONV2D_PACK_CHANNELS
+// Rows of a block: 8, or what 48 KB hold, which need no leave; 4 for 7 x 7. 0: not even one.
+static __host__ __device__ inline int conv2d_pack_rows(int n_taps) {
+    int n_rows = 8;
+    while (n_rows > 0 && conv2d_pack_bytes_of(n_rows, n_taps) > 48 * 1024)
+        n_rows /= 2;
+    return n_rows;
+}
+
+static inline size_t conv2d_pack_shared_bytes(int n_taps) {
+    return (size_t)conv2d_pack_bytes_of(conv2d_pack_rows(n_taps), n_taps);
+}
+
+// A block of CONV2D_PACK_THREADS: conv2d_pack_rows rows from row_first x CONV2D_PACK_CHANNELS
 // source channels from channel_first x all taps.
 template <typename T>
 static __device__ inline void conv2d_pack_tile(const struct conv2d_packing &packing,
@@ -31,8 +41,8 @@ static __device__ inline void conv2d_pack_tile(const struct conv2d_packing &pack
                                                const float *weight, // strides as the packing says
                                                float *tile,         // shared
                                                T *packed) {         // (n_rows, taps, p_source)
-    const int rows = CONV2D_PACK_ROWS, channels = CONV2D_PACK_CHANNELS;
-    const int n_taps = packing.n_taps;
+    const int channels = CONV2D_PACK_CHANNELS;
+    const int n_taps = packing.n_taps, rows = conv2d_pack_rows(n_taps);
     // In the plain array one of the two lies inside the other: the inner one's tile is a run.
     bool rows_inside = packing.target_stride < packing.source_stride;
     int n_inner = rows_inside ? rows : channels;

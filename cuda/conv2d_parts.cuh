@@ -38,7 +38,7 @@ struct conv2d_shape {
 // meets. So that runs agree in their taps, pixels are numbered rectangle by rectangle: each axis is
 // cut into segments of pixels (every `step`-th: a data gradient with a stride has `stride` kinds of
 // rows) with the same live taps, and a rectangle is a segment of y times one of x, over all images.
-#define CONV2D_MAX_KERNEL     5 // larger ones go to the plain kernel
+#define CONV2D_MAX_KERNEL     7 // larger ones go to the plain kernel
 #define CONV2D_MAX_TAPS       (CONV2D_MAX_KERNEL * CONV2D_MAX_KERNEL)
 #define CONV2D_MAX_SEGMENTS   6
 #define CONV2D_MAX_RECTANGLES (CONV2D_MAX_SEGMENTS * CONV2D_MAX_SEGMENTS)
@@ -57,7 +57,8 @@ struct conv2d_gather {
     int step, n_y, n_x; // segments
     struct conv2d_segment y[CONV2D_MAX_SEGMENTS], x[CONV2D_MAX_SEGMENTS];
     int first[CONV2D_MAX_RECTANGLES + 1]; // number of rectangle i_y n_x + i_x's first pixel
-    bool is_large; // too many elements or taps for the tuned kernels' 32-bit offsets and tables
+    bool is_large;      // too many elements for 32-bit offsets: neither tuned kernels nor libraries
+    bool has_many_taps; // too many for the tuned kernels' tables, which the libraries do not read
 };
 
 // conv2d_gather.cu
@@ -119,7 +120,7 @@ adele_status conv2d_mma_prepare(const struct cuda_context *context, enum conv2d_
 adele_status conv2d_mma_run(const struct cuda_context *context, const struct conv2d_gather *gather,
                             enum conv2d_math math, enum conv2d_tile tile,
                             const struct conv2d_product *product);
-bool conv2d_first_layer_fits(const struct conv2d_gather *gather);
+bool conv2d_first_layer_fits(const struct conv2d_gather *gather, enum conv2d_math math);
 adele_status conv2d_first_layer_run(const struct cuda_context *context,
                                     const struct conv2d_gather *gather, enum conv2d_math math,
                                     const struct conv2d_product *product);
@@ -146,7 +147,8 @@ struct conv2d;
 struct conv2d_library {
     const char *name; // static: "cudnn", "cublas"
     size_t workspace_bytes;
-    void *plan; // the library's own
+    bool rounds_gradient; // of the weights, to bf16, before it is added: not for the engine auto
+    void *plan;           // the library's own
     adele_status (*run)(const struct conv2d *self, void *plan,
                         const struct adele_conv2d_args *args);
     void (*release)(void *plan);

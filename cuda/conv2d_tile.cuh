@@ -46,16 +46,21 @@ static __device__ inline unsigned char *conv2d_slot(unsigned char *stage, int r,
 
 // ---- the block's pixels -------------------------------------------------------------------------
 
+// A pixel's live taps: bit kx of the columns, and bit 16 + ky of the rows, that lie inside. Tap
+// (ky, kx) is live where both are set. So one word serves kernels of any size, where a bit a tap
+// would not: 7 x 7 are 49.
 struct conv2d_live_tap {
-    int bit;     // ky kernel + kx
-    int source;  // vectors from a pixel's origin to the source pixel
-    int weights; // vectors from the row's first to this tap's
+    unsigned bits; // a pixel's that make the tap live
+    int source;    // vectors from a pixel's origin to the source pixel
+    int weights;   // vectors from the row's first to this tap's
 };
+#define CONV2D_TAP_WORDS ((CONV2D_MAX_TAPS + 31) / 32)
+static_assert(CONV2D_TAP_WORDS == 2 && CONV2D_MAX_KERNEL <= 8, "two words hold a bit a tap");
 template <int bm> struct conv2d_rows {
-    int origin[bm];    // vectors from the tensor's first to the pixel's source origin
-    int target[bm];    // number of the target pixel, -1 beyond the last
-    unsigned taps[bm]; // live taps, a bit each
-    unsigned all;      // taps that any pixel has
+    int origin[bm];                 // vectors from the tensor's first to the pixel's source origin
+    int target[bm];                 // number of the target pixel, -1 beyond the last
+    unsigned taps[bm];              // live taps, as above
+    unsigned any[CONV2D_TAP_WORDS]; // taps that any pixel has, a bit each: bit ky kernel + kx
     int n_live;
     struct conv2d_live_tap live[CONV2D_MAX_TAPS];
 };
@@ -99,15 +104,17 @@ static __device__ inline void conv2d_decode(const struct conv2d_gather &gather,
     int x_origin, y_origin;
     unsigned x_taps = conv2d_axis(gather, x, gather.w_source, &x_origin);
     unsigned y_taps = conv2d_axis(gather, y, gather.h_source, &y_origin);
-    unsigned taps = 0;
+    uint64_t taps = 0;
     for (int k = 0; k < gather.kernel; k++)
         if (y_taps >> k & 1)
-            taps |= x_taps << (k * gather.kernel);
-    rows.taps[r] = taps;
+            taps |= (uint64_t)x_taps << (k * gather.kernel);
+    rows.taps[r] = x_taps | y_taps << 16;
     rows.origin[r] =
         ((image * gather.h_source + y_origin) * gather.w_source + x_origin) * vectors_per_pixel;
     rows.target[r] = (image * gather.h_target + y) * gather.w_target + x;
-    atomicOr(&rows.all, taps);
+    atomicOr(&rows.any[0], (unsigned)taps);
+    if (taps >> 32 != 0)
+        atomicOr(&rows.any[1], (unsigned)(taps >> 32));
 }
 
 // Fills `rows` for the block's pixels from `pixel_first` on and lists the taps that any of them
@@ -117,23 +124,24 @@ static __device__ inline void conv2d_list_rows(const struct conv2d_gather &gathe
                                                struct conv2d_rows<bm> &rows, int pixel_first,
                                                int vectors_per_pixel) {
     int tid = (int)threadIdx.x;
-    if (tid == 0)
-        rows.all = 0;
+    if (tid < CONV2D_TAP_WORDS)
+        rows.any[tid] = 0;
     __syncthreads();
     for (int r = tid; r < bm; r += n_threads)
         conv2d_decode<bm>(gather, rows, r, pixel_first + r, vectors_per_pixel);
     __syncthreads();
-    unsigned all = rows.all;
+    unsigned low = rows.any[0], high = rows.any[1];
     if (tid == 0)
-        rows.n_live = __popc(all);
-    if (tid < gather.kernel * gather.kernel && (all >> tid & 1)) {
+        rows.n_live = __popc(low) + __popc(high);
+    if (tid < gather.kernel * gather.kernel && ((tid < 32 ? low : high) >> tid % 32 & 1)) {
+        unsigned before = (1u << tid % 32) - 1;
         int ky = tid / gather.kernel, kx = tid % gather.kernel;
         struct conv2d_live_tap tap;
-        tap.bit = tid;
+        tap.bits = 1u << kx | 1u << (16 + ky);
         tap.source = gather.sign * (gather.quotient[ky] * gather.w_source + gather.quotient[kx]) *
                      vectors_per_pixel;
         tap.weights = tid * vectors_per_pixel;
-        rows.live[__popc(all & ((1u << tid) - 1))] = tap;
+        rows.live[tid < 32 ? __popc(low & before) : __popc(low) + __popc(high & before)] = tap;
     }
     __syncthreads();
 }
@@ -191,7 +199,7 @@ conv2d_loader_fill(struct conv2d_loader<bm, n_threads> &loader, const struct con
     struct conv2d_live_tap tap = rows.live[is_live ? loader.i_tap : 0];
 #pragma unroll
     for (int i = 0; i < bm / rows_apart; i++) {
-        bool is_inside = is_live && (loader.taps[i] >> tap.bit & 1);
+        bool is_inside = is_live && (loader.taps[i] & tap.bits) == tap.bits;
         int at = is_inside ? loader.origin[i] + tap.source + loader.vector : 0;
         cp_async_16(conv2d_slot(stage, row + i * rows_apart, v), source + at, is_inside);
     }

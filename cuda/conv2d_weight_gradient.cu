@@ -19,8 +19,9 @@ static const int block_threads = 256;
 // ---- the plan -----------------------------------------------------------------------------------
 
 static const int first_layer_channels = 4; // of c_in; above, vectors of 8 channels pay
-// Blocks that run at once on the GPU this was laid out for: two on each of 132 multiprocessors.
-static const int slots = 264;
+// Blocks that run at once on the GPU this was laid out for: on each of 132 multiprocessors two of a
+// tile of 128, or of the first layer's, and four of a tile of 64, which has a quarter of the sums.
+static const int slots_of_large = 264, slots_of_small = 528;
 static const int most_waves = 4;                // of blocks, as far as splitting goes
 static const int least_pixels = 256;            // of a split: the start of a block must pay
 static const int64_t most_partial = 64ll << 20; // bytes of split sums
@@ -34,7 +35,8 @@ static int64_t tiles_of(const struct conv2d_shape *shape, int n_columns, int row
 }
 
 // The fewest splits that fill the slots well: one more must gain two percent.
-static int choose_splits(const struct conv2d_shape *shape, int n_columns, int64_t n_tiles) {
+static int choose_splits(const struct conv2d_shape *shape, int n_columns, int64_t n_tiles,
+                         int slots) {
     int64_t n_pixels = pixels_of(shape);
     int64_t most = (most_waves * slots + n_tiles - 1) / n_tiles;
     most = most < n_pixels / least_pixels ? most : n_pixels / least_pixels;
@@ -66,8 +68,8 @@ static struct weight_gradient_plan plan_of(const struct cuda_context *context,
         plan.kernel = WEIGHT_GRADIENT_FIRST_LAYER;
         plan.column_channels = shape->c_in;
         plan.n_columns = taps * shape->c_in;
-        plan.n_splits =
-            choose_splits(shape, plan.n_columns, tiles_of(shape, plan.n_columns, 64, 32));
+        plan.n_splits = choose_splits(shape, plan.n_columns,
+                                      tiles_of(shape, plan.n_columns, 64, 32), slots_of_large);
         return plan;
     }
     // Products of bf16 are exact in float, so tensors of bf16 lose nothing on tensor cores.
@@ -85,7 +87,8 @@ static struct weight_gradient_plan plan_of(const struct cuda_context *context,
     int64_t large = tiles_of(shape, plan.n_columns, 128, 128);
     int64_t small = tiles_of(shape, plan.n_columns, 64, 64);
     plan.tile = 4 * large <= small + small / 8 ? 128 : 64;
-    plan.n_splits = choose_splits(shape, plan.n_columns, plan.tile == 128 ? large : small);
+    plan.n_splits = plan.tile == 128 ? choose_splits(shape, plan.n_columns, large, slots_of_large)
+                                     : choose_splits(shape, plan.n_columns, small, slots_of_small);
     return plan;
 }
 

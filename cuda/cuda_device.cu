@@ -48,10 +48,22 @@ void *op_create(const struct adele_device *device, enum adele_op_kind kind, size
     return op;
 }
 
+// Each thread of the host has a GPU of its own that calls go to, number 0 at first, and whoever
+// opens a second GPU or uses CUDA beside us changes it: so every entry of the device's interface
+// sees to it. Asking costs a few nanoseconds.
+static adele_status make_current(const struct adele_device *device) {
+    int current = -1, ordinal = context_of(device)->ordinal;
+    if (cudaGetDevice(&current) == cudaSuccess && current == ordinal)
+        return ADELE_OK;
+    CUDA_TRY(cudaSetDevice(ordinal));
+    return ADELE_OK;
+}
+
 static void op_destroy(struct adele_op *op) {
     if (op == NULL)
         return;
     struct cuda_op *self = (struct cuda_op *)op;
+    (void)make_current(op->device);
     if (self->release != NULL)
         self->release(self);
     memory_free(self);
@@ -72,8 +84,8 @@ adele_status table_create(const struct adele_device *device, const void *host, s
 // ---- memory -------------------------------------------------------------------------------------
 
 static adele_status device_alloc(const struct adele_device *device, size_t bytes, void **out) {
-    (void)device;
     *out = NULL;
+    TRY(make_current(device));
     void *block = NULL;
     cudaError_t code = cudaMalloc(&block, bytes > 0 ? bytes : 1);
     if (code == cudaErrorMemoryAllocation) {
@@ -90,8 +102,8 @@ static adele_status device_alloc(const struct adele_device *device, size_t bytes
 // Page-locked, so that copies from it run beside kernels.
 static adele_status device_alloc_pinned(const struct adele_device *device, size_t bytes,
                                         void **out) {
-    (void)device;
     *out = NULL;
+    TRY(make_current(device));
     void *block = NULL;
     cudaError_t code = cudaHostAlloc(&block, bytes > 0 ? bytes : 1, cudaHostAllocDefault);
     if (code == cudaErrorMemoryAllocation) {
@@ -106,10 +118,10 @@ static adele_status device_alloc_pinned(const struct adele_device *device, size_
 }
 
 static void device_release(const struct adele_device *device, void *block) {
-    (void)device;
     struct cudaPointerAttributes attributes;
     if (block == NULL)
         return;
+    (void)make_current(device);
     if (cudaPointerGetAttributes(&attributes, block) == cudaSuccess &&
         attributes.type == cudaMemoryTypeHost)
         (void)cudaFreeHost(block);
@@ -117,10 +129,16 @@ static void device_release(const struct adele_device *device, void *block) {
         (void)cudaFree(block);
 }
 
+// Kernels, ours and the libraries', are loaded when they first run, after a run has planned its
+// memory: so much is kept for their code.
+static const size_t reserved_bytes = (size_t)256 << 20;
+
 static size_t device_free_bytes(const struct adele_device *device) {
-    (void)device;
     size_t free_bytes = 0, total_bytes = 0;
-    return cudaMemGetInfo(&free_bytes, &total_bytes) == cudaSuccess ? free_bytes : SIZE_MAX;
+    (void)make_current(device);
+    if (cudaMemGetInfo(&free_bytes, &total_bytes) != cudaSuccess)
+        return SIZE_MAX;
+    return free_bytes > reserved_bytes ? free_bytes - reserved_bytes : 0;
 }
 
 static adele_status device_upload(const struct adele_device *device, void *to, const void *from,
@@ -128,6 +146,7 @@ static adele_status device_upload(const struct adele_device *device, void *to, c
     cudaStream_t stream = context_of(device)->stream;
     if (bytes == 0)
         return ADELE_OK;
+    TRY(make_current(device));
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream));
     CUDA_TRY(cudaStreamSynchronize(stream)); // the caller may free `from`
     return ADELE_OK;
@@ -138,6 +157,7 @@ static adele_status device_download(const struct adele_device *device, void *to,
     cudaStream_t stream = context_of(device)->stream;
     if (bytes == 0)
         return ADELE_OK;
+    TRY(make_current(device));
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream));
     CUDA_TRY(cudaStreamSynchronize(stream));
     return ADELE_OK;
@@ -145,6 +165,7 @@ static adele_status device_download(const struct adele_device *device, void *to,
 
 static adele_status device_upload_begin(const struct adele_device *device, void *to,
                                         const void *pinned, size_t bytes) {
+    TRY(make_current(device));
     if (bytes > 0)
         CUDA_TRY(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice,
                                  context_of(device)->copy_stream));
@@ -154,6 +175,7 @@ static adele_status device_upload_begin(const struct adele_device *device, void 
 // A wait holds for what its event was recorded behind, so the two events serve every fence.
 static adele_status device_upload_fence(const struct adele_device *device) {
     const struct cuda_context *context = context_of(device);
+    TRY(make_current(device));
     CUDA_TRY(cudaEventRecord(context->copied, context->copy_stream));
     CUDA_TRY(cudaEventRecord(context->op_done, context->stream));
     CUDA_TRY(cudaStreamWaitEvent(context->stream, context->copied, 0));
@@ -163,6 +185,7 @@ static adele_status device_upload_fence(const struct adele_device *device) {
 
 static adele_status device_fill(const struct adele_device *device, void *block, int byte,
                                 size_t bytes) {
+    TRY(make_current(device));
     if (bytes > 0)
         CUDA_TRY(cudaMemsetAsync(block, byte, bytes, context_of(device)->stream));
     return ADELE_OK;
@@ -170,6 +193,7 @@ static adele_status device_fill(const struct adele_device *device, void *block, 
 
 static adele_status device_copy(const struct adele_device *device, void *to, const void *from,
                                 size_t bytes) {
+    TRY(make_current(device));
     if (bytes > 0)
         CUDA_TRY(
             cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, context_of(device)->stream));
@@ -177,6 +201,7 @@ static adele_status device_copy(const struct adele_device *device, void *to, con
 }
 
 static adele_status device_synchronize(const struct adele_device *device) {
+    TRY(make_current(device));
     CUDA_TRY(cudaStreamSynchronize(context_of(device)->copy_stream));
     CUDA_TRY(cudaStreamSynchronize(context_of(device)->stream));
     return ADELE_OK;
@@ -281,14 +306,16 @@ static adele_status tensor_download(const struct adele_device *device, float *nc
 
 static adele_status step_begin(const struct adele_device *device, int step_kind) {
     struct cuda_context *context = context_of(device);
+    TRY(make_current(device));
     bool has_graphs =
         context->graphs != NULL && !family_is_left_out(device, ADELE_FAMILY_step_graph);
     return has_graphs ? step_graphs_begin(context, step_kind) : ADELE_OK;
 }
 
-static adele_status step_end(const struct adele_device *device) {
+static adele_status step_end(const struct adele_device *device, bool is_whole) {
     struct cuda_context *context = context_of(device);
-    return context->graphs == NULL ? ADELE_OK : step_graphs_end(context);
+    TRY(make_current(device));
+    return context->graphs == NULL ? ADELE_OK : step_graphs_end(context, is_whole);
 }
 
 static void device_destroy(struct adele_device *device) {
@@ -311,13 +338,14 @@ static void device_destroy(struct adele_device *device) {
     memory_free(context);
 }
 
-// An op whose kernels the self-test found faulty, all of them, is refused here; a convolution,
-// whose shape decides what it needs, looks for itself.
+// The entries of the ops, on this device's GPU. An op whose kernels the self-test found faulty, all
+// of them, is refused here; a convolution, whose shape decides what it needs, looks for itself.
 #define CHECKED_CREATE(name, has_backward)                                                         \
     static adele_status checked_##name##_create(const struct adele_device *device,                 \
                                                 const struct adele_##name##_desc *desc,            \
                                                 struct adele_op **out) {                           \
         *out = NULL;                                                                               \
+        TRY(make_current(device));                                                                 \
         TRY(families_check_op(device, ADELE_OP_##name,                                             \
                               context_of(device)->engine == CUDA_ENGINE_PLAIN));                   \
         return cuda_##name##_create(device, desc, out);                                            \
@@ -325,8 +353,16 @@ static void device_destroy(struct adele_device *device) {
 ADELE_OPS(CHECKED_CREATE)
 #undef CHECKED_CREATE
 
-#define IFACE_OP_0(name)             checked_##name##_create, cuda_##name##_forward, NULL,
-#define IFACE_OP_1(name)             checked_##name##_create, cuda_##name##_forward, cuda_##name##_backward,
+template <typename A, adele_status (*run)(struct adele_op *, const A *)>
+static adele_status run_op(struct adele_op *op, const A *args) {
+    TRY(make_current(op->device));
+    return run(op, args);
+}
+
+#define IFACE_CREATE(name)           checked_##name##_create
+#define IFACE_RUN(name, pass)        run_op<struct adele_##name##_args, cuda_##name##_##pass>
+#define IFACE_OP_0(name)             IFACE_CREATE(name), IFACE_RUN(name, forward), NULL,
+#define IFACE_OP_1(name)             IFACE_CREATE(name), IFACE_RUN(name, forward), IFACE_RUN(name, backward),
 #define IFACE_OP(name, has_backward) IFACE_OP_##has_backward(name)
 
 #ifdef ADELE_SIMT

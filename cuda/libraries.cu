@@ -4,15 +4,37 @@
 #include "libraries.cuh"
 
 #include <stdio.h>
-#ifndef ADELE_SIMT
+#include <stdlib.h>
+#ifdef ADELE_SIMT
+#include "simt_libraries.h"
+#else
 #include <dlfcn.h>
 #endif
 
 namespace adele_cuda {
 
+// Appends to the text for people of what is missing.
+static void note_missing(struct cuda_context *context, const char *format, const char *a,
+                         const char *b) {
+    char *text = context->device.missing;
+    size_t used = strlen(text), bytes = sizeof context->device.missing;
+    used += (size_t)snprintf(text + used, bytes - used, "%s", used > 0 ? "; " : "");
+    if (used < bytes)
+        (void)snprintf(text + used, bytes - used, format, a, b);
+}
+
 #if defined(ADELE_CUBLAS) || defined(ADELE_CUDNN)
-// The first of the names that loads, by the loader's path and then from CUDA's usual folder.
-static void *load(const char *const *names, int n_names) {
+// The file that the environment's `variable` names; without it the first of the names that loads,
+// by the loader's path and then from CUDA's usual folder. NULL: noted as missing.
+static void *load(struct cuda_context *context, const char *variable, const char *const *names,
+                  int n_names) {
+    const char *wanted = getenv(variable);
+    if (wanted != NULL && wanted[0] != '\0') {
+        void *module = dlopen(wanted, RTLD_NOW | RTLD_LOCAL);
+        if (module == NULL)
+            note_missing(context, "%.100s, which %s names", wanted, variable);
+        return module;
+    }
     for (int i = 0; i < n_names; i++) {
         char path[256];
         snprintf(path, sizeof path, "/usr/local/cuda/lib64/%s", names[i]);
@@ -22,6 +44,7 @@ static void *load(const char *const *names, int n_names) {
         if (module != NULL)
             return module;
     }
+    note_missing(context, "%s (%s may name its file)", names[0], variable);
     return NULL;
 }
 
@@ -50,12 +73,12 @@ static void cublas_close(struct libraries *libraries) {
     libraries->cublas_version = 0;
 }
 
-static bool cublas_start(const struct cuda_context *context, struct libraries *libraries) {
+static bool cublas_start(struct cuda_context *context, struct libraries *libraries) {
     static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
     // The functions used here are the same in both; the header's own comes first.
     int first = CUBLAS_VER_MAJOR == 12 ? 1 : 0;
     const char *const order[] = {names[first], names[1 - first]};
-    libraries->cublas.module = load(order, 2);
+    libraries->cublas.module = load(context, "ADELE_CUBLAS", order, 2);
     if (libraries->cublas.module == NULL)
         return false;
 #define FIND(name) find(libraries->cublas.module, #name, &libraries->cublas.name) &&
@@ -92,9 +115,9 @@ static void cudnn_close(struct libraries *libraries) {
     libraries->cudnn_version = 0;
 }
 
-static bool cudnn_start(const struct cuda_context *context, struct libraries *libraries) {
+static bool cudnn_start(struct cuda_context *context, struct libraries *libraries) {
     static const char *const names[] = {"libcudnn.so.9"};
-    libraries->cudnn.module = load(names, 1);
+    libraries->cudnn.module = load(context, "ADELE_CUDNN", names, 1);
     if (libraries->cudnn.module == NULL)
         return false;
 #define FIND(name) find(libraries->cudnn.module, #name, &libraries->cudnn.name) &&
@@ -127,33 +150,49 @@ static adele_status name_machine(const struct cuda_context *context, struct libr
     return ADELE_OK;
 }
 
+// Without a note the file was found, and does not serve here; or nobody looked for it.
+static const char *missing_of(const struct cuda_context *context) {
+    return context->device.missing[0] != '\0' ? context->device.missing
+                                              : "this build is without it, or it does not start";
+}
+
 // What was asked for by name must be there.
 static adele_status check_wanted(const struct cuda_context *context,
                                  const struct libraries *libraries) {
     if (context->engine == CUDA_ENGINE_CUDNN && libraries->cudnn_version == 0)
-        return FAIL(ADELE_UNSUPPORTED,
-                    "Install cuDNN 9 (libcudnn.so.9), or use the device cuda/direct.",
-                    "the engine cudnn: cuDNN is not installed, or this build is without it");
+        return FAIL(
+            ADELE_UNSUPPORTED,
+            "Install cuDNN 9, or name its file libcudnn.so.9 in the environment's ADELE_CUDNN, "
+            "or use the device cuda/direct.",
+            "the engine cudnn: there is no cuDNN: %s", missing_of(context));
     if (context->engine == CUDA_ENGINE_CUBLAS && libraries->cublas_version == 0)
-        return FAIL(ADELE_UNSUPPORTED,
-                    "Install cuBLAS 12 or 13 (libcublas.so), or use the device cuda/direct.",
-                    "the engine cublas: cuBLAS is not installed, or this build is without it");
+        return FAIL(
+            ADELE_UNSUPPORTED,
+            "Install cuBLAS 12 or 13, or name its file libcublas.so.13 in the environment's "
+            "ADELE_CUBLAS, or use the device cuda/direct.",
+            "the engine cublas: there is no cuBLAS: %s", missing_of(context));
     return ADELE_OK;
 }
 
-adele_status libraries_open(const struct cuda_context *context, struct libraries **out) {
+adele_status libraries_open(struct cuda_context *context, struct libraries **out) {
     *out = NULL;
     struct libraries *libraries = (struct libraries *)memory_calloc(1, sizeof *libraries);
     if (libraries == NULL)
         return FAIL_NO_MEMORY(sizeof *libraries);
+    static const char *const without_header = "its header was missing when adele was built";
 #ifdef ADELE_CUBLAS
     if (context->engine != CUDA_ENGINE_CUDNN && !cublas_start(context, libraries))
         cublas_close(libraries);
+#else
+    note_missing(context, "%s (%s)", "cuBLAS", without_header);
 #endif
 #ifdef ADELE_CUDNN
     if (context->engine != CUDA_ENGINE_CUBLAS && !cudnn_start(context, libraries))
         cudnn_close(libraries);
+#else
+    note_missing(context, "%s (%s)", "cuDNN", without_header);
 #endif
+    (void)without_header;
     (void)cudaGetLastError(); // what a library could not do must not meet the next launch
     adele_status status = check_wanted(context, libraries);
     bool is_empty = libraries->cudnn_version == 0 && libraries->cublas_version == 0;

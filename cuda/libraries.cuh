@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: MIT
 // cuDNN and cuBLAS, loaded when the device opens; the program runs without them. Their headers give
 // the types, at compile time, where they are installed; the functions come from the loaded library,
-// so that nothing is linked.
+// so that nothing is linked. The emulator has stand-ins of both, headers too
+// (tests/simt/simt_libraries.h).
+//
+// ADELE_CUDNN and ADELE_CUBLAS in the environment name the file to load, for a library that the
+// loader does not find, like the one that comes with PyTorch:
+// site-packages/nvidia/cudnn/lib/libcudnn.so.9.
 #ifndef ADELE_CUDA_LIBRARIES_CUH
 #define ADELE_CUDA_LIBRARIES_CUH
 
 #include "device/engine_cache.h"
 #include "room.cuh"
 
-#if !defined(ADELE_SIMT) && __has_include(<cublas_v2.h>)
+#if __has_include(<cublas_v2.h>)
 #define ADELE_CUBLAS 1
 #include <cublas_v2.h>
 #endif
-#if !defined(ADELE_SIMT) && __has_include(<cudnn.h>)
+#if __has_include(<cudnn.h>)
 #define ADELE_CUDNN 1
 #include <cudnn.h>
 #endif
@@ -74,8 +79,8 @@ struct libraries {
 #undef LIBRARY_FUNCTION
 
 // Loads what is installed. *out = NULL when there is neither; an engine that was asked for by name
-// and is not there is an error that says so.
-adele_status libraries_open(const struct cuda_context *context, struct libraries **out);
+// and is not there is an error that says so. The context's device.missing: what was not found.
+adele_status libraries_open(struct cuda_context *context, struct libraries **out);
 void libraries_close(struct libraries *libraries); // NULL is legal
 // ", cuDNN 9.1.0, cuBLAS 12.4.5": those that are there. `libraries` NULL: "".
 void libraries_print(const struct libraries *libraries, char *out, size_t bytes);

@@ -148,6 +148,7 @@ static void plan_task(struct loss_op *op) {
     task->n = desc->n, task->h = desc->h, task->w = desc->w;
     task->c = desc->c, task->p = padded_channels(desc->c);
     task->form = desc->form;
+    task->is_bf16 = context_of(op->base.op.device)->storage == ADELE_PRECISION_BF16;
     task->n_scales = desc->form == ADELE_LOSS_PLAIN ? 1 : desc->n_scales;
     task->learns_weights = desc->learn_scale_weights && desc->form == ADELE_LOSS_PROGRAM;
     task->lambda = desc->lambda, task->rho = desc->rho, task->divisor = desc->divisor;

@@ -13,6 +13,10 @@
 //
 // Against the plain kernels: logits are read once or twice instead of once a step and category,
 // and a category costs four exponentials instead of nine or more.
+//
+// The two kernels of a pixel hold hundreds of unrolled lines for each category, and their instances
+// took a minute to compile. So the type of the tensors is no parameter of theirs but a branch where
+// they load and store, the same for all threads, and the mask's kernel takes one scale at a time.
 #include "loss_parts.cuh"
 #include "loss_pixel.cuh"
 
@@ -92,11 +96,10 @@ static __device__ __forceinline__ struct tile tile_of_block(const struct loss_ta
     return tile;
 }
 
-// z = the logits of scale k, interpolated between up to four neighbours.
 template <typename T, int P>
-static __device__ __forceinline__ void load_logits(const struct loss_task &task, int k, int n,
-                                                   struct resample_tap row,
-                                                   struct resample_tap column, float z[P]) {
+static __device__ __forceinline__ void load_typed(const struct loss_task &task, int k, int n,
+                                                  struct resample_tap row,
+                                                  struct resample_tap column, float z[P]) {
     int width = task.columns[k].n_in;
     const T *from = (const T *)task.args.logits[k] +
                     (((int64_t)n * task.rows[k].n_in + row.low) * width + column.low) * P;
@@ -126,14 +129,34 @@ static __device__ __forceinline__ void load_logits(const struct loss_task &task,
     }
 }
 
-// ---- folding a tile's gradients -----------------------------------------------------------------
-
-static __device__ __forceinline__ void store4(float *to, float4 values) {
-    *(float4 *)to = values;
+// z = the logits of scale k at label pixel (n, y, x), interpolated between up to four neighbours.
+template <int P>
+static __device__ __forceinline__ void load_logits(const struct loss_task &task, int k, int n,
+                                                   int y, int x, float z[P]) {
+    const struct resample_tap row = task.rows[k].taps[y], column = task.columns[k].taps[x];
+    if (task.is_bf16)
+        load_typed<bf16, P>(task, k, n, row, column, z);
+    else
+        load_typed<float, P>(task, k, n, row, column, z);
 }
 
-static __device__ __forceinline__ void store4(bf16 *to, float4 values) {
-    *(uint2 *)to = make_uint2(pack_bf16(values.x, values.y), pack_bf16(values.z, values.w));
+// ---- folding a tile's gradients -----------------------------------------------------------------
+
+// To element `at` of d_logits of scale k.
+static __device__ __forceinline__ void put4(const struct loss_task &task, int k, int64_t at,
+                                            float4 values) {
+    if (task.is_bf16)
+        store4((bf16 *)task.args.d_logits[k] + at, values);
+    else
+        store4((float *)task.args.d_logits[k] + at, values);
+}
+
+static __device__ __forceinline__ void put8(const struct loss_task &task, int k, int64_t at,
+                                            const float values[8]) {
+    if (task.is_bf16)
+        store8((bf16 *)task.args.d_logits[k] + at, values);
+    else
+        store8((float *)task.args.d_logits[k] + at, values);
 }
 
 static __device__ __forceinline__ void add4(float4 *sum, float weight, const float *from) {
@@ -150,7 +173,7 @@ static __device__ __forceinline__ bool is_within(struct resample_span span, int 
 // staged: (TILE_ROWS, TILE_COLUMNS, P + 4), the gradients of the tile's pixels at scale k (the 4
 // floats keep 8 pixels' vectors in different banks). folded: (TILE_ROWS, columns of the patch, P).
 // A thread takes 4 channels of one result at a time. All threads of the block call it.
-template <typename T, int P>
+template <int P>
 static __device__ __forceinline__ void fold_tile(const struct loss_task &task,
                                                  const struct tile &tile, int k,
                                                  const float *staged, float *folded) {
@@ -180,11 +203,10 @@ static __device__ __forceinline__ void fold_tile(const struct loss_task &task,
             add4(&sum, resample_weight(rows.taps[y], top + row),
                  folded + ((y - tile.y) * n_columns + column) * P + channel);
         if (is_within(down, tile.y, tile.y_end) && is_within(across, tile.x, tile.x_end))
-            store4((T *)task.args.d_logits[k] +
-                       (((int64_t)tile.n * rows.n_in + top + row) * columns.n_in + left + column) *
-                           P +
-                       channel,
-                   sum);
+            put4(task, k,
+                 (((int64_t)tile.n * rows.n_in + top + row) * columns.n_in + left + column) * P +
+                     channel,
+                 sum);
         else
             store4(task.patch[k] +
                        ((tile.index * task.patch_rows[k] + row) * task.patch_columns[k] + column) *
@@ -197,17 +219,15 @@ static __device__ __forceinline__ void fold_tile(const struct loss_task &task,
 // ---- kernels ------------------------------------------------------------------------------------
 
 // The largest q of one pixel; 0 where it has no label.
-template <typename T, int P, int K>
+template <int P>
 static __device__ __forceinline__ float largest_of_pixel(const struct loss_task &task, int n, int y,
                                                          int x) {
-    struct pixel_values<P, K> pixel;
-#pragma unroll
-    for (int k = 0; k < K; k++)
-        if (has_scale<K>(k, task.n_scales)) {
-            load_logits<T, P>(task, k, n, task.rows[k].taps[y], task.columns[k].taps[x],
-                              pixel.d[k]);
-            add_scale<P, K>(pixel, k, task.c, task.state->w[k], 1.0f);
-        }
+    struct pixel_values<P, 1> pixel;
+#pragma unroll 1
+    for (int k = 0; k < task.n_scales; k++) {
+        load_logits<P>(task, k, n, y, x, pixel.d[0]);
+        add_scale<P, 1>(pixel, 0, k == 0, task.c, task.state->w[k], 1.0f);
+    }
     float largest = 0.0f;
 #pragma unroll
     for (int c = 0; c < P; c++)
@@ -218,7 +238,7 @@ static __device__ __forceinline__ float largest_of_pixel(const struct loss_task 
 
 // A block owns a tile, a thread a pixel, and looks whether the mixture is confident there. Blocks
 // of an image that is known to be on have nothing to do; what they would find changes nothing.
-template <typename T, int P, int K>
+template <int P>
 static __global__ void __launch_bounds__(LOSS_THREADS) fused_mask(struct loss_task task) {
     const struct tile tile = tile_of_block(task);
     const int y = tile.y + threadIdx.x / TILE_COLUMNS, x = tile.x + threadIdx.x % TILE_COLUMNS;
@@ -226,13 +246,13 @@ static __global__ void __launch_bounds__(LOSS_THREADS) fused_mask(struct loss_ta
     if (__syncthreads_or(threadIdx.x == 0 && atomicOr(mask, 0) != 0))
         return;
     bool is_confident = y < tile.y_end && x < tile.x_end &&
-                        loss_is_confident(task, largest_of_pixel<T, P, K>(task, tile.n, y, x));
+                        loss_is_confident(task, largest_of_pixel<P>(task, tile.n, y, x));
     if (__syncthreads_or(is_confident) && threadIdx.x == 0)
         atomicOr(mask, 1);
 }
 
 // One pixel from its logits to its gradients.
-template <typename T, int P, int K>
+template <int P, int K>
 static __device__ __forceinline__ void
 do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
          struct loss_factors factors, int *histogram, struct pixel_values<P, K> &pixel,
@@ -242,9 +262,8 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
 #pragma unroll
     for (int k = 0; k < K; k++)
         if (has_scale<K>(k, task.n_scales)) {
-            load_logits<T, P>(task, k, tile.n, task.rows[k].taps[y], task.columns[k].taps[x],
-                              pixel.d[k]);
-            add_scale<P, K>(pixel, k, task.c, w[k],
+            load_logits<P>(task, k, tile.n, y, x, pixel.d[k]);
+            add_scale<P, K>(pixel, k, k == 0, task.c, w[k],
                             loss_has_ce(task, k) ? loss_ce_weight(task, w, k) : 1.0f);
         }
     loss_report(task, tile.n, i_pixel, pixel.prediction, pixel.foreground, pixel.background);
@@ -273,8 +292,21 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
         }
 }
 
+// A pixel's gradients of scale k: to element `at` of d_logits, or to the pixel's place in `staged`.
+template <int P>
+static __device__ __forceinline__ void leave_gradient(const struct loss_task &task, int k,
+                                                      bool is_identity, int64_t at, float *staged,
+                                                      const float *d) {
+#pragma unroll
+    for (int c = 0; c < P; c += 8)
+        if (is_identity)
+            put8(task, k, at + c, d + c);
+        else
+            store8(staged + c, d + c);
+}
+
 // A block owns a tile of label pixels, a thread one of them.
-template <typename T, int P, int K>
+template <int P, int K>
 static __global__ void __launch_bounds__(LOSS_THREADS, K *P <= 24 ? 2 : 1)
     fused_loss(struct loss_task task) {
     SHARED(int, histogram, [ADELE_COUNT_TABLES * ADELE_COUNT_KINDS * P]);
@@ -290,23 +322,22 @@ static __global__ void __launch_bounds__(LOSS_THREADS, K *P <= 24 ? 2 : 1)
         factors[0] = loss_factors_of(task);
     __syncthreads();
     if (is_inside)
-        do_pixel<T, P, K>(task, tile, y, x, factors[0], histogram, pixel, sums);
-#pragma unroll
+        do_pixel<P, K>(task, tile, y, x, factors[0], histogram, pixel, sums);
+    float *staged = (float *)memory, *folded = staged + LOSS_THREADS * (P + 4);
+    // Compiled once for all scales, but where every register holds a value: there the loop costs
+    // two.
+#pragma unroll(K *P > 72 ? K : 1)
     for (int k = 0; k < K; k++) {
         if (!has_scale<K>(k, task.n_scales) || !task.needs_gradient)
             continue;
-        if (loss_is_identity(task, k)) {
-            T *to = (T *)task.args.d_logits[k] + loss_pixel(task, tile.n, y, x) * P;
+        bool is_identity = loss_is_identity(task, k);
 #pragma unroll
-            for (int c = 0; c < P && is_inside; c += 8)
-                store8(to + c, pixel.d[k] + c);
-            continue;
-        }
-        float *staged = (float *)memory, *folded = staged + LOSS_THREADS * (P + 4);
-#pragma unroll
-        for (int c = 0; c < P && is_inside; c += 8)
-            store8(staged + tid * (P + 4) + c, pixel.d[k] + c);
-        fold_tile<T, P>(task, tile, k, staged, folded);
+        for (int i = 0; i < K; i++) // with constant numbers, gradients stay in registers
+            if (i == k && is_inside)
+                leave_gradient<P>(task, k, is_identity, loss_pixel(task, tile.n, y, x) * P,
+                                  staged + tid * (P + 4), pixel.d[i]);
+        if (!is_identity)
+            fold_tile<P>(task, tile, k, staged, folded);
     }
     __syncthreads();
     loss_add_counts(task, histogram, P);
@@ -351,48 +382,47 @@ template <typename T> static __global__ void fused_combine(struct loss_task task
 
 // ---- launching ----------------------------------------------------------------------------------
 
-template <typename T, int P, int K>
+template <int P, int K>
 static adele_status run_kernels(const struct cuda_context *context, const struct loss_task &task,
                                 bool prepares) {
     size_t bytes = shared_floats(task) * sizeof(float);
     if (prepares) // the limit is the kernel's, whichever op set it last: so always the same
-        return ALLOW_SHARED((fused_loss<T, P, K>), MAX_SHARED);
+        return ALLOW_SHARED((fused_loss<P, K>), MAX_SHARED);
     if (task.form != ADELE_LOSS_PLAIN)
-        TRY(LAUNCH(context, (fused_mask<T, P, K>), task.n_blocks, LOSS_THREADS, 0, task));
-    return LAUNCH(context, (fused_loss<T, P, K>), task.n_blocks, LOSS_THREADS, bytes, task);
+        TRY(LAUNCH(context, fused_mask<P>, task.n_blocks, LOSS_THREADS, 0, task));
+    return LAUNCH(context, (fused_loss<P, K>), task.n_blocks, LOSS_THREADS, bytes, task);
 }
 
-template <typename T, int K>
+template <int K>
 static adele_status run_scales(const struct cuda_context *context, const struct loss_task &task,
                                bool prepares) {
     switch (task.p) {
     case 8:
-        return run_kernels<T, 8, K>(context, task, prepares);
+        return run_kernels<8, K>(context, task, prepares);
     case 16:
-        return run_kernels<T, 16, K>(context, task, prepares);
+        return run_kernels<16, K>(context, task, prepares);
     case 24: // four scales have at most 16 channels here
-        return run_kernels < T, K == 4 ? 16 : 24, K > (context, task, prepares);
+        return run_kernels<(K == 4 ? 16 : 24), K>(context, task, prepares);
     default:
-        return run_kernels < T, K == 4 ? 16 : 32, K > (context, task, prepares);
+        return run_kernels<(K == 4 ? 16 : 32), K>(context, task, prepares);
     }
 }
 
-template <typename T>
 static adele_status run(const struct cuda_context *context, const struct loss_task &task,
                         bool prepares) {
     if (task.n_scales == 1)
-        return run_scales<T, 1>(context, task, prepares);
+        return run_scales<1>(context, task, prepares);
     if (task.n_scales <= 3)
-        return run_scales<T, 3>(context, task, prepares);
-    return run_scales<T, 4>(context, task, prepares);
+        return run_scales<3>(context, task, prepares);
+    return run_scales<4>(context, task, prepares);
 }
 
 adele_status loss_fused_prepare(const struct cuda_context *context, const struct loss_task &task) {
-    return WITH_STORAGE(context, run, context, task, true);
+    return run(context, task, true);
 }
 
 adele_status loss_fused_run(const struct cuda_context *context, const struct loss_task &task) {
-    TRY(WITH_STORAGE(context, run, context, task, false));
+    TRY(run(context, task, false));
     for (int k = 0; k < task.n_scales && task.needs_gradient; k++) {
         if (loss_is_identity(task, k))
             continue;

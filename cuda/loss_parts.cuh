@@ -35,6 +35,7 @@ struct loss_task {
     int n, c, p, h, w; // p: padded channels
     int n_scales;      // that enter the loss
     enum adele_loss_form form;
+    bool is_bf16; // the elements of tensors
     bool learns_weights, needs_gradient;
     double lambda, rho, divisor;
     struct resample_axis rows[ADELE_MAX_SCALES], columns[ADELE_MAX_SCALES];

@@ -28,10 +28,11 @@ template <int K> static __device__ __forceinline__ bool has_scale(int k, int n_s
 }
 
 // z of scale k -> d, log_sum, log_soft (of weight * z), its part of q and sum_p; at scale 0 also
-// prediction and confidences.
+// prediction and confidences. k: where in `pixel` it lies; is_first: it is scale 0.
 template <int P, int K>
 static __device__ __forceinline__ void add_scale(struct pixel_values<P, K> &pixel, int k,
-                                                 int n_categories, float w, float weight) {
+                                                 bool is_first, int n_categories, float w,
+                                                 float weight) {
     float(&d)[P] = pixel.d[k];
     float e[P], maximum = d[0], sum = 0.0f, soft = 0.0f;
     int best = 0;
@@ -51,8 +52,8 @@ static __device__ __forceinline__ void add_scale(struct pixel_values<P, K> &pixe
 #pragma unroll
     for (int c = 0; c < P; c++) {
         e[c] *= inverse;
-        pixel.q[c] = k == 0 ? w * e[c] : pixel.q[c] + w * e[c];
-        pixel.sum_p[c] = k == 0 ? e[c] : pixel.sum_p[c] + e[c];
+        pixel.q[c] = is_first ? w * e[c] : pixel.q[c] + w * e[c];
+        pixel.sum_p[c] = is_first ? e[c] : pixel.sum_p[c] + e[c];
         if (c > 0)
             foreground = fmaxf(foreground, e[c]);
     }
@@ -64,7 +65,7 @@ static __device__ __forceinline__ void add_scale(struct pixel_values<P, K> &pixe
             soft += is_category<P>(c, n_categories) ? __expf(weight * d[c]) : 0.0f;
         pixel.log_soft[k] = logf(soft);
     }
-    if (k == 0) {
+    if (is_first) {
         pixel.prediction = best;
         pixel.foreground = foreground;
         pixel.background = e[0];

@@ -50,7 +50,13 @@ template <> __host__ __device__ inline bf16 from_float<bf16>(float value) {
 
 // Two floats as a pair of bf16 in one word, `low` in the lower half.
 static __host__ __device__ inline uint32_t pack_bf16(float low, float high) {
+#if defined(__CUDA_ARCH__)
+    uint32_t out; // both in one instruction, which names the upper half first
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+    return out;
+#else
     return (uint32_t)from_float<bf16>(low).bits | (uint32_t)from_float<bf16>(high).bits << 16;
+#endif
 }
 
 static __host__ __device__ inline float unpack_low(uint32_t pair) {
@@ -86,6 +92,15 @@ static __device__ inline void store8(float *to, const float values[8]) {
 static __device__ inline void store8(bf16 *to, const float values[8]) {
     *(uint4 *)to = make_uint4(pack_bf16(values[0], values[1]), pack_bf16(values[2], values[3]),
                               pack_bf16(values[4], values[5]), pack_bf16(values[6], values[7]));
+}
+
+// Half a vector.
+static __device__ inline void store4(float *to, float4 values) {
+    *(float4 *)to = values;
+}
+
+static __device__ inline void store4(bf16 *to, float4 values) {
+    *(uint2 *)to = make_uint2(pack_bf16(values.x, values.y), pack_bf16(values.z, values.w));
 }
 
 } // namespace adele_cuda

@@ -26,7 +26,8 @@ struct pack {
     enum conv2d_math math;
     struct pack_job *jobs;     // in device memory
     struct pack_block *blocks; // (n_blocks), in device memory
-    int n_jobs, n_blocks, n_taps_max;
+    int n_jobs, n_blocks;
+    size_t shared_bytes; // the most that a job needs
 };
 
 // ---- kernel -------------------------------------------------------------------------------------
@@ -55,7 +56,7 @@ static adele_status make_jobs(const struct cuda_context *context,
                               const struct adele_pack_item *item, struct pack_job jobs[2], int *n) {
     int64_t bytes = 0;
     *n = 0;
-    if (item->kernel > CONV2D_MAX_KERNEL)
+    if (item->kernel > INT16_MAX || conv2d_pack_rows(item->kernel * item->kernel) == 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "Leave out convolutions whose op has no packed_bytes.",
                     "pack: a kernel of %d x %d is read as it stands", item->kernel, item->kernel);
     for (int pass = CONV2D_FORWARD; pass < CONV2D_WEIGHT_GRADIENT && bytes < item->bytes; pass++) {
@@ -74,14 +75,15 @@ static adele_status make_jobs(const struct cuda_context *context,
 }
 
 static int64_t count_blocks(const struct conv2d_packing *packing) {
-    return (int64_t)ceil_div(packing->n_rows, CONV2D_PACK_ROWS) *
+    return (int64_t)ceil_div(packing->n_rows, conv2d_pack_rows(packing->n_taps)) *
            ceil_div(packing->p_source, CONV2D_PACK_CHANNELS);
 }
 
 static void list_blocks(const struct pack *self, const struct pack_job *jobs,
                         struct pack_block *blocks) {
     for (int i = 0, n = 0; i < self->n_jobs; i++)
-        for (int row = 0; row < jobs[i].packing.n_rows; row += CONV2D_PACK_ROWS)
+        for (int row = 0; row < jobs[i].packing.n_rows;
+             row += conv2d_pack_rows(jobs[i].packing.n_taps))
             for (int channel = 0; channel < jobs[i].packing.p_source;
                  channel += CONV2D_PACK_CHANNELS)
                 blocks[n++] = (struct pack_block){i, row, channel};
@@ -98,8 +100,8 @@ static adele_status plan(struct pack *self, const struct adele_pack_desc *desc,
         for (int j = 0; j < n; j++) {
             const struct conv2d_packing *packing = &jobs[self->n_jobs++].packing;
             n_blocks += count_blocks(packing);
-            self->n_taps_max =
-                packing->n_taps > self->n_taps_max ? packing->n_taps : self->n_taps_max;
+            size_t bytes = conv2d_pack_shared_bytes(packing->n_taps);
+            self->shared_bytes = bytes > self->shared_bytes ? bytes : self->shared_bytes;
         }
     }
     if (n_blocks > INT32_MAX)
@@ -154,8 +156,8 @@ adele_status cuda_pack_create(const struct adele_device *device, const struct ad
 template <typename T>
 static adele_status run(const struct pack *self, const struct adele_pack_args *args) {
     return LAUNCH(context_of(self->base.op.device), pack_all_kernel<T>, self->n_blocks,
-                  CONV2D_PACK_THREADS, conv2d_pack_shared_bytes(self->n_taps_max), self->jobs,
-                  self->blocks, self->math, args->weights, (unsigned char *)args->packed);
+                  CONV2D_PACK_THREADS, self->shared_bytes, self->jobs, self->blocks, self->math,
+                  args->weights, (unsigned char *)args->packed);
 }
 
 adele_status cuda_pack_forward(struct adele_op *op, const struct adele_pack_args *args) {

@@ -145,6 +145,13 @@ launch(const struct cuda_context *context, const char *name, const char *file, i
                                                 (int)(bytes)),                                     \
                            "shared memory of " #kernel, __FILE__, __LINE__)
 
+// For a function of a kernel that runs rarely and is long: nvcc would put a copy into every kernel.
+#ifndef ADELE_SIMT
+#define OUT_OF_LINE __noinline__
+#else
+#define OUT_OF_LINE
+#endif
+
 // ---- shared memory ------------------------------------------------------------------------------
 // In a kernel: SHARED(float, tile, [64][65]); SHARED(int, n_live, ); and DYNAMIC_SHARED(bytes); for
 // the block given at launch (an unsigned char *, 128-byte aligned). Never `__shared__` itself: the

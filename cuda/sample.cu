@@ -88,8 +88,10 @@ struct axis_taps {
 
 // ---- drawing ------------------------------------------------------------------------------------
 
-// All draws are taken in a fixed order, whether their range is empty or not.
-static __device__ void place(const struct sample_task *task, int n, struct placement *out) {
+// All draws are taken in a fixed order, whether their range is empty or not. IS_VOC: the
+// augmentation is on, and VOC's.
+template <bool IS_VOC>
+static __device__ inline void place(const struct sample_task *task, int n, struct placement *out) {
     int id = task->sample_ids[n];
     int w = task->set.w, h = task->set.h;
     out->id = id < task->set.n_images ? id : -1;
@@ -98,13 +100,15 @@ static __device__ void place(const struct sample_task *task, int n, struct place
     out->is_affine = false;
     out->cosine = 1.0;
     out->sine = out->shift_x = out->shift_y = out->center_x = out->center_y = 0.0;
+    if (IS_VOC)
+        out->voc = {};
     if (!task->augment.enabled || out->id < 0)
         return;
     const struct adele_augment *augment = &task->augment;
     struct philox_stream stream;
     bool is_mirrored;
     philox_init(&stream, task->seed, RANDOM_AUGMENT, task->epoch, (uint32_t)id);
-    if (augment->kind == ADELE_AUGMENT_VOC) {
+    if (IS_VOC) {
         out->voc = draw_voc_placement(&task->set, augment, task->h, task->w, &stream, &is_mirrored);
         out->is_flipped = is_mirrored != task->flip;
         return;
@@ -123,6 +127,13 @@ static __device__ void place(const struct sample_task *task, int n, struct place
     out->cosine = cos(angle) / scale;
     out->sine = sin(angle) / scale;
     out->is_affine = out->sine != 0.0 || out->cosine != 1.0 || shift_x != 0.0 || shift_y != 0.0;
+}
+
+// For one thread of a block: out of line, since the sine and cosine in double are long.
+template <bool IS_VOC>
+static __device__ OUT_OF_LINE void place_block(const struct sample_task *task, int n,
+                                               struct placement *out) {
+    place<IS_VOC>(task, n, out);
 }
 
 static __device__ void find_source(const struct placement *placed, int w, int x, int y,
@@ -179,23 +190,22 @@ static __device__ float image_value(const struct adele_sample_set *set, int64_t 
     return (1.0f - taps->t_y) * upper + taps->t_y * lower;
 }
 
-// All channels of one pixel; `out` is its first element. Of each vector of 8 channels only the
-// first LANES can hold an image's: 1 for gray images, 4 for colours, 8 for anything.
+// All channels of one pixel; `out` is its first element. LANES as in sample_voc.cuh.
 template <typename T, int LANES>
 static __device__ void write_image_pixel(const struct adele_sample_set *set,
                                          const struct placement *placed, const struct taps *taps,
                                          T *out) {
 #pragma unroll 1
-    for (int first = 0; first < padded_channels(set->c); first += 8) {
+    for (int first = 0; first < padded_channels(set->c); first += SAMPLE_STEP(LANES)) {
         float values[8] = {0.0f};
 #pragma unroll
-        for (int lane = 0; lane < LANES; lane++) {
+        for (int lane = 0; lane < SAMPLE_LIVE(LANES); lane++) {
             int c = first + lane;
             if (c < set->c && placed->id >= 0 && !taps->is_outside)
                 values[lane] = image_value(set, placed->i_image * set->c + c,
                                            (int64_t)placed->id * set->c + c, taps);
         }
-        store8(out + first, values);
+        store_channels<LANES>(out + first, values);
     }
 }
 
@@ -282,7 +292,7 @@ static __global__ void sample_image_plain(struct sample_task task, T *out) {
         return;
     int x = (int)(i % task.w), y = (int)(i / task.w % task.h);
     struct placement placed;
-    place(&task, (int)(i / task.w / task.h), &placed);
+    place<IS_VOC>(&task, (int)(i / task.w / task.h), &placed);
     write_pixel<T, 8, IS_VOC>(&task, &placed, x, y, out + i * padded_channels(task.set.c));
 }
 
@@ -294,7 +304,7 @@ static __global__ void sample_labels_plain(struct sample_task task, const uint8_
         return;
     int x = (int)(i % task.w), y = (int)(i / task.w % task.h);
     struct placement placed;
-    place(&task, (int)(i / task.w / task.h), &placed);
+    place<IS_VOC>(&task, (int)(i / task.w / task.h), &placed);
     int64_t index = write_pixel<float, 1, IS_VOC>(&task, &placed, x, y, NULL);
     out[i] = label_at(&task.set, maps, placed.id, index);
 }
@@ -344,13 +354,13 @@ forward_plain(const struct cuda_context *context, const struct adele_sample_desc
 // pixel of every output; here a block draws once, and image and labels share a pixel's source.
 template <typename T, int LANES, bool IS_VOC>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
-    sample_tile(struct sample_task task, int tiles_x, int tiles_y, T *out) {
+    sample_tile(const __grid_constant__ struct sample_task task, int tiles_x, int tiles_y, T *out) {
     SHARED(struct placement, placed, );
     const struct adele_sample_set *set = &task.set;
     int tile_x = (int)(blockIdx.x % tiles_x), tile_y = (int)(blockIdx.x / tiles_x % tiles_y);
     int n = (int)(blockIdx.x / tiles_x / tiles_y);
     if (threadIdx.x == 0)
-        place(&task, n, &placed);
+        place_block<IS_VOC>(&task, n, &placed);
     __syncthreads();
     int x = tile_x * TILE + (int)threadIdx.x % TILE;
     int y_end = min((tile_y + 1) * TILE, task.h);
@@ -408,8 +418,8 @@ forward_direct(const struct cuda_context *context, const struct adele_sample_des
         TRY(LAUNCH(context, (sample_tile<T, 4, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
                    tiles_x, tiles_y, out));
     else
-        TRY(LAUNCH(context, (sample_tile<T, 8, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
-                   tiles_x, tiles_y, out));
+        TRY(LAUNCH(context, (sample_tile<T, SAMPLE_HALVES, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0,
+                   *task, tiles_x, tiles_y, out));
     if (scales->n_scales == 0)
         return ADELE_OK;
     const struct sample_scale *last = &scales->scale[scales->n_scales - 1];

@@ -29,6 +29,11 @@ draw_voc_placement(const struct adele_sample_set *set, const struct adele_augmen
 }
 
 static __device__ inline float decode_half(uint16_t half) {
+#if defined(__CUDA_ARCH__)
+    float out; // exact; the lines below, at each of a cubic's 16 taps, took long to compile
+    asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(half));
+    return out;
+#else
     uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
     uint32_t magnitude = half & 0x7FFFu;
     if (magnitude < 0x0400u) { // zero and denormals: a multiple of 2^-24
@@ -40,6 +45,7 @@ static __device__ inline float decode_half(uint16_t half) {
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
+#endif
 }
 
 // One value of the set's images.
@@ -64,8 +70,23 @@ static __device__ inline float cubic_value(const struct adele_sample_set *set, i
     return set->pixel == ADELE_PIXEL_U8 ? voc_clamped(sum, 255.0f) : sum;
 }
 
+// LANES is how many of each vector of 8 channels can hold an image's: 1 for gray images, 4 for
+// colours, 8 for anything. SAMPLE_HALVES is for anything, too, and goes by half vectors, so that
+// the code of 4 channels is unrolled and not of 8, which takes long to compile and few images have.
+#define SAMPLE_HALVES      0
+#define SAMPLE_STEP(LANES) ((LANES) == SAMPLE_HALVES ? 4 : 8)
+#define SAMPLE_LIVE(LANES) ((LANES) == SAMPLE_HALVES ? 4 : (LANES))
+
+template <int LANES, typename T>
+static __device__ inline void store_channels(T *to, const float values[8]) {
+    if (SAMPLE_STEP(LANES) == 8)
+        store8(to, values);
+    else
+        store4(to, make_float4(values[0], values[1], values[2], values[3]));
+}
+
 // All channels of one pixel from position (x, y) of the scaled image; `out` is its first element.
-// Of each vector of 8 channels only the first LANES can hold an image's. i_image: in set->images.
+// i_image: in set->images.
 template <typename T, int LANES>
 static __device__ void write_voc_pixel(const struct adele_sample_set *set, bool has_hsv, int id,
                                        int64_t i_image, const struct voc_placement *voc, int x,
@@ -77,22 +98,22 @@ static __device__ void write_voc_pixel(const struct adele_sample_set *set, bool 
         rows = voc_taps_of(set->h, voc->h_scaled, y);
     }
 #pragma unroll 1
-    for (int first = 0; first < padded_channels(set->c); first += 8) {
+    for (int first = 0; first < padded_channels(set->c); first += SAMPLE_STEP(LANES)) {
         float values[8] = {0.0f};
 #pragma unroll
-        for (int lane = 0; lane < LANES; lane++)
+        for (int lane = 0; lane < SAMPLE_LIVE(LANES); lane++)
             if (is_inside && first + lane < set->c)
                 values[lane] = cubic_value(set, i_image * set->c + first + lane, &rows, &columns);
-        if (is_inside && has_hsv) // three channels: the only vector
+        if (is_inside && has_hsv && first == 0) // three channels: the first vector
             voc_shift_hsv(voc, values);
 #pragma unroll
-        for (int lane = 0; lane < LANES; lane++) {
+        for (int lane = 0; lane < SAMPLE_LIVE(LANES); lane++) {
             int64_t plane = (int64_t)id * set->c + first + lane;
             if (is_inside && first + lane < set->c)
                 values[lane] =
                     (values[lane] - __ldg(set->mean + plane)) * __ldg(set->inv_std + plane);
         }
-        store8(out + first, values);
+        store_channels<LANES>(out + first, values);
     }
 }
 

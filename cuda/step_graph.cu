@@ -63,11 +63,24 @@ static adele_status refresh(cudaGraphExec_t *graph, cudaGraph_t captured) {
     return ADELE_OK;
 }
 
-adele_status step_graphs_end(struct cuda_context *context) {
+// The op that failed may have ended the capture already; then there is no graph and an error that
+// says so, which the op's own is before.
+static void drop_capture(struct cuda_context *context) {
+    cudaGraph_t captured = NULL;
+    if (cudaStreamEndCapture(context->stream, &captured) == cudaSuccess && captured != NULL)
+        (void)cudaGraphDestroy(captured);
+    (void)cudaGetLastError();
+}
+
+adele_status step_graphs_end(struct cuda_context *context, bool is_whole) {
     struct step_graphs *graphs = context->graphs;
     if (!graphs->is_capturing)
         return ADELE_OK;
     graphs->is_capturing = false;
+    if (!is_whole) {
+        drop_capture(context);
+        return ADELE_OK;
+    }
     cudaGraph_t captured = NULL;
     CUDA_TRY(cudaStreamEndCapture(context->stream, &captured));
     cudaGraphExec_t *graph = &graphs->graphs[graphs->i_current];

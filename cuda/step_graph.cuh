@@ -18,7 +18,8 @@ void step_graphs_destroy(struct step_graphs *graphs); // NULL is legal
 // The first step of a kind runs launch by launch, since kernels that are loaded on first use may
 // not be loaded during a capture.
 adele_status step_graphs_begin(struct cuda_context *context, int step_kind);
-adele_status step_graphs_end(struct cuda_context *context);
+// is_whole false: an op of the step failed. Ends the capture and launches nothing.
+adele_status step_graphs_end(struct cuda_context *context, bool is_whole);
 
 } // namespace adele_cuda
 #endif

@@ -211,8 +211,8 @@ static const struct adele_loss_desc shapes[] = {
 #define N_SHAPES (sizeof shapes / sizeof shapes[0])
 
 // Around tiles of 8 x 32 pixels, and the ends of what tuned kernels take: 8, 9 and 24 categories,
-// four scales, 32 and 33 categories; logits much larger than the label (some are read by no pixel)
-// and as small as can be.
+// four scales, 32 and 33 categories, and one scale of each width; logits much larger than the label
+// (some are read by no pixel) and as small as can be.
 static const struct adele_loss_desc tile_shapes[] = {
     {.n = 2,
      .c = 5,
@@ -256,6 +256,9 @@ static const struct adele_loss_desc tile_shapes[] = {
     {.n = 1, .c = 3, .h = 16, .w = 64, .n_scales = 2, .h_scale = {40, 1}, .w_scale = {150, 1}},
     {.n = 1, .c = 3, .h = 2, .w = 33, .n_scales = 1, .h_scale = {2}, .w_scale = {3000}},
     {.n = 2, .c = 1, .h = 33, .w = 1, .n_scales = 2, .h_scale = {7, 70}, .w_scale = {1, 2}},
+    {.n = 2, .c = 13, .h = 9, .w = 33, .n_scales = 1, .h_scale = {5}, .w_scale = {20}},
+    {.n = 1, .c = 21, .h = 7, .w = 34, .n_scales = 1, .h_scale = {7}, .w_scale = {34}},
+    {.n = 1, .c = 30, .h = 8, .w = 35, .n_scales = 1, .h_scale = {8}, .w_scale = {35}},
 };
 #define N_TILE_SHAPES (sizeof tile_shapes / sizeof tile_shapes[0])
 

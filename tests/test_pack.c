@@ -262,7 +262,7 @@ static void check_same_bits(struct adele_device *device) {
             check_bits(device, desc);
         }
 }
-ON_EACH_DEVICE(same_bits)
+ON_EACH_ENGINE(same_bits)
 
 // ---- error paths --------------------------------------------------------------------------------
 

@@ -24,6 +24,8 @@ static void print_device(const char *name, const struct adele_device *device) {
             printf(" (this processor has %s)", best);
         printf("\n");
     }
+    if (device->missing[0] != '\0')
+        printf("  %-16s %s\n", "not found", device->missing);
     size_t free_bytes = device->iface->free_bytes(device);
     if (free_bytes != SIZE_MAX)
         printf("  %-16s %zu MB free\n", "memory", free_bytes / 1000000);

@@ -147,8 +147,9 @@ static adele_status cpu_step_begin(const struct adele_device *device, int step_k
     return ADELE_OK;
 }
 
-static adele_status cpu_step_end(const struct adele_device *device) {
+static adele_status cpu_step_end(const struct adele_device *device, bool is_whole) {
     (void)device;
+    (void)is_whole;
     return ADELE_OK;
 }
 

@@ -562,7 +562,8 @@ struct adele_device_iface {
     // device's memory is the host's.
     adele_status (*alloc_pinned)(const struct adele_device *device, size_t bytes, void **out);
     void (*release)(const struct adele_device *device, void *block); // of both; NULL is legal
-    // How much alloc can still give; SIZE_MAX when the device does not know.
+    // How much a run may plan with: what alloc can still give, less what the device takes for
+    // itself later. SIZE_MAX when it does not know.
     size_t (*free_bytes)(const struct adele_device *device);
     adele_status (*upload)(const struct adele_device *device, void *to, const void *from_host,
                            size_t bytes);
@@ -588,9 +589,10 @@ struct adele_device_iface {
     // Brackets the ops of one training step of `step_kind` (a number of the caller's, one for each
     // set of shapes and buffers): a device may record them the first time and replay the record,
     // with the new arguments, later. Nothing between the two reads results on the host. A failed op
-    // in between: the caller still calls step_end, and returns the first error.
+    // in between: the caller still calls step_end, with is_whole false, and returns the first
+    // error; a device that records drops the record then, and runs none of the step's ops.
     adele_status (*step_begin)(const struct adele_device *device, int step_kind);
-    adele_status (*step_end)(const struct adele_device *device);
+    adele_status (*step_end)(const struct adele_device *device, bool is_whole);
     void (*destroy)(struct adele_device *device);
     void (*op_destroy)(struct adele_op *op); // NULL is legal
 #define ADELE_OP_ENTRY(name, has_backward)                                                         \
@@ -611,8 +613,10 @@ struct adele_device {
     char instruction_set[16];      // in use: "avx2", "sm_90"
     char best_instruction_set[16]; // that the processor has; "": no choice
     char libraries[96];            // "oneDNN 2.6.3"; "": none
-    const char *repeats;           // static text, for people: what has to be the same for the same
-                                   // bytes
+    char missing[256];   // for people: libraries that the engine would use and that were looked for
+                         // in vain; "": none
+    const char *repeats; // static text, for people: what has to be the same for the same
+                         // bytes
     // Kernel families (device/families.h) that ops created from now on do without, because the
     // self-test found them faulty; a bit each. Whoever opens the device sets it.
     uint64_t families_left_out;

@@ -147,7 +147,7 @@ static adele_status run_step(struct trainer *trainer, int epoch, int i_step) {
     double rate = learning_rate(trainer, trainer->step, trainer->n_steps_total);
     TRY(device->iface->step_begin(device, step == &trainer->full ? 0 : 1));
     adele_status status = run_ops(trainer, step, epoch, ids, rate);
-    adele_status end = device->iface->step_end(device);
+    adele_status end = device->iface->step_end(device, status == ADELE_OK);
     return status != ADELE_OK ? status : end;
 }
 

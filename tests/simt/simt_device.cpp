@@ -6,19 +6,41 @@
 
 static const size_t total_memory = (size_t)1 << 36; // of the emulated device
 
+static int n_devices = 1;
+static thread_local int current_device; // of the calling thread of the host
+
+void simt_set_devices(int n) {
+    n_devices = n;
+}
+
+static cudaError_t check_ordinal(int ordinal) {
+    return ordinal >= 0 && ordinal < n_devices
+               ? cudaSuccess
+               : simt_error(cudaErrorInvalidDevice, "no device %d: there are %d", ordinal,
+                            n_devices);
+}
+
 cudaError_t cudaGetDeviceCount(int *count) {
-    *count = 1;
+    *count = n_devices;
     return cudaSuccess;
 }
 
 cudaError_t cudaSetDevice(int ordinal) {
-    return ordinal == 0 ? cudaSuccess
-                        : simt_error(cudaErrorInvalidDevice, "no device %d: there is 1", ordinal);
+    cudaError_t code = check_ordinal(ordinal);
+    if (code == cudaSuccess)
+        current_device = ordinal;
+    return code;
 }
 
 cudaError_t cudaGetDevice(int *ordinal) {
-    *ordinal = 0;
+    *ordinal = current_device;
     return cudaSuccess;
+}
+
+int simt_make_current(int ordinal) {
+    int before = current_device;
+    current_device = ordinal;
+    return before;
 }
 
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int ordinal) {
@@ -35,7 +57,7 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int ordinal) {
     out->major = 8, out->minor = 0;
     out->multiProcessorCount = 4;
     out->l2CacheSize = 40 << 20;
-    return cudaSetDevice(ordinal);
+    return check_ordinal(ordinal);
 }
 
 cudaError_t cudaDeviceGetAttribute(int *out, enum cudaDeviceAttr attribute, int ordinal) {

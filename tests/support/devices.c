@@ -6,7 +6,11 @@
 #include "cpu/isa.h"
 #include "cuda_device.h"
 #include "support/outputs.h"
+#ifdef ADELE_HAVE_SIMT
+#include "simt/simt_libraries.h"
+#endif
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,6 +86,51 @@ static void each_gpu(void (*body)(struct adele_device *device), bool is_fp32_onl
     }
 }
 
+// The emulator's libraries are stand-ins, there while this is in use. What auto measures is not to
+// be remembered: without a folder for caches there is no file.
+static void prepare_libraries(bool is_there) {
+    setenv("HOME", "", 1);
+    unsetenv("XDG_CACHE_HOME");
+#ifdef ADELE_HAVE_SIMT
+    static const struct simt_libraries all = {.has_cublas = true, .has_cudnn = true};
+    if (strcmp(device_kind(), "simt") == 0)
+        simt_libraries_install(is_there ? &all : NULL);
+#endif
+    (void)is_there;
+}
+
+static void each_library(void (*body)(struct adele_device *device)) {
+    static const struct {
+        enum cuda_engine engine;
+        const char *text;
+    } engines[] = {
+        {CUDA_ENGINE_AUTO, "auto"}, {CUDA_ENGINE_CUDNN, "cudnn"}, {CUDA_ENGINE_CUBLAS, "cublas"}};
+    if (lacks_gpu())
+        skip();
+    prepare_libraries(true);
+    for (size_t i = 0; i < 2 * sizeof engines / sizeof engines[0]; i++) {
+        bool is_bf16 = i % 2 == 1, is_auto = engines[i / 2].engine == CUDA_ENGINE_AUTO;
+        // auto takes one of the others, and to measure which takes the emulator minutes; what it
+        // chooses is in test_conv2d_library.
+        if (is_auto && strcmp(device_kind(), "simt") == 0)
+            continue;
+        struct cuda_options options = {0, is_bf16 ? ADELE_PRECISION_BF16 : ADELE_PRECISION_FP32,
+                                       engines[i / 2].engine};
+        struct adele_device *device = NULL;
+        char text[64];
+        (void)snprintf(text, sizeof text, "%s tensors, engine %s", is_bf16 ? "bf16" : "float",
+                       engines[i / 2].text);
+        adele_status status = open_with(&options, &device);
+        if (status == ADELE_UNSUPPORTED)
+            print_message("SKIPPED: %s: %s\n", text, adele_error_message());
+        else if (status != ADELE_OK)
+            fail_msg("%s", adele_error_message());
+        else
+            run_on(device, text, body);
+    }
+    prepare_libraries(false);
+}
+
 static void on_cpu_block(int block, void (*body)(struct adele_device *device)) {
     struct adele_device *device = NULL;
     assert_int_equal(cpu_device_create_with_block(block, &device), ADELE_OK);
@@ -95,6 +144,26 @@ void devices_each(void (*body)(struct adele_device *device)) {
     } else {
         each_gpu(body, false);
     }
+}
+
+void devices_each_engine(void (*body)(struct adele_device *device)) {
+    devices_each(body);
+    if (!devices_are_cpu())
+        each_library(body);
+}
+
+bool device_leaves_op(const struct adele_device *device, const struct adele_op *op) {
+    bool is_library = strcmp(device->engine, "cudnn") == 0 || strcmp(device->engine, "cublas") == 0;
+    return is_library && strstr(op->engine, device->engine) == NULL;
+}
+
+double device_library_rounding(const struct adele_device *device, const struct adele_op *op,
+                               enum adele_precision precision, double n_terms) {
+    if (strstr(op->engine, "cudnn") == NULL && strstr(op->engine, "cublas") == NULL)
+        return 0.0;
+    if (device_is_bf16(device))
+        return 0x1p-8 * sqrt(n_terms / 27.0);
+    return precision == ADELE_PRECISION_BF16 ? 0x1p-7 * sqrt(n_terms / 54.0) : 0.0;
 }
 
 void devices_each_fp32(bool is_quick, void (*body)(struct adele_device *device)) {

@@ -11,10 +11,14 @@
 // each with the tuned and with the plain kernels. Fails the running CMocka test when a device does
 // not open, and prints which device a failure belongs to.
 void devices_each(void (*body)(struct adele_device *device));
-// The same with float tensors alone. cpu: the device that users get, and blocks of 16 and of 8
-// channels without Winograd convolutions (users get blocks of 8 without AVX-512). simt, cuda: the
-// tuned and the plain kernels. is_quick leaves out the block that the instruction set is not made
-// for.
+// And once for each engine that uses libraries, auto, cudnn and cublas, with float and with bf16
+// tensors: for the tests of convolutions. Says so where a library is not there. The emulator has
+// stand-ins of them, and leaves auto out.
+void devices_each_engine(void (*body)(struct adele_device *device));
+// The same as devices_each with float tensors alone. cpu: the device that users get, and blocks of
+// 16 and of 8 channels without Winograd convolutions (users get blocks of 8 without AVX-512). simt,
+// cuda: the tuned and the plain kernels. is_quick leaves out the block that the instruction set is
+// not made for.
 void devices_each_fp32(bool is_quick, void (*body)(struct adele_device *device));
 // The test test_NAME that runs check_NAME(device) on each; the second one with three CPU threads,
 // so that work is cut into parts on every machine (include <omp.h>).
@@ -29,6 +33,11 @@ void devices_each_fp32(bool is_quick, void (*body)(struct adele_device *device))
         omp_set_num_threads(3);                                                                    \
         devices_each(check_##name);                                                                \
     }
+#define ON_EACH_ENGINE(name)                                                                       \
+    static void test_##name(void **state) {                                                        \
+        (void)state;                                                                               \
+        devices_each_engine(check_##name);                                                         \
+    }
 // One device of that kind, the one that users get (float tensors, tuned kernels); for tests of what
 // lies above the ops. NULL when it does not open. Close with adele_device_close.
 struct adele_device *devices_open_first(void);
@@ -42,6 +51,17 @@ bool devices_are_cpu(void);
 bool device_is_bf16(const struct adele_device *device);
 // `tolerance`, or what the rounding of one stored bf16 result asks for where that is more.
 double device_tolerance(const struct adele_device *device, double tolerance);
+
+// True where a device that was opened for a library's engine leaves the op to our own kernels: the
+// other devices have tested those.
+bool device_leaves_op(const struct adele_device *device, const struct adele_op *op);
+// What a convolution by a library may be off beside the rounding of its sums, as the root mean
+// square of a normal error: sums of n_terms products of values from [-1, 1] have the variance
+// n_terms / 9, and bf16 results of them are rounded by up to 2^-8 of it before a bias or what was
+// there before is added. Where float tensors are to be multiplied in bf16, the library may round
+// operands itself, in its own manner, or not at all: up to 2^-8 of each. 0 for our own kernels.
+double device_library_rounding(const struct adele_device *device, const struct adele_op *op,
+                               enum adele_precision precision, double n_terms);
 
 #define ARENA_MAX_BUFFERS 96
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+// Which stand-ins are installed, and the loader that finds them.
+#include "simt_libraries.h"
+
+#include <cublas_v2.h>
+#include <cudnn.h>
+
+#include <string.h>
+
+static struct simt_libraries installed;
+static long n_runs;
+static int cublas_module, cudnn_module; // their addresses stand for what was loaded
+
+void simt_libraries_install(const struct simt_libraries *libraries) {
+    installed = libraries != NULL ? *libraries : simt_libraries{};
+    n_runs = 0;
+}
+
+long simt_libraries_count(void) {
+    return n_runs;
+}
+
+bool simt_libraries_run() {
+    n_runs++;
+    return !installed.fails;
+}
+
+bool simt_libraries_has_float_filter() {
+    return installed.has_float_filter;
+}
+
+void *simt_dlopen(const char *name, int) {
+    const char *cudnn = installed.cudnn_path != NULL ? installed.cudnn_path : "libcudnn.so.9";
+    if (installed.has_cublas && strcmp(name, "libcublas.so.13") == 0)
+        return &cublas_module;
+    return installed.has_cudnn && strcmp(name, cudnn) == 0 ? &cudnn_module : NULL;
+}
+
+int simt_dlclose(void *) {
+    return 0;
+}
+
+const char *simt_dlerror() {
+    return "the emulator has no such file";
+}
+
+#define SYMBOL(name)                                                                               \
+    { #name, (void *)name }
+static const struct {
+    const char *name;
+    void *function;
+} symbols[] = {
+    SYMBOL(cublasCreate_v2),
+    SYMBOL(cublasDestroy_v2),
+    SYMBOL(cublasGetVersion_v2),
+    SYMBOL(cublasSetStream_v2),
+    SYMBOL(cublasSetWorkspace_v2),
+    SYMBOL(cublasGemmEx),
+    SYMBOL(cudnnCreate),
+    SYMBOL(cudnnDestroy),
+    SYMBOL(cudnnGetVersion),
+    SYMBOL(cudnnGetErrorString),
+    SYMBOL(cudnnSetStream),
+    SYMBOL(cudnnBackendCreateDescriptor),
+    SYMBOL(cudnnBackendDestroyDescriptor),
+    SYMBOL(cudnnBackendSetAttribute),
+    SYMBOL(cudnnBackendGetAttribute),
+    SYMBOL(cudnnBackendFinalize),
+    SYMBOL(cudnnBackendExecute),
+};
+#undef SYMBOL
+
+void *simt_dlsym(void *module, const char *name) {
+    const char *prefix = module == &cublas_module ? "cublas" : "cudnn";
+    for (const auto &symbol : symbols)
+        if (strcmp(symbol.name, name) == 0 && strncmp(name, prefix, strlen(prefix)) == 0)
+            return symbol.function;
+    return NULL;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// Stand-ins for cuBLAS and cuDNN, so that the engines auto, cublas and cudnn, our calls of the
+// libraries and our kernels around them run on the emulator. They compute by plain loops, and are
+// not installed until a test says so: the emulator's machine has no libraries.
+#ifndef ADELE_SIMT_LIBRARIES_H
+#define ADELE_SIMT_LIBRARIES_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What the next device that opens finds.
+struct simt_libraries {
+    bool has_cublas, has_cudnn;
+    const char *cudnn_path; // where cuDNN lies; NULL: the loader finds it by its name
+    bool has_float_filter;  // cuDNN writes the gradient of a filter of bf16 tensors in float
+    bool fails;             // each product and each plan's execution
+};
+void simt_libraries_install(const struct simt_libraries *libraries); // NULL: none
+// Products and executions since the last installation, failed ones too.
+long simt_libraries_count(void);
+
+#ifdef __cplusplus
+}
+
+// For the stand-ins: counts a run; false when it has to fail.
+bool simt_libraries_run();
+bool simt_libraries_has_float_filter();
+
+// In the place of <dlfcn.h> for cuda/libraries.cu.
+#define RTLD_NOW   2
+#define RTLD_LOCAL 0
+void *simt_dlopen(const char *name, int flags);
+void *simt_dlsym(void *module, const char *name);
+int simt_dlclose(void *module);
+const char *simt_dlerror();
+#define dlopen  simt_dlopen
+#define dlsym   simt_dlsym
+#define dlclose simt_dlclose
+#define dlerror simt_dlerror
+#endif
+#endif
