@@ -52,32 +52,33 @@ template <class F> PTX_INLINE void each_lane(uint32_t lanes, F body) {
 
 // ---- the shapes of most instructions ------------------------------------------------------------
 
-// Compiled for AVX2 and FMA too, and chosen when the program starts: one binary for every x86-64
-// machine. The bits are the same, for no multiplication and addition are contracted.
+// fma is most of what kernels do. It is compiled for processors with that instruction and for those
+// without, where it is a call, and chosen when the program starts: one binary for every x86-64
+// machine. The bits are the same, for nothing else is contracted.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
     !defined(__SANITIZE_ADDRESS__)
-#define PTX_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#define PTX_WITH_FMA __attribute__((target_clones("fma", "default")))
 #else
-#define PTX_CLONES
+#define PTX_WITH_FMA
 #endif
 
 // d = F(a), d = F(a, b), d = F(a, b, c), with D the type of d and of c.
 template <class D, class T, class F>
-PTX_CLONES void unary(struct warp &w, const struct inst &i, uint32_t lanes) {
+void unary(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<D> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]);
     each_lane(
         lanes, PTX_LANE { d.set(l, F::template apply<D>(a[l])); });
 }
 template <class D, class T, class F>
-PTX_CLONES void binary(struct warp &w, const struct inst &i, uint32_t lanes) {
+void binary(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<D> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]), b(w, i.place[2]);
     each_lane(
         lanes, PTX_LANE { d.set(l, F::template apply<D>(a[l], b[l])); });
 }
 template <class D, class T, class F>
-PTX_CLONES void ternary(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_WITH_FMA void ternary(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<D> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]), b(w, i.place[2]);
     const lane_values<D> c(w, i.place[3]);

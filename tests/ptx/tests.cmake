@@ -22,7 +22,8 @@ endfunction()
 
 # ---- every op ------------------------------------------------------------------------------------
 # These take more than a few seconds.
-set(PTX_SLOW conv2d conv2d_weight_gradient batch_norm loss crf aspp network deeplab_devices)
+set(PTX_SLOW conv2d conv2d_weight_gradient packing plan_slices batch_norm loss crf aspp network
+  deeplab_devices)
 foreach(op ${ADELE_DEVICE_TESTS})
   set(labels ptx)
   if(op IN_LIST PTX_SLOW)
