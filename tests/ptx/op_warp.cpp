@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// What lanes do together: barriers, shuffles, ldmatrix (PTX ISA, "bar", "shfl.sync", "ldmatrix").
+#include "lanes.h"
+#include "ops.h"
+
+#include <string.h>
+
+namespace ptx {
+
+// ---- barriers: warp.cpp and block.cpp wait ------------------------------------------------------
+
+// The machine releases a barrier when all have come; for itself an instruction does nothing.
+static void arrive(struct warp &, const struct inst &, uint32_t) {
+}
+
+// bar.sync 0;
+static void build_barrier(struct op_maker &maker) {
+    if (maker.operands.size() != 1 || maker.operands[0].kind != OPERAND_NUMBER ||
+        maker.operands[0].number != 0)
+        throw error("a barrier other than 0 of all threads");
+}
+// bar.red.or.pred %p1, 0, %p2;
+static void build_vote(struct op_maker &maker) {
+    if (maker.operands.size() != 3 || maker.operands[1].kind != OPERAND_NUMBER ||
+        maker.operands[1].number != 0)
+        throw error("a barrier other than 0 of all threads");
+    maker.out.place[0] = maker.place_of(maker.operands[0], REG_PRED);
+    maker.out.place[1] = maker.place_of(maker.operands[2], REG_PRED);
+}
+
+// ---- shuffles -----------------------------------------------------------------------------------
+
+enum shuffle_mode { SHUFFLE_INDEX, SHUFFLE_UP, SHUFFLE_DOWN, SHUFFLE_BUTTERFLY };
+
+// The lane that lane l reads, for the operands b and c; false when it is out of range.
+static bool shuffle_source(enum shuffle_mode mode, int l, uint32_t b, uint32_t c, int *source) {
+    int delta = (int)(b & 31), clamp = (int)(c & 31), segment = (int)(c >> 8 & 31);
+    int least = l & segment, most = least | (clamp & ~segment);
+    switch (mode) {
+    case SHUFFLE_INDEX:
+        *source = least | (delta & ~segment);
+        return *source <= most;
+    case SHUFFLE_UP:
+        *source = l - delta;
+        return *source >= most;
+    case SHUFFLE_DOWN:
+        *source = l + delta;
+        return *source <= most;
+    default:
+        *source = l ^ delta;
+        return *source <= most;
+    }
+}
+
+// place: d, p, a, b, c, mask.
+static void shuffle(struct warp &w, const struct inst &i, uint32_t lanes) {
+    const lane_values<uint32_t> a(w, i.place[2]), b(w, i.place[3]), c(w, i.place[4]);
+    lane_values<uint32_t> d(w, i.place[0]);
+    uint32_t in_range = 0, out[N_LANES];
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+        int l = __builtin_ctz(rest), source;
+        if (shuffle_source((enum shuffle_mode)i.option, l, b[l], c[l], &source))
+            in_range |= 1u << l;
+        else
+            source = l;
+        if (!(lanes >> source & 1))
+            throw error(lane_name(w, l) + ": shfl.sync reads lane " + std::to_string(source) +
+                        ", which takes no part");
+        out[l] = a[source];
+    }
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1)
+        d.set(__builtin_ctz(rest), out[__builtin_ctz(rest)]);
+    if (i.place[1] != NO_PLACE)
+        set_lane_bits(w, i.place[1], lanes, in_range);
+}
+
+static void build_shuffle(struct op_maker &maker) {
+    if (maker.operands.size() != 5)
+        throw error("shfl.sync has five operands");
+    maker.out.place[0] = maker.place_of(maker.operands[0], REG_32);
+    if (maker.operands[0].kind == OPERAND_PAIR)
+        maker.out.place[1] = maker.operands[0].second.place;
+    for (size_t k = 1; k < 5; k++)
+        maker.out.place[k + 1] = maker.place_of(maker.operands[k], REG_32);
+}
+
+// ---- ldmatrix -----------------------------------------------------------------------------------
+
+// Lanes 8 k .. 8 k + 7 hold the addresses of the eight rows of matrix k; lane l gets of each matrix
+// two neighbouring elements of row l / 4, of column l / 4 when the option says "trans".
+static void load_matrices(struct warp &w, const struct inst &i, uint32_t) {
+    uint16_t rows[4][8][8];
+    for (int k = 0; k < i.n_parts; k++)
+        for (int r = 0; r < 8; r++) {
+            int l = 8 * k + r;
+            const uint8_t *from = reach(w, i, SPACE_SHARED, address_of(w, i, l), 16, l);
+            memcpy(rows[k][r], from, 16);
+        }
+    for (int k = 0; k < i.n_parts; k++) {
+        lane_values<uint32_t> d(w, i.place[k]);
+        for (int l = 0; l < N_LANES; l++) {
+            int major = l / 4, minor = l % 4 * 2;
+            uint32_t first = i.option != 0 ? rows[k][minor][major] : rows[k][major][minor];
+            uint32_t second = i.option != 0 ? rows[k][minor + 1][major] : rows[k][major][minor + 1];
+            d.set(l, first | second << 16);
+        }
+    }
+}
+
+static void build_load_matrices(struct op_maker &maker) {
+    const std::string &number = maker.modifiers[3]; // x1, x2, x4
+    const struct operand &out = maker.operand_at(0);
+    maker.out.option = maker.modifiers[4].empty() ? 0 : 1;
+    maker.out.n_parts = (uint8_t)(number[1] - '0');
+    if (out.parts.size() != maker.out.n_parts)
+        throw error("another number of matrices");
+    for (size_t k = 0; k < out.parts.size(); k++)
+        maker.out.place[k] = maker.place_of(out.parts[k], REG_32);
+    maker.set_address(maker.operand_at(1));
+}
+
+#define SHUFFLE(word, mode)                                                                        \
+    { "shfl", "sync " word, NULL, {{"b32", shuffle}}, INST_SHUFFLE, mode, build_shuffle }
+
+std::vector<struct op_row> warp_rows() {
+    return {
+        {"bar", "", NULL, {{"sync", arrive}}, INST_BARRIER, VOTE_NONE, build_barrier},
+        {"bar", "red or", NULL, {{"pred", arrive}}, INST_BARRIER, VOTE_OR, build_vote},
+        {"bar", "red and", NULL, {{"pred", arrive}}, INST_BARRIER, VOTE_AND, build_vote},
+        SHUFFLE("idx", SHUFFLE_INDEX),
+        SHUFFLE("up", SHUFFLE_UP),
+        SHUFFLE("down", SHUFFLE_DOWN),
+        SHUFFLE("bfly", SHUFFLE_BUTTERFLY),
+        {"ldmatrix",
+         "sync aligned m8n8 x1|x2|x4 trans? shared",
+         NULL,
+         {{"b16", load_matrices}},
+         INST_ALIGNED,
+         0,
+         build_load_matrices},
+    };
+}
+
+} // namespace ptx

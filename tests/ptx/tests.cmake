@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: MIT
+# Tests of nvcc's output. All have the label ptx; those with the label slow as well are left out by
+# tools/test unless it is asked for them or runs in CI.
+set(PTX_REPORTS ${CMAKE_CURRENT_BINARY_DIR}/reports)
+file(MAKE_DIRECTORY ${PTX_REPORTS})
+
+# An executable like test_<stem>, of the same objects (and of others), with the interpreter below.
+add_library(ptx_filter OBJECT filter.c)
+target_link_libraries(ptx_filter PRIVATE adele_flags)
+function(ptx_executable name stem)
+  add_executable(${name} $<TARGET_OBJECTS:${stem}> $<TARGET_OBJECTS:ptx_filter> ${ARGN})
+  target_link_libraries(${name} PRIVATE adele_test_support ZLIB::ZLIB)
+  set_target_properties(${name} PROPERTIES ADELE_PTX ON CUDA_RUNTIME_LIBRARY None LINKER_LANGUAGE CXX)
+endfunction()
+
+# ptx_test(NAME LABELS PROGRAM VARIABLE=VALUE...)
+function(ptx_test name labels program)
+  add_test(NAME ${name} COMMAND ${program})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800
+    ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};ADELE_TEST_DEVICES=cuda;${ARGN}")
+endfunction()
+
+# ---- every op ------------------------------------------------------------------------------------
+# These take more than a few seconds.
+set(PTX_SLOW conv2d conv2d_weight_gradient packing plan_slices batch_norm loss crf aspp network
+  deeplab_devices)
+foreach(op ${ADELE_DEVICE_TESTS})
+  set(labels ptx)
+  if(op IN_LIST PTX_SLOW)
+    list(APPEND labels slow)
+  endif()
+  ptx_executable(ptx_${op} test_${op})
+  ptx_test(ptx_${op} "${labels}" ptx_${op} PTX_REPORT=${PTX_REPORTS}/${op}.txt)
+  set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
+endforeach()
+
+# A training of the command line's own code, its steps captured into graphs.
+ptx_executable(ptx_run test_simt_run)
+ptx_test(ptx_run "ptx;slow" ptx_run PTX_REPORT=${PTX_REPORTS}/run.txt PTX_GRAPH_NODES=100)
+set_tests_properties(ptx_run PROPERTIES FIXTURES_SETUP ptx_ran)
+ptx_test(ptx_run_lazy "ptx;slow" ptx_run PTX_STREAMS=lazy PTX_CP_ASYNC=early)
+ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:5)
+
+# ---- what hardware is free to do -----------------------------------------------------------------
+foreach(op ${ADELE_DEVICE_TESTS})
+  ptx_test(ptx_${op}_backward "ptx;slow" ptx_${op} PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy)
+  ptx_test(ptx_${op}_shuffled "ptx;slow" ptx_${op} PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either
+    PTX_STREAMS=mixed:3)
+endforeach()
+foreach(op conv2d conv2d_weight_gradient aspp network plan)
+  ptx_test(ptx_${op}_ampere "ptx;slow" ptx_${op} PTX_MMA=ampere)
+  ptx_test(ptx_${op}_hopper "ptx;slow" ptx_${op} PTX_MMA=hopper)
+endforeach()
+foreach(op loss decide ensemble crf)
+  ptx_test(ptx_${op}_exp_up "ptx;slow" ptx_${op} PTX_EX2=1)
+  ptx_test(ptx_${op}_exp_down "ptx;slow" ptx_${op} PTX_EX2=-1)
+endforeach()
+
+# ---- the witness itself ---------------------------------------------------------------------------
+# All kernels of the library ran in some test.
+add_test(NAME ptx_kernels COMMAND ${CMAKE_COMMAND} -DREPORTS=${PTX_REPORTS} -P ${PTX_DIR}/kernels.cmake)
+set_tests_properties(ptx_kernels PROPERTIES LABELS "ptx;slow" FIXTURES_REQUIRED ptx_ran)
+
+# No test runs CUDA's own library by mistake.
+add_test(NAME ptx_linked COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DINTERPRETED=$<TARGET_FILE:ptx_add>
+  -DREAL=$<TARGET_FILE:test_add> -P ${PTX_DIR}/linked.cmake)
+set_tests_properties(ptx_linked PROPERTIES LABELS ptx)
+
+# What nvcc 12.4 to 13.0 make of a struct that is returned by value.
+add_executable(ptx_nvcc_slot nvcc_slot.cu)
+target_link_libraries(ptx_nvcc_slot PRIVATE adele_ptx_cudart)
+target_compile_options(ptx_nvcc_slot PRIVATE ${ADELE_CUDA_PACKING})
+set_target_properties(ptx_nvcc_slot PROPERTIES CUDA_ARCHITECTURES 80-virtual CUDA_RUNTIME_LIBRARY None
+  LINKER_LANGUAGE CXX)
+add_test(NAME ptx_nvcc_slot COMMAND ptx_nvcc_slot)
+set_tests_properties(ptx_nvcc_slot PROPERTIES LABELS ptx)
+
+# Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named.
+set(PTX_MUTANT_CASE test_tf32)
+function(ptx_mutant name)
+  set(source ${PROJECT_SOURCE_DIR}/cuda/conv2d_mma.cu)
+  set(mutant ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}/conv2d_mma.cu)
+  add_custom_command(OUTPUT ${mutant}
+    COMMAND ${CMAKE_COMMAND} -DNAME=${name} -DSOURCE=${source} -DOUT=${mutant} -P ${PTX_DIR}/mutate.cmake
+    DEPENDS ${source} ${PTX_DIR}/mutate.cmake VERBATIM)
+  # Its object comes before the library's, which is then not taken.
+  add_library(ptx_mutant_${name}_kernel OBJECT ${mutant})
+  target_include_directories(ptx_mutant_${name}_kernel PRIVATE ${PROJECT_SOURCE_DIR}/cuda
+    ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_compile_definitions(ptx_mutant_${name}_kernel PRIVATE ADELE_HAVE_CUDA)
+  target_compile_options(ptx_mutant_${name}_kernel PRIVATE -lineinfo ${ADELE_CUDA_PACKING})
+  target_link_libraries(ptx_mutant_${name}_kernel PRIVATE adele_flags)
+  set_target_properties(ptx_mutant_${name}_kernel PROPERTIES CUDA_ARCHITECTURES 80-virtual)
+  ptx_executable(ptx_mutant_${name} test_conv2d $<TARGET_OBJECTS:ptx_mutant_${name}_kernel>)
+  add_test(NAME ptx_mutant_${name} COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:ptx_mutant_${name}>
+    -P ${PTX_DIR}/must_fail.cmake)
+  set_tests_properties(ptx_mutant_${name} PROPERTIES LABELS ptx TIMEOUT 600
+    ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};ADELE_TEST_DEVICES=cuda;PTX_TEST_FILTER=${PTX_MUTANT_CASE}")
+endfunction()
+ptx_mutant(weak_wait)
+ptx_mutant(no_barrier)
+ptx_mutant(no_last_barrier)
+ptx_mutant(wrong_row)
+# The kernel as it is passes the same case.
+ptx_test(ptx_mutant_none ptx ptx_conv2d PTX_TEST_FILTER=${PTX_MUTANT_CASE})
+set_tests_properties(ptx_mutant_none PROPERTIES FAIL_REGULAR_EXPRESSION "Running 0 test")
+
+# The program itself, to train or to try with on the interpreter.
+if(TARGET adele_cli)
+  add_executable(ptx_adele $<TARGET_OBJECTS:adele_cli>)
+  target_link_libraries(ptx_adele PRIVATE adele adele_flags PkgConfig::CJSON)
+  set_target_properties(ptx_adele PROPERTIES ADELE_PTX ON CUDA_RUNTIME_LIBRARY None LINKER_LANGUAGE CXX)
+  ptx_test(ptx_info ptx "ptx_adele;info")
+  set_tests_properties(ptx_info PROPERTIES PASS_REGULAR_EXPRESSION "interpreted PTX")
+endif()

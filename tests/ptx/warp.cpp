@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// A warp. Of lanes that disagree about a branch, those with the lowest program counter run first,
+// so that they meet the others again behind it.
+#include "lanes.h"
+
+namespace ptx {
+
+std::string inst_name(const struct ptx_kernel *kernel, uint32_t pc) {
+    if (pc >= kernel->code.size())
+        return "the end";
+    return "'" + kernel->code[pc].text + "' (" + kernel->code[pc].where + ")";
+}
+
+// ---- lanes that wait ----------------------------------------------------------------------------
+
+static void set_pcs(struct warp &w, uint32_t lanes, uint32_t pc) {
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1)
+        w.pcs[__builtin_ctz(rest)] = pc;
+}
+
+static void park(struct warp &w, uint32_t lanes, uint32_t pc) {
+    set_pcs(w, lanes, pc);
+    w.parked |= lanes;
+}
+
+// Those of the parked lanes with the least pc become current.
+static void choose_current(struct warp &w) {
+    uint32_t least = UINT32_MAX, second = UINT32_MAX;
+    w.current = 0;
+    for (uint32_t rest = w.parked; rest != 0; rest &= rest - 1) {
+        uint32_t lane = (uint32_t)__builtin_ctz(rest), pc = w.pcs[lane];
+        if (pc < least) {
+            second = least;
+            least = pc;
+            w.current = 1u << lane;
+        } else if (pc == least) {
+            w.current |= 1u << lane;
+        } else if (pc < second) {
+            second = pc;
+        }
+    }
+    w.pc = least;
+    w.parked &= ~w.current;
+    w.parked_least = second;
+}
+
+static uint32_t blocked_at(const struct warp &w, uint32_t pc) {
+    uint32_t out = 0;
+    for (uint32_t rest = w.blocked; rest != 0; rest &= rest - 1)
+        if (w.pcs[__builtin_ctz(rest)] == pc)
+            out |= rest & -rest;
+    return out;
+}
+
+// ---- instructions that lanes run together -------------------------------------------------------
+
+// `lanes` have come to an instruction that `needed` must run together. True when all are here;
+// otherwise the lanes wait, and those that the predicate leaves out go on.
+static bool are_together(struct warp &w, uint32_t lanes, uint32_t needed) {
+    uint32_t here = lanes | blocked_at(w, w.pc);
+    if ((here & needed) == needed) {
+        w.blocked &= ~here;
+        w.current |= here;
+        return true;
+    }
+    set_pcs(w, lanes, w.pc);
+    w.blocked |= lanes;
+    w.current &= ~lanes;
+    w.pc++;
+    return false;
+}
+
+static void arrive(struct warp &w, const struct inst &i, uint32_t pc) {
+    w.state = WARP_AT_BARRIER;
+    w.barrier_pc = pc;
+    w.barrier_votes = i.option != VOTE_NONE ? lane_bits(w, i.place[1]) : 0;
+    w.blocked = w.current = 0;
+}
+
+// No lane can run. That is right at a barrier where all of them wait.
+static void resolve_blocked(struct warp &w) {
+    const struct ptx_kernel *kernel = w.block->kernel;
+    uint32_t pc = w.pcs[__builtin_ctz(w.blocked)];
+    if (kernel->code[pc].kind == INST_BARRIER && blocked_at(w, pc) == w.live) {
+        arrive(w, kernel->code[pc], pc);
+        return;
+    }
+    std::string places;
+    for (uint32_t rest = w.blocked; rest != 0; rest &= rest - 1) {
+        std::string one = inst_name(kernel, w.pcs[__builtin_ctz(rest)]);
+        if (places.find(one) == std::string::npos)
+            places += (places.empty() ? "" : ", ") + one;
+    }
+    throw error("the lanes of warp " + std::to_string(w.index) + " wait for each other at " +
+                places + ", " + std::to_string(__builtin_popcount(w.live)) + " of them alive");
+}
+
+// Every lane names the same others, which are there, and itself.
+static uint32_t shuffle_mask(struct warp &w, const struct inst &i, uint32_t lanes) {
+    const lane_values<uint32_t> masks(w, i.place[5]);
+    uint32_t needed = masks[__builtin_ctz(lanes)];
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1)
+        if (masks[__builtin_ctz(rest)] != needed || !(needed >> __builtin_ctz(rest) & 1))
+            throw error("the masks of the lanes differ, or a lane is not in its own");
+    if ((needed & ~w.live) != 0)
+        throw error("the mask " + hex(needed) +
+                    " names lanes that have ended or never were, alive are " + hex(w.live));
+    return needed;
+}
+
+static void run_together(struct warp &w, const struct inst &i, uint32_t lanes) {
+    uint32_t needed = w.live;
+    if (i.kind == INST_SHUFFLE)
+        needed = shuffle_mask(w, i, lanes);
+    else if (i.kind == INST_ALIGNED && w.live != ALL_LANES)
+        throw error("not all lanes of the warp are alive: " + hex(w.live));
+    if (!are_together(w, lanes, needed))
+        return;
+    if (i.kind == INST_BARRIER) {
+        arrive(w, i, w.pc);
+        return;
+    }
+    i.run(w, i, needed);
+    w.pc++;
+}
+
+// ---- one instruction ----------------------------------------------------------------------------
+
+static void branch(struct warp &w, const struct inst &i, uint32_t lanes) {
+    if (lanes == w.current) {
+        w.pc = i.target;
+    } else {
+        park(w, lanes, i.target);
+        park(w, w.current & ~lanes, w.pc + 1);
+        choose_current(w);
+    }
+}
+
+static void step(struct warp &w, const struct inst &i, int traced) {
+    uint32_t lanes = w.current;
+    if (i.predicate != NO_PLACE)
+        lanes &= i.is_negated ? ~lane_bits(w, i.predicate) : lane_bits(w, i.predicate);
+    if (lanes == 0) {
+        w.pc++;
+        return;
+    }
+    i.n_executed++;
+    switch (i.kind) {
+    case INST_PLAIN:
+        i.run(w, i, lanes);
+        if (traced >= 0 && (lanes >> traced & 1))
+            trace(w, i, traced);
+        w.pc++;
+        break;
+    case INST_BRANCH:
+        branch(w, i, lanes);
+        break;
+    case INST_EXIT:
+        w.live &= ~lanes;
+        w.current &= ~lanes;
+        w.pc++;
+        break;
+    default:
+        run_together(w, i, lanes);
+        break;
+    }
+}
+
+void run_warp(struct warp &w, uint64_t n_steps) {
+    int traced = traced_lane(w);
+    const std::vector<struct inst> &code = w.block->kernel->code;
+    if (w.current != 0)
+        park(w, w.current, w.pc);
+    choose_current(w);
+    for (; n_steps > 0 && w.state == WARP_READY; n_steps--) {
+        if (w.current == 0 || w.pc >= w.parked_least) {
+            if (w.current != 0)
+                park(w, w.current, w.pc);
+            choose_current(w);
+        }
+        if (w.current != 0)
+            step(w, code[w.pc], traced);
+        else if (w.blocked != 0)
+            resolve_blocked(w);
+        else
+            w.state = WARP_DONE;
+    }
+}
+
+} // namespace ptx
