@@ -104,8 +104,9 @@ static void noise_refuses(void *const *state, const char *what) {
     noise_config_init(&noise);
     assert_int_equal(dataset_open(&config, &dataset), ADELE_OK);
     noise.kind = NOISE_UNDER_OVER;
-    assert_int_equal(noise_files_write(dataset, &noise, scratch_path(state, "noisy"), &report, &n),
-                     ADELE_DATA);
+    assert_int_equal(
+        noise_files_write(dataset, &noise, scratch_path(state, "noisy"), false, &report, &n),
+        ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), what));
     assert_false(file_exists(scratch_path(state, "noisy")));
     dataset_close(dataset);

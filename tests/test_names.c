@@ -349,7 +349,7 @@ static void refuse_palettes(void *const *state, const char *what) {
     dataset_close(dataset);
     dataset = open_set(&config);
     assert_int_equal(
-        noise_files_write(dataset, &noise, scratch_path(state, "noisy"), &noise_report, &n),
+        noise_files_write(dataset, &noise, scratch_path(state, "noisy"), false, &noise_report, &n),
         ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), what));
     dataset_close(dataset);
