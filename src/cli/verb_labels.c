@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include "base/log.h"
 #include "cli/cli.h"
 #include "train/model.h"
 
@@ -69,18 +68,10 @@ const struct argp labels_argp = {
     0,
     0};
 
-// What was exported, and how much of it changed, is this verb's answer.
-static void print_line(void *context, enum log_level level, const char *line) {
-    (void)context;
-    if (level != LOG_DETAIL)
-        printf("%s\n", line);
-}
-
 int verb_labels(int argc, char **argv) {
     struct label_export arguments = {.epoch = -1};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
-    log_set_sink(print_line, NULL);
     adele_status status = model_export_labels(&arguments);
     if (status != ADELE_OK)
         return cli_report_failure(status);
