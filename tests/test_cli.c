@@ -382,7 +382,7 @@ static void labels_writes_every_training_case(void **state) {
     (void)snprintf(said, sizeof said, "%d of %d pixels changed (%.2f %%), in %d of %d cases\n",
                    n_changed, TINY_SET_TRAIN * 32 * 28,
                    100.0 * n_changed / (TINY_SET_TRAIN * 32 * 28), n_changed_cases, TINY_SET_TRAIN);
-    assert_non_null(strstr(result.out, said));
+    assert_non_null(strstr(result.err, said));
     program_result_deinit(&result);
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "x"), "--epoch",
           "1");
@@ -397,7 +397,7 @@ static void labels_says_that_nothing_changed(void **state) {
     program_result_deinit(&result);
     ADELE(&result, "labels", scratch_path(state, "plain"), "-o", scratch_path(state, "same"));
     assert_code(&result, 0);
-    assert_non_null(strstr(result.out, "no pixel changed: the labels are those that the run was "
+    assert_non_null(strstr(result.err, "no pixel changed: the labels are those that the run was "
                                        "given\n"));
     program_result_deinit(&result);
 }

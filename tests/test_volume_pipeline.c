@@ -28,7 +28,7 @@
 #define N_REGIONS    116
 #define N_CATEGORIES 7
 #define TARGET_MIOU  0.6
-#define MAX_WORDS    40
+#define MAX_WORDS    48
 
 // The configuration's merging of the atlas, told a second time and independently: the category of
 // a file's value, and the value that a rewritten voxel of a category gets.
