@@ -11,8 +11,9 @@
 // and right may be categories.
 //
 // A curve of few points may bend by chance, but where the labels are very wrong the first epochs
-// are the best to correct them: before correction.min_points values, twice the margin is asked for,
-// and asked for again at the next epoch.
+// are the best to correct them: before correction.min_points values, twice the margin is asked for.
+// A category that is left alone is asked about again at the next epoch, because the network's
+// predictions swing from epoch to epoch, and labels that are wrong may look right in one of them.
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
@@ -130,7 +131,7 @@ adele_status trainer_veto(struct trainer *trainer, int epoch, struct schedule_de
     for (int c = 1; c < trainer->n_categories; c++) {
         if (decision->correct[c] && !was_corrected(trainer, epoch, c)) {
             decision->correct[c] = own[c] - labels[c] > margin; // false for NaN
-            if (!decision->correct[c] && is_early)
+            if (!decision->correct[c])
                 trainer->schedule.is_done[c] = 0;
             log_line(LOG_INFO, "epoch %d: %s: IoU with the labels %.3f, with itself %.3f: they %s",
                      epoch, trainer->dataset->category_names[c], labels[c], own[c],
