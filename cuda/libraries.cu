@@ -25,16 +25,11 @@ static void note_missing(struct cuda_context *context, const char *format, const
 
 #if defined(ADELE_CUBLAS) || defined(ADELE_CUDNN)
 // The file that the environment's `variable` names; without it the first of the names that loads,
-// by the loader's path and then from CUDA's usual folder. NULL: noted as missing.
-static void *load(struct cuda_context *context, const char *variable, const char *const *names,
-                  int n_names) {
+// by the loader's path and then from CUDA's usual folder. NULL when there is none.
+static void *open_first(const char *variable, const char *const *names, int n_names) {
     const char *wanted = getenv(variable);
-    if (wanted != NULL && wanted[0] != '\0') {
-        void *module = dlopen(wanted, RTLD_NOW | RTLD_LOCAL);
-        if (module == NULL)
-            note_missing(context, "%.100s, which %s names", wanted, variable);
-        return module;
-    }
+    if (wanted != NULL && wanted[0] != '\0')
+        return dlopen(wanted, RTLD_NOW | RTLD_LOCAL);
     for (int i = 0; i < n_names; i++) {
         char path[256];
         snprintf(path, sizeof path, "/usr/local/cuda/lib64/%s", names[i]);
@@ -44,8 +39,19 @@ static void *load(struct cuda_context *context, const char *variable, const char
         if (module != NULL)
             return module;
     }
-    note_missing(context, "%s (%s may name its file)", names[0], variable);
     return NULL;
+}
+
+// The same; what is missing is noted.
+static void *load(struct cuda_context *context, const char *variable, const char *const *names,
+                  int n_names) {
+    void *module = open_first(variable, names, n_names);
+    const char *wanted = getenv(variable);
+    if (module == NULL && wanted != NULL && wanted[0] != '\0')
+        note_missing(context, "%.100s, which %s names", wanted, variable);
+    else if (module == NULL)
+        note_missing(context, "%s (%s may name its file)", names[0], variable);
+    return module;
 }
 
 // Both headers declare the functions; the type of each field is its own function's.
@@ -73,11 +79,17 @@ static void cublas_close(struct libraries *libraries) {
     libraries->cublas_version = 0;
 }
 
-static bool cublas_start(struct cuda_context *context, struct libraries *libraries) {
+// The functions used here are the same in both; the header's own comes first.
+static void cublas_order(const char *order[2]) {
     static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
-    // The functions used here are the same in both; the header's own comes first.
     int first = CUBLAS_VER_MAJOR == 12 ? 1 : 0;
-    const char *const order[] = {names[first], names[1 - first]};
+    order[0] = names[first];
+    order[1] = names[1 - first];
+}
+
+static bool cublas_start(struct cuda_context *context, struct libraries *libraries) {
+    const char *order[2];
+    cublas_order(order);
     libraries->cublas.module = load(context, "ADELE_CUBLAS", order, 2);
     if (libraries->cublas.module == NULL)
         return false;
@@ -115,9 +127,10 @@ static void cudnn_close(struct libraries *libraries) {
     libraries->cudnn_version = 0;
 }
 
+static const char *const cudnn_names[] = {"libcudnn.so.9"};
+
 static bool cudnn_start(struct cuda_context *context, struct libraries *libraries) {
-    static const char *const names[] = {"libcudnn.so.9"};
-    libraries->cudnn.module = load(context, "ADELE_CUDNN", names, 1);
+    libraries->cudnn.module = load(context, "ADELE_CUDNN", cudnn_names, 1);
     if (libraries->cudnn.module == NULL)
         return false;
 #define FIND(name) find(libraries->cudnn.module, #name, &libraries->cudnn.name) &&
@@ -231,8 +244,7 @@ void libraries_print(const struct libraries *libraries, char *out, size_t bytes)
 void libraries_versions(long *cudnn, long *cublas) {
     *cudnn = *cublas = 0;
 #ifdef ADELE_CUDNN
-    static const char *const cudnn_names[] = {"libcudnn.so.9"};
-    void *cudnn_module = load(cudnn_names, 1);
+    void *cudnn_module = open_first("ADELE_CUDNN", cudnn_names, 1);
     decltype(&::cudnnGetVersion) get_version = NULL;
     if (cudnn_module != NULL && find(cudnn_module, "cudnnGetVersion", &get_version))
         *cudnn = (long)get_version();
@@ -240,8 +252,9 @@ void libraries_versions(long *cudnn, long *cublas) {
         (void)dlclose(cudnn_module);
 #endif
 #ifdef ADELE_CUBLAS
-    static const char *const cublas_names[] = {"libcublas.so.13", "libcublas.so.12"};
-    void *cublas_module = load(cublas_names, 2);
+    const char *order[2];
+    cublas_order(order);
+    void *cublas_module = open_first("ADELE_CUBLAS", order, 2);
     decltype(&::cublasGetProperty) get_property = NULL;
     int major = 0, minor = 0, patch = 0;
     if (cublas_module != NULL && find(cublas_module, "cublasGetProperty", &get_property) &&

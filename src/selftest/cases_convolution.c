@@ -100,8 +100,8 @@ void case_step_graph(struct trial *trial, const void *from) {
     for (int step = 0; step < 3 && trial->status == ADELE_OK; step++) {
         if (!trial_goes(trial, iface->step_begin(trial->device, 0)))
             return;
-        (void)trial_goes(trial, iface->conv2d_forward(trial->op, &args[step]));
-        (void)trial_goes(trial, iface->step_end(trial->device));
+        bool is_whole = trial_goes(trial, iface->conv2d_forward(trial->op, &args[step]));
+        (void)trial_goes(trial, iface->step_end(trial->device, is_whole));
     }
 }
 

@@ -22,6 +22,10 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
     free(handle);
     return CUBLAS_STATUS_SUCCESS;
 }
+cublasStatus_t cublasGetProperty(libraryPropertyType type, int *value) {
+    *value = type == MAJOR_VERSION ? 13 : 0;
+    return CUBLAS_STATUS_SUCCESS;
+}
 cublasStatus_t cublasGetVersion_v2(cublasHandle_t, int *version) {
     *version = 130000;
     return CUBLAS_STATUS_SUCCESS;

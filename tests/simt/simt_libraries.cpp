@@ -52,6 +52,7 @@ static const struct {
 } symbols[] = {
     SYMBOL(cublasCreate_v2),
     SYMBOL(cublasDestroy_v2),
+    SYMBOL(cublasGetProperty),
     SYMBOL(cublasGetVersion_v2),
     SYMBOL(cublasSetStream_v2),
     SYMBOL(cublasSetWorkspace_v2),
