@@ -86,6 +86,11 @@ static void train(void *const *state, const char *name, const char *device, cons
                                       .run_folder = scratch_path(state, name),
                                       .resume = resume,
                                       .device = device};
+    // A run does not go on with another rate, unless nobody knows what its rate was.
+    char settings[4096];
+    (void)snprintf(settings, sizeof settings, "%s/config.resolved.yaml", options.run_folder);
+    if (resume)
+        assert_int_equal(remove(settings), 0);
     check_ok(trainer_run(&options, &result));
     config_destroy(config);
 }
