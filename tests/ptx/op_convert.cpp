@@ -66,6 +66,21 @@ static void to_bf16_pair(struct warp &w, const struct inst &i, uint32_t lanes) {
     each_lane(
         lanes, PTX_LANE { d.set(l, bf16_of(a[l]) << 16 | bf16_of(b[l])); });
 }
+static float float_of_f16(uint32_t half) { // exact
+    const int exponent = (int)(half >> 10 & 31u);
+    const float fraction = (float)(half & 0x3ffu);
+    float out =
+        exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024.0f + fraction, exponent - 25);
+    if (exponent == 31)
+        out = fraction == 0.0f ? HUGE_VALF : NAN;
+    return half & 0x8000u ? -out : out;
+}
+static void from_f16(struct warp &w, const struct inst &i, uint32_t lanes) {
+    lane_values<float> d(w, i.place[0]);
+    const lane_values<uint32_t> a(w, i.place[1]);
+    each_lane(
+        lanes, PTX_LANE { d.set(l, float_of_f16(a[l])); });
+}
 static void to_tf32(struct warp &w, const struct inst &i, uint32_t lanes) { // ties away from zero
     lane_values<uint32_t> d(w, i.place[0]);
     const lane_values<float> a(w, i.place[1]);
@@ -147,6 +162,7 @@ std::vector<struct op_row> convert_rows() {
         ROUNDED("sat", saturate),
         {"cvt", "rn bf16", "44", {{"f32", to_bf16}}},
         {"cvt", "rn bf16x2", "444", {{"f32", to_bf16_pair}}},
+        {"cvt", "f32", "44", {{"f16", from_f16}}},
         {"cvt", "rna tf32", "44", {{"f32", to_tf32}}},
     };
 }

@@ -140,6 +140,10 @@ static void conversions(void **state) {
         {"cvt.sat.f32.f32 %r10, %r2", NAN_BITS, 0, 0, 0},
         {"cvt.rn.bf16.f32 %r10, %r2", 0x3f808000, 0, 0, 0x3f80}, // a tie: to even
         {"cvt.rn.bf16.f32 %r10, %r2", 0x3f818000, 0, 0, 0x3f82},
+        {"cvt.f32.f16 %r10, %r2", 0x3c00, 0, 0, ONE},
+        {"cvt.f32.f16 %r10, %r2", 0xc100, 0, 0, 0xc0200000}, // -2.5
+        {"cvt.f32.f16 %r10, %r2", 0x0001, 0, 0, 0x33800000}, // the smallest, 2^-24
+        {"cvt.f32.f16 %r10, %r2", 0xfc00, 0, 0, 0xff800000},
         {"cvt.rn.bf16x2.f32 %r10, %r2, %r3", ONE, 0x40000000, 0, 0x3f804000},
         {"cvt.rna.tf32.f32 %r10, %r2", 0x3f801000, 0, 0, 0x3f802000}, // a tie: away from zero
         {"cvt.rna.tf32.f32 %r10, %r2", 0x3f800fff, 0, 0, ONE},
