@@ -17,6 +17,8 @@
 // The two kernels of a pixel hold hundreds of unrolled lines for each category, and their instances
 // took a minute to compile. So the type of the tensors is no parameter of theirs but a branch where
 // they load and store, the same for all threads, and the mask's kernel takes one scale at a time.
+// Where every register holds a value (32 channels at three scales), that branch would spill some:
+// there the type is a parameter (E, one of enum element).
 #include "loss_parts.cuh"
 #include "loss_pixel.cuh"
 
@@ -129,12 +131,18 @@ static __device__ __forceinline__ void load_typed(const struct loss_task &task, 
     }
 }
 
+// Whether tensors are of bf16: known to the compiler but for ELEMENT_ANY.
+enum element { ELEMENT_ANY, ELEMENT_FLOAT, ELEMENT_BF16 };
+template <int E> static __device__ __forceinline__ bool has_bf16(const struct loss_task &task) {
+    return E == ELEMENT_ANY ? task.is_bf16 : E == ELEMENT_BF16;
+}
+
 // z = the logits of scale k at label pixel (n, y, x), interpolated between up to four neighbours.
-template <int P>
+template <int E, int P>
 static __device__ __forceinline__ void load_logits(const struct loss_task &task, int k, int n,
                                                    int y, int x, float z[P]) {
     const struct resample_tap row = task.rows[k].taps[y], column = task.columns[k].taps[x];
-    if (task.is_bf16)
+    if (has_bf16<E>(task))
         load_typed<bf16, P>(task, k, n, row, column, z);
     else
         load_typed<float, P>(task, k, n, row, column, z);
@@ -143,17 +151,19 @@ static __device__ __forceinline__ void load_logits(const struct loss_task &task,
 // ---- folding a tile's gradients -----------------------------------------------------------------
 
 // To element `at` of d_logits of scale k.
+template <int E>
 static __device__ __forceinline__ void put4(const struct loss_task &task, int k, int64_t at,
                                             float4 values) {
-    if (task.is_bf16)
+    if (has_bf16<E>(task))
         store4((bf16 *)task.args.d_logits[k] + at, values);
     else
         store4((float *)task.args.d_logits[k] + at, values);
 }
 
+template <int E>
 static __device__ __forceinline__ void put8(const struct loss_task &task, int k, int64_t at,
                                             const float values[8]) {
-    if (task.is_bf16)
+    if (has_bf16<E>(task))
         store8((bf16 *)task.args.d_logits[k] + at, values);
     else
         store8((float *)task.args.d_logits[k] + at, values);
@@ -173,7 +183,7 @@ static __device__ __forceinline__ bool is_within(struct resample_span span, int 
 // staged: (TILE_ROWS, TILE_COLUMNS, P + 4), the gradients of the tile's pixels at scale k (the 4
 // floats keep 8 pixels' vectors in different banks). folded: (TILE_ROWS, columns of the patch, P).
 // A thread takes 4 channels of one result at a time. All threads of the block call it.
-template <int P>
+template <int E, int P>
 static __device__ __forceinline__ void fold_tile(const struct loss_task &task,
                                                  const struct tile &tile, int k,
                                                  const float *staged, float *folded) {
@@ -203,10 +213,10 @@ static __device__ __forceinline__ void fold_tile(const struct loss_task &task,
             add4(&sum, resample_weight(rows.taps[y], top + row),
                  folded + ((y - tile.y) * n_columns + column) * P + channel);
         if (is_within(down, tile.y, tile.y_end) && is_within(across, tile.x, tile.x_end))
-            put4(task, k,
-                 (((int64_t)tile.n * rows.n_in + top + row) * columns.n_in + left + column) * P +
-                     channel,
-                 sum);
+            put4<E>(task, k,
+                    (((int64_t)tile.n * rows.n_in + top + row) * columns.n_in + left + column) * P +
+                        channel,
+                    sum);
         else
             store4(task.patch[k] +
                        ((tile.index * task.patch_rows[k] + row) * task.patch_columns[k] + column) *
@@ -225,7 +235,7 @@ static __device__ __forceinline__ float largest_of_pixel(const struct loss_task 
     struct pixel_values<P, 1> pixel;
 #pragma unroll 1
     for (int k = 0; k < task.n_scales; k++) {
-        load_logits<P>(task, k, n, y, x, pixel.d[0]);
+        load_logits<ELEMENT_ANY, P>(task, k, n, y, x, pixel.d[0]);
         add_scale<P, 1>(pixel, 0, k == 0, task.c, task.state->w[k], 1.0f);
     }
     float largest = 0.0f;
@@ -252,7 +262,7 @@ static __global__ void __launch_bounds__(LOSS_THREADS) fused_mask(struct loss_ta
 }
 
 // One pixel from its logits to its gradients.
-template <int P, int K>
+template <int E, int P, int K>
 static __device__ __forceinline__ void
 do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
          struct loss_factors factors, int *histogram, struct pixel_values<P, K> &pixel,
@@ -262,7 +272,7 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
 #pragma unroll
     for (int k = 0; k < K; k++)
         if (has_scale<K>(k, task.n_scales)) {
-            load_logits<P>(task, k, tile.n, y, x, pixel.d[k]);
+            load_logits<E, P>(task, k, tile.n, y, x, pixel.d[k]);
             add_scale<P, K>(pixel, k, k == 0, task.c, w[k],
                             loss_has_ce(task, k) ? loss_ce_weight(task, w, k) : 1.0f);
         }
@@ -293,20 +303,20 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
 }
 
 // A pixel's gradients of scale k: to element `at` of d_logits, or to the pixel's place in `staged`.
-template <int P>
+template <int E, int P>
 static __device__ __forceinline__ void leave_gradient(const struct loss_task &task, int k,
                                                       bool is_identity, int64_t at, float *staged,
                                                       const float *d) {
 #pragma unroll
     for (int c = 0; c < P; c += 8)
         if (is_identity)
-            put8(task, k, at + c, d + c);
+            put8<E>(task, k, at + c, d + c);
         else
             store8(staged + c, d + c);
 }
 
 // A block owns a tile of label pixels, a thread one of them.
-template <int P, int K>
+template <int E, int P, int K>
 static __global__ void __launch_bounds__(LOSS_THREADS, K *P <= 24 ? 2 : 1)
     fused_loss(struct loss_task task) {
     SHARED(int, histogram, [ADELE_COUNT_TABLES * ADELE_COUNT_KINDS * P]);
@@ -322,7 +332,7 @@ static __global__ void __launch_bounds__(LOSS_THREADS, K *P <= 24 ? 2 : 1)
         factors[0] = loss_factors_of(task);
     __syncthreads();
     if (is_inside)
-        do_pixel<P, K>(task, tile, y, x, factors[0], histogram, pixel, sums);
+        do_pixel<E, P, K>(task, tile, y, x, factors[0], histogram, pixel, sums);
     float *staged = (float *)memory, *folded = staged + LOSS_THREADS * (P + 4);
     // Compiled once for all scales, but where every register holds a value: there the loop costs
     // two.
@@ -334,10 +344,10 @@ static __global__ void __launch_bounds__(LOSS_THREADS, K *P <= 24 ? 2 : 1)
 #pragma unroll
         for (int i = 0; i < K; i++) // with constant numbers, gradients stay in registers
             if (i == k && is_inside)
-                leave_gradient<P>(task, k, is_identity, loss_pixel(task, tile.n, y, x) * P,
-                                  staged + tid * (P + 4), pixel.d[i]);
+                leave_gradient<E, P>(task, k, is_identity, loss_pixel(task, tile.n, y, x) * P,
+                                     staged + tid * (P + 4), pixel.d[i]);
         if (!is_identity)
-            fold_tile<P>(task, tile, k, staged, folded);
+            fold_tile<E, P>(task, tile, k, staged, folded);
     }
     __syncthreads();
     loss_add_counts(task, histogram, P);
@@ -382,15 +392,25 @@ template <typename T> static __global__ void fused_combine(struct loss_task task
 
 // ---- launching ----------------------------------------------------------------------------------
 
-template <int P, int K>
+template <int E, int P, int K>
 static adele_status run_kernels(const struct cuda_context *context, const struct loss_task &task,
                                 bool prepares) {
     size_t bytes = shared_floats(task) * sizeof(float);
     if (prepares) // the limit is the kernel's, whichever op set it last: so always the same
-        return ALLOW_SHARED((fused_loss<P, K>), MAX_SHARED);
+        return ALLOW_SHARED((fused_loss<E, P, K>), MAX_SHARED);
     if (task.form != ADELE_LOSS_PLAIN)
         TRY(LAUNCH(context, fused_mask<P>, task.n_blocks, LOSS_THREADS, 0, task));
-    return LAUNCH(context, (fused_loss<P, K>), task.n_blocks, LOSS_THREADS, bytes, task);
+    return LAUNCH(context, (fused_loss<E, P, K>), task.n_blocks, LOSS_THREADS, bytes, task);
+}
+
+template <int P, int K>
+static adele_status run_elements(const struct cuda_context *context, const struct loss_task &task,
+                                 bool prepares) {
+    return task.is_bf16
+               ? run_kernels<(K * P > 72 ? ELEMENT_BF16 : ELEMENT_ANY), P, K>(context, task,
+                                                                              prepares)
+               : run_kernels<(K * P > 72 ? ELEMENT_FLOAT : ELEMENT_ANY), P, K>(context, task,
+                                                                               prepares);
 }
 
 template <int K>
@@ -398,13 +418,13 @@ static adele_status run_scales(const struct cuda_context *context, const struct 
                                bool prepares) {
     switch (task.p) {
     case 8:
-        return run_kernels<8, K>(context, task, prepares);
+        return run_elements<8, K>(context, task, prepares);
     case 16:
-        return run_kernels<16, K>(context, task, prepares);
+        return run_elements<16, K>(context, task, prepares);
     case 24: // four scales have at most 16 channels here
-        return run_kernels<(K == 4 ? 16 : 24), K>(context, task, prepares);
+        return run_elements<(K == 4 ? 16 : 24), K>(context, task, prepares);
     default:
-        return run_kernels<(K == 4 ? 16 : 32), K>(context, task, prepares);
+        return run_elements<(K == 4 ? 16 : 32), K>(context, task, prepares);
     }
 }
 
