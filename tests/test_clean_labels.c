@@ -100,23 +100,10 @@ static void noisy_labels_are_corrected_as_before(void **state) {
     assert_true(sum_before(3, " became this one") == changed);
 }
 
-static bool has_stopped(void *context) {
-    int *n_steps = context;
-    return (*n_steps)-- <= 0;
-}
-
 // A category that was left alone is asked about again at the next epoch, after a resume too.
 static void a_resumed_run_asks_the_same(void **state) {
     int n_steps = 17; // of 5 an epoch: in the fourth
-    struct config *config = tiny_run_config(state, SETS(CLEAN, VETO));
-    struct trainer_options options = {.config = config,
-                                      .run_folder = scratch_path(state, "resumed"),
-                                      .device = "cpu",
-                                      .should_stop = has_stopped,
-                                      .context = &n_steps};
-    struct trainer_result result;
-    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
-    config_destroy(config);
+    tiny_run_interrupted(state, "resumed", n_steps, SETS(CLEAN, VETO));
     run(state, "resumed", true, SETS(CLEAN, VETO));
     assert_non_null(strstr(lines, "epoch 4: box: IoU with the labels "));
     assert_true(is_same_file(state, "clean", "resumed", "checkpoints/last.safetensors"));

@@ -18,13 +18,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 static void refuse(const struct dataset_config *config, adele_status status, const char *what) {
     struct dataset *dataset = NULL;
     assert_int_equal(dataset_open(config, &dataset), status);
@@ -76,7 +69,7 @@ static void the_configuration_is_copied(void **state) {
         .noisy_labels = noisy,
         .true_labels = "",
         .map = {.n = 3, .from = from, .to = to, .other = -1, .n_names = 2, .names = names}};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     memset(root, 'x', 10);
     memset(list, 'x', 10);
     memset(noisy, 'x', 10);
@@ -96,7 +89,7 @@ static void the_configuration_is_copied(void **state) {
 static void categories_and_values(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     const struct label_lookup *lookup = dataset->lookup;
     assert_int_equal(label_lookup_category(lookup, 2), 2);
     assert_int_equal(label_lookup_category(lookup, 3), -1);
@@ -110,7 +103,7 @@ static void categories_and_values(void **state) {
     int from[] = {300, 2, 1};
     uint8_t to[] = {1, 2, 1};
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = 0};
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     lookup = dataset->lookup;
     assert_int_equal(dataset->n_categories, 3);
     assert_string_equal(dataset->category_names[0], "background");
@@ -126,11 +119,11 @@ static void categories_and_values(void **state) {
 
     config.map.other = 255;
     from[0] = 0; // now 0 is a foreground value
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(label_lookup_category(dataset->lookup, 17), 255);
     dataset_close(dataset);
     config.map.other = 3; // values 3, 4, ... become a category of their own
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(dataset->lookup->value[3], 3);
     dataset_close(dataset);
 }
@@ -147,7 +140,7 @@ static void a_map_of_all_values(void **state) {
         to[i] = (uint8_t)(i % 3);
     }
     config.map = (struct label_map){.n = N, .from = from, .to = to, .other = 2};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_categories, 3);
     assert_int_equal(label_lookup_category(dataset->lookup, 65534), 65534 % 3);
     assert_int_equal(dataset->lookup->value[2], 2);
@@ -191,7 +184,7 @@ static void noisy_labels_belong_to_the_training_cases(void **state) {
     refuse(&config, ADELE_DATA, "noisy/p3.png: no noisy label");
     tiny_label(state, "noisy/labelsTr/p3.png", TINY_H, TINY_W, 3, false, 5);
     config.noisy_labels = scratch_path(state, "noisy");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     const struct dataset_case *train = dataset->cases[SPLIT_TRAIN];
     assert_non_null(strstr(train[0].noisy_path, "noisy/p1.png"));
     assert_non_null(strstr(train[1].noisy_path, "noisy/labelsTr/p2.png"));
@@ -201,7 +194,7 @@ static void noisy_labels_belong_to_the_training_cases(void **state) {
     dataset_close(dataset);
     // Without labels of the layout the noisy ones are enough to train on.
     assert_int_equal(unlink(scratch_path(state, "set/labelsTr/p1.png")), 0);
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_null(dataset->cases[SPLIT_TRAIN][0].truth_path);
     dataset_close(dataset);
 }
@@ -211,7 +204,7 @@ static void true_labels_may_miss_some_cases(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     tiny_label(state, "truth/p1.png", TINY_H, TINY_W, 3, false, 5);
     config.true_labels = scratch_path(state, "truth");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_non_null(strstr(dataset->cases[SPLIT_TRAIN][0].truth_path, "truth/p1.png"));
     assert_null(dataset->cases[SPLIT_TRAIN][1].truth_path);
     dataset_close(dataset);
@@ -230,7 +223,7 @@ static void a_case_in_two_splits_is_warned_of(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     config.split[SPLIT_VAL] = "imagesTr";
     log_set_sink(keep_warning, line);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     log_set_sink(NULL, NULL);
     assert_string_equal(line, "3 cases (first: case p1 is in both the train and the val split)");
     dataset_close(dataset);

@@ -23,13 +23,6 @@
 
 #define PLANE (TINY_H * TINY_W)
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 static void load_train(const struct dataset *dataset, struct dataset_images *out) {
     if (dataset_load(dataset, SPLIT_TRAIN, false, out) != ADELE_OK)
         fail_msg("%s", adele_error_message());
@@ -39,7 +32,7 @@ static void export_labels(void **state, const struct dataset *dataset,
                           const struct dataset_images *images, const uint8_t *labels,
                           const uint8_t *before, const char *folder) {
     if (label_store_export(dataset, SPLIT_TRAIN, images, labels, before,
-                           scratch_path(state, folder)) != ADELE_OK)
+                           scratch_path(state, folder), NULL) != ADELE_OK)
         fail_msg("%s", adele_error_message());
 }
 
@@ -84,7 +77,7 @@ static void unchanged_maps_give_the_source_back(void **state) {
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
     config.height = config.width = 3;
     tiny_label_set(state, "voc/SegmentationClass/s1.png", 2, 2, 255);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     export_labels(state, dataset, &images, images.labels, images.labels, "out");
@@ -101,7 +94,7 @@ static void unchanged_maps_give_the_source_back(void **state) {
 static void changed_pixels_have_the_new_category(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
@@ -132,7 +125,7 @@ static void resized_maps_change_their_own_pixels_only(void **state) {
     struct dataset_config config = tiny_config(state, "mm");
     config.height = TINY_H / 2;
     config.width = TINY_W / 2;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
@@ -152,7 +145,7 @@ static void values_are_mapped_back(void **state) {
     int from[] = {2, 1};
     uint8_t to[] = {1, 1};
     config.map = (struct label_map){.n = 2, .from = from, .to = to, .other = 0};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
@@ -179,7 +172,7 @@ static void short_palettes_are_continued(void **state) {
                      ADELE_OK);
     image_deinit(&picture);
     struct dataset_config config = tiny_config(state, "voc");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
@@ -209,7 +202,7 @@ static void volumes_keep_geometry_and_other_slices(void **state) {
     tiny_volumes(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     config.foreground_slices_only = true;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
@@ -244,7 +237,7 @@ static void values_beyond_255_survive(void **state) {
     int from[] = {0, 1000, 2000};
     uint8_t to[] = {0, 1, 2};
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
@@ -267,29 +260,29 @@ static void values_beyond_255_survive(void **state) {
 static void exports_that_cannot_be(void **state) {
     tiny_img_ann(state, "mm");
     struct dataset_config config = tiny_config(state, "mm");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     assert_int_equal(dataset_load(dataset, SPLIT_TEST, true, &images), ADELE_OK);
     uint8_t labels[2 * PLANE] = {0};
-    assert_int_equal(
-        label_store_export(dataset, SPLIT_TEST, &images, labels, NULL, scratch_path(state, "out")),
-        ADELE_DATA);
+    assert_int_equal(label_store_export(dataset, SPLIT_TEST, &images, labels, NULL,
+                                        scratch_path(state, "out"), NULL),
+                     ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), "i4 of the test split has no label map"));
     dataset_images_deinit(&images);
     load_train(dataset, &images);
     tiny_text(state, "file", "in the way");
     assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, labels, NULL,
-                                        scratch_path(state, "file")),
+                                        scratch_path(state, "file"), NULL),
                      ADELE_IO);
     images.origin[1].i_case = 7;
-    assert_int_equal(
-        label_store_export(dataset, SPLIT_TRAIN, &images, labels, NULL, scratch_path(state, "out")),
-        ADELE_INVALID_ARGUMENT);
+    assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, labels, NULL,
+                                        scratch_path(state, "out"), NULL),
+                     ADELE_INVALID_ARGUMENT);
     images.origin[1].i_case = 1;
     images.origin[1].slice = 3;
-    assert_int_equal(
-        label_store_export(dataset, SPLIT_TRAIN, &images, labels, NULL, scratch_path(state, "out")),
-        ADELE_DATA);
+    assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, labels, NULL,
+                                        scratch_path(state, "out"), NULL),
+                     ADELE_DATA);
     dataset_images_deinit(&images);
     dataset_close(dataset);
 
@@ -297,11 +290,11 @@ static void exports_that_cannot_be(void **state) {
     int from[] = {0, 1, 2, 900};
     uint8_t to[] = {0, 1, 1, 2};
     config.map = (struct label_map){.n = 4, .from = from, .to = to, .other = -1};
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     load_train(dataset, &images);
     memset(labels, 2, sizeof labels);
     assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, labels, images.labels,
-                                        scratch_path(state, "out")),
+                                        scratch_path(state, "out"), NULL),
                      ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), "value 900 does not fit"));
     dataset_images_deinit(&images);
@@ -312,7 +305,7 @@ static void export_survives_failing_memory(void **state) {
     tiny_volumes(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     config.height = config.width = 4;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
@@ -322,7 +315,7 @@ static void export_survives_failing_memory(void **state) {
     for (; status != ADELE_OK && n < 5000; n++) {
         memory_fail_at(n);
         status = label_store_export(dataset, SPLIT_TRAIN, &images, labels, NULL,
-                                    scratch_path(state, "out"));
+                                    scratch_path(state, "out"), NULL);
         memory_fail_at(-1);
         assert_true(status == ADELE_OK || status == ADELE_NO_MEMORY);
     }
@@ -339,7 +332,7 @@ static void predictions_have_the_source_size(void **state) {
     struct image picture;
     tiny_voc(state, "voc");
     struct dataset_config config = tiny_config(state, "voc");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     const uint8_t map[4] = {0, 1, 2, 255}; // 2 x 2
     const struct dataset_case *item = &dataset->cases[SPLIT_VAL][0];
     assert_int_equal(

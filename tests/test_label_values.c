@@ -64,13 +64,6 @@ static void write_set(void *const *state, const struct tiny_nifti *label) {
     tiny_nifti_write(state, "set/labelsTr/b.nii", label_map(2));
 }
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 static void assert_has(const char *text, const char *part) {
     if (strstr(text, part) == NULL)
         fail_msg("'%s' lacks '%s'", text, part);
@@ -78,7 +71,7 @@ static void assert_has(const char *text, const char *part) {
 
 // Loading for training, `check` and noise all say the same, which has the part.
 static void refuse_all(void *const *state, const struct dataset_config *config, const char *part) {
-    struct dataset *dataset = open_set(config);
+    struct dataset *dataset = tiny_open(config);
     struct dataset_images images;
     struct check_report report;
     struct noise_config noise;
@@ -197,7 +190,7 @@ static void own_labels_beside_noisy_and_true_ones(void **state) {
     struct dataset_config config = training_config(state);
     config.noisy_labels = scratch_path(state, "good");
     config.true_labels = scratch_path(state, "good");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_DATA);
     assert_has(adele_error_message(), "labelsTr/a.nii: voxel (x 7, y 0, z 3) is 0.25");
     dataset_close(dataset);
@@ -210,7 +203,7 @@ static void sizes_go_before_values(void **state) {
     tiny_nnunet(state, "set");
     tiny_label(state, "set/labelsTr/p1.png", TINY_H, TINY_W + 1, 9, false, 0);
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_DATA);
     assert_has(adele_error_message(), "labelsTr/p1.png: 9 x 6, but its image");
     dataset_close(dataset);
@@ -243,7 +236,7 @@ static void every_data_type_is_read(void **state) {
         struct dataset_images images;
         write_set(state, label_map(types[k].code));
         struct dataset_config config = tiny_config(state, "set");
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         load_train(dataset, &images);
         assert_int_equal(images.n, 2 * NZ);
         for (int i = 0; i < PLANE * NZ; i++)
@@ -262,7 +255,7 @@ static void slopes_that_give_whole_numbers_are_read(void **state) {
         label->values[i] *= 32767;
     write_set(state, label);
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     load_train(dataset, &images);
     assert_memory_equal(images.labels, images.labels + PLANE * NZ, PLANE * NZ);
     dataset_images_deinit(&images);
@@ -284,7 +277,7 @@ static void large_and_negative_ids_are_mapped(void **state) {
         write_set(state, label);
         struct dataset_config config = tiny_config(state, "set");
         config.map = (struct label_map){.n = 5, .from = from, .to = to, .other = -1};
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         load_train(dataset, &images);
         assert_int_equal(dataset->n_categories, 3);
         for (int i = 2; i < PLANE * NZ; i++)
@@ -293,7 +286,7 @@ static void large_and_negative_ids_are_mapped(void **state) {
         assert_int_equal(images.labels[1], has_sign ? 255 : 0);
         images.labels[0] = 2;
         assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                            scratch_path(state, "out")),
+                                            scratch_path(state, "out"), NULL),
                          ADELE_OK);
         struct nifti_volume out;
         assert_int_equal(nifti_load_raw(scratch_path(state, "out/labelsTr/a.nii"), 0, &out),
@@ -321,7 +314,7 @@ static void large_and_negative_ids_are_mapped(void **state) {
     }
 }
 
-// dataset.json may name such ids where a label_map does, and is told of where none does.
+// dataset.json may name such ids where there is a label_map; without one that is an error.
 static void large_ids_in_dataset_json(void **state) {
     const int from[] = {0, 70001};
     const uint8_t to[] = {0, 1};
@@ -338,7 +331,7 @@ static void large_ids_in_dataset_json(void **state) {
     assert_int_equal(dataset_open(&config, &dataset), ADELE_DATA);
     assert_has(adele_error_message(), "\"one\" has the value 70001");
     config.map = (struct label_map){.n = 2, .from = from, .to = to, .other = -1};
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(dataset->n_categories, 2);
     dataset_close(dataset);
 }
@@ -353,7 +346,7 @@ static void values_nobody_names_become_the_other_category(void **state) {
     write_set(state, label);
     struct dataset_config config = tiny_config(state, "set");
     config.map = (struct label_map){.n = 1, .from = from, .to = to, .other = 1};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     load_train(dataset, &images);
     assert_memory_equal(images.labels, images.labels + PLANE * NZ, PLANE * NZ);
     dataset_images_deinit(&images);
@@ -394,11 +387,11 @@ static void exported_labels_keep_their_type_and_bytes(void **state) {
         }
         write_set(state, label);
         struct dataset_config config = tiny_config(state, "set");
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         load_train(dataset, &images);
         images.labels[PLANE] = 1;
         assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                            scratch_path(state, "out")),
+                                            scratch_path(state, "out"), NULL),
                          ADELE_OK);
         assert_kept(state, "out/labelsTr/a.nii", PLANE, types[k / 2].bytes, &is_changed);
         assert_true(is_changed);
@@ -436,11 +429,11 @@ static void big_endian_files_stay_so(void **state) {
     assert_int_equal(file_write(scratch_path(state, "set/labelsTr/a.nii"), bytes, sizeof bytes),
                      ADELE_OK);
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     load_train(dataset, &images);
     images.labels[0] = 1;
     assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                        scratch_path(state, "out")),
+                                        scratch_path(state, "out"), NULL),
                      ADELE_OK);
     size_t n = 0;
     char *out = tiny_nifti_bytes(state, "out/labelsTr/a.nii", &n);
@@ -463,11 +456,11 @@ static void a_type_that_cannot_hold_a_category_is_told(void **state) {
     write_set(state, label);
     struct dataset_config config = tiny_config(state, "set");
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     load_train(dataset, &images);
     images.labels[0] = 2; // 65534 in the file
     assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                        scratch_path(state, "out")),
+                                        scratch_path(state, "out"), NULL),
                      ADELE_DATA);
     assert_has(adele_error_message(), "out/labelsTr/a.nii: value 2 does not fit into the file's "
                                       "data type (int16 with the slope 3.05185e-05)");
@@ -491,7 +484,7 @@ static void noise_keeps_types_and_bytes(void **state) {
     memset(label->values, 0, sizeof label->values);
     tiny_nifti_write(state, "set/labelsTr/b.nii", label);
     struct dataset_config config = training_config(state);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(
         noise_files_write(dataset, &noise, scratch_path(state, "out"), false, &report, &n_images),
         ADELE_OK);
@@ -542,13 +535,13 @@ static void instance_ids_of_pictures_are_mapped(void **state) {
                "labelsTr/p1.png: pixel (x 1, y 0) is 26001, but categories are 0 "
                "to 2");
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     load_train(dataset, &images);
     for (int i = 0; i < TINY_H * TINY_W; i++)
         assert_int_equal(images.labels[i], i % 3);
     images.labels[0] = 2;
     assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                        scratch_path(state, "out")),
+                                        scratch_path(state, "out"), NULL),
                      ADELE_OK);
     assert_int_equal(image_load(scratch_path(state, "out/labelsTr/p1.png"), 0, &picture), ADELE_OK);
     assert_int_equal(picture.n_bits, 16);
@@ -585,11 +578,11 @@ static void wide_pictures_of_small_values_stay_wide(void **state) {
                      ADELE_OK);
     image_deinit(&picture);
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     load_train(dataset, &images);
     assert_int_equal(images.labels[2], 2);
     assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                        scratch_path(state, "out")),
+                                        scratch_path(state, "out"), NULL),
                      ADELE_OK);
     assert_int_equal(image_load(scratch_path(state, "out/labelsTr/p1.png"), 0, &picture), ADELE_OK);
     assert_int_equal(picture.n_bits, 16);

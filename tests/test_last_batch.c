@@ -112,11 +112,6 @@ static void assert_left_alone(void *const *state, int epoch, const int32_t *orde
     safetensors_close(file);
 }
 
-static bool has_stopped(void *context) {
-    int *n_steps = context;
-    return (*n_steps)-- <= 0;
-}
-
 #define DROPPED "train.drop_last=true", "train.epochs=4"
 
 // Images that an epoch leaves out have no prediction of it, so that its correction leaves their
@@ -133,15 +128,7 @@ static void drop_last_leaves_the_rest_out(void **state) {
     random_permutation(SEED, RANDOM_ORDER, (uint32_t)first, TINY_SET_TRAIN, order);
     assert_left_alone(state, first, order);
     int n_steps = 4 * first - 1; // before the last step of the epoch that corrects
-    struct config *config = tiny_run_config(state, SETS(DROPPED));
-    struct trainer_options options = {.config = config,
-                                      .run_folder = scratch_path(state, "resumed"),
-                                      .device = "cpu",
-                                      .should_stop = has_stopped,
-                                      .context = &n_steps};
-    struct trainer_result result;
-    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
-    config_destroy(config);
+    tiny_run_interrupted(state, "resumed", n_steps, SETS(DROPPED));
     check_ok(tiny_run(state, "resumed", true, SETS(DROPPED), NULL));
     tiny_run_assert_same(state, "dropped", "resumed");
 }

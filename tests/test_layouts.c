@@ -14,13 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 // Opening fails, and the message says `what`.
 static void refuse(const struct dataset_config *config, adele_status status, const char *what) {
     struct dataset *dataset = NULL;
@@ -48,7 +41,7 @@ static void assert_case(const struct dataset *dataset, enum dataset_split split,
 static void nnunet_is_found_with_its_folds(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set/");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->layout, LAYOUT_NNUNET);
     assert_int_equal(dataset->n_categories, 3);
     assert_string_equal(dataset->category_names[2], "heart");
@@ -64,7 +57,7 @@ static void nnunet_is_found_with_its_folds(void **state) {
     dataset_close(dataset);
 
     config.split[SPLIT_TRAIN] = "fold1"; // val follows the fold
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
     assert_case(dataset, SPLIT_TRAIN, 0, "p2", "p2", "p2");
     assert_int_equal(dataset->n_cases[SPLIT_VAL], 2);
@@ -74,7 +67,7 @@ static void nnunet_is_found_with_its_folds(void **state) {
     config.split[SPLIT_TRAIN] = "imagesTr";
     config.split[SPLIT_VAL] = "imagesTs";
     config.split[SPLIT_TEST] = "none";
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 4);
     assert_case(dataset, SPLIT_VAL, 0, "t1", "imagesTs/t1_0000.png", "labelsTs/t1.png");
     assert_int_equal(dataset->n_cases[SPLIT_TEST], 0);
@@ -84,7 +77,7 @@ static void nnunet_is_found_with_its_folds(void **state) {
 static void nnunet_without_splits_trains_on_all(void **state) {
     tiny_volumes(state, "set");
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_true(dataset->is_volume);
     assert_string_equal(dataset->file_ending, ".nii.gz");
     assert_string_equal(dataset->category_names[1], "heart");
@@ -98,7 +91,7 @@ static void nnunet_without_splits_trains_on_all(void **state) {
     char one[512];
     (void)strcpy(one, scratch_path(state, "one.txt"));
     config.split[SPLIT_TRAIN] = config.split[SPLIT_VAL] = one;
-    dataset = open_set(&config); // one volume may both train and validate
+    dataset = tiny_open(&config); // one volume may both train and validate
     assert_int_equal(dataset->n_cases[SPLIT_VAL], 1);
     dataset_close(dataset);
 }
@@ -113,7 +106,7 @@ static void nnunet_channels_and_ignore_label(void **state) {
     config.split[SPLIT_VAL] = config.split[SPLIT_TEST] = "none";
     tiny_text(state, "set/train.txt", "p1\n");
     tiny_picture(state, "set/imagesTr/p1_0001.png", TINY_H, TINY_W, 1, 8, 3);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->cases[SPLIT_TRAIN][0].n_files, 2);
     assert_null(dataset->cases[SPLIT_TRAIN][0].image_path[2]);
     assert_int_equal(dataset->n_categories, 2);
@@ -227,12 +220,12 @@ static void links_that_leave_the_folder_are_refused(void **state) {
     refuse(&config, ADELE_IO, "cannot be resolved");
     assert_int_equal(unlink(image), 0);
     assert_int_equal(symlink("p2_0000.png", image), 0); // within the set
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     dataset_close(dataset);
     // The root itself may be a link.
     assert_int_equal(symlink("set", scratch_path(state, "alias")), 0);
     struct dataset_config alias = tiny_config(state, "alias");
-    dataset = open_set(&alias);
+    dataset = tiny_open(&alias);
     dataset_close(dataset);
 }
 
@@ -241,7 +234,7 @@ static void links_that_leave_the_folder_are_refused(void **state) {
 static void voc_is_found(void **state) {
     tiny_voc(state, "voc");
     struct dataset_config config = tiny_config(state, "voc");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->layout, LAYOUT_VOC);
     assert_int_equal(dataset->n_categories, 3);
     assert_string_equal(dataset->category_names[0], "_background_");
@@ -264,7 +257,7 @@ static void voc_lists_and_names(void **state) {
     assert_int_equal(unlink(scratch_path(state, "voc/class_names.txt")), 0);
     config.split[SPLIT_TRAIN] = "trainaug";
     config.split[SPLIT_TEST] = "val";
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_case(dataset, SPLIT_TRAIN, 1, "s4", "s4.png", "SegmentationClassAug/s4.png");
     assert_int_equal(dataset->n_categories, 21); // VOC's own
     assert_string_equal(dataset->category_names[15], "person");
@@ -287,7 +280,7 @@ static void img_ann_is_found(void **state) {
     tiny_img_ann(state, "mm");
     tiny_text(state, "mm/img_dir/train/notes.md", "no picture");
     struct dataset_config config = tiny_config(state, "mm");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->layout, LAYOUT_IMG_ANN);
     assert_int_equal(dataset->n_categories, 3);
     assert_string_equal(dataset->category_names[0], "road");
@@ -300,7 +293,7 @@ static void img_ann_is_found(void **state) {
     config.split[SPLIT_TRAIN] = "val";
     config.split[SPLIT_VAL] = "list.txt"; // a case of any folder
     tiny_text(state, "mm/list.txt", "i2\n");
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_case(dataset, SPLIT_TRAIN, 0, "i3", "img_dir/val/i3.png", "ann_dir/val/i3.png");
     assert_case(dataset, SPLIT_VAL, 0, "i2", "img_dir/train/i2.png", "ann_dir/train/i2.png");
     dataset_close(dataset);
@@ -321,7 +314,7 @@ static void img_ann_refuses(void **state) {
     int from[] = {0, 1, 2};
     uint8_t to[] = {0, 1, 1};
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_categories, 2);
     assert_string_equal(dataset->category_names[1], "category_1");
     dataset_close(dataset);

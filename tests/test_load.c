@@ -23,13 +23,6 @@
 
 #define PLANE (TINY_H * TINY_W)
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 static void load_set(const struct dataset *dataset, enum dataset_split split, bool keep_empty,
                      struct dataset_images *out) {
     if (dataset_load(dataset, split, keep_empty, out) != ADELE_OK)
@@ -37,7 +30,7 @@ static void load_set(const struct dataset *dataset, enum dataset_split split, bo
 }
 
 static void refuse_load(const struct dataset_config *config, const char *what) {
-    struct dataset *dataset = open_set(config);
+    struct dataset *dataset = tiny_open(config);
     struct dataset_images images;
     assert_int_not_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_OK);
     assert_null(images.images);
@@ -56,7 +49,7 @@ static int tiny_pixel(int i, int seed) {
 static void gray_pictures_as_they_are(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.n, 3);
@@ -92,7 +85,7 @@ static void gray_pictures_as_they_are(void **state) {
 static void channels_become_planes(void **state) {
     tiny_voc(state, "voc");
     struct dataset_config config = tiny_config(state, "voc");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_VAL, false, &images);
     assert_int_equal(images.c, 3);
@@ -117,7 +110,7 @@ static void channel_files_are_stacked(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     config.split[SPLIT_TRAIN] = "list.txt";
     config.split[SPLIT_VAL] = config.split[SPLIT_TEST] = "none";
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.c, 2);
@@ -151,7 +144,7 @@ static void sizes_are_brought_to_one(void **state) {
     refuse_load(&config, "p2_0000.png: 16 x 12, but");
     config.height = 3;
     config.width = 4;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.h, 3);
@@ -182,7 +175,7 @@ static void constant_pictures_become_zero(void **state) {
                      ADELE_OK);
     image_deinit(&picture);
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_true(images.mean[0] == 77.0f && images.inv_std[0] == 1.0f);
@@ -201,7 +194,7 @@ static void noisy_labels_are_trained_on(void **state) {
     }
     struct dataset_config config = tiny_config(state, "set");
     config.noisy_labels = scratch_path(state, "noisy");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     for (int i = 0; i < PLANE; i++) {
@@ -219,7 +212,7 @@ static void noisy_labels_are_trained_on(void **state) {
     tiny_label(state, "truth/p2.png", TINY_H, TINY_W, 2, false, 4);
     config.noisy_labels = NULL;
     config.true_labels = scratch_path(state, "truth");
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.truth[0], 255);
     assert_int_equal(images.truth[PLANE], tiny_label_value(0, 0, 4, 2));
@@ -234,7 +227,7 @@ static void noisy_labels_are_trained_on(void **state) {
 static void unlabelled_images_have_no_labels(void **state) {
     tiny_img_ann(state, "mm");
     struct dataset_config config = tiny_config(state, "mm");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TEST, true, &images);
     assert_int_equal(images.n, 1);
@@ -247,7 +240,7 @@ static void label_values_are_checked(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     tiny_label_set(state, "set/labelsTr/p2.png", 4, 5, 255);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.labels[PLANE + 4 * TINY_W + 5], 255);
@@ -263,7 +256,7 @@ static void label_values_are_checked(void **state) {
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
     refuse_load(&config, "which data.label_map does not name");
     config.map.other = 255;
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.labels[PLANE + TINY_W + 6], 1);
     assert_int_equal(images.labels[PLANE + 2 * TINY_W], 255);
@@ -277,7 +270,7 @@ static void the_ignore_label_becomes_255(void **state) {
               "{\"channel_names\": {\"0\": \"a\"}, \"labels\": {\"background\": 0, "
               "\"lung\": 1, \"ignore\": 2}, \"file_ending\": \".png\"}");
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     for (int i = 0; i < PLANE; i++) {
@@ -309,7 +302,7 @@ static void slices_are_standardized(void **state) {
     tiny_volumes(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     config.foreground_slices_only = true;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_true(images.is_f16);
@@ -337,7 +330,7 @@ static void slices_are_standardized(void **state) {
 
     config.foreground_slices_only = false;
     config.height = config.width = 4;
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.n, 2 * TINY_SLICES);
     assert_int_equal(images.h, 4);
@@ -354,7 +347,7 @@ static void noise_does_not_change_the_slices(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     config.foreground_slices_only = true;
     config.noisy_labels = scratch_path(state, "noisy");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load_set(dataset, SPLIT_TRAIN, false, &images);
     assert_int_equal(images.n, 4);
@@ -371,7 +364,7 @@ static void one_case_at_a_time(void **state) {
     tiny_volumes(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     config.foreground_slices_only = true;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images, all;
     load_set(dataset, SPLIT_TRAIN, true, &all);
     assert_int_equal(dataset_load_case(dataset, SPLIT_TRAIN, 1, &images), ADELE_OK);
@@ -445,7 +438,7 @@ static void threads_change_nothing(void **state) {
     struct dataset_config config = tiny_config(state, "voc");
     config.height = 5;
     config.width = 5;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images one, many;
     int n_threads = omp_get_max_threads();
     omp_set_num_threads(1);
@@ -470,7 +463,7 @@ static void load_survives_failing_memory(void **state) {
     config.foreground_slices_only = true;
     config.noisy_labels = scratch_path(state, "noisy");
     config.height = config.width = 5;
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     int n_threads = omp_get_max_threads();
     omp_set_num_threads(1);

@@ -21,13 +21,6 @@
 
 #define PLANE (TINY_H * TINY_W)
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 static void refuse(const struct dataset_config *config, const char *what, const char *hint) {
     struct dataset *dataset = NULL;
     assert_int_not_equal(dataset_open(config, &dataset), ADELE_OK);
@@ -59,7 +52,7 @@ static void endings_in_any_case(void **state) {
     move(state, "mm/ann_dir/train/i2.png", "mm/ann_dir/train/i2.pNg");
     struct dataset_config config = tiny_config(state, "mm");
     assert_no_problem(&config, 7);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
     assert_string_equal(file_base_name(dataset->cases[SPLIT_TRAIN][0].image_path[0]), "i1.Png");
     assert_string_equal(file_base_name(dataset->cases[SPLIT_TRAIN][1].label_path), "i2.pNg");
@@ -77,7 +70,7 @@ static void endings_in_any_case(void **state) {
     assert_int_equal(unlink(scratch_path(state, "set/splits_final.json")), 0);
     config = tiny_config(state, "set");
     assert_no_problem(&config, 10);
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 4);
     dataset_close(dataset);
 }
@@ -100,7 +93,7 @@ static void jpeg_label_maps_say_why_they_are_none(void **state) {
     for (int i = 0; i < 3; i++)
         assert_int_equal(report.problems[i].kind, CHECK_UNREADABLE);
     check_report_deinit(&report);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_not_equal(dataset_load(dataset, SPLIT_TRAIN, true, &images), ADELE_OK);
     assert_non_null(strstr(adele_error_message(), "i1.jpg: "));
     dataset_close(dataset);
@@ -161,7 +154,7 @@ static void lists_with_endings_and_marks(void **state) {
     tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "\xef\xbb\xbfs1.png\r\ns2.JPG\r\n");
     tiny_text(state, "voc/ImageSets/Segmentation/val.txt", "\xef\xbb\xbf\r\ns3\r\n");
     tiny_text(state, "voc/class_names.txt", "\xef\xbb\xbf_background_\r\nsky\r\ncar\r\n");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
     assert_string_equal(dataset->cases[SPLIT_TRAIN][0].name, "s1");
     assert_string_equal(dataset->cases[SPLIT_TRAIN][1].name, "s2");
@@ -175,7 +168,7 @@ static void lists_with_endings_and_marks(void **state) {
     // A name that ends like a file is kept when there is such a file.
     tiny_picture(state, "voc/JPEGImages/s1.png.png", TINY_H, TINY_W, 3, 8, 1);
     tiny_label(state, "voc/SegmentationClass/s1.png.png", TINY_H, TINY_W, 3, true, 1);
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_string_equal(dataset->cases[SPLIT_TRAIN][0].name, "s1.png");
     dataset_close(dataset);
     assert_int_equal(file_write(scratch_path(state, "voc/ImageSets/Segmentation/train.txt"),
@@ -189,7 +182,7 @@ static void json_with_marks(void **state) {
     tiny_text(state, "set/splits_final.json",
               "\xef\xbb\xbf[{\"train\": [\"p1\", \"p2\"],\r\n \"val\": [\"p3\"]}]\r\n");
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
     dataset_close(dataset);
 }
@@ -199,7 +192,7 @@ static void names_of_values(void **state) {
     struct dataset_config config = tiny_config(state, "voc");
     // labelme's first line is the name of -1.
     tiny_text(state, "voc/class_names.txt", "__ignore__\n_background_\nsky\ncar\n");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_categories, 3);
     assert_string_equal(dataset->category_names[0], "_background_");
     assert_int_equal(label_lookup_category(dataset->lookup, 2), 2);
@@ -212,7 +205,7 @@ static void names_of_values(void **state) {
     int from[] = {1, 0, 2};
     uint8_t to[] = {0, 1, 2};
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_string_equal(dataset->category_names[0], "background");
     assert_string_equal(dataset->category_names[1], "sky");
     dataset_close(dataset);
@@ -241,7 +234,7 @@ static void labels_as_they_are_written(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     for (int i = 0; i < 3; i++) {
         write_json(state, channels[i], ways[i], ENDING);
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         assert_int_equal(dataset->n_channels, 1);
         assert_int_equal(dataset->n_categories, 3);
         assert_string_equal(dataset->category_names[2], "heart");
@@ -269,7 +262,7 @@ static void regions(void **state) {
     const char *const names[] = {"background", "whole"};
     config.map = (struct label_map){
         .n = 3, .from = from, .to = to, .other = -1, .n_names = 2, .names = names};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     assert_int_equal(dataset->n_categories, 2);
     assert_string_equal(dataset->category_names[1], "whole");
@@ -286,7 +279,7 @@ static void images_without_channel_numbers(void **state) {
     move(state, "set/imagesTr/v2_0000.nii.gz", "set/imagesTr/v2.nii.gz");
     struct dataset_config config = tiny_config(state, "set");
     assert_no_problem(&config, 4);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
     assert_string_equal(dataset->cases[SPLIT_TRAIN][0].name, "v1");
     assert_non_null(dataset->cases[SPLIT_TRAIN][0].label_path);
@@ -329,12 +322,12 @@ static void refuse_palettes(void *const *state, const char *what) {
              strstr(report.problems[i].text, what) != NULL;
     assert_true(n > 0);
     check_report_deinit(&report);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, true, &images), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), what));
     dataset_close(dataset);
-    dataset = open_set(&config); // case by case, as evaluate goes
+    dataset = tiny_open(&config); // case by case, as evaluate goes
     adele_status status = ADELE_OK;
     for (int i = 0; i < 2 && status == ADELE_OK; i++) {
         status = dataset_load_case(dataset, SPLIT_TRAIN, i, &images);
@@ -347,7 +340,7 @@ static void refuse_palettes(void *const *state, const char *what) {
     noise_config_init(&noise);
     noise.kind = NOISE_FLIP;
     dataset_close(dataset);
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(
         noise_files_write(dataset, &noise, scratch_path(state, "noisy"), false, &noise_report, &n),
         ADELE_DATA);
@@ -397,7 +390,7 @@ static void categories_go_by_their_names(void **state) {
     char *const others[] = {"background", "liver", "lung"};
     tiny_nnunet(state, "set"); // background, lung 1, heart 2
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     assert_int_equal(dataset_match_categories(dataset, 3, asked), ADELE_OK);
     assert_string_equal(dataset->category_names[1], "Heart");
@@ -419,7 +412,7 @@ static void categories_go_by_their_names(void **state) {
     image_deinit(&label);
     dataset_images_deinit(&images);
     dataset_close(dataset);
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(dataset_match_categories(dataset, 3, others), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(),
                            "has 3 categories, the model has 3, of other names: background, lung, "
@@ -439,7 +432,7 @@ static void a_map_for_another_numbering(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     config.map = (struct label_map){
         .n = 3, .from = from, .to = to, .other = -1, .n_names = 3, .names = names};
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset_match_categories(dataset, 3, asked), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(),
                            "data.label_map makes the value 1 \"heart\", but here it is \"lung\", "

@@ -218,11 +218,6 @@ static void frozen_is_the_backbone_alone(void **state) {
 
 // ---- dropout ------------------------------------------------------------------------------------
 
-static bool has_stopped(void *context) {
-    int *n_steps = context;
-    return (*n_steps)-- <= 0;
-}
-
 #define V1 "model.name=deeplabv1", "model.backbone=resnet18", "train.epochs=2", "train.seed=5"
 
 // The second half of an epoch that was interrupted drops what it would have dropped.
@@ -230,15 +225,7 @@ static void a_resumed_run_drops_the_same(void **state) {
     const char *const sets[] = {V1, NULL};
     check_ok(tiny_run(state, "straight", false, sets, NULL));
     int n_steps = 7; // of 5 an epoch
-    struct config *config = tiny_run_config(state, sets);
-    struct trainer_options options = {.config = config,
-                                      .run_folder = scratch_path(state, "resumed"),
-                                      .device = "cpu",
-                                      .should_stop = has_stopped,
-                                      .context = &n_steps};
-    struct trainer_result result;
-    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
-    config_destroy(config);
+    tiny_run_interrupted(state, "resumed", n_steps, sets);
     check_ok(tiny_run(state, "resumed", true, sets, NULL));
     assert_true(same_bytes(scratch_path(state, "straight/checkpoints/last.safetensors"),
                            scratch_path(state, "resumed/checkpoints/last.safetensors")));

@@ -80,13 +80,6 @@ static void write_set(void *const *state, const char *root) {
     }
 }
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 static void load_train(const struct dataset *dataset, struct dataset_images *out) {
     if (dataset_load(dataset, SPLIT_TRAIN, false, out) != ADELE_OK)
         fail_msg("%s", adele_error_message());
@@ -110,7 +103,7 @@ static void assert_loads_alike(void *const *state, const char *noisy, const char
     plain.noisy_labels = noisy != NULL ? scratch_path(state, noisy) : NULL;
     other.noisy_labels = noisy != NULL ? scratch_path(state, turned_noisy) : NULL;
     plain.foreground_slices_only = other.foreground_slices_only = true;
-    struct dataset *a = open_set(&plain), *b = open_set(&other);
+    struct dataset *a = tiny_open(&plain), *b = tiny_open(&other);
     struct dataset_images images_a, images_b;
     load_train(a, &images_a);
     load_train(b, &images_b);
@@ -239,7 +232,7 @@ static void one_orientation_stays_what_it_is(void **state) {
     }
     start_listening();
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     log_set_sink(NULL, NULL);
     assert_int_equal(n_said, 0);
     assert_string_equal(dataset->orientation.letters, "ASL");
@@ -254,7 +247,7 @@ static void one_orientation_stays_what_it_is(void **state) {
     dataset_close(dataset);
     // What a model was trained in goes before what the files have.
     config.orientation = (struct nifti_codes){"RAS"};
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     assert_int_equal(dataset->cases[SPLIT_TRAIN][0].n_slices, NZ);
     dataset_close(dataset);
 }
@@ -264,7 +257,7 @@ static void the_first_of_equals_decides(void **state) {
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"b\", \"a\"], \"val\": [\"c\"]}]");
     write_turned(state, "set", "imagesTr/b_0000.nii", 2, false, turns[3].axis, turns[3].flip);
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_string_equal(dataset->orientation.letters, "RSA");
     for (int split = 0; split < SPLIT_TEST; split++)
         for (int i = 0; i < dataset->n_cases[split]; i++)
@@ -280,7 +273,7 @@ static void volumes_that_say_nothing_are_named(void **state) {
     tiny_nifti_write(state, "set/imagesTr/a_0000.nii", &volume);
     start_listening();
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     assert_string_equal(dataset->orientation.letters, "RAS");
     dataset_close(dataset);
     assert_said(state, "set", "1 of 3 volumes do not say how they are oriented (first: ");
@@ -291,7 +284,7 @@ static void volumes_that_say_nothing_are_named(void **state) {
 
 static void refuse_load(void *const *state, const char *part) {
     struct dataset_config config = tiny_config(state, "set");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     struct check_report report;
     char message[2048];
@@ -352,7 +345,7 @@ static void noisy_and_true_labels_elsewhere_are_refused(void **state) {
     for (int is_true = 0; is_true < 2; is_true++) {
         struct dataset_config config = tiny_config(state, "set");
         *(is_true ? &config.true_labels : &config.noisy_labels) = scratch_path(state, "other");
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_DATA);
         assert_non_null(strstr(adele_error_message(), "other/b.nii: does not lie"));
         assert_non_null(strstr(adele_error_message(), "30 mm away along z"));
@@ -398,7 +391,7 @@ static void exported_labels_have_their_files_own_order(void **state) {
         write_turned(state, "set", "imagesTr/c_0001.nii", 5, false, turns[1].axis, turns[1].flip);
         write_turned(state, "set", "labelsTr/c.nii", 1, true, turns[k].axis, turns[k].flip);
         struct dataset_config config = tiny_config(state, "set");
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         load_train(dataset, &images);
         size_t n = (size_t)images.n * PLANE;
         uint8_t *labels = memory_calloc(n, 1);
@@ -406,7 +399,7 @@ static void exported_labels_have_their_files_own_order(void **state) {
         for (int i = 0; i < 3; i++)
             labels[(i * NZ + voxel[2]) * PLANE + voxel[1] * NX + voxel[0]] = 0;
         assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, labels, images.labels,
-                                            scratch_path(state, "out")),
+                                            scratch_path(state, "out"), NULL),
                          ADELE_OK);
         int at = place_in(&turns[k], voxel);
         assert_same_but(state, "out/labelsTr/a.nii", "set/labelsTr/a.nii",
@@ -432,7 +425,7 @@ static void noise_has_its_files_own_order(void **state) {
         if (is_turned)
             write_turned(state, "set", "labelsTr/b.nii", 1, true, turns[4].axis, turns[4].flip);
         struct dataset_config config = tiny_config(state, "set");
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         const char *folder = scratch_path(state, is_turned ? "noise_turned" : "noise");
         assert_int_equal(noise_files_write(dataset, &noise, folder, false, &report, &n_images),
                          ADELE_OK);
@@ -468,7 +461,7 @@ static void predictions_have_their_images_order_and_place(void **state) {
         tiny_nifti_write(state, "set/imagesTr/b_0000.nii", &turned);
         struct dataset_config config = tiny_config(state, "set");
         config.orientation = (struct nifti_codes){"RAS"};
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         const struct dataset_case *item = &dataset->cases[SPLIT_TRAIN][1];
         assert_int_equal(item->n_slices, NZ);
         assert_int_equal(
@@ -518,12 +511,12 @@ static void a_slice_stored_first_is_the_picture(void **state) {
             volume_of(i, i >= 6, &volume);
             volume.n[2] = 1;
             tiny_nifti_turn(&volume, axis, no_flip, &turned);
-            // Such programs know nothing of orientations: the axes' order is told by nobody.
+            // Such programs write no orientation, so that no file says what its axes are.
             turned.sform_code = volume.sform_code = is_turned ? 1 : 0;
             tiny_nifti_write(state, name, is_turned ? &turned : &volume);
         }
         struct dataset_config config = tiny_config(state, "set");
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         load_train(dataset, is_turned ? &flat : &plain);
         dataset_close(dataset);
     }
@@ -562,7 +555,7 @@ static void all_of_it_survives_failing_memory(void **state) {
             status = dataset_load(dataset, SPLIT_TRAIN, false, &images);
         if (status == ADELE_OK)
             status = label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                        scratch_path(state, "out"));
+                                        scratch_path(state, "out"), NULL);
         memory_fail_at(-1);
         // A thread that fails leaves it to another one to say why.
         assert_true(status == ADELE_OK || status == ADELE_NO_MEMORY || status == ADELE_IO);

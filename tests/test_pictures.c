@@ -47,13 +47,6 @@ static int count_lines(const struct said *said, const char *what) {
     return n;
 }
 
-static struct dataset *open_set(const struct dataset_config *config) {
-    struct dataset *dataset = NULL;
-    if (dataset_open(config, &dataset) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return dataset;
-}
-
 static void load(const struct dataset *dataset, enum dataset_split split,
                  struct dataset_images *out) {
     if (dataset_load(dataset, split, true, out) != ADELE_OK)
@@ -85,7 +78,7 @@ static void expect_error(const struct dataset_config *config, enum check_kind ki
     }
     check_report_deinit(&report);
     assert_true(n > 0);
-    struct dataset *dataset = open_set(config);
+    struct dataset *dataset = tiny_open(config);
     struct dataset_images images;
     assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, true, &images), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), what));
@@ -106,7 +99,7 @@ static void gray_among_rgb(void **state) {
             tiny_picture(state, name, TINY_H, TINY_W, 1, 8, 40);
         }
         struct dataset_config config = tiny_config(state, "mm");
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         struct dataset_images images;
         log_set_sink(hear, &said);
         load(dataset, SPLIT_TRAIN, &images);
@@ -150,7 +143,7 @@ static void rgb_that_is_gray(void **state) {
         (void)snprintf(name, sizeof name, "set/imagesTr/p%d_0000.png", i);
         write_gray_rgb(state, name, 8, i - 1);
     }
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images, one;
     log_set_sink(hear, &said);
     load(dataset, SPLIT_TRAIN, &images);
@@ -234,7 +227,7 @@ static void narrow_values_of_16_bits(void **state) {
         struct dataset_config config = tiny_config(state, "mm");
         config.split[SPLIT_VAL] = config.split[SPLIT_TEST] = "none";
         config.normalize = (enum image_normalize)normalize;
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         struct dataset_images images;
         load(dataset, SPLIT_TRAIN, &images);
         assert_true(images.is_f16);
@@ -287,7 +280,7 @@ static void pictures_on_their_side(void **state) {
     struct dataset_config config = tiny_config(state, "mm");
     // Stored upside down: what is loaded is what people, and the mask's maker, see.
     write_turned(state, "mm/img_dir/train/i1.png", TINY_H, TINY_W, 3);
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     log_set_sink(hear, &said);
     load(dataset, SPLIT_TRAIN, &images);
     log_set_sink(NULL, NULL);
@@ -298,7 +291,7 @@ static void pictures_on_their_side(void **state) {
     dataset_close(dataset);
     // Stored on its side, with an upright mask.
     write_turned(state, "mm/img_dir/train/i1.png", TINY_W, TINY_H, 6);
-    dataset = open_set(&config);
+    dataset = tiny_open(&config);
     load(dataset, SPLIT_TRAIN, &images);
     for (int y = 0; y < TINY_H; y++)
         for (int x = 0; x < TINY_W; x++)
@@ -351,7 +344,7 @@ static void jpegs_with_stray_bytes(void **state) {
         write_jpeg(state, "whole.jpg", 0, false);
         assert_int_equal(image_load(scratch_path(state, "whole.jpg"), 0, &whole), ADELE_OK);
         assert_int_equal(whole.notes, 0);
-        struct dataset *dataset = open_set(&config);
+        struct dataset *dataset = tiny_open(&config);
         log_set_sink(hear, &said);
         load(dataset, SPLIT_TRAIN, &images);
         log_set_sink(NULL, NULL);
@@ -394,7 +387,7 @@ static void bmp_sets(void **state) {
     assert_int_equal(unlink(scratch_path(state, "mm/img_dir/train/i1.png")), 0);
     assert_int_equal(unlink(scratch_path(state, "mm/ann_dir/train/i1.png")), 0);
     struct dataset_config config = tiny_config(state, "mm");
-    struct dataset *dataset = open_set(&config);
+    struct dataset *dataset = tiny_open(&config);
     struct dataset_images images;
     load(dataset, SPLIT_TRAIN, &images);
     assert_int_equal(images.n, 2);
@@ -404,7 +397,7 @@ static void bmp_sets(void **state) {
         assert_int_equal(images.labels[i], i % 3);
     }
     assert_int_equal(label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
-                                        scratch_path(state, "out")),
+                                        scratch_path(state, "out"), NULL),
                      ADELE_OK);
     struct image label;
     assert_int_equal(image_load_label(scratch_path(state, "out/ann_dir/train/i1.png"), 0, &label),

@@ -61,7 +61,7 @@ static bool is_alike(const struct keyed *a, const struct keyed *b) {
            strcmp(a->key, b->key) == 0;
 }
 
-// n = 0: told by another one.
+// n = 0: this one is part of an earlier group.
 static void count_alike(struct keyed *items, int n) {
     qsort(items, (size_t)n, sizeof *items, compare_keys);
     for (int first = 0, next; first < n; first = next) {

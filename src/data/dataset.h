@@ -174,16 +174,13 @@ void dataset_images_deinit(struct dataset_images *images);
 // type and slope and the bytes of each voxel that did not change; pictures of 16 bits have 16. Each
 // file is written atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category
 // from->to counts; most changed first.
+// `out`: how much changed of all pixels of the files; may be NULL.
+struct changes_sum;
 ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset,
                                                  enum dataset_split split,
                                                  const struct dataset_images *images,
                                                  const uint8_t *labels, const uint8_t *before,
-                                                 const char *folder);
-// The same, and how much changed of all pixels of the files; `out` may be NULL.
-struct changes_sum;
-ADELE_MUST_CHECK adele_status label_store_export_counted(
-    const struct dataset *dataset, enum dataset_split split, const struct dataset_images *images,
-    const uint8_t *labels, const uint8_t *before, const char *folder, struct changes_sum *out);
+                                                 const char *folder, struct changes_sum *out);
 // One predicted map (n_slices, h, w at resident size) of one case -> FOLDER/NAME + ending, at the
 // source's size and, for volumes, with the image's header. Pictures: gray PNG, or indexed with the
 // VOC palette when the data set has palettes.

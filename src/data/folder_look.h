@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A second look into a folder where a file is not there under its exact name: endings in other
-// letter case are found, and what is there instead is told.
+// letter case are found, and messages can name what is there instead.
 #ifndef ADELE_DATA_FOLDER_LOOK_H
 #define ADELE_DATA_FOLDER_LOOK_H
 

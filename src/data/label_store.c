@@ -221,14 +221,8 @@ static adele_status export_case(struct export_job *job, int i_case, int *i, cons
 
 adele_status label_store_export(const struct dataset *dataset, enum dataset_split split,
                                 const struct dataset_images *images, const uint8_t *labels,
-                                const uint8_t *before, const char *folder) {
-    return label_store_export_counted(dataset, split, images, labels, before, folder, NULL);
-}
-
-adele_status label_store_export_counted(const struct dataset *dataset, enum dataset_split split,
-                                        const struct dataset_images *images, const uint8_t *labels,
-                                        const uint8_t *before, const char *folder,
-                                        struct changes_sum *out) {
+                                const uint8_t *before, const char *folder,
+                                struct changes_sum *out) {
     struct export_job job = {
         .dataset = dataset, .split = split, .images = images, .labels = labels, .before = before};
     char *path = NULL;

@@ -147,7 +147,7 @@ static adele_status write_case(const struct noise_set *set, int i_case, int firs
                              image[i].clean, image[i].noisy, n_pixels);
     }
     if (status == ADELE_OK)
-        status = label_store_export(&single, SPLIT_TRAIN, &images, noisy, clean, folder);
+        status = label_store_export(&single, SPLIT_TRAIN, &images, noisy, clean, folder, NULL);
     memory_free(clean);
     memory_free(noisy);
     memory_free(images.origin);

@@ -139,7 +139,7 @@ void nifti_order_describe(const struct nifti_order *order, char *text, size_t si
     size_t length = 0;
     int n_flips = 0;
     for (int i = 0; i < 3; i++)
-        if (order->is_reversed[i]) // told by the axis as the reader of the result sees it
+        if (order->is_reversed[i]) // the axis is named as in the result
             length += (size_t)snprintf(flips + length, sizeof flips - length, "%s%c",
                                        n_flips++ == 0 ? "flipped along " : " and ", names[i]);
     (void)snprintf(text, size, "%s%s%s", axes, axes[0] != '\0' && n_flips > 0 ? ", " : "", flips);

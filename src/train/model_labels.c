@@ -162,8 +162,8 @@ static adele_status write_labels(const struct label_export *export, const struct
     TRY_GOTO(output_add_labels(output, dataset, SPLIT_TRAIN), done);
     TRY_GOTO(output_check(output), done);
     TRY_GOTO(output_begin(output), done);
-    status = output_end(output, label_store_export_counted(dataset, SPLIT_TRAIN, images, labels,
-                                                           images->labels, export->folder, sum));
+    status = output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
+                                                   images->labels, export->folder, sum));
 done:
     output_destroy(output);
     return status;

@@ -78,3 +78,28 @@ void fuzz_touch(const void *data, size_t n_bytes) {
     sink = sum;
     (void)sink;
 }
+
+void fuzz_codec(const struct fuzz_codec *codec, const uint8_t *data, size_t n_bytes) {
+    const char *path = fuzz_file(0, data, n_bytes);
+    struct image image;
+    struct image_traits traits = {0};
+    int width = 0, height = 0;
+    adele_status probed = codec->probe(path, &width, &height);
+    fuzz_check_status(probed);
+    bool has_traits = codec->traits(path, &traits);
+    for (int keep_values = 0; keep_values < 2; keep_values++) {
+        adele_status status = codec->load(path, keep_values != 0, FUZZ_MEMORY_LIMIT, &image);
+        fuzz_check_status(status);
+        FUZZ_REQUIRE(status == ADELE_OK || image.pixels == NULL);
+        if (status == ADELE_OK) {
+            fuzz_touch(image.pixels, (size_t)image.width * (size_t)image.height *
+                                         (size_t)image.n_channels * (size_t)(image.n_bits / 8));
+            FUZZ_REQUIRE(probed == ADELE_OK && width == image.width && height == image.height);
+            FUZZ_REQUIRE(has_traits && traits.n_bits == image.n_bits);
+            FUZZ_REQUIRE(keep_values || traits.n_channels == image.n_channels);
+        }
+        image_deinit(&image);
+    }
+    fuzz_check_status(image_load_label(path, FUZZ_MEMORY_LIMIT, &image));
+    image_deinit(&image);
+}

@@ -5,6 +5,8 @@
 #define ADELE_TESTS_FUZZ_FUZZ_H
 
 #include "adele/status.h"
+#include "image/codec.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +22,15 @@ const char *fuzz_file(int i_slot, const void *data, size_t n_bytes);
 const char *fuzz_folder(void);
 // Writes FOLDER/NAME; makes the folders on the way.
 void fuzz_store(const char *name, const void *data, size_t n_bytes);
+// A picture format: its header alone (`probe`, `traits`) must say what the whole file says.
+struct fuzz_codec {
+    adele_status (*probe)(const char *path, int *width, int *height);
+    bool (*traits)(const char *path, struct image_traits *out);
+    adele_status (*load)(const char *path, bool keep_values, size_t memory_limit,
+                         struct image *out);
+};
+// The bytes as an image and as a label map.
+void fuzz_codec(const struct fuzz_codec *codec, const uint8_t *data, size_t n_bytes);
 // A failure has a message, in one line.
 void fuzz_check_status(adele_status status);
 // Reads every byte, so that a sanitizer sees those that were never written or lie outside.

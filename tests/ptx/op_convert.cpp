@@ -54,17 +54,17 @@ static uint32_t bf16_of(float value) { // to the nearest, ties to even; every Na
     uint32_t bits = bits_of(value);
     return value != value ? 0x7fffu : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
 }
-static void to_bf16(struct warp &w, const struct inst &i, uint32_t lanes) {
-    lane_values<uint32_t> d(w, i.place[0]);
-    const lane_values<float> a(w, i.place[1]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, bf16_of(a[l])); });
-}
+PTX_F1(to_bf16, bf16_of(a))
 static void to_bf16_pair(struct warp &w, const struct inst &i, uint32_t lanes) { // a is the upper
     lane_values<uint32_t> d(w, i.place[0]);
     const lane_values<float> a(w, i.place[1]), b(w, i.place[2]);
     each_lane(
         lanes, PTX_LANE { d.set(l, bf16_of(a[l]) << 16 | bf16_of(b[l])); });
+}
+static uint32_t tf32_of(float value) { // ties away from zero
+    uint32_t bits = bits_of(value);
+    bool is_finite = (bits & 0x7f800000u) != 0x7f800000u;
+    return is_finite ? (bits + 0x1000u) & 0xffffe000u : bits;
 }
 static float float_of_f16(uint32_t half) { // exact
     const int exponent = (int)(half >> 10 & 31u);
@@ -75,22 +75,8 @@ static float float_of_f16(uint32_t half) { // exact
         out = fraction == 0.0f ? HUGE_VALF : NAN;
     return half & 0x8000u ? -out : out;
 }
-static void from_f16(struct warp &w, const struct inst &i, uint32_t lanes) {
-    lane_values<float> d(w, i.place[0]);
-    const lane_values<uint32_t> a(w, i.place[1]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, float_of_f16(a[l])); });
-}
-static void to_tf32(struct warp &w, const struct inst &i, uint32_t lanes) { // ties away from zero
-    lane_values<uint32_t> d(w, i.place[0]);
-    const lane_values<float> a(w, i.place[1]);
-    each_lane(
-        lanes, PTX_LANE {
-            uint32_t bits = bits_of(a[l]);
-            bool is_finite = (bits & 0x7f800000u) != 0x7f800000u;
-            d.set(l, is_finite ? (bits + 0x1000u) & 0xffffe000u : bits);
-        });
-}
+PTX_F1(from_f16, float_of_f16(a))
+PTX_F1(to_tf32, tf32_of(a))
 
 // ---- the table ----------------------------------------------------------------------------------
 
@@ -160,10 +146,10 @@ std::vector<struct op_row> convert_rows() {
         ROUNDED("rmi", round_down),
         ROUNDED("rpi", round_up_to),
         ROUNDED("sat", saturate),
-        {"cvt", "rn bf16", "44", {{"f32", to_bf16}}},
+        {"cvt", "rn bf16", "44", {FROM("f32", float, uint32_t, to_bf16)}},
         {"cvt", "rn bf16x2", "444", {{"f32", to_bf16_pair}}},
-        {"cvt", "f32", "44", {{"f16", from_f16}}},
-        {"cvt", "rna tf32", "44", {{"f32", to_tf32}}},
+        {"cvt", "f32", "44", {FROM("f16", uint32_t, float, from_f16)}},
+        {"cvt", "rna tf32", "44", {FROM("f32", float, uint32_t, to_tf32)}},
     };
 }
 

@@ -155,3 +155,10 @@ struct dataset_config tiny_config(void *const *state, const char *root) {
     (void)snprintf(path, sizeof roots[0], "%s", scratch_path(state, root));
     return (struct dataset_config){.root = path, .map = {.other = -1}};
 }
+
+struct dataset *tiny_open(const struct dataset_config *config) {
+    struct dataset *dataset = NULL;
+    if (dataset_open(config, &dataset) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    return dataset;
+}

@@ -33,4 +33,6 @@ void tiny_img_ann(void *const *state, const char *root);
 
 // scratch/root, labels as they are; the path is good until the fourth call after this one.
 struct dataset_config tiny_config(void *const *state, const char *root);
+// dataset_open; dataset_close is the caller's.
+struct dataset *tiny_open(const struct dataset_config *config);
 #endif

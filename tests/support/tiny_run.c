@@ -50,6 +50,24 @@ adele_status tiny_run(void *const *state, const char *name, bool resume, const c
     return status;
 }
 
+static bool has_stopped(void *context) {
+    int *n_steps = context;
+    return (*n_steps)-- <= 0;
+}
+
+void tiny_run_interrupted(void *const *state, const char *name, int n_steps,
+                          const char *const *sets) {
+    struct config *config = tiny_run_config(state, sets);
+    struct trainer_result result;
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, name),
+                                      .device = "cpu",
+                                      .should_stop = has_stopped,
+                                      .context = &n_steps};
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    config_destroy(config);
+}
+
 static char *read_text(void *const *state, const char *run, const char *name) {
     char path[4096], *text = NULL;
     size_t bytes = 0;

@@ -24,6 +24,10 @@ struct config *tiny_run_config(void *const *state, const char *const *sets);
 adele_status tiny_run(void *const *state, const char *name, bool resume, const char *const *sets,
                       struct trainer_result *result);
 
+// The same run, interrupted after so many steps, for a later one to resume.
+void tiny_run_interrupted(void *const *state, const char *name, int n_steps,
+                          const char *const *sets);
+
 // The number `metric` of the record of that epoch in scratch/RUN/metrics.jsonl; NaN when it is null
 // or not there.
 double tiny_run_metric(void *const *state, const char *run, int epoch, const char *metric);
