@@ -11,13 +11,13 @@ set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} networks deeplab inference inference_c
     trainer_variants trainer_voc trainer_memory own_size resume determinism nan nan_culprit)
 list(REMOVE_ITEM ADELE_ISA_TESTS deeplab_devices) # compares another device with the CPU
 
-add_executable(with_isa with_isa.c)
+add_executable(with_isa cpu/with_isa.c)
 target_include_directories(with_isa PRIVATE ${PROJECT_SOURCE_DIR}/src)
 target_link_libraries(with_isa PRIVATE adele adele_flags)
 
 # adele_isa_test(NAME TEST COMMAND...): one test for each set, beside that TEST.
 function(adele_isa_test name test)
-  set_property(TEST ${test} APPEND PROPERTY LABELS isa)
+  adele_label(${test} isa)
   foreach(set ${ADELE_ISA_SETS})
     add_test(NAME isa_${set}_${name} COMMAND with_isa ${set} ${ARGN})
     set_tests_properties(isa_${set}_${name} PROPERTIES LABELS isa TIMEOUT 1800
@@ -53,7 +53,7 @@ target_compile_definitions(test_isa PRIVATE ADELE_ISA_SAME_BITS="${same_bits}"
 foreach(stem ${ADELE_ISA_SAME_BITS})
   add_dependencies(test_isa test_${stem})
 endforeach()
-set_tests_properties(test_isa PROPERTIES LABELS isa)
+adele_label(test_isa isa)
 
 # The program on an emulated processor without AVX. The emulator is no required package, and knows
 # nothing of a sanitizer's shadow.
@@ -61,8 +61,8 @@ target_compile_definitions(test_isa_qemu PRIVATE
   ADELE_TEST_FOLDER="$<TARGET_FILE_DIR:test_isa_qemu>")
 add_dependencies(test_isa_qemu test_add test_global_pool test_batch_norm test_sgd
   test_ensemble)
-set_tests_properties(test_isa_qemu PROPERTIES LABELS isa
-  SKIP_REGULAR_EXPRESSION "there is no qemu-x86_64 here")
+adele_label(test_isa_qemu isa)
+set_tests_properties(test_isa_qemu PROPERTIES SKIP_REGULAR_EXPRESSION "there is no qemu-x86_64 here")
 if(TARGET adele_cli)
   add_dependencies(test_isa adele_cli)
   add_dependencies(test_isa_qemu adele_cli)

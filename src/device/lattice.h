@@ -10,11 +10,11 @@
 // are stretched so that the sum is 1. Only corners that hold a pixel exist, and what the blur sends
 // elsewhere is lost; that is why a finer lattice with more blurs was found to be further off.
 //
-// How close a CRF comes with it (METHOD section 3, one iteration, tests/test_crf.c): 0.001 off in
-// probability in the mean, more than 0.01 off in 1 to 3 % of the values, up to 0.1 beside edges
-// where two categories are nearly even; the same category wins in 99.6 % of the pixels or more.
-// Tried against that, on 37 x 41 pixels and 21 categories (worst 0.055): the corners that the blur
-// sends to, at 6 times the corners: 0.049; the mean of 8 shifted lattices: 0.033; features
+// How close a CRF comes with it (METHOD section 3, one iteration, tests/device/test_crf.c): 0.001
+// off in probability in the mean, more than 0.01 off in 1 to 3 % of the values, up to 0.1 beside
+// edges where two categories are nearly even; the same category wins in 99.6 % of the pixels or
+// more. Tried against that, on 37 x 41 pixels and 21 categories (worst 0.055): the corners that the
+// blur sends to, at 6 times the corners: 0.049; the mean of 8 shifted lattices: 0.033; features
 // stretched 1.3 times as far, blurred twice, with two rings of such corners, at 28 times the
 // corners: 0.030. It is the lattice's own error.
 #ifndef ADELE_DEVICE_LATTICE_H

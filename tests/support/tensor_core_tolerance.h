@@ -27,7 +27,7 @@
 // normal value: it belongs into sums_error.random. Sums in parts that are added up as floats cut
 // less, and so does bf16, whose products reach 14 bits below their exponent where TF32's reach 20.
 //
-// tests/test_tensor_core_tolerance.c compares this with sums computed as published.
+// tests/support/test_tensor_core_tolerance.c compares this with sums computed as published.
 #ifndef ADELE_TESTS_TENSOR_CORE_TOLERANCE_H
 #define ADELE_TESTS_TENSOR_CORE_TOLERANCE_H
 

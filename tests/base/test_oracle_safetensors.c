@@ -100,7 +100,8 @@ static void both_say_the_same(void **state) {
         skip();
     struct random_stream random;
     static struct text want;
-    const char *arguments[N_DAMAGED + 4] = {PYTHON, PROJECT_DIR "/tests/oracle_safetensors.py"};
+    const char *arguments[N_DAMAGED + 4] = {PYTHON,
+                                            PROJECT_DIR "/tests/base/oracle_safetensors.py"};
     char *paths[N_DAMAGED + 1];
     want.n = 0;
     random_stream_init(&random, 9, RANDOM_TEST, 0, 0);
@@ -154,9 +155,9 @@ static void written_files(void **state) {
         want.n = 0;
         describe(path, &want);
         struct program_result result;
-        program_run(
-            (const char *const[]){PYTHON, PROJECT_DIR "/tests/oracle_safetensors.py", path, NULL},
-            &result);
+        program_run((const char *const[]){PYTHON, PROJECT_DIR "/tests/base/oracle_safetensors.py",
+                                          path, NULL},
+                    &result);
         // Python also lists the hashes that our metadata has.
         const char *line = strstr(want.bytes, "step=");
         assert_non_null(line);

@@ -45,7 +45,7 @@ static const struct row rows[] = {
 // The test's source, or NULL when it is not there; caller frees.
 static char *read_test(const char *stem) {
     char path[1024];
-    snprintf(path, sizeof path, "%s/tests/test_%s.c", PROJECT_DIR, stem);
+    snprintf(path, sizeof path, "%s/tests/device/test_%s.c", PROJECT_DIR, stem);
     FILE *file = fopen(path, "rb");
     if (file == NULL)
         return NULL;
@@ -64,7 +64,7 @@ static void require(const char *text, const struct row *row, const char *prefix,
     char word[128];
     snprintf(word, sizeof word, "%s%s%s", prefix, row->op, suffix);
     if (strstr(text, word) == NULL)
-        fail_msg("tests/test_%s.c: op %s: %s is never called", row->test, row->op, word);
+        fail_msg("tests/device/test_%s.c: op %s: %s is never called", row->test, row->op, word);
 }
 
 static void test_every_op_is_compared(void **state) {
@@ -73,7 +73,7 @@ static void test_every_op_is_compared(void **state) {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char *text = read_test(rows[i].test);
         if (text == NULL)
-            fail_msg("op %s: tests/test_%s.c is not there", rows[i].op, rows[i].test);
+            fail_msg("op %s: tests/device/test_%s.c is not there", rows[i].op, rows[i].test);
         require(text, &rows[i], "iface->", "_forward");
         require(text, &rows[i], "reference_", "");
         if (rows[i].has_backward) {
