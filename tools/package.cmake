@@ -3,19 +3,21 @@
 # packages adele (the program and libadele.so.0) and libadele-dev (headers, libadele.a, adele.pc):
 # cpack -G DEB.
 
-# ---- the shared library: the objects of the static one ------------------------------------------------
-# It exports the functions that the public headers declare, and nothing else.
+# ---- the libraries that are installed -----------------------------------------------------------------
+# Both are the objects of the target adele, and both show the functions that the public headers declare and
+# nothing else. Tests and the program link with the target itself, where every function can be called.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ADELE_PUBLIC_HEADERS})
 set(exports "")
 foreach(header ${ADELE_PUBLIC_HEADERS})
   file(STRINGS ${header} declarations REGEX "^[A-Za-z][^(]*[ *]adele_[a-z_]+\\(")
   foreach(declaration ${declarations})
     string(REGEX REPLACE "^[^(]*[ *](adele_[a-z_]+)\\(.*" "\\1" name "${declaration}")
-    string(APPEND exports "    ${name};\n")
+    list(APPEND exports ${name})
   endforeach()
 endforeach()
+string(REPLACE ";" ";\n    " version_script "    ${exports}")
 set(ADELE_VERSION_SCRIPT ${PROJECT_BINARY_DIR}/libadele.map)
-file(CONFIGURE OUTPUT ${ADELE_VERSION_SCRIPT} CONTENT "{\n  global:\n${exports}  local: *;\n};\n")
+file(CONFIGURE OUTPUT ${ADELE_VERSION_SCRIPT} CONTENT "{\n  global:\n${version_script};\n  local: *;\n};\n")
 
 add_library(adele_shared SHARED $<TARGET_OBJECTS:adele>)
 set_target_properties(adele_shared PROPERTIES OUTPUT_NAME adele VERSION ${PROJECT_VERSION} SOVERSION 0
@@ -26,6 +28,24 @@ endif()
 get_target_property(libraries adele LINK_LIBRARIES)
 target_link_libraries(adele_shared PRIVATE ${libraries})
 target_link_options(adele_shared PRIVATE -Wl,--version-script=${ADELE_VERSION_SCRIPT})
+
+# The static library is one object, so that its internal functions can be made local: a program may have a
+# file_read of its own. Section groups (inline functions of C++ in the CUDA device) are resolved here, because the
+# linker would later drop one that the program has too, and with it what local names refer to. -d gives OpenMP's
+# common symbols their place, without which they would stay global.
+set(ADELE_PUBLIC_SYMBOLS ${PROJECT_BINARY_DIR}/libadele.symbols)
+string(REPLACE ";" "\n" symbols "${exports}")
+file(CONFIGURE OUTPUT ${ADELE_PUBLIC_SYMBOLS} CONTENT "${symbols}\n")
+set(ADELE_INSTALLED_STATIC ${PROJECT_BINARY_DIR}/installed/libadele.a)
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/installed)
+add_custom_command(OUTPUT ${ADELE_INSTALLED_STATIC}
+  COMMAND ${CMAKE_LINKER} -r -d --force-group-allocation -o installed/adele.o $<TARGET_OBJECTS:adele>
+  COMMAND ${CMAKE_OBJCOPY} --keep-global-symbols=${ADELE_PUBLIC_SYMBOLS} installed/adele.o
+  COMMAND ${CMAKE_COMMAND} -E rm -f ${ADELE_INSTALLED_STATIC}
+  COMMAND ${CMAKE_AR} qcs ${ADELE_INSTALLED_STATIC} installed/adele.o
+  DEPENDS adele $<TARGET_OBJECTS:adele> ${ADELE_PUBLIC_SYMBOLS}
+  WORKING_DIRECTORY ${PROJECT_BINARY_DIR} COMMAND_EXPAND_LISTS VERBATIM)
+add_custom_target(adele_installed_static ALL DEPENDS ${ADELE_INSTALLED_STATIC})
 
 # ---- manual pages and completion, which the program prints from its option tables ---------------------
 set(ADELE_MANUALS ${PROJECT_BINARY_DIR}/manuals)
@@ -62,7 +82,7 @@ install(FILES README.md DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/adele)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/adele RENAME copyright)
 
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
-install(TARGETS adele ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES ${ADELE_INSTALLED_STATIC} DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(FILES ${ADELE_PUBLIC_HEADERS} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/adele)
 install(FILES ${PROJECT_BINARY_DIR}/adele.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/libadele-dev RENAME copyright)
