@@ -2,6 +2,8 @@
 // The heap, with a hook that makes one chosen allocation fail.
 #include "base/memory.h"
 
+#include "base/fail.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,9 +18,24 @@
 static atomic_long n_allocations;
 static atomic_long i_fail = -1;
 
+// What this thread could not allocate: memory_report names it after the function that failed has
+// returned NULL.
+static _Thread_local size_t failed_bytes;
+
 static bool is_chosen_to_fail(void) {
     long i = atomic_fetch_add(&n_allocations, 1);
     return i == atomic_load(&i_fail);
+}
+
+static size_t product(size_t count, size_t size) {
+    return size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
+}
+
+// `bytes` were asked for, and `block` is the result.
+static void *checked(void *block, size_t bytes) {
+    if (block == NULL)
+        failed_bytes = bytes;
+    return block;
 }
 
 void memory_fail_at(long i_failing) {
@@ -31,32 +48,61 @@ long memory_count(void) {
 }
 
 void *memory_calloc(size_t count, size_t size) {
-    if (is_chosen_to_fail())
-        return NULL;
-    // calloc(0) may answer NULL, which the caller would take for a failure.
-    if (count == 0 || size == 0)
-        return calloc(1, 1);
-    if (count > SIZE_MAX / size)
-        return NULL;
-    return calloc(count, size);
+    size_t bytes = product(count, size);
+    if (is_chosen_to_fail() || bytes == SIZE_MAX)
+        return checked(NULL, bytes);
+    return checked(calloc(bytes != 0 ? bytes : 1, 1), bytes); // calloc(0) may return NULL
 }
 
 void *memory_realloc(void *old, size_t count, size_t size) {
-    if (is_chosen_to_fail())
-        return NULL;
-    if (size != 0 && count > SIZE_MAX / size)
-        return NULL;
-    size_t bytes = count * size;
-    return realloc(old, bytes != 0 ? bytes : 1); // realloc(old, 0) would free the old block
+    size_t bytes = product(count, size);
+    if (is_chosen_to_fail() || bytes == SIZE_MAX)
+        return checked(NULL, bytes);
+    return checked(realloc(old, bytes != 0 ? bytes : 1), bytes); // realloc(old, 0) would free it
 }
 
 void *memory_aligned(size_t bytes) {
-    if (is_chosen_to_fail())
-        return NULL;
-    if (bytes > SIZE_MAX - (ALIGNMENT - 1))
-        return NULL;
-    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT; // aligned_alloc asks for it
-    return aligned_alloc(ALIGNMENT, rounded != 0 ? rounded : ALIGNMENT);
+    if (is_chosen_to_fail() || bytes > SIZE_MAX - (ALIGNMENT - 1))
+        return checked(NULL, bytes);
+    // aligned_alloc requires a multiple of the alignment.
+    size_t rounded = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return checked(aligned_alloc(ALIGNMENT, rounded != 0 ? rounded : ALIGNMENT), bytes);
+}
+
+void memory_report(const char *file, int line) {
+    const char *hint = "Close other programs, or make the batch, the images or the model smaller.";
+    // Libraries such as cJSON allocate by themselves and do not tell how much they could not get.
+    if (failed_bytes == 0)
+        (void)fail_record(ADELE_NO_MEMORY, file, line, hint, "cannot allocate memory");
+    else
+        (void)fail_record(ADELE_NO_MEMORY, file, line, hint, "cannot allocate %zu bytes",
+                          failed_bytes);
+    failed_bytes = 0;
+}
+
+// The pointer is copied byte by byte, because an object of another pointer type must not be
+// accessed as a `void *`.
+adele_status memory_allocate(void *pointer, size_t count, size_t size, const char *file, int line) {
+    void *block = memory_calloc(count, size);
+    memcpy(pointer, &block, sizeof block);
+    if (block != NULL)
+        return ADELE_OK;
+    memory_report(file, line);
+    return ADELE_NO_MEMORY;
+}
+
+adele_status memory_grow(void *pointer, size_t n, size_t size, const char *file, int line) {
+    if ((n & (n - 1)) != 0)
+        return ADELE_OK; // the next power of two is above n
+    void *block = NULL;
+    memcpy(&block, pointer, sizeof block);
+    block = memory_realloc(block, n != 0 ? product(2, n) : 1, size);
+    if (block == NULL) {
+        memory_report(file, line);
+        return ADELE_NO_MEMORY;
+    }
+    memcpy(pointer, &block, sizeof block);
+    return ADELE_OK;
 }
 
 char *memory_strdup(const char *text) {

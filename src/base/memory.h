@@ -1,17 +1,43 @@
 // SPDX-License-Identifier: MIT
-// The one door to the heap: every allocation of the library passes here, so that a test can make
-// the n-th one fail.
+// The heap: every allocation of the library is made here, so that a test can make the n-th one
+// fail. ALLOCATE and GROW report a failure themselves; CHECK_MEMORY reports it for a pointer that
+// another function has returned.
 #ifndef ADELE_BASE_MEMORY_H
 #define ADELE_BASE_MEMORY_H
 
+#include "adele/status.h"
 #include <stddef.h>
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+// ADELE_NO_MEMORY, with the place of the macro in the error record, when memory is out.
+
+// *pointer = zeroed storage for `count` elements of its type. Free with memory_free.
+#define ALLOCATE(pointer, count)                                                                   \
+    memory_allocate((pointer), (size_t)(count), sizeof **(pointer), __FILE__, __LINE__)
+
+// Makes room for one element more behind the n elements of the array *pointer (NULL for none). The
+// capacity is not stored: it is the next power of two, so the array must grow by GROW alone, one
+// element at a time. The old array stays valid on failure. New elements are not zeroed.
+#define GROW(pointer, n) memory_grow((pointer), (size_t)(n), sizeof **(pointer), __FILE__, __LINE__)
+
+// ADELE_OK unless `pointer`, the result of a function that returns NULL when memory is out, is
+// NULL.
+#define CHECK_MEMORY(pointer)                                                                      \
+    ((pointer) != NULL ? ADELE_OK : (memory_report(__FILE__, __LINE__), ADELE_NO_MEMORY))
+
+// `pointer` is the address of a pointer to any type.
+ADELE_MUST_CHECK adele_status memory_allocate(void *pointer, size_t count, size_t size,
+                                              const char *file, int line);
+ADELE_MUST_CHECK adele_status memory_grow(void *pointer, size_t n, size_t size, const char *file,
+                                          int line);
+// Records the failure with the size of this thread's last allocation that failed.
+void memory_report(const char *file, int line);
+
 // Zeroed storage for `count` elements of `size` bytes; NULL when the product overflows or memory is
-// out (the caller answers FAIL_NO_MEMORY). Free with memory_free.
+// out. Free with memory_free.
 void *memory_calloc(size_t count, size_t size);
 // As realloc for `count` elements; the old block stays valid on failure. New bytes are not zeroed.
 void *memory_realloc(void *old, size_t count, size_t size);

@@ -3,28 +3,16 @@
 #include "base/safetensors_format.h"
 
 #include "base/fail.h"
+#include "base/half.h"
 
-#include <math.h>
 #include <string.h>
 
-static float from_bits(uint32_t bits) {
+// A bfloat16 is the upper half of a float.
+static float bfloat16_to_float(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
     float value;
     memcpy(&value, &bits, sizeof value);
     return value;
-}
-
-// IEEE binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. Exact, NaN payloads included.
-static float from_f16(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t exponent = (half >> 10) & 0x1fu;
-    uint32_t fraction = half & 0x3ffu;
-    if (exponent == 0) {
-        float magnitude = ldexpf((float)fraction, -24); // zero and the subnormal numbers
-        return sign != 0 ? -magnitude : magnitude;
-    }
-    if (exponent == 31)
-        return from_bits(sign | 0x7f800000u | fraction << 13);
-    return from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
 }
 
 static void convert_16(const struct safetensors_entry *entry, float *out) {
@@ -32,7 +20,7 @@ static void convert_16(const struct safetensors_entry *entry, float *out) {
     for (int64_t i = 0; i < entry->n_elements; i++) {
         uint16_t bits;
         memcpy(&bits, bytes + i * 2, sizeof bits);
-        out[i] = entry->dtype == SAFETENSORS_F16 ? from_f16(bits) : from_bits((uint32_t)bits << 16);
+        out[i] = entry->dtype == SAFETENSORS_F16 ? half_to_float(bits) : bfloat16_to_float(bits);
     }
 }
 

@@ -8,10 +8,10 @@
 #include "data/dataset.h"
 
 #include "base/fail.h"
+#include "base/half.h"
 #include "base/memory.h"
 #include "data/case_files.h"
 #include "data/foreground.h"
-#include "data/half.h"
 #include "data/label_lookup.h"
 #include "data/notes.h"
 #include "data/palette_watch.h"

@@ -3,9 +3,9 @@
 // which one holds. One line a run, the best epoch ringed, the last value at the line's end.
 #include "report/figures.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/memory.h"
-#include "report/buffer.h"
 #include "report/plot.h"
 
 #include <math.h>

@@ -4,10 +4,10 @@
 // was not.
 #include "report/metrics.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "report/buffer.h"
 #include "report/records.h"
 #include "report/tensorboard.h"
 

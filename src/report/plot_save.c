@@ -2,10 +2,10 @@
 // A drawing becomes files: rendered into memory, then written atomically.
 #include "report/plot.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "report/buffer.h"
 
 #include <cairo/cairo-svg.h>
 #include <stdlib.h>

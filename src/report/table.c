@@ -2,10 +2,10 @@
 // The numbers of the runs: as text for a terminal, as Markdown and as CSV.
 #include "report/figures.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "report/buffer.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #ifndef ADELE_REPORT_TENSORBOARD_H
 #define ADELE_REPORT_TENSORBOARD_H
 
-#include "report/buffer.h"
+#include "base/buffer.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -3,8 +3,8 @@
 #include "train/trainer_state.h"
 
 #include "base/fail.h"
+#include "base/half.h"
 #include "base/memory.h"
-#include "data/half.h"
 
 #include <math.h>
 #include <stdio.h>

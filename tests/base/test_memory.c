@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 static void test_calloc_zeroes_and_refuses_overflow(void **state) {
@@ -115,6 +116,57 @@ static void test_join_lines(void **state) {
     memory_fail_at(-1);
 }
 
+static void allocate_zeroes_and_reports_its_failure(void **state) {
+    (void)state;
+    double *values = NULL;
+    assert_int_equal(ALLOCATE(&values, 3), ADELE_OK);
+    for (int i = 0; i < 3; i++)
+        assert_true(values[i] == 0.0);
+    memory_free(values);
+    memory_fail_at(0);
+    const int line = __LINE__ + 1;
+    assert_int_equal(ALLOCATE(&values, 3), ADELE_NO_MEMORY);
+    assert_null(values);
+    assert_string_equal(adele_error_message(), "cannot allocate 24 bytes");
+    char place[64];
+    (void)snprintf(place, sizeof place, "test_memory.c:%d", line);
+    assert_string_equal(adele_error_place(), place);
+    assert_int_equal(ALLOCATE(&values, -1), ADELE_NO_MEMORY); // a negative count is refused
+}
+
+static void grow_keeps_the_elements(void **state) {
+    (void)state;
+    int *values = NULL;
+    for (int n = 0; n < 100; n++) {
+        assert_int_equal(GROW(&values, n), ADELE_OK);
+        values[n] = n * n;
+    }
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(values[i], i * i);
+    memory_free(values);
+
+    values = NULL;
+    assert_int_equal(GROW(&values, 0), ADELE_OK);
+    values[0] = 7;
+    memory_fail_at(0);
+    assert_int_equal(GROW(&values, 1), ADELE_NO_MEMORY);
+    assert_string_equal(adele_error_message(), "cannot allocate 8 bytes");
+    assert_int_equal(values[0], 7);
+    memory_free(values);
+}
+
+static void check_memory_reports_a_null_pointer(void **state) {
+    (void)state;
+    assert_int_equal(CHECK_MEMORY("text"), ADELE_OK);
+    memory_fail_at(0);
+    const char *text = memory_strdup("letters");
+    assert_int_equal(CHECK_MEMORY(text), ADELE_NO_MEMORY);
+    assert_string_equal(adele_error_message(), "cannot allocate 8 bytes");
+    // The size belongs to one failure. Without one of ours, another library's allocation failed.
+    assert_int_equal(CHECK_MEMORY(text), ADELE_NO_MEMORY);
+    assert_string_equal(adele_error_message(), "cannot allocate memory");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_join_lines),
@@ -123,6 +175,9 @@ int main(void) {
         cmocka_unit_test(test_aligned_blocks_are_aligned),
         cmocka_unit_test(test_realloc_keeps_the_content),
         cmocka_unit_test(test_texts),
+        cmocka_unit_test(allocate_zeroes_and_reports_its_failure),
+        cmocka_unit_test(grow_keeps_the_elements),
+        cmocka_unit_test(check_memory_reports_a_null_pointer),
         cmocka_unit_test(test_the_chosen_allocation_fails_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

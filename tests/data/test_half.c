@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // float <-> half against all 65536 halves and the ties between neighbours.
-#include "data/half.h"
+#include "base/half.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <string.h>
 
 static void every_half_comes_back(void **state) {
     (void)state;
@@ -46,6 +47,10 @@ static void literal_values(void **state) {
     assert_int_equal(half_from_float(ldexpf(1.0f, -25)), 0); // a tie, to even
     assert_true(isnan(half_to_float(half_from_float(NAN))));
     assert_true(isinf(half_to_float(0x7C00)));
+    const float nan = half_to_float(0xFE01);
+    uint32_t bits;
+    memcpy(&bits, &nan, sizeof bits);
+    assert_int_equal(bits, 0xFFC02000u); // sign and payload of a NaN stay
 }
 
 int main(void) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Files -> resident arrays: values, sizes, standardization, slices, and what stops the loading.
 #include "base/file.h"
+#include "base/half.h"
 #include "base/memory.h"
 #include "data/dataset.h"
-#include "data/half.h"
 #include "image/image.h"
 #include "image/nifti.h"
 #include "support/compare.h"

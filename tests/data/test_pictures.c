@@ -3,10 +3,10 @@
 // BMP, pictures on their side, JPEGs with stray bytes. Each is read right and said once, or refused
 // with what was found.
 #include "base/file.h"
+#include "base/half.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/dataset.h"
-#include "data/half.h"
 #include "image/image.h"
 #include "support/raw_png.h"
 #include "support/scratch.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "report/buffer.h"
+#include "base/buffer.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
@@ -26,15 +26,14 @@ void buffer_clear(struct buffer *buffer) {
 
 adele_status buffer_add(struct buffer *buffer, const void *data, size_t n_bytes) {
     if (n_bytes > SIZE_MAX / 4 - buffer->n_bytes)
-        return FAIL_NO_MEMORY(n_bytes);
+        return FAIL(ADELE_NO_MEMORY, "Close other programs.", "cannot allocate %zu bytes", n_bytes);
     size_t needed = buffer->n_bytes + n_bytes + 1;
     if (needed > buffer->capacity) {
         size_t capacity = buffer->capacity != 0 ? buffer->capacity : FIRST_CAPACITY;
         while (capacity < needed)
             capacity *= 2;
         char *grown = memory_realloc(buffer->data, capacity, 1);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY(capacity);
+        TRY(CHECK_MEMORY(grown));
         buffer->data = grown;
         buffer->capacity = capacity;
     }
@@ -59,9 +58,8 @@ adele_status buffer_printf(struct buffer *buffer, const char *format, ...) {
         return FAIL(ADELE_INVALID_ARGUMENT, "", "cannot format \"%s\"", format);
     if ((size_t)n < sizeof text)
         return buffer_add(buffer, text, (size_t)n);
-    char *longer = memory_realloc(NULL, (size_t)n + 1, 1);
-    if (longer == NULL)
-        return FAIL_NO_MEMORY((size_t)n + 1);
+    char *longer = NULL;
+    TRY(ALLOCATE(&longer, (size_t)n + 1));
     va_start(arguments, format);
     (void)vsnprintf(longer, (size_t)n + 1, format, arguments);
     va_end(arguments);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bytes that grow: what a file or a line is made of before it is written.
-#ifndef ADELE_REPORT_BUFFER_H
-#define ADELE_REPORT_BUFFER_H
+#ifndef ADELE_BASE_BUFFER_H
+#define ADELE_BASE_BUFFER_H
 
 #include "adele/status.h"
 #include <stddef.h>

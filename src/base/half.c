@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
-// float <-> half by hand: C11 has no half type, and the result must be the same on every machine.
-#include "data/half.h"
-
-#include <math.h>
-#include <string.h>
+// float to half by hand, because the result must be the same on every machine.
+#include "base/half.h"
 
 #define HALF_LARGEST 0x7BFFu // 65504
 
@@ -32,17 +29,4 @@ uint16_t half_from_float(float value) {
     if (half > HALF_LARGEST)
         half = HALF_LARGEST;
     return (uint16_t)(sign | half);
-}
-
-float half_to_float(uint16_t half) {
-    int exponent = half >> 10 & 31;
-    int mantissa = half & 1023;
-    float magnitude;
-    if (exponent == 31)
-        magnitude = mantissa != 0 ? NAN : INFINITY;
-    else if (exponent == 0)
-        magnitude = ldexpf((float)mantissa, -24);
-    else
-        magnitude = ldexpf((float)(mantissa + 1024), exponent - 25);
-    return (half & 0x8000u) != 0 ? -magnitude : magnitude;
 }
