@@ -5,7 +5,7 @@
 #include "device/device.h"
 #include "device/verdict.h"
 #ifdef ADELE_HAVE_CUDA
-#include "cuda_device.h"
+#include "runtime/cuda_device.h"
 #endif
 
 #include <stdio.h>

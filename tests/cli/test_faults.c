@@ -7,7 +7,7 @@
 // turn (target faults-all).
 #include "base/file.h"
 #include "base/memory.h"
-#include "cuda_device.h"
+#include "runtime/cuda_device.h"
 #include "support/faults.h"
 #include "support/inside.h"
 #include "support/program.h"

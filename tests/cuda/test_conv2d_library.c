@@ -3,7 +3,7 @@
 // them. What the engines compute is in test_conv2d.
 #include "base/file.h"
 #include "base/memory.h"
-#include "cuda_device.h"
+#include "runtime/cuda_device.h"
 #include "support/devices.h"
 #include "support/scratch.h"
 #ifdef ADELE_HAVE_SIMT

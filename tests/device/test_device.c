@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What holds of a device beside its ops.
-#include "cuda_device.h"
 #include "device/device.h"
+#include "runtime/cuda_device.h"
 #include "support/devices.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

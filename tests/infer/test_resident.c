@@ -4,7 +4,7 @@
 // when a copy begins, and comes only with the fence.
 #include "train/resident.h"
 
-#include "cuda_device.h"
+#include "runtime/cuda_device.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"

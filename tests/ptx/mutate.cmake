@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# cmake -DNAME=... -DSOURCE=cuda/conv2d_mma.cu -DOUT=... -P mutate.cmake: writes a copy of the source with one
+# cmake -DNAME=... -DSOURCE=cuda/conv2d/conv2d_mma.cu -DOUT=... -P mutate.cmake: writes a copy of the source with one
 # mistake. The text that is replaced must stand there exactly once.
 cmake_minimum_required(VERSION 3.22)
 set(weak_wait_from [[cp_async_wait<CONV2D_STAGES - 2>();]])

@@ -5,8 +5,8 @@
 // function that fills a reference is right. Every GPU that runs what these nvcc write computes the
 // wrong number, and no emulator that compiles the source with another compiler can see it.
 //
-// The lesson for cuda/*.cu: a struct with an array that is indexed at run time is filled through a
-// reference, never returned. This program says whether the nvcc at hand has the defect, and fails
+// The lesson for cuda/*/*.cu: a struct with an array that is indexed at run time is filled through
+// a reference, never returned. This program says whether the nvcc at hand has the defect, and fails
 // when the reference is wrong too.
 #include <cuda_runtime.h>
 #include <math.h>

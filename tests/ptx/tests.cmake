@@ -78,7 +78,7 @@ set_tests_properties(ptx_nvcc_slot PROPERTIES LABELS ptx)
 # Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named.
 set(PTX_MUTANT_CASE test_tf32)
 function(ptx_mutant name)
-  set(source ${PROJECT_SOURCE_DIR}/cuda/conv2d_mma.cu)
+  set(source ${PROJECT_SOURCE_DIR}/cuda/conv2d/conv2d_mma.cu)
   set(mutant ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}/conv2d_mma.cu)
   add_custom_command(OUTPUT ${mutant}
     COMMAND ${CMAKE_COMMAND} -DNAME=${name} -DSOURCE=${source} -DOUT=${mutant} -P ${PTX_DIR}/mutate.cmake

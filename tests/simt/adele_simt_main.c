@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The command line with one device more, `simt`: the CUDA sources on the emulator. With it what is
 // meant for a machine with a GPU is tried on one without.
-#include "cuda_device.h"
 #include "device/device.h"
+#include "runtime/cuda_device.h"
 
 int adele_main(int argc, char **argv); // src/cli/main.c, renamed
 

@@ -4,8 +4,8 @@
 #define ADELE_SIMT_PLANTED_PARTS_CUH
 
 #include "planted.h"
-#include "room.cuh"
-#include "tensor_core.cuh"
+#include "runtime/common.cuh"
+#include "runtime/tensor_core.cuh"
 
 namespace adele_cuda {
 

@@ -3,7 +3,7 @@
 // but rounded to bf16 where the call asks for that.
 #include "simt_libraries.h"
 
-#include "numeric.cuh"
+#include "runtime/numeric.cuh"
 #include <cublas_v2.h>
 
 #include <stdlib.h>

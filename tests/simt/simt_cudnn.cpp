@@ -8,7 +8,7 @@
 // it.
 #include "simt_libraries.h"
 
-#include "numeric.cuh"
+#include "runtime/numeric.cuh"
 #include <cudnn.h>
 
 #include <map>

@@ -29,7 +29,7 @@ long simt_libraries_count(void);
 bool simt_libraries_run();
 bool simt_libraries_has_float_filter();
 
-// In the place of <dlfcn.h> for cuda/libraries.cu.
+// In the place of <dlfcn.h> for cuda/runtime/libraries.cu.
 #define RTLD_NOW   2
 #define RTLD_LOCAL 0
 void *simt_dlopen(const char *name, int flags);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The functions of cuda/tensor_core.cuh as the emulator has them. A copy of cp_async_16 is made no
-// earlier than in the cp_async_wait that covers it: who forgets to wait reads what was there
-// before.
+// The functions of cuda/runtime/tensor_core.cuh as the emulator has them. A copy of cp_async_16 is
+// made no earlier than in the cp_async_wait that covers it: who forgets to wait reads what was
+// there before.
 #ifndef ADELE_SIMT_TENSOR_CORE_H
 #define ADELE_SIMT_TENSOR_CORE_H
 

@@ -4,7 +4,7 @@
 #include "base/random.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
-#include "cuda_device.h"
+#include "runtime/cuda_device.h"
 #include "support/outputs.h"
 #ifdef ADELE_HAVE_SIMT
 #include "simt/simt_libraries.h"

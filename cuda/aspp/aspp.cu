@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: MIT
+// Atrous spatial pyramid pooling (device.h): DeepLab's heads of METHOD section 5. Forward pass and
+// data gradient are one launch each over all rates, after one that packs the weights; weight
+// gradients run branch by branch through the convolution's kernels, CONCAT's on a copy of the
+// branch's channels of d_dst.
+//
+// Who accumulates, and the workspace: dst and d_src are overwritten (d_src is added to on request),
+// parameters' gradients are added to. Determinism: every sum has one order, given by the shapes.
+#include "aspp/aspp_parts.cuh"
+#include "runtime/enum_value.cuh"
+
+#include "device/op_check.h"
+
+#include <limits.h>
+#include <string.h>
+
+namespace adele_cuda {
+
+struct aspp {
+    struct cuda_op base;
+    struct adele_aspp_desc desc;
+    enum conv2d_math math;
+    bool is_plain;
+    struct aspp_gather forward, data_gradient;     // empty when plain
+    struct conv2d_shape branches[ADELE_MAX_RATES]; // for the weight gradients
+    size_t slice_bytes;                            // CONCAT: one branch's channels of d_dst
+};
+
+// ---- create -------------------------------------------------------------------------------------
+
+// As conv2d_math_of; the next best of tensor cores for TF32 is float.
+static enum conv2d_math math_of(const struct cuda_context *context,
+                                enum adele_precision precision) {
+    if (context->storage == ADELE_PRECISION_BF16 || precision == ADELE_PRECISION_BF16)
+        return CONV2D_BF16;
+    bool is_tf32 = precision == ADELE_PRECISION_TF32 &&
+                   !family_is_left_out(&context->device, ADELE_FAMILY_aspp_mma);
+    return is_tf32 ? CONV2D_TF32 : CONV2D_FMA;
+}
+
+static void aspp_release(struct cuda_op *op) {
+    struct aspp *self = (struct aspp *)op;
+    struct aspp_gather *gathers[2] = {&self->forward, &self->data_gradient};
+    for (int i = 0; i < 2; i++) {
+        cudaFree((void *)gathers[i]->order);
+        cudaFree((void *)gathers[i]->masks);
+    }
+}
+
+// The tuned kernels count vectors of 16 bytes, and pixels, in 32 bits.
+static bool is_large(const struct adele_aspp_desc *desc) {
+    int64_t c = desc->c_in > aspp_dst_channels(desc) ? desc->c_in : aspp_dst_channels(desc);
+    return (double)desc->n * desc->h * desc->w * (double)(c + 8) / 4 > INT_MAX / 2;
+}
+
+static void set_extents(struct aspp *self) {
+    const struct adele_aspp_desc *desc = &self->desc;
+    double n_pixels = (double)desc->n * desc->h * desc->w;
+    for (int r = 0; r < desc->n_rates; r++) {
+        int kernel = aspp_kernel_size(desc->rates[r]);
+        struct conv2d_shape shape = {desc->n,
+                                     desc->h,
+                                     desc->w,
+                                     desc->c_in,
+                                     padded_channels(desc->c_in),
+                                     desc->h,
+                                     desc->w,
+                                     desc->c_out,
+                                     padded_channels(desc->c_out),
+                                     kernel,
+                                     1,
+                                     desc->rates[r],
+                                     desc->rates[r] > 0 ? desc->rates[r] : 1};
+        self->branches[r] = shape;
+        self->base.op.flops_forward += 2.0 * kernel * kernel * desc->c_in * desc->c_out * n_pixels;
+    }
+    self->base.op.flops_backward = (desc->needs_d_src ? 2.0 : 1.0) * self->base.op.flops_forward;
+    struct adele_shape branch = {desc->n, desc->c_out, desc->h, desc->w};
+    if (desc->form == ADELE_ASPP_CONCAT)
+        self->slice_bytes = (size_t)tensor_elements(branch) * sizeof(float);
+}
+
+static adele_status prepare(struct aspp *self) {
+    const struct adele_device *device = self->base.op.device;
+    const struct adele_aspp_desc *desc = &self->desc;
+    const struct cuda_context *context = context_of(device);
+    size_t bytes = 0;
+    if (self->is_plain)
+        TRY(family_check(device, ADELE_FAMILY_aspp_plain));
+    if (!self->is_plain) {
+        TRY(self->math == CONV2D_FMA ? aspp_fma_prepare() : aspp_mma_prepare(context, self->math));
+        TRY(aspp_gather_create(device, desc, false, &self->forward));
+        bytes = aspp_packed_bytes(context, &self->forward);
+    }
+    if (!self->is_plain && desc->is_training && desc->needs_d_src) {
+        TRY(aspp_gather_create(device, desc, true, &self->data_gradient));
+        size_t packed = aspp_packed_bytes(context, &self->data_gradient);
+        bytes = packed > bytes ? packed : bytes;
+    }
+    for (int r = 0; r < desc->n_rates && desc->is_training; r++) {
+        if (weight_gradient_is_plain(context, &self->branches[r], self->math, false))
+            TRY(family_check(device, ADELE_FAMILY_weight_gradient_plain));
+        TRY(weight_gradient_prepare(context, &self->branches[r], self->math));
+        size_t gradient =
+            self->slice_bytes + weight_gradient_workspace(context, &self->branches[r], self->math);
+        bytes = gradient > bytes ? gradient : bytes;
+    }
+    self->base.op.workspace_bytes = bytes;
+    return ADELE_OK;
+}
+
+adele_status cuda_aspp_create(const struct adele_device *device, const struct adele_aspp_desc *desc,
+                              struct adele_op **out) {
+    *out = NULL;
+    TRY(op_check_aspp(desc));
+    struct aspp *self = (struct aspp *)op_create(device, ADELE_OP_aspp, sizeof *self);
+    if (self == NULL)
+        return FAIL_NO_MEMORY(sizeof *self);
+    self->base.release = aspp_release;
+    self->desc = *desc;
+    self->math = math_of(context_of(device), desc->precision);
+    enum family tuned = self->math == CONV2D_FMA ? ADELE_FAMILY_aspp_fma : ADELE_FAMILY_aspp_mma;
+    self->is_plain = wants_plain(device, tuned) || is_large(desc);
+    self->base.op.engine = self->is_plain ? "plain" : "direct";
+    set_extents(self);
+    adele_status status = prepare(self);
+    if (status != ADELE_OK) {
+        device->iface->op_destroy(&self->base.op);
+        return status;
+    }
+    *out = &self->base.op;
+    return ADELE_OK;
+}
+
+// ---- forward and data gradient ------------------------------------------------------------------
+
+static adele_status run(const struct aspp *self, bool is_data_gradient,
+                        const struct adele_aspp_args *args) {
+    const struct cuda_context *context = context_of(self->base.op.device);
+    const struct aspp_gather *gather = is_data_gradient ? &self->data_gradient : &self->forward;
+    struct aspp_pointers weights = {};
+    struct aspp_product product = {};
+    for (int r = 0; r < self->desc.n_rates; r++) {
+        weights.of[r] = args->weights[r];
+        product.biases.of[r] = args->biases[r];
+    }
+    TRY(aspp_pack(context, &self->desc, is_data_gradient, gather, self->math, &weights,
+                  args->workspace));
+    product.source = is_data_gradient ? args->d_dst : args->src;
+    product.target = is_data_gradient ? args->d_src : args->dst;
+    product.weights = args->workspace;
+    product.c_out = self->desc.c_out;
+    product.accumulate = is_data_gradient && args->accumulate_d_src;
+    return self->math == CONV2D_FMA ? aspp_fma_run(context, gather, &product)
+                                    : aspp_mma_run(context, gather, self->math, &product);
+}
+
+adele_status cuda_aspp_forward(struct adele_op *op, const struct adele_aspp_args *args) {
+    const struct aspp *self = (const struct aspp *)op;
+    if (self->is_plain)
+        return aspp_plain_forward(context_of(op->device), &self->desc, self->math, args);
+    return run(self, false, args);
+}
+
+// ---- weight gradients ---------------------------------------------------------------------------
+
+static const int slice_threads = 256;
+
+// One thread owns 8 channels of one pixel of the branch's tensor: to (n_pixels, p_to), from
+// (n_pixels, p_from) at channel `first`. Zeros in the fill-up channels.
+template <typename T>
+static __global__ void slice_kernel(int64_t n_pixels, int channels, int p_to, T *to, int first,
+                                    int p_from, const T *from) {
+    int64_t n_vectors = n_pixels * (p_to / 8), step = (int64_t)gridDim.x * slice_threads;
+    for (int64_t i = (int64_t)blockIdx.x * slice_threads + threadIdx.x; i < n_vectors; i += step) {
+        int channel = (int)(i % (p_to / 8)) * 8;
+        const T *source = from + i / (p_to / 8) * p_from + first + channel;
+        float values[8];
+#pragma unroll
+        for (int j = 0; j < 8; j++)
+            values[j] = channel + j < channels ? to_float(source[j]) : 0.0f;
+        store8(to + i * 8, values);
+    }
+}
+
+template <typename T>
+static adele_status slice(const struct aspp *self, int r, const void *d_dst, void *to) {
+    const struct adele_aspp_desc *desc = &self->desc;
+    int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
+    int p_to = padded_channels(desc->c_out);
+    int64_t n_blocks = (n_pixels * (p_to / 8) + slice_threads - 1) / slice_threads;
+    return LAUNCH(context_of(self->base.op.device), slice_kernel<T>,
+                  n_blocks < 65535 ? (int)n_blocks : 65535, slice_threads, 0, n_pixels, desc->c_out,
+                  p_to, (T *)to, r * desc->c_out, padded_channels(aspp_dst_channels(desc)),
+                  (const T *)d_dst);
+}
+
+adele_status cuda_aspp_backward(struct adele_op *op, const struct adele_aspp_args *args) {
+    const struct aspp *self = (const struct aspp *)op;
+    const struct adele_aspp_desc *desc = &self->desc;
+    const struct cuda_context *context = context_of(op->device);
+    if (!desc->is_training)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: backward of an op created for inference");
+    if (desc->needs_d_src && args->d_src != NULL)
+        TRY(self->is_plain ? aspp_plain_data_gradient(context, desc, self->math, args)
+                           : run(self, true, args));
+    for (int r = 0; r < desc->n_rates; r++) {
+        const void *d_dst = args->d_dst;
+        if (desc->form == ADELE_ASPP_CONCAT) {
+            TRY(WITH_STORAGE(context, slice, self, r, args->d_dst, args->workspace));
+            d_dst = args->workspace;
+        }
+        TRY(weight_gradient_run(context, &self->branches[r], self->math,
+                                context->engine == CUDA_ENGINE_PLAIN || is_large(desc), args->src,
+                                d_dst, args->d_weights[r],
+                                desc->has_bias ? args->d_biases[r] : NULL,
+                                (char *)args->workspace + self->slice_bytes));
+    }
+    return ADELE_OK;
+}
+
+} // namespace adele_cuda

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// What the files of the atrous pyramid share. aspp.cu makes the op and lays out the workspace;
+// aspp_gather.cu lists taps and orders pixels; aspp_pack.cu brings weights into the kernels' order;
+// aspp_plain.cu, aspp_fma.cu and aspp_mma.cu compute forward and data gradient (the last two share
+// aspp_tile.cuh). Weight gradients go branch by branch through weight_gradient_run.
+#ifndef ADELE_CUDA_ASPP_ASPP_PARTS_CUH
+#define ADELE_CUDA_ASPP_ASPP_PARTS_CUH
+
+#include "conv2d/conv2d_parts.cuh"
+
+namespace adele_cuda {
+
+// ---- forward and data gradient: one product over all rates
+// --------------------------------------- To the kernels both are a gather: a target pixel adds up,
+// tap by tap, the channels of one source pixel times that tap's matrix. The taps of all rates form
+// one list. The forward pass reads src at the taps' offsets, the data gradient reads d_dst at the
+// opposite ones with transposed matrices.
+//
+// SUM: the centres of all branches meet the same pixel, so their matrices are added up when they
+// are packed, and R rates of 3 x 3 are 8 R + 1 taps, not 9 R. One group of taps, all of them.
+// CONCAT: forward, a group a branch, since every branch has target channels of its own; the data
+// gradient has one group, in which a branch's taps read its channels of d_dst.
+#define ASPP_MAX_TAPS   (9 * ADELE_MAX_RATES)
+#define ASPP_MASK_WORDS ((ASPP_MAX_TAPS + 31) / 32)
+#define ASPP_TILE       128 // target pixels of a block of the tuned kernels
+
+struct aspp_tap {
+    int16_t y, x; // source pixel minus target pixel
+    int channel;  // first source channel, a multiple of 8
+};
+struct aspp_group {
+    int tap_first, n_taps;       // of the list
+    int channel_first, channels; // of the target; the last group writes the fill-up channels too
+    int bias_first, n_biases;    // branches whose biases are added
+    int64_t weights;             // elements before the group's packed ones
+};
+// The tuned kernels give a block ASPP_TILE pixels and skip every tap that none of them meets. So
+// that tiles agree in their taps, each axis is cut where a tap begins or ceases to reach inside,
+// and pixels are numbered rectangle by rectangle, over all images (a rectangle holds few pixels of
+// one image); `order` is that numbering. Tiles with most taps come first.
+struct aspp_gather {
+    int n, h, w;
+    int c_source, p_source, p_target;
+    int k_width; // source channels that a tap multiplies, rounded up to vectors of 8
+    int n_groups, n_tiles;
+    const int *order;      // (groups, tiles, ASPP_TILE): target pixel, -1 beyond the last; device
+    const uint32_t *masks; // (groups, tiles, ASPP_MASK_WORDS): the group's live taps; device
+    struct aspp_group groups[ADELE_MAX_RATES];
+    struct aspp_tap taps[ASPP_MAX_TAPS];
+};
+
+// aspp_gather.cu: the tables are device memory, to be released with cudaFree, also after a failure.
+adele_status aspp_gather_create(const struct adele_device *device,
+                                const struct adele_aspp_desc *desc, bool is_data_gradient,
+                                struct aspp_gather *out);
+
+// The branches' parameters.
+struct aspp_pointers {
+    const float *of[ADELE_MAX_RATES];
+};
+// One run of a kernel.
+struct aspp_product {
+    const void *source;          // tensor
+    const void *weights;         // as aspp_pack leaves them
+    struct aspp_pointers biases; // read as the groups say
+    int c_out;                   // channels of a bias
+    void *target;                // tensor
+    bool accumulate;             // target += instead of =
+};
+
+static inline int aspp_kernel_size(int rate) {
+    return rate > 0 ? 3 : 1;
+}
+static inline int aspp_dst_channels(const struct adele_aspp_desc *desc) {
+    return desc->form == ADELE_ASPP_SUM ? desc->c_out : desc->c_out * desc->n_rates;
+}
+
+// aspp_pack.cu: plain float weights -> for each group (its channels, its taps, k_width) in the
+// element type of the storage, rounded as `math` says; zeros where a tap has no channel.
+size_t aspp_packed_bytes(const struct cuda_context *context, const struct aspp_gather *gather);
+adele_status aspp_pack(const struct cuda_context *context, const struct adele_aspp_desc *desc,
+                       bool is_data_gradient, const struct aspp_gather *gather,
+                       enum conv2d_math math, const struct aspp_pointers *weights, void *packed);
+
+// The kernels' launchers. prepare is called at the op's creation.
+adele_status aspp_plain_forward(const struct cuda_context *context,
+                                const struct adele_aspp_desc *desc, enum conv2d_math math,
+                                const struct adele_aspp_args *args);
+adele_status aspp_plain_data_gradient(const struct cuda_context *context,
+                                      const struct adele_aspp_desc *desc, enum conv2d_math math,
+                                      const struct adele_aspp_args *args);
+adele_status aspp_fma_prepare(void);
+adele_status aspp_fma_run(const struct cuda_context *context, const struct aspp_gather *gather,
+                          const struct aspp_product *product);
+adele_status aspp_mma_prepare(const struct cuda_context *context, enum conv2d_math math);
+adele_status aspp_mma_run(const struct cuda_context *context, const struct aspp_gather *gather,
+                          enum conv2d_math math, const struct aspp_product *product);
+
+} // namespace adele_cuda
+#endif

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// What the files of the convolution share. conv2d.cu makes the op, chooses, lays out the workspace;
+// conv2d_gather.cu tells how target pixels gather from source pixels; conv2d_pack.cu brings weights
+// into the kernels' order; conv2d_plain.cu, conv2d_fma.cu, conv2d_mma.cu and conv2d_first_layer.cu
+// compute forward and data gradient; conv2d_weight_gradient*.cu the weight and bias gradients;
+// conv2d_cudnn.cu and conv2d_cublas.cu are the libraries' engines.
+#ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
+#define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
+
+#include "runtime/common.cuh"
+
+namespace adele_cuda {
+
+// What a convolution computes with.
+enum conv2d_math {
+    CONV2D_FMA,  // float operands, fused multiply-add
+    CONV2D_TF32, // float tensors, operands rounded to TF32, tensor cores
+    CONV2D_BF16  // operands in bf16 (float tensors are rounded as they are read), tensor cores
+};
+
+// The extents that every kernel needs, by value.
+struct conv2d_shape {
+    int n, h_in, w_in, c_in, p_in; // p: padded channels
+    int h_out, w_out, c_out, p_out;
+    int kernel, stride, pad, dilation;
+};
+
+// ---- forward and data gradient: a product that gathers ------------------------------------------
+// Both are one thing to the kernels: every target pixel gathers, tap by tap, one source pixel, and
+// multiplies its channels by that tap's matrix. Along y (x alike), target row y meets through tap k
+//     t = y multiply + offset,  source row = floor(t / divide) + sign quotient[k],
+// if t mod divide = rest[k] and that row is inside. The forward pass: source = src, multiply =
+// stride, offset = -pad, divide = 1, quotient = k dilation. The data gradient: source = d_dst,
+// multiply = 1, offset = pad, divide = stride, sign = -1, quotient and rest those of k dilation /
+// stride. Its weights are the transposed matrices.
+//
+// The tuned kernels give a block a run of target pixels and skip a tap that no pixel of the run
+// meets. So that runs agree in their taps, pixels are numbered rectangle by rectangle: each axis is
+// cut into segments of pixels (every `step`-th: a data gradient with a stride has `stride` kinds of
+// rows) with the same live taps, and a rectangle is a segment of y times one of x, over all images.
+#define CONV2D_MAX_KERNEL     7 // larger ones go to the plain kernel
+#define CONV2D_MAX_TAPS       (CONV2D_MAX_KERNEL * CONV2D_MAX_KERNEL)
+#define CONV2D_MAX_SEGMENTS   6
+#define CONV2D_MAX_RECTANGLES (CONV2D_MAX_SEGMENTS * CONV2D_MAX_SEGMENTS)
+
+struct conv2d_segment {
+    int start, count;
+};
+struct conv2d_gather {
+    int n, h_source, w_source, c_source, p_source;
+    int h_target, w_target, c_target, p_target;
+    int kernel, multiply, offset, divide, sign, dilation;
+    int quotient[CONV2D_MAX_KERNEL], rest[CONV2D_MAX_KERNEL];
+    // Weight (target channel, source channel, tap) is at target_stride, source_stride, 1 of the
+    // plain array.
+    int64_t target_stride, source_stride;
+    int step, n_y, n_x; // segments
+    struct conv2d_segment y[CONV2D_MAX_SEGMENTS], x[CONV2D_MAX_SEGMENTS];
+    int first[CONV2D_MAX_RECTANGLES + 1]; // number of rectangle i_y n_x + i_x's first pixel
+    bool is_large;      // too many elements for 32-bit offsets: neither tuned kernels nor libraries
+    bool has_many_taps; // too many for the tuned kernels' tables, which the libraries do not read
+};
+
+// conv2d_gather.cu
+struct conv2d_gather conv2d_gather_forward(const struct conv2d_shape *shape);
+struct conv2d_gather conv2d_gather_data_gradient(const struct conv2d_shape *shape);
+
+// One run of a kernel.
+struct conv2d_product {
+    const void *source;  // tensor
+    const void *weights; // as conv2d_pack leaves them; for the plain and first-layer kernels as the
+                         // caller has them
+    const float *bias;   // (c_target), NULL without
+    void *target;        // tensor
+    bool accumulate;     // target += instead of =
+};
+
+// Tiles of the tuned kernels: pixels x channels of the target that one block owns.
+enum conv2d_tile {
+    CONV2D_TILE_128x128,
+    CONV2D_TILE_128x64,
+    CONV2D_TILE_128x32,
+    CONV2D_TILE_64x64,
+    CONV2D_TILES
+};
+
+enum conv2d_pass {
+    CONV2D_FORWARD,
+    CONV2D_DATA_GRADIENT,
+    CONV2D_WEIGHT_GRADIENT, // and the bias's
+    CONV2D_PASSES
+};
+
+// ---- packed weights, conv2d_pack.cu -------------------------------------------------------------
+// Plain float weights (c_out, c_in, taps) -> (n_rows, taps, p_source) in the element type of the
+// storage, operands rounded as the math says; rows = target channels, with zeros beyond c_target,
+// and zeros in the fill-up channels of the source.
+struct conv2d_packing {
+    int c_target, c_source, p_source, n_rows, n_taps;
+    int64_t target_stride, source_stride; // of the plain array; a tap: 1
+};
+// For the forward pass or the data gradient, with the rows that plans of all extents can share. A
+// convolution's packed weights are those of the forward pass, then those of the data gradient.
+struct conv2d_packing conv2d_packing_make(int c_out, int c_in, int kernel, enum conv2d_pass pass);
+size_t conv2d_packing_bytes(const struct cuda_context *context,
+                            const struct conv2d_packing *packing);
+adele_status conv2d_pack(const struct cuda_context *context, const struct conv2d_packing *packing,
+                         enum conv2d_math math, const float *weight, void *packed);
+enum conv2d_math conv2d_math_of(const struct cuda_context *context, enum adele_precision precision);
+
+// The kernels' launchers. prepare is called at the op's creation.
+adele_status conv2d_plain_run(const struct cuda_context *context,
+                              const struct conv2d_gather *gather, enum conv2d_math math,
+                              const struct conv2d_product *product);
+adele_status conv2d_fma_prepare(enum conv2d_tile tile);
+adele_status conv2d_fma_run(const struct cuda_context *context, const struct conv2d_gather *gather,
+                            enum conv2d_tile tile, const struct conv2d_product *product);
+adele_status conv2d_mma_prepare(const struct cuda_context *context, enum conv2d_math math,
+                                enum conv2d_tile tile);
+adele_status conv2d_mma_run(const struct cuda_context *context, const struct conv2d_gather *gather,
+                            enum conv2d_math math, enum conv2d_tile tile,
+                            const struct conv2d_product *product);
+bool conv2d_first_layer_fits(const struct conv2d_gather *gather, enum conv2d_math math);
+adele_status conv2d_first_layer_run(const struct cuda_context *context,
+                                    const struct conv2d_gather *gather, enum conv2d_math math,
+                                    const struct conv2d_product *product);
+
+// ---- the op -------------------------------------------------------------------------------------
+
+enum conv2d_kernel {
+    CONV2D_KERNEL_PLAIN,
+    CONV2D_KERNEL_FMA,
+    CONV2D_KERNEL_MMA,
+    CONV2D_KERNEL_FIRST_LAYER
+};
+// How our own kernels run the forward pass or the data gradient.
+struct conv2d_direct {
+    struct conv2d_gather gather;
+    enum conv2d_kernel kernel;
+    enum conv2d_tile tile;         // FMA and MMA
+    struct conv2d_packing packing; // FMA and MMA
+    size_t workspace_bytes;        // for weights that come plain
+};
+
+struct conv2d;
+// A library's way to run one pass; run = NULL: our own kernels do.
+struct conv2d_library {
+    const char *name; // static: "cudnn", "cublas"
+    size_t workspace_bytes;
+    bool rounds_gradient; // of the weights, to bf16, before it is added: not for the engine auto
+    void *plan;           // the library's own
+    adele_status (*run)(const struct conv2d *self, void *plan,
+                        const struct adele_conv2d_args *args);
+    void (*release)(void *plan);
+};
+struct conv2d {
+    struct cuda_op base;
+    struct adele_conv2d_desc desc;
+    struct conv2d_shape shape;
+    enum conv2d_math math;
+    bool is_plain;
+    struct conv2d_direct direct[CONV2D_WEIGHT_GRADIENT]; // forward, data gradient
+    struct conv2d_library library[CONV2D_PASSES];
+    size_t packed_forward_bytes; // of the forward pass's packed weights
+    char engine[128];
+};
+
+// Where in args->packed_weight the weights of the forward pass or of the data gradient lie; NULL
+// when the caller has none.
+const void *conv2d_packed(const struct conv2d *self, enum conv2d_pass pass,
+                          const struct adele_conv2d_args *args);
+
+// The pass by our own kernels; args->workspace has conv2d_direct_workspace bytes.
+size_t conv2d_direct_workspace(const struct conv2d *self, enum conv2d_pass pass);
+adele_status conv2d_direct_run(const struct conv2d *self, enum conv2d_pass pass,
+                               const struct adele_conv2d_args *args);
+
+// conv2d_library.cu: the last step of the creation of an op whose device was opened for auto, cudnn
+// or cublas. Fills self->library for the passes that a library shall run.
+adele_status conv2d_library_choose(struct conv2d *self);
+
+// ---- weight and bias gradients (conv2d_weight_gradient.cu chooses among the kernels) ------------
+// Bytes of workspace that weight_gradient_run wants.
+size_t weight_gradient_workspace(const struct cuda_context *context,
+                                 const struct conv2d_shape *shape, enum conv2d_math math);
+// d_weight (c_out, c_in, kernel, kernel) += and d_bias (c_out) += (NULL: no bias), plain floats.
+// src, d_dst: tensors in the context's storage. Split sums are added in a fixed order. `plain`:
+// the simple kernel. ALLOW_SHARED is called in weight_gradient_prepare, at the op's creation.
+adele_status weight_gradient_prepare(const struct cuda_context *context,
+                                     const struct conv2d_shape *shape, enum conv2d_math math);
+// Whether it is the plain kernel that runs.
+bool weight_gradient_is_plain(const struct cuda_context *context, const struct conv2d_shape *shape,
+                              enum conv2d_math math, bool plain);
+adele_status weight_gradient_run(const struct cuda_context *context,
+                                 const struct conv2d_shape *shape, enum conv2d_math math,
+                                 bool plain, const void *src, const void *d_dst, float *d_weight,
+                                 float *d_bias, void *workspace);
+
+} // namespace adele_cuda
+#endif

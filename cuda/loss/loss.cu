@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: MIT
+// METHOD section 4 in one op: logits of every scale (tensors (N, C, h_scale, w_scale)) -> bilinear,
+// align-corners, to label size -> softmax -> cross-entropy and consistency.
+//
+//     CE = sum_k CE(w_k z_k, label), q = clamp(sum_k w_k p_k), KL = m_n sum_k sum_c p_k log(p_k /
+//     q) d_logits (overwritten), d_scale_weights (+=), sums and counts (+=), the rest overwritten
+//
+// A forward call is: prepare (weights of the scales, zeros), the count of labelled pixels where the
+// mean needs it, an engine (loss_plain.cu or loss_fused.cu: masks of images, gradients, partial
+// sums of blocks), finish (the last sums). No floating-point atomics; blocks and orders depend on
+// the shapes alone. Everything is computed in log space.
+#include "loss/loss_parts.cuh"
+#include "runtime/enum_value.cuh"
+
+#include "device/op_check.h"
+
+#include <math.h>
+
+namespace adele_cuda {
+
+#define FINISH_THREADS 512 // one block sums the partials of all; more threads, fewer rounds
+#define COUNT_BLOCKS   512
+
+struct loss_op {
+    struct cuda_op base;
+    struct adele_loss_desc desc;
+    bool is_fused;
+    struct loss_task task; // without arguments and workspace
+    void *tables;
+    size_t at_state, at_masks, at_partials, at_scale[ADELE_MAX_SCALES]; // in the workspace
+};
+
+// ---- kernels ------------------------------------------------------------------------------------
+
+// One block. Scale weights and zeros.
+static __global__ void loss_prepare(struct loss_task task) {
+    for (int n = threadIdx.x; n < task.n; n += LOSS_THREADS)
+        task.masks[n] = 0;
+    if (threadIdx.x != 0)
+        return;
+    task.state->n_valid = 0;
+    double e[ADELE_MAX_SCALES], sum = 0.0, largest = 0.0;
+    for (int k = 0; k < task.n_scales && task.learns_weights; k++)
+        if (k == 0 || (double)task.args.scale_weights[k] > largest)
+            largest = (double)task.args.scale_weights[k];
+    for (int k = 0; k < task.n_scales; k++) {
+        e[k] = task.learns_weights ? exp((double)task.args.scale_weights[k] - largest) : 1.0;
+        sum += e[k];
+    }
+    for (int k = 0; k < task.n_scales; k++)
+        task.state->w[k] = (float)(e[k] / sum);
+}
+
+// A thread counts labelled pixels in strides of the grid, a block adds its number: integers, so the
+// order does not matter.
+static __global__ void loss_count_valid(struct loss_task task) {
+    SHARED(int, of_block, [1]);
+    if (threadIdx.x == 0)
+        of_block[0] = 0;
+    __syncthreads();
+    int64_t n_pixels = (int64_t)task.n * task.h * task.w;
+    int n_valid = 0;
+    for (int64_t i = (int64_t)blockIdx.x * LOSS_THREADS + threadIdx.x; i < n_pixels;
+         i += (int64_t)gridDim.x * LOSS_THREADS)
+        n_valid += task.args.labels[i] < task.c;
+    atomicAdd(&of_block[0], n_valid);
+    __syncthreads();
+    if (threadIdx.x == 0)
+        atomicAdd(&task.state->n_valid, (unsigned long long)of_block[0]);
+}
+
+// A scale that the plain form leaves out has no gradient. A thread writes 16 bytes in strides.
+static __global__ void loss_clear(uint4 *to, int64_t count) {
+    for (int64_t i = (int64_t)blockIdx.x * LOSS_THREADS + threadIdx.x; i < count;
+         i += (int64_t)gridDim.x * LOSS_THREADS)
+        to[i] = make_uint4(0, 0, 0, 0);
+}
+
+// d raw_k = w_k (d w_k - sum_j w_j d w_j). One thread.
+static __device__ void store_weight_gradient(const struct loss_task &task, const double *d_w) {
+    double mean = 0.0;
+    for (int k = 0; k < task.n_scales; k++)
+        mean += (double)task.state->w[k] * d_w[k];
+    for (int k = 0; k < task.n_scales; k++)
+        task.args.d_scale_weights[k] += (float)((double)task.state->w[k] * (d_w[k] - mean));
+}
+
+// One thread.
+static __device__ void store_sums(const struct loss_task &task, const double *partials) {
+    double ce = partials[LOSS_PARTIAL_CROSS_ENTROPY] / loss_n_mean(task);
+    double kl = partials[LOSS_PARTIAL_CONSISTENCY] / loss_n_mean(task);
+    if (task.form == ADELE_LOSS_PAPER)
+        kl /= (double)task.n_scales;
+    int n_masked = 0;
+    for (int n = 0; n < task.n; n++)
+        n_masked += task.masks[n];
+    double *sums = task.args.sums, total = (ce + task.lambda * kl) / task.divisor;
+    if (task.args.is_finite != NULL)
+        *task.args.is_finite = isfinite(total) ? 1 : 0;
+    if (sums == NULL || !isfinite(total))
+        return; // one bad step must not hide the others
+    sums[ADELE_SUM_TOTAL] += total;
+    sums[ADELE_SUM_CROSS_ENTROPY] += ce;
+    sums[ADELE_SUM_CONSISTENCY] += kl;
+    sums[ADELE_SUM_MASKED_IMAGES] += (double)n_masked;
+    sums[ADELE_SUM_STEPS] += 1.0;
+}
+
+// One block. A thread sums every FINISH_THREADS-th partial, then the halves of the threads are
+// added to each other until one is left.
+static __global__ void loss_finish(struct loss_task task) {
+    SHARED(double, of_threads, [FINISH_THREADS]);
+    SHARED(double, sums, [LOSS_PARTIALS]);
+    const int tid = threadIdx.x;
+    for (int i = 0; i < LOSS_PARTIAL_D_W + task.n_scales; i++) {
+        const double *partials = task.partials + (int64_t)i * task.n_blocks;
+        double sum = 0.0;
+        for (int b = tid; b < task.n_blocks; b += FINISH_THREADS)
+            sum += partials[b];
+        of_threads[tid] = sum;
+        for (int half = FINISH_THREADS / 2; half > 0; half /= 2) {
+            __syncthreads();
+            if (tid < half)
+                of_threads[tid] += of_threads[tid + half];
+        }
+        if (tid == 0)
+            sums[i] = of_threads[0];
+        __syncthreads();
+    }
+    if (task.args.image_mask != NULL)
+        for (int n = tid; n < task.n; n += FINISH_THREADS)
+            task.args.image_mask[n] = (uint8_t)task.masks[n];
+    if (tid == 0 && (task.args.sums != NULL || task.args.is_finite != NULL))
+        store_sums(task, sums);
+    if (tid == 0 && task.needs_gradient && task.learns_weights && task.args.d_scale_weights != NULL)
+        store_weight_gradient(task, sums + LOSS_PARTIAL_D_W);
+}
+
+// ---- creation -----------------------------------------------------------------------------------
+
+static void release(struct cuda_op *base) {
+    cudaFree(((struct loss_op *)base)->tables);
+}
+
+static void plan_task(struct loss_op *op) {
+    const struct adele_loss_desc *desc = &op->desc;
+    struct loss_task *task = &op->task;
+    task->n = desc->n, task->h = desc->h, task->w = desc->w;
+    task->c = desc->c, task->p = padded_channels(desc->c);
+    task->form = desc->form;
+    task->is_bf16 = context_of(op->base.op.device)->storage == ADELE_PRECISION_BF16;
+    task->n_scales = desc->form == ADELE_LOSS_PLAIN ? 1 : desc->n_scales;
+    task->learns_weights = desc->learn_scale_weights && desc->form == ADELE_LOSS_PROGRAM;
+    task->lambda = desc->lambda, task->rho = desc->rho, task->divisor = desc->divisor;
+}
+
+static const void *moved(const void *pointer, const void *from, const void *to) {
+    return (const char *)to + ((const char *)pointer - (const char *)from);
+}
+
+// The tables of all axes in one piece of device memory; plans the fused kernels on the way, while
+// the tables can be read.
+static adele_status make_tables(struct loss_op *op) {
+    struct loss_task *task = &op->task;
+    size_t bytes = 0;
+    for (int k = 0; k < task->n_scales; k++)
+        bytes += resample_axis_bytes(op->desc.h_scale[k], task->h) +
+                 resample_axis_bytes(op->desc.w_scale[k], task->w);
+    char *host = (char *)memory_calloc(bytes, 1);
+    if (host == NULL)
+        return FAIL_NO_MEMORY(bytes);
+    char *at = host;
+    for (int k = 0; k < task->n_scales; k++) {
+        task->rows[k] = resample_axis_fill(op->desc.h_scale[k], task->h, at, at);
+        at += resample_axis_bytes(op->desc.h_scale[k], task->h);
+        task->columns[k] = resample_axis_fill(op->desc.w_scale[k], task->w, at, at);
+        at += resample_axis_bytes(op->desc.w_scale[k], task->w);
+    }
+    op->is_fused =
+        loss_fused_plan(task) && !wants_plain(op->base.op.device, ADELE_FAMILY_loss_fused);
+    adele_status status = table_create(op->base.op.device, host, bytes, &op->tables);
+    for (int k = 0; k < task->n_scales && status == ADELE_OK; k++) {
+        struct resample_axis *axes[2] = {&task->rows[k], &task->columns[k]};
+        for (int i = 0; i < 2; i++) {
+            axes[i]->taps = (const struct resample_tap *)moved(axes[i]->taps, host, op->tables);
+            axes[i]->spans = (const struct resample_span *)moved(axes[i]->spans, host, op->tables);
+        }
+    }
+    memory_free(host);
+    return status;
+}
+
+// Takes `bytes` behind *end, on a 256-byte boundary.
+static size_t reserve(size_t *end, size_t bytes) {
+    size_t at = *end;
+    *end = at + (bytes + 255) / 256 * 256;
+    return at;
+}
+
+static adele_status plan_workspace(struct loss_op *op) {
+    struct loss_task *task = &op->task;
+    int64_t n_blocks = op->is_fused ? loss_fused_blocks(*task) : loss_plain_blocks(*task);
+    if (n_blocks > INT32_MAX)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use smaller batches.",
+                    "loss: %d x %d x %d pixels are more than one launch takes", task->n, task->h,
+                    task->w);
+    task->n_blocks = (int)n_blocks;
+    size_t end = 0;
+    op->at_state = reserve(&end, sizeof(struct loss_state));
+    op->at_masks = reserve(&end, (size_t)task->n * sizeof(int));
+    op->at_partials = reserve(&end, (size_t)n_blocks * LOSS_PARTIALS * sizeof(double));
+    for (int k = 0; k < task->n_scales; k++) {
+        int64_t floats = op->is_fused ? loss_fused_floats(*task, k) : loss_plain_floats(*task, k);
+        op->at_scale[k] = reserve(&end, (size_t)floats * sizeof(float));
+    }
+    op->base.op.workspace_bytes = end;
+    return ADELE_OK;
+}
+
+adele_status cuda_loss_create(const struct adele_device *device, const struct adele_loss_desc *desc,
+                              struct adele_op **out) {
+    adele_status status;
+    *out = NULL;
+    TRY(op_check_loss(desc));
+    struct loss_op *op = (struct loss_op *)op_create(device, ADELE_OP_loss, sizeof *op);
+    if (op == NULL)
+        return FAIL_NO_MEMORY(sizeof *op);
+    op->base.release = release;
+    op->desc = *desc;
+    plan_task(op);
+    TRY_GOTO(make_tables(op), fail);
+    if (!op->is_fused)
+        TRY_GOTO(family_check(device, ADELE_FAMILY_loss_plain), fail);
+    TRY_GOTO(plan_workspace(op), fail);
+    if (op->is_fused)
+        TRY_GOTO(loss_fused_prepare(context_of(device), op->task), fail);
+    op->base.op.engine = op->is_fused ? "direct" : "plain";
+    *out = &op->base.op;
+    return ADELE_OK;
+fail:
+    release(&op->base);
+    memory_free(op);
+    return status;
+}
+
+// ---- forward ------------------------------------------------------------------------------------
+
+static adele_status clear_unused(const struct loss_op *op, const struct adele_loss_args *args) {
+    const struct cuda_context *context = context_of(op->base.op.device);
+    const struct adele_loss_desc *desc = &op->desc;
+    size_t element_bytes = context->storage == ADELE_PRECISION_BF16 ? 2 : 4;
+    for (int k = op->task.n_scales; k < desc->n_scales; k++) {
+        struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
+        int64_t count = tensor_elements(shape) * (int64_t)element_bytes / 16;
+        int64_t n_blocks = (count + LOSS_THREADS - 1) / LOSS_THREADS;
+        if (args->d_logits[k] != NULL)
+            TRY(LAUNCH(context, loss_clear, (int)(n_blocks < 1024 ? n_blocks : 1024), LOSS_THREADS,
+                       0, (uint4 *)args->d_logits[k], count));
+    }
+    return ADELE_OK;
+}
+
+adele_status cuda_loss_forward(struct adele_op *base, const struct adele_loss_args *args) {
+    struct loss_op *op = (struct loss_op *)base;
+    const struct cuda_context *context = context_of(base->device);
+    struct loss_task task = op->task;
+    TRY(op_check_loss_args(&op->desc, args, &task.needs_gradient));
+    char *workspace = (char *)args->workspace;
+    task.args = *args;
+    task.state = (struct loss_state *)(workspace + op->at_state);
+    task.masks = (int *)(workspace + op->at_masks);
+    task.partials = (double *)(workspace + op->at_partials);
+    for (int k = 0; k < task.n_scales; k++)
+        (op->is_fused ? task.patch : task.full)[k] = (float *)(workspace + op->at_scale[k]);
+    TRY(LAUNCH(context, loss_prepare, 1, LOSS_THREADS, 0, task));
+    int64_t n_rounds = ((int64_t)task.n * task.h * task.w + LOSS_THREADS - 1) / LOSS_THREADS;
+    if (task.form == ADELE_LOSS_PLAIN)
+        TRY(LAUNCH(context, loss_count_valid,
+                   (int)(n_rounds < COUNT_BLOCKS ? n_rounds : COUNT_BLOCKS), LOSS_THREADS, 0,
+                   task));
+    if (op->is_fused)
+        TRY(loss_fused_run(context, task));
+    else
+        TRY(loss_plain_run(context, task));
+    TRY(LAUNCH(context, loss_finish, 1, FINISH_THREADS, 0, task));
+    return clear_unused(op, args);
+}
+
+} // namespace adele_cuda

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Philox4x32-10 on the device: the streams of src/base/random.h, number for number. The key is the
+// seed, the counter is (block, sample, epoch, purpose). And the double-precision arithmetic that
+// has to give the CPU's bits: nvcc would otherwise join a product and a sum into one rounding.
+#ifndef ADELE_CUDA_OPS_RANDOM_CUH
+#define ADELE_CUDA_OPS_RANDOM_CUH
+
+#include "base/random.h" // enum random_purpose
+
+#include <cuda_runtime.h>
+#include <stdint.h>
+
+namespace adele_cuda {
+
+struct philox_stream {
+    uint32_t key[2];
+    uint32_t counter[4];
+    uint32_t block[4];
+    int n_used; // of block; 4 = draw the next block
+};
+
+static __device__ inline double rounded_product(double a, double b) {
+#if defined(__CUDA_ARCH__)
+    return __dmul_rn(a, b);
+#else
+    return a * b;
+#endif
+}
+
+static __device__ inline double rounded_sum(double a, double b) {
+#if defined(__CUDA_ARCH__)
+    return __dadd_rn(a, b);
+#else
+    return a + b;
+#endif
+}
+
+// Multipliers and Weyl constants of Salmon et al., SC 2011.
+static __device__ inline void philox_block(const uint32_t counter[4], const uint32_t key[2],
+                                           uint32_t out[4]) {
+    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
+    uint32_t k0 = key[0], k1 = key[1];
+    for (int i_round = 0; i_round < 10; i_round++) {
+        uint64_t product_0 = (uint64_t)0xD2511F53u * c0;
+        uint64_t product_1 = (uint64_t)0xCD9E8D57u * c2;
+        c0 = (uint32_t)(product_1 >> 32) ^ c1 ^ k0;
+        c1 = (uint32_t)product_1;
+        c2 = (uint32_t)(product_0 >> 32) ^ c3 ^ k1;
+        c3 = (uint32_t)product_0;
+        k0 += 0x9E3779B9u;
+        k1 += 0xBB67AE85u;
+    }
+    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
+}
+
+static __device__ inline void philox_init(struct philox_stream *stream, uint64_t seed,
+                                          enum random_purpose purpose, uint32_t epoch,
+                                          uint32_t sample) {
+    stream->key[0] = (uint32_t)seed;
+    stream->key[1] = (uint32_t)(seed >> 32);
+    stream->counter[0] = 0;
+    stream->counter[1] = sample;
+    stream->counter[2] = epoch;
+    stream->counter[3] = (uint32_t)purpose;
+    stream->n_used = 4;
+}
+
+static __device__ inline uint32_t philox_u32(struct philox_stream *stream) {
+    if (stream->n_used >= 4) {
+        philox_block(stream->counter, stream->key, stream->block);
+        stream->counter[0]++;
+        stream->n_used = 0;
+    }
+    // A choice instead of an index keeps the block in registers.
+    int i = stream->n_used++;
+    uint32_t low = i == 0 ? stream->block[0] : stream->block[1];
+    uint32_t high = i == 2 ? stream->block[2] : stream->block[3];
+    return i < 2 ? low : high;
+}
+
+// [0, 1): 32 bits over 2^32, exact.
+static __device__ inline double philox_uniform(struct philox_stream *stream) {
+    return (double)philox_u32(stream) * (1.0 / 4294967296.0);
+}
+
+static __device__ inline double philox_range(struct philox_stream *stream, double low,
+                                             double high) {
+    return rounded_sum(low, rounded_product(rounded_sum(high, -low), philox_uniform(stream)));
+}
+
+} // namespace adele_cuda
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// Bilinear, align-corners resampling of one axis, as tables in device memory: output o reads
+// position o (n_in - 1) / (n_out - 1) of the input. The position is split into its whole and its
+// broken part in integers, so no rounding moves a tap. Forward reads taps; the transpose is in
+// gather form and reads spans, so the order of every sum is fixed.
+#ifndef ADELE_CUDA_RUNTIME_RESAMPLE_CUH
+#define ADELE_CUDA_RUNTIME_RESAMPLE_CUH
+
+#include "runtime/common.cuh"
+
+namespace adele_cuda {
+
+// Output o = (1 - t) in[low] + t in[low + 1]; t = 0 where low is the last input.
+struct resample_tap {
+    int low;
+    float t;
+};
+// The outputs that read input i with a weight above 0 are among first <= o < end, without a gap;
+// first = end when there are none.
+struct resample_span {
+    int first, end;
+};
+struct resample_axis {
+    int n_in, n_out;
+    const struct resample_tap *taps;   // (n_out), device memory
+    const struct resample_span *spans; // (n_in), device memory
+};
+
+static inline struct resample_tap resample_tap_of(int o, int n_in, int n_out) {
+    struct resample_tap tap = {0, 0.0f};
+    if (n_out > 1) {
+        int64_t position = (int64_t)o * (n_in - 1);
+        tap.low = (int)(position / (n_out - 1));
+        tap.t = (float)((double)(position % (n_out - 1)) / (double)(n_out - 1));
+    }
+    return tap;
+}
+
+static inline struct resample_span resample_span_of(int i, int n_in, int n_out) {
+    struct resample_span span = {0, n_out};
+    if (n_in == 1)
+        return span;
+    if (n_out == 1) {
+        span.end = i == 0 ? 1 : 0;
+        return span;
+    }
+    // Positions strictly between i - 1 and i + 1.
+    int64_t in = n_in - 1, out = n_out - 1;
+    int64_t end = ((i + 1) * out + in - 1) / in;
+    span.first = i == 0 ? 0 : (int)((i - 1) * out / in + 1);
+    span.end = end < n_out ? (int)end : n_out;
+    if (span.first > span.end)
+        span.first = span.end;
+    return span;
+}
+
+// The last input that outputs up to o read.
+static __host__ __device__ inline int resample_last(struct resample_tap tap) {
+    return tap.low + (tap.t > 0.0f ? 1 : 0);
+}
+
+static __device__ inline float resample_weight(struct resample_tap tap, int i) {
+    return tap.low == i ? 1.0f - tap.t : tap.low + 1 == i ? tap.t : 0.0f;
+}
+
+static inline size_t resample_axis_bytes(int n_in, int n_out) {
+    return (size_t)n_out * sizeof(struct resample_tap) +
+           (size_t)n_in * sizeof(struct resample_span);
+}
+
+// Fills resample_axis_bytes() of `host`, which will lie at `device_place`; the axis points there.
+static inline struct resample_axis resample_axis_fill(int n_in, int n_out, void *host,
+                                                      const void *device_place) {
+    struct resample_tap *taps = (struct resample_tap *)host;
+    struct resample_span *spans = (struct resample_span *)(taps + n_out);
+    for (int o = 0; o < n_out; o++)
+        taps[o] = resample_tap_of(o, n_in, n_out);
+    for (int i = 0; i < n_in; i++)
+        spans[i] = resample_span_of(i, n_in, n_out);
+    struct resample_axis axis = {n_in, n_out, (const struct resample_tap *)device_place, NULL};
+    axis.spans = (const struct resample_span *)(axis.taps + n_out);
+    return axis;
+}
+
+} // namespace adele_cuda
+#endif
