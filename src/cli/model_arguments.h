@@ -4,7 +4,7 @@
 #define ADELE_CLI_MODEL_ARGUMENTS_H
 
 #include "cli/progress.h"
-#include "train/model.h"
+#include "infer/model.h"
 #include <argp.h>
 
 struct model_arguments {

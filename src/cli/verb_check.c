@@ -4,8 +4,8 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cli/cli.h"
+#include "config/config.h"
 #include "data/check_groups.h"
-#include "train/config.h"
 
 #include <argp.h>
 #include <cjson/cJSON.h>

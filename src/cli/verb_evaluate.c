@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
-#include "train/model_output.h"
+#include "infer/model_output.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
 #include "cli/cli.h"
 #include "device/families.h"
 #include "device/verdict.h"
-#include "train/provenance.h"
+#include "run/provenance.h"
 
 #include <argp.h>
 #include <stdint.h>

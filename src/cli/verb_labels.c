@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli/cli.h"
-#include "train/model.h"
+#include "infer/model.h"
 
 #include <argp.h>
 #include <stdio.h>

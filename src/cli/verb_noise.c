@@ -2,9 +2,9 @@
 // adele noise: noisy versions of a data set's training labels, as files like the input's.
 #include "base/fail.h"
 #include "cli/cli.h"
+#include "config/config.h"
 #include "data/dataset.h"
 #include "data/noise_files.h"
-#include "train/config.h"
 
 #include <argp.h>
 #include <errno.h>

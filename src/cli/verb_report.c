@@ -5,8 +5,8 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/output.h"
+#include "infer/run_folder.h"
 #include "report/report.h"
-#include "train/run_folder.h"
 
 #include <argp.h>
 #include <stdio.h>

@@ -4,9 +4,10 @@
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
+#include "infer/run_folder.h"
+#include "run/claim.h"
+#include "run/trainer.h"
 #include "selftest/selftest.h"
-#include "train/run_folder.h"
-#include "train/trainer.h"
 
 #include <argp.h>
 #include <math.h>

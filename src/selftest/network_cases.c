@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "train/config.h"
+#include "config/config.h"
 
 #include <math.h>
 #include <stdlib.h>

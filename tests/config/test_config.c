@@ -3,9 +3,9 @@
 // trip.
 #include "base/file.h"
 #include "base/memory.h"
+#include "config/config.h"
+#include "config/key_table.h"
 #include "support/scratch.h"
-#include "train/config.h"
-#include "train/config_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The configurations that are ready to run: each is read, and says what its name says.
 #include "base/file.h"
+#include "config/config.h"
 #include "support/train_step.h"
-#include "train/config.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

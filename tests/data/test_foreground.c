@@ -4,13 +4,13 @@
 #include "data/foreground.h"
 
 #include "base/file.h"
+#include "config/config.h"
 #include "data/noise_files.h"
 #include "image/image.h"
+#include "run/trainer.h"
 #include "support/raw_png.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
-#include "train/config.h"
-#include "train/trainer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

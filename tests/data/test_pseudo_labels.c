@@ -5,9 +5,9 @@
 #include "base/memory.h"
 #include "data/dataset.h"
 #include "image/image.h"
+#include "run/trainer.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
-#include "train/trainer.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A configuration, or, behind a first '=', the text of one --set.
 #include "base/memory.h"
+#include "config/config.h"
 #include "fuzz.h"
-#include "train/config.h"
 
 #include <string.h>
 

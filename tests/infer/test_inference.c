@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Scales and mirror images averaged, against the same sums written out in doubles: only the network
 // itself is taken from the library, run on one image at a time.
-#include "train/inference.h"
+#include "infer/inference.h"
 
 #include "base/random.h"
 #include "reference/reference.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The CRF behind an inference, against the op applied by hand to the probabilities of one without.
-#include "train/inference.h"
+#include "infer/inference.h"
 
 #include "base/random.h"
 #include "reference/reference.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Evaluation and prediction of files whose size is not the training's: scores are counted at the
 // label files' own size, and masks decided there, from probabilities brought to that size.
-#include "train/model.h"
+#include "infer/model.h"
 
 #include "base/memory.h"
 #include "base/safetensors.h"

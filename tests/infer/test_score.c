@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "train/score.h"
+#include "infer/score.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // Checkpoints: what is read back, and what happens to files that are damaged, foreign, or too large
 // for the disk.
-#include "train/checkpoint.h"
+#include "infer/checkpoint_model.h"
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "infer/model.h"
+#include "run/trainer_state.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
-#include "train/model.h"
-#include "train/trainer_state.h"
 
 #include <dirent.h>
 #include <setjmp.h>

@@ -4,10 +4,10 @@
 // some 0.1 below that with itself, and with the noisy ones 0.4.
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/trainer_state.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
-#include "train/trainer_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

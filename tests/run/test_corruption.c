@@ -5,14 +5,14 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "infer/checkpoint_model.h"
+#include "infer/generations.h"
+#include "infer/model.h"
+#include "run/trainer_state.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
-#include "train/checkpoint.h"
-#include "train/generations.h"
-#include "train/model.h"
-#include "train/trainer_state.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -7,11 +7,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "run/trainer_state.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
-#include "train/trainer_state.h"
 
 #include <setjmp.h>
 #include <signal.h>

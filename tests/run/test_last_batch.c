@@ -6,10 +6,10 @@
 #include "base/random.h"
 #include "base/safetensors.h"
 #include "data/dataset.h"
+#include "infer/memory_check.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
-#include "train/memory_check.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // What a run was made by: in its checkpoints, in config.resolved.yaml, and in the one line that a
 // run says when it goes on on something else.
-#include "train/provenance.h"
+#include "run/provenance.h"
 
 #include "base/file.h"
 #include "base/memory.h"
 #include "cpu/isa.h"
+#include "run/trainer_state.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
-#include "train/trainer_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Whole runs of a few epochs, in this process. Runs that are killed are in test_resume.c.
-#include "train/trainer.h"
+#include "run/trainer.h"
 
 #include "base/file.h"
 #include "base/hash.h"

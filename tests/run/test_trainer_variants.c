@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The variants of the paper's table and the other settings of a run, each trained for a few epochs.
-#include "train/trainer.h"
+#include "run/trainer.h"
 
 #include "base/file.h"
 #include "base/json.h"

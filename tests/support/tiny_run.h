@@ -4,8 +4,8 @@
 #ifndef ADELE_TESTS_TINY_RUN_H
 #define ADELE_TESTS_TINY_RUN_H
 
+#include "run/trainer.h"
 #include "support/tiny_set.h"
-#include "train/trainer.h"
 
 #include <stdbool.h>
 

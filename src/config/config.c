@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: MIT
+// From a YAML text to a checked configuration.
+#include "config/config.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "config/key_table.h"
+
+#include <string.h>
+
+#define MAX_CONFIG_BYTES ((size_t)1 << 20)
+
+// ---- what depends on other keys -----------------------------------------------------------------
+
+static adele_status resolve_name(struct config *config) {
+    if (config->name != NULL)
+        return ADELE_OK;
+    const char *base = file_base_name(config->source_path);
+    size_t n = strlen(base);
+    if (file_has_suffix(base, ".yaml"))
+        n -= 5;
+    else if (file_has_suffix(base, ".yml"))
+        n -= 4;
+    config->name = memory_printf("%.*s", (int)n, base);
+    return config->name != NULL ? ADELE_OK : FAIL_NO_MEMORY(n + 1);
+}
+
+// The values that the table gives as 0 = by another key.
+static void resolve_automatic(struct config *config) {
+    bool is_thirds =
+        config->correction.pipeline == ONSET_SEGTHOR && config->loss.form == ADELE_LOSS_PROGRAM;
+    if (config->loss.divisor == 0.0)
+        config->loss.divisor = is_thirds ? 3.0 : 1.0;
+    if (config->correction.tau_background == 0.0)
+        config->correction.tau_background = config->correction.tau;
+    if (config->correction.temperature == 0.0)
+        config->correction.temperature =
+            config->correction.average == ADELE_ENSEMBLE_LOGITS ? 3.0 : 1.0;
+}
+
+static adele_status check_network(const char *name, const struct config *config) {
+    struct network_config network;
+    config_network(config, &network);
+    adele_status status = network_check_names(&network);
+    if (status != ADELE_OK)
+        return fail_context(status, "%s", name);
+    if (network.is_frozen && strcmp(config->model.init, "default") == 0)
+        return FAIL(ADELE_CONFIG,
+                    "Name the backbone's trained weights in model.init, or leave model.batch_norm "
+                    "out.",
+                    "%s: model.batch_norm is frozen, but model.init is default: random weights "
+                    "have no statistics worth freezing",
+                    name);
+    return ADELE_OK;
+}
+
+static adele_status check_together(const char *name, const struct config *config) {
+    const int *size = config->data.size;
+    const struct noise_config *noise = &config->data.noise;
+    const struct adele_augment *augment = &config->data.augment;
+    if ((size[0] == 0) != (size[1] == 0))
+        return FAIL(ADELE_CONFIG, "Write [0, 0] to keep the files' size.",
+                    "%s: data.size is [%d, %d]; either both are 0 or none", name, size[0], size[1]);
+    if ((config->data.crop[0] == 0) != (config->data.crop[1] == 0))
+        return FAIL(ADELE_CONFIG, "Write [0, 0] to train on whole images.",
+                    "%s: data.crop is [%d, %d]; either both are 0 or none", name,
+                    config->data.crop[0], config->data.crop[1]);
+    if (config->data.crop[0] > 0 && (!augment->enabled || augment->kind != ADELE_AUGMENT_VOC))
+        return FAIL(ADELE_CONFIG, "Set data.augment: {enabled: true, kind: voc}, or no data.crop.",
+                    "%s: data.crop is [%d, %d], but only data.augment.kind: voc crops", name,
+                    config->data.crop[0], config->data.crop[1]);
+    if (noise->iterations_low > noise->iterations_high)
+        return FAIL(ADELE_CONFIG, "Write the lower number first.",
+                    "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,
+                    noise->iterations_high);
+    if (!(augment->scale_low <= augment->scale_high))
+        return FAIL(ADELE_CONFIG, "Write the lower number first.",
+                    "%s: data.augment.scale is [%g, %g]", name, augment->scale_low,
+                    augment->scale_high);
+    if (noise->kind != NOISE_NONE && config->data.noisy_labels != NULL)
+        return FAIL(ADELE_CONFIG, "Leave one of the two out.",
+                    "%s: data.noise.kind asks for synthetic noise, but data.noisy_labels is %s",
+                    name, config->data.noisy_labels);
+    if (config->loss.scales[0] != 1.0)
+        return FAIL(ADELE_CONFIG, "Write 1.0 first: labels and predictions are at that scale.",
+                    "%s: loss.scales begins with %g; allowed: 1.0", name, config->loss.scales[0]);
+    if (strcmp(config->model.init, "default") != 0 &&
+        !file_has_suffix(config->model.init, ".safetensors"))
+        return FAIL(ADELE_CONFIG,
+                    "Convert the weights: tools/convert_weights.py WEIGHTS OUT.safetensors.",
+                    "%s: model.init is \"%s\"; allowed: default or a .safetensors file", name,
+                    config->model.init);
+    return check_network(name, config);
+}
+
+// ---- loading ------------------------------------------------------------------------------------
+
+static adele_status store_all(const char *name, const struct config_raw *raw,
+                              struct config *config) {
+    // The pipeline first: it decides the defaults of the others.
+    int i_pipeline = -1;
+    if (!config_is_known("correction.pipeline", &i_pipeline))
+        return FAIL(ADELE_CONFIG, "", "%s: no key correction.pipeline", name);
+    TRY(config_value_store(name, &config_keys[i_pipeline], config_raw_slot(raw, i_pipeline),
+                           config));
+    for (int i = 0; i < CONFIG_N_KEYS; i++) {
+        if (i != i_pipeline)
+            TRY(config_value_store(name, &config_keys[i], config_raw_slot(raw, i), config));
+    }
+    TRY(resolve_name(config));
+    resolve_automatic(config);
+    TRY(check_together(name, config));
+    return config_check_unused(name, raw, config);
+}
+
+adele_status config_parse(const char *name, const char *text, size_t bytes, int n_sets,
+                          const char *const *sets, struct config **out) {
+    *out = NULL;
+    struct config_raw *raw = NULL;
+    adele_status status;
+    struct config *config = memory_calloc(1, sizeof *config);
+    if (config == NULL)
+        return FAIL_NO_MEMORY(sizeof *config);
+    config->source_path = memory_strdup(name);
+    if (config->source_path == NULL) {
+        status = FAIL_NO_MEMORY(strlen(name) + 1);
+        goto fail;
+    }
+    TRY_GOTO(config_raw_parse(name, text, bytes, &raw), fail);
+    for (int i = 0; i < n_sets; i++)
+        TRY_GOTO(config_raw_set(raw, sets[i]), fail);
+    TRY_GOTO(store_all(name, raw, config), fail);
+    config_raw_destroy(raw);
+    *out = config;
+    return ADELE_OK;
+fail:
+    config_raw_destroy(raw);
+    config_destroy(config);
+    return status;
+}
+
+adele_status config_load(const char *path, int n_sets, const char *const *sets,
+                         struct config **out) {
+    *out = NULL;
+    char *text = NULL;
+    size_t bytes = 0;
+    TRY(file_read(path, MAX_CONFIG_BYTES, &text, &bytes));
+    adele_status status = config_parse(path, text, bytes, n_sets, sets, out);
+    memory_free(text);
+    return status;
+}
+
+void config_destroy(struct config *config) {
+    if (config == NULL)
+        return;
+    for (int i = 0; i < CONFIG_N_KEYS; i++) {
+        if (config_keys[i].kind == CONFIG_TEXT)
+            memory_free(*(char **)((char *)config + config_keys[i].offset));
+    }
+    for (int i = 0; i < config->data.n_map_names; i++)
+        memory_free(config->data.map_names[i]);
+    memory_free(config->data.map_names);
+    memory_free(config->data.map_from);
+    memory_free(config->data.map_to);
+    memory_free(config->source_path);
+    memory_free(config);
+}
+
+void config_dataset(const struct config *config, struct dataset_config *out) {
+    *out = (struct dataset_config){
+        .root = config->data.root,
+        .layout = config->data.layout,
+        .noisy_labels = config->data.noisy_labels,
+        .true_labels = config->data.true_labels,
+        .normalize = config->data.normalize,
+        .height = config->data.size[0],
+        .width = config->data.size[1],
+        .map = {.n = config->data.n_label_map,
+                .from = config->data.map_from,
+                .to = config->data.map_to,
+                .other = config->data.map_other,
+                .n_names = config->data.n_map_names,
+                .names = (const char *const *)config->data.map_names},
+        .foreground_slices_only = config->data.foreground_slices_only,
+        .memory_limit = (size_t)config->data.memory_limit_mb << 20,
+        .follow_links = config->data.follow_links,
+    };
+    for (int i = 0; i < SPLIT_COUNT; i++)
+        out->split[i] = config->data.split[i];
+}
+
+void config_network(const struct config *config, struct network_config *out) {
+    *out = (struct network_config){.name = config->model.name,
+                                   .backbone = config->model.backbone,
+                                   .width = config->model.width,
+                                   .rate = config->model.rate,
+                                   .is_frozen = config->model.batch_norm == BATCH_NORM_FROZEN,
+                                   .groups = config->train.groups,
+                                   .seed = config->train.seed,
+                                   .precision = config->train.precision};
+}

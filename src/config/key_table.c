@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: MIT
+// Every key of the configuration with its default, its range and its meaning.
+#include "config/key_table.h"
+
+#include <limits.h>
+
+#define AT(field)       .offset = offsetof(struct config, field)
+#define RANGE(from, to) .low = (from), .high = (to)
+#define ABOVE(from, to) .low = (from), .high = (to), .is_above_low = true
+
+_Static_assert(sizeof(enum onset_pipeline) == sizeof(int), "enums are stored as int");
+_Static_assert(offsetof(struct noise_config, iterations_high) ==
+                   offsetof(struct noise_config, iterations_low) + sizeof(int),
+               "data.noise.iterations is stored as a pair");
+_Static_assert(offsetof(struct adele_augment, scale_high) ==
+                   offsetof(struct adele_augment, scale_low) + sizeof(double),
+               "data.augment.scale is stored as a pair");
+
+static const char *const layouts[] = {[LAYOUT_AUTO] = "auto",
+                                      [LAYOUT_NNUNET] = "nnunet",
+                                      [LAYOUT_VOC] = "voc",
+                                      [LAYOUT_IMG_ANN] = "img_ann",
+                                      NULL};
+static const char *const normalizations[] = {
+    [NORMALIZE_IMAGE] = "image", [NORMALIZE_IMAGENET] = "imagenet", NULL};
+static const char *const residencies[] = {
+    [RESIDENCY_AUTO] = "auto", [RESIDENCY_DEVICE] = "device", [RESIDENCY_HOST] = "host", NULL};
+static const char *const augment_kinds[] = {
+    [ADELE_AUGMENT_AFFINE] = "affine", [ADELE_AUGMENT_VOC] = "voc", NULL};
+static const char *const noise_kinds[] = {[NOISE_NONE] = "none",
+                                          [NOISE_UNDER_OVER] = "under-over",
+                                          [NOISE_FLIP] = "flip",
+                                          [NOISE_MIXED] = "mixed",
+                                          NULL};
+static const char *const batch_norms[] = {
+    [BATCH_NORM_BATCH] = "batch", [BATCH_NORM_FROZEN] = "frozen", NULL};
+static const char *const groups[] = {[RATES_UNIFORM] = "uniform", [RATES_VOC] = "voc", NULL};
+static const char *const optimizers[] = {"sgd", NULL};
+static const char *const schedules[] = {
+    [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_POLY] = "poly", NULL};
+static const char *const precisions[] = {[ADELE_PRECISION_FP32] = "fp32",
+                                         [ADELE_PRECISION_BF16] = "bf16",
+                                         [ADELE_PRECISION_TF32] = "tf32",
+                                         NULL};
+static const char *const selections[] = {[SELECT_LAST] = "last", [SELECT_BEST_VAL] = "val", NULL};
+static const char *const nan_handlings[] = {
+    [ON_NAN_STOP] = "stop", [ON_NAN_SKIP] = "skip", [ON_NAN_ROLLBACK] = "rollback", NULL};
+static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
+                                    [ADELE_LOSS_PROGRAM] = "program",
+                                    [ADELE_LOSS_PAPER] = "paper",
+                                    NULL};
+static const char *const pipelines[] = {[ONSET_SEGTHOR] = "segthor", [ONSET_VOC] = "voc", NULL};
+static const char *const beginnings[] = {
+    [SCHEDULE_ALL_FROM_FIRST] = "first", [SCHEDULE_ALL_FROM_MEAN] = "mean", NULL};
+static const char *const rules[] = {
+    [ADELE_CORRECT_BOTH] = "both", [ADELE_CORRECT_SINGLE] = "single", NULL};
+static const char *const bases[] = {[BASE_CURRENT] = "current", [BASE_ORIGINAL] = "original", NULL};
+static const char *const sources[] = {
+    [SOURCE_TRAINING_PASS] = "training_pass", [SOURCE_INFERENCE] = "inference", NULL};
+static const char *const averages[] = {
+    [ADELE_ENSEMBLE_PROBABILITIES] = "probabilities", [ADELE_ENSEMBLE_LOGITS] = "logits", NULL};
+
+// clang-format off
+const struct config_key config_keys[CONFIG_N_KEYS] = {
+    {"name", CONFIG_TEXT, AT(name), .fallback = "",
+     .meaning = "The run's name in reports; without it, the configuration file's name."},
+
+    {"data.root", CONFIG_TEXT, AT(data.root), .fallback = "", .is_required = true,
+     .meaning = "The data set's folder."},
+    {"data.layout", CONFIG_ENUM, AT(data.layout), .fallback = "auto", .names = layouts,
+     .meaning = "How the folder is laid out: nnU-Net raw, Pascal VOC, or img_dir with ann_dir."},
+    {"data.split.train", CONFIG_TEXT, AT(data.split[SPLIT_TRAIN]), .fallback = "",
+     .meaning = "Training cases: a .txt file of case names, or the name of a list of the layout; without it, the layout's own."},
+    {"data.split.val", CONFIG_TEXT, AT(data.split[SPLIT_VAL]), .fallback = "",
+     .meaning = "Validation cases, likewise."},
+    {"data.split.test", CONFIG_TEXT, AT(data.split[SPLIT_TEST]), .fallback = "",
+     .meaning = "Test cases, likewise."},
+    {"data.size", CONFIG_INT_PAIR, AT(data.size), .fallback = "[256, 256]", RANGE(0, 16384),
+     .meaning = "Height and width to which images are resized; [0, 0] leaves them as the files are."},
+    {"data.crop", CONFIG_INT_PAIR, AT(data.crop), .fallback = "[0, 0]", RANGE(0, 16384),
+     .meaning = "data.augment.kind voc: height and width of the training crop; [0, 0] is that of data.size."},
+    {"data.normalize", CONFIG_ENUM, AT(data.normalize), .fallback = "image", .names = normalizations,
+     .meaning = "Pictures: standardized by each image's own mean and deviation, or by those of ImageNet (RGB)."},
+    {"data.noisy_labels", CONFIG_TEXT, AT(data.noisy_labels), .fallback = "",
+     .meaning = "Folder of the noisy training labels, with the file names of the layout's labels."},
+    {"data.true_labels", CONFIG_TEXT, AT(data.true_labels), .fallback = "",
+     .meaning = "Folder of the true training labels, for the diagnostics; never trained on."},
+    {"data.label_map", CONFIG_LABEL_MAP, AT(data.n_label_map), .fallback = "[]",
+     .meaning = "Values of the label files to categories: a list of {from: value or [values], to: category, name: text}; category 255 is ignored."},
+    {"data.label_map_other", CONFIG_INT, AT(data.map_other), .fallback = "-1", RANGE(-1, 255),
+     .meaning = "What values become that no label_map entry names; -1 is an error, 255 is ignored."},
+    {"data.foreground_slices_only", CONFIG_BOOL, AT(data.foreground_slices_only), .fallback = "true",
+     .meaning = "Volumes: train only on slices whose label holds foreground."},
+    {"data.follow_links", CONFIG_BOOL, AT(data.follow_links), .fallback = "false",
+     .meaning = "Symbolic links may lead out of the data set's folder, to a store of files, say."},
+    {"data.memory_limit_mb", CONFIG_INT64, AT(data.memory_limit_mb), .fallback = "4096", RANGE(1, 1 << 30),
+     .meaning = "The most memory, in MiB, that one decoded file may take."},
+    {"data.residency", CONFIG_ENUM, AT(data.residency), .fallback = "auto", .names = residencies,
+     .meaning = "Where the images lie: on the device; on the host, each batch copied to the device during the step before; auto is the device where they fit."},
+    {"data.noise.kind", CONFIG_ENUM, AT(data.noise.kind), .fallback = "none", .names = noise_kinds,
+     .meaning = "Synthetic noise put into the training labels."},
+    {"data.noise.target_miou", CONFIG_REAL, AT(data.noise.target_miou), .fallback = "0", RANGE(0, 1),
+     .meaning = "Mean foreground IoU of noisy against clean labels to aim at; 0 takes the iterations as they are."},
+    {"data.noise.iterations", CONFIG_INT_PAIR, AT(data.noise.iterations_low), .fallback = "[2, 4]", RANGE(1, 100),
+     .meaning = "under-over: erosions or dilations, drawn from this range for each image."},
+    {"data.noise.flip_fraction", CONFIG_REAL, AT(data.noise.flip_fraction), .fallback = "0.05", RANGE(0, 1),
+     .meaning = "flip: share of the pixels that get another category."},
+    {"data.noise.seed", CONFIG_SEED, AT(data.noise.seed), .fallback = "0",
+     .meaning = "Seed of the noise, apart from the training's."},
+    {"data.augment.enabled", CONFIG_BOOL, AT(data.augment.enabled), .fallback = "false",
+     .meaning = "Whether training images are augmented."},
+    {"data.augment.kind", CONFIG_ENUM, AT(data.augment.kind), .fallback = "affine", .fallback_voc = "voc", .names = augment_kinds,
+     .meaning = "affine: rotate, translate, scale, flip; voc: hsv, flip, scale, and a random crop that is filled up with ignored pixels."},
+    {"data.augment.rotate", CONFIG_REAL, AT(data.augment.rotate_degrees), .fallback = "45", RANGE(0, 180),
+     .meaning = "Kind affine: degrees of rotation to either side."},
+    {"data.augment.translate", CONFIG_REAL, AT(data.augment.translate), .fallback = "0.1", RANGE(0, 1),
+     .meaning = "Kind affine: shift to either side, as a fraction of the extent."},
+    {"data.augment.scale", CONFIG_REAL_PAIR, AT(data.augment.scale_low), .fallback = "[0.8, 1.5]", .fallback_voc = "[0.5, 1.5]", RANGE(0.05, 20),
+     .meaning = "Lowest and highest factor of scaling."},
+    {"data.augment.flip", CONFIG_REAL, AT(data.augment.flip), .fallback = "0", .fallback_voc = "0.5", RANGE(0, 1),
+     .meaning = "Probability of a horizontal flip."},
+    {"data.augment.hsv", CONFIG_REAL, AT(data.augment.hsv), .fallback = "10", RANGE(0, 180),
+     .meaning = "Kind voc: degrees of hue, and 255ths of saturation and value, to either side; 0 for images that are not 8-bit RGB."},
+
+    {"model.name", CONFIG_TEXT, AT(model.name), .fallback = "unet",
+     .meaning = "The network: unet, deeplabv1 (LargeFOV), deeplabv2 (rates 6 to 24, summed) or deeplabv3 (rates 6 to 18 and image pooling)."},
+    {"model.backbone", CONFIG_TEXT, AT(model.backbone), .fallback = "default",
+     .meaning = "What a DeepLab head stands on: resnet38d (the default), resnet18 (small enough to train from scratch), resnet50 or resnet101; none for unet."},
+    {"model.width", CONFIG_INT, AT(model.width), .fallback = "64", RANGE(1, 1024),
+     .meaning = "Channels of the network's first level; weights trained elsewhere have 64."},
+    {"model.rate", CONFIG_INT, AT(model.rate), .fallback = "12", RANGE(1, 64),
+     .meaning = "DeepLab: dilation of LargeFOV, and the middle one of the pyramids, whose others go with it; 12 suits crops of 450 pixels."},
+    {"model.batch_norm", CONFIG_ENUM, AT(model.batch_norm), .fallback = "batch", .names = batch_norms,
+     .meaning = "The backbone's batch norm: statistics of the batch, or frozen as the weights came, and the first convolution with it."},
+    {"model.init", CONFIG_TEXT, AT(model.init), .fallback = "default",
+     .meaning = "First weights: default (random, by the seed) or a .safetensors file."},
+    {"model.init_strict", CONFIG_BOOL, AT(model.init_strict), .fallback = "true",
+     .meaning = "Whether that file must hold every tensor and no other; false takes those it has, and logs the rest (a new head, say)."},
+
+    {"train.epochs", CONFIG_INT, AT(train.epochs), .fallback = "100", RANGE(1, 1000000),
+     .meaning = "Passes over the training set."},
+    {"train.iterations", CONFIG_INT, AT(train.iterations), .fallback = "0", RANGE(0, 1000000000),
+     .meaning = "Above 0: steps in all, instead of epochs; the last epoch may be a part of one."},
+    {"train.batch", CONFIG_INT, AT(train.batch), .fallback = "5", RANGE(1, 4096),
+     .meaning = "Images in a step."},
+    {"train.drop_last", CONFIG_BOOL, AT(train.drop_last), .fallback = "false",
+     .meaning = "Leave out the images of an epoch's order that do not fill a batch. Otherwise they are a smaller batch; a single one joins the batch before it where a batch norm would see one value of each channel."},
+    {"train.optimizer.name", CONFIG_CHOICE, .fallback = "sgd", .names = optimizers,
+     .meaning = "The optimizer: stochastic gradient descent with momentum."},
+    {"train.optimizer.lr", CONFIG_REAL, AT(train.lr), .fallback = "0.01", ABOVE(0, 1000),
+     .meaning = "Learning rate at the start."},
+    {"train.optimizer.momentum", CONFIG_REAL, AT(train.momentum), .fallback = "0.99", RANGE(0, 1),
+     .meaning = "Share of the last update that goes into the next."},
+    {"train.optimizer.weight_decay", CONFIG_REAL, AT(train.weight_decay), .fallback = "0", RANGE(0, 1),
+     .meaning = "Pull of the weights towards zero; biases have none."},
+    {"train.optimizer.groups", CONFIG_ENUM, AT(train.groups), .fallback = "uniform", .fallback_voc = "voc", .names = groups,
+     .meaning = "Rates of the parameters: all the same, or biases twice, a head's new layers 10 times, their biases 20 times."},
+    {"train.schedule", CONFIG_ENUM, AT(train.schedule), .fallback = "constant", .names = schedules,
+     .meaning = "The learning rate over time: constant, or falling to zero by (1 - step / steps)^poly_power."},
+    {"train.poly_power", CONFIG_REAL, AT(train.poly_power), .fallback = "0.9", ABOVE(0, 10),
+     .meaning = "The power of the poly schedule."},
+    {"train.seed", CONFIG_SEED, AT(train.seed), .fallback = "0",
+     .meaning = "Seed of weights, order and augmentation."},
+    {"train.precision", CONFIG_ENUM, AT(train.precision), .fallback = "fp32", .names = precisions,
+     .meaning = "Number format of the activations; weights are always kept in fp32."},
+    {"train.on_nan", CONFIG_ENUM, AT(train.on_nan), .fallback = "stop", .names = nan_handlings,
+     .meaning = "When a loss or a gradient is not finite: stop, go on without that step, or go back to the last checkpoint."},
+    {"train.checkpoint_every", CONFIG_INT, AT(train.checkpoint_every), .fallback = "1", RANGE(1, 1000000),
+     .meaning = "Epochs between checkpoints."},
+    {"train.best_by", CONFIG_ENUM, AT(train.select), .fallback = "val", .names = selections,
+     .meaning = "What checkpoints/best holds: the epoch best on the validation split, or the last one."},
+    {"train.evaluate_every", CONFIG_INT, AT(train.evaluate_every), .fallback = "1", RANGE(1, 1000000),
+     .meaning = "Epochs between evaluations; they count at the size that is trained at, `adele evaluate` at the files' own."},
+    {"train.evaluate_test", CONFIG_BOOL, AT(train.evaluate_test), .fallback = "false",
+     .meaning = "Also evaluate the test split then; for tables, never for selection."},
+
+    {"loss.form", CONFIG_ENUM, AT(loss.form), .fallback = "program", .names = forms,
+     .meaning = "The loss: plain cross-entropy, the authors' program's, or the paper's."},
+    {"loss.scales", CONFIG_SCALES, AT(loss.scales), .count_offset = offsetof(struct config, loss.n_scales),
+     .fallback = "[1.0, 0.7, 1.5]", ABOVE(0, 4),
+     .meaning = "Scales of the input in training; the first is 1.0."},
+    {"loss.lambda", CONFIG_REAL, AT(loss.lambda), .fallback = "1", RANGE(0, 1000),
+     .meaning = "Weight of the consistency term."},
+    {"loss.rho", CONFIG_REAL, AT(loss.rho), .fallback = "0.8", RANGE(0, 1),
+     .meaning = "Confidence from which an image takes part in the consistency term."},
+    {"loss.divisor", CONFIG_REAL, AT(loss.divisor), .fallback = "0", RANGE(0, 1000),
+     .meaning = "What the loss is divided by; 0 is 3 for form program of the segthor pipeline, and 1 otherwise."},
+    {"loss.learn_scale_weights", CONFIG_BOOL, AT(loss.learn_scale_weights), .fallback = "false",
+     .meaning = "Learn the weights of the scales instead of weighing all the same."},
+
+    {"correction.enabled", CONFIG_BOOL, AT(correction.enabled), .fallback = "true",
+     .meaning = "Whether labels are corrected."},
+    {"correction.per_category", CONFIG_BOOL, AT(correction.per_category), .fallback = "true",
+     .meaning = "Each category from its own onset; false: all from the same epoch on."},
+    {"correction.all_from", CONFIG_ENUM, AT(correction.all_from), .fallback = "first", .names = beginnings,
+     .meaning = "Without per_category, that epoch: the first category's onset, or the onset of the mean foreground curve."},
+    {"correction.pipeline", CONFIG_ENUM, AT(correction.pipeline), .fallback = "segthor", .names = pipelines,
+     .meaning = "Which pipeline of the paper gives the defaults below."},
+    {"correction.r", CONFIG_REAL, AT(correction.r), .fallback = "0.9", ABOVE(0, 1),
+     .meaning = "Relative change of the fitted curve's slope at which memorization is held to begin."},
+    {"correction.tau", CONFIG_REAL, AT(correction.tau), .fallback = "0.7", .fallback_voc = "0.8", RANGE(0, 1),
+     .meaning = "Confidence above which a pixel is corrected."},
+    {"correction.tau_background", CONFIG_REAL, AT(correction.tau_background), .fallback = "0", RANGE(0, 1),
+     .meaning = "The same for pixels predicted as background; 0 is tau."},
+    {"correction.interval", CONFIG_INT, AT(correction.interval), .fallback = "100", RANGE(1, 1000000),
+     .meaning = "Pipeline voc: iterations between two values of the IoU curves that are fitted; segthor has one an epoch."},
+    {"correction.every", CONFIG_INT, AT(correction.every), .fallback = "10", .fallback_voc = "1", RANGE(1, 1000000),
+     .meaning = "Each category is corrected once in so many epochs."},
+    {"correction.rule", CONFIG_ENUM, AT(correction.rule), .fallback = "both", .fallback_voc = "single", .names = rules,
+     .meaning = "Whether label and prediction both have to be of corrected categories, or the prediction alone."},
+    {"correction.class_constraint", CONFIG_BOOL, AT(correction.class_constraint), .fallback = "true",
+     .meaning = "Only write categories that the image's label already holds."},
+    {"correction.mask", CONFIG_BOOL, AT(correction.mask), .fallback = "false",
+     .meaning = "Write 255 (ignored) instead of the prediction."},
+    {"correction.logic255", CONFIG_BOOL, AT(correction.logic255), .fallback = "false",
+     .meaning = "Rule both: write 255 where a foreground label is predicted background."},
+    {"correction.guard", CONFIG_BOOL, AT(correction.guard), .fallback = "false", .fallback_voc = "true",
+     .meaning = "Rule single: leave an image alone whose foreground would almost vanish."},
+    {"correction.base", CONFIG_ENUM, AT(correction.base), .fallback = "current", .fallback_voc = "original", .names = bases,
+     .meaning = "What is corrected: the labels as last corrected, or the original ones anew."},
+    {"correction.source", CONFIG_ENUM, AT(correction.source), .fallback = "training_pass", .fallback_voc = "inference", .names = sources,
+     .meaning = "Whose prediction: that of the training pass (needs augmentation off), or an inference of its own."},
+    {"correction.scales", CONFIG_SCALES, AT(correction.scales), .count_offset = offsetof(struct config, correction.n_scales),
+     .fallback = "[1.0, 0.7, 1.5]", .fallback_voc = "[0.75, 1.0, 1.5]", ABOVE(0, 4),
+     .meaning = "Source inference: scales that are averaged."},
+    {"correction.flip", CONFIG_BOOL, AT(correction.flip), .fallback = "true",
+     .meaning = "Source inference: average with the horizontally flipped image."},
+    {"correction.average", CONFIG_ENUM, AT(correction.average), .fallback = "probabilities", .fallback_voc = "logits", .names = averages,
+     .meaning = "Source inference: what is averaged."},
+    {"correction.temperature", CONFIG_REAL, AT(correction.temperature), .fallback = "0", RANGE(0, 1000),
+     .meaning = "Source inference: what averaged logits are divided by; 0 is 3 for logits, and 1 otherwise."},
+    {"correction.crf_iterations", CONFIG_INT, AT(correction.crf_iterations), .fallback = "0", .fallback_voc = "1", RANGE(0, 1000),
+     .meaning = "Source inference: mean-field iterations of a dense CRF on the averaged prediction (needs images of 8 bits, 1 or 3 channels); 0 is none."},
+    {"correction.crf_from_epoch", CONFIG_INT, AT(correction.crf_from_epoch), .fallback = "1", .fallback_voc = "10", RANGE(1, 1000000),
+     .meaning = "First epoch, counted from 1, whose correction has the CRF (the program counts from 0, and begins with its 9)."},
+    {"correction.smooth", CONFIG_INT, AT(correction.smooth), .fallback = "1", RANGE(1, 1000),
+     .meaning = "Moving average over so many IoU values before the fit; 1 is off."},
+    {"correction.min_points", CONFIG_INT, AT(correction.min_points), .fallback = "8", RANGE(3, 1000000),
+     .meaning = "Before its IoU curve has so many values, a category's correction begins only on twice the evidence that correction.veto asks for, and without the veto not at all; the paper's rule is 3."},
+    {"correction.while_rising", CONFIG_BOOL, AT(correction.while_rising), .fallback = "false",
+     .meaning = "Whether correction may begin while the curve still rises (its last value is more than 0.02 above all before); the paper's rule is true."},
+    {"correction.veto", CONFIG_REAL, AT(correction.veto), .fallback = "0.12", RANGE(0, 1),
+     .meaning = "Keeps clean labels clean: a category is corrected only if the IoU of the network's predictions at two scales (1, and the one of loss.scales that agrees best; 1.5 where there is no other) exceeds its IoU with the original labels by more than this; 0 is off, the paper's rule."},
+};
+// clang-format on

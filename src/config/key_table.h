@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// The one table of configuration keys. The parser, the writer of resolved configurations and the
+// page of keys all read it, so none can know a key that another does not.
+#ifndef ADELE_CONFIG_KEY_TABLE_H
+#define ADELE_CONFIG_KEY_TABLE_H
+
+#include "config/config.h"
+
+enum config_kind {
+    CONFIG_TEXT,      // char *, NULL when it is not given
+    CONFIG_INT,       // int
+    CONFIG_INT64,     // int64_t
+    CONFIG_SEED,      // uint64_t
+    CONFIG_REAL,      // double
+    CONFIG_BOOL,      // bool
+    CONFIG_ENUM,      // an enum whose values are the positions in `names`
+    CONFIG_CHOICE,    // one of `names`, stored nowhere: there is only one so far
+    CONFIG_INT_PAIR,  // two neighbouring ints
+    CONFIG_REAL_PAIR, // two neighbouring doubles
+    CONFIG_SCALES,    // double[ADELE_MAX_SCALES] and an int count
+    CONFIG_LABEL_MAP  // the label map's five fields of struct config
+};
+
+struct config_key {
+    const char *path; // "train.optimizer.lr"
+    enum config_kind kind;
+    size_t offset;            // of the value in struct config
+    size_t count_offset;      // CONFIG_SCALES: of the count
+    const char *fallback;     // the default as YAML; "" = none
+    const char *fallback_voc; // of the voc pipeline; NULL = the same
+    double low, high;         // of each number, both allowed
+    bool is_above_low;        // then low itself is not allowed
+    bool is_required;
+    const char *const *names; // CONFIG_ENUM and CONFIG_CHOICE: ends with NULL
+    const char *meaning;
+};
+
+#define CONFIG_N_KEYS 86
+
+extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
+
+// ---- bracket_from.c -----------------------------------------------------------------------------
+// The text with each "from: 255" as "from: [255]"; NULL when memory is out. Free with memory_free.
+char *config_bracket_from(const char *text, size_t bytes, size_t *out_bytes);
+
+// ---- yaml_read.c: YAML -> texts -----------------------------------------------------------------
+struct config_raw_map { // one entry of data.label_map
+    char *to;
+    char *name;
+    char **from;
+    unsigned n_from;
+};
+
+// What was written for a key, before it means anything.
+struct config_slot {
+    char *text;  // scalars; NULL when the key is absent
+    void *items; // lists: char *[n_items], label map: struct config_raw_map[n_items]
+    unsigned n_items;
+};
+
+struct config_raw; // owns the slots
+// Structure only: known keys, scalars where scalars belong. `name` names the text in messages.
+ADELE_MUST_CHECK adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
+                                               struct config_raw **out);
+// Lays "key.path=value" over it.
+ADELE_MUST_CHECK adele_status config_raw_set(struct config_raw *raw, const char *set);
+void config_raw_destroy(struct config_raw *raw); // NULL is legal
+const struct config_slot *config_raw_slot(const struct config_raw *raw, int i_key);
+
+// ---- nearest_key.c ------------------------------------------------------------------------------
+// The key or group that `path` most likely means; borrowed until the next call on this thread.
+const char *config_nearest(const char *path);
+// True for a key, and for a group of keys such as "train.optimizer". *i_key is -1 for a group.
+bool config_is_known(const char *path, int *i_key);
+
+// ---- value.c ------------------------------------------------------------------------------------
+// Stores what was written for the key, or its default, in `config`; checks it alone.
+ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct config_key *key,
+                                                 const struct config_slot *slot,
+                                                 struct config *config);
+// "a number, above 0, at most 1", "constant, poly"...: what the key allows.
+void config_value_allowed(const struct config_key *key, char *out, size_t out_bytes);
+
+// ---- yaml_write.c -------------------------------------------------------------------------------
+// The key's value as config_to_yaml writes it; "" for a text that is not given. Caller frees *out
+// with memory_free.
+ADELE_MUST_CHECK adele_status config_value_text(const struct config_key *key,
+                                                const struct config *config, char **out);
+
+// ---- unused_keys.c ------------------------------------------------------------------------------
+// ADELE_CONFIG for a key that is written but has no effect.
+ADELE_MUST_CHECK adele_status config_check_unused(const char *name, const struct config_raw *raw,
+                                                  const struct config *config);
+
+// ---- label_map.c --------------------------------------------------------------------------------
+ADELE_MUST_CHECK adele_status config_map_store(const char *name, const struct config_slot *slot,
+                                               struct config *config);
+#endif

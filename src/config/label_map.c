@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT
+// data.label_map: values of label files to categories.
+#include "config/key_table.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool parse_int(const char *text, int low, int high, int *out) {
+    size_t n_sign = text[0] == '-';
+    if (!isdigit((unsigned char)text[n_sign]))
+        return false;
+    char *end = NULL;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (*end != '\0' || errno != 0 || value < low || value > high)
+        return false;
+    *out = (int)value;
+    return true;
+}
+
+static bool has_name(const struct config_raw_map *entry) {
+    return entry->name != NULL && entry->name[0] != '\0';
+}
+
+// Every category gets a name as soon as one has: reports list them all.
+static adele_status store_names(int n_entries, const struct config_raw_map *entries, const int *to,
+                                struct config *config) {
+    int last = 0;
+    bool is_any_named = false;
+    for (int i = 0; i < n_entries; i++) {
+        is_any_named = is_any_named || (has_name(&entries[i]) && to[i] < ADELE_IGNORE);
+        if (to[i] < ADELE_IGNORE && to[i] > last)
+            last = to[i];
+    }
+    if (!is_any_named)
+        return ADELE_OK;
+    config->data.map_names = memory_calloc((size_t)last + 1, sizeof *config->data.map_names);
+    if (config->data.map_names == NULL)
+        return FAIL_NO_MEMORY(((size_t)last + 1) * sizeof *config->data.map_names);
+    config->data.n_map_names = last + 1;
+    for (int c = 0; c <= last; c++) {
+        char *name = NULL;
+        for (int i = 0; i < n_entries && name == NULL; i++) {
+            if (to[i] == c && has_name(&entries[i]))
+                name = memory_strdup(entries[i].name);
+        }
+        if (name == NULL)
+            name = c == 0 ? memory_strdup("background") : memory_printf("category_%d", c);
+        if (name == NULL)
+            return FAIL_NO_MEMORY(32);
+        config->data.map_names[c] = name;
+    }
+    return ADELE_OK;
+}
+
+static int compare_ints(const void *a, const void *b) {
+    const int *x = a;
+    const int *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+// A value that stands twice would silently go to the first of its categories.
+static adele_status check_unique(const char *name, int n, const int *from) {
+    int *sorted = memory_calloc((size_t)n, sizeof *sorted);
+    if (sorted == NULL)
+        return FAIL_NO_MEMORY((size_t)n * sizeof *sorted);
+    if (n > 0)
+        memcpy(sorted, from, (size_t)n * sizeof *sorted);
+    qsort(sorted, (size_t)n, sizeof *sorted, compare_ints);
+    adele_status status = ADELE_OK;
+    for (int i = 1; i < n && status == ADELE_OK; i++) {
+        if (sorted[i] == sorted[i - 1])
+            status = FAIL(ADELE_CONFIG, "Name each value once.",
+                          "%s: data.label_map has the value %d twice", name, sorted[i]);
+    }
+    memory_free(sorted);
+    return status;
+}
+
+static adele_status store_pairs(const char *name, int n_entries,
+                                const struct config_raw_map *entries, int *to,
+                                struct config *config) {
+    int n = 0;
+    bool is_used[256] = {false};
+    for (int i = 0; i < n_entries; i++) {
+        if (!parse_int(entries[i].to, 0, 255, &to[i]))
+            return FAIL(ADELE_CONFIG, "Write a category from 0 to 254, or 255 for ignored pixels.",
+                        "%s: data.label_map: to is \"%s\"; allowed: 0 to 255", name, entries[i].to);
+        // One entry a category, so that a written map reads back in the same order.
+        if (is_used[to[i]])
+            return FAIL(ADELE_CONFIG, "Put all its values into one entry's from.",
+                        "%s: data.label_map has category %d twice", name, to[i]);
+        is_used[to[i]] = true;
+        for (unsigned k = 0; k < entries[i].n_from; k++) {
+            if (!parse_int(entries[i].from[k], INT_MIN, INT_MAX, &config->data.map_from[n]))
+                return FAIL(ADELE_CONFIG, "Write the whole numbers that the label files hold.",
+                            "%s: data.label_map: from has \"%s\"; allowed: whole numbers", name,
+                            entries[i].from[k]);
+            config->data.map_to[n++] = (uint8_t)to[i];
+        }
+    }
+    return check_unique(name, n, config->data.map_from);
+}
+
+adele_status config_map_store(const char *name, const struct config_slot *slot,
+                              struct config *config) {
+    const struct config_raw_map *entries = slot->items;
+    int n_entries = (int)slot->n_items;
+    if (n_entries == 0)
+        return ADELE_OK;
+    size_t n_pairs = 0;
+    for (int i = 0; i < n_entries; i++)
+        n_pairs += entries[i].n_from;
+    if (n_pairs > INT_MAX / 8)
+        return FAIL(ADELE_CONFIG, "", "%s: data.label_map has %zu values", name, n_pairs);
+    int *to = memory_calloc((size_t)n_entries, sizeof *to);
+    config->data.map_from = memory_calloc(n_pairs, sizeof *config->data.map_from);
+    config->data.map_to = memory_calloc(n_pairs, sizeof *config->data.map_to);
+    adele_status status;
+    if (to == NULL || config->data.map_from == NULL || config->data.map_to == NULL) {
+        status = FAIL_NO_MEMORY(n_pairs * 5);
+        goto done;
+    }
+    config->data.n_label_map = (int)n_pairs;
+    TRY_GOTO(store_pairs(name, n_entries, entries, to, config), done);
+    status = store_names(n_entries, entries, to, config);
+done:
+    memory_free(to);
+    return status;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Keys that are written but would have no effect: a user who sets them believes that they have one.
+#include "base/fail.h"
+#include "config/key_table.h"
+
+#include <string.h>
+
+#define AUGMENT "data.augment."
+
+static bool is_written(const struct config_slot *slot) {
+    return slot->text != NULL || slot->n_items > 0;
+}
+
+static size_t value_bytes(const struct config_key *key) {
+    switch (key->kind) {
+    case CONFIG_REAL_PAIR:
+        return 2 * sizeof(double);
+    case CONFIG_REAL:
+        return sizeof(double);
+    default:
+        return sizeof(int); // an enum
+    }
+}
+
+static adele_status is_default(const char *name, const struct config_key *key,
+                               const struct config *config, bool *out) {
+    const struct config_slot nothing = {0};
+    struct config defaults;
+    memset(&defaults, 0, sizeof defaults);
+    defaults.correction.pipeline = config->correction.pipeline;
+    TRY(config_value_store(name, key, &nothing, &defaults));
+    *out = memcmp((const char *)config + key->offset, (const char *)&defaults + key->offset,
+                  value_bytes(key)) == 0;
+    return ADELE_OK;
+}
+
+// A run's own config.resolved.yaml names all keys, so that `enabled: false` with the others'
+// defaults beside it is fine.
+adele_status config_check_unused(const char *name, const struct config_raw *raw,
+                                 const struct config *config) {
+    int i_enabled = -1;
+    if (config->data.augment.enabled || !config_is_known(AUGMENT "enabled", &i_enabled))
+        return ADELE_OK;
+    bool says_off = is_written(config_raw_slot(raw, i_enabled));
+    for (int i = 0; i < CONFIG_N_KEYS; i++) {
+        const struct config_key *key = &config_keys[i];
+        if (i == i_enabled || strncmp(key->path, AUGMENT, strlen(AUGMENT)) != 0 ||
+            !is_written(config_raw_slot(raw, i)))
+            continue;
+        bool is_known_off = false;
+        if (says_off)
+            TRY(is_default(name, key, config, &is_known_off));
+        if (!is_known_off)
+            return FAIL(ADELE_CONFIG,
+                        "Set data.augment.enabled: true to augment, or leave the key out.",
+                        "%s: %s is set, but augmentation is off (data.augment.enabled: false%s)",
+                        name, key->path, says_off ? "" : ", the default");
+    }
+    return ADELE_OK;
+}

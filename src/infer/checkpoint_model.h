@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+// What a checkpoint says of its model: for evaluate, predict and labels.
+#ifndef ADELE_INFER_CHECKPOINT_MODEL_H
+#define ADELE_INFER_CHECKPOINT_MODEL_H
+
+#include "base/safetensors.h"
+
+#define CHECKPOINT_FORMAT "1" // adele.format of the files that this build writes and reads
+
+struct checkpoint_model {
+    const char *name;       // of the network; borrowed from the file, as the next two
+    const char *backbone;   // NULL: the default
+    const char *categories; // names joined by '\n'
+    int width, n_channels, n_categories;
+    int rate;                // 0: the published one
+    int height, image_width; // size of the training images
+    int epoch;
+    int normalize; // enum image_normalize
+    bool has_palette;
+    const char *orientation; // of the training volumes ("RAS"); borrowed; "": none, or not known
+};
+
+// ADELE_FORMAT unless the file is a checkpoint that this build reads.
+ADELE_MUST_CHECK adele_status checkpoint_check(const struct safetensors *file);
+ADELE_MUST_CHECK adele_status checkpoint_read_model(const struct safetensors *file,
+                                                    struct checkpoint_model *out);
+// The number under that key of the metadata; `otherwise` where it is missing.
+double checkpoint_number(const struct safetensors *file, const char *key, double otherwise);
+#endif

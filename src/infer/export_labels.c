@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+// `adele labels`: the corrected labels of a run, back in the input's own layout and file type.
+#include "infer/model.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/changes.h"
+#include "data/output.h"
+#include "infer/checkpoint_model.h"
+#include "infer/generations.h"
+#include "infer/run_folder.h"
+
+#include <string.h>
+
+// The file that holds the labels, and after which epoch they were so.
+struct label_source {
+    char *path;
+    int epoch;
+    bool is_generation; // labels/epoch_NNNN.safetensors, else a checkpoint
+};
+
+static adele_status find_last(const struct label_export *export, struct label_source *out) {
+    out->path = file_join(export->run_folder, "checkpoints/last.safetensors");
+    if (!out->path)
+        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    if (!file_exists(out->path))
+        return FAIL(ADELE_IO, "Name a folder that `adele train --run` wrote.", "%s: not there",
+                    out->path);
+    return ADELE_OK;
+}
+
+static adele_status find_generation(const struct label_export *export, int epoch,
+                                    struct label_source *out) {
+    *out = (struct label_source){generation_path(export->run_folder, epoch), epoch, true};
+    if (!out->path)
+        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    if (!file_exists(out->path))
+        return FAIL(ADELE_IO, "labels/manifest.json of the run lists the epochs that have one.",
+                    "%s: not there", out->path);
+    return ADELE_OK;
+}
+
+// The best checkpoint holds the network alone; its labels are those of the last correction until
+// then.
+static adele_status find_best(const struct label_export *export, struct label_source *out) {
+    struct generation_list list = {0};
+    struct checkpoint_model model;
+    struct safetensors *file = NULL;
+    int found = -1;
+    char *best = file_join(export->run_folder, "checkpoints/best.safetensors");
+    if (!best)
+        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    adele_status status;
+    TRY_GOTO(safetensors_open(best, &file), done);
+    TRY_GOTO(checkpoint_read_model(file, &model), done);
+    TRY_GOTO(manifest_read(export->run_folder, &list), done);
+    for (int i = 0; i < list.n && list.items[i].epoch <= model.epoch; i++)
+        found = list.items[i].epoch;
+    status = found >= 0 ? find_generation(export, found, out)
+                        : FAIL(ADELE_DATA, "The labels of then are the data set's own.",
+                               "%s is of epoch %d, until which no label had been corrected", best,
+                               model.epoch);
+done:
+    generation_list_deinit(&list);
+    safetensors_close(file);
+    memory_free(best);
+    return status;
+}
+
+static adele_status find_labels(const struct label_export *export, struct label_source *out) {
+    memset(out, 0, sizeof *out);
+    if (export->epoch >= 0)
+        return find_generation(export, export->epoch, out);
+    bool is_best = export->checkpoint && strcmp(export->checkpoint, "best") == 0;
+    return is_best ? find_best(export, out) : find_last(export, out);
+}
+
+static adele_status check_labels(const struct safetensors_entry *entry, const char *path,
+                                 const struct dataset_images *images) {
+    if (!entry || entry->dtype != SAFETENSORS_U8 || entry->n_dimensions != 3)
+        return FAIL(ADELE_FORMAT, "Name a run's own file.", "%s: no tensor 'labels' u8 (N, H, W)",
+                    path);
+    if (entry->shape[0] != images->n || entry->shape[1] != images->h ||
+        entry->shape[2] != images->w)
+        return FAIL(ADELE_DATA, "Leave the data set as it was when the run was made.",
+                    "%s: labels of %lld x %lld x %lld, the data set gives %d x %d x %d", path,
+                    (long long)entry->shape[0], (long long)entry->shape[1],
+                    (long long)entry->shape[2], images->n, images->h, images->w);
+    return ADELE_OK;
+}
+
+// A generation is held against the manifest before its labels are believed.
+static adele_status open_generation(const char *run_folder, const char *path, int epoch,
+                                    struct safetensors **out) {
+    struct generation_list list = {0};
+    struct generation found;
+    adele_status status;
+    TRY_GOTO(manifest_read(run_folder, &list), done);
+    const struct generation *listed = generation_list_find(&list, epoch);
+    TRY_GOTO(generation_open(path, epoch, listed, out, &found), done);
+    if (!listed || !generation_same(&found, listed))
+        status = FAIL(ADELE_FORMAT, "Continue the run with --resume: it writes the manifest again.",
+                      "%s: labels of XXH3 %s, %lld pixels changed; labels/manifest.json says %s, "
+                      "%lld",
+                      path, found.xxh3, found.n_changed, listed ? listed->xxh3 : "nothing of it",
+                      listed ? listed->n_changed : -1);
+done:
+    generation_list_deinit(&list);
+    return status;
+}
+
+static adele_status open_labels(const char *run_folder, struct label_source *source,
+                                struct safetensors **out) {
+    if (source->is_generation)
+        return open_generation(run_folder, source->path, source->epoch, out);
+    struct checkpoint_model model;
+    TRY(safetensors_open(source->path, out));
+    adele_status status = checkpoint_read_model(*out, &model);
+    source->epoch = model.epoch;
+    return status == ADELE_OK ? status : fail_context(status, "%s", source->path);
+}
+
+// The labels that were corrected must be those that are there now. With data.noise the run began
+// with labels that no file holds.
+static adele_status check_original(const struct config *config, const struct safetensors *file,
+                                   const struct dataset *dataset,
+                                   const struct dataset_images *images) {
+    const char *was = safetensors_metadata(file, "data.noisy_xxh3");
+    char is[17];
+    if (!was || config->data.noise.kind != NOISE_NONE)
+        return ADELE_OK;
+    hash_xxh3_hex(images->labels, (size_t)images->n * (size_t)images->h * (size_t)images->w, is);
+    if (strcmp(was, is) == 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA, "Name the data set that the run was trained on with --data DIR.",
+                "%s: its training labels have XXH3 %s, the run was trained on %s", dataset->root,
+                is, was);
+}
+
+// Said also when there were none: a folder of labels that all are the old ones looks the same.
+static void log_changes(const struct changes_sum *sum) {
+    if (sum->n_changed == 0)
+        log_line(LOG_INFO, "no pixel changed: the labels are those that the run was given");
+    else
+        log_line(LOG_INFO, "%lld of %lld pixels changed (%.2f %%), in %d of %d cases",
+                 (long long)sum->n_changed, (long long)sum->n_pixels,
+                 100.0 * (double)sum->n_changed / (double)sum->n_pixels, sum->n_changed_names,
+                 sum->n_names);
+}
+
+static adele_status write_labels(const struct label_export *export, const struct config *config,
+                                 const struct dataset *dataset, const struct dataset_images *images,
+                                 const uint8_t *labels, struct changes_sum *sum) {
+    struct output *output = NULL;
+    adele_status status;
+    TRY(output_create(export->folder, export->is_overwriting, &output));
+    TRY_GOTO(run_folder_guard(export->run_folder, config, output_guard(output)), done);
+    TRY_GOTO(output_guard_add_dataset(output_guard(output), dataset), done);
+    TRY_GOTO(output_add_labels(output, dataset, SPLIT_TRAIN), done);
+    TRY_GOTO(output_check(output), done);
+    TRY_GOTO(output_begin(output), done);
+    status = output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
+                                                   images->labels, export->folder, sum));
+done:
+    output_destroy(output);
+    return status;
+}
+
+adele_status model_export_labels(const struct label_export *export) {
+    struct config *config = NULL;
+    struct dataset *dataset = NULL;
+    struct dataset_images images = {0};
+    struct safetensors *file = NULL;
+    struct label_source source = {0};
+    struct dataset_config data;
+    adele_status status;
+    TRY_GOTO(find_labels(export, &source), done);
+    TRY_GOTO(run_folder_load_config(export->run_folder, export->data, &config), done);
+    TRY_GOTO(run_paths_warn(export->run_folder, config), done);
+    config_dataset(config, &data);
+    TRY_GOTO(open_labels(export->run_folder, &source, &file), done);
+    TRY_GOTO(dataset_open(&data, &dataset), done);
+    TRY_GOTO(dataset_load(dataset, SPLIT_TRAIN, false, &images), done);
+    const struct safetensors_entry *entry = safetensors_find(file, "labels");
+    TRY_GOTO(check_labels(entry, source.path, &images), done);
+    TRY_GOTO(check_original(config, file, dataset, &images), done);
+    struct changes_sum sum;
+    TRY_GOTO(write_labels(export, config, dataset, &images, entry->data, &sum), done);
+    log_line(LOG_INFO, "labels as they were after epoch %d: %s", source.epoch, source.path);
+    log_changes(&sum);
+done:
+    safetensors_close(file);
+    dataset_images_deinit(&images);
+    dataset_close(dataset);
+    config_destroy(config);
+    memory_free(source.path);
+    return status;
+}

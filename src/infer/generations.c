@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+#include "infer/generations.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/memory.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MANIFEST           "labels/manifest.json"
+#define MAX_MANIFEST_BYTES ((size_t)16 << 20)
+#define N_FIELDS           4 // of an entry of the manifest
+
+#define HINT_MANIFEST "Continue the run with --resume: it writes the file again."
+#define HINT_LABELS   "Take the labels of another epoch, or of the last checkpoint."
+
+// ---- lists --------------------------------------------------------------------------------------
+
+void generation_list_deinit(struct generation_list *list) {
+    memory_free(list->items);
+    *list = (struct generation_list){0};
+}
+
+adele_status generation_list_add(struct generation_list *list,
+                                 const struct generation *generation) {
+    if (list->n == list->capacity) {
+        int capacity = 2 * list->capacity + 16;
+        void *items = memory_realloc(list->items, (size_t)capacity, sizeof *list->items);
+        if (!items)
+            return FAIL_NO_MEMORY((size_t)capacity * sizeof *list->items);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->n++] = *generation;
+    return ADELE_OK;
+}
+
+const struct generation *generation_list_find(const struct generation_list *list, int epoch) {
+    for (int i = 0; i < list->n; i++)
+        if (list->items[i].epoch == epoch)
+            return &list->items[i];
+    return NULL;
+}
+
+bool generation_same(const struct generation *a, const struct generation *b) {
+    return a->epoch == b->epoch && strcmp(a->xxh3, b->xxh3) == 0 && a->n_changed == b->n_changed;
+}
+
+static void name_of(int epoch, char out[48]) {
+    (void)snprintf(out, 48, "epoch_%04d.safetensors", epoch);
+}
+
+char *generation_path(const char *run_folder, int epoch) {
+    char name[48];
+    name_of(epoch, name);
+    return memory_printf("%s/labels/%s", run_folder, name);
+}
+
+// ---- the manifest -------------------------------------------------------------------------------
+
+static bool read_whole(const cJSON *entry, const char *name, double min, double max, double *out) {
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(entry, name);
+    *out = cJSON_IsNumber(node) ? node->valuedouble : NAN;
+    return *out >= min && *out <= max && floor(*out) == *out;
+}
+
+static bool parse_entry(const cJSON *entry, struct generation *out) {
+    double epoch, n_changed;
+    char name[48];
+    const cJSON *file = cJSON_GetObjectItemCaseSensitive(entry, "file");
+    const cJSON *hash = cJSON_GetObjectItemCaseSensitive(entry, "xxh3");
+    if (cJSON_GetArraySize(entry) != N_FIELDS || !read_whole(entry, "epoch", 1, INT_MAX, &epoch) ||
+        !read_whole(entry, "changed_pixels", -1, 9007199254740992.0, &n_changed) ||
+        !cJSON_IsString(file) || !cJSON_IsString(hash) || strlen(hash->valuestring) != 16)
+        return false;
+    out->epoch = (int)epoch;
+    out->n_changed = (long long)n_changed;
+    memcpy(out->xxh3, hash->valuestring, sizeof out->xxh3);
+    name_of(out->epoch, name);
+    return strcmp(file->valuestring, name) == 0;
+}
+
+static adele_status parse_manifest(const char *path, const cJSON *json,
+                                   struct generation_list *out) {
+    for (const cJSON *entry = json->child; entry; entry = entry->next) {
+        struct generation generation;
+        int last = out->n > 0 ? out->items[out->n - 1].epoch : 0;
+        if (!parse_entry(entry, &generation) || generation.epoch <= last)
+            return FAIL(ADELE_FORMAT, HINT_MANIFEST,
+                        "%s: entry %d is damaged: not {epoch, file, xxh3, changed_pixels} of an "
+                        "epoch after %d",
+                        path, out->n, last);
+        TRY(generation_list_add(out, &generation));
+    }
+    return ADELE_OK;
+}
+
+// The text must be the one that the values print as: then no byte of it can change unseen.
+static adele_status check_text(const char *path, const cJSON *json) {
+    char *found = NULL, *want = cJSON_Print(json);
+    size_t n_found = 0;
+    if (!want)
+        return FAIL_NO_MEMORY(64);
+    adele_status status = file_read(path, MAX_MANIFEST_BYTES, &found, &n_found);
+    size_t n = strlen(want), same = 0;
+    while (status == ADELE_OK && same < n && same < n_found && found[same] == want[same])
+        same++;
+    if (status == ADELE_OK && (same != n || n_found != n + 1 || found[n] != '\n'))
+        status = FAIL(ADELE_FORMAT, HINT_MANIFEST, "%s: damaged at byte %zu", path, same);
+    memory_free(found);
+    cJSON_free(want);
+    return status;
+}
+
+adele_status manifest_read(const char *run_folder, struct generation_list *out) {
+    cJSON *json = NULL;
+    adele_status status = ADELE_OK;
+    *out = (struct generation_list){0};
+    char *path = file_join(run_folder, MANIFEST);
+    if (!path)
+        return FAIL_NO_MEMORY(strlen(run_folder));
+    if (!file_exists(path))
+        goto done;
+    TRY_GOTO(json_read(path, &json), done);
+    if (!cJSON_IsArray(json)) {
+        status = FAIL(ADELE_FORMAT, HINT_MANIFEST, "%s: not a list", path);
+        goto done;
+    }
+    TRY_GOTO(check_text(path, json), done);
+    TRY_GOTO(parse_manifest(path, json, out), done);
+done:
+    if (status != ADELE_OK)
+        generation_list_deinit(out);
+    cJSON_Delete(json);
+    memory_free(path);
+    return status;
+}
+
+adele_status manifest_write(const char *run_folder, const struct generation_list *list) {
+    cJSON *json = cJSON_CreateArray();
+    char *path = file_join(run_folder, MANIFEST);
+    bool is_made = json && path;
+    for (int i = 0; i < list->n && is_made; i++) {
+        const struct generation *generation = &list->items[i];
+        char name[48];
+        name_of(generation->epoch, name);
+        cJSON *entry = cJSON_CreateObject();
+        is_made = cJSON_AddNumberToObject(entry, "epoch", generation->epoch) &&
+                  cJSON_AddStringToObject(entry, "file", name) &&
+                  cJSON_AddStringToObject(entry, "xxh3", generation->xxh3) &&
+                  cJSON_AddNumberToObject(entry, "changed_pixels", (double)generation->n_changed);
+        if (!cJSON_AddItemToArray(json, entry))
+            is_made = false;
+    }
+    adele_status status = is_made ? json_write(path, json) : FAIL_NO_MEMORY(64);
+    memory_free(path);
+    cJSON_Delete(json);
+    return status;
+}
+
+// ---- files --------------------------------------------------------------------------------------
+
+adele_status generation_write(const char *path, const int64_t shape[3], const void *labels,
+                              struct generation *generation) {
+    struct safetensors_writer *writer = NULL;
+    char epoch[32], n_changed[32];
+    adele_status status;
+    hash_xxh3_hex(labels, (size_t)(shape[0] * shape[1] * shape[2]), generation->xxh3);
+    (void)snprintf(epoch, sizeof epoch, "%d", generation->epoch);
+    (void)snprintf(n_changed, sizeof n_changed, "%lld", generation->n_changed);
+    TRY(safetensors_writer_create(&writer));
+    TRY_GOTO(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, shape, labels), done);
+    TRY_GOTO(safetensors_writer_metadata(writer, "epoch", epoch), done);
+    TRY_GOTO(safetensors_writer_metadata(writer, "changed_pixels", n_changed), done);
+    TRY_GOTO(safetensors_writer_save(writer, path), done);
+done:
+    safetensors_writer_destroy(writer);
+    return status;
+}
+
+static adele_status describe(const char *path, const struct safetensors *file, int epoch,
+                             const struct generation *listed, struct generation *out) {
+    const struct safetensors_entry *labels = safetensors_find(file, "labels");
+    if (!safetensors_is_hashed(file) || !labels || labels->dtype != SAFETENSORS_U8 ||
+        labels->n_dimensions != 3)
+        return FAIL(ADELE_FORMAT, HINT_LABELS,
+                    "%s: damaged: tensor \"labels\" u8 (N, H, W) or a hash is not there", path);
+    out->epoch = epoch;
+    hash_xxh3_hex(labels->data, labels->bytes, out->xxh3);
+    const char *own_epoch = safetensors_metadata(file, "epoch");
+    const char *n_changed = safetensors_metadata(file, "changed_pixels");
+    out->n_changed = n_changed ? strtoll(n_changed, NULL, 10) : listed ? listed->n_changed : -1;
+    if (own_epoch && atoi(own_epoch) != epoch)
+        return FAIL(ADELE_FORMAT, HINT_LABELS, "%s: holds the labels of epoch %s", path, own_epoch);
+    return ADELE_OK;
+}
+
+adele_status generation_open(const char *path, int epoch, const struct generation *listed,
+                             struct safetensors **file, struct generation *out) {
+    *out = (struct generation){0};
+    TRY(safetensors_open(path, file));
+    adele_status status = describe(path, *file, epoch, listed, out);
+    if (status != ADELE_OK) {
+        safetensors_close(*file);
+        *file = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+#include "infer/inference.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "infer/inference_maps.h"
+#include "infer/memory_check.h"
+
+#include <math.h>
+#include <string.h>
+
+// The network at one input scale.
+struct member {
+    struct plan *plan;
+    struct adele_op *sample;
+    bool is_full_size; // the sample op writes scale 0 straight into the plan's input
+};
+
+struct inference {
+    const struct adele_device *device;
+    struct inference_config config;
+    int c, h, w; // of the images
+    struct member members[INFERENCE_MAX_SCALES];
+    struct inference_maps maps; // at the size last asked for
+    void *full_size;     // tensor (batch, C, H, W): scale 0 of a member that is not full size
+    int32_t *sample_ids; // plain (batch), device
+    int32_t *host_ids, *next_ids;
+    void *workspace; // of the sample ops
+};
+
+static adele_status member_init(struct inference *inference, struct network *network,
+                                struct member *member, double scale, size_t *workspace_bytes) {
+    const struct adele_device *device = inference->device;
+    int n = inference->config.batch;
+    int h = (int)floor(inference->h * scale), w = (int)floor(inference->w * scale);
+    if (h < 1 || w < 1)
+        return FAIL(ADELE_CONFIG, "Use a larger scale.", "scale %g makes images of %d x %d empty",
+                    scale, inference->h, inference->w);
+    member->is_full_size = h == inference->h && w == inference->w;
+    TRY(network_plan(network, n, h, w, false, &member->plan));
+    struct adele_sample_desc sample = {.n = n,
+                                       .c = inference->c,
+                                       .h = inference->h,
+                                       .w = inference->w,
+                                       .n_scales = member->is_full_size ? 1 : 2,
+                                       .h_scale = {inference->h, h},
+                                       .w_scale = {inference->w, w}};
+    TRY(device->iface->sample_create(device, &sample, &member->sample));
+    if (member->sample->workspace_bytes > *workspace_bytes)
+        *workspace_bytes = member->sample->workspace_bytes;
+    return ADELE_OK;
+}
+
+// Answers at another size than the last time need other ops and memory.
+static adele_status maps_of_size(struct inference *inference, int h, int w) {
+    if (inference->maps.h == h && inference->maps.w == w)
+        return ADELE_OK;
+    inference_maps_deinit(&inference->maps);
+    struct adele_shape logits[INFERENCE_MAX_SCALES];
+    for (int k = 0; k < inference->config.n_scales; k++)
+        logits[k] = plan_output_shape(inference->members[k].plan);
+    return inference_maps_init(&inference->maps, inference->device, &inference->config, logits,
+                               inference->c, h, w);
+}
+
+static adele_status allocate(struct inference *inference, size_t workspace_bytes) {
+    const struct adele_device *device = inference->device;
+    const struct adele_device_iface *iface = device->iface;
+    int n = inference->config.batch;
+    struct adele_shape full = {n, inference->c, inference->h, inference->w};
+    TRY(iface->alloc(device, iface->tensor_bytes(device, full), &inference->full_size));
+    TRY(iface->alloc(device, (size_t)n * sizeof(int32_t), (void **)&inference->sample_ids));
+    if (workspace_bytes > 0)
+        TRY(iface->alloc(device, workspace_bytes, &inference->workspace));
+    inference->host_ids = memory_calloc((size_t)n, sizeof *inference->host_ids);
+    inference->next_ids = memory_calloc((size_t)n, sizeof *inference->next_ids);
+    if (!inference->host_ids || !inference->next_ids)
+        return FAIL_NO_MEMORY((size_t)n * sizeof *inference->host_ids);
+    return ADELE_OK;
+}
+
+adele_status inference_create(const struct adele_device *device, struct network *network,
+                              const struct inference_config *config, int n_categories, int c, int h,
+                              int w, struct inference **out) {
+    struct inference *inference = memory_calloc(1, sizeof *inference);
+    if (!inference)
+        return FAIL_NO_MEMORY(sizeof *inference);
+    inference->device = device;
+    inference->config = *config;
+    inference->c = c;
+    inference->h = h;
+    inference->w = w;
+    adele_status status;
+    size_t workspace_bytes = 0;
+    for (int k = 0; k < config->n_scales; k++)
+        TRY_GOTO(member_init(inference, network, &inference->members[k], config->scales[k],
+                             &workspace_bytes),
+                 fail);
+    if (plan_output_shape(inference->members[0].plan).c != n_categories)
+        TRY_GOTO(FAIL(ADELE_INVALID_ARGUMENT, "", "a network of %d categories, asked for %d",
+                      plan_output_shape(inference->members[0].plan).c, n_categories),
+                 fail);
+    TRY_GOTO(maps_of_size(inference, h, w), fail);
+    TRY_GOTO(allocate(inference, workspace_bytes), fail);
+    *out = inference;
+    return ADELE_OK;
+fail:
+    inference_destroy(inference);
+    return status;
+}
+
+adele_status inference_check_memory(const struct inference *inference, struct network *network) {
+    struct plan *plans[INFERENCE_MAX_SCALES];
+    for (int k = 0; k < inference->config.n_scales; k++)
+        plans[k] = inference->members[k].plan;
+    const struct memory_request request = {.device = inference->device,
+                                           .network = network,
+                                           .plans = plans,
+                                           .n_plans = inference->config.n_scales,
+                                           .batch_hint = "Set --batch to that.",
+                                           .single_hint =
+                                               "Close other programs, or use smaller --scales."};
+    return memory_check(&request);
+}
+
+void inference_destroy(struct inference *inference) {
+    if (!inference)
+        return;
+    const struct adele_device *device = inference->device;
+    for (int k = 0; k < INFERENCE_MAX_SCALES; k++)
+        device->iface->op_destroy(inference->members[k].sample);
+    inference_maps_deinit(&inference->maps);
+    device->iface->release(device, inference->full_size);
+    device->iface->release(device, inference->sample_ids);
+    device->iface->release(device, inference->workspace);
+    memory_free(inference->host_ids);
+    memory_free(inference->next_ids);
+    memory_free(inference);
+}
+
+// One member, flipped or not, added to the accumulator.
+static adele_status add_member(struct inference *inference, int k, const struct resident *resident,
+                               bool flip, bool is_first, float weight) {
+    const struct adele_device_iface *iface = inference->device->iface;
+    struct member *member = &inference->members[k];
+    struct adele_sample_args sample = {.set = resident->set,
+                                       .sample_ids = inference->sample_ids,
+                                       .batch_images = resident_batch(resident),
+                                       .flip = flip,
+                                       .workspace = inference->workspace};
+    if (member->is_full_size) {
+        sample.images[0] = plan_input(member->plan);
+    } else {
+        sample.images[0] = inference->full_size;
+        sample.images[1] = plan_input(member->plan);
+    }
+    TRY(iface->sample_forward(member->sample, &sample));
+    TRY(plan_forward(member->plan, false));
+    struct adele_ensemble_args ensemble = {.logits = plan_output(member->plan),
+                                           .is_first = is_first,
+                                           .flip = flip,
+                                           .weight = weight,
+                                           .accumulator = inference->maps.accumulator};
+    return iface->ensemble_forward(inference->maps.ensembles[k], &ensemble);
+}
+
+// The ids of the batch that begins with image `first`, and its images on their way.
+static adele_status fetch_batch(struct inference *inference, struct resident *resident, int first) {
+    for (int i = 0; i < inference->config.batch; i++)
+        inference->next_ids[i] = first + i < resident->set.n_images ? first + i : -1;
+    return first < resident->set.n_images
+               ? resident_fetch(resident, inference->next_ids, inference->config.batch)
+               : ADELE_OK;
+}
+
+static adele_status run_batch(struct inference *inference, struct resident *resident,
+                              const struct inference_output *output, int first, int n_rows) {
+    const struct adele_device *device = inference->device;
+    const struct inference_config *config = &inference->config;
+    memcpy(inference->host_ids, inference->next_ids,
+           (size_t)config->batch * sizeof *inference->host_ids);
+    TRY(resident_turn(resident));
+    TRY(fetch_batch(inference, resident, first + config->batch));
+    TRY(device->iface->upload(device, inference->sample_ids, inference->host_ids,
+                              (size_t)config->batch * sizeof(int32_t)));
+    int n_members = config->n_scales * (config->flip ? 2 : 1);
+    bool is_first = true;
+    for (int k = 0; k < config->n_scales; k++)
+        for (int flip = 0; flip <= (config->flip ? 1 : 0); flip++) {
+            TRY(add_member(inference, k, resident, flip != 0, is_first, 1.0f / (float)n_members));
+            is_first = false;
+        }
+    struct inference_view view = {resident->set.images, inference->sample_ids};
+    if (output->crf_images)
+        view.images = output->crf_images;
+    else if (resident_batch(resident))
+        view = (struct inference_view){resident_batch(resident), NULL};
+    TRY(inference_maps_decide(&inference->maps, inference->sample_ids, &view, output));
+    if (output->on_prediction)
+        TRY(output->on_prediction(output->context, first, n_rows));
+    if (!output->on_probabilities)
+        return ADELE_OK;
+    return output->on_probabilities(output->context, first, n_rows, inference->maps.probabilities);
+}
+
+adele_status inference_run(struct inference *inference, struct resident *resident,
+                           const struct inference_output *output, bool (*should_stop)(void *),
+                           void *stop_context) {
+    const struct adele_device *device = inference->device;
+    const struct adele_sample_set *set = &resident->set;
+    if (set->c != inference->c || set->h != inference->h || set->w != inference->w)
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "images of %d x %d x %d given to a plan for %d x %d x %d", set->c, set->h,
+                    set->w, inference->c, inference->h, inference->w);
+    TRY(maps_of_size(inference, output->h > 0 ? output->h : set->h,
+                     output->w > 0 ? output->w : set->w));
+    bool has_crf = inference->maps.crf && !output->without_crf;
+    if (has_crf && set->pixel != ADELE_PIXEL_U8)
+        return FAIL(ADELE_CONFIG, "Leave the CRF out.", "a CRF needs images of 8 bits");
+    if (has_crf && !output->crf_images &&
+        (inference->maps.h != set->h || inference->maps.w != set->w))
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "a CRF at %d x %d needs images of that size, they have %d x %d",
+                    inference->maps.h, inference->maps.w, set->h, set->w);
+    if (output->on_probabilities || has_crf)
+        TRY(inference_maps_want_probabilities(&inference->maps));
+    int batch = inference->config.batch;
+    TRY(fetch_batch(inference, resident, 0));
+    for (int first = 0; first < set->n_images; first += batch) {
+        if (should_stop && should_stop(stop_context))
+            return FAIL(ADELE_INTERRUPTED, "", "interrupted");
+        int n_rows = set->n_images - first < batch ? set->n_images - first : batch;
+        TRY(run_batch(inference, resident, output, first, n_rows));
+    }
+    return device->iface->synchronize(device);
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MIT
+// Plans know their memory without having it: smaller batches are tried without allocating any.
+#include "infer/memory_check.h"
+
+#include "base/fail.h"
+
+// Adds the request's plans for a batch of n images: activations side by side, one region for all.
+static adele_status add_batch(const struct memory_request *request, int n,
+                              struct plan_memory *sum) {
+    for (int k = 0; n > 0 && k < request->n_plans; k++) {
+        struct adele_shape input = plan_input_shape(request->plans[k]);
+        struct plan_memory memory;
+        TRY(network_measure(request->network, n, input.h, input.w, request->is_training, &memory));
+        sum->activation_bytes += memory.activation_bytes;
+        if (memory.shared_bytes > sum->shared_bytes)
+            sum->shared_bytes = memory.shared_bytes;
+    }
+    return ADELE_OK;
+}
+
+int last_batch_images(enum last_batch kind, int n_images, int batch) {
+    int rest = n_images % batch;
+    if (rest == 0 || kind == LAST_DROPPED)
+        return batch;
+    return rest == 1 && kind == LAST_JOINED ? batch + 1 : rest;
+}
+
+// The images of an epoch's last batch where it has plans of its own beside those of n images.
+static int rest_of(const struct memory_request *request, int n) {
+    int n_last = last_batch_images(request->last_batch, request->n_images, n);
+    return n_last == n ? 0 : n_last;
+}
+
+static adele_status measure(const struct memory_request *request, int n, struct plan_memory *out) {
+    *out = (struct plan_memory){0, 0};
+    TRY(add_batch(request, n, out));
+    return add_batch(request, rest_of(request, n), out);
+}
+
+static size_t bytes_of(const struct plan_memory *memory) {
+    return memory->activation_bytes + memory->shared_bytes;
+}
+
+// The largest n below `batch` whose plans fit into `room`, 0 when not even one image does. Memory
+// does not grow with n, because of the rest, so every n is looked at; and making plans takes time
+// and memory itself, so that is done only where n images would fit if they took their part of the
+// last plans made. They take more, for not everything becomes smaller with the batch.
+static adele_status largest_batch(const struct memory_request *request, int batch,
+                                  const struct plan_memory *of_batch, size_t room, int *out) {
+    struct plan_memory last = *of_batch;
+    double n_last = batch, n_last_both = batch + rest_of(request, batch);
+    for (*out = batch - 1; *out > 0; --*out) {
+        int n = *out, n_both = n + rest_of(request, n);
+        if ((double)last.activation_bytes * n_both / n_last_both +
+                (double)last.shared_bytes * n / n_last >
+            (double)room)
+            continue;
+        adele_status status = measure(request, n, &last);
+        if (status == ADELE_NO_MEMORY) // not even for planning, so that fewer images are no help
+            break;
+        TRY(status);
+        if (bytes_of(&last) <= room)
+            return ADELE_OK;
+        n_last = n;
+        n_last_both = n_both;
+    }
+    *out = 0;
+    return ADELE_OK;
+}
+
+adele_status memory_check(const struct memory_request *request) {
+    const struct adele_device *device = request->device;
+    size_t needed = network_planned_bytes(request->network) + request->later_bytes;
+    size_t free_bytes = device->iface->free_bytes(device);
+    if (needed <= free_bytes)
+        return ADELE_OK;
+    int batch = plan_input_shape(request->plans[0]).n, largest = 0;
+    struct plan_memory of_batch;
+    adele_status status = measure(request, batch, &of_batch);
+    if (status != ADELE_OK && status != ADELE_NO_MEMORY)
+        return status;
+    size_t batch_bytes = status == ADELE_OK ? bytes_of(&of_batch) : 0;
+    // What the run takes whatever the batch.
+    size_t other_bytes = needed > batch_bytes ? needed - batch_bytes : 0;
+    if (status == ADELE_OK && other_bytes < free_bytes)
+        TRY(largest_batch(request, batch, &of_batch, free_bytes - other_bytes, &largest));
+    // Buffers of the batch that are there already count as taken: one image may fit after all.
+    if (largest == 0 && batch > 1)
+        return FAIL(ADELE_NO_MEMORY, request->single_hint,
+                    "a batch of %d needs %zu MB, %zu MB are free on %s", batch, needed / 1000000,
+                    free_bytes / 1000000, device->description);
+    if (largest == 0)
+        return FAIL(ADELE_NO_MEMORY, request->single_hint,
+                    "a batch of one image needs more than the %zu MB that are free on %s",
+                    free_bytes / 1000000, device->description);
+    return FAIL(ADELE_NO_MEMORY, request->batch_hint,
+                "a batch of %d needs %zu MB, %zu MB are free on %s; the largest batch that fits is "
+                "%d",
+                batch, needed / 1000000, free_bytes / 1000000, device->description, largest);
+}

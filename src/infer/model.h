@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// A trained model at work: evaluation of a split, prediction of a folder, export of corrected
+// labels.
+#ifndef ADELE_INFER_MODEL_H
+#define ADELE_INFER_MODEL_H
+
+#include "config/config.h"
+#include "data/dataset.h"
+#include "infer/inference.h"
+#include "infer/score.h"
+
+// A checkpoint on a device.
+struct model {
+    struct adele_device *device;
+    struct network *network;
+    struct config *config; // of the run the checkpoint lies in; NULL when there is none
+    int n_channels, n_categories, height, width;
+    enum image_normalize normalize;
+    bool has_palette; // the labels it was trained on were indexed PNG, so its masks are too
+    struct nifti_codes orientation; // in which the slices of its training volumes were cut
+    char **category_names;          // n_categories
+    char *path;                     // of the checkpoint
+    char *run_folder;               // that it lies in; NULL when there is none
+    int epoch;                      // after which it was saved
+};
+
+// `path` is a checkpoint file, or a run folder: then its checkpoints/CHECKPOINT.safetensors, where
+// `checkpoint` is "last" or "best" (NULL: last). With a file, `checkpoint` is NULL.
+ADELE_MUST_CHECK adele_status model_load(const char *path, const char *checkpoint,
+                                         const char *device, struct model *out);
+void model_deinit(struct model *model); // also zeroes it
+
+struct model_options {
+    const char *data;         // evaluate: data set; NULL = the run's. predict: folder of images
+    bool is_folder;           // predict: `data` is a folder of images
+    enum dataset_split split; // evaluate
+    struct inference_config inference; // batch 0 = 8
+    const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
+    bool is_overwriting;               // there, earlier output is replaced (data/output.h)
+    bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W), in
+                        // the order of the file
+    void (*on_case)(void *context, int i, int n); // NULL: none
+    bool (*should_stop)(void *context);
+    void *context;
+};
+void model_options_init(struct model_options *out); // scale 1, no flip, probabilities averaged
+
+// Scores a split against its label files at their own size, to which the network's answers are
+// brought before they are averaged; *out_images is how many images were counted.
+ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
+                                             const struct model_options *options, struct score *out,
+                                             int *out_images);
+// Predicts every image of options->data into options->masks_folder, at the file's own size;
+// *out_cases is how many.
+ADELE_MUST_CHECK adele_status model_predict(struct model *model,
+                                            const struct model_options *options, int *out_cases);
+
+struct label_export {
+    const char *run_folder, *folder; // from, to
+    const char *data;                // where the run's data set is now; NULL: where it was
+    int epoch;              // as they were after the correction of that epoch; below 0: by...
+    const char *checkpoint; // ..."last" (NULL) or "best": as they were at that checkpoint
+    bool is_overwriting;    // earlier output is replaced (data/output.h)
+};
+// The corrected labels of a run in the input's own layout and file type, with changes.csv. Says in
+// a log line which they are. With data.noise changes are against the files' labels. ADELE_DATA when
+// the data set is not the one that the run was trained on.
+ADELE_MUST_CHECK adele_status model_export_labels(const struct label_export *export);
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+#include "infer/model_output.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "infer/run_folder.h"
+
+#include <string.h>
+
+static adele_status guard_inputs(const struct model *model, const struct model_options *options,
+                                 struct output_guard *guard) {
+    if (options->data)
+        TRY(output_guard_add(guard, options->data,
+                             options->is_folder ? "the input folder" : "the data set"));
+    if (options->data && !options->is_folder)
+        TRY(output_guard_add_data(guard, options->data));
+    return model->run_folder ? run_folder_guard(model->run_folder, model->config, guard) : ADELE_OK;
+}
+
+adele_status model_plan_masks(const struct model *model, const struct model_options *options,
+                              const struct dataset *dataset, enum dataset_split split,
+                              struct output **out) {
+    *out = NULL;
+    if (!options->masks_folder)
+        return ADELE_OK;
+    adele_status status;
+    TRY(output_create(options->masks_folder, options->is_overwriting, out));
+    TRY_GOTO(guard_inputs(model, options, output_guard(*out)), fail);
+    TRY_GOTO(output_guard_add_dataset(output_guard(*out), dataset), fail);
+    TRY_GOTO(output_add_predictions(*out, dataset, split, options->probabilities), fail);
+    TRY_GOTO(output_check(*out), fail);
+    return ADELE_OK;
+fail:
+    output_destroy(*out);
+    *out = NULL;
+    return status;
+}
+
+adele_status model_plan_file(const struct model *model, const struct model_options *options,
+                             const char *path, struct output **out) {
+    *out = NULL;
+    if (!path)
+        return ADELE_OK;
+    char *folder = place_folder_of(path);
+    if (!folder)
+        return FAIL_NO_MEMORY(strlen(path) + 1);
+    adele_status status = output_create(folder, options->is_overwriting, out);
+    memory_free(folder);
+    TRY(status);
+    TRY_GOTO(guard_inputs(model, options, output_guard(*out)), fail);
+    TRY_GOTO(output_add(*out, "%s", file_base_name(path)), fail);
+    TRY_GOTO(output_check(*out), fail);
+    return ADELE_OK;
+fail:
+    output_destroy(*out);
+    *out = NULL;
+    return status;
+}

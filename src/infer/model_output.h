@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What `adele evaluate` and `adele predict` write, planned before the first case.
+#ifndef ADELE_INFER_MODEL_OUTPUT_H
+#define ADELE_INFER_MODEL_OUTPUT_H
+
+#include "data/output.h"
+#include "infer/model.h"
+
+// The label maps of a split in options->masks_folder, checked (output_check). *out is NULL when
+// none are wanted; destroy with output_destroy.
+ADELE_MUST_CHECK adele_status model_plan_masks(const struct model *model,
+                                               const struct model_options *options,
+                                               const struct dataset *dataset,
+                                               enum dataset_split split, struct output **out);
+// A single file, the scores of `adele evaluate`, likewise. NULL `path`: none.
+ADELE_MUST_CHECK adele_status model_plan_file(const struct model *model,
+                                              const struct model_options *options, const char *path,
+                                              struct output **out);
+
+#endif

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// A split in device memory: uploaded once, read by `sample`, its labels rewritten by `correct`.
+// Where the images do not fit they stay in the host's memory, and those of one batch at a time are
+// copied to the device while it works on the batch before:
+//
+//     resident_fetch(ids of batch 0)
+//     for each batch: resident_turn; resident_fetch(ids of the next); ops on resident_batch()
+#ifndef ADELE_INFER_RESIDENT_H
+#define ADELE_INFER_RESIDENT_H
+
+#include "config/config.h"
+#include "data/dataset.h"
+#include "device/device.h"
+
+struct resident {
+    const struct adele_device *device; // borrowed
+    struct adele_sample_set
+        set;      // pointers into the blocks below; images NULL: they are on the host
+    void *images; // in device memory, or in memory of alloc_pinned
+    float *mean, *inv_std;
+    uint8_t *labels; // current labels (N, H, W); NULL for unlabelled images
+    uint8_t *noisy;  // the original ones: `labels` as uploaded
+    uint8_t *truth;  // NULL when there is none
+    // Images on the host:
+    uint8_t *slots[2];  // device: (batch, C, H, W) each
+    int batch, i_slot;  // the slot that ops read; the other one is being filled
+    size_t image_bytes; // of one image
+};
+
+struct resident_options {
+    bool with_noisy; // keep a second copy of the labels (training)
+    enum residency residency;
+    int batch; // the most images of one fetch
+};
+
+// Uploads; `images` may be freed afterwards. RESIDENCY_AUTO: on the host what the device has no
+// room for.
+ADELE_MUST_CHECK adele_status resident_init(struct resident *out, const struct adele_device *device,
+                                            const struct dataset_images *images,
+                                            const struct resident_options *options);
+// Whether the device's memory is the host's: then what the host copies takes of it too, and nothing
+// is gained by moving images to the host.
+bool resident_is_host_memory(const struct adele_device *device);
+void resident_deinit(struct resident *resident); // also zeroes it; legal on a zeroed struct
+size_t resident_map_bytes(const struct resident *resident);    // N * H * W
+size_t resident_device_bytes(const struct resident *resident); // all that it takes there
+size_t resident_host_bytes(const struct resident *resident);
+
+// Moves the images to the host. Nothing may be in progress on the device.
+ADELE_MUST_CHECK adele_status resident_move_to_host(struct resident *resident);
+
+// Begins to copy the images of a batch, at most `batch`, for the turn after; rows with an id < 0
+// are left as they are. Nothing to do when the images are on the device, as with the turn.
+ADELE_MUST_CHECK adele_status resident_fetch(struct resident *resident, const int32_t *ids, int n);
+// The batch that was fetched last becomes the one that ops read, and its predecessor's place free
+// for the next fetch.
+ADELE_MUST_CHECK adele_status resident_turn(struct resident *resident);
+// What `batch_images` of the sample op is; NULL when the images are on the device.
+const void *resident_batch(const struct resident *resident);
+#endif

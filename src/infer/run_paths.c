@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// Where the paths of a run's configuration lead once the run, its data or the user have moved.
+#include "infer/run_folder.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+#define N_PATHS 6
+
+// A path of the configuration. A text that is no path (the name of a list) is left out.
+struct run_path {
+    const char *key;
+    char **text; // owned by the configuration
+};
+
+static void list_paths(struct config *config, struct run_path out[N_PATHS]) {
+    const struct run_path paths[N_PATHS] = {
+        {"data.root", &config->data.root},
+        {"data.noisy_labels", &config->data.noisy_labels},
+        {"data.true_labels", &config->data.true_labels},
+        {"data.split.train", &config->data.split[SPLIT_TRAIN]},
+        {"data.split.val", &config->data.split[SPLIT_VAL]},
+        {"data.split.test", &config->data.split[SPLIT_TEST]},
+    };
+    memcpy(out, paths, sizeof paths);
+}
+
+// ---- writing ------------------------------------------------------------------------------------
+
+static adele_status add_path(cJSON *json, const struct run_path *path) {
+    char *absolute = NULL;
+    TRY(place_find(*path->text, &absolute));
+    cJSON *item = cJSON_CreateObject();
+    bool is_fine = json_add(json, path->key, item) &&
+                   json_add(item, "given", cJSON_CreateString(*path->text)) &&
+                   json_add(item, "absolute", cJSON_CreateString(absolute));
+    memory_free(absolute);
+    return is_fine ? ADELE_OK : FAIL_NO_MEMORY(64);
+}
+
+adele_status run_paths_write(const char *run_folder, const struct config *config) {
+    struct run_path paths[N_PATHS];
+    list_paths((struct config *)config, paths); // only read
+    char *file = file_join(run_folder, "paths.json");
+    cJSON *json = cJSON_CreateObject();
+    adele_status status = file && json ? ADELE_OK : FAIL_NO_MEMORY(strlen(run_folder));
+    // A list inside of the data set, or one that is a name, is found through data.root.
+    for (int i = 0; i < N_PATHS && status == ADELE_OK; i++)
+        if (*paths[i].text && file_exists(*paths[i].text))
+            status = add_path(json, &paths[i]);
+    if (status == ADELE_OK)
+        status = json_write(file, json);
+    cJSON_Delete(json);
+    memory_free(file);
+    return status;
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+// Runs of adele 0.1 have no such file; *out is NULL then.
+static adele_status read_paths(const char *run_folder, cJSON **out) {
+    *out = NULL;
+    char *file = file_join(run_folder, "paths.json");
+    if (!file)
+        return FAIL_NO_MEMORY(strlen(run_folder) + 16);
+    adele_status status = file_exists(file) ? json_read(file, out) : ADELE_OK;
+    memory_free(file);
+    return status;
+}
+
+// What the path was in full, if the run was given that very text; NULL: not known.
+static const char *absolute_of(const cJSON *json, const char *key, const char *given) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
+    const char *was = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "given"));
+    const char *absolute = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "absolute"));
+    return was && absolute && strcmp(was, given) == 0 ? absolute : NULL;
+}
+
+static adele_status set_text(char **text, const char *value) {
+    char *copy = memory_strdup(value);
+    if (!copy)
+        return FAIL_NO_MEMORY(strlen(value) + 1);
+    memory_free(*text);
+    *text = copy;
+    return ADELE_OK;
+}
+
+static adele_status resolve(const cJSON *json, const struct run_path *path) {
+    const char *absolute = absolute_of(json, path->key, *path->text);
+    if (!absolute || !file_exists(absolute))
+        return ADELE_OK;
+    return file_exists(*path->text) ? ADELE_OK : set_text(path->text, absolute);
+}
+
+// What follows `folder` in `path`, from the slash on; NULL when the path does not lie in it.
+static const char *below(const char *path, const char *folder) {
+    size_t n = strlen(folder);
+    while (n > 1 && folder[n - 1] == '/')
+        n--;
+    return strncmp(path, folder, n) == 0 && path[n] == '/' ? path + n : NULL;
+}
+
+// A path that lay in the data set lies in the one that has moved, if it is there.
+static adele_status move_with_data(const cJSON *json, const struct run_path *path,
+                                   const char *old_root, const char *given_root, const char *data) {
+    const char *absolute = absolute_of(json, path->key, *path->text);
+    const char *rest = absolute && old_root ? below(absolute, old_root) : NULL;
+    if (!rest)
+        rest = below(*path->text, given_root);
+    if (!rest)
+        return resolve(json, path);
+    char *moved = memory_printf("%s%s", data, rest);
+    if (!moved)
+        return FAIL_NO_MEMORY(strlen(data) + strlen(rest) + 1);
+    adele_status status = file_exists(moved) ? set_text(path->text, moved) : resolve(json, path);
+    memory_free(moved);
+    return status;
+}
+
+adele_status run_paths_resolve(const char *run_folder, const char *data, struct config *config) {
+    struct run_path paths[N_PATHS];
+    list_paths(config, paths);
+    cJSON *json = NULL;
+    TRY(read_paths(run_folder, &json));
+    const char *old_root = absolute_of(json, paths[0].key, config->data.root);
+    adele_status status = ADELE_OK;
+    for (int i = data ? 1 : 0; i < N_PATHS && status == ADELE_OK; i++) {
+        if (!*paths[i].text)
+            continue;
+        status = data ? move_with_data(json, &paths[i], old_root, config->data.root, data)
+                      : resolve(json, &paths[i]);
+    }
+    if (status == ADELE_OK && data)
+        status = set_text(&config->data.root, data);
+    cJSON_Delete(json);
+    return status;
+}
+
+adele_status run_paths_warn(const char *run_folder, const struct config *config) {
+    struct run_path paths[N_PATHS];
+    list_paths((struct config *)config, paths); // only read
+    cJSON *json = NULL;
+    TRY(read_paths(run_folder, &json));
+    for (int i = 0; i < N_PATHS; i++) {
+        const char *text = *paths[i].text;
+        const char *absolute = text ? absolute_of(json, paths[i].key, text) : NULL;
+        if (absolute && file_exists(absolute) && !place_is_same(text, absolute))
+            log_line(LOG_WARNING, "%s: %s is taken as seen from here; the run had %s", paths[i].key,
+                     text, absolute);
+    }
+    cJSON_Delete(json);
+    return ADELE_OK;
+}

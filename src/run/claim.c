@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+#include "run/claim.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/output_manifest.h"
+#include "infer/run_folder.h"
+
+#include <string.h>
+
+static adele_status check_place(const struct config *config, const char *run_folder) {
+    struct output_guard guard = {0};
+    adele_status status = run_folder_guard_data(config, &guard);
+    if (status == ADELE_OK) // what an earlier try left there may look like a run
+        status = output_guard_add_run(&guard, run_folder);
+    if (status == ADELE_OK)
+        status = output_guard_check_folder(&guard, run_folder);
+    output_guard_deinit(&guard);
+    return status;
+}
+
+// What an earlier try left there is listed; what is not belongs to somebody else.
+static adele_status check_names(const char *run_folder, const struct output_manifest *manifest) {
+    for (int i = 0; output_run_names[i]; i++) {
+        char *path = file_join(run_folder, output_run_names[i]);
+        if (!path)
+            return FAIL_NO_MEMORY(strlen(run_folder));
+        adele_status status = ADELE_OK;
+        if (file_exists(path) && !output_manifest_find(manifest, output_run_names[i]))
+            status = FAIL(
+                ADELE_INVALID_ARGUMENT, "Choose another folder with --run, or move it away.",
+                "%s is there already, and no run that was begun in %s left it", path, run_folder);
+        memory_free(path);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
+static adele_status take(const char *run_folder, struct output_manifest *manifest) {
+    TRY(output_manifest_read(run_folder, manifest));
+    TRY(check_names(run_folder, manifest));
+    TRY(file_make_directory(run_folder));
+    bool is_taken = true;
+    for (int i = 0; output_run_names[i]; i++) {
+        is_taken = is_taken && output_manifest_find(manifest, output_run_names[i]);
+        TRY(output_manifest_set(manifest, output_run_names[i], -1, NULL));
+    }
+    return is_taken ? ADELE_OK : output_manifest_write(run_folder, manifest);
+}
+
+adele_status run_folder_claim(const struct config *config, const char *run_folder,
+                              bool is_resuming) {
+    bool has_run = false;
+    TRY(run_folder_has_checkpoint(run_folder, &has_run));
+    if (has_run && !is_resuming)
+        return FAIL(ADELE_INVALID_ARGUMENT,
+                    "Continue it with --resume, or choose another folder with --run.",
+                    "%s holds a run already", run_folder);
+    if (has_run)
+        return ADELE_OK;
+    struct output_manifest manifest = {0};
+    TRY(check_place(config, run_folder));
+    adele_status status = take(run_folder, &manifest);
+    output_manifest_deinit(&manifest);
+    return status;
+}

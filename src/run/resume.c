@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+// What a run that goes on takes over: the newest checkpoint that is whole, and the metrics up to
+// it. A bit that flipped on the disk costs the epochs since the checkpoint before, not the run.
+#include "run/trainer_state.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "infer/run_folder.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_MESSAGE 1024
+
+// The damaged file makes room, so that it never becomes the previous one.
+static adele_status fall_back(struct trainer *trainer, const char *last, const char *previous,
+                              const char *why) {
+    adele_status status = checkpoint_load(trainer, previous);
+    if (status != ADELE_OK)
+        return fail_context(status, "%s; the one before cannot be used either", why);
+    log_line(LOG_WARNING, "%s; resuming from " CHECKPOINT_PREVIOUS " instead, after epoch %d", why,
+             trainer->epoch);
+    if (!file_exists(last))
+        return ADELE_OK;
+    char *damaged = NULL;
+    TRY(trainer_path(trainer, CHECKPOINT_DAMAGED, &damaged));
+    status = file_rename(last, damaged);
+    memory_free(damaged);
+    return status;
+}
+
+static adele_status load_newest(struct trainer *trainer, const char *last, const char *previous) {
+    char why[MAX_MESSAGE];
+    if (file_exists(last)) {
+        adele_status status = checkpoint_load(trainer, last);
+        if ((status != ADELE_FORMAT && status != ADELE_IO) || !file_exists(previous))
+            return status;
+        // Only damage is a reason: a checkpoint of other data must not be passed over in silence.
+        (void)snprintf(why, sizeof why, "%s", adele_error_message());
+        if (!checkpoint_is_damaged(last))
+            return status;
+    } else {
+        (void)snprintf(why, sizeof why, "%s is missing", last);
+    }
+    return fall_back(trainer, last, previous, why);
+}
+
+adele_status trainer_load_newest(struct trainer *trainer, bool *out_found) {
+    char *last = NULL, *previous = NULL;
+    adele_status status;
+    TRY(run_folder_has_checkpoint(trainer->options.run_folder, out_found));
+    if (!*out_found)
+        return ADELE_OK;
+    TRY_GOTO(trainer_path(trainer, CHECKPOINT_LAST, &last), done);
+    TRY_GOTO(trainer_path(trainer, CHECKPOINT_PREVIOUS, &previous), done);
+    status = load_newest(trainer, last, previous);
+done:
+    memory_free(last);
+    memory_free(previous);
+    return status;
+}
+
+adele_status trainer_take_over(struct trainer *trainer) {
+    bool is_found = false;
+    TRY(trainer_load_newest(trainer, &is_found));
+    if (!is_found)
+        return ADELE_OK;
+    log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
+             trainer->step_in_epoch);
+    trainer_compare_provenance(trainer);
+    return ADELE_OK;
+}
+
+adele_status trainer_open_metrics(struct trainer *trainer) {
+    const char *folder = trainer->options.run_folder;
+    if (!trainer->records)
+        return metrics_open(folder, trainer->epoch, &trainer->metrics);
+    long damage = -1;
+    TRY(metrics_reopen(folder, trainer->records, trainer->records_bytes, &trainer->metrics,
+                       &damage));
+    if (damage >= 0)
+        log_line(LOG_WARNING,
+                 "%s/metrics.jsonl is damaged at byte %ld; written again from the checkpoint",
+                 folder, damage);
+    return ADELE_OK;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// A training run from the configuration to the last checkpoint.
+//
+// One epoch: every step samples, runs the network at all scales, the loss op, backward and SGD on
+// the device; at the epoch's end the host reads counters, fits the curves, decides the onsets, and,
+// when a category is on, has the labels rewritten in device memory. Then evaluation, metrics,
+// checkpoint.
+#ifndef ADELE_RUN_TRAINER_H
+#define ADELE_RUN_TRAINER_H
+
+#include "config/config.h"
+#include <stdbool.h>
+
+struct trainer_options {
+    const struct config *config; // borrowed
+    const char *run_folder;      // made when it is not there
+    bool resume;                 // continue from checkpoints/last.safetensors when it is there
+    const char *device;          // "auto", "cpu", ...
+    // Above 0: the run ends well after so many steps (or its last one); nothing is corrected or
+    // evaluated, and no checkpoint is written.
+    long n_profile_steps;
+    // All may be NULL. Called on the calling thread.
+    void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
+    bool (*should_stop)(
+        void *context); // asked before every step; true: stop with ADELE_INTERRUPTED
+    void *context;
+};
+
+struct trainer_result {
+    int n_epochs;               // done
+    double val_miou, test_miou; // foreground, after the last epoch; NaN when not evaluated
+    double best_miou;
+    int best_epoch;
+};
+
+// Trains. ADELE_INTERRUPTED after a stop: all steps done so far are in
+// checkpoints/last.safetensors. Files in the run folder: config.resolved.yaml, metrics.*,
+// onset.json, noise.json, labels/, checkpoints/, examples.safetensors (METHOD and DESIGN name
+// them). Errors leave the last checkpoint as it was.
+ADELE_MUST_CHECK adele_status trainer_run(const struct trainer_options *options,
+                                          struct trainer_result *out);
+#endif
