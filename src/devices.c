@@ -115,7 +115,7 @@ static void heed_verdict(const char *name, struct adele_device *device) {
     struct verdict verdict;
     device_identify(name, &identity);
     if (identity.text[0] != '\0' && !verdict_is_off() && verdict_find(identity.text, &verdict))
-        device->families_left_out = verdict.left_out;
+        device->disabled_families = verdict.left_out;
 }
 
 static adele_status open_by_name(const char *name, enum adele_precision precision,

@@ -34,7 +34,7 @@ static enum conv2d_math math_of(const struct cuda_context *context,
     if (context->storage == ADELE_PRECISION_BF16 || precision == ADELE_PRECISION_BF16)
         return CONV2D_BF16;
     bool is_tf32 = precision == ADELE_PRECISION_TF32 &&
-                   !family_is_left_out(&context->device, ADELE_FAMILY_aspp_mma);
+                   !family_is_disabled(&context->device, ADELE_FAMILY_aspp_mma);
     return is_tf32 ? CONV2D_TF32 : CONV2D_FMA;
 }
 

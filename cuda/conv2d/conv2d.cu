@@ -60,7 +60,7 @@ enum conv2d_math conv2d_math_of(const struct cuda_context *context,
         return CONV2D_BF16;
     // The next best of tensor cores for TF32 is float, as on a device that has none.
     bool is_tf32 = precision == ADELE_PRECISION_TF32 &&
-                   !family_is_left_out(&context->device, ADELE_FAMILY_conv2d_mma);
+                   !family_is_disabled(&context->device, ADELE_FAMILY_conv2d_mma);
     return is_tf32 ? CONV2D_TF32 : CONV2D_FMA;
 }
 
@@ -76,11 +76,11 @@ static adele_status choose_direct(const struct conv2d *self, enum conv2d_pass pa
     if (self->is_plain || direct->gather.is_large || direct->gather.has_many_taps)
         return ADELE_OK;
     if (pass == CONV2D_FORWARD && conv2d_first_layer_fits(&direct->gather, self->math) &&
-        !family_is_left_out(device, ADELE_FAMILY_conv2d_first_layer)) {
+        !family_is_disabled(device, ADELE_FAMILY_conv2d_first_layer)) {
         direct->kernel = CONV2D_KERNEL_FIRST_LAYER;
         return ADELE_OK;
     }
-    if (family_is_left_out(device, tuned))
+    if (family_is_disabled(device, tuned))
         return ADELE_OK;
     direct->tile = choose_tile(&direct->gather);
     direct->packing =
@@ -177,7 +177,7 @@ static bool reads_packed(const struct conv2d *self, enum conv2d_pass pass) {
 // The libraries read the forward pass's order in both directions. Without the op that packs the
 // weights of all convolutions, each pass packs its own.
 static void count_packed_bytes(struct conv2d *self) {
-    if (family_is_left_out(self->base.op.device, ADELE_FAMILY_pack))
+    if (family_is_disabled(self->base.op.device, ADELE_FAMILY_pack))
         return;
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct adele_conv2d_desc *desc = &self->desc;

@@ -164,10 +164,10 @@ static bool follow(const struct conv2d *self, enum conv2d_pass pass, const char 
     if (strcmp(name, "direct") == 0)
         return true;
     if (strcmp(name, "cublas") == 0)
-        return !family_is_left_out(device, ADELE_FAMILY_cublas) &&
+        return !family_is_disabled(device, ADELE_FAMILY_cublas) &&
                conv2d_cublas_offer(self, pass, &way->library);
     if (sscanf(name, "cudnn %d", &wanted) != 1 || wanted < 0 ||
-        family_is_left_out(device, ADELE_FAMILY_cudnn))
+        family_is_disabled(device, ADELE_FAMILY_cudnn))
         return false;
     if (!conv2d_cudnn_offer(self, pass, wanted, &way->library, &position))
         return false;
@@ -182,11 +182,11 @@ static bool follow(const struct conv2d *self, enum conv2d_pass pass, const char 
 static int collect(const struct conv2d *self, enum conv2d_pass pass, struct way ways[MOST_WAYS]) {
     const struct adele_device *device = self->base.op.device;
     int n = 0;
-    if (!family_is_left_out(device, ADELE_FAMILY_cublas) &&
+    if (!family_is_disabled(device, ADELE_FAMILY_cublas) &&
         conv2d_cublas_offer(self, pass, &ways[n].library))
         snprintf(ways[n++].name, sizeof ways[0].name, "cublas");
     for (int i = 0, from = 0, position = 0; i < MOST_CUDNN; i++, from = position + 1) {
-        if (family_is_left_out(device, ADELE_FAMILY_cudnn) ||
+        if (family_is_disabled(device, ADELE_FAMILY_cudnn) ||
             !conv2d_cudnn_offer(self, pass, from, &ways[n].library, &position))
             break;
         if (ways[n].library.rounds_gradient) {
@@ -260,11 +260,11 @@ adele_status conv2d_library_choose(struct conv2d *self) {
         if (context->engine == CUDA_ENGINE_AUTO)
             choose_fastest(self, pass);
         else if (context->engine == CUDA_ENGINE_CUDNN &&
-                 !family_is_left_out(&context->device, ADELE_FAMILY_cudnn))
+                 !family_is_disabled(&context->device, ADELE_FAMILY_cudnn))
             (void)conv2d_cudnn_offer(self, pass, context->cudnn_way, &self->library[pass],
                                      &position);
         else if (context->engine == CUDA_ENGINE_CUBLAS &&
-                 !family_is_left_out(&context->device, ADELE_FAMILY_cublas))
+                 !family_is_disabled(&context->device, ADELE_FAMILY_cublas))
             (void)conv2d_cublas_offer(self, pass, &self->library[pass]);
     }
     return ADELE_OK;

@@ -64,7 +64,7 @@ static struct weight_gradient_plan plan_of(const struct cuda_context *context,
     const struct adele_device *device = &context->device;
     int taps = shape->kernel * shape->kernel;
     if (shape->c_in <= first_layer_channels &&
-        !family_is_left_out(device, ADELE_FAMILY_weight_gradient_first_layer)) {
+        !family_is_disabled(device, ADELE_FAMILY_weight_gradient_first_layer)) {
         plan.kernel = WEIGHT_GRADIENT_FIRST_LAYER;
         plan.column_channels = shape->c_in;
         plan.n_columns = taps * shape->c_in;
@@ -74,10 +74,10 @@ static struct weight_gradient_plan plan_of(const struct cuda_context *context,
     }
     // Products of bf16 are exact in float, so tensors of bf16 lose nothing on tensor cores.
     // The next best of tensor cores for TF32 is float.
-    bool has_mma = !family_is_left_out(device, ADELE_FAMILY_weight_gradient_mma);
+    bool has_mma = !family_is_disabled(device, ADELE_FAMILY_weight_gradient_mma);
     bool is_fma = (math == CONV2D_FMA || (math == CONV2D_TF32 && !has_mma)) &&
                   context->storage != ADELE_PRECISION_BF16;
-    bool has_fma = !family_is_left_out(device, ADELE_FAMILY_weight_gradient_fma);
+    bool has_fma = !family_is_disabled(device, ADELE_FAMILY_weight_gradient_fma);
     if (is_fma ? !has_fma : !has_mma)
         return plan;
     plan.kernel = is_fma ? WEIGHT_GRADIENT_FMA : WEIGHT_GRADIENT_MMA;

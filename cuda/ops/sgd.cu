@@ -51,12 +51,13 @@ static __global__ void sgd_look_kernel(const struct adele_sgd_segment *chunks, c
 // One block: decides, for the update after it to read; the state goes back to what was kept, or is
 // kept; one thread counts.
 static __global__ void sgd_settle_kernel(int64_t *health, float *state, float *kept, int n_kept,
-                                         const int32_t *loss_is_finite, bool stays_out, int *last) {
+                                         const int32_t *loss_is_finite, bool skip_all_later,
+                                         int *last) {
     SHARED(int, is_out, [1]);
     int bad = *last;
     bool is_loss_bad = loss_is_finite != NULL && *loss_is_finite == 0;
     if (threadIdx.x == 0)
-        is_out[0] = bad != 0 || is_loss_bad || (stays_out && health[ADELE_HEALTH_LEFT_OUT] > 0);
+        is_out[0] = bad != 0 || is_loss_bad || (skip_all_later && health[ADELE_HEALTH_SKIPPED] > 0);
     __syncthreads();
     for (int i = (int)threadIdx.x; i < n_kept; i += SGD_THREADS) {
         if (is_out[0])
@@ -68,7 +69,7 @@ static __global__ void sgd_settle_kernel(int64_t *health, float *state, float *k
         return;
     int64_t update = ++health[ADELE_HEALTH_UPDATES];
     *last = is_out[0];
-    if (is_out[0] && health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
+    if (is_out[0] && health[ADELE_HEALTH_SKIPPED]++ == 0) {
         health[ADELE_HEALTH_FIRST_UPDATE] = update;
         health[ADELE_HEALTH_FIRST_SEGMENT] = is_loss_bad ? -1 : bad - 1;
     }
@@ -188,8 +189,8 @@ static adele_status look(const struct sgd *self, const struct adele_sgd_args *ar
     TRY(LAUNCH(context_of(device), sgd_look_kernel, self->n_chunks, SGD_THREADS, 0, self->chunks,
                self->segment, args->gradients, self->last));
     return LAUNCH(context_of(device), sgd_settle_kernel, 1, SGD_THREADS, 0, args->health,
-                  args->state, args->kept, (int)args->n_kept, args->loss_is_finite, args->stays_out,
-                  self->last);
+                  args->state, args->kept, (int)args->n_kept, args->loss_is_finite,
+                  args->skip_all_later, self->last);
 }
 
 adele_status cuda_sgd_forward(struct adele_op *op, const struct adele_sgd_args *args) {

@@ -87,7 +87,7 @@ void *op_create(const struct adele_device *device, enum adele_op_kind kind, size
 
 // Whether an op takes its plain kernel: the engine says so, or its tuned family is left out.
 static inline bool wants_plain(const struct adele_device *device, enum family tuned) {
-    return context_of(device)->engine == CUDA_ENGINE_PLAIN || family_is_left_out(device, tuned);
+    return context_of(device)->engine == CUDA_ENGINE_PLAIN || family_is_disabled(device, tuned);
 }
 
 // Device memory that an op keeps (tables): copies `bytes` from the host at creation; *out must be

@@ -42,7 +42,7 @@ void *op_create(const struct adele_device *device, enum adele_op_kind kind, size
         op->op.device = device;
         uint64_t tuned = families_of_op(kind) & families_of_kind(FAMILY_TUNED);
         bool is_plain = context_of(device)->engine == CUDA_ENGINE_PLAIN ||
-                        (tuned != 0 && (tuned & ~device->families_left_out) == 0);
+                        (tuned != 0 && (tuned & ~device->disabled_families) == 0);
         op->op.engine = is_plain ? "plain" : "direct";
     }
     return op;
@@ -308,7 +308,7 @@ static adele_status step_begin(const struct adele_device *device, int step_kind)
     struct cuda_context *context = context_of(device);
     TRY(make_current(device));
     bool has_graphs =
-        context->graphs != NULL && !family_is_left_out(device, ADELE_FAMILY_step_graph);
+        context->graphs != NULL && !family_is_disabled(device, ADELE_FAMILY_step_graph);
     return has_graphs ? step_graphs_begin(context, step_kind) : ADELE_OK;
 }
 

@@ -45,7 +45,7 @@ static void print_verdict(const char *name, const struct adele_device *device) {
     }
     families_print(verdict.left_out, left_out, sizeof left_out);
     const char *part = verdict.is_complete ? "" : " (not at its end yet)";
-    const char *heeds = device->families_left_out == verdict.left_out ? "" : ", not heeded now";
+    const char *heeds = device->disabled_families == verdict.left_out ? "" : ", not heeded now";
     if (verdict.left_out == 0)
         printf("  %-16s no kernels are left out%s\n", "self-test", part);
     else

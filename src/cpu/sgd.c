@@ -91,7 +91,7 @@ CPU_KERNEL(static void, find_bad, (const float *gradient, int64_t count, uint8_t
 static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *args) {
     int last = -1;
     bool is_loss_bad = args->loss_is_finite != NULL && *args->loss_is_finite == 0;
-    bool is_out = is_loss_bad || (args->stays_out && args->health[ADELE_HEALTH_LEFT_OUT] > 0);
+    bool is_out = is_loss_bad || (args->skip_all_later && args->health[ADELE_HEALTH_SKIPPED] > 0);
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < self->n_chunks; i++)
         find_bad(args->gradients + self->chunks[i].offset, self->chunks[i].count, &self->bad[i]);
@@ -100,7 +100,7 @@ static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *arg
             last = self->segment[i];
     args->health[ADELE_HEALTH_UPDATES]++;
     is_out = is_out || last >= 0;
-    if (is_out && args->health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
+    if (is_out && args->health[ADELE_HEALTH_SKIPPED]++ == 0) {
         args->health[ADELE_HEALTH_FIRST_UPDATE] = args->health[ADELE_HEALTH_UPDATES];
         args->health[ADELE_HEALTH_FIRST_SEGMENT] = is_loss_bad ? -1 : last;
     }

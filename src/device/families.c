@@ -85,7 +85,7 @@ bool families_parse(const char *text, uint64_t *out) {
 // ---- refusals -----------------------------------------------------------------------------------
 
 adele_status family_check(const struct adele_device *device, enum family family) {
-    if (!family_is_left_out(device, family))
+    if (!family_is_disabled(device, family))
         return ADELE_OK;
     return FAIL(ADELE_DEVICE,
                 "Use --device cpu. `adele selftest` tests this device again, for instance with "
@@ -99,7 +99,7 @@ adele_status families_check_op(const struct adele_device *device, enum adele_op_
                                bool wants_plain) {
     uint64_t all = families_of_op(op), tuned = all & families_of_kind(FAMILY_TUNED);
     TRY(family_check(device, ADELE_FAMILY_tensor));
-    if (!wants_plain && tuned != 0 && (tuned & ~device->families_left_out) != 0)
+    if (!wants_plain && tuned != 0 && (tuned & ~device->disabled_families) != 0)
         return ADELE_OK;
     for (int i = 0; i < ADELE_FAMILY_COUNT; i++)
         if (rows[i].op == op && (rows[i].kind == FAMILY_PLAIN || rows[i].kind == FAMILY_ONLY))

@@ -97,8 +97,8 @@ ADELE_MUST_CHECK adele_status family_check(const struct adele_device *device, en
 ADELE_MUST_CHECK adele_status families_check_op(const struct adele_device *device,
                                                 enum adele_op_kind op, bool wants_plain);
 
-static inline bool family_is_left_out(const struct adele_device *device, enum family family) {
-    return (device->families_left_out & family_bit(family)) != 0;
+static inline bool family_is_disabled(const struct adele_device *device, enum family family) {
+    return (device->disabled_families & family_bit(family)) != 0;
 }
 
 #ifdef __cplusplus

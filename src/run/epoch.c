@@ -110,7 +110,7 @@ static adele_status update_weights(struct trainer *trainer, double rate) {
                                   .kept = trainer->buffers.kept,
                                   .n_kept = network_graph(trainer->network)->n_buffers,
                                   .loss_is_finite = trainer->buffers.loss_is_finite,
-                                  .stays_out = config->train.on_nan != ON_NAN_SKIP};
+                                  .skip_all_later = config->train.on_nan != ON_NAN_SKIP};
     TRY(iface->sgd_forward(trainer->sgd, &args));
     TRY(network_pack(trainer->network));
     if (!config->loss.learn_scale_weights || trainer->n_scales < 2)

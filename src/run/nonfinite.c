@@ -25,8 +25,8 @@ static const char *segment_name(const struct trainer *trainer, int64_t i) {
 
 // Of both records: the network's updates and those of the scale weights.
 static int count_left_out(const volatile int64_t *health) {
-    int64_t network = health[ADELE_HEALTH_LEFT_OUT];
-    int64_t scales = health[ADELE_HEALTH_COUNT + ADELE_HEALTH_LEFT_OUT];
+    int64_t network = health[ADELE_HEALTH_SKIPPED];
+    int64_t scales = health[ADELE_HEALTH_COUNT + ADELE_HEALTH_SKIPPED];
     return (int)(network > scales ? network : scales);
 }
 
@@ -34,8 +34,8 @@ static int count_left_out(const volatile int64_t *health) {
 // be found again is named as the device saw it.
 static adele_status describe(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
     const int64_t *network = trainer->buffers.health, *scales = network + ADELE_HEALTH_COUNT;
-    bool is_of_scales = network[ADELE_HEALTH_LEFT_OUT] == 0 ||
-                        (scales[ADELE_HEALTH_LEFT_OUT] > 0 &&
+    bool is_of_scales = network[ADELE_HEALTH_SKIPPED] == 0 ||
+                        (scales[ADELE_HEALTH_SKIPPED] > 0 &&
                          scales[ADELE_HEALTH_FIRST_UPDATE] < network[ADELE_HEALTH_FIRST_UPDATE]);
     const int64_t *first = is_of_scales ? scales : network;
     int i_step = numbers->first_step + (int)first[ADELE_HEALTH_FIRST_UPDATE] - 1;

@@ -50,10 +50,10 @@ void provenance_of(const struct adele_device *device, struct provenance *out) {
                                                   device->instruction_set, device->libraries};
     for (int i = 0; i < PROVENANCE_COUNT; i++)
         (void)snprintf(out->rows[i], PROVENANCE_BYTES, "%s", values[i]);
-    if (device->families_left_out != 0) { // the next best adds up in another order
+    if (device->disabled_families != 0) { // the next best adds up in another order
         char *engine = out->rows[PROVENANCE_ENGINE];
         size_t used = (size_t)snprintf(engine, PROVENANCE_BYTES, "%s without ", device->engine);
-        families_print(device->families_left_out, engine + used, PROVENANCE_BYTES - used);
+        families_print(device->disabled_families, engine + used, PROVENANCE_BYTES - used);
     }
     char *libraries = out->rows[PROVENANCE_LIBRARIES];
     size_t used = strlen(libraries);

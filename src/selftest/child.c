@@ -122,7 +122,7 @@ static adele_status test_family(struct child *child, struct comparison *of, enum
                                 struct adele_device *device) {
     struct trial trial;
     bool is_done;
-    device->families_left_out = families_off(child, family);
+    device->disabled_families = families_off(child, family);
     trial_open(&trial, device, of->rounding, of->rounding);
     adele_status status = run(child, of->item, family, &trial, &is_done);
     if (is_done)

@@ -182,12 +182,12 @@ static void check_not_finite(struct adele_device *device) {
     arena_close(&arena);
 }
 
-// One parameter, six updates: which are done, by the loss, the gradient and stays_out.
+// One parameter, six updates: which are done, by the loss, the gradient and skip_all_later.
 static void check_left_out(struct adele_device *device) {
     static const struct {
         float gradient;
         int32_t loss_is_finite;
-        bool stays_out;
+        bool skip_all_later;
         float weight; // after it: 1 less with each update that is done
     } steps[] = {{1, 1, true, 9},    {NAN, 0, false, 9}, {1, 1, false, 8},
                  {NAN, 1, false, 8}, {1, 1, false, 7},   {1, 1, true, 7}};
@@ -215,7 +215,7 @@ static void check_left_out(struct adele_device *device) {
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         gradient = steps[i].gradient;
         is_finite = steps[i].loss_is_finite;
-        args.stays_out = host.stays_out = steps[i].stays_out;
+        args.skip_all_later = host.skip_all_later = steps[i].skip_all_later;
         state = (float)i + 1; // what forward did
         check_upload(device, args.gradients, &gradient, sizeof gradient);
         check_upload(device, flag, &is_finite, sizeof is_finite);

@@ -16,10 +16,10 @@ static int last_bad(const struct adele_sgd_desc *desc, const float *gradients) {
 static int is_left_out(const struct adele_sgd_desc *desc, const struct adele_sgd_args *args) {
     int last = last_bad(desc, args->gradients);
     int is_loss_bad = args->loss_is_finite && !*args->loss_is_finite;
-    int is_out =
-        last >= 0 || is_loss_bad || (args->stays_out && args->health[ADELE_HEALTH_LEFT_OUT] > 0);
+    int is_out = last >= 0 || is_loss_bad ||
+                 (args->skip_all_later && args->health[ADELE_HEALTH_SKIPPED] > 0);
     args->health[ADELE_HEALTH_UPDATES]++;
-    if (is_out && args->health[ADELE_HEALTH_LEFT_OUT]++ == 0) {
+    if (is_out && args->health[ADELE_HEALTH_SKIPPED]++ == 0) {
         args->health[ADELE_HEALTH_FIRST_UPDATE] = args->health[ADELE_HEALTH_UPDATES];
         args->health[ADELE_HEALTH_FIRST_SEGMENT] = is_loss_bad ? -1 : last;
     }

@@ -409,7 +409,7 @@ static void a_verdict_is_heeded(void **state) {
     assert_int_equal(setenv("ADELE_SELFTEST", "off", 1), 0);
     struct adele_device *device = NULL;
     check_ok(adele_device_open("simt", ADELE_PRECISION_FP32, &device));
-    assert_true(device->families_left_out == 0);
+    assert_true(device->disabled_families == 0);
     adele_device_close(device);
 }
 
@@ -439,14 +439,14 @@ static void the_next_best_is_taken(void **state) {
     check_ok(adele_device_open("simt", ADELE_PRECISION_FP32, &device));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct adele_op *op = NULL;
-        device->families_left_out = rows[i].left_out;
+        device->disabled_families = rows[i].left_out;
         check_ok(device->iface->conv2d_create(device, &desc, &op));
         assert_string_equal(op->engine, rows[i].engine);
         assert_int_equal(op->packed_bytes > 0, rows[i].is_packed);
         device->iface->op_destroy(op);
     }
     struct adele_op *op = NULL;
-    device->families_left_out = BIT(conv2d_mma) | BIT(conv2d_fma) | BIT(conv2d_plain);
+    device->disabled_families = BIT(conv2d_mma) | BIT(conv2d_fma) | BIT(conv2d_plain);
     assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_DEVICE);
     assert_null(op);
     assert_non_null(strstr(adele_error_message(), "'conv2d_plain'"));
