@@ -40,6 +40,9 @@ const char *file_hint(int error);
 bool file_exists(const char *path); // anything of that name
 bool file_is_directory(const char *path);
 bool file_opens(const char *path); // for reading; what reading it then gives is another question
+// ADELE_DATA unless the path leads to a regular file: opening a pipe waits for ever, and a device
+// has no end.
+ADELE_MUST_CHECK adele_status file_check_regular(const char *path);
 // Makes the folder and its parents; fine when it is there.
 ADELE_MUST_CHECK adele_status file_make_directory(const char *path);
 // Removes a file or a folder with what is in it; fine when it is not there. Does not follow links.

@@ -35,6 +35,16 @@ bool file_opens(const char *path) {
     return fd >= 0;
 }
 
+adele_status file_check_regular(const char *path) {
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return FAIL(ADELE_IO, file_hint(errno), "%s: %s", path, strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        return FAIL(ADELE_DATA, "Put the file itself there.", "%s: %s in the place of a file", path,
+                    S_ISDIR(info.st_mode) ? "a folder" : "a pipe or device");
+    return ADELE_OK;
+}
+
 adele_status file_lock_folder(const char *path, int *lock) {
     *lock = -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "cli/cli.h"
 #include "config/config.h"
+#include "data/check.h"
 #include "data/check_groups.h"
 
 #include <argp.h>

@@ -7,7 +7,7 @@
 // PATIENT must hold a digit, else it is rather the name of the data set ("BRATS_001"), must not be
 // a year (Pascal VOC: "2007_000032"), and at least two patients must occur. When the name says
 // "patient", "case", "subject" or the like, sharing one between splits is an error, else a warning.
-#include "data/check_report.h"
+#include "data/check_cases.h"
 
 #include "base/fail.h"
 #include "base/file.h"

@@ -3,7 +3,8 @@
 #ifndef ADELE_DATA_CHECK_GROUPS_H
 #define ADELE_DATA_CHECK_GROUPS_H
 
-#include "data/dataset.h"
+#include "data/problems.h"
+#include <stddef.h>
 
 // So many problems that differ in nothing but paths and numbers are told as one.
 #define CHECK_GROUP_MIN 3

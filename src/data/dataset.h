@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define DATASET_MAX_FILES 8 // channel files of a case
+
 enum dataset_layout { LAYOUT_AUTO, LAYOUT_NNUNET, LAYOUT_VOC, LAYOUT_IMG_ANN };
 // Pictures: by each image's own mean and deviation, or by those of ImageNet (RGB).
 enum image_normalize { NORMALIZE_IMAGE, NORMALIZE_IMAGENET };
@@ -125,109 +127,13 @@ ADELE_MUST_CHECK adele_status dataset_open_folder(const char *folder, int n_chan
                                                   const struct dataset_config *config,
                                                   struct dataset **out);
 
-// Where image i of a loaded set comes from.
-struct dataset_origin {
-    int i_case, slice; // slice 0 for pictures; of volumes in the set's orientation
-    int height, width; // of the file (in that orientation), before resizing
-};
-
-// A split in host memory, at the configured size.
-struct dataset_images {
-    int n, c, h, w;
-    bool is_f16;  // else u8
-    void *images; // (N, C, H, W)
-    // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Pictures of 8
-    // bits are raw. Volumes, and all pictures of a split in which a file has 16 bits, are
-    // standardized before they become f16, so theirs are 0 and 1: 30000 and 30010 are one half.
-    // With NORMALIZE_IMAGENET the numbers are the same for all images.
-    float *mean, *inv_std;
-    uint8_t *labels; // (N, H, W): what is trained on (noisy when configured), NULL when no labels
-    uint8_t *truth;  // (N, H, W), NULL when there is none
-    struct dataset_origin *origin; // (N)
-    unsigned notes;                // notes.h: of a single case
-    struct palette_use *palette;   // palette_watch.h: the same, NULL = none
-};
-// Images are resized bilinearly (antialiased), labels nearest. Every label value is checked against
-// n_categories (255 = ignore). Unlabelled cases (predict) give labels = NULL. `keep_empty_slices`:
-// also slices without foreground (evaluation, prediction).
-ADELE_MUST_CHECK adele_status dataset_load(const struct dataset *dataset, enum dataset_split split,
-                                           bool keep_empty_slices, struct dataset_images *out);
-// The same for one case of the split (prediction goes case by case).
-ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset,
-                                                enum dataset_split split, int i_case,
-                                                struct dataset_images *out);
-// The same at the file's own size, whatever the configuration says.
-ADELE_MUST_CHECK adele_status dataset_load_case_whole(const struct dataset *dataset,
-                                                      enum dataset_split split, int i_case,
-                                                      struct dataset_images *out);
-void dataset_images_deinit(struct dataset_images *images);
-
-// ---- label_store.c: label maps back into files --------------------------------------------------
-// Writes the label maps of a split's images (u8 at the resident size (N, h, w), in `images`
-// order) as files in the input's own layout and type under `folder`: nnU-Net
-// labelsTr/NAME.png|.nii.gz, VOC SegmentationClass/NAME.png (palette), img_ann
-// ann_dir/train/NAME.png. Maps are brought to the file's own size (nearest); values are mapped
-// back when a label_map is set (the first `from` of each category). Pixels whose category at the
-// resident size did not change against `before` (may be NULL) keep the source file's original
-// value, so that an unchanged map gives back the original pixels exactly; slices that were not
-// loaded keep the source's values. Files keep their type: volumes have the source's header, data
-// type and slope and the bytes of each voxel that did not change; pictures of 16 bits have 16. Each
-// file is written atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category
-// from->to counts; most changed first.
-// `out`: how much changed of all pixels of the files; may be NULL.
-struct changes_sum;
-ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset,
-                                                 enum dataset_split split,
-                                                 const struct dataset_images *images,
-                                                 const uint8_t *labels, const uint8_t *before,
-                                                 const char *folder, struct changes_sum *out);
-// One predicted map (n_slices, h, w at resident size) of one case -> FOLDER/NAME + ending, at the
-// source's size and, for volumes, with the image's header. Pictures: gray PNG, or indexed with the
-// VOC palette when the data set has palettes.
-ADELE_MUST_CHECK adele_status label_store_save_prediction(const struct dataset *dataset,
-                                                          const struct dataset_case *item,
-                                                          int n_slices, int h, int w,
-                                                          const uint8_t *prediction,
-                                                          const char *folder);
-
-// A tensor (slices, n_planes, h, w) of a case in the set's orientation -> the order in which the
-// case's image is stored. `extents` (w, h, slices) become those of the file, *values is replaced.
-ADELE_MUST_CHECK adele_status label_store_turn_back(const struct dataset *dataset,
-                                                    const struct dataset_case *item, int n_planes,
-                                                    int extents[3], float **values);
-
-// ---- check.c: `adele check` ---------------------------------------------------------------------
-enum check_kind {
-    CHECK_LABEL_OUT_OF_RANGE,
-    CHECK_SIZE_MISMATCH,
-    CHECK_GEOMETRY,
-    CHECK_MISSING_PARTNER,
-    CHECK_DUPLICATE_CASE,
-    CHECK_PATIENT_IN_TWO_SPLITS,
-    CHECK_UNREADABLE,
-    CHECK_EMPTY_SPLIT,
-    CHECK_NOT_FINITE,
-    CHECK_CHANNELS,
-    CHECK_NO_FOREGROUND,
-    CHECK_PALETTE,
-    CHECK_READING,
-    CHECK_KINDS
-};
-struct check_problem {
-    enum check_kind kind;
-    bool is_error; // else a warning
-    char *text;    // file, pixel, value
-    char *hint;    // what to do
-};
-struct check_report {
-    struct check_problem *problems;
-    int n_problems;
-    int n_files; // looked at
-};
-const char *check_kind_name(enum check_kind kind); // "label_out_of_range" ...
-// Reads every file. Fails only when the data set cannot be looked at at all; problems are in the
-// report.
-ADELE_MUST_CHECK adele_status check_run(const struct dataset_config *config,
-                                        struct check_report *out);
-void check_report_deinit(struct check_report *report);
+// The layout's folder of a split's labels, "labelsTr" say. Static storage.
+const char *dataset_label_folder(const struct dataset *dataset, enum dataset_split split,
+                                 const struct dataset_case *item);
+// The labels that a split's case is trained on or compared with; NULL when there are none.
+const char *dataset_label_source(const struct dataset_case *item, enum dataset_split split);
+ADELE_MUST_CHECK adele_status dataset_create(const struct dataset_config *config,
+                                             struct dataset **out);
+size_t dataset_memory_limit(const struct dataset *dataset);
+void dataset_case_deinit(struct dataset_case *item);
 #endif

@@ -7,7 +7,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/finder.h"
+#include "data/name_list.h"
 
 #include <ctype.h>
 #include <stdio.h>

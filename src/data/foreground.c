@@ -4,9 +4,9 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/case_files.h"
 #include "data/finder.h"
 #include "data/label_lookup.h"
+#include "data/label_values.h"
 
 #include <ctype.h>
 #include <stdarg.h>

@@ -4,8 +4,9 @@
 #ifndef ADELE_DATA_FOREGROUND_H
 #define ADELE_DATA_FOREGROUND_H
 
-#include "data/case_files.h"
 #include "data/dataset.h"
+#include "data/images.h"
+#include "data/label_values.h"
 
 struct foreground_census {
     int n;               // label maps

@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/finder.h"
+#include "data/name_list.h"
 
 #include <ctype.h>
 #include <stdlib.h>

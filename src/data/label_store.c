@@ -2,15 +2,13 @@
 // Label maps back into files of the input's own layout and type. The source file is read again: its
 // values stay wherever the category did not change, so that nothing is lost by the trip through the
 // resident size or through a label_map.
-#include "data/dataset.h"
+#include "data/label_store.h"
 
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/case_files.h"
-#include "data/changes.h"
-#include "data/finder.h"
 #include "data/label_lookup.h"
+#include "data/label_values.h"
 #include "data/orientation.h"
 
 #include <string.h>

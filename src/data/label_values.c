@@ -1,63 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Label files: their place beside the image, what their values are allowed to be, and volumes back
-// into files.
-#include "data/case_files.h"
+#include "data/label_values.h"
 
 #include "base/fail.h"
-#include "base/memory.h"
 #include "data/label_lookup.h"
-#include "data/orientation.h"
 
 #include <stdio.h>
-#include <string.h>
-
-// ---- place --------------------------------------------------------------------------------------
-
-adele_status case_labels_place(const struct dataset *dataset, const struct dataset_case *item,
-                               const char *path, struct case_labels *labels,
-                               enum check_kind *kind) {
-    enum check_kind unused;
-    struct nifti_order order, image;
-    if (!labels->is_volume || item->geometry.n[0] == 0)
-        return ADELE_OK;
-    const struct nifti_geometry *own = &labels->volume.geometry;
-    TRY(orientation_match(ORIENTATION_LABEL, path, own, item->image_path[0], &item->geometry,
-                          kind != NULL ? kind : &unused, &order));
-    image = orientation_of_image(dataset, &item->geometry);
-    order = nifti_order_compose(&order, &image);
-    if (nifti_order_is_identity(&order))
-        return ADELE_OK;
-    int extents[3];
-    nifti_order_extents(&order, own->n, extents);
-    size_t n = (size_t)extents[0] * (size_t)extents[1] * (size_t)extents[2];
-    int32_t *turned = memory_calloc(n, sizeof *turned);
-    if (turned == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *turned);
-    nifti_order_apply(&order, own->n, sizeof *turned, labels->values, turned);
-    memory_free(labels->values);
-    labels->values = turned;
-    labels->width = extents[0];
-    labels->height = extents[1];
-    labels->n_slices = extents[2];
-    labels->order = order;
-    return ADELE_OK;
-}
-
-adele_status case_labels_load_checked(const struct dataset *dataset,
-                                      const struct dataset_case *item, const char *path,
-                                      const struct case_image *image, struct case_labels *out) {
-    TRY(case_labels_load(dataset, path, out));
-    adele_status status = case_labels_place(dataset, item, path, out, NULL);
-    if (status == ADELE_OK && image != NULL)
-        status = case_labels_check_size(path, out, item->image_path[0], image);
-    if (status == ADELE_OK)
-        status = case_labels_check_values(dataset, path, out);
-    if (status != ADELE_OK)
-        case_labels_deinit(out);
-    return status;
-}
-
-// ---- values -------------------------------------------------------------------------------------
 
 // What is wrong with a file's values, in the order of the file.
 struct bad_values {
@@ -139,24 +86,41 @@ adele_status case_labels_check_values(const struct dataset *dataset, const char 
     return ADELE_OK;
 }
 
-// ---- back into the file -------------------------------------------------------------------------
+adele_status case_labels_load_checked(const struct dataset *dataset,
+                                      const struct dataset_case *item, const char *path,
+                                      const struct case_image *image, struct case_labels *out) {
+    TRY(case_labels_load(dataset, path, out));
+    adele_status status = case_labels_place(dataset, item, path, out, NULL);
+    if (status == ADELE_OK && image != NULL)
+        status = case_labels_check_size(path, out, item->image_path[0], image);
+    if (status == ADELE_OK)
+        status = case_labels_check_values(dataset, path, out);
+    if (status != ADELE_OK)
+        case_labels_deinit(out);
+    return status;
+}
 
-adele_status case_labels_save_volume(const char *path, struct case_labels *labels) {
-    struct nifti_volume *volume = &labels->volume;
-    size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
+adele_status case_labels_map(const struct dataset *dataset, const char *path,
+                             const struct case_labels *labels, int slice, uint8_t *out) {
+    size_t n = (size_t)labels->height * (size_t)labels->width;
+    const int32_t *values = labels->values + (size_t)slice * n;
     for (size_t i = 0; i < n; i++) {
-        size_t at = nifti_order_stored_index(&labels->order, volume->geometry.n, i);
-        if (labels->values[i] == case_labels_stored_value(labels, at) ||
-            nifti_raw_set(volume, at, labels->values[i]))
-            continue;
-        char slope[64] = "";
-        if (volume->slope != 0.0 && volume->slope != 1.0)
-            (void)snprintf(slope, sizeof slope, " with the slope %.6g", volume->slope);
-        return FAIL(ADELE_DATA,
-                    "Save the label maps in a data type that holds all categories, without a slope "
-                    "(int16, say), and begin again.",
-                    "%s: value %d does not fit into the file's data type (%s%s)", path,
-                    (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
+        int category = label_lookup_category(dataset->lookup, values[i]);
+        if (category < 0)
+            return case_labels_check_values(dataset, path, labels);
+        out[i] = (uint8_t)category;
     }
-    return nifti_save_raw(path, volume);
+    return ADELE_OK;
+}
+
+bool case_labels_has_foreground(const struct dataset *dataset, const struct case_labels *labels,
+                                int slice) {
+    size_t n = (size_t)labels->height * (size_t)labels->width;
+    const int32_t *values = labels->values + (size_t)slice * n;
+    for (size_t i = 0; i < n; i++) {
+        int category = label_lookup_category(dataset->lookup, values[i]);
+        if (category > 0 && category != LABEL_IGNORE)
+            return true;
+    }
+    return false;
 }

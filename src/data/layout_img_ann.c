@@ -2,11 +2,12 @@
 // MMSegmentation: img_dir/{train,val,test}/NAME.jpg with ann_dir/{train,val,test}/NAME.png. The
 // names of the categories (which MMSegmentation keeps in its Python configuration) stand in
 // classes.txt or class_names.txt, the first line names value 0.
-#include "data/finder.h"
+#include "data/layout.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
+#include "data/name_list.h"
 
 #include <stdio.h>
 #include <string.h>

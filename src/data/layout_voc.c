@@ -2,11 +2,12 @@
 // Pascal VOC: JPEGImages/NAME.jpg, SegmentationClass/NAME.png (or SegmentationClassAug), lists in
 // ImageSets/Segmentation. class_names.txt (or classes.txt) names the values of the label files, the
 // first line value 0, whether that is a background or not; without it the names are VOC's own.
-#include "data/finder.h"
+#include "data/layout.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
+#include "data/name_list.h"
 
 #include <stdio.h>
 #include <string.h>

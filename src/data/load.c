@@ -5,123 +5,24 @@
 // Volumes, and pictures of sets with 16-bit files, are standardized before they are stored as half
 // floats (mean 0, inv_std 1), because raw intensities would lose their low bits there. 8-bit values
 // stay raw; their mean and inv_std are those of the resident pixels.
-#include "data/dataset.h"
+#include "data/load.h"
 
 #include "base/fail.h"
-#include "base/half.h"
 #include "base/memory.h"
-#include "data/case_files.h"
+#include "data/case_labels.h"
 #include "data/foreground.h"
-#include "data/label_lookup.h"
+#include "data/label_values.h"
 #include "data/notes.h"
 #include "data/palette_watch.h"
+#include "data/picture_peek.h"
+#include "data/standardize.h"
 
-#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
 // Decoded volumes are large, so few are in memory at a time.
 #define MAX_VOLUME_THREADS 4
-
-void dataset_images_deinit(struct dataset_images *images) {
-    memory_free(images->images);
-    memory_free(images->mean);
-    memory_free(images->inv_std);
-    memory_free(images->labels);
-    memory_free(images->truth);
-    memory_free(images->origin);
-    memory_free(images->palette);
-    memset(images, 0, sizeof *images);
-}
-
-static size_t pixel_bytes(const struct dataset_images *images) {
-    return images->is_f16 ? sizeof(uint16_t) : sizeof(uint8_t);
-}
-
-static size_t plane_size(const struct dataset_images *images) {
-    return (size_t)images->h * (size_t)images->w;
-}
-
-// Room for images->n images of the extents in `images`; one byte at least, so that n = 0 is legal.
-static adele_status allocate(struct dataset_images *images, bool has_labels, bool has_truth) {
-    size_t n = (size_t)images->n, planes = n * (size_t)images->c, plane = plane_size(images);
-    images->images = memory_calloc(planes * plane + 1, pixel_bytes(images));
-    images->mean = memory_calloc(planes + 1, sizeof *images->mean);
-    images->inv_std = memory_calloc(planes + 1, sizeof *images->inv_std);
-    images->origin = memory_calloc(n + 1, sizeof *images->origin);
-    images->labels = has_labels ? memory_calloc(n * plane + 1, 1) : NULL;
-    images->truth = has_truth ? memory_calloc(n * plane + 1, 1) : NULL;
-    bool is_fine = images->images != NULL && images->mean != NULL && images->inv_std != NULL &&
-                   images->origin != NULL && (images->labels != NULL || !has_labels) &&
-                   (images->truth != NULL || !has_truth);
-    return is_fine ? ADELE_OK : FAIL_NO_MEMORY(planes * plane * pixel_bytes(images));
-}
-
-// ---- one plane ----------------------------------------------------------------------------------
-
-// Mean and 1 / standard deviation; a constant plane has 1, so that it becomes 0 everywhere.
-static void measure(const float *plane, size_t n, double *mean, double *inv_std) {
-    double sum = 0.0, squares = 0.0;
-    for (size_t i = 0; i < n; i++)
-        sum += plane[i];
-    *mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++) {
-        double difference = plane[i] - *mean;
-        squares += difference * difference;
-    }
-    double deviation = sqrt(squares / (double)n);
-    *inv_std = deviation > 0.0 && isfinite(1.0 / deviation) ? 1.0 / deviation : 1.0;
-}
-
-// The same from the counts of 8-bit values.
-static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv_std) {
-    size_t counts[256] = {0};
-    double sum = 0.0, squares = 0.0;
-    for (size_t i = 0; i < n; i++)
-        counts[plane[i]]++;
-    for (int value = 0; value < 256; value++)
-        sum += (double)value * (double)counts[value];
-    *mean = sum / (double)n;
-    for (int value = 0; value < 256; value++)
-        squares += (value - *mean) * (value - *mean) * (double)counts[value];
-    *inv_std = squares > 0.0 ? 1.0 / sqrt(squares / (double)n) : 1.0;
-}
-
-// METHOD section 5: RGB / 255, less ImageNet's mean, over its deviation.
-static void imagenet_numbers(int channel, double *mean, double *inv_std) {
-    static const double means[3] = {0.485, 0.456, 0.406}, deviations[3] = {0.229, 0.224, 0.225};
-    *mean = 255.0 * means[channel];
-    *inv_std = 1.0 / (255.0 * deviations[channel]);
-}
-
-static void store_plane(struct dataset_images *out, size_t i_plane, const float *plane,
-                        bool is_imagenet) {
-    size_t n = plane_size(out);
-    int channel = (int)(i_plane % (size_t)out->c);
-    double mean, inv_std;
-    if (!out->is_f16) {
-        uint8_t *pixels = (uint8_t *)out->images + i_plane * n;
-        for (size_t i = 0; i < n; i++) {
-            // Never negative, so that cutting off after adding a half is rounding.
-            float value = plane[i] + 0.5f;
-            pixels[i] = value >= 255.0f ? 255 : (uint8_t)value;
-        }
-        measure_u8(pixels, n, &mean, &inv_std);
-    } else {
-        uint16_t *pixels = (uint16_t *)out->images + i_plane * n;
-        measure(plane, n, &mean, &inv_std);
-        if (is_imagenet)
-            imagenet_numbers(channel, &mean, &inv_std);
-        for (size_t i = 0; i < n; i++)
-            pixels[i] = half_from_float((float)((plane[i] - mean) * inv_std));
-        mean = 0.0, inv_std = 1.0;
-    }
-    if (!out->is_f16 && is_imagenet)
-        imagenet_numbers(channel, &mean, &inv_std);
-    out->mean[i_plane] = (float)mean;
-    out->inv_std[i_plane] = (float)inv_std;
-}
 
 static adele_status resize_plane(const float *in, int in_h, int in_w, float *out, int out_h,
                                  int out_w) {
@@ -136,7 +37,7 @@ static adele_status fill_images(const struct dataset *dataset, const struct case
     bool is_imagenet = dataset->config.normalize == NORMALIZE_IMAGENET && !image->is_volume;
     size_t source = (size_t)image->height * (size_t)image->width;
     float *raw = memory_calloc(source, sizeof *raw);
-    float *resized = memory_calloc(plane_size(out), sizeof *resized);
+    float *resized = memory_calloc(dataset_images_plane_size(out), sizeof *resized);
     adele_status status = ADELE_OK;
     if (raw == NULL || resized == NULL)
         status = FAIL_NO_MEMORY(source * sizeof *raw);
@@ -145,8 +46,8 @@ static adele_status fill_images(const struct dataset *dataset, const struct case
             case_image_plane(image, slices[i], channel, raw);
             status = resize_plane(raw, image->height, image->width, resized, out->h, out->w);
             if (status == ADELE_OK)
-                store_plane(out, (size_t)i * (size_t)out->c + (size_t)channel, resized,
-                            is_imagenet);
+                standardize_plane(out, (size_t)i * (size_t)out->c + (size_t)channel, resized,
+                                  is_imagenet);
         }
     }
     memory_free(raw);
@@ -166,7 +67,7 @@ static adele_status fill_labels(const struct dataset *dataset, const char *path,
         status = case_labels_map(dataset, path, labels, slices[i], mapped);
         if (status == ADELE_OK)
             resize_nearest_u8(mapped, labels->height, labels->width,
-                              maps + (size_t)i * plane_size(out), out->h, out->w);
+                              maps + (size_t)i * dataset_images_plane_size(out), out->h, out->w);
     }
     memory_free(mapped);
     return status;
@@ -227,7 +128,7 @@ static adele_status fill_case(const struct dataset *dataset, const struct case_p
     TRY_GOTO(
         choose_slices(dataset, plan, image, label_path != NULL ? &labels : NULL, &slices, &out->n),
         done);
-    TRY_GOTO(allocate(out, label_path != NULL, truth_path != NULL), done);
+    TRY_GOTO(dataset_images_allocate(out, label_path != NULL, truth_path != NULL), done);
     TRY_GOTO(fill_images(dataset, image, slices, out), done);
     if (label_path != NULL)
         TRY_GOTO(fill_labels(dataset, label_path, &labels, slices, out, out->labels), done);
@@ -324,73 +225,6 @@ adele_status dataset_load_case_whole(const struct dataset *dataset, enum dataset
 
 // ---- a split ------------------------------------------------------------------------------------
 
-// The size that all images get; 0 by 0 in the configuration means that of the first file.
-static adele_status join_extents(const struct dataset *dataset, enum dataset_split split,
-                                 const struct dataset_images *parts, struct dataset_images *out) {
-    const struct dataset_images *first = NULL;
-    int i_first = 0;
-    for (int i = 0; i < dataset->n_cases[split]; i++) {
-        const struct dataset_images *part = &parts[i];
-        if (first == NULL) {
-            first = part;
-            i_first = i;
-            out->c = part->c;
-            out->h = part->h;
-            out->w = part->w;
-            out->is_f16 = part->is_f16;
-        }
-        if (part->h != first->h || part->w != first->w)
-            return FAIL(ADELE_DATA, "Set data.size to bring all images to one size.",
-                        "%s: %d x %d, but %s is %d x %d", dataset->cases[split][i].image_path[0],
-                        part->w, part->h, dataset->cases[split][i_first].image_path[0], first->w,
-                        first->h);
-        if (part->n > INT32_MAX - out->n)
-            return FAIL(ADELE_DATA, "Use fewer images.", "%s: more than %d images", dataset->root,
-                        INT32_MAX);
-        out->n += part->n;
-    }
-    return ADELE_OK;
-}
-
-static void copy_maps(uint8_t *to, const uint8_t *from, size_t bytes) {
-    if (to != NULL && from != NULL)
-        memcpy(to, from, bytes);
-    else if (to != NULL) // an unlabelled case among labelled ones
-        memset(to, LABEL_IGNORE, bytes);
-}
-
-static void copy_part(const struct dataset_images *part, int at, struct dataset_images *out) {
-    size_t n = (size_t)part->n, c = (size_t)out->c, plane = plane_size(out), i = (size_t)at;
-    size_t bytes = pixel_bytes(out);
-    memcpy((char *)out->images + i * c * plane * bytes, part->images, n * c * plane * bytes);
-    memcpy(out->mean + i * c, part->mean, n * c * sizeof *out->mean);
-    memcpy(out->inv_std + i * c, part->inv_std, n * c * sizeof *out->inv_std);
-    memcpy(out->origin + i, part->origin, n * sizeof *out->origin);
-    copy_maps(out->labels != NULL ? out->labels + i * plane : NULL, part->labels, n * plane);
-    copy_maps(out->truth != NULL ? out->truth + i * plane : NULL, part->truth, n * plane);
-}
-
-static adele_status join(const struct dataset *dataset, enum dataset_split split,
-                         struct dataset_images *parts, struct dataset_images *out) {
-    bool has_labels = false, has_truth = false;
-    int n_cases = dataset->n_cases[split];
-    TRY(join_extents(dataset, split, parts, out));
-    for (int i = 0; i < n_cases; i++) {
-        has_labels = has_labels || parts[i].labels != NULL;
-        has_truth = has_truth || parts[i].truth != NULL;
-    }
-    if (n_cases > 0 && out->n == 0)
-        return foreground_explain(dataset, split);
-    TRY(allocate(out, has_labels, has_truth));
-    int at = 0;
-    for (int i = 0; i < n_cases; i++) {
-        copy_part(&parts[i], at, out);
-        at += parts[i].n;
-        dataset_images_deinit(&parts[i]); // one by one: the set is never in memory twice
-    }
-    return ADELE_OK;
-}
-
 // All cases, several at a time. The message of a failure belongs to the thread where it happened,
 // so the first failing case is loaded once more on this one.
 static adele_status load_parts(const struct dataset *dataset, struct case_plan *plans, int n_cases,
@@ -458,7 +292,9 @@ adele_status dataset_load(const struct dataset *dataset, enum dataset_split spli
         TRY_GOTO(palette_watch_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
                                    parts[i].palette),
                  done);
-    status = join(dataset, split, parts, out);
+    TRY_GOTO(dataset_images_join(dataset, split, parts, out), done);
+    if (n_cases > 0 && out->n == 0)
+        status = foreground_explain(dataset, split);
 done:
     for (int i = 0; parts != NULL && i < n_cases; i++)
         dataset_images_deinit(&parts[i]);

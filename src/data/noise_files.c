@@ -5,11 +5,11 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "data/case_files.h"
 #include "data/changes.h"
-#include "data/finder.h"
 #include "data/foreground.h"
 #include "data/label_lookup.h"
+#include "data/label_store.h"
+#include "data/label_values.h"
 #include "data/output.h"
 #include "data/palette_watch.h"
 

@@ -6,7 +6,9 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
+#include "data/name_list.h"
 #include "data/orientation.h"
+#include "data/picture_peek.h"
 #include "image/nifti.h"
 
 #include <stdio.h>

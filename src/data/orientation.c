@@ -3,7 +3,6 @@
 
 #include "base/fail.h"
 #include "base/log.h"
-#include "data/check_report.h"
 #include "image/nifti.h"
 
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #define ADELE_DATA_ORIENTATION_H
 
 #include "data/dataset.h"
+#include "data/problems.h"
 
 // After the cases and their geometries are there: fixes dataset->orientation (the configuration's,
 // else the most frequent one of the training images, the first of equals) and the cases' n_slices.

@@ -6,7 +6,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/finder.h"
+#include "data/label_store.h"
+#include "data/name_list.h"
 #include "data/output_manifest.h"
 
 #include <stdarg.h>

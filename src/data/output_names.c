@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/finder.h"
+#include "data/label_store.h"
 
 #include <string.h>
 

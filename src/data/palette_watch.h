@@ -5,8 +5,8 @@
 #ifndef ADELE_DATA_PALETTE_WATCH_H
 #define ADELE_DATA_PALETTE_WATCH_H
 
-#include "data/case_files.h"
 #include "data/dataset.h"
+#include "data/label_values.h"
 
 // The colours that one label map uses.
 struct palette_use {

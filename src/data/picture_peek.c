@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The kind of a picture from its first bytes, without decoding: PNG's IHDR, JPEG's frame header,
-// the first directory of a TIFF, the headers of a BMP.
-#include "data/finder.h"
+// Reads PNG's IHDR, JPEG's frame header, the first directory of a TIFF, the headers of a BMP.
+#include "data/picture_peek.h"
 
 #include "image/image.h"
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/changes.h"
+#include "data/label_store.h"
 #include "data/output.h"
 #include "infer/checkpoint_model.h"
 #include "infer/generations.h"

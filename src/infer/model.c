@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/label_store.h"
 #include "infer/checkpoint_model.h"
 #include "infer/model_output.h"
 #include "infer/run_folder.h"

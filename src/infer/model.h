@@ -6,6 +6,7 @@
 
 #include "config/config.h"
 #include "data/dataset.h"
+#include "data/load.h"
 #include "infer/inference.h"
 #include "infer/score.h"
 

@@ -10,6 +10,7 @@
 
 #include "config/config.h"
 #include "data/dataset.h"
+#include "data/load.h"
 #include "device/device.h"
 
 struct resident {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Problems that are alike are told once.
 #include "base/memory.h"
+#include "data/check.h"
 #include "data/check_groups.h"
-#include "data/check_report.h"
+#include "data/problems.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,6 +5,8 @@
 
 #include "base/file.h"
 #include "config/config.h"
+#include "data/check.h"
+#include "data/load.h"
 #include "data/noise_files.h"
 #include "image/image.h"
 #include "run/trainer.h"

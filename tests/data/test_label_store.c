@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "data/changes.h"
 #include "data/dataset.h"
+#include "data/label_store.h"
+#include "data/load.h"
 #include "image/image.h"
 #include "image/nifti.h"
 #include "support/compare.h"

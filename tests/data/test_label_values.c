@@ -4,8 +4,11 @@
 // again keep their type, slope, header, and all bytes of what did not change.
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/check.h"
 #include "data/dataset.h"
 #include "data/label_lookup.h"
+#include "data/label_store.h"
+#include "data/load.h"
 #include "data/noise.h"
 #include "data/noise_files.h"
 #include "image/byte_order.h"

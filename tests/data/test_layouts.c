@@ -2,6 +2,7 @@
 // The three layouts: what is found, what is refused.
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/load.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

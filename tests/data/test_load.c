@@ -4,6 +4,7 @@
 #include "base/half.h"
 #include "base/memory.h"
 #include "data/dataset.h"
+#include "data/load.h"
 #include "image/image.h"
 #include "image/nifti.h"
 #include "support/compare.h"

@@ -2,9 +2,12 @@
 // Names and numbers as people and other programs write them: endings, lists, dataset.json, links,
 // palettes. Each is read right, or the message tells what was found.
 #include "base/file.h"
+#include "data/check.h"
 #include "data/dataset.h"
 #include "data/folder_look.h"
 #include "data/label_lookup.h"
+#include "data/label_store.h"
+#include "data/load.h"
 #include "data/noise_files.h"
 #include "image/image.h"
 #include "support/scratch.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The kind of a picture from its first bytes: literal headers, short files, things that are none.
 #include "base/file.h"
-#include "data/finder.h"
+#include "data/picture_peek.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

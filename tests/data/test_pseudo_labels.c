@@ -3,7 +3,9 @@
 // check` and training name it, before the first step.
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/check.h"
 #include "data/dataset.h"
+#include "data/load.h"
 #include "image/image.h"
 #include "run/trainer.h"
 #include "support/scratch.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // JPEG files, and the look at their headers.
-#include "data/finder.h"
+#include "data/picture_peek.h"
 #include "fuzz.h"
 #include "image/image.h"
 

@@ -4,6 +4,7 @@
 // (PNG around the bytes, so that no checksum hides what is behind the decoder), a label map, a
 // size, slices without foreground, 16 bits, color.
 #include "data/dataset.h"
+#include "data/load.h"
 #include "fuzz.h"
 #include "image/image.h"
 

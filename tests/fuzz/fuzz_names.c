@@ -2,6 +2,7 @@
 // Text files of names: the list of a split, and the names of the categories.
 #include "data/dataset.h"
 #include "data/finder.h"
+#include "data/name_list.h"
 #include "fuzz.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // PNG files: as images, as label maps, and by their headers alone.
-#include "data/finder.h"
+#include "data/picture_peek.h"
 #include "fuzz.h"
 #include "image/image.h"
 

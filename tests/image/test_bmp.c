@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // BMP files of each kind that is read, literal pixels; damaged, truncated and compressed ones.
 #include "base/file.h"
-#include "data/finder.h"
+#include "data/picture_peek.h"
 #include "image/byte_order.h"
 #include "image/image.h"
 #include "support/scratch.h"

@@ -11,7 +11,7 @@
 #ifdef ADELE_HAVE_TIFF
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/finder.h"
+#include "data/picture_peek.h"
 #include "support/scratch.h"
 
 #include <stdio.h>

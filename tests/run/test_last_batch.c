@@ -6,6 +6,7 @@
 #include "base/random.h"
 #include "base/safetensors.h"
 #include "data/dataset.h"
+#include "data/load.h"
 #include "infer/memory_check.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

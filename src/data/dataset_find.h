@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// Opening a data set with a report of its problems.
+#ifndef ADELE_DATA_DATASET_FIND_H
+#define ADELE_DATA_DATASET_FIND_H
+
+#include "data/dataset.h"
+#include "data/problems.h"
+
+// dataset_open with the problems of single cases in the report.
+ADELE_MUST_CHECK adele_status dataset_find(const struct dataset_config *config,
+                                           struct check_report *report, struct dataset **out);
+#endif

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// Opening a data set: layout, categories, splits and files. Reads headers, no pixels.
+#include "data/dataset.h"
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/check_cases.h"
+#include "data/check_groups.h"
+#include "data/dataset_find.h"
+#include "data/find_cases.h"
+#include "data/label_lookup.h"
+#include "data/orientation.h"
+#include "data/picture_peek.h"
+
+#include <string.h>
+
+// ---- layouts ------------------------------------------------------------------------------------
+
+static const struct dataset_layout_ops *layout_ops(enum dataset_layout layout) {
+    return layout == LAYOUT_NNUNET ? &layout_nnunet
+           : layout == LAYOUT_VOC  ? &layout_voc
+                                   : &layout_img_ann;
+}
+
+// The layout whose folder (or file) is there; LAYOUT_AUTO when none is.
+static adele_status recognize(const char *root, enum dataset_layout *out) {
+    static const struct {
+        const char *name;
+        enum dataset_layout layout;
+    } marks[] = {{"imagesTr", LAYOUT_NNUNET},
+                 {"dataset.json", LAYOUT_NNUNET},
+                 {"JPEGImages", LAYOUT_VOC},
+                 {"ImageSets", LAYOUT_VOC},
+                 {"img_dir", LAYOUT_IMG_ANN}};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0] && *out == LAYOUT_AUTO; i++) {
+        char *path = file_join(root, marks[i].name);
+        if (path == NULL)
+            return FAIL_NO_MEMORY(strlen(root) + 16);
+        if (file_exists(path))
+            *out = marks[i].layout;
+        memory_free(path);
+    }
+    return ADELE_OK;
+}
+
+static adele_status detect_layout(struct dataset *dataset) {
+    const char *root = dataset->root;
+    if (!file_is_directory(root))
+        return FAIL(
+            ADELE_IO,
+            "Check data.root; if the data of a run have moved, name their folder with --data.",
+            "%s: %s", root, file_exists(root) ? "not a folder" : "no such folder");
+    if (dataset->layout == LAYOUT_AUTO)
+        TRY(recognize(root, &dataset->layout));
+    if (dataset->layout == LAYOUT_AUTO)
+        return FAIL(ADELE_DATA,
+                    "Lay the data out as nnU-Net raw (dataset.json, imagesTr, labelsTr), Pascal "
+                    "VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation) or "
+                    "MMSegmentation (img_dir, ann_dir).",
+                    "%s: no known layout: none of imagesTr, JPEGImages, img_dir is there", root);
+    return ADELE_OK;
+}
+
+// ---- what the whole set says --------------------------------------------------------------------
+
+// One RGB picture makes the set RGB, wherever it stands among gray ones.
+static void find_channels(struct dataset *dataset) {
+    bool has_gray = false, is_given = dataset->n_channels != 0;
+    if (dataset->is_volume || (is_given && dataset->n_channels != 3))
+        return;
+    for (int split = 0; split < SPLIT_COUNT && !dataset->has_rgb; split++) {
+        for (int i = 0; i < dataset->n_cases[split] && !dataset->has_rgb; i++) {
+            const struct dataset_case *item = &dataset->cases[split][i];
+            struct picture_peek peek = {0};
+            if (item->image_path[0] != NULL && item->n_files == 1)
+                picture_peek(item->image_path[0], &peek);
+            dataset->has_rgb = peek.n_channels == 3;
+            has_gray = has_gray || peek.n_channels == 1;
+        }
+    }
+    if (!is_given)
+        dataset->n_channels = has_gray && !dataset->has_rgb ? 1 : 3;
+}
+
+void dataset_ask_channels(struct dataset *dataset, int n_channels) {
+    bool is_known = dataset->n_channels == 1 || dataset->n_channels == 3;
+    if (dataset->is_volume || !is_known || (n_channels != 1 && n_channels != 3))
+        return;
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        for (int i = 0; i < dataset->n_cases[split]; i++)
+            if (dataset->cases[split][i].n_files > 1)
+                return;
+    // nnU-Net's channels may be three modalities, of which a single picture is none.
+    if (n_channels == 3 && dataset->layout == LAYOUT_NNUNET)
+        return;
+    dataset->n_channels = n_channels;
+    dataset->has_rgb = n_channels == 3;
+}
+
+static void find_palette(struct dataset *dataset) {
+    for (int split = 0; split < SPLIT_COUNT; split++) {
+        for (int i = 0; i < dataset->n_cases[split]; i++) {
+            const char *path = dataset_label_source(&dataset->cases[split][i], split);
+            if (path == NULL)
+                continue;
+            struct picture_peek peek;
+            picture_peek(path, &peek);
+            dataset->has_palette = peek.is_indexed;
+            return;
+        }
+    }
+}
+
+// Training on a case that also validates may be wanted, but not unknowingly.
+static adele_status warn_of(const struct check_report *found) {
+    struct check_group *groups = NULL;
+    int n = 0;
+    TRY(check_groups_make(found, &groups, &n));
+    for (int i = 0; i < n; i++) {
+        char text[4200];
+        check_group_text(&groups[i], text, sizeof text);
+        log_line(LOG_WARNING, "%s", text);
+    }
+    memory_free(groups);
+    return ADELE_OK;
+}
+
+static adele_status check_splits(struct dataset_finder *finder) {
+    const struct dataset *dataset = finder->dataset;
+    if (dataset->n_cases[SPLIT_TRAIN] == 0) {
+        const char *folder = find_cases_image_folder(dataset, SPLIT_TRAIN);
+        char there[FOLDER_LOOK_BYTES];
+        TRY(find_cases_tell(dataset, folder, "", there));
+        TRY(finder_problem(
+            finder, CHECK_EMPTY_SPLIT,
+            dataset->layout == LAYOUT_NNUNET
+                ? "Check the folder of images, file_ending in dataset.json, and "
+                  "data.split."
+                : "Check the folder of images, the list of the split and data.split.",
+            "%s: the train split has no cases; images are looked for in %s%s%s%s", dataset->root,
+            folder, dataset->layout == LAYOUT_NNUNET ? " as NAME_0000" : "",
+            dataset->layout == LAYOUT_NNUNET ? dataset->input_ending : "", there));
+    }
+    struct check_report found = {0};
+    adele_status status = check_names(dataset, &found);
+    for (int i = 0; i < found.n_problems && status == ADELE_OK; i++) {
+        const struct check_problem *problem = &found.problems[i];
+        if (finder->report != NULL)
+            status = check_report_add(finder->report, problem->kind, problem->is_error,
+                                      problem->hint, "%s", problem->text);
+        else if (problem->kind == CHECK_DUPLICATE_CASE)
+            status = FAIL(ADELE_DATA, problem->hint, "%s", problem->text);
+    }
+    if (status == ADELE_OK && finder->report == NULL)
+        status = warn_of(&found);
+    check_report_deinit(&found);
+    return status;
+}
+
+adele_status dataset_find(const struct dataset_config *config, struct check_report *report,
+                          struct dataset **out) {
+    struct dataset_finder finder = {.report = report};
+    *out = NULL;
+    TRY(dataset_create(config, &finder.dataset));
+    struct dataset *dataset = finder.dataset;
+    adele_status status;
+    TRY_GOTO(detect_layout(dataset), fail);
+    const struct dataset_layout_ops *ops = layout_ops(dataset->layout);
+    TRY_GOTO(ops->describe(&finder), fail);
+    TRY_GOTO(label_lookup_build(dataset), fail);
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        TRY_GOTO(find_cases(&finder, ops, split), fail);
+    if (report != NULL && ops->orphans != NULL)
+        TRY_GOTO(ops->orphans(&finder), fail);
+    TRY_GOTO(orientation_find(dataset, report), fail);
+    TRY_GOTO(check_splits(&finder), fail);
+    find_channels(dataset);
+    if (!dataset->is_volume)
+        find_palette(dataset);
+    *out = dataset;
+    return ADELE_OK;
+fail:
+    dataset_close(dataset);
+    return status;
+}
+
+adele_status dataset_open(const struct dataset_config *config, struct dataset **out) {
+    return dataset_find(config, NULL, out);
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "data/find_cases.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/name_list.h"
+#include "image/nifti.h"
+
+#include <string.h>
+
+const char *find_cases_image_folder(const struct dataset *dataset, enum dataset_split split) {
+    static const char *const images[] = {"img_dir/train", "img_dir/val", "img_dir/test"};
+    if (dataset->layout == LAYOUT_VOC)
+        return "JPEGImages";
+    if (dataset->layout == LAYOUT_IMG_ANN)
+        return images[split];
+    return split == SPLIT_TEST ? "imagesTs" : "imagesTr";
+}
+
+// ---- cases --------------------------------------------------------------------------------------
+
+// FOLDER/NAME.ending, or the same under the layout's own folder of labels.
+static adele_status find_label(const struct dataset *dataset, const char *folder,
+                               enum dataset_split split, const struct dataset_case *item,
+                               char **out) {
+    const char *const own[] = {dataset->file_ending, NULL};
+    const char *const *endings = dataset->is_volume ? own : finder_label_endings;
+    TRY(finder_any(dataset, folder, "", item->name, endings, out));
+    if (*out != NULL)
+        return ADELE_OK;
+    return finder_any(dataset, folder, dataset_label_folder(dataset, split, item), item->name,
+                      endings, out);
+}
+
+static adele_status find_training_labels(struct dataset_finder *finder, struct dataset_case *item) {
+    const struct dataset *dataset = finder->dataset;
+    const struct dataset_config *config = &dataset->config;
+    if (config->noisy_labels != NULL) {
+        TRY(find_label(dataset, config->noisy_labels, SPLIT_TRAIN, item, &item->noisy_path));
+        if (item->noisy_path == NULL)
+            TRY(finder_problem(finder, CHECK_MISSING_PARTNER,
+                               "Write the noisy labels of every training case, or leave "
+                               "data.noisy_labels empty.",
+                               "%s/%s%s: no noisy label for the training case",
+                               config->noisy_labels, item->name, dataset->file_ending));
+    }
+    if (config->true_labels != NULL)
+        return find_label(dataset, config->true_labels, SPLIT_TRAIN, item, &item->truth_path);
+    if (item->noisy_path != NULL && item->label_path != NULL) {
+        item->truth_path = memory_strdup(item->label_path);
+        if (item->truth_path == NULL)
+            return FAIL_NO_MEMORY(strlen(item->label_path) + 1);
+    }
+    return ADELE_OK;
+}
+
+// What lies in ROOT/SUB instead of NAME.
+adele_status find_cases_tell(const struct dataset *dataset, const char *sub, const char *name,
+                             char out[FOLDER_LOOK_BYTES]) {
+    char *folder = file_join(dataset->root, sub);
+    if (folder == NULL)
+        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(sub) + 2);
+    folder_look_tell(dataset, folder, name, out);
+    memory_free(folder);
+    return ADELE_OK;
+}
+
+static adele_status check_partners(struct dataset_finder *finder, enum dataset_split split,
+                                   const struct dataset_case *item) {
+    const struct dataset *dataset = finder->dataset;
+    char there[FOLDER_LOOK_BYTES];
+    if (item->image_path[0] == NULL) {
+        TRY(find_cases_tell(dataset, find_cases_image_folder(dataset, split), item->name, there));
+        return finder_problem(
+            finder, CHECK_MISSING_PARTNER, "Add the image, or take the case out of the split.",
+            "%s: case %s of the %s split has no image in %s%s", dataset->root, item->name,
+            dataset_split_name(split), find_cases_image_folder(dataset, split), there);
+    }
+    if (split == SPLIT_TEST || dataset_label_source(item, split) != NULL)
+        return ADELE_OK;
+    const char *folder = dataset_label_folder(dataset, split, item);
+    TRY(find_cases_tell(dataset, folder, item->name, there));
+    return finder_problem(
+        finder, CHECK_MISSING_PARTNER, "Add the label map, or take the case out of the split.",
+        "%s/%s/%s%s: no label map for %s of the %s split%s", dataset->root, folder, item->name,
+        dataset->input_ending[0] != '\0' ? dataset->input_ending : dataset->file_ending,
+        item->image_path[0], dataset_split_name(split), there);
+}
+
+static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {
+    adele_status status = nifti_probe_geometry(item->image_path[0], &item->geometry);
+    // A report names the unreadable file when it reads all files.
+    return finder->report != NULL && status != ADELE_NO_MEMORY ? ADELE_OK : status;
+}
+
+// Lists of other programs name files: "im01.jpg" is the case im01, unless there is one of that
+// name.
+static adele_status locate_without_ending(struct dataset_finder *finder,
+                                          const struct dataset_layout_ops *ops,
+                                          enum dataset_split split, const char *list,
+                                          struct dataset_case *item) {
+    bool is_picture, is_volume;
+    size_t bytes = name_stem_bytes(item->name, &is_picture, &is_volume);
+    char end = item->name[bytes];
+    if (!is_picture && !is_volume)
+        return ADELE_OK;
+    item->name[bytes] = '\0';
+    memory_free(item->label_path); // of the name with its ending
+    item->label_path = NULL;
+    TRY(ops->locate(finder, split, list, item));
+    if (item->n_files == 0)
+        item->name[bytes] = end;
+    return ADELE_OK;
+}
+
+static adele_status add_cases(struct dataset_finder *finder, const struct dataset_layout_ops *ops,
+                              enum dataset_split split, const char *list,
+                              const struct file_list *names) {
+    for (int i = 0; i < names->n; i++) {
+        struct dataset_case *item = NULL;
+        TRY(finder_add_case(finder, split, names->names[i], &item));
+        TRY(ops->locate(finder, split, list, item));
+        if (item->n_files == 0)
+            TRY(locate_without_ending(finder, ops, split, list, item));
+        if (split == SPLIT_TRAIN)
+            TRY(find_training_labels(finder, item));
+        TRY(check_partners(finder, split, item));
+        if (finder->dataset->is_volume && item->image_path[0] != NULL)
+            TRY(probe_volume(finder, item));
+    }
+    return ADELE_OK;
+}
+
+// A list file of the user: the path as given, or inside the data set.
+static adele_status read_list_file(const struct dataset *dataset, const char *path,
+                                   struct file_list *out) {
+    char *inside = NULL;
+    if (!file_exists(path)) {
+        inside = file_join(dataset->root, path);
+        if (inside == NULL)
+            return FAIL_NO_MEMORY(strlen(path));
+    }
+    adele_status status =
+        name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);
+    memory_free(inside);
+    return status;
+}
+
+adele_status find_cases(struct dataset_finder *finder, const struct dataset_layout_ops *ops,
+                        enum dataset_split split) {
+    const struct dataset *dataset = finder->dataset;
+    const char *list = dataset->config.split[split];
+    if (list != NULL && strcmp(list, "none") == 0)
+        return ADELE_OK;
+    struct file_list names = {0};
+    adele_status status = ADELE_OK;
+    if (list != NULL && file_has_suffix(list, ".txt")) {
+        TRY_GOTO(read_list_file(dataset, list, &names), done);
+        for (int i = 0; i < names.n; i++)
+            TRY_GOTO(name_check(names.names[i], list), done);
+        list = NULL;
+    } else {
+        TRY_GOTO(ops->list(finder, split, list, &names), done);
+    }
+    status = add_cases(finder, ops, split, list, &names);
+done:
+    file_list_deinit(&names);
+    return status;
+}

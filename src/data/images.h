@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// The images and label maps of a split in host memory.
+#ifndef ADELE_DATA_IMAGES_H
+#define ADELE_DATA_IMAGES_H
+
+#include "data/dataset.h"
+
+// Where image i of a loaded set comes from.
+struct dataset_origin {
+    int i_case, slice; // slice 0 for pictures; of volumes in the set's orientation
+    int height, width; // of the file (in that orientation), before resizing
+};
+
+// A split in host memory, at the configured size.
+struct dataset_images {
+    int n, c, h, w;
+    bool is_f16;  // else u8
+    void *images; // (N, C, H, W)
+    // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Pictures of 8
+    // bits are raw. Volumes, and all pictures of a split in which a file has 16 bits, are
+    // standardized before they become f16, so theirs are 0 and 1: 30000 and 30010 are one half.
+    // With NORMALIZE_IMAGENET the numbers are the same for all images.
+    float *mean, *inv_std;
+    uint8_t *labels; // (N, H, W): what is trained on (noisy when configured), NULL when no labels
+    uint8_t *truth;  // (N, H, W), NULL when there is none
+    struct dataset_origin *origin; // (N)
+    unsigned notes;                // notes.h: of a single case
+    struct palette_use *palette;   // palette_watch.h: the same, NULL = none
+};
+// Zeroed storage for images->n images of the extents in `images`.
+ADELE_MUST_CHECK adele_status dataset_images_allocate(struct dataset_images *images,
+                                                      bool has_labels, bool has_truth);
+void dataset_images_deinit(struct dataset_images *images);
+size_t dataset_images_pixel_bytes(const struct dataset_images *images); // 1 or 2
+size_t dataset_images_plane_size(const struct dataset_images *images);  // h * w
+// Joins the parts, one for each case of the split, in their order, and frees each of them. A part
+// without labels among parts with labels becomes LABEL_IGNORE.
+ADELE_MUST_CHECK adele_status dataset_images_join(const struct dataset *dataset,
+                                                  enum dataset_split split,
+                                                  struct dataset_images *parts,
+                                                  struct dataset_images *out);
+#endif

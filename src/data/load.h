@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Files -> resident images and label maps.
+#ifndef ADELE_DATA_LOAD_H
+#define ADELE_DATA_LOAD_H
+
+#include "data/images.h"
+
+// Images are resized bilinearly (antialiased), labels nearest. Every label value is checked against
+// n_categories (255 = ignore). Unlabelled cases (predict) give labels = NULL. `keep_empty_slices`:
+// also slices without foreground (evaluation, prediction).
+ADELE_MUST_CHECK adele_status dataset_load(const struct dataset *dataset, enum dataset_split split,
+                                           bool keep_empty_slices, struct dataset_images *out);
+// The same for one case of the split (prediction goes case by case).
+ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset,
+                                                enum dataset_split split, int i_case,
+                                                struct dataset_images *out);
+// The same at the file's own size, whatever the configuration says.
+ADELE_MUST_CHECK adele_status dataset_load_case_whole(const struct dataset *dataset,
+                                                      enum dataset_split split, int i_case,
+                                                      struct dataset_images *out);
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "data/name_list.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <ctype.h>
+#include <limits.h>
+#include <string.h>
+
+#define LIST_MAX_BYTES ((size_t)64 << 20)
+
+adele_status name_list_add(struct file_list *list, const char *name, size_t n_bytes) {
+    // Grown by doubling: a full list is one whose length is a power of two.
+    if ((list->n & (list->n - 1)) == 0) {
+        size_t capacity = list->n == 0 ? 1 : (size_t)list->n * 2;
+        char **grown = memory_realloc(list->names, capacity, sizeof *grown);
+        if (grown == NULL)
+            return FAIL_NO_MEMORY(capacity * sizeof *grown);
+        list->names = grown;
+    }
+    char *copy = memory_calloc(n_bytes + 1, 1);
+    if (copy == NULL)
+        return FAIL_NO_MEMORY(n_bytes + 1);
+    memcpy(copy, name, n_bytes);
+    list->names[list->n++] = copy;
+    return ADELE_OK;
+}
+
+// Windows' editors put a byte order mark before the text.
+static size_t mark_bytes(const char *text) {
+    return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+static bool is_utf16(const char *text, size_t bytes) {
+    return bytes >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
+}
+
+adele_status name_list_read(const char *path, struct file_list *out) {
+    memset(out, 0, sizeof *out);
+    char *text = NULL;
+    size_t bytes = 0;
+    TRY(file_check_regular(path));
+    TRY(file_read(path, LIST_MAX_BYTES, &text, &bytes));
+    adele_status status = ADELE_OK;
+    if (memchr(text, '\0', bytes) != NULL)
+        status = FAIL(ADELE_FORMAT, "Write one name a line, as UTF-8.", "%s: not a text file%s",
+                      path, is_utf16(text, bytes) ? ", but UTF-16" : "");
+    for (char *line = text + mark_bytes(text); status == ADELE_OK && *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        char *next = line + length + (line[length] != '\0');
+        while (length > 0 && isspace((unsigned char)*line)) {
+            line++;
+            length--;
+        }
+        while (length > 0 && isspace((unsigned char)line[length - 1]))
+            length--;
+        if (length > 0)
+            status = name_list_add(out, line, length);
+        line = next;
+    }
+    memory_free(text);
+    if (status != ADELE_OK)
+        file_list_deinit(out);
+    return status;
+}
+
+adele_status name_check(const char *name, const char *where) {
+    bool is_plain = name[0] != '\0' && name[0] != '.' && strlen(name) < NAME_MAX;
+    for (const char *c = name; *c != '\0'; c++)
+        if (*c == '/' || *c == '\\' || iscntrl((unsigned char)*c))
+            is_plain = false;
+    if (!is_plain || strstr(name, "..") != NULL)
+        return FAIL(ADELE_DATA, "Write the bare name of a case: no folder, no \"..\", no ending.",
+                    "%s: \"%.200s\" is not the name of a case", where, name);
+    return ADELE_OK;
+}
+
+size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume) {
+    static const char *const pictures[] = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"};
+    static const char *const volumes[] = {".nii.gz", ".nii"};
+    size_t bytes = strlen(name);
+    *is_picture = *is_volume = false;
+    for (size_t i = 0; i < sizeof volumes / sizeof volumes[0]; i++) {
+        if (file_has_suffix(name, volumes[i]) && bytes > strlen(volumes[i])) {
+            *is_volume = true;
+            return bytes - strlen(volumes[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof pictures / sizeof pictures[0]; i++) {
+        if (file_has_suffix(name, pictures[i]) && bytes > strlen(pictures[i])) {
+            *is_picture = true;
+            return bytes - strlen(pictures[i]);
+        }
+    }
+    return bytes;
+}

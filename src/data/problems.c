@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+#include "data/problems.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *check_kind_name(enum check_kind kind) {
+    static const char *const names[CHECK_KINDS] = {"label_out_of_range",
+                                                   "size_mismatch",
+                                                   "geometry",
+                                                   "missing_partner",
+                                                   "duplicate_case",
+                                                   "patient_in_two_splits",
+                                                   "unreadable",
+                                                   "empty_split",
+                                                   "not_finite",
+                                                   "channels",
+                                                   "no_foreground",
+                                                   "palette",
+                                                   "reading"};
+    return (unsigned)kind < CHECK_KINDS ? names[kind] : "unknown";
+}
+
+void check_report_deinit(struct check_report *report) {
+    for (int i = 0; i < report->n_problems; i++) {
+        memory_free(report->problems[i].text);
+        memory_free(report->problems[i].hint);
+    }
+    memory_free(report->problems);
+    memset(report, 0, sizeof *report);
+}
+
+adele_status check_report_add(struct check_report *report, enum check_kind kind, bool is_error,
+                              const char *hint, const char *format, ...) {
+    // Grown by doubling: a full list is one whose length is a power of two.
+    if ((report->n_problems & (report->n_problems - 1)) == 0) {
+        size_t capacity = report->n_problems == 0 ? 1 : (size_t)report->n_problems * 2;
+        struct check_problem *grown =
+            memory_realloc(report->problems, capacity, sizeof *report->problems);
+        if (grown == NULL)
+            return FAIL_NO_MEMORY(capacity * sizeof *grown);
+        report->problems = grown;
+    }
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    text_make_plain(text);
+    struct check_problem problem = {.kind = kind,
+                                    .is_error = is_error,
+                                    .text = memory_strdup(text),
+                                    .hint = memory_strdup(hint)};
+    if (problem.text == NULL || problem.hint == NULL) {
+        memory_free(problem.text);
+        memory_free(problem.hint);
+        return FAIL_NO_MEMORY(strlen(text) + strlen(hint) + 2);
+    }
+    report->problems[report->n_problems++] = problem;
+    return ADELE_OK;
+}

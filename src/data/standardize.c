@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include "data/standardize.h"
+
+#include "base/half.h"
+
+#include <math.h>
+
+// Mean and 1 / standard deviation; a constant plane has 1, so that it becomes 0 everywhere.
+static void measure(const float *plane, size_t n, double *mean, double *inv_std) {
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += plane[i];
+    *mean = sum / (double)n;
+    for (size_t i = 0; i < n; i++) {
+        double difference = plane[i] - *mean;
+        squares += difference * difference;
+    }
+    double deviation = sqrt(squares / (double)n);
+    *inv_std = deviation > 0.0 && isfinite(1.0 / deviation) ? 1.0 / deviation : 1.0;
+}
+
+// The same from the counts of 8-bit values.
+static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv_std) {
+    size_t counts[256] = {0};
+    double sum = 0.0, squares = 0.0;
+    for (size_t i = 0; i < n; i++)
+        counts[plane[i]]++;
+    for (int value = 0; value < 256; value++)
+        sum += (double)value * (double)counts[value];
+    *mean = sum / (double)n;
+    for (int value = 0; value < 256; value++)
+        squares += (value - *mean) * (value - *mean) * (double)counts[value];
+    *inv_std = squares > 0.0 ? 1.0 / sqrt(squares / (double)n) : 1.0;
+}
+
+// METHOD section 5: RGB / 255, less ImageNet's mean, over its deviation.
+static void imagenet_numbers(int channel, double *mean, double *inv_std) {
+    static const double means[3] = {0.485, 0.456, 0.406}, deviations[3] = {0.229, 0.224, 0.225};
+    *mean = 255.0 * means[channel];
+    *inv_std = 1.0 / (255.0 * deviations[channel]);
+}
+
+void standardize_plane(struct dataset_images *out, size_t i_plane, const float *plane,
+                       bool is_imagenet) {
+    size_t n = dataset_images_plane_size(out);
+    int channel = (int)(i_plane % (size_t)out->c);
+    double mean, inv_std;
+    if (!out->is_f16) {
+        uint8_t *pixels = (uint8_t *)out->images + i_plane * n;
+        for (size_t i = 0; i < n; i++) {
+            // Never negative, so that cutting off after adding a half is rounding.
+            float value = plane[i] + 0.5f;
+            pixels[i] = value >= 255.0f ? 255 : (uint8_t)value;
+        }
+        measure_u8(pixels, n, &mean, &inv_std);
+    } else {
+        uint16_t *pixels = (uint16_t *)out->images + i_plane * n;
+        measure(plane, n, &mean, &inv_std);
+        if (is_imagenet)
+            imagenet_numbers(channel, &mean, &inv_std);
+        for (size_t i = 0; i < n; i++)
+            pixels[i] = half_from_float((float)((plane[i] - mean) * inv_std));
+        mean = 0.0, inv_std = 1.0;
+    }
+    if (!out->is_f16 && is_imagenet)
+        imagenet_numbers(channel, &mean, &inv_std);
+    out->mean[i_plane] = (float)mean;
+    out->inv_std[i_plane] = (float)inv_std;
+}
