@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "config/config.h"
+#include "data/load.h"
 
 #include <math.h>
 #include <stdlib.h>
