@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The counting goes through the planner itself, on a device that has no memory and computes
-// nothing: its ops only keep their descriptors. So shapes, and which gradients are wanted, are
-// those of a real run.
+// Costs are counted from a plan that the planner makes on a device without memory, whose ops only
+// keep their descriptors. So shapes, and which gradients are wanted, are those of a real run.
 #include "nn/costs.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "nn/plan.h"
+#include "nn/node_traits.h"
 
 struct counted_op {
     struct adele_op op;
@@ -30,9 +29,8 @@ struct costs {
     static adele_status counted_##name##_create(const struct adele_device *device,                 \
                                                 const struct adele_##name##_desc *desc,            \
                                                 struct adele_op **out) {                           \
-        struct counted_op *op = memory_calloc(1, sizeof *op);                                      \
-        if (op == NULL)                                                                            \
-            return FAIL_NO_MEMORY(sizeof *op);                                                     \
+        struct counted_op *op;                                                                     \
+        TRY(ALLOCATE(&op, 1));                                                                     \
         op->op.kind = ADELE_OP_##name;                                                             \
         op->op.device = device;                                                                    \
         op->desc.name = *desc;                                                                     \
@@ -79,45 +77,6 @@ static double element_count(struct adele_shape shape) {
     return (double)shape.n * shape.c * shape.h * shape.w;
 }
 
-static void count_conv2d(struct op_cost *cost, const struct adele_conv2d_desc *desc, double in,
-                         double out) {
-    double taps = (double)desc->kernel * desc->kernel;
-    double weights = taps * desc->c_in * desc->c_out;
-    double flops = 2.0 * taps * desc->c_in * out;
-    cost->flops_forward = flops;
-    cost->flops_d_weight = flops;
-    cost->flops_d_src = desc->needs_d_src ? flops : 0.0;
-    cost->elements_forward = in + weights + out;
-    cost->elements_backward = in + out + weights;
-    if (desc->needs_d_src)
-        cost->elements_backward += out + weights + in;
-}
-
-// All rates are one launch forward and one for the data gradient; the branches of SUM leave no
-// tensors of their own. Weight gradients read src and d_dst for each rate.
-static void count_aspp(struct op_cost *cost, const struct adele_aspp_desc *desc, double in,
-                       double out) {
-    double taps = 0.0, n_pixels = (double)desc->n * desc->h * desc->w;
-    for (int r = 0; r < desc->n_rates; r++)
-        taps += desc->rates[r] > 0 ? 9.0 : 1.0;
-    double weights = taps * desc->c_in * desc->c_out, flops = 2.0 * weights * n_pixels;
-    cost->flops_forward = flops;
-    cost->flops_d_weight = flops;
-    cost->flops_d_src = desc->needs_d_src ? flops : 0.0;
-    cost->elements_forward = in + weights + out;
-    cost->elements_backward = desc->n_rates * (in + n_pixels * desc->c_out) + weights;
-    if (desc->needs_d_src)
-        cost->elements_backward += out + weights + in;
-}
-
-// Statistics are complete only after the first pass, so the input is read twice, forward and
-// backward; the ReLU's mask follows from the input, unless a residual was added to it.
-static void count_batch_norm(struct op_cost *cost, const struct adele_batch_norm_desc *desc,
-                             double out) {
-    cost->elements_forward = (desc->has_residual ? 4.0 : 3.0) * out;
-    cost->elements_backward = (desc->has_residual ? 8.0 : 5.0) * out;
-}
-
 static void count_op(const struct plan *plan, int i_node, struct op_cost *cost) {
     const struct graph *graph = &plan->network->graph;
     const struct node *node = &graph->nodes[i_node];
@@ -129,23 +88,10 @@ static void count_op(const struct plan *plan, int i_node, struct op_cost *cost) 
     int trained[NODE_MAX_TRAINED], n_trained = node_trained(node, trained);
     for (int i = 0; i < n_trained; i++)
         cost->n_parameters += graph->parameters[trained[i]].count;
-    if (op->op.kind == ADELE_OP_conv2d) {
-        count_conv2d(cost, &op->desc.conv2d, in, out);
-    } else if (op->op.kind == ADELE_OP_aspp) {
-        count_aspp(cost, &op->desc.aspp, in, out);
-    } else if (op->op.kind == ADELE_OP_add) {
-        cost->elements_forward = 3.0 * out;
-        cost->elements_backward = 3.0 * out;
-    } else if (op->op.kind == ADELE_OP_batch_norm) {
-        count_batch_norm(cost, &op->desc.batch_norm, out);
-    } else if (op->op.kind == ADELE_OP_max_pool) { // backward looks for the maximum again
-        cost->elements_forward = in + out;
-        cost->elements_backward = 2.0 * (in + out);
-    } else if (op->op.kind == ADELE_OP_concat) {
-        cost->elements_forward = cost->elements_backward = 2.0 * out;
-    } else {
-        cost->elements_forward = cost->elements_backward = in + out;
-    }
+    cost->elements_forward = cost->elements_backward = in + out;
+    const struct node_traits *traits = node_traits(node->kind);
+    if (traits->count != NULL)
+        traits->count(cost, &op->desc, in, out);
 }
 
 // ---- the whole ----------------------------------------------------------------------------------
@@ -154,18 +100,13 @@ adele_status costs_create(const struct graph *graph, struct adele_shape input,
                           enum adele_precision precision, struct costs **out) {
     *out = NULL;
     adele_status status;
-    struct costs *costs = memory_calloc(1, sizeof *costs);
-    if (costs == NULL)
-        return FAIL_NO_MEMORY(sizeof *costs);
+    struct costs *costs;
+    TRY(ALLOCATE(&costs, 1));
     costs->network.device = &counting_device;
     costs->network.graph = *graph;
     costs->network.precision = precision;
     TRY_GOTO(plan_create(&costs->network, input, true, &costs->plan), fail);
-    costs->ops = memory_calloc((size_t)graph->n_nodes, sizeof *costs->ops);
-    if (costs->ops == NULL) {
-        status = FAIL_NO_MEMORY((size_t)graph->n_nodes * sizeof *costs->ops);
-        goto fail;
-    }
+    TRY_GOTO(ALLOCATE(&costs->ops, graph->n_nodes), fail);
     for (int i = 0; i < graph->n_nodes; i++)
         if (costs->plan->steps[i].op != NULL)
             count_op(costs->plan, i, &costs->ops[costs->n_ops++]);

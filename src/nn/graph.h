@@ -6,17 +6,23 @@
 
 #include "device/device.h"
 
+// X(KIND, name): one row a kind; what the planner does with it is in node_<name>.c.
+#define NODE_KINDS(X)                                                                              \
+    X(INPUT, input)                                                                                \
+    X(CONV2D, conv2d)                                                                              \
+    X(BATCH_NORM, batch_norm)                                                                      \
+    X(MAX_POOL, max_pool)                                                                          \
+    X(RESCALE, rescale)                                                                            \
+    X(CONCAT, concat)                                                                              \
+    X(ADD, add)                                                                                    \
+    X(GLOBAL_POOL, global_pool)                                                                    \
+    X(ASPP, aspp)                                                                                  \
+    X(DROPOUT, dropout)
+
 enum node_kind {
-    NODE_INPUT,
-    NODE_CONV2D,
-    NODE_BATCH_NORM,
-    NODE_MAX_POOL,
-    NODE_RESCALE,
-    NODE_CONCAT,
-    NODE_ADD,
-    NODE_GLOBAL_POOL,
-    NODE_ASPP,
-    NODE_DROPOUT
+#define NODE_KIND_ENUM(KIND, name) NODE_##KIND,
+    NODE_KINDS(NODE_KIND_ENUM)
+#undef NODE_KIND_ENUM
 };
 
 enum parameter_init {
@@ -37,7 +43,7 @@ struct parameter {
     bool is_buffer;
     enum parameter_init init;
     int fan_in, fan_out;
-    bool is_new;    // of a head: not in the weights that a backbone is loaded from
+    bool is_new;    // of a head: not in the file that a backbone's weights are loaded from
     bool is_frozen; // never learns
     float lr_scale; // of the base rate, see graph_set_rates; 0 when frozen
     bool has_decay;
@@ -47,7 +53,7 @@ struct parameter {
 // shifts of batch norm; none of them decays.
 enum rate_groups {
     RATES_UNIFORM, // all at the base rate
-    RATES_VOC      // times 1, biases 2, new layers 10, their biases 20
+    RATES_VOC      // base rate times 1, biases times 2, new layers 10, their biases 20
 };
 
 struct node {
@@ -81,7 +87,9 @@ struct graph {
     int input, output; // node numbers
 };
 
-// Builders answer the node's number through *out.
+const char *node_kind_name(enum node_kind kind); // "conv2d"
+
+// Builders return the node's number through *out.
 void graph_init(struct graph *graph);
 void graph_deinit(struct graph *graph);
 ADELE_MUST_CHECK adele_status graph_input(struct graph *graph, int c, int *out);

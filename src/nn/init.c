@@ -35,8 +35,8 @@ static struct adele_initialize_item item_of(const struct parameter *parameter, i
     return item;
 }
 
-static adele_status run_op(struct network *network, const struct adele_initialize_desc *desc,
-                           float *values) {
+static adele_status draw_values(struct network *network, const struct adele_initialize_desc *desc,
+                                float *values) {
     const struct adele_device *device = network->device;
     struct adele_op *op = NULL;
     TRY(device->iface->initialize_create(device, desc, &op));
@@ -53,21 +53,21 @@ static adele_status arena_initialize(struct network *network, bool is_buffer, ui
     int64_t n = is_buffer ? graph->n_buffers : graph->n_weights;
     if (n == 0)
         return ADELE_OK;
-    float *values = is_buffer ? network->buffers : network_writable_weights(network);
+    float *values = is_buffer ? network->buffers : network->weights;
     TRY(network->device->iface->fill(network->device, values, 0, (size_t)n * sizeof *values));
-    struct adele_initialize_item *items = memory_calloc((size_t)graph->n_parameters, sizeof *items);
-    if (items == NULL)
-        return FAIL_NO_MEMORY((size_t)graph->n_parameters * sizeof *items);
+    struct adele_initialize_item *items;
+    TRY(ALLOCATE(&items, graph->n_parameters));
     struct adele_initialize_desc desc = {.items = items, .seed = seed};
     for (int i = 0; i < graph->n_parameters; i++)
         if (graph->parameters[i].is_buffer == is_buffer)
             items[desc.n_items++] = item_of(&graph->parameters[i], i);
-    adele_status status = run_op(network, &desc, values);
+    adele_status status = draw_values(network, &desc, values);
     memory_free(items);
     return status;
 }
 
 adele_status network_initialize(struct network *network, uint64_t seed) {
+    network->packing.is_current = false;
     TRY(arena_initialize(network, false, seed));
     return arena_initialize(network, true, seed);
 }

@@ -4,30 +4,21 @@
 #include "base/memory.h"
 #include "nn/plan.h"
 
-static const char *const memory_hint =
-    "Make the batch, the images or model.width smaller, or use fewer scales.";
-
 static adele_status arena_create(struct network *network, int64_t n_floats, float **out) {
-    const struct adele_device *device = network->device;
     // A network without parameters of a kind still gets an address.
     size_t bytes = (size_t)(n_floats > 0 ? n_floats : 1) * sizeof(float);
     void *block = NULL;
-    adele_status status = device->iface->alloc(device, bytes, &block);
-    if (status == ADELE_NO_MEMORY)
-        return FAIL(status, memory_hint,
-                    "cannot allocate %zu bytes of device memory for parameters", bytes);
-    TRY(status);
+    TRY(adele_device_alloc_zeroed(network->device, bytes, "parameters", &block));
     *out = block;
-    return device->iface->fill(device, block, 0, bytes);
+    return ADELE_OK;
 }
 
 adele_status network_create_from_graph(const struct adele_device *device, struct graph *graph,
                                        uint64_t seed, enum adele_precision precision,
                                        struct network **out) {
     adele_status status;
-    struct network *network = memory_calloc(1, sizeof *network);
-    if (network == NULL)
-        return FAIL_NO_MEMORY(sizeof *network);
+    struct network *network;
+    TRY(ALLOCATE(&network, 1));
     network->device = device;
     network->graph = *graph;
     network->precision = precision;
@@ -123,26 +114,6 @@ adele_status network_measure(struct network *network, int n, int h, int w, bool 
     return ADELE_OK;
 }
 
-// Device memory, zeroed: no op ever meets a stray NaN where a layout has room that nobody writes.
-adele_status region_create(struct network *network, size_t bytes, const char *purpose, void **out) {
-    const struct adele_device *device = network->device;
-    void *block = NULL;
-    adele_status status = device->iface->alloc(device, bytes, &block);
-    if (status == ADELE_NO_MEMORY)
-        return FAIL(status, memory_hint,
-                    "cannot allocate %zu bytes of device memory for %s; all plans together take "
-                    "%zu bytes",
-                    bytes, purpose, network_planned_bytes(network));
-    TRY(status);
-    status = device->iface->fill(device, block, 0, bytes);
-    if (status != ADELE_OK) {
-        device->iface->release(device, block);
-        return status;
-    }
-    *out = block;
-    return ADELE_OK;
-}
-
 static size_t largest_shared_bytes(const struct network *network) {
     size_t bytes = 0;
     for (int i = 0; i < network->n_plans; i++)
@@ -151,30 +122,43 @@ static size_t largest_shared_bytes(const struct network *network) {
     return bytes;
 }
 
-adele_status network_allocate(struct network *network) {
+static adele_status allocate_shared(struct network *network) {
     const struct adele_device *device = network->device;
-    size_t shared_bytes = largest_shared_bytes(network);
-    if (shared_bytes > network->shared_bytes) {
-        // The old region goes first, so that both need not fit; until the new one is there no plan
-        // can run.
-        TRY(device->iface->synchronize(device));
-        for (int i = 0; i < network->n_plans; i++)
-            network->plans[i]->is_bound = false;
-        device->iface->release(device, network->shared);
-        network->shared = NULL;
-        network->shared_bytes = 0;
-        TRY(region_create(network, shared_bytes, "gradients and workspace", &network->shared));
-        network->shared_bytes = shared_bytes;
-    }
+    size_t bytes = largest_shared_bytes(network);
+    if (bytes <= network->shared_bytes)
+        return ADELE_OK;
+    // The old region is released first, so that the device need not hold both; until the new one is
+    // there no plan can run.
+    TRY(device->iface->synchronize(device));
+    for (int i = 0; i < network->n_plans; i++)
+        network->plans[i]->is_bound = false;
+    device->iface->release(device, network->shared);
+    network->shared = NULL;
+    network->shared_bytes = 0;
+    TRY(adele_device_alloc_zeroed(device, bytes, "gradients and workspace", &network->shared));
+    network->shared_bytes = bytes;
+    return ADELE_OK;
+}
+
+static adele_status allocate_regions(struct network *network) {
+    TRY(allocate_shared(network));
     TRY(packing_allocate(network));
     for (int i = 0; i < network->n_plans; i++) {
         struct plan *plan = network->plans[i];
         if (plan->activations == NULL)
-            TRY(region_create(network, plan->memory.activation_bytes, "activations",
-                              &plan->activations));
+            TRY(adele_device_alloc_zeroed(network->device, plan->memory.activation_bytes,
+                                          "activations", &plan->activations));
         plan_bind(plan);
     }
     return ADELE_OK;
+}
+
+adele_status network_allocate(struct network *network) {
+    adele_status status = allocate_regions(network);
+    if (status == ADELE_NO_MEMORY)
+        return fail_context(status, "the plans of the network take %zu bytes",
+                            network_planned_bytes(network));
+    return status;
 }
 
 size_t network_parameter_bytes(const struct network *network) {

@@ -22,7 +22,8 @@ struct network_config {
 // ADELE_CONFIG unless name, backbone and is_frozen go together.
 ADELE_MUST_CHECK adele_status network_check_names(const struct network_config *config);
 
-// The graph alone, into one that graph_init made; the caller's to deinit, whatever the answer.
+// The graph alone, into one that graph_init made. The caller calls graph_deinit, also after a
+// failure.
 ADELE_MUST_CHECK adele_status network_build_graph(const struct network_config *config,
                                                   struct graph *graph);
 
@@ -31,8 +32,8 @@ ADELE_MUST_CHECK adele_status network_build_graph(const struct network_config *c
 ADELE_MUST_CHECK adele_status network_create(const struct adele_device *device,
                                              const struct network_config *config,
                                              struct network **out);
-// The same for a graph of the caller's own, whose nodes move into the network. *graph is the
-// caller's to deinit, whatever the answer.
+// The same for a graph of the caller's own, whose nodes move into the network. The caller calls
+// graph_deinit, also after a failure.
 ADELE_MUST_CHECK adele_status network_create_from_graph(const struct adele_device *device,
                                                         struct graph *graph, uint64_t seed,
                                                         enum adele_precision precision,
@@ -42,11 +43,11 @@ const struct graph *network_graph(const struct network *network);
 
 // Device arenas, borrowed. Weights, gradients and momenta share offsets.
 const float *network_weights(const struct network *network);
-// To be asked for anew before each change: it tells the network that its weights change.
+// Call it before each change of the weights, also when the address is known: it marks the packed
+// weights as outdated.
 float *network_writable_weights(struct network *network);
-// Brings the packed weights up to date, when weights were to be written since the last time.
-// Forward and backward do so too; a step that calls it right after its update has the same launches
-// every time.
+// Packs the weights if network_writable_weights was called since they were packed. Forward and
+// backward do so too; a step that calls it right after its update has the same launches every time.
 ADELE_MUST_CHECK adele_status network_pack(struct network *network);
 float *network_gradients(struct network *network);
 float *network_momenta(struct network *network);
@@ -61,16 +62,16 @@ struct plan; // the network at one input shape: ops, and where each tensor lies
 // first. Plans are owned by the network and stay valid until network_destroy.
 ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h, int w,
                                            bool is_training, struct plan **out);
-// Allocates what all plans so far need: activations of each training plan of its own, and one
-// region that all plans share in turn for gradients, workspace and the activations of inference
-// plans. May be called again after more plans. ADELE_NO_MEMORY says how much was asked for.
+// Allocates what all plans so far need: activations for each training plan, and one region that all
+// plans use in turn for gradients, workspace and the activations of inference plans. May be called
+// again after more plans. The message of ADELE_NO_MEMORY says how much was needed.
 ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
 
-// The samples that the rows of the next forward with batch statistics are, for dropout: the same
-// (seed, epoch, sample) drops the same values. `sample_ids`: plain (N) on the device, borrowed;
-// NULL, as at first: rows are samples 0, 1, ..
+// Which samples the rows of the next forward with batch statistics are. Dropout depends on it: the
+// same (seed, epoch, sample) drops the same values. `sample_ids`: plain (N) on the device,
+// borrowed; NULL, the initial value: rows are samples 0, 1, ..
 void plan_set_samples(struct plan *plan, uint32_t epoch, const int32_t *sample_ids);
-// ADELE_INVALID_ARGUMENT when some batch norm of the plan would take statistics of one value.
+// ADELE_INVALID_ARGUMENT when a batch norm of the plan would compute statistics of a single value.
 ADELE_MUST_CHECK adele_status plan_check_statistics(const struct plan *plan);
 // Whether that would fail for a batch of one image of the same size.
 bool plan_needs_two_images(const struct plan *plan);
@@ -82,7 +83,7 @@ struct plan_memory plan_memory(const struct plan *plan);
 size_t network_parameter_bytes(const struct network *network); // all four arenas
 size_t network_planned_bytes(const struct network *network);   // everything network_allocate takes
 
-// What a plan of that shape would take; none is kept.
+// The memory that a plan of that shape would take; the plan is not kept.
 ADELE_MUST_CHECK adele_status network_measure(struct network *network, int n, int h, int w,
                                               bool is_training, struct plan_memory *out);
 
@@ -100,14 +101,14 @@ ADELE_MUST_CHECK adele_status plan_forward(struct plan *plan, bool use_batch_sta
 // forward.
 ADELE_MUST_CHECK adele_status plan_backward(struct plan *plan);
 
-// plan_look.c: after a failure. As plan_forward with batch statistics and plan_backward, but every
-// tensor is looked at on the host, and the first that is not finite ends the pass. *out_what
-// (caller frees with memory_free) names it: "the output of 'inc.double_conv.0' is not finite";
-// NULL: all are finite. Parameter gradients are to be zeroed before the backward.
-ADELE_MUST_CHECK adele_status plan_look_forward(struct plan *plan, char **out_what);
-ADELE_MUST_CHECK adele_status plan_look_backward(struct plan *plan, char **out_what);
-// The first image, by row, of the plan's input that is not finite; -1: none.
-ADELE_MUST_CHECK adele_status plan_look_input(const struct plan *plan, int *out_row);
+// plan_nonfinite.c: to be called after a failure. As plan_forward with batch statistics and
+// plan_backward, but every tensor is checked on the host, and the first non-finite one ends the
+// pass. *out_what (caller frees with memory_free) names it: "the output of 'inc.double_conv.0' is
+// not finite"; NULL: all are finite. Zero the parameter gradients before the backward.
+ADELE_MUST_CHECK adele_status plan_find_nonfinite_forward(struct plan *plan, char **out_what);
+ADELE_MUST_CHECK adele_status plan_find_nonfinite_backward(struct plan *plan, char **out_what);
+// The row of the first image of the plan's input that has a non-finite number; -1: none.
+ADELE_MUST_CHECK adele_status plan_find_nonfinite_input(const struct plan *plan, int *out_row);
 
 // One text line per node: name, kind, shape out, parameters, GFLOP, engine; then the memory plan.
 // Written through log_line.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The packed weights of a network's convolutions: one block of device memory that the plans of all
-// scales read, brought up to date by one op after each change of the weights. Whoever may change
-// weights (an update, an import, initialization, a caller of network_writable_weights) marks them
-// as changed; a step packs right after its update, and a forward or backward that meets changed
-// weights packs first, so that nothing ever runs on old ones.
+// scales read, computed by one op after each change of the weights. What may change weights (an
+// update, an import, initialization, a caller of network_writable_weights) clears is_current; a
+// step packs right after its update, and forward and backward pack first when the packed weights
+// are not current, so that nothing runs with old ones.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "nn/plan.h"
@@ -12,7 +12,7 @@ static int64_t aligned(int64_t bytes) {
     return (bytes + ADELE_PACK_ALIGNMENT - 1) / ADELE_PACK_ALIGNMENT * ADELE_PACK_ALIGNMENT;
 }
 
-// What the node's weights take so that each plan finds its own.
+// Bytes of the node's packed weights: the most that any plan reads.
 static int64_t node_bytes(const struct network *network, int i_node) {
     size_t bytes = 0;
     for (int i = 0; i < network->n_plans; i++) {
@@ -66,21 +66,19 @@ adele_status packing_allocate(struct network *network) {
     struct packing *packing = &network->packing;
     size_t n_nodes = (size_t)network->graph.n_nodes;
     int64_t bytes = packing_bytes(network);
-    // Plans only come, and never take a node's bytes away.
+    // Plans are only added, so no node's bytes ever shrink.
     if (bytes == packing->bytes)
         return ADELE_OK;
     TRY(device->iface->synchronize(device));
     for (int i = 0; i < network->n_plans; i++)
         network->plans[i]->is_bound = false;
     packing_release(network);
-    packing->items = memory_calloc(n_nodes, sizeof *packing->items);
-    packing->of_node = memory_calloc(n_nodes, sizeof *packing->of_node);
-    if (packing->items == NULL || packing->of_node == NULL)
-        return FAIL_NO_MEMORY(n_nodes * (sizeof *packing->items + sizeof *packing->of_node));
+    TRY(ALLOCATE(&packing->items, n_nodes));
+    TRY(ALLOCATE(&packing->of_node, n_nodes));
     list_items(network);
     struct adele_pack_desc desc = {packing->n_items, packing->items, network->precision};
     TRY(device->iface->pack_create(device, &desc, &packing->op));
-    TRY(region_create(network, (size_t)bytes, "packed weights", &packing->block));
+    TRY(adele_device_alloc_zeroed(device, (size_t)bytes, "packed weights", &packing->block));
     packing->bytes = bytes;
     return ADELE_OK;
 }

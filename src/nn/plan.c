@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Running a plan: one op call a node, forward in the order of the graph, backward in reverse.
-// Nothing is allocated here.
-#include "nn/plan.h"
-
+// Runs a plan: one op call a node, forward in the order of the graph, backward in reverse. Nothing
+// is allocated here.
 #include "base/fail.h"
 #include "base/trace.h"
+#include "nn/node_traits.h"
 
 struct plan_memory plan_memory(const struct plan *plan) {
     return plan->memory;
@@ -40,78 +39,6 @@ void plan_set_samples(struct plan *plan, uint32_t epoch, const int32_t *sample_i
     plan->sample_ids = sample_ids;
 }
 
-static void set_draws(const struct plan *plan, struct plan_step *step, bool is_active) {
-    step->args.dropout.is_active = is_active;
-    step->args.dropout.epoch = plan->epoch;
-    step->args.dropout.sample_ids = plan->sample_ids;
-}
-
-static adele_status step_forward(const struct adele_device_iface *iface, enum node_kind kind,
-                                 struct plan_step *step, bool use_batch_statistics) {
-    switch (kind) {
-    case NODE_CONV2D:
-        step->args.conv2d.workspace = step->workspace_forward;
-        return iface->conv2d_forward(step->op, &step->args.conv2d);
-    case NODE_BATCH_NORM:
-        step->args.batch_norm.workspace = step->workspace_forward;
-        step->args.batch_norm.use_batch_statistics = use_batch_statistics;
-        return iface->batch_norm_forward(step->op, &step->args.batch_norm);
-    case NODE_MAX_POOL:
-        step->args.max_pool.workspace = step->workspace_forward;
-        return iface->max_pool_forward(step->op, &step->args.max_pool);
-    case NODE_RESCALE:
-        step->args.rescale.workspace = step->workspace_forward;
-        return iface->rescale_forward(step->op, &step->args.rescale);
-    case NODE_CONCAT: // without an op, its inputs have written it
-        return step->op != NULL ? iface->concat_forward(step->op, &step->args.concat) : ADELE_OK;
-    case NODE_ADD:
-        return iface->add_forward(step->op, &step->args.add);
-    case NODE_GLOBAL_POOL:
-        step->args.global_pool.workspace = step->workspace_forward;
-        return iface->global_pool_forward(step->op, &step->args.global_pool);
-    case NODE_ASPP:
-        step->args.aspp.workspace = step->workspace_forward;
-        return iface->aspp_forward(step->op, &step->args.aspp);
-    case NODE_DROPOUT:
-        return iface->dropout_forward(step->op, &step->args.dropout);
-    default:
-        return ADELE_OK;
-    }
-}
-
-static adele_status step_backward(const struct adele_device_iface *iface, enum node_kind kind,
-                                  struct plan_step *step) {
-    switch (kind) {
-    case NODE_CONV2D:
-        step->args.conv2d.workspace = step->workspace_backward;
-        return iface->conv2d_backward(step->op, &step->args.conv2d);
-    case NODE_BATCH_NORM: // use_batch_statistics is as the forward left it
-        step->args.batch_norm.workspace = step->workspace_backward;
-        TRY(iface->batch_norm_backward(step->op, &step->args.batch_norm));
-        return step->join != NULL ? iface->add_backward(step->join, &step->join_args) : ADELE_OK;
-    case NODE_MAX_POOL:
-        step->args.max_pool.workspace = step->workspace_backward;
-        return iface->max_pool_backward(step->op, &step->args.max_pool);
-    case NODE_RESCALE:
-        step->args.rescale.workspace = step->workspace_backward;
-        return iface->rescale_backward(step->op, &step->args.rescale);
-    case NODE_CONCAT:
-        return step->op != NULL ? iface->concat_backward(step->op, &step->args.concat) : ADELE_OK;
-    case NODE_ADD:
-        return iface->add_backward(step->op, &step->args.add);
-    case NODE_GLOBAL_POOL:
-        step->args.global_pool.workspace = step->workspace_backward;
-        return iface->global_pool_backward(step->op, &step->args.global_pool);
-    case NODE_ASPP:
-        step->args.aspp.workspace = step->workspace_backward;
-        return iface->aspp_backward(step->op, &step->args.aspp);
-    case NODE_DROPOUT: // draws as the forward left it
-        return iface->dropout_backward(step->op, &step->args.dropout);
-    default:
-        return ADELE_OK;
-    }
-}
-
 static adele_status bound_check(const struct plan *plan) {
     if (!plan->is_bound)
         return FAIL(ADELE_INVALID_ARGUMENT, "Call network_allocate after the last network_plan.",
@@ -136,22 +63,24 @@ bool plan_needs_two_images(const struct plan *plan) {
 adele_status plan_node_forward(struct plan *plan, int i_node, bool use_batch_statistics) {
     const struct node *node = &plan->network->graph.nodes[i_node];
     struct plan_step *step = &plan->steps[i_node];
-    if (node->kind == NODE_DROPOUT)
-        set_draws(plan, step, use_batch_statistics);
+    adele_status status = ADELE_OK;
     trace_push("%s forward", node->name);
-    adele_status status = step_forward(plan->network->device->iface, node->kind, step,
-                                       use_batch_statistics && !node->is_frozen);
+    if (step->op != NULL)
+        status =
+            node_traits(node->kind)->forward(plan, step, use_batch_statistics && !node->is_frozen);
     trace_pop();
     return status == ADELE_OK ? status : fail_context(status, "forward of %s", node->name);
 }
 
 adele_status plan_node_backward(struct plan *plan, int i_node) {
     const struct node *node = &plan->network->graph.nodes[i_node];
-    if (!plan->steps[i_node].has_backward)
+    struct plan_step *step = &plan->steps[i_node];
+    adele_status status = ADELE_OK;
+    if (!step->has_backward)
         return ADELE_OK;
     trace_push("%s backward", node->name);
-    adele_status status =
-        step_backward(plan->network->device->iface, node->kind, &plan->steps[i_node]);
+    if (step->op != NULL)
+        status = node_traits(node->kind)->backward(plan, step);
     trace_pop();
     return status == ADELE_OK ? status : fail_context(status, "backward of %s", node->name);
 }

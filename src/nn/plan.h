@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Inside the engine: what a network and its plans hold. Only files of this room and its tests read
-// it.
+// Internal to src/nn: the contents of a network and of its plans.
 //
-// Time of a plan: the forward of node i runs at time i, its backward at time 2 n_nodes - 1 - i. A
-// block of the shared region is live from the time that first writes it to the time that last reads
-// it.
+// Times of a plan: the forward of node i runs at time i, its backward at time 2 n_nodes - 1 - i. A
+// block of the shared region is live from the time of its first write to the time of its last read.
 #ifndef ADELE_NN_PLAN_H
 #define ADELE_NN_PLAN_H
 
 #include "nn/network.h"
 
 enum block_role {
-    BLOCK_VALUE,      // a node's output, tensor
-    BLOCK_GRADIENT,   // of a node's output, tensor; batch norm turns its own into its input's in
-                      // place
-    BLOCK_STATISTICS, // batch norm: mean, then 1 / std of the last forward, plain
+    BLOCK_VALUE,              // a node's output, tensor
+    BLOCK_GRADIENT,           // of a node's output, tensor
+    BLOCK_STATISTICS,         // batch norm: mean, then 1 / std of the last forward, plain
     BLOCK_WORKSPACE_FORWARD,  // of the op
     BLOCK_WORKSPACE_BACKWARD, // of the op
     BLOCK_ROLE_COUNT
@@ -29,10 +26,10 @@ struct plan_block {
     size_t offset;   // bytes, into its region
 };
 
-// plan_memory.c: gives every block its offset and answers the sizes of the two regions. Blocks of
-// the own arena lie one behind the other; a shared block goes into the tightest gap that is free
-// during its whole life, the largest blocks first. The same blocks in the same order always get the
-// same offsets.
+// plan_memory.c: computes the offset of every block and the sizes of the two regions. Blocks of the
+// plan's own arena lie one behind the other; a shared block goes into the tightest gap that is free
+// while it is live, the largest blocks first. The same blocks in the same order always get the same
+// offsets.
 ADELE_MUST_CHECK adele_status plan_blocks_place(struct plan_block *blocks, int n_blocks,
                                                 struct plan_memory *memory);
 
@@ -40,15 +37,15 @@ struct plan_step {
     struct adele_shape shape; // of the node's output
     struct adele_op *op;      // NULL for the input, and for a concat that needs none
     bool has_backward;
-    // Written into the memory of that concat, from a channel on; -1: memory of its own.
+    // The concat into whose memory the output is written, from first_channel on; -1: none.
     int into, first_channel;
-    bool is_joined;               // a concat whose inputs are
+    bool is_joined;               // a concat whose inputs write into its memory
     int blocks[BLOCK_ROLE_COUNT]; // block numbers, -1 = none
     // Whether this node's backward adds to the gradient of input j (else it is the first to write
-    // it), and whether input j wants one at all.
+    // it), and whether input j wants a gradient at all.
     bool accumulates[2], wants_gradient[2];
-    // Batch norm whose input has a gradient already: it writes its own in place, and this add op
-    // joins the two. NULL otherwise.
+    // Batch norm whose input already has a gradient: batch norm writes its own in place, and this
+    // add op adds it to the other. NULL otherwise.
     struct adele_op *join;
     struct adele_add_args join_args;
     void *workspace_forward, *workspace_backward;
@@ -72,8 +69,8 @@ struct plan {
     uint32_t epoch;            // what dropouts draw for
     const int32_t *sample_ids; // borrowed, on the device
     bool has_forward;          // a forward has run since the memory was bound
-    bool has_single_values;    // some batch norm sees one value a channel, which has no variance
-    bool has_single_pixels;    // ... would, in a batch of one image
+    bool has_single_values;    // a batch norm has one value a channel, which has no variance
+    bool has_single_pixels;    // a batch norm would have one in a batch of one image
     struct plan_step *steps;   // one a node
     struct plan_block *blocks;
     int n_blocks;
@@ -107,12 +104,8 @@ struct network {
     struct packing packing;
 };
 
-// network.c: device memory, zeroed.
-ADELE_MUST_CHECK adele_status region_create(struct network *network, size_t bytes,
-                                            const char *purpose, void **out);
-
-// packing.c. packing_allocate: before plans are bound, after each new plan. packing_bytes: what it
-// takes for all plans so far. packing_address: of a node's weights, NULL when it takes none.
+// packing.c. packing_allocate: before plans are bound, after each new plan. packing_bytes: the size
+// for all plans so far. packing_address: of a node's packed weights, NULL without.
 ADELE_MUST_CHECK adele_status packing_allocate(struct network *network);
 void packing_release(struct network *network);
 int64_t packing_bytes(const struct network *network);
@@ -136,13 +129,17 @@ void plan_add_forward_blocks(struct plan *plan, int i_node);
 ADELE_MUST_CHECK adele_status plan_add_backward_blocks(struct plan *plan);
 
 // plan_slices.c: which nodes write into the memory of a concat, once shapes and wanted gradients
-// are known; and the slice that a node's output is.
+// are known.
 void plan_find_slices(struct plan *plan);
-struct adele_slice plan_slice(const struct plan *plan, int i_node);
 
 // plan_bind.c: writes the addresses of all regions into the ops' arguments.
 void plan_bind(struct plan *plan);
-void *plan_block_address(const struct plan *plan, int i_block); // NULL for -1
+
+// plan_address.c. A block (-1: NULL), a parameter in one of the arenas that share offsets (-1:
+// NULL), and the slice that a node's output is.
+void *plan_block_address(const struct plan *plan, int i_block);
+float *network_parameter(const struct network *network, float *arena, int i_parameter);
+struct adele_slice plan_slice(const struct plan *plan, int i_node);
 
 // init.c: default weights into the arenas.
 ADELE_MUST_CHECK adele_status network_initialize(struct network *network, uint64_t seed);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The tables that a run prints at its start: layers, then memory.
+// The tables of layers and of memory that a run logs at its start.
 #include "nn/plan.h"
 
 #include "base/log.h"
@@ -9,49 +9,12 @@
 
 static const double mebibyte = 1024.0 * 1024.0;
 
-static const char *kind_text(enum node_kind kind) {
-    switch (kind) {
-    case NODE_INPUT:
-        return "input";
-    case NODE_CONV2D:
-        return "conv2d";
-    case NODE_BATCH_NORM:
-        return "batch_norm";
-    case NODE_MAX_POOL:
-        return "max_pool";
-    case NODE_RESCALE:
-        return "rescale";
-    case NODE_CONCAT:
-        return "concat";
-    case NODE_ADD:
-        return "add";
-    case NODE_GLOBAL_POOL:
-        return "global_pool";
-    case NODE_ASPP:
-        return "aspp";
-    case NODE_DROPOUT:
-        return "dropout";
-    }
-    return "?";
-}
-
-static const char *role_text(enum block_role role) {
-    switch (role) {
-    case BLOCK_VALUE:
-        return "value";
-    case BLOCK_GRADIENT:
-        return "gradient";
-    case BLOCK_STATISTICS:
-        return "statistics";
-    case BLOCK_WORKSPACE_FORWARD:
-        return "workspace, forward";
-    case BLOCK_WORKSPACE_BACKWARD:
-        return "workspace, backward";
-    case BLOCK_ROLE_COUNT:
-        break;
-    }
-    return "?";
-}
+static const char *const role_names[BLOCK_ROLE_COUNT] = {
+    [BLOCK_VALUE] = "value",
+    [BLOCK_GRADIENT] = "gradient",
+    [BLOCK_STATISTICS] = "statistics",
+    [BLOCK_WORKSPACE_FORWARD] = "workspace, forward",
+    [BLOCK_WORKSPACE_BACKWARD] = "workspace, backward"};
 
 static int64_t trainable_count(const struct graph *graph, const struct node *node) {
     int64_t count = 0;
@@ -78,7 +41,7 @@ static void describe_layers(const struct plan *plan) {
         char shape[64];
         shape_text(step->shape, shape, sizeof shape);
         log_line(LOG_INFO, "%4d  %-36s %-11s %-24s %12" PRId64 " %9.3f  %s", i, node->name,
-                 kind_text(node->kind), shape, trainable_count(graph, node),
+                 node_kind_name(node->kind), shape, trainable_count(graph, node),
                  step->op != NULL ? step->op->flops_forward * 1e-9 : 0.0,
                  engine != NULL ? engine : "");
     }
@@ -93,7 +56,7 @@ static void describe_blocks(const struct plan *plan) {
         if (block->is_shared)
             snprintf(live, sizeof live, "%d-%d", block->first, block->last);
         log_line(LOG_DETAIL, "%-36s %-20s %-10s %14zu %14zu %12s",
-                 plan->network->graph.nodes[block->i_node].name, role_text(block->role),
+                 plan->network->graph.nodes[block->i_node].name, role_names[block->role],
                  block->is_shared ? "shared" : "own", block->bytes, block->offset, live);
     }
 }

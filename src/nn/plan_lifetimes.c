@@ -1,25 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Which nodes have gradients, which blocks of memory a plan wants, and from when to when each
-// lives.
+// Which nodes have gradients, which blocks of memory a plan needs, and the times of the first and
+// last use of each.
 #include "base/fail.h"
-#include "nn/plan.h"
+#include "nn/node_traits.h"
 
-// Which nodes run backward (a parameter lies at or before them) and which of their inputs want a
-// gradient. Concat always writes both of its gradients, so both inputs get one as soon as either
-// has.
+// Which nodes run backward (those with a trained parameter at or before them) and which of their
+// inputs want a gradient.
 void plan_find_gradients(struct plan *plan) {
     const struct graph *graph = &plan->network->graph;
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct node *node = &graph->nodes[i];
         struct plan_step *step = &plan->steps[i];
-        int n_inputs = node_n_data_inputs(node);
-        step->has_backward =
-            node->kind == NODE_CONV2D || node->kind == NODE_BATCH_NORM || node->kind == NODE_ASPP;
+        int n_inputs = node_n_data_inputs(node), trained[NODE_MAX_TRAINED];
+        step->has_backward = node_trained(node, trained) > 0;
         for (int j = 0; j < n_inputs; j++) {
             step->wants_gradient[j] = plan->steps[node->inputs[j]].has_backward;
             step->has_backward = step->has_backward || step->wants_gradient[j];
         }
-        if (node->kind == NODE_CONCAT && step->has_backward)
+        if (node_traits(node->kind)->writes_both_gradients && step->has_backward)
             step->wants_gradient[0] = step->wants_gradient[1] = true;
     }
 }
@@ -37,9 +35,8 @@ static void add_block(struct plan *plan, enum block_role role, int i_node, size_
                                                          .is_shared = is_shared};
 }
 
-// Backward reads the input of a convolution and of a pyramid, both sides of a batch norm and of a
-// max-pooling. The input is always kept: one sampling op fills the inputs of several plans before
-// the first of them runs.
+// Whether the value must outlive the forward pass. The network's input is always kept: one sampling
+// op fills the inputs of several plans before the first of them runs.
 static bool is_value_kept(const struct plan *plan, int i_node) {
     const struct graph *graph = &plan->network->graph;
     enum node_kind kind = graph->nodes[i_node].kind;
@@ -47,13 +44,10 @@ static bool is_value_kept(const struct plan *plan, int i_node) {
         return true;
     if (!plan->is_training)
         return false;
-    bool is_kept = i_node == graph->output || kind == NODE_BATCH_NORM || kind == NODE_MAX_POOL;
-    for (int k = i_node + 1; k < graph->n_nodes && !is_kept; k++) {
-        const struct node *user = &graph->nodes[k];
-        is_kept = user->inputs[0] == i_node &&
-                  (user->kind == NODE_CONV2D || user->kind == NODE_BATCH_NORM ||
-                   user->kind == NODE_MAX_POOL || user->kind == NODE_ASPP);
-    }
+    bool is_kept = i_node == graph->output || node_traits(kind)->backward_reads_output;
+    for (int k = i_node + 1; k < graph->n_nodes && !is_kept; k++)
+        is_kept = graph->nodes[k].inputs[0] == i_node &&
+                  node_traits(graph->nodes[k].kind)->backward_reads_input;
     return is_kept;
 }
 
@@ -67,7 +61,7 @@ static int last_reader(const struct graph *graph, int i_node) {
     return i_node == graph->output ? graph->n_nodes : last;
 }
 
-// A concat that has no op lives from the first of its inputs on, in whose place it is added.
+// The block of a concat without an op begins with the first of its inputs, which write into it.
 static void add_value_block(struct plan *plan, int i_node) {
     const struct adele_device *device = plan->network->device;
     const struct graph *graph = &plan->network->graph;
@@ -86,21 +80,22 @@ static void add_value_block(struct plan *plan, int i_node) {
 void plan_add_forward_blocks(struct plan *plan, int i_node) {
     const struct node *node = &plan->network->graph.nodes[i_node];
     struct plan_step *step = &plan->steps[i_node];
+    size_t n_statistics = (size_t)node_traits(node->kind)->n_statistics * (size_t)node->c;
     add_value_block(plan, i_node);
-    if (node->kind == NODE_BATCH_NORM)
-        add_block(plan, BLOCK_STATISTICS, i_node, 2 * (size_t)node->c * sizeof(float), i_node,
-                  i_node, !plan->is_training);
+    add_block(plan, BLOCK_STATISTICS, i_node, n_statistics * sizeof(float), i_node, i_node,
+              !plan->is_training);
     if (step->op != NULL)
         add_block(plan, BLOCK_WORKSPACE_FORWARD, i_node, step->op->workspace_bytes, i_node, i_node,
                   true);
 }
 
-// The gradient of input j of node i, at the time of i's backward: the first writer makes the block.
-// Batch norm overwrites, and does so in the memory of its own gradient, which nobody reads after
-// it; where it is not the first writer, an add op carries the result over.
+// The gradient of input j of node i, at the time of i's backward: the first writer adds the block.
+// Batch norm (is_gradient_in_place) overwrites, in the memory of its own gradient, which no other
+// op reads afterwards; where it is not the first writer, an add op adds the result to the gradient.
 static adele_status add_input_gradient(struct plan *plan, int i_node, int j, int time) {
     const struct adele_device *device = plan->network->device;
     const struct node *node = &plan->network->graph.nodes[i_node];
+    bool is_in_place = node_traits(node->kind)->is_gradient_in_place;
     struct plan_step *step = &plan->steps[i_node];
     struct plan_step *input = &plan->steps[node->inputs[j]];
     if (step->is_joined) { // the inputs' gradients are slices of its own
@@ -109,13 +104,13 @@ static adele_status add_input_gradient(struct plan *plan, int i_node, int j, int
     }
     step->accumulates[j] = input->blocks[BLOCK_GRADIENT] != -1;
     if (step->accumulates[j]) {
-        if (node->kind == NODE_BATCH_NORM && j == 1)
+        if (is_in_place && j == 1)
             return FAIL(
                 ADELE_UNSUPPORTED, "Add the batch norm behind the other users of its residual.",
                 "%s: a later node also uses its residual, node %d (%s), and a batch norm cannot "
                 "add to that gradient",
                 node->name, node->inputs[j], plan->network->graph.nodes[node->inputs[j]].name);
-        if (node->kind == NODE_BATCH_NORM) {
+        if (is_in_place) {
             struct adele_add_desc desc = {input->shape.n, input->shape.c, input->shape.h,
                                           input->shape.w};
             TRY(device->iface->add_create(device, &desc, &step->join));
@@ -123,7 +118,7 @@ static adele_status add_input_gradient(struct plan *plan, int i_node, int j, int
         plan->blocks[input->blocks[BLOCK_GRADIENT]].last = time;
         return ADELE_OK;
     }
-    if (node->kind == NODE_BATCH_NORM && j == 0 && step->into == -1)
+    if (is_in_place && j == 0 && step->into == -1)
         input->blocks[BLOCK_GRADIENT] = step->blocks[BLOCK_GRADIENT];
     else
         add_block(plan, BLOCK_GRADIENT, node->inputs[j],

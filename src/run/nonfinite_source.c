@@ -59,7 +59,7 @@ static adele_status look_at_images(const struct trainer *trainer, const struct s
                                    const int32_t *ids, char **out) {
     for (int k = 0; k < trainer->n_scales; k++) {
         int row = -1;
-        TRY(plan_look_input(step->plans[k], &row));
+        TRY(plan_find_nonfinite_input(step->plans[k], &row));
         if (row >= 0)
             return describe_image(trainer, ids, row, out);
     }
@@ -101,13 +101,13 @@ static adele_status look(struct trainer *trainer, struct step_plan *step, int ep
     TRY(network_zero_gradients(trainer->network));
     for (int k = 0; k < trainer->n_scales && !*out; k++) {
         plan_set_samples(step->plans[k], (uint32_t)epoch, ids);
-        TRY(plan_look_forward(step->plans[k], out));
+        TRY(plan_find_nonfinite_forward(step->plans[k], out));
         TRY(add_scale(trainer, k, out));
     }
     if (!*out)
         TRY(look_at_loss(trainer, step, ids, out));
     for (int k = 0; k < trainer->n_scales && !*out; k++) {
-        TRY(plan_look_backward(step->plans[k], out));
+        TRY(plan_find_nonfinite_backward(step->plans[k], out));
         TRY(add_scale(trainer, k, out));
     }
     return ADELE_OK;

@@ -263,7 +263,7 @@ static void rollback_is_as_if_nothing_had_been(void **state) {
 // In the next step, by the layer whose weight it is, in every way of handling it.
 static void a_weight_is_named(void **state) {
     static const char culprit[] =
-        "the output of '" CONV "' is not finite, for '" CONV ".weight' is not";
+        "the output of '" CONV "' is not finite because '" CONV ".weight' is not";
     plan_fault(PLANT_WEIGHT, 2, 2, 1);
     assert_int_equal(train(state, "weight_stop", SETS("train.epochs=3")), ADELE_NUMERIC);
     assert_says(adele_error_message(), "epoch 2, step 3 of 5: ");

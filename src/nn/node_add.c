@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// Nodes that add two tensors.
+#include "base/fail.h"
+#include "nn/graph_build.h"
+#include "nn/node_traits.h"
+
+adele_status graph_add(struct graph *graph, int a, int b, int *out) {
+    struct node *node;
+    TRY(graph_append(graph, NODE_ADD, NULL, a, b, graph_channels(graph, a), &node, out));
+    if (a == b || graph_channels(graph, b) != node->c)
+        return FAIL(ADELE_INVALID_ARGUMENT, GRAPH_MISUSE_HINT,
+                    "node %d (%s): nodes %d and %d of %d and %d channels, want two nodes of equal "
+                    "channels",
+                    *out, node->name, a, b, node->c, graph_channels(graph, b));
+    return ADELE_OK;
+}
+
+static adele_status create(struct plan *plan, int i_node) {
+    const struct adele_device *device = plan->network->device;
+    struct adele_shape in = plan->steps[i_node].shape;
+    struct adele_add_desc desc = {in.n, in.c, in.h, in.w};
+    return device->iface->add_create(device, &desc, &plan->steps[i_node].op);
+}
+
+static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {
+    plan->steps[i_node].args.add =
+        (struct adele_add_args){.src0 = tensors->src[0],
+                                .src1 = tensors->src[1],
+                                .dst = tensors->dst,
+                                .d_dst = tensors->d_dst,
+                                .d_src0 = tensors->d_src[0],
+                                .d_src1 = tensors->d_src[1],
+                                .accumulate_d_src0 = tensors->accumulates[0],
+                                .accumulate_d_src1 = tensors->accumulates[1]};
+}
+
+static adele_status forward(const struct plan *plan, struct plan_step *step, bool is_training) {
+    (void)is_training;
+    return plan->network->device->iface->add_forward(step->op, &step->args.add);
+}
+
+static adele_status backward(const struct plan *plan, struct plan_step *step) {
+    return plan->network->device->iface->add_backward(step->op, &step->args.add);
+}
+
+static void count(struct op_cost *cost, const void *desc, double in, double out) {
+    (void)desc;
+    (void)in;
+    cost->elements_forward = cost->elements_backward = 3.0 * out;
+}
+
+const struct node_traits node_traits_add = {
+    .create = create, .bind = bind, .forward = forward, .backward = backward, .count = count};

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// Nodes that concatenate two tensors along channels. Where the inputs can write their channels into
+// the concatenated tensor themselves, the node has no op (plan_slices.c).
+#include "base/fail.h"
+#include "nn/graph_build.h"
+#include "nn/node_traits.h"
+
+adele_status graph_concat(struct graph *graph, int a, int b, int *out) {
+    struct node *node;
+    TRY(graph_append(graph, NODE_CONCAT, NULL, a, b,
+                     graph_channels(graph, a) + graph_channels(graph, b), &node, out));
+    if (b == -1 || a == b)
+        return FAIL(ADELE_INVALID_ARGUMENT, GRAPH_MISUSE_HINT,
+                    "node %d (%s): inputs %d and %d, want two different nodes", *out, node->name, a,
+                    b);
+    return ADELE_OK;
+}
+
+static adele_status create(struct plan *plan, int i_node) {
+    const struct adele_device *device = plan->network->device;
+    const struct node *node = &plan->network->graph.nodes[i_node];
+    struct adele_shape in = plan->steps[node->inputs[0]].shape;
+    struct adele_concat_desc desc = {
+        .n = in.n, .c0 = in.c, .c1 = plan->steps[node->inputs[1]].shape.c, .h = in.h, .w = in.w};
+    return device->iface->concat_create(device, &desc, &plan->steps[i_node].op);
+}
+
+static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {
+    plan->steps[i_node].args.concat =
+        (struct adele_concat_args){.src0 = tensors->src[0],
+                                   .src1 = tensors->src[1],
+                                   .dst = tensors->dst,
+                                   .d_dst = tensors->d_dst,
+                                   .d_src0 = tensors->d_src[0],
+                                   .d_src1 = tensors->d_src[1],
+                                   .accumulate_d_src0 = tensors->accumulates[0],
+                                   .accumulate_d_src1 = tensors->accumulates[1]};
+}
+
+static adele_status forward(const struct plan *plan, struct plan_step *step, bool is_training) {
+    (void)is_training;
+    return plan->network->device->iface->concat_forward(step->op, &step->args.concat);
+}
+
+static adele_status backward(const struct plan *plan, struct plan_step *step) {
+    return plan->network->device->iface->concat_backward(step->op, &step->args.concat);
+}
+
+static void count(struct op_cost *cost, const void *desc, double in, double out) {
+    (void)desc;
+    (void)in;
+    cost->elements_forward = cost->elements_backward = 2.0 * out;
+}
+
+const struct node_traits node_traits_concat = {.create = create,
+                                               .bind = bind,
+                                               .forward = forward,
+                                               .backward = backward,
+                                               .count = count,
+                                               .writes_both_gradients = true};
