@@ -12,7 +12,8 @@
 
 struct series {
     int n;
-    const double *t, *y; // (n)
+    curve_point_at point_at;
+    const void *context;
 };
 
 // 1 / geomspace(1, 0.1, n)[i]: the last point weighs ten times the first.
@@ -26,11 +27,12 @@ static double curve_value(const double *x, double t) {
 
 static double weighted_residual(const void *context, int i, const double *x) {
     const struct series *series = context;
-    return weight_of(i, series->n) * (curve_value(x, series->t[i]) - series->y[i]);
+    struct curve_point point = series->point_at(series->context, i);
+    return weight_of(i, series->n) * (curve_value(x, point.t) - point.y);
 }
 
-void curve_fit_solve(int n, const double *t, const double *y, struct curve_fit *out) {
-    struct series series = {n, t, y};
+void curve_fit_solve(int n, curve_point_at point_at, const void *context, struct curve_fit *out) {
+    struct series series = {n, point_at, context};
     struct trust_region_problem problem = {
         .n_rows = n,
         .residual = weighted_residual,
@@ -45,9 +47,11 @@ void curve_fit_solve(int n, const double *t, const double *y, struct curve_fit *
     out->a = out->b = out->c = 1;
     if (n < 1)
         return;
-    for (int i = 0; i < n; i++)
-        if (!isfinite(t[i]) || !isfinite(y[i]) || t[i] < 0)
+    for (int i = 0; i < n; i++) {
+        struct curve_point point = point_at(context, i);
+        if (!isfinite(point.t) || !isfinite(point.y) || point.t < 0)
             return;
+    }
     trust_region_solve(&problem, &result);
     out->a = result.x[0];
     out->b = result.x[1];

@@ -2,8 +2,6 @@
 // The onset of memorization by the slope of the fitted curve: METHOD section 2.
 #include "method/onset.h"
 
-#include "base/memory.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -56,17 +54,24 @@ static int flat_start(int n, const double *iou) {
     return i;
 }
 
-// Centred moving average; the window shrinks at both ends.
-static void smooth_into(int n, const double *iou, int window, double *out) {
-    for (int i = 0; i < n; i++) {
-        int first = i - (window - 1) / 2, last = i + window / 2;
-        double sum = 0;
-        first = first < 0 ? 0 : first;
-        last = last > n - 1 ? n - 1 : last;
-        for (int k = first; k <= last; k++)
-            sum += iou[k];
-        out[i] = sum / (last - first + 1);
-    }
+// The values behind the flat start, evenly spaced from 0 to `end`.
+struct kept {
+    int n, window; // of the moving average, 1: none
+    const double *iou;
+    double dt, end;
+};
+
+// The moving average is centred; its window shrinks at both ends.
+static struct curve_point kept_point(const void *context, int i) {
+    const struct kept *kept = context;
+    int first = i - (kept->window - 1) / 2, last = i + kept->window / 2;
+    double sum = 0;
+    first = first < 0 ? 0 : first;
+    last = last > kept->n - 1 ? kept->n - 1 : last;
+    for (int k = first; k <= last; k++)
+        sum += kept->iou[k];
+    bool is_end = i > 0 && i == kept->n - 1;
+    return (struct curve_point){is_end ? kept->end : i * kept->dt, sum / (last - first + 1)};
 }
 
 // At how many of t = 1 .. n_epochs - 1 the slope has changed by no more than r of its value at 1.
@@ -90,22 +95,14 @@ void onset_find(const struct onset_config *config, int n, const double *iou,
         return;
     bool is_voc = config->pipeline == ONSET_VOC;
     out->n_dropped = is_voc ? 0 : flat_start(n, iou);
-    int n_left = n - out->n_dropped;
-    double *t = memory_calloc((size_t)n_left * 2, sizeof *t);
-    if (!t)
-        return;
-    double *y = t + n_left;
-    double span = is_voc
-                      ? n_left * (double)config->interval_iterations / config->iterations_per_epoch
-                      : n_left;
-    out->dt = n_left > 1 ? span / (n_left - 1) : 0;
-    for (int i = 0; i < n_left; i++)
-        t[i] = i * out->dt;
-    if (n_left > 1)
-        t[n_left - 1] = span;
-    smooth_into(n_left, iou + out->n_dropped, config->smooth > 1 ? config->smooth : 1, y);
-    curve_fit_solve(n_left, t, y, &out->fit);
-    memory_free(t);
+    struct kept kept = {.n = n - out->n_dropped,
+                        .window = config->smooth > 1 ? config->smooth : 1,
+                        .iou = iou + out->n_dropped};
+    kept.end = is_voc ? kept.n * (double)config->interval_iterations / config->iterations_per_epoch
+                      : kept.n;
+    kept.dt = kept.n > 1 ? kept.end / (kept.n - 1) : 0;
+    out->dt = kept.dt;
+    curve_fit_solve(kept.n, kept_point, &kept, &out->fit);
     out->known = out->fit.converged;
     if (out->known)
         out->epoch = out->n_dropped + 1 +

@@ -16,12 +16,18 @@ struct curve_fit {
     bool converged;
 };
 
-// Bounded weighted least squares from (1, 1, 1), sigma_i = geomspace(1, 0.1, n)[i]. curve_fit.c.
-// `t` and `y` have n values; n < 1 or a value that is not finite answers converged = false. Fewer
-// than three points are fitted too, for the program does: one point leaves the fit at its start,
-// and the onset that follows lies beyond the epoch at hand. onset_find refuses a series that short.
-// Deterministic; no heap.
-void curve_fit_solve(int n, const double *t, const double *y, struct curve_fit *out);
+struct curve_point {
+    double t, y;
+};
+// Point i of those that are fitted; `context` is the caller's.
+typedef struct curve_point (*curve_point_at)(const void *context, int i);
+
+// Bounded weighted least squares from (1, 1, 1) over points 0 .. n - 1, sigma_i = geomspace(1, 0.1,
+// n)[i]. curve_fit.c. converged is false if n < 1, or if a t or a y is not finite or a t negative.
+// Fewer than three points are fitted too, because the official program does so after it has cut the
+// flat start: one point leaves the fit at its start, and the onset that follows lies beyond the
+// present epoch. Deterministic; no heap.
+void curve_fit_solve(int n, curve_point_at point_at, const void *context, struct curve_fit *out);
 double curve_fit_value(const struct curve_fit *fit, double t);
 double curve_fit_derivative(const struct curve_fit *fit, double t); // of t + 1e-6, as the program
 
@@ -49,15 +55,15 @@ struct onset_result {
 // smooth 1, min_points 3, while_rising true.
 void onset_config_init(struct onset_config *out, enum onset_pipeline pipeline);
 
-// The onset by the series of `n` IoU values known so far. Fewer than min_points values (3 at
-// least), a constant series, or a value that is not finite answers known = false; so does a fit
-// that does not converge, and, without while_rising, a last value that is more than 0.02 above all
-// before it: what is still learned is not memorized yet, whatever a fit to few points says. `epoch`
-// is the program's onset number, that of golden/onset.json: n_dropped + 1 + the number of t whose
-// relative change is <= r (n_dropped is 0 for VOC). Epochs count from 1 here, so correction is on
-// at the end of epoch e when e - 1 >= epoch. After a flat start is cut down to one or two points
-// the number exceeds every epoch seen so far: "not yet". Smoothing averages the values that are
-// left after the cut; the cut itself looks at the raw ones.
+// The onset by the series of `n` IoU values known so far. It is not known for fewer than min_points
+// values (3 at least), a constant series, a value that is not finite, a fit that does not converge,
+// and, without while_rising, a last value that is more than 0.02 above all before it: the class is
+// still being learned then, whatever a fit to few points says. `epoch` is the official program's
+// onset number, that of golden/onset.json: n_dropped + 1 + the number of t whose relative change is
+// <= r (n_dropped is 0 for VOC). Epochs count from 1 here, so correction is on at the end of epoch
+// e when e - 1 >= epoch. After a flat start is cut down to one or two points the number exceeds
+// every epoch so far: "not yet". Smoothing averages the values that are left after the cut; the cut
+// itself compares the raw ones. No heap.
 void onset_find(const struct onset_config *config, int n, const double *iou,
                 struct onset_result *out);
 
@@ -99,8 +105,10 @@ struct schedule_decision {
 // At the end of epoch `epoch` (SegTHOR counts from 1; VOC's comparison uses epoch - 1 >= onset with
 // epoch from 1 too). `iou[c]` is category c's series so far (n values each). Updates `state`, fills
 // `out`. Rules: a category that is on stays on; SegTHOR: at epochs divisible by `every` is_done is
-// cleared first, and categories that are done are skipped; METHOD section 2 and 3.
-void schedule_decide(const struct schedule_config *config, int epoch, int n,
-                     const double *const *iou, struct schedule_state *state,
-                     struct schedule_decision *out);
+// cleared first, and categories that are done are skipped; METHOD sections 2 and 3. Errors: no
+// memory, with `state` as it was.
+ADELE_MUST_CHECK adele_status schedule_decide(const struct schedule_config *config, int epoch,
+                                              int n, const double *const *iou,
+                                              struct schedule_state *state,
+                                              struct schedule_decision *out);
 #endif

@@ -2,6 +2,7 @@
 // Which categories are corrected at the end of an epoch: METHOD sections 2 and 3.
 #include "method/onset.h"
 
+#include "base/fail.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -25,19 +26,19 @@ static double mean_foreground(const struct schedule_config *config, int i,
     return count > 0 ? sum / count : NAN;
 }
 
-// The onset of the mean foreground series, for every category. Out of memory means "not yet".
-static void find_mean_onset(const struct schedule_config *config, int n, const double *const *iou,
-                            struct schedule_decision *out) {
+// The onset of the mean foreground series, for every category.
+static adele_status find_mean_onset(const struct schedule_config *config, int n,
+                                    const double *const *iou, struct schedule_decision *out) {
     struct onset_result common;
-    double *mean = memory_calloc((size_t)(n > 0 ? n : 1), sizeof *mean);
-    if (!mean)
-        return;
+    double *mean;
+    TRY(ALLOCATE(&mean, n > 0 ? n : 1));
     for (int i = 0; i < n; i++)
         mean[i] = mean_foreground(config, i, iou);
     onset_find(&config->onset, n, mean, &common);
     memory_free(mean);
     for (int c = first_category(config); c < config->n_categories; c++)
         out->onset[c] = common;
+    return ADELE_OK;
 }
 
 static bool has_begun(const struct onset_result *onset, int epoch) {
@@ -60,13 +61,13 @@ static void switch_on(const struct schedule_config *config, int epoch, struct sc
     }
 }
 
-void schedule_decide(const struct schedule_config *config, int epoch, int n,
-                     const double *const *iou, struct schedule_state *state,
-                     struct schedule_decision *out) {
+adele_status schedule_decide(const struct schedule_config *config, int epoch, int n,
+                             const double *const *iou, struct schedule_state *state,
+                             struct schedule_decision *out) {
     int first = first_category(config);
     memset(out, 0, sizeof *out);
     if (config->mode == SCHEDULE_ALL_FROM_MEAN)
-        find_mean_onset(config, n, iou, out);
+        TRY(find_mean_onset(config, n, iou, out));
     else
         for (int c = first; c < config->n_categories; c++)
             onset_find(&config->onset, n, iou[c], &out->onset[c]);
@@ -82,4 +83,5 @@ void schedule_decide(const struct schedule_config *config, int epoch, int n,
     }
     if (out->any)
         out->correct[0] = 1;
+    return ADELE_OK;
 }

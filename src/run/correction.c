@@ -91,9 +91,11 @@ adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t 
     struct schedule_decision *decision = memory_calloc(1, sizeof *decision);
     if (!decision)
         return FAIL_NO_MEMORY(sizeof *decision);
-    schedule_decide(&schedule, epoch, trainer->n_values, (const double *const *)trainer->series,
-                    &trainer->schedule, decision);
-    adele_status status = trainer_veto(trainer, epoch, decision);
+    adele_status status =
+        schedule_decide(&schedule, epoch, trainer->n_values, (const double *const *)trainer->series,
+                        &trainer->schedule, decision);
+    if (status == ADELE_OK)
+        status = trainer_veto(trainer, epoch, decision);
     memcpy(trainer->onsets, decision->onset, sizeof trainer->onsets);
     memcpy(trainer->corrected + (size_t)epoch * 256, decision->correct, 256);
     if (status == ADELE_OK && decision->any)

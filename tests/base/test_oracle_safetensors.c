@@ -7,6 +7,7 @@
 #include "base/safetensors.h"
 #include "support/program.h"
 #include "support/scratch.h"
+#include "support/skip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -96,8 +97,6 @@ static void make_file(struct random_stream *random, const char *path, bool is_da
 }
 
 static void both_say_the_same(void **state) {
-    if (access(PYTHON, X_OK) != 0)
-        skip();
     struct random_stream random;
     static struct text want;
     const char *arguments[N_DAMAGED + 4] = {PYTHON,
@@ -132,8 +131,6 @@ static void both_say_the_same(void **state) {
 
 // Every dtype as the writer writes it.
 static void written_files(void **state) {
-    if (access(PYTHON, X_OK) != 0)
-        skip();
     static const char *const names[] = {"alpha", "beta", "gamma"};
     static struct text want;
     unsigned char data[8 * 6];
@@ -168,6 +165,8 @@ static void written_files(void **state) {
 }
 
 int main(void) {
+    if (access(PYTHON, X_OK) != 0)
+        return skip_program(PYTHON);
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {CASE(both_say_the_same), CASE(written_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);

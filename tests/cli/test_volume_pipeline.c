@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "support/program.h"
 #include "support/scratch.h"
+#include "support/skip.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,8 +96,6 @@ static bool is_possible(void) {
 static int run_setup(void **state) {
     if (scratch_setup(state) != 0)
         return -1;
-    if (!is_possible())
-        return 0;
     char root[4200], noisy[4200];
     write_set(state);
     adele(WORDS("noise", scratch_path(state, "brain"), "--config", CONFIG, "--target-miou", "0.6",
@@ -114,14 +113,6 @@ static int run_setup(void **state) {
                 "correction.tau=0.3", "--set", "correction.min_points=3", "--set",
                 "correction.while_rising=true", "--set", "correction.veto=0")); // the paper's rule
     return 0;
-}
-
-static void need_files(void) {
-    if (is_possible())
-        return;
-    print_message("[  NOTE    ] needs the program, and %s and %s (Debian package mricron-data)\n",
-                  HEAD, ATLAS);
-    skip();
 }
 
 // ---- the judge ----------------------------------------------------------------------------------
@@ -259,7 +250,6 @@ static int count_labelled_slices(const struct labels *labels) {
 // ---- cases --------------------------------------------------------------------------------------
 
 static void test_check(void **state) {
-    need_files();
     const char *root = scratch_path(state, "brain");
     struct program_result result = adele_with(0, WORDS("check", root, "--config", CONFIG));
     assert_non_null(strstr(result.out, "2 files looked at, 0 errors"));
@@ -275,7 +265,6 @@ static void test_check(void **state) {
 }
 
 static void test_noise(void **state) {
-    need_files();
     struct labels clean = read_labels(ATLAS, ATLAS);
     struct labels noisy = read_labels(scratch_path(state, "noisy/labelsTr/ch2.nii.gz"), ATLAS);
     size_t n_changed = count_rewritten(&noisy, &clean);
@@ -295,7 +284,6 @@ static void test_noise(void **state) {
 }
 
 static void test_evaluate(void **state) {
-    need_files();
     const char *json_path = scratch_path(state, "scores.json");
     adele(WORDS("evaluate", scratch_path(state, "run"), "--split", "train", "--device", "cpu",
                 "--json", json_path, "--save-masks", scratch_path(state, "masks")));
@@ -321,7 +309,6 @@ static void test_evaluate(void **state) {
 }
 
 static void test_predict(void **state) {
-    need_files();
     adele(WORDS("predict", scratch_path(state, "run"), "--device", "cpu", "-i",
                 scratch_path(state, "brain/imagesTr"), "-o", scratch_path(state, "predicted")));
     struct labels predicted = read_labels(scratch_path(state, "predicted/ch2.nii.gz"), HEAD);
@@ -342,7 +329,6 @@ static void test_predict(void **state) {
 }
 
 static void test_labels(void **state) {
-    need_files();
     const char *folder = scratch_path(state, "corrected");
     adele(WORDS("labels", scratch_path(state, "run"), "-o", folder));
     struct labels clean = read_labels(ATLAS, ATLAS);
@@ -372,7 +358,6 @@ static void test_labels(void **state) {
 
 // What came out goes in again.
 static void test_corrected_labels_are_a_set(void **state) {
-    need_files();
     struct program_result result =
         adele_with(0, WORDS("check", scratch_path(state, "brain"), "--config", CONFIG,
                             "--noisy-labels", scratch_path(state, "corrected/labelsTr")));
@@ -380,22 +365,9 @@ static void test_corrected_labels_are_a_set(void **state) {
     program_result_deinit(&result);
 }
 
-#else
-static void need_libnifti(void **state) {
-    (void)state;
-    print_message("[  NOTE    ] built without libnifti (Debian package libnifti-dev)\n");
-    skip();
-}
-#define run_setup                       scratch_setup
-#define test_check                      need_libnifti
-#define test_noise                      need_libnifti
-#define test_evaluate                   need_libnifti
-#define test_predict                    need_libnifti
-#define test_labels                     need_libnifti
-#define test_corrected_labels_are_a_set need_libnifti
-#endif
-
 int main(void) {
+    if (!is_possible())
+        return skip_program("the program, " HEAD " and " ATLAS " (Debian package mricron-data)");
     // In this order: prediction is held against evaluation's masks, and the last takes the labels.
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_check),    cmocka_unit_test(test_noise),
@@ -404,3 +376,8 @@ int main(void) {
     };
     return cmocka_run_group_tests(tests, run_setup, scratch_teardown);
 }
+#else
+int main(void) {
+    return skip_program("libnifti when the tests are built (Debian package libnifti-dev)");
+}
+#endif

@@ -23,6 +23,11 @@ struct data {
     double t[MAX_VALUES], y[MAX_VALUES];
 };
 
+static struct curve_point point_of(const void *context, int i) {
+    const struct data *data = context;
+    return (struct curve_point){data->t[i], data->y[i]};
+}
+
 static double sigma_of(int i, int n) {
     return n > 1 ? pow(10, -(double)i / (n - 1)) : 1;
 }
@@ -55,7 +60,7 @@ static void test_recovers_curves(void **state) {
         struct data data;
         struct curve_fit fit;
         fill(&data, 30, curves[k][0], curves[k][1], curves[k][2]);
-        curve_fit_solve(data.n, data.t, data.y, &fit);
+        curve_fit_solve(data.n, point_of, &data, &fit);
         assert_true(fit.converged);
         assert_true(fabs(fit.a - curves[k][0]) <= 1e-5);
         assert_true(fabs(fit.b - curves[k][1]) <= 1e-5);
@@ -73,7 +78,7 @@ static void test_bound_is_active(void **state) {
     struct data data;
     struct curve_fit fit;
     fill(&data, 25, 1.6, 0.8, 40);
-    curve_fit_solve(data.n, data.t, data.y, &fit);
+    curve_fit_solve(data.n, point_of, &data, &fit);
     assert_true(fit.converged);
     assert_true(fit.a > 1 - 1e-5 && fit.a <= 1);
     assert_true(fit.b >= 0 && fit.b <= 1 && fit.c >= 0);
@@ -111,7 +116,7 @@ static void test_minpack(void **state) {
              random_range(&random, 0.5, 0.9), random_range(&random, 1, 4));
         for (int i = 0; i < data.n; i++)
             data.y[i] += 0.005 * random_normal(&random);
-        curve_fit_solve(data.n, data.t, data.y, &fit);
+        curve_fit_solve(data.n, point_of, &data, &fit);
         assert_true(fit.converged);
         double x[3] = {fit.a * 0.98, fit.b * 1.01, fit.c * 1.02};
         int info = lmdif1(weighted, &data, data.n, 3, x, f, 1e-12, pivots, work,
@@ -139,18 +144,18 @@ static void test_refusals(void **state) {
     struct data data;
     struct curve_fit fit;
     fill(&data, 8, 0.5, 0.8, 2);
-    curve_fit_solve(0, data.t, data.y, &fit);
+    curve_fit_solve(0, point_of, &data, &fit);
     assert_false(fit.converged);
     double kept = data.y[3];
     data.y[3] = NAN;
-    curve_fit_solve(8, data.t, data.y, &fit);
+    curve_fit_solve(8, point_of, &data, &fit);
     assert_false(fit.converged);
     data.y[3] = kept;
     data.t[5] = INFINITY;
-    curve_fit_solve(8, data.t, data.y, &fit);
+    curve_fit_solve(8, point_of, &data, &fit);
     assert_false(fit.converged);
     data.t[5] = -1;
-    curve_fit_solve(8, data.t, data.y, &fit);
+    curve_fit_solve(8, point_of, &data, &fit);
     assert_false(fit.converged);
 }
 
@@ -159,13 +164,13 @@ static void test_refusals(void **state) {
 static void test_few_points(void **state) {
     (void)state;
     struct curve_fit fit;
-    const double t[2] = {0, 2}, one[1] = {0.4}, two[2] = {0, 0.5};
-    curve_fit_solve(1, t, one, &fit);
+    const struct data one = {1, {0}, {0.4}}, two = {2, {0, 2}, {0, 0.5}};
+    curve_fit_solve(1, point_of, &one, &fit);
     assert_true(fit.converged);
     assert_true(fit.a < 1 && fit.a > 1 - 1e-9);
     assert_true(fit.b < 1 && fit.b > 1 - 1e-9);
     assert_true(fit.c == 1);
-    curve_fit_solve(2, t, two, &fit);
+    curve_fit_solve(2, point_of, &two, &fit);
     assert_true(fit.converged);
     assert_true(fabs(curve_fit_value(&fit, 2) - 0.5) <= 1e-6);
 }
@@ -183,7 +188,7 @@ static void test_extremes(void **state) {
             data.t[i] = i * pow(10, random_range(&random, -3, 3));
             data.y[i] = k % 3 == 0 ? (i % 2) * scale : random_range(&random, -1, 1) * scale;
         }
-        curve_fit_solve(data.n, data.t, data.y, &fit);
+        curve_fit_solve(data.n, point_of, &data, &fit);
         assert_true(fit.a >= 0 && fit.a <= 1 && fit.b >= 0 && fit.b <= 1 && fit.c >= 0);
         assert_true(isfinite(fit.c) && isfinite(fit.residual));
         assert_true(fit.n_iterations <= 300 + 2);
@@ -209,8 +214,8 @@ static void test_deterministic(void **state) {
     memset(&second, 0, sizeof second);
     fill(&data, 40, 0.6, 0.9, 7);
     data.y[9] += 0.02;
-    curve_fit_solve(data.n, data.t, data.y, &first);
-    curve_fit_solve(data.n, data.t, data.y, &second);
+    curve_fit_solve(data.n, point_of, &data, &first);
+    curve_fit_solve(data.n, point_of, &data, &second);
     assert_true(first.a == second.a && first.b == second.b && first.c == second.c);
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // When a category starts to be memorized: literal series, the flat start, refusals, smoothing.
-#include "base/memory.h"
 #include "method/onset.h"
 
 #include <setjmp.h>
@@ -152,19 +151,6 @@ static void test_smooth(void **state) {
     assert_true(smoothed.known);
 }
 
-static void test_out_of_memory(void **state) {
-    (void)state;
-    struct onset_config config;
-    struct onset_result got;
-    double iou[N];
-    onset_config_init(&config, ONSET_SEGTHOR);
-    saturating(N, iou, 0.8, 5);
-    memory_fail_at(0);
-    onset_find(&config, N, iou, &got);
-    memory_fail_at(-1);
-    assert_false(got.known);
-}
-
 // ---- beyond the program: few points, and curves that still rise --------------------------------
 
 // A fast curve whose fit says "now" from three points on, as on clean labels.
@@ -219,11 +205,15 @@ static void test_a_rising_curve_has_no_onset(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_literal_segthor),
-        cmocka_unit_test(test_literal_voc), cmocka_unit_test(test_flat_start),
-        cmocka_unit_test(test_all_flat),    cmocka_unit_test(test_not_yet),
-        cmocka_unit_test(test_smooth),      cmocka_unit_test(test_out_of_memory),
-        cmocka_unit_test(test_min_points),  cmocka_unit_test(test_a_rising_curve_has_no_onset),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_literal_segthor),
+        cmocka_unit_test(test_literal_voc),
+        cmocka_unit_test(test_flat_start),
+        cmocka_unit_test(test_all_flat),
+        cmocka_unit_test(test_not_yet),
+        cmocka_unit_test(test_smooth),
+        cmocka_unit_test(test_min_points),
+        cmocka_unit_test(test_a_rising_curve_has_no_onset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

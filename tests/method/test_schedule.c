@@ -39,7 +39,8 @@ static void fixture_init(struct fixture *f, int every) {
 }
 
 static void decide(struct fixture *f, int epoch) {
-    schedule_decide(&f->config, epoch, epoch, f->iou, &f->state, &f->decision);
+    assert_int_equal(schedule_decide(&f->config, epoch, epoch, f->iou, &f->state, &f->decision),
+                     ADELE_OK);
 }
 
 // On from the epoch whose number less one reaches the onset; it stays on; once per ten epochs.
@@ -224,14 +225,24 @@ static void test_nothing_known(void **state) {
     fixture_init(&f, 10);
     for (enum schedule_mode mode = SCHEDULE_ALL_FROM_FIRST; mode <= SCHEDULE_PER_CATEGORY; mode++) {
         f.config.mode = mode;
-        schedule_decide(&f.config, 10, 0, f.iou, &f.state, &f.decision);
+        assert_int_equal(schedule_decide(&f.config, 10, 0, f.iou, &f.state, &f.decision), ADELE_OK);
         assert_false(f.decision.any);
     }
+}
+
+static void test_out_of_memory(void **state) {
+    (void)state;
+    struct fixture f, kept;
+    fixture_init(&f, 10);
     f.config.mode = SCHEDULE_ALL_FROM_MEAN;
+    kept = f;
     memory_fail_at(0);
-    decide(&f, EPOCHS);
+    adele_status status = schedule_decide(&f.config, EPOCHS, EPOCHS, f.iou, &f.state, &f.decision);
     memory_fail_at(-1);
-    assert_false(f.decision.any);
+    assert_int_equal(status, ADELE_NO_MEMORY);
+    assert_memory_equal(&f.state, &kept.state, sizeof f.state);
+    decide(&f, EPOCHS);
+    assert_true(f.decision.any);
 }
 
 int main(void) {
@@ -245,6 +256,7 @@ int main(void) {
         cmocka_unit_test(test_background_onset),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

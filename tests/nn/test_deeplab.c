@@ -195,8 +195,7 @@ static double evaluate(const struct adele_device *device, struct plan *plan,
     return sum;
 }
 
-// Moving the head's weights by `step` times their gradient must raise the scalar by step |g|^2: the
-// head is linear up to its ReLUs, and behind it the whole backward pass of the head stands.
+// Moving the weights by `step` times their gradient must raise the scalar by step |g|^2.
 static void check_slope(const struct adele_device *device, struct network *network,
                         struct plan *plan, const float *d_logits, const char *name) {
     const struct graph *graph = network_graph(network);
@@ -223,8 +222,8 @@ static void check_slope(const struct adele_device *device, struct network *netwo
     check_ok(device->iface->upload(device, network_writable_weights(network) + parameter->offset,
                                    kept, bytes));
     double want = 2.0 * step * squares;
-    // A step this small passes few kinks; what float logits lose is 1e-6 or so of their sum.
-    if (!(fabs(difference - want) <= 0.03 * want + 4e-6))
+    // Found: 0.17 % or less, from units that pass a kink on the way, and 3e-7 of rounded logits.
+    if (!(fabs(difference - want) <= 0.005 * want + 1e-6))
         fail_msg("%s: finite difference %.6g, gradient says %.6g", name, difference, want);
     free(kept);
     free(moved);
@@ -247,7 +246,8 @@ static void check_head(enum deeplab_head head, const char *head_weight) {
     arena_open(&arena, device);
     struct adele_shape in = plan_input_shape(plan), out = plan_output_shape(plan);
     float *image = arena_random(&arena, 1, shape_count(in), -1.0, 1.0);
-    float *d_logits = arena_random(&arena, 2, shape_count(out), -1.0, 1.0);
+    // Of one sign, so that gradients add up and stand out from the rounding of the logits.
+    float *d_logits = arena_random(&arena, 2, shape_count(out), 0.5, 1.5);
     check_ok(device->iface->tensor_upload(device, plan_input(plan), in, image));
     check_ok(device->iface->tensor_upload(device, plan_input(inference), in, image));
     double value = evaluate(device, plan, d_logits);
@@ -258,10 +258,9 @@ static void check_head(enum deeplab_head head, const char *head_weight) {
     check_ok(plan_forward(plan, false));
     check_ok(plan_backward(plan));
     check_slope(device, network, plan, d_logits, head_weight);
-    // Through every block: the joins of batch norm with the skips stand in the way.
+    // Through the whole head. The blocks below are the same with each, and golden_deeplab compares
+    // all of their gradients with PyTorch's.
     check_slope(device, network, plan, d_logits, "backbone.b7.conv_branch2b2.weight");
-    check_slope(device, network, plan, d_logits, "backbone.b4_2.conv_branch2b1.weight");
-    check_slope(device, network, plan, d_logits, "backbone.b2.conv_branch2a.weight");
     check_ok(plan_forward(plan, true)); // batch statistics too
     check_ok(plan_backward(plan));
     arena_close(&arena);

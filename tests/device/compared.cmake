@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT
+# cmake -DNM=... -DROWS=FILE -P compared.cmake: the test of every op calls the op's reference. A row of FILE is
+# an op, 1 where it has a backward pass, and the object of its test, with | between them.
+cmake_minimum_required(VERSION 3.22)
+file(STRINGS ${ROWS} rows)
+foreach(row ${rows})
+  string(REPLACE "|" ";" row "${row}")
+  list(GET row 0 op)
+  list(GET row 1 has_backward)
+  list(GET row 2 object)
+  execute_process(COMMAND ${NM} -u ${object} OUTPUT_VARIABLE called COMMAND_ERROR_IS_FATAL ANY)
+  set(wanted reference_${op}_forward)
+  if(has_backward)
+    list(APPEND wanted reference_${op}_backward)
+  endif()
+  foreach(name ${wanted})
+    if(NOT called MATCHES "[ \t]${name}\n")
+      message(SEND_ERROR "tests/device/test_${op}.c does not call ${name}")
+    endif()
+  endforeach()
+endforeach()
+list(LENGTH rows n)
+message(STATUS "${n} ops are compared with their references")
