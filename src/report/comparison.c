@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The figure that answers the main question at one look: which run falls after its peak, and
-// which one holds. One line a run, the best epoch ringed, the last value at the line's end.
+// The main figure: which run falls after its peak, and which one holds. One line per run, a ring
+// around the best epoch, the last value at the end of the line.
 #include "report/figures.h"
 
 #include "base/buffer.h"
@@ -22,7 +22,7 @@
 #define LABEL_GAP     32.0 // a value and a name below it
 #define N_SIDE        2    // small plots at the right
 
-// A run whose last epoch lies this far below its best one is said to fall. Between epochs, the
+// A run falls if its last epoch lies this far below its best one. Between epochs, the
 // IoU of a test set of some tens of images moves by 0.01 to 0.03.
 #define FALL 0.05
 
@@ -54,7 +54,7 @@ struct comparison {
     struct end_label *labels; // (n), space for one plot at a time
 };
 
-// The first of several runs is the one to do better than, in the warning colour.
+// The first of several runs is the baseline, in the warning colour.
 static uint32_t colour_of(int i, int n_runs) {
     return n_runs == 1 ? PLOT_BLUE : run_colours[i % N_RUN_COLOURS];
 }
@@ -63,7 +63,7 @@ static bool is_falling(const struct report_summary *summary) {
     return summary->best - summary->last > FALL;
 }
 
-// ---- the title says what is seen ----------------------------------------------------------------
+// ---- title --------------------- ----------------------------------------------------------------
 
 static adele_status describe_run(struct buffer *out, const struct report_summary *summary) {
     TRY(buffer_text(out, summary->name));
@@ -71,7 +71,7 @@ static adele_status describe_run(struct buffer *out, const struct report_summary
         return buffer_text(out, " has no result yet");
     if (!is_falling(summary))
         return buffer_printf(out, " holds (%.2f \xE2\x86\x92 %.2f)", summary->best, summary->last);
-    // Falling alone does not say why; agreeing more with the errors than with the truth does.
+    // A run memorizes if it agrees more with the errors than with the truth.
     bool is_memorizing = summary->memorization_last > summary->early_learning_last;
     return buffer_printf(out, " %s (%.2f \xE2\x86\x92 %.2f)",
                          is_memorizing ? "memorizes the wrong labels" : "falls after its peak",
@@ -217,7 +217,7 @@ static void draw_best(cairo_t *cairo, const struct plot_axes *axes, const struct
     (void)snprintf(text, sizeof text, "best %.3f, epoch %.0f", summary->best, summary->best_epoch);
     struct plot_text_style style = {12.0, line->colour, PLOT_LEFT, false, true};
     double width = plot_text_width(cairo, style, text);
-    // Curves rise to the peak from the lower left, so an early peak has its room at the left.
+    // Curves rise to the peak from the lower left, so beside an early peak the left is free.
     double share = (x - axes->x) / axes->width;
     double left = share < 0.5 ? x - width + 8.0 : x - width / 2.0;
     left = fmin(fmax(left, axes->x + 4.0), axes->x + axes->width - width);
@@ -312,14 +312,8 @@ adele_status figure_comparison(int n_runs, const struct report_run *runs,
                                const char *stem) {
     struct comparison figure = {.n = n_runs};
     adele_status status = ADELE_OK;
-    figure.lines = memory_calloc((size_t)n_runs, sizeof *figure.lines);
-    if (figure.lines == NULL)
-        return FAIL_NO_MEMORY((size_t)n_runs * sizeof *figure.lines);
-    figure.labels = memory_calloc((size_t)n_runs, sizeof *figure.labels);
-    if (figure.labels == NULL) {
-        status = FAIL_NO_MEMORY((size_t)n_runs * sizeof *figure.labels);
-        goto end;
-    }
+    TRY(ALLOCATE(&figure.lines, n_runs));
+    TRY_GOTO(ALLOCATE(&figure.labels, n_runs), end);
     bool same_split = true;
     for (int i = 0; i < n_runs; i++) {
         struct line *line = &figure.lines[i];

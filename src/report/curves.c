@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#define N_FIT_SAMPLES 160 // a point each 1.5 units of a plot's width: the line looks smooth
+#define N_FIT_SAMPLES 160 // a point each 1.5 units of a plot's width, so that the line looks smooth
 
 static adele_status malformed(const struct report_run *run, const char *what) {
     return FAIL(ADELE_FORMAT, "Train the run again, or remove the file to go without the figure.",
@@ -26,17 +26,16 @@ static adele_status read_numbers(const cJSON *array, double **out, int *n) {
     int n_items = cJSON_IsArray(array) ? cJSON_GetArraySize(array) : 0;
     if (n_items == 0)
         return ADELE_OK;
-    double *values = memory_calloc((size_t)n_items, sizeof *values);
-    if (values == NULL)
-        return FAIL_NO_MEMORY((size_t)n_items * sizeof *values);
+    double *values = NULL;
+    TRY(ALLOCATE(&values, n_items));
     for (const cJSON *node = array->child; node != NULL; node = node->next)
         values[(*n)++] = cJSON_IsNumber(node) ? node->valuedouble : NAN;
     *out = values;
     return ADELE_OK;
 }
 
-// SegTHOR has one value an epoch, whose place is the epoch's number. VOC has one per so many
-// iterations, whose place is the fit's own abscissa, in epochs.
+// Where the values lie on the epoch axis. Pipeline segthor has one value per epoch, so its place is
+// the epoch's number; voc has one per so many iterations, at the abscissa of the fit, in epochs.
 struct placing {
     bool is_by_epoch;
     double n_dropped, t0, dt; // value i of the fitted part has the abscissa t0 + i * dt
@@ -49,18 +48,14 @@ static double epoch_of_value(const struct placing *placing, double i) {
 }
 
 static adele_status sample_fit(const struct placing *placing, struct category_curve *curve) {
-    size_t n = N_FIT_SAMPLES;
-    curve->fit_epochs = memory_calloc(n, sizeof(double));
-    curve->fit_iou = memory_calloc(n, sizeof(double));
-    if (curve->fit_epochs == NULL || curve->fit_iou == NULL)
-        return FAIL_NO_MEMORY(n * sizeof(double));
+    TRY(ALLOCATE(&curve->fit_epochs, N_FIT_SAMPLES));
+    TRY(ALLOCATE(&curve->fit_iou, N_FIT_SAMPLES));
     double n_fitted = curve->n - placing->n_dropped;
     for (int k = 0; k < N_FIT_SAMPLES; k++) {
         double i = (n_fitted - 1.0) * k / (N_FIT_SAMPLES - 1);
         double t = placing->t0 + i * placing->dt;
         curve->fit_epochs[k] = epoch_of_value(placing, placing->n_dropped + i);
-        curve->fit_iou[k] =
-            curve->fit.a * (1.0 - exp(-pow(fmax(t, 0.0), curve->fit.b) / curve->fit.c));
+        curve->fit_iou[k] = curve_fit_value(&curve->fit, fmax(t, 0.0));
     }
     curve->n_fit = N_FIT_SAMPLES;
     return ADELE_OK;
@@ -102,14 +97,12 @@ static adele_status load_category(const struct report_run *run, const cJSON *nod
     curve->name = name->valuestring;
     TRY(read_numbers(cJSON_GetObjectItemCaseSensitive(node, "iou"), &curve->iou, &curve->n));
     if (curve->n > 0) {
-        curve->epochs = memory_calloc((size_t)curve->n, sizeof *curve->epochs);
-        if (curve->epochs == NULL)
-            return FAIL_NO_MEMORY((size_t)curve->n * sizeof *curve->epochs);
+        TRY(ALLOCATE(&curve->epochs, curve->n));
         TRY(load_fit(run, node, curve));
     }
     TRY(read_numbers(cJSON_GetObjectItemCaseSensitive(node, "corrected_epochs"), &curve->corrected,
                      &curve->n_corrected));
-    // A baseline finds the onset too, and corrects nothing.
+    // A baseline has onsets too, but no corrections.
     curve->is_corrected = curve->n_corrected > 0;
     curve->onset_epoch = curve->is_corrected ? curve->corrected[0] : number_of(node, "onset_epoch");
     TRY(report_run_series(run, &curve->early_learning, "train/early_learning/iou/%s", curve->name));
@@ -147,9 +140,7 @@ adele_status category_curves_load(const struct report_run *run, struct category_
         return malformed(run, "no array \"categories\"");
     size_t n = (size_t)cJSON_GetArraySize(categories);
     adele_status status = ADELE_OK;
-    out->items = memory_calloc(n, sizeof *out->items);
-    if (out->items == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *out->items);
+    TRY(ALLOCATE(&out->items, n));
     for (const cJSON *node = categories->child; node != NULL; node = node->next) {
         struct category_curve *curve = &out->items[out->n++]; // counted first: deinit frees it
         TRY_GOTO(load_category(run, node, curve), fail);

@@ -15,7 +15,7 @@ struct category_curve {
     int n_fit;
     double *fit_epochs, *fit_iou; // (n_fit): the fit, sampled
     double onset_epoch;           // NaN: not yet
-    bool is_corrected;            // onset_epoch is where correction began; else only where it would
+    bool is_corrected;            // onset_epoch is the first correction; else the onset of the fit
     double *corrected;            // (n_corrected): epochs whose end corrected the category
     int n_corrected;
     double *early_learning, *memorization; // by record of the run; NULL: not recorded

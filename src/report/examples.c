@@ -71,7 +71,7 @@ static adele_status read_source(const struct report_run *run, struct source *sou
     return ADELE_OK;
 }
 
-// The i-th of the lines of `text`; "" beyond the last one.
+// Line i of `text`; "" if it has fewer.
 static char *copy_line(const char *text, int i) {
     for (; text != NULL && i > 0; i--) {
         text = strchr(text, '\n');
@@ -85,18 +85,15 @@ static char *copy_line(const char *text, int i) {
 static adele_status read_categories(const struct report_run *run, struct examples *out) {
     const char *text = safetensors_metadata(run->examples, "categories");
     if (text == NULL)
-        return ADELE_OK; // numbers will do
+        return ADELE_OK; // categories without names are shown by number
     int n = 1;
     for (const char *c = text; *c != '\0'; c++)
         n += *c == '\n';
     n = n < MAX_CATEGORIES ? n : MAX_CATEGORIES;
-    out->categories = memory_calloc((size_t)n, sizeof *out->categories);
-    if (out->categories == NULL)
-        return FAIL_NO_MEMORY((size_t)n * sizeof *out->categories);
+    TRY(ALLOCATE(&out->categories, n));
     for (int i = 0; i < n; i++) {
         out->categories[i] = copy_line(text, i);
-        if (out->categories[i] == NULL)
-            return FAIL_NO_MEMORY(strlen(text) + 1);
+        TRY(CHECK_MEMORY(out->categories[i]));
         out->n_categories = i + 1;
     }
     return ADELE_OK;
@@ -143,7 +140,7 @@ double examples_mean_miou(const struct examples *examples, enum example_layer la
 
 // ---- one example --------------------------------------------------------------------------------
 
-// The mean over a factor x factor block, so that nothing aliases.
+// The mean over a factor x factor block, so that the smaller image has no aliasing.
 static uint8_t block_mean(const struct source *source, const uint8_t *plane, int64_t y, int64_t x) {
     int64_t sum = 0;
     for (int64_t v = 0; v < source->factor; v++) {
@@ -186,9 +183,8 @@ static adele_status load_example(const struct report_run *run, const struct sour
     size_t n_pixels = (size_t)source->height * (size_t)source->width;
     size_t n_drawn = (size_t)out->height * (size_t)out->width;
     example->name = copy_line(safetensors_metadata(run->examples, "names"), i);
-    example->rgb = memory_calloc(n_drawn, 3);
-    if (example->name == NULL || example->rgb == NULL)
-        return FAIL_NO_MEMORY(n_drawn * 3);
+    TRY(CHECK_MEMORY(example->name));
+    TRY(ALLOCATE(&example->rgb, n_drawn * 3));
     shrink_image(source, i, out, example->rgb);
     const uint8_t *full[LAYER_COUNT];
     for (int k = 0; k < LAYER_COUNT; k++) {
@@ -197,8 +193,7 @@ static adele_status load_example(const struct report_run *run, const struct sour
         if (full[k] == NULL)
             continue;
         example->labels[k] = memory_calloc(n_drawn, 1);
-        if (example->labels[k] == NULL)
-            return FAIL_NO_MEMORY(n_drawn);
+        TRY(CHECK_MEMORY(example->labels[k]));
         shrink_label(source, full[k], out, example->labels[k]);
         if (full[LAYER_TRUTH] != NULL && k != LAYER_TRUTH)
             example->miou[k] = foreground_miou(full[k], full[LAYER_TRUTH], n_pixels);
@@ -229,11 +224,7 @@ adele_status examples_load(const struct report_run *run, int max_examples, int m
         out->has_layer[k] = source.layers[k] != NULL;
     TRY_GOTO(read_categories(run, out), fail);
     size_t n = source.n < max_examples ? (size_t)source.n : (size_t)max_examples;
-    out->items = memory_calloc(n, sizeof *out->items);
-    if (out->items == NULL) {
-        status = FAIL_NO_MEMORY(n * sizeof *out->items);
-        goto fail;
-    }
+    TRY_GOTO(ALLOCATE(&out->items, n), fail);
     out->n = (int)n;
     for (int i = 0; i < out->n; i++)
         TRY_GOTO(load_example(run, &source, out, i), fail);

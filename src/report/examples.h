@@ -30,7 +30,7 @@ struct examples {
     struct example *items;
 };
 
-// At most max_examples of the file's, from its beginning; no extent above max_extent.
+// The first max_examples of the file; neither height nor width is above max_extent.
 ADELE_MUST_CHECK adele_status examples_load(const struct report_run *run, int max_examples,
                                             int max_extent, struct examples *out);
 void examples_deinit(struct examples *examples); // also zeroes it

@@ -5,7 +5,7 @@
 
 #include "report/run.h"
 
-// comparison.c: one line a run: foreground mIoU on held-out data; beside it, where the runs know
+// comparison.c: one line per run: foreground mIoU on held-out data; beside it, where the runs know
 // the truth, the correctness of the training labels and the agreement with the wrong labels.
 ADELE_MUST_CHECK adele_status figure_comparison(int n_runs, const struct report_run *runs,
                                                 const struct report_summary *summaries,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One record an epoch, three files. metrics.jsonl is the truth: the other two are made from it
-// again when a run is resumed, so that a run that was killed leaves the same bytes as one that
-// was not.
+// One record per epoch in three files. When a run is resumed, the other two are written again from
+// metrics.jsonl, so that a run that was killed leaves the same bytes as one that was not.
 #include "report/metrics.h"
 
 #include "base/buffer.h"
@@ -42,20 +41,24 @@ struct row {
     int n_columns;
 };
 
+struct column {
+    char *name;
+    bool is_there; // in the present record, with this value
+    double value;
+};
+
 struct metrics {
     struct appended jsonl, events;
     char *csv_path;
-    char **columns; // names in first-seen order, without epoch and step
-    int n_columns, capacity_columns;
+    struct column *columns; // by first appearance, without epoch and step
+    int n_columns;
     struct row *rows;
-    int n_rows, capacity_rows;
+    int n_rows;
     int last_epoch; // of the last whole record, -1: none
 
     bool is_recording; // between begin and end
     int epoch;
     long step;
-    double *values; // by column; NaN where absent
-    bool *is_there; // by column
     struct buffer line, summary;
     struct buffer lines; // of all records so far
 };
@@ -63,54 +66,31 @@ struct metrics {
 // ---- columns and rows ---------------------------------------------------------------------------
 
 static adele_status add_column(struct metrics *metrics, const char *name) {
-    if (metrics->n_columns == metrics->capacity_columns) {
-        int capacity = metrics->capacity_columns != 0 ? 2 * metrics->capacity_columns : 32;
-        size_t n = (size_t)capacity;
-        char **columns = memory_realloc(metrics->columns, n, sizeof *columns);
-        if (columns == NULL)
-            return FAIL_NO_MEMORY(n * sizeof *columns);
-        metrics->columns = columns;
-        double *values = memory_realloc(metrics->values, n, sizeof *values);
-        if (values == NULL)
-            return FAIL_NO_MEMORY(n * sizeof *values);
-        metrics->values = values;
-        bool *is_there = memory_realloc(metrics->is_there, n, sizeof *is_there);
-        if (is_there == NULL)
-            return FAIL_NO_MEMORY(n * sizeof *is_there);
-        metrics->is_there = is_there;
-        metrics->capacity_columns = capacity;
-    }
-    char *copy = memory_strdup(name);
-    if (copy == NULL)
-        return FAIL_NO_MEMORY(strlen(name) + 1);
-    metrics->is_there[metrics->n_columns] = false;
-    metrics->columns[metrics->n_columns++] = copy;
+    TRY(GROW(&metrics->columns, metrics->n_columns));
+    struct column *column = &metrics->columns[metrics->n_columns];
+    *column = (struct column){.name = memory_strdup(name)};
+    TRY(CHECK_MEMORY(column->name));
+    metrics->n_columns++;
     return ADELE_OK;
 }
 
 static adele_status find_column(struct metrics *metrics, const char *name, int *out) {
     for (*out = 0; *out < metrics->n_columns; ++*out) {
-        if (strcmp(metrics->columns[*out], name) == 0)
+        if (strcmp(metrics->columns[*out].name, name) == 0)
             return ADELE_OK;
     }
     return add_column(metrics, name);
 }
 
 static adele_status add_row(struct metrics *metrics) {
-    if (metrics->n_rows == metrics->capacity_rows) {
-        int capacity = metrics->capacity_rows != 0 ? 2 * metrics->capacity_rows : 64;
-        struct row *rows = memory_realloc(metrics->rows, (size_t)capacity, sizeof *rows);
-        if (rows == NULL)
-            return FAIL_NO_MEMORY((size_t)capacity * sizeof *rows);
-        metrics->rows = rows;
-        metrics->capacity_rows = capacity;
-    }
+    TRY(GROW(&metrics->rows, metrics->n_rows));
     struct buffer text = {0};
     adele_status status = ADELE_OK;
     TRY_GOTO(buffer_printf(&text, "%d,%ld", metrics->epoch, metrics->step), fail);
     for (int i = 0; i < metrics->n_columns; i++) {
         TRY_GOTO(buffer_text(&text, ","), fail);
-        double value = metrics->is_there[i] ? metrics->values[i] : NAN;
+        const struct column *column = &metrics->columns[i];
+        double value = column->is_there ? column->value : NAN;
         TRY_GOTO(buffer_number(&text, value, ""), fail);
     }
     metrics->rows[metrics->n_rows++] = (struct row){text.data, metrics->n_columns};
@@ -126,7 +106,7 @@ static adele_status write_csv(const struct metrics *metrics) {
     TRY_GOTO(buffer_text(&text, "epoch,step"), end);
     for (int i = 0; i < metrics->n_columns; i++) {
         TRY_GOTO(buffer_text(&text, ","), end);
-        TRY_GOTO(buffer_csv_field(&text, metrics->columns[i]), end);
+        TRY_GOTO(buffer_csv_field(&text, metrics->columns[i].name), end);
     }
     TRY_GOTO(buffer_text(&text, "\n"), end);
     for (int i = 0; i < metrics->n_rows; i++) {
@@ -152,8 +132,8 @@ static adele_status appended_open(struct appended *file) {
     return ADELE_OK;
 }
 
-// Cuts what a failed record left, so that the file stays a row of whole records. When even this
-// fails, the next metrics_open finds the torn end and drops it.
+// Removes what a failed record left, so that the file holds whole records only. If this fails too,
+// the next metrics_open finds the incomplete record and drops it.
 static void appended_rewind(const struct appended *file) {
     if (ftruncate(file->fd, file->bytes) != 0)
         return;
@@ -169,7 +149,7 @@ static adele_status appended_write(const struct appended *file, const struct buf
             break;
         done += (size_t)n;
     }
-    // Some file systems cannot sync; there is nothing better to do there.
+    // Some file systems cannot sync; the record stays as it was written there.
     if (done == data->n_bytes &&
         (fdatasync(file->fd) == 0 || errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS))
         return ADELE_OK;
@@ -197,10 +177,10 @@ static void begin_record(struct metrics *metrics, int epoch, long step) {
     buffer_clear(&metrics->line);
     buffer_clear(&metrics->summary);
     for (int i = 0; i < metrics->n_columns; i++)
-        metrics->is_there[i] = false;
+        metrics->columns[i].is_there = false;
 }
 
-// The events that were there.
+// The event file as it was before the run was resumed.
 struct old_events {
     char *data; // NULL: none
     size_t n_bytes, at;
@@ -232,8 +212,8 @@ static adele_status replay_record(struct metrics *metrics, const struct record *
         double value = cJSON_IsNumber(node) ? node->valuedouble : NAN;
         int i = 0;
         TRY(find_column(metrics, node->string, &i));
-        metrics->values[i] = value;
-        metrics->is_there[i] = true;
+        metrics->columns[i].value = value;
+        metrics->columns[i].is_there = true;
         TRY(tensorboard_add_scalar(&metrics->summary, node->string, value));
     }
     TRY(add_row(metrics));
@@ -257,7 +237,7 @@ static adele_status replay(struct metrics *metrics, int keep_epochs) {
     adele_status status = ADELE_OK;
     if (keep_epochs > 0 && file_exists(metrics->jsonl.path))
         TRY_GOTO(records_read(metrics->jsonl.path, keep_epochs, &records), end);
-    // Times are worth no run: a file that cannot be read is made anew.
+    // The events can be made again but for their times, so an unreadable file is no error.
     if (keep_epochs > 0 && file_exists(metrics->events.path)) {
         status = file_read(metrics->events.path, 0, &old.data, &old.n_bytes);
         if (status == ADELE_NO_MEMORY)
@@ -281,9 +261,8 @@ end:
 
 adele_status metrics_open(const char *run_folder, int keep_epochs, struct metrics **out) {
     *out = NULL;
-    struct metrics *metrics = memory_calloc(1, sizeof *metrics);
-    if (metrics == NULL)
-        return FAIL_NO_MEMORY(sizeof *metrics);
+    struct metrics *metrics = NULL;
+    TRY(ALLOCATE(&metrics, 1));
     adele_status status = ADELE_OK;
     metrics->jsonl.fd = -1;
     metrics->events.fd = -1;
@@ -291,10 +270,9 @@ adele_status metrics_open(const char *run_folder, int keep_epochs, struct metric
     metrics->jsonl.path = file_join(run_folder, "metrics.jsonl");
     metrics->events.path = file_join(run_folder, EVENTS_NAME);
     metrics->csv_path = file_join(run_folder, "metrics.csv");
-    if (metrics->jsonl.path == NULL || metrics->events.path == NULL || metrics->csv_path == NULL) {
-        status = FAIL_NO_MEMORY(strlen(run_folder) + sizeof EVENTS_NAME);
-        goto fail;
-    }
+    TRY_GOTO(CHECK_MEMORY(metrics->jsonl.path), fail);
+    TRY_GOTO(CHECK_MEMORY(metrics->events.path), fail);
+    TRY_GOTO(CHECK_MEMORY(metrics->csv_path), fail);
     TRY_GOTO(replay(metrics, keep_epochs), fail);
     TRY_GOTO(appended_open(&metrics->jsonl), fail);
     TRY_GOTO(appended_open(&metrics->events), fail);
@@ -323,8 +301,7 @@ adele_status metrics_reopen(const char *run_folder, const char *text, size_t n_b
                             struct metrics **out, long *out_damage) {
     *out = NULL;
     char *path = file_join(run_folder, "metrics.jsonl");
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(run_folder));
+    TRY(CHECK_MEMORY(path));
     adele_status status = find_damage(path, text, n_bytes, out_damage);
     if (status == ADELE_OK)
         status = file_write(path, text, n_bytes);
@@ -348,13 +325,11 @@ void metrics_close(struct metrics *metrics) {
     memory_free(metrics->events.path);
     memory_free(metrics->csv_path);
     for (int i = 0; i < metrics->n_columns; i++)
-        memory_free(metrics->columns[i]);
+        memory_free(metrics->columns[i].name);
     memory_free(metrics->columns);
     for (int i = 0; i < metrics->n_rows; i++)
         memory_free(metrics->rows[i].text);
     memory_free(metrics->rows);
-    memory_free(metrics->values);
-    memory_free(metrics->is_there);
     buffer_deinit(&metrics->line);
     buffer_deinit(&metrics->summary);
     buffer_deinit(&metrics->lines);
@@ -397,13 +372,13 @@ adele_status metrics_add(struct metrics *metrics, double value, const char *name
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" outside a record", name);
     int i = 0;
     TRY(find_column(metrics, name, &i));
-    if (metrics->is_there[i] || strcmp(name, "epoch") == 0 || strcmp(name, "step") == 0)
+    if (metrics->columns[i].is_there || strcmp(name, "epoch") == 0 || strcmp(name, "step") == 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" twice in epoch %d", name,
                     metrics->epoch);
-    metrics->values[i] = value;
-    metrics->is_there[i] = true;
+    metrics->columns[i].value = value;
+    metrics->columns[i].is_there = true;
     adele_status status = add_value(metrics, name, value);
-    metrics->is_recording = status == ADELE_OK; // half a value must never reach a file
+    metrics->is_recording = status == ADELE_OK; // an incomplete record must not reach a file
     return status;
 }
 
@@ -411,7 +386,7 @@ adele_status metrics_add_event(struct metrics *metrics, double value, const char
     if (!metrics->is_recording)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" outside a record", name);
     adele_status status = tensorboard_add_scalar(&metrics->summary, name, value);
-    metrics->is_recording = status == ADELE_OK; // half a value must never reach a file
+    metrics->is_recording = status == ADELE_OK; // an incomplete record must not reach a file
     return status;
 }
 
@@ -424,8 +399,8 @@ adele_status metrics_end(struct metrics *metrics) {
     TRY_GOTO(buffer_text(&metrics->line, "}\n"), end);
     TRY_GOTO(add_event(metrics, &event), end);
     TRY_GOTO(add_row(metrics), end);
-    // The events go first: a process that dies in between leaves an event too many, which
-    // metrics_open drops; the other way round a record would lack its event.
+    // The events are written first: a process that ends in between leaves one event too many, which
+    // metrics_open drops. In the other order a record would lack its event.
     status = appended_write(&metrics->events, &event);
     if (status == ADELE_OK) {
         status = appended_write(&metrics->jsonl, &metrics->line);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// When each category starts to be memorized: one column a category. Upper plot: IoU of the
+// When each category starts to be memorized: one column per category. Upper plot: IoU of the
 // training-time predictions against the noisy labels, its fit, and the epoch at which correction
 // begins. Lower plot, where the truth is known: on the wrong pixels, agreement with the truth
 // (early learning) and with the error (memorization).
@@ -99,7 +99,7 @@ static void draw_legend(cairo_t *cairo, const struct onset_figure *figure) {
 
 // ---- plots --------------------------------------------------------------------------------------
 
-// Labelled in the upper plot alone; the line goes through both.
+// The line is in both plots, its label in the upper one.
 static void draw_onset(cairo_t *cairo, const struct plot_axes *axes,
                        const struct category_curve *curve, bool with_text) {
     if (!isfinite(curve->onset_epoch) || curve->onset_epoch > axes->x_max)
@@ -236,7 +236,7 @@ adele_status figure_onset(const struct report_run *run, const char *folder, cons
     adele_status status = ADELE_OK;
     TRY(category_curves_load(run, &figure.curves));
     if (figure.curves.n == 0)
-        goto end; // no epoch has been counted yet: nothing to see
+        goto end; // no epoch has been counted yet
     for (int i = 0; i < figure.curves.n; i++)
         figure.any_corrected = figure.any_corrected || figure.curves.items[i].is_corrected;
     set_layout(&figure);

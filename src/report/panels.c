@@ -41,7 +41,8 @@ static uint32_t colour_of(int category) {
 
 // ---- one panel ----------------------------------------------------------------------------------
 
-// What a pixel shows: the image, tinted where the label is foreground, paler where it is ignored.
+// The colour of a pixel: the image, tinted where the label is foreground, paler where it is
+// ignored.
 static uint32_t tinted(const uint8_t *rgb, int category) {
     if (category == 0)
         return (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
@@ -55,7 +56,7 @@ static uint32_t tinted(const uint8_t *rgb, int category) {
 }
 
 // A surface with the border repeated once on each side, so that smoothing at the rim of the panel
-// does not mix in the void around it.
+// does not mix with the outside.
 static cairo_surface_t *make_surface(const struct examples *examples, const uint8_t *rgb,
                                      const uint8_t *label) {
     int width = examples->width;
@@ -177,7 +178,7 @@ static void draw_panel(cairo_t *cairo, const struct panels *figure, const uint8_
         }
     }
     cairo_restore(cairo);
-    // Where an image is as white as the page, its rim still shows.
+    // A frame, because an image may be as white as the page.
     cairo_rectangle(cairo, x, y, figure->panel_width, figure->panel_height);
     plot_set_colour(cairo, PLOT_AXIS, 1.0);
     cairo_set_line_width(cairo, 0.6);
@@ -258,7 +259,7 @@ static void draw_legend(cairo_t *cairo, const struct panels *figure) {
     }
 }
 
-// Says what is seen, from the numbers of these examples alone.
+// The title states the result of these examples.
 static void draw_title(cairo_t *cairo, const struct panels *figure) {
     const struct examples *examples = &figure->examples;
     const char *run = figure->run->name;

@@ -30,7 +30,7 @@ static void select_font(cairo_t *cairo, struct plot_text_style style) {
 }
 
 // cairo refuses text that is not UTF-8, and would draw nothing more; a folder's name may be any
-// bytes. Those that do not belong become '?'.
+// bytes. Invalid bytes become '?'.
 static void mend_utf8(char *text) {
     unsigned char *c = (unsigned char *)text;
     while (*c != 0) {

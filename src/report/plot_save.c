@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A drawing becomes files: rendered into memory, then written atomically.
+// Renders a drawing into memory and writes it atomically as PNG and SVG.
 #include "report/plot.h"
 
 #include "base/buffer.h"
@@ -65,11 +65,11 @@ static cairo_status_t render_svg(int width, int height, plot_draw draw, const vo
 
 // ---- names inside the SVG -----------------------------------------------------------------------
 
-// cairo numbers surfaces and images through the life of the process. Numbered anew from 0 in each
-// file, the same drawing is the same bytes, whatever was drawn before it.
+// cairo numbers surfaces and images over the whole process. Here they are numbered from 0 in each
+// file, so that the bytes do not depend on what was drawn before.
 struct numbering {
     long *seen;
-    size_t n, capacity;
+    size_t n;
 };
 
 static adele_status renumber(struct numbering *numbering, long number, size_t *out) {
@@ -77,14 +77,7 @@ static adele_status renumber(struct numbering *numbering, long number, size_t *o
         if (numbering->seen[*out] == number)
             return ADELE_OK;
     }
-    if (numbering->n == numbering->capacity) {
-        size_t capacity = numbering->capacity != 0 ? 2 * numbering->capacity : 64;
-        long *seen = memory_realloc(numbering->seen, capacity, sizeof *seen);
-        if (seen == NULL)
-            return FAIL_NO_MEMORY(capacity * sizeof *seen);
-        numbering->seen = seen;
-        numbering->capacity = capacity;
-    }
+    TRY(GROW(&numbering->seen, numbering->n));
     numbering->seen[numbering->n++] = number;
     return ADELE_OK;
 }
@@ -130,8 +123,7 @@ end:
 static adele_status save_as(const char *folder, const char *stem, const char *extension,
                             cairo_status_t result, const struct buffer *bytes) {
     char *path = memory_printf("%s/%s.%s", folder, stem, extension);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(stem) + 6);
+    TRY(CHECK_MEMORY(path));
     adele_status status;
     if (result == CAIRO_STATUS_SUCCESS)
         status = file_write(path, bytes->data, bytes->n_bytes);

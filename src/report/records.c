@@ -94,11 +94,7 @@ adele_status records_read(const char *path, int keep_epochs, struct records *out
     size_t n_lines = 1;
     for (size_t i = 0; i < n_bytes; i++)
         n_lines += out->text[i] == '\n';
-    out->items = memory_calloc(n_lines, sizeof *out->items);
-    if (out->items == NULL) {
-        status = FAIL_NO_MEMORY(n_lines * sizeof *out->items);
-        goto fail;
-    }
+    TRY_GOTO(ALLOCATE(&out->items, n_lines), fail);
     TRY_GOTO(parse_lines(path, n_bytes, keep_epochs, out), fail);
     return ADELE_OK;
 fail:

@@ -21,7 +21,7 @@ struct records {
     int n;
 };
 
-// Reads the records of epochs <= keep_epochs. A torn last line (no newline, or not JSON: the
+// Reads the records of epochs <= keep_epochs. An incomplete last line (no newline, or not JSON: the
 // process died while writing) is left out; anything else malformed is ADELE_FORMAT with the line.
 ADELE_MUST_CHECK adele_status records_read(const char *path, int keep_epochs, struct records *out);
 void records_deinit(struct records *records); // also zeroes it

@@ -16,15 +16,14 @@ static bool is_name_taken(int n_runs, const struct report_run *runs, const char 
     return false;
 }
 
-// Two runs may lie in folders of one name: the later becomes NAME-2, NAME-3, ...
+// Two runs may have folders of the same name: the later becomes NAME-2, NAME-3, ...
 static adele_status make_unique(int n_earlier, const struct report_run *runs,
                                 struct report_run *run) {
     if (!is_name_taken(n_earlier, runs, run->name))
         return ADELE_OK;
     for (int i = 2;; i++) {
         char *name = memory_printf("%s-%d", run->name, i);
-        if (name == NULL)
-            return FAIL_NO_MEMORY(strlen(run->name) + 12);
+        TRY(CHECK_MEMORY(name));
         if (!is_name_taken(n_earlier, runs, name)) {
             memory_free(run->name);
             run->name = name;
@@ -50,8 +49,7 @@ typedef adele_status (*run_figure)(const struct report_run *run, const char *fol
 static adele_status write_figure(const struct report_run *run, const char *folder,
                                  const char *suffix, run_figure figure) {
     char *stem = memory_printf("%s_%s", run->name, suffix);
-    if (stem == NULL)
-        return FAIL_NO_MEMORY(strlen(run->name) + strlen(suffix) + 2);
+    TRY(CHECK_MEMORY(stem));
     adele_status status = figure(run, folder, stem);
     memory_free(stem);
     return status;
@@ -95,14 +93,9 @@ adele_status report_write(int n_runs, const char *const *runs, struct output *ou
     adele_status status = ADELE_OK;
     size_t n = (size_t)n_runs;
     struct report_summary *summaries = NULL;
-    struct report_run *loaded = memory_calloc(n, sizeof *loaded);
-    if (loaded == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *loaded);
-    summaries = memory_calloc(n, sizeof *summaries);
-    if (summaries == NULL) {
-        status = FAIL_NO_MEMORY(n * sizeof *summaries);
-        goto end;
-    }
+    struct report_run *loaded = NULL;
+    TRY(ALLOCATE(&loaded, n));
+    TRY_GOTO(ALLOCATE(&summaries, n), end);
     TRY_GOTO(load_runs(n_runs, runs, loaded, summaries), end);
     TRY_GOTO(plan(n_runs, loaded, output), end);
     TRY_GOTO(output_begin(output), end);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Pictures and tables of one or more runs, from what the runs left in their folders.
+// Figures and tables of one or more runs, from the files in their folders.
 //
 // Read from RUN: metrics.jsonl (names below); onset.json; examples.safetensors;
-// config.resolved.yaml is only echoed.
+// config.resolved.yaml is only copied.
 //   metric names: train/loss, train/cross_entropy, train/consistency, train/pred_vs_noisy/iou/CAT,
 //   train/pred_vs_true/iou/CAT,
 //     train/labels_vs_true/iou/CAT, train/early_learning/iou/CAT, train/memorization/iou/CAT,
@@ -35,7 +35,7 @@ struct report_summary { // of one run, NaN where a metric is absent
     double early_learning_last, memorization_last;
 };
 
-// Writes into the folder of `output`, which guards what the caller has told it and the runs
+// Writes into the folder of `output`, which protects the inputs that the caller named and the runs
 // themselves: for every run RUN_onset.png/.svg (per category: IoU curve, its fit, the
 // onset; IoU_el and IoU_m when there), RUN_panels.png/.svg (image, truth, noisy label, corrected
 // label, prediction), and for all runs together comparison.png/.svg (validation/test foreground

@@ -28,7 +28,7 @@ void report_run_deinit(struct report_run *run) {
     *run = (struct report_run){0};
 }
 
-// "runs/demo/adele/" and "." both have a folder's name behind them.
+// The last component of the resolved path, so that "runs/demo/adele/" and "." give a name too.
 static adele_status find_name(const char *path, char **out) {
     char *absolute = realpath(path, NULL);
     if (absolute == NULL)
@@ -37,14 +37,13 @@ static adele_status find_name(const char *path, char **out) {
     const char *name = file_base_name(absolute);
     *out = memory_strdup(name[0] != '\0' ? name : "run");
     free(absolute); // realpath's own allocation
-    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(path) + 1);
+    return CHECK_MEMORY(*out);
 }
 
 // The path of a file of the run that may be missing; *out is NULL when it is.
 static adele_status find_optional(const struct report_run *run, const char *name, char **out) {
     *out = file_join(run->path, name);
-    if (*out == NULL)
-        return FAIL_NO_MEMORY(strlen(run->path) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(*out));
     if (!file_exists(*out)) {
         memory_free(*out);
         *out = NULL;
@@ -64,9 +63,7 @@ static adele_status load_records(struct report_run *run) {
     if (run->records.n == 0)
         return FAIL(ADELE_DATA, "Wait until the run has finished its first epoch.",
                     "%s: metrics.jsonl holds no record", run->path);
-    run->epochs = memory_calloc((size_t)run->records.n, sizeof *run->epochs);
-    if (run->epochs == NULL)
-        return FAIL_NO_MEMORY((size_t)run->records.n * sizeof *run->epochs);
+    TRY(ALLOCATE(&run->epochs, run->records.n));
     for (int i = 0; i < run->records.n; i++)
         run->epochs[i] = run->records.items[i].epoch;
     return ADELE_OK;
@@ -97,10 +94,7 @@ adele_status report_run_load(const char *path, struct report_run *out) {
     *out = (struct report_run){0};
     adele_status status = ADELE_OK;
     out->path = memory_strdup(path);
-    if (out->path == NULL) {
-        status = FAIL_NO_MEMORY(strlen(path) + 1);
-        goto fail;
-    }
+    TRY_GOTO(CHECK_MEMORY(out->path), fail);
     TRY_GOTO(find_name(path, &out->name), fail);
     TRY_GOTO(load_records(out), fail);
     TRY_GOTO(load_optional(out), fail);
@@ -119,9 +113,8 @@ adele_status report_run_series(const struct report_run *run, double **out, const
     (void)vsnprintf(name, sizeof name, name_format, arguments);
     va_end(arguments);
     size_t n = (size_t)run->records.n;
-    double *values = memory_calloc(n, sizeof *values);
-    if (values == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *values);
+    double *values = NULL;
+    TRY(ALLOCATE(&values, n));
     bool any = false;
     for (size_t i = 0; i < n; i++) {
         const cJSON *node = cJSON_GetObjectItemCaseSensitive(run->records.items[i].values, name);
@@ -197,8 +190,7 @@ adele_status report_run_summarize(const struct report_run *run, struct report_su
     summary.memorization_last = ends_of(values, n).last;
     memory_free(values);
     summary.name = memory_strdup(run->name);
-    if (summary.name == NULL)
-        return FAIL_NO_MEMORY(strlen(run->name) + 1);
+    TRY(CHECK_MEMORY(summary.name));
     *out = summary;
     return ADELE_OK;
 }

@@ -31,7 +31,7 @@ ADELE_MUST_CHECK adele_status report_run_series(const struct report_run *run, do
 ADELE_MUST_CHECK adele_status report_run_foreground(const struct report_run *run, double **out,
                                                     const char *table);
 
-// Fills everything but the name (borrowed by nobody: a copy).
+// Fills *out; its name is a copy, freed by report_summaries_destroy.
 ADELE_MUST_CHECK adele_status report_run_summarize(const struct report_run *run,
                                                    struct report_summary *out);
 #endif

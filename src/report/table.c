@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The numbers of the runs: as text for a terminal, as Markdown and as CSV.
+// The metrics of the runs: as text for a terminal, as Markdown and as CSV.
 #include "report/figures.h"
 
 #include "base/buffer.h"
@@ -58,7 +58,7 @@ static void set_cells(const struct report_summary *summary, struct cells *out) {
 
 // ---- terminal -----------------------------------------------------------------------------------
 
-// Columns on a screen, not bytes: continuation bytes of UTF-8 take none.
+// Columns on a screen: continuation bytes of UTF-8 take none.
 static int width_of(const char *text) {
     int width = 0;
     for (; *text != '\0'; text++)
@@ -112,7 +112,7 @@ adele_status report_table(int n_runs, const struct report_summary *summaries, ch
     struct buffer text = {0};
     adele_status status = print_table(n_runs, summaries, &text);
     if (status == ADELE_OK)
-        *out = text.data; // of memory_realloc: the caller's memory_free fits
+        *out = text.data; // the caller frees it with memory_free
     else
         buffer_deinit(&text);
     return status;
@@ -120,7 +120,7 @@ adele_status report_table(int n_runs, const struct report_summary *summaries, ch
 
 // ---- files --------------------------------------------------------------------------------------
 
-// A bar would end the cell.
+// An unescaped bar would end the cell.
 static adele_status add_markdown_text(struct buffer *out, const char *text) {
     for (; *text != '\0'; text++)
         TRY(buffer_text(out, *text == '|' ? "\\|" : (char[]){*text, '\0'}));
@@ -185,8 +185,7 @@ static adele_status add_csv(int n_runs, const struct report_summary *summaries,
 
 static adele_status save(const char *folder, const char *name, const struct buffer *text) {
     char *path = file_join(folder, name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(path));
     adele_status status = file_write(path, text->data, text->n_bytes);
     memory_free(path);
     return status;

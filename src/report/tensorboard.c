@@ -12,7 +12,7 @@
 
 enum wire_type { WIRE_VARINT = 0, WIRE_64_BITS = 1, WIRE_BYTES = 2, WIRE_32_BITS = 5 };
 
-// Bit by bit: an epoch's record is a few kilobytes, too little for a table to pay.
+// Bit by bit: an epoch's record is a few kilobytes, too little for a table to be worth it.
 uint32_t tensorboard_crc32c(const void *data, size_t n_bytes) {
     const unsigned char *bytes = data;
     uint32_t crc = 0xFFFFFFFFu;
@@ -124,8 +124,7 @@ end:
     return status;
 }
 
-// ---- reading
-// --------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 #define HEADER_BYTES   12u // the length and its checksum
 #define CHECKSUM_BYTES 4u

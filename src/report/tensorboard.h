@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// TensorBoard's event files, by hand: a file is a row of records (length, masked CRC32C of the
+// TensorBoard's event files, by hand: a file is a sequence of records (length, masked CRC32C of the
 // length, data, masked CRC32C of the data), each an Event message in protobuf's wire format.
 //   Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
 //   Summary { repeated Value value = 1; }      Value { string tag = 1; float simple_value = 2; }
@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// CRC32C (Castagnoli, reflected), and the rotation with offset that the record format asks for.
+// CRC32C (Castagnoli, reflected), and the rotation with offset of the record format.
 uint32_t tensorboard_crc32c(const void *data, size_t n_bytes);
 uint32_t tensorboard_mask(uint32_t crc);
 
-// The first record of a file: which format follows.
+// The first record of a file names the format.
 ADELE_MUST_CHECK adele_status tensorboard_add_version(struct buffer *file, double wall_time);
 // Appends one scalar to a Summary message. Beyond the range of float it becomes infinite; what is
 // not finite is written as the quiet NaN, so that the bytes do not depend on where it came from.
