@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// adele-bench: how fast each op runs at the shapes of the two pipelines, and, with --costs, what a
-// training step must cost. Every op is checked before it is timed.
+// adele-bench: the speed of each op at the shapes of the two pipelines and, with --costs, the FLOPs
+// and bytes of a training step. Every op is checked before it is timed.
 #include "bench.h"
 
 #include <argp.h>
@@ -20,10 +20,10 @@ static const struct argp_option options[] = {
     {"device", KEY_DEVICE, "NAME", 0, "auto, cpu, cuda or cuda:N (default: auto)", 0},
     {"engine", KEY_ENGINE, "NAME", 0, "On cuda: auto, direct, plain, cudnn or cublas", 0},
     {"precision", KEY_PRECISION, "NAME", 0, "fp32, tf32 or bf16 (default: fp32)", 0},
-    {"rounds", KEY_ROUNDS, "N", 0, "Rounds that the median is of (default: 31)", 0},
+    {"rounds", KEY_ROUNDS, "N", 0, "Rounds, of which the median is shown (default: 31)", 0},
     {"scale", KEY_SCALE, "S", 0,
      "Scale extents of images and channels of heads, 0.25 for a CPU (default: 1)", 0},
-    {"json", KEY_JSON, "FILE", 0, "Write the rows there too", 0},
+    {"json", KEY_JSON, "FILE", 0, "Also write the rows to this file", 0},
     {"list", KEY_LIST, 0, 0, "Only print the names of the cases", 0},
     {"costs", KEY_COSTS, 0, 0,
      "Only print FLOPs and bytes of a training step of each pipeline, counted without running it",
@@ -77,7 +77,7 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case ARGP_KEY_ARG:
         if (out->filter != NULL)
-            argp_error(state, "one FILTER only; '%s' is too much", value);
+            argp_error(state, "unexpected argument '%s': one FILTER only", value);
         out->filter = value;
         return 0;
     default:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Inside adele-bench. One case = one op at one shape, "conv2d/unet/inc.double_conv.3@1.5". Each
-// bench_<op>.c says what the op's arguments are and at which shapes it is timed; all else is
-// shared: bench_fields.c lends memory and holds results against tests/reference, bench_time.c
+// bench_<op>.c defines the op's arguments and the shapes at which it is timed; the rest is
+// shared: bench_fields.c allocates memory and compares results with tests/reference, bench_time.c
 // measures, bench_report.c prints.
 //
 // Letters as in device/device.h.
@@ -17,7 +17,7 @@ struct bench_options {
     const char *device, *engine, *json;
     enum adele_precision precision;
     int n_rounds;
-    double scale; // of image extents and of the heads' channels: 0.25 makes a CPU's turn short
+    double scale; // of image extents and of the heads' channels: 0.25 keeps a run on the CPU short
     bool is_list, is_costs;
 };
 
@@ -31,7 +31,7 @@ enum field_type {
     FIELD_COUNTS, // int64_t
     FIELD_DOUBLES
 };
-enum field_role { // whose turn touches it; F = forward, B = backward
+enum field_role { // which pass reads or writes it; F = forward, B = backward
     READ_F = 1,
     WRITE_F = 2,
     READ_B = 4,
@@ -71,7 +71,7 @@ struct problem {
     double tolerance;        // relative to the largest value of an output, float tensors
 };
 
-// Adds a field and answers it, with values in [-1, 1) to start with.
+// Adds a field with initial values in [-1, 1) and returns it.
 struct field *problem_field(struct problem *problem, const char *name, size_t offset,
                             enum field_type type, int role);
 #define TENSOR(problem, op, member, role, ...)                                                     \
@@ -93,7 +93,7 @@ struct instance { // an op with its arguments bound
     void *blocks[MAX_FIELDS + 2]; // fields, workspace, packed weights
     int n_blocks;
 };
-// Creates the op, lends it memory filled by the problem's rules. instance_close frees all.
+// Creates the op and memory for it, filled by the problem's rules. instance_close frees all.
 ADELE_MUST_CHECK adele_status instance_open(struct adele_device *device,
                                             const struct problem *problem, struct instance *out);
 // The same on the arguments of another instance of the problem, whose memory this device may use.
@@ -117,14 +117,14 @@ void args_set_pointer(union bench_args *args, size_t offset, void *pointer);
 bool problem_has_backward(const struct problem *problem);
 
 // Runs the problem on the device and in tests/reference and compares all outputs.
-// ADELE_NUMERIC says which differ.
+// ADELE_NUMERIC if some differ; the message names them.
 ADELE_MUST_CHECK adele_status problem_check(struct adele_device *device,
                                             const struct problem *problem);
-// Bytes that must move at least: every array that the turn touches once in each direction.
+// Least bytes to move: every array that the pass reads or writes, once in each direction.
 double problem_bytes(const struct problem *problem, struct adele_device *device, bool is_backward);
 bool bench_is_bf16(const struct adele_device *device);
-// Whether a library computes on tensors of bf16: it rounds sums to bf16 before a bias, or what was
-// there before, is added to them.
+// Whether a library computes on tensors of bf16: it rounds sums to bf16 before it adds a bias, or
+// the values to accumulate onto.
 bool bench_rounds_sums(const struct instance *instance);
 
 // ---- measuring ----------------------------------------------------------------------------------
@@ -157,9 +157,9 @@ struct bench {
 
 ADELE_MUST_CHECK adele_status bench_open(const struct bench_options *options, struct bench *out);
 void bench_close(struct bench *bench);
-// Measures what a large copy and a large matrix product reach.
+// Measures the speed of a large copy and of a large matrix product.
 ADELE_MUST_CHECK adele_status bench_ceilings(struct bench *bench);
-// Times `run` beside its peers, in alternation; the row's name, flops, bytes and check are set.
+// Times `run` and its peers in alternation; the row's name, flops, bytes and check are set.
 ADELE_MUST_CHECK adele_status bench_time(struct bench *bench, struct instance *run,
                                          bool is_backward, struct instance *peers, int n_peers,
                                          struct row *row);
@@ -168,19 +168,20 @@ ADELE_MUST_CHECK adele_status bench_time(struct bench *bench, struct instance *r
 
 struct bench_case {
     const char *name;            // "conv2d/unet/inc.double_conv.3@1.5"
-    char shape[64];              // for people
+    char shape[64];              // as text
     const struct problem *full;  // what is timed
-    const struct problem *small; // what is held against tests/reference before that
+    const struct problem *small; // what is compared with tests/reference before
     bool has_peers;              // cudnn and cublas can do it
-    // Instead of `small`: looks at the outputs of an instance of `full`. `text` gets what was done.
+    // Instead of `small`: checks the outputs of an instance of `full`, and describes the check in
+    // `text`.
     adele_status (*check)(struct instance *instance, const struct problem *full, char text[48]);
 };
-// Checks, then times forward and backward, if the filter lets it pass. A failure becomes a line of
-// the report, and the bench goes on.
+// Checks, then times forward and backward, if the filter matches. A failure becomes a line of
+// the report, and the next case follows.
 void bench_run_case(struct bench *bench, const struct bench_case *c);
 int bench_extent(const struct bench *bench, double extent); // scaled by --scale; 1 at least
 
-// What each bench_<op>.c gives: the problem of a descriptor. `out` is zeroed.
+// Defined by each bench_<op>.c: the problem of a descriptor. `out` is zeroed.
 #define BENCH_PROBLEM(name, has_backward)                                                          \
     void problem_##name(const struct adele_##name##_desc *desc, struct problem *out);
 ADELE_OPS(BENCH_PROBLEM)
@@ -190,9 +191,9 @@ adele_status check_conv2d(struct instance *instance, const struct problem *full,
 
 // The lists of cases.
 void bench_networks(struct bench *bench); // bench_networks.c: each op of the networks' layers
-// bench_pack.c: the weights of a network of about so many.
+// bench_pack.c: the weights of a network with about this number of them.
 void bench_pack(struct bench *bench, const char *pipeline, int64_t n_weights);
-// bench_initialize.c: the first values of so many weights.
+// bench_initialize.c: the initial values of that many weights.
 void bench_initialize(struct bench *bench, const char *pipeline, int64_t n_weights);
 void bench_heads(struct bench *bench); // bench_aspp.c: atrous convolutions and pyramids
 void bench_steps(struct bench *bench); // bench_steps.c: the ops around the network

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Atrous pyramids at the shapes of the DeepLab heads: 4096 channels in, stride 8, batch 10. Beside
-// the fused op stand its branches one by one, as dilated convolutions, which is what a library can
-// do.
+// Atrous pyramids at the shapes of the DeepLab heads: 4096 channels in, stride 8, batch 10. The
+// branches are also timed one by one, as dilated convolutions, because this is what a library
+// offers.
 #include "bench.h"
 
 #include <string.h>
@@ -36,7 +36,7 @@ void problem_aspp(const struct adele_aspp_desc *desc, struct problem *out) {
     }
 }
 
-// A pyramid of the same form with little in it, for tests/reference.
+// A small pyramid of the same form, for tests/reference.
 static struct adele_aspp_desc shrink(struct adele_aspp_desc desc) {
     desc.n = 2;
     desc.c_in = 40;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From a case to its rows: check, then time each direction that the filter lets pass.
+// The rows of a case: check it, then time each direction that matches the filter.
 #include "bench.h"
 
 #include "base/fail.h"
@@ -14,7 +14,7 @@ int bench_extent(const struct bench *bench, double extent) {
     return (int)fmax(1.0, floor(extent * bench->options.scale));
 }
 
-// Whether anyone wants this direction of the case; with --list it is printed instead.
+// Whether the filter matches this direction of the case; with --list it is printed instead.
 static bool is_wanted(struct bench *bench, const struct bench_case *c, int pass) {
     char name[256];
     snprintf(name, sizeof name, "%s/%s", c->name, passes[pass]);
@@ -48,8 +48,8 @@ static adele_status check(struct bench *bench, const struct bench_case *c,
     return problem_check(bench->device, c->small);
 }
 
-// What is timed beside ours has to compute the same. On memory of its own: gradients are added to
-// what is there.
+// A peer must compute the same values. It has memory of its own, because gradients are added to
+// earlier ones.
 static adele_status check_peer(struct bench *bench, const struct bench_case *c,
                                struct adele_device *peer) {
     struct bench of_peer = *bench;
@@ -62,7 +62,7 @@ static adele_status check_peer(struct bench *bench, const struct bench_case *c,
     return status;
 }
 
-// A library's engine, where it takes this shape itself and is right.
+// A library's engine, if it supports this shape and its results are right.
 static void open_peers(struct bench *bench, const struct bench_case *c, const struct instance *ours,
                        struct instance peers[MAX_PEERS], int *n_peers) {
     static const char *const libraries[MAX_PEERS] = {"cudnn", "cublas"};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A problem on a device held against tests/reference.
+// Compares a problem on a device with tests/reference.
 #include "bench.h"
 
 #include "base/fail.h"
@@ -36,7 +36,7 @@ bool bench_rounds_sums(const struct instance *instance) {
            (strstr(engine, "cudnn") != NULL || strstr(engine, "cublas") != NULL);
 }
 
-// What both sides hold of one field.
+// The values of one field on both sides.
 struct both {
     void *want, *got;
     size_t n;
@@ -76,7 +76,7 @@ static double value_of(enum field_type type, const void *values, size_t i) {
 }
 
 // Floats: within the tolerance of the largest value, and of the rounding of 16-bit tensors. Whole
-// numbers: equal, but for a few that hang on a comparison of floats.
+// numbers: equal, except for a few that depend on a comparison of floats.
 static adele_status compare_field(const struct problem *problem, const struct field *field,
                                   const struct both *both, const struct instance *instance) {
     bool is_bf16 = bench_is_bf16(instance->device);
@@ -104,7 +104,7 @@ static adele_status compare_field(const struct problem *problem, const struct fi
     if (n_bad == 0 || (is_whole && (double)n_bad <= 2e-3 * (double)both->n))
         return ADELE_OK;
     return FAIL(
-        ADELE_NUMERIC, "The op's test says more: ctest -R.",
+        ADELE_NUMERIC, "The op's own test gives details: ctest -R.",
         "%s is wrong: %zu of %zu elements, element %zu is %g and should be %g, the worst is "
         "off by %g",
         field->name, n_bad, both->n, i_bad, value_of(field->type, both->got, i_bad),

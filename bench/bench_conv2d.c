@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Convolution: its arguments, and its check. Small ones are held against tests/reference whole; of
+// Convolution: its arguments, and its check. Small ones are compared with tests/reference; for
 // large ones a sample of the outputs is computed in double.
 #include "bench.h"
 
@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define OFFSET(member)   offsetof(struct adele_conv2d_args, member)
-#define WHOLE_PRODUCTS   2e7 // up to so many multiplications tests/reference does it all
+#define WHOLE_PRODUCTS   2e7 // up to this number of multiplications all is compared
 #define N_SAMPLES        256
 #define N_WEIGHT_SAMPLES 48
 #define N_CHECKED_IMAGES 2 // the first and the last

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From a problem to an op on a device, with memory and values for all that it reads.
+// Makes the op of a problem on a device, with memory and values for all that it reads.
 #include "bench.h"
 
 #include "base/fail.h"
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-// Plain arrays repeat after so many elements, so that a long one costs no time on the host.
+// Plain arrays repeat after this number of elements, which saves time on the host.
 #define PLAIN_PERIOD ((size_t)1 << 22)
 
 struct field *problem_field(struct problem *problem, const char *name, size_t offset,
@@ -177,7 +177,7 @@ static adele_status create_op(struct instance *instance, const struct problem *p
     return ADELE_OK;
 }
 
-// A convolution finds its weights packed, as in a step.
+// The weights of a convolution are packed before, as in a step.
 static adele_status lend_packed(struct instance *instance, const struct problem *problem) {
     const struct adele_device *device = instance->device;
     const struct adele_conv2d_desc *desc = &problem->desc.conv2d;
@@ -219,7 +219,7 @@ adele_status instance_share(struct adele_device *device, const struct problem *p
     if (status != ADELE_OK)
         instance_close(out);
     else if (problem->kind == ADELE_OP_conv2d && out->op->packed_bytes > with->op->packed_bytes)
-        out->args.conv2d.packed_weight = NULL; // packs for itself
+        out->args.conv2d.packed_weight = NULL; // the op packs them itself
     return status;
 }
 

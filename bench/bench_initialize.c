@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The first values of a network's weights: uniform and normal ones, half of each.
+// The initial values of a network's weights: uniform and normal ones, half of each.
 #include "bench.h"
 
 #include <stdio.h>

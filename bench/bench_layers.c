@@ -100,7 +100,7 @@ void problem_global_pool(const struct adele_global_pool_desc *desc, struct probl
     TENSOR(out, global_pool, d_src, WRITE_B, desc->n, desc->c, desc->h, desc->w);
 }
 
-// Active, as in training; every row of a sample of its own.
+// Dropping, as in training; each row has its own sample id.
 void problem_dropout(const struct adele_dropout_desc *desc, struct problem *out) {
     out->kind = ADELE_OP_dropout;
     out->desc.dropout = *desc;

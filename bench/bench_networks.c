@@ -11,14 +11,14 @@
 
 #define MAX_SHAPES 512
 
-// What is a slice in a network is timed as a tensor of its own.
+// A slice of a network is timed as a separate tensor.
 static const struct adele_slice alone = {0, 0};
 
 static int at_most(int value, int limit) {
     return value < limit ? value : limit;
 }
 
-// The problem of an op; a shape for people; and the same with fewer pixels, for tests/reference,
+// The problem of an op; its shape as text; and the same with fewer pixels, for tests/reference,
 // but as many channels.
 static void make_problems(const struct op_cost *op, struct bench_case *c, struct problem *full,
                           struct problem *small) {
@@ -111,12 +111,12 @@ static void make_problems(const struct op_cost *op, struct bench_case *c, struct
         d.dropout.w = at_most(d.dropout.w, 11);
         problem_dropout(&d.dropout, small);
         break;
-    default: // aspp has cases of its own
+    default: // aspp has its own cases, bench_aspp.c
         break;
     }
 }
 
-// What has been timed so far, as text: kind and shape.
+// The kinds and shapes timed so far, as text.
 struct seen {
     char shapes[MAX_SHAPES][96];
     int n;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Packing the weights of a network: as many 3 x 3 convolutions as have its weights. Its check: a
-// convolution gives the same with packed weights as without.
+// Packs the weights of a network: as many 3 x 3 convolutions as make up its weights. The check: a
+// convolution gives the same result with packed weights as without.
 #include "bench.h"
 
 #include "base/fail.h"
@@ -58,7 +58,7 @@ static adele_status compare(const struct adele_device *device, const void *got, 
     return status;
 }
 
-// An instance of a convolution comes with packed weights; then it packs for itself.
+// The result with packed weights, then the one of an op that packs them itself.
 static adele_status check_pack(struct instance *instance, const struct problem *full,
                                char text[48]) {
     (void)full;
@@ -86,7 +86,7 @@ done:
     return status;
 }
 
-// Bytes that the device packs a convolution's weights into; 0: it reads them as they stand.
+// Bytes that the device packs a convolution's weights into; 0: it reads the plain weights.
 static int64_t packed_bytes(struct bench *bench, const struct adele_conv2d_desc *desc) {
     struct adele_op *op = NULL;
     if (bench->device->iface->conv2d_create(bench->device, desc, &op) != ADELE_OK)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Rows as text, while they come, and as JSON at the end; and how a case becomes rows.
+// Prints each row as text when it is measured, and all as JSON at the end.
 #include "bench.h"
 
 #include "base/fail.h"

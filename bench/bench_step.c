@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Times one training step of a pipeline: three scales, the program's loss, backward, SGD. SegTHOR:
 // U-Net on one channel, the loss over 3. VOC: DeepLabv1 on ResNet38d with batch statistics, three
-// channels; dropout drops nothing, for a peer draws other numbers.
+// channels; dropout is off, because a peer draws other numbers.
 //
 //   bench_step [--pipeline segthor|voc] [--width 16] [--batch 5] [--size 128] [--categories 4]
 //              [--steps 10] [--device cpu] [--precision fp32|tf32|bf16] [--rate R]
 //              [--export FILE.safetensors]
 //
-// R is the learning rate; left out, it is the pipeline's.
+// R is the learning rate; default: the pipeline's.
 //
 // Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the losses
-// of the first steps, and peak memory in MB. --export writes what the first step began with:
+// of the first steps, and peak memory in MB. --export writes the inputs of the first step:
 // weights by their PyTorch names, images of every scale, labels; so that a peer can do the same
-// steps. bench/pytorch_step.py answers the same for PyTorch; compare_step.py and pytorch_peer.py
-// alternate.
+// steps. bench/pytorch_step.py measures PyTorch; compare_step.py and pytorch_peer.py run the two in
+// alternation.
 #include "base/memory.h"
 #include "base/random.h"
 #include "nn/network.h"
@@ -34,7 +34,7 @@ struct bench {
     double rate; // 0: the pipeline's
     const char *device_name, *export_path;
     enum adele_precision precision;
-    float *pixels[N_SCALES]; // host copies of what fill_inputs made, for the export
+    float *pixels[N_SCALES]; // host copies of the inputs, for the export
     uint8_t *label_map;
     struct adele_device *device;
     struct network *network;
@@ -66,7 +66,7 @@ static void *device_new(struct bench *bench, size_t bytes) {
     return block;
 }
 
-// Noise as images, and labels in blobs of 16 x 16 pixels; the peer makes its own.
+// Images of noise, and labels in blocks of 16 x 16 pixels; the peer makes its own.
 static void fill_inputs(struct bench *bench) {
     struct random_stream stream;
     random_stream_init(&stream, 0, RANDOM_TEST, 0, 0);
@@ -212,7 +212,7 @@ static void step(struct bench *bench) {
     check(iface->synchronize(bench->device));
 }
 
-// Warm-up steps; answers the loss of each.
+// Warm-up steps; stores the loss of each.
 static void first_steps(struct bench *bench, double losses[N_LOSSES]) {
     double before = 0.0;
     for (int i = 0; i < N_LOSSES; i++) {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-// Of a probability: the lattice's own distance from the exact sums (device/lattice.h).
+// Tolerance of a probability: the error of the lattice itself (device/lattice.h).
 #define CRF_TOLERANCE 0.03
 
 struct pipeline {
@@ -225,8 +225,8 @@ void problem_decide(const struct adele_decide_desc *desc, struct problem *out) {
     PLAIN(out, decide, confidence_background, FIELD_FLOATS, WRITE_F, n_pixels);
 }
 
-// One step of METHOD section 3's CRF. Bytes are those of its arguments: how many points the lattice
-// has, and what goes through it, is the picture's affair.
+// One step of METHOD section 3's CRF. Bytes are those of its arguments; the size of the
+// lattice depends on the image and is not counted.
 void problem_crf(const struct adele_crf_desc *desc, struct problem *out) {
     size_t n_pixels = (size_t)desc->n * (size_t)(desc->h * desc->w);
     out->kind = ADELE_OP_crf;

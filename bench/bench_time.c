@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Opening the devices, and how long an op takes: warm-up, then rounds in which the op and its peers
-// take turns, with caches emptied before every run by writing a large buffer.
+// Opens the devices and times an op: warm-up, then rounds in which the op and its peers alternate,
+// with caches emptied before every run by writing a large buffer.
 //
-// A device that works asynchronously gets batches of (write the buffer, run the op), so that the
-// host's own time hides behind the buffer's; the buffer's time, measured alone, is taken off. On
-// others each run is timed by itself.
+// A device that works asynchronously gets batches of (write the buffer, run the op), so that
+// the time of the host overlaps with writing the buffer; the time of the buffer alone is
+// subtracted. On other devices each run is timed separately.
 #include "bench.h"
 
 #include "base/fail.h"
@@ -82,7 +82,7 @@ static adele_status choose_batch(const struct bench *bench, struct instance *run
     return ADELE_OK;
 }
 
-// One round of one side: the op's own ms.
+// One round of the op or of a peer, in ms.
 static adele_status time_round(const struct bench *bench, struct instance *run, bool is_backward,
                                int batch, double *out_ms) {
     double flush_ms = 0.0;
@@ -138,7 +138,7 @@ static adele_status open_engine(const struct bench_options *options, const char 
     snprintf(name, sizeof name, "%s%s%s", options->device, has_engine ? "/" : "",
              has_engine ? engine : "");
     if (engine != NULL && !has_engine)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Leave --engine out.", "device \"%s\" has no engines",
+        return FAIL(ADELE_INVALID_ARGUMENT, "Omit --engine.", "device \"%s\" has no engines",
                     options->device);
     return adele_device_open(name, options->precision, out);
 }
@@ -146,7 +146,7 @@ static adele_status open_engine(const struct bench_options *options, const char 
 adele_status bench_open(const struct bench_options *options, struct bench *out) {
     static const char *const libraries[MAX_PEERS] = {"cudnn", "cublas"};
     *out = (struct bench){.options = *options};
-    // Also for a list: which cases there are depends on the device.
+    // Also with --list, because the cases depend on the device.
     TRY(open_engine(options, options->engine, &out->device));
     if (options->is_list)
         return ADELE_OK;
