@@ -9,6 +9,14 @@
 #include <math.h>
 #include <string.h>
 
+struct inference_config inference_config_single(int batch, double scale) {
+    return (struct inference_config){.batch = batch,
+                                     .n_scales = 1,
+                                     .scales = {scale},
+                                     .average = ADELE_ENSEMBLE_PROBABILITIES,
+                                     .temperature = 1.0};
+}
+
 // The network at one input scale.
 struct member {
     struct plan *plan;
@@ -26,6 +34,10 @@ struct inference {
     int32_t *sample_ids; // plain (batch), device
     int32_t *host_ids, *next_ids;
     void *workspace; // of the sample ops
+    // Of the set that is being predicted:
+    struct resident *resident; // borrowed
+    struct inference_output output;
+    int i_next; // first image of the next batch
 };
 
 static adele_status member_init(struct inference *inference, struct network *network,
@@ -51,7 +63,7 @@ static adele_status member_init(struct inference *inference, struct network *net
     return ADELE_OK;
 }
 
-// Answers at another size than the last time need other ops and memory.
+// Maps of another size than the last time need other ops and memory.
 static adele_status maps_of_size(struct inference *inference, int h, int w) {
     if (inference->maps.h == h && inference->maps.w == w)
         return ADELE_OK;
@@ -72,19 +84,15 @@ static adele_status allocate(struct inference *inference, size_t workspace_bytes
     TRY(iface->alloc(device, (size_t)n * sizeof(int32_t), (void **)&inference->sample_ids));
     if (workspace_bytes > 0)
         TRY(iface->alloc(device, workspace_bytes, &inference->workspace));
-    inference->host_ids = memory_calloc((size_t)n, sizeof *inference->host_ids);
-    inference->next_ids = memory_calloc((size_t)n, sizeof *inference->next_ids);
-    if (!inference->host_ids || !inference->next_ids)
-        return FAIL_NO_MEMORY((size_t)n * sizeof *inference->host_ids);
-    return ADELE_OK;
+    TRY(ALLOCATE(&inference->host_ids, n));
+    return ALLOCATE(&inference->next_ids, n);
 }
 
 adele_status inference_create(const struct adele_device *device, struct network *network,
                               const struct inference_config *config, int n_categories, int c, int h,
                               int w, struct inference **out) {
-    struct inference *inference = memory_calloc(1, sizeof *inference);
-    if (!inference)
-        return FAIL_NO_MEMORY(sizeof *inference);
+    struct inference *inference = NULL;
+    TRY(ALLOCATE(&inference, 1));
     inference->device = device;
     inference->config = *config;
     inference->c = c;
@@ -139,13 +147,13 @@ void inference_destroy(struct inference *inference) {
 }
 
 // One member, flipped or not, added to the accumulator.
-static adele_status add_member(struct inference *inference, int k, const struct resident *resident,
-                               bool flip, bool is_first, float weight) {
+static adele_status add_member(struct inference *inference, int k, bool flip, bool is_first,
+                               float weight) {
     const struct adele_device_iface *iface = inference->device->iface;
     struct member *member = &inference->members[k];
-    struct adele_sample_args sample = {.set = resident->set,
+    struct adele_sample_args sample = {.set = inference->resident->set,
                                        .sample_ids = inference->sample_ids,
-                                       .batch_images = resident_batch(resident),
+                                       .batch_images = resident_batch(inference->resident),
                                        .flip = flip,
                                        .workspace = inference->workspace};
     if (member->is_full_size) {
@@ -164,8 +172,9 @@ static adele_status add_member(struct inference *inference, int k, const struct 
     return iface->ensemble_forward(inference->maps.ensembles[k], &ensemble);
 }
 
-// The ids of the batch that begins with image `first`, and its images on their way.
-static adele_status fetch_batch(struct inference *inference, struct resident *resident, int first) {
+// Sets next_ids to the batch that begins with image `first`, and begins to copy its images.
+static adele_status fetch_batch(struct inference *inference, int first) {
+    struct resident *resident = inference->resident;
     for (int i = 0; i < inference->config.batch; i++)
         inference->next_ids[i] = first + i < resident->set.n_images ? first + i : -1;
     return first < resident->set.n_images
@@ -173,40 +182,32 @@ static adele_status fetch_batch(struct inference *inference, struct resident *re
                : ADELE_OK;
 }
 
-static adele_status run_batch(struct inference *inference, struct resident *resident,
-                              const struct inference_output *output, int first, int n_rows) {
+static adele_status predict_batch(struct inference *inference, int first) {
+    struct resident *resident = inference->resident;
+    const struct inference_output *output = &inference->output;
     const struct adele_device *device = inference->device;
     const struct inference_config *config = &inference->config;
     memcpy(inference->host_ids, inference->next_ids,
            (size_t)config->batch * sizeof *inference->host_ids);
     TRY(resident_turn(resident));
-    TRY(fetch_batch(inference, resident, first + config->batch));
+    TRY(fetch_batch(inference, first + config->batch));
     TRY(device->iface->upload(device, inference->sample_ids, inference->host_ids,
                               (size_t)config->batch * sizeof(int32_t)));
-    int n_members = config->n_scales * (config->flip ? 2 : 1);
-    bool is_first = true;
+    int n_flips = config->flip ? 2 : 1;
+    float weight = 1.0f / (float)(config->n_scales * n_flips);
     for (int k = 0; k < config->n_scales; k++)
-        for (int flip = 0; flip <= (config->flip ? 1 : 0); flip++) {
-            TRY(add_member(inference, k, resident, flip != 0, is_first, 1.0f / (float)n_members));
-            is_first = false;
-        }
+        for (int flip = 0; flip < n_flips; flip++)
+            TRY(add_member(inference, k, flip != 0, k == 0 && flip == 0, weight));
     struct inference_view view = {resident->set.images, inference->sample_ids};
     if (output->crf_images)
         view.images = output->crf_images;
     else if (resident_batch(resident))
         view = (struct inference_view){resident_batch(resident), NULL};
-    TRY(inference_maps_decide(&inference->maps, inference->sample_ids, &view, output));
-    if (output->on_prediction)
-        TRY(output->on_prediction(output->context, first, n_rows));
-    if (!output->on_probabilities)
-        return ADELE_OK;
-    return output->on_probabilities(output->context, first, n_rows, inference->maps.probabilities);
+    return inference_maps_decide(&inference->maps, inference->sample_ids, &view, output);
 }
 
-adele_status inference_run(struct inference *inference, struct resident *resident,
-                           const struct inference_output *output, bool (*should_stop)(void *),
-                           void *stop_context) {
-    const struct adele_device *device = inference->device;
+adele_status inference_begin(struct inference *inference, struct resident *resident,
+                             const struct inference_output *output) {
     const struct adele_sample_set *set = &resident->set;
     if (set->c != inference->c || set->h != inference->h || set->w != inference->w)
         return FAIL(ADELE_INVALID_ARGUMENT, "",
@@ -222,15 +223,38 @@ adele_status inference_run(struct inference *inference, struct resident *residen
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "a CRF at %d x %d needs images of that size, they have %d x %d",
                     inference->maps.h, inference->maps.w, set->h, set->w);
-    if (output->on_probabilities || has_crf)
+    if (output->with_probabilities || has_crf)
         TRY(inference_maps_want_probabilities(&inference->maps));
-    int batch = inference->config.batch;
-    TRY(fetch_batch(inference, resident, 0));
-    for (int first = 0; first < set->n_images; first += batch) {
-        if (should_stop && should_stop(stop_context))
-            return FAIL(ADELE_INTERRUPTED, "", "interrupted");
-        int n_rows = set->n_images - first < batch ? set->n_images - first : batch;
-        TRY(run_batch(inference, resident, output, first, n_rows));
-    }
-    return device->iface->synchronize(device);
+    inference->resident = resident;
+    inference->output = *output;
+    inference->i_next = 0;
+    return fetch_batch(inference, 0);
+}
+
+adele_status inference_next(struct inference *inference, int *out_first, int *out_n) {
+    const struct adele_device *device = inference->device;
+    int first = inference->i_next, batch = inference->config.batch;
+    int n_left = inference->resident->set.n_images - first;
+    *out_first = first;
+    *out_n = 0;
+    if (n_left <= 0)
+        return device->iface->synchronize(device);
+    TRY(predict_batch(inference, first));
+    *out_n = n_left < batch ? n_left : batch;
+    inference->i_next = first + batch;
+    return ADELE_OK;
+}
+
+const float *inference_probabilities(const struct inference *inference) {
+    return inference->maps.probabilities;
+}
+
+adele_status inference_run(struct inference *inference, struct resident *resident,
+                           const struct inference_output *output) {
+    int first = 0, n = 0;
+    TRY(inference_begin(inference, resident, output));
+    do
+        TRY(inference_next(inference, &first, &n));
+    while (n > 0);
+    return ADELE_OK;
 }

@@ -18,6 +18,9 @@ struct inference_config {
     int crf_iterations; // of a CRF behind the average, METHOD section 3; 0 = none
 };
 
+// One scale, no flip, no CRF.
+struct inference_config inference_config_single(int batch, double scale);
+
 struct inference;
 
 // Plans the network at the needed sizes (c, h, w) of the images; call network_allocate before the
@@ -33,29 +36,38 @@ ADELE_MUST_CHECK adele_status inference_check_memory(const struct inference *inf
                                                      struct network *network);
 void inference_destroy(struct inference *inference); // NULL is legal
 
-// Where the answer goes: device memory, plain (set, H, W), or with on_prediction (batch, H, W);
-// confidences NULL when not wanted.
+// Where the predictions are written: device memory, plain (set, H, W), or with is_by_batch (batch,
+// H, W), whose row i is of the batch's image i. Confidences are NULL when not wanted.
 struct inference_output {
-    // Size of the maps, to which the logits are brought before they are averaged: a file's own,
-    // say. 0, 0: the images'.
+    // Size of the maps, to which the logits are resized before they are averaged: that of the
+    // files, for example. 0, 0: the images'.
     int h, w;
-    // What a CRF looks at when the maps have another size than the images: the same images at the
-    // maps' size, of 8 bits, plain (set, C, h, w).
+    // Images that a CRF compares pixels in, when the maps have another size than the images: the
+    // same images at the maps' size, of 8 bits, plain (set, C, h, w).
     const uint8_t *crf_images;
     uint8_t *prediction;
     float *confidence_foreground, *confidence_background;
-    // Called after every batch when not NULL: probabilities in device memory, plain (n_rows, C, H,
-    // W), of images first .. first + n_rows - 1.
-    adele_status (*on_probabilities)(void *context, int first, int n_rows,
-                                     const float *probabilities);
-    // Called after every batch when not NULL: row i of the answer is of image first + i < first +
-    // n_rows, and the next batch overwrites it.
-    adele_status (*on_prediction)(void *context, int first, int n_rows);
-    void *context;    // of both
-    bool without_crf; // this time, for all that the configuration says
+    bool is_by_batch;
+    bool with_probabilities; // see inference_probabilities
+    bool without_crf;        // this time, whatever the configuration says
 };
-// Eval mode (running statistics). All images of the set, in order. `should_stop` may be NULL.
+
+// Predicts a set in eval mode (running statistics), batch by batch, in the set's order:
+//
+//     inference_begin(...)
+//     do inference_next(..., &first, &n) while n > 0, with work on images first .. first + n - 1
+//
+// resident and output are borrowed until the last batch; a caller may stop earlier.
+ADELE_MUST_CHECK adele_status inference_begin(struct inference *inference,
+                                              struct resident *resident,
+                                              const struct inference_output *output);
+// Predicts the next batch; *out_n = 0 when there is none left, and then the device has finished.
+ADELE_MUST_CHECK adele_status inference_next(struct inference *inference, int *out_first,
+                                             int *out_n);
+// Of the last batch, with output.with_probabilities: device memory, plain (n, C, H, W), valid until
+// the next batch.
+const float *inference_probabilities(const struct inference *inference);
+// All batches.
 ADELE_MUST_CHECK adele_status inference_run(struct inference *inference, struct resident *resident,
-                                            const struct inference_output *output,
-                                            bool (*should_stop)(void *), void *stop_context);
+                                            const struct inference_output *output);
 #endif

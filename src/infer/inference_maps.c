@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-// The CRF that METHOD section 3 asks for, and who decides behind it.
+// The CRF of METHOD section 3, and the op that turns its probabilities into a prediction.
 static adele_status crf_init(struct inference_maps *maps, const struct inference_config *config,
                              int n_categories, int image_c) {
     const struct adele_device *device = maps->device;
@@ -100,7 +100,7 @@ adele_status inference_maps_decide(struct inference_maps *maps, const int32_t *s
                                    const struct inference_output *output) {
     const struct adele_device_iface *iface = maps->device->iface;
     struct adele_decide_args decide = {.accumulator = maps->accumulator,
-                                       .sample_ids = output->on_prediction ? NULL : sample_ids,
+                                       .sample_ids = output->is_by_batch ? NULL : sample_ids,
                                        .prediction = output->prediction,
                                        .confidence_foreground = output->confidence_foreground,
                                        .confidence_background = output->confidence_background,

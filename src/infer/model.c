@@ -15,11 +15,7 @@
 void model_options_init(struct model_options *out) {
     memset(out, 0, sizeof *out);
     out->split = SPLIT_TEST;
-    out->inference = (struct inference_config){.batch = 8,
-                                               .n_scales = 1,
-                                               .scales = {1.0},
-                                               .average = ADELE_ENSEMBLE_PROBABILITIES,
-                                               .temperature = 1.0};
+    out->inference = inference_config_single(8, 1.0);
 }
 
 // ---- loading ------------------------------------------------------------------------------------
@@ -219,8 +215,8 @@ static adele_status load_work(struct worker *worker, enum dataset_split split, i
     return work->probabilities ? ADELE_OK : FAIL_NO_MEMORY(n * sizeof(float));
 }
 
-static adele_status keep_probabilities(void *context, int first, int n_rows, const float *from) {
-    struct work *work = context;
+static adele_status keep_probabilities(struct work *work, int first, int n_rows,
+                                       const float *from) {
     size_t row = (size_t)work->n_categories * (size_t)work->h * (size_t)work->w;
     return work->device->iface->download(work->device, work->probabilities + (size_t)first * row,
                                          from, (size_t)n_rows * row * sizeof(float));
@@ -279,6 +275,22 @@ static adele_status save_work(struct worker *worker, enum dataset_split split, i
     return status;
 }
 
+static adele_status predict_images(struct worker *worker, struct work *work,
+                                   const struct inference_output *output) {
+    const struct model_options *options = worker->options;
+    struct inference *inference = worker->inference;
+    int first = 0, n = 0;
+    TRY(inference_begin(inference, &work->resident, output));
+    do {
+        if (options->should_stop && options->should_stop(options->context))
+            return FAIL(ADELE_INTERRUPTED, "", "interrupted");
+        TRY(inference_next(inference, &first, &n));
+        if (n > 0 && work->probabilities)
+            TRY(keep_probabilities(work, first, n, inference_probabilities(inference)));
+    } while (n > 0);
+    return ADELE_OK;
+}
+
 // `counts` (device): NULL when nothing is to be scored.
 static adele_status run_case(struct worker *worker, enum dataset_split split, int i_case,
                              int64_t *counts, int *n_images) {
@@ -288,15 +300,12 @@ static adele_status run_case(struct worker *worker, enum dataset_split split, in
     TRY_GOTO(load_work(worker, split, i_case, counts != NULL, &work), done);
     if (work.images.n == 0)
         goto done;
-    struct inference_output output = {
-        .h = work.h, .w = work.w, .crf_images = work.crf_images, .prediction = work.prediction};
-    if (work.probabilities) {
-        output.on_probabilities = keep_probabilities;
-        output.context = &work;
-    }
-    TRY_GOTO(inference_run(worker->inference, &work.resident, &output, worker->options->should_stop,
-                           worker->options->context),
-             done);
+    struct inference_output output = {.h = work.h,
+                                      .w = work.w,
+                                      .crf_images = work.crf_images,
+                                      .prediction = work.prediction,
+                                      .with_probabilities = work.probabilities != NULL};
+    TRY_GOTO(predict_images(worker, &work, &output), done);
     if (counts)
         TRY_GOTO(count_work(&work, counts), done);
     TRY_GOTO(save_work(worker, split, i_case, &work), done);

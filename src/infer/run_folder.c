@@ -5,16 +5,35 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-#include <string.h>
+adele_status run_folder_path(const char *run_folder, const char *name, char **out) {
+    *out = file_join(run_folder, name);
+    return CHECK_MEMORY(*out);
+}
+
+adele_status run_folder_write_json(const char *run_folder, const char *name, cJSON *json,
+                                   bool is_complete) {
+    char *path = NULL;
+    adele_status status = CHECK_MEMORY(is_complete ? json : NULL);
+    if (status == ADELE_OK)
+        status = run_folder_path(run_folder, name, &path);
+    if (status == ADELE_OK)
+        status = json_write(path, json);
+    memory_free(path);
+    cJSON_Delete(json);
+    return status;
+}
+
+static adele_status has_file(const char *run_folder, const char *name, bool *out) {
+    char *path = NULL;
+    TRY(run_folder_path(run_folder, name, &path));
+    *out = file_exists(path);
+    memory_free(path);
+    return ADELE_OK;
+}
 
 adele_status run_folder_has_checkpoint(const char *run_folder, bool *out) {
-    char *last = file_join(run_folder, CHECKPOINT_LAST);
-    char *previous = file_join(run_folder, CHECKPOINT_PREVIOUS);
-    *out = (last && file_exists(last)) || (previous && file_exists(previous));
-    bool has_paths = last && previous;
-    memory_free(last);
-    memory_free(previous);
-    return has_paths ? ADELE_OK : FAIL_NO_MEMORY(strlen(run_folder) + sizeof CHECKPOINT_PREVIOUS);
+    TRY(has_file(run_folder, CHECKPOINT_LAST, out));
+    return *out ? ADELE_OK : has_file(run_folder, CHECKPOINT_PREVIOUS, out);
 }
 
 adele_status run_folder_guard_data(const struct config *config, struct output_guard *guard) {
@@ -30,9 +49,8 @@ adele_status run_folder_guard(const char *run_folder, const struct config *confi
 }
 
 adele_status run_folder_load_config(const char *run_folder, const char *data, struct config **out) {
-    char *path = file_join(run_folder, "config.resolved.yaml");
-    if (!path)
-        return FAIL_NO_MEMORY(strlen(run_folder) + 32);
+    char *path = NULL;
+    TRY(run_folder_path(run_folder, RUN_CONFIG, &path));
     adele_status status = config_load(path, 0, NULL, out);
     memory_free(path);
     TRY(status);

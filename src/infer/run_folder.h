@@ -4,13 +4,22 @@
 #ifndef ADELE_INFER_RUN_FOLDER_H
 #define ADELE_INFER_RUN_FOLDER_H
 
+#include "base/json.h"
 #include "config/config.h"
 #include "data/output_guard.h"
 
+#define RUN_CONFIG          "config.resolved.yaml"
+#define CHECKPOINT_BEST     "checkpoints/best.safetensors"
 #define CHECKPOINT_LAST     "checkpoints/last.safetensors"
 #define CHECKPOINT_PREVIOUS "checkpoints/previous.safetensors" // what was the last one before
-#define CHECKPOINT_DAMAGED  "checkpoints/damaged.safetensors"  // kept for a look at it
+#define CHECKPOINT_DAMAGED  "checkpoints/damaged.safetensors"  // kept for inspection
 
+// RUN/NAME; caller frees *out with memory_free.
+ADELE_MUST_CHECK adele_status run_folder_path(const char *run_folder, const char *name, char **out);
+// Writes `json` to RUN/NAME and frees it, also after an error. Nothing is written when it is not
+// complete because memory ran out while it was built.
+ADELE_MUST_CHECK adele_status run_folder_write_json(const char *run_folder, const char *name,
+                                                    cJSON *json, bool is_complete);
 // Whether the folder holds a checkpoint to go on from, whole or not.
 ADELE_MUST_CHECK adele_status run_folder_has_checkpoint(const char *run_folder, bool *out);
 

@@ -18,4 +18,6 @@ ADELE_MUST_CHECK adele_status run_folder_claim(const struct config *config, cons
 // of those that would make the result a mixture of two runs. `config` has resolved paths.
 ADELE_MUST_CHECK adele_status run_settings_compare(const char *run_folder,
                                                    const struct config *config);
+// Whether a run that goes on may have another value of that key than before: "train.epochs".
+bool run_setting_may_change(const char *path);
 #endif

@@ -1,165 +1,139 @@
 // SPDX-License-Identifier: MIT
-// The epoch's end: curves, onsets, and the labels rewritten in device memory (METHOD sections 2 and
-// 3).
-#include "run/trainer_state.h"
-
+// A correction at the end of an epoch (METHOD sections 2 and 3).
 #include "base/fail.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/corrector.h"
 
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-static void log_decision(const struct trainer *trainer, int epoch,
+bool corrector_has_corrected(const struct corrector *corrector, int epoch, int i_category) {
+    return corrector->corrected[(size_t)epoch * 256 + (size_t)i_category] != 0;
+}
+
+static void log_decision(const struct corrector *corrector, int epoch,
                          const struct schedule_decision *decision) {
     char line[512] = "";
     size_t used = 0;
-    for (int c = 1; c < trainer->n_categories && used < sizeof line - 1; c++)
+    for (int c = 1; c < corrector->data->n_categories && used < sizeof line - 1; c++)
         if (decision->correct[c])
             used += (size_t)snprintf(line + used, sizeof line - used, "%s%s", used ? ", " : "",
-                                     trainer->dataset->category_names[c]);
+                                     corrector->data->dataset->category_names[c]);
     log_line(LOG_INFO, "epoch %d: correcting %s", epoch, line);
 }
 
-// What the correction of one batch has to know.
-struct rewriting {
-    struct trainer *trainer;
-    const struct schedule_decision *decision;
-};
+// ---- rewriting the labels -----------------------------------------------------------------------
 
-// Rewrites the labels of images first .. first + n - 1, whose prediction is there.
-static adele_status correct_images(void *context, int first, int n) {
-    const struct rewriting *rewriting = context;
-    struct trainer *trainer = rewriting->trainer;
-    const struct resident *train = &trainer->resident[SPLIT_TRAIN];
+// Rewrites the labels of images first .. first + n - 1, whose prediction is in
+// corrector->prediction.
+static adele_status correct_images(struct corrector *corrector,
+                                   const struct schedule_decision *decision, int first, int n) {
+    const struct resident *train = &corrector->data->resident[SPLIT_TRAIN];
     size_t offset = (size_t)first * (size_t)train->set.h * (size_t)train->set.w;
-    bool is_original = trainer->config->correction.base == BASE_ORIGINAL;
+    bool is_original = corrector->data->config->correction.base == BASE_ORIGINAL;
     struct adele_correct_args args = {
         .base = (is_original ? train->noisy : train->labels) + offset,
         .labels = train->labels + offset,
-        .prediction = trainer->prediction.category,
-        .confidence_foreground = trainer->prediction.confidence_foreground,
-        .confidence_background = trainer->prediction.confidence_background,
-        .n_changed = trainer->evaluation_counts};
-    memcpy(args.correct, rewriting->decision->correct, sizeof args.correct);
-    struct adele_op *op = n == trainer->prediction.n ? trainer->correct : trainer->correct_rest;
-    return trainer->device->iface->correct_forward(op, &args);
+        .prediction = corrector->prediction.category,
+        .confidence_foreground = corrector->prediction.confidence_foreground,
+        .confidence_background = corrector->prediction.confidence_background,
+        .n_changed = corrector->counter.counts};
+    memcpy(args.correct, decision->correct, sizeof args.correct);
+    struct adele_op *op =
+        n == corrector->prediction.n ? corrector->correct : corrector->correct_rest;
+    return corrector->data->device->iface->correct_forward(op, &args);
 }
 
-// An image's labels depend on its own prediction alone, so that they can be rewritten while the
-// others are yet to be predicted.
-static adele_status rewrite_labels(struct trainer *trainer, int epoch,
+// An image's labels depend on its own prediction alone, so a batch is corrected before the next one
+// is predicted.
+static adele_status predict_and_correct(struct corrector *corrector, int epoch,
+                                        const struct schedule_decision *decision) {
+    const struct prediction *prediction = &corrector->prediction;
+    const struct inference_output output = {
+        .prediction = prediction->category,
+        .confidence_foreground = prediction->confidence_foreground,
+        .confidence_background = prediction->confidence_background,
+        .is_by_batch = true,
+        .without_crf = epoch < corrector->data->config->correction.crf_from_epoch};
+    int first = 0, n = 0;
+    TRY(inference_begin(corrector->inference, &corrector->data->resident[SPLIT_TRAIN], &output));
+    do {
+        TRY(inference_next(corrector->inference, &first, &n));
+        if (n > 0)
+            TRY(correct_images(corrector, decision, first, n));
+    } while (n > 0);
+    return ADELE_OK;
+}
+
+static adele_status rewrite_labels(struct corrector *corrector, int epoch,
                                    const struct schedule_decision *decision, int64_t *out_changed) {
-    const struct adele_device *device = trainer->device;
-    struct resident *train = &trainer->resident[SPLIT_TRAIN];
-    struct rewriting rewriting = {trainer, decision};
-    TRY(device->iface->fill(device, trainer->evaluation_counts, 0, sizeof(int64_t)));
-    if (trainer->correction_inference) {
-        struct inference_output output = {
-            .prediction = trainer->prediction.category,
-            .confidence_foreground = trainer->prediction.confidence_foreground,
-            .confidence_background = trainer->prediction.confidence_background,
-            .on_prediction = correct_images,
-            .context = &rewriting,
-            .without_crf = epoch < trainer->config->correction.crf_from_epoch};
-        // A run stops between steps, where all of it can be saved.
-        TRY(inference_run(trainer->correction_inference, train, &output, NULL, NULL));
-    } else {
-        TRY(correct_images(&rewriting, 0, train->set.n_images)); // the training pass stored it
-    }
+    const struct adele_device *device = corrector->data->device;
+    int64_t *n_changed = corrector->counter.counts; // free to use between two comparisons
+    TRY(device->iface->fill(device, n_changed, 0, sizeof *n_changed));
+    if (corrector->inference)
+        TRY(predict_and_correct(corrector, epoch, decision));
+    else
+        TRY(correct_images(corrector, decision, 0, corrector->prediction.n));
     TRY(device->iface->synchronize(device));
-    return device->iface->download(device, out_changed, trainer->evaluation_counts,
-                                   sizeof *out_changed);
+    return device->iface->download(device, out_changed, n_changed, sizeof *out_changed);
 }
 
-static adele_status correct(struct trainer *trainer, int epoch,
+// ---- what changed -------------------------------------------------------------------------------
+
+// Pixels of class c in `labels` that are something else in `others`: the count op leaves out pixels
+// whose label is 255, and 255 in the other map is no class.
+static adele_status count_differences(struct corrector *corrector, const uint8_t *labels,
+                                      const uint8_t *others, int64_t out[256]) {
+    int64_t counts[3 * 256];
+    TRY(map_counter_run(&corrector->counter, others, labels, counts));
+    for (int c = 0; c < corrector->data->n_categories; c++)
+        out[c] = counts[512 + c] - counts[c];
+    return ADELE_OK;
+}
+
+// Also of a class that was not corrected itself: its pixels may have become another one.
+static adele_status log_changes(struct corrector *corrector, int epoch) {
+    const struct run_data *data = corrector->data;
+    const uint8_t *before = corrector->scratch_map, *after = data->resident[SPLIT_TRAIN].labels;
+    int64_t from[256] = {0}, to[256] = {0};
+    TRY(count_differences(corrector, before, after, from));
+    TRY(count_differences(corrector, after, before, to));
+    for (int c = 0; c < data->n_categories; c++)
+        if (from[c] > 0 || to[c] > 0)
+            log_line(LOG_INFO,
+                     "epoch %d: %s: %lld pixels of the labels became another category, "
+                     "%lld became this one",
+                     epoch, data->dataset->category_names[c], (long long)from[c], (long long)to[c]);
+    return ADELE_OK;
+}
+
+static adele_status correct(struct corrector *corrector, int epoch,
                             const struct schedule_decision *decision, int64_t *out_changed) {
-    log_decision(trainer, epoch, decision);
-    TRY(trainer_keep_labels(trainer));
-    TRY(rewrite_labels(trainer, epoch, decision, out_changed));
-    return trainer_log_changes(trainer, epoch);
+    const struct adele_device *device = corrector->data->device;
+    const struct resident *train = &corrector->data->resident[SPLIT_TRAIN];
+    log_decision(corrector, epoch, decision);
+    TRY(device->iface->copy(device, corrector->scratch_map, train->labels,
+                            resident_map_bytes(train)));
+    TRY(rewrite_labels(corrector, epoch, decision, out_changed));
+    return log_changes(corrector, epoch);
 }
 
-adele_status trainer_correct_labels(struct trainer *trainer, int epoch, int64_t *out_changed) {
+adele_status corrector_run(struct corrector *corrector, int epoch, int64_t *out_changed) {
+    const struct curves *curves = &corrector->curves;
     *out_changed = -1;
-    if (!trainer->config->correction.enabled)
+    if (!corrector->data->config->correction.enabled)
         return ADELE_OK;
-    struct schedule_config schedule = trainer_schedule(trainer);
-    struct schedule_decision *decision = memory_calloc(1, sizeof *decision);
-    if (!decision)
-        return FAIL_NO_MEMORY(sizeof *decision);
-    adele_status status =
-        schedule_decide(&schedule, epoch, trainer->n_values, (const double *const *)trainer->series,
-                        &trainer->schedule, decision);
-    if (status == ADELE_OK)
-        status = trainer_veto(trainer, epoch, decision);
-    memcpy(trainer->onsets, decision->onset, sizeof trainer->onsets);
-    memcpy(trainer->corrected + (size_t)epoch * 256, decision->correct, 256);
+    struct schedule_config schedule = corrector_schedule(corrector);
+    struct schedule_decision *decision = NULL;
+    TRY(ALLOCATE(&decision, 1));
+    schedule_decide(&schedule, epoch, curves->n_values, (const double *const *)curves->iou,
+                    &corrector->schedule, decision);
+    adele_status status = veto_apply(corrector, epoch, decision);
+    memcpy(corrector->onsets, decision->onset, sizeof corrector->onsets);
+    memcpy(corrector->corrected + (size_t)epoch * 256, decision->correct, 256);
     if (status == ADELE_OK && decision->any)
-        status = correct(trainer, epoch, decision, out_changed);
+        status = correct(corrector, epoch, decision, out_changed);
     memory_free(decision);
     return status;
-}
-
-// ---- onset.json: what `adele report` draws ------------------------------------------------------
-
-static bool add_fit(cJSON *json, const struct onset_result *onset) {
-    if (!onset->known || !onset->fit.converged)
-        return cJSON_AddNullToObject(json, "fit") != NULL;
-    cJSON *fit = cJSON_AddObjectToObject(json, "fit");
-    return fit && cJSON_AddNumberToObject(fit, "a", onset->fit.a) &&
-           cJSON_AddNumberToObject(fit, "b", onset->fit.b) &&
-           cJSON_AddNumberToObject(fit, "c", onset->fit.c);
-}
-
-static bool add_corrected(cJSON *json, const struct trainer *trainer, int c) {
-    cJSON *corrected = cJSON_AddArrayToObject(json, "corrected_epochs");
-    bool is_fine = corrected != NULL;
-    for (int epoch = 1; is_fine && epoch <= trainer->epoch; epoch++)
-        if (trainer->corrected[(size_t)epoch * 256 + (size_t)c])
-            is_fine = json_append(corrected, cJSON_CreateNumber(epoch));
-    return is_fine;
-}
-
-static bool add_category(cJSON *categories, const struct trainer *trainer, int c) {
-    const struct onset_result *onset = &trainer->onsets[c];
-    cJSON *json = cJSON_CreateObject();
-    return json_append(categories, json) &&
-           cJSON_AddStringToObject(json, "name", trainer->dataset->category_names[c]) &&
-           json_add(json, "iou", cJSON_CreateDoubleArray(trainer->series[c], trainer->n_values)) &&
-           add_fit(json, onset) && cJSON_AddNumberToObject(json, "t0", onset->t0) &&
-           cJSON_AddNumberToObject(json, "dt", onset->dt) &&
-           cJSON_AddNumberToObject(json, "n_dropped", onset->n_dropped) &&
-           json_add(json, "onset_epoch",
-                    onset->known ? cJSON_CreateNumber(onset->epoch) : cJSON_CreateNull()) &&
-           add_corrected(json, trainer, c);
-}
-
-// All that decides the onsets, so that `adele onset` finds the same from the series.
-static bool add_rule(cJSON *json, const struct trainer *trainer) {
-    const struct onset_config onset = trainer_schedule(trainer).onset;
-    bool is_voc = onset.pipeline == ONSET_VOC;
-    bool is_fine = cJSON_AddStringToObject(json, "pipeline", is_voc ? "voc" : "segthor") &&
-                   cJSON_AddNumberToObject(json, "r", onset.r) &&
-                   cJSON_AddNumberToObject(json, "smooth", onset.smooth) &&
-                   cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
-                   cJSON_AddBoolToObject(json, "while_rising", onset.while_rising);
-    if (!is_voc)
-        return is_fine && cJSON_AddNumberToObject(json, "n_epochs", onset.n_epochs);
-    return is_fine &&
-           cJSON_AddNumberToObject(json, "interval_iterations", onset.interval_iterations) &&
-           cJSON_AddNumberToObject(json, "iterations_per_epoch", onset.iterations_per_epoch);
-}
-
-adele_status trainer_save_onsets(const struct trainer *trainer) {
-    cJSON *json = cJSON_CreateObject();
-    bool is_fine = add_rule(json, trainer);
-    cJSON *categories = is_fine ? cJSON_AddArrayToObject(json, "categories") : NULL;
-    is_fine = categories != NULL;
-    for (int c = 1; is_fine && c < trainer->n_categories; c++)
-        is_fine = add_category(categories, trainer, c);
-    return trainer_write_json(trainer, "onset.json", json, is_fine);
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: MIT
-// Numbers that are not finite. The device leaves out the update of a step whose loss or gradients
-// have one, in that very step, and says so in memory that the host looks at after every step. The
-// host need not wait for that: where it runs ahead of the device it hears of it some steps later,
-// and unless train.on_nan is skip nothing has changed since.
-#include "run/trainer_state.h"
+// The device writes its record of skipped updates to pinned memory, which the host reads after
+// every step. The host may run ahead of the device and find out some steps later; unless
+// train.on_nan is skip, the device skips all updates after the first bad one, so nothing has
+// changed by then.
+#include "run/nonfinite.h"
 
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/label_history.h"
+#include "run/nonfinite_source.h"
+#include "run/resume.h"
+#include "run/trainer_state.h"
 
 #include <stdio.h>
 
-#define MAX_ROLLBACKS 3  // in one epoch: the same step would fail for ever
-#define MAX_BEHIND    16 // steps: so many are done at most between a bad one and its report
+#define MAX_ROLLBACKS 3  // in one epoch, because the same step is likely to fail again
+#define MAX_BEHIND    16 // steps that the device may be behind the host
 
 // The parameter that segment `i` of the optimizer is made of.
 static const char *segment_name(const struct trainer *trainer, int64_t i) {
@@ -23,36 +27,36 @@ static const char *segment_name(const struct trainer *trainer, int64_t i) {
     return "a parameter";
 }
 
-// Of both records: the network's updates and those of the scale weights.
-static int count_left_out(const volatile int64_t *health) {
+// The larger of both records: the network's updates and those of the scale weights.
+static int count_skipped(const volatile int64_t *health) {
     int64_t network = health[ADELE_HEALTH_SKIPPED];
     int64_t scales = health[ADELE_HEALTH_COUNT + ADELE_HEALTH_SKIPPED];
     return (int)(network > scales ? network : scales);
 }
 
-// "epoch 3, step 2 of 5: the output of 'outc.conv' is not finite", into numbers->what. What cannot
-// be found again is named as the device saw it.
-static adele_status describe(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
-    const int64_t *network = trainer->buffers.health, *scales = network + ADELE_HEALTH_COUNT;
+// "epoch 3, step 2 of 5: the output of 'outc.conv' is not finite", into result->what. When the
+// source is not found again, the device's own record names it.
+static adele_status describe(struct trainer *trainer, int epoch, struct epoch_result *result) {
+    const int64_t *network = trainer->step.health, *scales = network + ADELE_HEALTH_COUNT;
     bool is_of_scales = network[ADELE_HEALTH_SKIPPED] == 0 ||
                         (scales[ADELE_HEALTH_SKIPPED] > 0 &&
                          scales[ADELE_HEALTH_FIRST_UPDATE] < network[ADELE_HEALTH_FIRST_UPDATE]);
     const int64_t *first = is_of_scales ? scales : network;
-    int i_step = numbers->first_step + (int)first[ADELE_HEALTH_FIRST_UPDATE] - 1;
-    char *culprit = NULL;
-    TRY(trainer_find_culprit(trainer, epoch, i_step, &culprit));
-    if (!culprit && first[ADELE_HEALTH_FIRST_SEGMENT] < 0)
-        culprit = memory_printf("the loss is not finite");
-    else if (!culprit)
-        culprit =
+    int i_step = result->first_step + (int)first[ADELE_HEALTH_FIRST_UPDATE] - 1;
+    char *source = NULL;
+    TRY(nonfinite_source_find(&trainer->step, epoch, i_step, trainer->progress.step_in_epoch + 1,
+                              &source));
+    if (!source && first[ADELE_HEALTH_FIRST_SEGMENT] < 0)
+        source = memory_printf("the loss is not finite");
+    else if (!source)
+        source =
             memory_printf("the gradient of '%s' is not finite",
                           is_of_scales ? "loss.scale_weights"
                                        : segment_name(trainer, first[ADELE_HEALTH_FIRST_SEGMENT]));
-    if (!culprit)
-        return FAIL_NO_MEMORY(sizeof numbers->what);
-    (void)snprintf(numbers->what, sizeof numbers->what, "epoch %d, step %d of %d: %s", epoch,
-                   i_step + 1, numbers->n_steps, culprit);
-    memory_free(culprit);
+    TRY(CHECK_MEMORY(source));
+    (void)snprintf(result->what, sizeof result->what, "epoch %d, step %d of %d: %s", epoch,
+                   i_step + 1, result->n_steps, source);
+    memory_free(source);
     return ADELE_OK;
 }
 
@@ -64,68 +68,69 @@ static adele_status fail_numeric(const char *what) {
         "%s", what);
 }
 
-// As --resume does, but for what stays in memory.
-static adele_status go_back(struct trainer *trainer, const char *what) {
+// As --resume does, in the running process.
+static adele_status roll_back(struct trainer *trainer, const char *what) {
     bool is_found = false;
-    trainer->step_in_epoch = 0;
-    TRY(trainer_load_newest(trainer, &is_found));
+    trainer->progress.step_in_epoch = 0;
+    TRY(resume_load_newest(trainer, &is_found));
     if (!is_found)
-        return fail_numeric(what); // there is nothing to go back to
-    TRY(trainer_trim_generations(trainer, trainer->epoch));
+        return fail_numeric(what); // no checkpoint to roll back to
+    TRY(label_history_trim(&trainer->data, trainer->options.run_folder, trainer->progress.epoch));
     metrics_close(trainer->metrics);
     trainer->metrics = NULL;
-    TRY(trainer_open_metrics(trainer));
-    log_line(LOG_WARNING, "%s; back to the checkpoint of epoch %d and %d steps", what,
-             trainer->epoch, trainer->step_in_epoch);
+    TRY(resume_open_metrics(trainer));
+    log_line(LOG_WARNING, "%s; rolled back to the checkpoint of epoch %d and %d steps", what,
+             trainer->progress.epoch, trainer->progress.step_in_epoch);
     return ADELE_OK;
 }
 
-static adele_status answer(struct trainer *trainer, int epoch, struct epoch_numbers *numbers) {
+static adele_status apply_on_nan(struct trainer *trainer, int epoch, struct epoch_result *result) {
     enum nan_handling handling = trainer->config->train.on_nan;
     if (handling == ON_NAN_STOP)
-        return fail_numeric(numbers->what);
+        return fail_numeric(result->what);
     if (handling == ON_NAN_SKIP) {
-        log_line(LOG_WARNING, "%s; the step is left out", numbers->what);
+        log_line(LOG_WARNING, "%s; the step is skipped", result->what);
         return ADELE_OK;
     }
     trainer->n_rollbacks = trainer->rollback_epoch == epoch ? trainer->n_rollbacks + 1 : 1;
     trainer->rollback_epoch = epoch;
     if (trainer->n_rollbacks > MAX_ROLLBACKS)
-        return fail_context(fail_numeric(numbers->what), "after %d rollbacks in one epoch",
+        return fail_context(fail_numeric(result->what), "after %d rollbacks in one epoch",
                             MAX_ROLLBACKS);
-    numbers->is_back = true;
-    return go_back(trainer, numbers->what);
+    result->is_rolled_back = true;
+    return roll_back(trainer, result->what);
 }
 
-adele_status trainer_watch(struct trainer *trainer, int epoch, int n_issued,
-                           struct epoch_numbers *numbers) {
+adele_status nonfinite_check_step(struct trainer *trainer, int epoch, int n_issued,
+                                  struct epoch_result *result) {
     const struct adele_device *device = trainer->device;
-    const volatile int64_t *health = trainer->buffers.health;
+    const volatile int64_t *health = trainer->step.health;
     if (n_issued - health[ADELE_HEALTH_UPDATES] > MAX_BEHIND)
         TRY(device->iface->synchronize(device));
-    if (count_left_out(health) <= numbers->n_left_out)
+    if (count_skipped(health) <= result->n_skipped)
         return ADELE_OK;
     TRY(device->iface->synchronize(device));
-    bool is_first = numbers->n_left_out == 0;
-    numbers->n_left_out = count_left_out(health);
+    bool is_first = result->n_skipped == 0;
+    result->n_skipped = count_skipped(health);
     if (!is_first)
-        return ADELE_OK; // skip: only counted
-    TRY(describe(trainer, epoch, numbers));
-    return answer(trainer, epoch, numbers);
+        return ADELE_OK; // on_nan: skip names the first step of an epoch and counts the others
+    TRY(describe(trainer, epoch, result));
+    return apply_on_nan(trainer, epoch, result);
 }
 
-adele_status trainer_check_health(struct trainer *trainer, int epoch,
-                                  struct epoch_numbers *numbers) {
-    int n_summed = (int)numbers->sums[ADELE_SUM_STEPS];
-    TRY(trainer_watch(trainer, epoch, numbers->n_steps - numbers->first_step, numbers));
-    if (numbers->is_back || trainer->options.n_profile_steps > 0)
+adele_status nonfinite_check_epoch(struct trainer *trainer, int epoch,
+                                   struct epoch_result *result) {
+    int n_summed = (int)result->totals.sums[ADELE_SUM_STEPS];
+    TRY(nonfinite_check_step(trainer, epoch, result->n_steps - result->first_step, result));
+    if (result->is_rolled_back || trainer->options.n_profile_steps > 0)
         return ADELE_OK;
-    if (numbers->n_left_out < numbers->n_steps - n_summed) // before the epoch was interrupted
-        numbers->n_left_out = numbers->n_steps - n_summed;
-    if (numbers->n_left_out >= numbers->n_steps) // an epoch without a good step goes nowhere
-        return fail_context(fail_numeric(numbers->what), "no step of the epoch could be kept");
-    if (numbers->n_left_out > 1)
-        log_line(LOG_WARNING, "epoch %d: %d of %d steps left out", epoch, numbers->n_left_out,
-                 numbers->n_steps);
+    // Steps that were skipped before the epoch was interrupted are in the totals alone.
+    if (result->n_skipped < result->n_steps - n_summed)
+        result->n_skipped = result->n_steps - n_summed;
+    if (result->n_skipped >= result->n_steps)
+        return fail_context(fail_numeric(result->what), "all steps of the epoch were skipped");
+    if (result->n_skipped > 1)
+        log_line(LOG_WARNING, "epoch %d: %d of %d steps skipped", epoch, result->n_skipped,
+                 result->n_steps);
     return ADELE_OK;
 }

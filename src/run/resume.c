@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: MIT
-// What a run that goes on takes over: the newest checkpoint that is whole, and the metrics up to
-// it. A bit that flipped on the disk costs the epochs since the checkpoint before, not the run.
-#include "run/trainer_state.h"
+#include "run/resume.h"
 
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "infer/run_folder.h"
+#include "run/checkpoint.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_MESSAGE 1024
 
-// The damaged file makes room, so that it never becomes the previous one.
+// The damaged file is renamed, so that it never becomes the previous checkpoint.
 static adele_status fall_back(struct trainer *trainer, const char *last, const char *previous,
                               const char *why) {
     adele_status status = checkpoint_load(trainer, previous);
     if (status != ADELE_OK)
         return fail_context(status, "%s; the one before cannot be used either", why);
     log_line(LOG_WARNING, "%s; resuming from " CHECKPOINT_PREVIOUS " instead, after epoch %d", why,
-             trainer->epoch);
+             trainer->progress.epoch);
     if (!file_exists(last))
         return ADELE_OK;
     char *damaged = NULL;
-    TRY(trainer_path(trainer, CHECKPOINT_DAMAGED, &damaged));
+    TRY(run_folder_path(trainer->options.run_folder, CHECKPOINT_DAMAGED, &damaged));
     status = file_rename(last, damaged);
     memory_free(damaged);
     return status;
@@ -37,7 +36,7 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
         adele_status status = checkpoint_load(trainer, last);
         if ((status != ADELE_FORMAT && status != ADELE_IO) || !file_exists(previous))
             return status;
-        // Only damage is a reason: a checkpoint of other data must not be passed over in silence.
+        // Only a damaged checkpoint is skipped: one of other data must end with an error.
         (void)snprintf(why, sizeof why, "%s", adele_error_message());
         if (!checkpoint_is_damaged(last))
             return status;
@@ -47,14 +46,15 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
     return fall_back(trainer, last, previous, why);
 }
 
-adele_status trainer_load_newest(struct trainer *trainer, bool *out_found) {
+adele_status resume_load_newest(struct trainer *trainer, bool *out_found) {
+    const char *run_folder = trainer->options.run_folder;
     char *last = NULL, *previous = NULL;
     adele_status status;
-    TRY(run_folder_has_checkpoint(trainer->options.run_folder, out_found));
+    TRY(run_folder_has_checkpoint(run_folder, out_found));
     if (!*out_found)
         return ADELE_OK;
-    TRY_GOTO(trainer_path(trainer, CHECKPOINT_LAST, &last), done);
-    TRY_GOTO(trainer_path(trainer, CHECKPOINT_PREVIOUS, &previous), done);
+    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_LAST, &last), done);
+    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous), done);
     status = load_newest(trainer, last, previous);
 done:
     memory_free(last);
@@ -62,21 +62,21 @@ done:
     return status;
 }
 
-adele_status trainer_take_over(struct trainer *trainer) {
+adele_status resume_load(struct trainer *trainer) {
     bool is_found = false;
-    TRY(trainer_load_newest(trainer, &is_found));
+    TRY(resume_load_newest(trainer, &is_found));
     if (!is_found)
         return ADELE_OK;
-    log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->epoch,
-             trainer->step_in_epoch);
-    trainer_compare_provenance(trainer);
+    log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->progress.epoch,
+             trainer->progress.step_in_epoch);
+    run_origin_warn(&trainer->origin);
     return ADELE_OK;
 }
 
-adele_status trainer_open_metrics(struct trainer *trainer) {
+adele_status resume_open_metrics(struct trainer *trainer) {
     const char *folder = trainer->options.run_folder;
     if (!trainer->records)
-        return metrics_open(folder, trainer->epoch, &trainer->metrics);
+        return metrics_open(folder, trainer->progress.epoch, &trainer->metrics);
     long damage = -1;
     TRY(metrics_reopen(folder, trainer->records, trainer->records_bytes, &trainer->metrics,
                        &damage));

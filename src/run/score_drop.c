@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A warning where validation fell after a correction. Everything it looks at is in a checkpoint
-// already (the records, and which epoch corrected what), so that a resumed run warns as one that
-// was left alone.
-#include "run/trainer_state.h"
+#include "run/score_drop.h"
 
 #include "base/fail.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -12,19 +10,18 @@
 #include <stdio.h>
 #include <string.h>
 
-// So many evaluations decide: the score of a single epoch goes up and down by hundredths.
+// Evaluations that decide, because the score of a single epoch varies by hundredths.
 #define PATIENCE 3
-#define FALL     0.01
+#define DROP     0.01
 
-// Validation scores by epoch, NaN where there is none: (n_epochs + 1).
-static adele_status read_scores(const struct trainer *trainer, double **out) {
-    size_t n = (size_t)trainer->n_epochs + 1, n_bytes = 0;
-    double *scores = memory_calloc(n, sizeof *scores);
-    if (!scores)
-        return FAIL_NO_MEMORY(n * sizeof *scores);
+// Validation scores of epochs 0 .. n - 1; NaN where there is none.
+static adele_status read_scores(const struct metrics *metrics, size_t n, double **out) {
+    size_t n_bytes = 0;
+    TRY(ALLOCATE(out, n));
+    double *scores = *out;
     for (size_t i = 0; i < n; i++)
         scores[i] = NAN;
-    const char *line = metrics_text(trainer->metrics, &n_bytes), *end = line + n_bytes;
+    const char *line = metrics_text(metrics, &n_bytes), *end = line + n_bytes;
     while (line < end) {
         const char *next = memchr(line, '\n', (size_t)(end - line));
         cJSON *record = next ? cJSON_ParseWithLength(line, (size_t)(next - line)) : NULL;
@@ -37,14 +34,12 @@ static adele_status read_scores(const struct trainer *trainer, double **out) {
         cJSON_Delete(record);
         line = next ? next + 1 : end;
     }
-    *out = scores;
     return ADELE_OK;
 }
 
-static bool was_corrected(const struct trainer *trainer, int epoch) {
-    const unsigned char *corrected = trainer->corrected + (size_t)epoch * 256;
-    for (int c = 1; c < trainer->n_categories; c++)
-        if (corrected[c])
+static bool was_corrected(const struct corrector *corrector, int epoch) {
+    for (int c = 1; c < corrector->data->n_categories; c++)
+        if (corrector_has_corrected(corrector, epoch, c))
             return true;
     return false;
 }
@@ -60,13 +55,13 @@ static double best_of(const double *scores, int first, int last, int *n) {
     return best;
 }
 
-static void judge(const struct trainer *trainer, const double *scores, int corrected, int epoch) {
+// `corrected`: the epoch at whose end the labels were corrected.
+static void compare_scores(const double *scores, int corrected, int epoch, bool is_last) {
     int n_before, n_after;
     double before = best_of(scores, 1, corrected, &n_before);
     double after = best_of(scores, corrected + 1, epoch, &n_after);
-    bool is_due =
-        n_after == PATIENCE || (epoch == trainer->n_epochs && n_after > 0 && n_after < PATIENCE);
-    if (is_due && before - after > FALL)
+    bool is_due = n_after == PATIENCE || (is_last && n_after > 0 && n_after < PATIENCE);
+    if (is_due && before - after > DROP)
         log_line(LOG_WARNING,
                  "validation mIoU was %.4f before the labels were corrected at the end of epoch "
                  "%d, and is at most %.4f since then: unless the validation labels are as noisy, "
@@ -74,15 +69,15 @@ static void judge(const struct trainer *trainer, const double *scores, int corre
                  before, corrected, after);
 }
 
-// Of corrections in a row, as pipeline voc has them, the first one is looked at.
-adele_status trainer_warn_of_fall(const struct trainer *trainer, int epoch) {
+// Of corrections in a row, as pipeline voc makes them, only the first one is checked.
+adele_status score_drop_warn(const struct corrector *corrector, const struct metrics *metrics,
+                             int epoch) {
     double *scores = NULL;
-    if (!trainer->config->correction.enabled || !trainer->evaluation[SPLIT_VAL])
-        return ADELE_OK;
-    TRY(read_scores(trainer, &scores));
+    int n_epochs = corrector->epochs->n_epochs;
+    TRY(read_scores(metrics, (size_t)n_epochs + 1, &scores));
     for (int k = 1; isfinite(scores[epoch]) && k < epoch; k++)
-        if (was_corrected(trainer, k) && !was_corrected(trainer, k - 1))
-            judge(trainer, scores, k, epoch);
+        if (was_corrected(corrector, k) && !was_corrected(corrector, k - 1))
+            compare_scores(scores, k, epoch, epoch == n_epochs);
     memory_free(scores);
     return ADELE_OK;
 }

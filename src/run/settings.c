@@ -30,7 +30,7 @@ static const char *const free_keys[] = {"name",
                                         "train.evaluate_every",
                                         "train.evaluate_test"};
 
-static bool is_free(const char *path) {
+bool run_setting_may_change(const char *path) {
     for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
         if (strcmp(free_keys[i], path) == 0)
             return true;
@@ -60,7 +60,7 @@ static adele_status compare_key(const struct config_key *key, const struct confi
     TRY_GOTO(config_value_text(key, is, &new_value), done);
     if (strcmp(old_value, new_value) == 0 || is_same_place(key, was, is))
         goto done;
-    if (is_free(key->path)) {
+    if (run_setting_may_change(key->path)) {
         log_line(LOG_INFO, "%s is now %s; the run had %s", key->path, shown(new_value),
                  shown(old_value));
         goto done;

@@ -9,7 +9,20 @@
 #define ADELE_RUN_TRAINER_H
 
 #include "config/config.h"
+#include "infer/score.h"
 #include <stdbool.h>
+
+// A finished epoch. Everything is borrowed during the call.
+struct trainer_epoch {
+    int epoch, n_epochs;
+    int n_categories;
+    char *const *category_names;
+    double seconds;                 // of its steps
+    double loss;                    // mean of its steps
+    const struct score *train;      // of its steps, against the labels that the run was given
+    const struct score *val, *test; // NULL: not evaluated after this epoch
+    int64_t n_corrected;            // pixels whose label this epoch's correction changed
+};
 
 struct trainer_options {
     const struct config *config; // borrowed
@@ -21,8 +34,10 @@ struct trainer_options {
     long n_profile_steps;
     // All may be NULL. Called on the calling thread.
     void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
-    bool (*should_stop)(
-        void *context); // asked before every step; true: stop with ADELE_INTERRUPTED
+    // After each epoch's checkpoint; true: stop with ADELE_INTERRUPTED.
+    bool (*on_epoch)(void *context, const struct trainer_epoch *epoch);
+    // Before every step; true: stop with ADELE_INTERRUPTED.
+    bool (*should_stop)(void *context);
     void *context;
 };
 

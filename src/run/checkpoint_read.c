@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+#include "run/checkpoint.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "infer/checkpoint_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Copies the entry of that name, which must have exactly `bytes` bytes, to out.
+static adele_status read_block(const struct safetensors *file, const char *name,
+                               enum safetensors_dtype dtype, size_t bytes, void *out) {
+    const struct safetensors_entry *entry = safetensors_find(file, name);
+    if (!entry)
+        return FAIL(ADELE_FORMAT, "Use a checkpoint that `adele train` wrote as last.safetensors.",
+                    "tensor '%s' is missing", name);
+    if (entry->dtype != dtype || entry->bytes != bytes)
+        return FAIL(ADELE_DATA, "Resume with the data, the model and the settings of the run.",
+                    "tensor '%s' has %zu bytes, this run needs %zu", name, entry->bytes, bytes);
+    memcpy(out, entry->data, bytes);
+    return ADELE_OK;
+}
+
+static adele_status read_labels(struct trainer *trainer, const struct safetensors *file) {
+    const char *hash = safetensors_metadata(file, "data.noisy_xxh3");
+    if (!hash || strcmp(hash, trainer->data.noisy_hash) != 0)
+        return FAIL(ADELE_DATA,
+                    "Resume with the data and the noise settings that the run started with.",
+                    "the original labels have XXH3 %s, the checkpoint was made with %s",
+                    trainer->data.noisy_hash, hash ? hash : "none");
+    const struct resident *train = &trainer->data.resident[SPLIT_TRAIN];
+    size_t bytes = resident_map_bytes(train);
+    uint8_t *labels = NULL;
+    TRY(ALLOCATE(&labels, bytes));
+    adele_status status = read_block(file, "labels", SAFETENSORS_U8, bytes, labels);
+    if (status == ADELE_OK)
+        status = trainer->device->iface->upload(trainer->device, train->labels, labels, bytes);
+    memory_free(labels);
+    return status;
+}
+
+static adele_status read_curves(struct trainer *trainer, const struct safetensors *file) {
+    bool is_voc = trainer->config->correction.pipeline == ONSET_VOC;
+    trainer->corrector.curves.n_values =
+        is_voc ? (int)(trainer->progress.step / trainer->config->correction.interval)
+               : trainer->progress.epoch;
+    size_t n_values = (size_t)trainer->corrector.curves.n_values,
+           n = (size_t)trainer->data.n_categories;
+    double *curves = NULL;
+    TRY(ALLOCATE(&curves, n_values * n + 1));
+    adele_status status =
+        read_block(file, "curves", SAFETENSORS_F64, n_values * n * sizeof(double), curves);
+    for (size_t i = 0; status == ADELE_OK && i < n_values; i++)
+        for (size_t c = 0; c < n; c++)
+            trainer->corrector.curves.iou[c][i] = curves[i * n + c];
+    memory_free(curves);
+    TRY(status);
+    if (is_voc)
+        TRY(read_block(file, "interval_base", SAFETENSORS_I64,
+                       sizeof trainer->corrector.curves.interval_base,
+                       trainer->corrector.curves.interval_base));
+    int32_t onset_epoch[256];
+    TRY(read_block(file, "onset_epoch", SAFETENSORS_I32, sizeof onset_epoch, onset_epoch));
+    for (int c = 0; c < 256; c++)
+        trainer->corrector.schedule.onset_epoch[c] = onset_epoch[c];
+    TRY(read_block(file, "is_on", SAFETENSORS_U8, 256, trainer->corrector.schedule.is_on));
+    TRY(read_block(file, "is_done", SAFETENSORS_U8, 256, trainer->corrector.schedule.is_done));
+    return read_block(file, "corrected", SAFETENSORS_U8,
+                      ((size_t)trainer->progress.epoch + 1) * 256, trainer->corrector.corrected);
+}
+
+// Early checkpoints have none. That it was not lost follows from the header, which is hashed.
+static adele_status read_records(struct trainer *trainer, const struct safetensors *file) {
+    const struct safetensors_entry *entry = safetensors_find(file, "records");
+    memory_free(trainer->records);
+    trainer->records = NULL;
+    trainer->records_bytes = 0;
+    if (!entry)
+        return ADELE_OK;
+    TRY(ALLOCATE(&trainer->records, entry->bytes + 1));
+    trainer->records_bytes = entry->bytes;
+    return read_block(file, "records", SAFETENSORS_U8, entry->bytes, trainer->records);
+}
+
+// Into the blocks that the interrupted epoch was filling.
+static adele_status read_progress(struct trainer *trainer, const struct safetensors *file) {
+    const struct adele_device *device = trainer->device;
+    struct checkpoint_block blocks[CHECKPOINT_N_EPOCH_BLOCKS];
+    checkpoint_epoch_blocks(trainer, blocks);
+    for (int i = 0; i < CHECKPOINT_N_EPOCH_BLOCKS; i++) {
+        if (!blocks[i].block)
+            continue;
+        void *host = memory_aligned(blocks[i].bytes);
+        TRY(CHECK_MEMORY(host));
+        adele_status status =
+            read_block(file, blocks[i].name, blocks[i].dtype, blocks[i].bytes, host);
+        if (status == ADELE_OK)
+            status = device->iface->upload(device, blocks[i].block, host, blocks[i].bytes);
+        memory_free(host);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
+static adele_status read_state(struct trainer *trainer, const struct safetensors *file) {
+    TRY(checkpoint_check(file));
+    double epoch = checkpoint_number(file, "epoch", -1.0);
+    double step = checkpoint_number(file, "step", 0.0);
+    if (!(epoch >= 0.0 && epoch <= trainer->step.epochs.n_epochs && step >= 0.0 &&
+          step <= (double)trainer->step.epochs.n_steps_total))
+        return FAIL(
+            ADELE_CONFIG, "Raise train.epochs (or train.iterations), or start a new run.",
+            "the checkpoint is of epoch %g and step %g, this run has train.epochs %d of %ld "
+            "steps in all",
+            epoch, step, trainer->step.epochs.n_epochs, trainer->step.epochs.n_steps_total);
+    trainer->progress.epoch = (int)epoch;
+    trainer->progress.step = (long)step;
+    double step_in_epoch = checkpoint_number(file, "step_in_epoch", 0.0);
+    if (!(step_in_epoch >= 0.0 && step_in_epoch < INT32_MAX))
+        return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
+                    "step_in_epoch is %g", step_in_epoch);
+    trainer->progress.step_in_epoch = (int)step_in_epoch;
+    trainer->progress.best_miou = checkpoint_number(file, "best.miou", -1.0);
+    trainer->progress.best_epoch = (int)checkpoint_number(file, "best.epoch", 0.0);
+    TRY(read_labels(trainer, file));
+    TRY(read_curves(trainer, file));
+    TRY(read_records(trainer, file));
+    float scales[3 * ADELE_MAX_SCALES];
+    TRY(read_block(file, "scale_weights", SAFETENSORS_F32, sizeof scales, scales));
+    TRY(trainer->device->iface->upload(trainer->device, trainer->step.scale_state, scales,
+                                       sizeof scales));
+    if (trainer->progress.step_in_epoch > 0)
+        TRY(read_progress(trainer, file));
+    TRY(run_origin_read(&trainer->origin, file, trainer->progress.step));
+    TRY(network_import(trainer->network, "model.", file));
+    return network_import_momenta(trainer->network, "momentum.", file);
+}
+
+adele_status checkpoint_load(struct trainer *trainer, const char *path) {
+    struct safetensors *file = NULL;
+    TRY(safetensors_open(path, &file));
+    adele_status status = read_state(trainer, file);
+    safetensors_close(file);
+    return status == ADELE_OK ? status : fail_context(status, "%s", path);
+}
+
+bool checkpoint_is_damaged(const char *path) {
+    struct safetensors *file = NULL;
+    adele_status status = safetensors_open(path, &file);
+    bool is_damaged =
+        status == ADELE_FORMAT || (status == ADELE_OK && !safetensors_is_hashed(file)) ||
+        (status == ADELE_IO && file_opens(path)); // the file is there but cannot be read
+    safetensors_close(file);
+    return is_damaged;
+}

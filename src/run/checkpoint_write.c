@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "run/checkpoint.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "infer/checkpoint_model.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static adele_status add_number(struct safetensors_writer *writer, const char *key, double value) {
+    char text[64];
+    snprintf(text, sizeof text, "%.17g", value);
+    return safetensors_writer_metadata(writer, key, text);
+}
+
+static adele_status add_model(struct trainer *trainer, struct safetensors_writer *writer,
+                              float **keep) {
+    const struct config *config = trainer->config;
+    const struct adele_sample_set *set = &trainer->data.resident[SPLIT_TRAIN].set;
+    TRY(network_export(trainer->network, "model.", writer, keep));
+    TRY(safetensors_writer_metadata(writer, "adele.format", CHECKPOINT_FORMAT));
+    TRY(run_origin_write(&trainer->origin, writer));
+    TRY(safetensors_writer_metadata(writer, "model.name", config->model.name));
+    TRY(safetensors_writer_metadata(writer, "model.backbone", config->model.backbone));
+    TRY(add_number(writer, "model.width", config->model.width));
+    TRY(add_number(writer, "model.rate", config->model.rate));
+    TRY(add_number(writer, "model.channels", set->c));
+    TRY(add_number(writer, "model.categories", trainer->data.n_categories));
+    TRY(add_number(writer, "data.height", set->h));
+    TRY(add_number(writer, "data.width", set->w));
+    TRY(add_number(writer, "data.normalize", config->data.normalize));
+    TRY(add_number(writer, "data.has_palette", trainer->data.dataset->has_palette));
+    if (trainer->data.dataset->orientation.letters[0] != '\0')
+        TRY(safetensors_writer_metadata(writer, "data.orientation",
+                                        trainer->data.dataset->orientation.letters));
+    TRY(add_number(writer, "epoch", trainer->progress.epoch));
+    char *names = memory_join_lines(trainer->data.n_categories,
+                                    (const char *const *)trainer->data.dataset->category_names);
+    adele_status status = CHECK_MEMORY(names);
+    if (status == ADELE_OK)
+        status = safetensors_writer_metadata(writer, "data.categories", names);
+    memory_free(names);
+    return status;
+}
+
+// Host copies that the writer borrows until it has saved.
+struct state_copies {
+    float *model, *momenta;
+    float scales[3 * ADELE_MAX_SCALES];
+    uint8_t *labels;
+    double *curves;
+    int64_t interval_base[ADELE_COUNT_KINDS * 256];
+    int32_t onset_epoch[256];
+    unsigned char *progress;
+};
+
+void checkpoint_epoch_blocks(const struct trainer *trainer,
+                             struct checkpoint_block out[CHECKPOINT_N_EPOCH_BLOCKS]) {
+    const struct prediction none = {0};
+    const struct prediction *prediction =
+        trainer->step.prediction ? trainer->step.prediction : &none;
+    size_t n_pixels = resident_map_bytes(&trainer->data.resident[SPLIT_TRAIN]);
+    const struct checkpoint_block blocks[CHECKPOINT_N_EPOCH_BLOCKS] = {
+        {"progress.counts", SAFETENSORS_I64, trainer->step.counts, ADELE_COUNT_SIZE,
+         ADELE_COUNT_SIZE * sizeof(int64_t)},
+        {"progress.sums", SAFETENSORS_F64, trainer->step.sums, ADELE_SUM_COUNT,
+         ADELE_SUM_COUNT * sizeof(double)},
+        {"progress.prediction", SAFETENSORS_U8, prediction->category, n_pixels, n_pixels},
+        {"progress.confidence_foreground", SAFETENSORS_F32, prediction->confidence_foreground,
+         n_pixels, n_pixels * sizeof(float)},
+        {"progress.confidence_background", SAFETENSORS_F32, prediction->confidence_background,
+         n_pixels, n_pixels * sizeof(float)}};
+    memcpy(out, blocks, sizeof blocks);
+}
+
+static adele_status add_progress(struct trainer *trainer, struct safetensors_writer *writer,
+                                 struct state_copies *copies) {
+    const struct adele_device *device = trainer->device;
+    struct checkpoint_block blocks[CHECKPOINT_N_EPOCH_BLOCKS];
+    checkpoint_epoch_blocks(trainer, blocks);
+    size_t bytes = 0;
+    for (int i = 0; i < CHECKPOINT_N_EPOCH_BLOCKS; i++)
+        bytes += blocks[i].bytes;
+    copies->progress = memory_aligned(bytes);
+    TRY(CHECK_MEMORY(copies->progress));
+    unsigned char *to = copies->progress;
+    for (int i = 0; i < CHECKPOINT_N_EPOCH_BLOCKS; i++) {
+        if (!blocks[i].block)
+            continue;
+        int64_t shape[1] = {(int64_t)blocks[i].count};
+        TRY(device->iface->download(device, to, blocks[i].block, blocks[i].bytes));
+        TRY(safetensors_writer_add(writer, blocks[i].name, blocks[i].dtype, 1, shape, to));
+        to += blocks[i].bytes;
+    }
+    return add_number(writer, "step_in_epoch", trainer->progress.step_in_epoch);
+}
+
+static adele_status add_curves(struct trainer *trainer, struct safetensors_writer *writer,
+                               struct state_copies *copies) {
+    size_t n_values = (size_t)trainer->corrector.curves.n_values,
+           n = (size_t)trainer->data.n_categories;
+    TRY(ALLOCATE(&copies->curves, n_values * n + 1));
+    for (size_t i = 0; i < n_values; i++)
+        for (size_t c = 0; c < n; c++)
+            copies->curves[i * n + c] = trainer->corrector.curves.iou[c][i];
+    int64_t shape[2] = {trainer->corrector.curves.n_values, trainer->data.n_categories};
+    TRY(safetensors_writer_add(writer, "curves", SAFETENSORS_F64, 2, shape, copies->curves));
+    int64_t base_shape[2] = {ADELE_COUNT_KINDS, 256};
+    memcpy(copies->interval_base, trainer->corrector.curves.interval_base,
+           sizeof copies->interval_base);
+    if (trainer->config->correction.pipeline == ONSET_VOC)
+        TRY(safetensors_writer_add(writer, "interval_base", SAFETENSORS_I64, 2, base_shape,
+                                   copies->interval_base));
+    int64_t corrected_shape[2] = {trainer->progress.epoch + 1, 256};
+    TRY(safetensors_writer_add(writer, "corrected", SAFETENSORS_U8, 2, corrected_shape,
+                               trainer->corrector.corrected));
+    int64_t flags[1] = {256};
+    for (int c = 0; c < 256; c++)
+        copies->onset_epoch[c] = trainer->corrector.schedule.onset_epoch[c];
+    TRY(safetensors_writer_add(writer, "onset_epoch", SAFETENSORS_I32, 1, flags,
+                               copies->onset_epoch));
+    TRY(safetensors_writer_add(writer, "is_on", SAFETENSORS_U8, 1, flags,
+                               trainer->corrector.schedule.is_on));
+    return safetensors_writer_add(writer, "is_done", SAFETENSORS_U8, 1, flags,
+                                  trainer->corrector.schedule.is_done);
+}
+
+static adele_status add_records(const struct trainer *trainer, struct safetensors_writer *writer) {
+    const char *text = trainer->records;
+    size_t bytes = trainer->records_bytes;
+    if (trainer->metrics)
+        text = metrics_text(trainer->metrics, &bytes);
+    int64_t shape[1] = {(int64_t)bytes};
+    return safetensors_writer_add(writer, "records", SAFETENSORS_U8, 1, shape, text);
+}
+
+static adele_status add_state(struct trainer *trainer, struct safetensors_writer *writer,
+                              struct state_copies *copies) {
+    const struct adele_device *device = trainer->device;
+    const struct resident *train = &trainer->data.resident[SPLIT_TRAIN];
+    TRY(network_export_momenta(trainer->network, "momentum.", writer, &copies->momenta));
+    TRY(device->iface->download(device, copies->scales, trainer->step.scale_state,
+                                sizeof copies->scales));
+    int64_t scale_shape[2] = {3, ADELE_MAX_SCALES};
+    TRY(safetensors_writer_add(writer, "scale_weights", SAFETENSORS_F32, 2, scale_shape,
+                               copies->scales));
+    TRY(ALLOCATE(&copies->labels, resident_map_bytes(train)));
+    TRY(device->iface->download(device, copies->labels, train->labels, resident_map_bytes(train)));
+    int64_t label_shape[3] = {train->set.n_images, train->set.h, train->set.w};
+    TRY(safetensors_writer_add(writer, "labels", SAFETENSORS_U8, 3, label_shape, copies->labels));
+    TRY(add_curves(trainer, writer, copies));
+    TRY(add_records(trainer, writer));
+    if (trainer->progress.step_in_epoch > 0)
+        TRY(add_progress(trainer, writer, copies));
+    TRY(add_number(writer, "step", (double)trainer->progress.step));
+    TRY(add_number(writer, "best.miou", trainer->progress.best_miou));
+    TRY(add_number(writer, "best.epoch", trainer->progress.best_epoch));
+    return safetensors_writer_metadata(writer, "data.noisy_xxh3", trainer->data.noisy_hash);
+}
+
+static adele_status save(struct trainer *trainer, const char *path, const char *keep,
+                         bool with_state) {
+    struct state_copies copies = {0};
+    struct safetensors_writer *writer = NULL;
+    adele_status status;
+    TRY_GOTO(safetensors_writer_create(&writer), done);
+    TRY_GOTO(add_model(trainer, writer, &copies.model), done);
+    if (with_state)
+        TRY_GOTO(add_state(trainer, writer, &copies), done);
+    TRY_GOTO(safetensors_writer_save_keeping(writer, path, keep), done);
+done:
+    safetensors_writer_destroy(writer);
+    memory_free(copies.model);
+    memory_free(copies.momenta);
+    memory_free(copies.labels);
+    memory_free(copies.curves);
+    memory_free(copies.progress);
+    return status;
+}
+
+adele_status checkpoint_save(struct trainer *trainer, const char *path, const char *keep) {
+    return save(trainer, path, keep, true);
+}
+
+adele_status checkpoint_save_model(struct trainer *trainer, const char *path) {
+    return save(trainer, path, NULL, false);
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT
+// What a corrector is made of.
+#include "run/corrector.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+struct schedule_config corrector_schedule(const struct corrector *corrector) {
+    const struct config *config = corrector->data->config;
+    struct schedule_config schedule = {.mode = config->correction.per_category
+                                                   ? SCHEDULE_PER_CATEGORY
+                                                   : config->correction.all_from,
+                                       .every = config->correction.every,
+                                       .n_categories = corrector->data->n_categories};
+    onset_config_init(&schedule.onset, config->correction.pipeline);
+    schedule.onset.r = config->correction.r;
+    schedule.onset.smooth = config->correction.smooth;
+    // With the veto, a curve of fewer values needs a larger margin instead (veto.c).
+    if (config->correction.veto <= 0.0)
+        schedule.onset.min_points = config->correction.min_points;
+    schedule.onset.while_rising = config->correction.while_rising;
+    if (config->correction.pipeline == ONSET_SEGTHOR)
+        schedule.onset.n_epochs = corrector->epochs->n_epochs;
+    else {
+        schedule.onset.interval_iterations = config->correction.interval;
+        schedule.onset.iterations_per_epoch =
+            (double)corrector->data->resident[SPLIT_TRAIN].set.n_images / corrector->epochs->batch;
+    }
+    return schedule;
+}
+
+static adele_status inference_init(struct corrector *corrector, struct network *network) {
+    const struct config *config = corrector->data->config;
+    const struct adele_sample_set *set = &corrector->data->resident[SPLIT_TRAIN].set;
+    struct inference_config inference = {.batch = corrector->epochs->batch,
+                                         .n_scales = config->correction.n_scales,
+                                         .flip = config->correction.flip,
+                                         .average = config->correction.average,
+                                         .temperature = config->correction.temperature,
+                                         .crf_iterations = config->correction.crf_iterations};
+    bool has_crf_image = set->pixel == ADELE_PIXEL_U8 && (set->c == 1 || set->c == 3);
+    if (inference.crf_iterations > 0 && !has_crf_image)
+        return FAIL(ADELE_CONFIG, "Set correction.crf_iterations: 0.",
+                    "correction.crf_iterations: %d, but a CRF needs gray or RGB images of 8 bits",
+                    inference.crf_iterations);
+    memcpy(inference.scales, config->correction.scales, sizeof config->correction.scales);
+    return inference_create(corrector->data->device, network, &inference,
+                            corrector->data->n_categories, set->c, set->h, set->w,
+                            &corrector->inference);
+}
+
+static adele_status ops_init(struct corrector *corrector) {
+    const struct config *config = corrector->data->config;
+    const struct adele_device *device = corrector->data->device;
+    const struct adele_sample_set *set = &corrector->data->resident[SPLIT_TRAIN].set;
+    double tau_background = config->correction.tau_background;
+    struct adele_correct_desc desc = {
+        .n = corrector->prediction.n,
+        .n_categories = corrector->data->n_categories,
+        .h = set->h,
+        .w = set->w,
+        .rule = config->correction.rule,
+        .tau_foreground = config->correction.tau,
+        .tau_background = tau_background > 0.0 ? tau_background : config->correction.tau,
+        .class_constraint = config->correction.class_constraint,
+        .mask = config->correction.mask,
+        .logic255 = config->correction.logic255,
+        .guard = config->correction.guard};
+    TRY(device->iface->correct_create(device, &desc, &corrector->correct));
+    desc.n = set->n_images % desc.n;
+    return desc.n > 0 ? device->iface->correct_create(device, &desc, &corrector->correct_rest)
+                      : ADELE_OK;
+}
+
+static adele_status allocate_zeroed(const struct adele_device *device, size_t bytes, void *out) {
+    void **pointer = out;
+    TRY(device->iface->alloc(device, bytes, pointer));
+    return device->iface->fill(device, *pointer, 0, bytes);
+}
+
+static adele_status device_init(struct corrector *corrector,
+                                const struct corrector_options *options) {
+    const struct run_data *data = corrector->data;
+    const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
+    struct prediction *prediction = &corrector->prediction;
+    bool is_whole = data->config->correction.source == SOURCE_TRAINING_PASS;
+    prediction->n = is_whole ? set->n_images : options->epochs->batch;
+    size_t n_pixels = (size_t)prediction->n * (size_t)set->h * (size_t)set->w;
+    size_t bytes = n_pixels * sizeof(float);
+    TRY(allocate_zeroed(data->device, n_pixels, &prediction->category));
+    TRY(allocate_zeroed(data->device, bytes, &prediction->confidence_foreground));
+    TRY(allocate_zeroed(data->device, bytes, &prediction->confidence_background));
+    TRY(ops_init(corrector));
+    TRY(map_counter_init(&corrector->counter, data->device, set->n_images, set->h, set->w,
+                         data->n_categories));
+    TRY(data->device->iface->alloc(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
+                                   (void **)&corrector->scratch_map));
+    TRY(veto_init(corrector, options));
+    return is_whole ? ADELE_OK : inference_init(corrector, options->network);
+}
+
+adele_status corrector_init(struct corrector *out, struct run_data *data,
+                            const struct corrector_options *options) {
+    const struct config *config = data->config;
+    size_t n_epochs = (size_t)options->epochs->n_epochs, n_values = n_epochs;
+    memset(out, 0, sizeof *out);
+    out->data = data;
+    out->epochs = options->epochs;
+    if (config->correction.pipeline == ONSET_VOC)
+        n_values = (size_t)(options->epochs->n_steps_total / config->correction.interval);
+    TRY(curves_init(&out->curves, data->n_categories, n_values));
+    TRY(ALLOCATE(&out->corrected, (n_epochs + 1) * 256));
+    return config->correction.enabled ? device_init(out, options) : ADELE_OK;
+}
+
+void corrector_deinit(struct corrector *corrector) {
+    if (!corrector->data)
+        return;
+    const struct adele_device *device = corrector->data->device;
+    curves_deinit(&corrector->curves);
+    memory_free(corrector->corrected);
+    inference_destroy(corrector->inference);
+    device->iface->op_destroy(corrector->correct);
+    device->iface->op_destroy(corrector->correct_rest);
+    device->iface->release(device, corrector->prediction.category);
+    device->iface->release(device, corrector->prediction.confidence_foreground);
+    device->iface->release(device, corrector->prediction.confidence_background);
+    device->iface->release(device, corrector->scratch_map);
+    map_counter_deinit(&corrector->counter);
+    veto_deinit(corrector);
+    memset(corrector, 0, sizeof *corrector);
+}

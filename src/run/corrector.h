@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Corrects the training labels at the end of an epoch: the curves of the classes, the onset of
+// memorization that they show, the schedule of corrections, and the labels rewritten on the device
+// (METHOD sections 2 and 3).
+#ifndef ADELE_RUN_CORRECTOR_H
+#define ADELE_RUN_CORRECTOR_H
+
+#include "infer/inference.h"
+#include "infer/map_counter.h"
+#include "method/onset.h"
+#include "run/curves.h"
+#include "run/epoch_plan.h"
+#include "run/prediction.h"
+#include "run/run_data.h"
+
+// veto.c: predictions of the training set at single scales.
+struct veto {
+    struct inference *views[1 + ADELE_MAX_SCALES]; // the first at scale 1
+    int n_views;                                   // 0: no veto
+    uint8_t *map;                                  // device: plain (n_images, H, W)
+};
+
+struct corrector {
+    struct run_data *data;           // borrowed
+    const struct epoch_plan *epochs; // borrowed
+    struct curves curves;            // kept without correction, too
+    struct schedule_state schedule;
+    unsigned char *corrected; // (n_epochs + 1, 256): the class was corrected at that epoch's end
+    struct onset_result onsets[256]; // of the last epoch's decision
+
+    // With correction.enabled:
+    struct prediction prediction;
+    struct inference *inference;             // NULL: the training pass stores the prediction
+    struct adele_op *correct, *correct_rest; // of prediction.n images, and of a smaller last batch
+    struct map_counter counter;              // of the training set
+    uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a
+                          // prediction of the training set
+    struct veto veto;
+};
+
+struct corrector_options {
+    struct network *network;         // borrowed
+    const struct epoch_plan *epochs; // borrowed
+    int n_loss_scales;               // that the network is trained at
+};
+// Borrows data. After an error, corrector_deinit frees what was made.
+ADELE_MUST_CHECK adele_status corrector_init(struct corrector *out, struct run_data *data,
+                                             const struct corrector_options *options);
+void corrector_deinit(struct corrector *corrector); // also zeroes it; legal on a zeroed struct
+struct schedule_config corrector_schedule(const struct corrector *corrector);
+
+// correction.c: fits the curves, decides, rewrites the labels. *out_changed: pixels that changed;
+// -1: no correction.
+ADELE_MUST_CHECK adele_status corrector_run(struct corrector *corrector, int epoch,
+                                            int64_t *out_changed);
+bool corrector_has_corrected(const struct corrector *corrector, int epoch, int i_category);
+
+// veto.c: withdraws the decision for classes whose labels look clean.
+ADELE_MUST_CHECK adele_status veto_init(struct corrector *corrector,
+                                        const struct corrector_options *options);
+void veto_deinit(struct corrector *corrector);
+ADELE_MUST_CHECK adele_status veto_apply(struct corrector *corrector, int epoch,
+                                         struct schedule_decision *decision);
+
+// onset_file.c: RUN/onset.json, after epoch `epoch`.
+ADELE_MUST_CHECK adele_status corrector_save_onsets(const struct corrector *corrector, int epoch,
+                                                    const char *run_folder);
+#endif

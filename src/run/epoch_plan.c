@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include "run/epoch_plan.h"
+
+#include "base/log.h"
+
+static void log_plan(const struct epoch_plan *plan) {
+    log_line(LOG_INFO, "steps: %ld, %d an epoch, %d epochs", plan->n_steps_total, plan->n_steps,
+             plan->n_epochs);
+    if (plan->n_last_images > plan->batch)
+        log_line(LOG_INFO, "last batch of an epoch: %d images, because one alone has no variance",
+                 plan->n_last_images);
+    if (plan->n_dropped_images > 0)
+        log_line(LOG_INFO, "train.drop_last: the last %d images of an epoch's order are left out",
+                 plan->n_dropped_images);
+}
+
+// A last batch of one image is trained on as it is, as other tools do, unless a batch norm would
+// get one value of each channel: that has no variance, so the image joins the batch before it.
+void epoch_plan_init(struct epoch_plan *out, const struct config *config, int n_images, int batch,
+                     bool needs_two_images) {
+    enum last_batch last_batch = config->train.drop_last ? LAST_DROPPED
+                                 : needs_two_images      ? LAST_JOINED
+                                                         : LAST_KEPT;
+    int n_last = last_batch_images(last_batch, n_images, batch);
+    int n_dropped = last_batch == LAST_DROPPED ? n_images % batch : 0;
+    int n_steps = (n_images - n_dropped - n_last) / batch + 1;
+    long n_total = config->train.iterations;
+    int n_epochs = config->train.epochs;
+    if (n_total > 0)
+        n_epochs = (int)((n_total + n_steps - 1) / n_steps);
+    else
+        n_total = (long)n_steps * n_epochs;
+    *out = (struct epoch_plan){.batch = batch,
+                               .last_batch = last_batch,
+                               .n_steps = n_steps,
+                               .n_last_images = n_last,
+                               .n_dropped_images = n_dropped,
+                               .n_epochs = n_epochs,
+                               .n_steps_total = n_total};
+    log_plan(out);
+}
+
+int epoch_plan_images(const struct epoch_plan *plan, int i_step) {
+    return i_step == plan->n_steps - 1 ? plan->n_last_images : plan->batch;
+}
+
+int epoch_plan_steps(const struct epoch_plan *plan, int epoch) {
+    long n_left = plan->n_steps_total - (long)(epoch - 1) * plan->n_steps;
+    return n_left < plan->n_steps ? (int)n_left : plan->n_steps;
+}

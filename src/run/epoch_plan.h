@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// How many steps and epochs a run has, and how many images each step trains on.
+#ifndef ADELE_RUN_EPOCH_PLAN_H
+#define ADELE_RUN_EPOCH_PLAN_H
+
+#include "config/config.h"
+#include "infer/memory_check.h"
+
+struct epoch_plan {
+    int batch; // images of every step but the last one of an epoch
+    enum last_batch last_batch;
+    int n_steps, n_last_images; // steps of an epoch, and the images of its last step
+    int n_dropped_images;       // of an epoch: train.drop_last
+    int n_epochs;               // by train.epochs or train.iterations
+    long n_steps_total;         // the last epoch may have fewer steps than n_steps
+};
+
+// `needs_two_images`: some batch norm of the network has no statistics of a single image.
+void epoch_plan_init(struct epoch_plan *out, const struct config *config, int n_images, int batch,
+                     bool needs_two_images);
+int epoch_plan_images(const struct epoch_plan *plan, int i_step); // of step i_step, from 0
+int epoch_plan_steps(const struct epoch_plan *plan, int epoch);   // of epoch `epoch`, from 1
+#endif

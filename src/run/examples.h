@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// RUN/examples.safetensors: a few training images with their noisy labels, corrected labels,
+// prediction and truth, which `adele report` shows.
+#ifndef ADELE_RUN_EXAMPLES_H
+#define ADELE_RUN_EXAMPLES_H
+
+#include "nn/network.h"
+#include "run/run_data.h"
+
+ADELE_MUST_CHECK adele_status examples_save(struct run_data *data, struct network *network,
+                                            int batch, const char *run_folder);
+#endif

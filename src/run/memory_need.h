@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// Whether a run fits into the device.
+#ifndef ADELE_RUN_MEMORY_NEED_H
+#define ADELE_RUN_MEMORY_NEED_H
+
+#include "run/training_step.h"
+
+// Before the network's memory is allocated: logs how much that will be. ADELE_NO_MEMORY names the
+// largest batch that fits when this one does not.
+ADELE_MUST_CHECK adele_status memory_need_check(const struct training_step *step);
+#endif

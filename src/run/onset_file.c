@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// onset.json: what `adele report` draws, and `adele onset` fits anew.
+#include "base/fail.h"
+#include "base/json.h"
+#include "infer/run_folder.h"
+#include "run/corrector.h"
+
+static bool add_fit(cJSON *json, const struct onset_result *onset) {
+    if (!onset->known || !onset->fit.converged)
+        return cJSON_AddNullToObject(json, "fit") != NULL;
+    cJSON *fit = cJSON_AddObjectToObject(json, "fit");
+    return fit && cJSON_AddNumberToObject(fit, "a", onset->fit.a) &&
+           cJSON_AddNumberToObject(fit, "b", onset->fit.b) &&
+           cJSON_AddNumberToObject(fit, "c", onset->fit.c);
+}
+
+static bool add_corrected(cJSON *json, const struct corrector *corrector, int epoch, int c) {
+    cJSON *corrected = cJSON_AddArrayToObject(json, "corrected_epochs");
+    bool is_fine = corrected != NULL;
+    for (int e = 1; is_fine && e <= epoch; e++)
+        if (corrector_has_corrected(corrector, e, c))
+            is_fine = json_append(corrected, cJSON_CreateNumber(e));
+    return is_fine;
+}
+
+static bool add_category(cJSON *categories, const struct corrector *corrector, int epoch, int c) {
+    const struct onset_result *onset = &corrector->onsets[c];
+    cJSON *json = cJSON_CreateObject();
+    return json_append(categories, json) &&
+           cJSON_AddStringToObject(json, "name", corrector->data->dataset->category_names[c]) &&
+           json_add(
+               json, "iou",
+               cJSON_CreateDoubleArray(corrector->curves.iou[c], corrector->curves.n_values)) &&
+           add_fit(json, onset) && cJSON_AddNumberToObject(json, "t0", onset->t0) &&
+           cJSON_AddNumberToObject(json, "dt", onset->dt) &&
+           cJSON_AddNumberToObject(json, "n_dropped", onset->n_dropped) &&
+           json_add(json, "onset_epoch",
+                    onset->known ? cJSON_CreateNumber(onset->epoch) : cJSON_CreateNull()) &&
+           add_corrected(json, corrector, epoch, c);
+}
+
+// All that the onsets depend on, so that `adele onset` computes the same ones from the curves.
+static bool add_rule(cJSON *json, const struct corrector *corrector) {
+    const struct onset_config onset = corrector_schedule(corrector).onset;
+    bool is_voc = onset.pipeline == ONSET_VOC;
+    bool is_fine = cJSON_AddStringToObject(json, "pipeline", is_voc ? "voc" : "segthor") &&
+                   cJSON_AddNumberToObject(json, "r", onset.r) &&
+                   cJSON_AddNumberToObject(json, "smooth", onset.smooth) &&
+                   cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
+                   cJSON_AddBoolToObject(json, "while_rising", onset.while_rising);
+    if (!is_voc)
+        return is_fine && cJSON_AddNumberToObject(json, "n_epochs", onset.n_epochs);
+    return is_fine &&
+           cJSON_AddNumberToObject(json, "interval_iterations", onset.interval_iterations) &&
+           cJSON_AddNumberToObject(json, "iterations_per_epoch", onset.iterations_per_epoch);
+}
+
+adele_status corrector_save_onsets(const struct corrector *corrector, int epoch,
+                                   const char *run_folder) {
+    cJSON *json = cJSON_CreateObject();
+    bool is_fine = add_rule(json, corrector);
+    cJSON *categories = is_fine ? cJSON_AddArrayToObject(json, "categories") : NULL;
+    is_fine = categories != NULL;
+    for (int c = 1; is_fine && c < corrector->data->n_categories; c++)
+        is_fine = add_category(categories, corrector, epoch, c);
+    return run_folder_write_json(run_folder, "onset.json", json, is_fine);
+}

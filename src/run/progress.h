@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#ifndef ADELE_RUN_PROGRESS_H
+#define ADELE_RUN_PROGRESS_H
+
+// How far a run has come. All of it is in a checkpoint.
+struct progress {
+    int epoch;         // finished epochs
+    long step;         // finished steps
+    int step_in_epoch; // finished steps of the epoch after those; above 0 after an interruption
+    double best_miou;  // foreground, on val; -1 = no evaluation so far
+    int best_epoch;
+};
+#endif

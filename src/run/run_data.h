@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The data of a run: its splits in host memory and on the device, with noise in the training labels
+// where data.noise asks for it.
+#ifndef ADELE_RUN_RUN_DATA_H
+#define ADELE_RUN_RUN_DATA_H
+
+#include "config/config.h"
+#include "infer/resident.h"
+
+struct run_data {
+    const struct config *config;       // borrowed
+    const struct adele_device *device; // borrowed
+    struct dataset *dataset;
+    struct dataset_images images[SPLIT_COUNT]; // host; the training split alone keeps its pixels
+    struct resident resident[SPLIT_COUNT];     // n_images = 0: the split is empty
+    int n_categories;
+    struct noise_report noise; // of data.noise
+    char noisy_hash[17];       // XXH3 of the training labels that the run starts with
+};
+
+// Borrows config and device. After an error, run_data_deinit frees what was loaded.
+ADELE_MUST_CHECK adele_status run_data_load(struct run_data *out, const struct config *config,
+                                            const struct adele_device *device);
+void run_data_deinit(struct run_data *data); // also zeroes it; legal on a zeroed struct
+
+// Moves the images of all splits to host memory where data.residency is auto and that frees memory
+// of the device; *out_moved: some were moved.
+ADELE_MUST_CHECK adele_status run_data_move_images(struct run_data *data, bool *out_moved);
+// Writes RUN/noise.json when there is data.noise.
+ADELE_MUST_CHECK adele_status run_data_save_noise(const struct run_data *data,
+                                                  const char *run_folder);
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "run/run_origin.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "infer/run_folder.h"
+
+#include <string.h>
+
+#define EARLIER "made.earlier"
+
+adele_status run_origin_write(const struct run_origin *origin, struct safetensors_writer *writer) {
+    TRY(provenance_add(&origin->made_by, writer));
+    return origin->earlier ? safetensors_writer_metadata(writer, EARLIER, origin->earlier)
+                           : ADELE_OK;
+}
+
+adele_status run_origin_read(struct run_origin *origin, const struct safetensors *file, long step) {
+    const char *earlier = safetensors_metadata(file, EARLIER);
+    memory_free(origin->earlier);
+    origin->earlier = NULL;
+    provenance_read(file, &origin->checkpoint);
+    if (step == 0 || provenance_is_same(&origin->made_by, &origin->checkpoint)) {
+        origin->earlier = memory_strdup(earlier);
+        return earlier ? CHECK_MEMORY(origin->earlier) : ADELE_OK;
+    }
+    char line[PROVENANCE_LINE_BYTES];
+    provenance_print(&origin->checkpoint, line, sizeof line);
+    origin->earlier = memory_printf("%s%suntil step %ld: %s", earlier ? earlier : "",
+                                    earlier ? "\n" : "", step, line);
+    return CHECK_MEMORY(origin->earlier);
+}
+
+void run_origin_warn(const struct run_origin *origin) {
+    if (provenance_is_same(&origin->made_by, &origin->checkpoint))
+        return;
+    char here[PROVENANCE_LINE_BYTES], there[PROVENANCE_LINE_BYTES];
+    provenance_print_differences(&origin->made_by, &origin->checkpoint, here, sizeof here);
+    provenance_print_differences(&origin->checkpoint, &origin->made_by, there, sizeof there);
+    log_line(LOG_WARNING,
+             "resumed with %s; the checkpoint was made with %s: training goes on, but may not end "
+             "with the same bytes",
+             here, there);
+}
+
+// YAML ends a line, and so a comment, at more characters than '\n'. Text from a checkpoint must not
+// become a key of the configuration.
+static void make_printable(char *text) {
+    for (char *c = text; *c != '\0'; c++)
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+}
+
+// Appends "# LINE\n" to *text.
+static adele_status add_comment(char **text, const char *line, size_t n) {
+    char *comment = memory_printf("%.*s", (int)n, line), *longer = NULL;
+    if (comment) {
+        make_printable(comment);
+        longer = memory_printf("%s# %s\n", *text ? *text : "", comment);
+    }
+    memory_free(comment);
+    TRY(CHECK_MEMORY(longer));
+    memory_free(*text);
+    *text = longer;
+    return ADELE_OK;
+}
+
+static adele_status add_comments(const struct run_origin *origin, char **text) {
+    char line[PROVENANCE_LINE_BYTES] = "made by ";
+    provenance_print(&origin->made_by, line + strlen(line), sizeof line - strlen(line));
+    TRY(add_comment(text, line, strlen(line)));
+    for (const char *at = origin->earlier; at && *at != '\0';) {
+        size_t n = strcspn(at, "\n");
+        TRY(add_comment(text, at, n));
+        at += n + (at[n] == '\n');
+    }
+    return ADELE_OK;
+}
+
+adele_status run_origin_save_config(const struct run_origin *origin, const struct config *config,
+                                    const char *run_folder) {
+    char *comments = NULL, *yaml = NULL, *path = NULL, *text = NULL;
+    adele_status status;
+    TRY_GOTO(add_comments(origin, &comments), done);
+    TRY_GOTO(config_to_yaml(config, &yaml), done);
+    TRY_GOTO(run_folder_path(run_folder, RUN_CONFIG, &path), done);
+    text = memory_printf("%s%s", comments, yaml);
+    TRY_GOTO(CHECK_MEMORY(text), done);
+    status = file_write(path, text, strlen(text));
+done:
+    memory_free(comments);
+    memory_free(yaml);
+    memory_free(path);
+    memory_free(text);
+    return status;
+}

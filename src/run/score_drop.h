@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// A warning when the validation score is lower after a correction than before it. It is computed
+// from the records and the epochs that were corrected, which are in each checkpoint, so a resumed
+// run warns as an uninterrupted one does.
+#ifndef ADELE_RUN_SCORE_DROP_H
+#define ADELE_RUN_SCORE_DROP_H
+
+#include "report/metrics.h"
+#include "run/corrector.h"
+
+// After epoch `epoch` is in the records.
+ADELE_MUST_CHECK adele_status score_drop_warn(const struct corrector *corrector,
+                                              const struct metrics *metrics, int epoch);
+#endif

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#include "run/training_step.h"
+
+#include "base/fail.h"
+#include "base/random.h"
+
+#include <string.h>
+
+struct batch_plan *training_step_plan(struct training_step *step, int i_step) {
+    bool is_full = epoch_plan_images(&step->epochs, i_step) == step->full.n;
+    return is_full ? &step->full : &step->rest;
+}
+
+const int32_t *training_step_ids(const struct training_step *step, int i_step) {
+    return step->order + (size_t)i_step * (size_t)step->full.n;
+}
+
+adele_status training_step_fetch(struct training_step *step, int epoch, int i_step) {
+    if (i_step >= epoch_plan_steps(&step->epochs, epoch))
+        return ADELE_OK;
+    return resident_fetch(&step->data->resident[SPLIT_TRAIN],
+                          step->host_order + (size_t)i_step * (size_t)step->full.n,
+                          epoch_plan_images(&step->epochs, i_step));
+}
+
+adele_status training_step_next_batch(struct training_step *step, int epoch, int i_next) {
+    TRY(resident_turn(&step->data->resident[SPLIT_TRAIN]));
+    return training_step_fetch(step, epoch, i_next);
+}
+
+// ---- a step -------------------------------------------------------------------------------------
+
+adele_status training_step_sample(struct training_step *step, struct batch_plan *batch, int epoch,
+                                  const int32_t *ids) {
+    const struct resident *train = &step->data->resident[SPLIT_TRAIN];
+    struct adele_sample_args args = {.set = train->set,
+                                     .sample_ids = ids,
+                                     .batch_images = resident_batch(train),
+                                     .epoch = (uint32_t)epoch,
+                                     .labels = step->labels,
+                                     .noisy = step->noisy,
+                                     .truth = step->truth,
+                                     .workspace = step->workspace};
+    for (int k = 0; k < step->n_scales; k++)
+        args.images[k] = plan_input(batch->plans[k]);
+    return step->data->device->iface->sample_forward(batch->sample, &args);
+}
+
+adele_status training_step_loss(struct training_step *step, struct batch_plan *batch,
+                                const int32_t *ids) {
+    struct adele_loss_args args = {.labels = step->labels,
+                                   .noisy = step->noisy,
+                                   .truth = step->truth,
+                                   .counts = step->counts,
+                                   .sums = step->sums,
+                                   .is_finite = step->loss_is_finite,
+                                   .scale_weights = step->scale_state,
+                                   .d_scale_weights = step->scale_state + ADELE_MAX_SCALES,
+                                   .workspace = step->workspace};
+    for (int k = 0; k < step->n_scales; k++) {
+        args.logits[k] = plan_output(batch->plans[k]);
+        args.d_logits[k] = plan_d_output(batch->plans[k]);
+    }
+    if (step->prediction) {
+        args.sample_ids = ids;
+        args.prediction = step->prediction->category;
+        args.confidence_foreground = step->prediction->confidence_foreground;
+        args.confidence_background = step->prediction->confidence_background;
+    }
+    return step->data->device->iface->loss_forward(batch->loss, &args);
+}
+
+static adele_status update_weights(struct training_step *step, double rate) {
+    const struct config *config = step->data->config;
+    const struct adele_device *device = step->data->device;
+    struct adele_sgd_args args = {.weights = network_writable_weights(step->network),
+                                  .gradients = network_gradients(step->network),
+                                  .momenta = network_momenta(step->network),
+                                  .rate = (float)rate,
+                                  .momentum = (float)config->train.momentum,
+                                  .health = step->health,
+                                  .state = network_buffers(step->network),
+                                  .kept = step->good_statistics,
+                                  .n_kept = network_graph(step->network)->n_buffers,
+                                  .loss_is_finite = step->loss_is_finite,
+                                  .skip_all_later = config->train.on_nan != ON_NAN_SKIP};
+    TRY(device->iface->sgd_forward(step->sgd, &args));
+    TRY(network_pack(step->network));
+    if (!config->loss.learn_scale_weights || step->n_scales < 2)
+        return ADELE_OK;
+    args.health = step->health + ADELE_HEALTH_COUNT;
+    args.state = args.kept = NULL;
+    args.n_kept = 0;
+    args.weights = step->scale_state;
+    args.gradients = step->scale_state + ADELE_MAX_SCALES;
+    args.momenta = step->scale_state + 2 * ADELE_MAX_SCALES;
+    TRY(device->iface->sgd_forward(step->sgd_scales, &args));
+    return device->iface->fill(device, args.gradients, 0, ADELE_MAX_SCALES * sizeof(float));
+}
+
+static adele_status run_ops(struct training_step *step, struct batch_plan *batch, int epoch,
+                            const int32_t *ids, double rate) {
+    TRY(training_step_sample(step, batch, epoch, ids));
+    TRY(network_zero_gradients(step->network));
+    for (int k = 0; k < step->n_scales; k++) {
+        plan_set_samples(batch->plans[k], (uint32_t)epoch, ids);
+        TRY(plan_forward(batch->plans[k], true));
+    }
+    TRY(training_step_loss(step, batch, ids));
+    for (int k = 0; k < step->n_scales; k++)
+        TRY(plan_backward(batch->plans[k]));
+    return update_weights(step, rate);
+}
+
+// A device may record the ops between step_begin and step_end once and launch the record later on,
+// one for each batch size.
+adele_status training_step_run(struct training_step *step, int epoch, int i_step, double rate) {
+    const struct adele_device *device = step->data->device;
+    struct batch_plan *batch = training_step_plan(step, i_step);
+    TRY(device->iface->step_begin(device, batch == &step->full ? 0 : 1));
+    adele_status status = run_ops(step, batch, epoch, training_step_ids(step, i_step), rate);
+    adele_status end = device->iface->step_end(device, status == ADELE_OK);
+    return status != ADELE_OK ? status : end;
+}
+
+// ---- an epoch -----------------------------------------------------------------------------------
+
+static adele_status upload_order(struct training_step *step, int epoch) {
+    const struct adele_device *device = step->data->device;
+    int n = step->data->resident[SPLIT_TRAIN].set.n_images;
+    _Static_assert(sizeof(int) == sizeof(int32_t), "sample ids are 32-bit");
+    random_permutation(step->data->config->train.seed, RANDOM_ORDER, (uint32_t)epoch, n,
+                       step->host_order);
+    return device->iface->upload(device, step->order, step->host_order,
+                                 (size_t)n * sizeof(int32_t));
+}
+
+// Images that an epoch drops have no prediction of that epoch: 255 is no category and 0 is no
+// confidence, so the correction at the epoch's end does not change their labels.
+static adele_status clear_predictions(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    const struct prediction *prediction = step->prediction;
+    if (step->epochs.n_dropped_images == 0 || !prediction)
+        return ADELE_OK;
+    size_t n_pixels = resident_map_bytes(&step->data->resident[SPLIT_TRAIN]);
+    size_t bytes = n_pixels * sizeof(float);
+    TRY(device->iface->fill(device, prediction->category, ADELE_IGNORE, n_pixels));
+    TRY(device->iface->fill(device, prediction->confidence_foreground, 0, bytes));
+    return device->iface->fill(device, prediction->confidence_background, 0, bytes);
+}
+
+adele_status training_step_start_epoch(struct training_step *step, int epoch, int i_first) {
+    const struct adele_device *device = step->data->device;
+    size_t n_statistics = (size_t)network_graph(step->network)->n_buffers;
+    TRY(upload_order(step, epoch));
+    TRY(device->iface->fill(device, step->health, 0, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t)));
+    TRY(device->iface->synchronize(device)); // from now on the host reads it without waiting
+    if (n_statistics > 0)
+        TRY(device->iface->copy(device, step->good_statistics, network_buffers(step->network),
+                                n_statistics * sizeof(float)));
+    if (i_first == 0) {
+        TRY(clear_predictions(step));
+        TRY(device->iface->fill(device, step->counts, 0, ADELE_COUNT_SIZE * sizeof(int64_t)));
+        TRY(device->iface->fill(device, step->sums, 0, ADELE_SUM_COUNT * sizeof(double)));
+    }
+    return training_step_fetch(step, epoch, i_first);
+}
+
+adele_status training_step_read_totals(const struct training_step *step, struct step_totals *out) {
+    const struct adele_device *device = step->data->device;
+    TRY(device->iface->synchronize(device));
+    TRY(device->iface->download(device, out->counts, step->counts, sizeof out->counts));
+    return device->iface->download(device, out->sums, step->sums, sizeof out->sums);
+}

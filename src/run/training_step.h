@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// One training step on the device: sample a batch, forward at all scales, loss, backward, SGD.
+//
+//     training_step_start_epoch(epoch)
+//     for each step: training_step_next_batch; training_step_run
+//     training_step_read_totals
+//
+// The host does not wait for the device in between.
+#ifndef ADELE_RUN_TRAINING_STEP_H
+#define ADELE_RUN_TRAINING_STEP_H
+
+#include "nn/network.h"
+#include "run/epoch_plan.h"
+#include "run/prediction.h"
+#include "run/run_data.h"
+
+// Plans and ops of one batch size: that of a full batch, or that of an epoch's last one.
+struct batch_plan {
+    int n; // 0 = not used
+    struct plan *plans[ADELE_MAX_SCALES];
+    struct adele_op *sample, *loss;
+};
+
+// What an epoch's steps add up.
+struct step_totals {
+    int64_t counts[ADELE_COUNT_TABLES][ADELE_COUNT_KINDS][256];
+    double sums[ADELE_SUM_COUNT];
+};
+
+struct training_step {
+    struct run_data *data;   // borrowed
+    struct network *network; // borrowed
+    // Where the loss op stores the prediction of each image; NULL: nowhere. Borrowed.
+    const struct prediction *prediction;
+    struct epoch_plan epochs;
+    int n_scales; // of the loss
+    struct batch_plan full, rest;
+    struct adele_op *sgd, *sgd_scales;
+
+    // Batch buffers in device memory, for the larger of the two batch sizes.
+    uint8_t *labels, *noisy, *truth; // plain (n, H, W)
+    int32_t *order;                  // plain (n_images): the epoch's permutation
+    int32_t *host_order;             // the same, on the host
+    void *workspace;
+    int64_t *counts;         // plain (ADELE_COUNT_SIZE)
+    double *sums;            // plain (ADELE_SUM_COUNT)
+    int32_t *loss_is_finite; // plain (1): of the step
+    float *scale_state;      // plain (3, ADELE_MAX_SCALES): raw scale weights, gradient, momentum
+    // Pinned, plain (2, ADELE_HEALTH_COUNT): of the network's and the scale weights' updates. The
+    // host reads it while the device works.
+    int64_t *health;
+    float *good_statistics; // plain: the network's running statistics after its last good step
+};
+
+// Borrows data and network. After an error, training_step_deinit frees what was made.
+ADELE_MUST_CHECK adele_status training_step_init(struct training_step *out, struct run_data *data,
+                                                 struct network *network);
+void training_step_deinit(struct training_step *step); // also zeroes it; legal on a zeroed struct
+
+// Before the steps of epoch `epoch` (from 1), the first of which is step i_first (from 0).
+// Counters start at zero, or, with i_first above 0, at what a checkpoint has put there.
+ADELE_MUST_CHECK adele_status training_step_start_epoch(struct training_step *step, int epoch,
+                                                        int i_first);
+// Makes the batch that was fetched last the current one and fetches that of step i_next, for images
+// that stay in host memory; nothing is fetched behind the epoch's last step.
+ADELE_MUST_CHECK adele_status training_step_next_batch(struct training_step *step, int epoch,
+                                                       int i_next);
+ADELE_MUST_CHECK adele_status training_step_fetch(struct training_step *step, int epoch,
+                                                  int i_step);
+// `rate`: the learning rate.
+ADELE_MUST_CHECK adele_status training_step_run(struct training_step *step, int epoch, int i_step,
+                                                double rate);
+// After all steps of an epoch; waits for the device.
+ADELE_MUST_CHECK adele_status training_step_read_totals(const struct training_step *step,
+                                                        struct step_totals *out);
+
+// Parts of a step. `ids` are the samples of its batch, on the device.
+struct batch_plan *training_step_plan(struct training_step *step, int i_step);
+const int32_t *training_step_ids(const struct training_step *step, int i_step);
+ADELE_MUST_CHECK adele_status training_step_sample(struct training_step *step,
+                                                   struct batch_plan *batch, int epoch,
+                                                   const int32_t *ids);
+ADELE_MUST_CHECK adele_status training_step_loss(struct training_step *step,
+                                                 struct batch_plan *batch, const int32_t *ids);
+#endif

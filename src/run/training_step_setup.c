@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// Plans, ops and buffers of a training step.
+#include "base/fail.h"
+#include "base/memory.h"
+#include "run/training_step.h"
+
+#include <math.h>
+#include <string.h>
+
+// The size of the images that a step trains on.
+static void crop_size(const struct run_data *data, int *height, int *width) {
+    const int *crop = data->config->data.crop;
+    const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
+    *height = crop[0] > 0 ? crop[0] : set->h;
+    *width = crop[1] > 0 ? crop[1] : set->w;
+}
+
+static adele_status batch_plan_init(struct training_step *step, struct batch_plan *batch, int n,
+                                    size_t *workspace_bytes) {
+    const struct config *config = step->data->config;
+    const struct adele_device *device = step->data->device;
+    int height, width;
+    crop_size(step->data, &height, &width);
+    struct adele_sample_desc sample = {.n = n,
+                                       .c = step->data->resident[SPLIT_TRAIN].set.c,
+                                       .h = height,
+                                       .w = width,
+                                       .n_scales = step->n_scales,
+                                       .augment = config->data.augment,
+                                       .seed = config->train.seed};
+    struct adele_loss_desc loss = {.n = n,
+                                   .c = step->data->n_categories,
+                                   .h = height,
+                                   .w = width,
+                                   .n_scales = step->n_scales,
+                                   .form = config->loss.form,
+                                   .lambda = config->loss.lambda,
+                                   .rho = config->loss.rho,
+                                   .divisor = config->loss.divisor,
+                                   .learn_scale_weights = config->loss.learn_scale_weights};
+    batch->n = n;
+    for (int k = 0; k < step->n_scales; k++) {
+        int h = (int)floor(height * config->loss.scales[k]);
+        int w = (int)floor(width * config->loss.scales[k]);
+        TRY(network_plan(step->network, n, h, w, true, &batch->plans[k]));
+        TRY(plan_check_statistics(batch->plans[k]));
+        struct adele_shape logits = plan_output_shape(batch->plans[k]);
+        sample.h_scale[k] = h;
+        sample.w_scale[k] = w;
+        loss.h_scale[k] = logits.h;
+        loss.w_scale[k] = logits.w;
+    }
+    TRY(device->iface->sample_create(device, &sample, &batch->sample));
+    TRY(device->iface->loss_create(device, &loss, &batch->loss));
+    if (batch->sample->workspace_bytes > *workspace_bytes)
+        *workspace_bytes = batch->sample->workspace_bytes;
+    if (batch->loss->workspace_bytes > *workspace_bytes)
+        *workspace_bytes = batch->loss->workspace_bytes;
+    return ADELE_OK;
+}
+
+static adele_status plans_init(struct training_step *step, size_t *workspace_bytes) {
+    const struct config *config = step->data->config;
+    int n_images = step->data->resident[SPLIT_TRAIN].set.n_images;
+    int batch = config->train.batch < n_images ? config->train.batch : n_images;
+    bool needs_two_images = false;
+    TRY(batch_plan_init(step, &step->full, batch, workspace_bytes));
+    for (int k = 0; k < step->n_scales; k++)
+        needs_two_images = needs_two_images || plan_needs_two_images(step->full.plans[k]);
+    epoch_plan_init(&step->epochs, config, n_images, batch, needs_two_images);
+    int n_last = step->epochs.n_last_images;
+    return n_last == batch ? ADELE_OK : batch_plan_init(step, &step->rest, n_last, workspace_bytes);
+}
+
+static adele_status allocate_zeroed(const struct adele_device *device, size_t bytes, void *out) {
+    void **pointer = out;
+    TRY(device->iface->alloc(device, bytes, pointer));
+    return device->iface->fill(device, *pointer, 0, bytes);
+}
+
+static adele_status buffers_init(struct training_step *step, size_t workspace_bytes) {
+    const struct adele_device *device = step->data->device;
+    const struct adele_sample_set *set = &step->data->resident[SPLIT_TRAIN].set;
+    size_t n = (size_t)(step->full.n > step->rest.n ? step->full.n : step->rest.n);
+    int height, width;
+    crop_size(step->data, &height, &width);
+    size_t maps = n * (size_t)height * (size_t)width, n_images = (size_t)set->n_images;
+    TRY(allocate_zeroed(device, maps, &step->labels));
+    TRY(allocate_zeroed(device, maps, &step->noisy));
+    if (set->truth)
+        TRY(allocate_zeroed(device, maps, &step->truth));
+    TRY(allocate_zeroed(device, n_images * sizeof(int32_t), &step->order));
+    TRY(ALLOCATE(&step->host_order, n_images));
+    if (workspace_bytes > 0)
+        TRY(allocate_zeroed(device, workspace_bytes, &step->workspace));
+    TRY(allocate_zeroed(device, ADELE_COUNT_SIZE * sizeof(int64_t), &step->counts));
+    TRY(allocate_zeroed(device, ADELE_SUM_COUNT * sizeof(double), &step->sums));
+    TRY(allocate_zeroed(device, sizeof(int32_t), &step->loss_is_finite));
+    TRY(device->iface->alloc_pinned(device, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t),
+                                    (void **)&step->health));
+    size_t n_statistics = (size_t)network_graph(step->network)->n_buffers;
+    if (n_statistics > 0)
+        TRY(allocate_zeroed(device, n_statistics * sizeof(float), &step->good_statistics));
+    return allocate_zeroed(device, 3 * ADELE_MAX_SCALES * sizeof(float), &step->scale_state);
+}
+
+static adele_status optimizer_init(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    const struct graph *graph = network_graph(step->network);
+    float decay = (float)step->data->config->train.weight_decay;
+    struct adele_sgd_segment *segments = NULL;
+    TRY(ALLOCATE(&segments, graph->n_parameters));
+    struct adele_sgd_desc desc = {.segments = segments};
+    for (int i = 0; i < graph->n_parameters; i++) {
+        const struct parameter *parameter = &graph->parameters[i];
+        if (parameter->is_buffer)
+            continue;
+        segments[desc.n_segments++] =
+            (struct adele_sgd_segment){.offset = parameter->offset,
+                                       .count = parameter->count,
+                                       .lr_scale = parameter->lr_scale,
+                                       .decay = parameter->has_decay ? decay : 0.0f};
+    }
+    adele_status status = device->iface->sgd_create(device, &desc, &step->sgd);
+    memory_free(segments);
+    TRY(status);
+    // METHOD section 4: the scale weights learn at the base rate, without decay.
+    struct adele_sgd_segment scales = {.count = step->n_scales, .lr_scale = 1.0f};
+    struct adele_sgd_desc desc_scales = {.n_segments = 1, .segments = &scales};
+    return device->iface->sgd_create(device, &desc_scales, &step->sgd_scales);
+}
+
+adele_status training_step_init(struct training_step *out, struct run_data *data,
+                                struct network *network) {
+    const struct config *config = data->config;
+    size_t workspace_bytes = 0;
+    memset(out, 0, sizeof *out);
+    out->data = data;
+    out->network = network;
+    out->n_scales = config->loss.form == ADELE_LOSS_PLAIN ? 1 : config->loss.n_scales;
+    TRY(plans_init(out, &workspace_bytes));
+    TRY(buffers_init(out, workspace_bytes));
+    return optimizer_init(out);
+}
+
+void training_step_deinit(struct training_step *step) {
+    if (!step->data)
+        return;
+    const struct adele_device *device = step->data->device;
+    struct adele_op *const ops[] = {step->full.sample, step->full.loss, step->rest.sample,
+                                    step->rest.loss,   step->sgd,       step->sgd_scales};
+    void *const blocks[] = {step->labels,          step->noisy,       step->truth,
+                            step->order,           step->workspace,   step->counts,
+                            step->loss_is_finite,  step->scale_state, step->health,
+                            step->good_statistics, step->sums};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        device->iface->op_destroy(ops[i]);
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        device->iface->release(device, blocks[i]);
+    memory_free(step->host_order);
+    memset(step, 0, sizeof *step);
+}
