@@ -8,10 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool corrector_has_corrected(const struct corrector *corrector, int epoch, int i_category) {
-    return corrector->corrected[(size_t)epoch * 256 + (size_t)i_category] != 0;
-}
-
 static void log_decision(const struct corrector *corrector, int epoch,
                          const struct schedule_decision *decision) {
     char line[512] = "";

@@ -74,12 +74,6 @@ static adele_status ops_init(struct corrector *corrector) {
                       : ADELE_OK;
 }
 
-static adele_status allocate_zeroed(const struct adele_device *device, size_t bytes, void *out) {
-    void **pointer = out;
-    TRY(device->iface->alloc(device, bytes, pointer));
-    return device->iface->fill(device, *pointer, 0, bytes);
-}
-
 static adele_status device_init(struct corrector *corrector,
                                 const struct corrector_options *options) {
     const struct run_data *data = corrector->data;
@@ -89,9 +83,12 @@ static adele_status device_init(struct corrector *corrector,
     prediction->n = is_whole ? set->n_images : options->epochs->batch;
     size_t n_pixels = (size_t)prediction->n * (size_t)set->h * (size_t)set->w;
     size_t bytes = n_pixels * sizeof(float);
-    TRY(allocate_zeroed(data->device, n_pixels, &prediction->category));
-    TRY(allocate_zeroed(data->device, bytes, &prediction->confidence_foreground));
-    TRY(allocate_zeroed(data->device, bytes, &prediction->confidence_background));
+    TRY(adele_device_alloc_zeroed(data->device, n_pixels, "the correction",
+                                  (void **)&prediction->category));
+    TRY(adele_device_alloc_zeroed(data->device, bytes, "the correction",
+                                  (void **)&prediction->confidence_foreground));
+    TRY(adele_device_alloc_zeroed(data->device, bytes, "the correction",
+                                  (void **)&prediction->confidence_background));
     TRY(ops_init(corrector));
     TRY(map_counter_init(&corrector->counter, data->device, set->n_images, set->h, set->w,
                          data->n_categories));

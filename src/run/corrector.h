@@ -48,12 +48,14 @@ ADELE_MUST_CHECK adele_status corrector_init(struct corrector *out, struct run_d
                                              const struct corrector_options *options);
 void corrector_deinit(struct corrector *corrector); // also zeroes it; legal on a zeroed struct
 struct schedule_config corrector_schedule(const struct corrector *corrector);
+static inline bool corrector_has_corrected(const struct corrector *corrector, int epoch, int c) {
+    return corrector->corrected[(size_t)epoch * 256 + (size_t)c] != 0;
+}
 
 // correction.c: fits the curves, decides, rewrites the labels. *out_changed: pixels that changed;
 // -1: no correction.
 ADELE_MUST_CHECK adele_status corrector_run(struct corrector *corrector, int epoch,
                                             int64_t *out_changed);
-bool corrector_has_corrected(const struct corrector *corrector, int epoch, int i_category);
 
 // veto.c: withdraws the decision for classes whose labels look clean.
 ADELE_MUST_CHECK adele_status veto_init(struct corrector *corrector,

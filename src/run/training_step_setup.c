@@ -72,12 +72,6 @@ static adele_status plans_init(struct training_step *step, size_t *workspace_byt
     return n_last == batch ? ADELE_OK : batch_plan_init(step, &step->rest, n_last, workspace_bytes);
 }
 
-static adele_status allocate_zeroed(const struct adele_device *device, size_t bytes, void *out) {
-    void **pointer = out;
-    TRY(device->iface->alloc(device, bytes, pointer));
-    return device->iface->fill(device, *pointer, 0, bytes);
-}
-
 static adele_status buffers_init(struct training_step *step, size_t workspace_bytes) {
     const struct adele_device *device = step->data->device;
     const struct adele_sample_set *set = &step->data->resident[SPLIT_TRAIN].set;
@@ -85,23 +79,28 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
     int height, width;
     crop_size(step->data, &height, &width);
     size_t maps = n * (size_t)height * (size_t)width, n_images = (size_t)set->n_images;
-    TRY(allocate_zeroed(device, maps, &step->labels));
-    TRY(allocate_zeroed(device, maps, &step->noisy));
-    if (set->truth)
-        TRY(allocate_zeroed(device, maps, &step->truth));
-    TRY(allocate_zeroed(device, n_images * sizeof(int32_t), &step->order));
-    TRY(ALLOCATE(&step->host_order, n_images));
-    if (workspace_bytes > 0)
-        TRY(allocate_zeroed(device, workspace_bytes, &step->workspace));
-    TRY(allocate_zeroed(device, ADELE_COUNT_SIZE * sizeof(int64_t), &step->counts));
-    TRY(allocate_zeroed(device, ADELE_SUM_COUNT * sizeof(double), &step->sums));
-    TRY(allocate_zeroed(device, sizeof(int32_t), &step->loss_is_finite));
-    TRY(device->iface->alloc_pinned(device, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t),
-                                    (void **)&step->health));
     size_t n_statistics = (size_t)network_graph(step->network)->n_buffers;
-    if (n_statistics > 0)
-        TRY(allocate_zeroed(device, n_statistics * sizeof(float), &step->good_statistics));
-    return allocate_zeroed(device, 3 * ADELE_MAX_SCALES * sizeof(float), &step->scale_state);
+    const struct {
+        void **block;
+        size_t bytes;
+    } blocks[] = {
+        {(void **)&step->labels, maps},
+        {(void **)&step->noisy, maps},
+        {(void **)&step->truth, set->truth ? maps : 0},
+        {(void **)&step->order, n_images * sizeof *step->order},
+        {&step->workspace, workspace_bytes},
+        {(void **)&step->counts, ADELE_COUNT_SIZE * sizeof *step->counts},
+        {(void **)&step->sums, ADELE_SUM_COUNT * sizeof *step->sums},
+        {(void **)&step->loss_is_finite, sizeof *step->loss_is_finite},
+        {(void **)&step->good_statistics, n_statistics * sizeof *step->good_statistics},
+        {(void **)&step->scale_state, (size_t)3 * ADELE_MAX_SCALES * sizeof *step->scale_state}};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        if (blocks[i].bytes > 0)
+            TRY(adele_device_alloc_zeroed(device, blocks[i].bytes, "a training step",
+                                          blocks[i].block));
+    TRY(ALLOCATE(&step->host_order, n_images));
+    return device->iface->alloc_pinned(device, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t),
+                                       (void **)&step->health);
 }
 
 static adele_status optimizer_init(struct training_step *step) {

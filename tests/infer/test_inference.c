@@ -177,8 +177,8 @@ struct answers {
     const struct adele_device *device;
 };
 
-static adele_status keep_rows(void *context, int first, int n_rows, const float *probabilities) {
-    struct answers *answers = context;
+static adele_status keep_rows(struct answers *answers, int first, int n_rows,
+                              const float *probabilities) {
     assert_int_equal(first, answers->n_kept);
     assert_in_range(n_rows, 1, BATCH);
     answers->n_kept += n_rows;
@@ -193,11 +193,16 @@ static void run_both(struct bench *bench, struct answers *answers) {
     struct inference_output output = {.prediction = bench->prediction,
                                       .confidence_foreground = bench->confidence_foreground,
                                       .confidence_background = bench->confidence_background,
-                                      .on_probabilities = keep_rows,
-                                      .context = answers};
+                                      .with_probabilities = true};
+    int first = 0, n_rows = 0;
     answers->device = device;
     answers->n_kept = 0;
-    check_ok(inference_run(bench->inference, &bench->resident, &output, NULL, NULL));
+    check_ok(inference_begin(bench->inference, &bench->resident, &output));
+    do {
+        check_ok(inference_next(bench->inference, &first, &n_rows));
+        if (n_rows > 0)
+            check_ok(keep_rows(answers, first, n_rows, inference_probabilities(bench->inference)));
+    } while (n_rows > 0);
     assert_int_equal(answers->n_kept, N);
     size_t n = (size_t)N * MAP;
     check_ok(device->iface->download(device, answers->prediction, bench->prediction, n));
@@ -341,12 +346,16 @@ static void answers_have_the_size_that_is_asked_for(void **state) {
     check_ok(network_plan(bench->network, 1, H, W, false, &answers.plan));
     check_ok(network_allocate(bench->network));
     run_both(bench, before);
-    struct inference_output output = {.h = H_LARGE,
-                                      .w = W_LARGE,
-                                      .prediction = prediction,
-                                      .on_probabilities = compare_rows,
-                                      .context = &answers};
-    check_ok(inference_run(bench->inference, &bench->resident, &output, NULL, NULL));
+    struct inference_output output = {
+        .h = H_LARGE, .w = W_LARGE, .prediction = prediction, .with_probabilities = true};
+    int first = 0, n_rows = 0;
+    check_ok(inference_begin(bench->inference, &bench->resident, &output));
+    do {
+        check_ok(inference_next(bench->inference, &first, &n_rows));
+        if (n_rows > 0)
+            check_ok(
+                compare_rows(&answers, first, n_rows, inference_probabilities(bench->inference)));
+    } while (n_rows > 0);
     assert_int_equal(answers.n_kept, N);
     run_both(bench, after); // and back
     assert_memory_equal(before, after, sizeof *before);
@@ -359,11 +368,30 @@ static void answers_have_the_size_that_is_asked_for(void **state) {
 
 // ---- errors -------------------------------------------------------------------------------------
 
-static bool stop_at_second(void *context) {
-    return ++*(int *)context == 2;
+// A caller may stop after any batch; the next set begins with its first image.
+static void a_stopped_prediction_begins_anew(void **state) {
+    struct inference_config config = inference_config_single(BATCH, 1.0);
+    struct bench *bench = malloc(sizeof *bench);
+    struct answers *whole = calloc(1, sizeof *whole), *again = calloc(1, sizeof *again);
+    assert_true(bench && whole && again);
+    bench_open(bench, *state, &config);
+    check_ok(network_allocate(bench->network));
+    run_both(bench, whole);
+    const struct inference_output output = {.prediction = bench->prediction};
+    int first = -1, n = 0;
+    check_ok(inference_begin(bench->inference, &bench->resident, &output));
+    check_ok(inference_next(bench->inference, &first, &n));
+    assert_int_equal(first, 0);
+    assert_int_equal(n, BATCH);
+    run_both(bench, again);
+    assert_memory_equal(whole, again, sizeof *whole);
+    bench_close(bench);
+    free(again);
+    free(whole);
+    free(bench);
 }
 
-static void stops_and_refusals(void **state) {
+static void refusals(void **state) {
     struct adele_device *device = *state;
     struct inference_config config = {.batch = BATCH, .n_scales = 1, .scales = {1.0}};
     struct bench *bench = malloc(sizeof *bench);
@@ -371,13 +399,8 @@ static void stops_and_refusals(void **state) {
     bench_open(bench, device, &config);
     check_ok(network_allocate(bench->network));
     struct inference_output output = {.prediction = bench->prediction};
-    int n_asked = 0;
-    assert_int_equal(
-        inference_run(bench->inference, &bench->resident, &output, stop_at_second, &n_asked),
-        ADELE_INTERRUPTED);
-    assert_int_equal(n_asked, 2);
     bench->resident.set.h = H / 2;
-    assert_int_equal(inference_run(bench->inference, &bench->resident, &output, NULL, NULL),
+    assert_int_equal(inference_run(bench->inference, &bench->resident, &output),
                      ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "2 x 16 x 28"));
     bench->resident.set.h = H;
@@ -402,7 +425,8 @@ int main(void) {
         cmocka_unit_test(scales_and_mirror_images_are_averaged),
         cmocka_unit_test(logits_are_averaged_before_the_temperature),
         cmocka_unit_test(answers_have_the_size_that_is_asked_for),
-        cmocka_unit_test(stops_and_refusals),
+        cmocka_unit_test(a_stopped_prediction_begins_anew),
+        cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, devices_setup_cpu, devices_teardown);
 }

@@ -64,8 +64,8 @@ static void bench_open(struct bench *bench, struct adele_device *device, enum re
     check_ok(resident_init(&bench->resident, device, &images, &options));
 }
 
-static adele_status keep_rows(void *context, int first, int n_rows, const float *probabilities) {
-    struct answers *answers = context;
+static adele_status keep_rows(struct answers *answers, int first, int n_rows,
+                              const float *probabilities) {
     return answers->device->iface->download(answers->device,
                                             answers->probabilities + (size_t)first * ROW,
                                             probabilities, (size_t)n_rows * ROW * sizeof(float));
@@ -87,10 +87,16 @@ static adele_status run(struct bench *bench, int crf_iterations, bool without_cr
     struct inference_output output = {.prediction = answers->prediction,
                                       .confidence_foreground = answers->foreground,
                                       .confidence_background = answers->background,
-                                      .on_probabilities = keep_rows,
-                                      .context = answers,
+                                      .with_probabilities = true,
                                       .without_crf = without_crf};
-    adele_status status = inference_run(inference, &bench->resident, &output, NULL, NULL);
+    int first = 0, n = 0;
+    adele_status status = inference_begin(inference, &bench->resident, &output);
+    do {
+        if (status == ADELE_OK)
+            status = inference_next(inference, &first, &n);
+        if (status == ADELE_OK && n > 0)
+            status = keep_rows(answers, first, n, inference_probabilities(inference));
+    } while (status == ADELE_OK && n > 0);
     inference_destroy(inference);
     return status;
 }

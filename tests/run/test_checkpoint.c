@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "infer/model.h"
-#include "run/trainer_state.h"
+#include "run/checkpoint.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
@@ -76,13 +76,13 @@ static void what_is_loaded_is_what_was_saved(void **state) {
     struct fresh fresh = fresh_trainer(state, settings);
     struct trainer *trainer = fresh.trainer;
     check_ok(checkpoint_load(trainer, scratch_path(state, LAST)));
-    assert_int_equal(trainer->epoch, 4);
-    assert_int_equal(trainer->step, 20);
-    assert_true(trainer->best_epoch >= 1 && trainer->best_miou >= 0.0);
-    assert_true(trainer->schedule.is_on[1] || trainer->schedule.is_on[2]);
+    assert_int_equal(trainer->progress.epoch, 4);
+    assert_int_equal(trainer->progress.step, 20);
+    assert_true(trainer->progress.best_epoch >= 1 && trainer->progress.best_miou >= 0.0);
+    assert_true(trainer->corrector.schedule.is_on[1] || trainer->corrector.schedule.is_on[2]);
     for (int c = 0; c < 3; c++)
         for (int epoch = 0; epoch < 4; epoch++)
-            assert_true(trainer->series[c][epoch] >= 0.0);
+            assert_true(trainer->corrector.curves.iou[c][epoch] >= 0.0);
     check_ok(checkpoint_save(trainer, scratch_path(state, "again.safetensors"), NULL));
     assert_true(same_bytes(scratch_path(state, LAST), scratch_path(state, "again.safetensors")));
     fresh_deinit(&fresh);

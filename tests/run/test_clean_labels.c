@@ -4,7 +4,7 @@
 // some 0.1 below that with itself, and with the noisy ones 0.4.
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/trainer_state.h"
+#include "run/score_drop.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
@@ -118,26 +118,28 @@ static void a_resumed_run_asks_the_same(void **state) {
 // Whether the epoch's end warns, where these are the validation scores (a negative one: not
 // evaluated) and the labels were corrected at the end of those epochs.
 static bool warns(void *const *state, int epoch, const double *scores, const char *corrected) {
-    struct config config = {.correction.enabled = true};
-    struct trainer trainer = {.config = &config, .n_epochs = N_EPOCHS, .n_categories = 2};
+    struct run_data data = {.n_categories = 2};
+    const struct epoch_plan epochs = {.n_epochs = N_EPOCHS};
     unsigned char table[(N_EPOCHS + 1) * 256] = {0};
-    trainer.corrected = table;
-    // Only whether it is there is looked at.
-    trainer.evaluation[SPLIT_VAL] = (struct inference *)&trainer;
-    check_ok(metrics_open(*state, 0, &trainer.metrics));
+    struct corrector *corrector = test_calloc(1, sizeof *corrector);
+    struct metrics *metrics = NULL;
+    corrector->data = &data;
+    corrector->epochs = &epochs;
+    corrector->corrected = table;
+    check_ok(metrics_open(*state, 0, &metrics));
     for (int e = 1; e <= epoch; e++) {
-        check_ok(metrics_begin(trainer.metrics, e, e));
+        check_ok(metrics_begin(metrics, e, e));
         if (scores[e - 1] >= 0)
-            check_ok(metrics_add(trainer.metrics, scores[e - 1], "val/pred_vs_true/%s",
-                                 "miou_foreground"));
-        check_ok(metrics_end(trainer.metrics));
+            check_ok(metrics_add(metrics, scores[e - 1], "val/pred_vs_true/%s", "miou_foreground"));
+        check_ok(metrics_end(metrics));
         table[e * 256 + 1] = corrected[e - 1] == 'c';
     }
     lines[0] = '\0';
     log_set_sink(keep_line, NULL);
-    check_ok(trainer_warn_of_fall(&trainer, epoch));
+    check_ok(score_drop_warn(corrector, metrics, epoch));
     log_set_sink(NULL, NULL);
-    metrics_close(trainer.metrics);
+    metrics_close(metrics);
+    test_free(corrector);
     return lines[0] != '\0';
 }
 

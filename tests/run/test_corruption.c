@@ -8,7 +8,7 @@
 #include "infer/checkpoint_model.h"
 #include "infer/generations.h"
 #include "infer/model.h"
-#include "run/trainer_state.h"
+#include "infer/run_folder.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

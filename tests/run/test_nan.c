@@ -176,7 +176,7 @@ static void skip_leaves_out_the_step_and_counts_it(void **state) {
     check_ok(train(state, "skip", false, SETS("train.epochs=3", "train.on_nan=skip")));
     assert_int_equal(n_warnings, 2); // at once, and the sum at the epoch's end
     assert_says(first_warning, "epoch 2, step 2 of 5");
-    assert_says(warning, "epoch 2: 2 of 5 steps left out");
+    assert_says(warning, "epoch 2: 2 of 5 steps skipped");
     assert_true(tiny_run_metric(state, "skip", 2, "train/left_out_steps") == 2.0);
     for (int epoch = 1; epoch <= 3; epoch++)
         assert_finite(state, "skip", epoch);
@@ -196,7 +196,7 @@ static void rollback_repeats_the_epoch(void **state) {
     check_ok(train(state, "back", false, SETS("train.epochs=3", "train.on_nan=rollback")));
     assert_int_equal(n_warnings, 1);
     assert_says(warning, "epoch 2, step 4 of 5");
-    assert_says(warning, "back to the checkpoint of epoch 1");
+    assert_says(warning, "rolled back to the checkpoint of epoch 1");
     assert_int_equal(fault.n_updates, 4 * N_STEPS - 1); // 5, 4 up to the bad one, 5, 5
     tiny_run_assert_same(state, "clean", "back");       // the fault came and went
 }
@@ -231,7 +231,7 @@ static void rollback_falls_back_to_the_checkpoint_before(void **state) {
         assert_int_equal(n_warnings, 2);
         assert_says(first_warning, harmed);
         assert_says(first_warning, "resuming from checkpoints/previous.safetensors");
-        assert_says(warning, "back to the checkpoint of epoch 1");
+        assert_says(warning, "rolled back to the checkpoint of epoch 1");
         assert_int_equal(fault.n_updates, 5 * N_STEPS - 1);
         tiny_run_assert_same(state, "clean", runs[i]);
     }

@@ -6,7 +6,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "cpu/isa.h"
-#include "run/trainer_state.h"
+#include "infer/run_folder.h"
+#include "run/checkpoint.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
@@ -174,10 +175,10 @@ static void text_of_a_checkpoint_becomes_no_key(void **state) {
     struct opened opened;
     struct config *config = NULL;
     open_run(&opened, state, "again");
-    memory_free(opened.trainer->earlier);
-    opened.trainer->earlier =
+    memory_free(opened.trainer->origin.earlier);
+    opened.trainer->origin.earlier =
         memory_strdup("until\ntrain: {epochs: 9}\r\nname: \"b\"\xe2\x80\xa8name: \"c\"\n");
-    check_ok(trainer_save_config(opened.trainer));
+    check_ok(run_origin_save_config(&opened.trainer->origin, opened.config, opened.folder));
     char *text = read_text(state, "again/config.resolved.yaml");
     assert_non_null(
         strstr(text, "\n# until\n# train: {epochs: 9}?\n# name: \"b\"???name: \"c\"\n"));
@@ -241,7 +242,7 @@ static void a_checkpoint_without_rows_says_nothing(void **state) {
     open_run(&opened, state, "old");
     check_ok(checkpoint_load(opened.trainer, opened.last));
     for (int row = PROVENANCE_COMPILER; row < PROVENANCE_COUNT; row++)
-        opened.trainer->made_by.rows[row][0] = '\0';
+        opened.trainer->origin.made_by.rows[row][0] = '\0';
     check_ok(checkpoint_save(opened.trainer, opened.last, NULL));
     close_run(&opened);
     check_ok(safetensors_open(scratch_path(state, "old/" CHECKPOINT_LAST), &file));
