@@ -123,13 +123,16 @@ adele_status corrector_run(struct corrector *corrector, int epoch, int64_t *out_
     struct schedule_config schedule = corrector_schedule(corrector);
     struct schedule_decision *decision = NULL;
     TRY(ALLOCATE(&decision, 1));
-    schedule_decide(&schedule, epoch, curves->n_values, (const double *const *)curves->iou,
-                    &corrector->schedule, decision);
-    adele_status status = veto_apply(corrector, epoch, decision);
+    adele_status status;
+    TRY_GOTO(schedule_decide(&schedule, epoch, curves->n_values, (const double *const *)curves->iou,
+                             &corrector->schedule, decision),
+             done);
+    TRY_GOTO(veto_apply(corrector, epoch, decision), done);
     memcpy(corrector->onsets, decision->onset, sizeof corrector->onsets);
     memcpy(corrector->corrected + (size_t)epoch * 256, decision->correct, 256);
-    if (status == ADELE_OK && decision->any)
+    if (decision->any)
         status = correct(corrector, epoch, decision, out_changed);
+done:
     memory_free(decision);
     return status;
 }

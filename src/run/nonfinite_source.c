@@ -45,7 +45,7 @@ static adele_status check_images(const struct training_step *step, const struct 
                                  const int32_t *ids, char **out) {
     for (int k = 0; k < step->n_scales; k++) {
         int row = -1;
-        TRY(plan_look_input(batch->plans[k], &row));
+        TRY(plan_find_nonfinite_input(batch->plans[k], &row));
         if (row >= 0)
             return describe_image(step, ids, row, out);
     }
@@ -87,13 +87,13 @@ static adele_status check_step(struct training_step *step, struct batch_plan *ba
     TRY(network_zero_gradients(step->network));
     for (int k = 0; k < step->n_scales && !*out; k++) {
         plan_set_samples(batch->plans[k], (uint32_t)epoch, ids);
-        TRY(plan_look_forward(batch->plans[k], out));
+        TRY(plan_find_nonfinite_forward(batch->plans[k], out));
         TRY(add_scale(step, k, out));
     }
     if (!*out)
         TRY(check_loss(step, batch, ids, out));
     for (int k = 0; k < step->n_scales && !*out; k++) {
-        TRY(plan_look_backward(batch->plans[k], out));
+        TRY(plan_find_nonfinite_backward(batch->plans[k], out));
         TRY(add_scale(step, k, out));
     }
     return ADELE_OK;
