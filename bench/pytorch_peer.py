@@ -31,8 +31,8 @@ import time
 
 N_LOSSES = 3
 # Of the loss, relative, of the first and of the third step. They are narrow because any untrained network has a loss near
-# log(categories); in fp32 the change from the first to the third must agree too, which a wrong momentum, rate or gradient
-# does not get past.
+# log(categories); in fp32 the change from the first to the third must agree too, so that a wrong momentum, rate or gradient
+# is detected.
 TOLERANCE = {"fp32": (1e-5, 2e-5), "tf32": (2e-4, 4e-4), "bf16": (5e-4, 1e-3)}
 CHANGE_TOLERANCE = {"segthor": 0.1, "voc": 0.02}
 RATE = {"segthor": 0.01, "voc": 1e-5}
@@ -101,7 +101,7 @@ class Peer:
         size = self.labels.shape[1:]
         logits = [z if z.shape[2:] == size else
                   functional.interpolate(z, size=size, mode="bilinear", align_corners=True) for z in logits]
-        # As ours: what the epoch's IoU needs.
+        # As in our step: the counts for the epoch's IoU.
         joint = (logits[0].argmax(1) * self.args.categories + self.labels).flatten()
         return self.loss_factor * self.loss_program(logits, self.labels), joint
 

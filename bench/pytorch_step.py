@@ -87,7 +87,7 @@ def main():
         loss = loss_program(logits, labels)
         loss.backward()
         optimizer.step()
-        # As ours: what the epoch's IoU needs.
+        # As in our step: the counts for the epoch's IoU.
         pred = logits[0].argmax(1)
         torch.bincount((pred * args.categories + labels).flatten(), minlength=args.categories ** 2)
         return loss.item()

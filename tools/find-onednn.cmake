@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Finds oneDNN (DNNL_LIBRARY, DNNL_INCLUDE, ADELE_ONEDNN_VERSION) and checks that its version is one of those
-# that src/cpu/onednn.c knows. The header is read, because 2.x packages bring no CMake files or brought broken ones.
+# that src/cpu/onednn.c supports. The version is read from the header, because packages of 2.x have no CMake files or broken ones.
 set(ADELE_ONEDNN_HELP "Install oneDNN 2.5 or newer, below 4, with its headers (Debian and Ubuntu: libdnnl-dev, \
 Fedora: onednn-devel, Arch: onednn; tools/install-packages does it), or give -DDNNL_LIBRARY=FILE and \
 -DDNNL_INCLUDE=FOLDER, the one that holds oneapi/dnnl/dnnl.h.")
