@@ -2,8 +2,8 @@
 // The fit of an IoU series by f(t) = a (1 - exp(-t^b / c)): METHOD section 2.
 //
 // The start (1, 1, 1) lies on two of the bounds, most curves of real runs end on a = 1, and a late
-// or flat series has a valley instead of a minimum: the answer depends on the way the solver takes.
-// trust_region.c therefore takes the way of the authors' solver.
+// or flat series has a valley instead of a minimum: the result depends on the path of the solver.
+// trust_region.c therefore follows the path of the solver in the official program.
 #include "method/onset.h"
 #include "method/trust_region.h"
 
@@ -67,6 +67,6 @@ double curve_fit_value(const struct curve_fit *fit, double t) {
 }
 
 double curve_fit_derivative(const struct curve_fit *fit, double t) {
-    double late = t + 1e-6; // t^(b-1) has no value at 0
+    double late = t + 1e-6; // t^(b-1) is infinite at 0
     return fit->a * fit->b / fit->c * pow(late, fit->b - 1) * exp(-pow(late, fit->b) / fit->c);
 }

@@ -7,11 +7,11 @@
 
 // A rise of this much between two epochs ends the flat start of a SegTHOR series.
 #define FLAT_RISE 0.1
-// VOC looks at the relative change of slope at t = 1 .. 15.
+// VOC evaluates the relative change of slope at t = 1 .. 15.
 #define VOC_EPOCHS 16
 #define MIN_VALUES 3
-// A last value this far above all before it is one that still rises. Memorization raises the IoU
-// too, but by about a hundredth an epoch.
+// A curve still rises if its last value is this far above all before it. Memorization raises the
+// IoU too, but by about a hundredth per epoch.
 #define RISE 0.02
 
 void onset_config_init(struct onset_config *out, enum onset_pipeline pipeline) {
@@ -46,7 +46,7 @@ static bool is_usable(const struct onset_config *config, int n, const double *io
     return !is_constant && (config->while_rising || !still_rises(n, iou));
 }
 
-// The number of values before the first rise of FLAT_RISE or more; the last value always stays.
+// The number of values before the first rise of FLAT_RISE or more; the last value is never dropped.
 static int flat_start(int n, const double *iou) {
     int i = 0;
     while (i < n - 1 && iou[i + 1] - iou[i] < FLAT_RISE)
@@ -82,7 +82,8 @@ static int count_early(const struct curve_fit *fit, double r, int n_epochs) {
         double change = fabs(fabs(curve_fit_derivative(fit, t)) - first) / first;
         if (change > 1)
             change = 0;
-        // A slope of 0 at t = 1 makes the change NaN, which counts as late, as in the program.
+        // A slope of 0 at t = 1 makes the change NaN, which counts as late, as in the official
+        // program.
         count += change <= r;
     }
     return count;

@@ -8,7 +8,8 @@
 
 enum onset_pipeline { ONSET_SEGTHOR, ONSET_VOC };
 
-// f(t) = a (1 - exp(-t^b / c)), 0 <= a <= 1, 0 <= b <= 1, c >= 0: the program's parameters.
+// f(t) = a (1 - exp(-t^b / c)), 0 <= a <= 1, 0 <= b <= 1, c >= 0: the parameters of the official
+// program.
 struct curve_fit {
     double a, b, c;
     double residual; // weighted sum of squares
@@ -29,23 +30,24 @@ typedef struct curve_point (*curve_point_at)(const void *context, int i);
 // present epoch. Deterministic; no heap.
 void curve_fit_solve(int n, curve_point_at point_at, const void *context, struct curve_fit *out);
 double curve_fit_value(const struct curve_fit *fit, double t);
-double curve_fit_derivative(const struct curve_fit *fit, double t); // of t + 1e-6, as the program
+double curve_fit_derivative(const struct curve_fit *fit,
+                            double t); // at t + 1e-6, as in the official program
 
 struct onset_config {
     enum onset_pipeline pipeline;
     double r;                    // 0.9
-    int n_epochs;                // SegTHOR: relative change is looked at for t = 1 .. n_epochs - 1
+    int n_epochs;                // SegTHOR: relative change is evaluated at t = 1 .. n_epochs - 1
     double iterations_per_epoch; // VOC
-    int interval_iterations;     // VOC: one IoU value per so many iterations, 100
-    int min_points;              // of a series, before which it has no onset: 3, the program's
-    bool while_rising; // true, the program's: also where the last value is still well above those
+    int interval_iterations;     // VOC: iterations between two IoU values, 100
+    int min_points;              // no onset before the series has this many values; official: 3
+    bool while_rising; // official: true. false: no onset while the last value is well above those
                        // before it
-    int smooth; // centred moving average over so many values before the fit; 1 = off (presets)
+    int smooth;        // number of values in the centred moving average before the fit; 1 = off
 };
 
 struct onset_result {
-    bool known; // false: "not yet" (short, constant or unfittable series)
-    int epoch;  // first epoch number at which the program says "correct now" (as golden/onset.json)
+    bool known;    // false: "not yet" (short, constant or unfittable series)
+    int epoch;     // first epoch at which the official program corrects (as in golden/onset.json)
     int n_dropped; // SegTHOR: length of the flat start that was cut
     double t0, dt; // abscissa of value i of the fitted part: t0 + i * dt (for plots)
     struct curve_fit fit;
@@ -86,7 +88,7 @@ struct schedule_config {
     bool has_background_onset; // false: category 0 never has an onset of its own
 };
 
-// What persists between epochs (saved in checkpoints as plain numbers).
+// What is kept between epochs (saved in checkpoints).
 struct schedule_state {
     int onset_epoch[SCHEDULE_MAX_CATEGORIES]; // first epoch that was on, 0 = not yet
     unsigned char is_on[SCHEDULE_MAX_CATEGORIES];

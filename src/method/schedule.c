@@ -45,8 +45,8 @@ static bool has_begun(const struct onset_result *onset, int epoch) {
     return onset->known && epoch - 1 >= onset->epoch;
 }
 
-// Which categories are on from this epoch, by the onsets in `out`. The background never pulls the
-// others along: it is the easiest of all.
+// Which categories are on from this epoch, by the onsets in `out`. The onset of the background does
+// not switch the others on, because the background is learned first.
 static void switch_on(const struct schedule_config *config, int epoch, struct schedule_state *state,
                       const struct schedule_decision *out) {
     bool any_begun = false;

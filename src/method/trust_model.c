@@ -17,7 +17,7 @@ double trust_model_dot(const double *a, const double *b) {
 // ---- the Jacobian -------------------------------------------------------------------------------
 
 // Forward differences; backward where forward would leave the bounds. The step is the one of the
-// authors' solver: an exact derivative would follow another path along flat valleys.
+// authors' solver: an exact derivative would lead along another path in flat valleys.
 static void difference_steps(const struct trust_region_problem *p, const double *x, double *h) {
     for (int j = 0; j < N; j++) {
         double below = x[j] - p->lower[j], above = p->upper[j] - x[j];

@@ -7,7 +7,7 @@
 
 #include "method/trust_region.h"
 
-// All that an iteration knows of the quadratic model at x.
+// The quadratic model at x, as one iteration computes it.
 struct trust_model {
     // Upper triangle of the QR factorization of the Jacobian.
     double r[TRUST_REGION_N][TRUST_REGION_N];
@@ -40,7 +40,7 @@ struct parabola {
 struct parabola trust_model_along(const struct trust_model *m, const double *origin,
                                   const double *direction);
 double parabola_value(struct parabola q, double t);
-// The least value of the parabola on [low, high]; the place goes to *t.
+// The least value of the parabola on [low, high]; *t is where it is taken.
 double parabola_minimum(struct parabola q, double low, double high, double *t);
 double trust_model_value(const struct trust_model *m, const double *step_h);
 

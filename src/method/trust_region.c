@@ -10,7 +10,7 @@
 
 // A start on a bound is moved this far inside, relative to max(1, |bound|).
 #define START_MARGIN 1e-10
-// A step that would cross a bound stops at this share of the way at least.
+// The least share of a step that is done before a bound.
 #define MIN_BACK_OFF          0.995
 #define RADIUS_TOLERANCE      0.01 // of the step length against the radius
 #define MAX_RADIUS_ITERATIONS 10
@@ -145,7 +145,7 @@ static void trust_region_step(const struct trust_model *m, int n_rows, double ra
     *damping = value;
 }
 
-// How far from `origin` along `direction` the sphere of the radius is met (origin lies inside it).
+// The distance from `origin` along `direction` to the sphere of the radius (origin lies inside it).
 static double stride_to_sphere(const double *origin, const double *direction, double radius) {
     double a = trust_model_dot(direction, direction), b = trust_model_dot(origin, direction);
     double c = fmin(0, trust_model_dot(origin, origin) - radius * radius);
@@ -153,7 +153,8 @@ static double stride_to_sphere(const double *origin, const double *direction, do
     return fmax(q / a, c / q);
 }
 
-// The step that is reflected at the first bound it meets. Answers the model's value, +inf for none.
+// The step reflected at the first bound that it meets. Returns the value of the model, +inf if
+// there is no such step.
 static double reflected_step(const struct trust_region_problem *p, const struct trust_model *m,
                              const double *x, double theta, double radius, double *cut_h,
                              double *out_h) {
@@ -183,8 +184,8 @@ static double reflected_step(const struct trust_region_problem *p, const struct 
     return value;
 }
 
-// Of the step cut at the bound, its reflection and the steepest descent: the one the model likes
-// best. `step_h` goes in as the unrestricted step. Answers the predicted decrease.
+// Of the step cut at the bound, its reflection and the steepest descent, the one with the least
+// value of the model. `step_h` is the unrestricted step on entry. Returns the predicted decrease.
 static double choose_step(const struct trust_region_problem *p, const struct trust_model *m,
                           const double *x, double theta, double radius, double *step_h) {
     const double zero[N] = {0};
@@ -229,7 +230,7 @@ static double decrease_ratio(double decrease, double predicted) {
     return predicted == 0 && decrease == 0 ? 1 : 0;
 }
 
-// Shrinks or grows the radius by how well the model predicted, and checks the tolerances.
+// Changes the radius according to the quality of the prediction, and checks the tolerances.
 static void judge_step(const struct trust_region_problem *p, double cost, double decrease,
                        double predicted, const double *x, const double *step, const double *step_h,
                        struct search *search) {
@@ -247,8 +248,8 @@ static void judge_step(const struct trust_region_problem *p, double cost, double
     }
 }
 
-// Tries steps from out->x, ever shorter, until one lowers the cost; moves there. False when none
-// did.
+// Tries ever shorter steps from out->x until one lowers the cost, and moves there. False if none
+// does.
 static bool take_step(const struct trust_region_problem *p, const struct trust_model *m,
                       struct search *search, struct trust_region_result *out) {
     double theta = fmax(MIN_BACK_OFF, 1 - m->g_norm);
@@ -282,7 +283,7 @@ static bool take_step(const struct trust_region_problem *p, const struct trust_m
 
 // One more step from the solution, kept when it lowers the cost and moves no variable by more than
 // POLISH_LIMIT of itself. The tolerances stop short of the bottom where the residuals vanish; a
-// longer move would leave the place on a flat valley where the authors' solver rests.
+// longer move would leave the point on a flat valley at which the official program's solver stops.
 static void polish(const struct trust_region_problem *p, struct trust_model *m,
                    struct search *search, struct trust_region_result *out) {
     struct trust_region_result polished = *out;

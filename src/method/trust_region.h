@@ -3,8 +3,8 @@
 // After Branch, Coleman and Li, "A subspace, interior, and conjugate gradient method for
 // large-scale bound-constrained minimization problems", SIAM J. Sci. Comput. 21 (1999): every
 // iterate stays strictly inside the bounds, and the distance to the bound that the gradient points
-// at scales each variable. The constants are those of the solver the authors' program calls,
-// because on a flat valley the place where a solver stops is part of the answer.
+// at scales each variable. The constants are those of the solver that the official program calls,
+// because on a flat valley the result depends on where the solver stops.
 #ifndef ADELE_METHOD_TRUST_REGION_H
 #define ADELE_METHOD_TRUST_REGION_H
 
