@@ -92,7 +92,7 @@ static int report_failure(void) {
     return 1;
 }
 
-static adele_status run(struct bench *bench) {
+static adele_status run_benchmarks(struct bench *bench) {
     if (!bench->options.is_list) {
         adele_status status = bench_ceilings(bench);
         if (status != ADELE_OK)
@@ -129,7 +129,7 @@ int main(int argc, char **argv) {
         return bench_costs(stdout) == ADELE_OK ? 0 : report_failure();
     adele_status status = bench_open(&parsed, &bench);
     if (status == ADELE_OK)
-        status = run(&bench);
+        status = run_benchmarks(&bench);
     int code = status == ADELE_OK ? 0 : report_failure();
     if (code == 0 && bench.n_seen == 0) {
         fprintf(stderr, "adele-bench: error: no case's name holds '%s'\n  hint: --list\n",

@@ -22,8 +22,9 @@ static const struct pipeline pipelines[] = {
     {"voc", 10, 3, 21, 448, {448, 313, 672}, {56, 40, 84}, 1.0, 124200000}};
 #define N_PIPELINES (sizeof pipelines / sizeof *pipelines)
 
-static void run(struct bench *bench, const char *op, const struct pipeline *p, const char *shape,
-                const struct problem *full, const struct problem *small) {
+static void run_pipeline_case(struct bench *bench, const char *op, const struct pipeline *p,
+                              const char *shape, const struct problem *full,
+                              const struct problem *small) {
     char name[64];
     snprintf(name, sizeof name, "%s/%s", op, p->name);
     struct bench_case c = {.name = name, .full = full, .small = small};
@@ -84,7 +85,7 @@ static void bench_loss(struct bench *bench, const struct pipeline *p) {
     char shape[64];
     snprintf(shape, sizeof shape, "%dx%d %d,%d,%d>%d", desc.n, desc.c, desc.h_scale[0],
              desc.h_scale[1], desc.h_scale[2], desc.h);
-    run(bench, "loss", p, shape, &full, &small);
+    run_pipeline_case(bench, "loss", p, shape, &full, &small);
 }
 
 // ---- sgd ----------------------------------------------------------------------------------------
@@ -121,7 +122,7 @@ static void bench_sgd(struct bench *bench, const struct pipeline *p) {
     problem_sgd(&few_desc, &small);
     char shape[64];
     snprintf(shape, sizeof shape, "%lld", (long long)count);
-    run(bench, "sgd", p, shape, &full, &small);
+    run_pipeline_case(bench, "sgd", p, shape, &full, &small);
 }
 
 // ---- sample -------------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ static void bench_sample(struct bench *bench, const struct pipeline *p) {
     char shape[64];
     snprintf(shape, sizeof shape, "%dx%d %d>%d,%d,%d", desc.n, desc.c, desc.h, desc.h_scale[0],
              desc.h_scale[1], desc.h_scale[2]);
-    run(bench, "sample", p, shape, &full, &small);
+    run_pipeline_case(bench, "sample", p, shape, &full, &small);
 }
 
 // ---- predictions and labels ---------------------------------------------------------------------
@@ -282,14 +283,14 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
     struct adele_ensemble_desc few_ensemble = {2, c, 20, 20, few, few, 0};
     problem_ensemble(&ensemble, &full);
     problem_ensemble(&few_ensemble, &small);
-    run(bench, "ensemble", p, shape, &full, &small);
+    run_pipeline_case(bench, "ensemble", p, shape, &full, &small);
 
     full = small = (struct problem){0};
     struct adele_decide_desc decide = {p->n, c, size, size, ADELE_ENSEMBLE_LOGITS, 3.0};
     struct adele_decide_desc few_decide = {2, c, few, few, ADELE_ENSEMBLE_LOGITS, 3.0};
     problem_decide(&decide, &full);
     problem_decide(&few_decide, &small);
-    run(bench, "decide", p, shape, &full, &small);
+    run_pipeline_case(bench, "decide", p, shape, &full, &small);
 
     full = small = (struct problem){0};
     struct adele_crf_desc crf = {p->n, c, p->channels, size, size, 1, 3.0, 3.0, 32.0, 13.0, 10.0};
@@ -298,7 +299,7 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
     few_crf.h = few_crf.w = few;
     problem_crf(&crf, &full);
     problem_crf(&few_crf, &small);
-    run(bench, "crf", p, shape, &full, &small);
+    run_pipeline_case(bench, "crf", p, shape, &full, &small);
 
     full = small = (struct problem){0};
     struct adele_correct_desc correct = {p->n, c,     size,  size, ADELE_CORRECT_SINGLE, 0.8, 0.8,
@@ -308,13 +309,13 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
     few_correct.h = few_correct.w = few;
     problem_correct(&correct, &full);
     problem_correct(&few_correct, &small);
-    run(bench, "correct", p, shape, &full, &small);
+    run_pipeline_case(bench, "correct", p, shape, &full, &small);
 
     full = small = (struct problem){0};
     struct adele_count_desc count = {p->n, size, size, c}, few_count = {2, few, few, c};
     problem_count(&count, &full);
     problem_count(&few_count, &small);
-    run(bench, "count", p, shape, &full, &small);
+    run_pipeline_case(bench, "count", p, shape, &full, &small);
 }
 
 void bench_steps(struct bench *bench) {
