@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Fuzzers of everything that reads a file (tests/fuzz): ctest -L fuzz runs each for ADELE_FUZZ_SECONDS
-# (environment, default 10), the target fuzz-million feeds each a million inputs.
+# (environment, default 10), the target fuzz-million runs each on a million inputs.
 include(ExternalProject)
 set(ADELE_FUZZERS png jpeg tiff bmp exif nifti config safetensors dataset_json splits names onset load)
 find_program(ADELE_FUZZ_CLANG clang)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
-# ctest -L isa: what computes, once for each instruction set that the processor has. The test of that
-# name runs with the best set; isa_SET_NAME with one that is named, and is skipped, visibly, where the
-# processor lacks the set or where it is the best one. Builds with sanitizers leave this to others:
-# there each test takes several times as long, and the sets differ in numbers, not in memory.
+# ctest -L isa: numerical tests, once for each instruction set that the processor has. The test NAME
+# itself uses the best set; isa_SET_NAME uses the named one, and is skipped where the processor lacks
+# the set or where it is the best one. Not in builds with sanitizers: each test takes several times
+# as long there, and the sets differ in values, not in memory accesses.
 set(ADELE_ISA_SETS sse41 avx2 avx512 avx512_bf16)
 if(ADELE_SANITIZE)
   set(ADELE_ISA_SETS)
@@ -37,7 +37,7 @@ foreach(row ${ADELE_GOLDENS})
     adele_isa_test(golden_${name} golden_${name} $<TARGET_FILE:golden_${stem}> ${file})
   endif()
 endforeach()
-# The CPU that the emulated GPU is compared with.
+# These compare the emulated GPU with the CPU device.
 if(ADELE_SIMT)
   adele_isa_test(simt_run test_simt_run $<TARGET_FILE:test_simt_run>)
   set(with_simt ${CMAKE_COMMAND} -E env ADELE_TEST_DEVICES=simt)
@@ -56,8 +56,8 @@ foreach(stem ${ADELE_ISA_SAME_BITS})
 endforeach()
 adele_label(test_isa isa)
 
-# The program on an emulated processor without AVX. The emulator is no required package, and knows
-# nothing of a sanitizer's shadow.
+# The program on an emulated processor without AVX. The emulator is an optional package, and does not
+# support the shadow memory of sanitizers.
 target_compile_definitions(test_isa_qemu PRIVATE
   ADELE_TEST_FOLDER="$<TARGET_FILE_DIR:test_isa_qemu>")
 add_dependencies(test_isa_qemu test_add test_global_pool test_batch_norm test_sgd

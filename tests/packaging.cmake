@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# What is handed on: manual pages, completion, an installation that programs are built against, Dockerfiles.
+# What is distributed: manual pages, completion, an installation that programs are built against, Dockerfiles.
 set(folder ${CMAKE_CURRENT_SOURCE_DIR}/packaging)
 add_test(NAME packaging_manuals COMMAND ${folder}/check-manuals $<TARGET_FILE:adele_cli> ${PROJECT_BINARY_DIR}/manuals)
 add_test(NAME packaging_completion COMMAND ${folder}/check-completion $<TARGET_FILE:adele_cli>)
@@ -9,6 +9,6 @@ add_test(NAME packaging_dockerfiles COMMAND ${folder}/check-dockerfiles ${PROJEC
 set(tests packaging_manuals packaging_completion packaging_install packaging_dockerfiles)
 set_tests_properties(${tests} PROPERTIES LABELS packaging TIMEOUT 600 ENVIRONMENT "${ADELE_TEST_ENVIRONMENT}")
 if(ADELE_SANITIZE OR ADELE_COVERAGE)
-  # A program would have to be linked with the runtimes of these, too, which pkg-config does not name.
+  # A program would have to be linked with their runtimes too, which pkg-config does not name.
   set_tests_properties(packaging_install PROPERTIES DISABLED TRUE)
 endif()

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Each branch on its own, every operand rounded on its own.
+// Each branch separately, with every operand rounded.
 #include "reference/reference.h"
 
 static double operand(const struct adele_aspp_desc *desc, float x) {
@@ -10,7 +10,7 @@ static int kernel_of(int rate) {
     return rate > 0 ? 3 : 1;
 }
 
-// How far tap (0..kernel - 1) looks from its pixel.
+// The offset of tap (0..kernel - 1) from its pixel.
 static int reach_of(int rate, int tap) {
     return rate > 0 ? (tap - 1) * rate : 0;
 }
@@ -70,7 +70,7 @@ void reference_aspp_forward(const struct adele_aspp_desc *desc,
                 }
 }
 
-// What branch r gives back to src (n, i, y, x): every output pixel that read it.
+// The gradient of src (n, i, y, x) by branch r: the sum over all output pixels that read it.
 static double gather_d_src(const struct adele_aspp_desc *desc, const struct adele_aspp_args *args,
                            int r, int n, int i, int y, int x) {
     int rate = desc->rates[r], kernel = kernel_of(rate);

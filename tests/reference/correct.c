@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// METHOD section 3, sentence by sentence.
+// The rules of METHOD section 3, one by one.
 #include "reference/reference_method.h"
 
 #include <stdlib.h>

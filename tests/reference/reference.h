@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The specification of the network's ops: the plainest loops, double accumulators. Descriptors and
+// The specification of the network's ops: plain loops, double accumulators. Descriptors and
 // arguments are the device's own, with every "tensor" a plain (N, C, H, W) float array in host
-// memory and no workspace; who accumulates is as in device.h.
+// memory and no workspace; what is overwritten and what is added to is as in device.h.
 #ifndef ADELE_TESTS_REFERENCE_H
 #define ADELE_TESTS_REFERENCE_H
 

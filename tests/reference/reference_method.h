@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The specification of the method's ops: the plainest loops, double accumulators. Descriptors and
+// The specification of the method's ops: plain loops, double accumulators. Descriptors and
 // arguments are the device's own, with every "tensor" a plain (N, C, H, W) float array in host
-// memory and no workspace; who accumulates is as in device.h. What device.h leaves open is fixed
-// here:
+// memory and no workspace; what is overwritten and what is added to is as in device.h. In
+// addition:
 //
 // - bilinear, align-corners: output o reads position o (n_in - 1) / (n_out - 1), position 0 for
 // n_out = 1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a tensor core adds up at once, step by step as published: MMA-Sim,
+// The sum that a tensor core computes at once, step by step as published: MMA-Sim,
 // https://github.com/microsoft/MMA-Sim, https://arxiv.org/abs/2511.10909. Neither the emulator nor
 // the interpreter of PTX uses it, so that it can check both.
 #ifndef ADELE_REFERENCE_TENSOR_CORE_H

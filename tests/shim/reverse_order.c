@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// What is left of one open folder. Folders are read by one thread at a time.
+// The remaining entries of one open folder. Folders are read by one thread at a time.
 struct entries {
     DIR *folder; // NULL: free
     struct dirent *items;

@@ -19,7 +19,7 @@ struct report {
 static void inspect(struct report *report, size_t i, double got, double want, double tolerance_abs,
                     double tolerance_rel) {
     bool is_bad = false;
-    // A difference that involves NaN or infinity says nothing, so these are counted first.
+    // A difference that involves NaN or infinity is meaningless, so these are counted first.
     if (!isfinite(got) || !isfinite(want)) {
         report->n_not_finite_got += !isfinite(got);
         report->n_not_finite_want += !isfinite(want);

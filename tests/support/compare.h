@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The one way in which tests compare arrays. NaN and infinity never pass, and a failure prints
-// where the arrays part and by how much.
+// All tests compare arrays by these functions. NaN and infinity never pass, and a failure prints
+// where the arrays differ and by how much.
 #ifndef ADELE_TESTS_COMPARE_H
 #define ADELE_TESTS_COMPARE_H
 

@@ -46,7 +46,7 @@ static adele_status open_with(const struct cuda_options *options, struct adele_d
                 "no device \"%s\" in this test", device_kind());
 }
 
-// CTest takes these words for a test that was skipped.
+// CTest recognizes a skipped test by these words.
 static bool lacks_gpu(void) {
 #ifdef ADELE_HAVE_CUDA
     if (strcmp(device_kind(), "cuda") == 0 && cuda_device_count() == 0) {
@@ -86,8 +86,8 @@ static void each_gpu(void (*body)(struct adele_device *device), bool is_fp32_onl
     }
 }
 
-// The emulator's libraries are stand-ins, there while this is in use. What auto measures is not to
-// be remembered: without a folder for caches there is no file.
+// Installs the emulator's stand-ins of the libraries. Without a folder for caches, the measurements
+// of auto are not stored.
 static void prepare_libraries(bool is_there) {
     setenv("HOME", "", 1);
     unsetenv("XDG_CACHE_HOME");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Runs a test on every device of the build, and lends it memory: device buffers between guard bytes
-// that are checked at the end, and host arrays of seeded random numbers.
+// Runs a test on every device of the build, and allocates memory for it: device buffers between
+// guard bytes that are checked at the end, and host arrays of seeded random numbers.
 #ifndef ADELE_TESTS_DEVICES_H
 #define ADELE_TESTS_DEVICES_H
 
@@ -12,8 +12,8 @@
 // not open, and prints which device a failure belongs to.
 void devices_each(void (*body)(struct adele_device *device));
 // And once for each engine that uses libraries, auto, cudnn and cublas, with float and with bf16
-// tensors: for the tests of convolutions. Says so where a library is not there. The emulator has
-// stand-ins of them, and leaves auto out.
+// tensors: for the tests of convolutions. Prints which library is missing. The emulator has
+// stand-ins of them, and omits auto.
 void devices_each_engine(void (*body)(struct adele_device *device));
 // The same as devices_each with float tensors alone. cpu: the device that users get, and blocks of
 // 16 and of 8 channels without Winograd convolutions (users get blocks of 8 without AVX-512). simt,
@@ -45,7 +45,7 @@ struct adele_device *devices_open_first(void);
 // are slow on a processor that has none that wide, and the tests of the ops run those.
 int devices_setup_cpu(void **state);
 int devices_teardown(void **state);
-// True when ADELE_TEST_DEVICES names the CPU: for cases that only it has.
+// True when ADELE_TEST_DEVICES names the CPU: for cases of the CPU only.
 bool devices_are_cpu(void);
 // True when the device keeps tensors in bf16: what it writes is rounded by up to 2^-9 of it.
 bool device_is_bf16(const struct adele_device *device);
@@ -77,7 +77,7 @@ struct arena {
 };
 
 void arena_open(struct arena *arena, struct adele_device *device);
-// Fails the test when a guard byte was overwritten; then frees all that the arena lent.
+// Fails the test when a guard byte was overwritten; then frees all memory of the arena.
 void arena_close(struct arena *arena);
 
 bool arena_is_bf16(const struct arena *arena);

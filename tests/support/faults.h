@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Makes one chosen call of ours to the heap or to the system fail. A test that is linked with the
-// options of ADELE_FAULT_WRAPS (tests/CMakeLists.txt) has every such call of the library and of the
-// command line pass here first; calls inside of other libraries do not.
+// options of ADELE_FAULT_WRAPS (tests/CMakeLists.txt) routes every such call of the library and of
+// the command line through here; calls inside other libraries are not affected.
 #ifndef ADELE_TESTS_FAULTS_H
 #define ADELE_TESTS_FAULTS_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Golden files: answers of other programs on seeded inputs, in the folder that the environment
+// Golden files: results of other programs for seeded inputs, in the folder that the environment
 // variable ADELE_GOLDEN_DIR names, else in the one the build names. Each helper fails the running
 // CMocka test when the file or the array is not as expected.
 #ifndef ADELE_TESTS_GOLDEN_H

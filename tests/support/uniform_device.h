@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A device for tests of the memory planner. Every tensor holds one number, repeated over its whole
 // extent, and every op is linear in it. Each op checks that what it reads is still the one number
-// that was written there, and fills its workspace with noise; so two tensors that overlap while
-// both are needed make the step fail. It implements the ops of networks only.
+// that was written there, and fills its workspace with random numbers; so the step fails if two
+// tensors overlap while both are needed. It implements the ops of networks only.
 #ifndef ADELE_TESTS_UNIFORM_DEVICE_H
 #define ADELE_TESTS_UNIFORM_DEVICE_H
 
