@@ -35,15 +35,14 @@ static adele_status read_all(int fd, const char *path, size_t max_bytes, size_t 
     size_t capacity = expected + 1; // one more byte shows the end without growing
     size_t used = 0;
     char *bytes = memory_realloc(NULL, capacity + 1, 1); // and one for the NUL
-    if (bytes == NULL)
-        return FAIL_NO_MEMORY(capacity + 1);
+    TRY(CHECK_MEMORY(bytes));
     for (;;) {
         if (used == capacity) {
             size_t larger = capacity + capacity / 2 + BUFFER_BYTES;
             char *grown = memory_realloc(bytes, larger + 1, 1);
             if (grown == NULL) {
                 memory_free(bytes);
-                return FAIL_NO_MEMORY(larger + 1);
+                return CHECK_MEMORY(grown);
             }
             bytes = grown;
             capacity = larger;
@@ -132,9 +131,8 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
     if (name[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a file.", "\"%s\": no file name to write to",
                     path);
-    struct file_writer *writer = memory_calloc(1, sizeof *writer);
-    if (writer == NULL)
-        return FAIL_NO_MEMORY(sizeof *writer);
+    struct file_writer *writer = NULL;
+    TRY(ALLOCATE(&writer, 1));
     writer->fd = -1;
     writer->path = memory_strdup(path);
     writer->folder = place_folder_of(path);
@@ -144,7 +142,7 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
     if (writer->path == NULL || writer->folder == NULL || writer->buffer == NULL ||
         writer->temporary == NULL) {
         writer_free(writer);
-        return FAIL_NO_MEMORY(BUFFER_BYTES);
+        return CHECK_MEMORY(NULL);
     }
     // A leftover of a dead process with our number is taken over; a link of that name is not.
     writer->fd =
@@ -197,9 +195,8 @@ adele_status file_writer_keep_old(struct file_writer *writer, const char *keep) 
     memory_free(writer->keep_temporary);
     writer->keep = memory_strdup(keep);
     writer->keep_temporary = temporary_name(writer->folder, file_base_name(keep));
-    if (writer->keep == NULL || writer->keep_temporary == NULL)
-        return FAIL_NO_MEMORY(strlen(keep) + 1);
-    return ADELE_OK;
+    TRY(CHECK_MEMORY(writer->keep));
+    return CHECK_MEMORY(writer->keep_temporary);
 }
 
 // Gives the file of the writer's path its second name too, by a link that takes the place of the
@@ -264,8 +261,7 @@ adele_status file_rename(const char *from, const char *to) {
     if (error != 0)
         return fail_errno("rename", from, error);
     char *folder = place_folder_of(to);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(to) + 1);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = file_sync_folder(folder);
     memory_free(folder);
     return status;
@@ -288,11 +284,8 @@ adele_status file_copy(const char *from, const char *to) {
     int fd = open(from, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno("open", from, errno);
-    char *block = memory_calloc(BUFFER_BYTES, 1);
-    if (block == NULL) {
-        status = FAIL_NO_MEMORY(BUFFER_BYTES);
-        goto fail;
-    }
+    char *block = NULL;
+    TRY_GOTO(ALLOCATE(&block, BUFFER_BYTES), fail);
     TRY_GOTO(file_writer_begin(to, &writer), fail);
     for (;;) {
         ssize_t n = read(fd, block, BUFFER_BYTES);

@@ -72,8 +72,7 @@ adele_status file_make_directory(const char *path) {
     if (path[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no folder name to make");
     char *part = memory_strdup(path);
-    if (part == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(part));
     adele_status status = ADELE_OK;
     for (char *c = part + 1;; c++) {
         if (*c != '/' && *c != '\0')
@@ -173,18 +172,11 @@ void file_list_deinit(struct file_list *list) {
     list->n = 0;
 }
 
-static adele_status list_add(struct file_list *list, int *capacity, const char *name) {
-    if (list->n == *capacity) {
-        int larger = *capacity * 2 + 64;
-        char **grown = memory_realloc(list->names, (size_t)larger, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)larger * sizeof *grown);
-        list->names = grown;
-        *capacity = larger;
-    }
-    char *copy = memory_strdup(name);
-    if (copy == NULL)
-        return FAIL_NO_MEMORY(strlen(name) + 1);
+adele_status file_list_add(struct file_list *list, const char *name, size_t n_bytes) {
+    TRY(GROW(&list->names, list->n));
+    char *copy = NULL;
+    TRY(ALLOCATE(&copy, n_bytes + 1));
+    memcpy(copy, name, n_bytes);
     list->names[list->n++] = copy;
     return ADELE_OK;
 }
@@ -195,7 +187,6 @@ adele_status file_list_directory(const char *path, struct file_list *out) {
     if (folder == NULL)
         return fail_errno("list the folder", path, errno);
     adele_status status = ADELE_OK;
-    int capacity = 0;
     for (;;) {
         errno = 0;
         struct dirent *entry = readdir(folder);
@@ -206,7 +197,7 @@ adele_status file_list_directory(const char *path, struct file_list *out) {
         }
         if (entry->d_name[0] == '.')
             continue;
-        status = list_add(out, &capacity, entry->d_name);
+        status = file_list_add(out, entry->d_name, strlen(entry->d_name));
         if (status != ADELE_OK)
             break;
     }

@@ -57,10 +57,8 @@ bool json_append(cJSON *array, cJSON *item) {
 }
 
 adele_status json_write(const char *path, const cJSON *value) {
-    char *text = cJSON_Print(value);
-    if (text == NULL)
-        return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot print the JSON value",
-                    path);
+    char *text = value != NULL ? cJSON_Print(value) : NULL;
+    TRY(CHECK_MEMORY(text));
     struct file_writer *writer = NULL;
     adele_status status;
     TRY_GOTO(file_writer_begin(path, &writer), fail);

@@ -47,7 +47,7 @@ static adele_status make_absolute(const char *path, char **out) {
     }
     *out = here != NULL ? file_join(here, path) : memory_strdup(path);
     free(here); // getcwd's own allocation
-    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(path) + 1);
+    return CHECK_MEMORY(*out);
 }
 
 // Appends one component of a path to `base`, which has room; ".." takes the last one away.
@@ -69,8 +69,7 @@ static void append_component(char *base, const char *name, size_t n) {
 // The longest part of `path` (absolute) that exists, resolved, with the rest appended by name.
 static adele_status resolve_existing(const char *path, char **out) {
     char *part = memory_strdup(path);
-    if (part == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(part));
     size_t length = strlen(part);
     char *real = realpath(part, NULL);
     while (real == NULL && length > 1) {
@@ -87,8 +86,7 @@ static adele_status resolve_existing(const char *path, char **out) {
     if (found != NULL && real != NULL && strcmp(real, "/") != 0)
         memcpy(found, real, strlen(real));
     free(real); // realpath's own allocation
-    if (found == NULL)
-        return FAIL_NO_MEMORY(bytes);
+    TRY(CHECK_MEMORY(found));
     // A path that exists as a whole leaves nothing to append.
     for (const char *at = path + (length < strlen(path) ? length : strlen(path)); *at != '\0';) {
         size_t n = strcspn(at, "/");

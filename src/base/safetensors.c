@@ -143,10 +143,8 @@ static adele_status parse_entries(const char *path, struct safetensors *file, si
         n_members++;
     if (n_members > INT_MAX / 2)
         return FAIL(ADELE_FORMAT, HINT_BROKEN, "%s: %zu tensors", path, n_members);
-    file->entries = memory_calloc(n_members, sizeof *file->entries);
-    file->by_name = memory_calloc(n_members, sizeof *file->by_name);
-    if (file->entries == NULL || file->by_name == NULL)
-        return FAIL_NO_MEMORY(n_members * sizeof *file->entries);
+    TRY(ALLOCATE(&file->entries, n_members));
+    TRY(ALLOCATE(&file->by_name, n_members));
     for (const cJSON *node = file->header->child; node != NULL; node = node->next) {
         if (strcmp(node->string, "__metadata__") == 0) {
             if (file->metadata != NULL)
@@ -258,9 +256,8 @@ adele_status safetensors_open(const char *path, struct safetensors **out) {
     *out = NULL;
     adele_status status;
     size_t data_offset = 0;
-    struct safetensors *file = memory_calloc(1, sizeof *file);
-    if (file == NULL)
-        return FAIL_NO_MEMORY(sizeof *file);
+    struct safetensors *file = NULL;
+    TRY(ALLOCATE(&file, 1));
     TRY_GOTO(file_read(path, 0, &file->bytes, &file->n_bytes), fail);
     TRY_GOTO(parse_header(path, file, &data_offset), fail);
     TRY_GOTO(parse_entries(path, file, data_offset), fail);

@@ -47,9 +47,8 @@ static adele_status place_volume(const struct dataset *dataset, const char *path
         return ADELE_OK;
     const int *n = volume->geometry.n;
     size_t n_voxels = (size_t)n[0] * (size_t)n[1] * (size_t)n[2];
-    float *turned = memory_calloc(n_voxels, sizeof *turned);
-    if (turned == NULL)
-        return FAIL_NO_MEMORY(n_voxels * sizeof *turned);
+    float *turned = NULL;
+    TRY(ALLOCATE(&turned, n_voxels));
     nifti_order_apply(&order, n, sizeof *turned, volume->voxels, turned);
     memory_free(volume->voxels);
     volume->voxels = turned;

@@ -31,9 +31,7 @@ int32_t case_labels_stored_value(const struct case_labels *labels, size_t i) {
 
 static adele_status take_values(struct case_labels *labels, const struct image *picture) {
     size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
-    labels->values = memory_calloc(n, sizeof *labels->values);
-    if (labels->values == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *labels->values);
+    TRY(ALLOCATE(&labels->values, n));
     for (size_t i = 0; picture == NULL && i < n; i++)
         labels->values[i] = case_labels_stored_value(labels, i);
     for (size_t i = 0; picture != NULL && i < n; i++)
@@ -130,9 +128,8 @@ adele_status case_labels_place(const struct dataset *dataset, const struct datas
     int extents[3];
     nifti_order_extents(&order, own->n, extents);
     size_t n = (size_t)extents[0] * (size_t)extents[1] * (size_t)extents[2];
-    int32_t *turned = memory_calloc(n, sizeof *turned);
-    if (turned == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *turned);
+    int32_t *turned = NULL;
+    TRY(ALLOCATE(&turned, n));
     nifti_order_apply(&order, own->n, sizeof *turned, labels->values, turned);
     memory_free(labels->values);
     labels->values = turned;

@@ -21,7 +21,7 @@ struct change_row {
 };
 struct changes {
     struct change_row *rows;
-    int n, capacity;
+    int n;
     int64_t *totals; // (256, 256) over all rows
     int64_t *counts; // (256, 256) of the row that is being added; else all 0
 };

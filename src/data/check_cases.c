@@ -56,9 +56,8 @@ static adele_status collect(const struct dataset *dataset, struct named_case **o
     int n = 0, at = 0;
     for (int split = 0; split < SPLIT_COUNT; split++)
         n += dataset->n_cases[split];
-    struct named_case *cases = memory_calloc((size_t)n + 1, sizeof *cases);
-    if (cases == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *cases);
+    struct named_case *cases = NULL;
+    TRY(ALLOCATE(&cases, (size_t)n + 1));
     for (int split = 0; split < SPLIT_COUNT; split++)
         for (int i = 0; i < dataset->n_cases[split]; i++) {
             const struct dataset_case *item = &dataset->cases[split][i];

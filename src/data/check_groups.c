@@ -102,7 +102,7 @@ adele_status check_groups_make(const struct check_report *report, struct check_g
         return ADELE_OK;
     memory_free(*out);
     *out = NULL;
-    return FAIL_NO_MEMORY((size_t)n * sizeof **out);
+    return CHECK_MEMORY(NULL);
 }
 
 void check_group_text(const struct check_group *group, char *out, size_t bytes) {

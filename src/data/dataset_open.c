@@ -35,8 +35,7 @@ static adele_status recognize(const char *root, enum dataset_layout *out) {
                  {"img_dir", LAYOUT_IMG_ANN}};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0] && *out == LAYOUT_AUTO; i++) {
         char *path = file_join(root, marks[i].name);
-        if (path == NULL)
-            return FAIL_NO_MEMORY(strlen(root) + 16);
+        TRY(CHECK_MEMORY(path));
         if (file_exists(path))
             *out = marks[i].layout;
         memory_free(path);

@@ -48,8 +48,7 @@ static adele_status find_training_labels(struct dataset_finder *finder, struct d
         return find_label(dataset, config->true_labels, SPLIT_TRAIN, item, &item->truth_path);
     if (item->noisy_path != NULL && item->label_path != NULL) {
         item->truth_path = memory_strdup(item->label_path);
-        if (item->truth_path == NULL)
-            return FAIL_NO_MEMORY(strlen(item->label_path) + 1);
+        TRY(CHECK_MEMORY(item->truth_path));
     }
     return ADELE_OK;
 }
@@ -58,8 +57,7 @@ static adele_status find_training_labels(struct dataset_finder *finder, struct d
 adele_status find_cases_tell(const struct dataset *dataset, const char *sub, const char *name,
                              char out[FOLDER_LOOK_BYTES]) {
     char *folder = file_join(dataset->root, sub);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(sub) + 2);
+    TRY(CHECK_MEMORY(folder));
     folder_look_tell(dataset, folder, name, out);
     memory_free(folder);
     return ADELE_OK;
@@ -137,8 +135,7 @@ static adele_status read_list_file(const struct dataset *dataset, const char *pa
     char *inside = NULL;
     if (!file_exists(path)) {
         inside = file_join(dataset->root, path);
-        if (inside == NULL)
-            return FAIL_NO_MEMORY(strlen(path));
+        TRY(CHECK_MEMORY(inside));
     }
     adele_status status =
         name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);

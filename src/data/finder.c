@@ -45,21 +45,12 @@ adele_status finder_warn(struct dataset_finder *finder, enum check_kind kind, co
 adele_status finder_add_case(struct dataset_finder *finder, enum dataset_split split,
                              const char *name, struct dataset_case **out) {
     struct dataset *dataset = finder->dataset;
-    if (dataset->n_cases[split] == finder->capacity[split]) {
-        int capacity = finder->capacity[split] * 2 + 16;
-        struct dataset_case *grown =
-            memory_realloc(dataset->cases[split], (size_t)capacity, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)capacity * sizeof *grown);
-        dataset->cases[split] = grown;
-        finder->capacity[split] = capacity;
-    }
+    TRY(GROW(&dataset->cases[split], dataset->n_cases[split]));
     struct dataset_case *item = &dataset->cases[split][dataset->n_cases[split]];
     memset(item, 0, sizeof *item);
     item->n_slices = 1;
     item->name = memory_strdup(name);
-    if (item->name == NULL)
-        return FAIL_NO_MEMORY(strlen(name) + 1);
+    TRY(CHECK_MEMORY(item->name));
     dataset->n_cases[split]++;
     *out = item;
     return ADELE_OK;
@@ -93,8 +84,7 @@ adele_status finder_file(const struct dataset *dataset, const char *folder, cons
     *out = NULL;
     char *path = sub[0] == '\0' ? memory_printf("%s/%s%s", folder, name, suffix)
                                 : memory_printf("%s/%s/%s%s", folder, sub, name, suffix);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(sub) + strlen(name) + 8);
+    TRY(CHECK_MEMORY(path));
     if (!file_exists(path)) {
         memory_free(path);
         return ADELE_OK;
@@ -123,8 +113,7 @@ adele_status finder_any(const struct dataset *dataset, const char *folder, const
     }
     char *path = sub[0] == '\0' ? memory_strdup(folder) : file_join(folder, sub);
     const char *entry = NULL;
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(sub) + 2);
+    TRY(CHECK_MEMORY(path));
     adele_status status = folder_look_find(dataset, path, name, endings, &entry);
     memory_free(path);
     if (status != ADELE_OK || entry == NULL)

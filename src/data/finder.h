@@ -12,7 +12,6 @@
 struct dataset_finder {
     struct dataset *dataset;     // under construction
     struct check_report *report; // NULL: the first problem is the error
-    int capacity[SPLIT_COUNT];   // of dataset->cases
 };
 
 ADELE_MUST_CHECK adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind,

@@ -22,8 +22,8 @@ struct folder_looks {
     int i_next;
 };
 
-struct folder_looks *folder_looks_new(void) {
-    return memory_calloc(1, sizeof(struct folder_looks));
+adele_status folder_looks_new(struct folder_looks **out) {
+    return ALLOCATE(out, 1);
 }
 
 void folder_looks_free(struct folder_looks *looks) {
@@ -48,8 +48,7 @@ static adele_status look(const struct dataset *dataset, const char *folder,
     memory_free(looks->path[i]);
     file_list_deinit(&looks->list[i]);
     looks->path[i] = memory_strdup(folder);
-    if (looks->path[i] == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + 1);
+    TRY(CHECK_MEMORY(looks->path[i]));
     *out = &looks->list[i];
     if (!file_is_directory(folder))
         return ADELE_OK;

@@ -8,7 +8,7 @@
 
 // The lists of a few folders, kept while a data set is opened.
 struct folder_looks;
-struct folder_looks *folder_looks_new(void);        // NULL when memory is out
+ADELE_MUST_CHECK adele_status folder_looks_new(struct folder_looks **out);
 void folder_looks_free(struct folder_looks *looks); // NULL is legal
 
 // The entry STEM + one of `endings` (a list that ends with NULL), the first of them that is there

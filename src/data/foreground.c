@@ -185,9 +185,8 @@ adele_status foreground_look(const struct dataset *dataset, const char *path,
                              const struct case_labels *labels, bool *has_foreground,
                              bool *has_ignored) {
     size_t n = (size_t)labels->height * (size_t)labels->width;
-    uint8_t *map = memory_calloc(n, 1);
-    if (map == NULL)
-        return FAIL_NO_MEMORY(n);
+    uint8_t *map = NULL;
+    TRY(ALLOCATE(&map, n));
     adele_status status = ADELE_OK;
     for (int slice = 0; slice < labels->n_slices && status == ADELE_OK; slice++) {
         status = case_labels_map(dataset, path, labels, slice, map);

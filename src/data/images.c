@@ -32,15 +32,13 @@ adele_status dataset_images_allocate(struct dataset_images *images, bool has_lab
     size_t n = (size_t)images->n, planes = n * (size_t)images->c,
            plane = dataset_images_plane_size(images);
     images->images = memory_calloc(planes * plane + 1, dataset_images_pixel_bytes(images));
-    images->mean = memory_calloc(planes + 1, sizeof *images->mean);
-    images->inv_std = memory_calloc(planes + 1, sizeof *images->inv_std);
-    images->origin = memory_calloc(n + 1, sizeof *images->origin);
-    images->labels = has_labels ? memory_calloc(n * plane + 1, 1) : NULL;
-    images->truth = has_truth ? memory_calloc(n * plane + 1, 1) : NULL;
-    bool is_fine = images->images != NULL && images->mean != NULL && images->inv_std != NULL &&
-                   images->origin != NULL && (images->labels != NULL || !has_labels) &&
-                   (images->truth != NULL || !has_truth);
-    return is_fine ? ADELE_OK : FAIL_NO_MEMORY(planes * plane * dataset_images_pixel_bytes(images));
+    TRY(CHECK_MEMORY(images->images));
+    TRY(ALLOCATE(&images->mean, planes + 1));
+    TRY(ALLOCATE(&images->inv_std, planes + 1));
+    TRY(ALLOCATE(&images->origin, n + 1));
+    if (has_labels)
+        TRY(ALLOCATE(&images->labels, n * plane + 1));
+    return has_truth ? ALLOCATE(&images->truth, n * plane + 1) : ADELE_OK;
 }
 
 // ---- joining ------------------------------------------------------------------------------------

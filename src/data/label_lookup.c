@@ -31,14 +31,13 @@ static adele_status check_name(const struct dataset *dataset, int i, const char 
 adele_status label_names_set(struct dataset *dataset, int n, const char *const *names) {
     for (int i = 0; i < n; i++)
         TRY(check_name(dataset, i, names[i]));
-    char **copies = memory_calloc((size_t)n + 1, sizeof *copies);
-    if (copies == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *copies);
+    char **copies = NULL;
+    TRY(ALLOCATE(&copies, (size_t)n + 1));
     for (int i = 0; i < n; i++) {
         copies[i] = memory_strdup(names[i]);
         if (copies[i] == NULL) {
             free_names(n, copies);
-            return FAIL_NO_MEMORY(strlen(names[i]) + 1);
+            return CHECK_MEMORY(NULL);
         }
     }
     free_names(dataset->n_categories, dataset->category_names);
@@ -142,9 +141,8 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
     const struct label_map *map = &dataset->map;
     if (map->n_names > 0)
         return label_names_set(dataset, map->n_names, map->names);
-    char **names = memory_calloc((size_t)n + 1, sizeof *names);
-    if (names == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *names);
+    char **names = NULL;
+    TRY(ALLOCATE(&names, (size_t)n + 1));
     adele_status status = ADELE_OK;
     for (int c = 0; c < n && status == ADELE_OK; c++) {
         int value = only_value(map, c);
@@ -152,8 +150,7 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
             names[c] = memory_strdup(dataset->category_names[value]);
         else
             names[c] = c == 0 ? memory_strdup("background") : memory_printf("category_%d", c);
-        if (names[c] == NULL)
-            status = FAIL_NO_MEMORY(16);
+        status = CHECK_MEMORY(names[c]);
     }
     if (status == ADELE_OK)
         status = label_names_set(dataset, n, (const char *const *)names);
@@ -218,13 +215,10 @@ static void set_all(int16_t category[LABEL_MAX_VALUE + 1], int16_t to) {
 
 static adele_status keep_own_names(struct dataset *dataset) {
     int n = dataset->n_categories;
-    dataset->own_names = memory_calloc((size_t)n + 1, sizeof *dataset->own_names);
-    if (dataset->own_names == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *dataset->own_names);
+    TRY(ALLOCATE(&dataset->own_names, (size_t)n + 1));
     for (int i = 0; i < n; i++) {
         dataset->own_names[i] = memory_strdup(dataset->category_names[i]);
-        if (dataset->own_names[i] == NULL)
-            return FAIL_NO_MEMORY(16);
+        TRY(CHECK_MEMORY(dataset->own_names[i]));
         dataset->n_own_names++;
     }
     return ADELE_OK;
@@ -233,9 +227,8 @@ static adele_status keep_own_names(struct dataset *dataset) {
 // The tables of the data set; `named` as check_map left it.
 static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *named) {
     const struct label_map *map = &dataset->map;
-    struct label_lookup *lookup = memory_calloc(1, sizeof *lookup);
-    if (lookup == NULL)
-        return FAIL_NO_MEMORY(sizeof *lookup);
+    struct label_lookup *lookup = NULL;
+    TRY(ALLOCATE(&lookup, 1));
     dataset->lookup = lookup;
     set_all(lookup->category, (int16_t)(map->n > 0 ? map->other : -1));
     for (int value = 0; value < n && map->n == 0; value++)
@@ -243,9 +236,7 @@ static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *
     lookup->category[LABEL_IGNORE] = LABEL_IGNORE;
     lookup->category[dataset->ignore_value] = LABEL_IGNORE;
     lookup->unnamed = (int16_t)(map->n > 0 ? map->other : -1);
-    lookup->others = memory_calloc((size_t)map->n + 1, sizeof *lookup->others);
-    if (lookup->others == NULL)
-        return FAIL_NO_MEMORY(((size_t)map->n + 1) * sizeof *lookup->others);
+    TRY(ALLOCATE(&lookup->others, (size_t)map->n + 1));
     for (int i = 0; i < map->n; i++) {
         if (map->from[i] >= 0 && map->from[i] <= LABEL_MAX_VALUE)
             lookup->category[map->from[i]] = map->to[i];
@@ -266,9 +257,9 @@ adele_status label_lookup_build(struct dataset *dataset) {
                     "%s: %d categories; at most %d can be told apart", dataset->root,
                     dataset->n_categories, LABEL_MAX_CATEGORIES);
     int n = dataset->n_categories;
-    uint16_t *named = map->n > 0 ? memory_calloc(LABEL_MAX_VALUE + 1, sizeof *named) : NULL;
-    if (named == NULL && map->n > 0)
-        return FAIL_NO_MEMORY((LABEL_MAX_VALUE + 1) * sizeof *named);
+    uint16_t *named = NULL;
+    if (map->n > 0)
+        TRY(ALLOCATE(&named, LABEL_MAX_VALUE + 1));
     adele_status status = map->n > 0 ? check_map(map, named, &n) : ADELE_OK;
     if (status == ADELE_OK)
         status = fill_lookup(dataset, n, named);

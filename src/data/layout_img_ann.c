@@ -37,8 +37,7 @@ static adele_status list_pictures(struct dataset_finder *finder, const char *nam
                                   bool is_missing_fine, struct file_list *out) {
     const struct dataset *dataset = finder->dataset;
     char *folder = memory_printf("%s/img_dir/%s", dataset->root, name);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(name) + 10);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = ADELE_OK;
     struct file_list files = {0};
     if (file_is_directory(folder))
@@ -52,7 +51,7 @@ static adele_status list_pictures(struct dataset_finder *finder, const char *nam
         bool is_picture, is_volume;
         size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
         if (is_picture)
-            status = name_list_add(out, files.names[i], bytes);
+            status = file_list_add(out, files.names[i], bytes);
     }
     file_list_deinit(&files);
     memory_free(folder);
@@ -95,8 +94,7 @@ static adele_status orphans(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     for (int split = 0; split < SPLIT_COUNT; split++) {
         char *folder = memory_printf("%s/ann_dir/%s", dataset->root, dataset_split_name(split));
-        if (folder == NULL)
-            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        TRY(CHECK_MEMORY(folder));
         struct file_list files = {0};
         adele_status status = ADELE_OK;
         if (file_is_directory(folder))
@@ -108,10 +106,9 @@ static adele_status orphans(struct dataset_finder *finder) {
             if (!is_picture)
                 continue;
             item.name = memory_strdup(files.names[i]);
-            if (item.name == NULL) {
-                status = FAIL_NO_MEMORY(bytes);
+            status = CHECK_MEMORY(item.name);
+            if (status != ADELE_OK)
                 break;
-            }
             item.name[bytes] = '\0';
             status = locate_in(dataset, dataset_split_name(split), &item);
             if (status == ADELE_OK && item.n_files == 0)

@@ -35,8 +35,7 @@ static adele_status find_plain_names(struct dataset *dataset) {
     for (int i = 0; i < 2 && n_first + n_other == 0; i++) {
         struct file_list files = {0};
         char *folder = file_join(dataset->root, folders[i]);
-        if (folder == NULL)
-            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        TRY(CHECK_MEMORY(folder));
         adele_status status =
             file_is_directory(folder) ? file_list_directory(folder, &files) : ADELE_OK;
         for (int k = 0; k < files.n; k++) {
@@ -91,8 +90,7 @@ static adele_status describe(struct dataset_finder *finder) {
 static adele_status list_folder(const struct dataset *dataset, const char *name,
                                 struct file_list *out) {
     char *folder = file_join(dataset->root, name);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(folder));
     struct file_list files = {0};
     adele_status status = ADELE_OK;
     if (file_is_directory(folder))
@@ -100,7 +98,7 @@ static adele_status list_folder(const struct dataset *dataset, const char *name,
     for (int i = 0; i < files.n && status == ADELE_OK; i++) {
         size_t bytes = case_bytes(dataset, files.names[i]);
         if (bytes > 0)
-            status = name_list_add(out, files.names[i], bytes);
+            status = file_list_add(out, files.names[i], bytes);
     }
     file_list_deinit(&files);
     memory_free(folder);
@@ -131,7 +129,7 @@ static adele_status read_fold(const char *path, const cJSON *folds, int fold, co
                         "%s: fold %d: the list \"%s\" holds something that is no text", path, fold,
                         part);
         TRY(name_check(name->valuestring, path));
-        TRY(name_list_add(out, name->valuestring, strlen(name->valuestring)));
+        TRY(file_list_add(out, name->valuestring, strlen(name->valuestring)));
     }
     return ADELE_OK;
 }
@@ -191,8 +189,7 @@ static adele_status locate_in(const struct dataset *dataset, const char *images,
     int n_files = dataset->has_plain_names ? 1 : DATASET_MAX_FILES;
     for (int channel = 0; channel < n_files; channel++) {
         char *name = image_name(dataset, item->name, channel);
-        if (name == NULL)
-            return FAIL_NO_MEMORY(strlen(item->name) + 8);
+        TRY(CHECK_MEMORY(name));
         adele_status status =
             finder_any(dataset, dataset->root, images, name, endings, &item->image_path[channel]);
         memory_free(name);
@@ -238,7 +235,7 @@ static adele_status check_label_file(struct dataset_finder *finder, const char *
         return ADELE_OK;
     char *name = memory_printf("%.*s", (int)bytes, file), *path = NULL;
     char *image = name != NULL ? image_name(dataset, name, 0) : NULL;
-    adele_status status = image != NULL ? ADELE_OK : FAIL_NO_MEMORY(bytes);
+    adele_status status = CHECK_MEMORY(image);
     if (status == ADELE_OK)
         status = finder_any(dataset, dataset->root, images, image, endings, &path);
     if (status == ADELE_OK && path == NULL)
@@ -288,8 +285,7 @@ static adele_status orphans(struct dataset_finder *finder) {
     struct file_list files = {0};
     for (int i = 0; i < 2 && status == ADELE_OK; i++) {
         char *folder = file_join(dataset->root, folders[i][1]);
-        if (folder == NULL)
-            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        TRY(CHECK_MEMORY(folder));
         if (file_is_directory(folder))
             status = file_list_directory(folder, &files);
         for (int k = 0; k < files.n && status == ADELE_OK; k++)

@@ -36,11 +36,10 @@ static adele_status fill_images(const struct dataset *dataset, const struct case
                                 const int *slices, struct dataset_images *out) {
     bool is_imagenet = dataset->config.normalize == NORMALIZE_IMAGENET && !image->is_volume;
     size_t source = (size_t)image->height * (size_t)image->width;
-    float *raw = memory_calloc(source, sizeof *raw);
-    float *resized = memory_calloc(dataset_images_plane_size(out), sizeof *resized);
-    adele_status status = ADELE_OK;
-    if (raw == NULL || resized == NULL)
-        status = FAIL_NO_MEMORY(source * sizeof *raw);
+    float *raw = NULL, *resized = NULL;
+    adele_status status = ALLOCATE(&raw, source);
+    if (status == ADELE_OK)
+        status = ALLOCATE(&resized, dataset_images_plane_size(out));
     for (int i = 0; i < out->n && status == ADELE_OK; i++) {
         for (int channel = 0; channel < out->c && status == ADELE_OK; channel++) {
             case_image_plane(image, slices[i], channel, raw);
@@ -59,9 +58,8 @@ static adele_status fill_labels(const struct dataset *dataset, const char *path,
                                 const struct case_labels *labels, const int *slices,
                                 const struct dataset_images *out, uint8_t *maps) {
     size_t source = (size_t)labels->height * (size_t)labels->width;
-    uint8_t *mapped = memory_calloc(source, 1);
-    if (mapped == NULL)
-        return FAIL_NO_MEMORY(source);
+    uint8_t *mapped = NULL;
+    TRY(ALLOCATE(&mapped, source));
     adele_status status = ADELE_OK;
     for (int i = 0; i < out->n && status == ADELE_OK; i++) {
         status = case_labels_map(dataset, path, labels, slices[i], mapped);
@@ -104,14 +102,13 @@ static adele_status choose_slices(const struct dataset *dataset, const struct ca
         TRY(load_labels(dataset, own, plan, image, &loaded));
         labels = &loaded;
     }
-    int *slices = memory_calloc((size_t)image->n_slices, sizeof *slices);
+    adele_status status = ALLOCATE(out, image->n_slices);
     *n_out = 0;
-    for (int slice = 0; slices != NULL && slice < image->n_slices; slice++)
+    for (int slice = 0; status == ADELE_OK && slice < image->n_slices; slice++)
         if (keep_all || case_labels_has_foreground(dataset, labels, slice))
-            slices[(*n_out)++] = slice;
+            (*out)[(*n_out)++] = slice;
     case_labels_deinit(&loaded);
-    *out = slices;
-    return slices != NULL ? ADELE_OK : FAIL_NO_MEMORY((size_t)image->n_slices * sizeof *slices);
+    return status;
 }
 
 static adele_status fill_case(const struct dataset *dataset, const struct case_plan *plan,
@@ -270,11 +267,11 @@ adele_status dataset_load(const struct dataset *dataset, enum dataset_split spli
     out->h = dataset->config.height;
     out->w = dataset->config.width;
     out->is_f16 = dataset->is_volume;
-    struct case_plan *plans = memory_calloc((size_t)n_cases + 1, sizeof *plans);
-    struct dataset_images *parts = memory_calloc((size_t)n_cases + 1, sizeof *parts);
-    adele_status status = ADELE_OK;
-    if (plans == NULL || parts == NULL)
-        TRY_GOTO(FAIL_NO_MEMORY(((size_t)n_cases + 1) * sizeof *parts), done);
+    struct case_plan *plans = NULL;
+    struct dataset_images *parts = NULL;
+    adele_status status;
+    TRY_GOTO(ALLOCATE(&plans, (size_t)n_cases + 1), done);
+    TRY_GOTO(ALLOCATE(&parts, (size_t)n_cases + 1), done);
     bool is_f16 = false;
     for (int i = 0; i < n_cases && !is_f16; i++)
         is_f16 = case_is_wide(dataset, &dataset->cases[split][i]);

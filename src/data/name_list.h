@@ -8,8 +8,6 @@
 
 // The lines of a text file without white space at both ends and without blank lines.
 ADELE_MUST_CHECK adele_status name_list_read(const char *path, struct file_list *out);
-ADELE_MUST_CHECK adele_status name_list_add(struct file_list *list, const char *name,
-                                            size_t n_bytes);
 // Case names from a list must be plain names: no folder, no "..".
 ADELE_MUST_CHECK adele_status name_check(const char *name, const char *where);
 // The file's name without its ending: how many bytes of it; n bytes when no ending is known.

@@ -115,9 +115,8 @@ static adele_status highest_label(const struct dataset *dataset, const char *pat
 static adele_status read_labels(struct dataset *dataset, const char *path, const cJSON *labels) {
     int highest = 0;
     TRY(highest_label(dataset, path, labels, &highest));
-    const char **names = memory_calloc((size_t)highest + 1, sizeof *names);
-    if (names == NULL)
-        return FAIL_NO_MEMORY(((size_t)highest + 1) * sizeof *names);
+    const char **names = NULL;
+    TRY(ALLOCATE(&names, (size_t)highest + 1));
     adele_status status = ADELE_OK;
     int n = 0;
     const cJSON *item;

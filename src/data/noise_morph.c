@@ -93,13 +93,9 @@ static void work_deinit(struct work *work) {
 static adele_status work_init(struct work *work, const struct window *window) {
     size_t n_large = (size_t)window->height * (size_t)window->width;
     size_t n_small = (size_t)window->small_height * (size_t)window->small_width;
-    work->large = memory_calloc(n_large, sizeof *work->large);
-    work->small = memory_calloc(n_small, sizeof *work->small);
-    work->mask = memory_calloc(n_small, 1);
-    if (work->large && work->small && work->mask)
-        return ADELE_OK;
-    work_deinit(work);
-    return FAIL_NO_MEMORY((n_large + n_small) * sizeof(float) + n_small);
+    TRY(ALLOCATE(&work->large, n_large));
+    TRY(ALLOCATE(&work->small, n_small));
+    return ALLOCATE(&work->mask, n_small);
 }
 
 // The category's mask in the window, resized, eroded or dilated, resized back; in work->large.
@@ -139,7 +135,7 @@ static adele_status apply(const uint8_t *clean, int height, int width, int categ
     struct work work = {NULL, NULL, NULL};
     adele_status status;
     choose_window(clean, height, width, category, n_iterations, area, &w);
-    TRY(work_init(&work, &w));
+    TRY_GOTO(work_init(&work, &w), done);
     TRY_GOTO(reshape(clean, width, category, n_iterations, is_over, &w, &work), done);
     for (int y = 0; y < w.height; y++) {
         uint8_t *row = out + (size_t)(w.top + y) * (size_t)width + (size_t)w.left;

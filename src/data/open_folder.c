@@ -46,8 +46,7 @@ static char *sibling(const char *file, size_t stem_bytes, int number) {
 static adele_status has_sibling(const struct file_list *files, const char *file, size_t stem_bytes,
                                 int number, bool *out) {
     char *name = sibling(file, stem_bytes, number);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(strlen(file) + 1);
+    TRY(CHECK_MEMORY(name));
     *out = has_file(files, name);
     memory_free(name);
     return ADELE_OK;
@@ -69,9 +68,8 @@ static adele_status add_single(struct dataset_finder *finder, const struct file_
     bool has_next = true;
     if (channel_number(file, stem_bytes) == 0)
         TRY(has_sibling(files, file, stem_bytes, 1, &has_next));
-    char *name = memory_calloc(stem_bytes + 1, 1);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(stem_bytes + 1);
+    char *name = NULL;
+    TRY(ALLOCATE(&name, stem_bytes + 1));
     memcpy(name, file, has_next ? stem_bytes : stem_bytes - 5);
     struct dataset_case *item = NULL;
     adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
@@ -85,8 +83,7 @@ static adele_status add_group(struct dataset_finder *finder, const struct file_l
                               const char *file, size_t stem_bytes) {
     const struct dataset *dataset = finder->dataset;
     char *name = memory_printf("%.*s", (int)(stem_bytes - 5), file);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(stem_bytes);
+    TRY(CHECK_MEMORY(name));
     struct dataset_case *item = NULL;
     adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
     memory_free(name);
@@ -95,8 +92,7 @@ static adele_status add_group(struct dataset_finder *finder, const struct file_l
         bool is_there = false;
         TRY(has_sibling(files, file, stem_bytes, channel, &is_there));
         char *part = sibling(file, stem_bytes, channel);
-        if (part == NULL)
-            return FAIL_NO_MEMORY(stem_bytes);
+        TRY(CHECK_MEMORY(part));
         if (!is_there)
             status = FAIL(ADELE_DATA, "Give every case one file a channel: _0000, _0001, ...",
                           "%s/%s: the model takes %d channels, but %s is not there", dataset->root,
@@ -115,8 +111,7 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
     struct picture_peek peek = {.n_channels = is_volume ? 1 : 0};
     if (!is_volume) {
         char *path = file_join(dataset->root, file);
-        if (path == NULL)
-            return FAIL_NO_MEMORY(strlen(file));
+        TRY(CHECK_MEMORY(path));
         picture_peek(path, &peek);
         memory_free(path);
     }
@@ -174,9 +169,8 @@ static int compare_cases(const void *left, const void *right) {
 
 static adele_status check_names(const struct dataset *dataset) {
     int n = dataset->n_cases[SPLIT_TEST];
-    const struct dataset_case **cases = memory_calloc((size_t)n + 1, sizeof *cases);
-    if (cases == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *cases);
+    const struct dataset_case **cases = NULL;
+    TRY(ALLOCATE(&cases, (size_t)n + 1));
     for (int i = 0; i < n; i++)
         cases[i] = &dataset->cases[SPLIT_TEST][i];
     qsort(cases, (size_t)n, sizeof *cases, compare_cases);

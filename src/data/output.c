@@ -27,14 +27,13 @@ adele_status output_create(const char *folder, bool is_overwriting, struct outpu
     *out = NULL;
     if (folder[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no folder for the output");
-    struct output *output = memory_calloc(1, sizeof *output);
-    if (output == NULL)
-        return FAIL_NO_MEMORY(sizeof *output);
+    struct output *output = NULL;
+    TRY(ALLOCATE(&output, 1));
     output->is_overwriting = is_overwriting;
     output->folder = memory_strdup(folder);
     if (output->folder == NULL) {
         output_destroy(output);
-        return FAIL_NO_MEMORY(strlen(folder) + 1);
+        return CHECK_MEMORY(NULL);
     }
     *out = output;
     return ADELE_OK;
@@ -63,12 +62,11 @@ adele_status output_add(struct output *output, const char *name_format, ...) {
     int n = vsnprintf(NULL, 0, name_format, arguments);
     va_end(arguments);
     char *name = n < 0 ? NULL : memory_calloc((size_t)n + 1, 1);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(n);
+    TRY(CHECK_MEMORY(name));
     va_start(arguments, name_format);
     (void)vsnprintf(name, (size_t)n + 1, name_format, arguments);
     va_end(arguments);
-    adele_status status = name_list_add(&output->files, name, (size_t)n);
+    adele_status status = file_list_add(&output->files, name, (size_t)n);
     memory_free(name);
     return status;
 }
@@ -106,8 +104,7 @@ static adele_status check_files(const struct output *output,
     for (int i = 0; i < output->files.n && status == ADELE_OK; i++) {
         struct stat info;
         char *path = file_join(output->folder, output->files.names[i]);
-        if (path == NULL)
-            return FAIL_NO_MEMORY(strlen(output->folder));
+        TRY(CHECK_MEMORY(path));
         if (lstat(path, &info) == 0)
             status = check_there(output, manifest, output->files.names[i], path, &info);
         memory_free(path);
@@ -123,9 +120,8 @@ static adele_status check_places(const struct output *output) {
     for (int i = 0; i < output->files.n && status == ADELE_OK; i++) {
         char *path = file_join(output->folder, output->files.names[i]);
         char *folder = path != NULL ? place_folder_of(path) : NULL;
-        if (folder == NULL)
-            status = FAIL_NO_MEMORY(strlen(output->folder));
-        else if (is_run || last == NULL || strcmp(last, folder) != 0)
+        status = CHECK_MEMORY(folder);
+        if (status == ADELE_OK && (is_run || last == NULL || strcmp(last, folder) != 0))
             status = output_guard_check(&output->guard, path);
         memory_free(path);
         memory_free(last);
@@ -177,8 +173,7 @@ static adele_status note_file(const struct output *output, const char *name,
     char xxh3[17];
     int64_t bytes = 0;
     char *path = file_join(output->folder, name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(output->folder));
+    TRY(CHECK_MEMORY(path));
     adele_status status = ADELE_OK;
     if (file_exists(path)) {
         status = hash_file_hex(path, xxh3, &bytes);

@@ -46,18 +46,9 @@ static adele_status add(struct output_guard *guard, const char *folder, const ch
     struct place_id id;
     if (folder == NULL || !place_identify(folder, &id) || find(guard, id) != NULL)
         return ADELE_OK;
-    if (guard->n == guard->capacity) {
-        int larger = guard->capacity * 2 + 16;
-        struct guarded_folder *grown =
-            memory_realloc(guard->folders, (size_t)larger, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)larger * sizeof *grown);
-        guard->folders = grown;
-        guard->capacity = larger;
-    }
+    TRY(GROW(&guard->folders, guard->n));
     char *path = memory_strdup(folder);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + 1);
+    TRY(CHECK_MEMORY(path));
     guard->folders[guard->n++] = (struct guarded_folder){id, path, what, is_run};
     return ADELE_OK;
 }
@@ -72,8 +63,7 @@ adele_status output_guard_add_run(struct output_guard *guard, const char *folder
 
 static adele_status add_below(struct output_guard *guard, const char *root, const char *name) {
     char *path = file_join(root, name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(root) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(path));
     adele_status status = ADELE_OK;
     if (file_is_directory(path))
         status = add(guard, path, "a folder of the data set", false);
@@ -108,8 +98,7 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
         return ADELE_OK;
     struct stat info;
     char *folder = place_folder_of(path);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = ADELE_OK;
     if (*last == NULL || strcmp(*last, folder) != 0)
         status = add(guard, folder, "a folder of the data set", false);
@@ -122,8 +111,8 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
         return ADELE_OK;
     folder = place_folder_of(real);
     free(real); // realpath's own allocation
-    status = folder != NULL ? add(guard, folder, "a folder of the data set", false)
-                            : FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(folder));
+    status = add(guard, folder, "a folder of the data set", false);
     memory_free(folder);
     return status;
 }
@@ -164,8 +153,7 @@ bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
 
 static adele_status has_entry(const char *folder, const char *name, bool *out) {
     char *path = file_join(folder, name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(path));
     *out = file_exists(path);
     memory_free(path);
     return ADELE_OK;
@@ -232,11 +220,12 @@ static adele_status check_chain(const struct output_guard *guard, const char *sh
     char *place = NULL, *whole = NULL;
     TRY(place_find(folder, &place));
     whole = file_join(place, name);
-    adele_status status = whole != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(shown) + 1);
+    adele_status status = CHECK_MEMORY(whole);
     for (size_t n = strlen(place); status == ADELE_OK;) {
         char *part = memory_printf("%.*s", n > 0 ? (int)n : 1, whole);
-        status = part != NULL ? check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1))
-                              : FAIL_NO_MEMORY(n);
+        status = CHECK_MEMORY(part);
+        if (status == ADELE_OK)
+            status = check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1));
         memory_free(part);
         if (n <= 1)
             break;
@@ -251,8 +240,7 @@ static adele_status check_chain(const struct output_guard *guard, const char *sh
 
 adele_status output_guard_check(const struct output_guard *guard, const char *path) {
     char *folder = place_folder_of(path);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = check_chain(guard, path, folder, file_base_name(path));
     memory_free(folder);
     return status;

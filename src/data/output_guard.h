@@ -18,7 +18,7 @@ struct guarded_folder {
 // Zero-initialized: guards only what every guard knows by its look, which is data sets and runs.
 struct output_guard {
     struct guarded_folder *folders;
-    int n, capacity;
+    int n;
 };
 void output_guard_deinit(struct output_guard *guard); // also zeroes it
 

@@ -22,7 +22,7 @@ struct output_file {
 
 struct output_manifest {
     struct output_file *files; // sorted by name
-    int n, capacity;
+    int n;
 };
 void output_manifest_deinit(struct output_manifest *manifest); // also zeroes it
 

@@ -16,17 +16,16 @@ struct palette_watch {
     uint8_t rgb[256][3];
 };
 
-struct palette_watch *palette_watch_new(void) {
-    return memory_calloc(1, sizeof(struct palette_watch));
+adele_status palette_watch_new(struct palette_watch **out) {
+    return ALLOCATE(out, 1);
 }
 
 adele_status palette_use_of(const struct case_labels *labels, struct palette_use **out) {
     *out = NULL;
     if (labels->palette.n == 0)
         return ADELE_OK;
-    struct palette_use *use = memory_calloc(1, sizeof *use);
-    if (use == NULL)
-        return FAIL_NO_MEMORY(sizeof *use);
+    struct palette_use *use = NULL;
+    TRY(ALLOCATE(&use, 1));
     size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
     for (size_t i = 0; i < n; i++) // an index behind the palette has no colour
         if (labels->values[i] >= 0 && labels->values[i] < labels->palette.n)

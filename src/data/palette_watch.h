@@ -18,7 +18,7 @@ ADELE_MUST_CHECK adele_status palette_use_of(const struct case_labels *labels,
                                              struct palette_use **out);
 
 struct palette_watch; // the colours seen so far, of all label maps of a data set
-struct palette_watch *palette_watch_new(void); // NULL when memory is out
+ADELE_MUST_CHECK adele_status palette_watch_new(struct palette_watch **out); // freed by memory_free
 
 // ADELE_DATA when an index has another colour than in a label map before, or when the colours are
 // grays that are categories by themselves, and others than the indices. `path` is borrowed until

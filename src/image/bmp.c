@@ -142,9 +142,8 @@ static void convert_row(const struct bmp_reader *reader, const unsigned char *ro
 }
 
 static adele_status read_pixels(struct bmp_reader *reader, bool keep_values, struct image *out) {
-    unsigned char *row = memory_calloc(reader->row_bytes, 1);
-    if (row == NULL)
-        return FAIL_NO_MEMORY(reader->row_bytes);
+    unsigned char *row = NULL;
+    TRY(ALLOCATE(&row, reader->row_bytes));
     adele_status status = ADELE_OK;
     if (fseek(reader->file, (long)reader->pixel_offset, SEEK_SET) != 0)
         status = fail_read(reader);

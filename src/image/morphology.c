@@ -78,9 +78,8 @@ static adele_status spread(uint8_t *mask, int height, int width, int n_iteration
     if (n_iterations == 0)
         return ADELE_OK;
     size_t longest = (size_t)(height > width ? height : width);
-    uint8_t *copy = memory_calloc(longest, 1);
-    if (copy == NULL)
-        return FAIL_NO_MEMORY(longest);
+    uint8_t *copy = NULL;
+    TRY(ALLOCATE(&copy, longest));
     // An erosion changes nothing outside of the part, and the zeros beside it do the eroding.
     struct part part = find_part(mask, height, width, spreading ? n_iterations : 1);
     for (int y = part.top; y < part.bottom; ++y)

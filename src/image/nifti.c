@@ -49,7 +49,7 @@ static adele_status read_some(struct volume_reader *reader, void *out, size_t by
             return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", reader->path,
                         strerror(errno));
         if (code == Z_MEM_ERROR)
-            return FAIL_NO_MEMORY(CHUNK_BYTES);
+            return CHECK_MEMORY(NULL);
         if (code != Z_BUF_ERROR)
             return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                         "%s: damaged gzip data near byte %llu: %s", reader->path,
@@ -80,8 +80,7 @@ static adele_status reader_init(struct volume_reader *reader, const char *path) 
     *reader = (struct volume_reader){.path = path};
     TRY(image_file_bytes(path, &reader->file_bytes));
     reader->chunk = memory_calloc(CHUNK_BYTES, 1);
-    if (reader->chunk == NULL)
-        return FAIL_NO_MEMORY(CHUNK_BYTES);
+    TRY(CHECK_MEMORY(reader->chunk));
     errno = 0;
     reader->gz = gzopen(path, "rb");
     if (reader->gz == NULL)
@@ -133,15 +132,13 @@ static adele_status read_header_bytes(struct volume_reader *reader, struct nifti
     size_t have = (size_t)reader->position;
     size_t want = (size_t)reader->header.voxel_offset;
     out->header = memory_calloc(have, 1);
-    if (out->header == NULL)
-        return FAIL_NO_MEMORY(have);
+    TRY(CHECK_MEMORY(out->header));
     memcpy(out->header, reader->chunk, have);
     while (have < want) {
         size_t step = want - have < CHUNK_BYTES ? want - have : CHUNK_BYTES;
         TRY(read_all(reader, reader->chunk, step, "the header extensions"));
         unsigned char *grown = memory_realloc(out->header, have + step, 1);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY(have + step);
+        TRY(CHECK_MEMORY(grown));
         out->header = grown;
         memcpy(out->header + have, reader->chunk, step);
         have += step;
@@ -174,8 +171,7 @@ static adele_status read_voxels(struct volume_reader *reader, bool is_raw,
             n_room = n_room > n_voxels / 2 ? n_voxels : 2 * n_room;
             n_room = n_room < done + n ? done + n : n_room;
             void *grown = memory_realloc(is_raw ? (void *)out->raw : out->voxels, n_room, bytes);
-            if (grown == NULL)
-                return FAIL_NO_MEMORY(n_room * bytes);
+            TRY(CHECK_MEMORY(grown));
             if (is_raw)
                 out->raw = grown;
             else

@@ -37,8 +37,7 @@ static adele_status writer_init(struct volume_writer *writer, const char *path) 
     *writer = (struct volume_writer){.path = path};
     if (file_has_suffix(path, ".gz")) {
         writer->packed = memory_calloc(CHUNK_BYTES, 1);
-        if (writer->packed == NULL)
-            return FAIL_NO_MEMORY(CHUNK_BYTES);
+        TRY(CHECK_MEMORY(writer->packed));
         writer->stream.zalloc = on_malloc;
         writer->stream.zfree = on_free;
         if (deflateInit2(&writer->stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW_BITS,
@@ -77,9 +76,8 @@ static adele_status put(struct volume_writer *writer, const void *data, size_t b
 
 static adele_status put_header(struct volume_writer *writer, const struct nifti_volume *like,
                                int datatype) {
-    unsigned char *header = memory_calloc(like->header_bytes, 1);
-    if (header == NULL)
-        return FAIL_NO_MEMORY(like->header_bytes);
+    unsigned char *header = NULL;
+    TRY(ALLOCATE(&header, like->header_bytes));
     memcpy(header, like->header, like->header_bytes);
     if (datatype != 0)
         nifti_header_set_datatype(header, like->version, like->is_big_endian != 0,
@@ -129,9 +127,8 @@ static adele_status save(const char *path, const struct nifti_volume *like, int 
     size_t n_voxels = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
     adele_status status = ADELE_OK;
     struct volume_writer writer = {0};
-    unsigned char *chunk = memory_calloc(CHUNK_BYTES, 1);
-    if (chunk == NULL)
-        TRY_GOTO(FAIL_NO_MEMORY(CHUNK_BYTES), done);
+    unsigned char *chunk = NULL;
+    TRY_GOTO(ALLOCATE(&chunk, CHUNK_BYTES), done);
     TRY_GOTO(writer_init(&writer, path), done);
     TRY_GOTO(put_header(&writer, like, datatype), done);
     TRY_GOTO(put_voxels(&writer, source, n_voxels, like->is_big_endian != 0, chunk), done);

@@ -201,12 +201,9 @@ static adele_status prepare(struct png_reader *reader, struct image *out) {
         size_t n_values = (size_t)width * (size_t)height * (size_t)reader->n_channels;
         memory_free(out->pixels);
         out->pixels = memory_calloc(n_values, (size_t)reader->n_bits / 8);
-        if (out->pixels == NULL)
-            return FAIL_NO_MEMORY(n_values * (size_t)reader->n_bits / 8);
+        TRY(CHECK_MEMORY(out->pixels));
     }
-    reader->rows = memory_calloc((size_t)height, sizeof *reader->rows);
-    if (reader->rows == NULL)
-        return FAIL_NO_MEMORY((size_t)height * sizeof *reader->rows);
+    TRY(ALLOCATE(&reader->rows, height));
     size_t row_bytes = (size_t)width * (size_t)reader->n_channels * ((size_t)reader->n_bits / 8);
     for (int y = 0; y < height; ++y)
         reader->rows[y] = (png_bytep)out->pixels + (size_t)y * row_bytes;

@@ -276,9 +276,8 @@ static adele_status read_pixels(struct tiff_reader *reader, struct image *out) {
     uint64_t n_bytes = is_tiled ? TIFFTileSize64(reader->tiff) : TIFFScanlineSize64(reader->tiff);
     if (n_bytes == 0 || n_bytes > MAX_TILE_BYTES)
         return fail_reading(reader);
-    unsigned char *buffer = memory_calloc(n_bytes, 1);
-    if (buffer == NULL)
-        return FAIL_NO_MEMORY(n_bytes);
+    unsigned char *buffer = NULL;
+    TRY(ALLOCATE(&buffer, n_bytes));
     bool is_fine = true;
     int n_planes = reader->planar == PLANARCONFIG_SEPARATE ? out->n_channels : 1;
     for (int plane = 0; plane < n_planes && is_fine; plane++)
