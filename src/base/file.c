@@ -28,8 +28,7 @@ static adele_status too_large(const char *path, size_t max_bytes) {
                 "%s: larger than the %zu bytes allowed for it", path, max_bytes);
 }
 
-// Reads `fd` to its end into storage that grows, because the size of a pipe or of a file of the
-// kernel is not known before.
+// Reads `fd` to its end into storage that grows, because the size of a pipe or of a file in /proc is not known in advance.
 static adele_status read_all(int fd, const char *path, size_t max_bytes, size_t expected,
                              char **out, size_t *out_bytes) {
     size_t capacity = expected + 1; // one more byte shows the end without growing
@@ -98,11 +97,11 @@ struct file_writer {
     char *path;
     char *temporary; // beside the target, so that the rename stays in one file system
     char *folder;
-    char *keep, *keep_temporary; // second name of the file that is replaced; NULL: it goes
+    char *keep, *keep_temporary; // second name of the file that is replaced; NULL: it is deleted
     char *buffer;
     size_t n_buffered;
     int fd;          // -1: closed
-    bool has_failed; // commit refuses a file with a hole in it
+    bool has_failed; // commit refuses an incomplete file
 };
 
 static void writer_free(struct file_writer *writer) {
@@ -117,7 +116,7 @@ static void writer_free(struct file_writer *writer) {
     memory_free(writer);
 }
 
-// Process and number together make the name unique among all writers of the folder.
+// The process id and a counter make the name unique among all writers of the folder.
 static char *temporary_name(const char *folder, const char *name) {
     static atomic_uint n_names;
     // Cut to 200 bytes: a file system allows 255 for the whole name.
@@ -144,7 +143,7 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
         writer_free(writer);
         return CHECK_MEMORY(NULL);
     }
-    // A leftover of a dead process with our number is taken over; a link of that name is not.
+    // A file that a dead process with our id left behind is overwritten; a symbolic link is refused.
     writer->fd =
         open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (writer->fd < 0) {
@@ -199,16 +198,14 @@ adele_status file_writer_keep_old(struct file_writer *writer, const char *keep) 
     return CHECK_MEMORY(writer->keep_temporary);
 }
 
-// Gives the file of the writer's path its second name too, by a link that takes the place of the
-// older file of that name. Where a file system has no links it is renamed, so that for a moment
-// only the second name is there.
+// Gives the existing file its second name as well, by a hard link that replaces the older file of that name. On a file system without hard links the file is renamed, so that for a moment only the second name exists.
 static adele_status keep_old(const struct file_writer *writer) {
     if (writer->keep == NULL || !file_exists(writer->path))
         return ADELE_OK;
-    (void)unlink(writer->keep_temporary); // of a dead process with our number
+    (void)unlink(writer->keep_temporary); // of a dead process with our id
     if (link(writer->path, writer->keep_temporary) == 0) {
         int error = file_replace(writer->keep_temporary, writer->keep);
-        // Two names of one file: rename leaves both.
+        // rename does nothing when both names are links to one file.
         (void)unlink(writer->keep_temporary);
         return error == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
     }
@@ -227,7 +224,7 @@ adele_status file_writer_commit(struct file_writer *writer) {
         goto fail;
     }
     TRY_GOTO(flush(writer), fail);
-    // The target is something that cannot be synced, and is as safe as it will be.
+    // The target cannot be synced (a pipe, say), so there is nothing more to do.
     if (fsync(writer->fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) {
         status = fail_errno("write", writer->path, errno);
         goto fail;

@@ -48,7 +48,7 @@ adele_status file_check_regular(const char *path) {
 adele_status file_lock_folder(const char *path, int *lock) {
     *lock = -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    // Folders that may be written into but not be read cannot be locked either.
+    // A folder that cannot be read cannot be locked, even if files can be written there.
     if (fd < 0)
         return errno == EACCES ? ADELE_OK : fail_errno("open the folder", path, errno);
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
@@ -79,7 +79,7 @@ adele_status file_make_directory(const char *path) {
             continue;
         char end = *c;
         *c = '\0';
-        // A parent may exist without our right to make it, so being there counts, not the code.
+        // mkdir may report a missing right for a parent that exists, so its existence decides.
         if (mkdir(part, 0777) != 0) {
             int error = errno;
             if (!file_is_directory(part)) {
@@ -101,7 +101,7 @@ static bool is_dot(const char *name) {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-// Works on open folders, not on paths: a link put in the way meanwhile is removed, not followed.
+// Works on open folders, not on paths, so that a symbolic link that appears meanwhile is removed and not followed.
 static int remove_at(int parent, const char *name) {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;

@@ -46,11 +46,11 @@ static adele_status make_absolute(const char *path, char **out) {
                         "the current folder cannot be found: %s", strerror(errno));
     }
     *out = here != NULL ? file_join(here, path) : memory_strdup(path);
-    free(here); // getcwd's own allocation
+    free(here); // allocated by getcwd
     return CHECK_MEMORY(*out);
 }
 
-// Appends one component of a path to `base`, which has room; ".." takes the last one away.
+// Appends one component of a path to `base`, which has room; ".." removes the last one.
 static void append_component(char *base, const char *name, size_t n) {
     if (n == 0 || (n == 1 && name[0] == '.'))
         return;
@@ -85,9 +85,9 @@ static adele_status resolve_existing(const char *path, char **out) {
     char *found = memory_calloc(bytes, 1);
     if (found != NULL && real != NULL && strcmp(real, "/") != 0)
         memcpy(found, real, strlen(real));
-    free(real); // realpath's own allocation
+    free(real); // allocated by realpath
     TRY(CHECK_MEMORY(found));
-    // A path that exists as a whole leaves nothing to append.
+    // When the whole path exists, nothing is left to append.
     for (const char *at = path + (length < strlen(path) ? length : strlen(path)); *at != '\0';) {
         size_t n = strcspn(at, "/");
         append_component(found, at, n);
@@ -104,7 +104,7 @@ adele_status place_find(const char *path, char **out) {
     char *absolute = NULL, *once = NULL;
     TRY(make_absolute(path, &absolute));
     adele_status status = resolve_existing(absolute, &once);
-    // "new/../set" exists once ".." has taken the folder away that is not there yet.
+    // In "new/../set" the folder "new" need not exist: the first pass removes it, and the second one resolves "set".
     if (status == ADELE_OK)
         status = resolve_existing(once, out);
     memory_free(absolute);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where a path lies, whatever it is called: links and ".." are resolved, and two names of one
-// folder (a bind mount, say) are known by device and inode.
+// Resolving and comparing paths: links and ".." are resolved, and two names of one folder (a bind mount, say) are recognized by device and inode.
 #ifndef ADELE_BASE_PLACE_H
 #define ADELE_BASE_PLACE_H
 
@@ -12,15 +11,14 @@ struct place_id {
     uint64_t device, inode;
 };
 
-// The absolute path without links, "." and "..", of something that need not be there: the part that
-// exists is resolved, the rest is what would be made below it. Caller frees *out with memory_free.
+// The absolute path without links, "." and "..". The path need not exist: the existing part is resolved and the rest appended. Caller frees *out with memory_free.
 ADELE_MUST_CHECK adele_status place_find(const char *path, char **out);
-// What the path leads to, links followed; false when there is nothing.
+// The file or folder that the path leads to, links followed; false when there is none.
 bool place_identify(const char *path, struct place_id *out);
 bool place_id_equal(struct place_id a, struct place_id b);
 // Whether both lead to the same existing file or folder.
 bool place_is_same(const char *path_a, const char *path_b);
-// The folder of a path: "." without a slash, "/" for what lies at the root. NULL when memory is
+// The folder of a path: "." without a slash, "/" for entries of the root. NULL when memory is
 // out; caller frees with memory_free.
 char *place_folder_of(const char *path);
 

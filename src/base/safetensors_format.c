@@ -50,7 +50,7 @@ bool safetensors_shape_size(enum safetensors_dtype dtype, int n_dimensions, cons
     for (int i = 0; i < n_dimensions; i++) {
         if (shape[i] < 0)
             return false;
-        // A zero behind huge extents must not hide their overflow.
+        // A zero after huge extents must not hide their overflow.
         if (shape[i] == 0)
             is_empty = true;
         else if (n > limit / shape[i])
@@ -68,7 +68,7 @@ bool safetensors_shape_size(enum safetensors_dtype dtype, int n_dimensions, cons
 
 // ---- hash of the header -------------------------------------------------------------------------
 
-// With its NUL, which keeps "ab","c" and "a","bc" apart.
+// Adds the NUL too, so that the hashes of "ab","c" and "a","bc" differ.
 static adele_status add_text(struct buffer *buffer, const char *text) {
     return buffer_add(buffer, text, strlen(text) + 1);
 }

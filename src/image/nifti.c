@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Reading NIfTI volumes, plain or compressed.
-//
-// No number of the file is believed before bytes back it: extents are held against the file's size,
-// and header and voxels grow chunk by chunk while data really comes.
+// No number in the file is trusted before there are bytes for it: extents are compared with the file's size, and the memory of header and voxels grows chunk by chunk as data is read.
 #include "image/nifti.h"
 #include "base/fail.h"
 #include "base/file.h"
@@ -18,8 +16,7 @@
 #define MAX_RATIO 1032
 // Header with extensions; tools put a few kilobytes of text there.
 #define MAX_HEADER_BYTES ((uint64_t)64 << 20)
-// Bytes behind the last voxel that are passed over; they are read for the checksum of the gzip
-// stream, which comes at its end.
+// Bytes after the last voxel are skipped. They are read nevertheless, because the checksum is at the end of the gzip stream.
 #define MAX_TRAILING_BYTES ((uint64_t)1 << 20)
 
 struct volume_reader {
@@ -43,7 +40,7 @@ static adele_status read_some(struct volume_reader *reader, void *out, size_t by
     int n = gzread(reader->gz, out, (unsigned)bytes);
     int code = Z_OK;
     const char *message = gzerror(reader->gz, &code);
-    // Z_BUF_ERROR is an end that comes too early, and the caller says within what.
+    // Z_BUF_ERROR is an unexpected end of the file, for which the caller has a better message.
     if (n < 0 || (code != Z_OK && code != Z_BUF_ERROR)) {
         if (code == Z_ERRNO)
             return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", reader->path,
@@ -186,7 +183,7 @@ static adele_status read_voxels(struct volume_reader *reader, bool is_raw,
     return ADELE_OK;
 }
 
-// Only at the end of a gzip stream does its checksum tell whether what came was right.
+// Only at the end of a gzip stream does its checksum show whether the data was right.
 static adele_status read_to_end(struct volume_reader *reader) {
     for (uint64_t n_trailing = 0; n_trailing <= MAX_TRAILING_BYTES;) {
         size_t n_read = 0;

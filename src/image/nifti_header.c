@@ -46,7 +46,7 @@ enum {
 };
 
 #define INTENT_NAME_BYTES 16
-// A header is followed by four bytes that say whether extensions come.
+// A header is followed by four bytes that tell whether extensions follow.
 #define EXTENDER_BYTES 4
 
 static const char restore_hint[] = "Restore the file from its source.";
@@ -164,7 +164,7 @@ static adele_status parse_offset(const char *path, const unsigned char *bytes,
     double offset = header->version == 1 ? (double)bytes_get_f32(bytes + N1_VOX_OFFSET, is_big)
                                          : (double)bytes_get_i64(bytes + N2_VOX_OFFSET, is_big);
     int header_bytes = header->version == 1 ? NIFTI1_HEADER_BYTES : NIFTI2_HEADER_BYTES;
-    // The comparison also turns NaN away.
+    // The comparison also refuses NaN.
     if (!(offset >= header_bytes + EXTENDER_BYTES && offset < 9e15) || offset != floor(offset))
         return FAIL(ADELE_FORMAT, restore_hint,
                     "%s: the header says that the voxels start at byte %g; they can start at %d",

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Writing NIfTI volumes with the header of the volume they come from. zlib is used through its
-// stream interface, because gzopen cannot write to a file that appears whole or not at all; the
-// gzip header it makes carries no name and no time, so same voxels give same bytes.
+// stream interface, because gzopen cannot write atomically. The gzip header has no name and no time, so that the same voxels give the same bytes.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -87,8 +86,7 @@ static adele_status put_header(struct volume_writer *writer, const struct nifti_
     return status;
 }
 
-// What is written: values in memory and how one becomes bytes of the file. Values of one byte, and
-// those that have the file's form already, are written from where they are.
+// The values to write and how they are converted to bytes of the file. Values that have the file's format already are written directly.
 struct voxel_source {
     const void *values;
     size_t value_bytes; // in memory and in the file

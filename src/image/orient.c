@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pictures as people see them: turned and mirrored as the orientation of Exif and TIFF says.
+// Turns and mirrors pictures according to the orientation of Exif and TIFF, as viewers do.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "image/codec.h"

@@ -7,8 +7,7 @@
 #include <math.h>
 
 // The sources of one output pixel along one axis: `n` neighbours from `first` on, their weights at
-// `weights + i * n_max`. Weights that are 0 at the ends are left out, so that a NaN beside the
-// footprint does not leak in.
+// `weights + i * n_max`. Weights that are 0 at the ends are left out, so that a NaN just outside of the filter does not enter the result.
 struct axis {
     int *first;
     int *n;
@@ -50,7 +49,7 @@ static adele_status axis_init_linear(struct axis *axis, int n_in, int n_out) {
 }
 
 // Weights of the cubic convolution kernel with a = -0.75 at the distances 1 + x, x, 1 - x, 2 - x.
-// The last one is what is missing to 1, in float, as OpenCV does it.
+// The last one is 1 minus the others, in float, as in OpenCV.
 static void cubic_weights(float x, float weights[4]) {
     const float a = -0.75F;
     float y = 1.0F - x;
@@ -145,7 +144,7 @@ static bool row_is_zero(const float *row, int n) {
     return true;
 }
 
-// `middle` comes zeroed. A mask is 0 in most places, so its empty rows are left out.
+// `middle` must be zeroed. Most rows of a mask are empty, and empty rows are skipped.
 static void apply_cubic(const float *in, int in_h, int in_w, const struct cubic_tap *across,
                         const struct cubic_tap *down, float *restrict middle, bool *is_zero,
                         float *restrict out, int out_h, int out_w) {
