@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads small files of the kernel into a buffer on the stack, so that measuring memory allocates none.
+// Reads small files of the kernel into a buffer on the stack, so that measuring memory allocates
+// none.
 #include "base/available_memory.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ static size_t minus(size_t limit, size_t used) {
 
 // ---- files --------------------------------------------------------------------------------------
 
-// The text of FOLDER/NAME; false when it cannot be read. A file that does not fit is cut after its last whole line.
+// The text of FOLDER/NAME; false when it cannot be read. A file that does not fit is cut after its
+// last whole line.
 static bool read_text(const char *folder, const char *name, char text[TEXT_BYTES]) {
     char path[PATH_BYTES];
     int length = snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -56,7 +58,8 @@ static bool read_text(const char *folder, const char *name, char text[TEXT_BYTES
     return n >= 0;
 }
 
-// Parses a number of bytes, or of KiB when "kB" follows it, up to the end of the line. False for "max", for other text and for a number that does not fit into size_t.
+// Parses a number of bytes, or of KiB when "kB" follows it, up to the end of the line. False for
+// "max", for other text and for a number that does not fit into size_t.
 static bool parse_bytes(const char *at, size_t *out) {
     at += strspn(at, " \t");
     if (*at < '0' || *at > '9')
@@ -90,7 +93,8 @@ static bool find_bytes(const char *text, const char *key, size_t *out) {
 
 // ---- cgroups ------------------------------------------------------------------------------------
 
-// File names and keys of the two versions. The kernel drops cached pages of files before it kills a process, so they do not count as used memory. (Pages of a tmpfs are counted elsewhere.)
+// File names and keys of the two versions. The kernel drops cached pages of files before it kills a
+// process, so they do not count as used memory. (Pages of a tmpfs are counted elsewhere.)
 struct cgroup_files {
     const char *limit, *usage;
     const char *inactive_file, *active_file; // of memory.stat
@@ -114,7 +118,8 @@ static size_t cgroup_leaves(const char *folder, const struct cgroup_files *files
     return minus(limit, minus(minus(usage, inactive), active));
 }
 
-// Every cgroup from ROOT/PATH up to ROOT may have a limit. In a container PATH is often the host's and does not exist; the files in ROOT are then the container's own.
+// Every cgroup from ROOT/PATH up to ROOT may have a limit. In a container PATH is often the host's
+// and does not exist; the files in ROOT are then the container's own.
 static size_t path_leaves(const char *root, const char *path, const struct cgroup_files *files) {
     char folder[PATH_BYTES];
     // The kernel writes ".." for a cgroup outside of this process's cgroup namespace.

@@ -53,7 +53,8 @@ const char *adele_error_place(void) {
 
 adele_status fail_record(adele_status status, const char *file, int line, const char *hint,
                          const char *format, ...) {
-    // The arguments may point into the old message or the old hint, so both are formatted into copies first.
+    // The arguments may point into the old message or the old hint, so both are formatted into
+    // copies first.
     char message[MESSAGE_BYTES];
     char new_hint[HINT_BYTES];
     va_list arguments;

@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "base/place.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,8 @@ static adele_status too_large(const char *path, size_t max_bytes) {
                 "%s: larger than the %zu bytes allowed for it", path, max_bytes);
 }
 
-// Reads `fd` to its end into storage that grows, because the size of a pipe or of a file in /proc is not known in advance.
+// Reads `fd` to its end into storage that grows, because the size of a pipe or of a file in /proc
+// is not known in advance.
 static adele_status read_all(int fd, const char *path, size_t max_bytes, size_t expected,
                              char **out, size_t *out_bytes) {
     size_t capacity = expected + 1; // one more byte shows the end without growing
@@ -134,7 +135,7 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
     TRY(ALLOCATE(&writer, 1));
     writer->fd = -1;
     writer->path = memory_strdup(path);
-    writer->folder = place_folder_of(path);
+    writer->folder = path_folder(path);
     writer->buffer = memory_calloc(BUFFER_BYTES, 1);
     if (writer->folder != NULL)
         writer->temporary = temporary_name(writer->folder, name);
@@ -143,7 +144,8 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
         writer_free(writer);
         return CHECK_MEMORY(NULL);
     }
-    // A file that a dead process with our id left behind is overwritten; a symbolic link is refused.
+    // A file that a dead process with our id left behind is overwritten; a symbolic link is
+    // refused.
     writer->fd =
         open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (writer->fd < 0) {
@@ -198,7 +200,9 @@ adele_status file_writer_keep_old(struct file_writer *writer, const char *keep) 
     return CHECK_MEMORY(writer->keep_temporary);
 }
 
-// Gives the existing file its second name as well, by a hard link that replaces the older file of that name. On a file system without hard links the file is renamed, so that for a moment only the second name exists.
+// Gives the existing file its second name as well, by a hard link that replaces the older file of
+// that name. On a file system without hard links the file is renamed, so that for a moment only the
+// second name exists.
 static adele_status keep_old(const struct file_writer *writer) {
     if (writer->keep == NULL || !file_exists(writer->path))
         return ADELE_OK;
@@ -257,7 +261,7 @@ adele_status file_rename(const char *from, const char *to) {
     int error = file_replace(from, to);
     if (error != 0)
         return fail_errno("rename", from, error);
-    char *folder = place_folder_of(to);
+    char *folder = path_folder(to);
     TRY(CHECK_MEMORY(folder));
     adele_status status = file_sync_folder(folder);
     memory_free(folder);

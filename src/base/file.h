@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Files and folders. A file is written whole or not at all: to a temporary name beside the target,
-// fsync, rename, fsync of the folder. Some network and foreign file systems cannot do all of this: a folder that cannot be synced is left unsynced, and a file that cannot be renamed onto another replaces it in several steps (file_replace.c).
+// fsync, rename, fsync of the folder. Some network and foreign file systems cannot do all of this:
+// a folder that cannot be synced is left unsynced, and a file that cannot be renamed onto another
+// replaces it in several steps (file_replace.c).
 #ifndef ADELE_BASE_FILE_H
 #define ADELE_BASE_FILE_H
 
@@ -16,7 +18,8 @@ ADELE_MUST_CHECK adele_status file_read(const char *path, size_t max_bytes, char
 // Part of the name of every temporary file. Such names begin with a dot.
 #define FILE_TEMPORARY_MARK ".tmp."
 
-// Writes `bytes` to `path` atomically. On failure the old file, if any, is unchanged and no temporary file is left.
+// Writes `bytes` to `path` atomically. On failure the old file, if any, is unchanged and no
+// temporary file is left.
 ADELE_MUST_CHECK adele_status file_write(const char *path, const void *data, size_t bytes);
 
 // The same in pieces: begin, write as often as needed, then commit or abandon (which removes the
@@ -25,7 +28,9 @@ struct file_writer;
 ADELE_MUST_CHECK adele_status file_writer_begin(const char *path, struct file_writer **out);
 ADELE_MUST_CHECK adele_status file_writer_write(struct file_writer *writer, const void *data,
                                                 size_t bytes);
-// The file that commit replaces, if there is one, is kept under the name `keep` in the same folder; an older file of that name is replaced. At every moment a complete file exists under one of the two names.
+// The file that commit replaces, if there is one, is kept under the name `keep` in the same folder;
+// an older file of that name is replaced. At every moment a complete file exists under one of the
+// two names.
 ADELE_MUST_CHECK adele_status file_writer_keep_old(struct file_writer *writer, const char *keep);
 ADELE_MUST_CHECK adele_status file_writer_commit(struct file_writer *writer); // frees writer
 void file_writer_abandon(struct file_writer *writer);                         // frees writer
@@ -36,24 +41,29 @@ const char *file_hint(int error);
 bool file_exists(const char *path); // anything of that name
 bool file_is_directory(const char *path);
 bool file_opens(const char *path); // for reading; reading may still fail
-// ADELE_DATA unless the path leads to a regular file: opening a pipe would block, and a device has no end.
+// ADELE_DATA unless the path leads to a regular file: opening a pipe would block, and a device has
+// no end.
 ADELE_MUST_CHECK adele_status file_check_regular(const char *path);
 // Creates the folder and its parents; succeeds when it exists.
 ADELE_MUST_CHECK adele_status file_make_directory(const char *path);
 // Removes a file, or a folder with its content; succeeds when there is none. Does not follow links.
 ADELE_MUST_CHECK adele_status file_remove_tree(const char *path);
-// Removes the temporary files that killed writers left in the folder; succeeds when there is no folder. No other process may be writing there.
+// Removes the temporary files that killed writers left in the folder; succeeds when there is no
+// folder. No other process may be writing there.
 ADELE_MUST_CHECK adele_status file_remove_temporaries(const char *path);
 ADELE_MUST_CHECK adele_status file_copy(const char *from, const char *to); // atomically
 // Within a folder; a file with the name `to` is replaced.
 ADELE_MUST_CHECK adele_status file_rename(const char *from, const char *to);
 
-// For src/base only: replaces `to` by `from` in the same folder. Returns 0 or an errno; after a failure `to` is unchanged where the file system makes that possible.
+// For src/base only: replaces `to` by `from` in the same folder. Returns 0 or an errno; after a
+// failure `to` is unchanged where the file system makes that possible.
 int file_replace(const char *from, const char *to);
 // Syncs the folder, so that renames in it survive a power failure, if its file system can.
 ADELE_MUST_CHECK adele_status file_sync_folder(const char *folder);
 
-// Locks the folder until file_unlock or the end of the process. ADELE_IO when it is locked already, by this or another process. On a file system without locks *lock is -1 and no other process is excluded.
+// Locks the folder until file_unlock or the end of the process. ADELE_IO when it is locked already,
+// by this or another process. On a file system without locks *lock is -1 and no other process is
+// excluded.
 ADELE_MUST_CHECK adele_status file_lock_folder(const char *path, int *lock);
 void file_unlock(int lock); // -1 is legal
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Replaces one file by another, also on file systems that cannot do it in one step: Windows shares refuse to rename onto an existing file, object stores and some FUSE mounts support neither rename nor fsync of a folder. Also the hints for errors of file systems.
+// Replaces one file by another, also on file systems that cannot do it in one step: Windows shares
+// refuse to rename onto an existing file, object stores and some FUSE mounts support neither rename
+// nor fsync of a folder. Also the hints for errors of file systems.
 #include "base/file.h"
 
 #include "base/fail.h"
@@ -83,7 +85,9 @@ static int copy_content(int from, int to) {
     return error;
 }
 
-// The last resort where nothing can be renamed: overwrites the file in place. A process that is killed meanwhile leaves an incomplete file; a copy that was kept under a second name stays complete.
+// The last resort where nothing can be renamed: overwrites the file in place. A process that is
+// killed meanwhile leaves an incomplete file; a copy that was kept under a second name stays
+// complete.
 static int write_over(const char *from, const char *to) {
     int in = open(from, O_RDONLY | O_CLOEXEC);
     if (in < 0)
@@ -137,7 +141,9 @@ int file_replace(const char *from, const char *to) {
 
 // ---- folders ------------------------------------------------------------------------------------
 
-// A rename survives a power failure only once its folder is synced. Many file systems cannot sync a folder, or not for every user who may write there. The file itself is synced, so the run continues. A full disk is an error, because the new name may then be lost.
+// A rename survives a power failure only once its folder is synced. Many file systems cannot sync a
+// folder, or not for every user who may write there. The file itself is synced, so the run
+// continues. A full disk is an error, because the new name may then be lost.
 adele_status file_sync_folder(const char *folder) {
     static atomic_flag has_warned = ATOMIC_FLAG_INIT;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -148,9 +154,10 @@ adele_status file_sync_folder(const char *folder) {
     if (error == ENOSPC || error == EDQUOT)
         return FAIL(ADELE_IO, file_hint(error), "%s: cannot write: %s", folder, strerror(error));
     if (error == EIO && !atomic_flag_test_and_set(&has_warned))
-        log_line(LOG_WARNING,
-                 "%s: the folder cannot be synced (%s); the run continues, but the newest files may "
-                 "be lost when the machine loses power",
-                 folder, strerror(error));
+        log_line(
+            LOG_WARNING,
+            "%s: the folder cannot be synced (%s); the run continues, but the newest files may "
+            "be lost when the machine loses power",
+            folder, strerror(error));
     return ADELE_OK;
 }

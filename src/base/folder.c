@@ -101,7 +101,8 @@ static bool is_dot(const char *name) {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-// Works on open folders, not on paths, so that a symbolic link that appears meanwhile is removed and not followed.
+// Works on open folders, not on paths, so that a symbolic link that appears meanwhile is removed
+// and not followed.
 static int remove_at(int parent, const char *name) {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;

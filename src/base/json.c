@@ -7,7 +7,8 @@
 
 #include <string.h>
 
-// cJSON needs some 64 bytes of memory for two bytes of text, so this limits it to 2 GiB; our own files are far smaller.
+// cJSON needs some 64 bytes of memory for two bytes of text, so this limits it to 2 GiB; our own
+// files are far smaller.
 #define MAX_JSON_BYTES ((size_t)64 << 20)
 
 adele_status json_read(const char *path, cJSON **out) {

@@ -10,7 +10,9 @@ ADELE_MUST_CHECK adele_status json_read(const char *path, cJSON **out);
 // Pretty-prints into the file, atomically, with a final newline. ADELE_NO_MEMORY when `value` is
 // NULL: memory was out when it was built.
 ADELE_MUST_CHECK adele_status json_write(const char *path, const cJSON *value);
-// Adds the item to the object or array, which owns it then. False when memory is out or `item` is NULL (memory was out when it was created); the item is freed then, so that calls can be chained by &&.
+// Adds the item to the object or array, which owns it then. False when memory is out or `item` is
+// NULL (memory was out when it was created); the item is freed then, so that calls can be chained
+// by &&.
 bool json_add(cJSON *object, const char *key, cJSON *item);
 bool json_append(cJSON *array, cJSON *item);
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The log sink of the process. A mutex serializes the threads; a sink must not log, because it would deadlock.
+// The log sink of the process. A mutex serializes the threads; a sink must not log, because it
+// would deadlock.
 #include "base/log.h"
 
 #include <pthread.h>

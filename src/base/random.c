@@ -80,7 +80,8 @@ double random_range(struct random_stream *stream, double low, double high) {
 
 double random_normal(struct random_stream *stream) {
     const double two_pi = 6.283185307179586476925;
-    // In (0, 1], so that the logarithm is finite. The second value of Box-Muller (the sine) is not kept, because a stream has no state except its counter.
+    // In (0, 1], so that the logarithm is finite. The second value of Box-Muller (the sine) is not
+    // kept, because a stream has no state except its counter.
     double radius = ((double)random_u32(stream) + 1.0) * TWO_TO_MINUS_32;
     double angle = random_uniform(stream);
     return sqrt(-2.0 * log(radius)) * cos(two_pi * angle);

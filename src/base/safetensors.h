@@ -28,8 +28,8 @@ struct safetensors_entry {
     enum safetensors_dtype dtype;
     int n_dimensions;
     int64_t shape[SAFETENSORS_MAX_DIMENSIONS];
-    const void
-        *data; // C order, little endian; aligned to the element size when our writer wrote it, else use memcpy
+    const void *data; // C order, little endian; aligned to the element size when our writer wrote
+                      // it, else use memcpy
     size_t bytes;
     int64_t n_elements;
 };
@@ -64,7 +64,8 @@ ADELE_MUST_CHECK adele_status safetensors_writer_metadata(struct safetensors_wri
 // Writes atomically. Same content, same bytes.
 ADELE_MUST_CHECK adele_status safetensors_writer_save(const struct safetensors_writer *writer,
                                                       const char *path);
-// The same; the file that is replaced is kept under the name `keep` (file_writer_keep_old). NULL: it is deleted.
+// The same; the file that is replaced is kept under the name `keep` (file_writer_keep_old). NULL:
+// it is deleted.
 ADELE_MUST_CHECK adele_status safetensors_writer_save_keeping(
     const struct safetensors_writer *writer, const char *path, const char *keep);
 #endif

@@ -56,8 +56,9 @@ adele_status safetensors_writer_add(struct safetensors_writer *writer, const cha
             return FAIL(ADELE_INVALID_ARGUMENT, "Use another name.", "tensor \"%s\" twice", name);
     }
     if (n_dimensions < 0 || n_dimensions > SAFETENSORS_MAX_DIMENSIONS)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "tensor \"%s\" has %d dimensions, at most %d are possible",
-                    name, n_dimensions, SAFETENSORS_MAX_DIMENSIONS);
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "tensor \"%s\" has %d dimensions, at most %d are possible", name, n_dimensions,
+                    SAFETENSORS_MAX_DIMENSIONS);
     for (int i = 0; i < n_dimensions; i++)
         entry.shape[i] = shape[i];
     if (!safetensors_shape_size(dtype, n_dimensions, entry.shape, &entry.n_elements, &entry.bytes))

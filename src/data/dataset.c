@@ -5,9 +5,9 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/folder_look.h"
+#include "data/folder_cache.h"
 #include "data/label_lookup.h"
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 
 #include <string.h>
 
@@ -116,9 +116,9 @@ adele_status dataset_create(const struct dataset_config *config, struct dataset 
     TRY(ALLOCATE(&dataset, 1));
     dataset->layout = config->layout;
     dataset->ignore_value = LABEL_IGNORE;
-    TRY_GOTO(ALLOCATE(&dataset->said, 1), fail);
-    TRY_GOTO(folder_looks_new(&dataset->looks), fail);
-    TRY_GOTO(palette_watch_new(&dataset->palettes), fail);
+    TRY_GOTO(ALLOCATE(&dataset->logged_notes, 1), fail);
+    TRY_GOTO(folder_cache_new(&dataset->folder_cache), fail);
+    TRY_GOTO(palette_check_new(&dataset->palettes), fail);
     TRY_GOTO(copy_config(config, dataset), fail);
     *out = dataset;
     return ADELE_OK;
@@ -162,8 +162,8 @@ void dataset_close(struct dataset *dataset) {
     memory_free((char *)dataset->config.true_labels);
     free_map(&dataset->map);
     label_lookup_destroy(dataset->lookup);
-    memory_free(dataset->said);
-    folder_looks_free(dataset->looks);
+    memory_free(dataset->logged_notes);
+    folder_cache_free(dataset->folder_cache);
     memory_free(dataset->palettes);
     for (int i = 0; i < dataset->n_own_names; i++)
         memory_free(dataset->own_names[i]);

@@ -94,11 +94,11 @@ struct dataset {
                            // label
     bool has_ignore_label; // nnU-Net's; else 255 has its meaning from us alone
     struct label_map map;  // deep copy of the configuration's
-    struct dataset_config config;   // strings deep-copied
-    struct label_lookup *lookup;    // label_lookup.h: values of the files -> categories
-    unsigned *said;                 // notes.h: what was said already, case by case
-    struct folder_looks *looks;     // folder_look.h
-    struct palette_watch *palettes; // palette_watch.h
+    struct dataset_config config;      // strings deep-copied
+    struct label_lookup *lookup;       // label_lookup.h: values of the files -> categories
+    unsigned *logged_notes;            // notes.h: what was said already, case by case
+    struct folder_cache *folder_cache; // folder_cache.h
+    struct palette_check *palettes;    // palette_check.h
     char **own_names; // what the layout calls the values, where a label_map names categories
     int n_own_names;
 };
@@ -115,7 +115,7 @@ void dataset_close(struct dataset *dataset); // NULL is legal
 // Pictures of one file each as another number of channels, where that loses nothing: gray as RGB,
 // and RGB that is gray in every pixel as gray (loading others fails). For a model that takes so
 // many.
-void dataset_ask_channels(struct dataset *dataset, int n_channels);
+void dataset_set_channels(struct dataset *dataset, int n_channels);
 // Brings the categories into the order of `names`, the model's, by their names; label files are
 // read and written accordingly. ADELE_DATA with both lists when the names differ.
 ADELE_MUST_CHECK adele_status dataset_match_categories(struct dataset *dataset, int n,

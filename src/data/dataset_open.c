@@ -82,7 +82,7 @@ static void find_channels(struct dataset *dataset) {
         dataset->n_channels = has_gray && !dataset->has_rgb ? 1 : 3;
 }
 
-void dataset_ask_channels(struct dataset *dataset, int n_channels) {
+void dataset_set_channels(struct dataset *dataset, int n_channels) {
     bool is_known = dataset->n_channels == 1 || dataset->n_channels == 3;
     if (dataset->is_volume || !is_known || (n_channels != 1 && n_channels != 3))
         return;
@@ -129,8 +129,8 @@ static adele_status check_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     if (dataset->n_cases[SPLIT_TRAIN] == 0) {
         const char *folder = find_cases_image_folder(dataset, SPLIT_TRAIN);
-        char there[FOLDER_LOOK_BYTES];
-        TRY(find_cases_tell(dataset, folder, "", there));
+        char there[FOLDER_CACHE_TEXT_BYTES];
+        TRY(find_cases_describe_folder(dataset, folder, "", there));
         TRY(finder_problem(
             finder, CHECK_EMPTY_SPLIT,
             dataset->layout == LAYOUT_NNUNET

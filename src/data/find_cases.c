@@ -54,11 +54,11 @@ static adele_status find_training_labels(struct dataset_finder *finder, struct d
 }
 
 // What lies in ROOT/SUB instead of NAME.
-adele_status find_cases_tell(const struct dataset *dataset, const char *sub, const char *name,
-                             char out[FOLDER_LOOK_BYTES]) {
+adele_status find_cases_describe_folder(const struct dataset *dataset, const char *sub,
+                                        const char *name, char out[FOLDER_CACHE_TEXT_BYTES]) {
     char *folder = file_join(dataset->root, sub);
     TRY(CHECK_MEMORY(folder));
-    folder_look_tell(dataset, folder, name, out);
+    folder_cache_describe(dataset, folder, name, out);
     memory_free(folder);
     return ADELE_OK;
 }
@@ -66,9 +66,10 @@ adele_status find_cases_tell(const struct dataset *dataset, const char *sub, con
 static adele_status check_partners(struct dataset_finder *finder, enum dataset_split split,
                                    const struct dataset_case *item) {
     const struct dataset *dataset = finder->dataset;
-    char there[FOLDER_LOOK_BYTES];
+    char there[FOLDER_CACHE_TEXT_BYTES];
     if (item->image_path[0] == NULL) {
-        TRY(find_cases_tell(dataset, find_cases_image_folder(dataset, split), item->name, there));
+        TRY(find_cases_describe_folder(dataset, find_cases_image_folder(dataset, split), item->name,
+                                       there));
         return finder_problem(
             finder, CHECK_MISSING_PARTNER, "Add the image, or take the case out of the split.",
             "%s: case %s of the %s split has no image in %s%s", dataset->root, item->name,
@@ -77,7 +78,7 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
     if (split == SPLIT_TEST || dataset_label_source(item, split) != NULL)
         return ADELE_OK;
     const char *folder = dataset_label_folder(dataset, split, item);
-    TRY(find_cases_tell(dataset, folder, item->name, there));
+    TRY(find_cases_describe_folder(dataset, folder, item->name, there));
     return finder_problem(
         finder, CHECK_MISSING_PARTNER, "Add the label map, or take the case out of the split.",
         "%s/%s/%s%s: no label map for %s of the %s split%s", dataset->root, folder, item->name,

@@ -5,7 +5,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/folder_look.h"
+#include "data/folder_cache.h"
 #include "data/name_list.h"
 
 #include <errno.h>
@@ -114,7 +114,7 @@ adele_status finder_any(const struct dataset *dataset, const char *folder, const
     char *path = sub[0] == '\0' ? memory_strdup(folder) : file_join(folder, sub);
     const char *entry = NULL;
     TRY(CHECK_MEMORY(path));
-    adele_status status = folder_look_find(dataset, path, name, endings, &entry);
+    adele_status status = folder_cache_find(dataset, path, name, endings, &entry);
     memory_free(path);
     if (status != ADELE_OK || entry == NULL)
         return status;
@@ -134,8 +134,8 @@ static bool is_unread_kind(const char *name) {
     return false;
 }
 
-adele_status finder_name_unread(struct dataset_finder *finder, const char *folder,
-                                const struct file_list *files) {
+adele_status finder_report_unread(struct dataset_finder *finder, const char *folder,
+                                  const struct file_list *files) {
     const char *first = NULL;
     int n = 0;
     for (int i = 0; i < files->n; i++)

@@ -40,7 +40,8 @@ ADELE_MUST_CHECK adele_status finder_any(const struct dataset *dataset, const ch
 // it is none.
 extern const char *const finder_image_endings[], *const finder_label_endings[];
 // Pictures of kinds that are not read lie in the folder: said once, in the report or the log.
-ADELE_MUST_CHECK adele_status finder_name_unread(struct dataset_finder *finder, const char *folder,
-                                                 const struct file_list *files);
+ADELE_MUST_CHECK adele_status finder_report_unread(struct dataset_finder *finder,
+                                                   const char *folder,
+                                                   const struct file_list *files);
 
 #endif

@@ -25,7 +25,7 @@ struct dataset_images {
     uint8_t *truth;  // (N, H, W), NULL when there is none
     struct dataset_origin *origin; // (N)
     unsigned notes;                // notes.h: of a single case
-    struct palette_use *palette;   // palette_watch.h: the same, NULL = none
+    struct palette_use *palette;   // palette_check.h: the same, NULL = none
 };
 // Zeroed storage for images->n images of the extents in `images`.
 ADELE_MUST_CHECK adele_status dataset_images_allocate(struct dataset_images *images,

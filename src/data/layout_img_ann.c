@@ -46,7 +46,7 @@ static adele_status list_pictures(struct dataset_finder *finder, const char *nam
         status =
             FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder", folder);
     if (status == ADELE_OK)
-        status = finder_name_unread(finder, folder, &files);
+        status = finder_report_unread(finder, folder, &files);
     for (int i = 0; i < files.n && status == ADELE_OK; i++) {
         bool is_picture, is_volume;
         size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);

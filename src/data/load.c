@@ -13,7 +13,7 @@
 #include "data/foreground.h"
 #include "data/label_values.h"
 #include "data/notes.h"
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 #include "data/picture_peek.h"
 #include "data/standardize.h"
 
@@ -200,11 +200,11 @@ static adele_status load_one(const struct dataset *dataset, enum dataset_split s
                              .width = width};
     TRY(load_case(dataset, &plan, out));
     struct notes notes = {0};
-    notes_add(&notes, out->notes & ~*dataset->said, item->image_path[0]);
-    *dataset->said |= out->notes;
+    notes_add(&notes, out->notes & ~*dataset->logged_notes, item->image_path[0]);
+    *dataset->logged_notes |= out->notes;
     notes_log(&notes, "");
     adele_status status =
-        palette_watch_add(dataset, dataset_label_source(item, split), out->palette);
+        palette_check_add(dataset, dataset_label_source(item, split), out->palette);
     if (status != ADELE_OK)
         dataset_images_deinit(out);
     return status;
@@ -286,7 +286,7 @@ adele_status dataset_load(const struct dataset *dataset, enum dataset_split spli
     TRY_GOTO(load_parts(dataset, plans, n_cases, parts), done);
     log_notes(dataset, split, parts);
     for (int i = 0; i < n_cases; i++)
-        TRY_GOTO(palette_watch_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
+        TRY_GOTO(palette_check_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
                                    parts[i].palette),
                  done);
     TRY_GOTO(dataset_images_join(dataset, split, parts, out), done);

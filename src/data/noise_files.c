@@ -11,7 +11,7 @@
 #include "data/label_store.h"
 #include "data/label_values.h"
 #include "data/output.h"
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -80,7 +80,7 @@ static adele_status add_case(struct noise_set *set, int i_case) {
     struct palette_use *use = NULL;
     status = palette_use_of(&labels, &use);
     if (status == ADELE_OK)
-        status = palette_watch_add(dataset, path, use);
+        status = palette_check_add(dataset, path, use);
     memory_free(use);
     for (int slice = 0; slice < labels.n_slices && status == ADELE_OK; slice++)
         if (keep_all || case_labels_has_foreground(dataset, &labels, slice))

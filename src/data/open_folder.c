@@ -137,7 +137,7 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
 
 static adele_status add_files(struct dataset_finder *finder, const struct file_list *files) {
     struct dataset *dataset = finder->dataset;
-    TRY(finder_name_unread(finder, dataset->root, files));
+    TRY(finder_report_unread(finder, dataset->root, files));
     for (int i = 0; i < files->n; i++) {
         bool is_picture, is_volume;
         const char *file = files->names[i];

@@ -74,8 +74,9 @@ adele_status output_add(struct output *output, const char *name_format, ...) {
 // ---- before -------------------------------------------------------------------------------------
 
 // Something of that name is there. It may be replaced when it is what adele wrote last time.
-static adele_status check_there(const struct output *output, const struct output_manifest *manifest,
-                                const char *name, const char *path, const struct stat *info) {
+static adele_status check_existing(const struct output *output,
+                                   const struct output_manifest *manifest, const char *name,
+                                   const char *path, const struct stat *info) {
     const struct output_file *known = output_manifest_find(manifest, name);
     char xxh3[17];
     int64_t bytes = 0;
@@ -106,7 +107,7 @@ static adele_status check_files(const struct output *output,
         char *path = file_join(output->folder, output->files.names[i]);
         TRY(CHECK_MEMORY(path));
         if (lstat(path, &info) == 0)
-            status = check_there(output, manifest, output->files.names[i], path, &info);
+            status = check_existing(output, manifest, output->files.names[i], path, &info);
         memory_free(path);
     }
     return status;
@@ -119,7 +120,7 @@ static adele_status check_places(const struct output *output) {
     adele_status status = ADELE_OK;
     for (int i = 0; i < output->files.n && status == ADELE_OK; i++) {
         char *path = file_join(output->folder, output->files.names[i]);
-        char *folder = path != NULL ? place_folder_of(path) : NULL;
+        char *folder = path != NULL ? path_folder(path) : NULL;
         status = CHECK_MEMORY(folder);
         if (status == ADELE_OK && (is_run || last == NULL || strcmp(last, folder) != 0))
             status = output_guard_check(&output->guard, path);

@@ -34,17 +34,17 @@ void output_guard_deinit(struct output_guard *guard) {
 
 // ---- what is guarded ----------------------------------------------------------------------------
 
-static const struct guarded_folder *find(const struct output_guard *guard, struct place_id id) {
+static const struct guarded_folder *find(const struct output_guard *guard, struct path_id id) {
     for (int i = 0; i < guard->n; i++)
-        if (place_id_equal(guard->folders[i].id, id))
+        if (path_id_equal(guard->folders[i].id, id))
             return &guard->folders[i];
     return NULL;
 }
 
 static adele_status add(struct output_guard *guard, const char *folder, const char *what,
                         bool is_run) {
-    struct place_id id;
-    if (folder == NULL || !place_identify(folder, &id) || find(guard, id) != NULL)
+    struct path_id id;
+    if (folder == NULL || !path_identify(folder, &id) || find(guard, id) != NULL)
         return ADELE_OK;
     TRY(GROW(&guard->folders, guard->n));
     char *path = memory_strdup(folder);
@@ -97,7 +97,7 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
     if (path == NULL)
         return ADELE_OK;
     struct stat info;
-    char *folder = place_folder_of(path);
+    char *folder = path_folder(path);
     TRY(CHECK_MEMORY(folder));
     adele_status status = ADELE_OK;
     if (*last == NULL || strcmp(*last, folder) != 0)
@@ -109,7 +109,7 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
     char *real = realpath(path, NULL);
     if (real == NULL)
         return ADELE_OK;
-    folder = place_folder_of(real);
+    folder = path_folder(real);
     free(real); // realpath's own allocation
     TRY(CHECK_MEMORY(folder));
     status = add(guard, folder, "a folder of the data set", false);
@@ -144,8 +144,8 @@ done:
 }
 
 bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
-    struct place_id id;
-    const struct guarded_folder *guarded = place_identify(folder, &id) ? find(guard, id) : NULL;
+    struct path_id id;
+    const struct guarded_folder *guarded = path_identify(folder, &id) ? find(guard, id) : NULL;
     return guarded != NULL && guarded->is_run;
 }
 
@@ -190,8 +190,8 @@ static bool is_run_name(const char *name, size_t n) {
 // `below`: what follows the folder in the place of the file, up to its name.
 static adele_status check_folder(const struct output_guard *guard, const char *path,
                                  const char *folder, const char *below) {
-    struct place_id id;
-    if (!place_identify(folder, &id))
+    struct path_id id;
+    if (!path_identify(folder, &id))
         return ADELE_OK;
     const struct guarded_folder *guarded = find(guard, id);
     if (guarded != NULL && !guarded->is_run)
@@ -218,7 +218,7 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
 static adele_status check_chain(const struct output_guard *guard, const char *shown,
                                 const char *folder, const char *name) {
     char *place = NULL, *whole = NULL;
-    TRY(place_find(folder, &place));
+    TRY(path_resolve(folder, &place));
     whole = file_join(place, name);
     adele_status status = CHECK_MEMORY(whole);
     for (size_t n = strlen(place); status == ADELE_OK;) {
@@ -239,7 +239,7 @@ static adele_status check_chain(const struct output_guard *guard, const char *sh
 }
 
 adele_status output_guard_check(const struct output_guard *guard, const char *path) {
-    char *folder = place_folder_of(path);
+    char *folder = path_folder(path);
     TRY(CHECK_MEMORY(folder));
     adele_status status = check_chain(guard, path, folder, file_base_name(path));
     memory_free(folder);

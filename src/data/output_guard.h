@@ -5,11 +5,11 @@
 #ifndef ADELE_DATA_OUTPUT_GUARD_H
 #define ADELE_DATA_OUTPUT_GUARD_H
 
-#include "base/place.h"
+#include "base/path.h"
 #include "data/dataset.h"
 
 struct guarded_folder {
-    struct place_id id;
+    struct path_id id;
     char *path;       // as it was named
     const char *what; // "the data set"; static storage
     bool is_run;      // the verb's own run: new files are welcome there, but not in its own folders

@@ -11,7 +11,8 @@
 
 enum image_kind { IMAGE_KIND_PNG, IMAGE_KIND_JPEG, IMAGE_KIND_TIFF, IMAGE_KIND_BMP };
 
-// The size of a regular file; anything else of that name (folder, pipe) is ADELE_IO, because opening a pipe would block.
+// The size of a regular file; anything else of that name (folder, pipe) is ADELE_IO, because
+// opening a pipe would block.
 ADELE_MUST_CHECK adele_status image_file_bytes(const char *path, uint64_t *out);
 
 // By the first bytes; ADELE_FORMAT when they are of another kind.
@@ -43,7 +44,8 @@ ADELE_MUST_CHECK adele_status image_bmp_load(const char *path, bool keep_values,
                                              size_t memory_limit, struct image *out);
 ADELE_MUST_CHECK adele_status image_bmp_probe(const char *path, int *width, int *height);
 
-// ---- exif.c: orientations, 1 to 8; 1 = as stored, also when none is given ------------------------
+// ---- exif.c: orientations, 1 to 8; 1 = as stored, also when none is given
+// ------------------------
 int exif_orientation(const unsigned char *block, size_t n_bytes);
 int exif_orientation_jpeg(const unsigned char *bytes, size_t n_bytes); // of the whole file
 // Moves the file's position; ferror reports a read error.

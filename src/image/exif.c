@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The orientation that a camera stored with the picture: tag 0x0112 of an Exif block, which has the format of a TIFF file. It is in JPEG's APP1 segment or PNG's eXIf chunk. A damaged block counts as no orientation, because it is no reason to refuse the picture.
+// The orientation that a camera stored with the picture: tag 0x0112 of an Exif block, which has the
+// format of a TIFF file. It is in JPEG's APP1 segment or PNG's eXIf chunk. A damaged block counts
+// as no orientation, because it is no reason to refuse the picture.
 #include "image/byte_order.h"
 #include "image/codec.h"
 #include <stdio.h>

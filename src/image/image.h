@@ -14,9 +14,10 @@
 
 // What a reader did that the user may want to know, in image.notes.
 enum image_note {
-    IMAGE_NOTE_TURNED = 1,      // according to the file's orientation
-    IMAGE_NOTE_STRAY_BYTES = 2, // JPEG: bytes between segments were skipped; the picture is complete
-    IMAGE_NOTE_PAGES = 4        // TIFF: more than one page, of which the first was read
+    IMAGE_NOTE_TURNED = 1, // according to the file's orientation
+    IMAGE_NOTE_STRAY_BYTES =
+        2,               // JPEG: bytes between segments were skipped; the picture is complete
+    IMAGE_NOTE_PAGES = 4 // TIFF: more than one page, of which the first was read
 };
 
 struct image_palette {
@@ -27,11 +28,11 @@ struct image_palette {
 // A picture. 8 or 16 bits a channel; 1 (gray) or 3 (RGB) channels. Alpha is dropped by the readers.
 struct image {
     int width, height, n_channels;
-    int n_bits;                   // 8 or 16
-    void *pixels;                 // (H, W, C), uint8_t or uint16_t
-    bool has_alpha;               // the file has an alpha channel, which is not among the pixels
-    int orientation;              // 2..8: how the stored picture was turned; other values: it was not
-    unsigned notes;               // of enum image_note
+    int n_bits;      // 8 or 16
+    void *pixels;    // (H, W, C), uint8_t or uint16_t
+    bool has_alpha;  // the file has an alpha channel, which is not among the pixels
+    int orientation; // 2..8: how the stored picture was turned; other values: it was not
+    unsigned notes;  // of enum image_note
     struct image_palette palette; // of an indexed file read by image_load_label; else n = 0
 };
 
@@ -42,9 +43,9 @@ ADELE_MUST_CHECK adele_status image_init(struct image *out, int width, int heigh
 // Reads PNG (8/16 bit; grays of 1, 2, 4 bits scaled to 0..255; gray, RGB, palette -> RGB, alpha
 // dropped; interlaced), JPEG (accurate DCT; gray or RGB), TIFF (the first page; bits and colours as
 // for PNG, and white-is-zero) or BMP (not compressed), by the file's signature, not its name. The
-// picture is turned according to the orientation of Exif or TIFF: extents are those of the picture as viewers show it.
-// `memory_limit` bytes of decoded pixels, 0 = none. ADELE_FORMAT/IO/DATA name the file and what is
-// wrong (truncated, bad checksum, too large). On failure `out` is zeroed.
+// picture is turned according to the orientation of Exif or TIFF: extents are those of the picture
+// as viewers show it. `memory_limit` bytes of decoded pixels, 0 = none. ADELE_FORMAT/IO/DATA name
+// the file and what is wrong (truncated, bad checksum, too large). On failure `out` is zeroed.
 ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, struct image *out);
 
 // Reads a label map: PNG, TIFF or BMP, gray (value = category; 1, 2, 4 bits unscaled) or indexed

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// JPEG through the TurboJPEG interface. The accurate inverse DCT is used, so that the pixels do not depend on the processor.
+// JPEG through the TurboJPEG interface. The accurate inverse DCT is used, so that the pixels do not
+// depend on the processor.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -35,7 +36,8 @@ static adele_status fail_damaged(const struct jpeg_reader *reader) {
                 tjGetErrorStr2(reader->handle));
 }
 
-// Removes stray bytes between the segments of the header: some cameras and programs that edit tags leave such bytes, and every viewer skips them.
+// Removes stray bytes between the segments of the header: some cameras and programs that edit tags
+// leave such bytes, and every viewer skips them.
 static void drop_stray(struct jpeg_reader *reader) {
     unsigned char *bytes = (unsigned char *)reader->bytes;
     size_t n = reader->n_bytes, at = 2, to = 2;
@@ -52,7 +54,8 @@ static void drop_stray(struct jpeg_reader *reader) {
         at += length;
         to += length;
     }
-    // Without a scan there is no picture. The unchanged bytes go to the decoder, whose message is then about the whole file.
+    // Without a scan there is no picture. The unchanged bytes go to the decoder, whose message is
+    // then about the whole file.
     if (at == to || at + 4 > n || bytes[at + 1] != 0xda)
         return;
     memmove(bytes + to, bytes + at, n - at);
@@ -125,7 +128,8 @@ static adele_status check_header(const struct jpeg_reader *reader, int n_channel
     return ADELE_OK;
 }
 
-// Without the stop flag a truncated file would be decoded to gray rows without an error. A file whose only error is stray bytes is decoded again without the flag.
+// Without the stop flag a truncated file would be decoded to gray rows without an error. A file
+// whose only error is stray bytes is decoded again without the flag.
 static adele_status decode(struct jpeg_reader *reader, struct image *out) {
     int format = out->n_channels == 1 ? TJPF_GRAY : TJPF_RGB;
     int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;

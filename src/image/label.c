@@ -40,7 +40,8 @@ static bool is_constant(const struct image *image) {
     return n < 2 || memcmp(image->pixels, (char *)image->pixels + n_bytes, (n - 1) * n_bytes) == 0;
 }
 
-// Graphics programs save a shape as one colour with an alpha channel: the values carry no information then.
+// Graphics programs save a shape as one colour with an alpha channel: the values carry no
+// information then.
 static adele_status check_alpha(const char *path, size_t memory_limit, const struct image *wide) {
     if (!wide->has_alpha || !is_constant(wide))
         return ADELE_OK;

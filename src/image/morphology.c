@@ -4,7 +4,8 @@
 // n passes of a 3 x 3 square are one pass of a square of 2 n + 1, and that is a row pass followed
 // by a column pass. In a pass, a pixel is cleared (eroded) when a zero lies within n, or set
 // (dilated) when a non-zero lies within n; both come from the distance to the last such pixel, once
-// from each side, so the cost does not depend on n. Only the part that can change is processed: the non-zero area with a margin. Complexity O(height * width).
+// from each side, so the cost does not depend on n. Only the part that can change is processed: the
+// non-zero area with a margin. Complexity O(height * width).
 #include "base/fail.h"
 #include "base/memory.h"
 #include "image/image.h"
@@ -46,7 +47,8 @@ static bool is_empty(const uint8_t *row, int n) {
     return row[0] == 0 && memcmp(row, row + 1, (size_t)n - 1) == 0;
 }
 
-// The bounding box of the non-zero pixels with `margin` pixels around it; empty when there are none.
+// The bounding box of the non-zero pixels with `margin` pixels around it; empty when there are
+// none.
 static struct part find_part(const uint8_t *mask, int height, int width, int margin) {
     struct part part = {height, width, 0, 0};
     for (int y = 0; y < height; y++) {

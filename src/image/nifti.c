@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reading NIfTI volumes, plain or compressed.
-// No number in the file is trusted before there are bytes for it: extents are compared with the file's size, and the memory of header and voxels grows chunk by chunk as data is read.
+// No number in the file is trusted before there are bytes for it: extents are compared with the
+// file's size, and the memory of header and voxels grows chunk by chunk as data is read.
 #include "image/nifti.h"
 #include "base/fail.h"
 #include "base/file.h"
@@ -16,7 +17,8 @@
 #define MAX_RATIO 1032
 // Header with extensions; tools put a few kilobytes of text there.
 #define MAX_HEADER_BYTES ((uint64_t)64 << 20)
-// Bytes after the last voxel are skipped. They are read nevertheless, because the checksum is at the end of the gzip stream.
+// Bytes after the last voxel are skipped. They are read nevertheless, because the checksum is at
+// the end of the gzip stream.
 #define MAX_TRAILING_BYTES ((uint64_t)1 << 20)
 
 struct volume_reader {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// NIfTI-1 and NIfTI-2 volumes (.nii, .nii.gz), read and written over zlib. The header is kept byte for byte, with its extensions, so that a file that is written has the source's geometry.
+// NIfTI-1 and NIfTI-2 volumes (.nii, .nii.gz), read and written over zlib. The header is kept byte
+// for byte, with its extensions, so that a file that is written has the source's geometry.
 #ifndef ADELE_IMAGE_NIFTI_H
 #define ADELE_IMAGE_NIFTI_H
 
@@ -27,7 +28,8 @@ struct nifti_volume {
 
 void nifti_deinit(struct nifti_volume *volume); // also zeroes it
 // Any of the numeric data types 2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280, both byte orders. The
-// voxel memory is bounded by `memory_limit` bytes (0 = none) and never by a size the file claims: a truncated file is detected before memory is allocated for it. On failure `out` is zeroed.
+// voxel memory is bounded by `memory_limit` bytes (0 = none) and never by a size the file claims: a
+// truncated file is detected before memory is allocated for it. On failure `out` is zeroed.
 ADELE_MUST_CHECK adele_status nifti_load(const char *path, size_t memory_limit,
                                          struct nifti_volume *out);
 // Extents only, from the header.
@@ -43,7 +45,8 @@ ADELE_MUST_CHECK adele_status nifti_load_raw(const char *path, size_t memory_lim
 double nifti_raw_value(const struct nifti_volume *volume, size_t i);
 // The same as text for messages, with the stored number where a slope changes it.
 void nifti_raw_text(const struct nifti_volume *volume, size_t i, char *text, size_t size);
-// Sets voxel i to the whole number `value`; false, without a change, when the data type and the slope cannot represent it.
+// Sets voxel i to the whole number `value`; false, without a change, when the data type and the
+// slope cannot represent it.
 bool nifti_raw_set(struct nifti_volume *volume, size_t i, int32_t value);
 // Whether `value`, as read, means the whole number `rounded`: a slope adds rounding errors.
 bool nifti_is_whole(double value, double whole);

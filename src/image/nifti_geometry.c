@@ -48,7 +48,8 @@ static double read_real(const struct field_reader *from, int at_1, int at_2, int
                                       : bytes_get_f64(from->bytes + at_2 + 8 * i, is_big);
 }
 
-// An axis of one voxel may have no direction in the file (2-D pictures); then any direction is correct.
+// An axis of one voxel may have no direction in the file (2-D pictures); then any direction is
+// correct.
 static void complete_flat_axis(struct nifti_geometry *geometry) {
     double(*a)[4] = geometry->affine;
     for (int i = 0; i < 3; i++) {
@@ -98,7 +99,8 @@ static bool read_sform(const struct field_reader *from, double mm_per_unit,
 }
 
 // The first number of a unit quaternion whose others are q[1..3], which are scaled where their
-// squares add up to more than 1. Near a half turn it is the root of a small difference, so that the rounding of the others makes the angle uncertain.
+// squares add up to more than 1. Near a half turn it is the root of a small difference, so that the
+// rounding of the others makes the angle uncertain.
 static void complete_quaternion(double q[4], double *angle_error) {
     double squares = q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
     bool is_exact = true; // whole turns and half turns around an axis have nothing to round

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Whether two volumes lie at the same place in the world and, if not, a description of the difference.
+// Whether two volumes lie at the same place in the world and, if not, a description of the
+// difference.
 #include "image/nifti_geometry.h"
 
 #include <math.h>
@@ -113,7 +114,8 @@ static bool corners_agree(const struct nifti_geometry *reference,
     return true;
 }
 
-// ---- descriptions --------------------------------------------------------------------------------------
+// ---- descriptions
+// --------------------------------------------------------------------------------------
 
 // With a decimal point, and with enough digits to distinguish the two.
 static void print_pair(double a, double b, char out_a[32], char out_b[32]) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Voxels as the bytes of the file: a label map in which some voxels change is written with the file's type and slope, and all other voxels keep their bits.
+// Voxels as the bytes of the file: a label map in which some voxels change is written with the
+// file's type and slope, and all other voxels keep their bits.
 #include "image/byte_order.h"
 #include "image/nifti.h"
 #include "image/nifti_header.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Writing NIfTI volumes with the header of the volume they come from. zlib is used through its
-// stream interface, because gzopen cannot write atomically. The gzip header has no name and no time, so that the same voxels give the same bytes.
+// stream interface, because gzopen cannot write atomically. The gzip header has no name and no
+// time, so that the same voxels give the same bytes.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -86,7 +87,8 @@ static adele_status put_header(struct volume_writer *writer, const struct nifti_
     return status;
 }
 
-// The values to write and how they are converted to bytes of the file. Values that have the file's format already are written directly.
+// The values to write and how they are converted to bytes of the file. Values that have the file's
+// format already are written directly.
 struct voxel_source {
     const void *values;
     size_t value_bytes; // in memory and in the file

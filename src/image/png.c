@@ -2,7 +2,8 @@
 // PNG reading through libpng.
 //
 // libpng reports an error by longjmp. Each function that calls setjmp does nothing but libpng calls
-// on a struct of its caller: no local variable changes between setjmp and longjmp, and memory is allocated and freed outside, so that the jump leaks nothing.
+// on a struct of its caller: no local variable changes between setjmp and longjmp, and memory is
+// allocated and freed outside, so that the jump leaks nothing.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -13,7 +14,8 @@
 #include <string.h>
 #include <zlib.h>
 
-// deflate compresses at most by a factor of 1032; a file that claims more rows than that is truncated.
+// deflate compresses at most by a factor of 1032; a file that claims more rows than that is
+// truncated.
 #define PNG_MAX_RATIO 1032
 // Signature, length, name and content of the first chunk, and its checksum.
 #define PNG_HEADER_BYTES 33
@@ -115,7 +117,8 @@ static adele_status reader_init(struct png_reader *reader, const char *path) {
 static bool read_header(struct png_reader *reader) {
     if (setjmp(png_jmpbuf(reader->png)) != 0)
         return false;
-    // Profiles, texts and other chunks are skipped: libpng would allocate the memory that such a chunk claims (gigabytes) or unpacks to.
+    // Profiles, texts and other chunks are skipped: libpng would allocate the memory that such a
+    // chunk claims (gigabytes) or unpacks to.
     png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
     // The extents are checked by image_check_claim, whose message is more helpful.
     png_set_user_limits(reader->png, 0x7fffffff, 0x7fffffff);

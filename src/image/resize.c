@@ -7,7 +7,8 @@
 #include <math.h>
 
 // The sources of one output pixel along one axis: `n` neighbours from `first` on, their weights at
-// `weights + i * n_max`. Weights that are 0 at the ends are left out, so that a NaN just outside of the filter does not enter the result.
+// `weights + i * n_max`. Weights that are 0 at the ends are left out, so that a NaN just outside of
+// the filter does not enter the result.
 struct axis {
     int *first;
     int *n;

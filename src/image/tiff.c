@@ -32,7 +32,8 @@ struct tiff_reader {
 
 // ---- libtiff's messages -------------------------------------------------------------------------
 
-// libtiff has one error handler for the whole process. This one keeps the messages of the file that this thread reads and passes all others on.
+// libtiff has one error handler for the whole process. This one keeps the messages of the file that
+// this thread reads and passes all others on.
 static _Thread_local struct tiff_reader *current;
 static TIFFErrorHandler old_error, old_warning;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
@@ -11,12 +11,12 @@
     "Save the label maps as gray PNG of category numbers, or with one palette; programs that "     \
     "make files small must leave label maps alone."
 
-struct palette_watch {
+struct palette_check {
     const char *path[256]; // where the colour was seen first; NULL = nowhere yet
     uint8_t rgb[256][3];
 };
 
-adele_status palette_watch_new(struct palette_watch **out) {
+adele_status palette_check_new(struct palette_check **out) {
     return ALLOCATE(out, 1);
 }
 
@@ -59,9 +59,9 @@ static adele_status check_grays(const struct dataset *dataset, const char *path,
                 path, moved, use->rgb[moved][0]);
 }
 
-adele_status palette_watch_add(const struct dataset *dataset, const char *path,
+adele_status palette_check_add(const struct dataset *dataset, const char *path,
                                const struct palette_use *use) {
-    struct palette_watch *watch = dataset->palettes;
+    struct palette_check *watch = dataset->palettes;
     if (use == NULL)
         return ADELE_OK;
     TRY(check_grays(dataset, path, use));

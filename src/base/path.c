@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "base/place.h"
+#include "base/path.h"
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-char *place_folder_of(const char *path) {
+char *path_folder(const char *path) {
     const char *slash = strrchr(path, '/');
     if (slash == NULL)
         return memory_strdup(".");
@@ -20,21 +20,21 @@ char *place_folder_of(const char *path) {
     return memory_printf("%.*s", (int)(slash - path), path);
 }
 
-bool place_identify(const char *path, struct place_id *out) {
+bool path_identify(const char *path, struct path_id *out) {
     struct stat info;
     if (stat(path, &info) != 0)
         return false;
-    *out = (struct place_id){(uint64_t)info.st_dev, (uint64_t)info.st_ino};
+    *out = (struct path_id){(uint64_t)info.st_dev, (uint64_t)info.st_ino};
     return true;
 }
 
-bool place_id_equal(struct place_id a, struct place_id b) {
+bool path_id_equal(struct path_id a, struct path_id b) {
     return a.device == b.device && a.inode == b.inode;
 }
 
-bool place_is_same(const char *path_a, const char *path_b) {
-    struct place_id a, b;
-    return place_identify(path_a, &a) && place_identify(path_b, &b) && place_id_equal(a, b);
+bool path_is_same(const char *path_a, const char *path_b) {
+    struct path_id a, b;
+    return path_identify(path_a, &a) && path_identify(path_b, &b) && path_id_equal(a, b);
 }
 
 static adele_status make_absolute(const char *path, char **out) {
@@ -99,12 +99,13 @@ static adele_status resolve_existing(const char *path, char **out) {
     return ADELE_OK;
 }
 
-adele_status place_find(const char *path, char **out) {
+adele_status path_resolve(const char *path, char **out) {
     *out = NULL;
     char *absolute = NULL, *once = NULL;
     TRY(make_absolute(path, &absolute));
     adele_status status = resolve_existing(absolute, &once);
-    // In "new/../set" the folder "new" need not exist: the first pass removes it, and the second one resolves "set".
+    // In "new/../set" the folder "new" need not exist: the first pass removes it, and the second
+    // one resolves "set".
     if (status == ADELE_OK)
         status = resolve_existing(once, out);
     memory_free(absolute);

@@ -2,8 +2,8 @@
 // Whether the palettes of indexed label maps mean one thing. In an indexed PNG the index is the
 // category and the colour is for the eye; a program that makes files small numbers the colours
 // anew, file by file, and then the index means nothing any more.
-#ifndef ADELE_DATA_PALETTE_WATCH_H
-#define ADELE_DATA_PALETTE_WATCH_H
+#ifndef ADELE_DATA_PALETTE_CHECK_H
+#define ADELE_DATA_PALETTE_CHECK_H
 
 #include "data/dataset.h"
 #include "data/label_values.h"
@@ -17,12 +17,12 @@ struct palette_use {
 ADELE_MUST_CHECK adele_status palette_use_of(const struct case_labels *labels,
                                              struct palette_use **out);
 
-struct palette_watch; // the colours seen so far, of all label maps of a data set
-ADELE_MUST_CHECK adele_status palette_watch_new(struct palette_watch **out); // freed by memory_free
+struct palette_check; // the colours seen so far, of all label maps of a data set
+ADELE_MUST_CHECK adele_status palette_check_new(struct palette_check **out); // freed by memory_free
 
 // ADELE_DATA when an index has another colour than in a label map before, or when the colours are
 // grays that are categories by themselves, and others than the indices. `path` is borrowed until
 // the data set is closed; `use` may be NULL. One thread at a time.
-ADELE_MUST_CHECK adele_status palette_watch_add(const struct dataset *dataset, const char *path,
+ADELE_MUST_CHECK adele_status palette_check_add(const struct dataset *dataset, const char *path,
                                                 const struct palette_use *use);
 #endif

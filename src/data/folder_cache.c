@@ -2,7 +2,7 @@
 // Names that look alike are found without tables: a letter that is composed in one name (U+00E9)
 // stands against a letter and combining marks in the other (e, U+0301), whatever letter that is. So
 // this tells people what to look at, and never pairs files.
-#include "data/folder_look.h"
+#include "data/folder_cache.h"
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -16,46 +16,46 @@
 
 #define N_FOLDERS 8
 
-struct folder_looks {
+struct folder_cache {
     char *path[N_FOLDERS];
     struct file_list list[N_FOLDERS];
     int i_next;
 };
 
-adele_status folder_looks_new(struct folder_looks **out) {
+adele_status folder_cache_new(struct folder_cache **out) {
     return ALLOCATE(out, 1);
 }
 
-void folder_looks_free(struct folder_looks *looks) {
-    for (int i = 0; looks != NULL && i < N_FOLDERS; i++) {
-        memory_free(looks->path[i]);
-        file_list_deinit(&looks->list[i]);
+void folder_cache_free(struct folder_cache *cache) {
+    for (int i = 0; cache != NULL && i < N_FOLDERS; i++) {
+        memory_free(cache->path[i]);
+        file_list_deinit(&cache->list[i]);
     }
-    memory_free(looks);
+    memory_free(cache);
 }
 
 // A folder that is not there has no entries.
-static adele_status look(const struct dataset *dataset, const char *folder,
-                         const struct file_list **out) {
-    struct folder_looks *looks = dataset->looks;
+static adele_status list_folder(const struct dataset *dataset, const char *folder,
+                                const struct file_list **out) {
+    struct folder_cache *cache = dataset->folder_cache;
     for (int i = 0; i < N_FOLDERS; i++)
-        if (looks->path[i] != NULL && strcmp(looks->path[i], folder) == 0) {
-            *out = &looks->list[i];
+        if (cache->path[i] != NULL && strcmp(cache->path[i], folder) == 0) {
+            *out = &cache->list[i];
             return ADELE_OK;
         }
-    int i = looks->i_next;
-    looks->i_next = (i + 1) % N_FOLDERS;
-    memory_free(looks->path[i]);
-    file_list_deinit(&looks->list[i]);
-    looks->path[i] = memory_strdup(folder);
-    TRY(CHECK_MEMORY(looks->path[i]));
-    *out = &looks->list[i];
+    int i = cache->i_next;
+    cache->i_next = (i + 1) % N_FOLDERS;
+    memory_free(cache->path[i]);
+    file_list_deinit(&cache->list[i]);
+    cache->path[i] = memory_strdup(folder);
+    TRY(CHECK_MEMORY(cache->path[i]));
+    *out = &cache->list[i];
     if (!file_is_directory(folder))
         return ADELE_OK;
-    adele_status status = file_list_directory(folder, &looks->list[i]);
+    adele_status status = file_list_directory(folder, &cache->list[i]);
     if (status != ADELE_OK) { // the next look tries again
-        memory_free(looks->path[i]);
-        looks->path[i] = NULL;
+        memory_free(cache->path[i]);
+        cache->path[i] = NULL;
     }
     return status;
 }
@@ -73,12 +73,12 @@ static int lower_bound(const struct file_list *list, const char *stem) {
     return low;
 }
 
-adele_status folder_look_find(const struct dataset *dataset, const char *folder, const char *stem,
-                              const char *const *endings, const char **out) {
+adele_status folder_cache_find(const struct dataset *dataset, const char *folder, const char *stem,
+                               const char *const *endings, const char **out) {
     const struct file_list *list = NULL;
     size_t bytes = strlen(stem);
     *out = NULL;
-    TRY(look(dataset, folder, &list));
+    TRY(list_folder(dataset, folder, &list));
     int first = lower_bound(list, stem);
     for (; *endings != NULL; endings++)
         for (int i = first; i < list->n && strncmp(list->names[i], stem, bytes) == 0; i++)
@@ -125,7 +125,7 @@ static const char *skip_marks(const char *at) {
     return at;
 }
 
-bool folder_look_alike(const char *a, const char *b) {
+bool names_look_alike(const char *a, const char *b) {
     while (*a != '\0' && *b != '\0') {
         unsigned x = next_point(&a), y = next_point(&b);
         const char *behind_a = skip_marks(a), *behind_b = skip_marks(b);
@@ -142,12 +142,12 @@ bool folder_look_alike(const char *a, const char *b) {
 // ---- telling ------------------------------------------------------------------------------------
 
 static const char *find_alike(const struct file_list *list, const char *name) {
-    char stem[FOLDER_LOOK_BYTES];
+    char stem[FOLDER_CACHE_TEXT_BYTES];
     for (int i = 0; i < list->n; i++) {
         bool is_picture, is_volume;
         int bytes = (int)name_stem_bytes(list->names[i], &is_picture, &is_volume);
         (void)snprintf(stem, sizeof stem, "%.*s", bytes, list->names[i]);
-        if (strcmp(stem, name) != 0 && folder_look_alike(stem, name))
+        if (strcmp(stem, name) != 0 && names_look_alike(stem, name))
             return list->names[i];
     }
     return NULL;
@@ -172,33 +172,34 @@ static bool is_ascii(const char *text) {
     return true;
 }
 
-static void tell(const struct file_list *list, const char *folder, const char *name, char *out) {
+static void describe(const struct file_list *list, const char *folder, const char *name,
+                     char *out) {
     const char *other = find_other_ending(list, name);
     const char *alike = other == NULL ? find_alike(list, name) : NULL;
     if (other != NULL)
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; %s is there", other);
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; %s is there", other);
     else if (alike != NULL && is_ascii(alike) && is_ascii(name))
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; %s is there, in other letter case", alike);
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; %s is there, in other letter case", alike);
     else if (alike != NULL)
         (void)snprintf(
-            out, FOLDER_LOOK_BYTES,
-            "; %s is there, which looks the same but is spelled in other bytes "
+            out, FOLDER_CACHE_TEXT_BYTES,
+            "; %s is there, which cache the same but is spelled in other bytes "
             "(composed against decomposed Unicode: convmv -f utf8 -t utf8 --nfc renames)",
             alike);
     else if (!file_is_directory(folder))
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; there is no folder %.400s", folder);
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; there is no folder %.400s", folder);
     else if (list->n == 0)
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; the folder is empty");
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; the folder is empty");
     else
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; the folder holds %d %s, %s%s", list->n,
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; the folder holds %d %s, %s%s", list->n,
                        list->n == 1 ? "entry" : "entries", list->n == 1 ? "" : "the first is ",
                        list->names[0]);
 }
 
-void folder_look_tell(const struct dataset *dataset, const char *folder, const char *name,
-                      char out[FOLDER_LOOK_BYTES]) {
+void folder_cache_describe(const struct dataset *dataset, const char *folder, const char *name,
+                           char out[FOLDER_CACHE_TEXT_BYTES]) {
     const struct file_list *list = NULL;
     out[0] = '\0';
-    if (look(dataset, folder, &list) == ADELE_OK)
-        tell(list, folder, name, out);
+    if (list_folder(dataset, folder, &list) == ADELE_OK)
+        describe(list, folder, name, out);
 }
