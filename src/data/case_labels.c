@@ -72,7 +72,7 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
     return status;
 }
 
-// The label map fits the picture only when one of them is turned.
+// The label map fits the picture only after turning one of them.
 static adele_status fail_turned(const char *label_path, const struct case_labels *labels,
                                 const char *image_path, const struct case_image *image) {
     int orientation = image->pictures[0].orientation;
@@ -86,7 +86,7 @@ static adele_status fail_turned(const char *label_path, const struct case_labels
                     label_path, labels->width, labels->height, image_path, image->width,
                     image->height, orientation);
     return FAIL(ADELE_DATA,
-                "Turn the one that lies on its side. The files do not say in which direction.",
+                "Turn the one that lies on its side; the files do not contain its orientation.",
                 "%s: %d x %d, but its image %s is %d x %d: they fit only when one of them is "
                 "turned by 90 degrees",
                 label_path, labels->width, labels->height, image_path, image->width, image->height);
@@ -109,7 +109,8 @@ adele_status case_labels_check_size(const char *label_path, const struct case_la
                 labels->height, slices[0], image_path, image->width, image->height, slices[1]);
 }
 
-// ---- place --------------------------------------------------------------------------------------
+// ---- position
+// --------------------------------------------------------------------------------------
 
 adele_status case_labels_place(const struct dataset *dataset, const struct dataset_case *item,
                                const char *path, struct case_labels *labels,
@@ -153,11 +154,12 @@ adele_status case_labels_save_volume(const char *path, struct case_labels *label
         char slope[64] = "";
         if (volume->slope != 0.0 && volume->slope != 1.0)
             (void)snprintf(slope, sizeof slope, " with the slope %.6g", volume->slope);
-        return FAIL(ADELE_DATA,
-                    "Save the label maps in a data type that holds all categories, without a slope "
-                    "(int16, say), and begin again.",
-                    "%s: value %d does not fit into the file's data type (%s%s)", path,
-                    (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
+        return FAIL(
+            ADELE_DATA,
+            "Save the label maps in a data type that can represent all categories, without a slope "
+            "(int16, say), and start again.",
+            "%s: value %d does not fit into the file's data type (%s%s)", path,
+            (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
     }
     return nifti_save_raw(path, volume);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// changes.csv
+// Counts of changed pixels, and changes.csv.
 #include "data/changes.h"
 
 #include "base/buffer.h"
@@ -35,8 +35,8 @@ void changes_deinit(struct changes *changes) {
     *changes = (struct changes){0};
 }
 
-// The row's counts as a list, because a full table for each of ten thousand rows would take
-// gigabytes; changes->counts is all 0 again.
+// Moves the counts into a list of the row, because a full table for each of ten thousand rows would
+// need gigabytes. changes->counts is all 0 afterwards.
 static adele_status take_counts(struct changes *changes, struct change_row *row, int n_counts) {
     if (n_counts == 0)
         return ADELE_OK;
@@ -69,7 +69,7 @@ adele_status changes_add(struct changes *changes, const char *name, int slice,
 
 struct changes_sum changes_sum(const struct changes *changes) {
     struct changes_sum sum = {0};
-    bool is_counted = false; // the case of the row before, as a changed one
+    bool is_counted = false; // the case of the previous row is counted as changed
     for (int i = 0; i < changes->n; i++) {
         const struct change_row *row = &changes->rows[i];
         if (i == 0 || strcmp(row->name, row[-1].name) != 0) {

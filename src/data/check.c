@@ -17,7 +17,7 @@
 
 // ---- files --------------------------------------------------------------------------------------
 
-// A failure becomes a problem; only a lack of memory stays a failure.
+// Turns a failure into a problem of the report; only ADELE_NO_MEMORY remains a failure.
 static adele_status report_failure(struct check_report *report, enum check_kind kind,
                                    adele_status status) {
     if (status == ADELE_OK || status == ADELE_NO_MEMORY)
@@ -39,12 +39,12 @@ struct check_job {
     struct notes notes;              // of its pictures
 };
 
-// One problem a file. Label maps whose values are in order are counted when `counts`.
+// At most one problem per file. Label maps with valid values are counted when `is_counted`.
 static adele_status check_values(struct check_job *job, const char *path,
-                                 const struct case_labels *labels, bool counts) {
+                                 const struct case_labels *labels, bool is_counted) {
     adele_status status = case_labels_check_values(job->dataset, path, labels);
     bool has_foreground = false, has_ignored = false;
-    if (status != ADELE_OK || !counts)
+    if (status != ADELE_OK || !is_counted)
         return report_failure(job->report, CHECK_LABEL_OUT_OF_RANGE, status);
     TRY(foreground_scan(job->dataset, path, labels, &has_foreground, &has_ignored));
     if (!labels->is_volume) {
@@ -95,7 +95,7 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
     const char *image_path = item->image_path[0];
     struct case_image image;
     enum check_kind kind = CHECK_UNREADABLE;
-    // A wrong number of channel files was found with the files already.
+    // A wrong number of channel files has been reported already.
     bool is_complete = item->n_files == 1 || item->n_files == dataset->n_channels;
     bool has_image = false;
     if (image_path != NULL && is_complete) {
@@ -126,7 +126,7 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
 
 // ---- splits -------------------------------------------------------------------------------------
 
-// A test set without any label is for prediction; one that has some should have all.
+// A test split without labels is for prediction; one with some labels should have all.
 static adele_status check_test_labels(const struct dataset *dataset, struct check_report *report) {
     int n_labelled = 0;
     for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++)
@@ -169,9 +169,10 @@ static adele_status check_split(const struct dataset *dataset, enum dataset_spli
     (void)snprintf(where, sizeof where, " of the %s split", dataset_split_name(split));
     for (int kind = 0; kind < NOTE_KINDS; kind++)
         if (notes_text(&job.notes, kind, where, text, sizeof text, &is_warning) && is_warning)
-            TRY(check_report_add(report, CHECK_READING, false,
-                                 "They are used as said; write them anew where that is not meant.",
-                                 "%s", text));
+            TRY(check_report_add(
+                report, CHECK_READING, false,
+                "They are used as described; save them again if that is not intended.", "%s",
+                text));
     struct foreground_finding finding;
     foreground_check(dataset, split, &job.counts, &finding);
     if (!finding.is_problem)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A data set as an object: created from a configuration, closed, and what its enumerations are
-// called.
+// Creating and closing a data set, and the names of its enumerations.
 #include "data/dataset.h"
 
 #include "base/fail.h"
@@ -100,7 +99,7 @@ static adele_status copy_config(const struct dataset_config *config, struct data
     dataset->root = memory_strdup(config->root);
     copy->root = dataset->root;
     TRY(CHECK_MEMORY(dataset->root));
-    // "DATA/" and "DATA" are one folder; messages and links read better without the slash.
+    // "DATA/" and "DATA" are the same folder; messages are easier to read without the slash.
     for (size_t bytes = strlen(dataset->root); bytes > 1 && dataset->root[bytes - 1] == '/';)
         dataset->root[--bytes] = '\0';
     return ADELE_OK;

@@ -88,12 +88,12 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
 
 static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {
     adele_status status = nifti_probe_geometry(item->image_path[0], &item->geometry);
-    // A report names the unreadable file when it reads all files.
+    // `adele check` reports unreadable files later, when it reads all files.
     return finder->report != NULL && status != ADELE_NO_MEMORY ? ADELE_OK : status;
 }
 
-// Lists of other programs name files: "im01.jpg" is the case im01, unless there is one of that
-// name.
+// Lists of other programs contain file names: "im01.jpg" means the case im01, unless a case of that
+// name exists.
 static adele_status locate_without_ending(struct dataset_finder *finder,
                                           const struct dataset_layout_ops *ops,
                                           enum dataset_split split, const char *list,
@@ -130,7 +130,7 @@ static adele_status add_cases(struct dataset_finder *finder, const struct datase
     return ADELE_OK;
 }
 
-// A list file of the user: the path as given, or inside the data set.
+// Reads a list file of the user: the path as given, or relative to the data set.
 static adele_status read_list_file(const struct dataset *dataset, const char *path,
                                    struct file_list *out) {
     char *inside = NULL;

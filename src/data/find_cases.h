@@ -6,12 +6,12 @@
 #include "data/folder_cache.h"
 #include "data/layout.h"
 
-// Fills dataset->cases[split]. What is wrong with single cases goes into the finder's report.
+// Fills dataset->cases[split]. Problems of single cases are added to the finder's report.
 ADELE_MUST_CHECK adele_status find_cases(struct dataset_finder *finder,
                                          const struct dataset_layout_ops *ops,
                                          enum dataset_split split);
 
-// The layout's folder of a split's images. Static storage.
+// The layout's folder for a split's images. Static storage.
 const char *find_cases_image_folder(const struct dataset *dataset, enum dataset_split split);
 // As folder_cache_describe, for the folder ROOT/SUB.
 ADELE_MUST_CHECK adele_status find_cases_describe_folder(const struct dataset *dataset,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the layouts share: cases, paths that stay inside their folder, lists of names.
+// What the layouts share: adding cases, finding files inside a folder, reporting problems.
 #include "data/finder.h"
 
 #include "base/fail.h"
@@ -121,10 +121,10 @@ adele_status finder_any(const struct dataset *dataset, const char *folder, const
     return finder_file(dataset, folder, sub, entry, "", out);
 }
 
-// ---- kinds that are not read
+// ---- unsupported files
 // ---------------------------------------------------------------------
 
-// By their names alone: nobody calls other files so.
+// Decided by the ending of the name alone.
 static bool is_unread_kind(const char *name) {
     static const char *const endings[] = {".webp", ".gif",  ".heic", ".heif", ".avif", ".jp2",
                                           ".dcm",  ".nrrd", ".mha",  ".mhd",  ".npy",  ".psd"};
@@ -144,7 +144,7 @@ adele_status finder_report_unread(struct dataset_finder *finder, const char *fol
     if (n == 0)
         return ADELE_OK;
     return finder_warn(finder, CHECK_READING, "Convert them to PNG (pictures) or NIfTI (volumes).",
-                       "%s: %d file%s of a kind that is not read and left out (%s); PNG, JPEG, "
+                       "%s: %d file%s skipped because of an unsupported kind (%s); PNG, JPEG, "
                        "TIFF, BMP and NIfTI are read",
                        folder, n, n == 1 ? " is" : "s are", first);
 }

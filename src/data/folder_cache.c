@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Names that look alike are found without tables: a letter that is composed in one name (U+00E9)
-// stands against a letter and combining marks in the other (e, U+0301), whatever letter that is. So
-// this tells people what to look at, and never pairs files.
+// Similar names are compared without Unicode tables: a composed letter in one name (U+00E9) matches
+// any letter with combining marks in the other (e, U+0301). So the result is only good for
+// messages, never for matching files.
 #include "data/folder_cache.h"
 
 #include "base/fail.h"
@@ -34,7 +34,7 @@ void folder_cache_free(struct folder_cache *cache) {
     memory_free(cache);
 }
 
-// A folder that is not there has no entries.
+// A folder that does not exist has no entries.
 static adele_status list_folder(const struct dataset *dataset, const char *folder,
                                 const struct file_list **out) {
     struct folder_cache *cache = dataset->folder_cache;
@@ -53,14 +53,14 @@ static adele_status list_folder(const struct dataset *dataset, const char *folde
     if (!file_is_directory(folder))
         return ADELE_OK;
     adele_status status = file_list_directory(folder, &cache->list[i]);
-    if (status != ADELE_OK) { // the next look tries again
+    if (status != ADELE_OK) { // the next call tries again
         memory_free(cache->path[i]);
         cache->path[i] = NULL;
     }
     return status;
 }
 
-// The first entry that is not before `stem`: those that begin with it follow.
+// The first entry not before `stem`; entries that begin with `stem` follow it.
 static int lower_bound(const struct file_list *list, const char *stem) {
     int low = 0, high = list->n;
     while (low < high) {
@@ -91,7 +91,7 @@ adele_status folder_cache_find(const struct dataset *dataset, const char *folder
 
 // ---- names that look alike ----------------------------------------------------------------------
 
-// The next code point; a byte that is no UTF-8 stands for itself. 0 at the end.
+// The next code point; a byte that is not valid UTF-8 is returned itself. 0 at the end.
 static unsigned next_point(const char **at) {
     const unsigned char *c = (const unsigned char *)*at;
     int n = c[0] >= 0xf0 ? 3 : c[0] >= 0xe0 ? 2 : c[0] >= 0xc0 ? 1 : 0;
@@ -113,11 +113,11 @@ static unsigned next_point(const char **at) {
 static bool is_mark(unsigned point) {
     return (point >= 0x300 && point <= 0x36f) || (point >= 0x1ab0 && point <= 0x1aff) ||
            (point >= 0x1dc0 && point <= 0x1dff) || (point >= 0x20d0 && point <= 0x20ff) ||
-           point == 0x3099 || point == 0x309a || // of Japanese
-           (point >= 0x1160 && point <= 0x11ff); // vowels and ends of Korean syllables
+           point == 0x3099 || point == 0x309a || // Japanese
+           (point >= 0x1160 && point <= 0x11ff); // Korean vowels and final consonants
 }
 
-// Behind the marks at `at`.
+// The position after the combining marks at `at`.
 static const char *skip_marks(const char *at) {
     const char *next = at;
     while (is_mark(next_point(&next)))
@@ -139,7 +139,7 @@ bool names_look_alike(const char *a, const char *b) {
     return *a == '\0' && *b == '\0';
 }
 
-// ---- telling ------------------------------------------------------------------------------------
+// ---- messages -----------------------------------------------------------------------------------
 
 static const char *find_alike(const struct file_list *list, const char *name) {
     char stem[FOLDER_CACHE_TEXT_BYTES];
@@ -183,7 +183,7 @@ static void describe(const struct file_list *list, const char *folder, const cha
     else if (alike != NULL)
         (void)snprintf(
             out, FOLDER_CACHE_TEXT_BYTES,
-            "; %s is there, which cache the same but is spelled in other bytes "
+            "; %s is there, which looks the same but is spelled in other bytes "
             "(composed against decomposed Unicode: convmv -f utf8 -t utf8 --nfc renames)",
             alike);
     else if (!file_is_directory(folder))
@@ -191,7 +191,7 @@ static void describe(const struct file_list *list, const char *folder, const cha
     else if (list->n == 0)
         (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; the folder is empty");
     else
-        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; the folder holds %d %s, %s%s", list->n,
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; the folder contains %d %s, %s%s", list->n,
                        list->n == 1 ? "entry" : "entries", list->n == 1 ? "" : "the first is ",
                        list->names[0]);
 }

@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// More categories than this are not written out in a hint.
+// With more categories than this, a hint does not list them.
 #define MAX_HINT_CATEGORIES 8
 
 void foreground_count(struct foreground_counts *counts, const char *path, bool has_foreground,
@@ -49,7 +49,7 @@ __attribute__((format(printf, 2, 3))) static void hint_add(struct hint *hint, co
         hint->used = FOREGROUND_TEXT_BYTES - 1;
 }
 
-// Plain words as they are, others in quotes as YAML has them.
+// Plain words as they are, other names in quotes as in YAML.
 static void hint_add_name(struct hint *hint, const char *name) {
     bool is_plain = isalpha((unsigned char)name[0]) || name[0] == '_';
     for (const char *c = name; *c != '\0'; c++)
@@ -64,7 +64,7 @@ static void hint_add_name(struct hint *hint, const char *name) {
     hint_add(hint, "\"");
 }
 
-// data.label_map with 255 as category 1. `is_all`: no label map has category 1 by another value.
+// data.label_map with 255 as category 1. `is_all`: no label map uses another value for category 1.
 static void hint_add_map(struct hint *hint, const struct dataset *dataset, bool is_all) {
     hint_add(hint, hint->is_lines ? "\n    data:\n      label_map:" : " data.label_map: [");
     for (int c = 0; c < dataset->n_categories; c++) {
@@ -97,9 +97,9 @@ static void write_hint(const struct dataset *dataset, bool is_all, bool is_lines
                  is_lines ? "\n    " : " ");
 }
 
-// ---- the finding --------------------------------------------------------------------------------
+// ---- findings ----------------------------------------------------------------------------------
 
-// Whether the user has said what 255 is: by a label_map that names it, or as nnU-Net's "ignore".
+// Whether the user has defined 255: in a label_map, or as nnU-Net's "ignore".
 static bool has_meaning_of_255(const struct dataset *dataset) {
     for (int i = 0; i < dataset->map.n; i++)
         if (dataset->map.from[i] == LABEL_IGNORE)
@@ -107,7 +107,7 @@ static bool has_meaning_of_255(const struct dataset *dataset) {
     return dataset->has_ignore_label;
 }
 
-// `text` is there; the hint is about 255 where that is the reason.
+// The text is set already; the hint is about 255 when that is the reason.
 static void fill_hints(const struct dataset *dataset, bool is_255, const char *other,
                        struct foreground_finding *out) {
     if (is_255) {
@@ -131,8 +131,8 @@ static void describe_all_empty(const struct dataset *dataset, const char *split,
     else
         (void)snprintf(out->text, sizeof out->text, "%s: %d of %d label maps of the %s split %s",
                        first, counts->n_empty, counts->n, split,
-                       is_255 ? "hold the background alone, and 255, which means \"ignored\" here"
-                              : "are background alone");
+                       is_255 ? "contain only background and 255, which means \"ignored\" here"
+                              : "contain only background");
     fill_hints(dataset, is_255,
                "Check the label maps, the names of the categories and data.label_map.", out);
 }
@@ -151,8 +151,8 @@ static void describe_unnamed_255(const struct dataset *dataset, const char *spli
                                  struct foreground_finding *out) {
     out->is_error = dataset->n_categories == 2;
     (void)snprintf(out->text, sizeof out->text,
-                   "for one, %s: %d of %d label maps of the %s split hold 0 and 255 alone; 255 "
-                   "means \"ignored\" here, and no other of them holds it",
+                   "%s: contains only 0 and 255, as %d of %d label maps of the %s split do; 255 "
+                   "means \"ignored\" here, and no other of them contains it",
                    counts->first_empty_ignored, counts->n_empty_ignored, counts->n, split);
     write_hint(dataset, false, true, out->hint);
     write_hint(dataset, false, false, out->hint_line);
@@ -169,16 +169,16 @@ void foreground_check(const struct dataset *dataset, enum dataset_split split,
         describe_all_empty(dataset, name, counts, out);
         return;
     }
-    // A slice that nobody labelled is usual in volumes.
+    // Slices without labels are usual in volumes.
     if (counts->n_empty_ignored > 0 && counts->n_both == 0 && !dataset->is_volume &&
         !has_meaning_of_255(dataset)) {
         describe_unnamed_255(dataset, name, counts, out);
         return;
     }
     (void)snprintf(out->text, sizeof out->text,
-                   "for one, %s: %d of %d label maps of the %s split are background alone",
+                   "%s: contains only background, as %d of %d label maps of the %s split do",
                    counts->first_empty, counts->n_empty, counts->n, name);
-    fill_hints(dataset, false, "Images of background alone are fine when they are meant.", out);
+    fill_hints(dataset, false, "Images with only background are fine if they are intended.", out);
 }
 
 adele_status foreground_scan(const struct dataset *dataset, const char *path,
@@ -238,7 +238,7 @@ adele_status foreground_require(const struct dataset *dataset, enum dataset_spli
     foreground_check(dataset, split, &counts, &finding);
     if (finding.is_error)
         return FAIL(ADELE_DATA, finding.hint_line, "%s", finding.text);
-    // That some images are background alone is usual; `adele check` says it.
+    // Some images with only background are usual; only `adele check` reports them.
     if (finding.is_problem && counts.n_empty_ignored > 0 && counts.n_both == 0 &&
         !dataset->is_volume)
         log_line(LOG_WARNING, "%s", finding.text);

@@ -26,7 +26,7 @@ size_t dataset_images_plane_size(const struct dataset_images *images) {
     return (size_t)images->h * (size_t)images->w;
 }
 
-// Room for images->n images of the extents in `images`; one byte at least, so that n = 0 is legal.
+// At least one element each, so that n = 0 is legal.
 adele_status dataset_images_allocate(struct dataset_images *images, bool has_labels,
                                      bool has_truth) {
     size_t n = (size_t)images->n, planes = n * (size_t)images->c,
@@ -43,7 +43,7 @@ adele_status dataset_images_allocate(struct dataset_images *images, bool has_lab
 
 // ---- joining ------------------------------------------------------------------------------------
 
-// The size that all images get; 0 by 0 in the configuration means that of the first file.
+// The common size of all images; 0 by 0 in the configuration means that of the first file.
 static adele_status join_extents(const struct dataset *dataset, enum dataset_split split,
                                  const struct dataset_images *parts, struct dataset_images *out) {
     const struct dataset_images *first = NULL;
@@ -104,7 +104,7 @@ adele_status dataset_images_join(const struct dataset *dataset, enum dataset_spl
     for (int i = 0; i < n_cases; i++) {
         copy_part(&parts[i], at, out);
         at += parts[i].n;
-        dataset_images_deinit(&parts[i]); // one by one: the set is never in memory twice
+        dataset_images_deinit(&parts[i]); // one by one, so that the set is never in memory twice
     }
     return ADELE_OK;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Values of label files <-> categories.
+// The tables between values of label files and categories.
 #include "data/label_lookup.h"
 
 #include "base/fail.h"
@@ -17,12 +17,12 @@ static void free_names(int n, char **names) {
     memory_free(names);
 }
 
-// Names go into tables, metrics and onto terminals.
+// Names are written into tables and metrics, and to terminals.
 static adele_status check_name(const struct dataset *dataset, int i, const char *name) {
     for (const char *c = name; *c != '\0'; c++)
         if (iscntrl((unsigned char)*c))
             return FAIL(ADELE_DATA, "Name the category in plain text.",
-                        "%s: the name of category %d, \"%.64s\", holds a control character "
+                        "%s: the name of category %d, \"%.64s\", contains a control character "
                         "(byte %zu is 0x%02x)",
                         dataset->root, i, name, (size_t)(c - name), (unsigned)(unsigned char)*c);
     return ADELE_OK;
@@ -46,7 +46,7 @@ adele_status label_names_set(struct dataset *dataset, int n, const char *const *
     return ADELE_OK;
 }
 
-// labelme's lists begin with "__ignore__", the name of value -1, which its label maps hold as 255.
+// Lists of labelme begin with "__ignore__", the name of value -1, which is 255 in its label maps.
 static adele_status set_lines(struct dataset *dataset, const char *path,
                               const struct file_list *lines) {
     int first = strcmp(lines->names[0], "__ignore__") == 0;
@@ -85,9 +85,9 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
 
 // ---- label_map ----------------------------------------------------------------------------------
 
-// Whether the map says it a second time, and otherwise. `named`: (LABEL_MAX_VALUE + 1) zeros, that
-// become 1 + the category of each value of the table that the map names: a map may name all of
-// them.
+// Refuses a value that the map assigns to two categories. `named` has (LABEL_MAX_VALUE + 1)
+// entries: 0, or 1 + the category of a value that the map names. A table, because a map may name
+// thousands of values.
 static adele_status check_pair(const struct label_map *map, int i, uint16_t *named) {
     int value = map->from[i], before = -1;
     if (value >= 0 && value <= LABEL_MAX_VALUE) {
@@ -158,8 +158,8 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
     return status;
 }
 
-// The lowest value that the map does not name: such pixels became `other` when they were read. -1:
-// it names all.
+// The lowest value that the map does not name; pixels with such values are read as `other`. -1: all
+// values are named.
 static int first_unnamed(const uint16_t *named) {
     for (int value = 0; value <= LABEL_MAX_VALUE; value++)
         if (value != LABEL_IGNORE && named[value] == 0)
@@ -204,8 +204,8 @@ void label_lookup_destroy(struct label_lookup *lookup) {
     memory_free(lookup);
 }
 
-// By doubling what is there: a data set is opened more often than one thinks, and value by value is
-// slow.
+// Fills the table by doubling, because a loop over single values is slow and data sets are opened
+// often.
 static void set_all(int16_t category[LABEL_MAX_VALUE + 1], int16_t to) {
     _Static_assert(((LABEL_MAX_VALUE + 1) & LABEL_MAX_VALUE) == 0, "a power of two");
     category[0] = to;
@@ -224,7 +224,7 @@ static adele_status keep_own_names(struct dataset *dataset) {
     return ADELE_OK;
 }
 
-// The tables of the data set; `named` as check_map left it.
+// Fills the tables of the data set; `named` comes from check_map.
 static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *named) {
     const struct label_map *map = &dataset->map;
     struct label_lookup *lookup = NULL;

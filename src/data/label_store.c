@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Label maps back into files of the input's own layout and type. The source file is read again: its
-// values stay wherever the category did not change, so that nothing is lost by the trip through the
-// resident size or through a label_map.
+// Writes label maps as files of the input's layout and type. The source file is read again and
+// keeps its values wherever the category did not change, so that resizing and a label_map lose
+// nothing.
 #include "data/label_store.h"
 
 #include "base/fail.h"
@@ -28,7 +28,7 @@ static adele_status make_parent(const char *path) {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-// A palette that has a colour for every value: a short one is continued by VOC's colours.
+// Extends a palette by VOC's colours, so that every value has a colour.
 static void complete_palette(struct image_palette *palette, int highest) {
     if (palette->n == 0 || highest < palette->n)
         return;
@@ -51,7 +51,7 @@ static adele_status save_picture(const char *path, const int32_t *values, int he
     for (size_t i = 0; i < n && status == ADELE_OK; i++) {
         if (values[i] < 0 || values[i] > limit)
             status = FAIL(ADELE_DATA,
-                          "Name values in data.label_map that the files can hold, or save the "
+                          "Name values in data.label_map that the files can represent, or save the "
                           "files with 16 bits.",
                           "%s: value %d does not fit into a PNG label map of %d bits", path,
                           (int)values[i], n_bits);
@@ -71,7 +71,7 @@ static adele_status save_picture(const char *path, const int32_t *values, int he
     return status;
 }
 
-// As uint8, or as int32 where the values do not fit: atlases number their regions beyond 255.
+// Saves as uint8, or as int32 when values do not fit: atlases have regions beyond 255.
 static adele_status save_volume(const char *path, const int32_t *values,
                                 const struct nifti_volume *like) {
     size_t n = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
@@ -135,7 +135,7 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
         return FAIL(ADELE_DATA, "Export with the files that were loaded.",
                     "%s: slice %d of a file of %d", path, origin->slice, file->n_slices);
     TRY(case_labels_map(dataset, path, file, origin->slice, maps->source));
-    // Without `before`, what loading this file gave.
+    // Without `before`, the labels as this file was loaded.
     if (job->before != NULL)
         memcpy(maps->resident, job->before + (size_t)i * n_resident, n_resident);
     else
@@ -146,7 +146,7 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
     resize_nearest_u8(labels, h, w, maps->label, file->height, file->width);
     int32_t *values = file->values + (size_t)origin->slice * n_file;
     for (size_t k = 0; k < n_file; k++) {
-        // The file may hold the new category here already, between the resident pixels.
+        // The file may have the new category here already, between the resident pixels.
         if (maps->changed[k] == 0 || maps->label[k] == maps->source[k])
             maps->label[k] = maps->source[k];
         else
@@ -156,7 +156,7 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
                        origin->slice, maps->source, maps->label, n_file);
 }
 
-// The images of a case follow each other; *i moves behind them.
+// The images of a case are adjacent; *i advances past them.
 static adele_status apply_case(struct export_job *job, int i_case, int *i, const char *path,
                                struct case_labels *file) {
     struct slice_maps maps;
@@ -223,7 +223,7 @@ adele_status label_store_export(const struct dataset *dataset, enum dataset_spli
     for (int i_case = 0; i_case < dataset->n_cases[split]; i_case++)
         TRY_GOTO(export_case(&job, i_case, &i, folder), done);
     if (i != images->n) {
-        status = FAIL(ADELE_INVALID_ARGUMENT, "Hand over the images as dataset_load gave them.",
+        status = FAIL(ADELE_INVALID_ARGUMENT, "Pass the images as dataset_load returned them.",
                       "image %d of %d belongs to no case of the %s split", i, images->n,
                       dataset_split_name(split));
         goto done;
@@ -241,8 +241,8 @@ done:
 
 // ---- predictions --------------------------------------------------------------------------------
 
-// The values of all categories that a prediction can have fit into 8 bits, or 16 are needed: all
-// files of a set have one kind.
+// 8 when the values of all categories fit, otherwise 16, so that all files of a set have the same
+// type.
 static int prediction_bits(const struct dataset *dataset) {
     for (int c = 0; c < dataset->n_categories; c++)
         if (dataset->lookup->value[c] > UINT8_MAX)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // MMSegmentation: img_dir/{train,val,test}/NAME.jpg with ann_dir/{train,val,test}/NAME.png. The
-// names of the categories (which MMSegmentation keeps in its Python configuration) stand in
-// classes.txt or class_names.txt, the first line names value 0.
+// names of the categories (which MMSegmentation keeps in its Python configuration) are in
+// classes.txt or class_names.txt; the first line names value 0.
 #include "data/layout.h"
 
 #include "base/fail.h"
@@ -26,13 +26,13 @@ static adele_status describe(struct dataset_finder *finder) {
         return status;
     }
     if (dataset->map.n > 0)
-        return ADELE_OK; // the map says which categories there are
+        return ADELE_OK; // the map defines the categories
     return FAIL(ADELE_DATA,
                 "Write the names of the categories, one a line in the order of their values.",
                 "%s/classes.txt: no such file (nor class_names.txt)", dataset->root);
 }
 
-// The pictures of a folder; in `out` the stems. `is_missing_fine`: else the folder must be there.
+// Adds the stems of the pictures in a folder. The folder must exist unless `is_missing_fine`.
 static adele_status list_pictures(struct dataset_finder *finder, const char *name,
                                   bool is_missing_fine, struct file_list *out) {
     const struct dataset *dataset = finder->dataset;
@@ -80,7 +80,7 @@ static adele_status locate_in(const struct dataset *dataset, const char *sub,
                       &item->label_path);
 }
 
-// A case of a text file may lie in any of the folders; its own split's comes first.
+// A case of a list file may be in any of the folders; that of its own split comes first.
 static adele_status locate(struct dataset_finder *finder, enum dataset_split split,
                            const char *list_name, struct dataset_case *item) {
     const char *subs[] = {list_name != NULL ? list_name : dataset_split_name(split), "train", "val",

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// How many bytes of a file's name come before the ending; 0 when it has another ending.
+// The length of a file's name without the ending; 0 when it has another ending.
 static size_t stem_bytes(const struct dataset *dataset, const char *file) {
     size_t bytes = strlen(file), ending = strlen(dataset->input_ending);
     return bytes > ending && file_has_suffix(file, dataset->input_ending) ? bytes - ending : 0;
 }
 
-// The case of a file "CASE_0000.png": how many bytes of it; 0 when it is not a first channel.
+// The length of CASE in a file name "CASE_0000.png"; 0 when it is not a first channel.
 static size_t case_bytes(const struct dataset *dataset, const char *file) {
     size_t bytes = stem_bytes(dataset, file), tail = strlen("_0000");
     if (dataset->has_plain_names)
@@ -27,7 +27,7 @@ static size_t case_bytes(const struct dataset *dataset, const char *file) {
     return bytes > tail && strncmp(file + bytes - tail, "_0000", tail) == 0 ? bytes - tail : 0;
 }
 
-// In the Medical Decathlon as downloaded, and after many a conversion, images have no _0000. A file
+// Images of the Medical Decathlon as downloaded, and of some conversions, have no _0000. Each file
 // has all channels then.
 static adele_status find_plain_names(struct dataset *dataset) {
     static const char *const folders[] = {"imagesTr", "imagesTs"};
@@ -50,7 +50,7 @@ static adele_status find_plain_names(struct dataset *dataset) {
     return ADELE_OK;
 }
 
-// nnU-Net's first version kept its splits in a pickle, which would be a program to run.
+// nnU-Net's first version kept its splits in a pickle, which cannot be read without running code.
 static adele_status check_old_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     char *old = NULL, *json = NULL;
@@ -60,7 +60,7 @@ static adele_status check_old_splits(struct dataset_finder *finder) {
         status = finder_warn(finder, CHECK_READING,
                              "Write the splits as splits_final.json: with Python, json.dump([{k: "
                              "list(v) for k, v in s.items()} for s in pickle.load(...)], ...).",
-                             "%s is not read, so all of imagesTr is trained on", old);
+                             "%s is not read, so all of imagesTr is used for training", old);
     memory_free(json);
     memory_free(old);
     return status;
@@ -105,7 +105,7 @@ static adele_status list_folder(const struct dataset *dataset, const char *name,
     return status;
 }
 
-// "fold3" -> 3; -1 for other names.
+// 3 for "fold3"; -1 for other names.
 static int fold_number(const char *list) {
     if (list == NULL || strncmp(list, "fold", 4) != 0 || list[4] < '0' || list[4] > '9')
         return -1;
@@ -126,8 +126,8 @@ static adele_status read_fold(const char *path, const cJSON *folds, int fold, co
     cJSON_ArrayForEach(name, names) {
         if (!cJSON_IsString(name))
             return FAIL(ADELE_DATA, "Write case names as texts.",
-                        "%s: fold %d: the list \"%s\" holds something that is no text", path, fold,
-                        part);
+                        "%s: fold %d: the list \"%s\" contains something that is not a string",
+                        path, fold, part);
         TRY(name_check(name->valuestring, path));
         TRY(file_list_add(out, name->valuestring, strlen(name->valuestring)));
     }
@@ -171,14 +171,14 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
         return FAIL(ADELE_CONFIG,
                     "Use foldN, imagesTr, imagesTs, none, or a file of case names "
                     "that ends in .txt.",
-                    "data.split.%s: \"%s\" is no list of the nnU-Net layout",
+                    "data.split.%s: \"%s\" is not a list of the nnU-Net layout",
                     dataset_split_name(split), list);
     return list_fold(dataset, split, fold, true, out);
 }
 
 // ---- files --------------------------------------------------------------------------------------
 
-// "CASE_0002" of the third channel.
+// "CASE_0002" for the third channel.
 static char *image_name(const struct dataset *dataset, const char *name, int channel) {
     return dataset->has_plain_names ? memory_strdup(name) : memory_printf("%s_%04d", name, channel);
 }
@@ -258,7 +258,7 @@ static adele_status check_image_case(struct dataset_finder *finder, const char *
     memory_free(path);
     for (int split = 0; split < SPLIT_COUNT && !is_there; split++)
         for (int i = 0; i < dataset->n_cases[split] && !is_there; i++)
-            is_there = strcmp(dataset->cases[split][i].name, name) == 0; // reported there
+            is_there = strcmp(dataset->cases[split][i].name, name) == 0; // reported with its split
     if (is_there)
         return ADELE_OK;
     return finder_problem(finder, CHECK_MISSING_PARTNER, "Add the label map, or remove the image.",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files -> resident images and label maps. Each case becomes a small set of its own; the sets are
-// then joined in the order of the cases, so that the number of threads changes nothing.
+// Loads files as resident images and label maps. Each case is loaded separately and the results are
+// joined in the order of the cases, so that they do not depend on the number of threads.
 //
 // Volumes, and pictures of sets with 16-bit files, are standardized before they are stored as half
 // floats (mean 0, inv_std 1), because raw intensities would lose their low bits there. 8-bit values
@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Decoded volumes are large, so few are in memory at a time.
+// Decoded volumes are large, so only a few are in memory at a time.
 #define MAX_VOLUME_THREADS 4
 
 static adele_status resize_plane(const float *in, int in_h, int in_w, float *out, int out_h,
@@ -89,8 +89,8 @@ static adele_status load_labels(const struct dataset *dataset, const char *path,
     return case_labels_load_checked(dataset, plan->item, path, image, out);
 }
 
-// The slices to take. Emptiness is judged by the layout's own labels where there are any, so that
-// noise which wipes a category out does not change which slices are trained on.
+// Selects the slices. The layout's own labels, where there are any, decide whether a slice is
+// empty, so that noise that removes a category does not change which slices are trained on.
 static adele_status choose_slices(const struct dataset *dataset, const struct case_plan *plan,
                                   const struct case_image *image, const struct case_labels *labels,
                                   int **out, int *n_out) {
@@ -222,8 +222,8 @@ adele_status dataset_load_case_whole(const struct dataset *dataset, enum dataset
 
 // ---- a split ------------------------------------------------------------------------------------
 
-// All cases, several at a time. The message of a failure belongs to the thread where it happened,
-// so the first failing case is loaded once more on this one.
+// Loads all cases in parallel. Error messages belong to a thread, so the first case that failed is
+// loaded again on this one to get its message.
 static adele_status load_parts(const struct dataset *dataset, struct case_plan *plans, int n_cases,
                                struct dataset_images *parts) {
     int i_failed = n_cases, n_threads = omp_get_max_threads();

@@ -10,7 +10,7 @@
 
 #define LIST_MAX_BYTES ((size_t)64 << 20)
 
-// Windows' editors put a byte order mark before the text.
+// Editors of Windows write a byte order mark before the text.
 static size_t mark_bytes(const char *text) {
     return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }

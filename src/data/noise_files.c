@@ -210,7 +210,7 @@ static adele_status write_report(const struct noise_set *set, const struct noise
     return status;
 }
 
-// The noisy labels, once nothing stands in the way of writing them.
+// Writes the noisy labels, after all checks.
 static adele_status write_all(const struct noise_set *set, const struct noise_config *config,
                               const struct noise_report *report, const char *folder) {
     TRY(write_labels(set, folder));

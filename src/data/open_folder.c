@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A plain folder of pictures or volumes, for prediction. Files NAME_0000.png, NAME_0001.png, ... of
-// one channel each are one case NAME when the model takes several channels (nnU-Net's way).
+// one channel each are one case NAME when the model takes several channels (as in nnU-Net).
 #include "data/finder.h"
 
 #include "base/fail.h"
@@ -38,7 +38,8 @@ static bool has_file(const struct file_list *files, const char *name) {
            NULL;
 }
 
-// The name of channel `number` of the file's group: same text before the number, same ending.
+// The file of channel `number` in the file's group: the same text before the number, the same
+// ending.
 static char *sibling(const char *file, size_t stem_bytes, int number) {
     return memory_printf("%.*s%04d%s", (int)(stem_bytes - 4), file, number, file + stem_bytes);
 }
@@ -115,8 +116,8 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
         picture_peek(path, &peek);
         memory_free(path);
     }
-    // A file whose kind the peek cannot tell is left to the reader, which says what is wrong. So is
-    // RGB for a model of one channel: it may be gray in every pixel.
+    // A file of unknown kind is left to the reader, which reports what is wrong. So is RGB for a
+    // model of one channel, because it may be gray in every pixel.
     if (peek.n_channels == dataset->n_channels || peek.n_channels == 0 ||
         (peek.n_channels == 3 && dataset->n_channels == 1))
         return add_single(finder, files, file, stem_bytes);
@@ -125,7 +126,7 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
     if (channel > 0)
         TRY(has_sibling(files, file, stem_bytes, 0, &has_first));
     if (peek.n_channels == 1 && channel > 0 && has_first)
-        return ADELE_OK; // taken by its group's first file
+        return ADELE_OK; // belongs to its group's first file
     if (peek.n_channels == 1 && channel == 0)
         return add_group(finder, files, file, stem_bytes);
     if (peek.n_channels == 1 && dataset->n_channels == 3)
@@ -150,7 +151,7 @@ static adele_status add_files(struct dataset_finder *finder, const struct file_l
             (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, "%s", ending);
         } else if (dataset->is_volume != is_volume) {
             return FAIL(ADELE_DATA, "Put pictures and volumes into folders of their own.",
-                        "%s: holds both pictures and volumes (%s)", dataset->root, file);
+                        "%s: contains both pictures and volumes (%s)", dataset->root, file);
         }
         TRY(add_file(finder, files, file, stem_bytes, is_volume));
     }
@@ -193,7 +194,7 @@ static adele_status finish_folder(struct dataset_finder *finder) {
             TRY(nifti_probe_geometry(item->image_path[0], &item->geometry));
     }
     TRY(orientation_find(dataset, NULL));
-    // Without a map the model alone knows the categories: then any value may be written.
+    // Without a map only the model defines the categories, so any value may be written.
     if (dataset->map.n == 0) {
         static const char *const any[] = {"background", "foreground"};
         return label_names_set(dataset, 2, any);

@@ -10,8 +10,8 @@
 
 // ---- one file -----------------------------------------------------------------------------------
 
-// A volume of one slice whose slice is not the last axis (pictures that a program saved with the
-// slice in front): the slice is what lies in the other two.
+// A volume of one slice whose slice is not the last axis (some programs save pictures with the
+// slice axis first): the slice spans the other two axes.
 static struct nifti_order natural_order(const struct nifti_geometry *image) {
     struct nifti_order order = nifti_order_identity();
     int n_flat = 0, flat = 2;
@@ -66,7 +66,7 @@ adele_status orientation_match(enum orientation_role role, const char *path,
     return FAIL(ADELE_DATA,
                 "Check that both belong together; then resample one onto the other, or, where only "
                 "the header is wrong, copy the image's sform and qform.",
-                "%s: does not lie where %s%s lies: %s", path, is_label ? "its image " : "",
+                "%s: has another position than %s%s: %s", path, is_label ? "its image " : "",
                 image_path, text);
 }
 
@@ -94,7 +94,7 @@ static void count_codes(const struct dataset *dataset, enum dataset_split split,
     }
 }
 
-// What the network learns from decides; a folder to predict has test cases alone.
+// The training images decide; a folder for prediction has only test cases.
 static void choose_orientation(struct dataset *dataset) {
     struct tally tally = {0};
     dataset->orientation = dataset->config.orientation;
@@ -109,7 +109,7 @@ static void choose_orientation(struct dataset *dataset) {
         }
 }
 
-// What is stored in another order: how many files, and the first of them.
+// Files that are stored in another order: how many, and the first of them.
 struct finding {
     int n;
     const char *path;
@@ -128,7 +128,7 @@ static void record(struct finding *finding, const char *path, const char *text) 
     (void)snprintf(finding->text, sizeof finding->text, "%s", text);
 }
 
-// What cannot be read or does not match is left to those who load the file.
+// Files that cannot be read or do not match are reported when they are loaded.
 static adele_status survey_partner(const struct dataset_case *item, const char *path,
                                    struct survey *survey) {
     struct nifti_geometry geometry;
@@ -151,7 +151,7 @@ static adele_status survey_partner(const struct dataset_case *item, const char *
 static adele_status survey_case(const struct dataset *dataset, struct dataset_case *item,
                                 struct survey *survey, struct check_report *report) {
     const struct nifti_geometry *image = &item->geometry;
-    if (image->n[0] == 0) // unreadable: a report says so
+    if (image->n[0] == 0) // unreadable files are reported elsewhere
         return ADELE_OK;
     struct nifti_order natural = natural_order(image), order = orientation_of_image(dataset, image);
     int n[3];
@@ -212,14 +212,14 @@ static adele_status report_survey(const struct dataset *dataset, const struct su
     if (survey->flat.n > 0) {
         (void)snprintf(text, sizeof text,
                        "%d of %d volumes have one slice, which is not along the last axis (first: "
-                       "%s); it is taken as it lies",
+                       "%s); it is used as stored",
                        survey->flat.n, survey->n_images, survey->flat.path);
         TRY(report_line(report, text));
     }
     if (survey->unknown.n > 0) {
         (void)snprintf(text, sizeof text,
-                       "%d of %d volumes do not say how they are oriented (first: %s); they are "
-                       "taken to be %s, as the others",
+                       "%d of %d volumes do not say how they are oriented (first: %s); %s is "
+                       "assumed, as for the others",
                        survey->unknown.n, survey->n_images, survey->unknown.path,
                        dataset->orientation.letters);
         TRY(report_line(report, text));

@@ -73,7 +73,7 @@ adele_status output_add(struct output *output, const char *name_format, ...) {
 
 // ---- before -------------------------------------------------------------------------------------
 
-// Something of that name is there. It may be replaced when it is what adele wrote last time.
+// A file of that name exists. It may be replaced only if adele wrote it and it is unchanged.
 static adele_status check_existing(const struct output *output,
                                    const struct output_manifest *manifest, const char *name,
                                    const char *path, const struct stat *info) {
@@ -88,14 +88,15 @@ static adele_status check_existing(const struct output *output,
     if (known == NULL || !S_ISREG(info->st_mode))
         return FAIL(ADELE_INVALID_ARGUMENT, "Move it away, or choose another folder.",
                     "%s is there already, and adele did not write it (%s/" OUTPUT_MANIFEST_NAME
-                    " does not list it): --overwrite leaves it alone",
+                    " does not list it): --overwrite does not replace it",
                     path, output->folder);
     if (known->bytes < 0)
         return ADELE_OK;
     TRY(hash_file_hex(path, xxh3, &bytes));
     if (bytes != known->bytes || strcmp(xxh3, known->xxh3) != 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "Move it away, or choose another folder.",
-                    "%s has been changed since adele wrote it: --overwrite leaves it alone", path);
+                    "%s has been changed since adele wrote it: --overwrite does not replace it",
+                    path);
     return ADELE_OK;
 }
 
@@ -113,7 +114,7 @@ static adele_status check_files(const struct output *output,
     return status;
 }
 
-// Files of one folder follow each other: each folder is looked at once.
+// Files of one folder are adjacent, so each folder is checked once.
 static adele_status check_places(const struct output *output) {
     bool is_run = output_guard_is_run(&output->guard, output->folder);
     char *last = NULL;
@@ -141,8 +142,8 @@ adele_status output_check(const struct output *output) {
     return status;
 }
 
-// What an earlier output left beside the files that will be replaced is said, for it looks as if it
-// belonged to them.
+// Warns of files that an earlier output left beside the new ones, because they look like a part of
+// them.
 static void warn_of_others(const struct output *output, const struct output_manifest *manifest) {
     int n_others = manifest->n;
     for (int i = 0; i < output->files.n; i++)
@@ -187,7 +188,8 @@ static adele_status note_file(const struct output *output, const char *name,
     return status;
 }
 
-// The manifest is read again: another output may have come into the same folder meanwhile.
+// The manifest is read again, because another process may have written into the same folder
+// meanwhile.
 static adele_status note_files(const struct output *output) {
     struct output_manifest manifest;
     adele_status status;
@@ -206,7 +208,7 @@ adele_status output_end(struct output *output, adele_status status) {
     output->has_begun = false;
     if (status == ADELE_OK)
         return note_files(output);
-    // The first failure is the one to tell.
+    // The first failure is the one to report.
     char *message = memory_strdup(adele_error_message()), *hint = memory_strdup(adele_error_hint());
     if (note_files(output) != ADELE_OK && message != NULL && hint != NULL)
         (void)FAIL(status, hint, "%s", message);

@@ -32,7 +32,7 @@ void output_guard_deinit(struct output_guard *guard) {
     memset(guard, 0, sizeof *guard);
 }
 
-// ---- what is guarded ----------------------------------------------------------------------------
+// ---- guarded folders ----------------------------------------------------------------------------
 
 static const struct guarded_folder *find(const struct output_guard *guard, struct path_id id) {
     for (int i = 0; i < guard->n; i++)
@@ -71,7 +71,7 @@ static adele_status add_below(struct output_guard *guard, const char *root, cons
     return status;
 }
 
-// A bind mount of a folder in the data set is not seen from its root: all of them are listed.
+// A folder inside the data set may be a bind mount of another one, so every folder is listed.
 adele_status output_guard_add_data(struct output_guard *guard, const char *root) {
     static const char *const deeper[] = {
         "ImageSets/Segmentation", "img_dir/train", "img_dir/val", "img_dir/test",
@@ -82,7 +82,8 @@ adele_status output_guard_add_data(struct output_guard *guard, const char *root)
     struct file_list list;
     adele_status status = file_list_directory(root, &list);
     if (status != ADELE_OK)
-        return status == ADELE_NO_MEMORY ? status : ADELE_OK; // may not be read: nor is it used
+        return status == ADELE_NO_MEMORY ? status
+                                         : ADELE_OK; // cannot be read, so it is not used either
     for (int i = 0; i < list.n && status == ADELE_OK; i++)
         status = add_below(guard, root, list.names[i]);
     file_list_deinit(&list);
@@ -91,8 +92,8 @@ adele_status output_guard_add_data(struct output_guard *guard, const char *root)
     return status;
 }
 
-// The folder of a file, and of what it is a link to. `last` saves looking at one folder for each of
-// its files.
+// Adds the folder of a file and of the target of a symbolic link. `last` avoids checking the same
+// folder for each of its files.
 static adele_status add_folder_of(struct output_guard *guard, const char *path, char **last) {
     if (path == NULL)
         return ADELE_OK;
@@ -110,7 +111,7 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
     if (real == NULL)
         return ADELE_OK;
     folder = path_folder(real);
-    free(real); // realpath's own allocation
+    free(real); // allocated by realpath
     TRY(CHECK_MEMORY(folder));
     status = add(guard, folder, "a folder of the data set", false);
     memory_free(folder);
@@ -149,7 +150,8 @@ bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
     return guarded != NULL && guarded->is_run;
 }
 
-// ---- what may be written ------------------------------------------------------------------------
+// ---- checking a path
+// -----------------------------------------------------------------------------
 
 static adele_status has_entry(const char *folder, const char *name, bool *out) {
     char *path = file_join(folder, name);
@@ -159,8 +161,8 @@ static adele_status has_entry(const char *folder, const char *name, bool *out) {
     return ADELE_OK;
 }
 
-// A folder of images and, beside it, one of what the layout has with it: a folder that merely is
-// called img_dir makes no data set of all that surrounds it.
+// A folder of images together with another folder or file of the layout. A folder named img_dir
+// alone does not make its parent a data set.
 static adele_status looks_like_data(const char *folder, bool *out) {
     static const char *const marks[][3] = {{"imagesTr", "labelsTr", "dataset.json"},
                                            {"JPEGImages", "SegmentationClass", "ImageSets"},
@@ -187,7 +189,7 @@ static bool is_run_name(const char *name, size_t n) {
     return false;
 }
 
-// `below`: what follows the folder in the place of the file, up to its name.
+// `below`: the rest of the path after the folder, up to the file name.
 static adele_status check_folder(const struct output_guard *guard, const char *path,
                                  const char *folder, const char *below) {
     struct path_id id;
@@ -214,7 +216,8 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
     return ADELE_OK;
 }
 
-// `folder` and all above it, for a file `name` in it. `shown` is what the user called it.
+// Checks `folder` and all its parents for a file `name` in it. `shown` is the path as the user gave
+// it.
 static adele_status check_chain(const struct output_guard *guard, const char *shown,
                                 const char *folder, const char *name) {
     char *place = NULL, *whole = NULL;

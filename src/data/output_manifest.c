@@ -21,7 +21,7 @@ void output_manifest_deinit(struct output_manifest *manifest) {
     memset(manifest, 0, sizeof *manifest);
 }
 
-// The position of the name, or the one where it belongs.
+// The position of the name, or where to insert it.
 static int position(const struct output_manifest *manifest, const char *name, bool *is_there) {
     int low = 0, high = manifest->n;
     *is_there = false;
@@ -136,7 +136,7 @@ static adele_status write_file(const char *path, const struct output_manifest *m
     cJSON *files = cJSON_CreateArray();
     bool is_fine = json != NULL && json_add(json, "written_by", cJSON_CreateString("adele"));
     if (is_fine)
-        is_fine = json_add(json, "files", files); // the object's from here on
+        is_fine = json_add(json, "files", files); // owned by the object from here on
     else
         cJSON_Delete(files);
     for (int i = 0; i < manifest->n && is_fine; i++)

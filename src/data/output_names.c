@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The names of the files that label_store.c writes, known before it writes any.
+// The names of the files that label_store.c will write.
 #include "data/output.h"
 
 #include "base/fail.h"

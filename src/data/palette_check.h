@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Whether the palettes of indexed label maps mean one thing. In an indexed PNG the index is the
-// category and the colour is for the eye; a program that makes files small numbers the colours
-// anew, file by file, and then the index means nothing any more.
+// Whether the palettes of indexed label maps are consistent. In an indexed PNG the index is the
+// category, and the colour is only for display. Programs that compress pictures renumber the
+// colours of each file, and then the index has no meaning any more.
 #ifndef ADELE_DATA_PALETTE_CHECK_H
 #define ADELE_DATA_PALETTE_CHECK_H
 
@@ -17,12 +17,12 @@ struct palette_use {
 ADELE_MUST_CHECK adele_status palette_use_of(const struct case_labels *labels,
                                              struct palette_use **out);
 
-struct palette_check; // the colours seen so far, of all label maps of a data set
+struct palette_check; // the colours of all label maps of a data set so far
 ADELE_MUST_CHECK adele_status palette_check_new(struct palette_check **out); // freed by memory_free
 
-// ADELE_DATA when an index has another colour than in a label map before, or when the colours are
-// grays that are categories by themselves, and others than the indices. `path` is borrowed until
-// the data set is closed; `use` may be NULL. One thread at a time.
+// ADELE_DATA when an index has another colour than in an earlier label map, or when all colours are
+// grays that are values of categories, but not those of their indices. `path` is borrowed until the
+// data set is closed; `use` may be NULL. One thread at a time.
 ADELE_MUST_CHECK adele_status palette_check_add(const struct dataset *dataset, const char *path,
                                                 const struct palette_use *use);
 #endif

@@ -294,10 +294,11 @@ static void images_without_channel_numbers(void **state) {
         (void)snprintf(to, sizeof to, "set/imagesTr/v%d_0000.nii", i);
         move(state, from, to);
     }
-    refuse(&config,
-           "images are looked for in imagesTr as NAME_0000.nii.gz; the folder holds 2 entries, the "
-           "first is v1_0000.nii",
-           "file_ending in dataset.json");
+    refuse(
+        &config,
+        "images are expected in imagesTr as NAME_0000.nii.gz; the folder contains 2 entries, the "
+        "first is v1_0000.nii",
+        "file_ending in dataset.json");
 }
 
 // ---- palettes -----------------------------------------------------------------------------------
