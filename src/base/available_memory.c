@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Small files of the kernel, read into a buffer on the stack: asking for memory takes none.
+// Reads small files of the kernel into a buffer on the stack, so that measuring memory allocates
+// none.
 #include "base/available_memory.h"
 
 #include <errno.h>
@@ -15,9 +16,9 @@
 
 // The longest of the files, memory.stat, has less than 4000 bytes.
 #define TEXT_BYTES ((size_t)8192)
-#define PATH_BYTES ((size_t)6144) // of a folder of cgroups and a file's name behind it
+#define PATH_BYTES ((size_t)6144) // of a cgroup's folder and a file name in it
 
-// Version 1 writes no limit as the largest number of pages, in bytes.
+// Version 1 has no word for "no limit" and writes the largest number of pages, in bytes.
 #define NO_LIMIT ((size_t)1 << 62)
 
 static size_t smaller(size_t a, size_t b) {
@@ -30,8 +31,8 @@ static size_t minus(size_t limit, size_t used) {
 
 // ---- files --------------------------------------------------------------------------------------
 
-// The text of FOLDER/NAME; false when it cannot be read. Of a longer file, its whole lines that
-// fit.
+// The text of FOLDER/NAME; false when it cannot be read. A file that does not fit is cut after its
+// last whole line.
 static bool read_text(const char *folder, const char *name, char text[TEXT_BYTES]) {
     char path[PATH_BYTES];
     int length = snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -57,8 +58,8 @@ static bool read_text(const char *folder, const char *name, char text[TEXT_BYTES
     return n >= 0;
 }
 
-// A number of bytes, or of KiB where "kB" is behind it, and nothing else up to the line's end.
-// False for "max", for garbage and for what no size_t holds.
+// Parses a number of bytes, or of KiB when "kB" follows it, up to the end of the line. False for
+// "max", for other text and for a number that does not fit into size_t.
 static bool parse_bytes(const char *at, size_t *out) {
     at += strspn(at, " \t");
     if (*at < '0' || *at > '9')
@@ -79,7 +80,7 @@ static bool read_bytes(const char *folder, const char *name, size_t *out) {
     return read_text(folder, name, text) && parse_bytes(text, out);
 }
 
-// The number behind `key`, with which a line of the text begins.
+// The number after `key` in the line that begins with `key`.
 static bool find_bytes(const char *text, const char *key, size_t *out) {
     size_t length = strlen(key);
     for (const char *line = text; line && *line; line = strchr(line, '\n')) {
@@ -92,8 +93,8 @@ static bool find_bytes(const char *text, const char *key, size_t *out) {
 
 // ---- cgroups ------------------------------------------------------------------------------------
 
-// Names of the same things in both versions. The kernel drops pages of files, recently used or not,
-// before it kills, so that they are no use of memory. (Pages of a tmpfs are on other lists.)
+// File names and keys of the two versions. The kernel drops cached pages of files before it kills a
+// process, so they do not count as used memory. (Pages of a tmpfs are counted elsewhere.)
 struct cgroup_files {
     const char *limit, *usage;
     const char *inactive_file, *active_file; // of memory.stat
@@ -117,11 +118,11 @@ static size_t cgroup_leaves(const char *folder, const struct cgroup_files *files
     return minus(limit, minus(minus(usage, inactive), active));
 }
 
-// Every cgroup from ROOT/PATH up to ROOT may have a limit. In a container the path is often that of
-// the host, and not there; the root's files are then the container's own.
+// Every cgroup from ROOT/PATH up to ROOT may have a limit. In a container PATH is often the host's
+// and does not exist; the files in ROOT are then the container's own.
 static size_t path_leaves(const char *root, const char *path, const struct cgroup_files *files) {
     char folder[PATH_BYTES];
-    // ".." is written for a cgroup that lies outside of the part that this process sees.
+    // The kernel writes ".." for a cgroup outside of this process's cgroup namespace.
     bool is_seen = path[0] == '/' && path[1] != '\0' && !strstr(path, "/..");
     int length = snprintf(folder, sizeof folder, "%s%s", root, is_seen ? path : "");
     if (length < 0 || (size_t)length >= sizeof folder)
@@ -171,7 +172,7 @@ static size_t cgroups_leave(const struct memory_sources *sources) {
     return least;
 }
 
-// ---- all of them --------------------------------------------------------------------------------
+// ---- the minimum --------------------------------------------------------------------------------
 
 static size_t limits_leave(const struct memory_sources *sources) {
     char text[TEXT_BYTES];

@@ -10,18 +10,17 @@ extern "C" {
 #endif
 
 // The smallest of: what the machine has available, what the process's cgroup and each of those
-// above it leave, and what `ulimit -v` and `ulimit -d` leave. SIZE_MAX when nothing says. Memory
-// that was allocated and never written to is still available, but for the ulimits. Swap does not
-// count: a training that swaps takes days for what takes minutes.
-//
-// Takes no memory itself, and leaves no error record: what cannot be read limits nothing.
+// above it leave, and what `ulimit -v` and `ulimit -d` leave. SIZE_MAX when there is no limit.
+// Memory that was allocated and never written to still counts as available, except for the ulimits.
+// Swap does not count: a training that swaps is slower by orders of magnitude. Allocates nothing
+// and records no error: a file that cannot be read sets no limit.
 size_t available_memory(void);
 
-// The part of `ulimit -v` and `ulimit -d` in that: below it every allocation succeeds, whether or
-// not there is memory for it. SIZE_MAX without them; then no file is read.
+// What `ulimit -v` and `ulimit -d` leave: below it every allocation succeeds, whether or not there
+// is memory for it. SIZE_MAX without such limits; no file is read then.
 size_t available_address_space(void);
 
-// What available_memory asks. A test has files of its own in these folders.
+// Where available_memory reads. A test passes folders with its own files.
 struct memory_sources {
     const char *proc;           // "/proc"
     const char *cgroups;        // "/sys/fs/cgroup"

@@ -68,6 +68,14 @@ adele_status buffer_printf(struct buffer *buffer, const char *format, ...) {
     return status;
 }
 
+// A program that embeds the library may run in a locale with a decimal comma.
+static adele_status add_number(struct buffer *buffer, char *text) {
+    char *comma = strchr(text, ',');
+    if (comma != NULL)
+        *comma = '.';
+    return buffer_text(buffer, text);
+}
+
 adele_status buffer_number(struct buffer *buffer, double value, const char *otherwise) {
     if (!isfinite(value))
         return buffer_text(buffer, otherwise);
@@ -77,12 +85,13 @@ adele_status buffer_number(struct buffer *buffer, double value, const char *othe
         if (strtod(text, NULL) == value)
             break;
     }
-    // A program that embeds the library may run in a locale with a decimal comma.
-    for (char *c = text; *c != '\0'; c++) {
-        if (*c == ',')
-            *c = '.';
-    }
-    return buffer_text(buffer, text);
+    return add_number(buffer, text);
+}
+
+adele_status buffer_fixed(struct buffer *buffer, double value, int n_decimals) {
+    char text[512]; // a double has up to 309 digits before the point
+    (void)snprintf(text, sizeof text, "%.*f", n_decimals, value);
+    return add_number(buffer, text);
 }
 
 adele_status buffer_json_string(struct buffer *buffer, const char *text) {

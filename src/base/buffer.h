@@ -21,6 +21,8 @@ ADELE_MUST_CHECK adele_status buffer_printf(struct buffer *buffer, const char *f
 // `otherwise` when the value is not finite.
 ADELE_MUST_CHECK adele_status buffer_number(struct buffer *buffer, double value,
                                             const char *otherwise);
+// With that many decimals, and a point in every locale.
+ADELE_MUST_CHECK adele_status buffer_fixed(struct buffer *buffer, double value, int n_decimals);
 // With quotes and escapes.
 ADELE_MUST_CHECK adele_status buffer_json_string(struct buffer *buffer, const char *text);
 // Quoted only where CSV asks for it.

@@ -53,8 +53,8 @@ const char *adele_error_place(void) {
 
 adele_status fail_record(adele_status status, const char *file, int line, const char *hint,
                          const char *format, ...) {
-    // The arguments may point into the old message or the old hint, so both are finished aside
-    // first.
+    // The arguments may point into the old message or the old hint, so both are formatted into
+    // copies first.
     char message[MESSAGE_BYTES];
     char new_hint[HINT_BYTES];
     va_list arguments;
@@ -74,7 +74,7 @@ adele_status fail_record(adele_status status, const char *file, int line, const 
 }
 
 adele_status fail_context(adele_status status, const char *format, ...) {
-    // Context first, then as much of the old message as there is room for.
+    // The context first, then as much of the old message as fits.
     char message[MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How the library reports a failure from the inside: FAIL() where it happens, TRY() on the way up.
+// How the library reports a failure internally: FAIL() where it happens, TRY() in the callers.
 #ifndef ADELE_BASE_FAIL_H
 #define ADELE_BASE_FAIL_H
 
@@ -19,12 +19,12 @@ adele_status fail_record(adele_status status, const char *file, int line, const 
 // Puts "CONTEXT: " before the recorded message (a file's name, say) and returns `status`.
 adele_status fail_context(adele_status status, const char *format, ...) ADELE_PRINTF(2, 3);
 
-// Control characters become '?': names in messages come from files, and one that holds a line's end
-// or a terminal's escape must not write lines or commands of its own.
+// Control characters become '?': names in messages come from files, and a name with a line break or
+// an escape sequence must not add lines to a log or send commands to a terminal.
 void text_make_plain(char *text);
 
-// The value is `status` itself, not what the function returns, so that the compiler sees that a
-// failing path does not go on with ADELE_OK.
+// The value is `status` itself, not what the function returns, so that the compiler knows that it
+// is not ADELE_OK after a failure.
 #define FAIL(status, hint, ...)                                                                    \
     (fail_record((status), __FILE__, __LINE__, (hint), __VA_ARGS__), (status))
 

@@ -4,7 +4,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "base/place.h"
+#include "base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,22 +28,21 @@ static adele_status too_large(const char *path, size_t max_bytes) {
                 "%s: larger than the %zu bytes allowed for it", path, max_bytes);
 }
 
-// Reads `fd` to its end into storage that grows, because the size of a pipe or of a file of the
-// kernel is not known before.
+// Reads `fd` to its end into storage that grows, because the size of a pipe or of a file in /proc
+// is not known in advance.
 static adele_status read_all(int fd, const char *path, size_t max_bytes, size_t expected,
                              char **out, size_t *out_bytes) {
     size_t capacity = expected + 1; // one more byte shows the end without growing
     size_t used = 0;
     char *bytes = memory_realloc(NULL, capacity + 1, 1); // and one for the NUL
-    if (bytes == NULL)
-        return FAIL_NO_MEMORY(capacity + 1);
+    TRY(CHECK_MEMORY(bytes));
     for (;;) {
         if (used == capacity) {
             size_t larger = capacity + capacity / 2 + BUFFER_BYTES;
             char *grown = memory_realloc(bytes, larger + 1, 1);
             if (grown == NULL) {
                 memory_free(bytes);
-                return FAIL_NO_MEMORY(larger + 1);
+                return CHECK_MEMORY(grown);
             }
             bytes = grown;
             capacity = larger;
@@ -99,11 +98,11 @@ struct file_writer {
     char *path;
     char *temporary; // beside the target, so that the rename stays in one file system
     char *folder;
-    char *keep, *keep_temporary; // second name of the file that is replaced; NULL: it goes
+    char *keep, *keep_temporary; // second name of the file that is replaced; NULL: it is deleted
     char *buffer;
     size_t n_buffered;
     int fd;          // -1: closed
-    bool has_failed; // commit refuses a file with a hole in it
+    bool has_failed; // commit refuses an incomplete file
 };
 
 static void writer_free(struct file_writer *writer) {
@@ -118,7 +117,7 @@ static void writer_free(struct file_writer *writer) {
     memory_free(writer);
 }
 
-// Process and number together make the name unique among all writers of the folder.
+// The process id and a counter make the name unique among all writers of the folder.
 static char *temporary_name(const char *folder, const char *name) {
     static atomic_uint n_names;
     // Cut to 200 bytes: a file system allows 255 for the whole name.
@@ -132,21 +131,21 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
     if (name[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a file.", "\"%s\": no file name to write to",
                     path);
-    struct file_writer *writer = memory_calloc(1, sizeof *writer);
-    if (writer == NULL)
-        return FAIL_NO_MEMORY(sizeof *writer);
+    struct file_writer *writer = NULL;
+    TRY(ALLOCATE(&writer, 1));
     writer->fd = -1;
     writer->path = memory_strdup(path);
-    writer->folder = place_folder_of(path);
+    writer->folder = path_folder(path);
     writer->buffer = memory_calloc(BUFFER_BYTES, 1);
     if (writer->folder != NULL)
         writer->temporary = temporary_name(writer->folder, name);
     if (writer->path == NULL || writer->folder == NULL || writer->buffer == NULL ||
         writer->temporary == NULL) {
         writer_free(writer);
-        return FAIL_NO_MEMORY(BUFFER_BYTES);
+        return CHECK_MEMORY(NULL);
     }
-    // A leftover of a dead process with our number is taken over; a link of that name is not.
+    // A file that a dead process with our id left behind is overwritten; a symbolic link is
+    // refused.
     writer->fd =
         open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (writer->fd < 0) {
@@ -197,21 +196,20 @@ adele_status file_writer_keep_old(struct file_writer *writer, const char *keep) 
     memory_free(writer->keep_temporary);
     writer->keep = memory_strdup(keep);
     writer->keep_temporary = temporary_name(writer->folder, file_base_name(keep));
-    if (writer->keep == NULL || writer->keep_temporary == NULL)
-        return FAIL_NO_MEMORY(strlen(keep) + 1);
-    return ADELE_OK;
+    TRY(CHECK_MEMORY(writer->keep));
+    return CHECK_MEMORY(writer->keep_temporary);
 }
 
-// Gives the file of the writer's path its second name too, by a link that takes the place of the
-// older file of that name. Where a file system has no links it is renamed, so that for a moment
-// only the second name is there.
+// Gives the existing file its second name as well, by a hard link that replaces the older file of
+// that name. On a file system without hard links the file is renamed, so that for a moment only the
+// second name exists.
 static adele_status keep_old(const struct file_writer *writer) {
     if (writer->keep == NULL || !file_exists(writer->path))
         return ADELE_OK;
-    (void)unlink(writer->keep_temporary); // of a dead process with our number
+    (void)unlink(writer->keep_temporary); // of a dead process with our id
     if (link(writer->path, writer->keep_temporary) == 0) {
         int error = file_replace(writer->keep_temporary, writer->keep);
-        // Two names of one file: rename leaves both.
+        // rename does nothing when both names are links to one file.
         (void)unlink(writer->keep_temporary);
         return error == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
     }
@@ -230,7 +228,7 @@ adele_status file_writer_commit(struct file_writer *writer) {
         goto fail;
     }
     TRY_GOTO(flush(writer), fail);
-    // The target is something that cannot be synced, and is as safe as it will be.
+    // The target cannot be synced (a pipe, say), so there is nothing more to do.
     if (fsync(writer->fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) {
         status = fail_errno("write", writer->path, errno);
         goto fail;
@@ -263,9 +261,8 @@ adele_status file_rename(const char *from, const char *to) {
     int error = file_replace(from, to);
     if (error != 0)
         return fail_errno("rename", from, error);
-    char *folder = place_folder_of(to);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(to) + 1);
+    char *folder = path_folder(to);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = file_sync_folder(folder);
     memory_free(folder);
     return status;
@@ -288,11 +285,8 @@ adele_status file_copy(const char *from, const char *to) {
     int fd = open(from, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return fail_errno("open", from, errno);
-    char *block = memory_calloc(BUFFER_BYTES, 1);
-    if (block == NULL) {
-        status = FAIL_NO_MEMORY(BUFFER_BYTES);
-        goto fail;
-    }
+    char *block = NULL;
+    TRY_GOTO(ALLOCATE(&block, BUFFER_BYTES), fail);
     TRY_GOTO(file_writer_begin(to, &writer), fail);
     for (;;) {
         ssize_t n = read(fd, block, BUFFER_BYTES);

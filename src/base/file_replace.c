@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One file in the place of another, on file systems that cannot do it in one step as well: shares
-// of Windows machines refuse to rename onto a file that is there, object stores and some FUSE
-// mounts know neither rename nor fsync of a folder. And hints for what file systems answer.
+// Replaces one file by another, also on file systems that cannot do it in one step: Windows shares
+// refuse to rename onto an existing file, object stores and some FUSE mounts support neither rename
+// nor fsync of a folder. Also the hints for errors of file systems.
 #include "base/file.h"
 
 #include "base/fail.h"
@@ -85,8 +85,9 @@ static int copy_content(int from, int to) {
     return error;
 }
 
-// The last resort, where nothing can be renamed: in place, so that a process that is killed
-// meanwhile leaves a part of a file. What was kept under a second name is whole then.
+// The last resort where nothing can be renamed: overwrites the file in place. A process that is
+// killed meanwhile leaves an incomplete file; a copy that was kept under a second name stays
+// complete.
 static int write_over(const char *from, const char *to) {
     int in = open(from, O_RDONLY | O_CLOEXEC);
     if (in < 0)
@@ -101,7 +102,7 @@ static int write_over(const char *from, const char *to) {
     return error;
 }
 
-// The file that is there steps aside, and comes back when the new one cannot take its place.
+// Renames the existing file first, and renames it back when the new file cannot be renamed.
 static int replace_in_steps(const char *from, const char *to, int error) {
     char *aside = memory_printf("%s.old", from);
     if (aside == NULL)
@@ -122,13 +123,13 @@ int file_replace(const char *from, const char *to) {
         return 0;
     int error = errno;
     switch (error) {
-    case EEXIST: // what shares of other systems say of a name that is taken
+    case EEXIST: // how network shares report that the name exists
     case EACCES:
     case EPERM:
     case EBUSY:
     case ETXTBSY:
         return replace_in_steps(from, to, error);
-    case ENOSYS: // no rename at all
+    case ENOSYS: // rename is not supported
     case EOPNOTSUPP:
     case EINVAL:
     case EXDEV:
@@ -140,9 +141,9 @@ int file_replace(const char *from, const char *to) {
 
 // ---- folders ------------------------------------------------------------------------------------
 
-// A rename is on the disk for certain only when its folder is. Many file systems cannot sync a
-// folder, or not for everybody who may write there; the file itself is safe, so that this is no
-// reason to end a run. No space left is one: then the name itself may get lost.
+// A rename survives a power failure only once its folder is synced. Many file systems cannot sync a
+// folder, or not for every user who may write there. The file itself is synced, so the run
+// continues. A full disk is an error, because the new name may then be lost.
 adele_status file_sync_folder(const char *folder) {
     static atomic_flag has_warned = ATOMIC_FLAG_INIT;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -153,9 +154,10 @@ adele_status file_sync_folder(const char *folder) {
     if (error == ENOSPC || error == EDQUOT)
         return FAIL(ADELE_IO, file_hint(error), "%s: cannot write: %s", folder, strerror(error));
     if (error == EIO && !atomic_flag_test_and_set(&has_warned))
-        log_line(LOG_WARNING,
-                 "%s: the folder cannot be synced (%s); work goes on, but the newest files may "
-                 "be lost when the machine loses power",
-                 folder, strerror(error));
+        log_line(
+            LOG_WARNING,
+            "%s: the folder cannot be synced (%s); the run continues, but the newest files may "
+            "be lost when the machine loses power",
+            folder, strerror(error));
     return ADELE_OK;
 }

@@ -48,7 +48,7 @@ adele_status file_check_regular(const char *path) {
 adele_status file_lock_folder(const char *path, int *lock) {
     *lock = -1;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    // Folders that may be written into but not be read cannot be locked either.
+    // A folder that cannot be read cannot be locked, even if files can be written there.
     if (fd < 0)
         return errno == EACCES ? ADELE_OK : fail_errno("open the folder", path, errno);
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
@@ -72,15 +72,14 @@ adele_status file_make_directory(const char *path) {
     if (path[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no folder name to make");
     char *part = memory_strdup(path);
-    if (part == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(part));
     adele_status status = ADELE_OK;
     for (char *c = part + 1;; c++) {
         if (*c != '/' && *c != '\0')
             continue;
         char end = *c;
         *c = '\0';
-        // A parent may exist without our right to make it, so being there counts, not the code.
+        // mkdir may report a missing right for a parent that exists, so its existence decides.
         if (mkdir(part, 0777) != 0) {
             int error = errno;
             if (!file_is_directory(part)) {
@@ -102,7 +101,8 @@ static bool is_dot(const char *name) {
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-// Works on open folders, not on paths: a link put in the way meanwhile is removed, not followed.
+// Works on open folders, not on paths, so that a symbolic link that appears meanwhile is removed
+// and not followed.
 static int remove_at(int parent, const char *name) {
     if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
         return 0;
@@ -173,18 +173,11 @@ void file_list_deinit(struct file_list *list) {
     list->n = 0;
 }
 
-static adele_status list_add(struct file_list *list, int *capacity, const char *name) {
-    if (list->n == *capacity) {
-        int larger = *capacity * 2 + 64;
-        char **grown = memory_realloc(list->names, (size_t)larger, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)larger * sizeof *grown);
-        list->names = grown;
-        *capacity = larger;
-    }
-    char *copy = memory_strdup(name);
-    if (copy == NULL)
-        return FAIL_NO_MEMORY(strlen(name) + 1);
+adele_status file_list_add(struct file_list *list, const char *name, size_t n_bytes) {
+    TRY(GROW(&list->names, list->n));
+    char *copy = NULL;
+    TRY(ALLOCATE(&copy, n_bytes + 1));
+    memcpy(copy, name, n_bytes);
     list->names[list->n++] = copy;
     return ADELE_OK;
 }
@@ -195,7 +188,6 @@ adele_status file_list_directory(const char *path, struct file_list *out) {
     if (folder == NULL)
         return fail_errno("list the folder", path, errno);
     adele_status status = ADELE_OK;
-    int capacity = 0;
     for (;;) {
         errno = 0;
         struct dirent *entry = readdir(folder);
@@ -206,7 +198,7 @@ adele_status file_list_directory(const char *path, struct file_list *out) {
         }
         if (entry->d_name[0] == '.')
             continue;
-        status = list_add(out, &capacity, entry->d_name);
+        status = file_list_add(out, entry->d_name, strlen(entry->d_name));
         if (status != ADELE_OK)
             break;
     }

@@ -32,9 +32,8 @@ static adele_status fail_errno(const char *what, const char *path, int error) {
 }
 
 static adele_status hash_all(int fd, const char *path, XXH3_state_t *state, int64_t *out_bytes) {
-    char *block = memory_calloc(BLOCK_BYTES, 1);
-    if (block == NULL)
-        return FAIL_NO_MEMORY(BLOCK_BYTES);
+    char *block = NULL;
+    TRY(ALLOCATE(&block, BLOCK_BYTES));
     adele_status status = ADELE_OK;
     *out_bytes = 0;
     for (;;) {
@@ -57,11 +56,11 @@ adele_status hash_file_hex(const char *path, char out[17], int64_t *out_bytes) {
     if (fd < 0)
         return fail_errno("open", path, errno);
     XXH3_state_t *state = XXH3_createState();
-    adele_status status = ADELE_OK;
-    if (state == NULL || XXH3_64bits_reset(state) != XXH_OK)
-        status = FAIL_NO_MEMORY(1024);
-    if (status == ADELE_OK)
+    adele_status status = CHECK_MEMORY(state);
+    if (status == ADELE_OK) {
+        (void)XXH3_64bits_reset(state); // fails for NULL only
         status = hash_all(fd, path, state, out_bytes);
+    }
     if (status == ADELE_OK)
         to_hex(XXH3_64bits_digest(state), out);
     (void)XXH3_freeState(state);

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-// cJSON needs some 64 bytes of memory for two bytes of text, so this is 2 GiB; no file of ours
-// comes near it.
+// cJSON needs some 64 bytes of memory for two bytes of text, so this limits it to 2 GiB; our own
+// files are far smaller.
 #define MAX_JSON_BYTES ((size_t)64 << 20)
 
 adele_status json_read(const char *path, cJSON **out) {
@@ -19,7 +19,7 @@ adele_status json_read(const char *path, cJSON **out) {
 
     const char *end = text;
     cJSON *value = NULL;
-    // cJSON stops at a NUL, and what is behind it would go unread.
+    // cJSON stops at a NUL and would silently ignore the rest.
     const char *nul = memchr(text, '\0', bytes);
     if (nul != NULL)
         end = nul;
@@ -57,10 +57,8 @@ bool json_append(cJSON *array, cJSON *item) {
 }
 
 adele_status json_write(const char *path, const cJSON *value) {
-    char *text = cJSON_Print(value);
-    if (text == NULL)
-        return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot print the JSON value",
-                    path);
+    char *text = value != NULL ? cJSON_Print(value) : NULL;
+    TRY(CHECK_MEMORY(text));
     struct file_writer *writer = NULL;
     adele_status status;
     TRY_GOTO(file_writer_begin(path, &writer), fail);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// cJSON with our errors.
+// cJSON with the error record of this library.
 #ifndef ADELE_BASE_JSON_H
 #define ADELE_BASE_JSON_H
 #include "adele/status.h"
@@ -7,10 +7,12 @@
 #include <stdbool.h>
 // Parses a file; ADELE_FORMAT names the file and the line. Free with cJSON_Delete.
 ADELE_MUST_CHECK adele_status json_read(const char *path, cJSON **out);
-// Pretty-prints into the file, atomically, with a final newline.
+// Pretty-prints into the file, atomically, with a final newline. ADELE_NO_MEMORY when `value` is
+// NULL: memory was out when it was built.
 ADELE_MUST_CHECK adele_status json_write(const char *path, const cJSON *value);
-// Gives the item to the object or to the array; false when memory is out, also where it was already
-// when the item was made (NULL). The item is then freed, so that calls can be joined by &&.
+// Adds the item to the object or array, which owns it then. False when memory is out or `item` is
+// NULL (memory was out when it was created); the item is freed then, so that calls can be chained
+// by &&.
 bool json_add(cJSON *object, const char *key, cJSON *item);
 bool json_append(cJSON *array, cJSON *item);
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The one sink of the process. A mutex keeps lines of several threads apart; a sink that logs
-// itself would wait for its own lock, so it must not.
+// The log sink of the process. A mutex serializes the threads; a sink must not log, because it
+// would deadlock.
 #include "base/log.h"
 
 #include <pthread.h>
@@ -33,7 +33,7 @@ void log_line(enum log_level level, const char *format, ...) {
         if (*c == '\n' || *c == '\r')
             *c = ' ';
         else if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
-            *c = '?'; // no escapes for the terminal either
+            *c = '?'; // no escape sequences for the terminal either
     }
     (void)pthread_mutex_lock(&lock);
     if (current_sink != NULL)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lines for people. The library never prints: it hands each line to the sink that the program set.
+// Log lines. The library never prints: it passes each line to the sink that the program has set.
 #ifndef ADELE_BASE_LOG_H
 #define ADELE_BASE_LOG_H
 #include "adele/status.h"

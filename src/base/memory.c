@@ -31,7 +31,7 @@ static size_t product(size_t count, size_t size) {
     return size != 0 && count > SIZE_MAX / size ? SIZE_MAX : count * size;
 }
 
-// `bytes` were asked for, and `block` is the result.
+// Remembers `bytes` when `block`, the result of allocating them, is NULL.
 static void *checked(void *block, size_t bytes) {
     if (block == NULL)
         failed_bytes = bytes;
@@ -71,7 +71,7 @@ void *memory_aligned(size_t bytes) {
 
 void memory_report(const char *file, int line) {
     const char *hint = "Close other programs, or make the batch, the images or the model smaller.";
-    // Libraries such as cJSON allocate by themselves and do not tell how much they could not get.
+    // Libraries such as cJSON allocate by themselves and do not report the size.
     if (failed_bytes == 0)
         (void)fail_record(ADELE_NO_MEMORY, file, line, hint, "cannot allocate memory");
     else

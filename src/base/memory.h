@@ -51,7 +51,7 @@ char *memory_printf(const char *format, ...) __attribute__((format(printf, 1, 2)
 char *memory_join_lines(int n, const char *const *texts);
 void memory_free(void *block); // NULL is legal
 
-// Test hook: the allocation number `i_failing` from now (0 = the next) answers NULL, once.
+// Test hook: the allocation number `i_failing` from now (0 = the next) returns NULL, once.
 // A negative number switches the hook off.
 void memory_fail_at(long i_failing);
 // Allocations since memory_fail_at was last called.

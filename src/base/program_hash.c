@@ -25,7 +25,7 @@ static bool holds(const struct dl_phdr_info *object, uintptr_t address) {
     return false;
 }
 
-// Segments that are written to hold addresses, which differ from process to process.
+// Writable segments are left out: they hold addresses, which differ from process to process.
 static int hash_object(struct dl_phdr_info *object, size_t bytes, void *context) {
     struct hashes *hashes = context;
     (void)bytes;

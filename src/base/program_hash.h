@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Which build this code is: a hash of the code itself.
+// Identifies the build by a hash of its code.
 #ifndef ADELE_BASE_PROGRAM_HASH_H
 #define ADELE_BASE_PROGRAM_HASH_H
 // XXH3 of the read-only segments (code, constants, kernels) of the program, or of the shared

@@ -7,13 +7,13 @@
 // The multipliers and the Weyl constants of the paper, table 2 and section 4.3.
 #define PHILOX_MULTIPLIER_0 0xD2511F53u
 #define PHILOX_MULTIPLIER_1 0xCD9E8D57u
-#define PHILOX_WEYL_0       0x9E3779B9u // the golden ratio
+#define PHILOX_WEYL_0       0x9E3779B9u // from the golden ratio
 #define PHILOX_WEYL_1       0xBB67AE85u // sqrt(3) - 1
 #define PHILOX_ROUNDS       10
 
 #define TWO_TO_MINUS_32 (1.0 / 4294967296.0)
 
-// The sample number of the streams that belong to a whole epoch; no data set has that many samples.
+// The sample number of streams that belong to a whole epoch; no data set has that many samples.
 #define SAMPLE_NONE UINT32_MAX
 
 void random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
@@ -61,7 +61,7 @@ uint32_t random_below(struct random_stream *stream, uint32_t n) {
     if (n <= 1)
         return 0;
     // The high word of a product maps 2^32 numbers on n; the first (2^32 mod n) low words are
-    // drawn again, so that each result owns equally many numbers.
+    // drawn again, so that all results are equally likely.
     uint32_t n_rejected = (0u - n) % n;
     for (;;) {
         uint64_t product = (uint64_t)random_u32(stream) * n;
@@ -80,8 +80,8 @@ double random_range(struct random_stream *stream, double low, double high) {
 
 double random_normal(struct random_stream *stream) {
     const double two_pi = 6.283185307179586476925;
-    // In (0, 1], so that the logarithm is finite. The sine twin is dropped: a stream has no state
-    // but its counter.
+    // In (0, 1], so that the logarithm is finite. The second value of Box-Muller (the sine) is not
+    // kept, because a stream has no state except its counter.
     double radius = ((double)random_u32(stream) + 1.0) * TWO_TO_MINUS_32;
     double angle = random_uniform(stream);
     return sqrt(-2.0 * log(radius)) * cos(two_pi * angle);

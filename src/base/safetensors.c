@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The reader: trusts nothing that the file says before it is checked against the file's size.
+// The reader. Every number in the file is checked against the size of the file before it is used.
 #include "base/safetensors_format.h"
 
 #include "base/fail.h"
@@ -54,7 +54,7 @@ static adele_status parse_header(const char *path, struct safetensors *file, siz
                     (unsigned long long)SAFETENSORS_MAX_HEADER_BYTES);
     const char *text = file->bytes + 8;
     const char *end = text;
-    // cJSON skips a byte order mark and stops at a NUL; the format knows neither.
+    // cJSON skips a byte order mark and stops at a NUL; the format allows neither.
     if (n_header > 0 && text[0] == '{' && memchr(text, '\0', (size_t)n_header) == NULL)
         file->header = cJSON_ParseWithLengthOpts(text, (size_t)n_header, &end, 0);
     while (file->header != NULL && end < text + n_header && *end == ' ')
@@ -131,7 +131,7 @@ static adele_status parse_entry(const char *path, const struct safetensors *file
             entry->name, (long long)begin, (long long)end, n_data);
     if ((uint64_t)(end - begin) != entry->bytes)
         return FAIL(ADELE_FORMAT, HINT_BROKEN,
-                    "%s: tensor \"%s\" has %lld bytes, its shape asks for %zu", path, entry->name,
+                    "%s: tensor \"%s\" has %lld bytes, its shape requires %zu", path, entry->name,
                     (long long)(end - begin), entry->bytes);
     entry->data = file->bytes + data_offset + begin;
     return ADELE_OK;
@@ -143,10 +143,8 @@ static adele_status parse_entries(const char *path, struct safetensors *file, si
         n_members++;
     if (n_members > INT_MAX / 2)
         return FAIL(ADELE_FORMAT, HINT_BROKEN, "%s: %zu tensors", path, n_members);
-    file->entries = memory_calloc(n_members, sizeof *file->entries);
-    file->by_name = memory_calloc(n_members, sizeof *file->by_name);
-    if (file->entries == NULL || file->by_name == NULL)
-        return FAIL_NO_MEMORY(n_members * sizeof *file->entries);
+    TRY(ALLOCATE(&file->entries, n_members));
+    TRY(ALLOCATE(&file->by_name, n_members));
     for (const cJSON *node = file->header->child; node != NULL; node = node->next) {
         if (strcmp(node->string, "__metadata__") == 0) {
             if (file->metadata != NULL)
@@ -169,7 +167,7 @@ static int compare_by_name(const void *a, const void *b) {
     return strcmp((*x)->name, (*y)->name);
 }
 
-// By place, and empty tensors before the one that begins where they lie.
+// By offset; an empty tensor comes before the tensor that begins at the same offset.
 static int compare_by_place(const void *a, const void *b) {
     const struct safetensors_entry *const *x = a;
     const struct safetensors_entry *const *y = b;
@@ -180,7 +178,7 @@ static int compare_by_place(const void *a, const void *b) {
     return ((*x)->bytes > (*y)->bytes) - ((*x)->bytes < (*y)->bytes);
 }
 
-// The format wants every byte of the data to belong to exactly one tensor.
+// The format requires every byte of the data to belong to exactly one tensor.
 static adele_status check_layout(const char *path, struct safetensors *file, size_t data_offset) {
     if (file->n > 1)
         qsort(file->by_name, (size_t)file->n, sizeof *file->by_name, compare_by_place);
@@ -258,9 +256,8 @@ adele_status safetensors_open(const char *path, struct safetensors **out) {
     *out = NULL;
     adele_status status;
     size_t data_offset = 0;
-    struct safetensors *file = memory_calloc(1, sizeof *file);
-    if (file == NULL)
-        return FAIL_NO_MEMORY(sizeof *file);
+    struct safetensors *file = NULL;
+    TRY(ALLOCATE(&file, 1));
     TRY_GOTO(file_read(path, 0, &file->bytes, &file->n_bytes), fail);
     TRY_GOTO(parse_header(path, file, &data_offset), fail);
     TRY_GOTO(parse_entries(path, file, data_offset), fail);

@@ -2,7 +2,7 @@
 // Files of named arrays (the safetensors format): 8 bytes of header length, a JSON header, the
 // data. The format has no checksum, so the writer stores the XXH3 of each tensor in __metadata__
 // under "xxh3.NAME", and under "xxh3" that of the rest of the header (names, dtypes, shapes,
-// metadata); the reader verifies those that are there.
+// metadata); the reader verifies the hashes that it finds.
 #ifndef ADELE_BASE_SAFETENSORS_H
 #define ADELE_BASE_SAFETENSORS_H
 
@@ -28,8 +28,8 @@ struct safetensors_entry {
     enum safetensors_dtype dtype;
     int n_dimensions;
     int64_t shape[SAFETENSORS_MAX_DIMENSIONS];
-    const void
-        *data; // C order, little endian; aligned to its element when ours wrote it, else use memcpy
+    const void *data; // C order, little endian; aligned to the element size when our writer wrote
+                      // it, else use memcpy
     size_t bytes;
     int64_t n_elements;
 };
@@ -44,7 +44,7 @@ int safetensors_count(const struct safetensors *file);
 const struct safetensors_entry *safetensors_at(const struct safetensors *file, int i);
 const struct safetensors_entry *safetensors_find(const struct safetensors *file, const char *name);
 const char *safetensors_metadata(const struct safetensors *file, const char *key); // NULL: none
-// True when the writer's hashes were there (our own files); false for a file of another program.
+// True when the file has the writer's hashes (our own files); false for a file of another program.
 bool safetensors_is_hashed(const struct safetensors *file);
 // The entry `name` as f32 of exactly n elements copied to out (from F32, F16, BF16 or F64).
 ADELE_MUST_CHECK adele_status safetensors_read_f32(const struct safetensors *file, const char *name,
@@ -64,8 +64,8 @@ ADELE_MUST_CHECK adele_status safetensors_writer_metadata(struct safetensors_wri
 // Writes atomically. Same content, same bytes.
 ADELE_MUST_CHECK adele_status safetensors_writer_save(const struct safetensors_writer *writer,
                                                       const char *path);
-// The same; the file that was there stays under the name `keep` (file_writer_keep_old). NULL: it
-// goes.
+// The same; the file that is replaced is kept under the name `keep` (file_writer_keep_old). NULL:
+// it is deleted.
 ADELE_MUST_CHECK adele_status safetensors_writer_save_keeping(
     const struct safetensors_writer *writer, const char *path, const char *keep);
 #endif

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "base/safetensors_format.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/memory.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +50,7 @@ bool safetensors_shape_size(enum safetensors_dtype dtype, int n_dimensions, cons
     for (int i = 0; i < n_dimensions; i++) {
         if (shape[i] < 0)
             return false;
-        // A zero behind huge extents must not hide their overflow.
+        // A zero after huge extents must not hide their overflow.
         if (shape[i] == 0)
             is_empty = true;
         else if (n > limit / shape[i])
@@ -65,25 +68,9 @@ bool safetensors_shape_size(enum safetensors_dtype dtype, int n_dimensions, cons
 
 // ---- hash of the header -------------------------------------------------------------------------
 
-struct text {
-    char *bytes;
-    size_t used;
-    size_t capacity;
-};
-
-static adele_status text_add(struct text *text, const char *line) {
-    size_t n = strlen(line) + 1; // with its NUL, which keeps "ab","c" and "a","bc" apart
-    if (n > text->capacity - text->used) {
-        size_t larger = text->capacity * 2 + n + 256;
-        char *grown = memory_realloc(text->bytes, larger, 1);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY(larger);
-        text->bytes = grown;
-        text->capacity = larger;
-    }
-    memcpy(text->bytes + text->used, line, n);
-    text->used += n;
-    return ADELE_OK;
+// Adds the NUL too, so that the hashes of "ab","c" and "a","bc" differ.
+static adele_status add_text(struct buffer *buffer, const char *text) {
+    return buffer_add(buffer, text, strlen(text) + 1);
 }
 
 static int compare_nodes(const void *a, const void *b) {
@@ -99,9 +86,8 @@ static adele_status sorted_members(const cJSON *object, const cJSON ***out, size
     *n_out = n;
     if (n == 0)
         return ADELE_OK;
-    const cJSON **nodes = memory_calloc(n, sizeof *nodes);
-    if (nodes == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *nodes);
+    const cJSON **nodes = NULL;
+    TRY(ALLOCATE(&nodes, n));
     size_t i = 0;
     for (const cJSON *node = object->child; node != NULL; node = node->next)
         nodes[i++] = node;
@@ -110,7 +96,7 @@ static adele_status sorted_members(const cJSON *object, const cJSON ***out, size
     return ADELE_OK;
 }
 
-static adele_status add_metadata(struct text *text, const cJSON *metadata) {
+static adele_status add_metadata(struct buffer *buffer, const cJSON *metadata) {
     const cJSON **nodes = NULL;
     size_t n = 0;
     TRY(sorted_members(metadata, &nodes, &n));
@@ -118,48 +104,41 @@ static adele_status add_metadata(struct text *text, const cJSON *metadata) {
     for (size_t i = 0; i < n && status == ADELE_OK; i++) {
         if (strcmp(nodes[i]->string, SAFETENSORS_HASH_KEY) == 0)
             continue;
-        status = text_add(text, nodes[i]->string);
+        status = add_text(buffer, nodes[i]->string);
         if (status == ADELE_OK)
-            status = text_add(text, nodes[i]->valuestring);
+            status = add_text(buffer, nodes[i]->valuestring);
     }
     memory_free(nodes);
     return status;
 }
 
-static adele_status add_tensor(struct text *text, const cJSON *node) {
-    TRY(text_add(text, node->string));
-    TRY(text_add(text, cJSON_GetObjectItemCaseSensitive(node, "dtype")->valuestring));
+static adele_status add_tensor(struct buffer *buffer, const cJSON *node) {
+    TRY(add_text(buffer, node->string));
+    TRY(add_text(buffer, cJSON_GetObjectItemCaseSensitive(node, "dtype")->valuestring));
     const cJSON *extent = cJSON_GetObjectItemCaseSensitive(node, "shape")->child;
     for (; extent != NULL; extent = extent->next) {
         char digits[32];
-        char *end = digits + sizeof digits - 1;
-        char *c = end;
-        *c = '\0';
-        int64_t value = (int64_t)extent->valuedouble;
-        do {
-            *--c = (char)('0' + value % 10);
-            value /= 10;
-        } while (value > 0);
-        TRY(text_add(text, c));
+        (void)snprintf(digits, sizeof digits, "%" PRId64, (int64_t)extent->valuedouble);
+        TRY(add_text(buffer, digits));
     }
-    return text_add(text, "");
+    return add_text(buffer, "");
 }
 
 adele_status safetensors_header_hash(const cJSON *header, char out[17]) {
-    struct text text = {NULL, 0, 0};
+    struct buffer buffer = {0};
     const cJSON **nodes = NULL;
     size_t n = 0;
     adele_status status = ADELE_OK;
     TRY_GOTO(sorted_members(header, &nodes, &n), done);
     for (size_t i = 0; i < n; i++) {
         if (strcmp(nodes[i]->string, "__metadata__") == 0)
-            TRY_GOTO(add_metadata(&text, nodes[i]), done);
+            TRY_GOTO(add_metadata(&buffer, nodes[i]), done);
         else
-            TRY_GOTO(add_tensor(&text, nodes[i]), done);
+            TRY_GOTO(add_tensor(&buffer, nodes[i]), done);
     }
-    hash_xxh3_hex(text.bytes, text.used, out);
+    hash_xxh3_hex(buffer.data, buffer.n_bytes, out);
 done:
     memory_free(nodes);
-    memory_free(text.bytes);
+    buffer_deinit(&buffer);
     return status;
 }

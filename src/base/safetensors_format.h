@@ -22,7 +22,7 @@ bool safetensors_shape_size(enum safetensors_dtype dtype, int n_dimensions, cons
                             int64_t *n_elements, size_t *bytes);
 
 // The hash of the header: name, dtype and shape of each tensor and each metadata pair but "xxh3"
-// itself, all in the order of strcmp. So neither spaces nor the order in the file matter, and a
-// changed shape shows as a changed number does.
+// itself, all in the order of strcmp. So neither white space nor the order in the file matters, and
+// a changed shape is detected as a changed number is.
 ADELE_MUST_CHECK adele_status safetensors_header_hash(const cJSON *header, char out[17]);
 #endif

@@ -22,15 +22,12 @@ struct pair {
 struct safetensors_writer {
     struct safetensors_entry *entries; // own their names, borrow their data
     int n_entries;
-    int entry_capacity;
     struct pair *pairs;
     int n_pairs;
-    int pair_capacity;
 };
 
 adele_status safetensors_writer_create(struct safetensors_writer **out) {
-    *out = memory_calloc(1, sizeof **out);
-    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(sizeof **out);
+    return ALLOCATE(out, 1);
 }
 
 void safetensors_writer_destroy(struct safetensors_writer *writer) {
@@ -47,21 +44,6 @@ void safetensors_writer_destroy(struct safetensors_writer *writer) {
     memory_free(writer);
 }
 
-// Makes room for one more element; `array` points at the array's pointer.
-static adele_status reserve(void **array, int n, int *capacity, size_t size) {
-    if (n < *capacity)
-        return ADELE_OK;
-    if (n > INT_MAX / 4)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "more than %d entries in one file", INT_MAX / 4);
-    int larger = *capacity * 2 + 16;
-    void *grown = memory_realloc(*array, (size_t)larger, size);
-    if (grown == NULL)
-        return FAIL_NO_MEMORY((size_t)larger * size);
-    *array = grown;
-    *capacity = larger;
-    return ADELE_OK;
-}
-
 adele_status safetensors_writer_add(struct safetensors_writer *writer, const char *name,
                                     enum safetensors_dtype dtype, int n_dimensions,
                                     const int64_t *shape, const void *data) {
@@ -74,8 +56,9 @@ adele_status safetensors_writer_add(struct safetensors_writer *writer, const cha
             return FAIL(ADELE_INVALID_ARGUMENT, "Use another name.", "tensor \"%s\" twice", name);
     }
     if (n_dimensions < 0 || n_dimensions > SAFETENSORS_MAX_DIMENSIONS)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "tensor \"%s\" has %d dimensions, at most %d go",
-                    name, n_dimensions, SAFETENSORS_MAX_DIMENSIONS);
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "tensor \"%s\" has %d dimensions, at most %d are possible", name, n_dimensions,
+                    SAFETENSORS_MAX_DIMENSIONS);
     for (int i = 0; i < n_dimensions; i++)
         entry.shape[i] = shape[i];
     if (!safetensors_shape_size(dtype, n_dimensions, entry.shape, &entry.n_elements, &entry.bytes))
@@ -83,12 +66,9 @@ adele_status safetensors_writer_add(struct safetensors_writer *writer, const cha
                     name, (int)dtype);
     if (data == NULL && entry.bytes > 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "tensor \"%s\" has no data", name);
-    void *array = writer->entries;
-    TRY(reserve(&array, writer->n_entries, &writer->entry_capacity, sizeof entry));
-    writer->entries = array;
+    TRY(GROW(&writer->entries, writer->n_entries));
     entry.name = memory_strdup(name);
-    if (entry.name == NULL)
-        return FAIL_NO_MEMORY(strlen(name) + 1);
+    TRY(CHECK_MEMORY(entry.name));
     writer->entries[writer->n_entries++] = entry;
     return ADELE_OK;
 }
@@ -105,17 +85,11 @@ adele_status safetensors_writer_metadata(struct safetensors_writer *writer, cons
             return FAIL(ADELE_INVALID_ARGUMENT, "Use another key.", "metadata key \"%s\" twice",
                         key);
     }
-    void *array = writer->pairs;
-    TRY(reserve(&array, writer->n_pairs, &writer->pair_capacity, sizeof *writer->pairs));
-    writer->pairs = array;
-    struct pair pair = {memory_strdup(key), memory_strdup(value)};
-    if (pair.key == NULL || pair.value == NULL) {
-        memory_free(pair.key);
-        memory_free(pair.value);
-        return FAIL_NO_MEMORY(strlen(key) + strlen(value));
-    }
-    writer->pairs[writer->n_pairs++] = pair;
-    return ADELE_OK;
+    TRY(GROW(&writer->pairs, writer->n_pairs));
+    struct pair *pair = &writer->pairs[writer->n_pairs++]; // the writer frees it from here on
+    *pair = (struct pair){memory_strdup(key), memory_strdup(value)};
+    TRY(CHECK_MEMORY(pair->key));
+    return CHECK_MEMORY(pair->value);
 }
 
 // ---- saving -------------------------------------------------------------------------------------
@@ -134,28 +108,23 @@ static int compare_pairs(const void *a, const void *b) {
     return strcmp((*(const struct pair *const *)a)->key, (*(const struct pair *const *)b)->key);
 }
 
-static adele_status no_json(void) {
-    return FAIL(ADELE_NO_MEMORY, "Close other programs.", "cannot allocate a file header");
-}
-
 // The metadata: our own pairs, then the hash of each tensor; the header's own hash comes last.
 static adele_status build_metadata(const struct pair **pairs, int n_pairs,
                                    const struct safetensors_entry **entries, int n_entries,
                                    cJSON *metadata) {
     for (int i = 0; i < n_pairs; i++) {
-        if (cJSON_AddStringToObject(metadata, pairs[i]->key, pairs[i]->value) == NULL)
-            return no_json();
+        TRY(CHECK_MEMORY(cJSON_AddStringToObject(metadata, pairs[i]->key, pairs[i]->value)));
     }
     for (int i = 0; i < n_entries; i++) {
         char hash[17];
         hash_xxh3_hex(entries[i]->data, entries[i]->bytes, hash);
         char *key = memory_printf("%s.%s", SAFETENSORS_HASH_KEY, entries[i]->name);
         if (key == NULL)
-            return no_json();
+            return CHECK_MEMORY(NULL);
         const cJSON *added = cJSON_AddStringToObject(metadata, key, hash);
         memory_free(key);
         if (added == NULL)
-            return no_json();
+            return CHECK_MEMORY(NULL);
     }
     return ADELE_OK;
 }
@@ -165,16 +134,16 @@ static adele_status build_tensor(const struct safetensors_entry *entry, uint64_t
     cJSON *node = cJSON_AddObjectToObject(header, entry->name);
     if (node == NULL ||
         cJSON_AddStringToObject(node, "dtype", safetensors_dtype_name(entry->dtype)) == NULL)
-        return no_json();
+        return CHECK_MEMORY(NULL);
     cJSON *shape = cJSON_AddArrayToObject(node, "shape");
     for (int i = 0; i < entry->n_dimensions; i++) {
         if (!cJSON_AddItemToArray(shape, cJSON_CreateNumber((double)entry->shape[i])))
-            return no_json();
+            return CHECK_MEMORY(NULL);
     }
     cJSON *offsets = cJSON_AddArrayToObject(node, "data_offsets");
     if (shape == NULL || !cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)begin)) ||
         !cJSON_AddItemToArray(offsets, cJSON_CreateNumber((double)(begin + entry->bytes))))
-        return no_json();
+        return CHECK_MEMORY(NULL);
     return ADELE_OK;
 }
 
@@ -188,7 +157,7 @@ static adele_status build_header(const struct pair **pairs, int n_pairs,
     cJSON *header = cJSON_CreateObject();
     cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");
     if (metadata == NULL) {
-        status = no_json();
+        status = CHECK_MEMORY(NULL);
         goto done;
     }
     TRY_GOTO(build_metadata(pairs, n_pairs, entries, n_entries, metadata), done);
@@ -201,7 +170,7 @@ static adele_status build_header(const struct pair **pairs, int n_pairs,
     if (cJSON_AddStringToObject(metadata, SAFETENSORS_HASH_KEY, hash) != NULL)
         *out = cJSON_PrintUnformatted(header);
     if (*out == NULL)
-        status = no_json();
+        status = CHECK_MEMORY(NULL);
 done:
     cJSON_Delete(header);
     return status;
@@ -245,12 +214,10 @@ adele_status safetensors_writer_save_keeping(const struct safetensors_writer *wr
     char *header = NULL;
     int n_entries = writer->n_entries;
     int n_pairs = writer->n_pairs;
-    const struct safetensors_entry **entries = memory_calloc((size_t)n_entries, sizeof *entries);
-    const struct pair **pairs = memory_calloc((size_t)n_pairs, sizeof *pairs);
-    if (entries == NULL || pairs == NULL) {
-        status = FAIL_NO_MEMORY(((size_t)n_entries + (size_t)n_pairs) * sizeof *entries);
-        goto done;
-    }
+    const struct safetensors_entry **entries = NULL;
+    const struct pair **pairs = NULL;
+    TRY_GOTO(ALLOCATE(&entries, n_entries), done);
+    TRY_GOTO(ALLOCATE(&pairs, n_pairs), done);
     for (int i = 0; i < n_entries; i++)
         entries[i] = &writer->entries[i];
     for (int i = 0; i < n_pairs; i++)

@@ -17,8 +17,8 @@ void case_image_deinit(struct case_image *image) {
     memset(image, 0, sizeof *image);
 }
 
-// A picture becomes floats (or whole numbers, for labels) of four bytes beside its own pixels,
-// plane by plane: that counts too, and is looked at before anything is decoded.
+// Each pixel is converted to a value of four bytes, which counts beside the decoded picture. The
+// limit is checked before anything is decoded.
 adele_status case_image_check_extents(const char *path, size_t limit) {
     int width, height;
     TRY(image_probe(path, &width, &height));
@@ -47,9 +47,8 @@ static adele_status place_volume(const struct dataset *dataset, const char *path
         return ADELE_OK;
     const int *n = volume->geometry.n;
     size_t n_voxels = (size_t)n[0] * (size_t)n[1] * (size_t)n[2];
-    float *turned = memory_calloc(n_voxels, sizeof *turned);
-    if (turned == NULL)
-        return FAIL_NO_MEMORY(n_voxels * sizeof *turned);
+    float *turned = NULL;
+    TRY(ALLOCATE(&turned, n_voxels));
     nifti_order_apply(&order, n, sizeof *turned, volume->voxels, turned);
     memory_free(volume->voxels);
     volume->voxels = turned;
@@ -94,7 +93,7 @@ static adele_status fail_channels(const struct dataset *dataset, const struct da
                 n_channels == 1 ? "" : "s", dataset->n_channels);
 }
 
-// RGB that is gray in every pixel, as screenshots are, to one channel.
+// Converts RGB that is gray in every pixel, as in screenshots, to one channel.
 static adele_status make_gray(struct image *picture, const char *path) {
     size_t n = (size_t)picture->width * (size_t)picture->height;
     for (size_t i = 0; i < n; i++) {
@@ -119,7 +118,7 @@ static adele_status make_gray(struct image *picture, const char *path) {
     return ADELE_OK;
 }
 
-// Brings gray and RGB together where nothing is lost.
+// Converts between gray and RGB where nothing is lost.
 static adele_status match_channels(const struct dataset *dataset, const struct dataset_case *item,
                                    struct case_image *image) {
     if (image->is_volume || image->n_channels == dataset->n_channels)

@@ -13,15 +13,15 @@ struct case_image {
     bool is_volume;
     int n_files, n_channels, n_slices, height, width;
     int n_bits;          // of pictures: the widest file
-    bool is_gray_as_rgb; // the one picture is gray, and all three channels
+    bool is_gray_as_rgb; // one gray picture serves as all three channels
     unsigned notes;      // notes.h
     struct image pictures[DATASET_MAX_FILES];
     struct nifti_volume volumes[DATASET_MAX_FILES]; // voxels in the set's orientation; header and
                                                     // extents as stored
     struct nifti_order orders[DATASET_MAX_FILES];   // from the files' storage to it
 };
-// Checks that the files lie at one place, agree in size and have the data set's number of channels.
-// `kind` (may be NULL) tells a report what went wrong.
+// Checks that the files cover the same part of the world, agree in size and have the data set's
+// number of channels. *kind (may be NULL) is set to the kind of problem after a failure.
 ADELE_MUST_CHECK adele_status case_image_load(const struct dataset *dataset,
                                               const struct dataset_case *item,
                                               enum check_kind *kind, struct case_image *out);
@@ -29,7 +29,7 @@ void case_image_deinit(struct case_image *image);
 // One channel of one slice as floats: 8-bit values as they are, 16-bit ones divided by 257 so that
 // both span 0..255, voxels as they are.
 void case_image_plane(const struct case_image *image, int slice, int channel, float *out);
-// An error that names the first voxel that is NaN or infinite.
+// ADELE_DATA names the first voxel that is NaN or infinite.
 ADELE_MUST_CHECK adele_status case_image_check_finite(const struct case_image *image,
                                                       const struct dataset_case *item);
 

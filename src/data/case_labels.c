@@ -31,9 +31,7 @@ int32_t case_labels_stored_value(const struct case_labels *labels, size_t i) {
 
 static adele_status take_values(struct case_labels *labels, const struct image *picture) {
     size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
-    labels->values = memory_calloc(n, sizeof *labels->values);
-    if (labels->values == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *labels->values);
+    TRY(ALLOCATE(&labels->values, n));
     for (size_t i = 0; picture == NULL && i < n; i++)
         labels->values[i] = case_labels_stored_value(labels, i);
     for (size_t i = 0; picture != NULL && i < n; i++)
@@ -74,7 +72,7 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
     return status;
 }
 
-// The label map fits the picture only when one of them is turned.
+// The label map fits the picture only after turning one of them.
 static adele_status fail_turned(const char *label_path, const struct case_labels *labels,
                                 const char *image_path, const struct case_image *image) {
     int orientation = image->pictures[0].orientation;
@@ -88,7 +86,7 @@ static adele_status fail_turned(const char *label_path, const struct case_labels
                     label_path, labels->width, labels->height, image_path, image->width,
                     image->height, orientation);
     return FAIL(ADELE_DATA,
-                "Turn the one that lies on its side. The files do not say in which direction.",
+                "Turn the one that lies on its side; the files do not contain its orientation.",
                 "%s: %d x %d, but its image %s is %d x %d: they fit only when one of them is "
                 "turned by 90 degrees",
                 label_path, labels->width, labels->height, image_path, image->width, image->height);
@@ -111,7 +109,8 @@ adele_status case_labels_check_size(const char *label_path, const struct case_la
                 labels->height, slices[0], image_path, image->width, image->height, slices[1]);
 }
 
-// ---- place --------------------------------------------------------------------------------------
+// ---- position
+// --------------------------------------------------------------------------------------
 
 adele_status case_labels_place(const struct dataset *dataset, const struct dataset_case *item,
                                const char *path, struct case_labels *labels,
@@ -130,9 +129,8 @@ adele_status case_labels_place(const struct dataset *dataset, const struct datas
     int extents[3];
     nifti_order_extents(&order, own->n, extents);
     size_t n = (size_t)extents[0] * (size_t)extents[1] * (size_t)extents[2];
-    int32_t *turned = memory_calloc(n, sizeof *turned);
-    if (turned == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *turned);
+    int32_t *turned = NULL;
+    TRY(ALLOCATE(&turned, n));
     nifti_order_apply(&order, own->n, sizeof *turned, labels->values, turned);
     memory_free(labels->values);
     labels->values = turned;
@@ -156,11 +154,12 @@ adele_status case_labels_save_volume(const char *path, struct case_labels *label
         char slope[64] = "";
         if (volume->slope != 0.0 && volume->slope != 1.0)
             (void)snprintf(slope, sizeof slope, " with the slope %.6g", volume->slope);
-        return FAIL(ADELE_DATA,
-                    "Save the label maps in a data type that holds all categories, without a slope "
-                    "(int16, say), and begin again.",
-                    "%s: value %d does not fit into the file's data type (%s%s)", path,
-                    (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
+        return FAIL(
+            ADELE_DATA,
+            "Save the label maps in a data type that can represent all categories, without a slope "
+            "(int16, say), and start again.",
+            "%s: value %d does not fit into the file's data type (%s%s)", path,
+            (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
     }
     return nifti_save_raw(path, volume);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// changes.csv
+// Counts of changed pixels, and changes.csv.
 #include "data/changes.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -17,12 +18,12 @@
 
 adele_status changes_init(struct changes *out) {
     *out = (struct changes){0};
-    out->totals = memory_calloc(PAIRS, sizeof *out->totals);
-    out->counts = memory_calloc(PAIRS, sizeof *out->counts);
-    if (out->totals != NULL && out->counts != NULL)
-        return ADELE_OK;
-    changes_deinit(out);
-    return FAIL_NO_MEMORY(2 * PAIRS * sizeof *out->totals);
+    adele_status status = ALLOCATE(&out->totals, PAIRS);
+    if (status == ADELE_OK)
+        status = ALLOCATE(&out->counts, PAIRS);
+    if (status != ADELE_OK)
+        changes_deinit(out);
+    return status;
 }
 
 void changes_deinit(struct changes *changes) {
@@ -34,14 +35,12 @@ void changes_deinit(struct changes *changes) {
     *changes = (struct changes){0};
 }
 
-// The row's counts as a list, because a full table for each of ten thousand rows would take
-// gigabytes; changes->counts is all 0 again.
+// Moves the counts into a list of the row, because a full table for each of ten thousand rows would
+// need gigabytes. changes->counts is all 0 afterwards.
 static adele_status take_counts(struct changes *changes, struct change_row *row, int n_counts) {
     if (n_counts == 0)
         return ADELE_OK;
-    row->counts = memory_calloc((size_t)n_counts, sizeof *row->counts);
-    if (row->counts == NULL)
-        return FAIL_NO_MEMORY((size_t)n_counts * sizeof *row->counts);
+    TRY(ALLOCATE(&row->counts, n_counts));
     for (size_t pair = 0; pair < PAIRS; pair++) {
         if (changes->counts[pair] == 0)
             continue;
@@ -55,15 +54,7 @@ static adele_status take_counts(struct changes *changes, struct change_row *row,
 
 adele_status changes_add(struct changes *changes, const char *name, int slice,
                          const uint8_t *before, const uint8_t *after, size_t n) {
-    if (changes->n == changes->capacity) {
-        int capacity = changes->capacity * 2 + 64;
-        struct change_row *grown =
-            memory_realloc(changes->rows, (size_t)capacity, sizeof *changes->rows);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)capacity * sizeof *grown);
-        changes->rows = grown;
-        changes->capacity = capacity;
-    }
+    TRY(GROW(&changes->rows, changes->n));
     struct change_row *row = &changes->rows[changes->n++];
     *row = (struct change_row){.name = name, .slice = slice, .n_pixels = (int64_t)n};
     int n_counts = 0;
@@ -78,7 +69,7 @@ adele_status changes_add(struct changes *changes, const char *name, int slice,
 
 struct changes_sum changes_sum(const struct changes *changes) {
     struct changes_sum sum = {0};
-    bool is_counted = false; // the case of the row before, as a changed one
+    bool is_counted = false; // the case of the previous row is counted as changed
     for (int i = 0; i < changes->n; i++) {
         const struct change_row *row = &changes->rows[i];
         if (i == 0 || strcmp(row->name, row[-1].name) != 0) {
@@ -105,24 +96,8 @@ static int compare_rows(const void *left, const void *right) {
     return (a->slice > b->slice) - (a->slice < b->slice);
 }
 
-static adele_status put(struct file_writer *writer, const char *text) {
-    return file_writer_write(writer, text, strlen(text));
-}
-
-// A field with the marks that CSV needs when it holds a comma, a quote or a line's end.
-static adele_status put_field(struct file_writer *writer, const char *text) {
-    if (strpbrk(text, ",\"\r\n") == NULL)
-        return put(writer, text);
-    TRY(put(writer, "\""));
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c == '"')
-            TRY(put(writer, "\""));
-        TRY(file_writer_write(writer, c, 1));
-    }
-    return put(writer, "\"");
-}
-
-static adele_status put_pair_name(struct file_writer *writer, size_t pair, int n_categories,
+// ",FROM->TO", by the categories' names.
+static adele_status add_pair_name(struct buffer *csv, size_t pair, int n_categories,
                                   char *const *names) {
     char text[2][128];
     for (int side = 0; side < 2; side++) {
@@ -136,45 +111,41 @@ static adele_status put_pair_name(struct file_writer *writer, size_t pair, int n
     }
     char both[280];
     (void)snprintf(both, sizeof both, "%s->%s", text[0], text[1]);
-    TRY(put(writer, ","));
-    return put_field(writer, both);
+    TRY(buffer_text(csv, ","));
+    return buffer_csv_field(csv, both);
 }
 
-static adele_status put_row(struct file_writer *writer, const struct changes *changes,
+static adele_status add_row(struct buffer *csv, const struct changes *changes,
                             const struct change_row *row) {
-    char text[128];
-    TRY(put_field(writer, row->name));
-    (void)snprintf(text, sizeof text, ",%d,%" PRId64 ",%.6f", row->slice, row->n_changed,
-                   (double)row->n_changed / (double)row->n_pixels);
-    TRY(put(writer, text));
+    TRY(buffer_csv_field(csv, row->name));
+    TRY(buffer_printf(csv, ",%d,%" PRId64 ",", row->slice, row->n_changed));
+    TRY(buffer_fixed(csv, (double)row->n_changed / (double)row->n_pixels, 6));
     int i = 0; // of the row's counts, which are in the order of the columns
     for (size_t pair = 0; pair < PAIRS; pair++) {
         if (changes->totals[pair] == 0)
             continue;
         bool is_here = i < row->n_counts && row->counts[i].pair == (int)pair;
-        (void)snprintf(text, sizeof text, ",%" PRId64, is_here ? row->counts[i].n : 0);
+        TRY(buffer_printf(csv, ",%" PRId64, is_here ? row->counts[i].n : 0));
         i += is_here;
-        TRY(put(writer, text));
     }
-    return put(writer, "\n");
+    return buffer_text(csv, "\n");
 }
 
 adele_status changes_save(struct changes *changes, int n_categories, char *const *names,
                           const char *path) {
-    struct file_writer *writer = NULL;
+    struct buffer csv = {0};
     adele_status status;
     if (changes->n > 0)
         qsort(changes->rows, (size_t)changes->n, sizeof *changes->rows, compare_rows);
-    TRY(file_writer_begin(path, &writer));
-    TRY_GOTO(put(writer, "case,slice,changed_pixels,changed_fraction"), fail);
+    TRY_GOTO(buffer_text(&csv, "case,slice,changed_pixels,changed_fraction"), done);
     for (size_t pair = 0; pair < PAIRS; pair++)
         if (changes->totals[pair] > 0)
-            TRY_GOTO(put_pair_name(writer, pair, n_categories, names), fail);
-    TRY_GOTO(put(writer, "\n"), fail);
+            TRY_GOTO(add_pair_name(&csv, pair, n_categories, names), done);
+    TRY_GOTO(buffer_text(&csv, "\n"), done);
     for (int i = 0; i < changes->n; i++)
-        TRY_GOTO(put_row(writer, changes, &changes->rows[i]), fail);
-    return file_writer_commit(writer);
-fail:
-    file_writer_abandon(writer);
+        TRY_GOTO(add_row(&csv, changes, &changes->rows[i]), done);
+    status = file_write(path, csv.data, csv.n_bytes);
+done:
+    buffer_deinit(&csv);
     return status;
 }

@@ -21,22 +21,22 @@ struct change_row {
 };
 struct changes {
     struct change_row *rows;
-    int n, capacity;
+    int n;
     int64_t *totals; // (256, 256) over all rows
     int64_t *counts; // (256, 256) of the row that is being added; else all 0
 };
 
 ADELE_MUST_CHECK adele_status changes_init(struct changes *out);
 void changes_deinit(struct changes *changes);
-// One more row, from two maps of n pixels.
+// Adds a row that compares two maps of n pixels.
 ADELE_MUST_CHECK adele_status changes_add(struct changes *changes, const char *name, int slice,
                                           const uint8_t *before, const uint8_t *after, size_t n);
 // How much changed in all rows together.
 struct changes_sum {
     int64_t n_pixels, n_changed;
-    int n_names, n_changed_names; // cases, and those of them of which a pixel changed
+    int n_names, n_changed_names; // cases, and cases with a changed pixel
 };
-// Rows of one case must lie together, as they do before changes_save.
+// The rows of a case must be adjacent, as they are before changes_save.
 struct changes_sum changes_sum(const struct changes *changes);
 // Sorts the rows, most changed first (then by name and slice), and writes them. Columns: case,
 // slice, changed_pixels, changed_fraction, then "FROM->TO" for each pair that occurs.

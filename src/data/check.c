@@ -10,15 +10,16 @@
 #include "data/label_lookup.h"
 #include "data/label_values.h"
 #include "data/notes.h"
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 
 #include <stdio.h>
 #include <string.h>
 
 // ---- files --------------------------------------------------------------------------------------
 
-// A failure becomes a problem; only a lack of memory stays a failure.
-static adele_status note(struct check_report *report, enum check_kind kind, adele_status status) {
+// Turns a failure into a problem of the report; only ADELE_NO_MEMORY remains a failure.
+static adele_status report_failure(struct check_report *report, enum check_kind kind,
+                                   adele_status status) {
     if (status == ADELE_OK || status == ADELE_NO_MEMORY)
         return status;
     // Copies, because adding to the report may fail and overwrite the record.
@@ -34,27 +35,27 @@ struct check_job {
     const struct dataset *dataset;
     struct check_report *report;
     enum dataset_split split;
-    struct foreground_census census; // of the split's label maps
+    struct foreground_counts counts; // of the split's label maps
     struct notes notes;              // of its pictures
 };
 
-// One problem a file. Label maps whose values are in order are counted when `counts`.
+// At most one problem per file. Label maps with valid values are counted when `is_counted`.
 static adele_status check_values(struct check_job *job, const char *path,
-                                 const struct case_labels *labels, bool counts) {
+                                 const struct case_labels *labels, bool is_counted) {
     adele_status status = case_labels_check_values(job->dataset, path, labels);
     bool has_foreground = false, has_ignored = false;
-    if (status != ADELE_OK || !counts)
-        return note(job->report, CHECK_LABEL_OUT_OF_RANGE, status);
-    TRY(foreground_look(job->dataset, path, labels, &has_foreground, &has_ignored));
+    if (status != ADELE_OK || !is_counted)
+        return report_failure(job->report, CHECK_LABEL_OUT_OF_RANGE, status);
+    TRY(foreground_scan(job->dataset, path, labels, &has_foreground, &has_ignored));
     if (!labels->is_volume) {
-        foreground_count(&job->census, path, has_foreground, has_ignored);
+        foreground_count(&job->counts, path, has_foreground, has_ignored);
         return ADELE_OK;
     }
     if (!has_foreground) {
-        struct foreground_verdict verdict;
-        foreground_judge_volume(job->dataset, path, has_ignored, &verdict);
-        return check_report_add(job->report, CHECK_NO_FOREGROUND, true, verdict.hint, "%s",
-                                verdict.text);
+        struct foreground_finding finding;
+        foreground_check_volume(job->dataset, path, has_ignored, &finding);
+        return check_report_add(job->report, CHECK_NO_FOREGROUND, true, finding.hint, "%s",
+                                finding.text);
     }
     return ADELE_OK;
 }
@@ -71,16 +72,17 @@ static adele_status check_label(struct check_job *job, const char *path,
     job->report->n_files++;
     adele_status status = case_labels_load(job->dataset, path, &labels);
     if (status != ADELE_OK)
-        return note(job->report, CHECK_UNREADABLE, status);
+        return report_failure(job->report, CHECK_UNREADABLE, status);
     status = case_labels_place(job->dataset, item, path, &labels, &kind);
     if (status == ADELE_OK && image != NULL)
         status = case_labels_check_size(path, &labels, image_path, image);
-    status = note(job->report, kind, status);
+    status = report_failure(job->report, kind, status);
     struct palette_use *use = NULL;
     if (status == ADELE_OK)
         status = palette_use_of(&labels, &use);
     if (status == ADELE_OK)
-        status = note(job->report, CHECK_PALETTE, palette_watch_add(job->dataset, path, use));
+        status =
+            report_failure(job->report, CHECK_PALETTE, palette_check_add(job->dataset, path, use));
     memory_free(use);
     if (status == ADELE_OK)
         status = check_values(job, path, &labels, needs_foreground);
@@ -93,20 +95,21 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
     const char *image_path = item->image_path[0];
     struct case_image image;
     enum check_kind kind = CHECK_UNREADABLE;
-    // A wrong number of channel files was found with the files already.
+    // A wrong number of channel files has been reported already.
     bool is_complete = item->n_files == 1 || item->n_files == dataset->n_channels;
     bool has_image = false;
     if (image_path != NULL && is_complete) {
         adele_status status = case_image_load(dataset, item, &kind, &image);
         has_image = status == ADELE_OK;
-        TRY(note(job->report, kind, status));
+        TRY(report_failure(job->report, kind, status));
     }
     job->report->n_files += item->n_files;
     adele_status status = ADELE_OK;
     const struct case_image *loaded = has_image ? &image : NULL;
     const char *source = dataset_label_source(item, job->split);
     if (has_image)
-        status = note(job->report, CHECK_NOT_FINITE, case_image_check_finite(&image, item));
+        status =
+            report_failure(job->report, CHECK_NOT_FINITE, case_image_check_finite(&image, item));
     if (status == ADELE_OK)
         status = check_label(job, item->label_path, item, loaded, true);
     if (status == ADELE_OK && source != item->label_path)
@@ -123,7 +126,7 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
 
 // ---- splits -------------------------------------------------------------------------------------
 
-// A test set without any label is for prediction; one that has some should have all.
+// A test split without labels is for prediction; one with some labels should have all.
 static adele_status check_test_labels(const struct dataset *dataset, struct check_report *report) {
     int n_labelled = 0;
     for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++)
@@ -166,15 +169,16 @@ static adele_status check_split(const struct dataset *dataset, enum dataset_spli
     (void)snprintf(where, sizeof where, " of the %s split", dataset_split_name(split));
     for (int kind = 0; kind < NOTE_KINDS; kind++)
         if (notes_text(&job.notes, kind, where, text, sizeof text, &is_warning) && is_warning)
-            TRY(check_report_add(report, CHECK_READING, false,
-                                 "They are used as said; write them anew where that is not meant.",
-                                 "%s", text));
-    struct foreground_verdict verdict;
-    foreground_judge(dataset, split, &job.census, &verdict);
-    if (!verdict.is_problem)
+            TRY(check_report_add(
+                report, CHECK_READING, false,
+                "They are used as described; save them again if that is not intended.", "%s",
+                text));
+    struct foreground_finding finding;
+    foreground_check(dataset, split, &job.counts, &finding);
+    if (!finding.is_problem)
         return ADELE_OK;
-    return check_report_add(report, CHECK_NO_FOREGROUND, verdict.is_error, verdict.hint, "%s",
-                            verdict.text);
+    return check_report_add(report, CHECK_NO_FOREGROUND, finding.is_error, finding.hint, "%s",
+                            finding.text);
 }
 
 adele_status check_run(const struct dataset_config *config, struct check_report *out) {

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What names and contents of files tell about cases: one case twice, one picture under two names,
-// one patient in two splits.
+// Problems that show in the names and the content hashes of files: the same case twice, the same
+// picture under two names, one patient in two splits.
 //
 // A patient is read from names of the form PATIENT_SLICE or PATIENT-SLICE: the text before the last
 // '_' or '-' when a number follows it (up to five letters may stand before the number: "s012").
-// PATIENT must hold a digit, else it is rather the name of the data set ("BRATS_001"), must not be
-// a year (Pascal VOC: "2007_000032"), and at least two patients must occur. When the name says
-// "patient", "case", "subject" or the like, sharing one between splits is an error, else a warning.
+// PATIENT must contain a digit (otherwise it is probably the name of the data set, as in
+// "BRATS_001"), must not be a year (Pascal VOC: "2007_000032"), and at least two patients must
+// occur. When the name contains "patient", "case", "subject" or the like, sharing one between
+// splits is an error, else a warning.
 #include "data/check_cases.h"
 
 #include "base/fail.h"
@@ -23,7 +24,7 @@
 struct named_case {
     const char *name;
     const char *path; // the first image
-    size_t bytes;     // of the name that count: all, or those of the patient
+    size_t bytes;     // the part of the name that is compared: all of it, or the patient
     enum dataset_split split;
     uint64_t hash;
 };
@@ -56,9 +57,8 @@ static adele_status collect(const struct dataset *dataset, struct named_case **o
     int n = 0, at = 0;
     for (int split = 0; split < SPLIT_COUNT; split++)
         n += dataset->n_cases[split];
-    struct named_case *cases = memory_calloc((size_t)n + 1, sizeof *cases);
-    if (cases == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *cases);
+    struct named_case *cases = NULL;
+    TRY(ALLOCATE(&cases, (size_t)n + 1));
     for (int split = 0; split < SPLIT_COUNT; split++)
         for (int i = 0; i < dataset->n_cases[split]; i++) {
             const struct dataset_case *item = &dataset->cases[split][i];
@@ -100,7 +100,7 @@ static bool is_year(const char *text, size_t bytes) {
     return isdigit((unsigned char)text[2]) && isdigit((unsigned char)text[3]);
 }
 
-// The bytes of PATIENT in PATIENT_SLICE; 0 when the name has not that form.
+// The bytes of PATIENT in PATIENT_SLICE; 0 when the name does not have that form.
 static size_t patient_bytes(const char *name) {
     size_t bytes = 0;
     for (size_t i = 0; name[i] != '\0'; i++)
@@ -175,7 +175,7 @@ static adele_status hash_image(const struct dataset *dataset, struct named_case 
     adele_status status = file_read(item->path, dataset_memory_limit(dataset), &bytes, &n);
     if (status == ADELE_OK)
         item->hash = hash_xxh3(bytes, n);
-    else // has been reported as unreadable
+    else // already reported as unreadable
         item->path = NULL;
     memory_free(bytes);
     return status == ADELE_NO_MEMORY ? status : ADELE_OK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What names and file hashes tell without decoding: the same case twice, the same picture under two
-// names, one patient in two splits.
+// Problems that are found without decoding: the same case twice, the same picture under two names,
+// one patient in two splits.
 #ifndef ADELE_DATA_CHECK_CASES_H
 #define ADELE_DATA_CHECK_CASES_H
 

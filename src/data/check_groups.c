@@ -10,21 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-// A problem, and its text without what differs from file to file.
+// A problem, and its text without the parts that differ from file to file.
 struct keyed {
     const struct check_problem *problem;
     int i;     // in the report
-    int n;     // in the order of keys: at the first of a group, how many are alike
+    int n;     // at the first of a group in the order of keys: the size of the group
     char *key; // owned
 };
 
-// Files are named at the beginning, up to ": ", and as words that hold a '/', and cases behind the
-// word "case". Numbers are values, places and sizes.
+// File names are at the beginning, up to ": ", and words with a '/'. Names of cases follow the word
+// "case". Numbers are values, positions and sizes.
 static char *key_of(const char *text) {
     const char *message = strstr(text, ": ");
     char *key = memory_strdup(message != NULL ? message : text);
     size_t to = 0;
-    bool is_case = false; // the word before is "case"
+    bool is_case = false; // the previous word is "case"
     for (size_t from = 0; key != NULL && key[from] != '\0';) {
         size_t n = strcspn(key + from, " ");
         bool is_name = is_case || memchr(key + from, '/', n) != NULL;
@@ -102,7 +102,7 @@ adele_status check_groups_make(const struct check_report *report, struct check_g
         return ADELE_OK;
     memory_free(*out);
     *out = NULL;
-    return FAIL_NO_MEMORY((size_t)n * sizeof **out);
+    return CHECK_MEMORY(NULL);
 }
 
 void check_group_text(const struct check_group *group, char *out, size_t bytes) {

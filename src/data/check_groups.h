@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Problems of one kind told once: ninety masks with the same mistake are one line, not ninety.
+// Groups similar problems: ninety masks with the same mistake become one line.
 #ifndef ADELE_DATA_CHECK_GROUPS_H
 #define ADELE_DATA_CHECK_GROUPS_H
 
 #include "data/problems.h"
 #include <stddef.h>
 
-// So many problems that differ in nothing but paths and numbers are told as one.
+// At least this many problems that differ only in paths and numbers form a group.
 #define CHECK_GROUP_MIN 3
 
 struct check_group {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A data set as an object: created from a configuration, closed, and what its enumerations are
-// called.
+// Creating and closing a data set, and the names of its enumerations.
 #include "data/dataset.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/folder_look.h"
+#include "data/folder_cache.h"
 #include "data/label_lookup.h"
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 
 #include <string.h>
 
@@ -52,82 +51,79 @@ const char *dataset_label_source(const struct dataset_case *item, enum dataset_s
 
 // ---- the copy of the configuration --------------------------------------------------------------
 
-static bool copy_text(const char *text, const char **out) {
-    *out = text == NULL || text[0] == '\0' ? NULL : memory_strdup(text);
-    return text == NULL || text[0] == '\0' || *out != NULL;
+static adele_status copy_text(const char *text, const char **out) {
+    *out = NULL;
+    if (text == NULL || text[0] == '\0')
+        return ADELE_OK;
+    *out = memory_strdup(text);
+    return CHECK_MEMORY(*out);
 }
 
-static bool copy_map(const struct label_map *from, struct label_map *to) {
+static adele_status copy_map(const struct label_map *from, struct label_map *to) {
     *to = (struct label_map){.other = from->other};
     if (from->n == 0)
-        return true;
-    int *values = memory_calloc((size_t)from->n, sizeof *values);
+        return ADELE_OK;
+    int *values = NULL;
+    uint8_t *categories = NULL;
+    char **names = NULL;
+    TRY(ALLOCATE(&values, from->n));
     to->from = values;
-    uint8_t *categories = memory_calloc((size_t)from->n, 1);
+    TRY(ALLOCATE(&categories, from->n));
     to->to = categories;
-    char **names = memory_calloc((size_t)from->n_names + 1, sizeof *names);
+    TRY(ALLOCATE(&names, (size_t)from->n_names + 1));
     to->names = (const char *const *)names;
-    if (values == NULL || categories == NULL || names == NULL)
-        return false;
     memcpy(values, from->from, (size_t)from->n * sizeof *values);
     memcpy(categories, from->to, (size_t)from->n);
     to->n = from->n;
     for (int i = 0; i < from->n_names; i++) {
         names[i] = memory_strdup(from->names[i]);
-        if (names[i] == NULL)
-            return false;
+        TRY(CHECK_MEMORY(names[i]));
         to->n_names++;
     }
-    return true;
+    return ADELE_OK;
 }
 
-static bool copy_config(const struct dataset_config *config, struct dataset *dataset) {
+static adele_status copy_config(const struct dataset_config *config, struct dataset *dataset) {
     struct dataset_config *copy = &dataset->config;
     *copy = *config;
     copy->root = copy->noisy_labels = copy->true_labels = NULL;
     memset(copy->split, 0, sizeof copy->split);
-    bool is_fine = copy_map(&config->map, &dataset->map);
+    TRY(copy_map(&config->map, &dataset->map));
     copy->map = dataset->map;
     for (int split = 0; split < SPLIT_COUNT; split++)
-        is_fine = copy_text(config->split[split], &copy->split[split]) && is_fine;
-    is_fine = copy_text(config->noisy_labels, &copy->noisy_labels) && is_fine;
-    is_fine = copy_text(config->true_labels, &copy->true_labels) && is_fine;
-    if (config->root != NULL) {
-        dataset->root = memory_strdup(config->root);
-        copy->root = dataset->root;
-        // "DATA/" and "DATA" are one folder; messages and links read better without the slash.
-        size_t bytes = dataset->root == NULL ? 0 : strlen(dataset->root);
-        while (bytes > 1 && dataset->root[bytes - 1] == '/')
-            dataset->root[--bytes] = '\0';
-        is_fine = is_fine && dataset->root != NULL;
-    }
-    return is_fine;
+        TRY(copy_text(config->split[split], &copy->split[split]));
+    TRY(copy_text(config->noisy_labels, &copy->noisy_labels));
+    TRY(copy_text(config->true_labels, &copy->true_labels));
+    if (config->root == NULL || config->root[0] == '\0')
+        return FAIL(ADELE_CONFIG, "Name the data set's folder.", "data.root is not set");
+    dataset->root = memory_strdup(config->root);
+    copy->root = dataset->root;
+    TRY(CHECK_MEMORY(dataset->root));
+    // "DATA/" and "DATA" are the same folder; messages are easier to read without the slash.
+    for (size_t bytes = strlen(dataset->root); bytes > 1 && dataset->root[bytes - 1] == '/';)
+        dataset->root[--bytes] = '\0';
+    return ADELE_OK;
 }
 
 adele_status dataset_create(const struct dataset_config *config, struct dataset **out) {
     *out = NULL;
     if (config->height < 0 || config->width < 0 || (config->height == 0) != (config->width == 0))
         return FAIL(ADELE_CONFIG, "Give both, or 0 and 0 for the files' own size.",
-                    "data.size: %d x %d is no size", config->height, config->width);
-    struct dataset *dataset = memory_calloc(1, sizeof *dataset);
-    if (dataset == NULL)
-        return FAIL_NO_MEMORY(sizeof *dataset);
+                    "data.size: %d x %d is not a size", config->height, config->width);
+    struct dataset *dataset = NULL;
+    adele_status status;
+    TRY(ALLOCATE(&dataset, 1));
     dataset->layout = config->layout;
     dataset->ignore_value = LABEL_IGNORE;
-    dataset->said = memory_calloc(1, sizeof *dataset->said);
-    dataset->looks = folder_looks_new();
-    dataset->palettes = palette_watch_new();
-    if (dataset->said == NULL || dataset->looks == NULL || dataset->palettes == NULL ||
-        !copy_config(config, dataset)) {
-        dataset_close(dataset);
-        return FAIL_NO_MEMORY(sizeof *config);
-    }
-    if (dataset->root == NULL || dataset->root[0] == '\0') {
-        dataset_close(dataset);
-        return FAIL(ADELE_CONFIG, "Name the data set's folder.", "data.root is not set");
-    }
+    TRY_GOTO(ALLOCATE(&dataset->logged_notes, 1), fail);
+    TRY_GOTO(folder_cache_new(&dataset->folder_cache), fail);
+    TRY_GOTO(palette_check_new(&dataset->palettes), fail);
+    TRY_GOTO(copy_config(config, dataset), fail);
     *out = dataset;
     return ADELE_OK;
+fail:
+    dataset_close(dataset);
+    return status;
 }
 
 static void free_map(struct label_map *map) {
@@ -165,8 +161,8 @@ void dataset_close(struct dataset *dataset) {
     memory_free((char *)dataset->config.true_labels);
     free_map(&dataset->map);
     label_lookup_destroy(dataset->lookup);
-    memory_free(dataset->said);
-    folder_looks_free(dataset->looks);
+    memory_free(dataset->logged_notes);
+    folder_cache_free(dataset->folder_cache);
     memory_free(dataset->palettes);
     for (int i = 0; i < dataset->n_own_names; i++)
         memory_free(dataset->own_names[i]);

@@ -23,7 +23,7 @@ static const struct dataset_layout_ops *layout_ops(enum dataset_layout layout) {
                                    : &layout_img_ann;
 }
 
-// The layout whose folder (or file) is there; LAYOUT_AUTO when none is.
+// The layout whose folder (or file) exists; LAYOUT_AUTO when none does.
 static adele_status recognize(const char *root, enum dataset_layout *out) {
     static const struct {
         const char *name;
@@ -35,8 +35,7 @@ static adele_status recognize(const char *root, enum dataset_layout *out) {
                  {"img_dir", LAYOUT_IMG_ANN}};
     for (size_t i = 0; i < sizeof marks / sizeof marks[0] && *out == LAYOUT_AUTO; i++) {
         char *path = file_join(root, marks[i].name);
-        if (path == NULL)
-            return FAIL_NO_MEMORY(strlen(root) + 16);
+        TRY(CHECK_MEMORY(path));
         if (file_exists(path))
             *out = marks[i].layout;
         memory_free(path);
@@ -62,9 +61,9 @@ static adele_status detect_layout(struct dataset *dataset) {
     return ADELE_OK;
 }
 
-// ---- what the whole set says --------------------------------------------------------------------
+// ---- properties of the whole set ---------------------------------------------------------------
 
-// One RGB picture makes the set RGB, wherever it stands among gray ones.
+// A single RGB picture makes the set RGB, at whatever position among gray ones.
 static void find_channels(struct dataset *dataset) {
     bool has_gray = false, is_given = dataset->n_channels != 0;
     if (dataset->is_volume || (is_given && dataset->n_channels != 3))
@@ -83,7 +82,7 @@ static void find_channels(struct dataset *dataset) {
         dataset->n_channels = has_gray && !dataset->has_rgb ? 1 : 3;
 }
 
-void dataset_ask_channels(struct dataset *dataset, int n_channels) {
+void dataset_set_channels(struct dataset *dataset, int n_channels) {
     bool is_known = dataset->n_channels == 1 || dataset->n_channels == 3;
     if (dataset->is_volume || !is_known || (n_channels != 1 && n_channels != 3))
         return;
@@ -91,7 +90,7 @@ void dataset_ask_channels(struct dataset *dataset, int n_channels) {
         for (int i = 0; i < dataset->n_cases[split]; i++)
             if (dataset->cases[split][i].n_files > 1)
                 return;
-    // nnU-Net's channels may be three modalities, of which a single picture is none.
+    // nnU-Net's three channels may be modalities, which a gray picture cannot replace.
     if (n_channels == 3 && dataset->layout == LAYOUT_NNUNET)
         return;
     dataset->n_channels = n_channels;
@@ -112,7 +111,7 @@ static void find_palette(struct dataset *dataset) {
     }
 }
 
-// Training on a case that also validates may be wanted, but not unknowingly.
+// A case that is both trained on and validated on may be intended, so this is a warning.
 static adele_status warn_of(const struct check_report *found) {
     struct check_group *groups = NULL;
     int n = 0;
@@ -130,15 +129,15 @@ static adele_status check_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     if (dataset->n_cases[SPLIT_TRAIN] == 0) {
         const char *folder = find_cases_image_folder(dataset, SPLIT_TRAIN);
-        char there[FOLDER_LOOK_BYTES];
-        TRY(find_cases_tell(dataset, folder, "", there));
+        char there[FOLDER_CACHE_TEXT_BYTES];
+        TRY(find_cases_describe_folder(dataset, folder, "", there));
         TRY(finder_problem(
             finder, CHECK_EMPTY_SPLIT,
             dataset->layout == LAYOUT_NNUNET
                 ? "Check the folder of images, file_ending in dataset.json, and "
                   "data.split."
                 : "Check the folder of images, the list of the split and data.split.",
-            "%s: the train split has no cases; images are looked for in %s%s%s%s", dataset->root,
+            "%s: the train split has no cases; images are expected in %s%s%s%s", dataset->root,
             folder, dataset->layout == LAYOUT_NNUNET ? " as NAME_0000" : "",
             dataset->layout == LAYOUT_NNUNET ? dataset->input_ending : "", there));
     }

@@ -48,19 +48,17 @@ static adele_status find_training_labels(struct dataset_finder *finder, struct d
         return find_label(dataset, config->true_labels, SPLIT_TRAIN, item, &item->truth_path);
     if (item->noisy_path != NULL && item->label_path != NULL) {
         item->truth_path = memory_strdup(item->label_path);
-        if (item->truth_path == NULL)
-            return FAIL_NO_MEMORY(strlen(item->label_path) + 1);
+        TRY(CHECK_MEMORY(item->truth_path));
     }
     return ADELE_OK;
 }
 
 // What lies in ROOT/SUB instead of NAME.
-adele_status find_cases_tell(const struct dataset *dataset, const char *sub, const char *name,
-                             char out[FOLDER_LOOK_BYTES]) {
+adele_status find_cases_describe_folder(const struct dataset *dataset, const char *sub,
+                                        const char *name, char out[FOLDER_CACHE_TEXT_BYTES]) {
     char *folder = file_join(dataset->root, sub);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(sub) + 2);
-    folder_look_tell(dataset, folder, name, out);
+    TRY(CHECK_MEMORY(folder));
+    folder_cache_describe(dataset, folder, name, out);
     memory_free(folder);
     return ADELE_OK;
 }
@@ -68,9 +66,10 @@ adele_status find_cases_tell(const struct dataset *dataset, const char *sub, con
 static adele_status check_partners(struct dataset_finder *finder, enum dataset_split split,
                                    const struct dataset_case *item) {
     const struct dataset *dataset = finder->dataset;
-    char there[FOLDER_LOOK_BYTES];
+    char there[FOLDER_CACHE_TEXT_BYTES];
     if (item->image_path[0] == NULL) {
-        TRY(find_cases_tell(dataset, find_cases_image_folder(dataset, split), item->name, there));
+        TRY(find_cases_describe_folder(dataset, find_cases_image_folder(dataset, split), item->name,
+                                       there));
         return finder_problem(
             finder, CHECK_MISSING_PARTNER, "Add the image, or take the case out of the split.",
             "%s: case %s of the %s split has no image in %s%s", dataset->root, item->name,
@@ -79,7 +78,7 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
     if (split == SPLIT_TEST || dataset_label_source(item, split) != NULL)
         return ADELE_OK;
     const char *folder = dataset_label_folder(dataset, split, item);
-    TRY(find_cases_tell(dataset, folder, item->name, there));
+    TRY(find_cases_describe_folder(dataset, folder, item->name, there));
     return finder_problem(
         finder, CHECK_MISSING_PARTNER, "Add the label map, or take the case out of the split.",
         "%s/%s/%s%s: no label map for %s of the %s split%s", dataset->root, folder, item->name,
@@ -89,12 +88,12 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
 
 static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {
     adele_status status = nifti_probe_geometry(item->image_path[0], &item->geometry);
-    // A report names the unreadable file when it reads all files.
+    // `adele check` reports unreadable files later, when it reads all files.
     return finder->report != NULL && status != ADELE_NO_MEMORY ? ADELE_OK : status;
 }
 
-// Lists of other programs name files: "im01.jpg" is the case im01, unless there is one of that
-// name.
+// Lists of other programs contain file names: "im01.jpg" means the case im01, unless a case of that
+// name exists.
 static adele_status locate_without_ending(struct dataset_finder *finder,
                                           const struct dataset_layout_ops *ops,
                                           enum dataset_split split, const char *list,
@@ -131,14 +130,13 @@ static adele_status add_cases(struct dataset_finder *finder, const struct datase
     return ADELE_OK;
 }
 
-// A list file of the user: the path as given, or inside the data set.
+// Reads a list file of the user: the path as given, or relative to the data set.
 static adele_status read_list_file(const struct dataset *dataset, const char *path,
                                    struct file_list *out) {
     char *inside = NULL;
     if (!file_exists(path)) {
         inside = file_join(dataset->root, path);
-        if (inside == NULL)
-            return FAIL_NO_MEMORY(strlen(path));
+        TRY(CHECK_MEMORY(inside));
     }
     adele_status status =
         name_list_read(inside != NULL && file_exists(inside) ? inside : path, out);

@@ -3,17 +3,18 @@
 #ifndef ADELE_DATA_FIND_CASES_H
 #define ADELE_DATA_FIND_CASES_H
 
-#include "data/folder_look.h"
+#include "data/folder_cache.h"
 #include "data/layout.h"
 
-// Fills dataset->cases[split]. What is wrong with single cases goes into the finder's report.
+// Fills dataset->cases[split]. Problems of single cases are added to the finder's report.
 ADELE_MUST_CHECK adele_status find_cases(struct dataset_finder *finder,
                                          const struct dataset_layout_ops *ops,
                                          enum dataset_split split);
 
-// The layout's folder of a split's images. Static storage.
+// The layout's folder for a split's images. Static storage.
 const char *find_cases_image_folder(const struct dataset *dataset, enum dataset_split split);
-// As folder_look_tell, for the folder ROOT/SUB.
-ADELE_MUST_CHECK adele_status find_cases_tell(const struct dataset *dataset, const char *sub,
-                                              const char *name, char out[FOLDER_LOOK_BYTES]);
+// As folder_cache_describe, for the folder ROOT/SUB.
+ADELE_MUST_CHECK adele_status find_cases_describe_folder(const struct dataset *dataset,
+                                                         const char *sub, const char *name,
+                                                         char out[FOLDER_CACHE_TEXT_BYTES]);
 #endif

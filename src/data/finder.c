@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What the layouts share: cases, paths that stay inside their folder, lists of names.
+// What the layouts share: adding cases, finding files inside a folder, reporting problems.
 #include "data/finder.h"
 
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/folder_look.h"
+#include "data/folder_cache.h"
 #include "data/name_list.h"
 
 #include <errno.h>
@@ -45,21 +45,12 @@ adele_status finder_warn(struct dataset_finder *finder, enum check_kind kind, co
 adele_status finder_add_case(struct dataset_finder *finder, enum dataset_split split,
                              const char *name, struct dataset_case **out) {
     struct dataset *dataset = finder->dataset;
-    if (dataset->n_cases[split] == finder->capacity[split]) {
-        int capacity = finder->capacity[split] * 2 + 16;
-        struct dataset_case *grown =
-            memory_realloc(dataset->cases[split], (size_t)capacity, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)capacity * sizeof *grown);
-        dataset->cases[split] = grown;
-        finder->capacity[split] = capacity;
-    }
+    TRY(GROW(&dataset->cases[split], dataset->n_cases[split]));
     struct dataset_case *item = &dataset->cases[split][dataset->n_cases[split]];
     memset(item, 0, sizeof *item);
     item->n_slices = 1;
     item->name = memory_strdup(name);
-    if (item->name == NULL)
-        return FAIL_NO_MEMORY(strlen(name) + 1);
+    TRY(CHECK_MEMORY(item->name));
     dataset->n_cases[split]++;
     *out = item;
     return ADELE_OK;
@@ -93,8 +84,7 @@ adele_status finder_file(const struct dataset *dataset, const char *folder, cons
     *out = NULL;
     char *path = sub[0] == '\0' ? memory_printf("%s/%s%s", folder, name, suffix)
                                 : memory_printf("%s/%s/%s%s", folder, sub, name, suffix);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(sub) + strlen(name) + 8);
+    TRY(CHECK_MEMORY(path));
     if (!file_exists(path)) {
         memory_free(path);
         return ADELE_OK;
@@ -123,19 +113,18 @@ adele_status finder_any(const struct dataset *dataset, const char *folder, const
     }
     char *path = sub[0] == '\0' ? memory_strdup(folder) : file_join(folder, sub);
     const char *entry = NULL;
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(sub) + 2);
-    adele_status status = folder_look_find(dataset, path, name, endings, &entry);
+    TRY(CHECK_MEMORY(path));
+    adele_status status = folder_cache_find(dataset, path, name, endings, &entry);
     memory_free(path);
     if (status != ADELE_OK || entry == NULL)
         return status;
     return finder_file(dataset, folder, sub, entry, "", out);
 }
 
-// ---- kinds that are not read
+// ---- unsupported files
 // ---------------------------------------------------------------------
 
-// By their names alone: nobody calls other files so.
+// Decided by the ending of the name alone.
 static bool is_unread_kind(const char *name) {
     static const char *const endings[] = {".webp", ".gif",  ".heic", ".heif", ".avif", ".jp2",
                                           ".dcm",  ".nrrd", ".mha",  ".mhd",  ".npy",  ".psd"};
@@ -145,8 +134,8 @@ static bool is_unread_kind(const char *name) {
     return false;
 }
 
-adele_status finder_name_unread(struct dataset_finder *finder, const char *folder,
-                                const struct file_list *files) {
+adele_status finder_report_unread(struct dataset_finder *finder, const char *folder,
+                                  const struct file_list *files) {
     const char *first = NULL;
     int n = 0;
     for (int i = 0; i < files->n; i++)
@@ -155,7 +144,7 @@ adele_status finder_name_unread(struct dataset_finder *finder, const char *folde
     if (n == 0)
         return ADELE_OK;
     return finder_warn(finder, CHECK_READING, "Convert them to PNG (pictures) or NIfTI (volumes).",
-                       "%s: %d file%s of a kind that is not read and left out (%s); PNG, JPEG, "
+                       "%s: %d file%s skipped because of an unsupported kind (%s); PNG, JPEG, "
                        "TIFF, BMP and NIfTI are read",
                        folder, n, n == 1 ? " is" : "s are", first);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a data set is found on disk: what the layouts share. A problem with single cases is the
-// error of dataset_open, or, for `adele check`, one more line of a report.
+// What the layouts share for finding the files of a data set. A problem of a single case is an
+// error of dataset_open, but for `adele check` a line of its report.
 #ifndef ADELE_DATA_FINDER_H
 #define ADELE_DATA_FINDER_H
 
@@ -12,17 +12,16 @@
 struct dataset_finder {
     struct dataset *dataset;     // under construction
     struct check_report *report; // NULL: the first problem is the error
-    int capacity[SPLIT_COUNT];   // of dataset->cases
 };
 
 ADELE_MUST_CHECK adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind,
                                              const char *hint, const char *format, ...)
     ADELE_PRINTF(4, 5);
-// A warning: in the report, else in the log.
+// Adds a warning to the report, or logs it when there is none.
 ADELE_MUST_CHECK adele_status finder_warn(struct dataset_finder *finder, enum check_kind kind,
                                           const char *hint, const char *format, ...)
     ADELE_PRINTF(4, 5);
-// A case without files; *out is borrowed until the next case of the split is added.
+// Adds a case without files; *out is borrowed until the next case of the split is added.
 ADELE_MUST_CHECK adele_status finder_add_case(struct dataset_finder *finder,
                                               enum dataset_split split, const char *name,
                                               struct dataset_case **out);
@@ -32,16 +31,17 @@ ADELE_MUST_CHECK adele_status finder_add_case(struct dataset_finder *finder,
 ADELE_MUST_CHECK adele_status finder_file(const struct dataset *dataset, const char *folder,
                                           const char *sub, const char *name, const char *suffix,
                                           char **out);
-// The same with the first of `endings` (a list that ends with NULL) that is there: as it is
-// written, then in any letter case.
+// The same with the first of `endings` (a list that ends with NULL) for which there is a file:
+// first with the exact ending, then in any letter case.
 ADELE_MUST_CHECK adele_status finder_any(const struct dataset *dataset, const char *folder,
                                          const char *sub, const char *name,
                                          const char *const *endings, char **out);
-// Endings of pictures, and of label maps: a JPEG comes last there, so that its reader can say why
-// it is none.
+// Endings of pictures and of label maps. JPEG is among the latter so that its reader can explain
+// why a JPEG file is not a label map.
 extern const char *const finder_image_endings[], *const finder_label_endings[];
-// Pictures of kinds that are not read lie in the folder: said once, in the report or the log.
-ADELE_MUST_CHECK adele_status finder_name_unread(struct dataset_finder *finder, const char *folder,
-                                                 const struct file_list *files);
+// Warns once of pictures of unsupported kinds in the folder, in the report or the log.
+ADELE_MUST_CHECK adele_status finder_report_unread(struct dataset_finder *finder,
+                                                   const char *folder,
+                                                   const struct file_list *files);
 
 #endif

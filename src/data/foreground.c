@@ -13,19 +13,19 @@
 #include <stdio.h>
 #include <string.h>
 
-// More categories than this are not written out in a hint.
+// With more categories than this, a hint does not list them.
 #define MAX_HINT_CATEGORIES 8
 
-void foreground_count(struct foreground_census *census, const char *path, bool has_foreground,
+void foreground_count(struct foreground_counts *counts, const char *path, bool has_foreground,
                       bool has_ignored) {
-    census->n++;
-    census->n_both += has_foreground && has_ignored;
+    counts->n++;
+    counts->n_both += has_foreground && has_ignored;
     if (has_foreground)
         return;
-    if (census->n_empty++ == 0)
-        census->first_empty = path;
-    if (has_ignored && census->n_bare++ == 0)
-        census->first_bare = path;
+    if (counts->n_empty++ == 0)
+        counts->first_empty = path;
+    if (has_ignored && counts->n_empty_ignored++ == 0)
+        counts->first_empty_ignored = path;
 }
 
 // ---- the hint -----------------------------------------------------------------------------------
@@ -49,7 +49,7 @@ __attribute__((format(printf, 2, 3))) static void hint_add(struct hint *hint, co
         hint->used = FOREGROUND_TEXT_BYTES - 1;
 }
 
-// Plain words as they are, others in quotes as YAML has them.
+// Plain words as they are, other names in quotes as in YAML.
 static void hint_add_name(struct hint *hint, const char *name) {
     bool is_plain = isalpha((unsigned char)name[0]) || name[0] == '_';
     for (const char *c = name; *c != '\0'; c++)
@@ -64,7 +64,7 @@ static void hint_add_name(struct hint *hint, const char *name) {
     hint_add(hint, "\"");
 }
 
-// data.label_map with 255 as category 1. `is_all`: no label map has category 1 by another value.
+// data.label_map with 255 as category 1. `is_all`: no label map uses another value for category 1.
 static void hint_add_map(struct hint *hint, const struct dataset *dataset, bool is_all) {
     hint_add(hint, hint->is_lines ? "\n    data:\n      label_map:" : " data.label_map: [");
     for (int c = 0; c < dataset->n_categories; c++) {
@@ -97,9 +97,9 @@ static void write_hint(const struct dataset *dataset, bool is_all, bool is_lines
                  is_lines ? "\n    " : " ");
 }
 
-// ---- the verdict --------------------------------------------------------------------------------
+// ---- findings ----------------------------------------------------------------------------------
 
-// Whether the user has said what 255 is: by a label_map that names it, or as nnU-Net's "ignore".
+// Whether the user has defined 255: in a label_map, or as nnU-Net's "ignore".
 static bool has_meaning_of_255(const struct dataset *dataset) {
     for (int i = 0; i < dataset->map.n; i++)
         if (dataset->map.from[i] == LABEL_IGNORE)
@@ -107,9 +107,9 @@ static bool has_meaning_of_255(const struct dataset *dataset) {
     return dataset->has_ignore_label;
 }
 
-// `text` is there; the hint is about 255 where that is the reason.
+// The text is set already; the hint is about 255 when that is the reason.
 static void fill_hints(const struct dataset *dataset, bool is_255, const char *other,
-                       struct foreground_verdict *out) {
+                       struct foreground_finding *out) {
     if (is_255) {
         write_hint(dataset, true, true, out->hint);
         write_hint(dataset, true, false, out->hint_line);
@@ -119,75 +119,74 @@ static void fill_hints(const struct dataset *dataset, bool is_255, const char *o
     (void)snprintf(out->hint_line, sizeof out->hint_line, "%s", other);
 }
 
-static void judge_all_empty(const struct dataset *dataset, const char *split,
-                            const struct foreground_census *census,
-                            struct foreground_verdict *out) {
-    bool is_255 = census->n_bare > 0 && !has_meaning_of_255(dataset);
+static void describe_all_empty(const struct dataset *dataset, const char *split,
+                               const struct foreground_counts *counts,
+                               struct foreground_finding *out) {
+    bool is_255 = counts->n_empty_ignored > 0 && !has_meaning_of_255(dataset);
     out->is_error = true;
-    const char *first = is_255 ? census->first_bare : census->first_empty;
+    const char *first = is_255 ? counts->first_empty_ignored : counts->first_empty;
     if (dataset->is_volume)
         (void)snprintf(out->text, sizeof out->text, "%s: no slice of the %s split has foreground%s",
                        first, split, is_255 ? ", but 255, which means \"ignored\" here" : "");
     else
         (void)snprintf(out->text, sizeof out->text, "%s: %d of %d label maps of the %s split %s",
-                       first, census->n_empty, census->n, split,
-                       is_255 ? "hold the background alone, and 255, which means \"ignored\" here"
-                              : "are background alone");
+                       first, counts->n_empty, counts->n, split,
+                       is_255 ? "contain only background and 255, which means \"ignored\" here"
+                              : "contain only background");
     fill_hints(dataset, is_255,
                "Check the label maps, the names of the categories and data.label_map.", out);
 }
 
-void foreground_judge_volume(const struct dataset *dataset, const char *path, bool has_ignored,
-                             struct foreground_verdict *out) {
+void foreground_check_volume(const struct dataset *dataset, const char *path, bool has_ignored,
+                             struct foreground_finding *out) {
     bool is_255 = has_ignored && !has_meaning_of_255(dataset);
-    *out = (struct foreground_verdict){.is_problem = true, .is_error = true};
+    *out = (struct foreground_finding){.is_problem = true, .is_error = true};
     (void)snprintf(out->text, sizeof out->text, "%s: no slice has foreground%s", path,
                    is_255 ? ", but 255, which means \"ignored\" here" : "");
     fill_hints(dataset, is_255, "Take the case out of the split, or add its labels.", out);
 }
 
-static void judge_some_bare(const struct dataset *dataset, const char *split,
-                            const struct foreground_census *census,
-                            struct foreground_verdict *out) {
+static void describe_unnamed_255(const struct dataset *dataset, const char *split,
+                                 const struct foreground_counts *counts,
+                                 struct foreground_finding *out) {
     out->is_error = dataset->n_categories == 2;
     (void)snprintf(out->text, sizeof out->text,
-                   "for one, %s: %d of %d label maps of the %s split hold 0 and 255 alone; 255 "
-                   "means \"ignored\" here, and no other of them holds it",
-                   census->first_bare, census->n_bare, census->n, split);
+                   "%s: contains only 0 and 255, as %d of %d label maps of the %s split do; 255 "
+                   "means \"ignored\" here, and no other of them contains it",
+                   counts->first_empty_ignored, counts->n_empty_ignored, counts->n, split);
     write_hint(dataset, false, true, out->hint);
     write_hint(dataset, false, false, out->hint_line);
 }
 
-void foreground_judge(const struct dataset *dataset, enum dataset_split split,
-                      const struct foreground_census *census, struct foreground_verdict *out) {
+void foreground_check(const struct dataset *dataset, enum dataset_split split,
+                      const struct foreground_counts *counts, struct foreground_finding *out) {
     const char *name = dataset_split_name(split);
     memset(out, 0, sizeof *out);
-    out->is_problem = census->n_empty > 0;
+    out->is_problem = counts->n_empty > 0;
     if (!out->is_problem)
         return;
-    if (census->n_empty == census->n) {
-        judge_all_empty(dataset, name, census, out);
+    if (counts->n_empty == counts->n) {
+        describe_all_empty(dataset, name, counts, out);
         return;
     }
-    // A slice that nobody labelled is usual in volumes.
-    if (census->n_bare > 0 && census->n_both == 0 && !dataset->is_volume &&
+    // Slices without labels are usual in volumes.
+    if (counts->n_empty_ignored > 0 && counts->n_both == 0 && !dataset->is_volume &&
         !has_meaning_of_255(dataset)) {
-        judge_some_bare(dataset, name, census, out);
+        describe_unnamed_255(dataset, name, counts, out);
         return;
     }
     (void)snprintf(out->text, sizeof out->text,
-                   "for one, %s: %d of %d label maps of the %s split are background alone",
-                   census->first_empty, census->n_empty, census->n, name);
-    fill_hints(dataset, false, "Images of background alone are fine when they are meant.", out);
+                   "%s: contains only background, as %d of %d label maps of the %s split do",
+                   counts->first_empty, counts->n_empty, counts->n, name);
+    fill_hints(dataset, false, "Images with only background are fine if they are intended.", out);
 }
 
-adele_status foreground_look(const struct dataset *dataset, const char *path,
+adele_status foreground_scan(const struct dataset *dataset, const char *path,
                              const struct case_labels *labels, bool *has_foreground,
                              bool *has_ignored) {
     size_t n = (size_t)labels->height * (size_t)labels->width;
-    uint8_t *map = memory_calloc(n, 1);
-    if (map == NULL)
-        return FAIL_NO_MEMORY(n);
+    uint8_t *map = NULL;
+    TRY(ALLOCATE(&map, n));
     adele_status status = ADELE_OK;
     for (int slice = 0; slice < labels->n_slices && status == ADELE_OK; slice++) {
         status = case_labels_map(dataset, path, labels, slice, map);
@@ -199,8 +198,8 @@ adele_status foreground_look(const struct dataset *dataset, const char *path,
 }
 
 adele_status foreground_explain(const struct dataset *dataset, enum dataset_split split) {
-    struct foreground_census census = {0};
-    struct foreground_verdict verdict;
+    struct foreground_counts counts = {0};
+    struct foreground_finding finding;
     for (int i = 0; i < dataset->n_cases[split]; i++) {
         const char *path = dataset_label_source(&dataset->cases[split][i], split);
         struct case_labels labels;
@@ -209,20 +208,20 @@ adele_status foreground_explain(const struct dataset *dataset, enum dataset_spli
         TRY(case_labels_load(dataset, path, &labels));
         bool has_foreground = false, has_ignored = false;
         adele_status status =
-            foreground_look(dataset, path, &labels, &has_foreground, &has_ignored);
+            foreground_scan(dataset, path, &labels, &has_foreground, &has_ignored);
         case_labels_deinit(&labels);
         TRY(status);
-        foreground_count(&census, path, has_foreground, has_ignored);
+        foreground_count(&counts, path, has_foreground, has_ignored);
     }
-    foreground_judge(dataset, split, &census, &verdict);
-    return FAIL(ADELE_DATA, verdict.hint_line, "%s",
-                verdict.is_error ? verdict.text : "no label map has foreground");
+    foreground_check(dataset, split, &counts, &finding);
+    return FAIL(ADELE_DATA, finding.hint_line, "%s",
+                finding.is_error ? finding.text : "no label map has foreground");
 }
 
 adele_status foreground_require(const struct dataset *dataset, enum dataset_split split,
                                 const struct dataset_images *images) {
-    struct foreground_census census = {0};
-    struct foreground_verdict verdict;
+    struct foreground_counts counts = {0};
+    struct foreground_finding finding;
     size_t plane = (size_t)images->h * (size_t)images->w;
     for (int i = 0; images->labels != NULL && i < images->n; i++) {
         const struct dataset_case *item = &dataset->cases[split][images->origin[i].i_case];
@@ -234,13 +233,14 @@ adele_status foreground_require(const struct dataset *dataset, enum dataset_spli
             has_foreground = has_foreground || (map[k] != 0 && map[k] != LABEL_IGNORE);
         }
         if (path != NULL)
-            foreground_count(&census, path, has_foreground, has_ignored);
+            foreground_count(&counts, path, has_foreground, has_ignored);
     }
-    foreground_judge(dataset, split, &census, &verdict);
-    if (verdict.is_error)
-        return FAIL(ADELE_DATA, verdict.hint_line, "%s", verdict.text);
-    // That some images are background alone is usual; `adele check` says it.
-    if (verdict.is_problem && census.n_bare > 0 && census.n_both == 0 && !dataset->is_volume)
-        log_line(LOG_WARNING, "%s", verdict.text);
+    foreground_check(dataset, split, &counts, &finding);
+    if (finding.is_error)
+        return FAIL(ADELE_DATA, finding.hint_line, "%s", finding.text);
+    // Some images with only background are usual; only `adele check` reports them.
+    if (finding.is_problem && counts.n_empty_ignored > 0 && counts.n_both == 0 &&
+        !dataset->is_volume)
+        log_line(LOG_WARNING, "%s", finding.text);
     return ADELE_OK;
 }

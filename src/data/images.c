@@ -26,26 +26,24 @@ size_t dataset_images_plane_size(const struct dataset_images *images) {
     return (size_t)images->h * (size_t)images->w;
 }
 
-// Room for images->n images of the extents in `images`; one byte at least, so that n = 0 is legal.
+// At least one element each, so that n = 0 is legal.
 adele_status dataset_images_allocate(struct dataset_images *images, bool has_labels,
                                      bool has_truth) {
     size_t n = (size_t)images->n, planes = n * (size_t)images->c,
            plane = dataset_images_plane_size(images);
     images->images = memory_calloc(planes * plane + 1, dataset_images_pixel_bytes(images));
-    images->mean = memory_calloc(planes + 1, sizeof *images->mean);
-    images->inv_std = memory_calloc(planes + 1, sizeof *images->inv_std);
-    images->origin = memory_calloc(n + 1, sizeof *images->origin);
-    images->labels = has_labels ? memory_calloc(n * plane + 1, 1) : NULL;
-    images->truth = has_truth ? memory_calloc(n * plane + 1, 1) : NULL;
-    bool is_fine = images->images != NULL && images->mean != NULL && images->inv_std != NULL &&
-                   images->origin != NULL && (images->labels != NULL || !has_labels) &&
-                   (images->truth != NULL || !has_truth);
-    return is_fine ? ADELE_OK : FAIL_NO_MEMORY(planes * plane * dataset_images_pixel_bytes(images));
+    TRY(CHECK_MEMORY(images->images));
+    TRY(ALLOCATE(&images->mean, planes + 1));
+    TRY(ALLOCATE(&images->inv_std, planes + 1));
+    TRY(ALLOCATE(&images->origin, n + 1));
+    if (has_labels)
+        TRY(ALLOCATE(&images->labels, n * plane + 1));
+    return has_truth ? ALLOCATE(&images->truth, n * plane + 1) : ADELE_OK;
 }
 
 // ---- joining ------------------------------------------------------------------------------------
 
-// The size that all images get; 0 by 0 in the configuration means that of the first file.
+// The common size of all images; 0 by 0 in the configuration means that of the first file.
 static adele_status join_extents(const struct dataset *dataset, enum dataset_split split,
                                  const struct dataset_images *parts, struct dataset_images *out) {
     const struct dataset_images *first = NULL;
@@ -106,7 +104,7 @@ adele_status dataset_images_join(const struct dataset *dataset, enum dataset_spl
     for (int i = 0; i < n_cases; i++) {
         copy_part(&parts[i], at, out);
         at += parts[i].n;
-        dataset_images_deinit(&parts[i]); // one by one: the set is never in memory twice
+        dataset_images_deinit(&parts[i]); // one by one, so that the set is never in memory twice
     }
     return ADELE_OK;
 }

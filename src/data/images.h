@@ -18,14 +18,15 @@ struct dataset_images {
     void *images; // (N, C, H, W)
     // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Pictures of 8
     // bits are raw. Volumes, and all pictures of a split in which a file has 16 bits, are
-    // standardized before they become f16, so theirs are 0 and 1: 30000 and 30010 are one half.
-    // With NORMALIZE_IMAGENET the numbers are the same for all images.
+    // standardized before they become f16, so theirs are 0 and 1, because 30000 and 30010 would be
+    // the same half float. With NORMALIZE_IMAGENET the numbers are the same for all images.
     float *mean, *inv_std;
-    uint8_t *labels; // (N, H, W): what is trained on (noisy when configured), NULL when no labels
-    uint8_t *truth;  // (N, H, W), NULL when there is none
+    uint8_t
+        *labels; // (N, H, W): labels for training (noisy when configured), NULL when there are none
+    uint8_t *truth;                // (N, H, W), NULL when there is none
     struct dataset_origin *origin; // (N)
-    unsigned notes;                // notes.h: of a single case
-    struct palette_use *palette;   // palette_watch.h: the same, NULL = none
+    unsigned notes;                // notes.h: when loaded as a single case
+    struct palette_use *palette;   // palette_check.h: the same, NULL = none
 };
 // Zeroed storage for images->n images of the extents in `images`.
 ADELE_MUST_CHECK adele_status dataset_images_allocate(struct dataset_images *images,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Values of label files <-> categories.
+// The tables between values of label files and categories.
 #include "data/label_lookup.h"
 
 #include "base/fail.h"
@@ -17,12 +17,12 @@ static void free_names(int n, char **names) {
     memory_free(names);
 }
 
-// Names go into tables, metrics and onto terminals.
+// Names are written into tables and metrics, and to terminals.
 static adele_status check_name(const struct dataset *dataset, int i, const char *name) {
     for (const char *c = name; *c != '\0'; c++)
         if (iscntrl((unsigned char)*c))
             return FAIL(ADELE_DATA, "Name the category in plain text.",
-                        "%s: the name of category %d, \"%.64s\", holds a control character "
+                        "%s: the name of category %d, \"%.64s\", contains a control character "
                         "(byte %zu is 0x%02x)",
                         dataset->root, i, name, (size_t)(c - name), (unsigned)(unsigned char)*c);
     return ADELE_OK;
@@ -31,14 +31,13 @@ static adele_status check_name(const struct dataset *dataset, int i, const char 
 adele_status label_names_set(struct dataset *dataset, int n, const char *const *names) {
     for (int i = 0; i < n; i++)
         TRY(check_name(dataset, i, names[i]));
-    char **copies = memory_calloc((size_t)n + 1, sizeof *copies);
-    if (copies == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *copies);
+    char **copies = NULL;
+    TRY(ALLOCATE(&copies, (size_t)n + 1));
     for (int i = 0; i < n; i++) {
         copies[i] = memory_strdup(names[i]);
         if (copies[i] == NULL) {
             free_names(n, copies);
-            return FAIL_NO_MEMORY(strlen(names[i]) + 1);
+            return CHECK_MEMORY(NULL);
         }
     }
     free_names(dataset->n_categories, dataset->category_names);
@@ -47,7 +46,7 @@ adele_status label_names_set(struct dataset *dataset, int n, const char *const *
     return ADELE_OK;
 }
 
-// labelme's lists begin with "__ignore__", the name of value -1, which its label maps hold as 255.
+// Lists of labelme begin with "__ignore__", the name of value -1, which is 255 in its label maps.
 static adele_status set_lines(struct dataset *dataset, const char *path,
                               const struct file_list *lines) {
     int first = strcmp(lines->names[0], "__ignore__") == 0;
@@ -86,9 +85,9 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
 
 // ---- label_map ----------------------------------------------------------------------------------
 
-// Whether the map says it a second time, and otherwise. `named`: (LABEL_MAX_VALUE + 1) zeros, that
-// become 1 + the category of each value of the table that the map names: a map may name all of
-// them.
+// Refuses a value that the map assigns to two categories. `named` has (LABEL_MAX_VALUE + 1)
+// entries: 0, or 1 + the category of a value that the map names. A table, because a map may name
+// thousands of values.
 static adele_status check_pair(const struct label_map *map, int i, uint16_t *named) {
     int value = map->from[i], before = -1;
     if (value >= 0 && value <= LABEL_MAX_VALUE) {
@@ -142,9 +141,8 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
     const struct label_map *map = &dataset->map;
     if (map->n_names > 0)
         return label_names_set(dataset, map->n_names, map->names);
-    char **names = memory_calloc((size_t)n + 1, sizeof *names);
-    if (names == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *names);
+    char **names = NULL;
+    TRY(ALLOCATE(&names, (size_t)n + 1));
     adele_status status = ADELE_OK;
     for (int c = 0; c < n && status == ADELE_OK; c++) {
         int value = only_value(map, c);
@@ -152,8 +150,7 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
             names[c] = memory_strdup(dataset->category_names[value]);
         else
             names[c] = c == 0 ? memory_strdup("background") : memory_printf("category_%d", c);
-        if (names[c] == NULL)
-            status = FAIL_NO_MEMORY(16);
+        status = CHECK_MEMORY(names[c]);
     }
     if (status == ADELE_OK)
         status = label_names_set(dataset, n, (const char *const *)names);
@@ -161,8 +158,8 @@ static adele_status name_mapped(struct dataset *dataset, int n) {
     return status;
 }
 
-// The lowest value that the map does not name: such pixels became `other` when they were read. -1:
-// it names all.
+// The lowest value that the map does not name; pixels with such values are read as `other`. -1: all
+// values are named.
 static int first_unnamed(const uint16_t *named) {
     for (int value = 0; value <= LABEL_MAX_VALUE; value++)
         if (value != LABEL_IGNORE && named[value] == 0)
@@ -207,8 +204,8 @@ void label_lookup_destroy(struct label_lookup *lookup) {
     memory_free(lookup);
 }
 
-// By doubling what is there: a data set is opened more often than one thinks, and value by value is
-// slow.
+// Fills the table by doubling, because a loop over single values is slow and data sets are opened
+// often.
 static void set_all(int16_t category[LABEL_MAX_VALUE + 1], int16_t to) {
     _Static_assert(((LABEL_MAX_VALUE + 1) & LABEL_MAX_VALUE) == 0, "a power of two");
     category[0] = to;
@@ -218,24 +215,20 @@ static void set_all(int16_t category[LABEL_MAX_VALUE + 1], int16_t to) {
 
 static adele_status keep_own_names(struct dataset *dataset) {
     int n = dataset->n_categories;
-    dataset->own_names = memory_calloc((size_t)n + 1, sizeof *dataset->own_names);
-    if (dataset->own_names == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *dataset->own_names);
+    TRY(ALLOCATE(&dataset->own_names, (size_t)n + 1));
     for (int i = 0; i < n; i++) {
         dataset->own_names[i] = memory_strdup(dataset->category_names[i]);
-        if (dataset->own_names[i] == NULL)
-            return FAIL_NO_MEMORY(16);
+        TRY(CHECK_MEMORY(dataset->own_names[i]));
         dataset->n_own_names++;
     }
     return ADELE_OK;
 }
 
-// The tables of the data set; `named` as check_map left it.
+// Fills the tables of the data set; `named` comes from check_map.
 static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *named) {
     const struct label_map *map = &dataset->map;
-    struct label_lookup *lookup = memory_calloc(1, sizeof *lookup);
-    if (lookup == NULL)
-        return FAIL_NO_MEMORY(sizeof *lookup);
+    struct label_lookup *lookup = NULL;
+    TRY(ALLOCATE(&lookup, 1));
     dataset->lookup = lookup;
     set_all(lookup->category, (int16_t)(map->n > 0 ? map->other : -1));
     for (int value = 0; value < n && map->n == 0; value++)
@@ -243,9 +236,7 @@ static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *
     lookup->category[LABEL_IGNORE] = LABEL_IGNORE;
     lookup->category[dataset->ignore_value] = LABEL_IGNORE;
     lookup->unnamed = (int16_t)(map->n > 0 ? map->other : -1);
-    lookup->others = memory_calloc((size_t)map->n + 1, sizeof *lookup->others);
-    if (lookup->others == NULL)
-        return FAIL_NO_MEMORY(((size_t)map->n + 1) * sizeof *lookup->others);
+    TRY(ALLOCATE(&lookup->others, (size_t)map->n + 1));
     for (int i = 0; i < map->n; i++) {
         if (map->from[i] >= 0 && map->from[i] <= LABEL_MAX_VALUE)
             lookup->category[map->from[i]] = map->to[i];
@@ -266,9 +257,9 @@ adele_status label_lookup_build(struct dataset *dataset) {
                     "%s: %d categories; at most %d can be told apart", dataset->root,
                     dataset->n_categories, LABEL_MAX_CATEGORIES);
     int n = dataset->n_categories;
-    uint16_t *named = map->n > 0 ? memory_calloc(LABEL_MAX_VALUE + 1, sizeof *named) : NULL;
-    if (named == NULL && map->n > 0)
-        return FAIL_NO_MEMORY((LABEL_MAX_VALUE + 1) * sizeof *named);
+    uint16_t *named = NULL;
+    if (map->n > 0)
+        TRY(ALLOCATE(&named, LABEL_MAX_VALUE + 1));
     adele_status status = map->n > 0 ? check_map(map, named, &n) : ADELE_OK;
     if (status == ADELE_OK)
         status = fill_lookup(dataset, n, named);

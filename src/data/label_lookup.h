@@ -10,9 +10,9 @@
 #define LABEL_MAX_CATEGORIES 255
 // Values up to here are looked up in a table; a label_map may name others, which are searched for.
 #define LABEL_MAX_VALUE 65535
-// Whole numbers beyond it, in files, are taken for it: no map can name it.
+// Larger whole numbers in files are clamped to it; no map can name it.
 #define LABEL_LARGEST INT32_MAX
-// In place of a value that is no whole number.
+// In place of a value that is not a whole number.
 #define LABEL_NOT_A_VALUE INT32_MIN
 
 struct label_pair {
@@ -28,8 +28,9 @@ struct label_lookup {
     int32_t value[256];        // category -> value in the files
 };
 
-// Fixes dataset->n_categories, category_names and lookup from the layout's categories (which stand
-// in n_categories and category_names; 0 = the layout does not say), its ignore_value and the map.
+// Fixes dataset->n_categories, category_names and lookup from the layout's categories (in
+// n_categories and category_names; 0 = the layout does not define them), its ignore_value and the
+// map.
 ADELE_MUST_CHECK adele_status label_lookup_build(struct dataset *dataset);
 
 void label_lookup_destroy(struct label_lookup *lookup); // NULL is legal
@@ -42,7 +43,7 @@ static inline int label_lookup_category(const struct label_lookup *lookup, int32
                                                 : lookup->category[value];
 }
 
-// Replaces the category names of the data set by copies.
+// Replaces the category names of the data set by copies of `names`.
 ADELE_MUST_CHECK adele_status label_names_set(struct dataset *dataset, int n,
                                               const char *const *names);
 // One name a line, the first is that of value 0; trailing blank lines do not count.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Label maps back into files of the input's own layout and type. The source file is read again: its
-// values stay wherever the category did not change, so that nothing is lost by the trip through the
-// resident size or through a label_map.
+// Writes label maps as files of the input's layout and type. The source file is read again and
+// keeps its values wherever the category did not change, so that resizing and a label_map lose
+// nothing.
 #include "data/label_store.h"
 
 #include "base/fail.h"
@@ -15,8 +15,7 @@
 
 static adele_status make_parent(const char *path) {
     char *folder = memory_strdup(path);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(folder));
     char *slash = strrchr(folder, '/');
     adele_status status = ADELE_OK;
     if (slash != NULL && slash != folder) {
@@ -29,7 +28,7 @@ static adele_status make_parent(const char *path) {
 
 // ---- writing ------------------------------------------------------------------------------------
 
-// A palette that has a colour for every value: a short one is continued by VOC's colours.
+// Extends a palette by VOC's colours, so that every value has a colour.
 static void complete_palette(struct image_palette *palette, int highest) {
     if (palette->n == 0 || highest < palette->n)
         return;
@@ -52,7 +51,7 @@ static adele_status save_picture(const char *path, const int32_t *values, int he
     for (size_t i = 0; i < n && status == ADELE_OK; i++) {
         if (values[i] < 0 || values[i] > limit)
             status = FAIL(ADELE_DATA,
-                          "Name values in data.label_map that the files can hold, or save the "
+                          "Name values in data.label_map that the files can represent, or save the "
                           "files with 16 bits.",
                           "%s: value %d does not fit into a PNG label map of %d bits", path,
                           (int)values[i], n_bits);
@@ -72,7 +71,7 @@ static adele_status save_picture(const char *path, const int32_t *values, int he
     return status;
 }
 
-// As uint8, or as int32 where the values do not fit: atlases number their regions beyond 255.
+// Saves as uint8, or as int32 when values do not fit: atlases have regions beyond 255.
 static adele_status save_volume(const char *path, const int32_t *values,
                                 const struct nifti_volume *like) {
     size_t n = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
@@ -81,9 +80,8 @@ static adele_status save_volume(const char *path, const int32_t *values,
         fits = values[i] >= 0 && values[i] <= 255;
     if (!fits)
         return nifti_save_integers(path, like, values);
-    uint8_t *labels = memory_calloc(n, 1);
-    if (labels == NULL)
-        return FAIL_NO_MEMORY(n);
+    uint8_t *labels = NULL;
+    TRY(ALLOCATE(&labels, n));
     for (size_t i = 0; i < n; i++)
         labels[i] = (uint8_t)values[i];
     adele_status status = nifti_save_labels(path, like, labels);
@@ -117,15 +115,11 @@ static void maps_deinit(struct slice_maps *maps) {
 }
 
 static adele_status maps_init(struct slice_maps *maps, size_t n_file, size_t n_resident) {
-    *maps = (struct slice_maps){.source = memory_calloc(n_file, 1),
-                                .label = memory_calloc(n_file, 1),
-                                .changed = memory_calloc(n_file, 1),
-                                .resident = memory_calloc(n_resident, 1)};
-    if (maps->source != NULL && maps->label != NULL && maps->changed != NULL &&
-        maps->resident != NULL)
-        return ADELE_OK;
-    maps_deinit(maps);
-    return FAIL_NO_MEMORY(n_file * 3 + n_resident);
+    *maps = (struct slice_maps){0};
+    TRY(ALLOCATE(&maps->source, n_file));
+    TRY(ALLOCATE(&maps->label, n_file));
+    TRY(ALLOCATE(&maps->changed, n_file));
+    return ALLOCATE(&maps->resident, n_resident);
 }
 
 // Writes the image i's changes into the values of its slice.
@@ -141,7 +135,7 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
         return FAIL(ADELE_DATA, "Export with the files that were loaded.",
                     "%s: slice %d of a file of %d", path, origin->slice, file->n_slices);
     TRY(case_labels_map(dataset, path, file, origin->slice, maps->source));
-    // Without `before`, what loading this file gave.
+    // Without `before`, the labels as this file was loaded.
     if (job->before != NULL)
         memcpy(maps->resident, job->before + (size_t)i * n_resident, n_resident);
     else
@@ -152,7 +146,7 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
     resize_nearest_u8(labels, h, w, maps->label, file->height, file->width);
     int32_t *values = file->values + (size_t)origin->slice * n_file;
     for (size_t k = 0; k < n_file; k++) {
-        // The file may hold the new category here already, between the resident pixels.
+        // The file may have the new category here already, between the resident pixels.
         if (maps->changed[k] == 0 || maps->label[k] == maps->source[k])
             maps->label[k] = maps->source[k];
         else
@@ -162,13 +156,12 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
                        origin->slice, maps->source, maps->label, n_file);
 }
 
-// The images of a case follow each other; *i moves behind them.
+// The images of a case are adjacent; *i advances past them.
 static adele_status apply_case(struct export_job *job, int i_case, int *i, const char *path,
                                struct case_labels *file) {
     struct slice_maps maps;
-    TRY(maps_init(&maps, (size_t)file->height * (size_t)file->width,
-                  (size_t)job->images->h * (size_t)job->images->w));
-    adele_status status = ADELE_OK;
+    adele_status status = maps_init(&maps, (size_t)file->height * (size_t)file->width,
+                                    (size_t)job->images->h * (size_t)job->images->w);
     while (status == ADELE_OK && *i < job->images->n && job->images->origin[*i].i_case == i_case) {
         status = apply_slice(job, *i, path, file, &maps);
         (*i)++;
@@ -188,8 +181,7 @@ static adele_status save_case(const struct export_job *job, const struct dataset
     char *name = label_store_name(job->dataset, job->split, item);
     char *path = name != NULL ? file_join(folder, name) : NULL;
     memory_free(name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(item->name) + 64);
+    TRY(CHECK_MEMORY(path));
     adele_status status = make_parent(path);
     if (status == ADELE_OK)
         status = file->is_volume ? case_labels_save_volume(path, file)
@@ -231,7 +223,7 @@ adele_status label_store_export(const struct dataset *dataset, enum dataset_spli
     for (int i_case = 0; i_case < dataset->n_cases[split]; i_case++)
         TRY_GOTO(export_case(&job, i_case, &i, folder), done);
     if (i != images->n) {
-        status = FAIL(ADELE_INVALID_ARGUMENT, "Hand over the images as dataset_load gave them.",
+        status = FAIL(ADELE_INVALID_ARGUMENT, "Pass the images as dataset_load returned them.",
                       "image %d of %d belongs to no case of the %s split", i, images->n,
                       dataset_split_name(split));
         goto done;
@@ -239,10 +231,8 @@ adele_status label_store_export(const struct dataset *dataset, enum dataset_spli
     if (out != NULL)
         *out = changes_sum(&job.changes);
     path = file_join(folder, "changes.csv");
-    if (path == NULL)
-        status = FAIL_NO_MEMORY(strlen(folder) + 16);
-    else
-        status = changes_save(&job.changes, dataset->n_categories, dataset->category_names, path);
+    TRY_GOTO(CHECK_MEMORY(path), done);
+    status = changes_save(&job.changes, dataset->n_categories, dataset->category_names, path);
 done:
     memory_free(path);
     changes_deinit(&job.changes);
@@ -251,8 +241,8 @@ done:
 
 // ---- predictions --------------------------------------------------------------------------------
 
-// The values of all categories that a prediction can have fit into 8 bits, or 16 are needed: all
-// files of a set have one kind.
+// 8 when the values of all categories fit, otherwise 16, so that all files of a set have the same
+// type.
 static int prediction_bits(const struct dataset *dataset) {
     for (int c = 0; c < dataset->n_categories; c++)
         if (dataset->lookup->value[c] > UINT8_MAX)
@@ -265,21 +255,16 @@ static adele_status prediction_values(const struct dataset *dataset, const uint8
                                       int n_slices, int h, int w, int height, int width,
                                       int32_t **out) {
     size_t n = (size_t)height * (size_t)width, n_resident = (size_t)h * (size_t)w;
-    uint8_t *plane = memory_calloc(n, 1);
-    int32_t *values = memory_calloc(n * (size_t)n_slices, sizeof *values);
-    adele_status status = ADELE_OK;
-    if (plane == NULL || values == NULL) {
-        status = FAIL_NO_MEMORY(n * (size_t)n_slices * sizeof *values);
-        memory_free(values);
-        values = NULL;
-    }
+    uint8_t *plane = NULL;
+    TRY(ALLOCATE(&plane, n));
+    adele_status status = ALLOCATE(out, n * (size_t)n_slices);
+    int32_t *values = *out;
     for (int slice = 0; status == ADELE_OK && slice < n_slices; slice++) {
         resize_nearest_u8(prediction + (size_t)slice * n_resident, h, w, plane, height, width);
         for (size_t i = 0; i < n; i++)
             values[(size_t)slice * n + i] = dataset->lookup->value[plane[i]];
     }
     memory_free(plane);
-    *out = values;
     return status;
 }
 
@@ -303,9 +288,7 @@ static adele_status save_predicted_volume(const struct dataset *dataset,
         TRY_GOTO(fail_slices(item, n_slices, n[2]), done);
     TRY_GOTO(prediction_values(dataset, prediction, n_slices, h, w, n[1], n[0], &values), done);
     size_t n_voxels = (size_t)n[0] * (size_t)n[1] * (size_t)n[2];
-    stored = memory_calloc(n_voxels, sizeof *stored);
-    if (stored == NULL)
-        TRY_GOTO(FAIL_NO_MEMORY(n_voxels * sizeof *stored), done);
+    TRY_GOTO(ALLOCATE(&stored, n_voxels), done);
     struct nifti_order back = nifti_order_inverse(&order);
     nifti_order_apply(&back, n, sizeof *stored, values, stored);
     status = save_volume(path, stored, &volume);
@@ -338,8 +321,7 @@ adele_status label_store_save_prediction(const struct dataset *dataset,
                                          int w, const uint8_t *prediction, const char *folder) {
     TRY(file_make_directory(folder));
     char *path = memory_printf("%s/%s%s", folder, item->name, dataset->file_ending);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(item->name) + 16);
+    TRY(CHECK_MEMORY(path));
     adele_status status =
         dataset->is_volume
             ? save_predicted_volume(dataset, item, path, n_slices, h, w, prediction)
@@ -358,9 +340,8 @@ adele_status label_store_turn_back(const struct dataset *dataset, const struct d
     nifti_order_extents(&back, extents, stored);
     size_t plane = (size_t)extents[0] * (size_t)extents[1], n = plane * (size_t)extents[2];
     size_t stored_plane = (size_t)stored[0] * (size_t)stored[1], c = (size_t)n_planes;
-    float *turned = memory_calloc(n * c, sizeof *turned);
-    if (turned == NULL)
-        return FAIL_NO_MEMORY(n * c * sizeof *turned);
+    float *turned = NULL;
+    TRY(ALLOCATE(&turned, n * c));
     for (size_t i = 0; i < n; i++) { // voxel i of the file
         size_t from = nifti_order_stored_index(&back, extents, i);
         for (size_t k = 0; k < c; k++)

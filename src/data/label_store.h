@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Label maps back into files of the input's own layout and type.
+// Writes label maps and predictions as files of the input's layout and type.
 #ifndef ADELE_DATA_LABEL_STORE_H
 #define ADELE_DATA_LABEL_STORE_H
 
@@ -9,10 +9,10 @@
 // Writes the label maps of a split's images (u8 at the resident size (N, h, w), in `images`
 // order) as files in the input's own layout and type under `folder`: nnU-Net
 // labelsTr/NAME.png|.nii.gz, VOC SegmentationClass/NAME.png (palette), img_ann
-// ann_dir/train/NAME.png. Maps are brought to the file's own size (nearest); values are mapped
+// ann_dir/train/NAME.png. Maps are resized to the file's own size (nearest); values are mapped
 // back when a label_map is set (the first `from` of each category). Pixels whose category at the
 // resident size did not change against `before` (may be NULL) keep the source file's original
-// value, so that an unchanged map gives back the original pixels exactly; slices that were not
+// value, so that an unchanged map reproduces the original pixels exactly; slices that were not
 // loaded keep the source's values. Files keep their type: volumes have the source's header, data
 // type and slope and the bytes of each voxel that did not change; pictures of 16 bits have 16. Each
 // file is written atomically. changes.csv: case,slice,changed_pixels,changed_fraction, per category

@@ -6,10 +6,10 @@
 
 #include <stdio.h>
 
-// What is wrong with a file's values, in the order of the file.
+// The invalid values of a file, in the order of the file.
 struct bad_values {
     size_t n, first;
-    int n_slices; // that hold such values
+    int n_slices; // with such values
 };
 
 static int32_t value_in_file(const struct case_labels *labels, size_t i) {
@@ -38,7 +38,7 @@ static const char *value_hint(const struct dataset *dataset, const struct case_l
         labels->volume.slope != 1.0)
         return "Save the label map as whole numbers without a slope (scl_slope 1, scl_inter 0).";
     if (value_in_file(labels, first) == LABEL_NOT_A_VALUE)
-        return "Label maps hold whole numbers: resample them with nearest neighbour, never "
+        return "Label maps contain whole numbers: resample them with nearest neighbour, never "
                "linearly.";
     if (dataset->map.n > 0)
         return "Name the value in data.label_map, or set data.label_map_other.";
@@ -66,7 +66,7 @@ static adele_status fail_values(const struct dataset *dataset, const char *path,
     else
         (void)snprintf(place, sizeof place, "pixel (x %zu, y %zu)", x, y);
     if (value_in_file(labels, bad.first) == LABEL_NOT_A_VALUE)
-        (void)snprintf(what, sizeof what, "which is no whole number");
+        (void)snprintf(what, sizeof what, "which is not a whole number");
     else if (dataset->map.n > 0)
         (void)snprintf(what, sizeof what, "which data.label_map does not name");
     else

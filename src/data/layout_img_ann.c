@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // MMSegmentation: img_dir/{train,val,test}/NAME.jpg with ann_dir/{train,val,test}/NAME.png. The
-// names of the categories (which MMSegmentation keeps in its Python configuration) stand in
-// classes.txt or class_names.txt, the first line names value 0.
+// names of the categories (which MMSegmentation keeps in its Python configuration) are in
+// classes.txt or class_names.txt; the first line names value 0.
 #include "data/layout.h"
 
 #include "base/fail.h"
@@ -26,19 +26,18 @@ static adele_status describe(struct dataset_finder *finder) {
         return status;
     }
     if (dataset->map.n > 0)
-        return ADELE_OK; // the map says which categories there are
+        return ADELE_OK; // the map defines the categories
     return FAIL(ADELE_DATA,
                 "Write the names of the categories, one a line in the order of their values.",
                 "%s/classes.txt: no such file (nor class_names.txt)", dataset->root);
 }
 
-// The pictures of a folder; in `out` the stems. `is_missing_fine`: else the folder must be there.
+// Adds the stems of the pictures in a folder. The folder must exist unless `is_missing_fine`.
 static adele_status list_pictures(struct dataset_finder *finder, const char *name,
                                   bool is_missing_fine, struct file_list *out) {
     const struct dataset *dataset = finder->dataset;
     char *folder = memory_printf("%s/img_dir/%s", dataset->root, name);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(name) + 10);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = ADELE_OK;
     struct file_list files = {0};
     if (file_is_directory(folder))
@@ -47,12 +46,12 @@ static adele_status list_pictures(struct dataset_finder *finder, const char *nam
         status =
             FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder", folder);
     if (status == ADELE_OK)
-        status = finder_name_unread(finder, folder, &files);
+        status = finder_report_unread(finder, folder, &files);
     for (int i = 0; i < files.n && status == ADELE_OK; i++) {
         bool is_picture, is_volume;
         size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
         if (is_picture)
-            status = name_list_add(out, files.names[i], bytes);
+            status = file_list_add(out, files.names[i], bytes);
     }
     file_list_deinit(&files);
     memory_free(folder);
@@ -81,7 +80,7 @@ static adele_status locate_in(const struct dataset *dataset, const char *sub,
                       &item->label_path);
 }
 
-// A case of a text file may lie in any of the folders; its own split's comes first.
+// A case of a list file may be in any of the folders; that of its own split comes first.
 static adele_status locate(struct dataset_finder *finder, enum dataset_split split,
                            const char *list_name, struct dataset_case *item) {
     const char *subs[] = {list_name != NULL ? list_name : dataset_split_name(split), "train", "val",
@@ -95,8 +94,7 @@ static adele_status orphans(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     for (int split = 0; split < SPLIT_COUNT; split++) {
         char *folder = memory_printf("%s/ann_dir/%s", dataset->root, dataset_split_name(split));
-        if (folder == NULL)
-            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        TRY(CHECK_MEMORY(folder));
         struct file_list files = {0};
         adele_status status = ADELE_OK;
         if (file_is_directory(folder))
@@ -108,10 +106,9 @@ static adele_status orphans(struct dataset_finder *finder) {
             if (!is_picture)
                 continue;
             item.name = memory_strdup(files.names[i]);
-            if (item.name == NULL) {
-                status = FAIL_NO_MEMORY(bytes);
+            status = CHECK_MEMORY(item.name);
+            if (status != ADELE_OK)
                 break;
-            }
             item.name[bytes] = '\0';
             status = locate_in(dataset, dataset_split_name(split), &item);
             if (status == ADELE_OK && item.n_files == 0)

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-// How many bytes of a file's name come before the ending; 0 when it has another ending.
+// The length of a file's name without the ending; 0 when it has another ending.
 static size_t stem_bytes(const struct dataset *dataset, const char *file) {
     size_t bytes = strlen(file), ending = strlen(dataset->input_ending);
     return bytes > ending && file_has_suffix(file, dataset->input_ending) ? bytes - ending : 0;
 }
 
-// The case of a file "CASE_0000.png": how many bytes of it; 0 when it is not a first channel.
+// The length of CASE in a file name "CASE_0000.png"; 0 when it is not a first channel.
 static size_t case_bytes(const struct dataset *dataset, const char *file) {
     size_t bytes = stem_bytes(dataset, file), tail = strlen("_0000");
     if (dataset->has_plain_names)
@@ -27,7 +27,7 @@ static size_t case_bytes(const struct dataset *dataset, const char *file) {
     return bytes > tail && strncmp(file + bytes - tail, "_0000", tail) == 0 ? bytes - tail : 0;
 }
 
-// In the Medical Decathlon as downloaded, and after many a conversion, images have no _0000. A file
+// Images of the Medical Decathlon as downloaded, and of some conversions, have no _0000. Each file
 // has all channels then.
 static adele_status find_plain_names(struct dataset *dataset) {
     static const char *const folders[] = {"imagesTr", "imagesTs"};
@@ -35,8 +35,7 @@ static adele_status find_plain_names(struct dataset *dataset) {
     for (int i = 0; i < 2 && n_first + n_other == 0; i++) {
         struct file_list files = {0};
         char *folder = file_join(dataset->root, folders[i]);
-        if (folder == NULL)
-            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        TRY(CHECK_MEMORY(folder));
         adele_status status =
             file_is_directory(folder) ? file_list_directory(folder, &files) : ADELE_OK;
         for (int k = 0; k < files.n; k++) {
@@ -51,7 +50,7 @@ static adele_status find_plain_names(struct dataset *dataset) {
     return ADELE_OK;
 }
 
-// nnU-Net's first version kept its splits in a pickle, which would be a program to run.
+// nnU-Net's first version kept its splits in a pickle, which cannot be read without running code.
 static adele_status check_old_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     char *old = NULL, *json = NULL;
@@ -61,7 +60,7 @@ static adele_status check_old_splits(struct dataset_finder *finder) {
         status = finder_warn(finder, CHECK_READING,
                              "Write the splits as splits_final.json: with Python, json.dump([{k: "
                              "list(v) for k, v in s.items()} for s in pickle.load(...)], ...).",
-                             "%s is not read, so all of imagesTr is trained on", old);
+                             "%s is not read, so all of imagesTr is used for training", old);
     memory_free(json);
     memory_free(old);
     return status;
@@ -91,8 +90,7 @@ static adele_status describe(struct dataset_finder *finder) {
 static adele_status list_folder(const struct dataset *dataset, const char *name,
                                 struct file_list *out) {
     char *folder = file_join(dataset->root, name);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(dataset->root) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(folder));
     struct file_list files = {0};
     adele_status status = ADELE_OK;
     if (file_is_directory(folder))
@@ -100,14 +98,14 @@ static adele_status list_folder(const struct dataset *dataset, const char *name,
     for (int i = 0; i < files.n && status == ADELE_OK; i++) {
         size_t bytes = case_bytes(dataset, files.names[i]);
         if (bytes > 0)
-            status = name_list_add(out, files.names[i], bytes);
+            status = file_list_add(out, files.names[i], bytes);
     }
     file_list_deinit(&files);
     memory_free(folder);
     return status;
 }
 
-// "fold3" -> 3; -1 for other names.
+// 3 for "fold3"; -1 for other names.
 static int fold_number(const char *list) {
     if (list == NULL || strncmp(list, "fold", 4) != 0 || list[4] < '0' || list[4] > '9')
         return -1;
@@ -128,10 +126,10 @@ static adele_status read_fold(const char *path, const cJSON *folds, int fold, co
     cJSON_ArrayForEach(name, names) {
         if (!cJSON_IsString(name))
             return FAIL(ADELE_DATA, "Write case names as texts.",
-                        "%s: fold %d: the list \"%s\" holds something that is no text", path, fold,
-                        part);
+                        "%s: fold %d: the list \"%s\" contains something that is not a string",
+                        path, fold, part);
         TRY(name_check(name->valuestring, path));
-        TRY(name_list_add(out, name->valuestring, strlen(name->valuestring)));
+        TRY(file_list_add(out, name->valuestring, strlen(name->valuestring)));
     }
     return ADELE_OK;
 }
@@ -173,14 +171,14 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
         return FAIL(ADELE_CONFIG,
                     "Use foldN, imagesTr, imagesTs, none, or a file of case names "
                     "that ends in .txt.",
-                    "data.split.%s: \"%s\" is no list of the nnU-Net layout",
+                    "data.split.%s: \"%s\" is not a list of the nnU-Net layout",
                     dataset_split_name(split), list);
     return list_fold(dataset, split, fold, true, out);
 }
 
 // ---- files --------------------------------------------------------------------------------------
 
-// "CASE_0002" of the third channel.
+// "CASE_0002" for the third channel.
 static char *image_name(const struct dataset *dataset, const char *name, int channel) {
     return dataset->has_plain_names ? memory_strdup(name) : memory_printf("%s_%04d", name, channel);
 }
@@ -191,8 +189,7 @@ static adele_status locate_in(const struct dataset *dataset, const char *images,
     int n_files = dataset->has_plain_names ? 1 : DATASET_MAX_FILES;
     for (int channel = 0; channel < n_files; channel++) {
         char *name = image_name(dataset, item->name, channel);
-        if (name == NULL)
-            return FAIL_NO_MEMORY(strlen(item->name) + 8);
+        TRY(CHECK_MEMORY(name));
         adele_status status =
             finder_any(dataset, dataset->root, images, name, endings, &item->image_path[channel]);
         memory_free(name);
@@ -238,7 +235,7 @@ static adele_status check_label_file(struct dataset_finder *finder, const char *
         return ADELE_OK;
     char *name = memory_printf("%.*s", (int)bytes, file), *path = NULL;
     char *image = name != NULL ? image_name(dataset, name, 0) : NULL;
-    adele_status status = image != NULL ? ADELE_OK : FAIL_NO_MEMORY(bytes);
+    adele_status status = CHECK_MEMORY(image);
     if (status == ADELE_OK)
         status = finder_any(dataset, dataset->root, images, image, endings, &path);
     if (status == ADELE_OK && path == NULL)
@@ -261,7 +258,7 @@ static adele_status check_image_case(struct dataset_finder *finder, const char *
     memory_free(path);
     for (int split = 0; split < SPLIT_COUNT && !is_there; split++)
         for (int i = 0; i < dataset->n_cases[split] && !is_there; i++)
-            is_there = strcmp(dataset->cases[split][i].name, name) == 0; // reported there
+            is_there = strcmp(dataset->cases[split][i].name, name) == 0; // reported with its split
     if (is_there)
         return ADELE_OK;
     return finder_problem(finder, CHECK_MISSING_PARTNER, "Add the label map, or remove the image.",
@@ -288,8 +285,7 @@ static adele_status orphans(struct dataset_finder *finder) {
     struct file_list files = {0};
     for (int i = 0; i < 2 && status == ADELE_OK; i++) {
         char *folder = file_join(dataset->root, folders[i][1]);
-        if (folder == NULL)
-            return FAIL_NO_MEMORY(strlen(dataset->root) + 16);
+        TRY(CHECK_MEMORY(folder));
         if (file_is_directory(folder))
             status = file_list_directory(folder, &files);
         for (int k = 0; k < files.n && status == ADELE_OK; k++)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Pascal VOC: JPEGImages/NAME.jpg, SegmentationClass/NAME.png (or SegmentationClassAug), lists in
 // ImageSets/Segmentation. class_names.txt (or classes.txt) names the values of the label files, the
-// first line value 0, whether that is a background or not; without it the names are VOC's own.
+// first line value 0, whether that is a background or not. Without this file the names are VOC's
+// own.
 #include "data/layout.h"
 
 #include "base/fail.h"

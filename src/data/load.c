@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Files -> resident images and label maps. Each case becomes a small set of its own; the sets are
-// then joined in the order of the cases, so that the number of threads changes nothing.
+// Loads files as resident images and label maps. Each case is loaded separately and the results are
+// joined in the order of the cases, so that they do not depend on the number of threads.
 //
 // Volumes, and pictures of sets with 16-bit files, are standardized before they are stored as half
 // floats (mean 0, inv_std 1), because raw intensities would lose their low bits there. 8-bit values
@@ -13,7 +13,7 @@
 #include "data/foreground.h"
 #include "data/label_values.h"
 #include "data/notes.h"
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 #include "data/picture_peek.h"
 #include "data/standardize.h"
 
@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-// Decoded volumes are large, so few are in memory at a time.
+// Decoded volumes are large, so only a few are in memory at a time.
 #define MAX_VOLUME_THREADS 4
 
 static adele_status resize_plane(const float *in, int in_h, int in_w, float *out, int out_h,
@@ -36,11 +36,10 @@ static adele_status fill_images(const struct dataset *dataset, const struct case
                                 const int *slices, struct dataset_images *out) {
     bool is_imagenet = dataset->config.normalize == NORMALIZE_IMAGENET && !image->is_volume;
     size_t source = (size_t)image->height * (size_t)image->width;
-    float *raw = memory_calloc(source, sizeof *raw);
-    float *resized = memory_calloc(dataset_images_plane_size(out), sizeof *resized);
-    adele_status status = ADELE_OK;
-    if (raw == NULL || resized == NULL)
-        status = FAIL_NO_MEMORY(source * sizeof *raw);
+    float *raw = NULL, *resized = NULL;
+    adele_status status = ALLOCATE(&raw, source);
+    if (status == ADELE_OK)
+        status = ALLOCATE(&resized, dataset_images_plane_size(out));
     for (int i = 0; i < out->n && status == ADELE_OK; i++) {
         for (int channel = 0; channel < out->c && status == ADELE_OK; channel++) {
             case_image_plane(image, slices[i], channel, raw);
@@ -59,9 +58,8 @@ static adele_status fill_labels(const struct dataset *dataset, const char *path,
                                 const struct case_labels *labels, const int *slices,
                                 const struct dataset_images *out, uint8_t *maps) {
     size_t source = (size_t)labels->height * (size_t)labels->width;
-    uint8_t *mapped = memory_calloc(source, 1);
-    if (mapped == NULL)
-        return FAIL_NO_MEMORY(source);
+    uint8_t *mapped = NULL;
+    TRY(ALLOCATE(&mapped, source));
     adele_status status = ADELE_OK;
     for (int i = 0; i < out->n && status == ADELE_OK; i++) {
         status = case_labels_map(dataset, path, labels, slices[i], mapped);
@@ -91,8 +89,8 @@ static adele_status load_labels(const struct dataset *dataset, const char *path,
     return case_labels_load_checked(dataset, plan->item, path, image, out);
 }
 
-// The slices to take. Emptiness is judged by the layout's own labels where there are any, so that
-// noise which wipes a category out does not change which slices are trained on.
+// Selects the slices. The layout's own labels, where there are any, decide whether a slice is
+// empty, so that noise that removes a category does not change which slices are trained on.
 static adele_status choose_slices(const struct dataset *dataset, const struct case_plan *plan,
                                   const struct case_image *image, const struct case_labels *labels,
                                   int **out, int *n_out) {
@@ -104,14 +102,13 @@ static adele_status choose_slices(const struct dataset *dataset, const struct ca
         TRY(load_labels(dataset, own, plan, image, &loaded));
         labels = &loaded;
     }
-    int *slices = memory_calloc((size_t)image->n_slices, sizeof *slices);
+    adele_status status = ALLOCATE(out, image->n_slices);
     *n_out = 0;
-    for (int slice = 0; slices != NULL && slice < image->n_slices; slice++)
+    for (int slice = 0; status == ADELE_OK && slice < image->n_slices; slice++)
         if (keep_all || case_labels_has_foreground(dataset, labels, slice))
-            slices[(*n_out)++] = slice;
+            (*out)[(*n_out)++] = slice;
     case_labels_deinit(&loaded);
-    *out = slices;
-    return slices != NULL ? ADELE_OK : FAIL_NO_MEMORY((size_t)image->n_slices * sizeof *slices);
+    return status;
 }
 
 static adele_status fill_case(const struct dataset *dataset, const struct case_plan *plan,
@@ -203,11 +200,11 @@ static adele_status load_one(const struct dataset *dataset, enum dataset_split s
                              .width = width};
     TRY(load_case(dataset, &plan, out));
     struct notes notes = {0};
-    notes_add(&notes, out->notes & ~*dataset->said, item->image_path[0]);
-    *dataset->said |= out->notes;
+    notes_add(&notes, out->notes & ~*dataset->logged_notes, item->image_path[0]);
+    *dataset->logged_notes |= out->notes;
     notes_log(&notes, "");
     adele_status status =
-        palette_watch_add(dataset, dataset_label_source(item, split), out->palette);
+        palette_check_add(dataset, dataset_label_source(item, split), out->palette);
     if (status != ADELE_OK)
         dataset_images_deinit(out);
     return status;
@@ -225,8 +222,8 @@ adele_status dataset_load_case_whole(const struct dataset *dataset, enum dataset
 
 // ---- a split ------------------------------------------------------------------------------------
 
-// All cases, several at a time. The message of a failure belongs to the thread where it happened,
-// so the first failing case is loaded once more on this one.
+// Loads all cases in parallel. Error messages belong to a thread, so the first case that failed is
+// loaded again on this one to get its message.
 static adele_status load_parts(const struct dataset *dataset, struct case_plan *plans, int n_cases,
                                struct dataset_images *parts) {
     int i_failed = n_cases, n_threads = omp_get_max_threads();
@@ -270,11 +267,11 @@ adele_status dataset_load(const struct dataset *dataset, enum dataset_split spli
     out->h = dataset->config.height;
     out->w = dataset->config.width;
     out->is_f16 = dataset->is_volume;
-    struct case_plan *plans = memory_calloc((size_t)n_cases + 1, sizeof *plans);
-    struct dataset_images *parts = memory_calloc((size_t)n_cases + 1, sizeof *parts);
-    adele_status status = ADELE_OK;
-    if (plans == NULL || parts == NULL)
-        TRY_GOTO(FAIL_NO_MEMORY(((size_t)n_cases + 1) * sizeof *parts), done);
+    struct case_plan *plans = NULL;
+    struct dataset_images *parts = NULL;
+    adele_status status;
+    TRY_GOTO(ALLOCATE(&plans, (size_t)n_cases + 1), done);
+    TRY_GOTO(ALLOCATE(&parts, (size_t)n_cases + 1), done);
     bool is_f16 = false;
     for (int i = 0; i < n_cases && !is_f16; i++)
         is_f16 = case_is_wide(dataset, &dataset->cases[split][i]);
@@ -289,7 +286,7 @@ adele_status dataset_load(const struct dataset *dataset, enum dataset_split spli
     TRY_GOTO(load_parts(dataset, plans, n_cases, parts), done);
     log_notes(dataset, split, parts);
     for (int i = 0; i < n_cases; i++)
-        TRY_GOTO(palette_watch_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
+        TRY_GOTO(palette_check_add(dataset, dataset_label_source(&dataset->cases[split][i], split),
                                    parts[i].palette),
                  done);
     TRY_GOTO(dataset_images_join(dataset, split, parts, out), done);

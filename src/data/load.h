@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Files -> resident images and label maps.
+// Loads the files of a split, or of one case, as resident images and label maps.
 #ifndef ADELE_DATA_LOAD_H
 #define ADELE_DATA_LOAD_H
 
@@ -14,7 +14,7 @@ ADELE_MUST_CHECK adele_status dataset_load(const struct dataset *dataset, enum d
 ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset,
                                                 enum dataset_split split, int i_case,
                                                 struct dataset_images *out);
-// The same at the file's own size, whatever the configuration says.
+// The same at the file's own size instead of the configured one.
 ADELE_MUST_CHECK adele_status dataset_load_case_whole(const struct dataset *dataset,
                                                       enum dataset_split split, int i_case,
                                                       struct dataset_images *out);

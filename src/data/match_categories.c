@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One data set's categories in the order of another's, by their names: two sets of one kind may
+// Matches the categories of a data set with those of a model by name, because two data sets may
 // number the same categories differently.
 #include "data/dataset.h"
 
@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// Names are the same but for letter case and underscores: "_background_" is labelme's background.
+// Whether names are equal except for letter case, spaces and underscores: "_background_" is
+// labelme's background.
 static bool is_same_name(const char *a, const char *b) {
     for (;; a++, b++) {
         while (*a == '_' || *a == ' ')
@@ -56,8 +57,8 @@ static adele_status fail_names(const struct dataset *dataset, int n, char *const
                 asked);
 }
 
-// A label_map goes by values, and its names hide those of the data set: values that mean another
-// thing here would pass unseen.
+// A label_map maps values, and its names replace those of the data set, so that values with another
+// meaning here would go unnoticed.
 static adele_status check_map(const struct dataset *dataset) {
     const struct label_map *map = &dataset->map;
     for (int i = 0; i < map->n; i++) {

@@ -10,24 +10,7 @@
 
 #define LIST_MAX_BYTES ((size_t)64 << 20)
 
-adele_status name_list_add(struct file_list *list, const char *name, size_t n_bytes) {
-    // Grown by doubling: a full list is one whose length is a power of two.
-    if ((list->n & (list->n - 1)) == 0) {
-        size_t capacity = list->n == 0 ? 1 : (size_t)list->n * 2;
-        char **grown = memory_realloc(list->names, capacity, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY(capacity * sizeof *grown);
-        list->names = grown;
-    }
-    char *copy = memory_calloc(n_bytes + 1, 1);
-    if (copy == NULL)
-        return FAIL_NO_MEMORY(n_bytes + 1);
-    memcpy(copy, name, n_bytes);
-    list->names[list->n++] = copy;
-    return ADELE_OK;
-}
-
-// Windows' editors put a byte order mark before the text.
+// Editors of Windows write a byte order mark before the text.
 static size_t mark_bytes(const char *text) {
     return strncmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 }
@@ -56,7 +39,7 @@ adele_status name_list_read(const char *path, struct file_list *out) {
         while (length > 0 && isspace((unsigned char)line[length - 1]))
             length--;
         if (length > 0)
-            status = name_list_add(out, line, length);
+            status = file_list_add(out, line, length);
         line = next;
     }
     memory_free(text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Names of cases and of categories: lists in text files, and the stems of files' names.
+// Names of cases and categories: lists in text files, and file names without their endings.
 #ifndef ADELE_DATA_NAME_LIST_H
 #define ADELE_DATA_NAME_LIST_H
 
@@ -8,10 +8,8 @@
 
 // The lines of a text file without white space at both ends and without blank lines.
 ADELE_MUST_CHECK adele_status name_list_read(const char *path, struct file_list *out);
-ADELE_MUST_CHECK adele_status name_list_add(struct file_list *list, const char *name,
-                                            size_t n_bytes);
 // Case names from a list must be plain names: no folder, no "..".
 ADELE_MUST_CHECK adele_status name_check(const char *name, const char *where);
-// The file's name without its ending: how many bytes of it; n bytes when no ending is known.
+// The length of a file name without its ending; the whole length when the ending is unknown.
 size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume);
 #endif

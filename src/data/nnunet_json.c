@@ -17,7 +17,7 @@ static adele_status bad_label(const char *path, const char *name) {
                 "%s: labels: \"%s\" has no value from 0 to %d", path, name, LABEL_MAX_VALUE);
 }
 
-// Ids beyond the table of names are known to a label_map alone, which names them too.
+// Values beyond the table of names can only be handled by a label_map, which names them too.
 static adele_status check_large_label(const struct dataset *dataset, const char *path,
                                       const char *name, int value) {
     if (dataset->map.n > 0)
@@ -27,14 +27,14 @@ static adele_status check_large_label(const struct dataset *dataset, const char 
                 name, value, LABEL_MAX_VALUE);
 }
 
-// A whole number written as a text; -1 for other texts.
+// The number that a string contains; -1 for other strings.
 static double number_of(const char *text) {
     char *end = NULL;
     double number = strtod(text, &end);
     return end == text || *end != '\0' ? -1.0 : number;
 }
 
-// One label as (name, value), whichever way round the file has it: {"heart": 1}, {"heart": "1"},
+// A label as (name, value), in any of the forms {"heart": 1}, {"heart": "1"},
 // {"1": "heart"}.
 static adele_status read_label(const char *path, const cJSON *item, const char **name, int *value) {
     double number = -1.0;
@@ -54,8 +54,8 @@ static adele_status read_label(const char *path, const cJSON *item, const char *
     return ADELE_OK;
 }
 
-// nnU-Net's regions overlap ("whole": [1, 2], "core": [2]), categories cannot. A label_map says
-// what becomes of their values, and has the names.
+// nnU-Net's regions overlap ("whole": [1, 2], "core": [2]), categories cannot. A label_map decides
+// what each value becomes.
 static adele_status check_region(const struct dataset *dataset, const char *path,
                                  const cJSON *item) {
     if (dataset->map.n > 0)
@@ -115,9 +115,8 @@ static adele_status highest_label(const struct dataset *dataset, const char *pat
 static adele_status read_labels(struct dataset *dataset, const char *path, const cJSON *labels) {
     int highest = 0;
     TRY(highest_label(dataset, path, labels, &highest));
-    const char **names = memory_calloc((size_t)highest + 1, sizeof *names);
-    if (names == NULL)
-        return FAIL_NO_MEMORY(((size_t)highest + 1) * sizeof *names);
+    const char **names = NULL;
+    TRY(ALLOCATE(&names, (size_t)highest + 1));
     adele_status status = ADELE_OK;
     int n = 0;
     const cJSON *item;
@@ -131,7 +130,7 @@ static adele_status read_labels(struct dataset *dataset, const char *path, const
             TRY_GOTO(place_label(dataset, path, name, value, names, &n), done);
     }
     for (int value = 0; value < n; value++) {
-        // Gaps are what atlases have; a label_map closes them.
+        // Atlases have gaps between their values; a label_map closes them.
         if (names[value] == NULL && dataset->map.n > 0)
             names[value] = "unnamed";
         if (names[value] == NULL) {
@@ -164,7 +163,8 @@ static adele_status read_ending(struct dataset *dataset, const char *path, const
     return ADELE_OK;
 }
 
-// nnU-Net may be told where each file lies; such lists are not read, and must not be ignored.
+// nnU-Net supports explicit lists of files. They are not supported here, and ignoring them silently
+// would be wrong.
 static adele_status check_file_lists(const char *path, const cJSON *json) {
     const cJSON *lists = cJSON_GetObjectItemCaseSensitive(json, "dataset");
     if (cJSON_GetArraySize(lists) == 0)

@@ -18,7 +18,7 @@
 #define MAX_STEPS        40
 #define TARGET_AIM       0.002
 #define TARGET_TOLERANCE 0.01
-#define LEAST_INTERVAL   1e-7 // of the strength, relative: the search has nothing left to halve
+#define LEAST_INTERVAL   1e-7 // of the strength, relative: the search stops at such an interval
 
 void noise_config_init(struct noise_config *out) {
     *out = (struct noise_config){
@@ -48,8 +48,8 @@ static adele_status check_config(const struct noise_config *config, int n_catego
 
 // ---- one image ----------------------------------------------------------------------------------
 
-// A share of the pixels gets another category. Every pixel draws twice whatever the share, so that
-// a larger share flips the same pixels and more.
+// Gives a share of the pixels another category. Every pixel draws two numbers whatever the share,
+// so that a larger share flips the same pixels and more.
 static void flip(const struct noise_image *image, int n_categories, double share,
                  struct random_stream *stream) {
     size_t n_pixels = (size_t)image->height * (size_t)image->width;
@@ -63,9 +63,9 @@ static void flip(const struct noise_image *image, int n_categories, double share
     }
 }
 
-// Half of the images are under-drawn. Dilation cannot lower the IoU without end: once the organs
-// have parted the background among them, it rises again. So beyond ALL_UNDER_BEGIN times the
-// configured counts ever more images become under-drawn, and every target can be reached.
+// Half of the images are under-drawn. Dilation cannot lower the IoU arbitrarily: once the organs
+// fill the whole background, it rises again. So beyond ALL_UNDER_BEGIN times the configured counts
+// more and more images become under-drawn, and every target can be reached.
 static double under_share(double strength) {
     double excess = (strength - ALL_UNDER_BEGIN) / (ALL_UNDER_END - ALL_UNDER_BEGIN);
     return 0.5 + 0.5 * fmin(1, fmax(0, excess));
@@ -126,7 +126,7 @@ static void measure(int n_categories, int n_images, const struct noise_image *im
     out->miou_foreground = n_present > 0 ? sum / n_present : NAN;
 }
 
-// All images at one strength, and what came of it.
+// Draws all images at one strength and measures the IoU.
 static adele_status render_all(const struct noise_config *config, int n_categories, double strength,
                                int n_images, struct noise_image *images, struct noise_report *out) {
     int i_failed = n_images;
@@ -135,7 +135,8 @@ static adele_status render_all(const struct noise_config *config, int n_categori
     for (int i = 0; i < n_images; i++) {
         adele_status status = render(config, n_categories, strength, &images[i]);
         if (status != ADELE_OK) {
-            // The message stays with the thread; the first image in order decides what is told.
+            // Error messages belong to a thread; the first failing image in order decides which is
+            // reported.
 #pragma omp critical(noise_failure)
             if (i < i_failed) {
                 i_failed = i;
@@ -154,7 +155,7 @@ static adele_status render_all(const struct noise_config *config, int n_categori
     return ADELE_OK;
 }
 
-// Keeps the strength that came closest to the target.
+// Keeps the strength whose IoU is closest to the target.
 struct closest {
     double strength, miou;
 };

@@ -18,7 +18,7 @@ struct noise_config {
 };
 void noise_config_init(struct noise_config *out);
 
-// A set of label maps (u8, 255 = ignore and left alone). Sizes may differ from image to image.
+// A set of label maps (u8; 255 = ignore, unchanged). Sizes may differ from image to image.
 struct noise_image {
     const char *name; // the case's name: with the seed, the only source of this image's randomness,
     int height, width;    // so that the order of images changes nothing

@@ -11,7 +11,7 @@
 #include "data/label_store.h"
 #include "data/label_values.h"
 #include "data/output.h"
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 // The label maps of the split, case after case.
 struct noise_set {
     const struct dataset *dataset;
-    int n, capacity;
+    int n;
     struct noise_image *images;    // names, clean and noisy maps are owned
     struct dataset_origin *origin; // of images[i]
 };
@@ -44,41 +44,25 @@ static void set_deinit(struct noise_set *set) {
 
 // ---- reading ------------------------------------------------------------------------------------
 
-static adele_status reserve(struct noise_set *set) {
-    if (set->n < set->capacity)
-        return ADELE_OK;
-    int capacity = set->capacity > 0 ? 2 * set->capacity : 64;
-    struct noise_image *images = memory_realloc(set->images, (size_t)capacity, sizeof *set->images);
-    if (!images)
-        return FAIL_NO_MEMORY((size_t)capacity * sizeof *images);
-    set->images = images;
-    struct dataset_origin *origin =
-        memory_realloc(set->origin, (size_t)capacity, sizeof *set->origin);
-    if (!origin)
-        return FAIL_NO_MEMORY((size_t)capacity * sizeof *origin);
-    set->origin = origin;
-    set->capacity = capacity;
-    return ADELE_OK;
-}
-
 // The name that keys the noise is the one that training uses.
 static adele_status add_slice(struct noise_set *set, int i_case, int slice, const char *path,
                               const struct case_labels *labels) {
     size_t n_pixels = (size_t)labels->height * (size_t)labels->width;
-    TRY(reserve(set));
-    uint8_t *clean = memory_calloc(n_pixels, 1);
+    TRY(GROW(&set->images, set->n));
+    TRY(GROW(&set->origin, set->n));
     struct noise_image *image = &set->images[set->n];
     *image = (struct noise_image){
         .name = memory_printf("%s#%d", set->dataset->cases[SPLIT_TRAIN][i_case].name, slice),
         .height = labels->height,
-        .width = labels->width,
-        .clean = clean,
-        .noisy = memory_calloc(n_pixels, 1)};
+        .width = labels->width};
     set->origin[set->n] = (struct dataset_origin){
         .i_case = i_case, .slice = slice, .height = labels->height, .width = labels->width};
     set->n++; // from here on set_deinit frees it
-    if (!image->name || !clean || !image->noisy)
-        return FAIL_NO_MEMORY(2 * n_pixels);
+    TRY(CHECK_MEMORY(image->name));
+    uint8_t *clean = NULL;
+    TRY(ALLOCATE(&clean, n_pixels));
+    image->clean = clean;
+    TRY(ALLOCATE(&image->noisy, n_pixels));
     return case_labels_map(set->dataset, path, labels, slice, clean);
 }
 
@@ -96,7 +80,7 @@ static adele_status add_case(struct noise_set *set, int i_case) {
     struct palette_use *use = NULL;
     status = palette_use_of(&labels, &use);
     if (status == ADELE_OK)
-        status = palette_watch_add(dataset, path, use);
+        status = palette_check_add(dataset, path, use);
     memory_free(use);
     for (int slice = 0; slice < labels.n_slices && status == ADELE_OK; slice++)
         if (keep_all || case_labels_has_foreground(dataset, &labels, slice))
@@ -131,12 +115,11 @@ static adele_status write_case(const struct noise_set *set, int i_case, int firs
     struct dataset_images images = {
         .n = n, .h = n > 0 ? image->height : 1, .w = n > 0 ? image->width : 1};
     size_t n_pixels = (size_t)images.h * (size_t)images.w;
-    uint8_t *clean = memory_calloc((size_t)n * n_pixels + 1, 1);
-    uint8_t *noisy = memory_calloc((size_t)n * n_pixels + 1, 1);
-    images.origin = memory_calloc((size_t)n + 1, sizeof *images.origin);
-    adele_status status = ADELE_OK;
-    if (!clean || !noisy || !images.origin)
-        status = FAIL_NO_MEMORY((size_t)n * n_pixels * 2);
+    uint8_t *clean = NULL, *noisy = NULL;
+    adele_status status;
+    TRY_GOTO(ALLOCATE(&clean, (size_t)n * n_pixels + 1), done);
+    TRY_GOTO(ALLOCATE(&noisy, (size_t)n * n_pixels + 1), done);
+    TRY_GOTO(ALLOCATE(&images.origin, (size_t)n + 1), done);
     for (int i = 0; i < n && status == ADELE_OK; i++) {
         const struct dataset_origin *origin = &set->origin[first + i];
         memcpy(clean + (size_t)i * n_pixels, image[i].clean, n_pixels);
@@ -148,6 +131,7 @@ static adele_status write_case(const struct noise_set *set, int i_case, int firs
     }
     if (status == ADELE_OK)
         status = label_store_export(&single, SPLIT_TRAIN, &images, noisy, clean, folder, NULL);
+done:
     memory_free(clean);
     memory_free(noisy);
     memory_free(images.origin);
@@ -158,8 +142,7 @@ static adele_status write_case(const struct noise_set *set, int i_case, int firs
 static adele_status write_changes(const struct noise_set *set, const char *folder,
                                   struct changes *changes) {
     char *path = file_join(folder, "changes.csv");
-    if (!path)
-        return FAIL_NO_MEMORY(strlen(folder) + 16);
+    TRY(CHECK_MEMORY(path));
     adele_status status =
         changes_save(changes, set->dataset->n_categories, set->dataset->category_names, path);
     memory_free(path);
@@ -219,13 +202,15 @@ static adele_status write_report(const struct noise_set *set, const struct noise
         cJSON_AddNumberToObject(json, "miou_foreground", report->miou_foreground) &&
         add_iou(json, set->dataset, report);
     char *path = file_join(folder, "noise.json");
-    adele_status status = is_fine && path ? json_write(path, json) : FAIL_NO_MEMORY(4096);
+    adele_status status = CHECK_MEMORY(path);
+    if (status == ADELE_OK)
+        status = json_write(path, is_fine ? json : NULL);
     memory_free(path);
     cJSON_Delete(json);
     return status;
 }
 
-// The noisy labels, once nothing stands in the way of writing them.
+// Writes the noisy labels, after all checks.
 static adele_status write_all(const struct noise_set *set, const struct noise_config *config,
                               const struct noise_report *report, const char *folder) {
     TRY(write_labels(set, folder));

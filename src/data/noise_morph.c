@@ -13,14 +13,14 @@
 #include <string.h>
 
 #define ORGAN_PIXELS 1000.0
-// A mask enlarged beyond this many pixels is first cut to the organ's neighbourhood: an organ of a
-// few pixels in a large slice would otherwise need gigabytes.
+// A mask that would be enlarged beyond this many pixels is first cropped to the organ's
+// neighbourhood, because a tiny organ in a large slice would need gigabytes otherwise.
 #define MAX_PLANE   (1 << 22)
 #define MAX_COUNT   2048
 #define WOBBLE_GRID 6
 #define COVERED     0.5F
 
-// The part of the plane that is worked on, and its size after resizing.
+// The part of the plane that is processed, and its size after resizing.
 struct window {
     int top, left, height, width;
     int small_height, small_width;
@@ -36,7 +36,8 @@ static void wobble_init(struct wobble *wobble, struct random_stream *stream) {
             wobble->grid[i][j] = random_uniform(stream);
 }
 
-// The field at a place given as a share of height and width: bilinear between the grid's values.
+// The field at a position given as a share of height and width: bilinear interpolation of the
+// grid's values.
 static double wobble_at(const struct wobble *wobble, double y, double x) {
     double row = y * (WOBBLE_GRID - 1), column = x * (WOBBLE_GRID - 1);
     int i = (int)row, j = (int)column;
@@ -50,7 +51,7 @@ static int at_least_one(double extent) {
     return extent < 1 ? 1 : (int)lrint(extent);
 }
 
-// The whole plane resized by sqrt(1000 / area), or, were that too large, the organ's neighbourhood.
+// The whole plane resized by sqrt(1000 / area) or, if that is too large, the organ's neighbourhood.
 static void choose_window(const uint8_t *labels, int height, int width, int category,
                           int n_iterations, int64_t area, struct window *out) {
     double scale = sqrt(ORGAN_PIXELS / (double)area);
@@ -93,13 +94,9 @@ static void work_deinit(struct work *work) {
 static adele_status work_init(struct work *work, const struct window *window) {
     size_t n_large = (size_t)window->height * (size_t)window->width;
     size_t n_small = (size_t)window->small_height * (size_t)window->small_width;
-    work->large = memory_calloc(n_large, sizeof *work->large);
-    work->small = memory_calloc(n_small, sizeof *work->small);
-    work->mask = memory_calloc(n_small, 1);
-    if (work->large && work->small && work->mask)
-        return ADELE_OK;
-    work_deinit(work);
-    return FAIL_NO_MEMORY((n_large + n_small) * sizeof(float) + n_small);
+    TRY(ALLOCATE(&work->large, n_large));
+    TRY(ALLOCATE(&work->small, n_small));
+    return ALLOCATE(&work->mask, n_small);
 }
 
 // The category's mask in the window, resized, eroded or dilated, resized back; in work->large.
@@ -125,7 +122,7 @@ static adele_status reshape(const uint8_t *labels, int width, int category, int 
                             w->width);
 }
 
-// Where a pixel takes part: the field (NULL = everywhere) lies below `share`.
+// The pixels that are changed: where the field (NULL = everywhere) is below `share`.
 struct selection {
     const struct wobble *wobble;
     double share;
@@ -139,7 +136,7 @@ static adele_status apply(const uint8_t *clean, int height, int width, int categ
     struct work work = {NULL, NULL, NULL};
     adele_status status;
     choose_window(clean, height, width, category, n_iterations, area, &w);
-    TRY(work_init(&work, &w));
+    TRY_GOTO(work_init(&work, &w), done);
     TRY_GOTO(reshape(clean, width, category, n_iterations, is_over, &w, &work), done);
     for (int y = 0; y < w.height; y++) {
         uint8_t *row = out + (size_t)(w.top + y) * (size_t)width + (size_t)w.left;
@@ -159,7 +156,7 @@ done:
     return status;
 }
 
-// The program's order of organs, then the others.
+// The official program's order of organs, then the others.
 static int category_in_order(int i) {
     static const int organs[] = {1, 3, 4, 2};
     return i < 4 ? organs[i] : i + 1;
@@ -179,7 +176,7 @@ adele_status noise_morph(const uint8_t *clean, int height, int width, int n_cate
     memcpy(out, clean, n_pixels);
     for (size_t i = 0; i < n_pixels; i++)
         area[clean[i]]++;
-    // One more than the last category, because the order leaves gaps below 4.
+    // One more than the last category, because the order has gaps below 4.
     for (int i = 0; i < (n_categories > 5 ? n_categories - 1 : 4); i++) {
         int category = category_in_order(i);
         struct wobble field;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Under- and over-drawn organs of one label map, at a count of iterations that need not be whole.
+// Under- and over-drawn organs of one label map, at a number of iterations that need not be whole.
 #ifndef ADELE_DATA_NOISE_MORPH_H
 #define ADELE_DATA_NOISE_MORPH_H
 
@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 // `out` must not overlap `clean`. `count` = k + f iterations, k whole: each pixel takes the result
-// of k + 1 iterations where a smooth random field in [0, 1) lies below f, else that of k. So a
-// contour moves out one stretch after the other as the count grows. Count 0 is the clean map
-// itself, without the blur of resizing. `wobble` gives the field (one for each category) and is
-// only read for a count that is not whole.
+// of k + 1 iterations where a smooth random field in [0, 1) lies below f, else that of k. So
+// different stretches of a contour move one after the other as the count grows. Count 0 is the
+// clean map itself, without the blur of resizing. `wobble` gives the field (one for each category)
+// and is only read for a count that is not whole.
 ADELE_MUST_CHECK adele_status noise_morph(const uint8_t *clean, int height, int width,
                                           int n_categories, double count, int is_over,
                                           struct random_stream wobble, uint8_t *out);

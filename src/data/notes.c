@@ -6,10 +6,10 @@
 #include <stdio.h>
 
 static const struct {
-    const char *one, *many; // behind "PATH: the picture" and "3 pictures"
+    const char *one, *many; // after "PATH: the picture" and "3 pictures"
     bool is_warning;
-} kinds[NOTE_KINDS] = {{"is turned as its orientation (Exif) says",
-                        "are turned as their orientation (Exif) says", false},
+} kinds[NOTE_KINDS] = {{"is turned according to its orientation (Exif)",
+                        "are turned according to their orientation (Exif)", false},
                        {"has stray bytes in its JPEG file, which were skipped",
                         "have stray bytes in their JPEG files, which were skipped", true},
                        {"is the first page of a TIFF file that has more",

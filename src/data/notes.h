@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What was done to pictures on the way in that their owner may want to know: said once, with how
-// many there are.
+// What the readers did to pictures that the user may want to know: one line of the log for each
+// kind, with the number of pictures.
 #ifndef ADELE_DATA_NOTES_H
 #define ADELE_DATA_NOTES_H
 
 #include "data/dataset.h"
 #include "image/image.h"
 
-// Bits behind those of enum image_note.
+// Bits after those of enum image_note.
 enum case_note { CASE_NOTE_TO_RGB = 8, CASE_NOTE_TO_GRAY = 16 };
 #define NOTE_KINDS 5
 
@@ -16,10 +16,10 @@ struct notes {
     const char *first[NOTE_KINDS]; // paths, borrowed
 };
 void notes_add(struct notes *notes, unsigned bits, const char *path);
-// "3 pictures of the train split ... (first: PATH)"; false when there is none of the kind.
-// `where` may be "". *is_warning: else it is as it should be.
+// "3 pictures of the train split ... (first: PATH)"; false when there is none of the kind. `where`
+// may be "". *is_warning is false for what is usual.
 bool notes_text(const struct notes *notes, int kind, const char *where, char *out, size_t out_bytes,
                 bool *is_warning);
-// Each kind as a line of the log.
+// Logs a line for each kind.
 void notes_log(const struct notes *notes, const char *where);
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A plain folder of pictures or volumes, for prediction. Files NAME_0000.png, NAME_0001.png, ... of
-// one channel each are one case NAME when the model takes several channels (nnU-Net's way).
+// one channel each are one case NAME when the model takes several channels (as in nnU-Net).
 #include "data/finder.h"
 
 #include "base/fail.h"
@@ -38,7 +38,8 @@ static bool has_file(const struct file_list *files, const char *name) {
            NULL;
 }
 
-// The name of channel `number` of the file's group: same text before the number, same ending.
+// The file of channel `number` in the file's group: the same text before the number, the same
+// ending.
 static char *sibling(const char *file, size_t stem_bytes, int number) {
     return memory_printf("%.*s%04d%s", (int)(stem_bytes - 4), file, number, file + stem_bytes);
 }
@@ -46,8 +47,7 @@ static char *sibling(const char *file, size_t stem_bytes, int number) {
 static adele_status has_sibling(const struct file_list *files, const char *file, size_t stem_bytes,
                                 int number, bool *out) {
     char *name = sibling(file, stem_bytes, number);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(strlen(file) + 1);
+    TRY(CHECK_MEMORY(name));
     *out = has_file(files, name);
     memory_free(name);
     return ADELE_OK;
@@ -69,9 +69,8 @@ static adele_status add_single(struct dataset_finder *finder, const struct file_
     bool has_next = true;
     if (channel_number(file, stem_bytes) == 0)
         TRY(has_sibling(files, file, stem_bytes, 1, &has_next));
-    char *name = memory_calloc(stem_bytes + 1, 1);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(stem_bytes + 1);
+    char *name = NULL;
+    TRY(ALLOCATE(&name, stem_bytes + 1));
     memcpy(name, file, has_next ? stem_bytes : stem_bytes - 5);
     struct dataset_case *item = NULL;
     adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
@@ -85,8 +84,7 @@ static adele_status add_group(struct dataset_finder *finder, const struct file_l
                               const char *file, size_t stem_bytes) {
     const struct dataset *dataset = finder->dataset;
     char *name = memory_printf("%.*s", (int)(stem_bytes - 5), file);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(stem_bytes);
+    TRY(CHECK_MEMORY(name));
     struct dataset_case *item = NULL;
     adele_status status = finder_add_case(finder, SPLIT_TEST, name, &item);
     memory_free(name);
@@ -95,8 +93,7 @@ static adele_status add_group(struct dataset_finder *finder, const struct file_l
         bool is_there = false;
         TRY(has_sibling(files, file, stem_bytes, channel, &is_there));
         char *part = sibling(file, stem_bytes, channel);
-        if (part == NULL)
-            return FAIL_NO_MEMORY(stem_bytes);
+        TRY(CHECK_MEMORY(part));
         if (!is_there)
             status = FAIL(ADELE_DATA, "Give every case one file a channel: _0000, _0001, ...",
                           "%s/%s: the model takes %d channels, but %s is not there", dataset->root,
@@ -115,13 +112,12 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
     struct picture_peek peek = {.n_channels = is_volume ? 1 : 0};
     if (!is_volume) {
         char *path = file_join(dataset->root, file);
-        if (path == NULL)
-            return FAIL_NO_MEMORY(strlen(file));
+        TRY(CHECK_MEMORY(path));
         picture_peek(path, &peek);
         memory_free(path);
     }
-    // A file whose kind the peek cannot tell is left to the reader, which says what is wrong. So is
-    // RGB for a model of one channel: it may be gray in every pixel.
+    // A file of unknown kind is left to the reader, which reports what is wrong. So is RGB for a
+    // model of one channel, because it may be gray in every pixel.
     if (peek.n_channels == dataset->n_channels || peek.n_channels == 0 ||
         (peek.n_channels == 3 && dataset->n_channels == 1))
         return add_single(finder, files, file, stem_bytes);
@@ -130,7 +126,7 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
     if (channel > 0)
         TRY(has_sibling(files, file, stem_bytes, 0, &has_first));
     if (peek.n_channels == 1 && channel > 0 && has_first)
-        return ADELE_OK; // taken by its group's first file
+        return ADELE_OK; // belongs to its group's first file
     if (peek.n_channels == 1 && channel == 0)
         return add_group(finder, files, file, stem_bytes);
     if (peek.n_channels == 1 && dataset->n_channels == 3)
@@ -142,7 +138,7 @@ static adele_status add_file(struct dataset_finder *finder, const struct file_li
 
 static adele_status add_files(struct dataset_finder *finder, const struct file_list *files) {
     struct dataset *dataset = finder->dataset;
-    TRY(finder_name_unread(finder, dataset->root, files));
+    TRY(finder_report_unread(finder, dataset->root, files));
     for (int i = 0; i < files->n; i++) {
         bool is_picture, is_volume;
         const char *file = files->names[i];
@@ -155,7 +151,7 @@ static adele_status add_files(struct dataset_finder *finder, const struct file_l
             (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, "%s", ending);
         } else if (dataset->is_volume != is_volume) {
             return FAIL(ADELE_DATA, "Put pictures and volumes into folders of their own.",
-                        "%s: holds both pictures and volumes (%s)", dataset->root, file);
+                        "%s: contains both pictures and volumes (%s)", dataset->root, file);
         }
         TRY(add_file(finder, files, file, stem_bytes, is_volume));
     }
@@ -174,9 +170,8 @@ static int compare_cases(const void *left, const void *right) {
 
 static adele_status check_names(const struct dataset *dataset) {
     int n = dataset->n_cases[SPLIT_TEST];
-    const struct dataset_case **cases = memory_calloc((size_t)n + 1, sizeof *cases);
-    if (cases == NULL)
-        return FAIL_NO_MEMORY(((size_t)n + 1) * sizeof *cases);
+    const struct dataset_case **cases = NULL;
+    TRY(ALLOCATE(&cases, (size_t)n + 1));
     for (int i = 0; i < n; i++)
         cases[i] = &dataset->cases[SPLIT_TEST][i];
     qsort(cases, (size_t)n, sizeof *cases, compare_cases);
@@ -199,7 +194,7 @@ static adele_status finish_folder(struct dataset_finder *finder) {
             TRY(nifti_probe_geometry(item->image_path[0], &item->geometry));
     }
     TRY(orientation_find(dataset, NULL));
-    // Without a map the model alone knows the categories: then any value may be written.
+    // Without a map only the model defines the categories, so any value may be written.
     if (dataset->map.n == 0) {
         static const char *const any[] = {"background", "foreground"};
         return label_names_set(dataset, 2, any);

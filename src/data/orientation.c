@@ -10,8 +10,8 @@
 
 // ---- one file -----------------------------------------------------------------------------------
 
-// A volume of one slice whose slice is not the last axis (pictures that a program saved with the
-// slice in front): the slice is what lies in the other two.
+// A volume of one slice whose slice is not the last axis (some programs save pictures with the
+// slice axis first): the slice spans the other two axes.
 static struct nifti_order natural_order(const struct nifti_geometry *image) {
     struct nifti_order order = nifti_order_identity();
     int n_flat = 0, flat = 2;
@@ -66,7 +66,7 @@ adele_status orientation_match(enum orientation_role role, const char *path,
     return FAIL(ADELE_DATA,
                 "Check that both belong together; then resample one onto the other, or, where only "
                 "the header is wrong, copy the image's sform and qform.",
-                "%s: does not lie where %s%s lies: %s", path, is_label ? "its image " : "",
+                "%s: has another position than %s%s: %s", path, is_label ? "its image " : "",
                 image_path, text);
 }
 
@@ -94,7 +94,7 @@ static void count_codes(const struct dataset *dataset, enum dataset_split split,
     }
 }
 
-// What the network learns from decides; a folder to predict has test cases alone.
+// The training images decide; a folder for prediction has only test cases.
 static void choose_orientation(struct dataset *dataset) {
     struct tally tally = {0};
     dataset->orientation = dataset->config.orientation;
@@ -109,7 +109,7 @@ static void choose_orientation(struct dataset *dataset) {
         }
 }
 
-// What is stored in another order: how many files, and the first of them.
+// Files that are stored in another order: how many, and the first of them.
 struct finding {
     int n;
     const char *path;
@@ -121,14 +121,14 @@ struct survey {
     int n_images;
 };
 
-static void note(struct finding *finding, const char *path, const char *text) {
+static void record(struct finding *finding, const char *path, const char *text) {
     if (finding->n++ > 0)
         return;
     finding->path = path;
     (void)snprintf(finding->text, sizeof finding->text, "%s", text);
 }
 
-// What cannot be read or does not match is left to those who load the file.
+// Files that cannot be read or do not match are reported when they are loaded.
 static adele_status survey_partner(const struct dataset_case *item, const char *path,
                                    struct survey *survey) {
     struct nifti_geometry geometry;
@@ -144,14 +144,14 @@ static adele_status survey_partner(const struct dataset_case *item, const char *
         nifti_order_is_identity(&order))
         return ADELE_OK;
     nifti_order_describe(&order, text, sizeof text);
-    note(&survey->unlike, path, text);
+    record(&survey->unlike, path, text);
     return ADELE_OK;
 }
 
 static adele_status survey_case(const struct dataset *dataset, struct dataset_case *item,
                                 struct survey *survey, struct check_report *report) {
     const struct nifti_geometry *image = &item->geometry;
-    if (image->n[0] == 0) // unreadable: a report says so
+    if (image->n[0] == 0) // unreadable files are reported elsewhere
         return ADELE_OK;
     struct nifti_order natural = natural_order(image), order = orientation_of_image(dataset, image);
     int n[3];
@@ -172,11 +172,11 @@ static adele_status survey_case(const struct dataset *dataset, struct dataset_ca
                                 text);
     }
     if (!image->has_affine && dataset->orientation.letters[0] != '\0')
-        note(&survey->unknown, item->image_path[0], "");
+        record(&survey->unknown, item->image_path[0], "");
     if (is_flat)
-        note(&survey->flat, item->image_path[0], "");
+        record(&survey->flat, item->image_path[0], "");
     else if (!nifti_order_is_identity(&order))
-        note(&survey->turned, item->image_path[0], nifti_geometry_codes(image).letters);
+        record(&survey->turned, item->image_path[0], nifti_geometry_codes(image).letters);
     for (int channel = 1; channel < item->n_files; channel++)
         TRY(survey_partner(item, item->image_path[channel], survey));
     TRY(survey_partner(item, item->label_path, survey));
@@ -187,7 +187,7 @@ static adele_status survey_case(const struct dataset *dataset, struct dataset_ca
     return survey_partner(item, item->truth_path, survey);
 }
 
-static adele_status say(struct check_report *report, const char *text) {
+static adele_status report_line(struct check_report *report, const char *text) {
     if (report != NULL)
         return check_report_add(
             report, CHECK_GEOMETRY, false,
@@ -198,8 +198,8 @@ static adele_status say(struct check_report *report, const char *text) {
     return ADELE_OK;
 }
 
-static adele_status say_all(const struct dataset *dataset, const struct survey *survey,
-                            struct check_report *report) {
+static adele_status report_survey(const struct dataset *dataset, const struct survey *survey,
+                                  struct check_report *report) {
     char text[2048];
     if (survey->turned.n > 0) {
         (void)snprintf(text, sizeof text,
@@ -207,29 +207,29 @@ static adele_status say_all(const struct dataset *dataset, const struct survey *
                        "they are brought to it",
                        survey->turned.n, survey->n_images, dataset->orientation.letters,
                        survey->turned.path, survey->turned.text);
-        TRY(say(report, text));
+        TRY(report_line(report, text));
     }
     if (survey->flat.n > 0) {
         (void)snprintf(text, sizeof text,
                        "%d of %d volumes have one slice, which is not along the last axis (first: "
-                       "%s); it is taken as it lies",
+                       "%s); it is used as stored",
                        survey->flat.n, survey->n_images, survey->flat.path);
-        TRY(say(report, text));
+        TRY(report_line(report, text));
     }
     if (survey->unknown.n > 0) {
         (void)snprintf(text, sizeof text,
-                       "%d of %d volumes do not say how they are oriented (first: %s); they are "
-                       "taken to be %s, as the others",
+                       "%d of %d volumes do not say how they are oriented (first: %s); %s is "
+                       "assumed, as for the others",
                        survey->unknown.n, survey->n_images, survey->unknown.path,
                        dataset->orientation.letters);
-        TRY(say(report, text));
+        TRY(report_line(report, text));
     }
     if (survey->unlike.n > 0) {
         (void)snprintf(text, sizeof text,
                        "%d label maps or channels are stored in another order than their images, "
                        "at the same place (first: %s: %s); they are brought to the image's",
                        survey->unlike.n, survey->unlike.path, survey->unlike.text);
-        TRY(say(report, text));
+        TRY(report_line(report, text));
     }
     return ADELE_OK;
 }
@@ -242,5 +242,5 @@ adele_status orientation_find(struct dataset *dataset, struct check_report *repo
     for (int split = 0; split < SPLIT_COUNT; split++)
         for (int i = 0; i < dataset->n_cases[split]; i++)
             TRY(survey_case(dataset, &dataset->cases[split][i], &survey, report));
-    return say_all(dataset, &survey, report);
+    return report_survey(dataset, &survey, report);
 }

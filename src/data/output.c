@@ -27,14 +27,13 @@ adele_status output_create(const char *folder, bool is_overwriting, struct outpu
     *out = NULL;
     if (folder[0] == '\0')
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no folder for the output");
-    struct output *output = memory_calloc(1, sizeof *output);
-    if (output == NULL)
-        return FAIL_NO_MEMORY(sizeof *output);
+    struct output *output = NULL;
+    TRY(ALLOCATE(&output, 1));
     output->is_overwriting = is_overwriting;
     output->folder = memory_strdup(folder);
     if (output->folder == NULL) {
         output_destroy(output);
-        return FAIL_NO_MEMORY(strlen(folder) + 1);
+        return CHECK_MEMORY(NULL);
     }
     *out = output;
     return ADELE_OK;
@@ -63,21 +62,21 @@ adele_status output_add(struct output *output, const char *name_format, ...) {
     int n = vsnprintf(NULL, 0, name_format, arguments);
     va_end(arguments);
     char *name = n < 0 ? NULL : memory_calloc((size_t)n + 1, 1);
-    if (name == NULL)
-        return FAIL_NO_MEMORY(n);
+    TRY(CHECK_MEMORY(name));
     va_start(arguments, name_format);
     (void)vsnprintf(name, (size_t)n + 1, name_format, arguments);
     va_end(arguments);
-    adele_status status = name_list_add(&output->files, name, (size_t)n);
+    adele_status status = file_list_add(&output->files, name, (size_t)n);
     memory_free(name);
     return status;
 }
 
 // ---- before -------------------------------------------------------------------------------------
 
-// Something of that name is there. It may be replaced when it is what adele wrote last time.
-static adele_status check_there(const struct output *output, const struct output_manifest *manifest,
-                                const char *name, const char *path, const struct stat *info) {
+// A file of that name exists. It may be replaced only if adele wrote it and it is unchanged.
+static adele_status check_existing(const struct output *output,
+                                   const struct output_manifest *manifest, const char *name,
+                                   const char *path, const struct stat *info) {
     const struct output_file *known = output_manifest_find(manifest, name);
     char xxh3[17];
     int64_t bytes = 0;
@@ -89,14 +88,15 @@ static adele_status check_there(const struct output *output, const struct output
     if (known == NULL || !S_ISREG(info->st_mode))
         return FAIL(ADELE_INVALID_ARGUMENT, "Move it away, or choose another folder.",
                     "%s is there already, and adele did not write it (%s/" OUTPUT_MANIFEST_NAME
-                    " does not list it): --overwrite leaves it alone",
+                    " does not list it): --overwrite does not replace it",
                     path, output->folder);
     if (known->bytes < 0)
         return ADELE_OK;
     TRY(hash_file_hex(path, xxh3, &bytes));
     if (bytes != known->bytes || strcmp(xxh3, known->xxh3) != 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "Move it away, or choose another folder.",
-                    "%s has been changed since adele wrote it: --overwrite leaves it alone", path);
+                    "%s has been changed since adele wrote it: --overwrite does not replace it",
+                    path);
     return ADELE_OK;
 }
 
@@ -106,26 +106,24 @@ static adele_status check_files(const struct output *output,
     for (int i = 0; i < output->files.n && status == ADELE_OK; i++) {
         struct stat info;
         char *path = file_join(output->folder, output->files.names[i]);
-        if (path == NULL)
-            return FAIL_NO_MEMORY(strlen(output->folder));
+        TRY(CHECK_MEMORY(path));
         if (lstat(path, &info) == 0)
-            status = check_there(output, manifest, output->files.names[i], path, &info);
+            status = check_existing(output, manifest, output->files.names[i], path, &info);
         memory_free(path);
     }
     return status;
 }
 
-// Files of one folder follow each other: each folder is looked at once.
+// Files of one folder are adjacent, so each folder is checked once.
 static adele_status check_places(const struct output *output) {
     bool is_run = output_guard_is_run(&output->guard, output->folder);
     char *last = NULL;
     adele_status status = ADELE_OK;
     for (int i = 0; i < output->files.n && status == ADELE_OK; i++) {
         char *path = file_join(output->folder, output->files.names[i]);
-        char *folder = path != NULL ? place_folder_of(path) : NULL;
-        if (folder == NULL)
-            status = FAIL_NO_MEMORY(strlen(output->folder));
-        else if (is_run || last == NULL || strcmp(last, folder) != 0)
+        char *folder = path != NULL ? path_folder(path) : NULL;
+        status = CHECK_MEMORY(folder);
+        if (status == ADELE_OK && (is_run || last == NULL || strcmp(last, folder) != 0))
             status = output_guard_check(&output->guard, path);
         memory_free(path);
         memory_free(last);
@@ -144,8 +142,8 @@ adele_status output_check(const struct output *output) {
     return status;
 }
 
-// What an earlier output left beside the files that will be replaced is said, for it looks as if it
-// belonged to them.
+// Warns of files that an earlier output left beside the new ones, because they look like a part of
+// them.
 static void warn_of_others(const struct output *output, const struct output_manifest *manifest) {
     int n_others = manifest->n;
     for (int i = 0; i < output->files.n; i++)
@@ -177,8 +175,7 @@ static adele_status note_file(const struct output *output, const char *name,
     char xxh3[17];
     int64_t bytes = 0;
     char *path = file_join(output->folder, name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(output->folder));
+    TRY(CHECK_MEMORY(path));
     adele_status status = ADELE_OK;
     if (file_exists(path)) {
         status = hash_file_hex(path, xxh3, &bytes);
@@ -191,7 +188,8 @@ static adele_status note_file(const struct output *output, const char *name,
     return status;
 }
 
-// The manifest is read again: another output may have come into the same folder meanwhile.
+// The manifest is read again, because another process may have written into the same folder
+// meanwhile.
 static adele_status note_files(const struct output *output) {
     struct output_manifest manifest;
     adele_status status;
@@ -210,7 +208,7 @@ adele_status output_end(struct output *output, adele_status status) {
     output->has_begun = false;
     if (status == ADELE_OK)
         return note_files(output);
-    // The first failure is the one to tell.
+    // The first failure is the one to report.
     char *message = memory_strdup(adele_error_message()), *hint = memory_strdup(adele_error_hint());
     if (note_files(output) != ADELE_OK && message != NULL && hint != NULL)
         (void)FAIL(status, hint, "%s", message);

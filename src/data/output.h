@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// An output of a verb: a folder, and the files that will be written into it. All that can be
-// refused is refused before the first byte is written:
-//   - a file that would fall into a data set, an input folder or another run (output_guard.h);
-//   - a file that is there already, unless the user wants earlier output replaced, and adele wrote
-//     it, and nobody has changed it since (output_manifest.h).
+// The output of a verb: a folder and the files that will be written into it. Everything that must
+// be refused is refused before the first byte is written:
+//   - a file inside a data set, an input folder or another run (output_guard.h);
+//   - an existing file, unless the user allows to replace earlier output, adele wrote it, and it is
+//   unchanged since (output_manifest.h).
 //
 //   output_create, output_guard_add... on output_guard(), output_add for every file,
 //   output_check, output_begin, [write the files], output_end, output_destroy
@@ -18,7 +18,7 @@ ADELE_MUST_CHECK adele_status output_create(const char *folder, bool is_overwrit
                                             struct output **out);
 void output_destroy(struct output *output);             // NULL is legal
 const char *output_folder(const struct output *output); // borrowed
-// What nothing may fall into; borrowed from the output.
+// The guarded folders; borrowed from the output.
 struct output_guard *output_guard(struct output *output);
 
 // A file that will be written, relative to the folder.
@@ -36,11 +36,11 @@ ADELE_MUST_CHECK adele_status output_add_predictions(struct output *output,
                                                      bool has_probabilities);
 // ADELE_INVALID_ARGUMENT names the first file that may not be written, and why. Writes nothing.
 ADELE_MUST_CHECK adele_status output_check(const struct output *output);
-// Makes the folder and announces the files in its manifest; a writer that is killed leaves files
-// that are known as adele's.
+// Creates the folder and lists the files in its manifest, so that the files of a killed process are
+// known as adele's.
 ADELE_MUST_CHECK adele_status output_begin(struct output *output);
-// Notes size and hash of the files that are there now. `status` is how the writing ended, and is
-// what this returns unless it is ADELE_OK and the notes cannot be written. NULL is legal.
+// Records size and hash of the files that exist now. Returns `status`, the result of writing them,
+// unless that is ADELE_OK and the manifest cannot be written. NULL is legal.
 ADELE_MUST_CHECK adele_status output_end(struct output *output, adele_status status);
 
 #endif

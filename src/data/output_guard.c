@@ -32,32 +32,23 @@ void output_guard_deinit(struct output_guard *guard) {
     memset(guard, 0, sizeof *guard);
 }
 
-// ---- what is guarded ----------------------------------------------------------------------------
+// ---- guarded folders ----------------------------------------------------------------------------
 
-static const struct guarded_folder *find(const struct output_guard *guard, struct place_id id) {
+static const struct guarded_folder *find(const struct output_guard *guard, struct path_id id) {
     for (int i = 0; i < guard->n; i++)
-        if (place_id_equal(guard->folders[i].id, id))
+        if (path_id_equal(guard->folders[i].id, id))
             return &guard->folders[i];
     return NULL;
 }
 
 static adele_status add(struct output_guard *guard, const char *folder, const char *what,
                         bool is_run) {
-    struct place_id id;
-    if (folder == NULL || !place_identify(folder, &id) || find(guard, id) != NULL)
+    struct path_id id;
+    if (folder == NULL || !path_identify(folder, &id) || find(guard, id) != NULL)
         return ADELE_OK;
-    if (guard->n == guard->capacity) {
-        int larger = guard->capacity * 2 + 16;
-        struct guarded_folder *grown =
-            memory_realloc(guard->folders, (size_t)larger, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)larger * sizeof *grown);
-        guard->folders = grown;
-        guard->capacity = larger;
-    }
+    TRY(GROW(&guard->folders, guard->n));
     char *path = memory_strdup(folder);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + 1);
+    TRY(CHECK_MEMORY(path));
     guard->folders[guard->n++] = (struct guarded_folder){id, path, what, is_run};
     return ADELE_OK;
 }
@@ -72,8 +63,7 @@ adele_status output_guard_add_run(struct output_guard *guard, const char *folder
 
 static adele_status add_below(struct output_guard *guard, const char *root, const char *name) {
     char *path = file_join(root, name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(root) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(path));
     adele_status status = ADELE_OK;
     if (file_is_directory(path))
         status = add(guard, path, "a folder of the data set", false);
@@ -81,7 +71,7 @@ static adele_status add_below(struct output_guard *guard, const char *root, cons
     return status;
 }
 
-// A bind mount of a folder in the data set is not seen from its root: all of them are listed.
+// A folder inside the data set may be a bind mount of another one, so every folder is listed.
 adele_status output_guard_add_data(struct output_guard *guard, const char *root) {
     static const char *const deeper[] = {
         "ImageSets/Segmentation", "img_dir/train", "img_dir/val", "img_dir/test",
@@ -92,7 +82,8 @@ adele_status output_guard_add_data(struct output_guard *guard, const char *root)
     struct file_list list;
     adele_status status = file_list_directory(root, &list);
     if (status != ADELE_OK)
-        return status == ADELE_NO_MEMORY ? status : ADELE_OK; // may not be read: nor is it used
+        return status == ADELE_NO_MEMORY ? status
+                                         : ADELE_OK; // cannot be read, so it is not used either
     for (int i = 0; i < list.n && status == ADELE_OK; i++)
         status = add_below(guard, root, list.names[i]);
     file_list_deinit(&list);
@@ -101,15 +92,14 @@ adele_status output_guard_add_data(struct output_guard *guard, const char *root)
     return status;
 }
 
-// The folder of a file, and of what it is a link to. `last` saves looking at one folder for each of
-// its files.
+// Adds the folder of a file and of the target of a symbolic link. `last` avoids checking the same
+// folder for each of its files.
 static adele_status add_folder_of(struct output_guard *guard, const char *path, char **last) {
     if (path == NULL)
         return ADELE_OK;
     struct stat info;
-    char *folder = place_folder_of(path);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    char *folder = path_folder(path);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = ADELE_OK;
     if (*last == NULL || strcmp(*last, folder) != 0)
         status = add(guard, folder, "a folder of the data set", false);
@@ -120,10 +110,10 @@ static adele_status add_folder_of(struct output_guard *guard, const char *path, 
     char *real = realpath(path, NULL);
     if (real == NULL)
         return ADELE_OK;
-    folder = place_folder_of(real);
-    free(real); // realpath's own allocation
-    status = folder != NULL ? add(guard, folder, "a folder of the data set", false)
-                            : FAIL_NO_MEMORY(strlen(path) + 1);
+    folder = path_folder(real);
+    free(real); // allocated by realpath
+    TRY(CHECK_MEMORY(folder));
+    status = add(guard, folder, "a folder of the data set", false);
     memory_free(folder);
     return status;
 }
@@ -155,24 +145,24 @@ done:
 }
 
 bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
-    struct place_id id;
-    const struct guarded_folder *guarded = place_identify(folder, &id) ? find(guard, id) : NULL;
+    struct path_id id;
+    const struct guarded_folder *guarded = path_identify(folder, &id) ? find(guard, id) : NULL;
     return guarded != NULL && guarded->is_run;
 }
 
-// ---- what may be written ------------------------------------------------------------------------
+// ---- checking a path
+// -----------------------------------------------------------------------------
 
 static adele_status has_entry(const char *folder, const char *name, bool *out) {
     char *path = file_join(folder, name);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + strlen(name) + 2);
+    TRY(CHECK_MEMORY(path));
     *out = file_exists(path);
     memory_free(path);
     return ADELE_OK;
 }
 
-// A folder of images and, beside it, one of what the layout has with it: a folder that merely is
-// called img_dir makes no data set of all that surrounds it.
+// A folder of images together with another folder or file of the layout. A folder named img_dir
+// alone does not make its parent a data set.
 static adele_status looks_like_data(const char *folder, bool *out) {
     static const char *const marks[][3] = {{"imagesTr", "labelsTr", "dataset.json"},
                                            {"JPEGImages", "SegmentationClass", "ImageSets"},
@@ -199,11 +189,11 @@ static bool is_run_name(const char *name, size_t n) {
     return false;
 }
 
-// `below`: what follows the folder in the place of the file, up to its name.
+// `below`: the rest of the path after the folder, up to the file name.
 static adele_status check_folder(const struct output_guard *guard, const char *path,
                                  const char *folder, const char *below) {
-    struct place_id id;
-    if (!place_identify(folder, &id))
+    struct path_id id;
+    if (!path_identify(folder, &id))
         return ADELE_OK;
     const struct guarded_folder *guarded = find(guard, id);
     if (guarded != NULL && !guarded->is_run)
@@ -226,17 +216,19 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
     return ADELE_OK;
 }
 
-// `folder` and all above it, for a file `name` in it. `shown` is what the user called it.
+// Checks `folder` and all its parents for a file `name` in it. `shown` is the path as the user gave
+// it.
 static adele_status check_chain(const struct output_guard *guard, const char *shown,
                                 const char *folder, const char *name) {
     char *place = NULL, *whole = NULL;
-    TRY(place_find(folder, &place));
+    TRY(path_resolve(folder, &place));
     whole = file_join(place, name);
-    adele_status status = whole != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(shown) + 1);
+    adele_status status = CHECK_MEMORY(whole);
     for (size_t n = strlen(place); status == ADELE_OK;) {
         char *part = memory_printf("%.*s", n > 0 ? (int)n : 1, whole);
-        status = part != NULL ? check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1))
-                              : FAIL_NO_MEMORY(n);
+        status = CHECK_MEMORY(part);
+        if (status == ADELE_OK)
+            status = check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1));
         memory_free(part);
         if (n <= 1)
             break;
@@ -250,9 +242,8 @@ static adele_status check_chain(const struct output_guard *guard, const char *sh
 }
 
 adele_status output_guard_check(const struct output_guard *guard, const char *path) {
-    char *folder = place_folder_of(path);
-    if (folder == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    char *folder = path_folder(path);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = check_chain(guard, path, folder, file_base_name(path));
     memory_free(folder);
     return status;

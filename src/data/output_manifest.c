@@ -21,7 +21,7 @@ void output_manifest_deinit(struct output_manifest *manifest) {
     memset(manifest, 0, sizeof *manifest);
 }
 
-// The position of the name, or the one where it belongs.
+// The position of the name, or where to insert it.
 static int position(const struct output_manifest *manifest, const char *name, bool *is_there) {
     int low = 0, high = manifest->n;
     *is_there = false;
@@ -48,17 +48,9 @@ const struct output_file *output_manifest_find(const struct output_manifest *man
 }
 
 static adele_status insert(struct output_manifest *manifest, int i, const char *name) {
-    if (manifest->n == manifest->capacity) {
-        int larger = manifest->capacity * 2 + 64;
-        struct output_file *grown = memory_realloc(manifest->files, (size_t)larger, sizeof *grown);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY((size_t)larger * sizeof *grown);
-        manifest->files = grown;
-        manifest->capacity = larger;
-    }
+    TRY(GROW(&manifest->files, manifest->n));
     char *copy = memory_strdup(name);
-    if (copy == NULL)
-        return FAIL_NO_MEMORY(strlen(name) + 1);
+    TRY(CHECK_MEMORY(copy));
     memmove(manifest->files + i + 1, manifest->files + i,
             (size_t)(manifest->n - i) * sizeof *manifest->files);
     manifest->files[i] = (struct output_file){.name = copy};
@@ -108,8 +100,7 @@ adele_status output_manifest_read(const char *folder, struct output_manifest *ou
     memset(out, 0, sizeof *out);
     char *path = file_join(folder, OUTPUT_MANIFEST_NAME);
     cJSON *json = NULL;
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + 32);
+    TRY(CHECK_MEMORY(path));
     adele_status status = ADELE_OK;
     if (!file_exists(path))
         goto done;
@@ -145,20 +136,19 @@ static adele_status write_file(const char *path, const struct output_manifest *m
     cJSON *files = cJSON_CreateArray();
     bool is_fine = json != NULL && json_add(json, "written_by", cJSON_CreateString("adele"));
     if (is_fine)
-        is_fine = json_add(json, "files", files); // the object's from here on
+        is_fine = json_add(json, "files", files); // owned by the object from here on
     else
         cJSON_Delete(files);
     for (int i = 0; i < manifest->n && is_fine; i++)
         is_fine = add_file(files, &manifest->files[i]);
-    adele_status status = is_fine ? json_write(path, json) : FAIL_NO_MEMORY(64);
+    adele_status status = json_write(path, is_fine ? json : NULL);
     cJSON_Delete(json);
     return status;
 }
 
 adele_status output_manifest_write(const char *folder, const struct output_manifest *manifest) {
     char *path = file_join(folder, OUTPUT_MANIFEST_NAME);
-    if (path == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + 32);
+    TRY(CHECK_MEMORY(path));
     adele_status status = manifest->n > 0 ? write_file(path, manifest) : file_remove_tree(path);
     memory_free(path);
     return status;

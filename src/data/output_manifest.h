@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Which files of a folder adele wrote: FOLDER/.adele-output.json. What is listed there, and is
-// still as it was written, may be replaced by a later output; nothing else may.
+// Which files of a folder adele wrote: FOLDER/.adele-output.json. Listed files that are unchanged
+// may be replaced by a later output; no other files may.
 //
 //   {"written_by": "adele", "files": [{"name": "labelsTr/a.png", "bytes": 1204, "xxh3": "..."},
 //                                     {"name": "labelsTr/b.png"}]}
-// A file without size and hash was announced, but its writer was killed before it was done.
+// A file without size and hash was planned, but its writer was killed before it was done.
 #ifndef ADELE_DATA_OUTPUT_MANIFEST_H
 #define ADELE_DATA_OUTPUT_MANIFEST_H
 
@@ -16,13 +16,13 @@
 
 struct output_file {
     char *name;    // relative to the folder
-    int64_t bytes; // -1: announced
+    int64_t bytes; // -1: planned
     char xxh3[17];
 };
 
 struct output_manifest {
     struct output_file *files; // sorted by name
-    int n, capacity;
+    int n;
 };
 void output_manifest_deinit(struct output_manifest *manifest); // also zeroes it
 
@@ -34,7 +34,7 @@ ADELE_MUST_CHECK adele_status output_manifest_write(const char *folder,
 // NULL when it is not listed; borrowed until the manifest changes.
 const struct output_file *output_manifest_find(const struct output_manifest *manifest,
                                                const char *name);
-// Lists the file, in the place of what is known of that name. NULL `xxh3`: announced.
+// Lists the file, or updates its entry. NULL `xxh3`: planned.
 ADELE_MUST_CHECK adele_status output_manifest_set(struct output_manifest *manifest,
                                                   const char *name, int64_t bytes,
                                                   const char *xxh3);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The names of the files that label_store.c writes, known before it writes any.
+// The names of the files that label_store.c will write.
 #include "data/output.h"
 
 #include "base/fail.h"
@@ -12,8 +12,7 @@ adele_status output_add_labels(struct output *output, const struct dataset *data
                                enum dataset_split split) {
     for (int i = 0; i < dataset->n_cases[split]; i++) {
         char *name = label_store_name(dataset, split, &dataset->cases[split][i]);
-        if (name == NULL)
-            return FAIL_NO_MEMORY(64);
+        TRY(CHECK_MEMORY(name));
         adele_status status = output_add(output, "%s", name);
         memory_free(name);
         TRY(status);

@@ -15,7 +15,7 @@ static void peek_png(const unsigned char *header, struct picture_peek *out) {
     out->n_channels = color_type == 0 || color_type == 4 ? 1 : 3;
 }
 
-// Walks the segments up to the frame header (SOF), whose tenth byte counts the components.
+// Skips the segments up to the frame header (SOF), whose tenth byte is the number of components.
 static void peek_jpeg(FILE *file, struct picture_peek *out) {
     if (fseek(file, 2, SEEK_SET) != 0)
         return;
@@ -45,7 +45,7 @@ static void peek_jpeg(FILE *file, struct picture_peek *out) {
 void picture_peek(const char *path, struct picture_peek *out) {
     static const unsigned char png_signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
     memset(out, 0, sizeof *out);
-    struct stat info; // opening a pipe would wait for ever
+    struct stat info; // opening a pipe would block
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
         return;
     FILE *file = fopen(path, "rb");

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 
 struct picture_peek {
-    int n_channels; // 1 or 3 as the readers answer; 0 = none of the kinds that are read
+    int n_channels; // 1 or 3, as the readers return; 0 = not a supported picture
     int n_bits;
     bool is_indexed;
 };
-// From the first bytes of the file alone; all zero when it cannot be read.
+// Reads only the beginning of the file; all zero when it cannot be read.
 void picture_peek(const char *path, struct picture_peek *out);
 #endif

@@ -36,30 +36,18 @@ void check_report_deinit(struct check_report *report) {
 
 adele_status check_report_add(struct check_report *report, enum check_kind kind, bool is_error,
                               const char *hint, const char *format, ...) {
-    // Grown by doubling: a full list is one whose length is a power of two.
-    if ((report->n_problems & (report->n_problems - 1)) == 0) {
-        size_t capacity = report->n_problems == 0 ? 1 : (size_t)report->n_problems * 2;
-        struct check_problem *grown =
-            memory_realloc(report->problems, capacity, sizeof *report->problems);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY(capacity * sizeof *grown);
-        report->problems = grown;
-    }
+    TRY(GROW(&report->problems, report->n_problems));
     char text[4096];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     text_make_plain(text);
-    struct check_problem problem = {.kind = kind,
-                                    .is_error = is_error,
-                                    .text = memory_strdup(text),
-                                    .hint = memory_strdup(hint)};
-    if (problem.text == NULL || problem.hint == NULL) {
-        memory_free(problem.text);
-        memory_free(problem.hint);
-        return FAIL_NO_MEMORY(strlen(text) + strlen(hint) + 2);
-    }
-    report->problems[report->n_problems++] = problem;
-    return ADELE_OK;
+    struct check_problem *problem = &report->problems[report->n_problems++];
+    *problem = (struct check_problem){.kind = kind,
+                                      .is_error = is_error,
+                                      .text = memory_strdup(text),
+                                      .hint = memory_strdup(hint)};
+    TRY(CHECK_MEMORY(problem->text));
+    return CHECK_MEMORY(problem->hint);
 }

@@ -31,7 +31,7 @@ struct check_problem {
 struct check_report {
     struct check_problem *problems;
     int n_problems;
-    int n_files; // looked at
+    int n_files; // read
 };
 const char *check_kind_name(enum check_kind kind); // "label_out_of_range" ...
 void check_report_deinit(struct check_report *report);

@@ -19,7 +19,7 @@ static void measure(const float *plane, size_t n, double *mean, double *inv_std)
     *inv_std = deviation > 0.0 && isfinite(1.0 / deviation) ? 1.0 / deviation : 1.0;
 }
 
-// The same from the counts of 8-bit values.
+// The same for 8-bit values, from their counts.
 static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv_std) {
     size_t counts[256] = {0};
     double sum = 0.0, squares = 0.0;
@@ -33,7 +33,7 @@ static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv
     *inv_std = squares > 0.0 ? 1.0 / sqrt(squares / (double)n) : 1.0;
 }
 
-// METHOD section 5: RGB / 255, less ImageNet's mean, over its deviation.
+// METHOD section 5: RGB / 255, minus ImageNet's mean, divided by its deviation.
 static void imagenet_numbers(int channel, double *mean, double *inv_std) {
     static const double means[3] = {0.485, 0.456, 0.406}, deviations[3] = {0.229, 0.224, 0.225};
     *mean = 255.0 * means[channel];
@@ -48,7 +48,7 @@ void standardize_plane(struct dataset_images *out, size_t i_plane, const float *
     if (!out->is_f16) {
         uint8_t *pixels = (uint8_t *)out->images + i_plane * n;
         for (size_t i = 0; i < n; i++) {
-            // Never negative, so that cutting off after adding a half is rounding.
+            // Values are never negative, so adding 0.5 and truncating rounds.
             float value = plane[i] + 0.5f;
             pixels[i] = value >= 255.0f ? 255 : (uint8_t)value;
         }

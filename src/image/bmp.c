@@ -14,7 +14,7 @@
 #define INFO_HEADER_BYTES 40
 #define MAX_HEADER_BYTES  124
 #define COMPRESSION_NONE  0
-#define COMPRESSION_MASKS 3 // none either: masks say where the colours are
+#define COMPRESSION_MASKS 3 // not compressed either: masks give the bits of each colour
 
 struct bmp_reader {
     const char *path;
@@ -69,15 +69,15 @@ static adele_status check_kind(const struct bmp_reader *reader, uint32_t header_
                     reader->bits == 24 || reader->bits == 32;
     bool has_masks = compression == COMPRESSION_MASKS && reader->bits == 32;
     if (header_bytes < INFO_HEADER_BYTES || header_bytes > MAX_HEADER_BYTES)
-        return FAIL(ADELE_FORMAT, "Save it anew, as PNG.",
+        return FAIL(ADELE_FORMAT, "Save it again as PNG.",
                     "%s: a BMP file with a header of %u bytes; %d to %d are read", reader->path,
                     header_bytes, INFO_HEADER_BYTES, MAX_HEADER_BYTES);
-    // The usual order of the bytes is read: blue, green, red.
+    // Only the usual byte order is read: blue, green, red.
     if (has_masks)
         has_masks = header_u32(reader, 54) == 0xff0000 && header_u32(reader, 58) == 0xff00 &&
                     header_u32(reader, 62) == 0xff;
     if (!has_bits || (compression != COMPRESSION_NONE && !has_masks))
-        return FAIL(ADELE_DATA, "Save it anew, as PNG.",
+        return FAIL(ADELE_DATA, "Save it again as PNG.",
                     "%s: a BMP file of %d bits a pixel and compression %u; 1, 4, 8, 24 and 32 bits "
                     "without compression are read",
                     reader->path, reader->bits, compression);
@@ -142,9 +142,8 @@ static void convert_row(const struct bmp_reader *reader, const unsigned char *ro
 }
 
 static adele_status read_pixels(struct bmp_reader *reader, bool keep_values, struct image *out) {
-    unsigned char *row = memory_calloc(reader->row_bytes, 1);
-    if (row == NULL)
-        return FAIL_NO_MEMORY(reader->row_bytes);
+    unsigned char *row = NULL;
+    TRY(ALLOCATE(&row, reader->row_bytes));
     adele_status status = ADELE_OK;
     if (fseek(reader->file, (long)reader->pixel_offset, SEEK_SET) != 0)
         status = fail_read(reader);
@@ -172,7 +171,7 @@ static adele_status load(struct bmp_reader *reader, bool keep_values, size_t mem
                           n_channels, 8, memory_limit));
     TRY(image_init(out, reader->width, reader->height, n_channels, 8));
     TRY(read_pixels(reader, keep_values, out));
-    // The palette of a gray picture says nothing.
+    // The palette of a gray picture carries no information.
     if (keep_values && reader->bits <= 8 && !reader->has_identity)
         out->palette = reader->palette;
     return ADELE_OK;

@@ -29,8 +29,7 @@ adele_status image_init(struct image *out, int width, int height, int n_channels
     size_t n_values = (size_t)width * (size_t)height * (size_t)n_channels;
     size_t value_bytes = (size_t)n_bits / 8;
     out->pixels = memory_calloc(n_values, value_bytes);
-    if (out->pixels == NULL)
-        return FAIL_NO_MEMORY(n_values * value_bytes);
+    TRY(CHECK_MEMORY(out->pixels));
     out->width = width;
     out->height = height;
     out->n_channels = n_channels;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What image.c, label.c and the decoders share; nobody outside src/image includes it.
+// What image.c, label.c and the decoders share. Internal to src/image, except for tests.
 #ifndef ADELE_IMAGE_CODEC_H
 #define ADELE_IMAGE_CODEC_H
 
@@ -12,14 +12,14 @@
 enum image_kind { IMAGE_KIND_PNG, IMAGE_KIND_JPEG, IMAGE_KIND_TIFF, IMAGE_KIND_BMP };
 
 // The size of a regular file; anything else of that name (folder, pipe) is ADELE_IO, because
-// opening a pipe would wait for ever.
+// opening a pipe would block.
 ADELE_MUST_CHECK adele_status image_file_bytes(const char *path, uint64_t *out);
 
 // By the first bytes; ADELE_FORMAT when they are of another kind.
 ADELE_MUST_CHECK adele_status image_detect_kind(const char *path, enum image_kind *out);
 
 // Refuses extents outside 1..IMAGE_MAX_EXTENT and decoded sizes above `memory_limit` (0 = none),
-// before any memory is taken for them.
+// before any memory is allocated for them.
 ADELE_MUST_CHECK adele_status image_check_claim(const char *path, uint64_t width, uint64_t height,
                                                 int n_channels, int n_bits, size_t memory_limit);
 
@@ -27,7 +27,7 @@ ADELE_MUST_CHECK adele_status image_check_claim(const char *path, uint64_t width
 // palette is filled; without, palettes become RGB and small grays are scaled to 0..255.
 ADELE_MUST_CHECK adele_status image_png_load(const char *path, bool keep_values,
                                              size_t memory_limit, struct image *out);
-// The alpha channel alone, as a gray picture: for messages.
+// Only the alpha channel, as a gray picture: for messages.
 ADELE_MUST_CHECK adele_status image_png_load_alpha(const char *path, size_t memory_limit,
                                                    struct image *out);
 ADELE_MUST_CHECK adele_status image_png_probe(const char *path, int *width, int *height);
@@ -44,14 +44,15 @@ ADELE_MUST_CHECK adele_status image_bmp_load(const char *path, bool keep_values,
                                              size_t memory_limit, struct image *out);
 ADELE_MUST_CHECK adele_status image_bmp_probe(const char *path, int *width, int *height);
 
-// ---- exif.c: orientations, 1 to 8; 1 = as it is stored, also where nothing is said --------------
+// ---- exif.c: orientations, 1 to 8; 1 = as stored, also when none is given
+// ------------------------
 int exif_orientation(const unsigned char *block, size_t n_bytes);
 int exif_orientation_jpeg(const unsigned char *bytes, size_t n_bytes); // of the whole file
-// Moves the file's position; an error of reading shows in ferror.
+// Moves the file's position; ferror reports a read error.
 int exif_orientation_png(FILE *file);
 
 // ---- orient.c -----------------------------------------------------------------------------------
 void orient_extents(int orientation, int *width, int *height);
-// Turns the pixels; takes as much memory again while it does.
+// Turns the pixels; needs as much memory again meanwhile.
 ADELE_MUST_CHECK adele_status orient_image(struct image *image, int orientation);
 #endif

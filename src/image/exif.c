@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The orientation that a camera wrote beside the picture: tag 0x0112 of an Exif block, which has
-// the form of a TIFF file. It lies in JPEG's APP1 segment and in PNG's eXIf chunk. A damaged block
-// is no reason to refuse a picture: then there is no orientation.
+// The orientation that a camera stored with the picture: tag 0x0112 of an Exif block, which has the
+// format of a TIFF file. It is in JPEG's APP1 segment or PNG's eXIf chunk. A damaged block counts
+// as no orientation, because it is no reason to refuse the picture.
 #include "image/byte_order.h"
 #include "image/codec.h"
 #include <stdio.h>
@@ -71,7 +71,7 @@ int exif_orientation_png(FILE *file) {
             orientation = read_chunk(file, n_bytes);
             break;
         }
-        // A length beyond the end leads to where nothing is read.
+        // After a length beyond the end of the file, the next read fails.
         if (fseek(file, (long)n_bytes + 4, SEEK_CUR) != 0)
             break;
     }

@@ -25,13 +25,13 @@ static adele_status read_start(const char *path, unsigned char start[START_BYTES
     return ADELE_OK;
 }
 
-// "BM" alone may begin anything: the size of the second header must be one of those that there are.
+// Other files may begin with "BM" too, so the size of the second header must be a known one.
 static bool is_bmp(const unsigned char start[START_BYTES]) {
     return memcmp(start, "BM", 2) == 0 && start[14] >= 12 && start[14] <= 124 &&
            start[15] + start[16] + start[17] == 0;
 }
 
-// The kinds that people have and that are not read; NULL for others.
+// Common kinds of pictures that are not supported; NULL for others.
 static const char *other_kind(const unsigned char start[START_BYTES]) {
     static const struct {
         size_t at;

@@ -12,11 +12,12 @@
 // The largest width or height that any reader accepts.
 #define IMAGE_MAX_EXTENT 32768
 
-// What a reader did that a person may want to know, in image.notes.
+// What a reader did that the user may want to know, in image.notes.
 enum image_note {
-    IMAGE_NOTE_TURNED = 1,      // as the file's orientation says
-    IMAGE_NOTE_STRAY_BYTES = 2, // JPEG: bytes that belong to nothing; the picture is whole
-    IMAGE_NOTE_PAGES = 4        // TIFF: more than one page, of which the first was read
+    IMAGE_NOTE_TURNED = 1, // according to the file's orientation
+    IMAGE_NOTE_STRAY_BYTES =
+        2,               // JPEG: bytes between segments were skipped; the picture is complete
+    IMAGE_NOTE_PAGES = 4 // TIFF: more than one page, of which the first was read
 };
 
 struct image_palette {
@@ -27,11 +28,11 @@ struct image_palette {
 // A picture. 8 or 16 bits a channel; 1 (gray) or 3 (RGB) channels. Alpha is dropped by the readers.
 struct image {
     int width, height, n_channels;
-    int n_bits;                   // 8 or 16
-    void *pixels;                 // (H, W, C), uint8_t or uint16_t
-    bool has_alpha;               // the file has an alpha channel, which is not among the pixels
-    int orientation;              // 2..8: how the stored picture was turned; else it was not
-    unsigned notes;               // of enum image_note
+    int n_bits;      // 8 or 16
+    void *pixels;    // (H, W, C), uint8_t or uint16_t
+    bool has_alpha;  // the file has an alpha channel, which is not among the pixels
+    int orientation; // 2..8: how the stored picture was turned; other values: it was not
+    unsigned notes;  // of enum image_note
     struct image_palette palette; // of an indexed file read by image_load_label; else n = 0
 };
 
@@ -42,9 +43,9 @@ ADELE_MUST_CHECK adele_status image_init(struct image *out, int width, int heigh
 // Reads PNG (8/16 bit; grays of 1, 2, 4 bits scaled to 0..255; gray, RGB, palette -> RGB, alpha
 // dropped; interlaced), JPEG (accurate DCT; gray or RGB), TIFF (the first page; bits and colours as
 // for PNG, and white-is-zero) or BMP (not compressed), by the file's signature, not its name. The
-// picture is turned as the orientation of Exif or TIFF says: extents are those that people see.
-// `memory_limit` bytes of decoded pixels, 0 = none. ADELE_FORMAT/IO/DATA name the file and what is
-// wrong (truncated, bad checksum, too large). On failure `out` is zeroed.
+// picture is turned according to the orientation of Exif or TIFF: extents are those of the picture
+// as viewers show it. `memory_limit` bytes of decoded pixels, 0 = none. ADELE_FORMAT/IO/DATA name
+// the file and what is wrong (truncated, bad checksum, too large). On failure `out` is zeroed.
 ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, struct image *out);
 
 // Reads a label map: PNG, TIFF or BMP, gray (value = category; 1, 2, 4 bits unscaled) or indexed
@@ -55,13 +56,13 @@ ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, 
 ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
                                                struct image *out);
 
-// The extents from the header alone, after turning: for checks.
+// Only the extents, from the header, after turning: for checks.
 ADELE_MUST_CHECK adele_status image_probe(const char *path, int *width, int *height);
 
-// What a TIFF or BMP file gives, from its header; false when it cannot be read.
+// The traits of a TIFF or BMP file, from its header; false when it cannot be read.
 struct image_traits {
     int n_channels, n_bits; // of image_load
-    bool is_indexed;        // image_load_label answers with a palette
+    bool is_indexed;        // image_load_label returns a palette
 };
 bool image_tiff_traits(const char *path, struct image_traits *out);
 bool image_bmp_traits(const char *path, struct image_traits *out);

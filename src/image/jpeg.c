@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// JPEG through the TurboJPEG interface. The accurate inverse DCT is taken, so that the pixels do
-// not depend on the processor's fast paths.
+// JPEG through the TurboJPEG interface. The accurate inverse DCT is used, so that the pixels do not
+// depend on the processor.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -11,7 +11,7 @@
 // A JPEG file of a gigabyte holds more pixels than IMAGE_MAX_EXTENT allows.
 #define JPEG_MAX_FILE_BYTES ((size_t)1 << 30)
 // Huffman coding spends at least one bit on each 8 x 8 block, so a byte holds at most 512 pixels;
-// with a factor 2 to spare, a file that claims more has lost its end.
+// a file that claims more than twice that is truncated.
 #define JPEG_MAX_PIXELS_PER_BYTE 1024
 
 struct jpeg_reader {
@@ -21,7 +21,7 @@ struct jpeg_reader {
     tjhandle handle;
     int width, height, colorspace;
     int orientation;
-    bool has_stray; // bytes between segments, which were taken out
+    bool has_stray; // bytes between segments, which were removed
 };
 
 static void reader_deinit(struct jpeg_reader *reader) {
@@ -31,13 +31,13 @@ static void reader_deinit(struct jpeg_reader *reader) {
 }
 
 static adele_status fail_damaged(const struct jpeg_reader *reader) {
-    return FAIL(ADELE_FORMAT, "Restore the file from its source, or save it anew.",
+    return FAIL(ADELE_FORMAT, "Restore the file from its source, or save it again.",
                 "%s: damaged or truncated JPEG file: %s", reader->path,
                 tjGetErrorStr2(reader->handle));
 }
 
-// Takes out what lies between the segments of the header, where a segment must begin: cameras and
-// programs that edit tags leave such bytes, and every viewer skips them.
+// Removes stray bytes between the segments of the header: some cameras and programs that edit tags
+// leave such bytes, and every viewer skips them.
 static void drop_stray(struct jpeg_reader *reader) {
     unsigned char *bytes = (unsigned char *)reader->bytes;
     size_t n = reader->n_bytes, at = 2, to = 2;
@@ -54,7 +54,8 @@ static void drop_stray(struct jpeg_reader *reader) {
         at += length;
         to += length;
     }
-    // Without a scan it is no picture, and what the decoder says of it is said of the whole file.
+    // Without a scan there is no picture. The unchanged bytes go to the decoder, whose message is
+    // then about the whole file.
     if (at == to || at + 4 > n || bytes[at + 1] != 0xda)
         return;
     memmove(bytes + to, bytes + at, n - at);
@@ -79,8 +80,8 @@ static bool has_end(const struct jpeg_reader *reader) {
     return false;
 }
 
-// Whether the decoder only complained of stray bytes behind a scan ("... extraneous bytes before
-// marker 0xd9"). Before a restart marker they are what is left of damaged data.
+// Whether the decoder only complained of stray bytes after a scan ("... extraneous bytes before
+// marker 0xd9"). Before a restart marker they are the rest of damaged data.
 static bool is_stray_alone(const struct jpeg_reader *reader) {
     static const char text[] = "extraneous bytes before marker 0x";
     const char *at = strstr(tjGetErrorStr2(reader->handle), text);
@@ -127,8 +128,8 @@ static adele_status check_header(const struct jpeg_reader *reader, int n_channel
     return ADELE_OK;
 }
 
-// Without the stop flag a truncated file would decode to gray rows and pass as whole. A file that
-// stops for stray bytes alone is decoded once more without it.
+// Without the stop flag a truncated file would be decoded to gray rows without an error. A file
+// whose only error is stray bytes is decoded again without the flag.
 static adele_status decode(struct jpeg_reader *reader, struct image *out) {
     int format = out->n_channels == 1 ? TJPF_GRAY : TJPF_RGB;
     int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Label maps: one category number a pixel, whatever kind of PNG holds them.
+// Label maps: one category number per pixel, from any kind of picture that can store them.
 #include "base/fail.h"
 #include "image/codec.h"
 #include <string.h>
@@ -22,7 +22,7 @@ static adele_status narrow(const char *path, const struct image *wide, struct im
         for (size_t c = 1; c < n_channels; ++c)
             if (value_at(wide, i * n_channels + c) != value)
                 return FAIL(ADELE_DATA, "Save the label map as gray or indexed PNG.",
-                            "%s: a colour image is no label map: pixel (%d, %d) is (%u, %u, %u)",
+                            "%s: a colour image is not a label map: pixel (%d, %d) is (%u, %u, %u)",
                             path, x, y, value, value_at(wide, i * n_channels + 1),
                             value_at(wide, i * n_channels + 2));
         if (wide->n_bits == 16)
@@ -40,8 +40,8 @@ static bool is_constant(const struct image *image) {
     return n < 2 || memcmp(image->pixels, (char *)image->pixels + n_bytes, (n - 1) * n_bytes) == 0;
 }
 
-// Graphics programs save a shape as one colour that shows through an alpha channel: the values say
-// nothing then.
+// Graphics programs save a shape as one colour with an alpha channel: the values carry no
+// information then.
 static adele_status check_alpha(const char *path, size_t memory_limit, const struct image *wide) {
     if (!wide->has_alpha || !is_constant(wide))
         return ADELE_OK;
@@ -65,7 +65,7 @@ adele_status image_load_label(const char *path, size_t memory_limit, struct imag
     TRY(image_detect_kind(path, &kind));
     if (kind == IMAGE_KIND_JPEG)
         return FAIL(ADELE_DATA, "Save the label map as PNG.",
-                    "%s: a JPEG file is no label map: its compression changes the values", path);
+                    "%s: a JPEG file is not a label map: its compression changes the values", path);
     struct image wide;
     if (kind == IMAGE_KIND_TIFF)
         TRY(image_tiff_load(path, true, memory_limit, &wide));

@@ -4,8 +4,8 @@
 // n passes of a 3 x 3 square are one pass of a square of 2 n + 1, and that is a row pass followed
 // by a column pass. In a pass, a pixel is cleared (eroded) when a zero lies within n, or set
 // (dilated) when a non-zero lies within n; both come from the distance to the last such pixel, once
-// from each side, so the cost does not depend on n. Only the part that can change is worked on:
-// what is not 0, with a margin. Complexity O(height * width).
+// from each side, so the cost does not depend on n. Only the part that can change is processed: the
+// non-zero area with a margin. Complexity O(height * width).
 #include "base/fail.h"
 #include "base/memory.h"
 #include "image/image.h"
@@ -47,7 +47,8 @@ static bool is_empty(const uint8_t *row, int n) {
     return row[0] == 0 && memcmp(row, row + 1, (size_t)n - 1) == 0;
 }
 
-// Where the mask is not 0, and `margin` pixels around; empty where it is 0 everywhere.
+// The bounding box of the non-zero pixels with `margin` pixels around it; empty when there are
+// none.
 static struct part find_part(const uint8_t *mask, int height, int width, int margin) {
     struct part part = {height, width, 0, 0};
     for (int y = 0; y < height; y++) {
@@ -78,10 +79,9 @@ static adele_status spread(uint8_t *mask, int height, int width, int n_iteration
     if (n_iterations == 0)
         return ADELE_OK;
     size_t longest = (size_t)(height > width ? height : width);
-    uint8_t *copy = memory_calloc(longest, 1);
-    if (copy == NULL)
-        return FAIL_NO_MEMORY(longest);
-    // An erosion changes nothing outside of the part, and the zeros beside it do the eroding.
+    uint8_t *copy = NULL;
+    TRY(ALLOCATE(&copy, longest));
+    // An erosion changes nothing outside of this part, and the zeros at its border erode it.
     struct part part = find_part(mask, height, width, spreading ? n_iterations : 1);
     for (int y = part.top; y < part.bottom; ++y)
         spread_line(mask + (size_t)y * (size_t)width + part.left, 1, part.right - part.left,

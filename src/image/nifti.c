@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Reading NIfTI volumes, plain or compressed.
-//
-// No number of the file is believed before bytes back it: extents are held against the file's size,
-// and header and voxels grow chunk by chunk while data really comes.
+// No number in the file is trusted before there are bytes for it: extents are compared with the
+// file's size, and the memory of header and voxels grows chunk by chunk as data is read.
 #include "image/nifti.h"
 #include "base/fail.h"
 #include "base/file.h"
@@ -18,8 +17,8 @@
 #define MAX_RATIO 1032
 // Header with extensions; tools put a few kilobytes of text there.
 #define MAX_HEADER_BYTES ((uint64_t)64 << 20)
-// Bytes behind the last voxel that are passed over; they are read for the checksum of the gzip
-// stream, which comes at its end.
+// Bytes after the last voxel are skipped. They are read nevertheless, because the checksum is at
+// the end of the gzip stream.
 #define MAX_TRAILING_BYTES ((uint64_t)1 << 20)
 
 struct volume_reader {
@@ -43,13 +42,13 @@ static adele_status read_some(struct volume_reader *reader, void *out, size_t by
     int n = gzread(reader->gz, out, (unsigned)bytes);
     int code = Z_OK;
     const char *message = gzerror(reader->gz, &code);
-    // Z_BUF_ERROR is an end that comes too early, and the caller says within what.
+    // Z_BUF_ERROR is an unexpected end of the file, for which the caller has a better message.
     if (n < 0 || (code != Z_OK && code != Z_BUF_ERROR)) {
         if (code == Z_ERRNO)
             return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", reader->path,
                         strerror(errno));
         if (code == Z_MEM_ERROR)
-            return FAIL_NO_MEMORY(CHUNK_BYTES);
+            return CHECK_MEMORY(NULL);
         if (code != Z_BUF_ERROR)
             return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                         "%s: damaged gzip data near byte %llu: %s", reader->path,
@@ -80,8 +79,7 @@ static adele_status reader_init(struct volume_reader *reader, const char *path) 
     *reader = (struct volume_reader){.path = path};
     TRY(image_file_bytes(path, &reader->file_bytes));
     reader->chunk = memory_calloc(CHUNK_BYTES, 1);
-    if (reader->chunk == NULL)
-        return FAIL_NO_MEMORY(CHUNK_BYTES);
+    TRY(CHECK_MEMORY(reader->chunk));
     errno = 0;
     reader->gz = gzopen(path, "rb");
     if (reader->gz == NULL)
@@ -133,15 +131,13 @@ static adele_status read_header_bytes(struct volume_reader *reader, struct nifti
     size_t have = (size_t)reader->position;
     size_t want = (size_t)reader->header.voxel_offset;
     out->header = memory_calloc(have, 1);
-    if (out->header == NULL)
-        return FAIL_NO_MEMORY(have);
+    TRY(CHECK_MEMORY(out->header));
     memcpy(out->header, reader->chunk, have);
     while (have < want) {
         size_t step = want - have < CHUNK_BYTES ? want - have : CHUNK_BYTES;
         TRY(read_all(reader, reader->chunk, step, "the header extensions"));
         unsigned char *grown = memory_realloc(out->header, have + step, 1);
-        if (grown == NULL)
-            return FAIL_NO_MEMORY(have + step);
+        TRY(CHECK_MEMORY(grown));
         out->header = grown;
         memcpy(out->header + have, reader->chunk, step);
         have += step;
@@ -174,8 +170,7 @@ static adele_status read_voxels(struct volume_reader *reader, bool is_raw,
             n_room = n_room > n_voxels / 2 ? n_voxels : 2 * n_room;
             n_room = n_room < done + n ? done + n : n_room;
             void *grown = memory_realloc(is_raw ? (void *)out->raw : out->voxels, n_room, bytes);
-            if (grown == NULL)
-                return FAIL_NO_MEMORY(n_room * bytes);
+            TRY(CHECK_MEMORY(grown));
             if (is_raw)
                 out->raw = grown;
             else
@@ -190,7 +185,7 @@ static adele_status read_voxels(struct volume_reader *reader, bool is_raw,
     return ADELE_OK;
 }
 
-// Only at the end of a gzip stream does its checksum tell whether what came was right.
+// Only at the end of a gzip stream does its checksum show whether the data was right.
 static adele_status read_to_end(struct volume_reader *reader) {
     for (uint64_t n_trailing = 0; n_trailing <= MAX_TRAILING_BYTES;) {
         size_t n_read = 0;

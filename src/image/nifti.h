@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// NIfTI-1 and NIfTI-2 volumes (.nii, .nii.gz), read and written over zlib. The header is kept as it
-// came, byte for byte, extensions too, so that what is written has the source's geometry.
+// NIfTI-1 and NIfTI-2 volumes (.nii, .nii.gz), read and written over zlib. The header is kept byte
+// for byte, with its extensions, so that a file that is written has the source's geometry.
 #ifndef ADELE_IMAGE_NIFTI_H
 #define ADELE_IMAGE_NIFTI_H
 
@@ -29,7 +29,7 @@ struct nifti_volume {
 void nifti_deinit(struct nifti_volume *volume); // also zeroes it
 // Any of the numeric data types 2, 4, 8, 16, 64, 256, 512, 768, 1024, 1280, both byte orders. The
 // voxel memory is bounded by `memory_limit` bytes (0 = none) and never by a size the file claims: a
-// short file is found before memory is taken for it. On failure `out` is zeroed.
+// truncated file is detected before memory is allocated for it. On failure `out` is zeroed.
 ADELE_MUST_CHECK adele_status nifti_load(const char *path, size_t memory_limit,
                                          struct nifti_volume *out);
 // Extents only, from the header.
@@ -37,20 +37,20 @@ ADELE_MUST_CHECK adele_status nifti_probe(const char *path, int *nx, int *ny, in
 // Where the voxels lie, from the header.
 ADELE_MUST_CHECK adele_status nifti_probe_geometry(const char *path, struct nifti_geometry *out);
 
-// ---- nifti_raw.c: volumes whose bytes stay what they are ----------------------------------------
+// ---- nifti_raw.c: volumes that keep the bytes of the file ---------------------------------------
 // As nifti_load, but the voxels' bytes are kept instead of their values.
 ADELE_MUST_CHECK adele_status nifti_load_raw(const char *path, size_t memory_limit,
                                              struct nifti_volume *out);
 // Voxel i after slope and intercept.
 double nifti_raw_value(const struct nifti_volume *volume, size_t i);
-// The same for people, with what the file holds where a slope makes another number of it.
+// The same as text for messages, with the stored number where a slope changes it.
 void nifti_raw_text(const struct nifti_volume *volume, size_t i, char *text, size_t size);
-// Makes voxel i the whole number `value`; false, and nothing done, when the data type and the slope
-// cannot hold it.
+// Sets voxel i to the whole number `value`; false, without a change, when the data type and the
+// slope cannot represent it.
 bool nifti_raw_set(struct nifti_volume *volume, size_t i, int32_t value);
-// Whether a value read as `value` stands for the whole number: slopes are rounded numbers.
+// Whether `value`, as read, means the whole number `rounded`: a slope adds rounding errors.
 bool nifti_is_whole(double value, double whole);
-// Header and voxels as they are in memory: what was not changed is byte for byte the source's.
+// Writes header and voxels as they are in memory; unchanged voxels have the source's bytes.
 ADELE_MUST_CHECK adele_status nifti_save_raw(const char *path, const struct nifti_volume *volume);
 // The name of the data type, "int16" say. Static storage.
 const char *nifti_datatype_name(int datatype);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The place of a volume, from the fields of its header.
+// The position of a volume in the world, from the fields of its header.
 #include "image/nifti_geometry.h"
 
 #include "image/byte_order.h"
@@ -22,13 +22,12 @@ enum {
     N2_SROW = 400
 };
 
-// No scanner is larger: what lies beyond is no place.
+// No scanner is larger, so larger offsets are damage.
 #define MAX_MM 1e9
 // Twice the distance from 1 to the next float: what rounding three numbers of a quaternion to
 // floats may add to the sum of their squares.
 #define SQUARES_ERROR 1.2e-7
-// Below this the first number of a quaternion is 0 that was rounded (as in the format's own
-// library).
+// Below this the first number of a quaternion is a rounded 0 (as in the format's own library).
 #define SMALLEST_SQUARE 1e-7
 
 struct field_reader {
@@ -49,7 +48,8 @@ static double read_real(const struct field_reader *from, int at_1, int at_2, int
                                       : bytes_get_f64(from->bytes + at_2 + 8 * i, is_big);
 }
 
-// An axis of one voxel may have no direction in the file (2-D pictures): any will do.
+// An axis of one voxel may have no direction in the file (2-D pictures); then any direction is
+// correct.
 static void complete_flat_axis(struct nifti_geometry *geometry) {
     double(*a)[4] = geometry->affine;
     for (int i = 0; i < 3; i++) {
@@ -100,7 +100,7 @@ static bool read_sform(const struct field_reader *from, double mm_per_unit,
 
 // The first number of a unit quaternion whose others are q[1..3], which are scaled where their
 // squares add up to more than 1. Near a half turn it is the root of a small difference, so that the
-// rounding of the others leaves the angle unsure.
+// rounding of the others makes the angle uncertain.
 static void complete_quaternion(double q[4], double *angle_error) {
     double squares = q[1] * q[1] + q[2] * q[2] + q[3] * q[3];
     bool is_exact = true; // whole turns and half turns around an axis have nothing to round
@@ -170,7 +170,7 @@ struct nifti_codes nifti_geometry_codes(const struct nifti_geometry *geometry) {
         double sum = 0.0;
         for (int i = 0; i < 3; i++)
             sum += fabs(cosine[orders[k][i]][i]);
-        // The margin lets equal sums (45 degrees) choose the same order whatever is rounded.
+        // The margin makes equal sums (45 degrees) choose the same order whatever the rounding.
         if (sum > best_sum + 1e-6) {
             best_sum = sum;
             best = k;

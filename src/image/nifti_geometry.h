@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the voxels of a volume lie in the world, and in which order they are stored.
+// The position of a volume's voxels in the world, and the order in which they are stored.
 //
 // World axes are those of NIfTI: x to the patient's right, y to the front, z up, in mm. "Stored"
 // axes x, y, z are those of the file, x fastest.
@@ -20,9 +20,9 @@ struct nifti_codes {
 struct nifti_geometry {
     int n[3];            // voxels along x, y, z; all 0: nothing is known
     double spacing[3];   // mm, from the header's voxel sizes
-    bool has_affine;     // false: the file says nothing about its place
+    bool has_affine;     // false: the file does not give its position
     double affine[3][4]; // voxel (x, y, z, 1) -> mm, where has_affine
-    double angle_error;  // radians: what the rounding of a quaternion leaves unsure
+    double angle_error;  // radians: the uncertainty from rounding of a quaternion
 };
 
 // Axis i of the result is axis axis[i] of the stored volume, read backwards where is_reversed[i].
@@ -64,7 +64,7 @@ void nifti_order_describe(const struct nifti_order *order, char *text, size_t si
 enum nifti_match { NIFTI_SAME_PLACE, NIFTI_OTHER_EXTENTS, NIFTI_OTHER_PLACE };
 // Whether `other` lies where `reference` lies: the same voxels, to a hundredth of a voxel at all
 // corners. *order then brings other's storage to the reference's. Where one of the two has no
-// affine, extents and spacing are compared alone. `text` tells the first difference in words
+// affine, only extents and spacing are compared. `text` describes the first difference
 // ("flipped along x", "100 mm away along z"); empty when there is none or the extents differ.
 enum nifti_match nifti_geometry_match(const struct nifti_geometry *reference,
                                       const struct nifti_geometry *other, struct nifti_order *order,

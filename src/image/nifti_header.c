@@ -46,7 +46,7 @@ enum {
 };
 
 #define INTENT_NAME_BYTES 16
-// A header is followed by four bytes that say whether extensions come.
+// A header is followed by four bytes that tell whether extensions follow.
 #define EXTENDER_BYTES 4
 
 static const char restore_hint[] = "Restore the file from its source.";
@@ -164,7 +164,7 @@ static adele_status parse_offset(const char *path, const unsigned char *bytes,
     double offset = header->version == 1 ? (double)bytes_get_f32(bytes + N1_VOX_OFFSET, is_big)
                                          : (double)bytes_get_i64(bytes + N2_VOX_OFFSET, is_big);
     int header_bytes = header->version == 1 ? NIFTI1_HEADER_BYTES : NIFTI2_HEADER_BYTES;
-    // The comparison also turns NaN away.
+    // The comparison also refuses NaN.
     if (!(offset >= header_bytes + EXTENDER_BYTES && offset < 9e15) || offset != floor(offset))
         return FAIL(ADELE_FORMAT, restore_hint,
                     "%s: the header says that the voxels start at byte %g; they can start at %d",
@@ -280,19 +280,16 @@ adele_status nifti_init(struct nifti_volume *out, int nx, int ny, int nz, const 
                         (double)spacing[1], (double)spacing[2]);
     size_t n_voxels = (size_t)nx * (size_t)ny * (size_t)nz;
     out->header_bytes = NIFTI1_HEADER_BYTES + EXTENDER_BYTES;
-    out->header = memory_calloc(out->header_bytes, 1);
-    out->voxels = memory_calloc(n_voxels, sizeof *out->voxels);
-    if (out->header == NULL || out->voxels == NULL) {
-        nifti_deinit(out);
-        return FAIL_NO_MEMORY(n_voxels * sizeof(float));
-    }
-    fill_new_header(out->header, (const int[3]){nx, ny, nz}, spacing);
     struct nifti_header header = {.version = 1};
-    adele_status status = nifti_header_parse("a new volume", out->header, &header);
-    if (status != ADELE_OK) {
-        nifti_deinit(out);
-        return status;
-    }
+    adele_status status;
+    out->header = memory_calloc(out->header_bytes, 1);
+    TRY_GOTO(CHECK_MEMORY(out->header), fail);
+    TRY_GOTO(ALLOCATE(&out->voxels, n_voxels), fail);
+    fill_new_header(out->header, (const int[3]){nx, ny, nz}, spacing);
+    TRY_GOTO(nifti_header_parse("a new volume", out->header, &header), fail);
     nifti_volume_describe(&header, out);
     return ADELE_OK;
+fail:
+    nifti_deinit(out);
+    return status;
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Do two volumes lie at one place? And if not, in words that a person checks at a glance.
+// Whether two volumes lie at the same place in the world and, if not, a description of the
+// difference.
 #include "image/nifti_geometry.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-// A hundredth of a voxel: what rounding of headers leaves, and no annotator sees.
+// A hundredth of a voxel: larger than rounding errors of headers, too small to matter for labels.
 #define TOLERANCE 0.01
 
 static const char axis_names[] = "xyz";
@@ -113,9 +114,10 @@ static bool corners_agree(const struct nifti_geometry *reference,
     return true;
 }
 
-// ---- words --------------------------------------------------------------------------------------
+// ---- descriptions
+// --------------------------------------------------------------------------------------
 
-// With a point, and as many digits as tell the two apart.
+// With a decimal point, and with enough digits to distinguish the two.
 static void print_pair(double a, double b, char out_a[32], char out_b[32]) {
     for (int digits = 4; digits <= 17; digits++) {
         (void)snprintf(out_a, 32, "%.*g", digits, a);
@@ -153,7 +155,7 @@ static double degrees_apart(const struct nifti_geometry *reference,
     return largest;
 }
 
-// Of the middles, so that a small turn does not count.
+// The shift of the centres, which a small rotation does not change.
 static void describe_shift(const struct nifti_geometry *reference,
                            const struct nifti_geometry *other, const struct nifti_order *order,
                            char *text, size_t size) {
@@ -184,7 +186,7 @@ static void describe_place(const struct nifti_geometry *reference,
     char rest[160] = "";
     double degrees = degrees_apart(reference, other, order);
     if (describe_spacing(spacing[0], spacing[1], reference->n, rest, sizeof rest))
-        length = 0; // voxels of other sizes are no storage order at all
+        length = 0; // a different voxel size cannot come from another storage order
     else if (degrees >= 0.01)
         (void)snprintf(rest, sizeof rest, "turned by %.3g degrees", degrees);
     else

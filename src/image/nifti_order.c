@@ -128,7 +128,7 @@ void nifti_order_describe(const struct nifti_order *order, char *text, size_t si
     static const char names[] = "xyz";
     char axes[64] = "";
     const int *axis = order->axis;
-    for (int i = 0; i < 3; i++) // exactly one axis stays where it is: the other two change places
+    for (int i = 0; i < 3; i++) // exactly one axis stays in place: the other two are exchanged
         if (axis[i] == i && axis[(i + 1) % 3] == (i + 2) % 3)
             (void)snprintf(axes, sizeof axes, "axes %c and %c exchanged", names[i == 0 ? 1 : 0],
                            names[i == 2 ? 1 : 2]);

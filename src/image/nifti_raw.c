@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Voxels as the bytes that the file has: label maps of which some voxels change and all others stay
-// bit for bit what they are, in a file whose type and slope are kept.
+// Voxels as the bytes of the file: a label map in which some voxels change is written with the
+// file's type and slope, and all other voxels keep their bits.
 #include "image/byte_order.h"
 #include "image/nifti.h"
 #include "image/nifti_header.h"
@@ -113,7 +113,7 @@ bool nifti_raw_set(struct nifti_volume *volume, size_t i, int32_t value) {
         bytes_put_f64(bytes, is_big, stored);
     } else {
         stored = rint(stored);
-        // 64-bit ranges end beyond what a double tells apart, far from any label.
+        // The limits of 64-bit types are not exact in a double, but no label comes near them.
         if (!(stored >= low && stored <= high && fabs(stored) < 9e15))
             return false;
         bytes_put(bytes, volume->value_bytes, is_big, (uint64_t)(int64_t)stored);

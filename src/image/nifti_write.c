@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Writing NIfTI volumes with the header of the volume they come from. zlib is used through its
-// stream interface, because gzopen cannot write to a file that appears whole or not at all; the
-// gzip header it makes carries no name and no time, so same voxels give same bytes.
+// stream interface, because gzopen cannot write atomically. The gzip header has no name and no
+// time, so that the same voxels give the same bytes.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -37,8 +37,7 @@ static adele_status writer_init(struct volume_writer *writer, const char *path) 
     *writer = (struct volume_writer){.path = path};
     if (file_has_suffix(path, ".gz")) {
         writer->packed = memory_calloc(CHUNK_BYTES, 1);
-        if (writer->packed == NULL)
-            return FAIL_NO_MEMORY(CHUNK_BYTES);
+        TRY(CHECK_MEMORY(writer->packed));
         writer->stream.zalloc = on_malloc;
         writer->stream.zfree = on_free;
         if (deflateInit2(&writer->stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, GZIP_WINDOW_BITS,
@@ -77,9 +76,8 @@ static adele_status put(struct volume_writer *writer, const void *data, size_t b
 
 static adele_status put_header(struct volume_writer *writer, const struct nifti_volume *like,
                                int datatype) {
-    unsigned char *header = memory_calloc(like->header_bytes, 1);
-    if (header == NULL)
-        return FAIL_NO_MEMORY(like->header_bytes);
+    unsigned char *header = NULL;
+    TRY(ALLOCATE(&header, like->header_bytes));
     memcpy(header, like->header, like->header_bytes);
     if (datatype != 0)
         nifti_header_set_datatype(header, like->version, like->is_big_endian != 0,
@@ -89,8 +87,8 @@ static adele_status put_header(struct volume_writer *writer, const struct nifti_
     return status;
 }
 
-// What is written: values in memory and how one becomes bytes of the file. Values of one byte, and
-// those that have the file's form already, are written from where they are.
+// The values to write and how they are converted to bytes of the file. Values that have the file's
+// format already are written directly.
 struct voxel_source {
     const void *values;
     size_t value_bytes; // in memory and in the file
@@ -129,9 +127,8 @@ static adele_status save(const char *path, const struct nifti_volume *like, int 
     size_t n_voxels = (size_t)like->nx * (size_t)like->ny * (size_t)like->nz;
     adele_status status = ADELE_OK;
     struct volume_writer writer = {0};
-    unsigned char *chunk = memory_calloc(CHUNK_BYTES, 1);
-    if (chunk == NULL)
-        TRY_GOTO(FAIL_NO_MEMORY(CHUNK_BYTES), done);
+    unsigned char *chunk = NULL;
+    TRY_GOTO(ALLOCATE(&chunk, CHUNK_BYTES), done);
     TRY_GOTO(writer_init(&writer, path), done);
     TRY_GOTO(put_header(&writer, like, datatype), done);
     TRY_GOTO(put_voxels(&writer, source, n_voxels, like->is_big_endian != 0, chunk), done);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pictures as people see them: turned and mirrored as the orientation of Exif and TIFF says.
+// Turns and mirrors pictures according to the orientation of Exif and TIFF, as viewers do.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "image/codec.h"
@@ -31,8 +31,7 @@ adele_status orient_image(struct image *image, int orientation) {
     int width = image->width, height = image->height;
     orient_extents(orientation, &width, &height);
     char *turned = memory_calloc(in_w * in_h, pixel_bytes), *to = turned;
-    if (turned == NULL)
-        return FAIL_NO_MEMORY(in_w * in_h * pixel_bytes);
+    TRY(CHECK_MEMORY(turned));
     for (size_t y = 0; y < (size_t)height; y++)
         for (size_t x = 0; x < (size_t)width; x++, to += pixel_bytes) {
             size_t in_y = is_transposed(orientation) ? x : y;

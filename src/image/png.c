@@ -3,7 +3,7 @@
 //
 // libpng reports an error by longjmp. Each function that calls setjmp does nothing but libpng calls
 // on a struct of its caller: no local variable changes between setjmp and longjmp, and memory is
-// taken and given back outside, so nothing is lost on the jump.
+// allocated and freed outside, so that the jump leaks nothing.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -14,7 +14,8 @@
 #include <string.h>
 #include <zlib.h>
 
-// deflate shrinks at most by 1032; a file that claims more rows than this has lost its end.
+// deflate compresses at most by a factor of 1032; a file that claims more rows than that is
+// truncated.
 #define PNG_MAX_RATIO 1032
 // Signature, length, name and content of the first chunk, and its checksum.
 #define PNG_HEADER_BYTES 33
@@ -43,7 +44,7 @@ static void on_error(png_structp png, png_const_charp message) {
     longjmp(png_jmpbuf(png), 1);
 }
 
-// Damage that libpng can read over (an unknown text chunk, say) does not touch the pixels.
+// Damage that libpng can ignore (in an unknown text chunk, say) does not change the pixels.
 static void on_warning(png_structp png, png_const_charp message) {
     (void)png;
     (void)message;
@@ -116,10 +117,10 @@ static adele_status reader_init(struct png_reader *reader, const char *path) {
 static bool read_header(struct png_reader *reader) {
     if (setjmp(png_jmpbuf(reader->png)) != 0)
         return false;
-    // Profiles, texts and whatever else is not the picture: libpng would take the memory that such
-    // a chunk claims (gigabytes) or unpacks to.
+    // Profiles, texts and other chunks are skipped: libpng would allocate the memory that such a
+    // chunk claims (gigabytes) or unpacks to.
     png_set_keep_unknown_chunks(reader->png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
-    // The extents are checked by image_check_claim, whose message says more.
+    // The extents are checked by image_check_claim, whose message is more helpful.
     png_set_user_limits(reader->png, 0x7fffffff, 0x7fffffff);
     png_read_info(reader->png, reader->info);
     png_get_IHDR(reader->png, reader->info, &reader->width, &reader->height, &reader->n_file_bits,
@@ -165,7 +166,7 @@ static adele_status check_header(struct png_reader *reader, size_t memory_limit)
     bool is_index = reader->color_type == PNG_COLOR_TYPE_PALETTE && reader->keep_values;
     reader->n_channels = (has_color && !is_index ? 3 : 1) + reader->keep_alpha;
     reader->n_bits = reader->n_file_bits == 16 ? 16 : 8;
-    int n_copies = reader->orientation > 1 ? 2 : 1; // turning takes the pixels twice
+    int n_copies = reader->orientation > 1 ? 2 : 1; // turning needs a second copy of the pixels
     TRY(image_check_claim(reader->path, reader->width, reader->height, reader->n_channels,
                           reader->n_bits * n_copies, memory_limit));
     uint64_t raw_bytes =
@@ -201,12 +202,9 @@ static adele_status prepare(struct png_reader *reader, struct image *out) {
         size_t n_values = (size_t)width * (size_t)height * (size_t)reader->n_channels;
         memory_free(out->pixels);
         out->pixels = memory_calloc(n_values, (size_t)reader->n_bits / 8);
-        if (out->pixels == NULL)
-            return FAIL_NO_MEMORY(n_values * (size_t)reader->n_bits / 8);
+        TRY(CHECK_MEMORY(out->pixels));
     }
-    reader->rows = memory_calloc((size_t)height, sizeof *reader->rows);
-    if (reader->rows == NULL)
-        return FAIL_NO_MEMORY((size_t)height * sizeof *reader->rows);
+    TRY(ALLOCATE(&reader->rows, height));
     size_t row_bytes = (size_t)width * (size_t)reader->n_channels * ((size_t)reader->n_bits / 8);
     for (int y = 0; y < height; ++y)
         reader->rows[y] = (png_bytep)out->pixels + (size_t)y * row_bytes;

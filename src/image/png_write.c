@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// PNG writing through libpng, into a file that appears whole or not at all. As in png.c, functions
-// that call setjmp own nothing.
+// PNG writing through libpng, atomically. As in png.c, functions that call setjmp own no memory.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -13,7 +12,7 @@ struct png_saver {
     const struct image *image;
     struct image_palette palette; // n = 0: gray or RGB
     struct file_writer *writer;
-    adele_status write_status; // of the file, when it is the file that failed
+    adele_status write_status; // set when writing the file failed
     png_structp png;
     png_infop info;
     char message[160]; // libpng's
@@ -37,7 +36,7 @@ static void on_write(png_structp png, png_bytep data, size_t bytes) {
         png_error(png, "write error");
 }
 
-// file_writer_commit does the flushing.
+// file_writer_commit flushes.
 static void on_flush(png_structp png) {
     (void)png;
 }

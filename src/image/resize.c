@@ -7,8 +7,8 @@
 #include <math.h>
 
 // The sources of one output pixel along one axis: `n` neighbours from `first` on, their weights at
-// `weights + i * n_max`. Weights that are 0 at the ends are left out, so that a NaN beside the
-// footprint does not leak in.
+// `weights + i * n_max`. Weights that are 0 at the ends are left out, so that a NaN just outside of
+// the filter does not enter the result.
 struct axis {
     int *first;
     int *n;
@@ -26,13 +26,9 @@ static adele_status axis_init_linear(struct axis *axis, int n_in, int n_out) {
     double scale = (double)n_in / n_out;
     double reach = scale > 1.0 ? scale : 1.0;
     *axis = (struct axis){.n_max = (int)ceil(2.0 * reach) + 2};
-    axis->first = memory_calloc((size_t)n_out, sizeof *axis->first);
-    axis->n = memory_calloc((size_t)n_out, sizeof *axis->n);
-    axis->weights = memory_calloc((size_t)n_out * (size_t)axis->n_max, sizeof *axis->weights);
-    if (axis->first == NULL || axis->n == NULL || axis->weights == NULL) {
-        axis_deinit(axis);
-        return FAIL_NO_MEMORY((size_t)n_out * (size_t)axis->n_max * sizeof *axis->weights);
-    }
+    TRY(ALLOCATE(&axis->first, n_out));
+    TRY(ALLOCATE(&axis->n, n_out));
+    TRY(ALLOCATE(&axis->weights, (size_t)n_out * (size_t)axis->n_max));
     for (int i = 0; i < n_out; ++i) {
         double centre = (i + 0.5) * scale - 0.5; // in source pixel centres
         double *weights = axis->weights + (size_t)i * (size_t)axis->n_max;
@@ -54,7 +50,7 @@ static adele_status axis_init_linear(struct axis *axis, int n_in, int n_out) {
 }
 
 // Weights of the cubic convolution kernel with a = -0.75 at the distances 1 + x, x, 1 - x, 2 - x.
-// The last one is what is missing to 1, in float, as OpenCV does it.
+// The last one is 1 minus the others, in float, as in OpenCV.
 static void cubic_weights(float x, float weights[4]) {
     const float a = -0.75F;
     float y = 1.0F - x;
@@ -131,21 +127,14 @@ adele_status resize_linear_f32(const float *in, int in_h, int in_w, float *out, 
     adele_status status = ADELE_OK;
     struct axis across = {0}, down = {0};
     float *middle = NULL;
-    TRY_GOTO(axis_init_linear(&across, in_w, out_w), fail_across);
-    TRY_GOTO(axis_init_linear(&down, in_h, out_h), fail_down);
-    size_t n_middle = (size_t)in_h * (size_t)out_w;
-    middle = memory_calloc(n_middle, sizeof *middle);
-    if (middle == NULL) {
-        status = FAIL_NO_MEMORY(n_middle * sizeof *middle);
-        goto fail_middle;
-    }
+    TRY_GOTO(axis_init_linear(&across, in_w, out_w), done);
+    TRY_GOTO(axis_init_linear(&down, in_h, out_h), done);
+    TRY_GOTO(ALLOCATE(&middle, (size_t)in_h * (size_t)out_w), done);
     apply_linear(in, in_h, in_w, &across, &down, middle, out, out_h, out_w);
+done:
     memory_free(middle);
-fail_middle:
     axis_deinit(&down);
-fail_down:
     axis_deinit(&across);
-fail_across:
     return status;
 }
 
@@ -156,7 +145,7 @@ static bool row_is_zero(const float *row, int n) {
     return true;
 }
 
-// `middle` comes zeroed. A mask is 0 in most places, so its empty rows are left out.
+// `middle` must be zeroed. Most rows of a mask are empty, and empty rows are skipped.
 static void apply_cubic(const float *in, int in_h, int in_w, const struct cubic_tap *across,
                         const struct cubic_tap *down, float *restrict middle, bool *is_zero,
                         float *restrict out, int out_h, int out_w) {
@@ -193,13 +182,12 @@ adele_status resize_cubic_f32(const float *in, int in_h, int in_w, float *out, i
     adele_status status = ADELE_OK;
     size_t n_taps = (size_t)out_w + (size_t)out_h;
     size_t n_middle = (size_t)in_h * (size_t)out_w;
-    struct cubic_tap *taps = memory_calloc(n_taps, sizeof *taps);
-    float *middle = memory_calloc(n_middle, sizeof *middle);
-    bool *is_zero = memory_calloc((size_t)in_h, sizeof *is_zero);
-    if (taps == NULL || middle == NULL || is_zero == NULL) {
-        status = FAIL_NO_MEMORY(n_taps * sizeof *taps + n_middle * sizeof *middle + (size_t)in_h);
-        goto done;
-    }
+    struct cubic_tap *taps = NULL;
+    float *middle = NULL;
+    bool *is_zero = NULL;
+    TRY_GOTO(ALLOCATE(&taps, n_taps), done);
+    TRY_GOTO(ALLOCATE(&middle, n_middle), done);
+    TRY_GOTO(ALLOCATE(&is_zero, in_h), done);
     cubic_taps(taps, in_w, out_w);
     cubic_taps(taps + out_w, in_h, out_h);
     apply_cubic(in, in_h, in_w, taps, taps + out_w, middle, is_zero, out, out_h, out_w);

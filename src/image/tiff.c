@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // TIFF reading through libtiff: the first page, of 1, 2, 4, 8 or 16 bits, gray, RGB or indexed, in
-// strips or tiles, with any compression that libtiff knows.
+// strips or tiles, with any compression that libtiff supports.
 #include "base/fail.h"
 #include "base/file.h"
 #include "image/codec.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <tiffio.h>
 
-// What a strip or tile may take beside the picture: compressed files choose its size.
+// Memory limit of a strip or tile: in compressed files its size is arbitrary.
 #define MAX_TILE_BYTES ((uint64_t)256 << 20)
 
 struct tiff_reader {
@@ -25,15 +25,15 @@ struct tiff_reader {
     uint32_t width, height;
     uint16_t n_file_bits, n_samples, photometric, planar, orientation;
     uint16_t *colors[3];    // of an indexed file, libtiff's
-    bool has_narrow_colors; // of 8 bits, as some programs write where 16 belong
+    bool has_narrow_colors; // of 8 bits, as some programs write instead of 16
     bool keep_values;
     int n_channels, n_bits; // of the pixels asked for
 };
 
 // ---- libtiff's messages -------------------------------------------------------------------------
 
-// libtiff has one handler for the whole process. Ours keeps messages of the file that this thread
-// reads, and hands all others on.
+// libtiff has one error handler for the whole process. This one keeps the messages of the file that
+// this thread reads and passes all others on.
 static _Thread_local struct tiff_reader *current;
 static TIFFErrorHandler old_error, old_warning;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -46,7 +46,7 @@ __attribute__((format(printf, 2, 0))) static void on_error(const char *module, c
         (void)vsnprintf(current->message, sizeof current->message, format, arguments);
 }
 
-// Warnings are about tags that are not the picture.
+// Warnings are about tags that do not affect the picture.
 __attribute__((format(printf, 2, 0))) static void on_warning(const char *module, const char *format,
                                                              va_list arguments) {
     if (current == NULL && old_warning != NULL)
@@ -93,7 +93,7 @@ static adele_status fail_reading(const struct tiff_reader *reader) {
     if (ferror(reader->file))
         return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", reader->path,
                     strerror(errno));
-    return FAIL(ADELE_FORMAT, "Restore the file from its source, or save it anew, as PNG.",
+    return FAIL(ADELE_FORMAT, "Restore the file from its source, or save it again as PNG.",
                 "%s: damaged or truncated TIFF file: %s", reader->path,
                 reader->message[0] != '\0' ? reader->message : "its pixels cannot be read");
 }
@@ -127,7 +127,7 @@ static adele_status find_colors(struct tiff_reader *reader) {
 static adele_status check_photometric(struct tiff_reader *reader) {
     uint16_t compression = COMPRESSION_NONE;
     (void)TIFFGetFieldDefaulted(reader->tiff, TIFFTAG_COMPRESSION, &compression);
-    // libtiff converts the colours of JPEG, and nobody else's.
+    // libtiff converts colours only for JPEG compression.
     if (reader->photometric == PHOTOMETRIC_YCBCR && compression == COMPRESSION_JPEG) {
         (void)TIFFSetField(reader->tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
         reader->photometric = PHOTOMETRIC_RGB;
@@ -164,7 +164,7 @@ static adele_status read_header(struct tiff_reader *reader) {
     (void)TIFFGetField(tiff, TIFFTAG_PHOTOMETRIC, &reader->photometric);
     int bits = reader->n_file_bits;
     if (format != SAMPLEFORMAT_UINT && format != SAMPLEFORMAT_VOID)
-        return fail_kind(reader, "samples are no unsigned whole numbers: SampleFormat is", format);
+        return fail_kind(reader, "samples are not unsigned integers: SampleFormat is", format);
     if (bits != 16 && bits != 8 &&
         (reader->n_samples != 1 || (bits != 1 && bits != 2 && bits != 4)))
         return fail_kind(reader, "bits a sample are", reader->n_file_bits);
@@ -276,9 +276,8 @@ static adele_status read_pixels(struct tiff_reader *reader, struct image *out) {
     uint64_t n_bytes = is_tiled ? TIFFTileSize64(reader->tiff) : TIFFScanlineSize64(reader->tiff);
     if (n_bytes == 0 || n_bytes > MAX_TILE_BYTES)
         return fail_reading(reader);
-    unsigned char *buffer = memory_calloc(n_bytes, 1);
-    if (buffer == NULL)
-        return FAIL_NO_MEMORY(n_bytes);
+    unsigned char *buffer = NULL;
+    TRY(ALLOCATE(&buffer, n_bytes));
     bool is_fine = true;
     int n_planes = reader->planar == PLANARCONFIG_SEPARATE ? out->n_channels : 1;
     for (int plane = 0; plane < n_planes && is_fine; plane++)
@@ -296,7 +295,7 @@ static void take_palette(const struct tiff_reader *reader, struct image_palette 
 }
 
 static adele_status load(struct tiff_reader *reader, size_t memory_limit, struct image *out) {
-    int n_copies = reader->orientation > 1 ? 2 : 1; // turning takes the pixels twice
+    int n_copies = reader->orientation > 1 ? 2 : 1; // turning needs a second copy of the pixels
     TRY(image_check_claim(reader->path, reader->width, reader->height, reader->n_channels,
                           reader->n_bits * n_copies, memory_limit));
     TRY(image_init(out, (int)reader->width, (int)reader->height, reader->n_channels,

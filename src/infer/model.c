@@ -67,11 +67,11 @@ static adele_status load_network(struct model *model, const struct safetensors *
 
 // RUN/config.resolved.yaml of RUN/checkpoints/X.safetensors, when it is there.
 static adele_status load_run_config(struct model *model) {
-    char *checkpoints = place_folder_of(model->path);
+    char *checkpoints = path_folder(model->path);
     const char *name = checkpoints ? file_base_name(checkpoints) : "";
     bool has_name = strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
     char *folder = checkpoints == NULL ? NULL
-                   : has_name          ? place_folder_of(checkpoints)
+                   : has_name          ? path_folder(checkpoints)
                                        : file_join(checkpoints, "..");
     char *path = folder ? file_join(folder, "config.resolved.yaml") : NULL;
     memory_free(checkpoints);
@@ -319,7 +319,7 @@ static adele_status run_cases(struct worker *worker, enum dataset_split split, i
                               int *n_images) {
     struct model *model = worker->model;
     const struct model_options *options = worker->options;
-    dataset_ask_channels(worker->dataset, model->n_channels);
+    dataset_set_channels(worker->dataset, model->n_channels);
     if (worker->dataset->n_channels != model->n_channels)
         return FAIL(ADELE_DATA, "Use images of the kind that the model was trained on.",
                     "%s has %d channel(s), the model %s takes %d", worker->dataset->root,

@@ -42,7 +42,7 @@ adele_status model_plan_file(const struct model *model, const struct model_optio
     *out = NULL;
     if (!path)
         return ADELE_OK;
-    char *folder = place_folder_of(path);
+    char *folder = path_folder(path);
     if (!folder)
         return FAIL_NO_MEMORY(strlen(path) + 1);
     adele_status status = output_create(folder, options->is_overwriting, out);

@@ -34,7 +34,7 @@ static void list_paths(struct config *config, struct run_path out[N_PATHS]) {
 
 static adele_status add_path(cJSON *json, const struct run_path *path) {
     char *absolute = NULL;
-    TRY(place_find(*path->text, &absolute));
+    TRY(path_resolve(*path->text, &absolute));
     cJSON *item = cJSON_CreateObject();
     bool is_fine = json_add(json, path->key, item) &&
                    json_add(item, "given", cJSON_CreateString(*path->text)) &&
@@ -149,7 +149,7 @@ adele_status run_paths_warn(const char *run_folder, const struct config *config)
     for (int i = 0; i < N_PATHS; i++) {
         const char *text = *paths[i].text;
         const char *absolute = text ? absolute_of(json, paths[i].key, text) : NULL;
-        if (absolute && file_exists(absolute) && !place_is_same(text, absolute))
+        if (absolute && file_exists(absolute) && !path_is_same(text, absolute))
             log_line(LOG_WARNING, "%s: %s is taken as seen from here; the run had %s", paths[i].key,
                      text, absolute);
     }

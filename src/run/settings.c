@@ -48,7 +48,7 @@ static bool is_same_place(const struct config_key *key, const struct config *a,
         return false;
     const char *text_a = *(char *const *)((const char *)a + key->offset);
     const char *text_b = *(char *const *)((const char *)b + key->offset);
-    return text_a && text_b && place_is_same(text_a, text_b);
+    return text_a && text_b && path_is_same(text_a, text_b);
 }
 
 // Adds "KEY was A, is B" to *refused, or says it when the key is free.

@@ -285,8 +285,9 @@ static void training_says_what_check_says(void **state) {
     volume.datatype = 16;
     volume.values[N_VOXELS - 1] = 0.5;
     tiny_nifti_write(state, "bad/labelsTr/a.nii", &volume);
-    assert_stops(state, "labelsTr/a.nii: voxel (x 31, y 31, z 1) is 0.5, which is no whole number; "
-                        "1 such in the file, in 1 of 2 slices");
+    assert_stops(state,
+                 "labelsTr/a.nii: voxel (x 31, y 31, z 1) is 0.5, which is not a whole number; "
+                 "1 such in the file, in 1 of 2 slices");
 }
 
 int main(void) {

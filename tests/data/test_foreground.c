@@ -124,12 +124,12 @@ static void masks_of_0_and_255(void **state) {
         const struct check_problem *problem = find(&report, CHECK_NO_FOREGROUND);
         assert_true(problem->is_error);
         assert_non_null(strstr(problem->text, "ann_dir/train/a0.png: 4 of 4 label maps of the "
-                                              "train split hold the background alone, and 255, "
+                                              "train split contain only background and 255, "
                                               "which means \"ignored\" here"));
         assert_non_null(strstr(problem->hint, "\n        - {from: 0, to: 0, name: background}"
                                               "\n        - {from: 255, to: 1, name: disc}"));
         check_report_deinit(&report);
-        train_refuses(state, "4 of 4 label maps of the train split hold the background alone",
+        train_refuses(state, "4 of 4 label maps of the train split contain only background",
                       "data.label_map: [{from: 0, to: 0, name: background}, "
                       "{from: 255, to: 1, name: disc}]");
         noise_refuses(state, "255, which means \"ignored\" here");
@@ -140,9 +140,10 @@ static void masks_of_0_and_255(void **state) {
 static void one_split_alone(void **state) {
     write_set(state, GRAY, 1, 0, 0);
     write_mask(state, "set/ann_dir/val/a4.png", GRAY, 255, 4);
-    train_refuses(state, "ann_dir/val/a4.png: 1 of 1 label maps of the val split hold", "255");
+    train_refuses(state, "ann_dir/val/a4.png: 1 of 1 label maps of the val split contain", "255");
     write_mask(state, "set/ann_dir/val/a4.png", GRAY, 0, 4);
-    train_refuses(state, "ann_dir/val/a4.png: 1 of 1 label maps of the val split are background",
+    train_refuses(state,
+                  "ann_dir/val/a4.png: 1 of 1 label maps of the val split contain only background",
                   "Check the label maps");
 }
 
@@ -153,17 +154,18 @@ static void one_annotator_among_several(void **state) {
     run(&config, &report);
     const struct check_problem *problem = find(&report, CHECK_NO_FOREGROUND);
     assert_true(problem->is_error);
-    assert_non_null(strstr(problem->text, "ann_dir/train/a3.png: 1 of 4 label maps of the train "
-                                          "split hold 0 and 255 alone"));
+    assert_non_null(strstr(problem->text, "ann_dir/train/a3.png: contains only 0 and 255, as 1 "
+                                          "of 4 label maps of the train split do"));
     assert_non_null(strstr(problem->hint, "- {from: [1, 255], to: 1, name: disc}"));
     check_report_deinit(&report);
-    train_refuses(state, "ann_dir/train/a3.png: 1 of 4 label maps", "from: [1, 255]");
+    train_refuses(state, "ann_dir/train/a3.png: contains only 0 and 255, as 1 of 4",
+                  "from: [1, 255]");
 
     // Where 255 lies beside the foreground, too, it is what it is meant to be.
     tiny_label_set(state, "set/ann_dir/train/a0.png", 0, 0, 255);
     run(&config, &report);
     assert_false(find(&report, CHECK_NO_FOREGROUND)->is_error);
-    assert_non_null(strstr(find(&report, CHECK_NO_FOREGROUND)->text, "are background alone"));
+    assert_non_null(strstr(find(&report, CHECK_NO_FOREGROUND)->text, "contains only background"));
     check_report_deinit(&report);
 
     // So it is when a map says so.

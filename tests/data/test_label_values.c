@@ -121,7 +121,7 @@ static void half_resampled_slices_are_not_left_out(void **state) {
     write_set(state, label);
     struct dataset_config config = training_config(state);
     refuse_all(state, &config,
-               "labelsTr/a.nii: voxel (x 3, y 0, z 2) is 0.5, which is no whole "
+               "labelsTr/a.nii: voxel (x 3, y 0, z 2) is 0.5, which is not a whole "
                "number; 60 such in the file, in 2 of 4 slices");
     assert_has(adele_error_hint(), "nearest neighbour");
 }
@@ -135,7 +135,7 @@ static void a_slope_beside_whole_numbers_is_named(void **state) {
     struct dataset_config config = training_config(state);
     refuse_all(state, &config,
                "voxel (x 3, y 0, z 1) is 0.988235 (21 in the file, times its slope "
-               "0.0470588), which is no whole number; 90 such");
+               "0.0470588), which is not a whole number; 90 such");
     assert_has(adele_error_hint(), "scl_slope");
     label = label_map(4);
     label->slope = 0.5;
@@ -152,7 +152,7 @@ static void what_is_no_number_is_refused(void **state) {
     write_set(state, label);
     struct dataset_config config = training_config(state);
     refuse_all(state, &config,
-               "voxel (x 5, y 0, z 0) is NaN, which is no whole number; 1 such in "
+               "voxel (x 5, y 0, z 0) is NaN, which is not a whole number; 1 such in "
                "the file, in 1 of 4 slices");
     label = label_map(64);
     label->values[5] = (double)INFINITY;

@@ -140,7 +140,7 @@ static void nnunet_bad_dataset_json(void **state) {
          ADELE_DATA, "\"b\" has no value"},
         {"{\"channel_names\": {\"0\": \"x\"}, \"labels\": {\"a\": 0, \"\\u001b[2J\": 1}, "
          "\"file_ending\": \".png\"}",
-         ADELE_DATA, "holds a control character"},
+         ADELE_DATA, "contains a control character"},
         {"{\"modality\": {\"0\": \"x\"}, \"labels\": {\"zero\": \"a\"}, "
          "\"file_ending\": \".png\"}",
          ADELE_DATA, "\"zero\" has no value"},
@@ -165,14 +165,14 @@ static void nnunet_bad_splits(void **state) {
     config.split[SPLIT_TRAIN] = "fold2";
     refuse(&config, ADELE_DATA, "fold 2");
     config.split[SPLIT_TRAIN] = "training";
-    refuse(&config, ADELE_CONFIG, "\"training\" is no list");
+    refuse(&config, ADELE_CONFIG, "\"training\" is not a list");
     config.split[SPLIT_TRAIN] = "absent.txt";
     refuse(&config, ADELE_IO, "absent.txt");
     config.split[SPLIT_TRAIN] = "none";
     refuse(&config, ADELE_DATA, "train split has no cases");
     config.split[SPLIT_TRAIN] = NULL;
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", 2], \"val\": []}]");
-    refuse(&config, ADELE_DATA, "no text");
+    refuse(&config, ADELE_DATA, "not a string");
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", \"p1\"], \"val\": []}]");
     refuse(&config, ADELE_DATA, "p1 occurs twice in the train split");
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", \"p9\"], \"val\": []}]");

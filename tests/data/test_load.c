@@ -401,7 +401,7 @@ static void label_voxels_must_be_categories(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     labels[PLANE + TINY_W + 2] = 1.5f;
     tiny_volume(state, "set/labelsTr/v1.nii.gz", TINY_SLICES, labels, 0);
-    refuse_load(&config, "voxel (x 2, y 1, z 1) is 1.5, which is no whole number; 1 such in the "
+    refuse_load(&config, "voxel (x 2, y 1, z 1) is 1.5, which is not a whole number; 1 such in the "
                          "file, in 1 of 4 slices");
     labels[PLANE + TINY_W + 2] = -1.0f;
     tiny_volume(state, "set/labelsTr/v1.nii.gz", TINY_SLICES, labels, 0);

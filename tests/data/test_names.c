@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "data/check.h"
 #include "data/dataset.h"
-#include "data/folder_look.h"
+#include "data/folder_cache.h"
 #include "data/label_lookup.h"
 #include "data/label_store.h"
 #include "data/load.h"
@@ -124,17 +124,17 @@ static void what_is_there_is_told(void **state) {
 
 static void names_that_look_alike(void **state) {
     (void)state;
-    assert_true(folder_look_alike("na\xc3\xafve.\xc3\xa9", "nai\xcc\x88ve.e\xcc\x81"));
-    assert_true(folder_look_alike("nai\xcc\x88ve.\xc3\xa9", "na\xc3\xafve.e\xcc\x81"));
-    assert_true(folder_look_alike("\xe1\xba\xad", "a\xcc\xa3\xcc\x82")); // two marks
-    assert_true(folder_look_alike("\xed\x95\x9c", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab"));
-    assert_true(folder_look_alike("\xe3\x81\x8c", "\xe3\x81\x8b\xe3\x82\x99"));
-    assert_true(folder_look_alike("IM01", "im01"));
-    assert_false(folder_look_alike("na\xc3\xafve", "naive"));
-    assert_false(folder_look_alike("a", "b"));
-    assert_false(folder_look_alike("a\xcc\x81", "a"));
-    assert_false(folder_look_alike("\xe9\x9b\xaa", "\xe9\x9b\xa8")); // two Chinese characters
-    assert_false(folder_look_alike("\xc3", "\xe9\x9b"));             // no UTF-8
+    assert_true(names_look_alike("na\xc3\xafve.\xc3\xa9", "nai\xcc\x88ve.e\xcc\x81"));
+    assert_true(names_look_alike("nai\xcc\x88ve.\xc3\xa9", "na\xc3\xafve.e\xcc\x81"));
+    assert_true(names_look_alike("\xe1\xba\xad", "a\xcc\xa3\xcc\x82")); // two marks
+    assert_true(names_look_alike("\xed\x95\x9c", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab"));
+    assert_true(names_look_alike("\xe3\x81\x8c", "\xe3\x81\x8b\xe3\x82\x99"));
+    assert_true(names_look_alike("IM01", "im01"));
+    assert_false(names_look_alike("na\xc3\xafve", "naive"));
+    assert_false(names_look_alike("a", "b"));
+    assert_false(names_look_alike("a\xcc\x81", "a"));
+    assert_false(names_look_alike("\xe9\x9b\xaa", "\xe9\x9b\xa8")); // two Chinese characters
+    assert_false(names_look_alike("\xc3", "\xe9\x9b"));             // no UTF-8
 }
 
 static void links_out_of_the_folder(void **state) {
@@ -294,10 +294,11 @@ static void images_without_channel_numbers(void **state) {
         (void)snprintf(to, sizeof to, "set/imagesTr/v%d_0000.nii", i);
         move(state, from, to);
     }
-    refuse(&config,
-           "images are looked for in imagesTr as NAME_0000.nii.gz; the folder holds 2 entries, the "
-           "first is v1_0000.nii",
-           "file_ending in dataset.json");
+    refuse(
+        &config,
+        "images are expected in imagesTr as NAME_0000.nii.gz; the folder contains 2 entries, the "
+        "first is v1_0000.nii",
+        "file_ending in dataset.json");
 }
 
 // ---- palettes -----------------------------------------------------------------------------------

@@ -280,7 +280,7 @@ static void volumes_that_say_nothing_are_named(void **state) {
     assert_string_equal(dataset->orientation.letters, "RAS");
     dataset_close(dataset);
     assert_said(state, "set", "1 of 3 volumes do not say how they are oriented (first: ");
-    assert_non_null(strstr(said, "a_0000.nii); they are taken to be RAS"));
+    assert_non_null(strstr(said, "a_0000.nii); RAS is assumed"));
 }
 
 // ---- what lies elsewhere ------------------------------------------------------------------------
@@ -316,12 +316,12 @@ static void labels_and_channels_elsewhere_are_refused(void **state) {
     volume_of(0, true, &volume);
     volume.affine[0][3] += 100.0;
     tiny_nifti_write(state, "set/labelsTr/a.nii", &volume);
-    refuse_load(state, "labelsTr/a.nii: does not lie where its image ");
-    refuse_load(state, "a_0000.nii lies: 100 mm away along x");
+    refuse_load(state, "labelsTr/a.nii: has another position than its image ");
+    refuse_load(state, "a_0000.nii: 100 mm away along x");
     volume_of(0, true, &volume);
     volume.affine[1][1] = -volume.affine[1][1];
     tiny_nifti_write(state, "set/labelsTr/a.nii", &volume);
-    refuse_load(state, "lies: flipped along y, 7.5 mm away along y");
+    refuse_load(state, ": flipped along y, 7.5 mm away along y");
     volume.n[0] = NX - 1;
     tiny_nifti_write(state, "set/labelsTr/a.nii", &volume);
     refuse_load(state, "labelsTr/a.nii: 7 x 6 x 4, but its image ");
@@ -330,7 +330,7 @@ static void labels_and_channels_elsewhere_are_refused(void **state) {
     volume_of(1, false, &volume);
     volume.affine[2][2] = 2.0;
     tiny_nifti_write(state, "set/imagesTr/a_0001.nii", &volume);
-    refuse_load(state, "a_0001.nii: does not lie where ");
+    refuse_load(state, "a_0001.nii: has another position than ");
     refuse_load(state, "voxels 2.0 against 3.0 mm along z");
 }
 
@@ -350,7 +350,7 @@ static void noisy_and_true_labels_elsewhere_are_refused(void **state) {
         *(is_true ? &config.true_labels : &config.noisy_labels) = scratch_path(state, "other");
         struct dataset *dataset = tiny_open(&config);
         assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_DATA);
-        assert_non_null(strstr(adele_error_message(), "other/b.nii: does not lie"));
+        assert_non_null(strstr(adele_error_message(), "other/b.nii: has another position"));
         assert_non_null(strstr(adele_error_message(), "30 mm away along z"));
         dataset_close(dataset);
     }

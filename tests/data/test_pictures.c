@@ -289,7 +289,8 @@ static void pictures_on_their_side(void **state) {
     log_set_sink(NULL, NULL);
     for (int i = 0; i < PLANE; i++)
         assert_int_equal(((uint8_t *)images.images)[i], PLANE - 1 - i);
-    assert_int_equal(count_lines(&said, "i1.png: the picture is turned as its orientation"), 1);
+    assert_int_equal(
+        count_lines(&said, "i1.png: the picture is turned according to its orientation"), 1);
     dataset_images_deinit(&images);
     dataset_close(dataset);
     // Stored on its side, with an upright mask.
@@ -433,7 +434,7 @@ static void a_folder_of_many_kinds(void **state) {
         dataset_images_deinit(&images);
     }
     assert_int_equal(
-        count_lines(&said, "1 file is of a kind that is not read and left out (d.webp)"), 1);
+        count_lines(&said, "1 file is skipped because of an unsupported kind (d.webp)"), 1);
     dataset_close(dataset);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "data/palette_watch.h"
+#include "data/palette_check.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
@@ -8,27 +8,26 @@
 #include <string.h>
 
 #define HINT                                                                                       \
-    "Save the label maps as gray PNG of category numbers, or with one palette; programs that "     \
-    "make files small must leave label maps alone."
+    "Save the label maps as gray PNG of category numbers, or with one palette; do not compress "   \
+    "them with programs that renumber palettes."
 
-struct palette_watch {
-    const char *path[256]; // where the colour was seen first; NULL = nowhere yet
+struct palette_check {
+    const char *path[256]; // the first label map with this index; NULL = none yet
     uint8_t rgb[256][3];
 };
 
-struct palette_watch *palette_watch_new(void) {
-    return memory_calloc(1, sizeof(struct palette_watch));
+adele_status palette_check_new(struct palette_check **out) {
+    return ALLOCATE(out, 1);
 }
 
 adele_status palette_use_of(const struct case_labels *labels, struct palette_use **out) {
     *out = NULL;
     if (labels->palette.n == 0)
         return ADELE_OK;
-    struct palette_use *use = memory_calloc(1, sizeof *use);
-    if (use == NULL)
-        return FAIL_NO_MEMORY(sizeof *use);
+    struct palette_use *use = NULL;
+    TRY(ALLOCATE(&use, 1));
     size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
-    for (size_t i = 0; i < n; i++) // an index behind the palette has no colour
+    for (size_t i = 0; i < n; i++) // an index beyond the palette has no colour
         if (labels->values[i] >= 0 && labels->values[i] < labels->palette.n)
             use->is_used[labels->values[i]] = true;
     memcpy(use->rgb, labels->palette.rgb, sizeof use->rgb);
@@ -36,8 +35,8 @@ adele_status palette_use_of(const struct case_labels *labels, struct palette_use
     return ADELE_OK;
 }
 
-// A gray label map that was made an indexed one: each colour is the gray of a category, in another
-// order than the indices.
+// Detects a gray label map that was converted to an indexed one: each colour is the gray of a
+// category, but the indices have another order.
 static adele_status check_grays(const struct dataset *dataset, const char *path,
                                 const struct palette_use *use) {
     int moved = -1;
@@ -48,7 +47,7 @@ static adele_status check_grays(const struct dataset *dataset, const char *path,
         int category = label_lookup_category(dataset->lookup, rgb[0]);
         bool is_gray = rgb[0] == rgb[1] && rgb[1] == rgb[2];
         if (!is_gray || category < 0 || category == LABEL_IGNORE)
-            return ADELE_OK; // a palette for the eye
+            return ADELE_OK; // an ordinary palette
         if (rgb[0] != i)
             moved = i;
     }
@@ -56,13 +55,13 @@ static adele_status check_grays(const struct dataset *dataset, const char *path,
         return ADELE_OK;
     return FAIL(ADELE_DATA, HINT,
                 "%s: the palette shows index %d as the gray %d, and all its colours are grays of "
-                "categories: a gray label map whose values were numbered anew",
+                "categories: a gray label map whose values were renumbered",
                 path, moved, use->rgb[moved][0]);
 }
 
-adele_status palette_watch_add(const struct dataset *dataset, const char *path,
+adele_status palette_check_add(const struct dataset *dataset, const char *path,
                                const struct palette_use *use) {
-    struct palette_watch *watch = dataset->palettes;
+    struct palette_check *watch = dataset->palettes;
     if (use == NULL)
         return ADELE_OK;
     TRY(check_grays(dataset, path, use));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "base/place.h"
+#include "base/path.h"
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-char *place_folder_of(const char *path) {
+char *path_folder(const char *path) {
     const char *slash = strrchr(path, '/');
     if (slash == NULL)
         return memory_strdup(".");
@@ -20,21 +20,21 @@ char *place_folder_of(const char *path) {
     return memory_printf("%.*s", (int)(slash - path), path);
 }
 
-bool place_identify(const char *path, struct place_id *out) {
+bool path_identify(const char *path, struct path_id *out) {
     struct stat info;
     if (stat(path, &info) != 0)
         return false;
-    *out = (struct place_id){(uint64_t)info.st_dev, (uint64_t)info.st_ino};
+    *out = (struct path_id){(uint64_t)info.st_dev, (uint64_t)info.st_ino};
     return true;
 }
 
-bool place_id_equal(struct place_id a, struct place_id b) {
+bool path_id_equal(struct path_id a, struct path_id b) {
     return a.device == b.device && a.inode == b.inode;
 }
 
-bool place_is_same(const char *path_a, const char *path_b) {
-    struct place_id a, b;
-    return place_identify(path_a, &a) && place_identify(path_b, &b) && place_id_equal(a, b);
+bool path_is_same(const char *path_a, const char *path_b) {
+    struct path_id a, b;
+    return path_identify(path_a, &a) && path_identify(path_b, &b) && path_id_equal(a, b);
 }
 
 static adele_status make_absolute(const char *path, char **out) {
@@ -46,11 +46,11 @@ static adele_status make_absolute(const char *path, char **out) {
                         "the current folder cannot be found: %s", strerror(errno));
     }
     *out = here != NULL ? file_join(here, path) : memory_strdup(path);
-    free(here); // getcwd's own allocation
-    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(path) + 1);
+    free(here); // allocated by getcwd
+    return CHECK_MEMORY(*out);
 }
 
-// Appends one component of a path to `base`, which has room; ".." takes the last one away.
+// Appends one component of a path to `base`, which has room; ".." removes the last one.
 static void append_component(char *base, const char *name, size_t n) {
     if (n == 0 || (n == 1 && name[0] == '.'))
         return;
@@ -69,8 +69,7 @@ static void append_component(char *base, const char *name, size_t n) {
 // The longest part of `path` (absolute) that exists, resolved, with the rest appended by name.
 static adele_status resolve_existing(const char *path, char **out) {
     char *part = memory_strdup(path);
-    if (part == NULL)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(part));
     size_t length = strlen(part);
     char *real = realpath(part, NULL);
     while (real == NULL && length > 1) {
@@ -86,10 +85,9 @@ static adele_status resolve_existing(const char *path, char **out) {
     char *found = memory_calloc(bytes, 1);
     if (found != NULL && real != NULL && strcmp(real, "/") != 0)
         memcpy(found, real, strlen(real));
-    free(real); // realpath's own allocation
-    if (found == NULL)
-        return FAIL_NO_MEMORY(bytes);
-    // A path that exists as a whole leaves nothing to append.
+    free(real); // allocated by realpath
+    TRY(CHECK_MEMORY(found));
+    // When the whole path exists, nothing is left to append.
     for (const char *at = path + (length < strlen(path) ? length : strlen(path)); *at != '\0';) {
         size_t n = strcspn(at, "/");
         append_component(found, at, n);
@@ -101,12 +99,13 @@ static adele_status resolve_existing(const char *path, char **out) {
     return ADELE_OK;
 }
 
-adele_status place_find(const char *path, char **out) {
+adele_status path_resolve(const char *path, char **out) {
     *out = NULL;
     char *absolute = NULL, *once = NULL;
     TRY(make_absolute(path, &absolute));
     adele_status status = resolve_existing(absolute, &once);
-    // "new/../set" exists once ".." has taken the folder away that is not there yet.
+    // In "new/../set" the folder "new" need not exist: the first pass removes it, and the second
+    // one resolves "set".
     if (status == ADELE_OK)
         status = resolve_existing(once, out);
     memory_free(absolute);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Names that look alike are found without tables: a letter that is composed in one name (U+00E9)
-// stands against a letter and combining marks in the other (e, U+0301), whatever letter that is. So
-// this tells people what to look at, and never pairs files.
-#include "data/folder_look.h"
+// Similar names are compared without Unicode tables: a composed letter in one name (U+00E9) matches
+// any letter with combining marks in the other (e, U+0301). So the result is only good for
+// messages, never for matching files.
+#include "data/folder_cache.h"
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -16,52 +16,51 @@
 
 #define N_FOLDERS 8
 
-struct folder_looks {
+struct folder_cache {
     char *path[N_FOLDERS];
     struct file_list list[N_FOLDERS];
     int i_next;
 };
 
-struct folder_looks *folder_looks_new(void) {
-    return memory_calloc(1, sizeof(struct folder_looks));
+adele_status folder_cache_new(struct folder_cache **out) {
+    return ALLOCATE(out, 1);
 }
 
-void folder_looks_free(struct folder_looks *looks) {
-    for (int i = 0; looks != NULL && i < N_FOLDERS; i++) {
-        memory_free(looks->path[i]);
-        file_list_deinit(&looks->list[i]);
+void folder_cache_free(struct folder_cache *cache) {
+    for (int i = 0; cache != NULL && i < N_FOLDERS; i++) {
+        memory_free(cache->path[i]);
+        file_list_deinit(&cache->list[i]);
     }
-    memory_free(looks);
+    memory_free(cache);
 }
 
-// A folder that is not there has no entries.
-static adele_status look(const struct dataset *dataset, const char *folder,
-                         const struct file_list **out) {
-    struct folder_looks *looks = dataset->looks;
+// A folder that does not exist has no entries.
+static adele_status list_folder(const struct dataset *dataset, const char *folder,
+                                const struct file_list **out) {
+    struct folder_cache *cache = dataset->folder_cache;
     for (int i = 0; i < N_FOLDERS; i++)
-        if (looks->path[i] != NULL && strcmp(looks->path[i], folder) == 0) {
-            *out = &looks->list[i];
+        if (cache->path[i] != NULL && strcmp(cache->path[i], folder) == 0) {
+            *out = &cache->list[i];
             return ADELE_OK;
         }
-    int i = looks->i_next;
-    looks->i_next = (i + 1) % N_FOLDERS;
-    memory_free(looks->path[i]);
-    file_list_deinit(&looks->list[i]);
-    looks->path[i] = memory_strdup(folder);
-    if (looks->path[i] == NULL)
-        return FAIL_NO_MEMORY(strlen(folder) + 1);
-    *out = &looks->list[i];
+    int i = cache->i_next;
+    cache->i_next = (i + 1) % N_FOLDERS;
+    memory_free(cache->path[i]);
+    file_list_deinit(&cache->list[i]);
+    cache->path[i] = memory_strdup(folder);
+    TRY(CHECK_MEMORY(cache->path[i]));
+    *out = &cache->list[i];
     if (!file_is_directory(folder))
         return ADELE_OK;
-    adele_status status = file_list_directory(folder, &looks->list[i]);
-    if (status != ADELE_OK) { // the next look tries again
-        memory_free(looks->path[i]);
-        looks->path[i] = NULL;
+    adele_status status = file_list_directory(folder, &cache->list[i]);
+    if (status != ADELE_OK) { // the next call tries again
+        memory_free(cache->path[i]);
+        cache->path[i] = NULL;
     }
     return status;
 }
 
-// The first entry that is not before `stem`: those that begin with it follow.
+// The first entry not before `stem`; entries that begin with `stem` follow it.
 static int lower_bound(const struct file_list *list, const char *stem) {
     int low = 0, high = list->n;
     while (low < high) {
@@ -74,12 +73,12 @@ static int lower_bound(const struct file_list *list, const char *stem) {
     return low;
 }
 
-adele_status folder_look_find(const struct dataset *dataset, const char *folder, const char *stem,
-                              const char *const *endings, const char **out) {
+adele_status folder_cache_find(const struct dataset *dataset, const char *folder, const char *stem,
+                               const char *const *endings, const char **out) {
     const struct file_list *list = NULL;
     size_t bytes = strlen(stem);
     *out = NULL;
-    TRY(look(dataset, folder, &list));
+    TRY(list_folder(dataset, folder, &list));
     int first = lower_bound(list, stem);
     for (; *endings != NULL; endings++)
         for (int i = first; i < list->n && strncmp(list->names[i], stem, bytes) == 0; i++)
@@ -92,7 +91,7 @@ adele_status folder_look_find(const struct dataset *dataset, const char *folder,
 
 // ---- names that look alike ----------------------------------------------------------------------
 
-// The next code point; a byte that is no UTF-8 stands for itself. 0 at the end.
+// The next code point; a byte that is not valid UTF-8 is returned itself. 0 at the end.
 static unsigned next_point(const char **at) {
     const unsigned char *c = (const unsigned char *)*at;
     int n = c[0] >= 0xf0 ? 3 : c[0] >= 0xe0 ? 2 : c[0] >= 0xc0 ? 1 : 0;
@@ -114,11 +113,11 @@ static unsigned next_point(const char **at) {
 static bool is_mark(unsigned point) {
     return (point >= 0x300 && point <= 0x36f) || (point >= 0x1ab0 && point <= 0x1aff) ||
            (point >= 0x1dc0 && point <= 0x1dff) || (point >= 0x20d0 && point <= 0x20ff) ||
-           point == 0x3099 || point == 0x309a || // of Japanese
-           (point >= 0x1160 && point <= 0x11ff); // vowels and ends of Korean syllables
+           point == 0x3099 || point == 0x309a || // Japanese
+           (point >= 0x1160 && point <= 0x11ff); // Korean vowels and final consonants
 }
 
-// Behind the marks at `at`.
+// The position after the combining marks at `at`.
 static const char *skip_marks(const char *at) {
     const char *next = at;
     while (is_mark(next_point(&next)))
@@ -126,7 +125,7 @@ static const char *skip_marks(const char *at) {
     return at;
 }
 
-bool folder_look_alike(const char *a, const char *b) {
+bool names_look_alike(const char *a, const char *b) {
     while (*a != '\0' && *b != '\0') {
         unsigned x = next_point(&a), y = next_point(&b);
         const char *behind_a = skip_marks(a), *behind_b = skip_marks(b);
@@ -140,15 +139,15 @@ bool folder_look_alike(const char *a, const char *b) {
     return *a == '\0' && *b == '\0';
 }
 
-// ---- telling ------------------------------------------------------------------------------------
+// ---- messages -----------------------------------------------------------------------------------
 
 static const char *find_alike(const struct file_list *list, const char *name) {
-    char stem[FOLDER_LOOK_BYTES];
+    char stem[FOLDER_CACHE_TEXT_BYTES];
     for (int i = 0; i < list->n; i++) {
         bool is_picture, is_volume;
         int bytes = (int)name_stem_bytes(list->names[i], &is_picture, &is_volume);
         (void)snprintf(stem, sizeof stem, "%.*s", bytes, list->names[i]);
-        if (strcmp(stem, name) != 0 && folder_look_alike(stem, name))
+        if (strcmp(stem, name) != 0 && names_look_alike(stem, name))
             return list->names[i];
     }
     return NULL;
@@ -173,33 +172,34 @@ static bool is_ascii(const char *text) {
     return true;
 }
 
-static void tell(const struct file_list *list, const char *folder, const char *name, char *out) {
+static void describe(const struct file_list *list, const char *folder, const char *name,
+                     char *out) {
     const char *other = find_other_ending(list, name);
     const char *alike = other == NULL ? find_alike(list, name) : NULL;
     if (other != NULL)
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; %s is there", other);
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; %s is there", other);
     else if (alike != NULL && is_ascii(alike) && is_ascii(name))
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; %s is there, in other letter case", alike);
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; %s is there, in other letter case", alike);
     else if (alike != NULL)
         (void)snprintf(
-            out, FOLDER_LOOK_BYTES,
+            out, FOLDER_CACHE_TEXT_BYTES,
             "; %s is there, which looks the same but is spelled in other bytes "
             "(composed against decomposed Unicode: convmv -f utf8 -t utf8 --nfc renames)",
             alike);
     else if (!file_is_directory(folder))
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; there is no folder %.400s", folder);
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; there is no folder %.400s", folder);
     else if (list->n == 0)
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; the folder is empty");
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; the folder is empty");
     else
-        (void)snprintf(out, FOLDER_LOOK_BYTES, "; the folder holds %d %s, %s%s", list->n,
+        (void)snprintf(out, FOLDER_CACHE_TEXT_BYTES, "; the folder contains %d %s, %s%s", list->n,
                        list->n == 1 ? "entry" : "entries", list->n == 1 ? "" : "the first is ",
                        list->names[0]);
 }
 
-void folder_look_tell(const struct dataset *dataset, const char *folder, const char *name,
-                      char out[FOLDER_LOOK_BYTES]) {
+void folder_cache_describe(const struct dataset *dataset, const char *folder, const char *name,
+                           char out[FOLDER_CACHE_TEXT_BYTES]) {
     const struct file_list *list = NULL;
     out[0] = '\0';
-    if (look(dataset, folder, &list) == ADELE_OK)
-        tell(list, folder, name, out);
+    if (list_folder(dataset, folder, &list) == ADELE_OK)
+        describe(list, folder, name, out);
 }
