@@ -26,7 +26,7 @@ void text_make_plain(char *text);
 // The value is `status` itself, not what the function returns, so that the compiler knows that it
 // is not ADELE_OK after a failure.
 #define FAIL(status, hint, ...)                                                                    \
-    (fail_record((status), __FILE__, __LINE__, (hint), __VA_ARGS__), (status))
+    (fail_record((status), __FILE__, __LINE__, (hint), __VA_ARGS__), (adele_status)(status))
 
 #define FAIL_NO_MEMORY(bytes)                                                                      \
     FAIL(ADELE_NO_MEMORY,                                                                          \

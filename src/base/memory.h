@@ -26,7 +26,8 @@ extern "C" {
 // ADELE_OK unless `pointer`, the result of a function that returns NULL when memory is out, is
 // NULL.
 #define CHECK_MEMORY(pointer)                                                                      \
-    ((pointer) != NULL ? ADELE_OK : (memory_report(__FILE__, __LINE__), ADELE_NO_MEMORY))
+    ((pointer) != NULL ? (adele_status)ADELE_OK                                                    \
+                       : (memory_report(__FILE__, __LINE__), (adele_status)ADELE_NO_MEMORY))
 
 // `pointer` is the address of a pointer to any type.
 ADELE_MUST_CHECK adele_status memory_allocate(void *pointer, size_t count, size_t size,

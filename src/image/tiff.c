@@ -227,7 +227,8 @@ static void store_run(const struct tiff_reader *reader, const unsigned char *run
         for (int c = 0; c < out->n_channels; c++, at++) {
             if (is_apart && c != plane)
                 continue;
-            unsigned value = sample_at(reader, run, i * step + (is_apart || has_palette ? 0 : c));
+            unsigned value =
+                sample_at(reader, run, i * step + (size_t)(is_apart || has_palette ? 0 : c));
             if (has_palette)
                 value = color_at(reader, value, c);
             else if (reader->photometric == PHOTOMETRIC_MINISWHITE)
