@@ -64,7 +64,7 @@ static void made_up_processors_have_what_they_say(void **state) {
         {"AVX2 without FMA", {ECX & ~(1u << 12), AVX2, 0, 0x07}, CPU_ISA_SSE41},
         {"AVX2 without AVX", {ECX & ~(1u << 28), AVX2, 0, 0x07}, CPU_ISA_SSE41},
         {"Haswell", {ECX, AVX2, 0, 0x07}, CPU_ISA_AVX2},
-        {"Haswell, nothing saved", {ECX & ~OSXSAVE, AVX2, 0, 0}, CPU_ISA_SSE41},
+        {"Haswell, nothing saved", {ECX & ~OSXSAVE, AVX2, 0, 0x07}, CPU_ISA_SSE41},
         {"Haswell, SSE saved", {ECX, AVX2, 0, 0x03}, CPU_ISA_SSE41},
         {"Knights Landing: F without the rest", {ECX, AVX2 | F, 0, 0xe7}, CPU_ISA_AVX2},
         {"without DQ", {ECX, EBX & ~DQ, BF16, 0xe7}, CPU_ISA_AVX2},
