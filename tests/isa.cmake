@@ -56,6 +56,14 @@ foreach(stem ${ADELE_ISA_SAME_BITS})
 endforeach()
 adele_label(test_isa isa)
 
+# What every function of the library declares by its name. Options of a user such as -march=native put other instructions
+# into all of them.
+if(Python3_Interpreter_FOUND AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64" AND NOT CMAKE_C_FLAGS MATCHES "-m(arch|avx)")
+  add_test(NAME instructions COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_CURRENT_SOURCE_DIR}/cpu/test_instructions.py
+    $<TARGET_FILE:adele> $<$<CONFIG:Release>:--release>)
+  set_tests_properties(instructions PROPERTIES LABELS isa TIMEOUT 300)
+endif()
+
 # The program on an emulated processor without AVX. The emulator is an optional package, and does not
 # support the shadow memory of sanitizers.
 target_compile_definitions(test_isa_qemu PRIVATE

@@ -80,8 +80,8 @@ struct row {
 };
 
 // Pixels x .. x + width - 1; `width` is a constant where this is inlined.
-__attribute__((target("avx2,fma"), always_inline)) static inline void tile(const struct row *row,
-                                                                           int x, const int width) {
+__attribute__((target("avx2,fma"), always_inline)) static inline void
+tile_avx2(const struct row *row, int x, const int width) {
     __m256 sum0[WIDTH], sum1[WIDTH];
     const float *weights = row->weights;
     const float *bias = weights + (size_t)row->c_in * KERNEL * KERNEL * 2 * BLOCK;
@@ -112,12 +112,12 @@ __attribute__((target("avx2,fma"), always_inline)) static inline void tile(const
     }
 }
 
-__attribute__((target("avx2,fma"))) static void run_row(const struct row *row, int n_columns) {
+__attribute__((target("avx2,fma"))) static void run_row_avx2(const struct row *row, int n_columns) {
     int x = 0;
     for (; x + WIDTH <= n_columns; x += WIDTH)
-        tile(row, x, WIDTH);
+        tile_avx2(row, x, WIDTH);
     for (; x < n_columns; x++)
-        tile(row, x, 1);
+        tile_avx2(row, x, 1);
 }
 
 // Output rows y .. y + n_rows - 1 of image n, all channels.
@@ -143,7 +143,7 @@ static void run_rows(const struct conv2d *self, const float *src, const float *p
                               .c_in = desc->c_in,
                               .dst0 = to,
                               .dst1 = o + 1 < n_blocks ? to + plane_out : NULL};
-            run_row(&row, self->w_out);
+            run_row_avx2(&row, self->w_out);
         }
 }
 

@@ -90,8 +90,8 @@ static void pass_plain(const struct pass *pass, const float *d_dst, float *to) {
 #if defined(__x86_64__)
 
 // The same for two blocks of output channels; 12 sums of 8 in registers.
-__attribute__((target("avx2,fma"))) static void pass_two_blocks(const struct pass *pass, float *to0,
-                                                                float *to1) {
+__attribute__((target("avx2,fma"))) static void pass_two_blocks_avx2(const struct pass *pass,
+                                                                     float *to0, float *to1) {
     __m256 sum0[6], sum1[6];
 #pragma GCC unroll 6
     for (int j = 0; j < 6; j++)
@@ -131,7 +131,8 @@ __attribute__((target("avx2,fma"))) static void pass_two_blocks(const struct pas
 }
 
 // For one block of output channels.
-__attribute__((target("avx2,fma"))) static void pass_one_block(const struct pass *pass, float *to) {
+__attribute__((target("avx2,fma"))) static void pass_one_block_avx2(const struct pass *pass,
+                                                                    float *to) {
     __m256 sum[6];
 #pragma GCC unroll 6
     for (int j = 0; j < 6; j++)
@@ -158,9 +159,9 @@ static void run_pass(const struct pass *pass, float *to0, float *to1) {
         if (to1 != NULL)
             pass_plain(pass, pass->d_dst1, to1);
     } else if (to1 != NULL) {
-        pass_two_blocks(pass, to0, to1);
+        pass_two_blocks_avx2(pass, to0, to1);
     } else {
-        pass_one_block(pass, to0);
+        pass_one_block_avx2(pass, to0);
     }
 }
 

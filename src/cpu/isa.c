@@ -2,6 +2,9 @@
 #include "cpu/isa.h"
 #include "base/fail.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -36,29 +39,64 @@ enum cpu_isa cpu_isa_parse(const char *name) {
     return (enum cpu_isa)i;
 }
 
-bool cpu_isa_is_there(enum cpu_isa isa) {
 #if defined(__x86_64__)
-    bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                      __builtin_cpu_supports("avx512vl");
+
+// What the system does not save (XCR0) must not be touched, even where the processor has it.
+#define SAVES_YMM 0x06
+#define SAVES_ZMM 0xe6
+
+static bool has_all(uint32_t bits, uint32_t wanted) {
+    return (bits & wanted) == wanted;
+}
+
+bool cpu_isa_is_in(const struct cpu_registers *has, enum cpu_isa isa) {
+    bool is_avx2 = has_all(has->leaf1_ecx, bit_SSE4_1 | bit_AVX | bit_FMA | bit_OSXSAVE) &&
+                   has_all(has->xcr0, SAVES_YMM) && has_all(has->leaf7_ebx, bit_AVX2);
+    bool is_avx512 =
+        is_avx2 && has_all(has->xcr0, SAVES_ZMM) &&
+        has_all(has->leaf7_ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL);
     switch (isa) {
     case CPU_ISA_SSE41:
-        return __builtin_cpu_supports("sse4.1");
+        return has_all(has->leaf1_ecx, bit_SSE4_1);
     case CPU_ISA_AVX2:
-        return has_avx2;
+        return is_avx2;
     case CPU_ISA_AVX512:
-        return has_avx512;
+        return is_avx512;
     case CPU_ISA_AVX512_BF16:
-        return has_avx512 && __builtin_cpu_supports("avx512bf16");
+        return is_avx512 && has_all(has->leaf7_1_eax, bit_AVX512BF16);
     case CPU_ISA_COUNT:
         break;
     }
     return false;
-#else
-    return isa == CPU_ISA_SSE41; // the plain variants of the kernels
-#endif
 }
+
+void cpu_isa_read(struct cpu_registers *out) {
+    uint32_t eax, ebx, ecx, edx;
+    memset(out, 0, sizeof *out);
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx))
+        out->leaf1_ecx = ecx;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) {
+        out->leaf7_ebx = ebx;
+        if (eax >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx))
+            out->leaf7_1_eax = eax;
+    }
+    if (has_all(out->leaf1_ecx, bit_OSXSAVE))
+        __asm__("xgetbv" : "=a"(out->xcr0), "=d"(edx) : "c"(0));
+}
+
+bool cpu_isa_is_there(enum cpu_isa isa) {
+    struct cpu_registers registers;
+    cpu_isa_read(&registers);
+    return cpu_isa_is_in(&registers, isa);
+}
+
+#else
+
+bool cpu_isa_is_there(enum cpu_isa isa) {
+    return isa == CPU_ISA_SSE41; // the plain variants of the kernels
+}
+
+#endif
 
 enum cpu_isa cpu_isa_best(void) {
     enum cpu_isa best = CPU_ISA_AVX512_BF16;

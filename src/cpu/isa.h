@@ -12,6 +12,7 @@
 #include "adele/status.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum cpu_isa {
     CPU_ISA_SSE41,       // what every processor since 2008 has
@@ -35,10 +36,22 @@ enum cpu_isa cpu_isa_best(void);
 // "sse41", "avx2", "avx512", "avx512_bf16".
 const char *cpu_isa_name(enum cpu_isa isa);
 
-// Whether this processor, under this operating system, has the set; and the set of that name, which
-// is CPU_ISA_COUNT when there is none.
-bool cpu_isa_is_there(enum cpu_isa isa);
+// The set of that name; CPU_ISA_COUNT when there is none.
 enum cpu_isa cpu_isa_parse(const char *name);
+
+// Whether this processor, under this operating system, has the set.
+bool cpu_isa_is_there(enum cpu_isa isa);
+
+#if defined(__x86_64__)
+// What the answer comes from: registers of the instruction CPUID, 0 where the processor has no such
+// leaf, and the lower half of XCR0, 0 where the system does not say what it saves. Tests ask for
+// processors that they make up.
+struct cpu_registers {
+    uint32_t leaf1_ecx, leaf7_ebx, leaf7_1_eax, xcr0;
+};
+void cpu_isa_read(struct cpu_registers *out);
+bool cpu_isa_is_in(const struct cpu_registers *has, enum cpu_isa isa);
+#endif
 
 // A kernel: a function without a result that is compiled for SSE4.1 and below, for AVX2 and for
 // AVX-512 from the one body that follows, and that runs as the variant of the set in use.

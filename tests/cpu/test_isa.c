@@ -34,6 +34,77 @@ static void a_set_comes_with_those_below_it(void **state) {
         assert_true(cpu_isa_is_there((enum cpu_isa)(i - 1)) || !cpu_isa_is_there((enum cpu_isa)i));
 }
 
+#if defined(__x86_64__)
+
+// Bits of Intel's manual, volume 2, CPUID, and of volume 1, XCR0.
+#define SSE41   (1u << 19)
+#define AVX_FMA (1u << 28 | 1u << 12)
+#define OSXSAVE (1u << 27)
+#define AVX2    (1u << 5)
+#define F       (1u << 16)
+#define DQ      (1u << 17)
+#define BW      (1u << 30)
+#define VL      (1u << 31)
+#define BF16    (1u << 5)
+#define ECX     (SSE41 | AVX_FMA | OSXSAVE)
+#define EBX     (AVX2 | F | DQ | BW | VL)
+#define ALL     0xffffffffu
+
+static void made_up_processors_have_what_they_say(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        struct cpu_registers registers; // leaf 1 ECX, leaf 7 EBX, leaf 7.1 EAX, XCR0
+        enum cpu_isa best;              // CPU_ISA_COUNT: none
+    } cases[] = {
+        {"nothing", {0, 0, 0, 0}, CPU_ISA_COUNT},
+        {"before SSE4.1", {ALL & ~SSE41, ALL, ALL, ALL}, CPU_ISA_COUNT},
+        {"Nehalem", {SSE41, 0, 0, 0}, CPU_ISA_SSE41},
+        {"Sandy Bridge: AVX alone", {SSE41 | OSXSAVE | 1u << 28, 0, 0, 0x07}, CPU_ISA_SSE41},
+        {"AVX2 without FMA", {ECX & ~(1u << 12), AVX2, 0, 0x07}, CPU_ISA_SSE41},
+        {"AVX2 without AVX", {ECX & ~(1u << 28), AVX2, 0, 0x07}, CPU_ISA_SSE41},
+        {"Haswell", {ECX, AVX2, 0, 0x07}, CPU_ISA_AVX2},
+        {"Haswell, nothing saved", {ECX & ~OSXSAVE, AVX2, 0, 0x07}, CPU_ISA_SSE41},
+        {"Haswell, SSE saved", {ECX, AVX2, 0, 0x03}, CPU_ISA_SSE41},
+        {"Knights Landing: F without the rest", {ECX, AVX2 | F, 0, 0xe7}, CPU_ISA_AVX2},
+        {"without DQ", {ECX, EBX & ~DQ, BF16, 0xe7}, CPU_ISA_AVX2},
+        {"without BW", {ECX, EBX & ~BW, BF16, 0xe7}, CPU_ISA_AVX2},
+        {"without VL", {ECX, EBX & ~VL, BF16, 0xe7}, CPU_ISA_AVX2},
+        {"without F", {ECX, EBX & ~F, BF16, 0xe7}, CPU_ISA_AVX2},
+        {"without AVX2", {ECX, EBX & ~AVX2, BF16, 0xe7}, CPU_ISA_SSE41},
+        {"Skylake-X", {ECX, EBX, 0, 0xe7}, CPU_ISA_AVX512},
+        {"all but BF16", {ALL, ALL, ~BF16, ALL}, CPU_ISA_AVX512},
+        {"Skylake-X, YMM saved", {ECX, EBX, 0, 0x07}, CPU_ISA_AVX2},
+        {"masks not saved", {ECX, EBX, BF16, 0xc7}, CPU_ISA_AVX2},
+        {"upper halves not saved", {ECX, EBX, BF16, 0xa7}, CPU_ISA_AVX2},
+        {"upper 16 not saved", {ECX, EBX, BF16, 0x67}, CPU_ISA_AVX2},
+        {"YMM not saved", {ECX, EBX, BF16, 0xe3}, CPU_ISA_SSE41},
+        {"Cooper Lake", {ECX, EBX, BF16, 0xe7}, CPU_ISA_AVX512_BF16},
+        {"everything", {ALL, ALL, ALL, ALL}, CPU_ISA_AVX512_BF16},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int isa = 0; isa < CPU_ISA_COUNT; isa++) {
+            bool want = cases[i].best != CPU_ISA_COUNT && isa <= (int)cases[i].best;
+            if (cpu_isa_is_in(&cases[i].registers, (enum cpu_isa)isa) != want)
+                fail_msg("%s: %s", cases[i].name, cpu_isa_name((enum cpu_isa)isa));
+        }
+}
+
+// The compiler's library reads the same processor in its own way.
+static void this_processor_has_what_the_compiler_says(void **state) {
+    (void)state;
+    bool is_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    bool is_avx512 = is_avx2 && __builtin_cpu_supports("avx512f") &&
+                     __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                     __builtin_cpu_supports("avx512vl");
+    assert_int_equal(cpu_isa_is_there(CPU_ISA_AVX2), is_avx2);
+    assert_int_equal(cpu_isa_is_there(CPU_ISA_AVX512), is_avx512);
+    assert_int_equal(cpu_isa_is_there(CPU_ISA_AVX512_BF16),
+                     is_avx512 && __builtin_cpu_supports("avx512bf16"));
+}
+
+#endif
+
 // Runs the program with ADELE_CPU_ISA=name.
 static void run_with(const char *name, const char *const *argv, struct program_result *out) {
     assert_int_equal(setenv("ADELE_CPU_ISA", name, 1), 0);
@@ -106,6 +177,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_and_sets_belong_together),
         cmocka_unit_test(a_set_comes_with_those_below_it),
+#if defined(__x86_64__)
+        cmocka_unit_test(made_up_processors_have_what_they_say),
+        cmocka_unit_test(this_processor_has_what_the_compiler_says),
+#endif
         cmocka_unit_test(the_program_uses_what_the_environment_names),
         cmocka_unit_test(kernels_compute_the_same_bits_with_every_set),
     };
