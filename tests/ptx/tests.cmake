@@ -30,13 +30,13 @@ foreach(op ${ADELE_DEVICE_TESTS})
     list(APPEND labels slow)
   endif()
   ptx_executable(ptx_${op} test_${op})
-  ptx_test(ptx_${op} "${labels}" ptx_${op} PTX_REPORT=${PTX_REPORTS}/${op}.txt)
+  ptx_test(ptx_${op} "${labels}" ptx_${op} PTX_REPORT=${PTX_REPORTS}/ptx_${op}.txt)
   set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
 endforeach()
 
 # A training of the command line's own code, its steps captured into graphs.
 ptx_executable(ptx_run test_simt_run)
-ptx_test(ptx_run "ptx;slow" ptx_run PTX_REPORT=${PTX_REPORTS}/run.txt PTX_GRAPH_NODES=100)
+ptx_test(ptx_run "ptx;slow" ptx_run PTX_REPORT=${PTX_REPORTS}/ptx_run.txt PTX_GRAPH_NODES=100)
 set_tests_properties(ptx_run PROPERTIES FIXTURES_SETUP ptx_ran)
 ptx_test(ptx_run_lazy "ptx;slow" ptx_run PTX_STREAMS=lazy PTX_CP_ASYNC=early)
 ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:5)
@@ -57,9 +57,16 @@ foreach(op loss decide ensemble crf)
 endforeach()
 
 # ---- the witness itself ---------------------------------------------------------------------------
-# All kernels of the library ran in some test.
-add_test(NAME ptx_kernels COMMAND ${CMAKE_COMMAND} -DREPORTS=${PTX_REPORTS} -P ${PTX_DIR}/kernels.cmake)
+# All kernels of the library ran in some test: ctest -R ptx_kernels runs those tests first.
+set(PTX_RAN ${ADELE_DEVICE_TESTS} run)
+list(TRANSFORM PTX_RAN PREPEND ptx_)
+list(JOIN PTX_RAN "," PTX_RAN)
+add_test(NAME ptx_kernels COMMAND ${CMAKE_COMMAND} -DPROGRAM_DIR=${CMAKE_CURRENT_BINARY_DIR}
+  -DPROGRAMS=${PTX_RAN} -DREPORTS=${PTX_REPORTS} -P ${PTX_DIR}/kernels.cmake)
 set_tests_properties(ptx_kernels PROPERTIES LABELS "ptx;slow" FIXTURES_REQUIRED ptx_ran)
+add_test(NAME ptx_kernels_report COMMAND ${CMAKE_COMMAND} -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/kernels
+  -P ${PTX_DIR}/test_kernels.cmake)
+set_tests_properties(ptx_kernels_report PROPERTIES LABELS ptx)
 
 # No test runs CUDA's own library by mistake.
 add_test(NAME ptx_linked COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DINTERPRETED=$<TARGET_FILE:ptx_add>
