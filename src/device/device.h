@@ -626,8 +626,8 @@ struct adele_device {
 // "cuda:1", for runs of that precision.
 ADELE_MUST_CHECK adele_status adele_device_open(const char *name, enum adele_precision precision,
                                                 struct adele_device **out);
-// Makes one more name known to adele_device_open: how a test brings a device that is no part of the
-// library. `open` = NULL forgets it.
+// For tests: one more name for adele_device_open, "mine" or with an engine "mine/cudnn", for up to
+// 8 devices that are no part of the library; "mine" must be among them. `open` = NULL forgets it.
 typedef adele_status (*adele_device_opener)(enum adele_precision precision,
                                             struct adele_device **out);
 void adele_device_provide(const char *name, adele_device_opener open);

@@ -30,8 +30,8 @@ static struct ptx_options read_options(void) {
     static const char *const units[] = {"0", "1", "-1"};
     static const int unit_values[] = {0, 1, -1};
     static const char *const faults[PTX_FAULTS] = {"wrong", "crash", "hang"};
-    struct ptx_options out = {PTX_COPY_LATE, PTX_ORDER_FORWARD, 1,      PTX_MMA_EXACT,
-                              0,             PTX_FAULTS,        nullptr};
+    struct ptx_options out = {PTX_COPY_LATE, PTX_ORDER_FORWARD, 1, PTX_MMA_EXACT, 0, PTX_FAULTS,
+                              nullptr};
     const char *value = getenv("PTX_CP_ASYNC");
     if (value != NULL)
         out.copy_time = (enum ptx_copy_time)choice("PTX_CP_ASYNC", value, copy_times, 3);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // PTX_REPORT=FILE: when the program ends, a line with the size and time of the program's file, and
 // one for each kernel that it has and for each that ran are written to the file, and with
-// PTX_REPORT_LINES=1 those of the instructions that never ran. kernels.cmake reads the lines. PTX_TRACE: see machine.h.
+// PTX_REPORT_LINES=1 those of the instructions that never ran. kernels.cmake reads the lines.
+// PTX_TRACE: see machine.h.
 #include "machine.h"
 
 #include <stdio.h>
