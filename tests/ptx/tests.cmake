@@ -119,4 +119,19 @@ if(TARGET adele_cli)
   set_target_properties(ptx_adele PROPERTIES ADELE_PTX ON CUDA_RUNTIME_LIBRARY None LINKER_LANGUAGE CXX)
   ptx_test(ptx_info ptx "ptx_adele;info")
   set_tests_properties(ptx_info PROPERTIES PASS_REGULAR_EXPRESSION "interpreted PTX")
+
+  # ptx_selftest(NAME LABELS PLANT FAULT FAMILY ONLY), see selftest.cmake.
+  function(ptx_selftest name labels plant fault family only)
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:ptx_adele> -DPLANT=${plant}
+      -DFAULT=${fault} -DFAMILY=${family} -DONLY=${only} -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/${name}
+      -P ${PTX_DIR}/selftest.cmake)
+    set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800
+      ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};PTX_QUIET=1")
+  endfunction()
+  # All families with correct kernels, and with a tensor-core kernel that is wrong: minutes each.
+  ptx_selftest(ptx_selftest "ptx;slow" "" "" "" "")
+  ptx_selftest(ptx_selftest_all_but_one "ptx;slow" wrong:10mma_kernel wrong conv2d_mma "")
+  ptx_selftest(ptx_selftest_wrong ptx wrong:decide_once wrong decide decide_plain,decide,count_plain,count)
+  ptx_selftest(ptx_selftest_crash ptx crash:pool_backward_halves crashed max_pool add,max_pool_plain,max_pool,count)
+  ptx_selftest(ptx_selftest_hang ptx hang:rescale_forward_tuned hung rescale rescale_plain,rescale,dropout)
 endif()

@@ -2,8 +2,8 @@
 #include "support/simt_devices.h"
 
 #ifdef ADELE_HAVE_SIMT
-#include "runtime/cuda_device.h"
 #include "device/device.h"
+#include "runtime/cuda_device.h"
 #include "simt/simt_libraries.h"
 
 static adele_status open_engine(enum cuda_engine engine, int way, enum adele_precision precision,
