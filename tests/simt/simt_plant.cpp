@@ -39,6 +39,10 @@ void simt_plant_synchronize() {
         (void)pause();
 }
 
+bool simt_plant_never_ends() {
+    return never_ends;
+}
+
 bool simt_plant_leaves_out_first() {
     bool is_planted_here = leaves_out_first;
     leaves_out_first = false; // a launch that was not announced is not meant
