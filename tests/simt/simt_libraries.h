@@ -32,6 +32,9 @@ void simt_device_set_cudnn_way(struct adele_device *device, int way);
 // For the stand-ins: counts a run; false when it has to fail.
 bool simt_libraries_run();
 bool simt_libraries_has_float_filter();
+// simt_plant.cpp: whether a kernel that never ends was launched; what is queued behind it never
+// begins.
+bool simt_plant_never_ends();
 
 // In the place of <dlfcn.h> for cuda/runtime/libraries.cu.
 #define RTLD_NOW   2

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "simt_plant.h"
+#include "simt_libraries.h"
 #include "simt_room.h"
 
 #include <signal.h>

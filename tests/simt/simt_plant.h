@@ -12,6 +12,4 @@
 void simt_plant_launch(const char *file, const char *kernel);
 // Of that launch: whether its first block is left out.
 bool simt_plant_leaves_out_first();
-// Whether a kernel that never ends was launched: what is queued behind it never begins.
-bool simt_plant_never_ends();
 #endif
