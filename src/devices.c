@@ -14,14 +14,27 @@
 
 #define KNOWN_DEVICES "Known devices: auto, cpu, cpu/direct, cuda, cuda:N, and cuda:N/ENGINE."
 
-static struct {
+static struct provided {
     char name[32]; // "" = none
     adele_device_opener open;
-} provided;
+} provided[8];
+
+// "" finds a place for a new one. NULL when there is none.
+static struct provided *find_provided(const char *name) {
+    for (size_t i = 0; i < sizeof provided / sizeof provided[0]; i++)
+        if (strcmp(name, provided[i].name) == 0)
+            return &provided[i];
+    return NULL;
+}
 
 void adele_device_provide(const char *name, adele_device_opener open) {
-    (void)snprintf(provided.name, sizeof provided.name, "%s", open != NULL ? name : "");
-    provided.open = open;
+    struct provided *place = find_provided(name);
+    if (place == NULL)
+        place = find_provided("");
+    if (place == NULL)
+        return;
+    (void)snprintf(place->name, sizeof place->name, "%s", open != NULL ? name : "");
+    place->open = open;
 }
 
 #ifdef ADELE_HAVE_CUDA
@@ -98,12 +111,13 @@ static bool is_cuda(const char *name) {
     return strncmp(name, "cuda", 4) == 0 && strchr(":/", name[4]) != NULL;
 }
 
-// A device that a program provides goes by its name.
+// A device that a program provides goes by its name without the engine.
 void device_identify(const char *name, struct device_identity *out) {
     memset(out, 0, sizeof *out);
-    if (provided.open != NULL && strcmp(name, provided.name) == 0) {
-        (void)snprintf(out->base, sizeof out->base, "%s", name);
-        (void)snprintf(out->text, sizeof out->text, "%s", name);
+    if (name[0] != '\0' && find_provided(name) != NULL) {
+        int length = (int)strcspn(name, "/");
+        (void)snprintf(out->base, sizeof out->base, "%.*s", length, name);
+        (void)snprintf(out->text, sizeof out->text, "%.*s", length, name);
     } else if (is_cuda(name) || (strcmp(name, "auto") == 0 && has_cuda())) {
         identify_cuda(is_cuda(name) ? name : "cuda", out);
     }
@@ -120,9 +134,10 @@ static void heed_verdict(const char *name, struct adele_device *device) {
 
 static adele_status open_by_name(const char *name, enum adele_precision precision,
                                  struct adele_device **out) {
+    const struct provided *own = name[0] != '\0' ? find_provided(name) : NULL;
     *out = NULL;
-    if (provided.open != NULL && strcmp(name, provided.name) == 0)
-        return provided.open(precision, out);
+    if (own != NULL)
+        return own->open(precision, out);
     if (strcmp(name, "auto") == 0)
         return has_cuda() ? open_cuda("cuda", precision, out) : cpu_device_create(out);
     if (strcmp(name, "cpu") == 0)

@@ -357,7 +357,8 @@ static __global__ void __launch_bounds__(LOSS_THREADS, K *P <= 24 ? 2 : 1)
 // A thread owns 8 channels of one low-resolution pixel of scale k: where several tiles touch it
 // their patches are added, rows of tiles outside; where none does it is zero; what one tile alone
 // touches is in place already.
-template <typename T> static __global__ void fused_combine(struct loss_task task, int k) {
+template <typename T>
+static __global__ void __launch_bounds__(LOSS_THREADS) fused_combine(struct loss_task task, int k) {
     const struct resample_axis &rows = task.rows[k], &columns = task.columns[k];
     int64_t i = (int64_t)blockIdx.x * LOSS_THREADS + threadIdx.x, n_groups = task.p / 8;
     int64_t i_cell = i / n_groups;

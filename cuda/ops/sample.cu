@@ -286,7 +286,8 @@ static __device__ void write_scaled_pixel(const T *image, int w_in, int p, struc
 // ---- plain: a thread owns one pixel of one output -----------------------------------------------
 
 template <typename T, bool IS_VOC>
-static __global__ void sample_image_plain(struct sample_task task, T *out) {
+static __global__ void __launch_bounds__(PLAIN_THREADS)
+    sample_image_plain(struct sample_task task, T *out) {
     int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= (int64_t)task.n * task.h * task.w)
         return;

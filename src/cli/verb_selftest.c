@@ -116,6 +116,11 @@ static void say_wait(void) {
     (void)fflush(stdout);
 }
 
+static void say_back(void) {
+    printf("back\n");
+    (void)fflush(stdout);
+}
+
 static void say_wrong(enum family family, const char *text) {
     say("wrong", family, text);
 }
@@ -128,6 +133,7 @@ static int be_child(const struct arguments *arguments) {
                                   .seconds = arguments->seconds,
                                   .on_run = say_run,
                                   .on_wait = say_wait,
+                                  .on_back = say_back,
                                   .on_wrong = say_wrong};
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); // it must not outlive a parent that is killed
     memset(&network, 0, sizeof network);

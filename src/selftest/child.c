@@ -84,6 +84,7 @@ static adele_status run(struct child *child, const struct selftest_case *item, e
     trial->on_wait = child->options->on_wait;
     selftest_function(item)(trial, item->desc);
     adele_status status = trial_finish(trial);
+    child->options->on_back();
     *is_done = status == ADELE_OK;
     if (status == ADELE_OK || status == ADELE_NO_MEMORY)
         return ADELE_OK;
@@ -248,7 +249,7 @@ static adele_status open_devices(struct child *child) {
     for (int s = 0; s < 2; s++)
         TRY(adele_device_open(name, storages[s], &child->direct[s]));
     for (int s = 0; s < 2; s++)
-        for (int i = 0; identity.is_cuda && i < N_LIBRARY_DEVICES; i++) {
+        for (int i = 0; i < N_LIBRARY_DEVICES; i++) {
             enum family family = i == 0 ? ADELE_FAMILY_cublas : ADELE_FAMILY_cudnn;
             if ((only & family_bit(family)) == 0)
                 continue;

@@ -13,10 +13,12 @@ struct child_options {
     uint64_t only;      // families to test
     double seconds;     // no case of the network's shapes begins later than that
     const struct network_cases *network; // NULL: the small shapes alone
-    // Called before a family runs a case, when from then on only the device works (trial_wait), and
-    // when its answers are wrong; `text` says what is run, or what is wrong.
+    // Called before a family runs a case, when from then on only the device works (trial_wait),
+    // when it has answered, and when its answers are wrong; `text` says what is run, or what is
+    // wrong.
     void (*on_run)(enum family family, const char *text);
     void (*on_wait)(void);
+    void (*on_back)(void);
     void (*on_wrong)(enum family family, const char *text);
 };
 

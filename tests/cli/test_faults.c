@@ -7,11 +7,11 @@
 // turn (target faults-all).
 #include "base/file.h"
 #include "base/memory.h"
-#include "runtime/cuda_device.h"
 #include "support/faults.h"
 #include "support/inside.h"
 #include "support/program.h"
 #include "support/scratch.h"
+#include "support/simt_devices.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
 
@@ -32,13 +32,6 @@
 #define N_TRAIN_FAULTS 6
 #define N_VERB_FAULTS  3
 #define N_LAST_CALLS   32 // of a verb: every fourth of them fails as well
-
-#ifdef ADELE_HAVE_SIMT
-static adele_status open_simt(enum adele_precision precision, struct adele_device **out) {
-    const struct cuda_options options = {0, precision, CUDA_ENGINE_DIRECT};
-    return simt_device_create(&options, out);
-}
-#endif
 
 static long n_injected, n_clean, n_survived;
 static int n_bad; // of the test that runs
@@ -77,9 +70,7 @@ static int setup(void **state) {
     set.n_val = set.n_test = 1;
     set.noise_px = 2;
     tiny_set_write(scratch_path(state, "set"), &set);
-#ifdef ADELE_HAVE_SIMT
-    adele_device_provide("simt", open_simt);
-#endif
+    simt_devices_provide();
     char *text = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
     char *whole = memory_printf("%s", text);
     assert_non_null(whole);

@@ -66,11 +66,6 @@ static const char *device_name(void) {
 #ifdef ADELE_HAVE_SIMT
 long simt_graph_launches(void); // of the emulator
 static long n_graphs;           // of the runs
-
-static adele_status open_simt(enum adele_precision precision, struct adele_device **out) {
-    const struct cuda_options options = {0, precision, CUDA_ENGINE_DIRECT};
-    return simt_device_create(&options, out);
-}
 #endif
 
 static void train(void *const *state, const char *name, const char *device, const char *epochs,
@@ -99,9 +94,7 @@ static int setup(void **state) {
     *state = NULL;
     if (device_name() == NULL)
         return 0;
-#ifdef ADELE_HAVE_SIMT
-    adele_device_provide("simt", open_simt);
-#endif
+    simt_devices_provide();
     if (scratch_setup(state) != 0)
         return -1;
     struct tiny_set set = tiny_set_default(3);

@@ -75,12 +75,14 @@ void run_to(struct CUstream_st *s, uint64_t position) {
 
 void run_stream(cudaStream_t stream) {
     run_to(stream_of(stream), UINT64_MAX);
+    ptx_wait();
 }
 
 void run_all_streams(void) {
     run_to(&default_stream, UINT64_MAX);
     for (size_t k = 0; k < streams.size(); k++)
         run_to(streams[k], UINT64_MAX);
+    ptx_wait();
 }
 
 static void run_some(void) {
@@ -211,6 +213,7 @@ extern "C" cudaError_t cudaEventSynchronize(cudaEvent_t event) {
         return forbid_in_capture("cudaEventSynchronize of a captured event");
     if (event->stream != nullptr)
         run_to(event->stream, event->position);
+    ptx_wait();
     return sticky_error();
 }
 

@@ -3,7 +3,9 @@
 #include "lanes.h"
 
 #include <algorithm>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 namespace ptx {
 
@@ -31,6 +33,11 @@ static std::vector<uint64_t> order_of_blocks(uint64_t n) {
     return order;
 }
 
+static bool is_faulty(const struct ptx_kernel *kernel, enum ptx_fault fault) {
+    return ptx_options()->fault == fault &&
+           kernel->name.find(ptx_options()->faulty) != std::string::npos;
+}
+
 static void run_grid(struct ptx_kernel *kernel, struct block_run &block) {
     size_t n_warps = (block.block[0] * block.block[1] * block.block[2] + N_LANES - 1) / N_LANES;
     add_registers(kernel, n_warps);
@@ -53,6 +60,8 @@ static void run_grid(struct ptx_kernel *kernel, struct block_run &block) {
         block.warps.push_back(w);
     }
     for (uint64_t id : order_of_blocks((uint64_t)block.grid[0] * block.grid[1] * block.grid[2])) {
+        if (id == 0 && is_faulty(kernel, PTX_FAULT_WRONG))
+            continue;
         block.id[0] = (unsigned)(id % block.grid[0]);
         block.id[1] = (unsigned)(id / block.grid[0] % block.grid[1]);
         block.id[2] = (unsigned)(id / block.grid[0] / block.grid[1]);
@@ -72,7 +81,14 @@ static void check_launch(const struct ptx_kernel *kernel, const struct ptx_launc
                     std::to_string(kernel->max_threads));
 }
 
+static bool never_ends; // some kernel that was launched
+
 } // namespace ptx
+
+void ptx_wait(void) {
+    while (ptx::never_ends)
+        (void)pause();
+}
 
 const char *ptx_run(struct ptx_kernel *kernel, const struct ptx_launch *launch) {
     static std::string story;
@@ -88,6 +104,9 @@ const char *ptx_run(struct ptx_kernel *kernel, const struct ptx_launch *launch) 
         block.shared_bytes = kernel->shared_bytes + launch->dynamic_shared_bytes;
         block.params = (const uint8_t *)launch->params;
         ptx::check_launch(kernel, launch);
+        if (ptx::is_faulty(kernel, PTX_FAULT_CRASH))
+            (void)raise(SIGSEGV);
+        ptx::never_ends = ptx::never_ends || ptx::is_faulty(kernel, PTX_FAULT_HANG);
         ptx::run_grid(kernel, block);
         return NULL;
     } catch (const std::exception &e) {

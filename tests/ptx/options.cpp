@@ -29,7 +29,9 @@ static struct ptx_options read_options(void) {
     static const char *const sums[PTX_MMA_SUMS] = {"exact", "float", "cut", "ampere", "hopper"};
     static const char *const units[] = {"0", "1", "-1"};
     static const int unit_values[] = {0, 1, -1};
-    struct ptx_options out = {PTX_COPY_LATE, PTX_ORDER_FORWARD, 1, PTX_MMA_EXACT, 0};
+    static const char *const faults[PTX_FAULTS] = {"wrong", "crash", "hang"};
+    struct ptx_options out = {PTX_COPY_LATE, PTX_ORDER_FORWARD, 1, PTX_MMA_EXACT, 0, PTX_FAULTS,
+                              nullptr};
     const char *value = getenv("PTX_CP_ASYNC");
     if (value != NULL)
         out.copy_time = (enum ptx_copy_time)choice("PTX_CP_ASYNC", value, copy_times, 3);
@@ -45,6 +47,16 @@ static struct ptx_options read_options(void) {
     value = getenv("PTX_EX2");
     if (value != NULL)
         out.ex2_units = unit_values[choice("PTX_EX2", value, units, 3)];
+    value = getenv("PTX_PLANT");
+    if (value != NULL) {
+        out.fault = (enum ptx_fault)choice("PTX_PLANT", value, faults, PTX_FAULTS);
+        out.faulty = strchr(value, ':');
+        if (out.faulty == NULL || *++out.faulty == '\0') {
+            fprintf(stderr, "ptx: PTX_PLANT=%s: a part of a kernel's name must follow, %s:sgd\n",
+                    value, faults[out.fault]);
+            exit(2);
+        }
+    }
     return out;
 }
 

@@ -65,14 +65,25 @@ enum ptx_mma_sum {
     PTX_MMA_HOPPER, // of sm_90
     PTX_MMA_SUMS
 };
+// A fault planted in each kernel whose mangled name holds a text, for tests of the self-test.
+enum ptx_fault {
+    PTX_FAULT_WRONG, // its first block is left out
+    PTX_FAULT_CRASH, // its launch ends the process by SIGSEGV
+    PTX_FAULT_HANG,  // it never ends: whoever waits for it waits for ever
+    PTX_FAULTS       // none
+};
 struct ptx_options {
     enum ptx_copy_time copy_time; // PTX_CP_ASYNC=late, early, either: when cp.async writes
     enum ptx_order order;         // PTX_ORDER=forward, backward, shuffle:SEED: of warps and blocks
     uint64_t seed;                // of what is drawn by chance
     enum ptx_mma_sum mma_sum;     // PTX_MMA=exact, float, cut, ampere, hopper
     int ex2_units;                // PTX_EX2=0, 1, -1: ex2.approx as it is, two units up, two down
+    enum ptx_fault fault;         // PTX_PLANT=wrong:TEXT, crash:TEXT, hang:TEXT
+    const char *faulty;           // the text
 };
 struct ptx_options *ptx_options(void);
+// Comes back at once, unless a kernel that never ends was launched: for calls that wait.
+void ptx_wait(void);
 
 #ifdef __cplusplus
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// PTX_REPORT=FILE: when the program ends, a line for each kernel that it has and for each that ran
-// is written to the file, and with PTX_REPORT_LINES=1 those of the instructions that never ran.
-// kernels.cmake reads the lines. PTX_TRACE: see machine.h.
+// PTX_REPORT=FILE: when the program ends, a line with the size and time of the program's file, and
+// one for each kernel that it has and for each that ran are written to the file, and with
+// PTX_REPORT_LINES=1 those of the instructions that never ran. kernels.cmake reads the lines.
+// PTX_TRACE: see machine.h.
 #include "machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace ptx {
@@ -45,6 +47,10 @@ static void write_report(void) {
         fprintf(stderr, "ptx: cannot write PTX_REPORT=%s\n", getenv("PTX_REPORT"));
         _exit(2);
     }
+    struct stat program;
+    if (stat("/proc/self/exe", &program) == 0)
+        fprintf(file, "program %lld %lld\n", (long long)program.st_size,
+                (long long)program.st_mtime);
     for (const std::string &name : known())
         fprintf(file, "has %s\n", name.c_str());
     for (const struct ptx_kernel *kernel : launched())

@@ -133,12 +133,33 @@ static void a_missing_barrier_shows(void **state) {
     ptx_options()->order = PTX_ORDER_FORWARD;
 }
 
+// PTX_PLANT: the first block of a kernel of that name does nothing; others are as they were.
+static void a_planted_fault_is_there(void **state) {
+    (void)state;
+    struct ptx_options *options = ptx_options();
+    uint32_t out[4] = {0};
+    options->fault = PTX_FAULT_WRONG;
+    options->faulty = "another";
+    ASSERT_RUNS("mov.u32 %r2, 5; st.global.u32 [%rd1], %r2;", 1, out, sizeof out);
+    assert_int_equal(out[0], 5);
+    options->faulty = "kern";
+    ASSERT_RUNS("mov.u32 %r2, 6; st.global.u32 [%rd1], %r2;", 1, out, sizeof out);
+    assert_int_equal(out[0], 5);
+    options->fault = PTX_FAULTS;
+    ptx_wait(); // comes back: no kernel hangs
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(addresses),         cmocka_unit_test(lanes_that_wait),
-        cmocka_unit_test(the_whole_warp),    cmocka_unit_test(copies),
-        cmocka_unit_test(what_is_not_known), cmocka_unit_test(bounds_of_a_launch),
-        cmocka_unit_test(rubbish),           cmocka_unit_test(a_missing_barrier_shows),
+        cmocka_unit_test(addresses),
+        cmocka_unit_test(lanes_that_wait),
+        cmocka_unit_test(the_whole_warp),
+        cmocka_unit_test(copies),
+        cmocka_unit_test(what_is_not_known),
+        cmocka_unit_test(bounds_of_a_launch),
+        cmocka_unit_test(rubbish),
+        cmocka_unit_test(a_missing_barrier_shows),
+        cmocka_unit_test(a_planted_fault_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,13 +30,13 @@ foreach(op ${ADELE_DEVICE_TESTS})
     list(APPEND labels slow)
   endif()
   ptx_executable(ptx_${op} test_${op})
-  ptx_test(ptx_${op} "${labels}" ptx_${op} PTX_REPORT=${PTX_REPORTS}/${op}.txt)
+  ptx_test(ptx_${op} "${labels}" ptx_${op} PTX_REPORT=${PTX_REPORTS}/ptx_${op}.txt)
   set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
 endforeach()
 
 # A training of the command line's own code, its steps captured into graphs.
 ptx_executable(ptx_run test_simt_run)
-ptx_test(ptx_run "ptx;slow" ptx_run PTX_REPORT=${PTX_REPORTS}/run.txt PTX_GRAPH_NODES=100)
+ptx_test(ptx_run "ptx;slow" ptx_run PTX_REPORT=${PTX_REPORTS}/ptx_run.txt PTX_GRAPH_NODES=100)
 set_tests_properties(ptx_run PROPERTIES FIXTURES_SETUP ptx_ran)
 ptx_test(ptx_run_lazy "ptx;slow" ptx_run PTX_STREAMS=lazy PTX_CP_ASYNC=early)
 ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:5)
@@ -57,9 +57,16 @@ foreach(op loss decide ensemble crf)
 endforeach()
 
 # ---- the witness itself ---------------------------------------------------------------------------
-# All kernels of the library ran in some test.
-add_test(NAME ptx_kernels COMMAND ${CMAKE_COMMAND} -DREPORTS=${PTX_REPORTS} -P ${PTX_DIR}/kernels.cmake)
+# All kernels of the library ran in some test: ctest -R ptx_kernels runs those tests first.
+set(PTX_RAN ${ADELE_DEVICE_TESTS} run)
+list(TRANSFORM PTX_RAN PREPEND ptx_)
+list(JOIN PTX_RAN "," PTX_RAN)
+add_test(NAME ptx_kernels COMMAND ${CMAKE_COMMAND} -DPROGRAM_DIR=${CMAKE_CURRENT_BINARY_DIR}
+  -DPROGRAMS=${PTX_RAN} -DREPORTS=${PTX_REPORTS} -P ${PTX_DIR}/kernels.cmake)
 set_tests_properties(ptx_kernels PROPERTIES LABELS "ptx;slow" FIXTURES_REQUIRED ptx_ran)
+add_test(NAME ptx_kernels_report COMMAND ${CMAKE_COMMAND} -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/kernels
+  -P ${PTX_DIR}/test_kernels.cmake)
+set_tests_properties(ptx_kernels_report PROPERTIES LABELS ptx)
 
 # No test runs CUDA's own library by mistake.
 add_test(NAME ptx_linked COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DINTERPRETED=$<TARGET_FILE:ptx_add>
@@ -112,4 +119,19 @@ if(TARGET adele_cli)
   set_target_properties(ptx_adele PROPERTIES ADELE_PTX ON CUDA_RUNTIME_LIBRARY None LINKER_LANGUAGE CXX)
   ptx_test(ptx_info ptx "ptx_adele;info")
   set_tests_properties(ptx_info PROPERTIES PASS_REGULAR_EXPRESSION "interpreted PTX")
+
+  # ptx_selftest(NAME LABELS PLANT FAULT FAMILY ONLY), see selftest.cmake.
+  function(ptx_selftest name labels plant fault family only)
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:ptx_adele> -DPLANT=${plant}
+      -DFAULT=${fault} -DFAMILY=${family} -DONLY=${only} -DSCRATCH=${CMAKE_CURRENT_BINARY_DIR}/${name}
+      -P ${PTX_DIR}/selftest.cmake)
+    set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT 1800
+      ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};PTX_QUIET=1")
+  endfunction()
+  # All families with correct kernels, and with a tensor-core kernel that is wrong: minutes each.
+  ptx_selftest(ptx_selftest "ptx;slow" "" "" "" "")
+  ptx_selftest(ptx_selftest_all_but_one "ptx;slow" wrong:10mma_kernel wrong conv2d_mma "")
+  ptx_selftest(ptx_selftest_wrong ptx wrong:decide_once wrong decide decide_plain,decide,count_plain,count)
+  ptx_selftest(ptx_selftest_crash ptx crash:pool_backward_halves crashed max_pool add,max_pool_plain,max_pool,count)
+  ptx_selftest(ptx_selftest_hang ptx hang:rescale_forward_tuned hung rescale rescale_plain,rescale,dropout)
 endif()

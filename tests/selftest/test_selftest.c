@@ -14,8 +14,12 @@
 #include "support/compare.h"
 #include "support/program.h"
 #include "support/scratch.h"
+#include "support/simt_devices.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
+#ifdef ADELE_HAVE_SIMT
+#include "simt/simt_libraries.h"
+#endif
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -49,10 +53,6 @@ static void keep_warning(void *context, enum log_level level, const char *line) 
 // ---- fixtures -----------------------------------------------------------------------------------
 
 #ifdef ADELE_HAVE_SIMT
-static adele_status open_simt(enum adele_precision precision, struct adele_device **out) {
-    const struct cuda_options options = {0, precision, CUDA_ENGINE_DIRECT};
-    return simt_device_create(&options, out);
-}
 #define SKIP_WITHOUT_EMULATOR()
 #else
 #define SKIP_WITHOUT_EMULATOR() skip()
@@ -71,9 +71,10 @@ static int setup(void **state) {
     return setenv("XDG_CACHE_HOME", *state, 1);
 }
 
-// Each test begins with nothing planted, no verdict and no setting.
+// Each test begins with nothing planted, no libraries, no verdict and no setting.
 static int setup_test(void **state) {
     (void)unsetenv("ADELE_SIMT_PLANT");
+    (void)unsetenv("SIMT_LIBRARIES");
     (void)unsetenv("ADELE_SELFTEST");
     warnings[0] = '\0';
     n_warnings = 0;
@@ -90,6 +91,11 @@ static int teardown_test(void **state) {
 
 static void plant(const char *fault) {
     assert_int_equal(setenv("ADELE_SIMT_PLANT", fault, 1), 0);
+}
+
+// The stand-ins of cuDNN and cuBLAS, in the child too.
+static void install_libraries(void) {
+    assert_int_equal(setenv("SIMT_LIBRARIES", "all", 1), 0);
 }
 
 static struct selftest_options options_of(uint64_t only) {
@@ -167,7 +173,8 @@ static void a_verdict_is_kept(void **state) {
 
 static struct {
     uint64_t run, wrong;
-    int n_runs, n_waits;
+    int n_runs, n_waits, n_backs;
+    int n_cudnn;   // runs of cuDNN
     int n_network; // runs of the tiny network's widest convolution
     char text[1200];
 } seen;
@@ -175,11 +182,18 @@ static struct {
 static void see_run(enum family family, const char *text) {
     seen.run |= family_bit(family);
     seen.n_runs++;
+    seen.n_cudnn += family == ADELE_FAMILY_cudnn;
     seen.n_network += strstr(text, "conv2d (1, 8, 16, 14) to 8, kernel 3") != NULL;
 }
 
 static void see_wait(void) {
     seen.n_waits++;
+}
+
+// Each answer follows a wait.
+static void see_back(void) {
+    seen.n_backs++;
+    assert_int_equal(seen.n_backs, seen.n_waits);
 }
 
 static void see_wrong(enum family family, const char *text) {
@@ -194,6 +208,7 @@ static void run_child(uint64_t only, const struct network_cases *network) {
                                           .network = network,
                                           .on_run = see_run,
                                           .on_wait = see_wait,
+                                          .on_back = see_back,
                                           .on_wrong = see_wrong};
     memset(&seen, 0, sizeof seen);
     check_ok(child_run(&options));
@@ -221,6 +236,12 @@ static const struct {
     {ADELE_FAMILY_weight_gradient_mma, "conv2d_weight_gradient.cu:bias_gradient_kernel"},
     {ADELE_FAMILY_weight_gradient_mma, "conv2d_weight_gradient.cu:add_bias_gradient_kernel"},
     {ADELE_FAMILY_weight_gradient_first_layer, "conv2d_weight_gradient_first_layer.cu:"},
+    {ADELE_FAMILY_cublas, "cublas:gemm"},
+    {ADELE_FAMILY_cublas, "conv2d_library_kernels.cu:bias_add_kernel"},
+    {ADELE_FAMILY_cudnn, "cudnn:execute"},
+    {ADELE_FAMILY_cudnn, "conv2d_library_kernels.cu:bias_add_kernel"},
+    {ADELE_FAMILY_cudnn, "conv2d_library_kernels.cu:tensor_add_kernel"},
+    {ADELE_FAMILY_cudnn, "conv2d_library_kernels.cu:filter_add_kernel"},
     {ADELE_FAMILY_pack, "pack.cu:pack_all_kernel"},
     {ADELE_FAMILY_aspp_plain, "aspp_plain.cu:forward_kernel"},
     {ADELE_FAMILY_aspp_plain, "aspp_plain.cu:data_gradient_kernel"},
@@ -289,20 +310,22 @@ static const struct {
 static void a_kernel_that_is_wrong_is_found(void **state) {
     SKIP_WITHOUT_EMULATOR();
     (void)state;
-    uint64_t found = 0, has_kernels = family_bit(ADELE_FAMILY_COUNT) - 1;
+    uint64_t found = 0;
     for (size_t i = 0; i < sizeof kernels / sizeof kernels[0]; i++) {
         char fault[256];
         uint64_t family = family_bit(kernels[i].family);
         (void)snprintf(fault, sizeof fault, "wrong:%s", kernels[i].kernel);
         plant(fault);
+        if (family_kind(kernels[i].family) == FAMILY_LIBRARY)
+            install_libraries();
         run_child(family, NULL);
+        (void)unsetenv("SIMT_LIBRARIES");
         if (seen.wrong != family)
             fail_msg("%s: %s was not found wrong", kernels[i].kernel,
                      family_name(kernels[i].family));
         found |= family;
     }
-    // Libraries are not there on the emulator.
-    assert_true(found == (has_kernels & ~families_of_kind(FAMILY_LIBRARY)));
+    assert_true(found == family_bit(ADELE_FAMILY_COUNT) - 1);
 }
 
 // One family's fault is not another's.
@@ -333,10 +356,41 @@ static void the_networks_shapes_are_run(void **state) {
     run_child(BIT(conv2d_plain) | BIT(conv2d_fma) | BIT(batch_norm), &network);
     assert_true(seen.wrong == 0);
     assert_int_equal(seen.n_network, 2);         // plain and fma
-    assert_int_equal(seen.n_waits, seen.n_runs); // each tells when it waits
+    assert_int_equal(seen.n_waits, seen.n_runs); // each tells when it waits, and when no more
+    assert_int_equal(seen.n_backs, seen.n_runs);
     network_cases_deinit(&network);
     assert_int_equal(network_cases_init(scratch_path(state, "nothing.yaml"), 0, NULL, &network),
                      ADELE_IO);
+}
+
+// Each way of cuDNN runs, and what cuDNN and cuBLAS compute agrees with our kernels.
+static void correct_libraries_pass(void **state) {
+    SKIP_WITHOUT_EMULATOR();
+    (void)state;
+    const uint64_t libraries = BIT(cublas) | BIT(cudnn);
+    install_libraries();
+    run_child(libraries, NULL);
+    if (seen.wrong != 0)
+        fail_msg("%s", seen.text);
+    assert_true(seen.run == libraries);
+    assert_true(seen.n_cudnn > 3 * 9); // ways and convolutions
+    // Where they are not there nothing runs but the attempt to open them.
+    (void)unsetenv("SIMT_LIBRARIES");
+    run_child(libraries, NULL);
+    assert_int_equal(seen.n_waits, 0);
+}
+
+// A library that answers with an error is as faulty as one whose results are wrong.
+static void a_library_that_fails_is_found(void **state) {
+    SKIP_WITHOUT_EMULATOR();
+    (void)state;
+#ifdef ADELE_HAVE_SIMT
+    const struct simt_libraries failing = {.has_cublas = true, .has_cudnn = true, .fails = true};
+    simt_libraries_install(&failing);
+    run_child(BIT(cublas) | BIT(cudnn) | BIT(conv2d_fma), NULL);
+    simt_libraries_install(NULL);
+    assert_true(seen.wrong == (BIT(cublas) | BIT(cudnn)));
+#endif
 }
 
 // ---- the parent ---------------------------------------------------------------------------------
@@ -485,6 +539,49 @@ static void a_hang_is_ended(void **state) {
     assert_int_equal(result.findings[0].fault, SELFTEST_HUNG);
 }
 
+// A library that crashes or hangs ends its child alone, and from then on no engine takes it.
+static void a_faulty_library_is_left_out(void **state) {
+    SKIP_WITHOUT_EMULATOR();
+    (void)state;
+    struct selftest_options options = options_of(BIT(cublas) | BIT(cudnn));
+    struct selftest_result result;
+    install_libraries();
+    plant("crash:cudnn:execute");
+    check_ok(selftest_run(&options, &result));
+    assert_true(result.is_complete);
+    assert_true(result.left_out == BIT(cudnn));
+    assert_int_equal(result.findings[0].fault, SELFTEST_CRASHED);
+    plant("hang:cublas:gemm");
+    options.only = BIT(cublas);
+    options.stall_seconds = 10.0;
+    check_ok(selftest_run(&options, &result));
+    assert_true(result.is_complete);
+    assert_true(result.left_out == BIT(cublas));
+    assert_int_equal(result.findings[0].fault, SELFTEST_HUNG);
+
+    const struct adele_conv2d_desc desc = {.n = 1,
+                                           .c_in = 16,
+                                           .h_in = 8,
+                                           .w_in = 8,
+                                           .c_out = 16,
+                                           .kernel = 3,
+                                           .stride = 1,
+                                           .pad = 1,
+                                           .dilation = 1};
+    static const char *const engines[] = {"dst cudnn", "direct: fma fp32 128x32"};
+    const struct verdict verdict = {true, BIT(cudnn)};
+    for (int i = 0; i < 2; i++) {
+        struct adele_device *device = NULL;
+        struct adele_op *op = NULL;
+        check_ok(adele_device_open("simt/cudnn", ADELE_PRECISION_FP32, &device));
+        check_ok(device->iface->conv2d_create(device, &desc, &op));
+        assert_string_equal(op->engine, engines[i]);
+        device->iface->op_destroy(op);
+        adele_device_close(device);
+        verdict_put("simt", &verdict);
+    }
+}
+
 static void time_that_is_up_leaves_the_rest_for_later(void **state) {
     SKIP_WITHOUT_EMULATOR();
     (void)state;
@@ -595,9 +692,7 @@ static void the_verb_prints_what_it_found(void **state) {
 }
 
 int main(int argc, char **argv) {
-#ifdef ADELE_HAVE_SIMT
-    adele_device_provide("simt", open_simt);
-#endif
+    simt_devices_provide();
     if (argc > 1 && cli_verb_find(argv[1]) != NULL)
         return adele_main(argc, argv);
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup_test, teardown_test)
@@ -608,12 +703,15 @@ int main(int argc, char **argv) {
         TEST(a_kernel_that_is_wrong_is_found),
         TEST(the_others_are_not_blamed),
         TEST(the_networks_shapes_are_run),
+        TEST(correct_libraries_pass),
+        TEST(a_library_that_fails_is_found),
         TEST(correct_kernels_pass_once),
         TEST(only_who_wants_it_is_tested),
         TEST(a_verdict_is_heeded),
         TEST(the_next_best_is_taken),
         TEST(a_crash_ends_the_child_alone),
         TEST(a_hang_is_ended),
+        TEST(a_faulty_library_is_left_out),
         TEST(time_that_is_up_leaves_the_rest_for_later),
         TEST(training_goes_on_with_the_next_best),
         TEST(training_without_a_needed_kernel_is_refused),

@@ -7,6 +7,7 @@
 // and a good one; in mode FALLBACK a good one. Each wants some scratch memory and writes to all of
 // it.
 #include "simt_libraries.h"
+#include "simt_plant.h"
 
 #include "runtime/numeric.cuh"
 #include <cudnn.h>
@@ -224,9 +225,9 @@ static int64_t count(const struct tensor &t) {
     return t.extent[0] * t.extent[1] * t.extent[2] * t.extent[3];
 }
 
-// Rounds the sums, which lie like the tensor, once.
+// Rounds the sums, which lie like the tensor, once. The first is left out where a fault is planted.
 static void write(const struct tensor &t, const std::vector<float> &sums, float alpha, float beta) {
-    for (int64_t i = 0; i < count(t); i++) {
+    for (int64_t i = simt_plant_leaves_out_first() ? 1 : 0; i < count(t); i++) {
         float old = beta == 0.0f ? 0.0f
                     : t.is_bf16  ? adele_cuda::to_float(((bf16 *)t.data)[i])
                                  : ((float *)t.data)[i];
@@ -324,12 +325,15 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescriptor_t
                                   cudnnBackendDescriptor_t pack) {
     if (!plan->is_final || !pack->is_final)
         return CUDNN_STATUS_BAD_PARAM;
+    if (simt_plant_never_ends())
+        return CUDNN_STATUS_SUCCESS;
     if (!simt_libraries_run() || cudaStreamSynchronize(handle->stream) != cudaSuccess)
         return CUDNN_STATUS_EXECUTION_FAILED;
     // Through the emulator's own call, which refuses what is no device memory.
     if (cudaMemset(value_of<void *>(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE), 0xff,
                    (size_t)scratch_bytes) != cudaSuccess)
         return CUDNN_STATUS_EXECUTION_FAILED;
+    simt_plant_launch("cudnn", "execute");
     auto configuration =
         value_of<cudnnBackendDescriptor_t>(plan, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
     convolve(

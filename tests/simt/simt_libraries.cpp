@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which stand-ins are installed, and the loader that finds them.
 #include "simt_libraries.h"
+#include "simt_settings.h"
 
 #include <cublas_v2.h>
 #include <cudnn.h>
@@ -31,9 +32,11 @@ bool simt_libraries_has_float_filter() {
 
 void *simt_dlopen(const char *name, int) {
     const char *cudnn = installed.cudnn_path != NULL ? installed.cudnn_path : "libcudnn.so.9";
-    if (installed.has_cublas && strcmp(name, "libcublas.so.13") == 0)
+    struct simt_settings settings = simt_settings_read();
+    if ((installed.has_cublas || settings.has_cublas) && strcmp(name, "libcublas.so.13") == 0)
         return &cublas_module;
-    return installed.has_cudnn && strcmp(name, cudnn) == 0 ? &cudnn_module : NULL;
+    bool has_cudnn = installed.has_cudnn || settings.has_cudnn;
+    return has_cudnn && strcmp(name, cudnn) == 0 ? &cudnn_module : NULL;
 }
 
 int simt_dlclose(void *) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Stand-ins for cuBLAS and cuDNN, so that the engines auto, cublas and cudnn, our calls of the
 // libraries and our kernels around them run on the emulator. They compute by plain loops, and are
-// not installed until a test says so: the emulator's machine has no libraries.
+// not installed until a test says so, or SIMT_LIBRARIES in the environment (simt_settings.h): the
+// emulator's machine has no libraries.
 #ifndef ADELE_SIMT_LIBRARIES_H
 #define ADELE_SIMT_LIBRARIES_H
 
@@ -21,6 +22,9 @@ struct simt_libraries {
 void simt_libraries_install(const struct simt_libraries *libraries); // NULL: none
 // Products and executions since the last installation, failed ones too.
 long simt_libraries_count(void);
+// cuda_device_set_cudnn_way of the emulator's build.
+struct adele_device;
+void simt_device_set_cudnn_way(struct adele_device *device, int way);
 
 #ifdef __cplusplus
 }
@@ -28,6 +32,9 @@ long simt_libraries_count(void);
 // For the stand-ins: counts a run; false when it has to fail.
 bool simt_libraries_run();
 bool simt_libraries_has_float_filter();
+// simt_plant.cpp: whether a kernel that never ends was launched; what is queued behind it never
+// begins.
+bool simt_plant_never_ends();
 
 // In the place of <dlfcn.h> for cuda/runtime/libraries.cu.
 #define RTLD_NOW   2

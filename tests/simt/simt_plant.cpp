@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "simt_plant.h"
+#include "simt_libraries.h"
 #include "simt_room.h"
 
 #include <signal.h>
@@ -37,6 +38,10 @@ void simt_plant_launch(const char *file, const char *kernel) {
 void simt_plant_synchronize() {
     while (never_ends)
         (void)pause();
+}
+
+bool simt_plant_never_ends() {
+    return never_ends;
 }
 
 bool simt_plant_leaves_out_first() {

@@ -2,7 +2,9 @@
 // Faults planted in a kernel, for the tests of the self-test. ADELE_SIMT_PLANT in the environment
 // is FAULT:FILE:KERNEL, "wrong:conv2d_fma.cu:fma_kernel" for instance: of each launch in that file
 // of a kernel whose name begins so, `wrong` leaves out the first block, `crash` ends the process by
-// SIGSEGV, and `hang` never comes back. The emulator alone has this.
+// SIGSEGV, and `hang` never comes back. The stand-ins of the libraries count as "cublas:gemm" and
+// "cudnn:execute", of which `wrong` leaves out the first results. The interpreter has its own way
+// (PTX_PLANT in tests/ptx/ptx.h).
 #ifndef ADELE_TESTS_SIMT_PLANT_H
 #define ADELE_TESTS_SIMT_PLANT_H
 

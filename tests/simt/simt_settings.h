@@ -15,6 +15,8 @@
 //                   page-locked memory, which wait until the host or the stream needs them.
 //     lazy          Operations wait in their streams until the host waits for them: memory that is
 //                   overwritten or freed too early shows as a wrong result.
+// SIMT_LIBRARIES    Stand-ins of NVIDIA's libraries (simt_libraries.h) that a device finds when it
+//                   opens: none (the default), cublas, cudnn or all. Read when a device is opened.
 //
 // What is always strict, without a switch: new memory of the device and page-locked memory hold
 // 0xff in every byte (NaN in every float), shared memory does at the beginning of each block; a
@@ -40,6 +42,7 @@ struct simt_settings {
     bool is_shuffled;
     uint64_t seed; // of the order, when is_shuffled
     bool is_lazy;
+    bool has_cublas, has_cudnn;
 };
 
 struct simt_settings simt_settings_read();
