@@ -15,7 +15,7 @@
 #include "data/notes.h"
 #include "data/palette_check.h"
 #include "data/picture_peek.h"
-#include "data/standardize.h"
+#include "data/planes.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -24,34 +24,28 @@
 // Decoded volumes are large, so only a few are in memory at a time.
 #define MAX_VOLUME_THREADS 4
 
-static adele_status resize_plane(const float *in, int in_h, int in_w, float *out, int out_h,
-                                 int out_w) {
-    if (in_h != out_h || in_w != out_w)
-        return resize_linear_f32(in, in_h, in_w, out, out_h, out_w);
-    memcpy(out, in, (size_t)in_h * (size_t)in_w * sizeof *out);
-    return ADELE_OK;
+struct case_slices {
+    const struct case_image *image;
+    const int *slices;
+};
+
+static void read_slice(const void *context, int i, int channel, float *out) {
+    const struct case_slices *self = context;
+    case_image_plane(self->image, self->slices[i], channel, out);
 }
 
 static adele_status fill_images(const struct dataset *dataset, const struct case_image *image,
                                 const int *slices, struct dataset_images *out) {
-    bool is_imagenet = dataset->config.normalize == NORMALIZE_IMAGENET && !image->is_volume;
-    size_t source = (size_t)image->height * (size_t)image->width;
-    float *raw = NULL, *resized = NULL;
-    adele_status status = ALLOCATE(&raw, source);
-    if (status == ADELE_OK)
-        status = ALLOCATE(&resized, dataset_images_plane_size(out));
-    for (int i = 0; i < out->n && status == ADELE_OK; i++) {
-        for (int channel = 0; channel < out->c && status == ADELE_OK; channel++) {
-            case_image_plane(image, slices[i], channel, raw);
-            status = resize_plane(raw, image->height, image->width, resized, out->h, out->w);
-            if (status == ADELE_OK)
-                standardize_plane(out, (size_t)i * (size_t)out->c + (size_t)channel, resized,
-                                  is_imagenet);
-        }
-    }
-    memory_free(raw);
-    memory_free(resized);
-    return status;
+    const struct case_slices context = {image, slices};
+    const struct dataset_planes planes = {.n = out->n,
+                                          .n_channels = out->c,
+                                          .height = image->height,
+                                          .width = image->width,
+                                          .normalize = image->is_volume ? NORMALIZE_IMAGE
+                                                                        : dataset->config.normalize,
+                                          .read = read_slice,
+                                          .context = &context};
+    return dataset_planes_fill(&planes, out);
 }
 
 static adele_status fill_labels(const struct dataset *dataset, const char *path,

@@ -91,6 +91,15 @@ adele_status network_plan(struct network *network, int n, int h, int w, bool is_
     if (n < 1 || h < 1 || w < 1)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "a batch of %d images of %d x %d pixels is empty",
                     n, h, w);
+    // Inference plans keep nothing from one run to the next, so that one serves all of its shape.
+    for (int i = 0; i < network->n_plans && !is_training; i++) {
+        struct plan *plan = network->plans[i];
+        struct adele_shape shape = plan->steps[0].shape;
+        if (!plan->is_training && shape.n == n && shape.h == h && shape.w == w) {
+            *out = plan;
+            return ADELE_OK;
+        }
+    }
     struct plan **plans =
         memory_realloc(network->plans, (size_t)network->n_plans + 1, sizeof(struct plan *));
     if (plans == NULL)

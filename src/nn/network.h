@@ -59,7 +59,8 @@ struct plan; // the network at one input shape: ops, and where each tensor lies
 
 // Plans for inputs (n, C, h, w). Training plans keep what backward needs; others reuse memory as
 // soon as a tensor is dead. Nothing is allocated until network_allocate: offsets are computed
-// first. Plans are owned by the network and stay valid until network_destroy.
+// first. Plans are owned by the network and stay valid until network_destroy; *out is an earlier
+// inference plan where there is one of that shape.
 ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h, int w,
                                            bool is_training, struct plan **out);
 // Allocates what all plans so far need: activations for each training plan, and one region that all
