@@ -8,6 +8,8 @@ add_test(NAME packaging_install
 add_test(NAME packaging_dockerfiles COMMAND ${folder}/check-dockerfiles ${PROJECT_SOURCE_DIR})
 set(tests packaging_manuals packaging_completion packaging_install packaging_dockerfiles)
 set_tests_properties(${tests} PROPERTIES LABELS packaging TIMEOUT 600 ENVIRONMENT "${ADELE_TEST_ENVIRONMENT}")
+add_test(NAME cli_includes COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/cli/check-includes ${PROJECT_SOURCE_DIR})
+set_tests_properties(cli_includes PROPERTIES LABELS cli)
 if(ADELE_SANITIZE OR ADELE_COVERAGE)
   # A program would have to be linked with their runtimes too, which pkg-config does not name.
   set_tests_properties(packaging_install PROPERTIES DISABLED TRUE)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What a build hands on: the shared library, manual pages and completion, `cmake --install`, and the Debian
-# packages adele (the program and libadele.so.0) and libadele-dev (headers, libadele.a, adele.pc):
+# packages adele (the program and libadele.so.1) and libadele-dev (headers, libadele.a, adele.pc):
 # cpack -G DEB.
 
 # ---- the libraries that are installed -----------------------------------------------------------------
@@ -20,7 +20,7 @@ set(ADELE_VERSION_SCRIPT ${PROJECT_BINARY_DIR}/libadele.map)
 file(CONFIGURE OUTPUT ${ADELE_VERSION_SCRIPT} CONTENT "{\n  global:\n${version_script};\n  local: *;\n};\n")
 
 add_library(adele_shared SHARED $<TARGET_OBJECTS:adele>)
-set_target_properties(adele_shared PROPERTIES OUTPUT_NAME adele VERSION ${PROJECT_VERSION} SOVERSION 0
+set_target_properties(adele_shared PROPERTIES OUTPUT_NAME adele VERSION ${PROJECT_VERSION} SOVERSION 1
   LINKER_LANGUAGE C LINK_DEPENDS ${ADELE_VERSION_SCRIPT})
 if(ADELE_HAVE_CUDA)
   set_target_properties(adele_shared PROPERTIES LINKER_LANGUAGE CXX)
@@ -106,7 +106,7 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # each component's first line is its o
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_COMPRESSION_TYPE xz)
-# What a program that is linked with libadele.so.0 will depend on: adele of this version or newer.
+# What a program that is linked with libadele.so.1 will depend on: adele of this version or newer.
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS_POLICY ">=")
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a function of the library answers: a status code, and, for a failure, one message with the
+// What a function of the library returns: a status code, and, for a failure, one message with the
 // offending file, place and value, and one hint that says what to do. The library never prints,
 // exits or aborts; only the command line turns a failure into text and an exit code.
 #ifndef ADELE_STATUS_H

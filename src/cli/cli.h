@@ -50,13 +50,16 @@ void cli_print_help(void); // of `adele --help`, to standard output
 #define CLI_OVERWRITE_HELP                                                                         \
     "Replace files that adele itself wrote there earlier and nobody has changed since"
 
-// Of the option of verbs that read a run, and its value ("last" or "best") or the end of the
-// program.
-#define CLI_CHECKPOINT_HELP "Which checkpoint of the run: last or best (default: last)"
-const char *cli_parse_checkpoint(struct argp_state *state, const char *value);
+// Of the option of verbs that choose a device.
+#define CLI_DEVICE_VALUES "auto|cpu|cuda|cuda:N"
+#define CLI_DEVICE_HELP                                                                            \
+    "Default: auto. /ENGINE behind a name forces an engine: cpu/direct, cuda/cudnn"
+
+// `value`, where the table's row of the option names it among others: "last|best". Otherwise the
+// program ends with a usage error.
+const char *cli_parse_choice(struct argp_state *state, int key, const char *value);
 
 // Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
-// code (130 for ADELE_INTERRUPTED, 2 for ADELE_INVALID_ARGUMENT from parsing when `is_usage`, else
-// 1).
+// code: 130 for ADELE_INTERRUPTED, else 1.
 int cli_report_failure(adele_status status);
 #endif

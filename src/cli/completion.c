@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/completion.h"
 
+#include "adele/adele.h"
 #include "cli/cli.h"
 #include "cli/option_list.h"
 
@@ -26,16 +27,51 @@ static void put_long_names(const struct option_entry *option, void *context) {
         printf(" --%s", option->names[i]);
 }
 
-// All names of an option whose value is of the kind that `context` points to. A value that may be
-// left out is never the next word.
+// Whether the word after the option is its value, of that kind. A value that may be left out is
+// never the next word.
+static bool is_value(const struct option_entry *option, enum option_value kind) {
+    return option->value != NULL && !option->is_value_optional &&
+           option_value_kind(option->value) == kind;
+}
+
+// All names of an option whose value is of the kind that `context` points to.
 static void put_if_value(const struct option_entry *option, void *context) {
     const enum option_value *kind = context;
-    if (option->value == NULL || option->is_value_optional ||
-        option_value_kind(option->value) != *kind)
+    if (!is_value(option, *kind))
         return;
     put_long_names(option, NULL);
     for (int i = 0; i < option->n_letters; i++)
         printf(" -%c", option->letters[i]);
+}
+
+static void put_word(const char *word, int length) {
+    printf(" %.*s", length, word);
+}
+
+// The names of the option as a pattern of `case $before`, and the words that may follow it.
+static void put_values(const struct option_entry *option, void *context) {
+    (void)context;
+    const char *separator = "";
+    bool is_key = is_value(option, OPTION_VALUE_KEY);
+    if (!is_key && !is_value(option, OPTION_VALUE_CHOICE))
+        return;
+    fputs("        ", stdout);
+    for (int i = 0; i < option->n_names; i++, separator = " | ")
+        printf("%s--%s", separator, option->names[i]);
+    for (int i = 0; i < option->n_letters; i++, separator = " | ")
+        printf("%s-%c", separator, option->letters[i]);
+    fputs(") values=\"", stdout);
+    if (is_key)
+        fputs("$keys", stdout);
+    else
+        option_value_visit(option->value, put_word);
+    fputs("\" ;;\n", stdout);
+}
+
+static void put_keys(const char *separator) {
+    struct adele_config_key key;
+    for (int i = 0; adele_config_key(i, &key); i++)
+        printf("%s%s=", separator, key.name);
 }
 
 static void put_verb_names(void) {
@@ -56,34 +92,43 @@ static void put_bash_case(const struct cli_verb *verb) {
         option_list_visit(verb->argp, put_if_value, &kind);
         putchar(' '); // the last name has a blank on both sides, like the others
     }
-    fputs("\"\n        ;;\n", stdout);
+    fputs("\"\n        case $before in\n", stdout);
+    option_list_visit(verb->argp, put_values, NULL);
+    fputs("        esac\n        ;;\n", stdout);
 }
 
 void completion_print_bash(void) {
     fputs("# Completion of adele for bash; made by `adele help --completion bash`.\n"
           "_adele() {\n"
           "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}\n"
-          "    local options= words= with_text= with_folder= with_file= verbs=\"",
+          "    local options= words= values= with_text= with_folder= with_file= verbs=\"",
           stdout);
     put_verb_names();
+    fputs("\" keys=\"", stdout);
+    put_keys(" ");
     fputs("\"\n    COMPREPLY=()\n"
           "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
           "        mapfile -t COMPREPLY < <(compgen -W \"$verbs",
           stdout);
     option_list_visit(&cli_argp, put_long_names, NULL);
     fputs("\" -- \"$word\")\n        return\n    fi\n"
-          "    case ${COMP_WORDS[1]} in\n",
-          stdout);
-    for (size_t i = 0; i < cli_n_verbs; i++)
-        put_bash_case(&cli_verbs[i]);
-    fputs("    esac\n"
           "    # bash breaks --run=DIR into three words.\n"
           "    if [ \"$word\" = \"=\" ]; then\n"
           "        word=\n"
           "    elif [ \"$before\" = \"=\" ]; then\n"
           "        before=${COMP_WORDS[COMP_CWORD - 2]}\n"
           "    fi\n"
-          "    if [[ $with_text == *\" $before \"* ]]; then\n"
+          "    case ${COMP_WORDS[1]} in\n",
+          stdout);
+    for (size_t i = 0; i < cli_n_verbs; i++)
+        put_bash_case(&cli_verbs[i]);
+    fputs("    esac\n"
+          "    if [ -n \"$values\" ]; then\n"
+          "        mapfile -t COMPREPLY < <(compgen -W \"$values\" -- \"$word\")\n"
+          "        if [[ ${COMPREPLY[0]-} == *= ]]; then\n"
+          "            compopt -o nospace # the value of the key follows\n"
+          "        fi\n"
+          "    elif [[ $with_text == *\" $before \"* ]]; then\n"
           "        return\n"
           "    elif [[ $with_folder == *\" $before \"* ]]; then\n"
           "        compopt -o filenames\n"
@@ -135,10 +180,17 @@ static void put_zsh_option(const struct option_entry *option, void *context) {
     if (option->value != NULL) {
         static const char *const actions[] = {[OPTION_VALUE_ANY] = " ",
                                               [OPTION_VALUE_FOLDER] = "_files -/",
-                                              [OPTION_VALUE_FILE] = "_files"};
+                                              [OPTION_VALUE_FILE] = "_files",
+                                              [OPTION_VALUE_KEY] = "{compadd -S \"\" -a keys}",
+                                              [OPTION_VALUE_CHOICE] = "("};
+        enum option_value kind = option_value_kind(option->value);
         fputs(option->is_value_optional ? "::" : ":", stdout);
         put_quoted(option->value, ":");
-        printf(":%s", actions[option_value_kind(option->value)]);
+        printf(":%s", actions[kind]);
+        if (kind == OPTION_VALUE_CHOICE) {
+            option_value_visit(option->value, put_word);
+            fputs(" )", stdout);
+        }
     }
     putchar('\'');
 }
@@ -164,9 +216,11 @@ void completion_print_zsh(void) {
     fputs("#compdef adele\n"
           "# Completion of adele for zsh; made by `adele help --completion zsh`.\n"
           "_adele() {\n"
-          "    local -a verbs\n"
-          "    verbs=(\n",
+          "    local -a verbs keys\n"
+          "    keys=(",
           stdout);
+    put_keys(" ");
+    fputs(" )\n    verbs=(\n", stdout);
     for (size_t i = 0; i < cli_n_verbs; i++) {
         printf("        '%s:", cli_verbs[i].name);
         put_quoted(cli_verbs[i].help, ":");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // adele VERB ...: finds the verb.
-#include "base/log.h"
+#include "adele/adele.h"
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -54,22 +54,21 @@ static void wait_passively(char **argv) {
     execv("/proc/self/exe", argv); // comes back only when it failed: then it is slower, no more
 }
 
-// What was printed and did not arrive, in a full disk for instance, is a failure.
+// Output that could not be written, to a full disk for instance, is a failure.
 static int finish(int code) {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return code;
-    if (code == CLI_OK)
-        fprintf(stderr, "adele: error: the output could not be written\n"
-                        "  hint: Check where the output goes, and the space there.\n");
+    fprintf(stderr, "adele: error: the output could not be written\n"
+                    "  hint: Check where the output goes, and the space there.\n");
     return code == CLI_OK ? CLI_FAILED : code;
 }
 
-// Verbs with a progress bar put a sink of their own in its place while they work. Standard output
-// is left to what a verb answers (JSON, say).
-static void print_log_line(void *context, enum log_level level, const char *line) {
+// Verbs with a progress bar replace this function while they work. Standard output is left to the
+// result of a verb (JSON, say).
+static void print_log_line(void *context, enum adele_log_level level, const char *line) {
     (void)context;
-    if (level != LOG_DETAIL)
-        fprintf(stderr, "%s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+    if (level != ADELE_LOG_DETAIL)
+        fprintf(stderr, "%s%s\n", level == ADELE_LOG_WARNING ? "warning: " : "", line);
 }
 
 int main(int argc, char **argv) {
@@ -83,7 +82,7 @@ int main(int argc, char **argv) {
         return finish(CLI_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("adele %s\n", ADELE_VERSION);
+        printf("adele %s\n", adele_version());
         return finish(CLI_OK);
     }
     const struct cli_verb *verb = cli_verb_find(argv[1]);
@@ -95,7 +94,7 @@ int main(int argc, char **argv) {
     }
     char name[64];
     snprintf(name, sizeof name, "adele %s", verb->name);
-    log_set_sink(print_log_line, NULL);
+    adele_log_to(print_log_line, NULL);
     argv[1] = name; // argp names the program by argv[0]
     return finish(verb->run(argc - 1, argv + 1));
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "cli/manual.h"
 
+#include "adele/adele.h"
 #include "cli/option_list.h"
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // n characters of text: roff must read none of them as a command of its own. A hyphen becomes a
@@ -68,7 +70,9 @@ static void put_head(const char *verb, const char *summary) {
         for (const char *c = verb; *c != '\0'; c++)
             putchar(toupper((unsigned char)*c));
     }
-    fputs(" 1 \"\" \"adele " ADELE_VERSION "\" \"User Commands\"\n.SH NAME\nadele", stdout);
+    fputs(" 1 \"\" \"adele ", stdout);
+    fputs(adele_version(), stdout);
+    fputs("\" \"User Commands\"\n.SH NAME\nadele", stdout);
     if (verb != NULL) {
         fputs("\\-", stdout);
         put(verb);
@@ -114,14 +118,34 @@ static void print_verb(const struct cli_verb *verb) {
     fputs("\n.SH DESCRIPTION\n", stdout);
     put_text(doc, rest != NULL ? (size_t)(rest - doc) : strlen(doc));
     if (rest != NULL) {
+        char *text = (char *)++rest;
+        if (argp->help_filter != NULL)
+            text = argp->help_filter(ARGP_KEY_HELP_POST_DOC, rest, NULL);
         fputs("\n.PP\n", stdout);
-        put_paragraphs(rest + 1);
+        put_paragraphs(text);
+        if (text != rest)
+            free(text);
     }
     fputs("\n.SH OPTIONS\n", stdout);
     option_list_visit(argp, put_option, NULL);
     option_list_visit(&option_list_standard, put_option, NULL);
     fputs(".SH SEE ALSO\n.BR adele (1)\n", stdout);
 }
+
+static const struct {
+    const char *name, *meaning;
+} variables[] = {
+    {"ADELE_CPU_ISA", "Limits the CPU device to an instruction set: sse41, avx2, avx512 or "
+                      "avx512_bf16 (default: the best that the processor has). Results are the "
+                      "same bytes for the same instruction set."},
+    {"ADELE_SELFTEST", "off: the kernels of a GPU are not tested, and what an earlier test found "
+                       "is ignored; a number: the seconds that a test may take. See "
+                       "adele-selftest(1)."},
+    {"OMP_NUM_THREADS", "The number of threads of the CPU device. Results do not depend on it."},
+    {"OMP_WAIT_POLICY", "How threads wait (default of adele: passive, because threads that wait "
+                        "actively slow down other programs)."},
+    {"XDG_CACHE_HOME", "Folder of caches (default: ~/.cache): adele/ in it holds which kernel was "
+                       "the fastest for a shape, and what the self-test found."}};
 
 static void print_program(void) {
     put_head(NULL, cli_argp.doc);
@@ -138,7 +162,13 @@ static void print_program(void) {
     option_list_visit(&cli_argp, put_option, NULL);
     fputs(".SH EXIT STATUS\n", stdout);
     put(CLI_EXIT_CODES ".");
-    fputs("\n.SH FILES\nConfigurations that are ready to run, and KEYS.md, which explains every "
+    fputs("\n.SH ENVIRONMENT\n", stdout);
+    for (size_t i = 0; i < sizeof variables / sizeof *variables; i++) {
+        printf(".TP\n.B %s\n", variables[i].name);
+        put(variables[i].meaning);
+        putchar('\n');
+    }
+    fputs(".SH FILES\nConfigurations that are ready to run, and KEYS.md, which explains every "
           "key of a configuration, lie in the folder\n.I share/adele/configs\nof the "
           "installation.\n.SH SEE ALSO\n",
           stdout);

@@ -3,20 +3,22 @@
 #ifndef ADELE_CLI_MODEL_ARGUMENTS_H
 #define ADELE_CLI_MODEL_ARGUMENTS_H
 
-#include "cli/progress.h"
-#include "infer/model.h"
+#include "adele/model.h"
 #include <argp.h>
 
 struct model_arguments {
-    const char *checkpoint, *device;
-    const char *which; // checkpoint of a run: "last" or "best"; NULL: the last
-    struct model_options options;
+    const char *path, *device;
+    const char *checkpoint; // of a run: "last" or "best"; NULL: the last
+    int overwrite;
+    struct adele_inference inference;
+    struct adele_watch watch; // filled by model_arguments_run
 };
 
 extern const struct argp model_argp; // a child parser; its input is struct model_arguments *
 
-void model_arguments_init(struct model_arguments *arguments);
-// Loads the model and calls `work` with log lines and signals set up.
+// Opens the model and calls `work` with a progress bar, log lines and signals set up; returns the
+// exit code.
 int model_arguments_run(struct model_arguments *arguments,
-                        adele_status (*work)(struct model *model, void *context), void *context);
+                        adele_status (*work)(struct adele_model *model, void *context),
+                        void *context);
 #endif

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "cli/option_list.h"
 
+#include "cli/cli.h"
+
 #include <ctype.h>
 #include <string.h>
 
-// argp takes these in by itself, and keeps its table to itself.
+// argp adds these options to every parser, but does not show its table of them.
 static const struct argp_option standard[] = {{"help", '?', 0, 0, "Give this help list", -1},
                                               {"usage", 0, 0, 0, "Give a short usage message", -1},
                                               {0}};
@@ -45,7 +47,51 @@ void option_list_visit(const struct argp *argp,
 }
 
 enum option_value option_value_kind(const char *name) {
-    if (strcmp(name, "DIR") == 0)
-        return OPTION_VALUE_FOLDER;
-    return strcmp(name, "FILE") == 0 ? OPTION_VALUE_FILE : OPTION_VALUE_ANY;
+    static const struct {
+        const char *name;
+        enum option_value kind;
+    } kinds[] = {
+        {"DIR", OPTION_VALUE_FOLDER}, {"FILE", OPTION_VALUE_FILE}, {"KEY=VALUE", OPTION_VALUE_KEY}};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(name, kinds[i].name) == 0)
+            return kinds[i].kind;
+    return strchr(name, '|') != NULL ? OPTION_VALUE_CHOICE : OPTION_VALUE_ANY;
+}
+
+void option_value_visit(const char *name, void (*visit)(const char *word, int length)) {
+    while (*name != '\0') {
+        size_t length = strcspn(name, "|");
+        bool is_literal = true;
+        for (size_t i = 0; i < length; i++)
+            is_literal = is_literal && !isupper((unsigned char)name[i]);
+        if (is_literal)
+            visit(name, (int)length);
+        name += length + (name[length] == '|');
+    }
+}
+
+// ---- values -------------------------------------------------------------------------------------
+
+static const struct argp_option *find_option(const struct argp *argp, int key) {
+    const struct argp_option *found = NULL;
+    for (const struct argp_option *row = argp->options; row != NULL && !is_last(row); row++)
+        if (row->key == key && row->name != NULL)
+            return row;
+    for (const struct argp_child *child = argp->children;
+         found == NULL && child != NULL && child->argp != NULL; child++)
+        found = find_option(child->argp, key);
+    return found;
+}
+
+const char *cli_parse_choice(struct argp_state *state, int key, const char *value) {
+    const struct argp_option *option = find_option(state->root_argp, key);
+    const char *names = option->arg;
+    for (const char *at = names; *at != '\0';) {
+        size_t length = strcspn(at, "|");
+        if (strlen(value) == length && memcmp(at, value, length) == 0)
+            return value;
+        at += length + (at[length] == '|');
+    }
+    argp_error(state, "--%s: '%s' is none of %s", option->name, value, names);
+    return NULL;
 }

@@ -26,7 +26,16 @@ void option_list_visit(const struct argp *argp,
 // The parser of the options that argp adds to every verb.
 extern const struct argp option_list_standard;
 
-// What a shell may offer for a value of that name.
-enum option_value { OPTION_VALUE_ANY, OPTION_VALUE_FOLDER, OPTION_VALUE_FILE };
+// What a shell may offer for a value of that name: "last|best" is a choice.
+enum option_value {
+    OPTION_VALUE_ANY,
+    OPTION_VALUE_FOLDER,
+    OPTION_VALUE_FILE,
+    OPTION_VALUE_KEY, // a key of the configuration, and what it is set to
+    OPTION_VALUE_CHOICE
+};
 enum option_value option_value_kind(const char *name);
+// Calls `visit` for each word of a choice, which lies at `word` and has `length` characters; not
+// for those that stand for others, such as the N of "cuda:N".
+void option_value_visit(const char *name, void (*visit)(const char *word, int length));
 #endif

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "cli/progress.h"
 
-#include "base/fail.h"
-#include "base/file.h"
-#include "base/log.h"
+#include "adele/log.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,11 +24,11 @@ static void handle_stop_signals(void (*handler)(int)) {
         sigaction(stop_signals[i], &action, NULL);
 }
 
-// A step may take long, so the answer is written here and now, with nothing but what a signal
-// handler may call. A second signal does what it does to any program: it ends it at once. Files are
-// written whole or not at all, so that the last checkpoint stays as it is.
+// A step may take long, so a line is written here and now, with nothing but what a signal handler
+// may call. A second signal does what it does to any program: it ends it at once. Files are written
+// whole or not at all, so that the last checkpoint stays as it is.
 static void on_signal(int number) {
-    static const char answer[] = "\nfinishing this step; once more to stop without saving\n";
+    static const char text[] = "\nfinishing this step; once more to stop without saving\n";
     int code = errno;
     if (signal_came) { // delivered together with the first
         handle_stop_signals(SIG_DFL);
@@ -37,7 +36,7 @@ static void on_signal(int number) {
         return;
     }
     signal_came = 1;
-    ssize_t n = write(STDERR_FILENO, answer, sizeof answer - 1);
+    ssize_t n = write(STDERR_FILENO, text, sizeof text - 1);
     (void)n; // the terminal may be gone
     handle_stop_signals(SIG_DFL);
     errno = code;
@@ -56,51 +55,30 @@ static void clear_bar(struct progress *progress) {
     progress->bar_is_drawn = false;
 }
 
-// A log that cannot be written is no reason to lose a run, but it is said, once.
-static void stop_logging(struct progress *progress, const char *reason) {
-    fprintf(stderr, "warning: log.txt cannot be written any more: %s\n", reason);
-    (void)fclose(progress->log);
-    progress->log = NULL;
-}
-
-static void write_line(void *context, enum log_level level, const char *line) {
+static void print_line(void *context, enum adele_log_level level, const char *line) {
     struct progress *progress = context;
+    bool is_warning = level == ADELE_LOG_WARNING;
+    FILE *to = is_warning ? stderr : stdout;
     clear_bar(progress);
-    FILE *to = level == LOG_WARNING ? stderr : stdout;
-    if (level != LOG_DETAIL)
-        fprintf(to, "%s%s\n", level == LOG_WARNING ? "warning: " : "", line);
+    if (level != ADELE_LOG_DETAIL)
+        fprintf(to, "%s%s\n", is_warning ? "warning: " : "", line);
     fflush(to);
-    if (progress->log) {
-        fprintf(progress->log, "%9.1f s  %s%s\n", now_seconds() - progress->started,
-                level == LOG_WARNING ? "warning: " : "", line);
-        if (fflush(progress->log) != 0)
-            stop_logging(progress, strerror(errno));
-    }
 }
 
-adele_status progress_init(struct progress *progress, const char *log_path) {
+void progress_init(struct progress *progress) {
     memset(progress, 0, sizeof *progress);
     progress->is_terminal = isatty(STDERR_FILENO);
     progress->started = now_seconds();
     progress->first_done = -1.0;
-    if (log_path) {
-        progress->log = fopen(log_path, "a");
-        if (!progress->log)
-            return FAIL(ADELE_IO, file_hint(errno), "cannot write %s: %s", log_path,
-                        strerror(errno));
-    }
-    log_set_sink(write_line, progress);
+    adele_log_to(print_line, progress);
     signal_came = 0;
     handle_stop_signals(on_signal);
-    return ADELE_OK;
 }
 
 void progress_deinit(struct progress *progress) {
     handle_stop_signals(SIG_DFL);
     clear_bar(progress);
-    log_set_sink(NULL, NULL);
-    if (progress->log)
-        fclose(progress->log);
+    adele_log_to(NULL, NULL);
     memset(progress, 0, sizeof *progress);
 }
 
@@ -138,7 +116,7 @@ void progress_draw(struct progress *progress, double done, const char *text) {
     progress->bar_is_drawn = true;
 }
 
-bool progress_should_stop(void *context) {
+int progress_should_stop(void *context) {
     (void)context;
     return signal_came != 0;
 }

@@ -1,23 +1,18 @@
 // SPDX-License-Identifier: MIT
-#include "base/fail.h"
-#include "base/file.h"
-#include "base/json.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
-#include "infer/model_output.h"
 
 #include <math.h>
+#include <stdio.h>
 
 struct arguments {
     struct model_arguments model;
-    const char *json;
-    struct output *output; // of the scores; NULL: none
-    struct score score;
+    struct adele_evaluate_options options;
 };
 
-static const struct argp_option options[] = {
+static const struct argp_option option_table[] = {
     {"data", 'D', "DIR", 0, "Data set (default: the run's own)", 0},
-    {"split", 'p', "NAME", 0, "train, val or test (default: test)", 0},
+    {"split", 'p', "train|val|test", 0, "Which split (default: test)", 0},
     {"json", 'j', "FILE", 0, "Also write the scores there", 0},
     {"save-masks", 'm', "DIR", 0, "Also write the predicted label maps there", 0},
     {0}};
@@ -29,18 +24,16 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         state->child_inputs[0] = &arguments->model;
         return 0;
     case 'D':
-        arguments->model.options.data = value;
+        arguments->options.data = value;
         return 0;
     case 'p':
-        if (dataset_split_find(value, &arguments->model.options.split))
-            return 0;
-        argp_error(state, "--split %s: train, val or test", value);
+        arguments->options.split = cli_parse_choice(state, key, value);
         return 0;
     case 'j':
-        arguments->json = value;
+        arguments->options.scores_file = value;
         return 0;
     case 'm':
-        arguments->model.options.masks_folder = value;
+        arguments->options.masks_folder = value;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -54,10 +47,10 @@ static void print_cell(double value) {
         printf("  %6s", "-");
 }
 
-static void print_scores(const struct model *model, const struct score *score) {
+static void print_scores(const struct adele_model_info *model, const struct adele_score *score) {
     printf("%-20s  %6s  %6s\n", "category", "IoU", "Dice");
-    for (int c = 0; c < score->n_categories; c++) {
-        printf("%-20s", model->category_names[c]);
+    for (int c = 0; c < score->n_classes; c++) {
+        printf("%-20s", model->class_names[c]);
         print_cell(score->iou[c]);
         print_cell(score->dice[c]);
         printf("\n");
@@ -70,40 +63,25 @@ static void print_scores(const struct model *model, const struct score *score) {
     printf("\n");
 }
 
-static adele_status save_scores(struct arguments *arguments, const struct model *model,
-                                int n_images) {
-    const char *split = dataset_split_name(arguments->model.options.split);
-    cJSON *json = score_to_json(&arguments->score, split, n_images, model->category_names);
-    bool is_fine = json &&
-                   json_add(json, "checkpoint", cJSON_CreateString(file_base_name(model->path))) &&
-                   json_add(json, "epoch", cJSON_CreateNumber(model->epoch));
-    adele_status status = is_fine ? output_begin(arguments->output) : FAIL_NO_MEMORY(64);
-    if (status == ADELE_OK)
-        status = output_end(arguments->output, json_write(arguments->json, json));
-    cJSON_Delete(json);
-    return status;
-}
-
-static adele_status evaluate(struct model *model, void *context) {
+static adele_status evaluate(struct adele_model *model, void *context) {
     struct arguments *arguments = context;
-    const struct model_options *model_options = &arguments->model.options;
-    int n_images = 0;
-    TRY(model_plan_file(model, model_options, arguments->json, &arguments->output));
-    adele_status status = model_evaluate(model, model_options, &arguments->score, &n_images);
-    if (status == ADELE_OK) {
-        printf("%s split, %d images\n", dataset_split_name(model_options->split), n_images);
-        print_scores(model, &arguments->score);
-        if (arguments->json)
-            status = save_scores(arguments, model, n_images);
-    }
-    output_destroy(arguments->output);
-    return status;
+    struct adele_evaluate_options *options = &arguments->options;
+    struct adele_score score;
+    options->inference = arguments->model.inference;
+    options->overwrite = arguments->model.overwrite;
+    options->watch = arguments->model.watch;
+    adele_status status = adele_model_evaluate(model, options, &score);
+    if (score.n_classes == 0)
+        return status;
+    printf("%s split, %d images\n", options->split, score.n_images);
+    print_scores(adele_model_describe(model), &score);
+    return status; // that of the file of scores
 }
 
 static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
 
 const struct argp evaluate_argp = {
-    options,
+    option_table,
     parse,
     "CHECKPOINT|RUN",
     "IoU and Dice of a checkpoint on a split.\vThe network sees images at the size it was "
@@ -116,8 +94,7 @@ const struct argp evaluate_argp = {
     0};
 
 int verb_evaluate(int argc, char **argv) {
-    struct arguments arguments = {0};
-    model_arguments_init(&arguments.model);
+    struct arguments arguments = {.options = {.split = "test"}};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&evaluate_argp, argc, argv, 0, 0, &arguments);
     return model_arguments_run(&arguments.model, evaluate, &arguments);

@@ -18,8 +18,8 @@ struct help_arguments {
 
 static const struct argp_option options[] = {
     {"man", 'm', 0, 0, "Print the manual page, of adele or of VERB, for `man -l -`", 0},
-    {"completion", 'c', "SHELL", 0,
-     "Print the completion for bash or zsh: source <(adele help --completion bash)", 0},
+    {"completion", 'c', "bash|zsh", 0,
+     "Print the completion: source <(adele help --completion bash)", 0},
     {0}};
 
 static error_t parse(int key, char *value, struct argp_state *state) {
@@ -29,12 +29,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         arguments->is_manual = true;
         return 0;
     case 'c':
-        if (strcmp(value, "bash") == 0)
-            arguments->print_completion = completion_print_bash;
-        else if (strcmp(value, "zsh") == 0)
-            arguments->print_completion = completion_print_zsh;
-        else
-            argp_error(state, "--completion %s: bash or zsh", value);
+        arguments->print_completion = strcmp(cli_parse_choice(state, key, value), "bash") == 0
+                                          ? completion_print_bash
+                                          : completion_print_zsh;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->verb != NULL)

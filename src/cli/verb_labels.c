@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "adele/data.h"
 #include "cli/cli.h"
-#include "infer/model.h"
 
 #include <argp.h>
 #include <stdio.h>
@@ -12,24 +12,24 @@ static const struct argp_option options[] = {
     {"output", 'o', "DIR", 0, "Folder for the label files and changes.csv", 0},
     {"epoch", 'e', "N", 0, "As they were after the correction of that epoch (default: the last)",
      0},
-    {"checkpoint", OPTION_CHECKPOINT, "WHICH", 0,
-     "As they were at that checkpoint: last or best (default: last)", 0},
+    {"checkpoint", OPTION_CHECKPOINT, "last|best", 0,
+     "As they were at that checkpoint (default: last)", 0},
     {"data", 'D', "DIR", 0, "The run's data set, where it has moved", 0},
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
-static void check_complete(struct argp_state *state, const struct label_export *arguments) {
-    if (!arguments->run_folder || !arguments->folder)
+static void check_complete(struct argp_state *state, const struct adele_labels_options *arguments) {
+    if (!arguments->run_folder || !arguments->output)
         argp_error(state, "name the run's folder and -o DIR");
-    if (arguments->epoch >= 0 && arguments->checkpoint)
+    if (arguments->epoch > 0 && arguments->checkpoint)
         argp_error(state, "--epoch and --checkpoint exclude each other");
 }
 
 static error_t parse(int key, char *value, struct argp_state *state) {
-    struct label_export *arguments = state->input;
+    struct adele_labels_options *arguments = state->input;
     switch (key) {
     case 'o':
-        arguments->folder = value;
+        arguments->output = value;
         return 0;
     case 'e':
         arguments->epoch = atoi(value);
@@ -37,17 +37,17 @@ static error_t parse(int key, char *value, struct argp_state *state) {
             argp_error(state, "--epoch %s: a whole number from 1", value);
         return 0;
     case OPTION_CHECKPOINT:
-        arguments->checkpoint = cli_parse_checkpoint(state, value);
+        arguments->checkpoint = cli_parse_choice(state, key, value);
         return 0;
     case 'D':
         arguments->data = value;
         return 0;
     case OPTION_OVERWRITE:
-        arguments->is_overwriting = true;
+        arguments->overwrite = 1;
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->run_folder)
-            argp_error(state, "one RUN only; '%s' is too much", value);
+            argp_error(state, "one RUN only; unexpected argument '%s'", value);
         arguments->run_folder = value;
         return 0;
     case ARGP_KEY_END:
@@ -69,12 +69,12 @@ const struct argp labels_argp = {
     0};
 
 int verb_labels(int argc, char **argv) {
-    struct label_export arguments = {.epoch = -1};
+    struct adele_labels_options arguments = {0};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
-    adele_status status = model_export_labels(&arguments);
+    adele_status status = adele_labels(&arguments);
     if (status != ADELE_OK)
         return cli_report_failure(status);
-    printf("corrected labels in %s\n", arguments.folder);
+    printf("corrected labels in %s\n", arguments.output);
     return CLI_OK;
 }

@@ -2,45 +2,34 @@
 // adele report RUN... -o DIR: draws what the runs left in their folders, and prints the table.
 #include "cli/cli.h"
 
-#include "base/fail.h"
-#include "base/memory.h"
-#include "data/output.h"
-#include "infer/run_folder.h"
-#include "report/report.h"
+#include "adele/report.h"
 
 #include <argp.h>
 #include <stdio.h>
 
 enum report_option { OPTION_OVERWRITE = 256 };
 
-struct report_arguments {
-    const char *folder, *data;
-    bool is_overwriting;
-    int n_runs;
-    char **runs; // borrowed from argv
-};
-
 static error_t parse_option(int key, char *value, struct argp_state *state) {
-    struct report_arguments *arguments = state->input;
+    struct adele_report_options *arguments = state->input;
     switch (key) {
     case 'o':
-        arguments->folder = value;
+        arguments->output = value;
         return 0;
     case 'D':
         arguments->data = value;
         return 0;
     case OPTION_OVERWRITE:
-        arguments->is_overwriting = true;
+        arguments->overwrite = 1;
         return 0;
     case ARGP_KEY_ARGS:
-        arguments->runs = state->argv + state->next;
+        arguments->runs = (const char *const *)state->argv + state->next;
         arguments->n_runs = state->argc - state->next;
         return 0;
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "name the folder of one run or more");
         return 0;
     case ARGP_KEY_END:
-        if (arguments->folder == NULL)
+        if (arguments->output == NULL)
             argp_error(state, "name the folder for the report: -o DIR");
         return 0;
     default:
@@ -66,45 +55,14 @@ const struct argp report_argp = {
     NULL,
     NULL};
 
-// A report needs nothing of the runs' configurations, so one that cannot be read guards nothing.
-static adele_status guard_run(const char *run, const char *data, struct output *output) {
-    struct config *config = NULL;
-    adele_status status = run_folder_load_config(run, data, &config);
-    if (status != ADELE_OK)
-        return status == ADELE_NO_MEMORY ? status : ADELE_OK;
-    status = run_folder_guard(run, config, output_guard(output));
-    config_destroy(config);
-    return status;
-}
-
-static adele_status write_report(const struct report_arguments *arguments,
-                                 struct report_summary **summaries) {
-    struct output *output = NULL;
-    adele_status status;
-    TRY(output_create(arguments->folder, arguments->is_overwriting, &output));
-    TRY_GOTO(output_guard_add_data(output_guard(output), arguments->data), done);
-    for (int i = 0; i < arguments->n_runs; i++)
-        TRY_GOTO(guard_run(arguments->runs[i], arguments->data, output), done);
-    status =
-        report_write(arguments->n_runs, (const char *const *)arguments->runs, output, summaries);
-done:
-    output_destroy(output);
-    return status;
-}
-
 int verb_report(int argc, char **argv) {
-    struct report_arguments arguments = {0};
-    argp_err_exit_status = CLI_USAGE;
-    if (argp_parse(&report_argp, argc, argv, 0, NULL, &arguments) != 0)
-        return CLI_USAGE;
-    struct report_summary *summaries = NULL;
+    struct adele_report_options arguments = {0};
     char *table = NULL;
-    adele_status status = write_report(&arguments, &summaries);
+    argp_err_exit_status = CLI_USAGE;
+    argp_parse(&report_argp, argc, argv, 0, NULL, &arguments);
+    adele_status status = adele_report(&arguments, &table);
     if (status == ADELE_OK)
-        status = report_table(arguments.n_runs, summaries, &table);
-    if (status == ADELE_OK)
-        printf("%s\nFigures and tables: %s\n", table, arguments.folder);
-    memory_free(table);
-    report_summaries_destroy(arguments.n_runs, summaries);
+        printf("%s\nFigures and tables: %s\n", table, arguments.output);
+    adele_free(table);
     return status == ADELE_OK ? CLI_OK : cli_report_failure(status);
 }

@@ -284,7 +284,7 @@ static void a_verb_says_which_checkpoint_it_reads(void **state) {
     assert_refused(&result, "--checkpoint best", "run's folder");
     ADELE_IN(state, &result, "home", "evaluate", "run", "--checkpoint", "first");
     assert_int_equal(result.code, 2);
-    assert_non_null(strstr(result.err, "--checkpoint first: last or best"));
+    assert_non_null(strstr(result.err, "--checkpoint: 'first' is none of last|best"));
     program_result_deinit(&result);
 }
 

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Data sets: what is wrong with one, noisy versions of its labels, and the corrected labels of a
+// run. Layouts: "nnunet" (nnU-Net raw), "voc" (Pascal VOC), "img_ann" (img_dir and ann_dir of
+// MMSegmentation), "auto" (detected).
+#ifndef ADELE_DATA_H
+#define ADELE_DATA_H
+
+#include "adele/status.h"
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Which data set. All members may be 0 or NULL, but `root` or `config` must be given. What is given
+// here wins over the configuration.
+struct adele_data {
+    const char *root;         // its folder
+    const char *config;       // YAML file whose section `data` describes it
+    const char *layout;       // NULL: "auto"
+    const char *split[3];     // train, val, test: as data.split.train; NULL: the layout's own
+    const char *noisy_labels; // folder of noisy versions of the training labels
+    const char *true_labels;  // folder of ground truth of the training labels
+    int follow_links;         // 1: symbolic links may lead out of the folder
+};
+
+// ---- check --------------------------------------------------------------------------------------
+struct adele_problem {
+    int is_error;     // else a warning
+    const char *kind; // "label_out_of_range", "size_mismatch" ...
+    const char *text; // file, pixel, value
+    const char *hint; // what to do; "" when there is nothing to add
+    int n;            // so many problems differ in nothing but paths and numbers
+};
+// The library may append fields in later versions. Owned by the report.
+struct adele_check_report {
+    const char *root; // the folder that was checked
+    int n_files;      // read
+    int n_errors, n_warnings;
+    int n_problems;                       // errors and warnings
+    const struct adele_problem *problems; // (n_problems), one by one: n is 1
+    int n_groups;
+    const struct adele_problem *groups; // (n_groups): problems alike are one
+};
+// Reads every file of a data set. Problems of the data are in the report, not errors; destroy it
+// with adele_check_report_destroy. Errors: ADELE_DATA or ADELE_IO when the data set cannot be
+// looked at at all, ADELE_CONFIG, ADELE_INVALID_ARGUMENT, ADELE_NO_MEMORY.
+ADELE_MUST_CHECK adele_status adele_check(const struct adele_data *data,
+                                          struct adele_check_report **out);
+void adele_check_report_destroy(struct adele_check_report *report); // NULL is legal
+
+// ---- noise --------------------------------------------------------------------------------------
+struct adele_noise_options {
+    const char *output; // folder of the noisy labels; required
+    int overwrite;      // 1: files that adele wrote there earlier are replaced
+    const char *kind;   // "under-over", "flip" or "mixed"
+    double target_miou; // 0 .. 1: foreground mean IoU against the clean labels; 0: by iterations
+    int iterations_low, iterations_high; // erosions or dilations of an image are drawn from these
+    double flip_fraction;                // 0 .. 1: share of pixels that flip or mixed changes
+    uint64_t seed;
+};
+// under-over, 2 to 4 iterations, 0.05 of the pixels, seed 0.
+void adele_noise_options_init(struct adele_noise_options *out);
+
+// The library may append fields in later versions. Owned by the report.
+struct adele_noise_report {
+    int n_images;                   // label maps that took part
+    int n_classes;                  // with the background
+    const char *const *class_names; // (n_classes)
+    const double *iou;      // (n_classes), noisy against clean; NaN where a class is in neither
+    double miou_foreground; // NaN when there is no foreground
+    double strength;        // that reached the target; 1: as given
+};
+// Writes noisy versions of the training labels in the layout and file type of the input, with
+// changes.csv and noise.json. data->noisy_labels and true_labels are not used. Destroy *out with
+// adele_noise_report_destroy. Errors: ADELE_DATA when the target cannot be reached,
+// ADELE_INVALID_ARGUMENT, before anything is written, for an option out of its range, and when a
+// file would fall into a data set or a run, or onto a file that is there; ADELE_CONFIG, ADELE_IO,
+// ADELE_FORMAT, ADELE_NO_MEMORY.
+ADELE_MUST_CHECK adele_status adele_noise(const struct adele_data *data,
+                                          const struct adele_noise_options *options,
+                                          struct adele_noise_report **out);
+void adele_noise_report_destroy(struct adele_noise_report *report); // NULL is legal
+
+// ---- corrected labels ---------------------------------------------------------------------------
+struct adele_labels_options {
+    const char *run_folder; // required
+    const char *output;     // folder of the labels; required
+    const char *data;       // where the run's data set is now; NULL: where it was
+    int epoch;              // as they were after the correction of that epoch; 0: as they were at
+    const char *checkpoint; // that checkpoint: "last" (NULL) or "best"
+    int overwrite;          // 1: files that adele wrote there earlier are replaced
+};
+// The corrected training labels of a run as files of the input's own layout and type, with
+// changes.csv. Errors: ADELE_DATA when the data set is not the one that the run was trained on,
+// ADELE_INVALID_ARGUMENT as above, ADELE_IO, ADELE_FORMAT, ADELE_NO_MEMORY.
+ADELE_MUST_CHECK adele_status adele_labels(const struct adele_labels_options *options);
+// The same in short; epoch < 1: the last checkpoint's.
+ADELE_MUST_CHECK adele_status adele_export_labels(const char *run_folder, int epoch,
+                                                  const char *output);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

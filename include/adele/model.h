@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// A trained model at work: opened once, then used for a split, a folder, or images in memory.
+// n: images; H, W: height and width in pixels; C: channels; K: classes, with the background.
+#ifndef ADELE_MODEL_H
+#define ADELE_MODEL_H
+
+#include "adele/status.h"
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// A checkpoint on a device. One thread at a time may use it; different models are independent.
+struct adele_model;
+
+// The library may append fields in later versions. Borrowed from the model.
+struct adele_model_info {
+    const char *path;               // of the checkpoint file
+    int epoch;                      // after which it was saved
+    int n_channels;                 // of its images: 1 or 3 for pictures
+    int n_classes;                  // K
+    const char *const *class_names; // (K)
+    int height, width; // at which the network works; images of any size are brought to it
+};
+
+// `path` is a checkpoint file, or a run's folder: then `checkpoint` chooses "last" or "best" of it
+// (NULL: last). `device` as in adele_train_options (NULL: "auto"). Close *out with
+// adele_model_close. Errors: ADELE_IO, ADELE_FORMAT (no checkpoint of adele), ADELE_DEVICE,
+// ADELE_NO_MEMORY, ADELE_INVALID_ARGUMENT.
+ADELE_MUST_CHECK adele_status adele_model_open(const char *path, const char *checkpoint,
+                                               const char *device, struct adele_model **out);
+void adele_model_close(struct adele_model *model); // NULL is legal
+const struct adele_model_info *adele_model_describe(const struct adele_model *model);
+
+#define ADELE_MAX_INPUT_SCALES 8
+// How one answer comes about. All zero: the image as it is.
+struct adele_inference {
+    int n_scales;                          // at most ADELE_MAX_INPUT_SCALES; 0: one, of 1.0
+    double scales[ADELE_MAX_INPUT_SCALES]; // above 0, up to 8; probabilities are averaged over them
+    int flip; // 1: averaged with the mirror image, too (not where left and right are classes)
+    int crf_iterations; // of a dense CRF that follows the image's edges; images of 8 bits only
+    int batch;          // images at a time; 0: 8
+};
+
+// ---- images in memory ---------------------------------------------------------------------------
+enum adele_element { ADELE_UINT8, ADELE_FLOAT32 };
+enum adele_order {
+    ADELE_NHWC, // the channels of a pixel side by side, as in a decoded picture
+    ADELE_NCHW  // one plane a channel
+};
+struct adele_images {
+    const void *pixels; // n x H x W x C elements without gaps; borrowed during the call
+    enum adele_element element;
+    enum adele_order order;
+    int n, height, width, n_channels;
+};
+// Segments n images of one size. `classes` (n, H, W), the caller's, gets each pixel's class at the
+// images' own size; `probabilities` (n, K, H, W) gets those of all classes unless it is NULL.
+//
+// ADELE_UINT8 takes pixels as a file of 8 bits has them, and gives the same maps as
+// adele_model_predict on that file. ADELE_FLOAT32 takes intensities in any unit, as a file of 16
+// bits or a volume has them: each plane is brought to mean 0 and deviation 1, as in training (to
+// the numbers of ImageNet, for values from 0 to 255, where data.normalize was imagenet).
+// Errors: ADELE_INVALID_ARGUMENT for extents below 1 and another number of channels than the
+// model's, ADELE_DATA for a value that is not finite, ADELE_CONFIG for a CRF on ADELE_FLOAT32,
+// ADELE_NO_MEMORY, ADELE_DEVICE. `inference` may be NULL.
+ADELE_MUST_CHECK adele_status adele_model_segment(struct adele_model *model,
+                                                  const struct adele_images *images,
+                                                  const struct adele_inference *inference,
+                                                  uint8_t *classes, float *probabilities);
+
+// ---- files --------------------------------------------------------------------------------------
+// Called on the calling thread; both may be NULL.
+struct adele_watch {
+    void (*on_case)(void *context, int i, int n); // case i of n, from 1, is done
+    int (*should_stop)(void *context); // asked before every batch; not 0: ADELE_INTERRUPTED
+    void *context;
+};
+
+struct adele_evaluate_options {
+    const char *data;         // folder of a data set; NULL: the run's own
+    const char *split;        // "train", "val" or "test"; NULL: "test"
+    const char *masks_folder; // predicted label maps are written there; NULL: nowhere
+    const char *scores_file;  // the scores are written there as JSON; NULL: nowhere
+    int overwrite;            // 1: files that adele wrote there earlier are replaced
+    struct adele_inference inference;
+    struct adele_watch watch;
+};
+struct adele_score {
+    int n_classes, n_images;
+    double iou[256], dice[256]; // NaN where a class is neither predicted nor labelled
+    double miou, miou_foreground, dice_foreground; // means of those that are not NaN
+};
+// IoU and Dice on a split, at the label files' own size; counts are summed over the split. Errors:
+// ADELE_DATA for an empty split or one without labels, ADELE_INVALID_ARGUMENT, before anything is
+// written, when a file would fall into a data set or another run, or onto a file that is there;
+// ADELE_IO, ADELE_FORMAT and others for files that cannot be read. `options` may be NULL.
+ADELE_MUST_CHECK adele_status adele_model_evaluate(struct adele_model *model,
+                                                   const struct adele_evaluate_options *options,
+                                                   struct adele_score *out);
+
+struct adele_predict_options {
+    const char *input;  // folder of pictures or volumes; required
+    const char *output; // folder of the label maps; required, made when it is not there
+    int probabilities;  // 1: also NAME.safetensors with "probabilities" (slices, K, H, W)
+    int overwrite;      // 1: files that adele wrote there earlier are replaced
+    struct adele_inference inference;
+    struct adele_watch watch;
+};
+// A label map for every image of the input, at the image's own size. *out_cases: how many. Errors
+// as above.
+ADELE_MUST_CHECK adele_status adele_model_predict(struct adele_model *model,
+                                                  const struct adele_predict_options *options,
+                                                  int *out_cases);
+
+// ---- in one call --------------------------------------------------------------------------------
+// Open, evaluate or predict with the defaults, and close.
+ADELE_MUST_CHECK adele_status adele_evaluate(const char *path, const char *device, const char *data,
+                                             const char *split, struct adele_score *out);
+ADELE_MUST_CHECK adele_status adele_predict(const char *path, const char *device, const char *input,
+                                            const char *output, int *out_cases);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// Training: a run from a configuration to its last checkpoint.
+#ifndef ADELE_TRAIN_H
+#define ADELE_TRAIN_H
+
+#include "adele/status.h"
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// IoU of all classes of one split or table.
+struct adele_iou {
+    const double *classes; // (n_classes); NaN where a class is neither predicted nor labelled
+    double mean;           // over all classes; NaN when there is none
+    double foreground;     // the same without the background, class 0
+};
+
+// A finished epoch. The library may append fields in later versions. Everything is borrowed during
+// the call.
+struct adele_epoch {
+    int epoch, n_epochs; // 1 .. n_epochs
+    int n_classes;       // with the background
+    const char *const *class_names;
+    double seconds; // of its training steps
+    double loss;    // mean over its steps
+    // Predictions of the training steps against the labels that the run was given.
+    struct adele_iou train;
+    // The network after the epoch on the split; `classes` is NULL where the split is empty or was
+    // not evaluated after this epoch (train.evaluate_every, train.evaluate_test).
+    struct adele_iou val, test;
+    int64_t n_corrected_pixels; // training labels that this epoch's correction changed
+};
+
+// All members may be 0 or NULL, but for `config`.
+struct adele_train_options {
+    const char *config;      // path of a YAML file; configs/KEYS.md explains every key
+    const char *const *sets; // n_sets texts "key=value" that override it
+    int n_sets;
+    const char *run_folder; // made when it is not there; holds all that the run writes. NULL:
+                            // runs/NAME, where NAME is the configuration's
+    int resume;             // 1: go on from its last checkpoint, if there is one
+    const char *device;     // "cpu", "cuda", "cuda:1", "auto"; NULL: "auto"
+    int keep_log;           // 1: appends the log's lines to log.txt in the run's folder, with the
+                            // seconds since the start
+    // Path of the program `adele`, which tests the kernels of a GPU that is new to this build
+    // before the first training on it. NULL: no test; what an earlier one found is heeded.
+    const char *selftest_program;
+    long n_profile_steps; // above 0: stops well after so many steps, without a checkpoint
+
+    // Called on the calling thread, with `context`; may be NULL. After every step and epoch, the
+    // latter when its checkpoint is written. Anything but 0 from on_epoch stops the run like
+    // should_stop.
+    void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
+    int (*on_epoch)(void *context, const struct adele_epoch *epoch);
+    // Asked before every step; anything but 0 stops the run with ADELE_INTERRUPTED, everything up
+    // to the last finished step saved: `resume` goes on from there.
+    int (*should_stop)(void *context);
+    void *context;
+};
+
+struct adele_train_result {
+    int n_epochs;     // finished
+    double val_miou;  // foreground mean IoU after the last epoch; NaN when there is no such split
+    double test_miou; // the same; NaN unless train.evaluate_test is set
+    double best_miou; // of validation, -1 when not measured
+    int best_epoch;
+    char run_folder[4096]; // where the run lies; "" when the configuration could not be read
+};
+
+// Trains: the paper's algorithm, see configs/ for its variants. *out is filled in every case.
+// Errors: ADELE_CONFIG, ADELE_DATA, ADELE_IO, ADELE_DEVICE, ADELE_NUMERIC (a loss that is not
+// finite), ADELE_NO_MEMORY, ADELE_INTERRUPTED; ADELE_INVALID_ARGUMENT for a folder that holds a run
+// already or lies in a data set. The last checkpoint stays valid in every case.
+ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *options,
+                                          struct adele_train_result *out);
+
+// One key of a configuration, as configs/KEYS.md lists it. Static storage.
+struct adele_config_key {
+    const char *name;          // "train.optimizer.lr"
+    const char *default_value; // as YAML; "" = none
+    const char *meaning;
+    int may_change; // 1: a run that is resumed may have another value
+};
+// Key number i, from 0; returns 0, and leaves *out alone, when there is none of that number.
+int adele_config_key(int i, struct adele_config_key *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "adele/data.h"
+
+#include "api/data_options.h"
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/check.h"
+#include "data/check_groups.h"
+
+// The public report comes first, so that its address is that of the whole.
+struct check {
+    struct adele_check_report report;
+    struct check_report found; // owns the texts of single problems
+    char *root;
+    struct adele_problem *problems; // (report.n_problems)
+    struct adele_problem *groups;   // (report.n_groups)
+    char **group_texts;             // (report.n_groups)
+};
+
+void adele_check_report_destroy(struct adele_check_report *report) {
+    struct check *check = (struct check *)report;
+    if (check == NULL)
+        return;
+    for (int i = 0; check->group_texts != NULL && i < report->n_groups; i++)
+        memory_free(check->group_texts[i]);
+    memory_free(check->group_texts);
+    memory_free(check->groups);
+    memory_free(check->problems);
+    memory_free(check->root);
+    check_report_deinit(&check->found);
+    memory_free(check);
+}
+
+static struct adele_problem public_problem(const struct check_problem *problem) {
+    return (struct adele_problem){.is_error = problem->is_error,
+                                  .kind = check_kind_name(problem->kind),
+                                  .text = problem->text,
+                                  .hint = problem->hint,
+                                  .n = 1};
+}
+
+static adele_status list_problems(struct check *check) {
+    struct adele_check_report *report = &check->report;
+    int n = check->found.n_problems;
+    TRY(ALLOCATE(&check->problems, n + 1));
+    for (int i = 0; i < n; i++) {
+        check->problems[i] = public_problem(&check->found.problems[i]);
+        report->n_errors += check->problems[i].is_error;
+    }
+    report->problems = check->problems;
+    report->n_problems = n;
+    report->n_warnings = n - report->n_errors;
+    report->n_files = check->found.n_files;
+    return ADELE_OK;
+}
+
+static adele_status list_groups(struct check *check) {
+    struct check_group *groups = NULL;
+    adele_status status;
+    int n = 0;
+    TRY(check_groups_make(&check->found, &groups, &n));
+    TRY_GOTO(ALLOCATE(&check->groups, n + 1), done);
+    TRY_GOTO(ALLOCATE(&check->group_texts, n + 1), done);
+    check->report.groups = check->groups;
+    check->report.n_groups = n;
+    for (int i = 0; i < n; i++) {
+        char text[4200];
+        check_group_text(&groups[i], text, sizeof text);
+        check->group_texts[i] = memory_strdup(text);
+        check->groups[i] = public_problem(groups[i].first);
+        check->groups[i].text = check->group_texts[i];
+        check->groups[i].n = groups[i].n;
+        TRY_GOTO(CHECK_MEMORY(check->group_texts[i]), done);
+    }
+done:
+    memory_free(groups);
+    return status;
+}
+
+adele_status adele_check(const struct adele_data *data, struct adele_check_report **out) {
+    struct config *config = NULL;
+    struct dataset_config dataset;
+    struct check *check = NULL;
+    adele_status status;
+    *out = NULL;
+    TRY(ALLOCATE(&check, 1));
+    TRY_GOTO(data_options_resolve(data, &config, &dataset), done);
+    check->report.root = check->root = memory_strdup(dataset.root);
+    TRY_GOTO(CHECK_MEMORY(check->root), done);
+    TRY_GOTO(check_run(&dataset, &check->found), done);
+    TRY_GOTO(list_problems(check), done);
+    TRY_GOTO(list_groups(check), done);
+    *out = &check->report;
+    check = NULL;
+done:
+    adele_check_report_destroy(check != NULL ? &check->report : NULL);
+    config_destroy(config);
+    return status;
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+#include "api/data_options.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+static adele_status find_layout(const char *name, enum dataset_layout *out) {
+    for (int layout = LAYOUT_AUTO; layout <= LAYOUT_IMG_ANN; layout++) {
+        if (strcmp(name, dataset_layout_name(layout)) == 0) {
+            *out = layout;
+            return ADELE_OK;
+        }
+    }
+    return FAIL(ADELE_INVALID_ARGUMENT, "Use auto, nnunet, voc or img_ann.",
+                "no layout is named '%s'", name);
+}
+
+static adele_status load_config(const struct adele_data *data, struct config **out) {
+    char *root = data->root != NULL ? memory_printf("data.root=%s", data->root) : NULL;
+    const char *const sets[] = {root};
+    adele_status status = data->root != NULL ? CHECK_MEMORY(root) : ADELE_OK;
+    if (status == ADELE_OK)
+        status = config_load(data->config, root != NULL, sets, out);
+    memory_free(root);
+    return status;
+}
+
+adele_status data_options_resolve(const struct adele_data *data, struct config **config,
+                                  struct dataset_config *out) {
+    enum dataset_layout layout = LAYOUT_AUTO;
+    *config = NULL;
+    *out = (struct dataset_config){.root = data->root, .map = {.other = -1}};
+    if (data->root == NULL && data->config == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name its folder or a configuration.",
+                    "no data set is given");
+    if (data->layout != NULL)
+        TRY(find_layout(data->layout, &layout));
+    if (data->config != NULL) {
+        TRY(load_config(data, config));
+        config_dataset(*config, out);
+    }
+    if (layout != LAYOUT_AUTO)
+        out->layout = layout;
+    if (data->noisy_labels != NULL)
+        out->noisy_labels = data->noisy_labels;
+    if (data->true_labels != NULL)
+        out->true_labels = data->true_labels;
+    out->follow_links = out->follow_links || data->follow_links;
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        if (data->split[split] != NULL)
+            out->split[split] = data->split[split];
+    return ADELE_OK;
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+#include "api/model.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "infer/model_output.h"
+
+#include <string.h>
+
+// ---- opening ------------------------------------------------------------------------------------
+
+adele_status adele_model_open(const char *path, const char *checkpoint, const char *device,
+                              struct adele_model **out) {
+    struct adele_model *self = NULL;
+    *out = NULL;
+    TRY(ALLOCATE(&self, 1));
+    adele_status status =
+        model_load(path, checkpoint, device != NULL ? device : "auto", &self->model);
+    if (status != ADELE_OK) {
+        memory_free(self);
+        return status;
+    }
+    const struct model *model = &self->model;
+    self->info =
+        (struct adele_model_info){.path = model->path,
+                                  .epoch = model->epoch,
+                                  .n_channels = model->n_channels,
+                                  .n_classes = model->n_categories,
+                                  .class_names = (const char *const *)model->category_names,
+                                  .height = model->height,
+                                  .width = model->width};
+    *out = self;
+    return ADELE_OK;
+}
+
+void adele_model_close(struct adele_model *model) {
+    if (model == NULL)
+        return;
+    inference_destroy(model->inference);
+    model_deinit(&model->model);
+    memory_free(model);
+}
+
+const struct adele_model_info *adele_model_describe(const struct adele_model *model) {
+    return &model->info;
+}
+
+// ---- options ------------------------------------------------------------------------------------
+
+_Static_assert(ADELE_MAX_INPUT_SCALES == INFERENCE_MAX_SCALES, "both arrays hold the same scales");
+
+adele_status inference_options_read(const struct adele_inference *inference,
+                                    struct inference_config *out) {
+    struct model_options defaults;
+    model_options_init(&defaults);
+    *out = defaults.inference;
+    if (inference == NULL)
+        return ADELE_OK;
+    if (inference->n_scales < 0 || inference->n_scales > ADELE_MAX_INPUT_SCALES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%d scales, not from 0 to %d", inference->n_scales,
+                    ADELE_MAX_INPUT_SCALES);
+    for (int i = 0; i < inference->n_scales; i++) {
+        if (!(inference->scales[i] > 0.0 && inference->scales[i] <= 8.0))
+            return FAIL(ADELE_INVALID_ARGUMENT, "", "scale %g is not above 0 and up to 8",
+                        inference->scales[i]);
+        out->scales[i] = inference->scales[i];
+    }
+    if (inference->n_scales > 0)
+        out->n_scales = inference->n_scales;
+    if (inference->batch < 0 || inference->crf_iterations < 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "batch %d, crf_iterations %d: below 0",
+                    inference->batch, inference->crf_iterations);
+    if (inference->batch > 0)
+        out->batch = inference->batch;
+    out->crf_iterations = inference->crf_iterations;
+    out->flip = inference->flip != 0;
+    return ADELE_OK;
+}
+
+static bool watch_should_stop(void *context) {
+    const struct adele_watch *watch = context;
+    return watch->should_stop != NULL && watch->should_stop(watch->context) != 0;
+}
+
+static void watch_case(void *context, int i, int n) {
+    const struct adele_watch *watch = context;
+    if (watch->on_case != NULL)
+        watch->on_case(watch->context, i, n);
+}
+
+// `watch` must live as long as *out.
+static void watch_connect(const struct adele_watch *watch, struct model_options *out) {
+    out->on_case = watch_case;
+    out->should_stop = watch_should_stop;
+    out->context = (void *)watch;
+}
+
+// ---- evaluation ---------------------------------------------------------------------------------
+
+static adele_status save_scores(const struct model *model, const struct model_options *options,
+                                const char *path, struct output *output, const struct score *score,
+                                int n_images) {
+    cJSON *json =
+        score_to_json(score, dataset_split_name(options->split), n_images, model->category_names);
+    bool is_fine = json &&
+                   json_add(json, "checkpoint", cJSON_CreateString(file_base_name(model->path))) &&
+                   json_add(json, "epoch", cJSON_CreateNumber(model->epoch));
+    adele_status status = is_fine ? output_begin(output) : FAIL_NO_MEMORY(64);
+    if (status == ADELE_OK)
+        status = output_end(output, json_write(path, json));
+    cJSON_Delete(json);
+    return status;
+}
+
+// NULL leaves *out as it is.
+static adele_status find_split(const char *name, enum dataset_split *out) {
+    if (name == NULL || dataset_split_find(name, out))
+        return ADELE_OK;
+    return FAIL(ADELE_INVALID_ARGUMENT, "Use train, val or test.", "no split is named '%s'", name);
+}
+
+static void fill_score(const struct score *score, int n_images, struct adele_score *out) {
+    *out = (struct adele_score){.n_classes = score->n_categories,
+                                .n_images = n_images,
+                                .miou = score->miou,
+                                .miou_foreground = score->miou_foreground,
+                                .dice_foreground = score->dice_foreground};
+    memcpy(out->iou, score->iou, sizeof out->iou);
+    memcpy(out->dice, score->dice, sizeof out->dice);
+}
+
+static adele_status evaluate(struct model *model, const struct model_options *options,
+                             const char *scores_file, struct adele_score *out) {
+    struct output *output = NULL;
+    struct score score;
+    int n_images = 0;
+    TRY(model_plan_file(model, options, scores_file, &output));
+    adele_status status = model_evaluate(model, options, &score, &n_images);
+    if (status == ADELE_OK)
+        fill_score(&score, n_images, out);
+    if (status == ADELE_OK && scores_file != NULL)
+        status = save_scores(model, options, scores_file, output, &score, n_images);
+    output_destroy(output);
+    return status;
+}
+
+adele_status adele_model_evaluate(struct adele_model *model,
+                                  const struct adele_evaluate_options *options,
+                                  struct adele_score *out) {
+    static const struct adele_evaluate_options defaults;
+    struct model_options wanted;
+    memset(out, 0, sizeof *out);
+    if (options == NULL)
+        options = &defaults;
+    model_options_init(&wanted);
+    TRY(find_split(options->split, &wanted.split));
+    TRY(inference_options_read(&options->inference, &wanted.inference));
+    wanted.data = options->data;
+    wanted.masks_folder = options->masks_folder;
+    wanted.is_overwriting = options->overwrite != 0;
+    watch_connect(&options->watch, &wanted);
+    return evaluate(&model->model, &wanted, options->scores_file, out);
+}
+
+// ---- prediction ---------------------------------------------------------------------------------
+
+adele_status adele_model_predict(struct adele_model *model,
+                                 const struct adele_predict_options *options, int *out_cases) {
+    struct model_options wanted;
+    *out_cases = 0;
+    if (options->input == NULL || options->output == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name both folders.", "no %s is given",
+                    options->input == NULL ? "input" : "output");
+    model_options_init(&wanted);
+    TRY(inference_options_read(&options->inference, &wanted.inference));
+    wanted.data = options->input;
+    wanted.is_folder = true;
+    wanted.masks_folder = options->output;
+    wanted.is_overwriting = options->overwrite != 0;
+    wanted.probabilities = options->probabilities != 0;
+    watch_connect(&options->watch, &wanted);
+    return model_predict(&model->model, &wanted, out_cases);
+}
+
+// ---- in one call --------------------------------------------------------------------------------
+
+adele_status adele_evaluate(const char *path, const char *device, const char *data,
+                            const char *split, struct adele_score *out) {
+    struct adele_model *model = NULL;
+    enum dataset_split known;
+    memset(out, 0, sizeof *out);
+    TRY(find_split(split, &known)); // before the model is loaded
+    TRY(adele_model_open(path, NULL, device, &model));
+    adele_status status = adele_model_evaluate(
+        model, &(struct adele_evaluate_options){.data = data, .split = split}, out);
+    adele_model_close(model);
+    return status;
+}
+
+adele_status adele_predict(const char *path, const char *device, const char *input,
+                           const char *output, int *out_cases) {
+    struct adele_model *model = NULL;
+    *out_cases = 0;
+    TRY(adele_model_open(path, NULL, device, &model));
+    adele_status status = adele_model_predict(
+        model, &(struct adele_predict_options){.input = input, .output = output}, out_cases);
+    adele_model_close(model);
+    return status;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What the files of adele/model.h share.
+#ifndef ADELE_API_MODEL_H
+#define ADELE_API_MODEL_H
+
+#include "adele/model.h"
+#include "infer/model.h"
+
+struct adele_model {
+    struct model model;
+    struct adele_model_info info;
+    // Of the last adele_model_segment, for the next with the same options; NULL: none.
+    struct inference *inference;
+    struct inference_config inference_config;
+};
+
+// ADELE_INVALID_ARGUMENT for a number out of its range. NULL `inference`: the defaults.
+ADELE_MUST_CHECK adele_status inference_options_read(const struct adele_inference *inference,
+                                                     struct inference_config *out);
+#endif

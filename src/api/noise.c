@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "adele/data.h"
+
+#include "api/data_options.h"
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/noise_files.h"
+
+#include <math.h>
+#include <string.h>
+
+// The public report comes first, so that its address is that of the whole.
+struct noise {
+    struct adele_noise_report report;
+    struct noise_report made;
+    struct dataset *dataset; // owns the names of the classes
+};
+
+void adele_noise_report_destroy(struct adele_noise_report *report) {
+    struct noise *noise = (struct noise *)report;
+    if (noise == NULL)
+        return;
+    dataset_close(noise->dataset);
+    memory_free(noise);
+}
+
+void adele_noise_options_init(struct adele_noise_options *out) {
+    struct noise_config config;
+    noise_config_init(&config);
+    *out = (struct adele_noise_options){.kind = noise_kind_name(config.kind),
+                                        .target_miou = config.target_miou,
+                                        .iterations_low = config.iterations_low,
+                                        .iterations_high = config.iterations_high,
+                                        .flip_fraction = config.flip_fraction,
+                                        .seed = config.seed};
+}
+
+static adele_status find_kind(const char *name, enum noise_kind *out) {
+    for (int kind = NOISE_UNDER_OVER; name != NULL && kind <= NOISE_MIXED; kind++) {
+        if (strcmp(name, noise_kind_name(kind)) == 0) {
+            *out = kind;
+            return ADELE_OK;
+        }
+    }
+    return FAIL(ADELE_INVALID_ARGUMENT, "Use under-over, flip or mixed.",
+                "no kind of noise is named '%s'", name != NULL ? name : "(null)");
+}
+
+static adele_status read_options(const struct adele_noise_options *options,
+                                 struct noise_config *out) {
+    *out = (struct noise_config){.target_miou = options->target_miou,
+                                 .iterations_low = options->iterations_low,
+                                 .iterations_high = options->iterations_high,
+                                 .flip_fraction = options->flip_fraction,
+                                 .seed = options->seed};
+    TRY(find_kind(options->kind, &out->kind));
+    if (options->output == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no output is given");
+    if (!(options->target_miou >= 0.0 && options->target_miou < 1.0))
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "target_miou is %g, not from 0 to below 1",
+                    options->target_miou);
+    if (!(options->flip_fraction >= 0.0 && options->flip_fraction <= 1.0))
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "flip_fraction is %g, not from 0 to 1",
+                    options->flip_fraction);
+    if (options->iterations_low < 1 || options->iterations_high < options->iterations_low ||
+        options->iterations_high > 100)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use a range within 1 to 100, such as 2 to 4.",
+                    "iterations from %d to %d", options->iterations_low, options->iterations_high);
+    return ADELE_OK;
+}
+
+// Noise is made from the clean labels at the files' own size.
+static adele_status open_dataset(const struct adele_data *data, struct config **config,
+                                 struct dataset **out) {
+    struct dataset_config clean;
+    TRY(data_options_resolve(data, config, &clean));
+    if (*config == NULL)
+        clean.foreground_slices_only = true;
+    clean.noisy_labels = clean.true_labels = NULL;
+    clean.height = clean.width = 0;
+    return dataset_open(&clean, out);
+}
+
+static void fill_report(struct noise *noise) {
+    struct adele_noise_report *report = &noise->report;
+    double miou = noise->made.miou_foreground;
+    report->n_classes = noise->dataset->n_categories;
+    report->class_names = (const char *const *)noise->dataset->category_names;
+    for (int c = 0; c < report->n_classes; c++)
+        if (noise->made.iou[c] < 0.0)
+            noise->made.iou[c] = NAN;
+    report->iou = noise->made.iou;
+    report->miou_foreground = miou >= 0.0 ? miou : NAN;
+    report->strength = noise->made.strength;
+}
+
+adele_status adele_noise(const struct adele_data *data, const struct adele_noise_options *options,
+                         struct adele_noise_report **out) {
+    struct config *config = NULL;
+    struct noise_config wanted;
+    struct noise *noise = NULL;
+    adele_status status;
+    *out = NULL;
+    TRY(ALLOCATE(&noise, 1));
+    TRY_GOTO(read_options(options, &wanted), done);
+    TRY_GOTO(open_dataset(data, &config, &noise->dataset), done);
+    TRY_GOTO(noise_files_write(noise->dataset, &wanted, options->output, options->overwrite != 0,
+                               &noise->made, &noise->report.n_images),
+             done);
+    fill_report(noise);
+    *out = &noise->report;
+    noise = NULL;
+done:
+    adele_noise_report_destroy(noise != NULL ? &noise->report : NULL);
+    config_destroy(config);
+    return status;
+}

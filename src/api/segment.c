@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// adele_model_segment: images in memory become a small resident set, as the pictures of a file do.
+#include "api/model.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "data/planes.h"
+#include "image/image.h"
+
+#include <math.h>
+#include <string.h>
+
+static size_t count_pixels(const struct adele_images *images) { // of one image
+    return (size_t)images->height * (size_t)images->width;
+}
+
+// Where the element of a pixel lies; `stride` is the distance to that of the next pixel.
+static size_t find_plane(const struct adele_images *images, int i, int channel, size_t *stride) {
+    size_t pixels = count_pixels(images), n_channels = (size_t)images->n_channels;
+    size_t image = (size_t)i * pixels * n_channels;
+    *stride = images->order == ADELE_NHWC ? n_channels : 1;
+    return image + (size_t)channel * (images->order == ADELE_NHWC ? 1 : pixels);
+}
+
+static void read_plane(const void *context, int i, int channel, float *out) {
+    const struct adele_images *images = context;
+    size_t stride, at = find_plane(images, i, channel, &stride);
+    for (size_t p = 0; p < count_pixels(images); p++, at += stride)
+        out[p] = images->element == ADELE_FLOAT32 ? ((const float *)images->pixels)[at]
+                                                  : (float)((const uint8_t *)images->pixels)[at];
+}
+
+// ---- checks -------------------------------------------------------------------------------------
+
+static adele_status check_finite(const struct adele_images *images) {
+    const float *values = images->pixels;
+    for (int i = 0; images->element == ADELE_FLOAT32 && i < images->n; i++) {
+        for (int channel = 0; channel < images->n_channels; channel++) {
+            size_t stride, at = find_plane(images, i, channel, &stride);
+            for (size_t p = 0; p < count_pixels(images); p++, at += stride)
+                if (!isfinite(values[at]))
+                    return FAIL(ADELE_DATA, "Replace such values before.",
+                                "image %d, channel %d, row %zu, column %zu: the value is %g", i,
+                                channel, p / (size_t)images->width, p % (size_t)images->width,
+                                (double)values[at]);
+        }
+    }
+    return ADELE_OK;
+}
+
+static adele_status check_images(const struct adele_model *model,
+                                 const struct adele_images *images) {
+    if (images->pixels == NULL || images->n < 1 || images->height < 1 || images->width < 1 ||
+        images->height > IMAGE_MAX_EXTENT || images->width > IMAGE_MAX_EXTENT)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%d images of %d x %d pixels, not 1 .. %d%s",
+                    images->n, images->height, images->width, IMAGE_MAX_EXTENT,
+                    images->pixels == NULL ? ", at NULL" : "");
+    if (images->n_channels != model->info.n_channels)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use images of the kind that it was trained on.",
+                    "images of %d channels, the model %s takes %d", images->n_channels,
+                    model->info.path, model->info.n_channels);
+    return check_finite(images);
+}
+
+// ---- the plan -----------------------------------------------------------------------------------
+
+static bool is_same_inference(const struct inference_config *a, const struct inference_config *b) {
+    return a->batch == b->batch && a->flip == b->flip && a->crf_iterations == b->crf_iterations &&
+           a->n_scales == b->n_scales &&
+           memcmp(a->scales, b->scales, (size_t)a->n_scales * sizeof *a->scales) == 0;
+}
+
+// A plan takes longer than the prediction of an image, so that of the last call is kept.
+static adele_status plan_inference(struct adele_model *self,
+                                   const struct inference_config *config) {
+    struct model *model = &self->model;
+    if (self->inference != NULL && is_same_inference(config, &self->inference_config))
+        return ADELE_OK;
+    inference_destroy(self->inference);
+    self->inference = NULL;
+    TRY(inference_create(model->device, model->network, config, model->n_categories,
+                         model->n_channels, model->height, model->width, &self->inference));
+    adele_status status = inference_check_memory(self->inference, model->network);
+    if (status == ADELE_OK)
+        status = network_allocate(model->network);
+    if (status != ADELE_OK) {
+        inference_destroy(self->inference);
+        self->inference = NULL;
+        return status;
+    }
+    self->inference_config = *config;
+    return ADELE_OK;
+}
+
+// ---- one call -----------------------------------------------------------------------------------
+
+struct segmentation {
+    const struct adele_device *device;
+    struct dataset_images small; // at the network's size
+    struct dataset_images whole; // at their own, for a CRF
+    struct resident resident;    // of `small`
+    uint8_t *crf_images;         // device: of `whole`; NULL without a CRF
+    uint8_t *prediction;         // device: (n, H, W)
+    float *probabilities;        // host: (n, K, H, W); NULL: not wanted
+    size_t row;                  // K H W
+};
+
+static void segmentation_deinit(struct segmentation *self) {
+    self->device->iface->release(self->device, self->crf_images);
+    self->device->iface->release(self->device, self->prediction);
+    resident_deinit(&self->resident);
+    dataset_images_deinit(&self->small);
+    dataset_images_deinit(&self->whole);
+}
+
+static adele_status load_images(const struct adele_model *model, const struct adele_images *images,
+                                const struct inference_config *config, struct segmentation *self) {
+    const struct adele_device_iface *iface = self->device->iface;
+    struct dataset_planes planes = {.n = images->n,
+                                    .n_channels = images->n_channels,
+                                    .height = images->height,
+                                    .width = images->width,
+                                    .is_f16 = images->element == ADELE_FLOAT32,
+                                    .normalize = model->model.normalize,
+                                    .read = read_plane,
+                                    .context = images};
+    TRY(dataset_images_from_planes(&planes, model->info.height, model->info.width, &self->small));
+    struct resident_options resident = {.batch = config->batch};
+    TRY(resident_init(&self->resident, self->device, &self->small, &resident));
+    size_t pixels = (size_t)images->n * count_pixels(images);
+    TRY(iface->alloc(self->device, pixels, (void **)&self->prediction));
+    if (config->crf_iterations == 0 || planes.is_f16) // inference_begin refuses a CRF on floats
+        return ADELE_OK;
+    TRY(dataset_images_from_planes(&planes, images->height, images->width, &self->whole));
+    size_t bytes = pixels * (size_t)images->n_channels;
+    TRY(iface->alloc(self->device, bytes, (void **)&self->crf_images));
+    return iface->upload(self->device, self->crf_images, self->whole.images, bytes);
+}
+
+static adele_status segment(struct adele_model *model, const struct adele_images *images,
+                            const struct inference_config *config, struct segmentation *self,
+                            uint8_t *classes) {
+    TRY(plan_inference(model, config));
+    TRY(load_images(model, images, config, self));
+    const struct adele_device_iface *iface = self->device->iface;
+    struct inference_output output = {.h = images->height,
+                                      .w = images->width,
+                                      .crf_images = self->crf_images,
+                                      .prediction = self->prediction,
+                                      .with_probabilities = self->probabilities != NULL};
+    TRY(inference_begin(model->inference, &self->resident, &output));
+    int first, n = 1;
+    while (n > 0) {
+        TRY(inference_next(model->inference, &first, &n));
+        if (n > 0 && self->probabilities != NULL)
+            TRY(iface->download(self->device, self->probabilities + (size_t)first * self->row,
+                                inference_probabilities(model->inference),
+                                (size_t)n * self->row * sizeof(float)));
+    }
+    return iface->download(self->device, classes, self->prediction,
+                           (size_t)images->n * count_pixels(images));
+}
+
+adele_status adele_model_segment(struct adele_model *model, const struct adele_images *images,
+                                 const struct adele_inference *inference, uint8_t *classes,
+                                 float *probabilities) {
+    struct inference_config config;
+    TRY(check_images(model, images));
+    TRY(inference_options_read(inference, &config));
+    if (images->n < config.batch)
+        config.batch = images->n; // other rows would be computed for nothing
+    struct segmentation self = {.device = model->model.device,
+                                .probabilities = probabilities,
+                                .row = (size_t)model->info.n_classes * count_pixels(images)};
+    adele_status status = segment(model, images, &config, &self, classes);
+    segmentation_deinit(&self);
+    return status;
+}

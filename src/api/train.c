@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "adele/train.h"
+
+#include "adele/adele.h"
+#include "api/log.h"
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "config/key_table.h"
+#include "infer/run_folder.h"
+#include "run/claim.h"
+#include "run/trainer.h"
+#include "selftest/selftest.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *adele_version(void) {
+    return ADELE_VERSION;
+}
+
+int adele_config_key(int i, struct adele_config_key *out) {
+    if (i < 0 || i >= CONFIG_N_KEYS)
+        return 0;
+    *out = (struct adele_config_key){.name = config_keys[i].path,
+                                     .default_value = config_keys[i].fallback,
+                                     .meaning = config_keys[i].meaning,
+                                     .may_change = run_setting_may_change(config_keys[i].path)};
+    return 1;
+}
+
+// ---- callbacks ----------------------------------------------------------------------------------
+
+static void on_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
+    const struct adele_train_options *options = context;
+    if (options->on_step != NULL)
+        options->on_step(options->context, epoch, n_epochs, step, n_steps);
+}
+
+static bool should_stop(void *context) {
+    const struct adele_train_options *options = context;
+    return options->should_stop != NULL && options->should_stop(options->context) != 0;
+}
+
+static struct adele_iou public_iou(const struct score *score) {
+    if (score == NULL)
+        return (struct adele_iou){NULL, NAN, NAN};
+    return (struct adele_iou){score->iou, score->miou, score->miou_foreground};
+}
+
+static bool on_epoch(void *context, const struct trainer_epoch *epoch) {
+    const struct adele_train_options *options = context;
+    if (options->on_epoch == NULL)
+        return false;
+    const struct adele_epoch finished = {.epoch = epoch->epoch,
+                                         .n_epochs = epoch->n_epochs,
+                                         .n_classes = epoch->n_categories,
+                                         .class_names = (const char *const *)epoch->category_names,
+                                         .seconds = epoch->seconds,
+                                         .loss = epoch->loss,
+                                         .train = public_iou(epoch->train),
+                                         .val = public_iou(epoch->val),
+                                         .test = public_iou(epoch->test),
+                                         .n_corrected_pixels = epoch->n_corrected};
+    return options->on_epoch(options->context, &finished) != 0;
+}
+
+// ---- a run --------------------------------------------------------------------------------------
+
+static adele_status test_kernels(const struct adele_train_options *options, const char *device) {
+    if (options->selftest_program == NULL)
+        return ADELE_OK;
+    return selftest_before_training(
+        &(struct selftest_options){.program = options->selftest_program,
+                                   .device = device,
+                                   .config = options->config,
+                                   .sets = options->sets,
+                                   .n_sets = options->n_sets,
+                                   .seconds = SELFTEST_SECONDS,
+                                   .stall_seconds = SELFTEST_STALL_SECONDS,
+                                   .only = ~(uint64_t)0});
+}
+
+static adele_status train(const struct adele_train_options *options, struct config *config,
+                          const char *run, struct trainer_result *result) {
+    struct train_log *log = NULL;
+    struct trainer_options trainer = {.config = config,
+                                      .run_folder = run,
+                                      .resume = options->resume != 0,
+                                      .device = options->device != NULL ? options->device : "auto",
+                                      .n_profile_steps = options->n_profile_steps,
+                                      .on_step = on_step,
+                                      .on_epoch = on_epoch,
+                                      .should_stop = should_stop,
+                                      .context = (void *)options};
+    if (options->resume)
+        TRY(run_paths_resolve(run, NULL, config));
+    if (options->keep_log) { // not into a folder that is refused
+        TRY(run_folder_claim(config, run, options->resume != 0));
+        TRY(train_log_open(run, &log));
+    }
+    adele_status status = test_kernels(options, trainer.device);
+    if (status == ADELE_OK)
+        status = trainer_run(&trainer, result);
+    train_log_close(log);
+    return status;
+}
+
+adele_status adele_train(const struct adele_train_options *options,
+                         struct adele_train_result *out) {
+    struct config *config = NULL;
+    struct trainer_result result = {
+        .val_miou = NAN, .test_miou = NAN, .best_miou = -1.0, .best_epoch = 0};
+    char *run = NULL;
+    adele_status status;
+    memset(out, 0, sizeof *out);
+    TRY_GOTO(config_load(options->config, options->n_sets, options->sets, &config), done);
+    run = options->run_folder != NULL ? memory_strdup(options->run_folder)
+                                      : file_join("runs", config->name);
+    TRY_GOTO(CHECK_MEMORY(run), done);
+    (void)snprintf(out->run_folder, sizeof out->run_folder, "%s", run);
+    status = train(options, config, run, &result);
+done:
+    out->n_epochs = result.n_epochs;
+    out->val_miou = result.val_miou;
+    out->test_miou = result.test_miou;
+    out->best_miou = result.best_miou;
+    out->best_epoch = result.best_epoch;
+    memory_free(run);
+    config_destroy(config);
+    return status;
+}
