@@ -10,8 +10,7 @@
 
 #include "device/device.h"
 
-struct cpu_context; // cpu.c: oneDNN engine and stream, block size, number of threads
-
+// context.c
 int cpu_block(const struct adele_device *device); // B
 int cpu_n_threads(const struct adele_device *device);
 // Whether convolutions may use Winograd's algorithm where oneDNN has it (conv2d_onednn.c).
@@ -80,6 +79,7 @@ ADELE_MUST_CHECK adele_status cpu_device_create_with_block(int block, struct ade
 ADELE_MUST_CHECK adele_status cpu_op_create(const struct adele_device *device,
                                             enum adele_op_kind kind, size_t bytes,
                                             struct adele_op **out);
+void cpu_op_destroy(struct adele_op *op); // NULL is legal
 
 // A place of `bytes` bytes behind *end in a workspace, aligned for vectors; *end moves behind it.
 static inline size_t cpu_reserve(size_t *end, size_t bytes) {
