@@ -93,10 +93,9 @@ void *instance_pointer(const struct instance *instance, size_t offset) {
 }
 
 static adele_status lend(struct instance *instance, size_t bytes, void **out) {
-    struct adele_device *device = instance->device;
-    TRY(device->iface->alloc(device, bytes, out));
+    TRY(adele_device_alloc_zeroed(instance->device, bytes, "an op", out));
     instance->blocks[instance->n_blocks++] = *out;
-    return device->iface->fill(device, *out, 0, bytes);
+    return ADELE_OK;
 }
 
 // The first two images come from the host; the others are copies of them.

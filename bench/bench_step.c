@@ -61,8 +61,7 @@ static double now_ms(void) {
 
 static void *device_new(struct bench *bench, size_t bytes) {
     void *block = NULL;
-    check(bench->device->iface->alloc(bench->device, bytes, &block));
-    check(bench->device->iface->fill(bench->device, block, 0, bytes));
+    check(adele_device_alloc_zeroed(bench->device, bytes, "a step", &block));
     return block;
 }
 

@@ -38,8 +38,8 @@ void adele_device_provide(const char *name, adele_device_opener open) {
 }
 
 #ifdef ADELE_HAVE_CUDA
-// "", ":1", "/direct", ":1/cudnn": what follows "cuda" in a name. "/cudnn2" is the engine cudnn
-// with the third way of its order first, for the self-test.
+// Parses what follows "cuda" in a name: "", ":1", "/direct", ":1/cudnn". "/cudnn2" is the engine
+// cudnn with the third of its algorithms first, for the self-test.
 static adele_status parse_cuda(const char *name, struct cuda_options *options, int *cudnn_way) {
     *cudnn_way = 0;
     const char *rest = name + strlen("cuda");
@@ -79,7 +79,7 @@ static void identify_cuda(const char *name, struct device_identity *out) {
     struct cuda_options options = {.precision = ADELE_PRECISION_FP32};
     int cudnn_way;
     if (parse_cuda(name, &options, &cudnn_way) != ADELE_OK)
-        return; // opening it will say what is wrong
+        return; // adele_device_open reports the error
     (void)snprintf(out->base, sizeof out->base, "cuda:%d", options.ordinal);
     cuda_device_identity(options.ordinal, out->text, sizeof out->text);
     out->is_cuda = true;
@@ -111,7 +111,7 @@ static bool is_cuda(const char *name) {
     return strncmp(name, "cuda", 4) == 0 && strchr(":/", name[4]) != NULL;
 }
 
-// A device that a program provides goes by its name without the engine.
+// A device of adele_device_provide is identified by its name without the engine.
 void device_identify(const char *name, struct device_identity *out) {
     memset(out, 0, sizeof *out);
     if (name[0] != '\0' && find_provided(name) != NULL) {
@@ -123,8 +123,8 @@ void device_identify(const char *name, struct device_identity *out) {
     }
 }
 
-// What the self-test found faulty, if it has run on this device.
-static void heed_verdict(const char *name, struct adele_device *device) {
+// Disables what the self-test found faulty, if it has run on this device.
+static void disable_faulty(const char *name, struct adele_device *device) {
     struct device_identity identity;
     struct verdict verdict;
     device_identify(name, &identity);
@@ -152,7 +152,7 @@ static adele_status open_by_name(const char *name, enum adele_precision precisio
 adele_status adele_device_open(const char *name, enum adele_precision precision,
                                struct adele_device **out) {
     TRY(open_by_name(name, precision, out));
-    heed_verdict(name, *out);
+    disable_faulty(name, *out);
     return ADELE_OK;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Sum of two tensors of one shape. The fill-up channels of both are zero, and so are those of the
-// sum: the whole blocks are walked as one array.
+// Sum of two tensors of one shape, as two plain arrays: the padding channels of both are zero, and
+// so are those of the sum.
 #include "base/fail.h"
 #include "cpu/cpu.h"
+#include "cpu/elementwise.h"
 #include "cpu/isa.h"
-#include "device/op_check.h"
 
 #include <string.h>
 
@@ -17,16 +17,12 @@ struct add {
 
 adele_status cpu_add_create(const struct adele_device *device, const struct adele_add_desc *desc,
                             struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_add(desc));
-    struct add *self = cpu_op_create(device, ADELE_OP_add, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_add, sizeof(struct add), out));
+    struct add *self = (struct add *)*out;
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     self->n_floats = cpu_tensor_floats(shape, cpu_block(device));
     self->base.op.flops_forward =
         (double)desc->n * (double)desc->c * (double)desc->h * (double)desc->w;
-    *out = &self->base.op;
     return ADELE_OK;
 }
 
@@ -50,22 +46,21 @@ adele_status cpu_add_forward(struct adele_op *op, const struct adele_add_args *a
     return ADELE_OK;
 }
 
-// d_src = or += d_dst.
-static void hand_back(float *d_src, const float *d_dst, bool accumulate, size_t n_floats) {
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < n_floats; i += CHUNK) {
-        if (accumulate)
-            add_rows(d_src + i, d_src + i, d_dst + i, chunk_length(n_floats, i));
-        else
-            memcpy(d_src + i, d_dst + i, chunk_length(n_floats, i) * sizeof(float));
+static void write_gradient(float *d_src, const float *d_dst, bool accumulate, size_t n_floats) {
+    if (accumulate) {
+        elementwise_add_tensor(d_src, d_dst, n_floats);
+        return;
     }
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n_floats; i += CHUNK)
+        memcpy(d_src + i, d_dst + i, chunk_length(n_floats, i) * sizeof(float));
 }
 
 adele_status cpu_add_backward(struct adele_op *op, const struct adele_add_args *args) {
     size_t n_floats = ((const struct add *)op)->n_floats;
     if (args->d_src0 != NULL)
-        hand_back(args->d_src0, args->d_dst, args->accumulate_d_src0, n_floats);
+        write_gradient(args->d_src0, args->d_dst, args->accumulate_d_src0, n_floats);
     if (args->d_src1 != NULL)
-        hand_back(args->d_src1, args->d_dst, args->accumulate_d_src1, n_floats);
+        write_gradient(args->d_src1, args->d_dst, args->accumulate_d_src1, n_floats);
     return ADELE_OK;
 }

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Atrous spatial pyramid pooling as the convolutions it is made of: one conv2d op a branch, which
-// run one after another and share the workspace. Branches of SUM after the first, and all branches
-// of CONCAT, pass through one staging tensor of a branch's shape (N, c_out, H, W): SUM adds it to
-// dst, CONCAT moves its channels to theirs, which need not begin at a block.
+// Atrous spatial pyramid pooling as a sequence of convolutions: one conv2d op a branch, which run
+// one after another and share the workspace. Branches of SUM after the first, and all branches of
+// CONCAT, write to one staging tensor of a branch's shape (N, c_out, H, W): SUM adds it to dst,
+// CONCAT copies its channels to their position in dst, which need not be the start of a block.
 //
 // Who accumulates, and how far the bits depend on the number of threads: as in conv2d.c.
 #include "base/fail.h"
+#include "cpu/channels.h"
 #include "cpu/cpu.h"
-#include "cpu/lanes.h"
-#include "device/op_check.h"
-
-#include <string.h>
+#include "cpu/elementwise.h"
 
 struct aspp {
     struct cpu_op base;
@@ -29,6 +27,7 @@ static void aspp_release(struct cpu_op *op) {
 
 static adele_status create_branches(struct aspp *self) {
     const struct adele_aspp_desc *desc = &self->desc;
+    const struct adele_device *device = self->base.op.device;
     size_t workspace_bytes = 0;
     for (int r = 0; r < desc->n_rates; r++) {
         int rate = desc->rates[r];
@@ -45,7 +44,7 @@ static adele_status create_branches(struct aspp *self) {
                                            .needs_d_src = desc->needs_d_src,
                                            .is_training = desc->is_training,
                                            .precision = desc->precision};
-        TRY(cpu_conv2d_create(self->base.op.device, &conv2d, &self->branches[r]));
+        TRY(device->iface->conv2d_create(device, &conv2d, &self->branches[r]));
         const struct adele_op *branch = self->branches[r];
         if (branch->workspace_bytes > workspace_bytes)
             workspace_bytes = branch->workspace_bytes;
@@ -60,11 +59,8 @@ static adele_status create_branches(struct aspp *self) {
 
 adele_status cpu_aspp_create(const struct adele_device *device, const struct adele_aspp_desc *desc,
                              struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_aspp(desc));
-    struct aspp *self = cpu_op_create(device, ADELE_OP_aspp, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_aspp, sizeof(struct aspp), out));
+    struct aspp *self = (struct aspp *)*out;
     self->base.release = aspp_release;
     self->base.op.engine = "one conv2d a branch";
     self->desc = *desc;
@@ -73,70 +69,7 @@ adele_status cpu_aspp_create(const struct adele_device *device, const struct ade
     self->all = self->branch;
     if (desc->form == ADELE_ASPP_CONCAT)
         self->all.c = desc->c_out * desc->n_rates;
-    adele_status status = create_branches(self);
-    if (status != ADELE_OK) {
-        device->iface->op_destroy(&self->base.op);
-        return status;
-    }
-    *out = &self->base.op;
-    return ADELE_OK;
-}
-
-// ---- moving channels ----------------------------------------------------------------------------
-
-CPU_KERNEL(static void, add_to, (float *restrict to, const float *restrict from, size_t count),
-           (to, from, count)) {
-    for (size_t i = 0; i < count; i++)
-        to[i] += from[i];
-}
-
-static void add_tensor(float *to, const float *from, size_t n_floats) {
-    const size_t chunk = 16384;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < n_floats; i += chunk)
-        add_to(to + i, from + i, n_floats - i < chunk ? n_floats - i : chunk);
-}
-
-// Channel c of image n: its first pixel; the others follow a block apart.
-static size_t channel_at(const struct aspp *self, struct adele_shape shape, int n, int c) {
-    return cpu_tensor_index(shape, self->block, n, c, 0, 0);
-}
-
-// Moves `count` channels of every image; whole blocks as they are, single channels otherwise.
-static void move_channels(const struct aspp *self, struct adele_shape to_shape, float *to,
-                          int to_first, struct adele_shape from_shape, const float *from,
-                          int from_first, int count) {
-    size_t block = (size_t)self->block;
-    size_t plane = (size_t)to_shape.h * (size_t)to_shape.w * block;
-    bool is_whole = to_first % self->block == 0 && from_first % self->block == 0;
-    int n_moves = is_whole ? (count + self->block - 1) / self->block : count;
-    int step = is_whole ? self->block : 1;
-#pragma omp parallel for collapse(2) schedule(static)
-    for (int n = 0; n < to_shape.n; n++)
-        for (int i = 0; i < n_moves; i++) {
-            float *out = to + channel_at(self, to_shape, n, to_first + i * step);
-            const float *in = from + channel_at(self, from_shape, n, from_first + i * step);
-            bool is_full = is_whole && (i + 1) * step <= count;
-            int n_lanes = is_full ? self->block : is_whole ? count - i * step : 1;
-            if (is_full)
-                memcpy(out, in, plane * sizeof(float));
-            else
-                for (size_t k = 0; k < plane; k += block)
-                    memcpy(out + k, in + k, (size_t)n_lanes * sizeof(float));
-        }
-}
-
-// Zeros the lanes of the last block that hold no channel.
-static void zero_fill_up(const struct aspp *self, struct adele_shape shape, float *tensor) {
-    int first = shape.c % self->block;
-    size_t n_pixels = (size_t)shape.h * (size_t)shape.w;
-    if (first == 0)
-        return;
-    for (int n = 0; n < shape.n; n++) {
-        float *out = tensor + channel_at(self, shape, n, shape.c - first) + first;
-        for (size_t i = 0; i < n_pixels; i++)
-            memset(out + i * (size_t)self->block, 0, (size_t)(self->block - first) * sizeof(float));
-    }
+    return create_branches(self);
 }
 
 // ---- forward and backward -----------------------------------------------------------------------
@@ -159,13 +92,13 @@ adele_status cpu_aspp_forward(struct adele_op *op, const struct adele_aspp_args 
                                                (char *)args->workspace + self->at_workspace};
         TRY(cpu_conv2d_forward(self->branches[r], &branch));
         if (is_sum && r > 0)
-            add_tensor(args->dst, staging, cpu_tensor_floats(self->all, self->block));
+            elementwise_add_tensor(args->dst, staging, cpu_tensor_floats(self->all, self->block));
         else if (!is_sum)
-            move_channels(self, self->all, args->dst, r * desc->c_out, self->branch, staging, 0,
-                          desc->c_out);
+            channels_move(self->block, (struct channels){self->all, r * desc->c_out}, args->dst,
+                          (struct channels){self->branch, 0}, staging, desc->c_out, false);
     }
     if (!is_sum)
-        zero_fill_up(self, self->all, args->dst);
+        channels_zero_padding(self->block, self->all, args->dst);
     return ADELE_OK;
 }
 
@@ -178,9 +111,10 @@ adele_status cpu_aspp_backward(struct adele_op *op, const struct adele_aspp_args
     float *staging = staging_of(self, args->workspace);
     for (int r = 0; r < desc->n_rates; r++) {
         if (!is_sum) {
-            move_channels(self, self->branch, staging, 0, self->all, args->d_dst, r * desc->c_out,
-                          desc->c_out);
-            zero_fill_up(self, self->branch, staging);
+            channels_move(self->block, (struct channels){self->branch, 0}, staging,
+                          (struct channels){self->all, r * desc->c_out}, args->d_dst, desc->c_out,
+                          false);
+            channels_zero_padding(self->block, self->branch, staging);
         }
         struct adele_conv2d_args branch = {.src = args->src,
                                            .weight = args->weights[r],

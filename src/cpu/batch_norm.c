@@ -20,7 +20,7 @@
 #include <math.h>
 #include <string.h>
 
-// 64 KiB of floats: small beside the second-level cache, large beside the cost of a task.
+// 64 KiB of floats: much smaller than a second-level cache, large enough for one task.
 #define CHUNK_PIXELS 2048
 
 struct batch_norm {
@@ -48,12 +48,9 @@ struct coefficients {
 adele_status cpu_batch_norm_create(const struct adele_device *device,
                                    const struct adele_batch_norm_desc *desc,
                                    struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_batch_norm(desc));
     TRY(op_check_slice("batch_norm", desc->dst, desc->c, cpu_block(device)));
-    struct batch_norm *self = cpu_op_create(device, ADELE_OP_batch_norm, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_batch_norm, sizeof(struct batch_norm), out));
+    struct batch_norm *self = (struct batch_norm *)*out;
     self->desc = *desc;
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
@@ -66,7 +63,6 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
     self->base.op.workspace_bytes = (size_t)desc->n * (size_t)self->n_chunks *
                                     (size_t)self->n_blocks * (size_t)self->block * 2 *
                                     sizeof(double);
-    *out = &self->base.op;
     return ADELE_OK;
 }
 
@@ -170,7 +166,7 @@ CPU_KERNEL(static void, sum_gradients,
     store_sums(s, q, out);
 }
 
-// A NaN passes through the ReLU, so that it is seen where it arises.
+// A NaN passes through the ReLU, so that its source can be found.
 CPU_KERNEL(static void, apply_forward,
            (const float *x, const float *residual, float *dst, size_t n_pixels, size_t stride,
             const struct coefficients *coefficients, bool has_relu),
@@ -241,7 +237,7 @@ static void running_statistics(const struct batch_norm *self,
     }
 }
 
-// Lanes beyond the last channel keep zeros, which keeps the fill-up channels at zero.
+// Lanes beyond the last channel keep zeros, which keeps the padding channels at zero.
 static struct coefficients forward_coefficients(const struct batch_norm *self,
                                                 const struct adele_batch_norm_args *args, int c) {
     struct coefficients out = {{0}, {0}, {0}, {0}};
@@ -276,8 +272,8 @@ adele_status cpu_batch_norm_forward(struct adele_op *op, const struct adele_batc
 
 // ---- backward -----------------------------------------------------------------------------------
 
-// Adds the parameter gradients and leaves sum g / M and inv_std^2 sum g (src - mean) / M in
-// `partial`, at the first entries of the channel's group, where apply finds them.
+// Adds the parameter gradients and writes sum g / M and inv_std^2 sum g (src - mean) / M to the
+// first entries of the channel's group in `partial`, where backward_coefficients reads them.
 static void parameter_gradients(const struct batch_norm *self,
                                 const struct adele_batch_norm_args *args, double *partial) {
     double n = (double)self->desc.n * (double)self->plane;

@@ -2,27 +2,25 @@
 // Convolution on blocked tensors: by oneDNN, except where our own kernels are faster or keep the
 // order of their sums (weight gradients of 3 x 3 and 1 x 1 kernels, and the first layer).
 //
-// Activations are already in the blocked format that oneDNN's kernels want, channels filled up to
-// whole blocks with zeros, and oneDNN is told the filled-up extents; so it reorders none of them,
-// and the zeros keep the fill-up channels at zero. Only weights are reordered, plain to the
-// primitive's format and gradients back, in the workspace. Primitives and memory objects are made
-// once; a run sets pointers and allocates nothing.
+// Activations are already in the blocked format of oneDNN's kernels, with channels padded to whole
+// blocks by zeros, and oneDNN gets the padded extents; so it reorders none of them, and zero
+// weights keep the padding channels at zero. Only weights are reordered, from plain to the
+// primitive's format, and their gradients back, in the workspace. Primitives and memory objects are
+// created once; a run sets pointers and allocates nothing.
 //
 // Who accumulates: dst and d_src are overwritten (d_src is added to on request), d_weight and
-// d_bias are added to. Determinism: same bits from run to run, and with our own kernels whatever
-// the number of threads; oneDNN's weight gradient (other kernels than 3 x 3 and 1 x 1, a 1 x 1 with
-// a stride) splits its sums by that number, so its last bits may change with it.
+// d_bias are added to. Determinism: same bits from run to run, and with our own kernels for any
+// number of threads; oneDNN's weight gradient (other kernels than 3 x 3 and 1 x 1, a 1 x 1 with a
+// stride) splits its sums by that number, so its last bits may change with it.
 //
 // bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and sums stay
 // float. Where the processor multiplies bf16, the copies of dst's and d_src's passes have 2 bytes a
 // value and oneDNN's bf16 primitives run on them; elsewhere, and in weight gradients, the float
 // kernels run on the rounded values.
 #include "base/fail.h"
-#include "base/memory.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
-#include "device/op_check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,13 +34,7 @@ static void conv2d_release(struct cpu_op *op) {
     conv2d_pass_deinit(&self->backward_weights);
 }
 
-static size_t take(size_t *cursor, size_t bytes) {
-    size_t at = *cursor;
-    *cursor += (bytes + 63) / 64 * 64;
-    return at;
-}
-
-// Whether the weights are filled up, or rounded, before the primitive's reorder reads them (which
+// Whether the weights are padded, or rounded, before the primitive's reorder reads them (which
 // rounds by itself to bf16).
 static bool is_staged(const struct conv2d *self, const struct conv2d_pass *pass) {
     return self->is_padded || (self->rounds && !pass->is_bf16);
@@ -52,10 +44,11 @@ static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_
                       size_t *end) {
     if (pass->primitive == NULL)
         return;
-    pass->at_staged_weights = is_staged(self, pass) ? take(cursor, self->padded_weight_bytes) : 0;
-    pass->at_weights = take(cursor, pass->weights_bytes);
-    pass->at_bias = take(cursor, (size_t)self->c_out_padded * sizeof(float));
-    pass->at_scratchpad = take(cursor, pass->scratchpad_bytes);
+    pass->at_staged_weights =
+        is_staged(self, pass) ? cpu_reserve(cursor, self->padded_weight_bytes) : 0;
+    pass->at_weights = cpu_reserve(cursor, pass->weights_bytes);
+    pass->at_bias = cpu_reserve(cursor, (size_t)self->c_out_padded * sizeof(float));
+    pass->at_scratchpad = cpu_reserve(cursor, pass->scratchpad_bytes);
     if (*cursor > *end)
         *end = *cursor;
 }
@@ -64,27 +57,28 @@ static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_
 static void plan_workspace(struct conv2d *self) {
     size_t end = 0, cursor = 0;
     if (self->rounds)
-        self->at_rounded_src = take(&cursor, self->src_floats * sizeof(float));
+        self->at_rounded_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->forward, &cursor, &end);
     if (self->first_layer.is_used) {
-        self->first_layer.at_weights = take(&cursor, self->first_layer.weights_bytes);
-        self->first_layer.at_buffer = take(&cursor, self->first_layer.buffer_bytes);
+        self->first_layer.at_weights = cpu_reserve(&cursor, self->first_layer.weights_bytes);
+        self->first_layer.at_buffer = cpu_reserve(&cursor, self->first_layer.buffer_bytes);
         end = cursor > end ? cursor : end;
     }
     cursor = 0;
     if (self->rounds)
-        self->at_rounded_d_dst = take(&cursor, self->dst_floats * sizeof(float));
+        self->at_rounded_d_dst = cpu_reserve(&cursor, self->dst_floats * sizeof(float));
     size_t common = cursor;
     if (self->backward_data.primitive != NULL)
-        self->at_d_src = take(&cursor, self->src_floats * sizeof(float));
+        self->at_d_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->backward_data, &cursor, &end);
     cursor = common;
     if (self->rounds)
-        self->at_rounded_backward_src = take(&cursor, self->src_floats * sizeof(float));
+        self->at_rounded_backward_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->backward_weights, &cursor, &end);
     if (self->weight_gradient.is_used) {
-        self->weight_gradient.at_partial = take(&cursor, self->weight_gradient.partial_bytes);
-        self->weight_gradient.at_buffer = take(&cursor, self->weight_gradient.buffer_bytes);
+        self->weight_gradient.at_partial =
+            cpu_reserve(&cursor, self->weight_gradient.partial_bytes);
+        self->weight_gradient.at_buffer = cpu_reserve(&cursor, self->weight_gradient.buffer_bytes);
         end = cursor > end ? cursor : end;
     }
     self->base.op.workspace_bytes = end;
@@ -133,33 +127,23 @@ static void set_extents(struct conv2d *self) {
 
 adele_status cpu_conv2d_create(const struct adele_device *device,
                                const struct adele_conv2d_desc *desc, struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_conv2d(desc));
-    struct conv2d *self = cpu_op_create(device, ADELE_OP_conv2d, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_conv2d, sizeof(struct conv2d), out));
+    struct conv2d *self = (struct conv2d *)*out;
     self->base.release = conv2d_release;
     self->desc = *desc;
     set_extents(self);
-    adele_status status = ADELE_OK;
     if (!conv2d_first_layer_plan(self))
-        status = conv2d_pass_init(self, CONV2D_FORWARD, &self->forward);
-    if (status == ADELE_OK && desc->is_training && desc->needs_d_src)
-        status = conv2d_pass_init(self, CONV2D_BACKWARD_DATA, &self->backward_data);
-    if (status == ADELE_OK && desc->is_training && !conv2d_weight_gradient_plan(self) &&
+        TRY(conv2d_pass_init(self, CONV2D_FORWARD, &self->forward));
+    if (desc->is_training && desc->needs_d_src)
+        TRY(conv2d_pass_init(self, CONV2D_BACKWARD_DATA, &self->backward_data));
+    if (desc->is_training && !conv2d_weight_gradient_plan(self) &&
         !conv2d_pointwise_gradient_plan(self))
-        status = conv2d_pass_init(self, CONV2D_BACKWARD_WEIGHTS, &self->backward_weights);
-    if (status != ADELE_OK) {
-        conv2d_release(&self->base);
-        memory_free(self);
-        return status;
-    }
+        TRY(conv2d_pass_init(self, CONV2D_BACKWARD_WEIGHTS, &self->backward_weights));
     if ((self->forward.primitive != NULL && is_staged(self, &self->forward)) ||
         (self->backward_data.primitive != NULL && is_staged(self, &self->backward_data)))
         self->base.op.packed_bytes = self->padded_weight_bytes;
     plan_workspace(self);
     name_engine(self);
-    *out = &self->base.op;
     return ADELE_OK;
 }
 
@@ -199,7 +183,7 @@ static adele_status add_weight_gradient(const struct conv2d *self, float *d_weig
     const struct conv2d_pass *pass = &self->backward_weights;
     float *from = floats_at(workspace, pass->at_weights);
     if (!self->is_padded && !pass->is_far)
-        return conv2d_reorder(self, pass, from, d_weight); // its reorder adds
+        return conv2d_reorder(self, pass, from, d_weight); // this reorder adds
     const float *staged = from;
     if (!pass->is_far) {
         float *plain = floats_at(workspace, pass->at_staged_weights);
@@ -210,22 +194,22 @@ static adele_status add_weight_gradient(const struct conv2d *self, float *d_weig
     size_t row = (size_t)self->desc.c_in * self->taps;
     size_t padded_row = (size_t)self->c_in_padded * self->taps;
     for (int c = 0; c < self->desc.c_out; c++)
-        conv2d_add(d_weight + (size_t)c * row, staged + (size_t)c * padded_row, row);
+        elementwise_add(d_weight + (size_t)c * row, staged + (size_t)c * padded_row, row);
     return ADELE_OK;
 }
 
 // ---- forward and backward -----------------------------------------------------------------------
 
-// `from` as a pass reads it: as it is, or rounded into `room`, as floats or as bf16.
+// `from` as a pass reads it: unchanged, or rounded into `buffer`, as floats or as bf16.
 static const void *round_operand(const struct conv2d *self, bool is_bf16, const float *from,
-                                 size_t count, void *room) {
+                                 size_t count, void *buffer) {
     if (!self->rounds)
         return from;
     if (is_bf16)
-        conv2d_narrow_tensor(room, from, count);
+        elementwise_narrow_tensor(buffer, from, count);
     else
-        conv2d_round_tensor(room, from, count);
-    return room;
+        elementwise_round_tensor(buffer, from, count);
+    return buffer;
 }
 
 adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_args *args) {
@@ -268,7 +252,7 @@ static adele_status backward_data(struct conv2d *self, const struct adele_conv2d
     };
     TRY(conv2d_pass_run(self, pass, &pointers));
     if (args->accumulate_d_src)
-        conv2d_add_tensor(args->d_src, d_src, self->src_floats);
+        elementwise_add_tensor(args->d_src, d_src, self->src_floats);
     return ADELE_OK;
 }
 
@@ -303,7 +287,7 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
     };
     TRY(conv2d_pass_run(self, pass, &pointers));
     if (self->desc.has_bias)
-        conv2d_add(args->d_bias, d_bias, (size_t)self->desc.c_out);
+        elementwise_add(args->d_bias, d_bias, (size_t)self->desc.c_out);
     return add_weight_gradient(self, args->d_weight, workspace);
 }
 
@@ -311,13 +295,13 @@ adele_status cpu_conv2d_backward(struct adele_op *op, const struct adele_conv2d_
     struct conv2d *self = (struct conv2d *)op;
     if (!self->desc.is_training)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: backward of an op created for inference");
-    char *room = (char *)args->workspace + self->at_rounded_d_dst;
+    char *buffer = (char *)args->workspace + self->at_rounded_d_dst;
     bool has_data = self->desc.needs_d_src && args->d_src != NULL;
     bool is_bf16 = has_data && self->backward_data.is_bf16;
-    const void *d_dst = round_operand(self, is_bf16, args->d_dst, self->dst_floats, room);
+    const void *d_dst = round_operand(self, is_bf16, args->d_dst, self->dst_floats, buffer);
     if (has_data)
         TRY(backward_data(self, args, d_dst));
     if (is_bf16)
-        d_dst = round_operand(self, false, args->d_dst, self->dst_floats, room);
+        d_dst = round_operand(self, false, args->d_dst, self->dst_floats, buffer);
     return backward_weights(self, args, d_dst);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Convolutions of stride 1 whose taps reach farther than the image: a dilation near the map's size,
-// for which oneDNN has only its reference loops (minutes for 4096 channels). Each tap is a product
-// over the rectangle of pixels that it meets; taps that meet none cost nothing. All three passes,
-// for blocks of 8 and 16; the order of every sum is fixed, whatever the number of threads.
+// Convolutions of stride 1 whose dilation is near the size of the image, for which oneDNN has only
+// its reference loops (minutes for 4096 channels). Each tap is a product over the rectangle of
+// output pixels for which it reads inside the image; a tap without such pixels costs nothing. All
+// three passes, for blocks of 8 and 16; the order of every sum is fixed for any number of threads.
 #include "cpu/conv2d_parts.h"
 #include "cpu/lanes.h"
 
@@ -15,7 +15,7 @@ bool conv2d_far_serves(const struct conv2d *self, const struct conv2d_pass *pass
     return self->desc.stride == 1 && strncmp(pass->name, "ref", 3) == 0;
 }
 
-// Output pixels (y0..y1, x0..x1) of a tap, and what to add to them for the pixel it reads.
+// Output pixels (y0..y1, x0..x1) of a tap, and the offset from each to the pixel that it reads.
 struct reach {
     int y0, y1, x0, x1, dy, dx;
 };
@@ -44,8 +44,8 @@ static struct reach reach_of(const struct conv2d *self, int tap, bool is_back) {
 
 // ---- weights ------------------------------------------------------------------------------------
 
-// Plain (c_out, c_in, taps), filled up, to (out block, tap, c of the input side, B), where the
-// output side is c_in on the way back.
+// From plain padded (c_out, c_in, taps) to (output block, tap, input channel, B). For the data
+// gradient the input side is c_out and the output side c_in.
 void conv2d_far_pack(const struct conv2d *self, const struct conv2d_pass *pass, const float *plain,
                      float *packed) {
     bool is_back = pass->direction == CONV2D_BACKWARD_DATA;
@@ -65,7 +65,7 @@ void conv2d_far_pack(const struct conv2d *self, const struct conv2d_pass *pass, 
 // ---- forward and the data gradient --------------------------------------------------------------
 
 struct side {
-    int c, h, w; // channels filled up
+    int c, h, w; // c: with the padding channels
 };
 
 // to (pixels, B) += sum over c of from (c of the pixel) * weights (c, B), for `count` pixels.
@@ -141,7 +141,7 @@ CPU_KERNEL(static void, add_outer,
         }
 }
 
-// The gradients between two blocks of channels, into the plain filled-up array.
+// The gradients between two blocks of channels, into the plain padded array.
 static void run_pair(const struct conv2d *self, const struct conv2d_pointers *pointers, int b_out,
                      int b_in) {
     const struct adele_conv2d_desc *desc = &self->desc;

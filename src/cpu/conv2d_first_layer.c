@@ -2,7 +2,7 @@
 // The forward pass of a 3 x 3 convolution on an image of at most 4 channels, for blocks of 8
 // channels and processors with AVX2 and FMA.
 //
-// What it improves on: in the blocked layout such an image is mostly fill-up channels, and oneDNN
+// What it improves on: in the blocked layout such an image is mostly padding channels, and oneDNN
 // multiplies them all; here only channels that exist are read. Measured on one Zen core at (5, 1 ->
 // 16, 128 x 128): 0.5 ms instead of 2.4 ms. A task owns a few rows of one image, so the bits do not
 // depend on the number of threads.
@@ -18,7 +18,7 @@
 
 #define KERNEL       3
 #define BLOCK        8
-#define MAX_CHANNELS 4 // half a block: beyond that oneDNN's tuned kernel wins
+#define MAX_CHANNELS 4 // half a block: beyond that oneDNN's kernel is faster
 #define ROWS         8 // output rows of a task: they share input rows
 #define WIDTH                                                                                      \
     6 // pixels of a register tile: 2 x 6 sums, 2 weights and 1 value make 15 of 16 registers
@@ -33,8 +33,8 @@ bool conv2d_first_layer_plan(struct conv2d *self) {
     struct conv2d_first_layer *plan = &self->first_layer;
     plan->n_filled = self->h_out < ROWS ? self->h_out : ROWS;
     plan->n_buffer_rows = conv2d_rows_read(desc, plan->n_filled);
-    // Weights of two blocks lie side by side, as do their biases; an odd last block has an empty
-    // partner.
+    // Weights of two blocks lie side by side, as do their biases; an odd last block is
+    // paired with zeros.
     plan->packed_floats = ((size_t)self->c_out_padded + BLOCK) / (2 * BLOCK) * 2 * BLOCK *
                           ((size_t)desc->c_in * KERNEL * KERNEL + 1);
     plan->weights_bytes = 2 * plan->packed_floats * sizeof(float); // as packed, and rounded
@@ -63,7 +63,7 @@ static const float *pack_weights(const struct conv2d *self, const float *weight,
     float *used = packed;
     if (self->rounds) {
         used = packed + n_floats;
-        conv2d_round(used, packed, n_floats);
+        elementwise_round(used, packed, n_floats);
     }
     for (size_t o = 0; o < (size_t)desc->c_out && desc->has_bias; o++) // biases are not rounded
         used[o / (2 * BLOCK) * pair_floats + n_taps * 2 * BLOCK + o % (2 * BLOCK)] = bias[o];

@@ -35,8 +35,8 @@ static void destroy_formats(struct formats *formats) {
     onednn_memory_desc_destroy(formats->dst);
 }
 
-// With bf16 operands, what a pass writes stays float: sums leave the registers unrounded. `out`
-// begins zeroed; on failure too the caller destroys what it holds.
+// With bf16 operands, the output of a pass stays float: sums are stored unrounded. `out` is zeroed
+// before; the caller destroys its descriptors, also after a failure.
 static dnnl_status_t describe_formats(const struct conv2d *self, const struct conv2d_pass *pass,
                                       struct formats *out) {
     const struct adele_conv2d_desc *desc = &self->desc;
@@ -134,7 +134,8 @@ static dnnl_status_t create_memories(const struct conv2d *self, struct conv2d_pa
     return code;
 }
 
-// Weights go from plain to the primitive's format; the weight gradient comes back and is added.
+// Weights are reordered from plain to the primitive's format; the weight gradient back to plain,
+// where it is added.
 static dnnl_status_t create_reorder(const struct conv2d *self, struct conv2d_pass *pass,
                                     const struct formats *formats, onednn_memory_desc weights) {
     dnnl_engine_t engine = cpu_engine(self->base.op.device);
@@ -210,7 +211,7 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
 }
 
 // Winograd's F(4 x 4, 3 x 3) multiplies a quarter as often. Where oneDNN has it (2.x with AVX-512;
-// 3.x has it no more) it was measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8
+// 3.x has removed it) it was measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8
 // pixels on, and slower below. Its transformations round too: results are 3 to 5 times as far off
 // as the direct kernel's, some 1e-6 of the largest. Weight gradients keep their direct sums.
 static bool wants_winograd(const struct conv2d *self, enum conv2d_direction direction) {
@@ -220,8 +221,9 @@ static bool wants_winograd(const struct conv2d *self, enum conv2d_direction dire
            self->w_out >= WINOGRAD_MIN_EXTENT && cpu_has_winograd(self->base.op.device);
 }
 
-// A pass of a special kind, where oneDNN has a tuned kernel of that name; else `pass` stays empty.
-// Being out of memory is an error, and no reason to compute in another way.
+// A pass with bf16 operands or Winograd's algorithm, if oneDNN has a kernel whose name contains
+// `name`; otherwise `pass` stays zeroed. Running out of memory is an error and selects no other
+// kernel.
 static adele_status build_special_pass(const struct conv2d *self, struct conv2d_pass kind,
                                        const char *name, struct conv2d_pass *pass) {
     *pass = kind;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Inside the CPU convolution: conv2d.c says what happens, conv2d_onednn.c talks to oneDNN.
+// Internal to the CPU convolution: conv2d.c is the op, conv2d_onednn.c calls oneDNN, the other
+// files are our own kernels.
 #ifndef ADELE_CPU_CONV2D_PARTS_H
 #define ADELE_CPU_CONV2D_PARTS_H
 
 #include "cpu/cpu.h"
+#include "cpu/elementwise.h"
 
 #include <oneapi/dnnl/dnnl.h>
 
@@ -13,13 +15,13 @@ enum conv2d_direction { CONV2D_FORWARD, CONV2D_BACKWARD_DATA, CONV2D_BACKWARD_WE
 struct conv2d_pass {
     enum conv2d_direction direction;
     dnnl_primitive_t primitive;
-    dnnl_memory_t src, weights, bias, dst, scratchpad; // src and dst stand for their gradients too
+    dnnl_memory_t src, weights, bias, dst, scratchpad; // src and dst: or their gradients
     dnnl_primitive_t
         reorder; // plain to the primitive's format; for the weight gradient back, adding
     dnnl_memory_t reorder_from, reorder_to;
     size_t weights_bytes, scratchpad_bytes;
     char name[32]; // of oneDNN's implementation, or "far"
-    bool is_far;   // conv2d_far.c runs it, in formats of its own
+    bool is_far;   // computed by conv2d_far.c, which has its own weight formats
     bool is_bf16;  // the operands that are read are bf16 in memory, 2 bytes a value
     bool is_winograd;
     // Places in the workspace, set by conv2d.c.
@@ -78,15 +80,15 @@ ADELE_MUST_CHECK adele_status conv2d_reorder(const struct conv2d *self,
                                              const struct conv2d_pass *pass, const void *from,
                                              void *to);
 
-// Where oneDNN has only its reference loops for a stride of 1, in conv2d_far.c: the three passes.
-// For the weight gradient, pointers->weights is plain and filled up, and overwritten.
+// conv2d_far.c: the three passes where oneDNN has only its reference loops for a stride of 1. For
+// the weight gradient, pointers->weights is plain and padded, and overwritten.
 bool conv2d_far_serves(const struct conv2d *self, const struct conv2d_pass *pass);
 void conv2d_far_pack(const struct conv2d *self, const struct conv2d_pass *pass, const float *plain,
                      float *packed);
 void conv2d_far_run(const struct conv2d *self, const struct conv2d_pass *pass,
                     const struct conv2d_pointers *pointers);
 
-// Decides whether our own weight gradient serves this shape on this processor, and plans it.
+// Whether our own weight gradient is used for this shape; if so, plans it.
 bool conv2d_weight_gradient_plan(struct conv2d *self);
 // d_weight +=; pointers: src, dst (its gradient), weights (partial sums) and scratchpad (row
 // buffers).
@@ -104,7 +106,7 @@ void conv2d_first_layer_run(const struct conv2d *self, const float *src, const f
                             const float *bias, float *dst, char *workspace);
 
 // What our own kernels share, in conv2d_rows.c. They work on groups of 8 channels, which are a
-// block or half of one.
+// block of 8 or half a block of 16.
 // Group `i_group` of image n of a tensor whose padded channels are n_channels; from pixel to pixel
 // it is cpu_block floats.
 const float *conv2d_group(const struct conv2d *self, const float *tensor, int n, int n_channels,
@@ -117,19 +119,11 @@ int conv2d_rows_read(const struct adele_conv2d_desc *desc, int n_rows);
 void conv2d_fill_rows(const struct adele_conv2d_desc *desc, const float *plane, size_t step, int y,
                       int n_rows, float *buffer);
 
-// Plain weights filled up to whole blocks and rounded where wanted, in pack.c.
+// pack.c: plain weights padded to whole blocks, and rounded if `rounds`.
 struct conv2d_staging {
     int c_out, c_in, c_out_padded, c_in_padded;
     size_t taps;
     bool rounds;
 };
 void conv2d_stage(float *to, const float *weight, const struct conv2d_staging *staging);
-
-// Elementwise loops, in conv2d_loops.c: to = bf16(from) as a float or as its 16 bits, to += from.
-// The _tensor forms run on all threads.
-void conv2d_round(float *to, const float *from, size_t count);
-void conv2d_narrow_tensor(uint16_t *to, const float *from, size_t count);
-void conv2d_add(float *to, const float *from, size_t count);
-void conv2d_round_tensor(float *to, const float *from, size_t count);
-void conv2d_add_tensor(float *to, const float *from, size_t count);
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The weight gradient of a 1 x 1 convolution of stride 1 on groups of 8 channels (a block of 8,
-// or half of one of 16), d_weight[o][i] += sum over n, y, x of
+// or half a block of 16), d_weight[o][i] += sum over n, y, x of
 // d_dst[n][o][y][x] src[n][i][y][x].
 //
 // What it improves on: oneDNN's kernel cuts the sum by the number of threads, so its last bits
@@ -116,7 +116,7 @@ void conv2d_pointwise_gradient_run(const struct conv2d *self,
         run_range(self, pointers->src, pointers->dst, n_rows * split / n_splits,
                   n_rows * (split + 1) / n_splits, partial + (size_t)split * part);
     for (int split = 1; split < n_splits; split++)
-        conv2d_add(partial, partial + (size_t)split * part, part);
+        elementwise_add(partial, partial + (size_t)split * part, part);
     for (int o = 0; o < self->desc.c_out; o++)
         for (int i = 0; i < self->desc.c_in; i++) {
             size_t tile = (size_t)(o / BLOCK) * (size_t)n_i + (size_t)(i / BLOCK);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The weight gradient of a 3 x 3 convolution on groups of 8 channels (a block of 8, or half of one
+// The weight gradient of a 3 x 3 convolution on groups of 8 channels (a block of 8, or half a block
 // of 16):
 //
 //   d_weight[o][i][ky][kx] += sum over n, y, x of d_dst[n][o][y][x] src[n][i][y stride - pad + ky
 //   dilation][...]
 //
 // What it improves on: oneDNN's kernel keeps one vector of output channels and 12 (i, kx) sums in
-// registers, so every multiply-add waits for a load of its own; here two vectors of output channels
+// registers, so every multiply-add needs its own load; here two vectors of output channels
 // share each loaded input value, 8 loads for 12 multiply-adds. Measured on a Zen processor with two
 // threads: about 1.5 times oneDNN's speed, and 4 times on the first layer, where only channels that
 // exist are read.
@@ -267,7 +267,7 @@ static void add_tile(const struct conv2d *self, int o_block, int i_block, float 
     const struct adele_conv2d_desc *desc = &self->desc;
     float *tile = tile_of(self, partial, 0, o_block, i_block);
     for (int split = 1; split < self->weight_gradient.n_splits; split++)
-        conv2d_add(tile, tile_of(self, partial, split, o_block, i_block), TILE_FLOATS);
+        elementwise_add(tile, tile_of(self, partial, split, o_block, i_block), TILE_FLOATS);
     for (int o = 0; o < BLOCK && o_block * BLOCK + o < desc->c_out; o++)
         for (int i = 0; i < BLOCK && i_block * BLOCK + i < desc->c_in; i++) {
             float *to = d_weight + ((size_t)(o_block * BLOCK + o) * (size_t)desc->c_in +

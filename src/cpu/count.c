@@ -11,13 +11,9 @@ struct count_op {
 
 adele_status cpu_count_create(const struct adele_device *device,
                               const struct adele_count_desc *desc, struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_count(desc));
-    struct count_op *op = cpu_op_create(device, ADELE_OP_count, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    TRY(cpu_op_create(device, ADELE_OP_count, sizeof(struct count_op), out));
+    struct count_op *op = (struct count_op *)*out;
     op->desc = *desc;
-    *out = &op->base.op;
     return ADELE_OK;
 }
 

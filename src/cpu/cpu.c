@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The CPU device: host memory, the translation between plain NCHW and the blocked layout, and the
+// The CPU device: host memory, conversion between plain NCHW and the blocked layout, and the
 // interface table. Every call is complete when it returns, so synchronize has nothing to wait for.
 #include "cpu/cpu.h"
+
 #include "base/available_memory.h"
 #include "base/fail.h"
 #include "base/memory.h"
+#include "cpu/context.h"
 #include "cpu/isa.h"
+#include "device/op_check.h"
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
@@ -15,82 +18,23 @@
 #include <cpuid.h>
 #endif
 
-struct cpu_context {
-    struct adele_device device;
-    dnnl_engine_t engine;
-    dnnl_stream_t stream;
-    int block;
-    int n_threads;
-    bool has_winograd;
-};
-
-static const struct cpu_context *context_of(const struct adele_device *device) {
-    return device->context;
-}
-
-int cpu_block(const struct adele_device *device) {
-    return context_of(device)->block;
-}
-
-int cpu_n_threads(const struct adele_device *device) {
-    return context_of(device)->n_threads;
-}
-
-bool cpu_has_winograd(const struct adele_device *device) {
-    return context_of(device)->has_winograd;
-}
-
-struct dnnl_engine *cpu_engine(const struct adele_device *device) {
-    return context_of(device)->engine;
-}
-
-struct dnnl_stream *cpu_stream(const struct adele_device *device) {
-    return context_of(device)->stream;
-}
-
-// oneDNN makes code for a convolution, about half a megabyte, and crashes where an allocation of
-// its own fails. That happens only under `ulimit -v` or `ulimit -d`.
-#define CODE_BYTES ((size_t)16 << 20)
-
-void *cpu_op_create(const struct adele_device *device, enum adele_op_kind kind, size_t bytes) {
-    if (kind == ADELE_OP_conv2d && available_address_space() < CODE_BYTES)
-        return NULL;
-    struct cpu_op *op = memory_calloc(1, bytes);
-    if (op != NULL) {
-        op->op.kind = kind;
-        op->op.device = device;
-        op->op.engine = "loops";
-    }
-    return op;
-}
-
-static void cpu_op_destroy(struct adele_op *op) {
-    if (op == NULL)
-        return;
-    struct cpu_op *self = (struct cpu_op *)op;
-    if (self->release != NULL)
-        self->release(self);
-    memory_free(self);
-}
-
 // ---- memory -------------------------------------------------------------------------------------
 
-// Smaller blocks are too many to ask the system for each, and too small to matter.
+// Smaller blocks are too many to query the system for each, and too small to matter.
 #define LARGE_BLOCK ((size_t)16 << 20)
 #define PAGE_BYTES  ((size_t)4096)
 
-// A 64th is left to what belongs to no block: page tables (a 512th of all memory that is used), the
-// files and pictures that are read and written in between, and the machine's other programs, which
-// need not stand still while a run goes on.
+// A 64th is reserved for what no block counts: page tables (a 512th of all memory in use), files
+// and images that are read and written in between, and growth of other programs on the machine.
 static size_t cpu_free_bytes(const struct adele_device *device) {
     (void)device;
     size_t bytes = available_memory();
     return bytes == SIZE_MAX ? bytes : bytes - bytes / 64;
 }
 
-// The system hands out more than it has, and kills a process when the memory is used. So a large
-// block is refused when it is not there, and each of its pages is written to when it is, so that
-// the next one that asks does not count the same memory as available.
+// The system overcommits memory, and kills a process when too much of it is used. So a large block
+// is refused when it is more than what is free, and otherwise each of its pages is written to, so
+// that the next allocation does not count the same memory as free.
 static adele_status cpu_alloc(const struct adele_device *device, size_t bytes, void **out) {
     *out = NULL;
     size_t free_bytes = bytes >= LARGE_BLOCK ? cpu_free_bytes(device) : SIZE_MAX;
@@ -100,8 +44,7 @@ static adele_status cpu_alloc(const struct adele_device *device, size_t bytes, v
                     "cannot allocate %zu MB, %zu MB are free on %s", bytes / 1000000,
                     free_bytes / 1000000, device->description);
     *out = memory_aligned(bytes > 0 ? bytes : 1);
-    if (*out == NULL)
-        return FAIL_NO_MEMORY(bytes);
+    TRY(CHECK_MEMORY(*out));
     volatile char *page = *out;
     for (size_t i = 0; bytes >= LARGE_BLOCK && i < bytes; i += PAGE_BYTES)
         page[i] = 0;
@@ -134,7 +77,7 @@ static adele_status cpu_synchronize(const struct adele_device *device) {
     return ADELE_OK;
 }
 
-// Nothing runs beside the host: the copy is there when the call is back.
+// Nothing runs beside the host: the copy is complete when upload_begin returns.
 static adele_status cpu_upload_fence(const struct adele_device *device) {
     (void)device;
     return ADELE_OK;
@@ -207,8 +150,24 @@ static void cpu_destroy(struct adele_device *device) {
     memory_free(context);
 }
 
+#define CHECKED_CREATE(name, has_backward)                                                         \
+    static adele_status checked_##name##_create(const struct adele_device *device,                 \
+                                                const struct adele_##name##_desc *desc,            \
+                                                struct adele_op **out) {                           \
+        *out = NULL;                                                                               \
+        TRY(op_check_##name(desc));                                                                \
+        adele_status status = cpu_##name##_create(device, desc, out);                              \
+        if (status != ADELE_OK) {                                                                  \
+            cpu_op_destroy(*out);                                                                  \
+            *out = NULL;                                                                           \
+        }                                                                                          \
+        return status;                                                                             \
+    }
+ADELE_OPS(CHECKED_CREATE)
+#undef CHECKED_CREATE
+
 #define IFACE_OP_0(name)                                                                           \
-    .name##_create = cpu_##name##_create, .name##_forward = cpu_##name##_forward,
+    .name##_create = checked_##name##_create, .name##_forward = cpu_##name##_forward,
 #define IFACE_OP_1(name)             IFACE_OP_0(name).name##_backward = cpu_##name##_backward,
 #define IFACE_OP(name, has_backward) IFACE_OP_##has_backward(name)
 
@@ -283,9 +242,8 @@ adele_status cpu_device_create_with_block(int block, struct adele_device **out) 
     if (block != 8 && block != 16)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use 8 or 16.", "channel block of %d", block);
     TRY(cpu_isa_open());
-    struct cpu_context *context = memory_calloc(1, sizeof *context);
-    if (context == NULL)
-        return FAIL_NO_MEMORY(sizeof *context);
+    struct cpu_context *context;
+    TRY(ALLOCATE(&context, 1));
     context->device.iface = &cpu_iface;
     context->device.context = context;
     context->block = block;

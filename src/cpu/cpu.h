@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Inside the CPU device: the blocked layout, and the entries that cpu.c puts into the interface.
+// Internal to the CPU device: the blocked layout, and the functions that cpu.c puts into the
+// interface.
 //
 // Layout of a tensor (N, C, H, W): (N, ceil(C / B), H, W, B) floats, B = 8 (AVX2 and below) or 16
-// (AVX-512), the last block filled up with zeros: oneDNN's nChw8c / nChw16c, so a convolution
-// reorders no activation. Every op keeps the fill-up channels at zero.
+// (AVX-512), the last block padded with zeros: oneDNN's nChw8c / nChw16c, so a convolution reorders
+// no activation. Every op keeps the padding channels at zero.
 #ifndef ADELE_CPU_CPU_H
 #define ADELE_CPU_CPU_H
 
 #include "device/device.h"
 
-struct cpu_context; // cpu.c: oneDNN engine and stream, block size, number of threads
-
+// context.c
 int cpu_block(const struct adele_device *device); // B
 int cpu_n_threads(const struct adele_device *device);
-// Whether convolutions may be Winograd's; whether they are is up to oneDNN (conv2d_onednn.c).
+// Whether convolutions may use Winograd's algorithm where oneDNN has it (conv2d_onednn.c).
 bool cpu_has_winograd(const struct adele_device *device);
 struct dnnl_engine *cpu_engine(const struct adele_device *device);
 struct dnnl_stream *cpu_stream(const struct adele_device *device);
@@ -48,13 +48,15 @@ static inline size_t cpu_slice_plane(struct cpu_slice slice, int i, int n_blocks
     return (size_t)(i / n_blocks) * slice.n_blocks + slice.first + (size_t)(i % n_blocks);
 }
 
-// An op of this device begins with struct adele_op; cpu_op_destroy calls `release` (may be NULL)
-// and frees it.
+// What every op of this device begins with. Destroying an op calls `release` (may be NULL), also
+// after its create function has failed half-way, and frees it.
 struct cpu_op {
     struct adele_op op;
     void (*release)(struct cpu_op *op);
 };
 
+// The create functions get a checked descriptor, begin with cpu_op_create, and leave the op to the
+// caller (cpu.c), which destroys it when they fail.
 #define CPU_OP_ENTRY(name, has_backward)                                                           \
     adele_status cpu_##name##_create(const struct adele_device *device,                            \
                                      const struct adele_##name##_desc *desc,                       \
@@ -65,14 +67,24 @@ struct cpu_op {
 ADELE_OPS(CPU_OP_ENTRY) // the backward of an op without one is declared and never defined
 #undef CPU_OP_ENTRY
 
-// The users' one, and "cpu/direct", whose convolutions add up products as they stand: Winograd's
-// round more (conv2d_onednn.c).
+// The device "cpu", and "cpu/direct", whose convolutions never use Winograd's algorithm, which
+// rounds more (conv2d_onednn.c).
 ADELE_MUST_CHECK adele_status cpu_device_create(struct adele_device **out);
 ADELE_MUST_CHECK adele_status cpu_device_create_direct(struct adele_device **out);
 // The latter with a block of 8 or 16 whatever the processor, so that a test sees both layouts
 // anywhere.
 ADELE_MUST_CHECK adele_status cpu_device_create_with_block(int block, struct adele_device **out);
 
-// A zeroed op of `bytes` bytes with its header filled in; NULL when memory is out.
-void *cpu_op_create(const struct adele_device *device, enum adele_op_kind kind, size_t bytes);
+// *out = a zeroed op of `bytes` bytes with its header filled in.
+ADELE_MUST_CHECK adele_status cpu_op_create(const struct adele_device *device,
+                                            enum adele_op_kind kind, size_t bytes,
+                                            struct adele_op **out);
+void cpu_op_destroy(struct adele_op *op); // NULL is legal
+
+// A place of `bytes` bytes behind *end in a workspace, aligned for vectors; *end moves behind it.
+static inline size_t cpu_reserve(size_t *end, size_t bytes) {
+    size_t at = *end;
+    *end += (bytes + 63) / 64 * 64;
+    return at;
+}
 #endif

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Mean field of the fully connected CRF. Categories are filtered 8 at a time, so that the lattice
-// holds 8 values a corner whatever their number: q and all that is computed from it lie as
-// (C / 8, pixel, 8), lanes beyond C at 0. The spatial Gaussian is separable, roots of the sums
-// included, and is computed as it stands, up to CRF_REACH sigmas away; the bilateral one goes over
-// the lattice.
+// holds 8 values a corner for any number of categories: q and all that is computed from it have the
+// layout (C / 8, pixel, 8), lanes beyond C are 0. The spatial Gaussian is separable, including the
+// roots of the sums, and is computed exactly up to CRF_REACH sigmas; the bilateral one is
+// approximated on the lattice.
 #include "base/fail.h"
-#include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/crf_lattice.h"
 #include "cpu/team.h"
@@ -55,26 +54,18 @@ static void plan_lattice(struct crf_op *op) {
 
 adele_status cpu_crf_create(const struct adele_device *device, const struct adele_crf_desc *desc,
                             struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_crf(desc));
-    struct crf_op *op = cpu_op_create(device, ADELE_OP_crf, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    TRY(cpu_op_create(device, ADELE_OP_crf, sizeof(struct crf_op), out));
+    struct crf_op *op = (struct crf_op *)*out;
     op->base.release = release;
     op->base.op.engine = "lattice";
     op->desc = *desc;
     op->n_threads = cpu_n_threads(device);
     op->n_groups = (desc->c + CRF_LANES - 1) / CRF_LANES;
     op->n_pixels = (size_t)desc->h * (size_t)desc->w;
-    adele_status status = crf_spatial_init(desc, &op->spatial);
-    if (status != ADELE_OK) {
-        memory_free(op);
-        return status;
-    }
+    TRY(crf_spatial_init(desc, &op->spatial));
     plan_lattice(op);
     size_t rows = ((size_t)op->n_groups + 2) * CRF_LANES + 1;
     op->base.op.workspace_bytes = op->lattice_bytes + rows * op->n_pixels * sizeof(float);
-    *out = &op->base.op;
     return ADELE_OK;
 }
 

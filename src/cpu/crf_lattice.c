@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Every sum is one thread's and has a fixed order: a corner adds up its pixels in their order,
-// which a list that is sorted once for an image gives, and a pixel its corners.
+// Every sum is computed by one thread in a fixed order: a corner adds up its pixels in their order,
+// by a list that is sorted once for an image, and a pixel adds up its corners.
 #include "cpu/crf_lattice.h"
 
 #include "cpu/team.h"
@@ -11,26 +11,26 @@
 
 #define RUN 1024 // corners or pixels that a thread takes at a time
 
-static size_t take(char *base, size_t *offset, size_t count, size_t size, void *out) {
-    char *place = base != NULL ? base + *offset : NULL;
-    memcpy(out, &place, sizeof place);
+static size_t place(char *base, size_t *offset, size_t count, size_t size, void *out) {
+    char *address = base != NULL ? base + *offset : NULL;
+    memcpy(out, &address, sizeof address);
     *offset += (count * size + 63) / 64 * 64;
     return *offset;
 }
 
 size_t crf_lattice_place(struct crf_lattice *lattice, char *base) {
     size_t offset = 0, n = (size_t)lattice->n_entries, d = (size_t)lattice->d;
-    take(base, &offset, lattice->n_slots, sizeof(int32_t), &lattice->slots);
-    take(base, &offset, n * d, sizeof(int32_t), &lattice->keys);
-    take(base, &offset, n, sizeof(int32_t), &lattice->corner);
-    take(base, &offset, n, sizeof(float), &lattice->weight);
-    take(base, &offset, n + 2, sizeof(int32_t), &lattice->start);
-    take(base, &offset, n, sizeof(int32_t), &lattice->from_pixel);
-    take(base, &offset, n, sizeof(float), &lattice->from_weight);
-    take(base, &offset, (d + 1) * (n + 1), sizeof(int32_t), &lattice->next);
-    take(base, &offset, (d + 1) * (n + 1), sizeof(int32_t), &lattice->back);
-    take(base, &offset, (n + 1) * CRF_LANES, sizeof(float), &lattice->values);
-    return take(base, &offset, (n + 1) * CRF_LANES, sizeof(float), &lattice->blurred);
+    place(base, &offset, lattice->n_slots, sizeof(int32_t), &lattice->slots);
+    place(base, &offset, n * d, sizeof(int32_t), &lattice->keys);
+    place(base, &offset, n, sizeof(int32_t), &lattice->corner);
+    place(base, &offset, n, sizeof(float), &lattice->weight);
+    place(base, &offset, n + 2, sizeof(int32_t), &lattice->start);
+    place(base, &offset, n, sizeof(int32_t), &lattice->from_pixel);
+    place(base, &offset, n, sizeof(float), &lattice->from_weight);
+    place(base, &offset, (d + 1) * (n + 1), sizeof(int32_t), &lattice->next);
+    place(base, &offset, (d + 1) * (n + 1), sizeof(int32_t), &lattice->back);
+    place(base, &offset, (n + 1) * CRF_LANES, sizeof(float), &lattice->values);
+    return place(base, &offset, (n + 1) * CRF_LANES, sizeof(float), &lattice->blurred);
 }
 
 // ---- building -----------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ static int32_t insert(struct crf_lattice *lattice, const int32_t *key) {
     return lattice->slots[slot];
 }
 
-static void name_corners(struct crf_lattice *lattice, const uint8_t *image) {
+static void number_corners(struct crf_lattice *lattice, const uint8_t *image) {
     struct lattice_simplex simplex;
     double feature[LATTICE_MAX_D] = {0.0};
     memset(lattice->slots, 0xff, lattice->n_slots * sizeof *lattice->slots);
@@ -72,7 +72,7 @@ static void name_corners(struct crf_lattice *lattice, const uint8_t *image) {
     }
 }
 
-// Entries sorted by corner: counted, summed up, put down in order.
+// Entries sorted by corner (counting sort).
 static void list_pixels(struct crf_lattice *lattice) {
     int32_t *start = lattice->start;
     memset(start, 0, (size_t)(lattice->n_corners + 2) * sizeof *start);
@@ -111,7 +111,7 @@ static void find_neighbours(struct crf_lattice *lattice) {
 }
 
 void crf_lattice_build(struct crf_lattice *lattice, const uint8_t *image) {
-    name_corners(lattice, image);
+    number_corners(lattice, image);
     list_pixels(lattice);
     find_neighbours(lattice);
 }

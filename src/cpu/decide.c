@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The ensemble's average -> prediction and confidence, stored in the rows of the images they belong
-// to.
+// From the ensemble's average to prediction and confidence, stored under the number of the image.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
@@ -25,24 +24,15 @@ static void release(struct cpu_op *base) {
 
 adele_status cpu_decide_create(const struct adele_device *device,
                                const struct adele_decide_desc *desc, struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_decide(desc));
-    struct decide_op *op = cpu_op_create(device, ADELE_OP_decide, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    TRY(cpu_op_create(device, ADELE_OP_decide, sizeof(struct decide_op), out));
+    struct decide_op *op = (struct decide_op *)*out;
     op->base.release = release;
     op->desc = *desc;
     op->stride = (desc->w + 15) / 16 * 16;
     op->n_threads = cpu_n_threads(device);
     op->thread_floats = (2 * (size_t)desc->c + 2) * (size_t)op->stride;
-    size_t bytes = (size_t)op->n_threads * op->thread_floats * sizeof(float);
-    op->buffers = memory_aligned(bytes);
-    if (op->buffers == NULL) {
-        memory_free(op);
-        return FAIL_NO_MEMORY(bytes);
-    }
-    *out = &op->base.op;
-    return ADELE_OK;
+    op->buffers = memory_aligned((size_t)op->n_threads * op->thread_floats * sizeof(float));
+    return CHECK_MEMORY(op->buffers);
 }
 
 static void process_row(const struct decide_op *op, const struct adele_decide_args *args,

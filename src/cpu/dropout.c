@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Dropout on blocked tensors. A block of channels of one pixel takes its draws four by four, as
-// device.h says; nothing is kept for backward. The zeros of the fill-up channels stay zeros.
+// Dropout on blocked tensors. The random words of a pixel's channels come four at a time, as
+// network_ops.h defines them; nothing is stored for backward. Padding channels stay zero.
 #include "base/fail.h"
 #include "base/random.h"
 #include "cpu/cpu.h"
-#include "device/op_check.h"
 
 #define MAX_BLOCK 16
 
@@ -18,17 +17,13 @@ struct dropout {
 
 adele_status cpu_dropout_create(const struct adele_device *device,
                                 const struct adele_dropout_desc *desc, struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_dropout(desc));
-    struct dropout *self = cpu_op_create(device, ADELE_OP_dropout, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_dropout, sizeof(struct dropout), out));
+    struct dropout *self = (struct dropout *)*out;
     self->desc = *desc;
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
     self->threshold = (uint32_t)(desc->rate * 4294967296.0);
     self->factor = (float)(1.0 / (1.0 - desc->rate));
-    *out = &self->base.op;
     return ADELE_OK;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Adds one prediction, brought to the accumulator's size and turned back if its image was flipped,
-// to the average over scales and flips.
+// Adds one prediction, resampled to the accumulator's size and flipped back if its image was
+// flipped, to the average over scales and flips.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
@@ -31,12 +31,8 @@ static void release(struct cpu_op *base) {
 
 adele_status cpu_ensemble_create(const struct adele_device *device,
                                  const struct adele_ensemble_desc *desc, struct adele_op **out) {
-    adele_status status;
-    *out = NULL;
-    TRY(op_check_ensemble(desc));
-    struct ensemble_op *op = cpu_op_create(device, ADELE_OP_ensemble, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    TRY(cpu_op_create(device, ADELE_OP_ensemble, sizeof(struct ensemble_op), out));
+    struct ensemble_op *op = (struct ensemble_op *)*out;
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
@@ -47,20 +43,10 @@ adele_status cpu_ensemble_create(const struct adele_device *device,
     op->thread_floats = (2 * (size_t)desc->c + 2) * (size_t)op->stride +
                         ((size_t)desc->w_in + (size_t)desc->w) * (size_t)op->block;
     op->thread_floats = (op->thread_floats + 15) / 16 * 16;
-    TRY_GOTO(resample_axis_init(&op->rows, desc->h_in, desc->h), fail);
-    TRY_GOTO(resample_axis_init(&op->columns, desc->w_in, desc->w), fail);
-    size_t bytes = (size_t)op->n_threads * op->thread_floats * sizeof(float);
-    op->buffers = memory_aligned(bytes);
-    if (op->buffers == NULL) {
-        status = FAIL_NO_MEMORY(bytes);
-        goto fail;
-    }
-    *out = &op->base.op;
-    return ADELE_OK;
-fail:
-    release(&op->base);
-    memory_free(op);
-    return status;
+    TRY(resample_axis_init(&op->rows, desc->h_in, desc->h));
+    TRY(resample_axis_init(&op->columns, desc->w_in, desc->w));
+    op->buffers = memory_aligned((size_t)op->n_threads * op->thread_floats * sizeof(float));
+    return CHECK_MEMORY(op->buffers);
 }
 
 CPU_KERNEL(static void, accumulate_row,

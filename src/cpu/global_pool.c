@@ -4,7 +4,6 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
-#include "device/op_check.h"
 
 #define MAX_BLOCK 16
 
@@ -17,17 +16,13 @@ struct global_pool {
 adele_status cpu_global_pool_create(const struct adele_device *device,
                                     const struct adele_global_pool_desc *desc,
                                     struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_global_pool(desc));
-    struct global_pool *self = cpu_op_create(device, ADELE_OP_global_pool, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_global_pool, sizeof(struct global_pool), out));
+    struct global_pool *self = (struct global_pool *)*out;
     self->block = cpu_block(device);
     self->n_planes = desc->n * ((desc->c + self->block - 1) / self->block);
     self->n_pixels = (size_t)desc->h * (size_t)desc->w;
     self->base.op.flops_forward = (double)desc->n * (double)desc->c * (double)self->n_pixels;
     self->base.op.flops_backward = self->base.op.flops_forward;
-    *out = &self->base.op;
     return ADELE_OK;
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The first values of parameters: a stream a parameter, a thread a parameter.
+// Initial values of parameters: each parameter has its own random stream and is filled by one
+// thread.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "cpu/cpu.h"
-#include "device/op_check.h"
 
 struct initialize {
     struct cpu_op base;
@@ -20,22 +20,14 @@ static void initialize_release(struct cpu_op *op) {
 adele_status cpu_initialize_create(const struct adele_device *device,
                                    const struct adele_initialize_desc *desc,
                                    struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_initialize(desc));
-    struct initialize *self = cpu_op_create(device, ADELE_OP_initialize, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_initialize, sizeof(struct initialize), out));
+    struct initialize *self = (struct initialize *)*out;
     self->base.release = initialize_release;
     self->seed = desc->seed;
     self->n_items = desc->n_items;
-    self->items = memory_calloc((size_t)desc->n_items + 1, sizeof *self->items);
-    if (self->items == NULL) {
-        device->iface->op_destroy(&self->base.op);
-        return FAIL_NO_MEMORY(((size_t)desc->n_items + 1) * sizeof *self->items);
-    }
+    TRY(ALLOCATE(&self->items, desc->n_items + 1));
     for (int i = 0; i < desc->n_items; i++)
         self->items[i] = desc->items[i];
-    *out = &self->base.op;
     return ADELE_OK;
 }
 

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-// What oneDNN may use is limited to the same set, even where it knows a better one (AMX, VNNI): so
-// the name of the set says which bytes come out. Its own variable DNNL_MAX_CPU_ISA has no effect.
+// oneDNN is limited to the same set, even where it supports a better one (AMX, VNNI), so that the
+// name of the set determines the bytes of results. oneDNN's variable DNNL_MAX_CPU_ISA has no
+// effect.
 static const struct {
     const char *name;
     dnnl_cpu_isa_t onednn;
@@ -114,7 +115,7 @@ static const char *name_sets(char hint[128]) {
     return hint;
 }
 
-static adele_status choose(enum cpu_isa *out) {
+static adele_status choose_isa(enum cpu_isa *out) {
     const char *wanted = getenv("ADELE_CPU_ISA");
     char hint[128];
     if (!cpu_isa_is_there(CPU_ISA_SSE41))
@@ -139,10 +140,10 @@ static bool is_open;
 
 static adele_status open_locked(void) {
     enum cpu_isa isa;
-    TRY(choose(&isa));
+    TRY(choose_isa(&isa));
 #if defined(__x86_64__)
-    // oneDNN takes the limit only before it is first used, by whomever; then it uses the best set
-    // that there is, which is ours as well unless another one was asked for.
+    // oneDNN accepts the limit only before its first use in the process. Afterwards it uses the
+    // best set of the processor, which is also our choice unless ADELE_CPU_ISA names another.
     const char *wanted = getenv("ADELE_CPU_ISA");
     if (dnnl_set_max_cpu_isa(sets[isa].onednn) != dnnl_success && wanted != NULL)
         return FAIL(ADELE_DEVICE, "Open adele's CPU device before the program uses oneDNN itself.",

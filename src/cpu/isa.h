@@ -5,7 +5,7 @@
 // for the same set on the same kind of processor. Between sets, convolutions add up in another
 // order; all other ops give the same bits. With one set, two kinds of processors may still differ
 // in the last digits: oneDNN cuts its sums by the sizes of the caches too, and glibc's exp, log and
-// cos use FMA where the processor has it, whatever the set.
+// cos use FMA where the processor has it, with any set.
 #ifndef ADELE_CPU_ISA_H
 #define ADELE_CPU_ISA_H
 
@@ -15,14 +15,14 @@
 #include <stdint.h>
 
 enum cpu_isa {
-    CPU_ISA_SSE41,       // what every processor since 2008 has
+    CPU_ISA_SSE41,       // every processor since 2008 has it
     CPU_ISA_AVX2,        // with FMA
     CPU_ISA_AVX512,      // F, BW, DQ and VL
     CPU_ISA_AVX512_BF16, // products of bf16 pairs
     CPU_ISA_COUNT
 };
 
-// Chooses, the first time it is called; later calls answer as the first one did. Errors: a value of
+// Chooses the set on the first successful call; later calls do nothing. Errors: a value of
 // ADELE_CPU_ISA that is not a name below, a set that this processor lacks, a processor without
 // SSE4.1.
 ADELE_MUST_CHECK adele_status cpu_isa_open(void);

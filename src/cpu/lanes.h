@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Vectors of eight floats, the unit in which the CPU loops walk a pixel's channel block (one vector
-// for a block of 8, two for 16). They are the compiler's own vectors, so the same source becomes
-// SSE, AVX2 or AVX-512 code, see CPU_KERNEL.
+// Vectors of eight floats, the unit in which the CPU loops process a pixel's channel block (one
+// vector for a block of 8, two for 16). They are the compiler's own vectors, so the same source
+// becomes SSE, AVX2 or AVX-512 code, see CPU_KERNEL.
 #ifndef ADELE_CPU_LANES_H
 #define ADELE_CPU_LANES_H
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// METHOD section 4 in one pass over the label's rows: each row's logits are brought to label size
-// in a thread's own buffers, and its gradient is folded back along columns at once; the fold along
-// rows is a second, gathering pass. Full-size logits never exist in memory, and since every sum
-// runs over rows in their order, the number of threads changes no bit.
+// METHOD section 4 in one pass over the label's rows: each row's logits are resampled to label size
+// in a thread's own buffers, and its gradient is resampled back along columns at once; resampling
+// back along rows is a second pass, which gathers. Full-size logits are never stored, and because
+// every sum runs over rows in their order, the number of threads changes no bit.
 #include "base/fail.h"
-#include "base/memory.h"
 #include "cpu/loss_op.h"
 #include "cpu/team.h"
 #include "device/op_check.h"
@@ -20,45 +19,34 @@ static void release(struct cpu_op *base) {
     }
 }
 
-// Takes `bytes` behind *end, on a 64-byte boundary.
-static size_t reserve(size_t *end, size_t bytes) {
-    size_t at = *end;
-    *end = at + (bytes + 63) / 64 * 64;
-    return at;
-}
-
 static void plan_workspace(struct loss_op *op) {
     const struct adele_loss_desc *desc = &op->desc;
     size_t rows = (size_t)desc->n * (size_t)desc->h;
     size_t end = 0;
     size_t scratch_floats = 0;
-    op->at_sums = reserve(&end, rows * sizeof(struct loss_row_sums));
-    op->at_mask = reserve(&end, (size_t)desc->n * sizeof(int));
+    op->at_sums = cpu_reserve(&end, rows * sizeof(struct loss_row_sums));
+    op->at_mask = cpu_reserve(&end, (size_t)desc->n * sizeof(int));
     for (int k = 0; k < op->n_used; k++) {
         size_t needs = ((size_t)desc->w_scale[k] + (size_t)desc->w) * (size_t)op->block;
         scratch_floats = needs > scratch_floats ? needs : scratch_floats;
         struct adele_shape folded = {1, desc->c, desc->h, desc->w_scale[k]};
         if (!op->rows[k].is_identity)
             op->at_row_gradients[k] =
-                reserve(&end, cpu_tensor_floats(folded, op->block) * sizeof(float));
+                cpu_reserve(&end, cpu_tensor_floats(folded, op->block) * sizeof(float));
     }
     op->counts_bytes = ADELE_COUNT_SIZE * sizeof(int64_t);
     op->thread_bytes = sizeof(float) * loss_row_floats(desc->c, op->n_used, op->stride,
                                                        (scratch_floats + 15) / 16 * 16);
     op->thread_bytes = (op->thread_bytes + 63) / 64 * 64;
-    op->at_counts = reserve(&end, (size_t)op->n_threads * op->counts_bytes);
-    op->at_threads = reserve(&end, (size_t)op->n_threads * op->thread_bytes);
+    op->at_counts = cpu_reserve(&end, (size_t)op->n_threads * op->counts_bytes);
+    op->at_threads = cpu_reserve(&end, (size_t)op->n_threads * op->thread_bytes);
     op->base.op.workspace_bytes = end;
 }
 
 adele_status cpu_loss_create(const struct adele_device *device, const struct adele_loss_desc *desc,
                              struct adele_op **out) {
-    adele_status status;
-    *out = NULL;
-    TRY(op_check_loss(desc));
-    struct loss_op *op = cpu_op_create(device, ADELE_OP_loss, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    TRY(cpu_op_create(device, ADELE_OP_loss, sizeof(struct loss_op), out));
+    struct loss_op *op = (struct loss_op *)*out;
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
@@ -67,16 +55,11 @@ adele_status cpu_loss_create(const struct adele_device *device, const struct ade
     op->n_used = desc->form == ADELE_LOSS_PLAIN ? 1 : desc->n_scales;
     for (int k = 0; k < op->n_used; k++) {
         op->shape[k] = (struct adele_shape){desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
-        TRY_GOTO(resample_axis_init(&op->rows[k], desc->h_scale[k], desc->h), fail);
-        TRY_GOTO(resample_axis_init(&op->columns[k], desc->w_scale[k], desc->w), fail);
+        TRY(resample_axis_init(&op->rows[k], desc->h_scale[k], desc->h));
+        TRY(resample_axis_init(&op->columns[k], desc->w_scale[k], desc->w));
     }
     plan_workspace(op);
-    *out = &op->base.op;
     return ADELE_OK;
-fail:
-    release(&op->base);
-    memory_free(op);
-    return status;
 }
 
 static bool learns_weights(const struct loss_op *op) {
@@ -136,7 +119,7 @@ static void reduce(const struct loss_run *run, int n_threads) {
     }
     if (args->is_finite != NULL)
         *args->is_finite = isfinite(total);
-    if (args->sums != NULL && isfinite(total)) { // one bad step must not hide the others
+    if (args->sums != NULL && isfinite(total)) { // one step must not make the sums of the epoch NaN
         args->sums[ADELE_SUM_MASKED_IMAGES] += n_masked;
         args->sums[ADELE_SUM_TOTAL] += total;
         args->sums[ADELE_SUM_CROSS_ENTROPY] += ce;
@@ -167,7 +150,7 @@ adele_status cpu_loss_forward(struct adele_op *base, const struct adele_loss_arg
     memset(loss_at(&run, op->at_counts), 0, (size_t)n_threads * op->counts_bytes);
     for (int k = op->n_used; k < desc->n_scales; k++) {
         struct adele_shape shape = {desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
-        if (args->d_logits[k] != NULL) // a scale that the plain form leaves out has no gradient
+        if (args->d_logits[k] != NULL) // the plain form does not use this scale
             memset(args->d_logits[k], 0, cpu_tensor_floats(shape, op->block) * sizeof(float));
     }
     loss_process_batch(&run, n_threads);

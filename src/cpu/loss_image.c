@@ -48,9 +48,9 @@ static void count_row(const struct loss_run *run, const uint8_t *prediction, siz
     }
 }
 
-// What does not feed the gradient: prediction, confidences, counts, mixture.
-static void report_row(const struct loss_run *run, const struct loss_row *row, int n, int y,
-                       int64_t *counts) {
+// The outputs beside the gradient: prediction, confidences, counts, mixture.
+static void write_outputs(const struct loss_run *run, const struct loss_row *row, int n, int y,
+                          int64_t *counts) {
     const struct loss_op *op = run->op;
     const struct adele_loss_args *args = run->args;
     size_t n_bytes = (size_t)op->desc.w * sizeof(float);
@@ -86,7 +86,8 @@ static float *row_gradients(const struct loss_run *run, int k, int i_block) {
     return all + (size_t)i_block * (size_t)op->desc.h * row_floats;
 }
 
-// Folds d_z of row y along columns: into d_logits where the heights agree, else for fold_rows.
+// Resamples d_z of row y back along columns: into d_logits where the heights agree, otherwise into
+// the workspace, for resample_rows.
 static void store_gradient(const struct loss_run *run, struct loss_row *row, int k, int n, int y) {
     const struct loss_op *op = run->op;
     int block = op->block;
@@ -102,9 +103,9 @@ static void store_gradient(const struct loss_run *run, struct loss_row *row, int
     }
 }
 
-// The loss and the gradients of row y; load_row has filled `row`.
-static void learn_row(const struct loss_run *run, struct loss_row *row, int n, int y,
-                      bool is_masked, struct loss_row_sums *sums) {
+// The loss and the gradients of row y, which load_row has loaded.
+static void process_row(const struct loss_run *run, struct loss_row *row, int n, int y,
+                        bool is_masked, struct loss_row_sums *sums) {
     const struct loss_op *op = run->op;
     memset(sums, 0, sizeof *sums);
     if (is_masked)
@@ -124,8 +125,8 @@ static void learn_row(const struct loss_run *run, struct loss_row *row, int n, i
     }
 }
 
-// The fold along rows, shared out over the team that calls it.
-static void fold_rows(const struct loss_run *run, int n) {
+// Resamples the gradients back along rows; called by all threads of the team.
+static void resample_rows(const struct loss_run *run, int n) {
     const struct loss_op *op = run->op;
     for (int k = 0; k < op->n_used; k++) {
         if (op->rows[k].is_identity)
@@ -142,8 +143,8 @@ static void fold_rows(const struct loss_run *run, int n) {
 #pragma omp barrier
 }
 
-// One image, by the whole team: first whether some confident pixel switches its consistency on,
-// which stops looking once one is found; then every row.
+// One image, by all threads of the team: first whether a confident pixel sets its mask (the search
+// stops at the first one), then every row.
 static void process_image(const struct loss_run *run, struct loss_row *row, int64_t *counts,
                           int n) {
     const struct loss_op *op = run->op;
@@ -169,11 +170,11 @@ static void process_image(const struct loss_run *run, struct loss_row *row, int6
 #pragma omp for schedule(static)
     for (int y = 0; y < op->desc.h; y++) {
         load_row(run, row, n, y);
-        report_row(run, row, n, y, counts);
-        learn_row(run, row, n, y, *mask != 0, sums + y);
+        write_outputs(run, row, n, y, counts);
+        process_row(run, row, n, y, *mask != 0, sums + y);
     }
     if (run->needs_gradient)
-        fold_rows(run, n);
+        resample_rows(run, n);
 }
 
 void loss_process_batch(const struct loss_run *run, int n_threads) {

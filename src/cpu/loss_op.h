@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What loss.c (making the op, checks, the sums of a batch) and loss_image.c (the work on rows)
-// share.
+// Shared by loss.c (creation, checks, sums of a batch) and loss_image.c (rows of an image).
 #ifndef ADELE_CPU_LOSS_OP_H
 #define ADELE_CPU_LOSS_OP_H
 
@@ -26,7 +25,7 @@ struct loss_run {
     const struct adele_loss_args *args;
     char *workspace;
     float w[ADELE_MAX_SCALES];
-    double n_mean;   // what the mean over pixels divides by
+    double n_mean;   // the divisor of the mean over pixels
     float ce_factor; // 1 / (n_mean divisor)
     float kl_factor; // lambda / (n_mean divisor), and 1 / K in the paper's form
     bool needs_gradient;
@@ -36,8 +35,8 @@ static inline void *loss_at(const struct loss_run *run, size_t offset) {
     return run->workspace + offset;
 }
 
-// Every image of the batch: fills the workspace's sums of rows, masks and counts of threads, and
-// writes gradients, mixture, predictions and confidences.
+// Processes every image of the batch: writes the sums of rows, the masks and the threads' counts to
+// the workspace, and gradients, mixture, predictions and confidences to the arguments.
 void loss_process_batch(const struct loss_run *run, int n_threads);
 
 #endif

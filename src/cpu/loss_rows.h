@@ -10,7 +10,7 @@
 #define LOSS_Q_MIN 1e-3f
 #define LOSS_Q_MAX (1.0f - 1e-3f)
 
-// What one thread works with; sliced out of the op's workspace by loss_row_init.
+// The buffers of one thread, which loss_row_init places in the op's workspace.
 struct loss_row {
     int n_categories, n_scales, n, stride;
     const float *w;                                               // (K)
@@ -37,7 +37,7 @@ size_t loss_row_floats(int n_categories, int n_scales, int stride, size_t scratc
 void loss_row_init(struct loss_row *row, float *memory, int n_categories, int n_scales, int n,
                    int stride);
 
-// Labels of n_categories and above count as 255: no label may lead outside an array.
+// Labels of n_categories and above count as 255, so that no label indexes outside an array.
 void loss_row_set_labels(struct loss_row *row, const uint8_t *labels);
 // z_k -> p_k of every scale, and q.
 void loss_row_mix(struct loss_row *row);

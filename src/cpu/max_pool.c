@@ -22,12 +22,9 @@ struct max_pool {
 
 adele_status cpu_max_pool_create(const struct adele_device *device,
                                  const struct adele_max_pool_desc *desc, struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_max_pool(desc));
     TRY(op_check_slice("max_pool", desc->src, desc->c, cpu_block(device)));
-    struct max_pool *self = cpu_op_create(device, ADELE_OP_max_pool, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_max_pool, sizeof(struct max_pool), out));
+    struct max_pool *self = (struct max_pool *)*out;
     self->desc = *desc;
     self->h_out = adele_conv2d_extent(desc->h_in, desc->kernel, desc->stride, desc->pad, 1);
     self->w_out = adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, 1);
@@ -38,7 +35,6 @@ adele_status cpu_max_pool_create(const struct adele_device *device,
         (double)desc->n * (double)desc->c * (double)self->h_out * (double)self->w_out;
     self->base.op.flops_forward = n_windows * desc->kernel * desc->kernel;
     self->base.op.flops_backward = self->base.op.flops_forward;
-    *out = &self->base.op;
     return ADELE_OK;
 }
 
@@ -61,7 +57,7 @@ CPU_KERNEL(static void, forward_row, (const struct row *row, const float *src, f
             for (int x = x_first; x < x_end; x++) {
                 lanes v = LANES_AT(src + ((size_t)y * (size_t)row->w_in + (size_t)x) *
                                              (size_t)row->block);
-                lanes_mask is_more = (v > best) | (v != v); // a NaN wins and stays
+                lanes_mask is_more = (v > best) | (v != v); // a NaN is kept as the maximum
                 best = (lanes)(((lanes_mask)v & is_more) | ((lanes_mask)best & ~is_more));
             }
         LANES_STORE(dst + (size_t)x_out * (size_t)row->block, best);
@@ -83,7 +79,7 @@ CPU_KERNEL(static void, backward_row,
                 size_t at = ((size_t)y * (size_t)row->w_in + (size_t)x) * (size_t)row->block;
                 lanes_mask is_best = LANES_AT(src + at) == best;
                 LANES_STORE(d_src + at, LANES_AT(d_src + at) + LANES_KEEP(g, is_best));
-                g = LANES_KEEP(g, ~is_best); // given away: later equal pixels get nothing
+                g = LANES_KEEP(g, ~is_best); // later equal pixels get no gradient
             }
     }
 }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
-// The calls that oneDNN 2 and oneDNN 3 spell differently, one spelling for both; onednn.c and this
-// header are the only files that look at the version. Everything else is called as oneDNN names it.
-// All functions return oneDNN's own codes.
+// Wrappers of the calls that differ between oneDNN 2 and oneDNN 3; onednn.c and this header are the
+// only files that depend on the version. All other functions of oneDNN are called directly. All
+// functions return oneDNN's codes.
 #ifndef ADELE_CPU_ONEDNN_H
 #define ADELE_CPU_ONEDNN_H
 
 #include <oneapi/dnnl/dnnl.h>
 
-// A memory descriptor (extents, type and order of an array) that is only read. oneDNN 3 hides what
-// is in it; oneDNN 2 hands out a struct.
+// A memory descriptor (extents, type and order of an array) that is only read: a handle in oneDNN
+// 3, a struct in oneDNN 2.
 #if DNNL_VERSION_MAJOR >= 3
 typedef const_dnnl_memory_desc_t onednn_memory_desc;
 #else
 typedef const dnnl_memory_desc_t *onednn_memory_desc;
 #endif
 
-// Free with onednn_memory_desc_destroy, for which NULL is legal. Those that a primitive descriptor
-// answers (dnnl_primitive_desc_query_md) are borrowed from it.
+// Free with onednn_memory_desc_destroy, for which NULL is legal. Those that
+// dnnl_primitive_desc_query_md returns are borrowed from the primitive descriptor.
 dnnl_status_t onednn_memory_desc_create(onednn_memory_desc *out, int n_dims, const dnnl_dims_t dims,
                                         dnnl_data_type_t type, dnnl_format_tag_t order);
 void onednn_memory_desc_destroy(onednn_memory_desc desc);

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The weights of convolutions filled up with zero channels to whole blocks and, for bf16, rounded:
-// plain (c_out filled up, c_in filled up, taps) floats. That much does not depend on extents;
-// oneDNN's own order of weights does, so each op still reorders. Weights that are neither filled up
-// nor rounded are read as they stand.
+// The weights of convolutions padded with zero channels to whole blocks and, for bf16, rounded:
+// plain (c_out padded, c_in padded, taps) floats. This form does not depend on the extents of
+// images; oneDNN's own order of weights does, so each op still reorders. Weights that need neither
+// padding nor rounding are read unchanged.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"
-#include "device/op_check.h"
 
 #include <string.h>
 
@@ -25,7 +24,7 @@ void conv2d_stage(float *to, const float *weight, const struct conv2d_staging *s
         size_t used = c < staging->c_out ? row : 0;
         float *out = to + (size_t)c * padded_row;
         if (used > 0 && staging->rounds)
-            conv2d_round(out, weight + (size_t)c * row, used);
+            elementwise_round(out, weight + (size_t)c * row, used);
         else if (used > 0)
             memcpy(out, weight + (size_t)c * row, used * sizeof(float));
         memset(out + used, 0, (padded_row - used) * sizeof(float));
@@ -48,7 +47,7 @@ static void pack_release(struct cpu_op *op) {
     memory_free(((struct pack *)op)->items);
 }
 
-// What an op of these channels takes, if it takes anything.
+// Checks the size: packed_bytes of an op with these channels.
 static adele_status bytes_check(const struct pack *self, const struct adele_pack_item *item) {
     struct conv2d_staging staging = staging_of(self, item);
     size_t bytes =
@@ -62,27 +61,16 @@ static adele_status bytes_check(const struct pack *self, const struct adele_pack
 
 adele_status cpu_pack_create(const struct adele_device *device, const struct adele_pack_desc *desc,
                              struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_pack(desc));
-    struct pack *self = cpu_op_create(device, ADELE_OP_pack, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
-    adele_status status = ADELE_OK;
+    TRY(cpu_op_create(device, ADELE_OP_pack, sizeof(struct pack), out));
+    struct pack *self = (struct pack *)*out;
     self->base.release = pack_release;
     self->rounds = desc->precision == ADELE_PRECISION_BF16;
     self->n_items = desc->n_items;
-    self->items = memory_calloc((size_t)desc->n_items + 1, sizeof *self->items);
-    if (self->items == NULL)
-        status = FAIL_NO_MEMORY(((size_t)desc->n_items + 1) * sizeof *self->items);
-    for (int i = 0; i < desc->n_items && status == ADELE_OK; i++) {
+    TRY(ALLOCATE(&self->items, desc->n_items + 1));
+    for (int i = 0; i < desc->n_items; i++) {
         self->items[i] = desc->items[i];
-        status = bytes_check(self, &desc->items[i]);
+        TRY(bytes_check(self, &desc->items[i]));
     }
-    if (status != ADELE_OK) {
-        device->iface->op_destroy(&self->base.op);
-        return status;
-    }
-    *out = &self->base.op;
     return ADELE_OK;
 }
 

@@ -11,7 +11,7 @@ static void fill_forward(struct resample_axis *axis) {
     for (int o = 0; o < axis->n_out; o++) {
         double position = (double)o * step;
         int low = (int)position;
-        // The last output falls on the last input exactly; rounding must not carry it beyond.
+        // The last output lies exactly on the last input; rounding must not move it beyond.
         if (low > axis->n_in - 1)
             low = axis->n_in - 1;
         axis->low[o] = low;
@@ -57,8 +57,7 @@ adele_status resample_axis_init(struct resample_axis *axis, int n_in, int n_out)
     size_t outputs = (size_t)n_out;
     size_t words = 3 * outputs + 3 * inputs + 2 * outputs;
     axis->storage = memory_calloc(words, sizeof(float));
-    if (axis->storage == NULL)
-        return FAIL_NO_MEMORY(words * sizeof(float));
+    TRY(CHECK_MEMORY(axis->storage));
     axis->n_in = n_in;
     axis->n_out = n_out;
     axis->is_identity = n_in == n_out;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Bilinear, align-corners resampling of one row at a time between the blocked layout and plain
-// rows: what the loss, the ensemble and the sampler share. Output position o reads input position
-// o (n_in - 1) / (n_out - 1). Both directions are in gather form, so the order of every sum is
-// fixed.
+// rows, for the loss, the ensemble and the sampler. Output position o reads input position o (n_in
+// - 1) / (n_out - 1). Both directions are in gather form, so the order of every sum is fixed.
 #ifndef ADELE_CPU_RESAMPLE_H
 #define ADELE_CPU_RESAMPLE_H
 

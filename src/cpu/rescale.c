@@ -3,8 +3,9 @@
 // zero plane.
 //
 // Both directions are separable: a vertical pass into one row per thread, then a horizontal pass.
-// The backward pass gathers: every source row (column) knows which target rows (columns) read it,
-// in ascending order, so the order of the sums is fixed and no two threads write the same element.
+// The backward pass gathers: every source row (column) has a list of the target rows (columns) that
+// read it, in ascending order, so the order of the sums is fixed and no two threads write the same
+// element.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
@@ -56,7 +57,7 @@ static void axis_deinit(struct axis *axis) {
 }
 
 // The coordinate target * (n_in - 1) / (n_out - 1) is split in integers, so the weights carry one
-// rounding and the last target pixel meets the last source pixel exactly.
+// rounding and the last target pixel lies exactly on the last source pixel.
 static struct tap tap_at(int target, int n_in, int n_out) {
     struct tap tap = {-1, 0.0f, 0.0f};
     if (target < 0 || target >= n_out)
@@ -94,11 +95,9 @@ static void collect_readers(struct axis *axis) {
 static adele_status axis_init(struct axis *axis, int n_in, int n_out, int n_dst, int start) {
     axis->n_in = n_in;
     axis->n_dst = n_dst;
-    axis->taps = memory_calloc((size_t)n_dst, sizeof *axis->taps);
-    axis->readers = memory_calloc((size_t)n_in, sizeof *axis->readers);
-    axis->reads = memory_calloc((size_t)n_dst * 2, sizeof *axis->reads);
-    if (axis->taps == NULL || axis->readers == NULL || axis->reads == NULL)
-        return FAIL_NO_MEMORY(((size_t)n_dst * 3 + (size_t)n_in) * sizeof *axis->taps);
+    TRY(ALLOCATE(&axis->taps, n_dst));
+    TRY(ALLOCATE(&axis->readers, n_in));
+    TRY(ALLOCATE(&axis->reads, (size_t)n_dst * 2));
     for (int i = 0; i < n_dst; i++)
         axis->taps[i] = tap_at(i - start, n_in, n_out);
     collect_readers(axis);
@@ -113,33 +112,22 @@ static void rescale_release(struct cpu_op *op) {
 
 adele_status cpu_rescale_create(const struct adele_device *device,
                                 const struct adele_rescale_desc *desc, struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_rescale(desc));
     TRY(op_check_slice("rescale", desc->dst, desc->c, cpu_block(device)));
-    struct rescale *self = cpu_op_create(device, ADELE_OP_rescale, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_rescale, sizeof(struct rescale), out));
+    struct rescale *self = (struct rescale *)*out;
     self->base.release = rescale_release;
     self->desc = *desc;
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
     self->dst = cpu_slice_of(desc->dst, desc->c, self->block);
-    adele_status status =
-        axis_init(&self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top);
-    if (status == ADELE_OK)
-        status = axis_init(&self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left);
-    if (status != ADELE_OK) {
-        rescale_release(&self->base);
-        memory_free(self);
-        return status;
-    }
+    TRY(axis_init(&self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
+    TRY(axis_init(&self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left));
     double n_pixels = (double)desc->n * (double)desc->c * (double)desc->h_out * (double)desc->w_out;
     self->base.op.flops_forward = 8.0 * n_pixels;
     self->base.op.flops_backward = 8.0 * n_pixels;
     int longer = desc->w_in > desc->w_dst ? desc->w_in : desc->w_dst;
     self->base.op.workspace_bytes =
         (size_t)cpu_n_threads(device) * (size_t)longer * (size_t)self->block * sizeof(float);
-    *out = &self->base.op;
     return ADELE_OK;
 }
 

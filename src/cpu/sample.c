@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT
-// Gathers a batch from the resident set, or its images from where they were brought for the batch:
-// normalized, augmented image at scale 0, the other scales from it, and label crops.
+// Gathers a batch from the resident set (its images from batch_images, if given): the normalized,
+// augmented image at scale 0, the other scales from it, and label crops.
 //
 // The augmentation reads output pixel (x, y) at
-//     u = x - (w - 1) / 2 - shift_x, v = y - (h - 1) / 2 - shift_y   (x mirrored first when
-//     flipped) source = ((w - 1) / 2 + (cos a u + sin a v) / s, (h - 1) / 2 + (cos a v - sin a u) /
+//     u = x - (w - 1) / 2 - shift_x, v = y - (h - 1) / 2 - shift_y   (w - 1 - x for x when flipped)
+//     source = ((w - 1) / 2 + (cos a u + sin a v) / s, (h - 1) / 2 + (cos a v - sin a u) /
 //     s)
 // with angle a, scale s and shifts drawn for (seed, epoch, sample id). The image is blended from
-// the four neighbours, those outside counting 0 after normalization; labels take the nearest, 255
-// outside. The other kind of augmentation, VOC's, is in sample_voc.c.
+// the four neighbours, which count as 0 outside the image after normalization; labels are those of
+// the nearest pixel, 255 outside. The VOC augmentation is in sample_voc.c.
 #include "base/fail.h"
-#include "base/memory.h"
 #include "base/random.h"
 #include "cpu/cpu.h"
 #include "cpu/resample.h"
@@ -58,29 +57,20 @@ static size_t scratch_floats(const struct sample_op *op) {
 
 adele_status cpu_sample_create(const struct adele_device *device,
                                const struct adele_sample_desc *desc, struct adele_op **out) {
-    adele_status status;
-    *out = NULL;
-    TRY(op_check_sample(desc));
-    struct sample_op *op = cpu_op_create(device, ADELE_OP_sample, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    TRY(cpu_op_create(device, ADELE_OP_sample, sizeof(struct sample_op), out));
+    struct sample_op *op = (struct sample_op *)*out;
     op->base.release = release;
     op->desc = *desc;
     op->block = cpu_block(device);
     op->n_threads = cpu_n_threads(device);
     for (int k = 0; k < desc->n_scales; k++) {
         op->shape[k] = (struct adele_shape){desc->n, desc->c, desc->h_scale[k], desc->w_scale[k]};
-        TRY_GOTO(resample_axis_init(&op->rows[k], desc->h, desc->h_scale[k]), fail);
-        TRY_GOTO(resample_axis_init(&op->columns[k], desc->w, desc->w_scale[k]), fail);
+        TRY(resample_axis_init(&op->rows[k], desc->h, desc->h_scale[k]));
+        TRY(resample_axis_init(&op->columns[k], desc->w, desc->w_scale[k]));
     }
     if (desc->n_scales > 1 || is_voc(desc))
         op->base.op.workspace_bytes = (size_t)op->n_threads * scratch_floats(op) * sizeof(float);
-    *out = &op->base.op;
     return ADELE_OK;
-fail:
-    release(&op->base);
-    memory_free(op);
-    return status;
 }
 
 static adele_status check_args(const struct sample_op *op, const struct adele_sample_args *args) {
@@ -97,9 +87,9 @@ static adele_status check_args(const struct sample_op *op, const struct adele_sa
     return ADELE_OK;
 }
 
-// The draws are taken in a fixed order, all of them, whether the range is empty or not.
-static struct placement place(const struct sample_op *op, const struct adele_sample_args *args,
-                              int id) {
+// All random numbers are drawn, in a fixed order, also where a range is empty.
+static struct placement place_row(const struct sample_op *op, const struct adele_sample_args *args,
+                                  int id) {
     const struct adele_sample_desc *desc = &op->desc;
     const struct adele_augment *augment = &desc->augment;
     struct placement placement = {.is_flipped = args->flip, .cosine = 1.0};
@@ -127,30 +117,11 @@ static struct placement place(const struct sample_op *op, const struct adele_sam
 
 static void find_source(const struct placement *placement, int w, int x, int y, double *source_x,
                         double *source_y) {
-    int seen_x = placement->is_flipped ? w - 1 - x : x;
-    double u = (double)seen_x - placement->center_x - placement->shift_x;
+    int source_column = placement->is_flipped ? w - 1 - x : x;
+    double u = (double)source_column - placement->center_x - placement->shift_x;
     double v = (double)y - placement->center_y - placement->shift_y;
     *source_x = placement->center_x + placement->cosine * u + placement->sine * v;
     *source_y = placement->center_y + placement->cosine * v - placement->sine * u;
-}
-
-static float decode_half(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t magnitude = half & 0x7FFFu;
-    if (magnitude < 0x0400u) { // zero and denormals: a multiple of 2^-24
-        float value = (float)magnitude * 0x1p-24f;
-        return sign != 0 ? -value : value;
-    }
-    // The exponent's bias goes from 15 to 127; of infinity and NaN from 31 to 255.
-    uint32_t bits = sign | ((magnitude << 13) + (magnitude >= 0x7C00u ? 0x70000000u : 0x38000000u));
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-float sample_pixel_at(const struct adele_sample_set *set, const void *image, size_t i) {
-    return set->pixel == ADELE_PIXEL_U8 ? (float)((const uint8_t *)image)[i]
-                                        : decode_half(((const uint16_t *)image)[i]);
 }
 
 // The image of row n, whose id is not below 0.
@@ -216,8 +187,8 @@ static void write_image_row(const struct sample_op *op, const struct adele_sampl
                 find_source(placement, set->w, x, y, &source_x, &source_y);
                 out[(size_t)x * (size_t)block] = blended(set, &plane, source_x, source_y);
             } else {
-                int seen_x = placement->is_flipped ? set->w - 1 - x : x;
-                out[(size_t)x * (size_t)block] = normalized(set, &plane, seen_x, y);
+                int source_column = placement->is_flipped ? set->w - 1 - x : x;
+                out[(size_t)x * (size_t)block] = normalized(set, &plane, source_column, y);
             }
         }
     }
@@ -226,8 +197,8 @@ static void write_image_row(const struct sample_op *op, const struct adele_sampl
 static uint8_t label_at(const struct adele_sample_set *set, const struct placement *placement,
                         const uint8_t *map, int x, int y) {
     if (!placement->is_affine) {
-        int seen_x = placement->is_flipped ? set->w - 1 - x : x;
-        return map[(size_t)y * (size_t)set->w + (size_t)seen_x];
+        int source_column = placement->is_flipped ? set->w - 1 - x : x;
+        return map[(size_t)y * (size_t)set->w + (size_t)source_column];
     }
     double source_x, source_y;
     find_source(placement, set->w, x, y, &source_x, &source_y);
@@ -261,7 +232,7 @@ static float *thread_scratch(const struct sample_op *op, const struct adele_samp
 
 static void write_row(const struct sample_op *op, const struct adele_sample_args *args, int n,
                       int y) {
-    struct placement placement = place(op, args, args->sample_ids[n]);
+    struct placement placement = place_row(op, args, args->sample_ids[n]);
     write_image_row(op, args, &placement, n, y);
     write_label_row(op, args, &placement, args->set.labels, n, y, args->labels);
     write_label_row(op, args, &placement, args->set.noisy, n, y, args->noisy);

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Stochastic gradient descent over all parameters at once:
 //   g = gradient + decay weight,  m = momentum m + g,  weight -= rate lr_scale m
-// Where the caller wants it, gradients and loss are looked at first, and one that is not finite
-// stops the whole update. Segments are cut into chunks when the op is created, so that threads
+// With args.health, gradients and loss are checked first, and a non-finite one skips the whole
+// update. Segments are cut into chunks when the op is created, so that threads
 // share large and small ones alike.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
-#include "device/op_check.h"
 
 #include <string.h>
 
@@ -18,7 +17,7 @@ struct sgd {
     struct cpu_op base;
     struct adele_sgd_segment *chunks;
     int *segment; // (n_chunks): which segment the chunk is of
-    uint8_t *bad; // (n_chunks): it has a gradient that is not finite
+    uint8_t *bad; // (n_chunks): whether it has a non-finite gradient
     long n_chunks;
 };
 
@@ -30,8 +29,6 @@ static void sgd_release(struct cpu_op *op) {
 
 adele_status cpu_sgd_create(const struct adele_device *device, const struct adele_sgd_desc *desc,
                             struct adele_op **out) {
-    *out = NULL;
-    TRY(op_check_sgd(desc));
     int64_t n_floats = 0;
     long n_chunks = 0;
     for (int i = 0; i < desc->n_segments; i++) {
@@ -39,18 +36,13 @@ adele_status cpu_sgd_create(const struct adele_device *device, const struct adel
         n_floats += segment->count;
         n_chunks += (long)((segment->count + CHUNK_FLOATS - 1) / CHUNK_FLOATS);
     }
-    struct sgd *self = cpu_op_create(device, ADELE_OP_sgd, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    TRY(cpu_op_create(device, ADELE_OP_sgd, sizeof(struct sgd), out));
+    struct sgd *self = (struct sgd *)*out;
     self->base.release = sgd_release;
     self->base.op.flops_forward = 6.0 * (double)n_floats;
-    self->chunks = memory_calloc((size_t)n_chunks + 1, sizeof *self->chunks);
-    self->segment = memory_calloc((size_t)n_chunks + 1, sizeof *self->segment);
-    self->bad = memory_calloc((size_t)n_chunks + 1, 1);
-    if (self->chunks == NULL || self->segment == NULL || self->bad == NULL) {
-        device->iface->op_destroy(&self->base.op);
-        return FAIL_NO_MEMORY((size_t)n_chunks * sizeof *self->chunks);
-    }
+    TRY(ALLOCATE(&self->chunks, n_chunks + 1));
+    TRY(ALLOCATE(&self->segment, n_chunks + 1));
+    TRY(ALLOCATE(&self->bad, n_chunks + 1));
     for (int i = 0; i < desc->n_segments; i++)
         for (int64_t done = 0; done < desc->segments[i].count; done += CHUNK_FLOATS) {
             struct adele_sgd_segment chunk = desc->segments[i];
@@ -59,7 +51,6 @@ adele_status cpu_sgd_create(const struct adele_device *device, const struct adel
             self->segment[self->n_chunks] = i;
             self->chunks[self->n_chunks++] = chunk;
         }
-    *out = &self->base.op;
     return ADELE_OK;
 }
 
@@ -74,8 +65,8 @@ CPU_KERNEL(static void, update,
     }
 }
 
-// All bits of the exponent are set in NaN and infinity alone; whole numbers, so that the compiler
-// can do many at a time.
+// Only NaN and infinity have all bits of the exponent set. The test is on integers, so that the
+// compiler vectorizes the loop.
 CPU_KERNEL(static void, find_bad, (const float *gradient, int64_t count, uint8_t *is_bad),
            (gradient, count, is_bad)) {
     uint32_t bad = 0;
@@ -87,8 +78,8 @@ CPU_KERNEL(static void, find_bad, (const float *gradient, int64_t count, uint8_t
     *is_bad = bad != 0;
 }
 
-// True: the update is to be left out. One thread sums up, in order.
-static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *args) {
+// Whether the update must be skipped; keeps the record. One thread, in the order of the chunks.
+static bool must_skip(const struct sgd *self, const struct adele_sgd_args *args) {
     int last = -1;
     bool is_loss_bad = args->loss_is_finite != NULL && *args->loss_is_finite == 0;
     bool is_out = is_loss_bad || (args->skip_all_later && args->health[ADELE_HEALTH_SKIPPED] > 0);
@@ -112,7 +103,7 @@ static bool is_left_out(const struct sgd *self, const struct adele_sgd_args *arg
 
 adele_status cpu_sgd_forward(struct adele_op *op, const struct adele_sgd_args *args) {
     const struct sgd *self = (const struct sgd *)op;
-    if (args->health != NULL && is_left_out(self, args))
+    if (args->health != NULL && must_skip(self, args))
         return ADELE_OK;
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < self->n_chunks; i++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How many threads an op runs with: as many as OpenMP offers now, and no more than the op has
-// buffers for.
+// How many threads an op runs with: as many as OpenMP has now, but no more than the op has buffers
+// for.
 #ifndef ADELE_CPU_TEAM_H
 #define ADELE_CPU_TEAM_H
 

@@ -11,8 +11,8 @@
 #include <string.h>
 
 // Lets the compiler compute both sides of a selection such as x < low ? low : x, without which
-// these loops stay scalar. It gives up floating-point exception flags, which nobody reads, and no
-// value.
+// these loops stay scalar. Only floating-point exception flags are lost, which nobody reads; values
+// are unchanged.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-trapping-math")
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The spatial Gaussian of a CRF, which is a product of one along x and one along y, as tables on
-// the host; and what all devices round alike.
+// the host that all devices use.
 #ifndef ADELE_DEVICE_CRF_SPATIAL_H
 #define ADELE_DEVICE_CRF_SPATIAL_H
 

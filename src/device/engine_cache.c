@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The first line; a file that begins otherwise is of another program or format, and is replaced.
+// The first line; a file with another first line has another format and is replaced.
 #define FIRST_LINE "adele engines 1\n"
 #define MAX_BYTES  ((size_t)16 << 20)
 
@@ -49,7 +49,7 @@ static bool add(struct engine_cache *cache, const char *key, const char *value) 
     return true;
 }
 
-// Adds the lines of the file whose key is new. Lines that are not "key<TAB>value" are passed over.
+// Adds the lines of the file whose key is new. Lines that are not "key<TAB>value" are skipped.
 static void read_lines(struct engine_cache *cache, char *text) {
     char *line = text + strlen(FIRST_LINE);
     for (char *end = strchr(line, '\n'); end != NULL; line = end + 1, end = strchr(line, '\n')) {
@@ -74,7 +74,7 @@ static void read_file(struct engine_cache *cache) {
     memory_free(text);
 }
 
-// The folder is made when it is missing.
+// Creates the file's folder if it is missing.
 static bool make_folder(const char *path) {
     char *folder = memory_strdup(path);
     if (folder == NULL)
@@ -107,7 +107,7 @@ static void write_file(const struct engine_cache *cache) {
 
 char *engine_cache_path_of(const char *name) {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (cache != NULL && cache[0] == '/') // others are to be passed over, says the standard
+    if (cache != NULL && cache[0] == '/') // the XDG standard: ignore relative paths
         return memory_printf("%s/adele/%s", cache, name);
     if (home != NULL && home[0] != '\0')
         return memory_printf("%s/.cache/adele/%s", home, name);

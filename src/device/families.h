@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The kernel families of the CUDA device: what the self-test (selftest/selftest.h) judges as one,
-// and what a device does without where the self-test found it wrong. A family that is tuned, or a
-// library, has a next best, down to the plain kernel of its op; without a plain or only family the
-// op cannot run.
+// The kernel families of the CUDA device: groups of kernels that the self-test
+// (selftest/selftest.h) tests together, and that a device does not use once the self-test found
+// them faulty. Tuned families and libraries are replaced by the next best one, finally by the plain
+// kernel of the op; without its plain or only family an op cannot run.
 #ifndef ADELE_DEVICE_FAMILIES_H
 #define ADELE_DEVICE_FAMILIES_H
 
@@ -19,8 +19,8 @@ enum family_kind {
     FAMILY_ONLY     // nothing else does it
 };
 
-// X(name, op, kind); op COUNT: of no op. In the order in which they are tested: what others are
-// compared with comes first.
+// X(name, op, kind); op COUNT: of no op. In the order in which they are tested: families that
+// others are compared with come first.
 #define ADELE_FAMILIES(X)                                                                          \
     X(tensor, COUNT, ONLY)                                                                         \
     X(conv2d_plain, conv2d, PLAIN)                                                                 \
@@ -70,7 +70,7 @@ enum family {
 #define ADELE_FAMILY_ENUM(name, op, kind) ADELE_FAMILY_##name,
     ADELE_FAMILIES(ADELE_FAMILY_ENUM)
 #undef ADELE_FAMILY_ENUM
-        ADELE_FAMILY_COUNT // at most 64, for a set of families is the bits of a uint64_t
+        ADELE_FAMILY_COUNT // at most 64, because a set of families is the bits of a uint64_t
 };
 
 static inline uint64_t family_bit(enum family family) {
@@ -86,14 +86,14 @@ uint64_t families_of_op(enum adele_op_kind op);
 
 // "conv2d_mma, loss_fused" of a set, "" for none; cut off at `bytes`.
 void families_print(uint64_t families, char *out, size_t bytes);
-// The reverse, commas with or without a space between; false for a name that is none.
+// The reverse, with or without a space behind each comma; false when a name is unknown.
 bool families_parse(const char *text, uint64_t *out);
 
-// Fails when the device was told to leave the family out: an op that has no other kernel left is
-// refused with the family's name and what to do.
+// Fails, with a message that names the family, when it is disabled on the device: for ops that have
+// no other kernel.
 ADELE_MUST_CHECK adele_status family_check(const struct adele_device *device, enum family family);
-// The same for what an op of that kind needs where it runs its plain or only kernel: always when it
-// has no tuned one, or `wants_plain`, or all tuned ones are left out.
+// The same for the families that an op of that kind needs when it runs its plain or only kernel:
+// when it has no tuned one, when `wants_plain`, or when all tuned ones are disabled.
 ADELE_MUST_CHECK adele_status families_check_op(const struct adele_device *device,
                                                 enum adele_op_kind op, bool wants_plain);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The permutohedral lattice (Adams, Baek, Davis 2010) in D dimensions, as all devices see it. Its
+// The permutohedral lattice (Adams, Baek, Davis 2010) in D dimensions, for all devices. Its
 // points are the vectors of D + 1 integers that sum to 0 and have the same remainder modulo D + 1;
 // they cut the hyperplane of sum 0 into simplices of D + 1 corners, one of each remainder.
 //
@@ -8,7 +8,7 @@
 // the D + 1 axes with the weights 1/4, 1/2, 1/4, and every pixel blends the corners it was split
 // among. Split and blend have the variance (D + 1)^2 / 12 each, the blur (D + 1)^2 / 2: features
 // are stretched so that the sum is 1. Only corners that hold a pixel exist, and what the blur sends
-// elsewhere is lost; that is why a finer lattice with more blurs was found to be further off.
+// elsewhere is lost; therefore a finer lattice with more blurs had larger errors.
 //
 // How close a CRF comes with it (METHOD section 3, one iteration, tests/device/test_crf.c): 0.001
 // off in probability in the mean, more than 0.01 off in 1 to 3 % of the values, up to 0.1 beside

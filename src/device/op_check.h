@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What every device asks of a descriptor or of arguments before it looks at its own limits: one
-// check an op, one message, whatever the device. ADELE_INVALID_ARGUMENT names the values.
+// Checks of descriptors and arguments that are the same for all devices, which check their own
+// limits afterwards. The message of ADELE_INVALID_ARGUMENT names the values.
 #ifndef ADELE_DEVICE_OP_CHECK_H
 #define ADELE_DEVICE_OP_CHECK_H
 
@@ -15,13 +15,13 @@ extern "C" {
 ADELE_OPS(OP_CHECK_DESC)
 #undef OP_CHECK_DESC
 
-// Whether a slice of c channels begins and ends where the device can tell: ADELE_UNSUPPORTED if
-// not.
+// ADELE_UNSUPPORTED unless a slice of c channels begins and ends at multiples that the device
+// supports.
 ADELE_MUST_CHECK adele_status op_check_slice(const char *op, struct adele_slice slice, int c,
                                              int multiple);
 
-// Arguments of forward. They look at pointers and never at what lies behind them, which may be on
-// the device. *needs_gradient: whether d_logits were given.
+// Arguments of forward. They check pointers but never dereference those that may be of device
+// memory. *needs_gradient: whether d_logits were given.
 ADELE_MUST_CHECK adele_status op_check_loss_args(const struct adele_loss_desc *desc,
                                                  const struct adele_loss_args *args,
                                                  bool *needs_gradient);

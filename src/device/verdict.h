@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the self-test (selftest/selftest.h) found, kept from run to run in a file beside the engine
-// cache, $XDG_CACHE_HOME/adele/selftest.txt, under GPU, driver, libraries and the hash of the
-// program. A line that is damaged, or of another build, is none: then the test is run again.
+// The stored result of the self-test (selftest/selftest.h): a line in a file beside the engine
+// cache, $XDG_CACHE_HOME/adele/selftest.txt, whose key is GPU, driver, libraries and the hash of
+// the program. A line that is damaged, or of another build, is ignored, and the test is run again.
 #ifndef ADELE_DEVICE_VERDICT_H
 #define ADELE_DEVICE_VERDICT_H
 
@@ -14,11 +14,11 @@ extern "C" {
 #endif
 
 struct verdict {
-    bool is_complete;  // false: the time was up before all families were tested
+    bool is_complete;  // false: the time limit was reached before all families were tested
     uint64_t left_out; // families (device/families.h) that are faulty
 };
 
-// devices.c: what a name of adele_device_open stands for, without opening it.
+// devices.c: identifies the device of that name without opening it.
 struct device_identity {
     char base[32];  // the name without its engine: "cuda:0"; "" for a device that has no families
     char text[256]; // GPU, driver and libraries; "" when there is no such device
@@ -26,11 +26,11 @@ struct device_identity {
 };
 void device_identify(const char *name, struct device_identity *out);
 
-// `identity`: the text of device_identify. False when no verdict is there.
+// `identity`: the text of device_identify. False when no result is stored.
 bool verdict_find(const char *identity, struct verdict *out);
-// Keeps it where that can be done; a cache folder that cannot be written costs another test.
+// Stores it if possible; where the cache folder cannot be written, the test is run again next time.
 void verdict_put(const char *identity, const struct verdict *verdict);
-// ADELE_SELFTEST=off in the environment: nothing is tested, and no verdict is heeded.
+// ADELE_SELFTEST=off in the environment: nothing is tested, and stored results are ignored.
 bool verdict_is_off(void);
 
 #ifdef __cplusplus

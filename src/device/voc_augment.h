@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The arithmetic of the VOC augmentation (METHOD section 5), as all devices do it: the same draws
-// give the same pixels and labels.
+// The arithmetic of the VOC augmentation (METHOD section 5) for all devices: the same random
+// numbers give the same pixels and labels.
 //
-// Position o of an axis of n_scaled pixels looks at the source (o + 1/2) n / n_scaled - 1/2. That
-// is a fraction of whole numbers, so pixels and labels do not depend on rounding; only the weights
-// are float. The cubic has Keys' a = -1/2 and four taps at every scale; beyond the border the
-// border's pixel counts.
+// Position o of an axis of n_scaled pixels reads the source at (o + 1/2) n / n_scaled - 1/2. That
+// is a fraction of integers, so pixels and labels do not depend on rounding; only the weights are
+// float. The cubic has Keys' a = -1/2 and four taps at every scale; beyond the border the border's
+// pixel counts.
 #ifndef ADELE_DEVICE_VOC_AUGMENT_H
 #define ADELE_DEVICE_VOC_AUGMENT_H
 
@@ -23,7 +23,7 @@ extern "C" {
 #define VOC_FUNCTION static inline
 #endif
 
-// What is drawn for (seed, epoch, id), in this order, all of it.
+// The random numbers of (seed, epoch, id), drawn in this order.
 struct voc_draws {
     double scale;
     double along_x, along_y;       // place of the crop, [0, 1)
@@ -107,7 +107,7 @@ VOC_FUNCTION float voc_channel_of(float channel, float hue, float saturation, fl
     return value - value * saturation * voc_clamped(k < 4.0f - k ? k : 4.0f - k, 1.0f);
 }
 
-// Gray has no hue, and stays gray.
+// A gray pixel has no hue and stays gray.
 VOC_FUNCTION void voc_shift_hsv(const struct voc_placement *placed, float rgb[3]) {
     float r = rgb[0], g = rgb[1], b = rgb[2];
     float high = r > g ? (r > b ? r : b) : (g > b ? g : b);

@@ -420,8 +420,7 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
     }
     TRY_GOTO(model_plan_masks(model, options, worker.dataset, options->split, &worker.output),
              done);
-    TRY_GOTO(device->iface->alloc(device, sizeof host, (void **)&counts), done);
-    TRY_GOTO(device->iface->fill(device, counts, 0, sizeof host), done);
+    TRY_GOTO(adele_device_alloc_zeroed(device, sizeof host, "counts", (void **)&counts), done);
     TRY_GOTO(run_cases(&worker, options->split, counts, out_images), done);
     TRY_GOTO(device->iface->download(device, host, counts, sizeof host), done);
     score_compute(host, model->n_categories, out);

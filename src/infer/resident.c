@@ -45,10 +45,9 @@ static adele_status upload_new(const struct adele_device *device, const void *ho
 static adele_status slots_init(struct resident *resident) {
     const struct adele_device *device = resident->device;
     size_t bytes = (size_t)resident->batch * resident->image_bytes;
-    for (int i = 0; i < 2; i++) {
-        TRY(device->iface->alloc(device, bytes, (void **)&resident->slots[i]));
-        TRY(device->iface->fill(device, resident->slots[i], 0, bytes));
-    }
+    for (int i = 0; i < 2; i++)
+        TRY(adele_device_alloc_zeroed(device, bytes, "two batches of images",
+                                      (void **)&resident->slots[i]));
     log_line(LOG_INFO,
              "data: %.1f MB of images stay in the host's memory, two batches of %.1f MB on the "
              "device",

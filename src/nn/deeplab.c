@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// DeepLab's heads (METHOD section 5), and the published whole on ResNet38d. Logits have an eighth
+// DeepLab's heads (METHOD section 5), and the published network on ResNet38d. Logits have an eighth
 // of the input's extents; the loss brings them to the labels' size. Head widths are 8 w (LargeFOV)
-// and 4 w (ASPP), 512 and 256 at the published width of 64. Weights of new layers begin Kaiming
-// normal, fan-out. Names of LargeFOV are those of the authors' program.
+// and 4 w (ASPP), 512 and 256 at the published width of 64. Weights of new layers are
+// initialized as Kaiming normal, fan-out. Names of LargeFOV are those of the authors' program.
 #include "base/fail.h"
 #include "nn/graph.h"
 
@@ -19,8 +19,8 @@ static void mark_new(struct graph *graph, int first) {
     }
 }
 
-// Running statistics move as in the backbone: slowly where its weights are loaded, faster where it
-// begins anew.
+// The same momentum as in the backbone: low where its weights are pretrained, higher where it is
+// trained from scratch.
 static void set_momenta(struct graph *graph, int features) {
     for (int i = features + 1; i < graph->n_nodes; i++)
         graph->nodes[i].momentum = graph->nodes[features].momentum;

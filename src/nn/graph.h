@@ -132,8 +132,8 @@ ADELE_MUST_CHECK adele_status unet_build(struct graph *graph, int n_channels, in
                                          int width);
 
 // Backbones, output stride 8; *out: the node of the last ReLU. `width` 64 is the published one.
-// is_frozen: the first convolution does not learn, and batch norm neither learns nor leaves its
-// running statistics.
+// is_frozen: the first convolution and the batch norms do not learn, and batch norms use their
+// running statistics in training too.
 // resnet38.c: ResNet38d of METHOD section 5, 64 width channels; its batch norm never learns.
 ADELE_MUST_CHECK adele_status resnet38_build(struct graph *graph, int n_channels, int width,
                                              bool is_frozen, int *out);
@@ -151,8 +151,8 @@ enum deeplab_head {
 };
 ADELE_MUST_CHECK adele_status deeplab_build(struct graph *graph, enum deeplab_head head,
                                             int n_categories, int width, bool is_frozen);
-// A head on the last batch norm of a backbone, whose momentum its own batch norms take over. `rate`
-// stands in for the published 12, and the pyramids' other rates go with it; 0 is 12.
+// A head on the last batch norm of a backbone; its own batch norms get the same momentum. `rate`
+// replaces the published 12, and the other rates of the pyramids scale with it; 0 is 12.
 ADELE_MUST_CHECK adele_status deeplab_head_build(struct graph *graph, enum deeplab_head head,
                                                  int features, int n_categories, int width,
                                                  int rate);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Initial weights, drawn on the device. Each parameter has a stream of its own, keyed by its
+// Initial weights, computed on the device. Each parameter has its own random stream, keyed by its
 // number, so that the values depend on the seed and the graph alone.
 #include "base/fail.h"
 #include "base/memory.h"

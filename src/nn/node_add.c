@@ -22,26 +22,8 @@ static adele_status create(struct plan *plan, int i_node) {
     return device->iface->add_create(device, &desc, &plan->steps[i_node].op);
 }
 
-static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {
-    plan->steps[i_node].args.add =
-        (struct adele_add_args){.src0 = tensors->src[0],
-                                .src1 = tensors->src[1],
-                                .dst = tensors->dst,
-                                .d_dst = tensors->d_dst,
-                                .d_src0 = tensors->d_src[0],
-                                .d_src1 = tensors->d_src[1],
-                                .accumulate_d_src0 = tensors->accumulates[0],
-                                .accumulate_d_src1 = tensors->accumulates[1]};
-}
-
-static adele_status forward(const struct plan *plan, struct plan_step *step, bool is_training) {
-    (void)is_training;
-    return plan->network->device->iface->add_forward(step->op, &step->args.add);
-}
-
-static adele_status backward(const struct plan *plan, struct plan_step *step) {
-    return plan->network->device->iface->add_backward(step->op, &step->args.add);
-}
+NODE_BIND_TWO(add)
+NODE_PASSES(add)
 
 static void count(struct op_cost *cost, const void *desc, double in, double out) {
     (void)desc;

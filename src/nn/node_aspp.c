@@ -70,7 +70,7 @@ static void bind(struct plan *plan, int i_node, const struct node_tensors *tenso
     }
 }
 
-NODE_PASSES(aspp)
+NODE_PASSES_WORKSPACE(aspp)
 
 // All rates are one launch forward and one for the data gradient; the branches of SUM write no
 // tensors of their own. Weight gradients read src and d_dst for each rate.

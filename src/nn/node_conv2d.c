@@ -54,7 +54,7 @@ static void bind(struct plan *plan, int i_node, const struct node_tensors *tenso
         .d_bias = network_parameter(network, network->gradients, node->i_bias)};
 }
 
-NODE_PASSES(conv2d)
+NODE_PASSES_WORKSPACE(conv2d)
 
 static void count(struct op_cost *cost, const void *conv2d_desc, double in, double out) {
     const struct adele_conv2d_desc *desc = conv2d_desc;

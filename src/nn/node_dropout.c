@@ -34,14 +34,7 @@ static adele_status create(struct plan *plan, int i_node) {
     return network->device->iface->dropout_create(network->device, &desc, &plan->steps[i_node].op);
 }
 
-static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {
-    plan->steps[i_node].args.dropout =
-        (struct adele_dropout_args){.src = tensors->src[0],
-                                    .dst = tensors->dst,
-                                    .d_dst = tensors->d_dst,
-                                    .d_src = tensors->d_src[0],
-                                    .accumulate_d_src = tensors->accumulates[0]};
-}
+NODE_BIND_ONE(dropout)
 
 static adele_status forward(const struct plan *plan, struct plan_step *step, bool is_training) {
     step->args.dropout.is_active = is_training;

@@ -27,16 +27,8 @@ static adele_status create(struct plan *plan, int i_node) {
     return device->iface->global_pool_create(device, &desc, &plan->steps[i_node].op);
 }
 
-static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {
-    plan->steps[i_node].args.global_pool =
-        (struct adele_global_pool_args){.src = tensors->src[0],
-                                        .dst = tensors->dst,
-                                        .d_dst = tensors->d_dst,
-                                        .d_src = tensors->d_src[0],
-                                        .accumulate_d_src = tensors->accumulates[0]};
-}
-
-NODE_PASSES(global_pool)
+NODE_BIND_ONE(global_pool)
+NODE_PASSES_WORKSPACE(global_pool)
 
 const struct node_traits node_traits_global_pool = {.infer_extent = infer_extent,
                                                     .create = create,

@@ -36,16 +36,8 @@ static adele_status create(struct plan *plan, int i_node) {
     return device->iface->max_pool_create(device, &desc, &plan->steps[i_node].op);
 }
 
-static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {
-    plan->steps[i_node].args.max_pool =
-        (struct adele_max_pool_args){.src = tensors->src[0],
-                                     .dst = tensors->dst,
-                                     .d_dst = tensors->d_dst,
-                                     .d_src = tensors->d_src[0],
-                                     .accumulate_d_src = tensors->accumulates[0]};
-}
-
-NODE_PASSES(max_pool)
+NODE_BIND_ONE(max_pool)
+NODE_PASSES_WORKSPACE(max_pool)
 
 // Backward searches for the maximum again.
 static void count(struct op_cost *cost, const void *desc, double in, double out) {

@@ -54,16 +54,8 @@ static adele_status create(struct plan *plan, int i_node) {
     return device->iface->rescale_create(device, &desc, &plan->steps[i_node].op);
 }
 
-static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {
-    plan->steps[i_node].args.rescale =
-        (struct adele_rescale_args){.src = tensors->src[0],
-                                    .dst = tensors->dst,
-                                    .d_dst = tensors->d_dst,
-                                    .d_src = tensors->d_src[0],
-                                    .accumulate_d_src = tensors->accumulates[0]};
-}
-
-NODE_PASSES(rescale)
+NODE_BIND_ONE(rescale)
+NODE_PASSES_WORKSPACE(rescale)
 
 const struct node_traits node_traits_rescale = {.infer_extent = infer_extent,
                                                 .create = create,

@@ -48,8 +48,43 @@ ADELE_MUST_CHECK adele_status node_check_extent(const struct node *node, struct 
 ADELE_MUST_CHECK adele_status node_infer_window(const struct plan *plan, const struct node *node,
                                                 struct adele_shape in, int64_t *h, int64_t *w);
 
-// forward and backward of a kind whose op takes a workspace.
+// ---- functions of the usual kinds ---------------------------------------------------------------
+
+// bind for one input, and for two.
+#define NODE_BIND_ONE(name)                                                                        \
+    static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {          \
+        plan->steps[i_node].args.name =                                                            \
+            (struct adele_##name##_args){.src = tensors->src[0],                                   \
+                                         .dst = tensors->dst,                                      \
+                                         .d_dst = tensors->d_dst,                                  \
+                                         .d_src = tensors->d_src[0],                               \
+                                         .accumulate_d_src = tensors->accumulates[0]};             \
+    }
+#define NODE_BIND_TWO(name)                                                                        \
+    static void bind(struct plan *plan, int i_node, const struct node_tensors *tensors) {          \
+        plan->steps[i_node].args.name =                                                            \
+            (struct adele_##name##_args){.src0 = tensors->src[0],                                  \
+                                         .src1 = tensors->src[1],                                  \
+                                         .dst = tensors->dst,                                      \
+                                         .d_dst = tensors->d_dst,                                  \
+                                         .d_src0 = tensors->d_src[0],                              \
+                                         .d_src1 = tensors->d_src[1],                              \
+                                         .accumulate_d_src0 = tensors->accumulates[0],             \
+                                         .accumulate_d_src1 = tensors->accumulates[1]};            \
+    }
+
+// forward and backward.
 #define NODE_PASSES(name)                                                                          \
+    static adele_status forward(const struct plan *plan, struct plan_step *step,                   \
+                                bool is_training) {                                                \
+        (void)is_training;                                                                         \
+        return plan->network->device->iface->name##_forward(step->op, &step->args.name);           \
+    }                                                                                              \
+    static adele_status backward(const struct plan *plan, struct plan_step *step) {                \
+        return plan->network->device->iface->name##_backward(step->op, &step->args.name);          \
+    }
+// The same for an op that takes a workspace.
+#define NODE_PASSES_WORKSPACE(name)                                                                \
     static adele_status forward(const struct plan *plan, struct plan_step *step,                   \
                                 bool is_training) {                                                \
         (void)is_training;                                                                         \

@@ -14,8 +14,9 @@ static size_t align_up(size_t bytes) {
     return (bytes + BLOCK_ALIGNMENT - 1) / BLOCK_ALIGNMENT * BLOCK_ALIGNMENT;
 }
 
-// Large first: a large block placed late finds no gap. Ties go to the earlier, then to the lower
-// address, which is the lower block number, so that the order is total and the same everywhere.
+// Large first, because a large block that is placed late fits into no gap. Ties go to the earlier,
+// then to the lower address, which is the lower block number, so that the order is total and the
+// same everywhere.
 static int compare_blocks(const void *a, const void *b) {
     const struct plan_block *left = *(struct plan_block *const *)a;
     const struct plan_block *right = *(struct plan_block *const *)b;
@@ -26,7 +27,7 @@ static int compare_blocks(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
-// `placed` holds n_placed blocks in the order of their offsets. Answers the start of the tightest
+// `placed` holds n_placed blocks in the order of their offsets. Returns the start of the tightest
 // gap between those that live at the same time as `block`, or the end of the last of them.
 static size_t find_gap(struct plan_block *const *placed, int n_placed,
                        const struct plan_block *block) {
@@ -56,9 +57,8 @@ adele_status plan_blocks_place(struct plan_block *blocks, int n_blocks,
     *memory = (struct plan_memory){0, 0};
     if (n_blocks == 0)
         return ADELE_OK;
-    struct plan_block **order = memory_calloc(2 * (size_t)n_blocks, sizeof(struct plan_block *));
-    if (order == NULL)
-        return FAIL_NO_MEMORY(2 * (size_t)n_blocks * sizeof(struct plan_block *));
+    struct plan_block **order;
+    TRY(ALLOCATE(&order, 2 * (size_t)n_blocks));
     struct plan_block **placed = order + n_blocks;
     int n_shared = 0;
     for (int i = 0; i < n_blocks; i++) {

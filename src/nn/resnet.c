@@ -52,7 +52,8 @@ static adele_status add_skip(struct graph *graph, const struct block *block, int
     return add_norm(graph, block->path, "downsample.1", *out, -1, false, out);
 }
 
-// The batch norm that takes the skip in comes last: it writes the skip's gradient first.
+// The batch norm that adds the skip is the last user of it, so that in backward it is the first to
+// write the skip's gradient.
 static adele_status add_basic(struct graph *graph, const struct block *block, int input, int *out) {
     int skip, node;
     const char *path = block->path;

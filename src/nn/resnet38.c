@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #define MAX_WIDTH 512 // the last block has 64 times as many channels
-// The authors' program: running statistics that hardly move.
+// As in the authors' program.
 #define MOMENTUM 3e-4F
 
 // A block of 3 x 3 convolutions (two, mid and out channels) or a bottleneck (1 x 1 to a quarter of
@@ -40,7 +40,7 @@ static adele_status add_conv2d(struct graph *graph, const char *block, const cha
                         dilation, false, out);
 }
 
-// Batch norm and ReLU. The program keeps scale and shift out of its optimizer.
+// Batch norm and ReLU. The program's optimizer does not update scale and shift.
 static adele_status add_norm(struct graph *graph, const char *block, const char *leaf, int input,
                              int *out) {
     char name[64];

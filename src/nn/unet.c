@@ -36,7 +36,8 @@ adele_status unet_build(struct graph *graph, int n_channels, int n_categories, i
     TRY(double_conv(graph, "inc", node, width, width, &node));
     for (int i = 0; i < N_LEVELS; i++) {
         skips[i] = node;
-        // The deepest level keeps 8w: its doubling is bilinear and so cannot halve the channels.
+        // The deepest level has 8w: bilinear upsampling, unlike a convolution, cannot halve
+        // channels.
         int c = i + 1 < N_LEVELS ? width << (i + 1) : width << i;
         snprintf(path, sizeof path, "down%d.maxpool_conv.1", i + 1);
         TRY(graph_max_pool(graph, node, 2, 2, 0, &node));
@@ -48,7 +49,7 @@ adele_status unet_build(struct graph *graph, int n_channels, int n_categories, i
         TRY(graph_rescale(graph, node, skip, 2, &node));
         TRY(graph_concat(graph, skip, node, &node));
         int c_in = graph->nodes[node].c;
-        // Each level hands on what the next skip has; the last one keeps the base width.
+        // Each level outputs as many channels as the next skip has; the last one the base width.
         int c_out = i + 1 < N_LEVELS ? c_in / 4 : width;
         TRY(double_conv(graph, path, node, c_in / 2, c_out, &node));
     }

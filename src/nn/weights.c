@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "nn/plan.h"
 
-// The arenas that the content lies in, to the host or back.
+// Copies the arenas of the content to the host or back.
 static adele_status move_arenas(struct network *network, enum weights_content content, float *host,
                                 bool is_upload) {
     const struct adele_device *device = network->device;
@@ -26,7 +26,7 @@ static adele_status move_arenas(struct network *network, enum weights_content co
                : device->iface->download(device, host + n_weights, network->buffers, buffer_bytes);
 }
 
-// ---- out ----------------------------------------------------------------------------------------
+// ---- export -------------------------------------------------------------------------------------
 
 static adele_status export_tensors(struct network *network, enum weights_content content,
                                    const char *prefix, struct safetensors_writer *writer,
@@ -34,9 +34,8 @@ static adele_status export_tensors(struct network *network, enum weights_content
     const struct graph *graph = &network->graph;
     size_t n_weights = (size_t)graph->n_weights;
     size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
-    float *host = memory_calloc(n_weights + n_buffers + 1, sizeof *host);
-    if (host == NULL)
-        return FAIL_NO_MEMORY((n_weights + n_buffers + 1) * sizeof *host);
+    float *host;
+    TRY(ALLOCATE(&host, n_weights + n_buffers + 1));
     adele_status status;
     TRY_GOTO(move_arenas(network, content, host, false), fail);
     for (int i = 0; i < graph->n_parameters; i++) {
@@ -67,7 +66,7 @@ adele_status network_export_momenta(struct network *network, const char *prefix,
     return export_tensors(network, CONTENT_MOMENTA, prefix, writer, keep);
 }
 
-// ---- in -----------------------------------------------------------------------------------------
+// ---- import -------------------------------------------------------------------------------------
 
 static adele_status read_tensors(const struct graph *graph, enum weights_content content,
                                  const char *prefix, const struct safetensors *file, float *host) {
@@ -77,7 +76,7 @@ static adele_status read_tensors(const struct graph *graph, enum weights_content
         if (!weights_is_wanted(parameter, content))
             continue;
         TRY(weights_full_name(prefix, parameter, name));
-        // One that is not there was allowed to be missing, and keeps what it has.
+        // weights_check allowed it to be missing: the parameter keeps its values.
         if (safetensors_find(file, name) == NULL)
             continue;
         float *values = host + parameter->offset + (parameter->is_buffer ? graph->n_weights : 0);
@@ -92,10 +91,8 @@ static adele_status import_tensors(struct network *network, enum weights_content
     const struct graph *graph = &network->graph;
     TRY(weights_check(graph, content, prefix, file, is_partial));
     size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
-    size_t n_host = (size_t)graph->n_weights + n_buffers + 1;
-    float *host = memory_calloc(n_host, sizeof *host);
-    if (host == NULL)
-        return FAIL_NO_MEMORY(n_host * sizeof *host);
+    float *host;
+    TRY(ALLOCATE(&host, (size_t)graph->n_weights + n_buffers + 1));
     adele_status status = ADELE_OK;
     if (is_partial)
         TRY_GOTO(move_arenas(network, content, host, false), done);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the import of weights asks of a file before it reads one number of it.
+// Checks of a file's tensors against a network, before their values are read.
 #ifndef ADELE_NN_WEIGHTS_H
 #define ADELE_NN_WEIGHTS_H
 
@@ -17,7 +17,7 @@ ADELE_MUST_CHECK adele_status weights_full_name(const char *prefix,
                                                 char out[WEIGHTS_NAME_BYTES]);
 bool weights_is_wanted(const struct parameter *parameter, enum weights_content content);
 
-// Holds every name and shape of the file against the graph. Missing and extra tensors are errors,
+// Compares every name and shape of the file with the graph. Missing and extra tensors are errors,
 // or, with is_partial, only logged as long as something fits; a wrong shape is always an error. The
 // message names the tensors of each kind.
 ADELE_MUST_CHECK adele_status weights_check(const struct graph *graph, enum weights_content content,

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-// Of each kind so many are named one by one, as far as the room goes; the rest is counted. The
-// three texts fit into one error message.
+// At most this many tensors of each kind are named, as far as LIST_BYTES allow; the others are
+// counted. The three lists fit into one error message.
 #define MAX_NAMED  8
 #define LIST_BYTES 480
 
@@ -21,7 +21,7 @@ struct name_list {
 };
 
 struct findings {
-    struct name_list missing, extra, bent; // bent: of another shape
+    struct name_list missing, extra, misshapen;
     int n_fitting;
 };
 
@@ -40,7 +40,7 @@ bool weights_is_wanted(const struct parameter *parameter, enum weights_content c
 
 // ---- lists of names -----------------------------------------------------------------------------
 
-// A name that does not fit whole is left to the count.
+// A name that does not fit is only counted.
 static void list_add(struct name_list *list, const char *name, const char *detail) {
     list->n++;
     if (list->n_named == MAX_NAMED || list->n_named + 1 < list->n)
@@ -80,7 +80,7 @@ static void shape_text(int n_dimensions, const int64_t *shape, char *out, size_t
         snprintf(out + used, out_bytes - used, "]");
 }
 
-// ---- looking ------------------------------------------------------------------------------------
+// ---- comparing ----------------------------------------------------------------------------------
 
 static bool is_shape_equal(const struct safetensors_entry *entry,
                            const struct parameter *parameter) {
@@ -109,7 +109,7 @@ static adele_status find_wanted(const struct graph *graph, enum weights_content 
             shape_text(entry->n_dimensions, entry->shape, has, sizeof has);
             shape_text(parameter->n_dimensions, parameter->shape, wants, sizeof wants);
             snprintf(detail, sizeof detail, " has shape %s, want %s", has, wants);
-            list_add(&findings->bent, name, detail);
+            list_add(&findings->misshapen, name, detail);
         } else {
             findings->n_fitting++;
         }
@@ -149,8 +149,8 @@ adele_status weights_check(const struct graph *graph, enum weights_content conte
     TRY(find_wanted(graph, content, prefix, file, &findings));
     find_extra(graph, content, prefix, file, &findings);
     char text[1900] = "";
-    bool is_wrong = findings.bent.n > 0 || findings.n_fitting == 0;
-    list_write(&findings.bent, "tensor", text, sizeof text);
+    bool is_wrong = findings.misshapen.n > 0 || findings.n_fitting == 0;
+    list_write(&findings.misshapen, "tensor", text, sizeof text);
     list_write(&findings.missing, "missing", text, sizeof text);
     list_write(&findings.extra, "extra", text, sizeof text);
     if (text[0] == '\0')

@@ -193,7 +193,8 @@ static void check_spatial(struct adele_device *device) {
     assert_true(compare(device, &desc).worst <= 1e-5);
 }
 
-// A lone pixel hears itself with the weight 3 + 10; even probabilities stay even.
+// The message of a single pixel comes from itself, with the weight 3 + 10; equal probabilities stay
+// equal.
 static void check_literal(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);

@@ -46,6 +46,22 @@ static void assert_bytes(struct adele_device *device, const void *block, int byt
         assert_int_equal(bytes[i], byte);
 }
 
+// After a block of other bytes is released, so that the zeroed one may lie in its place.
+static void check_alloc_zeroed(struct adele_device *device) {
+    void *block = NULL;
+    assert_ok(device->iface->alloc(device, 64, &block));
+    assert_ok(device->iface->fill(device, block, 0xff, 64));
+    device->iface->release(device, block);
+    assert_ok(adele_device_alloc_zeroed(device, 64, "a test", &block));
+    assert_bytes(device, block, 0);
+    device->iface->release(device, block);
+    assert_int_equal(adele_device_alloc_zeroed(device, SIZE_MAX / 4, "a test", &block),
+                     ADELE_NO_MEMORY);
+    assert_null(block);
+    assert_non_null(strstr(adele_error_message(), "device memory for a test"));
+}
+ON_EACH_DEVICE(alloc_zeroed)
+
 static void check_failed_step(struct adele_device *device) {
     void *block = NULL;
     assert_ok(device->iface->alloc(device, 64, &block));
@@ -227,6 +243,7 @@ static void test_second_gpu(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alloc_zeroed),
         cmocka_unit_test(test_failed_step),
         cmocka_unit_test(test_failed_second_step),
         cmocka_unit_test_setup_teardown(test_trainer_names_failed_steps, tiny_run_setup,

@@ -460,7 +460,7 @@ static void check_extreme(struct adele_device *device) {
 }
 
 // A NaN or an infinity among the logits: the sums of the other steps stay, counts stay within the
-// pixels, and a gradient that is not finite itself carries it on, so that the optimizer sees it.
+// pixels, and a gradient that is not finite itself carries it on, so that the optimizer finds it.
 static void check_not_finite(struct adele_device *device) {
     static const float values[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < 3; i++)

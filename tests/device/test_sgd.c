@@ -123,7 +123,7 @@ static void check_upload(const struct adele_device *device, void *to, const void
     assert_int_equal(device->iface->upload(device, to, from, bytes), ADELE_OK);
 }
 
-// Two updates are left out, for a NaN and for an infinity; then everything is as after the first
+// Two updates are skipped, for a NaN and for an infinity; then everything is as after the first
 // and the last alone, and the device remembers which was the first and where.
 static void check_not_finite(struct adele_device *device) {
     struct arena arena;

@@ -63,7 +63,7 @@ static void check_wide(struct arena *arena, const char *what, struct wide *wide)
     assert_true(compare_bytes(what, got, wide->before, shape_count(wide->shape) * sizeof(float)));
 }
 
-// At the beginning, in the middle and at the end, there with fill-up channels; and all of it.
+// A slice at the beginning, in the middle and at the end (with padding channels), and the whole.
 static void each_part(struct adele_device *device,
                       void (*check)(struct adele_device *, struct part)) {
     int g = device->iface->slice_channels(device);

@@ -210,9 +210,9 @@ static void export_and_import_keep_every_bit(void **state) {
     network_destroy(to);
 }
 
-// Writes the weights of `network` with some tensors left out, bent or added.
-static void save_broken(struct network *network, const char *path, const char *left_out,
-                        const char *bent, const char *added) {
+// Writes the weights of `network` with some tensors missing, misshapen or added.
+static void save_broken(struct network *network, const char *path, const char *missing,
+                        const char *misshapen, const char *added) {
     const struct graph *graph = network_graph(network);
     struct safetensors_writer *writer;
     float *zeros = calloc((size_t)graph->n_weights, sizeof *zeros);
@@ -221,12 +221,12 @@ static void save_broken(struct network *network, const char *path, const char *l
     for (int i = 0; i < graph->n_parameters; i++) {
         const struct parameter *parameter = &graph->parameters[i];
         int64_t flat[1] = {parameter->count};
-        bool is_bent = bent != NULL && strcmp(parameter->name, bent) == 0;
-        if (left_out != NULL && strstr(parameter->name, left_out) != NULL)
+        bool is_misshapen = misshapen != NULL && strcmp(parameter->name, misshapen) == 0;
+        if (missing != NULL && strstr(parameter->name, missing) != NULL)
             continue;
         check_ok(safetensors_writer_add(writer, parameter->name, SAFETENSORS_F32,
-                                        is_bent ? 1 : parameter->n_dimensions,
-                                        is_bent ? flat : parameter->shape, zeros));
+                                        is_misshapen ? 1 : parameter->n_dimensions,
+                                        is_misshapen ? flat : parameter->shape, zeros));
     }
     if (added != NULL) {
         int64_t one[1] = {1};
@@ -237,10 +237,10 @@ static void save_broken(struct network *network, const char *path, const char *l
     free(zeros);
 }
 
-static adele_status import_broken(void *const *state, struct network *network, const char *left_out,
-                                  const char *bent, const char *added) {
+static adele_status import_broken(void *const *state, struct network *network, const char *missing,
+                                  const char *misshapen, const char *added) {
     const char *path = scratch_path(state, "broken.safetensors");
-    save_broken(network, path, left_out, bent, added);
+    save_broken(network, path, missing, misshapen, added);
     struct safetensors *file;
     check_ok(safetensors_open(path, &file));
     adele_status status = network_import(network, "", file);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Packed weights of a network: whoever changes weights, no plan runs on old packed ones; and they
-// are packed once a change, however many plans read them. What is right is said by a twin of the
-// network whose convolutions are given no packed weights and read the plain ones.
+// Packed weights of a network: after any change of the weights no plan runs with old packed ones,
+// and they are packed once per change for all plans together. The reference is the same network
+// whose convolutions get no packed weights and read the plain ones.
 #include "base/memory.h"
 #include "nn/plan.h"
 #include "support/compare.h"
@@ -63,7 +63,7 @@ static int close_device(void **state) {
     return scratch_teardown(state);
 }
 
-// ---- a network and its twin ---------------------------------------------------------------------
+// ---- a network and its reference ----------------------------------------------------------------
 
 struct subject {
     struct network *network;
@@ -100,8 +100,8 @@ static int for_each_conv(struct subject *subject, bool forgets) {
     return n;
 }
 
-static void create_both(struct subject *packed, struct subject *twin) {
-    struct subject *both[2] = {packed, twin};
+static void create_both(struct subject *packed, struct subject *reference) {
+    struct subject *both[2] = {packed, reference};
     for (int k = 0; k < 2; k++) {
         create(both[k]);
         for (int i = 0; i < N_PLANS; i++)
@@ -109,7 +109,7 @@ static void create_both(struct subject *packed, struct subject *twin) {
         check_ok(network_allocate(both[k]->network));
     }
     assert_true(for_each_conv(packed, false) > N_PLANS);
-    for_each_conv(twin, true);
+    for_each_conv(reference, true);
 }
 
 static void fill_inputs(struct subject *subject) {
@@ -154,10 +154,10 @@ static float *outcome(struct subject *subject, size_t *n) {
 }
 
 // Both have the same weights, and `before` (freed here, NULL is legal) is not what they give.
-static float *assert_same(const char *what, struct subject *packed, struct subject *twin,
+static float *assert_same(const char *what, struct subject *packed, struct subject *reference,
                           float *before) {
     size_t n = 0;
-    float *got = outcome(packed, &n), *want = outcome(twin, &n);
+    float *got = outcome(packed, &n), *want = outcome(reference, &n);
     if (!compare_bytes(what, got, want, n * sizeof *got))
         fail_msg("after %s: the packed weights are not those of the network", what);
     assert_true(before == NULL || memcmp(before, want, n * sizeof *want) != 0);
@@ -212,26 +212,26 @@ static void load(struct subject *subject, const char *path, bool is_partial) {
 }
 
 static void nothing_runs_on_old_weights(void **state) {
-    struct subject packed, twin;
+    struct subject packed, reference;
     const char *path = scratch_path(state, "weights.safetensors");
-    create_both(&packed, &twin);
-    float *first = assert_same("initialization", &packed, &twin, NULL);
+    create_both(&packed, &reference);
+    float *first = assert_same("initialization", &packed, &reference, NULL);
     save(packed.network, path);
-    upload(&packed), upload(&twin);
-    float *values = assert_same("an upload", &packed, &twin, first);
-    update(&packed), update(&twin);
-    values = assert_same("an update", &packed, &twin, values);
-    load(&packed, path, false), load(&twin, path, false);
-    values = assert_same("an import", &packed, &twin, values);
-    upload(&packed), upload(&twin);
-    values = assert_same("an upload", &packed, &twin, values);
-    load(&packed, path, true), load(&twin, path, true);
-    values = assert_same("a partial import", &packed, &twin, values);
+    upload(&packed), upload(&reference);
+    float *values = assert_same("an upload", &packed, &reference, first);
+    update(&packed), update(&reference);
+    values = assert_same("an update", &packed, &reference, values);
+    load(&packed, path, false), load(&reference, path, false);
+    values = assert_same("an import", &packed, &reference, values);
+    upload(&packed), upload(&reference);
+    values = assert_same("an upload", &packed, &reference, values);
+    load(&packed, path, true), load(&reference, path, true);
+    values = assert_same("a partial import", &packed, &reference, values);
     check_ok(network_initialize(packed.network, 8));
-    check_ok(network_initialize(twin.network, 8));
-    free(assert_same("another initialization", &packed, &twin, values));
+    check_ok(network_initialize(reference.network, 8));
+    free(assert_same("another initialization", &packed, &reference, values));
     network_destroy(packed.network);
-    network_destroy(twin.network);
+    network_destroy(reference.network);
 }
 
 // Backward without a forward of its own between: it must not meet old ones either.
@@ -265,9 +265,9 @@ static void backward_sees_changed_weights(void **state) {
 
 static void weights_are_packed_once_a_change(void **state) {
     (void)state;
-    struct subject packed, twin;
+    struct subject packed, reference;
     size_t n;
-    create_both(&packed, &twin);
+    create_both(&packed, &reference);
     n_packed = 0;
     free(outcome(&packed, &n));
     assert_int_equal(n_packed, 1);
@@ -281,14 +281,14 @@ static void weights_are_packed_once_a_change(void **state) {
     free(outcome(&packed, &n));
     assert_int_equal(n_packed, 2);
     network_destroy(packed.network);
-    network_destroy(twin.network);
+    network_destroy(reference.network);
 }
 
 // A plan that comes later may want more of a convolution's weights than those before.
 static void later_plans_get_packed_weights(void **state) {
     (void)state;
-    struct subject late, all, twin;
-    create_both(&all, &twin);
+    struct subject late, all, reference;
+    create_both(&all, &reference);
     create(&late);
     make_plan(&late, INFERENCE);
     check_ok(network_allocate(late.network));
@@ -301,7 +301,7 @@ static void later_plans_get_packed_weights(void **state) {
     assert_true(network_planned_bytes(late.network) > before);
     assert_int_equal(late.network->packing.bytes, all.network->packing.bytes);
     assert_true(late.network->packing.bytes >= packed_before);
-    free(assert_same("later plans", &late, &twin, NULL));
+    free(assert_same("later plans", &late, &reference, NULL));
     struct plan_memory sum = {0, 0};
     for (int i = 0; i < N_PLANS; i++) {
         struct plan_memory memory = plan_memory(late.plans[i]);
@@ -313,7 +313,7 @@ static void later_plans_get_packed_weights(void **state) {
                      sum.activation_bytes + sum.shared_bytes + (size_t)all.network->packing.bytes);
     network_destroy(late.network);
     network_destroy(all.network);
-    network_destroy(twin.network);
+    network_destroy(reference.network);
 }
 
 static void allocation_survives_failures(void **state) {
@@ -346,14 +346,14 @@ static adele_status open_counting(enum adele_precision precision, struct adele_d
     return status;
 }
 
-static bool pack_is_behind; // some step ended with an update that nothing packed
+static bool pack_is_behind; // a step ended before its updated weights were packed
 
-static void look(void *context, int epoch, int n_epochs, int step, int n_steps) {
+static void record_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
     (void)context, (void)epoch, (void)n_epochs, (void)step, (void)n_steps;
     pack_is_behind = pack_is_behind || is_update_last;
 }
 
-// Once at the beginning and then with each update, whatever evaluation comes between.
+// Once at the beginning and then with each update, also when evaluations run in between.
 static void a_training_packs_with_each_update(void **state) {
     if (!devices_are_cpu())
         skip();
@@ -363,7 +363,7 @@ static void a_training_packs_with_each_update(void **state) {
     struct trainer_options options = {.config = config,
                                       .run_folder = scratch_path(state, "run"),
                                       .device = "counting",
-                                      .on_step = look};
+                                      .on_step = record_step};
     pack_is_behind = false;
     check_ok(trainer_run(&options, &result));
     assert_true(n_updates > 4);

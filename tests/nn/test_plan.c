@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The memory planner, on a device whose tensors hold one number each, against a walk over the graph
 // that gives every tensor memory of its own.
-#include "nn/plan.h"
+#include "nn/node_traits.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -616,8 +616,25 @@ static void the_description_has_a_line_for_each_node(void **state) {
     network_destroy(network);
 }
 
+static void every_kind_but_the_input_has_an_op(void **state) {
+    (void)state;
+#define CHECK(KIND, kind)                                                                          \
+    {                                                                                              \
+        const struct node_traits *traits = node_traits(NODE_##KIND);                               \
+        bool has_op = NODE_##KIND != NODE_INPUT;                                                   \
+        assert_string_equal(node_kind_name(NODE_##KIND), #kind);                                   \
+        assert_int_equal(traits->create != NULL, has_op);                                          \
+        assert_int_equal(traits->bind != NULL, has_op);                                            \
+        assert_int_equal(traits->forward != NULL, has_op);                                         \
+        assert_int_equal(traits->backward != NULL, has_op);                                        \
+    }
+    NODE_KINDS(CHECK)
+#undef CHECK
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kind_but_the_input_has_an_op),
         cmocka_unit_test(placement_is_literal_on_a_small_case),
         cmocka_unit_test(random_graphs_never_overwrite_what_is_needed),
         cmocka_unit_test(unet_reuses_memory),

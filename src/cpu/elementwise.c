@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The elementwise loops around a convolution: rounding to bf16 and accumulation.
-#include "cpu/conv2d_parts.h"
-#include "cpu/isa.h"
+#include "cpu/elementwise.h"
 
-#include <string.h>
+#include "cpu/isa.h"
 
 #define CHUNK_FLOATS 16384
 
-// Round to nearest even: half a unit of the kept part is added, a little less when the kept part is
+// Round to nearest even: adds half a unit of the kept part, minus one bit when the kept part is
 // even. A NaN keeps its sign and becomes quiet; an infinity stays one.
 static inline uint32_t round_bits(uint32_t bits) {
     uint32_t rounded = bits + 0x7fffu + ((bits >> 16) & 1u);
@@ -35,29 +33,29 @@ CPU_KERNEL(static void, add_run, (float *restrict to, const float *restrict from
         to[i] += from[i];
 }
 
-void conv2d_round(float *to, const float *from, size_t count) {
+void elementwise_round(float *to, const float *from, size_t count) {
     round_run((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, count);
 }
 
-void conv2d_add(float *to, const float *from, size_t count) {
+void elementwise_add(float *to, const float *from, size_t count) {
     add_run(to, from, count);
 }
 
-void conv2d_round_tensor(float *to, const float *from, size_t count) {
+void elementwise_round_tensor(float *to, const float *from, size_t count) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < count; i += CHUNK_FLOATS)
-        conv2d_round(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+        elementwise_round(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
 }
 
-void conv2d_narrow_tensor(uint16_t *to, const float *from, size_t count) {
+void elementwise_narrow_tensor(uint16_t *to, const float *from, size_t count) {
     const uint32_t *bits = (const uint32_t *)(const void *)from;
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < count; i += CHUNK_FLOATS)
         narrow_run(to + i, bits + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
 }
 
-void conv2d_add_tensor(float *to, const float *from, size_t count) {
+void elementwise_add_tensor(float *to, const float *from, size_t count) {
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < count; i += CHUNK_FLOATS)
-        conv2d_add(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
+        elementwise_add(to + i, from + i, count - i < CHUNK_FLOATS ? count - i : CHUNK_FLOATS);
 }
