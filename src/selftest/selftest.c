@@ -69,8 +69,8 @@ static adele_status follow_line(struct watch *watch, const char *line,
                                 struct selftest_result *result, bool *is_done) {
     const char *text = NULL;
     enum family family;
-    // Any other line ends the waiting, "back" first of all: the reference of the next case is
-    // computed on the CPU, and may take longer than a device may be silent.
+    // Any other line ends the wait, "back" in particular: the reference of the next case is
+    // computed on the CPU, which may take longer than the limit for a device.
     watch->is_waiting = strcmp(line, "wait") == 0;
     if (parse_family(line, "run", &family, &text)) {
         watch->is_running = true;
