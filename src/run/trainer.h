@@ -50,8 +50,8 @@ struct trainer_result {
 
 // Trains. ADELE_INTERRUPTED after a stop: all steps done so far are in
 // checkpoints/last.safetensors. Files in the run folder: config.resolved.yaml, metrics.*,
-// onset.json, noise.json, labels/, checkpoints/, examples.safetensors (METHOD and DESIGN name
-// them). Errors leave the last checkpoint as it was.
+// onset.json, noise.json, labels/, checkpoints/, examples.safetensors. Errors leave the last
+// checkpoint as it was.
 ADELE_MUST_CHECK adele_status trainer_run(const struct trainer_options *options,
                                           struct trainer_result *out);
 #endif

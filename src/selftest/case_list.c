@@ -12,15 +12,16 @@
         .needs_d_src = (wants_d_src), .is_training = true                                          \
     }
 static const struct adele_conv2d_desc convolutions[] = {
-    CONV(1, 24, 11, 13, 40, 3, 1, 1, 1, true, true),   // channels and pixels beside the tiles
+    CONV(1, 24, 11, 13, 40, 3, 1, 1, 1, true, true),   // channels and pixels that do not fill tiles
     CONV(1, 64, 8, 16, 64, 3, 1, 1, 1, false, true),   // whole tiles
     CONV(1, 40, 9, 11, 136, 1, 1, 0, 1, true, true),   // two tiles of channels
     CONV(2, 16, 9, 10, 24, 3, 2, 1, 1, false, true),   // a stride
     CONV(1, 16, 17, 15, 21, 3, 1, 12, 12, true, true), // most taps in the padding
     CONV(2, 3, 17, 18, 16, 3, 1, 1, 1, true, false),   // a first layer of colour images
     CONV(1, 1, 20, 32, 24, 3, 1, 1, 1, false, false),  // and of gray ones
-    CONV(2, 40, 17, 16, 40, 3, 1, 1, 1, false, true),  // as many pixels as make gradients split
-    CONV(1, 3, 20, 22, 16, 7, 2, 3, 1, false, false),  // ResNet's stem
+    CONV(2, 40, 17, 16, 40, 3, 1, 1, 1, false,
+         true), // enough pixels that the gradient's sum is split
+    CONV(1, 3, 20, 22, 16, 7, 2, 3, 1, false, false), // ResNet's stem
 };
 static const struct adele_aspp_desc pyramids[] = {
     {.form = ADELE_ASPP_SUM,
@@ -89,7 +90,7 @@ static const struct adele_loss_desc losses[] = {
      .w_scale = {35, 24, 52},
      .form = ADELE_LOSS_PROGRAM,
      .lambda = 1.0,
-     .rho = 0.3, // below what random logits reach, so that the consistency acts
+     .rho = 0.3, // so low that random logits exceed it and the consistency term is active
      .divisor = 3.0,
      .learn_scale_weights = true},
     {.n = 1,
@@ -111,7 +112,7 @@ static const struct adele_loss_desc losses[] = {
      .w_scale = {32},
      .form = ADELE_LOSS_PLAIN,
      .divisor = 1.0},
-    // One block: no other one can find its image's confident pixel.
+    // One block per image: no other block finds a confident pixel for it.
     {.n = 1,
      .c = 3,
      .h = 8,

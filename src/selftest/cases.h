@@ -8,8 +8,8 @@
 
 typedef void (*case_function)(struct trial *trial, const void *desc);
 
-// For families of no op, and for the op `pack`, which shows only in a convolution that reads what
-// it wrote; `desc`: struct adele_conv2d_desc.
+// For families without an op, and for the op `pack`, which is tested by a convolution that reads
+// its output; `desc`: struct adele_conv2d_desc.
 void case_tensor(struct trial *trial, const void *desc);
 void case_step_graph(struct trial *trial, const void *desc);
 // The function of an op's descriptor.
@@ -21,12 +21,12 @@ struct selftest_case {
     enum adele_op_kind op; // whose families it is for; ADELE_OP_COUNT: for `family` alone
     enum family family;
     const void *desc;   // static, or owned by the list
-    bool is_float_only; // an op without tensors: bf16 would be the same again
-    double work;        // multiplications and additions of one run; 0: few
-    const char *tile;   // of the tuned kernels of forward pass and data gradient; NULL: they choose
+    bool is_float_only; // an op without tensors, for which bf16 makes no difference
+    double work;        // multiplications and additions of one run; 0: negligible
+    const char
+        *tile; // of the tuned kernels of forward pass and data gradient; NULL: chosen by the op
 };
-// The small shapes: made so that each family has at least one, with tiles that are full and ones
-// that are not.
+// The small shapes: at least one for each family, with full and partial tiles.
 extern const struct selftest_case selftest_small_cases[];
 extern const int selftest_n_small_cases;
 case_function selftest_function(const struct selftest_case *item);

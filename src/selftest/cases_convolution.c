@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Cases of convolutions: forward pass and all gradients, with what is added to begun at random
-// numbers.
+// Cases of convolutions: forward pass and all gradients, with random initial values where results
+// are added.
 #include "selftest/cases.h"
 
 #include "base/memory.h"
@@ -27,7 +27,7 @@ static bool make_op(struct trial *trial, const void *from, bool is_forward_only,
     desc->precision = trial->precision;
     if (is_forward_only)
         desc->has_bias = desc->needs_d_src = desc->is_training = false;
-    return trial_goes(trial, device->iface->conv2d_create(device, desc, &trial->op));
+    return trial_check(trial, device->iface->conv2d_create(device, desc, &trial->op));
 }
 
 void case_conv2d(struct trial *trial, const void *from) {
@@ -41,7 +41,7 @@ void case_conv2d(struct trial *trial, const void *from) {
         .bias = desc.has_bias ? trial_floats(trial, n_bias, -1.0, 1.0) : NULL,
         .dst = trial_tensor_out(trial, "dst", shape_out(&desc)),
         .d_dst = trial_tensor(trial, shape_out(&desc), -1.0, 1.0),
-        .accumulate_d_src = desc.has_bias, // either way in some case
+        .accumulate_d_src = desc.has_bias, // both values occur
         .d_weight = trial_sum(trial, "d_weight", TRIAL_FLOAT, weight_count(&desc)),
         .d_bias = desc.has_bias ? trial_sum(trial, "d_bias", TRIAL_FLOAT, n_bias) : NULL,
         .workspace = trial_workspace(trial)};
@@ -49,9 +49,9 @@ void case_conv2d(struct trial *trial, const void *from) {
         args.d_src = args.accumulate_d_src ? trial_tensor_sum(trial, "d_src", shape_in(&desc))
                                            : trial_tensor_out(trial, "d_src", shape_in(&desc));
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, trial->device->iface->conv2d_forward(trial->op, &args)) &&
+        trial_check(trial, trial->device->iface->conv2d_forward(trial->op, &args)) &&
         desc.is_training)
-        (void)trial_goes(trial, trial->device->iface->conv2d_backward(trial->op, &args));
+        (void)trial_check(trial, trial->device->iface->conv2d_backward(trial->op, &args));
 }
 
 void case_pack(struct trial *trial, const void *from) {
@@ -71,17 +71,17 @@ void case_pack(struct trial *trial, const void *from) {
                                      .dst = trial_tensor_out(trial, "dst", shape_out(&desc)),
                                      .workspace = trial_workspace(trial)};
     if (bytes > 0 && trial->status == ADELE_OK &&
-        trial_goes(trial, iface->pack_create(trial->device, &all, &pack)))
-        (void)trial_goes(trial, iface->pack_forward(pack, &pack_args));
+        trial_check(trial, iface->pack_create(trial->device, &all, &pack)))
+        (void)trial_check(trial, iface->pack_forward(pack, &pack_args));
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, iface->conv2d_forward(trial->op, &args));
+        (void)trial_check(trial, iface->conv2d_forward(trial->op, &args));
     trial_wait(trial);
-    (void)trial_goes(trial, iface->synchronize(trial->device)); // before the op's memory goes
+    (void)trial_check(trial, iface->synchronize(trial->device)); // before the op's memory is freed
     iface->op_destroy(pack);
 }
 
-// Three steps of one kind, each with its own input: the first runs launch by launch, the second is
-// recorded, the third changes the record's arguments.
+// Three steps of one kind, each with its own input: the first launches kernels one by one, the
+// second is captured, the third changes the arguments of the graph.
 void case_step_graph(struct trial *trial, const void *from) {
     static const char *const names[] = {"dst of step 1", "dst of step 2", "dst of step 3"};
     const struct adele_device_iface *iface = trial->device->iface;
@@ -98,10 +98,10 @@ void case_step_graph(struct trial *trial, const void *from) {
         args[step].workspace = workspace;
     }
     for (int step = 0; step < 3 && trial->status == ADELE_OK; step++) {
-        if (!trial_goes(trial, iface->step_begin(trial->device, 0)))
+        if (!trial_check(trial, iface->step_begin(trial->device, 0)))
             return;
-        bool is_whole = trial_goes(trial, iface->conv2d_forward(trial->op, &args[step]));
-        (void)trial_goes(trial, iface->step_end(trial->device, is_whole));
+        bool is_whole = trial_check(trial, iface->conv2d_forward(trial->op, &args[step]));
+        (void)trial_check(trial, iface->step_end(trial->device, is_whole));
     }
 }
 
@@ -114,7 +114,7 @@ void case_aspp(struct trial *trial, const void *from) {
     const struct adele_device *device = trial->device;
     struct adele_aspp_desc desc = *(const struct adele_aspp_desc *)from;
     desc.precision = trial->precision;
-    if (!trial_goes(trial, device->iface->aspp_create(device, &desc, &trial->op)))
+    if (!trial_check(trial, device->iface->aspp_create(device, &desc, &trial->op)))
         return;
     bool is_sum = desc.form == ADELE_ASPP_SUM;
     struct adele_shape src = {desc.n, desc.c_in, desc.h, desc.w};
@@ -135,6 +135,6 @@ void case_aspp(struct trial *trial, const void *from) {
         args.d_biases[r] = trial_sum(trial, "d_bias", TRIAL_FLOAT, (size_t)desc.c_out);
     }
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->aspp_forward(trial->op, &args)) && desc.is_training)
-        (void)trial_goes(trial, device->iface->aspp_backward(trial->op, &args));
+        trial_check(trial, device->iface->aspp_forward(trial->op, &args)) && desc.is_training)
+        (void)trial_check(trial, device->iface->aspp_backward(trial->op, &args));
 }

@@ -2,14 +2,14 @@
 // Cases of the other ops of networks.
 #include "selftest/cases.h"
 
-// A network may let an op write into a part of a wider tensor; here each has a tensor of its own.
+// In a network an op may write into a slice of a wider tensor; here each has a separate tensor.
 static const struct adele_slice whole = {0, 0};
 
 void case_batch_norm(struct trial *trial, const void *from) {
     struct adele_batch_norm_desc own = *(const struct adele_batch_norm_desc *)from, *desc = &own;
     const struct adele_device *device = trial->device;
     own.dst = whole;
-    if (!trial_goes(trial, device->iface->batch_norm_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->batch_norm_create(device, desc, &trial->op)))
         return;
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     size_t c = (size_t)desc->c;
@@ -31,15 +31,15 @@ void case_batch_norm(struct trial *trial, const void *from) {
         .d_shift = trial_sum(trial, "d_shift", TRIAL_FLOAT, c),
         .workspace = trial_workspace(trial)};
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->batch_norm_forward(trial->op, &args)))
-        (void)trial_goes(trial, device->iface->batch_norm_backward(trial->op, &args));
+        trial_check(trial, device->iface->batch_norm_forward(trial->op, &args)))
+        (void)trial_check(trial, device->iface->batch_norm_backward(trial->op, &args));
 }
 
 void case_max_pool(struct trial *trial, const void *from) {
     struct adele_max_pool_desc own = *(const struct adele_max_pool_desc *)from, *desc = &own;
     const struct adele_device *device = trial->device;
     own.src = whole;
-    if (!trial_goes(trial, device->iface->max_pool_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->max_pool_create(device, desc, &trial->op)))
         return;
     struct adele_shape src = {desc->n, desc->c, desc->h_in, desc->w_in};
     struct adele_shape dst = {
@@ -51,15 +51,15 @@ void case_max_pool(struct trial *trial, const void *from) {
                                        .d_src = trial_tensor_out(trial, "d_src", src),
                                        .workspace = trial_workspace(trial)};
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->max_pool_forward(trial->op, &args)))
-        (void)trial_goes(trial, device->iface->max_pool_backward(trial->op, &args));
+        trial_check(trial, device->iface->max_pool_forward(trial->op, &args)))
+        (void)trial_check(trial, device->iface->max_pool_backward(trial->op, &args));
 }
 
 void case_rescale(struct trial *trial, const void *from) {
     struct adele_rescale_desc own = *(const struct adele_rescale_desc *)from, *desc = &own;
     const struct adele_device *device = trial->device;
     own.dst = whole;
-    if (!trial_goes(trial, device->iface->rescale_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->rescale_create(device, desc, &trial->op)))
         return;
     struct adele_shape src = {desc->n, desc->c, desc->h_in, desc->w_in};
     struct adele_shape dst = {desc->n, desc->c, desc->h_dst, desc->w_dst};
@@ -70,14 +70,14 @@ void case_rescale(struct trial *trial, const void *from) {
                                       .accumulate_d_src = true,
                                       .workspace = trial_workspace(trial)};
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->rescale_forward(trial->op, &args)))
-        (void)trial_goes(trial, device->iface->rescale_backward(trial->op, &args));
+        trial_check(trial, device->iface->rescale_forward(trial->op, &args)))
+        (void)trial_check(trial, device->iface->rescale_backward(trial->op, &args));
 }
 
 void case_concat(struct trial *trial, const void *from) {
     const struct adele_concat_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->concat_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->concat_create(device, desc, &trial->op)))
         return;
     struct adele_shape first = {desc->n, desc->c0, desc->h, desc->w};
     struct adele_shape second = {desc->n, desc->c1, desc->h, desc->w};
@@ -90,14 +90,14 @@ void case_concat(struct trial *trial, const void *from) {
                                      .d_src1 = trial_tensor_sum(trial, "d_src1", second),
                                      .accumulate_d_src1 = true};
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->concat_forward(trial->op, &args)))
-        (void)trial_goes(trial, device->iface->concat_backward(trial->op, &args));
+        trial_check(trial, device->iface->concat_forward(trial->op, &args)))
+        (void)trial_check(trial, device->iface->concat_backward(trial->op, &args));
 }
 
 void case_add(struct trial *trial, const void *from) {
     const struct adele_add_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->add_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->add_create(device, desc, &trial->op)))
         return;
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     struct adele_add_args args = {.src0 = trial_tensor(trial, shape, -1.0, 1.0),
@@ -108,32 +108,32 @@ void case_add(struct trial *trial, const void *from) {
                                   .d_src1 = trial_tensor_sum(trial, "d_src1", shape),
                                   .accumulate_d_src1 = true};
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->add_forward(trial->op, &args)))
-        (void)trial_goes(trial, device->iface->add_backward(trial->op, &args));
+        trial_check(trial, device->iface->add_forward(trial->op, &args)))
+        (void)trial_check(trial, device->iface->add_backward(trial->op, &args));
 }
 
 void case_global_pool(struct trial *trial, const void *from) {
     const struct adele_global_pool_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->global_pool_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->global_pool_create(device, desc, &trial->op)))
         return;
     struct adele_shape src = {desc->n, desc->c, desc->h, desc->w};
     struct adele_shape dst = {desc->n, desc->c, 1, 1};
-    // Above zero: a mean of values that cancel would be all rounding.
+    // Above zero, because the mean of values that cancel is mostly rounding.
     struct adele_global_pool_args args = {.src = trial_tensor(trial, src, 0.0, 1.0),
                                           .dst = trial_tensor_out(trial, "dst", dst),
                                           .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
                                           .d_src = trial_tensor_out(trial, "d_src", src),
                                           .workspace = trial_workspace(trial)};
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->global_pool_forward(trial->op, &args)))
-        (void)trial_goes(trial, device->iface->global_pool_backward(trial->op, &args));
+        trial_check(trial, device->iface->global_pool_forward(trial->op, &args)))
+        (void)trial_check(trial, device->iface->global_pool_backward(trial->op, &args));
 }
 
 void case_dropout(struct trial *trial, const void *from) {
     const struct adele_dropout_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->dropout_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->dropout_create(device, desc, &trial->op)))
         return;
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     struct adele_dropout_args args = {.is_active = true,
@@ -143,6 +143,6 @@ void case_dropout(struct trial *trial, const void *from) {
                                       .d_dst = trial_tensor(trial, shape, -1.0, 1.0),
                                       .d_src = trial_tensor_out(trial, "d_src", shape)};
     if (trial->status == ADELE_OK &&
-        trial_goes(trial, device->iface->dropout_forward(trial->op, &args)))
-        (void)trial_goes(trial, device->iface->dropout_backward(trial->op, &args));
+        trial_check(trial, device->iface->dropout_forward(trial->op, &args)))
+        (void)trial_check(trial, device->iface->dropout_backward(trial->op, &args));
 }

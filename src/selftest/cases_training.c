@@ -4,12 +4,12 @@
 
 #include "base/memory.h"
 
-enum { LOOSE_PIXELS = 2 }; // on the edge of a decision, among some thousand
+enum { LOOSE_PIXELS = 2 }; // of some thousand may lie on the edge of a decision
 
 void case_loss(struct trial *trial, const void *from) {
     const struct adele_loss_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->loss_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->loss_create(device, desc, &trial->op)))
         return;
     size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
     size_t n_scales = (size_t)desc->n_scales;
@@ -34,14 +34,14 @@ void case_loss(struct trial *trial, const void *from) {
         args.d_logits[k] = trial_tensor_out(trial, "d_logits", shape);
     }
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->loss_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->loss_forward(trial->op, &args));
 }
 
-// One update that is done, and one that is left out because the loss is not finite.
+// One update, and one that is skipped because the loss is not finite.
 void case_sgd(struct trial *trial, const void *from) {
     const struct adele_sgd_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->sgd_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->sgd_create(device, desc, &trial->op)))
         return;
     const struct adele_sgd_segment *last = &desc->segments[desc->n_segments - 1];
     size_t count = (size_t)(last->offset + last->count);
@@ -60,27 +60,27 @@ void case_sgd(struct trial *trial, const void *from) {
                                   .loss_is_finite = on_device};
     for (int update = 0; update < 2 && trial->status == ADELE_OK; update++) {
         args.loss_is_finite = on_device + update;
-        (void)trial_goes(trial, device->iface->sgd_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->sgd_forward(trial->op, &args));
     }
 }
 
 void case_initialize(struct trial *trial, const void *from) {
     const struct adele_initialize_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->initialize_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->initialize_create(device, desc, &trial->op)))
         return;
     const struct adele_initialize_item *last = &desc->items[desc->n_items - 1];
     struct adele_initialize_args args = {
         trial_out(trial, "values", TRIAL_FLOAT, (size_t)(last->offset + last->count))};
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->initialize_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->initialize_forward(trial->op, &args));
 }
 
 void case_sample(struct trial *trial, const void *from) {
     enum { N_SET = 3 };
     const struct adele_sample_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->sample_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->sample_create(device, desc, &trial->op)))
         return;
     static const int32_t ids[] = {2, 0, -1, 1};
     size_t map = (size_t)desc->h * (size_t)desc->w, planes = N_SET * (size_t)desc->c;
@@ -108,7 +108,7 @@ void case_sample(struct trial *trial, const void *from) {
         args.images[k] = trial_tensor_out(trial, "images", shape);
     }
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->sample_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->sample_forward(trial->op, &args));
 }
 
 // ---- predictions and labels ---------------------------------------------------------------------
@@ -116,7 +116,7 @@ void case_sample(struct trial *trial, const void *from) {
 void case_ensemble(struct trial *trial, const void *from) {
     const struct adele_ensemble_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->ensemble_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->ensemble_create(device, desc, &trial->op)))
         return;
     struct adele_shape shape = {desc->n, desc->c, desc->h_in, desc->w_in};
     size_t count = (size_t)desc->n * (size_t)desc->c * (size_t)desc->h * (size_t)desc->w;
@@ -126,13 +126,13 @@ void case_ensemble(struct trial *trial, const void *from) {
                                        .accumulator =
                                            trial_sum(trial, "accumulator", TRIAL_FLOAT, count)};
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->ensemble_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->ensemble_forward(trial->op, &args));
 }
 
 void case_decide(struct trial *trial, const void *from) {
     const struct adele_decide_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->decide_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->decide_create(device, desc, &trial->op)))
         return;
     size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
     size_t count = n_pixels * (size_t)desc->c;
@@ -144,13 +144,13 @@ void case_decide(struct trial *trial, const void *from) {
         .confidence_background = trial_out(trial, "confidence_background", TRIAL_FLOAT, n_pixels),
         .probabilities = trial_out(trial, "probabilities", TRIAL_FLOAT, count)};
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->decide_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->decide_forward(trial->op, &args));
 }
 
 void case_crf(struct trial *trial, const void *from) {
     const struct adele_crf_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->crf_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->crf_create(device, desc, &trial->op)))
         return;
     size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
     size_t count = n_pixels * (size_t)desc->c;
@@ -160,13 +160,13 @@ void case_crf(struct trial *trial, const void *from) {
                                   .dst = trial_out(trial, "probabilities", TRIAL_FLOAT, count),
                                   .workspace = trial_workspace(trial)};
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->crf_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->crf_forward(trial->op, &args));
 }
 
 void case_correct(struct trial *trial, const void *from) {
     const struct adele_correct_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->correct_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->correct_create(device, desc, &trial->op)))
         return;
     size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
     struct adele_correct_args args = {
@@ -178,19 +178,19 @@ void case_correct(struct trial *trial, const void *from) {
         .correct = {1, 1, 1},
         .n_changed = trial_sum(trial, "n_changed", TRIAL_INT64, 1)};
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->correct_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->correct_forward(trial->op, &args));
 }
 
 void case_count(struct trial *trial, const void *from) {
     const struct adele_count_desc *desc = from;
     const struct adele_device *device = trial->device;
-    if (!trial_goes(trial, device->iface->count_create(device, desc, &trial->op)))
+    if (!trial_check(trial, device->iface->count_create(device, desc, &trial->op)))
         return;
     size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
     struct adele_count_args args = {
         .prediction = trial_bytes(trial, n_pixels, desc->n_categories),
-        .labels = trial_bytes(trial, n_pixels, 256), // 255 too, which is left out
+        .labels = trial_bytes(trial, n_pixels, 256), // including 255, which is ignored
         .counts = trial_sum(trial, "counts", TRIAL_INT64, (size_t)3 * 256)};
     if (trial->status == ADELE_OK)
-        (void)trial_goes(trial, device->iface->count_forward(trial->op, &args));
+        (void)trial_check(trial, device->iface->count_forward(trial->op, &args));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Each case runs on the CPU device, once with plain kernels alone, and once for each tuned family
-// or library with everything else plain: so a wrong answer belongs to that family.
+// or library with everything else plain: so that a wrong result belongs to that family.
 #include "selftest/child.h"
 
 #include "base/fail.h"
@@ -13,17 +13,17 @@
 
 enum { N_CUDNN_WAYS = 3, N_LIBRARY_DEVICES = 1 + N_CUDNN_WAYS };
 
-// Above this much work the CPU would take too long; the plain kernels, which the small shapes
-// compared with the CPU, are the reference then.
+// Above this amount of work the CPU would take too long; then the plain kernels are the reference,
+// which the small shapes have compared with the CPU.
 static const double most_reference_work = 4e9;
 
 struct child {
     const struct child_options *options;
-    double begun; // seconds
+    double begun; // time of the start, seconds
     uint64_t left_out;
     struct adele_device *reference;
     // Of each storage, float and bf16: our own kernels; cuBLAS and the ways of cuDNN, NULL where
-    // they are not there.
+    // they are not installed.
     struct adele_device *direct[2], *libraries[2][N_LIBRARY_DEVICES];
     char text[600];
 };
@@ -36,7 +36,7 @@ static double seconds_now(void) {
 
 // ---- one run ------------------------------------------------------------------------------------
 
-// A gradient of weights comes from kernels of its own.
+// Gradients of weights have separate kernels.
 static bool is_of_family(const char *output, const void *context) {
     enum family family = *(const enum family *)context;
     bool is_weight = strcmp(output, "d_weight") == 0 || strcmp(output, "d_bias") == 0;
@@ -59,9 +59,9 @@ static bool is_of_family(const char *output, const void *context) {
     }
 }
 
-// What to do without while `family` is tested: all that is tuned, but for itself. Packed weights
-// and graphs show with tuned convolutions only; and where the plain kernels are faulty, others take
-// their place.
+// The families to disable while `family` is tested: all tuned ones but itself. Packed weights and
+// graphs are used by tuned convolutions only; and where the plain kernels are faulty, others
+// replace them.
 static uint64_t families_off(const struct child *child, enum family family) {
     uint64_t of_op = families_of_op(family_op(family)), off = families_of_kind(FAMILY_TUNED);
     bool needs_others = family == ADELE_FAMILY_pack || family == ADELE_FAMILY_step_graph ||
@@ -75,10 +75,10 @@ static void found_wrong(struct child *child, enum family family, const char *tex
     child->options->on_wrong(family, text);
 }
 
-// Runs the case; *is_done: there are answers to compare. A failure that the device survives is a
-// wrong answer, but too little memory is none.
-static adele_status run(struct child *child, const struct selftest_case *item, enum family family,
-                        struct trial *trial, bool *is_done) {
+// Runs the case; *is_done: there are results to compare. A failure after which the device still
+// works counts as a wrong result, but too little memory does not.
+static adele_status run_case(struct child *child, const struct selftest_case *item,
+                             enum family family, struct trial *trial, bool *is_done) {
     *is_done = false;
     child->options->on_run(family, child->text);
     trial->on_wait = child->options->on_wait;
@@ -125,7 +125,7 @@ static adele_status test_family(struct child *child, struct comparison *of, enum
     bool is_done;
     device->disabled_families = families_off(child, family);
     trial_open(&trial, device, of->rounding, of->rounding);
-    adele_status status = run(child, of->item, family, &trial, &is_done);
+    adele_status status = run_case(child, of->item, family, &trial, &is_done);
     if (is_done)
         compare(child, of, family, &trial);
     bool is_plain = family_kind(family) == FAMILY_PLAIN;
@@ -196,7 +196,7 @@ static adele_status test_case(struct child *child, const struct selftest_case *i
     return status;
 }
 
-// ---- all of it ----------------------------------------------------------------------------------
+// ---- all cases ---------------------------------------------------------------------------------
 
 static bool is_convolution(enum adele_op_kind op) {
     return op == ADELE_OP_conv2d || op == ADELE_OP_aspp || op == ADELE_OP_pack;
@@ -220,7 +220,7 @@ static adele_status test_network(struct child *child) {
         const struct selftest_case *item = &network->list[i];
         bool is_tf32 = network->precision == ADELE_PRECISION_TF32 && !is_convolution(item->op);
         if (seconds_now() - child->begun > child->options->seconds)
-            return ADELE_OK; // those of most work, which the small ones stand for
+            return ADELE_OK; // those of most work, which the small ones represent
         TRY(test_case(child, item, is_tf32 ? ADELE_PRECISION_FP32 : network->precision));
     }
     return ADELE_OK;

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-// One of the images that a step trains on. Where the files alone know its size, the first is read.
+// One of the images that a step trains on. The first is read where the configuration does not give
+// its size.
 static adele_status find_input(const struct config *config, const struct dataset *dataset,
                                struct adele_shape *out) {
     const int *crop = config->data.crop, *size = config->data.size;
@@ -62,7 +63,8 @@ static bool is_listed(const struct network_cases *cases, const struct op_cost *c
 
 static int compare_work(const void *a, const void *b) {
     const struct selftest_case *left = a, *right = b;
-    if (left->work == right->work) // in one order, whatever qsort does with equal ones
+    if (left->work ==
+        right->work) // so that the order does not depend on how qsort treats equal ones
         return (left->desc > right->desc) - (left->desc < right->desc);
     return (left->work > right->work) - (left->work < right->work);
 }

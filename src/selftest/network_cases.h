@@ -9,15 +9,15 @@
 struct network_cases {
     enum adele_precision precision; // of the training
     int n;
-    struct selftest_case *list; // each shape once, one image, those of little work first
+    struct selftest_case *list; // each shape once, one image, by ascending work
     struct costs *costs;        // owns the descriptors
     struct graph graph;
 };
 
-// Opens the data set for the number of channels, and the size where the configuration leaves it to
-// the files. `config`: a file, with `sets` as for config_load.
+// Opens the data set for the number of channels, and the size if the configuration does not give
+// it. `config`: a file, with `sets` as for config_load.
 ADELE_MUST_CHECK adele_status network_cases_init(const char *config, int n_sets,
                                                  const char *const *sets,
                                                  struct network_cases *out);
-void network_cases_deinit(struct network_cases *cases); // fine for one that is all zero
+void network_cases_deinit(struct network_cases *cases); // a zeroed struct is legal
 #endif

@@ -55,7 +55,7 @@ adele_status process_start(const char *path, const char *const *arguments, struc
                 "%s cannot be started: %s", path, strerror(error));
 }
 
-// Hands out the first line of the buffer, or all of a full one; false when there is none.
+// Returns the first line of the buffer, or all of a full buffer; false if there is none.
 static bool take_line(struct process *process, char *line) {
     char *end = memchr(process->buffer, '\n', process->n_read);
     size_t length = end != NULL ? (size_t)(end - process->buffer) : process->n_read;
@@ -105,7 +105,7 @@ int process_stop(struct process *process, bool is_killed) {
             return 0;
         (void)poll(NULL, 0, 2);
     }
-    // It closed its output and stays: a driver that cleans up, or does not come to an end.
+    // It has closed its output and still runs: its driver cleans up, or hangs.
     (void)kill(process->pid, SIGKILL);
     return waitpid(process->pid, &status, WNOHANG) == process->pid ? status : 0;
 }

@@ -14,20 +14,20 @@ struct process {
     pid_t pid;
     int output;                      // its standard output
     size_t n_read;                   // bytes of `buffer`
-    char buffer[PROCESS_LINE_BYTES]; // read and not yet handed out
+    char buffer[PROCESS_LINE_BYTES]; // read and not yet returned
 };
 
-// Starts `path` with arguments that end with NULL. Its input is empty, its error output goes
-// nowhere.
+// Starts `path` with arguments that end with NULL. Its input is empty, its error output is
+// discarded.
 ADELE_MUST_CHECK adele_status process_start(const char *path, const char *const *arguments,
                                             struct process *out);
 enum process_event { PROCESS_LINE, PROCESS_END, PROCESS_LATE };
-// The next line, without its end; PROCESS_END when there is none, PROCESS_LATE when `deadline` has
-// come, in seconds of process_clock.
+// The next line, without its end; PROCESS_END when there is none, PROCESS_LATE after `deadline`,
+// in seconds of process_clock.
 enum process_event process_read(struct process *process, double deadline,
                                 char line[PROCESS_LINE_BYTES]);
-// Ends it if it still runs, and answers what waitpid does. A process that the system cannot end,
-// because a driver holds it, is left behind after two seconds: 0 then.
+// Ends it if it still runs, and returns the status of waitpid. A process that the system cannot
+// end, because a driver blocks it, is left running after two seconds; then 0 is returned.
 int process_stop(struct process *process, bool is_killed);
 double process_clock(void); // monotonic
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The parent: starts the child, follows its lines, and starts it again without a family that ended
-// it.
+// The parent process: starts the child, reads its lines, and starts it again without a family that
+// made it end.
 #include "selftest/selftest.h"
 
 #include "base/fail.h"
@@ -21,12 +21,12 @@ const char *selftest_fault_name(enum selftest_fault fault) {
     return names[fault];
 }
 
-// What is known of the child that runs.
+// The state of the running child.
 struct watch {
     struct process process;
     double deadline, line_at; // of process_clock
-    bool is_running;          // a family is
-    bool is_waiting;          // for the device alone
+    bool is_running;          // a family is running
+    bool is_waiting;          // the child waits for the device only
     enum family family;
     char text[512];
 };
@@ -64,13 +64,13 @@ static bool parse_family(const char *line, const char *word, enum family *family
     return false;
 }
 
-// ADELE_OK with *is_done when the child has done all.
+// Sets *is_done when the child has tested everything.
 static adele_status follow_line(struct watch *watch, const char *line,
                                 struct selftest_result *result, bool *is_done) {
     const char *text = NULL;
     enum family family;
-    // Any other line ends the waiting, "back" first of all: the reference of the next case is
-    // computed on the CPU, and may take longer than a device may be silent.
+    // Any other line ends the wait, "back" in particular: the reference of the next case is
+    // computed on the CPU, which may take longer than the limit for a device.
     watch->is_waiting = strcmp(line, "wait") == 0;
     if (parse_family(line, "run", &family, &text)) {
         watch->is_running = true;
@@ -103,8 +103,8 @@ static adele_status start(const struct selftest_options *options, uint64_t left_
     int n = 5;
     families_print(left_out, left, sizeof left);
     families_print(options->only, only, sizeof only);
-    // The shapes of the network get what is left when the small ones are done, and leave some of it
-    // for a child that has to be started again.
+    // The shapes of the network get the time that the small ones leave, minus a reserve for a child
+    // that has to be started again.
     (void)snprintf(seconds, sizeof seconds, "%.3f", 0.5 * (watch->deadline - process_clock()));
     const char *const fixed[] = {"--left-out", left, "--only", only, "--seconds", seconds};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
@@ -140,7 +140,7 @@ static adele_status judge_end(const struct watch *watch, int status,
 
 enum outcome { CHILD_DONE, CHILD_AGAIN, CHILD_LATE };
 
-// Until when the child may be silent.
+// The time until which the child has to write a line.
 static double patience(const struct selftest_options *options, const struct watch *watch) {
     double stalled = watch->line_at + options->stall_seconds;
     return watch->is_waiting && stalled < watch->deadline ? stalled : watch->deadline;
@@ -191,9 +191,9 @@ adele_status selftest_run(const struct selftest_options *options, struct selftes
         return FAIL(ADELE_UNSUPPORTED, "The self-test is for the kernels of a GPU: cuda, cuda:1.",
                     "device \"%s\": there is no GPU of that name", options->device);
     if (verdict_find(identity.text, &verdict) && !verdict.is_complete)
-        out->left_out = verdict.left_out; // what ended that test must not end this one
+        out->left_out = verdict.left_out; // a family that ended that test would end this one too
     watch.deadline = process_clock() + options->seconds;
-    // Each turn leaves out one more family.
+    // Each pass disables one more family.
     while (outcome == CHILD_AGAIN && process_clock() < watch.deadline) {
         TRY(start(options, out->left_out, &watch));
         TRY(watch_child(options, &watch, out, &outcome));
@@ -223,7 +223,7 @@ static void warn(const char *device, const struct selftest_result *result) {
                  device);
 }
 
-// Seconds that the environment asks for; 0 where it asks for none.
+// The seconds in the environment variable; 0 if there are none.
 static double environment_seconds(void) {
     const char *setting = getenv("ADELE_SELFTEST");
     return setting != NULL ? strtod(setting, NULL) : 0.0;

@@ -14,7 +14,7 @@ void trial_open(struct trial *trial, const struct adele_device *device,
     trial->precision = precision;
 }
 
-bool trial_goes(struct trial *trial, adele_status status) {
+bool trial_check(struct trial *trial, adele_status status) {
     if (trial->status == ADELE_OK)
         trial->status = status;
     return trial->status == ADELE_OK;
@@ -32,16 +32,16 @@ void *trial_block(struct trial *trial, size_t bytes) {
         trial->status = FAIL_NO_MEMORY(bytes);
         return NULL;
     }
-    if (!trial_goes(trial, iface->alloc(trial->device, bytes, &block)))
+    if (!trial_check(trial, iface->alloc(trial->device, bytes, &block)))
         return NULL;
     trial->blocks[trial->n_blocks++] = block;
-    return trial_goes(trial, iface->fill(trial->device, block, 0xff, bytes)) ? block : NULL;
+    return trial_check(trial, iface->fill(trial->device, block, 0xff, bytes)) ? block : NULL;
 }
 
 void *trial_upload(struct trial *trial, const void *host, size_t bytes) {
     void *block = trial_block(trial, bytes);
     if (block != NULL)
-        (void)trial_goes(trial, trial->device->iface->upload(trial->device, block, host, bytes));
+        (void)trial_check(trial, trial->device->iface->upload(trial->device, block, host, bytes));
     return block;
 }
 
@@ -57,8 +57,7 @@ static size_t shape_count(struct adele_shape shape) {
 
 // ---- random numbers -----------------------------------------------------------------------------
 
-// SplitMix64: millions of values a case, of which nothing is asked but that they look alike
-// nowhere.
+// SplitMix64: fast enough for millions of values per case.
 static uint64_t next_word(uint64_t *state) {
     uint64_t z = *state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -66,7 +65,7 @@ static uint64_t next_word(uint64_t *state) {
     return z ^ (z >> 31);
 }
 
-// To the nearest number with fewer bits of mantissa: 10 of TF32, 7 of bf16.
+// Rounds to fewer bits of mantissa: 10 for TF32, 7 for bf16.
 static float rounded(float value, enum adele_precision rounding) {
     if (rounding == ADELE_PRECISION_FP32)
         return value;
@@ -81,7 +80,7 @@ static float *random_array(struct trial *trial, size_t count, double low, double
     uint64_t state = (++trial->n_seeds) << 32;
     float *values = trial->status == ADELE_OK ? memory_calloc(count, sizeof *values) : NULL;
     if (values == NULL) {
-        (void)trial_goes(trial, FAIL_NO_MEMORY(count * sizeof *values));
+        (void)trial_check(trial, FAIL_NO_MEMORY(count * sizeof *values));
         return NULL;
     }
     for (size_t i = 0; i < count; i++) {
@@ -97,7 +96,7 @@ void *trial_tensor(struct trial *trial, struct adele_shape shape, double low, do
     void *block =
         values == NULL ? NULL : trial_block(trial, iface->tensor_bytes(trial->device, shape));
     if (block != NULL)
-        (void)trial_goes(trial, iface->tensor_upload(trial->device, block, shape, values));
+        (void)trial_check(trial, iface->tensor_upload(trial->device, block, shape, values));
     memory_free(values);
     return block;
 }
@@ -113,7 +112,7 @@ uint8_t *trial_bytes(struct trial *trial, size_t count, int n_values) {
     uint64_t state = (++trial->n_seeds) << 32;
     uint8_t *values = trial->status == ADELE_OK ? memory_calloc(count, 1) : NULL;
     if (values == NULL) {
-        (void)trial_goes(trial, FAIL_NO_MEMORY(count));
+        (void)trial_check(trial, FAIL_NO_MEMORY(count));
         return NULL;
     }
     for (size_t i = 0; i < count; i++)
@@ -141,7 +140,7 @@ static void *add_output(struct trial *trial, struct trial_output output, void *a
     if (trial->n_outputs < TRIAL_MAX_OUTPUTS)
         trial->outputs[trial->n_outputs++] = output;
     else
-        (void)trial_goes(trial, FAIL_NO_MEMORY(sizeof output));
+        (void)trial_check(trial, FAIL_NO_MEMORY(sizeof output));
     return at;
 }
 
@@ -168,7 +167,7 @@ void *trial_sum(struct trial *trial, const char *name, enum trial_type type, siz
     size_t bytes = count * element_bytes(type);
     void *block = trial_block(trial, bytes);
     if (block != NULL)
-        (void)trial_goes(trial, trial->device->iface->fill(trial->device, block, 0, bytes));
+        (void)trial_check(trial, trial->device->iface->fill(trial->device, block, 0, bytes));
     return add_output(trial, output, block);
 }
 
@@ -192,7 +191,7 @@ adele_status trial_finish(struct trial *trial) {
     const struct adele_device_iface *iface = trial->device->iface;
     trial_wait(trial);
     for (int i = 0; i < trial->n_outputs && trial->status == ADELE_OK; i++)
-        (void)trial_goes(trial, read_back(trial, &trial->outputs[i]));
+        (void)trial_check(trial, read_back(trial, &trial->outputs[i]));
     iface->op_destroy(trial->op);
     trial->op = NULL;
     for (int i = 0; i < trial->n_blocks; i++)

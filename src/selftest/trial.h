@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// One op, run once on one device with made-up inputs: the same inputs for the same calls on every
-// device, so that what two devices, or two kernels of one, answer can be compared. A function of a
-// case (selftest/cases.h) calls these; after the first failure, which stays in `status`, they do
-// nothing and answer NULL.
+// One op, run once on one device with generated inputs: the same inputs for the same calls on every
+// device, so that the results of two devices, or of two kernels of one, can be compared. The
+// function of a case (selftest/cases.h) calls these functions; after the first failure, which is
+// kept in `status`, they do nothing and return NULL.
 #ifndef ADELE_SELFTEST_TRIAL_H
 #define ADELE_SELFTEST_TRIAL_H
 
@@ -18,15 +18,15 @@ struct trial_output {
     size_t count;             // of elements
     struct adele_shape shape; // TENSOR
     const void *at;           // on the device
-    void *values;             // on the host, once it was read back; a tensor as plain floats
+    void *values;             // on the host, after it was read back; a tensor as plain floats
 };
 struct trial {
     const struct adele_device *device;
-    // What the inputs are rounded to, so that products are exact (TF32, BF16) and a reference in
-    // float computes from the same numbers.
+    // The precision to which inputs are rounded, so that products are exact (TF32, BF16) and a
+    // reference in float uses the same numbers.
     enum adele_precision rounding;
     enum adele_precision precision; // for the descriptors of convolutions; FP32 on the reference
-    // Whole numbers that may differ: pixels on the edge of a decision that rounding moves.
+    // How many whole numbers may differ: pixels on the edge of a decision, which rounding changes.
     int n_loose;
     void (*on_wait)(void); // see trial_wait; NULL is legal
     adele_status status;
@@ -39,19 +39,19 @@ struct trial {
 
 void trial_open(struct trial *trial, const struct adele_device *device,
                 enum adele_precision rounding, enum adele_precision precision);
-// Says that all kernels are launched and that from now on only the device works: what then takes
-// long hangs. Before, the driver may be translating kernels for a GPU that is newer than the
-// program, for a minute. So a case uploads everything before it runs its op.
+// Reports that all kernels are launched and that only the device works from now on, so that a long
+// wait means that a kernel hangs. Before, the driver may compile kernels for a GPU that is newer
+// than the program, for a minute. So a case uploads everything before it runs its op.
 void trial_wait(const struct trial *trial);
-// Waits, reads the outputs back, then releases what lies on the device; the outputs stay. The first
-// failure of the whole trial.
+// Waits, reads the outputs back, then frees the device memory; the outputs stay. Returns the first
+// failure of the trial.
 ADELE_MUST_CHECK adele_status trial_finish(struct trial *trial);
-void trial_close(struct trial *trial); // the outputs too
+void trial_close(struct trial *trial); // frees the outputs too
 
-// Whether `status` is ADELE_OK and all before was; keeps the first failure.
-bool trial_goes(struct trial *trial, adele_status status);
+// Whether `status` and all before it were ADELE_OK; keeps the first failure.
+bool trial_check(struct trial *trial, adele_status status);
 
-// Inputs: random numbers from [low, high), another array with each call.
+// Inputs: random numbers from [low, high), a new array with each call.
 void *trial_tensor(struct trial *trial, struct adele_shape shape, double low, double high);
 float *trial_floats(struct trial *trial, size_t count, double low, double high);
 uint8_t *trial_bytes(struct trial *trial, size_t count, int n_values); // of 0 .. n_values - 1
@@ -59,15 +59,15 @@ void *trial_upload(struct trial *trial, const void *host, size_t bytes);
 // Memory of all 0xff: NaN in every float; trial_workspace: of the op's workspace_bytes.
 void *trial_block(struct trial *trial, size_t bytes);
 void *trial_workspace(struct trial *trial);
-// Outputs begin as 0xff, so that an element left unwritten shows; `sum`: as random numbers, or
-// zeros where they are whole, that the op adds to.
+// Outputs start as 0xff, so that an element that is not written is detected; `sum`: as random
+// numbers (zeros for whole numbers), to which the op adds.
 void *trial_tensor_out(struct trial *trial, const char *name, struct adele_shape shape);
 void *trial_tensor_sum(struct trial *trial, const char *name, struct adele_shape shape);
 void *trial_out(struct trial *trial, const char *name, enum trial_type type, size_t count);
 void *trial_sum(struct trial *trial, const char *name, enum trial_type type, size_t count);
 
-// Compares the outputs of the two trials of one case, `wants` alone where it is not NULL. False
-// when they differ by more than rounding; `text` then says where and by how much.
+// Compares the outputs of the two trials of one case, only `wants` if it is not NULL. False
+// if they differ by more than rounding; `text` then describes where and by how much.
 bool trial_agrees(const struct trial *got, const struct trial *want,
                   bool (*wants)(const char *name, const void *context), const void *context,
                   char *text, size_t bytes);

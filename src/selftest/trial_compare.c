@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How far two kernels' answers may be apart. A kernel that is faulty leaves a tile out, takes a
-// wrong row or reads what is not written yet: it is off by the size of the numbers themselves, or
+// How far the results of two kernels may differ. A faulty kernel skips a tile, reads a wrong row or
+// reads what is not written yet: it is off by the size of the numbers themselves, or
 // by one of the K terms of a sum, which is a sqrt(K)-th of it. Rounding stays far below: float sums
 // of K terms in different orders differ by about 2^-24 sqrt(K) of their size, and those of tensor
 // cores, which cut off instead of rounding, by up to about 2^-25 K of it (cut-off errors agree in
@@ -8,8 +8,8 @@
 // array's root mean square that an element may be off by is
 //     2^-10 in float:  above 2^-24 * 25 * sqrt(65536), with 25 for the worst of many elements;
 //     2^-6 on tensor cores: above 2^-25 * 65536 * 4, and still below one term of 4096.
-// To that comes, for what is stored in bf16, half a step of it for each time that the result was
-// rounded (once, and again where it is added to): 2^-7 of the element's value.
+// For what is stored in bf16, half a unit in its last place is added for each time that the result
+// was rounded (once, and again where it is added to): 2^-7 of the element's value.
 #include "selftest/trial.h"
 
 #include <math.h>
@@ -56,7 +56,7 @@ struct finding {
 };
 
 static void look_at(struct finding *finding, size_t i, double difference, double allowed) {
-    if (difference <= allowed) // NaN is not
+    if (difference <= allowed) // false for NaN
         return;
     if (finding->n_off++ == 0)
         finding->first = i;
@@ -64,7 +64,7 @@ static void look_at(struct finding *finding, size_t i, double difference, double
         finding->worst = difference;
 }
 
-// Whole numbers: a map's pixels may differ in n_loose places, a count by n_loose.
+// Whole numbers: a map may differ in n_loose pixels, a count by n_loose.
 static bool whole_agree(const struct trial_output *got, const struct trial_output *want,
                         int n_loose, struct finding *finding) {
     bool is_map = got->type == TRIAL_BYTE;

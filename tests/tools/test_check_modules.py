@@ -99,6 +99,12 @@ class CheckModules(unittest.TestCase):
         code, text = self.check({"src/new/new.c": "int fresh(void) { return 1; }\n"})
         self.assertIn("module new is not drawn", text)
 
+    def test_named_files(self):
+        code, text = self.check({}, DRAWING + "`low/low.c` and `side/gone.c`\n", compiled=False)
+        self.assertEqual(code, 1)
+        self.assertIn("CONTRIBUTING.md names side/gone.c, which is not there", text)
+        self.assertNotIn("low/low.c,", text)
+
     def test_idle_arrow(self):
         top = '#include "low/low.h"\nint top(void) { return low(); }\n'
         code, text = self.check({"src/top/top.c": top})

@@ -75,7 +75,7 @@ class Out(nn.Module):
 
 
 class UNet(nn.Module):
-    """The U-Net of METHOD's SegTHOR column as one writes it in PyTorch."""
+    """The U-Net of METHOD section 5 as one writes it in PyTorch."""
 
     def __init__(self, n_channels, n_categories, w):
         super().__init__()
