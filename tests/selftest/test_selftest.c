@@ -568,7 +568,8 @@ static void a_faulty_library_is_left_out(void **state) {
                                            .stride = 1,
                                            .pad = 1,
                                            .dilation = 1};
-    static const char *const engines[] = {"dst cudnn", "direct: fma fp32 128x32"};
+    static const char *const engines[] = {"dst cudnn, d_src none, d_weight none",
+                                          "direct: fma fp32 128x32"};
     const struct verdict verdict = {true, BIT(cudnn)};
     for (int i = 0; i < 2; i++) {
         struct adele_device *device = NULL;
