@@ -18,6 +18,7 @@
 #include "runtime/cuda_device.h"
 #include "support/compare.h"
 #include "support/scratch.h"
+#include "support/simt_devices.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
 
