@@ -190,10 +190,10 @@ static void see_wait(void) {
     seen.n_waits++;
 }
 
-// Each answer follows a wait.
+// Each answer follows a wait; some cases wait in their middle, too.
 static void see_back(void) {
     seen.n_backs++;
-    assert_int_equal(seen.n_backs, seen.n_waits);
+    assert_true(seen.n_backs <= seen.n_waits);
 }
 
 static void see_wrong(enum family family, const char *text) {
