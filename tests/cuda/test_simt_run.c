@@ -15,6 +15,7 @@
 // units that switch.
 #include "base/file.h"
 #include "base/safetensors.h"
+#include "runtime/cuda_device.h"
 #include "support/compare.h"
 #include "support/scratch.h"
 #include "support/simt_devices.h"
