@@ -39,9 +39,10 @@ void adele_device_provide(const char *name, adele_device_opener open) {
 
 #ifdef ADELE_HAVE_CUDA
 // Parses what follows "cuda" in a name: "", ":1", "/direct", ":1/cudnn". "/cudnn2" is the engine
-// cudnn with the third of its algorithms first, for the self-test.
-static adele_status parse_cuda(const char *name, struct cuda_options *options, int *cudnn_way) {
-    *cudnn_way = 0;
+// cudnn with the third of its candidates first, for the self-test.
+static adele_status parse_cuda(const char *name, struct cuda_options *options,
+                               int *cudnn_candidate) {
+    *cudnn_candidate = 0;
     const char *rest = name + strlen("cuda");
     if (*rest == ':') {
         char *end;
@@ -58,7 +59,7 @@ static adele_status parse_cuda(const char *name, struct cuda_options *options, i
         return ADELE_OK;
     if (strncmp(rest, "/cudnn", 6) == 0 && strchr("12", rest[6]) != NULL && rest[7] == '\0') {
         options->engine = CUDA_ENGINE_CUDNN;
-        *cudnn_way = rest[6] - '0';
+        *cudnn_candidate = rest[6] - '0';
         return ADELE_OK;
     }
     return FAIL(ADELE_INVALID_ARGUMENT, "Engines are auto, direct, plain, cudnn and cublas.",
@@ -68,17 +69,17 @@ static adele_status parse_cuda(const char *name, struct cuda_options *options, i
 static adele_status open_cuda(const char *name, enum adele_precision precision,
                               struct adele_device **out) {
     struct cuda_options options = {.precision = precision, .engine = CUDA_ENGINE_AUTO};
-    int cudnn_way;
-    TRY(parse_cuda(name, &options, &cudnn_way));
+    int cudnn_candidate;
+    TRY(parse_cuda(name, &options, &cudnn_candidate));
     TRY(cuda_device_create(&options, out));
-    cuda_device_set_cudnn_way(*out, cudnn_way);
+    cuda_device_set_cudnn_candidate(*out, cudnn_candidate);
     return ADELE_OK;
 }
 
 static void identify_cuda(const char *name, struct device_identity *out) {
     struct cuda_options options = {.precision = ADELE_PRECISION_FP32};
-    int cudnn_way;
-    if (parse_cuda(name, &options, &cudnn_way) != ADELE_OK)
+    int cudnn_candidate;
+    if (parse_cuda(name, &options, &cudnn_candidate) != ADELE_OK)
         return; // adele_device_open reports the error
     (void)snprintf(out->base, sizeof out->base, "cuda:%d", options.ordinal);
     cuda_device_identity(options.ordinal, out->text, sizeof out->text);

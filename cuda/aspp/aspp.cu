@@ -16,14 +16,19 @@
 
 namespace adele_cuda {
 
+// How the tuned kernels run one direction.
+struct aspp_pass {
+    struct aspp_gather gather;
+    struct aspp_launch launch;
+};
 struct aspp {
     struct cuda_op base;
     struct adele_aspp_desc desc;
     enum conv2d_math math;
     bool is_plain;
-    struct aspp_gather forward, data_gradient;     // empty when plain
-    struct conv2d_shape branches[ADELE_MAX_RATES]; // for the weight gradients
-    size_t slice_bytes;                            // CONCAT: one branch's channels of d_dst
+    struct aspp_pass forward, data_gradient; // empty when plain
+    struct weight_gradient_plan branches[ADELE_MAX_RATES];
+    size_t slice_bytes; // CONCAT: one branch's channels of d_dst
 };
 
 // ---- create -------------------------------------------------------------------------------------
@@ -40,7 +45,7 @@ static enum conv2d_math math_of(const struct cuda_context *context,
 
 static void aspp_release(struct cuda_op *op) {
     struct aspp *self = (struct aspp *)op;
-    struct aspp_gather *gathers[2] = {&self->forward, &self->data_gradient};
+    struct aspp_gather *gathers[2] = {&self->forward.gather, &self->data_gradient.gather};
     for (int i = 0; i < 2; i++) {
         cudaFree((void *)gathers[i]->order);
         cudaFree((void *)gathers[i]->masks);
@@ -53,31 +58,43 @@ static bool is_large(const struct adele_aspp_desc *desc) {
     return (double)desc->n * desc->h * desc->w * (double)(c + 8) / 4 > INT_MAX / 2;
 }
 
-static void set_extents(struct aspp *self) {
+// A branch as the convolution that its weight gradient is.
+static struct conv2d_shape branch_shape(const struct adele_aspp_desc *desc, int r) {
+    struct conv2d_shape shape = {};
+    shape.n = desc->n;
+    shape.h_in = shape.h_out = desc->h;
+    shape.w_in = shape.w_out = desc->w;
+    shape.c_in = desc->c_in, shape.p_in = padded_channels(desc->c_in);
+    shape.c_out = desc->c_out, shape.p_out = padded_channels(desc->c_out);
+    shape.kernel = aspp_kernel_size(desc->rates[r]), shape.stride = 1;
+    shape.pad = desc->rates[r];
+    shape.dilation = desc->rates[r] > 0 ? desc->rates[r] : 1;
+    return shape;
+}
+
+static void set_sizes(struct aspp *self) {
     const struct adele_aspp_desc *desc = &self->desc;
     double n_pixels = (double)desc->n * desc->h * desc->w;
     for (int r = 0; r < desc->n_rates; r++) {
         int kernel = aspp_kernel_size(desc->rates[r]);
-        struct conv2d_shape shape = {desc->n,
-                                     desc->h,
-                                     desc->w,
-                                     desc->c_in,
-                                     padded_channels(desc->c_in),
-                                     desc->h,
-                                     desc->w,
-                                     desc->c_out,
-                                     padded_channels(desc->c_out),
-                                     kernel,
-                                     1,
-                                     desc->rates[r],
-                                     desc->rates[r] > 0 ? desc->rates[r] : 1};
-        self->branches[r] = shape;
         self->base.op.flops_forward += 2.0 * kernel * kernel * desc->c_in * desc->c_out * n_pixels;
     }
     self->base.op.flops_backward = (desc->needs_d_src ? 2.0 : 1.0) * self->base.op.flops_forward;
     struct adele_shape branch = {desc->n, desc->c_out, desc->h, desc->w};
     if (desc->form == ADELE_ASPP_CONCAT)
         self->slice_bytes = (size_t)tensor_elements(branch) * sizeof(float);
+}
+
+static adele_status prepare_pass(const struct aspp *self, bool is_data_gradient,
+                                 struct aspp_pass *pass, size_t *bytes) {
+    const struct adele_device *device = self->base.op.device;
+    const struct cuda_context *context = context_of(device);
+    TRY(aspp_gather_create(device, &self->desc, is_data_gradient, &pass->gather));
+    size_t packed = aspp_packed_bytes(context, &pass->gather);
+    *bytes = packed > *bytes ? packed : *bytes;
+    return self->math == CONV2D_FMA
+               ? aspp_fma_choose(&pass->gather, &pass->launch)
+               : aspp_mma_choose(context, &pass->gather, self->math, &pass->launch);
 }
 
 static adele_status prepare(struct aspp *self) {
@@ -87,22 +104,18 @@ static adele_status prepare(struct aspp *self) {
     size_t bytes = 0;
     if (self->is_plain)
         TRY(family_check(device, ADELE_FAMILY_aspp_plain));
-    if (!self->is_plain) {
-        TRY(self->math == CONV2D_FMA ? aspp_fma_prepare() : aspp_mma_prepare(context, self->math));
-        TRY(aspp_gather_create(device, desc, false, &self->forward));
-        bytes = aspp_packed_bytes(context, &self->forward);
-    }
-    if (!self->is_plain && desc->is_training && desc->needs_d_src) {
-        TRY(aspp_gather_create(device, desc, true, &self->data_gradient));
-        size_t packed = aspp_packed_bytes(context, &self->data_gradient);
-        bytes = packed > bytes ? packed : bytes;
-    }
+    if (!self->is_plain)
+        TRY(prepare_pass(self, false, &self->forward, &bytes));
+    if (!self->is_plain && desc->is_training && desc->needs_d_src)
+        TRY(prepare_pass(self, true, &self->data_gradient, &bytes));
     for (int r = 0; r < desc->n_rates && desc->is_training; r++) {
-        if (weight_gradient_is_plain(context, &self->branches[r], self->math, false))
+        struct conv2d_shape shape = branch_shape(desc, r);
+        struct weight_gradient_plan *plan = &self->branches[r];
+        TRY(weight_gradient_choose(context, &shape, self->math,
+                                   context->engine == CUDA_ENGINE_PLAIN || is_large(desc), plan));
+        if (plan->kernel == WEIGHT_GRADIENT_PLAIN)
             TRY(family_check(device, ADELE_FAMILY_weight_gradient_plain));
-        TRY(weight_gradient_prepare(context, &self->branches[r], self->math));
-        size_t gradient =
-            self->slice_bytes + weight_gradient_workspace(context, &self->branches[r], self->math);
+        size_t gradient = self->slice_bytes + plan->workspace_bytes;
         bytes = gradient > bytes ? gradient : bytes;
     }
     self->base.op.workspace_bytes = bytes;
@@ -111,33 +124,26 @@ static adele_status prepare(struct aspp *self) {
 
 adele_status cuda_aspp_create(const struct adele_device *device, const struct adele_aspp_desc *desc,
                               struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_aspp(desc));
-    struct aspp *self = (struct aspp *)op_create(device, ADELE_OP_aspp, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct aspp *self = NULL;
+    TRY(op_create(device, ADELE_OP_aspp, &self, out));
     self->base.release = aspp_release;
     self->desc = *desc;
     self->math = math_of(context_of(device), desc->precision);
     enum family tuned = self->math == CONV2D_FMA ? ADELE_FAMILY_aspp_fma : ADELE_FAMILY_aspp_mma;
     self->is_plain = wants_plain(device, tuned) || is_large(desc);
     self->base.op.engine = self->is_plain ? "plain" : "direct";
-    set_extents(self);
-    adele_status status = prepare(self);
-    if (status != ADELE_OK) {
-        device->iface->op_destroy(&self->base.op);
-        return status;
-    }
-    *out = &self->base.op;
-    return ADELE_OK;
+    set_sizes(self);
+    return prepare(self);
 }
 
 // ---- forward and data gradient ------------------------------------------------------------------
 
-static adele_status run(const struct aspp *self, bool is_data_gradient,
-                        const struct adele_aspp_args *args) {
+static adele_status run_tuned(const struct aspp *self, bool is_data_gradient,
+                              const struct adele_aspp_args *args) {
     const struct cuda_context *context = context_of(self->base.op.device);
-    const struct aspp_gather *gather = is_data_gradient ? &self->data_gradient : &self->forward;
+    const struct aspp_pass *pass = is_data_gradient ? &self->data_gradient : &self->forward;
+    const struct aspp_gather *gather = &pass->gather;
     struct aspp_pointers weights = {};
     struct aspp_product product = {};
     for (int r = 0; r < self->desc.n_rates; r++) {
@@ -151,15 +157,18 @@ static adele_status run(const struct aspp *self, bool is_data_gradient,
     product.weights = args->workspace;
     product.c_out = self->desc.c_out;
     product.accumulate = is_data_gradient && args->accumulate_d_src;
-    return self->math == CONV2D_FMA ? aspp_fma_run(context, gather, &product)
-                                    : aspp_mma_run(context, gather, self->math, &product);
+    product.n_columns = pass->launch.n_columns;
+    dim3 grid((unsigned)gather->n_tiles * (unsigned)product.n_columns, (unsigned)gather->n_groups);
+    void (*aspp_kernel)(struct aspp_gather, struct aspp_product) = pass->launch.kernel;
+    return LAUNCH(context, aspp_kernel, grid, pass->launch.n_threads, pass->launch.shared_bytes,
+                  *gather, product);
 }
 
 adele_status cuda_aspp_forward(struct adele_op *op, const struct adele_aspp_args *args) {
     const struct aspp *self = (const struct aspp *)op;
     if (self->is_plain)
         return aspp_plain_forward(context_of(op->device), &self->desc, self->math, args);
-    return run(self, false, args);
+    return run_tuned(self, false, args);
 }
 
 // ---- weight gradients ---------------------------------------------------------------------------
@@ -167,7 +176,7 @@ adele_status cuda_aspp_forward(struct adele_op *op, const struct adele_aspp_args
 static const int slice_threads = 256;
 
 // One thread owns 8 channels of one pixel of the branch's tensor: to (n_pixels, p_to), from
-// (n_pixels, p_from) at channel `first`. Zeros in the fill-up channels.
+// (n_pixels, p_from) at channel `first`. Zeros in the padding channels.
 template <typename T>
 static __global__ void slice_kernel(int64_t n_pixels, int channels, int p_to, T *to, int first,
                                     int p_from, const T *from) {
@@ -203,16 +212,14 @@ adele_status cuda_aspp_backward(struct adele_op *op, const struct adele_aspp_arg
         return FAIL(ADELE_INVALID_ARGUMENT, "", "aspp: backward of an op created for inference");
     if (desc->needs_d_src && args->d_src != NULL)
         TRY(self->is_plain ? aspp_plain_data_gradient(context, desc, self->math, args)
-                           : run(self, true, args));
+                           : run_tuned(self, true, args));
     for (int r = 0; r < desc->n_rates; r++) {
         const void *d_dst = args->d_dst;
         if (desc->form == ADELE_ASPP_CONCAT) {
             TRY(WITH_STORAGE(context, slice, self, r, args->d_dst, args->workspace));
             d_dst = args->workspace;
         }
-        TRY(weight_gradient_run(context, &self->branches[r], self->math,
-                                context->engine == CUDA_ENGINE_PLAIN || is_large(desc), args->src,
-                                d_dst, args->d_weights[r],
+        TRY(weight_gradient_run(context, &self->branches[r], args->src, d_dst, args->d_weights[r],
                                 desc->has_bias ? args->d_biases[r] : NULL,
                                 (char *)args->workspace + self->slice_bytes));
     }

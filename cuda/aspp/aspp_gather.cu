@@ -167,12 +167,10 @@ static adele_status create_tables(const struct adele_device *device, struct aspp
     size_t n_order = (size_t)gather->n_tiles * ASPP_TILE;
     size_t n_masks = (size_t)gather->n_tiles * ASPP_MASK_WORDS;
     size_t n_groups = (size_t)gather->n_groups;
-    int *order = (int *)memory_calloc((n_groups + 1) * n_order, sizeof(int));
-    uint32_t *masks = (uint32_t *)memory_calloc((n_groups + 1) * n_masks, sizeof(uint32_t));
-    if (order == NULL || masks == NULL) {
-        status = FAIL_NO_MEMORY((n_groups + 1) * n_order * sizeof(int));
-        goto done;
-    }
+    int *order = NULL;
+    uint32_t *masks = NULL;
+    TRY_GOTO(ALLOCATE(&order, (n_groups + 1) * n_order), done);
+    TRY_GOTO(ALLOCATE(&masks, (n_groups + 1) * n_masks), done);
     for (size_t g = 0; g < n_groups; g++)
         fill_group(gather, &gather->groups[g], order + n_groups * n_order,
                    masks + n_groups * n_masks, order + g * n_order, masks + g * n_masks);

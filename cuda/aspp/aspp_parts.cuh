@@ -10,11 +10,10 @@
 
 namespace adele_cuda {
 
-// ---- forward and data gradient: one product over all rates
-// --------------------------------------- To the kernels both are a gather: a target pixel adds up,
-// tap by tap, the channels of one source pixel times that tap's matrix. The taps of all rates form
-// one list. The forward pass reads src at the taps' offsets, the data gradient reads d_dst at the
-// opposite ones with transposed matrices.
+// ---- forward and data gradient: one product over all rates --------------------------------------
+// To the kernels both are a gather: a target pixel adds up, tap by tap, the channels of one source
+// pixel times that tap's matrix. The taps of all rates form one list. The forward pass reads src at
+// the taps' offsets, the data gradient reads d_dst at the opposite ones with transposed matrices.
 //
 // SUM: the centres of all branches meet the same pixel, so their matrices are added up when they
 // are packed, and R rates of 3 x 3 are 8 R + 1 taps, not 9 R. One group of taps, all of them.
@@ -30,7 +29,7 @@ struct aspp_tap {
 };
 struct aspp_group {
     int tap_first, n_taps;       // of the list
-    int channel_first, channels; // of the target; the last group writes the fill-up channels too
+    int channel_first, channels; // of the target; the last group writes the padding channels too
     int bias_first, n_biases;    // branches whose biases are added
     int64_t weights;             // elements before the group's packed ones
 };
@@ -66,6 +65,13 @@ struct aspp_product {
     int c_out;                   // channels of a bias
     void *target;                // tensor
     bool accumulate;             // target += instead of =
+    int n_columns;               // blocks that share a tile of pixels
+};
+// A kernel and its launch, chosen at the op's creation.
+struct aspp_launch {
+    void (*kernel)(struct aspp_gather gather, struct aspp_product product);
+    int n_columns, n_threads;
+    size_t shared_bytes;
 };
 
 static inline int aspp_kernel_size(int rate) {
@@ -82,19 +88,16 @@ adele_status aspp_pack(const struct cuda_context *context, const struct adele_as
                        bool is_data_gradient, const struct aspp_gather *gather,
                        enum conv2d_math math, const struct aspp_pointers *weights, void *packed);
 
-// The kernels' launchers. prepare is called at the op's creation.
 adele_status aspp_plain_forward(const struct cuda_context *context,
                                 const struct adele_aspp_desc *desc, enum conv2d_math math,
                                 const struct adele_aspp_args *args);
 adele_status aspp_plain_data_gradient(const struct cuda_context *context,
                                       const struct adele_aspp_desc *desc, enum conv2d_math math,
                                       const struct adele_aspp_args *args);
-adele_status aspp_fma_prepare(void);
-adele_status aspp_fma_run(const struct cuda_context *context, const struct aspp_gather *gather,
-                          const struct aspp_product *product);
-adele_status aspp_mma_prepare(const struct cuda_context *context, enum conv2d_math math);
-adele_status aspp_mma_run(const struct cuda_context *context, const struct aspp_gather *gather,
-                          enum conv2d_math math, const struct aspp_product *product);
+// Fill in the launch of the kernel for this gather, at the op's creation.
+adele_status aspp_fma_choose(const struct aspp_gather *gather, struct aspp_launch *out);
+adele_status aspp_mma_choose(const struct cuda_context *context, const struct aspp_gather *gather,
+                             enum conv2d_math math, struct aspp_launch *out);
 
 } // namespace adele_cuda
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The atrous pyramid as its definition says it: METHOD section 5's heads, device.h's aspp. Kept to
+// The atrous pyramid as it is defined: METHOD section 5's heads, device.h's aspp. Kept to
 // be read, and to be compared with the tuned kernels. Any shape. Operands are rounded as `math`
 // says, sums are float, in the order of branches, taps and channels. Weights are the caller's plain
 // arrays. The forward pass overwrites dst; d_src is overwritten, or added to on request.
@@ -16,7 +16,7 @@ struct plain_extents {
     bool is_sum, has_bias;
 };
 
-// What branch r gives to output channel o at (y, x): `src` is the image's.
+// What branch r adds to output channel o at (y, x): `src` is the image's.
 template <typename T>
 static __device__ inline float branch_value(const struct plain_extents &e, enum conv2d_math math,
                                             const T *src, const float *weight, int r, int o, int y,
@@ -62,7 +62,7 @@ static __global__ void forward_kernel(const struct plain_extents e, enum conv2d_
     }
 }
 
-// What branch r gives back to input channel i at (y, x): `d_dst` is the image's.
+// What branch r adds to the gradient of input channel i at (y, x): `d_dst` is the image's.
 template <typename T>
 static __device__ inline float branch_gradient(const struct plain_extents &e, enum conv2d_math math,
                                                const T *d_dst, const float *weight, int r, int i,

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The body that aspp_fma.cu and aspp_mma.cu share: all rates of a pyramid (aspp_parts.cuh) as one
+// The kernel of aspp_fma.cu and aspp_mma.cu: all rates of a pyramid (aspp_parts.cuh) as one
 // implicit matrix product, M = target pixels, N = target channels, K = taps of all rates x source
-// channels. A block owns ASPP_TILE pixels x bn channels and walks the taps that its pixels meet,
-// read from the table that the host made; the sum over the rates stays in its registers.
+// channels. A block owns ASPP_TILE pixels x bn channels and goes over the taps that its pixels
+// meet, read from the table that the host made; the sum over the rates stays in its registers.
 //
-// Stages of shared memory, their rows of 64 bytes and their copies are those of conv2d_tile.cuh: K
-// is walked in vectors of 16 bytes, four a step, vectors of several taps sharing a step when a
-// pixel has few channels.
+// The stages of shared memory, their rows of 64 bytes and the main loop are those of
+// conv2d_tile.cuh: K goes by vectors of 16 bytes, four a step, and vectors of several taps share a
+// step when a pixel has few channels.
 #ifndef ADELE_CUDA_ASPP_ASPP_TILE_CUH
 #define ADELE_CUDA_ASPP_ASPP_TILE_CUH
 
 #include "aspp/aspp_parts.cuh"
-#include "conv2d/conv2d_tile.cuh"
+#include "conv2d/conv2d_sums.cuh"
 
 namespace adele_cuda {
 
@@ -156,7 +156,7 @@ static __device__ inline float aspp_bias(const struct aspp_group &group,
 
 // Writes the block's tile, which lies as floats in shared memory, to channels column_first.. of the
 // group: adds the biases and, on request, what is there. A branch of CONCAT may begin between the
-// vectors of a pixel: then channel by channel. Fill-up channels have no weights and come out as
+// vectors of a pixel: then channel by channel. Padding channels have no weights and come out as
 // zeros. All threads call it after a barrier.
 template <typename T, int bn, int n_threads>
 static __device__ inline void
@@ -197,36 +197,21 @@ aspp_tile_store(const struct aspp_gather &gather, const struct aspp_group &group
 
 // ---- the kernel ---------------------------------------------------------------------------------
 
-// What the two files define: sums += one stage, for the part of the tile that a warp owns; and the
-// sums into the tile. A thread has bm bn / n_threads sums.
-template <typename T, int math, int bn, int warps_m, int warps_n>
-static __device__ inline void aspp_multiply(float *sums, unsigned char *stage);
-template <int math, int bn, int warps_m, int warps_n>
-static __device__ inline void aspp_stage_sums(const float *sums, float *tile);
-
 // Warps that share a multiprocessor's registers: 16 leave 128 to a thread, which sums and operands
 // of the float kernel overrun.
 #define ASPP_WARPS_RESIDENT(math) ((math) == CONV2D_FMA ? 12 : 16)
 
 // One block owns tile blockIdx.x / n_columns of group blockIdx.y x bn of its channels; warps_m x
 // warps_n warps share them out. The blocks of one tile of pixels follow one another, so that its
-// source is read from memory once.
-template <typename T, int math, int bn, int warps_m, int warps_n>
-static __global__ void __launch_bounds__(warps_m *warps_n * 32,
-                                         ASPP_WARPS_RESIDENT(math) / (warps_m * warps_n))
-    aspp_kernel(const struct aspp_gather gather,
-                const T *source,  // (n, h, w, p_source)
-                const T *weights, // for each group (channels, taps, k_width), packed
-                int c_out,        // channels that have biases
-                const struct aspp_pointers biases, // (c_out) each
-                int n_columns,                     // blocks of a tile
-                T *target,                         // (n, h, w, p_target)
-                bool accumulate) {
-    const int n_threads = warps_m * warps_n * 32;
+// source is read from memory once. Sums: fma_sums or mma_sums of conv2d_sums.cuh.
+template <typename T, int math, typename Sums, int bn, int n_warps>
+static __global__ void __launch_bounds__(n_warps * 32, ASPP_WARPS_RESIDENT(math) / n_warps)
+    aspp_kernel(const struct aspp_gather gather, const struct aspp_product product) {
+    const int n_threads = n_warps * 32;
     DYNAMIC_SHARED(shared);
     SHARED(struct aspp_rows, rows, );
     const struct aspp_group &group = gather.groups[blockIdx.y];
-    int column_first = (int)blockIdx.x % n_columns * bn;
+    int n_columns = product.n_columns, column_first = (int)blockIdx.x % n_columns * bn;
     const int per_vector = 16 / (int)sizeof(T);
     int vectors_per_pixel = gather.p_source / per_vector;
     int vectors_per_tap = gather.k_width / per_vector;
@@ -236,64 +221,44 @@ static __global__ void __launch_bounds__(warps_m *warps_n * 32,
         aspp_loader_begin<n_threads>(rows, n_taps, vectors_per_pixel, vectors_per_tap);
     int weight_vectors = group.n_taps * vectors_per_tap;
     int n_rows = group.channels - column_first;
-    const uint4 *from = (const uint4 *)source;
-    const uint4 *by =
-        (const uint4 *)(weights + group.weights) + (int64_t)column_first * weight_vectors;
-    const int stage_bytes = (ASPP_TILE + bn) * CONV2D_ROW_BYTES;
+    const uint4 *source = (const uint4 *)product.source;
+    const uint4 *weights = (const uint4 *)((const T *)product.weights + group.weights) +
+                           (int64_t)column_first * weight_vectors;
     int n_steps = (n_taps * vectors_per_tap + CONV2D_STEP_VECTORS - 1) / CONV2D_STEP_VECTORS;
-    if (n_rows <= 0) // a narrower group's: the whole block leaves
+    if (n_rows <= 0) // a narrower group has no such columns: the whole block returns
         return;
-
-    for (int i = 0; i < CONV2D_STAGES - 1; i++) {
-        if (i < n_steps)
-            aspp_loader_fill<bn, n_threads>(loader, rows, gather.h, gather.w, from, by, n_rows,
-                                            weight_vectors, shared + i * stage_bytes);
-        cp_async_commit();
-    }
-    float sums[ASPP_TILE * bn / n_threads] = {};
-    for (int step = 0; step < n_steps; step++) {
-        cp_async_wait<CONV2D_STAGES - 2>();
-        __syncthreads(); // this step's stage is whole, and the one before it is no longer read
-        int ahead = step + CONV2D_STAGES - 1;
-        if (ahead < n_steps)
-            aspp_loader_fill<bn, n_threads>(loader, rows, gather.h, gather.w, from, by, n_rows,
-                                            weight_vectors,
-                                            shared + ahead % CONV2D_STAGES * stage_bytes);
-        cp_async_commit();
-        aspp_multiply<T, math, bn, warps_m, warps_n>(sums,
-                                                     shared + step % CONV2D_STAGES * stage_bytes);
-    }
-    cp_async_wait<0>();
-    __syncthreads(); // the stages become the tile
+    Sums sums;
+    sums.clear();
+    conv2d_pipeline(
+        n_steps, (ASPP_TILE + bn) * CONV2D_ROW_BYTES, shared,
+        [&](unsigned char *stage) {
+            aspp_loader_fill<bn, n_threads>(loader, rows, gather.h, gather.w, source, weights,
+                                            n_rows, weight_vectors, stage);
+        },
+        [&](unsigned char *stage) { sums.multiply(stage); });
     float *tile = (float *)shared;
-    aspp_stage_sums<math, bn, warps_m, warps_n>(sums, tile);
+    sums.store(tile);
     __syncthreads();
-    aspp_tile_store<T, bn, n_threads>(gather, group, rows, tile, column_first, c_out, biases,
-                                      target, accumulate);
+    aspp_tile_store<T, bn, n_threads>(gather, group, rows, tile, column_first, product.c_out,
+                                      product.biases, (T *)product.target, product.accumulate);
 }
 
 // ---- launching ----------------------------------------------------------------------------------
 
-// Allows shared memory when there is no product.
-template <typename T, int math, int bn, int warps_m, int warps_n>
-static adele_status aspp_launch(const struct cuda_context *context,
-                                const struct aspp_gather *gather,
-                                const struct aspp_product *product) {
-    if (product == NULL)
-        return ALLOW_SHARED((aspp_kernel<T, math, bn, warps_m, warps_n>),
-                            conv2d_tile_bytes(ASPP_TILE, bn));
+// Fills in the launch for tiles of bn channels, and allows the kernel's shared memory.
+template <typename T, int math, typename Sums, int bn, int n_warps>
+static adele_status aspp_choose(const struct aspp_gather *gather, struct aspp_launch *out) {
     int most_channels = 0;
     for (int g = 0; g < gather->n_groups; g++)
         most_channels = max(most_channels, gather->groups[g].channels);
-    int n_columns = ceil_div(most_channels, bn);
-    dim3 grid((unsigned)gather->n_tiles * (unsigned)n_columns, (unsigned)gather->n_groups);
-    return LAUNCH(context, (aspp_kernel<T, math, bn, warps_m, warps_n>), grid,
-                  warps_m * warps_n * 32, conv2d_tile_bytes(ASPP_TILE, bn), *gather,
-                  (const T *)product->source, (const T *)product->weights, product->c_out,
-                  product->biases, n_columns, (T *)product->target, product->accumulate);
+    out->kernel = aspp_kernel<T, math, Sums, bn, n_warps>;
+    out->n_columns = ceil_div(most_channels, bn);
+    out->n_threads = n_warps * 32;
+    out->shared_bytes = conv2d_tile_bytes(ASPP_TILE, bn);
+    return ALLOW_SHARED(out->kernel, out->shared_bytes);
 }
 
-// Narrow tiles for few categories; 64 channels or less waste half of a wide one.
+// Narrow tiles for few classes: 64 channels or less waste half of a wide one.
 static inline bool aspp_is_narrow(const struct aspp_gather *gather) {
     return gather->groups[gather->n_groups - 1].channels <= 64;
 }

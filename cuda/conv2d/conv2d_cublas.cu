@@ -2,12 +2,12 @@
 // The engine cublas: a convolution with a 1 x 1 kernel, stride 1 and no padding is one matrix
 // product over all pixels of the batch.
 //
-// Tensors are matrices (pixels, P) in C order, which cuBLAS, thinking in columns, sees transposed:
-// X' is P_in x pixels. With the filter W (P_out, P_in), which it sees as W':
+// Tensors are matrices (pixels, P) in row-major order. cuBLAS is column-major, so to it they are
+// transposed: X' is P_in x pixels. With the filter W (P_out, P_in), to cuBLAS W':
 //   dst'     = W X'          (P_out x pixels)
 //   d_src'   = W' d_dst'     (P_in x pixels), or += on request
 //   d_filter' = X' d_dst     (P_in x P_out), float, then added to d_weight by our own kernel.
-// Fill-up channels have zero weights and zero gradients, so they stay zero. A dst of bf16 is
+// Padding channels have zero weights and zero gradients, so they stay zero. A dst of bf16 is
 // rounded before the bias is added, too. Without atomics, which are off by default, cuBLAS gives
 // the same bits from run to run on one stream.
 #include "conv2d/conv2d_library.cuh"
@@ -20,15 +20,15 @@ namespace adele_cuda {
 
 #ifndef ADELE_CUBLAS
 
-bool conv2d_cublas_offer(const struct conv2d *self, enum conv2d_pass pass,
-                         struct conv2d_library *out) {
+bool conv2d_cublas_plan(const struct conv2d *self, enum conv2d_pass pass,
+                        struct conv2d_library *out) {
     (void)self, (void)pass, (void)out;
     return false;
 }
 
 #else
 
-// One product C (m x n) = op(A) op(B) (+ C) as cuBLAS sees it.
+// One product C (m x n) = op(A) op(B) (+ C) in column-major order.
 struct product {
     cublasOperation_t op_a, op_b;
     int64_t m, n, k;
@@ -115,8 +115,8 @@ static adele_status run_weight_gradient(const struct conv2d *self, void *plan,
                              args->d_dst, args->d_bias, (char *)args->workspace + at_bias);
 }
 
-bool conv2d_cublas_offer(const struct conv2d *self, enum conv2d_pass pass,
-                         struct conv2d_library *out) {
+bool conv2d_cublas_plan(const struct conv2d *self, enum conv2d_pass pass,
+                        struct conv2d_library *out) {
     const struct libraries *libraries = context_of(self->base.op.device)->libraries;
     const struct conv2d_shape *shape = &self->shape;
     memset(out, 0, sizeof *out);

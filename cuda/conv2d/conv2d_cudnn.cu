@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // The engine cudnn: one pass of a convolution as an operation graph of cuDNN's backend interface.
 //
-// cuDNN ranks its ways to run the pass; we take, from the front, one whose numerical notes promise
-// the same bits from run to run and the precision that was asked for, whose plan builds for this
+// cuDNN ranks its candidates for the pass; we take the first whose numerical notes promise the same
+// bits from run to run and the precision of the descriptor, whose plan builds for this
 // GPU, and whose scratch memory stays below a limit. Tensors are NHWC with filled-up channels as
 // they lie. The filter (P_out, taps, P_in) and, when d_src is added to, the new d_src live in the
 // workspace; so does the gradient of the filter, which our own kernel adds to d_weight.
 //
 // What bf16 tensors lose against our own kernels, as in other programs that train through cuDNN:
 // dst is rounded before the bias is added too, the new d_src before it is added to the old; and
-// where cuDNN has no way to write the gradient of the filter in float, that is rounded to bf16
-// before it is added to d_weight (the engine auto leaves such a way out).
+// where no candidate of cuDNN writes the gradient of the filter in float, that is rounded to bf16
+// before it is added to d_weight (the engine auto does not take it).
 #include "conv2d/conv2d_library.cuh"
 
 #include "conv2d/conv2d_weight_gradient.cuh"
@@ -19,8 +19,8 @@ namespace adele_cuda {
 
 #ifndef ADELE_CUDNN
 
-bool conv2d_cudnn_offer(const struct conv2d *self, enum conv2d_pass pass, int from,
-                        struct conv2d_library *out, int *position) {
+bool conv2d_cudnn_plan(const struct conv2d *self, enum conv2d_pass pass, int from,
+                       struct conv2d_library *out, int *position) {
     (void)self, (void)pass, (void)from, (void)out, (void)position;
     return false;
 }
@@ -28,11 +28,11 @@ bool conv2d_cudnn_offer(const struct conv2d *self, enum conv2d_pass pass, int fr
 #else
 
 static const int64_t most_scratch = 256ll << 20; // bytes
-static const int n_ranked = 16;                  // ways that one ranking is asked for
+static const int n_ranked = 16;                  // candidates of one ranking
 enum { MOST_DESCRIPTORS = 12 };
 enum { UID_X = 1, UID_FILTER, UID_Y }; // x and y stand for their gradients too
 
-// Two names that newer headers call outdated and older libraries of version 9 need.
+// Two names that newer headers mark as deprecated and older libraries of version 9 need.
 static const cudnnBackendAttributeName_t graph_handle = (cudnnBackendAttributeName_t)800;
 static const cudnnBackendAttributeName_t plan_handle = (cudnnBackendAttributeName_t)400;
 
@@ -172,7 +172,7 @@ static cudnnBackendDescriptor_t make_graph(struct cudnn_plan *plan, const struct
 
 // ---- choosing -----------------------------------------------------------------------------------
 
-// Same bits from run to run, sums in float, operands in the precision that was asked for.
+// Same bits from run to run, sums in float, operands in the descriptor's precision.
 static bool is_welcome(const struct cudnn_plan *plan, enum conv2d_math math,
                        cudnnBackendDescriptor_t config) {
     cudnnBackendDescriptor_t engine = NULL;
@@ -205,7 +205,7 @@ static bool is_welcome(const struct cudnn_plan *plan, enum conv2d_math math,
     return is_welcome;
 }
 
-// Makes the plan of `config`, which then belongs to it; false leaves no trace of it.
+// Makes the plan of `config`, which then belongs to it; on false nothing is left to release.
 static bool try_config(struct cudnn_plan *plan, cudnnBackendDescriptor_t config) {
     cudnnBackendDescriptor_t execution = make(plan, CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
     int64_t count = 0;
@@ -228,8 +228,8 @@ static bool try_config(struct cudnn_plan *plan, cudnnBackendDescriptor_t config)
     return false;
 }
 
-// Asks for one ranking of the ways, the first of which has number `base`, and takes the first good
-// one at `from` or later. Returns its position, or -1.
+// Asks for one ranking of the candidates, the first of which has number `base`, and takes the first
+// good one at `from` or later. Returns its position, or -1.
 static int try_ranking(struct cudnn_plan *plan, enum conv2d_math math,
                        cudnnBackendDescriptor_t graph, cudnnBackendHeurMode_t mode, int base,
                        int from) {
@@ -325,7 +325,7 @@ static adele_status run_weight_gradient(const struct conv2d *self, void *opaque,
                              args->d_dst, args->d_bias, workspace + plan->at_bias);
 }
 
-// ---- the offer ----------------------------------------------------------------------------------
+// ---- the plan -----------------------------------------------------------------------------------
 
 static size_t lay_out(struct cudnn_plan *plan, const struct conv2d *self) {
     const struct conv2d_shape *shape = &self->shape;
@@ -345,7 +345,7 @@ static size_t lay_out(struct cudnn_plan *plan, const struct conv2d *self) {
 // The plan at position `from` or later with this type of the filter's gradient; NULL: none.
 static struct cudnn_plan *plan_create(const struct conv2d *self, enum conv2d_pass pass,
                                       bool is_float_filter, int from, int *position) {
-    static const int fallback = 100; // number of the first way of the second ranking
+    static const int fallback = 100; // number of the first candidate of the second ranking
     struct cudnn_plan *plan = (struct cudnn_plan *)memory_calloc(1, sizeof *plan);
     if (plan == NULL)
         return NULL;
@@ -364,9 +364,10 @@ static struct cudnn_plan *plan_create(const struct conv2d *self, enum conv2d_pas
     return NULL;
 }
 
-bool conv2d_cudnn_offer(const struct conv2d *self, enum conv2d_pass pass, int from,
-                        struct conv2d_library *out, int *position) {
-    static const int rounded_filter = 1000; // number of the first way that rounds the gradient
+bool conv2d_cudnn_plan(const struct conv2d *self, enum conv2d_pass pass, int from,
+                       struct conv2d_library *out, int *position) {
+    static const int rounded_filter =
+        1000; // number of the first candidate that rounds the gradient
     const struct cuda_context *context = context_of(self->base.op.device);
     bool is_bf16 = context->storage == ADELE_PRECISION_BF16;
     memset(out, 0, sizeof *out);
@@ -377,7 +378,7 @@ bool conv2d_cudnn_offer(const struct conv2d *self, enum conv2d_pass pass, int fr
     struct cudnn_plan *plan = NULL;
     if (from < rounded_filter)
         plan = plan_create(self, pass, chooses_type || !is_bf16, from, position);
-    // Rounded only where there is no other way at all.
+    // A rounded gradient only where there is no other candidate.
     if (plan == NULL && chooses_type && (from == 0 || from >= rounded_filter)) {
         plan = plan_create(self, pass, false, from > 0 ? from - rounded_filter : 0, position);
         *position += rounded_filter;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The forward pass of a convolution on the image itself: 1 to 4 source channels, stored as 8. Any
-// stride, dilation and padding, any storage; with tensor cores at hand kernels up to 5 x 5.
+// stride, dilation and padding, any storage; beside tensor cores kernels up to 5 x 5.
 //
 // There is so little to multiply (9 to 100 products a target element) that what counts is reading
 // the image once and writing the target in full vectors. It improves on the plain kernel by that,
 // and by multiplying weights out of shared memory with four pixels at a time; and on the
-// tensor-core kernel by leaving the fill-up channels alone, which are half to seven eighths of the
+// tensor-core kernel by leaving the padding channels alone, which are half to seven eighths of the
 // work there. Operands are rounded as the convolution's math asks; sums are one chain of fused
 // multiply-adds in the order of taps and channels. Overwrites the target, zeros in its fill-up
 // channels.
@@ -164,7 +164,7 @@ static size_t weight_bytes(const struct conv2d_gather *gather) {
 }
 
 // From 7 x 7 on there are products enough (ResNet's stem: 147 a target element) that tensor cores
-// are faster although they multiply the fill-up channels too.
+// are faster although they multiply the padding channels too.
 static const int most_taps_beside_tensor_cores = 25;
 
 bool conv2d_first_layer_fits(const struct conv2d_gather *gather, enum conv2d_math math) {

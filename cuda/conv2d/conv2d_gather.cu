@@ -4,8 +4,8 @@
 // run once when an op is created.
 //
 // The order pays where much of the work is padding: with dilation 12 on a map of 40 x 40, 64 % of
-// the products touch real pixels. Pixels that share their live taps stand together, so that nearly
-// every block has a list of taps without a dead one; only the blocks that span two rectangles
+// the products touch real pixels. Pixels that share their live taps follow one another, so nearly
+// every block multiplies only taps that all its pixels have; blocks that span two rectangles
 // multiply some zeros.
 #include "conv2d/conv2d_parts.cuh"
 

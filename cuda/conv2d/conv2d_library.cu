@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Which engine runs a pass of a convolution, when the device was opened for auto, cudnn or cublas.
-// By name: that library where it can. auto: our own kernels and every way of the libraries run a
-// few times each on memory of their own, when the op is created, and the fastest is kept; and
-// remembered in the user's cache (device/engine_cache.h) under GPU, versions and shape, so that the
-// next run chooses the same without measuring. What was chosen while a way failed is not
-// remembered: what made it fail may be gone with the next run. A way that rounds the gradient of
-// the weights takes no part, so that no race decides how exact a gradient is.
+// By name: that library where it can. auto: our own kernels and the libraries' candidates run a few
+// times each on memory of their own when the op is created, and the fastest is taken. The choice is
+// kept in the user's cache (device/engine_cache.h) under GPU, versions and shape, so that the next
+// run chooses the same without measuring. It is not kept when a candidate failed, because the cause
+// may be gone in the next run. A candidate that rounds the gradient of the weights is not timed, so
+// that no timing decides how exact a gradient is.
 #include "conv2d/conv2d_library.cuh"
 #include "conv2d/conv2d_pack.cuh"
 
@@ -14,23 +14,18 @@
 
 namespace adele_cuda {
 
-enum { MOST_RUNS = 5, MOST_CUDNN = 3, MOST_WAYS = 1 + MOST_CUDNN };
+enum { MOST_RUNS = 5, MOST_CUDNN = 3, MOST_CANDIDATES = 1 + MOST_CUDNN };
 
-// A way of a library and the text that stands for it in the cache.
-struct way {
+// What a library can run the pass with, and its name in the cache.
+struct candidate {
     struct conv2d_library library;
     char name[32];
 };
 
-static void way_release(struct way *way) {
-    if (way->library.release != NULL)
-        way->library.release(way->library.plan);
-    memset(way, 0, sizeof *way);
-}
-
-static bool has_pass(const struct conv2d *self, enum conv2d_pass pass) {
-    return pass == CONV2D_FORWARD ||
-           (self->desc.is_training && (pass == CONV2D_WEIGHT_GRADIENT || self->desc.needs_d_src));
+static void candidate_release(struct candidate *candidate) {
+    if (candidate->library.release != NULL)
+        candidate->library.release(candidate->library.plan);
+    memset(candidate, 0, sizeof *candidate);
 }
 
 // ---- timing -------------------------------------------------------------------------------------
@@ -94,7 +89,7 @@ static size_t lay_out(struct trial *trial, char *block, size_t workspace_bytes) 
     return end;
 }
 
-// ADELE_NO_MEMORY or another failure leaves the choice to our own kernels.
+// After ADELE_NO_MEMORY or another failure our own kernels are taken.
 static adele_status trial_open(struct trial *trial, const struct conv2d *self,
                                enum conv2d_pass pass, size_t workspace_bytes) {
     memset(trial, 0, sizeof *trial);
@@ -110,11 +105,12 @@ static adele_status trial_open(struct trial *trial, const struct conv2d *self,
     return ADELE_OK;
 }
 
-static adele_status run_once(const struct trial *trial, const struct way *way, float *ms) {
+static adele_status run_once(const struct trial *trial, const struct candidate *candidate,
+                             float *ms) {
     cudaStream_t stream = context_of(trial->self->base.op.device)->stream;
     CUDA_TRY(cudaEventRecord(trial->begin, stream));
-    if (way != NULL)
-        TRY(way->library.run(trial->self, way->library.plan, &trial->args));
+    if (candidate != NULL)
+        TRY(candidate->library.run(trial->self, candidate->library.plan, &trial->args));
     else
         TRY(conv2d_direct_run(trial->self, trial->pass, &trial->args));
     CUDA_TRY(cudaEventRecord(trial->end, stream));
@@ -128,11 +124,12 @@ static int compare_floats(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-// The median of a few runs after two that warm up; way NULL: our own kernels.
-static adele_status time_way(const struct trial *trial, const struct way *way, float *ms) {
+// The median of a few runs after two that warm up; candidate NULL: our own kernels.
+static adele_status time_candidate(const struct trial *trial, const struct candidate *candidate,
+                                   float *ms) {
     float runs[MOST_RUNS];
     for (int i = -2; i < MOST_RUNS; i++)
-        TRY(run_once(trial, way, &runs[i < 0 ? 0 : i]));
+        TRY(run_once(trial, candidate, &runs[i < 0 ? 0 : i]));
     qsort(runs, MOST_RUNS, sizeof runs[0], compare_floats);
     *ms = runs[MOST_RUNS / 2];
     return ADELE_OK;
@@ -154,9 +151,10 @@ static void write_key(const struct conv2d *self, enum conv2d_pass pass, char *ke
              shape->stride, shape->pad, shape->dilation, self->desc.has_bias ? ", bias" : "");
 }
 
-// Whether the cache's answer could be followed; *way stays empty for our own kernels.
-static bool follow(const struct conv2d *self, enum conv2d_pass pass, const char *name,
-                   struct way *way) {
+// Makes the candidate that the cache names; *candidate stays empty for our own kernels. False when
+// there is no such candidate any more.
+static bool make_known(const struct conv2d *self, enum conv2d_pass pass, const char *name,
+                       struct candidate *candidate) {
     const struct adele_device *device = self->base.op.device;
     int wanted = 0, position = 0;
     if (name == NULL)
@@ -165,84 +163,88 @@ static bool follow(const struct conv2d *self, enum conv2d_pass pass, const char 
         return true;
     if (strcmp(name, "cublas") == 0)
         return !family_is_disabled(device, ADELE_FAMILY_cublas) &&
-               conv2d_cublas_offer(self, pass, &way->library);
+               conv2d_cublas_plan(self, pass, &candidate->library);
     if (sscanf(name, "cudnn %d", &wanted) != 1 || wanted < 0 ||
         family_is_disabled(device, ADELE_FAMILY_cudnn))
         return false;
-    if (!conv2d_cudnn_offer(self, pass, wanted, &way->library, &position))
+    if (!conv2d_cudnn_plan(self, pass, wanted, &candidate->library, &position))
         return false;
-    if (position == wanted && !way->library.rounds_gradient)
+    if (position == wanted && !candidate->library.rounds_gradient)
         return true;
-    way_release(way);
+    candidate_release(candidate);
     return false;
 }
 
 // ---- choosing -----------------------------------------------------------------------------------
 
-static int collect(const struct conv2d *self, enum conv2d_pass pass, struct way ways[MOST_WAYS]) {
+static int collect_candidates(const struct conv2d *self, enum conv2d_pass pass,
+                              struct candidate candidates[MOST_CANDIDATES]) {
     const struct adele_device *device = self->base.op.device;
     int n = 0;
     if (!family_is_disabled(device, ADELE_FAMILY_cublas) &&
-        conv2d_cublas_offer(self, pass, &ways[n].library))
-        snprintf(ways[n++].name, sizeof ways[0].name, "cublas");
+        conv2d_cublas_plan(self, pass, &candidates[n].library))
+        snprintf(candidates[n++].name, sizeof candidates[0].name, "cublas");
     for (int i = 0, from = 0, position = 0; i < MOST_CUDNN; i++, from = position + 1) {
         if (family_is_disabled(device, ADELE_FAMILY_cudnn) ||
-            !conv2d_cudnn_offer(self, pass, from, &ways[n].library, &position))
+            !conv2d_cudnn_plan(self, pass, from, &candidates[n].library, &position))
             break;
-        if (ways[n].library.rounds_gradient) {
-            way_release(&ways[n]);
+        if (candidates[n].library.rounds_gradient) {
+            candidate_release(&candidates[n]);
             break;
         }
-        snprintf(ways[n++].name, sizeof ways[0].name, "cudnn %d", position);
+        snprintf(candidates[n++].name, sizeof candidates[0].name, "cudnn %d", position);
     }
     return n;
 }
 
-// Number of the fastest way, -1 for our own kernels, and whether all ways ran.
-static bool measure(const struct conv2d *self, enum conv2d_pass pass, const struct way *ways,
-                    int n_ways, int *fastest) {
+// *fastest = the number of the fastest candidate, -1 for our own kernels. Returns whether all ran.
+static bool measure(const struct conv2d *self, enum conv2d_pass pass,
+                    const struct candidate *candidates, int n_candidates, int *fastest) {
     struct trial trial;
     float best_ms = 0.0f, ms = 0.0f;
     size_t bytes = conv2d_direct_workspace(self, pass);
-    for (int i = 0; i < n_ways; i++)
-        bytes = ways[i].library.workspace_bytes > bytes ? ways[i].library.workspace_bytes : bytes;
+    for (int i = 0; i < n_candidates; i++)
+        bytes = candidates[i].library.workspace_bytes > bytes
+                    ? candidates[i].library.workspace_bytes
+                    : bytes;
     *fastest = -1;
     bool all_ran = true;
     adele_status status = trial_open(&trial, self, pass, bytes);
     if (status == ADELE_OK)
-        status = time_way(&trial, NULL, &best_ms);
+        status = time_candidate(&trial, NULL, &best_ms);
     best_ms *= 0.98f; // within the noise of the measurement, our own
-    for (int i = 0; status == ADELE_OK && i < n_ways; i++)
-        if (time_way(&trial, &ways[i], &ms) != ADELE_OK)
+    for (int i = 0; status == ADELE_OK && i < n_candidates; i++)
+        if (time_candidate(&trial, &candidates[i], &ms) != ADELE_OK)
             all_ran = false;
         else if (ms < best_ms)
             best_ms = ms, *fastest = i;
     trial_close(&trial);
-    (void)cudaGetLastError(); // what a way could not do must not meet the next launch
+    (void)cudaGetLastError(); // clears the error of a candidate that failed, so that the next
+                              // launch does not report it
     return status == ADELE_OK && all_ran;
 }
 
 static void choose_fastest(struct conv2d *self, enum conv2d_pass pass) {
     struct libraries *libraries = context_of(self->base.op.device)->libraries;
-    struct way ways[MOST_WAYS] = {}, known = {};
+    struct candidate candidates[MOST_CANDIDATES] = {}, known = {};
     char key[640];
     write_key(self, pass, key, sizeof key);
-    if (follow(self, pass, engine_cache_find(libraries->cache, key), &known)) {
+    if (make_known(self, pass, engine_cache_find(libraries->cache, key), &known)) {
         self->library[pass] = known.library;
         return;
     }
-    int n_ways = collect(self, pass, ways), fastest = -1;
-    if (n_ways > 0 && measure(self, pass, ways, n_ways, &fastest))
-        engine_cache_put(libraries->cache, key, fastest < 0 ? "direct" : ways[fastest].name);
-    for (int i = 0; i < n_ways; i++)
+    int n_candidates = collect_candidates(self, pass, candidates), fastest = -1;
+    if (n_candidates > 0 && measure(self, pass, candidates, n_candidates, &fastest))
+        engine_cache_put(libraries->cache, key, fastest < 0 ? "direct" : candidates[fastest].name);
+    for (int i = 0; i < n_candidates; i++)
         if (i != fastest)
-            way_release(&ways[i]);
+            candidate_release(&candidates[i]);
     if (fastest >= 0)
-        self->library[pass] = ways[fastest].library;
+        self->library[pass] = candidates[fastest].library;
 }
 
-// The filter is packed by our own kernel, which counts in 32 bits and carries all taps of a channel
-// through shared memory. More taps than our tuned convolutions take are no reason.
+// The filter is packed by our own kernel, which counts in 32 bits and holds all taps of a channel
+// in shared memory. Kernels that are too large for our tuned convolutions are fine.
 bool conv2d_libraries_fit(const struct conv2d *self) {
     return !self->direct[CONV2D_FORWARD].gather.is_large &&
            conv2d_pack_rows(self->shape.kernel * self->shape.kernel) > 0;
@@ -255,17 +257,17 @@ adele_status conv2d_library_choose(struct conv2d *self) {
     for (int i = 0; i < CONV2D_PASSES; i++) {
         enum conv2d_pass pass = (enum conv2d_pass)i;
         int position = 0;
-        if (!has_pass(self, pass))
+        if (!conv2d_has_pass(self, pass))
             continue;
         if (context->engine == CUDA_ENGINE_AUTO)
             choose_fastest(self, pass);
         else if (context->engine == CUDA_ENGINE_CUDNN &&
                  !family_is_disabled(&context->device, ADELE_FAMILY_cudnn))
-            (void)conv2d_cudnn_offer(self, pass, context->cudnn_way, &self->library[pass],
-                                     &position);
+            (void)conv2d_cudnn_plan(self, pass, context->cudnn_candidate, &self->library[pass],
+                                    &position);
         else if (context->engine == CUDA_ENGINE_CUBLAS &&
                  !family_is_disabled(&context->device, ADELE_FAMILY_cublas))
-            (void)conv2d_cublas_offer(self, pass, &self->library[pass]);
+            (void)conv2d_cublas_plan(self, pass, &self->library[pass]);
     }
     return ADELE_OK;
 }

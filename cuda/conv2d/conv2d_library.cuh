@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the libraries' convolutions share. They run a pass on the tensors as they lie, channels
-// filled up to 8; around it our own kernels bring the weights into the libraries' order ("filter":
-// (P_out, taps, P_in), what conv2d_pack writes) and add the gradient back to the plain one.
+// padded to a multiple of 8; around it our own kernels bring the weights into the libraries' order
+// ("filter": (P_out, taps, P_in), what conv2d_pack writes) and add the gradient back to the plain
+// one.
 #ifndef ADELE_CUDA_CONV2D_CONV2D_LIBRARY_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_LIBRARY_CUH
 
@@ -14,11 +15,12 @@ namespace adele_cuda {
 bool conv2d_libraries_fit(const struct conv2d *self);
 
 // Fill *out when the library can run the pass; false when not, with nothing to release. cuDNN has
-// several ways: the first at position `from` or later; *position tells which it is.
-bool conv2d_cublas_offer(const struct conv2d *self, enum conv2d_pass pass,
-                         struct conv2d_library *out);
-bool conv2d_cudnn_offer(const struct conv2d *self, enum conv2d_pass pass, int from,
-                        struct conv2d_library *out, int *position);
+// several candidates in its own order: the first usable one at position `from` or later is taken,
+// and *position is its place.
+bool conv2d_cublas_plan(const struct conv2d *self, enum conv2d_pass pass,
+                        struct conv2d_library *out);
+bool conv2d_cudnn_plan(const struct conv2d *self, enum conv2d_pass pass, int from,
+                       struct conv2d_library *out, int *position);
 
 // ---- conv2d_library_kernels.cu ------------------------------------------------------------------
 size_t conv2d_filter_elements(const struct conv2d *self);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Our own small kernels around the libraries' convolutions: add a bias, add a gradient. All are
-// bound by memory and are the same for the engine plain. Everything here is added to (+=), one
+// bound by memory. Everything here is added to (+=), one
 // thread an element, so the bits are the same from run to run.
 #include "conv2d/conv2d_library.cuh"
 

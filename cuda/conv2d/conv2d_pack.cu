@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Weights of a convolution, from the plain float array (c_out, c_in, taps) into the order in which
-// the tuned kernels read them: (rows, taps, p_source), a row for each target channel, so that what
-// a target channel is multiplied by lies in one run, vectors of 8 source channels at a time. Rows
+// the tuned kernels read them: (rows, taps, p_source), a row for each target channel, so that the
+// weights of a target channel are one run, vectors of 8 source channels at a time. Rows
 // are the output channels in the forward pass and the input channels in the data gradient, which is
 // where the transposition happens. Rounded once here instead of at every use; zeros beyond the
-// channels that there are. Overwrites `packed`.
+// last channels. Overwrites `packed`.
 //
 // A network packs all of its convolutions at once, when weights have changed (pack.cu); the kernel
 // here is for a convolution on its own.

@@ -20,7 +20,8 @@ static __host__ __device__ inline int64_t conv2d_pack_bytes_of(int n_rows, int n
            (int64_t)sizeof(float);
 }
 
-// Rows of a block: 8, or what 48 KB hold, which need no leave; 4 for 7 x 7. 0: not even one.
+// Rows of a block: 8, or what 48 KB hold, which every kernel may use; 4 for 7 x 7. 0: not even one
+// fits.
 static __host__ __device__ inline int conv2d_pack_rows(int n_taps) {
     int n_rows = 8;
     while (n_rows > 0 && conv2d_pack_bytes_of(n_rows, n_taps) > 48 * 1024)

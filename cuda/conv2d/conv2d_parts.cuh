@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What the files of the convolution share. conv2d.cu makes the op, chooses, lays out the workspace;
-// conv2d_gather.cu tells how target pixels gather from source pixels; conv2d_pack.cu brings weights
-// into the kernels' order; conv2d_plain.cu, conv2d_fma.cu, conv2d_mma.cu and conv2d_first_layer.cu
-// compute forward and data gradient; conv2d_weight_gradient*.cu the weight and bias gradients;
-// conv2d_cudnn.cu and conv2d_cublas.cu are the libraries' engines.
+// What the files of the convolution share. conv2d.cu makes the op; conv2d_direct.cu chooses among
+// our own kernels and launches them; conv2d_gather.cu tells how target pixels gather from source
+// pixels; conv2d_pack.cu brings weights into the kernels' order; conv2d_plain.cu, conv2d_fma.cu,
+// conv2d_mma.cu and conv2d_first_layer.cu compute forward and data gradient;
+// conv2d_weight_gradient*.cu the weight and bias gradients; conv2d_cudnn.cu and conv2d_cublas.cu
+// are the libraries' engines.
 #ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
@@ -65,15 +66,30 @@ struct conv2d_gather {
 struct conv2d_gather conv2d_gather_forward(const struct conv2d_shape *shape);
 struct conv2d_gather conv2d_gather_data_gradient(const struct conv2d_shape *shape);
 
-// One run of a kernel.
+// One run of a kernel: its parameters beside the gather.
 struct conv2d_product {
-    const void *source;  // tensor
-    const void *weights; // as conv2d_pack leaves them; for the plain and first-layer kernels as the
-                         // caller has them
-    const float *bias;   // (c_target), NULL without
-    void *target;        // tensor
-    bool accumulate;     // target += instead of =
+    const void *source;    // tensor (n, h_source, w_source, p_source)
+    const void *weights;   // packed (rows, taps, p_source); for the plain and first-layer kernels
+                           // plain floats, strides as the gather says
+    const float *bias;     // (c_target), NULL without
+    void *target;          // tensor (n, h_target, w_target, p_target)
+    bool accumulate;       // target += instead of =
+    enum conv2d_math math; // for the plain kernel, which rounds as it multiplies
 };
+
+// A kernel and its launch, chosen at the op's creation.
+struct conv2d_launch {
+    void (*kernel)(struct conv2d_gather gather, struct conv2d_product product);
+    const char *name, *file; // of the kernel, for messages
+    int n_blocks, n_threads;
+    size_t shared_bytes;
+};
+static inline void conv2d_launch_set(struct conv2d_launch *out,
+                                     void (*kernel)(struct conv2d_gather, struct conv2d_product),
+                                     const char *name, const char *file, int n_blocks,
+                                     int n_threads, size_t shared_bytes) {
+    *out = {kernel, name, file, n_blocks, n_threads, shared_bytes};
+}
 
 // Tiles of the tuned kernels: pixels x channels of the target that one block owns.
 enum conv2d_tile {
@@ -94,7 +110,7 @@ enum conv2d_pass {
 // ---- packed weights, conv2d_pack.cu -------------------------------------------------------------
 // Plain float weights (c_out, c_in, taps) -> (n_rows, taps, p_source) in the element type of the
 // storage, operands rounded as the math says; rows = target channels, with zeros beyond c_target,
-// and zeros in the fill-up channels of the source.
+// and zeros in the padding channels of the source.
 struct conv2d_packing {
     int c_target, c_source, p_source, n_rows, n_taps;
     int64_t target_stride, source_stride; // of the plain array; a tap: 1
@@ -108,22 +124,52 @@ adele_status conv2d_pack(const struct cuda_context *context, const struct conv2d
                          enum conv2d_math math, const float *weight, void *packed);
 enum conv2d_math conv2d_math_of(const struct cuda_context *context, enum adele_precision precision);
 
-// The kernels' launchers. prepare is called at the op's creation.
-adele_status conv2d_plain_run(const struct cuda_context *context,
-                              const struct conv2d_gather *gather, enum conv2d_math math,
-                              const struct conv2d_product *product);
-adele_status conv2d_fma_prepare(enum conv2d_tile tile);
-adele_status conv2d_fma_run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                            enum conv2d_tile tile, const struct conv2d_product *product);
-adele_status conv2d_mma_prepare(const struct cuda_context *context, enum conv2d_math math,
-                                enum conv2d_tile tile);
-adele_status conv2d_mma_run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                            enum conv2d_math math, enum conv2d_tile tile,
-                            const struct conv2d_product *product);
+// Fill in the launch of the kernel for this gather, at the op's creation.
+adele_status conv2d_plain_choose(const struct cuda_context *context,
+                                 const struct conv2d_gather *gather, struct conv2d_launch *out);
+adele_status conv2d_fma_choose(const struct conv2d_gather *gather, enum conv2d_tile tile,
+                               struct conv2d_launch *out);
+adele_status conv2d_mma_choose(const struct cuda_context *context,
+                               const struct conv2d_gather *gather, enum conv2d_math math,
+                               enum conv2d_tile tile, struct conv2d_launch *out);
 bool conv2d_first_layer_fits(const struct conv2d_gather *gather, enum conv2d_math math);
+// Launches the kernel itself: with its parameters in one struct, as a conv2d_launch has them, it
+// takes more registers.
 adele_status conv2d_first_layer_run(const struct cuda_context *context,
                                     const struct conv2d_gather *gather, enum conv2d_math math,
                                     const struct conv2d_product *product);
+
+// ---- weight and bias gradients ------------------------------------------------------------------
+
+enum weight_gradient_kernel {
+    WEIGHT_GRADIENT_PLAIN,       // conv2d_weight_gradient_plain.cu
+    WEIGHT_GRADIENT_FIRST_LAYER, // conv2d_weight_gradient_first_layer.cu
+    WEIGHT_GRADIENT_FMA,         // conv2d_weight_gradient_fma.cu
+    WEIGHT_GRADIENT_MMA          // conv2d_weight_gradient_mma.cu
+};
+
+// The kernel, chosen at the op's creation from the shape and the math alone, so that these fix the
+// order of all sums too. Columns: see conv2d_weight_gradient.cuh.
+struct weight_gradient_plan {
+    struct conv2d_shape shape;
+    enum conv2d_math math;
+    enum weight_gradient_kernel kernel;
+    int tile;            // rows and columns of a block's tile: 64 or 128; 0 in the other kernels
+    int column_channels; // channels of the source that columns go through
+    int n_columns;       // kernel * kernel * column_channels
+    int n_splits;        // ranges of pixels, each with its own sums
+    size_t workspace_bytes;
+};
+// `plain`: take the simple kernel. Calls ALLOW_SHARED for the kernel that it takes.
+adele_status weight_gradient_choose(const struct cuda_context *context,
+                                    const struct conv2d_shape *shape, enum conv2d_math math,
+                                    bool plain, struct weight_gradient_plan *out);
+// d_weight (c_out, c_in, kernel, kernel) += and d_bias (c_out) += (NULL: no bias), plain floats.
+// src, d_dst: tensors in the context's storage. Split sums are added in a fixed order.
+adele_status weight_gradient_run(const struct cuda_context *context,
+                                 const struct weight_gradient_plan *plan, const void *src,
+                                 const void *d_dst, float *d_weight, float *d_bias,
+                                 void *workspace);
 
 // ---- the op -------------------------------------------------------------------------------------
 
@@ -137,13 +183,14 @@ enum conv2d_kernel {
 struct conv2d_direct {
     struct conv2d_gather gather;
     enum conv2d_kernel kernel;
+    struct conv2d_launch launch;   // of all but FIRST_LAYER
     enum conv2d_tile tile;         // FMA and MMA
     struct conv2d_packing packing; // FMA and MMA
     size_t workspace_bytes;        // for weights that come plain
 };
 
 struct conv2d;
-// A library's way to run one pass; run = NULL: our own kernels do.
+// How a library runs one pass; run = NULL: our own kernels run it.
 struct conv2d_library {
     const char *name; // static: "cudnn", "cublas"
     size_t workspace_bytes;
@@ -160,17 +207,28 @@ struct conv2d {
     enum conv2d_math math;
     bool is_plain;
     struct conv2d_direct direct[CONV2D_WEIGHT_GRADIENT]; // forward, data gradient
+    struct weight_gradient_plan weight_gradient;         // of our own kernels
     struct conv2d_library library[CONV2D_PASSES];
     size_t packed_forward_bytes; // of the forward pass's packed weights
     char engine[128];
 };
 
+static inline bool conv2d_has_pass(const struct conv2d *self, enum conv2d_pass pass) {
+    return pass == CONV2D_FORWARD ||
+           (self->desc.is_training && (pass == CONV2D_WEIGHT_GRADIENT || self->desc.needs_d_src));
+}
+
+// ---- our own kernels, conv2d_direct.cu ----------------------------------------------------------
+
+// Fills in self->direct[pass], of the forward pass or the data gradient.
+adele_status conv2d_direct_choose(struct conv2d *self, enum conv2d_pass pass);
+// Text like "mma tf32 128x64" of the same two passes.
+void conv2d_direct_name(const struct conv2d *self, enum conv2d_pass pass, char *text, size_t bytes);
 // Where in args->packed_weight the weights of the forward pass or of the data gradient lie; NULL
 // when the caller has none.
 const void *conv2d_packed(const struct conv2d *self, enum conv2d_pass pass,
                           const struct adele_conv2d_args *args);
-
-// The pass by our own kernels; args->workspace has conv2d_direct_workspace bytes.
+// Runs any pass; args->workspace has conv2d_direct_workspace bytes.
 size_t conv2d_direct_workspace(const struct conv2d *self, enum conv2d_pass pass);
 adele_status conv2d_direct_run(const struct conv2d *self, enum conv2d_pass pass,
                                const struct adele_conv2d_args *args);
@@ -178,23 +236,6 @@ adele_status conv2d_direct_run(const struct conv2d *self, enum conv2d_pass pass,
 // conv2d_library.cu: the last step of the creation of an op whose device was opened for auto, cudnn
 // or cublas. Fills self->library for the passes that a library shall run.
 adele_status conv2d_library_choose(struct conv2d *self);
-
-// ---- weight and bias gradients (conv2d_weight_gradient.cu chooses among the kernels) ------------
-// Bytes of workspace that weight_gradient_run wants.
-size_t weight_gradient_workspace(const struct cuda_context *context,
-                                 const struct conv2d_shape *shape, enum conv2d_math math);
-// d_weight (c_out, c_in, kernel, kernel) += and d_bias (c_out) += (NULL: no bias), plain floats.
-// src, d_dst: tensors in the context's storage. Split sums are added in a fixed order. `plain`:
-// the simple kernel. ALLOW_SHARED is called in weight_gradient_prepare, at the op's creation.
-adele_status weight_gradient_prepare(const struct cuda_context *context,
-                                     const struct conv2d_shape *shape, enum conv2d_math math);
-// Whether it is the plain kernel that runs.
-bool weight_gradient_is_plain(const struct cuda_context *context, const struct conv2d_shape *shape,
-                              enum conv2d_math math, bool plain);
-adele_status weight_gradient_run(const struct cuda_context *context,
-                                 const struct conv2d_shape *shape, enum conv2d_math math,
-                                 bool plain, const void *src, const void *d_dst, float *d_weight,
-                                 float *d_bias, void *workspace);
 
 } // namespace adele_cuda
 #endif

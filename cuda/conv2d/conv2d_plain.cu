@@ -2,7 +2,7 @@
 // Convolution, the plain kernel: forward pass and data gradient, any kernel, stride, dilation and
 // padding, any storage. A thread computes one element of the target with a loop over taps and
 // source channels, in that order; the weights are read where they are. It overwrites the target, or
-// adds to it (accumulate), and writes zeros into the fill-up channels. Neighbouring threads own
+// adds to it (accumulate), and writes zeros into the padding channels. Neighbouring threads own
 // neighbouring channels of one pixel: their source reads are one broadcast, their weight reads far
 // apart. Every operand is read again for every product: no reuse but the caches'.
 #include "conv2d/conv2d_round.cuh"
@@ -21,16 +21,20 @@ static __device__ inline int64_t source_coordinate(const struct conv2d_gather &g
     return t / gather.divide < extent ? t / gather.divide : -1;
 }
 
+static __host__ __device__ inline int64_t count_elements(const struct conv2d_gather &gather) {
+    return (int64_t)gather.n * gather.h_target * gather.w_target * gather.p_target;
+}
+
 // One thread owns one element (n, y, x, channel) of the target.
 template <typename T>
-static __global__ void plain_kernel(const struct conv2d_gather gather, enum conv2d_math math,
-                                    const T *source,     // (n, h_source, w_source, p_source)
-                                    const float *weight, // strides as the gather says
-                                    const float *bias,   // (c_target) or NULL
-                                    T *target,           // (n, h_target, w_target, p_target)
-                                    bool accumulate, int64_t n_elements) {
+static __global__ void plain_kernel(const struct conv2d_gather gather,
+                                    const struct conv2d_product product) {
+    const T *source = (const T *)product.source;
+    const float *weight = (const float *)product.weights;
+    T *target = (T *)product.target;
+    enum conv2d_math math = product.math;
     int64_t i = (int64_t)blockIdx.x * n_threads + threadIdx.x;
-    if (i >= n_elements)
+    if (i >= count_elements(gather))
         return;
     int channel = (int)(i % gather.p_target);
     if (channel >= gather.c_target) {
@@ -55,32 +59,29 @@ static __global__ void plain_kernel(const struct conv2d_gather gather, enum conv
                 sum = fmaf(conv2d_round(to_float(from[c]), math),
                            conv2d_round(by[c * gather.source_stride], math), sum);
         }
-    if (bias != NULL)
-        sum += bias[channel];
-    if (accumulate)
+    if (product.bias != NULL)
+        sum += product.bias[channel];
+    if (product.accumulate)
         sum += to_float(target[i]);
     target[i] = from_float<T>(sum);
 }
 
 template <typename T>
-static adele_status run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                        enum conv2d_math math, const struct conv2d_product *product) {
-    int64_t n_elements =
-        (int64_t)gather->n * gather->h_target * gather->w_target * gather->p_target;
+static adele_status choose(const struct conv2d_gather *gather, struct conv2d_launch *out) {
+    int64_t n_elements = count_elements(*gather);
     int64_t n_blocks = (n_elements + n_threads - 1) / n_threads;
     if (n_blocks > 0x7fffffff)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: %lld elements of (%d, %d, %d, %d)",
                     (long long)n_elements, gather->n, gather->c_target, gather->h_target,
                     gather->w_target);
-    return LAUNCH(context, plain_kernel<T>, (int)n_blocks, n_threads, 0, *gather, math,
-                  (const T *)product->source, (const float *)product->weights, product->bias,
-                  (T *)product->target, product->accumulate, n_elements);
+    conv2d_launch_set(out, plain_kernel<T>, "plain_kernel<T>", __FILE__, (int)n_blocks, n_threads,
+                      0);
+    return ADELE_OK;
 }
 
-adele_status conv2d_plain_run(const struct cuda_context *context,
-                              const struct conv2d_gather *gather, enum conv2d_math math,
-                              const struct conv2d_product *product) {
-    return WITH_STORAGE(context, run, context, gather, math, product);
+adele_status conv2d_plain_choose(const struct cuda_context *context,
+                                 const struct conv2d_gather *gather, struct conv2d_launch *out) {
+    return WITH_STORAGE(context, choose, gather, out);
 }
 
 } // namespace adele_cuda

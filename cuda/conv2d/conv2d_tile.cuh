@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The body that conv2d_fma.cu and conv2d_mma.cu share: the product that gathers (conv2d_parts.cuh)
-// as an implicit matrix product, M = target pixels, N = target channels, K = taps x source
-// channels. A block owns bm pixels x bn channels. K is walked in vectors of 16 bytes of channels
+// What conv2d_fma.cu and conv2d_mma.cu share: the product that gathers (conv2d_parts.cuh) as an
+// implicit matrix product, M = target pixels, N = target channels, K = taps x source
+// channels. A block owns bm pixels x bn channels. K is processed in vectors of 16 bytes of channels
 // (8 bf16 or 4 float), four of them a step: a stage of shared memory holds, for one step, a row of
 // 64 bytes for each pixel (its source channels) and one for each target channel (its weights).
 // Both have K innermost in global memory, so a row's part is one copy of 16 bytes a vector,
 // straight into shared memory (cp.async); a vector outside the image is filled with zeros there.
-// Four stages: while one is multiplied, three are on their way.
+// Four stages: while one is multiplied, three are being copied.
 //
 // Steps run over the block's live taps only. Vectors of several taps share a step when a pixel has
 // few channels (one tap of 8 bf16 channels is one vector), so K is filled up to a step only once.
@@ -37,6 +37,18 @@ static inline size_t conv2d_tile_bytes(int bm, int bn) {
 // What to allow a kernel: its static arrays count too once the sum passes 48 KB.
 static inline size_t conv2d_tile_allowed(int bm, int bn) {
     return conv2d_tile_bytes(bm, bn) + 4096;
+}
+
+// Fills in the launch of a kernel whose blocks own bm pixels x bn channels, and allows its shared
+// memory; adele_status.
+#define CONV2D_TILE_LAUNCH(out, gather, kernel, bm, bn, n_warps)                                   \
+    (conv2d_launch_set((out), (kernel), #kernel, __FILE__, conv2d_tile_blocks((gather), bm, bn),   \
+                       (n_warps)*32, conv2d_tile_bytes(bm, bn)),                                   \
+     ALLOW_SHARED(kernel, conv2d_tile_allowed(bm, bn)))
+
+static inline int conv2d_tile_blocks(const struct conv2d_gather *gather, int bm, int bn) {
+    int n_pixels = gather->first[gather->n_y * gather->n_x];
+    return ceil_div(n_pixels, bm) * ceil_div(gather->p_target, bn);
 }
 
 // The shared address of vector v of row r of a stage.
@@ -216,7 +228,7 @@ conv2d_loader_fill(struct conv2d_loader<bm, n_threads> &loader, const struct con
 // ---- the finished tile --------------------------------------------------------------------------
 
 // Writes the block's tile, which lies as floats in shared memory, to the target: adds the bias and,
-// on request, what is there; zeros in the fill-up channels. All threads call it after a barrier.
+// on request, what is there; zeros in the padding channels. All threads call it after a barrier.
 template <typename T, int bm, int bn, int n_threads>
 static __device__ inline void conv2d_tile_store(const struct conv2d_gather &gather,
                                                 const struct conv2d_rows<bm> &rows,
@@ -243,6 +255,67 @@ static __device__ inline void conv2d_tile_store(const struct conv2d_gather &gath
         }
         store8(to, values);
     }
+}
+
+// ---- the main loop ------------------------------------------------------------------------------
+
+// For each of n_steps, `fill` starts the copies of one step into a stage, and `multiply` adds the
+// products of a stage to the sums; copies run three steps ahead. Ends with a barrier: `stages` may
+// be used again. The pyramid's kernels (aspp_tile.cuh) have the same loop.
+template <typename Fill, typename Multiply>
+static __device__ inline void conv2d_pipeline(int n_steps, int stage_bytes, unsigned char *stages,
+                                              Fill fill, Multiply multiply) {
+    for (int i = 0; i < CONV2D_STAGES - 1; i++) {
+        if (i < n_steps)
+            fill(stages + i * stage_bytes);
+        cp_async_commit();
+    }
+    for (int step = 0; step < n_steps; step++) {
+        cp_async_wait<CONV2D_STAGES - 2>();
+        __syncthreads(); // this step's stage is whole, and the one before it is no longer read
+        int ahead = step + CONV2D_STAGES - 1;
+        if (ahead < n_steps)
+            fill(stages + ahead % CONV2D_STAGES * stage_bytes);
+        cp_async_commit();
+        multiply(stages + step % CONV2D_STAGES * stage_bytes);
+    }
+    cp_async_wait<0>();
+    __syncthreads(); // the stages become the tile
+}
+
+// The whole kernel: one block owns bm target pixels x bn target channels. The blocks of one run of
+// pixels follow one another, so that its source is read from memory once. Sums (conv2d_sums.cuh) is
+// what a thread keeps of the tile and how it multiplies.
+template <typename T, typename Sums, int bm, int bn, int n_threads>
+static __device__ inline void conv2d_block(const struct conv2d_gather &gather,
+                                           const struct conv2d_product &product) {
+    DYNAMIC_SHARED(shared);
+    SHARED(struct conv2d_rows<bm>, rows, );
+    int n_columns = (gather.p_target + bn - 1) / bn;
+    int channel_first = (int)blockIdx.x % n_columns * bn;
+    int vectors_per_pixel = gather.p_source * (int)sizeof(T) / 16;
+    int weight_vectors = gather.kernel * gather.kernel * vectors_per_pixel;
+    conv2d_list_rows<bm, n_threads>(gather, rows, (int)blockIdx.x / n_columns * bm,
+                                    vectors_per_pixel);
+    struct conv2d_loader<bm, n_threads> loader =
+        conv2d_loader_begin<bm, n_threads>(rows, channel_first, vectors_per_pixel, weight_vectors);
+    const uint4 *source = (const uint4 *)product.source;
+    const uint4 *weights = (const uint4 *)product.weights;
+    int n_steps = (rows.n_live * vectors_per_pixel + CONV2D_STEP_VECTORS - 1) / CONV2D_STEP_VECTORS;
+    Sums sums;
+    sums.clear();
+    conv2d_pipeline(
+        n_steps, (bm + bn) * CONV2D_ROW_BYTES, shared,
+        [&](unsigned char *stage) {
+            conv2d_loader_fill<bm, bn, n_threads>(loader, rows, source, weights, vectors_per_pixel,
+                                                  weight_vectors, stage);
+        },
+        [&](unsigned char *stage) { sums.multiply(stage); });
+    float *tile = (float *)shared;
+    sums.store(tile);
+    __syncthreads();
+    conv2d_tile_store<T, bm, bn, n_threads>(gather, rows, tile, channel_first, product.bias,
+                                            (T *)product.target, product.accumulate);
 }
 
 } // namespace adele_cuda

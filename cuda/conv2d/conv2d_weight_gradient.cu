@@ -53,48 +53,55 @@ static int choose_splits(const struct conv2d_shape *shape, int n_columns, int64_
     return best;
 }
 
-static struct weight_gradient_plan plan_of(const struct cuda_context *context,
-                                           const struct conv2d_shape *shape, enum conv2d_math math,
-                                           bool plain) {
-    struct weight_gradient_plan plan = {WEIGHT_GRADIENT_PLAIN, 0, 0, 0, 1};
-    // Beyond a thousand million, numbers of pixels and columns leave 32 bits.
-    if (plain || pixels_of(shape) > INT_MAX / 2 ||
-        (int64_t)shape->kernel * shape->kernel * shape->p_in > INT_MAX / 2)
-        return plan;
+static void plan_first_layer(struct weight_gradient_plan *plan) {
+    const struct conv2d_shape *shape = &plan->shape;
+    plan->kernel = WEIGHT_GRADIENT_FIRST_LAYER;
+    plan->column_channels = shape->c_in;
+    plan->n_columns = shape->kernel * shape->kernel * shape->c_in;
+    plan->n_splits = choose_splits(shape, plan->n_columns, tiles_of(shape, plan->n_columns, 64, 32),
+                                   slots_of_large);
+}
+
+static void plan_tiles(struct weight_gradient_plan *plan, bool is_fma) {
+    const struct conv2d_shape *shape = &plan->shape;
+    plan->kernel = is_fma ? WEIGHT_GRADIENT_FMA : WEIGHT_GRADIENT_MMA;
+    plan->column_channels = shape->p_in;
+    plan->n_columns = shape->kernel * shape->kernel * shape->p_in;
+    // A tile of 128 reads half as much for the same work, unless too much of it lies outside.
+    int64_t large = tiles_of(shape, plan->n_columns, 128, 128);
+    int64_t small = tiles_of(shape, plan->n_columns, 64, 64);
+    plan->tile = 4 * large <= small + small / 8 ? 128 : 64;
+    plan->n_splits = plan->tile == 128
+                         ? choose_splits(shape, plan->n_columns, large, slots_of_large)
+                         : choose_splits(shape, plan->n_columns, small, slots_of_small);
+}
+
+static void choose_kernel(const struct cuda_context *context, struct weight_gradient_plan *plan) {
     const struct adele_device *device = &context->device;
-    int taps = shape->kernel * shape->kernel;
+    const struct conv2d_shape *shape = &plan->shape;
+    // Larger numbers of pixels or columns could overflow 32 bits.
+    if (pixels_of(shape) > INT_MAX / 2 ||
+        (int64_t)shape->kernel * shape->kernel * shape->p_in > INT_MAX / 2)
+        return;
     if (shape->c_in <= first_layer_channels &&
         !family_is_disabled(device, ADELE_FAMILY_weight_gradient_first_layer)) {
-        plan.kernel = WEIGHT_GRADIENT_FIRST_LAYER;
-        plan.column_channels = shape->c_in;
-        plan.n_columns = taps * shape->c_in;
-        plan.n_splits = choose_splits(shape, plan.n_columns,
-                                      tiles_of(shape, plan.n_columns, 64, 32), slots_of_large);
-        return plan;
+        plan_first_layer(plan);
+        return;
     }
     // Products of bf16 are exact in float, so tensors of bf16 lose nothing on tensor cores.
     // The next best of tensor cores for TF32 is float.
     bool has_mma = !family_is_disabled(device, ADELE_FAMILY_weight_gradient_mma);
-    bool is_fma = (math == CONV2D_FMA || (math == CONV2D_TF32 && !has_mma)) &&
+    bool is_fma = (plan->math == CONV2D_FMA || (plan->math == CONV2D_TF32 && !has_mma)) &&
                   context->storage != ADELE_PRECISION_BF16;
     bool has_fma = !family_is_disabled(device, ADELE_FAMILY_weight_gradient_fma);
-    if (is_fma ? !has_fma : !has_mma)
-        return plan;
-    plan.kernel = is_fma ? WEIGHT_GRADIENT_FMA : WEIGHT_GRADIENT_MMA;
-    plan.column_channels = shape->p_in;
-    plan.n_columns = taps * shape->p_in;
-    // A tile of 128 reads half as much for the same work, unless too much of it lies outside.
-    int64_t large = tiles_of(shape, plan.n_columns, 128, 128);
-    int64_t small = tiles_of(shape, plan.n_columns, 64, 64);
-    plan.tile = 4 * large <= small + small / 8 ? 128 : 64;
-    plan.n_splits = plan.tile == 128 ? choose_splits(shape, plan.n_columns, large, slots_of_large)
-                                     : choose_splits(shape, plan.n_columns, small, slots_of_small);
-    return plan;
+    if (is_fma ? has_fma : has_mma)
+        plan_tiles(plan, is_fma);
 }
 
-static size_t partial_floats(const struct conv2d_shape *shape,
-                             const struct weight_gradient_plan *plan) {
-    return plan->n_splits > 1 ? (size_t)plan->n_splits * (size_t)shape->c_out * plan->n_columns : 0;
+static size_t partial_floats(const struct weight_gradient_plan *plan) {
+    return plan->n_splits > 1
+               ? (size_t)plan->n_splits * (size_t)plan->shape.c_out * (size_t)plan->n_columns
+               : 0;
 }
 
 // ---- the sum of the splits ----------------------------------------------------------------------
@@ -213,72 +220,47 @@ adele_status bias_gradient_run(const struct cuda_context *context, const struct 
                   shape->c_out, shape->p_out, bias_ranges(shape), (const float *)partial, d_bias);
 }
 
-// ---- the contract of conv2d_parts.cuh -----------------------------------------------------------
+// ---- what conv2d_parts.cuh declares -------------------------------------------------------------
 
-size_t weight_gradient_workspace(const struct cuda_context *context,
-                                 const struct conv2d_shape *shape, enum conv2d_math math) {
-    struct weight_gradient_plan plan = plan_of(context, shape, math, false);
-    return partial_floats(shape, &plan) * sizeof(float) + bias_gradient_workspace(shape);
-}
-
-adele_status weight_gradient_prepare(const struct cuda_context *context,
-                                     const struct conv2d_shape *shape, enum conv2d_math math) {
-    struct weight_gradient_plan plan = plan_of(context, shape, math, false);
-    switch (plan.kernel) {
-    case WEIGHT_GRADIENT_PLAIN:
-    case WEIGHT_GRADIENT_FIRST_LAYER:
-        return ADELE_OK; // stay below the 48 KB that need no leave
-    case WEIGHT_GRADIENT_FMA:
+adele_status weight_gradient_choose(const struct cuda_context *context,
+                                    const struct conv2d_shape *shape, enum conv2d_math math,
+                                    bool plain, struct weight_gradient_plan *out) {
+    *out = {*shape, math, WEIGHT_GRADIENT_PLAIN, 0, 0, 0, 1, 0};
+    if (!plain)
+        choose_kernel(context, out);
+    out->workspace_bytes = partial_floats(out) * sizeof(float) + bias_gradient_workspace(shape);
+    if (out->kernel == WEIGHT_GRADIENT_FMA)
         return weight_gradient_fma_prepare();
-    case WEIGHT_GRADIENT_MMA:
+    if (out->kernel == WEIGHT_GRADIENT_MMA)
         return weight_gradient_mma_prepare();
-    }
-    return ADELE_OK;
-}
-
-static adele_status run_planned(const struct weight_gradient_call *call) {
-    switch (call->plan->kernel) {
-    case WEIGHT_GRADIENT_PLAIN:
-        return weight_gradient_plain(call);
-    case WEIGHT_GRADIENT_FIRST_LAYER:
-        return weight_gradient_first_layer(call);
-    case WEIGHT_GRADIENT_FMA:
-        return weight_gradient_fma(call);
-    case WEIGHT_GRADIENT_MMA:
-        return weight_gradient_mma(call);
-    }
-    return ADELE_OK;
-}
-
-bool weight_gradient_is_plain(const struct cuda_context *context, const struct conv2d_shape *shape,
-                              enum conv2d_math math, bool plain) {
-    return plan_of(context, shape, math, plain).kernel == WEIGHT_GRADIENT_PLAIN;
+    return ADELE_OK; // the others stay below the 48 KB that every kernel may have
 }
 
 adele_status weight_gradient_run(const struct cuda_context *context,
-                                 const struct conv2d_shape *shape, enum conv2d_math math,
-                                 bool plain, const void *src, const void *d_dst, float *d_weight,
-                                 float *d_bias, void *workspace) {
-    struct weight_gradient_plan plan = plan_of(context, shape, math, plain);
+                                 const struct weight_gradient_plan *plan, const void *src,
+                                 const void *d_dst, float *d_weight, float *d_bias,
+                                 void *workspace) {
+    static adele_status (*const kernels[])(const struct weight_gradient_call *) = {
+        weight_gradient_plain, weight_gradient_first_layer, weight_gradient_fma,
+        weight_gradient_mma}; // in the order of the enum
+    const struct conv2d_shape *shape = &plan->shape;
     float *partial = (float *)workspace;
     struct weight_gradient_call call = {context,
-                                        shape,
-                                        &plan,
-                                        math,
+                                        plan,
                                         src,
                                         d_dst,
                                         {partial, d_weight, shape->c_in, shape->c_out,
-                                         shape->kernel * shape->kernel, plan.column_channels,
-                                         plan.n_columns, plan.n_splits}};
-    TRY(run_planned(&call));
-    if (plan.n_splits > 1)
+                                         shape->kernel * shape->kernel, plan->column_channels,
+                                         plan->n_columns, plan->n_splits}};
+    TRY(kernels[plan->kernel](&call));
+    if (plan->n_splits > 1)
         TRY(add_splits(&call));
     if (d_bias == NULL)
         return ADELE_OK;
-    if (plan.kernel == WEIGHT_GRADIENT_PLAIN)
+    if (plan->kernel == WEIGHT_GRADIENT_PLAIN)
         return bias_gradient_plain(&call, d_bias);
-    return bias_gradient_run(context, shape, math, d_dst, d_bias,
-                             partial + partial_floats(shape, &plan));
+    return bias_gradient_run(context, shape, plan->math, d_dst, d_bias,
+                             partial + partial_floats(plan));
 }
 
 } // namespace adele_cuda

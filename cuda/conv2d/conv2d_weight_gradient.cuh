@@ -23,22 +23,6 @@
 
 namespace adele_cuda {
 
-enum weight_gradient_kernel {
-    WEIGHT_GRADIENT_PLAIN,       // conv2d_weight_gradient_plain.cu
-    WEIGHT_GRADIENT_FIRST_LAYER, // conv2d_weight_gradient_first_layer.cu
-    WEIGHT_GRADIENT_FMA,         // conv2d_weight_gradient_fma.cu
-    WEIGHT_GRADIENT_MMA          // conv2d_weight_gradient_mma.cu
-};
-
-// From the shape and the math alone, so that the order of all sums is, too.
-struct weight_gradient_plan {
-    enum weight_gradient_kernel kernel;
-    int tile;            // rows and columns of a block's tile: 64 or 128; 0 in the other kernels
-    int column_channels; // see above
-    int n_columns;       // kernel * kernel * column_channels
-    int n_splits;        // ranges of pixels, each with its own sums
-};
-
 // Where the sums of a block go. With one split they are added to d_weight at once; otherwise they
 // are written to partial (n_splits, c_out, n_columns), which a second kernel adds up in order.
 struct weight_gradient_sink {
@@ -102,35 +86,36 @@ static __device__ inline struct pixel_range live_pixels(const struct conv2d_shap
     return range;
 }
 
-// A place on the way through the pixels of a range, row by row and image by image.
-struct pixel_walk {
+// The pixel that a thread has reached in a range, row by row and image by image.
+struct pixel_cursor {
     int index;       // 0 .. n_pixels - 1
     int image, y, x; // y and x from the corner of the range
 };
 
-static __device__ inline struct pixel_walk walk_from(const struct pixel_range *range, int index) {
-    struct pixel_walk walk = {index, 0, 0, 0};
+static __device__ inline struct pixel_cursor cursor_at(const struct pixel_range *range, int index) {
+    struct pixel_cursor cursor = {index, 0, 0, 0};
     if (range->n_pixels > 0) {
         int row = index / range->width;
-        walk.x = index - row * range->width;
-        walk.image = row / range->height;
-        walk.y = row - walk.image * range->height;
+        cursor.x = index - row * range->width;
+        cursor.image = row / range->height;
+        cursor.y = row - cursor.image * range->height;
     }
-    return walk;
+    return cursor;
 }
 
-// `step` is walk_from(range, number of pixels to go): two additions with carry in place of two
+// `step` is cursor_at(range, number of pixels to go): two additions with carry in place of two
 // divisions.
-static __device__ inline void walk_on(const struct pixel_range *range,
-                                      const struct pixel_walk *step, struct pixel_walk *walk) {
-    walk->index += step->index;
-    walk->x += step->x;
-    walk->y += step->y;
-    walk->image += step->image;
-    if (walk->x >= range->width)
-        walk->x -= range->width, walk->y++;
-    if (walk->y >= range->height)
-        walk->y -= range->height, walk->image++;
+static __device__ inline void cursor_advance(const struct pixel_range *range,
+                                             const struct pixel_cursor *step,
+                                             struct pixel_cursor *cursor) {
+    cursor->index += step->index;
+    cursor->x += step->x;
+    cursor->y += step->y;
+    cursor->image += step->image;
+    if (cursor->x >= range->width)
+        cursor->x -= range->width, cursor->y++;
+    if (cursor->y >= range->height)
+        cursor->y -= range->height, cursor->image++;
 }
 
 // Pixels [begin, end) of split `split`: whole steps of `n_rows` pixels.
@@ -150,7 +135,7 @@ static __device__ inline struct interval split_pixels(const struct pixel_range *
 
 template <typename T> struct tile_loader {
     struct pixel_range range;
-    struct pixel_walk walk, step;
+    struct pixel_cursor cursor, step;
     int end;                  // of the split's pixels
     const T *d_dst, *src;     // at this thread's channels
     bool has_row, has_column; // these channels exist
@@ -173,8 +158,8 @@ static __device__ void loader_init(struct tile_loader<T> *loader, const struct c
     loader->range = live_pixels(shape, shape->p_in, column, min(column + tile, sink->n_columns));
     struct interval pixels = split_pixels(&loader->range, split, sink->n_splits, n_rows);
     loader->end = pixels.end;
-    loader->walk = walk_from(&loader->range, pixels.begin + loader->pixel);
-    loader->step = walk_from(&loader->range, n_threads / chunks_of_row<T, tile>());
+    loader->cursor = cursor_at(&loader->range, pixels.begin + loader->pixel);
+    loader->step = cursor_at(&loader->range, n_threads / chunks_of_row<T, tile>());
 
     row += loader->chunk * channels;
     loader->has_row = row < shape->p_out;
@@ -198,30 +183,53 @@ static __device__ inline void loader_next(struct tile_loader<T> *loader,
     const int channels = 16 / (int)sizeof(T);
 #pragma unroll
     for (int pixel = 0; pixel < n_rows; pixel += rows_apart) {
-        int y = loader->range.y + loader->walk.y, x = loader->range.x + loader->walk.x;
+        int y = loader->range.y + loader->cursor.y, x = loader->range.x + loader->cursor.x;
         int y_in = y * shape->stride + loader->dy, x_in = x * shape->stride + loader->dx;
-        bool is_live = loader->walk.index < loader->end;
+        bool is_live = loader->cursor.index < loader->end;
         bool copies_d_dst = is_live && loader->has_row;
         bool copies_src = is_live && loader->has_column && (unsigned)y_in < (unsigned)shape->h_in &&
                           (unsigned)x_in < (unsigned)shape->w_in;
-        int64_t from = ((int64_t)loader->walk.image * shape->h_out + y) * shape->w_out + x;
-        int64_t from_in = ((int64_t)loader->walk.image * shape->h_in + y_in) * shape->w_in + x_in;
+        int64_t from = ((int64_t)loader->cursor.image * shape->h_out + y) * shape->w_out + x;
+        int64_t from_in = ((int64_t)loader->cursor.image * shape->h_in + y_in) * shape->w_in + x_in;
         int to = (loader->pixel + pixel) * pitch + loader->chunk * channels;
         cp_async_16(d_dst_tile + to, loader->d_dst + (copies_d_dst ? from * shape->p_out : 0),
                     copies_d_dst);
         cp_async_16(src_tile + to, loader->src + (copies_src ? from_in * shape->p_in : 0),
                     copies_src);
-        walk_on(&loader->range, &loader->step, &loader->walk);
+        cursor_advance(&loader->range, &loader->step, &loader->cursor);
     }
+}
+
+// The main loop: for each step of K, starts the copies of the step that lies n_stages - 1 ahead and
+// calls `multiply` with the two tiles of this one. `tiles`: n_stages times both tiles.
+template <int tile, int n_threads, int n_rows, int pitch, int n_stages, typename T,
+          typename Multiply>
+static __device__ inline void weight_gradient_pipeline(struct tile_loader<T> &loader,
+                                                       const struct conv2d_shape &shape,
+                                                       int n_steps, T *tiles, Multiply multiply) {
+    const int stage = 2 * n_rows * pitch;
+    for (int s = 0; s < n_stages - 1; s++) {
+        T *to = tiles + s * stage;
+        loader_next<T, tile, n_threads, n_rows, pitch>(&loader, &shape, to, to + n_rows * pitch);
+        cp_async_commit();
+    }
+    for (int s = 0, at = 0; s < n_steps; s++) {
+        cp_async_wait<n_stages - 2>();
+        __syncthreads(); // step s has arrived, and everyone is done with step s - 1
+        T *to = tiles + (at == 0 ? n_stages - 1 : at - 1) * stage;
+        loader_next<T, tile, n_threads, n_rows, pitch>(&loader, &shape, to, to + n_rows * pitch);
+        cp_async_commit();
+        multiply(tiles + at * stage, tiles + at * stage + n_rows * pitch);
+        at = at + 1 == n_stages ? 0 : at + 1;
+    }
+    cp_async_wait<0>();
 }
 
 // ---- the kernels --------------------------------------------------------------------------------
 
 struct weight_gradient_call {
     const struct cuda_context *context;
-    const struct conv2d_shape *shape;
     const struct weight_gradient_plan *plan;
-    enum conv2d_math math;
     const void *src, *d_dst;
     struct weight_gradient_sink sink;
 };
@@ -230,6 +238,7 @@ adele_status weight_gradient_plain(const struct weight_gradient_call *call);
 adele_status weight_gradient_first_layer(const struct weight_gradient_call *call);
 adele_status weight_gradient_fma(const struct weight_gradient_call *call);
 adele_status weight_gradient_mma(const struct weight_gradient_call *call);
+// Allow the kernels' shared memory.
 adele_status weight_gradient_fma_prepare();
 adele_status weight_gradient_mma_prepare();
 // d_bias += by one thread a channel.
@@ -244,7 +253,7 @@ adele_status bias_gradient_run(const struct cuda_context *context, const struct 
 
 // Whether float tensors are rounded to bf16 as they are read.
 static inline bool rounds_operands(const struct weight_gradient_call *call) {
-    return call->math == CONV2D_BF16 && call->context->storage != ADELE_PRECISION_BF16;
+    return call->plan->math == CONV2D_BF16 && call->context->storage != ADELE_PRECISION_BF16;
 }
 
 } // namespace adele_cuda

@@ -8,7 +8,7 @@
 // Sums go to the call's sink. Deterministic: warps take fixed pixels and are added up in order.
 //
 // What it improves on the tiled kernels: they read src in vectors of 8 channels, of which 4 to 7
-// would be fill-up zeros, and would spend the same share of their tiles on columns of zeros.
+// would be padding, and would spend the same share of their tiles on columns of zeros.
 #include "conv2d/conv2d_weight_gradient.cuh"
 
 namespace adele_cuda {
@@ -23,7 +23,7 @@ static const int stage_floats = n_rows * (tile_rows + tile_columns);
 // What a thread reads of each step, and where it is.
 template <typename T> struct reader {
     struct pixel_range range;
-    struct pixel_walk walk, step; // of src
+    struct pixel_cursor cursor, step; // of src
     int d_dst_index, end;
     bool has_row, has_column;
     const T *d_dst, *src;
@@ -39,8 +39,8 @@ static __device__ void reader_init(struct reader<T> *reader, const struct conv2d
     struct interval pixels = split_pixels(&reader->range, (int)blockIdx.z, sink->n_splits, n_rows);
     reader->end = pixels.end;
     reader->d_dst_index = pixels.begin + (int)threadIdx.x / 8;
-    reader->walk = walk_from(&reader->range, pixels.begin + (int)threadIdx.x / 32);
-    reader->step = walk_from(&reader->range, n_warps);
+    reader->cursor = cursor_at(&reader->range, pixels.begin + (int)threadIdx.x / 32);
+    reader->step = cursor_at(&reader->range, n_warps);
     row += (int)threadIdx.x % 8 * 8;
     reader->has_row = row < shape->p_out;
     reader->d_dst = reader->has_row ? d_dst + row : d_dst;
@@ -61,7 +61,7 @@ static __device__ inline void read_step(struct reader<T> *reader, const struct c
     for (int i = 0; i < (int)sizeof(T) / 2; i++)
         d_dst[i] = make_uint4(0, 0, 0, 0);
     if (reader->has_row && reader->d_dst_index < reader->end) {
-        struct pixel_walk at = walk_from(&reader->range, reader->d_dst_index);
+        struct pixel_cursor at = cursor_at(&reader->range, reader->d_dst_index);
         int y = reader->range.y + at.y, x = reader->range.x + at.x;
         int64_t pixel = ((int64_t)at.image * shape->h_out + y) * shape->w_out + x;
         const uint4 *from = (const uint4 *)(reader->d_dst + pixel * shape->p_out);
@@ -70,18 +70,18 @@ static __device__ inline void read_step(struct reader<T> *reader, const struct c
             d_dst[i] = from[i];
     }
     reader->d_dst_index += n_rows;
-    const struct pixel_walk *walk = &reader->walk;
+    const struct pixel_cursor *cursor = &reader->cursor;
 #pragma unroll
     for (int i = 0; i < n_rows / n_warps; i++) {
-        int y = (reader->range.y + walk->y) * shape->stride + reader->dy;
-        int x = (reader->range.x + walk->x) * shape->stride + reader->dx;
+        int y = (reader->range.y + cursor->y) * shape->stride + reader->dy;
+        int x = (reader->range.x + cursor->x) * shape->stride + reader->dx;
         src[i] = 0.0f;
-        if (reader->has_column && walk->index < reader->end &&
+        if (reader->has_column && cursor->index < reader->end &&
             (unsigned)y < (unsigned)shape->h_in && (unsigned)x < (unsigned)shape->w_in) {
-            int64_t pixel = ((int64_t)walk->image * shape->h_in + y) * shape->w_in + x;
+            int64_t pixel = ((int64_t)cursor->image * shape->h_in + y) * shape->w_in + x;
             src[i] = to_float(reader->src[pixel * shape->p_in]);
         }
-        walk_on(&reader->range, &reader->step, &reader->walk);
+        cursor_advance(&reader->range, &reader->step, &reader->cursor);
     }
 }
 
@@ -172,7 +172,7 @@ static __global__ void __launch_bounds__(block_threads, 2)
         float *d_dst_tile = tiles + s % 2 * stage_floats;
         float *src_tile = d_dst_tile + n_rows * tile_rows;
         keep_step<T>(d_dst_tile, src_tile, d_dst_read, src_read, rounds);
-        __syncthreads(); // nobody is behind step s - 1, so the other half is free
+        __syncthreads(); // all threads are done with step s - 1, so the other half is free
         read_step(&reader, &shape, d_dst_read, src_read);
         multiply_step(d_dst_tile, src_tile, sums);
     }
@@ -186,8 +186,8 @@ template <typename T> static adele_status run(const struct weight_gradient_call 
     dim3 grid(ceil_div(call->sink.n_columns, tile_columns), ceil_div(call->sink.c_out, tile_rows),
               call->sink.n_splits);
     return LAUNCH(call->context, weight_gradient_first_layer_kernel<T>, grid, block_threads,
-                  2 * stage_floats * sizeof(float), *call->shape, call->sink, (const T *)call->src,
-                  (const T *)call->d_dst, rounds_operands(call));
+                  2 * stage_floats * sizeof(float), call->plan->shape, call->sink,
+                  (const T *)call->src, (const T *)call->d_dst, rounds_operands(call));
 }
 
 adele_status weight_gradient_first_layer(const struct weight_gradient_call *call) {

@@ -58,32 +58,18 @@ static __global__ void __launch_bounds__(threads_of<tile>(), tile == 128 ? 2 : 6
     weight_gradient_fma_kernel(struct conv2d_shape shape, struct weight_gradient_sink sink,
                                const float *src, const float *d_dst) {
     DYNAMIC_SHARED(bytes);
-    float *tiles = (float *)bytes;
-    const int stage = 2 * n_rows * tile;
     int row = (int)blockIdx.y * tile, column = (int)blockIdx.x * tile, split = (int)blockIdx.z;
     struct tile_loader<float> loader;
     loader_init<float, tile, threads_of<tile>(), n_rows>(&loader, &shape, &sink, src, d_dst, row,
                                                          column, split);
     int begin = split_pixels(&loader.range, split, sink.n_splits, n_rows).begin;
     int n_steps = ceil_div(max(loader.end - begin, 0), n_rows);
-    for (int s = 0; s < n_stages - 1; s++) {
-        float *to = tiles + s * stage;
-        loader_next<float, tile, threads_of<tile>(), n_rows, tile>(&loader, &shape, to,
-                                                                   to + n_rows * tile);
-        cp_async_commit();
-    }
     float sums[8][8] = {};
-    for (int s = 0, at = 0; s < n_steps; s++) {
-        cp_async_wait<n_stages - 2>();
-        __syncthreads(); // step s has arrived, and everyone is done with step s - 1
-        float *to = tiles + (at == 0 ? n_stages - 1 : at - 1) * stage;
-        loader_next<float, tile, threads_of<tile>(), n_rows, tile>(&loader, &shape, to,
-                                                                   to + n_rows * tile);
-        cp_async_commit();
-        multiply_step<tile>(tiles + at * stage, tiles + at * stage + n_rows * tile, sums);
-        at = at + 1 == n_stages ? 0 : at + 1;
-    }
-    cp_async_wait<0>();
+    weight_gradient_pipeline<tile, threads_of<tile>(), n_rows, tile, n_stages>(
+        loader, shape, n_steps, (float *)bytes,
+        [&](const float *d_dst_tile, const float *src_tile) {
+            multiply_step<tile>(d_dst_tile, src_tile, sums);
+        });
     row += (int)threadIdx.x / (tile / 8) * 4;
     column += (int)threadIdx.x % (tile / 8) * 4;
 #pragma unroll
@@ -98,7 +84,7 @@ template <int tile> static adele_status run(const struct weight_gradient_call *c
     dim3 grid(ceil_div(call->sink.n_columns, tile), ceil_div(call->sink.c_out, tile),
               call->sink.n_splits);
     return LAUNCH(call->context, weight_gradient_fma_kernel<tile>, grid, threads_of<tile>(),
-                  shared_bytes<tile>(), *call->shape, call->sink, (const float *)call->src,
+                  shared_bytes<tile>(), call->plan->shape, call->sink, (const float *)call->src,
                   (const float *)call->d_dst);
 }
 

@@ -8,7 +8,7 @@
 //
 // What it improves on the FMA kernel: the tensor cores multiply 16 x 8 weights by 8 or 16 pixels in
 // one instruction. Both operands lie pixel by pixel, and the tensor core wants pairs of pixels in a
-// register: for bf16 ldmatrix.trans turns them around on the way; for float tensors the rows of
+// register: for bf16 ldmatrix.trans transposes them; for float tensors the rows of
 // shared memory are padded so that reading down a column meets no bank conflict.
 #include "conv2d/conv2d_weight_gradient.cuh"
 
@@ -125,33 +125,20 @@ static __global__ void __launch_bounds__(threads_of<tile>(), tile == 128 ? 2 : 4
     weight_gradient_mma_kernel(struct conv2d_shape shape, struct weight_gradient_sink sink,
                                const T *src, const T *d_dst) {
     constexpr int n_threads = threads_of<tile>(), n_rows = rows_of_step<T>();
-    constexpr int pitch = pitch_of<T, tile>(), stage = 2 * n_rows * pitch, n_m = tile / 32;
+    constexpr int pitch = pitch_of<T, tile>(), n_m = tile / 32;
     DYNAMIC_SHARED(bytes);
-    T *tiles = (T *)bytes;
     int row = (int)blockIdx.y * tile, column = (int)blockIdx.x * tile, split = (int)blockIdx.z;
     struct tile_loader<T> loader;
     loader_init<T, tile, n_threads, n_rows>(&loader, &shape, &sink, src, d_dst, row, column, split);
     int begin = split_pixels(&loader.range, split, sink.n_splits, n_rows).begin;
     int n_steps = ceil_div(max(loader.end - begin, 0), n_rows);
-    for (int s = 0; s < n_stages - 1; s++) {
-        T *to = tiles + s * stage;
-        loader_next<T, tile, n_threads, n_rows, pitch>(&loader, &shape, to, to + n_rows * pitch);
-        cp_async_commit();
-    }
     int warp = (int)threadIdx.x / 32, lane = (int)threadIdx.x % 32;
     int warp_row = warp % 2 * (tile / 2), warp_column = warp / 2 * 32;
     float sums[n_m][4][4] = {};
-    for (int s = 0, at = 0; s < n_steps; s++) {
-        cp_async_wait<n_stages - 2>();
-        __syncthreads(); // step s has arrived, and everyone is done with step s - 1
-        T *to = tiles + (at == 0 ? n_stages - 1 : at - 1) * stage;
-        loader_next<T, tile, n_threads, n_rows, pitch>(&loader, &shape, to, to + n_rows * pitch);
-        cp_async_commit();
-        multiply_step<T, is_tf32, tile, n_m>(
-            tiles + at * stage, tiles + at * stage + n_rows * pitch, warp_row, warp_column, sums);
-        at = at + 1 == n_stages ? 0 : at + 1;
-    }
-    cp_async_wait<0>();
+    weight_gradient_pipeline<tile, n_threads, n_rows, pitch, n_stages>(
+        loader, shape, n_steps, (T *)bytes, [&](const T *d_dst_tile, const T *src_tile) {
+            multiply_step<T, is_tf32, tile, n_m>(d_dst_tile, src_tile, warp_row, warp_column, sums);
+        });
     row += warp_row + lane / 4;
     column += warp_column + lane % 4 * 2;
 #pragma unroll
@@ -171,14 +158,15 @@ static adele_status run(const struct weight_gradient_call *call) {
     dim3 grid(ceil_div(call->sink.n_columns, tile), ceil_div(call->sink.c_out, tile),
               call->sink.n_splits);
     return LAUNCH(call->context, (weight_gradient_mma_kernel<T, is_tf32, tile>), grid,
-                  threads_of<tile>(), (shared_bytes<T, tile>()), *call->shape, call->sink,
+                  threads_of<tile>(), (shared_bytes<T, tile>()), call->plan->shape, call->sink,
                   (const T *)call->src, (const T *)call->d_dst);
 }
 
 template <int tile> static adele_status run_tile(const struct weight_gradient_call *call) {
     if (call->context->storage == ADELE_PRECISION_BF16)
         return run<bf16, false, tile>(call);
-    return call->math == CONV2D_TF32 ? run<float, true, tile>(call) : run<float, false, tile>(call);
+    return call->plan->math == CONV2D_TF32 ? run<float, true, tile>(call)
+                                           : run<float, false, tile>(call);
 }
 
 adele_status weight_gradient_mma(const struct weight_gradient_call *call) {

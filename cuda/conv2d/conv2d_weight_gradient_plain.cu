@@ -65,18 +65,19 @@ static __global__ void bias_gradient_plain_kernel(struct conv2d_shape shape, con
 }
 
 template <typename T> static adele_status run(const struct weight_gradient_call *call) {
-    const struct conv2d_shape *shape = call->shape;
+    const struct conv2d_shape *shape = &call->plan->shape;
     int64_t n_weights = (int64_t)shape->c_out * shape->c_in * shape->kernel * shape->kernel;
     return LAUNCH(call->context, weight_gradient_plain_kernel<T>,
                   (int)((n_weights + block_threads - 1) / block_threads), block_threads, 0, *shape,
-                  (const T *)call->src, (const T *)call->d_dst, call->sink.d_weight, call->math);
+                  (const T *)call->src, (const T *)call->d_dst, call->sink.d_weight,
+                  call->plan->math);
 }
 
 template <typename T>
 static adele_status run_bias(const struct weight_gradient_call *call, float *d_bias) {
     return LAUNCH(call->context, bias_gradient_plain_kernel<T>,
-                  ceil_div(call->shape->c_out, block_threads), block_threads, 0, *call->shape,
-                  (const T *)call->d_dst, d_bias, rounds_operands(call));
+                  ceil_div(call->plan->shape.c_out, block_threads), block_threads, 0,
+                  call->plan->shape, (const T *)call->d_dst, d_bias, rounds_operands(call));
 }
 
 adele_status weight_gradient_plain(const struct weight_gradient_call *call) {

@@ -58,7 +58,7 @@ static adele_status make_jobs(const struct cuda_context *context,
     *n = 0;
     if (item->kernel > INT16_MAX || conv2d_pack_rows(item->kernel * item->kernel) == 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "Leave out convolutions whose op has no packed_bytes.",
-                    "pack: a kernel of %d x %d is read as it stands", item->kernel, item->kernel);
+                    "pack: a kernel of %d x %d is not packed", item->kernel, item->kernel);
     for (int pass = CONV2D_FORWARD; pass < CONV2D_WEIGHT_GRADIENT && bytes < item->bytes; pass++) {
         struct pack_job *job = &jobs[(*n)++];
         job->packing =
@@ -115,15 +115,10 @@ static adele_status make_tables(struct pack *self, const struct adele_pack_desc 
     adele_status status;
     size_t n_jobs = 2 * (size_t)desc->n_items + 1;
     struct pack_block *blocks = NULL;
-    struct pack_job *jobs = (struct pack_job *)memory_calloc(n_jobs, sizeof *jobs);
-    if (jobs == NULL)
-        return FAIL_NO_MEMORY(n_jobs * sizeof *jobs);
+    struct pack_job *jobs = NULL;
+    TRY(ALLOCATE(&jobs, n_jobs));
     TRY_GOTO(plan(self, desc, jobs), done);
-    blocks = (struct pack_block *)memory_calloc((size_t)self->n_blocks + 1, sizeof *blocks);
-    if (blocks == NULL) {
-        status = FAIL_NO_MEMORY(((size_t)self->n_blocks + 1) * sizeof *blocks);
-        goto done;
-    }
+    TRY_GOTO(ALLOCATE(&blocks, self->n_blocks + 1), done);
     list_blocks(self, jobs, blocks);
     TRY_GOTO(table_create(self->base.op.device, jobs, n_jobs * sizeof *jobs, (void **)&self->jobs),
              done);
@@ -137,20 +132,12 @@ done:
 
 adele_status cuda_pack_create(const struct adele_device *device, const struct adele_pack_desc *desc,
                               struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_pack(desc));
-    struct pack *self = (struct pack *)op_create(device, ADELE_OP_pack, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct pack *self = NULL;
+    TRY(op_create(device, ADELE_OP_pack, &self, out));
     self->base.release = pack_release;
     self->math = conv2d_math_of(context_of(device), desc->precision);
-    adele_status status = make_tables(self, desc);
-    if (status != ADELE_OK) {
-        device->iface->op_destroy(&self->base.op);
-        return status;
-    }
-    *out = &self->base.op;
-    return ADELE_OK;
+    return make_tables(self, desc);
 }
 
 template <typename T>

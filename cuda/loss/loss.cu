@@ -98,7 +98,7 @@ static __device__ void store_sums(const struct loss_task &task, const double *pa
     if (task.args.is_finite != NULL)
         *task.args.is_finite = isfinite(total) ? 1 : 0;
     if (sums == NULL || !isfinite(total))
-        return; // one bad step must not hide the others
+        return; // one bad step must not hide the others in the sums
     sums[ADELE_SUM_TOTAL] += total;
     sums[ADELE_SUM_CROSS_ENTROPY] += ce;
     sums[ADELE_SUM_CONSISTENCY] += kl;
@@ -166,9 +166,8 @@ static adele_status make_tables(struct loss_op *op) {
     for (int k = 0; k < task->n_scales; k++)
         bytes += resample_axis_bytes(op->desc.h_scale[k], task->h) +
                  resample_axis_bytes(op->desc.w_scale[k], task->w);
-    char *host = (char *)memory_calloc(bytes, 1);
-    if (host == NULL)
-        return FAIL_NO_MEMORY(bytes);
+    char *host = NULL;
+    TRY(ALLOCATE(&host, bytes));
     char *at = host;
     for (int k = 0; k < task->n_scales; k++) {
         task->rows[k] = resample_axis_fill(op->desc.h_scale[k], task->h, at, at);
@@ -219,28 +218,20 @@ static adele_status plan_workspace(struct loss_op *op) {
 
 adele_status cuda_loss_create(const struct adele_device *device, const struct adele_loss_desc *desc,
                               struct adele_op **out) {
-    adele_status status;
-    *out = NULL;
     TRY(op_check_loss(desc));
-    struct loss_op *op = (struct loss_op *)op_create(device, ADELE_OP_loss, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    struct loss_op *op = NULL;
+    TRY(op_create(device, ADELE_OP_loss, &op, out));
     op->base.release = release;
     op->desc = *desc;
     plan_task(op);
-    TRY_GOTO(make_tables(op), fail);
+    TRY(make_tables(op));
     if (!op->is_fused)
-        TRY_GOTO(family_check(device, ADELE_FAMILY_loss_plain), fail);
-    TRY_GOTO(plan_workspace(op), fail);
+        TRY(family_check(device, ADELE_FAMILY_loss_plain));
+    TRY(plan_workspace(op));
     if (op->is_fused)
-        TRY_GOTO(loss_fused_prepare(context_of(device), op->task), fail);
+        TRY(loss_fused_prepare(context_of(device), op->task));
     op->base.op.engine = op->is_fused ? "direct" : "plain";
-    *out = &op->base.op;
     return ADELE_OK;
-fail:
-    release(&op->base);
-    memory_free(op);
-    return status;
 }
 
 // ---- forward ------------------------------------------------------------------------------------

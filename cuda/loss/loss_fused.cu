@@ -8,7 +8,7 @@
 // go to the tile's patch in the workspace, and a last kernel adds up the patches in the order of
 // tiles.
 //
-// The gradient needs the mask of the image, so a pass before it looks for a confident pixel. It
+// The gradient needs the mask of the image, so a pass before it searches for a confident pixel. It
 // stops as soon as one is found, which in a trained network is among the first tiles.
 //
 // Against the plain kernels: logits are read once or twice instead of once a step and category,
@@ -31,7 +31,7 @@ namespace adele_cuda {
 // Padded channels: beyond it the registers for the logits of a pixel would spill.
 #define MAX_CHANNELS                32
 #define MAX_CHANNELS_OF_FOUR_SCALES 16
-// Of shared memory; every GPU from sm_80 on lends a block at least 99 KB.
+// Of shared memory; a block may have at least 99 KB on every GPU from sm_80 on.
 #define MAX_SHARED (90 * 1024)
 
 struct tile {
@@ -175,7 +175,7 @@ static __device__ __forceinline__ void add4(float4 *sum, float weight, const flo
     sum->z += weight * values.z, sum->w += weight * values.w;
 }
 
-// Do all outputs that read an input lie within first <= o < end?
+// Whether all outputs that read an input are within first <= o < end.
 static __device__ __forceinline__ bool is_within(struct resample_span span, int first, int end) {
     return span.first >= first && span.end <= end;
 }
@@ -304,7 +304,7 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
 
 // A pixel's gradients of scale k: to element `at` of d_logits, or to the pixel's place in `staged`.
 template <int E, int P>
-static __device__ __forceinline__ void leave_gradient(const struct loss_task &task, int k,
+static __device__ __forceinline__ void store_gradient(const struct loss_task &task, int k,
                                                       bool is_identity, int64_t at, float *staged,
                                                       const float *d) {
 #pragma unroll
@@ -344,7 +344,7 @@ static __global__ void __launch_bounds__(LOSS_THREADS, K *P <= 24 ? 2 : 1)
 #pragma unroll
         for (int i = 0; i < K; i++) // with constant numbers, gradients stay in registers
             if (i == k && is_inside)
-                leave_gradient<E, P>(task, k, is_identity, loss_pixel(task, tile.n, y, x) * P,
+                store_gradient<E, P>(task, k, is_identity, loss_pixel(task, tile.n, y, x) * P,
                                      staged + tid * (P + 4), pixel.d[i]);
         if (!is_identity)
             fold_tile<E, P>(task, tile, k, staged, folded);

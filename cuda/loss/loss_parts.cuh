@@ -24,7 +24,7 @@ enum loss_partial {
     LOSS_PARTIALS = LOSS_PARTIAL_D_W + ADELE_MAX_SCALES
 };
 
-// In the workspace: what kernels tell those behind them.
+// In the workspace: results that later kernels read.
 struct loss_state {
     float w[ADELE_MAX_SCALES];
     unsigned long long n_valid; // labelled pixels of the batch; for the plain form
@@ -62,7 +62,7 @@ int64_t loss_plain_blocks(const struct loss_task &task);
 adele_status loss_plain_run(const struct cuda_context *context, const struct loss_task &task);
 // Fills in patch_rows and patch_columns, reading the tables: for a task that still points to the
 // host's copy of them. The number of categories and scales, or logits so much larger than the label
-// that a tile's gradients have no room in shared memory: false, and the plain kernels do it.
+// that a tile's gradients do not fit into shared memory: false, and the plain kernels are taken.
 bool loss_fused_plan(struct loss_task *task);
 int64_t loss_fused_floats(const struct loss_task &task, int k);
 int64_t loss_fused_blocks(const struct loss_task &task);
@@ -110,7 +110,7 @@ static __device__ inline float loss_clamp(float q) {
     return fminf(fmaxf(q, LOSS_Q_MIN), LOSS_Q_MAX);
 }
 
-// Does a pixel of that largest q switch its image on?
+// Whether a pixel with that largest q switches the consistency of its image on.
 static __device__ inline bool loss_is_confident(const struct loss_task &task, float largest) {
     return (double)largest >= task.rho;
 }

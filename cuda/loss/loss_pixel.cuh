@@ -18,7 +18,7 @@ template <int P, int K> struct pixel_values {
     float foreground, background;
 };
 
-// Is channel c a category? Only the last 8 need the question.
+// Whether channel c is a category: only the last 8 may not be.
 template <int P> static __device__ __forceinline__ bool is_category(int c, int n_categories) {
     return c < P - 8 || c < n_categories;
 }
@@ -90,7 +90,7 @@ struct scale_factors {
     int label;               // -1: no category
 };
 
-// Adds the losses of scale k; d becomes the gradient, 0 in the fill-up channels.
+// Adds the losses of scale k; d becomes the gradient, 0 in the padding channels.
 template <int P, int K>
 static __device__ __forceinline__ void
 learn_scale(struct pixel_values<P, K> &pixel, int k, int n_categories,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The loss step by step, as METHOD section 4 tells it: logits at label size go through memory, are
-// read by the mask of images and by the loss, which leaves its gradients in their place, and those
-// are gathered by the low-resolution logits. Any number of categories and scales.
+// The loss step by step, in the order of METHOD section 4: logits at label size go through memory,
+// are read by the mask of images and by the loss, which leaves its gradients in their place, and
+// those are gathered by the low-resolution logits. Any number of categories and scales.
 #include "loss/loss_parts.cuh"
 
 namespace adele_cuda {
@@ -97,7 +97,7 @@ static __device__ float mixture_of(const struct loss_task &task, const struct pi
     return q;
 }
 
-// A thread looks at one label pixel: is the mixture confident there?
+// A thread checks whether the mixture is confident at one label pixel.
 static __global__ void plain_mask(struct loss_task task) {
     int64_t i_pixel = thread_index();
     if (i_pixel >= (int64_t)task.n * task.h * task.w)
@@ -160,7 +160,7 @@ static __device__ float cross_entropy(const struct loss_task &task,
     return weight * d_scaled;
 }
 
-// Loss of one pixel; its logits become gradients, fill-up channels zero.
+// Loss of one pixel; its logits become gradients, padding channels zero.
 static __device__ void learn(const struct loss_task &task, const struct pixel_softmax &pixel,
                              int64_t i_pixel, struct loss_sums &sums) {
     const struct loss_factors factors = loss_factors_of(task);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Sum of two tensors of one shape (N, H, W, P), and its gradient, which is d_dst for both. dst is
-// overwritten; each d_src is overwritten, or added to on request. The zeros of the fill-up channels
-// stay zeros. Memory is read and written once in vectors of 8 channels: there is one kernel, plain
-// and tuned.
+// overwritten; each d_src is overwritten, or added to on request. The zeros of the padding channels
+// stay zeros. Memory is read and written once in vectors of 8 channels: there is one kernel for
+// both engines.
 #include "runtime/common.cuh"
 
 #include "device/op_check.h"
@@ -35,16 +35,13 @@ static __global__ void add_kernel(int64_t n_vectors, const T *a, const T *b, T *
 
 adele_status cuda_add_create(const struct adele_device *device, const struct adele_add_desc *desc,
                              struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_add(desc));
-    struct add *self = (struct add *)op_create(device, ADELE_OP_add, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct add *self = NULL;
+    TRY(op_create(device, ADELE_OP_add, &self, out));
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     self->n_vectors = tensor_elements(shape) / 8;
     self->base.op.flops_forward =
         (double)desc->n * (double)desc->c * (double)desc->h * (double)desc->w;
-    *out = &self->base.op;
     return ADELE_OK;
 }
 

@@ -14,12 +14,11 @@
 // their means and squared deviations (Chan's formula, no differences of large sums), parts of the
 // tensor in double. Every sum is a run, a tree over a block's threads, then a tree over the parts
 // of a channel; how many of each depends on the shape alone, so the bits do too. Coefficients of
-// fill-up channels are zero, which keeps those channels at zero.
+// padding channels are zero, which keeps those channels at zero.
 //
 // The memory is read 2 times and written once in forward (src, src -> dst), and read 6 times and
-// written once in backward; the arithmetic hides behind that.
+// written once in backward; the arithmetic costs no time beside that.
 #include "ops/batch_norm_parts.cuh"
-#include "ops/batch_norm_plain.cuh"
 
 #include "device/op_check.h"
 
@@ -38,7 +37,7 @@ struct batch_norm {
 
 // The mean is subtracted first and not folded into the shift: where it is large beside the
 // deviation, folding would cost the low bits that decide a ReLU or a maximum further on. A NaN
-// passes through the ReLU, so that it is seen where it arises.
+// passes through the ReLU, so that it is found where it arises.
 template <typename T>
 static __global__ void __launch_bounds__(BLOCK)
     apply_forward(struct division d, int n_channels, bool has_relu, const T *__restrict__ src,
@@ -141,22 +140,17 @@ static struct division divide_to_apply(const struct adele_batch_norm_desc *desc)
 adele_status cuda_batch_norm_create(const struct adele_device *device,
                                     const struct adele_batch_norm_desc *desc,
                                     struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_batch_norm(desc));
     TRY(op_check_slice("batch_norm", desc->dst, desc->c, SLICE_CHANNELS));
-    struct batch_norm *self =
-        (struct batch_norm *)op_create(device, ADELE_OP_batch_norm, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct batch_norm *self = NULL;
+    TRY(op_create(device, ADELE_OP_batch_norm, &self, out));
     self->desc = *desc;
     self->sums = divide(desc, MIN_RUN, MAX_PARTS);
     self->apply = divide_to_apply(desc);
     double n_elements = (double)self->sums.n_pixels * desc->c;
     self->base.op.flops_forward = 5.0 * n_elements;
     self->base.op.flops_backward = 9.0 * n_elements;
-    if (!wants_plain(device, ADELE_FAMILY_batch_norm))
-        self->base.op.workspace_bytes = batch_norm_sums_workspace(&self->sums);
-    *out = &self->base.op;
+    self->base.op.workspace_bytes = batch_norm_sums_workspace(&self->sums);
     return ADELE_OK;
 }
 
@@ -197,20 +191,12 @@ static adele_status backward(const struct batch_norm *self,
 
 adele_status cuda_batch_norm_forward(struct adele_op *op,
                                      const struct adele_batch_norm_args *args) {
-    const struct batch_norm *self = (const struct batch_norm *)op;
-    const struct cuda_context *context = context_of(op->device);
-    if (wants_plain(op->device, ADELE_FAMILY_batch_norm))
-        return batch_norm_plain_forward(context, &self->desc, args);
-    return WITH_STORAGE(context, forward, self, args);
+    return WITH_STORAGE(context_of(op->device), forward, (const struct batch_norm *)op, args);
 }
 
 adele_status cuda_batch_norm_backward(struct adele_op *op,
                                       const struct adele_batch_norm_args *args) {
-    const struct batch_norm *self = (const struct batch_norm *)op;
-    const struct cuda_context *context = context_of(op->device);
-    if (wants_plain(op->device, ADELE_FAMILY_batch_norm))
-        return batch_norm_plain_backward(context, &self->desc, args);
-    return WITH_STORAGE(context, backward, self, args);
+    return WITH_STORAGE(context_of(op->device), backward, (const struct batch_norm *)op, args);
 }
 
 } // namespace adele_cuda

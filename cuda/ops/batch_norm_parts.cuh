@@ -83,7 +83,7 @@ adele_status batch_norm_statistics(const struct cuda_context *context, const str
                                    struct channel_rule rule,
                                    const struct adele_batch_norm_args *args);
 // d_scale +=, d_shift +=; *coefficients = in the workspace: a, k, b of d_src = a g + k (src - mean)
-// + b, each (P), zeros in fill-up channels. `dst` = NULL: no ReLU. dst and d_dst begin at the
+// + b, each (P), zeros in padding channels. `dst` = NULL: no ReLU. dst and d_dst begin at the
 // slice.
 adele_status batch_norm_gradients(const struct cuda_context *context, const struct division *sums,
                                   struct channel_rule rule, const void *dst, const void *d_dst,

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Concatenation along channels: dst (N, H, W, P) = [src0 (N, H, W, P0), src1 (N, H, W, P1)], with P
 // = padded c0 + c1, P0 = padded c0, P1 = padded c1. forward overwrites dst; backward overwrites
-// d_src0 and d_src1, or adds to them where asked. Fill-up channels are written as zeros. Nothing is
+// d_src0 and d_src1, or adds to them on request. Padding channels are written as zeros. Nothing is
 // summed over pixels: no order to keep.
 //
 // Where c0 is a multiple of 8 the groups of eight channels move as they are; elsewhere the second
-// source's channels shift against its groups and are read one by one. A simple kernel would be the
-// second case alone: it is what the engine "plain" always takes.
+// source's channels shift against its groups and are read one by one.
 #include "ops/rows.cuh"
 
 #include "device/op_check.h"
@@ -14,7 +13,7 @@
 namespace adele_cuda {
 
 struct concat_shape {
-    int c0, c1, p0, p1, p; // channels, and with fill-up
+    int c0, c1, p0, p1, p; // channels, and with padding channels
     int w;
     int n_rows; // N * H
 };
@@ -94,12 +93,10 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 
 adele_status cuda_concat_create(const struct adele_device *device,
                                 const struct adele_concat_desc *desc, struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_concat(desc));
     TRY(rows_check("concat", desc->n, desc->h, desc->w, desc->c0 + desc->c1));
-    struct concat *self = (struct concat *)op_create(device, ADELE_OP_concat, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct concat *self = NULL;
+    TRY(op_create(device, ADELE_OP_concat, &self, out));
     self->shape.c0 = desc->c0;
     self->shape.c1 = desc->c1;
     self->shape.p0 = padded_channels(desc->c0);
@@ -107,14 +104,7 @@ adele_status cuda_concat_create(const struct adele_device *device,
     self->shape.p = padded_channels(desc->c0 + desc->c1);
     self->shape.w = desc->w;
     self->shape.n_rows = desc->n * desc->h;
-    self->is_aligned = desc->c0 % 8 == 0 && !wants_plain(device, ADELE_FAMILY_concat);
-    adele_status status =
-        self->is_aligned ? ADELE_OK : family_check(device, ADELE_FAMILY_concat_plain);
-    if (status != ADELE_OK) {
-        memory_free(self);
-        return status;
-    }
-    *out = &self->base.op;
+    self->is_aligned = desc->c0 % 8 == 0;
     return ADELE_OK;
 }
 

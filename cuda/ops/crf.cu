@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Mean field of the fully connected CRF (METHOD section 3), as device.h defines it:
 //     q = softmax(log p + w_s K_s q + w_b K_b q)
-// p, q, dst: plain (N, C, H, W); images plain (set, image_c, H, W). Images one after the other, and
-// of an image one category after the other: with Potts potentials a category hears itself alone.
-// K_s is separable and computed as it stands; K_b goes over the permutohedral lattice of
+// p, q, dst: plain (N, C, H, W); images plain (set, image_c, H, W). Images are computed one after
+// the other, and the categories of an image too: with Potts potentials the message to a category
+// depends on the q of that category alone.
+// K_s is separable and computed directly; K_b goes over the permutohedral lattice of
 // device/lattice.h.
 //
-// A pixel has d + 1 entries, one for each corner of its simplex, and a corner is known by the
-// lowest entry that names it. Which thread takes a slot of the hash table is left to chance; who a
-// corner is, and so where its values lie, is not. What pixels give to a corner is summed in
-// integers (FIXED_POINT), whose sum has no order. All else is one thread's own: same bits on every
-// run.
+// A pixel has d + 1 entries, one for each corner of its simplex, and a corner's number is the
+// lowest entry that refers to it. Which thread takes a slot of the hash table varies from run to
+// run; the corner's number, and so the place of its values, does not. What pixels add to a corner
+// is summed in integers (FIXED_POINT), where the order does not matter. Everything else is computed
+// by one thread: the same bits in every run.
 #include "runtime/common.cuh"
 
 #include "device/crf_spatial.h"
@@ -22,8 +23,8 @@
 namespace adele_cuda {
 
 #define N_THREADS 256
-// A share is at most 1, divided by a root of at least 1/20 (a pixel hears itself through its own
-// corners): 2^27 pixels' shares stay below 2^32, and 2^31 steps a unit below 2^63.
+// A share is at most 1, divided by a root of at least 1/20 (the sum includes the pixel itself):
+// 2^27 pixels' shares stay below 2^32, and 2^31 steps a unit below 2^63.
 #define FIXED_POINT 2147483648.0
 
 struct crf_op {
@@ -270,11 +271,9 @@ static size_t place_work(const struct crf_op *op, char *base, struct crf_task *t
 
 adele_status cuda_crf_create(const struct adele_device *device, const struct adele_crf_desc *desc,
                              struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_crf(desc));
-    struct crf_op *op = (struct crf_op *)op_create(device, ADELE_OP_crf, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    struct crf_op *op = NULL;
+    TRY(op_create(device, ADELE_OP_crf, &op, out));
     op->base.release = release;
     op->base.op.engine = "plain";
     op->desc = *desc;
@@ -289,14 +288,10 @@ adele_status cuda_crf_create(const struct adele_device *device, const struct ade
         status = table_create(device, spatial.tap, spatial.n_floats * sizeof(float),
                               (void **)&op->tables);
     crf_spatial_deinit(&spatial);
-    if (status != ADELE_OK) {
-        memory_free(op);
-        return status;
-    }
+    TRY(status);
     struct crf_task task = {};
     float *values[2];
     op->base.op.workspace_bytes = place_work(op, NULL, &task, values);
-    *out = &op->base.op;
     return ADELE_OK;
 }
 

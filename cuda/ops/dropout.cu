@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Dropout on (N, H, W, P): dst = factor src, d_src = or += factor d_dst, with the factors drawn
 // anew in both directions (device.h says how), so that no mask goes through memory. Two Philox
-// blocks are drawn for 8 channels; there is one kernel, plain and tuned.
+// blocks are drawn for 8 channels; there is one kernel for both engines.
 #include "ops/random.cuh"
 #include "runtime/common.cuh"
 
@@ -62,13 +62,10 @@ static __global__ void dropout_kernel(struct dropout_task task, const T *from, T
 
 adele_status cuda_dropout_create(const struct adele_device *device,
                                  const struct adele_dropout_desc *desc, struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_dropout(desc));
-    struct dropout *self = (struct dropout *)op_create(device, ADELE_OP_dropout, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct dropout *self = NULL;
+    TRY(op_create(device, ADELE_OP_dropout, &self, out));
     self->desc = *desc;
-    *out = &self->base.op;
     return ADELE_OK;
 }
 

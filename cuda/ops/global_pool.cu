@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Mean over all pixels, dst (N, C, 1, 1), and its gradient d_src = or += d_dst / (H W). src and
-// d_src are (N, H, W, P), dst and d_dst (N, P); the zeros of the fill-up channels stay zeros. Sums
-// are float; their order is given by the shape. The backward pass has one kernel: there is nothing
-// to tune.
+// d_src are (N, H, W, P), dst and d_dst (N, P); the zeros of the padding channels stay zeros. Sums
+// are float; their order is given by the shape.
 #include "runtime/common.cuh"
 
 #include "device/op_check.h"
@@ -18,34 +17,16 @@ struct global_pool {
     int n, p, n_pixels;
 };
 
-// One thread owns 8 channels of one image and walks its pixels.
-template <typename T>
-static __global__ void plain_kernel(int n, int p, int n_pixels, const T *src, T *dst) {
-    int i = (int)(blockIdx.x * blockDim.x + threadIdx.x);
-    if (i >= n * (p / 8))
-        return;
-    int image = i / (p / 8), group = i % (p / 8);
-    float sums[8] = {}, values[8];
-    for (int pixel = 0; pixel < n_pixels; pixel++) {
-        load8(src + ((int64_t)image * n_pixels + pixel) * p + group * 8, values);
-        for (int j = 0; j < 8; j++)
-            sums[j] += values[j];
-    }
-    for (int j = 0; j < 8; j++)
-        sums[j] /= (float)n_pixels;
-    store8(dst + (int64_t)i * 8, sums);
-}
-
-// It improves on the plain kernel by reading 32 pixels at a time, each in whole lines. One block
-// owns 64 channels of one image; a thread adds up every 32nd pixel of 8 of them, then the first
-// pixel's threads add up the 32 sums in order.
+// A block owns 64 channels of image blockIdx.x and reads 32 pixels at a time, each in whole lines
+// of memory: a thread adds up every 32nd pixel of 8 channels, then the first pixel's threads add up
+// the 32 sums in order.
 template <typename T>
 static __global__ void __launch_bounds__(n_threads)
     forward_kernel(int p, int n_pixels, const T *src, T *dst) {
     SHARED(float, sums, [n_threads][8]);
     int row = (int)threadIdx.x / tile_groups;
-    int channel = ((int)blockIdx.x * tile_groups + (int)threadIdx.x % tile_groups) * 8;
-    const T *image = src + (int64_t)blockIdx.y * n_pixels * p;
+    int channel = ((int)blockIdx.y * tile_groups + (int)threadIdx.x % tile_groups) * 8;
+    const T *image = src + (int64_t)blockIdx.x * n_pixels * p;
     float mine[8] = {};
     for (int pixel = row; pixel < n_pixels && channel < p; pixel += tile_pixels) {
         float values[8];
@@ -67,7 +48,7 @@ static __global__ void __launch_bounds__(n_threads)
 #pragma unroll
     for (int j = 0; j < 8; j++)
         mine[j] /= (float)n_pixels;
-    store8(dst + (int64_t)blockIdx.y * p + channel, mine);
+    store8(dst + (int64_t)blockIdx.x * p + channel, mine);
 }
 
 // One thread owns 8 channels of one pixel.
@@ -93,36 +74,26 @@ static __global__ void backward_kernel(int64_t n_vectors, int p, int n_pixels, c
 adele_status cuda_global_pool_create(const struct adele_device *device,
                                      const struct adele_global_pool_desc *desc,
                                      struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_global_pool(desc));
     if ((int64_t)desc->h * desc->w > INT32_MAX) // the kernels count pixels in int
         return FAIL(ADELE_INVALID_ARGUMENT, "", "global_pool: shape (%d, %d, %d, %d)", desc->n,
                     desc->c, desc->h, desc->w);
-    struct global_pool *self =
-        (struct global_pool *)op_create(device, ADELE_OP_global_pool, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct global_pool *self = NULL;
+    TRY(op_create(device, ADELE_OP_global_pool, &self, out));
     self->n = desc->n;
     self->p = padded_channels(desc->c);
     self->n_pixels = desc->h * desc->w;
     self->base.op.flops_forward = (double)desc->n * (double)desc->c * (double)self->n_pixels;
     self->base.op.flops_backward = self->base.op.flops_forward;
-    *out = &self->base.op;
     return ADELE_OK;
 }
 
 template <typename T>
 static adele_status run_forward(const struct global_pool *self,
                                 const struct adele_global_pool_args *args) {
-    const struct adele_device *device = self->base.op.device;
-    const struct cuda_context *context = context_of(device);
-    // A launch has at most 65535 blocks along y.
-    if (wants_plain(device, ADELE_FAMILY_global_pool) || self->n > 65535)
-        return LAUNCH(context, plain_kernel<T>, ceil_div(self->n * (self->p / 8), 64), 64, 0,
-                      self->n, self->p, self->n_pixels, (const T *)args->src, (T *)args->dst);
-    dim3 grid((unsigned)ceil_div(self->p / 8, tile_groups), (unsigned)self->n);
-    return LAUNCH(context, forward_kernel<T>, grid, n_threads, 0, self->p, self->n_pixels,
-                  (const T *)args->src, (T *)args->dst);
+    dim3 grid((unsigned)self->n, (unsigned)ceil_div(self->p / 8, tile_groups));
+    return LAUNCH(context_of(self->base.op.device), forward_kernel<T>, grid, n_threads, 0, self->p,
+                  self->n_pixels, (const T *)args->src, (T *)args->dst);
 }
 
 adele_status cuda_global_pool_forward(struct adele_op *op,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The first values of a network's parameters, drawn where they are wanted: a hundred million of
-// them take the host seconds and a transfer.
+// The first values of a network's parameters, drawn in device memory: a hundred million of them
+// would take the host seconds and a transfer.
 //
 // A thread computes one block of the Philox stream, which is 4 uniform values or 2 normal ones, and
 // writes them; no two threads share a value, nothing is summed. Bound by writing. The draws are the
-// CPU's (src/base/random.c), uniform values bit by bit; nothing faster is worth its lines here.
+// CPU's (src/base/random.c), uniform values bit by bit; a faster kernel is not worth its lines
+// here.
 #include "ops/random.cuh"
 #include "runtime/common.cuh"
 
@@ -14,7 +15,7 @@ namespace adele_cuda {
 
 #define INITIALIZE_THREADS 256
 
-// Units of an item: what one Philox block gives.
+// Units of an item: the values of one Philox block.
 struct initialize_block {
     int item;
     int32_t i_chunk; // of INITIALIZE_THREADS units
@@ -37,7 +38,7 @@ static __device__ inline double unit_uniform(uint32_t word) {
     return (double)word * (1.0 / 4294967296.0);
 }
 
-// Box-Muller as random_normal(): the sine twin is dropped.
+// Box-Muller as random_normal(): the second value, from the sine, is dropped.
 static __device__ inline double unit_normal(uint32_t first, uint32_t second) {
     const double two_pi = 6.283185307179586476925;
     double radius = rounded_product((double)first + 1.0, 1.0 / 4294967296.0);
@@ -100,10 +101,8 @@ static adele_status make_tables(struct initialize *self, const struct adele_init
                     (long long)n_blocks);
     self->n_blocks = (int)n_blocks;
     size_t bytes = (size_t)n_blocks * sizeof(struct initialize_block);
-    struct initialize_block *blocks =
-        (struct initialize_block *)memory_calloc((size_t)n_blocks, sizeof *blocks);
-    if (blocks == NULL)
-        return FAIL_NO_MEMORY(bytes);
+    struct initialize_block *blocks = NULL;
+    TRY(ALLOCATE(&blocks, n_blocks));
     for (int i = 0, n = 0; i < desc->n_items; i++)
         for (int64_t chunk = 0; chunk < count_chunks(&desc->items[i]); chunk++)
             blocks[n++] = (struct initialize_block){i, (int32_t)chunk};
@@ -118,21 +117,12 @@ static adele_status make_tables(struct initialize *self, const struct adele_init
 adele_status cuda_initialize_create(const struct adele_device *device,
                                     const struct adele_initialize_desc *desc,
                                     struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_initialize(desc));
-    struct initialize *self =
-        (struct initialize *)op_create(device, ADELE_OP_initialize, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct initialize *self = NULL;
+    TRY(op_create(device, ADELE_OP_initialize, &self, out));
     self->base.release = initialize_release;
     self->seed = desc->seed;
-    adele_status status = make_tables(self, desc);
-    if (status != ADELE_OK) {
-        device->iface->op_destroy(&self->base.op);
-        return status;
-    }
-    *out = &self->base.op;
-    return ADELE_OK;
+    return make_tables(self, desc);
 }
 
 adele_status cuda_initialize_forward(struct adele_op *op,

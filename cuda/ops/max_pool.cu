@@ -7,7 +7,7 @@
 //
 // The backward pass gathers: a thread owns pixels of d_src and visits their windows in row order,
 // so nothing is added by two threads and the order of the sums is fixed. It finds the first maximum
-// again instead of storing indices: the forward pass writes nothing beside dst. Fill-up channels
+// again instead of storing indices: the forward pass writes nothing beside dst. Padding channels
 // are zeros, their maximum is zero, and the gradient handed on is zero.
 #include "ops/rows.cuh"
 
@@ -27,7 +27,8 @@ struct max_pool {
     int first; // channel of the slice
 };
 
-// Whether `value` takes the place of `best`: a NaN does, and keeps it, so that none is lost.
+// Whether `value` replaces `best`. A NaN replaces it, and nothing replaces a NaN, so that none is
+// lost.
 static __device__ inline bool is_above(float value, float best) {
     return value > best || value != value;
 }
@@ -48,81 +49,13 @@ static __device__ inline void windows_of(int i, int n_out, int kernel, int strid
     *last = min(shifted / stride, n_out - 1);
 }
 
-// ---- plain: a thread owns one element -----------------------------------------------------------
-
-template <typename T>
-static __global__ void __launch_bounds__(ROW_THREADS)
-    pool_forward_plain(struct pool_shape s, const T *src, T *dst) {
-    int step = row_step();
-    int c = step % s.p, x = step / s.p;
-    if (x >= s.w_out)
-        return;
-    int x_first, x_end, y_first, y_end;
-    window_range(x, s.w_in, s.kernel, s.stride, s.pad, &x_first, &x_end);
-    for (int row = (int)blockIdx.y; row < s.n * s.h_out; row += (int)gridDim.y) {
-        const T *image = src + (int64_t)(row / s.h_out) * s.h_in * s.w_in * s.src_pitch + c;
-        window_range(row % s.h_out, s.h_in, s.kernel, s.stride, s.pad, &y_first, &y_end);
-        float best = to_float(image[((int64_t)y_first * s.w_in + x_first) * s.src_pitch]);
-        for (int y = y_first; y < y_end; y++)
-            for (int xs = x_first; xs < x_end; xs++) {
-                float value = to_float(image[((int64_t)y * s.w_in + xs) * s.src_pitch]);
-                if (is_above(value, best))
-                    best = value;
-            }
-        dst[((int64_t)row * s.w_out + x) * s.p + c] = from_float<T>(best);
-    }
-}
-
-// Whether pixel (y, x) is the first of window (y_out, x_out) that holds `best`.
-template <typename T>
-static __device__ bool is_first_maximum(const struct pool_shape *s, const T *image, float best,
-                                        int y_out, int x_out, int y, int x) {
-    if (to_float(image[((int64_t)y * s->w_in + x) * s->src_pitch]) != best)
-        return false;
-    int x_first, x_end, y_first, y_end;
-    window_range(x_out, s->w_in, s->kernel, s->stride, s->pad, &x_first, &x_end);
-    window_range(y_out, s->h_in, s->kernel, s->stride, s->pad, &y_first, &y_end);
-    for (int ys = y_first; ys <= y; ys++)
-        for (int xs = x_first; xs < (ys == y ? x : x_end); xs++)
-            if (to_float(image[((int64_t)ys * s->w_in + xs) * s->src_pitch]) == best)
-                return false;
-    return true;
-}
-
-template <typename T>
-static __global__ void __launch_bounds__(ROW_THREADS, 8)
-    pool_backward_plain(struct pool_shape s, const T *src, const T *dst, const T *d_dst, T *d_src,
-                        bool accumulate) {
-    int step = row_step();
-    int c = step % s.p, x = step / s.p;
-    if (x >= s.w_in)
-        return;
-    int x_first, x_last, y_first, y_last;
-    windows_of(x, s.w_out, s.kernel, s.stride, s.pad, &x_first, &x_last);
-    for (int row = (int)blockIdx.y; row < s.n * s.h_in; row += (int)gridDim.y) {
-        int y = row % s.h_in;
-        const T *image = src + (int64_t)(row / s.h_in) * s.h_in * s.w_in * s.src_pitch + c;
-        int64_t out = (int64_t)(row / s.h_in) * s.h_out * s.w_out * s.p + c;
-        int64_t at = ((int64_t)row * s.w_in + x) * s.src_pitch + c;
-        float sum = accumulate ? to_float(d_src[at]) : 0.0f;
-        windows_of(y, s.h_out, s.kernel, s.stride, s.pad, &y_first, &y_last);
-        for (int y_out = y_first; y_out <= y_last; y_out++)
-            for (int x_out = x_first; x_out <= x_last; x_out++) {
-                int64_t window = out + ((int64_t)y_out * s.w_out + x_out) * s.p;
-                if (is_first_maximum(&s, image, to_float(dst[window]), y_out, x_out, y, x))
-                    sum += to_float(d_dst[window]);
-            }
-        d_src[at] = from_float<T>(sum);
-    }
-}
-
-// ---- tuned: eight channels a thread, in vectors of 16 or 32 bytes -------------------------------
+// ---- kernels: eight channels a thread, in vectors of 16 or 32 bytes -----------------------------
 
 // A thread owns eight channels of dst at one column. HALVES: kernel 2, stride 2, no padding, known
 // to the compiler: four loads at once and no loop.
 template <typename T, bool HALVES>
 static __global__ void __launch_bounds__(ROW_THREADS, HALVES ? 6 : 8)
-    pool_forward_tuned(struct pool_shape s, const T *__restrict__ src, T *__restrict__ dst) {
+    pool_forward(struct pool_shape s, const T *__restrict__ src, T *__restrict__ dst) {
     int kernel = HALVES ? 2 : s.kernel, stride = HALVES ? 2 : s.stride, pad = HALVES ? 0 : s.pad;
     int step = row_step();
     int n_groups = s.p / 8, c = step % n_groups * 8, x = step / n_groups;
@@ -151,8 +84,8 @@ static __global__ void __launch_bounds__(ROW_THREADS, HALVES ? 6 : 8)
     }
 }
 
-// Takes out of `mask` the lanes whose maximum `best` also stands in a pixel before (y, x) of the
-// window.
+// Clears the bits in `mask` of lanes whose maximum `best` also occurs in a pixel before (y, x) of
+// the window.
 template <typename T>
 static __device__ inline unsigned clear_later(const struct pool_shape *s, const T *image,
                                               const float best[8], unsigned mask, int y_out,
@@ -173,12 +106,12 @@ static __device__ inline unsigned clear_later(const struct pool_shape *s, const 
     return mask;
 }
 
-// A thread owns eight channels of one pixel of d_src, for any window. Against the plain kernel: one
-// vector instead of eight loads, and earlier pixels are read only where a lane holds a maximum.
+// A thread owns eight channels of one pixel of d_src, for any window. Earlier pixels are read only
+// where a lane holds a maximum.
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS)
-    pool_backward_tuned(struct pool_shape s, const T *__restrict__ src, const T *__restrict__ dst,
-                        const T *__restrict__ d_dst, T *d_src, bool accumulate) {
+    pool_backward(struct pool_shape s, const T *__restrict__ src, const T *__restrict__ dst,
+                  const T *__restrict__ d_dst, T *d_src, bool accumulate) {
     int step = row_step();
     int n_groups = s.p / 8, c = step % n_groups * 8, x = step / n_groups;
     if (x >= s.w_in)
@@ -271,13 +204,11 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 
 adele_status cuda_max_pool_create(const struct adele_device *device,
                                   const struct adele_max_pool_desc *desc, struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_max_pool(desc));
     TRY(op_check_slice("max_pool", desc->src, desc->c, SLICE_CHANNELS));
     TRY(rows_check("max_pool", desc->n, desc->h_in + 1, desc->w_in + 1, desc->c));
-    struct max_pool *self = (struct max_pool *)op_create(device, ADELE_OP_max_pool, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct max_pool *self = NULL;
+    TRY(op_create(device, ADELE_OP_max_pool, &self, out));
     struct pool_shape *s = &self->shape;
     s->n = desc->n;
     s->h_in = desc->h_in;
@@ -293,7 +224,6 @@ adele_status cuda_max_pool_create(const struct adele_device *device,
     double n_windows = (double)desc->n * (double)desc->c * (double)s->h_out * (double)s->w_out;
     self->base.op.flops_forward = n_windows * desc->kernel * desc->kernel;
     self->base.op.flops_backward = self->base.op.flops_forward;
-    *out = &self->base.op;
     return ADELE_OK;
 }
 
@@ -308,13 +238,10 @@ static adele_status forward(const struct max_pool *self, const struct adele_max_
     int n_rows = s->n * s->h_out;
     const T *src = (const T *)args->src + self->first;
     T *dst = (T *)args->dst;
-    if (wants_plain(&context->device, ADELE_FAMILY_max_pool))
-        return LAUNCH(context, pool_forward_plain<T>, rows_grid(s->w_out * s->p, n_rows),
-                      ROW_THREADS, 0, *s, src, dst);
     dim3 grid = rows_grid(s->w_out * (s->p / 8), n_rows);
     if (is_halves(s))
-        return LAUNCH(context, (pool_forward_tuned<T, true>), grid, ROW_THREADS, 0, *s, src, dst);
-    return LAUNCH(context, (pool_forward_tuned<T, false>), grid, ROW_THREADS, 0, *s, src, dst);
+        return LAUNCH(context, (pool_forward<T, true>), grid, ROW_THREADS, 0, *s, src, dst);
+    return LAUNCH(context, (pool_forward<T, false>), grid, ROW_THREADS, 0, *s, src, dst);
 }
 
 template <typename T>
@@ -325,15 +252,12 @@ static adele_status backward(const struct max_pool *self, const struct adele_max
     const T *src = (const T *)args->src + self->first, *dst = (const T *)args->dst;
     const T *d_dst = (const T *)args->d_dst;
     T *d_src = (T *)args->d_src + self->first;
-    if (wants_plain(&context->device, ADELE_FAMILY_max_pool))
-        return LAUNCH(context, pool_backward_plain<T>, rows_grid(s->w_in * s->p, n_rows),
-                      ROW_THREADS, 0, *s, src, dst, d_dst, d_src, args->accumulate_d_src);
     if (is_halves(s))
         return LAUNCH(context, pool_backward_halves<T>,
                       rows_grid((s->w_in + 1) / 2 * (s->p / 8), s->n * ((s->h_in + 1) / 2)),
                       ROW_THREADS, 0, *s, src, d_dst, d_src, args->accumulate_d_src);
-    return LAUNCH(context, pool_backward_tuned<T>, rows_grid(s->w_in * (s->p / 8), n_rows),
-                  ROW_THREADS, 0, *s, src, dst, d_dst, d_src, args->accumulate_d_src);
+    return LAUNCH(context, pool_backward<T>, rows_grid(s->w_in * (s->p / 8), n_rows), ROW_THREADS,
+                  0, *s, src, dst, d_dst, d_src, args->accumulate_d_src);
 }
 
 adele_status cuda_max_pool_forward(struct adele_op *op, const struct adele_max_pool_args *args) {

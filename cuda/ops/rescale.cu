@@ -8,7 +8,7 @@
 // The weights of an axis are tables, made on the host in exact arithmetic when the op is created.
 // The backward pass gathers: every source pixel visits the target pixels that read it in row order,
 // so no two threads write one element and the order of the sums is fixed by the shape. Zeros in
-// fill-up channels stay zeros.
+// padding channels stay zeros.
 #include "ops/rows.cuh"
 
 #include "device/op_check.h"
@@ -104,7 +104,7 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 
 // ---- tuned --------------------------------------------------------------------------------------
 // Against the plain kernels: eight channels a thread in vectors, and the weights are applied one
-// axis after the other. A thread walks down a strip of rows at its column and keeps the rows that
+// axis after the other. A thread goes down a strip of rows at its column and keeps the rows that
 // it has mixed (or gathered) horizontally in registers: two loads instead of four for a target
 // pixel of a smaller source, and each d_dst row is gathered once for the two source rows it meets.
 
@@ -202,9 +202,9 @@ static __device__ inline void write_gradient(T *to, const float sum[8], bool acc
     store8(to, out);
 }
 
-// A thread owns eight channels of a strip of STRIP rows of d_src at one column. It walks down the
+// A thread owns eight channels of a strip of STRIP rows of d_src at one column. It goes down the
 // target rows; `upper` and `lower` are the sums of source rows `held` and `held` + 1 so far, and
-// `upper` is finished when the walk reaches a target row that begins below it.
+// `upper` is finished when the thread reaches a target row that begins below it.
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS, 6)
     rescale_backward_tuned(int n, int p, int dst_pitch, struct axis vertical,
@@ -269,7 +269,7 @@ static struct tap tap_at(int target, int n_in, int n_out) {
     return tap;
 }
 
-// The answer is the number of reads. Taps ascend with the target, so the sweep for a source pixel
+// Returns the number of reads. Taps ascend with the target, so the sweep for a source pixel
 // begins where the one for the pixel before it began.
 static int collect_readers(const struct axis *axis) {
     int n_reads = 0, start = 0;
@@ -307,18 +307,15 @@ static adele_status axis_init(const struct adele_device *device, struct axis *ax
     axis->n_in = n_in;
     axis->n_dst = n_dst;
     struct axis host = *axis;
-    host.taps = (struct tap *)memory_calloc((size_t)n_dst, sizeof *host.taps);
-    host.readers = (struct readers *)memory_calloc((size_t)n_in, sizeof *host.readers);
-    host.reads = (struct read *)memory_calloc((size_t)n_dst * 2, sizeof *host.reads);
     adele_status status;
-    if (host.taps == NULL || host.readers == NULL || host.reads == NULL) {
-        status = FAIL_NO_MEMORY(((size_t)n_dst * 3 + (size_t)n_in) * sizeof *host.taps);
-    } else {
-        for (int i = 0; i < n_dst; i++)
-            host.taps[i] = tap_at(i - start, n_in, n_out);
-        collect_readers(&host);
-        status = upload_axis(device, &host, axis);
-    }
+    TRY_GOTO(ALLOCATE(&host.taps, n_dst), done);
+    TRY_GOTO(ALLOCATE(&host.readers, n_in), done);
+    TRY_GOTO(ALLOCATE(&host.reads, 2 * (size_t)n_dst), done);
+    for (int i = 0; i < n_dst; i++)
+        host.taps[i] = tap_at(i - start, n_in, n_out);
+    collect_readers(&host);
+    status = upload_axis(device, &host, axis);
+done:
     memory_free(host.taps);
     memory_free(host.readers);
     memory_free(host.reads);
@@ -341,14 +338,12 @@ static void rescale_release(struct cuda_op *op) {
 
 adele_status cuda_rescale_create(const struct adele_device *device,
                                  const struct adele_rescale_desc *desc, struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_rescale(desc));
     TRY(op_check_slice("rescale", desc->dst, desc->c, SLICE_CHANNELS));
     TRY(rows_check("rescale", desc->n, desc->h_in, desc->w_in, desc->c));
     TRY(rows_check("rescale", desc->n, desc->h_dst, desc->w_dst, desc->c));
-    struct rescale *self = (struct rescale *)op_create(device, ADELE_OP_rescale, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct rescale *self = NULL;
+    TRY(op_create(device, ADELE_OP_rescale, &self, out));
     self->base.release = rescale_release;
     self->n = desc->n;
     self->p = padded_channels(desc->c);
@@ -357,17 +352,8 @@ adele_status cuda_rescale_create(const struct adele_device *device,
     double n_pixels = (double)desc->n * (double)desc->c * (double)desc->h_out * (double)desc->w_out;
     self->base.op.flops_forward = 8.0 * n_pixels;
     self->base.op.flops_backward = 8.0 * n_pixels;
-    adele_status status =
-        axis_init(device, &self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top);
-    if (status == ADELE_OK)
-        status =
-            axis_init(device, &self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left);
-    if (status != ADELE_OK) {
-        device->iface->op_destroy(&self->base.op);
-        return status;
-    }
-    *out = &self->base.op;
-    return ADELE_OK;
+    TRY(axis_init(device, &self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
+    return axis_init(device, &self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left);
 }
 
 template <typename T>

@@ -13,7 +13,7 @@
 // 1e-12 of the border between two pixels.) Images: bilinear over normalized pixels, 0 outside.
 // Labels: nearest, 255 outside. The other kind of augmentation, VOC's, is in sample_voc.cuh.
 //
-// All outputs are overwritten: tensors (N, C, h_scale, w_scale) with zeros in the fill-up channels,
+// All outputs are overwritten: tensors (N, C, h_scale, w_scale) with zeros in the padding channels,
 // label maps (N, H, W). A row whose id is negative, or beyond the set, is image 0 and labels 255.
 #include "ops/random.cuh"
 #include "ops/sample_voc.cuh"
@@ -26,9 +26,8 @@
 
 namespace adele_cuda {
 
-#define DEGREE        (3.14159265358979323846 / 180.0)
-#define PLAIN_THREADS 256
-// The tuned kernels' tile: a warp writes 32 neighbours, 1024 bytes or more of a tensor in one go;
+#define DEGREE (3.14159265358979323846 / 180.0)
+// The kernels' tile: a warp writes 32 neighbours, 1024 bytes or more of a tensor in one go;
 // a square keeps what a rotated tile reads close together, and the draw is paid for 1024 pixels.
 #define TILE      32
 #define TILE_ROWS 8 // a block of 32 x 8 threads, each four pixels of a column
@@ -38,7 +37,7 @@ struct sample_op {
     struct adele_sample_desc desc;
 };
 
-// What a kernel has to know of the batch.
+// Parameters of the kernels: the set and the batch.
 struct sample_task {
     struct adele_sample_set set;
     bool is_batch; // set.images are (N, C, H, W), one for each row
@@ -51,7 +50,7 @@ struct sample_task {
     uint8_t *labels, *noisy, *truth; // (N, H, W), may be NULL
 };
 
-// One output scale and how it reads scale 0: output o looks at position o * step.
+// One output scale and how it reads scale 0: output o reads position o * step.
 struct sample_scale {
     void *out; // tensor (N, C, h, w)
     int h, w, tiles_x, tiles_y;
@@ -89,9 +88,11 @@ struct axis_taps {
 // ---- drawing ------------------------------------------------------------------------------------
 
 // All draws are taken in a fixed order, whether their range is empty or not. IS_VOC: the
-// augmentation is on, and VOC's.
+// augmentation is on, and VOC's. One thread of a block calls it: out of line, because the sine and
+// cosine in double are long.
 template <bool IS_VOC>
-static __device__ inline void place(const struct sample_task *task, int n, struct placement *out) {
+static __device__ OUT_OF_LINE void place(const struct sample_task *task, int n,
+                                         struct placement *out) {
     int id = task->sample_ids[n];
     int w = task->set.w, h = task->set.h;
     out->id = id < task->set.n_images ? id : -1;
@@ -127,13 +128,6 @@ static __device__ inline void place(const struct sample_task *task, int n, struc
     out->cosine = cos(angle) / scale;
     out->sine = sin(angle) / scale;
     out->is_affine = out->sine != 0.0 || out->cosine != 1.0 || shift_x != 0.0 || shift_y != 0.0;
-}
-
-// For one thread of a block: out of line, since the sine and cosine in double are long.
-template <bool IS_VOC>
-static __device__ OUT_OF_LINE void place_block(const struct sample_task *task, int n,
-                                               struct placement *out) {
-    place<IS_VOC>(task, n, out);
 }
 
 static __device__ void find_source(const struct placement *placed, int w, int x, int y,
@@ -225,8 +219,8 @@ static __device__ uint8_t label_at(const struct adele_sample_set *set, const uin
     return __ldg(maps + (int64_t)id * set->h * set->w + index);
 }
 
-// Output pixel (x, y) of one row of the batch: the image's vectors at `out`, where there is an
-// image, and the index of its label.
+// Writes output pixel (x, y) of one row of the batch to `out`; returns the index of its label, -1
+// outside.
 template <typename T, int LANES, bool IS_VOC>
 static __device__ int64_t write_pixel(const struct sample_task *task,
                                       const struct placement *placed, int x, int y, T *out) {
@@ -234,17 +228,14 @@ static __device__ int64_t write_pixel(const struct sample_task *task,
     if (IS_VOC) {
         int x_scaled = (placed->is_flipped ? task->w - 1 - x : x) + placed->voc.left;
         int y_scaled = y + placed->voc.top;
-        if (out != NULL)
-            write_voc_pixel<T, LANES>(set, task->augment.hsv > 0.0, placed->id, placed->i_image,
-                                      &placed->voc, x_scaled, y_scaled, out);
+        write_voc_pixel<T, LANES>(set, task->augment.hsv > 0.0, placed->id, placed->i_image,
+                                  &placed->voc, x_scaled, y_scaled, out);
         return placed->id < 0 ? -1 : voc_label_index(set, &placed->voc, x_scaled, y_scaled);
     }
     double source_x, source_y;
     find_source(placed, set->w, x, y, &source_x, &source_y);
-    if (out != NULL) {
-        struct taps taps = find_taps(placed, set->w, set->h, source_x, source_y);
-        write_image_pixel<T, LANES>(set, placed, &taps, out);
-    }
+    struct taps taps = find_taps(placed, set->w, set->h, source_x, source_y);
+    write_image_pixel<T, LANES>(set, placed, &taps, out);
     return label_index(set, source_x, source_y);
 }
 
@@ -283,76 +274,10 @@ static __device__ void write_scaled_pixel(const T *image, int w_in, int p, struc
     }
 }
 
-// ---- plain: a thread owns one pixel of one output -----------------------------------------------
+// ---- kernels: a block owns a tile of 32 x 32 pixels ---------------------------------------------
 
-template <typename T, bool IS_VOC>
-static __global__ void __launch_bounds__(PLAIN_THREADS)
-    sample_image_plain(struct sample_task task, T *out) {
-    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= (int64_t)task.n * task.h * task.w)
-        return;
-    int x = (int)(i % task.w), y = (int)(i / task.w % task.h);
-    struct placement placed;
-    place<IS_VOC>(&task, (int)(i / task.w / task.h), &placed);
-    write_pixel<T, 8, IS_VOC>(&task, &placed, x, y, out + i * padded_channels(task.set.c));
-}
-
-template <bool IS_VOC>
-static __global__ void sample_labels_plain(struct sample_task task, const uint8_t *maps,
-                                           uint8_t *out) {
-    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= (int64_t)task.n * task.h * task.w)
-        return;
-    int x = (int)(i % task.w), y = (int)(i / task.w % task.h);
-    struct placement placed;
-    place<IS_VOC>(&task, (int)(i / task.w / task.h), &placed);
-    int64_t index = write_pixel<float, 1, IS_VOC>(&task, &placed, x, y, NULL);
-    out[i] = label_at(&task.set, maps, placed.id, index);
-}
-
-template <typename T>
-static __global__ void sample_scale_plain(int n, int p, int h_in, int w_in, const T *image,
-                                          struct sample_scale scale) {
-    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= (int64_t)n * scale.h * scale.w)
-        return;
-    int x = (int)(i % scale.w), y = (int)(i / scale.w % scale.h);
-    int64_t i_image = i / scale.w / scale.h;
-    write_scaled_pixel(image + i_image * h_in * w_in * p, w_in, p,
-                       find_axis(h_in, scale.h, scale.step_y, y),
-                       find_axis(w_in, scale.w, scale.step_x, x), (T *)scale.out + i * p);
-}
-
-template <typename T, bool IS_VOC>
-static adele_status
-forward_plain(const struct cuda_context *context, const struct adele_sample_desc *desc,
-              const struct sample_task *task, const struct adele_sample_args *args,
-              const struct sample_scales *scales) {
-    int p = padded_channels(desc->c);
-    int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
-    int n_blocks = (int)((n_pixels + PLAIN_THREADS - 1) / PLAIN_THREADS);
-    TRY(LAUNCH(context, (sample_image_plain<T, IS_VOC>), n_blocks, PLAIN_THREADS, 0, *task,
-               (T *)args->images[0]));
-    const uint8_t *maps[3] = {args->set.labels, args->set.noisy, args->set.truth};
-    uint8_t *outs[3] = {args->labels, args->noisy, args->truth};
-    for (int i = 0; i < 3; i++)
-        if (outs[i] != NULL)
-            TRY(LAUNCH(context, sample_labels_plain<IS_VOC>, n_blocks, PLAIN_THREADS, 0, *task,
-                       maps[i], outs[i]));
-    for (int k = 0; k < scales->n_scales; k++) {
-        const struct sample_scale *scale = &scales->scale[k];
-        n_pixels = (int64_t)desc->n * scale->h * scale->w;
-        n_blocks = (int)((n_pixels + PLAIN_THREADS - 1) / PLAIN_THREADS);
-        TRY(LAUNCH(context, sample_scale_plain<T>, n_blocks, PLAIN_THREADS, 0, desc->n, p, desc->h,
-                   desc->w, (const T *)args->images[0], *scale));
-    }
-    return ADELE_OK;
-}
-
-// ---- direct: a block owns a tile of 32 x 32 pixels ----------------------------------------------
-
-// Scale 0 and its label maps. The plain kernels draw the augmentation and invert the map for every
-// pixel of every output; here a block draws once, and image and labels share a pixel's source.
+// Scale 0 and its label maps. The block draws the augmentation once; image and labels share a
+// pixel's source.
 template <typename T, int LANES, bool IS_VOC>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
     sample_tile(const __grid_constant__ struct sample_task task, int tiles_x, int tiles_y, T *out) {
@@ -361,7 +286,7 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
     int tile_x = (int)(blockIdx.x % tiles_x), tile_y = (int)(blockIdx.x / tiles_x % tiles_y);
     int n = (int)(blockIdx.x / tiles_x / tiles_y);
     if (threadIdx.x == 0)
-        place_block<IS_VOC>(&task, n, &placed);
+        place<IS_VOC>(&task, n, &placed);
     __syncthreads();
     int x = tile_x * TILE + (int)threadIdx.x % TILE;
     int y_end = min((tile_y + 1) * TILE, task.h);
@@ -381,7 +306,7 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
     }
 }
 
-// All other scales in one launch, for small scales alone do not fill a GPU. A thread finds its
+// All other scales in one launch, because small scales alone do not fill a GPU. A thread finds its
 // column's inputs once for its four pixels.
 template <typename T>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS)
@@ -405,41 +330,43 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS)
 }
 
 template <typename T, bool IS_VOC>
-static adele_status
-forward_direct(const struct cuda_context *context, const struct adele_sample_desc *desc,
-               const struct sample_task *task, const struct adele_sample_args *args,
-               const struct sample_scales *scales) {
-    int tiles_x = ceil_div(desc->w, TILE), tiles_y = ceil_div(desc->h, TILE);
-    int n_blocks = tiles_x * tiles_y * desc->n;
-    T *out = (T *)args->images[0];
-    if (desc->c == 1)
-        TRY(LAUNCH(context, (sample_tile<T, 1, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
-                   tiles_x, tiles_y, out));
-    else if (desc->c <= 4)
-        TRY(LAUNCH(context, (sample_tile<T, 4, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
-                   tiles_x, tiles_y, out));
-    else
-        TRY(LAUNCH(context, (sample_tile<T, SAMPLE_HALVES, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0,
-                   *task, tiles_x, tiles_y, out));
+static adele_status launch_tiles(const struct cuda_context *context, const struct sample_task *task,
+                                 T *out) {
+    int tiles_x = ceil_div(task->w, TILE), tiles_y = ceil_div(task->h, TILE);
+    int n_blocks = tiles_x * tiles_y * task->n, c = task->set.c;
+    if (c == 1)
+        return LAUNCH(context, (sample_tile<T, 1, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
+                      tiles_x, tiles_y, out);
+    if (c <= 4)
+        return LAUNCH(context, (sample_tile<T, 4, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0, *task,
+                      tiles_x, tiles_y, out);
+    return LAUNCH(context, (sample_tile<T, SAMPLE_HALVES, IS_VOC>), n_blocks, TILE * TILE_ROWS, 0,
+                  *task, tiles_x, tiles_y, out);
+}
+
+template <typename T>
+static adele_status forward(const struct cuda_context *context, const struct sample_task *task,
+                            void *images, const struct sample_scales *scales) {
+    T *out = (T *)images;
+    bool is_voc = task->augment.enabled && task->augment.kind == ADELE_AUGMENT_VOC;
+    TRY((is_voc ? launch_tiles<T, true>(context, task, out)
+                : launch_tiles<T, false>(context, task, out)));
     if (scales->n_scales == 0)
         return ADELE_OK;
     const struct sample_scale *last = &scales->scale[scales->n_scales - 1];
-    n_blocks = (int)last->first_block + last->tiles_x * last->tiles_y * desc->n;
+    int n_blocks = (int)last->first_block + last->tiles_x * last->tiles_y * task->n;
     return LAUNCH(context, sample_scales_tile<T>, n_blocks, TILE * TILE_ROWS, 0,
-                  padded_channels(desc->c), desc->h, desc->w, (const T *)args->images[0], *scales);
+                  padded_channels(task->set.c), task->h, task->w, (const T *)out, *scales);
 }
 
 // ---- the op -------------------------------------------------------------------------------------
 
 adele_status cuda_sample_create(const struct adele_device *device,
                                 const struct adele_sample_desc *desc, struct adele_op **out) {
-    *out = NULL;
     TRY(op_check_sample(desc));
-    struct sample_op *op = (struct sample_op *)op_create(device, ADELE_OP_sample, sizeof *op);
-    if (op == NULL)
-        return FAIL_NO_MEMORY(sizeof *op);
+    struct sample_op *op = NULL;
+    TRY(op_create(device, ADELE_OP_sample, &op, out));
     op->desc = *desc;
-    *out = &op->base.op;
     return ADELE_OK;
 }
 
@@ -466,26 +393,6 @@ static struct sample_scales scales_of(const struct adele_sample_desc *desc,
     return scales;
 }
 
-template <typename T>
-static adele_status
-forward_affine(const struct cuda_context *context, const struct adele_sample_desc *desc,
-               const struct sample_task *task, const struct adele_sample_args *args,
-               const struct sample_scales *scales) {
-    return wants_plain(&context->device, ADELE_FAMILY_sample)
-               ? forward_plain<T, false>(context, desc, task, args, scales)
-               : forward_direct<T, false>(context, desc, task, args, scales);
-}
-
-template <typename T>
-static adele_status
-forward_voc(const struct cuda_context *context, const struct adele_sample_desc *desc,
-            const struct sample_task *task, const struct adele_sample_args *args,
-            const struct sample_scales *scales) {
-    return wants_plain(&context->device, ADELE_FAMILY_sample)
-               ? forward_plain<T, true>(context, desc, task, args, scales)
-               : forward_direct<T, true>(context, desc, task, args, scales);
-}
-
 adele_status cuda_sample_forward(struct adele_op *base, const struct adele_sample_args *args) {
     const struct adele_sample_desc *desc = &((struct sample_op *)base)->desc;
     const struct cuda_context *context = context_of(base->device);
@@ -498,9 +405,7 @@ adele_status cuda_sample_forward(struct adele_op *base, const struct adele_sampl
     if (is_batch)
         task.set.images = args->batch_images;
     struct sample_scales scales = scales_of(desc, args);
-    if (desc->augment.enabled && desc->augment.kind == ADELE_AUGMENT_VOC)
-        return WITH_STORAGE(context, forward_voc, context, desc, &task, args, &scales);
-    return WITH_STORAGE(context, forward_affine, context, desc, &task, args, &scales);
+    return WITH_STORAGE(context, forward, context, &task, args->images[0], &scales);
 }
 
 } // namespace adele_cuda

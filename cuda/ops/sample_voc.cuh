@@ -4,11 +4,10 @@
 #ifndef ADELE_CUDA_OPS_SAMPLE_VOC_CUH
 #define ADELE_CUDA_OPS_SAMPLE_VOC_CUH
 
+#include "base/half.h"
 #include "device/voc_augment.h"
 #include "ops/random.cuh"
 #include "runtime/common.cuh"
-
-#include <string.h>
 
 namespace adele_cuda {
 
@@ -29,22 +28,12 @@ draw_voc_placement(const struct adele_sample_set *set, const struct adele_augmen
 }
 
 static __device__ inline float decode_half(uint16_t half) {
-#if defined(__CUDA_ARCH__)
-    float out; // exact; the lines below, at each of a cubic's 16 taps, took long to compile
+#ifndef ADELE_SIMT
+    float out; // base/half.h, at each of a cubic's 16 taps, took long to compile
     asm("cvt.f32.f16 %0, %1;" : "=f"(out) : "h"(half));
     return out;
 #else
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16;
-    uint32_t magnitude = half & 0x7FFFu;
-    if (magnitude < 0x0400u) { // zero and denormals: a multiple of 2^-24
-        float value = (float)magnitude * (1.0f / 16777216.0f);
-        return sign != 0 ? -value : value;
-    }
-    // The exponent's bias goes from 15 to 127; of infinity and NaN from 31 to 255.
-    uint32_t bits = sign | ((magnitude << 13) + (magnitude >= 0x7C00u ? 0x70000000u : 0x38000000u));
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    return half_to_float(half);
 #endif
 }
 
@@ -71,8 +60,8 @@ static __device__ inline float cubic_value(const struct adele_sample_set *set, i
 }
 
 // LANES is how many of each vector of 8 channels can hold an image's: 1 for gray images, 4 for
-// colours, 8 for anything. SAMPLE_HALVES is for anything, too, and goes by half vectors, so that
-// the code of 4 channels is unrolled and not of 8, which takes long to compile and few images have.
+// colours. SAMPLE_HALVES is for any number and goes by half vectors, so that the code of 4 channels
+// is unrolled and not of 8, which takes long to compile and few images have.
 #define SAMPLE_HALVES      0
 #define SAMPLE_STEP(LANES) ((LANES) == SAMPLE_HALVES ? 4 : 8)
 #define SAMPLE_LIVE(LANES) ((LANES) == SAMPLE_HALVES ? 4 : (LANES))

@@ -22,7 +22,7 @@ struct sgd {
     struct adele_sgd_segment *chunks; // (n_chunks), in device memory
     int *segment;                     // (n_chunks), in device memory: which segment the chunk is of
     int *last; // in device memory: 1 + the last bad segment of this update, 0: none; then whether
-               // the update is left out
+               // the update is skipped
     int n_chunks;
 };
 
@@ -36,7 +36,7 @@ static __device__ inline void sgd_update(float *weight, float gradient, float *v
 }
 
 // A block owns a chunk, a thread every 256th float of it. The atomic is one of whole numbers and a
-// maximum, so that the order of blocks does not matter; nobody calls it in a good step.
+// maximum, so that the order of blocks does not matter; it is not reached in a good step.
 static __global__ void sgd_look_kernel(const struct adele_sgd_segment *chunks, const int *segment,
                                        const float *gradients, int *last) {
     const float *gradient = gradients + chunks[blockIdx.x].offset;
@@ -133,15 +133,15 @@ static adele_status count_chunks(const struct adele_sgd_desc *desc, int64_t *n_f
 // The tables of chunks, on the host and then on the device.
 static adele_status make_chunks(struct sgd *self, const struct adele_sgd_desc *desc,
                                 int64_t n_chunks) {
-    struct adele_sgd_segment *chunks =
-        (struct adele_sgd_segment *)memory_calloc((size_t)n_chunks + 1, sizeof *chunks);
-    int *segment = (int *)memory_calloc((size_t)n_chunks + 1, sizeof *segment);
-    adele_status status = ADELE_OK;
-    if (chunks == NULL || segment == NULL) {
-        status = FAIL_NO_MEMORY((size_t)n_chunks * sizeof *chunks);
-        n_chunks = 0;
-    }
-    for (int i = 0; i < desc->n_segments && status == ADELE_OK; i++)
+    const struct adele_device *device = self->base.op.device;
+    const int zero = 0;
+    size_t n_rows = (size_t)n_chunks + 1;
+    struct adele_sgd_segment *chunks = NULL;
+    int *segment = NULL;
+    adele_status status;
+    TRY_GOTO(ALLOCATE(&chunks, n_rows), done);
+    TRY_GOTO(ALLOCATE(&segment, n_rows), done);
+    for (int i = 0; i < desc->n_segments; i++)
         for (int64_t done = 0; done < desc->segments[i].count; done += SGD_CHUNK) {
             struct adele_sgd_segment chunk = desc->segments[i];
             chunk.offset += done;
@@ -149,16 +149,11 @@ static adele_status make_chunks(struct sgd *self, const struct adele_sgd_desc *d
             segment[self->n_chunks] = i;
             chunks[self->n_chunks++] = chunk;
         }
-    const struct adele_device *device = self->base.op.device;
-    const int zero = 0;
-    if (status == ADELE_OK)
-        status = table_create(device, chunks, ((size_t)n_chunks + 1) * sizeof *chunks,
-                              (void **)&self->chunks);
-    if (status == ADELE_OK)
-        status = table_create(device, segment, ((size_t)n_chunks + 1) * sizeof *segment,
-                              (void **)&self->segment);
-    if (status == ADELE_OK)
-        status = table_create(device, &zero, sizeof zero, (void **)&self->last);
+    TRY_GOTO(table_create(device, chunks, n_rows * sizeof *chunks, (void **)&self->chunks), done);
+    TRY_GOTO(table_create(device, segment, n_rows * sizeof *segment, (void **)&self->segment),
+             done);
+    status = table_create(device, &zero, sizeof zero, (void **)&self->last);
+done:
     memory_free(segment);
     memory_free(chunks);
     return status;
@@ -166,24 +161,16 @@ static adele_status make_chunks(struct sgd *self, const struct adele_sgd_desc *d
 
 adele_status cuda_sgd_create(const struct adele_device *device, const struct adele_sgd_desc *desc,
                              struct adele_op **out) {
-    *out = NULL;
     int64_t n_floats, n_chunks;
     TRY(count_chunks(desc, &n_floats, &n_chunks));
-    struct sgd *self = (struct sgd *)op_create(device, ADELE_OP_sgd, sizeof *self);
-    if (self == NULL)
-        return FAIL_NO_MEMORY(sizeof *self);
+    struct sgd *self = NULL;
+    TRY(op_create(device, ADELE_OP_sgd, &self, out));
     self->base.release = sgd_release;
     self->base.op.flops_forward = 6.0 * (double)n_floats;
-    adele_status status = make_chunks(self, desc, n_chunks);
-    if (status != ADELE_OK) {
-        device->iface->op_destroy(&self->base.op);
-        return status;
-    }
-    *out = &self->base.op;
-    return ADELE_OK;
+    return make_chunks(self, desc, n_chunks);
 }
 
-static adele_status look(const struct sgd *self, const struct adele_sgd_args *args) {
+static adele_status check_gradients(const struct sgd *self, const struct adele_sgd_args *args) {
     const struct adele_device *device = self->base.op.device;
     TRY(device->iface->fill(device, self->last, 0, sizeof *self->last));
     TRY(LAUNCH(context_of(device), sgd_look_kernel, self->n_chunks, SGD_THREADS, 0, self->chunks,
@@ -199,7 +186,7 @@ adele_status cuda_sgd_forward(struct adele_op *op, const struct adele_sgd_args *
         return ADELE_OK;
     const int *last = NULL;
     if (args->health != NULL) {
-        TRY(look(self, args));
+        TRY(check_gradients(self, args));
         last = self->last;
     }
     return LAUNCH(context_of(op->device), sgd_kernel, self->n_chunks, SGD_THREADS, 0, self->chunks,

@@ -3,15 +3,15 @@
 // launched.
 //
 // Layout of a tensor (N, C, H, W): (N, H, W, P) elements, P = C rounded up to 8 (padded_channels),
-// channels beyond C filled up with zeros: every pixel begins on 16 bytes, so all loads and stores
-// of channels are vectors of 8. Every op keeps the fill-up channels at zero. Elements are float, or
+// padding channels beyond C hold zeros: every pixel begins on 16 bytes, so all loads and stores
+// of channels are vectors of 8. Every op keeps the padding channels at zero. Elements are float, or
 // bf16 when the device was opened for bf16 (`storage` of the context); kernels that touch tensors
 // are templates over that type T, and compute in float.
 //
-// Everything here runs on the one stream of the context, but for the copies of upload_begin, which
-// have their own; nothing waits. No floating-point atomics:
-// sums have an order that depends on shapes alone. The sources compile as CUDA and, for the
-// emulator of tests/simt, as C++ (which sees its own cuda_runtime.h); ADELE_SIMT is defined there.
+// All work is queued on the one stream of the context, except the copies of upload_begin, which
+// have a stream of their own; nothing waits. There are no floating-point atomics: sums have an
+// order that depends on shapes alone. The sources compile as CUDA and, for the emulator of
+// tests/simt, as C++ with ADELE_SIMT defined and the emulator's own cuda_runtime.h.
 #ifndef ADELE_CUDA_RUNTIME_COMMON_CUH
 #define ADELE_CUDA_RUNTIME_COMMON_CUH
 
@@ -32,13 +32,13 @@ struct cuda_context {
     int ordinal;
     enum adele_precision storage; // ADELE_PRECISION_FP32 or _BF16: of the elements of tensors
     enum cuda_engine engine;
-    int cudnn_way; // of the engine cudnn: the first way in cuDNN's order that may be taken
+    int cudnn_candidate; // of the engine cudnn: the first of cuDNN's candidates that may be taken
     cudaStream_t stream;
     cudaStream_t copy_stream;    // of upload_begin
     cudaEvent_t copied, op_done; // of upload_fence
     int n_multiprocessors;
     int compute_capability;      // 80, 90, ...
-    int shared_bytes_max;        // of one block, after allow_shared
+    int shared_bytes_max;        // of one block, after ALLOW_SHARED
     struct step_graphs *graphs;  // step_graph.cu
     struct libraries *libraries; // cuDNN and cuBLAS, when they are there
 };
@@ -46,6 +46,9 @@ struct cuda_context {
 static inline struct cuda_context *context_of(const struct adele_device *device) {
     return (struct cuda_context *)device->context;
 }
+
+// Makes the context's GPU the one that this thread's calls go to.
+adele_status make_current(const struct adele_device *device);
 
 // ---- tensors ------------------------------------------------------------------------------------
 
@@ -81,11 +84,21 @@ struct cuda_op {
     struct adele_op op;
     void (*release)(struct cuda_op *op);
 };
-// A zeroed op of `bytes` bytes with its header filled in (engine "direct" or "plain"); NULL when
-// memory is out.
-void *op_create(const struct adele_device *device, enum adele_op_kind kind, size_t bytes);
+// Fills in the header of a zeroed op; its engine is "direct" or "plain".
+void op_init(const struct adele_device *device, enum adele_op_kind kind, struct adele_op *op);
+// *self and *out = a zeroed op with its header filled in. Op begins with struct cuda_op, named
+// base. What follows in the op's create function may simply fail: then the device's entry (in
+// cuda_device.cu) destroys the op and sets *out to NULL. So `release` must accept zeroed fields.
+template <typename Op>
+static inline adele_status op_create(const struct adele_device *device, enum adele_op_kind kind,
+                                     Op **self, struct adele_op **out) {
+    TRY(ALLOCATE(self, 1));
+    op_init(device, kind, &(*self)->base.op);
+    *out = &(*self)->base.op;
+    return ADELE_OK;
+}
 
-// Whether an op takes its plain kernel: the engine says so, or its tuned family is left out.
+// Whether an op takes its plain kernel: for the engine plain, or when its tuned family is disabled.
 static inline bool wants_plain(const struct adele_device *device, enum family tuned) {
     return context_of(device)->engine == CUDA_ENGINE_PLAIN || family_is_disabled(device, tuned);
 }

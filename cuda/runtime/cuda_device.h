@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The door of the CUDA device: what C code sees of it. The same sources built for the emulator of
-// tests/simt offer the same function under the name simt_device_create.
+// The CUDA device as C code uses it. The same sources built for the emulator of tests/simt have the
+// same functions under names that begin with simt_.
 #ifndef ADELE_CUDA_RUNTIME_CUDA_DEVICE_H
 #define ADELE_CUDA_RUNTIME_CUDA_DEVICE_H
 
@@ -37,9 +37,10 @@ ADELE_MUST_CHECK adele_status cuda_device_create(const struct cuda_options *opti
 ADELE_MUST_CHECK adele_status simt_device_create(const struct cuda_options *options,
                                                  struct adele_device **out);
 
-// Of a device opened for the engine cudnn: convolutions created from now on take the way of that
-// number in cuDNN's order for their shape, or the next one that they can; 0 when it is opened.
-void cuda_device_set_cudnn_way(struct adele_device *device, int way);
+// Of a device opened for the engine cudnn: convolutions created from now on take the candidate of
+// that number in cuDNN's order for their shape, or the next usable one; 0 when the device is
+// opened.
+void cuda_device_set_cudnn_candidate(struct adele_device *device, int candidate);
 // What the code of a GPU depends on beside this program: "NVIDIA H100, sm_90, driver 13000,
 // runtime 13000, cudnn 91900, cublas 130100". Asks the driver and opens nothing on the GPU. "" when
 // there is no such GPU.

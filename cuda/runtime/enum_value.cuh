@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An enum of a descriptor as a number. C callers may hand over any number in an enum's place, while
-// C++ allows no value to be read that the enum's bits do not hold.
+// An enum of a descriptor as a number. C callers may pass any number in an enum's place, while in
+// C++ reading a value that the enum's bits cannot hold is undefined.
 #ifndef ADELE_CUDA_RUNTIME_ENUM_VALUE_CUH
 #define ADELE_CUDA_RUNTIME_ENUM_VALUE_CUH
 

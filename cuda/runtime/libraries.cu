@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Loading cuBLAS and cuDNN. A library that is not installed, lacks a function or does not start on
-// this GPU is passed over: our own kernels do everything that the libraries do.
+// this GPU is not used: our own kernels do everything that the libraries do.
 #include "runtime/libraries.cuh"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 namespace adele_cuda {
 
-// Appends to the text for people of what is missing.
+// Appends to device.missing, the text that `adele info` prints.
 static void note_missing(struct cuda_context *context, const char *format, const char *a,
                          const char *b) {
     char *text = context->device.missing;
@@ -54,7 +54,7 @@ static void *load(struct cuda_context *context, const char *variable, const char
     return module;
 }
 
-// Both headers declare the functions; the type of each field is its own function's.
+// The libraries' headers declare the functions, so each field has the type of its function.
 template <typename F> static bool find(void *module, const char *name, F *out) {
     *out = (F)dlsym(module, name);
     return *out != NULL;
@@ -163,13 +163,13 @@ static adele_status name_machine(const struct cuda_context *context, struct libr
     return ADELE_OK;
 }
 
-// Without a note the file was found, and does not serve here; or nobody looked for it.
+// Without a note the library was found but did not start on this GPU, or the build is without it.
 static const char *missing_of(const struct cuda_context *context) {
     return context->device.missing[0] != '\0' ? context->device.missing
                                               : "this build is without it, or it does not start";
 }
 
-// What was asked for by name must be there.
+// An engine that was named must be there.
 static adele_status check_wanted(const struct cuda_context *context,
                                  const struct libraries *libraries) {
     if (context->engine == CUDA_ENGINE_CUDNN && libraries->cudnn_version == 0)
@@ -189,9 +189,8 @@ static adele_status check_wanted(const struct cuda_context *context,
 
 adele_status libraries_open(struct cuda_context *context, struct libraries **out) {
     *out = NULL;
-    struct libraries *libraries = (struct libraries *)memory_calloc(1, sizeof *libraries);
-    if (libraries == NULL)
-        return FAIL_NO_MEMORY(sizeof *libraries);
+    struct libraries *libraries = NULL;
+    TRY(ALLOCATE(&libraries, 1));
     static const char *const without_header = "its header was missing when adele was built";
 #ifdef ADELE_CUBLAS
     if (context->engine != CUDA_ENGINE_CUDNN && !cublas_start(context, libraries))
@@ -206,7 +205,8 @@ adele_status libraries_open(struct cuda_context *context, struct libraries **out
     note_missing(context, "%s (%s)", "cuDNN", without_header);
 #endif
     (void)without_header;
-    (void)cudaGetLastError(); // what a library could not do must not meet the next launch
+    (void)cudaGetLastError(); // clears the error of a library that did not start, so that the next
+                              // launch does not report it
     adele_status status = check_wanted(context, libraries);
     bool is_empty = libraries->cudnn_version == 0 && libraries->cublas_version == 0;
     if (status == ADELE_OK && !is_empty)

@@ -5,7 +5,7 @@
 // (tests/simt/simt_libraries.h).
 //
 // ADELE_CUDNN and ADELE_CUBLAS in the environment name the file to load, for a library that the
-// loader does not find, like the one that comes with PyTorch:
+// loader does not find, such as the one that comes with PyTorch:
 // site-packages/nvidia/cudnn/lib/libcudnn.so.9.
 #ifndef ADELE_CUDA_RUNTIME_LIBRARIES_CUH
 #define ADELE_CUDA_RUNTIME_LIBRARIES_CUH
@@ -31,7 +31,7 @@ namespace adele_cuda {
     X(cublasGetVersion_v2)                                                                         \
     X(cublasSetStream_v2)                                                                          \
     X(cublasSetWorkspace_v2)
-// Its header has a second function of this name for C++, which wants to be told apart.
+// The header overloads cublasGemmEx for C++, so its type is written out.
 typedef cublasStatus_t (*cublas_gemm)(cublasHandle_t, cublasOperation_t, cublasOperation_t, int,
                                       int, int, const void *, const void *, cudaDataType, int,
                                       const void *, cudaDataType, int, const void *, void *,
@@ -78,8 +78,8 @@ struct libraries {
 };
 #undef LIBRARY_FUNCTION
 
-// Loads what is installed. *out = NULL when there is neither; an engine that was asked for by name
-// and is not there is an error that says so. The context's device.missing: what was not found.
+// Loads what is installed. *out = NULL when there is neither; fails when the engine was named and
+// its library is not there. The context's device.missing: what was not found.
 adele_status libraries_open(struct cuda_context *context, struct libraries **out);
 void libraries_close(struct libraries *libraries); // NULL is legal
 // ", cuDNN 9.1.0, cuBLAS 12.4.5": those that are there. `libraries` NULL: "".

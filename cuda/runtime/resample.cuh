@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Bilinear, align-corners resampling of one axis, as tables in device memory: output o reads
-// position o (n_in - 1) / (n_out - 1) of the input. The position is split into its whole and its
-// broken part in integers, so no rounding moves a tap. Forward reads taps; the transpose is in
-// gather form and reads spans, so the order of every sum is fixed.
+// position o (n_in - 1) / (n_out - 1) of the input. The position is split into its integer
+// part and its fraction in integer arithmetic, so no rounding moves a tap. Forward reads taps; the
+// transpose is in gather form and reads spans, so the order of every sum is fixed.
 #ifndef ADELE_CUDA_RUNTIME_RESAMPLE_CUH
 #define ADELE_CUDA_RUNTIME_RESAMPLE_CUH
 

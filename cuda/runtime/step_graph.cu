@@ -7,7 +7,8 @@
 
 namespace adele_cuda {
 
-#define MAX_STEP_KINDS 8 // full and last batch, and room; a kind beyond runs launch by launch
+#define MAX_STEP_KINDS                                                                             \
+    8 // more than the full and the last batch; a kind beyond runs launch by launch
 
 struct step_graphs {
     bool is_capturing;
@@ -21,8 +22,7 @@ adele_status step_graphs_create(struct step_graphs **out) {
     const char *setting = getenv("ADELE_CUDA_GRAPHS");
     if (getenv("ADELE_CUDA_SYNCHRONOUS") != NULL || (setting != NULL && strcmp(setting, "0") == 0))
         return ADELE_OK;
-    *out = (struct step_graphs *)memory_calloc(1, sizeof **out);
-    return *out != NULL ? ADELE_OK : FAIL_NO_MEMORY(sizeof **out);
+    return ALLOCATE(out, 1);
 }
 
 void step_graphs_destroy(struct step_graphs *graphs) {
@@ -55,7 +55,7 @@ static adele_status refresh(cudaGraphExec_t *graph, cudaGraph_t captured) {
         cudaGraphExecUpdateResultInfo result;
         if (cudaGraphExecUpdate(*graph, captured, &result) == cudaSuccess)
             return ADELE_OK;
-        (void)cudaGetLastError(); // answered by the new graph
+        (void)cudaGetLastError(); // clears the error: a new graph is made instead
         CUDA_TRY(cudaGraphExecDestroy(*graph));
         *graph = NULL;
     }
@@ -63,8 +63,8 @@ static adele_status refresh(cudaGraphExec_t *graph, cudaGraph_t captured) {
     return ADELE_OK;
 }
 
-// The op that failed may have ended the capture already; then there is no graph and an error that
-// says so, which the op's own is before.
+// The op that failed may have ended the capture already. Then there is no graph, and ending the
+// capture fails; that error is cleared, because the op's own has been recorded before.
 static void drop_capture(struct cuda_context *context) {
     cudaGraph_t captured = NULL;
     if (cudaStreamEndCapture(context->stream, &captured) == cudaSuccess && captured != NULL)

@@ -29,7 +29,7 @@ static __device__ inline void cp_async_commit() {
     asm volatile("cp.async.commit_group;" ::: "memory");
 }
 
-// Waits until at most n_pending of this thread's committed groups are under way.
+// Waits until at most n_pending of this thread's committed groups are unfinished.
 template <int n_pending> static __device__ inline void cp_async_wait() {
     asm volatile("cp.async.wait_group %0;" ::"n"(n_pending) : "memory");
 }

@@ -29,7 +29,7 @@ void trace_nvtx_install() {
 
 namespace adele_cuda {
 
-void trace_nvtx_install() { // no profiler looks at the emulator
+void trace_nvtx_install() { // no profiler attaches to the emulator
 }
 
 } // namespace adele_cuda

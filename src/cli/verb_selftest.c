@@ -89,7 +89,8 @@ const struct argp selftest_argp = {
     0,
     "Tests every kernel of a GPU beside simpler ones and the CPU.\vA training does this by itself "
     "where a GPU, its driver and this build meet for the first time (at most 20 seconds, once). "
-    "What is wrong, crashes or hangs is left out from then on, and the next best is taken; `adele "
+    "What is wrong, crashes or hangs is left out from then on, and the next best, if any, is "
+    "taken; `adele "
     "info` names it. ADELE_SELFTEST=off in the environment tests and leaves out nothing, "
     "ADELE_SELFTEST=60 gives a training's test so many seconds.",
     0,

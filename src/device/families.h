@@ -37,33 +37,24 @@ enum family_kind {
     X(aspp_plain, aspp, PLAIN)                                                                     \
     X(aspp_fma, aspp, TUNED)                                                                       \
     X(aspp_mma, aspp, TUNED)                                                                       \
-    X(batch_norm_plain, batch_norm, PLAIN)                                                         \
-    X(batch_norm, batch_norm, TUNED)                                                               \
-    X(max_pool_plain, max_pool, PLAIN)                                                             \
-    X(max_pool, max_pool, TUNED)                                                                   \
+    X(batch_norm, batch_norm, ONLY)                                                                \
+    X(max_pool, max_pool, ONLY)                                                                    \
     X(rescale_plain, rescale, PLAIN)                                                               \
     X(rescale, rescale, TUNED)                                                                     \
-    X(concat_plain, concat, PLAIN)                                                                 \
-    X(concat, concat, TUNED)                                                                       \
+    X(concat, concat, ONLY)                                                                        \
     X(add, add, ONLY)                                                                              \
-    X(global_pool_plain, global_pool, PLAIN)                                                       \
-    X(global_pool, global_pool, TUNED)                                                             \
+    X(global_pool, global_pool, ONLY)                                                              \
     X(dropout, dropout, ONLY)                                                                      \
     X(loss_plain, loss, PLAIN)                                                                     \
     X(loss_fused, loss, TUNED)                                                                     \
     X(sgd, sgd, ONLY)                                                                              \
     X(initialize, initialize, ONLY)                                                                \
-    X(sample_plain, sample, PLAIN)                                                                 \
-    X(sample, sample, TUNED)                                                                       \
-    X(ensemble_plain, ensemble, PLAIN)                                                             \
-    X(ensemble, ensemble, TUNED)                                                                   \
-    X(decide_plain, decide, PLAIN)                                                                 \
-    X(decide, decide, TUNED)                                                                       \
+    X(sample, sample, ONLY)                                                                        \
+    X(ensemble, ensemble, ONLY)                                                                    \
+    X(decide, decide, ONLY)                                                                        \
     X(crf, crf, ONLY)                                                                              \
-    X(correct_plain, correct, PLAIN)                                                               \
-    X(correct, correct, TUNED)                                                                     \
-    X(count_plain, count, PLAIN)                                                                   \
-    X(count, count, TUNED)                                                                         \
+    X(correct, correct, ONLY)                                                                      \
+    X(count, count, ONLY)                                                                          \
     X(step_graph, COUNT, TUNED) /* a step recorded and launched as one graph */
 
 enum family {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# cmake -DNAME=... -DSOURCE=cuda/conv2d/conv2d_mma.cu -DOUT=... -P mutate.cmake: writes a copy of the source with one
+# cmake -DNAME=... -DSOURCE=cuda/conv2d/conv2d_tile.cuh -DOUT=... -P mutate.cmake: writes a copy of the source with one
 # mistake. The text that is replaced must stand there exactly once.
 cmake_minimum_required(VERSION 3.22)
 set(weak_wait_from [[cp_async_wait<CONV2D_STAGES - 2>();]])
@@ -8,8 +8,8 @@ set(no_barrier_from [[__syncthreads(); // this step's stage is whole, and the on
 set(no_barrier_to "")
 set(no_last_barrier_from [[__syncthreads(); // the stages become the tile]])
 set(no_last_barrier_to "")
-set(wrong_row_from [[int row_a = m_first + lane % 16;]])
-set(wrong_row_to [[int row_a = m_first + lane % 8 + lane / 16 * 8;]])
+set(wrong_row_from [[int row_a = m_first() + lane % 16;]])
+set(wrong_row_to [[int row_a = m_first() + lane % 8 + lane / 16 * 8;]])
 
 if("${${NAME}_from}" STREQUAL "")
   message(FATAL_ERROR "no mutant of the name ${NAME}")

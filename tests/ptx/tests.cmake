@@ -82,17 +82,19 @@ set_target_properties(ptx_nvcc_slot PROPERTIES CUDA_ARCHITECTURES 80-virtual CUD
 add_test(NAME ptx_nvcc_slot COMMAND ptx_nvcc_slot)
 set_tests_properties(ptx_nvcc_slot PROPERTIES LABELS ptx)
 
-# Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named.
+# Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named. `header` is the
+# file of cuda/conv2d with the mistake: the mutant's copy is found before the original.
 set(PTX_MUTANT_CASE test_tf32)
-function(ptx_mutant name)
-  set(source ${PROJECT_SOURCE_DIR}/cuda/conv2d/conv2d_mma.cu)
-  set(mutant ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name}/conv2d_mma.cu)
+function(ptx_mutant name header)
+  set(source ${PROJECT_SOURCE_DIR}/cuda/conv2d/${header})
+  set(folder ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
+  set(mutant ${folder}/conv2d/${header})
   add_custom_command(OUTPUT ${mutant}
     COMMAND ${CMAKE_COMMAND} -DNAME=${name} -DSOURCE=${source} -DOUT=${mutant} -P ${PTX_DIR}/mutate.cmake
     DEPENDS ${source} ${PTX_DIR}/mutate.cmake VERBATIM)
   # Its object comes before the library's, which is then not taken.
-  add_library(ptx_mutant_${name}_kernel OBJECT ${mutant})
-  target_include_directories(ptx_mutant_${name}_kernel PRIVATE ${PROJECT_SOURCE_DIR}/cuda
+  add_library(ptx_mutant_${name}_kernel OBJECT ${PROJECT_SOURCE_DIR}/cuda/conv2d/conv2d_mma.cu ${mutant})
+  target_include_directories(ptx_mutant_${name}_kernel PRIVATE ${folder} ${PROJECT_SOURCE_DIR}/cuda
     ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(ptx_mutant_${name}_kernel PRIVATE ADELE_HAVE_CUDA)
   target_compile_options(ptx_mutant_${name}_kernel PRIVATE -lineinfo ${ADELE_CUDA_PACKING})
@@ -104,10 +106,10 @@ function(ptx_mutant name)
   set_tests_properties(ptx_mutant_${name} PROPERTIES LABELS ptx TIMEOUT 600
     ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};ADELE_TEST_DEVICES=cuda;PTX_TEST_FILTER=${PTX_MUTANT_CASE}")
 endfunction()
-ptx_mutant(weak_wait)
-ptx_mutant(no_barrier)
-ptx_mutant(no_last_barrier)
-ptx_mutant(wrong_row)
+ptx_mutant(weak_wait conv2d_tile.cuh)
+ptx_mutant(no_barrier conv2d_tile.cuh)
+ptx_mutant(no_last_barrier conv2d_tile.cuh)
+ptx_mutant(wrong_row conv2d_sums.cuh)
 # The kernel as it is passes the same case.
 ptx_test(ptx_mutant_none ptx ptx_conv2d PTX_TEST_FILTER=${PTX_MUTANT_CASE})
 set_tests_properties(ptx_mutant_none PROPERTIES FAIL_REGULAR_EXPRESSION "Running 0 test")
@@ -131,7 +133,7 @@ if(TARGET adele_cli)
   # All families with correct kernels, and with a tensor-core kernel that is wrong: minutes each.
   ptx_selftest(ptx_selftest "ptx;slow" "" "" "" "")
   ptx_selftest(ptx_selftest_all_but_one "ptx;slow" wrong:10mma_kernel wrong conv2d_mma "")
-  ptx_selftest(ptx_selftest_wrong ptx wrong:decide_once wrong decide decide_plain,decide,count_plain,count)
-  ptx_selftest(ptx_selftest_crash ptx crash:pool_backward_halves crashed max_pool add,max_pool_plain,max_pool,count)
+  ptx_selftest(ptx_selftest_wrong ptx wrong:decide_kernel wrong decide decide,count)
+  ptx_selftest(ptx_selftest_crash ptx crash:pool_backward_halves crashed max_pool add,max_pool,count)
   ptx_selftest(ptx_selftest_hang ptx hang:rescale_forward_tuned hung rescale rescale_plain,rescale,dropout)
 endif()

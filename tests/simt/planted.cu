@@ -85,7 +85,7 @@ static __global__ void pipeline(const float *in, int n_tiles, bool waits, float 
         if (waits)
             cp_async_wait<1>();
         else
-            cp_async_wait<2>(); // one group too many may be under way
+            cp_async_wait<2>(); // one group too many may be unfinished
         __syncthreads();
         sum += tiles[tile % 2 * 32 + i];
         __syncthreads();
@@ -183,7 +183,7 @@ void run_warp_exchange(bool waits) {
 
 } // namespace adele_cuda
 
-// ---- the door -----------------------------------------------------------------------------------
+// ---- the functions of planted.h -----------------------------------------------------------------
 
 using namespace adele_cuda;
 

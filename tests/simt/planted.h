@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Kernels that keep the rules, whose results are checked, and kernels that each break one, to see
-// that the emulator notices. Every function answers NULL, or what cudaGetErrorString said.
+// Kernels that keep the rules, whose results are checked, and kernels that each break one, to test
+// that the emulator notices. Every function returns NULL, or the text of cudaGetErrorString.
 #ifndef ADELE_SIMT_PLANTED_H
 #define ADELE_SIMT_PLANTED_H
 
@@ -31,7 +31,7 @@ const char *planted_mma_bf16(const float *a, const float *b, float *d);
 const char *planted_mma_tf32(const float *a, const float *b, float *d); // k = 8
 // in (32, 8) halves; out (32, 4): the words of each lane.
 const char *planted_ldmatrix(const uint16_t *in, bool is_transposed, uint32_t *out);
-// out[i] of 32 threads: what thread i finds in shared memory that nobody wrote.
+// out[i] of 32 threads: what thread i finds in shared memory that was never written.
 const char *planted_uninitialized(float *out);
 // Lanes exchange through shared memory with __syncwarp between: legal.
 const char *planted_warp_exchange(void);
@@ -67,7 +67,7 @@ enum planted_fault {
     PLANTED_COPY_PAST_ARRAY,   // to the bytes behind a shared array
     PLANTED_MATRIX_GLOBAL,     // ldmatrix from device memory
     PLANTED_MATRIX_STACK,      // from a local variable
-    // Only the checked build sees these:
+    // Only the checked build finds these:
     PLANTED_RACE_READ,        // reads what a neighbour has written
     PLANTED_RACE_OVERWRITE,   // writes what a neighbour may still read
     PLANTED_RACE_WRITES,      // two threads write one word

@@ -234,7 +234,7 @@ static void break_launch(enum planted_fault fault) {
     case PLANTED_SHARED_TOGETHER:
         RUN(use_both, 1, 32, 30000, out.data);
         break;
-    case PLANTED_SHARED_DEVICE: // the failure is to be told of by whoever checks the call
+    case PLANTED_SHARED_DEVICE: // the call itself fails
         cudaFuncSetAttribute((const void *)use_dynamic, cudaFuncAttributeMaxDynamicSharedMemorySize,
                              163 * 1024 + 1);
         break;

@@ -137,7 +137,7 @@ static void check_shared(uintptr_t address, size_t bytes, enum simt_access acces
     fail_shared(address, bytes, access, code);
 }
 
-static const size_t largest_watched = 32 << 20; // races are looked for in allocations up to this
+static const size_t largest_watched = 32 << 20; // races are checked in allocations up to this size
 
 static void check_global(uintptr_t address, size_t bytes, enum simt_access access,
                          const void *code) {

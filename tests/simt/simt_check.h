@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What the files of the checked build share: who touches memory now, and what a byte remembers.
+// What the files of the checked build share: which thread accesses memory now, and the record of
+// the last accesses of each word.
 #ifndef ADELE_SIMT_CHECK_H
 #define ADELE_SIMT_CHECK_H
 
-#include "simt_room.h"
+#include "simt_internal.h"
 
 enum simt_access { SIMT_READ, SIMT_WRITE, SIMT_ATOMIC };
 
 // A phase is what a block does between two barriers; phases of all blocks and launches are numbered
-// one after the other. A stamp tells who touched a word: phase (32 bits), times of __syncwarp in
-// it (17), thread (10), which bytes (4), atomic or not (1). 0: nobody.
+// one after the other. A stamp says which thread accessed a word: phase (32 bits), times of
+// __syncwarp in it (17), thread (10), which bytes (4), atomic or not (1). 0: none.
 typedef uint64_t simt_stamp;
 
 // Of each word of 4 bytes: the last to write, and two that read (of two warps when there were two),
-// so that whoever writes next meets a reader that is not itself.
+// so that the next thread that writes finds a reader that is not itself.
 struct simt_cell {
     simt_stamp write, reads[2];
 };
@@ -33,11 +34,11 @@ struct simt_watch {
 };
 extern struct simt_watch simt_watch;
 
-// Words of zeros that take no room until they are touched.
+// Words of zeros that take no memory until they are accessed.
 struct simt_shadow *simt_shadow_create(size_t bytes);
 void simt_shadow_destroy(struct simt_shadow *shadow);
 
-// What was touched, for the message.
+// What was accessed, for the message.
 struct simt_place {
     const char *what; // "shared array", "allocation"
     size_t bytes;     // of it

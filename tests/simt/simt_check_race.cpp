@@ -44,7 +44,7 @@ static inline bool is_unordered(simt_stamp earlier, uint32_t since) {
     return !(is_same_warp && epoch_of(earlier) < epoch_of(simt_watch.self));
 }
 
-// ---- what a word remembers ----------------------------------------------------------------------
+// ---- the record of a word -----------------------------------------------------------------------
 
 static inline simt_stamp merge(simt_stamp earlier, simt_stamp now) {
     bool is_same = (earlier ^ now) >> 5 == 0; // phase, epoch and thread
@@ -86,14 +86,14 @@ const char *simt_code_place(const void *code) {
 [[noreturn]] static void fail_race(simt_stamp earlier, bool was_read, enum simt_access access,
                                    size_t bytes, const struct simt_place *place) {
     static const char *const names[] = {"read", "write", "atomic"};
-    char who[160];
+    char culprit[160];
     const char *did = was_read ? "read" : is_atomic(earlier) ? "changed by an atomic" : "written";
     if (phase_of(earlier) < simt_watch.block_begin) {
-        snprintf(who, sizeof who, "%s by another block of the launch", did);
+        snprintf(culprit, sizeof culprit, "%s by another block of the launch", did);
     } else {
         uint3 index = simt_run.threads[thread_of(earlier)].index;
-        snprintf(who, sizeof who, "%s by thread (%u, %u, %u) with no barrier between", did, index.x,
-                 index.y, index.z);
+        snprintf(culprit, sizeof culprit, "%s by thread (%u, %u, %u) with no barrier between", did,
+                 index.x, index.y, index.z);
     }
     char since[160] = "";
     if (simt_run.barrier_file)
@@ -101,7 +101,7 @@ const char *simt_code_place(const void *code) {
                  simt_file_name(simt_run.barrier_file), simt_run.barrier_line);
     simt_fail("race: %s of %zu bytes at byte %zu of a%s %s of %zu bytes, %s%s%s", names[access],
               bytes, place->offset, place->what[0] == 'a' ? "n" : "", place->what, place->bytes,
-              who, since, simt_code_place(place->code));
+              culprit, since, simt_code_place(place->code));
 }
 
 // ---- the check ----------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ void simt_race_check(struct simt_cell *cells, uintptr_t address, size_t bytes,
     }
 }
 
-// ---- room for the memory ------------------------------------------------------------------------
+// ---- memory of the stamps -----------------------------------------------------------------------
 
 struct simt_shadow *simt_shadow_create(size_t bytes) {
     struct simt_shadow *shadow = (struct simt_shadow *)malloc(sizeof *shadow);

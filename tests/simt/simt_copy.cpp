@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Copies and fills, at once and in streams.
-#include "simt_room.h"
+#include "simt_internal.h"
 
 static cudaError_t check_range(const void *address, size_t bytes, const char *function,
                                const char *end) {

@@ -3,9 +3,9 @@
 // loops over tensors of any strides, sums in float. It refuses what cuDNN refuses: a descriptor
 // that is changed after it was finalized, or read before, and one that lacks a part.
 //
-// Ways that it ranks: in mode A one whose order of sums is chance, which the device must pass over,
-// and a good one; in mode FALLBACK a good one. Each wants some scratch memory and writes to all of
-// it.
+// Candidates that it ranks: in mode A one whose order of sums is random, which the device must not
+// take, and a good one; in mode FALLBACK a good one. Each wants some scratch memory and writes to
+// all of it.
 #include "simt_libraries.h"
 #include "simt_plant.h"
 
@@ -28,7 +28,7 @@ struct simt_cudnn_descriptor {
 };
 
 static const int64_t scratch_bytes = 1000;
-static const int chance_way = 0, good_way = 1; // kept as a configuration's attribute
+static const int random_candidate = 0, good_candidate = 1; // kept as a configuration's attribute
 
 static size_t bytes_of(cudnnBackendAttributeType_t type) {
     return type == CUDNN_TYPE_HANDLE || type == CUDNN_TYPE_INT64 || type == CUDNN_TYPE_VOID_PTR ||
@@ -66,7 +66,7 @@ size_t cudnnGetVersion(void) {
     return 90000;
 }
 const char *cudnnGetErrorString(cudnnStatus_t status) {
-    return status == CUDNN_STATUS_SUCCESS ? "success" : "the stand-in was told to fail";
+    return status == CUDNN_STATUS_SUCCESS ? "success" : "the test makes the stand-in fail";
 }
 cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
     handle->stream = stream;
@@ -266,7 +266,7 @@ static void convolve(cudnnBackendDescriptor_t graph, cudnnBackendDescriptor_t pa
 
 // ---- plans --------------------------------------------------------------------------------------
 
-// The gradient of a filter in float from tensors of bf16, where it has no such way.
+// The gradient of a filter in float from tensors of bf16, where it has no candidate for it.
 static bool is_refused(cudnnBackendDescriptor_t graph) {
     struct operation op = operation_of(graph);
     return operation_type(graph) ==
@@ -286,7 +286,7 @@ static int64_t rank(cudnnBackendDescriptor_t ranking, int64_t room,
     for (int64_t i = 0; i < n && i < room; i++) {
         keep(configurations[i], CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
         keep(configurations[i], CUDNN_ATTR_ENGINECFG_ENGINE,
-             is_first && i == 0 ? chance_way : good_way);
+             is_first && i == 0 ? random_candidate : good_candidate);
         configurations[i]->is_final = true;
     }
     return n < room ? n : room;
@@ -309,7 +309,7 @@ cudnnStatus_t cudnnBackendGetAttribute(cudnnBackendDescriptor_t descriptor,
         return CUDNN_STATUS_SUCCESS;
     case CUDNN_ATTR_ENGINE_NUMERICAL_NOTE:
         *(cudnnBackendNumericalNote_t *)values =
-            value_of<int>(descriptor, CUDNN_ATTR_ENGINECFG_ENGINE) == chance_way
+            value_of<int>(descriptor, CUDNN_ATTR_ENGINECFG_ENGINE) == random_candidate
                 ? CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC
                 : CUDNN_NUMERICAL_NOTE_STRICT_NAN_PROP;
         return CUDNN_STATUS_SUCCESS;

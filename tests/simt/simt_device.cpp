@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The properties of the emulated device.
-#include "simt_room.h"
+#include "simt_internal.h"
 
 #include <stdio.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What went wrong, in words.
-#include "simt_room.h"
+// Messages of failures.
+#include "simt_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ void simt_fail(const char *format, ...) {
     simt_abandon();
 }
 
-// ---- a block in which nobody can go on ----------------------------------------------------------
+// ---- a block in which no thread can go on -------------------------------------------------------
 
 const char *simt_file_name(const char *path) {
     const char *slash = strrchr(path, '/');
@@ -62,7 +62,7 @@ const char *simt_warp_name(enum simt_warp_kind kind) {
     return names[kind];
 }
 
-// Threads that wait in the same place are told of together.
+// Threads that wait in the same place are reported together.
 static void describe_place(const struct simt_thread *thread, char *out, size_t bytes) {
     if (thread->state == SIMT_DONE)
         snprintf(out, bytes, "ended");
@@ -73,10 +73,10 @@ static void describe_place(const struct simt_thread *thread, char *out, size_t b
         snprintf(out, bytes, "at %s:%d in %s (mask 0x%08x)", simt_file_name(thread->call->file),
                  thread->call->line, simt_warp_name(thread->call->kind), thread->call->mask);
     else
-        snprintf(out, bytes, "on their way");
+        snprintf(out, bytes, "running");
 }
 
-// Who waits first, who has ended last.
+// Waiting threads first, ended ones last.
 static void list_places(int first, int n, const char *what, char *out, size_t bytes) {
     char place[200], other[200];
     size_t length = 0;

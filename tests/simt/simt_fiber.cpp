@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Fibers: stacks that hand the processor to each other. They are made once and serve every launch.
-#include "simt_room.h"
+#include "simt_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

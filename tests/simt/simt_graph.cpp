@@ -2,7 +2,7 @@
 // Capture and graphs: the work of a captured stream is kept instead of done. What CUDA forbids in
 // the meantime makes the call fail and the capture invalid, as with
 // cudaStreamCaptureModeThreadLocal.
-#include "simt_room.h"
+#include "simt_internal.h"
 
 struct CUgraph_st {
     std::vector<struct simt_work> nodes;

@@ -4,8 +4,8 @@
 //
 // A grid runs block by block on one thread of the machine. The threads of a block run one after the
 // other until they meet a barrier or a warp function; there each waits on a stack of its own (a
-// fiber) until all others have come. Whoever breaks a rule of the GPU ends the launch, and the next
-// cudaGetLastError tells which kernel, block, thread and line.
+// fiber) until all others have come. Breaking a rule of the GPU ends the launch, and the next
+// cudaGetLastError names kernel, block, thread and line.
 #ifndef ADELE_SIMT_KERNEL_H
 #define ADELE_SIMT_KERNEL_H
 
@@ -32,7 +32,7 @@ extern struct simt_position simt_here;
 #define gridDim   ((const dim3 &)simt_here.grid_extent)
 static const int warpSize = 32;
 
-// Every function that waits knows the line it is called from: these are its last parameters.
+// The last parameters of every function that waits: the line that it is called from.
 #define SIMT_CALLER const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 // ---- barriers -----------------------------------------------------------------------------------
@@ -167,10 +167,11 @@ template <typename T> static inline T __ldg(const T *address) {
 void *simt_shared(size_t bytes, size_t align, int id);
 unsigned char *simt_dynamic_shared();
 
-#if defined(ADELE_SIMT_CHECKED) && !defined(ADELE_SIMT_ROOM_H) // not in the emulator's own files
+#if defined(ADELE_SIMT_CHECKED) &&                                                                 \
+    !defined(ADELE_SIMT_INTERNAL_H) // not in the emulator's own files
 void *simt_checked_memcpy(void *to, const void *from, size_t bytes);
 void *simt_checked_memset(void *to, int value, size_t bytes);
-// The compiler sees through copies of a few bytes by itself.
+// The compiler turns copies of a few bytes into loads.
 #define memcpy(to, from, bytes)                                                                    \
     (__builtin_constant_p(bytes) && (bytes) <= 16 ? __builtin_memcpy((to), (from), (bytes))        \
                                                   : simt_checked_memcpy((to), (from), (bytes)))

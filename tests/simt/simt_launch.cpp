@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Whether a grid may be launched.
-#include "simt_room.h"
+#include "simt_internal.h"
 
 #include <algorithm>
 

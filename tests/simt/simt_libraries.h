@@ -22,9 +22,9 @@ struct simt_libraries {
 void simt_libraries_install(const struct simt_libraries *libraries); // NULL: none
 // Products and executions since the last installation, failed ones too.
 long simt_libraries_count(void);
-// cuda_device_set_cudnn_way of the emulator's build.
+// cuda_device_set_cudnn_candidate of the emulator's build.
 struct adele_device;
-void simt_device_set_cudnn_way(struct adele_device *device, int way);
+void simt_device_set_cudnn_candidate(struct adele_device *device, int way);
 
 #ifdef __cplusplus
 }

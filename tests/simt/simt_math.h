@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // CUDA's arithmetic functions that C++ has not. The fast ones (__expf and so on) are as exact here
-// as their slow relatives.
+// as the slow ones.
 #ifndef ADELE_SIMT_MATH_H
 #define ADELE_SIMT_MATH_H
 
@@ -147,7 +147,7 @@ static inline double max(double a, float b) {
     return fmax(a, (double)b);
 }
 
-// The C library has functions of these names for itself, so that only a macro can give them ours.
+// The C library has functions of these names, so only macros can replace them.
 #define __expf    expf
 #define __logf    logf
 #define __log2f   log2f

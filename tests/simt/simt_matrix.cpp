@@ -2,7 +2,7 @@
 // ldmatrix and mma.sync: which lane holds which element (PTX ISA, "Warp Level Matrix
 // Instructions"). The sums are simt_dot_add's.
 #include "simt_dot_add.h"
-#include "simt_room.h"
+#include "simt_internal.h"
 
 void simt_load_matrices(struct simt_warp_call *const calls[32], bool is_transposed) {
     uint16_t rows[32][8];
@@ -25,7 +25,7 @@ static float from_bits(uint32_t bits) {
     return value;
 }
 
-// d (16 x 8) += a (16 x n) b (n x 8), the fragments of d taken from the lanes and given back.
+// d (16 x 8) += a (16 x n) b (n x 8), the fragments of d read from the lanes and written back.
 static void multiply(struct simt_warp_call *const calls[32], const float a[][16],
                      const float b[][8], int n) {
     float d[16][8];
@@ -64,7 +64,7 @@ void simt_multiply_tf32(struct simt_warp_call *const calls[32]) {
         const uint32_t *words_a = (const uint32_t *)calls[lane]->a;
         const uint32_t *words_b = (const uint32_t *)calls[lane]->b;
         int g = lane / 4, t = lane % 4;
-        for (int i = 0; i < 4; i++) // the instruction does not look at the low 13 bits
+        for (int i = 0; i < 4; i++) // the instruction ignores the low 13 bits
             a[t + i / 2 * 4][g + i % 2 * 8] = from_bits(words_a[i] & 0xffffe000u);
         for (int i = 0; i < 2; i++)
             b[t + i * 4][g] = from_bits(words_b[i] & 0xffffe000u);

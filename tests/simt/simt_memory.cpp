@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Device memory: every allocation is one of the host's heap, so that AddressSanitizer sees its end.
-#include "simt_room.h"
+// Device memory: every allocation is one of the host's heap, so that AddressSanitizer checks its
+// end.
+#include "simt_internal.h"
 
 #include <map>
 #include <stdlib.h>
@@ -80,7 +81,7 @@ static cudaError_t allocate(void **out, size_t bytes, bool is_host, const char *
     return cudaSuccess;
 }
 
-// Page-locked memory that was freed while work was under way holds 0xff until the work is done,
+// Page-locked memory that was freed while work was queued holds 0xff until the work is done,
 // whether or not it still reads there.
 static void bury(void *block, size_t bytes, bool is_under_way) {
     static std::vector<void *> buried;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "simt_plant.h"
+#include "simt_internal.h"
 #include "simt_libraries.h"
-#include "simt_room.h"
 
 #include <signal.h>
 #include <stdlib.h>

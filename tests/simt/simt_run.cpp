@@ -5,7 +5,7 @@
 // A worker is a fiber that begins threads, one after the other on the same stack. Only when a
 // thread has to wait does it keep the stack for itself, and the next thread begins on another
 // worker's; a kernel without barriers therefore runs on a single stack.
-#include "simt_room.h"
+#include "simt_internal.h"
 
 #include <utility>
 

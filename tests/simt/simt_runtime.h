@@ -179,7 +179,7 @@ extern "C" void simt_fail_at(long i_failing);
 // Calls of the two since simt_fail_at was last called.
 extern "C" long simt_count(void);
 // Test hooks: how many devices there seem to be (they are one); which one the calling thread's
-// calls go to from now on, and its answer is which one it was before.
+// calls go to from now on; returns which one it was before.
 extern "C" void simt_set_devices(int n);
 extern "C" int simt_make_current(int ordinal);
 

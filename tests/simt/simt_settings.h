@@ -24,7 +24,7 @@
 // global to shared memory only, and ldmatrix reads shared memory only; while a stream is captured,
 // the capturing thread neither allocates, frees, waits, nor copies from or to pageable memory.
 //
-// What the emulator cannot know: how many registers a kernel takes, so that registers x threads
+// What the emulator cannot check: how many registers a kernel takes, so that registers x threads
 // over 65,536 are not found here. `ninja resources` (tools/kernel-resources) asks ptxas.
 #ifndef ADELE_SIMT_SETTINGS_H
 #define ADELE_SIMT_SETTINGS_H

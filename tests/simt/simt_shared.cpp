@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Shared memory: each array of a kernel is a heap block of its own, filled with 0xff when a thread
 // of a block first asks for it.
-#include "simt_room.h"
+#include "simt_internal.h"
 #include "simt_tensor_core.h"
 
 #include <map>

@@ -2,8 +2,8 @@
 // Streams and events. Work waits in the queue of its stream, and is done when something asks for
 // it: a wait of the host, or a wait in another stream for an event. SIMT_STREAMS says what more is
 // done at once; lazy streams leave everything until then, in the order that is the latest for every
-// other stream. Whoever relies on work that nobody has waited for finds what was there before.
-#include "simt_room.h"
+// other stream. Reading the result of work without a wait for it gives what was there before.
+#include "simt_internal.h"
 
 #include <algorithm>
 #include <deque>
@@ -194,7 +194,8 @@ cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to) {
     if (!from->record || !to->record)
         return simt_error(cudaErrorInvalidValue, "cudaEventElapsedTime: an event has no record");
     if (!from->record->is_done || !to->record->is_done)
-        return simt_error(cudaErrorNotReady, "cudaEventElapsedTime: nobody waited for the events");
+        return simt_error(cudaErrorNotReady,
+                          "cudaEventElapsedTime: the events were not waited for");
     struct timespec first = from->record->time, last = to->record->time;
     *ms = (float)((double)(last.tv_sec - first.tv_sec) * 1e3 +
                   (double)(last.tv_nsec - first.tv_nsec) * 1e-6);

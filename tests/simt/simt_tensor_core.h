@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The functions of cuda/runtime/tensor_core.cuh as the emulator has them. A copy of cp_async_16 is
-// made no earlier than in the cp_async_wait that covers it: who forgets to wait reads what was
-// there before.
+// made no earlier than in the cp_async_wait that covers it: without the wait a thread reads what
+// was there before.
 #ifndef ADELE_SIMT_TENSOR_CORE_H
 #define ADELE_SIMT_TENSOR_CORE_H
 
@@ -10,7 +10,7 @@
 void simt_copy_begin(void *to, const void *from, bool is_live);
 void simt_copy_commit();
 void simt_copy_wait(int n_pending);
-// Fails the launch unless the 16 bytes are aligned; the checked build looks for races, too.
+// Fails the launch unless the 16 bytes are aligned; the checked build checks for races, too.
 void simt_matrix_row(const void *shared_row);
 
 namespace adele_cuda {

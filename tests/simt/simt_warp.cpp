@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Warp functions: the lane that comes last works out the result of all. Atomics, and the copies of
 // cp.async, which are made as late as the rules allow.
-#include "simt_room.h"
+#include "simt_internal.h"
 #include "simt_tensor_core.h"
 
 // ---- meeting ------------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ void simt_warp(struct simt_warp_call *call) {
     complete(calls, first_thread, n_lanes, call->kind, call->mask);
     for (int lane = 0; lane < n_lanes; lane++)
         if (calls[lane] && first_thread + lane != current) {
-            // It has its result and only waits for its turn; nobody may count it a second time.
+            // It has its result and only waits to run; it must not be counted a second time.
             simt_run.threads[first_thread + lane].state = SIMT_RUNNING;
             simt_make_ready(first_thread + lane);
         }
@@ -158,9 +158,9 @@ void simt_copy_begin(void *to, const void *from, bool is_live) {
         simt_fail("cp_async_16 to %p, which is not shared memory of this block", to);
     if (!simt_is_global(from, 16))
         simt_fail("cp_async_16 from %p, which is not global memory", from);
-    simt_check_write(to, 16); // nobody may still be reading there
+    simt_check_write(to, 16); // no thread may still be reading there
     if (is_live) {
-        unsigned char probe[16]; // so that a wrong address is told of here
+        unsigned char probe[16]; // so that a wrong address is reported here
         simt_check_read(from, 16);
         memcpy(probe, from, 16);
         __asm__ volatile("" : : "r"(probe) : "memory");

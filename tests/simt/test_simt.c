@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Tests of the tester: kernels that keep the rules compute what they should, and of those that
-// break one, each is found out. What only the checked build sees is asked of it alone, and what
-// AddressSanitizer sees, of the build that has it.
+// Tests of the emulator: kernels that keep the rules compute what they should, and each of those
+// that break a rule is reported. What only the checked build or AddressSanitizer finds is tested in
+// that build alone.
 #include "planted.h"
 
 #include <setjmp.h>

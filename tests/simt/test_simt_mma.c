@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Tests of the tester: mma.sync cuts off what tensor cores cut off (simt_dot_add.h), in literal
+// Tests of the emulator: mma.sync cuts off what tensor cores cut off (simt_dot_add.h), in literal
 // cases and beside the published steps in double.
 #include "planted.h"
 #include "reference/tensor_core.h"

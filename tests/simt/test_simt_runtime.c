@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Tests of the tester: what a program may do wrong with streams, captures, memory and the order of
-// blocks shows.
+// Tests of the emulator: what a program may do wrong with streams, captures, memory and the order
+// of blocks shows.
 #include "planted.h"
 
 #include <math.h>

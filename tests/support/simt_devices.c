@@ -11,7 +11,7 @@ static adele_status open_engine(enum cuda_engine engine, int way, enum adele_pre
     const struct cuda_options options = {0, precision, engine};
     adele_status status = simt_device_create(&options, out);
     if (status == ADELE_OK)
-        simt_device_set_cudnn_way(*out, way);
+        simt_device_set_cudnn_candidate(*out, way);
     return status;
 }
 

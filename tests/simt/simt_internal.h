@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the emulator's own files share: fibers, the block that runs, failures, the checks.
-#ifndef ADELE_SIMT_ROOM_H
-#define ADELE_SIMT_ROOM_H
+#ifndef ADELE_SIMT_INTERNAL_H
+#define ADELE_SIMT_INTERNAL_H
 
 #include "simt_kernel.h"
 #include "simt_runtime.h"
@@ -71,7 +71,7 @@ struct simt_work {
     std::shared_ptr<struct simt_record> record;
 };
 
-// Puts the work into the stream's queue, or into the graph that is captured from it. The answer is
+// Puts the work into the stream's queue, or into the graph that is captured from it. The result is
 // the failure of what was done at once.
 cudaError_t simt_work_add(cudaStream_t stream, struct simt_work work);
 // Does what is in the stream's queue (NULL: the default stream's).
@@ -100,7 +100,7 @@ void simt_plant_synchronize(); // simt_plant.cpp: waits for ever behind a kernel
 
 enum simt_thread_state { SIMT_NEW, SIMT_RUNNING, SIMT_AT_BARRIER, SIMT_AT_WARP, SIMT_DONE };
 
-struct simt_copy { // a cp.async that is under way
+struct simt_copy { // a cp.async that is not finished
     void *to;
     const void *from; // NULL: zeros
     long group;
@@ -150,7 +150,7 @@ cudaError_t simt_error(cudaError_t code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 // Of the running thread: ends the launch. "kernel K, block (..), thread (..): " comes before.
 [[noreturn]] void simt_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// Of the block: who waits where.
+// Of the block: which threads wait where.
 void simt_error_stuck();
 [[noreturn]] void simt_abandon(); // simt_run.cpp: back to the host, once a failure is recorded
 
@@ -191,7 +191,7 @@ void simt_check_freed(struct simt_allocation *allocation);
 void simt_check_fence();
 void *simt_checked_memcpy(void *to, const void *from, size_t bytes);
 void *simt_checked_memset(void *to, int value, size_t bytes);
-void *simt_check_shared(size_t bytes, size_t align); // room for an array, with gaps around
+void *simt_check_shared(size_t bytes, size_t align); // memory of an array, with gaps around it
 void simt_check_shared_end();
 #else
 static inline void simt_check_grid_begins() {

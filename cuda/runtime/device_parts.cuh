@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// The entries of the device's interface (device/device.h says what each does) that are not in
+// cuda_device.cu.
+#ifndef ADELE_CUDA_RUNTIME_DEVICE_PARTS_CUH
+#define ADELE_CUDA_RUNTIME_DEVICE_PARTS_CUH
+
+#include "runtime/common.cuh"
+
+namespace adele_cuda {
+
+// memory.cu
+adele_status device_alloc(const struct adele_device *device, size_t bytes, void **out);
+adele_status device_alloc_pinned(const struct adele_device *device, size_t bytes, void **out);
+void device_release(const struct adele_device *device, void *block);
+size_t device_free_bytes(const struct adele_device *device);
+adele_status device_upload(const struct adele_device *device, void *to, const void *from,
+                           size_t bytes);
+adele_status device_download(const struct adele_device *device, void *to, const void *from,
+                             size_t bytes);
+adele_status device_upload_begin(const struct adele_device *device, void *to, const void *pinned,
+                                 size_t bytes);
+adele_status device_upload_fence(const struct adele_device *device);
+adele_status device_fill(const struct adele_device *device, void *block, int byte, size_t bytes);
+adele_status device_copy(const struct adele_device *device, void *to, const void *from,
+                         size_t bytes);
+adele_status device_synchronize(const struct adele_device *device);
+
+// tensor_copy.cu
+int slice_channels(const struct adele_device *device);
+size_t tensor_bytes(const struct adele_device *device, struct adele_shape shape);
+adele_status tensor_upload(const struct adele_device *device, void *tensor,
+                           struct adele_shape shape, const float *nchw);
+adele_status tensor_download(const struct adele_device *device, float *nchw, const void *tensor,
+                             struct adele_shape shape);
+
+} // namespace adele_cuda
+#endif
