@@ -279,7 +279,7 @@ static void volumes_that_say_nothing_are_named(void **state) {
     struct dataset *dataset = tiny_open(&config);
     assert_string_equal(dataset->orientation.letters, "RAS");
     dataset_close(dataset);
-    assert_said(state, "set", "1 of 3 volumes do not say how they are oriented (first: ");
+    assert_said(state, "set", "1 of 3 volumes have no orientation in their header (first: ");
     assert_non_null(strstr(said, "a_0000.nii); RAS is assumed"));
 }
 
