@@ -57,8 +57,7 @@ static adele_status detect_layout(struct dataset *dataset) {
                     "Lay the data out as nnU-Net raw (dataset.json, imagesTr, labelsTr), Pascal "
                     "VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation) or "
                     "MMSegmentation (img_dir, ann_dir).",
-                    "%s: no known layout: none of imagesTr, JPEGImages, img_dir is there",
-                    root);
+                    "%s: no known layout: none of imagesTr, JPEGImages, img_dir is there", root);
     return ADELE_OK;
 }
 

@@ -298,7 +298,7 @@ static void test_claims(void **state) {
     assert_fails(plain, 0, ADELE_FORMAT, "cannot hold 2000 x 2000 x 2000");
     assert_fails(plain, 1 << 20, ADELE_DATA, "take 32000000000 bytes, the limit is 1048576");
     assert_fails(store_packed(state, &draft), 0, ADELE_FORMAT, "cannot hold");
-    // Within what deflate could hold, the end of the stream tells.
+    // When deflate could compress that much, the end of the stream shows the error.
     for (int i = 1; i <= 3; ++i)
         set_dimension(&draft, i, 20);
     assert_fails(store_packed(state, &draft), 0, ADELE_FORMAT, "within the voxels");
@@ -407,7 +407,7 @@ static void test_saved_header(void **state) {
         assert_int_equal(nifti_load(path, 0, &back), ADELE_OK);
         for (int i = 0; i < 12; ++i)
             assert_true(back.voxels[i] == (float)labels[i]);
-        // All that the draft says of type, scaling, intent and display window is replaced.
+        // The draft's type, scaling, intent and display window are all replaced.
         struct draft want = draft;
         set_datatype(&want, 2);
         bytes_put(want.bytes + (want.version == 1 ? 72 : 14), 2, want.is_big, 8);
