@@ -17,10 +17,6 @@
 
 #define BUFFER_BYTES ((size_t)64 << 10) // gathers small writes: a CSV line is some 100 bytes
 
-static adele_status fail_errno(const char *what, const char *path, int error) {
-    return FAIL(ADELE_IO, file_hint(error), "%s: cannot %s: %s", path, what, strerror(error));
-}
-
 // ---- reading ------------------------------------------------------------------------------------
 
 static adele_status too_large(const char *path, size_t max_bytes) {
@@ -53,7 +49,7 @@ static adele_status read_all(int fd, const char *path, size_t max_bytes, size_t 
         if (n < 0) {
             int error = errno;
             memory_free(bytes);
-            return fail_errno("read", path, error);
+            return FAIL_ERRNO("read", path, error);
         }
         if (n == 0)
             break;
@@ -74,11 +70,11 @@ adele_status file_read(const char *path, size_t max_bytes, char **out, size_t *o
     *out_bytes = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno("open", path, errno);
+        return FAIL_ERRNO("open", path, errno);
     adele_status status;
     struct stat info;
     if (fstat(fd, &info) != 0)
-        status = fail_errno("read", path, errno);
+        status = FAIL_ERRNO("read", path, errno);
     else if (S_ISDIR(info.st_mode))
         status = FAIL(ADELE_IO, "Name a file in it.", "%s: is a folder, not a file", path);
     else if (S_ISREG(info.st_mode) && max_bytes != 0 && (uint64_t)info.st_size > max_bytes)
@@ -151,7 +147,7 @@ adele_status file_writer_begin(const char *path, struct file_writer **out) {
     if (writer->fd < 0) {
         int error = errno;
         writer_free(writer);
-        return fail_errno("write", path, error);
+        return FAIL_ERRNO("write", path, error);
     }
     *out = writer;
     return ADELE_OK;
@@ -164,7 +160,7 @@ static adele_status write_through(struct file_writer *writer, const char *data, 
             continue;
         if (n < 0) {
             writer->has_failed = true;
-            return fail_errno("write", writer->path, errno);
+            return FAIL_ERRNO("write", writer->path, errno);
         }
         data += n;
         bytes -= (size_t)n;
@@ -211,14 +207,14 @@ static adele_status keep_old(const struct file_writer *writer) {
         int error = file_replace(writer->keep_temporary, writer->keep);
         // rename does nothing when both names are links to one file.
         (void)unlink(writer->keep_temporary);
-        return error == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
+        return error == 0 ? ADELE_OK : FAIL_ERRNO("write", writer->keep, error);
     }
     int error = errno;
     bool has_links = error != EPERM && error != EOPNOTSUPP && error != ENOSYS && error != EMLINK &&
                      error != EACCES && error != EINVAL;
     if (!has_links)
         error = file_replace(writer->path, writer->keep);
-    return error == 0 ? ADELE_OK : fail_errno("write", writer->keep, error);
+    return error == 0 ? ADELE_OK : FAIL_ERRNO("write", writer->keep, error);
 }
 
 adele_status file_writer_commit(struct file_writer *writer) {
@@ -230,7 +226,7 @@ adele_status file_writer_commit(struct file_writer *writer) {
     TRY_GOTO(flush(writer), fail);
     // The target cannot be synced (a pipe, say), so there is nothing more to do.
     if (fsync(writer->fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) {
-        status = fail_errno("write", writer->path, errno);
+        status = FAIL_ERRNO("write", writer->path, errno);
         goto fail;
     }
     int closed = close(writer->fd) == 0 ? 0 : errno;
@@ -239,7 +235,7 @@ adele_status file_writer_commit(struct file_writer *writer) {
         TRY_GOTO(keep_old(writer), fail);
     int error = closed == 0 ? file_replace(writer->temporary, writer->path) : closed;
     if (error != 0) {
-        status = fail_errno("write", writer->path, error);
+        status = FAIL_ERRNO("write", writer->path, error);
         goto fail;
     }
     status = file_sync_folder(writer->folder);
@@ -260,7 +256,7 @@ void file_writer_abandon(struct file_writer *writer) {
 adele_status file_rename(const char *from, const char *to) {
     int error = file_replace(from, to);
     if (error != 0)
-        return fail_errno("rename", from, error);
+        return FAIL_ERRNO("rename", from, error);
     char *folder = path_folder(to);
     TRY(CHECK_MEMORY(folder));
     adele_status status = file_sync_folder(folder);
@@ -284,7 +280,7 @@ adele_status file_copy(const char *from, const char *to) {
     adele_status status = ADELE_OK;
     int fd = open(from, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno("open", from, errno);
+        return FAIL_ERRNO("open", from, errno);
     char *block = NULL;
     TRY_GOTO(ALLOCATE(&block, BUFFER_BYTES), fail);
     TRY_GOTO(file_writer_begin(to, &writer), fail);
@@ -293,7 +289,7 @@ adele_status file_copy(const char *from, const char *to) {
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            status = fail_errno("read", from, errno);
+            status = FAIL_ERRNO("read", from, errno);
             goto fail;
         }
         if (n == 0)

@@ -6,9 +6,10 @@
 #ifndef ADELE_BASE_FILE_H
 #define ADELE_BASE_FILE_H
 
-#include "adele/status.h"
+#include "base/fail.h"
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 // Reads a whole file; *out is NUL-terminated beyond *out_bytes, caller frees with memory_free.
 // ADELE_IO when it cannot be read, ADELE_DATA when it is larger than max_bytes (0 = no limit).
@@ -37,6 +38,8 @@ void file_writer_abandon(struct file_writer *writer);                         //
 
 // A hint for the user about this errno of a file operation. Static storage.
 const char *file_hint(int error);
+#define FAIL_ERRNO(what, path, error)                                                              \
+    FAIL(ADELE_IO, file_hint(error), "%s: cannot %s: %s", (path), (what), strerror(error))
 
 bool file_exists(const char *path); // anything of that name
 bool file_is_directory(const char *path);

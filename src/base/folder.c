@@ -14,10 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static adele_status fail_errno(const char *what, const char *path, int error) {
-    return FAIL(ADELE_IO, file_hint(error), "%s: cannot %s: %s", path, what, strerror(error));
-}
-
 bool file_exists(const char *path) {
     struct stat info;
     return lstat(path, &info) == 0;
@@ -50,7 +46,7 @@ adele_status file_lock_folder(const char *path, int *lock) {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     // A folder that cannot be read cannot be locked, even if files can be written there.
     if (fd < 0)
-        return errno == EACCES ? ADELE_OK : fail_errno("open the folder", path, errno);
+        return errno == EACCES ? ADELE_OK : FAIL_ERRNO("open the folder", path, errno);
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
         *lock = fd;
         return ADELE_OK;
@@ -83,7 +79,7 @@ adele_status file_make_directory(const char *path) {
         if (mkdir(part, 0777) != 0) {
             int error = errno;
             if (!file_is_directory(part)) {
-                status = fail_errno("make the folder", part, error);
+                status = FAIL_ERRNO("make the folder", part, error);
                 break;
             }
         }
@@ -134,13 +130,13 @@ static int remove_at(int parent, const char *name) {
 
 adele_status file_remove_tree(const char *path) {
     int error = remove_at(AT_FDCWD, path);
-    return error == 0 ? ADELE_OK : fail_errno("remove", path, error);
+    return error == 0 ? ADELE_OK : FAIL_ERRNO("remove", path, error);
 }
 
 adele_status file_remove_temporaries(const char *path) {
     DIR *folder = opendir(path);
     if (folder == NULL)
-        return errno == ENOENT ? ADELE_OK : fail_errno("list the folder", path, errno);
+        return errno == ENOENT ? ADELE_OK : FAIL_ERRNO("list the folder", path, errno);
     int error = 0;
     struct dirent *entry;
     errno = 0;
@@ -154,7 +150,7 @@ adele_status file_remove_temporaries(const char *path) {
     if (error == 0)
         error = errno;
     (void)closedir(folder);
-    return error == 0 ? ADELE_OK : fail_errno("clean the folder", path, error);
+    return error == 0 ? ADELE_OK : FAIL_ERRNO("clean the folder", path, error);
 }
 
 // ---- listing ------------------------------------------------------------------------------------
@@ -186,14 +182,14 @@ adele_status file_list_directory(const char *path, struct file_list *out) {
     *out = (struct file_list){NULL, 0};
     DIR *folder = opendir(path);
     if (folder == NULL)
-        return fail_errno("list the folder", path, errno);
+        return FAIL_ERRNO("list the folder", path, errno);
     adele_status status = ADELE_OK;
     for (;;) {
         errno = 0;
         struct dirent *entry = readdir(folder);
         if (entry == NULL) {
             if (errno != 0)
-                status = fail_errno("list the folder", path, errno);
+                status = FAIL_ERRNO("list the folder", path, errno);
             break;
         }
         if (entry->d_name[0] == '.')

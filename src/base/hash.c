@@ -27,10 +27,6 @@ void hash_xxh3_hex(const void *data, size_t bytes, char out[17]) {
     to_hex(hash_xxh3(data, bytes), out);
 }
 
-static adele_status fail_errno(const char *what, const char *path, int error) {
-    return FAIL(ADELE_IO, file_hint(error), "%s: cannot %s: %s", path, what, strerror(error));
-}
-
 static adele_status hash_all(int fd, const char *path, XXH3_state_t *state, int64_t *out_bytes) {
     char *block = NULL;
     TRY(ALLOCATE(&block, BLOCK_BYTES));
@@ -41,7 +37,7 @@ static adele_status hash_all(int fd, const char *path, XXH3_state_t *state, int6
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            status = fail_errno("read", path, errno);
+            status = FAIL_ERRNO("read", path, errno);
         if (n <= 0)
             break;
         *out_bytes += n;
@@ -54,7 +50,7 @@ static adele_status hash_all(int fd, const char *path, XXH3_state_t *state, int6
 adele_status hash_file_hex(const char *path, char out[17], int64_t *out_bytes) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return fail_errno("open", path, errno);
+        return FAIL_ERRNO("open", path, errno);
     XXH3_state_t *state = XXH3_createState();
     adele_status status = CHECK_MEMORY(state);
     if (status == ADELE_OK) {

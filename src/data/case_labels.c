@@ -29,7 +29,7 @@ int32_t case_labels_stored_value(const struct case_labels *labels, size_t i) {
     return whole_value(nifti_raw_value(&labels->volume, i));
 }
 
-static adele_status take_values(struct case_labels *labels, const struct image *picture) {
+static adele_status copy_values(struct case_labels *labels, const struct image *picture) {
     size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
     TRY(ALLOCATE(&labels->values, n));
     for (size_t i = 0; picture == NULL && i < n; i++)
@@ -53,7 +53,7 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
         out->n_slices = volume->nz;
         out->height = volume->ny;
         out->width = volume->nx;
-        status = take_values(out, NULL);
+        status = copy_values(out, NULL);
     } else {
         struct image picture = {0};
         TRY(case_image_check_extents(path, limit));
@@ -64,7 +64,7 @@ adele_status case_labels_load(const struct dataset *dataset, const char *path,
         out->width = picture.width;
         out->n_bits = picture.n_bits;
         out->palette = picture.palette;
-        status = take_values(out, &picture);
+        status = copy_values(out, &picture);
         image_deinit(&picture);
     }
     if (status != ADELE_OK)

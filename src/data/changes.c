@@ -37,7 +37,7 @@ void changes_deinit(struct changes *changes) {
 
 // Moves the counts into a list of the row, because a full table for each of ten thousand rows would
 // need gigabytes. changes->counts is all 0 afterwards.
-static adele_status take_counts(struct changes *changes, struct change_row *row, int n_counts) {
+static adele_status move_counts(struct changes *changes, struct change_row *row, int n_counts) {
     if (n_counts == 0)
         return ADELE_OK;
     TRY(ALLOCATE(&row->counts, n_counts));
@@ -64,7 +64,7 @@ adele_status changes_add(struct changes *changes, const char *name, int slice,
         n_counts += changes->counts[(size_t)before[i] * 256 + after[i]]++ == 0;
         row->n_changed++;
     }
-    return take_counts(changes, row, n_counts);
+    return move_counts(changes, row, n_counts);
 }
 
 struct changes_sum changes_sum(const struct changes *changes) {

@@ -121,7 +121,7 @@ static size_t patient_bytes(const char *name) {
     return has_digit && !is_year(name, bytes) ? bytes : 0;
 }
 
-static bool says_patient(const char *name) {
+static bool has_patient_word(const char *name) {
     static const char *const words[] = {"patient", "case", "subject", "subj",
                                         "sub-",    "pat_", "pid"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -137,7 +137,7 @@ static adele_status check_patients(const struct named_case *cases, int n,
         // The same case in both splits has been reported under its full name.
         if (!is_same(a, b) || a->split == b->split || strcmp(a->name, b->name) == 0)
             continue;
-        TRY(check_report_add(report, CHECK_PATIENT_IN_TWO_SPLITS, says_patient(a->name),
+        TRY(check_report_add(report, CHECK_PATIENT_IN_TWO_SPLITS, has_patient_word(a->name),
                              "Keep all images of a patient in one split, else the scores are too "
                              "good.",
                              "%.*s seems to be in both the %s split (%s) and the %s split (%s)",

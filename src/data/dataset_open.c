@@ -129,17 +129,17 @@ static adele_status check_splits(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
     if (dataset->n_cases[SPLIT_TRAIN] == 0) {
         const char *folder = find_cases_image_folder(dataset, SPLIT_TRAIN);
-        char there[FOLDER_CACHE_TEXT_BYTES];
-        TRY(find_cases_describe_folder(dataset, folder, "", there));
-        TRY(finder_problem(
-            finder, CHECK_EMPTY_SPLIT,
+        char description[FOLDER_CACHE_TEXT_BYTES];
+        TRY(find_cases_describe_folder(dataset, folder, "", description));
+        TRY(finder_report(
+            finder, true, CHECK_EMPTY_SPLIT,
             dataset->layout == LAYOUT_NNUNET
                 ? "Check the folder of images, file_ending in dataset.json, and "
                   "data.split."
                 : "Check the folder of images, the list of the split and data.split.",
             "%s: the train split has no cases; images are expected in %s%s%s%s", dataset->root,
             folder, dataset->layout == LAYOUT_NNUNET ? " as NAME_0000" : "",
-            dataset->layout == LAYOUT_NNUNET ? dataset->input_ending : "", there));
+            dataset->layout == LAYOUT_NNUNET ? dataset->input_ending : "", description));
     }
     struct check_report found = {0};
     adele_status status = check_names(dataset, &found);

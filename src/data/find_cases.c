@@ -38,11 +38,11 @@ static adele_status find_training_labels(struct dataset_finder *finder, struct d
     if (config->noisy_labels != NULL) {
         TRY(find_label(dataset, config->noisy_labels, SPLIT_TRAIN, item, &item->noisy_path));
         if (item->noisy_path == NULL)
-            TRY(finder_problem(finder, CHECK_MISSING_PARTNER,
-                               "Write the noisy labels of every training case, or leave "
-                               "data.noisy_labels empty.",
-                               "%s/%s%s: no noisy label for the training case",
-                               config->noisy_labels, item->name, dataset->file_ending));
+            TRY(finder_report(finder, true, CHECK_MISSING_PARTNER,
+                              "Write the noisy labels of every training case, or leave "
+                              "data.noisy_labels empty.",
+                              "%s/%s%s: no noisy label for the training case", config->noisy_labels,
+                              item->name, dataset->file_ending));
     }
     if (config->true_labels != NULL)
         return find_label(dataset, config->true_labels, SPLIT_TRAIN, item, &item->truth_path);
@@ -66,24 +66,26 @@ adele_status find_cases_describe_folder(const struct dataset *dataset, const cha
 static adele_status check_partners(struct dataset_finder *finder, enum dataset_split split,
                                    const struct dataset_case *item) {
     const struct dataset *dataset = finder->dataset;
-    char there[FOLDER_CACHE_TEXT_BYTES];
+    char description[FOLDER_CACHE_TEXT_BYTES];
     if (item->image_path[0] == NULL) {
         TRY(find_cases_describe_folder(dataset, find_cases_image_folder(dataset, split), item->name,
-                                       there));
-        return finder_problem(
-            finder, CHECK_MISSING_PARTNER, "Add the image, or take the case out of the split.",
-            "%s: case %s of the %s split has no image in %s%s", dataset->root, item->name,
-            dataset_split_name(split), find_cases_image_folder(dataset, split), there);
+                                       description));
+        return finder_report(finder, true, CHECK_MISSING_PARTNER,
+                             "Add the image, or take the case out of the split.",
+                             "%s: case %s of the %s split has no image in %s%s", dataset->root,
+                             item->name, dataset_split_name(split),
+                             find_cases_image_folder(dataset, split), description);
     }
     if (split == SPLIT_TEST || dataset_label_source(item, split) != NULL)
         return ADELE_OK;
     const char *folder = dataset_label_folder(dataset, split, item);
-    TRY(find_cases_describe_folder(dataset, folder, item->name, there));
-    return finder_problem(
-        finder, CHECK_MISSING_PARTNER, "Add the label map, or take the case out of the split.",
+    TRY(find_cases_describe_folder(dataset, folder, item->name, description));
+    return finder_report(
+        finder, true, CHECK_MISSING_PARTNER,
+        "Add the label map, or take the case out of the split.",
         "%s/%s/%s%s: no label map for %s of the %s split%s", dataset->root, folder, item->name,
         dataset->input_ending[0] != '\0' ? dataset->input_ending : dataset->file_ending,
-        item->image_path[0], dataset_split_name(split), there);
+        item->image_path[0], dataset_split_name(split), description);
 }
 
 static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/folder_cache.h"
+#include "data/label_lookup.h"
 #include "data/name_list.h"
 
 #include <errno.h>
@@ -15,27 +16,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind, const char *hint,
-                            const char *format, ...) {
-    char text[2048];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (finder->report == NULL)
-        return FAIL(ADELE_DATA, hint, "%s", text);
-    return check_report_add(finder->report, kind, true, hint, "%s", text);
-}
-
-adele_status finder_warn(struct dataset_finder *finder, enum check_kind kind, const char *hint,
-                         const char *format, ...) {
+adele_status finder_report(struct dataset_finder *finder, bool is_error, enum check_kind kind,
+                           const char *hint, const char *format, ...) {
     char text[2048];
     va_list arguments;
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     if (finder->report != NULL)
-        return check_report_add(finder->report, kind, false, hint, "%s", text);
+        return check_report_add(finder->report, kind, is_error, hint, "%s", text);
+    if (is_error)
+        return FAIL(ADELE_DATA, hint, "%s", text);
     log_line(LOG_WARNING, "%s", text);
     return ADELE_OK;
 }
@@ -100,6 +91,27 @@ adele_status finder_file(const struct dataset *dataset, const char *folder, cons
     return ADELE_OK;
 }
 
+adele_status finder_list(const struct dataset *dataset, const char *sub, struct file_list *out) {
+    *out = (struct file_list){0};
+    char *folder = file_join(dataset->root, sub);
+    TRY(CHECK_MEMORY(folder));
+    adele_status status = file_is_directory(folder) ? file_list_directory(folder, out) : ADELE_OK;
+    memory_free(folder);
+    return status;
+}
+
+adele_status finder_read_names(struct dataset *dataset, const char *const files[2],
+                               bool *is_found) {
+    char *path = NULL;
+    TRY(finder_file(dataset, dataset->root, "", files[0], "", &path));
+    if (path == NULL)
+        TRY(finder_file(dataset, dataset->root, "", files[1], "", &path));
+    *is_found = path != NULL;
+    adele_status status = *is_found ? label_names_read(dataset, path) : ADELE_OK;
+    memory_free(path);
+    return status;
+}
+
 const char *const finder_image_endings[] = {".jpg", ".png", ".jpeg", ".tif", ".tiff", ".bmp", NULL};
 const char *const finder_label_endings[] = {".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", NULL};
 
@@ -143,8 +155,9 @@ adele_status finder_report_unread(struct dataset_finder *finder, const char *fol
             first = files->names[i];
     if (n == 0)
         return ADELE_OK;
-    return finder_warn(finder, CHECK_READING, "Convert them to PNG (pictures) or NIfTI (volumes).",
-                       "%s: %d file%s skipped because of an unsupported kind (%s); PNG, JPEG, "
-                       "TIFF, BMP and NIfTI are read",
-                       folder, n, n == 1 ? " is" : "s are", first);
+    return finder_report(finder, false, CHECK_READING,
+                         "Convert them to PNG (pictures) or NIfTI (volumes).",
+                         "%s: %d file%s skipped because of an unsupported kind (%s); PNG, JPEG, "
+                         "TIFF, BMP and NIfTI are read",
+                         folder, n, n == 1 ? " is" : "s are", first);
 }

@@ -14,13 +14,11 @@ struct dataset_finder {
     struct check_report *report; // NULL: the first problem is the error
 };
 
-ADELE_MUST_CHECK adele_status finder_problem(struct dataset_finder *finder, enum check_kind kind,
-                                             const char *hint, const char *format, ...)
-    ADELE_PRINTF(4, 5);
-// Adds a warning to the report, or logs it when there is none.
-ADELE_MUST_CHECK adele_status finder_warn(struct dataset_finder *finder, enum check_kind kind,
-                                          const char *hint, const char *format, ...)
-    ADELE_PRINTF(4, 5);
+// Adds an error or a warning to the report. Without a report an error is returned, and a warning is
+// logged.
+ADELE_MUST_CHECK adele_status finder_report(struct dataset_finder *finder, bool is_error,
+                                            enum check_kind kind, const char *hint,
+                                            const char *format, ...) ADELE_PRINTF(5, 6);
 // Adds a case without files; *out is borrowed until the next case of the split is added.
 ADELE_MUST_CHECK adele_status finder_add_case(struct dataset_finder *finder,
                                               enum dataset_split split, const char *name,
@@ -36,6 +34,13 @@ ADELE_MUST_CHECK adele_status finder_file(const struct dataset *dataset, const c
 ADELE_MUST_CHECK adele_status finder_any(const struct dataset *dataset, const char *folder,
                                          const char *sub, const char *name,
                                          const char *const *endings, char **out);
+// The entries of ROOT/SUB; none when there is no such folder.
+ADELE_MUST_CHECK adele_status finder_list(const struct dataset *dataset, const char *sub,
+                                          struct file_list *out);
+// Reads the category names from the first of the two files that exists in ROOT. *is_found is false
+// when neither does.
+ADELE_MUST_CHECK adele_status finder_read_names(struct dataset *dataset, const char *const files[2],
+                                                bool *is_found);
 // Endings of pictures and of label maps. JPEG is among the latter so that its reader can explain
 // why a JPEG file is not a label map.
 extern const char *const finder_image_endings[], *const finder_label_endings[];

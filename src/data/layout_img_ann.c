@@ -16,16 +16,9 @@ static adele_status describe(struct dataset_finder *finder) {
     static const char *const files[] = {"classes.txt", "class_names.txt"};
     struct dataset *dataset = finder->dataset;
     (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, ".png");
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char *path = NULL;
-        TRY(finder_file(dataset, dataset->root, "", files[i], "", &path));
-        if (path == NULL)
-            continue;
-        adele_status status = label_names_read(dataset, path);
-        memory_free(path);
-        return status;
-    }
-    if (dataset->map.n > 0)
+    bool is_found = false;
+    TRY(finder_read_names(dataset, files, &is_found));
+    if (is_found || dataset->map.n > 0)
         return ADELE_OK; // the map defines the categories
     return FAIL(ADELE_DATA,
                 "Write the names of the categories, one a line in the order of their values.",
@@ -112,10 +105,10 @@ static adele_status orphans(struct dataset_finder *finder) {
             item.name[bytes] = '\0';
             status = locate_in(dataset, dataset_split_name(split), &item);
             if (status == ADELE_OK && item.n_files == 0)
-                status = finder_problem(finder, CHECK_MISSING_PARTNER,
-                                        "Add the image, or remove the label map.",
-                                        "%s/%s: a label map without an image in img_dir/%s", folder,
-                                        files.names[i], dataset_split_name(split));
+                status = finder_report(finder, true, CHECK_MISSING_PARTNER,
+                                       "Add the image, or remove the label map.",
+                                       "%s/%s: a label map without an image in img_dir/%s", folder,
+                                       files.names[i], dataset_split_name(split));
             dataset_case_deinit(&item);
         }
         file_list_deinit(&files);

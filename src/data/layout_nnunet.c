@@ -34,16 +34,12 @@ static adele_status find_plain_names(struct dataset *dataset) {
     int n_first = 0, n_other = 0;
     for (int i = 0; i < 2 && n_first + n_other == 0; i++) {
         struct file_list files = {0};
-        char *folder = file_join(dataset->root, folders[i]);
-        TRY(CHECK_MEMORY(folder));
-        adele_status status =
-            file_is_directory(folder) ? file_list_directory(folder, &files) : ADELE_OK;
+        adele_status status = finder_list(dataset, folders[i], &files);
         for (int k = 0; k < files.n; k++) {
             n_first += case_bytes(dataset, files.names[k]) > 0;
             n_other += stem_bytes(dataset, files.names[k]) > 0;
         }
         file_list_deinit(&files);
-        memory_free(folder);
         TRY(status);
     }
     dataset->has_plain_names = n_first == 0 && n_other > 0;
@@ -57,10 +53,10 @@ static adele_status check_old_splits(struct dataset_finder *finder) {
     TRY(finder_file(dataset, dataset->root, "", "splits_final.pkl", "", &old));
     adele_status status = finder_file(dataset, dataset->root, "", "splits_final.json", "", &json);
     if (status == ADELE_OK && old != NULL && json == NULL)
-        status = finder_warn(finder, CHECK_READING,
-                             "Write the splits as splits_final.json: with Python, json.dump([{k: "
-                             "list(v) for k, v in s.items()} for s in pickle.load(...)], ...).",
-                             "%s is not read, so all of imagesTr is used for training", old);
+        status = finder_report(finder, false, CHECK_READING,
+                               "Write the splits as splits_final.json: with Python, json.dump([{k: "
+                               "list(v) for k, v in s.items()} for s in pickle.load(...)], ...).",
+                               "%s is not read, so all of imagesTr is used for training", old);
     memory_free(json);
     memory_free(old);
     return status;
@@ -89,19 +85,14 @@ static adele_status describe(struct dataset_finder *finder) {
 
 static adele_status list_folder(const struct dataset *dataset, const char *name,
                                 struct file_list *out) {
-    char *folder = file_join(dataset->root, name);
-    TRY(CHECK_MEMORY(folder));
-    struct file_list files = {0};
-    adele_status status = ADELE_OK;
-    if (file_is_directory(folder))
-        status = file_list_directory(folder, &files);
+    struct file_list files;
+    adele_status status = finder_list(dataset, name, &files);
     for (int i = 0; i < files.n && status == ADELE_OK; i++) {
         size_t bytes = case_bytes(dataset, files.names[i]);
         if (bytes > 0)
             status = file_list_add(out, files.names[i], bytes);
     }
     file_list_deinit(&files);
-    memory_free(folder);
     return status;
 }
 
@@ -216,11 +207,11 @@ static adele_status locate(struct dataset_finder *finder, enum dataset_split spl
     }
     // One file may hold all channels (RGB); the loader counts them.
     if (item->n_files > 1 && item->n_files != dataset->n_channels)
-        TRY(finder_problem(finder, CHECK_CHANNELS,
-                           "Give every case one file a channel, _0000, _0001, ..., as many as "
-                           "dataset.json names.",
-                           "%s: %d channel files, but dataset.json names %d channels",
-                           item->image_path[0], item->n_files, dataset->n_channels));
+        TRY(finder_report(finder, true, CHECK_CHANNELS,
+                          "Give every case one file a channel, _0000, _0001, ..., as many as "
+                          "dataset.json names.",
+                          "%s: %d channel files, but dataset.json names %d channels",
+                          item->image_path[0], item->n_files, dataset->n_channels));
     return ADELE_OK;
 }
 
@@ -239,10 +230,10 @@ static adele_status check_label_file(struct dataset_finder *finder, const char *
     if (status == ADELE_OK)
         status = finder_any(dataset, dataset->root, images, image, endings, &path);
     if (status == ADELE_OK && path == NULL)
-        status =
-            finder_problem(finder, CHECK_MISSING_PARTNER, "Add the image, or remove the label map.",
-                           "%s/%s/%s: a label map without the image %s/%s%s", dataset->root, labels,
-                           file, images, image, dataset->input_ending);
+        status = finder_report(finder, true, CHECK_MISSING_PARTNER,
+                               "Add the image, or remove the label map.",
+                               "%s/%s/%s: a label map without the image %s/%s%s", dataset->root,
+                               labels, file, images, image, dataset->input_ending);
     memory_free(path);
     memory_free(image);
     memory_free(name);
@@ -261,10 +252,11 @@ static adele_status check_image_case(struct dataset_finder *finder, const char *
             is_there = strcmp(dataset->cases[split][i].name, name) == 0; // reported with its split
     if (is_there)
         return ADELE_OK;
-    return finder_problem(finder, CHECK_MISSING_PARTNER, "Add the label map, or remove the image.",
-                          "%s/imagesTr/%s%s%s: an image without the label map labelsTr/%s%s",
-                          dataset->root, name, dataset->has_plain_names ? "" : "_0000",
-                          dataset->input_ending, name, dataset->input_ending);
+    return finder_report(finder, true, CHECK_MISSING_PARTNER,
+                         "Add the label map, or remove the image.",
+                         "%s/imagesTr/%s%s%s: an image without the label map labelsTr/%s%s",
+                         dataset->root, name, dataset->has_plain_names ? "" : "_0000",
+                         dataset->input_ending, name, dataset->input_ending);
 }
 
 static bool is_listed_without_image(const struct dataset *dataset, const char *file) {
@@ -284,15 +276,11 @@ static adele_status orphans(struct dataset_finder *finder) {
     adele_status status = ADELE_OK;
     struct file_list files = {0};
     for (int i = 0; i < 2 && status == ADELE_OK; i++) {
-        char *folder = file_join(dataset->root, folders[i][1]);
-        TRY(CHECK_MEMORY(folder));
-        if (file_is_directory(folder))
-            status = file_list_directory(folder, &files);
+        status = finder_list(dataset, folders[i][1], &files);
         for (int k = 0; k < files.n && status == ADELE_OK; k++)
             if (!is_listed_without_image(dataset, files.names[k]))
                 status = check_label_file(finder, folders[i][0], folders[i][1], files.names[k]);
         file_list_deinit(&files);
-        memory_free(folder);
     }
     TRY(status);
     status = list_folder(dataset, "imagesTr", &files);

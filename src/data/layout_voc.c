@@ -24,15 +24,10 @@ static adele_status describe(struct dataset_finder *finder) {
     static const char *const files[] = {"class_names.txt", "classes.txt"};
     struct dataset *dataset = finder->dataset;
     (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, ".png");
-    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-        char *path = NULL;
-        TRY(finder_file(dataset, dataset->root, "", files[i], "", &path));
-        if (path == NULL)
-            continue;
-        adele_status status = label_names_read(dataset, path);
-        memory_free(path);
-        return status;
-    }
+    bool is_found = false;
+    TRY(finder_read_names(dataset, files, &is_found));
+    if (is_found)
+        return ADELE_OK;
     return label_names_set(dataset, (int)(sizeof voc_names / sizeof voc_names[0]), voc_names);
 }
 

@@ -46,15 +46,15 @@ static void join_names(int n, char *const *names, char out[512]) {
 }
 
 static adele_status fail_names(const struct dataset *dataset, int n, char *const *names) {
-    char own[512], asked[512];
+    char own[512], of_model[512];
     join_names(dataset->n_categories, dataset->category_names, own);
-    join_names(n, names, asked);
+    join_names(n, names, of_model);
     return FAIL(ADELE_DATA,
                 "Give the categories of both one set of names (the order does not count), in the "
                 "data set's list of names or by data.label_map.",
                 "%s has %d categories, the model has %d%s: %s; the model's: %s", dataset->root,
                 dataset->n_categories, n, dataset->n_categories == n ? ", of other names" : "", own,
-                asked);
+                of_model);
 }
 
 // A label_map maps values, and its names replace those of the data set, so that values with another

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "image/nifti.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -187,50 +188,45 @@ static adele_status survey_case(const struct dataset *dataset, struct dataset_ca
     return survey_partner(item, item->truth_path, survey);
 }
 
-static adele_status report_line(struct check_report *report, const char *text) {
+ADELE_PRINTF(2, 3)
+static adele_status report_line(struct check_report *report, const char *format, ...) {
+    static const char hint[] =
+        "Nothing has to be done: files that are written have their source's own order.";
+    char text[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
     if (report != NULL)
-        return check_report_add(
-            report, CHECK_GEOMETRY, false,
-            "Nothing has to be done: files that are written have their source's "
-            "own order.",
-            "%s", text);
+        return check_report_add(report, CHECK_GEOMETRY, false, hint, "%s", text);
     log_line(LOG_INFO, "%s", text);
     return ADELE_OK;
 }
 
 static adele_status report_survey(const struct dataset *dataset, const struct survey *survey,
                                   struct check_report *report) {
-    char text[2048];
-    if (survey->turned.n > 0) {
-        (void)snprintf(text, sizeof text,
-                       "%d of %d volumes are not stored in the orientation %s (first: %s, %s); "
-                       "they are brought to it",
-                       survey->turned.n, survey->n_images, dataset->orientation.letters,
-                       survey->turned.path, survey->turned.text);
-        TRY(report_line(report, text));
-    }
-    if (survey->flat.n > 0) {
-        (void)snprintf(text, sizeof text,
-                       "%d of %d volumes have one slice, which is not along the last axis (first: "
-                       "%s); it is used as stored",
-                       survey->flat.n, survey->n_images, survey->flat.path);
-        TRY(report_line(report, text));
-    }
-    if (survey->unknown.n > 0) {
-        (void)snprintf(text, sizeof text,
-                       "%d of %d volumes do not say how they are oriented (first: %s); %s is "
-                       "assumed, as for the others",
-                       survey->unknown.n, survey->n_images, survey->unknown.path,
-                       dataset->orientation.letters);
-        TRY(report_line(report, text));
-    }
-    if (survey->unlike.n > 0) {
-        (void)snprintf(text, sizeof text,
-                       "%d label maps or channels are stored in another order than their images, "
-                       "at the same place (first: %s: %s); they are brought to the image's",
-                       survey->unlike.n, survey->unlike.path, survey->unlike.text);
-        TRY(report_line(report, text));
-    }
+    const char *codes = dataset->orientation.letters;
+    if (survey->turned.n > 0)
+        TRY(report_line(report,
+                        "%d of %d volumes are not stored in the orientation %s (first: %s, %s); "
+                        "they are brought to it",
+                        survey->turned.n, survey->n_images, codes, survey->turned.path,
+                        survey->turned.text));
+    if (survey->flat.n > 0)
+        TRY(report_line(report,
+                        "%d of %d volumes have one slice, which is not along the last axis (first: "
+                        "%s); it is used as stored",
+                        survey->flat.n, survey->n_images, survey->flat.path));
+    if (survey->unknown.n > 0)
+        TRY(report_line(report,
+                        "%d of %d volumes have no orientation in their header (first: %s); %s is "
+                        "assumed, as for the others",
+                        survey->unknown.n, survey->n_images, survey->unknown.path, codes));
+    if (survey->unlike.n > 0)
+        TRY(report_line(report,
+                        "%d label maps or channels are stored in another order than their images, "
+                        "at the same position (first: %s: %s); they are brought to the image's",
+                        survey->unlike.n, survey->unlike.path, survey->unlike.text));
     return ADELE_OK;
 }
 

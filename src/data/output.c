@@ -170,8 +170,8 @@ done:
 
 // ---- after --------------------------------------------------------------------------------------
 
-static adele_status note_file(const struct output *output, const char *name,
-                              struct output_manifest *manifest) {
+static adele_status record_file(const struct output *output, const char *name,
+                                struct output_manifest *manifest) {
     char xxh3[17];
     int64_t bytes = 0;
     char *path = file_join(output->folder, name);
@@ -190,12 +190,12 @@ static adele_status note_file(const struct output *output, const char *name,
 
 // The manifest is read again, because another process may have written into the same folder
 // meanwhile.
-static adele_status note_files(const struct output *output) {
+static adele_status record_files(const struct output *output) {
     struct output_manifest manifest;
     adele_status status;
     TRY(output_manifest_read(output->folder, &manifest));
     for (int i = 0; i < output->files.n; i++)
-        TRY_GOTO(note_file(output, output->files.names[i], &manifest), done);
+        TRY_GOTO(record_file(output, output->files.names[i], &manifest), done);
     TRY_GOTO(output_manifest_write(output->folder, &manifest), done);
 done:
     output_manifest_deinit(&manifest);
@@ -207,10 +207,10 @@ adele_status output_end(struct output *output, adele_status status) {
         return status;
     output->has_begun = false;
     if (status == ADELE_OK)
-        return note_files(output);
+        return record_files(output);
     // The first failure is the one to report.
     char *message = memory_strdup(adele_error_message()), *hint = memory_strdup(adele_error_hint());
-    if (note_files(output) != ADELE_OK && message != NULL && hint != NULL)
+    if (record_files(output) != ADELE_OK && message != NULL && hint != NULL)
         (void)FAIL(status, hint, "%s", message);
     memory_free(message);
     memory_free(hint);

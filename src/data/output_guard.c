@@ -163,7 +163,7 @@ static adele_status has_entry(const char *folder, const char *name, bool *out) {
 
 // A folder of images together with another folder or file of the layout. A folder named img_dir
 // alone does not make its parent a data set.
-static adele_status looks_like_data(const char *folder, bool *out) {
+static adele_status is_data_set(const char *folder, bool *out) {
     static const char *const marks[][3] = {{"imagesTr", "labelsTr", "dataset.json"},
                                            {"JPEGImages", "SegmentationClass", "ImageSets"},
                                            {"img_dir", "ann_dir", "ann_dir"}};
@@ -177,7 +177,7 @@ static adele_status looks_like_data(const char *folder, bool *out) {
     return ADELE_OK;
 }
 
-static adele_status looks_like_run(const char *folder, bool *out) {
+static adele_status is_run_folder(const char *folder, bool *out) {
     TRY(has_entry(folder, "config.resolved.yaml", out));
     return *out ? has_entry(folder, "checkpoints", out) : ADELE_OK;
 }
@@ -200,7 +200,7 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
         return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into %s %s", path,
                     guarded->what, guarded->path);
     bool is_data = false, is_run = false;
-    TRY(looks_like_data(folder, &is_data));
+    TRY(is_data_set(folder, &is_data));
     if (is_data)
         return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into the data set %s",
                     path, folder);
@@ -209,7 +209,7 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
         return FAIL(ADELE_INVALID_ARGUMENT, "Choose a folder outside of the run.",
                     "the output %s would fall onto %.*s of the run %s", path, (int)n, below,
                     guarded->path);
-    TRY(looks_like_run(folder, &is_run));
+    TRY(is_run_folder(folder, &is_run));
     if (is_run && guarded == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into another run, %s",
                     path, folder);

@@ -230,18 +230,6 @@ adele_status nifti_load_raw(const char *path, size_t memory_limit, struct nifti_
     return load(path, memory_limit, true, out);
 }
 
-adele_status nifti_probe(const char *path, int *nx, int *ny, int *nz) {
-    struct volume_reader reader;
-    adele_status status = reader_init(&reader, path);
-    if (status == ADELE_OK) {
-        *nx = reader.header.nx;
-        *ny = reader.header.ny;
-        *nz = reader.header.nz;
-    }
-    reader_deinit(&reader);
-    return status;
-}
-
 adele_status nifti_probe_geometry(const char *path, struct nifti_geometry *out) {
     struct volume_reader reader;
     adele_status status = reader_init(&reader, path);

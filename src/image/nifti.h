@@ -32,8 +32,6 @@ void nifti_deinit(struct nifti_volume *volume); // also zeroes it
 // truncated file is detected before memory is allocated for it. On failure `out` is zeroed.
 ADELE_MUST_CHECK adele_status nifti_load(const char *path, size_t memory_limit,
                                          struct nifti_volume *out);
-// Extents only, from the header.
-ADELE_MUST_CHECK adele_status nifti_probe(const char *path, int *nx, int *ny, int *nz);
 // Where the voxels lie, from the header.
 ADELE_MUST_CHECK adele_status nifti_probe_geometry(const char *path, struct nifti_geometry *out);
 

@@ -57,8 +57,8 @@ static void writer_deinit(struct volume_writer *writer) {
 }
 
 // `bytes` is at most a chunk or a header; zlib counts in 32 bits.
-static adele_status put(struct volume_writer *writer, const void *data, size_t bytes,
-                        bool is_last) {
+static adele_status write_bytes(struct volume_writer *writer, const void *data, size_t bytes,
+                                bool is_last) {
     if (!writer->is_packed)
         return file_writer_write(writer->file, data, bytes);
     writer->stream.next_in = (z_const Bytef *)data;
@@ -74,15 +74,15 @@ static adele_status put(struct volume_writer *writer, const void *data, size_t b
     return ADELE_OK;
 }
 
-static adele_status put_header(struct volume_writer *writer, const struct nifti_volume *like,
-                               int datatype) {
+static adele_status write_header(struct volume_writer *writer, const struct nifti_volume *like,
+                                 int datatype) {
     unsigned char *header = NULL;
     TRY(ALLOCATE(&header, like->header_bytes));
     memcpy(header, like->header, like->header_bytes);
     if (datatype != 0)
         nifti_header_set_datatype(header, like->version, like->is_big_endian != 0,
                                   (enum nifti_datatype)datatype);
-    adele_status status = put(writer, header, like->header_bytes, false);
+    adele_status status = write_bytes(writer, header, like->header_bytes, false);
     memory_free(header);
     return status;
 }
@@ -96,8 +96,8 @@ struct voxel_source {
 };
 
 // `chunk`: work space of CHUNK_BYTES.
-static adele_status put_voxels(struct volume_writer *writer, const struct voxel_source *source,
-                               size_t n_voxels, bool is_big_endian, unsigned char *chunk) {
+static adele_status write_voxels(struct volume_writer *writer, const struct voxel_source *source,
+                                 size_t n_voxels, bool is_big_endian, unsigned char *chunk) {
     size_t per_chunk = CHUNK_BYTES / source->value_bytes;
     for (size_t done = 0; done < n_voxels;) {
         size_t n = n_voxels - done < per_chunk ? n_voxels - done : per_chunk;
@@ -108,8 +108,8 @@ static adele_status put_voxels(struct volume_writer *writer, const struct voxel_
             memcpy(&bits, from + i * sizeof bits, sizeof bits);
             bytes_put(chunk + i * sizeof bits, sizeof bits, is_big_endian, bits);
         }
-        TRY(put(writer, source->is_ready ? from : chunk, n * source->value_bytes,
-                done + n == n_voxels));
+        TRY(write_bytes(writer, source->is_ready ? from : chunk, n * source->value_bytes,
+                        done + n == n_voxels));
         done += n;
     }
     return ADELE_OK;
@@ -130,8 +130,8 @@ static adele_status save(const char *path, const struct nifti_volume *like, int 
     unsigned char *chunk = NULL;
     TRY_GOTO(ALLOCATE(&chunk, CHUNK_BYTES), done);
     TRY_GOTO(writer_init(&writer, path), done);
-    TRY_GOTO(put_header(&writer, like, datatype), done);
-    TRY_GOTO(put_voxels(&writer, source, n_voxels, like->is_big_endian != 0, chunk), done);
+    TRY_GOTO(write_header(&writer, like, datatype), done);
+    TRY_GOTO(write_voxels(&writer, source, n_voxels, like->is_big_endian != 0, chunk), done);
     status = file_writer_commit(writer.file);
     writer.file = NULL;
 done:

@@ -179,7 +179,7 @@ static adele_status check_header(struct png_reader *reader, size_t memory_limit)
     return ADELE_OK;
 }
 
-static void take_palette(const struct png_reader *reader, struct image_palette *out) {
+static void copy_palette(const struct png_reader *reader, struct image_palette *out) {
     png_colorp colors = NULL;
     int n = 0;
     if (png_get_PLTE(reader->png, reader->info, &colors, &n) == 0)
@@ -209,7 +209,7 @@ static adele_status prepare(struct png_reader *reader, struct image *out) {
     for (int y = 0; y < height; ++y)
         reader->rows[y] = (png_bytep)out->pixels + (size_t)y * row_bytes;
     if (reader->keep_values && reader->color_type == PNG_COLOR_TYPE_PALETTE)
-        take_palette(reader, &out->palette);
+        copy_palette(reader, &out->palette);
     return ADELE_OK;
 }
 

@@ -216,8 +216,8 @@ static unsigned color_at(const struct tiff_reader *reader, unsigned index, int c
 }
 
 // `n` pixels of sample `plane` (of all samples when they are interleaved) to the row `y`.
-static void store_run(const struct tiff_reader *reader, const unsigned char *run, size_t n, int y,
-                      size_t x, int plane, struct image *out) {
+static void store_samples(const struct tiff_reader *reader, const unsigned char *run, size_t n,
+                          int y, size_t x, int plane, struct image *out) {
     unsigned most = (1U << reader->n_file_bits) - 1;
     bool is_apart = reader->planar == PLANARCONFIG_SEPARATE && reader->n_samples > 1;
     size_t step = is_apart ? 1 : reader->n_samples;
@@ -247,7 +247,7 @@ static bool read_rows(struct tiff_reader *reader, unsigned char *buffer, int pla
     for (uint32_t y = 0; y < reader->height; y++) {
         if (TIFFReadScanline(reader->tiff, buffer, y, (uint16_t)plane) != 1)
             return false;
-        store_run(reader, buffer, reader->width, (int)y, 0, plane, out);
+        store_samples(reader, buffer, reader->width, (int)y, 0, plane, out);
     }
     return true;
 }
@@ -266,8 +266,8 @@ static bool read_tiles(struct tiff_reader *reader, unsigned char *buffer, int pl
                 return false;
             uint64_t n = reader->width - x < tile_w ? reader->width - x : tile_w;
             for (uint64_t i = 0; i < tile_h && y + i < reader->height; i++)
-                store_run(reader, buffer + i * row_bytes, (size_t)n, (int)(y + i), (size_t)x, plane,
-                          out);
+                store_samples(reader, buffer + i * row_bytes, (size_t)n, (int)(y + i), (size_t)x,
+                              plane, out);
         }
     return true;
 }
@@ -288,7 +288,7 @@ static adele_status read_pixels(struct tiff_reader *reader, struct image *out) {
     return is_fine ? ADELE_OK : fail_reading(reader);
 }
 
-static void take_palette(const struct tiff_reader *reader, struct image_palette *out) {
+static void copy_palette(const struct tiff_reader *reader, struct image_palette *out) {
     out->n = 1 << reader->n_file_bits;
     for (int i = 0; i < out->n; i++)
         for (int c = 0; c < 3; c++)
@@ -303,7 +303,7 @@ static adele_status load(struct tiff_reader *reader, size_t memory_limit, struct
                    reader->n_bits));
     TRY(read_pixels(reader, out));
     if (reader->photometric == PHOTOMETRIC_PALETTE && reader->keep_values)
-        take_palette(reader, &out->palette);
+        copy_palette(reader, &out->palette);
     if (TIFFLastDirectory(reader->tiff) == 0)
         out->notes |= IMAGE_NOTE_PAGES;
     return orient_image(out, reader->orientation);

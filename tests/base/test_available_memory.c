@@ -21,7 +21,7 @@
 #define GIB    ((size_t)1 << 30)
 #define NUMBER "9223372036854771712\n" // version 1's for no limit
 
-// A new tree for each test, so that none sees another's files.
+// A new tree for each test, so that tests do not share files.
 static int n_trees;
 
 static const char *tree(void *const *state, const char *name) {
@@ -105,7 +105,7 @@ static void meminfo_that_says_nothing(void **state) {
     assert_true(available(state) == 0);
 }
 
-// A number that the buffer's end would cut is no number.
+// A number that the end of the buffer truncates is ignored.
 static void a_file_longer_than_the_buffer(void **state) {
     static char text[20000];
     memset(text, 'x', sizeof text - 1);

@@ -160,7 +160,7 @@ static void test_read_refuses(void **state) {
     assert_int_equal(file_read(path, 5, &got, &bytes), ADELE_OK);
     assert_int_equal(bytes, 5);
     memory_free(got);
-    // The kernel says that this file has 0 bytes, so its content alone shows its size.
+    // stat reports 0 bytes for this file, so only reading shows its size.
     assert_int_equal(file_read("/proc/self/status", 10, &got, &bytes), ADELE_DATA);
     assert_int_equal(file_read("/proc/self/status", 0, &got, &bytes), ADELE_OK);
     assert_true(bytes > 100 && strlen(got) == bytes);
@@ -277,7 +277,7 @@ static void test_remove_temporaries(void **state) {
     assert_int_equal(file_remove_temporaries(scratch_path(state, "none")), ADELE_OK);
     assert_int_equal(file_remove_temporaries(scratch_path(state, "a.tmp.1")), ADELE_IO);
     assert_non_null(strstr(adele_error_message(), "a.tmp.1"));
-    // A folder of such a name is nobody's temporary file.
+    // A folder with such a name is not a temporary file.
     assert_int_equal(file_make_directory(scratch_path(state, ".d.tmp.1.0")), ADELE_OK);
     assert_int_equal(file_remove_temporaries(*state), ADELE_IO);
 }

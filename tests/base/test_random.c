@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The generator against the known answers of its paper, and the distributions against their laws.
+// The generator against the known answers of its paper, and the distributions against their theory.
 #include "base/random.h"
 
 #include <setjmp.h>

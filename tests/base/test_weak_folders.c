@@ -126,7 +126,7 @@ static void folders_that_cannot_be_synced(void **state) {
                          ADELE_OK);
     }
     log_set_sink(NULL, NULL);
-    assert_int_equal(n_warnings, 1); // EIO, said once
+    assert_int_equal(n_warnings, 1); // EIO, logged once
 }
 
 // A name that has no room on the disk may be lost: that is a failure.
@@ -189,7 +189,7 @@ static void a_file_that_cannot_be_replaced_stays(void **state) {
     assert_content(scratch_path(state, "a"), "new");
     weak.rename_onto = 0;
     weak.n_rename_fails = 1;
-    weak.rename_first = EIO; // a disk that fails is no matter of steps
+    weak.rename_first = EIO; // replacing in steps does not help against a failing disk
     assert_int_equal(file_write(scratch_path(state, "a"), "newer", 5), ADELE_IO);
     assert_content(scratch_path(state, "a"), "new");
     assert_entries(*state, 1);

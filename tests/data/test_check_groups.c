@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Problems that are alike are told once.
+// Similar problems are grouped.
 #include "base/memory.h"
 #include "data/check.h"
 #include "data/check_groups.h"
@@ -41,8 +41,8 @@ static void ninety_masks_are_one_line(void **state) {
     check_report_deinit(&report);
 }
 
-// Two are told apart, and so are other kinds, severities and messages between them; the order is
-// that of the first ones.
+// Two similar problems form no group, nor do other kinds, severities and messages between them; the
+// order is that of the first ones.
 static void what_differs_is_told_apart(void **state) {
     (void)state;
     struct check_report report = {0};

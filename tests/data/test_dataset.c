@@ -44,7 +44,7 @@ static void roots_without_a_layout_are_refused(void **state) {
     assert_int_equal(file_make_directory(scratch_path(state, "empty")), ADELE_OK);
     config = tiny_config(state, "empty");
     refuse(&config, ADELE_DATA, "no known layout");
-    config.layout = LAYOUT_VOC; // as told
+    config.layout = LAYOUT_VOC; // as configured
     refuse(&config, ADELE_IO, "ImageSets/Segmentation/train.txt");
     config.root = NULL;
     refuse(&config, ADELE_CONFIG, "data.root");

@@ -161,14 +161,14 @@ static void one_annotator_among_several(void **state) {
     train_refuses(state, "ann_dir/train/a3.png: contains only 0 and 255, as 1 of 4",
                   "from: [1, 255]");
 
-    // Where 255 lies beside the foreground, too, it is what it is meant to be.
+    // When label maps with foreground contain 255 too, it is assumed to mean "ignored".
     tiny_label_set(state, "set/ann_dir/train/a0.png", 0, 0, 255);
     run(&config, &report);
     assert_false(find(&report, CHECK_NO_FOREGROUND)->is_error);
     assert_non_null(strstr(find(&report, CHECK_NO_FOREGROUND)->text, "contains only background"));
     check_report_deinit(&report);
 
-    // So it is when a map says so.
+    // The same when a map defines it.
     tiny_label_set(state, "set/ann_dir/train/a0.png", 0, 0, 0);
     const int from[] = {0, 1, 255};
     const uint8_t to[] = {0, 1, 255};

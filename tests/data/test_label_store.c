@@ -153,7 +153,7 @@ static void values_are_mapped_back(void **state) {
     uint8_t *labels = copy_labels(&images);
     assert_int_equal(labels[0], 0);
     labels[0] = 1;     // the first `from` of category 1 is 2
-    labels[PLANE] = 0; // the value that nobody names
+    labels[PLANE] = 0; // the value that the map does not name
     export_labels(state, dataset, &images, labels, images.labels, "out");
     tiny_label_set(state, "set/labelsTr/p1.png", 0, 0, 2);
     tiny_label_set(state, "set/labelsTr/p2.png", 0, 0, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Label maps whose values are no whole numbers, unknown or large: told with value, place and count,
-// by training as by `check`; never left out because of their slice; and files that are written
-// again keep their type, slope, header, and all bytes of what did not change.
+// Label maps whose values are not whole numbers, unknown or large: training and `check` report
+// value, position and count; such slices are never skipped; and files that are written again keep
+// their type, slope, header, and all bytes of what did not change.
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/check.h"
@@ -72,7 +72,7 @@ static void assert_has(const char *text, const char *part) {
         fail_msg("'%s' lacks '%s'", text, part);
 }
 
-// Loading for training, `check` and noise all say the same, which has the part.
+// Loading for training, `check` and noise all fail with the same message, which contains `part`.
 static void refuse_all(void *const *state, const struct dataset_config *config, const char *part) {
     struct dataset *dataset = tiny_open(config);
     struct dataset_images images;
@@ -104,7 +104,7 @@ static void refuse_all(void *const *state, const struct dataset_config *config, 
     check_report_deinit(&report);
 }
 
-// As training asks for it: slices without foreground are left out.
+// As for training: slices without foreground are skipped.
 static struct dataset_config training_config(void *const *state) {
     struct dataset_config config = tiny_config(state, "set");
     config.foreground_slices_only = true;
@@ -199,7 +199,7 @@ static void own_labels_beside_noisy_and_true_ones(void **state) {
     dataset_close(dataset);
 }
 
-// A picture of another size that holds unknown values, too: both say the size first.
+// A picture with another size and unknown values: both messages are about the size.
 static void sizes_go_before_values(void **state) {
     struct dataset_images images;
     struct check_report report;
@@ -413,7 +413,7 @@ static void big_endian_files_stay_so(void **state) {
     struct tiny_nifti *label = label_map(4);
     struct dataset_images images;
     write_set(state, label);
-    // The file made anew with every number turned: the fields that this reader looks at.
+    // The same file in the other byte order: only the fields that the reader uses.
     unsigned char bytes[352 + 2 * PLANE * NZ] = {0};
     bytes_put(bytes, 4, true, 348);
     bytes_put(bytes + 40, 2, true, 3);

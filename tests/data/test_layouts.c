@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-// Opening fails, and the message says `what`.
+// Opening fails with a message that contains `what`.
 static void refuse(const struct dataset_config *config, adele_status status, const char *what) {
     struct dataset *dataset = NULL;
     assert_int_equal(dataset_open(config, &dataset), status);
@@ -311,7 +311,7 @@ static void img_ann_refuses(void **state) {
     assert_int_equal(unlink(scratch_path(state, "mm/img_dir/train/i1.jpg")), 0);
     assert_int_equal(unlink(scratch_path(state, "mm/classes.txt")), 0);
     refuse(&config, ADELE_DATA, "classes.txt: no such file");
-    // A label_map says which categories there are.
+    // A label_map defines the categories.
     int from[] = {0, 1, 2};
     uint8_t to[] = {0, 1, 1};
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Names and numbers as people and other programs write them: endings, lists, dataset.json, links,
-// palettes. Each is read right, or the message tells what was found.
+// palettes. Each is read correctly, or the message names what was found.
 #include "base/file.h"
 #include "data/check.h"
 #include "data/dataset.h"
@@ -259,7 +259,7 @@ static void regions(void **state) {
     write_json(state, CHANNELS, "{\"background\": 0, \"whole\": [1, 2], \"core\": [2]}",
                ENDING ", \"regions_class_order\": [1, 2]");
     refuse(&config, "\"whole\" is a region, a list of 2 values", "data.label_map");
-    // A map says what becomes of the values.
+    // A map defines the categories of the values.
     int from[] = {0, 1, 2};
     uint8_t to[] = {0, 1, 1};
     const char *const names[] = {"background", "whole"};
@@ -287,7 +287,7 @@ static void images_without_channel_numbers(void **state) {
     assert_string_equal(dataset->cases[SPLIT_TRAIN][0].name, "v1");
     assert_non_null(dataset->cases[SPLIT_TRAIN][0].label_path);
     dataset_close(dataset);
-    // Other files than file_ending says.
+    // Files with another ending than file_ending.
     for (int i = 1; i <= 2; i++) {
         char from[64], to[64];
         (void)snprintf(from, sizeof from, "set/imagesTr/v%d.nii.gz", i);
@@ -331,7 +331,7 @@ static void refuse_palettes(void *const *state, const char *what) {
     assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, true, &images), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), what));
     dataset_close(dataset);
-    dataset = tiny_open(&config); // case by case, as evaluate goes
+    dataset = tiny_open(&config); // case by case, as evaluate does
     adele_status status = ADELE_OK;
     for (int i = 0; i < 2 && status == ADELE_OK; i++) {
         status = dataset_load_case(dataset, SPLIT_TRAIN, i, &images);
@@ -366,12 +366,12 @@ static void palettes(void **state) {
         write_indexed(state, path, colors, 3);
     }
     assert_no_problem(&config, 6);
-    // Colours of indices that no pixel has say nothing.
+    // Colours of unused indices do not matter.
     write_indexed(state, "voc/SegmentationClass/s2.png", unused, 2);
     assert_no_problem(&config, 6);
     write_indexed(state, "voc/SegmentationClass/s2.png", other, 3);
     refuse_palettes(state, "s2.png: the palette shows index 1 in the colour (0, 128, 0), that of");
-    // The same in each file, and still not what people see.
+    // Consistent in all files, but still not what the colours show.
     for (int i = 1; i <= 3; i++) {
         char path[64];
         (void)snprintf(path, sizeof path, "voc/SegmentationClass/s%d.png", i);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Data sets whose files are stored in different orders: what is read is what one order gives, what
-// is written has the order, place and header of its source, and what lies elsewhere is refused.
+// is written has the order, position and header of its source, and files with another position are
+// refused.
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -117,7 +118,7 @@ static void assert_loads_alike(void *const *state, const char *noisy, const char
     dataset_close(b);
 }
 
-// ---- what is said -------------------------------------------------------------------------------
+// ---- messages ----------------------------------------------------------------------------------
 
 static char said[4096];
 static int n_said;
@@ -248,7 +249,7 @@ static void one_orientation_stays_what_it_is(void **state) {
     nifti_deinit(&stored);
     dataset_images_deinit(&images);
     dataset_close(dataset);
-    // What a model was trained in goes before what the files have.
+    // The orientation of the model has priority over that of the files.
     config.orientation = (struct nifti_codes){"RAS"};
     dataset = tiny_open(&config);
     assert_int_equal(dataset->cases[SPLIT_TRAIN][0].n_slices, NZ);
@@ -279,11 +280,11 @@ static void volumes_that_say_nothing_are_named(void **state) {
     struct dataset *dataset = tiny_open(&config);
     assert_string_equal(dataset->orientation.letters, "RAS");
     dataset_close(dataset);
-    assert_said(state, "set", "1 of 3 volumes do not say how they are oriented (first: ");
+    assert_said(state, "set", "1 of 3 volumes have no orientation in their header (first: ");
     assert_non_null(strstr(said, "a_0000.nii); RAS is assumed"));
 }
 
-// ---- what lies elsewhere ------------------------------------------------------------------------
+// ---- other positions ---------------------------------------------------------------------------
 
 static void refuse_load(void *const *state, const char *part) {
     struct dataset_config config = tiny_config(state, "set");
@@ -296,7 +297,7 @@ static void refuse_load(void *const *state, const char *part) {
     if (strstr(message, part) == NULL)
         fail_msg("'%s' lacks '%s'", message, part);
     dataset_close(dataset);
-    // `check` says the same.
+    // `check` reports the same.
     assert_int_equal(check_run(&config, &report), ADELE_OK);
     bool is_found = false;
     for (int i = 0; i < report.n_problems; i++)
@@ -374,7 +375,7 @@ static void assert_same_but(void *const *state, const char *path, const char *so
     memory_free(want);
 }
 
-// Where voxel (x, y, z) of the set lies in a turned file.
+// The index of voxel (x, y, z) of the set in a reoriented file.
 static int place_in(const struct turn *turn, const int voxel[3]) {
     static const int n[3] = {NX, NY, NZ};
     int at[3];
@@ -389,7 +390,7 @@ static void exported_labels_have_their_files_own_order(void **state) {
         struct dataset_images images;
         write_set(state, "set");
         write_turned(state, "set", "labelsTr/b.nii", 1, true, turns[k].axis, turns[k].flip);
-        // Case c lies in another orientation than the set, and its label map in a third one.
+        // Case c is stored in another orientation than the set, and its label map in a third one.
         write_turned(state, "set", "imagesTr/c_0000.nii", 4, false, turns[0].axis, turns[0].flip);
         write_turned(state, "set", "imagesTr/c_0001.nii", 5, false, turns[1].axis, turns[1].flip);
         write_turned(state, "set", "labelsTr/c.nii", 1, true, turns[k].axis, turns[k].flip);
@@ -514,7 +515,7 @@ static void a_slice_stored_first_is_the_picture(void **state) {
             volume_of(i, i >= 6, &volume);
             volume.n[2] = 1;
             tiny_nifti_turn(&volume, axis, no_flip, &turned);
-            // Such programs write no orientation, so that no file says what its axes are.
+            // Such programs write no orientation, so that no file defines its axes.
             turned.sform_code = volume.sform_code = is_turned ? 1 : 0;
             tiny_nifti_write(state, name, is_turned ? &turned : &volume);
         }
@@ -560,7 +561,7 @@ static void all_of_it_survives_failing_memory(void **state) {
             status = label_store_export(dataset, SPLIT_TRAIN, &images, images.labels, NULL,
                                         scratch_path(state, "out"), NULL);
         memory_fail_at(-1);
-        // A thread that fails leaves it to another one to say why.
+        // The error of another thread must reach this one.
         assert_true(status == ADELE_OK || status == ADELE_NO_MEMORY || status == ADELE_IO);
         dataset_images_deinit(&images);
         dataset_close(dataset);

@@ -74,7 +74,7 @@ static void what_is_no_picture(void **state) {
     assert_int_equal(peek_bytes(state, "a text of more than twenty-six bytes", 36).n_channels, 0);
     picture_peek(scratch_path(state, "absent"), &peek);
     assert_int_equal(peek.n_channels, 0);
-    // A pipe that nobody writes to must not hold the program.
+    // A pipe without a writer must not block the program.
     assert_int_equal(mkfifo(scratch_path(state, "pipe"), 0600), 0);
     picture_peek(scratch_path(state, "pipe"), &peek);
     assert_int_equal(peek.n_channels, 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sets of pictures of mixed kinds: gray among RGB, RGB that is gray, narrow 16-bit values, TIFF and
-// BMP, pictures on their side, JPEGs with stray bytes. Each is read right and said once, or refused
-// with what was found.
+// BMP, pictures on their side, JPEGs with stray bytes. Each is read correctly and logged once, or
+// refused with what was found.
 #include "base/file.h"
 #include "base/half.h"
 #include "base/log.h"
@@ -29,7 +29,7 @@
 
 #define PLANE (TINY_H * TINY_W)
 
-// ---- what is said -------------------------------------------------------------------------------
+// ---- messages ----------------------------------------------------------------------------------
 
 struct said {
     int n;
@@ -281,7 +281,7 @@ static void pictures_on_their_side(void **state) {
     struct dataset_images images;
     tiny_img_ann(state, "mm");
     struct dataset_config config = tiny_config(state, "mm");
-    // Stored upside down: what is loaded is what people, and the mask's maker, see.
+    // Stored upside down: the picture is loaded as viewers show it, like the mask.
     write_turned(state, "mm/img_dir/train/i1.png", TINY_H, TINY_W, 3);
     struct dataset *dataset = tiny_open(&config);
     log_set_sink(hear, &said);

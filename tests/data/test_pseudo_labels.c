@@ -88,7 +88,7 @@ static adele_status train(void *const *state, const char *run) {
     return status;
 }
 
-// Both say so: the words in the message of the run, and one error of that kind from the check.
+// Both report it: `words` are in the message of the run, and `check` has one error of that kind.
 static void assert_named(void *const *state, enum check_kind kind, const char *const *words) {
     char root[4096], pseudo[4096];
     (void)snprintf(root, sizeof root, "%s", scratch_path(state, "voc"));

@@ -89,17 +89,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     }
     const char *path = fuzz_file(0, data, n_bytes);
     struct nifti_volume volume;
-    int nx = 0, ny = 0, nz = 0;
+    struct nifti_geometry geometry;
     adele_status status = nifti_load(path, FUZZ_MEMORY_LIMIT, &volume);
     fuzz_check_status(status);
-    adele_status probed = nifti_probe(path, &nx, &ny, &nz);
+    adele_status probed = nifti_probe_geometry(path, &geometry);
     fuzz_check_status(probed);
     if (status == ADELE_OK) {
         size_t n = (size_t)volume.nx * (size_t)volume.ny * (size_t)volume.nz;
         FUZZ_REQUIRE(n * sizeof(float) <= FUZZ_MEMORY_LIMIT);
         fuzz_touch(volume.voxels, n * sizeof(float));
         fuzz_touch(volume.header, volume.header_bytes);
-        FUZZ_REQUIRE(probed == ADELE_OK && nx == volume.nx && ny == volume.ny && nz == volume.nz);
+        FUZZ_REQUIRE(probed == ADELE_OK && geometry.n[0] == volume.nx &&
+                     geometry.n[1] == volume.ny && geometry.n[2] == volume.nz);
         check_geometry(&volume);
         if (n <= MAX_ROUND_TRIP) {
             round_trip(&volume, is_packed);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Pictures are turned as their orientation says, by each of its eight values, in JPEG and PNG, as
-// images and as label maps; and damaged blocks say nothing.
+// Pictures are turned according to their orientation, for all eight values, in JPEG and PNG, as
+// images and as label maps; damaged blocks count as no orientation.
 #include "base/file.h"
 #include "image/codec.h"
 #include "image/image.h"
@@ -19,7 +19,7 @@
 #define W 3
 #define H 2
 
-// What a person sees of
+// What a viewer shows of
 //     1 2 3
 //     4 5 6
 // under each orientation: from the tables of the Exif standard.
@@ -50,7 +50,7 @@ static void blocks_are_parsed(void **state) {
         for (int big = 0; big < 2; big++) {
             size_t n = exif_block(big != 0, orientation, block);
             assert_int_equal(exif_orientation(block, n), orientation);
-            // Every cut: an answer from what is there, or none.
+            // Truncated at every length: the orientation, or none.
             for (size_t cut = 0; cut < n; cut++) {
                 uint8_t *exact = malloc(cut + 1);
                 assert_non_null(exact);
@@ -63,7 +63,7 @@ static void blocks_are_parsed(void **state) {
     size_t n = exif_block(false, 9, block);
     assert_int_equal(exif_orientation(block, n), 1);
     n = exif_block(false, 6, block);
-    memset(block + 4, 0xff, 4); // the directory lies beyond the end
+    memset(block + 4, 0xff, 4); // the directory is beyond the end
     assert_int_equal(exif_orientation(block, n), 1);
     n = exif_block(false, 6, block);
     block[24] = 4; // not a short
@@ -147,7 +147,7 @@ static void sixteen_bits_are_turned(void **state) {
     image_deinit(&image);
 }
 
-// Quality 100 on flat blocks keeps values within 2; the block goes between SOI and what follows.
+// Quality 100 on flat blocks keeps values within 2; the block is inserted after SOI.
 static void write_jpeg(const char *path, int orientation, int scale) {
     int width = W * scale, height = H * scale;
     uint8_t *pixels = malloc((size_t)width * (size_t)height);

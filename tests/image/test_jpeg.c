@@ -89,7 +89,7 @@ static void test_every_truncation(void **state) {
     unsigned long n;
     unsigned char *bytes = picture(&n);
     // The last two bytes are the end marker; without them the decoder still has every pixel, and
-    // says all the same that the end is missing.
+    // reports nevertheless that the end is missing.
     for (size_t length = 3; length < n; ++length) {
         struct image image;
         adele_status status = image_load(store(state, bytes, length), 0, &image);

@@ -149,9 +149,9 @@ static void test_versions_and_byte_orders(void **state) {
         assert_true(compare_f32("voxels", volume.voxels, want, 1, 2, 2, 3, 0, 0));
         nifti_deinit(&volume);
         assert_null(volume.header);
-        int nx = 0, ny = 0, nz = 0;
-        assert_int_equal(nifti_probe(path, &nx, &ny, &nz), ADELE_OK);
-        assert_true(nx == 3 && ny == 2 && nz == 2);
+        struct nifti_geometry geometry;
+        assert_int_equal(nifti_probe_geometry(path, &geometry), ADELE_OK);
+        assert_true(geometry.n[0] == 3 && geometry.n[1] == 2 && geometry.n[2] == 2);
     }
 }
 
@@ -285,8 +285,8 @@ static void test_refused_headers(void **state) {
     draft = begin(2, false);
     set_dimension(&draft, 1, 40000);
     assert_fails(store(state, &draft), 0, ADELE_DATA, "largest accepted extent");
-    int nx = 0, ny = 0, nz = 0;
-    assert_int_equal(nifti_probe(store(state, &draft), &nx, &ny, &nz), ADELE_DATA);
+    struct nifti_geometry geometry;
+    assert_int_equal(nifti_probe_geometry(store(state, &draft), &geometry), ADELE_DATA);
 }
 
 // A file of a few hundred bytes that claims gigabytes takes no memory for them.
@@ -298,7 +298,7 @@ static void test_claims(void **state) {
     assert_fails(plain, 0, ADELE_FORMAT, "cannot hold 2000 x 2000 x 2000");
     assert_fails(plain, 1 << 20, ADELE_DATA, "take 32000000000 bytes, the limit is 1048576");
     assert_fails(store_packed(state, &draft), 0, ADELE_FORMAT, "cannot hold");
-    // Within what deflate could hold, the end of the stream tells.
+    // When deflate could compress that much, the end of the stream shows the error.
     for (int i = 1; i <= 3; ++i)
         set_dimension(&draft, i, 20);
     assert_fails(store_packed(state, &draft), 0, ADELE_FORMAT, "within the voxels");
@@ -386,8 +386,8 @@ static void test_trailing_bytes(void **state) {
 static void test_no_file(void **state) {
     assert_fails(scratch_path(state, "none.nii"), 0, ADELE_IO, "No such file");
     assert_fails(*state, 0, ADELE_IO, "not a regular file");
-    int nx = 0, ny = 0, nz = 0;
-    assert_int_equal(nifti_probe(scratch_path(state, "none.nii"), &nx, &ny, &nz), ADELE_IO);
+    struct nifti_geometry geometry;
+    assert_int_equal(nifti_probe_geometry(scratch_path(state, "none.nii"), &geometry), ADELE_IO);
 }
 
 static void test_saved_header(void **state) {
@@ -407,7 +407,7 @@ static void test_saved_header(void **state) {
         assert_int_equal(nifti_load(path, 0, &back), ADELE_OK);
         for (int i = 0; i < 12; ++i)
             assert_true(back.voxels[i] == (float)labels[i]);
-        // All that the draft says of type, scaling, intent and display window is replaced.
+        // The draft's type, scaling, intent and display window are all replaced.
         struct draft want = draft;
         set_datatype(&want, 2);
         bytes_put(want.bytes + (want.version == 1 ? 72 : 14), 2, want.is_big, 8);

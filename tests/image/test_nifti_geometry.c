@@ -78,7 +78,7 @@ static void a_qform_counts_where_there_is_no_sform(void **state) {
     geometry = probe(state, &volume);
     assert_affine(&geometry, volume.affine);
     assert_codes(&geometry, "LPS");
-    volume.affine[2][2] = -3.0; // told by the handedness alone
+    volume.affine[2][2] = -3.0; // shown only by the handedness
     geometry = probe(state, &volume);
     assert_affine(&geometry, volume.affine);
     assert_codes(&geometry, "LPI");
@@ -88,10 +88,10 @@ static void an_sform_goes_before_a_qform(void **state) {
     struct tiny_nifti volume = make();
     volume.qform_code = 1;
     (void)probe(state, &volume);
-    patch(state, 264, 1.0F); // now the qform says: a half turn
+    patch(state, 264, 1.0F); // now the qform is used: a half turn
     struct nifti_geometry geometry = probe_file(state);
     assert_affine(&geometry, volume.affine);
-    patch(state, 280, NAN); // an sform that says nothing
+    patch(state, 280, NAN); // an invalid sform
     geometry = probe_file(state);
     assert_codes(&geometry, "LPS");
 }
@@ -255,7 +255,7 @@ static void places_that_differ_have_words(void **state) {
     assert_differs(state, &other, "turned by 5.73 degrees");
 }
 
-// Extents that fit as they are stored, while the header says that two axes are exchanged.
+// Extents that fit as stored, although two axes are exchanged according to the header.
 static void axes_that_are_exchanged_have_words(void **state) {
     static struct tiny_nifti other;
     tiny_nifti_init(&other, extents, sizes);
@@ -282,7 +282,7 @@ static void a_hundredth_of_a_voxel_is_no_difference(void **state) {
 static void without_orientation_extents_and_sizes_count(void **state) {
     struct tiny_nifti other = make();
     other.sform_code = 0;
-    other.affine[0][3] = 50.0; // nobody says so
+    other.affine[0][3] = 50.0; // ignored, because sform_code is 0
     assert_differs(state, &other, NULL);
     other.affine[2][2] = 2.5;
     assert_differs(state, &other, "voxels 2.5 against 3.0 mm along z");

@@ -71,7 +71,7 @@ static void make_file(struct random_stream *random, int type, int version, bool 
     out->n = out->start + (size_t)n_voxels * (size_t)types[type][1];
     for (size_t i = out->start; i < out->n; i++)
         out->bytes[i] = (unsigned char)random_below(random, 256);
-    // Any bits are a float, but those that are no number compare to nothing.
+    // Any bits are a float, but NaN is not equal to anything.
     for (size_t i = out->start; types[type][0] == 16 && i < out->n; i += 4)
         bytes_put_f32(out->bytes + i, is_big, (float)random_range(random, -1e6, 1e6));
     for (size_t i = out->start; types[type][0] == 64 && i < out->n; i += 8)
@@ -140,7 +140,8 @@ static int compare(const char *path, const char *what) {
     return 1;
 }
 
-// `is_damaged`: one bit of the fields that say type, extents, scale and place of the voxels flips.
+// `is_damaged`: one bit of the fields for type, extents, scale and position of the voxels is
+// flipped.
 static int compare_all(void *const *state, bool is_damaged, int n_turns) {
     struct random_stream random;
     int n_read = 0;

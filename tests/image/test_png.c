@@ -457,7 +457,7 @@ static void test_every_allocation_may_fail(void **state) {
     image_deinit(&image);
 }
 
-// The address space of this process plus `bytes`; answers the old limit. Under AddressSanitizer,
+// The address space of this process plus `bytes`; returns the old limit. Under AddressSanitizer,
 // whose shadow is larger than any limit, nothing is limited.
 static struct rlimit limit_memory(size_t bytes) {
     unsigned long n_pages = 0;

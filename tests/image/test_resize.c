@@ -91,7 +91,7 @@ static void test_cubic_is_opencv(void **state) {
     assert_memory_equal(out, plane, sizeof plane);
 }
 
-// Nothing of a mask leaks beyond the kernel: noise synthesis asks for > 0.
+// A mask does not extend beyond the kernel, because noise synthesis tests for > 0.
 static void test_cubic_keeps_zero(void **state) {
     (void)state;
     float in[20 * 20] = {0}, out[53 * 47];

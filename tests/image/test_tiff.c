@@ -29,7 +29,7 @@ struct kind {
     const char *mode;
 };
 
-// Sample c of pixel (y, x) as it goes into the file.
+// Sample c of pixel (y, x) as it is written to the file.
 static unsigned value_at(const struct kind *kind, int y, int x, int c) {
     return (unsigned)(y * 31 + x * 7 + c * 50) * (kind->bits == 16 ? 97U : 1U) &
            ((1U << kind->bits) - 1);
@@ -109,7 +109,7 @@ static const char *write_tiff(void *const *state, const struct kind *kind, int n
     return path;
 }
 
-// What image_load answers at (y, x), of a file that is not turned.
+// What image_load returns at (y, x), for a file without orientation.
 static unsigned seen_at(const struct kind *kind, int y, int x, int c) {
     unsigned most = (1U << kind->bits) - 1, value = value_at(kind, y, x, c);
     if (kind->photometric == PHOTOMETRIC_PALETTE)
