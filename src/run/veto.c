@@ -11,7 +11,7 @@
 // and right may be categories.
 //
 // A curve of few points may bend by chance, but where the labels are very wrong the first epochs
-// are the best to correct them: before correction.min_points values, twice the margin is asked for.
+// are the best to correct them: before correction.min_points values, the margin is a quarter wider.
 // A category that is left alone is asked about again at the next epoch, because the network's
 // predictions swing from epoch to epoch, and labels that are wrong may look right in one of them.
 #include "base/fail.h"
@@ -24,7 +24,7 @@
 // The other scale, of a network that is trained at scale 1 alone.
 #define ONLY_SCALE 1.5
 // Times the margin, before correction.min_points values.
-#define EARLY 2.0
+#define EARLY 1.25
 
 static adele_status view_init(struct corrector *corrector, struct network *network, double scale) {
     const struct run_data *data = corrector->data;
