@@ -7,19 +7,24 @@
 #include "config/config.h"
 
 enum config_kind {
-    CONFIG_TEXT,      // char *, NULL when it is not given
-    CONFIG_INT,       // int
-    CONFIG_INT64,     // int64_t
-    CONFIG_SEED,      // uint64_t
-    CONFIG_REAL,      // double
-    CONFIG_BOOL,      // bool
-    CONFIG_ENUM,      // an enum whose values are the positions in `names`
-    CONFIG_CHOICE,    // one of `names`, stored nowhere: there is only one so far
+    CONFIG_TEXT,   // char *, NULL when it is not given
+    CONFIG_INT,    // int
+    CONFIG_INT64,  // int64_t
+    CONFIG_SEED,   // uint64_t
+    CONFIG_REAL,   // double
+    CONFIG_BOOL,   // bool
+    CONFIG_ENUM,   // an enum whose values are the positions in `names`
+    CONFIG_CHOICE, // one of `names`, stored nowhere: there is only one so far
+    // Lists:
     CONFIG_INT_PAIR,  // two neighbouring ints
     CONFIG_REAL_PAIR, // two neighbouring doubles
     CONFIG_SCALES,    // double[ADELE_MAX_SCALES] and an int count
     CONFIG_LABEL_MAP  // the label map's five fields of struct config
 };
+
+static inline bool config_is_list(enum config_kind kind) {
+    return kind >= CONFIG_INT_PAIR;
+}
 
 struct config_key {
     const char *path; // "train.optimizer.lr"
@@ -38,10 +43,6 @@ struct config_key {
 #define CONFIG_N_KEYS 86
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
-
-// ---- bracket_from.c -----------------------------------------------------------------------------
-// The text with each "from: 255" as "from: [255]"; NULL when memory is out. Free with memory_free.
-char *config_bracket_from(const char *text, size_t bytes, size_t *out_bytes);
 
 // ---- yaml_read.c: YAML -> texts -----------------------------------------------------------------
 struct config_raw_map { // one entry of data.label_map
