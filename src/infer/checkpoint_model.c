@@ -2,15 +2,15 @@
 #include "infer/checkpoint_model.h"
 
 #include "base/fail.h"
+#include "base/number.h"
 #include "data/dataset.h"
 #include "device/device.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 double checkpoint_number(const struct safetensors *file, const char *key, double otherwise) {
     const char *text = safetensors_metadata(file, key);
-    return text ? strtod(text, NULL) : otherwise;
+    return text ? number_parse(text, NULL) : otherwise;
 }
 
 adele_status checkpoint_check(const struct safetensors *file) {
