@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A trained model at work: evaluation of a split, prediction of a folder, export of corrected
-// labels.
+// A trained model: evaluation of a split, prediction of a folder, export of corrected labels.
 #ifndef ADELE_INFER_MODEL_H
 #define ADELE_INFER_MODEL_H
 
@@ -46,8 +45,8 @@ struct model_options {
 };
 void model_options_init(struct model_options *out); // scale 1, no flip, probabilities averaged
 
-// Scores a split against its label files at their own size, to which the network's answers are
-// brought before they are averaged; *out_images is how many images were counted.
+// Scores a split against its label files at their own size, to which the logits are resized before
+// they are averaged; *out_images is how many images were counted.
 ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
                                              const struct model_options *options, struct score *out,
                                              int *out_images);
@@ -63,8 +62,8 @@ struct label_export {
     const char *checkpoint; // ..."last" (NULL) or "best": as they were at that checkpoint
     bool is_overwriting;    // earlier output is replaced (data/output.h)
 };
-// The corrected labels of a run in the input's own layout and file type, with changes.csv. Says in
-// a log line which they are. With data.noise changes are against the files' labels. ADELE_DATA when
-// the data set is not the one that the run was trained on.
+// export_labels.c: the corrected labels of a run in the input's own layout and file type, with
+// changes.csv. A log line says which they are. With data.noise changes are against the files'
+// labels. ADELE_DATA when the data set is not the one that the run was trained on.
 ADELE_MUST_CHECK adele_status model_export_labels(const struct label_export *export);
 #endif
