@@ -23,7 +23,7 @@ static adele_status resolve_name(struct config *config) {
     else if (file_has_suffix(base, ".yml"))
         n -= 4;
     config->name = memory_printf("%.*s", (int)n, base);
-    return config->name != NULL ? ADELE_OK : FAIL_NO_MEMORY(n + 1);
+    return CHECK_MEMORY(config->name);
 }
 
 // The values that the table gives as 0 = by another key.
@@ -119,14 +119,10 @@ adele_status config_parse(const char *name, const char *text, size_t bytes, int 
     *out = NULL;
     struct config_raw *raw = NULL;
     adele_status status;
-    struct config *config = memory_calloc(1, sizeof *config);
-    if (config == NULL)
-        return FAIL_NO_MEMORY(sizeof *config);
+    struct config *config = NULL;
+    TRY(ALLOCATE(&config, 1));
     config->source_path = memory_strdup(name);
-    if (config->source_path == NULL) {
-        status = FAIL_NO_MEMORY(strlen(name) + 1);
-        goto fail;
-    }
+    TRY_GOTO(CHECK_MEMORY(config->source_path), fail);
     TRY_GOTO(config_raw_parse(name, text, bytes, &raw), fail);
     for (int i = 0; i < n_sets; i++)
         TRY_GOTO(config_raw_set(raw, sets[i]), fail);

@@ -183,7 +183,7 @@ static adele_status store_text(const char *name, const struct config_key *key, c
         return ADELE_OK;
     }
     *value = memory_strdup(text);
-    return *value != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(text) + 1);
+    return CHECK_MEMORY(*value);
 }
 
 // ---- lists --------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A split in device memory: uploaded once, read by `sample`, its labels rewritten by `correct`.
-// Where the images do not fit they stay in the host's memory, and those of one batch at a time are
-// copied to the device while it works on the batch before:
+// Images that do not fit stay in host memory, and those of one batch at a time are copied to the
+// device while it works on the batch before (prefetch):
 //
 //     resident_fetch(ids of batch 0)
 //     for each batch: resident_turn; resident_fetch(ids of the next); ops on resident_batch()
