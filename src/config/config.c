@@ -26,7 +26,7 @@ static adele_status resolve_name(struct config *config) {
     return CHECK_MEMORY(config->name);
 }
 
-// The values that the table gives as 0 = by another key.
+// Values whose 0 means that another key decides.
 static void resolve_automatic(struct config *config) {
     bool is_thirds =
         config->correction.pipeline == ONSET_SEGTHOR && config->loss.form == ADELE_LOSS_PROGRAM;
@@ -98,7 +98,7 @@ static adele_status check_together(const char *name, const struct config *config
 
 static adele_status store_all(const char *name, const struct config_raw *raw,
                               struct config *config) {
-    // The pipeline first: it decides the defaults of the others.
+    // The pipeline first, because the defaults of other keys depend on it.
     int i_pipeline = -1;
     if (!config_is_known("correction.pipeline", &i_pipeline))
         return FAIL(ADELE_CONFIG, "", "%s: no key correction.pipeline", name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The one table of configuration keys. The parser, the writer of resolved configurations and the
-// page of keys all read it, so none can know a key that another does not.
+// page of keys all read it, so they always have the same keys.
 #ifndef ADELE_CONFIG_KEY_TABLE_H
 #define ADELE_CONFIG_KEY_TABLE_H
 
@@ -14,7 +14,7 @@ enum config_kind {
     CONFIG_REAL,   // double
     CONFIG_BOOL,   // bool
     CONFIG_ENUM,   // an enum whose values are the positions in `names`
-    CONFIG_CHOICE, // one of `names`, stored nowhere: there is only one so far
+    CONFIG_CHOICE, // one of `names`, not stored, because there is only one
     // Lists:
     CONFIG_INT_PAIR,  // two neighbouring ints
     CONFIG_REAL_PAIR, // two neighbouring doubles
@@ -52,7 +52,7 @@ struct config_raw_map { // one entry of data.label_map
     unsigned n_from;
 };
 
-// What was written for a key, before it means anything.
+// What was written for a key, before it is interpreted.
 struct config_slot {
     char *text;  // scalars; NULL when the key is absent
     void *items; // lists: char *[n_items], label map: struct config_raw_map[n_items]
@@ -63,7 +63,7 @@ struct config_raw; // owns the slots
 // Structure only: known keys, scalars where scalars belong. `name` names the text in messages.
 ADELE_MUST_CHECK adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
                                                struct config_raw **out);
-// Lays "key.path=value" over it.
+// Overrides what was written: "key.path=value".
 ADELE_MUST_CHECK adele_status config_raw_set(struct config_raw *raw, const char *set);
 void config_raw_destroy(struct config_raw *raw); // NULL is legal
 const struct config_slot *config_raw_slot(const struct config_raw *raw, int i_key);
@@ -75,7 +75,7 @@ const char *config_nearest(const char *path);
 bool config_is_known(const char *path, int *i_key);
 
 // ---- value.c ------------------------------------------------------------------------------------
-// Stores what was written for the key, or its default, in `config`; checks it alone.
+// Stores what was written for the key, or its default, in `config`; checks its range.
 ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct config_key *key,
                                                  const struct config_slot *slot,
                                                  struct config *config);

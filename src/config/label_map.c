@@ -28,7 +28,7 @@ static bool has_name(const struct config_raw_map *entry) {
     return entry->name != NULL && entry->name[0] != '\0';
 }
 
-// Every category gets a name as soon as one has: reports list them all.
+// When one class has a name, every class gets one, because reports list them all.
 static adele_status store_names(int n_entries, const struct config_raw_map *entries, const int *to,
                                 struct config *config) {
     int last = 0;

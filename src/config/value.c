@@ -75,7 +75,7 @@ static adele_status refuse(const char *name, const struct config_key *key, const
                 allowed);
 }
 
-// YAML's null, however written: the key is as if it were not there.
+// YAML's null in any spelling: the key counts as absent.
 static bool is_null(const char *text) {
     return text == NULL || text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
 }

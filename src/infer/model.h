@@ -36,7 +36,7 @@ struct model_options {
     enum dataset_split split; // evaluate
     struct inference_config inference; // batch 0 = 8
     const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
-    bool is_overwriting;               // there, earlier output is replaced (data/output.h)
+    bool is_overwriting;               // earlier output there is replaced (data/output.h)
     bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W), in
                         // the order of the file
     void (*on_case)(void *context, int i, int n); // NULL: none
@@ -57,9 +57,9 @@ ADELE_MUST_CHECK adele_status model_predict(struct model *model,
 
 struct label_export {
     const char *run_folder, *folder; // from, to
-    const char *data;                // where the run's data set is now; NULL: where it was
-    int epoch;              // as they were after the correction of that epoch; below 0: by...
-    const char *checkpoint; // ..."last" (NULL) or "best": as they were at that checkpoint
+    const char *data;                // where the run's data set is now; NULL: it has not moved
+    int epoch;              // the labels after the correction of that epoch; below 0: by...
+    const char *checkpoint; // ..."last" (NULL) or "best": the labels at that checkpoint
     bool is_overwriting;    // earlier output is replaced (data/output.h)
 };
 // export_labels.c: the corrected labels of a run in the input's own layout and file type, with

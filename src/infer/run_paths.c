@@ -95,7 +95,7 @@ static adele_status resolve(const cJSON *json, const struct run_path *path) {
     return file_exists(*path->text) ? ADELE_OK : set_text(path->text, absolute);
 }
 
-// What follows `folder` in `path`, from the slash on; NULL when the path does not lie in it.
+// The part of `path` behind `folder`, from the slash on; NULL when the path is not in it.
 static const char *below(const char *path, const char *folder) {
     size_t n = strlen(folder);
     while (n > 1 && folder[n - 1] == '/')
@@ -103,7 +103,7 @@ static const char *below(const char *path, const char *folder) {
     return strncmp(path, folder, n) == 0 && path[n] == '/' ? path + n : NULL;
 }
 
-// A path that lay in the data set lies in the one that has moved, if it is there.
+// A path in the data set has moved with it, if it exists there.
 static adele_status move_with_data(const cJSON *json, const struct run_path *path,
                                    const char *old_root, const char *given_root, const char *data) {
     const char *absolute = absolute_of(json, path->key, *path->text);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What may change when a run goes on, and what may not.
+// Which keys may change when a run is resumed.
 #include "run/claim.h"
 
 #include "base/fail.h"
