@@ -130,8 +130,7 @@ set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_COMPONENT_DEVELOPMENT_DESCRIPTION "segmentation networks from noisy labels: library
 Headers, static library and adele.pc for programs that train, evaluate and
 correct labels by themselves instead of calling the program adele.")
-# pkg-config asks for the packages in Requires.private even where nothing is linked statically. libcyaml's own
-# package forgets libyaml.
+# pkg-config asks for the packages in Requires.private even where nothing is linked statically.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "adele (= ${PROJECT_VERSION}), libcairo2-dev, libcjson-dev, \
-libcyaml-dev, libdnnl-dev, libpng-dev, libtiff-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
+libdnnl-dev, libpng-dev, libtiff-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
 include(CPack)

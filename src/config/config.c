@@ -23,10 +23,10 @@ static adele_status resolve_name(struct config *config) {
     else if (file_has_suffix(base, ".yml"))
         n -= 4;
     config->name = memory_printf("%.*s", (int)n, base);
-    return config->name != NULL ? ADELE_OK : FAIL_NO_MEMORY(n + 1);
+    return CHECK_MEMORY(config->name);
 }
 
-// The values that the table gives as 0 = by another key.
+// Values whose 0 means that another key decides.
 static void resolve_automatic(struct config *config) {
     bool is_thirds =
         config->correction.pipeline == ONSET_SEGTHOR && config->loss.form == ADELE_LOSS_PROGRAM;
@@ -98,7 +98,7 @@ static adele_status check_together(const char *name, const struct config *config
 
 static adele_status store_all(const char *name, const struct config_raw *raw,
                               struct config *config) {
-    // The pipeline first: it decides the defaults of the others.
+    // The pipeline first, because the defaults of other keys depend on it.
     int i_pipeline = -1;
     if (!config_is_known("correction.pipeline", &i_pipeline))
         return FAIL(ADELE_CONFIG, "", "%s: no key correction.pipeline", name);
@@ -119,14 +119,10 @@ adele_status config_parse(const char *name, const char *text, size_t bytes, int 
     *out = NULL;
     struct config_raw *raw = NULL;
     adele_status status;
-    struct config *config = memory_calloc(1, sizeof *config);
-    if (config == NULL)
-        return FAIL_NO_MEMORY(sizeof *config);
+    struct config *config = NULL;
+    TRY(ALLOCATE(&config, 1));
     config->source_path = memory_strdup(name);
-    if (config->source_path == NULL) {
-        status = FAIL_NO_MEMORY(strlen(name) + 1);
-        goto fail;
-    }
+    TRY_GOTO(CHECK_MEMORY(config->source_path), fail);
     TRY_GOTO(config_raw_parse(name, text, bytes, &raw), fail);
     for (int i = 0; i < n_sets; i++)
         TRY_GOTO(config_raw_set(raw, sets[i]), fail);

@@ -1,25 +1,30 @@
 // SPDX-License-Identifier: MIT
 // The one table of configuration keys. The parser, the writer of resolved configurations and the
-// page of keys all read it, so none can know a key that another does not.
+// page of keys all read it, so they always have the same keys.
 #ifndef ADELE_CONFIG_KEY_TABLE_H
 #define ADELE_CONFIG_KEY_TABLE_H
 
 #include "config/config.h"
 
 enum config_kind {
-    CONFIG_TEXT,      // char *, NULL when it is not given
-    CONFIG_INT,       // int
-    CONFIG_INT64,     // int64_t
-    CONFIG_SEED,      // uint64_t
-    CONFIG_REAL,      // double
-    CONFIG_BOOL,      // bool
-    CONFIG_ENUM,      // an enum whose values are the positions in `names`
-    CONFIG_CHOICE,    // one of `names`, stored nowhere: there is only one so far
+    CONFIG_TEXT,   // char *, NULL when it is not given
+    CONFIG_INT,    // int
+    CONFIG_INT64,  // int64_t
+    CONFIG_SEED,   // uint64_t
+    CONFIG_REAL,   // double
+    CONFIG_BOOL,   // bool
+    CONFIG_ENUM,   // an enum whose values are the positions in `names`
+    CONFIG_CHOICE, // one of `names`, not stored, because there is only one
+    // Lists:
     CONFIG_INT_PAIR,  // two neighbouring ints
     CONFIG_REAL_PAIR, // two neighbouring doubles
     CONFIG_SCALES,    // double[ADELE_MAX_SCALES] and an int count
     CONFIG_LABEL_MAP  // the label map's five fields of struct config
 };
+
+static inline bool config_is_list(enum config_kind kind) {
+    return kind >= CONFIG_INT_PAIR;
+}
 
 struct config_key {
     const char *path; // "train.optimizer.lr"
@@ -39,10 +44,6 @@ struct config_key {
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 
-// ---- bracket_from.c -----------------------------------------------------------------------------
-// The text with each "from: 255" as "from: [255]"; NULL when memory is out. Free with memory_free.
-char *config_bracket_from(const char *text, size_t bytes, size_t *out_bytes);
-
 // ---- yaml_read.c: YAML -> texts -----------------------------------------------------------------
 struct config_raw_map { // one entry of data.label_map
     char *to;
@@ -51,7 +52,7 @@ struct config_raw_map { // one entry of data.label_map
     unsigned n_from;
 };
 
-// What was written for a key, before it means anything.
+// What was written for a key, before it is interpreted.
 struct config_slot {
     char *text;  // scalars; NULL when the key is absent
     void *items; // lists: char *[n_items], label map: struct config_raw_map[n_items]
@@ -62,7 +63,7 @@ struct config_raw; // owns the slots
 // Structure only: known keys, scalars where scalars belong. `name` names the text in messages.
 ADELE_MUST_CHECK adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
                                                struct config_raw **out);
-// Lays "key.path=value" over it.
+// Overrides what was written: "key.path=value".
 ADELE_MUST_CHECK adele_status config_raw_set(struct config_raw *raw, const char *set);
 void config_raw_destroy(struct config_raw *raw); // NULL is legal
 const struct config_slot *config_raw_slot(const struct config_raw *raw, int i_key);
@@ -74,7 +75,7 @@ const char *config_nearest(const char *path);
 bool config_is_known(const char *path, int *i_key);
 
 // ---- value.c ------------------------------------------------------------------------------------
-// Stores what was written for the key, or its default, in `config`; checks it alone.
+// Stores what was written for the key, or its default, in `config`; checks its range.
 ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct config_key *key,
                                                  const struct config_slot *slot,
                                                  struct config *config);

@@ -28,7 +28,7 @@ static bool has_name(const struct config_raw_map *entry) {
     return entry->name != NULL && entry->name[0] != '\0';
 }
 
-// Every category gets a name as soon as one has: reports list them all.
+// When one class has a name, every class gets one, because reports list them all.
 static adele_status store_names(int n_entries, const struct config_raw_map *entries, const int *to,
                                 struct config *config) {
     int last = 0;
@@ -40,9 +40,7 @@ static adele_status store_names(int n_entries, const struct config_raw_map *entr
     }
     if (!is_any_named)
         return ADELE_OK;
-    config->data.map_names = memory_calloc((size_t)last + 1, sizeof *config->data.map_names);
-    if (config->data.map_names == NULL)
-        return FAIL_NO_MEMORY(((size_t)last + 1) * sizeof *config->data.map_names);
+    TRY(ALLOCATE(&config->data.map_names, (size_t)last + 1));
     config->data.n_map_names = last + 1;
     for (int c = 0; c <= last; c++) {
         char *name = NULL;
@@ -52,8 +50,7 @@ static adele_status store_names(int n_entries, const struct config_raw_map *entr
         }
         if (name == NULL)
             name = c == 0 ? memory_strdup("background") : memory_printf("category_%d", c);
-        if (name == NULL)
-            return FAIL_NO_MEMORY(32);
+        TRY(CHECK_MEMORY(name));
         config->data.map_names[c] = name;
     }
     return ADELE_OK;
@@ -65,11 +62,10 @@ static int compare_ints(const void *a, const void *b) {
     return (*x > *y) - (*x < *y);
 }
 
-// A value that stands twice would silently go to the first of its categories.
+// A value that is listed twice would silently be mapped by the first entry.
 static adele_status check_unique(const char *name, int n, const int *from) {
-    int *sorted = memory_calloc((size_t)n, sizeof *sorted);
-    if (sorted == NULL)
-        return FAIL_NO_MEMORY((size_t)n * sizeof *sorted);
+    int *sorted = NULL;
+    TRY(ALLOCATE(&sorted, n));
     if (n > 0)
         memcpy(sorted, from, (size_t)n * sizeof *sorted);
     qsort(sorted, (size_t)n, sizeof *sorted, compare_ints);
@@ -119,14 +115,11 @@ adele_status config_map_store(const char *name, const struct config_slot *slot,
         n_pairs += entries[i].n_from;
     if (n_pairs > INT_MAX / 8)
         return FAIL(ADELE_CONFIG, "", "%s: data.label_map has %zu values", name, n_pairs);
-    int *to = memory_calloc((size_t)n_entries, sizeof *to);
-    config->data.map_from = memory_calloc(n_pairs, sizeof *config->data.map_from);
-    config->data.map_to = memory_calloc(n_pairs, sizeof *config->data.map_to);
+    int *to = NULL;
     adele_status status;
-    if (to == NULL || config->data.map_from == NULL || config->data.map_to == NULL) {
-        status = FAIL_NO_MEMORY(n_pairs * 5);
-        goto done;
-    }
+    TRY_GOTO(ALLOCATE(&config->data.map_from, n_pairs), done);
+    TRY_GOTO(ALLOCATE(&config->data.map_to, n_pairs), done);
+    TRY_GOTO(ALLOCATE(&to, n_entries), done);
     config->data.n_label_map = (int)n_pairs;
     TRY_GOTO(store_pairs(name, n_entries, entries, to, config), done);
     status = store_names(n_entries, entries, to, config);

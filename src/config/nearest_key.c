@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What a misspelt key was meant to be.
+// The key that a misspelt one most likely means.
 #include "config/key_table.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_PATH 64 // longer texts are compared by their beginning
+#define MAX_PATH 64 // longer texts are compared by their first bytes
 
-// Keys inside a list, which the table does not have.
+// Keys of the entries of a list, which are not in the table.
 #define INNER_GROUP "data.label_map."
 static const char *const inner_keys[] = {INNER_GROUP "from", INNER_GROUP "to", INNER_GROUP "name"};
 
@@ -40,14 +40,14 @@ static const char *last_part(const char *path) {
     return dot != NULL ? dot + 1 : path;
 }
 
-// No two texts are nearer to each other than their lengths are.
+// A lower bound of the distance: the difference of the lengths.
 static int least_distance(const char *a, const char *b) {
     int n_a = (int)strnlen(a, MAX_PATH), n_b = (int)strnlen(b, MAX_PATH);
     return n_a < n_b ? n_b - n_a : n_a - n_b;
 }
 
-// A right name in the wrong group costs one: train.lr means train.optimizer.lr. What is not below
-// `limit` need not be exact.
+// A right name in the wrong group has distance one: train.lr means train.optimizer.lr. A distance
+// that is not below `limit` need not be exact.
 static int distance(const char *path, const char *key, int limit) {
     const char *a = last_part(path), *b = last_part(key);
     int least = 1 + 2 * least_distance(a, b), whole = 2 * least_distance(path, key);
@@ -76,7 +76,7 @@ const char *config_nearest(const char *path) {
         return nearest_inner(path);
     for (int i = 0; i < CONFIG_N_KEYS; i++) {
         const char *key = config_keys[i].path;
-        // The key, and the groups it is in that the key before it is not in.
+        // The key, and its groups that the key before it is not in.
         for (const char *c = key;; c++) {
             if (*c != '.' && *c != '\0')
                 continue;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Keys that are written but would have no effect: a user who sets them believes that they have one.
+// Keys that are written but have no effect are errors, because whoever writes them expects one.
 #include "base/fail.h"
 #include "config/key_table.h"
 
@@ -34,8 +34,8 @@ static adele_status is_default(const char *name, const struct config_key *key,
     return ADELE_OK;
 }
 
-// A run's own config.resolved.yaml names all keys, so that `enabled: false` with the others'
-// defaults beside it is fine.
+// config.resolved.yaml of a run has all keys, so `enabled: false` with the defaults of the others
+// is accepted.
 adele_status config_check_unused(const char *name, const struct config_raw *raw,
                                  const struct config *config) {
     int i_enabled = -1;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// One key's text to its value: the pass that libcyaml's schema cannot do.
+// One key's text to its value, checked against the key's range.
 #include "config/key_table.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -26,8 +27,11 @@ static size_t join_names(const struct config_key *key, const char *between, char
 
 void config_value_allowed(const struct config_key *key, char *out, size_t out_bytes) {
     char range[96];
-    (void)snprintf(range, sizeof range, "%s %.10g, at most %.10g",
-                   key->is_above_low ? "above" : "at least", key->low, key->high);
+    char low[32], high[32];
+    number_print(key->low, low);
+    number_print(key->high, high);
+    (void)snprintf(range, sizeof range, "%s %s, at most %s",
+                   key->is_above_low ? "above" : "at least", low, high);
     switch (key->kind) {
     case CONFIG_TEXT:
         (void)snprintf(out, out_bytes, "text");
@@ -71,7 +75,7 @@ static adele_status refuse(const char *name, const struct config_key *key, const
                 allowed);
 }
 
-// YAML's null, however written: the key is as if it were not there.
+// YAML's null in any spelling: the key counts as absent.
 static bool is_null(const char *text) {
     return text == NULL || text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
 }
@@ -88,7 +92,7 @@ static bool parse_real(const struct config_key *key, const char *text, double *o
     if (text[0] == '\0' || text[strspn(text, "0123456789+-.eE")] != '\0')
         return false;
     char *end = NULL;
-    double value = strtod(text, &end);
+    double value = number_parse(text, &end);
     if (*end != '\0' || !isfinite(value) || !is_in_range(key, value))
         return false;
     *out = value == 0.0 ? 0.0 : value; // no negative zero
@@ -117,7 +121,15 @@ static bool parse_seed(const char *text, uint64_t *out) {
     return *end == '\0' && errno == 0;
 }
 
+// Names that earlier versions wrote.
+static const struct {
+    const char *old, *current;
+} renamed[] = {{"program", "official"}}; // loss.form
+
 static bool parse_name(const struct config_key *key, const char *text, int *out) {
+    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++)
+        if (strcmp(text, renamed[i].old) == 0)
+            text = renamed[i].current;
     for (int i = 0; key->names[i] != NULL; i++) {
         if (strcmp(text, key->names[i]) == 0) {
             *out = i;
@@ -171,7 +183,7 @@ static adele_status store_text(const char *name, const struct config_key *key, c
         return ADELE_OK;
     }
     *value = memory_strdup(text);
-    return *value != NULL ? ADELE_OK : FAIL_NO_MEMORY(strlen(text) + 1);
+    return CHECK_MEMORY(*value);
 }
 
 // ---- lists --------------------------------------------------------------------------------------

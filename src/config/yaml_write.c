@@ -2,182 +2,115 @@
 // A configuration as YAML, and the page of all keys.
 #include "config/key_table.h"
 
+#include "base/buffer.h"
 #include "base/fail.h"
-#include "base/memory.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-// A text that grows. After a failed allocation it stays as it is, and the end says so.
-struct text {
-    char *bytes;
-    size_t used;
-    size_t capacity;
-    bool has_failed;
-};
-
-static void put_bytes(struct text *text, const char *bytes, size_t n) {
-    if (text->has_failed)
-        return;
-    if (n + 1 > text->capacity - text->used) {
-        size_t larger = text->capacity * 2 + n + 1024;
-        char *grown = memory_realloc(text->bytes, larger, 1);
-        if (grown == NULL) {
-            text->has_failed = true;
-            return;
-        }
-        text->bytes = grown;
-        text->capacity = larger;
-    }
-    memcpy(text->bytes + text->used, bytes, n);
-    text->used += n;
-    text->bytes[text->used] = '\0';
-}
-
-static void put(struct text *text, const char *format, ...) ADELE_PRINTF(2, 3);
-
-static void put(struct text *text, const char *format, ...) {
-    char line[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    int n = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (n < 0 || (size_t)n >= sizeof line)
-        text->has_failed = true;
-    else
-        put_bytes(text, line, (size_t)n);
-}
-
-static adele_status finish(struct text *text, char **out) {
-    if (!text->has_failed) {
-        *out = text->bytes;
-        return ADELE_OK;
-    }
-    *out = NULL;
-    memory_free(text->bytes);
-    return FAIL_NO_MEMORY(text->capacity);
-}
 
 // ---- values -------------------------------------------------------------------------------------
 
-// The shortest decimal that reads back as the same number.
-static void put_real(struct text *text, double value) {
-    char digits[32];
-    for (int precision = 1; precision <= 17; precision++) {
-        (void)snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value)
-            break;
-    }
-    put(text, "%s", digits);
-}
-
-// Always in quotes: a name such as "no", "1e3" or "a: b" would otherwise be something else.
-static void put_quoted(struct text *text, const char *value) {
-    put_bytes(text, "\"", 1);
+// Always in quotes, because YAML reads a name such as "no", "1e3" or "a: b" as something else.
+static adele_status put_quoted(struct buffer *out, const char *value) {
+    TRY(buffer_text(out, "\""));
     for (const char *c = value; *c != '\0'; c++) {
         unsigned char byte = (unsigned char)*c;
         if (byte == '"' || byte == '\\')
-            put(text, "\\%c", byte);
+            TRY(buffer_printf(out, "\\%c", byte));
         else if (byte < 0x20 || byte == 0x7f)
-            put(text, "\\x%02x", byte);
+            TRY(buffer_printf(out, "\\x%02x", byte));
         else
-            put_bytes(text, c, 1);
+            TRY(buffer_add(out, c, 1));
     }
-    put_bytes(text, "\"", 1);
+    return buffer_text(out, "\"");
 }
 
-static void put_reals(struct text *text, int n, const double *values) {
-    put(text, "[");
+static adele_status put_reals(struct buffer *out, int n, const double *values) {
+    TRY(buffer_text(out, "["));
     for (int i = 0; i < n; i++) {
         if (i > 0)
-            put(text, ", ");
-        put_real(text, values[i]);
+            TRY(buffer_text(out, ", "));
+        TRY(buffer_number(out, values[i], ""));
     }
-    put(text, "]");
+    return buffer_printf(out, "]");
 }
 
-static void put_label_map(struct text *text, const struct config *config, int indent) {
+static adele_status put_label_map(struct buffer *out, const struct config *config, int indent) {
     int n = config->data.n_label_map;
     if (n == 0)
-        put(text, "[]");
+        return buffer_text(out, "[]");
     for (int i = 0; i < n;) {
         int to = config->data.map_to[i];
-        put(text, "\n%*s- {from: [%d", indent, "", config->data.map_from[i]);
+        TRY(buffer_printf(out, "\n%*s- {from: [%d", indent, "", config->data.map_from[i]));
         for (i++; i < n && config->data.map_to[i] == to; i++)
-            put(text, ", %d", config->data.map_from[i]);
-        put(text, "], to: %d", to);
+            TRY(buffer_printf(out, ", %d", config->data.map_from[i]));
+        TRY(buffer_printf(out, "], to: %d", to));
         if (to < config->data.n_map_names) {
-            put(text, ", name: ");
-            put_quoted(text, config->data.map_names[to]);
+            TRY(buffer_text(out, ", name: "));
+            TRY(put_quoted(out, config->data.map_names[to]));
         }
-        put(text, "}");
+        TRY(buffer_text(out, "}"));
     }
+    return ADELE_OK;
 }
 
-static void put_value(struct text *text, const struct config_key *key, const struct config *config,
-                      int indent) {
+static adele_status put_value(struct buffer *out, const struct config_key *key,
+                              const struct config *config, int indent) {
     const void *value = (const char *)config + key->offset;
     const char *string;
     switch (key->kind) {
     case CONFIG_TEXT:
         string = *(char *const *)value;
-        if (string != NULL)
-            put_quoted(text, string);
-        break;
+        return string != NULL ? put_quoted(out, string) : ADELE_OK;
     case CONFIG_INT:
-        put(text, "%d", *(const int *)value);
-        break;
+        return buffer_printf(out, "%d", *(const int *)value);
     case CONFIG_INT64:
-        put(text, "%" PRId64, *(const int64_t *)value);
-        break;
+        return buffer_printf(out, "%" PRId64, *(const int64_t *)value);
     case CONFIG_SEED:
-        put(text, "%" PRIu64, *(const uint64_t *)value);
-        break;
+        return buffer_printf(out, "%" PRIu64, *(const uint64_t *)value);
     case CONFIG_REAL:
-        put_real(text, *(const double *)value);
-        break;
+        return buffer_number(out, *(const double *)value, "");
     case CONFIG_BOOL:
-        put(text, *(const bool *)value ? "true" : "false");
-        break;
+        return buffer_text(out, *(const bool *)value ? "true" : "false");
     case CONFIG_ENUM: {
         int choice;
         memcpy(&choice, value, sizeof choice);
-        put(text, "%s", key->names[choice]);
-        break;
+        return buffer_text(out, key->names[choice]);
     }
     case CONFIG_CHOICE:
-        put(text, "%s", key->fallback);
-        break;
+        return buffer_text(out, key->fallback);
     case CONFIG_INT_PAIR:
-        put(text, "[%d, %d]", ((const int *)value)[0], ((const int *)value)[1]);
-        break;
+        return buffer_printf(out, "[%d, %d]", ((const int *)value)[0], ((const int *)value)[1]);
     case CONFIG_REAL_PAIR:
-        put_reals(text, 2, value);
-        break;
+        return put_reals(out, 2, value);
     case CONFIG_SCALES:
-        put_reals(text, *(const int *)((const char *)config + key->count_offset), value);
-        break;
+        return put_reals(out, *(const int *)((const char *)config + key->count_offset), value);
     case CONFIG_LABEL_MAP:
-        put_label_map(text, config, indent + 2);
-        break;
+        return put_label_map(out, config, indent + 2);
     }
+    return ADELE_OK;
+}
+
+// The text of the buffer to *out, or nothing after an error.
+static adele_status finish(struct buffer *text, adele_status status, char **out) {
+    *out = status == ADELE_OK ? text->data : NULL;
+    if (status != ADELE_OK)
+        buffer_deinit(text);
+    return status;
 }
 
 adele_status config_value_text(const struct config_key *key, const struct config *config,
                                char **out) {
-    struct text text = {0};
-    put_bytes(&text, "", 0); // a text that is not given is an empty one, not none
-    put_value(&text, key, config, 0);
-    return finish(&text, out);
+    struct buffer text = {0};
+    adele_status status = buffer_text(&text, ""); // a text that is not given is empty, not NULL
+    if (status == ADELE_OK)
+        status = put_value(&text, key, config, 0);
+    return finish(&text, status, out);
 }
 
 // ---- YAML ---------------------------------------------------------------------------------------
 
-adele_status config_to_yaml(const struct config *config, char **out) {
-    struct text text = {0};
+static adele_status put_yaml(struct buffer *out, const struct config *config) {
     const char *previous = "";
     for (int i = 0; i < CONFIG_N_KEYS; i++) {
         const char *path = config_keys[i].path;
@@ -186,44 +119,49 @@ adele_status config_to_yaml(const struct config *config, char **out) {
         // A line for each group that the key before was not in.
         for (const char *dot = strchr(path, '.'); dot != NULL; dot = strchr(name, '.')) {
             if (strncmp(previous, path, (size_t)(dot - path) + 1) != 0)
-                put(&text, "%*s%.*s:\n", indent, "", (int)(dot - name), name);
+                TRY(buffer_printf(out, "%*s%.*s:\n", indent, "", (int)(dot - name), name));
             name = dot + 1;
             indent += 2;
         }
-        put(&text, "%*s%s: ", indent, "", name);
-        put_value(&text, &config_keys[i], config, indent);
-        put(&text, "\n");
+        TRY(buffer_printf(out, "%*s%s: ", indent, "", name));
+        TRY(put_value(out, &config_keys[i], config, indent));
+        TRY(buffer_text(out, "\n"));
         previous = path;
     }
-    return finish(&text, out);
+    return ADELE_OK;
+}
+
+adele_status config_to_yaml(const struct config *config, char **out) {
+    struct buffer text = {0};
+    return finish(&text, put_yaml(&text, config), out);
 }
 
 // ---- the page of keys ---------------------------------------------------------------------------
 
-static void put_default(struct text *text, const struct config_key *key) {
+static adele_status put_default(struct buffer *out, const struct config_key *key) {
     if (key->is_required)
-        put(text, "required");
+        TRY(buffer_text(out, "required"));
     else if (key->fallback[0] == '\0')
-        put(text, "none");
+        TRY(buffer_text(out, "none"));
     else
-        put(text, "`%s`", key->fallback);
-    if (key->fallback_voc != NULL)
-        put(text, "; voc: `%s`", key->fallback_voc);
+        TRY(buffer_printf(out, "`%s`", key->fallback));
+    return key->fallback_voc != NULL ? buffer_printf(out, "; voc: `%s`", key->fallback_voc)
+                                     : ADELE_OK;
 }
 
-adele_status config_write_keys(char **out) {
-    struct text text = {0};
-    put(&text, "# Configuration keys\n\n"
-               "Every key of a configuration file, with its default, the values it takes and its "
-               "meaning. An unknown key\n"
-               "is an error that names the nearest one. `--set key=value` overrides the file; the "
-               "value is YAML, so lists are\n"
-               "written `[1.0, 0.7]`. Where two defaults are given, the second is that of "
-               "`correction.pipeline: voc`; a key\n"
-               "that is written wins over both. The configuration as it was understood, every key "
-               "included, is saved with each\n"
-               "run as `config.resolved.yaml`.\n\n"
-               "This page is written by the program's own table; a test compares the two.\n");
+static adele_status put_keys(struct buffer *out) {
+    TRY(buffer_printf(
+        out, "# Configuration keys\n\n"
+             "Every key of a configuration file, with its default, the values it takes and its "
+             "meaning. An unknown key\n"
+             "is an error that names the nearest one. `--set key=value` overrides the file; the "
+             "value is YAML, so lists are\n"
+             "written `[1.0, 0.7]`. Where two defaults are given, the second is that of "
+             "`correction.pipeline: voc`; a key\n"
+             "that is written wins over both. The configuration with all defaults filled in "
+             "is saved with each\n"
+             "run as `config.resolved.yaml`.\n\n"
+             "This page is written by the program's own table; a test compares the two.\n"));
     const char *section = NULL;
     size_t n_section = 0;
     for (int i = 0; i < CONFIG_N_KEYS; i++) {
@@ -231,16 +169,22 @@ adele_status config_write_keys(char **out) {
         size_t n = strcspn(key->path, ".");
         bool is_top = key->path[n] == '\0';
         if (section == NULL || n != n_section || strncmp(section, key->path, n) != 0)
-            put(&text,
+            TRY(buffer_printf(
+                out,
                 "\n## %.*s\n\n| key | default | allowed | meaning |\n| --- | --- | --- | --- |\n",
-                is_top ? 3 : (int)n, is_top ? "run" : key->path);
+                is_top ? 3 : (int)n, is_top ? "run" : key->path));
         section = key->path;
         n_section = n;
         char allowed[256];
         config_value_allowed(key, allowed, sizeof allowed);
-        put(&text, "| `%s` | ", key->path);
-        put_default(&text, key);
-        put(&text, " | %s | %s |\n", allowed, key->meaning);
+        TRY(buffer_printf(out, "| `%s` | ", key->path));
+        TRY(put_default(out, key));
+        TRY(buffer_printf(out, " | %s | %s |\n", allowed, key->meaning));
     }
-    return finish(&text, out);
+    return ADELE_OK;
+}
+
+adele_status config_write_keys(char **out) {
+    struct buffer text = {0};
+    return finish(&text, put_keys(&text), out);
 }

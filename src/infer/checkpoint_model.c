@@ -2,15 +2,15 @@
 #include "infer/checkpoint_model.h"
 
 #include "base/fail.h"
+#include "base/number.h"
 #include "data/dataset.h"
 #include "device/device.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 double checkpoint_number(const struct safetensors *file, const char *key, double otherwise) {
     const char *text = safetensors_metadata(file, key);
-    return text ? strtod(text, NULL) : otherwise;
+    return text ? number_parse(text, NULL) : otherwise;
 }
 
 adele_status checkpoint_check(const struct safetensors *file) {
@@ -21,7 +21,7 @@ adele_status checkpoint_check(const struct safetensors *file) {
     if (strcmp(format, CHECKPOINT_FORMAT) != 0)
         return FAIL(ADELE_FORMAT, "Use the version of adele that wrote it.",
                     "checkpoint format %s, this build reads " CHECKPOINT_FORMAT, format);
-    // A damaged header can lose the very entries that would show the damage.
+    // A damaged header may have lost the entries that show the damage.
     if (!safetensors_is_hashed(file))
         return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
                     "the hashes that every checkpoint has are not all there: it is damaged");

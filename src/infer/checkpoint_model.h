@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a checkpoint says of its model: for evaluate, predict and labels.
+// The description of the model in a checkpoint, and what any reader of checkpoints needs.
 #ifndef ADELE_INFER_CHECKPOINT_MODEL_H
 #define ADELE_INFER_CHECKPOINT_MODEL_H
 
@@ -12,7 +12,7 @@ struct checkpoint_model {
     const char *backbone;   // NULL: the default
     const char *categories; // names joined by '\n'
     int width, n_channels, n_categories;
-    int rate;                // 0: the published one
+    int rate;                // 0: as published
     int height, image_width; // size of the training images
     int epoch;
     int normalize; // enum image_normalize

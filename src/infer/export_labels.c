@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-// The file that holds the labels, and after which epoch they were so.
+// The file that holds the labels, and after which epoch they were current.
 struct label_source {
     char *path;
     int epoch;
@@ -25,8 +25,7 @@ struct label_source {
 
 static adele_status find_last(const struct label_export *export, struct label_source *out) {
     out->path = file_join(export->run_folder, "checkpoints/last.safetensors");
-    if (!out->path)
-        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    TRY(CHECK_MEMORY(out->path));
     if (!file_exists(out->path))
         return FAIL(ADELE_IO, "Name a folder that `adele train --run` wrote.", "%s: not there",
                     out->path);
@@ -36,8 +35,7 @@ static adele_status find_last(const struct label_export *export, struct label_so
 static adele_status find_generation(const struct label_export *export, int epoch,
                                     struct label_source *out) {
     *out = (struct label_source){generation_path(export->run_folder, epoch), epoch, true};
-    if (!out->path)
-        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    TRY(CHECK_MEMORY(out->path));
     if (!file_exists(out->path))
         return FAIL(ADELE_IO, "labels/manifest.json of the run lists the epochs that have one.",
                     "%s: not there", out->path);
@@ -45,15 +43,14 @@ static adele_status find_generation(const struct label_export *export, int epoch
 }
 
 // The best checkpoint holds the network alone; its labels are those of the last correction until
-// then.
+// its epoch.
 static adele_status find_best(const struct label_export *export, struct label_source *out) {
     struct generation_list list = {0};
     struct checkpoint_model model;
     struct safetensors *file = NULL;
     int found = -1;
     char *best = file_join(export->run_folder, "checkpoints/best.safetensors");
-    if (!best)
-        return FAIL_NO_MEMORY(strlen(export->run_folder));
+    TRY(CHECK_MEMORY(best));
     adele_status status;
     TRY_GOTO(safetensors_open(best, &file), done);
     TRY_GOTO(checkpoint_read_model(file, &model), done);
@@ -61,7 +58,7 @@ static adele_status find_best(const struct label_export *export, struct label_so
     for (int i = 0; i < list.n && list.items[i].epoch <= model.epoch; i++)
         found = list.items[i].epoch;
     status = found >= 0 ? find_generation(export, found, out)
-                        : FAIL(ADELE_DATA, "The labels of then are the data set's own.",
+                        : FAIL(ADELE_DATA, "Until then the labels are the data set's own.",
                                "%s is of epoch %d, until which no label had been corrected", best,
                                model.epoch);
 done:
@@ -93,7 +90,7 @@ static adele_status check_labels(const struct safetensors_entry *entry, const ch
     return ADELE_OK;
 }
 
-// A generation is held against the manifest before its labels are believed.
+// A generation is compared with the manifest before its labels are used.
 static adele_status open_generation(const char *run_folder, const char *path, int epoch,
                                     struct safetensors **out) {
     struct generation_list list = {0};
@@ -124,8 +121,7 @@ static adele_status open_labels(const char *run_folder, struct label_source *sou
     return status == ADELE_OK ? status : fail_context(status, "%s", source->path);
 }
 
-// The labels that were corrected must be those that are there now. With data.noise the run began
-// with labels that no file holds.
+// The data set's labels must be those that the run began with. With data.noise no file holds those.
 static adele_status check_original(const struct config *config, const struct safetensors *file,
                                    const struct dataset *dataset,
                                    const struct dataset_images *images) {
@@ -141,7 +137,7 @@ static adele_status check_original(const struct config *config, const struct saf
                 is, was);
 }
 
-// Said also when there were none: a folder of labels that all are the old ones looks the same.
+// Also when nothing changed, which the folder alone does not show.
 static void log_changes(const struct changes_sum *sum) {
     if (sum->n_changed == 0)
         log_line(LOG_INFO, "no pixel changed: the labels are those that the run was given");

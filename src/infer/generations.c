@@ -29,14 +29,7 @@ void generation_list_deinit(struct generation_list *list) {
 
 adele_status generation_list_add(struct generation_list *list,
                                  const struct generation *generation) {
-    if (list->n == list->capacity) {
-        int capacity = 2 * list->capacity + 16;
-        void *items = memory_realloc(list->items, (size_t)capacity, sizeof *list->items);
-        if (!items)
-            return FAIL_NO_MEMORY((size_t)capacity * sizeof *list->items);
-        list->items = items;
-        list->capacity = capacity;
-    }
+    TRY(GROW(&list->items, list->n));
     list->items[list->n++] = *generation;
     return ADELE_OK;
 }
@@ -101,12 +94,12 @@ static adele_status parse_manifest(const char *path, const cJSON *json,
     return ADELE_OK;
 }
 
-// The text must be the one that the values print as: then no byte of it can change unseen.
+// The file must be exactly what its values are written as, so that a changed byte anywhere in it is
+// detected.
 static adele_status check_text(const char *path, const cJSON *json) {
     char *found = NULL, *want = cJSON_Print(json);
     size_t n_found = 0;
-    if (!want)
-        return FAIL_NO_MEMORY(64);
+    TRY(CHECK_MEMORY(want));
     adele_status status = file_read(path, MAX_MANIFEST_BYTES, &found, &n_found);
     size_t n = strlen(want), same = 0;
     while (status == ADELE_OK && same < n && same < n_found && found[same] == want[same])
@@ -123,8 +116,7 @@ adele_status manifest_read(const char *run_folder, struct generation_list *out) 
     adele_status status = ADELE_OK;
     *out = (struct generation_list){0};
     char *path = file_join(run_folder, MANIFEST);
-    if (!path)
-        return FAIL_NO_MEMORY(strlen(run_folder));
+    TRY(CHECK_MEMORY(path));
     if (!file_exists(path))
         goto done;
     TRY_GOTO(json_read(path, &json), done);
@@ -158,7 +150,9 @@ adele_status manifest_write(const char *run_folder, const struct generation_list
         if (!cJSON_AddItemToArray(json, entry))
             is_made = false;
     }
-    adele_status status = is_made ? json_write(path, json) : FAIL_NO_MEMORY(64);
+    adele_status status = CHECK_MEMORY(is_made ? json : NULL);
+    if (status == ADELE_OK)
+        status = json_write(path, json);
     memory_free(path);
     cJSON_Delete(json);
     return status;

@@ -21,7 +21,7 @@ struct inference_config inference_config_single(int batch, double scale) {
 struct member {
     struct plan *plan;
     struct adele_op *sample;
-    bool is_full_size; // the sample op writes scale 0 straight into the plan's input
+    bool is_full_size; // the sample op writes scale 0 into the plan's input directly
 };
 
 struct inference {
@@ -29,7 +29,7 @@ struct inference {
     struct inference_config config;
     int c, h, w; // of the images
     struct member members[INFERENCE_MAX_SCALES];
-    struct inference_maps maps; // at the size last asked for
+    struct inference_maps maps; // at the size of the last prediction
     void *full_size;     // tensor (batch, C, H, W): scale 0 of a member that is not full size
     int32_t *sample_ids; // plain (batch), device
     int32_t *host_ids, *next_ids;
@@ -178,7 +178,7 @@ static adele_status fetch_batch(struct inference *inference, int first) {
     for (int i = 0; i < inference->config.batch; i++)
         inference->next_ids[i] = first + i < resident->set.n_images ? first + i : -1;
     return first < resident->set.n_images
-               ? resident_fetch(resident, inference->next_ids, inference->config.batch)
+               ? resident_prefetch(resident, inference->next_ids, inference->config.batch)
                : ADELE_OK;
 }
 
@@ -189,7 +189,7 @@ static adele_status predict_batch(struct inference *inference, int first) {
     const struct inference_config *config = &inference->config;
     memcpy(inference->host_ids, inference->next_ids,
            (size_t)config->batch * sizeof *inference->host_ids);
-    TRY(resident_turn(resident));
+    TRY(resident_swap(resident));
     TRY(fetch_batch(inference, first + config->batch));
     TRY(device->iface->upload(device, inference->sample_ids, inference->host_ids,
                               (size_t)config->batch * sizeof(int32_t)));
@@ -224,7 +224,7 @@ adele_status inference_begin(struct inference *inference, struct resident *resid
                     "a CRF at %d x %d needs images of that size, they have %d x %d",
                     inference->maps.h, inference->maps.w, set->h, set->w);
     if (output->with_probabilities || has_crf)
-        TRY(inference_maps_want_probabilities(&inference->maps));
+        TRY(inference_maps_allocate_probabilities(&inference->maps));
     inference->resident = resident;
     inference->output = *output;
     inference->i_next = 0;

@@ -6,7 +6,7 @@
 #include "infer/resident.h"
 #include "nn/network.h"
 
-#define INFERENCE_MAX_SCALES 8 // each runs on its own, so more than a training step's
+#define INFERENCE_MAX_SCALES 8 // they run one after another, so more than in a training step
 
 struct inference_config {
     int batch;
@@ -15,7 +15,7 @@ struct inference_config {
     bool flip;                           // also the mirror images
     enum adele_ensemble_mode average;
     double temperature; // of averaged logits
-    int crf_iterations; // of a CRF behind the average, METHOD section 3; 0 = none
+    int crf_iterations; // of a CRF on the average, METHOD section 3; 0 = none
 };
 
 // One scale, no flip, no CRF.

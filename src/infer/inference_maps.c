@@ -88,7 +88,7 @@ void inference_maps_deinit(struct inference_maps *maps) {
     memset(maps, 0, sizeof *maps);
 }
 
-adele_status inference_maps_want_probabilities(struct inference_maps *maps) {
+adele_status inference_maps_allocate_probabilities(struct inference_maps *maps) {
     if (maps->probabilities)
         return ADELE_OK;
     return maps->device->iface->alloc(maps->device, maps->n_floats * sizeof(float),

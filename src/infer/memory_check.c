@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Plans know their memory without having it: smaller batches are tried without allocating any.
+// A plan computes its memory before it is allocated, so smaller batches are tried without
+// allocating any.
 #include "infer/memory_check.h"
 
 #include "base/fail.h"
 
-// Adds the request's plans for a batch of n images: activations side by side, one region for all.
+// Adds the request's plans for a batch of n images: each has its own activations, and all use one
+// shared region.
 static adele_status add_batch(const struct memory_request *request, int n,
                               struct plan_memory *sum) {
     for (int k = 0; n > 0 && k < request->n_plans; k++) {
@@ -25,7 +27,7 @@ int last_batch_images(enum last_batch kind, int n_images, int batch) {
     return rest == 1 && kind == LAST_JOINED ? batch + 1 : rest;
 }
 
-// The images of an epoch's last batch where it has plans of its own beside those of n images.
+// The images of an epoch's last batch when it needs plans beside those of n images, else 0.
 static int rest_of(const struct memory_request *request, int n) {
     int n_last = last_batch_images(request->last_batch, request->n_images, n);
     return n_last == n ? 0 : n_last;
@@ -41,10 +43,11 @@ static size_t bytes_of(const struct plan_memory *memory) {
     return memory->activation_bytes + memory->shared_bytes;
 }
 
-// The largest n below `batch` whose plans fit into `room`, 0 when not even one image does. Memory
-// does not grow with n, because of the rest, so every n is looked at; and making plans takes time
-// and memory itself, so that is done only where n images would fit if they took their part of the
-// last plans made. They take more, for not everything becomes smaller with the batch.
+// The largest n below `batch` whose plans fit into `room`, 0 when not even one image does. Because
+// of the last batch, memory does not always grow with n, so every n is considered. Making plans
+// takes time and memory, so it is done only when n images would fit if they took a proportional
+// part of the last plans made. That is a lower bound, because not everything becomes smaller with
+// the batch.
 static adele_status largest_batch(const struct memory_request *request, int batch,
                                   const struct plan_memory *of_batch, size_t room, int *out) {
     struct plan_memory last = *of_batch;
@@ -56,7 +59,7 @@ static adele_status largest_batch(const struct memory_request *request, int batc
             (double)room)
             continue;
         adele_status status = measure(request, n, &last);
-        if (status == ADELE_NO_MEMORY) // not even for planning, so that fewer images are no help
+        if (status == ADELE_NO_MEMORY) // even for planning, so fewer images do not help
             break;
         TRY(status);
         if (bytes_of(&last) <= room)
@@ -80,11 +83,11 @@ adele_status memory_check(const struct memory_request *request) {
     if (status != ADELE_OK && status != ADELE_NO_MEMORY)
         return status;
     size_t batch_bytes = status == ADELE_OK ? bytes_of(&of_batch) : 0;
-    // What the run takes whatever the batch.
+    // Memory that does not depend on the batch.
     size_t other_bytes = needed > batch_bytes ? needed - batch_bytes : 0;
     if (status == ADELE_OK && other_bytes < free_bytes)
         TRY(largest_batch(request, batch, &of_batch, free_bytes - other_bytes, &largest));
-    // Buffers of the batch that are there already count as taken: one image may fit after all.
+    // Buffers of this batch that are allocated already are not free: one image may fit after all.
     if (largest == 0 && batch > 1)
         return FAIL(ADELE_NO_MEMORY, request->single_hint,
                     "a batch of %d needs %zu MB, %zu MB are free on %s", batch, needed / 1000000,

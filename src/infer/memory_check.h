@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Whether what a network has planned fits into the device, asked before network_allocate.
+// Whether what a network has planned fits into the device, checked before network_allocate.
 #ifndef ADELE_INFER_MEMORY_CHECK_H
 #define ADELE_INFER_MEMORY_CHECK_H
 
 #include "nn/network.h"
 
-// What becomes of an epoch's last batch where it is smaller than the others.
+// How an epoch's last batch is treated when it is smaller than the others.
 enum last_batch {
     LAST_KEPT,
     LAST_JOINED, // a single image goes to the batch before it
@@ -23,7 +23,7 @@ struct memory_request {
     int n_images; // of an epoch, whose last batch has plans of its own; 0: it has none
     enum last_batch last_batch;
     bool is_training;
-    size_t later_bytes;      // of the device, taken after network_allocate whatever the batch
+    size_t later_bytes;      // of the device, allocated after network_allocate for any batch
     const char *batch_hint;  // how to choose the batch that is named
     const char *single_hint; // what to do when not even one image fits
 };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A trained model at work: evaluation of a split, prediction of a folder, export of corrected
-// labels.
+// A trained model: evaluation of a split, prediction of a folder, export of corrected labels.
 #ifndef ADELE_INFER_MODEL_H
 #define ADELE_INFER_MODEL_H
 
@@ -37,7 +36,7 @@ struct model_options {
     enum dataset_split split; // evaluate
     struct inference_config inference; // batch 0 = 8
     const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
-    bool is_overwriting;               // there, earlier output is replaced (data/output.h)
+    bool is_overwriting;               // earlier output there is replaced (data/output.h)
     bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W), in
                         // the order of the file
     void (*on_case)(void *context, int i, int n); // NULL: none
@@ -46,8 +45,8 @@ struct model_options {
 };
 void model_options_init(struct model_options *out); // scale 1, no flip, probabilities averaged
 
-// Scores a split against its label files at their own size, to which the network's answers are
-// brought before they are averaged; *out_images is how many images were counted.
+// Scores a split against its label files at their own size, to which the logits are resized before
+// they are averaged; *out_images is how many images were counted.
 ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
                                              const struct model_options *options, struct score *out,
                                              int *out_images);
@@ -58,13 +57,13 @@ ADELE_MUST_CHECK adele_status model_predict(struct model *model,
 
 struct label_export {
     const char *run_folder, *folder; // from, to
-    const char *data;                // where the run's data set is now; NULL: where it was
-    int epoch;              // as they were after the correction of that epoch; below 0: by...
-    const char *checkpoint; // ..."last" (NULL) or "best": as they were at that checkpoint
+    const char *data;                // where the run's data set is now; NULL: it has not moved
+    int epoch;              // the labels after the correction of that epoch; below 0: by...
+    const char *checkpoint; // ..."last" (NULL) or "best": the labels at that checkpoint
     bool is_overwriting;    // earlier output is replaced (data/output.h)
 };
-// The corrected labels of a run in the input's own layout and file type, with changes.csv. Says in
-// a log line which they are. With data.noise changes are against the files' labels. ADELE_DATA when
-// the data set is not the one that the run was trained on.
+// export_labels.c: the corrected labels of a run in the input's own layout and file type, with
+// changes.csv. A log line says which they are. With data.noise changes are against the files'
+// labels. ADELE_DATA when the data set is not the one that the run was trained on.
 ADELE_MUST_CHECK adele_status model_export_labels(const struct label_export *export);
 #endif

@@ -43,8 +43,7 @@ adele_status model_plan_file(const struct model *model, const struct model_optio
     if (!path)
         return ADELE_OK;
     char *folder = path_folder(path);
-    if (!folder)
-        return FAIL_NO_MEMORY(strlen(path) + 1);
+    TRY(CHECK_MEMORY(folder));
     adele_status status = output_create(folder, options->is_overwriting, out);
     memory_free(folder);
     TRY(status);

@@ -12,7 +12,7 @@ ADELE_MUST_CHECK adele_status model_plan_masks(const struct model *model,
                                                const struct model_options *options,
                                                const struct dataset *dataset,
                                                enum dataset_split split, struct output **out);
-// A single file, the scores of `adele evaluate`, likewise. NULL `path`: none.
+// The same for a single file, the scores of `adele evaluate`. NULL `path`: none.
 ADELE_MUST_CHECK adele_status model_plan_file(const struct model *model,
                                               const struct model_options *options, const char *path,
                                               struct output **out);

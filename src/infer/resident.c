@@ -41,7 +41,7 @@ static adele_status upload_new(const struct adele_device *device, const void *ho
     return device->iface->upload(device, *out, host, bytes);
 }
 
-// The places of two batches, zeroed: rows that are never fetched hold numbers, too.
+// The slots of two batches, zeroed, because ops also read rows that are never prefetched.
 static adele_status slots_init(struct resident *resident) {
     const struct adele_device *device = resident->device;
     size_t bytes = (size_t)resident->batch * resident->image_bytes;
@@ -52,7 +52,7 @@ static adele_status slots_init(struct resident *resident) {
              "data: %.1f MB of images stay in the host's memory, two batches of %.1f MB on the "
              "device",
              (double)images_bytes(resident) / 1e6, (double)bytes / 1e6);
-    return device->iface->upload_fence(device); // copies come behind the zeros
+    return device->iface->upload_fence(device); // so that copies follow the zeros
 }
 
 static adele_status upload_images(struct resident *resident, const void *host, bool to_host) {
@@ -132,7 +132,7 @@ void resident_deinit(struct resident *resident) {
                           resident->noisy,    resident->truth};
         if (is_on_host(resident)) { // a copy may be under way
             adele_status status = device->iface->synchronize(device);
-            (void)status; // what failed has failed before, where somebody was told
+            (void)status; // an earlier call has reported a failure
         }
         for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
             device->iface->release(device, blocks[i]);
@@ -160,7 +160,7 @@ adele_status resident_move_to_host(struct resident *resident) {
     return slots_init(resident);
 }
 
-adele_status resident_fetch(struct resident *resident, const int32_t *ids, int n) {
+adele_status resident_prefetch(struct resident *resident, const int32_t *ids, int n) {
     if (!is_on_host(resident))
         return ADELE_OK;
     const struct adele_device *device = resident->device;
@@ -177,7 +177,7 @@ adele_status resident_fetch(struct resident *resident, const int32_t *ids, int n
     return ADELE_OK;
 }
 
-adele_status resident_turn(struct resident *resident) {
+adele_status resident_swap(struct resident *resident) {
     if (!is_on_host(resident))
         return ADELE_OK;
     resident->i_slot = 1 - resident->i_slot;

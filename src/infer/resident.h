@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A split in device memory: uploaded once, read by `sample`, its labels rewritten by `correct`.
-// Where the images do not fit they stay in the host's memory, and those of one batch at a time are
-// copied to the device while it works on the batch before:
+// Images that do not fit stay in host memory, and those of one batch at a time are copied to the
+// device while it works on the batch before (prefetch):
 //
-//     resident_fetch(ids of batch 0)
-//     for each batch: resident_turn; resident_fetch(ids of the next); ops on resident_batch()
+//     resident_prefetch(ids of batch 0)
+//     for each batch: resident_swap; resident_prefetch(ids of the next); ops on resident_batch()
 #ifndef ADELE_INFER_RESIDENT_H
 #define ADELE_INFER_RESIDENT_H
 
@@ -24,38 +24,39 @@ struct resident {
     uint8_t *truth;  // NULL when there is none
     // Images on the host:
     uint8_t *slots[2];  // device: (batch, C, H, W) each
-    int batch, i_slot;  // the slot that ops read; the other one is being filled
+    int batch, i_slot;  // the slot that ops read; the next batch is copied to the other one
     size_t image_bytes; // of one image
 };
 
 struct resident_options {
     bool with_noisy; // keep a second copy of the labels (training)
     enum residency residency;
-    int batch; // the most images of one fetch
+    int batch; // the most images of one prefetch
 };
 
-// Uploads; `images` may be freed afterwards. RESIDENCY_AUTO: on the host what the device has no
-// room for.
+// Uploads; `images` may be freed afterwards. RESIDENCY_AUTO: images that do not fit into the device
+// stay in host memory.
 ADELE_MUST_CHECK adele_status resident_init(struct resident *out, const struct adele_device *device,
                                             const struct dataset_images *images,
                                             const struct resident_options *options);
-// Whether the device's memory is the host's: then what the host copies takes of it too, and nothing
-// is gained by moving images to the host.
+// Whether the device's memory is host memory: then copies on the host take some of it too, and
+// moving images to the host frees nothing.
 bool resident_is_host_memory(const struct adele_device *device);
 void resident_deinit(struct resident *resident); // also zeroes it; legal on a zeroed struct
 size_t resident_map_bytes(const struct resident *resident);    // N * H * W
-size_t resident_device_bytes(const struct resident *resident); // all that it takes there
+size_t resident_device_bytes(const struct resident *resident); // of the device, in all
 size_t resident_host_bytes(const struct resident *resident);
 
 // Moves the images to the host. Nothing may be in progress on the device.
 ADELE_MUST_CHECK adele_status resident_move_to_host(struct resident *resident);
 
-// Begins to copy the images of a batch, at most `batch`, for the turn after; rows with an id < 0
-// are left as they are. Nothing to do when the images are on the device, as with the turn.
-ADELE_MUST_CHECK adele_status resident_fetch(struct resident *resident, const int32_t *ids, int n);
-// The batch that was fetched last becomes the one that ops read, and its predecessor's place free
-// for the next fetch.
-ADELE_MUST_CHECK adele_status resident_turn(struct resident *resident);
-// What `batch_images` of the sample op is; NULL when the images are on the device.
+// Begins to copy the images of a batch, at most `batch`, which ops read after the next swap. Rows
+// with an id < 0 are not changed. Does nothing when the images are on the device, like the swap.
+ADELE_MUST_CHECK adele_status resident_prefetch(struct resident *resident, const int32_t *ids,
+                                                int n);
+// The batch that was prefetched last becomes the one that ops read; the slot of the one before is
+// free for the next prefetch.
+ADELE_MUST_CHECK adele_status resident_swap(struct resident *resident);
+// `batch_images` of the sample op; NULL when the images are on the device.
 const void *resident_batch(const struct resident *resident);
 #endif

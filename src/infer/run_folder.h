@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The folder of a run for those who read it: its configuration, keeping other outputs out of it,
-// and where the paths of its configuration lead once the run or its data have moved.
+// The folder of a run: its files and configuration, protecting it from other outputs, and the paths
+// of its configuration after the run or its data have moved.
 #ifndef ADELE_INFER_RUN_FOLDER_H
 #define ADELE_INFER_RUN_FOLDER_H
 
@@ -20,30 +20,30 @@ ADELE_MUST_CHECK adele_status run_folder_path(const char *run_folder, const char
 // complete because memory ran out while it was built.
 ADELE_MUST_CHECK adele_status run_folder_write_json(const char *run_folder, const char *name,
                                                     cJSON *json, bool is_complete);
-// Whether the folder holds a checkpoint to go on from, whole or not.
+// Whether the folder holds a checkpoint to resume from, damaged or not.
 ADELE_MUST_CHECK adele_status run_folder_has_checkpoint(const char *run_folder, bool *out);
 
-// Keeps outputs out of the data set and of the label folders of the configuration.
+// Forbids outputs in the data set and in the label folders of the configuration.
 ADELE_MUST_CHECK adele_status run_folder_guard_data(const struct config *config,
                                                     struct output_guard *guard);
 
-// The run is the verb's own, and nothing may fall into its data. NULL `config`: not known.
+// Forbids outputs over the run's own files and in its data. NULL `config`: not known.
 ADELE_MUST_CHECK adele_status run_folder_guard(const char *run_folder, const struct config *config,
                                                struct output_guard *guard);
 
-// RUN/config.resolved.yaml, whose paths lead where those of the run led: see run_paths_resolve.
+// RUN/config.resolved.yaml with its paths resolved (run_paths_resolve).
 ADELE_MUST_CHECK adele_status run_folder_load_config(const char *run_folder, const char *data,
                                                      struct config **out);
 
 // ---- run_paths.c --------------------------------------------------------------------------------
-// RUN/paths.json: each path of the configuration as it was given, and what it was in full.
+// RUN/paths.json: each path of the configuration as it was given, and as an absolute path.
 ADELE_MUST_CHECK adele_status run_paths_write(const char *run_folder, const struct config *config);
-// Paths that lead nowhere from the current folder become what the run had, where that is there
-// still. NULL `data`: the data set is where it was. Otherwise it has moved to that folder; label
-// folders and lists that lay in it have moved with it.
+// A path that does not exist from the current folder becomes the run's absolute path, if that still
+// exists. NULL `data`: the data set has not moved. Otherwise it has moved to that folder, with the
+// label folders and lists that were in it.
 ADELE_MUST_CHECK adele_status run_paths_resolve(const char *run_folder, const char *data,
                                                 struct config *config);
-// A warning for each path that leads elsewhere from here than it led for the run, though what the
-// run had is there still. `config` has resolved paths.
+// A warning for each path that is another file from here than it was for the run, whose file still
+// exists. `config` has resolved paths.
 ADELE_MUST_CHECK adele_status run_paths_warn(const char *run_folder, const struct config *config);
 #endif

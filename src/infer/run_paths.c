@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the paths of a run's configuration lead once the run, its data or the user have moved.
+// RUN/paths.json.
 #include "infer/run_folder.h"
 
 #include "base/fail.h"
@@ -12,7 +12,7 @@
 
 #define N_PATHS 6
 
-// A path of the configuration. A text that is no path (the name of a list) is left out.
+// A path of the configuration.
 struct run_path {
     const char *key;
     char **text; // owned by the configuration
@@ -40,7 +40,7 @@ static adele_status add_path(cJSON *json, const struct run_path *path) {
                    json_add(item, "given", cJSON_CreateString(*path->text)) &&
                    json_add(item, "absolute", cJSON_CreateString(absolute));
     memory_free(absolute);
-    return is_fine ? ADELE_OK : FAIL_NO_MEMORY(64);
+    return CHECK_MEMORY(is_fine ? item : NULL);
 }
 
 adele_status run_paths_write(const char *run_folder, const struct config *config) {
@@ -48,8 +48,8 @@ adele_status run_paths_write(const char *run_folder, const struct config *config
     list_paths((struct config *)config, paths); // only read
     char *file = file_join(run_folder, "paths.json");
     cJSON *json = cJSON_CreateObject();
-    adele_status status = file && json ? ADELE_OK : FAIL_NO_MEMORY(strlen(run_folder));
-    // A list inside of the data set, or one that is a name, is found through data.root.
+    adele_status status = CHECK_MEMORY(file ? json : NULL);
+    // A list in the data set, or the name of one, is found through data.root instead.
     for (int i = 0; i < N_PATHS && status == ADELE_OK; i++)
         if (*paths[i].text && file_exists(*paths[i].text))
             status = add_path(json, &paths[i]);
@@ -62,18 +62,17 @@ adele_status run_paths_write(const char *run_folder, const struct config *config
 
 // ---- reading ------------------------------------------------------------------------------------
 
-// Runs of adele 0.1 have no such file; *out is NULL then.
+// *out is NULL for an early run, which has no such file.
 static adele_status read_paths(const char *run_folder, cJSON **out) {
     *out = NULL;
     char *file = file_join(run_folder, "paths.json");
-    if (!file)
-        return FAIL_NO_MEMORY(strlen(run_folder) + 16);
+    TRY(CHECK_MEMORY(file));
     adele_status status = file_exists(file) ? json_read(file, out) : ADELE_OK;
     memory_free(file);
     return status;
 }
 
-// What the path was in full, if the run was given that very text; NULL: not known.
+// The absolute path, if the run was given the same text; NULL: not known.
 static const char *absolute_of(const cJSON *json, const char *key, const char *given) {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, key);
     const char *was = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "given"));
@@ -83,8 +82,7 @@ static const char *absolute_of(const cJSON *json, const char *key, const char *g
 
 static adele_status set_text(char **text, const char *value) {
     char *copy = memory_strdup(value);
-    if (!copy)
-        return FAIL_NO_MEMORY(strlen(value) + 1);
+    TRY(CHECK_MEMORY(copy));
     memory_free(*text);
     *text = copy;
     return ADELE_OK;
@@ -97,7 +95,7 @@ static adele_status resolve(const cJSON *json, const struct run_path *path) {
     return file_exists(*path->text) ? ADELE_OK : set_text(path->text, absolute);
 }
 
-// What follows `folder` in `path`, from the slash on; NULL when the path does not lie in it.
+// The part of `path` behind `folder`, from the slash on; NULL when the path is not in it.
 static const char *below(const char *path, const char *folder) {
     size_t n = strlen(folder);
     while (n > 1 && folder[n - 1] == '/')
@@ -105,7 +103,7 @@ static const char *below(const char *path, const char *folder) {
     return strncmp(path, folder, n) == 0 && path[n] == '/' ? path + n : NULL;
 }
 
-// A path that lay in the data set lies in the one that has moved, if it is there.
+// A path in the data set has moved with it, if it exists there.
 static adele_status move_with_data(const cJSON *json, const struct run_path *path,
                                    const char *old_root, const char *given_root, const char *data) {
     const char *absolute = absolute_of(json, path->key, *path->text);
@@ -115,8 +113,7 @@ static adele_status move_with_data(const cJSON *json, const struct run_path *pat
     if (!rest)
         return resolve(json, path);
     char *moved = memory_printf("%s%s", data, rest);
-    if (!moved)
-        return FAIL_NO_MEMORY(strlen(data) + strlen(rest) + 1);
+    TRY(CHECK_MEMORY(moved));
     adele_status status = file_exists(moved) ? set_text(path->text, moved) : resolve(json, path);
     memory_free(moved);
     return status;
@@ -150,8 +147,8 @@ adele_status run_paths_warn(const char *run_folder, const struct config *config)
         const char *text = *paths[i].text;
         const char *absolute = text ? absolute_of(json, paths[i].key, text) : NULL;
         if (absolute && file_exists(absolute) && !path_is_same(text, absolute))
-            log_line(LOG_WARNING, "%s: %s is taken as seen from here; the run had %s", paths[i].key,
-                     text, absolute);
+            log_line(LOG_WARNING, "%s: %s is read from the current folder; the run had %s",
+                     paths[i].key, text, absolute);
     }
     cJSON_Delete(json);
     return ADELE_OK;

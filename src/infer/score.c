@@ -29,7 +29,8 @@ void score_compute(const int64_t *counts, int n_categories, struct score *out) {
         out->dice[c] = either > 0.0 ? 2.0 * both / (predicted + labelled) : NAN;
     }
     out->miou_foreground = mean_of(out->iou, 1, n_categories);
-    // The background alone is always right: its IoU of 1 would pass for a perfect network.
+    // Without foreground there is no score: the background's IoU of 1 would look like a perfect
+    // network.
     out->miou = isnan(out->miou_foreground) ? NAN : mean_of(out->iou, 0, n_categories);
     out->dice_foreground = mean_of(out->dice, 1, n_categories);
 }

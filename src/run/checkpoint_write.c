@@ -10,7 +10,7 @@
 
 static adele_status add_number(struct safetensors_writer *writer, const char *key, double value) {
     char text[64];
-    snprintf(text, sizeof text, "%.17g", value);
+    (void)snprintf(text, sizeof text, "%.17g", value);
     return safetensors_writer_metadata(writer, key, text);
 }
 

@@ -12,7 +12,7 @@
 static adele_status check_place(const struct config *config, const char *run_folder) {
     struct output_guard guard = {0};
     adele_status status = run_folder_guard_data(config, &guard);
-    if (status == ADELE_OK) // what an earlier try left there may look like a run
+    if (status == ADELE_OK) // files of an earlier attempt may look like a run
         status = output_guard_add_run(&guard, run_folder);
     if (status == ADELE_OK)
         status = output_guard_check_folder(&guard, run_folder);
@@ -20,12 +20,11 @@ static adele_status check_place(const struct config *config, const char *run_fol
     return status;
 }
 
-// What an earlier try left there is listed; what is not belongs to somebody else.
+// Files of an earlier attempt are in the manifest; others belong to somebody else.
 static adele_status check_names(const char *run_folder, const struct output_manifest *manifest) {
     for (int i = 0; output_run_names[i]; i++) {
         char *path = file_join(run_folder, output_run_names[i]);
-        if (!path)
-            return FAIL_NO_MEMORY(strlen(run_folder));
+        TRY(CHECK_MEMORY(path));
         adele_status status = ADELE_OK;
         if (file_exists(path) && !output_manifest_find(manifest, output_run_names[i]))
             status = FAIL(
@@ -37,16 +36,16 @@ static adele_status check_names(const char *run_folder, const struct output_mani
     return ADELE_OK;
 }
 
-static adele_status take(const char *run_folder, struct output_manifest *manifest) {
+static adele_status list_names(const char *run_folder, struct output_manifest *manifest) {
     TRY(output_manifest_read(run_folder, manifest));
     TRY(check_names(run_folder, manifest));
     TRY(file_make_directory(run_folder));
-    bool is_taken = true;
+    bool is_listed = true;
     for (int i = 0; output_run_names[i]; i++) {
-        is_taken = is_taken && output_manifest_find(manifest, output_run_names[i]);
+        is_listed = is_listed && output_manifest_find(manifest, output_run_names[i]);
         TRY(output_manifest_set(manifest, output_run_names[i], -1, NULL));
     }
-    return is_taken ? ADELE_OK : output_manifest_write(run_folder, manifest);
+    return is_listed ? ADELE_OK : output_manifest_write(run_folder, manifest);
 }
 
 adele_status run_folder_claim(const struct config *config, const char *run_folder,
@@ -61,7 +60,7 @@ adele_status run_folder_claim(const struct config *config, const char *run_folde
         return ADELE_OK;
     struct output_manifest manifest = {0};
     TRY(check_place(config, run_folder));
-    adele_status status = take(run_folder, &manifest);
+    adele_status status = list_names(run_folder, &manifest);
     output_manifest_deinit(&manifest);
     return status;
 }

@@ -139,8 +139,7 @@ adele_status examples_save(struct run_data *data, struct network *network, int b
         arrays.maps[m] = memory_calloc((size_t)n, map);
         has_all = has_all && arrays.maps[m];
     }
-    if (!has_all)
-        status = FAIL_NO_MEMORY((size_t)n * pixels);
+    status = CHECK_MEMORY(has_all ? arrays.image : NULL);
     for (int i = 0; status == ADELE_OK && i < n; i++)
         example_pixels(images, chosen[i], arrays.image + (size_t)i * pixels);
     if (status == ADELE_OK)

@@ -35,7 +35,7 @@ const char *provenance_row_name(enum provenance_row row) {
     return rows[row].name;
 }
 
-// The C library counts too: learning rates and the fits of the curves come from its pow and exp.
+// The C library is included because learning rates and the fits of the curves use its pow and exp.
 static const char *c_library(void) {
 #ifdef __GLIBC__
     return gnu_get_libc_version();
@@ -50,7 +50,7 @@ void provenance_of(const struct adele_device *device, struct provenance *out) {
                                                   device->instruction_set, device->libraries};
     for (int i = 0; i < PROVENANCE_COUNT; i++)
         (void)snprintf(out->rows[i], PROVENANCE_BYTES, "%s", values[i]);
-    if (device->disabled_families != 0) { // the next best adds up in another order
+    if (device->disabled_families != 0) { // the kernels that replace them sum in another order
         char *engine = out->rows[PROVENANCE_ENGINE];
         size_t used = (size_t)snprintf(engine, PROVENANCE_BYTES, "%s without ", device->engine);
         families_print(device->disabled_families, engine + used, PROVENANCE_BYTES - used);
@@ -69,7 +69,8 @@ adele_status provenance_add(const struct provenance *self, struct safetensors_wr
     return ADELE_OK;
 }
 
-// The version is older than the other rows: alone it does not say what the bytes depend on.
+// Checkpoints had the version before they had the other rows; alone it does not determine the
+// bytes.
 void provenance_read(const struct safetensors *file, struct provenance *out) {
     memset(out, 0, sizeof *out);
     if (safetensors_metadata(file, rows[PROVENANCE_DEVICE].key) == NULL)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What a result was made by: the build, and what its device computes with. Results are the same
-// bytes where all rows are the same, so checkpoints and config.resolved.yaml carry them, and a run
-// that is resumed elsewhere says which ones differ. The number of threads is not among the rows: a
-// run's files are the same whatever it is.
+// What made a result: the build, and what its device computes with. Results are the same bytes when
+// all rows are the same, so checkpoints and config.resolved.yaml contain them, and a run that is
+// resumed elsewhere logs which ones differ. The number of threads is not a row, because a run's
+// files do not depend on it.
 #ifndef ADELE_RUN_PROVENANCE_H
 #define ADELE_RUN_PROVENANCE_H
 
@@ -27,17 +27,17 @@ struct provenance {
 };
 
 void provenance_of(const struct adele_device *device, struct provenance *out);
-const char *provenance_row_name(enum provenance_row row); // for people: "instruction set"
+const char *provenance_row_name(enum provenance_row row); // in messages: "instruction set"
 const char *provenance_compiler(void);
 
 // As metadata of a checkpoint: "adele.version", "made.compiler", "made.device", "made.engine",
 // "made.instruction_set" and "made.libraries".
 ADELE_MUST_CHECK adele_status provenance_add(const struct provenance *self,
                                              struct safetensors_writer *writer);
-// Checkpoints of before there were such rows give rows that are all "".
+// From a checkpoint that was written before there were such rows, all are "".
 void provenance_read(const struct safetensors *file, struct provenance *out);
 
-// A row that one side does not know makes no difference.
+// A row that is "" on one side does not count as a difference.
 bool provenance_is_same(const struct provenance *a, const struct provenance *b);
 
 #define PROVENANCE_LINE_BYTES (PROVENANCE_COUNT * (PROVENANCE_BYTES + 24)) // is always enough

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-// The data of a run: the splits loaded, noise put into the training labels where it is asked for,
-// and all of it made resident.
 #include "run/run_data.h"
 
 #include "base/fail.h"
@@ -32,7 +30,7 @@ adele_status run_data_save_noise(const struct run_data *data, const char *run_fo
     return run_folder_write_json(run_folder, "noise.json", json, is_fine);
 }
 
-// The names that key each image's noise: the case's, with the slice for volumes.
+// The names that the noise of each image is keyed by: CASE#SLICE.
 static adele_status noise_images_init(const struct run_data *data, struct noise_image **out) {
     const struct dataset_images *images = &data->images[SPLIT_TRAIN];
     TRY(ALLOCATE(out, images->n));
@@ -101,7 +99,7 @@ static adele_status load_split(struct run_data *data, enum dataset_split split) 
         hash_xxh3_hex(images->labels, bytes, data->noisy_hash);
     }
     const struct config *config = data->config;
-    // A single image that is left may join the batch before it.
+    // A last batch of one image may join the batch before it.
     int batch = config->train.batch + (images->n % config->train.batch == 1 ? 1 : 0);
     struct resident_options options = {
         .with_noisy = split == SPLIT_TRAIN, .residency = config->data.residency, .batch = batch};

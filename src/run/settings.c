@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What may change when a run goes on, and what may not.
+// Which keys may change when a run is resumed.
 #include "run/claim.h"
 
 #include "base/fail.h"
@@ -11,10 +11,9 @@
 
 #include <string.h>
 
-// Where things lie, how long and how carefully the run works. Everything else decides what is
-// learned or what is measured; a run that changes it halfway has results of which nobody can say
-// what they are results of. Labels that differ in their content are found by their hash
-// (checkpoint.c).
+// Paths, and how long and how carefully the run works. Every other key changes what is learned or
+// measured, so a run that changes it halfway has results of a mixture of settings. Labels with
+// other content are detected by their hash (checkpoint_read.c).
 static const char *const free_keys[] = {"name",
                                         "data.root",
                                         "data.noisy_labels",
@@ -41,7 +40,7 @@ static const char *shown(const char *value) {
     return value[0] != '\0' ? value : "none";
 }
 
-// Two texts may name one file or folder.
+// Two texts may be paths of the same file or folder.
 static bool is_same_place(const struct config_key *key, const struct config *a,
                           const struct config *b) {
     if (key->kind != CONFIG_TEXT)
@@ -51,7 +50,7 @@ static bool is_same_place(const struct config_key *key, const struct config *a,
     return text_a && text_b && path_is_same(text_a, text_b);
 }
 
-// Adds "KEY was A, is B" to *refused, or says it when the key is free.
+// Appends "KEY was A, is now B" to *refused, or logs it when the key may change.
 static adele_status compare_key(const struct config_key *key, const struct config *was,
                                 const struct config *is, char **refused) {
     char *old_value = NULL, *new_value = NULL, *longer = NULL;
@@ -67,10 +66,7 @@ static adele_status compare_key(const struct config_key *key, const struct confi
     }
     longer = memory_printf("%s%s%s was %s, is now %s", *refused ? *refused : "",
                            *refused ? "; " : "", key->path, shown(old_value), shown(new_value));
-    if (!longer) {
-        status = FAIL_NO_MEMORY(64);
-        goto done;
-    }
+    TRY_GOTO(CHECK_MEMORY(longer), done);
     memory_free(*refused);
     *refused = longer;
 done:
@@ -98,9 +94,8 @@ static adele_status compare(const char *run_folder, const struct config *was,
 
 adele_status run_settings_compare(const char *run_folder, const struct config *config) {
     struct config *was = NULL;
-    char *path = file_join(run_folder, "config.resolved.yaml");
-    if (!path)
-        return FAIL_NO_MEMORY(strlen(run_folder) + 32);
+    char *path = NULL;
+    TRY(run_folder_path(run_folder, RUN_CONFIG, &path));
     bool is_there = file_exists(path);
     memory_free(path);
     if (!is_there)

@@ -16,7 +16,7 @@ static adele_status check_config(const struct config *config) {
         return FAIL(ADELE_CONFIG,
                     "Set correction.source: inference, or data.augment.enabled: false.",
                     "correction.source: training_pass cannot be used with data.augment: "
-                    "augmented predictions do not lie on the labels");
+                    "augmented predictions do not match the labels' pixels");
     return ADELE_OK;
 }
 
@@ -98,7 +98,7 @@ static adele_status trainer_init(struct trainer *trainer) {
     adele_status status = parts_init(trainer);
     if (status != ADELE_NO_MEMORY)
         return status;
-    // Images that may stay in host memory leave their place on the device to the other parts.
+    // Images that may stay in host memory make room on the device for the other parts.
     bool has_moved = false;
     parts_deinit(trainer);
     TRY(run_data_move_images(&trainer->data, &has_moved));

@@ -2,9 +2,9 @@
 // A training run from the configuration to the last checkpoint.
 //
 // One epoch: every step samples, runs the network at all scales, the loss op, backward and SGD on
-// the device; at the epoch's end the host reads counters, fits the curves, decides the onsets, and,
-// when a category is on, has the labels rewritten in device memory. Then evaluation, metrics,
-// checkpoint.
+// the device; at the epoch's end the host reads the counters, fits the curves, determines the
+// onsets and corrects the labels of the classes whose onset has passed. Then evaluation, metrics
+// and checkpoint.
 #ifndef ADELE_RUN_TRAINER_H
 #define ADELE_RUN_TRAINER_H
 
@@ -26,11 +26,11 @@ struct trainer_epoch {
 
 struct trainer_options {
     const struct config *config; // borrowed
-    const char *run_folder;      // made when it is not there
-    bool resume;                 // continue from checkpoints/last.safetensors when it is there
+    const char *run_folder;      // created when it does not exist
+    bool resume;                 // continue from its last checkpoint when there is one
     const char *device;          // "auto", "cpu", ...
-    // Above 0: the run ends well after so many steps (or its last one); nothing is corrected or
-    // evaluated, and no checkpoint is written.
+    // Above 0: the run ends with ADELE_OK after so many steps (or its last one); nothing is
+    // corrected or evaluated, and no checkpoint is written.
     long n_profile_steps;
     // All may be NULL. Called on the calling thread.
     void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
@@ -50,8 +50,8 @@ struct trainer_result {
 
 // Trains. ADELE_INTERRUPTED after a stop: all steps done so far are in
 // checkpoints/last.safetensors. Files in the run folder: config.resolved.yaml, metrics.*,
-// onset.json, noise.json, labels/, checkpoints/, examples.safetensors. Errors leave the last
-// checkpoint as it was.
+// onset.json, noise.json, labels/, checkpoints/, examples.safetensors (README lists
+// them). Errors leave the last checkpoint as it was.
 ADELE_MUST_CHECK adele_status trainer_run(const struct trainer_options *options,
                                           struct trainer_result *out);
 #endif

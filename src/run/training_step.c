@@ -18,13 +18,13 @@ const int32_t *training_step_ids(const struct training_step *step, int i_step) {
 adele_status training_step_fetch(struct training_step *step, int epoch, int i_step) {
     if (i_step >= epoch_plan_steps(&step->epochs, epoch))
         return ADELE_OK;
-    return resident_fetch(&step->data->resident[SPLIT_TRAIN],
-                          step->host_order + (size_t)i_step * (size_t)step->full.n,
-                          epoch_plan_images(&step->epochs, i_step));
+    return resident_prefetch(&step->data->resident[SPLIT_TRAIN],
+                             step->host_order + (size_t)i_step * (size_t)step->full.n,
+                             epoch_plan_images(&step->epochs, i_step));
 }
 
 adele_status training_step_next_batch(struct training_step *step, int epoch, int i_next) {
-    TRY(resident_turn(&step->data->resident[SPLIT_TRAIN]));
+    TRY(resident_swap(&step->data->resident[SPLIT_TRAIN]));
     return training_step_fetch(step, epoch, i_next);
 }
 

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
-// What keeps clean labels clean. The curves of a network that learns clean labels bend as those of
-// one that is about to memorize wrong ones, so that the paper's rule corrects both; and a
-// correction of clean labels replaces them by the network's mistakes. What tells them apart is how
-// far the network agrees with itself: it predicts the training images at two scales. Where the
-// labels are right, it agrees with them about as well as with itself; where they are wrong, much
-// less, as long as it has not memorized them.
+// The veto: a class whose labels look clean is not corrected. The curve of a network that learns
+// clean labels flattens like that of one that is about to memorize wrong ones, so the paper's rule
+// corrects both, and a correction of clean labels replaces them by the network's mistakes. The two
+// differ in how well the network's predictions at two scales agree with each other. With correct
+// labels, the predictions agree with the labels about as well as with each other; with wrong labels
+// they agree with the labels much less, as long as the network has not memorized them.
 //
-// The labels are the original ones: the question is what was given, so that a category whose labels
-// were found wrong once is not asked about again. Mirror images are no second view, because left
-// and right may be categories.
+// The comparison is with the original labels, so a class whose labels were found wrong once is not
+// tested again. Mirrored images are no second view, because left and right may be two classes.
 //
-// A curve of few points may bend by chance, but where the labels are very wrong the first epochs
-// are the best to correct them: before correction.min_points values, the margin is a quarter wider.
-// A category that is left alone is asked about again at the next epoch, because the network's
-// predictions swing from epoch to epoch, and labels that are wrong may look right in one of them.
+// A curve of few values may flatten by chance, but very wrong labels are best corrected in the
+// first epochs: before correction.min_points values, the margin is a quarter wider. A class that is
+// not corrected is tested again at the next epoch, because predictions vary from epoch to epoch,
+// and wrong labels may look clean in one of them.
 #include "base/fail.h"
 #include "base/log.h"
 #include "run/corrector.h"
@@ -21,9 +20,9 @@
 #include <math.h>
 #include <string.h>
 
-// The other scale, of a network that is trained at scale 1 alone.
+// The second scale for a network that is trained at scale 1 alone.
 #define ONLY_SCALE 1.5
-// Times the margin, before correction.min_points values.
+// Factor of the margin before correction.min_points values.
 #define EARLY 1.25
 
 static adele_status view_init(struct corrector *corrector, struct network *network, double scale) {
@@ -73,8 +72,8 @@ static adele_status predict(struct corrector *corrector, int i_view, uint8_t *ma
                          &output);
 }
 
-// IoU of each category, NaN where it does not occur: with itself at the scale that agrees best, and
-// with the original labels, now or in the training pass, whichever agrees better.
+// IoU of each class, NaN where it does not occur: of the predictions at two scales, for the scale
+// that agrees best; and with the original labels, now or in the training pass, whichever is higher.
 static adele_status measure(struct corrector *corrector, double *own, double *labels) {
     struct score score;
     TRY(predict(corrector, 0, corrector->scratch_map));
@@ -101,9 +100,9 @@ static bool was_corrected(const struct corrector *corrector, int epoch, int c) {
     return false;
 }
 
-// Whether some category is to be corrected whose labels were not found wrong before.
-static bool has_question(const struct corrector *corrector, int epoch,
-                         const struct schedule_decision *decision) {
+// Whether a class is to be corrected whose labels were not found wrong before.
+static bool has_untested_class(const struct corrector *corrector, int epoch,
+                               const struct schedule_decision *decision) {
     for (int c = 1; c < corrector->data->n_categories; c++)
         if (decision->correct[c] && !was_corrected(corrector, epoch, c))
             return true;
@@ -113,7 +112,7 @@ static bool has_question(const struct corrector *corrector, int epoch,
 adele_status veto_apply(struct corrector *corrector, int epoch,
                         struct schedule_decision *decision) {
     double own[256], labels[256], margin = corrector->data->config->correction.veto;
-    if (margin <= 0.0 || !has_question(corrector, epoch, decision))
+    if (margin <= 0.0 || !has_untested_class(corrector, epoch, decision))
         return ADELE_OK;
     TRY(measure(corrector, own, labels));
     bool is_early = corrector->curves.n_values < corrector->data->config->correction.min_points,
@@ -126,7 +125,7 @@ adele_status veto_apply(struct corrector *corrector, int epoch,
                 corrector->schedule.is_done[c] = 0;
             log_line(LOG_INFO, "epoch %d: %s: IoU with the labels %.3f, with itself %.3f: they %s",
                      epoch, corrector->data->dataset->category_names[c], labels[c], own[c],
-                     decision->correct[c] ? "are corrected" : "look clean, and stay");
+                     decision->correct[c] ? "are corrected" : "look clean and are not corrected");
         }
         any = any || decision->correct[c];
     }

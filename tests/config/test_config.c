@@ -7,6 +7,7 @@
 #include "config/key_table.h"
 #include "support/scratch.h"
 
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -188,6 +189,40 @@ static void test_sets_are_checked(void **state) {
     assert_refused(ROOT, "data.root=", "data.root is not given");
 }
 
+// The name that earlier versions had, and config.resolved.yaml of their runs has.
+static void test_an_old_name_is_read(void **state) {
+    (void)state;
+    struct config *c = parse_ok(ROOT "loss: {form: program}\n", 0, NULL);
+    char *text = NULL;
+    assert_int_equal(c->loss.form, ADELE_LOSS_PROGRAM);
+    assert_true(c->loss.divisor == 3.0);
+    assert_int_equal(config_to_yaml(c, &text), ADELE_OK);
+    assert_non_null(strstr(text, "  form: official\n"));
+    memory_free(text);
+    config_destroy(c);
+    assert_refused(ROOT, "model.batch_norm=program", "allowed: batch, frozen");
+}
+
+// A program that embeds the library may have set a locale with a decimal comma.
+static void test_numbers_have_a_point_in_every_locale(void **state) {
+    (void)state;
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "de_DE"};
+    bool is_set = false;
+    for (size_t i = 0; !is_set && i < sizeof names / sizeof *names; i++)
+        is_set = setlocale(LC_NUMERIC, names[i]) != NULL;
+    if (!is_set)
+        skip(); // needs one of these locales
+    struct config *c = parse_ok(ROOT "train: {optimizer: {lr: 0.25}}\n", 0, NULL);
+    char *text = NULL;
+    assert_true(c->train.lr == 0.25);
+    assert_int_equal(config_to_yaml(c, &text), ADELE_OK);
+    assert_non_null(strstr(text, "    lr: 0.25\n"));
+    assert_refused(ROOT, "data.augment.scale=[0, 1]", "at least 0.05, at most 20");
+    memory_free(text);
+    config_destroy(c);
+    (void)setlocale(LC_NUMERIC, "C");
+}
+
 // ---- refusals -----------------------------------------------------------------------------------
 
 static void test_unknown_keys_name_the_nearest(void **state) {
@@ -211,14 +246,16 @@ static void test_structure(void **state) {
     assert_refused("", NULL, "data.root is not given");
     assert_refused("# nothing\n", NULL, "data.root is not given");
     assert_refused("data: {size: [1, 1]}\n", NULL, "data.root is not given");
-    assert_refused("data: 3\n", NULL, "run.yaml:1: data: Expecting MAPPING");
-    assert_refused(ROOT "train:\n  epochs: [3]\n", NULL, "run.yaml:3: train.epochs: Expecting");
-    assert_refused(ROOT "loss: {scales: 1}\n", NULL, "loss.scales: Expecting SEQUENCE");
-    assert_refused(ROOT "train: {epochs: 1, epochs: 2}\n", NULL, "already seen");
-    assert_refused(ROOT ROOT, NULL, "already seen");
+    assert_refused("data: 3\n", NULL,
+                   "run.yaml:1: data: a group of keys is expected here, not a single value");
+    assert_refused(ROOT "train:\n  epochs: [3]\n", NULL,
+                   "run.yaml:3: train.epochs: a single value is expected here, not a list");
+    assert_refused(ROOT "loss: {scales: 1}\n", NULL, "loss.scales: a list is expected here");
+    assert_refused(ROOT "train: {epochs: 1, epochs: 2}\n", NULL, "given twice");
+    assert_refused(ROOT ROOT, NULL, "given twice");
     assert_refused(ROOT "train: {epochs: 1\n", NULL, "run.yaml:");
     assert_refused(ROOT "\tx: 1\n", NULL, "run.yaml:");
-    assert_refused(ROOT "---\nname: x\n", NULL, "documents after first");
+    assert_refused(ROOT "---\nname: x\n", NULL, "run.yaml:2: only one document is read");
     assert_refused("data: &a {root: /d}\ntrain: *a\n", NULL, "run.yaml:2");
     assert_refused("data: {root: /d, label_map: [{to: 1}]}\n", NULL, "from");
     assert_refused("data: {root: \"\xff\"}\n", NULL, "run.yaml");
@@ -522,6 +559,8 @@ int main(void) {
         cmocka_unit_test(test_sets_are_checked),
         cmocka_unit_test(test_unknown_keys_name_the_nearest),
         cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_an_old_name_is_read),
+        cmocka_unit_test(test_numbers_have_a_point_in_every_locale),
         cmocka_unit_test(test_each_number_has_its_range),
         cmocka_unit_test(test_keys_are_checked_together),
         cmocka_unit_test(test_augment_keys_need_augmentation),

@@ -146,16 +146,16 @@ static void check_places(struct adele_device *device) {
     assert_int_equal(resident_device_bytes(&resident), 2 * BATCH * IMAGE + others);
     assert_int_equal(resident_host_bytes(&resident), N * IMAGE);
     const int32_t first[] = {4, 1}, second[] = {-1, 3}, many[] = {0, 1, 2};
-    check_ok(resident_fetch(&resident, first, 2));
-    check_ok(resident_turn(&resident));
+    check_ok(resident_prefetch(&resident, first, 2));
+    check_ok(resident_swap(&resident));
     const void *batch = resident_batch(&resident);
-    check_ok(resident_fetch(&resident, second, 2));
+    check_ok(resident_prefetch(&resident, second, 2));
     assert_row(&resident, pixels, 0, 4);
     assert_row(&resident, pixels, 1, 1);
-    check_ok(resident_turn(&resident));
+    check_ok(resident_swap(&resident));
     assert_ptr_not_equal(resident_batch(&resident), batch);
     assert_row(&resident, pixels, 1, 3);
-    assert_int_equal(resident_fetch(&resident, many, 3), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(resident_prefetch(&resident, many, 3), ADELE_INVALID_ARGUMENT);
     resident_deinit(&resident);
 }
 

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "infer/model.h"
 #include "run/checkpoint.h"
+#include "run/claim.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
@@ -68,6 +69,28 @@ static size_t header_bytes(const char *file) {
     for (int i = 7; i >= 0; i--)
         bytes = bytes << 8 | (unsigned char)file[i];
     return bytes;
+}
+
+// ---- settings ---------------------------------------------------------------------------------
+
+// Earlier versions wrote "program" for what is "official" now.
+static void a_setting_that_was_only_renamed_has_not_changed(void **state) {
+    struct config *same = tiny_run_config(state, settings);
+    struct config *other = tiny_run_config(state, SETS("loss.form=plain"));
+    char *text = NULL;
+    size_t bytes = 0;
+    check_ok(file_read(scratch_path(state, "run/config.resolved.yaml"), 0, &text, &bytes));
+    char *form = strstr(text, "form: official");
+    assert_non_null(form);
+    memcpy(form, "form: program ", strlen("form: program "));
+    check_ok(file_make_directory(scratch_path(state, "older")));
+    check_ok(file_write(scratch_path(state, "older/config.resolved.yaml"), text, bytes));
+    check_ok(run_settings_compare(scratch_path(state, "older"), same));
+    assert_int_equal(run_settings_compare(scratch_path(state, "older"), other), ADELE_CONFIG);
+    assert_non_null(strstr(adele_error_message(), "loss.form was official, is now plain"));
+    memory_free(text);
+    config_destroy(same);
+    config_destroy(other);
 }
 
 // ---- back and forth -----------------------------------------------------------------------------
@@ -297,6 +320,7 @@ static void a_full_disk_leaves_the_checkpoint_before(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_setting_that_was_only_renamed_has_not_changed),
         cmocka_unit_test(what_is_loaded_is_what_was_saved),
         cmocka_unit_test(every_tensor_has_its_hash_and_its_pytorch_name),
         cmocka_unit_test(the_best_one_holds_the_model_alone),

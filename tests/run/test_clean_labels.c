@@ -58,7 +58,7 @@ static void clean_labels_stay(void **state) {
     for (int epoch = 1; epoch <= 4; epoch++)
         assert_true(changed_pixels(state, "clean", epoch) == 0.0);
     assert_non_null(strstr(lines, "epoch 3: box: IoU with the labels "));
-    assert_non_null(strstr(lines, ": they look clean, and stay\n"));
+    assert_non_null(strstr(lines, ": they look clean and are not corrected\n"));
     assert_null(strstr(lines, "correcting"));
     run(state, "uncorrected", false, SETS(CLEAN, "correction.enabled=false", "train.epochs=4"));
     assert_true(is_same_file(state, "clean", "uncorrected", "checkpoints/best.safetensors"));

@@ -9,6 +9,7 @@
 #include "infer/generations.h"
 #include "infer/model.h"
 #include "infer/run_folder.h"
+#include "run/checkpoint.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

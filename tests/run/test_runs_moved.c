@@ -183,12 +183,13 @@ static void other_data_of_that_name_are_noticed(void **state) {
     set.noise_px = 2;
     tiny_set_write(scratch_path(state, "away/set"), &set);
     ADELE_IN(state, &result, "away", "labels", "../home/run", "-o", "wrong");
-    assert_non_null(strstr(result.err, "warning: data.root: set is taken as seen from here; the "
-                                       "run had /"));
+    assert_non_null(strstr(result.err,
+                           "warning: data.root: set is read from the current folder; the "
+                           "run had /"));
     assert_refused(&result, "its training labels have XXH3 ", "--data");
     assert_false(file_exists(scratch_path(state, "away/wrong")));
     ADELE_IN(state, &result, "away", "evaluate", "../home/run", "--device=cpu");
-    assert_done(&result, "warning: data.root: set is taken as seen from here");
+    assert_done(&result, "warning: data.root: set is read from the current folder");
     ADELE_IN(state, &result, "away", "evaluate", "../home/run", "--device=cpu", "--data", "set");
     assert_null(strstr(result.err, "warning"));
     assert_done(&result, "test split");

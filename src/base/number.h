@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// Numbers in files and messages have a decimal point, also when a program that embeds the library
+// has set a locale with a decimal comma.
+#ifndef ADELE_BASE_NUMBER_H
+#define ADELE_BASE_NUMBER_H
+
+// As strtod in the C locale.
+double number_parse(const char *text, char **end);
+// Up to 10 digits.
+void number_print(double value, char out[32]);
+#endif

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MIT
+// Evaluation and prediction, case after case.
+#include "infer/model.h"
+
+#include "base/fail.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/label_store.h"
+#include "infer/map_counter.h"
+#include "infer/model_output.h"
+#include "infer/run_folder.h"
+
+#include <string.h>
+
+// One case's images are on the device at a time.
+struct case_runner {
+    struct model *model;
+    const struct model_options *options;
+    struct dataset *dataset;
+    struct inference *inference;
+    struct output *output; // of the label maps; NULL: none
+};
+
+// One case. Its maps have the size of its file.
+struct case_data {
+    struct dataset_images images; // at the size that the network takes
+    struct dataset_images whole;  // at the file's own size, where labels or a CRF need it
+    struct resident resident;     // `images`
+    int h, w;                     // of the file
+    size_t map_bytes;             // of all slices
+    uint8_t *labels, *crf_images; // device, at the file's size; NULL when not wanted
+    uint8_t *prediction;          // device
+    float *probabilities;         // host (n, C, h, w); NULL when not wanted
+    int n_categories;
+    const struct adele_device *device;
+};
+
+static void case_deinit(struct case_data *data) {
+    data->device->iface->release(data->device, data->labels);
+    data->device->iface->release(data->device, data->crf_images);
+    data->device->iface->release(data->device, data->prediction);
+    resident_deinit(&data->resident);
+    dataset_images_deinit(&data->images);
+    dataset_images_deinit(&data->whole);
+    memory_free(data->probabilities);
+}
+
+static adele_status upload_new(const struct adele_device *device, const void *host, size_t bytes,
+                               uint8_t **out) {
+    TRY(device->iface->alloc(device, bytes, (void **)out));
+    return device->iface->upload(device, *out, host, bytes);
+}
+
+// Labels are never resized for a score, nor is the image that a CRF compares pixels in.
+static adele_status load_whole(struct case_runner *runner, enum dataset_split split, int i_case,
+                               bool is_counted, struct case_data *data) {
+    bool has_crf = runner->options->inference.crf_iterations > 0;
+    if (!is_counted && !has_crf)
+        return ADELE_OK;
+    bool is_same = data->h == data->images.h && data->w == data->images.w;
+    const struct dataset_images *whole = is_same ? &data->images : &data->whole;
+    if (!is_same)
+        TRY(dataset_load_case_whole(runner->dataset, split, i_case, &data->whole));
+    const uint8_t *labels = whole->truth ? whole->truth : whole->labels;
+    if (is_counted && !labels)
+        return FAIL(ADELE_DATA, "Evaluate a split that has labels.", "%s: the split has no labels",
+                    runner->dataset->root);
+    if (is_counted)
+        TRY(upload_new(data->device, labels, data->map_bytes, &data->labels));
+    if (has_crf && !whole->is_f16) // inference_begin refuses others
+        TRY(upload_new(data->device, whole->images, data->map_bytes * (size_t)whole->c,
+                       &data->crf_images));
+    return ADELE_OK;
+}
+
+static adele_status load_case(struct case_runner *runner, enum dataset_split split, int i_case,
+                              bool is_counted, struct case_data *data) {
+    TRY(dataset_load_case(runner->dataset, split, i_case, &data->images));
+    if (data->images.n == 0)
+        return ADELE_OK;
+    data->h = data->images.origin[0].height;
+    data->w = data->images.origin[0].width;
+    data->map_bytes = (size_t)data->images.n * (size_t)data->h * (size_t)data->w;
+    TRY(load_whole(runner, split, i_case, is_counted, data));
+    struct resident_options resident = {.batch = runner->options->inference.batch};
+    TRY(resident_init(&data->resident, data->device, &data->images, &resident));
+    TRY(data->device->iface->alloc(data->device, data->map_bytes, (void **)&data->prediction));
+    if (!runner->options->probabilities)
+        return ADELE_OK;
+    size_t n = data->map_bytes * (size_t)data->n_categories;
+    return ALLOCATE(&data->probabilities, n);
+}
+
+static adele_status keep_probabilities(struct case_data *data, int first, int n_rows,
+                                       const float *from) {
+    size_t row = (size_t)data->n_categories * (size_t)data->h * (size_t)data->w;
+    return data->device->iface->download(data->device, data->probabilities + (size_t)first * row,
+                                         from, (size_t)n_rows * row * sizeof(float));
+}
+
+static adele_status save_probabilities(struct case_runner *runner, const struct dataset_case *item,
+                                       struct case_data *data) {
+    int extents[3] = {data->w, data->h, data->images.n};
+    TRY(label_store_turn_back(runner->dataset, item, data->n_categories, extents,
+                              &data->probabilities));
+    int64_t shape[4] = {extents[2], data->n_categories, extents[1], extents[0]};
+    struct safetensors_writer *writer = NULL;
+    char *file = memory_printf("%s/%s.safetensors", runner->options->masks_folder, item->name);
+    adele_status status;
+    TRY_GOTO(CHECK_MEMORY(file), done);
+    TRY_GOTO(safetensors_writer_create(&writer), done);
+    TRY_GOTO(safetensors_writer_add(writer, "probabilities", SAFETENSORS_F32, 4, shape,
+                                    data->probabilities),
+             done);
+    TRY_GOTO(safetensors_writer_save(writer, file), done);
+done:
+    safetensors_writer_destroy(writer);
+    memory_free(file);
+    return status;
+}
+
+// Adds the counts of one predicted case against its labels.
+static adele_status count_case(const struct case_data *data, int64_t counts[3 * 256]) {
+    int64_t of_case[3 * 256];
+    struct map_counter counter;
+    adele_status status = map_counter_init(&counter, data->device, data->images.n, data->h, data->w,
+                                           data->n_categories);
+    if (status == ADELE_OK)
+        status = map_counter_run(&counter, data->prediction, data->labels, of_case);
+    for (int i = 0; status == ADELE_OK && i < 3 * 256; i++)
+        counts[i] += of_case[i];
+    map_counter_deinit(&counter);
+    return status;
+}
+
+static adele_status save_case(struct case_runner *runner, enum dataset_split split, int i_case,
+                              struct case_data *data) {
+    const struct model_options *options = runner->options;
+    if (!options->masks_folder)
+        return ADELE_OK;
+    const struct adele_device *device = data->device;
+    const struct dataset_case *item = &runner->dataset->cases[split][i_case];
+    uint8_t *host = NULL;
+    TRY(ALLOCATE(&host, data->map_bytes));
+    adele_status status = device->iface->download(device, host, data->prediction, data->map_bytes);
+    if (status == ADELE_OK)
+        status = label_store_save_prediction(runner->dataset, item, data->images.n, data->h,
+                                             data->w, host, options->masks_folder);
+    if (status == ADELE_OK && options->probabilities)
+        status = save_probabilities(runner, item, data);
+    memory_free(host);
+    return status;
+}
+
+static adele_status predict_images(struct case_runner *runner, struct case_data *data,
+                                   const struct inference_output *output) {
+    const struct model_options *options = runner->options;
+    struct inference *inference = runner->inference;
+    int first = 0, n = 0;
+    TRY(inference_begin(inference, &data->resident, output));
+    do {
+        if (options->should_stop && options->should_stop(options->context))
+            return FAIL(ADELE_INTERRUPTED, "", "interrupted");
+        TRY(inference_next(inference, &first, &n));
+        if (n > 0 && data->probabilities)
+            TRY(keep_probabilities(data, first, n, inference_probabilities(inference)));
+    } while (n > 0);
+    return ADELE_OK;
+}
+
+// `counts`: (3, 256); NULL when nothing is to be scored.
+static adele_status predict_case(struct case_runner *runner, enum dataset_split split, int i_case,
+                                 int64_t *counts, int *n_images) {
+    struct case_data data = {.device = runner->model->device,
+                             .n_categories = runner->model->n_categories};
+    adele_status status;
+    TRY_GOTO(load_case(runner, split, i_case, counts != NULL, &data), done);
+    if (data.images.n == 0)
+        goto done;
+    struct inference_output output = {.h = data.h,
+                                      .w = data.w,
+                                      .crf_images = data.crf_images,
+                                      .prediction = data.prediction,
+                                      .with_probabilities = data.probabilities != NULL};
+    TRY_GOTO(predict_images(runner, &data, &output), done);
+    if (counts)
+        TRY_GOTO(count_case(&data, counts), done);
+    TRY_GOTO(save_case(runner, split, i_case, &data), done);
+    *n_images += data.images.n;
+done:
+    case_deinit(&data);
+    return status;
+}
+
+static adele_status predict_cases(struct case_runner *runner, enum dataset_split split,
+                                  int64_t *counts, int *n_images) {
+    struct model *model = runner->model;
+    const struct model_options *options = runner->options;
+    dataset_set_channels(runner->dataset, model->n_channels);
+    if (runner->dataset->n_channels != model->n_channels)
+        return FAIL(ADELE_DATA, "Use images of the kind that the model was trained on.",
+                    "%s has %d channel(s), the model %s takes %d", runner->dataset->root,
+                    runner->dataset->n_channels, model->path, model->n_channels);
+    if (runner->output)
+        TRY(output_begin(runner->output));
+    // A case is a batch, so a picture needs a batch of one image.
+    struct inference_config inference = options->inference;
+    if (!runner->dataset->is_volume)
+        inference.batch = 1;
+    TRY(inference_create(model->device, model->network, &inference, model->n_categories,
+                         model->n_channels, model->height, model->width, &runner->inference));
+    TRY(inference_check_memory(runner->inference, model->network));
+    TRY(network_allocate(model->network));
+    int n = runner->dataset->n_cases[split];
+    for (int i = 0; i < n; i++) {
+        TRY(predict_case(runner, split, i, counts, n_images));
+        if (options->on_case)
+            options->on_case(options->context, i + 1, n);
+    }
+    return ADELE_OK;
+}
+
+// Also ends the output; `status` is that of the cases.
+static adele_status end_run(struct case_runner *runner, adele_status status) {
+    status = output_end(runner->output, status);
+    output_destroy(runner->output);
+    inference_destroy(runner->inference);
+    dataset_close(runner->dataset);
+    return status;
+}
+
+static void dataset_config_init(const struct model *model, const struct model_options *options,
+                                struct dataset_config *out) {
+    memset(out, 0, sizeof *out);
+    if (model->config) {
+        config_dataset(model->config, out);
+        out->noisy_labels = NULL; // scores are against the layout's own labels
+        out->true_labels = NULL;
+    }
+    if (options->data) {
+        // Another data set has its own layout and splits; the mapping of labels is the model's.
+        out->root = options->data;
+        out->layout = LAYOUT_AUTO;
+        memset(out->split, 0, sizeof out->split);
+    }
+    out->height = model->height;
+    out->width = model->width;
+    out->normalize = model->normalize;
+    out->orientation = model->orientation;
+}
+
+// The split that is scored may not be the one that the run calls by that name.
+static adele_status warn_of_data(const struct model *model, const struct model_options *options) {
+    if (!model->run_folder)
+        return ADELE_OK;
+    if (!options->data)
+        return run_paths_warn(model->run_folder, model->config);
+    const char *list = model->config->data.split[options->split];
+    if (list)
+        log_line(LOG_WARNING, "data.split.%s: %s of the run is not used: %s has splits of its own",
+                 dataset_split_name(options->split), list, options->data);
+    return ADELE_OK;
+}
+
+// Such a score says little; often the cause is 255 in the label files.
+static void warn_without_foreground(const struct dataset *dataset, enum dataset_split split,
+                                    const int64_t counts[3 * 256]) {
+    int64_t n = 0;
+    for (int c = 1; c < dataset->n_categories; c++)
+        n += counts[512 + c];
+    if (n == 0)
+        log_line(LOG_WARNING,
+                 "%s: the label maps of the %s split hold no foreground; `adele check` says more",
+                 dataset->root, dataset_split_name(split));
+}
+
+adele_status model_evaluate(struct model *model, const struct model_options *options,
+                            struct score *out, int *out_images) {
+    struct case_runner runner = {.model = model, .options = options};
+    struct dataset_config data;
+    dataset_config_init(model, options, &data);
+    if (!data.root)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name the data set with --data DIR.",
+                    "%s lies in no run folder, so its data set is unknown", model->path);
+    int64_t counts[3 * 256] = {0};
+    *out_images = 0;
+    adele_status status;
+    TRY_GOTO(warn_of_data(model, options), done);
+    TRY_GOTO(dataset_open(&data, &runner.dataset), done);
+    TRY_GOTO(dataset_match_categories(runner.dataset, model->n_categories, model->category_names),
+             done);
+    if (runner.dataset->n_cases[options->split] == 0) {
+        status = FAIL(ADELE_DATA, "Choose another with --split.", "%s: the %s split is empty",
+                      data.root, dataset_split_name(options->split));
+        goto done;
+    }
+    TRY_GOTO(model_plan_masks(model, options, runner.dataset, options->split, &runner.output),
+             done);
+    TRY_GOTO(predict_cases(&runner, options->split, counts, out_images), done);
+    score_compute(counts, model->n_categories, out);
+    warn_without_foreground(runner.dataset, options->split, counts);
+done:
+    return end_run(&runner, status);
+}
+
+adele_status model_predict(struct model *model, const struct model_options *options,
+                           int *out_cases) {
+    struct case_runner runner = {.model = model, .options = options};
+    struct dataset_config data;
+    dataset_config_init(model, options, &data);
+    int n_images = 0;
+    *out_cases = 0;
+    adele_status status =
+        dataset_open_folder(options->data, model->n_channels, &data, &runner.dataset);
+    if (status == ADELE_OK)
+        status = model_plan_masks(model, options, runner.dataset, SPLIT_TEST, &runner.output);
+    if (status == ADELE_OK) {
+        runner.dataset->has_palette = model->has_palette && !runner.dataset->is_volume;
+        status = predict_cases(&runner, SPLIT_TEST, NULL, &n_images);
+    }
+    if (status == ADELE_OK)
+        *out_cases = runner.dataset->n_cases[SPLIT_TEST];
+    return end_run(&runner, status);
+}
