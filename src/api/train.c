@@ -32,14 +32,21 @@ int adele_config_key(int i, struct adele_config_key *out) {
 
 // ---- callbacks ----------------------------------------------------------------------------------
 
+// What the callbacks of a run need.
+struct call {
+    const struct adele_train_options *options;
+    const char *run, *device;
+    struct train_log *log; // NULL: none
+};
+
 static void on_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
-    const struct adele_train_options *options = context;
+    const struct adele_train_options *options = ((const struct call *)context)->options;
     if (options->on_step != NULL)
         options->on_step(options->context, epoch, n_epochs, step, n_steps);
 }
 
 static bool should_stop(void *context) {
-    const struct adele_train_options *options = context;
+    const struct adele_train_options *options = ((const struct call *)context)->options;
     return options->should_stop != NULL && options->should_stop(options->context) != 0;
 }
 
@@ -50,7 +57,7 @@ static struct adele_iou public_iou(const struct score *score) {
 }
 
 static bool on_epoch(void *context, const struct trainer_epoch *epoch) {
-    const struct adele_train_options *options = context;
+    const struct adele_train_options *options = ((const struct call *)context)->options;
     if (options->on_epoch == NULL)
         return false;
     const struct adele_epoch finished = {.epoch = epoch->epoch,
@@ -82,28 +89,33 @@ static adele_status test_kernels(const struct adele_train_options *options, cons
                                    .only = ~(uint64_t)0});
 }
 
+// The log is opened only in a folder that is not refused.
+static adele_status on_claimed(void *context) {
+    struct call *call = context;
+    if (call->options->keep_log)
+        TRY(train_log_open(call->run, &call->log));
+    return test_kernels(call->options, call->device);
+}
+
 static adele_status train(const struct adele_train_options *options, struct config *config,
                           const char *run, struct trainer_result *result) {
-    struct train_log *log = NULL;
+    struct call call = {.options = options,
+                        .run = run,
+                        .device = options->device != NULL ? options->device : "auto"};
     struct trainer_options trainer = {.config = config,
                                       .run_folder = run,
                                       .resume = options->resume != 0,
-                                      .device = options->device != NULL ? options->device : "auto",
+                                      .device = call.device,
                                       .n_profile_steps = options->n_profile_steps,
+                                      .on_claimed = on_claimed,
                                       .on_step = on_step,
                                       .on_epoch = on_epoch,
                                       .should_stop = should_stop,
-                                      .context = (void *)options};
+                                      .context = &call};
     if (options->resume)
         TRY(run_paths_resolve(run, NULL, config));
-    if (options->keep_log) { // not into a folder that is refused
-        TRY(run_folder_claim(config, run, options->resume != 0));
-        TRY(train_log_open(run, &log));
-    }
-    adele_status status = test_kernels(options, trainer.device);
-    if (status == ADELE_OK)
-        status = trainer_run(&trainer, result);
-    train_log_close(log);
+    adele_status status = trainer_run(&trainer, result);
+    train_log_close(call.log);
     return status;
 }
 

@@ -210,6 +210,8 @@ static adele_status run_trainer(struct trainer *trainer) {
 static adele_status claim_folder(const struct trainer_options *options) {
     bool has_run = false;
     TRY(run_folder_claim(options->config, options->run_folder, options->resume));
+    if (options->on_claimed)
+        TRY(options->on_claimed(options->context));
     TRY(run_folder_has_checkpoint(options->run_folder, &has_run));
     return has_run ? run_settings_compare(options->run_folder, options->config) : ADELE_OK;
 }

@@ -33,6 +33,8 @@ struct trainer_options {
     // corrected or evaluated, and no checkpoint is written.
     long n_profile_steps;
     // All may be NULL. Called on the calling thread.
+    // Once the folder is the run's, before the device is opened; an error ends the run.
+    adele_status (*on_claimed)(void *context);
     void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
     // After each epoch's checkpoint; true: stop with ADELE_INTERRUPTED.
     bool (*on_epoch)(void *context, const struct trainer_epoch *epoch);
