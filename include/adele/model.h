@@ -34,7 +34,7 @@ void adele_model_close(struct adele_model *model); // NULL is legal
 const struct adele_model_info *adele_model_describe(const struct adele_model *model);
 
 #define ADELE_MAX_INPUT_SCALES 8
-// How one answer comes about. All zero: the image as it is.
+// How an image is predicted. All zero: once, as it is.
 struct adele_inference {
     int n_scales;                          // at most ADELE_MAX_INPUT_SCALES; 0: one, of 1.0
     double scales[ADELE_MAX_INPUT_SCALES]; // above 0, up to 8; probabilities are averaged over them

@@ -45,7 +45,7 @@ struct adele_train_options {
     int keep_log;           // 1: appends the log's lines to log.txt in the run's folder, with the
                             // seconds since the start
     // Path of the program `adele`, which tests the kernels of a GPU that is new to this build
-    // before the first training on it. NULL: no test; what an earlier one found is heeded.
+    // before the first training on it. NULL: no test; the result of an earlier one is used.
     const char *selftest_program;
     long n_profile_steps; // above 0: stops well after so many steps, without a checkpoint
 

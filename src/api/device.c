@@ -27,11 +27,11 @@ static void describe_selftest(const char *name, const struct adele_device *devic
     }
     families_print(verdict.left_out, left_out, sizeof left_out);
     const char *part = verdict.is_complete ? "" : " (not at its end yet)";
-    const char *heeds = device->disabled_families == verdict.left_out ? "" : ", not heeded now";
+    const char *use = device->disabled_families == verdict.left_out ? "" : ", not applied now";
     if (verdict.left_out == 0)
         (void)snprintf(out, bytes, "no kernels are left out%s", part);
     else
-        (void)snprintf(out, bytes, "leaves out faulty kernels%s: %s%s", part, left_out, heeds);
+        (void)snprintf(out, bytes, "leaves out faulty kernels%s: %s%s", part, left_out, use);
 }
 
 adele_status adele_device_describe(const char *name, struct adele_device_info *out) {

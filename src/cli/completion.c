@@ -160,7 +160,7 @@ static void put_quoted(const char *text, const char *special) {
     }
 }
 
-// '*'{-r+,--run=}'[Folder of the run]:DIR:_files -/' and its sisters.
+// '*'{-r+,--run=}'[Folder of the run]:DIR:_files -/', for example.
 static void put_zsh_option(const struct option_entry *option, void *context) {
     (void)context;
     const char *letter_end = "", *name_end = "", *separator = "";

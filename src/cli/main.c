@@ -64,7 +64,7 @@ static int finish(int code) {
 }
 
 // Verbs with a progress bar replace this function while they work. Standard output is left to the
-// result of a verb (JSON, say).
+// result of a verb (JSON, for example).
 static void print_log_line(void *context, enum adele_log_level level, const char *line) {
     (void)context;
     if (level != ADELE_LOG_DETAIL)

@@ -85,7 +85,7 @@ const struct argp evaluate_argp = {
     parse,
     "CHECKPOINT|RUN",
     "IoU and Dice of a checkpoint on a split.\vThe network sees images at the size it was "
-    "trained at; its answer is brought to each label file's own size and compared there (the "
+    "trained at; its output is resized to each label file's own size and compared there (the "
     "scores in a run's metrics are counted at the training size). Counts are summed over the "
     "whole split. A category that is neither predicted nor labelled has no score and is left "
     "out of the means.",

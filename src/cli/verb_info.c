@@ -80,7 +80,7 @@ int verb_info(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&info_argp, argc, argv, 0, 0, &device);
     printf("adele %s\ncompiler: %s\n", adele_version(), adele_compiler());
-    // A machine without a GPU is not at fault; without the CPU device, or the one asked for, it is.
+    // No GPU is no failure; no CPU device is one, and so is the lack of the device that was named.
     bool is_fine = print_named(device != NULL ? device : "cpu");
     if (device == NULL)
         (void)print_named("cuda");

@@ -87,7 +87,8 @@ const struct argp selftest_argp = {
     options,
     parse,
     0,
-    "Tests every kernel of a GPU beside simpler ones and the CPU.\vA training does this by itself "
+    "Tests every kernel of a GPU beside simpler ones and the CPU.\vA training does this "
+    "automatically "
     "where a GPU, its driver and this build meet for the first time (at most 20 seconds, once). "
     "What is wrong, crashes or hangs is left out from then on, and the next best, if any, is "
     "taken; `adele "
@@ -100,7 +101,7 @@ const struct argp selftest_argp = {
 // ---- the child ----------------------------------------------------------------------------------
 
 // The parent must know of a line before the kernel runs that may be this process's last.
-static void say(const char *word, enum family family, const char *text) {
+static void print_event(const char *word, enum family family, const char *text) {
     printf("%s %s %s\n", word, family_name(family), text);
     (void)fflush(stdout);
 }
@@ -109,7 +110,7 @@ static bool has_run; // a kernel
 
 static void say_run(enum family family, const char *text) {
     has_run = true;
-    say("run", family, text);
+    print_event("run", family, text);
 }
 
 static void say_wait(void) {
@@ -123,7 +124,7 @@ static void say_back(void) {
 }
 
 static void say_wrong(enum family family, const char *text) {
-    say("wrong", family, text);
+    print_event("wrong", family, text);
 }
 
 static int be_child(const struct arguments *arguments) {

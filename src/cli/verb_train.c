@@ -96,9 +96,9 @@ const struct argp train_argp = {
     option_table,
     parse,
     "CONFIG.yaml",
-    "Trains a network on doubtful labels and corrects them.\vThe run's folder gets the resolved "
+    "Trains a network on noisy labels and corrects them.\vThe run's folder gets the resolved "
     "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
-    "--resume says which settings differ from the run's. These may differ: " KEYS_MARK
+    "--resume names the settings that differ from the run's. These may differ: " KEYS_MARK
     "and --device. Any other would make the result a mixture of two runs and is refused.\n\n"
     "Results are the same bytes for the same instruction set, see ADELE_CPU_ISA in adele(1). On a "
     "GPU that is new to this build the kernels are tested first, see `adele selftest`; "
