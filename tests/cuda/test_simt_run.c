@@ -295,7 +295,7 @@ static void a_step_that_is_not_finite_is_named(void **state) {
     assert_string_equal(
         adele_error_message(),
         "epoch 1, step 1 of 2: the output of 'down2.maxpool_conv.1.double_conv.0' is not "
-        "finite, for 'down2.maxpool_conv.1.double_conv.0.weight' is not (scale 1)");
+        "finite because 'down2.maxpool_conv.1.double_conv.0.weight' is not (scale 1)");
     config_destroy(config);
 }
 
