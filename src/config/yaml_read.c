@@ -20,6 +20,8 @@ struct config_raw {
 struct reader {
     const char *name; // of the text, in messages
     bool is_set;      // the text is that of one --set, which has no lines
+    const char *text;
+    size_t bytes;
     struct config_raw *raw;
     yaml_parser_t parser;
     yaml_event_t event; // the current one
@@ -57,16 +59,17 @@ void config_raw_destroy(struct config_raw *raw) {
 
 #define HINT "Compare with an example in configs/; all keys are in configs/KEYS.md."
 
-static void print_place(const struct reader *reader, yaml_mark_t mark, char out[512]) {
+// `line` counts from 0.
+static void print_place(const struct reader *reader, size_t line, char out[512]) {
     if (reader->is_set)
         (void)snprintf(out, 512, "%s", reader->name);
     else
-        (void)snprintf(out, 512, "%s:%zu", reader->name, mark.line + 1);
+        (void)snprintf(out, 512, "%s:%zu", reader->name, line + 1);
 }
 
 static adele_status fail_at_event(const struct reader *reader, const char *path, const char *what) {
     char place[512];
-    print_place(reader, reader->event.start_mark, place);
+    print_place(reader, reader->event.start_mark.line, place);
     return FAIL(ADELE_CONFIG, HINT, "%s: %s%s%s", place, path, path[0] != '\0' ? ": " : "", what);
 }
 
@@ -79,11 +82,32 @@ static adele_status fail_unknown(const char *place, const char *path) {
 
 static adele_status fail_unknown_key(const struct reader *reader, const char *path) {
     char place[512];
-    print_place(reader, reader->event.start_mark, place);
+    print_place(reader, reader->event.start_mark.line, place);
     return fail_unknown(place, path);
 }
 
+// A file has no second way to write a key, so that a key which is given twice is seen.
+static adele_status fail_dotted_key(const struct reader *reader, const char *path) {
+    char place[512];
+    print_place(reader, reader->event.start_mark.line, place);
+    return FAIL(ADELE_CONFIG,
+                "Write the part behind each dot on a line of its own, indented below the part "
+                "before it; only --set takes keys with dots.",
+                "%s: unknown key %s; a file's keys have no dots", place, path);
+}
+
 // ---- events -------------------------------------------------------------------------------------
+
+// Of a parser that has failed. For bytes that are no text libyaml tells the offset alone.
+static size_t problem_line(const struct reader *reader) {
+    const yaml_parser_t *parser = &reader->parser;
+    if (parser->error != YAML_READER_ERROR)
+        return parser->problem_mark.line;
+    size_t n = 0;
+    for (size_t i = 0; i < parser->problem_offset && i < reader->bytes; i++)
+        n += reader->text[i] == '\n';
+    return n;
+}
 
 static adele_status next_event(struct reader *reader) {
     char place[512];
@@ -94,21 +118,32 @@ static adele_status next_event(struct reader *reader) {
     if (reader->parser.error == YAML_MEMORY_ERROR)
         return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot allocate its values",
                     reader->name);
-    print_place(reader, reader->parser.problem_mark, place);
+    print_place(reader, problem_line(reader), place);
     return FAIL(ADELE_CONFIG, HINT, "%s: %s", place,
                 reader->parser.problem != NULL ? reader->parser.problem : "not YAML");
 }
 
+static const char *event_name(yaml_event_type_t type) {
+    switch (type) {
+    case YAML_ALIAS_EVENT:
+        return "an alias";
+    case YAML_SCALAR_EVENT:
+        return "a single value";
+    case YAML_SEQUENCE_START_EVENT:
+        return "a list";
+    case YAML_MAPPING_START_EVENT:
+        return "a group of keys";
+    default:
+        return "an end";
+    }
+}
+
 static adele_status expect(struct reader *reader, yaml_event_type_t type, const char *path) {
-    static const char *const names[] = {[YAML_ALIAS_EVENT] = "an alias",
-                                        [YAML_SCALAR_EVENT] = "a single value",
-                                        [YAML_SEQUENCE_START_EVENT] = "a list",
-                                        [YAML_MAPPING_START_EVENT] = "a group of keys"};
     char what[128];
     if (reader->event.type == type)
         return ADELE_OK;
-    (void)snprintf(what, sizeof what, "%s is expected here, not %s", names[type],
-                   names[reader->event.type]);
+    (void)snprintf(what, sizeof what, "%s is expected here, not %s", event_name(type),
+                   event_name(reader->event.type));
     return fail_at_event(reader, path, what);
 }
 
@@ -116,19 +151,27 @@ static const char *scalar(const struct reader *reader) {
     return (const char *)reader->event.data.scalar.value;
 }
 
+// The current event is a text without a NUL character.
+static adele_status expect_text(struct reader *reader, const char *path) {
+    TRY(expect(reader, YAML_SCALAR_EVENT, path));
+    return strlen(scalar(reader)) == reader->event.data.scalar.length
+               ? ADELE_OK
+               : fail_at_event(reader, path, "a NUL character");
+}
+
 // A copy of the current event's text.
 static adele_status read_text(struct reader *reader, const char *path, char **out) {
-    TRY(expect(reader, YAML_SCALAR_EVENT, path));
-    if (strlen(scalar(reader)) != reader->event.data.scalar.length)
-        return fail_at_event(reader, path, "a NUL character");
+    TRY(expect_text(reader, path));
     *out = memory_strdup(scalar(reader));
     return CHECK_MEMORY(*out);
 }
 
 // A key of `group` ("train.optimizer", "" at the top), as its path.
 static adele_status read_key(struct reader *reader, const char *group, char path[MAX_PATH]) {
-    TRY(expect(reader, YAML_SCALAR_EVENT, group));
+    TRY(expect_text(reader, group));
     int n = snprintf(path, MAX_PATH, "%s%s%s", group, group[0] != '\0' ? "." : "", scalar(reader));
+    if (strchr(scalar(reader), '.') != NULL)
+        return fail_dotted_key(reader, path);
     return n < MAX_PATH ? ADELE_OK : fail_unknown_key(reader, path);
 }
 
@@ -161,8 +204,10 @@ static adele_status read_map_field(struct reader *reader, const char *path,
     TRY(next_event(reader));
     if (!is_from)
         return read_text(reader, path, text);
-    if (reader->event.type == YAML_SEQUENCE_START_EVENT)
-        return read_texts(reader, path, &entry->from, &entry->n_from);
+    if (reader->event.type == YAML_SEQUENCE_START_EVENT) {
+        TRY(read_texts(reader, path, &entry->from, &entry->n_from));
+        return entry->n_from > 0 ? ADELE_OK : fail_at_event(reader, path, "the list is empty");
+    }
     TRY(GROW(&entry->from, 0));
     TRY(read_text(reader, path, &entry->from[0]));
     entry->n_from = 1;
@@ -280,7 +325,8 @@ static adele_status read_document(struct reader *reader, const char *path, int i
 
 static adele_status read_yaml(struct config_raw *raw, const char *name, bool is_set,
                               const char *text, size_t bytes, const char *path, int i_key) {
-    struct reader reader = {.name = name, .is_set = is_set, .raw = raw};
+    struct reader reader = {
+        .name = name, .is_set = is_set, .text = text, .bytes = bytes, .raw = raw};
     if (!yaml_parser_initialize(&reader.parser))
         return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot read it", name);
     yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, bytes);

@@ -241,6 +241,47 @@ static void test_unknown_keys_name_the_nearest(void **state) {
     assert_non_null(strstr(adele_error_hint(), "Did you mean data.label_map.from?"));
 }
 
+// --set alone takes keys with dots: a file that had them could give a key twice.
+static void test_keys_of_a_file_have_no_dots(void **state) {
+    (void)state;
+    assert_refused("train.epochs: 5\n" ROOT, NULL, "run.yaml:1: unknown key train.epochs");
+    assert_non_null(strstr(adele_error_hint(), "--set"));
+    assert_refused(ROOT "train: {epochs: 3}\ntrain.epochs: 5\n", NULL,
+                   "run.yaml:3: unknown key train.epochs");
+    assert_refused(ROOT "train:\n  optimizer.lr: 0.5\n", NULL,
+                   "run.yaml:3: unknown key train.optimizer.lr");
+    assert_refused(ROOT "train.optimizer: {lr: 0.5}\n", NULL, "unknown key train.optimizer");
+    assert_refused("data: {root: /d, label_map: [{junk.from: [1], to: 1}]}\n", NULL,
+                   "unknown key data.label_map.junk.from");
+    assert_refused("data: {root: /d, label_map: [{from: [1], any.thing.to: 1}]}\n", NULL,
+                   "unknown key data.label_map.any.thing.to");
+    assert_refused(ROOT, "train={optimizer.lr: 0.5}", "unknown key train.optimizer.lr");
+    const char *const sets[] = {"train.optimizer.lr=0.5"};
+    struct config *c = parse_ok(ROOT, 1, sets);
+    assert_true(c->train.lr == 0.5);
+    config_destroy(c);
+}
+
+static void test_a_key_has_no_nul(void **state) {
+    (void)state;
+    assert_refused(ROOT "train:\n  \"epochs\\0junk\": 5\n", NULL,
+                   "run.yaml:3: train: a NUL character");
+    assert_refused("data: {root: /d, label_map: [{\"from\\0x\": [1], to: 1}]}\n", NULL,
+                   "data.label_map: a NUL character");
+}
+
+// libyaml tells the place of such bytes in another way than that of other errors.
+static void test_bytes_that_are_no_text_have_their_line(void **state) {
+    (void)state;
+    assert_refused(ROOT "name: a\n# \xff\n", NULL, "run.yaml:3: invalid leading UTF-8 octet");
+    assert_refused(ROOT "name: a\n\nmodel: {name: \"\xc3(\"}\n", NULL,
+                   "run.yaml:4: invalid trailing UTF-8 octet");
+    assert_refused("\xef\xbb\xbf" ROOT "name: \x01\n", NULL,
+                   "run.yaml:2: control characters are not allowed");
+    assert_refused(ROOT "name: \xe2\x82", NULL, "run.yaml:2: incomplete UTF-8 octet sequence");
+    assert_refused(ROOT "name: \"a\n\n", NULL, "run.yaml:4: found unexpected end of stream");
+}
+
 static void test_structure(void **state) {
     (void)state;
     assert_refused("", NULL, "data.root is not given");
@@ -421,6 +462,9 @@ static void test_label_map_is_checked(void **state) {
     assert_refused(ROOT, "data.label_map=[{from: [1], to: 1}, {from: [2], to: 1}]",
                    "category 1 twice");
     assert_refused(ROOT, "data.label_map=[{from: [], to: 1}]", "label_map");
+    assert_refused(ROOT, "data.label_map=[{from: [], from: [1], to: 1}]",
+                   "data.label_map.from: the list is empty");
+    assert_refused(ROOT, "data.label_map=[{from: [1], from: [], to: 1}]", "from: given twice");
 }
 
 // ---- writing ------------------------------------------------------------------------------------
@@ -558,6 +602,9 @@ int main(void) {
         cmocka_unit_test(test_sets),
         cmocka_unit_test(test_sets_are_checked),
         cmocka_unit_test(test_unknown_keys_name_the_nearest),
+        cmocka_unit_test(test_keys_of_a_file_have_no_dots),
+        cmocka_unit_test(test_a_key_has_no_nul),
+        cmocka_unit_test(test_bytes_that_are_no_text_have_their_line),
         cmocka_unit_test(test_structure),
         cmocka_unit_test(test_an_old_name_is_read),
         cmocka_unit_test(test_numbers_have_a_point_in_every_locale),
