@@ -49,6 +49,7 @@ static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_r
 static adele_status run_step(struct trainer *trainer, int epoch, int i_step,
                              struct epoch_result *result) {
     result->rate = learning_rate(trainer);
+    trainer->is_saved = false;
     TRY(training_step_next_batch(&trainer->step, epoch, i_step + 1));
     TRY(training_step_run(&trainer->step, epoch, i_step, result->rate));
     result->n_images += epoch_plan_images(&trainer->step.epochs, i_step);

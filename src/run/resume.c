@@ -34,6 +34,7 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
     char why[MAX_MESSAGE];
     if (file_exists(last)) {
         adele_status status = checkpoint_load(trainer, last);
+        trainer->is_saved = status == ADELE_OK;
         if ((status != ADELE_FORMAT && status != ADELE_IO) || !file_exists(previous))
             return status;
         // Only a damaged checkpoint is skipped: one of other data must end with an error.

@@ -53,13 +53,18 @@ static adele_status evaluate(struct trainer *trainer, int epoch) {
     return save_best(trainer, epoch);
 }
 
+// A state that is saved already is not saved again: it would take the place of the older
+// checkpoint, which a damaged one falls back to.
 static adele_status save_last(struct trainer *trainer) {
     const char *run_folder = trainer->options.run_folder;
     char *path = NULL, *previous = NULL;
     adele_status status;
+    if (trainer->is_saved)
+        return ADELE_OK;
     TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_LAST, &path), done);
     TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous), done);
     TRY_GOTO(checkpoint_save(trainer, path, previous), done);
+    trainer->is_saved = true;
 done:
     memory_free(path);
     memory_free(previous);

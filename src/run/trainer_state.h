@@ -24,6 +24,7 @@ struct trainer {
     struct corrector corrector;
     struct evaluator evaluator;
     struct progress progress;
+    bool is_saved; // CHECKPOINT_LAST holds this state
     struct run_origin origin;
     struct metrics *metrics;
     char *records; // metrics.jsonl as a loaded checkpoint has it; NULL: it has none

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
+#include "infer/run_folder.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
@@ -397,6 +398,48 @@ static void an_interrupted_run_goes_on_where_it_was(void **state) {
     tiny_run_assert_same(state, "run", "stopped");
 }
 
+static bool stop_after_epoch_2(void *context, const struct trainer_epoch *epoch) {
+    (void)context;
+    return epoch->epoch == 2;
+}
+
+static void assert_saved_epochs(void *const *state, const char *last, const char *previous) {
+    static const char *const names[] = {"epochs/" CHECKPOINT_LAST, "epochs/" CHECKPOINT_PREVIOUS};
+    const char *const epochs[] = {last, previous};
+    for (int i = 0; i < 2; i++) {
+        struct safetensors *file = open_file(state, names[i]);
+        assert_string_equal(safetensors_metadata(file, "epoch"), epochs[i]);
+        safetensors_close(file);
+    }
+}
+
+// Stopped after an epoch, and again before the next step: the checkpoint before the last one stays,
+// because nothing new is to be saved.
+static void a_stop_keeps_the_older_checkpoint(void **state) {
+    struct config *config = tiny_run_config(state, SETS("train.epochs=4", "loss.scales=[1.0]"));
+    struct trainer_result result;
+    struct stopper stopper = {0};
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, "epochs"),
+                                      .device = "cpu",
+                                      .on_epoch = stop_after_epoch_2};
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    assert_saved_epochs(state, "2", "1");
+    options = (struct trainer_options){.config = config,
+                                       .run_folder = scratch_path(state, "epochs"),
+                                       .resume = true,
+                                       .device = "cpu",
+                                       .should_stop = stop_after,
+                                       .context = &stopper};
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    assert_saved_epochs(state, "2", "1");
+    stopper.n_left = 1; // a step: a new state
+    options.run_folder = scratch_path(state, "epochs");
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    assert_saved_epochs(state, "2", "2");
+    config_destroy(config);
+}
+
 // Allocation fails at places spread over the run: a clean error. A picture that a loader's thread
 // cannot hold is read again to learn why, and may then fit.
 static void a_failing_allocation_is_a_clean_error(void **state) {
@@ -443,6 +486,7 @@ int main(void) {
         cmocka_unit_test(an_unknown_device_is_an_error),
         cmocka_unit_test(a_loss_that_is_not_finite_ends_the_run),
         cmocka_unit_test(an_interrupted_run_goes_on_where_it_was),
+        cmocka_unit_test(a_stop_keeps_the_older_checkpoint),
         cmocka_unit_test(a_failing_allocation_is_a_clean_error),
     };
     return cmocka_run_group_tests(tests, full_run_setup, scratch_teardown);
