@@ -82,7 +82,7 @@ void cpu_isa_read(struct cpu_registers *out) {
             out->leaf7_1_eax = eax;
     }
     if (has_all(out->leaf1_ecx, bit_OSXSAVE))
-        __asm__("xgetbv" : "=a"(out->xcr0), "=d"(edx) : "c"(0));
+        __asm__ volatile("xgetbv" : "=a"(out->xcr0), "=d"(edx) : "c"(0));
 }
 
 bool cpu_isa_is_there(enum cpu_isa isa) {
