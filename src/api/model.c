@@ -47,6 +47,12 @@ const struct adele_model_info *adele_model_describe(const struct adele_model *mo
     return &model->info;
 }
 
+adele_status model_drop_plans(struct adele_model *self) {
+    inference_destroy(self->inference);
+    self->inference = NULL;
+    return network_drop_plans(self->model.network);
+}
+
 // ---- options ------------------------------------------------------------------------------------
 
 _Static_assert(ADELE_MAX_INPUT_SCALES == INFERENCE_MAX_SCALES, "both arrays hold the same scales");
@@ -161,6 +167,7 @@ adele_status adele_model_evaluate(struct adele_model *model,
     wanted.masks_folder = options->masks_folder;
     wanted.is_overwriting = options->overwrite != 0;
     watch_connect(&options->watch, &wanted);
+    TRY(model_drop_plans(model));
     return evaluate(&model->model, &wanted, options->scores_file, out);
 }
 
@@ -181,6 +188,7 @@ adele_status adele_model_predict(struct adele_model *model,
     wanted.is_overwriting = options->overwrite != 0;
     wanted.probabilities = options->probabilities != 0;
     watch_connect(&options->watch, &wanted);
+    TRY(model_drop_plans(model));
     return model_predict(&model->model, &wanted, out_cases);
 }
 

@@ -14,6 +14,10 @@ struct adele_model {
     struct inference_config inference_config;
 };
 
+// Releases the plans of earlier calls: they would take memory from the next one, which may leave
+// them without theirs when it fails.
+ADELE_MUST_CHECK adele_status model_drop_plans(struct adele_model *self);
+
 // ADELE_INVALID_ARGUMENT for a number out of its range. NULL `inference`: the defaults.
 ADELE_MUST_CHECK adele_status inference_options_read(const struct adele_inference *inference,
                                                      struct inference_config *out);

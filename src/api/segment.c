@@ -76,8 +76,7 @@ static adele_status plan_inference(struct adele_model *self,
     struct model *model = &self->model;
     if (self->inference != NULL && is_same_inference(config, &self->inference_config))
         return ADELE_OK;
-    inference_destroy(self->inference);
-    self->inference = NULL;
+    TRY(model_drop_plans(self));
     TRY(inference_create(model->device, model->network, config, model->n_categories,
                          model->n_channels, model->height, model->width, &self->inference));
     adele_status status = inference_check_memory(self->inference, model->network);

@@ -75,6 +75,9 @@ adele_status memory_check(const struct memory_request *request) {
     const struct adele_device *device = request->device;
     size_t needed = network_planned_bytes(request->network) + request->later_bytes;
     size_t free_bytes = device->iface->free_bytes(device);
+    // What the network holds already is part of what it needs, so it counts as free.
+    if (free_bytes != SIZE_MAX)
+        free_bytes += network_allocated_bytes(request->network);
     if (needed <= free_bytes)
         return ADELE_OK;
     int batch = plan_input_shape(request->plans[0]).n, largest = 0;
@@ -87,7 +90,7 @@ adele_status memory_check(const struct memory_request *request) {
     size_t other_bytes = needed > batch_bytes ? needed - batch_bytes : 0;
     if (status == ADELE_OK && other_bytes < free_bytes)
         TRY(largest_batch(request, batch, &of_batch, free_bytes - other_bytes, &largest));
-    // Buffers of this batch that are allocated already are not free: one image may fit after all.
+    // Other buffers of this batch, allocated before, are not free: one image may fit after all.
     if (largest == 0 && batch > 1)
         return FAIL(ADELE_NO_MEMORY, request->single_hint,
                     "a batch of %d needs %zu MB, %zu MB are free on %s", batch, needed / 1000000,

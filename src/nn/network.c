@@ -170,6 +170,20 @@ adele_status network_allocate(struct network *network) {
     return status;
 }
 
+adele_status network_drop_plans(struct network *network) {
+    const struct adele_device *device = network->device;
+    TRY(device->iface->synchronize(device));
+    for (int i = 0; i < network->n_plans; i++)
+        plan_destroy(network->plans[i]);
+    network->n_plans = 0;
+    // packing_allocate assumes that no plan is ever removed, so it has to start again.
+    packing_release(network);
+    device->iface->release(device, network->shared);
+    network->shared = NULL;
+    network->shared_bytes = 0;
+    return ADELE_OK;
+}
+
 size_t network_parameter_bytes(const struct network *network) {
     return (3 * (size_t)network->graph.n_weights + (size_t)network->graph.n_buffers) *
            sizeof(float);
@@ -179,5 +193,13 @@ size_t network_planned_bytes(const struct network *network) {
     size_t bytes = largest_shared_bytes(network) + (size_t)packing_bytes(network);
     for (int i = 0; i < network->n_plans; i++)
         bytes += network->plans[i]->memory.activation_bytes;
+    return bytes;
+}
+
+size_t network_allocated_bytes(const struct network *network) {
+    size_t bytes = network->shared_bytes + (size_t)network->packing.bytes;
+    for (int i = 0; i < network->n_plans; i++)
+        if (network->plans[i]->activations != NULL)
+            bytes += network->plans[i]->memory.activation_bytes;
     return bytes;
 }

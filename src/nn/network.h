@@ -59,14 +59,16 @@ struct plan; // the network at one input shape: ops, and where each tensor lies
 
 // Plans for inputs (n, C, h, w). Training plans keep what backward needs; others reuse memory as
 // soon as a tensor is dead. Nothing is allocated until network_allocate: offsets are computed
-// first. Plans are owned by the network and stay valid until network_destroy; *out is an earlier
-// inference plan where there is one of that shape.
+// first. Plans are owned by the network and stay valid until network_drop_plans or network_destroy;
+// *out is an earlier inference plan where there is one of that shape.
 ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h, int w,
                                            bool is_training, struct plan **out);
 // Allocates what all plans so far need: activations for each training plan, and one region that all
 // plans use in turn for gradients, workspace and the activations of inference plans. May be called
 // again after more plans. The message of ADELE_NO_MEMORY says how much was needed.
 ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
+// Destroys all plans, and releases all that network_allocate has allocated. Weights stay.
+ADELE_MUST_CHECK adele_status network_drop_plans(struct network *network);
 
 // Which samples the rows of the next forward with batch statistics are. Dropout depends on it: the
 // same (seed, epoch, sample) drops the same values. `sample_ids`: plain (N) on the device,
@@ -83,6 +85,7 @@ struct plan_memory {
 struct plan_memory plan_memory(const struct plan *plan);
 size_t network_parameter_bytes(const struct network *network); // all four arenas
 size_t network_planned_bytes(const struct network *network);   // everything network_allocate takes
+size_t network_allocated_bytes(const struct network *network); // what it has taken of that so far
 
 // The memory that a plan of that shape would take; the plan is not kept.
 ADELE_MUST_CHECK adele_status network_measure(struct network *network, int n, int h, int w,

@@ -2,6 +2,7 @@
 // An opened model of the public API: images in memory beside the same images in files.
 #include "adele/adele.h"
 
+#include "api/model.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "image/image.h"
@@ -260,6 +261,92 @@ static void test_predict(void **state) {
     assert_int_equal(n_cases, 0);
 }
 
+// ---- a device with little memory ----------------------------------------------------------------
+
+// What the model's device says it has left, and the largest block that it gives.
+static size_t free_bytes, largest_block;
+static const struct adele_device_iface *whole_iface;
+
+static size_t limited_free_bytes(const struct adele_device *device) {
+    (void)device;
+    return free_bytes;
+}
+
+static adele_status limited_alloc(const struct adele_device *device, size_t bytes, void **out) {
+    *out = NULL;
+    return bytes > largest_block ? ADELE_NO_MEMORY : whole_iface->alloc(device, bytes, out);
+}
+
+// *limited must live as long as the model.
+static struct adele_model *open_limited(void *const *state, struct adele_device_iface *limited) {
+    struct adele_model *model = open_model(state);
+    whole_iface = model->model.device->iface;
+    *limited = *whole_iface;
+    limited->free_bytes = limited_free_bytes;
+    limited->alloc = limited_alloc;
+    model->model.device->iface = limited;
+    free_bytes = largest_block = SIZE_MAX;
+    return model;
+}
+
+// A call whose batch is too large is refused, and leaves nothing behind that the next would need
+// memory for; nor do calls with other options that have gone well.
+static void test_reuse_after_refusal(void **state) {
+    enum { MANY = 12 };
+    static uint8_t pixels[MANY * PIXELS * CHANNELS], maps[MANY * PIXELS], again[PIXELS];
+    const struct adele_inference one = {.batch = 1}, many = {.batch = MANY};
+    struct adele_device_iface limited;
+    struct adele_model *model = open_limited(state, &limited);
+    for (int i = 0; i < MANY; i++)
+        draw((unsigned)i, 8, pixels + (size_t)i * PIXELS * CHANNELS);
+    struct adele_images images = in_memory(pixels, ADELE_UINT8);
+    assert_int_equal(adele_model_segment(model, &images, &one, maps, NULL), ADELE_OK);
+    size_t bytes = network_planned_bytes(model->model.network);
+    for (int i = 2; i < 5; i++) {
+        struct adele_inference scaled = {.n_scales = 1, .scales = {0.5 * i}};
+        assert_int_equal(adele_model_segment(model, &images, &scaled, maps, NULL), ADELE_OK);
+    }
+    free_bytes = bytes + bytes / 2;
+    images.n = MANY;
+    assert_int_equal(adele_model_segment(model, &images, &many, maps, NULL), ADELE_NO_MEMORY);
+    assert_non_null(strstr(adele_error_message(), "a batch of 12"));
+    assert_int_equal(adele_model_segment(model, &images, &one, maps, NULL), ADELE_OK);
+    assert_int_equal(network_planned_bytes(model->model.network), bytes);
+    images.n = 1;
+    assert_int_equal(adele_model_segment(model, &images, NULL, again, NULL), ADELE_OK);
+    assert_memory_equal(maps, again, PIXELS);
+    adele_model_close(model);
+}
+
+// An evaluation or a prediction that gets no memory leaves a model that segments as before.
+static void test_reuse_after_failure(void **state) {
+    static uint8_t pixels[PIXELS * CHANNELS], map[PIXELS], again[PIXELS];
+    const struct adele_inference large = {.n_scales = 1, .scales = {4.0}};
+    struct adele_device_iface limited;
+    struct adele_model *model = open_limited(state, &limited);
+    struct adele_evaluate_options evaluate = {.split = "val", .inference = large};
+    struct adele_predict_options predict = {.input = scratch_path(state, "set/imagesTs"),
+                                            .output = scratch_path(state, "no masks"),
+                                            .inference = large};
+    struct adele_score score;
+    int n_cases;
+    draw(3, 8, pixels);
+    const struct adele_images images = in_memory(pixels, ADELE_UINT8);
+    assert_int_equal(adele_model_segment(model, &images, NULL, map, NULL), ADELE_OK);
+    size_t bytes = network_planned_bytes(model->model.network);
+    for (int i = 0; i < 2; i++) {
+        largest_block = bytes;
+        assert_int_equal(i == 0 ? adele_model_evaluate(model, &evaluate, &score)
+                                : adele_model_predict(model, &predict, &n_cases),
+                         ADELE_NO_MEMORY);
+        assert_non_null(strstr(adele_error_message(), "the plans of the network"));
+        largest_block = SIZE_MAX;
+        assert_int_equal(adele_model_segment(model, &images, NULL, again, NULL), ADELE_OK);
+        assert_memory_equal(map, again, PIXELS);
+    }
+    adele_model_close(model);
+}
+
 static int count_and_stop(void *context) {
     ++*(int *)context;
     return 1;
@@ -303,6 +390,8 @@ int main(void) {
         cmocka_unit_test(test_orders_and_probabilities),
         cmocka_unit_test(test_evaluate),
         cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_reuse_after_refusal),
+        cmocka_unit_test(test_reuse_after_failure),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "infer/memory_check.h"
 #include "support/compare.h"
 #include "support/devices.h"
 #include "support/scratch.h"
@@ -457,6 +458,89 @@ static void plans_of_several_sizes_add_up(void **state) {
     network_destroy(network);
 }
 
+// ---- memory of plans ----------------------------------------------------------------------------
+
+static size_t limited_bytes;
+
+static size_t limited_free_bytes(const struct adele_device *of) {
+    (void)of;
+    return limited_bytes;
+}
+
+static adele_status check_memory(struct network *network, struct plan *plan) {
+    const struct memory_request request = {.device = device,
+                                           .network = network,
+                                           .plans = &plan,
+                                           .n_plans = 1,
+                                           .batch_hint = "",
+                                           .single_hint = ""};
+    return memory_check(&request);
+}
+
+// What a network holds already is not needed a second time.
+static void allocated_memory_counts_as_free(void **state) {
+    (void)state;
+    const struct adele_device_iface *iface = device->iface;
+    struct adele_device_iface limited = *iface;
+    limited.free_bytes = limited_free_bytes;
+    struct network *network = create(1, 2, 4, 11);
+    struct plan *plan;
+    check_ok(network_plan(network, 1, 32, 32, false, &plan));
+    assert_int_equal(network_allocated_bytes(network), 0);
+    check_ok(network_allocate(network));
+    size_t held = network_allocated_bytes(network);
+    assert_true(held > 0 && held == network_planned_bytes(network));
+    device->iface = &limited;
+    limited_bytes = 0;
+    check_ok(check_memory(network, plan));
+    check_ok(network_plan(network, 4, 64, 64, false, &plan));
+    limited_bytes = network_planned_bytes(network) - held;
+    check_ok(check_memory(network, plan));
+    limited_bytes--;
+    assert_int_equal(check_memory(network, plan), ADELE_NO_MEMORY);
+    limited_bytes = SIZE_MAX; // not known
+    check_ok(check_memory(network, plan));
+    device->iface = iface;
+    network_destroy(network);
+}
+
+static float *run_inference(struct network *network, int n, int size) {
+    struct plan *plan;
+    check_ok(network_plan(network, n, size, size, false, &plan));
+    check_ok(network_allocate(network));
+    struct adele_shape input = plan_input_shape(plan), output = plan_output_shape(plan);
+    float *images = malloc(shape_count(input) * sizeof *images);
+    float *logits = malloc(shape_count(output) * sizeof *logits);
+    assert_true(images != NULL && logits != NULL);
+    for (size_t i = 0; i < shape_count(input); i++)
+        images[i] = (float)(i % 7) - 3.0F;
+    check_ok(device->iface->tensor_upload(device, plan_input(plan), input, images));
+    check_ok(plan_forward(plan, false));
+    check_ok(device->iface->tensor_download(device, logits, plan_output(plan), output));
+    free(images);
+    return logits;
+}
+
+// Dropped plans hold no memory, and the network computes the same with new ones, although the
+// packed weights of the smaller plan may lie elsewhere.
+static void dropped_plans_release_their_memory(void **state) {
+    (void)state;
+    struct network *network = create(1, 2, 4, 11);
+    float *before = run_inference(network, 1, 32);
+    size_t bytes = network_planned_bytes(network);
+    free(run_inference(network, 4, 96));
+    assert_true(network_allocated_bytes(network) > bytes);
+    check_ok(network_drop_plans(network));
+    assert_int_equal(network_allocated_bytes(network), 0);
+    assert_int_equal(network_planned_bytes(network), 0);
+    float *after = run_inference(network, 1, 32);
+    assert_int_equal(network_planned_bytes(network), bytes);
+    assert_memory_equal(before, after, 2 * 32 * 32 * sizeof *before);
+    free(before);
+    free(after);
+    network_destroy(network);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(initial_weights_are_pytorchs),
@@ -469,6 +553,8 @@ int main(void) {
         cmocka_unit_test(the_same_seed_gives_the_same_bits),
         cmocka_unit_test(gradients_match_finite_differences),
         cmocka_unit_test(plans_of_several_sizes_add_up),
+        cmocka_unit_test(allocated_memory_counts_as_free),
+        cmocka_unit_test(dropped_plans_release_their_memory),
     };
     return cmocka_run_group_tests(tests, open_device, close_device);
 }
