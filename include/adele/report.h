@@ -17,7 +17,8 @@ struct adele_report_options {
     int overwrite;           // 1: files that adele wrote there earlier are replaced
 };
 // Writes comparison, RUN_onset and RUN_panels (.png and .svg each), table.md and table.csv. *table,
-// unless `table` is NULL: the table as lines for a terminal; free it with adele_free. Errors:
+// unless `table` is NULL: the table as lines for a terminal, NULL after a failure; free it with
+// adele_free. Errors:
 // ADELE_INVALID_ARGUMENT, before anything is written, when a file would fall into a data set or a
 // run, or onto a file that is there; ADELE_IO, ADELE_FORMAT, ADELE_DATA for runs that cannot be
 // read; ADELE_NO_MEMORY.

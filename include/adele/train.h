@@ -43,7 +43,8 @@ struct adele_train_options {
     int resume;             // 1: go on from its last checkpoint, if there is one
     const char *device;     // "cpu", "cuda", "cuda:1", "auto"; NULL: "auto"
     int keep_log;           // 1: appends the log's lines to log.txt in the run's folder, with the
-                            // seconds since the start
+                            // seconds since the start; of one run at a time in a process, because
+                            // the lines are the process's: another gets ADELE_INVALID_ARGUMENT
     // Path of the program `adele`, which tests the kernels of a GPU that is new to this build
     // before the first training on it. NULL: no test; the result of an earlier one is used.
     const char *selftest_program;

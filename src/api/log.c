@@ -8,29 +8,17 @@
 #include "base/memory.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-// ---- the program's function ---------------------------------------------------------------------
-
+// The program's function and the open log.txt change while other threads log. Lines come one at a
+// time, because the sink's own mutex is held, and that is never locked while this one is.
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static adele_log_function program_function;
 static void *program_context;
-
-static void forward_line(void *context, enum log_level level, const char *line) {
-    (void)context;
-    if (program_function != NULL)
-        program_function(program_context, (enum adele_log_level)level, line);
-}
-
-void adele_log_to(adele_log_function function, void *context) {
-    log_set_sink(NULL, NULL); // no line is on its way while the two change
-    program_function = function;
-    program_context = context;
-    log_set_sink(forward_line, NULL);
-}
-
-// ---- log.txt ------------------------------------------------------------------------------------
+static struct train_log *open_log; // NULL: no run keeps one
 
 struct train_log {
     FILE *file; // NULL: it could not be written any more
@@ -43,18 +31,21 @@ static double now_seconds(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
+static void tell_program(enum log_level level, const char *line) {
+    if (program_function != NULL)
+        program_function(program_context, (enum adele_log_level)level, line);
+}
+
 // A log that cannot be written is no reason to lose a run, but it is said, once.
 static void stop_writing(struct train_log *log, const char *reason) {
     char line[256];
     (void)snprintf(line, sizeof line, "log.txt cannot be written any more: %s", reason);
-    forward_line(NULL, LOG_WARNING, line);
+    tell_program(LOG_WARNING, line);
     (void)fclose(log->file);
     log->file = NULL;
 }
 
-static void write_line(void *context, enum log_level level, const char *line) {
-    struct train_log *log = context;
-    forward_line(NULL, level, line);
+static void write_line(struct train_log *log, enum log_level level, const char *line) {
     if (log->file == NULL)
         return;
     (void)fprintf(log->file, "%9.1f s  %s%s\n", now_seconds() - log->started,
@@ -63,31 +54,61 @@ static void write_line(void *context, enum log_level level, const char *line) {
         stop_writing(log, strerror(errno));
 }
 
-adele_status train_log_open(const char *run_folder, struct train_log **out) {
+static void forward_line(void *context, enum log_level level, const char *line) {
+    (void)context;
+    (void)pthread_mutex_lock(&lock);
+    tell_program(level, line);
+    if (open_log != NULL)
+        write_line(open_log, level, line);
+    (void)pthread_mutex_unlock(&lock);
+}
+
+void adele_log_to(adele_log_function function, void *context) {
+    (void)pthread_mutex_lock(&lock);
+    program_function = function;
+    program_context = context;
+    (void)pthread_mutex_unlock(&lock);
+    log_set_sink(forward_line, NULL);
+}
+
+// ---- log.txt ------------------------------------------------------------------------------------
+
+static adele_status open_file(const char *path, struct train_log **out) {
     struct train_log *log = NULL;
-    char *path = file_join(run_folder, "log.txt");
-    adele_status status;
-    *out = NULL;
-    TRY_GOTO(CHECK_MEMORY(path), done);
-    TRY_GOTO(ALLOCATE(&log, 1), done);
+    if (open_log != NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Train without keep_log, or after the other run.",
+                    "%s: another run of this process keeps a log", path);
+    TRY(ALLOCATE(&log, 1));
     log->started = now_seconds();
     log->file = fopen(path, "a");
     if (log->file == NULL) {
-        status = FAIL(ADELE_IO, file_hint(errno), "cannot write %s: %s", path, strerror(errno));
+        int error = errno;
         memory_free(log);
-        goto done;
+        return FAIL(ADELE_IO, file_hint(error), "cannot write %s: %s", path, strerror(error));
     }
-    log_set_sink(write_line, log);
-    *out = log;
-done:
+    *out = open_log = log;
+    return ADELE_OK;
+}
+
+adele_status train_log_open(const char *run_folder, struct train_log **out) {
+    char *path = file_join(run_folder, "log.txt");
+    *out = NULL;
+    TRY(CHECK_MEMORY(path));
+    (void)pthread_mutex_lock(&lock);
+    adele_status status = open_file(path, out);
+    (void)pthread_mutex_unlock(&lock);
     memory_free(path);
+    if (status == ADELE_OK)
+        log_set_sink(forward_line, NULL);
     return status;
 }
 
 void train_log_close(struct train_log *log) {
     if (log == NULL)
         return;
-    log_set_sink(forward_line, NULL);
+    (void)pthread_mutex_lock(&lock);
+    open_log = NULL;
+    (void)pthread_mutex_unlock(&lock);
     if (log->file != NULL)
         (void)fclose(log->file);
     memory_free(log);

@@ -27,7 +27,9 @@ adele_status adele_report(const struct adele_report_options *options, char **tab
     struct output *output = NULL;
     struct report_summary *summaries = NULL;
     adele_status status;
-    if (options->output == NULL || options->n_runs < 1)
+    if (table != NULL)
+        *table = NULL;
+    if (options->output == NULL || options->n_runs < 1 || options->runs == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder for the report, and one run or more.",
                     "no %s is given", options->output == NULL ? "output" : "run");
     TRY(output_create(options->output, options->overwrite != 0, &output));

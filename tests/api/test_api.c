@@ -158,6 +158,63 @@ static void test_should_stop(void **state) {
     assert_int_equal(result.n_epochs, 0);
 }
 
+// Within a training: a second one that would keep a log, too, and another function for the lines.
+struct nested {
+    void *const *state;
+    struct lines lines;
+    adele_status status;
+};
+
+static int train_another(void *context, const struct adele_epoch *epoch) {
+    struct nested *nested = context;
+    const char *run = scratch_path(nested->state, "second log");
+    struct adele_train_options options = {.config = scratch_path(nested->state, "config.yaml"),
+                                          .run_folder = run,
+                                          .device = "cpu",
+                                          .keep_log = 1};
+    struct adele_train_result result;
+    if (epoch->epoch == 1)
+        nested->status = adele_train(&options, &result);
+    adele_log_to(count_line, &nested->lines);
+    return epoch->epoch == 2;
+}
+
+static void test_one_log(void **state) {
+    struct nested nested = {.state = state};
+    struct adele_train_options options = {.config = write_config(state),
+                                          .run_folder = scratch_path(state, "first log"),
+                                          .device = "cpu",
+                                          .keep_log = 1,
+                                          .on_epoch = train_another,
+                                          .context = &nested};
+    struct adele_train_result result;
+    assert_int_equal(adele_train(&options, &result), ADELE_INTERRUPTED);
+    assert_int_equal(nested.status, ADELE_INVALID_ARGUMENT);
+    assert_false(file_exists(scratch_path(state, "second log/log.txt")));
+    assert_true(nested.lines.n_lines > 0);
+    char *log = NULL;
+    size_t bytes = 0;
+    const char *path = scratch_path(state, "first log/log.txt");
+    assert_int_equal(file_read(path, 0, &log, &bytes), ADELE_OK);
+    assert_non_null(strstr(log, " s  epoch 2: loss ")); // after the function was changed
+    memory_free(log);
+    // The next run may keep one again; only the function of the program goes on.
+    int n_lines = nested.lines.n_lines;
+    options.config = write_config(state);
+    options.run_folder = scratch_path(state, "second log");
+    options.keep_log = 0;
+    options.on_epoch = NULL;
+    options.should_stop = stop_at_once;
+    options.context = &(int){0};
+    assert_int_equal(adele_train(&options, &result), ADELE_INTERRUPTED);
+    assert_true(nested.lines.n_lines > n_lines);
+    adele_log_to(NULL, NULL);
+    options.run_folder = scratch_path(state, "third log");
+    options.keep_log = 1;
+    assert_int_equal(adele_train(&options, &result), ADELE_INTERRUPTED);
+    assert_true(file_exists(scratch_path(state, "third log/log.txt")));
+}
+
 static void test_train_errors(void **state) {
     struct adele_train_options options = {.config = scratch_path(state, "none.yaml"),
                                           .run_folder = scratch_path(state, "failed")};
@@ -270,7 +327,12 @@ static void test_labels_and_report(void **state) {
     adele_free(table);
     assert_true(file_exists(scratch_path(state, "report/run_onset.svg")));
     assert_int_equal(adele_report(&report, NULL), ADELE_INVALID_ARGUMENT); // is there
+    table = (char *)"a text that is not the library's";
     report.n_runs = 0;
+    assert_int_equal(adele_report(&report, &table), ADELE_INVALID_ARGUMENT);
+    assert_null(table);
+    report.n_runs = 1;
+    report.runs = NULL;
     assert_int_equal(adele_report(&report, NULL), ADELE_INVALID_ARGUMENT);
 }
 
@@ -329,11 +391,17 @@ static void test_device(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callbacks),   cmocka_unit_test(test_stop_after_epoch),
-        cmocka_unit_test(test_should_stop), cmocka_unit_test(test_train_errors),
-        cmocka_unit_test(test_config_keys), cmocka_unit_test(test_check),
-        cmocka_unit_test(test_noise),       cmocka_unit_test(test_labels_and_report),
-        cmocka_unit_test(test_onset),       cmocka_unit_test(test_onset_read),
+        cmocka_unit_test(test_callbacks),
+        cmocka_unit_test(test_stop_after_epoch),
+        cmocka_unit_test(test_should_stop),
+        cmocka_unit_test(test_one_log),
+        cmocka_unit_test(test_train_errors),
+        cmocka_unit_test(test_config_keys),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_labels_and_report),
+        cmocka_unit_test(test_onset),
+        cmocka_unit_test(test_onset_read),
         cmocka_unit_test(test_device),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);

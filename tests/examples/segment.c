@@ -31,15 +31,22 @@ int main(int argc, char **argv) {
     if (adele_model_open(argv[1], "last", NULL, &model) != ADELE_OK)
         return fail("open");
     const struct adele_model_info *info = adele_model_describe(model);
+    if (info->n_channels > MAX_CHANNELS) {
+        fprintf(stderr, "segment: the model takes images of %d channels\n", info->n_channels);
+        adele_model_close(model);
+        return 1;
+    }
     struct adele_images images = {.pixels = pixels, // of 8 bits, the channels side by side
                                   .n = 1,
                                   .height = H,
                                   .width = W,
                                   .n_channels = info->n_channels};
     struct adele_inference inference = {.n_scales = 2, .scales = {1.0, 1.5}};
-    draw(pixels, info->n_channels <= MAX_CHANNELS ? info->n_channels : 0);
-    if (adele_model_segment(model, &images, &inference, classes, NULL) != ADELE_OK)
+    draw(pixels, info->n_channels);
+    if (adele_model_segment(model, &images, &inference, classes, NULL) != ADELE_OK) {
+        adele_model_close(model); // keeps the message
         return fail("segment");
+    }
     for (int c = 0; c < info->n_classes; c++) {
         int n = 0;
         for (int i = 0; i < H * W; i++)

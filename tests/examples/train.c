@@ -13,7 +13,9 @@ static int print_epoch(void *context, const struct adele_epoch *epoch) {
     struct progress *progress = context;
     printf("epoch %d of %d: loss %.3f, %lld labels corrected\n", epoch->epoch, epoch->n_epochs,
            epoch->loss, (long long)epoch->n_corrected_pixels);
-    for (int c = 0; epoch->val.classes != NULL && c < epoch->n_classes; c++)
+    if (epoch->val.classes == NULL) // not evaluated: nothing says whether it has become better
+        return 0;
+    for (int c = 0; c < epoch->n_classes; c++)
         printf("  %-20s IoU %.3f\n", epoch->class_names[c], epoch->val.classes[c]);
     if (epoch->val.foreground > progress->best) {
         progress->best = epoch->val.foreground;
