@@ -2,7 +2,6 @@
 #include "api/data_options.h"
 
 #include "base/fail.h"
-#include "base/memory.h"
 
 #include <string.h>
 
@@ -17,32 +16,24 @@ static adele_status find_layout(const char *name, enum dataset_layout *out) {
                 "no layout is named '%s'", name);
 }
 
-static adele_status load_config(const struct adele_data *data, struct config **out) {
-    char *root = data->root != NULL ? memory_printf("data.root=%s", data->root) : NULL;
-    const char *const sets[] = {root};
-    adele_status status = data->root != NULL ? CHECK_MEMORY(root) : ADELE_OK;
-    if (status == ADELE_OK)
-        status = config_load(data->config, root != NULL, sets, out);
-    memory_free(root);
-    return status;
-}
-
 adele_status data_options_resolve(const struct adele_data *data, struct config **config,
                                   struct dataset_config *out) {
-    enum dataset_layout layout = LAYOUT_AUTO;
+    // A configuration must have the key. The path itself is set below, because as YAML it might say
+    // something else: "a: b" or "set #2".
+    static const char *const sets[] = {"data.root=."};
     *config = NULL;
     *out = (struct dataset_config){.root = data->root, .map = {.other = -1}};
     if (data->root == NULL && data->config == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name its folder or a configuration.",
                     "no data set is given");
-    if (data->layout != NULL)
-        TRY(find_layout(data->layout, &layout));
     if (data->config != NULL) {
-        TRY(load_config(data, config));
+        TRY(config_load(data->config, data->root != NULL, sets, config));
         config_dataset(*config, out);
     }
-    if (layout != LAYOUT_AUTO)
-        out->layout = layout;
+    if (data->root != NULL)
+        out->root = data->root;
+    if (data->layout != NULL)
+        TRY(find_layout(data->layout, &out->layout));
     if (data->noisy_labels != NULL)
         out->noisy_labels = data->noisy_labels;
     if (data->true_labels != NULL)

@@ -38,6 +38,8 @@ adele_status adele_device_describe(const char *name, struct adele_device_info *o
     struct adele_device *device = NULL;
     struct provenance made_by;
     memset(out, 0, sizeof *out);
+    if (name == NULL)
+        name = "auto";
     TRY(adele_device_open(name, ADELE_PRECISION_FP32, &device));
     provenance_of(device, &made_by);
     const struct {

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: MIT
 #include "adele/data.h"
 
+#include "api/model.h"
 #include "base/fail.h"
-#include "infer/model.h"
-
-#include <string.h>
 
 adele_status adele_labels(const struct adele_labels_options *options) {
     if (options->run_folder == NULL || options->output == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name both folders.", "no %s is given",
                     options->run_folder == NULL ? "run_folder" : "output");
-    const char *checkpoint = options->checkpoint;
-    if (checkpoint != NULL && strcmp(checkpoint, "last") != 0 && strcmp(checkpoint, "best") != 0)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use last or best.", "no checkpoint is named '%s'",
-                    checkpoint);
+    TRY(checkpoint_name_check(options->checkpoint));
     return model_export_labels(
         &(struct label_export){.run_folder = options->run_folder,
                                .folder = options->output,
                                .data = options->data,
                                .epoch = options->epoch > 0 ? options->epoch : -1,
-                               .checkpoint = checkpoint,
+                               .checkpoint = options->checkpoint,
                                .is_overwriting = options->overwrite != 0});
 }
 

@@ -11,10 +11,20 @@
 
 // ---- opening ------------------------------------------------------------------------------------
 
+adele_status checkpoint_name_check(const char *name) {
+    if (name == NULL || strcmp(name, "last") == 0 || strcmp(name, "best") == 0)
+        return ADELE_OK;
+    return FAIL(ADELE_INVALID_ARGUMENT, "Use last or best.", "no checkpoint is named '%s'", name);
+}
+
 adele_status adele_model_open(const char *path, const char *checkpoint, const char *device,
                               struct adele_model **out) {
     struct adele_model *self = NULL;
     *out = NULL;
+    if (path == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name a checkpoint file, or a run's folder.",
+                    "no path is given");
+    TRY(checkpoint_name_check(checkpoint));
     TRY(ALLOCATE(&self, 1));
     adele_status status =
         model_load(path, checkpoint, device != NULL ? device : "auto", &self->model);
@@ -57,6 +67,8 @@ adele_status model_drop_plans(struct adele_model *self) {
 
 _Static_assert(ADELE_MAX_INPUT_SCALES == INFERENCE_MAX_SCALES, "both arrays hold the same scales");
 
+enum { MAX_BATCH = 4096 }; // of train.batch, too
+
 adele_status inference_options_read(const struct adele_inference *inference,
                                     struct inference_config *out) {
     struct model_options defaults;
@@ -75,9 +87,12 @@ adele_status inference_options_read(const struct adele_inference *inference,
     }
     if (inference->n_scales > 0)
         out->n_scales = inference->n_scales;
-    if (inference->batch < 0 || inference->crf_iterations < 0)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "batch %d, crf_iterations %d: below 0",
-                    inference->batch, inference->crf_iterations);
+    if (inference->batch < 0 || inference->batch > MAX_BATCH)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "batch %d, not from 0 to %d", inference->batch,
+                    MAX_BATCH);
+    if (inference->crf_iterations < 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "crf_iterations %d: below 0",
+                    inference->crf_iterations);
     if (inference->batch > 0)
         out->batch = inference->batch;
     out->crf_iterations = inference->crf_iterations;
@@ -176,6 +191,9 @@ adele_status adele_model_evaluate(struct adele_model *model,
 adele_status adele_model_predict(struct adele_model *model,
                                  const struct adele_predict_options *options, int *out_cases) {
     struct model_options wanted;
+    int n_cases = 0;
+    if (out_cases == NULL)
+        out_cases = &n_cases;
     *out_cases = 0;
     if (options->input == NULL || options->output == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name both folders.", "no %s is given",
@@ -210,7 +228,8 @@ adele_status adele_evaluate(const char *path, const char *device, const char *da
 adele_status adele_predict(const char *path, const char *device, const char *input,
                            const char *output, int *out_cases) {
     struct adele_model *model = NULL;
-    *out_cases = 0;
+    if (out_cases != NULL)
+        *out_cases = 0;
     TRY(adele_model_open(path, NULL, device, &model));
     adele_status status = adele_model_predict(
         model, &(struct adele_predict_options){.input = input, .output = output}, out_cases);

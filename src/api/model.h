@@ -18,6 +18,9 @@ struct adele_model {
 // them without theirs when it fails.
 ADELE_MUST_CHECK adele_status model_drop_plans(struct adele_model *self);
 
+// ADELE_INVALID_ARGUMENT unless it is "last", "best" or NULL.
+ADELE_MUST_CHECK adele_status checkpoint_name_check(const char *name);
+
 // ADELE_INVALID_ARGUMENT for a number out of its range. NULL `inference`: the defaults.
 ADELE_MUST_CHECK adele_status inference_options_read(const struct adele_inference *inference,
                                                      struct inference_config *out);

@@ -48,8 +48,15 @@ static adele_status check_finite(const struct adele_images *images) {
     return ADELE_OK;
 }
 
-static adele_status check_images(const struct adele_model *model,
-                                 const struct adele_images *images) {
+static adele_status check_images(const struct adele_model *model, const struct adele_images *images,
+                                 const uint8_t *classes) {
+    if ((images->element != ADELE_UINT8 && images->element != ADELE_FLOAT32) ||
+        (images->order != ADELE_NHWC && images->order != ADELE_NCHW))
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "element %d, order %d: not values of their enums",
+                    (int)images->element, (int)images->order);
+    if (classes == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give memory for a map of each image.",
+                    "classes is NULL");
     if (images->pixels == NULL || images->n < 1 || images->height < 1 || images->width < 1 ||
         images->height > IMAGE_MAX_EXTENT || images->width > IMAGE_MAX_EXTENT)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "%d images of %d x %d pixels, not 1 .. %d%s",
@@ -164,7 +171,7 @@ adele_status adele_model_segment(struct adele_model *model, const struct adele_i
                                  const struct adele_inference *inference, uint8_t *classes,
                                  float *probabilities) {
     struct inference_config config;
-    TRY(check_images(model, images));
+    TRY(check_images(model, images, classes));
     TRY(inference_options_read(inference, &config));
     if (images->n < config.batch)
         config.batch = images->n; // other rows would be computed for nothing

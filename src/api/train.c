@@ -13,7 +13,6 @@
 #include "selftest/selftest.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 const char *adele_version(void) {
@@ -119,6 +118,20 @@ static adele_status train(const struct adele_train_options *options, struct conf
     return status;
 }
 
+static adele_status find_run_folder(const struct adele_train_options *options,
+                                    const struct config *config, struct adele_train_result *out,
+                                    char **run) {
+    *run = options->run_folder != NULL ? memory_strdup(options->run_folder)
+                                       : file_join("runs", config->name);
+    TRY(CHECK_MEMORY(*run));
+    if (strlen(*run) >= sizeof out->run_folder)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use a shorter path.",
+                    "the path of the run's folder has %zu bytes, more than %zu", strlen(*run),
+                    sizeof out->run_folder - 1);
+    memcpy(out->run_folder, *run, strlen(*run) + 1);
+    return ADELE_OK;
+}
+
 adele_status adele_train(const struct adele_train_options *options,
                          struct adele_train_result *out) {
     struct config *config = NULL;
@@ -127,11 +140,11 @@ adele_status adele_train(const struct adele_train_options *options,
     char *run = NULL;
     adele_status status;
     memset(out, 0, sizeof *out);
-    TRY_GOTO(config_load(options->config, options->n_sets, options->sets, &config), done);
-    run = options->run_folder != NULL ? memory_strdup(options->run_folder)
-                                      : file_join("runs", config->name);
-    TRY_GOTO(CHECK_MEMORY(run), done);
-    (void)snprintf(out->run_folder, sizeof out->run_folder, "%s", run);
+    status = options->config != NULL
+                 ? config_load(options->config, options->n_sets, options->sets, &config)
+                 : FAIL(ADELE_INVALID_ARGUMENT, "Name a YAML file.", "no configuration is given");
+    TRY_GOTO(status, done);
+    TRY_GOTO(find_run_folder(options, config, out, &run), done);
     status = train(options, config, run, &result);
 done:
     out->n_epochs = result.n_epochs;

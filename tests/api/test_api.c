@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -222,6 +223,17 @@ static void test_train_errors(void **state) {
     assert_int_not_equal(adele_train(&options, &result), ADELE_OK);
     assert_non_null(strstr(adele_error_message(), "none.yaml"));
     assert_string_equal(result.run_folder, "");
+    options.config = NULL;
+    assert_int_equal(adele_train(&options, &result), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "configuration"));
+    // A path that the result cannot hold is refused, not cut.
+    static char longest[4097];
+    memset(longest, 'a', sizeof longest - 1);
+    options.config = write_config(state);
+    options.run_folder = longest;
+    assert_int_equal(adele_train(&options, &result), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "4096 bytes"));
+    assert_string_equal(result.run_folder, "");
     // A folder that holds a run is refused before its log is touched.
     options.config = write_config(state);
     options.run_folder = scratch_path(state, "run");
@@ -275,6 +287,30 @@ static void test_check(void **state) {
     assert_non_null(strstr(adele_error_message(), "'folders'"));
     assert_int_equal(adele_check(&(struct adele_data){0}, &report), ADELE_INVALID_ARGUMENT);
     assert_null(report);
+}
+
+// What is given wins over the configuration, whatever the path looks like in YAML.
+static void test_data_over_config(void **state) {
+    static const char *const names[] = {"set #2", "a: b", "[x]", "it's"};
+    struct adele_check_report *report = NULL;
+    for (int i = 0; i < 4; i++) {
+        struct adele_data data = {.root = scratch_path(state, names[i]),
+                                  .config = write_config(state)};
+        assert_int_equal(symlink(scratch_path(state, "set"), data.root), 0);
+        assert_int_equal(adele_check(&data, &report), ADELE_OK);
+        assert_string_equal(report->root, data.root);
+        adele_check_report_destroy(report);
+    }
+    // A layout that the data set does not have, and one that asks to detect it again.
+    const char *config = scratch_path(state, "voc.yaml");
+    char *yaml = memory_printf("data:\n  root: %s\n  layout: voc\n", scratch_path(state, "set"));
+    assert_int_equal(file_write(config, yaml, strlen(yaml)), ADELE_OK);
+    memory_free(yaml);
+    struct adele_data data = {.config = config};
+    assert_int_not_equal(adele_check(&data, &report), ADELE_OK);
+    data.layout = "auto";
+    assert_int_equal(adele_check(&data, &report), ADELE_OK);
+    adele_check_report_destroy(report);
 }
 
 static void test_noise(void **state) {
@@ -385,23 +421,20 @@ static void test_device(void **state) {
     assert_string_not_equal(info.instruction_set, "");
     assert_true(info.free_bytes > 0);
     assert_string_equal(info.selftest, "");
+    assert_int_equal(adele_device_describe(NULL, &info), ADELE_OK); // "auto"
+    assert_string_not_equal(info.description, "");
     assert_int_not_equal(adele_device_describe("abacus", &info), ADELE_OK);
     assert_non_null(strstr(adele_error_message(), "abacus"));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callbacks),
-        cmocka_unit_test(test_stop_after_epoch),
-        cmocka_unit_test(test_should_stop),
-        cmocka_unit_test(test_one_log),
-        cmocka_unit_test(test_train_errors),
-        cmocka_unit_test(test_config_keys),
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_labels_and_report),
-        cmocka_unit_test(test_onset),
-        cmocka_unit_test(test_onset_read),
+        cmocka_unit_test(test_callbacks),    cmocka_unit_test(test_stop_after_epoch),
+        cmocka_unit_test(test_should_stop),  cmocka_unit_test(test_one_log),
+        cmocka_unit_test(test_train_errors), cmocka_unit_test(test_config_keys),
+        cmocka_unit_test(test_check),        cmocka_unit_test(test_data_over_config),
+        cmocka_unit_test(test_noise),        cmocka_unit_test(test_labels_and_report),
+        cmocka_unit_test(test_onset),        cmocka_unit_test(test_onset_read),
         cmocka_unit_test(test_device),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);

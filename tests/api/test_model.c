@@ -259,6 +259,9 @@ static void test_predict(void **state) {
     assert_int_equal(adele_predict(run, "cpu", images, masks, &n_cases), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "is there already"));
     assert_int_equal(n_cases, 0);
+    masks = scratch_path(state, "masks nobody counts");
+    assert_int_equal(adele_predict(run, "cpu", images, masks, NULL), ADELE_OK);
+    assert_int_equal(adele_predict(run, "cpu", images, masks, NULL), ADELE_INVALID_ARGUMENT);
 }
 
 // ---- a device with little memory ----------------------------------------------------------------
@@ -359,10 +362,18 @@ static void test_errors(void **state) {
     int n = 0;
     assert_int_equal(adele_model_open(scratch_path(state, "none"), NULL, "cpu", &model), ADELE_IO);
     assert_null(model);
+    assert_int_equal(adele_model_open(NULL, NULL, "cpu", &model), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(adele_model_open(scratch_path(state, "run"), "newest", "cpu", &model),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "'newest'"));
     model = open_model(state);
     struct adele_images images = in_memory(floats, ADELE_FLOAT32);
     struct adele_inference inference = {.crf_iterations = 1};
     assert_int_equal(adele_model_segment(model, &images, &inference, map, NULL), ADELE_CONFIG);
+    inference = (struct adele_inference){.batch = 4097};
+    assert_int_equal(adele_model_segment(model, &images, &inference, map, NULL),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "batch 4097"));
     inference = (struct adele_inference){.n_scales = 1, .scales = {9.0}};
     assert_int_equal(adele_model_segment(model, &images, &inference, map, NULL),
                      ADELE_INVALID_ARGUMENT);
@@ -370,6 +381,16 @@ static void test_errors(void **state) {
     floats[(2 * W + 5) * CHANNELS + 1] = NAN;
     assert_int_equal(adele_model_segment(model, &images, NULL, map, NULL), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), "image 0, channel 1, row 2, column 5"));
+    assert_int_equal(adele_model_segment(model, &images, NULL, NULL, NULL), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "classes"));
+    images.element = (enum adele_element)2;
+    assert_int_equal(adele_model_segment(model, &images, NULL, map, NULL), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "element 2"));
+    images.element = ADELE_FLOAT32;
+    images.order = (enum adele_order)2;
+    assert_int_equal(adele_model_segment(model, &images, NULL, map, NULL), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "order 2"));
+    images.order = ADELE_NHWC;
     images.n_channels = 1;
     assert_int_equal(adele_model_segment(model, &images, NULL, map, NULL), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "1 channels"));
