@@ -17,7 +17,8 @@ extern "C" {
 struct adele_data {
     const char *root;         // its folder
     const char *config;       // YAML file whose section `data` describes it
-    const char *layout;       // NULL: "auto"
+    const char *layout;       // NULL: the configuration's, "auto" without one; "auto" detects it,
+                              // whatever the configuration says
     const char *split[3];     // train, val, test: as data.split.train; NULL: the layout's own
     const char *noisy_labels; // folder of noisy versions of the training labels
     const char *true_labels;  // folder of ground truth of the training labels
@@ -26,8 +27,11 @@ struct adele_data {
 
 // ---- check --------------------------------------------------------------------------------------
 struct adele_problem {
-    int is_error;     // else a warning
-    const char *kind; // "label_out_of_range", "size_mismatch" ...
+    int is_error; // else a warning
+    // "label_out_of_range", "size_mismatch", "geometry", "missing_partner", "duplicate_case",
+    // "patient_in_two_splits", "unreadable", "empty_split", "not_finite", "channels",
+    // "no_foreground", "palette" or "reading"; static storage. Later versions may add others.
+    const char *kind;
     const char *text; // file, pixel, value
     const char *hint; // what to do; "" when there is nothing to add
     int n;            // so many problems differ in nothing but paths and numbers
@@ -40,7 +44,7 @@ struct adele_check_report {
     int n_problems;                       // errors and warnings
     const struct adele_problem *problems; // (n_problems), one by one: n is 1
     int n_groups;
-    const struct adele_problem *groups; // (n_groups): problems alike are one
+    const struct adele_problem *groups; // (n_groups): problems alike are one, n says how many
 };
 // Reads every file of a data set. Problems of the data are in the report, not errors; destroy it
 // with adele_check_report_destroy. Errors: ADELE_DATA or ADELE_IO when the data set cannot be
@@ -54,9 +58,13 @@ struct adele_noise_options {
     const char *output; // folder of the noisy labels; required
     int overwrite;      // 1: files that adele wrote there earlier are replaced
     const char *kind;   // "under-over", "flip" or "mixed"
-    double target_miou; // 0 .. 1: foreground mean IoU against the clean labels; 0: by iterations
-    int iterations_low, iterations_high; // erosions or dilations of an image are drawn from these
-    double flip_fraction;                // 0 .. 1: share of pixels that flip or mixed changes
+    // 0 .. below 1: foreground mean IoU against the clean labels; 0: the noise is as strong as the
+    // numbers below say.
+    double target_miou;
+    // Erosions or dilations of an image are drawn from low .. high; 1 .. 100, low <= high, for
+    // every kind.
+    int iterations_low, iterations_high;
+    double flip_fraction; // 0 .. 1: share of pixels that flip or mixed changes
     uint64_t seed;
 };
 // under-over, 2 to 4 iterations, 0.05 of the pixels, seed 0.
@@ -87,8 +95,9 @@ struct adele_labels_options {
     const char *run_folder; // required
     const char *output;     // folder of the labels; required
     const char *data;       // where the run's data set is now; NULL: where it was
-    int epoch;              // as they were after the correction of that epoch; 0: as they were at
-    const char *checkpoint; // that checkpoint: "last" (NULL) or "best"
+    int epoch;              // above 0: the labels after the correction of that epoch. Otherwise
+                            // those of the checkpoint that the next member names
+    const char *checkpoint; // "last" (NULL) or "best"
     int overwrite;          // 1: files that adele wrote there earlier are replaced
 };
 // The corrected training labels of a run as files of the input's own layout and type, with

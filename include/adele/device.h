@@ -22,8 +22,10 @@ struct adele_device_info {
     uint64_t free_bytes;           // of its memory; UINT64_MAX: not known
     char selftest[1536];           // what the test of a GPU's kernels has found; "": needs none
 };
-// Opens the device ("cpu", "cuda", "cuda:1", "cpu/direct"...) and closes it again. Errors:
-// ADELE_DEVICE or ADELE_UNSUPPORTED when there is none of that name.
+// Opens the device ("cpu", "cuda", "cuda:1", "cpu/direct"..., "auto"; NULL: "auto") and closes it
+// again. Errors, after which *out is empty: ADELE_INVALID_ARGUMENT for a name that is none,
+// ADELE_UNSUPPORTED for a device that this build does not have, ADELE_DEVICE for one that the
+// machine does not have or that does not open, ADELE_NO_MEMORY.
 ADELE_MUST_CHECK adele_status adele_device_describe(const char *name,
                                                     struct adele_device_info *out);
 // The compiler of this build: "gcc 12.2.0". Static storage.

@@ -26,8 +26,9 @@ struct adele_model_info {
 
 // `path` is a checkpoint file, or a run's folder: then `checkpoint` chooses "last" or "best" of it
 // (NULL: last). `device` as in adele_train_options (NULL: "auto"). Close *out with
-// adele_model_close. Errors: ADELE_IO, ADELE_FORMAT (no checkpoint of adele), ADELE_DEVICE,
-// ADELE_NO_MEMORY, ADELE_INVALID_ARGUMENT.
+// adele_model_close. Errors: ADELE_IO, ADELE_FORMAT (no checkpoint of adele), ADELE_DEVICE and
+// ADELE_UNSUPPORTED, ADELE_NO_MEMORY; ADELE_INVALID_ARGUMENT for a `path` that is NULL, another
+// `checkpoint` than these, and one that is named beside a file.
 ADELE_MUST_CHECK adele_status adele_model_open(const char *path, const char *checkpoint,
                                                const char *device, struct adele_model **out);
 void adele_model_close(struct adele_model *model); // NULL is legal
@@ -39,8 +40,8 @@ struct adele_inference {
     int n_scales;                          // at most ADELE_MAX_INPUT_SCALES; 0: one, of 1.0
     double scales[ADELE_MAX_INPUT_SCALES]; // above 0, up to 8; probabilities are averaged over them
     int flip; // 1: averaged with the mirror image, too (not where left and right are classes)
-    int crf_iterations; // of a dense CRF that follows the image's edges; images of 8 bits only
-    int batch;          // images at a time; 0: 8
+    int crf_iterations; // 0: none; of a dense CRF that follows the image's edges; images of 8 bits
+    int batch;          // 1 .. 4096 images at a time; 0: 8
 };
 
 // ---- images in memory ---------------------------------------------------------------------------
@@ -53,7 +54,9 @@ struct adele_images {
     const void *pixels; // n x H x W x C elements without gaps; borrowed during the call
     enum adele_element element;
     enum adele_order order;
-    int n, height, width, n_channels;
+    int n;             // from 1
+    int height, width; // 1 .. 32768
+    int n_channels;    // the model's
 };
 // Segments n images of one size. `classes` (n, H, W), the caller's, gets each pixel's class at the
 // images' own size; `probabilities` (n, K, H, W) gets those of all classes unless it is NULL.
@@ -62,9 +65,14 @@ struct adele_images {
 // adele_model_predict on that file. ADELE_FLOAT32 takes intensities in any unit, as a file of 16
 // bits or a volume has them: each plane is brought to mean 0 and deviation 1, as in training (to
 // the numbers of ImageNet, for values from 0 to 255, where data.normalize was imagenet).
-// Errors: ADELE_INVALID_ARGUMENT for extents below 1 and another number of channels than the
-// model's, ADELE_DATA for a value that is not finite, ADELE_CONFIG for a CRF on ADELE_FLOAT32,
-// ADELE_NO_MEMORY, ADELE_DEVICE. `inference` may be NULL.
+// `inference` may be NULL. What it plans is kept for the next call with the same options and the
+// same batch (which is at most n); other calls on the model release it.
+//
+// Errors, which leave the model usable: ADELE_INVALID_ARGUMENT for pixels or classes that are NULL,
+// an element, an order or an extent that is none, another number of channels than the model's, and
+// options out of their range; ADELE_DATA for a value that is not finite; ADELE_CONFIG for a CRF on
+// ADELE_FLOAT32 and for a scale that leaves no pixel of an image; ADELE_NO_MEMORY, whose
+// message names the largest batch that fits, where one does; ADELE_DEVICE.
 ADELE_MUST_CHECK adele_status adele_model_segment(struct adele_model *model,
                                                   const struct adele_images *images,
                                                   const struct adele_inference *inference,
@@ -90,7 +98,8 @@ struct adele_evaluate_options {
 struct adele_score {
     int n_classes, n_images;
     double iou[256], dice[256]; // NaN where a class is neither predicted nor labelled
-    double miou, miou_foreground, dice_foreground; // means of those that are not NaN
+    // Means of those that are not NaN; NaN when no foreground class has one.
+    double miou, miou_foreground, dice_foreground;
 };
 // IoU and Dice on a split, at the label files' own size; counts are summed over the split. Errors:
 // ADELE_DATA for an empty split or one without labels, ADELE_INVALID_ARGUMENT, before anything is
@@ -108,14 +117,15 @@ struct adele_predict_options {
     struct adele_inference inference;
     struct adele_watch watch;
 };
-// A label map for every image of the input, at the image's own size. *out_cases: how many. Errors
-// as above.
+// A label map for every image of the input, at the image's own size. *out_cases, unless
+// `out_cases` is NULL: how many, 0 after a failure. Errors as above.
 ADELE_MUST_CHECK adele_status adele_model_predict(struct adele_model *model,
                                                   const struct adele_predict_options *options,
                                                   int *out_cases);
 
 // ---- in one call --------------------------------------------------------------------------------
-// Open, evaluate or predict with the defaults, and close.
+// Open (the last checkpoint), evaluate or predict with the defaults, and close; `out_cases` may be
+// NULL.
 ADELE_MUST_CHECK adele_status adele_evaluate(const char *path, const char *device, const char *data,
                                              const char *split, struct adele_score *out);
 ADELE_MUST_CHECK adele_status adele_predict(const char *path, const char *device, const char *input,

@@ -11,9 +11,12 @@ extern "C" {
 #endif
 
 struct adele_onset {
-    int is_known;   // 0: not yet
-    int epoch;      // correction starts at the end of the first epoch e with e - 1 >= epoch
-    double a, b, c; // f(t) = a (1 - exp(-t^b / c)), fitted
+    int is_known; // 0: not yet
+    int epoch;    // correction starts at the end of the first epoch e with e - 1 >= epoch
+    // f(t) = a (1 - exp(-t^b / c)), fitted. All 0 where nothing was fitted, because the series is
+    // one that has no onset yet; where the fit did not converge, what it had reached (is_known is
+    // 0 then).
+    double a, b, c;
 };
 // The onset in a series of n training IoU values, one an epoch (the rule for SegTHOR), for a run of
 // n_epochs and the threshold r of the relative change (the paper: 0.9). Series of fewer than three

@@ -45,7 +45,9 @@ const char *adele_status_text(adele_status status);
 // until the next failure on this thread.
 const char *adele_error_message(void);
 
-// What the user can do about the last failure on this thread; "" when there is nothing to add.
+// What the user can do about the last failure on this thread; "" when there is nothing to add. An
+// option in it has the name that it has on the command line: --batch is adele_inference.batch,
+// --run is run_folder, --overwrite is overwrite.
 const char *adele_error_hint(void);
 
 // "file.c:123" of the place in the library that reported the last failure on this thread.

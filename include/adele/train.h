@@ -13,8 +13,9 @@ extern "C" {
 // IoU of all classes of one split or table.
 struct adele_iou {
     const double *classes; // (n_classes); NaN where a class is neither predicted nor labelled
-    double mean;           // over all classes; NaN when there is none
-    double foreground;     // the same without the background, class 0
+    // Means of those that are not NaN: of all classes, and without the background, class 0. Both
+    // are NaN when no foreground class has one.
+    double mean, foreground;
 };
 
 // A finished epoch. The library may append fields in later versions. Everything is borrowed during
@@ -48,11 +49,14 @@ struct adele_train_options {
     // Path of the program `adele`, which tests the kernels of a GPU that is new to this build
     // before the first training on it. NULL: no test; the result of an earlier one is used.
     const char *selftest_program;
-    long n_profile_steps; // above 0: stops well after so many steps, without a checkpoint
+    // Above 0: ends with ADELE_OK after so many steps, or the run's last one. Nothing is evaluated
+    // or corrected, no checkpoint is written, not even where should_stop stops it, and on_epoch is
+    // not called.
+    long n_profile_steps;
 
     // Called on the calling thread, with `context`; may be NULL. After every step and epoch, the
     // latter when its checkpoint is written. Anything but 0 from on_epoch stops the run like
-    // should_stop.
+    // should_stop; after the last epoch there is nothing to stop, and the run ends with ADELE_OK.
     void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
     int (*on_epoch)(void *context, const struct adele_epoch *epoch);
     // Asked before every step; anything but 0 stops the run with ADELE_INTERRUPTED, everything up
@@ -62,18 +66,23 @@ struct adele_train_options {
 };
 
 struct adele_train_result {
-    int n_epochs;     // finished
-    double val_miou;  // foreground mean IoU after the last epoch; NaN when there is no such split
-    double test_miou; // the same; NaN unless train.evaluate_test is set
-    double best_miou; // of validation, -1 when not measured
-    int best_epoch;
-    char run_folder[4096]; // where the run lies; "" when the configuration could not be read
+    int n_epochs; // finished, with those before a resume
+    // Foreground mean IoU of the last evaluation of the split in this call, which the last epoch
+    // may have been without (train.evaluate_every). NaN when there was none, because the split is
+    // empty or, for test, train.evaluate_test is off, and when no foreground class has one.
+    double val_miou, test_miou;
+    double best_miou; // of validation, with what was before a resume; -1 when not measured
+    int best_epoch;   // 0 when not measured
+    // Where the run lies; "" when the configuration could not be read or the path does not fit.
+    char run_folder[4096];
 };
 
 // Trains: the paper's algorithm, see configs/ for its variants. *out is filled in every case.
-// Errors: ADELE_CONFIG, ADELE_DATA, ADELE_IO, ADELE_DEVICE, ADELE_NUMERIC (a loss that is not
-// finite), ADELE_NO_MEMORY, ADELE_INTERRUPTED; ADELE_INVALID_ARGUMENT for a folder that holds a run
-// already or lies in a data set. The last checkpoint stays valid in every case.
+// Errors: ADELE_CONFIG, ADELE_DATA, ADELE_IO, ADELE_DEVICE, ADELE_UNSUPPORTED (a device that this
+// build does not have), ADELE_NUMERIC (a loss that is not finite), ADELE_NO_MEMORY,
+// ADELE_INTERRUPTED; ADELE_INVALID_ARGUMENT for a folder that holds a run
+// already or lies in a data set, for a path of it above 4095 bytes, and for what keep_log says. The
+// last checkpoint stays valid in every case.
 ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *options,
                                           struct adele_train_result *out);
 
