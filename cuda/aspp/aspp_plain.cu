@@ -87,9 +87,9 @@ static __device__ inline float branch_gradient(const struct plain_extents &e, en
 
 // One thread owns one element of d_src.
 template <typename T>
-static __global__ void data_gradient_kernel(const struct plain_extents e, enum conv2d_math math,
-                                            const T *d_dst, const struct aspp_pointers weights,
-                                            T *d_src, bool accumulate) {
+static __global__ void __launch_bounds__(n_threads)
+    data_gradient_kernel(const struct plain_extents e, enum conv2d_math math, const T *d_dst,
+                         const struct aspp_pointers weights, T *d_src, bool accumulate) {
     int64_t n_elements = (int64_t)e.n * e.h * e.w * e.p_in;
     int64_t step = (int64_t)gridDim.x * n_threads;
     for (int64_t i = (int64_t)blockIdx.x * n_threads + threadIdx.x; i < n_elements; i += step) {
