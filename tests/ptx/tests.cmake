@@ -47,7 +47,7 @@ foreach(op ${ADELE_DEVICE_TESTS})
   ptx_test(ptx_${op}_shuffled "ptx;slow" ptx_${op} PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either
     PTX_STREAMS=mixed:3)
 endforeach()
-foreach(op conv2d conv2d_weight_gradient aspp network plan)
+foreach(op conv2d conv2d_weight_gradient aspp network)
   ptx_test(ptx_${op}_ampere "ptx;slow" ptx_${op} PTX_MMA=ampere)
   ptx_test(ptx_${op}_hopper "ptx;slow" ptx_${op} PTX_MMA=hopper)
 endforeach()
