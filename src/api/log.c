@@ -2,6 +2,7 @@
 #include "api/log.h"
 
 #include "adele/log.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -11,7 +12,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 // The program's function and the open log.txt change while other threads log. Lines come one at a
 // time, because the sink's own mutex is held, and that is never locked while this one is.
@@ -24,12 +24,6 @@ struct train_log {
     FILE *file; // NULL: it could not be written any more
     double started;
 };
-
-static double now_seconds(void) {
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static void tell_program(enum log_level level, const char *line) {
     if (program_function != NULL)
@@ -48,7 +42,7 @@ static void stop_writing(struct train_log *log, const char *reason) {
 static void write_line(struct train_log *log, enum log_level level, const char *line) {
     if (log->file == NULL)
         return;
-    (void)fprintf(log->file, "%9.1f s  %s%s\n", now_seconds() - log->started,
+    (void)fprintf(log->file, "%9.1f s  %s%s\n", clock_seconds() - log->started,
                   level == LOG_WARNING ? "warning: " : "", line);
     if (fflush(log->file) != 0)
         stop_writing(log, strerror(errno));
@@ -79,7 +73,7 @@ static adele_status open_file(const char *path, struct train_log **out) {
         return FAIL(ADELE_INVALID_ARGUMENT, "Train without keep_log, or after the other run.",
                     "%s: another run of this process keeps a log", path);
     TRY(ALLOCATE(&log, 1));
-    log->started = now_seconds();
+    log->started = clock_seconds();
     log->file = fopen(path, "a");
     if (log->file == NULL) {
         int error = errno;

@@ -3,13 +3,13 @@
 // many steps ahead (nonfinite_check_step).
 #include "run/epoch.h"
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "run/nonfinite.h"
 #include "run/trainer_state.h"
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 // METHOD section 5: constant, or poly: rate (1 - step / steps)^power.
 static double learning_rate(const struct trainer *trainer) {
@@ -78,14 +78,8 @@ static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_r
     return ADELE_OK;
 }
 
-static double now_seconds(void) {
-    struct timespec now = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
 adele_status epoch_run(struct trainer *trainer, int epoch, struct epoch_result *out) {
-    double started = now_seconds();
+    double started = clock_seconds();
     memset(out, 0, sizeof *out);
     out->first_step = trainer->progress.step_in_epoch;
     out->n_steps = epoch_plan_steps(&trainer->step.epochs, epoch);
@@ -102,6 +96,6 @@ adele_status epoch_run(struct trainer *trainer, int epoch, struct epoch_result *
     if (!out->is_rolled_back)
         curves_end_epoch(&trainer->corrector.curves,
                          &out->totals.counts[ADELE_COUNT_PREDICTION_NOISY][0][0]);
-    out->seconds = now_seconds() - started;
+    out->seconds = clock_seconds() - started;
     return ADELE_OK;
 }

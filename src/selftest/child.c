@@ -3,13 +3,13 @@
 // or library with everything else plain: so that a wrong result belongs to that family.
 #include "selftest/child.h"
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "device/verdict.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { N_CUDNN_WAYS = 3, N_LIBRARY_DEVICES = 1 + N_CUDNN_WAYS };
 
@@ -27,12 +27,6 @@ struct child {
     struct adele_device *direct[2], *libraries[2][N_LIBRARY_DEVICES];
     char text[600];
 };
-
-static double seconds_now(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 // ---- one run ------------------------------------------------------------------------------------
 
@@ -219,7 +213,7 @@ static adele_status test_network(struct child *child) {
     for (int i = 0; network != NULL && i < network->n; i++) {
         const struct selftest_case *item = &network->list[i];
         bool is_tf32 = network->precision == ADELE_PRECISION_TF32 && !is_convolution(item->op);
-        if (seconds_now() - child->begun > child->options->seconds)
+        if (clock_seconds() - child->begun > child->options->seconds)
             return ADELE_OK; // those of most work, which the small ones represent
         TRY(test_case(child, item, is_tf32 ? ADELE_PRECISION_FP32 : network->precision));
     }
@@ -270,7 +264,7 @@ static void close_devices(struct child *child) {
 
 adele_status child_run(const struct child_options *options) {
     struct child child = {
-        .options = options, .begun = seconds_now(), .left_out = options->left_out};
+        .options = options, .begun = clock_seconds(), .left_out = options->left_out};
     adele_status status = open_devices(&child);
     if (status == ADELE_OK)
         status = test_small(&child);

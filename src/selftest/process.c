@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "selftest/process.h"
 
+#include "base/clock.h"
 #include "base/fail.h"
 
 #include <errno.h>
@@ -10,16 +11,9 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
-
-double process_clock(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
 
 static int spawn(const char *path, const char *const *arguments, int output, pid_t *pid) {
     posix_spawn_file_actions_t actions;
@@ -74,7 +68,7 @@ static bool take_line(struct process *process, char *line) {
 enum process_event process_read(struct process *process, double deadline,
                                 char line[PROCESS_LINE_BYTES]) {
     while (!take_line(process, line)) {
-        double left = deadline - process_clock();
+        double left = deadline - clock_seconds();
         if (left <= 0.0)
             return PROCESS_LATE;
         struct pollfd output = {.fd = process->output, .events = POLLIN};
@@ -93,11 +87,11 @@ enum process_event process_read(struct process *process, double deadline,
 
 int process_stop(struct process *process, bool is_killed) {
     int status = 0;
-    double deadline = process_clock() + 2.0;
+    double deadline = clock_seconds() + 2.0;
     (void)close(process->output);
     if (is_killed)
         (void)kill(process->pid, SIGKILL);
-    while (process_clock() < deadline) {
+    while (clock_seconds() < deadline) {
         pid_t done = waitpid(process->pid, &status, WNOHANG);
         if (done == process->pid)
             return status;

@@ -23,11 +23,10 @@ ADELE_MUST_CHECK adele_status process_start(const char *path, const char *const 
                                             struct process *out);
 enum process_event { PROCESS_LINE, PROCESS_END, PROCESS_LATE };
 // The next line, without its end; PROCESS_END when there is none, PROCESS_LATE after `deadline`,
-// in seconds of process_clock.
+// in seconds of clock_seconds.
 enum process_event process_read(struct process *process, double deadline,
                                 char line[PROCESS_LINE_BYTES]);
 // Ends it if it still runs, and returns the status of waitpid. A process that the system cannot
 // end, because a driver blocks it, is left running after two seconds; then 0 is returned.
 int process_stop(struct process *process, bool is_killed);
-double process_clock(void); // monotonic
 #endif

@@ -3,6 +3,7 @@
 // made it end.
 #include "selftest/selftest.h"
 
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
 #include "device/verdict.h"
@@ -24,7 +25,7 @@ const char *selftest_fault_name(enum selftest_fault fault) {
 // The state of the running child.
 struct watch {
     struct process process;
-    double deadline, line_at; // of process_clock
+    double deadline, line_at; // of clock_seconds
     bool is_running;          // a family is running
     bool is_waiting;          // the child waits for the device only
     enum family family;
@@ -105,7 +106,7 @@ static adele_status start(const struct selftest_options *options, uint64_t left_
     families_print(options->only, only, sizeof only);
     // The shapes of the network get the time that the small ones leave, minus a reserve for a child
     // that has to be started again.
-    (void)snprintf(seconds, sizeof seconds, "%.3f", 0.5 * (watch->deadline - process_clock()));
+    (void)snprintf(seconds, sizeof seconds, "%.3f", 0.5 * (watch->deadline - clock_seconds()));
     const char *const fixed[] = {"--left-out", left, "--only", only, "--seconds", seconds};
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         arguments[n++] = fixed[i];
@@ -152,16 +153,16 @@ static adele_status watch_child(const struct selftest_options *options, struct w
     adele_status status = ADELE_OK;
     bool is_done = false;
     enum process_event event = PROCESS_LINE;
-    watch->line_at = process_clock();
+    watch->line_at = clock_seconds();
     while (status == ADELE_OK && !is_done) {
         event = process_read(&watch->process, patience(options, watch), line);
         if (event != PROCESS_LINE)
             break;
-        watch->line_at = process_clock();
+        watch->line_at = clock_seconds();
         status = follow_line(watch, line, result, &is_done);
     }
     bool is_stalled =
-        watch->is_waiting && process_clock() >= watch->line_at + options->stall_seconds;
+        watch->is_waiting && clock_seconds() >= watch->line_at + options->stall_seconds;
     int ended = process_stop(&watch->process, event == PROCESS_LATE);
     *outcome = CHILD_AGAIN;
     if (status != ADELE_OK || is_done) {
@@ -192,9 +193,9 @@ adele_status selftest_run(const struct selftest_options *options, struct selftes
                     "device \"%s\": there is no GPU of that name", options->device);
     if (verdict_find(identity.text, &verdict) && !verdict.is_complete)
         out->left_out = verdict.left_out; // a family that ended that test would end this one too
-    watch.deadline = process_clock() + options->seconds;
+    watch.deadline = clock_seconds() + options->seconds;
     // Each pass disables one more family.
-    while (outcome == CHILD_AGAIN && process_clock() < watch.deadline) {
+    while (outcome == CHILD_AGAIN && clock_seconds() < watch.deadline) {
         TRY(start(options, out->left_out, &watch));
         TRY(watch_child(options, &watch, out, &outcome));
     }

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#ifndef ADELE_BASE_CLOCK_H
+#define ADELE_BASE_CLOCK_H
+
+// Seconds since a fixed moment, by a clock that nobody sets: only differences mean something.
+double clock_seconds(void);
+#endif
