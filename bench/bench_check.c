@@ -48,8 +48,8 @@ static adele_status host_field(const struct field *field, union bench_args *args
     out->n = field->type == FIELD_TENSOR ? image * (size_t)field->shape.n : field->count;
     out->want = memory_calloc(out->n + 1, field_element_bytes(field->type));
     out->got = memory_calloc(out->n + 1, field_element_bytes(field->type));
-    if (out->want == NULL || out->got == NULL)
-        return FAIL_NO_MEMORY(2 * out->n * field_element_bytes(field->type));
+    TRY(CHECK_MEMORY(out->want));
+    TRY(CHECK_MEMORY(out->got));
     args_set_pointer(args, field->offset, out->want);
     if (!field_is_filled(field))
         return ADELE_OK;

@@ -153,8 +153,7 @@ static adele_status check_image(const struct sample_of *s, const struct instance
     one.n = 1;
     size_t count = (size_t)one.c * (size_t)one.h * (size_t)one.w, plane = (size_t)(one.h * one.w);
     float *image = memory_calloc(count, sizeof *image);
-    if (image == NULL)
-        return FAIL_NO_MEMORY(count * sizeof *image);
+    TRY(CHECK_MEMORY(image));
     const char *from = instance_pointer(instance, field->offset);
     adele_status status;
     TRY_GOTO(device->iface->tensor_download(
@@ -178,8 +177,7 @@ static adele_status check_weights(const struct sample_of *s, const struct instan
                                   const struct field *field) {
     const struct adele_device *device = instance->device;
     float *got = memory_calloc(field->count, sizeof *got);
-    if (got == NULL)
-        return FAIL_NO_MEMORY(field->count * sizeof *got);
+    TRY(CHECK_MEMORY(got));
     adele_status status;
     TRY_GOTO(device->iface->download(device, got, instance_pointer(instance, field->offset),
                                      field->count * sizeof *got),

@@ -107,8 +107,7 @@ static adele_status fill_tensor(const struct adele_device *device, const struct 
     if (device->iface->tensor_bytes(device, field->shape) != bytes * (size_t)field->shape.n)
         return FAIL(ADELE_UNSUPPORTED, "", "images of a tensor do not lie one behind the other");
     float *image = memory_calloc(n, sizeof *image);
-    if (image == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *image);
+    TRY(CHECK_MEMORY(image));
     adele_status status = ADELE_OK;
     for (int i = 0; i < field->shape.n && status == ADELE_OK; i++) {
         char *to = (char *)block + bytes * (size_t)i;
@@ -129,8 +128,7 @@ static adele_status fill_plain(const struct adele_device *device, const struct f
     size_t bytes = field_element_bytes(field->type);
     size_t period = field->count < PLAIN_PERIOD ? field->count : PLAIN_PERIOD;
     void *host = memory_calloc(period, bytes);
-    if (host == NULL)
-        return FAIL_NO_MEMORY(period * bytes);
+    TRY(CHECK_MEMORY(host));
     field_fill_host(field, host, period);
     adele_status status = device->iface->upload(device, block, host, period * bytes);
     for (size_t i = period; i < field->count && status == ADELE_OK; i += period) {

@@ -47,8 +47,7 @@ void problem_pack(const struct adele_pack_desc *desc, struct problem *out) {
 static adele_status compare(const struct adele_device *device, const void *got, const void *want,
                             size_t bytes) {
     unsigned char *host = memory_calloc(2, bytes);
-    if (host == NULL)
-        return FAIL_NO_MEMORY(2 * bytes);
+    TRY(CHECK_MEMORY(host));
     adele_status status = device->iface->download(device, host, got, bytes);
     if (status == ADELE_OK)
         status = device->iface->download(device, host + bytes, want, bytes);

@@ -81,8 +81,7 @@ static void add_row(const struct bench *bench, const struct row *row, cJSON *row
 
 adele_status report_json(const struct bench *bench) {
     cJSON *root = cJSON_CreateObject();
-    if (root == NULL)
-        return FAIL_NO_MEMORY(sizeof(cJSON));
+    TRY(CHECK_MEMORY(root));
     char date[32];
     time_t now = time(NULL);
     (void)strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));

@@ -99,8 +99,7 @@ adele_status bench_time(struct bench *bench, struct instance *run, bool is_backw
     int n_rounds = bench->options.n_rounds, batch[1 + MAX_PEERS];
     size_t n = (size_t)n_rounds * (1 + 2 * MAX_PEERS);
     double *ms = memory_calloc(n, sizeof *ms); // ours, then each peer's, then the ratios
-    if (ms == NULL)
-        return FAIL_NO_MEMORY(n * sizeof *ms);
+    TRY(CHECK_MEMORY(ms));
     adele_status status;
     for (int side = 0; side <= n_peers; side++)
         TRY_GOTO(choose_batch(bench, side == 0 ? run : &peers[side - 1], is_backward, &batch[side]),

@@ -128,7 +128,7 @@ static adele_status save_scores(const struct model *model, const struct model_op
     bool is_fine = json &&
                    json_add(json, "checkpoint", cJSON_CreateString(file_base_name(model->path))) &&
                    json_add(json, "epoch", cJSON_CreateNumber(model->epoch));
-    adele_status status = is_fine ? output_begin(output) : FAIL_NO_MEMORY(64);
+    adele_status status = is_fine ? output_begin(output) : CHECK_MEMORY(NULL);
     if (status == ADELE_OK)
         status = output_end(output, json_write(path, json));
     cJSON_Delete(json);

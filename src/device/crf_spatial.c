@@ -20,9 +20,7 @@ adele_status crf_spatial_init(const struct adele_crf_desc *desc, struct crf_spat
     double reach = ceil(CRF_REACH * desc->spatial_sigma);
     out->reach = reach < longest - 1 ? (int)reach : longest - 1;
     out->n_floats = (size_t)out->reach + 1 + (size_t)desc->h + (size_t)desc->w;
-    out->tap = memory_calloc(out->n_floats, sizeof *out->tap);
-    if (out->tap == NULL)
-        return FAIL_NO_MEMORY(out->n_floats * sizeof *out->tap);
+    TRY(ALLOCATE(&out->tap, out->n_floats));
     out->row = out->tap + out->reach + 1;
     out->column = out->row + desc->h;
     for (int i = 0; i <= out->reach; i++) {

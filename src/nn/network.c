@@ -100,15 +100,11 @@ adele_status network_plan(struct network *network, int n, int h, int w, bool is_
             return ADELE_OK;
         }
     }
-    struct plan **plans =
-        memory_realloc(network->plans, (size_t)network->n_plans + 1, sizeof(struct plan *));
-    if (plans == NULL)
-        return FAIL_NO_MEMORY(((size_t)network->n_plans + 1) * sizeof(struct plan *));
-    network->plans = plans;
+    TRY(GROW(&network->plans, network->n_plans));
     struct adele_shape input = {n, network->graph.n_nodes > 0 ? network->graph.nodes[0].c : 0, h,
                                 w};
-    TRY(plan_create(network, input, is_training, &plans[network->n_plans]));
-    *out = plans[network->n_plans++];
+    TRY(plan_create(network, input, is_training, &network->plans[network->n_plans]));
+    *out = network->plans[network->n_plans++];
     return ADELE_OK;
 }
 

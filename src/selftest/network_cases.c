@@ -71,9 +71,7 @@ static int compare_work(const void *a, const void *b) {
 
 static adele_status make_list(struct network_cases *cases) {
     int n_ops = costs_n_ops(cases->costs);
-    cases->list = memory_calloc((size_t)n_ops, sizeof *cases->list);
-    if (cases->list == NULL)
-        return FAIL_NO_MEMORY((size_t)n_ops * sizeof *cases->list);
+    TRY(ALLOCATE(&cases->list, n_ops));
     for (int i = 0; i < n_ops; i++) {
         const struct op_cost *cost = costs_op(cases->costs, i);
         double work = cost->flops_forward + cost->flops_d_src + cost->flops_d_weight;

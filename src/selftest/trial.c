@@ -78,11 +78,9 @@ static float rounded(float value, enum adele_precision rounding) {
 
 static float *random_array(struct trial *trial, size_t count, double low, double high) {
     uint64_t state = (++trial->n_seeds) << 32;
-    float *values = trial->status == ADELE_OK ? memory_calloc(count, sizeof *values) : NULL;
-    if (values == NULL) {
-        (void)trial_check(trial, FAIL_NO_MEMORY(count * sizeof *values));
+    float *values = NULL;
+    if (trial->status != ADELE_OK || !trial_check(trial, ALLOCATE(&values, count)))
         return NULL;
-    }
     for (size_t i = 0; i < count; i++) {
         double unit = (double)(next_word(&state) >> 40) * 0x1p-24;
         values[i] = rounded((float)(low + (high - low) * unit), trial->rounding);
@@ -110,11 +108,9 @@ float *trial_floats(struct trial *trial, size_t count, double low, double high) 
 
 uint8_t *trial_bytes(struct trial *trial, size_t count, int n_values) {
     uint64_t state = (++trial->n_seeds) << 32;
-    uint8_t *values = trial->status == ADELE_OK ? memory_calloc(count, 1) : NULL;
-    if (values == NULL) {
-        (void)trial_check(trial, FAIL_NO_MEMORY(count));
+    uint8_t *values = NULL;
+    if (trial->status != ADELE_OK || !trial_check(trial, ALLOCATE(&values, count)))
         return NULL;
-    }
     for (size_t i = 0; i < count; i++)
         values[i] = (uint8_t)((next_word(&state) >> 40) % (uint64_t)n_values);
     uint8_t *block = trial_upload(trial, values, count);
@@ -175,8 +171,7 @@ static adele_status read_back(const struct trial *trial, struct trial_output *ou
     const struct adele_device_iface *iface = trial->device->iface;
     size_t bytes = output->count * element_bytes(output->type);
     output->values = memory_calloc(output->count, element_bytes(output->type));
-    if (output->values == NULL)
-        return FAIL_NO_MEMORY(bytes);
+    TRY(CHECK_MEMORY(output->values));
     if (output->type == TRIAL_TENSOR)
         return iface->tensor_download(trial->device, output->values, output->at, output->shape);
     return iface->download(trial->device, output->values, output->at, bytes);
