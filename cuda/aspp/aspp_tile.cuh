@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The kernel of aspp_fma.cu and aspp_mma.cu: all rates of a pyramid (aspp_parts.cuh) as one
 // implicit matrix product, M = target pixels, N = target channels, K = taps of all rates x source
-// channels. A block owns ASPP_TILE pixels x bn channels and goes over the taps that its pixels
-// meet, read from the table that the host made; the sum over the rates stays in its registers.
+// channels. A block owns ASPP_TILE pixels x bn channels and visits only the taps that reach inside
+// the image from one of its pixels, which a table of the host lists; the sum over the rates stays
+// in its registers.
 //
 // The stages of shared memory, their rows of 64 bytes and the main loop are those of
-// conv2d_tile.cuh: K goes by vectors of 16 bytes, four a step, and vectors of several taps share a
-// step when a pixel has few channels.
+// conv2d_tile.cuh: K advances by vectors of 16 bytes, four per step, and vectors of several taps
+// share a step when a pixel has few channels.
 #ifndef ADELE_CUDA_ASPP_ASPP_TILE_CUH
 #define ADELE_CUDA_ASPP_ASPP_TILE_CUH
 

@@ -4,7 +4,7 @@
 // p, q, dst: plain (N, C, H, W); images plain (set, image_c, H, W). Images are computed one after
 // the other, and the categories of an image too: with Potts potentials the message to a category
 // depends on the q of that category alone.
-// K_s is separable and computed directly; K_b goes over the permutohedral lattice of
+// K_s is separable and computed directly; K_b is computed on the permutohedral lattice of
 // device/lattice.h.
 //
 // A pixel has d + 1 entries, one for each corner of its simplex, and a corner's number is the

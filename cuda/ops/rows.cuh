@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Kernels that go over a tensor row by row: a thread owns one step of a row (a pixel's eight
+// Kernels that process a tensor row by row: a thread owns one step of a row (a pixel's eight
 // channels, say) in every gridDim.y-th row. Rows and steps are counted in 32 bits, because
 // divisions in 64 bits would cost more than the rest; offsets of elements are 64-bit.
 #ifndef ADELE_CUDA_OPS_ROWS_CUH
@@ -13,7 +13,7 @@ namespace adele_cuda {
 #define ROW_THREADS 128
 #define MAX_GRID_Y  65535
 
-// At an op's creation, for each tensor that its kernels go over.
+// At an op's creation, for each tensor that its kernels process.
 static inline adele_status rows_check(const char *op, int n, int h, int w, int c) {
     int64_t n_rows = (int64_t)n * h, n_steps = (int64_t)w * padded_channels(c);
     if (n_rows > INT32_MAX - MAX_GRID_Y || n_steps > INT32_MAX - ROW_THREADS)
