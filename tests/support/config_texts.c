@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "support/config_texts.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct config *parse_ok(const char *text, int n_sets, const char *const *sets) {
+    struct config *config = NULL;
+    if (config_parse("run.yaml", text, strlen(text), n_sets, sets, &config) != ADELE_OK)
+        fail_msg("%s (%s)", adele_error_message(), adele_error_hint());
+    return config;
+}
+
+void assert_refused(const char *text, const char *set, const char *message) {
+    struct config *config = NULL;
+    adele_status status =
+        config_parse("run.yaml", text, strlen(text), set != NULL ? 1 : 0, &set, &config);
+    if (status != ADELE_CONFIG || strstr(adele_error_message(), message) == NULL)
+        fail_msg("%s with --set %s: %s, \"%s\" lacks \"%s\"", text, set != NULL ? set : "nothing",
+                 adele_status_text(status), adele_error_message(), message);
+    assert_null(config);
+}
