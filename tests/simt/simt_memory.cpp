@@ -63,9 +63,13 @@ static cudaError_t allocate(void **out, size_t bytes, bool is_host, const char *
     cudaError_t code = simt_capture_check(function, NULL);
     if (bytes == 0 || code != cudaSuccess)
         return code;
+    size_t free_bytes = 0, total_bytes = 0;
+    cudaMemGetInfo(&free_bytes, &total_bytes);
     std::lock_guard<std::mutex> guard(lock);
     n_allocated++;
-    if (i_failing >= 0 && i_failing-- == 0)
+    // More than the emulated device has is refused here: the sanitizers end a program that asks the
+    // host for it.
+    if ((i_failing >= 0 && i_failing-- == 0) || (!is_host && bytes > free_bytes))
         return simt_error(cudaErrorMemoryAllocation, "out of memory (asked for %zu bytes)", bytes);
 #ifdef ADELE_SIMT_CHECKED
     size_t gap = 256; // a step over the end must not land in the next allocation
