@@ -27,9 +27,9 @@ double number_parse(const char *text, char **end) {
     return value;
 }
 
-void number_print(double value, char out[32]) {
+void number_print(double value, int n_digits, char out[32]) {
     locale_t old;
     locale_t c_locale = enter_c_locale(&old);
-    (void)snprintf(out, 32, "%.10g", value);
+    (void)snprintf(out, 32, "%.*g", n_digits, value);
     leave_c_locale(c_locale, old);
 }

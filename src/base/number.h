@@ -6,6 +6,6 @@
 
 // As strtod in the C locale.
 double number_parse(const char *text, char **end);
-// Up to 10 digits.
-void number_print(double value, char out[32]);
+// With up to n_digits significant digits, at most 17: these give back every double.
+void number_print(double value, int n_digits, char out[32]);
 #endif

@@ -28,8 +28,8 @@ static size_t join_names(const struct config_key *key, const char *between, char
 void config_value_allowed(const struct config_key *key, char *out, size_t out_bytes) {
     char range[96];
     char low[32], high[32];
-    number_print(key->low, low);
-    number_print(key->high, high);
+    number_print(key->low, 10, low);
+    number_print(key->high, 10, high);
     (void)snprintf(range, sizeof range, "%s %s, at most %s",
                    key->is_above_low ? "above" : "at least", low, high);
     switch (key->kind) {

@@ -3,14 +3,14 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "infer/checkpoint_model.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static adele_status add_number(struct safetensors_writer *writer, const char *key, double value) {
-    char text[64];
-    (void)snprintf(text, sizeof text, "%.17g", value);
+    char text[32];
+    number_print(value, 17, text);
     return safetensors_writer_metadata(writer, key, text);
 }
 

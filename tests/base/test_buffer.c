@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/number.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,6 +62,10 @@ static void numbers_have_a_point_in_a_locale_with_commas(void **state) {
     assert_string_equal(text, "0,5");
     struct buffer buffer = {0};
     add_numbers(&buffer);
+    char printed[32];
+    number_print(0.1, 17, printed);
+    assert_string_equal(printed, "0.10000000000000001");
+    assert_true(number_parse(printed, NULL) == 0.1);
     (void)setlocale(LC_NUMERIC, "C");
     assert_string_equal(buffer.data, numbers);
     buffer_deinit(&buffer);
