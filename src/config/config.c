@@ -82,6 +82,10 @@ static adele_status check_together(const char *name, const struct config *config
         return FAIL(ADELE_CONFIG, "Leave one of the two out.",
                     "%s: data.noise.kind asks for synthetic noise, but data.noisy_labels is %s",
                     name, config->data.noisy_labels);
+    if (config->train.patience > 0 && config->train.select != SELECT_BEST_VAL)
+        return FAIL(ADELE_CONFIG, "Set train.best_by: val, or train.patience: 0.",
+                    "%s: train.patience is %d, but train.best_by: last compares no scores", name,
+                    config->train.patience);
     if (config->loss.scales[0] != 1.0)
         return FAIL(ADELE_CONFIG, "Write 1.0 first: labels and predictions are at that scale.",
                     "%s: loss.scales begins with %g; allowed: 1.0", name, config->loss.scales[0]);

@@ -12,7 +12,7 @@
 #include "nn/network.h"
 
 enum residency { RESIDENCY_AUTO, RESIDENCY_DEVICE, RESIDENCY_HOST }; // of the images
-enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY };
+enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY, SCHEDULE_COSINE };
 enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
 enum nan_handling { ON_NAN_STOP, ON_NAN_SKIP, ON_NAN_ROLLBACK };
@@ -56,13 +56,14 @@ struct config {
         double lr, momentum, weight_decay;
         enum rate_groups groups;
         enum schedule_kind schedule;
-        double poly_power;
+        double poly_power, warmup_epochs;
         uint64_t seed;
         enum adele_precision precision;
         bool drop_last;
         enum nan_handling on_nan;
         int checkpoint_every; // epochs
         enum model_selection select;
+        int patience;       // epochs; 0: off
         int evaluate_every; // epochs
         bool evaluate_test;
     } train;

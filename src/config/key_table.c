@@ -37,7 +37,7 @@ static const char *const batch_norms[] = {
 static const char *const groups[] = {[RATES_UNIFORM] = "uniform", [RATES_VOC] = "voc", NULL};
 static const char *const optimizers[] = {"sgd", NULL};
 static const char *const schedules[] = {
-    [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_POLY] = "poly", NULL};
+    [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_POLY] = "poly", [SCHEDULE_COSINE] = "cosine", NULL};
 static const char *const precisions[] = {[ADELE_PRECISION_FP32] = "fp32",
                                          [ADELE_PRECISION_BF16] = "bf16",
                                          [ADELE_PRECISION_TF32] = "tf32",
@@ -156,9 +156,11 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
     {"train.optimizer.groups", CONFIG_ENUM, AT(train.groups), .fallback = "uniform", .fallback_voc = "voc", .names = groups,
      .meaning = "Rates of the parameters: all the same, or biases twice, a head's new layers 10 times, their biases 20 times."},
     {"train.schedule", CONFIG_ENUM, AT(train.schedule), .fallback = "constant", .names = schedules,
-     .meaning = "The learning rate over time: constant, or falling to zero by (1 - step / steps)^poly_power."},
+     .meaning = "The learning rate over time: constant, or falling to zero by (1 - step / steps)^poly_power, or by (1 + cos(pi step / steps)) / 2."},
     {"train.poly_power", CONFIG_REAL, AT(train.poly_power), .fallback = "0.9", ABOVE(0, 10),
      .meaning = "The power of the poly schedule."},
+    {"train.warmup_epochs", CONFIG_REAL, AT(train.warmup_epochs), .fallback = "0", RANGE(0, 1000000),
+     .meaning = "Epochs, or a part of one, in which the learning rate rises in equal steps to train.optimizer.lr; train.schedule covers the steps that follow."},
     {"train.seed", CONFIG_SEED, AT(train.seed), .fallback = "0",
      .meaning = "Seed of weights, order and augmentation."},
     {"train.precision", CONFIG_ENUM, AT(train.precision), .fallback = "fp32", .names = precisions,
@@ -169,6 +171,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Epochs between checkpoints."},
     {"train.best_by", CONFIG_ENUM, AT(train.select), .fallback = "val", .names = selections,
      .meaning = "What checkpoints/best holds: the epoch best on the validation split, or the last one."},
+    {"train.patience", CONFIG_INT, AT(train.patience), .fallback = "0", RANGE(0, 1000000),
+     .meaning = "Above 0: the run ends early after an evaluation when the validation score has not become better for so many epochs; needs a validation split and train.best_by: val. An end before the onset of memorization is one before any correction."},
     {"train.evaluate_every", CONFIG_INT, AT(train.evaluate_every), .fallback = "1", RANGE(1, 1000000),
      .meaning = "Epochs between evaluations, at the training size; `adele evaluate` scores at the files' own size."},
     {"train.evaluate_test", CONFIG_BOOL, AT(train.evaluate_test), .fallback = "false",

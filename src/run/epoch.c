@@ -5,20 +5,11 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "run/learning_rate.h"
 #include "run/nonfinite.h"
 #include "run/trainer_state.h"
 
-#include <math.h>
 #include <string.h>
-
-// METHOD section 5: constant, or poly: rate (1 - step / steps)^power.
-static double learning_rate(const struct trainer *trainer) {
-    const struct config *config = trainer->config;
-    if (config->train.schedule == SCHEDULE_CONSTANT)
-        return config->train.lr;
-    double done = (double)trainer->progress.step / (double)trainer->step.epochs.n_steps_total;
-    return config->train.lr * pow(1.0 - done, config->train.poly_power);
-}
 
 // METHOD section 2, VOC: one value of the curves after each interval of iterations, which need not
 // be whole epochs.
@@ -48,7 +39,7 @@ static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_r
 
 static adele_status run_step(struct trainer *trainer, int epoch, int i_step,
                              struct epoch_result *result) {
-    result->rate = learning_rate(trainer);
+    result->rate = learning_rate(trainer->config, &trainer->step.epochs, trainer->progress.step);
     trainer->is_saved = false;
     TRY(training_step_next_batch(&trainer->step, epoch, i_step + 1));
     TRY(training_step_run(&trainer->step, epoch, i_step, result->rate));

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "infer/run_folder.h"
+#include "run/learning_rate.h"
 #include "run/memory_need.h"
 #include "run/trainer_state.h"
 
@@ -56,6 +57,7 @@ static adele_status parts_init(struct trainer *trainer) {
     const struct config *config = trainer->config;
     TRY(network_init(trainer));
     TRY(training_step_init(&trainer->step, &trainer->data, trainer->network));
+    TRY(learning_rate_check(config, &trainer->step.epochs));
     const struct corrector_options options = {.network = trainer->network,
                                               .epochs = &trainer->step.epochs,
                                               .n_loss_scales = trainer->step.n_scales};
@@ -89,12 +91,21 @@ static adele_status open_device(struct trainer *trainer) {
     return ADELE_OK;
 }
 
+static adele_status check_data(const struct run_data *data) {
+    int patience = data->config->train.patience;
+    if (patience > 0 && data->resident[SPLIT_VAL].set.n_images == 0)
+        return FAIL(ADELE_CONFIG, "Name validation cases in data.split.val, or leave it out.",
+                    "train.patience is %d, but the data set has no validation split", patience);
+    return ADELE_OK;
+}
+
 static adele_status trainer_init(struct trainer *trainer) {
     TRY(check_config(trainer->config));
     TRY(file_make_directory(trainer->options.run_folder));
     TRY(file_lock_folder(trainer->options.run_folder, &trainer->folder_lock));
     TRY(open_device(trainer));
     TRY(run_data_load(&trainer->data, trainer->config, trainer->device));
+    TRY(check_data(&trainer->data));
     adele_status status = parts_init(trainer);
     if (status != ADELE_NO_MEMORY)
         return status;

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "infer/run_folder.h"
 #include "run/checkpoint.h"
@@ -22,6 +23,18 @@
 static bool is_evaluation_due(const struct trainer *trainer, int epoch) {
     return epoch % trainer->config->train.evaluate_every == 0 ||
            epoch == trainer->step.epochs.n_epochs;
+}
+
+// train.patience: whether the run ends with this epoch. A function of what a checkpoint holds, so
+// that a resumed run ends at the same epoch.
+static bool is_patience_over(const struct trainer *trainer, int epoch) {
+    int patience = trainer->config->train.patience;
+    return patience > 0 && epoch > 0 && is_evaluation_due(trainer, epoch) &&
+           epoch - trainer->progress.best_epoch >= patience;
+}
+
+static bool is_last(const struct trainer *trainer, int epoch) {
+    return epoch >= trainer->step.epochs.n_epochs || is_patience_over(trainer, epoch);
 }
 
 static adele_status save_best(struct trainer *trainer, int epoch) {
@@ -72,8 +85,7 @@ done:
 }
 
 static adele_status save_checkpoint(struct trainer *trainer, int epoch) {
-    bool is_due = epoch % trainer->config->train.checkpoint_every == 0 ||
-                  epoch == trainer->step.epochs.n_epochs;
+    bool is_due = epoch % trainer->config->train.checkpoint_every == 0 || is_last(trainer, epoch);
     return is_due ? save_last(trainer) : ADELE_OK;
 }
 
@@ -119,7 +131,7 @@ static adele_status report_epoch(const struct trainer *trainer, int epoch,
                                            .val = epoch_score(trainer, epoch, SPLIT_VAL),
                                            .test = epoch_score(trainer, epoch, SPLIT_TEST),
                                            .n_corrected = n_changed < 0 ? 0 : n_changed};
-    if (!options->on_epoch(options->context, &finished) || epoch == finished.n_epochs)
+    if (!options->on_epoch(options->context, &finished) || is_last(trainer, epoch))
         return ADELE_OK;
     return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
                 "stopped after epoch %d; all of it is saved", epoch);
@@ -188,13 +200,19 @@ static adele_status profile(struct trainer *trainer, struct epoch_result *result
 static adele_status train(struct trainer *trainer, struct epoch_result *result) {
     const struct progress *progress = &trainer->progress;
     adele_status status = ADELE_OK;
-    while (status == ADELE_OK && progress->epoch < trainer->step.epochs.n_epochs)
+    while (status == ADELE_OK && !is_last(trainer, progress->epoch))
         status = train_epoch(trainer, progress->epoch + 1, result);
     if (status == ADELE_INTERRUPTED) {
         adele_status saved = save_last(trainer);
         return saved == ADELE_OK ? status : saved;
     }
     TRY(status);
+    if (progress->epoch < trainer->step.epochs.n_epochs)
+        log_line(LOG_INFO,
+                 "ended after epoch %d of %d: no better validation score since epoch %d "
+                 "(train.patience: %d)",
+                 progress->epoch, trainer->step.epochs.n_epochs, progress->best_epoch,
+                 trainer->config->train.patience);
     return examples_save(&trainer->data, trainer->network, trainer->step.epochs.batch,
                          trainer->options.run_folder);
 }

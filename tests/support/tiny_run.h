@@ -34,8 +34,8 @@ double tiny_run_metric(void *const *state, const char *run, int epoch, const cha
 int tiny_run_n_records(void *const *state, const char *run);
 
 // Fails unless both runs' files are there and the same, byte by byte: the last and best checkpoint,
-// metrics, onsets, examples, and the folder of labels. TensorBoard's events are left out, because
-// they hold the time at which each epoch ended, and its speed.
+// metrics, onsets, examples, and the folder of labels, if there is one. TensorBoard's events are
+// left out, because they hold the time at which each epoch ended, and its speed.
 void tiny_run_assert_same(void *const *state, const char *run_a, const char *run_b);
 // Whether the files are the same; fails the test when one cannot be read.
 bool same_bytes(const char *path_a, const char *path_b);
