@@ -132,5 +132,5 @@ Headers, static library and adele.pc for programs that train, evaluate and
 correct labels by themselves instead of calling the program adele.")
 # pkg-config asks for the packages in Requires.private even where nothing is linked statically.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "adele (= ${PROJECT_VERSION}), libcairo2-dev, libcjson-dev, \
-libdnnl-dev, libpng-dev, libtiff-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
+libdnnl-dev, libpng-dev, libprotobuf-c-dev, libtiff-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
 include(CPack)

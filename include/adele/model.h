@@ -123,6 +123,29 @@ ADELE_MUST_CHECK adele_status adele_model_predict(struct adele_model *model,
                                                   const struct adele_predict_options *options,
                                                   int *out_cases);
 
+// ---- for other programs -------------------------------------------------------------------------
+struct adele_export_options {
+    const char *output; // the file; required, its folder is made when it is not there
+    int overwrite;      // 1: a file that adele wrote there earlier is replaced
+};
+// Writes the network as an ONNX file (opset 17) that needs nothing else of the run.
+//
+// Input "image": float32 (n, C, H, W), values as the image files have them: 0 to 255 of pictures of
+// 8 bits. The normalization of the training is inside. n, H and W are free in every call; results
+// are those of adele_model_predict where H and W are those at which the network works (with
+// pictures of 16 bits and volumes up to the half floats in which the library stores these). U-Net
+// needs at least 16 x 16 pixels.
+// Output "logits": float32 (n, K, H, W) of a single prediction without scales, flips and CRF;
+// those of DeepLab are brought to the input's size as everywhere here, bilinear with align-corners.
+// The file's metadata: "names" of the classes (a JSON array), "height" and "width" at which the
+// network works, "normalization", "orientation" of the slices of volumes, "checkpoint", "epoch".
+//
+// Errors: ADELE_INVALID_ARGUMENT, before anything is written, for an `output` that is NULL, falls
+// into a data set or another run, or onto a file that is there; ADELE_UNSUPPORTED for more than the
+// 2 GB that the format allows; ADELE_IO, ADELE_NO_MEMORY.
+ADELE_MUST_CHECK adele_status adele_model_export(struct adele_model *model,
+                                                 const struct adele_export_options *options);
+
 // ---- in one call --------------------------------------------------------------------------------
 // Open (the last checkpoint), evaluate or predict with the defaults, and close; `out_cases` may be
 // NULL.

@@ -33,9 +33,10 @@ static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv
     *inv_std = squares > 0.0 ? 1.0 / sqrt(squares / (double)n) : 1.0;
 }
 
-// METHOD section 5: RGB / 255, minus ImageNet's mean, divided by its deviation.
-static void imagenet_numbers(int channel, double *mean, double *inv_std) {
-    static const double means[3] = {0.485, 0.456, 0.406}, deviations[3] = {0.229, 0.224, 0.225};
+// RGB / 255, minus ImageNet's mean, divided by its deviation.
+void standardize_imagenet(int channel, double *mean, double *inv_std) {
+    static const double means[IMAGENET_CHANNELS] = {0.485, 0.456, 0.406},
+                        deviations[IMAGENET_CHANNELS] = {0.229, 0.224, 0.225};
     *mean = 255.0 * means[channel];
     *inv_std = 1.0 / (255.0 * deviations[channel]);
 }
@@ -57,13 +58,13 @@ void standardize_plane(struct dataset_images *out, size_t i_plane, const float *
         uint16_t *pixels = (uint16_t *)out->images + i_plane * n;
         measure(plane, n, &mean, &inv_std);
         if (is_imagenet)
-            imagenet_numbers(channel, &mean, &inv_std);
+            standardize_imagenet(channel, &mean, &inv_std);
         for (size_t i = 0; i < n; i++)
             pixels[i] = half_from_float((float)((plane[i] - mean) * inv_std));
         mean = 0.0, inv_std = 1.0;
     }
     if (!out->is_f16 && is_imagenet)
-        imagenet_numbers(channel, &mean, &inv_std);
+        standardize_imagenet(channel, &mean, &inv_std);
     out->mean[i_plane] = (float)mean;
     out->inv_std[i_plane] = (float)inv_std;
 }

@@ -9,4 +9,8 @@
 // `is_imagenet`: with the statistics of ImageNet instead of the plane's own.
 void standardize_plane(struct dataset_images *out, size_t i_plane, const float *plane,
                        bool is_imagenet);
+// METHOD section 5: what brings a value from 0 to 255 of that channel of an RGB picture to the
+// statistics of ImageNet.
+#define IMAGENET_CHANNELS 3
+void standardize_imagenet(int channel, double *mean, double *inv_std);
 #endif

@@ -119,6 +119,10 @@ ADELE_MUST_CHECK adele_status plan_find_nonfinite_input(const struct plan *plan,
 void plan_describe(const struct plan *plan);
 double plan_flops(const struct plan *plan, bool with_backward);
 
+// A host copy of the weight arena with the buffer arena behind it; caller frees *out with
+// memory_free.
+ADELE_MUST_CHECK adele_status network_download(struct network *network, float **out);
+
 // ---- weights in files: PyTorch names, OIHW ------------------------------------------------------
 // Adds every parameter and buffer to the writer under `prefix` + name. The host copies that the
 // writer borrows live in *keep (an array the caller frees with memory_free after saving).

@@ -28,6 +28,19 @@ static adele_status move_arenas(struct network *network, enum weights_content co
 
 // ---- export -------------------------------------------------------------------------------------
 
+adele_status network_download(struct network *network, float **out) {
+    const struct graph *graph = &network->graph;
+    float *host;
+    TRY(ALLOCATE(&host, graph->n_weights + graph->n_buffers + 1));
+    adele_status status = move_arenas(network, CONTENT_WEIGHTS, host, false);
+    if (status != ADELE_OK) {
+        memory_free(host);
+        return status;
+    }
+    *out = host;
+    return ADELE_OK;
+}
+
 static adele_status export_tensors(struct network *network, enum weights_content content,
                                    const char *prefix, struct safetensors_writer *writer,
                                    float **keep) {

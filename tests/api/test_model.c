@@ -264,6 +264,23 @@ static void test_predict(void **state) {
     assert_int_equal(adele_predict(run, "cpu", images, masks, NULL), ADELE_INVALID_ARGUMENT);
 }
 
+static void test_export(void **state) {
+    struct adele_model *model = open_model(state);
+    const char *file = scratch_path(state, "model.onnx");
+    const struct adele_export_options options = {.output = file};
+    assert_int_equal(adele_model_export(model, &(struct adele_export_options){0}),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "no output"));
+    assert_int_equal(adele_model_export(model, &options), ADELE_OK);
+    assert_true(file_exists(file));
+    assert_int_equal(adele_model_export(model, &options), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "is there already"));
+    assert_int_equal(
+        adele_model_export(model, &(struct adele_export_options){.output = file, .overwrite = 1}),
+        ADELE_OK);
+    adele_model_close(model);
+}
+
 // ---- a device with little memory ----------------------------------------------------------------
 
 // What the model's device says it has left, and the largest block that it gives.
@@ -411,6 +428,7 @@ int main(void) {
         cmocka_unit_test(test_orders_and_probabilities),
         cmocka_unit_test(test_evaluate),
         cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_export),
         cmocka_unit_test(test_reuse_after_refusal),
         cmocka_unit_test(test_reuse_after_failure),
         cmocka_unit_test(test_errors),

@@ -73,8 +73,8 @@ static int run_setup(void **state) {
 
 // ---- usage ------------------------------------------------------------------------------------
 
-static const char *const verbs[] = {"train",  "evaluate", "predict",  "noise", "check", "labels",
-                                    "report", "onset",    "selftest", "info",  "help"};
+static const char *const verbs[] = {"train",  "evaluate", "predict", "noise",    "check", "labels",
+                                    "export", "report",   "onset",   "selftest", "info",  "help"};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 static void help_explains_every_verb(void **state) {
@@ -227,6 +227,8 @@ static void a_folder_that_cannot_be_written_is_named(void **state) {
     assert_error(&result, "tiny.yaml");
     ADELE(&result, "evaluate", scratch_path(state, "run"), "--json", below);
     assert_error(&result, "tiny.yaml");
+    ADELE(&result, "export", scratch_path(state, "run"), "-o", below);
+    assert_error(&result, "tiny.yaml");
 }
 
 static void a_run_is_not_overwritten(void **state) {
@@ -297,6 +299,43 @@ static void a_crf_changes_what_is_scored(void **state) {
     assert_code(&result, 2);
     assert_non_null(strstr(result.err, "--crf=0"));
     program_result_deinit(&result);
+}
+
+static void export_writes_a_file_once(void **state) {
+    struct program_result result;
+    char *first = NULL, *second = NULL;
+    size_t n_first = 0, n_second = 0;
+    const char *file = scratch_path(state, "new/model.onnx");
+    ADELE(&result, "export", scratch_path(state, "run"), "-o", file);
+    assert_code(&result, 0);
+    assert_non_null(strstr(result.out, "image (batch, 1, height, width) -> logits (batch, 3, "
+                                       "height, width), trained at 32 x 28"));
+    program_result_deinit(&result);
+    check_ok(file_read(file, 0, &first, &n_first));
+    ADELE(&result, "export", scratch_path(state, "run"), "-o", file);
+    assert_error(&result, "model.onnx is there already");
+    ADELE(&result, "export", scratch_path(state, "run"), "-o", file, "--overwrite");
+    assert_code(&result, 0);
+    program_result_deinit(&result);
+    check_ok(file_read(file, 0, &second, &n_second));
+    assert_int_equal(n_first, n_second);
+    assert_memory_equal(first, second, n_first); // the same network, the same bytes
+    memory_free(first);
+    memory_free(second);
+}
+
+static void export_of_no_checkpoint_is_refused(void **state) {
+    struct program_result result;
+    const char *file = scratch_path(state, "none.onnx");
+    ADELE(&result, "export", scratch_path(state, "nowhere"), "-o", file);
+    assert_error(&result, "nowhere");
+    ADELE(&result, "export", scratch_path(state, "tiny.yaml"), "-o", file);
+    assert_error(&result, "tiny.yaml");
+    ADELE(&result, "export", scratch_path(state, "run"));
+    assert_failed(&result, 2, "-o FILE");
+    ADELE(&result, "export", scratch_path(state, "run"), "other", "-o", file);
+    assert_failed(&result, 2, "'other'");
+    assert_false(file_exists(file));
 }
 
 // Images of several sizes, none of them the network's.
@@ -575,6 +614,8 @@ int main(void) {
         cmocka_unit_test(train_leaves_a_log),
         cmocka_unit_test(evaluate_writes_the_documented_json),
         cmocka_unit_test(a_crf_changes_what_is_scored),
+        cmocka_unit_test(export_writes_a_file_once),
+        cmocka_unit_test(export_of_no_checkpoint_is_refused),
         cmocka_unit_test(predict_writes_maps_of_the_inputs_size),
         cmocka_unit_test(a_colour_image_is_refused_by_a_gray_model),
         cmocka_unit_test(labels_writes_every_training_case),

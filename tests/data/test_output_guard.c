@@ -129,12 +129,13 @@ static int teardown(void **state) {
 
 // ---- every verb ---------------------------------------------------------------------------------
 
-enum verb { PREDICT, MASKS, SCORES, LABELS, NOISE, REPORT, TRAIN, N_VERBS };
+enum verb { PREDICT, MASKS, SCORES, LABELS, EXPORT, NOISE, REPORT, TRAIN, N_VERBS };
 
 // Runs the verb with `folder` as its output; TRAIN into FOLDER/new.
 static void run_verb(enum verb verb, const char *folder, const char *option,
                      struct program_result *result) {
-    char *scores = file_join(folder, "scores.json"), *new_run = file_join(folder, "new");
+    char *scores = file_join(folder, "scores.json"), *onnx = file_join(folder, "model.onnx");
+    char *new_run = file_join(folder, "new");
     switch (verb) {
     case PREDICT:
         ADELE(result, "predict", run, "-i", pictures, "-o", folder, "--device=cpu", option);
@@ -148,6 +149,9 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
     case LABELS:
         ADELE(result, "labels", run, "-o", folder, option);
         break;
+    case EXPORT:
+        ADELE(result, "export", run, "-o", onnx, option);
+        break;
     case NOISE:
         ADELE(result, "noise", set, "-o", folder, "--kind", "flip", option);
         break;
@@ -159,6 +163,7 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
         break;
     }
     memory_free(scores);
+    memory_free(onnx);
     memory_free(new_run);
 }
 

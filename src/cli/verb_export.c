@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "adele/model.h"
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+enum export_option { OPTION_CHECKPOINT = 256, OPTION_OVERWRITE };
+
+struct arguments {
+    const char *path, *checkpoint;
+    struct adele_export_options options;
+};
+
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0, "The file to write, such as model.onnx", 0},
+    {"checkpoint", OPTION_CHECKPOINT, "last|best", 0, "Which checkpoint of the run (default: last)",
+     0},
+    {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
+    {0}};
+
+static error_t parse(int key, char *value, struct argp_state *state) {
+    struct arguments *arguments = state->input;
+    switch (key) {
+    case 'o':
+        arguments->options.output = value;
+        return 0;
+    case OPTION_CHECKPOINT:
+        arguments->checkpoint = cli_parse_choice(state, key, value);
+        return 0;
+    case OPTION_OVERWRITE:
+        arguments->options.overwrite = 1;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->path)
+            argp_error(state, "one CHECKPOINT or RUN only; unexpected argument '%s'", value);
+        arguments->path = value;
+        return 0;
+    case ARGP_KEY_END:
+        if (!arguments->path || !arguments->options.output)
+            argp_error(state, "name a checkpoint file or a run folder, and -o FILE");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp export_argp = {
+    options,
+    parse,
+    "CHECKPOINT|RUN",
+    "Writes the network as an ONNX file (opset 17) for other programs, such as ONNX Runtime. It "
+    "takes "
+    "images as their files hold them, normalizes them itself, and returns the logits at their "
+    "size. "
+    "Batch, height and width are free; the network was trained at the height and width that the "
+    "file's metadata name.",
+    0,
+    0,
+    0};
+
+int verb_export(int argc, char **argv) {
+    struct arguments arguments = {0};
+    struct adele_model *model = NULL;
+    argp_err_exit_status = CLI_USAGE;
+    argp_parse(&export_argp, argc, argv, 0, 0, &arguments);
+    adele_status status = adele_model_open(arguments.path, arguments.checkpoint, "cpu", &model);
+    if (status == ADELE_OK)
+        status = adele_model_export(model, &arguments.options);
+    if (status == ADELE_OK) {
+        const struct adele_model_info *info = adele_model_describe(model);
+        printf("checkpoint %s, after epoch %d\n", info->path, info->epoch);
+        printf("%s: image (batch, %d, height, width) -> logits (batch, %d, height, width), trained "
+               "at %d x %d\n",
+               arguments.options.output, info->n_channels, info->n_classes, info->height,
+               info->width);
+    }
+    adele_model_close(model);
+    return status == ADELE_OK ? CLI_OK : cli_report_failure(status);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// `adele export`: a trained network as an ONNX file that needs nothing else of its run.
+#include "infer/model.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "data/standardize.h"
+#include "infer/model_output.h"
+#include "infer/onnx_graph.h"
+
+static const char *const normalizations[] = {
+    [NORMALIZE_IMAGE] = "inside: every channel of every image to mean 0 and deviation 1",
+    [NORMALIZE_IMAGENET] = "inside: RGB values from 0 to 255 to the statistics of ImageNet"};
+
+// The names of the classes as a JSON array.
+static const char *class_names(struct onnx_builder *builder, const struct model *model) {
+    cJSON *names =
+        cJSON_CreateStringArray((const char *const *)model->category_names, model->n_categories);
+    char *text = cJSON_PrintUnformatted(names);
+    cJSON_Delete(names);
+    const char *copy = text != NULL ? onnx_name(builder, "%s", text) : NULL;
+    cJSON_free(text);
+    return copy;
+}
+
+static adele_status add_metadata(struct onnx_builder *builder, const struct model *model) {
+    const char *names = class_names(builder, model);
+    TRY(CHECK_MEMORY(names));
+    onnx_add_metadata(builder, "names", names);
+    onnx_add_metadata(builder, "height", onnx_name(builder, "%d", model->height));
+    onnx_add_metadata(builder, "width", onnx_name(builder, "%d", model->width));
+    onnx_add_metadata(builder, "input", "values as the image files have them: 0 to 255 of 8 bits");
+    onnx_add_metadata(builder, "normalization", normalizations[model->normalize]);
+    onnx_add_metadata(builder, "output", "logits at the size of the input; argmax over axis 1");
+    if (model->orientation.letters[0] != '\0')
+        onnx_add_metadata(builder, "orientation", model->orientation.letters);
+    onnx_add_metadata(builder, "checkpoint", file_base_name(model->path));
+    onnx_add_metadata(builder, "epoch", onnx_name(builder, "%d", model->epoch));
+    return ADELE_OK;
+}
+
+static adele_status build(struct onnx_builder *builder, const struct model *model,
+                          const float *values, uint8_t **out, size_t *out_bytes) {
+    const struct graph *graph = network_graph(model->network);
+    if (model->normalize == NORMALIZE_IMAGENET && model->n_channels != IMAGENET_CHANNELS)
+        return FAIL(ADELE_FORMAT, "Name a checkpoint that `adele train` wrote.",
+                    "%s: images of %d channels with ImageNet's statistics of %d", model->path,
+                    model->n_channels, IMAGENET_CHANNELS);
+    const struct onnx_network network = {.graph = graph,
+                                         .weights = values,
+                                         .buffers = values + graph->n_weights,
+                                         .normalize = model->normalize};
+    onnx_add_network(builder, &network);
+    TRY(add_metadata(builder, model));
+    return onnx_builder_pack(builder, out, out_bytes);
+}
+
+static adele_status write(struct output *output, const char *path, const uint8_t *bytes, size_t n) {
+    TRY(output_begin(output));
+    return output_end(output, file_write(path, bytes, n));
+}
+
+adele_status model_export_onnx(const struct model *model, const char *path, bool is_overwriting) {
+    struct model_options options;
+    struct output *output = NULL;
+    struct onnx_builder *builder = NULL;
+    float *values = NULL;
+    uint8_t *bytes = NULL;
+    size_t n_bytes = 0;
+    adele_status status;
+    model_options_init(&options);
+    options.is_overwriting = is_overwriting;
+    TRY(model_plan_file(model, &options, path, &output));
+    TRY_GOTO(network_download(model->network, &values), done);
+    TRY_GOTO(onnx_builder_create(&builder), done);
+    TRY_GOTO(build(builder, model, values, &bytes, &n_bytes), done);
+    status = write(output, path, bytes, n_bytes);
+done:
+    onnx_builder_destroy(builder);
+    output_destroy(output);
+    memory_free(values);
+    memory_free(bytes);
+    return status;
+}
