@@ -275,13 +275,11 @@ static void the_own_run_keeps_its_files(void **state) {
 
 // ---- a second time ------------------------------------------------------------------------------
 
-static const char *const first_files[N_VERBS] = {"a.png",
-                                                 "test_000.png",
-                                                 "scores.json",
-                                                 "labelsTr/train_000.png",
-                                                 "labelsTr/train_000.png",
-                                                 "run_onset.png",
-                                                 NULL};
+static const char *const first_files[N_VERBS] = {
+    [PREDICT] = "a.png",       [MASKS] = "test_000.png",
+    [SCORES] = "scores.json",  [LABELS] = "labelsTr/train_000.png",
+    [EXPORT] = "model.onnx",   [NOISE] = "labelsTr/train_000.png",
+    [REPORT] = "run_onset.png"};
 
 static void only_own_files_are_replaced(void **state) {
     for (int verb = 0; verb < TRAIN; verb++) {
