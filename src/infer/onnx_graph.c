@@ -3,8 +3,6 @@
 // resizing is bilinear with align-corners, as everywhere in this library.
 #include "infer/onnx_graph.h"
 
-#include "base/fail.h"
-#include "base/memory.h"
 #include "data/standardize.h"
 
 // The output of a node: its tensor, and how many pixels of the input one of its pixels stands for.
