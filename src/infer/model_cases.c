@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/label_store.h"
-#include "data/orientation.h"
 #include "infer/map_counter.h"
 #include "infer/model_output.h"
 #include "infer/run_folder.h"
@@ -146,25 +145,14 @@ static adele_status download_prediction(const struct case_runner *runner, struct
                                          data->map_bytes);
 }
 
-// Voxels of volumes in mm, in the orientation of the slices; pixels of pictures.
-static struct grid grid_of(const struct dataset *dataset, const struct dataset_case *item,
-                           const struct case_data *data) {
-    struct grid grid = {{data->images.n, data->h, data->w}, {1.0, 1.0, 1.0}};
-    if (!dataset->is_volume || item->geometry.n[0] == 0)
-        return grid;
-    struct nifti_order order = orientation_of_image(dataset, &item->geometry);
-    for (int i = 0; i < 3; i++) // x is the last axis here, and the first of a geometry
-        grid.spacing[2 - i] = item->geometry.spacing[order.axis[i]];
-    return grid;
-}
-
 static adele_status score_case(struct case_runner *runner, const struct dataset_case *item,
                                struct case_data *data) {
     struct case_scores *scores = runner->options->case_scores;
     struct class_score *classes = NULL;
     if (!scores || !data->host_labels)
         return ADELE_OK;
-    struct grid grid = grid_of(runner->dataset, item, data);
+    struct grid grid =
+        case_scores_grid(runner->dataset, item, (const int[]){data->images.n, data->h, data->w});
     TRY(case_scores_add(scores, item->name, &classes));
     return score_case_compute(&grid, data->host_prediction, data->host_labels, data->n_categories,
                               classes);

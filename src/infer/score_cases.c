@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "data/orientation.h"
 
 #include <math.h>
 #include <string.h>
@@ -34,6 +35,17 @@ adele_status case_scores_init(struct case_scores *scores, int n_classes, char *c
 
 const char *case_scores_unit(const struct case_scores *scores) {
     return scores->is_in_mm ? "mm" : "px";
+}
+
+struct grid case_scores_grid(const struct dataset *dataset, const struct dataset_case *item,
+                             const int extents[3]) {
+    struct grid grid = {{extents[0], extents[1], extents[2]}, {1.0, 1.0, 1.0}};
+    if (!dataset->is_volume || item->geometry.n[0] == 0)
+        return grid;
+    struct nifti_order order = orientation_of_image(dataset, &item->geometry);
+    for (int i = 0; i < 3; i++) // x is the last axis of a grid and the first of a geometry
+        grid.spacing[2 - i] = item->geometry.spacing[order.axis[i]];
+    return grid;
 }
 
 adele_status case_scores_add(struct case_scores *scores, const char *name,

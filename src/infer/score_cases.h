@@ -8,6 +8,7 @@
 #ifndef ADELE_INFER_SCORE_CASES_H
 #define ADELE_INFER_SCORE_CASES_H
 
+#include "data/dataset.h"
 #include "infer/score_case.h"
 #include "infer/score_statistics.h"
 
@@ -28,6 +29,11 @@ ADELE_MUST_CHECK adele_status case_scores_init(struct case_scores *scores, int n
                                                char *const *class_names, bool is_in_mm);
 void case_scores_deinit(struct case_scores *scores); // also zeroes it; legal on a zeroed struct
 const char *case_scores_unit(const struct case_scores *scores);
+
+// The grid of a case of (slices, height, width) voxels: of volumes with their spacing in mm along
+// the axes of the set's orientation, of pictures with spacing 1.
+struct grid case_scores_grid(const struct dataset *dataset, const struct dataset_case *item,
+                             const int extents[3]);
 
 // A new case whose classes are all zero, for the caller to fill in; borrowed until the next one.
 ADELE_MUST_CHECK adele_status case_scores_add(struct case_scores *scores, const char *name,

@@ -129,12 +129,13 @@ static int teardown(void **state) {
 
 // ---- every verb ---------------------------------------------------------------------------------
 
-enum verb { PREDICT, MASKS, SCORES, LABELS, NOISE, REPORT, TRAIN, N_VERBS };
+enum verb { PREDICT, MASKS, SCORES, CASES, LABELS, NOISE, REPORT, TRAIN, N_VERBS };
 
 // Runs the verb with `folder` as its output; TRAIN into FOLDER/new.
 static void run_verb(enum verb verb, const char *folder, const char *option,
                      struct program_result *result) {
     char *scores = file_join(folder, "scores.json"), *new_run = file_join(folder, "new");
+    char *cases = file_join(folder, "scores.csv");
     switch (verb) {
     case PREDICT:
         ADELE(result, "predict", run, "-i", pictures, "-o", folder, "--device=cpu", option);
@@ -144,6 +145,9 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
         break;
     case SCORES:
         ADELE(result, "evaluate", run, "--json", scores, "--device=cpu", option);
+        break;
+    case CASES:
+        ADELE(result, "evaluate", run, "--csv", cases, "--device=cpu", option);
         break;
     case LABELS:
         ADELE(result, "labels", run, "-o", folder, option);
@@ -159,6 +163,7 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
         break;
     }
     memory_free(scores);
+    memory_free(cases);
     memory_free(new_run);
 }
 
@@ -273,6 +278,7 @@ static void the_own_run_keeps_its_files(void **state) {
 static const char *const first_files[N_VERBS] = {"a.png",
                                                  "test_000.png",
                                                  "scores.json",
+                                                 "scores.csv",
                                                  "labelsTr/train_000.png",
                                                  "labelsTr/train_000.png",
                                                  "run_onset.png",
