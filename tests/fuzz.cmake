@@ -2,7 +2,7 @@
 # Fuzzers of everything that reads a file (tests/fuzz): ctest -L fuzz runs each for ADELE_FUZZ_SECONDS
 # (environment, default 10), the target fuzz-million runs each on a million inputs.
 include(ExternalProject)
-set(ADELE_FUZZERS png jpeg tiff bmp exif nifti config safetensors dataset_json splits names onset load)
+set(ADELE_FUZZERS png jpeg tiff bmp exif nifti config safetensors dataset_json splits names onset load scores)
 find_program(ADELE_FUZZ_CLANG clang)
 
 set(fuzz_works OFF)

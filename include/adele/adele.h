@@ -17,6 +17,7 @@
 #include "adele/model.h"
 #include "adele/onset.h"
 #include "adele/report.h"
+#include "adele/scores.h"
 #include "adele/status.h"
 #include "adele/train.h"
 

@@ -4,6 +4,7 @@
 #ifndef ADELE_MODEL_H
 #define ADELE_MODEL_H
 
+#include "adele/scores.h"
 #include "adele/status.h"
 #include <stdint.h>
 
@@ -94,6 +95,12 @@ struct adele_evaluate_options {
     int overwrite;            // 1: files that adele wrote there earlier are replaced
     struct adele_inference inference;
     struct adele_watch watch;
+    // The scores of single cases (adele/scores.h), which take more time and memory than the counts
+    // of the whole split. As CSV, a row a case and class; NULL: nowhere.
+    const char *cases_file;
+    // Their means and intervals, which scores_file has then too, as "cases"; NULL: not wanted.
+    // Destroy *cases with adele_case_scores_destroy; NULL after a failure.
+    struct adele_case_scores **cases;
 };
 struct adele_score {
     int n_classes, n_images;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "api/model.h"
 
+#include "api/scores.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -120,19 +121,35 @@ static void watch_connect(const struct adele_watch *watch, struct model_options 
 
 // ---- evaluation ---------------------------------------------------------------------------------
 
-static adele_status save_scores(const struct model *model, const struct model_options *options,
-                                const char *path, struct output *output, const struct score *score,
-                                int n_images) {
-    cJSON *json =
-        score_to_json(score, dataset_split_name(options->split), n_images, model->category_names);
+// What an evaluation measures and writes.
+struct evaluation {
+    struct model *model;
+    const struct adele_evaluate_options *options;
+    struct output *scores_output, *cases_output; // NULL where no file is wanted
+    struct score score;
+    int n_images;
+    struct case_scores case_scores;
+    struct adele_case_scores *cases; // NULL: not wanted
+};
+
+static adele_status save_scores(const struct evaluation *of, const char *split) {
+    const struct model *model = of->model;
+    cJSON *json = score_to_json(&of->score, split, of->n_images, model->category_names);
     bool is_fine = json &&
                    json_add(json, "checkpoint", cJSON_CreateString(file_base_name(model->path))) &&
-                   json_add(json, "epoch", cJSON_CreateNumber(model->epoch));
-    adele_status status = is_fine ? output_begin(output) : CHECK_MEMORY(NULL);
+                   json_add(json, "epoch", cJSON_CreateNumber(model->epoch)) &&
+                   (!of->cases || json_add(json, "cases", case_scores_to_json(of->cases)));
+    adele_status status = is_fine ? output_begin(of->scores_output) : CHECK_MEMORY(NULL);
     if (status == ADELE_OK)
-        status = output_end(output, json_write(path, json));
+        status = output_end(of->scores_output, json_write(of->options->scores_file, json));
     cJSON_Delete(json);
     return status;
+}
+
+static adele_status save_cases(const struct evaluation *of) {
+    TRY(output_begin(of->cases_output));
+    return output_end(of->cases_output,
+                      case_scores_write(of->options->cases_file, &of->case_scores));
 }
 
 // NULL leaves *out as it is.
@@ -152,18 +169,40 @@ static void fill_score(const struct score *score, int n_images, struct adele_sco
     memcpy(out->dice, score->dice, sizeof out->dice);
 }
 
-static adele_status evaluate(struct model *model, const struct model_options *options,
-                             const char *scores_file, struct adele_score *out) {
-    struct output *output = NULL;
-    struct score score;
-    int n_images = 0;
-    TRY(model_plan_file(model, options, scores_file, &output));
-    adele_status status = model_evaluate(model, options, &score, &n_images);
-    if (status == ADELE_OK)
-        fill_score(&score, n_images, out);
-    if (status == ADELE_OK && scores_file != NULL)
-        status = save_scores(model, options, scores_file, output, &score, n_images);
-    output_destroy(output);
+static adele_status plan_files(struct evaluation *of, const struct model_options *wanted) {
+    const char *scores = of->options->scores_file, *cases = of->options->cases_file;
+    if (scores && cases && strcmp(scores, cases) == 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give each a file of its own.",
+                    "%s would be JSON and CSV", scores);
+    TRY(model_plan_file(of->model, wanted, scores, &of->scores_output));
+    return model_plan_file(of->model, wanted, cases, &of->cases_output);
+}
+
+static adele_status evaluate(struct evaluation *of, struct model_options *wanted,
+                             struct adele_score *out) {
+    const struct adele_evaluate_options *options = of->options;
+    bool has_cases = options->cases_file || options->cases;
+    wanted->case_scores = has_cases ? &of->case_scores : NULL;
+    TRY(plan_files(of, wanted));
+    TRY(model_evaluate(of->model, wanted, &of->score, &of->n_images));
+    if (has_cases)
+        TRY(case_scores_summarize(&of->case_scores, &of->cases));
+    fill_score(&of->score, of->n_images, out);
+    if (options->cases_file)
+        TRY(save_cases(of));
+    return options->scores_file ? save_scores(of, dataset_split_name(wanted->split)) : ADELE_OK;
+}
+
+// `status`: of the evaluation. The statistics become the caller's, where it wants them.
+static adele_status end_evaluation(struct evaluation *of, adele_status status) {
+    if (status == ADELE_OK && of->options->cases) {
+        *of->options->cases = of->cases;
+        of->cases = NULL;
+    }
+    adele_case_scores_destroy(of->cases);
+    case_scores_deinit(&of->case_scores);
+    output_destroy(of->scores_output);
+    output_destroy(of->cases_output);
     return status;
 }
 
@@ -175,6 +214,8 @@ adele_status adele_model_evaluate(struct adele_model *model,
     memset(out, 0, sizeof *out);
     if (options == NULL)
         options = &defaults;
+    if (options->cases)
+        *options->cases = NULL;
     model_options_init(&wanted);
     TRY(find_split(options->split, &wanted.split));
     TRY(inference_options_read(&options->inference, &wanted.inference));
@@ -183,7 +224,8 @@ adele_status adele_model_evaluate(struct adele_model *model,
     wanted.is_overwriting = options->overwrite != 0;
     watch_connect(&options->watch, &wanted);
     TRY(model_drop_plans(model));
-    return evaluate(&model->model, &wanted, options->scores_file, out);
+    struct evaluation evaluation = {.model = &model->model, .options = options};
+    return end_evaluation(&evaluation, evaluate(&evaluation, &wanted, out));
 }
 
 // ---- prediction ---------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
 // "adele NAME". NAME_argp is its parser.
 #define CLI_VERBS(X)                                                                               \
     X(train, "train a network on noisy labels and correct them")                                   \
-    X(evaluate, "IoU and Dice of a checkpoint on a data set")                                      \
+    X(evaluate, "IoU, Dice and surface distances of a checkpoint on a data set")                   \
+    X(compare, "differences of two runs' scores, case by case, with an interval")                  \
     X(predict, "write label maps for a folder of images")                                          \
     X(noise, "make noisy labels from clean ones")                                                  \
     X(check, "problems of a data set: file, pixel, value, and what to do")                         \

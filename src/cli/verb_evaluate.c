@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
+#include "cli/print_scores.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@ static const struct argp_option option_table[] = {
     {"data", 'D', "DIR", 0, "Data set (default: the run's own)", 0},
     {"split", 'p', "train|val|test", 0, "Which split (default: test)", 0},
     {"json", 'j', "FILE", 0, "Also write the scores there", 0},
+    {"csv", 'C', "FILE", 0, "Also write the scores of each case and class there", 0},
     {"save-masks", 'm', "DIR", 0, "Also write the predicted label maps there", 0},
     {0}};
 
@@ -31,6 +33,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case 'j':
         arguments->options.scores_file = value;
+        return 0;
+    case 'C':
+        arguments->options.cases_file = value;
         return 0;
     case 'm':
         arguments->options.masks_folder = value;
@@ -67,6 +72,8 @@ static adele_status evaluate(struct adele_model *model, void *context) {
     struct arguments *arguments = context;
     struct adele_evaluate_options *options = &arguments->options;
     struct adele_score score;
+    struct adele_case_scores *cases = NULL;
+    options->cases = &cases;
     options->inference = arguments->model.inference;
     options->overwrite = arguments->model.overwrite;
     options->watch = arguments->model.watch;
@@ -75,7 +82,10 @@ static adele_status evaluate(struct adele_model *model, void *context) {
         return status;
     printf("%s split, %d images\n", options->split, score.n_images);
     print_scores(adele_model_describe(model), &score);
-    return status; // that of the file of scores
+    if (cases)
+        print_case_scores(cases);
+    adele_case_scores_destroy(cases);
+    return status; // that of the files of scores
 }
 
 static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
@@ -84,11 +94,22 @@ const struct argp evaluate_argp = {
     option_table,
     parse,
     "CHECKPOINT|RUN",
-    "IoU and Dice of a checkpoint on a split.\vThe network sees images at the size it was "
+    "Scores of a checkpoint on a split.\vThe network sees images at the size it was "
     "trained at; its output is resized to each label file's own size and compared there (the "
     "scores in a run's metrics are counted at the training size). Counts are summed over the "
     "whole split. A category that is neither predicted nor labelled has no score and is left "
-    "out of the means.",
+    "out of the means.\n\n"
+    "Case by case (a picture, or a volume as a whole): IoU, Dice, HD95 (the larger of the 95th "
+    "percentiles of the distances between the surfaces in both directions), ASSD (their average), "
+    "in mm with the voxels' spacing, of pictures in pixels; boundary IoU within 2 % of the "
+    "picture's diagonal; and lesions: connected components, of which one of the labels is found "
+    "when one of its pixels is predicted, and one of the prediction is false when none of its "
+    "pixels is labelled. The interval of the mean is the percentile bootstrap's (10,000 samples "
+    "of the cases). Where a class is in one of both masks, IoU, Dice and boundary IoU are 0 "
+    "and the distances undefined; where it is in neither, all are. The background has IoU and "
+    "Dice only. What is undefined is an empty field of the CSV file, '-' in the table, and left "
+    "out of mean, median and interval; `cases` says how many are left. `adele compare` reads "
+    "RUN/scores.csv.",
     children,
     0,
     0};

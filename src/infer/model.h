@@ -9,6 +9,7 @@
 #include "data/load.h"
 #include "infer/inference.h"
 #include "infer/score.h"
+#include "infer/score_cases.h"
 
 // A checkpoint on a device.
 struct model {
@@ -40,6 +41,8 @@ struct model_options {
     bool is_overwriting;               // earlier output there is replaced (data/output.h)
     bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W), in
                         // the order of the file
+    struct case_scores *case_scores; // evaluate: gets the scores of each case; the caller frees
+                                     // them. NULL: none
     void (*on_case)(void *context, int i, int n); // NULL: none
     bool (*should_stop)(void *context);
     void *context;

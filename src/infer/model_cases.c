@@ -28,8 +28,10 @@ struct case_data {
     struct resident resident;     // `images`
     int h, w;                     // of the file
     size_t map_bytes;             // of all slices
+    const uint8_t *host_labels;   // in `images` or `whole`; NULL when nothing is scored
     uint8_t *labels, *crf_images; // device, at the file's size; NULL when not wanted
     uint8_t *prediction;          // device
+    uint8_t *host_prediction;     // NULL when it is not wanted
     float *probabilities;         // host (n, C, h, w); NULL when not wanted
     int n_categories;
     const struct adele_device *device;
@@ -42,6 +44,7 @@ static void case_deinit(struct case_data *data) {
     resident_deinit(&data->resident);
     dataset_images_deinit(&data->images);
     dataset_images_deinit(&data->whole);
+    memory_free(data->host_prediction);
     memory_free(data->probabilities);
 }
 
@@ -65,6 +68,7 @@ static adele_status load_whole(struct case_runner *runner, enum dataset_split sp
     if (is_counted && !labels)
         return FAIL(ADELE_DATA, "Evaluate a split that has labels.", "%s: the split has no labels",
                     runner->dataset->root);
+    data->host_labels = is_counted ? labels : NULL;
     if (is_counted)
         TRY(upload_new(data->device, labels, data->map_bytes, &data->labels));
     if (has_crf && !whole->is_f16) // inference_begin refuses others
@@ -133,23 +137,35 @@ static adele_status count_case(const struct case_data *data, int64_t counts[3 * 
     return status;
 }
 
-static adele_status save_case(struct case_runner *runner, enum dataset_split split, int i_case,
+static adele_status download_prediction(const struct case_runner *runner, struct case_data *data) {
+    if (!runner->options->masks_folder && !runner->options->case_scores)
+        return ADELE_OK;
+    TRY(ALLOCATE(&data->host_prediction, data->map_bytes));
+    return data->device->iface->download(data->device, data->host_prediction, data->prediction,
+                                         data->map_bytes);
+}
+
+static adele_status score_case(struct case_runner *runner, const struct dataset_case *item,
+                               struct case_data *data) {
+    struct case_scores *scores = runner->options->case_scores;
+    struct class_score *classes = NULL;
+    if (!scores || !data->host_labels)
+        return ADELE_OK;
+    struct grid grid =
+        case_scores_grid(runner->dataset, item, (const int[]){data->images.n, data->h, data->w});
+    TRY(case_scores_add(scores, item->name, &classes));
+    return score_case_compute(&grid, data->host_prediction, data->host_labels, data->n_categories,
+                              classes);
+}
+
+static adele_status save_case(struct case_runner *runner, const struct dataset_case *item,
                               struct case_data *data) {
     const struct model_options *options = runner->options;
     if (!options->masks_folder)
         return ADELE_OK;
-    const struct adele_device *device = data->device;
-    const struct dataset_case *item = &runner->dataset->cases[split][i_case];
-    uint8_t *host = NULL;
-    TRY(ALLOCATE(&host, data->map_bytes));
-    adele_status status = device->iface->download(device, host, data->prediction, data->map_bytes);
-    if (status == ADELE_OK)
-        status = label_store_save_prediction(runner->dataset, item, data->images.n, data->h,
-                                             data->w, host, options->masks_folder);
-    if (status == ADELE_OK && options->probabilities)
-        status = save_probabilities(runner, item, data);
-    memory_free(host);
-    return status;
+    TRY(label_store_save_prediction(runner->dataset, item, data->images.n, data->h, data->w,
+                                    data->host_prediction, options->masks_folder));
+    return options->probabilities ? save_probabilities(runner, item, data) : ADELE_OK;
 }
 
 static adele_status predict_images(struct case_runner *runner, struct case_data *data,
@@ -173,6 +189,7 @@ static adele_status predict_case(struct case_runner *runner, enum dataset_split 
                                  int64_t *counts, int *n_images) {
     struct case_data data = {.device = runner->model->device,
                              .n_categories = runner->model->n_categories};
+    const struct dataset_case *item = &runner->dataset->cases[split][i_case];
     adele_status status;
     TRY_GOTO(load_case(runner, split, i_case, counts != NULL, &data), done);
     if (data.images.n == 0)
@@ -185,7 +202,9 @@ static adele_status predict_case(struct case_runner *runner, enum dataset_split 
     TRY_GOTO(predict_images(runner, &data, &output), done);
     if (counts)
         TRY_GOTO(count_case(&data, counts), done);
-    TRY_GOTO(save_case(runner, split, i_case, &data), done);
+    TRY_GOTO(download_prediction(runner, &data), done);
+    TRY_GOTO(score_case(runner, item, &data), done);
+    TRY_GOTO(save_case(runner, item, &data), done);
     *n_images += data.images.n;
 done:
     case_deinit(&data);
@@ -296,6 +315,10 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
     }
     TRY_GOTO(model_plan_masks(model, options, runner.dataset, options->split, &runner.output),
              done);
+    if (options->case_scores)
+        TRY_GOTO(case_scores_init(options->case_scores, model->n_categories, model->category_names,
+                                  runner.dataset->is_volume),
+                 done);
     TRY_GOTO(predict_cases(&runner, options->split, counts, out_images), done);
     score_compute(counts, model->n_categories, out);
     warn_without_foreground(runner.dataset, options->split, counts);

@@ -225,6 +225,38 @@ static void test_orders_and_probabilities(void **state) {
     adele_model_close(model);
 }
 
+static void check_cases(const struct adele_case_scores *cases, const struct adele_score *score) {
+    assert_non_null(cases);
+    assert_int_equal(cases->n_cases, TINY_SET_VAL);
+    assert_int_equal(cases->n_classes, CLASSES);
+    assert_string_equal(cases->unit, "px");
+    assert_string_equal(cases->classes[CLASSES].name, "mean foreground");
+    for (int c = 0; c <= CLASSES; c++) {
+        const struct adele_statistic *iou = &cases->classes[c].measures[ADELE_IOU];
+        assert_int_equal(iou->n, TINY_SET_VAL);
+        assert_true(iou->low <= iou->mean && iou->mean <= iou->high);
+        double whole = c < CLASSES ? score->iou[c] : score->miou_foreground;
+        assert_true(fabs(iou->mean - whole) <= 0.2); // of each case, and of all pixels
+    }
+    assert_int_equal(cases->classes[0].measures[ADELE_HD95].n, 0);
+}
+
+static void test_compare(void **state) {
+    struct adele_comparison *comparison = NULL;
+    const char *scores = scratch_path(state, "scores.csv"); // of test_evaluate
+    assert_int_equal(adele_compare(scores, scores, &comparison), ADELE_OK);
+    assert_int_equal(comparison->n_cases, TINY_SET_VAL);
+    const struct adele_difference *dice = &comparison->classes[CLASSES].measures[ADELE_DICE];
+    assert_int_equal(dice->n, TINY_SET_VAL);
+    assert_true(dice->mean_a == dice->mean_b && dice->mean == 0.0);
+    assert_true(dice->low == 0.0 && dice->high == 0.0);
+    adele_comparison_destroy(comparison);
+    assert_int_equal(adele_compare(scores, NULL, &comparison), ADELE_INVALID_ARGUMENT);
+    assert_null(comparison);
+    adele_comparison_destroy(NULL);
+    adele_case_scores_destroy(NULL);
+}
+
 static void test_evaluate(void **state) {
     struct adele_model *model = open_model(state);
     struct adele_score first, again, once;
@@ -235,7 +267,12 @@ static void test_evaluate(void **state) {
     assert_int_equal(first.n_images, TINY_SET_VAL);
     assert_true(file_exists(options.scores_file));
     options.overwrite = 1;
+    struct adele_case_scores *cases = NULL;
+    options.cases_file = scratch_path(state, "scores.csv");
+    options.cases = &cases;
     assert_int_equal(adele_model_evaluate(model, &options, &again), ADELE_OK);
+    check_cases(cases, &again);
+    adele_case_scores_destroy(cases);
     assert_true(again.miou == first.miou && again.dice_foreground == first.dice_foreground);
     const char *run = scratch_path(state, "run");
     assert_int_equal(adele_evaluate(run, "cpu", NULL, "val", &once), ADELE_OK);
@@ -243,6 +280,7 @@ static void test_evaluate(void **state) {
     options.split = "all";
     assert_int_equal(adele_model_evaluate(model, &options, &first), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "'all'"));
+    assert_null(cases);
     assert_int_equal(adele_evaluate("x", "cpu", NULL, "all", &once), ADELE_INVALID_ARGUMENT);
     adele_model_close(model);
 }
@@ -427,6 +465,7 @@ int main(void) {
         cmocka_unit_test(test_floats_equal_16_bits),
         cmocka_unit_test(test_orders_and_probabilities),
         cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_compare),
         cmocka_unit_test(test_predict),
         cmocka_unit_test(test_export),
         cmocka_unit_test(test_reuse_after_refusal),

@@ -73,8 +73,9 @@ static int run_setup(void **state) {
 
 // ---- usage ------------------------------------------------------------------------------------
 
-static const char *const verbs[] = {"train",  "evaluate", "predict", "noise",    "check", "labels",
-                                    "export", "report",   "onset",   "selftest", "info",  "help"};
+static const char *const verbs[] = {"train",    "evaluate", "compare", "predict", "noise",
+                                    "check",    "labels",   "export",  "report",  "onset",
+                                    "selftest", "info",     "help"};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 static void help_explains_every_verb(void **state) {
@@ -165,6 +166,8 @@ static void a_missing_file_is_named(void **state) {
     assert_error(&result, "nowhere/c.yaml");
     ADELE(&result, "evaluate", "nowhere/run");
     assert_error(&result, "nowhere/run");
+    ADELE(&result, "compare", "nowhere/a.csv", "nowhere/b.csv");
+    assert_error(&result, "nowhere/a.csv");
     ADELE(&result, "onset", "nowhere/onset.json");
     assert_error(&result, "nowhere/onset.json");
     ADELE(&result, "labels", "nowhere/run", "-o", scratch_path(state, "x"));
@@ -252,7 +255,8 @@ static void train_leaves_a_log(void **state) {
 
 static void evaluate_writes_the_documented_json(void **state) {
     static const char *const keys[] = {"split", "images",          "classes", "iou",
-                                       "miou",  "miou_foreground", "dice",    "dice_foreground"};
+                                       "miou",  "miou_foreground", "dice",    "dice_foreground",
+                                       "cases"};
     struct program_result result;
     cJSON *json = NULL;
     ADELE(&result, "evaluate", scratch_path(state, "run"), "--json", scratch_path(state, "e.json"),
@@ -276,6 +280,59 @@ static void evaluate_writes_the_documented_json(void **state) {
     assert_code(&result, 0);
     assert_non_null(strstr(result.out, "val split, 3 images"));
     program_result_deinit(&result);
+}
+
+// Evaluates scratch/run into scratch/NAME, with the flip or without.
+static void write_scores(void *const *state, const char *name, const char *option) {
+    struct program_result result;
+    ADELE(&result, "evaluate", scratch_path(state, "run"), "--csv", scratch_path(state, name),
+          "--overwrite", option);
+    assert_code(&result, 0);
+    assert_non_null(strstr(result.out, "case by case"));
+    program_result_deinit(&result);
+}
+
+static void evaluate_writes_a_row_a_case_and_class(void **state) {
+    char *text = NULL;
+    size_t bytes = 0;
+    int n_rows = 0;
+    write_scores(state, "cases.csv", "--split=test");
+    check_ok(file_read(scratch_path(state, "cases.csv"), 0, &text, &bytes));
+    assert_int_equal(strncmp(text, "case,class,unit,", strlen("case,class,unit,")), 0);
+    for (const char *at = strchr(text, '\n'); at && at[1]; at = strchr(at + 1, '\n'))
+        n_rows++;
+    assert_int_equal(n_rows, 3 * 3); // cases and classes
+    assert_non_null(strstr(text, "\ntest_000,background,px,"));
+    assert_non_null(strstr(text, "\ntest_002,"));
+    assert_null(strstr(text, "nan"));
+    memory_free(text);
+}
+
+static void compare_reads_runs_and_files(void **state) {
+    struct program_result result;
+    char folder[4096], file[4096];
+    (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, "run"));
+    (void)snprintf(file, sizeof file, "%s", scratch_path(state, "flip.csv"));
+    write_scores(state, "flip.csv", "--flip");
+    ADELE(&result, "compare", folder, file);
+    assert_non_null(strstr(result.err, "hint: Write it: adele evaluate "));
+    assert_error(&result, "run/scores.csv: not there");
+    write_scores(state, "run/scores.csv", "--split=test");
+    ADELE(&result, "compare", folder, file);
+    assert_code(&result, 0);
+    assert_non_null(strstr(result.out, "3 cases\n"));
+    assert_non_null(strstr(result.out, "mean foreground"));
+    program_result_deinit(&result);
+    write_scores(state, "val.csv", "--split=val");
+    ADELE(&result, "compare", folder, scratch_path(state, "val.csv"));
+    assert_non_null(strstr(result.err, "3 cases in "));
+    assert_error(&result, "alone: val_000, val_001, val_002");
+    ADELE(&result, "evaluate", folder, "--json", file, "--csv", file);
+    assert_error(&result, "would be JSON and CSV");
+    ADELE(&result, "compare", folder, file, file);
+    assert_failed(&result, 2, "unexpected argument");
+    ADELE(&result, "compare", scratch_path(state, "tiny.yaml"), file);
+    assert_error(&result, "tiny.yaml, row 1: ");
 }
 
 static void a_crf_changes_what_is_scored(void **state) {
@@ -613,6 +670,8 @@ int main(void) {
         cmocka_unit_test(a_run_is_not_overwritten),
         cmocka_unit_test(train_leaves_a_log),
         cmocka_unit_test(evaluate_writes_the_documented_json),
+        cmocka_unit_test(evaluate_writes_a_row_a_case_and_class),
+        cmocka_unit_test(compare_reads_runs_and_files),
         cmocka_unit_test(a_crf_changes_what_is_scored),
         cmocka_unit_test(export_writes_a_file_once),
         cmocka_unit_test(export_of_no_checkpoint_is_refused),

@@ -84,6 +84,11 @@ static int setup(void **state) {
     run(&result, FAULT_MEMORY, -1, train_argv(state, "base"));
     assert_ok(&result);
     inside_result_deinit(&result);
+    static const char scores[] = "case,class,unit,labelled,predicted,both,iou,dice,hd95,assd,"
+                                 "boundary_iou,lesion_tp,lesion_fp,lesion_fn\n"
+                                 "a,x,px,2,2,1,0.5,0.6,1,1,0.5,1,0,0\n"
+                                 "b,x,px,2,2,1,0.7,0.8,2,1,0.5,1,0,0\n";
+    check_ok(file_write(scratch_path(state, "scores.csv"), scores, sizeof scores - 1));
     return 0;
 }
 
@@ -345,13 +350,14 @@ static void output_that_does_not_arrive(void **state) {
 
 #define VERB_TEST(name, ...)                                                                       \
     static void name(void **state) {                                                               \
-        char base[4096], out[4096], set[4096], images[4096], config[4096];                         \
+        char base[4096], out[4096], set[4096], images[4096], config[4096], scores[4096];           \
         (void)snprintf(base, sizeof base, "%s", scratch_path(state, "base"));                      \
         (void)snprintf(out, sizeof out, "%s", scratch_path(state, "out"));                         \
         (void)snprintf(set, sizeof set, "%s", scratch_path(state, "set"));                         \
         (void)snprintf(images, sizeof images, "%s", scratch_path(state, "set/imagesTs"));          \
         (void)snprintf(config, sizeof config, "%s", scratch_path(state, "tiny.yaml"));             \
-        const char *const all[] = {base, out, set, images, config};                                \
+        (void)snprintf(scores, sizeof scores, "%s", scratch_path(state, "scores.csv"));            \
+        const char *const all[] = {base, out, set, images, config, scores};                        \
         assert_non_null(all[0]);                                                                   \
         n_bad = 0;                                                                                 \
         for (int kind = 0; kind < FAULT_COUNT; kind++)                                             \
@@ -363,6 +369,8 @@ VERB_TEST(labels, "labels", base, "-o", out)
 VERB_TEST(predict, "predict", base, "-i", images, "-o", out, "--probabilities", "--device", "cpu")
 VERB_TEST(evaluate, "evaluate", base, "--json", out, "--device", "cpu")
 VERB_TEST(export, "export", base, "-o", out)
+VERB_TEST(evaluate_cases, "evaluate", base, "--csv", out, "--device", "cpu")
+VERB_TEST(compare, "compare", scores, scores)
 VERB_TEST(noise, "noise", set, "-o", out, "--target-miou", "0.8")
 VERB_TEST(report, "report", base, "-o", out)
 VERB_TEST(check, "check", set)
@@ -389,6 +397,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(predict),
         cmocka_unit_test(evaluate),
         cmocka_unit_test(export),
+        cmocka_unit_test(evaluate_cases),
+        cmocka_unit_test(compare),
         cmocka_unit_test(noise),
         cmocka_unit_test(report),
         cmocka_unit_test(check),

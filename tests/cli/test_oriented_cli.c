@@ -6,11 +6,13 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "image/nifti.h"
+#include "infer/score_cases.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 #include "support/tiny_nifti.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -188,6 +190,37 @@ static void predictions_follow_their_images(void **state) {
     assert_turned(state, "p/e.nii", "p_other/e.nii", "turned/imagesTs/e_0000.nii");
 }
 
+// A volume's distances are in mm, whatever the order in which its file is stored.
+static void distances_are_in_mm_along_the_axes_of_the_slices(void **state) {
+    static const char *const sets[] = {"plain", "turned"};
+    for (int k = 0; k < 2; k++) {
+        struct dataset_config config = {.root = scratch_path(state, sets[k])};
+        struct dataset *dataset = NULL;
+        assert_int_equal(dataset_open(&config, &dataset), ADELE_OK);
+        assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 3);
+        for (int i = 0; i < 3; i++) { // b is turned
+            struct grid grid = case_scores_grid(dataset, &dataset->cases[SPLIT_TRAIN][i],
+                                                (const int[]){NZ, NY, NX});
+            assert_true(fabs(grid.spacing[0] - 4.0) <= 1e-6);
+            assert_true(fabs(grid.spacing[1] - 0.9) <= 1e-6);
+            assert_true(fabs(grid.spacing[2] - 0.8) <= 1e-6);
+            assert_int_equal(grid.n[0], NZ);
+        }
+        dataset_close(dataset);
+    }
+}
+
+// One row for both slices of the only case.
+static void assert_rows_in_mm(void *const *state, const char *csv) {
+    struct case_scores scores;
+    assert_int_equal(case_scores_read(scratch_path(state, csv), &scores), ADELE_OK);
+    assert_true(scores.is_in_mm && scores.n_cases == 1 && scores.n_classes == 2);
+    assert_string_equal(scores.cases[0].name, "e");
+    const struct class_score *classes = scores.cases[0].classes;
+    assert_int_equal(classes[0].n_labelled + classes[1].n_labelled, N_VOXELS);
+    case_scores_deinit(&scores);
+}
+
 static void scores_and_masks_are_the_same(void **state) {
     static const char *const names[] = {"run", "run_turned"};
     static const char *const files[] = {"scores.json", "scores_turned.json"};
@@ -196,7 +229,8 @@ static void scores_and_masks_are_the_same(void **state) {
         struct program_result result;
         size_t n = 0;
         ADELE(&result, "evaluate", scratch_path(state, names[i]), "--device=cpu", "--overwrite",
-              "--json", scratch_path(state, files[i]), "--save-masks",
+              "--json", scratch_path(state, files[i]), "--csv",
+              scratch_path(state, i == 0 ? "e.csv" : "e_turned.csv"), "--save-masks",
               scratch_path(state, i == 0 ? "m" : "m_turned"));
         assert_done(&result);
         assert_int_equal(file_read(scratch_path(state, files[i]), 0, &scores[i], &n), ADELE_OK);
@@ -205,6 +239,8 @@ static void scores_and_masks_are_the_same(void **state) {
     memory_free(scores[0]);
     memory_free(scores[1]);
     assert_turned(state, "m/e.nii", "m_turned/e.nii", "turned/imagesTs/e_0000.nii");
+    assert_rows_in_mm(state, "e.csv");
+    assert_rows_in_mm(state, "e_turned.csv");
 }
 
 // The header and the data type too.
@@ -293,6 +329,7 @@ static void training_says_what_check_says(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(predictions_follow_their_images),
+        cmocka_unit_test(distances_are_in_mm_along_the_axes_of_the_slices),
         cmocka_unit_test(scores_and_masks_are_the_same),
         cmocka_unit_test(labels_follow_their_files),
         cmocka_unit_test(training_says_what_check_says),

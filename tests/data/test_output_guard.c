@@ -129,13 +129,14 @@ static int teardown(void **state) {
 
 // ---- every verb ---------------------------------------------------------------------------------
 
-enum verb { PREDICT, MASKS, SCORES, LABELS, EXPORT, NOISE, REPORT, TRAIN, N_VERBS };
+enum verb { PREDICT, MASKS, SCORES, CASES, LABELS, EXPORT, NOISE, REPORT, TRAIN, N_VERBS };
 
 // Runs the verb with `folder` as its output; TRAIN into FOLDER/new.
 static void run_verb(enum verb verb, const char *folder, const char *option,
                      struct program_result *result) {
     char *scores = file_join(folder, "scores.json"), *onnx = file_join(folder, "model.onnx");
     char *new_run = file_join(folder, "new");
+    char *cases = file_join(folder, "scores.csv");
     switch (verb) {
     case PREDICT:
         ADELE(result, "predict", run, "-i", pictures, "-o", folder, "--device=cpu", option);
@@ -145,6 +146,9 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
         break;
     case SCORES:
         ADELE(result, "evaluate", run, "--json", scores, "--device=cpu", option);
+        break;
+    case CASES:
+        ADELE(result, "evaluate", run, "--csv", cases, "--device=cpu", option);
         break;
     case LABELS:
         ADELE(result, "labels", run, "-o", folder, option);
@@ -164,6 +168,7 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
     }
     memory_free(scores);
     memory_free(onnx);
+    memory_free(cases);
     memory_free(new_run);
 }
 
@@ -275,11 +280,14 @@ static void the_own_run_keeps_its_files(void **state) {
 
 // ---- a second time ------------------------------------------------------------------------------
 
-static const char *const first_files[N_VERBS] = {
-    [PREDICT] = "a.png",       [MASKS] = "test_000.png",
-    [SCORES] = "scores.json",  [LABELS] = "labelsTr/train_000.png",
-    [EXPORT] = "model.onnx",   [NOISE] = "labelsTr/train_000.png",
-    [REPORT] = "run_onset.png"};
+static const char *const first_files[N_VERBS] = {[PREDICT] = "a.png",
+                                                 [MASKS] = "test_000.png",
+                                                 [SCORES] = "scores.json",
+                                                 [CASES] = "scores.csv",
+                                                 [LABELS] = "labelsTr/train_000.png",
+                                                 [EXPORT] = "model.onnx",
+                                                 [NOISE] = "labelsTr/train_000.png",
+                                                 [REPORT] = "run_onset.png"};
 
 static void only_own_files_are_replaced(void **state) {
     for (int verb = 0; verb < TRAIN; verb++) {
