@@ -199,7 +199,7 @@ adele_status adele_train_dry_run(const struct adele_train_options *options,
                                             .context = &call};
     adele_status status = test_kernels(options, call.device);
     if (status == ADELE_OK)
-        status = trainer_dry_run(&trainer, on_batch);
+        status = trainer_dry_run(&trainer, (struct dry_run_times){20.0, 1.0}, on_batch);
     config_destroy(config);
     return status;
 }

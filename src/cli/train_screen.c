@@ -218,6 +218,7 @@ static void show_progress(void *context, const struct adele_train_progress *at) 
              at->n_done_steps, at->n_steps_total);
     snprintf(more, sizeof more, "  %.3g images/s  loss %s", at->images_per_second,
              loss_text(at->loss, loss));
+    progress->drawn = 0.0; // the library has waited long enough
     progress_draw(progress, share_of(at), text, more);
     if (progress->is_terminal)
         return;

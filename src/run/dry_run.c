@@ -7,15 +7,14 @@
 
 #include <math.h>
 
-#define SECONDS_IN_ALL  20.0
-#define SECONDS_OF_SIZE 1.0 // then no further step of a batch is measured
-#define MOST_STEPS      20  // measured of a batch
-#define MOST_SIZES      32
+#define MOST_STEPS 10 // measured of a batch
+#define MOST_SIZES 32
 
 struct dry_run {
     struct trainer *trainer;
     struct config config; // of the trainer: the batch changes
     void (*on_batch)(void *context, const struct adele_train_batch *batch);
+    struct dry_run_times times;
     int sizes[MOST_SIZES], n_sizes;
     int configured;
     double until;             // clock_seconds at which no other step is begun
@@ -73,7 +72,7 @@ static adele_status time_step(struct dry_run *run, double *out_seconds) {
     double sum = 0.0;
     for (int i = 0; i <= MOST_STEPS; i++) {
         begun = clock_seconds();
-        if (begun + *out_seconds > run->until || (i > 1 && begun - started > SECONDS_OF_SIZE))
+        if (begun + *out_seconds > run->until || (i > 1 && begun - started > run->times.of_size))
             return ADELE_OK;
         TRY(check_stop(run->trainer));
         TRY(run_step(step, i));
@@ -186,7 +185,7 @@ static adele_status try_size(struct dry_run *run, int batch, bool *out_fits) {
 
 static adele_status try_sizes(struct dry_run *run) {
     bool has_room = true;
-    run->until = clock_seconds() + SECONDS_IN_ALL;
+    run->until = clock_seconds() + run->times.in_all;
     for (int i = 0; i < run->n_sizes; i++) {
         if (!has_room && run->sizes[i] != run->configured)
             continue;
@@ -207,10 +206,10 @@ static adele_status plan_configured(struct dry_run *run) {
     return status;
 }
 
-adele_status trainer_dry_run(const struct trainer_options *options,
+adele_status trainer_dry_run(const struct trainer_options *options, struct dry_run_times times,
                              void (*on_batch)(void *context,
                                               const struct adele_train_batch *batch)) {
-    struct dry_run run = {.config = *options->config, .on_batch = on_batch};
+    struct dry_run run = {.config = *options->config, .times = times, .on_batch = on_batch};
     struct trainer_options own = *options;
     own.config = &run.config;
     own.run_folder = NULL;

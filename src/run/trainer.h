@@ -55,9 +55,14 @@ struct trainer_result {
     int best_epoch;
 };
 
+// Seconds. No step begins that would not end within `in_all`, but the first one. A batch has no
+// further step, after three, once `of_size` is over.
+struct dry_run_times {
+    double in_all, of_size;
+};
 // Tries batch sizes, as adele_train_dry_run says. options->run_folder is not used.
 ADELE_MUST_CHECK adele_status
-trainer_dry_run(const struct trainer_options *options,
+trainer_dry_run(const struct trainer_options *options, struct dry_run_times times,
                 void (*on_batch)(void *context, const struct adele_train_batch *batch));
 
 // Trains. ADELE_INTERRUPTED after a stop: all steps done so far are in
