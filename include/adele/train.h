@@ -4,6 +4,7 @@
 #define ADELE_TRAIN_H
 
 #include "adele/status.h"
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -32,6 +33,62 @@ struct adele_epoch {
     // not evaluated after this epoch (train.evaluate_every, train.evaluate_test).
     struct adele_iou val, test;
     int64_t n_corrected_pixels; // training labels that this epoch's correction changed
+};
+
+// A split, as it lies in memory.
+struct adele_train_split {
+    int n_cases;  // pictures, or volumes
+    int n_images; // pictures, or slices of volumes; 0: the run does not use the split
+};
+
+// A run before its first step. The library may append fields in later versions. Everything is
+// borrowed during the call.
+struct adele_train_start {
+    const char *run_folder; // NULL: of a dry run
+    const char *data_folder;
+    const char *layout; // "nnunet", "voc", "img_ann"
+    struct adele_train_split train, val, test;
+    int height, width, n_channels; // of the images in memory
+    int crop_height, crop_width;   // what a step trains on
+    // Of the training files, before images are resized.
+    int min_file_height, max_file_height, min_file_width, max_file_width;
+    int n_classes; // with the background
+    const char *const *class_names;
+    const double *class_shares;     // (n_classes) of the training labels that are not ignored
+    double ignored_share;           // of all training labels
+    const char *network, *backbone; // backbone "": the network has none
+    int64_t n_parameters;
+    int batch;         // images of a step
+    double step_flops; // of such a step, forward and backward at all scales of the loss
+    const char *device, *precision;
+    // Of the device's memory: what the run takes in all, and what it may take; SIZE_MAX: not known.
+    size_t planned_bytes, available_bytes;
+    int n_epochs, n_steps;            // steps of an epoch; the last epoch may have fewer
+    int n_last_images;                // of an epoch's last step
+    int n_dropped_images;             // of each epoch: train.drop_last
+    long n_steps_total, n_done_steps; // of the run, and before this call: above 0 in a resumed run
+};
+
+// A run between two steps. The library may append fields in later versions.
+struct adele_train_progress {
+    int epoch, n_epochs; // 1 .. n_epochs
+    int step, n_steps;   // finished in this epoch: 1 .. n_steps
+    long n_done_steps, n_steps_total;
+    // Both of the steps since the call before, in this epoch. The loss is a mean, NaN without a
+    // step whose loss is finite.
+    double images_per_second, loss;
+};
+
+// A batch size that a dry run has tried. The library may append fields in later versions.
+struct adele_train_batch {
+    int batch;
+    int is_configured; // 1: train.batch, or all training images where those are fewer
+    int fits;          // 0: planned_bytes are more than available_bytes
+    size_t planned_bytes, available_bytes;
+    // Of one step; NaN where it does not fit. Not measured where that would have taken too long:
+    // then it is that of the size before, for more images.
+    double step_seconds;
+    int is_measured;
 };
 
 // All members may be 0 or NULL, but for `config`.
@@ -63,6 +120,12 @@ struct adele_train_options {
     // to the last finished step saved: `resume` goes on from there.
     int (*should_stop)(void *context);
     void *context;
+    // Before the first step, once everything is in memory.
+    void (*on_start)(void *context, const struct adele_train_start *start);
+    // After the first step, and after the first one that ends progress_seconds or more after the
+    // last call (0: after every step). The host waits for the device then.
+    void (*on_progress)(void *context, const struct adele_train_progress *progress);
+    double progress_seconds;
 };
 
 struct adele_train_result {
@@ -85,6 +148,17 @@ struct adele_train_result {
 // last checkpoint stays valid in every case.
 ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *options,
                                           struct adele_train_result *out);
+
+// Stops where adele_train would begin: reads the data, makes the plans and calls on_start. Then
+// calls on_batch, with options->context, for batches of 1, 2, 4, ... images up to the largest that
+// fits, and for the configuration's own, with the smallest first. Steps are run to measure them,
+// for some 20 seconds in all, and change no weights. Nothing is written, no run folder is looked
+// at; the result of selftest_program alone is kept. should_stop is asked before every step. Errors
+// as adele_train; ADELE_NO_MEMORY when the smallest batch does not fit, and ADELE_INVALID_ARGUMENT
+// with `resume` or n_profile_steps.
+ADELE_MUST_CHECK adele_status
+adele_train_dry_run(const struct adele_train_options *options,
+                    void (*on_batch)(void *context, const struct adele_train_batch *batch));
 
 // One key of a configuration, as configs/KEYS.md lists it. Static storage.
 struct adele_config_key {

@@ -36,12 +36,30 @@ struct call {
     const struct adele_train_options *options;
     const char *run, *device;
     struct train_log *log; // NULL: none
+    void (*on_batch)(void *context, const struct adele_train_batch *batch);
 };
 
 static void on_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
     const struct adele_train_options *options = ((const struct call *)context)->options;
     if (options->on_step != NULL)
         options->on_step(options->context, epoch, n_epochs, step, n_steps);
+}
+
+static void on_start(void *context, const struct adele_train_start *start) {
+    const struct adele_train_options *options = ((const struct call *)context)->options;
+    if (options->on_start != NULL)
+        options->on_start(options->context, start);
+}
+
+static void on_progress(void *context, const struct adele_train_progress *progress) {
+    const struct adele_train_options *options = ((const struct call *)context)->options;
+    options->on_progress(options->context, progress);
+}
+
+static void on_batch(void *context, const struct adele_train_batch *batch) {
+    const struct call *call = context;
+    if (call->on_batch != NULL)
+        call->on_batch(call->options->context, batch);
 }
 
 static bool should_stop(void *context) {
@@ -107,7 +125,11 @@ static adele_status train(const struct adele_train_options *options, struct conf
                                       .device = call.device,
                                       .n_profile_steps = options->n_profile_steps,
                                       .on_claimed = on_claimed,
+                                      .on_start = on_start,
                                       .on_step = on_step,
+                                      .on_progress =
+                                          options->on_progress != NULL ? on_progress : NULL,
+                                      .progress_seconds = options->progress_seconds,
                                       .on_epoch = on_epoch,
                                       .should_stop = should_stop,
                                       .context = &call};
@@ -153,6 +175,31 @@ done:
     out->best_miou = result.best_miou;
     out->best_epoch = result.best_epoch;
     memory_free(run);
+    config_destroy(config);
+    return status;
+}
+
+adele_status adele_train_dry_run(const struct adele_train_options *options,
+                                 void (*on_each_batch)(void *context,
+                                                       const struct adele_train_batch *batch)) {
+    struct config *config = NULL;
+    struct call call = {.options = options,
+                        .device = options->device != NULL ? options->device : "auto",
+                        .on_batch = on_each_batch};
+    if (options->config == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name a YAML file.", "no configuration is given");
+    if (options->resume || options->n_profile_steps > 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Leave the other out.",
+                    "a dry run neither resumes a run nor profiles one");
+    TRY(config_load(options->config, options->n_sets, options->sets, &config));
+    const struct trainer_options trainer = {.config = config,
+                                            .device = call.device,
+                                            .on_start = on_start,
+                                            .should_stop = should_stop,
+                                            .context = &call};
+    adele_status status = test_kernels(options, call.device);
+    if (status == ADELE_OK)
+        status = trainer_dry_run(&trainer, (struct dry_run_times){20.0, 1.0}, on_batch);
     config_destroy(config);
     return status;
 }

@@ -87,7 +87,7 @@ const struct argp model_argp = {options, parse, 0, 0, 0, 0, 0};
 static void draw_case(void *context, int i, int n) {
     char text[64];
     snprintf(text, sizeof text, "case %d/%d", i, n);
-    progress_draw(context, (double)i / n, text);
+    progress_draw(context, (double)i / n, text, "");
 }
 
 int model_arguments_run(struct model_arguments *arguments,

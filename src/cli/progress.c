@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,34 +43,43 @@ static void on_signal(int number) {
     errno = code;
 }
 
-static double now_seconds(void) {
+double progress_seconds(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-static void clear_bar(struct progress *progress) {
+void progress_clear(struct progress *progress) {
     if (!progress->bar_is_drawn)
         return;
     fputs("\r\033[K", stderr);
     progress->bar_is_drawn = false;
 }
 
+static void show_bar(struct progress *progress) {
+    fprintf(stderr, "\r\033[K%s", progress->bar);
+    fflush(stderr);
+    progress->bar_is_drawn = true;
+}
+
 static void print_line(void *context, enum adele_log_level level, const char *line) {
     struct progress *progress = context;
     bool is_warning = level == ADELE_LOG_WARNING;
     FILE *to = is_warning ? stderr : stdout;
-    clear_bar(progress);
-    if (level != ADELE_LOG_DETAIL)
-        fprintf(to, "%s%s\n", is_warning ? "warning: " : "", line);
+    if (level == ADELE_LOG_DETAIL)
+        return;
+    bool had_bar = progress->bar_is_drawn;
+    progress_clear(progress);
+    fprintf(to, "%s%s\n", is_warning ? "warning: " : "", line);
     fflush(to);
+    if (had_bar)
+        show_bar(progress);
 }
 
 void progress_init(struct progress *progress) {
     memset(progress, 0, sizeof *progress);
     progress->is_terminal = isatty(STDERR_FILENO);
-    progress->started = now_seconds();
-    progress->first_done = -1.0;
+    progress_restart(progress);
     adele_log_to(print_line, progress);
     signal_came = 0;
     handle_stop_signals(on_signal);
@@ -77,43 +87,69 @@ void progress_init(struct progress *progress) {
 
 void progress_deinit(struct progress *progress) {
     handle_stop_signals(SIG_DFL);
-    clear_bar(progress);
+    progress_clear(progress);
     adele_log_to(NULL, NULL);
     memset(progress, 0, sizeof *progress);
 }
 
-#define TIME_BYTES 32
-
-static void format_time(double seconds, char out[TIME_BYTES]) {
-    unsigned whole = seconds > 0.0 && seconds < 1e9 ? (unsigned)(seconds + 0.5) : 0;
-    if (whole >= 3600)
-        snprintf(out, TIME_BYTES, "%u:%02u:%02u", whole / 3600, whole / 60 % 60, whole % 60);
-    else
-        snprintf(out, TIME_BYTES, "%u:%02u", whole / 60, whole % 60);
+void progress_restart(struct progress *progress) {
+    progress->started = progress_seconds();
+    progress->first_done = -1.0;
 }
 
-void progress_draw(struct progress *progress, double done, const char *text) {
-    if (!progress->is_terminal)
-        return;
-    double now = now_seconds();
+void progress_format_time(double seconds, char out[PROGRESS_TIME_BYTES]) {
+    unsigned whole = seconds > 0.0 && seconds < 1e9 ? (unsigned)(seconds + 0.5) : 0;
+    if (whole >= 3600)
+        snprintf(out, PROGRESS_TIME_BYTES, "%u:%02u:%02u", whole / 3600, whole / 60 % 60,
+                 whole % 60);
+    else
+        snprintf(out, PROGRESS_TIME_BYTES, "%u:%02u", whole / 60, whole % 60);
+}
+
+void progress_format_left(const struct progress *progress, double done,
+                          char out[PROGRESS_TIME_BYTES]) {
+    double share = progress->first_done < 0.0 ? 0.0 : done - progress->first_done;
+    if (share > 0.0)
+        progress_format_time((progress_seconds() - progress->started) * (1.0 - done) / share, out);
+    else
+        snprintf(out, PROGRESS_TIME_BYTES, "-:--");
+}
+
+// A line that is wider than the terminal could not be removed again.
+static int terminal_columns(void) {
+    struct winsize size;
+    bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+    int columns = is_known ? size.ws_col : 80;
+    return columns < PROGRESS_LINE_BYTES ? columns : PROGRESS_LINE_BYTES;
+}
+
+static void write_bar(struct progress *progress, double done, const char *text, const char *tail) {
+    int columns = terminal_columns(), width = columns - 1 - (int)(strlen(text) + strlen(tail) + 3);
+    char marks[BAR_WIDTH + 1];
+    if (width > BAR_WIDTH)
+        width = BAR_WIDTH;
+    if (width < 0)
+        width = 0;
+    for (int i = 0; i < width; i++)
+        marks[i] = i < (int)(done * width) ? '#' : '.';
+    marks[width] = '\0';
+    snprintf(progress->bar, (size_t)columns, "%s [%s]%s", text, marks, tail);
+}
+
+void progress_draw(struct progress *progress, double done, const char *text, const char *more) {
+    double now = progress_seconds();
     if (progress->first_done < 0.0) {
         progress->first_done = done;
         progress->started = now;
     }
-    if (done < 1.0 && now - progress->drawn < 0.1)
+    if (!progress->is_terminal || (done < 1.0 && now - progress->drawn < 0.1))
         return;
     progress->drawn = now;
-    char left[TIME_BYTES] = "-:--", bar[BAR_WIDTH + 1];
-    double share = done - progress->first_done;
-    if (share > 0.0)
-        format_time((now - progress->started) * (1.0 - done) / share, left);
-    int filled = (int)(done * BAR_WIDTH);
-    for (int i = 0; i < BAR_WIDTH; i++)
-        bar[i] = i < filled ? '#' : '.';
-    bar[BAR_WIDTH] = '\0';
-    fprintf(stderr, "\r\033[K%s [%s] %3d %%  ETA %s", text, bar, (int)(done * 100.0), left);
-    fflush(stderr);
-    progress->bar_is_drawn = true;
+    char left[PROGRESS_TIME_BYTES], tail[160];
+    progress_format_left(progress, done, left);
+    snprintf(tail, sizeof tail, " %3d %%%s  ETA %s", (int)(done * 100.0), more, left);
+    write_bar(progress, done, text, tail);
+    show_bar(progress);
 }
 
 int progress_should_stop(void *context) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "adele/train.h"
 #include "cli/cli.h"
-#include "cli/progress.h"
+#include "cli/train_screen.h"
 
 #include <argp.h>
 #include <math.h>
@@ -14,15 +14,21 @@
 struct arguments {
     struct adele_train_options options;
     const char *sets[MAX_SETS];
+    bool is_dry_run;
 };
 
 #define KEY_PROFILE 256
+#define KEY_DRY_RUN 257
 
 static const struct argp_option option_table[] = {
     {"set", 's', "KEY=VALUE", 0, "Override a key of the configuration (may be repeated)", 0},
     {"run", 'r', "DIR", 0, "Folder of the run (default: runs/CONFIG-NAME)", 0},
     {"resume", 'c', 0, 0, "Continue the run from its last checkpoint", 0},
     {"device", 'd', CLI_DEVICE_VALUES, 0, CLI_DEVICE_HELP, 0},
+    {"dry-run", KEY_DRY_RUN, 0, 0,
+     "Begin no run and write nothing: show what it would be, and the memory and the time of a step "
+     "for growing batches",
+     0},
     {"profile", KEY_PROFILE, "N", 0,
      "Stop after N steps, without a checkpoint, and name the ops for a profiler (tools/profile)",
      0},
@@ -52,6 +58,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         if (end == value || *end || options->n_profile_steps < 1)
             argp_error(state, "--profile '%s' is not a number of steps", value);
         return 0;
+    case KEY_DRY_RUN:
+        arguments->is_dry_run = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (options->config)
             argp_error(state, "one CONFIG.yaml only; unexpected argument '%s'", value);
@@ -60,16 +69,13 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!options->config)
             argp_error(state, "name a configuration file");
+        if (arguments->is_dry_run && (options->resume || options->n_profile_steps > 0))
+            argp_error(state, "--dry-run cannot be used with --%s",
+                       options->resume ? "resume" : "profile");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
-}
-
-static void draw_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
-    char text[64];
-    snprintf(text, sizeof text, "epoch %d/%d", epoch, n_epochs);
-    progress_draw(context, (epoch - 1 + (double)step / n_steps) / n_epochs, text);
 }
 
 // Where the text after the options names the keys that may change.
@@ -109,7 +115,7 @@ const struct argp train_argp = {
 
 int verb_train(int argc, char **argv) {
     struct arguments arguments = {0};
-    struct progress progress;
+    struct train_screen screen = {0};
     struct adele_train_result result;
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&train_argp, argc, argv, 0, 0, &arguments);
@@ -119,14 +125,17 @@ int verb_train(int argc, char **argv) {
     options->sets = arguments.sets;
     options->keep_log = 1;
     options->selftest_program = "/proc/self/exe";
-    options->on_step = draw_step;
-    options->should_stop = progress_should_stop;
-    options->context = &progress;
-    progress_init(&progress);
-    adele_status status = adele_train(options, &result);
-    progress_deinit(&progress);
+    progress_init(&screen.progress);
+    train_screen_init(&screen, options);
+    adele_status status = arguments.is_dry_run ? adele_train_dry_run(options, train_screen_batch)
+                                               : adele_train(options, &result);
+    progress_deinit(&screen.progress);
     if (status != ADELE_OK)
         return cli_report_failure(status);
+    if (arguments.is_dry_run) {
+        train_screen_end_batches(&screen);
+        return CLI_OK;
+    }
     if (options->n_profile_steps > 0) {
         printf("profiled; no checkpoint was written\n");
         return CLI_OK;

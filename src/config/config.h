@@ -110,7 +110,8 @@ ADELE_MUST_CHECK adele_status config_load(const char *path, int n_sets, const ch
 ADELE_MUST_CHECK adele_status config_parse(const char *name, const char *text, size_t bytes,
                                            int n_sets, const char *const *sets,
                                            struct config **out);
-void config_destroy(struct config *config); // NULL is legal
+void config_destroy(struct config *config);                        // NULL is legal
+const char *config_precision_name(enum adele_precision precision); // as it is written there
 // Every key with its value, as YAML that config_load reads back to the same struct; same config,
 // same bytes. Caller frees *out with memory_free.
 ADELE_MUST_CHECK adele_status config_to_yaml(const struct config *config, char **out);

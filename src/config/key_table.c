@@ -42,6 +42,9 @@ static const char *const precisions[] = {[ADELE_PRECISION_FP32] = "fp32",
                                          [ADELE_PRECISION_BF16] = "bf16",
                                          [ADELE_PRECISION_TF32] = "tf32",
                                          NULL};
+const char *config_precision_name(enum adele_precision precision) {
+    return precisions[precision];
+}
 static const char *const selections[] = {[SELECT_LAST] = "last", [SELECT_BEST_VAL] = "val", NULL};
 static const char *const nan_handlings[] = {
     [ON_NAN_STOP] = "stop", [ON_NAN_SKIP] = "skip", [ON_NAN_ROLLBACK] = "rollback", NULL};

@@ -160,6 +160,21 @@ adele_status resident_move_to_host(struct resident *resident) {
     return slots_init(resident);
 }
 
+adele_status resident_set_batch(struct resident *resident, int batch) {
+    const struct adele_device *device = resident->device;
+    const struct resident old = *resident;
+    resident->batch = batch;
+    if (!is_on_host(resident) || batch == old.batch)
+        return ADELE_OK;
+    resident->slots[0] = resident->slots[1] = NULL;
+    adele_status status = slots_init(resident);
+    for (int i = 0; i < 2; i++)
+        device->iface->release(device, status == ADELE_OK ? old.slots[i] : resident->slots[i]);
+    if (status != ADELE_OK)
+        *resident = old;
+    return status;
+}
+
 adele_status resident_prefetch(struct resident *resident, const int32_t *ids, int n) {
     if (!is_on_host(resident))
         return ADELE_OK;

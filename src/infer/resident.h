@@ -47,6 +47,10 @@ size_t resident_map_bytes(const struct resident *resident);    // N * H * W
 size_t resident_device_bytes(const struct resident *resident); // of the device, in all
 size_t resident_host_bytes(const struct resident *resident);
 
+// Room for another number of images in a prefetch. Nothing may be in progress on the device. After
+// an error all is as before.
+ADELE_MUST_CHECK adele_status resident_set_batch(struct resident *resident, int batch);
+
 // Moves the images to the host. Nothing may be in progress on the device.
 ADELE_MUST_CHECK adele_status resident_move_to_host(struct resident *resident);
 

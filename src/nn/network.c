@@ -13,10 +13,9 @@ static adele_status arena_create(struct network *network, int64_t n_floats, floa
     return ADELE_OK;
 }
 
-adele_status network_create_from_graph(const struct adele_device *device, struct graph *graph,
-                                       uint64_t seed, enum adele_precision precision,
-                                       struct network **out) {
-    adele_status status;
+adele_status network_take_graph(const struct adele_device *device, struct graph *graph,
+                                uint64_t seed, enum adele_precision precision,
+                                struct network **out) {
     struct network *network;
     TRY(ALLOCATE(&network, 1));
     network->device = device;
@@ -24,16 +23,35 @@ adele_status network_create_from_graph(const struct adele_device *device, struct
     network->precision = precision;
     network->seed = seed;
     graph_init(graph); // the nodes are the network's now
-    TRY_GOTO(arena_create(network, network->graph.n_weights, &network->weights), fail);
-    TRY_GOTO(arena_create(network, network->graph.n_weights, &network->gradients), fail);
-    TRY_GOTO(arena_create(network, network->graph.n_weights, &network->momenta), fail);
-    TRY_GOTO(arena_create(network, network->graph.n_buffers, &network->buffers), fail);
-    TRY_GOTO(network_initialize(network, seed), fail);
     *out = network;
     return ADELE_OK;
-fail:
-    network_destroy(network);
-    return status;
+}
+
+// After an error the network can only be destroyed.
+static adele_status allocate_parameters(struct network *network) {
+    TRY(arena_create(network, network->graph.n_weights, &network->weights));
+    TRY(arena_create(network, network->graph.n_weights, &network->gradients));
+    TRY(arena_create(network, network->graph.n_weights, &network->momenta));
+    TRY(arena_create(network, network->graph.n_buffers, &network->buffers));
+    return network_initialize(network, network->seed);
+}
+
+adele_status network_complete(struct network *network, struct network **out) {
+    adele_status status = allocate_parameters(network);
+    if (status != ADELE_OK) {
+        network_destroy(network);
+        return status;
+    }
+    *out = network;
+    return ADELE_OK;
+}
+
+adele_status network_create_from_graph(const struct adele_device *device, struct graph *graph,
+                                       uint64_t seed, enum adele_precision precision,
+                                       struct network **out) {
+    struct network *network = NULL;
+    TRY(network_take_graph(device, graph, seed, precision, &network));
+    return network_complete(network, out);
 }
 
 void network_destroy(struct network *network) {
@@ -55,6 +73,18 @@ void network_destroy(struct network *network) {
 
 const struct graph *network_graph(const struct network *network) {
     return &network->graph;
+}
+
+bool network_has_parameters(const struct network *network) {
+    return network->weights != NULL;
+}
+
+int64_t network_parameter_count(const struct network *network) {
+    int64_t count = 0;
+    for (int i = 0; i < network->graph.n_parameters; i++)
+        if (!network->graph.parameters[i].is_buffer)
+            count += network->graph.parameters[i].count;
+    return count;
 }
 
 const float *network_weights(const struct network *network) {
@@ -159,6 +189,8 @@ static adele_status allocate_regions(struct network *network) {
 }
 
 adele_status network_allocate(struct network *network) {
+    if (!network_has_parameters(network))
+        TRY(allocate_parameters(network));
     adele_status status = allocate_regions(network);
     if (status == ADELE_NO_MEMORY)
         return fail_context(status, "the plans of the network take %zu bytes",

@@ -32,14 +32,21 @@ ADELE_MUST_CHECK adele_status network_build_graph(const struct network_config *c
 ADELE_MUST_CHECK adele_status network_create(const struct adele_device *device,
                                              const struct network_config *config,
                                              struct network **out);
-// The same for a graph of the caller's own, whose nodes move into the network. The caller calls
-// graph_deinit, also after a failure.
+// The same, but network_allocate allocates the arenas and initializes them, so that plans can be
+// measured before anything is allocated. Until then there are no weights.
+ADELE_MUST_CHECK adele_status network_create_unallocated(const struct adele_device *device,
+                                                         const struct network_config *config,
+                                                         struct network **out);
+// As network_create for a graph of the caller's own, whose nodes move into the network. The caller
+// calls graph_deinit, also after a failure.
 ADELE_MUST_CHECK adele_status network_create_from_graph(const struct adele_device *device,
                                                         struct graph *graph, uint64_t seed,
                                                         enum adele_precision precision,
                                                         struct network **out);
 void network_destroy(struct network *network); // NULL is legal
 const struct graph *network_graph(const struct network *network);
+bool network_has_parameters(const struct network *network);     // whether the arenas are allocated
+int64_t network_parameter_count(const struct network *network); // trainable and frozen weights
 
 // Device arenas, borrowed. Weights, gradients and momenta share offsets.
 const float *network_weights(const struct network *network);
@@ -63,9 +70,10 @@ struct plan; // the network at one input shape: ops, and where each tensor lies
 // *out is an earlier inference plan where there is one of that shape.
 ADELE_MUST_CHECK adele_status network_plan(struct network *network, int n, int h, int w,
                                            bool is_training, struct plan **out);
-// Allocates what all plans so far need: activations for each training plan, and one region that all
-// plans use in turn for gradients, workspace and the activations of inference plans. May be called
-// again after more plans. The message of ADELE_NO_MEMORY says how much was needed.
+// Allocates the arenas, where they are not there yet, and what all plans so far need: activations
+// for each training plan, and one region that all plans use in turn for gradients, workspace and
+// the activations of inference plans. May be called again after more plans. The message of
+// ADELE_NO_MEMORY says how much was needed.
 ADELE_MUST_CHECK adele_status network_allocate(struct network *network);
 // Destroys all plans, and releases all that network_allocate has allocated. Weights stay.
 ADELE_MUST_CHECK adele_status network_drop_plans(struct network *network);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The networks by their names in a configuration.
 #include "base/fail.h"
-#include "nn/network.h"
+#include "nn/plan.h"
 
 #include <string.h>
 
@@ -71,15 +71,22 @@ adele_status network_build_graph(const struct network_config *config, struct gra
                               config->width, config->rate);
 }
 
-adele_status network_create(const struct adele_device *device, const struct network_config *config,
-                            struct network **out) {
+adele_status network_create_unallocated(const struct adele_device *device,
+                                        const struct network_config *config, struct network **out) {
     struct graph graph;
     graph_init(&graph);
     adele_status status = network_build_graph(config, &graph);
     if (status == ADELE_OK) {
         graph_set_rates(&graph, config->groups);
-        status = network_create_from_graph(device, &graph, config->seed, config->precision, out);
+        status = network_take_graph(device, &graph, config->seed, config->precision, out);
     }
     graph_deinit(&graph);
     return status;
+}
+
+adele_status network_create(const struct adele_device *device, const struct network_config *config,
+                            struct network **out) {
+    struct network *network = NULL;
+    TRY(network_create_unallocated(device, config, &network));
+    return network_complete(network, out);
 }

@@ -104,6 +104,14 @@ struct network {
     struct packing packing;
 };
 
+// network.c. A network without arenas, of a graph whose nodes move into it.
+ADELE_MUST_CHECK adele_status network_take_graph(const struct adele_device *device,
+                                                 struct graph *graph, uint64_t seed,
+                                                 enum adele_precision precision,
+                                                 struct network **out);
+// Allocates the arenas; after an error the network is destroyed.
+ADELE_MUST_CHECK adele_status network_complete(struct network *network, struct network **out);
+
 // packing.c. packing_allocate: before plans are bound, after each new plan. packing_bytes: the size
 // for all plans so far. packing_address: of a node's packed weights, NULL without.
 ADELE_MUST_CHECK adele_status packing_allocate(struct network *network);

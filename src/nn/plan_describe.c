@@ -30,7 +30,7 @@ static void shape_text(struct adele_shape shape, char *out, size_t out_bytes) {
 
 static void describe_layers(const struct plan *plan) {
     const struct graph *graph = &plan->network->graph;
-    log_line(LOG_INFO, "%4s  %-36s %-11s %-24s %12s %9s  %s", "node", "name", "kind", "shape out",
+    log_line(LOG_DETAIL, "%4s  %-36s %-11s %-24s %12s %9s  %s", "node", "name", "kind", "shape out",
              "parameters", "GFLOP", "engine");
     for (int i = 0; i < graph->n_nodes; i++) {
         const struct node *node = &graph->nodes[i];
@@ -40,7 +40,7 @@ static void describe_layers(const struct plan *plan) {
                                                : NULL;
         char shape[64];
         shape_text(step->shape, shape, sizeof shape);
-        log_line(LOG_INFO, "%4d  %-36s %-11s %-24s %12" PRId64 " %9.3f  %s", i, node->name,
+        log_line(LOG_DETAIL, "%4d  %-36s %-11s %-24s %12" PRId64 " %9.3f  %s", i, node->name,
                  node_kind_name(node->kind), shape, trainable_count(graph, node),
                  step->op != NULL ? step->op->flops_forward * 1e-9 : 0.0,
                  engine != NULL ? engine : "");
@@ -69,15 +69,15 @@ void plan_describe(const struct plan *plan) {
     char shape[64];
     shape_text(plan_input_shape(plan), shape, sizeof shape);
     describe_layers(plan);
-    log_line(LOG_INFO, "%s plan for %s: %" PRId64 " parameters, %.3f GFLOP forward%s",
+    log_line(LOG_DETAIL, "%s plan for %s: %" PRId64 " parameters, %.3f GFLOP forward%s",
              plan->is_training ? "training" : "inference", shape, n_parameters,
              plan_flops(plan, false) * 1e-9, plan->is_training ? "" : ".");
     if (plan->is_training)
-        log_line(LOG_INFO, "forward and backward: %.3f GFLOP", plan_flops(plan, true) * 1e-9);
+        log_line(LOG_DETAIL, "forward and backward: %.3f GFLOP", plan_flops(plan, true) * 1e-9);
     size_t unshared = 0;
     for (int i = 0; i < plan->n_blocks; i++)
         unshared += plan->blocks[i].is_shared ? plan->blocks[i].bytes : 0;
-    log_line(LOG_INFO,
+    log_line(LOG_DETAIL,
              "memory: %.1f MiB of its own, %.1f MiB of the shared region (%.1f MiB without reuse)",
              (double)plan->memory.activation_bytes / mebibyte,
              (double)plan->memory.shared_bytes / mebibyte, (double)unshared / mebibyte);

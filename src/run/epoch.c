@@ -32,6 +32,10 @@ static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_r
     int n_done = trainer->progress.step_in_epoch;
     TRY(trainer->device->iface->synchronize(trainer->device));
     TRY(nonfinite_check_step(trainer, epoch, n_done - result->first_step, result));
+    if (trainer->options.n_profile_steps > 0)
+        return FAIL(ADELE_INTERRUPTED, "Profile again: what a profile does is never saved.",
+                    "interrupted in epoch %d after %d of %d steps; nothing of a profile is saved",
+                    epoch, n_done, result->n_steps);
     return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
                 "interrupted in epoch %d after %d of %d steps; all of it is saved", epoch,
                 result->is_rolled_back ? trainer->progress.step_in_epoch : n_done, result->n_steps);
@@ -64,6 +68,7 @@ static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_r
         if (options->on_step)
             options->on_step(options->context, epoch, trainer->step.epochs.n_epochs, i + 1,
                              result->n_steps);
+        TRY(step_progress_tell(trainer, epoch, i, result->n_steps));
     }
     progress->step_in_epoch = 0;
     return ADELE_OK;
@@ -79,6 +84,7 @@ adele_status epoch_run(struct trainer *trainer, int epoch, struct epoch_result *
                     "the checkpoint has done %d steps of an epoch, this run's epochs have %d",
                     out->first_step, out->n_steps);
     TRY(training_step_start_epoch(&trainer->step, epoch, out->first_step));
+    step_progress_begin(&trainer->step_progress);
     TRY(run_steps(trainer, epoch, out));
     if (out->is_rolled_back)
         return ADELE_OK;

@@ -4,13 +4,13 @@
 #include "base/log.h"
 
 static void log_plan(const struct epoch_plan *plan) {
-    log_line(LOG_INFO, "steps: %ld, %d an epoch, %d epochs", plan->n_steps_total, plan->n_steps,
+    log_line(LOG_DETAIL, "steps: %ld, %d an epoch, %d epochs", plan->n_steps_total, plan->n_steps,
              plan->n_epochs);
     if (plan->n_last_images > plan->batch)
-        log_line(LOG_INFO, "last batch of an epoch: %d images, because one alone has no variance",
+        log_line(LOG_DETAIL, "last batch of an epoch: %d images, because one alone has no variance",
                  plan->n_last_images);
     if (plan->n_dropped_images > 0)
-        log_line(LOG_INFO, "train.drop_last: the last %d images of an epoch's order are left out",
+        log_line(LOG_DETAIL, "train.drop_last: the last %d images of an epoch's order are left out",
                  plan->n_dropped_images);
 }
 

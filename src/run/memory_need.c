@@ -4,14 +4,38 @@
 #include "base/fail.h"
 #include "base/log.h"
 
-// What the run allocates after its first step, where that is memory of the device: while a
-// checkpoint is written or read, there are copies of weights, running statistics, momenta and
-// labels in host memory. Other host memory is not checked.
+// What the run allocates beside the plans: the parameters, where they are not there yet. And after
+// the first step, where that is memory of the device: while a checkpoint is written or read, there
+// are copies of weights, running statistics, momenta and labels in host memory. Other host memory
+// is not checked.
 static size_t later_bytes(const struct training_step *step) {
-    if (!resident_is_host_memory(step->data->device))
-        return 0;
-    return network_parameter_bytes(step->network) +
-           resident_map_bytes(&step->data->resident[SPLIT_TRAIN]);
+    size_t parameters = network_parameter_bytes(step->network);
+    size_t bytes = network_has_parameters(step->network) ? 0 : parameters;
+    if (resident_is_host_memory(step->data->device))
+        bytes += parameters + resident_map_bytes(&step->data->resident[SPLIT_TRAIN]);
+    return bytes;
+}
+
+static size_t data_bytes(const struct run_data *data, size_t (*of)(const struct resident *)) {
+    size_t bytes = 0;
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        if (data->resident[split].set.n_images > 0)
+            bytes += of(&data->resident[split]);
+    return bytes;
+}
+
+struct memory_need memory_need_of(const struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    const struct network *network = step->network;
+    size_t allocated = data_bytes(step->data, resident_device_bytes) + step->buffer_bytes;
+    if (network_has_parameters(network))
+        allocated += network_parameter_bytes(network);
+    size_t free_bytes = device->iface->free_bytes(device);
+    return (struct memory_need){
+        .planned = allocated + network_planned_bytes(network) + later_bytes(step),
+        .available = free_bytes == SIZE_MAX
+                         ? SIZE_MAX
+                         : free_bytes + allocated + network_allocated_bytes(network)};
 }
 
 adele_status memory_need_check(const struct training_step *step) {
@@ -33,16 +57,11 @@ adele_status memory_need_check(const struct training_step *step) {
             can_move ? "Make train.batch, data.size, model.width or loss.scales smaller, or set "
                        "data.residency: auto."
                      : "Make train.batch, data.size, model.width or loss.scales smaller."};
-    size_t data_bytes = 0, host_bytes = 0;
-    for (int split = 0; split < SPLIT_COUNT; split++)
-        if (data->resident[split].set.n_images > 0) {
-            data_bytes += resident_device_bytes(&data->resident[split]);
-            host_bytes += resident_host_bytes(&data->resident[split]);
-        }
-    log_line(LOG_INFO,
+    log_line(LOG_DETAIL,
              "memory: parameters %.1f MB, plans %.1f MB, data %.1f MB (and %.1f MB on the host)",
              (double)network_parameter_bytes(step->network) / 1e6,
-             (double)network_planned_bytes(step->network) / 1e6, (double)data_bytes / 1e6,
-             (double)host_bytes / 1e6);
+             (double)network_planned_bytes(step->network) / 1e6,
+             (double)data_bytes(data, resident_device_bytes) / 1e6,
+             (double)data_bytes(data, resident_host_bytes) / 1e6);
     return memory_check(&request);
 }

@@ -134,7 +134,7 @@ adele_status run_data_load(struct run_data *out, const struct config *config,
     TRY(load_splits(out));
     for (int split = 0; split < SPLIT_COUNT; split++)
         if (out->images[split].n > 0)
-            log_line(LOG_INFO, "data: %-5s %d images of %d x %d, %d channel(s)",
+            log_line(LOG_DETAIL, "data: %-5s %d images of %d x %d, %d channel(s)",
                      dataset_split_name((enum dataset_split)split), out->images[split].n,
                      out->images[split].h, out->images[split].w, out->images[split].c);
     return check_augment(out);

@@ -38,22 +38,25 @@ static adele_status load_weights(struct network *network, const char *path, bool
 }
 
 static adele_status network_init(struct trainer *trainer) {
-    const struct config *config = trainer->config;
     struct network_config network;
-    config_network(config, &network);
+    config_network(trainer->config, &network);
     network.n_channels = trainer->data.resident[SPLIT_TRAIN].set.c;
     network.n_categories = trainer->data.n_categories;
-    TRY(network_create(trainer->device, &network, &trainer->network));
+    return network_create_unallocated(trainer->device, &network, &trainer->network);
+}
+
+static adele_status weights_init(struct trainer *trainer) {
+    const struct config *config = trainer->config;
     // The weights of a run that is resumed come from its checkpoint, and model.init may be gone.
     bool is_resumed = false;
-    TRY(run_folder_has_checkpoint(trainer->options.run_folder, &is_resumed));
+    if (trainer->options.run_folder != NULL)
+        TRY(run_folder_has_checkpoint(trainer->options.run_folder, &is_resumed));
     if (is_resumed || strcmp(config->model.init, "default") == 0)
         return ADELE_OK;
     return load_weights(trainer->network, config->model.init, config->model.init_strict);
 }
 
-// All parts that follow the data.
-static adele_status parts_init(struct trainer *trainer) {
+adele_status trainer_plan(struct trainer *trainer) {
     const struct config *config = trainer->config;
     TRY(network_init(trainer));
     TRY(training_step_init(&trainer->step, &trainer->data, trainer->network));
@@ -67,12 +70,23 @@ static adele_status parts_init(struct trainer *trainer) {
     TRY(evaluator_init(&trainer->evaluator, &trainer->data, trainer->network,
                        trainer->step.epochs.batch));
     trainer->progress.best_miou = -1.0;
-    plan_describe(trainer->step.full.plans[0]);
-    TRY(memory_need_check(&trainer->step));
-    return network_allocate(trainer->network);
+    trainer->memory = memory_need_of(&trainer->step);
+    return ADELE_OK;
 }
 
-static void parts_deinit(struct trainer *trainer) {
+adele_status trainer_allocate(struct trainer *trainer) {
+    TRY(network_allocate(trainer->network));
+    return weights_init(trainer);
+}
+
+static adele_status parts_init(struct trainer *trainer) {
+    TRY(trainer_plan(trainer));
+    plan_describe(trainer->step.full.plans[0]);
+    TRY(memory_need_check(&trainer->step));
+    return trainer_allocate(trainer);
+}
+
+void trainer_drop_plan(struct trainer *trainer) {
     training_step_deinit(&trainer->step);
     corrector_deinit(&trainer->corrector);
     evaluator_deinit(&trainer->evaluator);
@@ -86,7 +100,7 @@ static adele_status open_device(struct trainer *trainer) {
                           &trainer->device));
     provenance_of(trainer->device, &trainer->origin.made_by);
     provenance_print(&trainer->origin.made_by, line, sizeof line);
-    log_line(LOG_INFO, "device: %s", trainer->device->description);
+    log_line(LOG_DETAIL, "device: %s", trainer->device->description);
     log_line(LOG_DETAIL, "made by %s", line);
     return ADELE_OK;
 }
@@ -99,30 +113,48 @@ static adele_status check_data(const struct run_data *data) {
     return ADELE_OK;
 }
 
-static adele_status trainer_init(struct trainer *trainer) {
+static adele_status load(struct trainer *trainer) {
+    const char *run_folder = trainer->options.run_folder;
     TRY(check_config(trainer->config));
-    TRY(file_make_directory(trainer->options.run_folder));
-    TRY(file_lock_folder(trainer->options.run_folder, &trainer->folder_lock));
+    if (run_folder != NULL) {
+        TRY(file_make_directory(run_folder));
+        TRY(file_lock_folder(run_folder, &trainer->folder_lock));
+    }
     TRY(open_device(trainer));
     TRY(run_data_load(&trainer->data, trainer->config, trainer->device));
-    TRY(check_data(&trainer->data));
+    return check_data(&trainer->data);
+}
+
+static adele_status all_parts_init(struct trainer *trainer) {
     adele_status status = parts_init(trainer);
     if (status != ADELE_NO_MEMORY)
         return status;
     // Images that may stay in host memory make room on the device for the other parts.
     bool has_moved = false;
-    parts_deinit(trainer);
+    trainer_drop_plan(trainer);
     TRY(run_data_move_images(&trainer->data, &has_moved));
     return has_moved ? parts_init(trainer) : status;
 }
 
-adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {
+adele_status trainer_load(const struct trainer_options *options, struct trainer **out) {
     struct trainer *trainer = NULL;
     TRY(ALLOCATE(&trainer, 1));
     trainer->options = *options;
     trainer->config = options->config;
     trainer->folder_lock = -1;
-    adele_status status = trainer_init(trainer);
+    adele_status status = load(trainer);
+    if (status != ADELE_OK) {
+        trainer_destroy(trainer);
+        return status;
+    }
+    *out = trainer;
+    return ADELE_OK;
+}
+
+adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {
+    struct trainer *trainer = NULL;
+    TRY(trainer_load(options, &trainer));
+    adele_status status = all_parts_init(trainer);
     if (status != ADELE_OK) {
         trainer_destroy(trainer);
         return status;
@@ -135,7 +167,7 @@ void trainer_destroy(struct trainer *trainer) {
     if (!trainer)
         return;
     metrics_close(trainer->metrics);
-    parts_deinit(trainer);
+    trainer_drop_plan(trainer);
     run_data_deinit(&trainer->data);
     adele_device_close(trainer->device);
     memory_free(trainer->records);

@@ -15,6 +15,7 @@
 #include "run/label_history.h"
 #include "run/resume.h"
 #include "run/score_drop.h"
+#include "run/start.h"
 
 #include <math.h>
 
@@ -221,6 +222,8 @@ static adele_status run_trainer(struct trainer *trainer) {
     struct epoch_result *result = NULL;
     TRY(ALLOCATE(&result, 1));
     adele_status status = start_run(trainer);
+    if (status == ADELE_OK)
+        start_report(trainer);
     if (status == ADELE_OK)
         status = trainer->options.n_profile_steps > 0 ? profile(trainer, result)
                                                       : train(trainer, result);

@@ -8,6 +8,7 @@
 #ifndef ADELE_RUN_TRAINER_H
 #define ADELE_RUN_TRAINER_H
 
+#include "adele/train.h"
 #include "config/config.h"
 #include "infer/score.h"
 #include <stdbool.h>
@@ -36,6 +37,10 @@ struct trainer_options {
     // Once the folder is the run's, before the device is opened; an error ends the run.
     adele_status (*on_claimed)(void *context);
     void (*on_step)(void *context, int epoch, int n_epochs, int step, int n_steps);
+    // See adele/train.h.
+    void (*on_start)(void *context, const struct adele_train_start *start);
+    void (*on_progress)(void *context, const struct adele_train_progress *progress);
+    double progress_seconds;
     // After each epoch's checkpoint; true: stop with ADELE_INTERRUPTED.
     bool (*on_epoch)(void *context, const struct trainer_epoch *epoch);
     // Before every step; true: stop with ADELE_INTERRUPTED.
@@ -49,6 +54,16 @@ struct trainer_result {
     double best_miou;
     int best_epoch;
 };
+
+// Seconds. No step begins that would not end within `in_all`, but the first one. A batch has no
+// further step, after three, once `of_size` is over.
+struct dry_run_times {
+    double in_all, of_size;
+};
+// Tries batch sizes, as adele_train_dry_run says. options->run_folder is not used.
+ADELE_MUST_CHECK adele_status
+trainer_dry_run(const struct trainer_options *options, struct dry_run_times times,
+                void (*on_batch)(void *context, const struct adele_train_batch *batch));
 
 // Trains. ADELE_INTERRUPTED after a stop: all steps done so far are in
 // checkpoints/last.safetensors. Files in the run folder: config.resolved.yaml, metrics.*,

@@ -7,9 +7,11 @@
 #include "report/metrics.h"
 #include "run/corrector.h"
 #include "run/evaluator.h"
+#include "run/memory_need.h"
 #include "run/progress.h"
 #include "run/run_data.h"
 #include "run/run_origin.h"
+#include "run/step_progress.h"
 #include "run/trainer.h"
 #include "run/training_step.h"
 
@@ -23,7 +25,9 @@ struct trainer {
     struct training_step step;
     struct corrector corrector;
     struct evaluator evaluator;
+    struct memory_need memory; // before the network's memory was allocated
     struct progress progress;
+    struct step_progress step_progress;
     bool is_saved; // CHECKPOINT_LAST holds this state
     struct run_origin origin;
     struct metrics *metrics;
@@ -33,7 +37,15 @@ struct trainer {
 };
 
 // setup.c: claims nothing and loads no checkpoint. `options` with its configuration is borrowed.
+// NULL run_folder: of a dry run, which has none.
 ADELE_MUST_CHECK adele_status trainer_create(const struct trainer_options *options,
                                              struct trainer **out);
 void trainer_destroy(struct trainer *trainer); // NULL is legal
+// The parts of trainer_create: device and data; plans of train.batch, of which buffers alone are
+// allocated; the network's memory.
+ADELE_MUST_CHECK adele_status trainer_load(const struct trainer_options *options,
+                                           struct trainer **out);
+ADELE_MUST_CHECK adele_status trainer_plan(struct trainer *trainer);
+ADELE_MUST_CHECK adele_status trainer_allocate(struct trainer *trainer);
+void trainer_drop_plan(struct trainer *trainer); // of both, also after an error; legal before them
 #endif

@@ -37,6 +37,8 @@ struct training_step {
     struct batch_plan full, rest;
     struct adele_op *sgd, *sgd_scales;
 
+    size_t buffer_bytes; // of the device, of all that follows
+
     // Batch buffers in device memory, for the larger of the two batch sizes.
     uint8_t *labels, *noisy, *truth; // plain (n, H, W)
     int32_t *order;                  // plain (n_images): the epoch's permutation

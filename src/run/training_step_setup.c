@@ -94,10 +94,12 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
         {(void **)&step->loss_is_finite, sizeof *step->loss_is_finite},
         {(void **)&step->good_statistics, n_statistics * sizeof *step->good_statistics},
         {(void **)&step->scale_state, (size_t)3 * ADELE_MAX_SCALES * sizeof *step->scale_state}};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         if (blocks[i].bytes > 0)
             TRY(adele_device_alloc_zeroed(device, blocks[i].bytes, "a training step",
                                           blocks[i].block));
+        step->buffer_bytes += blocks[i].bytes;
+    }
     TRY(ALLOCATE(&step->host_order, n_images));
     return device->iface->alloc_pinned(device, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t),
                                        (void **)&step->health);

@@ -216,6 +216,50 @@ static void test_one_log(void **state) {
     assert_true(file_exists(scratch_path(state, "third log/log.txt")));
 }
 
+struct dry {
+    int n_starts, n_batches, n_configured;
+};
+
+static void see_dry_start(void *context, const struct adele_train_start *start) {
+    ((struct dry *)context)->n_starts++;
+    assert_int_equal(start->train.n_cases, 18);
+    assert_null(start->run_folder);
+}
+
+static void see_batch(void *context, const struct adele_train_batch *batch) {
+    struct dry *dry = context;
+    dry->n_batches++;
+    dry->n_configured += batch->is_configured;
+    assert_true(batch->fits && batch->step_seconds > 0.0);
+}
+
+static void test_dry_run(void **state) {
+    static const char *const sets[] = {"train.batch=16"};
+    struct dry dry = {0};
+    struct adele_train_options options = {.config = write_config(state),
+                                          .sets = sets,
+                                          .n_sets = 1,
+                                          .run_folder = scratch_path(state, "dry"),
+                                          .device = "cpu",
+                                          .keep_log = 1,
+                                          .on_start = see_dry_start,
+                                          .context = &dry};
+    assert_int_equal(adele_train_dry_run(&options, see_batch), ADELE_OK);
+    assert_int_equal(dry.n_starts, 1);
+    assert_int_equal(dry.n_batches, 4); // 2, 4, 8, 16
+    assert_int_equal(dry.n_configured, 1);
+    assert_false(file_exists(scratch_path(state, "dry")));
+    options.should_stop = stop_at_once;
+    options.on_start = NULL;
+    options.context = &(int){0};
+    assert_int_equal(adele_train_dry_run(&options, NULL), ADELE_INTERRUPTED);
+    options.resume = 1;
+    assert_int_equal(adele_train_dry_run(&options, NULL), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(adele_train_dry_run(&(struct adele_train_options){0}, NULL),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "configuration"));
+}
+
 static void test_train_errors(void **state) {
     struct adele_train_options options = {.config = scratch_path(state, "none.yaml"),
                                           .run_folder = scratch_path(state, "failed")};
@@ -429,13 +473,13 @@ static void test_device(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callbacks),    cmocka_unit_test(test_stop_after_epoch),
-        cmocka_unit_test(test_should_stop),  cmocka_unit_test(test_one_log),
-        cmocka_unit_test(test_train_errors), cmocka_unit_test(test_config_keys),
-        cmocka_unit_test(test_check),        cmocka_unit_test(test_data_over_config),
-        cmocka_unit_test(test_noise),        cmocka_unit_test(test_labels_and_report),
-        cmocka_unit_test(test_onset),        cmocka_unit_test(test_onset_read),
-        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_callbacks),         cmocka_unit_test(test_stop_after_epoch),
+        cmocka_unit_test(test_should_stop),       cmocka_unit_test(test_one_log),
+        cmocka_unit_test(test_dry_run),           cmocka_unit_test(test_train_errors),
+        cmocka_unit_test(test_config_keys),       cmocka_unit_test(test_check),
+        cmocka_unit_test(test_data_over_config),  cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_labels_and_report), cmocka_unit_test(test_onset),
+        cmocka_unit_test(test_onset_read),        cmocka_unit_test(test_device),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

@@ -365,6 +365,7 @@ static void output_that_does_not_arrive(void **state) {
                       (const char *const[]){"adele", __VA_ARGS__, NULL});                          \
         assert_int_equal(n_bad, 0);                                                                \
     }
+VERB_TEST(dry_run, "train", config, "--dry-run", "--device", "cpu", "--set", "train.batch=2")
 VERB_TEST(labels, "labels", base, "-o", out)
 VERB_TEST(predict, "predict", base, "-i", images, "-o", out, "--probabilities", "--device", "cpu")
 VERB_TEST(evaluate, "evaluate", base, "--json", out, "--device", "cpu")
@@ -393,6 +394,7 @@ int main(int argc, char **argv) {
             cmocka_unit_test(a_disk_that_fills_up),
         cmocka_unit_test(a_disk_that_is_read_only),
         cmocka_unit_test(output_that_does_not_arrive),
+        cmocka_unit_test(dry_run),
         cmocka_unit_test(labels),
         cmocka_unit_test(predict),
         cmocka_unit_test(evaluate),

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -65,11 +66,35 @@ static void a_profile_ends_with_the_run(void **state) {
     assert_no_checkpoint(state, "whole");
 }
 
+static bool stop_after_two(void *context) {
+    (void)context;
+    return n_steps_seen == 2;
+}
+
+// Nothing of it can be continued, so the message does not say that it is saved.
+static void an_interrupted_profile_saves_nothing(void **state) {
+    struct config *config = tiny_run_config(state, SETS("train.epochs=2"));
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, "stopped"),
+                                      .device = "cpu",
+                                      .n_profile_steps = 4,
+                                      .on_step = count_step,
+                                      .should_stop = stop_after_two};
+    struct trainer_result result;
+    n_steps_seen = 0;
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    config_destroy(config);
+    assert_non_null(strstr(adele_error_message(), "after 2 of 5 steps; nothing of a profile is"));
+    assert_null(strstr(adele_error_hint(), "--resume"));
+    assert_no_checkpoint(state, "stopped");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_profile_stops_within_an_epoch),
         cmocka_unit_test(a_profile_crosses_epochs),
         cmocka_unit_test(a_profile_ends_with_the_run),
+        cmocka_unit_test(an_interrupted_profile_saves_nothing),
     };
     return cmocka_run_group_tests(tests, tiny_run_setup, scratch_teardown);
 }

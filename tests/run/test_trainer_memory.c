@@ -22,6 +22,8 @@ static bool is_cramped;      // it has nothing until images lie on the host
 static size_t refused_bytes; // the next request of this size fails, once
 static int n_pinned;         // calls of alloc_pinned for images, the larger ones
 static bool is_shared;       // its memory is the host's, as the CPU's own is
+static size_t counted_bytes; // requests of this size are counted
+static int n_counted;
 
 static size_t small_free_bytes(const struct adele_device *device) {
     (void)device;
@@ -29,6 +31,7 @@ static size_t small_free_bytes(const struct adele_device *device) {
 }
 
 static adele_status small_alloc(const struct adele_device *device, size_t bytes, void **out) {
+    n_counted += bytes == counted_bytes;
     if (bytes == refused_bytes) {
         refused_bytes = 0;
         return FAIL_NO_MEMORY(bytes);
@@ -81,6 +84,29 @@ static void the_largest_batch_is_named(void **state) {
     snprintf(too_large, sizeof too_large, "train.batch=%d", named + 1);
     assert_int_equal(run(state, "large", SETS(too_large, "train.epochs=1")), ADELE_NO_MEMORY);
     check_ok(run(state, "fits", SETS(fits, "train.epochs=1")));
+}
+
+// A plan that does not fit is refused while no memory of the network is taken.
+static void parameters_wait_for_the_check(void **state) {
+    struct config *config = tiny_run_config(state, NULL);
+    struct network_config network;
+    struct graph graph;
+    config_network(config, &network);
+    network.n_channels = 1;
+    network.n_categories = 3;
+    graph_init(&graph);
+    check_ok(network_build_graph(&network, &graph));
+    counted_bytes = (size_t)graph.n_weights * sizeof(float);
+    graph_deinit(&graph);
+    config_destroy(config);
+    free_bytes = 1 << 16;
+    n_counted = 0;
+    assert_int_equal(run(state, "early", NULL), ADELE_NO_MEMORY);
+    assert_int_equal(n_counted, 0);
+    free_bytes = SIZE_MAX;
+    check_ok(run(state, "later", SETS("train.epochs=1")));
+    assert_true(n_counted >= 3); // weights, gradients, momenta
+    counted_bytes = 0;
 }
 
 // The last batch of an epoch has plans of its own, so that memory does not always shrink with the
@@ -175,6 +201,7 @@ static int setup(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_largest_batch_is_named),
+        cmocka_unit_test(parameters_wait_for_the_check),
         cmocka_unit_test(the_rest_of_an_epoch_counts),
         cmocka_unit_test(images_stay_where_memory_is_the_hosts),
         cmocka_unit_test(the_cpu_refuses_what_is_not_there),

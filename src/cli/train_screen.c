@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+#include "cli/train_screen.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define BAR_SECONDS      0.2  // between two drawings of the bar
+#define LINE_SECONDS     30.0 // between two lines where there is no terminal
+#define ESTIMATE_STEPS   3    // steps and seconds that the first estimate needs
+#define ESTIMATE_SECONDS 3.0
+#define COLUMNS          100
+#define LABEL_COLUMNS    10
+#define MOST_CLASSES     24 // that are listed
+
+// ---- numbers ------------------------------------------------------------------------------------
+
+#define NUMBER_BYTES 48
+
+// "12,345,678"
+static const char *grouped(int64_t value, char out[NUMBER_BYTES]) {
+    char digits[NUMBER_BYTES];
+    int n = snprintf(digits, sizeof digits, "%" PRId64, value), used = 0;
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && (n - i) % 3 == 0)
+            out[used++] = ',';
+        out[used++] = digits[i];
+    }
+    out[used] = '\0';
+    return out;
+}
+
+static const char *bytes_text(size_t bytes, char out[NUMBER_BYTES]) {
+    if (bytes == SIZE_MAX)
+        snprintf(out, NUMBER_BYTES, "unknown");
+    else if (bytes >= 1000000000)
+        snprintf(out, NUMBER_BYTES, "%.1f GB", (double)bytes / 1e9);
+    else
+        snprintf(out, NUMBER_BYTES, "%.1f MB", (double)bytes / 1e6);
+    return out;
+}
+
+// "35 s", "14 min", "5 h 20 min"
+static const char *duration_text(double seconds, char out[NUMBER_BYTES]) {
+    double minutes = floor(seconds / 60.0 + 0.5);
+    if (seconds < 10.0)
+        snprintf(out, NUMBER_BYTES, "%.2g s", seconds);
+    else if (seconds < 90.0)
+        snprintf(out, NUMBER_BYTES, "%.0f s", seconds);
+    else if (minutes < 90.0)
+        snprintf(out, NUMBER_BYTES, "%.0f min", minutes);
+    else
+        snprintf(out, NUMBER_BYTES, "%.0f h %.0f min", floor(minutes / 60.0), fmod(minutes, 60.0));
+    return out;
+}
+
+static const char *range_text(int low, int high, char out[NUMBER_BYTES]) {
+    if (low == high)
+        snprintf(out, NUMBER_BYTES, "%d", low);
+    else
+        snprintf(out, NUMBER_BYTES, "%d to %d", low, high);
+    return out;
+}
+
+// ---- the first screen ---------------------------------------------------------------------------
+
+// Words that are separated by commas, in lines of at most COLUMNS under a label.
+struct list {
+    int column;
+};
+
+static void list_begin(struct list *list, const char *label) {
+    printf("%-*s", LABEL_COLUMNS, label);
+    list->column = LABEL_COLUMNS;
+}
+
+static void list_add(struct list *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void list_add(struct list *list, const char *format, ...) {
+    char word[512];
+    va_list arguments;
+    va_start(arguments, format);
+    int n = vsnprintf(word, sizeof word, format, arguments);
+    va_end(arguments);
+    bool is_first = list->column == LABEL_COLUMNS;
+    if (!is_first && list->column + n + 2 > COLUMNS) {
+        printf(",\n%*s%s", LABEL_COLUMNS, "", word);
+        list->column = LABEL_COLUMNS + n;
+    } else {
+        printf("%s%s", is_first ? "" : ", ", word);
+        list->column += n + (is_first ? 0 : 2);
+    }
+}
+
+static void list_end(void) {
+    putchar('\n');
+}
+
+static void add_split(struct list *list, const char *name, const struct adele_train_split *split) {
+    if (split->n_cases == 0)
+        list_add(list, "%s none", name);
+    else if (split->n_images == split->n_cases)
+        list_add(list, "%s %d", name, split->n_cases);
+    else
+        list_add(list, "%s %d with %d slices", name, split->n_cases, split->n_images);
+}
+
+static void show_data(const struct adele_train_start *start) {
+    char heights[NUMBER_BYTES], widths[NUMBER_BYTES];
+    struct list list;
+    list_begin(&list, "data");
+    list_add(&list, "%s (%s)", start->data_folder, start->layout);
+    list_end();
+    list_begin(&list, "cases");
+    add_split(&list, "train", &start->train);
+    add_split(&list, "val", &start->val);
+    add_split(&list, "test", &start->test);
+    list_end();
+    list_begin(&list, "images");
+    list_add(&list, "%d x %d", start->height, start->width);
+    if (start->crop_height != start->height || start->crop_width != start->width)
+        list_add(&list, "trained on in crops of %d x %d", start->crop_height, start->crop_width);
+    list_add(&list, "%d channel%s", start->n_channels, start->n_channels == 1 ? "" : "s");
+    if (start->min_file_height != start->height || start->max_file_height != start->height ||
+        start->min_file_width != start->width || start->max_file_width != start->width)
+        list_add(&list, "files %s x %s",
+                 range_text(start->min_file_height, start->max_file_height, heights),
+                 range_text(start->min_file_width, start->max_file_width, widths));
+    list_end();
+}
+
+static void show_classes(const struct adele_train_start *start) {
+    struct list list;
+    list_begin(&list, "classes");
+    for (int c = 0; c < start->n_classes && c < MOST_CLASSES; c++)
+        list_add(&list, "%s %.3g %%", start->class_names[c], 100.0 * start->class_shares[c]);
+    if (start->n_classes > MOST_CLASSES)
+        list_add(&list, "and %d more", start->n_classes - MOST_CLASSES);
+    if (start->ignored_share > 0.0)
+        list_add(&list, "ignored %.3g %% of all pixels", 100.0 * start->ignored_share);
+    list_end();
+}
+
+static void show_network(const struct adele_train_start *start) {
+    char number[NUMBER_BYTES], planned[NUMBER_BYTES], available[NUMBER_BYTES];
+    struct list list;
+    list_begin(&list, "network");
+    list_add(&list, "%s%s%s", start->network, start->backbone[0] != '\0' ? " on " : "",
+             start->backbone);
+    list_add(&list, "%s parameters", grouped(start->n_parameters, number));
+    list_add(&list, "%.3g GFLOP per step of %d image%s", start->step_flops * 1e-9, start->batch,
+             start->batch == 1 ? "" : "s");
+    list_end();
+    printf("%-*s%s, %s\n", LABEL_COLUMNS, "device", start->device, start->precision);
+    printf("%-*s%s planned of %s available\n", LABEL_COLUMNS, "memory",
+           bytes_text(start->planned_bytes, planned),
+           bytes_text(start->available_bytes, available));
+}
+
+static void show_steps(const struct adele_train_start *start) {
+    char number[NUMBER_BYTES];
+    struct list list;
+    list_begin(&list, "steps");
+    list_add(&list, "%s in %d epoch%s of %d", grouped(start->n_steps_total, number),
+             start->n_epochs, start->n_epochs == 1 ? "" : "s", start->n_steps);
+    if (start->n_last_images != start->batch)
+        list_add(&list, "the last of an epoch with %d image%s", start->n_last_images,
+                 start->n_last_images == 1 ? "" : "s");
+    if (start->n_dropped_images > 0)
+        list_add(&list, "%d image%s of each epoch left out (train.drop_last)",
+                 start->n_dropped_images, start->n_dropped_images == 1 ? "" : "s");
+    list_end();
+    if (start->run_folder != NULL)
+        printf("%-*s%s\n", LABEL_COLUMNS, "run", start->run_folder);
+    if (start->n_done_steps > 0)
+        printf("%-*safter step %ld of %ld, in epoch %ld\n", LABEL_COLUMNS, "resumes",
+               start->n_done_steps, start->n_steps_total, start->n_done_steps / start->n_steps + 1);
+}
+
+static double share_of(const struct adele_train_progress *at) {
+    return (double)at->n_done_steps / (double)at->n_steps_total;
+}
+
+static void show_start(void *context, const struct adele_train_start *start) {
+    struct train_screen *screen = context;
+    progress_clear(&screen->progress);
+    show_data(start);
+    show_classes(start);
+    show_network(start);
+    show_steps(start);
+    fflush(stdout);
+    screen->last = (struct adele_train_progress){.n_epochs = start->n_epochs,
+                                                 .n_steps = start->n_steps,
+                                                 .n_done_steps = start->n_done_steps,
+                                                 .n_steps_total = start->n_steps_total,
+                                                 .images_per_second = NAN,
+                                                 .loss = NAN};
+    progress_restart(&screen->progress);
+    progress_draw(&screen->progress, share_of(&screen->last), "first step", "");
+}
+
+// ---- progress -----------------------------------------------------------------------------------
+
+static const char *loss_text(double loss, char out[NUMBER_BYTES]) {
+    snprintf(out, NUMBER_BYTES, isfinite(loss) ? "%.4f" : "-", loss);
+    return out;
+}
+
+static void show_progress(void *context, const struct adele_train_progress *at) {
+    struct train_screen *screen = context;
+    struct progress *progress = &screen->progress;
+    char text[64], more[80], loss[NUMBER_BYTES], left[PROGRESS_TIME_BYTES];
+    screen->last = *at;
+    snprintf(text, sizeof text, "epoch %d/%d  step %ld/%ld", at->epoch, at->n_epochs,
+             at->n_done_steps, at->n_steps_total);
+    snprintf(more, sizeof more, "  %.3g images/s  loss %s", at->images_per_second,
+             loss_text(at->loss, loss));
+    progress->drawn = 0.0; // the library has waited long enough
+    progress_draw(progress, share_of(at), text, more);
+    if (progress->is_terminal)
+        return;
+    progress_format_left(progress, share_of(at), left);
+    fprintf(stderr, "%s%s  ETA %s\n", text, more, left);
+    fflush(stderr);
+}
+
+// "about 14 min, ends 15:42", by the pace since the end of the first step, so that what is done
+// once does not count.
+static void show_estimate(struct train_screen *screen, double share, const char *what) {
+    double elapsed = progress_seconds() - screen->first_step_at;
+    double left = elapsed * (1.0 - share) / (share - screen->first_share);
+    char duration[NUMBER_BYTES], end[NUMBER_BYTES] = "";
+    time_t at = time(NULL) + (time_t)left;
+    struct tm local;
+    if (localtime_r(&at, &local) != NULL)
+        (void)strftime(end, sizeof end, left < 20.0 * 3600.0 ? "%H:%M" : "%Y-%m-%d %H:%M", &local);
+    progress_clear(&screen->progress);
+    printf("%-*sabout %s, ends %s%s\n", LABEL_COLUMNS, "time", duration_text(left, duration), end,
+           what);
+    fflush(stdout);
+}
+
+static void see_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
+    struct train_screen *screen = context;
+    (void)n_epochs;
+    long n_done = (long)(epoch - 1) * screen->last.n_steps + step;
+    double share = (double)n_done / (double)screen->last.n_steps_total;
+    (void)n_steps;
+    if (++screen->n_steps_seen == 1) {
+        screen->first_step_at = progress_seconds();
+        screen->first_share = share;
+    } else if (!screen->has_estimated && screen->n_steps_seen > ESTIMATE_STEPS && share < 1.0 &&
+               progress_seconds() - screen->first_step_at > ESTIMATE_SECONDS) {
+        screen->has_estimated = true;
+        show_estimate(screen, share, "");
+    }
+}
+
+// Evaluation and correction take time too, which is known after an epoch.
+static int see_epoch(void *context, const struct adele_epoch *epoch) {
+    struct train_screen *screen = context;
+    double share = (double)epoch->epoch / epoch->n_epochs;
+    if (screen->has_estimated && !screen->has_estimated_epoch && share < 1.0) {
+        screen->has_estimated_epoch = true;
+        show_estimate(screen, share, ", evaluation included");
+    }
+    return 0;
+}
+
+void train_screen_init(struct train_screen *screen, struct adele_train_options *options) {
+    options->context = screen;
+    options->on_start = show_start;
+    options->on_step = see_step;
+    options->on_epoch = see_epoch;
+    options->on_progress = show_progress;
+    options->progress_seconds = screen->progress.is_terminal ? BAR_SECONDS : LINE_SECONDS;
+    options->should_stop = progress_should_stop;
+    progress_draw(&screen->progress, 0.0, "reading the data", "");
+}
+
+// ---- a dry run ----------------------------------------------------------------------------------
+
+void train_screen_batch(void *context, const struct adele_train_batch *batch) {
+    struct train_screen *screen = context;
+    char memory[NUMBER_BYTES], seconds[NUMBER_BYTES], step[NUMBER_BYTES + 1], speed[NUMBER_BYTES];
+    progress_clear(&screen->progress);
+    if (screen->n_batches++ == 0)
+        printf("\n   batch       memory        step    images/s\n");
+    printf(" %c %5d  %11s", batch->is_configured ? '>' : ' ', batch->batch,
+           bytes_text(batch->planned_bytes, memory));
+    if (!batch->fits) {
+        printf("  does not fit: %s available\n", bytes_text(batch->available_bytes, memory));
+    } else {
+        const char *mark = batch->is_measured ? "" : "~";
+        snprintf(step, sizeof step, "%s%s", mark, duration_text(batch->step_seconds, seconds));
+        snprintf(speed, sizeof speed, "%s%.3g", mark, batch->batch / batch->step_seconds);
+        printf("  %10s  %10s\n", step, speed);
+        screen->has_unmeasured = screen->has_unmeasured || !batch->is_measured;
+    }
+    fflush(stdout);
+}
+
+void train_screen_end_batches(const struct train_screen *screen) {
+    printf(" >       train.batch of the configuration\n");
+    if (screen->has_unmeasured)
+        printf(" ~       not measured: as fast for each image as the batch before\n");
+    printf("dry run: nothing was written\n");
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+// Memory and time of a step for growing batches. The plans of each are made, and some steps are run
+// with a learning rate of 0.
+#include "base/clock.h"
+#include "base/fail.h"
+#include "run/start.h"
+
+#include <math.h>
+
+#define MOST_STEPS 10 // measured of a batch
+#define MOST_SIZES 32
+
+struct dry_run {
+    struct trainer *trainer;
+    struct config config; // of the trainer: the batch changes
+    void (*on_batch)(void *context, const struct adele_train_batch *batch);
+    struct dry_run_times times;
+    int sizes[MOST_SIZES], n_sizes;
+    int configured;
+    double until;             // clock_seconds at which no other step is begun
+    double seconds_per_image; // of the last batch that was measured; 0: none was
+    bool has_fit;             // some batch has
+};
+
+// ---- time ---------------------------------------------------------------------------------------
+
+static adele_status check_stop(const struct trainer *trainer) {
+    const struct trainer_options *options = &trainer->options;
+    if (options->should_stop == NULL || !options->should_stop(options->context))
+        return ADELE_OK;
+    return FAIL(ADELE_INTERRUPTED, "A dry run writes nothing: begin it again.",
+                "the dry run was interrupted");
+}
+
+// The first step of a size, without the update: launched op by op, so that the device loads all
+// kernels that it needs before it records a step.
+static adele_status warm_up(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    const int32_t *ids = training_step_ids(step, 0);
+    struct batch_plan *batch = training_step_plan(step, 0);
+    TRY(training_step_sample(step, batch, 1, ids));
+    TRY(network_zero_gradients(step->network));
+    for (int k = 0; k < step->n_scales; k++) {
+        plan_set_samples(batch->plans[k], 1, ids);
+        TRY(plan_forward(batch->plans[k], true));
+    }
+    TRY(training_step_loss(step, batch, ids));
+    for (int k = 0; k < step->n_scales; k++)
+        TRY(plan_backward(batch->plans[k]));
+    return device->iface->synchronize(device);
+}
+
+static adele_status run_step(struct training_step *step, int i_step) {
+    const struct adele_device *device = step->data->device;
+    int n_full = step->full.n == step->epochs.n_last_images || step->epochs.n_steps == 1
+                     ? step->epochs.n_steps
+                     : step->epochs.n_steps - 1;
+    TRY(training_step_next_batch(step, 1, (i_step + 1) % n_full));
+    TRY(training_step_run(step, 1, i_step % n_full, 0.0));
+    return device->iface->synchronize(device);
+}
+
+// The mean of the steps after the first two, or the last of those where they take long.
+static adele_status time_step(struct dry_run *run, double *out_seconds) {
+    struct training_step *step = &run->trainer->step;
+    TRY(check_stop(run->trainer));
+    TRY(training_step_start_epoch(step, 1, 0));
+    TRY(training_step_next_batch(step, 1, 0));
+    double started = clock_seconds(), begun = started;
+    TRY(warm_up(step));
+    *out_seconds = clock_seconds() - begun;
+    double sum = 0.0;
+    for (int i = 0; i <= MOST_STEPS; i++) {
+        begun = clock_seconds();
+        if (begun + *out_seconds > run->until || (i > 1 && begun - started > run->times.of_size))
+            return ADELE_OK;
+        TRY(check_stop(run->trainer));
+        TRY(run_step(step, i));
+        double seconds = clock_seconds() - begun;
+        sum += i > 0 ? seconds : 0.0;
+        *out_seconds = i > 0 ? sum / i : seconds;
+    }
+    return ADELE_OK;
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+static bool fits(const struct trainer *trainer) {
+    return trainer->memory.planned <= trainer->memory.available;
+}
+
+static adele_status plan_size(struct dry_run *run, int batch) {
+    struct trainer *trainer = run->trainer;
+    trainer_drop_plan(trainer);
+    run->config.train.batch = batch;
+    for (int split = 0; split < SPLIT_COUNT; split++) {
+        struct resident *resident = &trainer->data.resident[split];
+        // A last batch of one image may join the batch before it.
+        if (resident->set.n_images > 0)
+            TRY(resident_set_batch(resident, batch + 1));
+    }
+    return trainer_plan(trainer);
+}
+
+// As a run does: images make room where they may.
+static adele_status plan_with_room(struct dry_run *run, int batch) {
+    bool has_moved = false;
+    adele_status status = plan_size(run, batch);
+    if (status != ADELE_NO_MEMORY && (status != ADELE_OK || fits(run->trainer)))
+        return status;
+    trainer_drop_plan(run->trainer);
+    TRY(run_data_move_images(&run->trainer->data, &has_moved));
+    return has_moved || status == ADELE_OK ? plan_size(run, batch) : status;
+}
+
+// ---- the table ----------------------------------------------------------------------------------
+
+// Batches of 1, 2, 4, ... and the configuration's own, in order; without those of which a batch
+// norm has no statistics.
+static void choose_sizes(struct dry_run *run) {
+    const struct training_step *step = &run->trainer->step;
+    int n_images = run->trainer->data.resident[SPLIT_TRAIN].set.n_images;
+    bool needs_two = false, has_configured = false;
+    for (int k = 0; k < step->n_scales; k++)
+        needs_two = needs_two || plan_needs_two_images(step->full.plans[k]);
+    for (int64_t size = needs_two ? 2 : 1; size <= n_images; size *= 2) {
+        if (!has_configured && size >= run->configured) {
+            has_configured = true;
+            if (size > run->configured)
+                run->sizes[run->n_sizes++] = run->configured;
+        }
+        run->sizes[run->n_sizes++] = (int)size;
+    }
+    if (!has_configured)
+        run->sizes[run->n_sizes++] = run->configured;
+}
+
+// `row` has its memory already. Steps that would not end in time are not begun.
+static adele_status measure(struct dry_run *run, struct adele_train_batch *row) {
+    row->step_seconds = run->seconds_per_image * row->batch;
+    bool has_time = clock_seconds() + 2.0 * row->step_seconds < run->until;
+    if (run->seconds_per_image > 0.0 && !has_time)
+        return ADELE_OK;
+    if (row->is_configured)
+        TRY(trainer_allocate(run->trainer));
+    else // any weights will do
+        TRY(network_allocate(run->trainer->network));
+    TRY(time_step(run, &row->step_seconds));
+    row->is_measured = 1;
+    run->seconds_per_image = row->step_seconds / row->batch;
+    return ADELE_OK;
+}
+
+// *out_fits: the batch fits; batches that do not fit are told where somebody has configured them.
+static adele_status try_size(struct dry_run *run, int batch, bool *out_fits) {
+    struct trainer *trainer = run->trainer;
+    *out_fits = false;
+    adele_status status = plan_with_room(run, batch);
+    if (status != ADELE_OK && (status != ADELE_NO_MEMORY || !run->has_fit))
+        return status;
+    *out_fits = status == ADELE_OK && fits(trainer);
+    if (status == ADELE_OK && !*out_fits && !run->has_fit) {
+        TRY(memory_need_check(&trainer->step));
+        *out_fits = true; // memory has become free in between
+    }
+    struct adele_train_batch row = {.batch = batch,
+                                    .is_configured = batch == run->configured,
+                                    .fits = *out_fits,
+                                    .planned_bytes = trainer->memory.planned,
+                                    .available_bytes = trainer->memory.available,
+                                    .step_seconds = NAN};
+    status = *out_fits ? measure(run, &row) : ADELE_OK;
+    if (status == ADELE_NO_MEMORY && run->has_fit) { // other programs have taken it
+        *out_fits = false;
+        row.fits = 0;
+        row.step_seconds = NAN;
+    } else if (status != ADELE_OK) {
+        return status;
+    }
+    run->has_fit = run->has_fit || *out_fits;
+    if (row.fits || row.is_configured)
+        run->on_batch(trainer->options.context, &row);
+    return ADELE_OK;
+}
+
+static adele_status try_sizes(struct dry_run *run) {
+    bool has_room = true;
+    run->until = clock_seconds() + run->times.in_all;
+    for (int i = 0; i < run->n_sizes; i++) {
+        if (!has_room && run->sizes[i] != run->configured)
+            continue;
+        bool does_fit = false;
+        TRY(check_stop(run->trainer));
+        TRY(try_size(run, run->sizes[i], &does_fit));
+        has_room = has_room && does_fit;
+    }
+    return ADELE_OK;
+}
+
+// The first screen is that of the configured batch; where not even the buffers of its plans fit, of
+// the largest of its halves whose do.
+static adele_status plan_configured(struct dry_run *run) {
+    adele_status status = plan_size(run, run->config.train.batch);
+    while (status == ADELE_NO_MEMORY && run->config.train.batch > 1)
+        status = plan_size(run, run->config.train.batch / 2);
+    return status;
+}
+
+adele_status trainer_dry_run(const struct trainer_options *options, struct dry_run_times times,
+                             void (*on_batch)(void *context,
+                                              const struct adele_train_batch *batch)) {
+    struct dry_run run = {.config = *options->config, .times = times, .on_batch = on_batch};
+    struct trainer_options own = *options;
+    own.config = &run.config;
+    own.run_folder = NULL;
+    TRY(trainer_load(&own, &run.trainer));
+    int n_images = run.trainer->data.resident[SPLIT_TRAIN].set.n_images;
+    run.configured = run.config.train.batch < n_images ? run.config.train.batch : n_images;
+    adele_status status = plan_configured(&run);
+    if (status == ADELE_OK) {
+        start_report(run.trainer);
+        choose_sizes(&run);
+        status = try_sizes(&run);
+    }
+    trainer_destroy(run.trainer);
+    return status;
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// What a run says before its first step.
+#ifndef ADELE_RUN_START_H
+#define ADELE_RUN_START_H
+
+#include "run/trainer_state.h"
+
+// Calls options.on_start, if there is one. The plans are made, and the checkpoint of a run that is
+// resumed is loaded.
+void start_report(const struct trainer *trainer);
+#endif

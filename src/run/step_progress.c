@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The device adds the losses up. They are read only when somebody is told, because the host has to
+// wait for the device then.
+#include "run/step_progress.h"
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "run/trainer_state.h"
+
+#include <math.h>
+
+void step_progress_begin(struct step_progress *progress) {
+    progress->counts_at = clock_seconds();
+    progress->n_images = 0;
+    progress->sum = progress->n = 0.0;
+}
+
+adele_status step_progress_tell(struct trainer *trainer, int epoch, int i_step, int n_steps) {
+    const struct trainer_options *options = &trainer->options;
+    const struct adele_device *device = trainer->device;
+    const struct training_step *step = &trainer->step;
+    struct step_progress *progress = &trainer->step_progress;
+    if (options->on_progress == NULL)
+        return ADELE_OK;
+    progress->n_images += epoch_plan_images(&step->epochs, i_step);
+    if (progress->has_told && clock_seconds() - progress->told_at < options->progress_seconds)
+        return ADELE_OK;
+    double sums[ADELE_SUM_COUNT];
+    TRY(device->iface->synchronize(device));
+    TRY(device->iface->download(device, sums, step->sums, sizeof sums));
+    double now = clock_seconds(), n = sums[ADELE_SUM_STEPS] - progress->n;
+    const struct adele_train_progress told = {
+        .epoch = epoch,
+        .n_epochs = step->epochs.n_epochs,
+        .step = i_step + 1,
+        .n_steps = n_steps,
+        .n_done_steps = trainer->progress.step,
+        .n_steps_total = step->epochs.n_steps_total,
+        .images_per_second = (double)progress->n_images / fmax(now - progress->counts_at, 1e-9),
+        .loss = n > 0.0 ? (sums[ADELE_SUM_TOTAL] - progress->sum) / n : NAN};
+    *progress = (struct step_progress){.has_told = true,
+                                       .told_at = now,
+                                       .counts_at = now,
+                                       .sum = sums[ADELE_SUM_TOTAL],
+                                       .n = sums[ADELE_SUM_STEPS]};
+    options->on_progress(options->context, &told);
+    return ADELE_OK;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// What `adele train` shows a person, with and without a terminal, and what it shows in a dry run.
+#define _GNU_SOURCE // posix_openpt
+#include "base/file.h"
+#include "base/memory.h"
+#include "support/program.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define ADELE(result, ...)                                                                         \
+    program_run((const char *const[]){ADELE_CLI, __VA_ARGS__, NULL}, (result))
+
+static char config[4096]; // path of a configuration that trains on the tiny set
+
+static int setup(void **state) {
+    if (ADELE_CLI[0] == '\0' || tiny_run_setup(state) != 0)
+        return -1;
+    char *text = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
+    (void)snprintf(config, sizeof config, "%s", scratch_path(state, "tiny.yaml"));
+    check_ok(file_write(config, text, strlen(text)));
+    memory_free(text);
+    return 0;
+}
+
+static void assert_says(const char *text, const char *part) {
+    if (strstr(text, part) == NULL)
+        fail_msg("'%s' is not in\n%s", part, text);
+}
+
+static void assert_code(const struct program_result *result, int code) {
+    if (result->code != code)
+        fail_msg("exit code %d, wanted %d\n%s%s", result->code, code, result->out, result->err);
+}
+
+// Lines of the first screen, whatever the shares of the classes are.
+static void assert_first_screen(void *const *state, const char *out) {
+    char data[4200];
+    (void)snprintf(data, sizeof data, "data      %s (nnunet)\n", scratch_path(state, "set"));
+    assert_says(out, data);
+    assert_says(out, "cases     train 18, val 3, test 3\n");
+    assert_says(out, "images    32 x 28, 1 channel\n");
+    assert_says(out, "classes   background ");
+    assert_says(out, " %, disc ");
+    assert_says(out, "network   unet, 68,271 parameters, ");
+    assert_says(out, " GFLOP per step of 4 images\n");
+    assert_says(out, "device    cpu: ");
+    assert_says(out, " planned of ");
+}
+
+// ---- a run --------------------------------------------------------------------------------------
+
+static void train_begins_with_a_screen(void **state) {
+    struct program_result result;
+    char *log = NULL;
+    size_t bytes = 0;
+    ADELE(&result, "train", config, "--run", scratch_path(state, "run"), "--device", "cpu", "--set",
+          "train.epochs=2", "--profile", "7");
+    assert_code(&result, 0);
+    assert_first_screen(state, result.out);
+    assert_says(result.out, "steps     10 in 2 epochs of 5, the last of an epoch with 2 images\n");
+    assert_says(result.out, "\nrun       ");
+    assert_null(strstr(result.out, "resumes"));
+    // The table of ops is for the log.
+    assert_null(strstr(result.out, "double_conv"));
+    check_ok(file_read(scratch_path(state, "run/log.txt"), 0, &log, &bytes));
+    assert_says(log, "inc.double_conv.0 ");
+    assert_says(log, "parameters");
+    memory_free(log);
+    // Where there is no terminal, the first step has a line; others come with time.
+    assert_int_equal(strncmp(result.err, "epoch 1/2  step 1/10  ", 22), 0);
+    assert_says(result.err, " images/s  loss ");
+    assert_says(result.err, "  ETA ");
+    assert_null(strchr(result.err, '\r'));
+    program_result_deinit(&result);
+}
+
+static void a_resumed_run_says_where(void **state) {
+    struct program_result result;
+    tiny_run_interrupted(state, "resumed", 7, SETS("train.epochs=2"));
+    ADELE(&result, "train", config, "--run", scratch_path(state, "resumed"), "--device", "cpu",
+          "--set", "train.epochs=2", "--resume");
+    assert_code(&result, 0);
+    assert_says(result.out, "resumes   after step 7 of 10, in epoch 2\n");
+    assert_int_equal(strncmp(result.err, "epoch 2/2  step 8/10  ", 22), 0);
+    program_result_deinit(&result);
+}
+
+// ---- on a terminal ------------------------------------------------------------------------------
+
+// Runs the program with a terminal of so many columns as its standard error; what it wrote there.
+static char *run_on_terminal(int columns, const char *const *argv) {
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0)
+        skip(); // a system without pseudo-terminals
+    const char *name = ptsname(terminal);
+    assert_non_null(name);
+    FILE *side = fopen(name, "r+");
+    assert_non_null(side);
+    const struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
+    assert_int_equal(ioctl(terminal, TIOCSWINSZ, &size), 0);
+    pid_t pid = program_start_heard(argv, side);
+    (void)fclose(side); // so that reading ends with the program
+    char *text = NULL;
+    size_t used = 0;
+    ssize_t n = 0;
+    do {
+        used += (size_t)n;
+        text = realloc(text, used + 4097);
+        assert_non_null(text);
+        n = read(terminal, text + used, 4096);
+    } while (n > 0 || (n < 0 && errno == EINTR && (n = 0) == 0));
+    text[used] = '\0';
+    assert_int_equal(program_wait(pid), 0);
+    (void)close(terminal);
+    return text;
+}
+
+static void a_terminal_gets_a_bar(void **state) {
+    char run[4096];
+    (void)snprintf(run, sizeof run, "%s", scratch_path(state, "bar"));
+    char *text = run_on_terminal(120, (const char *const[]){ADELE_CLI, "train", config, "--run",
+                                                            run, "--device", "cpu", "--set",
+                                                            "train.epochs=1", NULL});
+    assert_int_equal(strncmp(text, "\r\033[Kreading the data [....", 23), 0);
+    assert_says(text, "first step [....");
+    assert_says(text, "epoch 1/1  step 1/5 [#####.......................]  20 %  ");
+    assert_says(text, " images/s  loss ");
+    assert_null(strchr(text, '\n'));
+    // It is removed at the end.
+    assert_string_equal(text + strlen(text) - 4, "\r\033[K");
+    free(text);
+}
+
+// A line that is wider than the terminal could not be removed.
+static void a_bar_is_no_wider_than_the_terminal(void **state) {
+    char run[4096];
+    (void)snprintf(run, sizeof run, "%s", scratch_path(state, "narrow"));
+    char *text = run_on_terminal(40, (const char *const[]){ADELE_CLI, "train", config, "--run", run,
+                                                           "--device", "cpu", "--set",
+                                                           "train.epochs=1", NULL});
+    assert_says(text, "epoch 1/1  step 1/5");
+    int n_lines = 0;
+    for (char *line = strtok(text, "\r"); line != NULL; line = strtok(NULL, "\r")) {
+        assert_int_equal(strncmp(line, "\033[K", 3), 0);
+        if (strlen(line + 3) >= 40)
+            fail_msg("%zu columns: '%s'", strlen(line + 3), line + 3);
+        n_lines++;
+    }
+    assert_true(n_lines >= 3);
+    free(text);
+}
+
+// ---- a dry run ----------------------------------------------------------------------------------
+
+static void a_dry_run_lists_batches_and_writes_nothing(void **state) {
+    struct program_result result;
+    struct file_list before, after;
+    check_ok(file_list_directory(scratch_path(state, "."), &before));
+    ADELE(&result, "train", config, "--dry-run", "--run", scratch_path(state, "dry"), "--device",
+          "cpu", "--set", "loss={form: plain}");
+    assert_code(&result, 0);
+    assert_first_screen(state, result.out);
+    assert_says(result.out, "   batch       memory        step    images/s\n       1  ");
+    assert_says(result.out, "\n >     4  ");
+    assert_says(result.out, "\n      16  ");
+    assert_says(result.out, " >       train.batch of the configuration\n");
+    assert_says(result.out, "dry run: nothing was written\n");
+    assert_null(strstr(result.out, "\nrun  "));
+    assert_string_equal(result.err, "");
+    program_result_deinit(&result);
+    check_ok(file_list_directory(scratch_path(state, "."), &after));
+    assert_int_equal(after.n, before.n);
+    assert_false(file_exists(scratch_path(state, "dry")));
+    file_list_deinit(&before);
+    file_list_deinit(&after);
+}
+
+static void assert_refused(struct program_result *result, int code, const char *part) {
+    assert_code(result, code);
+    assert_says(result->err, part);
+    program_result_deinit(result);
+}
+
+static void a_dry_run_of_nothing_is_refused(void **state) {
+    struct program_result result;
+    ADELE(&result, "train", config, "--dry-run", "--resume");
+    assert_refused(&result, 2, "--dry-run cannot be used with --resume");
+    ADELE(&result, "train", config, "--dry-run", "--profile", "3");
+    assert_refused(&result, 2, "--dry-run cannot be used with --profile");
+    ADELE(&result, "train", scratch_path(state, "none.yaml"), "--dry-run");
+    assert_refused(&result, 1, "none.yaml");
+    ADELE(&result, "train", config, "--dry-run", "--device", "cpu", "--set", "data.root=/nowhere");
+    assert_refused(&result, 1, "/nowhere");
+    ADELE(&result, "train", config, "--dry-run", "--device", "cpu", "--set",
+          "data.augment.enabled=true", "--set", "correction.source=training_pass");
+    assert_refused(&result, 1, "correction.source: training_pass cannot be used");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(train_begins_with_a_screen),
+        cmocka_unit_test(a_resumed_run_says_where),
+        cmocka_unit_test(a_terminal_gets_a_bar),
+        cmocka_unit_test(a_bar_is_no_wider_than_the_terminal),
+        cmocka_unit_test(a_dry_run_lists_batches_and_writes_nothing),
+        cmocka_unit_test(a_dry_run_of_nothing_is_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, scratch_teardown);
+}

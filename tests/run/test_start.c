@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// What a run says of itself before its first step, compared with what the files hold.
+#include "support/tiny_run.h"
+
+#include "image/image.h"
+#include "support/scratch.h"
+#include "support/train_step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+struct seen {
+    int n_calls, n_steps, stop_after; // steps; stop_after 0: never
+    struct adele_train_start start;   // its pointers are not valid any more
+    double shares[3];
+    char class_names[64], run_folder[512];
+};
+
+static void see_start(void *context, const struct adele_train_start *start) {
+    struct seen *seen = context;
+    seen->n_calls++;
+    assert_int_equal(seen->n_steps, 0);
+    assert_int_equal(start->n_classes, 3);
+    seen->start = *start;
+    memcpy(seen->shares, start->class_shares, sizeof seen->shares);
+    (void)snprintf(seen->class_names, sizeof seen->class_names, "%s %s %s", start->class_names[0],
+                   start->class_names[1], start->class_names[2]);
+    (void)snprintf(seen->run_folder, sizeof seen->run_folder, "%s", start->run_folder);
+    assert_string_equal(start->network, "unet");
+    assert_string_equal(start->backbone, "");
+    assert_string_equal(start->layout, "nnunet");
+    assert_string_equal(start->precision, "fp32");
+    assert_int_equal(strncmp(start->device, "cpu: ", 5), 0);
+}
+
+static void see_step(void *context, int epoch, int n_epochs, int step, int n_steps) {
+    (void)epoch;
+    (void)n_epochs;
+    (void)step;
+    (void)n_steps;
+    ((struct seen *)context)->n_steps++;
+}
+
+static bool should_stop(void *context) {
+    const struct seen *seen = context;
+    return seen->stop_after > 0 && seen->n_steps >= seen->stop_after;
+}
+
+static adele_status run(void *const *state, const char *name, bool resume, struct seen *seen,
+                        const char *const *sets) {
+    struct config *config = tiny_run_config(state, sets);
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, name),
+                                      .resume = resume,
+                                      .device = "cpu",
+                                      .on_start = see_start,
+                                      .on_step = see_step,
+                                      .should_stop = should_stop,
+                                      .context = seen};
+    struct trainer_result result;
+    adele_status status = trainer_run(&options, &result);
+    config_destroy(config);
+    if (seen->n_calls != 1)
+        fail_msg("%d calls: %s", seen->n_calls, adele_error_message());
+    return status;
+}
+
+static void sizes_are_those_of_the_set(void **state) {
+    struct seen seen = {.stop_after = 1};
+    assert_int_equal(run(state, "sizes", false, &seen, NULL), ADELE_INTERRUPTED);
+    const struct adele_train_start *start = &seen.start;
+    assert_string_equal(seen.run_folder, scratch_path(state, "sizes"));
+    assert_int_equal(start->train.n_cases, TINY_SET_TRAIN);
+    assert_int_equal(start->train.n_images, TINY_SET_TRAIN);
+    assert_int_equal(start->val.n_cases, TINY_SET_VAL);
+    assert_int_equal(start->test.n_images, TINY_SET_TEST);
+    assert_int_equal(start->height, 32);
+    assert_int_equal(start->width, 28);
+    assert_int_equal(start->crop_height, 32);
+    assert_int_equal(start->min_file_height, 32);
+    assert_int_equal(start->max_file_width, 28);
+    assert_int_equal(start->n_channels, 1);
+    assert_string_equal(seen.class_names, "background disc box");
+    assert_int_equal(start->batch, 4);
+    assert_int_equal(start->n_epochs, 5);
+    assert_int_equal(start->n_steps, 5);
+    assert_int_equal(start->n_steps_total, 25);
+    assert_int_equal(start->n_last_images, 2);
+    assert_int_equal(start->n_dropped_images, 0);
+    assert_int_equal(start->n_done_steps, 0);
+}
+
+// A split that is not used is not there, images may be resized, and a step may train on crops.
+static void sizes_follow_the_configuration(void **state) {
+    struct seen seen = {.stop_after = 1};
+    assert_int_equal(
+        run(state, "resized", false, &seen,
+            SETS("data.size=[48, 40]", "data.crop=[32, 36]", "train.drop_last=true",
+                 "train.evaluate_test=false", "data.augment={enabled: true, kind: voc, hsv: 0}",
+                 "correction.enabled=false")),
+        ADELE_INTERRUPTED);
+    const struct adele_train_start *start = &seen.start;
+    assert_int_equal(start->test.n_cases, 0);
+    assert_int_equal(start->height, 48);
+    assert_int_equal(start->width, 40);
+    assert_int_equal(start->crop_height, 32);
+    assert_int_equal(start->crop_width, 36);
+    assert_int_equal(start->max_file_height, 32);
+    assert_int_equal(start->min_file_width, 28);
+    assert_int_equal(start->n_steps, 4);
+    assert_int_equal(start->n_dropped_images, 2);
+}
+
+// The training labels are the noisy ones; some pixels are ignored.
+static void shares_are_counted_in_the_labels(void **state) {
+    int64_t counts[256] = {0}, n_pixels = 0;
+    for (int i = 0; i < TINY_SET_TRAIN; i++) {
+        char name[64];
+        struct image image;
+        (void)snprintf(name, sizeof name, "set/noisyTr/train_%03d.png", i);
+        check_ok(image_load_label(scratch_path(state, name), 0, &image));
+        uint8_t *pixels = image.pixels;
+        if (i == 0) { // rewritten with ignored pixels
+            memset(pixels, 255, 28);
+            check_ok(image_save_png(scratch_path(state, name), &image));
+        }
+        for (int k = 0; k < 32 * 28; k++, n_pixels++)
+            counts[pixels[k]]++;
+        image_deinit(&image);
+    }
+    assert_int_equal(counts[255], 28);
+    struct seen seen = {.stop_after = 1};
+    assert_int_equal(run(state, "shares", false, &seen, NULL), ADELE_INTERRUPTED);
+    for (int c = 0; c < 3; c++) {
+        double want = (double)counts[c] / (double)(n_pixels - 28);
+        if (!(fabs(seen.shares[c] - want) <= 1e-12))
+            fail_msg("class %d: %g, counted %g", c, seen.shares[c], want);
+    }
+    assert_true(counts[1] > 0 && counts[2] > 0);
+    assert_true(fabs(seen.start.ignored_share - 28.0 / (double)n_pixels) <= 1e-12);
+}
+
+// Two convolutions of 3 x 3 with a batch norm each.
+static int64_t double_conv(int64_t c_in, int64_t c_middle, int64_t c_out) {
+    return 9 * c_in * c_middle + 3 * c_middle + 9 * c_middle * c_out + 3 * c_out;
+}
+
+static int64_t unet_parameters(int64_t c_in, int64_t w, int64_t n_classes) {
+    return double_conv(c_in, w, w) + double_conv(w, 2 * w, 2 * w) +
+           double_conv(2 * w, 4 * w, 4 * w) + double_conv(4 * w, 8 * w, 8 * w) +
+           double_conv(8 * w, 8 * w, 8 * w) + double_conv(16 * w, 8 * w, 4 * w) +
+           double_conv(8 * w, 4 * w, 2 * w) + double_conv(4 * w, 2 * w, w) +
+           double_conv(2 * w, w, w) + w * n_classes + n_classes;
+}
+
+static void the_network_is_counted(void **state) {
+    struct seen four = {.stop_after = 1}, eight = {.stop_after = 1}, wide = {.stop_after = 1};
+    assert_int_equal(run(state, "four", false, &four, NULL), ADELE_INTERRUPTED);
+    assert_int_equal(run(state, "eight", false, &eight, SETS("train.batch=8")), ADELE_INTERRUPTED);
+    assert_int_equal(run(state, "wide", false, &wide, SETS("model.width=8")), ADELE_INTERRUPTED);
+    assert_int_equal(four.start.n_parameters, unet_parameters(1, 4, 3));
+    assert_int_equal(wide.start.n_parameters, unet_parameters(1, 8, 3));
+    double ratio = eight.start.step_flops / four.start.step_flops;
+    if (!(fabs(ratio - 2.0) <= 1e-9))
+        fail_msg("8 images have %g times the operations of 4", ratio);
+    // Weights, gradients and momenta, and what a larger batch takes beside them.
+    size_t arenas = 3 * sizeof(float) * (size_t)four.start.n_parameters;
+    assert_true(four.start.planned_bytes > arenas);
+    assert_true(eight.start.planned_bytes > four.start.planned_bytes);
+    assert_true(four.start.available_bytes > four.start.planned_bytes);
+}
+
+static void a_resumed_run_says_where(void **state) {
+    struct seen first = {.stop_after = 7}, second = {0};
+    assert_int_equal(run(state, "resumed", false, &first, NULL), ADELE_INTERRUPTED);
+    assert_int_equal(run(state, "resumed", true, &second, NULL), ADELE_OK);
+    assert_int_equal(second.start.n_done_steps, 7);
+    assert_int_equal(second.start.n_steps_total, 25);
+    assert_int_equal(second.n_steps, 18);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sizes_are_those_of_the_set),
+        cmocka_unit_test(sizes_follow_the_configuration),
+        cmocka_unit_test(the_network_is_counted),
+        cmocka_unit_test(a_resumed_run_says_where),
+        cmocka_unit_test(shares_are_counted_in_the_labels), // changes a file of the set
+    };
+    return cmocka_run_group_tests(tests, tiny_run_setup, scratch_teardown);
+}
