@@ -15,7 +15,8 @@ enum random_purpose {
     RANDOM_NOISE,
     RANDOM_DROPOUT,
     RANDOM_SPLIT,
-    RANDOM_TEST
+    RANDOM_TEST,
+    RANDOM_FINGERPRINT
 };
 
 struct random_stream {

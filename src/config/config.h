@@ -27,8 +27,9 @@ struct config {
         char *root;
         enum dataset_layout layout;
         char *split[SPLIT_COUNT]; // NULL: the layout's own
-        int size[2];              // height, width; 0, 0: as the files are
-        int crop[2];              // height, width; 0, 0: the whole image
+        char *image_folder, *mask_folder;
+        int size[2]; // height, width; 0, 0: as the files are
+        int crop[2]; // height, width; 0, 0: the whole image
         enum image_normalize normalize;
         char *noisy_labels, *true_labels;
         int n_label_map; // pairs of map_from and map_to
