@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Data sets: what is wrong with one, noisy versions of its labels, and the corrected labels of a
-// run. Layouts: "nnunet" (nnU-Net raw), "voc" (Pascal VOC), "img_ann" (img_dir and ann_dir of
-// MMSegmentation), "auto" (detected).
+// Data sets: what one consists of and what is wrong with it, a configuration for it, noisy versions
+// of its labels, and the corrected labels of a run. Layouts: "nnunet" (nnU-Net raw), "voc" (Pascal
+// VOC), "img_ann" (img_dir and ann_dir of MMSegmentation), "auto" (detected).
 #ifndef ADELE_DATA_H
 #define ADELE_DATA_H
 
@@ -94,6 +94,32 @@ struct adele_check_report {
 ADELE_MUST_CHECK adele_status adele_check(const struct adele_data *data,
                                           struct adele_check_report **out);
 void adele_check_report_destroy(struct adele_check_report *report); // NULL is legal
+
+// ---- init ---------------------------------------------------------------------------------------
+struct adele_init_options {
+    const char *output; // the YAML file; required
+    uint64_t seed;      // of the split, and of the training
+    const char *device; // that will train: "cpu", "cuda", "auto"; NULL: "auto"
+    int overwrite;      // 1: files that adele wrote there earlier are replaced
+};
+// The library may append fields in later versions. Owned by the report.
+struct adele_init_report {
+    const char *root;                            // the folder that was looked at
+    const struct adele_fingerprint *fingerprint; // with the splits of the configuration
+    int n_files;
+    const char *const *files; // (n_files), written: the YAML file, then the lists of the splits
+};
+// Looks at a folder and writes a configuration that trains on it: layout, classes, a split where
+// there is none, size, batch and width for the memory of the device. Of `data`, root (required) and
+// follow_links are used; symbolic links are then allowed by the configuration too. Destroy *out
+// with adele_init_report_destroy. Errors: ADELE_DATA says what was found where nothing fits,
+// ADELE_INVALID_ARGUMENT, before anything is written, when a file would fall into a data set or a
+// run, or onto a file that is there; ADELE_NO_MEMORY also when not even a batch of two small images
+// fits; ADELE_IO, ADELE_FORMAT, ADELE_DEVICE, ADELE_UNSUPPORTED.
+ADELE_MUST_CHECK adele_status adele_init(const struct adele_data *data,
+                                         const struct adele_init_options *options,
+                                         struct adele_init_report **out);
+void adele_init_report_destroy(struct adele_init_report *report); // NULL is legal
 
 // ---- noise --------------------------------------------------------------------------------------
 struct adele_noise_options {

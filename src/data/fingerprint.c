@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "data/label_lookup.h"
+#include "data/orientation.h"
 
 #include <math.h>
 
@@ -175,7 +176,9 @@ static adele_status read_image(struct fingerprint *self, bool has_pixels) {
         return status;
     }
     if (self->dataset->is_volume && item->geometry.n[0] > 0) {
-        const int *n = item->geometry.n;
+        struct nifti_order order = orientation_of_image(self->dataset, &item->geometry);
+        int n[3];
+        nifti_order_extents(&order, item->geometry.n, n);
         return fingerprint_add_size(self, n[0], n[1], n[2]);
     }
     adele_status status = image_probe(item->image_path[0], &width, &height);

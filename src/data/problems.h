@@ -33,7 +33,7 @@ struct check_problem {
 struct check_report {
     struct check_problem *problems;
     int n_problems;
-    int n_files; // read
+    int n_files;                           // read
     struct adele_fingerprint *fingerprint; // of check_run; owned
 };
 const char *check_kind_name(enum check_kind kind); // "label_out_of_range" ...

@@ -129,12 +129,13 @@ static int teardown(void **state) {
 
 // ---- every verb ---------------------------------------------------------------------------------
 
-enum verb { PREDICT, MASKS, SCORES, LABELS, NOISE, REPORT, TRAIN, N_VERBS };
+enum verb { PREDICT, MASKS, SCORES, LABELS, NOISE, REPORT, INIT, TRAIN, N_VERBS };
 
 // Runs the verb with `folder` as its output; TRAIN into FOLDER/new.
 static void run_verb(enum verb verb, const char *folder, const char *option,
                      struct program_result *result) {
     char *scores = file_join(folder, "scores.json"), *new_run = file_join(folder, "new");
+    char *config = file_join(folder, "config.yaml");
     switch (verb) {
     case PREDICT:
         ADELE(result, "predict", run, "-i", pictures, "-o", folder, "--device=cpu", option);
@@ -154,12 +155,16 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
     case REPORT:
         ADELE(result, "report", run, "-o", folder, option);
         break;
+    case INIT:
+        ADELE(result, "init", set, "-o", config, "--device=cpu", option);
+        break;
     default: // has no such option: a run is never replaced
         ADELE(result, "train", yaml, "--run", new_run, "--device=cpu");
         break;
     }
     memory_free(scores);
     memory_free(new_run);
+    memory_free(config);
 }
 
 // No verb may write there, with and without --overwrite; the message has both parts.
@@ -276,6 +281,7 @@ static const char *const first_files[N_VERBS] = {"a.png",
                                                  "labelsTr/train_000.png",
                                                  "labelsTr/train_000.png",
                                                  "run_onset.png",
+                                                 "config.yaml",
                                                  NULL};
 
 static void only_own_files_are_replaced(void **state) {
