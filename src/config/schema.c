@@ -13,8 +13,8 @@
 
 static adele_status put_range(struct buffer *out, const struct config_key *key) {
     char low[32], high[32];
-    number_print(key->low, low);
-    number_print(key->high, high);
+    number_print(key->low, 10, low);
+    number_print(key->high, 10, high);
     return buffer_printf(out, ", \"%s\": %s, \"maximum\": %s",
                          key->is_above_low ? "exclusiveMinimum" : "minimum", low, high);
 }

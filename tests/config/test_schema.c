@@ -66,10 +66,10 @@ static void describe_range(const cJSON *item, char *out, size_t bytes) {
     const cJSON *high = cJSON_GetObjectItemCaseSensitive(item, "maximum");
     char texts[2][32];
     assert_true((low != NULL) != (above != NULL));
-    number_print(cJSON_GetNumberValue(low != NULL ? low : above), texts[0]);
+    number_print(cJSON_GetNumberValue(low != NULL ? low : above), 10, texts[0]);
     (void)snprintf(texts[1], sizeof texts[1], "2^64");
     if (high != NULL)
-        number_print(cJSON_GetNumberValue(high), texts[1]);
+        number_print(cJSON_GetNumberValue(high), 10, texts[1]);
     (void)snprintf(out, bytes, "%s %s, %s %s", low != NULL ? "at least" : "above", texts[0],
                    high != NULL ? "at most" : "below", texts[1]);
 }
