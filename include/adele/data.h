@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Data sets: what is wrong with one, noisy versions of its labels, and the corrected labels of a
-// run. Layouts: "nnunet" (nnU-Net raw), "voc" (Pascal VOC), "img_ann" (img_dir and ann_dir of
-// MMSegmentation), "auto" (detected).
+// Data sets: what one consists of and what is wrong with it, a configuration for it, noisy versions
+// of its labels, and the corrected labels of a run. Layouts: "nnunet" (nnU-Net raw), "voc" (Pascal
+// VOC), "img_ann" (img_dir and ann_dir of MMSegmentation), "auto" (detected).
 #ifndef ADELE_DATA_H
 #define ADELE_DATA_H
 
@@ -25,6 +25,47 @@ struct adele_data {
     int follow_links;         // 1: symbolic links may lead out of the folder
 };
 
+// ---- fingerprint --------------------------------------------------------------------------------
+struct adele_range {
+    double low, median, high;
+};
+struct adele_class_share {
+    const char *name;
+    double share; // of the pixels of all masks that are not ignored
+    int n_cases;  // whose mask has the class
+};
+struct adele_value_share {
+    int value;    // in the files of the masks
+    double share; // of the pixels of all masks
+    int n_cases;  // whose mask has the value
+};
+#define ADELE_N_PERCENTILES 5 // 1, 25, 50, 75, 99
+// What a data set consists of. The library may append fields in later versions. Owned by the report
+// that it is in.
+struct adele_fingerprint {
+    const char *layout; // "nnunet", "voc", "img_ann"
+    int is_volume;
+    int n_cases[3]; // train, val, test
+    int n_masks;    // that were read
+    int n_channels;
+    int n_bits;                    // of pictures: 8, or 16 when all are
+    struct adele_range extents[3]; // width, height, slices (1 for pictures)
+    int n_sizes;                   // different ones
+    int common_size[3];            // the most frequent one, of n_common cases
+    int n_common;
+    struct adele_range spacing[3]; // volumes: mm along the stored axes x, y, z; else 0
+    // (n_channels): percentiles 1, 25, 50, 75, 99 of the intensities as stored, from a sample that
+    // is the same each time; exact for a small data set. NULL when no image was read.
+    const double (*intensity)[ADELE_N_PERCENTILES];
+    int n_classes;                           // with the background
+    const struct adele_class_share *classes; // (n_classes)
+    double ignored_share;                    // of the pixels of all masks
+    int n_values;
+    const struct adele_value_share *values; // (n_values), ascending; at most 1024 of them
+    int n_odd;
+    const char *const *odd; // (n_odd): what may be a mistake, one line each
+};
+
 // ---- check --------------------------------------------------------------------------------------
 struct adele_problem {
     int is_error; // else a warning
@@ -45,6 +86,7 @@ struct adele_check_report {
     const struct adele_problem *problems; // (n_problems), one by one: n is 1
     int n_groups;
     const struct adele_problem *groups; // (n_groups): problems alike are one, n says how many
+    const struct adele_fingerprint *fingerprint;
 };
 // Reads every file of a data set. Problems of the data are in the report, not errors; destroy it
 // with adele_check_report_destroy. Errors: ADELE_DATA or ADELE_IO when the data set cannot be
@@ -52,6 +94,32 @@ struct adele_check_report {
 ADELE_MUST_CHECK adele_status adele_check(const struct adele_data *data,
                                           struct adele_check_report **out);
 void adele_check_report_destroy(struct adele_check_report *report); // NULL is legal
+
+// ---- init ---------------------------------------------------------------------------------------
+struct adele_init_options {
+    const char *output; // the YAML file; required
+    uint64_t seed;      // of the split, and of the training
+    const char *device; // that will train: "cpu", "cuda", "auto"; NULL: "auto"
+    int overwrite;      // 1: files that adele wrote there earlier are replaced
+};
+// The library may append fields in later versions. Owned by the report.
+struct adele_init_report {
+    const char *root;                            // the folder that was looked at
+    const struct adele_fingerprint *fingerprint; // with the splits of the configuration
+    int n_files;
+    const char *const *files; // (n_files), written: the YAML file, then the lists of the splits
+};
+// Looks at a folder and writes a configuration that trains on it: layout, classes, a split where
+// there is none, size, batch and width for the memory of the device. Of `data`, root (required) and
+// follow_links are used; symbolic links are then allowed by the configuration too. Destroy *out
+// with adele_init_report_destroy. Errors: ADELE_DATA says what was found where nothing fits,
+// ADELE_INVALID_ARGUMENT, before anything is written, when a file would fall into a data set or a
+// run, or onto a file that is there; ADELE_NO_MEMORY also when not even a batch of two small images
+// fits; ADELE_IO, ADELE_FORMAT, ADELE_DEVICE, ADELE_UNSUPPORTED.
+ADELE_MUST_CHECK adele_status adele_init(const struct adele_data *data,
+                                         const struct adele_init_options *options,
+                                         struct adele_init_report **out);
+void adele_init_report_destroy(struct adele_init_report *report); // NULL is legal
 
 // ---- noise --------------------------------------------------------------------------------------
 struct adele_noise_options {

@@ -88,6 +88,7 @@ adele_status adele_check(const struct adele_data *data, struct adele_check_repor
     check->report.root = check->root = memory_strdup(dataset.root);
     TRY_GOTO(CHECK_MEMORY(check->root), done);
     TRY_GOTO(check_run(&dataset, &check->found), done);
+    check->report.fingerprint = check->found.fingerprint;
     TRY_GOTO(list_problems(check), done);
     TRY_GOTO(list_groups(check), done);
     *out = &check->report;

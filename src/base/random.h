@@ -16,7 +16,8 @@ enum random_purpose {
     RANDOM_DROPOUT,
     RANDOM_SPLIT,
     RANDOM_TEST,
-    RANDOM_BOOTSTRAP
+    RANDOM_BOOTSTRAP,
+    RANDOM_FINGERPRINT
 };
 
 struct random_stream {

@@ -14,6 +14,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
 // X(name, one line of help): the list of verbs. int verb_NAME(int argc, char **argv); argv[0] is
 // "adele NAME". NAME_argp is its parser.
 #define CLI_VERBS(X)                                                                               \
+    X(init, "look at a folder and write a configuration that trains on it")                        \
     X(train, "train a network on noisy labels and correct them")                                   \
     X(evaluate, "IoU, Dice and surface distances of a checkpoint on a data set")                   \
     X(compare, "differences of two runs' scores, case by case, with an interval")                  \

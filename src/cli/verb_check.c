@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// adele check: the problems of a data set, one line each with a hint, and a summary. Exit code 1
-// when there is an error, 0 when there are only warnings.
+// adele check: what a data set consists of, its problems, one line each with a hint, and a summary.
+// Exit code 1 when there is an error, 0 when there are only warnings.
 #include "adele/data.h"
 #include "cli/cli.h"
+#include "cli/print_fingerprint.h"
 #include "cli/print_json.h"
 
 #include <argp.h>
@@ -83,6 +84,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
 }
 
 static void print_lines(const struct adele_check_report *report) {
+    print_fingerprint(report->root, report->fingerprint);
     for (int i = 0; i < report->n_groups; i++) {
         const struct adele_problem *problem = &report->groups[i];
         printf("%s: %s: %s\n", problem->is_error ? "error" : "warning", problem->kind,
@@ -116,7 +118,7 @@ static int print_report(const struct adele_check_report *report) {
                    cJSON_AddNumberToObject(json, "errors", report->n_errors) &&
                    cJSON_AddNumberToObject(json, "warnings", report->n_warnings);
     cJSON *problems = cJSON_AddArrayToObject(json, "problems");
-    is_fine = is_fine && problems != NULL;
+    is_fine = is_fine && problems != NULL && print_fingerprint_add_json(json, report->fingerprint);
     for (int i = 0; is_fine && i < report->n_problems; i++)
         is_fine = add_problem(problems, &report->problems[i]);
     return print_json(json, is_fine);
@@ -126,8 +128,9 @@ const struct argp check_argp = {
     options,
     parse_option,
     "DATA",
-    "Reads every file of a data set and prints what is wrong: file, pixel, value, and what to "
-    "do.\vExit code: 0 when there are at most warnings, 1 when there is an error, 2 for wrong "
+    "Reads every file of a data set and prints what it consists of (sizes, intensities, classes, "
+    "what is odd) and what is wrong: file, pixel, value, and what to do.\vExit code: 0 when there "
+    "are at most warnings, 1 when there is an error, 2 for wrong "
     "usage.",
     NULL,
     NULL,

@@ -186,6 +186,8 @@ void config_dataset(const struct config *config, struct dataset_config *out) {
         .memory_limit = (size_t)config->data.memory_limit_mb << 20,
         .follow_links = config->data.follow_links,
     };
+    out->image_folder = config->data.image_folder;
+    out->mask_folder = config->data.mask_folder;
     for (int i = 0; i < SPLIT_COUNT; i++)
         out->split[i] = config->data.split[i];
 }

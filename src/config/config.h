@@ -27,8 +27,9 @@ struct config {
         char *root;
         enum dataset_layout layout;
         char *split[SPLIT_COUNT]; // NULL: the layout's own
-        int size[2];              // height, width; 0, 0: as the files are
-        int crop[2];              // height, width; 0, 0: the whole image
+        char *image_folder, *mask_folder;
+        int size[2]; // height, width; 0, 0: as the files are
+        int crop[2]; // height, width; 0, 0: the whole image
         enum image_normalize normalize;
         char *noisy_labels, *true_labels;
         int n_label_map; // pairs of map_from and map_to
@@ -118,6 +119,9 @@ ADELE_MUST_CHECK adele_status config_to_yaml(const struct config *config, char *
 // configs/KEYS.md: a table of every key, default and meaning, from the same table that parses.
 // Caller frees.
 ADELE_MUST_CHECK adele_status config_write_keys(char **out);
+// configs/schema.json: the JSON schema (draft 7) of a configuration, from that table too. Caller
+// frees.
+ADELE_MUST_CHECK adele_status config_write_schema(char **out);
 // The part that `data` reads, and the part that `nn` reads, whose channels and categories follow
 // from the data set. Texts are borrowed from config.
 void config_dataset(const struct config *config, struct dataset_config *out);

@@ -2,12 +2,9 @@
 // Problems that show in the names and the content hashes of files: the same case twice, the same
 // picture under two names, one patient in two splits.
 //
-// A patient is read from names of the form PATIENT_SLICE or PATIENT-SLICE: the text before the last
-// '_' or '-' when a number follows it (up to five letters may stand before the number: "s012").
-// PATIENT must contain a digit (otherwise it is probably the name of the data set, as in
-// "BRATS_001"), must not be a year (Pascal VOC: "2007_000032"), and at least two patients must
-// occur. When the name contains "patient", "case", "subject" or the like, sharing one between
-// splits is an error, else a warning.
+// A patient is read from the name of a case (patient_name.h); at least two patients must occur.
+// When the name contains "patient", "case", "subject" or the like, sharing one between splits is an
+// error, else a warning.
 #include "data/check_cases.h"
 
 #include "base/fail.h"
@@ -15,8 +12,8 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "data/finder.h"
+#include "data/patient_name.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -94,33 +91,6 @@ static adele_status check_same_names(const struct named_case *cases, int n,
     return ADELE_OK;
 }
 
-static bool is_year(const char *text, size_t bytes) {
-    if (bytes != 4 || (strncmp(text, "19", 2) != 0 && strncmp(text, "20", 2) != 0))
-        return false;
-    return isdigit((unsigned char)text[2]) && isdigit((unsigned char)text[3]);
-}
-
-// The bytes of PATIENT in PATIENT_SLICE; 0 when the name does not have that form.
-static size_t patient_bytes(const char *name) {
-    size_t bytes = 0;
-    for (size_t i = 0; name[i] != '\0'; i++)
-        if (name[i] == '_' || name[i] == '-')
-            bytes = i;
-    if (bytes == 0)
-        return 0;
-    const char *slice = name + bytes + 1;
-    size_t letters = 0;
-    while (isalpha((unsigned char)slice[letters]))
-        letters++;
-    size_t digits = strspn(slice + letters, "0123456789");
-    if (letters > 5 || digits == 0 || slice[letters + digits] != '\0')
-        return 0;
-    bool has_digit = false;
-    for (size_t i = 0; i < bytes; i++)
-        has_digit = has_digit || isdigit((unsigned char)name[i]);
-    return has_digit && !is_year(name, bytes) ? bytes : 0;
-}
-
 static bool has_patient_word(const char *name) {
     static const char *const words[] = {"patient", "case", "subject", "subj",
                                         "sub-",    "pat_", "pid"};
@@ -155,7 +125,7 @@ adele_status check_names(const struct dataset *dataset, struct check_report *rep
     adele_status status = check_same_names(cases, n, report);
     for (int i = 0; i < n; i++) {
         cases[n_kept] = cases[i];
-        cases[n_kept].bytes = patient_bytes(cases[i].name);
+        cases[n_kept].bytes = patient_name_bytes(cases[i].name);
         n_kept += cases[n_kept].bytes > 0;
     }
     qsort(cases, (size_t)n_kept, sizeof *cases, compare_names);

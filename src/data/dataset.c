@@ -36,11 +36,10 @@ size_t dataset_memory_limit(const struct dataset *dataset) {
 
 const char *dataset_label_folder(const struct dataset *dataset, enum dataset_split split,
                                  const struct dataset_case *item) {
-    static const char *const ann[] = {"ann_dir/train", "ann_dir/val", "ann_dir/test"};
     if (dataset->layout == LAYOUT_VOC)
         return "SegmentationClass";
     if (dataset->layout == LAYOUT_IMG_ANN)
-        return ann[split];
+        return dataset->label_folders[split];
     bool is_test = item->image_path[0] != NULL && strstr(item->image_path[0], "/imagesTs/") != NULL;
     return is_test ? "labelsTs" : "labelsTr";
 }
@@ -87,11 +86,14 @@ static adele_status copy_config(const struct dataset_config *config, struct data
     struct dataset_config *copy = &dataset->config;
     *copy = *config;
     copy->root = copy->noisy_labels = copy->true_labels = NULL;
+    copy->image_folder = copy->mask_folder = NULL;
     memset(copy->split, 0, sizeof copy->split);
     TRY(copy_map(&config->map, &dataset->map));
     copy->map = dataset->map;
     for (int split = 0; split < SPLIT_COUNT; split++)
         TRY(copy_text(config->split[split], &copy->split[split]));
+    TRY(copy_text(config->image_folder, &copy->image_folder));
+    TRY(copy_text(config->mask_folder, &copy->mask_folder));
     TRY(copy_text(config->noisy_labels, &copy->noisy_labels));
     TRY(copy_text(config->true_labels, &copy->true_labels));
     if (config->root == NULL || config->root[0] == '\0')
@@ -152,7 +154,11 @@ void dataset_close(struct dataset *dataset) {
             dataset_case_deinit(&dataset->cases[split][i]);
         memory_free(dataset->cases[split]);
         memory_free((char *)dataset->config.split[split]);
+        memory_free(dataset->image_folders[split]);
+        memory_free(dataset->label_folders[split]);
     }
+    memory_free((char *)dataset->config.image_folder);
+    memory_free((char *)dataset->config.mask_folder);
     for (int c = 0; c < dataset->n_categories; c++)
         if (dataset->category_names != NULL)
             memory_free(dataset->category_names[c]);

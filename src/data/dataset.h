@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A data set on disk: which cases there are, where their files lie, and how they become resident
-// images and label maps. Layouts: nnU-Net raw, Pascal VOC, img_dir/ann_dir (MMSegmentation).
+// images and label maps. Layouts: nnU-Net raw, Pascal VOC, img_dir/ann_dir (MMSegmentation),
+// which two folders of any names may be.
 #ifndef ADELE_DATA_DATASET_H
 #define ADELE_DATA_DATASET_H
 
@@ -47,6 +48,10 @@ struct dataset_config {
     // Names of cases in lists with '/' or ".." in them are refused, as are symbolic links that lead
     // out of their folder, unless follow_links is set.
     const char *split[SPLIT_COUNT];
+    // Layout img_ann: its two folders, inside `root`; NULL: img_dir and ann_dir. Each holds the
+    // folders train, val, test, or the files themselves; where "{split}" is in the name, it stands
+    // for train, val, test ("{split}/images").
+    const char *image_folder, *mask_folder;
     const char *noisy_labels; // folder of the training labels' noisy versions, same file names;
                               // NULL: training uses the layout's labels
     const char *true_labels;  // folder of ground truth for the training cases; NULL: when
@@ -99,6 +104,9 @@ struct dataset {
     unsigned *logged_notes;            // notes.h: notes on single cases that were logged already
     struct folder_cache *folder_cache; // folder_cache.h
     struct palette_check *palettes;    // palette_check.h
+    char *image_folders[SPLIT_COUNT];  // layout img_ann: of each split, relative to the root
+    char *label_folders[SPLIT_COUNT];
+    bool is_flat;     // layout img_ann: no folders of splits
     char **own_names; // the layout's names of the values, where a label_map names the categories
     int n_own_names;
 };
@@ -125,7 +133,7 @@ ADELE_MUST_CHECK adele_status dataset_open_folder(const char *folder, int n_chan
                                                   const struct dataset_config *config,
                                                   struct dataset **out);
 
-// The layout's folder for a split's labels, such as "labelsTr". Static storage.
+// The layout's folder for a split's labels, such as "labelsTr". Borrowed from the data set.
 const char *dataset_label_folder(const struct dataset *dataset, enum dataset_split split,
                                  const struct dataset_case *item);
 // The labels that a split's case is trained on or compared with; NULL when there are none.

@@ -50,13 +50,17 @@ static adele_status detect_layout(struct dataset *dataset) {
             ADELE_IO,
             "Check data.root; if the data of a run have moved, name their folder with --data.",
             "%s: %s", root, file_exists(root) ? "not a folder" : "no such folder");
+    // Only this layout has folders of any name.
+    if (dataset->layout == LAYOUT_AUTO && dataset->config.image_folder != NULL)
+        dataset->layout = LAYOUT_IMG_ANN;
     if (dataset->layout == LAYOUT_AUTO)
         TRY(recognize(root, &dataset->layout));
     if (dataset->layout == LAYOUT_AUTO)
         return FAIL(ADELE_DATA,
                     "Lay the data out as nnU-Net raw (dataset.json, imagesTr, labelsTr), Pascal "
                     "VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation) or "
-                    "MMSegmentation (img_dir, ann_dir).",
+                    "MMSegmentation (img_dir, ann_dir); for two other folders of images and masks, "
+                    "`adele init FOLDER -o config.yaml` writes a configuration.",
                     "%s: no known layout: none of imagesTr, JPEGImages, img_dir is there", root);
     return ADELE_OK;
 }

@@ -9,11 +9,10 @@
 #include <string.h>
 
 const char *find_cases_image_folder(const struct dataset *dataset, enum dataset_split split) {
-    static const char *const images[] = {"img_dir/train", "img_dir/val", "img_dir/test"};
     if (dataset->layout == LAYOUT_VOC)
         return "JPEGImages";
     if (dataset->layout == LAYOUT_IMG_ANN)
-        return images[split];
+        return dataset->image_folders[split];
     return split == SPLIT_TEST ? "imagesTs" : "imagesTr";
 }
 

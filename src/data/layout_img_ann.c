@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// MMSegmentation: img_dir/{train,val,test}/NAME.jpg with ann_dir/{train,val,test}/NAME.png. The
-// names of the categories (which MMSegmentation keeps in its Python configuration) are in
-// classes.txt or class_names.txt; the first line names value 0.
+// MMSegmentation: img_dir/{train,val,test}/NAME.jpg with ann_dir/{train,val,test}/NAME.png, and
+// every other pair of folders whose files have the same names (data.image_folder and
+// data.mask_folder), with or without folders of the splits. The names of the categories (which
+// MMSegmentation keeps in its Python configuration) are in classes.txt or class_names.txt; the
+// first line names value 0.
 #include "data/layout.h"
 
 #include "base/fail.h"
@@ -12,24 +14,91 @@
 #include <stdio.h>
 #include <string.h>
 
+#define SPLIT_MARK "{split}"
+
+// ---- the two folders ----------------------------------------------------------------------------
+
+// The folder of images or masks of one split, relative to the root; "." is that without splits.
+// NULL when memory is out; free with memory_free.
+static char *folder_of(const struct dataset *dataset, bool is_mask, const char *split) {
+    const char *name = is_mask ? dataset->config.mask_folder : dataset->config.image_folder;
+    if (name == NULL)
+        name = is_mask ? "ann_dir" : "img_dir";
+    const char *mark = strstr(name, SPLIT_MARK);
+    if (mark != NULL)
+        return memory_printf("%.*s%s%s", (int)(mark - name), name, split,
+                             mark + strlen(SPLIT_MARK));
+    return strcmp(split, ".") == 0 ? memory_strdup(name) : memory_printf("%s/%s", name, split);
+}
+
+// A path inside the root, without ".." and with plain characters.
+static adele_status check_folder(const char *key, const char *name) {
+    bool is_inside = name == NULL || name[0] != '/';
+    for (const char *part = name; part != NULL && is_inside;) {
+        size_t n = strcspn(part, "/");
+        is_inside = n > 0 && !(n == 2 && strncmp(part, "..", 2) == 0);
+        part = part[n] == '/' && part[n + 1] != '\0' ? part + n + 1 : NULL;
+    }
+    if (!is_inside)
+        return FAIL(ADELE_CONFIG, "Name a folder inside data.root, such as images.",
+                    "%s: \"%.200s\" is not the path of a folder inside data.root", key, name);
+    return ADELE_OK;
+}
+
+static adele_status folder_exists(const struct dataset *dataset, const char *folder, bool *out) {
+    char *path = file_join(dataset->root, folder);
+    TRY(CHECK_MEMORY(path));
+    *out = file_is_directory(path);
+    memory_free(path);
+    return ADELE_OK;
+}
+
+static adele_status find_folders(struct dataset *dataset) {
+    bool is_there = false, has_splits = false;
+    TRY(check_folder("data.image_folder", dataset->config.image_folder));
+    TRY(check_folder("data.mask_folder", dataset->config.mask_folder));
+    for (int i = 0; i < SPLIT_COUNT; i++) {
+        dataset->image_folders[i] = folder_of(dataset, false, dataset_split_name(i));
+        dataset->label_folders[i] = folder_of(dataset, true, dataset_split_name(i));
+        TRY(CHECK_MEMORY(dataset->image_folders[i]));
+        TRY(CHECK_MEMORY(dataset->label_folders[i]));
+        TRY(folder_exists(dataset, dataset->image_folders[i], &is_there));
+        has_splits = has_splits || is_there;
+    }
+    dataset->is_flat = !has_splits;
+    for (int i = 0; i < SPLIT_COUNT && dataset->is_flat; i++) {
+        memory_free(dataset->image_folders[i]);
+        memory_free(dataset->label_folders[i]);
+        dataset->image_folders[i] = folder_of(dataset, false, ".");
+        dataset->label_folders[i] = folder_of(dataset, true, ".");
+        TRY(CHECK_MEMORY(dataset->image_folders[i]));
+        TRY(CHECK_MEMORY(dataset->label_folders[i]));
+    }
+    return ADELE_OK;
+}
+
 static adele_status describe(struct dataset_finder *finder) {
     static const char *const files[] = {"classes.txt", "class_names.txt"};
     struct dataset *dataset = finder->dataset;
     (void)snprintf(dataset->file_ending, sizeof dataset->file_ending, ".png");
     bool is_found = false;
+    TRY(find_folders(dataset));
     TRY(finder_read_names(dataset, files, &is_found));
     if (is_found || dataset->map.n > 0)
         return ADELE_OK; // the map defines the categories
     return FAIL(ADELE_DATA,
-                "Write the names of the categories, one a line in the order of their values.",
+                "Write the names of the categories, one a line in the order of their values; or "
+                "let `adele init FOLDER -o config.yaml` write a configuration.",
                 "%s/classes.txt: no such file (nor class_names.txt)", dataset->root);
 }
 
 // Adds the stems of the pictures in a folder. The folder must exist unless `is_missing_fine`.
-static adele_status list_pictures(struct dataset_finder *finder, const char *name,
+static adele_status list_pictures(struct dataset_finder *finder, const char *sub,
                                   bool is_missing_fine, struct file_list *out) {
     const struct dataset *dataset = finder->dataset;
-    char *folder = memory_printf("%s/img_dir/%s", dataset->root, name);
+    char *name = folder_of(dataset, false, sub);
+    char *folder = name != NULL ? file_join(dataset->root, name) : NULL;
+    memory_free(name);
     TRY(CHECK_MEMORY(folder));
     adele_status status = ADELE_OK;
     struct file_list files = {0};
@@ -55,22 +124,26 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
                          struct file_list *out) {
     if (list != NULL)
         TRY(name_check(list, "data.split"));
+    if (list == NULL && finder->dataset->is_flat)
+        return split == SPLIT_TRAIN ? list_pictures(finder, ".", false, out) : ADELE_OK;
     return list_pictures(finder, list != NULL ? list : dataset_split_name(split),
                          list == NULL && split != SPLIT_TRAIN, out);
 }
 
 static adele_status locate_in(const struct dataset *dataset, const char *sub,
                               struct dataset_case *item) {
-    char folder[512];
-    (void)snprintf(folder, sizeof folder, "img_dir/%s", sub);
-    TRY(finder_any(dataset, dataset->root, folder, item->name, finder_image_endings,
-                   &item->image_path[0]));
+    char *images = folder_of(dataset, false, sub), *masks = folder_of(dataset, true, sub);
+    adele_status status = CHECK_MEMORY(images != NULL ? masks : NULL);
+    if (status == ADELE_OK)
+        status = finder_any(dataset, dataset->root, images, item->name, finder_image_endings,
+                            &item->image_path[0]);
     item->n_files = item->image_path[0] != NULL;
-    if (item->n_files == 0)
-        return ADELE_OK;
-    (void)snprintf(folder, sizeof folder, "ann_dir/%s", sub);
-    return finder_any(dataset, dataset->root, folder, item->name, finder_label_endings,
-                      &item->label_path);
+    if (status == ADELE_OK && item->n_files > 0)
+        status = finder_any(dataset, dataset->root, masks, item->name, finder_label_endings,
+                            &item->label_path);
+    memory_free(images);
+    memory_free(masks);
+    return status;
 }
 
 // A case of a list file may be in any of the folders; that of its own split comes first.
@@ -78,41 +151,42 @@ static adele_status locate(struct dataset_finder *finder, enum dataset_split spl
                            const char *list_name, struct dataset_case *item) {
     const char *subs[] = {list_name != NULL ? list_name : dataset_split_name(split), "train", "val",
                           "test", "."};
-    for (size_t i = 0; i < sizeof subs / sizeof subs[0] && item->n_files == 0; i++)
+    size_t first = finder->dataset->is_flat && list_name == NULL ? 4 : 0;
+    for (size_t i = first; i < sizeof subs / sizeof subs[0] && item->n_files == 0; i++)
         TRY(locate_in(finder->dataset, subs[i], item));
     return ADELE_OK;
 }
 
+// ---- masks without an image ---------------------------------------------------------------------
+
+static adele_status check_mask(struct dataset_finder *finder, int split, const char *file) {
+    const struct dataset *dataset = finder->dataset;
+    struct dataset_case item = {0};
+    bool is_picture, is_volume;
+    size_t bytes = name_stem_bytes(file, &is_picture, &is_volume);
+    if (!is_picture)
+        return ADELE_OK;
+    item.name = memory_printf("%.*s", (int)bytes, file);
+    adele_status status = CHECK_MEMORY(item.name);
+    if (status == ADELE_OK)
+        status = locate_in(dataset, dataset->is_flat ? "." : dataset_split_name(split), &item);
+    if (status == ADELE_OK && item.n_files == 0)
+        status = finder_report(finder, true, CHECK_MISSING_PARTNER,
+                               "Add the image, or remove the label map.",
+                               "%s/%s/%s: a label map without an image in %s", dataset->root,
+                               dataset->label_folders[split], file, dataset->image_folders[split]);
+    dataset_case_deinit(&item);
+    return status;
+}
+
 static adele_status orphans(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
-    for (int split = 0; split < SPLIT_COUNT; split++) {
-        char *folder = memory_printf("%s/ann_dir/%s", dataset->root, dataset_split_name(split));
-        TRY(CHECK_MEMORY(folder));
+    for (int split = 0; split < (dataset->is_flat ? 1 : SPLIT_COUNT); split++) {
         struct file_list files = {0};
-        adele_status status = ADELE_OK;
-        if (file_is_directory(folder))
-            status = file_list_directory(folder, &files);
-        for (int i = 0; i < files.n && status == ADELE_OK; i++) {
-            struct dataset_case item = {0};
-            bool is_picture, is_volume;
-            size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
-            if (!is_picture)
-                continue;
-            item.name = memory_strdup(files.names[i]);
-            status = CHECK_MEMORY(item.name);
-            if (status != ADELE_OK)
-                break;
-            item.name[bytes] = '\0';
-            status = locate_in(dataset, dataset_split_name(split), &item);
-            if (status == ADELE_OK && item.n_files == 0)
-                status = finder_report(finder, true, CHECK_MISSING_PARTNER,
-                                       "Add the image, or remove the label map.",
-                                       "%s/%s: a label map without an image in img_dir/%s", folder,
-                                       files.names[i], dataset_split_name(split));
-            dataset_case_deinit(&item);
-        }
+        adele_status status = finder_list(dataset, dataset->label_folders[split], &files);
+        for (int i = 0; i < files.n && status == ADELE_OK; i++)
+            status = check_mask(finder, split, files.names[i]);
         file_list_deinit(&files);
-        memory_free(folder);
         TRY(status);
     }
     return ADELE_OK;

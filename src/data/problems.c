@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "data/fingerprint.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ void check_report_deinit(struct check_report *report) {
         memory_free(report->problems[i].hint);
     }
     memory_free(report->problems);
+    fingerprint_free(report->fingerprint);
     memset(report, 0, sizeof *report);
 }
 

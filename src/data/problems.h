@@ -6,6 +6,8 @@
 #include "adele/status.h"
 #include <stdbool.h>
 
+struct adele_fingerprint;
+
 enum check_kind {
     CHECK_LABEL_OUT_OF_RANGE,
     CHECK_SIZE_MISMATCH,
@@ -31,7 +33,8 @@ struct check_problem {
 struct check_report {
     struct check_problem *problems;
     int n_problems;
-    int n_files; // read
+    int n_files;                           // read
+    struct adele_fingerprint *fingerprint; // of check_run; owned
 };
 const char *check_kind_name(enum check_kind kind); // "label_out_of_range" ...
 void check_report_deinit(struct check_report *report);

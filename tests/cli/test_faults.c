@@ -350,14 +350,16 @@ static void output_that_does_not_arrive(void **state) {
 
 #define VERB_TEST(name, ...)                                                                       \
     static void name(void **state) {                                                               \
-        char base[4096], out[4096], set[4096], images[4096], config[4096], scores[4096];           \
+        char base[4096], out[4096], set[4096], images[4096], config[4096], scores[4096],           \
+            yaml[4096];                                                                            \
         (void)snprintf(base, sizeof base, "%s", scratch_path(state, "base"));                      \
         (void)snprintf(out, sizeof out, "%s", scratch_path(state, "out"));                         \
         (void)snprintf(set, sizeof set, "%s", scratch_path(state, "set"));                         \
         (void)snprintf(images, sizeof images, "%s", scratch_path(state, "set/imagesTs"));          \
         (void)snprintf(config, sizeof config, "%s", scratch_path(state, "tiny.yaml"));             \
         (void)snprintf(scores, sizeof scores, "%s", scratch_path(state, "scores.csv"));            \
-        const char *const all[] = {base, out, set, images, config, scores};                        \
+        (void)snprintf(yaml, sizeof yaml, "%s", scratch_path(state, "out/new.yaml"));              \
+        const char *const all[] = {base, out, set, images, config, scores, yaml};                  \
         assert_non_null(all[0]);                                                                   \
         n_bad = 0;                                                                                 \
         for (int kind = 0; kind < FAULT_COUNT; kind++)                                             \
@@ -375,6 +377,7 @@ VERB_TEST(compare, "compare", scores, scores)
 VERB_TEST(noise, "noise", set, "-o", out, "--target-miou", "0.8")
 VERB_TEST(report, "report", base, "-o", out)
 VERB_TEST(check, "check", set)
+VERB_TEST(init, "init", set, "-o", yaml, "--device", "cpu")
 
 int main(int argc, char **argv) {
     // Threads that spin would take minutes beside other tests; OpenMP reads both when it is loaded.
@@ -404,6 +407,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(noise),
         cmocka_unit_test(report),
         cmocka_unit_test(check),
+        cmocka_unit_test(init),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

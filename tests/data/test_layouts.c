@@ -321,6 +321,78 @@ static void img_ann_refuses(void **state) {
     dataset_close(dataset);
 }
 
+static void write_two_folders(void **state, const char *images, const char *masks) {
+    for (int i = 0; i < 3; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "two/%s/c%d.png", images, i);
+        tiny_picture(state, path, TINY_H, TINY_W, 1, 8, i);
+        (void)snprintf(path, sizeof path, "two/%s/c%d.png", masks, i);
+        tiny_label(state, path, TINY_H, TINY_W, 3, false, i);
+    }
+}
+
+static struct dataset_config two_folders(void **state, const char *images, const char *masks) {
+    struct dataset_config config = tiny_config(state, "two");
+    config.image_folder = images;
+    config.mask_folder = masks;
+    return config;
+}
+
+static void two_folders_of_any_names_are_read(void **state) {
+    tiny_text(state, "two/classes.txt", "ground\ncell\nedge\n");
+    tiny_text(state, "two/val.txt", "c2\n");
+    write_two_folders(state, "pictures", "drawn/masks");
+    struct dataset_config config = two_folders(state, "pictures/", "drawn/masks");
+    struct dataset *dataset = tiny_open(&config);
+    assert_int_equal(dataset->layout, LAYOUT_IMG_ANN);
+    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 3); // all files, where no split is named
+    assert_int_equal(dataset->n_cases[SPLIT_VAL], 0);
+    assert_string_equal(dataset_label_folder(dataset, SPLIT_TRAIN, dataset->cases[SPLIT_TRAIN]),
+                        "drawn/masks");
+    dataset_close(dataset);
+    config.image_folder = "pictures";
+    config.split[SPLIT_VAL] = "val.txt";
+    dataset = tiny_open(&config);
+    assert_case(dataset, SPLIT_TRAIN, 0, "c0", "pictures/c0.png", "drawn/masks/c0.png");
+    assert_case(dataset, SPLIT_VAL, 0, "c2", "pictures/c2.png", "drawn/masks/c2.png");
+    dataset_close(dataset);
+    // With folders of the splits inside of them.
+    write_two_folders(state, "images/train", "masks/train");
+    write_two_folders(state, "images/val", "masks/val");
+    config = two_folders(state, "images", "masks");
+    dataset = tiny_open(&config);
+    assert_case(dataset, SPLIT_TRAIN, 1, "c1", "images/train/c1.png", "masks/train/c1.png");
+    assert_case(dataset, SPLIT_VAL, 1, "c1", "images/val/c1.png", "masks/val/c1.png");
+    assert_string_equal(dataset_label_folder(dataset, SPLIT_VAL, dataset->cases[SPLIT_VAL]),
+                        "masks/val");
+    dataset_close(dataset);
+    // And around them.
+    write_two_folders(state, "test/img", "test/gt");
+    write_two_folders(state, "train/img", "train/gt");
+    config = two_folders(state, "{split}/img", "{split}/gt");
+    dataset = tiny_open(&config);
+    assert_case(dataset, SPLIT_TRAIN, 0, "c0", "train/img/c0.png", "train/gt/c0.png");
+    assert_case(dataset, SPLIT_TEST, 0, "c0", "test/img/c0.png", "test/gt/c0.png");
+    assert_int_equal(dataset->n_cases[SPLIT_VAL], 0);
+    dataset_close(dataset);
+}
+
+static void two_folders_are_refused(void **state) {
+    write_two_folders(state, "images", "masks");
+    tiny_text(state, "two/classes.txt", "ground\ncell\nedge\n");
+    struct dataset_config config = two_folders(state, "../two/images", "masks");
+    refuse(&config, ADELE_CONFIG, "data.image_folder: \"../two/images\" is not the path of a");
+    config = two_folders(state, "images", "/masks");
+    refuse(&config, ADELE_CONFIG, "data.mask_folder: \"/masks\"");
+    config = two_folders(state, "image", "masks");
+    refuse(&config, ADELE_IO, "two/image: no such folder");
+    config = two_folders(state, "images", "mask");
+    refuse(&config, ADELE_DATA, "two/mask/c0.png: no label map for ");
+    assert_int_equal(unlink(scratch_path(state, "two/classes.txt")), 0);
+    config = two_folders(state, "images", "masks");
+    refuse(&config, ADELE_DATA, "classes.txt: no such file");
+}
+
 // ---- plain folders ------------------------------------------------------------------------------
 
 static struct dataset *open_folder(void **state, const char *folder, int n_channels) {
@@ -405,6 +477,8 @@ int main(void) {
         TEST(voc_lists_and_names),
         TEST(img_ann_is_found),
         TEST(img_ann_refuses),
+        TEST(two_folders_of_any_names_are_read),
+        TEST(two_folders_are_refused),
         TEST(folders_of_pictures),
         TEST(folders_of_volumes),
     };

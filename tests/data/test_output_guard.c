@@ -129,7 +129,7 @@ static int teardown(void **state) {
 
 // ---- every verb ---------------------------------------------------------------------------------
 
-enum verb { PREDICT, MASKS, SCORES, CASES, LABELS, EXPORT, NOISE, REPORT, TRAIN, N_VERBS };
+enum verb { PREDICT, MASKS, SCORES, CASES, LABELS, EXPORT, NOISE, REPORT, INIT, TRAIN, N_VERBS };
 
 // Runs the verb with `folder` as its output; TRAIN into FOLDER/new.
 static void run_verb(enum verb verb, const char *folder, const char *option,
@@ -137,6 +137,7 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
     char *scores = file_join(folder, "scores.json"), *onnx = file_join(folder, "model.onnx");
     char *new_run = file_join(folder, "new");
     char *cases = file_join(folder, "scores.csv");
+    char *config = file_join(folder, "config.yaml");
     switch (verb) {
     case PREDICT:
         ADELE(result, "predict", run, "-i", pictures, "-o", folder, "--device=cpu", option);
@@ -162,6 +163,9 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
     case REPORT:
         ADELE(result, "report", run, "-o", folder, option);
         break;
+    case INIT:
+        ADELE(result, "init", set, "-o", config, "--device=cpu", option);
+        break;
     default: // has no such option: a run is never replaced
         ADELE(result, "train", yaml, "--run", new_run, "--device=cpu");
         break;
@@ -170,6 +174,7 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
     memory_free(onnx);
     memory_free(cases);
     memory_free(new_run);
+    memory_free(config);
 }
 
 // No verb may write there, with and without --overwrite; the message has both parts.
@@ -287,7 +292,8 @@ static const char *const first_files[N_VERBS] = {[PREDICT] = "a.png",
                                                  [LABELS] = "labelsTr/train_000.png",
                                                  [EXPORT] = "model.onnx",
                                                  [NOISE] = "labelsTr/train_000.png",
-                                                 [REPORT] = "run_onset.png"};
+                                                 [REPORT] = "run_onset.png",
+                                                 [INIT] = "config.yaml"};
 
 static void only_own_files_are_replaced(void **state) {
     for (int verb = 0; verb < TRAIN; verb++) {

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The size of images, the width of the U-Net and the batch with which a training fits into the
+// memory of a device.
+#ifndef ADELE_API_INIT_FIT_H
+#define ADELE_API_INIT_FIT_H
+
+#include "adele/data.h"
+#include "data/dataset.h"
+#include "device/device.h"
+
+struct init_fit {
+    int height, width; // of the images
+    int channels;      // of the network's first level
+    int batch, epochs;
+    bool is_gpu;
+    size_t needed_bytes, free_bytes; // free_bytes: SIZE_MAX when it is not known
+};
+// Tries smaller batches, then narrower networks, then smaller images. ADELE_NO_MEMORY when nothing
+// fits.
+ADELE_MUST_CHECK adele_status init_fit(const struct adele_device *device,
+                                       const struct dataset *dataset,
+                                       const struct adele_fingerprint *fingerprint,
+                                       struct init_fit *out);
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// adele init: looks at a folder and writes a configuration that trains on it.
+#include "adele/data.h"
+#include "cli/cli.h"
+#include "cli/print_fingerprint.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum init_option { OPTION_SEED = 256, OPTION_DEVICE, OPTION_LINKS, OPTION_OVERWRITE };
+
+struct init_arguments {
+    struct adele_data data;
+    struct adele_init_options init;
+};
+
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0,
+     "The configuration, a YAML file (required); lists of the splits go beside it", 0},
+    {"seed", OPTION_SEED, "N", 0, "Seed of the split and of the training (default 0)", 0},
+    {"device", OPTION_DEVICE, CLI_DEVICE_VALUES, 0,
+     "The device that will train, whose memory batch and width fit into. " CLI_DEVICE_HELP, 0},
+    {"follow-links", OPTION_LINKS, NULL, 0,
+     "Symbolic links may lead out of the folder (data.follow_links)", 0},
+    {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
+    {0}};
+
+static uint64_t parse_seed(struct argp_state *state, const char *text) {
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
+        argp_error(state, "--seed: '%s' is not a whole number from 0", text);
+    return value;
+}
+
+static error_t parse_option(int key, char *text, struct argp_state *state) {
+    struct init_arguments *arguments = state->input;
+    switch (key) {
+    case 'o':
+        arguments->init.output = text;
+        return 0;
+    case OPTION_SEED:
+        arguments->init.seed = parse_seed(state, text);
+        return 0;
+    case OPTION_DEVICE:
+        arguments->init.device = text;
+        return 0;
+    case OPTION_LINKS:
+        arguments->data.follow_links = 1;
+        return 0;
+    case OPTION_OVERWRITE:
+        arguments->init.overwrite = 1;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (arguments->data.root != NULL)
+            argp_error(state, "one DATA only; unexpected argument '%s'", text);
+        arguments->data.root = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (arguments->data.root == NULL)
+            argp_error(state, "name the folder of images and masks");
+        if (arguments->init.output == NULL)
+            argp_error(state, "say where the configuration goes: -o config.yaml");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp init_argp = {
+    options,
+    parse_option,
+    "DATA",
+    "Looks at a folder of images and masks (nnU-Net, Pascal VOC, MMSegmentation, or two folders "
+    "whose files have the same names), prints what it consists of, and writes a configuration that "
+    "trains on it.\vWhere there are no validation cases, a fifth of the cases is drawn, all images "
+    "of a patient in one split. Exit code: 0 done, 1 failed, 2 wrong usage.",
+    NULL,
+    NULL,
+    NULL};
+
+int verb_init(int argc, char **argv) {
+    struct init_arguments arguments = {0};
+    struct adele_init_report *report = NULL;
+    argp_err_exit_status = CLI_USAGE;
+    argp_parse(&init_argp, argc, argv, 0, NULL, &arguments);
+    adele_status status = adele_init(&arguments.data, &arguments.init, &report);
+    if (status != ADELE_OK)
+        return cli_report_failure(status);
+    print_fingerprint(report->root, report->fingerprint);
+    printf("written:");
+    for (int i = 0; i < report->n_files; i++)
+        printf(" %s", report->files[i]);
+    printf("\nnext: adele check --config %s\n      adele train %s\n", report->files[0],
+           report->files[0]);
+    adele_init_report_destroy(report);
+    return CLI_OK;
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT
+#include "data/folder_guess.h"
+
+#include "base/buffer.h"
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/name_list.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const splits[] = {"train", "val", "test"};
+
+static adele_status is_folder(const char *root, const char *name, bool *out) {
+    char *path = file_join(root, name);
+    TRY(CHECK_MEMORY(path));
+    *out = file_is_directory(path);
+    memory_free(path);
+    return ADELE_OK;
+}
+
+// ---- names of pictures --------------------------------------------------------------------------
+
+static int compare_names(const void *left, const void *right) {
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+// Adds the names of the pictures in FOLDER/SUB without their endings; none when there is no folder.
+static adele_status add_stems(const char *folder, const char *sub, struct file_list *out) {
+    struct file_list files = {0};
+    char *path = file_join(folder, sub);
+    TRY(CHECK_MEMORY(path));
+    adele_status status =
+        file_is_directory(path) ? file_list_directory(path, &files) : (adele_status)ADELE_OK;
+    for (int i = 0; i < files.n && status == ADELE_OK; i++) {
+        bool is_picture, is_volume;
+        size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
+        if (is_picture)
+            status = file_list_add(out, files.names[i], bytes);
+    }
+    file_list_deinit(&files);
+    memory_free(path);
+    return status;
+}
+
+// Of the pictures in a folder and in its folders of splits, sorted.
+static adele_status list_stems(const char *root, const char *name, struct file_list *out) {
+    char *folder = file_join(root, name);
+    TRY(CHECK_MEMORY(folder));
+    adele_status status = add_stems(folder, ".", out);
+    for (int i = 0; i < 3 && status == ADELE_OK; i++)
+        status = add_stems(folder, splits[i], out);
+    if (out->n > 0)
+        qsort(out->names, (size_t)out->n, sizeof *out->names, compare_names);
+    memory_free(folder);
+    return status;
+}
+
+static int count_common(const struct file_list *a, const struct file_list *b) {
+    int n = 0;
+    for (int i = 0, k = 0; i < a->n && k < b->n;) {
+        int order = strcmp(a->names[i], b->names[k]);
+        n += order == 0;
+        i += order <= 0;
+        k += order >= 0;
+    }
+    return n;
+}
+
+// ---- two folders --------------------------------------------------------------------------------
+
+static bool is_mask_name(const char *name) {
+    static const char *const words[] = {"mask", "label", "seg", "ann", "truth"};
+    char lower[256];
+    size_t n = 0;
+    for (; name[n] != '\0' && n + 1 < sizeof lower; n++)
+        lower[n] = (char)tolower((unsigned char)name[n]);
+    lower[n] = '\0';
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strstr(lower, words[i]) != NULL)
+            return true;
+    return strcmp(lower, "gt") == 0;
+}
+
+struct pair {
+    int n; // common names; 0: no pair
+    char images[FOLDER_GUESS_BYTES], masks[FOLDER_GUESS_BYTES];
+};
+
+static void offer(struct pair *best, int n, const char *images, const char *masks) {
+    if (n <= best->n || strlen(images) >= sizeof best->images ||
+        strlen(masks) >= sizeof best->masks)
+        return;
+    best->n = n;
+    (void)snprintf(best->images, sizeof best->images, "%s", images);
+    (void)snprintf(best->masks, sizeof best->masks, "%s", masks);
+}
+
+// The folders in `root` that share most names; the first in the order of names among equals.
+static adele_status find_pair(const char *root, struct pair *best) {
+    struct file_list entries = {0};
+    struct file_list *stems = NULL;
+    adele_status status;
+    best->n = 0;
+    TRY(file_list_directory(root, &entries));
+    TRY_GOTO(ALLOCATE(&stems, (size_t)entries.n + 1), done);
+    for (int i = 0; i < entries.n; i++)
+        TRY_GOTO(list_stems(root, entries.names[i], &stems[i]), done);
+    for (int mask = 0; mask < entries.n; mask++) {
+        if (stems[mask].n == 0 || !is_mask_name(entries.names[mask]))
+            continue;
+        for (int image = 0; image < entries.n; image++)
+            if (!is_mask_name(entries.names[image]))
+                offer(best, count_common(&stems[image], &stems[mask]), entries.names[image],
+                      entries.names[mask]);
+    }
+done:
+    for (int i = 0; stems != NULL && i < entries.n; i++)
+        file_list_deinit(&stems[i]);
+    memory_free(stems);
+    file_list_deinit(&entries);
+    return status;
+}
+
+// train/images and train/masks.
+static adele_status find_pair_in_split(const char *root, struct pair *best) {
+    char *train = file_join(root, "train");
+    TRY(CHECK_MEMORY(train));
+    struct pair inner = {0};
+    adele_status status =
+        file_is_directory(train) ? find_pair(train, &inner) : (adele_status)ADELE_OK;
+    memory_free(train);
+    if (status != ADELE_OK || inner.n == 0)
+        return status;
+    *best = (struct pair){.n = inner.n};
+    (void)snprintf(best->images, sizeof best->images, "{split}/%.480s", inner.images);
+    (void)snprintf(best->masks, sizeof best->masks, "{split}/%.480s", inner.masks);
+    return ADELE_OK;
+}
+
+// ---- nothing fits -------------------------------------------------------------------------------
+
+#define MAX_LISTED 6
+
+// "2 folders (images, notes) and 3 files, 1 of them pictures".
+static adele_status describe(const char *root, struct buffer *out) {
+    struct file_list entries = {0};
+    int n_folders = 0, n_files = 0, n_pictures = 0;
+    adele_status status = file_list_directory(root, &entries);
+    struct buffer names = {0};
+    for (int i = 0; i < entries.n && status == ADELE_OK; i++) {
+        bool is_picture, is_volume, is_directory = false;
+        status = is_folder(root, entries.names[i], &is_directory);
+        (void)name_stem_bytes(entries.names[i], &is_picture, &is_volume);
+        n_files += !is_directory;
+        n_pictures += !is_directory && (is_picture || is_volume);
+        if (is_directory && status == ADELE_OK && n_folders++ < MAX_LISTED)
+            status = buffer_printf(&names, "%s%s", n_folders > 1 ? ", " : "", entries.names[i]);
+    }
+    if (status == ADELE_OK && n_folders > MAX_LISTED)
+        status = buffer_text(&names, ", ...");
+    if (status == ADELE_OK)
+        status = buffer_printf(out, "%d folder%s%s%s%s and %d file%s, %d of them images", n_folders,
+                               n_folders == 1 ? "" : "s", n_folders > 0 ? " (" : "",
+                               n_folders > 0 ? names.data : "", n_folders > 0 ? ")" : "", n_files,
+                               n_files == 1 ? "" : "s", n_pictures);
+    buffer_deinit(&names);
+    file_list_deinit(&entries);
+    return status;
+}
+
+static adele_status fail_nothing(const char *root) {
+    struct buffer found = {0};
+    adele_status status = describe(root, &found);
+    if (status == ADELE_OK)
+        status = FAIL(
+            ADELE_DATA,
+            "Put the images into a folder images and the masks, with the names of their images, "
+            "into a folder masks beside it; or lay the data out as nnU-Net (dataset.json, "
+            "imagesTr, "
+            "labelsTr), Pascal VOC or MMSegmentation (img_dir, ann_dir).",
+            "%s: no images with masks are found: it holds %s; of two folders that share names of "
+            "pictures, one must be named like masks or labels",
+            root, found.data);
+    buffer_deinit(&found);
+    return status;
+}
+
+// ---- the layout ---------------------------------------------------------------------------------
+
+adele_status folder_guess(const char *root, struct folder_guess *out) {
+    static const struct {
+        const char *names[2];
+        enum dataset_layout layout;
+    } known[] = {{{"imagesTr", "imagesTr"}, LAYOUT_NNUNET},
+                 {{"JPEGImages", "ImageSets/Segmentation"}, LAYOUT_VOC},
+                 {{"img_dir", "ann_dir"}, LAYOUT_IMG_ANN}};
+    memset(out, 0, sizeof *out);
+    if (!file_is_directory(root))
+        return FAIL(ADELE_IO, "Name the folder that holds the images and the masks.", "%s: %s",
+                    root, file_exists(root) ? "not a folder" : "no such folder");
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        bool is_there[2] = {false, false};
+        for (int k = 0; k < 2; k++)
+            TRY(is_folder(root, known[i].names[k], &is_there[k]));
+        if (is_there[0] && is_there[1]) {
+            out->layout = known[i].layout;
+            return ADELE_OK;
+        }
+    }
+    struct pair best;
+    TRY(find_pair(root, &best));
+    if (best.n == 0)
+        TRY(find_pair_in_split(root, &best));
+    if (best.n == 0)
+        return fail_nothing(root);
+    out->layout = LAYOUT_IMG_ANN;
+    (void)snprintf(out->image_folder, sizeof out->image_folder, "%s", best.images);
+    (void)snprintf(out->mask_folder, sizeof out->mask_folder, "%s", best.masks);
+    return ADELE_OK;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Where the images and masks of a folder lie that nobody has described: one of the layouts, or two
+// folders whose files have the same names.
+#ifndef ADELE_DATA_FOLDER_GUESS_H
+#define ADELE_DATA_FOLDER_GUESS_H
+
+#include "data/dataset.h"
+
+#define FOLDER_GUESS_BYTES 512
+struct folder_guess {
+    enum dataset_layout layout;
+    // Layout img_ann, as data.image_folder and data.mask_folder; "": the layout's own.
+    char image_folder[FOLDER_GUESS_BYTES], mask_folder[FOLDER_GUESS_BYTES];
+};
+// Of two folders, the masks are in the one whose name contains "mask", "label", "seg", "ann" or
+// "truth", or is "gt"; the images are in the folder that shares most names of pictures with it.
+// Both may hold folders train, val, test, or lie in such. ADELE_DATA lists what there is when
+// nothing fits.
+ADELE_MUST_CHECK adele_status folder_guess(const char *root, struct folder_guess *out);
+#endif
