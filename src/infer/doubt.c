@@ -47,54 +47,67 @@ static void predict(const struct doubt_image *image, uint8_t *out) {
     }
 }
 
-static void score_class(const struct doubt_image *image, const uint8_t *prediction, int c,
-                        struct doubt_score *out) {
+struct overlap {
+    double inside, all;
+};
+
+// Sums of one class over the image, in reading order.
+static struct overlap score_class(const struct doubt_image *image, const uint8_t *prediction, int c,
+                                  struct doubt_score *out) {
     size_t n = plane_size(image);
     const float *plane = image->probabilities + (size_t)c * n;
     double inside = 0.0, outside = 0.0;
     int64_t n_labelled = 0;
-    bool is_predicted = false;
+    bool is_there = false;
     for (size_t i = 0; i < n; i++) {
-        bool counts = image->labels[i] != LABEL_IGNORE;
-        bool is_label = image->labels[i] == c;
-        inside += is_label ? (double)plane[i] : 0.0;
-        outside += counts && !is_label ? (double)plane[i] : 0.0;
+        if (image->labels[i] == LABEL_IGNORE)
+            continue;
+        bool is_label = image->labels[i] == c, is_predicted = prediction[i] == c;
+        double q = 0.5 * ((double)plane[i] + (is_predicted ? 1.0 : 0.0));
+        inside += is_label ? q : 0.0;
+        outside += is_label ? 0.0 : q;
         n_labelled += is_label;
-        is_predicted = is_predicted || (counts && prediction[i] == c);
+        is_there = is_there || is_label || is_predicted;
     }
-    bool is_there = n_labelled > 0 || is_predicted;
     out->n_labelled[c] = n_labelled;
-    out->of_class[c] = is_there ? inside / ((double)n_labelled + outside) : NAN;
+    out->n_pixels += n_labelled;
+    struct overlap overlap = {inside, (double)n_labelled + outside};
+    out->of_class[c] = is_there ? overlap.inside / overlap.all : NAN;
+    return overlap;
 }
 
-static void add_to_mean(struct doubt_score *out, int c, double *sum, int *n) {
-    double score = out->of_class[c];
-    if (isnan(score))
-        return;
-    *sum += score;
-    (*n)++;
-    if (out->worst_class >= 0 && !(score < out->worst_score))
-        return;
-    out->worst_class = c;
-    out->worst_score = score;
+// Whether the class is in the image; then it is pooled.
+static bool pool_class(struct doubt_score *out, int c, const struct overlap *overlap,
+                       struct overlap *pooled) {
+    if (isnan(out->of_class[c]))
+        return false;
+    pooled->inside += overlap->inside;
+    pooled->all += overlap->all;
+    if (out->worst_class < 0 || out->of_class[c] < out->worst_score) {
+        out->worst_class = c;
+        out->worst_score = out->of_class[c];
+    }
+    return true;
 }
 
 adele_status doubt_score(struct doubt *doubt, const struct doubt_image *image,
                          struct doubt_score *out) {
-    double sum = 0.0;
-    int n = 0;
+    struct overlap background, pooled = {0};
+    bool has_foreground = false;
     memset(out, 0, sizeof *out);
     out->worst_class = -1;
     out->worst_score = 1.0;
     TRY(reserve(doubt, plane_size(image)));
     predict(image, doubt->prediction);
-    for (int c = 0; c < image->n_categories; c++) {
-        score_class(image, doubt->prediction, c, out);
-        out->n_pixels += out->n_labelled[c];
+    background = score_class(image, doubt->prediction, 0, out);
+    for (int c = 1; c < image->n_categories; c++) {
+        struct overlap overlap = score_class(image, doubt->prediction, c, out);
+        has_foreground = pool_class(out, c, &overlap, &pooled) || has_foreground;
     }
-    for (int c = 0; c < image->n_categories; c++)
-        add_to_mean(out, c, &sum, &n);
-    out->score = n > 0 ? sum / n : 1.0;
+    if (!has_foreground)
+        (void)pool_class(out, 0, &background, &pooled);
+    double agreed = (double)out->n_pixels / 1000.0;
+    out->score = agreed > 0.0 ? (pooled.inside + agreed) / (pooled.all + agreed) : 1.0;
     return ADELE_OK;
 }
 

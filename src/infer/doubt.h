@@ -19,14 +19,20 @@ struct doubt_image {
     const float *probabilities; // (K, h, w)
 };
 
-// The score of class c is the expected IoU of the label under the probabilities,
-//     sum of p_c over the pixels labelled c / (their number + sum of p_c over the other pixels),
-// for each class that is labelled or predicted somewhere in the image. The mean takes the background
-// too: on images with known errors its order is closer to that of the true IoU than the order of the
-// foreground's mean (bench/peer_audit.py).
+// The score of class c is the IoU that its label is expected to have,
+//     inside / union     inside: sum of q_c over the pixels labelled c
+//                        union: number of these pixels + sum of q_c over the others
+// for each class that is labelled or predicted somewhere in the image. q_c is the mean of the
+// probability of c and of 1 where c is predicted (else 0): unsure networks rank better by their
+// predictions, sure ones by their probabilities.
+//
+// The score of the image pools the classes but the background: sum of inside / sum of union. A
+// thousandth of the image's pixels is added to both, or else a single pixel in an image without
+// foreground would be the most doubtful of all. bench/peer_audit.py compares with other scores.
 struct doubt_score {
-    double score;       // mean over these classes, 0 .. 1, low = doubtful; 1 without such a class
-    int worst_class;    // with the lowest score among them; -1: none
+    double score; // 0 .. 1, low = doubtful; the background's where it is the only class; 1 without
+                  // a pixel that counts
+    int worst_class;    // with the lowest score among the classes that are pooled; -1: none
     double worst_score; // 1 when there is none
     int64_t n_pixels;   // that count
     double of_class[DOUBT_MAX_CATEGORIES];    // NaN: neither labelled nor predicted

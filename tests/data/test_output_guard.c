@@ -129,7 +129,7 @@ static int teardown(void **state) {
 
 // ---- every verb ---------------------------------------------------------------------------------
 
-enum verb { PREDICT, MASKS, SCORES, LABELS, EXPORT, NOISE, REPORT, TRAIN, N_VERBS };
+enum verb { PREDICT, MASKS, SCORES, LABELS, EXPORT, NOISE, REPORT, AUDIT, TRAIN, N_VERBS };
 
 // Runs the verb with `folder` as its output; TRAIN into FOLDER/new.
 static void run_verb(enum verb verb, const char *folder, const char *option,
@@ -157,6 +157,9 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
         break;
     case REPORT:
         ADELE(result, "report", run, "-o", folder, option);
+        break;
+    case AUDIT:
+        ADELE(result, "audit", run, "-o", folder, "--mask-doubtful=255", "--device=cpu", option);
         break;
     default: // has no such option: a run is never replaced
         ADELE(result, "train", yaml, "--run", new_run, "--device=cpu");
@@ -276,10 +279,10 @@ static void the_own_run_keeps_its_files(void **state) {
 // ---- a second time ------------------------------------------------------------------------------
 
 static const char *const first_files[N_VERBS] = {
-    [PREDICT] = "a.png",       [MASKS] = "test_000.png",
-    [SCORES] = "scores.json",  [LABELS] = "labelsTr/train_000.png",
-    [EXPORT] = "model.onnx",   [NOISE] = "labelsTr/train_000.png",
-    [REPORT] = "run_onset.png"};
+    [PREDICT] = "a.png",        [MASKS] = "test_000.png",
+    [SCORES] = "scores.json",   [LABELS] = "labelsTr/train_000.png",
+    [EXPORT] = "model.onnx",    [NOISE] = "labelsTr/train_000.png",
+    [REPORT] = "run_onset.png", [AUDIT] = "audit.csv"};
 
 static void only_own_files_are_replaced(void **state) {
     for (int verb = 0; verb < TRAIN; verb++) {
