@@ -28,7 +28,8 @@ struct adele_audit_options {
     struct adele_inference inference;
     struct adele_watch watch;
 };
-// The run's labels, regions from 1 pixel and 0.5 on, 10,000 rows, 32 images with pictures, no masks.
+// The run's labels, regions from 1 pixel and 0.5 on, 10,000 rows, 32 images with pictures, no
+// masks.
 void adele_audit_options_init(struct adele_audit_options *out);
 
 // The library may append fields in later versions.
@@ -47,7 +48,8 @@ struct adele_audit_summary {
 //   regions.csv  connected regions (8 neighbours) of one label and one other prediction: bounding
 //                box, from, to, pixels, mean probability of `to`; most doubtful first
 //   overlays/    pictures of the most doubtful images, of at most 512 pixels a side
-//   with mask_value: label files in the input's own layout and type, and changes.csv, as adele_labels
+//   with mask_value: label files in the input's own layout and type, and changes.csv, as
+//   adele_labels
 // Memory: that of one image, its probabilities, the rows and pictures above; not of the set. Only a
 // run with data.noise has its labels in memory, because no file holds them.
 // *out is zeroed after a failure. Errors: ADELE_DATA for an empty split or one without labels, and

@@ -50,8 +50,7 @@ static void fill_summary(const struct audit_result *result, int n_classes,
     memcpy(out->class_doubtful_pixels, result->n_class_doubtful, sizeof out->class_doubtful_pixels);
 }
 
-adele_status adele_model_audit(struct adele_model *model,
-                               const struct adele_audit_options *options,
+adele_status adele_model_audit(struct adele_model *model, const struct adele_audit_options *options,
                                struct adele_audit_summary *out) {
     struct audit_options wanted;
     struct audit_result result;

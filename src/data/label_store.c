@@ -152,8 +152,8 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
         else
             values[k] = dataset->lookup->value[maps->label[k]];
     }
-    return changes_add(job->changes, dataset->cases[job->split][origin->i_case].name,
-                       origin->slice, maps->source, maps->label, n_file);
+    return changes_add(job->changes, dataset->cases[job->split][origin->i_case].name, origin->slice,
+                       maps->source, maps->label, n_file);
 }
 
 // The images of a case are adjacent; *i advances past them.

@@ -9,8 +9,8 @@
 
 struct audit_options {
     struct model_options model; // data, split, inference, overwriting, callbacks
-    const char *labels;         // folder of the training labels beside `model.data`; NULL: the set's
-    const char *folder;         // of the output; NULL: RUN/audit
+    const char *labels; // folder of the training labels beside `model.data`; NULL: the set's
+    const char *folder; // of the output; NULL: RUN/audit
     struct doubt_limits limits; // of doubtful regions
     int max_regions;            // rows of regions.csv
     int max_pictures;           // images with pictures

@@ -194,8 +194,7 @@ static adele_status save_picture(const struct audit_picture *picture, const char
     else if (strcmp(kind, "image") == 0)
         memcpy(image.pixels, picture->rgb, 3 * n);
     else
-        memcpy(image.pixels, strcmp(kind, "label") == 0 ? picture->labels : picture->prediction,
-               n);
+        memcpy(image.pixels, strcmp(kind, "label") == 0 ? picture->labels : picture->prediction, n);
     if (is_map)
         image_palette_voc(&image.palette);
     adele_status status = image_save_png(path, &image);

@@ -13,7 +13,7 @@ struct audit_picture {
     double score;
     int order; // of the image, as struct audit_row
     int h, w;
-    uint8_t *rgb; // (h, w, 3)
+    uint8_t *rgb;                               // (h, w, 3)
     uint8_t *labels, *prediction, *is_doubtful; // (h, w)
 };
 struct audit_gallery {
@@ -31,8 +31,7 @@ ADELE_MUST_CHECK adele_status audit_gallery_add(struct audit_gallery *gallery, d
 // Writes FOLDER/overlays/RANK_image.png, RANK_label.png and RANK_prediction.png (indexed, colours
 // of PASCAL VOC) and RANK_overlay.png: the image with the outlines of the label in white, and the
 // doubtful regions in orange. RANK is that of audit.csv, from 0001.
-ADELE_MUST_CHECK adele_status audit_gallery_save(struct audit_gallery *gallery,
-                                                 const char *folder);
+ADELE_MUST_CHECK adele_status audit_gallery_save(struct audit_gallery *gallery, const char *folder);
 // "image", "label", "prediction", "overlay"; NULL behind the last.
 extern const char *const audit_picture_kinds[];
 #endif

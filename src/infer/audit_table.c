@@ -89,8 +89,7 @@ static void sift_down(struct audit_region *heap, int n, int i) {
 
 void audit_table_add_region(struct audit_table *table, const struct doubt_region *region) {
     struct audit_row *row = &table->rows[table->n_rows - 1];
-    struct audit_region item = {
-        .i_row = row->order, .order = table->n_found++, .region = *region};
+    struct audit_region item = {.i_row = row->order, .order = table->n_found++, .region = *region};
     row->n_regions++;
     row->n_doubtful += region->n_pixels;
     table->classes[region->from].n_doubtful += region->n_pixels;
@@ -176,8 +175,8 @@ static adele_status save_regions(struct audit_table *table, char *const *names,
     struct buffer csv = {0};
     if (table->n_regions > 0)
         qsort(table->regions, (size_t)table->n_regions, sizeof *table->regions, compare_regions);
-    adele_status status = buffer_text(
-        &csv, "rank,case,slice,x,y,width,height,from,to,pixels,confidence,doubt\n");
+    adele_status status =
+        buffer_text(&csv, "rank,case,slice,x,y,width,height,from,to,pixels,confidence,doubt\n");
     for (int i = 0; status == ADELE_OK && i < table->n_regions; i++) {
         const struct doubt_region *region = &table->regions[i].region;
         const struct audit_row *row = &table->rows[table->regions[i].i_row];
@@ -252,8 +251,8 @@ static adele_status save_classes(const struct audit_table *table, char *const *n
     struct class_row rows[DOUBT_MAX_CATEGORIES];
     for (int c = 0; c < table->n_categories; c++) {
         const struct audit_class *class = &table->classes[c];
-        rows[c] = (struct class_row){
-            c, class->n_images > 0 ? class->score_sum / class->n_images : NAN};
+        rows[c] =
+            (struct class_row){c, class->n_images > 0 ? class->score_sum / class->n_images : NAN};
     }
     qsort(rows, (size_t)table->n_categories, sizeof *rows, compare_classes);
     adele_status status = buffer_text(

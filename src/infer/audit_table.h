@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What `adele audit` collects: a row an image, sums for each class, and the most doubtful regions of
-// all images. Memory: a few dozen bytes an image and a fixed number of regions, whatever the size of
-// the images and however many regions they have.
+// What `adele audit` collects: a row an image, sums for each class, and the most doubtful regions
+// of all images. Memory: a few dozen bytes an image and a fixed number of regions, whatever the
+// size of the images and however many regions they have.
 #ifndef ADELE_INFER_AUDIT_TABLE_H
 #define ADELE_INFER_AUDIT_TABLE_H
 
 #include "infer/doubt.h"
 
 struct audit_row {
-    char *name; // of the case
+    char *name;       // of the case
     int slice, order; // order: of the images as they were added
     double score, worst_score;
     int worst_class; // -1: none
@@ -23,8 +23,8 @@ struct audit_region {
 };
 
 struct audit_class {
-    double score_sum; // over n_images
-    int n_images;     // with the class in the label or the prediction
+    double score_sum;             // over n_images
+    int n_images;                 // with the class in the label or the prediction
     int64_t n_pixels, n_doubtful; // labelled; of them in doubtful regions
 };
 

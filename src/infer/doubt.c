@@ -149,8 +149,7 @@ static struct doubt_region measure(const struct region_search *search) {
     const float *p_from = image->probabilities + search->from * plane_size(image);
     const float *p_to = image->probabilities + search->to * plane_size(image);
     int x0 = image->w, y0 = image->h, x1 = 0, y1 = 0;
-    struct doubt_region region = {
-        .from = search->from, .to = search->to, .n_pixels = search->n};
+    struct doubt_region region = {.from = search->from, .to = search->to, .n_pixels = search->n};
     for (int64_t k = 0; k < search->n; k++) {
         int32_t i = search->doubt->queue[k];
         int y = i / image->w, x = i % image->w;
@@ -173,8 +172,7 @@ static struct doubt_region grow_region(struct region_search *search, size_t firs
     search->from = search->image->labels[first];
     search->to = search->doubt->prediction[first];
     search->n = 0;
-    visit(search, (int)(first / (size_t)search->image->w),
-          (int)(first % (size_t)search->image->w));
+    visit(search, (int)(first / (size_t)search->image->w), (int)(first % (size_t)search->image->w));
     for (int64_t k = 0; k < search->n; k++)
         visit_neighbours(search, search->doubt->queue[k]);
     return measure(search);

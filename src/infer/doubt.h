@@ -28,7 +28,7 @@ struct doubt_image {
 //
 // The score of the image pools the classes but the background: sum of inside / sum of union. A
 // thousandth of the image's pixels is added to both, or else a single pixel in an image without
-// foreground would be the most doubtful of all. bench/peer_audit.py compares with other scores.
+// foreground would be the most doubtful of all. bench/cleanlab_peer.py compares with other scores.
 struct doubt_score {
     double score; // 0 .. 1, low = doubtful; the background's where it is the only class; 1 without
                   // a pixel that counts
@@ -67,10 +67,7 @@ struct doubt_limits {
 };
 // After doubt_score of the same image: calls `found` for each region within the limits, by its
 // first pixel in reading order, and fills doubt->is_doubtful.
-ADELE_MUST_CHECK adele_status doubt_find_regions(struct doubt *doubt,
-                                                 const struct doubt_image *image,
-                                                 const struct doubt_limits *limits,
-                                                 adele_status (*found)(void *context,
-                                                                       const struct doubt_region *),
-                                                 void *context);
+ADELE_MUST_CHECK adele_status doubt_find_regions(
+    struct doubt *doubt, const struct doubt_image *image, const struct doubt_limits *limits,
+    adele_status (*found)(void *context, const struct doubt_region *), void *context);
 #endif

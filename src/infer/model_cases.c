@@ -18,7 +18,7 @@ struct case_runner {
     const struct model_options *options;
     struct dataset *dataset;
     struct inference *inference;
-    struct output *output; // of the label maps; NULL: none
+    struct output *output;               // of the label maps; NULL: none
     const struct model_visitor *visitor; // NULL: none
 };
 
@@ -178,8 +178,7 @@ static adele_status visit_slices(struct case_runner *runner, const struct case_d
                                   .h = data->h,
                                   .w = data->w,
                                   .images = maps_images(data),
-                                  .probabilities =
-                                      data->probabilities + (size_t)(i - first) * row};
+                                  .probabilities = data->probabilities + (size_t)(i - first) * row};
         TRY(visitor->visit(visitor->context, &view));
     }
     return ADELE_OK;

@@ -40,8 +40,8 @@ static adele_status add_noise(struct run_data *data) {
         return FAIL(ADELE_CONFIG, "Remove data.noise, or data.noisy_labels and data.true_labels.",
                     "data.noise needs clean labels, but noisy and true labels are given");
     struct noise_report *report = &data->noise;
-    adele_status status = noise_images_apply(&data->config->data.noise, data->dataset, SPLIT_TRAIN,
-                                             images, report);
+    adele_status status =
+        noise_images_apply(&data->config->data.noise, data->dataset, SPLIT_TRAIN, images, report);
     if (status == ADELE_OK)
         log_line(LOG_INFO, "noise: foreground mIoU of the training labels is %.4f (strength %.3f)",
                  report->miou_foreground, report->strength);

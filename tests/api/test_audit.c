@@ -84,8 +84,8 @@ static void assert_same_file(void *const *state, const char *a, const char *b, c
     memory_free(other);
 }
 
-static void read_map(void *const *state, const char *folder, const char *name, uint8_t *out,
-                     int *h, int *w) {
+static void read_map(void *const *state, const char *folder, const char *name, uint8_t *out, int *h,
+                     int *w) {
     char path[4096];
     struct image map;
     (void)snprintf(path, sizeof path, "%s/%s.png", scratch_path(state, folder), name);
@@ -200,8 +200,8 @@ static void the_same_audit_gives_the_same_bytes(void **state) {
     options.n_overlays = 0;
     (void)audit(model, &options);
     assert_same_file(state, "first", "second", "classes.csv");
-    char *all = read_text(state, "first", "regions.csv"), *some = read_text(state, "second",
-                                                                            "regions.csv");
+    char *all = read_text(state, "first", "regions.csv"),
+         *some = read_text(state, "second", "regions.csv");
     assert_true(strlen(some) < strlen(all));
     assert_memory_equal(all, some, strlen(some)); // the first rows
     memory_free(all);

@@ -54,8 +54,8 @@ static void the_score_is_the_expected_iou_of_each_class(void **state) {
     struct doubt doubt = {0};
     struct doubt_score score;
     assert_int_equal(doubt_score(&doubt, &image, &score), ADELE_OK);
-    // Of class 0: 2.0 of its own three pixels, 0.5 outside; predicted in two of its own. Of class 1:
-    // 1.5 of two, 1.0 outside; predicted in its own and in one more. q is the mean of both.
+    // Of class 0: 2.0 of its own three pixels, 0.5 outside; predicted in two of its own. Of class
+    // 1: 1.5 of two, 1.0 outside; predicted in its own and in one more. q is the mean of both.
     assert_near(score.of_class[0], 2.0 / 3.25);
     assert_near(score.of_class[1], 1.75 / 3.0);
     assert_near(score.score, 1.755 / 3.005);
@@ -145,8 +145,8 @@ enum { MAP_H = 5, MAP_W = 6, MAP = MAP_H * MAP_W, MAP_CLASSES = 3 };
 static void paint(const char *classes, int strength, float *p) {
     for (int i = 0; i < MAP; i++)
         for (int c = 0; c < MAP_CLASSES; c++)
-            p[c * MAP + i] = c == classes[i] - '0' ? (float)strength / 256.0f
-                                                   : (float)(256 - strength) / 512.0f;
+            p[c * MAP + i] =
+                c == classes[i] - '0' ? (float)strength / 256.0f : (float)(256 - strength) / 512.0f;
 }
 
 static void read_labels(const char *text, uint8_t *labels) {
