@@ -248,7 +248,7 @@ static adele_status add_class(struct buffer *csv, const struct audit_table *tabl
 static adele_status save_classes(const struct audit_table *table, char *const *names,
                                  const char *folder) {
     struct buffer csv = {0};
-    struct class_row rows[DOUBT_MAX_CATEGORIES];
+    struct class_row rows[DOUBT_MAX_CATEGORIES] = {{0}};
     for (int c = 0; c < table->n_categories; c++) {
         const struct audit_class *class = &table->classes[c];
         rows[c] =
