@@ -116,11 +116,13 @@ def cleanlab_scores(np, arguments, names, read_map):
                 scores.setdefault(f"cleanlab softmin {temperature}", []).append(
                     float(softmin(own[None], axis=1, temperature=temperature)[0]))
             scores.setdefault("cleanlab mean self-confidence", []).append(float(own.mean()))
+            every = arguments.every
             if maps is None:
-                maps = np.memmap(os.path.join(folder, "p"), np.float16, "w+", shape=(len(names), *p.shape))
-                all_labels = np.zeros((len(names), *labels.shape), np.int16)
-            maps[i] = p
-            all_labels[i] = np.where(counts, labels, p.argmax(0))
+                maps = np.memmap(os.path.join(folder, "p"), np.float16, "w+",
+                                 shape=(len(names), *p[:, ::every, ::every].shape))
+                all_labels = np.zeros((len(names), *maps.shape[2:]), np.int16)
+            maps[i] = p[:, ::every, ::every]
+            all_labels[i] = np.where(counts, labels, p.argmax(0))[::every, ::every]
         result, _ = get_label_quality_scores(all_labels, maps, method="num_pixel_issues", downsample=1, n_jobs=1,
                                              verbose=False)
     scores["cleanlab num_pixel_issues"] = list(result)
@@ -150,6 +152,8 @@ def main():
         parser.add_argument(name)
     parser.add_argument("--map", help="values of the files that are classes, others are ignored")
     parser.add_argument("--checkpoint", choices=("last", "best"))
+    parser.add_argument("--every", type=int, default=1, help="num_pixel_issues, which needs some twenty bytes for each "
+                        "probability of the whole set, gets every N-th row and column")
     parser.add_argument("--data", help="for a RUN that is a checkpoint file")
     arguments = parser.parse_args()
     missing = [name for name in ("cleanlab", "numpy", "PIL") if importlib.util.find_spec(name) is None]
