@@ -11,6 +11,7 @@
 #ifndef ADELE_ADELE_H
 #define ADELE_ADELE_H
 
+#include "adele/audit.h"
 #include "adele/data.h"
 #include "adele/device.h"
 #include "adele/log.h"

@@ -112,8 +112,7 @@ static void watch_case(void *context, int i, int n) {
         watch->on_case(watch->context, i, n);
 }
 
-// `watch` must live as long as *out.
-static void watch_connect(const struct adele_watch *watch, struct model_options *out) {
+void watch_connect(const struct adele_watch *watch, struct model_options *out) {
     out->on_case = watch_case;
     out->should_stop = watch_should_stop;
     out->context = (void *)watch;
@@ -152,8 +151,7 @@ static adele_status save_cases(const struct evaluation *of) {
                       case_scores_write(of->options->cases_file, &of->case_scores));
 }
 
-// NULL leaves *out as it is.
-static adele_status find_split(const char *name, enum dataset_split *out) {
+adele_status split_name_read(const char *name, enum dataset_split *out) {
     if (name == NULL || dataset_split_find(name, out))
         return ADELE_OK;
     return FAIL(ADELE_INVALID_ARGUMENT, "Use train, val or test.", "no split is named '%s'", name);
@@ -217,7 +215,7 @@ adele_status adele_model_evaluate(struct adele_model *model,
     if (options->cases)
         *options->cases = NULL;
     model_options_init(&wanted);
-    TRY(find_split(options->split, &wanted.split));
+    TRY(split_name_read(options->split, &wanted.split));
     TRY(inference_options_read(&options->inference, &wanted.inference));
     wanted.data = options->data;
     wanted.masks_folder = options->masks_folder;
@@ -259,7 +257,7 @@ adele_status adele_evaluate(const char *path, const char *device, const char *da
     struct adele_model *model = NULL;
     enum dataset_split known;
     memset(out, 0, sizeof *out);
-    TRY(find_split(split, &known)); // before the model is loaded
+    TRY(split_name_read(split, &known)); // before the model is loaded
     TRY(adele_model_open(path, NULL, device, &model));
     adele_status status = adele_model_evaluate(
         model, &(struct adele_evaluate_options){.data = data, .split = split}, out);

@@ -24,4 +24,10 @@ ADELE_MUST_CHECK adele_status checkpoint_name_check(const char *name);
 // ADELE_INVALID_ARGUMENT for a number out of its range. NULL `inference`: the defaults.
 ADELE_MUST_CHECK adele_status inference_options_read(const struct adele_inference *inference,
                                                      struct inference_config *out);
+
+// ADELE_INVALID_ARGUMENT unless it is "train", "val" or "test". NULL leaves *out as it is.
+ADELE_MUST_CHECK adele_status split_name_read(const char *name, enum dataset_split *out);
+
+// The callbacks of `watch`, which must live as long as *out.
+void watch_connect(const struct adele_watch *watch, struct model_options *out);
 #endif

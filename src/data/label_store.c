@@ -96,7 +96,7 @@ struct export_job {
     enum dataset_split split;
     const struct dataset_images *images;
     const uint8_t *labels, *before; // (N, h, w); before may be NULL
-    struct changes changes;
+    struct changes *changes;
 };
 
 // Buffers of one slice at the file's size.
@@ -152,8 +152,8 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
         else
             values[k] = dataset->lookup->value[maps->label[k]];
     }
-    return changes_add(&job->changes, dataset->cases[job->split][origin->i_case].name,
-                       origin->slice, maps->source, maps->label, n_file);
+    return changes_add(job->changes, dataset->cases[job->split][origin->i_case].name, origin->slice,
+                       maps->source, maps->label, n_file);
 }
 
 // The images of a case are adjacent; *i advances past them.
@@ -213,12 +213,17 @@ adele_status label_store_export(const struct dataset *dataset, enum dataset_spli
                                 const struct dataset_images *images, const uint8_t *labels,
                                 const uint8_t *before, const char *folder,
                                 struct changes_sum *out) {
-    struct export_job job = {
-        .dataset = dataset, .split = split, .images = images, .labels = labels, .before = before};
+    struct changes changes;
+    struct export_job job = {.dataset = dataset,
+                             .split = split,
+                             .images = images,
+                             .labels = labels,
+                             .before = before,
+                             .changes = &changes};
     char *path = NULL;
     adele_status status;
     TRY(file_make_directory(folder));
-    TRY_GOTO(changes_init(&job.changes), done);
+    TRY_GOTO(changes_init(&changes), done);
     int i = 0;
     for (int i_case = 0; i_case < dataset->n_cases[split]; i_case++)
         TRY_GOTO(export_case(&job, i_case, &i, folder), done);
@@ -229,14 +234,28 @@ adele_status label_store_export(const struct dataset *dataset, enum dataset_spli
         goto done;
     }
     if (out != NULL)
-        *out = changes_sum(&job.changes);
+        *out = changes_sum(&changes);
     path = file_join(folder, "changes.csv");
     TRY_GOTO(CHECK_MEMORY(path), done);
-    status = changes_save(&job.changes, dataset->n_categories, dataset->category_names, path);
+    status = changes_save(&changes, dataset->n_categories, dataset->category_names, path);
 done:
     memory_free(path);
-    changes_deinit(&job.changes);
+    changes_deinit(&changes);
     return status;
+}
+
+adele_status label_store_export_case(const struct dataset *dataset, enum dataset_split split,
+                                     int i_case, const struct dataset_images *images,
+                                     const uint8_t *labels, const uint8_t *before,
+                                     const char *folder, struct changes *changes) {
+    struct export_job job = {.dataset = dataset,
+                             .split = split,
+                             .images = images,
+                             .labels = labels,
+                             .before = before,
+                             .changes = changes};
+    int i = 0;
+    return export_case(&job, i_case, &i, folder);
 }
 
 // ---- predictions --------------------------------------------------------------------------------

@@ -23,6 +23,13 @@ ADELE_MUST_CHECK adele_status label_store_export(const struct dataset *dataset,
                                                  const struct dataset_images *images,
                                                  const uint8_t *labels, const uint8_t *before,
                                                  const char *folder, struct changes_sum *out);
+// The same for one case of the split, whose images `images` holds alone; its rows are added to
+// `changes`, which borrows the case's name. changes.csv is the caller's, with changes_save.
+ADELE_MUST_CHECK adele_status label_store_export_case(const struct dataset *dataset,
+                                                      enum dataset_split split, int i_case,
+                                                      const struct dataset_images *images,
+                                                      const uint8_t *labels, const uint8_t *before,
+                                                      const char *folder, struct changes *changes);
 // One predicted map (n_slices, h, w at resident size) of one case -> FOLDER/NAME + ending, at the
 // source's size and, for volumes, with the image's header. Pictures: gray PNG, or indexed with the
 // VOC palette when the data set has palettes.

@@ -11,6 +11,8 @@
 #include "infer/score.h"
 #include "infer/score_cases.h"
 
+struct output; // data/output.h
+
 // A checkpoint on a device.
 struct model {
     struct adele_device *device;
@@ -54,6 +56,35 @@ void model_options_init(struct model_options *out); // scale 1, no flip, probabi
 ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
                                              const struct model_options *options, struct score *out,
                                              int *out_images);
+// The data set of a model: options->data, else the run's, as the model takes it. Labels are the
+// layout's own. out->root is NULL where no data set is known; *out borrows from both.
+void model_dataset_config(const struct model *model, const struct model_options *options,
+                          struct dataset_config *out);
+// Warns where the split may not be the one that the run calls by that name.
+ADELE_MUST_CHECK adele_status model_warn_of_data(const struct model *model,
+                                                 const struct model_options *options);
+
+// One predicted slice, on the host. Everything is borrowed during the call.
+struct model_view {
+    int i_case;                          // of the split
+    int i;                               // row of `images`, ascending within the case
+    int h, w;                            // of the maps
+    const struct dataset_images *images; // of the case, at that size
+    const float *probabilities;          // (K, h, w) of the slice
+};
+struct model_visitor {
+    bool at_network_size; // maps have the size at which the network works, else the file's
+    adele_status (*visit)(void *context, const struct model_view *view);
+    // After the slices of a case; NULL: none.
+    adele_status (*end_case)(void *context, int i_case, const struct dataset_images *images);
+    void *context;
+};
+// Predicts the split case after case, and keeps the probabilities of one batch of slices at a time.
+// Begins `output` (NULL: none) before the first case; the caller ends it.
+ADELE_MUST_CHECK adele_status model_visit(struct model *model, const struct model_options *options,
+                                          struct dataset *dataset, struct output *output,
+                                          const struct model_visitor *visitor);
+
 // Predicts every image of options->data into options->masks_folder, at the file's own size;
 // *out_cases is how many.
 ADELE_MUST_CHECK adele_status model_predict(struct model *model,

@@ -18,7 +18,8 @@ struct case_runner {
     const struct model_options *options;
     struct dataset *dataset;
     struct inference *inference;
-    struct output *output; // of the label maps; NULL: none
+    struct output *output;               // of the label maps; NULL: none
+    const struct model_visitor *visitor; // NULL: none
 };
 
 // One case. Its maps have the size of its file.
@@ -36,6 +37,11 @@ struct case_data {
     int n_categories;
     const struct adele_device *device;
 };
+
+// The size of the maps: the file's, or that at which the network works.
+static bool has_own_size(const struct case_runner *runner) {
+    return !runner->visitor || !runner->visitor->at_network_size;
+}
 
 static void case_deinit(struct case_data *data) {
     data->device->iface->release(data->device, data->labels);
@@ -58,7 +64,7 @@ static adele_status upload_new(const struct adele_device *device, const void *ho
 static adele_status load_whole(struct case_runner *runner, enum dataset_split split, int i_case,
                                bool is_counted, struct case_data *data) {
     bool has_crf = runner->options->inference.crf_iterations > 0;
-    if (!is_counted && !has_crf)
+    if (!is_counted && !has_crf && !runner->visitor)
         return ADELE_OK;
     bool is_same = data->h == data->images.h && data->w == data->images.w;
     const struct dataset_images *whole = is_same ? &data->images : &data->whole;
@@ -82,17 +88,21 @@ static adele_status load_case(struct case_runner *runner, enum dataset_split spl
     TRY(dataset_load_case(runner->dataset, split, i_case, &data->images));
     if (data->images.n == 0)
         return ADELE_OK;
-    data->h = data->images.origin[0].height;
-    data->w = data->images.origin[0].width;
+    data->h = has_own_size(runner) ? data->images.origin[0].height : data->images.h;
+    data->w = has_own_size(runner) ? data->images.origin[0].width : data->images.w;
     data->map_bytes = (size_t)data->images.n * (size_t)data->h * (size_t)data->w;
     TRY(load_whole(runner, split, i_case, is_counted, data));
     struct resident_options resident = {.batch = runner->options->inference.batch};
     TRY(resident_init(&data->resident, data->device, &data->images, &resident));
     TRY(data->device->iface->alloc(data->device, data->map_bytes, (void **)&data->prediction));
-    if (!runner->options->probabilities)
+    if (!runner->options->probabilities && !runner->visitor)
         return ADELE_OK;
-    size_t n = data->map_bytes * (size_t)data->n_categories;
-    return ALLOCATE(&data->probabilities, n);
+    // A visitor takes the slices of one batch at a time.
+    size_t n_slices = (size_t)data->images.n, n_batch = (size_t)runner->options->inference.batch;
+    if (runner->visitor && n_batch < n_slices)
+        n_slices = n_batch;
+    size_t plane = (size_t)data->h * (size_t)data->w;
+    return ALLOCATE(&data->probabilities, n_slices * (size_t)data->n_categories * plane);
 }
 
 static adele_status keep_probabilities(struct case_data *data, int first, int n_rows,
@@ -168,7 +178,29 @@ static adele_status save_case(struct case_runner *runner, const struct dataset_c
     return options->probabilities ? save_probabilities(runner, item, data) : ADELE_OK;
 }
 
-static adele_status predict_images(struct case_runner *runner, struct case_data *data,
+// At the size of the maps.
+static const struct dataset_images *maps_images(const struct case_data *data) {
+    return data->whole.n > 0 ? &data->whole : &data->images;
+}
+
+static adele_status visit_slices(struct case_runner *runner, const struct case_data *data,
+                                 int i_case, int first, int n) {
+    const struct model_visitor *visitor = runner->visitor;
+    size_t plane = (size_t)data->h * (size_t)data->w;
+    size_t row = (size_t)data->n_categories * plane;
+    for (int i = first; i < first + n; i++) {
+        struct model_view view = {.i_case = i_case,
+                                  .i = i,
+                                  .h = data->h,
+                                  .w = data->w,
+                                  .images = maps_images(data),
+                                  .probabilities = data->probabilities + (size_t)(i - first) * row};
+        TRY(visitor->visit(visitor->context, &view));
+    }
+    return ADELE_OK;
+}
+
+static adele_status predict_images(struct case_runner *runner, struct case_data *data, int i_case,
                                    const struct inference_output *output) {
     const struct model_options *options = runner->options;
     struct inference *inference = runner->inference;
@@ -178,8 +210,12 @@ static adele_status predict_images(struct case_runner *runner, struct case_data 
         if (options->should_stop && options->should_stop(options->context))
             return FAIL(ADELE_INTERRUPTED, "", "interrupted");
         TRY(inference_next(inference, &first, &n));
+        // Those of a visitor are of the batch alone.
+        int at = runner->visitor ? 0 : first;
         if (n > 0 && data->probabilities)
-            TRY(keep_probabilities(data, first, n, inference_probabilities(inference)));
+            TRY(keep_probabilities(data, at, n, inference_probabilities(inference)));
+        if (n > 0 && runner->visitor)
+            TRY(visit_slices(runner, data, i_case, first, n));
     } while (n > 0);
     return ADELE_OK;
 }
@@ -199,20 +235,22 @@ static adele_status predict_case(struct case_runner *runner, enum dataset_split 
                                       .crf_images = data.crf_images,
                                       .prediction = data.prediction,
                                       .with_probabilities = data.probabilities != NULL};
-    TRY_GOTO(predict_images(runner, &data, &output), done);
+    TRY_GOTO(predict_images(runner, &data, i_case, &output), done);
     if (counts)
         TRY_GOTO(count_case(&data, counts), done);
     TRY_GOTO(download_prediction(runner, &data), done);
     TRY_GOTO(score_case(runner, item, &data), done);
     TRY_GOTO(save_case(runner, item, &data), done);
+    if (runner->visitor && runner->visitor->end_case)
+        TRY_GOTO(runner->visitor->end_case(runner->visitor->context, i_case, maps_images(&data)),
+                 done);
     *n_images += data.images.n;
 done:
     case_deinit(&data);
     return status;
 }
 
-static adele_status predict_cases(struct case_runner *runner, enum dataset_split split,
-                                  int64_t *counts, int *n_images) {
+static adele_status plan_cases(struct case_runner *runner) {
     struct model *model = runner->model;
     const struct model_options *options = runner->options;
     dataset_set_channels(runner->dataset, model->n_channels);
@@ -229,7 +267,13 @@ static adele_status predict_cases(struct case_runner *runner, enum dataset_split
     TRY(inference_create(model->device, model->network, &inference, model->n_categories,
                          model->n_channels, model->height, model->width, &runner->inference));
     TRY(inference_check_memory(runner->inference, model->network));
-    TRY(network_allocate(model->network));
+    return network_allocate(model->network);
+}
+
+static adele_status predict_cases(struct case_runner *runner, enum dataset_split split,
+                                  int64_t *counts, int *n_images) {
+    const struct model_options *options = runner->options;
+    TRY(plan_cases(runner));
     int n = runner->dataset->n_cases[split];
     for (int i = 0; i < n; i++) {
         TRY(predict_case(runner, split, i, counts, n_images));
@@ -237,6 +281,20 @@ static adele_status predict_cases(struct case_runner *runner, enum dataset_split
             options->on_case(options->context, i + 1, n);
     }
     return ADELE_OK;
+}
+
+adele_status model_visit(struct model *model, const struct model_options *options,
+                         struct dataset *dataset, struct output *output,
+                         const struct model_visitor *visitor) {
+    struct case_runner runner = {.model = model,
+                                 .options = options,
+                                 .dataset = dataset,
+                                 .output = output,
+                                 .visitor = visitor};
+    int n_images = 0;
+    adele_status status = predict_cases(&runner, options->split, NULL, &n_images);
+    inference_destroy(runner.inference);
+    return status;
 }
 
 // Also ends the output; `status` is that of the cases.
@@ -248,8 +306,8 @@ static adele_status end_run(struct case_runner *runner, adele_status status) {
     return status;
 }
 
-static void dataset_config_init(const struct model *model, const struct model_options *options,
-                                struct dataset_config *out) {
+void model_dataset_config(const struct model *model, const struct model_options *options,
+                          struct dataset_config *out) {
     memset(out, 0, sizeof *out);
     if (model->config) {
         config_dataset(model->config, out);
@@ -268,8 +326,7 @@ static void dataset_config_init(const struct model *model, const struct model_op
     out->orientation = model->orientation;
 }
 
-// The split that is scored may not be the one that the run calls by that name.
-static adele_status warn_of_data(const struct model *model, const struct model_options *options) {
+adele_status model_warn_of_data(const struct model *model, const struct model_options *options) {
     if (!model->run_folder)
         return ADELE_OK;
     if (!options->data)
@@ -297,14 +354,14 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
                             struct score *out, int *out_images) {
     struct case_runner runner = {.model = model, .options = options};
     struct dataset_config data;
-    dataset_config_init(model, options, &data);
+    model_dataset_config(model, options, &data);
     if (!data.root)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name the data set with --data DIR.",
                     "%s lies in no run folder, so its data set is unknown", model->path);
     int64_t counts[3 * 256] = {0};
     *out_images = 0;
     adele_status status;
-    TRY_GOTO(warn_of_data(model, options), done);
+    TRY_GOTO(model_warn_of_data(model, options), done);
     TRY_GOTO(dataset_open(&data, &runner.dataset), done);
     TRY_GOTO(dataset_match_categories(runner.dataset, model->n_categories, model->category_names),
              done);
@@ -330,7 +387,7 @@ adele_status model_predict(struct model *model, const struct model_options *opti
                            int *out_cases) {
     struct case_runner runner = {.model = model, .options = options};
     struct dataset_config data;
-    dataset_config_init(model, options, &data);
+    model_dataset_config(model, options, &data);
     int n_images = 0;
     *out_cases = 0;
     adele_status status =

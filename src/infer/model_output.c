@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-static adele_status guard_inputs(const struct model *model, const struct model_options *options,
-                                 struct output_guard *guard) {
+adele_status model_guard_inputs(const struct model *model, const struct model_options *options,
+                                struct output_guard *guard) {
     if (options->data)
         TRY(output_guard_add(guard, options->data,
                              options->is_folder ? "the input folder" : "the data set"));
@@ -26,7 +26,7 @@ adele_status model_plan_masks(const struct model *model, const struct model_opti
         return ADELE_OK;
     adele_status status;
     TRY(output_create(options->masks_folder, options->is_overwriting, out));
-    TRY_GOTO(guard_inputs(model, options, output_guard(*out)), fail);
+    TRY_GOTO(model_guard_inputs(model, options, output_guard(*out)), fail);
     TRY_GOTO(output_guard_add_dataset(output_guard(*out), dataset), fail);
     TRY_GOTO(output_add_predictions(*out, dataset, split, options->probabilities), fail);
     TRY_GOTO(output_check(*out), fail);
@@ -47,7 +47,7 @@ adele_status model_plan_file(const struct model *model, const struct model_optio
     adele_status status = output_create(folder, options->is_overwriting, out);
     memory_free(folder);
     TRY(status);
-    TRY_GOTO(guard_inputs(model, options, output_guard(*out)), fail);
+    TRY_GOTO(model_guard_inputs(model, options, output_guard(*out)), fail);
     TRY_GOTO(output_add(*out, "%s", file_base_name(path)), fail);
     TRY_GOTO(output_check(*out), fail);
     return ADELE_OK;

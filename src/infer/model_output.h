@@ -6,6 +6,10 @@
 #include "data/output.h"
 #include "infer/model.h"
 
+// Forbids outputs in options->data, and in the model's run and its data.
+ADELE_MUST_CHECK adele_status model_guard_inputs(const struct model *model,
+                                                 const struct model_options *options,
+                                                 struct output_guard *guard);
 // The label maps of a split in options->masks_folder, checked (output_check). *out is NULL when
 // none are wanted; destroy with output_destroy.
 ADELE_MUST_CHECK adele_status model_plan_masks(const struct model *model,

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/foreground.h"
+#include "data/noise_images.h"
 #include "infer/run_folder.h"
 
 #include <stdio.h>
@@ -30,25 +31,6 @@ adele_status run_data_save_noise(const struct run_data *data, const char *run_fo
     return run_folder_write_json(run_folder, "noise.json", json, is_fine);
 }
 
-// The names that the noise of each image is keyed by: CASE#SLICE.
-static adele_status noise_images_init(const struct run_data *data, struct noise_image **out) {
-    const struct dataset_images *images = &data->images[SPLIT_TRAIN];
-    TRY(ALLOCATE(out, images->n));
-    struct noise_image *list = *out;
-    size_t map = (size_t)images->h * (size_t)images->w;
-    for (int i = 0; i < images->n; i++) {
-        const struct dataset_origin *origin = &images->origin[i];
-        const char *name = data->dataset->cases[SPLIT_TRAIN][origin->i_case].name;
-        list[i] = (struct noise_image){.name = memory_printf("%s#%d", name, origin->slice),
-                                       .height = images->h,
-                                       .width = images->w,
-                                       .clean = images->truth + (size_t)i * map,
-                                       .noisy = images->labels + (size_t)i * map};
-        TRY(CHECK_MEMORY(list[i].name));
-    }
-    return ADELE_OK;
-}
-
 // Makes the clean training labels the truth and writes noisy ones in their place.
 static adele_status add_noise(struct run_data *data) {
     struct dataset_images *images = &data->images[SPLIT_TRAIN];
@@ -57,21 +39,12 @@ static adele_status add_noise(struct run_data *data) {
     if (images->truth)
         return FAIL(ADELE_CONFIG, "Remove data.noise, or data.noisy_labels and data.true_labels.",
                     "data.noise needs clean labels, but noisy and true labels are given");
-    size_t bytes = (size_t)images->n * (size_t)images->h * (size_t)images->w;
-    TRY(ALLOCATE(&images->truth, bytes));
-    memcpy(images->truth, images->labels, bytes);
-    struct noise_image *list = NULL;
     struct noise_report *report = &data->noise;
-    adele_status status = noise_images_init(data, &list);
-    if (status == ADELE_OK)
-        status =
-            noise_apply(&data->config->data.noise, data->n_categories, images->n, list, report);
+    adele_status status =
+        noise_images_apply(&data->config->data.noise, data->dataset, SPLIT_TRAIN, images, report);
     if (status == ADELE_OK)
         log_line(LOG_INFO, "noise: foreground mIoU of the training labels is %.4f (strength %.3f)",
                  report->miou_foreground, report->strength);
-    for (int i = 0; list && i < images->n; i++)
-        memory_free((void *)list[i].name);
-    memory_free(list);
     return status;
 }
 

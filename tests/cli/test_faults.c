@@ -374,6 +374,8 @@ VERB_TEST(evaluate, "evaluate", base, "--json", out, "--device", "cpu")
 VERB_TEST(export, "export", base, "-o", out)
 VERB_TEST(evaluate_cases, "evaluate", base, "--csv", out, "--device", "cpu")
 VERB_TEST(compare, "compare", scores, scores)
+VERB_TEST(audit, "audit", base, "-o", out, "--mask-doubtful", "255", "--overlays", "2", "--device",
+          "cpu")
 VERB_TEST(noise, "noise", set, "-o", out, "--target-miou", "0.8")
 VERB_TEST(report, "report", base, "-o", out)
 VERB_TEST(check, "check", set)
@@ -404,6 +406,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(export),
         cmocka_unit_test(evaluate_cases),
         cmocka_unit_test(compare),
+        cmocka_unit_test(audit),
         cmocka_unit_test(noise),
         cmocka_unit_test(report),
         cmocka_unit_test(check),

@@ -129,7 +129,20 @@ static int teardown(void **state) {
 
 // ---- every verb ---------------------------------------------------------------------------------
 
-enum verb { PREDICT, MASKS, SCORES, CASES, LABELS, EXPORT, NOISE, REPORT, INIT, TRAIN, N_VERBS };
+enum verb {
+    PREDICT,
+    MASKS,
+    SCORES,
+    CASES,
+    LABELS,
+    EXPORT,
+    NOISE,
+    REPORT,
+    AUDIT,
+    INIT,
+    TRAIN,
+    N_VERBS
+};
 
 // Runs the verb with `folder` as its output; TRAIN into FOLDER/new.
 static void run_verb(enum verb verb, const char *folder, const char *option,
@@ -165,6 +178,9 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
         break;
     case INIT:
         ADELE(result, "init", set, "-o", config, "--device=cpu", option);
+        break;
+    case AUDIT:
+        ADELE(result, "audit", run, "-o", folder, "--mask-doubtful=255", "--device=cpu", option);
         break;
     default: // has no such option: a run is never replaced
         ADELE(result, "train", yaml, "--run", new_run, "--device=cpu");
@@ -293,6 +309,7 @@ static const char *const first_files[N_VERBS] = {[PREDICT] = "a.png",
                                                  [EXPORT] = "model.onnx",
                                                  [NOISE] = "labelsTr/train_000.png",
                                                  [REPORT] = "run_onset.png",
+                                                 [AUDIT] = "audit.csv",
                                                  [INIT] = "config.yaml"};
 
 static void only_own_files_are_replaced(void **state) {

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#include "adele/audit.h"
+
+#include "api/model.h"
+#include "base/fail.h"
+#include "infer/audit.h"
+
+#include <string.h>
+
+_Static_assert(DOUBT_MAX_CATEGORIES == 256, "the summary holds all classes");
+
+enum { MAX_REGIONS = 10000000, MAX_OVERLAYS = 9999 };
+
+void adele_audit_options_init(struct adele_audit_options *out) {
+    struct audit_options defaults;
+    audit_options_init(&defaults);
+    memset(out, 0, sizeof *out);
+    out->min_pixels = defaults.limits.n_pixels;
+    out->confidence = defaults.limits.confidence;
+    out->n_regions = defaults.max_regions;
+    out->n_overlays = defaults.max_pictures;
+    out->mask_value = defaults.mask_value;
+}
+
+static adele_status check_ranges(const struct adele_audit_options *options) {
+    if (options->min_pixels < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "min_pixels %lld: not from 1",
+                    (long long)options->min_pixels);
+    if (!(options->confidence >= 0.0 && options->confidence <= 1.0))
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "confidence %g: not from 0 to 1",
+                    options->confidence);
+    if (options->n_regions < 0 || options->n_regions > MAX_REGIONS)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "n_regions %d: not from 0 to %d",
+                    options->n_regions, MAX_REGIONS);
+    if (options->n_overlays < 0 || options->n_overlays > MAX_OVERLAYS)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "n_overlays %d: not from 0 to %d",
+                    options->n_overlays, MAX_OVERLAYS);
+    return ADELE_OK;
+}
+
+static void fill_summary(const struct audit_result *result, int n_classes,
+                         struct adele_audit_summary *out) {
+    *out = (struct adele_audit_summary){.n_classes = n_classes,
+                                        .n_images = result->n_images,
+                                        .n_pixels = result->n_pixels,
+                                        .n_doubtful_pixels = result->n_doubtful,
+                                        .n_regions = result->n_regions};
+    memcpy(out->score, result->score, sizeof out->score);
+    memcpy(out->class_pixels, result->n_class_pixels, sizeof out->class_pixels);
+    memcpy(out->class_doubtful_pixels, result->n_class_doubtful, sizeof out->class_doubtful_pixels);
+}
+
+adele_status adele_model_audit(struct adele_model *model, const struct adele_audit_options *options,
+                               struct adele_audit_summary *out) {
+    struct audit_options wanted;
+    struct audit_result result;
+    memset(out, 0, sizeof *out);
+    audit_options_init(&wanted);
+    TRY(check_ranges(options));
+    TRY(split_name_read(options->split, &wanted.model.split));
+    TRY(inference_options_read(&options->inference, &wanted.model.inference));
+    wanted.model.data = options->data;
+    wanted.model.is_overwriting = options->overwrite != 0;
+    watch_connect(&options->watch, &wanted.model);
+    wanted.labels = options->labels;
+    wanted.folder = options->output;
+    wanted.limits = (struct doubt_limits){options->confidence, options->min_pixels};
+    wanted.max_regions = options->n_regions;
+    wanted.max_pictures = options->n_overlays;
+    wanted.mask_value = options->mask_value;
+    TRY(model_drop_plans(model));
+    TRY(model_audit(&model->model, &wanted, &result));
+    fill_summary(&result, model->info.n_classes, out);
+    return ADELE_OK;
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: MIT
+#include "infer/audit.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/safetensors.h"
+#include "data/label_lookup.h"
+#include "data/label_store.h"
+#include "data/noise_images.h"
+#include "infer/audit_gallery.h"
+#include "infer/audit_table.h"
+#include "infer/model_output.h"
+#include "infer/run_folder.h"
+
+#include <math.h>
+#include <string.h>
+
+struct audit {
+    const struct audit_options *options;
+    struct dataset *dataset;
+    enum dataset_split split;
+    char *folder;
+    struct output *output;
+    struct dataset_images noisy; // the labels of a run with data.noise; n = 0: the files' are meant
+    int i_noisy;                 // row of the next image
+    struct doubt doubt;
+    struct audit_table table;
+    struct audit_gallery gallery;
+    struct changes changes; // of masked labels
+    uint8_t *masked;        // (slices, h, w) of the present case; NULL without
+};
+
+void audit_options_init(struct audit_options *out) {
+    memset(out, 0, sizeof *out);
+    model_options_init(&out->model);
+    out->model.split = SPLIT_TRAIN;
+    out->limits = (struct doubt_limits){.confidence = 0.5, .n_pixels = 1};
+    out->max_regions = 10000;
+    out->max_pictures = 32;
+    out->mask_value = -1;
+}
+
+static void audit_deinit(struct audit *audit) {
+    output_destroy(audit->output);
+    changes_deinit(&audit->changes);
+    audit_gallery_deinit(&audit->gallery);
+    audit_table_deinit(&audit->table);
+    doubt_deinit(&audit->doubt);
+    dataset_images_deinit(&audit->noisy);
+    dataset_close(audit->dataset);
+    memory_free(audit->masked);
+    memory_free(audit->folder);
+}
+
+// ---- the data set and its labels ----------------------------------------------------------------
+
+static adele_status open_dataset(struct audit *audit, const struct model *model) {
+    const struct audit_options *options = audit->options;
+    struct dataset_config data;
+    model_dataset_config(model, &options->model, &data);
+    if (!data.root)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name the data set with --data DIR.",
+                    "%s lies in no run folder, so its data set is unknown", model->path);
+    if (options->labels && audit->split != SPLIT_TRAIN)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Leave it out, or audit the train split.",
+                    "%s: a folder of labels is of the train split, not of %s", options->labels,
+                    dataset_split_name(audit->split));
+    if (options->labels)
+        data.noisy_labels = options->labels;
+    else if (!options->model.data)
+        data.noisy_labels = model->config->data.noisy_labels;
+    TRY(model_warn_of_data(model, &options->model));
+    TRY(dataset_open(&data, &audit->dataset));
+    TRY(dataset_match_categories(audit->dataset, model->n_categories, model->category_names));
+    if (audit->dataset->n_cases[audit->split] > 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA, "Choose another with --split.", "%s: the %s split is empty", data.root,
+                dataset_split_name(audit->split));
+}
+
+// The noisy labels must be those of the run. Its best checkpoint does not say which they were.
+static adele_status check_noise(const struct audit *audit, const struct model *model) {
+    struct safetensors *file = NULL;
+    char is[17];
+    size_t bytes = (size_t)audit->noisy.n * dataset_images_plane_size(&audit->noisy);
+    hash_xxh3_hex(audit->noisy.labels, bytes, is);
+    TRY(safetensors_open(model->path, &file));
+    const char *was = safetensors_metadata(file, "data.noisy_xxh3");
+    adele_status status = ADELE_OK;
+    if (was && strcmp(was, is) != 0)
+        status = FAIL(ADELE_DATA, "Leave the data set as it was when the run was made.",
+                      "%s: data.noise gives labels of XXH3 %s, the run was trained on %s",
+                      audit->dataset->root, is, was);
+    safetensors_close(file);
+    return status;
+}
+
+// No file holds the labels that data.noise made: they are made again.
+static adele_status make_noise(struct audit *audit, const struct model *model) {
+    const struct audit_options *options = audit->options;
+    struct noise_report report;
+    if (options->model.data || options->labels || audit->split != SPLIT_TRAIN ||
+        model->config->data.noise.kind == NOISE_NONE)
+        return ADELE_OK;
+    TRY(dataset_load(audit->dataset, SPLIT_TRAIN, false, &audit->noisy));
+    memory_free(audit->noisy.images);
+    audit->noisy.images = NULL;
+    TRY(noise_images_apply(&model->config->data.noise, audit->dataset, SPLIT_TRAIN, &audit->noisy,
+                           &report));
+    log_line(LOG_INFO, "the labels are those of data.noise, at %d x %d pixels", audit->noisy.w,
+             audit->noisy.h);
+    return check_noise(audit, model);
+}
+
+// ---- output -------------------------------------------------------------------------------------
+
+static adele_status find_folder(struct audit *audit, const struct model *model) {
+    const char *folder = audit->options->folder;
+    if (!folder && !model->run_folder)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Name the folder of the output with -o DIR.",
+                    "%s lies in no run folder, so the output has no place of its own", model->path);
+    audit->folder = folder ? memory_strdup(folder) : file_join(model->run_folder, "audit");
+    return CHECK_MEMORY(audit->folder);
+}
+
+static adele_status check_mask_value(const struct audit *audit) {
+    int value = audit->options->mask_value, ignored = audit->dataset->ignore_value;
+    if (value < 0 || value == LABEL_IGNORE || value == ignored)
+        return ADELE_OK;
+    return FAIL(ADELE_INVALID_ARGUMENT, "Use the value that the data set ignores.",
+                "%s: its label files ignore pixels of value %d, not of %d", audit->dataset->root,
+                ignored, value);
+}
+
+static adele_status add_pictures(const struct audit *audit) {
+    const struct dataset *dataset = audit->dataset;
+    int64_t n = 0;
+    for (int i = 0; i < dataset->n_cases[audit->split]; i++)
+        n += dataset->cases[audit->split][i].n_slices;
+    for (int i = 0; i < audit->options->max_pictures && i < n; i++)
+        for (int k = 0; audit_picture_kinds[k] != NULL; k++)
+            TRY(output_add(audit->output, "overlays/%04d_%s.png", i + 1, audit_picture_kinds[k]));
+    return ADELE_OK;
+}
+
+static adele_status plan_files(struct audit *audit, const struct model *model) {
+    const struct audit_options *options = audit->options;
+    TRY(find_folder(audit, model));
+    TRY(check_mask_value(audit));
+    TRY(output_create(audit->folder, options->model.is_overwriting, &audit->output));
+    struct output_guard *guard = output_guard(audit->output);
+    TRY(model_guard_inputs(model, &options->model, guard));
+    TRY(output_guard_add(guard, options->labels, "the folder of labels"));
+    TRY(output_guard_add_dataset(guard, audit->dataset));
+    static const char *const names[] = {"audit.csv", "classes.csv", "regions.csv"};
+    for (int i = 0; i < 3; i++)
+        TRY(output_add(audit->output, "%s", names[i]));
+    TRY(add_pictures(audit));
+    if (options->mask_value >= 0)
+        TRY(output_add_labels(audit->output, audit->dataset, audit->split));
+    return output_check(audit->output);
+}
+
+// ---- one image ----------------------------------------------------------------------------------
+
+// The row of the image among the noisy labels; -1: it has none, because training left it out.
+static int find_noisy(struct audit *audit, const struct dataset_origin *origin, int i_case) {
+    const struct dataset_images *noisy = &audit->noisy;
+    while (audit->i_noisy < noisy->n) {
+        const struct dataset_origin *row = &noisy->origin[audit->i_noisy];
+        if (row->i_case > i_case || (row->i_case == i_case && row->slice >= origin->slice))
+            break;
+        audit->i_noisy++;
+    }
+    if (audit->i_noisy == noisy->n)
+        return -1;
+    const struct dataset_origin *row = &noisy->origin[audit->i_noisy];
+    return row->i_case == i_case && row->slice == origin->slice ? audit->i_noisy : -1;
+}
+
+static const uint8_t *find_labels(struct audit *audit, const struct model_view *view) {
+    size_t plane = (size_t)view->h * (size_t)view->w;
+    int i = find_noisy(audit, &view->images->origin[view->i], view->i_case);
+    return i >= 0 ? audit->noisy.labels + (size_t)i * plane
+                  : view->images->labels + (size_t)view->i * plane;
+}
+
+static adele_status keep_masked(struct audit *audit, const struct model_view *view,
+                                const uint8_t *labels) {
+    size_t plane = (size_t)view->h * (size_t)view->w;
+    if (audit->options->mask_value < 0)
+        return ADELE_OK;
+    if (!audit->masked)
+        TRY(ALLOCATE(&audit->masked, (size_t)view->images->n * plane));
+    uint8_t *masked = audit->masked + (size_t)view->i * plane;
+    for (size_t i = 0; i < plane; i++)
+        masked[i] = audit->doubt.is_doubtful[i] ? LABEL_IGNORE : labels[i];
+    return ADELE_OK;
+}
+
+static adele_status add_region(void *context, const struct doubt_region *region) {
+    audit_table_add_region(context, region);
+    return ADELE_OK;
+}
+
+static adele_status visit(void *context, const struct model_view *view) {
+    struct audit *audit = context;
+    const struct dataset_case *item = &audit->dataset->cases[audit->split][view->i_case];
+    struct doubt_score score;
+    if (!view->images->labels)
+        return FAIL(ADELE_DATA, "Audit a split that has labels.", "%s: case %s has no labels",
+                    audit->dataset->root, item->name);
+    struct doubt_image image = {.n_categories = audit->table.n_categories,
+                                .h = view->h,
+                                .w = view->w,
+                                .labels = find_labels(audit, view),
+                                .probabilities = view->probabilities};
+    TRY(doubt_score(&audit->doubt, &image, &score));
+    int order = audit->table.n_rows;
+    TRY(audit_table_add_image(&audit->table, item->name, view->images->origin[view->i].slice,
+                              &score));
+    TRY(doubt_find_regions(&audit->doubt, &image, &audit->options->limits, add_region,
+                           &audit->table));
+    TRY(keep_masked(audit, view, image.labels));
+    return audit_gallery_add(&audit->gallery, score.score, order, view->images, view->i,
+                             image.labels, &audit->doubt);
+}
+
+static adele_status end_case(void *context, int i_case, const struct dataset_images *images) {
+    struct audit *audit = context;
+    if (!audit->masked)
+        return ADELE_OK;
+    adele_status status =
+        label_store_export_case(audit->dataset, audit->split, i_case, images, audit->masked,
+                                images->labels, audit->folder, &audit->changes);
+    memory_free(audit->masked);
+    audit->masked = NULL;
+    return status;
+}
+
+// ---- the whole set ------------------------------------------------------------------------------
+
+static adele_status save_changes(struct audit *audit) {
+    if (audit->options->mask_value < 0)
+        return ADELE_OK;
+    char *path = file_join(audit->folder, "changes.csv");
+    TRY(CHECK_MEMORY(path));
+    adele_status status = changes_save(&audit->changes, audit->dataset->n_categories,
+                                       audit->dataset->category_names, path);
+    memory_free(path);
+    return status;
+}
+
+static adele_status visit_all(struct audit *audit, struct model *model) {
+    const struct audit_options *options = audit->options;
+    struct model_visitor visitor = {.at_network_size = audit->noisy.n > 0,
+                                    .visit = visit,
+                                    .end_case = end_case,
+                                    .context = audit};
+    TRY(audit_table_init(&audit->table, model->n_categories, options->max_regions));
+    TRY(audit_gallery_init(&audit->gallery, options->max_pictures));
+    if (options->mask_value >= 0)
+        TRY(changes_init(&audit->changes));
+    TRY(model_visit(model, &options->model, audit->dataset, audit->output, &visitor));
+    TRY(audit_gallery_save(&audit->gallery, audit->folder));
+    TRY(save_changes(audit));
+    return audit_table_save(&audit->table, model->category_names, audit->gallery.n, audit->folder);
+}
+
+static void fill_result(const struct audit_table *table, struct audit_result *out) {
+    out->n_images = table->n_rows;
+    out->n_regions = table->n_found;
+    for (int i = 0; i < table->n_rows; i++) {
+        out->n_pixels += table->rows[i].n_pixels;
+        out->n_doubtful += table->rows[i].n_doubtful;
+    }
+    for (int c = 0; c < table->n_categories; c++) {
+        const struct audit_class *class = &table->classes[c];
+        out->score[c] = class->n_images > 0 ? class->score_sum / class->n_images : (double)NAN;
+        out->n_class_pixels[c] = class->n_pixels;
+        out->n_class_doubtful[c] = class->n_doubtful;
+    }
+}
+
+adele_status model_audit(struct model *model, const struct audit_options *options,
+                         struct audit_result *out) {
+    struct audit audit = {.options = options, .split = options->model.split};
+    adele_status status;
+    memset(out, 0, sizeof *out);
+    TRY_GOTO(open_dataset(&audit, model), done);
+    TRY_GOTO(plan_files(&audit, model), done);
+    TRY_GOTO(make_noise(&audit, model), done);
+    status = output_end(audit.output, visit_all(&audit, model));
+    if (status == ADELE_OK)
+        fill_result(&audit.table, out);
+done:
+    audit_deinit(&audit);
+    return status;
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// `adele audit`: ranks the images, classes and regions of a data set by how doubtful their labels
+// are, image by image, in memory that does not depend on their number but for a row each.
+#ifndef ADELE_INFER_AUDIT_H
+#define ADELE_INFER_AUDIT_H
+
+#include "infer/doubt.h"
+#include "infer/model.h"
+
+struct audit_options {
+    struct model_options model; // data, split, inference, overwriting, callbacks
+    const char *labels; // folder of the training labels beside `model.data`; NULL: the set's
+    const char *folder; // of the output; NULL: RUN/audit
+    struct doubt_limits limits; // of doubtful regions
+    int max_regions;            // rows of regions.csv
+    int max_pictures;           // images with pictures
+    int mask_value;             // also write labels with doubtful regions ignored; -1: do not
+};
+void audit_options_init(struct audit_options *out);
+
+struct audit_result {
+    int n_images;
+    int64_t n_pixels, n_doubtful, n_regions;
+    double score[DOUBT_MAX_CATEGORIES]; // of the classes; NaN: in no image
+    int64_t n_class_pixels[DOUBT_MAX_CATEGORIES], n_class_doubtful[DOUBT_MAX_CATEGORIES];
+};
+
+// Audits the labels that the model's run was given (with data.noise: the noisy ones, at the size at
+// which the network works), or those of options->model.data. Writes audit.csv, classes.csv,
+// regions.csv and overlays/ and, with mask_value, label files as `adele labels` does.
+// ADELE_DATA for a split without cases or labels.
+ADELE_MUST_CHECK adele_status model_audit(struct model *model, const struct audit_options *options,
+                                          struct audit_result *out);
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// What `adele audit` collects: a row an image, sums for each class, and the most doubtful regions
+// of all images. Memory: a few dozen bytes an image and a fixed number of regions, whatever the
+// size of the images and however many regions they have.
+#ifndef ADELE_INFER_AUDIT_TABLE_H
+#define ADELE_INFER_AUDIT_TABLE_H
+
+#include "infer/doubt.h"
+
+struct audit_row {
+    char *name;       // of the case
+    int slice, order; // order: of the images as they were added
+    double score, worst_score;
+    int worst_class; // -1: none
+    int64_t n_pixels, n_doubtful;
+    int n_regions;
+};
+
+struct audit_region {
+    int i_row;     // as added
+    int64_t order; // of the regions as they were added
+    struct doubt_region region;
+};
+
+struct audit_class {
+    double score_sum;             // over n_images
+    int n_images;                 // with the class in the label or the prediction
+    int64_t n_pixels, n_doubtful; // labelled; of them in doubtful regions
+};
+
+struct audit_table {
+    int n_categories;
+    struct audit_row *rows;
+    int n_rows;
+    struct audit_region *regions; // a heap, the least doubtful at its root
+    int n_regions, max_regions;
+    int64_t n_found; // regions in all
+    struct audit_class classes[DOUBT_MAX_CATEGORIES];
+    int64_t *pairs; // (K, K): pixels of doubtful regions by label and prediction
+};
+
+ADELE_MUST_CHECK adele_status audit_table_init(struct audit_table *out, int n_categories,
+                                               int max_regions);
+void audit_table_deinit(struct audit_table *table); // also zeroes it
+// Adds an image; regions that are added next belong to it.
+ADELE_MUST_CHECK adele_status audit_table_add_image(struct audit_table *table, const char *name,
+                                                    int slice, const struct doubt_score *score);
+void audit_table_add_region(struct audit_table *table, const struct doubt_region *region);
+
+// Sorts the table, most doubtful first, and writes FOLDER/audit.csv, classes.csv and regions.csv.
+// The first n_pictures rows name their pictures. Nothing may be added afterwards.
+ADELE_MUST_CHECK adele_status audit_table_save(struct audit_table *table, char *const *names,
+                                               int n_pictures, const char *folder);
+// Whether an image of that score and order is more doubtful than the other: the order of audit.csv.
+bool audit_row_is_before(double score, int order, double other_score, int other_order);
+#endif
