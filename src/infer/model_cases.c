@@ -9,6 +9,7 @@
 #include "infer/map_counter.h"
 #include "infer/model_output.h"
 #include "infer/run_folder.h"
+#include "infer/window_case.h"
 
 #include <string.h>
 
@@ -17,15 +18,16 @@ struct case_runner {
     struct model *model;
     const struct model_options *options;
     struct dataset *dataset;
-    struct inference *inference;
+    struct inference *inference; // of whole images
+    struct sliding *sliding;     // of windows; one of the two is NULL
     struct output *output; // of the label maps; NULL: none
 };
 
 // One case. Its maps have the size of its file.
 struct case_data {
-    struct dataset_images images; // at the size that the network takes
+    struct dataset_images images; // at the size that the network takes; for windows at the file's
     struct dataset_images whole;  // at the file's own size, where labels or a CRF need it
-    struct resident resident;     // `images`
+    struct resident resident;     // `images`, unless they are cut into windows
     int h, w;                     // of the file
     size_t map_bytes;             // of all slices
     uint8_t *labels, *crf_images; // device, at the file's size; NULL when not wanted
@@ -54,7 +56,7 @@ static adele_status upload_new(const struct adele_device *device, const void *ho
 // Labels are never resized for a score, nor is the image that a CRF compares pixels in.
 static adele_status load_whole(struct case_runner *runner, enum dataset_split split, int i_case,
                                bool is_counted, struct case_data *data) {
-    bool has_crf = runner->options->inference.crf_iterations > 0;
+    bool has_crf = runner->options->inference.crf_iterations > 0 && !runner->sliding;
     if (!is_counted && !has_crf)
         return ADELE_OK;
     bool is_same = data->h == data->images.h && data->w == data->images.w;
@@ -75,7 +77,9 @@ static adele_status load_whole(struct case_runner *runner, enum dataset_split sp
 
 static adele_status load_case(struct case_runner *runner, enum dataset_split split, int i_case,
                               bool is_counted, struct case_data *data) {
-    TRY(dataset_load_case(runner->dataset, split, i_case, &data->images));
+    bool is_whole = runner->sliding != NULL;
+    TRY((is_whole ? dataset_load_case_whole : dataset_load_case)(runner->dataset, split, i_case,
+                                                                 &data->images));
     if (data->images.n == 0)
         return ADELE_OK;
     data->h = data->images.origin[0].height;
@@ -83,7 +87,8 @@ static adele_status load_case(struct case_runner *runner, enum dataset_split spl
     data->map_bytes = (size_t)data->images.n * (size_t)data->h * (size_t)data->w;
     TRY(load_whole(runner, split, i_case, is_counted, data));
     struct resident_options resident = {.batch = runner->options->inference.batch};
-    TRY(resident_init(&data->resident, data->device, &data->images, &resident));
+    if (!is_whole)
+        TRY(resident_init(&data->resident, data->device, &data->images, &resident));
     TRY(data->device->iface->alloc(data->device, data->map_bytes, (void **)&data->prediction));
     if (!runner->options->probabilities)
         return ADELE_OK;
@@ -168,21 +173,57 @@ static adele_status predict_images(struct case_runner *runner, struct case_data 
     return ADELE_OK;
 }
 
+// By windows, with the maps on the device as predict_images leaves them.
+static adele_status predict_windows(struct case_runner *runner, struct case_data *data) {
+    const struct model_options *options = runner->options;
+    const struct window_watch watch = {options->should_stop, options->context};
+    uint8_t *host = NULL;
+    TRY(ALLOCATE(&host, data->map_bytes));
+    adele_status status = window_predict_images(
+        runner->sliding, &data->images, data->n_categories, &watch, host, data->probabilities);
+    if (status == ADELE_OK)
+        status = data->device->iface->upload(data->device, data->prediction, host, data->map_bytes);
+    memory_free(host);
+    return status;
+}
+
+static adele_status predict_whole(struct case_runner *runner, struct case_data *data) {
+    struct inference_output output = {.h = data->h,
+                                      .w = data->w,
+                                      .crf_images = data->crf_images,
+                                      .prediction = data->prediction,
+                                      .with_probabilities = data->probabilities != NULL};
+    return predict_images(runner, data, &output);
+}
+
+// A picture whose mask alone is wanted needs not be in memory; *is_done is false for others.
+static adele_status predict_by_rows(struct case_runner *runner, enum dataset_split split,
+                                    int i_case, bool is_counted, bool *is_done) {
+    const struct model_options *options = runner->options;
+    const struct window_watch watch = {options->should_stop, options->context};
+    *is_done = false;
+    if (!runner->sliding || is_counted || options->probabilities || !options->masks_folder)
+        return ADELE_OK;
+    return window_predict_picture(runner->sliding, runner->dataset, split, i_case,
+                                  options->masks_folder, &watch, is_done);
+}
+
 // `counts`: (3, 256); NULL when nothing is to be scored.
 static adele_status predict_case(struct case_runner *runner, enum dataset_split split, int i_case,
                                  int64_t *counts, int *n_images) {
     struct case_data data = {.device = runner->model->device,
                              .n_categories = runner->model->n_categories};
+    bool is_done;
+    TRY(predict_by_rows(runner, split, i_case, counts != NULL, &is_done));
+    if (is_done) {
+        ++*n_images;
+        return ADELE_OK;
+    }
     adele_status status;
     TRY_GOTO(load_case(runner, split, i_case, counts != NULL, &data), done);
     if (data.images.n == 0)
         goto done;
-    struct inference_output output = {.h = data.h,
-                                      .w = data.w,
-                                      .crf_images = data.crf_images,
-                                      .prediction = data.prediction,
-                                      .with_probabilities = data.probabilities != NULL};
-    TRY_GOTO(predict_images(runner, &data, &output), done);
+    TRY_GOTO((runner->sliding ? predict_windows : predict_whole)(runner, &data), done);
     if (counts)
         TRY_GOTO(count_case(&data, counts), done);
     TRY_GOTO(save_case(runner, split, i_case, &data), done);
@@ -190,6 +231,23 @@ static adele_status predict_case(struct case_runner *runner, enum dataset_split 
 done:
     case_deinit(&data);
     return status;
+}
+
+static adele_status plan_cases(struct case_runner *runner) {
+    struct model *model = runner->model;
+    struct inference_config inference = runner->options->inference;
+    if (inference.window_h > 0) {
+        TRY(sliding_create(model->device, model->network, &inference, model->n_categories,
+                           model->n_channels, &runner->sliding));
+        TRY(sliding_check_memory(runner->sliding, model->network));
+        return network_allocate(model->network);
+    }
+    if (!runner->dataset->is_volume) // a case is a batch, so a picture needs one of one image
+        inference.batch = 1;
+    TRY(inference_create(model->device, model->network, &inference, model->n_categories,
+                         model->n_channels, model->height, model->width, &runner->inference));
+    TRY(inference_check_memory(runner->inference, model->network));
+    return network_allocate(model->network);
 }
 
 static adele_status predict_cases(struct case_runner *runner, enum dataset_split split,
@@ -203,14 +261,7 @@ static adele_status predict_cases(struct case_runner *runner, enum dataset_split
                     runner->dataset->n_channels, model->path, model->n_channels);
     if (runner->output)
         TRY(output_begin(runner->output));
-    // A case is a batch, so a picture needs a batch of one image.
-    struct inference_config inference = options->inference;
-    if (!runner->dataset->is_volume)
-        inference.batch = 1;
-    TRY(inference_create(model->device, model->network, &inference, model->n_categories,
-                         model->n_channels, model->height, model->width, &runner->inference));
-    TRY(inference_check_memory(runner->inference, model->network));
-    TRY(network_allocate(model->network));
+    TRY(plan_cases(runner));
     int n = runner->dataset->n_cases[split];
     for (int i = 0; i < n; i++) {
         TRY(predict_case(runner, split, i, counts, n_images));
@@ -225,6 +276,7 @@ static adele_status end_run(struct case_runner *runner, adele_status status) {
     status = output_end(runner->output, status);
     output_destroy(runner->output);
     inference_destroy(runner->inference);
+    sliding_destroy(runner->sliding);
     dataset_close(runner->dataset);
     return status;
 }
