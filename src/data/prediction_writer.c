@@ -19,8 +19,7 @@ static adele_status check_values(const struct dataset *dataset, const char *path
     for (int c = 0; c < dataset->n_categories; c++) {
         int32_t value = dataset->lookup->value[c];
         if (value < 0 || value > (n_bits == 16 ? UINT16_MAX : UINT8_MAX))
-            return FAIL(ADELE_DATA,
-                        "Name values in data.label_map that the files can represent.",
+            return FAIL(ADELE_DATA, "Name values in data.label_map that the files can represent.",
                         "%s: value %d does not fit into a PNG mask of %d bits", path, (int)value,
                         n_bits);
     }

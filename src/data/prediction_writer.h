@@ -16,6 +16,6 @@ ADELE_MUST_CHECK adele_status prediction_writer_begin(const struct dataset *data
 ADELE_MUST_CHECK adele_status prediction_writer_rows(struct prediction_writer *writer, int n_rows,
                                                      const uint8_t *classes); // (n_rows, width)
 ADELE_MUST_CHECK adele_status
-prediction_writer_commit(struct prediction_writer *writer);        // frees it, always
+prediction_writer_commit(struct prediction_writer *writer);       // frees it, always
 void prediction_writer_abandon(struct prediction_writer *writer); // frees it; NULL is legal
 #endif

@@ -56,7 +56,8 @@ ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, 
 ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
                                                struct image *out);
 
-// ---- rows.c: a picture that is read from its first row to its last, in the memory of a few rows --
+// ---- rows.c: a picture that is read from its first row to its last, in the memory of a few rows
+// --
 struct image_rows;
 // The pixels are those of image_load. *out is NULL for files that have to be loaded whole: JPEG and
 // BMP, pictures that are turned, interlaced PNG, TIFF of several planes or of very high tiles.
@@ -84,8 +85,8 @@ bool image_bmp_traits(const char *path, struct image_traits *out);
 ADELE_MUST_CHECK adele_status image_save_png(const char *path, const struct image *image);
 
 // The same by rows, in the memory of a few of them: begin, all rows from the first on, then commit,
-// or abandon, which leaves no file. `header` is a picture without pixels, whose palette, where it has
-// one, holds all colours.
+// or abandon, which leaves no file. `header` is a picture without pixels, whose palette, where it
+// has one, holds all colours.
 struct png_writer;
 ADELE_MUST_CHECK adele_status png_writer_begin(const char *path, const struct image *header,
                                                struct png_writer **out);

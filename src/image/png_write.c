@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// PNG writing through libpng, atomically, row by row. As in png.c, functions that call setjmp own no memory.
+// PNG writing through libpng, atomically, row by row. As in png.c, functions that call setjmp own
+// no memory.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"

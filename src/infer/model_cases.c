@@ -20,7 +20,7 @@ struct case_runner {
     struct dataset *dataset;
     struct inference *inference; // of whole images
     struct sliding *sliding;     // of windows; one of the two is NULL
-    struct output *output; // of the label maps; NULL: none
+    struct output *output;       // of the label maps; NULL: none
 };
 
 // One case. Its maps have the size of its file.
@@ -179,8 +179,8 @@ static adele_status predict_windows(struct case_runner *runner, struct case_data
     const struct window_watch watch = {options->should_stop, options->context};
     uint8_t *host = NULL;
     TRY(ALLOCATE(&host, data->map_bytes));
-    adele_status status = window_predict_images(
-        runner->sliding, &data->images, data->n_categories, &watch, host, data->probabilities);
+    adele_status status = window_predict_images(runner->sliding, &data->images, data->n_categories,
+                                                &watch, host, data->probabilities);
     if (status == ADELE_OK)
         status = data->device->iface->upload(data->device, data->prediction, host, data->map_bytes);
     memory_free(host);

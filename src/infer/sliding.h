@@ -24,7 +24,7 @@ void sliding_destroy(struct sliding *sliding); // NULL is legal
 // One image, whose rows are read once, from the first to the last.
 struct sliding_image {
     int h, w;
-    bool is_f16;                // half floats, else u8
+    bool is_f16;                 // half floats, else u8
     const float *mean, *inv_std; // (C): (x - mean) * inv_std is what the network takes
     // The next n_rows rows: row r of channel k goes to out + k * plane_bytes + r * w pixels.
     adele_status (*read)(void *context, int n_rows, char *out, size_t plane_bytes);

@@ -53,8 +53,7 @@ adele_status window_predict_images(struct sliding *sliding, const struct dataset
             .n_categories = n_categories,
             .pixels = (const char *)images->images + i * image_bytes,
             .classes = classes + i * map,
-            .probabilities =
-                probabilities ? probabilities + i * (size_t)n_categories * map : NULL};
+            .probabilities = probabilities ? probabilities + i * (size_t)n_categories * map : NULL};
         const struct sliding_image image = {.h = images->h,
                                             .w = images->w,
                                             .is_f16 = images->is_f16,

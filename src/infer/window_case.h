@@ -23,10 +23,7 @@ ADELE_MUST_CHECK adele_status window_predict_images(struct sliding *sliding,
 
 // A picture into its mask FOLDER/NAME.png, neither of which is ever whole in memory. *is_done is
 // false, and nothing is written, where the case must be loaded whole (data/case_rows.h).
-ADELE_MUST_CHECK adele_status window_predict_picture(struct sliding *sliding,
-                                                     const struct dataset *dataset,
-                                                     enum dataset_split split, int i_case,
-                                                     const char *folder,
-                                                     const struct window_watch *watch,
-                                                     bool *is_done);
+ADELE_MUST_CHECK adele_status window_predict_picture(
+    struct sliding *sliding, const struct dataset *dataset, enum dataset_split split, int i_case,
+    const char *folder, const struct window_watch *watch, bool *is_done);
 #endif

@@ -361,6 +361,8 @@ static void output_that_does_not_arrive(void **state) {
     }
 VERB_TEST(labels, "labels", base, "-o", out)
 VERB_TEST(predict, "predict", base, "-i", images, "-o", out, "--probabilities", "--device", "cpu")
+VERB_TEST(predict_windows, "predict", base, "-i", images, "-o", out, "--window", "20,20",
+          "--device", "cpu")
 VERB_TEST(evaluate, "evaluate", base, "--json", out, "--device", "cpu")
 VERB_TEST(export, "export", base, "-o", out)
 VERB_TEST(noise, "noise", set, "-o", out, "--target-miou", "0.8")
@@ -387,6 +389,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(output_that_does_not_arrive),
         cmocka_unit_test(labels),
         cmocka_unit_test(predict),
+        cmocka_unit_test(predict_windows),
         cmocka_unit_test(evaluate),
         cmocka_unit_test(export),
         cmocka_unit_test(noise),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Images by a sliding window, against the whole blend written out in doubles: only the prediction of
-// a single window is taken from the library (test_inference.c).
+// Images by a sliding window, against the whole blend written out in doubles: only the prediction
+// of a single window is taken from the library (test_inference.c).
 #include "infer/sliding.h"
 
 #include "base/half.h"
@@ -66,8 +66,7 @@ static void bench_open(struct bench *bench, struct adele_device *device,
     *bench = (struct bench){.device = device};
     check_ok(network_create(device, &network, &bench->network));
     check_ok(sliding_create(device, bench->network, config, CLASSES, C, &bench->sliding));
-    check_ok(
-        inference_create(device, bench->network, &one, CLASSES, C, H, W, &bench->single));
+    check_ok(inference_create(device, bench->network, &one, CLASSES, C, H, W, &bench->single));
     check_ok(sliding_check_memory(bench->sliding, bench->network));
     check_ok(network_allocate(bench->network));
     check_ok(device->iface->alloc(device, (size_t)H * W, (void **)&bench->prediction));
@@ -110,10 +109,10 @@ static void predict_window(struct bench *bench, const struct dataset_images *ima
     for (int k = 0; k < C * H * W; k++) {
         int c = k / (H * W), y = y0 + k / W % H, x = x0 + k % W;
         bool is_inside = y >= 0 && y < images->h && x >= 0 && x < images->w;
-        size_t at = is_inside ? ((size_t)(i * C + c) * (size_t)images->h + (size_t)y) *
-                                        (size_t)images->w +
-                                    (size_t)x
-                              : 0;
+        size_t at =
+            is_inside ? ((size_t)(i * C + c) * (size_t)images->h + (size_t)y) * (size_t)images->w +
+                            (size_t)x
+                      : 0;
         wide[k] = 0;
         narrow[k] = (uint8_t)lrintf(window.mean[c]);
         if (is_inside && images->is_f16)
@@ -178,8 +177,8 @@ static void compare(struct bench *bench, int i_size, bool is_f16) {
         by_hand(bench, &images, i, want);
         for (size_t k = 0; k < CLASSES * map; k++) {
             if (!(fabs((double)p[k] - want[k]) <= TOLERANCE))
-                fail_msg("%d x %d, image %d, element %zu: %.9g instead of %.9g", images.h,
-                         images.w, i, k, (double)p[k], want[k]);
+                fail_msg("%d x %d, image %d, element %zu: %.9g instead of %.9g", images.h, images.w,
+                         i, k, (double)p[k], want[k]);
             assert_true(p[classes[(size_t)i * map + k % map] * map + k % map] >= p[k]);
         }
     }
