@@ -42,7 +42,13 @@ struct adele_inference {
     double scales[ADELE_MAX_INPUT_SCALES]; // above 0, up to 8; probabilities are averaged over them
     int flip; // 1: averaged with the mirror image, too (not where left and right are classes)
     int crf_iterations; // 0: none; of a dense CRF that follows the image's edges; images of 8 bits
-    int batch;          // 1 .. 4096 images at a time; 0: 8
+    int batch;          // 1 .. 4096 images, or windows, at a time; 0: 8
+    // 1 .. 16384 pixels, or both 0: images are brought to the network's size. Otherwise they keep
+    // their own size, and the network sees windows of this height and width, which overlap by half.
+    // Scales, mirror images and the CRF then apply to each window. Probabilities are added with
+    // Gaussian weights in a fixed order, so that the result does not depend on `batch`. (Added
+    // after the first version of this struct.)
+    int window_height, window_width;
 };
 
 // ---- images in memory ---------------------------------------------------------------------------
@@ -124,7 +130,9 @@ struct adele_predict_options {
     struct adele_inference inference;
     struct adele_watch watch;
 };
-// A label map for every image of the input, at the image's own size. *out_cases, unless
+// A label map for every image of the input, at the image's own size. With windows, and without
+// probabilities, PNG and TIFF pictures are read and their maps are written by rows, in memory for
+// one row of windows; data.memory_limit_mb does not apply to them. *out_cases, unless
 // `out_cases` is NULL: how many, 0 after a failure. Errors as above.
 ADELE_MUST_CHECK adele_status adele_model_predict(struct adele_model *model,
                                                   const struct adele_predict_options *options,

@@ -68,7 +68,15 @@ adele_status model_drop_plans(struct adele_model *self) {
 
 _Static_assert(ADELE_MAX_INPUT_SCALES == INFERENCE_MAX_SCALES, "both arrays hold the same scales");
 
-enum { MAX_BATCH = 4096 }; // of train.batch, too
+enum { MAX_BATCH = 4096, MAX_WINDOW = 16384 }; // of train.batch and data.size, too
+
+static adele_status check_window(const struct adele_inference *inference) {
+    int h = inference->window_height, w = inference->window_width;
+    if ((h == 0 && w == 0) || (h > 0 && h <= MAX_WINDOW && w > 0 && w <= MAX_WINDOW))
+        return ADELE_OK;
+    return FAIL(ADELE_INVALID_ARGUMENT, "Use both extents of a window, or 0 and 0 for none.",
+                "a window of %d x %d pixels, not from 1 to %d", h, w, MAX_WINDOW);
+}
 
 adele_status inference_options_read(const struct adele_inference *inference,
                                     struct inference_config *out) {
@@ -94,6 +102,9 @@ adele_status inference_options_read(const struct adele_inference *inference,
     if (inference->crf_iterations < 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "crf_iterations %d: below 0",
                     inference->crf_iterations);
+    TRY(check_window(inference));
+    out->window_h = inference->window_height;
+    out->window_w = inference->window_width;
     if (inference->batch > 0)
         out->batch = inference->batch;
     out->crf_iterations = inference->crf_iterations;

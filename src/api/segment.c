@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "data/planes.h"
 #include "image/image.h"
+#include "infer/window_case.h"
 
 #include <math.h>
 #include <string.h>
@@ -103,7 +104,7 @@ static adele_status plan_inference(struct adele_model *self,
 struct segmentation {
     const struct adele_device *device;
     struct dataset_images small; // at the network's size
-    struct dataset_images whole; // at their own, for a CRF
+    struct dataset_images whole; // at their own, for a CRF or windows
     struct resident resident;    // of `small`
     uint8_t *crf_images;         // device: of `whole`; NULL without a CRF
     uint8_t *prediction;         // device: (n, H, W)
@@ -119,17 +120,22 @@ static void segmentation_deinit(struct segmentation *self) {
     dataset_images_deinit(&self->whole);
 }
 
+static struct dataset_planes planes_of(const struct adele_model *model,
+                                       const struct adele_images *images) {
+    return (struct dataset_planes){.n = images->n,
+                                   .n_channels = images->n_channels,
+                                   .height = images->height,
+                                   .width = images->width,
+                                   .is_f16 = images->element == ADELE_FLOAT32,
+                                   .normalize = model->model.normalize,
+                                   .read = read_plane,
+                                   .context = images};
+}
+
 static adele_status load_images(const struct adele_model *model, const struct adele_images *images,
                                 const struct inference_config *config, struct segmentation *self) {
     const struct adele_device_iface *iface = self->device->iface;
-    struct dataset_planes planes = {.n = images->n,
-                                    .n_channels = images->n_channels,
-                                    .height = images->height,
-                                    .width = images->width,
-                                    .is_f16 = images->element == ADELE_FLOAT32,
-                                    .normalize = model->model.normalize,
-                                    .read = read_plane,
-                                    .context = images};
+    struct dataset_planes planes = planes_of(model, images);
     TRY(dataset_images_from_planes(&planes, model->info.height, model->info.width, &self->small));
     struct resident_options resident = {.batch = config->batch};
     TRY(resident_init(&self->resident, self->device, &self->small, &resident));
@@ -167,18 +173,42 @@ static adele_status segment(struct adele_model *model, const struct adele_images
                            (size_t)images->n * count_pixels(images));
 }
 
+// Its plan is not kept.
+static adele_status segment_windows(struct adele_model *model, const struct adele_images *images,
+                                    const struct inference_config *config,
+                                    struct segmentation *self, uint8_t *classes) {
+    struct network *network = model->model.network;
+    struct sliding *sliding = NULL;
+    const struct dataset_planes planes = planes_of(model, images);
+    const struct window_watch watch = {NULL, NULL};
+    TRY(model_drop_plans(model));
+    TRY(dataset_images_from_planes(&planes, images->height, images->width, &self->whole));
+    TRY(sliding_create(self->device, network, config, model->info.n_classes, images->n_channels,
+                       &sliding));
+    adele_status status = sliding_check_memory(sliding, network);
+    if (status == ADELE_OK)
+        status = network_allocate(network);
+    if (status == ADELE_OK)
+        status = window_predict_images(sliding, &self->whole, model->info.n_classes, &watch,
+                                       classes, self->probabilities);
+    sliding_destroy(sliding);
+    return status;
+}
+
 adele_status adele_model_segment(struct adele_model *model, const struct adele_images *images,
                                  const struct adele_inference *inference, uint8_t *classes,
                                  float *probabilities) {
     struct inference_config config;
     TRY(check_images(model, images, classes));
     TRY(inference_options_read(inference, &config));
-    if (images->n < config.batch)
+    bool has_windows = config.window_h > 0;
+    if (!has_windows && images->n < config.batch)
         config.batch = images->n; // other rows would be computed for nothing
     struct segmentation self = {.device = model->model.device,
                                 .probabilities = probabilities,
                                 .row = (size_t)model->info.n_classes * count_pixels(images)};
-    adele_status status = segment(model, images, &config, &self, classes);
+    adele_status status =
+        (has_windows ? segment_windows : segment)(model, images, &config, &self, classes);
     segmentation_deinit(&self);
     return status;
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum model_option { OPTION_CHECKPOINT = 512, OPTION_OVERWRITE };
+enum model_option { OPTION_CHECKPOINT = 512, OPTION_OVERWRITE, OPTION_WINDOW };
 
 static const struct argp_option options[] = {
     {"device", 'd', CLI_DEVICE_VALUES, 0, CLI_DEVICE_HELP, 1},
@@ -16,7 +16,9 @@ static const struct argp_option options[] = {
      1},
     {"crf", 'c', "N", OPTION_ARG_OPTIONAL,
      "Follow the image's edges by N iterations of a dense CRF (default: 10)", 1},
-    {"batch", 'b', "N", 0, "Slices of a volume at a time (default: 8)", 1},
+    {"batch", 'b', "N", 0, "Slices of a volume, or windows, at a time (default: 8)", 1},
+    {"window", OPTION_WINDOW, "H,W", 0,
+     "Keep images at their own size and slide a window of this height and width over them", 1},
     {"checkpoint", OPTION_CHECKPOINT, "last|best", 0, "Which checkpoint of the run (default: last)",
      1},
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 1},
@@ -38,6 +40,16 @@ static void parse_scales(struct argp_state *state, const char *text,
             return;
         at = end + 1;
     }
+}
+
+static void parse_window(struct argp_state *state, const char *text,
+                         struct adele_inference *inference) {
+    int h = 0, w = 0, n = 0;
+    if (sscanf(text, "%5d,%5d%n", &h, &w, &n) != 2 || text[n] || h < 1 || h > 16384 || w < 1 ||
+        w > 16384)
+        argp_error(state, "--window %s: height and width, each from 1 to 16384, as 512,512", text);
+    inference->window_height = h;
+    inference->window_width = w;
 }
 
 static error_t parse(int key, char *value, struct argp_state *state) {
@@ -64,6 +76,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case OPTION_CHECKPOINT:
         arguments->checkpoint = cli_parse_choice(state, key, value);
+        return 0;
+    case OPTION_WINDOW:
+        parse_window(state, value, &arguments->inference);
         return 0;
     case OPTION_OVERWRITE:
         arguments->overwrite = 1;

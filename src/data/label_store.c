@@ -262,7 +262,7 @@ adele_status label_store_export_case(const struct dataset *dataset, enum dataset
 
 // 8 when the values of all categories fit, otherwise 16, so that all files of a set have the same
 // type.
-static int prediction_bits(const struct dataset *dataset) {
+int label_store_prediction_bits(const struct dataset *dataset) {
     for (int c = 0; c < dataset->n_categories; c++)
         if (dataset->lookup->value[c] > UINT8_MAX)
             return 16;
@@ -323,7 +323,7 @@ static adele_status save_predicted_picture(const struct dataset *dataset,
                                            int n_slices, int h, int w, const uint8_t *prediction) {
     struct image_palette palette = {0};
     int32_t *values = NULL;
-    int height = 0, width = 0, n_bits = prediction_bits(dataset);
+    int height = 0, width = 0, n_bits = label_store_prediction_bits(dataset);
     TRY(image_probe(item->image_path[0], &width, &height));
     if (n_slices != 1)
         return fail_slices(item, n_slices, 1);

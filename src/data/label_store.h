@@ -39,6 +39,8 @@ ADELE_MUST_CHECK adele_status label_store_save_prediction(const struct dataset *
                                                           const uint8_t *prediction,
                                                           const char *folder);
 
+int label_store_prediction_bits(const struct dataset *dataset); // of a picture's mask: 8 or 16
+
 // A tensor (slices, n_planes, h, w) of a case in the set's orientation -> the order in which the
 // case's image is stored. `extents` (w, h, slices) become those of the file, *values is replaced.
 ADELE_MUST_CHECK adele_status label_store_turn_back(const struct dataset *dataset,

@@ -5,6 +5,11 @@
 
 #include <math.h>
 
+double standardize_inverse(double squares, size_t n) {
+    double deviation = sqrt(squares / (double)n);
+    return deviation > 0.0 && isfinite(1.0 / deviation) ? 1.0 / deviation : 1.0;
+}
+
 // Mean and 1 / standard deviation; a constant plane has 1, so that it becomes 0 everywhere.
 static void measure(const float *plane, size_t n, double *mean, double *inv_std) {
     double sum = 0.0, squares = 0.0;
@@ -15,22 +20,25 @@ static void measure(const float *plane, size_t n, double *mean, double *inv_std)
         double difference = plane[i] - *mean;
         squares += difference * difference;
     }
-    double deviation = sqrt(squares / (double)n);
-    *inv_std = deviation > 0.0 && isfinite(1.0 / deviation) ? 1.0 / deviation : 1.0;
+    *inv_std = standardize_inverse(squares, n);
 }
 
-// The same for 8-bit values, from their counts.
-static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv_std) {
-    size_t counts[256] = {0};
+void standardize_from_counts(const uint64_t counts[256], size_t n, double *mean, double *inv_std) {
     double sum = 0.0, squares = 0.0;
-    for (size_t i = 0; i < n; i++)
-        counts[plane[i]]++;
     for (int value = 0; value < 256; value++)
         sum += (double)value * (double)counts[value];
     *mean = sum / (double)n;
     for (int value = 0; value < 256; value++)
         squares += (value - *mean) * (value - *mean) * (double)counts[value];
     *inv_std = squares > 0.0 ? 1.0 / sqrt(squares / (double)n) : 1.0;
+}
+
+// The same for 8-bit values, from their counts.
+static void measure_u8(const uint8_t *plane, size_t n, double *mean, double *inv_std) {
+    uint64_t counts[256] = {0};
+    for (size_t i = 0; i < n; i++)
+        counts[plane[i]]++;
+    standardize_from_counts(counts, n, mean, inv_std);
 }
 
 // RGB / 255, minus ImageNet's mean, divided by its deviation.

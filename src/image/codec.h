@@ -32,6 +32,17 @@ ADELE_MUST_CHECK adele_status image_png_load_alpha(const char *path, size_t memo
                                                    struct image *out);
 ADELE_MUST_CHECK adele_status image_png_probe(const char *path, int *width, int *height);
 
+// A file that is read by rows (image_rows_open); the codec's own struct begins with it.
+struct image_rows {
+    struct image header; // without pixels
+    int n_read;          // rows so far
+    adele_status (*read)(struct image_rows *rows, int n_rows, void *out);
+    void (*close)(struct image_rows *rows); // also frees it
+};
+// *out is NULL where the file's rows do not lie in the picture's order.
+ADELE_MUST_CHECK adele_status image_png_rows(const char *path, struct image_rows **out);
+ADELE_MUST_CHECK adele_status image_tiff_rows(const char *path, struct image_rows **out);
+
 ADELE_MUST_CHECK adele_status image_jpeg_load(const char *path, size_t memory_limit,
                                               struct image *out);
 ADELE_MUST_CHECK adele_status image_jpeg_probe(const char *path, int *width, int *height);

@@ -56,6 +56,19 @@ ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, 
 ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
                                                struct image *out);
 
+// ---- rows.c: a picture that is read from its first row to its last, in the memory of a few rows
+// --
+struct image_rows;
+// The pixels are those of image_load. *out is NULL for files that have to be loaded whole: JPEG and
+// BMP, pictures that are turned, interlaced PNG, TIFF of several planes or of very high tiles.
+ADELE_MUST_CHECK adele_status image_rows_open(const char *path, struct image_rows **out);
+void image_rows_close(struct image_rows *rows); // NULL is legal
+// Extents, channels, bits and notes; without pixels. Borrowed.
+const struct image *image_rows_describe(const struct image_rows *rows);
+// The next n_rows rows, (n_rows, W, C); ADELE_INVALID_ARGUMENT beyond the last one.
+ADELE_MUST_CHECK adele_status image_rows_read(struct image_rows *rows, int n_rows, void *out);
+size_t image_row_bytes(const struct image *image); // W * C * bytes of a sample
+
 // Only the extents, from the header, after turning: for checks.
 ADELE_MUST_CHECK adele_status image_probe(const char *path, int *width, int *height);
 
@@ -70,6 +83,17 @@ bool image_bmp_traits(const char *path, struct image_traits *out);
 // Writes PNG, atomically. A palette (n > 0) makes an indexed file; pixel values beyond the palette
 // get their colours from image_palette_voc.
 ADELE_MUST_CHECK adele_status image_save_png(const char *path, const struct image *image);
+
+// The same by rows, in the memory of a few of them: begin, all rows from the first on, then commit,
+// or abandon, which leaves no file. `header` is a picture without pixels, whose palette, where it
+// has one, holds all colours.
+struct png_writer;
+ADELE_MUST_CHECK adele_status png_writer_begin(const char *path, const struct image *header,
+                                               struct png_writer **out);
+ADELE_MUST_CHECK adele_status png_writer_rows(struct png_writer *writer, int n_rows,
+                                              const void *pixels);
+ADELE_MUST_CHECK adele_status png_writer_commit(struct png_writer *writer); // frees it, always
+void png_writer_abandon(struct png_writer *writer); // frees it; NULL is legal
 
 // The colour map of PASCAL VOC for 256 categories (bits of the index spread over R, G, B).
 void image_palette_voc(struct image_palette *out);

@@ -135,9 +135,8 @@ static bool has_little_endian_words(void) {
     return first == 1;
 }
 
-static bool read_pixels(struct png_reader *reader) {
-    if (setjmp(png_jmpbuf(reader->png)) != 0)
-        return false;
+// Chooses the pixels that come out. Only for functions that have called setjmp.
+static void choose_pixels(struct png_reader *reader) {
     bool is_palette = reader->color_type == PNG_COLOR_TYPE_PALETTE;
     if (reader->keep_values)
         png_set_packing(reader->png);
@@ -156,6 +155,12 @@ static bool read_pixels(struct png_reader *reader) {
         (size_t)reader->width * (size_t)reader->n_channels * ((size_t)reader->n_bits / 8);
     if (png_get_rowbytes(reader->png, reader->info) != row_bytes)
         png_error(reader->png, "rows have another length than the header says");
+}
+
+static bool read_pixels(struct png_reader *reader) {
+    if (setjmp(png_jmpbuf(reader->png)) != 0)
+        return false;
+    choose_pixels(reader);
     png_read_image(reader->png, reader->rows);
     png_read_end(reader->png, NULL);
     return true;
@@ -256,6 +261,80 @@ adele_status image_png_load_alpha(const char *path, size_t memory_limit, struct 
     reader_deinit(&reader);
     if (status != ADELE_OK)
         image_deinit(out);
+    return status;
+}
+
+// ---- by rows ------------------------------------------------------------------------------------
+
+struct png_rows {
+    struct image_rows base;
+    struct png_reader reader;
+    char *path;
+};
+
+static bool begin_rows(struct png_reader *reader) {
+    if (setjmp(png_jmpbuf(reader->png)) != 0)
+        return false;
+    choose_pixels(reader);
+    return true;
+}
+
+static bool read_rows(struct png_reader *reader, int n_rows, size_t row_bytes, bool is_end,
+                      png_bytep out) {
+    if (setjmp(png_jmpbuf(reader->png)) != 0)
+        return false;
+    for (int y = 0; y < n_rows; y++)
+        png_read_row(reader->png, out + (size_t)y * row_bytes, NULL);
+    if (is_end) // finds what is wrong behind the last row, as image_png_load does
+        png_read_end(reader->png, NULL);
+    return true;
+}
+
+static adele_status on_rows(struct image_rows *base, int n_rows, void *out) {
+    struct png_rows *rows = (struct png_rows *)base;
+    bool is_end = base->n_read + n_rows == base->header.height;
+    return read_rows(&rows->reader, n_rows, image_row_bytes(&base->header), is_end, out)
+               ? ADELE_OK
+               : fail_reading(&rows->reader);
+}
+
+static void on_close(struct image_rows *base) {
+    struct png_rows *rows = (struct png_rows *)base;
+    reader_deinit(&rows->reader);
+    memory_free(rows->path);
+    memory_free(rows);
+}
+
+// *is_by_rows is false for pictures that are interlaced or turned.
+static adele_status open_rows(struct png_rows *rows, const char *path, bool *is_by_rows) {
+    struct png_reader *reader = &rows->reader;
+    rows->path = memory_strdup(path);
+    TRY(CHECK_MEMORY(rows->path));
+    TRY(reader_init(reader, rows->path));
+    if (!read_header(reader))
+        return fail_reading(reader);
+    TRY(check_header(reader, 0));
+    *is_by_rows = (reader->orientation < 2 || reader->orientation > 8) &&
+                  png_get_interlace_type(reader->png, reader->info) == PNG_INTERLACE_NONE;
+    rows->base.header = (struct image){.width = (int)reader->width,
+                                       .height = (int)reader->height,
+                                       .n_channels = reader->n_channels,
+                                       .n_bits = reader->n_bits};
+    return begin_rows(reader) ? ADELE_OK : fail_reading(reader);
+}
+
+adele_status image_png_rows(const char *path, struct image_rows **out) {
+    struct png_rows *rows = NULL;
+    bool is_by_rows = false;
+    *out = NULL;
+    TRY(ALLOCATE(&rows, 1));
+    rows->base.read = on_rows;
+    rows->base.close = on_close;
+    adele_status status = open_rows(rows, path, &is_by_rows);
+    if (status == ADELE_OK && is_by_rows)
+        *out = &rows->base;
+    else
+        on_close(&rows->base);
     return status;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// PNG writing through libpng, atomically. As in png.c, functions that call setjmp own no memory.
+// PNG writing through libpng, atomically, row by row. As in png.c, functions that call setjmp own
+// no memory.
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -8,9 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
-struct png_saver {
-    const struct image *image;
-    struct image_palette palette; // n = 0: gray or RGB
+struct png_writer {
+    struct image header; // without pixels; its palette: n = 0 is gray or RGB
+    char *path;
+    int n_written; // rows
     struct file_writer *writer;
     adele_status write_status; // set when writing the file failed
     png_structp png;
@@ -19,8 +21,8 @@ struct png_saver {
 };
 
 static void on_error(png_structp png, png_const_charp message) {
-    struct png_saver *saver = png_get_error_ptr(png);
-    snprintf(saver->message, sizeof saver->message, "%s", message);
+    struct png_writer *self = png_get_error_ptr(png);
+    snprintf(self->message, sizeof self->message, "%s", message);
     longjmp(png_jmpbuf(png), 1);
 }
 
@@ -30,9 +32,9 @@ static void on_warning(png_structp png, png_const_charp message) {
 }
 
 static void on_write(png_structp png, png_bytep data, size_t bytes) {
-    struct png_saver *saver = png_get_io_ptr(png);
-    saver->write_status = file_writer_write(saver->writer, data, bytes);
-    if (saver->write_status != ADELE_OK)
+    struct png_writer *self = png_get_io_ptr(png);
+    self->write_status = file_writer_write(self->writer, data, bytes);
+    if (self->write_status != ADELE_OK)
         png_error(png, "write error");
 }
 
@@ -51,32 +53,43 @@ static void on_free(png_structp png, png_voidp block) {
     memory_free(block);
 }
 
-static bool write_picture(struct png_saver *saver) {
-    if (setjmp(png_jmpbuf(saver->png)) != 0)
+static bool write_header(struct png_writer *self) {
+    if (setjmp(png_jmpbuf(self->png)) != 0)
         return false;
-    const struct image *image = saver->image;
-    int color_type = saver->palette.n > 0     ? PNG_COLOR_TYPE_PALETTE
-                     : image->n_channels == 1 ? PNG_COLOR_TYPE_GRAY
-                                              : PNG_COLOR_TYPE_RGB;
-    png_set_IHDR(saver->png, saver->info, (png_uint_32)image->width, (png_uint_32)image->height,
-                 image->n_bits, color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
+    const struct image *header = &self->header;
+    int color_type = header->palette.n > 0     ? PNG_COLOR_TYPE_PALETTE
+                     : header->n_channels == 1 ? PNG_COLOR_TYPE_GRAY
+                                               : PNG_COLOR_TYPE_RGB;
+    png_set_IHDR(self->png, self->info, (png_uint_32)header->width, (png_uint_32)header->height,
+                 header->n_bits, color_type, PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT,
                  PNG_FILTER_TYPE_DEFAULT);
-    if (saver->palette.n > 0) {
+    if (header->palette.n > 0) {
         png_color colors[256];
-        for (int i = 0; i < saver->palette.n; ++i)
-            colors[i] = (png_color){saver->palette.rgb[i][0], saver->palette.rgb[i][1],
-                                    saver->palette.rgb[i][2]};
-        png_set_PLTE(saver->png, saver->info, colors, saver->palette.n);
+        for (int i = 0; i < header->palette.n; ++i)
+            colors[i] = (png_color){header->palette.rgb[i][0], header->palette.rgb[i][1],
+                                    header->palette.rgb[i][2]};
+        png_set_PLTE(self->png, self->info, colors, header->palette.n);
     }
-    png_write_info(saver->png, saver->info);
+    png_write_info(self->png, self->info);
     const uint16_t one = 1;
-    if (image->n_bits == 16 && *(const uint8_t *)&one == 1)
-        png_set_swap(saver->png); // files are big endian
-    size_t row_bytes =
-        (size_t)image->width * (size_t)image->n_channels * ((size_t)image->n_bits / 8);
-    for (int y = 0; y < image->height; ++y)
-        png_write_row(saver->png, (png_const_bytep)image->pixels + (size_t)y * row_bytes);
-    png_write_end(saver->png, saver->info);
+    if (header->n_bits == 16 && *(const uint8_t *)&one == 1)
+        png_set_swap(self->png); // files are big endian
+    return true;
+}
+
+static bool write_rows(struct png_writer *self, int n_rows, png_const_bytep pixels) {
+    if (setjmp(png_jmpbuf(self->png)) != 0)
+        return false;
+    size_t row_bytes = image_row_bytes(&self->header);
+    for (int y = 0; y < n_rows; ++y)
+        png_write_row(self->png, pixels + (size_t)y * row_bytes);
+    return true;
+}
+
+static bool write_end(struct png_writer *self) {
+    if (setjmp(png_jmpbuf(self->png)) != 0)
+        return false;
+    png_write_end(self->png, self->info);
     return true;
 }
 
@@ -94,8 +107,8 @@ static void extend_palette(const struct image *image, struct image_palette *pale
         }
 }
 
-static adele_status check_image(const char *path, const struct image *image) {
-    if (image->pixels == NULL || image->width < 1 || image->height < 1 ||
+static adele_status check_header(const char *path, const struct image *image) {
+    if (image->width < 1 || image->height < 1 ||
         (image->n_channels != 1 && image->n_channels != 3) ||
         (image->n_bits != 8 && image->n_bits != 16))
         return FAIL(ADELE_INVALID_ARGUMENT, "",
@@ -110,38 +123,90 @@ static adele_status check_image(const char *path, const struct image *image) {
     return ADELE_OK;
 }
 
-static adele_status fail_encoding(const char *path, const struct png_saver *saver) {
-    if (saver->write_status != ADELE_OK)
-        return saver->write_status; // already recorded, with the file's name
+static adele_status fail_encoding(const struct png_writer *self) {
+    if (self->write_status != ADELE_OK)
+        return self->write_status; // already recorded, with the file's name
     return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot encode the PNG file: %s",
-                path, saver->message[0] != '\0' ? saver->message : "out of memory");
+                self->path, self->message[0] != '\0' ? self->message : "out of memory");
+}
+
+static adele_status begin(struct png_writer *self, const char *path) {
+    self->path = memory_strdup(path);
+    TRY(CHECK_MEMORY(self->path));
+    TRY(file_writer_begin(path, &self->writer));
+    self->png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, self, on_error, on_warning, NULL,
+                                          on_malloc, on_free);
+    if (self->png != NULL)
+        self->info = png_create_info_struct(self->png);
+    if (self->info == NULL)
+        return fail_encoding(self);
+    png_set_write_fn(self->png, self, on_write, on_flush);
+    return write_header(self) ? ADELE_OK : fail_encoding(self);
+}
+
+adele_status png_writer_begin(const char *path, const struct image *header,
+                              struct png_writer **out) {
+    struct png_writer *self = NULL;
+    *out = NULL;
+    TRY(check_header(path, header));
+    TRY(ALLOCATE(&self, 1));
+    self->header = *header;
+    self->header.pixels = NULL;
+    adele_status status = begin(self, path);
+    if (status == ADELE_OK)
+        *out = self;
+    else
+        png_writer_abandon(self);
+    return status;
+}
+
+adele_status png_writer_rows(struct png_writer *self, int n_rows, const void *pixels) {
+    if (n_rows < 0 || n_rows > self->header.height - self->n_written)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%s: %d rows after %d of %d", self->path, n_rows,
+                    self->n_written, self->header.height);
+    if (!write_rows(self, n_rows, pixels))
+        return fail_encoding(self);
+    self->n_written += n_rows;
+    return ADELE_OK;
+}
+
+adele_status png_writer_commit(struct png_writer *self) {
+    adele_status status = ADELE_OK;
+    if (self->n_written < self->header.height)
+        status = FAIL(ADELE_INVALID_ARGUMENT, "", "%s: %d of %d rows were written", self->path,
+                      self->n_written, self->header.height);
+    else if (!write_end(self))
+        status = fail_encoding(self);
+    if (status == ADELE_OK) {
+        status = file_writer_commit(self->writer);
+        self->writer = NULL;
+    }
+    png_writer_abandon(self);
+    return status;
+}
+
+void png_writer_abandon(struct png_writer *self) {
+    if (self == NULL)
+        return;
+    if (self->png != NULL)
+        png_destroy_write_struct(&self->png, &self->info);
+    file_writer_abandon(self->writer);
+    memory_free(self->path);
+    memory_free(self);
 }
 
 adele_status image_save_png(const char *path, const struct image *image) {
-    TRY(check_image(path, image));
-    struct png_saver saver = {.image = image, .palette = image->palette};
-    if (saver.palette.n > 0)
-        extend_palette(image, &saver.palette);
-    adele_status status = ADELE_OK;
-    TRY_GOTO(file_writer_begin(path, &saver.writer), done);
-    saver.png = png_create_write_struct_2(PNG_LIBPNG_VER_STRING, &saver, on_error, on_warning, NULL,
-                                          on_malloc, on_free);
-    if (saver.png != NULL)
-        saver.info = png_create_info_struct(saver.png);
-    if (saver.info == NULL) {
-        status = fail_encoding(path, &saver);
-        goto done;
-    }
-    png_set_write_fn(saver.png, &saver, on_write, on_flush);
-    if (!write_picture(&saver)) {
-        status = fail_encoding(path, &saver);
-        goto done;
-    }
-    status = file_writer_commit(saver.writer);
-    saver.writer = NULL;
-done:
-    if (saver.png != NULL)
-        png_destroy_write_struct(&saver.png, &saver.info);
-    file_writer_abandon(saver.writer);
+    TRY(check_header(path, image));
+    if (image->pixels == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%s: an image without pixels", path);
+    struct image header = *image;
+    struct png_writer *writer = NULL;
+    if (header.palette.n > 0)
+        extend_palette(image, &header.palette);
+    TRY(png_writer_begin(path, &header, &writer));
+    adele_status status = png_writer_rows(writer, image->height, image->pixels);
+    if (status == ADELE_OK)
+        return png_writer_commit(writer);
+    png_writer_abandon(writer);
     return status;
 }

@@ -16,6 +16,8 @@ struct inference_config {
     enum adele_ensemble_mode average;
     double temperature; // of averaged logits
     int crf_iterations; // of a CRF on the average, METHOD section 3; 0 = none
+    // Of a sliding window (sliding.h); 0, 0: images are brought to the network's size.
+    int window_h, window_w;
 };
 
 // One scale, no flip, no CRF.

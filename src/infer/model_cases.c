@@ -9,6 +9,7 @@
 #include "infer/map_counter.h"
 #include "infer/model_output.h"
 #include "infer/run_folder.h"
+#include "infer/window_case.h"
 
 #include <string.h>
 
@@ -17,16 +18,17 @@ struct case_runner {
     struct model *model;
     const struct model_options *options;
     struct dataset *dataset;
-    struct inference *inference;
+    struct inference *inference;         // of whole images
+    struct sliding *sliding;             // of windows; one of the two is NULL
     struct output *output;               // of the label maps; NULL: none
     const struct model_visitor *visitor; // NULL: none
 };
 
 // One case. Its maps have the size of its file.
 struct case_data {
-    struct dataset_images images; // at the size that the network takes
+    struct dataset_images images; // at the size that the network takes; for windows at the file's
     struct dataset_images whole;  // at the file's own size, where labels or a CRF need it
-    struct resident resident;     // `images`
+    struct resident resident;     // `images`, unless they are cut into windows
     int h, w;                     // of the file
     size_t map_bytes;             // of all slices
     const uint8_t *host_labels;   // in `images` or `whole`; NULL when nothing is scored
@@ -63,7 +65,7 @@ static adele_status upload_new(const struct adele_device *device, const void *ho
 // Labels are never resized for a score, nor is the image that a CRF compares pixels in.
 static adele_status load_whole(struct case_runner *runner, enum dataset_split split, int i_case,
                                bool is_counted, struct case_data *data) {
-    bool has_crf = runner->options->inference.crf_iterations > 0;
+    bool has_crf = runner->options->inference.crf_iterations > 0 && !runner->sliding;
     if (!is_counted && !has_crf && !runner->visitor)
         return ADELE_OK;
     bool is_same = data->h == data->images.h && data->w == data->images.w;
@@ -85,7 +87,9 @@ static adele_status load_whole(struct case_runner *runner, enum dataset_split sp
 
 static adele_status load_case(struct case_runner *runner, enum dataset_split split, int i_case,
                               bool is_counted, struct case_data *data) {
-    TRY(dataset_load_case(runner->dataset, split, i_case, &data->images));
+    bool is_whole = runner->sliding != NULL;
+    TRY((is_whole ? dataset_load_case_whole : dataset_load_case)(runner->dataset, split, i_case,
+                                                                 &data->images));
     if (data->images.n == 0)
         return ADELE_OK;
     data->h = has_own_size(runner) ? data->images.origin[0].height : data->images.h;
@@ -93,13 +97,14 @@ static adele_status load_case(struct case_runner *runner, enum dataset_split spl
     data->map_bytes = (size_t)data->images.n * (size_t)data->h * (size_t)data->w;
     TRY(load_whole(runner, split, i_case, is_counted, data));
     struct resident_options resident = {.batch = runner->options->inference.batch};
-    TRY(resident_init(&data->resident, data->device, &data->images, &resident));
+    if (!is_whole)
+        TRY(resident_init(&data->resident, data->device, &data->images, &resident));
     TRY(data->device->iface->alloc(data->device, data->map_bytes, (void **)&data->prediction));
     if (!runner->options->probabilities && !runner->visitor)
         return ADELE_OK;
     // A visitor takes the slices of one batch at a time.
     size_t n_slices = (size_t)data->images.n, n_batch = (size_t)runner->options->inference.batch;
-    if (runner->visitor && n_batch < n_slices)
+    if (runner->visitor && !runner->sliding && n_batch < n_slices)
         n_slices = n_batch;
     size_t plane = (size_t)data->h * (size_t)data->w;
     return ALLOCATE(&data->probabilities, n_slices * (size_t)data->n_categories * plane);
@@ -220,22 +225,61 @@ static adele_status predict_images(struct case_runner *runner, struct case_data 
     return ADELE_OK;
 }
 
+// By windows, with the maps on the device as predict_images leaves them.
+static adele_status predict_windows(struct case_runner *runner, struct case_data *data,
+                                    int i_case) {
+    const struct model_options *options = runner->options;
+    const struct window_watch watch = {options->should_stop, options->context};
+    uint8_t *host = NULL;
+    TRY(ALLOCATE(&host, data->map_bytes));
+    adele_status status = window_predict_images(runner->sliding, &data->images, data->n_categories,
+                                                &watch, host, data->probabilities);
+    if (status == ADELE_OK)
+        status = data->device->iface->upload(data->device, data->prediction, host, data->map_bytes);
+    memory_free(host);
+    if (status == ADELE_OK && runner->visitor)
+        status = visit_slices(runner, data, i_case, 0, data->images.n);
+    return status;
+}
+
+static adele_status predict_whole(struct case_runner *runner, struct case_data *data, int i_case) {
+    struct inference_output output = {.h = data->h,
+                                      .w = data->w,
+                                      .crf_images = data->crf_images,
+                                      .prediction = data->prediction,
+                                      .with_probabilities = data->probabilities != NULL};
+    return predict_images(runner, data, i_case, &output);
+}
+
+// A picture whose mask alone is wanted needs not be in memory; *is_done is false for others.
+static adele_status predict_by_rows(struct case_runner *runner, enum dataset_split split,
+                                    int i_case, bool is_counted, bool *is_done) {
+    const struct model_options *options = runner->options;
+    const struct window_watch watch = {options->should_stop, options->context};
+    *is_done = false;
+    if (!runner->sliding || is_counted || options->probabilities || !options->masks_folder)
+        return ADELE_OK;
+    return window_predict_picture(runner->sliding, runner->dataset, split, i_case,
+                                  options->masks_folder, &watch, is_done);
+}
+
 // `counts`: (3, 256); NULL when nothing is to be scored.
 static adele_status predict_case(struct case_runner *runner, enum dataset_split split, int i_case,
                                  int64_t *counts, int *n_images) {
     struct case_data data = {.device = runner->model->device,
                              .n_categories = runner->model->n_categories};
     const struct dataset_case *item = &runner->dataset->cases[split][i_case];
+    bool is_done;
+    TRY(predict_by_rows(runner, split, i_case, counts != NULL, &is_done));
+    if (is_done) {
+        ++*n_images;
+        return ADELE_OK;
+    }
     adele_status status;
     TRY_GOTO(load_case(runner, split, i_case, counts != NULL, &data), done);
     if (data.images.n == 0)
         goto done;
-    struct inference_output output = {.h = data.h,
-                                      .w = data.w,
-                                      .crf_images = data.crf_images,
-                                      .prediction = data.prediction,
-                                      .with_probabilities = data.probabilities != NULL};
-    TRY_GOTO(predict_images(runner, &data, i_case, &output), done);
+    TRY_GOTO((runner->sliding ? predict_windows : predict_whole)(runner, &data, i_case), done);
     if (counts)
         TRY_GOTO(count_case(&data, counts), done);
     TRY_GOTO(download_prediction(runner, &data), done);
@@ -252,17 +296,14 @@ done:
 
 static adele_status plan_cases(struct case_runner *runner) {
     struct model *model = runner->model;
-    const struct model_options *options = runner->options;
-    dataset_set_channels(runner->dataset, model->n_channels);
-    if (runner->dataset->n_channels != model->n_channels)
-        return FAIL(ADELE_DATA, "Use images of the kind that the model was trained on.",
-                    "%s has %d channel(s), the model %s takes %d", runner->dataset->root,
-                    runner->dataset->n_channels, model->path, model->n_channels);
-    if (runner->output)
-        TRY(output_begin(runner->output));
-    // A case is a batch, so a picture needs a batch of one image.
-    struct inference_config inference = options->inference;
-    if (!runner->dataset->is_volume)
+    struct inference_config inference = runner->options->inference;
+    if (inference.window_h > 0) {
+        TRY(sliding_create(model->device, model->network, &inference, model->n_categories,
+                           model->n_channels, &runner->sliding));
+        TRY(sliding_check_memory(runner->sliding, model->network));
+        return network_allocate(model->network);
+    }
+    if (!runner->dataset->is_volume) // a case is a batch, so a picture needs one of one image
         inference.batch = 1;
     TRY(inference_create(model->device, model->network, &inference, model->n_categories,
                          model->n_channels, model->height, model->width, &runner->inference));
@@ -272,7 +313,15 @@ static adele_status plan_cases(struct case_runner *runner) {
 
 static adele_status predict_cases(struct case_runner *runner, enum dataset_split split,
                                   int64_t *counts, int *n_images) {
+    struct model *model = runner->model;
     const struct model_options *options = runner->options;
+    dataset_set_channels(runner->dataset, model->n_channels);
+    if (runner->dataset->n_channels != model->n_channels)
+        return FAIL(ADELE_DATA, "Use images of the kind that the model was trained on.",
+                    "%s has %d channel(s), the model %s takes %d", runner->dataset->root,
+                    runner->dataset->n_channels, model->path, model->n_channels);
+    if (runner->output)
+        TRY(output_begin(runner->output));
     TRY(plan_cases(runner));
     int n = runner->dataset->n_cases[split];
     for (int i = 0; i < n; i++) {
@@ -292,8 +341,14 @@ adele_status model_visit(struct model *model, const struct model_options *option
                                  .output = output,
                                  .visitor = visitor};
     int n_images = 0;
+    if (visitor->at_network_size && options->inference.window_h > 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Leave the window out.",
+                    "the labels of %s are known at the size of its training alone, not at the "
+                    "files' own size, which windows are cut from",
+                    model->path);
     adele_status status = predict_cases(&runner, options->split, NULL, &n_images);
     inference_destroy(runner.inference);
+    sliding_destroy(runner.sliding);
     return status;
 }
 
@@ -302,6 +357,7 @@ static adele_status end_run(struct case_runner *runner, adele_status status) {
     status = output_end(runner->output, status);
     output_destroy(runner->output);
     inference_destroy(runner->inference);
+    sliding_destroy(runner->sliding);
     dataset_close(runner->dataset);
     return status;
 }

@@ -156,13 +156,16 @@ static void test_describe(void **state) {
 
 static void test_memory_equals_file(void **state) {
     static const struct adele_inference ways[] = {
-        {0}, {.n_scales = 2, .scales = {1.0, 1.25}, .flip = 1, .crf_iterations = 2}};
+        {0},
+        {.n_scales = 2, .scales = {1.0, 1.25}, .flip = 1, .crf_iterations = 2},
+        {.batch = 3, .window_height = 32, .window_width = 28}};
+    static const char *const names[] = {"plain", "averaged", "windows"};
     uint8_t pixels[PIXELS * CHANNELS], expected[PIXELS], map[PIXELS];
     struct adele_model *model = open_model(state);
     draw(1, 8, pixels);
     const struct adele_images images = in_memory(pixels, ADELE_UINT8);
-    for (int i = 0; i < 2; i++) {
-        predict_file(state, model, i == 0 ? "plain" : "averaged", 8, pixels, &ways[i], expected);
+    for (int i = 0; i < 3; i++) {
+        predict_file(state, model, names[i], 8, pixels, &ways[i], expected);
         assert_has_classes(expected);
         assert_int_equal(adele_model_segment(model, &images, &ways[i], map, NULL), ADELE_OK);
         assert_memory_equal(map, expected, PIXELS);
@@ -433,6 +436,10 @@ static void test_errors(void **state) {
     assert_int_equal(adele_model_segment(model, &images, &inference, map, NULL),
                      ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "scale 9"));
+    inference = (struct adele_inference){.window_height = 32};
+    assert_int_equal(adele_model_segment(model, &images, &inference, map, NULL),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "32 x 0 pixels"));
     floats[(2 * W + 5) * CHANNELS + 1] = NAN;
     assert_int_equal(adele_model_segment(model, &images, NULL, map, NULL), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), "image 0, channel 1, row 2, column 5"));

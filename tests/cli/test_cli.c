@@ -139,6 +139,12 @@ static void wrong_usage_exits_with_2(void **state) {
     assert_failed(&result, 2, "--scales 1,,2");
     ADELE(&result, "predict", "run", "-i", "a", "-o", "b", "--batch", "0");
     assert_failed(&result, 2, "--batch 0");
+    const char *const windows[] = {"64",       "64,",   "0,64",     "64,0",
+                                   "64,64,64", "64x64", "16385,64", "-1,9"};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        ADELE(&result, "evaluate", "run", "--window", windows[i]);
+        assert_failed(&result, 2, windows[i]);
+    }
     ADELE(&result, "noise", "set", "-o", "x", "--target-miou", "1.5");
     assert_failed(&result, 2, "1.5");
     ADELE(&result, "labels", "run", "-o", "x", "--epoch", "none");
@@ -430,6 +436,56 @@ static void predict_writes_maps_of_the_inputs_size(void **state) {
     }
 }
 
+static void assert_same_files(void *const *state, const char *a, const char *b) {
+    char *bytes[2] = {NULL, NULL};
+    size_t n[2] = {0, 0};
+    check_ok(file_read(scratch_path(state, a), 0, &bytes[0], &n[0]));
+    check_ok(file_read(scratch_path(state, b), 0, &bytes[1], &n[1]));
+    assert_int_equal(n[0], n[1]);
+    assert_memory_equal(bytes[0], bytes[1], n[0]);
+    memory_free(bytes[0]);
+    memory_free(bytes[1]);
+}
+
+// Masks that are written by rows are those of images in memory, which --probabilities takes, and
+// the batch does not change them. A window that an image fills is the image at its own size.
+static void predict_slides_a_window(void **state) {
+    struct program_result result;
+    char run[4096], in[4096], out[4096], name[2][64];
+    (void)snprintf(run, sizeof run, "%s", scratch_path(state, "run"));
+    (void)snprintf(in, sizeof in, "%s", scratch_path(state, "in"));
+    static const char *const options[][4] = {{"w0", "--batch=1", "--flip", "--flip"},
+                                             {"w1", "--batch=3", "--flip", "--flip"},
+                                             {"w2", "--batch=8", "--flip", "--probabilities"}};
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(out, sizeof out, "%s", scratch_path(state, options[i][0]));
+        ADELE(&result, "predict", run, "-i", in, "-o", out, "--window=32,28", options[i][1],
+              options[i][2], options[i][3]);
+        assert_code(&result, 0);
+        program_result_deinit(&result);
+        for (int k = 0; i > 0 && k < 3; k++) {
+            (void)snprintf(name[0], sizeof name[0], "w0/p%d.png", k);
+            (void)snprintf(name[1], sizeof name[1], "%s/p%d.png", options[i][0], k);
+            assert_same_files(state, name[0], name[1]);
+        }
+    }
+}
+
+// Images of the network's own size: scores by windows of that size are those without.
+static void evaluate_slides_a_window(void **state) {
+    struct program_result plain, windows;
+    ADELE(&plain, "evaluate", scratch_path(state, "run"));
+    assert_code(&plain, 0);
+    ADELE(&windows, "evaluate", scratch_path(state, "run"), "--window", "32,28");
+    assert_code(&windows, 0);
+    assert_string_equal(plain.out, windows.out);
+    program_result_deinit(&windows);
+    // The network's lowest level has one pixel for 16 x 16.
+    ADELE(&windows, "evaluate", scratch_path(state, "run"), "--window", "8,9");
+    assert_error(&windows, "windows of 8 x 9 pixels");
+    program_result_deinit(&plain);
+}
+
 static void a_colour_image_is_refused_by_a_gray_model(void **state) {
     struct program_result result;
     struct image image;
@@ -678,6 +734,8 @@ int main(void) {
         cmocka_unit_test(export_writes_a_file_once),
         cmocka_unit_test(export_of_no_checkpoint_is_refused),
         cmocka_unit_test(predict_writes_maps_of_the_inputs_size),
+        cmocka_unit_test(predict_slides_a_window),
+        cmocka_unit_test(evaluate_slides_a_window),
         cmocka_unit_test(a_colour_image_is_refused_by_a_gray_model),
         cmocka_unit_test(labels_writes_every_training_case),
         cmocka_unit_test(labels_says_that_nothing_changed),

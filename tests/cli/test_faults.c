@@ -370,6 +370,8 @@ static void output_that_does_not_arrive(void **state) {
 VERB_TEST(dry_run, "train", config, "--dry-run", "--device", "cpu", "--set", "train.batch=2")
 VERB_TEST(labels, "labels", base, "-o", out)
 VERB_TEST(predict, "predict", base, "-i", images, "-o", out, "--probabilities", "--device", "cpu")
+VERB_TEST(predict_windows, "predict", base, "-i", images, "-o", out, "--window", "20,20",
+          "--device", "cpu")
 VERB_TEST(evaluate, "evaluate", base, "--json", out, "--device", "cpu")
 VERB_TEST(export, "export", base, "-o", out)
 VERB_TEST(evaluate_cases, "evaluate", base, "--csv", out, "--device", "cpu")
@@ -402,6 +404,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(dry_run),
         cmocka_unit_test(labels),
         cmocka_unit_test(predict),
+        cmocka_unit_test(predict_windows),
         cmocka_unit_test(evaluate),
         cmocka_unit_test(export),
         cmocka_unit_test(evaluate_cases),

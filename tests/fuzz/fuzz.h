@@ -31,6 +31,9 @@ struct fuzz_codec {
 };
 // The bytes as an image and as a label map.
 void fuzz_codec(const struct fuzz_codec *codec, const uint8_t *data, size_t n_bytes);
+// The file by rows gives the pixels of `image`, what image_load has returned; `loaded` is its
+// status.
+void fuzz_rows(const char *path, adele_status loaded, const struct image *image);
 // A failure has a message, in one line.
 void fuzz_check_status(adele_status status);
 // Reads every byte, so that a sanitizer sees those that were never written or lie outside.

@@ -54,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
         check_image(path, &image);
     else
         FUZZ_REQUIRE(image.pixels == NULL);
+    fuzz_rows(path, status, &image);
     image_deinit(&image);
 
     status = image_load_label(path, FUZZ_MEMORY_LIMIT, &image);

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "image/byte_order.h"
 #include "image/image.h"
+#include "support/rows.h"
 #include "support/scratch.h"
 
 #include <setjmp.h>
@@ -84,11 +85,21 @@ static void assert_pixels(const struct image *image, int width, int height, int 
     assert_memory_equal(image->pixels, want, (size_t)width * (size_t)height * (size_t)n_channels);
 }
 
+static bool is_interlaced(const char *path) {
+    char *bytes = NULL;
+    size_t n = 0;
+    assert_int_equal(file_read(path, 0, &bytes, &n), ADELE_OK);
+    bool is_true = bytes[28] != 0;
+    memory_free(bytes);
+    return is_true;
+}
+
 static void assert_loads(const char *path, int width, int height, int n_channels,
                          const uint8_t *want) {
     struct image image;
     assert_int_equal(image_load(path, 0, &image), ADELE_OK);
     assert_pixels(&image, width, height, n_channels, want);
+    rows_assert(path, &image, !is_interlaced(path));
     image_deinit(&image);
     assert_null(image.pixels);
 }
@@ -513,6 +524,102 @@ static void test_other_chunks_are_passed_over(void **state) {
     image_deinit(&image);
 }
 
+// ---- by rows ------------------------------------------------------------------------------------
+
+// Writes `image` in bands of 1, 2, 3 ... rows.
+static void write_by_rows(const char *path, const struct image *image) {
+    struct png_writer *writer = NULL;
+    const uint8_t *pixels = image->pixels;
+    assert_int_equal(png_writer_begin(path, image, &writer), ADELE_OK);
+    for (int y = 0, n = 1; y < image->height; y += n, n++) {
+        int n_rows = n < image->height - y ? n : image->height - y;
+        assert_int_equal(
+            png_writer_rows(writer, n_rows, pixels + (size_t)y * image_row_bytes(image)), ADELE_OK);
+    }
+    assert_int_equal(png_writer_commit(writer), ADELE_OK);
+}
+
+static void test_rows_give_the_bytes_of_the_whole(void **state) {
+    static const int kinds[][2] = {{1, 8}, {3, 8}, {1, 16}, {3, 16}};
+    char whole[4096], rows[4096];
+    (void)snprintf(whole, sizeof whole, "%s", scratch_path(state, "whole.png"));
+    (void)snprintf(rows, sizeof rows, "%s", scratch_path(state, "rows.png"));
+    for (size_t i = 0; i < 5; i++) {
+        struct image image;
+        char *bytes[2];
+        size_t n[2];
+        assert_int_equal(image_init(&image, 13, 11, kinds[i % 4][0], kinds[i % 4][1]), ADELE_OK);
+        for (size_t k = 0; k < 11 * image_row_bytes(&image); k++)
+            ((uint8_t *)image.pixels)[k] = (uint8_t)(k * 37 % 251);
+        if (i == 4)
+            image_palette_voc(&image.palette);
+        assert_int_equal(image_save_png(whole, &image), ADELE_OK);
+        write_by_rows(rows, &image);
+        assert_int_equal(file_read(whole, 0, &bytes[0], &n[0]), ADELE_OK);
+        assert_int_equal(file_read(rows, 0, &bytes[1], &n[1]), ADELE_OK);
+        assert_int_equal(n[0], n[1]);
+        assert_memory_equal(bytes[0], bytes[1], n[0]);
+        memory_free(bytes[0]);
+        memory_free(bytes[1]);
+        image_deinit(&image);
+    }
+}
+
+static void test_rows_missing_or_too_many(void **state) {
+    const struct image header = {.width = 4, .height = 3, .n_channels = 1, .n_bits = 8};
+    const char *path = scratch_path(state, "rows.png");
+    struct png_writer *writer = NULL;
+    assert_int_equal(png_writer_begin(path, &header, &writer), ADELE_OK);
+    assert_int_equal(png_writer_rows(writer, 2, "12345678"), ADELE_OK);
+    assert_int_equal(png_writer_rows(writer, 2, "12345678"), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "2 rows after 2 of 3"));
+    assert_int_equal(png_writer_commit(writer), ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "2 of 3 rows"));
+    assert_false(file_exists(path));
+    assert_int_equal(png_writer_begin(path, &header, &writer), ADELE_OK);
+    png_writer_abandon(writer);
+    assert_false(file_exists(path));
+    const struct image none = {.width = 0, .height = 3, .n_channels = 1, .n_bits = 8};
+    assert_int_equal(png_writer_begin(path, &none, &writer), ADELE_INVALID_ARGUMENT);
+    assert_null(writer);
+    png_writer_abandon(NULL);
+}
+
+// A file that is cut off is read up to its last whole row, then named.
+static void test_rows_of_a_truncated_file(void **state) {
+    struct image image;
+    struct image_rows *rows = NULL;
+    const char *path = scratch_path(state, "cut.png");
+    char *bytes = NULL;
+    size_t n = 0;
+    uint8_t row[64];
+    assert_int_equal(image_init(&image, 64, 400, 1, 8), ADELE_OK);
+    for (unsigned k = 0; k < 64 * 400; k++) { // noise, which does not become small
+        unsigned mixed = (k ^ k << 13) * 2654435761U;
+        ((uint8_t *)image.pixels)[k] = (uint8_t)((mixed ^ mixed >> 15) * 2246822519U >> 24);
+    }
+    assert_int_equal(image_save_png(path, &image), ADELE_OK);
+    assert_int_equal(file_read(path, 0, &bytes, &n), ADELE_OK);
+    assert_int_equal(file_write(path, bytes, n / 2), ADELE_OK);
+    assert_int_equal(image_rows_open(path, &rows), ADELE_OK);
+    adele_status status = ADELE_OK;
+    int y = 0;
+    for (; y < 400 && status == ADELE_OK; y++) {
+        status = image_rows_read(rows, 1, row);
+        if (status == ADELE_OK)
+            assert_memory_equal(row, (uint8_t *)image.pixels + y * 64, 64);
+    }
+    if (!(y > 20 && y < 400))
+        fail_msg("%d rows: %s", y, adele_error_message());
+    assert_int_equal(status, ADELE_FORMAT);
+    assert_non_null(strstr(adele_error_message(), path));
+    assert_non_null(strstr(adele_error_message(), "truncated"));
+    image_rows_close(rows);
+    image_rows_close(NULL);
+    memory_free(bytes);
+    image_deinit(&image);
+}
+
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
@@ -536,6 +643,9 @@ int main(void) {
         CASE(test_refused_arguments),
         CASE(test_full_disk),
         CASE(test_every_allocation_may_fail),
+        CASE(test_rows_give_the_bytes_of_the_whole),
+        CASE(test_rows_missing_or_too_many),
+        CASE(test_rows_of_a_truncated_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

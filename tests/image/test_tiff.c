@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/picture_peek.h"
+#include "support/rows.h"
 #include "support/scratch.h"
 
 #include <stdio.h>
@@ -140,6 +141,7 @@ static void check_image(const char *path, const struct kind *kind) {
     assert_int_equal(peek.n_channels, n);
     assert_int_equal(peek.n_bits, image.n_bits);
     assert_int_equal(peek.is_indexed, kind->photometric == PHOTOMETRIC_PALETTE);
+    rows_assert(path, &image, !kind->is_apart);
     image_deinit(&image);
 }
 
@@ -202,7 +204,16 @@ static void orientation_and_pages(void **state) {
         for (int x = 0; x < H; x++)
             assert_int_equal(((uint8_t *)image.pixels)[y * H + x],
                              value_at(&kind, H - 1 - x, y, 0));
+    rows_assert(path, &image, false);
     image_deinit(&image);
+    kind.orientation = ORIENTATION_TOPLEFT;
+    path = write_tiff(state, &kind, 3);
+    assert_int_equal(image_load(path, 0, &image), ADELE_OK);
+    assert_int_equal(image.notes, IMAGE_NOTE_PAGES);
+    rows_assert(path, &image, true);
+    image_deinit(&image);
+    kind.orientation = ORIENTATION_RIGHTTOP;
+    path = write_tiff(state, &kind, 3);
     assert_int_equal(image_probe(path, &width, &height), ADELE_OK);
     assert_true(width == H && height == W);
 }
