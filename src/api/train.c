@@ -47,8 +47,7 @@ static void on_step(void *context, int epoch, int n_epochs, int step, int n_step
 
 static void on_start(void *context, const struct adele_train_start *start) {
     const struct adele_train_options *options = ((const struct call *)context)->options;
-    if (options->on_start != NULL)
-        options->on_start(options->context, start);
+    options->on_start(options->context, start);
 }
 
 static void on_progress(void *context, const struct adele_train_progress *progress) {
@@ -125,7 +124,7 @@ static adele_status train(const struct adele_train_options *options, struct conf
                                       .device = call.device,
                                       .n_profile_steps = options->n_profile_steps,
                                       .on_claimed = on_claimed,
-                                      .on_start = on_start,
+                                      .on_start = options->on_start != NULL ? on_start : NULL,
                                       .on_step = on_step,
                                       .on_progress =
                                           options->on_progress != NULL ? on_progress : NULL,
@@ -194,7 +193,7 @@ adele_status adele_train_dry_run(const struct adele_train_options *options,
     TRY(config_load(options->config, options->n_sets, options->sets, &config));
     const struct trainer_options trainer = {.config = config,
                                             .device = call.device,
-                                            .on_start = on_start,
+                                            .on_start = options->on_start != NULL ? on_start : NULL,
                                             .should_stop = should_stop,
                                             .context = &call};
     adele_status status = test_kernels(options, call.device);

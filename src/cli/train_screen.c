@@ -34,9 +34,7 @@ static const char *grouped(int64_t value, char out[NUMBER_BYTES]) {
 }
 
 static const char *bytes_text(size_t bytes, char out[NUMBER_BYTES]) {
-    if (bytes == SIZE_MAX)
-        snprintf(out, NUMBER_BYTES, "unknown");
-    else if (bytes >= 1000000000)
+    if (bytes >= 1000000000)
         snprintf(out, NUMBER_BYTES, "%.1f GB", (double)bytes / 1e9);
     else
         snprintf(out, NUMBER_BYTES, "%.1f MB", (double)bytes / 1e6);
@@ -155,9 +153,10 @@ static void show_network(const struct adele_train_start *start) {
              start->batch == 1 ? "" : "s");
     list_end();
     printf("%-*s%s, %s\n", LABEL_COLUMNS, "device", start->device, start->precision);
-    printf("%-*s%s planned of %s available\n", LABEL_COLUMNS, "memory",
-           bytes_text(start->planned_bytes, planned),
-           bytes_text(start->available_bytes, available));
+    printf("%-*s%s planned", LABEL_COLUMNS, "memory", bytes_text(start->planned_bytes, planned));
+    if (start->available_bytes != SIZE_MAX) // else the device does not say
+        printf(" of %s available", bytes_text(start->available_bytes, available));
+    putchar('\n');
 }
 
 static void show_steps(const struct adele_train_start *start) {

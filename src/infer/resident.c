@@ -48,11 +48,16 @@ static adele_status slots_init(struct resident *resident) {
     for (int i = 0; i < 2; i++)
         TRY(adele_device_alloc_zeroed(device, bytes, "two batches of images",
                                       (void **)&resident->slots[i]));
+    return device->iface->upload_fence(device); // so that copies follow the zeros
+}
+
+static adele_status to_host_init(struct resident *resident) {
     log_line(LOG_INFO,
              "data: %.1f MB of images stay in the host's memory, two batches of %.1f MB on the "
              "device",
-             (double)images_bytes(resident) / 1e6, (double)bytes / 1e6);
-    return device->iface->upload_fence(device); // so that copies follow the zeros
+             (double)images_bytes(resident) / 1e6,
+             (double)((size_t)resident->batch * resident->image_bytes) / 1e6);
+    return slots_init(resident);
 }
 
 static adele_status upload_images(struct resident *resident, const void *host, bool to_host) {
@@ -65,7 +70,7 @@ static adele_status upload_images(struct resident *resident, const void *host, b
     }
     TRY(device->iface->alloc_pinned(device, bytes, &resident->images));
     memcpy(resident->images, host, bytes);
-    return slots_init(resident);
+    return to_host_init(resident);
 }
 
 static adele_status upload_maps(struct resident *resident, const struct dataset_images *images,
@@ -157,7 +162,7 @@ adele_status resident_move_to_host(struct resident *resident) {
     device->iface->release(device, resident->images);
     resident->images = host;
     resident->set.images = NULL;
-    return slots_init(resident);
+    return to_host_init(resident);
 }
 
 adele_status resident_set_batch(struct resident *resident, int batch) {

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -101,8 +102,9 @@ static void a_resumed_run_says_where(void **state) {
 
 // ---- on a terminal ------------------------------------------------------------------------------
 
-// Runs the program with a terminal of so many columns as its standard error; what it wrote there.
-static char *run_on_terminal(int columns, const char *const *argv) {
+// Runs the program with a terminal of so many columns as its standard error; what it wrote there,
+// up to its end, or until it has written `until` (NULL: up to its end) and was interrupted for it.
+static char *run_until(const char *until, int columns, int code, const char *const *argv) {
     int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0)
         skip(); // a system without pseudo-terminals
@@ -116,17 +118,29 @@ static char *run_on_terminal(int columns, const char *const *argv) {
     (void)fclose(side); // so that reading ends with the program
     char *text = NULL;
     size_t used = 0;
-    ssize_t n = 0;
-    do {
-        used += (size_t)n;
+    for (;;) {
         text = realloc(text, used + 4097);
         assert_non_null(text);
-        n = read(terminal, text + used, 4096);
-    } while (n > 0 || (n < 0 && errno == EINTR && (n = 0) == 0));
+        ssize_t n = read(terminal, text + used, 4096);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        used += (size_t)n;
+        text[used] = '\0';
+        if (until != NULL && strstr(text, until) != NULL) {
+            assert_int_equal(kill(pid, SIGINT), 0);
+            until = NULL;
+        }
+    }
     text[used] = '\0';
-    assert_int_equal(program_wait(pid), 0);
+    assert_int_equal(program_wait(pid), code);
     (void)close(terminal);
     return text;
+}
+
+static char *run_on_terminal(int columns, const char *const *argv) {
+    return run_until(NULL, columns, 0, argv);
 }
 
 static void a_terminal_gets_a_bar(void **state) {
@@ -142,6 +156,29 @@ static void a_terminal_gets_a_bar(void **state) {
     assert_null(strchr(text, '\n'));
     // It is removed at the end.
     assert_string_equal(text + strlen(text) - 4, "\r\033[K");
+    free(text);
+}
+
+// After some steps and seconds a line says when the run will end; evaluations are not in it before
+// the first epoch has ended. The run is long enough for both, and is interrupted then.
+static void the_end_is_estimated(void **state) {
+    char command[9000];
+    (void)snprintf(command, sizeof command,
+                   "exec %s train %s --run %s --device cpu --set train.epochs=2000 1>&2", ADELE_CLI,
+                   config, scratch_path(state, "long"));
+    char *text = run_until(", evaluation included", 120, 130,
+                           (const char *const[]){"/bin/sh", "-c", command, NULL});
+    const char *line = strstr(text, "time      about "), *end = strstr(text, ", ends ");
+    assert_true(line != NULL && end != NULL && end > line && end - line < 40);
+    int hour = -1, minute = -1, n_read = 0;
+    assert_int_equal(sscanf(end, ", ends %d:%d%n", &hour, &minute, &n_read), 2);
+    assert_true(hour >= 0 && hour < 24 && minute >= 0 && minute < 60 && n_read == 12);
+    const char *second = strstr(end, "time      about ");
+    assert_non_null(second);
+    assert_true(strstr(second, ", evaluation included") - second < 60);
+    // The message after a signal, and that the run can go on.
+    assert_says(text, "finishing this step; once more to stop without saving");
+    assert_says(text, "all of it is saved");
     free(text);
 }
 
@@ -215,6 +252,7 @@ int main(void) {
         cmocka_unit_test(train_begins_with_a_screen),
         cmocka_unit_test(a_resumed_run_says_where),
         cmocka_unit_test(a_terminal_gets_a_bar),
+        cmocka_unit_test(the_end_is_estimated),
         cmocka_unit_test(a_bar_is_no_wider_than_the_terminal),
         cmocka_unit_test(a_dry_run_lists_batches_and_writes_nothing),
         cmocka_unit_test(a_dry_run_of_nothing_is_refused),
