@@ -295,6 +295,23 @@ static void the_run_has_a_folder_for_it(void **state) {
     adele_model_close(model);
 }
 
+// A window of the size at which the network works: that which an audit without windows gives, at
+// the files' own size.
+static void windows_cover_every_pixel(void **state) {
+    struct adele_model *model = open_run(state, "run");
+    const struct adele_model_info *info = adele_model_describe(model);
+    struct adele_audit_options options = into(state, "whole");
+    struct adele_audit_summary whole = audit(model, &options);
+    options.output = scratch_path(state, "windows");
+    options.inference.window_height = info->height;
+    options.inference.window_width = info->width;
+    struct adele_audit_summary windows = audit(model, &options);
+    assert_true(windows.n_images > 0);
+    assert_int_equal(windows.n_images, whole.n_images);
+    assert_int_equal(windows.n_pixels, whole.n_pixels);
+    adele_model_close(model);
+}
+
 // ---- refusals -----------------------------------------------------------------------------------
 
 static int stop(void *context) {
@@ -347,6 +364,12 @@ static void what_cannot_be_is_refused(void **state) {
     options.watch.should_stop = stop;
     assert_refused(model, &options, ADELE_INTERRUPTED, "interrupted");
     adele_model_close(model);
+    // The labels of data.noise have the size at which the network works.
+    model = open_run(state, "noise");
+    options = good;
+    options.inference.window_height = options.inference.window_width = 16;
+    assert_refused(model, &options, ADELE_INVALID_ARGUMENT, "windows are cut from");
+    adele_model_close(model);
 }
 
 int main(void) {
@@ -357,6 +380,7 @@ int main(void) {
         cmocka_unit_test(noise_that_is_not_the_run_s_is_refused),
         cmocka_unit_test(a_checkpoint_alone_audits_another_set),
         cmocka_unit_test(the_run_has_a_folder_for_it),
+        cmocka_unit_test(windows_cover_every_pixel),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
