@@ -2,8 +2,11 @@
 // What a run says of itself before its first step, compared with what the files hold.
 #include "support/tiny_run.h"
 
+#include "base/file.h"
+#include "base/memory.h"
 #include "image/image.h"
 #include "support/scratch.h"
+#include "support/tiny_nifti.h"
 #include "support/train_step.h"
 
 #include <math.h>
@@ -51,9 +54,8 @@ static bool should_stop(void *context) {
     return seen->stop_after > 0 && seen->n_steps >= seen->stop_after;
 }
 
-static adele_status run(void *const *state, const char *name, bool resume, struct seen *seen,
-                        const char *const *sets) {
-    struct config *config = tiny_run_config(state, sets);
+static adele_status run_config(void *const *state, struct config *config, const char *name,
+                               bool resume, struct seen *seen) {
     struct trainer_options options = {.config = config,
                                       .run_folder = scratch_path(state, name),
                                       .resume = resume,
@@ -68,6 +70,11 @@ static adele_status run(void *const *state, const char *name, bool resume, struc
     if (seen->n_calls != 1)
         fail_msg("%d calls: %s", seen->n_calls, adele_error_message());
     return status;
+}
+
+static adele_status run(void *const *state, const char *name, bool resume, struct seen *seen,
+                        const char *const *sets) {
+    return run_config(state, tiny_run_config(state, sets), name, resume, seen);
 }
 
 static void sizes_are_those_of_the_set(void **state) {
@@ -114,6 +121,45 @@ static void sizes_follow_the_configuration(void **state) {
     assert_int_equal(start->min_file_width, 28);
     assert_int_equal(start->n_steps, 4);
     assert_int_equal(start->n_dropped_images, 2);
+}
+
+// Foreground of class 1 + i in the slices first .. last of a volume of 6.
+static void write_volume(void *const *state, const char *name, int i, int first, int last) {
+    static struct tiny_nifti volume;
+    char path[64];
+    tiny_nifti_init(&volume, (const int[]){28, 32, 6}, (const double[]){1.0, 1.0, 2.0});
+    for (int k = 0; k < 28 * 32 * 6; k++)
+        volume.values[k] = k % 97;
+    (void)snprintf(path, sizeof path, "volumes/imagesTr/%s_0000.nii.gz", name);
+    tiny_nifti_write(state, path, &volume);
+    memset(volume.values, 0, sizeof volume.values);
+    for (int z = first; z <= last; z++)
+        volume.values[(z * 32 + 16) * 28 + 14] = 1 + i;
+    (void)snprintf(path, sizeof path, "volumes/labelsTr/%s.nii.gz", name);
+    tiny_nifti_write(state, path, &volume);
+}
+
+// A case is a volume, an image one of its slices that has foreground.
+static void slices_are_counted(void **state) {
+    static const char json[] = "{\"channel_names\": {\"0\": \"T1\"}, \"labels\": {\"background\": "
+                               "0, \"disc\": 1, \"box\": 2}, \"file_ending\": \".nii.gz\"}\n";
+    write_volume(state, "a", 0, 1, 4);
+    write_volume(state, "b", 1, 2, 3);
+    check_ok(file_write(scratch_path(state, "volumes/dataset.json"), json, strlen(json)));
+    char *text = tiny_set_config(scratch_path(state, "volumes"), NULL);
+    struct config *config = NULL;
+    struct seen seen = {.stop_after = 1};
+    check_ok(config_parse("tiny.yaml", text, strlen(text), 0, NULL, &config));
+    memory_free(text);
+    assert_int_equal(run_config(state, config, "volumes_run", false, &seen), ADELE_INTERRUPTED);
+    assert_int_equal(seen.start.train.n_cases, 2);
+    assert_int_equal(seen.start.train.n_images, 6);
+    assert_int_equal(seen.start.val.n_cases, 0);
+    assert_int_equal(seen.start.height, 32);
+    assert_int_equal(seen.start.max_file_height, 32);
+    assert_int_equal(seen.start.width, 28);
+    assert_true(fabs(seen.shares[1] - 4.0 / (6 * 32 * 28)) <= 1e-12);
+    assert_true(fabs(seen.shares[2] - 2.0 / (6 * 32 * 28)) <= 1e-12);
 }
 
 // The training labels are the noisy ones; some pixels are ignored.
@@ -188,6 +234,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_are_those_of_the_set),
         cmocka_unit_test(sizes_follow_the_configuration),
+        cmocka_unit_test(slices_are_counted),
         cmocka_unit_test(the_network_is_counted),
         cmocka_unit_test(a_resumed_run_says_where),
         cmocka_unit_test(shares_are_counted_in_the_labels), // changes a file of the set
