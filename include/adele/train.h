@@ -86,7 +86,7 @@ struct adele_train_batch {
     int fits;          // 0: planned_bytes are more than available_bytes
     size_t planned_bytes, available_bytes;
     // Of one step; NaN where it does not fit. Not measured where that would have taken too long:
-    // then it is that of the size before, for more images.
+    // then it is that of the size before, or of the configured one, for another number of images.
     double step_seconds;
     int is_measured;
 };

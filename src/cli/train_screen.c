@@ -198,7 +198,8 @@ static void show_start(void *context, const struct adele_train_start *start) {
                                                  .images_per_second = NAN,
                                                  .loss = NAN};
     progress_restart(&screen->progress);
-    progress_draw(&screen->progress, share_of(&screen->last), "first step", "");
+    progress_draw(&screen->progress, share_of(&screen->last),
+                  start->run_folder != NULL ? "first step" : "measuring", "");
 }
 
 // ---- progress -----------------------------------------------------------------------------------
@@ -305,6 +306,7 @@ void train_screen_batch(void *context, const struct adele_train_batch *batch) {
 void train_screen_end_batches(const struct train_screen *screen) {
     printf(" >       train.batch of the configuration\n");
     if (screen->has_unmeasured)
-        printf(" ~       not measured: as fast for each image as the batch before\n");
+        printf(
+            " ~       not measured: as fast for each image as the last batch that was measured\n");
     printf("dry run: nothing was written\n");
 }

@@ -17,9 +17,10 @@ struct dry_run {
     struct dry_run_times times;
     int sizes[MOST_SIZES], n_sizes;
     int configured;
-    double until;             // clock_seconds at which no other step is begun
-    double seconds_per_image; // of the last batch that was measured; 0: none was
-    bool has_fit;             // some batch has
+    double until;              // clock_seconds at which no other step is begun
+    double seconds_per_image;  // of the last batch that was measured; 0: none was
+    double configured_seconds; // a step of the configured batch, which is measured first; 0: not
+    bool has_fit;              // some batch has
 };
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -60,7 +61,7 @@ static adele_status run_step(struct training_step *step, int i_step) {
     return device->iface->synchronize(device);
 }
 
-// The mean of the steps after the first two, or the last of those where they take long.
+// The mean of the steps after the first two, or the second where steps take long.
 static adele_status time_step(struct dry_run *run, double *out_seconds) {
     struct training_step *step = &run->trainer->step;
     TRY(check_stop(run->trainer));
@@ -72,7 +73,7 @@ static adele_status time_step(struct dry_run *run, double *out_seconds) {
     double sum = 0.0;
     for (int i = 0; i <= MOST_STEPS; i++) {
         begun = clock_seconds();
-        if (begun + *out_seconds > run->until || (i > 1 && begun - started > run->times.of_size))
+        if (begun + *out_seconds > run->until || (i > 0 && begun - started > run->times.of_size))
             return ADELE_OK;
         TRY(check_stop(run->trainer));
         TRY(run_step(step, i));
@@ -135,8 +136,14 @@ static void choose_sizes(struct dry_run *run) {
         run->sizes[run->n_sizes++] = run->configured;
 }
 
-// `row` has its memory already. Steps that would not end in time are not begun.
+// `row` is planned and fits. Steps that would not end in time are not begun.
 static adele_status measure(struct dry_run *run, struct adele_train_batch *row) {
+    if (row->is_configured && run->configured_seconds > 0.0) {
+        row->step_seconds = run->configured_seconds;
+        row->is_measured = 1;
+        run->seconds_per_image = row->step_seconds / row->batch;
+        return ADELE_OK;
+    }
     row->step_seconds = run->seconds_per_image * row->batch;
     bool has_time = clock_seconds() + 2.0 * row->step_seconds < run->until;
     if (run->seconds_per_image > 0.0 && !has_time)
@@ -149,6 +156,17 @@ static adele_status measure(struct dry_run *run, struct adele_train_batch *row) 
     row->is_measured = 1;
     run->seconds_per_image = row->step_seconds / row->batch;
     return ADELE_OK;
+}
+
+// People ask for this one first, so there is time for it. Where it does not fit, its turn decides.
+static adele_status measure_configured(struct dry_run *run) {
+    struct adele_train_batch row = {.batch = run->configured, .is_configured = 1};
+    run->until = clock_seconds() + run->times.in_all;
+    if (run->trainer->step.epochs.batch != run->configured || !fits(run->trainer))
+        return ADELE_OK;
+    adele_status status = measure(run, &row);
+    run->configured_seconds = status == ADELE_OK ? row.step_seconds : 0.0;
+    return status == ADELE_NO_MEMORY ? ADELE_OK : status;
 }
 
 // *out_fits: the batch fits; batches that do not fit are told where somebody has configured them.
@@ -185,7 +203,6 @@ static adele_status try_size(struct dry_run *run, int batch, bool *out_fits) {
 
 static adele_status try_sizes(struct dry_run *run) {
     bool has_room = true;
-    run->until = clock_seconds() + run->times.in_all;
     for (int i = 0; i < run->n_sizes; i++) {
         if (!has_room && run->sizes[i] != run->configured)
             continue;
@@ -220,8 +237,10 @@ adele_status trainer_dry_run(const struct trainer_options *options, struct dry_r
     if (status == ADELE_OK) {
         start_report(run.trainer);
         choose_sizes(&run);
-        status = try_sizes(&run);
+        status = measure_configured(&run);
     }
+    if (status == ADELE_OK)
+        status = try_sizes(&run);
     trainer_destroy(run.trainer);
     return status;
 }

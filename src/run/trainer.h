@@ -56,7 +56,7 @@ struct trainer_result {
 };
 
 // Seconds. No step begins that would not end within `in_all`, but the first one. A batch has no
-// further step, after three, once `of_size` is over.
+// further step, after two, once `of_size` is over.
 struct dry_run_times {
     double in_all, of_size;
 };
