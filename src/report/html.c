@@ -2,7 +2,6 @@
 #include "report/html.h"
 
 #include "base/fail.h"
-#include "base/memory.h"
 #include "report/class_colour.h"
 #include "report/text.h"
 
@@ -10,8 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *escape_of(char c) {
-    switch (c) {
+// What stands for the character at `c` of n bytes (text_character_bytes); NULL: itself.
+static const char *escape_of(const char *c, int n) {
+    switch (*c) {
     case '&':
         return "&amp;";
     case '<':
@@ -22,41 +22,27 @@ static const char *escape_of(char c) {
         return "&quot;";
     case '\'':
         return "&#39;";
-    default:
+    case '\n':
         return NULL;
+    default:
+        return n == 0 ? "?" : NULL;
     }
-}
-
-static adele_status add_line(struct buffer *html, const char *line) {
-    const char *done = line;
-    for (const char *c = line; *c != '\0'; c++) {
-        const char *escape = escape_of(*c);
-        if (escape == NULL)
-            continue;
-        TRY(buffer_add(html, done, (size_t)(c - done)));
-        TRY(buffer_text(html, escape));
-        done = c + 1;
-    }
-    return buffer_text(html, done);
 }
 
 adele_status html_text(struct buffer *html, const char *text) {
-    char *copy = memory_strdup(text);
-    TRY(CHECK_MEMORY(copy));
-    adele_status status = ADELE_OK;
-    char *line = copy;
-    while (status == ADELE_OK && line != NULL) {
-        char *next = strchr(line, '\n');
-        if (next != NULL)
-            *next++ = '\0';
-        text_mend_utf8(line);
-        status = add_line(html, line);
-        if (status == ADELE_OK && next != NULL)
-            status = buffer_text(html, "\n");
-        line = next;
+    const char *done = text; // up to here, all is in `html`
+    for (const char *c = text; *c != '\0';) {
+        int n = text_character_bytes(c);
+        const char *escape = escape_of(c, n);
+        const char *next = c + (n > 0 ? n : 1);
+        if (escape != NULL) {
+            TRY(buffer_add(html, done, (size_t)(c - done)));
+            TRY(buffer_text(html, escape));
+            done = next;
+        }
+        c = next;
     }
-    memory_free(copy);
-    return status;
+    return buffer_text(html, done);
 }
 
 adele_status html_number(struct buffer *html, double value, int n_decimals, bool with_sign) {

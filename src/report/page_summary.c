@@ -128,20 +128,24 @@ static const cJSON *last_scores(const struct report_run *run, const char *prefix
     return NULL;
 }
 
+static double last_score(const struct report_run *run, const char *prefix, const char *name) {
+    size_t n = strlen(prefix);
+    const cJSON *scores = last_scores(run, prefix);
+    for (const cJSON *node = scores != NULL ? scores->child : NULL; node != NULL; node = node->next)
+        if (strncmp(node->string, prefix, n) == 0 && strcmp(node->string + n, name) == 0)
+            return cJSON_IsNumber(node) ? node->valuedouble : NAN;
+    return NAN;
+}
+
 static adele_status add_class(struct page *page, const char *name) {
     TRY(buffer_text(&page->html, "<tr><th scope=\"row\">"));
     TRY(html_text(&page->html, name));
     TRY(buffer_text(&page->html, "</th>"));
     for (int i = 0; i < page->n_runs; i++) {
-        char *key = memory_printf("%s/pred_vs_true/iou/%s", page->summaries[i].split, name);
-        TRY(CHECK_MEMORY(key));
-        char *prefix = memory_printf("%s/pred_vs_true/iou/", page->summaries[i].split);
-        const cJSON *scores = prefix != NULL ? last_scores(&page->runs[i], prefix) : NULL;
-        const cJSON *score = cJSON_GetObjectItemCaseSensitive(scores, key);
-        memory_free(prefix);
-        memory_free(key);
+        char prefix[64];
+        (void)snprintf(prefix, sizeof prefix, "%s/pred_vs_true/iou/", page->summaries[i].split);
         TRY(buffer_text(&page->html, "<td>"));
-        TRY(html_number(&page->html, cJSON_IsNumber(score) ? score->valuedouble : NAN, 3, false));
+        TRY(html_number(&page->html, last_score(&page->runs[i], prefix, name), 3, false));
         TRY(buffer_text(&page->html, "</td>"));
     }
     return buffer_text(&page->html, "</tr>\n");

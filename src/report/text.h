@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Names that come from files and folders.
+// Names that come from files and folders, which may be any bytes.
 #ifndef ADELE_REPORT_TEXT_H
 #define ADELE_REPORT_TEXT_H
 
-// Invalid bytes of UTF-8 and control characters become '?': cairo refuses other text and draws
-// nothing more, browsers refuse or misread it, and a folder's name may be any bytes.
+// The number of bytes of the character at `text`; 0 when it is not UTF-8, or a control character.
+int text_character_bytes(const char *text);
+// Invalid bytes and control characters become '?': cairo refuses other text and draws nothing more.
 void text_mend_utf8(char *text);
 
 #endif

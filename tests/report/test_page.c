@@ -405,6 +405,39 @@ static void test_bad_files(void **state) {
     assert_fails(state, run, "1_label.png: 8 x 9 pixels, the image has 8 x 8");
 }
 
+// Each of the page's allocations, one after another.
+static void test_allocations_may_fail(void **state) {
+    const char *path = scratch_path(state, "run");
+    struct report_run run = {0};
+    struct report_summary summary = {0};
+    struct made_up_examples examples = small_examples;
+    examples.n = 2;
+    write_run(path, 0.5);
+    made_up_examples(path, &examples);
+    made_up_file(path, "audit.csv", "case,overlay\na,\n");
+    assert_int_equal(report_run_load(path, &run), ADELE_OK);
+    assert_int_equal(report_run_summarize(&run, &summary), ADELE_OK);
+    long i = 0;
+    for (bool has_failed = true; has_failed; i++) {
+        memory_fail_at(i);
+        adele_status status = page_write(1, &run, &summary, MAX_BYTES, *state);
+        has_failed = memory_count() > i;
+        memory_fail_at(-1);
+        assert_int_equal(status, has_failed ? ADELE_NO_MEMORY : ADELE_OK);
+    }
+    assert_true(i > 100);
+    memory_free(summary.name);
+    report_run_deinit(&run);
+}
+
+static void test_bytes_that_are_not_utf8(void **state) {
+    const char *run = scratch_path(state, "caf\xE9_\xF0\x9F");
+    write_run(run, 0.5);
+    char *page = page_of(state, 1, &run);
+    assert_has(page, "<h1>caf?_?\?</h1>");
+    memory_free(page);
+}
+
 // No two of the 254 classes have one colour, nor colours that look alike side by side.
 static void test_colours_of_classes(void **state) {
     (void)state;
@@ -443,6 +476,8 @@ int main(void) {
         WITH_FOLDER(test_the_size_is_bounded),
         WITH_FOLDER(test_doubtful_images),
         WITH_FOLDER(test_bad_files),
+        WITH_FOLDER(test_bytes_that_are_not_utf8),
+        WITH_FOLDER(test_allocations_may_fail),
         cmocka_unit_test(test_colours_of_classes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
