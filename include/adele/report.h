@@ -16,7 +16,8 @@ struct adele_report_options {
     const char *data;        // the runs' data set, where it has moved: nothing is written into it
     int overwrite;           // 1: files that adele wrote there earlier are replaced
 };
-// Writes comparison, RUN_onset and RUN_panels (.png and .svg each), table.md and table.csv. *table,
+// Writes report.html, a page for a browser that needs no other file; comparison, RUN_onset and
+// RUN_panels (.png and .svg each), table.md and table.csv. *table,
 // unless `table` is NULL: the table as lines for a terminal, NULL after a failure; free it with
 // adele_free. Errors:
 // ADELE_INVALID_ARGUMENT, before anything is written, when a file would fall into a data set or a

@@ -49,8 +49,10 @@ const struct argp report_argp = {
     parse_option,
     "RUN...",
     "Curves with fits and onsets, example panels, and a table of one or more runs.\v"
-    "Writes into DIR: comparison.png, RUN_onset.png and RUN_panels.png (each also as .svg), "
-    "table.md and table.csv. Prints the table.",
+    "Writes into DIR: report.html, one file for a browser with all that follows and a gallery of "
+    "the "
+    "images whose labels changed most; comparison.png, RUN_onset.png and RUN_panels.png (each also "
+    "as .svg), table.md and table.csv. Prints the table.",
     NULL,
     NULL,
     NULL};
@@ -62,7 +64,8 @@ int verb_report(int argc, char **argv) {
     argp_parse(&report_argp, argc, argv, 0, NULL, &arguments);
     adele_status status = adele_report(&arguments, &table);
     if (status == ADELE_OK)
-        printf("%s\nFigures and tables: %s\n", table, arguments.output);
+        printf("%s\nPage: %s/report.html\nFigures and tables: %s\n", table, arguments.output,
+               arguments.output);
     adele_free(table);
     return status == ADELE_OK ? CLI_OK : cli_report_failure(status);
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct buffer;
+
 // The largest width or height that any reader accepts.
 #define IMAGE_MAX_EXTENT 32768
 
@@ -94,6 +96,11 @@ ADELE_MUST_CHECK adele_status png_writer_rows(struct png_writer *writer, int n_r
                                               const void *pixels);
 ADELE_MUST_CHECK adele_status png_writer_commit(struct png_writer *writer); // frees it, always
 void png_writer_abandon(struct png_writer *writer); // frees it; NULL is legal
+
+// The picture, 8 bits a channel, as a JPEG file that is added to `out` (base/buffer.h). Colours
+// keep the full resolution. Quality 1 .. 100.
+ADELE_MUST_CHECK adele_status image_encode_jpeg(const struct image *image, int quality,
+                                                struct buffer *out);
 
 // The colour map of PASCAL VOC for 256 categories (bits of the index spread over R, G, B).
 void image_palette_voc(struct image_palette *out);

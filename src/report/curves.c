@@ -104,7 +104,8 @@ static adele_status load_category(const struct report_run *run, const cJSON *nod
                      &curve->n_corrected));
     // A baseline has onsets too, but no corrections.
     curve->is_corrected = curve->n_corrected > 0;
-    curve->onset_epoch = curve->is_corrected ? curve->corrected[0] : number_of(node, "onset_epoch");
+    curve->fitted_onset = number_of(node, "onset_epoch");
+    curve->onset_epoch = curve->is_corrected ? curve->corrected[0] : curve->fitted_onset;
     TRY(report_run_series(run, &curve->early_learning, "train/early_learning/iou/%s", curve->name));
     return report_run_series(run, &curve->memorization, "train/memorization/iou/%s", curve->name);
 }

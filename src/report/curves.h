@@ -14,6 +14,7 @@ struct category_curve {
     struct curve_fit fit;
     int n_fit;
     double *fit_epochs, *fit_iou; // (n_fit): the fit, sampled
+    double fitted_onset;          // of the fit; NaN: not yet
     double onset_epoch;           // NaN: not yet
     bool is_corrected;            // onset_epoch is the first correction; else the onset of the fit
     double *corrected;            // (n_corrected): epochs whose end corrected the category

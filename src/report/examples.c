@@ -5,7 +5,9 @@
 #include "base/fail.h"
 #include "base/memory.h"
 
+#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_CATEGORIES 256
@@ -99,6 +101,13 @@ static adele_status read_categories(const struct report_run *run, struct example
     return ADELE_OK;
 }
 
+// Runs of earlier versions have no others.
+static int read_spread(const struct report_run *run, int n) {
+    const char *text = safetensors_metadata(run->examples, "spread");
+    long n_spread = text != NULL ? strtol(text, NULL, 10) : n;
+    return n_spread >= 1 && n_spread < n ? (int)n_spread : n;
+}
+
 // ---- foreground mIoU ----------------------------------------------------------------------------
 
 // Mean IoU over the categories other than 0 that occur in either map, over pixels whose reference
@@ -173,6 +182,7 @@ static void shrink_label(const struct source *source, const uint8_t *label, stru
             int64_t half = source->factor / 2;
             *out = label[(y * source->factor + half) * source->width + x * source->factor + half];
             size->has_ignored = size->has_ignored || *out == EXAMPLE_IGNORE;
+            size->occurs[*out] = true;
         }
     }
 }
@@ -200,12 +210,15 @@ static adele_status load_example(const struct report_run *run, const struct sour
     }
     example->prediction_vs_noisy =
         foreground_miou(full[LAYER_PREDICTION], full[LAYER_NOISY], n_pixels);
-    example->is_corrected = memcmp(full[LAYER_CORRECTED], full[LAYER_NOISY], n_pixels) != 0;
+    example->n_pixels = (int64_t)n_pixels;
+    for (size_t k = 0; k < n_pixels; k++)
+        example->n_changed += full[LAYER_CORRECTED][k] != full[LAYER_NOISY][k];
+    example->is_corrected = example->n_changed > 0;
     return ADELE_OK;
 }
 
-adele_status examples_load(const struct report_run *run, int max_examples, int max_extent,
-                           struct examples *out) {
+adele_status examples_load(const struct report_run *run, int max_examples, bool only_spread,
+                           int max_extent, struct examples *out) {
     *out = (struct examples){0};
     struct source source = {0};
     adele_status status = ADELE_OK;
@@ -226,6 +239,10 @@ adele_status examples_load(const struct report_run *run, int max_examples, int m
     size_t n = source.n < max_examples ? (size_t)source.n : (size_t)max_examples;
     TRY_GOTO(ALLOCATE(&out->items, n), fail);
     out->n = (int)n;
+    out->n_in_file = (int)fmin((double)source.n, INT_MAX);
+    out->n_spread = read_spread(run, out->n);
+    if (only_spread)
+        out->n = out->n_spread;
     for (int i = 0; i < out->n; i++)
         TRY_GOTO(load_example(run, &source, out, i), fail);
     return ADELE_OK;

@@ -18,21 +18,26 @@ struct example {
     double miou[LAYER_COUNT];     // foreground mIoU against the truth at full size; NaN: unknown
     double prediction_vs_noisy;   // the same of the prediction against the noisy label
     bool is_corrected;            // the corrected label differs from the noisy one
+    int64_t n_changed, n_pixels;  // pixels in which they differ, of all, at full size
 };
 
 struct examples {
     int n;
+    int n_in_file;
+    int n_spread;      // the first of them are spread over the set, the rest the most changed ones
     int width, height; // as drawn: shrunk by a whole factor where larger than max_extent
     bool has_layer[LAYER_COUNT];
     bool has_ignored; // some pixel of some label is 255
+    bool occurs[256]; // the class is in some label, as drawn
     int n_categories; // names[0] is the background
     char **categories;
     struct example *items;
 };
 
-// The first max_examples of the file; neither height nor width is above max_extent.
+// The first max_examples of the file, and of them with `only_spread` those that are spread over the
+// set; neither height nor width is above max_extent.
 ADELE_MUST_CHECK adele_status examples_load(const struct report_run *run, int max_examples,
-                                            int max_extent, struct examples *out);
+                                            bool only_spread, int max_extent, struct examples *out);
 void examples_deinit(struct examples *examples); // also zeroes it
 // The mean over the examples of miou[layer]; NaN when none is known.
 double examples_mean_miou(const struct examples *examples, enum example_layer layer);

@@ -21,4 +21,9 @@ ADELE_MUST_CHECK adele_status figure_panels(const struct report_run *run, const 
 ADELE_MUST_CHECK adele_status table_write(int n_runs, const struct report_run *runs,
                                           const struct report_summary *summaries,
                                           const char *folder);
+// page.c: report.html, a page for a browser. Pictures are left out, and counted, where it would
+// become much larger than max_bytes.
+ADELE_MUST_CHECK adele_status page_write(int n_runs, const struct report_run *runs,
+                                         const struct report_summary *summaries, size_t max_bytes,
+                                         const char *folder);
 #endif

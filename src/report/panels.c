@@ -4,6 +4,7 @@
 #include "report/figures.h"
 
 #include "base/fail.h"
+#include "report/class_colour.h"
 #include "report/examples.h"
 #include "report/plot.h"
 
@@ -15,7 +16,8 @@
 #define PANEL      184.0 // the longer side of a panel
 #define MARGIN     28.0
 #define GAP        10.0
-#define TOP        134.0
+#define TOP        134.0 // with one row of the legend
+#define LEGEND_ROW 20.0
 #define CAPTION    24.0 // below each panel
 #define ROW_GAP    10.0
 #define NAME_WIDTH 16.0 // the example's name, upright at the left
@@ -24,20 +26,13 @@
 #define MIN_WIDTH  760.0
 #define VISIBLE    0.02 // smaller changes of a mean IoU are not worth a title
 
-static const uint32_t category_colours[] = {PLOT_SKY,    PLOT_ORANGE, PLOT_GREEN,     PLOT_PURPLE,
-                                            PLOT_YELLOW, PLOT_BLUE,   PLOT_VERMILLION};
-#define N_COLOURS ((int)(sizeof category_colours / sizeof category_colours[0]))
-
 struct panels {
     const struct report_run *run;
     struct examples examples;
     int width, height;
     double panel_width, panel_height, scale;
+    double top; // of the first panel
 };
-
-static uint32_t colour_of(int category) {
-    return category_colours[(category - 1) % N_COLOURS];
-}
 
 // ---- one panel ----------------------------------------------------------------------------------
 
@@ -46,7 +41,7 @@ static uint32_t colour_of(int category) {
 static uint32_t tinted(const uint8_t *rgb, int category) {
     if (category == 0)
         return (uint32_t)rgb[0] << 16 | (uint32_t)rgb[1] << 8 | rgb[2];
-    uint32_t colour = category == EXAMPLE_IGNORE ? 0xFFFFFFu : colour_of(category);
+    uint32_t colour = category == EXAMPLE_IGNORE ? 0xFFFFFFu : class_colour(category);
     uint32_t out = 0;
     for (int c = 0; c < 3; c++) {
         double tint = (double)(colour >> (16 - 8 * c) & 0xFFu);
@@ -172,7 +167,7 @@ static void draw_panel(cairo_t *cairo, const struct panels *figure, const uint8_
                 continue;
             cairo_new_path(cairo);
             add_contour(cairo, figure, label, c);
-            plot_set_colour(cairo, colour_of(c), 1.0);
+            plot_set_colour(cairo, class_colour(c), 1.0);
             cairo_set_line_width(cairo, CONTOUR);
             cairo_stroke(cairo);
         }
@@ -198,7 +193,7 @@ static void draw_caption(cairo_t *cairo, const struct example *example, enum exa
 
 static void draw_row(cairo_t *cairo, const struct panels *figure, int i_row) {
     const struct example *example = &figure->examples.items[i_row];
-    double y = TOP + i_row * (figure->panel_height + CAPTION + ROW_GAP);
+    double y = figure->top + i_row * (figure->panel_height + CAPTION + ROW_GAP);
     double x = MARGIN + NAME_WIDTH;
     struct plot_text_style name = {11.0, PLOT_MUTED, PLOT_CENTRE, false, false};
     cairo_save(cairo);
@@ -222,41 +217,65 @@ static void draw_headings(cairo_t *cairo, const struct panels *figure) {
                                                       "prediction"};
     struct plot_text_style style = {13.5, PLOT_INK, PLOT_CENTRE, true, false};
     double x = MARGIN + NAME_WIDTH + figure->panel_width / 2.0;
-    plot_text(cairo, style, x, TOP - 10.0, "image");
+    plot_text(cairo, style, x, figure->top - 10.0, "image");
     for (int k = 0; k < LAYER_COUNT; k++) {
         if (!figure->examples.has_layer[k])
             continue;
         x += figure->panel_width + GAP;
-        plot_text(cairo, style, x, TOP - 10.0, "%s", headings[k]);
+        plot_text(cairo, style, x, figure->top - 10.0, "%s", headings[k]);
     }
 }
 
-static void draw_legend(cairo_t *cairo, const struct panels *figure) {
+static void draw_swatch(cairo_t *cairo, int category, double x, double y) {
+    cairo_save(cairo);
+    cairo_translate(cairo, x, y - 11.0);
+    cairo_rectangle(cairo, 0.0, 0.0, 14.0, 13.0);
+    plot_set_colour(cairo, class_colour(category), 1.0);
+    cairo_fill_preserve(cairo);
+    cairo_clip(cairo);
+    if (category == EXAMPLE_IGNORE)
+        hatch(cairo, 14.0, 13.0);
+    cairo_restore(cairo);
+}
+
+// The classes of these images, in as many rows as they take, and the number of rows. Draws nothing
+// without `is_drawing`.
+static int layout_legend(cairo_t *cairo, const struct panels *figure, bool is_drawing) {
     struct plot_text_style style = {12.0, PLOT_INK, PLOT_LEFT, false, false};
     const struct examples *examples = &figure->examples;
-    double x = MARGIN;
-    for (int c = 1; c <= examples->n_categories; c++) {
-        bool is_ignored = c == examples->n_categories;
-        if (is_ignored && !examples->has_ignored)
-            break;
-        const char *text = is_ignored ? "ignored (255)" : examples->categories[c];
-        double width = 20.0 + plot_text_width(cairo, style, text) + 18.0;
-        if (x + width > figure->width) {
-            plot_text(cairo, style, x, 90.0, "\xE2\x80\xA6");
-            break;
+    double x = MARGIN, end = figure->width - MARGIN;
+    int n_rows = 1;
+    for (int c = 1; c <= EXAMPLE_IGNORE; c++) {
+        char number[32];
+        const char *text = c == EXAMPLE_IGNORE          ? "ignored (255)"
+                           : c < examples->n_categories ? examples->categories[c]
+                                                        : number;
+        if (!examples->occurs[c])
+            continue;
+        (void)snprintf(number, sizeof number, "class %d", c);
+        double width = fmin(20.0 + plot_text_width(cairo, style, text) + 18.0, end - MARGIN);
+        if (x > MARGIN && x + width > end + 18.0) {
+            x = MARGIN;
+            n_rows++;
         }
-        cairo_save(cairo);
-        cairo_translate(cairo, x, 79.0);
-        cairo_rectangle(cairo, 0.0, 0.0, 14.0, 13.0);
-        plot_set_colour(cairo, is_ignored ? PLOT_GRID : colour_of(c), 1.0);
-        cairo_fill_preserve(cairo);
-        cairo_clip(cairo);
-        if (is_ignored)
-            hatch(cairo, 14.0, 13.0);
-        cairo_restore(cairo);
-        plot_text(cairo, style, x + 20.0, 90.0, "%s", text);
+        double y = 90.0 + LEGEND_ROW * (n_rows - 1);
+        if (is_drawing) {
+            draw_swatch(cairo, c, x, y);
+            plot_text_fit(cairo, style, x + 20.0, y, end - x - 20.0, "%s", text);
+        }
         x += width;
     }
+    return n_rows;
+}
+
+static int count_legend_rows(const struct panels *figure) {
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, 1, 1);
+    cairo_t *cairo = cairo_create(surface);
+    plot_set_font_options(cairo);
+    int n_rows = layout_legend(cairo, figure, false);
+    cairo_destroy(cairo);
+    cairo_surface_destroy(surface);
+    return n_rows;
 }
 
 // The title states the result of these examples.
@@ -290,7 +309,7 @@ static void draw_title(cairo_t *cairo, const struct panels *figure) {
 static void draw(cairo_t *cairo, const void *context) {
     const struct panels *figure = context;
     draw_title(cairo, figure);
-    draw_legend(cairo, figure);
+    (void)layout_legend(cairo, figure, true);
     draw_headings(cairo, figure);
     for (int i = 0; i < figure->examples.n; i++)
         draw_row(cairo, figure, i);
@@ -301,7 +320,7 @@ adele_status figure_panels(const struct report_run *run, const char *folder, con
         return ADELE_OK;
     struct panels figure = {.run = run};
     adele_status status = ADELE_OK;
-    TRY(examples_load(run, MAX_ROWS, (int)(PANEL * PLOT_PNG_SCALE), &figure.examples));
+    TRY(examples_load(run, MAX_ROWS, true, (int)(PANEL * PLOT_PNG_SCALE), &figure.examples));
     const struct examples *examples = &figure.examples;
     int larger = examples->width > examples->height ? examples->width : examples->height;
     figure.scale = PANEL / larger;
@@ -312,8 +331,9 @@ adele_status figure_panels(const struct report_run *run, const char *folder, con
         n_columns += examples->has_layer[k];
     double width = 2.0 * MARGIN + NAME_WIDTH + n_columns * (figure.panel_width + GAP) - GAP;
     figure.width = (int)ceil(fmax(width, MIN_WIDTH));
-    figure.height =
-        (int)ceil(TOP + examples->n * (figure.panel_height + CAPTION + ROW_GAP) + MARGIN - 12.0);
+    figure.top = TOP + LEGEND_ROW * (count_legend_rows(&figure) - 1);
+    figure.height = (int)ceil(figure.top + examples->n * (figure.panel_height + CAPTION + ROW_GAP) +
+                              MARGIN - 12.0);
     TRY_GOTO(plot_save(folder, stem, figure.width, figure.height, draw, &figure), end);
 end:
     examples_deinit(&figure.examples);

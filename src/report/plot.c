@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "report/plot.h"
 
+#include "report/text.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,31 +31,10 @@ static void select_font(cairo_t *cairo, struct plot_text_style style) {
     cairo_set_font_size(cairo, style.size);
 }
 
-// cairo refuses text that is not UTF-8, and would draw nothing more; a folder's name may be any
-// bytes. Invalid bytes become '?'.
-static void mend_utf8(char *text) {
-    unsigned char *c = (unsigned char *)text;
-    while (*c != 0) {
-        int n = *c < 0x80 ? 1 : *c >= 0xC2 && *c < 0xE0 ? 2 : *c >= 0xE0 && *c < 0xF0 ? 3 : 0;
-        if (*c >= 0xF0 && *c < 0xF5)
-            n = 4;
-        bool good = n > 0;
-        for (int i = 1; good && i < n; i++)
-            good = (c[i] & 0xC0) == 0x80;
-        // Longer than needed, a surrogate, or beyond U+10FFFF.
-        if (good && ((*c == 0xE0 && c[1] < 0xA0) || (*c == 0xED && c[1] >= 0xA0) ||
-                     (*c == 0xF0 && c[1] < 0x90) || (*c == 0xF4 && c[1] >= 0x90)))
-            good = false;
-        if (!good || *c < 0x20)
-            *c = '?';
-        c += good ? n : 1;
-    }
-}
-
 double plot_text_width(cairo_t *cairo, struct plot_text_style style, const char *text) {
     char mended[MAX_TEXT];
     (void)snprintf(mended, sizeof mended, "%s", text);
-    mend_utf8(mended);
+    text_mend_utf8(mended);
     cairo_text_extents_t extents;
     select_font(cairo, style);
     cairo_text_extents(cairo, mended, &extents);
@@ -67,7 +48,7 @@ void plot_text(cairo_t *cairo, struct plot_text_style style, double x, double y,
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    mend_utf8(text);
+    text_mend_utf8(text);
     double shift = style.align == PLOT_LEFT ? 0.0 : plot_text_width(cairo, style, text);
     if (style.align == PLOT_CENTRE)
         shift /= 2.0;

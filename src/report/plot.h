@@ -41,6 +41,11 @@ typedef void (*plot_draw)(cairo_t *cairo, const void *context);
 ADELE_MUST_CHECK adele_status plot_save(const char *folder, const char *stem, int width, int height,
                                         plot_draw draw, const void *context);
 
+// The font options of plot_save, for a context in which text is measured before.
+void plot_set_font_options(cairo_t *cairo);
+// For cairo's functions that write to a stream: `closure` is a struct buffer.
+cairo_status_t plot_write_to_buffer(void *closure, const unsigned char *data, unsigned n_bytes);
+
 void plot_set_colour(cairo_t *cairo, uint32_t colour, double alpha);
 // The baseline begins (or is centred, or ends) at (x, y).
 void plot_text(cairo_t *cairo, struct plot_text_style style, double x, double y, const char *format,

@@ -13,15 +13,12 @@
 
 #define MAX_EXTENT 16000 // cairo's image surfaces end at 32767 pixels
 
-static cairo_status_t write_to_buffer(void *closure, const unsigned char *data, unsigned n_bytes) {
+cairo_status_t plot_write_to_buffer(void *closure, const unsigned char *data, unsigned n_bytes) {
     return buffer_add(closure, data, n_bytes) == ADELE_OK ? CAIRO_STATUS_SUCCESS
                                                           : CAIRO_STATUS_WRITE_ERROR;
 }
 
-static cairo_status_t draw_on(cairo_surface_t *surface, double scale, plot_draw draw,
-                              const void *context) {
-    cairo_t *cairo = cairo_create(surface);
-    cairo_scale(cairo, scale, scale);
+void plot_set_font_options(cairo_t *cairo) {
     // Layout must not depend on how glyphs fall on pixels, or the PNG and the SVG would differ.
     cairo_font_options_t *options = cairo_font_options_create();
     cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
@@ -29,6 +26,13 @@ static cairo_status_t draw_on(cairo_surface_t *surface, double scale, plot_draw 
     cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
     cairo_set_font_options(cairo, options);
     cairo_font_options_destroy(options);
+}
+
+static cairo_status_t draw_on(cairo_surface_t *surface, double scale, plot_draw draw,
+                              const void *context) {
+    cairo_t *cairo = cairo_create(surface);
+    cairo_scale(cairo, scale, scale);
+    plot_set_font_options(cairo);
     cairo_set_line_cap(cairo, CAIRO_LINE_CAP_ROUND);
     cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
     plot_set_colour(cairo, 0xFFFFFF, 1.0);
@@ -45,7 +49,7 @@ static cairo_status_t render_png(int width, int height, plot_draw draw, const vo
         CAIRO_FORMAT_RGB24, width * PLOT_PNG_SCALE, height * PLOT_PNG_SCALE);
     cairo_status_t result = draw_on(surface, PLOT_PNG_SCALE, draw, context);
     if (result == CAIRO_STATUS_SUCCESS)
-        result = cairo_surface_write_to_png_stream(surface, write_to_buffer, out);
+        result = cairo_surface_write_to_png_stream(surface, plot_write_to_buffer, out);
     cairo_surface_destroy(surface);
     return result;
 }
@@ -53,7 +57,7 @@ static cairo_status_t render_png(int width, int height, plot_draw draw, const vo
 static cairo_status_t render_svg(int width, int height, plot_draw draw, const void *context,
                                  struct buffer *out) {
     cairo_surface_t *surface =
-        cairo_svg_surface_create_for_stream(write_to_buffer, out, width, height);
+        cairo_svg_surface_create_for_stream(plot_write_to_buffer, out, width, height);
     cairo_svg_surface_set_document_unit(surface, CAIRO_SVG_UNIT_PX);
     cairo_status_t result = draw_on(surface, 1.0, draw, context);
     cairo_surface_finish(surface); // writes the file's end

@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+// One picture more, of a few hundred kilobytes, still leaves the page below 20 MB.
+#define PAGE_MAX_BYTES ((size_t)18 << 20)
+
 static bool is_name_taken(int n_runs, const struct report_run *runs, const char *name) {
     for (int i = 0; i < n_runs; i++) {
         if (strcmp(runs[i].name, name) == 0)
@@ -71,6 +74,7 @@ static adele_status plan(int n_runs, const struct report_run *runs, struct outpu
     TRY(add_picture(output, "", "comparison"));
     TRY(output_add(output, "table.md"));
     TRY(output_add(output, "table.csv"));
+    TRY(output_add(output, "report.html"));
     return output_check(output);
 }
 
@@ -81,7 +85,8 @@ static adele_status write_all(int n_runs, const struct report_run *runs,
         TRY(write_figure(&runs[i], folder, "panels", figure_panels));
     }
     TRY(figure_comparison(n_runs, runs, summaries, folder, "comparison"));
-    return table_write(n_runs, runs, summaries, folder);
+    TRY(table_write(n_runs, runs, summaries, folder));
+    return page_write(n_runs, runs, summaries, PAGE_MAX_BYTES, folder);
 }
 
 adele_status report_write(int n_runs, const char *const *runs, struct output *output,

@@ -2,7 +2,7 @@
 // Figures and tables of one or more runs, from the files in their folders.
 //
 // Read from RUN: metrics.jsonl (names below); onset.json; examples.safetensors;
-// config.resolved.yaml is only copied.
+// labels/epoch_NNNN.json (run/label_flow.h); audit/audit.csv; config.resolved.yaml.
 //   metric names: train/loss, train/cross_entropy, train/consistency, train/pred_vs_noisy/iou/CAT,
 //   train/pred_vs_true/iou/CAT,
 //     train/labels_vs_true/iou/CAT, train/early_learning/iou/CAT, train/memorization/iou/CAT,
@@ -17,7 +17,8 @@
 //     the end of a later epoch, the first of corrected_epochs ("on_epoch" of earlier versions).
 //   examples.safetensors: image u8 (N, C, H, W), noisy, corrected, prediction u8 (N, H, W), truth
 //   u8 (N, H, W, optional);
-//     metadata: "categories" = names joined by '\n', "names" = case names joined by '\n'
+//     metadata: "categories" = names joined by '\n', "names" = case names joined by '\n', "spread"
+//     = how many of the first are spread over the set; the others are the most changed ones
 #ifndef ADELE_REPORT_REPORT_H
 #define ADELE_REPORT_REPORT_H
 
@@ -39,8 +40,8 @@ struct report_summary { // of one run, NaN where a metric is absent
 // themselves: for every run RUN_onset.png/.svg (per category: IoU curve, its fit, the
 // onset; IoU_el and IoU_m when there), RUN_panels.png/.svg (image, truth, noisy label, corrected
 // label, prediction), and for all runs together comparison.png/.svg (validation/test foreground
-// mIoU by epoch, one line a run), table.md and table.csv. *out_summaries has one element a run;
-// free with report_summaries_destroy.
+// mIoU by epoch, one line a run), table.md, table.csv, and report.html (page.h). *out_summaries has
+// one element a run; free with report_summaries_destroy.
 ADELE_MUST_CHECK adele_status report_write(int n_runs, const char *const *runs,
                                            struct output *output,
                                            struct report_summary **out_summaries);

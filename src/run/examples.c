@@ -2,47 +2,62 @@
 #include "run/examples.h"
 
 #include "base/fail.h"
-#include "base/half.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
+#include "data/display.h"
 #include "infer/inference.h"
 #include "infer/run_folder.h"
+#include "run/label_flow.h"
 
-#include <string.h>
+#include <stdio.h>
 
-#define N_EXAMPLES 4
+#define N_SPREAD   4  // spread over the set
+#define N_CHANGED  12 // those whose labels were changed most
+#define N_EXAMPLES (N_SPREAD + N_CHANGED)
 
-// Spread evenly over the set, and the same in every run on the same data, so that runs can be
-// compared side by side.
-static void choose_examples(const struct run_data *data, int n, int *out) {
-    int n_images = data->images[SPLIT_TRAIN].n;
+static bool is_among(int image, int n, const int *chosen) {
     for (int i = 0; i < n; i++)
-        out[i] = (int)(((int64_t)i * 2 + 1) * n_images / (2 * n));
+        if (chosen[i] == image)
+            return true;
+    return false;
+}
+
+// The image with the most changed pixels that is not chosen yet; -1 when no other one was changed.
+static int most_changed(int n_images, const int64_t *n_changed, int n, const int *chosen) {
+    int found = -1;
+    for (int i = 0; i < n_images; i++)
+        if (n_changed[i] > (found >= 0 ? n_changed[found] : 0) && !is_among(i, n, chosen))
+            found = i;
+    return found;
+}
+
+// First images that are spread evenly over the set, and are the same in every run on the same data,
+// so that runs can be compared side by side; then those whose labels were changed most.
+static adele_status choose_examples(const struct run_data *data, int chosen[N_EXAMPLES],
+                                    int *n_spread, int *out_n) {
+    int n_images = data->images[SPLIT_TRAIN].n;
+    int64_t *n_changed = NULL;
+    int n = n_images < N_SPREAD ? n_images : N_SPREAD;
+    *n_spread = n;
+    for (int i = 0; i < n; i++)
+        chosen[i] = (int)(((int64_t)i * 2 + 1) * n_images / (2 * n));
+    TRY(label_flow_count_changed(data, &n_changed));
+    for (int next = 0; n < N_EXAMPLES && next >= 0;) {
+        next = most_changed(n_images, n_changed, n, chosen);
+        if (next >= 0)
+            chosen[n++] = next;
+    }
+    memory_free(n_changed);
+    *out_n = n;
+    return ADELE_OK;
 }
 
 struct example_arrays {
     uint8_t *image;   // (N, C, H, W)
     uint8_t *maps[4]; // noisy, corrected, prediction, truth: (N, H, W)
     char *categories, *names;
+    int n, n_spread;
 };
-
-// An image to look at: its own range of values is mapped to 0..255.
-static void example_pixels(const struct dataset_images *images, int i, uint8_t *out) {
-    size_t plane = (size_t)images->h * (size_t)images->w, n = plane * (size_t)images->c;
-    if (!images->is_f16) {
-        memcpy(out, (const uint8_t *)images->images + (size_t)i * n, n);
-        return;
-    }
-    const uint16_t *half = (const uint16_t *)images->images + (size_t)i * n;
-    float low = half_to_float(half[0]), high = low;
-    for (size_t j = 0; j < n; j++) {
-        float value = half_to_float(half[j]);
-        low = value < low ? value : low;
-        high = value > high ? value : high;
-    }
-    for (size_t j = 0; j < n; j++)
-        out[j] = high > low ? (uint8_t)(255.0f * (half_to_float(half[j]) - low) / (high - low)) : 0;
-}
 
 static adele_status example_maps(struct run_data *data, int n, const int *chosen,
                                  struct example_arrays *arrays) {
@@ -58,20 +73,32 @@ static adele_status example_maps(struct run_data *data, int n, const int *chosen
     return ADELE_OK;
 }
 
-static char *join_case_names(const struct run_data *data, int n, const int *chosen) {
-    const char *names[N_EXAMPLES];
+// Slices of volumes by case and slice: two of them may be of one case.
+static adele_status join_names(const struct run_data *data, int n, const int *chosen, char **out) {
+    const struct dataset *dataset = data->dataset;
+    char *names[N_EXAMPLES] = {0};
+    bool has_all = true;
     for (int i = 0; i < n; i++) {
-        int i_case = data->images[SPLIT_TRAIN].origin[chosen[i]].i_case;
-        names[i] = data->dataset->cases[SPLIT_TRAIN][i_case].name;
+        const struct dataset_origin *origin = &data->images[SPLIT_TRAIN].origin[chosen[i]];
+        const char *name = dataset->cases[SPLIT_TRAIN][origin->i_case].name;
+        names[i] = dataset->is_volume ? memory_printf("%s, slice %d", name, origin->slice)
+                                      : memory_strdup(name);
+        has_all = has_all && names[i] != NULL;
     }
-    return memory_join_lines(n, names);
+    *out = has_all ? memory_join_lines(n, (const char *const *)names) : NULL;
+    for (int i = 0; i < n; i++)
+        memory_free(names[i]);
+    return CHECK_MEMORY(*out);
 }
 
-static adele_status write_examples(const struct run_data *data, const char *run_folder, int n,
+static adele_status write_examples(const struct run_data *data, const char *run_folder,
                                    const struct example_arrays *arrays) {
     static const char *const names[4] = {"noisy", "corrected", "prediction", "truth"};
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
-    int64_t image_shape[4] = {n, set->c, set->h, set->w}, map_shape[3] = {n, set->h, set->w};
+    int64_t image_shape[4] = {arrays->n, set->c, set->h, set->w};
+    int64_t map_shape[3] = {arrays->n, set->h, set->w};
+    char n_spread[16];
+    (void)snprintf(n_spread, sizeof n_spread, "%d", arrays->n_spread);
     struct safetensors_writer *writer = NULL;
     char *path = NULL;
     adele_status status;
@@ -86,6 +113,7 @@ static adele_status write_examples(const struct run_data *data, const char *run_
                      done);
     TRY_GOTO(safetensors_writer_metadata(writer, "categories", arrays->categories), done);
     TRY_GOTO(safetensors_writer_metadata(writer, "names", arrays->names), done);
+    TRY_GOTO(safetensors_writer_metadata(writer, "spread", n_spread), done);
     TRY_GOTO(safetensors_writer_save(writer, path), done);
 done:
     safetensors_writer_destroy(writer);
@@ -121,37 +149,44 @@ done:
     return status;
 }
 
+static void arrays_deinit(struct example_arrays *arrays) {
+    memory_free(arrays->image);
+    memory_free(arrays->categories);
+    memory_free(arrays->names);
+    for (int m = 0; m < 4; m++)
+        memory_free(arrays->maps[m]);
+}
+
+static adele_status arrays_init(const struct run_data *data, const int *chosen,
+                                struct example_arrays *arrays) {
+    const struct dataset_images *images = &data->images[SPLIT_TRAIN];
+    size_t map = dataset_images_plane_size(images), pixels = map * (size_t)images->c;
+    arrays->image = memory_calloc((size_t)arrays->n, pixels);
+    TRY(CHECK_MEMORY(arrays->image));
+    arrays->categories =
+        memory_join_lines(data->n_categories, (const char *const *)data->dataset->category_names);
+    TRY(CHECK_MEMORY(arrays->categories));
+    TRY(join_names(data, arrays->n, chosen, &arrays->names));
+    for (int m = 0; m < 4; m++) {
+        arrays->maps[m] = memory_calloc((size_t)arrays->n, map);
+        TRY(CHECK_MEMORY(arrays->maps[m]));
+    }
+    for (int i = 0; i < arrays->n; i++)
+        TRY(display_image(images, chosen[i], arrays->image + (size_t)i * pixels));
+    return ADELE_OK;
+}
+
 adele_status examples_save(struct run_data *data, struct network *network, int batch,
                            const char *run_folder) {
-    const struct dataset_images *images = &data->images[SPLIT_TRAIN];
-    int n = images->n < N_EXAMPLES ? images->n : N_EXAMPLES;
     int chosen[N_EXAMPLES];
-    choose_examples(data, n, chosen);
-    size_t map = (size_t)images->h * (size_t)images->w, pixels = map * (size_t)images->c;
     struct example_arrays arrays = {0};
-    adele_status status = ADELE_OK;
-    arrays.image = memory_calloc((size_t)n, pixels);
-    arrays.categories =
-        memory_join_lines(data->n_categories, (const char *const *)data->dataset->category_names);
-    arrays.names = join_case_names(data, n, chosen);
-    bool has_all = arrays.image && arrays.categories && arrays.names;
-    for (int m = 0; m < 4; m++) {
-        arrays.maps[m] = memory_calloc((size_t)n, map);
-        has_all = has_all && arrays.maps[m];
-    }
-    status = CHECK_MEMORY(has_all ? arrays.image : NULL);
-    for (int i = 0; status == ADELE_OK && i < n; i++)
-        example_pixels(images, chosen[i], arrays.image + (size_t)i * pixels);
-    if (status == ADELE_OK)
-        status = example_maps(data, n, chosen, &arrays);
-    if (status == ADELE_OK)
-        status = predict_examples(data, network, chosen, n, batch, &arrays);
-    if (status == ADELE_OK)
-        status = write_examples(data, run_folder, n, &arrays);
-    memory_free(arrays.image);
-    memory_free(arrays.categories);
-    memory_free(arrays.names);
-    for (int m = 0; m < 4; m++)
-        memory_free(arrays.maps[m]);
+    adele_status status;
+    TRY(choose_examples(data, chosen, &arrays.n_spread, &arrays.n));
+    TRY_GOTO(arrays_init(data, chosen, &arrays), done);
+    TRY_GOTO(example_maps(data, arrays.n, chosen, &arrays), done);
+    TRY_GOTO(predict_examples(data, network, chosen, arrays.n, batch, &arrays), done);
+    status = write_examples(data, run_folder, &arrays);
+done:
+    arrays_deinit(&arrays);
     return status;
 }

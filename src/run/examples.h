@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // RUN/examples.safetensors: a few training images with their noisy labels, corrected labels,
-// prediction and truth, which `adele report` shows.
+// prediction and truth, which `adele report` shows: four that are spread over the set (metadata
+// "spread": how many of them), then up to twelve whose labels were changed most.
 #ifndef ADELE_RUN_EXAMPLES_H
 #define ADELE_RUN_EXAMPLES_H
 

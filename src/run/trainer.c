@@ -12,6 +12,7 @@
 #include "run/epoch.h"
 #include "run/epoch_record.h"
 #include "run/examples.h"
+#include "run/label_flow.h"
 #include "run/label_history.h"
 #include "run/resume.h"
 #include "run/score_drop.h"
@@ -100,8 +101,10 @@ static adele_status end_epoch(struct trainer *trainer, int epoch, const struct e
                       &result->totals.counts[ADELE_COUNT_PREDICTION_NOISY][0][0]);
     TRY(corrector_run(corrector, epoch, n_changed));
     trainer->progress.epoch = epoch;
-    if (*n_changed >= 0)
+    if (*n_changed >= 0) {
         TRY(label_history_add(&trainer->data, run_folder, epoch, *n_changed));
+        TRY(label_flow_save(&trainer->data, corrector->scratch_map, run_folder, epoch));
+    }
     TRY(epoch_record_labels(trainer, epoch, *n_changed));
     TRY(evaluate(trainer, epoch));
     return corrector_save_onsets(corrector, epoch, run_folder);

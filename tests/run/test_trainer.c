@@ -12,6 +12,7 @@
 #include "support/tiny_run.h"
 #include "support/train_step.h"
 
+#include <limits.h>
 #include <math.h>
 #include <omp.h>
 #include <setjmp.h>
@@ -201,23 +202,85 @@ static void onset_file_tells_each_category(void **state) {
     cJSON_Delete(json);
 }
 
+// Behind the four that are spread over the set.
+static void assert_most_changed_first(const uint8_t *noisy, const uint8_t *corrected, int n) {
+    size_t map = 32 * 28;
+    int before = INT_MAX;
+    for (int i = 4; i < n; i++) {
+        int n_changed = 0;
+        for (size_t k = (size_t)i * map; k < (size_t)(i + 1) * map; k++)
+            n_changed += noisy[k] != corrected[k];
+        assert_in_range(n_changed, 1, before);
+        before = n_changed;
+    }
+}
+
 static void examples_hold_the_runs_own_labels(void **state) {
     static const char *const maps[] = {"noisy", "corrected", "prediction", "truth"};
     struct safetensors *file = open_file(state, "run/examples.safetensors");
     const struct safetensors_entry *image = safetensors_find(file, "image");
-    const int64_t shape[4] = {4, 1, 32, 28};
     assert_non_null(image);
+    // Four that are spread over the set, and up to twelve whose labels were changed most.
+    const int64_t n = image->shape[0], shape[4] = {n, 1, 32, 28};
+    assert_in_range(n, 5, 16);
     assert_memory_equal(image->shape, shape, sizeof shape);
+    assert_string_equal(safetensors_metadata(file, "spread"), "4");
     for (int i = 0; i < 4; i++) {
         const struct safetensors_entry *map = safetensors_find(file, maps[i]);
         assert_non_null(map);
-        assert_int_equal(map->bytes, 4 * 32 * 28);
+        assert_int_equal(map->bytes, n * 32 * 28);
         for (size_t k = 0; k < map->bytes; k++)
             assert_true(((const uint8_t *)map->data)[k] <= 2);
     }
     assert_string_equal(safetensors_metadata(file, "categories"), "background\ndisc\nbox");
     assert_non_null(strstr(safetensors_metadata(file, "names"), "train_002\n"));
+    assert_most_changed_first(safetensors_find(file, "noisy")->data,
+                              safetensors_find(file, "corrected")->data, (int)n);
     safetensors_close(file);
+}
+
+// The flow of each correction is what its labels and those before say: the first one's from the
+// labels of the file, the next ones' from the generation before.
+static void flows_agree_with_the_labels(void **state) {
+    cJSON *manifest = NULL;
+    struct safetensors *before = NULL, *after = NULL;
+    check_ok(json_read(scratch_path(state, "run/labels/manifest.json"), &manifest));
+    assert_true(cJSON_GetArraySize(manifest) >= 2);
+    for (const cJSON *entry = manifest->child; entry != NULL; entry = entry->next) {
+        char name[64];
+        int epoch = cJSON_GetObjectItem(entry, "epoch")->valueint;
+        (void)snprintf(name, sizeof name, "run/labels/epoch_%04d.safetensors", epoch);
+        check_ok(safetensors_open(scratch_path(state, name), &after));
+        (void)snprintf(name, sizeof name, "run/labels/epoch_%04d.json", epoch);
+        cJSON *flow = NULL;
+        check_ok(json_read(scratch_path(state, name), &flow));
+        assert_int_equal(cJSON_GetObjectItem(flow, "epoch")->valueint, epoch);
+        assert_string_equal(
+            cJSON_GetArrayItem(cJSON_GetObjectItem(flow, "classes"), 2)->valuestring, "box");
+        int64_t counts[9] = {0};
+        const struct safetensors_entry *labels = safetensors_find(after, "labels");
+        for (size_t k = 0; before != NULL && k < labels->bytes; k++)
+            counts[((const uint8_t *)safetensors_find(before, "labels")->data)[k] * 3 +
+                   ((const uint8_t *)labels->data)[k]]++;
+        double sum = 0.0;
+        const cJSON *pair;
+        cJSON_ArrayForEach(pair, cJSON_GetObjectItem(flow, "flow")) {
+            int from = cJSON_GetObjectItem(pair, "from")->valueint;
+            int to = cJSON_GetObjectItem(pair, "to")->valueint;
+            double n = cJSON_GetObjectItem(pair, "pixels")->valuedouble;
+            assert_true(from != to && from < 3 && to < 3);
+            if (before != NULL)
+                assert_true(n == (double)counts[from * 3 + to]);
+            sum += n;
+        }
+        assert_true(sum == cJSON_GetObjectItem(flow, "changed_pixels")->valuedouble);
+        assert_true(sum == cJSON_GetObjectItem(entry, "changed_pixels")->valuedouble);
+        cJSON_Delete(flow);
+        safetensors_close(before);
+        before = after;
+    }
+    safetensors_close(before);
+    cJSON_Delete(manifest);
 }
 
 static void the_resolved_configuration_makes_the_same_run(void **state) {
@@ -475,6 +538,7 @@ int main(void) {
         cmocka_unit_test(labels_change_once_a_category_is_on),
         cmocka_unit_test(onset_file_tells_each_category),
         cmocka_unit_test(examples_hold_the_runs_own_labels),
+        cmocka_unit_test(flows_agree_with_the_labels),
         cmocka_unit_test(the_resolved_configuration_makes_the_same_run),
         cmocka_unit_test(the_number_of_threads_hardly_matters),
         cmocka_unit_test(another_seed_makes_another_run),

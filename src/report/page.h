@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// report.html: one file for a browser, with its style, script and pictures inside. One function for
+// each section, in the order of the page; what a run folder does not hold is named in its section.
+#ifndef ADELE_REPORT_PAGE_H
+#define ADELE_REPORT_PAGE_H
+
+#include "base/buffer.h"
+#include "report/examples.h"
+#include "report/run.h"
+
+struct page {
+    int n_runs;
+    const struct report_run *runs;          // (n_runs)
+    const struct report_summary *summaries; // (n_runs)
+    size_t max_bytes;                       // no picture is added to a page that is larger
+    struct buffer html;
+};
+
+const char *page_run_style(int i_run); // of the lines of run i in charts with all runs
+
+ADELE_MUST_CHECK adele_status page_summary(struct page *page);
+ADELE_MUST_CHECK adele_status page_curves(struct page *page);
+ADELE_MUST_CHECK adele_status page_onset(struct page *page);
+ADELE_MUST_CHECK adele_status page_changes(struct page *page);
+ADELE_MUST_CHECK adele_status page_gallery(struct page *page);
+ADELE_MUST_CHECK adele_status page_doubt(struct page *page);
+ADELE_MUST_CHECK adele_status page_configuration(struct page *page);
+
+// ---- page_case.c --------------------------------------------------------------------------------
+// The toggles of a gallery, and what the colours mean. Classes are those of `examples`.
+struct page_layers {
+    bool is_there[LAYER_COUNT]; // some picture of the gallery has it
+    bool has_difference, has_ignored;
+    bool occurs[256]; // the class is in some label
+    int n_classes;
+    char *const *classes;
+};
+ADELE_MUST_CHECK adele_status page_gallery_begin(struct page *page,
+                                                 const struct page_layers *layers);
+// The panels of one example, with `example->rgb` below its labels. `name` is for those who hear the
+// page; `with_picture`: false where the element around it has the same picture already.
+ADELE_MUST_CHECK adele_status page_panels(struct page *page, const struct examples *size,
+                                          const struct example *example, const char *name,
+                                          bool with_picture);
+// style="--picture:url(data:...)" for the element around.
+ADELE_MUST_CHECK adele_status page_picture_style(struct page *page, const struct examples *size,
+                                                 const struct example *example);
+#endif

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+// The panels of one image: the picture is stored once, as the background of all panels, and each
+// label is a PNG that is transparent where it says nothing.
+#include "report/page.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "image/image.h"
+#include "report/class_colour.h"
+#include "report/html.h"
+#include "report/plot.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define JPEG_QUALITY  88
+#define MIN_EXTENT    256 // labels of small images are drawn larger, with thin contours
+#define TINT          0.42
+#define CONTOUR_SHARE 160 // of the larger extent: the width of a contour
+#define HATCH         6
+
+// What a pixel of the difference panel says.
+enum difference { DIFFERENCE_NONE, DIFFERENCE_CHANGED, DIFFERENCE_WRONG, DIFFERENCE_LEFT };
+static const uint32_t difference_colours[] = {0, PLOT_BLUE, PLOT_VERMILLION, PLOT_YELLOW};
+
+// ---- one overlay --------------------------------------------------------------------------------
+
+struct overlay {
+    int width, height, factor; // of the PNG: the label's extents times `factor`
+    int contour;               // pixels of the PNG
+    uint32_t *pixels;          // (height, stride): premultiplied ARGB
+    int stride;
+};
+
+static uint32_t premultiplied(uint32_t rgb, double alpha) {
+    uint32_t out = (uint32_t)(alpha * 255.0 + 0.5) << 24;
+    for (int shift = 0; shift < 24; shift += 8)
+        out |= (uint32_t)((rgb >> shift & 0xFFu) * alpha + 0.5) << shift;
+    return out;
+}
+
+static int label_at(const struct examples *size, const uint8_t *label, int x, int y, int factor) {
+    return label[(size_t)(y / factor) * (size_t)size->width + (size_t)(x / factor)];
+}
+
+static bool is_contour(const struct overlay *overlay, const struct examples *size,
+                       const uint8_t *label, int x, int y) {
+    static const int dx[] = {-1, 1, 0, 0}, dy[] = {0, 0, -1, 1};
+    int own = label_at(size, label, x, y, overlay->factor);
+    for (int k = 0; k < 4; k++) {
+        int u = x + dx[k] * overlay->contour, v = y + dy[k] * overlay->contour;
+        if (u >= 0 && v >= 0 && u < overlay->width && v < overlay->height &&
+            label_at(size, label, u, v, overlay->factor) != own)
+            return true;
+    }
+    return false;
+}
+
+static uint32_t label_pixel(const struct overlay *overlay, const struct examples *size,
+                            const uint8_t *label, int x, int y) {
+    int category = label_at(size, label, x, y, overlay->factor);
+    if (category == 0)
+        return 0;
+    if (category == EXAMPLE_IGNORE)
+        return (x + y) / HATCH % 2 == 0 ? premultiplied(0xFFFFFF, 0.6) : premultiplied(0, 0.35);
+    bool is_line = is_contour(overlay, size, label, x, y);
+    return premultiplied(class_colour(category), is_line ? 1.0 : TINT);
+}
+
+static adele_status add_overlay(struct buffer *html, const struct examples *size,
+                                const uint8_t *label, bool is_difference) {
+    int larger = size->width > size->height ? size->width : size->height;
+    struct overlay overlay = {.factor = larger < MIN_EXTENT ? MIN_EXTENT / larger : 1};
+    overlay.width = size->width * overlay.factor;
+    overlay.height = size->height * overlay.factor;
+    overlay.contour = 1 + larger * overlay.factor / CONTOUR_SHARE;
+    struct buffer png = {0};
+    cairo_surface_t *surface =
+        cairo_image_surface_create(CAIRO_FORMAT_ARGB32, overlay.width, overlay.height);
+    unsigned char *data = cairo_image_surface_get_data(surface);
+    adele_status status = CHECK_MEMORY(data);
+    for (int y = 0; status == ADELE_OK && y < overlay.height; y++)
+        for (int x = 0; x < overlay.width; x++) {
+            uint32_t pixel = !is_difference
+                                 ? label_pixel(&overlay, size, label, x, y)
+                                 : difference_colours[label_at(size, label, x, y, overlay.factor)];
+            if (is_difference && pixel != 0)
+                pixel = premultiplied(pixel, 0.85);
+            memcpy(data + (size_t)y * (size_t)cairo_image_surface_get_stride(surface) +
+                       4 * (size_t)x,
+                   &pixel, sizeof pixel);
+        }
+    if (status == ADELE_OK) {
+        cairo_surface_mark_dirty(surface);
+        if (cairo_surface_write_to_png_stream(surface, plot_write_to_buffer, &png) !=
+            CAIRO_STATUS_SUCCESS)
+            status = FAIL_NO_MEMORY((size_t)overlay.width * (size_t)overlay.height * 4);
+    }
+    cairo_surface_destroy(surface);
+    if (status == ADELE_OK)
+        status = html_data_uri(html, "image/png", png.data, png.n_bytes);
+    buffer_deinit(&png);
+    return status;
+}
+
+// ---- panels -------------------------------------------------------------------------------------
+
+static const char *const keys[LAYER_COUNT] = {"truth", "noisy", "corrected", "prediction"};
+static const char *const names[LAYER_COUNT] = {"truth", "noisy label", "corrected label",
+                                               "prediction"};
+
+static adele_status begin_panel(struct page *page, const struct examples *size, const char *key) {
+    return buffer_printf(&page->html,
+                         "<figure class=\"k-%s\"><div class=\"picture\" "
+                         "style=\"aspect-ratio:%d/%d\"",
+                         key, size->width, size->height);
+}
+
+static adele_status add_alt(struct page *page, const char *layer, const char *name) {
+    TRY(buffer_printf(&page->html, "%s of ", layer));
+    return html_text(&page->html, name);
+}
+
+static adele_status add_caption(struct page *page, const struct example *example, int layer) {
+    if (layer == LAYER_CORRECTED && !example->is_corrected)
+        return buffer_text(&page->html, "<span class=\"small\">unchanged</span>");
+    if (!isfinite(example->miou[layer]))
+        return ADELE_OK;
+    TRY(buffer_text(&page->html, "<span class=\"small\">mIoU "));
+    TRY(html_number(&page->html, example->miou[layer], 2, false));
+    return buffer_text(&page->html, "</span>");
+}
+
+static adele_status add_label(struct page *page, const struct examples *size,
+                              const struct example *example, int layer, const char *name) {
+    struct buffer *html = &page->html;
+    if (example->labels[layer] == NULL)
+        return ADELE_OK;
+    TRY(begin_panel(page, size, keys[layer]));
+    TRY(buffer_text(html, "><img alt=\""));
+    TRY(add_alt(page, names[layer], name));
+    TRY(buffer_text(html, "\" src=\""));
+    TRY(add_overlay(html, size, example->labels[layer], false));
+    TRY(buffer_printf(html, "\"></div><figcaption>%s", names[layer]));
+    TRY(add_caption(page, example, layer));
+    return buffer_text(html, "</figcaption></figure>\n");
+}
+
+// Without a corrected label: where the prediction is another class than the label.
+static adele_status add_difference(struct page *page, const struct examples *size,
+                                   const struct example *example, const char *name) {
+    struct buffer *html = &page->html;
+    const uint8_t *before = example->labels[LAYER_NOISY];
+    const uint8_t *after = example->labels[LAYER_CORRECTED];
+    const uint8_t *truth = example->labels[LAYER_TRUTH];
+    const char *what = after != NULL ? "noisy to corrected" : "label against prediction";
+    after = after != NULL ? after : example->labels[LAYER_PREDICTION];
+    if (before == NULL || after == NULL)
+        return ADELE_OK;
+    size_t n = (size_t)size->width * (size_t)size->height;
+    uint8_t *difference = NULL;
+    TRY(ALLOCATE(&difference, n));
+    for (size_t i = 0; i < n; i++) {
+        bool is_known = truth != NULL && truth[i] != EXAMPLE_IGNORE;
+        if (before[i] != after[i])
+            difference[i] =
+                is_known && after[i] != truth[i] ? DIFFERENCE_WRONG : DIFFERENCE_CHANGED;
+        else
+            difference[i] = is_known && after[i] != truth[i] ? DIFFERENCE_LEFT : DIFFERENCE_NONE;
+    }
+    adele_status status;
+    TRY_GOTO(begin_panel(page, size, "difference"), done);
+    TRY_GOTO(buffer_text(html, "><img alt=\""), done);
+    TRY_GOTO(add_alt(page, "difference", name), done);
+    TRY_GOTO(buffer_text(html, "\" src=\""), done);
+    TRY_GOTO(add_overlay(html, size, difference, true), done);
+    status = buffer_printf(html,
+                           "\"></div><figcaption>difference<span class=\"small\">%s</span>"
+                           "</figcaption></figure>\n",
+                           what);
+done:
+    memory_free(difference);
+    return status;
+}
+
+adele_status page_picture_style(struct page *page, const struct examples *size,
+                                const struct example *example) {
+    struct buffer jpeg = {0};
+    const struct image image = {.width = size->width,
+                                .height = size->height,
+                                .n_channels = 3,
+                                .n_bits = 8,
+                                .pixels = example->rgb};
+    adele_status status;
+    TRY_GOTO(image_encode_jpeg(&image, JPEG_QUALITY, &jpeg), done);
+    TRY_GOTO(buffer_text(&page->html, " style=\"--picture:url("), done);
+    TRY_GOTO(html_data_uri(&page->html, "image/jpeg", jpeg.data, jpeg.n_bytes), done);
+    status = buffer_text(&page->html, ")\"");
+done:
+    buffer_deinit(&jpeg);
+    return status;
+}
+
+adele_status page_panels(struct page *page, const struct examples *size,
+                         const struct example *example, const char *name, bool with_picture) {
+    static const int order[] = {LAYER_NOISY, LAYER_CORRECTED, LAYER_PREDICTION, LAYER_TRUTH};
+    struct buffer *html = &page->html;
+    TRY(buffer_text(html, "<div class=\"panels\""));
+    if (with_picture)
+        TRY(page_picture_style(page, size, example));
+    TRY(buffer_text(html, ">\n"));
+    TRY(begin_panel(page, size, "image"));
+    TRY(buffer_text(html, " role=\"img\" aria-label=\""));
+    TRY(add_alt(page, "image", name));
+    TRY(buffer_text(html, "\"></div><figcaption>image</figcaption></figure>\n"));
+    for (int k = 0; k < LAYER_COUNT; k++)
+        TRY(add_label(page, size, example, order[k], name));
+    TRY(add_difference(page, size, example, name));
+    return buffer_text(html, "</div>\n");
+}
+
+// ---- toggles and colours ------------------------------------------------------------------------
+
+static adele_status add_toggle(struct page *page, const char *key, const char *name,
+                               bool is_there) {
+    return buffer_printf(&page->html,
+                         "<button type=\"button\" data-layer=\"%s\" aria-pressed=\"%s\"%s>%s"
+                         "</button>\n",
+                         key, is_there ? "true" : "false", is_there ? "" : " disabled", name);
+}
+
+static adele_status add_colour(struct page *page, uint32_t colour, const char *text) {
+    TRY(buffer_printf(&page->html, "<li><span class=\"swatch\" style=\"background:#%06x\"></span>",
+                      (unsigned)colour));
+    TRY(html_text(&page->html, text));
+    return buffer_text(&page->html, "</li>");
+}
+
+static adele_status add_colours(struct page *page, const struct page_layers *layers) {
+    struct buffer *html = &page->html;
+    TRY(buffer_text(html, "<ul class=\"key\" aria-label=\"Colours of classes\">"));
+    for (int c = 1; c < EXAMPLE_IGNORE; c++) {
+        char number[32];
+        (void)snprintf(number, sizeof number, "class %d", c);
+        if (layers->occurs[c])
+            TRY(add_colour(page, class_colour(c),
+                           c < layers->n_classes ? layers->classes[c] : number));
+    }
+    if (layers->has_ignored)
+        TRY(add_colour(page, class_colour(EXAMPLE_IGNORE), "ignored (255), hatched"));
+    TRY(buffer_text(html, "</ul>\n"));
+    if (!layers->has_difference)
+        return ADELE_OK;
+    TRY(buffer_text(html, "<ul class=\"key\" aria-label=\"Colours of differences\">"));
+    bool has_truth = layers->is_there[LAYER_TRUTH];
+    if (layers->is_there[LAYER_CORRECTED])
+        TRY(add_colour(page, PLOT_BLUE,
+                       has_truth ? "difference: changed, and right now" : "difference: changed"));
+    else
+        TRY(add_colour(page, PLOT_BLUE, "difference: predicted as another class"));
+    if (has_truth) {
+        TRY(add_colour(page, PLOT_VERMILLION, "changed, and wrong now"));
+        TRY(add_colour(page, PLOT_YELLOW, "wrong, and not changed"));
+    }
+    return buffer_text(html, "</ul>\n");
+}
+
+adele_status page_gallery_begin(struct page *page, const struct page_layers *layers) {
+    struct buffer *html = &page->html;
+    TRY(buffer_text(html, "<div class=\"gallery\">\n"
+                          "<div class=\"bar\" role=\"group\" aria-label=\"Panels that are "
+                          "shown\" hidden>\n"));
+    TRY(add_toggle(page, "image", "image", true));
+    static const int order[] = {LAYER_NOISY, LAYER_CORRECTED, LAYER_PREDICTION, LAYER_TRUTH};
+    for (int k = 0; k < LAYER_COUNT; k++)
+        TRY(add_toggle(page, keys[order[k]], names[order[k]], layers->is_there[order[k]]));
+    TRY(add_toggle(page, "difference", "difference", layers->has_difference));
+    TRY(buffer_text(html, "</div>\n"));
+    return add_colours(page, layers);
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// What each correction changed: how many pixels, and from which class to which.
+#include "report/page.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "report/flows.h"
+#include "report/html.h"
+#include "report/settings.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_MATRIX      12 // classes; more of them are shown as a list
+#define MAX_FLOWS       20 // of a list
+#define MAX_CORRECTIONS 60 // shown one by one; all are in the sum
+
+// ---- one table ----------------------------------------------------------------------------------
+
+static adele_status add_class(struct page *page, const struct corrections *corrections,
+                              int category) {
+    char name[32];
+    return html_class(&page->html, category, corrections_class(corrections, category, name));
+}
+
+static double pixels_of(const struct correction *correction, int from, int to) {
+    for (int i = 0; i < correction->n; i++)
+        if (correction->flows[i].from == from && correction->flows[i].to == to)
+            return correction->flows[i].n_pixels;
+    return 0.0;
+}
+
+static adele_status add_cell(struct page *page, const struct correction *correction, int from,
+                             int to) {
+    if (from == to)
+        return buffer_text(&page->html, "<td class=\"same\">\xC2\xB7</td>");
+    double n = pixels_of(correction, from, to);
+    TRY(buffer_text(&page->html, "<td class=\"flow\" style=\"--share:"));
+    TRY(buffer_fixed(&page->html, n / correction->flows[0].n_pixels, 3));
+    TRY(buffer_text(&page->html, "\">"));
+    TRY(html_count(&page->html, n));
+    return buffer_text(&page->html, "</td>");
+}
+
+static adele_status add_matrix(struct page *page, const struct corrections *corrections,
+                               const struct correction *correction, int n, const int *classes) {
+    struct buffer *html = &page->html;
+    TRY(buffer_text(html, "<thead><tr><th scope=\"col\">from \\ to</th>"));
+    for (int k = 0; k < n; k++) {
+        TRY(buffer_text(html, "<th scope=\"col\">"));
+        TRY(add_class(page, corrections, classes[k]));
+        TRY(buffer_text(html, "</th>"));
+    }
+    TRY(buffer_text(html, "</tr></thead>\n<tbody>\n"));
+    for (int i = 0; i < n; i++) {
+        TRY(buffer_text(html, "<tr><th scope=\"row\">"));
+        TRY(add_class(page, corrections, classes[i]));
+        TRY(buffer_text(html, "</th>"));
+        for (int k = 0; k < n; k++)
+            TRY(add_cell(page, correction, classes[i], classes[k]));
+        TRY(buffer_text(html, "</tr>\n"));
+    }
+    return buffer_text(html, "</tbody>\n");
+}
+
+static adele_status add_list(struct page *page, const struct corrections *corrections,
+                             const struct correction *correction) {
+    struct buffer *html = &page->html;
+    double rest = correction->n_changed;
+    TRY(buffer_text(html, "<thead><tr><th scope=\"col\">from</th><th scope=\"col\" "
+                          "class=\"text\">to</th><th scope=\"col\">pixels</th></tr></thead>\n"
+                          "<tbody>\n"));
+    for (int i = 0; i < correction->n && i < MAX_FLOWS; i++) {
+        const struct flow *flow = &correction->flows[i];
+        TRY(buffer_text(html, "<tr><th scope=\"row\">"));
+        TRY(add_class(page, corrections, flow->from));
+        TRY(buffer_text(html, "</th><td class=\"text\">"));
+        TRY(add_class(page, corrections, flow->to));
+        TRY(buffer_text(html, "</td>"));
+        TRY(buffer_text(html, "<td class=\"flow\" style=\"--share:"));
+        TRY(buffer_fixed(html, flow->n_pixels / correction->flows[0].n_pixels, 3));
+        TRY(buffer_text(html, "\">"));
+        TRY(html_count(html, flow->n_pixels));
+        TRY(buffer_text(html, "</td></tr>\n"));
+        rest -= flow->n_pixels;
+    }
+    if (correction->n > MAX_FLOWS) {
+        TRY(buffer_printf(html, "<tr><th scope=\"row\">%d other pairs</th><td></td><td>",
+                          correction->n - MAX_FLOWS));
+        TRY(html_count(html, rest));
+        TRY(buffer_text(html, "</td></tr>\n"));
+    }
+    return buffer_text(html, "</tbody>\n");
+}
+
+// A matrix of the classes that are in some flow, or a list where they are too many.
+static adele_status add_table(struct page *page, const struct corrections *corrections,
+                              const struct correction *correction) {
+    bool is_there[256] = {false};
+    int classes[256];
+    int n = 0;
+    if (correction->n == 0)
+        return buffer_text(&page->html, "<p class=\"soft\">No pixel changed.</p>\n");
+    for (int i = 0; i < correction->n; i++)
+        is_there[correction->flows[i].from] = is_there[correction->flows[i].to] = true;
+    for (int c = 0; c < 256; c++)
+        if (is_there[c])
+            classes[n++] = c;
+    TRY(buffer_text(&page->html, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+                                 "aria-label=\"From which class to which\">\n<table>\n"));
+    if (n <= MAX_MATRIX)
+        TRY(add_matrix(page, corrections, correction, n, classes));
+    else
+        TRY(add_list(page, corrections, correction));
+    return buffer_text(&page->html, "</table>\n</div>\n");
+}
+
+// ---- a run --------------------------------------------------------------------------------------
+
+static adele_status add_bars(struct page *page, const struct report_run *run, const double *changed,
+                             double *sum) {
+    double *values = NULL;
+    *sum = 0.0;
+    TRY(ALLOCATE(&values, run->records.n));
+    for (int i = 0; i < run->records.n; i++) {
+        values[i] = changed[i] > 0.0 ? changed[i] : NAN;
+        *sum += changed[i] > 0.0 ? changed[i] : 0.0;
+    }
+    const struct chart_line line = {"changed pixels", "s4",        CHART_BARS,
+                                    run->records.n,   run->epochs, values};
+    const struct chart chart = {.title = "Pixels that each correction changed",
+                                .axis = "epoch",
+                                .n_lines = 1,
+                                .lines = &line,
+                                .mark = NAN};
+    adele_status status = buffer_text(&page->html, "<div class=\"cards\">\n");
+    if (status == ADELE_OK)
+        status = html_chart(&page->html, &chart);
+    memory_free(values);
+    return status == ADELE_OK ? buffer_text(&page->html, "</div>\n") : status;
+}
+
+static adele_status add_each(struct page *page, const struct corrections *corrections) {
+    for (int i = 0; i < corrections->n && i < MAX_CORRECTIONS; i++) {
+        const struct correction *correction = &corrections->items[i];
+        TRY(buffer_printf(&page->html, "<details><summary>After epoch %d: ", correction->epoch));
+        TRY(html_count(&page->html, correction->n_changed));
+        TRY(buffer_text(&page->html, " pixels changed</summary>\n"));
+        TRY(add_table(page, corrections, correction));
+        TRY(buffer_text(&page->html, "</details>\n"));
+    }
+    if (corrections->n <= MAX_CORRECTIONS)
+        return ADELE_OK;
+    return buffer_printf(&page->html,
+                         "<p class=\"absent\">The first %d of %d corrections; "
+                         "labels/epoch_NNNN.json of the run folder has each.</p>\n",
+                         MAX_CORRECTIONS, corrections->n);
+}
+
+static adele_status add_flows(struct page *page, const struct report_run *run) {
+    struct corrections corrections;
+    TRY(corrections_load(run, &corrections));
+    adele_status status = ADELE_OK;
+    if (corrections.n == 0) {
+        status = html_absent(&page->html, run->name,
+                             "from which class to which is not known: no labels/epoch_NNNN.json in "
+                             "the run folder (earlier versions wrote none).");
+        goto done;
+    }
+    TRY_GOTO(buffer_text(&page->html,
+                         "<h4>All corrections together</h4>\n<p class=\"soft\">Pixels of the "
+                         "training labels, by class before (rows) and after. A pixel that two "
+                         "corrections changed counts twice.</p>\n"),
+             done);
+    TRY_GOTO(add_table(page, &corrections, &corrections.total), done);
+    status = add_each(page, &corrections);
+done:
+    corrections_deinit(&corrections);
+    return status;
+}
+
+static adele_status add_no_changes(struct page *page, const struct report_run *run) {
+    struct settings settings;
+    TRY(settings_parse(run->config, &settings));
+    const char *enabled = settings_find(&settings, "correction.enabled");
+    bool is_off = enabled != NULL && strcmp(enabled, "false") == 0;
+    settings_deinit(&settings);
+    if (is_off)
+        return buffer_text(&page->html,
+                           "<p>This run corrects no labels (correction.enabled: false).</p>\n");
+    return html_absent(&page->html, run->name,
+                       "metrics.jsonl does not say what corrections changed.");
+}
+
+static adele_status add_run(struct page *page, const struct report_run *run) {
+    double *changed = NULL;
+    double sum = 0.0;
+    if (page->n_runs > 1) {
+        TRY(buffer_text(&page->html, "<h3>"));
+        TRY(html_text(&page->html, run->name));
+        TRY(buffer_text(&page->html, "</h3>\n"));
+    }
+    TRY(report_run_series(run, &changed, "correction/changed_pixels"));
+    if (changed == NULL)
+        return add_no_changes(page, run);
+    adele_status status = add_bars(page, run, changed, &sum);
+    memory_free(changed);
+    TRY(status);
+    if (sum == 0.0)
+        return buffer_text(&page->html, "<p>No label was changed.</p>\n");
+    return add_flows(page, run);
+}
+
+adele_status page_changes(struct page *page) {
+    TRY(buffer_text(&page->html, "<section id=\"changes\">\n<h2>What corrections changed</h2>\n"));
+    for (int i = 0; i < page->n_runs; i++)
+        TRY(add_run(page, &page->runs[i]));
+    return buffer_text(&page->html, "</section>\n");
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Curves over the epochs: one chart for each metric, one line for each run.
+#include "report/page.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+#include "report/html.h"
+
+#include <math.h>
+#include <string.h>
+
+static const struct metric {
+    const char *title, *detail;
+    const char *name; // of the metric; "%s" is the run's held-out split
+    bool is_table;    // the name of a table, whose foreground mean is meant
+} metrics[] = {
+    {"Held-out images", "foreground mIoU of the predictions against the truth",
+     "%s/pred_vs_true/miou_foreground", false},
+    {"Validation images", "foreground mIoU of the predictions against the truth",
+     "val/pred_vs_true/miou_foreground", false},
+    {"Training labels against the truth", "foreground mIoU; it rises where labels are corrected",
+     "train/labels_vs_true/miou_foreground", false},
+    {"Agrees with the truth", "predictions on wrong pixels of the training labels, IoU",
+     "train/early_learning", true},
+    {"Agrees with the error", "predictions on wrong pixels, IoU; high: the errors are memorized",
+     "train/memorization", true},
+    {"Training images against their given labels", "foreground mIoU of the predictions",
+     "train/pred_vs_noisy", true},
+    {"Training loss", NULL, "train/loss", false},
+};
+#define N_METRICS ((int)(sizeof metrics / sizeof metrics[0]))
+
+const char *page_run_style(int i_run) {
+    static const char *const styles[] = {
+        "s1",      "s2",      "s3",      "s4",      "s5",      "s6",      "s7",      "s8",
+        "s1 dash", "s2 dash", "s3 dash", "s4 dash", "s5 long", "s6 long", "s7 long", "s8 long"};
+    return styles[i_run % (int)(sizeof styles / sizeof styles[0])];
+}
+
+static adele_status load_line(const struct page *page, const struct metric *metric, int i_run,
+                              double **out) {
+    const struct report_run *run = &page->runs[i_run];
+    const char *split = page->summaries[i_run].split;
+    if (metric->is_table)
+        return report_run_foreground(run, out, metric->name);
+    if (strncmp(metric->name, "%s", 2) == 0)
+        return report_run_series(run, out, "%s%s", split, metric->name + 2);
+    // Not the same curve a second time.
+    if (strncmp(metric->name, "val/", 4) == 0 && strcmp(split, "val") == 0)
+        return ADELE_OK;
+    return report_run_series(run, out, "%s", metric->name);
+}
+
+static adele_status add_chart(struct page *page, const struct metric *metric, bool *is_there) {
+    size_t n = (size_t)page->n_runs;
+    struct chart_line *lines = NULL;
+    double **values = NULL;
+    int n_lines = 0;
+    adele_status status;
+    TRY_GOTO(ALLOCATE(&lines, n), done);
+    TRY_GOTO(ALLOCATE(&values, n), done);
+    for (int i = 0; i < page->n_runs; i++) {
+        TRY_GOTO(load_line(page, metric, i, &values[i]), done);
+        if (values[i] == NULL)
+            continue;
+        lines[n_lines++] = (struct chart_line){.name = page->runs[i].name,
+                                               .style = page_run_style(i),
+                                               .n = page->runs[i].records.n,
+                                               .x = page->runs[i].epochs,
+                                               .y = values[i]};
+    }
+    *is_there = n_lines > 0;
+    const struct chart chart = {.title = metric->title,
+                                .detail = metric->detail,
+                                .axis = "epoch",
+                                .n_lines = n_lines,
+                                .lines = lines,
+                                .mark = NAN};
+    status = html_chart(&page->html, &chart);
+done:
+    for (size_t i = 0; values != NULL && i < n; i++)
+        memory_free(values[i]);
+    memory_free(values);
+    memory_free(lines);
+    return status;
+}
+
+adele_status page_curves(struct page *page) {
+    bool is_there[N_METRICS] = {false};
+    TRY(buffer_text(&page->html,
+                    "<section id=\"curves\">\n<h2>Curves</h2>\n<p class=\"soft\">Point at a chart, "
+                    "or move to it with Tab and press the arrow keys, to read its values.</p>\n"
+                    "<div class=\"cards\">\n"));
+    for (int i = 0; i < N_METRICS; i++)
+        TRY(add_chart(page, &metrics[i], &is_there[i]));
+    TRY(buffer_text(&page->html, "</div>\n"));
+    for (int i = 0; i < N_METRICS; i++)
+        if (!is_there[i] && strncmp(metrics[i].name, "val/", 4) != 0) {
+            TRY(buffer_printf(&page->html, "<p class=\"absent\">No run has recorded: %s.</p>\n",
+                              metrics[i].title));
+        }
+    return buffer_text(&page->html, "</section>\n");
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// For each class of each run: the curve of its IoU with the given labels, the fit, and when the
+// memorization of errors begins by it.
+#include "report/page.h"
+
+#include "base/fail.h"
+#include "report/curves.h"
+#include "report/html.h"
+
+#include <math.h>
+
+#define MAX_CHARTS 24 // of a run; the table has all classes
+
+static adele_status add_chart(struct page *page, const struct report_run *run,
+                              const struct category_curve *curve) {
+    const struct chart_line lines[] = {
+        {"IoU with the given labels", "s1", CHART_POINTS, curve->n, curve->epochs, curve->iou},
+        {"its fit", "s1", CHART_LINE, curve->has_fit ? curve->n_fit : 0, curve->fit_epochs,
+         curve->fit_iou},
+        {"agrees with the truth", "s3", CHART_LINE,
+         curve->early_learning != NULL ? run->records.n : 0, run->epochs, curve->early_learning},
+        {"agrees with the error", "s2 dash", CHART_LINE,
+         curve->memorization != NULL ? run->records.n : 0, run->epochs, curve->memorization},
+        {"corrected after this epoch", "s4", CHART_TICKS, curve->n_corrected, curve->corrected,
+         NULL}};
+    const struct chart chart = {.title = curve->name,
+                                .axis = "epoch",
+                                .n_lines = sizeof lines / sizeof lines[0],
+                                .lines = lines,
+                                .mark = curve->fitted_onset,
+                                .mark_name = "onset by the fit"};
+    return html_chart(&page->html, &chart);
+}
+
+static adele_status add_row(struct page *page, const struct category_curve *curve) {
+    struct buffer *html = &page->html;
+    TRY(buffer_text(html, "<tr><th scope=\"row\">"));
+    TRY(html_text(html, curve->name));
+    TRY(buffer_text(html, "</th><td>"));
+    TRY(html_number(html, curve->fitted_onset, 0, false));
+    TRY(buffer_text(html, "</td><td>"));
+    TRY(html_number(html, curve->n_corrected > 0 ? curve->corrected[0] : NAN, 0, false));
+    TRY(buffer_printf(html, "</td><td>%d</td>", curve->n_corrected));
+    const double values[] = {curve->fit.a, curve->fit.b, curve->fit.c};
+    for (int i = 0; i < 3; i++) {
+        TRY(buffer_text(html, "<td>"));
+        TRY(html_number(html, curve->has_fit ? values[i] : NAN, 3, false));
+        TRY(buffer_text(html, "</td>"));
+    }
+    return buffer_text(html, "</tr>\n");
+}
+
+static adele_status add_table(struct page *page, const struct category_curves *curves) {
+    TRY(buffer_text(&page->html,
+                    "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Onsets and "
+                    "fits\">\n<table>\n<caption>Fit: IoU(t) = a (1 - exp(-t<sup>b</sup> / c))"
+                    "</caption>\n<thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Onset by "
+                    "the fit</th><th scope=\"col\">First correction</th><th scope=\"col\">"
+                    "Corrections</th><th scope=\"col\">a</th><th scope=\"col\">b</th><th "
+                    "scope=\"col\">c</th></tr></thead>\n<tbody>\n"));
+    for (int i = 0; i < curves->n; i++)
+        TRY(add_row(page, &curves->items[i]));
+    return buffer_text(&page->html, "</tbody>\n</table>\n</div>\n");
+}
+
+static adele_status add_curves(struct page *page, const struct report_run *run,
+                               const struct category_curves *curves) {
+    if (curves->n == 0)
+        return html_absent(&page->html, run->name, "onset.json has no class with values yet.");
+    TRY(add_table(page, curves));
+    TRY(buffer_text(&page->html, "<div class=\"cards\">\n"));
+    for (int i = 0; i < curves->n && i < MAX_CHARTS; i++)
+        TRY(add_chart(page, run, &curves->items[i]));
+    TRY(buffer_text(&page->html, "</div>\n"));
+    if (curves->n > MAX_CHARTS)
+        TRY(buffer_printf(&page->html,
+                          "<p class=\"absent\">Charts of the first %d of %d classes; the table has "
+                          "all.</p>\n",
+                          MAX_CHARTS, curves->n));
+    return ADELE_OK;
+}
+
+static adele_status add_run(struct page *page, const struct report_run *run) {
+    struct category_curves curves;
+    if (run->onset == NULL)
+        return html_absent(&page->html, run->name, "no onset.json in the run folder.");
+    TRY(category_curves_load(run, &curves));
+    adele_status status = ADELE_OK;
+    if (page->n_runs > 1) {
+        TRY_GOTO(buffer_text(&page->html, "<h3>"), done);
+        TRY_GOTO(html_text(&page->html, run->name), done);
+        TRY_GOTO(buffer_text(&page->html, "</h3>\n"), done);
+    }
+    status = add_curves(page, run, &curves);
+done:
+    category_curves_deinit(&curves);
+    return status;
+}
+
+adele_status page_onset(struct page *page) {
+    TRY(buffer_text(&page->html,
+                    "<section id=\"onset\">\n<h2>Onset and fit of each class</h2>\n<p "
+                    "class=\"soft\">A class is learned first, and its wrong labels are memorized "
+                    "later. The onset is where the fitted curve has flattened.</p>\n"));
+    for (int i = 0; i < page->n_runs; i++)
+        TRY(add_run(page, &page->runs[i]));
+    return buffer_text(&page->html, "</section>\n");
+}
