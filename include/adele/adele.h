@@ -20,6 +20,7 @@
 #include "adele/report.h"
 #include "adele/scores.h"
 #include "adele/status.h"
+#include "adele/table.h"
 #include "adele/train.h"
 
 #ifdef __cplusplus

@@ -22,6 +22,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
     X(noise, "make noisy labels from clean ones")                                                  \
     X(check, "problems of a data set: file, pixel, value, and what to do")                         \
     X(audit, "images, classes and regions whose labels are doubtful, most doubtful first")         \
+    X(table, "train configurations with several seeds: mean and deviation of each")                \
     X(labels, "the corrected labels of a run, as files like the input's")                          \
     X(export, "the network of a run as an ONNX file for other programs")                           \
     X(report, "curves, onsets, panels and tables of one or more runs")                             \

@@ -75,9 +75,9 @@ static int run_setup(void **state) {
 
 // ---- usage ------------------------------------------------------------------------------------
 
-static const char *const verbs[] = {"init",  "train", "evaluate", "compare", "predict",
-                                    "noise", "check", "labels",   "export",  "report",
-                                    "onset", "audit", "selftest", "info",    "help"};
+static const char *const verbs[] = {"init",  "train",    "table",  "evaluate", "compare", "predict",
+                                    "noise", "check",    "labels", "export",   "report",  "onset",
+                                    "audit", "selftest", "info",   "help"};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 static void help_explains_every_verb(void **state) {

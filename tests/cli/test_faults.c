@@ -84,6 +84,15 @@ static int setup(void **state) {
     run(&result, FAULT_MEMORY, -1, train_argv(state, "base"));
     assert_ok(&result);
     inside_result_deinit(&result);
+    // A run of `table`, which is kept: processes of their own would not meet the faults.
+    char config[4096], folder[4096];
+    (void)snprintf(config, sizeof config, "%s", scratch_path(state, "tiny.yaml"));
+    (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, "runs/tiny_seed0"));
+    run(&result, FAULT_MEMORY, -1,
+        (const char *const[]){"adele", "train", config, "--run", folder, "--device", "cpu", "--set",
+                              "train.seed=0", NULL});
+    assert_ok(&result);
+    inside_result_deinit(&result);
     static const char scores[] = "case,class,unit,labelled,predicted,both,iou,dice,hd95,assd,"
                                  "boundary_iou,lesion_tp,lesion_fp,lesion_fn\n"
                                  "a,x,px,2,2,1,0.5,0.6,1,1,0.5,1,0,0\n"
@@ -351,7 +360,7 @@ static void output_that_does_not_arrive(void **state) {
 #define VERB_TEST(name, ...)                                                                       \
     static void name(void **state) {                                                               \
         char base[4096], out[4096], set[4096], images[4096], config[4096], scores[4096],           \
-            yaml[4096];                                                                            \
+            yaml[4096], runs[4096];                                                                \
         (void)snprintf(base, sizeof base, "%s", scratch_path(state, "base"));                      \
         (void)snprintf(out, sizeof out, "%s", scratch_path(state, "out"));                         \
         (void)snprintf(set, sizeof set, "%s", scratch_path(state, "set"));                         \
@@ -359,7 +368,8 @@ static void output_that_does_not_arrive(void **state) {
         (void)snprintf(config, sizeof config, "%s", scratch_path(state, "tiny.yaml"));             \
         (void)snprintf(scores, sizeof scores, "%s", scratch_path(state, "scores.csv"));            \
         (void)snprintf(yaml, sizeof yaml, "%s", scratch_path(state, "out/new.yaml"));              \
-        const char *const all[] = {base, out, set, images, config, scores, yaml};                  \
+        (void)snprintf(runs, sizeof runs, "%s", scratch_path(state, "runs"));                      \
+        const char *const all[] = {base, out, set, images, config, scores, yaml, runs};            \
         assert_non_null(all[0]);                                                                   \
         n_bad = 0;                                                                                 \
         for (int kind = 0; kind < FAULT_COUNT; kind++)                                             \
@@ -378,6 +388,7 @@ VERB_TEST(evaluate_cases, "evaluate", base, "--csv", out, "--device", "cpu")
 VERB_TEST(compare, "compare", scores, scores)
 VERB_TEST(audit, "audit", base, "-o", out, "--mask-doubtful", "255", "--overlays", "2", "--device",
           "cpu")
+VERB_TEST(table, "table", config, "--seeds", "0", "-o", runs, "--device", "cpu")
 VERB_TEST(noise, "noise", set, "-o", out, "--target-miou", "0.8")
 VERB_TEST(report, "report", base, "-o", out)
 VERB_TEST(check, "check", set)
@@ -410,6 +421,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(evaluate_cases),
         cmocka_unit_test(compare),
         cmocka_unit_test(audit),
+        cmocka_unit_test(table),
         cmocka_unit_test(noise),
         cmocka_unit_test(report),
         cmocka_unit_test(check),

@@ -141,6 +141,7 @@ enum verb {
     AUDIT,
     INIT,
     TRAIN,
+    TABLE,
     N_VERBS
 };
 
@@ -181,6 +182,9 @@ static void run_verb(enum verb verb, const char *folder, const char *option,
         break;
     case AUDIT:
         ADELE(result, "audit", run, "-o", folder, "--mask-doubtful=255", "--device=cpu", option);
+        break;
+    case TABLE: // replaces its own files without the option
+        ADELE(result, "table", yaml, "--seeds=0", "-o", folder, "--device=cpu");
         break;
     default: // has no such option: a run is never replaced
         ADELE(result, "train", yaml, "--run", new_run, "--device=cpu");

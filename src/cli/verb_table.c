@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// adele table CONFIG...: trains configurations with several seeds, each run as a process of this
+// program, and prints mean and deviation.
+#include "adele/table.h"
+#include "cli/cli.h"
+#include "cli/progress.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_SETS = 256, MAX_SEEDS = 1000 };
+
+struct arguments {
+    struct adele_table_options options;
+    const char *sets[MAX_SETS];
+    uint64_t seeds[MAX_SEEDS];
+};
+
+static const struct argp_option option_table[] = {
+    {"seeds", 'S', "LIST", 0, "Seeds, as 0..4 or 0,1,7 (default: 0..2)", 0},
+    {"jobs", 'j', "N", 0, "Runs at a time, which share the processors (default: 1)", 0},
+    {"output", 'o', "DIR", 0,
+     "Folder of the runs and of the table; made when it is not there (default: runs)", 0},
+    {"set", 's', "KEY=VALUE", 0, "Override a key of every configuration (may be repeated)", 0},
+    {"device", 'd', CLI_DEVICE_VALUES, 0, CLI_DEVICE_HELP, 0},
+    {0}};
+
+// ---- seeds --------------------------------------------------------------------------------------
+
+static uint64_t parse_seed(struct argp_state *state, const char *text, const char **at) {
+    char *end = NULL;
+    uint64_t value = **at >= '0' && **at <= '9' ? strtoull(*at, &end, 10) : 0;
+    if (end == NULL)
+        argp_error(state, "--seeds %s: write 0..4 or 0,1,7", text);
+    *at = end;
+    return value;
+}
+
+static void parse_seeds(struct argp_state *state, const char *text, struct arguments *out) {
+    const char *at = text;
+    out->options.n_seeds = 0;
+    do {
+        uint64_t first = parse_seed(state, text, &at), last = first;
+        if (strncmp(at, "..", 2) == 0) {
+            at += 2;
+            last = parse_seed(state, text, &at);
+        }
+        if (last < first || last - first >= MAX_SEEDS ||
+            (int)(last - first) >= MAX_SEEDS - out->options.n_seeds)
+            argp_error(state, "--seeds %s: 1 to %d seeds, from low to high", text, MAX_SEEDS);
+        for (uint64_t i = 0; i <= last - first; i++)
+            out->seeds[out->options.n_seeds++] = first + i;
+    } while (*at == ',' && *++at != '\0');
+    if (*at != '\0' || at[-1] == ',')
+        argp_error(state, "--seeds %s: write 0..4 or 0,1,7", text);
+}
+
+static error_t parse(int key, char *value, struct argp_state *state) {
+    struct arguments *arguments = state->input;
+    struct adele_table_options *options = &arguments->options;
+    switch (key) {
+    case 'S':
+        parse_seeds(state, value, arguments);
+        return 0;
+    case 'j':
+        options->n_jobs = atoi(value);
+        if (options->n_jobs < 1)
+            argp_error(state, "--jobs %s: a whole number from 1", value);
+        return 0;
+    case 'o':
+        options->output = value;
+        return 0;
+    case 's':
+        if (options->n_sets == MAX_SETS)
+            argp_error(state, "more than %d --set", MAX_SETS);
+        arguments->sets[options->n_sets++] = value;
+        return 0;
+    case 'd':
+        options->device = value;
+        return 0;
+    case ARGP_KEY_ARGS:
+        options->configs = (const char *const *)state->argv + state->next;
+        options->n_configs = state->argc - state->next;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "name one configuration file or more");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp table_argp = {
+    option_table,
+    parse,
+    "CONFIG.yaml...",
+    "Trains every configuration with every seed, and prints mean and deviation of each "
+    "configuration.\vA seed is train.seed and data.noise.seed of its run, whose folder is "
+    "DIR/CONFIG_seedN; DIR/CONFIG_seedN.out is what it printed. Finished runs are kept, and what "
+    "was stopped or killed goes on: the same command again makes the table complete. A run that "
+    "fails is named, and the others go on; then the exit code is 1. DIR gets table.md and "
+    "table.csv. For curves and panels: adele report DIR/CONFIG_seed*.",
+    0,
+    0,
+    0};
+
+// ---- output -------------------------------------------------------------------------------------
+
+static void print_event(void *context, const struct adele_table_run *run) {
+    static const char *const texts[] = {"kept", "started", "done", "failed"};
+    (void)context;
+    printf("%s: %s (%d of %d)\n", run->name, texts[run->event], run->n_ended, run->n_runs);
+    fflush(stdout);
+    if (run->event != ADELE_RUN_FAILED)
+        return;
+    fprintf(stderr, "adele: error: %s: %s\n", run->name, run->message);
+    if (run->hint[0] != '\0')
+        fprintf(stderr, "  hint: %s\n", run->hint);
+}
+
+static void print_spread(const struct adele_spread *spread) {
+    char text[40] = "-";
+    if (spread->n == 1)
+        (void)snprintf(text, sizeof text, "%.4f", spread->mean);
+    else if (spread->n > 1)
+        (void)snprintf(text, sizeof text, "%.4f +- %.4f", spread->mean, spread->deviation);
+    printf("  %16s", text);
+}
+
+static void print_table(const struct adele_table *table, const char *output) {
+    int width = (int)strlen("configuration");
+    for (int i = 0; i < table->n_rows; i++)
+        if ((int)strlen(table->rows[i].config) > width)
+            width = (int)strlen(table->rows[i].config);
+    printf("\n%-*s  %5s  %4s  %16s  %16s  %16s\n", width, "configuration", "split", "runs",
+           "best mIoU", "last mIoU", "labels");
+    for (int i = 0; i < table->n_rows; i++) {
+        const struct adele_table_row *row = &table->rows[i];
+        printf("%-*s  %5s  %4d", width, row->config, row->n_runs > 0 ? row->split : "-",
+               row->n_runs);
+        print_spread(&row->best);
+        print_spread(&row->last);
+        print_spread(&row->labels);
+        printf("\n");
+    }
+    printf("Mean +- deviation over the seeds of the foreground mIoU: on the split, best and last "
+           "epoch; of the\ntraining labels against the truth after the last epoch. Tables: "
+           "%s/table.md, table.csv\n",
+           output);
+}
+
+int verb_table(int argc, char **argv) {
+    struct arguments arguments = {.options = {.n_seeds = 3, .output = "runs"}, .seeds = {0, 1, 2}};
+    struct adele_table *table = NULL;
+    struct progress progress;
+    argp_err_exit_status = CLI_USAGE;
+    argp_parse(&table_argp, argc, argv, 0, 0, &arguments);
+    struct adele_table_options *options = &arguments.options;
+    options->sets = arguments.sets;
+    options->seeds = arguments.seeds;
+    options->program = "/proc/self/exe";
+    options->on_run = print_event;
+    options->should_stop = progress_should_stop;
+    options->context = &progress;
+    progress_init(&progress);
+    adele_status status = adele_table(options, &table);
+    progress_deinit(&progress);
+    if (status != ADELE_OK)
+        return cli_report_failure(status);
+    print_table(table, options->output);
+    int n_failed = table->n_failed;
+    adele_table_destroy(table);
+    return n_failed == 0 ? CLI_OK : CLI_FAILED;
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT
+// adele table: what it trains, keeps and resumes, and what stops a single run or all of them.
+#include "adele/table.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "support/program.h"
+#include "support/scratch.h"
+#include "support/tiny_dataset.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static char first[4096], second[4096]; // the configurations
+
+#define ADELE(result, ...)                                                                         \
+    program_run((const char *const[]){ADELE_CLI, __VA_ARGS__, NULL}, (result))
+
+static int setup(void **state) {
+    if (ADELE_CLI[0] == '\0' || tiny_run_setup(state) != 0)
+        return -1;
+    char *text = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
+    tiny_text(state, "one.yaml", text);
+    tiny_text(state, "two.yaml", text);
+    memory_free(text);
+    (void)snprintf(first, sizeof first, "%s", scratch_path(state, "one.yaml"));
+    (void)snprintf(second, sizeof second, "%s", scratch_path(state, "two.yaml"));
+    return 0;
+}
+
+static void assert_says(struct program_result *result, int code, const char *text) {
+    if (result->code != code || (!strstr(result->out, text) && !strstr(result->err, text)))
+        fail_msg("exit code %d, not %d with '%s'\n%s%s", result->code, code, text, result->out,
+                 result->err);
+    program_result_deinit(result);
+}
+
+// ---- the figures --------------------------------------------------------------------------------
+
+static int n_events[ADELE_RUN_FAILED + 1];
+static void count_event(void *context, const struct adele_table_run *run) {
+    n_events[run->event]++;
+    assert_string_equal(run->message, "");
+    (void)context;
+}
+
+static void assert_spread(const struct adele_spread *spread, double a, double b) {
+    assert_int_equal(spread->n, 2);
+    assert_true(fabs(spread->mean - (a + b) / 2) <= 1e-12);
+    assert_true(fabs(spread->deviation - fabs(a - b) / sqrt(2.0)) <= 1e-12);
+}
+
+static void mean_and_deviation_are_those_of_the_runs(void **state) {
+    static const char *const sets[] = {"train.epochs=2", "train.evaluate_test=true"};
+    static const char *const metric = "test/pred_vs_true/miou_foreground";
+    static const char *const labels = "train/labels_vs_true/miou_foreground";
+    const uint64_t seeds[] = {3, 5};
+    char output[4096];
+    (void)snprintf(output, sizeof output, "%s", scratch_path(state, "figures"));
+    struct adele_table_options options = {.n_configs = 2,
+                                          .configs = (const char *const[]){first, second},
+                                          .n_seeds = 2,
+                                          .seeds = seeds,
+                                          .output = output,
+                                          .sets = sets,
+                                          .n_sets = 2,
+                                          .device = "cpu",
+                                          .program = ADELE_CLI,
+                                          .n_jobs = 3,
+                                          .on_run = count_event};
+    struct adele_table *table = NULL;
+    memset(n_events, 0, sizeof n_events);
+    check_ok(adele_table(&options, &table));
+    assert_true(n_events[ADELE_RUN_STARTED] == 4 && n_events[ADELE_RUN_DONE] == 4);
+    assert_int_equal(table->n_failed, 0);
+    assert_int_equal(table->n_rows, 2);
+    for (int i = 0; i < 2; i++) {
+        const struct adele_table_row *row = &table->rows[i];
+        char runs[2][64];
+        for (int k = 0; k < 2; k++)
+            (void)snprintf(runs[k], sizeof runs[k], "figures/%s_seed%d", row->config,
+                           (int)seeds[k]);
+        assert_string_equal(row->config, i == 0 ? "one" : "two");
+        assert_string_equal(row->split, "test");
+        assert_spread(&row->last, tiny_run_metric(state, runs[0], 2, metric),
+                      tiny_run_metric(state, runs[1], 2, metric));
+        assert_spread(&row->labels, tiny_run_metric(state, runs[0], 2, labels),
+                      tiny_run_metric(state, runs[1], 2, labels));
+    }
+    adele_table_destroy(table);
+    // The seeds differ, the configurations do not.
+    tiny_run_assert_same(state, "figures/one_seed3", "figures/two_seed3");
+    assert_false(same_bytes(scratch_path(state, "figures/one_seed3/metrics.jsonl"),
+                            scratch_path(state, "figures/one_seed5/metrics.jsonl")));
+    // Finished runs are kept.
+    memset(n_events, 0, sizeof n_events);
+    check_ok(adele_table(&options, &table));
+    assert_true(n_events[ADELE_RUN_KEPT] == 4 && n_events[ADELE_RUN_STARTED] == 0);
+    adele_table_destroy(table);
+    assert_true(file_exists(scratch_path(state, "figures/table.csv")));
+    assert_true(file_exists(scratch_path(state, "figures/table.md")));
+}
+
+static void more_epochs_go_on_and_other_settings_are_refused(void **state) {
+    struct program_result result;
+    char out[4096];
+    (void)snprintf(out, sizeof out, "%s", scratch_path(state, "grow"));
+    ADELE(&result, "table", first, "--seeds=1", "-o", out, "--device=cpu", "--set=train.epochs=1");
+    assert_says(&result, 0, "one_seed1: done (1 of 1)");
+    // The second configuration and another seed are trained; of one value there is no deviation.
+    ADELE(&result, "table", first, second, "--seeds=1", "-o", out, "--device=cpu", "--jobs=2",
+          "--set=train.epochs=2");
+    assert_non_null(strstr(result.out, "one_seed1: done"));
+    assert_null(strstr(result.out, "+- 0."));
+    assert_says(&result, 0, "two_seed1: done");
+    assert_int_equal(tiny_run_n_records(state, "grow/one_seed1"), 2);
+    // A failing run is named, the others go on.
+    ADELE(&result, "table", first, second, "--seeds=1,2", "-o", out, "--device=cpu",
+          "--set=train.epochs=2", "--set=train.optimizer.lr=0.01");
+    assert_int_equal(result.code, 1);
+    assert_non_null(strstr(result.err, "adele: error: one_seed1: "));
+    assert_non_null(strstr(result.err, "train.optimizer.lr was "));
+    assert_non_null(strstr(result.err, "adele: error: two_seed1: "));
+    assert_non_null(strstr(result.out, "one_seed2: done"));
+    assert_says(&result, 1, "two_seed2: done (4 of 4)");
+}
+
+static void what_a_run_said_is_repeated(void **state) {
+    struct program_result result;
+    char bad[4096];
+    tiny_text(state, "bad.yaml", "data: {root: nowhere/set, size: [32, 28]}\n");
+    (void)snprintf(bad, sizeof bad, "%s", scratch_path(state, "bad.yaml"));
+    ADELE(&result, "table", bad, first, "--seeds=0", "-o", scratch_path(state, "said"),
+          "--device=cpu", "--set=train.epochs=1");
+    assert_int_equal(result.code, 1);
+    assert_non_null(strstr(result.err, "adele: error: bad_seed0: nowhere/set"));
+    assert_non_null(strstr(result.err, "\n  hint: "));
+    assert_non_null(strstr(result.out, "\nbad "));
+    assert_says(&result, 1, "one_seed0: done (2 of 2)");
+}
+
+// ---- stopped ------------------------------------------------------------------------------------
+
+static pid_t start(void *const *state, const char *out) {
+    char seeds[] = "--seeds=0..1";
+    return program_start((const char *const[]){ADELE_CLI, "table", first, seeds, "-o",
+                                               scratch_path(state, out), "--device=cpu", "--jobs=2",
+                                               NULL});
+}
+
+static void wait_for(const char *path) {
+    double begun = seconds_now();
+    while (!file_exists(path)) {
+        if (seconds_now() - begun > 300.0)
+            fail_msg("%s does not come", path);
+        seconds_sleep(0.005);
+    }
+}
+
+static void finish(void *const *state, const char *out) {
+    struct program_result result;
+    ADELE(&result, "table", first, "--seeds=0..1", "-o", scratch_path(state, out), "--device=cpu",
+          "--jobs=2");
+    assert_says(&result, 0, "(2 of 2)");
+}
+
+// Until no process has the run's folder.
+static void wait_unlocked(const char *run) {
+    double begun = seconds_now();
+    int lock = -1;
+    while (file_lock_folder(run, &lock) != ADELE_OK) {
+        if (seconds_now() - begun > 300.0)
+            fail_msg("%s stays locked", run);
+        seconds_sleep(0.005);
+    }
+    file_unlock(lock);
+}
+
+// SIGKILL ends the runs as well, which go on later with the same bytes as if nothing had been.
+static void killed_and_started_again_it_goes_on(void **state) {
+    static const char *const last = "checkpoints/last.safetensors";
+    char path[4200], run[4096];
+    finish(state, "whole");
+    pid_t pid = start(state, "killed");
+    (void)snprintf(run, sizeof run, "%s", scratch_path(state, "killed/one_seed0"));
+    (void)snprintf(path, sizeof path, "%s/%s", run, last);
+    wait_for(path);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(program_wait(pid), 128 + SIGKILL);
+    wait_unlocked(run);
+    wait_unlocked(scratch_path(state, "killed/one_seed1"));
+    finish(state, "killed");
+    tiny_run_assert_same(state, "whole/one_seed0", "killed/one_seed0");
+    tiny_run_assert_same(state, "whole/one_seed1", "killed/one_seed1");
+}
+
+static void interrupted_its_runs_save_and_end(void **state) {
+    char path[4096];
+    pid_t pid = start(state, "stopped");
+    (void)snprintf(path, sizeof path, "%s",
+                   scratch_path(state, "stopped/one_seed0/config.resolved.yaml"));
+    wait_for(path);
+    assert_int_equal(kill(pid, SIGINT), 0);
+    int code = program_wait(pid);
+    assert_true(code == 130 || code == 0); // 0: the runs had ended before the signal came
+    wait_unlocked(scratch_path(state, "stopped/one_seed0")); // at once: they were waited for
+    finish(state, "stopped");
+    tiny_run_assert_same(state, "whole/one_seed0", "stopped/one_seed0");
+}
+
+// ---- refused before the first byte --------------------------------------------------------------
+
+static void bad_input_is_named(void **state) {
+    struct program_result result;
+    char out[4096], other[4096];
+    (void)snprintf(out, sizeof out, "%s", scratch_path(state, "bad"));
+    check_ok(file_make_directory(scratch_path(state, "folder")));
+    (void)snprintf(other, sizeof other, "%s", scratch_path(state, "folder/one.yaml"));
+    check_ok(file_copy(first, other));
+    ADELE(&result, "table", first, other, "-o", out);
+    assert_says(&result, 1, "would both train one_seed...");
+    ADELE(&result, "table", first, "--seeds=1,0..2", "-o", out);
+    assert_says(&result, 1, "seed 1 is there twice");
+    ADELE(&result, "table", "nowhere/c.yaml", "-o", out);
+    assert_says(&result, 1, "nowhere/c.yaml");
+    ADELE(&result, "table", first, "-o", out, "--set=train.epohcs=1");
+    assert_says(&result, 1, "train.epochs");
+    ADELE(&result, "table", first, "-o", scratch_path(state, "set/runs"));
+    assert_says(&result, 1, "would fall into the data set");
+    assert_false(file_exists(scratch_path(state, "set/runs")));
+    assert_false(file_exists(out));
+    static const char *const seeds[] = {"", "a", "3..1", "1,", "1..", "-1", "1 2", "0..1000"};
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; i++) {
+        ADELE(&result, "table", first, "-o", out, "--seeds", seeds[i]);
+        assert_says(&result, 2, "--seeds");
+    }
+    ADELE(&result, "table", first, "--jobs=0");
+    assert_says(&result, 2, "--jobs 0");
+    struct adele_table *table = NULL;
+    assert_int_equal(adele_table(&(struct adele_table_options){0}, &table), ADELE_INVALID_ARGUMENT);
+    assert_null(table);
+    adele_table_destroy(NULL);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mean_and_deviation_are_those_of_the_runs),
+        cmocka_unit_test(more_epochs_go_on_and_other_settings_are_refused),
+        cmocka_unit_test(what_a_run_said_is_repeated),
+        cmocka_unit_test(killed_and_started_again_it_goes_on),
+        cmocka_unit_test(interrupted_its_runs_save_and_end),
+        cmocka_unit_test(bad_input_is_named),
+    };
+    return cmocka_run_group_tests(tests, setup, scratch_teardown);
+}
