@@ -6,9 +6,10 @@
 //     q) d_logits (overwritten), d_scale_weights (+=), sums and counts (+=), the rest overwritten
 //
 // A forward call is: prepare (weights of the scales, zeros), the count of labelled pixels where the
-// mean needs it, an engine (loss_plain.cu or loss_fused.cu: masks of images, gradients, partial
-// sums of blocks), finish (the last sums). No floating-point atomics; blocks and orders depend on
-// the shapes alone. Everything is computed in log space.
+// mean needs it, and of those of each label where there are class weights, an engine (loss_plain.cu
+// or loss_fused.cu: masks of images, gradients, partial sums of blocks), finish (the last sums). No
+// floating-point atomics; blocks and orders depend on the shapes alone. Everything is computed in
+// log space.
 #include "loss/loss_parts.cuh"
 #include "runtime/enum_value.cuh"
 
@@ -36,6 +37,8 @@ struct loss_op {
 static __global__ void loss_prepare(struct loss_task task) {
     for (int n = threadIdx.x; n < task.n; n += LOSS_THREADS)
         task.masks[n] = 0;
+    for (int i = threadIdx.x; i < 256; i += LOSS_THREADS)
+        task.state->n_of_label[i] = 0;
     if (threadIdx.x != 0)
         return;
     task.state->n_valid = 0;
@@ -69,6 +72,33 @@ static __global__ void loss_count_valid(struct loss_task task) {
         atomicAdd(&task.state->n_valid, (unsigned long long)of_block[0]);
 }
 
+// The same for the pixels of each label.
+static __global__ void loss_count_labels(struct loss_task task) {
+    SHARED(int, of_block, [256]);
+    for (int i = threadIdx.x; i < 256; i += LOSS_THREADS)
+        of_block[i] = 0;
+    __syncthreads();
+    int64_t n_pixels = (int64_t)task.n * task.h * task.w;
+    for (int64_t i = (int64_t)blockIdx.x * LOSS_THREADS + threadIdx.x; i < n_pixels;
+         i += (int64_t)gridDim.x * LOSS_THREADS)
+        atomicAdd(&of_block[task.args.labels[i]], 1);
+    __syncthreads();
+    for (int i = threadIdx.x; i < 256; i += LOSS_THREADS)
+        if (of_block[i] != 0)
+            atomicAdd(&task.state->n_of_label[i], (unsigned long long)of_block[i]);
+}
+
+// One thread: the mean weight of the labelled pixels, for each pixel that the mean counts.
+static __global__ void loss_weigh(struct loss_task task) {
+    double weight = 0.0, n_valid = 0.0;
+    for (int c = 0; c < task.c; c++) {
+        double n = (double)task.state->n_of_label[c];
+        n_valid += n;
+        weight += (double)task.args.class_weights[c] * n;
+    }
+    task.state->ce_mean = weight > 0.0 ? loss_n_mean(task) * (weight / n_valid) : 1.0;
+}
+
 // A scale that the plain form leaves out has no gradient. A thread writes 16 bytes in strides.
 static __global__ void loss_clear(uint4 *to, int64_t count) {
     for (int64_t i = (int64_t)blockIdx.x * LOSS_THREADS + threadIdx.x; i < count;
@@ -87,7 +117,7 @@ static __device__ void store_weight_gradient(const struct loss_task &task, const
 
 // One thread.
 static __device__ void store_sums(const struct loss_task &task, const double *partials) {
-    double ce = partials[LOSS_PARTIAL_CROSS_ENTROPY] / loss_n_mean(task);
+    double ce = partials[LOSS_PARTIAL_CROSS_ENTROPY] / loss_ce_mean(task);
     double kl = partials[LOSS_PARTIAL_CONSISTENCY] / loss_n_mean(task);
     if (task.form == ADELE_LOSS_PAPER)
         kl /= (double)task.n_scales;
@@ -265,10 +295,13 @@ adele_status cuda_loss_forward(struct adele_op *base, const struct adele_loss_ar
         (op->is_fused ? task.patch : task.full)[k] = (float *)(workspace + op->at_scale[k]);
     TRY(LAUNCH(context, loss_prepare, 1, LOSS_THREADS, 0, task));
     int64_t n_rounds = ((int64_t)task.n * task.h * task.w + LOSS_THREADS - 1) / LOSS_THREADS;
+    int n_blocks = (int)(n_rounds < COUNT_BLOCKS ? n_rounds : COUNT_BLOCKS);
     if (task.form == ADELE_LOSS_PLAIN)
-        TRY(LAUNCH(context, loss_count_valid,
-                   (int)(n_rounds < COUNT_BLOCKS ? n_rounds : COUNT_BLOCKS), LOSS_THREADS, 0,
-                   task));
+        TRY(LAUNCH(context, loss_count_valid, n_blocks, LOSS_THREADS, 0, task));
+    if (task.args.class_weights != NULL) {
+        TRY(LAUNCH(context, loss_count_labels, n_blocks, LOSS_THREADS, 0, task));
+        TRY(LAUNCH(context, loss_weigh, 1, 1, 0, task));
+    }
     if (op->is_fused)
         TRY(loss_fused_run(context, task));
     else

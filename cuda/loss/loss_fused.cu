@@ -287,9 +287,13 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
                 mixture[c * plane] = loss_clamp(pixel.q[c]);
     }
     int label = task.args.labels[i_pixel];
-    struct scale_factors of_scale = {
-        task.masks[tile.n] != 0,    false, 0.0f, 0.0f, factors.ce, factors.kl,
-        label < task.c ? label : -1};
+    struct scale_factors of_scale = {task.masks[tile.n] != 0,
+                                     false,
+                                     0.0f,
+                                     0.0f,
+                                     factors.ce * loss_importance(task, label),
+                                     factors.kl,
+                                     label < task.c ? label : -1};
     if (of_scale.is_masked)
         finish_mixture<P, K>(pixel);
 #pragma unroll
@@ -300,6 +304,9 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
             of_scale.weight = loss_ce_weight(task, w, k);
             learn_scale<P, K>(pixel, k, task.c, of_scale, sums);
         }
+    // The sum is this pixel's alone. The weight is read again, so that no register holds it above.
+    if (task.args.class_weights != NULL)
+        sums.cross_entropy *= loss_importance(task, task.args.labels[i_pixel]);
 }
 
 // A pixel's gradients of scale k: to element `at` of d_logits, or to the pixel's place in `staged`.

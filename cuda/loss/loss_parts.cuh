@@ -28,6 +28,9 @@ enum loss_partial {
 struct loss_state {
     float w[ADELE_MAX_SCALES];
     unsigned long long n_valid; // labelled pixels of the batch; for the plain form
+    // With class weights: pixels of each label, and what the mean of the cross-entropy divides by.
+    unsigned long long n_of_label[256];
+    double ce_mean;
 };
 
 // What every kernel of the loss reads, by value.
@@ -94,14 +97,27 @@ static __device__ inline double loss_n_mean(const struct loss_task &task) {
     return task.state->n_valid > 0 ? (double)task.state->n_valid : 1.0;
 }
 
-// ce: 1 / (n_mean divisor). kl: lambda / (n_mean divisor), and 1 / K in the paper's form.
+// The same for the cross-entropy, which class weights change.
+static __device__ inline double loss_ce_mean(const struct loss_task &task) {
+    return task.args.class_weights != NULL ? task.state->ce_mean : loss_n_mean(task);
+}
+
+// What the cross-entropy of a pixel with that label is multiplied by; a label of no category
+// multiplies nothing.
+static __device__ inline float loss_importance(const struct loss_task &task, int label) {
+    return task.args.class_weights != NULL && label < task.c ? task.args.class_weights[label]
+                                                             : 1.0f;
+}
+
+// ce: 1 / (ce_mean divisor). kl: lambda / (n_mean divisor), and 1 / K in the paper's form.
 struct loss_factors {
     float ce, kl;
 };
 
 static __device__ inline struct loss_factors loss_factors_of(const struct loss_task &task) {
-    double ce = 1.0 / (loss_n_mean(task) * task.divisor);
-    double kl = task.lambda * ce / (task.form == ADELE_LOSS_PAPER ? (double)task.n_scales : 1.0);
+    double ce = 1.0 / (loss_ce_mean(task) * task.divisor);
+    double kl = task.lambda * (1.0 / (loss_n_mean(task) * task.divisor)) /
+                (task.form == ADELE_LOSS_PAPER ? (double)task.n_scales : 1.0);
     struct loss_factors factors = {(float)ce, (float)kl};
     return factors;
 }

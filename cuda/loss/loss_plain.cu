@@ -166,6 +166,7 @@ static __device__ void learn(const struct loss_task &task, const struct pixel_so
     const struct loss_factors factors = loss_factors_of(task);
     const bool is_masked = task.masks[i_pixel / task.w / task.h] != 0;
     const bool is_valid = task.args.labels[i_pixel] < task.c;
+    const float importance = loss_importance(task, task.args.labels[i_pixel]);
     float inner[ADELE_MAX_SCALES] = {0.0f, 0.0f, 0.0f, 0.0f}; // sum_c p_k (log p_k - log q + ..)
     for (int c = 0; c < task.c && is_masked; c++) {
         struct pixel_category at;
@@ -180,7 +181,7 @@ static __device__ void learn(const struct loss_task &task, const struct pixel_so
         float d_z[ADELE_MAX_SCALES] = {0.0f, 0.0f, 0.0f, 0.0f};
         for (int k = 0; k < task.n_scales && c < task.c && is_valid; k++)
             if (loss_has_ce(task, k))
-                d_z[k] = cross_entropy(task, pixel, i_pixel, k, c, factors.ce, sums);
+                d_z[k] = cross_entropy(task, pixel, i_pixel, k, c, factors.ce * importance, sums);
         if (is_masked && c < task.c) {
             struct pixel_category at;
             find_consistency(task, pixel, i_pixel, c, at);
@@ -192,6 +193,7 @@ static __device__ void learn(const struct loss_task &task, const struct pixel_so
         for (int k = 0; k < task.n_scales; k++)
             task.full[k][i_pixel * task.p + c] = d_z[k];
     }
+    sums.cross_entropy *= importance; // it is this pixel's alone
 }
 
 // A thread does one label pixel, a block the counts and sums of its LOSS_THREADS pixels.

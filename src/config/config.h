@@ -17,6 +17,7 @@ enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
 enum nan_handling { ON_NAN_STOP, ON_NAN_SKIP, ON_NAN_ROLLBACK };
 enum model_selection { SELECT_LAST, SELECT_BEST_VAL };
+#define CLASS_WEIGHTS_INVERSE (-1)
 enum batch_norm_mode { BATCH_NORM_BATCH, BATCH_NORM_FROZEN };
 
 // Every field is a key of key_table.c, which has its name, default, range and meaning. Texts are
@@ -74,6 +75,8 @@ struct config {
         double scales[ADELE_MAX_SCALES]; // the first is 1
         double lambda, rho, divisor;
         bool learn_scale_weights;
+        int n_class_weights; // 0: none; CLASS_WEIGHTS_INVERSE: found in the training labels
+        double class_weights[ADELE_MAX_CATEGORIES];
     } loss;
     struct {
         bool enabled, per_category;

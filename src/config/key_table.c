@@ -198,6 +198,9 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "What the loss is divided by; 0 is 3 for form official of the segthor pipeline, and 1 otherwise."},
     {"loss.learn_scale_weights", CONFIG_BOOL, AT(loss.learn_scale_weights), .fallback = "false",
      .meaning = "Learn the weights of the scales instead of weighting all the same."},
+    {"loss.class_weights", CONFIG_WEIGHTS, AT(loss.class_weights), .count_offset = offsetof(struct config, loss.n_class_weights),
+     .fallback = "[]", RANGE(0, 1000),
+     .meaning = "What the cross-entropy of a pixel is multiplied by, for each class of its label, at every scale of every form; the consistency term has no weights. The mean divides by the sum of the pixels' weights, as PyTorch's does (forms official and paper: ignored pixels, which their mean counts, have the mean weight of the others). inverse: (1 / n) / m for a class with n pixels in the training labels, m the mean of 1 / n, so that the weights' mean is 1."},
 
     {"correction.enabled", CONFIG_BOOL, AT(correction.enabled), .fallback = "true",
      .meaning = "Whether labels are corrected."},

@@ -19,6 +19,7 @@ enum config_kind {
     CONFIG_INT_PAIR,  // two neighbouring ints
     CONFIG_REAL_PAIR, // two neighbouring doubles
     CONFIG_SCALES,    // double[ADELE_MAX_SCALES] and an int count
+    CONFIG_WEIGHTS,   // double[ADELE_MAX_CATEGORIES] and an int count; the word inverse is count -1
     CONFIG_LABEL_MAP  // the label map's five fields of struct config
 };
 
@@ -30,7 +31,7 @@ struct config_key {
     const char *path; // "train.optimizer.lr"
     enum config_kind kind;
     size_t offset;            // of the value in struct config
-    size_t count_offset;      // CONFIG_SCALES: of the count
+    size_t count_offset;      // CONFIG_SCALES, CONFIG_WEIGHTS: of the count
     const char *fallback;     // the default as YAML; "" = none
     const char *fallback_voc; // of the voc pipeline; NULL = the same
     double low, high;         // of each number, both allowed
@@ -40,7 +41,7 @@ struct config_key {
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 90
+#define CONFIG_N_KEYS 91
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 

@@ -62,6 +62,9 @@ void config_value_allowed(const struct config_key *key, char *out, size_t out_by
     case CONFIG_SCALES:
         (void)snprintf(out, out_bytes, "1 to %d numbers, each %s", ADELE_MAX_SCALES, range);
         break;
+    case CONFIG_WEIGHTS:
+        (void)snprintf(out, out_bytes, "inverse, or a number for each class, each %s", range);
+        break;
     case CONFIG_LABEL_MAP:
         (void)snprintf(out, out_bytes, "a list of {from: [values], to: 0 to 255, name: text}");
         break;
@@ -237,6 +240,29 @@ static adele_status store_list(const char *name, const struct config_key *key,
     return ADELE_OK;
 }
 
+// A list, or the word inverse. The default is no weights.
+static adele_status store_weights(const char *name, const struct config_key *key,
+                                  const struct config_slot *slot, struct config *config) {
+    double *values = (double *)((char *)config + key->offset);
+    char *const *texts = slot->items;
+    int *n = (int *)((char *)config + key->count_offset);
+    bool has_weight = slot->n_items == 0;
+    *n = (int)slot->n_items;
+    if (slot->n_items > ADELE_MAX_CATEGORIES)
+        return refuse(name, key, "a longer list than there can be classes");
+    for (unsigned i = 0; i < slot->n_items; i++) {
+        if (!parse_real(key, texts[i], &values[i]))
+            return refuse(name, key, texts[i]);
+        has_weight = has_weight || values[i] > 0.0;
+    }
+    if (!has_weight)
+        return refuse(name, key, "a list of zeros");
+    if (is_null(slot->text))
+        return ADELE_OK;
+    *n = CLASS_WEIGHTS_INVERSE;
+    return strcmp(slot->text, "inverse") == 0 ? ADELE_OK : refuse(name, key, slot->text);
+}
+
 adele_status config_value_store(const char *name, const struct config_key *key,
                                 const struct config_slot *slot, struct config *config) {
     void *value = (char *)config + key->offset;
@@ -247,6 +273,8 @@ adele_status config_value_store(const char *name, const struct config_key *key,
         return store_text(name, key, is_null(slot->text) ? fallback : slot->text, value);
     case CONFIG_LABEL_MAP:
         return config_map_store(name, slot, config);
+    case CONFIG_WEIGHTS:
+        return store_weights(name, key, slot, config);
     case CONFIG_INT_PAIR:
     case CONFIG_REAL_PAIR:
     case CONFIG_SCALES:

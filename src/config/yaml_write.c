@@ -35,6 +35,10 @@ static adele_status put_reals(struct buffer *out, int n, const double *values) {
     return buffer_printf(out, "]");
 }
 
+static adele_status put_weights(struct buffer *out, int n, const double *values) {
+    return n == CLASS_WEIGHTS_INVERSE ? buffer_text(out, "inverse") : put_reals(out, n, values);
+}
+
 static adele_status put_label_map(struct buffer *out, const struct config *config, int indent) {
     int n = config->data.n_label_map;
     if (n == 0)
@@ -85,6 +89,8 @@ static adele_status put_value(struct buffer *out, const struct config_key *key,
         return put_reals(out, 2, value);
     case CONFIG_SCALES:
         return put_reals(out, *(const int *)((const char *)config + key->count_offset), value);
+    case CONFIG_WEIGHTS:
+        return put_weights(out, *(const int *)((const char *)config + key->count_offset), value);
     case CONFIG_LABEL_MAP:
         return put_label_map(out, config, indent + 2);
     }

@@ -78,12 +78,27 @@ static void mix_weights(const struct loss_op *op, const struct adele_loss_args *
         w[k] = (float)(e[k] / sum);
 }
 
-static double count_valid(const struct loss_op *op, const uint8_t *labels) {
+// What the means divide by. Whole numbers are counted, so that the order of pixels changes no bit.
+static void find_means(const struct loss_op *op, const struct adele_loss_args *args,
+                       struct loss_run *run) {
     size_t n = (size_t)op->desc.n * (size_t)op->desc.h * (size_t)op->desc.w;
-    int64_t n_valid = 0;
+    bool is_plain = op->desc.form == ADELE_LOSS_PLAIN;
+    int64_t n_valid = 0, n_of_label[256] = {0};
+    double weight = 0.0;
+    run->n_mean = run->ce_mean = (double)n;
+    if (!is_plain && args->class_weights == NULL)
+        return;
     for (size_t i = 0; i < n; i++)
-        n_valid += labels[i] < op->desc.c;
-    return n_valid > 0 ? (double)n_valid : 1.0;
+        n_of_label[args->labels[i]]++;
+    for (int c = 0; c < op->desc.c; c++) {
+        n_valid += n_of_label[c];
+        weight +=
+            args->class_weights ? (double)args->class_weights[c] * (double)n_of_label[c] : 0.0;
+    }
+    if (is_plain)
+        run->n_mean = run->ce_mean = n_valid > 0 ? (double)n_valid : 1.0;
+    if (args->class_weights != NULL)
+        run->ce_mean = weight > 0.0 ? run->n_mean * (weight / (double)n_valid) : 1.0;
 }
 
 // Sums of rows -> sums of the batch, the gradient of the raw scale weights, counts: one thread, in
@@ -107,7 +122,7 @@ static void reduce(const struct loss_run *run, int n_threads) {
     if (run->needs_gradient && learns_weights(op) && args->d_scale_weights != NULL)
         for (int k = 0; k < op->n_used; k++)
             args->d_scale_weights[k] += (float)((double)run->w[k] * (all.d_w[k] - mean_w));
-    double ce = all.cross_entropy / run->n_mean;
+    double ce = all.cross_entropy / run->ce_mean;
     double kl = all.consistency / run->n_mean;
     if (op->desc.form == ADELE_LOSS_PAPER)
         kl /= (double)op->n_used;
@@ -140,10 +155,8 @@ adele_status cpu_loss_forward(struct adele_op *base, const struct adele_loss_arg
     TRY(op_check_loss_args(&op->desc, args, &run.needs_gradient));
     int n_threads = team_size(op->n_threads);
     mix_weights(op, args, run.w);
-    run.n_mean = desc->form == ADELE_LOSS_PLAIN
-                     ? count_valid(op, args->labels)
-                     : (double)desc->n * (double)desc->h * (double)desc->w;
-    run.ce_factor = (float)(1.0 / (run.n_mean * desc->divisor));
+    find_means(op, args, &run);
+    run.ce_factor = (float)(1.0 / (run.ce_mean * desc->divisor));
     run.kl_factor = (float)(desc->lambda / (run.n_mean * desc->divisor) /
                             (desc->form == ADELE_LOSS_PAPER ? (double)op->n_used : 1.0));
     memset(loss_at(&run, op->at_mask), 0, (size_t)desc->n * sizeof(int));

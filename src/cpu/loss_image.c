@@ -186,6 +186,7 @@ void loss_process_batch(const struct loss_run *run, int n_threads) {
         loss_row_init(&row, loss_at(run, op->at_threads + i_thread * op->thread_bytes), op->desc.c,
                       op->n_used, op->desc.w, op->stride);
         row.w = run->w;
+        row.class_weights = run->args->class_weights;
         int64_t *counts = loss_at(run, op->at_counts + i_thread * op->counts_bytes);
         for (int n = 0; n < op->desc.n; n++)
             process_image(run, &row, counts, n);

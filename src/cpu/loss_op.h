@@ -26,7 +26,8 @@ struct loss_run {
     char *workspace;
     float w[ADELE_MAX_SCALES];
     double n_mean;   // the divisor of the mean over pixels
-    float ce_factor; // 1 / (n_mean divisor)
+    double ce_mean;  // that of the cross-entropy, which class weights change
+    float ce_factor; // 1 / (ce_mean divisor)
     float kl_factor; // lambda / (n_mean divisor), and 1 / K in the paper's form
     bool needs_gradient;
 };

@@ -10,7 +10,7 @@
 size_t loss_row_floats(int n_categories, int n_scales, int stride, size_t scratch_floats) {
     size_t plane = (size_t)n_categories * (size_t)stride;
     size_t planes = 2 * (size_t)n_scales + 5;
-    size_t lines = 2 * (size_t)n_scales + 6;
+    size_t lines = 2 * (size_t)n_scales + 7;
     return planes * plane + lines * (size_t)stride + scratch_floats;
 }
 
@@ -39,11 +39,12 @@ void loss_row_init(struct loss_row *row, float *memory, int n_categories, int n_
     row->pixel = row->picked + line;
     row->inner = row->pixel + line;
     row->validity = row->inner + line;
-    void *labels = row->validity + line;
-    void *predictions = row->validity + 2 * line;
+    row->importance = row->validity + line;
+    void *labels = row->validity + 2 * line;
+    void *predictions = row->validity + 3 * line;
     row->label = labels;
     row->prediction = predictions;
-    row->scratch = row->validity + 3 * line;
+    row->scratch = row->validity + 4 * line;
 }
 
 void loss_row_set_labels(struct loss_row *row, const uint8_t *labels) {
@@ -51,6 +52,8 @@ void loss_row_set_labels(struct loss_row *row, const uint8_t *labels) {
         bool is_valid = labels[x] < row->n_categories;
         row->label[x] = is_valid ? labels[x] : -1;
         row->validity[x] = is_valid ? 1.0f : 0.0f;
+        row->importance[x] =
+            is_valid && row->class_weights ? row->class_weights[labels[x]] : row->validity[x];
     }
 }
 
@@ -102,7 +105,7 @@ static double sum_pixels(const float *pixel, int n) {
 }
 
 // For category c: picked += [label = c] (z - maximum), and with gradient
-// d_z = weight factor validity (s - [label = c]), pixel += (z - maximum) d_z / weight.
+// d_z = weight factor importance (s - [label = c]), pixel += (z - maximum) d_z / weight.
 CPU_KERNEL(static void, cross_entropy_category,
            (const struct loss_row *row, int k, int c, const float *restrict s, float weight,
             float factor, bool needs_gradient),
@@ -111,7 +114,7 @@ CPU_KERNEL(static void, cross_entropy_category,
     const float *restrict z = row->z[k] + at;
     const float *restrict maximum = row->maximum[k];
     const int32_t *restrict label = row->label;
-    const float *restrict validity = row->validity;
+    const float *restrict importance = row->importance;
     float *restrict picked = row->picked;
     float *restrict pixel = row->pixel;
     float *restrict d_z = row->d_z + at;
@@ -122,18 +125,18 @@ CPU_KERNEL(static void, cross_entropy_category,
         return;
     for (int x = 0; x < n; x++) {
         float hit = label[x] == c ? 1.0f : 0.0f;
-        float d_scaled = factor * validity[x] * (s[at + (size_t)x] - hit);
+        float d_scaled = factor * importance[x] * (s[at + (size_t)x] - hit);
         d_z[x] = weight * d_scaled;
         pixel[x] += (z[x] - maximum[x]) * d_scaled;
     }
 }
 
 CPU_KERNEL(static void, finish_cross_entropy,
-           (const float *restrict log_sum, const float *restrict validity, float weight, int n,
+           (const float *restrict log_sum, const float *restrict importance, float weight, int n,
             float *restrict picked),
-           (log_sum, validity, weight, n, picked)) {
+           (log_sum, importance, weight, n, picked)) {
     for (int x = 0; x < n; x++)
-        picked[x] = validity[x] * (log_sum[x] - weight * picked[x]);
+        picked[x] = importance[x] * (log_sum[x] - weight * picked[x]);
 }
 
 void loss_row_cross_entropy(struct loss_row *row, int k, float weight, float factor,
@@ -150,7 +153,7 @@ void loss_row_cross_entropy(struct loss_row *row, int k, float weight, float fac
     memset(row->pixel, 0, (size_t)row->n * sizeof *row->pixel);
     for (int c = 0; c < row->n_categories; c++)
         cross_entropy_category(row, k, c, s, weight, factor, needs_gradient);
-    finish_cross_entropy(log_sum, row->validity, weight, row->n, row->picked);
+    finish_cross_entropy(log_sum, row->importance, weight, row->n, row->picked);
     sums->cross_entropy += sum_pixels(row->picked, row->n);
     if (needs_gradient)
         sums->d_w[k] += sum_pixels(row->pixel, row->n);

@@ -14,6 +14,7 @@
 struct loss_row {
     int n_categories, n_scales, n, stride;
     const float *w;                                               // (K)
+    const float *class_weights;                                   // (C); NULL: all 1
     float *z[ADELE_MAX_SCALES], *p[ADELE_MAX_SCALES];             // (C, stride)
     float *maximum[ADELE_MAX_SCALES], *log_sum[ADELE_MAX_SCALES]; // (stride): log p = z - both
     float *q;                      // (C, stride): the clamped mixture
@@ -23,6 +24,7 @@ struct loss_row {
     float *d_z;                    // (C, stride): the gradient of one scale
     float *picked, *pixel, *inner; // (stride): scratch
     float *validity;               // (stride): 1 where the label names a category
+    float *importance;             // (stride): the weight of that category; 0 where there is none
     int32_t *label;                // (stride): -1 where it does not
     uint8_t *prediction;           // (stride): argmax of z_0
     float *scratch;                // for resampling

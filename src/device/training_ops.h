@@ -106,13 +106,18 @@ struct adele_loss_args {
     const uint8_t *labels;                // plain (N, H, W): current labels, what is trained on
     const uint8_t *noisy;                 // plain (N, H, W): original noisy labels
     const uint8_t *truth;                 // plain (N, H, W), NULL: no tables with the truth
-    int64_t *counts;                      // plain (ADELE_COUNT_SIZE), +=
-    double *sums;                         // plain (ADELE_SUM_COUNT), +=; unchanged when the step's
-                                          // loss is not finite
-    int32_t *is_finite;                   // plain (1): whether the step's loss is finite; NULL when
-                                          // not wanted
-    float *mixture;                       // plain (N, C, H, W), q; NULL when not wanted (tests)
-    uint8_t *image_mask;                  // plain (N), m_n; NULL when not wanted
+    // plain (C), each finite and at least 0: what the cross-entropy of a pixel of each label is
+    // multiplied by, at every scale; the consistency has no weights. The mean of the cross-entropy
+    // divides by the weights of the labelled pixels (as PyTorch's does), and in the forms PROGRAM
+    // and PAPER, whose mean counts ignored pixels, by their mean for each of these. NULL: all 1.
+    const float *class_weights;
+    int64_t *counts;     // plain (ADELE_COUNT_SIZE), +=
+    double *sums;        // plain (ADELE_SUM_COUNT), +=; unchanged when the step's
+                         // loss is not finite
+    int32_t *is_finite;  // plain (1): whether the step's loss is finite; NULL when
+                         // not wanted
+    float *mixture;      // plain (N, C, H, W), q; NULL when not wanted (tests)
+    uint8_t *image_mask; // plain (N), m_n; NULL when not wanted
     // The prediction of this training pass (softmax at scale 0), stored for the correction at the
     // end of the epoch; all NULL when not wanted. Row i goes to image sample_ids[i] of the set, or
     // to image i when sample_ids is NULL.

@@ -51,6 +51,7 @@ adele_status training_step_loss(struct training_step *step, struct batch_plan *b
     struct adele_loss_args args = {.labels = step->labels,
                                    .noisy = step->noisy,
                                    .truth = step->truth,
+                                   .class_weights = step->class_weights,
                                    .counts = step->counts,
                                    .sums = step->sums,
                                    .is_finite = step->loss_is_finite,

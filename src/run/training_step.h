@@ -47,6 +47,7 @@ struct training_step {
     int64_t *counts;         // plain (ADELE_COUNT_SIZE)
     double *sums;            // plain (ADELE_SUM_COUNT)
     int32_t *loss_is_finite; // plain (1): of the step
+    float *class_weights;    // plain (C); NULL: none
     float *scale_state;      // plain (3, ADELE_MAX_SCALES): raw scale weights, gradient, momentum
     // Pinned, plain (2, ADELE_HEALTH_COUNT): of the network's and the scale weights' updates. The
     // host reads it while the device works.

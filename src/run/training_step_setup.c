@@ -2,6 +2,7 @@
 // Plans, ops and buffers of a training step.
 #include "base/fail.h"
 #include "base/memory.h"
+#include "run/class_weights.h"
 #include "run/training_step.h"
 
 #include <math.h>
@@ -105,6 +106,18 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
                                        (void **)&step->health);
 }
 
+static adele_status class_weights_init(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    float weights[ADELE_MAX_CATEGORIES];
+    bool has_weights = false;
+    size_t bytes = (size_t)step->data->n_categories * sizeof *weights;
+    TRY(class_weights_find(step->data, weights, &has_weights));
+    if (!has_weights)
+        return ADELE_OK;
+    TRY(device->iface->alloc(device, bytes, (void **)&step->class_weights));
+    return device->iface->upload(device, step->class_weights, weights, bytes);
+}
+
 static adele_status optimizer_init(struct training_step *step) {
     const struct adele_device *device = step->data->device;
     const struct graph *graph = network_graph(step->network);
@@ -141,6 +154,7 @@ adele_status training_step_init(struct training_step *out, struct run_data *data
     out->n_scales = config->loss.form == ADELE_LOSS_PLAIN ? 1 : config->loss.n_scales;
     TRY(plans_init(out, &workspace_bytes));
     TRY(buffers_init(out, workspace_bytes));
+    TRY(class_weights_init(out));
     return optimizer_init(out);
 }
 
@@ -153,7 +167,7 @@ void training_step_deinit(struct training_step *step) {
     void *const blocks[] = {step->labels,          step->noisy,       step->truth,
                             step->order,           step->workspace,   step->counts,
                             step->loss_is_finite,  step->scale_state, step->health,
-                            step->good_statistics, step->sums};
+                            step->good_statistics, step->sums,        step->class_weights};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         device->iface->op_destroy(ops[i]);
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)

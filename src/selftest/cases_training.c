@@ -17,6 +17,9 @@ void case_loss(struct trial *trial, const void *from) {
     struct adele_loss_args args = {
         .scale_weights = trial_floats(trial, n_scales, -0.5, 0.5),
         .d_scale_weights = trial_sum(trial, "d_scale_weights", TRIAL_FLOAT, n_scales),
+        .class_weights = desc->learn_scale_weights
+                             ? trial_floats(trial, (size_t)desc->c, 0.5, 2.0)
+                             : NULL,
         .labels = trial_bytes(trial, n_pixels, desc->c),
         .noisy = trial_bytes(trial, n_pixels, desc->c),
         .truth = trial_bytes(trial, n_pixels, desc->c),

@@ -173,6 +173,12 @@ static void test_each_number_has_its_range(void **state) {
                                        "loss.rho=1.01",
                                        "loss.scales=[1, 0]",
                                        "loss.scales=[1, 2, 3, 4, 3]",
+                                       "loss.class_weights=[1, -1]",
+                                       "loss.class_weights=[1, inverse]",
+                                       "loss.class_weights=[0, 0]",
+                                       "loss.class_weights=balanced",
+                                       "train.warmup_epochs=-1",
+                                       "train.patience=-1",
                                        "correction.r=0",
                                        "correction.r=1.5",
                                        "correction.rule=Both",
@@ -190,6 +196,38 @@ static void test_each_number_has_its_range(void **state) {
         assert_refused(ROOT, sets[i], key);
         assert_non_null(strstr(adele_error_message(), "allowed: "));
     }
+}
+
+static void test_class_weights_are_numbers_or_a_word(void **state) {
+    (void)state;
+    static const struct {
+        const char *set, *line;
+        int n;
+    } cases[] = {{NULL, "  class_weights: []\n", 0},
+                 {"loss.class_weights=[0, 2.5, 1]", "  class_weights: [0, 2.5, 1]\n", 3},
+                 {"loss.class_weights=inverse", "  class_weights: inverse\n", -1},
+                 {"loss.class_weights=[]", "  class_weights: []\n", 0},
+                 {"loss.class_weights=", "  class_weights: []\n", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+        struct config *c = parse_ok(ROOT, cases[i].set != NULL, &cases[i].set);
+        assert_int_equal(c->loss.n_class_weights, cases[i].n);
+        assert_int_equal(config_to_yaml(c, &text), ADELE_OK);
+        assert_non_null(strstr(text, cases[i].line));
+        config_destroy(c);
+        c = parse_ok(text, 0, NULL); // what a run writes is read again
+        assert_int_equal(c->loss.n_class_weights, cases[i].n);
+        config_destroy(c);
+        memory_free(text);
+    }
+    struct config *c = parse_ok(ROOT, 1, &cases[1].set);
+    assert_true(c->loss.class_weights[0] == 0.0 && c->loss.class_weights[1] == 2.5);
+    config_destroy(c);
+    char many[2048] = "loss.class_weights=[1";
+    for (int i = 0; i < ADELE_MAX_CATEGORIES; i++)
+        strcat(many, ",1");
+    strcat(many, "]");
+    assert_refused(ROOT, many, "a longer list than there can be classes");
 }
 
 static void test_keys_are_checked_together(void **state) {
@@ -367,6 +405,7 @@ int main(void) {
         cmocka_unit_test(test_an_old_name_is_read),
         cmocka_unit_test(test_numbers_have_a_point_in_every_locale),
         cmocka_unit_test(test_each_number_has_its_range),
+        cmocka_unit_test(test_class_weights_are_numbers_or_a_word),
         cmocka_unit_test(test_keys_are_checked_together),
         cmocka_unit_test(test_augment_keys_need_augmentation),
         cmocka_unit_test(test_a_resolved_configuration_reads_back),

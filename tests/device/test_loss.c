@@ -20,6 +20,7 @@
 struct problem {
     struct adele_loss_desc desc;
     float *logits[K], *scale_weights;
+    float *class_weights; // (C); NULL: none
     uint8_t *labels, *noisy, *truth;
     const int32_t *ids;
 };
@@ -81,6 +82,9 @@ static void upload(struct arena *arena, const struct problem *p, const struct ou
     }
     args->scale_weights = arena_upload(arena, p->scale_weights, K * sizeof(float));
     args->d_scale_weights = arena_upload(arena, start->d_scale_weights, K * sizeof(float));
+    if (p->class_weights != NULL)
+        args->class_weights =
+            arena_upload(arena, p->class_weights, (size_t)p->desc.c * sizeof(float));
     args->labels = arena_upload(arena, p->labels, n_labels);
     args->noisy = arena_upload(arena, p->noisy, n_labels);
     args->truth = p->truth != NULL ? arena_upload(arena, p->truth, n_labels) : NULL;
@@ -143,6 +147,7 @@ static void run_reference(struct arena *arena, const struct problem *p, struct o
     start_outputs(arena, p, out);
     struct adele_loss_args args = {.scale_weights = p->scale_weights,
                                    .d_scale_weights = out->d_scale_weights,
+                                   .class_weights = p->class_weights,
                                    .labels = p->labels,
                                    .noisy = p->noisy,
                                    .truth = p->truth,
@@ -311,6 +316,59 @@ static void check_tiles(struct adele_device *device) {
         }
 }
 
+static double total_of(const void *context) {
+    const struct problem *p = context;
+    double sums[ADELE_SUM_COUNT] = {0};
+    struct adele_loss_args args = {.scale_weights = p->scale_weights,
+                                   .class_weights = p->class_weights,
+                                   .labels = p->labels,
+                                   .sums = sums};
+    for (int k = 0; k < p->desc.n_scales; k++)
+        args.logits[k] = p->logits[k];
+    reference_loss_forward(&p->desc, &args);
+    return sums[ADELE_SUM_TOTAL];
+}
+
+// Weights from 0 to 3, so that a category is left out, in every shape, form and engine; and the
+// gradients by finite differences of the reference's own loss.
+static void check_class_weights(struct adele_device *device) {
+    for (size_t i = 0; i < N_SHAPES + N_TILE_SHAPES; i++)
+        for (int form = 0; form <= (int)ADELE_LOSS_PAPER; form++) {
+            struct arena arena;
+            struct outputs got, want;
+            arena_open(&arena, device);
+            const struct adele_loss_desc *shape =
+                i < N_SHAPES ? &shapes[i] : &tile_shapes[i - N_SHAPES];
+            struct problem p = make_problem(&arena, with_form(*shape, form, true), 4.0, true);
+            p.desc.rho = 0.5;
+            p.class_weights = arena_random(&arena, 24, (size_t)p.desc.c, 0.1, 3.0);
+            p.class_weights[p.desc.c / 2] = 0.0f;
+            run(&arena, &p, true, &got);
+            run_reference(&arena, &p, &want);
+            check_equal(device, &p, &got, &want, true);
+            for (int k = 0; k < p.desc.n_scales && i > 0 && i < 4; k++)
+                assert_true(gradient_agrees("logits", total_of, &p, p.logits[k], got.d_logits[k],
+                                            shape_count(shape_of(&p, k)), 31, 1e-3,
+                                            device_tolerance(device, 1e-3)));
+            arena_close(&arena);
+        }
+}
+
+// The same weight for all is none: the mean divides by the weights.
+static void check_equal_weights(struct adele_device *device) {
+    for (int form = 0; form <= (int)ADELE_LOSS_PAPER; form++) {
+        struct arena arena;
+        struct outputs got, want;
+        arena_open(&arena, device);
+        struct problem p = make_problem(&arena, with_form(shapes[1], form, true), 4.0, false);
+        run_reference(&arena, &p, &want);
+        p.class_weights = arena_random(&arena, 24, (size_t)p.desc.c, 0.25, 0.25);
+        run(&arena, &p, true, &got);
+        check_equal(device, &p, &got, &want, true);
+        arena_close(&arena);
+    }
+}
+
 static struct adele_loss_desc literal_desc(int w, enum adele_loss_form form) {
     struct adele_loss_desc desc = {.n = 1,
                                    .c = 2,
@@ -359,6 +417,30 @@ static void check_literal(struct adele_device *device) {
     assert_true(compare_f32("confidence", out.foreground + pixels(&p, p.ids[0]),
                             (float[]){0.75f, 0.75f}, 1, 1, 1, 2, tolerance, 0.0));
     assert_int_equal(out.prediction[pixels(&p, p.ids[0])], 1);
+    arena_close(&arena);
+}
+
+// Three pixels, one ignored, of labels 1 and 0 with the weights 3 and 1: -ln 3/4 and -ln 1/4.
+static void check_literal_weights(struct adele_device *device) {
+    struct arena arena;
+    arena_open(&arena, device);
+    const float ln3 = logf(3.0f);
+    const double tolerance = device_tolerance(device, 1e-6);
+    const double weighted = -3.0 * log(0.75) - log(0.25);
+    struct outputs out;
+    struct problem p = make_problem(&arena, literal_desc(3, ADELE_LOSS_PLAIN), 1.0, true);
+    memcpy(p.logits[0], ((float[]){0, 0, 0, ln3, ln3, ln3}), 6 * sizeof(float));
+    memcpy(p.labels, ((uint8_t[]){1, 255, 0}), 3);
+    p.class_weights = (float[]){1.0f, 3.0f};
+    run(&arena, &p, true, &out);
+    assert_true(fabs(out.sums[ADELE_SUM_CROSS_ENTROPY] - 2.0 - weighted / 4.0) < tolerance);
+    assert_true(compare_f32("weighted", out.d_logits[0],
+                            (float[]){0.09375f, 0, -0.09375f, -0.09375f, 0, 0.09375f}, 1, 2, 1, 3,
+                            device_tolerance(device, 1e-7), 0.0));
+    // Program: the ignored pixel counts with the mean weight of 2.
+    p.desc.form = ADELE_LOSS_PROGRAM;
+    run(&arena, &p, true, &out);
+    assert_true(fabs(out.sums[ADELE_SUM_CROSS_ENTROPY] - 2.0 - weighted / 6.0) < tolerance);
     arena_close(&arena);
 }
 
@@ -489,17 +571,6 @@ static void check_not_finite(struct adele_device *device) {
         }
 }
 
-static double total_of(const void *context) {
-    const struct problem *p = context;
-    double sums[ADELE_SUM_COUNT] = {0};
-    struct adele_loss_args args = {
-        .scale_weights = p->scale_weights, .labels = p->labels, .sums = sums};
-    for (int k = 0; k < p->desc.n_scales; k++)
-        args.logits[k] = p->logits[k];
-    reference_loss_forward(&p->desc, &args);
-    return sums[ADELE_SUM_TOTAL];
-}
-
 // Finite differences of the reference's own loss against the gradients of the device.
 static void check_gradient(struct adele_device *device) {
     for (size_t i = 0; i < N_SHAPES - 1; i++)
@@ -524,6 +595,24 @@ static void check_gradient(struct adele_device *device) {
         }
 }
 
+// No pixel of a category with a weight: no cross-entropy, and no division by zero.
+static void check_no_weight(struct adele_device *device) {
+    struct arena arena;
+    struct outputs out;
+    arena_open(&arena, device);
+    struct problem p =
+        make_problem(&arena, with_form(shapes[1], ADELE_LOSS_PLAIN, false), 4.0, false);
+    p.class_weights = arena_random(&arena, 0, (size_t)p.desc.c, 0.0, 0.0);
+    p.class_weights[2] = 1.0f;
+    memset(p.labels, 1, pixels(&p, p.desc.n));
+    run(&arena, &p, true, &out);
+    assert_int_equal(out.is_finite, 1);
+    assert_true(fabs(out.sums[ADELE_SUM_TOTAL] - 2.0) < 1e-12);
+    for (size_t i = 0; i < shape_count(shape_of(&p, 0)); i++)
+        assert_true(fabsf(out.d_logits[0][i]) <= 0.0f);
+    arena_close(&arena);
+}
+
 static void check_threads(struct adele_device *device) {
     for (size_t i = 1; i < N_SHAPES; i++)
         for (int n_threads = 2; n_threads <= 3; n_threads++) {
@@ -533,6 +622,7 @@ static void check_threads(struct adele_device *device) {
             struct problem p =
                 make_problem(&arena, with_form(shapes[i], ADELE_LOSS_PROGRAM, true), 6.0, true);
             struct outputs one, many;
+            p.class_weights = arena_random(&arena, 24, (size_t)p.desc.c, 0.1, 3.0);
             omp_set_num_threads(1);
             run(&arena, &p, true, &one);
             omp_set_num_threads(n_threads);
@@ -608,7 +698,11 @@ static void check_allocator(struct adele_device *device) {
 
 ON_EACH_DEVICE_3_THREADS(shapes)
 ON_EACH_DEVICE_3_THREADS(tiles)
+ON_EACH_DEVICE_3_THREADS(class_weights)
+ON_EACH_DEVICE_3_THREADS(equal_weights)
+ON_EACH_DEVICE_3_THREADS(no_weight)
 ON_EACH_DEVICE_3_THREADS(literal)
+ON_EACH_DEVICE_3_THREADS(literal_weights)
 ON_EACH_DEVICE_3_THREADS(counts)
 ON_EACH_DEVICE_3_THREADS(all_ignored)
 ON_EACH_DEVICE_3_THREADS(mask)
@@ -623,6 +717,8 @@ ON_EACH_DEVICE_3_THREADS(allocator)
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shapes),          cmocka_unit_test(test_tiles),
+        cmocka_unit_test(test_class_weights),   cmocka_unit_test(test_equal_weights),
+        cmocka_unit_test(test_no_weight),       cmocka_unit_test(test_literal_weights),
         cmocka_unit_test(test_literal),         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_all_ignored),     cmocka_unit_test(test_mask),
         cmocka_unit_test(test_extreme),         cmocka_unit_test(test_not_finite),

@@ -21,7 +21,8 @@ struct batch {
     const struct adele_loss_args *args;
     int n_used; // scales in the loss
     double w[ADELE_MAX_SCALES], d_w[ADELE_MAX_SCALES];
-    double n_mean; // divides every sum over pixels
+    double n_mean;  // divides every sum over pixels
+    double ce_mean; // but that of the cross-entropy
     double cross_entropy, consistency;
     double *d_plain[ADELE_MAX_SCALES]; // (N, C, h_scale, w_scale)
 };
@@ -76,13 +77,18 @@ static bool is_confident(const struct batch *batch, int n) {
     return largest >= desc->rho;
 }
 
+static double class_weight(const struct batch *batch, int label) {
+    return batch->args->class_weights != NULL ? (double)batch->args->class_weights[label] : 1.0;
+}
+
 // Cross-entropy of weight * z_k at a pixel with a label; d_z_k += gradient.
 static void add_cross_entropy(struct batch *batch, struct pixel *pixel, int k, double weight,
                               int label) {
     double s[256], log_s[256];
-    double factor = 1.0 / (batch->n_mean * batch->desc->divisor);
+    double importance = class_weight(batch, label);
+    double factor = importance / (batch->ce_mean * batch->desc->divisor);
     reference_softmax(pixel->z[k], batch->desc->c, weight, s, log_s);
-    batch->cross_entropy -= log_s[label];
+    batch->cross_entropy -= importance * log_s[label];
     for (int c = 0; c < batch->desc->c; c++) {
         double d_scaled = factor * (s[c] - (c == label ? 1.0 : 0.0));
         pixel->d_z[k][c] += weight * d_scaled;
@@ -187,6 +193,21 @@ static void process_pixel(struct batch *batch, bool is_masked, int n, int y, int
                                         pixel.d_z[k][c]);
 }
 
+// The weight of the labelled pixels, and their mean weight for each ignored one that the mean
+// counts.
+static void prepare_ce_mean(struct batch *batch) {
+    const struct adele_loss_desc *desc = batch->desc;
+    double weight = 0.0, n_valid = 0.0;
+    for (size_t i = 0; i < label_index(desc, desc->n, 0, 0); i++)
+        if (batch->args->labels[i] < desc->c) {
+            weight += class_weight(batch, batch->args->labels[i]);
+            n_valid += 1.0;
+        }
+    batch->ce_mean = batch->n_mean;
+    if (batch->args->class_weights != NULL)
+        batch->ce_mean = weight > 0.0 ? batch->n_mean * weight / n_valid : 1.0;
+}
+
 static void prepare(struct batch *batch) {
     const struct adele_loss_desc *desc = batch->desc;
     double raw[ADELE_MAX_SCALES] = {0}, log_w[ADELE_MAX_SCALES];
@@ -203,6 +224,7 @@ static void prepare(struct batch *batch) {
                     batch->n_mean += is_valid(batch, n, y, x);
         batch->n_mean = fmax(batch->n_mean, 1.0);
     }
+    prepare_ce_mean(batch);
     for (int k = 0; k < desc->n_scales; k++)
         if (batch->args->d_logits[k] != NULL)
             batch->d_plain[k] = calloc(plane_offset(desc, k, desc->n, 0), sizeof(double));
@@ -224,7 +246,7 @@ static void finish(struct batch *batch, double n_masked) {
             d_logits[i] = (float)batch->d_plain[k][i];
         free(batch->d_plain[k]);
     }
-    double ce = batch->cross_entropy / batch->n_mean, kl = batch->consistency / batch->n_mean;
+    double ce = batch->cross_entropy / batch->ce_mean, kl = batch->consistency / batch->n_mean;
     if (desc->form == ADELE_LOSS_PAPER)
         kl /= (double)batch->n_used;
     double total = (ce + desc->lambda * kl) / desc->divisor;

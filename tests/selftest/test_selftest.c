@@ -278,6 +278,8 @@ static const struct {
     {ADELE_FAMILY_loss_fused, "loss_fused.cu:fused_loss"},
     {ADELE_FAMILY_loss_fused, "loss_fused.cu:fused_combine"},
     {ADELE_FAMILY_loss_fused, "loss.cu:loss_finish"},
+    {ADELE_FAMILY_loss_fused, "loss.cu:loss_count_labels"},
+    {ADELE_FAMILY_loss_fused, "loss.cu:loss_weigh"},
     {ADELE_FAMILY_sgd, "sgd.cu:sgd_kernel"},
     {ADELE_FAMILY_sgd, "sgd.cu:sgd_settle_kernel"},
     {ADELE_FAMILY_initialize, "initialize.cu:initialize_kernel"},
