@@ -88,7 +88,7 @@ static void bench_loss(struct bench *bench, const struct pipeline *p) {
     run_pipeline_case(bench, "loss", p, shape, &full, &small);
 }
 
-// ---- sgd ----------------------------------------------------------------------------------------
+// ---- sgd, adamw ---------------------------------------------------------------------------------
 
 void problem_sgd(const struct adele_sgd_desc *desc, struct problem *out) {
     int64_t count = 0;
@@ -106,8 +106,26 @@ void problem_sgd(const struct adele_sgd_desc *desc, struct problem *out) {
     PLAIN(out, sgd, momenta, FIELD_FLOATS, READ_F | WRITE_F, count);
 }
 
+void problem_adamw(const struct adele_adamw_desc *desc, struct problem *out) {
+    struct problem sgd = {0};
+    problem_sgd(&(const struct adele_sgd_desc){desc->n_segments, desc->segments}, &sgd);
+    int64_t count = (int64_t)sgd.fields[0].count;
+    out->kind = ADELE_OP_adamw;
+    out->desc.adamw = *desc;
+    out->args.adamw =
+        (struct adele_adamw_args){.rate = 0.01F, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8F};
+    out->workspace_offset = (size_t)-1;
+    out->tolerance = 1e-6;
+    PLAIN(out, adamw, weights, FIELD_FLOATS, READ_F | WRITE_F, count);
+    PLAIN(out, adamw, gradients, FIELD_FLOATS, READ_F, count);
+    PLAIN(out, adamw, first, FIELD_FLOATS, READ_F | WRITE_F, count);
+    PLAIN(out, adamw, second, FIELD_FLOATS, READ_F | WRITE_F, count);
+    problem_range(out, 0.0, 1.0); // mean squares
+    PLAIN(out, adamw, n_updates, FIELD_COUNTS, READ_F | WRITE_F, 1);
+}
+
 // A tenth of the weights lies in segments of their own, without decay, as biases do.
-static void bench_sgd(struct bench *bench, const struct pipeline *p) {
+static void bench_updates(struct bench *bench, const struct pipeline *p) {
     int64_t count = (int64_t)(1.0 * bench_extent(bench, 1000) / 1000 * (double)p->n_weights);
     int64_t cut = count / 10 * 9 / 16 * 16;
     struct adele_sgd_segment segments[] = {
@@ -123,6 +141,12 @@ static void bench_sgd(struct bench *bench, const struct pipeline *p) {
     char shape[64];
     snprintf(shape, sizeof shape, "%lld", (long long)count);
     run_pipeline_case(bench, "sgd", p, shape, &full, &small);
+    struct adele_adamw_desc adamw = {.n_segments = 2, .segments = segments};
+    struct adele_adamw_desc few_adamw = {.n_segments = 2, .segments = few};
+    struct problem full_adamw = {0}, small_adamw = {0};
+    problem_adamw(&adamw, &full_adamw);
+    problem_adamw(&few_adamw, &small_adamw);
+    run_pipeline_case(bench, "adamw", p, shape, &full_adamw, &small_adamw);
 }
 
 // ---- sample -------------------------------------------------------------------------------------
@@ -321,7 +345,7 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
 void bench_steps(struct bench *bench) {
     for (size_t i = 0; i < N_PIPELINES; i++) {
         bench_loss(bench, &pipelines[i]);
-        bench_sgd(bench, &pipelines[i]);
+        bench_updates(bench, &pipelines[i]);
         bench_pack(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_initialize(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_sample(bench, &pipelines[i]);

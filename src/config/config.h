@@ -13,6 +13,7 @@
 
 enum residency { RESIDENCY_AUTO, RESIDENCY_DEVICE, RESIDENCY_HOST }; // of the images
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY, SCHEDULE_COSINE };
+enum optimizer_kind { OPTIMIZER_SGD, OPTIMIZER_ADAMW };
 enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
 enum nan_handling { ON_NAN_STOP, ON_NAN_SKIP, ON_NAN_ROLLBACK };
@@ -55,7 +56,9 @@ struct config {
     struct {
         int epochs, iterations; // iterations 0: by epochs
         int batch;
+        enum optimizer_kind optimizer;
         double lr, momentum, weight_decay;
+        double betas[2], eps; // AdamW
         enum rate_groups groups;
         enum schedule_kind schedule;
         double poly_power, warmup_epochs;

@@ -35,7 +35,8 @@ static const char *const noise_kinds[] = {[NOISE_NONE] = "none",
 static const char *const batch_norms[] = {
     [BATCH_NORM_BATCH] = "batch", [BATCH_NORM_FROZEN] = "frozen", NULL};
 static const char *const groups[] = {[RATES_UNIFORM] = "uniform", [RATES_VOC] = "voc", NULL};
-static const char *const optimizers[] = {"sgd", NULL};
+static const char *const optimizers[] = {
+    [OPTIMIZER_SGD] = "sgd", [OPTIMIZER_ADAMW] = "adamw", NULL};
 static const char *const schedules[] = {
     [SCHEDULE_CONSTANT] = "constant", [SCHEDULE_POLY] = "poly", [SCHEDULE_COSINE] = "cosine", NULL};
 static const char *const precisions[] = {[ADELE_PRECISION_FP32] = "fp32",
@@ -152,14 +153,18 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Images per step."},
     {"train.drop_last", CONFIG_BOOL, AT(train.drop_last), .fallback = "false",
      .meaning = "Drop the images at the end of an epoch that do not fill a batch. Otherwise they are a smaller batch; a single one joins the batch before it when a batch norm would get one value per channel."},
-    {"train.optimizer.name", CONFIG_CHOICE, .fallback = "sgd", .names = optimizers,
-     .meaning = "The optimizer: stochastic gradient descent with momentum."},
+    {"train.optimizer.name", CONFIG_ENUM, AT(train.optimizer), .fallback = "sgd", .names = optimizers,
+     .meaning = "The optimizer: stochastic gradient descent with momentum, or AdamW (which wants a rate of about 0.001)."},
     {"train.optimizer.lr", CONFIG_REAL, AT(train.lr), .fallback = "0.01", ABOVE(0, 1000),
      .meaning = "Learning rate at the start."},
     {"train.optimizer.momentum", CONFIG_REAL, AT(train.momentum), .fallback = "0.99", RANGE(0, 1),
-     .meaning = "Momentum: share of the last update that is added to the next."},
+     .meaning = "sgd: share of the last update that is added to the next."},
     {"train.optimizer.weight_decay", CONFIG_REAL, AT(train.weight_decay), .fallback = "0", RANGE(0, 1),
-     .meaning = "L2 weight decay; biases have none."},
+     .meaning = "Weight decay; biases have none. sgd adds it to the gradient (L2); adamw takes rate x weight_decay of each weight away, beside its step."},
+    {"train.optimizer.betas", CONFIG_REAL_PAIR, AT(train.betas), .fallback = "[0.9, 0.999]", RANGE(0, 0.999999),
+     .meaning = "adamw: how much the running means of the gradient and of its square keep at each update."},
+    {"train.optimizer.eps", CONFIG_REAL, AT(train.eps), .fallback = "1e-08", ABOVE(0, 1),
+     .meaning = "adamw: what is added to the root of the mean square."},
     {"train.optimizer.groups", CONFIG_ENUM, AT(train.groups), .fallback = "uniform", .fallback_voc = "voc", .names = groups,
      .meaning = "Rates of the parameters: all the same, or biases twice, a head's new layers 10 times, their biases 20 times."},
     {"train.schedule", CONFIG_ENUM, AT(train.schedule), .fallback = "constant", .names = schedules,

@@ -34,11 +34,37 @@ static adele_status is_default(const char *name, const struct config_key *key,
     return ADELE_OK;
 }
 
+// Keys of one optimizer that the other does not read. Their defaults are accepted, because
+// config.resolved.yaml has them.
+static adele_status check_optimizer(const char *name, const struct config_raw *raw,
+                                    const struct config *config) {
+    static const struct {
+        const char *path;
+        enum optimizer_kind optimizer; // that reads it
+    } keys[] = {{"train.optimizer.momentum", OPTIMIZER_SGD},
+                {"train.optimizer.betas", OPTIMIZER_ADAMW},
+                {"train.optimizer.eps", OPTIMIZER_ADAMW}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        int i_key = -1;
+        bool is_same = true;
+        if (keys[i].optimizer == config->train.optimizer || !config_is_known(keys[i].path, &i_key))
+            continue;
+        if (is_written(config_raw_slot(raw, i_key)))
+            TRY(is_default(name, &config_keys[i_key], config, &is_same));
+        if (!is_same)
+            return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other optimizer.",
+                        "%s: %s is set, but train.optimizer.name is %s", name, keys[i].path,
+                        config->train.optimizer == OPTIMIZER_SGD ? "sgd" : "adamw");
+    }
+    return ADELE_OK;
+}
+
 // config.resolved.yaml of a run has all keys, so `enabled: false` with the defaults of the others
 // is accepted.
 adele_status config_check_unused(const char *name, const struct config_raw *raw,
                                  const struct config *config) {
     int i_enabled = -1;
+    TRY(check_optimizer(name, raw, config));
     if (config->data.augment.enabled || !config_is_known(AUGMENT "enabled", &i_enabled))
         return ADELE_OK;
     bool says_off = is_written(config_raw_slot(raw, i_enabled));

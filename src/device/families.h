@@ -48,6 +48,7 @@ enum family_kind {
     X(loss_plain, loss, PLAIN)                                                                     \
     X(loss_fused, loss, TUNED)                                                                     \
     X(sgd, sgd, ONLY)                                                                              \
+    X(adamw, adamw, ONLY)                                                                          \
     X(initialize, initialize, ONLY)                                                                \
     X(sample, sample, ONLY)                                                                        \
     X(ensemble, ensemble, ONLY)                                                                    \

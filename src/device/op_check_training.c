@@ -52,14 +52,21 @@ adele_status op_check_loss_args(const struct adele_loss_desc *desc,
     return ADELE_OK;
 }
 
-adele_status op_check_sgd(const struct adele_sgd_desc *desc) {
-    for (int i = 0; i < desc->n_segments; i++) {
-        const struct adele_sgd_segment *segment = &desc->segments[i];
-        if (segment->offset < 0 || segment->count < 0)
-            return FAIL(ADELE_INVALID_ARGUMENT, "", "sgd: segment %d: offset %lld, count %lld", i,
-                        (long long)segment->offset, (long long)segment->count);
-    }
+static adele_status check_segments(const char *op, int n_segments,
+                                   const struct adele_sgd_segment *segments) {
+    for (int i = 0; i < n_segments; i++)
+        if (segments[i].offset < 0 || segments[i].count < 0)
+            return FAIL(ADELE_INVALID_ARGUMENT, "", "%s: segment %d: offset %lld, count %lld", op,
+                        i, (long long)segments[i].offset, (long long)segments[i].count);
     return ADELE_OK;
+}
+
+adele_status op_check_sgd(const struct adele_sgd_desc *desc) {
+    return check_segments("sgd", desc->n_segments, desc->segments);
+}
+
+adele_status op_check_adamw(const struct adele_adamw_desc *desc) {
+    return check_segments("adamw", desc->n_segments, desc->segments);
 }
 
 adele_status op_check_pack(const struct adele_pack_desc *desc) {

@@ -21,6 +21,7 @@
     X(dropout, 1)                                                                                  \
     X(loss, 0)                                                                                     \
     X(sgd, 0)                                                                                      \
+    X(adamw, 0)                                                                                    \
     X(pack, 0)                                                                                     \
     X(initialize, 0)                                                                               \
     X(sample, 0)                                                                                   \

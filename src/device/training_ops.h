@@ -167,6 +167,29 @@ struct adele_sgd_args {
                          // were before the failing step
 };
 
+// ---- adamw: one multi-tensor update with second moments -----------------------------------------
+// PyTorch's AdamW (Loshchilov and Hutter 2019). With t the number of this update, from 1:
+// first = beta1 first + (1 - beta1) gradient; second = beta2 second + (1 - beta2) gradient^2;
+// weight -= rate lr_scale (decay weight + first' / (sqrt(second') + eps)), where first' = first /
+// (1 - beta1^t) and second' = second / (1 - beta2^t), and weight is that before the update.
+struct adele_adamw_desc {
+    int n_segments;
+    const struct adele_sgd_segment *segments; // copied
+};
+struct adele_adamw_args {
+    float *weights, *gradients, *first, *second; // plain arenas; gradients are not changed
+    int64_t *n_updates; // plain (1): updates done so far, +1 unless this one is skipped
+    float rate;
+    double beta1, beta2; // at least 0, below 1
+    float eps;
+    // As in adele_sgd_args.
+    int64_t *health;
+    float *state, *kept;
+    int64_t n_kept;
+    const int32_t *loss_is_finite;
+    bool skip_all_later;
+};
+
 // ---- pack: the weights of convolutions as the device's kernels read them ------------------------
 // A device's convolution may need its weights reordered and rounded to its precision before it
 // multiplies. This op does that for all convolutions of a network at once, after their weights have

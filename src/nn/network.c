@@ -67,6 +67,7 @@ void network_destroy(struct network *network) {
     device->iface->release(device, network->gradients);
     device->iface->release(device, network->momenta);
     device->iface->release(device, network->buffers);
+    device->iface->release(device, network->second_moments);
     graph_deinit(&network->graph);
     memory_free(network);
 }
@@ -106,6 +107,14 @@ float *network_momenta(struct network *network) {
 
 float *network_buffers(struct network *network) {
     return network->buffers;
+}
+
+adele_status network_add_second_moments(struct network *network) {
+    return arena_create(network, network->graph.n_weights, &network->second_moments);
+}
+
+float *network_second_moments(struct network *network) {
+    return network->second_moments;
 }
 
 adele_status network_zero_gradients(struct network *network) {
@@ -213,7 +222,8 @@ adele_status network_drop_plans(struct network *network) {
 }
 
 size_t network_parameter_bytes(const struct network *network) {
-    return (3 * (size_t)network->graph.n_weights + (size_t)network->graph.n_buffers) *
+    size_t n_arenas = network->second_moments != NULL ? 4 : 3;
+    return (n_arenas * (size_t)network->graph.n_weights + (size_t)network->graph.n_buffers) *
            sizeof(float);
 }
 

@@ -59,6 +59,10 @@ ADELE_MUST_CHECK adele_status network_pack(struct network *network);
 float *network_gradients(struct network *network);
 float *network_momenta(struct network *network);
 float *network_buffers(struct network *network);
+// A further arena of zeros, for an optimizer with second moments; its first ones are the momenta.
+// Once, before network_parameter_bytes is asked for.
+ADELE_MUST_CHECK adele_status network_add_second_moments(struct network *network);
+float *network_second_moments(struct network *network); // NULL when there are none
 ADELE_MUST_CHECK adele_status network_zero_gradients(struct network *network);
 
 // ---- plans --------------------------------------------------------------------------------------
@@ -91,7 +95,7 @@ struct plan_memory {
     size_t activation_bytes, shared_bytes;
 };
 struct plan_memory plan_memory(const struct plan *plan);
-size_t network_parameter_bytes(const struct network *network); // all four arenas
+size_t network_parameter_bytes(const struct network *network); // all arenas
 size_t network_planned_bytes(const struct network *network);   // everything network_allocate takes
 size_t network_allocated_bytes(const struct network *network); // what it has taken of that so far
 
@@ -151,4 +155,12 @@ ADELE_MUST_CHECK adele_status network_export_momenta(struct network *network, co
                                                      float **keep);
 ADELE_MUST_CHECK adele_status network_import_momenta(struct network *network, const char *prefix,
                                                      const struct safetensors *file);
+// The same for the second moments, which the network must have.
+ADELE_MUST_CHECK adele_status network_export_second_moments(struct network *network,
+                                                            const char *prefix,
+                                                            struct safetensors_writer *writer,
+                                                            float **keep);
+ADELE_MUST_CHECK adele_status network_import_second_moments(struct network *network,
+                                                            const char *prefix,
+                                                            const struct safetensors *file);
 #endif

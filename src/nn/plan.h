@@ -97,6 +97,7 @@ struct network {
     enum adele_precision precision;
     uint64_t seed;
     float *weights, *gradients, *momenta, *buffers; // arenas on the device
+    float *second_moments;                          // the same; NULL: not needed
     struct plan **plans;
     int n_plans;
     void *shared; // on the device

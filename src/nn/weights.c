@@ -13,9 +13,10 @@ static adele_status move_arenas(struct network *network, enum weights_content co
     const struct graph *graph = &network->graph;
     size_t n_weights = (size_t)graph->n_weights;
     size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
-    float *arena = content == CONTENT_MOMENTA ? network->momenta
-                   : is_upload                ? network_writable_weights(network)
-                                              : network->weights;
+    float *arena = content == CONTENT_MOMENTA          ? network->momenta
+                   : content == CONTENT_SECOND_MOMENTS ? network->second_moments
+                   : is_upload                         ? network_writable_weights(network)
+                                                       : network->weights;
     size_t arena_bytes = n_weights * sizeof *host, buffer_bytes = n_buffers * sizeof *host;
     TRY(is_upload ? device->iface->upload(device, arena, host, arena_bytes)
                   : device->iface->download(device, host, arena, arena_bytes));
@@ -79,6 +80,11 @@ adele_status network_export_momenta(struct network *network, const char *prefix,
     return export_tensors(network, CONTENT_MOMENTA, prefix, writer, keep);
 }
 
+adele_status network_export_second_moments(struct network *network, const char *prefix,
+                                           struct safetensors_writer *writer, float **keep) {
+    return export_tensors(network, CONTENT_SECOND_MOMENTS, prefix, writer, keep);
+}
+
 // ---- import -------------------------------------------------------------------------------------
 
 static adele_status read_tensors(const struct graph *graph, enum weights_content content,
@@ -129,4 +135,9 @@ adele_status network_import_partial(struct network *network, const char *prefix,
 adele_status network_import_momenta(struct network *network, const char *prefix,
                                     const struct safetensors *file) {
     return import_tensors(network, CONTENT_MOMENTA, prefix, file, false);
+}
+
+adele_status network_import_second_moments(struct network *network, const char *prefix,
+                                           const struct safetensors *file) {
+    return import_tensors(network, CONTENT_SECOND_MOMENTS, prefix, file, false);
 }

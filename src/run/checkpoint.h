@@ -2,8 +2,10 @@
 // All of a run's state in one safetensors file, written atomically, every tensor with its XXH3.
 //
 //   model.NAME       weights and running statistics, PyTorch names, OIHW
-//   momentum.NAME    SGD momenta
+//   momentum.NAME    SGD momenta, or AdamW's first moments
 //   scale_weights    f32 (3, ADELE_MAX_SCALES): raw weights, gradient, momentum
+//   second_moment.NAME, adamw.scale_weights (f32, ADELE_MAX_SCALES), adamw.updates (i64, 2):
+//                    AdamW, its second moments and the updates done of network and scale weights
 //   labels           u8 (N, H, W): the current labels
 //   curves           f64 (values, C): IoU of the prediction against the original noisy labels
 //   interval_base    i64 (3, 256): pipeline voc, the counters at the last value of the curves

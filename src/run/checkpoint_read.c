@@ -104,6 +104,21 @@ static adele_status read_progress(struct trainer *trainer, const struct safetens
     return ADELE_OK;
 }
 
+static adele_status read_adamw(struct trainer *trainer, const struct safetensors *file) {
+    const struct adele_device *device = trainer->device;
+    float scales[ADELE_MAX_SCALES];
+    int64_t n_updates[2];
+    TRY(read_block(file, "adamw.scale_weights", SAFETENSORS_F32, sizeof scales, scales));
+    TRY(read_block(file, "adamw.updates", SAFETENSORS_I64, sizeof n_updates, n_updates));
+    if (n_updates[0] < 0 || n_updates[1] < 0)
+        return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
+                    "adamw.updates is [%lld, %lld]", (long long)n_updates[0],
+                    (long long)n_updates[1]);
+    TRY(device->iface->upload(device, trainer->step.scale_second, scales, sizeof scales));
+    TRY(device->iface->upload(device, trainer->step.n_updates, n_updates, sizeof n_updates));
+    return network_import_second_moments(trainer->network, "second_moment.", file);
+}
+
 static adele_status read_state(struct trainer *trainer, const struct safetensors *file) {
     TRY(checkpoint_check(file));
     double epoch = checkpoint_number(file, "epoch", -1.0);
@@ -134,6 +149,8 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
     if (trainer->progress.step_in_epoch > 0)
         TRY(read_progress(trainer, file));
     TRY(run_origin_read(&trainer->origin, file, trainer->progress.step));
+    if (trainer->config->train.optimizer == OPTIMIZER_ADAMW)
+        TRY(read_adamw(trainer, file));
     TRY(network_import(trainer->network, "model.", file));
     return network_import_momenta(trainer->network, "momentum.", file);
 }

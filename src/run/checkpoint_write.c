@@ -46,13 +46,15 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
 
 // Host copies that the writer borrows until it has saved.
 struct state_copies {
-    float *model, *momenta;
+    float *model, *momenta, *second_moments;
     float scales[3 * ADELE_MAX_SCALES];
     uint8_t *labels;
     double *curves;
     int64_t interval_base[ADELE_COUNT_KINDS * 256];
     int32_t onset_epoch[256];
     unsigned char *progress;
+    float scale_second[ADELE_MAX_SCALES];
+    int64_t n_updates[2];
 };
 
 void checkpoint_epoch_blocks(const struct trainer *trainer,
@@ -135,11 +137,29 @@ static adele_status add_records(const struct trainer *trainer, struct safetensor
     return safetensors_writer_add(writer, "records", SAFETENSORS_U8, 1, shape, text);
 }
 
+static adele_status add_adamw(struct trainer *trainer, struct safetensors_writer *writer,
+                              struct state_copies *copies) {
+    const struct adele_device *device = trainer->device;
+    const int64_t scale_shape[1] = {ADELE_MAX_SCALES}, update_shape[1] = {2};
+    TRY(network_export_second_moments(trainer->network, "second_moment.", writer,
+                                      &copies->second_moments));
+    TRY(device->iface->download(device, copies->scale_second, trainer->step.scale_second,
+                                sizeof copies->scale_second));
+    TRY(safetensors_writer_add(writer, "adamw.scale_weights", SAFETENSORS_F32, 1, scale_shape,
+                               copies->scale_second));
+    TRY(device->iface->download(device, copies->n_updates, trainer->step.n_updates,
+                                sizeof copies->n_updates));
+    return safetensors_writer_add(writer, "adamw.updates", SAFETENSORS_I64, 1, update_shape,
+                                  copies->n_updates);
+}
+
 static adele_status add_state(struct trainer *trainer, struct safetensors_writer *writer,
                               struct state_copies *copies) {
     const struct adele_device *device = trainer->device;
     const struct resident *train = &trainer->data.resident[SPLIT_TRAIN];
     TRY(network_export_momenta(trainer->network, "momentum.", writer, &copies->momenta));
+    if (trainer->config->train.optimizer == OPTIMIZER_ADAMW)
+        TRY(add_adamw(trainer, writer, copies));
     TRY(device->iface->download(device, copies->scales, trainer->step.scale_state,
                                 sizeof copies->scales));
     int64_t scale_shape[2] = {3, ADELE_MAX_SCALES};
@@ -173,6 +193,7 @@ done:
     safetensors_writer_destroy(writer);
     memory_free(copies.model);
     memory_free(copies.momenta);
+    memory_free(copies.second_moments);
     memory_free(copies.labels);
     memory_free(copies.curves);
     memory_free(copies.progress);

@@ -71,6 +71,31 @@ adele_status training_step_loss(struct training_step *step, struct batch_plan *b
     return step->data->device->iface->loss_forward(batch->loss, &args);
 }
 
+// The update that the arguments describe as one of sgd, or AdamW's with these further ones.
+static adele_status update(const struct training_step *step, struct adele_op *op,
+                           const struct adele_sgd_args *sgd, float *second, int64_t *n_updates) {
+    const struct config *config = step->data->config;
+    const struct adele_device *device = step->data->device;
+    if (config->train.optimizer == OPTIMIZER_SGD)
+        return device->iface->sgd_forward(op, sgd);
+    const struct adele_adamw_args args = {.weights = sgd->weights,
+                                          .gradients = sgd->gradients,
+                                          .first = sgd->momenta,
+                                          .second = second,
+                                          .n_updates = n_updates,
+                                          .rate = sgd->rate,
+                                          .beta1 = config->train.betas[0],
+                                          .beta2 = config->train.betas[1],
+                                          .eps = (float)config->train.eps,
+                                          .health = sgd->health,
+                                          .state = sgd->state,
+                                          .kept = sgd->kept,
+                                          .n_kept = sgd->n_kept,
+                                          .loss_is_finite = sgd->loss_is_finite,
+                                          .skip_all_later = sgd->skip_all_later};
+    return device->iface->adamw_forward(op, &args);
+}
+
 static adele_status update_weights(struct training_step *step, double rate) {
     const struct config *config = step->data->config;
     const struct adele_device *device = step->data->device;
@@ -85,7 +110,7 @@ static adele_status update_weights(struct training_step *step, double rate) {
                                   .n_kept = network_graph(step->network)->n_buffers,
                                   .loss_is_finite = step->loss_is_finite,
                                   .skip_all_later = config->train.on_nan != ON_NAN_SKIP};
-    TRY(device->iface->sgd_forward(step->sgd, &args));
+    TRY(update(step, step->update, &args, network_second_moments(step->network), step->n_updates));
     TRY(network_pack(step->network));
     if (!config->loss.learn_scale_weights || step->n_scales < 2)
         return ADELE_OK;
@@ -95,7 +120,8 @@ static adele_status update_weights(struct training_step *step, double rate) {
     args.weights = step->scale_state;
     args.gradients = step->scale_state + ADELE_MAX_SCALES;
     args.momenta = step->scale_state + 2 * ADELE_MAX_SCALES;
-    TRY(device->iface->sgd_forward(step->sgd_scales, &args));
+    int64_t *n_updates = step->n_updates ? step->n_updates + 1 : NULL;
+    TRY(update(step, step->update_scales, &args, step->scale_second, n_updates));
     return device->iface->fill(device, args.gradients, 0, ADELE_MAX_SCALES * sizeof(float));
 }
 

@@ -35,7 +35,7 @@ struct training_step {
     struct epoch_plan epochs;
     int n_scales; // of the loss
     struct batch_plan full, rest;
-    struct adele_op *sgd, *sgd_scales;
+    struct adele_op *update, *update_scales; // sgd or adamw
 
     size_t buffer_bytes; // of the device, of all that follows
 
@@ -49,6 +49,11 @@ struct training_step {
     int32_t *loss_is_finite; // plain (1): of the step
     float *class_weights;    // plain (C); NULL: none
     float *scale_state;      // plain (3, ADELE_MAX_SCALES): raw scale weights, gradient, momentum
+    // AdamW, NULL otherwise. scale_second: plain (ADELE_MAX_SCALES), second moments of the scale
+    // weights, whose first ones are the momentum in scale_state. n_updates: plain (2), updates done
+    // of the network and of the scale weights.
+    float *scale_second;
+    int64_t *n_updates;
     // Pinned, plain (2, ADELE_HEALTH_COUNT): of the network's and the scale weights' updates. The
     // host reads it while the device works.
     int64_t *health;

@@ -81,6 +81,7 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
     crop_size(step->data, &height, &width);
     size_t maps = n * (size_t)height * (size_t)width, n_images = (size_t)set->n_images;
     size_t n_statistics = (size_t)network_graph(step->network)->n_buffers;
+    bool is_adamw = step->data->config->train.optimizer == OPTIMIZER_ADAMW;
     const struct {
         void **block;
         size_t bytes;
@@ -94,6 +95,9 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
         {(void **)&step->sums, ADELE_SUM_COUNT * sizeof *step->sums},
         {(void **)&step->loss_is_finite, sizeof *step->loss_is_finite},
         {(void **)&step->good_statistics, n_statistics * sizeof *step->good_statistics},
+        {(void **)&step->scale_second,
+         is_adamw ? ADELE_MAX_SCALES * sizeof *step->scale_second : 0},
+        {(void **)&step->n_updates, is_adamw ? 2 * sizeof *step->n_updates : 0},
         {(void **)&step->scale_state, (size_t)3 * ADELE_MAX_SCALES * sizeof *step->scale_state}};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         if (blocks[i].bytes > 0)
@@ -118,8 +122,16 @@ static adele_status class_weights_init(struct training_step *step) {
     return device->iface->upload(device, step->class_weights, weights, bytes);
 }
 
-static adele_status optimizer_init(struct training_step *step) {
+static adele_status update_create(const struct training_step *step,
+                                  const struct adele_sgd_desc *desc, struct adele_op **out) {
     const struct adele_device *device = step->data->device;
+    if (step->data->config->train.optimizer == OPTIMIZER_SGD)
+        return device->iface->sgd_create(device, desc, out);
+    const struct adele_adamw_desc adamw = {desc->n_segments, desc->segments};
+    return device->iface->adamw_create(device, &adamw, out);
+}
+
+static adele_status optimizer_init(struct training_step *step) {
     const struct graph *graph = network_graph(step->network);
     float decay = (float)step->data->config->train.weight_decay;
     struct adele_sgd_segment *segments = NULL;
@@ -135,13 +147,16 @@ static adele_status optimizer_init(struct training_step *step) {
                                        .lr_scale = parameter->lr_scale,
                                        .decay = parameter->has_decay ? decay : 0.0f};
     }
-    adele_status status = device->iface->sgd_create(device, &desc, &step->sgd);
+    adele_status status = update_create(step, &desc, &step->update);
     memory_free(segments);
     TRY(status);
     // METHOD section 4: the scale weights learn at the base rate, without decay.
     struct adele_sgd_segment scales = {.count = step->n_scales, .lr_scale = 1.0f};
     struct adele_sgd_desc desc_scales = {.n_segments = 1, .segments = &scales};
-    return device->iface->sgd_create(device, &desc_scales, &step->sgd_scales);
+    TRY(update_create(step, &desc_scales, &step->update_scales));
+    return step->data->config->train.optimizer == OPTIMIZER_ADAMW
+               ? network_add_second_moments(step->network)
+               : ADELE_OK;
 }
 
 adele_status training_step_init(struct training_step *out, struct run_data *data,
@@ -163,11 +178,12 @@ void training_step_deinit(struct training_step *step) {
         return;
     const struct adele_device *device = step->data->device;
     struct adele_op *const ops[] = {step->full.sample, step->full.loss, step->rest.sample,
-                                    step->rest.loss,   step->sgd,       step->sgd_scales};
+                                    step->rest.loss,   step->update,    step->update_scales};
     void *const blocks[] = {step->labels,          step->noisy,       step->truth,
                             step->order,           step->workspace,   step->counts,
                             step->loss_is_finite,  step->scale_state, step->health,
-                            step->good_statistics, step->sums,        step->class_weights};
+                            step->good_statistics, step->sums,        step->class_weights,
+                            step->scale_second,    step->n_updates};
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
         device->iface->op_destroy(ops[i]);
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)

@@ -17,9 +17,8 @@ void case_loss(struct trial *trial, const void *from) {
     struct adele_loss_args args = {
         .scale_weights = trial_floats(trial, n_scales, -0.5, 0.5),
         .d_scale_weights = trial_sum(trial, "d_scale_weights", TRIAL_FLOAT, n_scales),
-        .class_weights = desc->learn_scale_weights
-                             ? trial_floats(trial, (size_t)desc->c, 0.5, 2.0)
-                             : NULL,
+        .class_weights =
+            desc->learn_scale_weights ? trial_floats(trial, (size_t)desc->c, 0.5, 2.0) : NULL,
         .labels = trial_bytes(trial, n_pixels, desc->c),
         .noisy = trial_bytes(trial, n_pixels, desc->c),
         .truth = trial_bytes(trial, n_pixels, desc->c),
@@ -64,6 +63,39 @@ void case_sgd(struct trial *trial, const void *from) {
     for (int update = 0; update < 2 && trial->status == ADELE_OK; update++) {
         args.loss_is_finite = on_device + update;
         (void)trial_check(trial, device->iface->sgd_forward(trial->op, &args));
+    }
+}
+
+// The same with AdamW.
+void case_adamw(struct trial *trial, const void *from) {
+    const struct adele_adamw_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_check(trial, device->iface->adamw_create(device, desc, &trial->op)))
+        return;
+    const struct adele_sgd_segment *last = &desc->segments[desc->n_segments - 1];
+    size_t count = (size_t)(last->offset + last->count);
+    int32_t is_finite[2] = {1, 0};
+    int32_t *on_device = trial_upload(trial, is_finite, sizeof is_finite);
+    struct adele_adamw_args args = {.weights = trial_sum(trial, "weights", TRIAL_FLOAT, count),
+                                    .gradients = trial_floats(trial, count, -1.0, 1.0),
+                                    .first = trial_sum(trial, "first", TRIAL_FLOAT, count),
+                                    .second = trial_sum(trial, "second", TRIAL_FLOAT, count),
+                                    .n_updates = trial_sum(trial, "n_updates", TRIAL_INT64, 1),
+                                    .rate = 0.1f,
+                                    .beta1 = 0.9,
+                                    .beta2 = 0.99,
+                                    .eps = 1e-8f,
+                                    .health =
+                                        trial_sum(trial, "health", TRIAL_INT64, ADELE_HEALTH_COUNT),
+                                    .state = trial_sum(trial, "state", TRIAL_FLOAT, 40),
+                                    .kept = trial_out(trial, "kept", TRIAL_FLOAT, 40),
+                                    .n_kept = 40};
+    if (trial->status == ADELE_OK) // mean squares are not negative
+        (void)trial_check(trial,
+                          device->iface->fill(device, args.second, 0, count * sizeof(float)));
+    for (int update = 0; update < 2 && trial->status == ADELE_OK; update++) {
+        args.loss_is_finite = on_device + update;
+        (void)trial_check(trial, device->iface->adamw_forward(trial->op, &args));
     }
 }
 

@@ -170,6 +170,8 @@ static void test_each_number_has_its_range(void **state) {
                                        "train.precision=fp64",
                                        "train.evaluate_test=yes",
                                        "train.optimizer.name=adam",
+                                       "train.optimizer.betas=[0.9, 1]",
+                                       "train.optimizer.eps=0",
                                        "loss.rho=1.01",
                                        "loss.scales=[1, 0]",
                                        "loss.scales=[1, 2, 3, 4, 3]",
@@ -268,6 +270,22 @@ static void test_augment_keys_need_augmentation(void **state) {
     const char *const on[] = {"data.augment.enabled=true", "data.augment.rotate=30"};
     c = parse_ok(ROOT, 2, on);
     assert_true(c->data.augment.enabled && c->data.augment.rotate_degrees == 30.0);
+    config_destroy(c);
+}
+
+static void test_an_optimizer_has_its_own_keys(void **state) {
+    (void)state;
+    assert_refused(ROOT, "train.optimizer.betas=[0.8, 0.99]",
+                   "train.optimizer.betas is set, but train.optimizer.name is sgd");
+    assert_refused(ROOT, "train.optimizer.eps=1e-6", "train.optimizer.eps is set");
+    assert_refused("data: {root: /d}\ntrain: {optimizer: {name: adamw}}\n",
+                   "train.optimizer.momentum=0.9",
+                   "train.optimizer.momentum is set, but train.optimizer.name is adamw");
+    const char *const sets[] = {"train.optimizer.name=adamw", "train.optimizer.betas=[0.8, 0.99]",
+                                "train.optimizer.momentum=0.99"}; // the default, which does nothing
+    struct config *c = parse_ok(ROOT, 3, sets);
+    assert_int_equal(c->train.optimizer, OPTIMIZER_ADAMW);
+    assert_true(c->train.betas[0] == 0.8 && c->train.betas[1] == 0.99 && c->train.eps == 1e-8);
     config_destroy(c);
 }
 
@@ -408,6 +426,7 @@ int main(void) {
         cmocka_unit_test(test_class_weights_are_numbers_or_a_word),
         cmocka_unit_test(test_keys_are_checked_together),
         cmocka_unit_test(test_augment_keys_need_augmentation),
+        cmocka_unit_test(test_an_optimizer_has_its_own_keys),
         cmocka_unit_test(test_a_resolved_configuration_reads_back),
         cmocka_unit_test(test_the_page_of_keys_is_current),
         cmocka_unit_test(test_the_table_is_sound),
