@@ -243,9 +243,10 @@ static adele_status store_list(const char *name, const struct config_key *key,
 // A list, or the word inverse. The default is no weights.
 static adele_status store_weights(const char *name, const struct config_key *key,
                                   const struct config_slot *slot, struct config *config) {
-    double *values = (double *)((char *)config + key->offset);
+    void *value = (char *)config + key->offset, *count = (char *)config + key->count_offset;
+    double *values = value;
     char *const *texts = slot->items;
-    int *n = (int *)((char *)config + key->count_offset);
+    int *n = count;
     bool has_weight = slot->n_items == 0;
     *n = (int)slot->n_items;
     if (slot->n_items > ADELE_MAX_CATEGORIES)
