@@ -7,14 +7,13 @@
 #include "config/config.h"
 
 enum config_kind {
-    CONFIG_TEXT,   // char *, NULL when it is not given
-    CONFIG_INT,    // int
-    CONFIG_INT64,  // int64_t
-    CONFIG_SEED,   // uint64_t
-    CONFIG_REAL,   // double
-    CONFIG_BOOL,   // bool
-    CONFIG_ENUM,   // an enum whose values are the positions in `names`
-    CONFIG_CHOICE, // one of `names`, not stored, because there is only one
+    CONFIG_TEXT,  // char *, NULL when it is not given
+    CONFIG_INT,   // int
+    CONFIG_INT64, // int64_t
+    CONFIG_SEED,  // uint64_t
+    CONFIG_REAL,  // double
+    CONFIG_BOOL,  // bool
+    CONFIG_ENUM,  // an enum whose values are the positions in `names`
     // Lists:
     CONFIG_INT_PAIR,  // two neighbouring ints
     CONFIG_REAL_PAIR, // two neighbouring doubles
@@ -37,11 +36,11 @@ struct config_key {
     double low, high;         // of each number, both allowed
     bool is_above_low;        // then low itself is not allowed
     bool is_required;
-    const char *const *names; // CONFIG_ENUM and CONFIG_CHOICE: ends with NULL
+    const char *const *names; // CONFIG_ENUM: ends with NULL
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 91
+#define CONFIG_N_KEYS 93
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 

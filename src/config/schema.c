@@ -55,7 +55,6 @@ static adele_status put_type(struct buffer *out, const struct config_key *key) {
     case CONFIG_BOOL:
         return buffer_text(out, "\"type\": \"boolean\"");
     case CONFIG_ENUM:
-    case CONFIG_CHOICE:
         return put_names(out, key);
     case CONFIG_INT_PAIR:
         return put_list(out, key, "integer", 2, 2);
@@ -63,6 +62,10 @@ static adele_status put_type(struct buffer *out, const struct config_key *key) {
         return put_list(out, key, "number", 2, 2);
     case CONFIG_SCALES:
         return put_list(out, key, "number", 1, ADELE_MAX_SCALES);
+    case CONFIG_WEIGHTS:
+        TRY(buffer_text(out, "\"anyOf\": [{\"enum\": [\"inverse\"]}, {"));
+        TRY(put_list(out, key, "number", 0, ADELE_MAX_CATEGORIES));
+        return buffer_text(out, "}]");
     case CONFIG_LABEL_MAP:
         return buffer_text(out,
                            "\"type\": \"array\", \"items\": {\"type\": \"object\", "
@@ -78,8 +81,7 @@ static adele_status put_type(struct buffer *out, const struct config_key *key) {
 
 // Numbers, lists and truth values are written the same way in YAML and in JSON.
 static adele_status put_default(struct buffer *out, const struct config_key *key) {
-    bool is_text =
-        key->kind == CONFIG_TEXT || key->kind == CONFIG_ENUM || key->kind == CONFIG_CHOICE;
+    bool is_text = key->kind == CONFIG_TEXT || key->kind == CONFIG_ENUM;
     if (key->fallback[0] == '\0')
         return ADELE_OK;
     TRY(buffer_text(out, ", \"default\": "));

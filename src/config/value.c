@@ -50,7 +50,6 @@ void config_value_allowed(const struct config_key *key, char *out, size_t out_by
         (void)snprintf(out, out_bytes, "true or false");
         break;
     case CONFIG_ENUM:
-    case CONFIG_CHOICE:
         (void)join_names(key, ", ", out, out_bytes);
         break;
     case CONFIG_INT_PAIR:
@@ -63,7 +62,8 @@ void config_value_allowed(const struct config_key *key, char *out, size_t out_by
         (void)snprintf(out, out_bytes, "1 to %d numbers, each %s", ADELE_MAX_SCALES, range);
         break;
     case CONFIG_WEIGHTS:
-        (void)snprintf(out, out_bytes, "inverse, or a number for each class, each %s", range);
+        (void)snprintf(out, out_bytes, "inverse, or 0 to %d numbers, each %s", ADELE_MAX_CATEGORIES,
+                       range);
         break;
     case CONFIG_LABEL_MAP:
         (void)snprintf(out, out_bytes, "a list of {from: [values], to: 0 to 255, name: text}");
@@ -167,9 +167,6 @@ static bool store_scalar(const struct config_key *key, const char *text, void *v
     case CONFIG_ENUM:
         is_good = parse_name(key, text, &choice);
         memcpy(value, &choice, sizeof choice); // some enum, of the size of int
-        break;
-    case CONFIG_CHOICE:
-        is_good = parse_name(key, text, &choice);
         break;
     default:
         break;

@@ -81,8 +81,6 @@ static adele_status put_value(struct buffer *out, const struct config_key *key,
         memcpy(&choice, value, sizeof choice);
         return buffer_text(out, key->names[choice]);
     }
-    case CONFIG_CHOICE:
-        return buffer_text(out, key->fallback);
     case CONFIG_INT_PAIR:
         return buffer_printf(out, "[%d, %d]", ((const int *)value)[0], ((const int *)value)[1]);
     case CONFIG_REAL_PAIR:

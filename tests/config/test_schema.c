@@ -74,14 +74,30 @@ static void describe_range(const cJSON *item, char *out, size_t bytes) {
                    high != NULL ? "at most" : "below", texts[1]);
 }
 
+static void describe(const cJSON *item, char *out, size_t bytes);
+
+static void describe_either(const cJSON *choices, char *out, size_t bytes) {
+    const cJSON *choice;
+    out[0] = '\0';
+    cJSON_ArrayForEach(choice, choices) {
+        size_t used = strlen(out);
+        if (used > 0)
+            used += (size_t)snprintf(out + used, bytes - used, ", or ");
+        describe(choice, out + used, bytes - used);
+    }
+}
+
 // What the schema allows, in the words of the page.
 static void describe(const cJSON *item, char *out, size_t bytes) {
     const char *type = text_of(item, "type");
     const cJSON *names = cJSON_GetObjectItemCaseSensitive(item, "enum"), *name;
     const cJSON *items = cJSON_GetObjectItemCaseSensitive(item, "items");
     char range[128];
+    const cJSON *choices = cJSON_GetObjectItemCaseSensitive(item, "anyOf");
     out[0] = '\0';
-    if (names != NULL) {
+    if (choices != NULL) {
+        describe_either(choices, out, bytes);
+    } else if (names != NULL) {
         cJSON_ArrayForEach(name, names) {
             size_t used = strlen(out);
             (void)snprintf(out + used, bytes - used, "%s%s", used > 0 ? ", " : "",
