@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "cli/train_screen.h"
 
-#include <inttypes.h>
+#include "cli/number_text.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,53 +16,6 @@
 #define COLUMNS          100
 #define LABEL_COLUMNS    10
 #define MOST_CLASSES     24 // that are listed
-
-// ---- numbers ------------------------------------------------------------------------------------
-
-#define NUMBER_BYTES 48
-
-// "12,345,678"
-static const char *grouped(int64_t value, char out[NUMBER_BYTES]) {
-    char digits[NUMBER_BYTES];
-    int n = snprintf(digits, sizeof digits, "%" PRId64, value), used = 0;
-    for (int i = 0; i < n; i++) {
-        if (i > 0 && (n - i) % 3 == 0)
-            out[used++] = ',';
-        out[used++] = digits[i];
-    }
-    out[used] = '\0';
-    return out;
-}
-
-static const char *bytes_text(size_t bytes, char out[NUMBER_BYTES]) {
-    if (bytes >= 1000000000)
-        snprintf(out, NUMBER_BYTES, "%.1f GB", (double)bytes / 1e9);
-    else
-        snprintf(out, NUMBER_BYTES, "%.1f MB", (double)bytes / 1e6);
-    return out;
-}
-
-// "35 s", "14 min", "5 h 20 min"
-static const char *duration_text(double seconds, char out[NUMBER_BYTES]) {
-    double minutes = floor(seconds / 60.0 + 0.5);
-    if (seconds < 10.0)
-        snprintf(out, NUMBER_BYTES, "%.2g s", seconds);
-    else if (seconds < 90.0)
-        snprintf(out, NUMBER_BYTES, "%.0f s", seconds);
-    else if (minutes < 90.0)
-        snprintf(out, NUMBER_BYTES, "%.0f min", minutes);
-    else
-        snprintf(out, NUMBER_BYTES, "%.0f h %.0f min", floor(minutes / 60.0), fmod(minutes, 60.0));
-    return out;
-}
-
-static const char *range_text(int low, int high, char out[NUMBER_BYTES]) {
-    if (low == high)
-        snprintf(out, NUMBER_BYTES, "%d", low);
-    else
-        snprintf(out, NUMBER_BYTES, "%d to %d", low, high);
-    return out;
-}
 
 // ---- the first screen ---------------------------------------------------------------------------
 
@@ -107,7 +61,7 @@ static void add_split(struct list *list, const char *name, const struct adele_tr
 }
 
 static void show_data(const struct adele_train_start *start) {
-    char heights[NUMBER_BYTES], widths[NUMBER_BYTES];
+    char heights[NUMBER_TEXT_BYTES], widths[NUMBER_TEXT_BYTES];
     struct list list;
     list_begin(&list, "data");
     list_add(&list, "%s (%s)", start->data_folder, start->layout);
@@ -125,8 +79,8 @@ static void show_data(const struct adele_train_start *start) {
     if (start->min_file_height != start->height || start->max_file_height != start->height ||
         start->min_file_width != start->width || start->max_file_width != start->width)
         list_add(&list, "files %s x %s",
-                 range_text(start->min_file_height, start->max_file_height, heights),
-                 range_text(start->min_file_width, start->max_file_width, widths));
+                 number_text_range(start->min_file_height, start->max_file_height, heights),
+                 number_text_range(start->min_file_width, start->max_file_width, widths));
     list_end();
 }
 
@@ -143,27 +97,28 @@ static void show_classes(const struct adele_train_start *start) {
 }
 
 static void show_network(const struct adele_train_start *start) {
-    char number[NUMBER_BYTES], planned[NUMBER_BYTES], available[NUMBER_BYTES];
+    char number[NUMBER_TEXT_BYTES], planned[NUMBER_TEXT_BYTES], available[NUMBER_TEXT_BYTES];
     struct list list;
     list_begin(&list, "network");
     list_add(&list, "%s%s%s", start->network, start->backbone[0] != '\0' ? " on " : "",
              start->backbone);
-    list_add(&list, "%s parameters", grouped(start->n_parameters, number));
+    list_add(&list, "%s parameters", number_text_grouped(start->n_parameters, number));
     list_add(&list, "%.3g GFLOP per step of %d image%s", start->step_flops * 1e-9, start->batch,
              start->batch == 1 ? "" : "s");
     list_end();
     printf("%-*s%s, %s\n", LABEL_COLUMNS, "device", start->device, start->precision);
-    printf("%-*s%s planned", LABEL_COLUMNS, "memory", bytes_text(start->planned_bytes, planned));
+    printf("%-*s%s planned", LABEL_COLUMNS, "memory",
+           number_text_bytes(start->planned_bytes, planned));
     if (start->available_bytes != SIZE_MAX) // else the device does not say
-        printf(" of %s available", bytes_text(start->available_bytes, available));
+        printf(" of %s available", number_text_bytes(start->available_bytes, available));
     putchar('\n');
 }
 
 static void show_steps(const struct adele_train_start *start) {
-    char number[NUMBER_BYTES];
+    char number[NUMBER_TEXT_BYTES];
     struct list list;
     list_begin(&list, "steps");
-    list_add(&list, "%s in %d epoch%s of %d", grouped(start->n_steps_total, number),
+    list_add(&list, "%s in %d epoch%s of %d", number_text_grouped(start->n_steps_total, number),
              start->n_epochs, start->n_epochs == 1 ? "" : "s", start->n_steps);
     if (start->n_last_images != start->batch)
         list_add(&list, "the last of an epoch with %d image%s", start->n_last_images,
@@ -204,15 +159,15 @@ static void show_start(void *context, const struct adele_train_start *start) {
 
 // ---- progress -----------------------------------------------------------------------------------
 
-static const char *loss_text(double loss, char out[NUMBER_BYTES]) {
-    snprintf(out, NUMBER_BYTES, isfinite(loss) ? "%.4f" : "-", loss);
+static const char *loss_text(double loss, char out[NUMBER_TEXT_BYTES]) {
+    snprintf(out, NUMBER_TEXT_BYTES, isfinite(loss) ? "%.4f" : "-", loss);
     return out;
 }
 
 static void show_progress(void *context, const struct adele_train_progress *at) {
     struct train_screen *screen = context;
     struct progress *progress = &screen->progress;
-    char text[64], more[80], loss[NUMBER_BYTES], left[PROGRESS_TIME_BYTES];
+    char text[64], more[80], loss[NUMBER_TEXT_BYTES], left[PROGRESS_TIME_BYTES];
     screen->last = *at;
     snprintf(text, sizeof text, "epoch %d/%d  step %ld/%ld", at->epoch, at->n_epochs,
              at->n_done_steps, at->n_steps_total);
@@ -232,14 +187,14 @@ static void show_progress(void *context, const struct adele_train_progress *at) 
 static void show_estimate(struct train_screen *screen, double share, const char *what) {
     double elapsed = progress_seconds() - screen->first_step_at;
     double left = elapsed * (1.0 - share) / (share - screen->first_share);
-    char duration[NUMBER_BYTES], end[NUMBER_BYTES] = "";
+    char duration[NUMBER_TEXT_BYTES], end[NUMBER_TEXT_BYTES] = "";
     time_t at = time(NULL) + (time_t)left;
     struct tm local;
     if (localtime_r(&at, &local) != NULL)
         (void)strftime(end, sizeof end, left < 20.0 * 3600.0 ? "%H:%M" : "%Y-%m-%d %H:%M", &local);
     progress_clear(&screen->progress);
-    printf("%-*sabout %s, ends %s%s\n", LABEL_COLUMNS, "time", duration_text(left, duration), end,
-           what);
+    printf("%-*sabout %s, ends %s%s\n", LABEL_COLUMNS, "time", number_text_duration(left, duration),
+           end, what);
     fflush(stdout);
 }
 
@@ -285,17 +240,19 @@ void train_screen_init(struct train_screen *screen, struct adele_train_options *
 
 void train_screen_batch(void *context, const struct adele_train_batch *batch) {
     struct train_screen *screen = context;
-    char memory[NUMBER_BYTES], seconds[NUMBER_BYTES], step[NUMBER_BYTES + 1], speed[NUMBER_BYTES];
+    char memory[NUMBER_TEXT_BYTES], seconds[NUMBER_TEXT_BYTES], step[NUMBER_TEXT_BYTES + 1],
+        speed[NUMBER_TEXT_BYTES];
     progress_clear(&screen->progress);
     if (screen->n_batches++ == 0)
         printf("\n   batch       memory        step    images/s\n");
     printf(" %c %5d  %11s", batch->is_configured ? '>' : ' ', batch->batch,
-           bytes_text(batch->planned_bytes, memory));
+           number_text_bytes(batch->planned_bytes, memory));
     if (!batch->fits) {
-        printf("  does not fit: %s available\n", bytes_text(batch->available_bytes, memory));
+        printf("  does not fit: %s available\n", number_text_bytes(batch->available_bytes, memory));
     } else {
         const char *mark = batch->is_measured ? "" : "~";
-        snprintf(step, sizeof step, "%s%s", mark, duration_text(batch->step_seconds, seconds));
+        snprintf(step, sizeof step, "%s%s", mark,
+                 number_text_duration(batch->step_seconds, seconds));
         snprintf(speed, sizeof speed, "%s%.3g", mark, batch->batch / batch->step_seconds);
         printf("  %10s  %10s\n", step, speed);
         screen->has_unmeasured = screen->has_unmeasured || !batch->is_measured;
