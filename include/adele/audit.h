@@ -4,6 +4,7 @@
 #ifndef ADELE_AUDIT_H
 #define ADELE_AUDIT_H
 
+#include "adele/data.h"
 #include "adele/model.h"
 
 #ifdef __cplusplus
@@ -41,9 +42,9 @@ struct adele_audit_summary {
     int64_t class_pixels[256], class_doubtful_pixels[256];
 };
 // Writes into the output's folder:
-//   audit.csv    a row an image (slice), most doubtful first. The score of an image is the mean of
-//                its classes' scores; that of a class is the expected IoU of its label under the
-//                predicted probabilities
+//   audit.csv    a row an image (slice), most doubtful first. The score of a class is the IoU
+//                that its label is expected to have under the prediction; that of an image is the
+//                same of all classes but the background together
 //   classes.csv  a row a class, most doubtful first
 //   regions.csv  connected regions (8 neighbours) of one label and one other prediction: bounding
 //                box, from, to, pixels, mean probability of `to`; most doubtful first
@@ -57,6 +58,20 @@ struct adele_audit_summary {
 // is written, for options out of their range, and when a file would fall into a data set or another
 // run, or onto a file that is there; ADELE_INTERRUPTED, ADELE_IO, ADELE_FORMAT, ADELE_NO_MEMORY.
 ADELE_MUST_CHECK adele_status adele_model_audit(struct adele_model *model,
+                                                const struct adele_audit_options *options,
+                                                struct adele_audit_summary *out);
+
+// The same without a model: for each of n_folds parts of the training split (neighbours of the list
+// stay together), a network is trained on the others and audits the part, so that no label is
+// judged by a network that has learned it. data->config, if given, is the trainings' configuration,
+// whose data.root and labels are those of `data` where that gives them; without it a small U-Net is
+// trained for some 400 steps at 128 x 128 pixels. options->output is required, and also holds the
+// folds' runs, fold_1 and so on, which a later call with `overwrite` continues where this one was
+// stopped; data and labels of `options` are NULL, and its split is not used. Errors as above and
+// those of adele_train; ADELE_CONFIG for a configuration with data.noise, ADELE_INVALID_ARGUMENT
+// for fewer than 2 folds or more than cases.
+ADELE_MUST_CHECK adele_status adele_audit_folds(const struct adele_data *data, int n_folds,
+                                                const char *device,
                                                 const struct adele_audit_options *options,
                                                 struct adele_audit_summary *out);
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "adele/audit.h"
+#include "api/audit.h"
 
 #include "api/model.h"
 #include "base/fail.h"
-#include "infer/audit.h"
 
 #include <string.h>
 
@@ -38,8 +37,8 @@ static adele_status check_ranges(const struct adele_audit_options *options) {
     return ADELE_OK;
 }
 
-static void fill_summary(const struct audit_result *result, int n_classes,
-                         struct adele_audit_summary *out) {
+void audit_summary_fill(const struct audit_result *result, int n_classes,
+                        struct adele_audit_summary *out) {
     *out = (struct adele_audit_summary){.n_classes = n_classes,
                                         .n_images = result->n_images,
                                         .n_pixels = result->n_pixels,
@@ -50,26 +49,32 @@ static void fill_summary(const struct audit_result *result, int n_classes,
     memcpy(out->class_doubtful_pixels, result->n_class_doubtful, sizeof out->class_doubtful_pixels);
 }
 
+adele_status audit_options_read(const struct adele_audit_options *options,
+                                struct audit_options *out) {
+    audit_options_init(out);
+    TRY(check_ranges(options));
+    TRY(split_name_read(options->split, &out->model.split));
+    TRY(inference_options_read(&options->inference, &out->model.inference));
+    out->model.data = options->data;
+    out->model.is_overwriting = options->overwrite != 0;
+    watch_connect(&options->watch, &out->model);
+    out->labels = options->labels;
+    out->folder = options->output;
+    out->limits = (struct doubt_limits){options->confidence, options->min_pixels};
+    out->max_regions = options->n_regions;
+    out->max_pictures = options->n_overlays;
+    out->mask_value = options->mask_value;
+    return ADELE_OK;
+}
+
 adele_status adele_model_audit(struct adele_model *model, const struct adele_audit_options *options,
                                struct adele_audit_summary *out) {
     struct audit_options wanted;
     struct audit_result result;
     memset(out, 0, sizeof *out);
-    audit_options_init(&wanted);
-    TRY(check_ranges(options));
-    TRY(split_name_read(options->split, &wanted.model.split));
-    TRY(inference_options_read(&options->inference, &wanted.model.inference));
-    wanted.model.data = options->data;
-    wanted.model.is_overwriting = options->overwrite != 0;
-    watch_connect(&options->watch, &wanted.model);
-    wanted.labels = options->labels;
-    wanted.folder = options->output;
-    wanted.limits = (struct doubt_limits){options->confidence, options->min_pixels};
-    wanted.max_regions = options->n_regions;
-    wanted.max_pictures = options->n_overlays;
-    wanted.mask_value = options->mask_value;
+    TRY(audit_options_read(options, &wanted));
     TRY(model_drop_plans(model));
     TRY(model_audit(&model->model, &wanted, &result));
-    fill_summary(&result, model->info.n_classes, out);
+    audit_summary_fill(&result, model->info.n_classes, out);
     return ADELE_OK;
 }

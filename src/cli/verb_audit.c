@@ -2,6 +2,7 @@
 #include "adele/audit.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
+#include "cli/progress.h"
 
 #include <errno.h>
 #include <math.h>
@@ -14,12 +15,16 @@ enum audit_option {
     OPTION_CONFIDENCE,
     OPTION_MIN_PIXELS,
     OPTION_MASK,
-    OPTION_LABELS
+    OPTION_LABELS,
+    OPTION_FOLDS,
+    OPTION_CONFIG
 };
 
 struct arguments {
     struct model_arguments model;
     struct adele_audit_options options;
+    const char *config;
+    int n_folds; // 0: a model is given
 };
 
 static const struct argp_option option_table[] = {
@@ -28,6 +33,12 @@ static const struct argp_option option_table[] = {
     {"labels", OPTION_LABELS, "DIR", 0,
      "Other training labels, same file names (default: those that the run was given)", 0},
     {"split", 'p', "train|val|test", 0, "Which split (default: train)", 0},
+    {"folds", OPTION_FOLDS, "N", 0,
+     "Instead of a run take a data set: train a network without each of N parts of the training "
+     "split, and audit the part with it; needs -o",
+     0},
+    {"config", OPTION_CONFIG, "FILE", 0,
+     "Configuration of the folds' trainings (default: a small U-Net, 400 steps)", 0},
     {"confidence", OPTION_CONFIDENCE, "X", 0,
      "A region is doubtful from this mean probability of another class on (default: 0.5)", 0},
     {"min-pixels", OPTION_MIN_PIXELS, "N", 0, "Pixels of a doubtful region (default: 1)", 0},
@@ -54,6 +65,19 @@ static double parse_share(struct argp_state *state, const char *name, const char
     if (end == text || *end != '\0' || !(value >= 0.0 && value <= 1.0))
         argp_error(state, "%s %s: a number from 0 to 1", name, text);
     return value;
+}
+
+static void check_folds(struct argp_state *state, const struct arguments *arguments) {
+    const struct adele_audit_options *options = &arguments->options;
+    if (arguments->n_folds == 0) {
+        if (arguments->config)
+            argp_error(state, "--config is of the trainings of --folds");
+        return;
+    }
+    if (!options->output)
+        argp_error(state, "--folds: name a folder of the results with -o DIR");
+    if (options->data || options->split || arguments->model.checkpoint)
+        argp_error(state, "--folds takes the data set alone: no --data, --split or --checkpoint");
 }
 
 static error_t parse(int key, char *value, struct argp_state *state) {
@@ -90,6 +114,15 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     case OPTION_MASK:
         options->mask_value = (int)parse_count(state, "--mask-doubtful", value, 0, 65535);
         return 0;
+    case OPTION_FOLDS:
+        arguments->n_folds = (int)parse_count(state, "--folds", value, 2, 1000);
+        return 0;
+    case OPTION_CONFIG:
+        arguments->config = value;
+        return 0;
+    case ARGP_KEY_END:
+        check_folds(state, arguments);
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -99,10 +132,13 @@ static double percent(int64_t part, int64_t whole) {
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
-static void print_summary(const struct adele_model_info *model,
-                          const struct adele_audit_summary *summary) {
+static void print_totals(const struct adele_audit_summary *summary) {
     printf("%d images; %lld doubtful regions hold %.2f %% of the pixels\n", summary->n_images,
            (long long)summary->n_regions, percent(summary->n_doubtful_pixels, summary->n_pixels));
+}
+
+static void print_classes(const struct adele_model_info *model,
+                          const struct adele_audit_summary *summary) {
     printf("%-20s  %6s  %8s\n", "class", "score", "doubtful");
     for (int c = 0; c < summary->n_classes; c++) {
         printf("%-20s", model->class_names[c]);
@@ -115,17 +151,23 @@ static void print_summary(const struct adele_model_info *model,
     }
 }
 
+static void take_model_arguments(struct arguments *arguments) {
+    struct adele_audit_options *options = &arguments->options;
+    options->inference = arguments->model.inference;
+    options->overwrite = arguments->model.overwrite;
+    options->watch = arguments->model.watch;
+}
+
 static adele_status audit(struct adele_model *model, void *context) {
     struct arguments *arguments = context;
     struct adele_audit_options *options = &arguments->options;
     struct adele_audit_summary summary;
-    options->inference = arguments->model.inference;
-    options->overwrite = arguments->model.overwrite;
-    options->watch = arguments->model.watch;
+    take_model_arguments(arguments);
     adele_status status = adele_model_audit(model, options, &summary);
     if (status != ADELE_OK)
         return status;
-    print_summary(adele_model_describe(model), &summary);
+    print_totals(&summary);
+    print_classes(adele_model_describe(model), &summary);
     if (options->output)
         printf("most doubtful first: %s/audit.csv\n", options->output);
     else
@@ -133,18 +175,38 @@ static adele_status audit(struct adele_model *model, void *context) {
     return ADELE_OK;
 }
 
+static int audit_folds(struct arguments *arguments) {
+    struct adele_data data = {.root = arguments->model.path,
+                              .config = arguments->config,
+                              .noisy_labels = arguments->options.labels};
+    struct adele_audit_summary summary;
+    struct progress progress;
+    progress_init(&progress);
+    arguments->model.watch = (struct adele_watch){NULL, progress_should_stop, &progress};
+    take_model_arguments(arguments);
+    arguments->options.labels = NULL;
+    adele_status status = adele_audit_folds(&data, arguments->n_folds, arguments->model.device,
+                                            &arguments->options, &summary);
+    if (status == ADELE_OK) {
+        print_totals(&summary);
+        printf("most doubtful first: %s/audit.csv\n", arguments->options.output);
+    }
+    progress_deinit(&progress);
+    return status == ADELE_OK ? CLI_OK : cli_report_failure(status);
+}
+
 static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
 
 const struct argp audit_argp = {
     option_table,
     parse,
-    "CHECKPOINT|RUN",
+    "CHECKPOINT|RUN|DATA",
     "Ranks images, classes and connected regions by how doubtful their labels are, given what a "
     "trained network predicts: audit.csv, classes.csv, regions.csv, and pictures of the most "
-    "doubtful images.\vThe score of an image is the mean over its classes of the IoU that its "
-    "label is expected to have under the predicted probabilities; low scores are doubtful. A "
-    "network that has memorized wrong labels doubts none of them: use a run with correction, or "
-    "an early checkpoint.",
+    "doubtful images.\vThe score of an image is the IoU that its label is expected to have under "
+    "the prediction, over all classes but the background; low scores are doubtful. A "
+    "network that has memorized wrong labels doubts none of them: use a run with correction, an "
+    "early checkpoint, or --folds.",
     children,
     0,
     0};
@@ -154,5 +216,7 @@ int verb_audit(int argc, char **argv) {
     adele_audit_options_init(&arguments.options);
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&audit_argp, argc, argv, 0, 0, &arguments);
+    if (arguments.n_folds > 0)
+        return audit_folds(&arguments);
     return model_arguments_run(&arguments.model, audit, &arguments);
 }

@@ -31,6 +31,8 @@ struct audit {
     struct audit_gallery gallery;
     struct changes changes; // of masked labels
     uint8_t *masked;        // (slices, h, w) of the present case; NULL without
+    const bool *is_wanted;  // of each case; NULL: all
+    int n_folds;            // 0: one model predicts all cases
 };
 
 void audit_options_init(struct audit_options *out) {
@@ -146,19 +148,24 @@ static adele_status add_pictures(const struct audit *audit) {
     return ADELE_OK;
 }
 
+// NULL `model`: there is none yet.
 static adele_status plan_files(struct audit *audit, const struct model *model) {
     const struct audit_options *options = audit->options;
-    TRY(find_folder(audit, model));
     TRY(check_mask_value(audit));
     TRY(output_create(audit->folder, options->model.is_overwriting, &audit->output));
     struct output_guard *guard = output_guard(audit->output);
-    TRY(model_guard_inputs(model, &options->model, guard));
+    if (model)
+        TRY(model_guard_inputs(model, &options->model, guard));
     TRY(output_guard_add(guard, options->labels, "the folder of labels"));
     TRY(output_guard_add_dataset(guard, audit->dataset));
     static const char *const names[] = {"audit.csv", "classes.csv", "regions.csv"};
     for (int i = 0; i < 3; i++)
         TRY(output_add(audit->output, "%s", names[i]));
     TRY(add_pictures(audit));
+    if (audit->n_folds > 0)
+        TRY(output_add(audit->output, "%s", AUDIT_FOLDS_CONFIG));
+    for (int i = 0; i < audit->n_folds; i++)
+        TRY(output_add(audit->output, AUDIT_FOLD_LIST, i + 1));
     if (options->mask_value >= 0)
         TRY(output_add_labels(audit->output, audit->dataset, audit->split));
     return output_check(audit->output);
@@ -254,20 +261,34 @@ static adele_status save_changes(struct audit *audit) {
     return status;
 }
 
-static adele_status visit_all(struct audit *audit, struct model *model) {
+static adele_status init_tables(struct audit *audit, int n_categories) {
     const struct audit_options *options = audit->options;
-    struct model_visitor visitor = {.at_network_size = audit->noisy.n > 0,
+    TRY(audit_table_init(&audit->table, n_categories, options->max_regions));
+    TRY(audit_gallery_init(&audit->gallery, options->max_pictures));
+    return options->mask_value >= 0 ? changes_init(&audit->changes) : ADELE_OK;
+}
+
+// Begins `output` unless that is NULL.
+static adele_status visit_cases(struct audit *audit, struct model *model, struct output *output) {
+    struct model_visitor visitor = {.is_wanted = audit->is_wanted,
+                                    .at_network_size = audit->noisy.n > 0,
                                     .visit = visit,
                                     .end_case = end_case,
                                     .context = audit};
-    TRY(audit_table_init(&audit->table, model->n_categories, options->max_regions));
-    TRY(audit_gallery_init(&audit->gallery, options->max_pictures));
-    if (options->mask_value >= 0)
-        TRY(changes_init(&audit->changes));
-    TRY(model_visit(model, &options->model, audit->dataset, audit->output, &visitor));
+    return model_visit(model, &audit->options->model, audit->dataset, output, &visitor);
+}
+
+static adele_status save_results(struct audit *audit) {
     TRY(audit_gallery_save(&audit->gallery, audit->folder));
     TRY(save_changes(audit));
-    return audit_table_save(&audit->table, model->category_names, audit->gallery.n, audit->folder);
+    return audit_table_save(&audit->table, audit->dataset->category_names, audit->gallery.n,
+                            audit->folder);
+}
+
+static adele_status visit_all(struct audit *audit, struct model *model) {
+    TRY(init_tables(audit, model->n_categories));
+    TRY(visit_cases(audit, model, audit->output));
+    return save_results(audit);
 }
 
 static void fill_result(const struct audit_table *table, struct audit_result *out) {
@@ -291,6 +312,7 @@ adele_status model_audit(struct model *model, const struct audit_options *option
     adele_status status;
     memset(out, 0, sizeof *out);
     TRY_GOTO(open_dataset(&audit, model), done);
+    TRY_GOTO(find_folder(&audit, model), done);
     TRY_GOTO(plan_files(&audit, model), done);
     TRY_GOTO(make_noise(&audit, model), done);
     status = output_end(audit.output, visit_all(&audit, model));
@@ -298,5 +320,62 @@ adele_status model_audit(struct model *model, const struct audit_options *option
         fill_result(&audit.table, out);
 done:
     audit_deinit(&audit);
+    return status;
+}
+
+// ---- folds --------------------------------------------------------------------------------------
+
+adele_status audit_begin(const struct audit_options *options, const struct dataset_config *data,
+                         int n_folds, struct audit **out) {
+    struct audit *audit = NULL;
+    TRY(ALLOCATE(&audit, 1));
+    *audit = (struct audit){.options = options, .split = SPLIT_TRAIN, .n_folds = n_folds};
+    *out = audit;
+    TRY(dataset_open(data, &audit->dataset));
+    int n = audit->dataset->n_cases[SPLIT_TRAIN];
+    if (n_folds < 2 || n_folds > n)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Every fold needs a case.",
+                    "%d folds of %d training cases: not from 2 to %d", n_folds, n, n);
+    audit->folder = memory_strdup(options->folder);
+    TRY(CHECK_MEMORY(audit->folder));
+    TRY(plan_files(audit, NULL));
+    TRY(init_tables(audit, audit->dataset->n_categories));
+    return output_begin(audit->output);
+}
+
+const struct dataset *audit_dataset(const struct audit *audit) {
+    return audit->dataset;
+}
+
+// The slices that the fold's network was trained on are those that it predicts.
+static adele_status check_orientation(const struct audit *audit, const struct model *model) {
+    const char *is = audit->dataset->orientation.letters, *was = model->orientation.letters;
+    if (strcmp(is, was) == 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA, "Bring the volumes into one orientation.",
+                "%s: the slices of all volumes are cut as %s, those of a fold as %s",
+                audit->dataset->root, is, was);
+}
+
+adele_status audit_fold(struct audit *audit, struct model *model, const bool *is_wanted) {
+    TRY(check_orientation(audit, model));
+    TRY(dataset_match_categories(audit->dataset, model->n_categories, model->category_names));
+    audit->dataset->config.height = model->height;
+    audit->dataset->config.width = model->width;
+    audit->is_wanted = is_wanted;
+    return visit_cases(audit, model, NULL);
+}
+
+adele_status audit_end(struct audit *audit, adele_status status, struct audit_result *out) {
+    memset(out, 0, sizeof *out);
+    if (!audit)
+        return status;
+    if (status == ADELE_OK)
+        status = save_results(audit);
+    status = output_end(audit->output, status);
+    if (status == ADELE_OK)
+        fill_result(&audit->table, out);
+    audit_deinit(audit);
+    memory_free(audit);
     return status;
 }

@@ -31,4 +31,26 @@ struct audit_result {
 // ADELE_DATA for a split without cases or labels.
 ADELE_MUST_CHECK adele_status model_audit(struct model *model, const struct audit_options *options,
                                           struct audit_result *out);
+
+// ---- folds: each model predicts the cases that it was not trained on ----------------------------
+// The list of the cases that fold %d, from 1, is trained on, in the folder of the output.
+#define AUDIT_FOLD_LIST "fold_%d.txt"
+// The configuration of the folds' trainings where the caller has none.
+#define AUDIT_FOLDS_CONFIG "folds.yaml"
+
+struct audit;
+// Opens the data set, whose training labels are audited, and begins the output in options->folder;
+// of options->model the inference, overwriting and callbacks count. Borrows `options`. *out is for
+// audit_end, after an error too.
+ADELE_MUST_CHECK adele_status audit_begin(const struct audit_options *options,
+                                          const struct dataset_config *data, int n_folds,
+                                          struct audit **out);
+const struct dataset *audit_dataset(const struct audit *audit); // borrowed
+// Audits the wanted training cases.
+ADELE_MUST_CHECK adele_status audit_fold(struct audit *audit, struct model *model,
+                                         const bool *is_wanted);
+// Writes the results and frees the audit (NULL is legal). Returns `status`, that of the folds,
+// unless that is ADELE_OK and writing fails; then nothing but the lists is there.
+ADELE_MUST_CHECK adele_status audit_end(struct audit *audit, adele_status status,
+                                        struct audit_result *out);
 #endif

@@ -73,7 +73,8 @@ struct model_view {
     const float *probabilities;          // (K, h, w) of the slice
 };
 struct model_visitor {
-    bool at_network_size; // maps have the size at which the network works, else the file's
+    const bool *is_wanted; // of each case of the split; NULL: all
+    bool at_network_size;  // maps have the size at which the network works, else the file's
     adele_status (*visit)(void *context, const struct model_view *view);
     // After the slices of a case; NULL: none.
     adele_status (*end_case)(void *context, int i_case, const struct dataset_images *images);

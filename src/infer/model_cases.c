@@ -325,6 +325,8 @@ static adele_status predict_cases(struct case_runner *runner, enum dataset_split
     TRY(plan_cases(runner));
     int n = runner->dataset->n_cases[split];
     for (int i = 0; i < n; i++) {
+        if (runner->visitor && runner->visitor->is_wanted && !runner->visitor->is_wanted[i])
+            continue;
         TRY(predict_case(runner, split, i, counts, n_images));
         if (options->on_case)
             options->on_case(options->context, i + 1, n);

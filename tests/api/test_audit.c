@@ -312,6 +312,81 @@ static void windows_cover_every_pixel(void **state) {
     adele_model_close(model);
 }
 
+// ---- folds --------------------------------------------------------------------------------------
+
+static int count_lines(const char *text) {
+    int n = 0;
+    for (; *text != '\0'; text++)
+        n += *text == '\n';
+    return n;
+}
+
+static void every_image_is_audited_by_a_network_that_has_not_seen_it(void **state) {
+    char *yaml = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
+    char config[4096], output[4096];
+    (void)snprintf(config, sizeof config, "%s", scratch_path(state, "folds.yaml"));
+    (void)snprintf(output, sizeof output, "%s", scratch_path(state, "folds"));
+    assert_int_equal(file_write(config, yaml, strlen(yaml)), ADELE_OK);
+    memory_free(yaml);
+    struct adele_data data = {.config = config};
+    struct adele_audit_options options = into(state, "folds");
+    options.output = output;
+    struct adele_audit_summary summary;
+    if (adele_audit_folds(&data, 3, "cpu", &options, &summary) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    assert_int_equal(summary.n_images, TINY_SET_TRAIN);
+    char *all = read_text(state, "folds", "audit.csv");
+    assert_int_equal(count_lines(all), TINY_SET_TRAIN + 1);
+    // The first fold's network was trained on the others, and says of its own part what an audit of
+    // the same labels with that checkpoint does.
+    char *list = read_text(state, "folds", "fold_1.txt");
+    assert_int_equal(count_lines(list), TINY_SET_TRAIN * 2 / 3);
+    assert_null(strstr(list, "train_000"));
+    assert_non_null(strstr(list, "train_017"));
+    struct adele_model *model = open_run(state, "folds/fold_1");
+    options.output = scratch_path(state, "fold alone");
+    options.data = scratch_path(state, "set");
+    options.labels = scratch_path(state, "set/noisyTr");
+    (void)audit(model, &options);
+    adele_model_close(model);
+    char *one = read_text(state, "fold alone", "audit.csv"), *rest = NULL;
+    int n_same = 0;
+    for (char *line = strtok_r(one, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        char name[64], wanted[128];
+        if (sscanf(line, "%*d,%63[^,],", name) != 1 || strstr(list, name) || name[0] != 't')
+            continue;
+        // Up to the ranks and the pictures.
+        const char *values = strstr(line, name), *end = strrchr(line, ',');
+        (void)snprintf(wanted, sizeof wanted, "%.*s,", (int)(end - values), values);
+        if (!strstr(all, wanted))
+            fail_msg("'%s' is not in\n%s", wanted, all);
+        n_same++;
+    }
+    assert_int_equal(n_same, TINY_SET_TRAIN / 3);
+    memory_free(all);
+    memory_free(list);
+    memory_free(one);
+}
+
+static void folds_need_cases_and_a_folder(void **state) {
+    struct adele_data data = {.root = scratch_path(state, "set")};
+    struct adele_audit_options options = into(state, "no folds");
+    struct adele_audit_summary summary;
+    assert_int_equal(adele_audit_folds(&data, TINY_SET_TRAIN + 1, "cpu", &options, &summary),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "19 folds of 18"));
+    options.output = scratch_path(state, "set/new");
+    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "would fall into"));
+    options.output = NULL;
+    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary),
+                     ADELE_INVALID_ARGUMENT);
+    assert_non_null(strstr(adele_error_message(), "no output"));
+    assert_false(file_exists(scratch_path(state, "no folds")));
+    assert_false(file_exists(scratch_path(state, "set/new")));
+}
+
 // ---- refusals -----------------------------------------------------------------------------------
 
 static int stop(void *context) {
@@ -381,6 +456,8 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_alone_audits_another_set),
         cmocka_unit_test(the_run_has_a_folder_for_it),
         cmocka_unit_test(windows_cover_every_pixel),
+        cmocka_unit_test(every_image_is_audited_by_a_network_that_has_not_seen_it),
+        cmocka_unit_test(folds_need_cases_and_a_folder),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);

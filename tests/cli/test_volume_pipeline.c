@@ -328,6 +328,33 @@ static void test_predict(void **state) {
     labels_deinit(&mask);
 }
 
+// The doubtful voxels are those whose predicted category is not that of the noisy label, in the
+// files' own order; all others keep their value, also of regions that the map has merged.
+static void test_audit(void **state) {
+    adele(WORDS("audit", scratch_path(state, "run"), "-o", scratch_path(state, "audit"), "--device",
+                "cpu", "--confidence", "0", "--mask-doubtful", "255", "--overlays", "2"));
+    struct labels noisy = read_labels(scratch_path(state, "noisy/labelsTr/ch2.nii.gz"), ATLAS);
+    struct labels predicted = read_labels(scratch_path(state, "predicted/ch2.nii.gz"), HEAD);
+    struct labels masked = read_labels(scratch_path(state, "audit/labelsTr/ch2.nii.gz"), ATLAS);
+    size_t n_doubtful = 0;
+    int n_rows = 0;
+    for (size_t i = 0; i < noisy.n; i++) {
+        int label = category_of(noisy.values[i]), guess = category_of(predicted.values[i]);
+        int want = label == guess ? noisy.values[i] : 255;
+        if (masked.values[i] != want)
+            fail_msg("voxel %zu: %d instead of %d", i, masked.values[i], want);
+        n_doubtful += label != guess;
+    }
+    print_message("doubtful: %zu voxels of %zu\n", n_doubtful, noisy.n);
+    assert_true(n_doubtful > 0);
+    assert_true(sum_changes(scratch_path(state, "audit/changes.csv"), &n_rows) == n_doubtful);
+    assert_int_equal(n_rows, (int)noisy.image->nz);
+    assert_true(file_exists(scratch_path(state, "audit/overlays/0002_image.png")));
+    labels_deinit(&noisy);
+    labels_deinit(&predicted);
+    labels_deinit(&masked);
+}
+
 static void test_labels(void **state) {
     const char *folder = scratch_path(state, "corrected");
     adele(WORDS("labels", scratch_path(state, "run"), "-o", folder));
@@ -368,11 +395,16 @@ static void test_corrected_labels_are_a_set(void **state) {
 int main(void) {
     if (!is_possible())
         return skip_program("the program, " HEAD " and " ATLAS " (Debian package mricron-data)");
-    // In this order: prediction is held against evaluation's masks, and the last takes the labels.
+    // In this order: prediction is held against evaluation's masks, the audit against prediction,
+    // and the last takes the labels.
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_check),    cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_evaluate), cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_labels),   cmocka_unit_test(test_corrected_labels_are_a_set),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_evaluate),
+        cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_audit),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_corrected_labels_are_a_set),
     };
     return cmocka_run_group_tests(tests, run_setup, scratch_teardown);
 }
