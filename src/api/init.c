@@ -10,8 +10,10 @@
 #include "config/config.h"
 #include "data/dataset_find.h"
 #include "data/fingerprint.h"
+#include "data/name_list.h"
 #include "data/output.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,6 +112,7 @@ static adele_status open_with(const struct init *init, const struct label_map *m
                                     .layout = folders->layout,
                                     .image_folder = folders->image_folder,
                                     .mask_folder = folders->mask_folder,
+                                    .mask_suffix = folders->mask_suffix,
                                     .map = *map,
                                     .foreground_slices_only = true,
                                     .follow_links = init->choices.follow_links};
@@ -164,6 +167,22 @@ static adele_status find_labels(struct init *init) {
     return status;
 }
 
+// A list has a name a line, and spaces around it do not count.
+static adele_status check_names(const struct dataset *dataset, enum dataset_split split) {
+    for (int i = 0; i < dataset->n_cases[split]; i++) {
+        const char *name = dataset->cases[split][i].name;
+        size_t n = strlen(name);
+        bool is_fine = name_check(name, "") == ADELE_OK && n > 0 &&
+                       !isspace((unsigned char)name[0]) && !isspace((unsigned char)name[n - 1]);
+        if (!is_fine)
+            return FAIL(ADELE_DATA, "Rename the image and its mask.",
+                        "%s: the name \"%.200s\" cannot stand in a list of cases: it holds a "
+                        "control character, \"..\" or a backslash, or has a space at an end",
+                        dataset->cases[split][i].image_path[0], name);
+    }
+    return ADELE_OK;
+}
+
 static adele_status look_at_data(struct init *init) {
     struct init_choices *choices = &init->choices;
     TRY(folder_guess(init->root, &choices->folders));
@@ -177,6 +196,8 @@ static adele_status look_at_data(struct init *init) {
                                   .names = (const char *const *)labels->names};
     TRY(open_with(init, &map, &init->dataset));
     TRY(split_guess(init->dataset, choices->seed, &choices->split));
+    for (int split = SPLIT_TRAIN; choices->split.has_lists && split <= SPLIT_VAL; split++)
+        TRY(check_names(init->dataset, (enum dataset_split)split));
     TRY(fingerprint_dataset(init->dataset, &init->fingerprint));
     choices->dataset = init->dataset;
     choices->fingerprint = init->fingerprint;

@@ -33,8 +33,12 @@ static adele_status put_layout(const struct init_choices *self, struct buffer *o
     TRY(buffer_printf(out, "  layout: %s\n", dataset_layout_name(self->folders.layout)));
     if (self->folders.image_folder[0] != '\0') {
         TRY(put_text(out, "  image_folder: ", self->folders.image_folder, "\n"));
+        bool has_suffix = self->folders.mask_suffix[0] != '\0';
         TRY(put_text(out, "  mask_folder: ", self->folders.mask_folder,
-                     " # the same names as the images\n"));
+                     has_suffix ? "\n" : " # the same names as the images\n"));
+        if (has_suffix)
+            TRY(put_text(out, "  mask_suffix: ", self->folders.mask_suffix,
+                         " # behind the name of the image\n"));
     }
     return self->follow_links ? buffer_text(out, "  follow_links: true\n") : ADELE_OK;
 }

@@ -188,6 +188,7 @@ void config_dataset(const struct config *config, struct dataset_config *out) {
     };
     out->image_folder = config->data.image_folder;
     out->mask_folder = config->data.mask_folder;
+    out->mask_suffix = config->data.mask_suffix;
     for (int i = 0; i < SPLIT_COUNT; i++)
         out->split[i] = config->data.split[i];
 }

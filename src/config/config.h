@@ -29,7 +29,7 @@ struct config {
         char *root;
         enum dataset_layout layout;
         char *split[SPLIT_COUNT]; // NULL: the layout's own
-        char *image_folder, *mask_folder;
+        char *image_folder, *mask_folder, *mask_suffix;
         int size[2]; // height, width; 0, 0: as the files are
         int crop[2]; // height, width; 0, 0: the whole image
         enum image_normalize normalize;

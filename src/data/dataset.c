@@ -44,6 +44,11 @@ const char *dataset_label_folder(const struct dataset *dataset, enum dataset_spl
     return is_test ? "labelsTs" : "labelsTr";
 }
 
+const char *dataset_mask_suffix(const struct dataset *dataset) {
+    const char *suffix = dataset->config.mask_suffix;
+    return dataset->layout == LAYOUT_IMG_ANN && suffix != NULL ? suffix : "";
+}
+
 const char *dataset_label_source(const struct dataset_case *item, enum dataset_split split) {
     return split == SPLIT_TRAIN && item->noisy_path != NULL ? item->noisy_path : item->label_path;
 }
@@ -86,7 +91,7 @@ static adele_status copy_config(const struct dataset_config *config, struct data
     struct dataset_config *copy = &dataset->config;
     *copy = *config;
     copy->root = copy->noisy_labels = copy->true_labels = NULL;
-    copy->image_folder = copy->mask_folder = NULL;
+    copy->image_folder = copy->mask_folder = copy->mask_suffix = NULL;
     memset(copy->split, 0, sizeof copy->split);
     TRY(copy_map(&config->map, &dataset->map));
     copy->map = dataset->map;
@@ -94,6 +99,7 @@ static adele_status copy_config(const struct dataset_config *config, struct data
         TRY(copy_text(config->split[split], &copy->split[split]));
     TRY(copy_text(config->image_folder, &copy->image_folder));
     TRY(copy_text(config->mask_folder, &copy->mask_folder));
+    TRY(copy_text(config->mask_suffix, &copy->mask_suffix));
     TRY(copy_text(config->noisy_labels, &copy->noisy_labels));
     TRY(copy_text(config->true_labels, &copy->true_labels));
     if (config->root == NULL || config->root[0] == '\0')
@@ -159,6 +165,7 @@ void dataset_close(struct dataset *dataset) {
     }
     memory_free((char *)dataset->config.image_folder);
     memory_free((char *)dataset->config.mask_folder);
+    memory_free((char *)dataset->config.mask_suffix);
     for (int c = 0; c < dataset->n_categories; c++)
         if (dataset->category_names != NULL)
             memory_free(dataset->category_names[c]);

@@ -52,6 +52,7 @@ struct dataset_config {
     // folders train, val, test, or the files themselves; where "{split}" is in the name, it stands
     // for train, val, test ("{split}/images").
     const char *image_folder, *mask_folder;
+    const char *mask_suffix;  // layout img_ann: the mask of NAME is NAME + this; NULL: ""
     const char *noisy_labels; // folder of the training labels' noisy versions, same file names;
                               // NULL: training uses the layout's labels
     const char *true_labels;  // folder of ground truth for the training cases; NULL: when
@@ -138,6 +139,8 @@ const char *dataset_label_folder(const struct dataset *dataset, enum dataset_spl
                                  const struct dataset_case *item);
 // The labels that a split's case is trained on or compared with; NULL when there are none.
 const char *dataset_label_source(const struct dataset_case *item, enum dataset_split split);
+// What the names of masks have behind those of their images; "" for most data sets. Borrowed.
+const char *dataset_mask_suffix(const struct dataset *dataset);
 ADELE_MUST_CHECK adele_status dataset_create(const struct dataset_config *config,
                                              struct dataset **out);
 size_t dataset_memory_limit(const struct dataset *dataset);

@@ -24,11 +24,14 @@ static adele_status find_label(const struct dataset *dataset, const char *folder
                                char **out) {
     const char *const own[] = {dataset->file_ending, NULL};
     const char *const *endings = dataset->is_volume ? own : finder_label_endings;
-    TRY(finder_any(dataset, folder, "", item->name, endings, out));
-    if (*out != NULL)
-        return ADELE_OK;
-    return finder_any(dataset, folder, dataset_label_folder(dataset, split, item), item->name,
-                      endings, out);
+    char *name = memory_printf("%s%s", item->name, dataset_mask_suffix(dataset));
+    TRY(CHECK_MEMORY(name));
+    adele_status status = finder_any(dataset, folder, "", name, endings, out);
+    if (status == ADELE_OK && *out == NULL)
+        status = finder_any(dataset, folder, dataset_label_folder(dataset, split, item), name,
+                            endings, out);
+    memory_free(name);
+    return status;
 }
 
 static adele_status find_training_labels(struct dataset_finder *finder, struct dataset_case *item) {
@@ -79,12 +82,13 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
         return ADELE_OK;
     const char *folder = dataset_label_folder(dataset, split, item);
     TRY(find_cases_describe_folder(dataset, folder, item->name, description));
-    return finder_report(
-        finder, true, CHECK_MISSING_PARTNER,
-        "Add the label map, or take the case out of the split.",
-        "%s/%s/%s%s: no label map for %s of the %s split%s", dataset->root, folder, item->name,
-        dataset->input_ending[0] != '\0' ? dataset->input_ending : dataset->file_ending,
-        item->image_path[0], dataset_split_name(split), description);
+    return finder_report(finder, true, CHECK_MISSING_PARTNER,
+                         "Add the label map, or take the case out of the split.",
+                         "%s/%s/%s%s%s: no label map for %s of the %s split%s", dataset->root,
+                         folder, item->name, dataset_mask_suffix(dataset),
+                         dataset->input_ending[0] != '\0' ? dataset->input_ending
+                                                          : dataset->file_ending,
+                         item->image_path[0], dataset_split_name(split), description);
 }
 
 static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {

@@ -85,44 +85,87 @@ static bool is_mask_name(const char *name) {
     return strcmp(lower, "gt") == 0;
 }
 
+// What masks are called behind the names of their images; "" is tried first.
+static const char *const suffixes[] = {"",      "_mask",         "-mask",  "_masks",     "_label",
+                                       "_lab",  "_labels",       "_seg",   "_gt",        "_GT",
+                                       "_anno", "_segmentation", "_truth", "_annotation"};
+#define N_SUFFIXES (sizeof suffixes / sizeof suffixes[0])
+
 struct pair {
     int n; // common names; 0: no pair
+    const char *suffix;
     char images[FOLDER_GUESS_BYTES], masks[FOLDER_GUESS_BYTES];
 };
 
-static void offer(struct pair *best, int n, const char *images, const char *masks) {
+static void offer(struct pair *best, int n, const char *images, const char *masks,
+                  const char *suffix) {
     if (n <= best->n || strlen(images) >= sizeof best->images ||
         strlen(masks) >= sizeof best->masks)
         return;
     best->n = n;
+    best->suffix = suffix;
     (void)snprintf(best->images, sizeof best->images, "%s", images);
     (void)snprintf(best->masks, sizeof best->masks, "%s", masks);
 }
 
-// The folders in `root` that share most names; the first in the order of names among equals.
+// The names that end with the suffix, without it; they stay sorted only after sorting again.
+static adele_status strip(const struct file_list *stems, const char *suffix,
+                          struct file_list *out) {
+    size_t n_suffix = strlen(suffix);
+    for (int i = 0; i < stems->n; i++) {
+        size_t n = strlen(stems->names[i]);
+        if (n > n_suffix && strcmp(stems->names[i] + n - n_suffix, suffix) == 0)
+            TRY(file_list_add(out, stems->names[i], n - n_suffix));
+    }
+    if (out->n > 0)
+        qsort(out->names, (size_t)out->n, sizeof *out->names, compare_names);
+    return ADELE_OK;
+}
+
+// The folders among `names` that go with the masks in one of them. Without a suffix, only the name
+// of the folder tells masks from images.
+static void match_masks(const struct file_list *names, const struct file_list *stems, int mask,
+                        const struct file_list *masks, const char *suffix, struct pair *best) {
+    bool has_suffix = suffix[0] != '\0', is_mask = is_mask_name(names->names[mask]);
+    for (int image = 0; masks->n > 0 && image < names->n; image++)
+        if (has_suffix ? image == mask || !is_mask_name(names->names[image])
+                       : is_mask && !is_mask_name(names->names[image]))
+            offer(best, count_common(&stems[image], masks), names->names[image], names->names[mask],
+                  suffix);
+}
+
+// The folders in `root`, or `root` itself, that share most names; the first in the order of names
+// among equals.
 static adele_status find_pair(const char *root, struct pair *best) {
-    struct file_list entries = {0};
+    struct file_list names = {0}, masks = {0};
     struct file_list *stems = NULL;
     adele_status status;
     best->n = 0;
-    TRY(file_list_directory(root, &entries));
-    TRY_GOTO(ALLOCATE(&stems, (size_t)entries.n + 1), done);
-    for (int i = 0; i < entries.n; i++)
-        TRY_GOTO(list_stems(root, entries.names[i], &stems[i]), done);
-    for (int mask = 0; mask < entries.n; mask++) {
-        if (stems[mask].n == 0 || !is_mask_name(entries.names[mask]))
-            continue;
-        for (int image = 0; image < entries.n; image++)
-            if (!is_mask_name(entries.names[image]))
-                offer(best, count_common(&stems[image], &stems[mask]), entries.names[image],
-                      entries.names[mask]);
-    }
+    TRY(file_list_directory(root, &names));
+    TRY_GOTO(file_list_add(&names, ".", 1), done);
+    TRY_GOTO(ALLOCATE(&stems, names.n), done);
+    for (int i = 0; i < names.n; i++)
+        TRY_GOTO(list_stems(root, names.names[i], &stems[i]), done);
+    for (size_t k = 0; k < N_SUFFIXES; k++)
+        for (int mask = 0; mask < names.n; mask++) {
+            TRY_GOTO(strip(&stems[mask], suffixes[k], &masks), done);
+            match_masks(&names, stems, mask, &masks, suffixes[k], best);
+            file_list_deinit(&masks);
+        }
 done:
-    for (int i = 0; stems != NULL && i < entries.n; i++)
+    file_list_deinit(&masks);
+    for (int i = 0; stems != NULL && i < names.n; i++)
         file_list_deinit(&stems[i]);
     memory_free(stems);
-    file_list_deinit(&entries);
+    file_list_deinit(&names);
     return status;
+}
+
+// "{split}/images" for images in train; "{split}" for "." there.
+static void put_split(const char *inner, char out[FOLDER_GUESS_BYTES]) {
+    bool is_itself = strcmp(inner, ".") == 0;
+    (void)snprintf(out, FOLDER_GUESS_BYTES, "{split}%s%.480s", is_itself ? "" : "/",
+                   is_itself ? "" : inner);
 }
 
 // train/images and train/masks.
@@ -135,9 +178,9 @@ static adele_status find_pair_in_split(const char *root, struct pair *best) {
     memory_free(train);
     if (status != ADELE_OK || inner.n == 0)
         return status;
-    *best = (struct pair){.n = inner.n};
-    (void)snprintf(best->images, sizeof best->images, "{split}/%.480s", inner.images);
-    (void)snprintf(best->masks, sizeof best->masks, "{split}/%.480s", inner.masks);
+    *best = (struct pair){.n = inner.n, .suffix = inner.suffix};
+    put_split(inner.images, best->images);
+    put_split(inner.masks, best->masks);
     return ADELE_OK;
 }
 
@@ -179,7 +222,8 @@ static adele_status fail_nothing(const char *root) {
         status = FAIL(
             ADELE_DATA,
             "Put the images into a folder images and the masks, with the names of their images, "
-            "into a folder masks beside it; or lay the data out as nnU-Net (dataset.json, "
+            "into a folder masks beside it, or name the mask of a.jpg a_mask.png; or lay the data "
+            "out as nnU-Net (dataset.json, "
             "imagesTr, "
             "labelsTr), Pascal VOC or MMSegmentation (img_dir, ann_dir).",
             "%s: no images with masks are found: it holds %s; of two folders that share names of "
@@ -199,6 +243,7 @@ adele_status folder_guess(const char *root, struct folder_guess *out) {
                  {{"JPEGImages", "ImageSets/Segmentation"}, LAYOUT_VOC},
                  {{"img_dir", "ann_dir"}, LAYOUT_IMG_ANN}};
     memset(out, 0, sizeof *out);
+    out->mask_suffix = "";
     if (!file_is_directory(root))
         return FAIL(ADELE_IO, "Name the folder that holds the images and the masks.", "%s: %s",
                     root, file_exists(root) ? "not a folder" : "no such folder");
@@ -218,6 +263,7 @@ adele_status folder_guess(const char *root, struct folder_guess *out) {
     if (best.n == 0)
         return fail_nothing(root);
     out->layout = LAYOUT_IMG_ANN;
+    out->mask_suffix = best.suffix;
     (void)snprintf(out->image_folder, sizeof out->image_folder, "%s", best.images);
     (void)snprintf(out->mask_folder, sizeof out->mask_folder, "%s", best.masks);
     return ADELE_OK;

@@ -172,8 +172,8 @@ static adele_status apply_case(struct export_job *job, int i_case, int *i, const
 
 char *label_store_name(const struct dataset *dataset, enum dataset_split split,
                        const struct dataset_case *item) {
-    return memory_printf("%s/%s%s", dataset_label_folder(dataset, split, item), item->name,
-                         dataset->file_ending);
+    return memory_printf("%s/%s%s%s", dataset_label_folder(dataset, split, item), item->name,
+                         dataset_mask_suffix(dataset), dataset->file_ending);
 }
 
 static adele_status save_case(const struct export_job *job, const struct dataset_case *item,

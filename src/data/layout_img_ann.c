@@ -57,6 +57,10 @@ static adele_status find_folders(struct dataset *dataset) {
     bool is_there = false, has_splits = false;
     TRY(check_folder("data.image_folder", dataset->config.image_folder));
     TRY(check_folder("data.mask_folder", dataset->config.mask_folder));
+    if (strchr(dataset_mask_suffix(dataset), '/') != NULL)
+        return FAIL(ADELE_CONFIG, "Write the end of the names, such as _mask.",
+                    "data.mask_suffix: \"%.200s\" is not the end of a file's name",
+                    dataset_mask_suffix(dataset));
     for (int i = 0; i < SPLIT_COUNT; i++) {
         dataset->image_folders[i] = folder_of(dataset, false, dataset_split_name(i));
         dataset->label_folders[i] = folder_of(dataset, true, dataset_split_name(i));
@@ -133,14 +137,16 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
 static adele_status locate_in(const struct dataset *dataset, const char *sub,
                               struct dataset_case *item) {
     char *images = folder_of(dataset, false, sub), *masks = folder_of(dataset, true, sub);
-    adele_status status = CHECK_MEMORY(images != NULL ? masks : NULL);
+    char *name = memory_printf("%s%s", item->name, dataset_mask_suffix(dataset));
+    adele_status status = CHECK_MEMORY(images != NULL && masks != NULL ? name : NULL);
     if (status == ADELE_OK)
         status = finder_any(dataset, dataset->root, images, item->name, finder_image_endings,
                             &item->image_path[0]);
     item->n_files = item->image_path[0] != NULL;
     if (status == ADELE_OK && item->n_files > 0)
-        status = finder_any(dataset, dataset->root, masks, item->name, finder_label_endings,
+        status = finder_any(dataset, dataset->root, masks, name, finder_label_endings,
                             &item->label_path);
+    memory_free(name);
     memory_free(images);
     memory_free(masks);
     return status;
@@ -163,10 +169,11 @@ static adele_status check_mask(struct dataset_finder *finder, int split, const c
     const struct dataset *dataset = finder->dataset;
     struct dataset_case item = {0};
     bool is_picture, is_volume;
-    size_t bytes = name_stem_bytes(file, &is_picture, &is_volume);
-    if (!is_picture)
+    const char *suffix = dataset_mask_suffix(dataset);
+    size_t bytes = name_stem_bytes(file, &is_picture, &is_volume), n = strlen(suffix);
+    if (!is_picture || bytes <= n || strncmp(file + bytes - n, suffix, n) != 0)
         return ADELE_OK;
-    item.name = memory_printf("%.*s", (int)bytes, file);
+    item.name = memory_printf("%.*s", (int)(bytes - n), file);
     adele_status status = CHECK_MEMORY(item.name);
     if (status == ADELE_OK)
         status = locate_in(dataset, dataset->is_flat ? "." : dataset_split_name(split), &item);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -199,6 +200,46 @@ static void incomplete_cases_are_left_out(void **state) {
     train_one_epoch(state, "c.yaml", "run");
 }
 
+// Images and masks in one folder: a.png and a_mask.png.
+static void one_folder_trains(void **state) {
+    struct program_result result;
+    for (int i = 0; i < 10; i++) {
+        char name[32], from[64], to[64];
+        (void)snprintf(name, sizeof name, "x%d", i);
+        write_case(state, "set/all", "moved", name, i, 255);
+        (void)snprintf(from, sizeof from, "moved/x%d.png", i);
+        (void)snprintf(to, sizeof to, "set/all/x%d_mask.png", i);
+        check_ok(file_copy(scratch_path(state, from), scratch_path(state, to)));
+    }
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
+          "--device=cpu");
+    assert_done(&result, "layout img_ann, 8 train, 2 val, 0 test cases\n");
+    struct config *config = load(state, "c.yaml");
+    assert_string_equal(config->data.mask_suffix, "_mask");
+    config_destroy(config);
+    train_one_epoch(state, "c.yaml", "run");
+}
+
+// Files may lie elsewhere, behind links, where the user says so.
+static void links_are_followed_where_allowed(void **state) {
+    struct program_result result;
+    assert_int_equal(mkdir(scratch_path(state, "set"), 0777), 0);
+    for (int i = 0; i < 4; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "x%d", i);
+        write_case(state, "store/images", "store/masks", name, i, 255);
+    }
+    assert_int_equal(symlink("../store/images", scratch_path(state, "set/images")), 0);
+    assert_int_equal(symlink("../store/masks", scratch_path(state, "set/masks")), 0);
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
+          "--device=cpu");
+    assert_refused(&result, "a symbolic link leads out of ");
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
+          "--device=cpu", "--follow-links");
+    assert_done(&result, "3 train, 1 val");
+    train_one_epoch(state, "c.yaml", "run");
+}
+
 // ---- the file -----------------------------------------------------------------------------------
 
 static void names_are_quoted(void **state) {
@@ -261,6 +302,11 @@ static void what_fits_nothing_is_one_error(void **state) {
     tiny_picture(state, "rgb/masks/a.png", 8, 8, 3, 8, 1);
     ADELE(&result, "init", scratch_path(state, "rgb"), "-o", yaml, "--device=cpu");
     assert_refused(&result, "no mask can be read; the last one: ");
+    // A name that would be two lines of a list.
+    write_case(state, "line/images", "line/masks", "a\nb", 1, 255);
+    write_case(state, "line/images", "line/masks", "c", 2, 255);
+    ADELE(&result, "init", scratch_path(state, "line"), "-o", yaml, "--device=cpu");
+    assert_refused(&result, "the name \"a?b\" cannot stand in a list of cases");
     // One case cannot be divided.
     write_case(state, "one/images", "one/masks", "a", 1, 255);
     ADELE(&result, "init", scratch_path(state, "one"), "-o", yaml, "--device=cpu");
@@ -303,11 +349,12 @@ static void nothing_is_overwritten(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(pictures_and_masks_of_255_train), TEST(volumes_train),
-        TEST(the_splits_of_a_data_set_stay),   TEST(voc_and_mmsegmentation_are_described),
-        TEST(incomplete_cases_are_left_out),   TEST(names_are_quoted),
-        TEST(many_classes_are_a_short_file),   TEST(what_fits_nothing_is_one_error),
-        TEST(nothing_is_overwritten),
+        TEST(pictures_and_masks_of_255_train),  TEST(volumes_train),
+        TEST(the_splits_of_a_data_set_stay),    TEST(voc_and_mmsegmentation_are_described),
+        TEST(incomplete_cases_are_left_out),    TEST(names_are_quoted),
+        TEST(many_classes_are_a_short_file),    TEST(what_fits_nothing_is_one_error),
+        TEST(nothing_is_overwritten),           TEST(one_folder_trains),
+        TEST(links_are_followed_where_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

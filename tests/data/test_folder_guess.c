@@ -74,6 +74,40 @@ static void folders_of_splits_are_found(void **state) {
     expect(state, "around", LAYOUT_IMG_ANN, "{split}/images", "{split}/masks");
 }
 
+static void write_masks(void *const *state, const char *folder, int n, const char *suffix) {
+    char ending[32];
+    (void)snprintf(ending, sizeof ending, "%s.png", suffix);
+    write_files(state, folder, n, ending);
+}
+
+static void expect_suffix(void *const *state, const char *root, const char *images,
+                          const char *masks, const char *suffix) {
+    struct folder_guess found;
+    expect(state, root, LAYOUT_IMG_ANN, images, masks);
+    assert_int_equal(folder_guess(scratch_path(state, root), &found), ADELE_OK);
+    assert_string_equal(found.mask_suffix, suffix);
+}
+
+static void suffixes_of_masks_are_found(void **state) {
+    write_files(state, "two/scans", 3, ".jpg");
+    write_masks(state, "two/outlines", 3, "_mask");
+    expect_suffix(state, "two", "scans", "outlines", "_mask");
+    write_files(state, "isic/images", 3, ".jpg");
+    write_masks(state, "isic/masks", 3, "_segmentation");
+    expect_suffix(state, "isic", "images", "masks", "_segmentation");
+    write_files(state, "same/benign", 3, ".png");
+    write_masks(state, "same/benign", 2, "_mask");
+    expect_suffix(state, "same", "benign", "benign", "_mask");
+    write_files(state, "root", 3, ".png");
+    write_masks(state, "root", 3, "_gt");
+    expect_suffix(state, "root", ".", ".", "_gt");
+    // The same names need none.
+    write_files(state, "plain/images", 3, ".png");
+    write_files(state, "plain/masks", 3, ".png");
+    write_masks(state, "plain/masks", 3, "_mask");
+    expect_suffix(state, "plain", "images", "masks", "");
+}
+
 static void refuse(void *const *state, const char *root, adele_status status, const char *what) {
     struct folder_guess found;
     assert_int_equal(folder_guess(scratch_path(state, root), &found), status);
@@ -127,7 +161,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(the_layouts_are_found),       TEST(two_folders_are_found),
         TEST(folders_of_splits_are_found), TEST(what_fits_nothing_is_described),
-        TEST(every_allocation_may_fail),
+        TEST(suffixes_of_masks_are_found), TEST(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 // The three layouts: what is found, what is refused.
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/label_store.h"
 #include "data/load.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
@@ -377,6 +378,38 @@ static void two_folders_of_any_names_are_read(void **state) {
     dataset_close(dataset);
 }
 
+static void masks_may_have_a_suffix(void **state) {
+    tiny_text(state, "two/classes.txt", "ground\ncell\nedge\n");
+    for (int i = 0; i < 3; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "two/all/c%d.png", i);
+        tiny_picture(state, path, TINY_H, TINY_W, 1, 8, i);
+        (void)snprintf(path, sizeof path, "two/all/c%d_mask.png", i);
+        tiny_label(state, path, TINY_H, TINY_W, 3, false, i);
+        (void)snprintf(path, sizeof path, "noisy/c%d_mask.png", i);
+        tiny_label(state, path, TINY_H, TINY_W, 3, false, i + 1);
+    }
+    tiny_text(state, "two/train.txt", "c0\nc1\n"); // the folder lists masks as well
+    char noisy[4096];
+    (void)snprintf(noisy, sizeof noisy, "%s", scratch_path(state, "noisy"));
+    struct dataset_config config = two_folders(state, "all", "all");
+    config.mask_suffix = "_mask";
+    config.split[SPLIT_TRAIN] = "train.txt";
+    config.noisy_labels = noisy;
+    struct dataset *dataset = tiny_open(&config);
+    assert_case(dataset, SPLIT_TRAIN, 0, "c0", "all/c0.png", "all/c0_mask.png");
+    assert_non_null(strstr(dataset->cases[SPLIT_TRAIN][1].noisy_path, "noisy/c1_mask.png"));
+    char *name = label_store_name(dataset, SPLIT_TRAIN, &dataset->cases[SPLIT_TRAIN][0]);
+    assert_string_equal(name, "all/c0_mask.png");
+    memory_free(name);
+    dataset_close(dataset);
+    config.mask_suffix = "/x";
+    refuse(&config, ADELE_CONFIG, "data.mask_suffix: \"/x\" is not the end of a file's name");
+    config.mask_suffix = "_gt";
+    config.noisy_labels = NULL;
+    refuse(&config, ADELE_DATA, "all/c0_gt.png: no label map for ");
+}
+
 static void two_folders_are_refused(void **state) {
     write_two_folders(state, "images", "masks");
     tiny_text(state, "two/classes.txt", "ground\ncell\nedge\n");
@@ -478,6 +511,7 @@ int main(void) {
         TEST(img_ann_is_found),
         TEST(img_ann_refuses),
         TEST(two_folders_of_any_names_are_read),
+        TEST(masks_may_have_a_suffix),
         TEST(two_folders_are_refused),
         TEST(folders_of_pictures),
         TEST(folders_of_volumes),
