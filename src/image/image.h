@@ -69,7 +69,10 @@ void image_rows_close(struct image_rows *rows); // NULL is legal
 const struct image *image_rows_describe(const struct image_rows *rows);
 // The next n_rows rows, (n_rows, W, C); ADELE_INVALID_ARGUMENT beyond the last one.
 ADELE_MUST_CHECK adele_status image_rows_read(struct image_rows *rows, int n_rows, void *out);
-size_t image_row_bytes(const struct image *image); // W * C * bytes of a sample
+// W * C * bytes of a sample.
+static inline size_t image_row_bytes(const struct image *image) {
+    return (size_t)image->width * (size_t)image->n_channels * ((size_t)image->n_bits / 8);
+}
 
 // Only the extents, from the header, after turning: for checks.
 ADELE_MUST_CHECK adele_status image_probe(const char *path, int *width, int *height);

@@ -28,10 +28,6 @@ const struct image *image_rows_describe(const struct image_rows *rows) {
     return &rows->header;
 }
 
-size_t image_row_bytes(const struct image *image) {
-    return (size_t)image->width * (size_t)image->n_channels * ((size_t)image->n_bits / 8);
-}
-
 adele_status image_rows_read(struct image_rows *rows, int n_rows, void *out) {
     if (n_rows < 0 || n_rows > rows->header.height - rows->n_read)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "%d rows after %d of %d", n_rows, rows->n_read,
