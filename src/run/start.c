@@ -8,7 +8,8 @@
 static void describe_data(const struct trainer *trainer, struct adele_train_start *start) {
     const struct run_data *data = &trainer->data;
     const struct dataset_images *images = &data->images[SPLIT_TRAIN];
-    const int *crop = trainer->config->data.crop;
+    // Of the first scale, which is 1.
+    struct adele_shape input = plan_input_shape(trainer->step.full.plans[0]);
     struct adele_train_split *const splits[SPLIT_COUNT] = {
         [SPLIT_TRAIN] = &start->train, [SPLIT_VAL] = &start->val, [SPLIT_TEST] = &start->test};
     for (int split = 0; split < SPLIT_COUNT; split++)
@@ -20,8 +21,8 @@ static void describe_data(const struct trainer *trainer, struct adele_train_star
     start->height = images->h;
     start->width = images->w;
     start->n_channels = images->c;
-    start->crop_height = crop[0] > 0 ? crop[0] : images->h;
-    start->crop_width = crop[1] > 0 ? crop[1] : images->w;
+    start->crop_height = input.h;
+    start->crop_width = input.w;
     for (int i = 0; i < images->n; i++) {
         int h = images->origin[i].height, w = images->origin[i].width;
         start->min_file_height = i == 0 || h < start->min_file_height ? h : start->min_file_height;
