@@ -109,8 +109,7 @@ adele_status case_labels_check_size(const char *label_path, const struct case_la
                 labels->height, slices[0], image_path, image->width, image->height, slices[1]);
 }
 
-// ---- position
-// --------------------------------------------------------------------------------------
+// ---- position -----------------------------------------------------------------------------------
 
 adele_status case_labels_place(const struct dataset *dataset, const struct dataset_case *item,
                                const char *path, struct case_labels *labels,

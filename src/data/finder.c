@@ -133,8 +133,7 @@ adele_status finder_any(const struct dataset *dataset, const char *folder, const
     return finder_file(dataset, folder, sub, entry, "", out);
 }
 
-// ---- unsupported files
-// ---------------------------------------------------------------------
+// ---- unsupported files --------------------------------------------------------------------------
 
 // Decided by the ending of the name alone.
 static bool is_unread_kind(const char *name) {

@@ -150,8 +150,7 @@ bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
     return guarded != NULL && guarded->is_run;
 }
 
-// ---- checking a path
-// -----------------------------------------------------------------------------
+// ---- checking a path ----------------------------------------------------------------------------
 
 static adele_status has_entry(const char *folder, const char *name, bool *out) {
     char *path = file_join(folder, name);

@@ -55,8 +55,7 @@ ADELE_MUST_CHECK adele_status image_bmp_load(const char *path, bool keep_values,
                                              size_t memory_limit, struct image *out);
 ADELE_MUST_CHECK adele_status image_bmp_probe(const char *path, int *width, int *height);
 
-// ---- exif.c: orientations, 1 to 8; 1 = as stored, also when none is given
-// ------------------------
+// ---- exif.c: orientations, 1 to 8; 1: as stored, or none given ----------------------------------
 int exif_orientation(const unsigned char *block, size_t n_bytes);
 int exif_orientation_jpeg(const unsigned char *bytes, size_t n_bytes); // of the whole file
 // Moves the file's position; ferror reports a read error.

@@ -58,8 +58,7 @@ ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, 
 ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
                                                struct image *out);
 
-// ---- rows.c: a picture that is read from its first row to its last, in the memory of a few rows
-// --
+// ---- rows.c: a picture read row by row, in the memory of a few rows -----------------------------
 struct image_rows;
 // The pixels are those of image_load. *out is NULL for files that have to be loaded whole: JPEG and
 // BMP, pictures that are turned, interlaced PNG, TIFF of several planes or of very high tiles.

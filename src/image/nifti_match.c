@@ -114,8 +114,7 @@ static bool corners_agree(const struct nifti_geometry *reference,
     return true;
 }
 
-// ---- descriptions
-// --------------------------------------------------------------------------------------
+// ---- descriptions -------------------------------------------------------------------------------
 
 // With a decimal point, and with enough digits to distinguish the two.
 static void print_pair(double a, double b, char out_a[32], char out_b[32]) {
