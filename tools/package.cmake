@@ -114,7 +114,7 @@ set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME adele)
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION science)
 set(CPACK_COMPONENT_RUNTIME_DESCRIPTION "segmentation networks from noisy labels
 A network trained on doubtful labels first learns what is right in them and
-then memorizes the errors. adele notices the turn, for each category at its
+then memorizes the errors. adele notices the turn, for each class at its
 own time, and from then on corrects the labels from the network's own
 confident predictions. Engine and command line are written in C and CUDA.")
 set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)

@@ -18,7 +18,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
     X(train, "train a network on noisy labels and correct them")                                   \
     X(evaluate, "IoU, Dice and surface distances of a checkpoint on a data set")                   \
     X(compare, "differences of two runs' scores, case by case, with an interval")                  \
-    X(predict, "write label maps for a folder of images")                                          \
+    X(predict, "write masks for a folder of images")                                               \
     X(noise, "make noisy labels from clean ones")                                                  \
     X(check, "problems of a data set: file, pixel, value, and what to do")                         \
     X(audit, "images, classes and regions whose labels are doubtful, most doubtful first")         \
@@ -29,7 +29,7 @@ enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130
     X(onset, "onset epochs of recorded IoU curves")                                                \
     X(selftest, "test the kernels of a GPU beside simpler ones and the CPU")                       \
     X(info, "build, libraries and devices")                                                        \
-    X(help, "what a verb does; manual pages and shell completion")
+    X(help, "what a command does; manual pages and shell completion")
 #define CLI_VERB_DECLARE(name, help)                                                               \
     int verb_##name(int argc, char **argv);                                                        \
     extern const struct argp name##_argp;

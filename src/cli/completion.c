@@ -16,7 +16,7 @@ static void visit_all(const struct argp *argp,
 }
 
 static bool takes_verb(const struct cli_verb *verb) {
-    return verb->argp->args_doc != NULL && strstr(verb->argp->args_doc, "VERB") != NULL;
+    return verb->argp->args_doc != NULL && strstr(verb->argp->args_doc, "COMMAND") != NULL;
 }
 
 // ---- bash ---------------------------------------------------------------------------------------

@@ -23,22 +23,22 @@ const struct cli_verb *cli_verb_find(const char *name) {
 }
 
 static const struct argp_option options[] = {
-    {"help", 'h', 0, 0, "List the verbs", 0}, {"version", 0, 0, 0, "Print the version", 0}, {0}};
+    {"help", 'h', 0, 0, "List the commands", 0}, {"version", 0, 0, 0, "Print the version", 0}, {0}};
 
 const struct argp cli_argp = {
     options,
     0,
-    "VERB [ARGUMENT...]",
+    "COMMAND [ARGUMENT...]",
     "Trains segmentation networks on labels that are partly wrong, and corrects the labels.",
     0,
     0,
     0};
 
 static void print_help(FILE *to) {
-    fprintf(to, "Usage: adele VERB [OPTION...]\n%s\n\n", cli_argp.doc);
+    fprintf(to, "Usage: adele COMMAND [OPTION...]\n%s\n\n", cli_argp.doc);
     for (size_t i = 0; i < cli_n_verbs; i++)
         fprintf(to, "  %-10s %s\n", cli_verbs[i].name, cli_verbs[i].help);
-    fprintf(to, "\n`adele VERB --help` explains a verb. Exit codes: " CLI_EXIT_CODES ".\n");
+    fprintf(to, "\n`adele COMMAND --help` explains a command. Exit codes: " CLI_EXIT_CODES ".\n");
 }
 
 void cli_print_help(void) {
@@ -88,7 +88,7 @@ int main(int argc, char **argv) {
     const struct cli_verb *verb = cli_verb_find(argv[1]);
     if (verb == NULL) {
         fprintf(stderr,
-                "adele: error: unknown verb '%s'\n  hint: `adele --help` lists the verbs.\n",
+                "adele: error: unknown command '%s'\n  hint: `adele --help` lists the commands.\n",
                 argv[1]);
         return CLI_USAGE;
     }

@@ -152,7 +152,7 @@ static void print_program(void) {
     put_arguments(cli_argp.args_doc);
     fputs("\n.SH DESCRIPTION\n", stdout);
     put(cli_argp.doc);
-    fputs("\n.SH VERBS\nEach has a page of its own.\n", stdout);
+    fputs("\n.SH COMMANDS\nEach has a page of its own.\n", stdout);
     for (size_t i = 0; i < cli_n_verbs; i++) {
         printf(".TP\n.BR adele\\-%s (1)\n", cli_verbs[i].name);
         put(cli_verbs[i].help);

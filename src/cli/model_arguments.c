@@ -12,8 +12,7 @@ enum model_option { OPTION_CHECKPOINT = 512, OPTION_OVERWRITE, OPTION_WINDOW };
 static const struct argp_option options[] = {
     {"device", 'd', CLI_DEVICE_VALUES, 0, CLI_DEVICE_HELP, 1},
     {"scales", 'S', "LIST", 0, "Input scales to average, as 0.75,1,1.5 (default: 1)", 1},
-    {"flip", 'f', 0, 0, "Average with the mirror image (not where left and right are categories)",
-     1},
+    {"flip", 'f', 0, 0, "Average with the mirror image (not where left and right are classes)", 1},
     {"crf", 'c', "N", OPTION_ARG_OPTIONAL,
      "Follow the image's edges by N iterations of a dense CRF (default: 10)", 1},
     {"batch", 'b', "N", 0, "Slices of a volume, or windows, at a time (default: 8)", 1},

@@ -16,7 +16,7 @@ static const struct argp_option option_table[] = {
     {"split", 'p', "train|val|test", 0, "Which split (default: test)", 0},
     {"json", 'j', "FILE", 0, "Also write the scores there", 0},
     {"csv", 'C', "FILE", 0, "Also write the scores of each case and class there", 0},
-    {"save-masks", 'm', "DIR", 0, "Also write the predicted label maps there", 0},
+    {"save-masks", 'm', "DIR", 0, "Also write the predicted masks there", 0},
     {0}};
 
 static error_t parse(int key, char *value, struct argp_state *state) {
@@ -53,7 +53,7 @@ static void print_cell(double value) {
 }
 
 static void print_scores(const struct adele_model_info *model, const struct adele_score *score) {
-    printf("%-20s  %6s  %6s\n", "category", "IoU", "Dice");
+    printf("%-20s  %6s  %6s\n", "class", "IoU", "Dice");
     for (int c = 0; c < score->n_classes; c++) {
         printf("%-20s", model->class_names[c]);
         print_cell(score->iou[c]);
@@ -97,7 +97,7 @@ const struct argp evaluate_argp = {
     "Scores of a checkpoint on a split.\vThe network sees images at the size it was "
     "trained at; its output is resized to each label file's own size and compared there (the "
     "scores in a run's metrics are counted at the training size). Counts are summed over the "
-    "whole split. A category that is neither predicted nor labelled has no score and is left "
+    "whole split. A class that is neither predicted nor labelled has no score and is left "
     "out of the means.\n\n"
     "Case by case (a picture, or a volume as a whole): IoU, Dice, HD95 (the larger of the 95th "
     "percentiles of the distances between the surfaces in both directions), ASSD (their average), "

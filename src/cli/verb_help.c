@@ -17,7 +17,7 @@ struct help_arguments {
 };
 
 static const struct argp_option options[] = {
-    {"man", 'm', 0, 0, "Print the manual page, of adele or of VERB, for `man -l -`", 0},
+    {"man", 'm', 0, 0, "Print the manual page, of adele or of COMMAND, for `man -l -`", 0},
     {"completion", 'c', "bash|zsh", 0,
      "Print the completion: source <(adele help --completion bash)", 0},
     {0}};
@@ -35,19 +35,23 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->verb != NULL)
-            argp_error(state, "one VERB only; unexpected argument '%s'", value);
+            argp_error(state, "one COMMAND only; unexpected argument '%s'", value);
         arguments->verb = cli_verb_find(value);
         if (arguments->verb == NULL)
-            argp_error(state, "unknown verb '%s'", value);
+            argp_error(state, "unknown command '%s'", value);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-const struct argp help_argp = {
-    options, parse, "[VERB]", "Lists the verbs, or explains one, as adele VERB --help does.",
-    0,       0,     0};
+const struct argp help_argp = {options,
+                               parse,
+                               "[COMMAND]",
+                               "Lists the commands, or explains one, as adele COMMAND --help does.",
+                               0,
+                               0,
+                               0};
 
 int verb_help(int argc, char **argv) {
     struct help_arguments arguments = {0};

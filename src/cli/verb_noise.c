@@ -38,7 +38,7 @@ static const struct argp_option option_table[] = {
      "Erosions or dilations, drawn from this range for each image (default 2..4)", 0},
     {"seed", OPTION_SEED, "N", 0, "Seed of all draws (default 0)", 0},
     {"flip-fraction", OPTION_FLIP, "F", 0,
-     "Share of the pixels that flip or mixed give another category (default 0.05)", 0},
+     "Share of the pixels that flip or mixed give another class (default 0.05)", 0},
     {"layout", OPTION_LAYOUT, "auto|nnunet|voc|img_ann", 0, "Default: auto, which detects it", 0},
     {"train", OPTION_TRAIN, "LIST", 0,
      "Training split: a list of the layout (fold1, trainaug), or a file NAMES.txt", 0},
@@ -144,8 +144,8 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
 
 static void print_summary(const struct adele_noise_options *options,
                           const struct adele_noise_report *report) {
-    printf("%s: %d label maps, %s noise, seed %llu\n", options->output, report->n_images,
-           options->kind, (unsigned long long)options->seed);
+    printf("%s: %d masks, %s noise, seed %llu\n", options->output, report->n_images, options->kind,
+           (unsigned long long)options->seed);
     for (int c = 1; c < report->n_classes; c++) {
         if (isfinite(report->iou[c]))
             printf("  %-20s IoU %.4f\n", report->class_names[c], report->iou[c]);

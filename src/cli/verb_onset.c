@@ -73,7 +73,7 @@ const struct argp onset_argp = {
     options,
     parse_option,
     "FILE.json",
-    "Fits each recorded IoU series and prints the epoch at which its category starts to be "
+    "Fits each recorded IoU series and prints the epoch at which its class starts to be "
     "memorized.\vThe file is a run's onset.json, or an array of objects: pipeline (segthor or "
     "voc), iou (the values), and optionally name, r, n_epochs, interval_iterations, "
     "iterations_per_epoch, smooth, min_points, while_rising. Exit code: 0 done, 1 failed, 2 wrong "

@@ -11,7 +11,7 @@ struct arguments {
 
 static const struct argp_option option_table[] = {
     {"input", 'i', "DIR", 0, "Folder of images or volumes", 0},
-    {"output", 'o', "DIR", 0, "Folder for the label maps", 0},
+    {"output", 'o', "DIR", 0, "Folder for the masks", 0},
     {"probabilities", 'p', 0, 0, "Also write NAME.safetensors with the probabilities", 0},
     {0}};
 
@@ -48,7 +48,7 @@ static adele_status predict(struct adele_model *model, void *context) {
     options->watch = arguments->model.watch;
     adele_status status = adele_model_predict(model, options, &n_cases);
     if (status == ADELE_OK)
-        printf("%d label map(s) in %s\n", n_cases, options->output);
+        printf("%d mask(s) in %s\n", n_cases, options->output);
     return status;
 }
 
@@ -58,7 +58,7 @@ const struct argp predict_argp = {
     option_table,
     parse,
     "CHECKPOINT|RUN",
-    "Writes a label map for every image of a folder, at the image's own size: what is brought "
+    "Writes a mask for every image of a folder, at the image's own size: what is brought "
     "to that size is the network's output, not the finished map.",
     children,
     0,

@@ -86,12 +86,12 @@ static adele_status store_pairs(const char *name, int n_entries,
     bool is_used[256] = {false};
     for (int i = 0; i < n_entries; i++) {
         if (!parse_int(entries[i].to, 0, 255, &to[i]))
-            return FAIL(ADELE_CONFIG, "Write a category from 0 to 254, or 255 for ignored pixels.",
+            return FAIL(ADELE_CONFIG, "Write a class from 0 to 254, or 255 for ignored pixels.",
                         "%s: data.label_map: to is \"%s\"; allowed: 0 to 255", name, entries[i].to);
         // One entry a category, so that a written map reads back in the same order.
         if (is_used[to[i]])
             return FAIL(ADELE_CONFIG, "Put all its values into one entry's from.",
-                        "%s: data.label_map has category %d twice", name, to[i]);
+                        "%s: data.label_map has class %d twice", name, to[i]);
         is_used[to[i]] = true;
         for (unsigned k = 0; k < entries[i].n_from; k++) {
             if (!parse_int(entries[i].from[k], INT_MIN, INT_MAX, &config->data.map_from[n]))

@@ -78,11 +78,11 @@ static adele_status fail_turned(const char *label_path, const struct case_labels
     int orientation = image->pictures[0].orientation;
     if (orientation >= 5)
         return FAIL(ADELE_DATA,
-                    "Turn the label map as the picture is seen; or, if all masks were drawn on the "
+                    "Turn the mask as the picture is seen; or, if all masks were drawn on the "
                     "pictures as they are stored, remove the orientation: exiftool -Orientation= "
                     "FILE.",
                     "%s: %d x %d, but its image %s is %d x %d: its orientation (Exif, %d) turns "
-                    "it, and the label map fits the picture as it is stored",
+                    "it, and the mask fits the picture as it is stored",
                     label_path, labels->width, labels->height, image_path, image->width,
                     image->height, orientation);
     return FAIL(ADELE_DATA,
@@ -104,7 +104,7 @@ adele_status case_labels_check_size(const char *label_path, const struct case_la
         (void)snprintf(slices[0], sizeof slices[0], " x %d", labels->n_slices);
         (void)snprintf(slices[1], sizeof slices[1], " x %d", image->n_slices);
     }
-    return FAIL(ADELE_DATA, "Bring the label map to the size of its image.",
+    return FAIL(ADELE_DATA, "Bring the mask to the size of its image.",
                 "%s: %d x %d%s, but its image %s is %d x %d%s", label_path, labels->width,
                 labels->height, slices[0], image_path, image->width, image->height, slices[1]);
 }
@@ -153,12 +153,11 @@ adele_status case_labels_save_volume(const char *path, struct case_labels *label
         char slope[64] = "";
         if (volume->slope != 0.0 && volume->slope != 1.0)
             (void)snprintf(slope, sizeof slope, " with the slope %.6g", volume->slope);
-        return FAIL(
-            ADELE_DATA,
-            "Save the label maps in a data type that can represent all categories, without a slope "
-            "(int16, say), and start again.",
-            "%s: value %d does not fit into the file's data type (%s%s)", path,
-            (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
+        return FAIL(ADELE_DATA,
+                    "Save the masks in a data type that can represent all classes, without a slope "
+                    "(int16, say), and start again.",
+                    "%s: value %d does not fit into the file's data type (%s%s)", path,
+                    (int)labels->values[i], nifti_datatype_name(volume->datatype), slope);
     }
     return nifti_save_raw(path, volume);
 }

@@ -147,8 +147,8 @@ static adele_status check_test_labels(const struct dataset *dataset, struct chec
         const struct dataset_case *item = &dataset->cases[SPLIT_TEST][i];
         if (item->label_path == NULL && item->image_path[0] != NULL)
             TRY(check_report_add(report, CHECK_MISSING_PARTNER, true,
-                                 "Add the label map, or take the case out of the test split.",
-                                 "%s: no label map, while %d cases of the test split have one",
+                                 "Add the mask, or take the case out of the test split.",
+                                 "%s: no mask, while %d cases of the test split have one",
                                  item->image_path[0], n_labelled));
     }
     return ADELE_OK;

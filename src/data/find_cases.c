@@ -82,13 +82,12 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
         return ADELE_OK;
     const char *folder = dataset_label_folder(dataset, split, item);
     TRY(find_cases_describe_folder(dataset, folder, item->name, description));
-    return finder_report(finder, true, CHECK_MISSING_PARTNER,
-                         "Add the label map, or take the case out of the split.",
-                         "%s/%s/%s%s%s: no label map for %s of the %s split%s", dataset->root,
-                         folder, item->name, dataset_mask_suffix(dataset),
-                         dataset->input_ending[0] != '\0' ? dataset->input_ending
-                                                          : dataset->file_ending,
-                         item->image_path[0], dataset_split_name(split), description);
+    return finder_report(
+        finder, true, CHECK_MISSING_PARTNER, "Add the mask, or take the case out of the split.",
+        "%s/%s/%s%s%s: no mask for %s of the %s split%s", dataset->root, folder, item->name,
+        dataset_mask_suffix(dataset),
+        dataset->input_ending[0] != '\0' ? dataset->input_ending : dataset->file_ending,
+        item->image_path[0], dataset_split_name(split), description);
 }
 
 static adele_status probe_volume(struct dataset_finder *finder, struct dataset_case *item) {

@@ -85,7 +85,7 @@ static void write_hint(const struct dataset *dataset, bool is_all, bool is_lines
     struct hint hint = {.text = out, .is_lines = is_lines};
     const char *name = dataset->category_names[1];
     if (dataset->n_categories > MAX_HINT_CATEGORIES) {
-        hint_add(&hint, "If 255 is a category here, name it in data.label_map.");
+        hint_add(&hint, "If 255 is a class here, name it in data.label_map.");
         return;
     }
     hint_add(&hint, "If 255 is \"%s\" here, write in the configuration:", name);
@@ -93,7 +93,7 @@ static void write_hint(const struct dataset *dataset, bool is_all, bool is_lines
     if (!is_all)
         hint_add(&hint,
                  "%sIf it is to be ignored, say so with the entry {from: 255, to: 255} and one "
-                 "entry for each category.",
+                 "entry for each class.",
                  is_lines ? "\n    " : " ");
 }
 
@@ -129,12 +129,12 @@ static void describe_all_empty(const struct dataset *dataset, const char *split,
         (void)snprintf(out->text, sizeof out->text, "%s: no slice of the %s split has foreground%s",
                        first, split, is_255 ? ", but 255, which means \"ignored\" here" : "");
     else
-        (void)snprintf(out->text, sizeof out->text, "%s: %d of %d label maps of the %s split %s",
-                       first, counts->n_empty, counts->n, split,
+        (void)snprintf(out->text, sizeof out->text, "%s: %d of %d masks of the %s split %s", first,
+                       counts->n_empty, counts->n, split,
                        is_255 ? "contain only background and 255, which means \"ignored\" here"
                               : "contain only background");
-    fill_hints(dataset, is_255,
-               "Check the label maps, the names of the categories and data.label_map.", out);
+    fill_hints(dataset, is_255, "Check the masks, the names of the classes and data.label_map.",
+               out);
 }
 
 void foreground_check_volume(const struct dataset *dataset, const char *path, bool has_ignored,
@@ -151,7 +151,7 @@ static void describe_unnamed_255(const struct dataset *dataset, const char *spli
                                  struct foreground_finding *out) {
     out->is_error = dataset->n_categories == 2;
     (void)snprintf(out->text, sizeof out->text,
-                   "%s: contains only 0 and 255, as %d of %d label maps of the %s split do; 255 "
+                   "%s: contains only 0 and 255, as %d of %d masks of the %s split do; 255 "
                    "means \"ignored\" here, and no other of them contains it",
                    counts->first_empty_ignored, counts->n_empty_ignored, counts->n, split);
     write_hint(dataset, false, true, out->hint);
@@ -176,7 +176,7 @@ void foreground_check(const struct dataset *dataset, enum dataset_split split,
         return;
     }
     (void)snprintf(out->text, sizeof out->text,
-                   "%s: contains only background, as %d of %d label maps of the %s split do",
+                   "%s: contains only background, as %d of %d masks of the %s split do",
                    counts->first_empty, counts->n_empty, counts->n, name);
     fill_hints(dataset, false, "Images with only background are fine if they are intended.", out);
 }
@@ -215,7 +215,7 @@ adele_status foreground_explain(const struct dataset *dataset, enum dataset_spli
     }
     foreground_check(dataset, split, &counts, &finding);
     return FAIL(ADELE_DATA, finding.hint_line, "%s",
-                finding.is_error ? finding.text : "no label map has foreground");
+                finding.is_error ? finding.text : "no mask has foreground");
 }
 
 adele_status foreground_require(const struct dataset *dataset, enum dataset_split split,

@@ -21,8 +21,8 @@ static void free_names(int n, char **names) {
 static adele_status check_name(const struct dataset *dataset, int i, const char *name) {
     for (const char *c = name; *c != '\0'; c++)
         if (iscntrl((unsigned char)*c))
-            return FAIL(ADELE_DATA, "Name the category in plain text.",
-                        "%s: the name of category %d, \"%.64s\", contains a control character "
+            return FAIL(ADELE_DATA, "Name the class in plain text.",
+                        "%s: the name of class %d, \"%.64s\", contains a control character "
                         "(byte %zu is 0x%02x)",
                         dataset->root, i, name, (size_t)(c - name), (unsigned)(unsigned char)*c);
     return ADELE_OK;
@@ -53,7 +53,7 @@ static adele_status set_lines(struct dataset *dataset, const char *path,
     for (int i = 0; i < lines->n; i++) {
         if (i > 0 && strcmp(lines->names[i], "__ignore__") == 0)
             return FAIL(ADELE_DATA,
-                        "Put __ignore__ first (value -1, 255 in label maps), or take it out; "
+                        "Put __ignore__ first (value -1, 255 in masks), or take it out; "
                         "data.label_map can map a value to 255.",
                         "%s: line %d is __ignore__, which labelme writes first", path, i + 1);
         if (i > first && dataset->map.n == 0 &&
@@ -75,7 +75,7 @@ adele_status label_names_read(struct dataset *dataset, const char *path) {
     adele_status status = ADELE_OK;
     if (lines.n == 0 || lines.n > LABEL_MAX_CATEGORIES)
         status = FAIL(ADELE_DATA, "Write one name a line; the first line names value 0.",
-                      "%s: %d category names; between 1 and %d are needed", path, lines.n,
+                      "%s: %d class names; between 1 and %d are needed", path, lines.n,
                       LABEL_MAX_CATEGORIES);
     else
         status = set_lines(dataset, path, &lines);
@@ -106,7 +106,7 @@ static adele_status check_pair(const struct label_map *map, int i, uint16_t *nam
 static adele_status check_map(const struct label_map *map, uint16_t *named, int *n_categories) {
     int highest = map->other != LABEL_IGNORE ? map->other : -1;
     if (map->other < -1 || map->other > 255)
-        return FAIL(ADELE_CONFIG, "Use -1 (an error), a category, or 255 (ignored).",
+        return FAIL(ADELE_CONFIG, "Use -1 (an error), a class, or 255 (ignored).",
                     "data.label_map_other: %d is not in -1..255", map->other);
     for (int i = 0; i < map->n; i++) {
         if (map->from[i] <= -LABEL_LARGEST || map->from[i] >= LABEL_LARGEST)
@@ -118,8 +118,8 @@ static adele_status check_map(const struct label_map *map, uint16_t *named, int 
         TRY(check_pair(map, i, named));
     }
     if (map->n_names > 0 && map->n_names <= highest)
-        return FAIL(ADELE_CONFIG, "Name every category, the background first.",
-                    "data.label_map: %d names for categories 0..%d", map->n_names, highest);
+        return FAIL(ADELE_CONFIG, "Name every class, the background first.",
+                    "data.label_map: %d names for classes 0..%d", map->n_names, highest);
     *n_categories = map->n_names > 0 ? map->n_names : highest + 1;
     return ADELE_OK;
 }
@@ -253,8 +253,8 @@ static adele_status fill_lookup(struct dataset *dataset, int n, const uint16_t *
 adele_status label_lookup_build(struct dataset *dataset) {
     const struct label_map *map = &dataset->map;
     if (dataset->n_categories > LABEL_MAX_CATEGORIES && map->n == 0)
-        return FAIL(ADELE_DATA, "Merge categories with data.label_map.",
-                    "%s: %d categories; at most %d can be told apart", dataset->root,
+        return FAIL(ADELE_DATA, "Merge classes with data.label_map.",
+                    "%s: %d classes; at most %d can be told apart", dataset->root,
                     dataset->n_categories, LABEL_MAX_CATEGORIES);
     int n = dataset->n_categories;
     uint16_t *named = NULL;
@@ -266,8 +266,7 @@ adele_status label_lookup_build(struct dataset *dataset) {
     memory_free(named);
     TRY(status);
     if (dataset->n_categories < 2)
-        return FAIL(ADELE_DATA, "Name the background and at least one other category.",
-                    "%s: %d categories; at least 2 are needed", dataset->root,
-                    dataset->n_categories);
+        return FAIL(ADELE_DATA, "Name the background and at least one other class.",
+                    "%s: %d classes; at least 2 are needed", dataset->root, dataset->n_categories);
     return ADELE_OK;
 }

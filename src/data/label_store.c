@@ -53,7 +53,7 @@ static adele_status save_picture(const char *path, const int32_t *values, int he
             status = FAIL(ADELE_DATA,
                           "Name values in data.label_map that the files can represent, or save the "
                           "files with 16 bits.",
-                          "%s: value %d does not fit into a PNG label map of %d bits", path,
+                          "%s: value %d does not fit into a PNG mask of %d bits", path,
                           (int)values[i], n_bits);
         if (n_bits == 16)
             wide[i] = (uint16_t)values[i];
@@ -197,7 +197,7 @@ static adele_status export_case(struct export_job *job, int i_case, int *i, cons
     struct case_labels file;
     if (source == NULL)
         return FAIL(ADELE_DATA, "Export the labels of a split that has label files.",
-                    "%s: case %s of the %s split has no label map to correct", job->dataset->root,
+                    "%s: case %s of the %s split has no mask to correct", job->dataset->root,
                     item->name, dataset_split_name(job->split));
     TRY(case_labels_load(job->dataset, source, &file));
     adele_status status = case_labels_place(job->dataset, item, source, &file, NULL);

@@ -36,13 +36,13 @@ static const char *value_hint(const struct dataset *dataset, const struct case_l
                               size_t first) {
     if (value_in_file(labels, first) == LABEL_NOT_A_VALUE && labels->volume.slope != 0.0 &&
         labels->volume.slope != 1.0)
-        return "Save the label map as whole numbers without a slope (scl_slope 1, scl_inter 0).";
+        return "Save the mask as whole numbers without a slope (scl_slope 1, scl_inter 0).";
     if (value_in_file(labels, first) == LABEL_NOT_A_VALUE)
-        return "Label maps contain whole numbers: resample them with nearest neighbour, never "
+        return "Masks contain whole numbers: resample them with nearest neighbour, never "
                "linearly.";
     if (dataset->map.n > 0)
         return "Name the value in data.label_map, or set data.label_map_other.";
-    return "Correct the label map, add the category to the data set's list of names, or merge "
+    return "Correct the mask, add the class to the data set's list of names, or merge "
            "values with data.label_map.";
 }
 
@@ -70,7 +70,7 @@ static adele_status fail_values(const struct dataset *dataset, const char *path,
     else if (dataset->map.n > 0)
         (void)snprintf(what, sizeof what, "which data.label_map does not name");
     else
-        (void)snprintf(what, sizeof what, "but categories are 0 to %d (%d = ignored)",
+        (void)snprintf(what, sizeof what, "but classes are 0 to %d (%d = ignored)",
                        dataset->n_categories - 1, dataset->ignore_value);
     return FAIL(ADELE_DATA, value_hint(dataset, labels, bad.first),
                 "%s: %s is %s, %s; %zu such in the file%s", path, place, value, what, bad.n,

@@ -91,7 +91,7 @@ static adele_status describe(struct dataset_finder *finder) {
     if (is_found || dataset->map.n > 0)
         return ADELE_OK; // the map defines the categories
     return FAIL(ADELE_DATA,
-                "Write the names of the categories, one a line in the order of their values; or "
+                "Write the names of the classes, one a line in the order of their values; or "
                 "let `adele init FOLDER -o config.yaml` write a configuration.",
                 "%s/classes.txt: no such file (nor class_names.txt)", dataset->root);
 }
@@ -178,10 +178,10 @@ static adele_status check_mask(struct dataset_finder *finder, int split, const c
     if (status == ADELE_OK)
         status = locate_in(dataset, dataset->is_flat ? "." : dataset_split_name(split), &item);
     if (status == ADELE_OK && item.n_files == 0)
-        status = finder_report(finder, true, CHECK_MISSING_PARTNER,
-                               "Add the image, or remove the label map.",
-                               "%s/%s/%s: a label map without an image in %s", dataset->root,
-                               dataset->label_folders[split], file, dataset->image_folders[split]);
+        status =
+            finder_report(finder, true, CHECK_MISSING_PARTNER, "Add the image, or remove the mask.",
+                          "%s/%s/%s: a mask without an image in %s", dataset->root,
+                          dataset->label_folders[split], file, dataset->image_folders[split]);
     dataset_case_deinit(&item);
     return status;
 }

@@ -230,10 +230,10 @@ static adele_status check_label_file(struct dataset_finder *finder, const char *
     if (status == ADELE_OK)
         status = finder_any(dataset, dataset->root, images, image, endings, &path);
     if (status == ADELE_OK && path == NULL)
-        status = finder_report(finder, true, CHECK_MISSING_PARTNER,
-                               "Add the image, or remove the label map.",
-                               "%s/%s/%s: a label map without the image %s/%s%s", dataset->root,
-                               labels, file, images, image, dataset->input_ending);
+        status =
+            finder_report(finder, true, CHECK_MISSING_PARTNER, "Add the image, or remove the mask.",
+                          "%s/%s/%s: a mask without the image %s/%s%s", dataset->root, labels, file,
+                          images, image, dataset->input_ending);
     memory_free(path);
     memory_free(image);
     memory_free(name);
@@ -252,9 +252,8 @@ static adele_status check_image_case(struct dataset_finder *finder, const char *
             is_there = strcmp(dataset->cases[split][i].name, name) == 0; // reported with its split
     if (is_there)
         return ADELE_OK;
-    return finder_report(finder, true, CHECK_MISSING_PARTNER,
-                         "Add the label map, or remove the image.",
-                         "%s/imagesTr/%s%s%s: an image without the label map labelsTr/%s%s",
+    return finder_report(finder, true, CHECK_MISSING_PARTNER, "Add the mask, or remove the image.",
+                         "%s/imagesTr/%s%s%s: an image without the mask labelsTr/%s%s",
                          dataset->root, name, dataset->has_plain_names ? "" : "_0000",
                          dataset->input_ending, name, dataset->input_ending);
 }

@@ -50,9 +50,9 @@ static adele_status fail_names(const struct dataset *dataset, int n, char *const
     join_names(dataset->n_categories, dataset->category_names, own);
     join_names(n, names, of_model);
     return FAIL(ADELE_DATA,
-                "Give the categories of both one set of names (the order does not count), in the "
+                "Give the classes of both one set of names (the order does not count), in the "
                 "data set's list of names or by data.label_map.",
-                "%s has %d categories, the model has %d%s: %s; the model's: %s", dataset->root,
+                "%s has %d classes, the model has %d%s: %s; the model's: %s", dataset->root,
                 dataset->n_categories, n, dataset->n_categories == n ? ", of other names" : "", own,
                 of_model);
 }

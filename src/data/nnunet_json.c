@@ -61,10 +61,10 @@ static adele_status check_region(const struct dataset *dataset, const char *path
     if (dataset->map.n > 0)
         return ADELE_OK;
     return FAIL(ADELE_DATA,
-                "Say which category each value becomes, for example data.label_map: "
+                "Say which class each value becomes, for example data.label_map: "
                 "[{from: 0, to: 0, name: background}, {from: [1, 2], to: 1, name: whole}].",
                 "%s: labels: \"%s\" is a region, a list of %d values; regions overlap, and a pixel "
-                "has one category here",
+                "has one class here",
                 path, item->string, cJSON_GetArraySize(item));
 }
 

@@ -31,8 +31,8 @@ void noise_config_init(struct noise_config *out) {
 
 static adele_status check_config(const struct noise_config *config, int n_categories) {
     if (n_categories < 2 || n_categories > 255)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give at least the background and one category.",
-                    "noise for %d categories", n_categories);
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give at least the background and one class.",
+                    "noise for %d classes", n_categories);
     if (config->iterations_low < 1 || config->iterations_high < config->iterations_low ||
         config->iterations_high > MAX_ITERATIONS)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give a range within 1..100, the lower number first.",
@@ -147,8 +147,8 @@ static adele_status render_all(const struct noise_config *config, int n_categori
     if (failure != ADELE_OK)
         return FAIL(failure,
                     failure == ADELE_NO_MEMORY ? "Close other programs."
-                                               : "Check the label map with `adele check`.",
-                    "noise for the label map %s (%d x %d pixels): %s", images[i_failed].name,
+                                               : "Check the mask with `adele check`.",
+                    "noise for the mask %s (%d x %d pixels): %s", images[i_failed].name,
                     images[i_failed].width, images[i_failed].height, adele_status_text(failure));
     out->strength = strength;
     measure(n_categories, n_images, images, out);
@@ -184,7 +184,7 @@ static adele_status search(const struct noise_config *config, int n_categories, 
         double miou = out->miou_foreground;
         if (isnan(miou))
             return FAIL(ADELE_DATA, "Check that the labels are those of this data set.",
-                        "no label map has foreground: a target mIoU has no meaning");
+                        "no mask has foreground: a target mIoU has no meaning");
         if (fabs(miou - target) < fabs(closest.miou - target))
             closest = (struct closest){strength, miou};
         if (fabs(miou - target) <= TARGET_AIM || out->n_steps == MAX_STEPS)

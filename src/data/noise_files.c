@@ -73,7 +73,7 @@ static adele_status add_case(struct noise_set *set, int i_case) {
     struct case_labels labels;
     if (!path)
         return FAIL(ADELE_DATA, "Add label files for the training cases.",
-                    "%s: case %s of the train split has no label map", dataset->root, item->name);
+                    "%s: case %s of the train split has no mask", dataset->root, item->name);
     TRY(case_labels_load_checked(dataset, item, path, NULL, &labels));
     bool keep_all = !labels.is_volume || !dataset->config.foreground_slices_only;
     adele_status status = ADELE_OK;

@@ -167,7 +167,7 @@ adele_status noise_morph(const uint8_t *clean, int height, int width, int n_cate
     if (height < 1 || width < 1 || n_categories < 1 || n_categories > 255 ||
         !(count >= 0 && count <= MAX_COUNT))
         return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "noise of a %d x %d map of %d categories, %g iterations", width, height,
+                    "noise of a %d x %d map of %d classes, %g iterations", width, height,
                     n_categories, count);
     size_t n_pixels = (size_t)height * (size_t)width;
     int whole = (int)count;

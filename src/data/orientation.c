@@ -56,7 +56,7 @@ adele_status orientation_match(enum orientation_role role, const char *path,
     case NIFTI_OTHER_EXTENTS:
         *kind = CHECK_SIZE_MISMATCH;
         return FAIL(ADELE_DATA,
-                    is_label ? "Bring the label map to the size of its image."
+                    is_label ? "Bring the mask to the size of its image."
                              : "All channels of a case need one size.",
                     "%s: %d x %d x %d, but %s%s is %d x %d x %d (width, height, slices)", path,
                     a[0], a[1], a[2], is_label ? "its image " : "", image_path, b[0], b[1], b[2]);
@@ -224,7 +224,7 @@ static adele_status report_survey(const struct dataset *dataset, const struct su
                         survey->unknown.n, survey->n_images, survey->unknown.path, codes));
     if (survey->unlike.n > 0)
         TRY(report_line(report,
-                        "%d label maps or channels are stored in another order than their images, "
+                        "%d masks or channels are stored in another order than their images, "
                         "at the same position (first: %s: %s); they are brought to the image's",
                         survey->unlike.n, survey->unlike.path, survey->unlike.text));
     return ADELE_OK;

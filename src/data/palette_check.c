@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define HINT                                                                                       \
-    "Save the label maps as gray PNG of category numbers, or with one palette; do not compress "   \
+    "Save the masks as gray PNG of class numbers, or with one palette; do not compress "           \
     "them with programs that renumber palettes."
 
 struct palette_check {
@@ -55,7 +55,7 @@ static adele_status check_grays(const struct dataset *dataset, const char *path,
         return ADELE_OK;
     return FAIL(ADELE_DATA, HINT,
                 "%s: the palette shows index %d as the gray %d, and all its colours are grays of "
-                "categories: a gray label map whose values were renumbered",
+                "classes: a gray mask whose values were renumbered",
                 path, moved, use->rgb[moved][0]);
 }
 
@@ -75,7 +75,7 @@ adele_status palette_check_add(const struct dataset *dataset, const char *path,
         } else if (memcmp(a, b, sizeof watch->rgb[i]) != 0) {
             return FAIL(ADELE_DATA, HINT,
                         "%s: the palette shows index %d in the colour (%d, %d, %d), that of %s in "
-                        "(%d, %d, %d): the index, which is the category here, does not mean the "
+                        "(%d, %d, %d): the index, which is the class here, does not mean the "
                         "same in both",
                         path, i, a[0], a[1], a[2], watch->path[i], b[0], b[1], b[2]);
         }

@@ -17,7 +17,7 @@ static adele_status check_mode(const char *op, enum adele_ensemble_mode mode) {
 adele_status op_check_ensemble(const struct adele_ensemble_desc *desc) {
     if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h_in < 1 ||
         desc->w_in < 1 || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
                     "ensemble: %d x %d x %d x %d to %d x %d", desc->n, desc->c, desc->h_in,
                     desc->w_in, desc->h, desc->w);
     return check_mode("ensemble", desc->mode);
@@ -35,7 +35,7 @@ adele_status op_check_ensemble_args(const struct adele_ensemble_args *args) {
 
 adele_status op_check_decide(const struct adele_decide_desc *desc) {
     if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
                     "decide: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
     TRY(check_mode("decide", desc->mode));
     if (desc->mode == ADELE_ENSEMBLE_LOGITS &&
@@ -59,7 +59,7 @@ static bool is_sigma(double sigma, double extent) {
 
 adele_status op_check_crf(const struct adele_crf_desc *desc) {
     if (desc->n < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES || desc->h < 1 || desc->w < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
                     "crf: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
     if (desc->image_c != 1 && desc->image_c != 3)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give gray or RGB images.", "crf: image of %d channels",
@@ -92,8 +92,8 @@ adele_status op_check_crf_args(const struct adele_crf_args *args) {
 adele_status op_check_correct(const struct adele_correct_desc *desc) {
     if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
         desc->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "correct: %d images of %d x %d with %d categories", desc->n, desc->h, desc->w,
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
+                    "correct: %d images of %d x %d with %d classes", desc->n, desc->h, desc->w,
                     desc->n_categories);
     if ((int)desc->rule < ADELE_CORRECT_BOTH || (int)desc->rule > ADELE_CORRECT_SINGLE)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use both or single.", "correct: unknown rule %d",
@@ -115,8 +115,8 @@ adele_status op_check_correct_args(const struct adele_correct_args *args) {
 adele_status op_check_count(const struct adele_count_desc *desc) {
     if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->n_categories < 1 ||
         desc->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
-                    "count: %d maps of %d x %d with %d categories", desc->n, desc->h, desc->w,
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
+                    "count: %d maps of %d x %d with %d classes", desc->n, desc->h, desc->w,
                     desc->n_categories);
     return ADELE_OK;
 }

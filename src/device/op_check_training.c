@@ -8,7 +8,7 @@
 
 adele_status op_check_loss(const struct adele_loss_desc *desc) {
     if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->c < 1 || desc->c > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 categories, extents of at least 1.",
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
                     "loss: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h, desc->w);
     if (desc->n_scales < 1 || desc->n_scales > ADELE_MAX_SCALES)
         return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 to 4 scales.", "loss: %d scales",
@@ -175,8 +175,8 @@ adele_status op_check_sample_args(const struct adele_sample_desc *desc,
                     "sample: an array is missing");
     if ((args->labels != NULL && set->labels == NULL) ||
         (args->noisy != NULL && set->noisy == NULL) || (args->truth != NULL && set->truth == NULL))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Ask only for label maps that the set has.",
-                    "sample: the set lacks a label map");
+        return FAIL(ADELE_INVALID_ARGUMENT, "Ask only for masks that the set has.",
+                    "sample: the set lacks a mask");
     for (int k = 0; k < desc->n_scales; k++)
         if (args->images[k] == NULL)
             return FAIL(ADELE_INVALID_ARGUMENT, "Give an image tensor for every scale.",

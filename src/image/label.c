@@ -21,8 +21,8 @@ static adele_status narrow(const char *path, const struct image *wide, struct im
         int x = (int)(i % (size_t)wide->width), y = (int)(i / (size_t)wide->width);
         for (size_t c = 1; c < n_channels; ++c)
             if (value_at(wide, i * n_channels + c) != value)
-                return FAIL(ADELE_DATA, "Save the label map as gray or indexed PNG.",
-                            "%s: a colour image is not a label map: pixel (%d, %d) is (%u, %u, %u)",
+                return FAIL(ADELE_DATA, "Save the mask as gray or indexed PNG.",
+                            "%s: a colour image is not a mask: pixel (%d, %d) is (%u, %u, %u)",
                             path, x, y, value, value_at(wide, i * n_channels + 1),
                             value_at(wide, i * n_channels + 2));
         if (wide->n_bits == 16)
@@ -52,10 +52,10 @@ static adele_status check_alpha(const char *path, size_t memory_limit, const str
     if (is_same)
         return ADELE_OK;
     return FAIL(ADELE_DATA,
-                "Save the alpha channel as a gray PNG of category numbers; with ImageMagick: "
+                "Save the alpha channel as a gray PNG of class numbers; with ImageMagick: "
                 "convert IN.png -alpha extract -threshold 50% -depth 1 OUT.png.",
                 "%s: every pixel is %u, and the shape is in the alpha channel, which holds no "
-                "categories",
+                "classes",
                 path, value_at(wide, 0));
 }
 
@@ -64,8 +64,8 @@ adele_status image_load_label(const char *path, size_t memory_limit, struct imag
     enum image_kind kind;
     TRY(image_detect_kind(path, &kind));
     if (kind == IMAGE_KIND_JPEG)
-        return FAIL(ADELE_DATA, "Save the label map as PNG.",
-                    "%s: a JPEG file is not a label map: its compression changes the values", path);
+        return FAIL(ADELE_DATA, "Save the mask as PNG.",
+                    "%s: a JPEG file is not a mask: its compression changes the values", path);
     struct image wide;
     if (kind == IMAGE_KIND_TIFF)
         TRY(image_tiff_load(path, true, memory_limit, &wide));

@@ -105,7 +105,7 @@ adele_status inference_create(const struct adele_device *device, struct network 
                              &workspace_bytes),
                  fail);
     if (plan_output_shape(inference->members[0].plan).c != n_categories)
-        TRY_GOTO(FAIL(ADELE_INVALID_ARGUMENT, "", "a network of %d categories, asked for %d",
+        TRY_GOTO(FAIL(ADELE_INVALID_ARGUMENT, "", "a network of %d classes, asked for %d",
                       plan_output_shape(inference->members[0].plan).c, n_categories),
                  fail);
     TRY_GOTO(maps_of_size(inference, h, w), fail);

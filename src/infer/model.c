@@ -27,7 +27,7 @@ static adele_status split_names(struct model *model, const char *joined) {
         bool is_last = *at == '\0';
         if (is_last != (c == n - 1))
             return FAIL(ADELE_FORMAT, "Name a checkpoint that `adele train` wrote.",
-                        "%d category names expected", n);
+                        "%d class names expected", n);
         if (!is_last)
             at++;
     }

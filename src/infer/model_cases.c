@@ -404,7 +404,7 @@ static void warn_without_foreground(const struct dataset *dataset, enum dataset_
         n += counts[512 + c];
     if (n == 0)
         log_line(LOG_WARNING,
-                 "%s: the label maps of the %s split hold no foreground; `adele check` says more",
+                 "%s: the masks of the %s split hold no foreground; `adele check` says more",
                  dataset->root, dataset_split_name(split));
 }
 

@@ -58,7 +58,7 @@ adele_status network_build_graph(const struct network_config *config, struct gra
     int head, backbone, features;
     TRY(parts_find(config, &head, &backbone));
     if (config->n_categories < 1 || config->n_categories > ADELE_MAX_CATEGORIES)
-        return FAIL(ADELE_CONFIG, "", "%d categories, want 1 to %d", config->n_categories,
+        return FAIL(ADELE_CONFIG, "", "%d classes, want 1 to %d", config->n_categories,
                     ADELE_MAX_CATEGORIES);
     if (head < 0)
         return unet_build(graph, config->n_channels, config->n_categories, config->width);

@@ -158,7 +158,7 @@ adele_status weights_check(const struct graph *graph, enum weights_content conte
     if (is_wrong || !is_partial)
         return FAIL(
             ADELE_FORMAT,
-            "The file must come from the same model: same name, width, channels and categories.",
+            "The file must come from the same model: same name, width, channels and classes.",
             "the tensors do not fit the network: %s", text);
     log_line(LOG_WARNING, "weights: %d tensors taken from the file; %s", findings.n_fitting, text);
     return ADELE_OK;

@@ -93,7 +93,7 @@ static adele_status load_category(const struct report_run *run, const cJSON *nod
                                   struct category_curve *curve) {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(node, "name");
     if (!cJSON_IsString(name))
-        return malformed(run, "a category without a name");
+        return malformed(run, "a class without a name");
     curve->name = name->valuestring;
     TRY(read_numbers(cJSON_GetObjectItemCaseSensitive(node, "iou"), &curve->iou, &curve->n));
     if (curve->n > 0) {

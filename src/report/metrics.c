@@ -366,7 +366,7 @@ adele_status metrics_add(struct metrics *metrics, double value, const char *name
     int n = vsnprintf(name, sizeof name, name_format, arguments);
     va_end(arguments);
     if (n <= 0 || (size_t)n >= sizeof name)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Shorten the names of the categories.",
+        return FAIL(ADELE_INVALID_ARGUMENT, "Shorten the names of the classes.",
                     "metrics: a name of %d bytes, 1 to %d are allowed", n, MAX_NAME_BYTES - 1);
     if (!metrics->is_recording)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" outside a record", name);

@@ -82,8 +82,8 @@ static void draw_legend(cairo_t *cairo, const struct onset_figure *figure) {
         {KEY_LINE, PLOT_BLUE, "fit"},
         {KEY_DASHED, PLOT_INK, "onset"},
         {KEY_TICK, PLOT_PURPLE, "labels corrected"},
-        {KEY_LINE, PLOT_GREEN, "IoU_el: agrees with the truth"},
-        {KEY_LINE, PLOT_VERMILLION, "IoU_m: agrees with the error"},
+        {KEY_LINE, PLOT_GREEN, "agrees with the truth"},
+        {KEY_LINE, PLOT_VERMILLION, "agrees with the error"},
     };
     struct plot_text_style style = {12.0, PLOT_INK, PLOT_LEFT, false, false};
     double x = MARGIN;
@@ -194,9 +194,8 @@ static void draw(cairo_t *cairo, const void *context) {
     struct plot_text_style title = {19.0, PLOT_INK, PLOT_LEFT, true, false};
     struct plot_text_style subtitle = {13.0, PLOT_MUTED, PLOT_LEFT, false, false};
     plot_text_fit(cairo, title, MARGIN, 38.0, figure->width - 2.0 * MARGIN,
-                  figure->any_corrected
-                      ? "%s: each category is corrected once its own curve flattens"
-                      : "%s: each category starts to be memorized at its own time",
+                  figure->any_corrected ? "%s: each class is corrected once its own curve flattens"
+                                        : "%s: each class starts to be memorized at its own time",
                   figure->run->name);
     plot_text_fit(
         cairo, subtitle, MARGIN, 60.0, figure->width - 2.0 * MARGIN,

@@ -14,9 +14,10 @@
 #define N_COLUMNS  9
 #define CELL_BYTES 256
 
-static const char *const headings[N_COLUMNS] = {"run",         "split",    "epochs",
-                                                "best mIoU",   "at epoch", "last mIoU",
-                                                "last - best", "labels",   "IoU_el/IoU_m"};
+static const char *const headings[N_COLUMNS] = {
+    "run",         "split",    "epochs",
+    "best mIoU",   "at epoch", "last mIoU",
+    "last - best", "labels",   "agrees with truth/error"};
 
 struct cells {
     char text[N_COLUMNS][CELL_BYTES];
@@ -102,9 +103,9 @@ static adele_status print_table(int n_runs, const struct report_summary *summari
         TRY(buffer_text(out, "\n"));
     }
     return buffer_text(out, "mIoU: foreground mean on the named split. labels: foreground mIoU of "
-                            "the training labels\nagainst the truth, first -> last epoch. IoU_el / "
-                            "IoU_m: on the wrong pixels, agreement of the\npredictions with the "
-                            "truth / with the wrong label, last epoch.\n");
+                            "the training labels\nagainst the truth, first -> last epoch. "
+                            "agrees with truth/error: IoU of the predictions\nwith the truth / "
+                            "with the wrong label, on the wrong pixels, last epoch.\n");
 }
 
 adele_status report_table(int n_runs, const struct report_summary *summaries, char **out) {
@@ -143,8 +144,8 @@ static adele_status add_markdown(int n_runs, const struct report_run *runs,
         TRY(buffer_text(out, "|\n"));
     }
     TRY(buffer_text(out, "\nmIoU: foreground mean on the named split. labels: foreground mIoU of "
-                         "the training labels against the truth, first -> last epoch. IoU_el / "
-                         "IoU_m: on the wrong pixels, agreement of the predictions with the truth "
+                         "the training labels against the truth, first -> last epoch. Agrees with "
+                         "truth/error: on the wrong pixels, IoU of the predictions with the truth "
                          "/ with the wrong label, last epoch.\n"));
     for (int i = 0; i < n_runs; i++) {
         if (runs[i].config == NULL)

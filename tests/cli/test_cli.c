@@ -421,7 +421,7 @@ static void predict_writes_maps_of_the_inputs_size(void **state) {
     ADELE(&result, "predict", scratch_path(state, "run"), "-i", scratch_path(state, "in"), "-o",
           scratch_path(state, "out"), "--probabilities");
     assert_code(&result, 0);
-    assert_non_null(strstr(result.out, "3 label map(s)"));
+    assert_non_null(strstr(result.out, "3 mask(s)"));
     program_result_deinit(&result);
     for (int i = 0; i < 3; i++) {
         (void)snprintf(name, sizeof name, "out/p%d.png", i);

@@ -95,8 +95,7 @@ static void train(void *const *state, const char *set, const char *run) {
     assert_int_equal(strstr(result.out, "2 of 5 volumes are not stored in the orientation RAS") !=
                          NULL,
                      is_turned);
-    assert_int_equal(strstr(result.out, "1 label maps or channels are stored in another order") !=
-                         NULL,
+    assert_int_equal(strstr(result.out, "1 masks or channels are stored in another order") != NULL,
                      is_turned);
     assert_done(&result);
 }

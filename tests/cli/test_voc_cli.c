@@ -140,7 +140,7 @@ static void trained_scored_and_predicted(void **state) {
     ADELE(&result, "predict", scratch_path(state, "run"), "--device=cpu", "-i",
           scratch_path(state, "voc/JPEGImages"), "-o", scratch_path(state, "masks"), "--flip",
           "--scales=0.75,1,1.25", "--crf=1");
-    assert_non_null(strstr(result.out, "3 label map(s)"));
+    assert_non_null(strstr(result.out, "3 mask(s)"));
     assert_done(&result);
     assert_masks(state, "masks", 0);
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "labels"));

@@ -222,7 +222,7 @@ static void test_label_map_is_checked(void **state) {
     assert_refused(ROOT, "data.label_map=[{from: [1, 1], to: 1}]", "the value 1 twice");
     assert_refused(ROOT, "data.label_map=[{from: [1], to: 1}, {from: [1], to: 2}]", "1 twice");
     assert_refused(ROOT, "data.label_map=[{from: [1], to: 1}, {from: [2], to: 1}]",
-                   "category 1 twice");
+                   "class 1 twice");
     assert_refused(ROOT, "data.label_map=[{from: [], to: 1}]", "label_map");
     assert_refused(ROOT, "data.label_map=[{from: [], from: [1], to: 1}]",
                    "data.label_map.from: the list is empty");

@@ -112,31 +112,31 @@ static void missing_partners_nnunet(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     const char *label = scratch_path(state, "set/labelsTr/p1.png");
     assert_int_equal(unlink(label), 0);
-    expect(&config, CHECK_MISSING_PARTNER, true, "labelsTr/p1.png: no label map");
+    expect(&config, CHECK_MISSING_PARTNER, true, "labelsTr/p1.png: no mask");
     tiny_label(state, "set/labelsTr/p1.png", TINY_H, TINY_W, 3, false, 0);
     assert_int_equal(unlink(scratch_path(state, "set/imagesTr/p1_0000.png")), 0);
     expect(&config, CHECK_MISSING_PARTNER, true, "case p1 of the train split has no image");
     tiny_picture(state, "set/imagesTr/p1_0000.png", TINY_H, TINY_W, 1, 8, 0);
     // Files that no split names.
     tiny_label(state, "set/labelsTr/p5.png", TINY_H, TINY_W, 3, false, 0);
-    expect(&config, CHECK_MISSING_PARTNER, true, "labelsTr/p5.png: a label map without the image");
+    expect(&config, CHECK_MISSING_PARTNER, true, "labelsTr/p5.png: a mask without the image");
     assert_int_equal(unlink(scratch_path(state, "set/labelsTr/p5.png")), 0);
     tiny_picture(state, "set/imagesTr/p6_0000.png", TINY_H, TINY_W, 1, 8, 0);
     expect(&config, CHECK_MISSING_PARTNER, true, "imagesTr/p6_0000.png: an image without");
     assert_int_equal(unlink(scratch_path(state, "set/imagesTr/p6_0000.png")), 0);
     // A test set that is labelled in part.
     tiny_picture(state, "set/imagesTs/t2_0000.png", TINY_H, TINY_W, 1, 8, 77);
-    expect(&config, CHECK_MISSING_PARTNER, true, "imagesTs/t2_0000.png: no label map, while 1");
+    expect(&config, CHECK_MISSING_PARTNER, true, "imagesTs/t2_0000.png: no mask, while 1");
 }
 
 static void missing_partners_elsewhere(void **state) {
     tiny_img_ann(state, "mm");
     struct dataset_config config = tiny_config(state, "mm");
     tiny_label(state, "mm/ann_dir/val/i9.png", TINY_H, TINY_W, 3, false, 0);
-    expect(&config, CHECK_MISSING_PARTNER, true, "ann_dir/val/i9.png: a label map without");
+    expect(&config, CHECK_MISSING_PARTNER, true, "ann_dir/val/i9.png: a mask without");
     assert_int_equal(unlink(scratch_path(state, "mm/ann_dir/val/i9.png")), 0);
     assert_int_equal(unlink(scratch_path(state, "mm/ann_dir/train/i1.png")), 0);
-    expect(&config, CHECK_MISSING_PARTNER, true, "ann_dir/train/i1.png: no label map");
+    expect(&config, CHECK_MISSING_PARTNER, true, "ann_dir/train/i1.png: no mask");
 
     tiny_nnunet(state, "set");
     config = tiny_config(state, "set");
@@ -309,10 +309,10 @@ static void label_maps_without_foreground(void **state) {
     tiny_nnunet(state, "set");
     config = tiny_config(state, "set");
     tiny_label(state, "set/labelsTr/p2.png", TINY_H, TINY_W, 1, false, 0);
-    expect(&config, CHECK_NO_FOREGROUND, false, "1 of 3 label maps of the train split");
+    expect(&config, CHECK_NO_FOREGROUND, false, "1 of 3 masks of the train split");
     tiny_label(state, "set/labelsTr/p4.png", TINY_H, TINY_W, 1, false, 0);
     tiny_label(state, "set/labelsTr/p2.png", TINY_H, TINY_W, 3, false, 0);
-    expect(&config, CHECK_NO_FOREGROUND, true, "1 of 1 label maps of the val split");
+    expect(&config, CHECK_NO_FOREGROUND, true, "1 of 1 masks of the val split");
 }
 
 // ---- failures -----------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ static void bad_maps_are_refused(void **state) {
     config.map.other = -1;
     config.map.n_names = 1;
     config.map.names = names;
-    refuse(&config, ADELE_CONFIG, "1 names for categories 0..1");
+    refuse(&config, ADELE_CONFIG, "1 names for classes 0..1");
     config.map.n_names = 0;
     from[1] = INT32_MAX;
     refuse(&config, ADELE_CONFIG, "value 2147483647 is not in");

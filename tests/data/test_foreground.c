@@ -123,13 +123,13 @@ static void masks_of_0_and_255(void **state) {
         run(&config, &report);
         const struct check_problem *problem = find(&report, CHECK_NO_FOREGROUND);
         assert_true(problem->is_error);
-        assert_non_null(strstr(problem->text, "ann_dir/train/a0.png: 4 of 4 label maps of the "
+        assert_non_null(strstr(problem->text, "ann_dir/train/a0.png: 4 of 4 masks of the "
                                               "train split contain only background and 255, "
                                               "which means \"ignored\" here"));
         assert_non_null(strstr(problem->hint, "\n        - {from: 0, to: 0, name: background}"
                                               "\n        - {from: 255, to: 1, name: disc}"));
         check_report_deinit(&report);
-        train_refuses(state, "4 of 4 label maps of the train split contain only background",
+        train_refuses(state, "4 of 4 masks of the train split contain only background",
                       "data.label_map: [{from: 0, to: 0, name: background}, "
                       "{from: 255, to: 1, name: disc}]");
         noise_refuses(state, "255, which means \"ignored\" here");
@@ -140,11 +140,11 @@ static void masks_of_0_and_255(void **state) {
 static void one_split_alone(void **state) {
     write_set(state, GRAY, 1, 0, 0);
     write_mask(state, "set/ann_dir/val/a4.png", GRAY, 255, 4);
-    train_refuses(state, "ann_dir/val/a4.png: 1 of 1 label maps of the val split contain", "255");
+    train_refuses(state, "ann_dir/val/a4.png: 1 of 1 masks of the val split contain", "255");
     write_mask(state, "set/ann_dir/val/a4.png", GRAY, 0, 4);
     train_refuses(state,
-                  "ann_dir/val/a4.png: 1 of 1 label maps of the val split contain only background",
-                  "Check the label maps");
+                  "ann_dir/val/a4.png: 1 of 1 masks of the val split contain only background",
+                  "Check the masks");
 }
 
 static void one_annotator_among_several(void **state) {
@@ -155,7 +155,7 @@ static void one_annotator_among_several(void **state) {
     const struct check_problem *problem = find(&report, CHECK_NO_FOREGROUND);
     assert_true(problem->is_error);
     assert_non_null(strstr(problem->text, "ann_dir/train/a3.png: contains only 0 and 255, as 1 "
-                                          "of 4 label maps of the train split do"));
+                                          "of 4 masks of the train split do"));
     assert_non_null(strstr(problem->hint, "- {from: [1, 255], to: 1, name: disc}"));
     check_report_deinit(&report);
     train_refuses(state, "ann_dir/train/a3.png: contains only 0 and 255, as 1 of 4",

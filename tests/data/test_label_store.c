@@ -269,7 +269,7 @@ static void exports_that_cannot_be(void **state) {
     assert_int_equal(label_store_export(dataset, SPLIT_TEST, &images, labels, NULL,
                                         scratch_path(state, "out"), NULL),
                      ADELE_DATA);
-    assert_non_null(strstr(adele_error_message(), "i4 of the test split has no label map"));
+    assert_non_null(strstr(adele_error_message(), "i4 of the test split has no mask"));
     dataset_images_deinit(&images);
     load_train(dataset, &images);
     tiny_text(state, "file", "in the way");

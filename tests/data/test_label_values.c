@@ -166,11 +166,11 @@ static void large_and_negative_values_are_told(void **state) {
     for (int i = 0; i < PLANE * NZ; i++)
         label->values[i] *= 70001;
     write_set(state, label);
-    refuse_all(state, &config, "voxel (x 3, y 0, z 1) is 70001, but categories are 0 to 1");
+    refuse_all(state, &config, "voxel (x 3, y 0, z 1) is 70001, but classes are 0 to 1");
     label = label_map(4);
     label->values[PLANE] = -1;
     write_set(state, label);
-    refuse_all(state, &config, "voxel (x 0, y 0, z 1) is -1, but categories are 0 to 1");
+    refuse_all(state, &config, "voxel (x 0, y 0, z 1) is -1, but classes are 0 to 1");
     label = label_map(1280);
     label->values[2] = 9007199254740992.0; // 2^53
     write_set(state, label);
@@ -535,7 +535,7 @@ static void instance_ids_of_pictures_are_mapped(void **state) {
     wide_label(state, "set/labelsTr/p3.png");
     struct dataset_config config = tiny_config(state, "set");
     refuse_all(state, &config,
-               "labelsTr/p1.png: pixel (x 1, y 0) is 26001, but categories are 0 "
+               "labelsTr/p1.png: pixel (x 1, y 0) is 26001, but classes are 0 "
                "to 2");
     config.map = (struct label_map){.n = 3, .from = from, .to = to, .other = -1};
     struct dataset *dataset = tiny_open(&config);

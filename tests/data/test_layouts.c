@@ -183,7 +183,7 @@ static void nnunet_bad_splits(void **state) {
     refuse(&config, ADELE_IO, "splits_final.json: no such file");
     config.split[SPLIT_TRAIN] = NULL;
     assert_int_equal(unlink(scratch_path(state, "set/labelsTr/p2.png")), 0);
-    refuse(&config, ADELE_DATA, "labelsTr/p2.png: no label map");
+    refuse(&config, ADELE_DATA, "labelsTr/p2.png: no mask");
 }
 
 // ---- hostile names ------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ static void voc_lists_and_names(void **state) {
     refuse(&config, ADELE_DATA, "../train");
     config.split[SPLIT_TRAIN] = NULL;
     tiny_text(state, "voc/class_names.txt", "\n");
-    refuse(&config, ADELE_DATA, "0 category names");
+    refuse(&config, ADELE_DATA, "0 class names");
     tiny_text(state, "voc/class_names.txt", "a\nb\n");
     tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "/JPEGImages/s1.jpg\n");
     refuse(&config, ADELE_DATA, "is not the name of a case");
@@ -407,7 +407,7 @@ static void masks_may_have_a_suffix(void **state) {
     refuse(&config, ADELE_CONFIG, "data.mask_suffix: \"/x\" is not the end of a file's name");
     config.mask_suffix = "_gt";
     config.noisy_labels = NULL;
-    refuse(&config, ADELE_DATA, "all/c0_gt.png: no label map for ");
+    refuse(&config, ADELE_DATA, "all/c0_gt.png: no mask for ");
 }
 
 static void two_folders_are_refused(void **state) {
@@ -420,7 +420,7 @@ static void two_folders_are_refused(void **state) {
     config = two_folders(state, "image", "masks");
     refuse(&config, ADELE_IO, "two/image: no such folder");
     config = two_folders(state, "images", "mask");
-    refuse(&config, ADELE_DATA, "two/mask/c0.png: no label map for ");
+    refuse(&config, ADELE_DATA, "two/mask/c0.png: no mask for ");
     assert_int_equal(unlink(scratch_path(state, "two/classes.txt")), 0);
     config = two_folders(state, "images", "masks");
     refuse(&config, ADELE_DATA, "classes.txt: no such file");

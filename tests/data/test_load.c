@@ -250,7 +250,7 @@ static void label_values_are_checked(void **state) {
 
     tiny_label_set(state, "set/labelsTr/p2.png", 1, 6, 3);
     tiny_label_set(state, "set/labelsTr/p2.png", 2, 0, 9);
-    refuse_load(&config, "labelsTr/p2.png: pixel (x 6, y 1) is 3, but categories are 0 to 2 (255 = "
+    refuse_load(&config, "labelsTr/p2.png: pixel (x 6, y 1) is 3, but classes are 0 to 2 (255 = "
                          "ignored); 2 such");
     int from[] = {0, 1, 3};
     uint8_t to[] = {0, 1, 1};
@@ -405,7 +405,7 @@ static void label_voxels_must_be_categories(void **state) {
                          "file, in 1 of 4 slices");
     labels[PLANE + TINY_W + 2] = -1.0f;
     tiny_volume(state, "set/labelsTr/v1.nii.gz", TINY_SLICES, labels, 0);
-    refuse_load(&config, "voxel (x 2, y 1, z 1) is -1, but categories are 0 to 2");
+    refuse_load(&config, "voxel (x 2, y 1, z 1) is -1, but classes are 0 to 2");
     labels[PLANE + TINY_W + 2] = 2001.0f;
     tiny_volume(state, "set/labelsTr/v1.nii.gz", TINY_SLICES, labels, 0);
     refuse_load(&config, "voxel (x 2, y 1, z 1) is 2001");

@@ -116,7 +116,7 @@ static void what_is_there_is_told(void **state) {
            "");
     move(state, "voc/JPEGImages/Ku\xcc\x88he.png", "voc/JPEGImages/K\xc3\xbche.png");
     move(state, "voc/SegmentationClass/s1.png", "voc/SegmentationClass/Ku\xcc\x88he.png");
-    refuse(&config, "no label map for", "");
+    refuse(&config, "no mask for", "");
     assert_non_null(strstr(adele_error_message(), "composed against decomposed Unicode"));
     move(state, "voc/SegmentationClass/Ku\xcc\x88he.png", "voc/SegmentationClass/K\xc3\xbche.png");
     assert_no_problem(&config, 4);
@@ -419,10 +419,10 @@ static void categories_go_by_their_names(void **state) {
     dataset = tiny_open(&config);
     assert_int_equal(dataset_match_categories(dataset, 3, others), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(),
-                           "has 3 categories, the model has 3, of other names: background, lung, "
+                           "has 3 classes, the model has 3, of other names: background, lung, "
                            "heart; the model's: background, liver, lung"));
     assert_int_equal(dataset_match_categories(dataset, 2, asked), ADELE_DATA);
-    assert_non_null(strstr(adele_error_message(), "has 3 categories, the model has 2: background"));
+    assert_non_null(strstr(adele_error_message(), "has 3 classes, the model has 2: background"));
     dataset_close(dataset);
 }
 

@@ -167,7 +167,7 @@ static void labels_in_another_order_are_brought_to_their_image(void **state) {
         write_turned(state, "turned", "labelsTr/b.nii", 1, true, turns[k].axis, turns[k].flip);
         start_listening();
         assert_loads_alike(state, NULL, NULL);
-        assert_said(state, "turned", "1 label maps or channels are stored in another order");
+        assert_said(state, "turned", "1 masks or channels are stored in another order");
         assert_non_null(strstr(said, "turned/labelsTr/b.nii: "));
         assert_non_null(strstr(said, turns[k].words));
     }
@@ -198,7 +198,7 @@ static void noisy_and_true_labels_too(void **state) {
     assert_loads_alike(state, "noisy", "noisy_turned"); // the layout's own labels are the truth
     log_set_sink(NULL, NULL);
     assert_int_equal(n_said, 1);
-    assert_non_null(strstr(said, "3 label maps or channels"));
+    assert_non_null(strstr(said, "3 masks or channels"));
 }
 
 // Case b has all of its files in another order, which is not that of the others.

@@ -306,7 +306,7 @@ static void pictures_on_their_side(void **state) {
     // The mask was drawn on the picture as it is stored.
     write_turned(state, "mm/img_dir/train/i1.png", TINY_H, TINY_W, 6);
     expect_error(&config, CHECK_SIZE_MISMATCH,
-                 "its orientation (Exif, 6) turns it, and the label map fits the picture as it is "
+                 "its orientation (Exif, 6) turns it, and the mask fits the picture as it is "
                  "stored");
     // No orientation, and still on its side.
     write_turned(state, "mm/img_dir/train/i1.png", TINY_W, TINY_H, 1);

@@ -234,11 +234,11 @@ static void test_bare_run(void **state) {
     assert_int_equal(report_table(1, summaries, &table), ADELE_OK);
     assert_ptr_equal(
         strstr(table, "run  split  epochs  best mIoU  at epoch  last mIoU  last - best  labels  "
-                      "IoU_el/IoU_m\n"
+                      "agrees with truth/error\n"
                       "---  -----  ------  ---------  --------  ---------  -----------  ------  "
-                      "------------\n"
+                      "-----------------------\n"
                       "r|1    val       5      0.750         3      0.625       -0.125       -  "
-                      "           -\n"),
+                      "                      -\n"),
         table);
     memory_free(table);
     report_summaries_destroy(1, summaries);

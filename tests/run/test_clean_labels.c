@@ -96,7 +96,7 @@ static void noisy_labels_are_corrected_as_before(void **state) {
     tiny_run_assert_same(state, "paper", "asked");
     double changed = changed_pixels(state, "asked", 3);
     assert_true(changed > 100.0);
-    assert_true(sum_before(3, " pixels of the labels became another category") == changed);
+    assert_true(sum_before(3, " pixels of the labels became another class") == changed);
     assert_true(sum_before(3, " became this one") == changed);
 }
 
