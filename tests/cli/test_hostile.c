@@ -197,6 +197,10 @@ static void pipes_folders_and_links_are_refused(void **state) {
             else
                 HOSTILE(&result, "noise", set, "-o", "out", "--kind", "flip");
             assert_refused(&result, parts[trap]);
+            if (!is_list) {
+                HOSTILE(&result, "init", set, "-o", "c.yaml", "--device=cpu");
+                assert_refused(&result, parts[trap]);
+            }
             memory_free(list);
             memory_free(path);
             assert_int_equal(file_remove_tree(set), ADELE_OK);

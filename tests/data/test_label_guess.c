@@ -134,6 +134,11 @@ static void regions_become_classes(void **state) {
     tiny_text(state, "set/dataset.json",
               "{\"labels\": {\"all\": [1, 2], \"background\": 0, \"left\": [1, 2]}}");
     expect(&dataset, VALUES(0, 1, 2), "0=background 1=left 2=left");
+    // What is no number is no value.
+    tiny_text(state, "set/dataset.json",
+              "{\"labels\": {\"background\": 0, \"a\": [[1]], \"b\": [\"2\", null, {}], \"c\": [], "
+              "\"d\": [1e300, -3], \"e\": [2]}}");
+    expect(&dataset, VALUES(0, 1, 2), "0=background 2=e");
 }
 
 static void every_allocation_may_fail(void **state) {
