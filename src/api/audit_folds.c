@@ -16,11 +16,15 @@
 #include <string.h>
 
 // Without a configuration: a small network at one size, plain cross-entropy, and so few steps that
-// it is done in minutes.
+// it is done in minutes. The rate falls to zero, because the predictions of a network that still
+// learns at a high rate change from step to step, and differ from fold to fold.
 #define DEFAULT_CONFIG                                                                             \
     "data: {root: ., size: [128, 128]}\n"                                                          \
     "model: {name: unet, width: 16}\n"                                                             \
-    "train: {batch: 4, optimizer: {name: sgd, lr: 0.01, momentum: 0.99, weight_decay: 0}}\n"       \
+    "train:\n"                                                                                     \
+    "  batch: 4\n"                                                                                 \
+    "  schedule: cosine\n"                                                                         \
+    "  optimizer: {name: sgd, lr: 0.05, momentum: 0.9, weight_decay: 0.0005}\n"                    \
     "loss: {form: plain}\n"                                                                        \
     "correction: {enabled: false}\n"
 enum { DEFAULT_STEPS = 400, DEFAULT_BATCH = 4, MAX_SETS = 12 };
@@ -141,6 +145,9 @@ static adele_status train_fold(struct folds *folds, const char *run, const char 
                                         .should_stop = should_stop,
                                         .context = (void *)&folds->options->watch};
     adele_status status = adele_train(&train, &result);
+    if (status == ADELE_INTERRUPTED)
+        status = FAIL(status, "The same audit with --overwrite continues the folds' trainings.",
+                      "interrupted; the training so far is in %s", run);
     memory_free(folds->sets[n_sets]);
     folds->n_sets = n_sets;
     return status;

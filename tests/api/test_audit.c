@@ -368,6 +368,32 @@ static void every_image_is_audited_by_a_network_that_has_not_seen_it(void **stat
     memory_free(one);
 }
 
+static int stop_later(void *context) {
+    int *n = context;
+    return (*n)-- <= 0;
+}
+
+// Two folds by the default configuration would take minutes; it is read, and the first steps run.
+static void stopped_folds_are_continued(void **state) {
+    struct adele_data data = {.root = scratch_path(state, "set")};
+    struct adele_audit_options options = into(state, "stopped");
+    struct adele_audit_summary summary;
+    char output[4096];
+    int n = 2;
+    (void)snprintf(output, sizeof output, "%s", options.output);
+    options.output = output;
+    options.watch.should_stop = stop_later;
+    options.watch.context = &n;
+    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary), ADELE_INTERRUPTED);
+    assert_non_null(strstr(adele_error_hint(), "--overwrite"));
+    assert_true(file_exists(scratch_path(state, "stopped/folds.yaml")));
+    assert_true(file_exists(scratch_path(state, "stopped/fold_1/checkpoints/last.safetensors")));
+    assert_false(file_exists(scratch_path(state, "stopped/audit.csv")));
+    options.overwrite = 1;
+    n = 1; // the third step in all
+    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary), ADELE_INTERRUPTED);
+}
+
 static void folds_need_cases_and_a_folder(void **state) {
     struct adele_data data = {.root = scratch_path(state, "set")};
     struct adele_audit_options options = into(state, "no folds");
@@ -457,6 +483,7 @@ int main(void) {
         cmocka_unit_test(the_run_has_a_folder_for_it),
         cmocka_unit_test(windows_cover_every_pixel),
         cmocka_unit_test(every_image_is_audited_by_a_network_that_has_not_seen_it),
+        cmocka_unit_test(stopped_folds_are_continued),
         cmocka_unit_test(folds_need_cases_and_a_folder),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
