@@ -95,7 +95,8 @@ struct adele_watch {
 
 struct adele_evaluate_options {
     const char *data;         // folder of a data set; NULL: the run's own
-    const char *split;        // "train", "val" or "test"; NULL: "test"
+    const char *split;        // "train", "val" or "test"; NULL: "test", or "val" of a data set that
+                              // has validation but no test cases
     const char *masks_folder; // predicted label maps are written there; NULL: nowhere
     const char *scores_file;  // the scores are written there as JSON; NULL: nowhere
     int overwrite;            // 1: files that adele wrote there earlier are replaced
@@ -113,6 +114,7 @@ struct adele_score {
     double iou[256], dice[256]; // NaN where a class is neither predicted nor labelled
     // Means of those that are not NaN; NaN when no foreground class has one.
     double miou, miou_foreground, dice_foreground;
+    const char *split; // that was scored; static storage
 };
 // IoU and Dice on a split, at the label files' own size; counts are summed over the split. Errors:
 // ADELE_DATA for an empty split or one without labels, ADELE_INVALID_ARGUMENT, before anything is

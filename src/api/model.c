@@ -193,13 +193,15 @@ static adele_status evaluate(struct evaluation *of, struct model_options *wanted
     bool has_cases = options->cases_file || options->cases;
     wanted->case_scores = has_cases ? &of->case_scores : NULL;
     TRY(plan_files(of, wanted));
-    TRY(model_evaluate(of->model, wanted, &of->score, &of->n_images));
+    enum dataset_split split;
+    TRY(model_evaluate(of->model, wanted, &of->score, &of->n_images, &split));
     if (has_cases)
         TRY(case_scores_summarize(&of->case_scores, &of->cases));
     fill_score(&of->score, of->n_images, out);
+    out->split = dataset_split_name(split);
     if (options->cases_file)
         TRY(save_cases(of));
-    return options->scores_file ? save_scores(of, dataset_split_name(wanted->split)) : ADELE_OK;
+    return options->scores_file ? save_scores(of, out->split) : ADELE_OK;
 }
 
 // `status`: of the evaluation. The statistics become the caller's, where it wants them.
@@ -227,6 +229,7 @@ adele_status adele_model_evaluate(struct adele_model *model,
         *options->cases = NULL;
     model_options_init(&wanted);
     TRY(split_name_read(options->split, &wanted.split));
+    wanted.may_be_val = options->split == NULL;
     TRY(inference_options_read(&options->inference, &wanted.inference));
     wanted.data = options->data;
     wanted.masks_folder = options->masks_folder;

@@ -2,7 +2,9 @@
 #include "cli/train_screen.h"
 
 #include "cli/number_text.h"
+#include "cli/shell.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -129,7 +131,10 @@ static void show_steps(const struct adele_train_start *start) {
     list_end();
     if (start->run_folder != NULL)
         printf("%-*s%s\n", LABEL_COLUMNS, "run", start->run_folder);
-    if (start->n_done_steps > 0)
+    if (start->n_done_steps >= start->n_steps_total)
+        printf("%-*sfinished already; a larger train.epochs goes on with it\n", LABEL_COLUMNS,
+               "resumes");
+    else if (start->n_done_steps > 0)
         printf("%-*safter step %ld of %ld, in epoch %ld\n", LABEL_COLUMNS, "resumes",
                start->n_done_steps, start->n_steps_total, start->n_done_steps / start->n_steps + 1);
 }
@@ -152,6 +157,8 @@ static void show_start(void *context, const struct adele_train_start *start) {
                                                  .n_steps_total = start->n_steps_total,
                                                  .images_per_second = NAN,
                                                  .loss = NAN};
+    screen->is_resumed = start->n_done_steps > 0;
+    screen->was_finished = start->n_done_steps >= start->n_steps_total;
     progress_restart(&screen->progress);
     progress_draw(&screen->progress, share_of(&screen->last),
                   start->run_folder != NULL ? "first step" : "measuring", "");
@@ -218,6 +225,7 @@ static void see_step(void *context, int epoch, int n_epochs, int step, int n_ste
 static int see_epoch(void *context, const struct adele_epoch *epoch) {
     struct train_screen *screen = context;
     double share = (double)epoch->epoch / epoch->n_epochs;
+    screen->n_corrected_pixels += epoch->n_corrected_pixels;
     if (screen->has_estimated && !screen->has_estimated_epoch && share < 1.0) {
         screen->has_estimated_epoch = true;
         show_estimate(screen, share, ", evaluation included");
@@ -234,6 +242,56 @@ void train_screen_init(struct train_screen *screen, struct adele_train_options *
     options->progress_seconds = screen->progress.is_terminal ? BAR_SECONDS : LINE_SECONDS;
     options->should_stop = progress_should_stop;
     progress_draw(&screen->progress, 0.0, "reading the data", "");
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void train_screen_end(const struct train_screen *screen, const struct adele_train_result *result) {
+    printf("done: %d epoch%s in %s\n", result->n_epochs, result->n_epochs == 1 ? "" : "s",
+           result->run_folder);
+    if (result->best_epoch > 0)
+        printf("validation foreground mIoU: best %.4f, after epoch %d", result->best_miou,
+               result->best_epoch);
+    if (result->best_epoch > 0 && isfinite(result->val_miou))
+        printf("; last %.4f", result->val_miou);
+    if (result->best_epoch > 0)
+        printf("\n");
+    if (isfinite(result->test_miou))
+        printf("test foreground mIoU of the last epoch: %.4f\n", result->test_miou);
+    if (!screen->was_finished && screen->n_corrected_pixels == 0)
+        printf("corrected: no pixel of the training masks%s; log.txt says why\n",
+               screen->is_resumed ? " since it was resumed" : "");
+    else if (!screen->was_finished)
+        printf("corrected: %" PRId64 " pixels of the training masks%s, over all corrections\n",
+               screen->n_corrected_pixels, screen->is_resumed ? " since it was resumed" : "");
+    printf("next: adele report ");
+    shell_print_path(stdout, result->run_folder, "");
+    printf(" -o ");
+    shell_print_path(stdout, result->run_folder, "_report");
+    printf("\n      adele audit ");
+    shell_print_path(stdout, result->run_folder, "");
+    printf("\n      adele labels ");
+    shell_print_path(stdout, result->run_folder, "");
+    printf(" -o ");
+    shell_print_path(stdout, result->run_folder, "_labels");
+    printf("\n");
+}
+
+void train_screen_show_resume(const struct adele_train_options *options,
+                              const struct adele_train_result *result) {
+    fprintf(stderr, "  to go on: adele train ");
+    shell_print_path(stderr, options->config, "");
+    fprintf(stderr, " --run ");
+    shell_print_path(stderr, result->run_folder, "");
+    for (int i = 0; i < options->n_sets; i++) {
+        fprintf(stderr, " --set ");
+        shell_print_word(stderr, options->sets[i]);
+    }
+    if (options->device != NULL) {
+        fprintf(stderr, " --device ");
+        shell_print_word(stderr, options->device);
+    }
+    fprintf(stderr, " --resume\n");
 }
 
 // ---- a dry run ----------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ struct train_screen {
     int n_steps_seen;
     double first_step_at, first_share; // when this call's first step had ended
     bool has_estimated, has_estimated_epoch;
-    int n_batches; // rows of the dry run's table
+    bool is_resumed, was_finished; // before this call
+    int64_t n_corrected_pixels;    // in this call
+    int n_batches;                 // rows of the dry run's table
     bool has_unmeasured;
 };
 
@@ -22,4 +24,9 @@ struct train_screen {
 void train_screen_init(struct train_screen *screen, struct adele_train_options *options);
 void train_screen_batch(void *screen, const struct adele_train_batch *batch); // of a dry run
 void train_screen_end_batches(const struct train_screen *screen);
+// The scores of a run that has ended, and the commands that come next.
+void train_screen_end(const struct train_screen *screen, const struct adele_train_result *result);
+// The command that goes on with a run that was interrupted, on standard error.
+void train_screen_show_resume(const struct adele_train_options *options,
+                              const struct adele_train_result *result);
 #endif

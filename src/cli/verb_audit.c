@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum audit_option {
     OPTION_REGIONS = 256,
@@ -170,6 +171,8 @@ static adele_status audit(struct adele_model *model, void *context) {
     print_classes(adele_model_describe(model), &summary);
     if (options->output)
         printf("most doubtful first: %s/audit.csv\n", options->output);
+    else if (strstr(arguments->model.path, ".safetensors") == NULL)
+        printf("most doubtful first: %s/audit/audit.csv\n", arguments->model.path);
     else
         printf("most doubtful first: audit/audit.csv in the run's folder\n");
     return ADELE_OK;

@@ -13,7 +13,8 @@ struct arguments {
 
 static const struct argp_option option_table[] = {
     {"data", 'D', "DIR", 0, "Data set (default: the run's own)", 0},
-    {"split", 'p', "train|val|test", 0, "Which split (default: test)", 0},
+    {"split", 'p', "train|val|test", 0,
+     "Which split (default: test, or val where the set has no test cases)", 0},
     {"json", 'j', "FILE", 0, "Also write the scores there", 0},
     {"csv", 'C', "FILE", 0, "Also write the scores of each case and class there", 0},
     {"save-masks", 'm', "DIR", 0, "Also write the predicted masks there", 0},
@@ -80,7 +81,7 @@ static adele_status evaluate(struct adele_model *model, void *context) {
     adele_status status = adele_model_evaluate(model, options, &score);
     if (score.n_classes == 0)
         return status;
-    printf("%s split, %d images\n", options->split, score.n_images);
+    printf("%s split, %d images\n", score.split, score.n_images);
     print_scores(adele_model_describe(model), &score);
     if (cases)
         print_case_scores(cases);
@@ -115,7 +116,7 @@ const struct argp evaluate_argp = {
     0};
 
 int verb_evaluate(int argc, char **argv) {
-    struct arguments arguments = {.options = {.split = "test"}};
+    struct arguments arguments = {0};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&evaluate_argp, argc, argv, 0, 0, &arguments);
     return model_arguments_run(&arguments.model, evaluate, &arguments);

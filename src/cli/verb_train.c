@@ -4,7 +4,6 @@
 #include "cli/train_screen.h"
 
 #include <argp.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,8 +129,12 @@ int verb_train(int argc, char **argv) {
     adele_status status = arguments.is_dry_run ? adele_train_dry_run(options, train_screen_batch)
                                                : adele_train(options, &result);
     progress_deinit(&screen.progress);
-    if (status != ADELE_OK)
-        return cli_report_failure(status);
+    if (status != ADELE_OK) {
+        int code = cli_report_failure(status);
+        if (status == ADELE_INTERRUPTED && !arguments.is_dry_run && options->n_profile_steps == 0)
+            train_screen_show_resume(options, &result);
+        return code;
+    }
     if (arguments.is_dry_run) {
         train_screen_end_batches(&screen);
         return CLI_OK;
@@ -140,9 +143,6 @@ int verb_train(int argc, char **argv) {
         printf("profiled; no checkpoint was written\n");
         return CLI_OK;
     }
-    printf("done: %d epoch%s in %s\n", result.n_epochs, result.n_epochs == 1 ? "" : "s",
-           result.run_folder);
-    if (isfinite(result.test_miou))
-        printf("test foreground mIoU of the last epoch: %.4f\n", result.test_miou);
+    train_screen_end(&screen, &result);
     return CLI_OK;
 }

@@ -79,7 +79,7 @@ static adele_status open_dataset(struct audit *audit, const struct model *model)
     TRY(dataset_match_categories(audit->dataset, model->n_categories, model->category_names));
     if (audit->dataset->n_cases[audit->split] > 0)
         return ADELE_OK;
-    return FAIL(ADELE_DATA, "Choose another with --split.", "%s: the %s split is empty", data.root,
+    return FAIL(ADELE_DATA, "Choose another with --split: train, val or test.", "%s: the %s split is empty", data.root,
                 dataset_split_name(audit->split));
 }
 

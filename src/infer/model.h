@@ -38,6 +38,7 @@ struct model_options {
     const char *data;         // evaluate: data set; NULL = the run's. predict: folder of images
     bool is_folder;           // predict: `data` is a folder of images
     enum dataset_split split; // evaluate
+    bool may_be_val;          // evaluate: `split` is val where it is test and holds no cases
     struct inference_config inference; // batch 0 = 8
     const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
     bool is_overwriting;               // earlier output there is replaced (data/output.h)
@@ -52,10 +53,11 @@ struct model_options {
 void model_options_init(struct model_options *out); // scale 1, no flip, probabilities averaged
 
 // Scores a split against its label files at their own size, to which the logits are resized before
-// they are averaged; *out_images is how many images were counted.
+// they are averaged; *out_images is how many images were counted, *out_split which split it was
+// (see may_be_val).
 ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
                                              const struct model_options *options, struct score *out,
-                                             int *out_images);
+                                             int *out_images, enum dataset_split *out_split);
 // The data set of a model: options->data, else the run's, as the model takes it. Labels are the
 // layout's own. out->root is NULL where no data set is known; *out borrows from both.
 void model_dataset_config(const struct model *model, const struct model_options *options,

@@ -408,8 +408,22 @@ static void warn_without_foreground(const struct dataset *dataset, enum dataset_
                  dataset->root, dataset_split_name(split));
 }
 
+// A data set without test cases has none that a score could be of but the validation split's.
+static adele_status choose_split(const struct dataset *dataset, const struct model_options *options,
+                                 enum dataset_split *out) {
+    const int *n_cases = dataset->n_cases;
+    *out = options->split;
+    if (n_cases[*out] == 0 && *out == SPLIT_TEST && options->may_be_val)
+        *out = SPLIT_VAL;
+    if (n_cases[*out] > 0)
+        return ADELE_OK;
+    return FAIL(ADELE_DATA,
+                n_cases[SPLIT_VAL] > 0 ? "Choose another: --split val." : "Choose --split train.",
+                "%s: the %s split is empty", dataset->root, dataset_split_name(options->split));
+}
+
 adele_status model_evaluate(struct model *model, const struct model_options *options,
-                            struct score *out, int *out_images) {
+                            struct score *out, int *out_images, enum dataset_split *out_split) {
     struct case_runner runner = {.model = model, .options = options};
     struct dataset_config data;
     model_dataset_config(model, options, &data);
@@ -423,20 +437,15 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
     TRY_GOTO(dataset_open(&data, &runner.dataset), done);
     TRY_GOTO(dataset_match_categories(runner.dataset, model->n_categories, model->category_names),
              done);
-    if (runner.dataset->n_cases[options->split] == 0) {
-        status = FAIL(ADELE_DATA, "Choose another with --split.", "%s: the %s split is empty",
-                      data.root, dataset_split_name(options->split));
-        goto done;
-    }
-    TRY_GOTO(model_plan_masks(model, options, runner.dataset, options->split, &runner.output),
-             done);
+    TRY_GOTO(choose_split(runner.dataset, options, out_split), done);
+    TRY_GOTO(model_plan_masks(model, options, runner.dataset, *out_split, &runner.output), done);
     if (options->case_scores)
         TRY_GOTO(case_scores_init(options->case_scores, model->n_categories, model->category_names,
                                   runner.dataset->is_volume),
                  done);
-    TRY_GOTO(predict_cases(&runner, options->split, counts, out_images), done);
+    TRY_GOTO(predict_cases(&runner, *out_split, counts, out_images), done);
     score_compute(counts, model->n_categories, out);
-    warn_without_foreground(runner.dataset, options->split, counts);
+    warn_without_foreground(runner.dataset, *out_split, counts);
 done:
     return end_run(&runner, status);
 }

@@ -123,6 +123,14 @@ static void pictures_and_masks_of_255_train(void **state) {
     assert_int_equal(count_lines(state, "c_train.txt"), 32);
     assert_int_equal(count_lines(state, "c_val.txt"), 8);
     train_one_epoch(state, "c.yaml", "run");
+    // There are no test cases.
+    ADELE(&result, "evaluate", scratch_path(state, "run"), "--device=cpu");
+    assert_done(&result, "val split, 8 images\n");
+    ADELE(&result, "evaluate", scratch_path(state, "run"), "--device=cpu", "--split=test");
+    assert_int_equal(result.code, 1);
+    assert_non_null(strstr(result.err, "the test split is empty"));
+    assert_non_null(strstr(result.err, "--split val"));
+    program_result_deinit(&result);
     // The labels come back under the folder's own name, with its own values.
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "labels"));
     assert_done(&result, "");

@@ -98,6 +98,42 @@ static void a_resumed_run_says_where(void **state) {
     assert_says(result.out, "resumes   after step 7 of 10, in epoch 2\n");
     assert_int_equal(strncmp(result.err, "epoch 2/2  step 8/10  ", 22), 0);
     program_result_deinit(&result);
+    ADELE(&result, "train", config, "--run", scratch_path(state, "resumed"), "--device", "cpu",
+          "--set", "train.epochs=2", "--resume");
+    assert_code(&result, 0);
+    assert_says(result.out, "resumes   finished already; a larger train.epochs goes on with it\n");
+    assert_null(strstr(result.out, "corrected:"));
+    program_result_deinit(&result);
+}
+
+// What a person wants to know at the end, and the commands that come next.
+static void a_run_ends_with_its_scores_and_what_comes_next(void **state) {
+    struct program_result result;
+    char next[3 * 4200];
+    const char *run = scratch_path(state, "its end");
+    ADELE(&result, "train", config, "--run", run, "--device", "cpu", "--set", "train.epochs=2",
+          "--set", "correction.enabled=false");
+    assert_code(&result, 0);
+    assert_says(result.out, "\nvalidation foreground mIoU: best ");
+    assert_says(result.out, ", after epoch ");
+    assert_says(result.out, "; last ");
+    assert_says(result.out, "\ncorrected: no pixel of the training masks; log.txt says why\n");
+    // Quoted, because of the space.
+    (void)snprintf(next, sizeof next,
+                   "next: adele report '%s' -o '%s_report'\n      adele audit '%s'\n"
+                   "      adele labels '%s' -o '%s_labels'\n",
+                   run, run, run, run, run);
+    assert_says(result.out, next);
+    program_result_deinit(&result);
+}
+
+static void a_folder_is_no_configuration(void **state) {
+    struct program_result result;
+    ADELE(&result, "train", scratch_path(state, "set"));
+    assert_code(&result, 1);
+    assert_says(result.err, ": is a folder, not a configuration");
+    assert_says(result.err, "`adele init FOLDER -o FILE.yaml`");
+    program_result_deinit(&result);
 }
 
 // ---- on a terminal ------------------------------------------------------------------------------
@@ -179,6 +215,8 @@ static void the_end_is_estimated(void **state) {
     // The message after a signal, and that the run can go on.
     assert_says(text, "finishing this step; once more to stop without saving");
     assert_says(text, "all of it is saved");
+    assert_says(text, "to go on: adele train ");
+    assert_says(text, " --set train.epochs=2000 --device cpu --resume");
     free(text);
 }
 
@@ -251,6 +289,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_begins_with_a_screen),
         cmocka_unit_test(a_resumed_run_says_where),
+        cmocka_unit_test(a_run_ends_with_its_scores_and_what_comes_next),
+        cmocka_unit_test(a_folder_is_no_configuration),
         cmocka_unit_test(a_terminal_gets_a_bar),
         cmocka_unit_test(the_end_is_estimated),
         cmocka_unit_test(a_bar_is_no_wider_than_the_terminal),

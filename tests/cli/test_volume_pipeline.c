@@ -305,6 +305,7 @@ static void test_evaluate(void **state) {
     struct program_result result =
         adele_with(1, WORDS("evaluate", scratch_path(state, "run"), "--split", "val"));
     assert_non_null(strstr(result.err, "the val split is empty"));
+    assert_non_null(strstr(result.err, "--split train"));
     program_result_deinit(&result);
 }
 

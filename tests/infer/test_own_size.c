@@ -87,7 +87,8 @@ static void scores_are_those_of_the_masks_at_the_label_files_size(void **state) 
     options.data = scratch_path(state, "large");
     options.masks_folder = scratch_path(state, "masks");
     check_ok(model_load(scratch_path(state, "run"), NULL, "cpu", &model));
-    check_ok(model_evaluate(&model, &options, &score, &n_images));
+    enum dataset_split split;
+    check_ok(model_evaluate(&model, &options, &score, &n_images, &split));
     model_deinit(&model);
     assert_int_equal(n_images, N_TEST);
     for (int i = 0; i < N_TEST; i++) {
