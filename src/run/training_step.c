@@ -46,6 +46,19 @@ adele_status training_step_sample(struct training_step *step, struct batch_plan 
     return step->data->device->iface->sample_forward(batch->sample, &args);
 }
 
+// The Dice loss of scale 1.0, added to what the loss op has left.
+static adele_status add_dice(const struct training_step *step, const struct batch_plan *batch,
+                             const struct adele_loss_args *loss) {
+    const struct adele_dice_args args = {.logits = loss->logits[0],
+                                         .d_logits = loss->d_logits[0],
+                                         .labels = loss->labels,
+                                         .sums = loss->sums,
+                                         .is_finite = loss->is_finite,
+                                         .n_batches = loss->n_batches,
+                                         .workspace = loss->workspace};
+    return step->data->device->iface->dice_forward(batch->dice, &args);
+}
+
 adele_status training_step_loss(struct training_step *step, struct batch_plan *batch,
                                 const int32_t *ids) {
     struct adele_loss_args args = {.labels = step->labels,
@@ -68,7 +81,8 @@ adele_status training_step_loss(struct training_step *step, struct batch_plan *b
         args.confidence_foreground = step->prediction->confidence_foreground;
         args.confidence_background = step->prediction->confidence_background;
     }
-    return step->data->device->iface->loss_forward(batch->loss, &args);
+    TRY(step->data->device->iface->loss_forward(batch->loss, &args));
+    return batch->dice ? add_dice(step, batch, &args) : ADELE_OK;
 }
 
 // The update that the arguments describe as one of sgd, or AdamW's with these further ones.

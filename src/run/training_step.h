@@ -19,6 +19,7 @@ struct batch_plan {
     int n; // 0 = not used
     struct plan *plans[ADELE_MAX_SCALES];
     struct adele_op *sample, *loss;
+    struct adele_op *dice; // NULL: loss.dice is 0
 };
 
 // What an epoch's steps add up.
