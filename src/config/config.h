@@ -56,7 +56,7 @@ struct config {
     } model;
     struct {
         int epochs, iterations; // iterations 0: by epochs
-        int batch;
+        int batch, accumulate;
         enum optimizer_kind optimizer;
         double lr, momentum, weight_decay;
         double betas[2], eps; // AdamW

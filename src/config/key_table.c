@@ -155,6 +155,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Above 0: total number of steps, instead of epochs; the last epoch may be incomplete."},
     {"train.batch", CONFIG_INT, AT(train.batch), .fallback = "5", RANGE(1, 4096),
      .meaning = "Images per step."},
+    {"train.accumulate", CONFIG_INT, AT(train.accumulate), .fallback = "1", RANGE(1, 4096),
+     .meaning = "Steps whose gradients are averaged for one update of the weights; an epoch's last update takes those that are left. train.iterations and train.schedule count steps. A batch norm has the statistics of one batch, so that it is not the same as a batch so many times larger."},
     {"train.drop_last", CONFIG_BOOL, AT(train.drop_last), .fallback = "false",
      .meaning = "Drop the images at the end of an epoch that do not fill a batch. Otherwise they are a smaller batch; a single one joins the batch before it when a batch norm would get one value per channel."},
     {"train.optimizer.name", CONFIG_ENUM, AT(train.optimizer), .fallback = "sgd", .names = optimizers,
