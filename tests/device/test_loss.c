@@ -554,6 +554,7 @@ static void check_not_finite(struct adele_device *device) {
             arena_open(&arena, device);
             struct problem p = make_problem(&arena, with_form(shapes[1], form, false), 1.0, true);
             struct outputs got, want;
+            p.n_batches = form == ADELE_LOSS_PAPER ? 2 : 0;
             memset(p.labels, 1, pixels(&p, p.desc.n)); // no pixel is left out
             size_t n = (size_t)p.desc.h_scale[0] * (size_t)p.desc.w_scale[0], n_bad = 0;
             for (size_t j = 0; j < n; j++) // category 1 of image 0
@@ -562,9 +563,6 @@ static void check_not_finite(struct adele_device *device) {
             run_reference(&arena, &p, &want);
             assert_int_equal(got.is_finite, 0);
             assert_int_equal(want.is_finite, 0);
-            p.n_batches = 2;
-            run(&arena, &p, true, &got);
-            assert_int_equal(got.is_finite, 0);
             for (int k = 0; k < ADELE_SUM_COUNT; k++) {
                 assert_true(got.sums[k] == 2.0);
                 assert_true(want.sums[k] == 2.0);
