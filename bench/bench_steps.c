@@ -88,6 +88,40 @@ static void bench_loss(struct bench *bench, const struct pipeline *p) {
     run_pipeline_case(bench, "loss", p, shape, &full, &small);
 }
 
+// ---- dice ---------------------------------------------------------------------------------------
+
+void problem_dice(const struct adele_dice_desc *desc, struct problem *out) {
+    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
+    out->kind = ADELE_OP_dice;
+    out->desc.dice = *desc;
+    out->workspace_offset = offsetof(struct adele_dice_args, workspace);
+    out->tolerance = 1e-4;
+    TENSOR(out, dice, logits, READ_F, desc->n, desc->c, desc->h_logits, desc->w_logits);
+    TENSOR(out, dice, d_logits, READ_F | WRITE_F, desc->n, desc->c, desc->h_logits, desc->w_logits);
+    PLAIN(out, dice, labels, FIELD_BYTES, READ_F, n_pixels);
+    problem_range(out, 0, desc->c - 1);
+    PLAIN(out, dice, sums, FIELD_DOUBLES, READ_F | WRITE_F, ADELE_SUM_COUNT);
+}
+
+static void bench_dice(struct bench *bench, const struct pipeline *p) {
+    struct problem full = {0}, small = {0};
+    struct adele_dice_desc desc = {.n = p->n,
+                                   .c = p->categories,
+                                   .h = bench_extent(bench, p->size),
+                                   .w = bench_extent(bench, p->size),
+                                   .weight = 1.0};
+    desc.h_logits = desc.w_logits = bench_extent(bench, p->logits[0]);
+    problem_dice(&desc, &full);
+    struct adele_dice_desc few = desc;
+    few.n = 2;
+    few.h = few.w = 40;
+    few.h_logits = few.w_logits = 40 * p->logits[0] / p->size;
+    problem_dice(&few, &small);
+    char shape[64];
+    snprintf(shape, sizeof shape, "%dx%d %d>%d", desc.n, desc.c, desc.h_logits, desc.h);
+    run_pipeline_case(bench, "dice", p, shape, &full, &small);
+}
+
 // ---- sgd, adamw ---------------------------------------------------------------------------------
 
 void problem_sgd(const struct adele_sgd_desc *desc, struct problem *out) {
@@ -345,6 +379,7 @@ static void bench_labels(struct bench *bench, const struct pipeline *p) {
 void bench_steps(struct bench *bench) {
     for (size_t i = 0; i < N_PIPELINES; i++) {
         bench_loss(bench, &pipelines[i]);
+        bench_dice(bench, &pipelines[i]);
         bench_updates(bench, &pipelines[i]);
         bench_pack(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_initialize(bench, pipelines[i].name, pipelines[i].n_weights);

@@ -125,7 +125,7 @@ static __device__ void store_sums(const struct loss_task &task, const double *pa
     for (int n = 0; n < task.n; n++)
         n_masked += task.masks[n];
     double *sums = task.args.sums, total = (ce + task.lambda * kl) / task.divisor;
-    if (task.args.is_finite != NULL)
+    if (task.args.is_finite != NULL && (task.args.n_batches <= 1 || !isfinite(total)))
         *task.args.is_finite = isfinite(total) ? 1 : 0;
     if (sums == NULL || !isfinite(total))
         return; // one bad step must not hide the others in the sums

@@ -109,14 +109,16 @@ static __device__ inline float loss_importance(const struct loss_task &task, int
                                                              : 1.0f;
 }
 
-// ce: 1 / (ce_mean divisor). kl: lambda / (n_mean divisor), and 1 / K in the paper's form.
+// ce: 1 / (ce_mean divisor n_batches). kl: lambda / (n_mean divisor n_batches), and 1 / K in the
+// paper's form.
 struct loss_factors {
     float ce, kl;
 };
 
 static __device__ inline struct loss_factors loss_factors_of(const struct loss_task &task) {
-    double ce = 1.0 / (loss_ce_mean(task) * task.divisor);
-    double kl = task.lambda * (1.0 / (loss_n_mean(task) * task.divisor)) /
+    double n_batches = task.args.n_batches > 0 ? (double)task.args.n_batches : 1.0;
+    double ce = 1.0 / (loss_ce_mean(task) * task.divisor) / n_batches;
+    double kl = task.lambda * (1.0 / (loss_n_mean(task) * task.divisor) / n_batches) /
                 (task.form == ADELE_LOSS_PAPER ? (double)task.n_scales : 1.0);
     struct loss_factors factors = {(float)ce, (float)kl};
     return factors;

@@ -18,6 +18,7 @@ enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
 enum nan_handling { ON_NAN_STOP, ON_NAN_SKIP, ON_NAN_ROLLBACK };
 enum model_selection { SELECT_LAST, SELECT_BEST_VAL };
+enum dice_reduction { DICE_OF_BATCH, DICE_OF_IMAGE };
 #define CLASS_WEIGHTS_INVERSE (-1)
 enum batch_norm_mode { BATCH_NORM_BATCH, BATCH_NORM_FROZEN };
 
@@ -55,7 +56,7 @@ struct config {
     } model;
     struct {
         int epochs, iterations; // iterations 0: by epochs
-        int batch;
+        int batch, accumulate;
         enum optimizer_kind optimizer;
         double lr, momentum, weight_decay;
         double betas[2], eps; // AdamW
@@ -78,6 +79,8 @@ struct config {
         double scales[ADELE_MAX_SCALES]; // the first is 1
         double lambda, rho, divisor;
         bool learn_scale_weights;
+        double dice; // weight; 0: off
+        enum dice_reduction dice_reduction;
         int n_class_weights; // 0: none; CLASS_WEIGHTS_INVERSE: found in the training labels
         double class_weights[ADELE_MAX_CATEGORIES];
     } loss;

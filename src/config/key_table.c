@@ -53,6 +53,8 @@ static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
                                     [ADELE_LOSS_PROGRAM] = "official",
                                     [ADELE_LOSS_PAPER] = "paper",
                                     NULL};
+static const char *const dice_reductions[] = {
+    [DICE_OF_BATCH] = "batch", [DICE_OF_IMAGE] = "image", NULL};
 static const char *const pipelines[] = {[ONSET_SEGTHOR] = "segthor", [ONSET_VOC] = "voc", NULL};
 static const char *const beginnings[] = {
     [SCHEDULE_ALL_FROM_FIRST] = "first", [SCHEDULE_ALL_FROM_MEAN] = "mean", NULL};
@@ -153,6 +155,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Above 0: total number of steps, instead of epochs; the last epoch may be incomplete."},
     {"train.batch", CONFIG_INT, AT(train.batch), .fallback = "5", RANGE(1, 4096),
      .meaning = "Images per step."},
+    {"train.accumulate", CONFIG_INT, AT(train.accumulate), .fallback = "1", RANGE(1, 4096),
+     .meaning = "Steps whose gradients are averaged for one update of the weights; an epoch's last update takes those that are left. train.iterations and train.schedule count steps. A batch norm has the statistics of one batch, so that it is not the same as a batch so many times larger."},
     {"train.drop_last", CONFIG_BOOL, AT(train.drop_last), .fallback = "false",
      .meaning = "Drop the images at the end of an epoch that do not fill a batch. Otherwise they are a smaller batch; a single one joins the batch before it when a batch norm would get one value per channel."},
     {"train.optimizer.name", CONFIG_ENUM, AT(train.optimizer), .fallback = "sgd", .names = optimizers,
@@ -205,6 +209,10 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "What the loss is divided by; 0 is 3 for form official of the segthor pipeline, and 1 otherwise."},
     {"loss.learn_scale_weights", CONFIG_BOOL, AT(loss.learn_scale_weights), .fallback = "false",
      .meaning = "Learn the weights of the scales instead of weighting all the same."},
+    {"loss.dice", CONFIG_REAL, AT(loss.dice), .fallback = "0", RANGE(0, 1000),
+     .meaning = "Weight of a soft Dice loss of the foreground classes (1 - Dice, smoothed by 1e-5, without ignored pixels) of the prediction at scale 1.0, which is added to the loss of any form behind loss.divisor; 0 is none."},
+    {"loss.dice_reduction", CONFIG_ENUM, AT(loss.dice_reduction), .fallback = "batch", .names = dice_reductions,
+     .meaning = "Whether its sums are those of the whole batch, or of each image, whose losses are averaged."},
     {"loss.class_weights", CONFIG_WEIGHTS, AT(loss.class_weights), .count_offset = offsetof(struct config, loss.n_class_weights),
      .fallback = "[]", RANGE(0, 1000),
      .meaning = "What the cross-entropy of a pixel is multiplied by, for each class of its label, at every scale of every form; the consistency term has no weights. The mean divides by the sum of the pixels' weights, as PyTorch's does (forms official and paper: ignored pixels, which their mean counts, have the mean weight of the others). inverse: (1 / n) / m for a class with n pixels in the training labels, m the mean of 1 / n, so that the weights' mean is 1."},

@@ -132,7 +132,7 @@ static void reduce(const struct loss_run *run, int n_threads) {
             args->image_mask[n] = (uint8_t)mask[n];
         n_masked += (double)mask[n];
     }
-    if (args->is_finite != NULL)
+    if (args->is_finite != NULL && (args->n_batches <= 1 || !isfinite(total)))
         *args->is_finite = isfinite(total);
     if (args->sums != NULL && isfinite(total)) { // one step must not make the sums of the epoch NaN
         args->sums[ADELE_SUM_MASKED_IMAGES] += n_masked;
@@ -156,8 +156,9 @@ adele_status cpu_loss_forward(struct adele_op *base, const struct adele_loss_arg
     int n_threads = team_size(op->n_threads);
     mix_weights(op, args, run.w);
     find_means(op, args, &run);
-    run.ce_factor = (float)(1.0 / (run.ce_mean * desc->divisor));
-    run.kl_factor = (float)(desc->lambda / (run.n_mean * desc->divisor) /
+    double n_batches = args->n_batches > 0 ? (double)args->n_batches : 1.0;
+    run.ce_factor = (float)(1.0 / (run.ce_mean * desc->divisor) / n_batches);
+    run.kl_factor = (float)(desc->lambda / (run.n_mean * desc->divisor) / n_batches /
                             (desc->form == ADELE_LOSS_PAPER ? (double)op->n_used : 1.0));
     memset(loss_at(&run, op->at_mask), 0, (size_t)desc->n * sizeof(int));
     memset(loss_at(&run, op->at_counts), 0, (size_t)n_threads * op->counts_bytes);

@@ -27,8 +27,8 @@ struct loss_run {
     float w[ADELE_MAX_SCALES];
     double n_mean;   // the divisor of the mean over pixels
     double ce_mean;  // that of the cross-entropy, which class weights change
-    float ce_factor; // 1 / (ce_mean divisor)
-    float kl_factor; // lambda / (n_mean divisor), and 1 / K in the paper's form
+    float ce_factor; // 1 / (ce_mean divisor n_batches)
+    float kl_factor; // lambda / (n_mean divisor n_batches), and 1 / K in the paper's form
     bool needs_gradient;
 };
 

@@ -47,6 +47,7 @@ enum family_kind {
     X(dropout, dropout, ONLY)                                                                      \
     X(loss_plain, loss, PLAIN)                                                                     \
     X(loss_fused, loss, TUNED)                                                                     \
+    X(dice, dice, ONLY)                                                                            \
     X(sgd, sgd, ONLY)                                                                              \
     X(adamw, adamw, ONLY)                                                                          \
     X(initialize, initialize, ONLY)                                                                \

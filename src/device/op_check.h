@@ -25,6 +25,7 @@ ADELE_MUST_CHECK adele_status op_check_slice(const char *op, struct adele_slice 
 ADELE_MUST_CHECK adele_status op_check_loss_args(const struct adele_loss_desc *desc,
                                                  const struct adele_loss_args *args,
                                                  bool *needs_gradient);
+ADELE_MUST_CHECK adele_status op_check_dice_args(const struct adele_dice_args *args);
 ADELE_MUST_CHECK adele_status op_check_sample_args(const struct adele_sample_desc *desc,
                                                    const struct adele_sample_args *args);
 ADELE_MUST_CHECK adele_status op_check_ensemble_args(const struct adele_ensemble_args *args);

@@ -52,6 +52,27 @@ adele_status op_check_loss_args(const struct adele_loss_desc *desc,
     return ADELE_OK;
 }
 
+adele_status op_check_dice(const struct adele_dice_desc *desc) {
+    if (desc->n < 1 || desc->h < 1 || desc->w < 1 || desc->h_logits < 1 || desc->w_logits < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                    "dice: bad shape %d x %d x %d, logits of %d x %d", desc->n, desc->h, desc->w,
+                    desc->h_logits, desc->w_logits);
+    if (desc->c < 2 || desc->c > ADELE_MAX_CATEGORIES)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 2 to 255: the foreground alone counts.",
+                    "dice: %d categories", desc->c);
+    if (!(desc->weight >= 0.0) || !isfinite(desc->weight))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give a finite one of at least 0.",
+                    "dice: a weight of %g", desc->weight);
+    return ADELE_OK;
+}
+
+adele_status op_check_dice_args(const struct adele_dice_args *args) {
+    if (args->logits == NULL || args->labels == NULL || args->workspace == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give logits, labels and workspace.",
+                    "dice: an array is missing");
+    return ADELE_OK;
+}
+
 static adele_status check_segments(const char *op, int n_segments,
                                    const struct adele_sgd_segment *segments) {
     for (int i = 0; i < n_segments; i++)

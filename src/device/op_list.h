@@ -20,6 +20,7 @@
     X(aspp, 1)                                                                                     \
     X(dropout, 1)                                                                                  \
     X(loss, 0)                                                                                     \
+    X(dice, 0)                                                                                     \
     X(sgd, 0)                                                                                      \
     X(adamw, 0)                                                                                    \
     X(pack, 0)                                                                                     \

@@ -111,11 +111,15 @@ struct adele_loss_args {
     // divides by the weights of the labelled pixels (as PyTorch's does), and in the forms PROGRAM
     // and PAPER, whose mean counts ignored pixels, by their mean for each of these. NULL: all 1.
     const float *class_weights;
-    int64_t *counts;     // plain (ADELE_COUNT_SIZE), +=
-    double *sums;        // plain (ADELE_SUM_COUNT), +=; unchanged when the step's
-                         // loss is not finite
-    int32_t *is_finite;  // plain (1): whether the step's loss is finite; NULL when
-                         // not wanted
+    int64_t *counts;    // plain (ADELE_COUNT_SIZE), +=
+    double *sums;       // plain (ADELE_SUM_COUNT), +=; unchanged when the step's
+                        // loss is not finite
+    int32_t *is_finite; // plain (1): whether the step's loss is finite; NULL when
+                        // not wanted
+    // Batches whose gradients are added up for one update: d_logits and d_scale_weights are divided
+    // by it. Above 1 a finite loss leaves is_finite as it was, so that it tells about all of them.
+    // 0 is 1.
+    int n_batches;
     float *mixture;      // plain (N, C, H, W), q; NULL when not wanted (tests)
     uint8_t *image_mask; // plain (N), m_n; NULL when not wanted
     // The prediction of this training pass (softmax at scale 0), stored for the correction at the
@@ -125,6 +129,32 @@ struct adele_loss_args {
     uint8_t *prediction;          // plain (set, H, W)
     float *confidence_foreground; // plain (set, H, W): max probability over c >= 1
     float *confidence_background; // plain (set, H, W): probability of category 0
+    void *workspace;
+};
+
+// ---- dice: soft Dice loss of the foreground -----------------------------------------------------
+// p = softmax of the logits, brought bilinearly with align-corners to (h, w). For each category c
+// from 1 on, over the pixels whose label is below C:
+//     dice_c = (2 sum p_c [label = c] + s) / (sum p_c + sum [label = c] + s), s =
+//     ADELE_DICE_SMOOTH.
+// The loss is `weight` times the mean of 1 - dice_c over these categories, with the sums of the
+// whole batch, or of each image, and then the mean over images.
+#define ADELE_DICE_SMOOTH 1e-5
+struct adele_dice_desc {
+    int n, c, h, w; // label size; at least 2 categories
+    int h_logits, w_logits;
+    bool per_image;
+    double weight;
+};
+struct adele_dice_args {
+    const void *logits; // tensor (N, C, h_logits, w_logits)
+    void *d_logits;     // tensor, +=; NULL: no gradient
+    const uint8_t *labels;
+    double *sums;       // plain (ADELE_SUM_COUNT): ADELE_SUM_TOTAL += the loss, unless that is not
+                        // finite; the others are unchanged. NULL when not wanted
+    int32_t *is_finite; // plain (1): 0 when the loss is not finite, else unchanged; NULL when not
+                        // wanted
+    int n_batches;      // as of the loss op; the sums are not divided
     void *workspace;
 };
 

@@ -49,7 +49,9 @@ static adele_status run_step(struct trainer *trainer, int epoch, int i_step,
     TRY(training_step_run(&trainer->step, epoch, i_step, result->rate));
     result->n_images += epoch_plan_images(&trainer->step.epochs, i_step);
     trainer->progress.step++;
-    TRY(nonfinite_check_step(trainer, epoch, i_step + 1 - result->first_step, result));
+    // Between the steps of an update the gradients must stay as they are.
+    if (i_step + 1 == epoch_plan_update(&trainer->step.epochs, epoch, i_step).end)
+        TRY(nonfinite_check_step(trainer, epoch, i_step + 1 - result->first_step, result));
     return result->is_rolled_back ? ADELE_OK : end_interval(trainer);
 }
 
@@ -60,7 +62,9 @@ static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_r
         progress->step_in_epoch = i;
         if (options->n_profile_steps > 0 && progress->step == options->n_profile_steps)
             break;
-        if (options->should_stop && options->should_stop(options->context))
+        // A checkpoint has no gradients, so that a run stops between two updates.
+        bool is_between = epoch_plan_update(&trainer->step.epochs, epoch, i).first == i;
+        if (is_between && options->should_stop && options->should_stop(options->context))
             return interrupt(trainer, epoch, result);
         TRY(run_step(trainer, epoch, i, result));
         if (result->is_rolled_back)

@@ -35,6 +35,7 @@ void epoch_plan_init(struct epoch_plan *out, const struct config *config, int n_
                                .n_steps = n_steps,
                                .n_last_images = n_last,
                                .n_dropped_images = n_dropped,
+                               .accumulate = config->train.accumulate,
                                .n_epochs = n_epochs,
                                .n_steps_total = n_total};
     log_plan(out);
@@ -47,4 +48,15 @@ int epoch_plan_images(const struct epoch_plan *plan, int i_step) {
 int epoch_plan_steps(const struct epoch_plan *plan, int epoch) {
     long n_left = plan->n_steps_total - (long)(epoch - 1) * plan->n_steps;
     return n_left < plan->n_steps ? (int)n_left : plan->n_steps;
+}
+
+struct update_steps epoch_plan_update(const struct epoch_plan *plan, int epoch, int i_step) {
+    int n_steps = epoch_plan_steps(plan, epoch);
+    int first = i_step - i_step % plan->accumulate, end = first + plan->accumulate;
+    return (struct update_steps){.first = first, .end = end < n_steps ? end : n_steps};
+}
+
+int epoch_plan_updates(const struct epoch_plan *plan, int epoch, int n_steps) {
+    bool is_cut = n_steps == epoch_plan_steps(plan, epoch) && n_steps % plan->accumulate > 0;
+    return n_steps / plan->accumulate + (is_cut ? 1 : 0);
 }

@@ -11,6 +11,7 @@ struct epoch_plan {
     enum last_batch last_batch;
     int n_steps, n_last_images; // steps of an epoch, and the images of its last step
     int n_dropped_images;       // of an epoch: train.drop_last
+    int accumulate;             // steps of an update; an epoch's last one may have fewer
     int n_epochs;               // by train.epochs or train.iterations
     long n_steps_total;         // the last epoch may have fewer steps than n_steps
 };
@@ -20,4 +21,12 @@ void epoch_plan_init(struct epoch_plan *out, const struct config *config, int n_
                      bool needs_two_images);
 int epoch_plan_images(const struct epoch_plan *plan, int i_step); // of step i_step, from 0
 int epoch_plan_steps(const struct epoch_plan *plan, int epoch);   // of epoch `epoch`, from 1
+
+// The steps of the update that step i_step of the epoch takes part in: first <= i < end.
+struct update_steps {
+    int first, end;
+};
+struct update_steps epoch_plan_update(const struct epoch_plan *plan, int epoch, int i_step);
+// The updates that are done with the first n_steps steps of the epoch.
+int epoch_plan_updates(const struct epoch_plan *plan, int epoch, int n_steps);
 #endif

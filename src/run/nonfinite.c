@@ -42,10 +42,16 @@ static adele_status describe(struct trainer *trainer, int epoch, struct epoch_re
                         (scales[ADELE_HEALTH_SKIPPED] > 0 &&
                          scales[ADELE_HEALTH_FIRST_UPDATE] < network[ADELE_HEALTH_FIRST_UPDATE]);
     const int64_t *first = is_of_scales ? scales : network;
-    int i_step = result->first_step + (int)first[ADELE_HEALTH_FIRST_UPDATE] - 1;
+    const struct epoch_plan *plan = &trainer->step.epochs;
+    int i_step =
+        result->first_step + ((int)first[ADELE_HEALTH_FIRST_UPDATE] - 1) * plan->accumulate;
+    const struct update_steps steps = epoch_plan_update(plan, epoch, i_step);
     char *source = NULL;
-    TRY(nonfinite_source_find(&trainer->step, epoch, i_step, trainer->progress.step_in_epoch + 1,
-                              &source));
+    for (int i = steps.first; i < steps.end && !source; i++) {
+        i_step = i;
+        TRY(nonfinite_source_find(&trainer->step, epoch, i, trainer->progress.step_in_epoch + 1,
+                                  &source));
+    }
     if (!source && first[ADELE_HEALTH_FIRST_SEGMENT] < 0)
         source = memory_printf("the loss is not finite");
     else if (!source)
@@ -105,7 +111,10 @@ adele_status nonfinite_check_step(struct trainer *trainer, int epoch, int n_issu
                                   struct epoch_result *result) {
     const struct adele_device *device = trainer->device;
     const volatile int64_t *health = trainer->step.health;
-    if (n_issued - health[ADELE_HEALTH_UPDATES] > MAX_BEHIND)
+    const struct epoch_plan *plan = &trainer->step.epochs;
+    int n_updates = epoch_plan_updates(plan, epoch, result->first_step + n_issued) -
+                    epoch_plan_updates(plan, epoch, result->first_step);
+    if (n_updates - health[ADELE_HEALTH_UPDATES] > MAX_BEHIND)
         TRY(device->iface->synchronize(device));
     if (count_skipped(health) <= result->n_skipped)
         return ADELE_OK;
@@ -125,12 +134,15 @@ adele_status nonfinite_check_epoch(struct trainer *trainer, int epoch,
     if (result->is_rolled_back || trainer->options.n_profile_steps > 0)
         return ADELE_OK;
     // Steps that were skipped before the epoch was interrupted are in the totals alone.
-    if (result->n_skipped < result->n_steps - n_summed)
-        result->n_skipped = result->n_steps - n_summed;
-    if (result->n_skipped >= result->n_steps)
+    const struct epoch_plan *plan = &trainer->step.epochs;
+    int n_updates = epoch_plan_updates(plan, epoch, result->n_steps);
+    int n_bad = (result->n_steps - n_summed + plan->accumulate - 1) / plan->accumulate;
+    if (result->n_skipped < n_bad)
+        result->n_skipped = n_bad;
+    if (result->n_skipped >= n_updates)
         return fail_context(fail_numeric(result->what), "all steps of the epoch were skipped");
     if (result->n_skipped > 1)
-        log_line(LOG_WARNING, "epoch %d: %d of %d steps skipped", epoch, result->n_skipped,
-                 result->n_steps);
+        log_line(LOG_WARNING, "epoch %d: %d of %d %s skipped", epoch, result->n_skipped, n_updates,
+                 plan->accumulate > 1 ? "updates" : "steps");
     return ADELE_OK;
 }

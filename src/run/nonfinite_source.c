@@ -66,6 +66,7 @@ static adele_status check_loss(struct training_step *step, struct batch_plan *ba
     const struct adele_device *device = step->data->device;
     int32_t is_finite = 1;
     float d_scales[ADELE_MAX_SCALES];
+    step->n_batches = 1; // so that is_finite is that of this batch
     TRY(training_step_loss(step, batch, ids));
     TRY(device->iface->download(device, &is_finite, step->loss_is_finite, sizeof is_finite));
     if (!is_finite)

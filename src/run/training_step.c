@@ -46,6 +46,19 @@ adele_status training_step_sample(struct training_step *step, struct batch_plan 
     return step->data->device->iface->sample_forward(batch->sample, &args);
 }
 
+// The Dice loss of scale 1.0, added to what the loss op has left.
+static adele_status add_dice(const struct training_step *step, const struct batch_plan *batch,
+                             const struct adele_loss_args *loss) {
+    const struct adele_dice_args args = {.logits = loss->logits[0],
+                                         .d_logits = loss->d_logits[0],
+                                         .labels = loss->labels,
+                                         .sums = loss->sums,
+                                         .is_finite = loss->is_finite,
+                                         .n_batches = loss->n_batches,
+                                         .workspace = loss->workspace};
+    return step->data->device->iface->dice_forward(batch->dice, &args);
+}
+
 adele_status training_step_loss(struct training_step *step, struct batch_plan *batch,
                                 const int32_t *ids) {
     struct adele_loss_args args = {.labels = step->labels,
@@ -55,6 +68,7 @@ adele_status training_step_loss(struct training_step *step, struct batch_plan *b
                                    .counts = step->counts,
                                    .sums = step->sums,
                                    .is_finite = step->loss_is_finite,
+                                   .n_batches = step->n_batches,
                                    .scale_weights = step->scale_state,
                                    .d_scale_weights = step->scale_state + ADELE_MAX_SCALES,
                                    .workspace = step->workspace};
@@ -68,7 +82,8 @@ adele_status training_step_loss(struct training_step *step, struct batch_plan *b
         args.confidence_foreground = step->prediction->confidence_foreground;
         args.confidence_background = step->prediction->confidence_background;
     }
-    return step->data->device->iface->loss_forward(batch->loss, &args);
+    TRY(step->data->device->iface->loss_forward(batch->loss, &args));
+    return batch->dice ? add_dice(step, batch, &args) : ADELE_OK;
 }
 
 // The update that the arguments describe as one of sgd, or AdamW's with these further ones.
@@ -125,10 +140,23 @@ static adele_status update_weights(struct training_step *step, double rate) {
     return device->iface->fill(device, args.gradients, 0, ADELE_MAX_SCALES * sizeof(float));
 }
 
-static adele_status run_ops(struct training_step *step, struct batch_plan *batch, int epoch,
-                            const int32_t *ids, double rate) {
-    TRY(training_step_sample(step, batch, epoch, ids));
+// What an update's steps add to: the gradients, and whether each loss was finite.
+static adele_status begin_update(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
     TRY(network_zero_gradients(step->network));
+    if (step->n_batches == 1) // the loss op overwrites it
+        return ADELE_OK;
+    return device->iface->fill(device, step->loss_is_finite, 1, sizeof *step->loss_is_finite);
+}
+
+static adele_status run_ops(struct training_step *step, struct batch_plan *batch, int epoch,
+                            int i_step, double rate) {
+    const struct update_steps steps = epoch_plan_update(&step->epochs, epoch, i_step);
+    const int32_t *ids = training_step_ids(step, i_step);
+    step->n_batches = steps.end - steps.first;
+    TRY(training_step_sample(step, batch, epoch, ids));
+    if (i_step == steps.first)
+        TRY(begin_update(step));
     for (int k = 0; k < step->n_scales; k++) {
         plan_set_samples(batch->plans[k], (uint32_t)epoch, ids);
         TRY(plan_forward(batch->plans[k], true));
@@ -136,16 +164,19 @@ static adele_status run_ops(struct training_step *step, struct batch_plan *batch
     TRY(training_step_loss(step, batch, ids));
     for (int k = 0; k < step->n_scales; k++)
         TRY(plan_backward(batch->plans[k]));
-    return update_weights(step, rate);
+    return i_step + 1 == steps.end ? update_weights(step, rate) : ADELE_OK;
 }
 
 // A device may record the ops between step_begin and step_end once and launch the record later on,
-// one for each batch size.
+// one for each batch size and for each place in an update.
 adele_status training_step_run(struct training_step *step, int epoch, int i_step, double rate) {
     const struct adele_device *device = step->data->device;
+    const struct update_steps steps = epoch_plan_update(&step->epochs, epoch, i_step);
     struct batch_plan *batch = training_step_plan(step, i_step);
-    TRY(device->iface->step_begin(device, batch == &step->full ? 0 : 1));
-    adele_status status = run_ops(step, batch, epoch, training_step_ids(step, i_step), rate);
+    int kind = (batch == &step->full ? 0 : 1) + (i_step == steps.first ? 0 : 2) +
+               (i_step + 1 == steps.end ? 0 : 4);
+    TRY(device->iface->step_begin(device, kind));
+    adele_status status = run_ops(step, batch, epoch, i_step, rate);
     adele_status end = device->iface->step_end(device, status == ADELE_OK);
     return status != ADELE_OK ? status : end;
 }

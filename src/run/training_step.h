@@ -19,6 +19,7 @@ struct batch_plan {
     int n; // 0 = not used
     struct plan *plans[ADELE_MAX_SCALES];
     struct adele_op *sample, *loss;
+    struct adele_op *dice; // NULL: loss.dice is 0
 };
 
 // What an epoch's steps add up.
@@ -33,7 +34,8 @@ struct training_step {
     // Where the loss op stores the prediction of each image; NULL: nowhere. Borrowed.
     const struct prediction *prediction;
     struct epoch_plan epochs;
-    int n_scales; // of the loss
+    int n_scales;  // of the loss
+    int n_batches; // of the current update, for training_step_loss
     struct batch_plan full, rest;
     struct adele_op *update, *update_scales; // sgd or adamw
 
@@ -75,7 +77,7 @@ ADELE_MUST_CHECK adele_status training_step_next_batch(struct training_step *ste
                                                        int i_next);
 ADELE_MUST_CHECK adele_status training_step_fetch(struct training_step *step, int epoch,
                                                   int i_step);
-// `rate`: the learning rate.
+// `rate`: the learning rate. With train.accumulate only the last step of an update changes weights.
 ADELE_MUST_CHECK adele_status training_step_run(struct training_step *step, int epoch, int i_step,
                                                 double rate);
 // After all steps of an epoch; waits for the device.

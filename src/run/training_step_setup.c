@@ -16,6 +16,30 @@ static void crop_size(const struct run_data *data, int *height, int *width) {
     *width = crop[1] > 0 ? crop[1] : set->w;
 }
 
+static adele_status dice_init(const struct training_step *step, struct batch_plan *batch,
+                              const struct adele_loss_desc *loss, size_t *workspace_bytes) {
+    const struct config *config = step->data->config;
+    const struct adele_device *device = step->data->device;
+    const struct adele_dice_desc desc = {.n = loss->n,
+                                         .c = loss->c,
+                                         .h = loss->h,
+                                         .w = loss->w,
+                                         .h_logits = loss->h_scale[0],
+                                         .w_logits = loss->w_scale[0],
+                                         .per_image = config->loss.dice_reduction == DICE_OF_IMAGE,
+                                         .weight = config->loss.dice};
+    if (desc.weight == 0.0)
+        return ADELE_OK;
+    if (desc.c < 2)
+        return FAIL(ADELE_CONFIG, "Leave loss.dice out.",
+                    "loss.dice is %g, but %s has no foreground class", desc.weight,
+                    config->data.root);
+    TRY(device->iface->dice_create(device, &desc, &batch->dice));
+    if (batch->dice->workspace_bytes > *workspace_bytes)
+        *workspace_bytes = batch->dice->workspace_bytes;
+    return ADELE_OK;
+}
+
 static adele_status batch_plan_init(struct training_step *step, struct batch_plan *batch, int n,
                                     size_t *workspace_bytes) {
     const struct config *config = step->data->config;
@@ -53,6 +77,7 @@ static adele_status batch_plan_init(struct training_step *step, struct batch_pla
     }
     TRY(device->iface->sample_create(device, &sample, &batch->sample));
     TRY(device->iface->loss_create(device, &loss, &batch->loss));
+    TRY(dice_init(step, batch, &loss, workspace_bytes));
     if (batch->sample->workspace_bytes > *workspace_bytes)
         *workspace_bytes = batch->sample->workspace_bytes;
     if (batch->loss->workspace_bytes > *workspace_bytes)
@@ -177,8 +202,9 @@ void training_step_deinit(struct training_step *step) {
     if (!step->data)
         return;
     const struct adele_device *device = step->data->device;
-    struct adele_op *const ops[] = {step->full.sample, step->full.loss, step->rest.sample,
-                                    step->rest.loss,   step->update,    step->update_scales};
+    struct adele_op *const ops[] = {step->full.sample, step->full.loss,    step->rest.sample,
+                                    step->rest.loss,   step->full.dice,    step->rest.dice,
+                                    step->update,      step->update_scales};
     void *const blocks[] = {step->labels,          step->noisy,       step->truth,
                             step->order,           step->workspace,   step->counts,
                             step->loss_is_finite,  step->scale_state, step->health,

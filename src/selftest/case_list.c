@@ -125,6 +125,17 @@ static const struct adele_loss_desc losses[] = {
      .rho = 0.4,
      .divisor = 1.0},
 };
+static const struct adele_dice_desc dices[] = {
+    {.n = 2, .c = 5, .h = 37, .w = 34, .h_logits = 37, .w_logits = 34, .weight = 1.0},
+    {.n = 2,
+     .c = 21,
+     .h = 33,
+     .w = 31,
+     .h_logits = 5,
+     .w_logits = 4,
+     .per_image = true,
+     .weight = 0.5},
+};
 static const struct adele_sgd_segment segments[] = {{0, 1000, 1.0f, 0.01f}, {1000, 37, 2.0f, 0.0f}};
 static const struct adele_sgd_desc updates[] = {{2, segments}};
 static const struct adele_adamw_desc adamw_updates[] = {{2, segments}};
@@ -245,6 +256,8 @@ const struct selftest_case selftest_small_cases[] = {
     OF_OP(loss, losses[1]),
     OF_OP(loss, losses[2]),
     OF_OP(loss, losses[3]),
+    OF_OP(dice, dices[0]),
+    OF_OP(dice, dices[1]),
     FLOAT_ONLY(sgd, updates[0]),
     FLOAT_ONLY(adamw, adamw_updates[0]),
     FLOAT_ONLY(initialize, initials[0]),

@@ -39,6 +39,25 @@ void case_loss(struct trial *trial, const void *from) {
         (void)trial_check(trial, device->iface->loss_forward(trial->op, &args));
 }
 
+void case_dice(struct trial *trial, const void *from) {
+    const struct adele_dice_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_check(trial, device->iface->dice_create(device, desc, &trial->op)))
+        return;
+    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
+    struct adele_shape shape = {desc->n, desc->c, desc->h_logits, desc->w_logits};
+    struct adele_dice_args args = {.logits = trial_tensor(trial, shape, -2.0, 2.0),
+                                   .d_logits = trial_tensor_out(trial, "d_logits", shape),
+                                   .labels = trial_bytes(trial, n_pixels, desc->c),
+                                   .sums = trial_sum(trial, "sums", TRIAL_DOUBLE, ADELE_SUM_COUNT),
+                                   .workspace = trial_workspace(trial)};
+    size_t bytes = device->iface->tensor_bytes(device, shape);
+    if (trial->status == ADELE_OK) // gradients are added to it
+        (void)trial_check(trial, device->iface->fill(device, args.d_logits, 0, bytes));
+    if (trial->status == ADELE_OK)
+        (void)trial_check(trial, device->iface->dice_forward(trial->op, &args));
+}
+
 // One update, and one that is skipped because the loss is not finite.
 void case_sgd(struct trial *trial, const void *from) {
     const struct adele_sgd_desc *desc = from;

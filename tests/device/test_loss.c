@@ -23,6 +23,7 @@ struct problem {
     float *class_weights; // (C); NULL: none
     uint8_t *labels, *noisy, *truth;
     const int32_t *ids;
+    int n_batches;
 };
 struct outputs {
     float *d_logits[K], *d_scale_weights, *mixture, *foreground, *background;
@@ -80,6 +81,7 @@ static void upload(struct arena *arena, const struct problem *p, const struct ou
         args->logits[k] = arena_tensor(arena, shape_of(p, k), p->logits[k]);
         args->d_logits[k] = has_gradient ? arena_tensor(arena, shape_of(p, k), NULL) : NULL;
     }
+    args->n_batches = p->n_batches;
     args->scale_weights = arena_upload(arena, p->scale_weights, K * sizeof(float));
     args->d_scale_weights = arena_upload(arena, start->d_scale_weights, K * sizeof(float));
     if (p->class_weights != NULL)
@@ -148,6 +150,7 @@ static void run_reference(struct arena *arena, const struct problem *p, struct o
     struct adele_loss_args args = {.scale_weights = p->scale_weights,
                                    .d_scale_weights = out->d_scale_weights,
                                    .class_weights = p->class_weights,
+                                   .n_batches = p->n_batches,
                                    .labels = p->labels,
                                    .noisy = p->noisy,
                                    .truth = p->truth,
@@ -551,6 +554,7 @@ static void check_not_finite(struct adele_device *device) {
             arena_open(&arena, device);
             struct problem p = make_problem(&arena, with_form(shapes[1], form, false), 1.0, true);
             struct outputs got, want;
+            p.n_batches = form == ADELE_LOSS_PAPER ? 2 : 0;
             memset(p.labels, 1, pixels(&p, p.desc.n)); // no pixel is left out
             size_t n = (size_t)p.desc.h_scale[0] * (size_t)p.desc.w_scale[0], n_bad = 0;
             for (size_t j = 0; j < n; j++) // category 1 of image 0
@@ -593,6 +597,27 @@ static void check_gradient(struct adele_device *device) {
                                         1e-3));
             arena_close(&arena);
         }
+}
+
+// One of three batches: a third of the gradients, the whole loss; is_finite stays as it was unless
+// the loss is not finite.
+static void check_batches(struct adele_device *device) {
+    for (int form = 0; form <= (int)ADELE_LOSS_PAPER; form++) {
+        struct arena arena;
+        struct outputs got, want, one;
+        arena_open(&arena, device);
+        struct problem p = make_problem(&arena, with_form(shapes[1], form, true), 4.0, false);
+        run_reference(&arena, &p, &one);
+        p.n_batches = 3;
+        run(&arena, &p, true, &got);
+        run_reference(&arena, &p, &want);
+        check_equal(device, &p, &got, &want, true);
+        assert_int_equal(got.is_finite, 7);
+        assert_true(fabs(want.sums[0] - one.sums[0]) <= 1e-12);
+        for (size_t i = 0; i < shape_count(shape_of(&p, 0)); i++)
+            assert_true(fabsf(3.0f * want.d_logits[0][i] - one.d_logits[0][i]) <= 1e-6f);
+        arena_close(&arena);
+    }
 }
 
 // No pixel of a category with a weight: no cross-entropy, and no division by zero.
@@ -701,6 +726,7 @@ ON_EACH_DEVICE_3_THREADS(tiles)
 ON_EACH_DEVICE_3_THREADS(class_weights)
 ON_EACH_DEVICE_3_THREADS(equal_weights)
 ON_EACH_DEVICE_3_THREADS(no_weight)
+ON_EACH_DEVICE_3_THREADS(batches)
 ON_EACH_DEVICE_3_THREADS(literal)
 ON_EACH_DEVICE_3_THREADS(literal_weights)
 ON_EACH_DEVICE_3_THREADS(counts)
@@ -715,15 +741,23 @@ ON_EACH_DEVICE_3_THREADS(bad_arguments)
 ON_EACH_DEVICE_3_THREADS(allocator)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes),          cmocka_unit_test(test_tiles),
-        cmocka_unit_test(test_class_weights),   cmocka_unit_test(test_equal_weights),
-        cmocka_unit_test(test_no_weight),       cmocka_unit_test(test_literal_weights),
-        cmocka_unit_test(test_literal),         cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_all_ignored),     cmocka_unit_test(test_mask),
-        cmocka_unit_test(test_extreme),         cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_gradient),        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_bad_descriptors), cmocka_unit_test(test_bad_arguments),
-        cmocka_unit_test(test_allocator)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shapes),
+                                       cmocka_unit_test(test_tiles),
+                                       cmocka_unit_test(test_class_weights),
+                                       cmocka_unit_test(test_equal_weights),
+                                       cmocka_unit_test(test_no_weight),
+                                       cmocka_unit_test(test_batches),
+                                       cmocka_unit_test(test_literal_weights),
+                                       cmocka_unit_test(test_literal),
+                                       cmocka_unit_test(test_counts),
+                                       cmocka_unit_test(test_all_ignored),
+                                       cmocka_unit_test(test_mask),
+                                       cmocka_unit_test(test_extreme),
+                                       cmocka_unit_test(test_not_finite),
+                                       cmocka_unit_test(test_gradient),
+                                       cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_bad_descriptors),
+                                       cmocka_unit_test(test_bad_arguments),
+                                       cmocka_unit_test(test_allocator)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,10 @@ static bool is_confident(const struct batch *batch, int n) {
     return largest >= desc->rho;
 }
 
+static double n_batches(const struct batch *batch) {
+    return batch->args->n_batches > 0 ? (double)batch->args->n_batches : 1.0;
+}
+
 static double class_weight(const struct batch *batch, int label) {
     return batch->args->class_weights != NULL ? (double)batch->args->class_weights[label] : 1.0;
 }
@@ -86,7 +90,7 @@ static void add_cross_entropy(struct batch *batch, struct pixel *pixel, int k, d
                               int label) {
     double s[256], log_s[256];
     double importance = class_weight(batch, label);
-    double factor = importance / (batch->ce_mean * batch->desc->divisor);
+    double factor = importance / (batch->ce_mean * batch->desc->divisor * n_batches(batch));
     reference_softmax(pixel->z[k], batch->desc->c, weight, s, log_s);
     batch->cross_entropy -= importance * log_s[label];
     for (int c = 0; c < batch->desc->c; c++) {
@@ -100,7 +104,7 @@ static void add_cross_entropy(struct batch *batch, struct pixel *pixel, int k, d
 static void add_consistency(struct batch *batch, struct pixel *pixel) {
     const struct adele_loss_desc *desc = batch->desc;
     double d_q[256], d_p[256];
-    double factor = desc->lambda / (batch->n_mean * desc->divisor);
+    double factor = desc->lambda / (batch->n_mean * desc->divisor * n_batches(batch));
     if (desc->form == ADELE_LOSS_PAPER)
         factor /= (double)batch->n_used;
     for (int c = 0; c < desc->c; c++) {
@@ -250,7 +254,7 @@ static void finish(struct batch *batch, double n_masked) {
     if (desc->form == ADELE_LOSS_PAPER)
         kl /= (double)batch->n_used;
     double total = (ce + desc->lambda * kl) / desc->divisor;
-    if (args->is_finite != NULL)
+    if (args->is_finite != NULL && (args->n_batches <= 1 || !isfinite(total)))
         *args->is_finite = isfinite(total);
     if (args->sums == NULL || !isfinite(total))
         return;

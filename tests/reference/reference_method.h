@@ -25,6 +25,7 @@
 #include "device/device.h"
 
 void reference_loss_forward(const struct adele_loss_desc *desc, const struct adele_loss_args *args);
+void reference_dice_forward(const struct adele_dice_desc *desc, const struct adele_dice_args *args);
 void reference_sample_forward(const struct adele_sample_desc *desc,
                               const struct adele_sample_args *args);
 void reference_ensemble_forward(const struct adele_ensemble_desc *desc,
