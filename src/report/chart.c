@@ -129,7 +129,7 @@ static adele_status add_shape(struct buffer *html, const struct axes *axes,
                               const struct chart_line *line, int i, bool is_first) {
     double x = x_of(axes, line->x[i]);
     if (line->kind == CHART_TICKS)
-        return buffer_printf(html, "M%.0f %.0fl35 70h-70z", x, BOTTOM);
+        return buffer_printf(html, "M%.0f %.0fl35 70h-70z", x, BOTTOM - 70.0);
     double y = y_of(axes, line->y[i]);
     if (line->kind == CHART_LINE)
         return buffer_printf(html, "%c%.0f %.0f", is_first ? 'M' : 'L', x, y);
