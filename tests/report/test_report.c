@@ -373,8 +373,8 @@ static void test_malformed_examples(void **state) {
     memory_free(path);
 }
 
-// All of reading, and the tables; the figures of one small run are drawn at each turn, so one of ten
-// later allocations is enough. test_page has all of the page's.
+// All of reading, and the tables; the figures of one small run are drawn at each turn, so one of
+// ten later allocations is enough. test_page has all of the page's.
 static void test_allocations_may_fail(void **state) {
     const char *run = scratch_path(state, "run");
     write_metrics(run, "test", 0.5, true);
