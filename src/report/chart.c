@@ -77,6 +77,8 @@ static bool find_axes(const struct chart *chart, struct axes *out) {
 static adele_status add_tick_text(struct buffer *html, double value, double step) {
     int n_decimals = step >= 1.0 ? 0 : (int)ceil(-log10(step) - 1e-9);
     double unit = step >= 1e6 ? 1e6 : step >= 1e3 ? 1e3 : 1.0;
+    if (value == 0.0 && unit > 1.0)
+        return buffer_text(html, "0");
     TRY(buffer_fixed(html, value / unit, n_decimals));
     return buffer_text(html, unit > 1e3 ? "M" : unit > 1.0 ? "k" : "");
 }
@@ -129,7 +131,7 @@ static adele_status add_shape(struct buffer *html, const struct axes *axes,
                               const struct chart_line *line, int i, bool is_first) {
     double x = x_of(axes, line->x[i]);
     if (line->kind == CHART_TICKS)
-        return buffer_printf(html, "M%.0f %.0fl35 70h-70z", x, BOTTOM);
+        return buffer_printf(html, "M%.0f %.0fl35 70h-70z", x, BOTTOM - 70.0);
     double y = y_of(axes, line->y[i]);
     if (line->kind == CHART_LINE)
         return buffer_printf(html, "%c%.0f %.0f", is_first ? 'M' : 'L', x, y);

@@ -163,6 +163,9 @@ static adele_status add_difference(struct page *page, const struct examples *siz
     TRY(ALLOCATE(&difference, n));
     for (size_t i = 0; i < n; i++) {
         bool is_known = truth != NULL && truth[i] != EXAMPLE_IGNORE;
+        // An ignored pixel says nothing that a prediction could contradict.
+        if (example->labels[LAYER_CORRECTED] == NULL && before[i] == EXAMPLE_IGNORE)
+            continue;
         if (before[i] != after[i])
             difference[i] =
                 is_known && after[i] != truth[i] ? DIFFERENCE_WRONG : DIFFERENCE_CHANGED;

@@ -128,12 +128,9 @@ static adele_status check_prefix(const struct csv *csv) {
                 prefix);
 }
 
-static adele_status add_cases(struct page *page, const char *folder, struct csv *csv) {
-    static const struct page_layers layers = {
-        .is_there = {[LAYER_NOISY] = true, [LAYER_PREDICTION] = true}, .has_difference = true};
+static adele_status add_rows(struct page *page, const char *folder, struct csv *csv) {
     bool is_row = true;
     int n_shown = 0;
-    TRY(page_gallery_begin(page, &layers));
     while (n_shown < MAX_ROWS && page->html.n_bytes < page->max_bytes) {
         TRY(csv_next(csv, &is_row));
         if (!is_row || csv_field(csv, "overlay")[0] == '\0')
@@ -143,7 +140,26 @@ static adele_status add_cases(struct page *page, const char *folder, struct csv 
         n_shown++;
     }
     if (n_shown == 0)
-        TRY(html_absent(&page->html, NULL, "The audit has no pictures of its images."));
+        return html_absent(&page->html, NULL, "The audit has no pictures of its images.");
+    return ADELE_OK;
+}
+
+// The audit's pictures hold classes by number; the names are those of the run's own examples.
+static adele_status add_cases(struct page *page, const struct report_run *run, const char *folder,
+                              struct csv *csv) {
+    struct page_layers layers = {.is_there = {[LAYER_NOISY] = true, [LAYER_PREDICTION] = true},
+                                 .has_difference = true};
+    struct examples named = {0};
+    if (run->examples != NULL)
+        TRY(examples_load(run, 1, true, MAX_EXTENT, &named));
+    layers.n_classes = named.n_categories;
+    layers.classes = named.categories;
+    for (int c = 1; c < layers.n_classes; c++)
+        layers.occurs[c] = true;
+    adele_status status = page_gallery_begin(page, &layers);
+    examples_deinit(&named);
+    TRY(status);
+    TRY(add_rows(page, folder, csv));
     return buffer_text(&page->html, "</div>\n");
 }
 
@@ -157,7 +173,7 @@ static adele_status add_run(struct page *page, const struct report_run *run, con
         TRY_GOTO(html_text(&page->html, run->name), done);
         TRY_GOTO(buffer_text(&page->html, "</h3>\n"), done);
     }
-    status = add_cases(page, folder, &csv);
+    status = add_cases(page, run, folder, &csv);
 done:
     csv_close(&csv);
     return status;

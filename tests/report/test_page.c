@@ -335,6 +335,7 @@ static void save_gray(const char *folder, const char *name, int width, int heigh
 static void test_doubtful_images(void **state) {
     const char *run = scratch_path(state, "run");
     made_up_metrics(run, "heart", 0.5);
+    made_up_examples(run, &small_examples);
     made_up_file(run, "audit/audit.csv",
                  AUDIT_HEADER "1,\"a \"\"b\"\", c\",0,0.250000,heart,0.125000,100,40,0.400000,2,"
                               "overlays/0001\n"
@@ -347,6 +348,7 @@ static void test_doubtful_images(void **state) {
     save_gray(folder, "0001_prediction.png", 700, 350, 1);
     char *page = page_of(state, 1, &run);
     assert_well_formed(page);
+    assert_section_has(page, "doubt", "</span>heart</li>");
     // Shrunk by 3 to at most 320 pixels.
     assert_section_has(page, "doubt", "aspect-ratio:233/116");
     assert_section_has(page, "doubt", "<h3>a &quot;b&quot;, c</h3>");

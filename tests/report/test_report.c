@@ -373,15 +373,15 @@ static void test_malformed_examples(void **state) {
     memory_free(path);
 }
 
-// All of reading, and the tables; the figures of one small run are drawn at each turn, so every
-// third allocation is enough.
+// All of reading, and the tables; the figures of one small run are drawn at each turn, so one of
+// ten later allocations is enough. test_page has all of the page's.
 static void test_allocations_may_fail(void **state) {
     const char *run = scratch_path(state, "run");
     write_metrics(run, "test", 0.5, true);
     write_onset(run, "segthor");
     write_examples(run, 1, 8, 8, true);
     int n_failures = 0;
-    for (long i = 0;; i += n_failures < 30 ? 1 : 3) {
+    for (long i = 0;; i += n_failures < 30 ? 1 : 10) {
         struct report_summary *summaries = NULL;
         memory_fail_at(i);
         adele_status status = write_report(state, 1, &run, &summaries);
