@@ -180,6 +180,11 @@ static void fill_values(struct label_lookup *lookup, const struct dataset *datas
         lookup->value[map->other] = unnamed;
     for (int i = map->n - 1; i >= 0; i--)
         lookup->value[map->to[i]] = map->from[i];
+    // Where the value for ignored pixels is that of a class, another one may be read as ignored.
+    if (lookup->value[LABEL_IGNORE] == dataset->ignore_value && named[dataset->ignore_value] != 0 &&
+        lookup->category[dataset->ignore_value] != LABEL_IGNORE)
+        lookup->value[LABEL_IGNORE] =
+            map->other == LABEL_IGNORE && unnamed >= 0 ? unnamed : LABEL_NOT_A_VALUE;
 }
 
 static int compare_pairs(const void *left, const void *right) {

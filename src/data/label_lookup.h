@@ -25,7 +25,7 @@ struct label_lookup {
     int n_others;
     struct label_pair *others; // values outside of the table that a label_map names, ascending
     int16_t unnamed;           // the category of all others; -1: none
-    int32_t value[256];        // category -> value in the files
+    int32_t value[256];        // category -> value in the files; LABEL_NOT_A_VALUE: there is none
 };
 
 // Fixes dataset->n_categories, category_names and lookup from the layout's categories (in

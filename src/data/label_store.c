@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
+#include "data/label_project.h"
 #include "data/label_values.h"
 #include "data/orientation.h"
 
@@ -101,16 +102,14 @@ struct export_job {
 
 // Buffers of one slice at the file's size.
 struct slice_maps {
-    uint8_t *source;  // categories in the file
-    uint8_t *label;   // the new categories
-    uint8_t *changed; // 1 where the resident map changed
-    uint8_t *resident;
+    uint8_t *source;   // categories in the file
+    uint8_t *label;    // the new categories
+    uint8_t *resident; // the map in memory before the correction
 };
 
 static void maps_deinit(struct slice_maps *maps) {
     memory_free(maps->source);
     memory_free(maps->label);
-    memory_free(maps->changed);
     memory_free(maps->resident);
 }
 
@@ -118,8 +117,15 @@ static adele_status maps_init(struct slice_maps *maps, size_t n_file, size_t n_r
     *maps = (struct slice_maps){0};
     TRY(ALLOCATE(&maps->source, n_file));
     TRY(ALLOCATE(&maps->label, n_file));
-    TRY(ALLOCATE(&maps->changed, n_file));
     return ALLOCATE(&maps->resident, n_resident);
+}
+
+static adele_status no_value(const struct dataset *dataset, const char *path, int category) {
+    return FAIL(
+        ADELE_DATA,
+        "Name one in data.label_map that the files do not hold, such as {from: 254, to: 255}.",
+        "%s: %s pixels are to be written, but no value of the files means that", path,
+        category == LABEL_IGNORE ? "ignored" : dataset->category_names[category]);
 }
 
 // Writes the image i's changes into the values of its slice.
@@ -140,17 +146,15 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
         memcpy(maps->resident, job->before + (size_t)i * n_resident, n_resident);
     else
         resize_nearest_u8(maps->source, file->height, file->width, maps->resident, h, w);
-    for (size_t k = 0; k < n_resident; k++)
-        maps->resident[k] = labels[k] != maps->resident[k];
-    resize_nearest_u8(maps->resident, h, w, maps->changed, file->height, file->width);
-    resize_nearest_u8(labels, h, w, maps->label, file->height, file->width);
+    const struct label_change change = {maps->resident, labels, h, w};
+    label_project(&change, maps->source, file->height, file->width, maps->label);
     int32_t *values = file->values + (size_t)origin->slice * n_file;
     for (size_t k = 0; k < n_file; k++) {
-        // The file may have the new category here already, between the resident pixels.
-        if (maps->changed[k] == 0 || maps->label[k] == maps->source[k])
-            maps->label[k] = maps->source[k];
-        else
-            values[k] = dataset->lookup->value[maps->label[k]];
+        if (maps->label[k] == maps->source[k])
+            continue;
+        values[k] = dataset->lookup->value[maps->label[k]];
+        if (values[k] == LABEL_NOT_A_VALUE)
+            return no_value(dataset, path, maps->label[k]);
     }
     return changes_add(job->changes, dataset->cases[job->split][origin->i_case].name, origin->slice,
                        maps->source, maps->label, n_file);

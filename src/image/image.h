@@ -109,6 +109,10 @@ void image_palette_voc(struct image_palette *out);
 
 // ---- resize.c: (H, W) planes --------------------------------------------------------------------
 // Nearest: source pixel floor((i + 0.5) * in / out). Planes do not overlap.
+// The pixel of n_in along an axis that is nearest to pixel i of n_out.
+static inline int resize_nearest_index(int i, int n_in, int n_out) {
+    return (int)((2 * (int64_t)i + 1) * n_in / (2 * (int64_t)n_out));
+}
 void resize_nearest_u8(const uint8_t *in, int in_h, int in_w, uint8_t *out, int out_h, int out_w);
 // Bilinear with half-pixel centres and edge clamp; when shrinking, averaged over the covered area
 // (triangle filter widened by the scale), so that nothing aliases.

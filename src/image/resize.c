@@ -88,12 +88,9 @@ static adele_status check_extents(int in_h, int in_w, int out_h, int out_w) {
 
 void resize_nearest_u8(const uint8_t *in, int in_h, int in_w, uint8_t *out, int out_h, int out_w) {
     for (int y = 0; y < out_h; ++y) {
-        int64_t source_y = (2 * (int64_t)y + 1) * in_h / (2 * (int64_t)out_h);
-        const uint8_t *row = in + (size_t)source_y * (size_t)in_w;
-        for (int x = 0; x < out_w; ++x) {
-            int64_t source_x = (2 * (int64_t)x + 1) * in_w / (2 * (int64_t)out_w);
-            out[(size_t)y * (size_t)out_w + (size_t)x] = row[source_x];
-        }
+        const uint8_t *row = in + (size_t)resize_nearest_index(y, in_h, out_h) * (size_t)in_w;
+        for (int x = 0; x < out_w; ++x)
+            out[(size_t)y * (size_t)out_w + (size_t)x] = row[resize_nearest_index(x, in_w, out_w)];
     }
 }
 

@@ -79,8 +79,8 @@ static adele_status open_dataset(struct audit *audit, const struct model *model)
     TRY(dataset_match_categories(audit->dataset, model->n_categories, model->category_names));
     if (audit->dataset->n_cases[audit->split] > 0)
         return ADELE_OK;
-    return FAIL(ADELE_DATA, "Choose another with --split: train, val or test.", "%s: the %s split is empty", data.root,
-                dataset_split_name(audit->split));
+    return FAIL(ADELE_DATA, "Choose another with --split: train, val or test.",
+                "%s: the %s split is empty", data.root, dataset_split_name(audit->split));
 }
 
 // The noisy labels must be those of the run. Its best checkpoint does not say which they were.
@@ -128,13 +128,27 @@ static adele_status find_folder(struct audit *audit, const struct model *model) 
     return CHECK_MEMORY(audit->folder);
 }
 
-static adele_status check_mask_value(const struct audit *audit) {
-    int value = audit->options->mask_value, ignored = audit->dataset->ignore_value;
-    if (value < 0 || value == LABEL_IGNORE || value == ignored)
+// The value must not be that of a class: 255 is one where data.label_map says so. One that the
+// files do not hold may become that of ignored pixels where no other is.
+static adele_status choose_mask_value(const struct audit *audit) {
+    int value = audit->options->mask_value;
+    const struct dataset *dataset = audit->dataset;
+    struct label_lookup *lookup = dataset->lookup;
+    bool has_own = lookup->value[LABEL_IGNORE] != LABEL_NOT_A_VALUE;
+    if (value < 0)
         return ADELE_OK;
+    int category = label_lookup_category(lookup, value);
+    if (category == LABEL_IGNORE || (category < 0 && !has_own)) {
+        lookup->value[LABEL_IGNORE] = value;
+        return ADELE_OK;
+    }
+    if (!has_own)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use a value that no class has, such as 254.",
+                    "%s: pixels of value %d in its label files are of class %s, not ignored",
+                    dataset->root, value, dataset->category_names[category]);
     return FAIL(ADELE_INVALID_ARGUMENT, "Use the value that the data set ignores.",
-                "%s: its label files ignore pixels of value %d, not of %d", audit->dataset->root,
-                ignored, value);
+                "%s: its label files ignore pixels of value %d, not of %d", dataset->root,
+                (int)lookup->value[LABEL_IGNORE], value);
 }
 
 static adele_status add_pictures(const struct audit *audit) {
@@ -151,7 +165,7 @@ static adele_status add_pictures(const struct audit *audit) {
 // NULL `model`: there is none yet.
 static adele_status plan_files(struct audit *audit, const struct model *model) {
     const struct audit_options *options = audit->options;
-    TRY(check_mask_value(audit));
+    TRY(choose_mask_value(audit));
     TRY(output_create(audit->folder, options->model.is_overwriting, &audit->output));
     struct output_guard *guard = output_guard(audit->output);
     if (model)

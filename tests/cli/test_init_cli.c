@@ -131,6 +131,15 @@ static void pictures_and_masks_of_255_train(void **state) {
     assert_non_null(strstr(result.err, "the test split is empty"));
     assert_non_null(strstr(result.err, "--split val"));
     program_result_deinit(&result);
+    // 255 is a class here, so that it cannot say "ignored"; a value that no class has can.
+    ADELE(&result, "audit", scratch_path(state, "run"), "--device=cpu", "--mask-doubtful=255", "-o",
+          scratch_path(state, "audit 255"));
+    assert_int_equal(result.code, 1);
+    assert_non_null(strstr(result.err, "value 255 in its label files are of class foreground"));
+    program_result_deinit(&result);
+    ADELE(&result, "audit", scratch_path(state, "run"), "--device=cpu", "--mask-doubtful=254", "-o",
+          scratch_path(state, "audit 254"));
+    assert_done(&result, "most doubtful first: ");
     // The labels come back under the folder's own name, with its own values.
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "labels"));
     assert_done(&result, "");

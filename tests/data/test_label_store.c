@@ -131,7 +131,13 @@ static void resized_maps_change_their_own_pixels_only(void **state) {
     struct dataset_images images;
     load_train(dataset, &images);
     uint8_t *labels = copy_labels(&images);
-    labels[0] = (uint8_t)((labels[0] + 1) % 3); // a block of 2 x 2 in the file
+    // Blocks of 2 x 2 of one class in the file (test_label_project has finer ones).
+    for (int k = 0; k < TINY_H * TINY_W; k++) {
+        int y = k / TINY_W, x = k % TINY_W;
+        tiny_label_set(state, "mm/ann_dir/train/i1.png", y, x,
+                       labels[(y / 2) * (TINY_W / 2) + x / 2]);
+    }
+    labels[0] = (uint8_t)((labels[0] + 1) % 3);
     export_labels(state, dataset, &images, labels, NULL, "out");
     for (int k = 0; k < 4; k++)
         tiny_label_set(state, "mm/ann_dir/train/i1.png", k / 2, k % 2, labels[0]);
