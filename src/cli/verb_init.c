@@ -3,6 +3,7 @@
 #include "adele/data.h"
 #include "cli/cli.h"
 #include "cli/print_fingerprint.h"
+#include "cli/shell.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -21,7 +22,7 @@ static const struct argp_option options[] = {
      "The configuration, a YAML file (required); lists of the splits go beside it", 0},
     {"seed", OPTION_SEED, "N", 0, "Seed of the split and of the training (default 0)", 0},
     {"device", 'd', CLI_DEVICE_VALUES, 0,
-     "The device that will train, whose memory batch and width fit into. " CLI_DEVICE_HELP, 0},
+     "Fits batch and width into the memory of this device. " CLI_DEVICE_HELP, 0},
     {"follow-links", OPTION_LINKS, NULL, 0,
      "Symbolic links may lead out of the folder (data.follow_links)", 0},
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
@@ -98,10 +99,15 @@ int verb_init(int argc, char **argv) {
         printf("left out: %d images have no mask (first: %s); training goes on without them\n",
                report->n_without_mask, report->first_without_mask);
     printf("written:");
-    for (int i = 0; i < report->n_files; i++)
-        printf(" %s", report->files[i]);
-    printf("\nnext: adele check --config %s\n      adele train %s\n", report->files[0],
-           report->files[0]);
+    for (int i = 0; i < report->n_files; i++) {
+        putchar(' ');
+        shell_print_path(stdout, report->files[i], "");
+    }
+    printf("\nnext: adele check --config ");
+    shell_print_path(stdout, report->files[0], "");
+    printf("\n      adele train ");
+    shell_print_path(stdout, report->files[0], "");
+    putchar('\n');
     adele_init_report_destroy(report);
     return CLI_OK;
 }

@@ -453,6 +453,7 @@ static void the_verb_prints_and_answers(void **state) {
     assert_int_equal(run_verb(state, "set --wrong"), 2);
     assert_int_equal(run_verb(state, "--help"), 0);
     assert_printed(state, "--noisy-labels");
+    assert_printed(state, "Usage: adele check [OPTION...] DATA|--config=FILE\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
