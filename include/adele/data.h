@@ -108,6 +108,8 @@ struct adele_init_report {
     const struct adele_fingerprint *fingerprint; // with the splits of the configuration
     int n_files;
     const char *const *files; // (n_files), written: the YAML file, then the lists of the splits
+    int n_without_mask;       // images without a mask, which the lists leave out
+    const char *first_without_mask; // file name of the first one; "" for none
 };
 // Looks at a folder and writes a configuration that trains on it: layout, classes, a split where
 // there is none, size, batch and width for the memory of the device. Of `data`, root (required) and

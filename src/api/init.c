@@ -292,6 +292,8 @@ adele_status adele_init(const struct adele_data *data, const struct adele_init_o
     init->report.root = init->root;
     init->report.fingerprint = init->fingerprint;
     init->report.files = (const char *const *)init->files;
+    init->report.n_without_mask = init->choices.split.n_without_mask;
+    init->report.first_without_mask = init->choices.split.first_without_mask;
     *out = &init->report;
     init = NULL;
 done:

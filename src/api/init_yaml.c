@@ -50,7 +50,7 @@ static adele_status put_split(const struct init_choices *self, struct buffer *ou
     if (split->n_patients > 0)
         TRY(buffer_printf(out,
                           "  # A fifth for validation, drawn with seed %" PRIu64
-                          "; %d patients, none in both (a name up to its last _ or -).\n",
+                          "; %d patients, none in both (by their names).\n",
                           self->seed, split->n_patients));
     else if (split->is_drawn)
         TRY(buffer_printf(out,
@@ -62,6 +62,11 @@ static adele_status put_split(const struct init_choices *self, struct buffer *ou
                           "  # The splits of the layout, without %d cases that lack image or "
                           "mask.\n",
                           split->n_left_out));
+    if (split->n_without_mask > 0) {
+        TRY(buffer_printf(out, "  # Left out: %d image%s without a mask, first ",
+                          split->n_without_mask, split->n_without_mask == 1 ? "" : "s"));
+        TRY(put_text(out, "", split->first_without_mask, "\n"));
+    }
     TRY(put_text(out, "  split:\n    train: ", self->lists[SPLIT_TRAIN], "\n"));
     return put_text(out, "    val: ", self->lists[SPLIT_VAL], "\n");
 }

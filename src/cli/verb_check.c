@@ -127,7 +127,7 @@ static int print_report(const struct adele_check_report *report) {
 const struct argp check_argp = {
     options,
     parse_option,
-    "DATA",
+    "DATA|--config=FILE",
     "Reads every file of a data set and prints what it consists of (sizes, intensities, classes, "
     "what is odd) and what is wrong: file, pixel, value, and what to do.\vExit code: 0 when there "
     "are at most warnings, 1 when there is an error, 2 for wrong "

@@ -3,13 +3,14 @@
 #include "adele/data.h"
 #include "cli/cli.h"
 #include "cli/print_fingerprint.h"
+#include "cli/shell.h"
 
 #include <argp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum init_option { OPTION_SEED = 256, OPTION_DEVICE, OPTION_LINKS, OPTION_OVERWRITE };
+enum init_option { OPTION_SEED = 256, OPTION_LINKS, OPTION_OVERWRITE };
 
 struct init_arguments {
     struct adele_data data;
@@ -20,8 +21,8 @@ static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0,
      "The configuration, a YAML file (required); lists of the splits go beside it", 0},
     {"seed", OPTION_SEED, "N", 0, "Seed of the split and of the training (default 0)", 0},
-    {"device", OPTION_DEVICE, CLI_DEVICE_VALUES, 0,
-     "The device that will train, whose memory batch and width fit into. " CLI_DEVICE_HELP, 0},
+    {"device", 'd', CLI_DEVICE_VALUES, 0,
+     "Fits batch and width into the memory of this device. " CLI_DEVICE_HELP, 0},
     {"follow-links", OPTION_LINKS, NULL, 0,
      "Symbolic links may lead out of the folder (data.follow_links)", 0},
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
@@ -45,7 +46,7 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPTION_SEED:
         arguments->init.seed = parse_seed(state, text);
         return 0;
-    case OPTION_DEVICE:
+    case 'd':
         arguments->init.device = text;
         return 0;
     case OPTION_LINKS:
@@ -91,11 +92,22 @@ int verb_init(int argc, char **argv) {
     if (status != ADELE_OK)
         return cli_report_failure(status);
     print_fingerprint(report->root, report->fingerprint);
+    if (report->n_without_mask == 1)
+        printf("left out: 1 image has no mask (%s); training goes on without it\n",
+               report->first_without_mask);
+    else if (report->n_without_mask > 1)
+        printf("left out: %d images have no mask (first: %s); training goes on without them\n",
+               report->n_without_mask, report->first_without_mask);
     printf("written:");
-    for (int i = 0; i < report->n_files; i++)
-        printf(" %s", report->files[i]);
-    printf("\nnext: adele check --config %s\n      adele train %s\n", report->files[0],
-           report->files[0]);
+    for (int i = 0; i < report->n_files; i++) {
+        putchar(' ');
+        shell_print_path(stdout, report->files[i], "");
+    }
+    printf("\nnext: adele check --config ");
+    shell_print_path(stdout, report->files[0], "");
+    printf("\n      adele train ");
+    shell_print_path(stdout, report->files[0], "");
+    putchar('\n');
     adele_init_report_destroy(report);
     return CLI_OK;
 }

@@ -138,6 +138,20 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
 
 // ---- splits -------------------------------------------------------------------------------------
 
+// Neither split is required: most data sets of one's own have no test split.
+static adele_status report_empty(const struct dataset *dataset, enum dataset_split split,
+                                 struct check_report *report) {
+    const char *hint = "Without validation cases the last checkpoint is the best.";
+    if (split == SPLIT_TEST && dataset->n_cases[SPLIT_VAL] > 0)
+        hint = "Training does not need one. `adele evaluate RUN --split val` takes the validation "
+               "cases instead.";
+    else if (split == SPLIT_TEST)
+        hint = "Without validation and test cases nothing can be evaluated; name some in "
+               "data.split.";
+    return check_report_add(report, CHECK_EMPTY_SPLIT, false, hint, "%s: the %s split has no cases",
+                            dataset->root, dataset_split_name(split));
+}
+
 // A test split without labels is for prediction; one with some labels should have all.
 static adele_status check_test_labels(const struct dataset *dataset, struct check_report *report) {
     int n_labelled = 0;
@@ -170,11 +184,7 @@ static adele_status check_split(const struct dataset *dataset, enum dataset_spli
         .dataset = dataset, .report = report, .split = split, .fingerprint = fingerprint};
     int n_cases = dataset->n_cases[split];
     if (n_cases == 0 && split != SPLIT_TRAIN)
-        return check_report_add(
-            report, CHECK_EMPTY_SPLIT, false,
-            split == SPLIT_VAL ? "Without validation cases the last checkpoint is the best."
-                               : "Without test cases nothing can be evaluated at the end.",
-            "%s: the %s split has no cases", dataset->root, dataset_split_name(split));
+        return report_empty(dataset, split, report);
     for (int i = 0; i < n_cases; i++) {
         fingerprint_begin_case(fingerprint, split, i);
         TRY(check_case(&job, &dataset->cases[split][i]));

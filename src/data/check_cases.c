@@ -117,17 +117,33 @@ static adele_status check_patients(const struct named_case *cases, int n,
     return ADELE_OK;
 }
 
+// Keeps the cases whose names show a patient; *n_out is their number.
+static adele_status keep_patients(struct named_case *cases, int n, int *n_out) {
+    const char **names = NULL;
+    enum patient_rule rule;
+    TRY(ALLOCATE(&names, (size_t)n + 1));
+    for (int i = 0; i < n; i++)
+        names[i] = cases[i].name;
+    adele_status status = patient_rule_choose(names, n, &rule);
+    *n_out = 0;
+    for (int i = 0; i < n && status == ADELE_OK; i++) {
+        struct named_case *kept = &cases[*n_out];
+        *kept = cases[i];
+        kept->bytes = patient_name_bytes(rule, kept->name);
+        *n_out += kept->bytes > 0;
+    }
+    memory_free(names);
+    return status;
+}
+
 adele_status check_names(const struct dataset *dataset, struct check_report *report) {
     struct named_case *cases = NULL;
     int n = 0, n_patients = 0, n_kept = 0;
     TRY(collect(dataset, &cases, &n));
     qsort(cases, (size_t)n, sizeof *cases, compare_names);
     adele_status status = check_same_names(cases, n, report);
-    for (int i = 0; i < n; i++) {
-        cases[n_kept] = cases[i];
-        cases[n_kept].bytes = patient_name_bytes(cases[i].name);
-        n_kept += cases[n_kept].bytes > 0;
-    }
+    if (status == ADELE_OK)
+        status = keep_patients(cases, n, &n_kept);
     qsort(cases, (size_t)n_kept, sizeof *cases, compare_names);
     for (int i = 0; i < n_kept; i++)
         n_patients += i == 0 || !is_same(&cases[i - 1], &cases[i]);

@@ -9,6 +9,7 @@
 #include "data/check_groups.h"
 #include "data/dataset_find.h"
 #include "data/find_cases.h"
+#include "data/folder_guess.h"
 #include "data/label_lookup.h"
 #include "data/orientation.h"
 #include "data/picture_peek.h"
@@ -43,6 +44,27 @@ static adele_status recognize(const char *root, enum dataset_layout *out) {
     return ADELE_OK;
 }
 
+// Folders of any name are no layout, because nothing in them says what the classes are.
+static adele_status fail_unknown(const char *root) {
+    struct folder_guess found;
+    adele_status status = folder_guess(root, &found);
+    if (status == ADELE_NO_MEMORY)
+        return status;
+    if (status != ADELE_OK)
+        return FAIL(ADELE_DATA,
+                    "Lay the data out as nnU-Net raw (dataset.json, imagesTr, labelsTr), Pascal "
+                    "VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation) or "
+                    "MMSegmentation (img_dir, ann_dir); for two other folders of images and masks, "
+                    "`adele init FOLDER -o own.yaml` writes a configuration.",
+                    "%s: no known layout: none of imagesTr, JPEGImages, img_dir is there", root);
+    return FAIL(ADELE_DATA,
+                "`adele init FOLDER -o own.yaml` finds the classes in the masks and writes a "
+                "configuration; then `adele check --config own.yaml`.",
+                "%s: images are in the folder %s and masks in %s, but nothing says what the "
+                "classes are",
+                root, found.image_folder, found.mask_folder);
+}
+
 static adele_status detect_layout(struct dataset *dataset) {
     const char *root = dataset->root;
     if (!file_is_directory(root))
@@ -55,14 +77,7 @@ static adele_status detect_layout(struct dataset *dataset) {
         dataset->layout = LAYOUT_IMG_ANN;
     if (dataset->layout == LAYOUT_AUTO)
         TRY(recognize(root, &dataset->layout));
-    if (dataset->layout == LAYOUT_AUTO)
-        return FAIL(ADELE_DATA,
-                    "Lay the data out as nnU-Net raw (dataset.json, imagesTr, labelsTr), Pascal "
-                    "VOC (JPEGImages, SegmentationClass, ImageSets/Segmentation) or "
-                    "MMSegmentation (img_dir, ann_dir); for two other folders of images and masks, "
-                    "`adele init FOLDER -o config.yaml` writes a configuration.",
-                    "%s: no known layout: none of imagesTr, JPEGImages, img_dir is there", root);
-    return ADELE_OK;
+    return dataset->layout == LAYOUT_AUTO ? fail_unknown(root) : ADELE_OK;
 }
 
 // ---- properties of the whole set ---------------------------------------------------------------

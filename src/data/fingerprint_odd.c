@@ -12,6 +12,8 @@
 // A class is rare with fewer pixels, or in a smaller share of the masks.
 #define RARE_PIXELS 0.001
 #define RARE_CASES  0.05
+// Training on fewer images, or slices of volumes, gives no usable network.
+#define FEW_IMAGES 24
 // So many names or values are listed in one line.
 #define MAX_LISTED 5
 
@@ -107,6 +109,14 @@ static adele_status add_values(struct adele_fingerprint *out, const struct datas
 
 // ---- images -------------------------------------------------------------------------------------
 
+static adele_status add_few(struct adele_fingerprint *out) {
+    bool has_slices = out->is_volume && out->extents[2].median > 0.0;
+    double n = out->n_cases[SPLIT_TRAIN] * (has_slices ? out->extents[2].median : 1.0);
+    if (n <= 0.0 || n >= FEW_IMAGES)
+        return ADELE_OK;
+    return add(out, memory_printf("few images: %.0f for training; a network needs some dozens", n));
+}
+
 static adele_status add_spacing(struct adele_fingerprint *out) {
     const struct adele_range *spacing = out->spacing;
     for (int axis = 0; axis < 3 && out->is_volume; axis++)
@@ -121,6 +131,7 @@ adele_status fingerprint_find_odd(const struct fingerprint_notes *notes,
                                   const struct dataset *dataset, struct adele_fingerprint *out) {
     int n_all = out->n_cases[0] + out->n_cases[1] + out->n_cases[2];
     int n_labelled = out->n_cases[SPLIT_TRAIN] + out->n_cases[SPLIT_VAL];
+    TRY(add_few(out));
     TRY(add_counts(out, &notes->unreadable, n_all, "cases", "have a file that cannot be read"));
     TRY(add_counts(out, &notes->no_mask, n_labelled, "cases", "have no mask"));
     TRY(add_counts(out, &notes->other_size, out->n_masks, "masks",

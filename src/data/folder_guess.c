@@ -188,48 +188,70 @@ static adele_status find_pair_in_split(const char *root, struct pair *best) {
 
 #define MAX_LISTED 6
 
-// "2 folders (images, notes) and 3 files, 1 of them pictures".
-static adele_status describe(const char *root, struct buffer *out) {
+struct contents {
+    struct buffer names; // of the folders
+    int n_folders, n_files, n_pictures;
+    int n_inside; // entries of the folders
+};
+
+static adele_status add_folder(const char *root, const char *name, struct contents *out) {
     struct file_list entries = {0};
-    int n_folders = 0, n_files = 0, n_pictures = 0;
-    adele_status status = file_list_directory(root, &entries);
-    struct buffer names = {0};
-    for (int i = 0; i < entries.n && status == ADELE_OK; i++) {
-        bool is_picture, is_volume, is_directory = false;
-        status = is_folder(root, entries.names[i], &is_directory);
-        (void)name_stem_bytes(entries.names[i], &is_picture, &is_volume);
-        n_files += !is_directory;
-        n_pictures += !is_directory && (is_picture || is_volume);
-        if (is_directory && status == ADELE_OK && n_folders++ < MAX_LISTED)
-            status = buffer_printf(&names, "%s%s", n_folders > 1 ? ", " : "", entries.names[i]);
-    }
-    if (status == ADELE_OK && n_folders > MAX_LISTED)
-        status = buffer_text(&names, ", ...");
-    if (status == ADELE_OK)
-        status = buffer_printf(out, "%d folder%s%s%s%s and %d file%s, %d of them images", n_folders,
-                               n_folders == 1 ? "" : "s", n_folders > 0 ? " (" : "",
-                               n_folders > 0 ? names.data : "", n_folders > 0 ? ")" : "", n_files,
-                               n_files == 1 ? "" : "s", n_pictures);
-    buffer_deinit(&names);
+    char *path = file_join(root, name);
+    TRY(CHECK_MEMORY(path));
+    adele_status status = file_list_directory(path, &entries);
+    memory_free(path);
+    out->n_inside += entries.n;
+    if (status == ADELE_OK && out->n_folders++ < MAX_LISTED)
+        status = buffer_printf(&out->names, "%s%s%s", out->n_folders > 1 ? ", " : "", name,
+                               entries.n == 0 ? ": empty" : "");
+    else if (status == ADELE_OK && out->n_folders == MAX_LISTED + 1)
+        status = buffer_text(&out->names, ", ...");
     file_list_deinit(&entries);
     return status;
 }
 
+static adele_status look_into(const char *root, struct contents *out) {
+    struct file_list entries = {0};
+    adele_status status = file_list_directory(root, &entries);
+    for (int i = 0; i < entries.n && status == ADELE_OK; i++) {
+        bool is_picture, is_volume, is_directory = false;
+        status = is_folder(root, entries.names[i], &is_directory);
+        (void)name_stem_bytes(entries.names[i], &is_picture, &is_volume);
+        out->n_files += !is_directory;
+        out->n_pictures += !is_directory && (is_picture || is_volume);
+        if (is_directory && status == ADELE_OK)
+            status = add_folder(root, entries.names[i], out);
+    }
+    file_list_deinit(&entries);
+    return status;
+}
+
+// "it holds 2 folders (images, notes: empty) and 3 files, 1 of them images".
 static adele_status fail_nothing(const char *root) {
-    struct buffer found = {0};
-    adele_status status = describe(root, &found);
+    struct contents found = {0};
+    adele_status status = buffer_text(&found.names, "");
     if (status == ADELE_OK)
-        status = FAIL(
-            ADELE_DATA,
-            "Put the images into a folder images and the masks, with the names of their images, "
-            "into a folder masks beside it, or name the mask of a.jpg a_mask.png; or lay the data "
-            "out as nnU-Net (dataset.json, "
-            "imagesTr, "
-            "labelsTr), Pascal VOC or MMSegmentation (img_dir, ann_dir).",
-            "%s: no images with masks are found: it holds %s; of two folders that share names of "
-            "pictures, one must be named like masks or labels",
-            root, found.data);
-    buffer_deinit(&found);
+        status = look_into(root, &found);
+    bool is_empty = found.n_files == 0 && found.n_inside == 0;
+    const char *hint =
+        "Put the images into a folder images and the masks, with the names of their images, into a "
+        "folder masks beside it, or name the mask of a.jpg a_mask.png; or lay the data out as "
+        "nnU-Net (dataset.json, imagesTr, labelsTr), Pascal VOC or MMSegmentation (img_dir, "
+        "ann_dir).";
+    if (is_empty)
+        hint = "Copy the files there; a mask has the name of its image. Or name another folder.";
+    if (status == ADELE_OK)
+        status =
+            FAIL(ADELE_DATA, hint,
+                 "%s: no images with masks are found: it holds %d folder%s%s%s%s and %d "
+                 "file%s, %d of them images%s",
+                 root, found.n_folders, found.n_folders == 1 ? "" : "s",
+                 found.n_folders > 0 ? " (" : "", found.names.data, found.n_folders > 0 ? ")" : "",
+                 found.n_files, found.n_files == 1 ? "" : "s", found.n_pictures,
+                 is_empty ? ""
+                          : "; of two folders that share names of pictures, one must be named "
+                            "like masks or labels");
+    buffer_deinit(&found.names);
     return status;
 }
 

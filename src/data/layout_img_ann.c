@@ -163,7 +163,7 @@ static adele_status locate(struct dataset_finder *finder, enum dataset_split spl
     return ADELE_OK;
 }
 
-// ---- masks without an image ---------------------------------------------------------------------
+// ---- masks without an image, images without a mask ----------------------------------------------
 
 static adele_status check_mask(struct dataset_finder *finder, int split, const char *file) {
     const struct dataset *dataset = finder->dataset;
@@ -186,8 +186,70 @@ static adele_status check_mask(struct dataset_finder *finder, int split, const c
     return status;
 }
 
+static bool is_case(const struct dataset *dataset, const char *name) {
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        for (int i = 0; i < dataset->n_cases[split]; i++)
+            if (strcmp(dataset->cases[split][i].name, name) == 0)
+                return true;
+    return false;
+}
+
+// In one folder with the images, a_mask.png is no image.
+static bool is_mask(const struct dataset *dataset, int split, const char *name) {
+    const char *suffix = dataset_mask_suffix(dataset);
+    size_t bytes = strlen(name), n = strlen(suffix);
+    return n > 0 && bytes > n && strcmp(name + bytes - n, suffix) == 0 &&
+           strcmp(dataset->image_folders[split], dataset->label_folders[split]) == 0;
+}
+
+static adele_status has_mask(const struct dataset *dataset, int split, const char *name,
+                             bool *out) {
+    char *path = NULL, *mask = memory_printf("%s%s", name, dataset_mask_suffix(dataset));
+    TRY(CHECK_MEMORY(mask));
+    adele_status status = finder_any(dataset, dataset->root, dataset->label_folders[split], mask,
+                                     finder_label_endings, &path);
+    *out = path != NULL;
+    memory_free(path);
+    memory_free(mask);
+    return status;
+}
+
+// Images that the lists of cases leave out because they have no mask: one line for all, since the
+// lists of `adele init` leave them out on purpose.
+static adele_status check_images(struct dataset_finder *finder, int split) {
+    const struct dataset *dataset = finder->dataset;
+    struct file_list files = {0};
+    const char *first = NULL;
+    int n_images = 0, n_without = 0;
+    adele_status status = finder_list(dataset, dataset->image_folders[split], &files);
+    for (int i = 0; i < files.n && status == ADELE_OK; i++) {
+        bool is_picture, is_volume, is_complete = false;
+        char *name = files.names[i];
+        name[name_stem_bytes(name, &is_picture, &is_volume)] = '\0';
+        if (!is_picture || is_mask(dataset, split, name))
+            continue;
+        n_images++;
+        status = has_mask(dataset, split, name, &is_complete);
+        if (status == ADELE_OK && !is_complete && !is_case(dataset, name))
+            first = n_without++ == 0 ? name : first;
+    }
+    if (status == ADELE_OK && n_without > 0)
+        status = finder_report(
+            finder, false, CHECK_MISSING_PARTNER,
+            "Training goes on without these images, as no split names them. Add the masks and run "
+            "`adele init` again, or remove the images.",
+            "%s/%s: %d of %d images %s no mask in %s and %s in no split (first: %s)", dataset->root,
+            dataset->image_folders[split], n_without, n_images, n_without == 1 ? "has" : "have",
+            dataset->label_folders[split], n_without == 1 ? "is" : "are", first);
+    file_list_deinit(&files);
+    return status;
+}
+
 static adele_status orphans(struct dataset_finder *finder) {
     const struct dataset *dataset = finder->dataset;
+    // Images for prediction have no masks.
+    for (int split = 0; split < (dataset->is_flat ? 1 : SPLIT_TEST); split++)
+        TRY(check_images(finder, split));
     for (int split = 0; split < (dataset->is_flat ? 1 : SPLIT_COUNT); split++) {
         struct file_list files = {0};
         adele_status status = finder_list(dataset, dataset->label_folders[split], &files);

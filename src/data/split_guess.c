@@ -2,10 +2,12 @@
 #include "data/split_guess.h"
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "data/patient_name.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,14 +19,29 @@ struct group {
     int first, n; // of the sorted cases
 };
 
+struct named_case {
+    struct dataset_case item;
+    size_t bytes; // of the patient in its name; 0: none
+};
+
 // By patient, then by name, so that the cases of a patient are neighbours.
 static int compare_cases(const void *left, const void *right) {
-    const struct dataset_case *a = left, *b = right;
-    size_t n_a = patient_name_bytes(a->name), n_b = patient_name_bytes(b->name);
-    int order = strncmp(a->name, b->name, n_a < n_b ? n_a : n_b);
-    if (order == 0 && n_a != n_b)
-        order = n_a < n_b ? -1 : 1;
-    return order != 0 ? order : strcmp(a->name, b->name);
+    const struct named_case *a = left, *b = right;
+    const char *name_a = a->item.name, *name_b = b->item.name;
+    int order = strncmp(name_a, name_b, a->bytes < b->bytes ? a->bytes : b->bytes);
+    if (order == 0)
+        order = (a->bytes > b->bytes) - (a->bytes < b->bytes);
+    return order != 0 ? order : strcmp(name_a, name_b);
+}
+
+// In one folder with the images, a_mask.png is found as an image too.
+static bool is_mask(const struct dataset *dataset, enum dataset_split split,
+                    const struct dataset_case *item) {
+    const char *suffix = dataset_mask_suffix(dataset);
+    const char *images = dataset->image_folders[split], *masks = dataset->label_folders[split];
+    size_t n = strlen(suffix), bytes = strlen(item->name);
+    return n > 0 && bytes > n && strcmp(item->name + bytes - n, suffix) == 0 && images != NULL &&
+           masks != NULL && strcmp(images, masks) == 0;
 }
 
 static void leave_out_incomplete(struct dataset *dataset, enum dataset_split split,
@@ -36,18 +53,22 @@ static void leave_out_incomplete(struct dataset *dataset, enum dataset_split spl
             dataset->cases[split][n++] = *item;
             continue;
         }
+        bool has_image = item->image_path[0] != NULL && !is_mask(dataset, split, item);
+        if (has_image && out->n_without_mask++ == 0)
+            (void)snprintf(out->first_without_mask, sizeof out->first_without_mask, "%s",
+                           file_base_name(item->image_path[0]));
         dataset_case_deinit(item);
         out->n_left_out++;
     }
     dataset->n_cases[split] = n;
 }
 
-static bool is_same_patient(const struct dataset_case *a, const struct dataset_case *b) {
-    size_t n = patient_name_bytes(a->name);
-    return n > 0 && n == patient_name_bytes(b->name) && strncmp(a->name, b->name, n) == 0;
+static bool is_same_patient(const struct named_case *a, const struct named_case *b) {
+    return a->bytes > 0 && a->bytes == b->bytes &&
+           strncmp(a->item.name, b->item.name, a->bytes) == 0;
 }
 
-static int find_groups(const struct dataset_case *cases, int n, bool is_by_patient,
+static int find_groups(const struct named_case *cases, int n, bool is_by_patient,
                        struct group *out) {
     int n_groups = 0;
     for (int i = 0; i < n; i++) {
@@ -57,6 +78,32 @@ static int find_groups(const struct dataset_case *cases, int n, bool is_by_patie
             out[n_groups++] = (struct group){i, 1};
     }
     return n_groups;
+}
+
+// Sorts the cases of training. Caller frees *out with memory_free; the cases stay the data set's.
+static adele_status sort_by_patient(struct dataset *dataset, struct named_case **out) {
+    struct dataset_case *cases = dataset->cases[SPLIT_TRAIN];
+    int n = dataset->n_cases[SPLIT_TRAIN];
+    struct named_case *sorted = NULL;
+    const char **names = NULL;
+    enum patient_rule rule;
+    adele_status status;
+    TRY_GOTO(ALLOCATE(&sorted, n), done);
+    TRY_GOTO(ALLOCATE(&names, n), done);
+    for (int i = 0; i < n; i++)
+        names[i] = cases[i].name;
+    TRY_GOTO(patient_rule_choose(names, n, &rule), done);
+    for (int i = 0; i < n; i++)
+        sorted[i] = (struct named_case){cases[i], patient_name_bytes(rule, names[i])};
+    qsort(sorted, (size_t)n, sizeof *sorted, compare_cases);
+    for (int i = 0; i < n; i++)
+        cases[i] = sorted[i].item;
+    *out = sorted;
+    sorted = NULL;
+done:
+    memory_free(names);
+    memory_free(sorted);
+    return status;
 }
 
 // Marks the cases of validation: whole groups in a drawn order, until a fifth is reached. At least
@@ -91,13 +138,13 @@ static adele_status move_cases(struct dataset *dataset, const bool *is_val) {
 }
 
 static adele_status divide(struct dataset *dataset, uint64_t seed, struct split_guess *out) {
-    struct dataset_case *cases = dataset->cases[SPLIT_TRAIN];
     int n = dataset->n_cases[SPLIT_TRAIN];
+    struct named_case *cases = NULL;
     struct group *groups = NULL;
     int *order = NULL;
     bool *is_val = NULL;
     adele_status status;
-    qsort(cases, (size_t)n, sizeof *cases, compare_cases);
+    TRY_GOTO(sort_by_patient(dataset, &cases), done);
     TRY_GOTO(ALLOCATE(&groups, n), done);
     TRY_GOTO(ALLOCATE(&order, n), done);
     TRY_GOTO(ALLOCATE(&is_val, n), done);
@@ -111,6 +158,7 @@ static adele_status divide(struct dataset *dataset, uint64_t seed, struct split_
     status = move_cases(dataset, is_val);
     out->has_lists = out->is_drawn = true;
 done:
+    memory_free(cases);
     memory_free(groups);
     memory_free(order);
     memory_free(is_val);

@@ -11,6 +11,10 @@ struct split_guess {
     bool is_drawn;  // by the seed
     int n_patients; // above 0: the cases were split by patient
     int n_left_out; // cases without image or mask
+    // Of these, the images without a mask. In a folder that holds the masks too, a file with their
+    // suffix is not counted.
+    int n_without_mask;
+    char first_without_mask[256]; // the file's name without its folder
 };
 // Takes cases without image or mask out of the train and val splits of the data set, and moves
 // cases from train to val when val has none. has_lists says whether it has changed anything.

@@ -213,7 +213,10 @@ static void incomplete_cases_are_left_out(void **state) {
     assert_int_equal(unlink(scratch_path(state, "set/labels/x4.png")), 0);
     ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
           "--device=cpu");
+    assert_non_null(strstr(result.out, "left out: 1 image has no mask (x4.png); training goes on"));
     assert_done(&result, ", 7 train, 2 val, 0 test cases\n");
+    ADELE(&result, "check", "--config", scratch_path(state, "c.yaml"));
+    assert_done(&result, "1 of 10 images has no mask in labels and is in no split (first: x4)");
     train_one_epoch(state, "c.yaml", "run");
 }
 
@@ -230,10 +233,14 @@ static void one_folder_trains(void **state) {
     }
     ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
           "--device=cpu");
+    assert_null(strstr(result.out, "left out: ")); // the masks are no images
     assert_done(&result, "layout img_ann, 8 train, 2 val, 0 test cases\n");
     struct config *config = load(state, "c.yaml");
     assert_string_equal(config->data.mask_suffix, "_mask");
     config_destroy(config);
+    ADELE(&result, "check", "--config", scratch_path(state, "c.yaml"));
+    assert_null(strstr(result.out, "no mask"));
+    assert_done(&result, " 0 errors, 1 warning\n"); // no test cases
     train_one_epoch(state, "c.yaml", "run");
 }
 
@@ -283,6 +290,33 @@ static void names_are_quoted(void **state) {
     assert_string_equal(config->data.map_names[2], "\"part\"");
     config_destroy(config);
     train_one_epoch(state, "q.yml", "run");
+}
+
+// What is printed can be pasted into a shell.
+static void next_commands_are_quoted(void **state) {
+    struct program_result result;
+    char wanted[4200];
+    for (int i = 0; i < 4; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "x%d", i);
+        write_case(state, "set/images", "set/masks", name, i, 255);
+    }
+    const char *yaml = scratch_path(state, "its R\u00f6ntgen.yaml");
+    (void)snprintf(wanted, sizeof wanted,
+                   "next: adele check --config '%s'\n      adele train '%s'\n", yaml, yaml);
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", yaml, "--device=cpu");
+    assert_non_null(strstr(result.out, "odd: few images: 3 for training;"));
+    assert_done(&result, wanted);
+}
+
+// Descriptions stand beside their options, none at the beginning of a line.
+static void help_is_in_columns(void **state) {
+    struct program_result result;
+    (void)state;
+    ADELE(&result, "init", "--help");
+    assert_null(strstr(result.out, "                              -")); // 30 spaces, then an option
+    assert_done(&result,
+                "\n  -d, --device=auto|cpu|cuda|cuda:N\n                             Fits");
 }
 
 static void many_classes_are_a_short_file(void **state) {
@@ -366,11 +400,18 @@ static void nothing_is_overwritten(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(pictures_and_masks_of_255_train),  TEST(volumes_train),
-        TEST(the_splits_of_a_data_set_stay),    TEST(voc_and_mmsegmentation_are_described),
-        TEST(incomplete_cases_are_left_out),    TEST(names_are_quoted),
-        TEST(many_classes_are_a_short_file),    TEST(what_fits_nothing_is_one_error),
-        TEST(nothing_is_overwritten),           TEST(one_folder_trains),
+        TEST(pictures_and_masks_of_255_train),
+        TEST(volumes_train),
+        TEST(the_splits_of_a_data_set_stay),
+        TEST(voc_and_mmsegmentation_are_described),
+        TEST(incomplete_cases_are_left_out),
+        TEST(names_are_quoted),
+        TEST(many_classes_are_a_short_file),
+        TEST(next_commands_are_quoted),
+        TEST(help_is_in_columns),
+        TEST(what_fits_nothing_is_one_error),
+        TEST(nothing_is_overwritten),
+        TEST(one_folder_trains),
         TEST(links_are_followed_where_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

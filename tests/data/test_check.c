@@ -203,6 +203,8 @@ static void write_cases(void **state, const char *const names[4]) {
 static void patients_are_read_from_names(void **state) {
     static const char *const slices[] = {"Patient_27_001", "Patient_28_001", "Patient_27_002",
                                          "Patient_29_s3"};
+    static const char *const letters[] = {"patient01_a", "patient02_a", "patient01_b",
+                                          "patient03_a"};
     static const char *const films[] = {"0016E5-001", "0001TP-001", "0016E5-002", "0006R0-001"};
     static const char *const fine[][4] = {
         {"BRATS_001", "BRATS_002", "BRATS_003", "BRATS_004"},         // the data set's name
@@ -217,6 +219,8 @@ static void patients_are_read_from_names(void **state) {
     expect(&config, CHECK_PATIENT_IN_TWO_SPLITS, true,
            "Patient_27 seems to be in both the train split (Patient_27_001) and the val split "
            "(Patient_27_002)");
+    write_cases(state, letters);
+    expect(&config, CHECK_PATIENT_IN_TWO_SPLITS, true, "patient01 seems to be in both the train");
     write_cases(state, films);
     expect(&config, CHECK_PATIENT_IN_TWO_SPLITS, false, "0016E5 seems to be in both");
     for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
@@ -278,6 +282,44 @@ static void empty_splits(void **state) {
     expect(&config, CHECK_EMPTY_SPLIT, true, "the train split has no cases");
 }
 
+// No warning may send people looking for what they do not need.
+static void an_empty_test_split_names_the_other(void **state) {
+    struct check_report report;
+    tiny_nnunet(state, "set");
+    struct dataset_config config = tiny_config(state, "set");
+    config.split[SPLIT_TEST] = "none";
+    run(&config, &report);
+    assert_int_equal(report.n_problems, 1);
+    assert_int_equal(report.problems[0].kind, CHECK_EMPTY_SPLIT);
+    assert_non_null(strstr(report.problems[0].hint, "adele evaluate RUN --split val"));
+    check_report_deinit(&report);
+    config.split[SPLIT_VAL] = "none";
+    run(&config, &report);
+    assert_int_equal(report.n_problems, 2);
+    assert_null(strstr(report.problems[1].hint, "--split val"));
+    check_report_deinit(&report);
+}
+
+// A list that leaves an image out is no error, but it is said.
+static void images_without_mask_in_no_list(void **state) {
+    tiny_img_ann(state, "mm");
+    struct dataset_config config = tiny_config(state, "mm");
+    tiny_picture(state, "mm/img_dir/train/i8.png", TINY_H, TINY_W, 3, 8, 8);
+    tiny_picture(state, "mm/img_dir/train/i9.png", TINY_H, TINY_W, 3, 8, 9);
+    tiny_text(state, "names.txt", "i1\ni2\n");
+    config.split[SPLIT_TRAIN] = scratch_path(state, "names.txt");
+    expect(&config, CHECK_MISSING_PARTNER, false,
+           "mm/img_dir/train: 2 of 4 images have no mask in ann_dir/train and are in no split "
+           "(first: i8)");
+    // Such a name in the list is an error.
+    tiny_text(state, "names.txt", "i1\ni2\ni8\ni9\n");
+    struct check_report report;
+    run(&config, &report);
+    assert_int_equal(report.n_problems, 2);
+    assert_true(report.problems[0].is_error && report.problems[1].is_error);
+    check_report_deinit(&report);
+}
+
 static void voxels_that_are_not_finite(void **state) {
     float voxels[TINY_SLICES * PLANE] = {0};
     tiny_volumes(state, "set");
@@ -322,6 +364,14 @@ static void what_cannot_be_looked_at_fails(void **state) {
     struct dataset_config config = tiny_config(state, "absent");
     assert_int_equal(check_run(&config, &report), ADELE_IO);
     assert_int_equal(report.n_problems, 0);
+    // Two folders need a configuration.
+    tiny_picture(state, "two/images/a.png", TINY_H, TINY_W, 1, 8, 0);
+    tiny_label(state, "two/masks/a.png", TINY_H, TINY_W, 2, false, 0);
+    config = tiny_config(state, "two");
+    assert_int_equal(check_run(&config, &report), ADELE_DATA);
+    assert_non_null(
+        strstr(adele_error_message(), "images are in the folder images and masks in masks"));
+    assert_int_equal(strncmp(adele_error_hint(), "`adele init FOLDER -o own.yaml` ", 32), 0);
     tiny_nnunet(state, "set");
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"../p1\"], \"val\": []}]");
     config = tiny_config(state, "set");
@@ -403,6 +453,7 @@ static void the_verb_prints_and_answers(void **state) {
     assert_int_equal(run_verb(state, "set --wrong"), 2);
     assert_int_equal(run_verb(state, "--help"), 0);
     assert_printed(state, "--noisy-labels");
+    assert_printed(state, "Usage: adele check [OPTION...] DATA|--config=FILE\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
@@ -422,6 +473,8 @@ int main(void) {
         TEST(unreadable_files),
         TEST(wrong_channels),
         TEST(empty_splits),
+        TEST(an_empty_test_split_names_the_other),
+        TEST(images_without_mask_in_no_list),
         TEST(voxels_that_are_not_finite),
         TEST(label_maps_without_foreground),
         TEST(what_cannot_be_looked_at_fails),

@@ -117,7 +117,8 @@ static void pictures_are_measured(void **state) {
     assert_int_equal(found->n_values, 2);
     assert_int_equal(found->values[1].value, 200);
     assert_near(found->values[1].share, 0.25, 1e-12);
-    assert_int_equal(found->n_odd, 0);
+    assert_int_equal(found->n_odd, 1);
+    assert_string_equal(found->odd[0], "few images: 2 for training; a network needs some dozens");
     fingerprint_free(found);
 }
 
@@ -211,6 +212,7 @@ static void odd_things_are_named(void **state) {
     write_mask(state, "set/masks/case09.png", 40, 50, 3, 90);
     struct dataset_config config = two_folders(state, "set");
     struct adele_fingerprint *found = take(&config);
+    assert_false(is_odd(found, "few images"));
     assert_true(is_odd(found, "1 of 30 images have one value everywhere (first: "));
     assert_true(is_odd(found, "case03.png"));
     assert_true(is_odd(found, "1 of 30 masks differ in size from the image (first: "));

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static void write_files(void *const *state, const char *folder, int n, const char *ending) {
     for (int i = 0; i < n; i++) {
@@ -126,6 +127,15 @@ static void what_fits_nothing_is_described(void **state) {
     write_files(state, "other/images", 2, ".png");
     write_files(state, "other/labels", 2, ".txt"); // boxes of a detector
     refuse(state, "other", ADELE_DATA, "it holds 2 folders (images, labels) and 0 files");
+    // Folders of the right names, but nothing in them.
+    tiny_text(state, "bare/images/x", "");
+    tiny_text(state, "bare/masks/x", "");
+    assert_int_equal(unlink(scratch_path(state, "bare/images/x")), 0);
+    refuse(state, "bare", ADELE_DATA, "2 folders (images: empty, masks) and 0 files");
+    assert_int_equal(unlink(scratch_path(state, "bare/masks/x")), 0);
+    refuse(state, "bare", ADELE_DATA, "2 folders (images: empty, masks: empty) and 0 files");
+    assert_null(strstr(adele_error_message(), "must be named"));
+    assert_non_null(strstr(adele_error_hint(), "Copy the files there"));
     write_files(state, "names/images", 2, ".png");
     write_files(state, "names/second", 2, ".png");
     refuse(state, "names", ADELE_DATA, "one must be named like masks or labels");

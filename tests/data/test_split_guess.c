@@ -90,6 +90,28 @@ static void patients_stay_together(void **state) {
     dataset_close(dataset);
 }
 
+// Two images of each, told apart by a letter.
+static void images_with_letters_stay_together(void **state) {
+    struct split_guess split;
+    for (int i = 0; i < 40; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "patient%02d_%c", i / 2 + 1, 'a' + i % 2);
+        write_case(state, "", name);
+    }
+    struct dataset *dataset = open_set(state);
+    assert_int_equal(split_guess(dataset, 0, &split), ADELE_OK);
+    assert_int_equal(split.n_patients, 20);
+    assert_int_equal(dataset->n_cases[SPLIT_VAL], 8);
+    for (int k = 0; k < 8; k++) {
+        char other[32];
+        (void)snprintf(other, sizeof other, "%s", dataset->cases[SPLIT_VAL][k].name);
+        size_t last = strlen(other) - 1;
+        other[last] = other[last] == 'a' ? 'b' : 'a';
+        assert_true(is_val(dataset, other));
+    }
+    dataset_close(dataset);
+}
+
 // All of one patient: better divided than not at all.
 static void one_patient_is_divided(void **state) {
     struct split_guess split;
@@ -130,6 +152,8 @@ static void incomplete_cases_are_left_out(void **state) {
     assert_int_equal(split_guess(dataset, 0, &split), ADELE_OK);
     assert_true(split.has_lists && !split.is_drawn);
     assert_int_equal(split.n_left_out, 1);
+    assert_int_equal(split.n_without_mask, 1);
+    assert_string_equal(split.first_without_mask, "a.png");
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 1);
     assert_string_equal(dataset->cases[SPLIT_TRAIN][0].name, "b");
     memory_free(dataset->cases[SPLIT_TRAIN][0].label_path);
@@ -164,9 +188,10 @@ static void every_allocation_may_fail(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(single_images_are_divided),     TEST(patients_stay_together),
-        TEST(one_patient_is_divided),        TEST(splits_of_the_layout_stay),
-        TEST(incomplete_cases_are_left_out), TEST(every_allocation_may_fail),
+        TEST(single_images_are_divided),         TEST(patients_stay_together),
+        TEST(images_with_letters_stay_together), TEST(one_patient_is_divided),
+        TEST(splits_of_the_layout_stay),         TEST(incomplete_cases_are_left_out),
+        TEST(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
