@@ -305,8 +305,8 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
             learn_scale<P, K>(pixel, k, task.c, of_scale, sums);
         }
     // The sum is this pixel's alone. The weight is read again, so that no register holds it above.
-    if (task.args.class_weights != NULL)
-        sums.cross_entropy *= loss_importance(task, task.args.labels[i_pixel]);
+    if (task.args.class_weights != NULL && of_scale.label >= 0)
+        sums.cross_entropy *= task.args.class_weights[of_scale.label];
 }
 
 // A pixel's gradients of scale k: to element `at` of d_logits, or to the pixel's place in `staged`.
