@@ -201,6 +201,10 @@ adele_status adele_model_segment(struct adele_model *model, const struct adele_i
     struct inference_config config;
     TRY(check_images(model, images, classes));
     TRY(inference_options_read(inference, &config));
+    if (config.window_h == 0) {
+        config.window_h = model->model.window_h;
+        config.window_w = model->model.window_w;
+    }
     bool has_windows = config.window_h > 0;
     if (!has_windows && images->n < config.batch)
         config.batch = images->n; // other rows would be computed for nothing

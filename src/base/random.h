@@ -17,7 +17,8 @@ enum random_purpose {
     RANDOM_SPLIT,
     RANDOM_TEST,
     RANDOM_BOOTSTRAP,
-    RANDOM_FINGERPRINT
+    RANDOM_FINGERPRINT,
+    RANDOM_PATCH
 };
 
 struct random_stream {

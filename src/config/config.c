@@ -55,6 +55,31 @@ static adele_status check_network(const char *name, const struct config *config)
     return ADELE_OK;
 }
 
+static adele_status check_patch(const char *name, const struct config *config) {
+    const int *patch = config->data.patch, *size = config->data.size, *crop = config->data.crop;
+    if ((patch[0] == 0) != (patch[1] == 0))
+        return FAIL(ADELE_CONFIG, "Write [0, 0] to train on whole images.",
+                    "%s: data.patch is [%d, %d]; either both are 0 or none", name, patch[0],
+                    patch[1]);
+    if (patch[0] == 0)
+        return ADELE_OK;
+    if (size[0] > 0)
+        return FAIL(ADELE_CONFIG, "Set data.size: [0, 0], or leave data.patch out.",
+                    "%s: data.patch cuts from images at the files' own size, but data.size is [%d, "
+                    "%d]",
+                    name, size[0], size[1]);
+    if (crop[0] > 0)
+        return FAIL(ADELE_CONFIG, "Leave one of the two out.",
+                    "%s: data.patch is [%d, %d] and data.crop is [%d, %d]", name, patch[0],
+                    patch[1], crop[0], crop[1]);
+    if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS)
+        return FAIL(ADELE_CONFIG, "Set correction.source: inference, or correction.enabled: false.",
+                    "%s: correction.source: training_pass cannot be used with data.patch: the "
+                    "training sees parts of the images",
+                    name);
+    return ADELE_OK;
+}
+
 static adele_status check_together(const char *name, const struct config *config) {
     const int *size = config->data.size;
     const struct noise_config *noise = &config->data.noise;
@@ -70,6 +95,7 @@ static adele_status check_together(const char *name, const struct config *config
         return FAIL(ADELE_CONFIG, "Set data.augment: {enabled: true, kind: voc}, or no data.crop.",
                     "%s: data.crop is [%d, %d], but only data.augment.kind: voc crops", name,
                     config->data.crop[0], config->data.crop[1]);
+    TRY(check_patch(name, config));
     if (noise->iterations_low > noise->iterations_high)
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
                     "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,
@@ -179,6 +205,7 @@ void config_dataset(const struct config *config, struct dataset_config *out) {
         .normalize = config->data.normalize,
         .height = config->data.size[0],
         .width = config->data.size[1],
+        .is_padded = config->data.patch[0] > 0,
         .map = {.n = config->data.n_label_map,
                 .from = config->data.map_from,
                 .to = config->data.map_to,

@@ -31,8 +31,10 @@ struct config {
         enum dataset_layout layout;
         char *split[SPLIT_COUNT]; // NULL: the layout's own
         char *image_folder, *mask_folder, *mask_suffix;
-        int size[2]; // height, width; 0, 0: as the files are
-        int crop[2]; // height, width; 0, 0: the whole image
+        int size[2];  // height, width; 0, 0: as the files are
+        int crop[2];  // height, width; 0, 0: the whole image
+        int patch[2]; // height, width; 0, 0: whole images
+        double patch_foreground;
         enum image_normalize normalize;
         char *noisy_labels, *true_labels;
         int n_label_map; // pairs of map_from and map_to

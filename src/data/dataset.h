@@ -58,6 +58,7 @@ struct dataset_config {
     const char *true_labels;  // folder of ground truth for the training cases; NULL: when
                               // noisy_labels is given, the layout's own labels
     int height, width;        // resident size; 0, 0: as the files are (all must agree)
+    bool is_padded;           // with 0, 0: images of several sizes are padded to the largest one
     struct label_map map;     // n = 0: none
     enum image_normalize normalize;
     bool foreground_slices_only; // volumes: only slices whose label has foreground (training; the

@@ -23,10 +23,13 @@ struct dataset_images {
     float *mean, *inv_std;
     uint8_t
         *labels; // (N, H, W): labels for training (noisy when configured), NULL when there are none
-    uint8_t *truth;                // (N, H, W), NULL when there is none
-    struct dataset_origin *origin; // (N)
-    unsigned notes;                // notes.h: when loaded as a single case
-    struct palette_use *palette;   // palette_check.h: the same, NULL = none
+    uint8_t *truth; // (N, H, W), NULL when there is none
+    // (N). With dataset_config.is_padded, image i is the upper left part of h x w that has the
+    // extents of its file; the rest has the image's mean, which is 0 when standardized but for
+    // rounding, and the label 255.
+    struct dataset_origin *origin;
+    unsigned notes;              // notes.h: when loaded as a single case
+    struct palette_use *palette; // palette_check.h: the same, NULL = none
 };
 // Zeroed storage for images->n images of the extents in `images`.
 ADELE_MUST_CHECK adele_status dataset_images_allocate(struct dataset_images *images,
@@ -34,6 +37,9 @@ ADELE_MUST_CHECK adele_status dataset_images_allocate(struct dataset_images *ima
 void dataset_images_deinit(struct dataset_images *images);
 size_t dataset_images_pixel_bytes(const struct dataset_images *images); // 1 or 2
 size_t dataset_images_plane_size(const struct dataset_images *images);  // h * w
+// Pixels outside of images that are smaller than the set's extents (dataset_config.is_padded) get
+// the label 255 in both maps.
+void dataset_images_ignore_padding(struct dataset_images *images);
 // Joins the parts, one for each case of the split, in their order, and frees each of them. A part
 // without labels among parts with labels becomes LABEL_IGNORE.
 ADELE_MUST_CHECK adele_status dataset_images_join(const struct dataset *dataset,

@@ -102,22 +102,24 @@ struct export_job {
 
 // Buffers of one slice at the file's size.
 struct slice_maps {
-    uint8_t *source;   // categories in the file
-    uint8_t *label;    // the new categories
-    uint8_t *resident; // the map in memory before the correction
+    uint8_t *source;         // categories in the file
+    uint8_t *label;          // the new categories
+    uint8_t *before, *after; // maps in memory
 };
 
 static void maps_deinit(struct slice_maps *maps) {
     memory_free(maps->source);
     memory_free(maps->label);
-    memory_free(maps->resident);
+    memory_free(maps->before);
+    memory_free(maps->after);
 }
 
 static adele_status maps_init(struct slice_maps *maps, size_t n_file, size_t n_resident) {
     *maps = (struct slice_maps){0};
     TRY(ALLOCATE(&maps->source, n_file));
     TRY(ALLOCATE(&maps->label, n_file));
-    return ALLOCATE(&maps->resident, n_resident);
+    TRY(ALLOCATE(&maps->before, n_resident));
+    return ALLOCATE(&maps->after, n_resident);
 }
 
 static adele_status no_value(const struct dataset *dataset, const char *path, int category) {
@@ -128,25 +130,53 @@ static adele_status no_value(const struct dataset *dataset, const char *path, in
         category == LABEL_IGNORE ? "ignored" : dataset->category_names[category]);
 }
 
+// Where images keep their files' size, a map in memory has the size of the largest one, and the
+// file's map is its upper left part.
+static bool is_own_size(const struct dataset *dataset) {
+    return dataset->config.height == 0;
+}
+
+static void crop(const uint8_t *from, int w, const struct case_labels *file, uint8_t *to) {
+    for (size_t y = 0; y < (size_t)file->height; y++)
+        memcpy(to + y * (size_t)file->width, from + y * (size_t)w, (size_t)file->width);
+}
+
+// Without `before`, the labels as this file was loaded are those before the correction.
+static struct label_change find_change(const struct export_job *job, int i,
+                                       const struct case_labels *file, struct slice_maps *maps) {
+    int h = job->images->h, w = job->images->w;
+    size_t n = (size_t)h * (size_t)w, n_file = (size_t)file->height * (size_t)file->width;
+    const uint8_t *before = job->before != NULL ? job->before + (size_t)i * n : NULL;
+    const uint8_t *after = job->labels + (size_t)i * n;
+    if (is_own_size(job->dataset)) {
+        crop(after, w, file, maps->after);
+        if (before != NULL)
+            crop(before, w, file, maps->before);
+        else
+            memcpy(maps->before, maps->source, n_file);
+        return (struct label_change){maps->before, maps->after, file->height, file->width};
+    }
+    if (before == NULL)
+        resize_nearest_u8(maps->source, file->height, file->width, maps->before, h, w);
+    return (struct label_change){before != NULL ? before : maps->before, after, h, w};
+}
+
 // Writes the image i's changes into the values of its slice.
 static adele_status apply_slice(struct export_job *job, int i, const char *path,
                                 struct case_labels *file, struct slice_maps *maps) {
     const struct dataset *dataset = job->dataset;
     const struct dataset_origin *origin = &job->images->origin[i];
     int h = job->images->h, w = job->images->w;
-    size_t n_resident = (size_t)h * (size_t)w;
     size_t n_file = (size_t)file->height * (size_t)file->width;
-    const uint8_t *labels = job->labels + (size_t)i * n_resident;
     if (origin->slice < 0 || origin->slice >= file->n_slices)
         return FAIL(ADELE_DATA, "Export with the files that were loaded.",
                     "%s: slice %d of a file of %d", path, origin->slice, file->n_slices);
+    if (is_own_size(dataset) && (file->height > h || file->width > w))
+        return FAIL(ADELE_DATA, "Export with the files that were loaded.",
+                    "%s: %d x %d pixels, more than the %d x %d that were loaded", path, file->width,
+                    file->height, w, h);
     TRY(case_labels_map(dataset, path, file, origin->slice, maps->source));
-    // Without `before`, the labels as this file was loaded.
-    if (job->before != NULL)
-        memcpy(maps->resident, job->before + (size_t)i * n_resident, n_resident);
-    else
-        resize_nearest_u8(maps->source, file->height, file->width, maps->resident, h, w);
-    const struct label_change change = {maps->resident, labels, h, w};
+    const struct label_change change = find_change(job, i, file, maps);
     label_project(&change, maps->source, file->height, file->width, maps->label);
     int32_t *values = file->values + (size_t)origin->slice * n_file;
     for (size_t k = 0; k < n_file; k++) {

@@ -78,6 +78,10 @@ static adele_status load_run_config(struct model *model) {
         model->run_folder = folder;
         folder = NULL;
         status = run_folder_load_config(model->run_folder, NULL, &model->config);
+        if (status == ADELE_OK) {
+            model->window_h = model->config->data.patch[0];
+            model->window_w = model->config->data.patch[1];
+        }
     }
 done:
     memory_free(folder);

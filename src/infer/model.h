@@ -19,6 +19,7 @@ struct model {
     struct network *network;
     struct config *config; // of the run the checkpoint lies in; NULL when there is none
     int n_channels, n_categories, height, width;
+    int window_h, window_w; // data.patch of its run, for images at their own size; 0, 0: none
     enum image_normalize normalize;
     bool has_palette; // the labels it was trained on were indexed PNG, so its masks are too
     struct nifti_codes orientation; // in which the slices of its training volumes were cut

@@ -297,6 +297,10 @@ done:
 static adele_status plan_cases(struct case_runner *runner) {
     struct model *model = runner->model;
     struct inference_config inference = runner->options->inference;
+    if (inference.window_h == 0) {
+        inference.window_h = model->window_h;
+        inference.window_w = model->window_w;
+    }
     if (inference.window_h > 0) {
         TRY(sliding_create(model->device, model->network, &inference, model->n_categories,
                            model->n_channels, &runner->sliding));
@@ -343,7 +347,7 @@ adele_status model_visit(struct model *model, const struct model_options *option
                                  .output = output,
                                  .visitor = visitor};
     int n_images = 0;
-    if (visitor->at_network_size && options->inference.window_h > 0)
+    if (visitor->at_network_size && (options->inference.window_h > 0 || model->window_h > 0))
         return FAIL(ADELE_INVALID_ARGUMENT, "Leave the window out.",
                     "the labels of %s are known at the size of its training alone, not at the "
                     "files' own size, which windows are cut from",

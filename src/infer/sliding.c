@@ -160,8 +160,10 @@ static adele_status predict_batch(struct pass *pass, int first, int n) {
     size_t bytes = (size_t)n * (size_t)self->c * map * pass->pixel_bytes;
     TRY(device->iface->upload(device, self->resident.images, self->pixels, bytes));
     self->resident.set.n_images = n;
-    const struct inference_output into = {
-        .prediction = self->prediction, .is_by_batch = true, .with_probabilities = true};
+    const struct inference_output into = {.prediction = self->prediction,
+                                          .is_by_batch = true,
+                                          .with_probabilities = true,
+                                          .without_crf = output->without_crf};
     int i_first, n_done;
     TRY(inference_begin(self->inference, &self->resident, &into));
     TRY(inference_next(self->inference, &i_first, &n_done));

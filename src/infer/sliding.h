@@ -44,6 +44,7 @@ struct sliding_output {
     adele_status (*write)(void *context, const struct sliding_rows *rows);
     void *context;
     bool with_probabilities;
+    bool without_crf; // this time, whatever the configuration says
     // Asked before every batch; NULL: never. ADELE_INTERRUPTED when it is true.
     bool (*should_stop)(void *context);
     void *stop_context;

@@ -53,9 +53,10 @@ static adele_status predict_and_correct(struct corrector *corrector, int epoch,
         .is_by_batch = true,
         .without_crf = epoch < corrector->data->config->correction.crf_from_epoch};
     int first = 0, n = 0;
-    TRY(inference_begin(corrector->inference, &corrector->data->resident[SPLIT_TRAIN], &output));
+    TRY(set_inference_begin(corrector->inference, &corrector->data->resident[SPLIT_TRAIN],
+                            &output));
     do {
-        TRY(inference_next(corrector->inference, &first, &n));
+        TRY(set_inference_next(corrector->inference, &first, &n));
         if (n > 0)
             TRY(correct_images(corrector, decision, first, n));
     } while (n > 0);

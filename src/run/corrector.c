@@ -34,21 +34,22 @@ struct schedule_config corrector_schedule(const struct corrector *corrector) {
 static adele_status inference_init(struct corrector *corrector, struct network *network) {
     const struct config *config = corrector->data->config;
     const struct adele_sample_set *set = &corrector->data->resident[SPLIT_TRAIN].set;
-    struct inference_config inference = {.batch = corrector->epochs->batch,
-                                         .n_scales = config->correction.n_scales,
-                                         .flip = config->correction.flip,
-                                         .average = config->correction.average,
-                                         .temperature = config->correction.temperature,
-                                         .crf_iterations = config->correction.crf_iterations};
+    struct inference_config inference =
+        run_data_inference(corrector->data, corrector->epochs->batch, 1.0);
+    inference.n_scales = config->correction.n_scales;
+    inference.flip = config->correction.flip;
+    inference.average = config->correction.average;
+    inference.temperature = config->correction.temperature;
+    inference.crf_iterations = config->correction.crf_iterations;
     bool has_crf_image = set->pixel == ADELE_PIXEL_U8 && (set->c == 1 || set->c == 3);
     if (inference.crf_iterations > 0 && !has_crf_image)
         return FAIL(ADELE_CONFIG, "Set correction.crf_iterations: 0.",
                     "correction.crf_iterations: %d, but a CRF needs gray or RGB images of 8 bits",
                     inference.crf_iterations);
     memcpy(inference.scales, config->correction.scales, sizeof config->correction.scales);
-    return inference_create(corrector->data->device, network, &inference,
-                            corrector->data->n_categories, set->c, set->h, set->w,
-                            &corrector->inference);
+    return set_inference_create(
+        corrector->data->device, network, &inference, corrector->data->images[SPLIT_TRAIN].origin,
+        corrector->data->n_categories, set->c, set->h, set->w, &corrector->inference);
 }
 
 static adele_status ops_init(struct corrector *corrector) {
@@ -118,7 +119,7 @@ void corrector_deinit(struct corrector *corrector) {
     const struct adele_device *device = corrector->data->device;
     curves_deinit(&corrector->curves);
     memory_free(corrector->corrected);
-    inference_destroy(corrector->inference);
+    set_inference_destroy(corrector->inference);
     device->iface->op_destroy(corrector->correct);
     device->iface->op_destroy(corrector->correct_rest);
     device->iface->release(device, corrector->prediction.category);

@@ -5,8 +5,8 @@
 #ifndef ADELE_RUN_CORRECTOR_H
 #define ADELE_RUN_CORRECTOR_H
 
-#include "infer/inference.h"
 #include "infer/map_counter.h"
+#include "infer/set_inference.h"
 #include "method/onset.h"
 #include "run/curves.h"
 #include "run/epoch_plan.h"
@@ -15,9 +15,9 @@
 
 // veto.c: predictions of the training set at single scales.
 struct veto {
-    struct inference *views[1 + ADELE_MAX_SCALES]; // the first at scale 1
-    int n_views;                                   // 0: no veto
-    uint8_t *map;                                  // device: plain (n_images, H, W)
+    struct set_inference *views[1 + ADELE_MAX_SCALES]; // the first at scale 1
+    int n_views;                                       // 0: no veto
+    uint8_t *map;                                      // device: plain (n_images, H, W)
 };
 
 struct corrector {
@@ -30,7 +30,7 @@ struct corrector {
 
     // With correction.enabled:
     struct prediction prediction;
-    struct inference *inference;             // NULL: the training pass stores the prediction
+    struct set_inference *inference;         // NULL: the training pass stores the prediction
     struct adele_op *correct, *correct_rest; // of prediction.n images, and of a smaller last batch
     struct map_counter counter;              // of the training set
     uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a

@@ -94,6 +94,8 @@ static adele_status plan_size(struct dry_run *run, int batch) {
     struct trainer *trainer = run->trainer;
     trainer_drop_plan(trainer);
     run->config.train.batch = batch;
+    if (trainer->data.patches.set.n_images > 0)
+        TRY(resident_set_batch(&trainer->data.patches, batch + 1));
     for (int split = 0; split < SPLIT_COUNT; split++) {
         struct resident *resident = &trainer->data.resident[split];
         // A last batch of one image may join the batch before it.

@@ -17,9 +17,10 @@ static adele_status split_init(struct evaluator *evaluator, int split, struct ne
                          data->n_categories));
     if (split == SPLIT_TRAIN)
         return ADELE_OK;
-    const struct inference_config config = inference_config_single(batch, 1.0);
-    return inference_create(data->device, network, &config, data->n_categories, set->c, set->h,
-                            set->w, &evaluator->inference[split]);
+    const struct inference_config config = run_data_inference(data, batch, 1.0);
+    return set_inference_create(data->device, network, &config, data->images[split].origin,
+                                data->n_categories, set->c, set->h, set->w,
+                                &evaluator->inference[split]);
 }
 
 adele_status evaluator_init(struct evaluator *out, struct run_data *data, struct network *network,
@@ -42,7 +43,7 @@ void evaluator_deinit(struct evaluator *evaluator) {
     const struct adele_device *device = evaluator->data->device;
     for (int split = 0; split < SPLIT_COUNT; split++) {
         map_counter_deinit(&evaluator->counters[split]);
-        inference_destroy(evaluator->inference[split]);
+        set_inference_destroy(evaluator->inference[split]);
     }
     device->iface->release(device, evaluator->map);
     memset(evaluator, 0, sizeof *evaluator);
@@ -51,7 +52,7 @@ void evaluator_deinit(struct evaluator *evaluator) {
 adele_status evaluator_run(struct evaluator *evaluator, enum dataset_split split) {
     struct resident *resident = &evaluator->data->resident[split];
     const struct inference_output output = {.prediction = evaluator->map};
-    TRY(inference_run(evaluator->inference[split], resident, &output));
+    TRY(set_inference_run(evaluator->inference[split], resident, &output));
     // Where a split has a truth beside its noisy labels, scores are against the truth.
     const uint8_t *labels = resident->truth ? resident->truth : resident->labels;
     return map_counter_score(&evaluator->counters[split], evaluator->map, labels,

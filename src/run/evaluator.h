@@ -3,16 +3,16 @@
 #ifndef ADELE_RUN_EVALUATOR_H
 #define ADELE_RUN_EVALUATOR_H
 
-#include "infer/inference.h"
 #include "infer/map_counter.h"
+#include "infer/set_inference.h"
 #include "run/run_data.h"
 
 struct evaluator {
     struct run_data *data; // borrowed
     struct map_counter counters[SPLIT_COUNT];
-    struct inference *inference[SPLIT_COUNT]; // NULL: the split is not evaluated
-    uint8_t *map;                             // device: predictions of the larger split
-    struct score scores[SPLIT_COUNT];         // of the last evaluation
+    struct set_inference *inference[SPLIT_COUNT]; // NULL: the split is not evaluated
+    uint8_t *map;                                 // device: predictions of the larger split
+    struct score scores[SPLIT_COUNT];             // of the last evaluation
 };
 
 // Borrows data and network. After an error, evaluator_deinit frees what was made.

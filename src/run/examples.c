@@ -5,8 +5,8 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "data/display.h"
-#include "infer/inference.h"
 #include "infer/run_folder.h"
+#include "infer/set_inference.h"
 #include "run/label_flow.h"
 
 #include <stdio.h>
@@ -128,24 +128,25 @@ static adele_status predict_examples(struct run_data *data, struct network *netw
     const struct adele_device *device = data->device;
     struct resident *train = &data->resident[SPLIT_TRAIN];
     size_t map = (size_t)train->set.h * (size_t)train->set.w;
-    const struct inference_config config = inference_config_single(batch, 1.0);
-    struct inference *inference = NULL;
+    const struct inference_config config = run_data_inference(data, batch, 1.0);
+    struct set_inference *inference = NULL;
     uint8_t *prediction = NULL;
     adele_status status;
-    TRY_GOTO(inference_create(device, network, &config, data->n_categories, train->set.c,
-                              train->set.h, train->set.w, &inference),
+    TRY_GOTO(set_inference_create(device, network, &config, data->images[SPLIT_TRAIN].origin,
+                                  data->n_categories, train->set.c, train->set.h, train->set.w,
+                                  &inference),
              done);
     TRY_GOTO(network_allocate(network), done);
     TRY_GOTO(device->iface->alloc(device, resident_map_bytes(train), (void **)&prediction), done);
     const struct inference_output output = {.prediction = prediction};
-    TRY_GOTO(inference_run(inference, train, &output), done);
+    TRY_GOTO(set_inference_run(inference, train, &output), done);
     for (int i = 0; i < n; i++)
         TRY_GOTO(device->iface->download(device, arrays->maps[2] + (size_t)i * map,
                                          prediction + (size_t)chosen[i] * map, map),
                  done);
 done:
     device->iface->release(device, prediction);
-    inference_destroy(inference);
+    set_inference_destroy(inference);
     return status;
 }
 

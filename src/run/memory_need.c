@@ -21,6 +21,8 @@ static size_t data_bytes(const struct run_data *data, size_t (*of)(const struct 
     for (int split = 0; split < SPLIT_COUNT; split++)
         if (data->resident[split].set.n_images > 0)
             bytes += of(&data->resident[split]);
+    if (data->patches.set.n_images > 0)
+        bytes += of(&data->patches);
     return bytes;
 }
 

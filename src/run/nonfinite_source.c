@@ -104,7 +104,7 @@ static adele_status find(struct training_step *step, int epoch, int i_step, int 
                          char **out_what) {
     // Images that stay in host memory are fetched again, and then those of the step that follows.
     TRY(training_step_fetch(step, epoch, i_step));
-    TRY(resident_swap(&step->data->resident[SPLIT_TRAIN]));
+    TRY(resident_swap(run_data_training_set(step->data)));
     TRY(check_step(step, training_step_plan(step, i_step), epoch, training_step_ids(step, i_step),
                    out_what));
     return training_step_fetch(step, epoch, i_next);

@@ -9,6 +9,7 @@
 #include "data/foreground.h"
 #include "data/noise_images.h"
 #include "infer/run_folder.h"
+#include "run/patches.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -68,6 +69,7 @@ static adele_status load_split(struct run_data *data, enum dataset_split split) 
     TRY(foreground_require(data->dataset, split, images));
     if (split == SPLIT_TRAIN) {
         TRY(add_noise(data));
+        dataset_images_ignore_padding(images);
         size_t bytes = (size_t)images->n * (size_t)images->h * (size_t)images->w;
         hash_xxh3_hex(images->labels, bytes, data->noisy_hash);
     }
@@ -76,7 +78,9 @@ static adele_status load_split(struct run_data *data, enum dataset_split split) 
     int batch = config->train.batch + (images->n % config->train.batch == 1 ? 1 : 0);
     struct resident_options options = {
         .with_noisy = split == SPLIT_TRAIN, .residency = config->data.residency, .batch = batch};
-    return resident_init(&data->resident[split], data->device, images, &options);
+    TRY(resident_init(&data->resident[split], data->device, images, &options));
+    return split == SPLIT_TRAIN && config->data.patch[0] > 0 ? patches_init(data, &options)
+                                                             : ADELE_OK;
 }
 
 static adele_status load_splits(struct run_data *data) {
@@ -113,7 +117,19 @@ adele_status run_data_load(struct run_data *out, const struct config *config,
     return check_augment(out);
 }
 
+struct resident *run_data_training_set(struct run_data *data) {
+    return data->patches.set.n_images > 0 ? &data->patches : &data->resident[SPLIT_TRAIN];
+}
+
+struct inference_config run_data_inference(const struct run_data *data, int batch, double scale) {
+    struct inference_config config = inference_config_single(batch, scale);
+    config.window_h = data->config->data.patch[0];
+    config.window_w = data->config->data.patch[1];
+    return config;
+}
+
 void run_data_deinit(struct run_data *data) {
+    resident_deinit(&data->patches);
     for (int split = 0; split < SPLIT_COUNT; split++) {
         resident_deinit(&data->resident[split]);
         dataset_images_deinit(&data->images[split]);

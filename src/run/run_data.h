@@ -5,7 +5,7 @@
 #define ADELE_RUN_RUN_DATA_H
 
 #include "config/config.h"
-#include "infer/resident.h"
+#include "infer/inference.h"
 
 struct run_data {
     const struct config *config;       // borrowed
@@ -13,6 +13,9 @@ struct run_data {
     struct dataset *dataset;
     struct dataset_images images[SPLIT_COUNT]; // host; the training split alone keeps its pixels
     struct resident resident[SPLIT_COUNT];     // n_images = 0: the split is empty
+    // data.patch: what the epoch's steps train on, one patch of each image (patches.h); n_images =
+    // 0: they train on the images.
+    struct resident patches;
     int n_categories;
     struct noise_report noise; // of data.noise
     char noisy_hash[17];       // XXH3 of the training labels that the run starts with
@@ -22,6 +25,11 @@ struct run_data {
 ADELE_MUST_CHECK adele_status run_data_load(struct run_data *out, const struct config *config,
                                             const struct adele_device *device);
 void run_data_deinit(struct run_data *data); // also zeroes it; legal on a zeroed struct
+
+// The set that a training step takes its batches from: the patches, or the training images.
+struct resident *run_data_training_set(struct run_data *data);
+// At one scale without flips; by windows of data.patch where that is set.
+struct inference_config run_data_inference(const struct run_data *data, int batch, double scale);
 
 // Moves the images of all splits to host memory where data.residency is auto and that frees memory
 // of the device; *out_moved: some were moved.

@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/random.h"
+#include "run/patches.h"
 
 #include <string.h>
 
@@ -18,13 +19,13 @@ const int32_t *training_step_ids(const struct training_step *step, int i_step) {
 adele_status training_step_fetch(struct training_step *step, int epoch, int i_step) {
     if (i_step >= epoch_plan_steps(&step->epochs, epoch))
         return ADELE_OK;
-    return resident_prefetch(&step->data->resident[SPLIT_TRAIN],
+    return resident_prefetch(run_data_training_set(step->data),
                              step->host_order + (size_t)i_step * (size_t)step->full.n,
                              epoch_plan_images(&step->epochs, i_step));
 }
 
 adele_status training_step_next_batch(struct training_step *step, int epoch, int i_next) {
-    TRY(resident_swap(&step->data->resident[SPLIT_TRAIN]));
+    TRY(resident_swap(run_data_training_set(step->data)));
     return training_step_fetch(step, epoch, i_next);
 }
 
@@ -32,7 +33,7 @@ adele_status training_step_next_batch(struct training_step *step, int epoch, int
 
 adele_status training_step_sample(struct training_step *step, struct batch_plan *batch, int epoch,
                                   const int32_t *ids) {
-    const struct resident *train = &step->data->resident[SPLIT_TRAIN];
+    const struct resident *train = run_data_training_set(step->data);
     struct adele_sample_args args = {.set = train->set,
                                      .sample_ids = ids,
                                      .batch_images = resident_batch(train),
@@ -185,7 +186,7 @@ adele_status training_step_run(struct training_step *step, int epoch, int i_step
 
 static adele_status upload_order(struct training_step *step, int epoch) {
     const struct adele_device *device = step->data->device;
-    int n = step->data->resident[SPLIT_TRAIN].set.n_images;
+    int n = run_data_training_set(step->data)->set.n_images;
     _Static_assert(sizeof(int) == sizeof(int32_t), "sample ids are 32-bit");
     random_permutation(step->data->config->train.seed, RANDOM_ORDER, (uint32_t)epoch, n,
                        step->host_order);
@@ -200,7 +201,7 @@ static adele_status clear_predictions(struct training_step *step) {
     const struct prediction *prediction = step->prediction;
     if (step->epochs.n_dropped_images == 0 || !prediction)
         return ADELE_OK;
-    size_t n_pixels = resident_map_bytes(&step->data->resident[SPLIT_TRAIN]);
+    size_t n_pixels = resident_map_bytes(run_data_training_set(step->data));
     size_t bytes = n_pixels * sizeof(float);
     TRY(device->iface->fill(device, prediction->category, ADELE_IGNORE, n_pixels));
     TRY(device->iface->fill(device, prediction->confidence_foreground, 0, bytes));
@@ -211,6 +212,7 @@ adele_status training_step_start_epoch(struct training_step *step, int epoch, in
     const struct adele_device *device = step->data->device;
     size_t n_statistics = (size_t)network_graph(step->network)->n_buffers;
     TRY(upload_order(step, epoch));
+    TRY(patches_cut(step->data, epoch));
     TRY(device->iface->fill(device, step->health, 0, 2 * ADELE_HEALTH_COUNT * sizeof(int64_t)));
     TRY(device->iface->synchronize(device)); // from now on the host reads it without waiting
     if (n_statistics > 0)

@@ -9,9 +9,9 @@
 #include <string.h>
 
 // The size of the images that a step trains on.
-static void crop_size(const struct run_data *data, int *height, int *width) {
+static void crop_size(struct run_data *data, int *height, int *width) {
     const int *crop = data->config->data.crop;
-    const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
+    const struct adele_sample_set *set = &run_data_training_set(data)->set;
     *height = crop[0] > 0 ? crop[0] : set->h;
     *width = crop[1] > 0 ? crop[1] : set->w;
 }
@@ -47,7 +47,7 @@ static adele_status batch_plan_init(struct training_step *step, struct batch_pla
     int height, width;
     crop_size(step->data, &height, &width);
     struct adele_sample_desc sample = {.n = n,
-                                       .c = step->data->resident[SPLIT_TRAIN].set.c,
+                                       .c = run_data_training_set(step->data)->set.c,
                                        .h = height,
                                        .w = width,
                                        .n_scales = step->n_scales,
@@ -87,7 +87,7 @@ static adele_status batch_plan_init(struct training_step *step, struct batch_pla
 
 static adele_status plans_init(struct training_step *step, size_t *workspace_bytes) {
     const struct config *config = step->data->config;
-    int n_images = step->data->resident[SPLIT_TRAIN].set.n_images;
+    int n_images = run_data_training_set(step->data)->set.n_images;
     int batch = config->train.batch < n_images ? config->train.batch : n_images;
     bool needs_two_images = false;
     TRY(batch_plan_init(step, &step->full, batch, workspace_bytes));
@@ -100,7 +100,7 @@ static adele_status plans_init(struct training_step *step, size_t *workspace_byt
 
 static adele_status buffers_init(struct training_step *step, size_t workspace_bytes) {
     const struct adele_device *device = step->data->device;
-    const struct adele_sample_set *set = &step->data->resident[SPLIT_TRAIN].set;
+    const struct adele_sample_set *set = &run_data_training_set(step->data)->set;
     size_t n = (size_t)(step->full.n > step->rest.n ? step->full.n : step->rest.n);
     int height, width;
     crop_size(step->data, &height, &width);

@@ -28,10 +28,12 @@
 static adele_status view_init(struct corrector *corrector, struct network *network, double scale) {
     const struct run_data *data = corrector->data;
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
-    const struct inference_config config = inference_config_single(corrector->epochs->batch, scale);
+    const struct inference_config config =
+        run_data_inference(data, corrector->epochs->batch, scale);
     struct veto *veto = &corrector->veto;
-    TRY(inference_create(data->device, network, &config, data->n_categories, set->c, set->h, set->w,
-                         &veto->views[veto->n_views]));
+    TRY(set_inference_create(data->device, network, &config, data->images[SPLIT_TRAIN].origin,
+                             data->n_categories, set->c, set->h, set->w,
+                             &veto->views[veto->n_views]));
     veto->n_views++;
     return ADELE_OK;
 }
@@ -61,15 +63,15 @@ adele_status veto_init(struct corrector *corrector, const struct corrector_optio
 void veto_deinit(struct corrector *corrector) {
     const struct adele_device *device = corrector->data->device;
     for (int i = 0; i < corrector->veto.n_views; i++)
-        inference_destroy(corrector->veto.views[i]);
+        set_inference_destroy(corrector->veto.views[i]);
     device->iface->release(device, corrector->veto.map);
     memset(&corrector->veto, 0, sizeof corrector->veto);
 }
 
 static adele_status predict(struct corrector *corrector, int i_view, uint8_t *map) {
     const struct inference_output output = {.prediction = map};
-    return inference_run(corrector->veto.views[i_view], &corrector->data->resident[SPLIT_TRAIN],
-                         &output);
+    return set_inference_run(corrector->veto.views[i_view], &corrector->data->resident[SPLIT_TRAIN],
+                             &output);
 }
 
 // IoU of each class, NaN where it does not occur: of the predictions at two scales, for the scale

@@ -14,7 +14,8 @@
 // its size.
 static adele_status find_input(const struct config *config, const struct dataset *dataset,
                                struct adele_shape *out) {
-    const int *crop = config->data.crop, *size = config->data.size;
+    const int *patch = config->data.patch, *size = config->data.size;
+    const int *crop = patch[0] > 0 ? patch : config->data.crop;
     const int *extents = crop[0] > 0 && crop[1] > 0 ? crop : size;
     *out = (struct adele_shape){1, dataset->n_channels, extents[0], extents[1]};
     if (extents[0] > 0 && extents[1] > 0)

@@ -5,6 +5,7 @@
 
 #include "base/half.h"
 #include "base/random.h"
+#include "infer/set_inference.h"
 #include "infer/window_case.h"
 #include "support/devices.h"
 #include "support/train_step.h"
@@ -237,6 +238,92 @@ static void bytes_do_not_depend_on_the_batch(void **state) {
     free(images.images);
 }
 
+// A padded set in two batches: the maps of each image are those of the image alone, 255 and 0 lie
+// around them.
+static void compare_set(struct adele_device *device, bool is_by_batch) {
+    enum { HS = 45, WS = 61, MAP = HS * WS, N = 3 };
+    static uint8_t pixels[N * C * MAP], classes[N * MAP], one[MAP];
+    static float foreground[N * MAP], background[N * MAP], p[CLASSES * MAP];
+    static const struct dataset_origin origin[N] = {
+        {.height = HS, .width = 33}, {.height = 20, .width = WS}, {.height = HS, .width = WS}};
+    float mean[N * C], inv_std[N * C];
+    struct inference_config config = config_of(2);
+    struct bench bench;
+    struct resident resident;
+    struct set_inference *inference = NULL;
+    struct random_stream stream;
+    random_stream_init(&stream, 11, RANDOM_TEST, 0, 0);
+    for (int k = 0; k < N * C; k++) {
+        mean[k] = (float)random_range(&stream, 90.0, 130.0);
+        inv_std[k] = (float)random_range(&stream, 0.01, 0.03);
+    }
+    for (int k = 0; k < N * C * MAP; k++)
+        pixels[k] = (uint8_t)((k / 9 % 13) * 17 + (int)random_below(&stream, 30));
+    bench_open(&bench, device, &config);
+    check_ok(set_inference_create(device, bench.network, &config, origin, CLASSES, C, HS, WS,
+                                  &inference));
+    check_ok(network_allocate(bench.network));
+    const struct dataset_images images = {
+        .n = N, .c = C, .h = HS, .w = WS, .images = pixels, .mean = mean, .inv_std = inv_std};
+    const struct resident_options options = {.batch = 2};
+    check_ok(resident_init(&resident, device, &images, &options));
+    const struct adele_device_iface *iface = device->iface;
+    uint8_t *map = NULL;
+    float *confidence[2] = {NULL, NULL};
+    check_ok(iface->alloc(device, N * MAP, (void **)&map));
+    for (int i = 0; i < 2; i++)
+        check_ok(iface->alloc(device, N * MAP * sizeof(float), (void **)&confidence[i]));
+    const struct inference_output output = {.prediction = map,
+                                            .confidence_foreground = confidence[0],
+                                            .confidence_background = confidence[1],
+                                            .is_by_batch = is_by_batch};
+    check_ok(set_inference_begin(inference, &resident, &output));
+    for (int first = 0, n = 1, n_seen = 0; n > 0; n_seen += n) {
+        check_ok(set_inference_next(inference, &first, &n));
+        assert_int_equal(first, n_seen);
+        size_t from = is_by_batch ? 0 : (size_t)first * MAP, to = (size_t)first * MAP;
+        size_t bytes = (size_t)n * MAP;
+        check_ok(iface->download(device, classes + to, map + from, bytes));
+        check_ok(iface->download(device, foreground + to, confidence[0] + from, bytes * 4));
+        check_ok(iface->download(device, background + to, confidence[1] + from, bytes * 4));
+        assert_true(n > 0 || first == N);
+    }
+    for (int i = 0; i < N; i++) {
+        int h = origin[i].height, w = origin[i].width;
+        static uint8_t cropped[C * MAP];
+        for (int k = 0; k < C; k++)
+            for (int y = 0; y < h; y++)
+                memcpy(cropped + (k * h + y) * w, pixels + ((i * C + k) * HS + y) * WS, (size_t)w);
+        const struct dataset_images alone = {.n = 1,
+                                             .c = C,
+                                             .h = h,
+                                             .w = w,
+                                             .images = cropped,
+                                             .mean = mean + i * C,
+                                             .inv_std = inv_std + i * C};
+        check_ok(window_predict_images(bench.sliding, &alone, CLASSES, &never, one, p));
+        for (int at = 0; at < MAP; at++) {
+            int y = at / WS, x = at % WS, k = i * MAP + at, m = y * w + x;
+            bool is_inside = y < h && x < w;
+            assert_int_equal(classes[k], is_inside ? one[m] : 255);
+            float best = is_inside ? fmaxf(p[h * w + m], p[2 * h * w + m]) : 0.0f;
+            assert_true(foreground[k] == best && background[k] == (is_inside ? p[m] : 0.0f));
+        }
+    }
+    iface->release(device, map);
+    iface->release(device, confidence[0]);
+    iface->release(device, confidence[1]);
+    resident_deinit(&resident);
+    set_inference_destroy(inference);
+    set_inference_destroy(NULL);
+    bench_close(&bench);
+}
+
+static void sets_of_several_sizes(void **state) {
+    compare_set(*state, false);
+    compare_set(*state, true);
+}
+
 static bool stop_at_once(void *context) {
     ++*(int *)context;
     return true;
@@ -277,6 +364,7 @@ int main(void) {
         cmocka_unit_test(blends_are_those_by_hand),
         cmocka_unit_test(scales_flips_and_a_crf_apply_to_each_window),
         cmocka_unit_test(bytes_do_not_depend_on_the_batch),
+        cmocka_unit_test(sets_of_several_sizes),
         cmocka_unit_test(stops_and_failures),
     };
     return cmocka_run_group_tests(tests, devices_setup_cpu, devices_teardown);
