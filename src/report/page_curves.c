@@ -13,20 +13,21 @@ static const struct metric {
     const char *title, *detail;
     const char *name; // of the metric; "%s" is the run's held-out split
     bool is_table;    // the name of a table, whose foreground mean is meant
+    bool needs_truth; // of the training images: data.true_labels, or noise that was made
 } metrics[] = {
-    {"Held-out images", "foreground mIoU of the predictions against the truth",
-     "%s/pred_vs_true/miou_foreground", false},
-    {"Validation images", "foreground mIoU of the predictions against the truth",
-     "val/pred_vs_true/miou_foreground", false},
+    {"Held-out images", "foreground mIoU of the predictions against the masks of the split",
+     "%s/pred_vs_true/miou_foreground", false, false},
+    {"Validation images", "foreground mIoU of the predictions against the masks of the split",
+     "val/pred_vs_true/miou_foreground", false, false},
     {"Training labels against the truth", "foreground mIoU; it rises where labels are corrected",
-     "train/labels_vs_true/miou_foreground", false},
+     "train/labels_vs_true/miou_foreground", false, true},
     {"Agrees with the truth", "predictions on wrong pixels of the training labels, IoU",
-     "train/early_learning", true},
+     "train/early_learning", true, true},
     {"Agrees with the error", "predictions on wrong pixels, IoU; high: the errors are memorized",
-     "train/memorization", true},
+     "train/memorization", true, true},
     {"Training images against their given labels", "foreground mIoU of the predictions",
-     "train/pred_vs_noisy", true},
-    {"Training loss", NULL, "train/loss", false},
+     "train/pred_vs_noisy", true, false},
+    {"Training loss", NULL, "train/loss", false, false},
 };
 #define N_METRICS ((int)(sizeof metrics / sizeof metrics[0]))
 
@@ -94,10 +95,19 @@ adele_status page_curves(struct page *page) {
     for (int i = 0; i < N_METRICS; i++)
         TRY(add_chart(page, &metrics[i], &is_there[i]));
     TRY(buffer_text(&page->html, "</div>\n"));
-    for (int i = 0; i < N_METRICS; i++)
-        if (!is_there[i] && strncmp(metrics[i].name, "val/", 4) != 0) {
+    bool lacks_truth = false;
+    for (int i = 0; i < N_METRICS; i++) {
+        if (is_there[i] || strncmp(metrics[i].name, "val/", 4) == 0)
+            continue;
+        if (metrics[i].needs_truth)
+            lacks_truth = true;
+        else
             TRY(buffer_printf(&page->html, "<p class=\"absent\">No run has recorded: %s.</p>\n",
                               metrics[i].title));
-        }
+    }
+    if (lacks_truth)
+        TRY(buffer_text(&page->html,
+                        "<p class=\"soft\">Charts that compare with the truth need true masks of "
+                        "the training images beside the noisy ones (data.true_labels).</p>\n"));
     return buffer_text(&page->html, "</section>\n");
 }

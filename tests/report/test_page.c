@@ -266,6 +266,7 @@ static void test_what_is_missing_is_named(void **state) {
     char *page = page_of(state, 1, &run);
     assert_well_formed(page);
     assert_section_has(page, "curves", "No run has recorded: Training loss.");
+    assert_section_has(page, "curves", "need true masks of the training images");
     assert_section_has(page, "onset", "bare: no onset.json");
     assert_section_has(page, "changes", "bare: metrics.jsonl does not say");
     assert_section_has(page, "gallery", "bare: no examples.safetensors");
