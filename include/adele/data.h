@@ -117,7 +117,8 @@ struct adele_init_report {
 // with adele_init_report_destroy. Errors: ADELE_DATA says what was found where nothing fits,
 // ADELE_INVALID_ARGUMENT, before anything is written, when a file would fall into a data set or a
 // run, or onto a file that is there; ADELE_NO_MEMORY also when not even a batch of two small images
-// fits; ADELE_IO, ADELE_FORMAT, ADELE_DEVICE, ADELE_UNSUPPORTED.
+// fits; ADELE_CONFIG for a path that YAML cannot hold (not UTF-8); ADELE_IO, ADELE_FORMAT,
+// ADELE_DEVICE, ADELE_UNSUPPORTED.
 ADELE_MUST_CHECK adele_status adele_init(const struct adele_data *data,
                                          const struct adele_init_options *options,
                                          struct adele_init_report **out);

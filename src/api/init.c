@@ -58,7 +58,8 @@ static adele_status make_absolute(const char *path, char **out) {
         return FAIL(ADELE_IO, "Change to a folder that exists.",
                     "the current folder cannot be found: %s", strerror(errno));
     while (path[0] == '.' && path[1] == '/')
-        path += 2;
+        for (path += 2; *path == '/';)
+            path++;
     if (strcmp(path, ".") == 0)
         *out = memory_strdup(here);
     else

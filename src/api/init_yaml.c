@@ -63,9 +63,8 @@ static adele_status put_split(const struct init_choices *self, struct buffer *ou
                           "mask.\n",
                           split->n_left_out));
     if (split->n_without_mask > 0) {
-        TRY(buffer_printf(out, "  # Left out: %d image%s without a mask, first ",
-                          split->n_without_mask, split->n_without_mask == 1 ? "" : "s"));
-        TRY(put_text(out, "", split->first_without_mask, "\n"));
+        TRY(buffer_printf(out, "  # Left out: %d image%s without a mask.\n", split->n_without_mask,
+                          split->n_without_mask == 1 ? "" : "s"));
     }
     TRY(put_text(out, "  split:\n    train: ", self->lists[SPLIT_TRAIN], "\n"));
     return put_text(out, "    val: ", self->lists[SPLIT_VAL], "\n");

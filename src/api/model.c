@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "infer/model_output.h"
 
 #include <string.h>
@@ -178,11 +179,24 @@ static void fill_score(const struct score *score, int n_images, struct adele_sco
     memcpy(out->dice, score->dice, sizeof out->dice);
 }
 
+static adele_status check_different(const char *scores, const char *cases) {
+    char *a = NULL, *b = NULL;
+    if (!scores || !cases)
+        return ADELE_OK;
+    adele_status status = path_resolve(scores, &a);
+    if (status == ADELE_OK)
+        status = path_resolve(cases, &b);
+    if (status == ADELE_OK && strcmp(a, b) == 0)
+        status = FAIL(ADELE_INVALID_ARGUMENT, "Give each a file of its own.",
+                      "%s would be JSON and CSV", scores);
+    memory_free(a);
+    memory_free(b);
+    return status;
+}
+
 static adele_status plan_files(struct evaluation *of, const struct model_options *wanted) {
     const char *scores = of->options->scores_file, *cases = of->options->cases_file;
-    if (scores && cases && strcmp(scores, cases) == 0)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give each a file of its own.",
-                    "%s would be JSON and CSV", scores);
+    TRY(check_different(scores, cases));
     TRY(model_plan_file(of->model, wanted, scores, &of->scores_output));
     return model_plan_file(of->model, wanted, cases, &of->cases_output);
 }

@@ -154,8 +154,10 @@ static adele_status add_markdown(const struct adele_table *table, struct buffer 
                          "| --- | --- | ---: | ---: | ---: | ---: |\n"));
     for (int i = 0; i < table->n_rows; i++) {
         const struct adele_table_row *row = &table->rows[i];
-        TRY(buffer_printf(out, "| %s | %s | %d", row->config, row->n_runs > 0 ? row->split : "-",
-                          row->n_runs));
+        TRY(buffer_text(out, "| "));
+        for (const char *c = row->config; *c != '\0'; c++)
+            TRY(buffer_printf(out, *c == '|' ? "\\%c" : "%c", *c));
+        TRY(buffer_printf(out, " | %s | %d", row->n_runs > 0 ? row->split : "-", row->n_runs));
         TRY(add_spread(out, &row->best));
         TRY(add_spread(out, &row->last));
         TRY(add_spread(out, &row->labels));

@@ -259,7 +259,8 @@ void train_screen_end(const struct train_screen *screen, const struct adele_trai
     if (isfinite(result->test_miou))
         printf("test foreground mIoU of the last epoch: %.4f\n", result->test_miou);
     if (!screen->was_finished && screen->n_corrected_pixels == 0)
-        printf("corrected: no pixel of the training masks%s; log.txt says why\n",
+        printf("corrected: no pixel of the training masks%s; log.txt says why, unless "
+               "correction.enabled is false\n",
                screen->is_resumed ? " since it was resumed" : "");
     else if (!screen->was_finished)
         printf("corrected: %" PRId64 " pixels of the training masks%s, over all corrections\n",

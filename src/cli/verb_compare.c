@@ -28,10 +28,8 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     }
 }
 
-static const struct argp_option options[] = {{0}};
-
 const struct argp compare_argp = {
-    options,
+    NULL, // no options of its own
     parse,
     "A B",
     "The paired difference of two runs' scores, by class.\vA and B are files that `adele "

@@ -49,10 +49,9 @@ const struct argp export_argp = {
     parse,
     "CHECKPOINT|RUN",
     "Writes the network as an ONNX file (opset 17) for other programs, such as ONNX Runtime. It "
-    "takes "
-    "images as their files hold them, normalizes them itself, and returns the logits at their "
-    "size. "
-    "Batch, height and width are free; the network was trained at the height and width that the "
+    "takes images as their files hold them, normalizes them itself, and returns the logits at "
+    "their size. Batch, height and width are free; the network was trained at the height and width "
+    "that the "
     "file's metadata name.",
     0,
     0,

@@ -50,8 +50,8 @@ const struct argp report_argp = {
     "RUN...",
     "Curves with fits and onsets, example panels, and a table of one or more runs.\v"
     "Writes into DIR: report.html, one file for a browser with all that follows and a gallery of "
-    "the "
-    "images whose labels changed most; comparison.png, RUN_onset.png and RUN_panels.png (each also "
+    "the images whose labels changed most; comparison.png, RUN_onset.png and RUN_panels.png (each "
+    "also "
     "as .svg), table.md and table.csv. Prints the table.",
     NULL,
     NULL,

@@ -6,11 +6,12 @@
 #include "cli/progress.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SETS = 256, MAX_SEEDS = 1000 };
+enum { MAX_SETS = 256, MAX_SEEDS = 1000, MAX_JOBS = 1000 };
 
 struct arguments {
     struct adele_table_options options;
@@ -31,8 +32,9 @@ static const struct argp_option option_table[] = {
 
 static uint64_t parse_seed(struct argp_state *state, const char *text, const char **at) {
     char *end = NULL;
+    errno = 0;
     uint64_t value = **at >= '0' && **at <= '9' ? strtoull(*at, &end, 10) : 0;
-    if (end == NULL)
+    if (end == NULL || errno != 0)
         argp_error(state, "--seeds %s: write 0..4 or 0,1,7", text);
     *at = end;
     return value;
@@ -57,6 +59,14 @@ static void parse_seeds(struct argp_state *state, const char *text, struct argum
         argp_error(state, "--seeds %s: write 0..4 or 0,1,7", text);
 }
 
+static int parse_jobs(struct argp_state *state, const char *text) {
+    char *end;
+    long n = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || n < 1 || n > MAX_JOBS)
+        argp_error(state, "--jobs %s: a whole number from 1 to %d", text, MAX_JOBS);
+    return (int)n;
+}
+
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
     struct adele_table_options *options = &arguments->options;
@@ -65,9 +75,7 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         parse_seeds(state, value, arguments);
         return 0;
     case 'j':
-        options->n_jobs = atoi(value);
-        if (options->n_jobs < 1)
-            argp_error(state, "--jobs %s: a whole number from 1", value);
+        options->n_jobs = parse_jobs(state, value);
         return 0;
     case 'o':
         options->output = value;

@@ -49,12 +49,15 @@ void fingerprint_begin_case(struct fingerprint *self, enum dataset_split split, 
     self->split = split;
     self->i_case = i_case;
     self->item = &self->dataset->cases[split][i_case];
+    self->is_unreadable = false;
     if (split != SPLIT_TEST && dataset_label_source(self->item, split) == NULL)
         count(&self->notes.no_mask, self->item->image_path[0]);
 }
 
 void fingerprint_add_unreadable(struct fingerprint *self, const char *path) {
-    count(&self->notes.unreadable, path);
+    if (!self->is_unreadable)
+        count(&self->notes.unreadable, path);
+    self->is_unreadable = true;
 }
 
 adele_status fingerprint_add_size(struct fingerprint *self, int width, int height, int n_slices) {
@@ -74,17 +77,17 @@ static adele_status add_pixel(struct fingerprint *self, int channel, float value
     return ADELE_OK;
 }
 
-// All pixels of a small image; of others, pixels at places that depend on the case alone.
+// All pixels of a small image; of others, pixels at places that depend on the case alone. *varies
+// becomes true where they are not all the same.
 static adele_status sample_channel(struct fingerprint *self, int channel, const float *pixels,
-                                   size_t n) {
+                                   size_t n, bool *varies) {
     struct random_stream stream;
     bool is_constant = n > 1;
     random_stream_init(&stream, 0, RANDOM_FINGERPRINT, (uint32_t)self->split,
                        (uint32_t)self->i_case);
     for (size_t i = 1; i < n && is_constant; i++)
         is_constant = pixels[i] == pixels[0];
-    if (is_constant && channel == 0)
-        count(&self->notes.constant, self->item->image_path[0]);
+    *varies = *varies || !is_constant;
     if (n <= self->n_per_case) {
         for (size_t i = 0; i < n; i++)
             TRY(add_pixel(self, channel, pixels[i]));
@@ -100,6 +103,7 @@ static adele_status sample_channel(struct fingerprint *self, int channel, const 
 adele_status fingerprint_add_image(struct fingerprint *self, const struct case_image *image) {
     size_t plane = (size_t)image->height * (size_t)image->width;
     float *pixels = NULL;
+    bool varies = false;
     TRY(fingerprint_add_size(self, image->width, image->height, image->n_slices));
     if (!image->is_volume) {
         bool is_gray = image->is_gray_as_rgb || image->n_channels == 1;
@@ -119,8 +123,10 @@ adele_status fingerprint_add_image(struct fingerprint *self, const struct case_i
         } else {
             case_image_plane(image, 0, channel, pixels);
         }
-        status = sample_channel(self, channel, source, n);
+        status = sample_channel(self, channel, source, n, &varies);
     }
+    if (status == ADELE_OK && !varies)
+        count(&self->notes.constant, self->item->image_path[0]);
     if (image->n_channels > self->n_channels)
         self->n_channels = image->n_channels;
     memory_free(pixels);

@@ -26,6 +26,7 @@ struct fingerprint {
     const struct dataset_case *item; // the current one
     enum dataset_split split;
     int i_case;
+    bool is_unreadable; // one of its files
     struct case_size *sizes;
     int n_sizes;
     float *sample[DATASET_MAX_FILES]; // of each channel

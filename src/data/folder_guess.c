@@ -73,7 +73,7 @@ static int count_common(const struct file_list *a, const struct file_list *b) {
 // ---- two folders --------------------------------------------------------------------------------
 
 static bool is_mask_name(const char *name) {
-    static const char *const words[] = {"mask", "label", "seg", "ann", "truth"};
+    static const char *const words[] = {"mask", "label", "seg", "annot", "truth", "_ann", "-ann"};
     char lower[256];
     size_t n = 0;
     for (; name[n] != '\0' && n + 1 < sizeof lower; n++)
@@ -82,7 +82,7 @@ static bool is_mask_name(const char *name) {
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strstr(lower, words[i]) != NULL)
             return true;
-    return strcmp(lower, "gt") == 0;
+    return strncmp(lower, "ann", 3) == 0 || strcmp(lower, "gt") == 0;
 }
 
 // What masks are called behind the names of their images; "" is tried first.

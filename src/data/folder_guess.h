@@ -13,9 +13,10 @@ struct folder_guess {
     char image_folder[FOLDER_GUESS_BYTES], mask_folder[FOLDER_GUESS_BYTES];
     const char *mask_suffix; // as data.mask_suffix; static storage
 };
-// Of two folders, the masks are in the one whose name contains "mask", "label", "seg", "ann" or
-// "truth", or is "gt"; the images are in the folder that shares most names of pictures with it.
-// Both may hold folders train, val, test, or lie in such. The names of masks may have a suffix,
-// such as _mask; then both may be in one folder. ADELE_DATA lists what there is when nothing fits.
+// Of two folders, the masks are in the one whose name contains "mask", "label", "seg", "annot" or
+// "truth", begins with "ann", or is "gt"; the images are in the folder that shares most names of
+// pictures with it. Both may hold folders train, val, test, or lie in such. The names of masks may
+// have a suffix, such as _mask; then both may be in one folder. ADELE_DATA lists what there is when
+// nothing fits.
 ADELE_MUST_CHECK adele_status folder_guess(const char *root, struct folder_guess *out);
 #endif

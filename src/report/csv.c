@@ -18,9 +18,8 @@ void csv_close(struct csv *csv) {
     *csv = (struct csv){0};
 }
 
-// Unquotes the field at csv->rest in place, and moves rest behind it. *end: what followed it, ','
-// or
-// '\n' or 0.
+// Unquotes the field at csv->rest in place, and moves rest behind it. *end is what followed it:
+// ',', '\n' or 0.
 static adele_status read_field(struct csv *csv, char **out, char *end) {
     char *from = csv->rest, *to = csv->rest;
     bool is_quoted = *from == '"';

@@ -29,8 +29,6 @@ static const uint32_t difference_colours[] = {0, PLOT_BLUE, PLOT_VERMILLION, PLO
 struct overlay {
     int width, height, factor; // of the PNG: the label's extents times `factor`
     int contour;               // pixels of the PNG
-    uint32_t *pixels;          // (height, stride): premultiplied ARGB
-    int stride;
 };
 
 static uint32_t premultiplied(uint32_t rgb, double alpha) {

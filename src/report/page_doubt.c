@@ -139,6 +139,9 @@ static adele_status add_rows(struct page *page, const char *folder, struct csv *
         TRY(add_case(page, folder, csv));
         n_shown++;
     }
+    if (page->html.n_bytes >= page->max_bytes && n_shown < MAX_ROWS)
+        return html_absent(&page->html, NULL,
+                           "Further images are left out, because the page would become too large.");
     if (n_shown == 0)
         return html_absent(&page->html, NULL, "The audit has no pictures of its images.");
     return ADELE_OK;

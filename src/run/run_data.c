@@ -69,7 +69,8 @@ static adele_status load_split(struct run_data *data, enum dataset_split split) 
     TRY(foreground_require(data->dataset, split, images));
     if (split == SPLIT_TRAIN) {
         TRY(add_noise(data));
-        dataset_images_ignore_padding(images);
+        if (data->dataset->config.is_padded)
+            dataset_images_ignore_padding(images);
         size_t bytes = (size_t)images->n * (size_t)images->h * (size_t)images->w;
         hash_xxh3_hex(images->labels, bytes, data->noisy_hash);
     }

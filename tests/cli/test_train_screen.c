@@ -117,7 +117,8 @@ static void a_run_ends_with_its_scores_and_what_comes_next(void **state) {
     assert_says(result.out, "\nvalidation foreground mIoU: best ");
     assert_says(result.out, ", after epoch ");
     assert_says(result.out, "; last ");
-    assert_says(result.out, "\ncorrected: no pixel of the training masks; log.txt says why\n");
+    assert_says(result.out, "\ncorrected: no pixel of the training masks; log.txt says why, unless "
+                            "correction.enabled is false\n");
     // Quoted, because of the space.
     (void)snprintf(next, sizeof next,
                    "next: adele report '%s' -o '%s_report'\n      adele audit '%s'\n"
