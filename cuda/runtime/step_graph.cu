@@ -8,7 +8,7 @@
 namespace adele_cuda {
 
 #define MAX_STEP_KINDS                                                                             \
-    8 // more than the full and the last batch; a kind beyond runs launch by launch
+    8 // full or last batch x first or not x last or not of an update; others run launch by launch
 
 struct step_graphs {
     bool is_capturing;

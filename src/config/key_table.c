@@ -173,7 +173,7 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Weight decay; biases have none. sgd adds it to the gradient (L2); adamw takes rate x weight_decay of each weight away, beside its step."},
     {"train.optimizer.betas", CONFIG_REAL_PAIR, AT(train.betas), .fallback = "[0.9, 0.999]", RANGE(0, 0.999999),
      .meaning = "adamw: how much the running means of the gradient and of its square keep at each update."},
-    {"train.optimizer.eps", CONFIG_REAL, AT(train.eps), .fallback = "1e-08", ABOVE(0, 1),
+    {"train.optimizer.eps", CONFIG_REAL, AT(train.eps), .fallback = "1e-08", RANGE(1e-15, 1),
      .meaning = "adamw: what is added to the root of the mean square."},
     {"train.optimizer.groups", CONFIG_ENUM, AT(train.groups), .fallback = "uniform", .fallback_voc = "voc", .names = groups,
      .meaning = "Rates of the parameters: all the same, or biases twice, a head's new layers 10 times, their biases 20 times."},

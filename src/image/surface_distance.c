@@ -23,11 +23,12 @@ static bool ends_along(const uint8_t *mask, const struct grid *grid, size_t inde
 // Returns the number of voxels of the surface.
 static size_t mark_surface(const uint8_t *mask, const struct grid *grid, uint8_t *out) {
     size_t row = (size_t)grid->n[2], slice = row * (size_t)grid->n[1], n = 0, i = 0;
+    bool is_single = grid_size(grid) == 1; // no axis to have a neighbour along
     int p[3];
     for (p[0] = 0; p[0] < grid->n[0]; p[0]++)
         for (p[1] = 0; p[1] < grid->n[1]; p[1]++)
             for (p[2] = 0; p[2] < grid->n[2]; p[2]++, i++) {
-                out[i] = mask[i] != 0 && (ends_along(mask, grid, i, p, 2, 1) ||
+                out[i] = mask[i] != 0 && (is_single || ends_along(mask, grid, i, p, 2, 1) ||
                                           ends_along(mask, grid, i, p, 1, row) ||
                                           ends_along(mask, grid, i, p, 0, slice));
                 n += out[i];

@@ -107,6 +107,12 @@ static adele_status make_noise(struct audit *audit, const struct model *model) {
     if (options->model.data || options->labels || audit->split != SPLIT_TRAIN ||
         model->config->data.noise.kind == NOISE_NONE)
         return ADELE_OK;
+    if (options->model.inference.window_h > 0 || model->window_h > 0)
+        return FAIL(ADELE_INVALID_ARGUMENT,
+                    "Audit a run without data.patch, or leave the window out.",
+                    "the labels of %s are known at the size of its training alone, not at the "
+                    "files' own size, which windows are cut from",
+                    model->path);
     TRY(dataset_load(audit->dataset, SPLIT_TRAIN, false, &audit->noisy));
     memory_free(audit->noisy.images);
     audit->noisy.images = NULL;
@@ -138,10 +144,13 @@ static adele_status choose_mask_value(const struct audit *audit) {
     if (value < 0)
         return ADELE_OK;
     int category = label_lookup_category(lookup, value);
-    if (category == LABEL_IGNORE || (category < 0 && !has_own)) {
+    if (category == LABEL_IGNORE || (category < 0 && !has_own && value <= UINT8_MAX)) {
         lookup->value[LABEL_IGNORE] = value;
         return ADELE_OK;
     }
+    if (category < 0 && !has_own)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use a value up to 255.",
+                    "%s: value %d does not fit into masks of 8 bits", dataset->root, value);
     if (!has_own)
         return FAIL(ADELE_INVALID_ARGUMENT, "Use a value that no class has, such as 254.",
                     "%s: pixels of value %d in its label files are of class %s, not ignored",

@@ -50,7 +50,8 @@ const struct dataset *audit_dataset(const struct audit *audit); // borrowed
 ADELE_MUST_CHECK adele_status audit_fold(struct audit *audit, struct model *model,
                                          const bool *is_wanted);
 // Writes the results and frees the audit (NULL is legal). Returns `status`, that of the folds,
-// unless that is ADELE_OK and writing fails; then nothing but the lists is there.
+// unless that is ADELE_OK and writing fails. After a failure the lists, and with mask_value the
+// label files of the cases audited so far, are there.
 ADELE_MUST_CHECK adele_status audit_end(struct audit *audit, adele_status status,
                                         struct audit_result *out);
 #endif

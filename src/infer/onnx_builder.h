@@ -32,8 +32,8 @@ const char *onnx_add_node(struct onnx_builder *builder, const char *op, const ch
                   (int)(sizeof(const char *[]){__VA_ARGS__} / sizeof(char *)),                     \
                   (const char *const[]){__VA_ARGS__})
 
-// Attributes of the node that was added last, at most 4; no value is 0 or empty, which a reader
-// could not tell from a missing one.
+// Attributes of the node that was added last, at most 4. A value of 0 is not in the file: readers
+// take it from the attribute's type.
 void onnx_set_int(struct onnx_builder *builder, const char *name, int64_t value);
 void onnx_set_float(struct onnx_builder *builder, const char *name, float value);
 void onnx_set_text(struct onnx_builder *builder, const char *name, const char *value);

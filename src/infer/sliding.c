@@ -183,9 +183,10 @@ static void add_window(struct pass *pass, int i, int b) {
     for (size_t i_row = 0; i_row < n_rows; i_row++) {
         float weight = pass->rows.weight[i_row % (size_t)self->h];
         const float *row = probabilities + i_row * (size_t)self->w;
-        float *sum = pass->sum + i_row * w + pass->columns.start[i];
+        float *sum = pass->sum + i_row * w;
+        int start = pass->columns.start[i];
         for (int x = from; x < to; x++)
-            sum[x] += weight * pass->columns.weight[x] * row[x];
+            sum[start + x] += weight * pass->columns.weight[x] * row[x];
     }
 }
 

@@ -113,7 +113,7 @@ adele_status network_add_second_moments(struct network *network) {
     return arena_create(network, network->graph.n_weights, &network->second_moments);
 }
 
-float *network_second_moments(struct network *network) {
+float *network_second_moments(const struct network *network) {
     return network->second_moments;
 }
 

@@ -62,7 +62,7 @@ float *network_buffers(struct network *network);
 // A further arena of zeros, for an optimizer with second moments; its first ones are the momenta.
 // Once, before network_parameter_bytes is asked for.
 ADELE_MUST_CHECK adele_status network_add_second_moments(struct network *network);
-float *network_second_moments(struct network *network); // NULL when there are none
+float *network_second_moments(const struct network *network); // NULL when there are none
 ADELE_MUST_CHECK adele_status network_zero_gradients(struct network *network);
 
 // ---- plans --------------------------------------------------------------------------------------

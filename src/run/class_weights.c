@@ -31,7 +31,7 @@ adele_status class_weights_find(const struct run_data *data, float *out, bool *o
     if (n == CLASS_WEIGHTS_INVERSE) {
         invert_frequencies(data, out);
         for (int c = 0; c < data->n_categories; c++)
-            log_line(LOG_INFO, "loss.class_weights: %g for %s", (double)out[c],
+            log_line(LOG_DETAIL, "loss.class_weights: %g for %s", (double)out[c],
                      data->dataset->category_names[c]);
         return ADELE_OK;
     }

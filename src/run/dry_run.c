@@ -3,6 +3,7 @@
 // with a learning rate of 0.
 #include "base/clock.h"
 #include "base/fail.h"
+#include "run/learning_rate.h"
 #include "run/start.h"
 
 #include <math.h>
@@ -56,6 +57,8 @@ static adele_status run_step(struct training_step *step, int i_step) {
     int n_full = step->full.n == step->epochs.n_last_images || step->epochs.n_steps == 1
                      ? step->epochs.n_steps
                      : step->epochs.n_steps - 1;
+    int n_first = epoch_plan_steps(&step->epochs, 1);
+    n_full = n_first < n_full ? n_first : n_full;
     TRY(training_step_next_batch(step, 1, (i_step + 1) % n_full));
     TRY(training_step_run(step, 1, i_step % n_full, 0.0));
     return device->iface->synchronize(device);
@@ -236,6 +239,8 @@ adele_status trainer_dry_run(const struct trainer_options *options, struct dry_r
     int n_images = run.trainer->data.resident[SPLIT_TRAIN].set.n_images;
     run.configured = run.config.train.batch < n_images ? run.config.train.batch : n_images;
     adele_status status = plan_configured(&run);
+    if (status == ADELE_OK && run.trainer->step.epochs.batch == run.configured)
+        status = learning_rate_check(&run.config, &run.trainer->step.epochs);
     if (status == ADELE_OK) {
         start_report(run.trainer);
         choose_sizes(&run);

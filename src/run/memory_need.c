@@ -4,13 +4,21 @@
 #include "base/fail.h"
 #include "base/log.h"
 
+// AdamW's second moments are there before the other parameters.
+static size_t second_moment_bytes(const struct network *network) {
+    return network_second_moments(network) == NULL
+               ? 0
+               : (size_t)network_graph(network)->n_weights * sizeof(float);
+}
+
 // What the run allocates beside the plans: the parameters, where they are not there yet. And after
 // the first step, where that is memory of the device: while a checkpoint is written or read, there
 // are copies of weights, running statistics, momenta and labels in host memory. Other host memory
 // is not checked.
 static size_t later_bytes(const struct training_step *step) {
     size_t parameters = network_parameter_bytes(step->network);
-    size_t bytes = network_has_parameters(step->network) ? 0 : parameters;
+    size_t bytes =
+        network_has_parameters(step->network) ? 0 : parameters - second_moment_bytes(step->network);
     if (resident_is_host_memory(step->data->device))
         bytes += parameters + resident_map_bytes(&step->data->resident[SPLIT_TRAIN]);
     return bytes;
@@ -30,8 +38,8 @@ struct memory_need memory_need_of(const struct training_step *step) {
     const struct adele_device *device = step->data->device;
     const struct network *network = step->network;
     size_t allocated = data_bytes(step->data, resident_device_bytes) + step->buffer_bytes;
-    if (network_has_parameters(network))
-        allocated += network_parameter_bytes(network);
+    allocated += network_has_parameters(network) ? network_parameter_bytes(network)
+                                                 : second_moment_bytes(network);
     size_t free_bytes = device->iface->free_bytes(device);
     return (struct memory_need){
         .planned = allocated + network_planned_bytes(network) + later_bytes(step),

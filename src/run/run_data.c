@@ -143,8 +143,8 @@ adele_status run_data_move_images(struct run_data *data, bool *out_moved) {
     *out_moved = false;
     if (data->config->data.residency != RESIDENCY_AUTO || resident_is_host_memory(data->device))
         return ADELE_OK;
-    for (int split = 0; split < SPLIT_COUNT; split++) {
-        struct resident *resident = &data->resident[split];
+    for (int i = 0; i <= SPLIT_COUNT; i++) {
+        struct resident *resident = i < SPLIT_COUNT ? &data->resident[i] : &data->patches;
         // Two batches of them stay on the device.
         if (resident->set.n_images <= 2 * resident->batch || resident_host_bytes(resident) > 0)
             continue;

@@ -60,7 +60,6 @@ adele_status trainer_plan(struct trainer *trainer) {
     const struct config *config = trainer->config;
     TRY(network_init(trainer));
     TRY(training_step_init(&trainer->step, &trainer->data, trainer->network));
-    TRY(learning_rate_check(config, &trainer->step.epochs));
     const struct corrector_options options = {.network = trainer->network,
                                               .epochs = &trainer->step.epochs,
                                               .n_loss_scales = trainer->step.n_scales};
@@ -81,6 +80,7 @@ adele_status trainer_allocate(struct trainer *trainer) {
 
 static adele_status parts_init(struct trainer *trainer) {
     TRY(trainer_plan(trainer));
+    TRY(learning_rate_check(trainer->config, &trainer->step.epochs));
     plan_describe(trainer->step.full.plans[0]);
     TRY(memory_need_check(&trainer->step));
     return trainer_allocate(trainer);

@@ -83,6 +83,10 @@ static void details_that_the_map_never_had_stay(void **state) {
     fill_map(after, 0, 5);
     project(file, before, after, out);
     assert_int_equal(out[4 * LARGE + 8], 1); // inside of a pixel that changed
+    fill_map(after, 0, SMALL);
+    project(file, before, after, out);
+    assert_int_equal(out[6 * LARGE + 10], LABEL_IGNORE); // this one too
+    assert_int_equal(out[6 * LARGE + 11], 1);
     memcpy(after, before, sizeof after);
     after[0] = 0;
     project(file, before, after, out);
