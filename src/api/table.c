@@ -324,12 +324,7 @@ static adele_status train_all(struct tables *self) {
 static adele_status make_table(struct tables *self, struct adele_table **out) {
     TRY(table_rows_create(self->options, self->names, self->n_runs, self->runs, out));
     (*out)->n_failed = self->n_failed;
-    adele_status status = table_rows_write(*out, self->options->output);
-    if (status == ADELE_OK)
-        return ADELE_OK;
-    adele_table_destroy(*out);
-    *out = NULL;
-    return status;
+    return table_rows_write(*out, self->options->output);
 }
 
 adele_status adele_table(const struct adele_table_options *options, struct adele_table **out) {
@@ -345,6 +340,10 @@ adele_status adele_table(const struct adele_table_options *options, struct adele
     if (status == ADELE_OK)
         status = make_table(&self, out);
     status = output_end(self.output, status);
+    if (status != ADELE_OK) {
+        adele_table_destroy(*out);
+        *out = NULL;
+    }
 done:
     tables_deinit(&self);
     return status;
