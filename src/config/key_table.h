@@ -57,6 +57,7 @@ struct config_slot {
     char *text;  // scalars; NULL when the key is absent
     void *items; // lists: char *[n_items], label map: struct config_raw_map[n_items]
     unsigned n_items;
+    bool is_set; // by --set
 };
 
 struct config_raw; // owns the slots
@@ -75,8 +76,9 @@ const char *config_nearest(const char *path);
 bool config_is_known(const char *path, int *i_key);
 
 // ---- value.c ------------------------------------------------------------------------------------
-// Stores what was written for the key, or its default, in `config`; checks its range.
-ADELE_MUST_CHECK adele_status config_value_store(const char *name, const struct config_key *key,
+// Stores what was written for the key, or its default, in `config`; checks its range. Messages name
+// the file, or --set.
+ADELE_MUST_CHECK adele_status config_value_store(const char *file, const struct config_key *key,
                                                  const struct config_slot *slot,
                                                  struct config *config);
 // "a number, above 0, at most 1", "constant, poly"...: what the key allows.

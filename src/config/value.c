@@ -261,8 +261,9 @@ static adele_status store_weights(const char *name, const struct config_key *key
     return strcmp(slot->text, "inverse") == 0 ? ADELE_OK : refuse(name, key, slot->text);
 }
 
-adele_status config_value_store(const char *name, const struct config_key *key,
+adele_status config_value_store(const char *file, const struct config_key *key,
                                 const struct config_slot *slot, struct config *config) {
+    const char *name = slot->is_set ? "--set" : file;
     void *value = (char *)config + key->offset;
     bool is_voc = config->correction.pipeline == ONSET_VOC && key->fallback_voc != NULL;
     const char *fallback = is_voc ? key->fallback_voc : key->fallback;

@@ -251,6 +251,7 @@ static adele_status read_label_map(struct reader *reader, const char *path,
 static adele_status read_value(struct reader *reader, const struct config_key *key,
                                struct config_slot *slot) {
     slot_deinit(slot, key->kind);
+    slot->is_set = reader->is_set;
     bool is_word = key->kind == CONFIG_WEIGHTS && reader->event.type == YAML_SCALAR_EVENT;
     if (!config_is_list(key->kind) || is_word)
         return read_text(reader, key->path, &slot->text);

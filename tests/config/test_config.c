@@ -197,6 +197,7 @@ static void test_each_number_has_its_range(void **state) {
         (void)snprintf(key, sizeof key, "%.*s is \"", (int)strcspn(sets[i], "="), sets[i]);
         assert_refused(ROOT, sets[i], key);
         assert_non_null(strstr(adele_error_message(), "allowed: "));
+        assert_int_equal(strncmp(adele_error_message(), "--set: ", 7), 0); // not the file
     }
 }
 
