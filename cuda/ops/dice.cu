@@ -159,10 +159,11 @@ template <typename T> static __global__ void dice_partial_sums(struct dice_task 
     }
 }
 
-// A block adds up the partial sums of one image and category, a thread every DICE_THREADS-th.
+// A block adds up the partial sums of one image and category, but for the background, which the
+// loss leaves out; a thread every DICE_THREADS-th.
 static __global__ void dice_image_sums(struct dice_task task) {
     SHARED(double, of_warps, [DICE_THREADS / 32]);
-    int n = blockIdx.x / task.c, c = blockIdx.x % task.c;
+    int n = blockIdx.x / (task.c - 1), c = 1 + blockIdx.x % (task.c - 1);
     for (int k = 0; k < 3; k++) {
         double sum = 0.0;
         for (int i = threadIdx.x; i < task.n_blocks; i += DICE_THREADS)
@@ -336,7 +337,7 @@ static adele_status run(const struct cuda_context *context, const struct dice_ta
     int64_t n_pixels = (int64_t)task.n * task.h * task.w;
     int64_t n_groups = (int64_t)task.n * task.rows.n_in * task.columns.n_in * (task.p / 8);
     TRY(LAUNCH(context, dice_partial_sums<T>, task.n * task.n_blocks, DICE_THREADS, 0, task));
-    TRY(LAUNCH(context, dice_image_sums, task.n * task.c, DICE_THREADS, 0, task));
+    TRY(LAUNCH(context, dice_image_sums, task.n * (task.c - 1), DICE_THREADS, 0, task));
     TRY(LAUNCH(context, dice_finish, 1, DICE_THREADS, 0, task));
     if (task.args.d_logits == NULL)
         return ADELE_OK;
