@@ -160,6 +160,7 @@ static void show_start(void *context, const struct adele_train_start *start) {
     screen->is_resumed = start->n_done_steps > 0;
     screen->was_finished = start->n_done_steps >= start->n_steps_total;
     progress_restart(&screen->progress);
+    screen->progress.drawn = 0.0; // however short reading the data was
     progress_draw(&screen->progress, share_of(&screen->last),
                   start->run_folder != NULL ? "first step" : "measuring", "");
 }
