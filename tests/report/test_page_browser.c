@@ -64,7 +64,8 @@ static void open_page(void **state, const char *name, const char *page, const ch
     made_up_file(folder, path, text);
     memory_free(text);
     char *command = memory_printf(
-        "HOME='%s' timeout 60 '%s' --headless --no-sandbox --disable-gpu --disable-extensions "
+        "HOME='%s' timeout 60 '%s' --headless --no-sandbox --disable-dev-shm-usage --disable-gpu "
+        "--disable-extensions "
         "--no-first-run --disable-background-networking --user-data-dir='%s/profile' "
         "--window-size=1280,900 --virtual-time-budget=10000 --enable-logging=stderr --dump-dom "
         "'file://%s/%s.html' >'%s/%s.dom' 2>'%s/%s.log'",
