@@ -4,7 +4,6 @@
 
 #include "base/buffer.h"
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "report/run.h"
 
@@ -169,22 +168,14 @@ static adele_status add_markdown(const struct adele_table *table, struct buffer 
                        "training labels against the truth after the last epoch.\n");
 }
 
-static adele_status save(const char *folder, const char *name, const struct buffer *text) {
-    char *path = file_join(folder, name);
-    TRY(CHECK_MEMORY(path));
-    adele_status status = file_write(path, text->data, text->n_bytes);
-    memory_free(path);
-    return status;
-}
-
 adele_status table_rows_write(const struct adele_table *table, const char *folder) {
     struct buffer text = {0};
     adele_status status;
     TRY_GOTO(add_markdown(table, &text), done);
-    TRY_GOTO(save(folder, "table.md", &text), done);
+    TRY_GOTO(buffer_save(&text, folder, "table.md"), done);
     buffer_clear(&text);
     TRY_GOTO(add_csv(table, &text), done);
-    status = save(folder, "table.csv", &text);
+    status = buffer_save(&text, folder, "table.csv");
 done:
     buffer_deinit(&text);
     return status;

@@ -2,6 +2,7 @@
 #include "base/buffer.h"
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -114,4 +115,12 @@ adele_status buffer_csv_field(struct buffer *buffer, const char *text) {
     for (const char *c = text; *c != '\0'; c++)
         TRY(buffer_text(buffer, *c == '"' ? "\"\"" : (char[]){*c, '\0'}));
     return buffer_text(buffer, "\"");
+}
+
+adele_status buffer_save(const struct buffer *buffer, const char *folder, const char *name) {
+    char *path = file_join(folder, name);
+    TRY(CHECK_MEMORY(path));
+    adele_status status = file_write(path, buffer->data, buffer->n_bytes);
+    memory_free(path);
+    return status;
 }

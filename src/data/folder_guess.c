@@ -35,12 +35,8 @@ static adele_status add_stems(const char *folder, const char *sub, struct file_l
     TRY(CHECK_MEMORY(path));
     adele_status status =
         file_is_directory(path) ? file_list_directory(path, &files) : (adele_status)ADELE_OK;
-    for (int i = 0; i < files.n && status == ADELE_OK; i++) {
-        bool is_picture, is_volume;
-        size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
-        if (is_picture)
-            status = file_list_add(out, files.names[i], bytes);
-    }
+    if (status == ADELE_OK)
+        status = name_list_add_pictures(&files, out);
     file_list_deinit(&files);
     memory_free(path);
     return status;

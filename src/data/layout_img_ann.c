@@ -113,12 +113,8 @@ static adele_status list_pictures(struct dataset_finder *finder, const char *sub
             FAIL(ADELE_IO, "Check data.split, or add the folder.", "%s: no such folder", folder);
     if (status == ADELE_OK)
         status = finder_report_unread(finder, folder, &files);
-    for (int i = 0; i < files.n && status == ADELE_OK; i++) {
-        bool is_picture, is_volume;
-        size_t bytes = name_stem_bytes(files.names[i], &is_picture, &is_volume);
-        if (is_picture)
-            status = file_list_add(out, files.names[i], bytes);
-    }
+    if (status == ADELE_OK)
+        status = name_list_add_pictures(&files, out);
     file_list_deinit(&files);
     memory_free(folder);
     return status;

@@ -78,3 +78,13 @@ size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume) {
     }
     return bytes;
 }
+
+adele_status name_list_add_pictures(const struct file_list *files, struct file_list *out) {
+    for (int i = 0; i < files->n; i++) {
+        bool is_picture, is_volume;
+        size_t bytes = name_stem_bytes(files->names[i], &is_picture, &is_volume);
+        if (is_picture)
+            TRY(file_list_add(out, files->names[i], bytes));
+    }
+    return ADELE_OK;
+}

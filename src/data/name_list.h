@@ -12,4 +12,7 @@ ADELE_MUST_CHECK adele_status name_list_read(const char *path, struct file_list 
 ADELE_MUST_CHECK adele_status name_check(const char *name, const char *where);
 // The length of a file name without its ending; the whole length when the ending is unknown.
 size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume);
+// Appends those of `files` that are pictures, without their endings.
+ADELE_MUST_CHECK adele_status name_list_add_pictures(const struct file_list *files,
+                                                     struct file_list *out);
 #endif

@@ -2,7 +2,7 @@
 #include "infer/audit_table.h"
 
 #include "base/buffer.h"
-#include "base/file.h"
+#include "base/fail.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -118,12 +118,8 @@ static adele_status add_name(struct buffer *csv, const char *name) {
 // FOLDER/NAME; the buffer is emptied.
 static adele_status save(struct buffer *csv, const char *folder, const char *name,
                          adele_status status) {
-    char *path = status == ADELE_OK ? file_join(folder, name) : NULL;
     if (status == ADELE_OK)
-        status = CHECK_MEMORY(path);
-    if (status == ADELE_OK)
-        status = file_write(path, csv->data, csv->n_bytes);
-    memory_free(path);
+        status = buffer_save(csv, folder, name);
     buffer_deinit(csv);
     return status;
 }

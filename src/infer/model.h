@@ -77,7 +77,9 @@ struct model_view {
 };
 struct model_visitor {
     const bool *is_wanted; // of each case of the split; NULL: all
-    bool at_network_size;  // maps have the size at which the network works, else the file's
+    // Maps have the size at which the network works, else the file's. Not with windows, which are
+    // cut from the file's.
+    bool at_network_size;
     adele_status (*visit)(void *context, const struct model_view *view);
     // After the slices of a case; NULL: none.
     adele_status (*end_case)(void *context, int i_case, const struct dataset_images *images);

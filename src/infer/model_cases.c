@@ -347,11 +347,6 @@ adele_status model_visit(struct model *model, const struct model_options *option
                                  .output = output,
                                  .visitor = visitor};
     int n_images = 0;
-    if (visitor->at_network_size && (options->inference.window_h > 0 || model->window_h > 0))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Leave the window out.",
-                    "the labels of %s are known at the size of its training alone, not at the "
-                    "files' own size, which windows are cut from",
-                    model->path);
     adele_status status = predict_cases(&runner, options->split, NULL, &n_images);
     inference_destroy(runner.inference);
     sliding_destroy(runner.sliding);

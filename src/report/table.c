@@ -4,7 +4,6 @@
 
 #include "base/buffer.h"
 #include "base/fail.h"
-#include "base/file.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -184,23 +183,15 @@ static adele_status add_csv(int n_runs, const struct report_summary *summaries,
     return ADELE_OK;
 }
 
-static adele_status save(const char *folder, const char *name, const struct buffer *text) {
-    char *path = file_join(folder, name);
-    TRY(CHECK_MEMORY(path));
-    adele_status status = file_write(path, text->data, text->n_bytes);
-    memory_free(path);
-    return status;
-}
-
 adele_status table_write(int n_runs, const struct report_run *runs,
                          const struct report_summary *summaries, const char *folder) {
     struct buffer text = {0};
     adele_status status = ADELE_OK;
     TRY_GOTO(add_markdown(n_runs, runs, summaries, &text), end);
-    TRY_GOTO(save(folder, "table.md", &text), end);
+    TRY_GOTO(buffer_save(&text, folder, "table.md"), end);
     buffer_clear(&text);
     TRY_GOTO(add_csv(n_runs, summaries, &text), end);
-    TRY_GOTO(save(folder, "table.csv", &text), end);
+    TRY_GOTO(buffer_save(&text, folder, "table.csv"), end);
 end:
     buffer_deinit(&text);
     return status;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The device adds the losses up. They are read only when somebody is told, because the host has to
-// wait for the device then.
+// The device adds the losses up. The host reads them only for a call of on_progress, because it has
+// to wait for the device then.
 #include "run/step_progress.h"
 
 #include "base/clock.h"
