@@ -129,7 +129,8 @@ static __device__ inline double sum_block(double value, double *of_warps) {
 // ---- kernels ------------------------------------------------------------------------------------
 
 // Block (i, n) sums DICE_THREADS pixels of image n, a thread owns one of them.
-template <typename T> static __global__ void dice_partial_sums(struct dice_task task) {
+template <typename T>
+static __global__ void __launch_bounds__(DICE_THREADS) dice_partial_sums(struct dice_task task) {
     SHARED(double, of_warps, [DICE_THREADS / 32]);
     int n = blockIdx.x / task.n_blocks, i = blockIdx.x % task.n_blocks * DICE_THREADS + threadIdx.x;
     bool is_inside = i < task.h * task.w;
@@ -161,7 +162,7 @@ template <typename T> static __global__ void dice_partial_sums(struct dice_task 
 
 // A block adds up the partial sums of one image and category, but for the background, which the
 // loss leaves out; a thread every DICE_THREADS-th.
-static __global__ void dice_image_sums(struct dice_task task) {
+static __global__ void __launch_bounds__(DICE_THREADS) dice_image_sums(struct dice_task task) {
     SHARED(double, of_warps, [DICE_THREADS / 32]);
     int n = blockIdx.x / (task.c - 1), c = 1 + blockIdx.x % (task.c - 1);
     for (int k = 0; k < 3; k++) {
@@ -175,7 +176,7 @@ static __global__ void dice_image_sums(struct dice_task task) {
 }
 
 // One block. A thread finishes one category of every image; then one thread adds up the losses.
-static __global__ void dice_finish(struct dice_task task) {
+static __global__ void __launch_bounds__(DICE_THREADS) dice_finish(struct dice_task task) {
     int n_groups = task.per_image ? task.n : 1;
     double share = task.weight / ((double)n_groups * (double)(task.c - 1));
     double scale = share / (task.args.n_batches > 0 ? (double)task.args.n_batches : 1.0);
@@ -212,7 +213,8 @@ static __global__ void dice_finish(struct dice_task task) {
 }
 
 // A thread owns a label pixel: sum_c p_c d loss / d p_c.
-template <typename T> static __global__ void dice_inner(struct dice_task task) {
+template <typename T>
+static __global__ void __launch_bounds__(DICE_THREADS) dice_inner(struct dice_task task) {
     int64_t i = (int64_t)blockIdx.x * DICE_THREADS + threadIdx.x;
     if (i >= (int64_t)task.n * task.h * task.w)
         return;
@@ -229,8 +231,9 @@ template <typename T> static __global__ void dice_inner(struct dice_task task) {
 }
 
 // A thread owns 8 channels of one pixel of the logits and gathers from the label pixels that read
-// it, rows outside, columns inside.
-template <typename T> static __global__ void dice_gradient(struct dice_task task) {
+// it, rows outside, columns inside. With two blocks a multiprocessor no register is spilled.
+template <typename T>
+static __global__ void __launch_bounds__(DICE_THREADS, 2) dice_gradient(struct dice_task task) {
     const struct resample_axis &rows = task.rows, &columns = task.columns;
     int64_t i = (int64_t)blockIdx.x * DICE_THREADS + threadIdx.x, n_groups = task.p / 8;
     int64_t i_cell = i / n_groups;
