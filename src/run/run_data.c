@@ -107,8 +107,8 @@ static adele_status check_augment(const struct run_data *data) {
 }
 
 adele_status run_data_load(struct run_data *out, const struct config *config,
-                           const struct adele_device *device) {
-    *out = (struct run_data){.config = config, .device = device};
+                           const struct adele_device *device, struct ranks *ranks) {
+    *out = (struct run_data){.config = config, .device = device, .ranks = ranks};
     TRY(load_splits(out));
     for (int split = 0; split < SPLIT_COUNT; split++)
         if (out->images[split].n > 0)

@@ -6,10 +6,12 @@
 
 #include "config/config.h"
 #include "infer/inference.h"
+#include "ranks/ranks.h"
 
 struct run_data {
     const struct config *config;       // borrowed
     const struct adele_device *device; // borrowed
+    struct ranks *ranks;               // borrowed; NULL: one process
     struct dataset *dataset;
     struct dataset_images images[SPLIT_COUNT]; // host; the training split alone keeps its pixels
     struct resident resident[SPLIT_COUNT];     // n_images = 0: the split is empty
@@ -21,9 +23,9 @@ struct run_data {
     char noisy_hash[17];       // XXH3 of the training labels that the run starts with
 };
 
-// Borrows config and device. After an error, run_data_deinit frees what was loaded.
+// Borrows config, device and ranks. After an error, run_data_deinit frees what was loaded.
 ADELE_MUST_CHECK adele_status run_data_load(struct run_data *out, const struct config *config,
-                                            const struct adele_device *device);
+                                            const struct adele_device *device, struct ranks *ranks);
 void run_data_deinit(struct run_data *data); // also zeroes it; legal on a zeroed struct
 
 // The set that a training step takes its batches from: the patches, or the training images.

@@ -121,7 +121,7 @@ static adele_status load(struct trainer *trainer) {
         TRY(file_lock_folder(run_folder, &trainer->folder_lock));
     }
     TRY(open_device(trainer));
-    TRY(run_data_load(&trainer->data, trainer->config, trainer->device));
+    TRY(run_data_load(&trainer->data, trainer->config, trainer->device, trainer->options.ranks));
     return check_data(&trainer->data);
 }
 

@@ -11,6 +11,7 @@
 #include "adele/train.h"
 #include "config/config.h"
 #include "infer/score.h"
+#include "ranks/ranks.h"
 #include <stdbool.h>
 
 // A finished epoch. Everything is borrowed during the call.
@@ -30,6 +31,7 @@ struct trainer_options {
     const char *run_folder;      // created when it does not exist
     bool resume;                 // continue from its last checkpoint when there is one
     const char *device;          // "auto", "cpu", ...
+    struct ranks *ranks;         // borrowed; NULL: one process
     // Above 0: the run ends with ADELE_OK after so many steps (or its last one); nothing is
     // corrected or evaluated, and no checkpoint is written.
     long n_profile_steps;

@@ -77,7 +77,7 @@ static void load(void *const *state, const char *const *sets, struct adele_devic
                  struct config **config, struct run_data *data) {
     *config = tiny_run_config(state, sets);
     check_ok(adele_device_open("cpu", ADELE_PRECISION_FP32, device));
-    check_ok(run_data_load(data, *config, *device));
+    check_ok(run_data_load(data, *config, *device, NULL));
 }
 
 static void unload(struct adele_device *device, struct config *config, struct run_data *data) {

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// The processes that train together. MPI calls them ranks, and so does this file. A process on its
+// own is rank 0 of 1 and has no `struct ranks`: NULL is legal everywhere here, and then nothing is
+// sent.
+//
+// Every rank calls the functions below in the same order and with the same sizes ("collective").
+// None of them waits for ever: when another rank has sent nothing for the time limit, or has ended
+// with an error, they fail with a message that names that rank and its host. A run that has seen
+// such a failure ends; the ranks are of no use any more.
+#ifndef ADELE_RANKS_RANKS_H
+#define ADELE_RANKS_RANKS_H
+
+#include "adele/status.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ranks;
+
+// Joins the other processes where a launcher (mpirun, srun) has started several; else *out is NULL.
+// ADELE_UNSUPPORTED when a launcher has started several and this build has no MPI. Once in a
+// process.
+ADELE_MUST_CHECK adele_status ranks_open(struct ranks **out);
+// Leaves them. After a success on every rank, or `failed`: then the other ranks are ended too, with
+// this rank's last error (adele_error_message) as the reason that they tell.
+void ranks_close(struct ranks *ranks, bool failed);
+
+int ranks_count(const struct ranks *ranks);                  // 1 for NULL
+int ranks_index(const struct ranks *ranks);                  // of this process, from 0
+int ranks_local_count(const struct ranks *ranks);            // on this host
+int ranks_local_index(const struct ranks *ranks);            // of this process among those
+const char *ranks_host(const struct ranks *ranks, int rank); // name of its host; borrowed
+
+// Seconds that a collective waits for another rank; 600 at first.
+void ranks_set_time_limit(struct ranks *ranks, double seconds);
+
+// ---- collectives over host memory ---------------------------------------------------------------
+
+// What rank 0 has in `block` comes into that of every other rank.
+ADELE_MUST_CHECK adele_status ranks_broadcast(struct ranks *ranks, void *block, size_t bytes);
+// `bytes` of each rank, behind each other in `all` (ranks_count * bytes) on every rank.
+ADELE_MUST_CHECK adele_status ranks_gather(struct ranks *ranks, const void *mine, size_t bytes,
+                                           void *all);
+// The same with another size on each rank: *all is allocated (memory_free), rank r's bytes begin at
+// starts[r], where the array has ranks_count + 1 entries.
+ADELE_MUST_CHECK adele_status ranks_gather_sized(struct ranks *ranks, const void *mine,
+                                                 size_t bytes, void **all, size_t *starts);
+// Each value becomes its sum over the ranks, the same on every rank.
+ADELE_MUST_CHECK adele_status ranks_sum(struct ranks *ranks, int64_t *values, size_t n);
+// Each value becomes its largest over the ranks.
+ADELE_MUST_CHECK adele_status ranks_max(struct ranks *ranks, int64_t *values, size_t n);
+// Rank r sends `to_each + s * bytes` to rank s, which receives it at `from_each + r * bytes`: both
+// have ranks_count * bytes, and do not overlap.
+ADELE_MUST_CHECK adele_status ranks_exchange(struct ranks *ranks, const void *to_each, size_t bytes,
+                                             void *from_each);
+// After a part of the work that may fail on some ranks alone: ADELE_OK when `mine` is ADELE_OK on
+// all of them; else the error of the lowest rank that failed, on every rank, with the rank and its
+// host in the message where it is another one's.
+ADELE_MUST_CHECK adele_status ranks_agree(struct ranks *ranks, adele_status mine);
+
+// Bytes that this rank has sent so far.
+int64_t ranks_bytes_sent(const struct ranks *ranks);
+#endif
