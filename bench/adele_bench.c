@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // adele-bench: the speed of each op at the shapes of the two pipelines and, with --costs, the FLOPs
-// and bytes of a training step. Every op is checked before it is timed.
+// and bytes of a training step, with --scaling a model of its time on several GPUs. Every op is
+// checked before it is timed.
 #include "bench.h"
 
 #include <argp.h>
@@ -15,6 +16,8 @@
 #define KEY_JSON      261
 #define KEY_LIST      262
 #define KEY_COSTS     263
+#define KEY_SCALING   264
+#define KEY_ASSUME    265
 
 static const struct argp_option options[] = {
     {"device", KEY_DEVICE, "NAME", 0, "auto, cpu, cuda or cuda:N (default: auto)", 0},
@@ -28,6 +31,12 @@ static const struct argp_option options[] = {
     {"costs", KEY_COSTS, 0, 0,
      "Only print FLOPs and bytes of a training step of each pipeline, counted without running it",
      0},
+    {"scaling", KEY_SCALING, 0, 0,
+     "Only print a model of the time of a training step of each pipeline on 1 to 64 GPUs, with "
+     "what it assumes",
+     0},
+    {"assume", KEY_ASSUME, "NAME=VALUE", 0,
+     "With --scaling: another value for something that it assumes; can be repeated", 0},
     {0}};
 
 static error_t parse_number(struct argp_state *state, const char *name, const char *value,
@@ -45,6 +54,7 @@ static error_t parse(int key, char *value, struct argp_state *state) {
                                              [ADELE_PRECISION_TF32] = "tf32"};
     struct bench_options *out = state->input;
     double number;
+    char message[160];
     switch (key) {
     case KEY_DEVICE:
         out->device = value;
@@ -74,6 +84,13 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case KEY_COSTS:
         out->is_costs = true;
+        return 0;
+    case KEY_SCALING:
+        out->is_scaling = true;
+        return 0;
+    case KEY_ASSUME:
+        if (scaling_assume(&out->assumptions, value, message) != NULL)
+            argp_error(state, "--assume %s", message);
         return 0;
     case ARGP_KEY_ARG:
         if (out->filter != NULL)
@@ -121,12 +138,17 @@ int main(int argc, char **argv) {
         0,
         0,
         0};
-    struct bench_options parsed = {.device = "auto", .n_rounds = 31, .scale = 1.0};
+    struct bench_options parsed = {.device = "auto",
+                                   .n_rounds = 31,
+                                   .scale = 1.0,
+                                   .assumptions = scaling_assumptions_default()};
     struct bench bench;
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, 0, &parsed);
     if (parsed.is_costs)
         return bench_costs(stdout) == ADELE_OK ? 0 : report_failure();
+    if (parsed.is_scaling)
+        return bench_scaling(stdout, &parsed.assumptions) == ADELE_OK ? 0 : report_failure();
     adele_status status = bench_open(&parsed, &bench);
     if (status == ADELE_OK)
         status = run_benchmarks(&bench);

@@ -9,6 +9,7 @@
 #define ADELE_BENCH_BENCH_H
 
 #include "device/device.h"
+#include "scaling_model.h"
 
 #include <stdio.h>
 
@@ -18,7 +19,8 @@ struct bench_options {
     enum adele_precision precision;
     int n_rounds;
     double scale; // of image extents and of the heads' channels: 0.25 keeps a run on the CPU short
-    bool is_list, is_costs;
+    bool is_list, is_costs, is_scaling;
+    struct scaling_assumptions assumptions;
 };
 
 // ---- what an op reads and writes ----------------------------------------------------------------
@@ -205,4 +207,7 @@ void report_row(const struct bench *bench, const struct row *row);
 ADELE_MUST_CHECK adele_status report_json(const struct bench *bench);
 // bench_costs.c: the dry run.
 ADELE_MUST_CHECK adele_status bench_costs(FILE *to);
+// bench_scaling.c: a model of the time of a step on several GPUs.
+ADELE_MUST_CHECK adele_status bench_scaling(FILE *to,
+                                            const struct scaling_assumptions *assumptions);
 #endif

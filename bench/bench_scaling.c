@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// adele-bench --scaling: what the model in scaling_model.h says of the two pipelines of the paper
+// on 1 to 64 GPUs. FLOPs and sizes of vectors are counted from the networks' graphs.
+#include "bench.h"
+
+#include "base/fail.h"
+#include "nn/costs.h"
+
+#include <math.h>
+
+#define N_SCALES 3
+#define MAX_GPUS 64
+
+struct pipeline {
+    const char *name;
+    adele_status (*build)(struct graph *graph);
+    int size;        // of an image at scale 1
+    int batch;       // of the paper
+    int fixed_batch; // the next power of two: it can be divided among more GPUs
+};
+
+static adele_status build_segthor(struct graph *graph) {
+    return unet_build(graph, 1, 5, 64);
+}
+static adele_status build_voc(struct graph *graph) {
+    return deeplab_build(graph, DEEPLAB_V1, 21, 64, false);
+}
+static const struct pipeline segthor = {"SegTHOR, U-Net", build_segthor, 256, 5, 8};
+static const struct pipeline voc = {"VOC, DeepLabv1 on ResNet38d", build_voc, 448, 10, 16};
+
+static adele_status count_scales(const struct graph *graph, const struct pipeline *pipeline,
+                                 struct scaling_work *out) {
+    static const double factors[N_SCALES] = {0.7, 1.0, 1.5};
+    for (int k = 0; k < N_SCALES; k++) {
+        int extent = (int)floor(pipeline->size * factors[k]);
+        struct adele_shape input = {pipeline->batch, graph->nodes[graph->input].c, extent, extent};
+        struct costs *costs = NULL;
+        TRY(costs_create(graph, input, ADELE_PRECISION_BF16, &costs));
+        out->flops_image += costs_totals(costs).flops_step / pipeline->batch;
+        costs_destroy(costs);
+    }
+    // Gradients of weights and of the scales' weights, running statistics, a flag.
+    out->n_floats = graph->n_weights + N_SCALES + graph->n_buffers + 1;
+    return ADELE_OK;
+}
+
+static adele_status count_work(const struct pipeline *pipeline, struct scaling_work *out) {
+    struct graph graph;
+    *out = (struct scaling_work){0};
+    graph_init(&graph);
+    adele_status status = pipeline->build(&graph);
+    if (status == ADELE_OK)
+        status = count_scales(&graph, pipeline, out);
+    graph_deinit(&graph);
+    return status;
+}
+
+// ---- tables -------------------------------------------------------------------------------------
+
+static void print_assumptions(FILE *to, const struct scaling_assumptions *assumptions) {
+    fprintf(to, "A model, not a measurement: each GPU computes its images, then all exchange one "
+                "vector (gradients and running statistics, 4 bytes each). Without overlap, as the "
+                "program does it, the times add up; with full overlap, a bound, the longer one "
+                "counts.\nAssumed (--assume NAME=VALUE changes a value):\n");
+    for (int i = 0; i < SCALING_COUNT; i++)
+        fprintf(to, "  %-15s %8.6g %-7s  %s\n", scaling_defaults[i].name, assumptions->value[i],
+                scaling_defaults[i].unit, scaling_defaults[i].meaning);
+}
+
+static void print_row(FILE *to, const struct scaling_assumptions *assumptions,
+                      const struct scaling_step *step, int n_ranks, int n_images) {
+    fprintf(to, "%4d %7d %9.1f %9.1f %9.2f %9.2f %9.2f %6.1f %9.2f %6.1f %9.0f  %s", n_ranks,
+            n_images, 1e-6 * step->sent, 1e-6 * step->sent_machine, 1e3 * step->computed,
+            1e3 * step->exchanged, 1e3 * step->without_overlap, 100.0 * step->efficiency,
+            1e3 * step->with_overlap, 100.0 * step->efficiency_overlap, step->images_per_s,
+            scaling_limit(step));
+    if (n_images < assumptions->value[SCALING_full_images])
+        fprintf(to, "; batch too small: a part has fewer images than %g",
+                assumptions->value[SCALING_full_images]);
+    fprintf(to, "\n");
+}
+
+// `batch` images a step on any number of GPUs, or, where it is 0, `images` on each.
+static void print_table(FILE *to, const struct scaling_assumptions *assumptions,
+                        const struct scaling_work *work, int batch, int images) {
+    fprintf(to, "%4s %7s %9s %9s %9s %9s %9s %6s %9s %6s %9s  %s\n", "", "images", "MB sent",
+            "MB sent", "ms com-", "ms ex-", "ms a step", "", "ms, full", "", "images/s", "");
+    fprintf(to, "%4s %7s %9s %9s %9s %9s %9s %6s %9s %6s %9s  %s\n", "GPUs", "a GPU", "a rank",
+            "a machine", "puted", "changed", "", "eff. %", "overlap", "eff. %", "", "limit");
+    for (int n_ranks = 1; n_ranks <= MAX_GPUS; n_ranks *= 2) {
+        if (batch % n_ranks != 0) {
+            fprintf(to, "%4d %7s  %d images cannot be divided into %d equal parts\n", n_ranks, "-",
+                    batch, n_ranks);
+            continue;
+        }
+        int n_images = batch > 0 ? batch / n_ranks : images;
+        struct scaling_step step = scaling_step_of(assumptions, work, n_ranks, n_images);
+        print_row(to, assumptions, &step, n_ranks, n_images);
+    }
+}
+
+static int assumed_or(double assumed, int otherwise) {
+    return assumed > 0.0 ? (int)assumed : otherwise;
+}
+
+static adele_status print_pipeline(FILE *to, const struct scaling_assumptions *assumptions,
+                                   const struct pipeline *pipeline, struct scaling_work *work) {
+    TRY(count_work(pipeline, work));
+    int images = assumed_or(assumptions->value[SCALING_images], pipeline->batch);
+    int batch = assumed_or(assumptions->value[SCALING_batch], pipeline->fixed_batch);
+    fprintf(to,
+            "\n%s: %.3f TFLOP a step of %d images, the paper's batch; a vector of %lld floats, "
+            "%.1f MB\n",
+            pipeline->name, 1e-12 * work->flops_image * pipeline->batch, pipeline->batch,
+            (long long)work->n_floats, 4e-6 * (double)work->n_floats);
+    fprintf(to,
+            "\nThe batch grows, %d images a GPU: another training, with a learning rate of its "
+            "own.\n",
+            images);
+    print_table(to, assumptions, work, 0, images);
+    fprintf(to, "\nThe batch is fixed, %d images in all.\n", batch);
+    print_table(to, assumptions, work, batch, 0);
+    return ADELE_OK;
+}
+
+// ---- the goal -----------------------------------------------------------------------------------
+
+static const char *reaches(double efficiency, double goal) {
+    return efficiency >= goal ? "reached" : "missed";
+}
+
+static void print_goal(FILE *to, const struct scaling_assumptions *assumptions,
+                       const struct scaling_work *work, int n_ranks, double goal) {
+    int images = assumed_or(assumptions->value[SCALING_images], voc.batch);
+    for (int levels = 1; levels <= 2; levels++) {
+        struct scaling_assumptions changed = *assumptions;
+        changed.value[SCALING_levels] = levels;
+        struct scaling_step step = scaling_step_of(&changed, work, n_ranks, images);
+        fprintf(to,
+                "VOC, %d images a GPU, %d GPUs, goal %.0f %%, exchange in %d level%s: without "
+                "overlap %.1f %%, %s; with full overlap %.1f %%, %s\n",
+                images, n_ranks, 100.0 * goal, levels, levels == 1 ? " (as it is)" : "s",
+                100.0 * step.efficiency, reaches(step.efficiency, goal),
+                100.0 * step.efficiency_overlap, reaches(step.efficiency_overlap, goal));
+    }
+}
+
+adele_status bench_scaling(FILE *to, const struct scaling_assumptions *assumptions) {
+    struct scaling_work work;
+    print_assumptions(to, assumptions);
+    TRY(print_pipeline(to, assumptions, &segthor, &work));
+    TRY(print_pipeline(to, assumptions, &voc, &work));
+    fprintf(to, "\n");
+    print_goal(to, assumptions, &work, 8, 0.95);
+    print_goal(to, assumptions, &work, 64, 0.90);
+    return ADELE_OK;
+}

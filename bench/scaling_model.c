@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+#include "scaling_model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct scaling_assumption scaling_defaults[SCALING_COUNT] = {
+#define SCALING_ROW(name, value, low, high, unit, meaning)                                         \
+    [SCALING_##name] = {#name, value, low, high, unit, meaning},
+    SCALING_ASSUMPTIONS(SCALING_ROW)
+#undef SCALING_ROW
+};
+
+struct scaling_assumptions scaling_assumptions_default(void) {
+    struct scaling_assumptions out;
+    for (int i = 0; i < SCALING_COUNT; i++)
+        out.value[i] = scaling_defaults[i].value;
+    return out;
+}
+
+static bool is_count(const struct scaling_assumption *row) {
+    return strcmp(row->unit, "") == 0 || strcmp(row->unit, "GPUs") == 0 ||
+           strcmp(row->unit, "images") == 0;
+}
+
+// The GPUs of a machine are a power of two, so that any number of ranks that is one fills machines.
+static bool is_allowed(const struct scaling_assumption *row, double number) {
+    if (!(number >= row->low && number <= row->high) || (is_count(row) && number != floor(number)))
+        return false;
+    return strcmp(row->unit, "GPUs") != 0 || ((int)number & ((int)number - 1)) == 0;
+}
+
+const char *scaling_assume(struct scaling_assumptions *assumptions, const char *text,
+                           char message[160]) {
+    size_t length = strcspn(text, "=");
+    for (int i = 0; i < SCALING_COUNT && text[length] == '='; i++) {
+        const struct scaling_assumption *row = &scaling_defaults[i];
+        if (strlen(row->name) != length || strncmp(row->name, text, length) != 0)
+            continue;
+        char *end;
+        double number = strtod(text + length + 1, &end);
+        if (end != text + length + 1 && *end == '\0' && is_allowed(row, number)) {
+            assumptions->value[i] = number;
+            return NULL;
+        }
+        snprintf(message, 160, "'%.60s' is not a %snumber from %g to %g%s", text,
+                 is_count(row) ? "whole " : "", row->low, row->high,
+                 i == SCALING_machine ? " that is a power of two" : "");
+        return message;
+    }
+    snprintf(message, 160, "'%.60s' is not NAME=VALUE with a name that --scaling prints", text);
+    return message;
+}
+
+// ---- one step -----------------------------------------------------------------------------------
+
+static double chunk_bytes(double n_floats, int n) {
+    return ceil(n_floats / n) * (double)sizeof(float);
+}
+
+int64_t scaling_bytes_sent(int64_t n_floats, int n_ranks) {
+    int64_t chunk = (n_floats + n_ranks - 1) / n_ranks;
+    return 2 * (int64_t)(n_ranks - 1) * chunk * (int64_t)sizeof(float);
+}
+
+// Bytes that a rank sends inside of its machine and to other machines, and how many messages.
+struct traffic {
+    double link, network, link_messages, network_messages;
+};
+
+static struct traffic traffic_of(int levels, int64_t n_floats, int n_ranks, int n_local) {
+    struct traffic out;
+    double n_others = levels == 1 ? n_ranks - n_local : n_ranks / n_local - 1;
+    double floats = (double)n_floats;
+    double link_chunk = chunk_bytes(floats, levels == 1 ? n_ranks : n_local);
+    double network_chunk = chunk_bytes(floats, n_ranks);
+    out.link_messages = 2.0 * (n_local - 1);
+    out.network_messages = 2.0 * n_others;
+    out.link = out.link_messages * link_chunk;
+    out.network = out.network_messages * network_chunk;
+    return out;
+}
+
+static void fill_costs(const double *value, const struct traffic *traffic, int64_t n_floats,
+                       int n_ranks, int n_local, double *costs) {
+    bool through_host = value[SCALING_through_host] != 0.0;
+    double host_rate = 1e9 * value[SCALING_host_copy];
+    double link_rate = through_host ? host_rate : 1e9 * value[SCALING_link];
+    double sum_rate = through_host ? host_rate : 1e9 * value[SCALING_memory];
+    double network_rate = 1e9 / 8.0 * value[SCALING_network] * value[SCALING_adapters] / n_local;
+    double vector = (double)n_floats * (double)sizeof(float);
+    costs[COST_LINK] = traffic->link / link_rate;
+    costs[COST_NETWORK] = traffic->network / network_rate;
+    // In one level a rank sends both ways at the same time.
+    if (value[SCALING_levels] == 1.0) {
+        bool is_network = costs[COST_NETWORK] > costs[COST_LINK];
+        costs[is_network ? COST_LINK : COST_NETWORK] = 0.0;
+    }
+    // The agreement at the step's start is a message to each of the other ranks.
+    double link_messages = traffic->link_messages + n_local - 1;
+    double network_messages = traffic->network_messages + n_ranks - n_local;
+    costs[COST_LATENCY] = 1e-6 * (link_messages * value[SCALING_link_latency] +
+                                  network_messages * value[SCALING_network_latency]);
+    // n_ranks - 1 additions of its chunk, each of which reads two floats and writes one.
+    costs[COST_SUMS] = 3.0 * vector * (n_ranks - 1) / n_ranks / sum_rate;
+    costs[COST_HOST] = through_host ? 2.0 * vector / (1e9 * value[SCALING_pcie]) : 0.0;
+}
+
+struct scaling_step scaling_step_of(const struct scaling_assumptions *assumptions,
+                                    const struct scaling_work *work, int n_ranks, double n_images) {
+    const double *value = assumptions->value;
+    struct scaling_step out = {0};
+    out.computed =
+        n_images * work->flops_image / (1e12 * value[SCALING_peak] * value[SCALING_share]);
+    int n_local = n_ranks < (int)value[SCALING_machine] ? n_ranks : (int)value[SCALING_machine];
+    if (n_ranks > 1) {
+        struct traffic traffic =
+            traffic_of((int)value[SCALING_levels], work->n_floats, n_ranks, n_local);
+        out.sent = traffic.link + traffic.network;
+        out.sent_machine = traffic.network * n_local;
+        fill_costs(value, &traffic, work->n_floats, n_ranks, n_local, out.costs);
+        for (int i = 0; i < COST_COUNT; i++)
+            out.exchanged += out.costs[i];
+    }
+    out.without_overlap = out.computed + out.exchanged;
+    out.with_overlap = fmax(out.computed, out.exchanged);
+    out.efficiency = out.computed / out.without_overlap;
+    out.efficiency_overlap = out.computed / out.with_overlap;
+    out.images_per_s = n_ranks * n_images / out.without_overlap;
+    return out;
+}
+
+const char *scaling_limit(const struct scaling_step *step) {
+    static const char *const texts[COST_COUNT] = {[COST_LINK] = "bandwidth inside of a machine",
+                                                  [COST_NETWORK] = "bandwidth between machines",
+                                                  [COST_LATENCY] = "latency",
+                                                  [COST_SUMS] = "sums of the vectors",
+                                                  [COST_HOST] = "copies to the host and back"};
+    int i_largest = 0;
+    for (int i = 1; i < COST_COUNT; i++)
+        if (step->costs[i] > step->costs[i_largest])
+            i_largest = i;
+    return step->efficiency >= 0.99 ? "computing" : texts[i_largest];
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+#include "scaling_model.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void assert_near(double got, double want) {
+    if (!(fabs(got - want) <= 1e-9 * fabs(want)))
+        fail_msg("%.12g instead of %.12g", got, want);
+}
+
+static void assume(struct scaling_assumptions *assumptions, const char *text) {
+    char message[160];
+    const char *error = scaling_assume(assumptions, text, message);
+    if (error != NULL)
+        fail_msg("%s", error);
+}
+
+// Round numbers: 50 TFLOP/s, 1 GB/s in a machine of 4, 1 GB/s out of it, and nothing else.
+static struct scaling_assumptions simple(void) {
+    struct scaling_assumptions out = scaling_assumptions_default();
+    static const char *const texts[] = {
+        "peak=100",   "share=0.5", "memory=1e6", "machine=4",      "link=1",           "network=8",
+        "adapters=1", "levels=1",  "pcie=1",     "link_latency=0", "network_latency=0"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assume(&out, texts[i]);
+    return out;
+}
+// 0.1 s for 5 images, and a vector of 64 MB.
+static const struct scaling_work work = {1e12, 16000000};
+
+static void one_rank_only_computes(void **state) {
+    (void)state;
+    struct scaling_assumptions assumptions = simple();
+    for (int levels = 1; levels <= 2; levels++) {
+        assumptions.value[SCALING_levels] = levels;
+        assumptions.value[SCALING_through_host] = levels - 1;
+        struct scaling_step step = scaling_step_of(&assumptions, &work, 1, 5);
+        assert_true(step.computed == 0.1);
+        assert_true(step.without_overlap == 0.1 && step.with_overlap == 0.1);
+        assert_true(step.exchanged == 0.0 && step.sent == 0.0 && step.sent_machine == 0.0);
+        assert_true(step.efficiency == 1.0 && step.efficiency_overlap == 1.0);
+        assert_true(step.images_per_s == 50.0);
+        assert_string_equal(scaling_limit(&step), "computing");
+    }
+}
+
+static void ranks_of_one_machine(void **state) {
+    (void)state;
+    struct scaling_assumptions assumptions = simple();
+    struct scaling_step step = scaling_step_of(&assumptions, &work, 4, 5);
+    // 2 x 3 chunks of 16 MB; three sums of a chunk, 3 x 16 MB each, at 10^15 bytes a second.
+    assert_near(step.sent, 96e6);
+    assert_true(step.sent_machine == 0.0);
+    assert_near(step.costs[COST_LINK], 0.096);
+    assert_near(step.costs[COST_SUMS], 144e6 / 1e15);
+    assert_near(step.exchanged, 0.096 + 144e6 / 1e15);
+    assert_near(step.without_overlap, 0.196 + 144e6 / 1e15);
+    assert_near(step.with_overlap, 0.1);
+    assert_near(step.efficiency, 0.1 / (0.196 + 144e6 / 1e15));
+    assert_near(step.efficiency_overlap, 1.0);
+    assert_near(step.images_per_s, 20.0 / (0.196 + 144e6 / 1e15));
+    assert_string_equal(scaling_limit(&step), "bandwidth inside of a machine");
+}
+
+static void ranks_of_two_machines_in_one_level(void **state) {
+    (void)state;
+    struct scaling_assumptions assumptions = simple();
+    struct scaling_step step = scaling_step_of(&assumptions, &work, 8, 5);
+    // Of 2 x 7 chunks of 8 MB, 2 x 4 leave the machine; four ranks share 1 GB/s.
+    assert_near(step.sent, 112e6);
+    assert_near(step.sent_machine, 4 * 64e6);
+    assert_near(step.costs[COST_NETWORK], 0.256);
+    assert_true(step.costs[COST_LINK] == 0.0); // at the same time, and shorter
+    assert_near(step.with_overlap, 0.256 + 168e6 / 1e15);
+    assert_near(step.efficiency_overlap, 0.1 / (0.256 + 168e6 / 1e15));
+    assert_string_equal(scaling_limit(&step), "bandwidth between machines");
+}
+
+static void ranks_of_two_machines_in_two_levels(void **state) {
+    (void)state;
+    struct scaling_assumptions assumptions = simple();
+    assume(&assumptions, "levels=2");
+    struct scaling_step step = scaling_step_of(&assumptions, &work, 8, 5);
+    // Inside 2 x 3 chunks of 16 MB, then to the other machine 2 chunks of 8 MB.
+    assert_near(step.sent, 96e6 + 16e6);
+    assert_near(step.sent_machine, 4 * 16e6);
+    assert_near(step.costs[COST_LINK], 0.096);
+    assert_near(step.costs[COST_NETWORK], 0.064);
+}
+
+static void latency_counts_messages(void **state) {
+    (void)state;
+    struct scaling_assumptions assumptions = simple();
+    assume(&assumptions, "link_latency=1");
+    assume(&assumptions, "network_latency=100");
+    // Three collectives: the agreement and two of the exchange, 3 and 4 messages each.
+    struct scaling_step step = scaling_step_of(&assumptions, &work, 8, 5);
+    assert_near(step.costs[COST_LATENCY], 1e-6 * (9 * 1 + 12 * 100));
+    assume(&assumptions, "levels=2");
+    step = scaling_step_of(&assumptions, &work, 8, 5);
+    assert_near(step.costs[COST_LATENCY], 1e-6 * (9 * 1 + 6 * 100));
+}
+
+static void the_host_takes_part(void **state) {
+    (void)state;
+    struct scaling_assumptions assumptions = simple();
+    assume(&assumptions, "through_host=1");
+    assume(&assumptions, "host_copy=2");
+    struct scaling_step step = scaling_step_of(&assumptions, &work, 2, 5);
+    assert_near(step.costs[COST_LINK], 0.032);
+    assert_near(step.costs[COST_SUMS], 0.048);
+    assert_near(step.costs[COST_HOST], 0.128); // 64 MB down and up
+    assert_string_equal(scaling_limit(&step), "copies to the host and back");
+}
+
+static void more_ranks_are_never_more_efficient(void **state) {
+    (void)state;
+    for (int levels = 1; levels <= 2; levels++) {
+        struct scaling_assumptions assumptions = scaling_assumptions_default();
+        assumptions.value[SCALING_levels] = levels;
+        struct scaling_step before = scaling_step_of(&assumptions, &work, 1, 4);
+        for (int n = 2; n <= 64; n *= 2) {
+            struct scaling_step step = scaling_step_of(&assumptions, &work, n, 4);
+            assert_true(step.efficiency < before.efficiency);
+            assert_true(step.efficiency_overlap <= before.efficiency_overlap);
+            assert_true(step.efficiency_overlap >= step.efficiency);
+            assert_true(step.sent > before.sent);
+            before = step;
+        }
+    }
+}
+
+static void slower_parts_make_longer_steps(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int n_ranks;
+    } slower[] = {{"link=100", 8},        {"network=100", 64},
+                  {"link_latency=50", 8}, {"network_latency=50", 64},
+                  {"memory=100", 8},      {"through_host=1", 8}};
+    for (int levels = 1; levels <= 2; levels++)
+        for (size_t i = 0; i < sizeof slower / sizeof *slower; i++) {
+            struct scaling_assumptions assumptions = scaling_assumptions_default();
+            assumptions.value[SCALING_levels] = levels;
+            struct scaling_step fast = scaling_step_of(&assumptions, &work, slower[i].n_ranks, 4);
+            assume(&assumptions, slower[i].text);
+            struct scaling_step slow = scaling_step_of(&assumptions, &work, slower[i].n_ranks, 4);
+            assert_true(slow.without_overlap > fast.without_overlap);
+            assert_true(slow.computed == fast.computed);
+        }
+}
+
+static void bytes_are_whole_chunks(void **state) {
+    (void)state;
+    assert_int_equal(scaling_bytes_sent(1000, 1), 0);
+    assert_int_equal(scaling_bytes_sent(1000, 2), 2 * 500 * 4);
+    assert_int_equal(scaling_bytes_sent(1001, 2), 2 * 501 * 4);
+    assert_int_equal(scaling_bytes_sent(1001, 8), 2 * 7 * 126 * 4);
+    struct scaling_assumptions assumptions = scaling_assumptions_default();
+    struct scaling_work odd = {1.0, 1001};
+    for (int n = 1; n <= 64; n *= 2)
+        assert_true(scaling_step_of(&assumptions, &odd, n, 1).sent ==
+                    (double)scaling_bytes_sent(1001, n));
+}
+
+static void assumptions_are_checked(void **state) {
+    (void)state;
+    struct scaling_assumptions assumptions = scaling_assumptions_default();
+    static const struct {
+        const char *text, *part;
+    } wrong[] = {{"speed=1", "NAME=VALUE"},       {"peak", "NAME=VALUE"},
+                 {"pea=1", "NAME=VALUE"},         {"peak=", "from 0.001 to 1e+06"},
+                 {"peak=fast", "from 0.001"},     {"peak=1x", "from 0.001"},
+                 {"share=1.5", "from 0.01 to 1"}, {"share=nan", "from 0.01 to 1"},
+                 {"machine=6", "power of two"},   {"adapters=1.5", "whole number"},
+                 {"levels=3", "from 1 to 2"}};
+    char message[160];
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        const char *error = scaling_assume(&assumptions, wrong[i].text, message);
+        if (error == NULL || strstr(error, wrong[i].part) == NULL)
+            fail_msg("%s: %s", wrong[i].text, error == NULL ? "accepted" : error);
+    }
+    struct scaling_assumptions untouched = scaling_assumptions_default();
+    assert_memory_equal(&assumptions, &untouched, sizeof untouched);
+    assume(&assumptions, "share=0.25");
+    assert_true(assumptions.value[SCALING_share] == 0.25);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_rank_only_computes),
+        cmocka_unit_test(ranks_of_one_machine),
+        cmocka_unit_test(ranks_of_two_machines_in_one_level),
+        cmocka_unit_test(ranks_of_two_machines_in_two_levels),
+        cmocka_unit_test(latency_counts_messages),
+        cmocka_unit_test(the_host_takes_part),
+        cmocka_unit_test(more_ranks_are_never_more_efficient),
+        cmocka_unit_test(slower_parts_make_longer_steps),
+        cmocka_unit_test(bytes_are_whole_chunks),
+        cmocka_unit_test(assumptions_are_checked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
