@@ -122,7 +122,7 @@ static void bench_dice(struct bench *bench, const struct pipeline *p) {
     run_pipeline_case(bench, "dice", p, shape, &full, &small);
 }
 
-// ---- sgd, adamw ---------------------------------------------------------------------------------
+// ---- sgd, adamw, combine ------------------------------------------------------------------------
 
 void problem_sgd(const struct adele_sgd_desc *desc, struct problem *out) {
     int64_t count = 0;
@@ -158,6 +158,17 @@ void problem_adamw(const struct adele_adamw_desc *desc, struct problem *out) {
     PLAIN(out, adamw, n_updates, FIELD_COUNTS, READ_F | WRITE_F, 1);
 }
 
+void problem_combine(const struct adele_combine_desc *desc, struct problem *out) {
+    out->kind = ADELE_OP_combine;
+    out->desc.combine = *desc;
+    out->args.combine.scale = 0.25F;
+    out->workspace_offset = (size_t)-1;
+    out->tolerance = 1e-6;
+    PLAIN(out, combine, a, FIELD_FLOATS, READ_F, desc->n_floats);
+    PLAIN(out, combine, b, FIELD_FLOATS, READ_F, desc->n_floats);
+    PLAIN(out, combine, out, FIELD_FLOATS, WRITE_F, desc->n_floats);
+}
+
 // A tenth of the weights lies in segments of their own, without decay, as biases do.
 static void bench_updates(struct bench *bench, const struct pipeline *p) {
     int64_t count = (int64_t)(1.0 * bench_extent(bench, 1000) / 1000 * (double)p->n_weights);
@@ -181,6 +192,11 @@ static void bench_updates(struct bench *bench, const struct pipeline *p) {
     problem_adamw(&adamw, &full_adamw);
     problem_adamw(&few_adamw, &small_adamw);
     run_pipeline_case(bench, "adamw", p, shape, &full_adamw, &small_adamw);
+    struct adele_combine_desc combine = {count}, few_combine = {1085};
+    struct problem full_combine = {0}, small_combine = {0};
+    problem_combine(&combine, &full_combine);
+    problem_combine(&few_combine, &small_combine);
+    run_pipeline_case(bench, "combine", p, shape, &full_combine, &small_combine);
 }
 
 // ---- sample -------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ enum family_kind {
     X(dice, dice, ONLY)                                                                            \
     X(sgd, sgd, ONLY)                                                                              \
     X(adamw, adamw, ONLY)                                                                          \
+    X(combine, combine, ONLY)                                                                      \
     X(initialize, initialize, ONLY)                                                                \
     X(sample, sample, ONLY)                                                                        \
     X(ensemble, ensemble, ONLY)                                                                    \

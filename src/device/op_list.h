@@ -23,6 +23,7 @@
     X(dice, 0)                                                                                     \
     X(sgd, 0)                                                                                      \
     X(adamw, 0)                                                                                    \
+    X(combine, 0)                                                                                  \
     X(pack, 0)                                                                                     \
     X(initialize, 0)                                                                               \
     X(sample, 0)                                                                                   \

@@ -220,6 +220,18 @@ struct adele_adamw_args {
     bool skip_all_later;
 };
 
+// ---- combine: the sum of two vectors ------------------------------------------------------------
+// out = (a + b) * scale, element by element. With b NULL, out = a * scale. A sum of many vectors is
+// made of it in an order that the caller chooses, so that its bits do not depend on who adds.
+struct adele_combine_desc {
+    int64_t n_floats; // at least 1
+};
+struct adele_combine_args {
+    const float *a, *b; // plain (n_floats)
+    float *out;         // plain (n_floats), overwritten; a or b themselves, or apart from both
+    float scale;
+};
+
 // ---- pack: the weights of convolutions as the device's kernels read them ------------------------
 // A device's convolution may need its weights reordered and rounded to its precision before it
 // multiplies. This op does that for all convolutions of a network at once, after their weights have

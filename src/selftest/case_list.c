@@ -139,6 +139,7 @@ static const struct adele_dice_desc dices[] = {
 static const struct adele_sgd_segment segments[] = {{0, 1000, 1.0f, 0.01f}, {1000, 37, 2.0f, 0.0f}};
 static const struct adele_sgd_desc updates[] = {{2, segments}};
 static const struct adele_adamw_desc adamw_updates[] = {{2, segments}};
+static const struct adele_combine_desc sums[] = {{1037}};
 static const struct adele_initialize_item initial_items[] = {
     {0, 900, ADELE_INITIAL_NORMAL, 0.1, 1},
     {900, 301, ADELE_INITIAL_UNIFORM, 0.2, 2},
@@ -260,6 +261,7 @@ const struct selftest_case selftest_small_cases[] = {
     OF_OP(dice, dices[1]),
     FLOAT_ONLY(sgd, updates[0]),
     FLOAT_ONLY(adamw, adamw_updates[0]),
+    FLOAT_ONLY(combine, sums[0]),
     FLOAT_ONLY(initialize, initials[0]),
     OF_OP(sample, samples[0]),
     OF_OP(sample, samples[1]),

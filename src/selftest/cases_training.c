@@ -118,6 +118,23 @@ void case_adamw(struct trial *trial, const void *from) {
     }
 }
 
+// A sum, and a sum into the first of its vectors.
+void case_combine(struct trial *trial, const void *from) {
+    const struct adele_combine_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_check(trial, device->iface->combine_create(device, desc, &trial->op)))
+        return;
+    size_t count = (size_t)desc->n_floats;
+    struct adele_combine_args args = {.a = trial_floats(trial, count, -1.0, 1.0),
+                                      .b = trial_floats(trial, count, -1.0, 1.0),
+                                      .out = trial_out(trial, "out", TRIAL_FLOAT, count),
+                                      .scale = 0.25f};
+    for (int sum = 0; sum < 2 && trial->status == ADELE_OK; sum++) {
+        (void)trial_check(trial, device->iface->combine_forward(trial->op, &args));
+        args.a = args.out;
+    }
+}
+
 void case_initialize(struct trial *trial, const void *from) {
     const struct adele_initialize_desc *desc = from;
     const struct adele_device *device = trial->device;

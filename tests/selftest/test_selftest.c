@@ -290,6 +290,7 @@ static const struct {
     {ADELE_FAMILY_adamw, "segments.cu:segments_settle_kernel"},
     {ADELE_FAMILY_adamw, "adamw.cu:adamw_count_kernel"},
     {ADELE_FAMILY_adamw, "adamw.cu:adamw_kernel"},
+    {ADELE_FAMILY_combine, "combine.cu:combine_kernel"},
     {ADELE_FAMILY_initialize, "initialize.cu:initialize_kernel"},
     {ADELE_FAMILY_sample, "sample.cu:sample_tile<T, 1"},
     {ADELE_FAMILY_sample, "sample.cu:sample_tile<T, 4"},
