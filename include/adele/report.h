@@ -25,6 +25,22 @@ struct adele_report_options {
 // read; ADELE_NO_MEMORY.
 ADELE_MUST_CHECK adele_status adele_report(const struct adele_report_options *options,
                                            char **table);
+// What the label correction of a run did with a class. The library may append fields in later
+// versions. Everything is borrowed during the call.
+struct adele_class_correction {
+    const char *name;
+    int onset_epoch;         // by the fit to all values of the class's curve; 0: none
+    int first_epoch;         // whose end corrected the class first; 0: never
+    const char *explanation; // why that is never, or not the epoch after the onset: with the
+                             // numbers, and the keys that change it; "" where there is nothing to
+                             // explain
+};
+// Calls on_class for each foreground class of a run that corrects labels, in the order of the
+// classes; not at all for one with correction.enabled: false, or made by an earlier version.
+// Errors: ADELE_IO, ADELE_FORMAT: onset.json of the run cannot be read; ADELE_NO_MEMORY.
+ADELE_MUST_CHECK adele_status adele_run_corrections(
+    const char *run, void (*on_class)(void *context, const struct adele_class_correction *on),
+    void *context);
 // Frees a text of the library; NULL is legal.
 void adele_free(void *text);
 

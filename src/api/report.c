@@ -2,9 +2,11 @@
 #include "adele/report.h"
 
 #include "base/fail.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "data/output.h"
 #include "infer/run_folder.h"
+#include "report/class_correction.h"
 #include "report/report.h"
 
 void adele_free(void *text) {
@@ -43,4 +45,30 @@ done:
     report_summaries_destroy(options->n_runs, summaries);
     output_destroy(output);
     return status;
+}
+
+adele_status adele_run_corrections(const char *run,
+                                   void (*on_class)(void *context,
+                                                    const struct adele_class_correction *on),
+                                   void *context) {
+    char *path = NULL;
+    cJSON *onset = NULL;
+    TRY(run_folder_path(run, "onset.json", &path));
+    adele_status status = json_read(path, &onset);
+    memory_free(path);
+    TRY(status);
+    const cJSON *categories = cJSON_GetObjectItemCaseSensitive(onset, "categories"), *node;
+    cJSON_ArrayForEach(node, categories) {
+        struct class_correction read;
+        char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(node, "name"));
+        if (name != NULL)
+            text_make_plain(name);
+        if (class_correction_read(onset, node, &read))
+            on_class(context, &(struct adele_class_correction){.name = read.name,
+                                                               .onset_epoch = read.onset_epoch,
+                                                               .first_epoch = read.first_epoch,
+                                                               .explanation = read.explanation});
+    }
+    cJSON_Delete(onset);
+    return ADELE_OK;
 }

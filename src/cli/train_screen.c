@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/train_screen.h"
 
+#include "adele/report.h"
 #include "cli/number_text.h"
 #include "cli/shell.h"
 
@@ -247,6 +248,50 @@ void train_screen_init(struct train_screen *screen, struct adele_train_options *
 
 // ---- the end ------------------------------------------------------------------------------------
 
+// Classes that were corrected later than their onset, or never.
+struct corrections {
+    int n_classes, n_never, n_explained;
+};
+
+static void count_class(void *context, const struct adele_class_correction *class) {
+    struct corrections *corrections = context;
+    corrections->n_classes++;
+    corrections->n_never += class->first_epoch == 0;
+    corrections->n_explained += class->explanation[0] != '\0';
+}
+
+static void show_class(void *context, const struct adele_class_correction *class) {
+    int *n_shown = context;
+    if (class->explanation[0] != '\0' && ++*n_shown <= MOST_CLASSES)
+        printf("  %s: %s\n", class->name, class->explanation);
+}
+
+static void show_corrected(const struct train_screen *screen, bool is_off) {
+    const char *since = screen->is_resumed ? " since it was resumed" : "";
+    if (screen->n_corrected_pixels > 0)
+        printf("corrected: %" PRId64 " pixels of the training masks%s, over all corrections\n",
+               screen->n_corrected_pixels, since);
+    else
+        printf("corrected: no pixel of the training masks%s%s\n", since,
+               is_off ? " (correction.enabled: false)" : "");
+}
+
+// Without the classes where onset.json cannot be read: the run itself is complete.
+static void show_corrections(const struct train_screen *screen, const char *run_folder) {
+    struct corrections corrections = {0};
+    int n_shown = 0;
+    bool is_read = adele_run_corrections(run_folder, count_class, &corrections) == ADELE_OK;
+    if (!screen->was_finished)
+        show_corrected(screen, is_read && corrections.n_classes == 0);
+    if (corrections.n_explained == 0)
+        return;
+    if (corrections.n_never > 0)
+        printf("%d of %d classes never corrected\n", corrections.n_never, corrections.n_classes);
+    if (adele_run_corrections(run_folder, show_class, &n_shown) == ADELE_OK &&
+        n_shown > MOST_CLASSES)
+        printf("  and %d more classes; report.html has all\n", n_shown - MOST_CLASSES);
+}
+
 void train_screen_end(const struct train_screen *screen, const struct adele_train_result *result) {
     printf("done: %d epoch%s in %s\n", result->n_epochs, result->n_epochs == 1 ? "" : "s",
            result->run_folder);
@@ -259,13 +304,7 @@ void train_screen_end(const struct train_screen *screen, const struct adele_trai
         printf("\n");
     if (isfinite(result->test_miou))
         printf("test foreground mIoU of the last epoch: %.4f\n", result->test_miou);
-    if (!screen->was_finished && screen->n_corrected_pixels == 0)
-        printf("corrected: no pixel of the training masks%s; log.txt says why, unless "
-               "correction.enabled is false\n",
-               screen->is_resumed ? " since it was resumed" : "");
-    else if (!screen->was_finished)
-        printf("corrected: %" PRId64 " pixels of the training masks%s, over all corrections\n",
-               screen->n_corrected_pixels, screen->is_resumed ? " since it was resumed" : "");
+    show_corrections(screen, result->run_folder);
     printf("next: adele report ");
     shell_print_path(stdout, result->run_folder, "");
     printf(" -o ");

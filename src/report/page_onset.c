@@ -4,6 +4,7 @@
 #include "report/page.h"
 
 #include "base/fail.h"
+#include "report/class_correction.h"
 #include "report/curves.h"
 #include "report/html.h"
 
@@ -63,11 +64,31 @@ static adele_status add_table(struct page *page, const struct category_curves *c
     return buffer_text(&page->html, "</tbody>\n</table>\n</div>\n");
 }
 
+// Classes that were corrected later than the fit says, or never, and why.
+static adele_status add_explanations(struct page *page, const struct report_run *run) {
+    const cJSON *categories = cJSON_GetObjectItemCaseSensitive(run->onset, "categories");
+    struct buffer *html = &page->html;
+    int n = 0;
+    for (const cJSON *node = categories->child; node != NULL; node = node->next) {
+        struct class_correction correction;
+        if (!class_correction_read(run->onset, node, &correction) ||
+            correction.explanation[0] == '\0')
+            continue;
+        TRY(buffer_text(html, n++ == 0 ? "<ul class=\"soft\">\n<li>" : "<li>"));
+        TRY(html_text(html, correction.name));
+        TRY(buffer_text(html, ": "));
+        TRY(html_text(html, correction.explanation));
+        TRY(buffer_text(html, ".</li>\n"));
+    }
+    return buffer_text(html, n > 0 ? "</ul>\n" : "");
+}
+
 static adele_status add_curves(struct page *page, const struct report_run *run,
                                const struct category_curves *curves) {
     if (curves->n == 0)
         return html_absent(&page->html, run->name, "onset.json has no class with values yet.");
     TRY(add_table(page, curves));
+    TRY(add_explanations(page, run));
     TRY(buffer_text(&page->html, "<div class=\"cards\">\n"));
     for (int i = 0; i < curves->n && i < MAX_CHARTS; i++)
         TRY(add_chart(page, run, &curves->items[i]));
@@ -98,10 +119,13 @@ done:
 }
 
 adele_status page_onset(struct page *page) {
-    TRY(buffer_text(&page->html,
-                    "<section id=\"onset\">\n<h2>Onset and fit of each class</h2>\n<p "
-                    "class=\"soft\">A class is learned first, and its wrong labels are memorized "
-                    "later. The onset is where the fitted curve has flattened.</p>\n"));
+    TRY(buffer_text(
+        &page->html,
+        "<section id=\"onset\">\n<h2>Onset and fit of each class</h2>\n<p "
+        "class=\"soft\">A class is learned first, and its wrong labels are memorized "
+        "later. The onset is where the fitted curve has flattened. The first correction comes "
+        "at the end of a later epoch: the onset is computed after each epoch from the "
+        "values so far, and a class is corrected when that has passed.</p>\n"));
     for (int i = 0; i < page->n_runs; i++)
         TRY(add_run(page, &page->runs[i]));
     return buffer_text(&page->html, "</section>\n");

@@ -67,6 +67,10 @@ static adele_status read_curves(struct trainer *trainer, const struct safetensor
         trainer->corrector.schedule.onset_epoch[c] = onset_epoch[c];
     TRY(read_block(file, "is_on", SAFETENSORS_U8, 256, trainer->corrector.schedule.is_on));
     TRY(read_block(file, "is_done", SAFETENSORS_U8, 256, trainer->corrector.schedule.is_done));
+    memset(trainer->corrector.vetoes, 0, sizeof trainer->corrector.vetoes); // after a rollback
+    if (safetensors_find(file, "vetoes") != NULL)
+        TRY(read_block(file, "vetoes", SAFETENSORS_F64, sizeof trainer->corrector.vetoes,
+                       trainer->corrector.vetoes));
     return read_block(file, "corrected", SAFETENSORS_U8,
                       ((size_t)trainer->progress.epoch + 1) * 256, trainer->corrector.corrected);
 }

@@ -124,8 +124,15 @@ static adele_status add_curves(struct trainer *trainer, struct safetensors_write
                                copies->onset_epoch));
     TRY(safetensors_writer_add(writer, "is_on", SAFETENSORS_U8, 1, flags,
                                trainer->corrector.schedule.is_on));
-    return safetensors_writer_add(writer, "is_done", SAFETENSORS_U8, 1, flags,
-                                  trainer->corrector.schedule.is_done);
+    TRY(safetensors_writer_add(writer, "is_done", SAFETENSORS_U8, 1, flags,
+                               trainer->corrector.schedule.is_done));
+    bool has_vetoes = false;
+    for (int c = 0; c < trainer->data.n_categories; c++)
+        has_vetoes = has_vetoes || trainer->corrector.vetoes[c].n_epochs > 0.0;
+    int64_t veto_shape[2] = {256, VETO_RECORD_VALUES};
+    return has_vetoes ? safetensors_writer_add(writer, "vetoes", SAFETENSORS_F64, 2, veto_shape,
+                                               trainer->corrector.vetoes)
+                      : ADELE_OK;
 }
 
 static adele_status add_records(const struct trainer *trainer, struct safetensors_writer *writer) {

@@ -20,6 +20,18 @@ struct veto {
     uint8_t *map;                                      // device: plain (n_images, H, W)
 };
 
+// The epochs at which a class was not corrected because its labels look clean, and what was
+// measured at the one that came nearest to a correction. All are doubles, as a checkpoint keeps
+// them.
+#define VETO_RECORD_VALUES 6
+struct veto_record {
+    double n_epochs;       // 0: no such epoch, and the rest is 0
+    double epoch;          // of the values below
+    double itself, labels; // IoU of the predictions with each other, and with the labels; NaN: none
+    double margin;         // that itself - labels had to exceed
+    double is_early;       // 1: the margin of a curve of few values
+};
+
 struct corrector {
     struct run_data *data;           // borrowed
     const struct epoch_plan *epochs; // borrowed
@@ -27,6 +39,7 @@ struct corrector {
     struct schedule_state schedule;
     unsigned char *corrected; // (n_epochs + 1, 256): the class was corrected at that epoch's end
     struct onset_result onsets[256]; // of the last epoch's decision
+    struct veto_record vetoes[256];
 
     // With correction.enabled:
     struct prediction prediction;

@@ -23,6 +23,24 @@ static bool add_corrected(cJSON *json, const struct corrector *corrector, int ep
     return is_fine;
 }
 
+// From which epoch on the class was to be corrected, and the epochs at which it was not, because
+// its labels look clean.
+static bool add_schedule(cJSON *json, const struct corrector *corrector, int c) {
+    const struct veto_record *record = &corrector->vetoes[c];
+    int due = corrector->schedule.onset_epoch[c];
+    if (!json_add(json, "due_epoch", due > 0 ? cJSON_CreateNumber(due) : cJSON_CreateNull()))
+        return false;
+    if (record->n_epochs == 0.0)
+        return cJSON_AddNullToObject(json, "veto") != NULL;
+    cJSON *veto = cJSON_AddObjectToObject(json, "veto");
+    return veto && cJSON_AddNumberToObject(veto, "n_epochs", record->n_epochs) &&
+           cJSON_AddNumberToObject(veto, "epoch", record->epoch) &&
+           cJSON_AddNumberToObject(veto, "iou_with_itself", record->itself) &&
+           cJSON_AddNumberToObject(veto, "iou_with_labels", record->labels) &&
+           cJSON_AddNumberToObject(veto, "margin", record->margin) &&
+           cJSON_AddBoolToObject(veto, "is_early", record->is_early != 0.0);
+}
+
 static bool add_category(cJSON *categories, const struct corrector *corrector, int epoch, int c) {
     const struct onset_result *onset = &corrector->onsets[c];
     cJSON *json = cJSON_CreateObject();
@@ -36,18 +54,21 @@ static bool add_category(cJSON *categories, const struct corrector *corrector, i
            cJSON_AddNumberToObject(json, "n_dropped", onset->n_dropped) &&
            json_add(json, "onset_epoch",
                     onset->known ? cJSON_CreateNumber(onset->epoch) : cJSON_CreateNull()) &&
-           add_corrected(json, corrector, epoch, c);
+           add_schedule(json, corrector, c) && add_corrected(json, corrector, epoch, c);
 }
 
-// All that the onsets depend on, so that `adele onset` computes the same ones from the curves.
+// All that the onsets depend on, so that `adele onset` computes the same ones from the curves, and
+// whether the run corrects at all.
 static bool add_rule(cJSON *json, const struct corrector *corrector) {
     const struct onset_config onset = corrector_schedule(corrector).onset;
     bool is_voc = onset.pipeline == ONSET_VOC;
-    bool is_fine = cJSON_AddStringToObject(json, "pipeline", is_voc ? "voc" : "segthor") &&
-                   cJSON_AddNumberToObject(json, "r", onset.r) &&
-                   cJSON_AddNumberToObject(json, "smooth", onset.smooth) &&
-                   cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
-                   cJSON_AddBoolToObject(json, "while_rising", onset.while_rising);
+    bool is_fine =
+        cJSON_AddStringToObject(json, "pipeline", is_voc ? "voc" : "segthor") &&
+        cJSON_AddNumberToObject(json, "r", onset.r) &&
+        cJSON_AddNumberToObject(json, "smooth", onset.smooth) &&
+        cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
+        cJSON_AddBoolToObject(json, "while_rising", onset.while_rising) &&
+        cJSON_AddBoolToObject(json, "corrects", corrector->data->config->correction.enabled);
     if (!is_voc)
         return is_fine && cJSON_AddNumberToObject(json, "n_epochs", onset.n_epochs);
     return is_fine &&

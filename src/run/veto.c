@@ -111,6 +111,16 @@ static bool has_untested_class(const struct corrector *corrector, int epoch,
     return false;
 }
 
+// Keeps the values of the epoch at which the class came nearest to a correction.
+static void record_veto(struct veto_record *record, const struct veto_record *now) {
+    double n_epochs = record->n_epochs + 1.0;
+    double nearest = record->itself - record->labels - record->margin;
+    double distance = now->itself - now->labels - now->margin;
+    if (isnan(nearest) || record->n_epochs == 0.0 || distance > nearest) // false for NaN
+        *record = *now;
+    record->n_epochs = n_epochs;
+}
+
 adele_status veto_apply(struct corrector *corrector, int epoch,
                         struct schedule_decision *decision) {
     double own[256], labels[256], margin = corrector->data->config->correction.veto;
@@ -123,8 +133,14 @@ adele_status veto_apply(struct corrector *corrector, int epoch,
     for (int c = 1; c < corrector->data->n_categories; c++) {
         if (decision->correct[c] && !was_corrected(corrector, epoch, c)) {
             decision->correct[c] = own[c] - labels[c] > margin; // false for NaN
-            if (!decision->correct[c])
+            if (!decision->correct[c]) {
                 corrector->schedule.is_done[c] = 0;
+                record_veto(&corrector->vetoes[c], &(struct veto_record){.epoch = epoch,
+                                                                         .itself = own[c],
+                                                                         .labels = labels[c],
+                                                                         .margin = margin,
+                                                                         .is_early = is_early});
+            }
             log_line(LOG_INFO, "epoch %d: %s: IoU with the labels %.3f, with itself %.3f: they %s",
                      epoch, corrector->data->dataset->category_names[c], labels[c], own[c],
                      decision->correct[c] ? "are corrected" : "look clean and are not corrected");

@@ -102,7 +102,7 @@ static void a_resumed_run_says_where(void **state) {
           "--set", "train.epochs=2", "--resume");
     assert_code(&result, 0);
     assert_says(result.out, "resumes   finished already; a larger train.epochs goes on with it\n");
-    assert_null(strstr(result.out, "corrected:"));
+    assert_null(strstr(result.out, "\ncorrected:"));
     program_result_deinit(&result);
 }
 
@@ -117,8 +117,9 @@ static void a_run_ends_with_its_scores_and_what_comes_next(void **state) {
     assert_says(result.out, "\nvalidation foreground mIoU: best ");
     assert_says(result.out, ", after epoch ");
     assert_says(result.out, "; last ");
-    assert_says(result.out, "\ncorrected: no pixel of the training masks; log.txt says why, unless "
-                            "correction.enabled is false\n");
+    assert_says(result.out, "\ncorrected: no pixel of the training masks "
+                            "(correction.enabled: false)\n");
+    assert_null(strstr(result.out, "never corrected"));
     // Quoted, because of the space.
     (void)snprintf(next, sizeof next,
                    "next: adele report '%s' -o '%s_report'\n      adele audit '%s'\n"
@@ -126,6 +127,33 @@ static void a_run_ends_with_its_scores_and_what_comes_next(void **state) {
                    run, run, run, run, run);
     assert_says(result.out, next);
     program_result_deinit(&result);
+}
+
+// Why a class was not corrected: on the screen, and in the report.
+static void a_run_ends_with_the_classes_that_it_did_not_correct(void **state) {
+    struct program_result result;
+    char labels[4200], path[4200], *page = NULL;
+    const char *run = scratch_path(state, "clean");
+    size_t bytes = 0;
+    (void)snprintf(labels, sizeof labels, "data.noisy_labels=%s",
+                   scratch_path(state, "set/labelsTr"));
+    ADELE(&result, "train", config, "--run", run, "--device", "cpu", "--set", "train.epochs=4",
+          "--set", labels, "--set", "correction.veto=0.9");
+    assert_code(&result, 0);
+    assert_says(result.out, "\ncorrected: no pixel of the training masks\n"
+                            "2 of 2 classes never corrected\n  disc: never corrected: ");
+    assert_says(result.out, "\n  box: never corrected: its labels look clean: after epoch ");
+    assert_says(result.out, " more than with the labels (IoU ");
+    assert_says(result.out, "and a correction takes more than 0.9 (correction.veto); lower "
+                            "correction.veto only where you know that the masks are wrong\n");
+    program_result_deinit(&result);
+    (void)snprintf(path, sizeof path, "%s", scratch_path(state, "clean report"));
+    ADELE(&result, "report", run, "-o", path);
+    assert_code(&result, 0);
+    program_result_deinit(&result);
+    check_ok(file_read(scratch_path(state, "clean report/report.html"), 0, &page, &bytes));
+    assert_says(page, "<li>box: never corrected: its labels look clean: after epoch ");
+    memory_free(page);
 }
 
 static void a_folder_is_no_configuration(void **state) {
@@ -291,6 +319,7 @@ int main(void) {
         cmocka_unit_test(train_begins_with_a_screen),
         cmocka_unit_test(a_resumed_run_says_where),
         cmocka_unit_test(a_run_ends_with_its_scores_and_what_comes_next),
+        cmocka_unit_test(a_run_ends_with_the_classes_that_it_did_not_correct),
         cmocka_unit_test(a_folder_is_no_configuration),
         cmocka_unit_test(a_terminal_gets_a_bar),
         cmocka_unit_test(the_end_is_estimated),

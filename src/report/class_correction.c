@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+#include "report/class_correction.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static double number_of(const cJSON *object, const char *name) {
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
+}
+
+// An epoch, or 0.
+static int epoch_of(const cJSON *object, const char *name) {
+    double value = number_of(object, name);
+    return value >= 1.0 && value <= 1e9 ? (int)value : 0;
+}
+
+static void say(struct class_correction *out, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void say(struct class_correction *out, const char *format, ...) {
+    size_t used = strlen(out->explanation);
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(out->explanation + used, sizeof out->explanation - used, format, arguments);
+    va_end(arguments);
+}
+
+// What the veto measured when the class came nearest to a correction.
+static void explain_veto(const cJSON *veto, struct class_correction *out) {
+    double itself = number_of(veto, "iou_with_itself"), labels = number_of(veto, "iou_with_labels");
+    bool is_early = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(veto, "is_early"));
+    if (!isfinite(itself) || !isfinite(labels)) {
+        say(out, "the network did not predict the class, so that nothing could be compared");
+        return;
+    }
+    say(out,
+        "after epoch %d its predictions agreed with each other (IoU %.3f) by %.3f more than with "
+        "the labels (IoU %.3f), and a correction takes more than %.3g (correction.veto%s)",
+        epoch_of(veto, "epoch"), itself, itself - labels, labels, number_of(veto, "margin"),
+        is_early ? ", a quarter wider before correction.min_points values" : "");
+}
+
+static bool lacks_a_value(const cJSON *iou) {
+    for (const cJSON *value = iou->child; value != NULL; value = value->next)
+        if (!cJSON_IsNumber(value))
+            return true;
+    return false;
+}
+
+static void explain_missing_onset(const cJSON *onset, const cJSON *iou,
+                                  struct class_correction *out) {
+    int n = cJSON_GetArraySize(iou);
+    double n_needed = number_of(onset, "min_points");
+    say(out, "never corrected: ");
+    if (out->onset_epoch > 0)
+        say(out,
+            "by the curve of %d values its onset is epoch %d, and the run ended before the epoch "
+            "after that; more train.epochs, or a lower correction.r",
+            n, out->onset_epoch);
+    else if (n < n_needed)
+        say(out, "its curve has %d values, and an onset takes %.0f; more train.epochs", n,
+            n_needed);
+    else if (iou != NULL && lacks_a_value(iou))
+        say(out, "its curve lacks a value, because in some epoch the class was neither labelled "
+                 "nor predicted");
+    else
+        say(out,
+            "its curve of %d values shows no onset, because it still rises or does not change; "
+            "more train.epochs, or another train.optimizer.lr",
+            n);
+}
+
+static void explain_clean(const cJSON *veto, int due, struct class_correction *out) {
+    if (!cJSON_IsObject(veto)) {
+        say(out, "not corrected yet: it is to be corrected since epoch %d", due);
+        return;
+    }
+    say(out, "never corrected: its labels look clean: ");
+    explain_veto(veto, out);
+    say(out, "; lower correction.veto only where you know that the masks are wrong");
+}
+
+static void explain_delay(const cJSON *veto, int due, struct class_correction *out) {
+    say(out,
+        "first corrected after epoch %d; the fit to all values gives onset %d, but the onset is "
+        "computed anew after each epoch, and ",
+        out->first_epoch, out->onset_epoch);
+    say(out, "after epoch %d it had passed by the values so far", due);
+    if (out->first_epoch > due && cJSON_IsObject(veto)) {
+        say(out, "; until epoch %d the labels looked clean: ", out->first_epoch - 1);
+        explain_veto(veto, out);
+    }
+}
+
+bool class_correction_read(const cJSON *onset, const cJSON *category,
+                           struct class_correction *out) {
+    const cJSON *name = cJSON_GetObjectItemCaseSensitive(category, "name");
+    const cJSON *veto = cJSON_GetObjectItemCaseSensitive(category, "veto");
+    const cJSON *corrected = cJSON_GetObjectItemCaseSensitive(category, "corrected_epochs");
+    const cJSON *first = cJSON_IsArray(corrected) ? corrected->child : NULL;
+    int due = epoch_of(category, "due_epoch");
+    *out = (struct class_correction){.name = cJSON_GetStringValue(name),
+                                     .onset_epoch = epoch_of(category, "onset_epoch"),
+                                     .first_epoch = cJSON_IsNumber(first) ? first->valueint : 0};
+    if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(onset, "corrects")) || !out->name)
+        return false;
+    if (out->first_epoch == 0 && due == 0)
+        explain_missing_onset(onset, cJSON_GetObjectItemCaseSensitive(category, "iou"), out);
+    else if (out->first_epoch == 0)
+        explain_clean(veto, due, out);
+    else if (out->onset_epoch > 0 && out->first_epoch != out->onset_epoch + 1)
+        explain_delay(veto, due, out);
+    return true;
+}

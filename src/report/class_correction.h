@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// When a run corrected a class, and why it did so later than the onset of its curve, or never.
+#ifndef ADELE_REPORT_CLASS_CORRECTION_H
+#define ADELE_REPORT_CLASS_CORRECTION_H
+
+#include <cjson/cJSON.h>
+#include <stdbool.h>
+
+struct class_correction {
+    const char *name;      // borrowed from `onset`
+    int onset_epoch;       // by the fit to all values; 0: none
+    int first_epoch;       // whose end corrected the class first; 0: none
+    char explanation[640]; // sentences with the numbers and the keys; "" when nothing differs
+};
+
+// `onset`: the object of onset.json; `category`: an element of its "categories". false: the run
+// corrects no class, or an earlier version wrote the file, or it is not well formed.
+bool class_correction_read(const cJSON *onset, const cJSON *category, struct class_correction *out);
+#endif
