@@ -133,4 +133,8 @@ correct labels by themselves instead of calling the program adele.")
 # pkg-config asks for the packages in Requires.private even where nothing is linked statically.
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "adele (= ${PROJECT_VERSION}), libcairo2-dev, libcjson-dev, \
 libdnnl-dev, libpng-dev, libprotobuf-c-dev, libtiff-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
+if(ADELE_HAVE_MPI)
+  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libopenmpi-dev | libmpich-dev")
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS openmpi-bin) # mpirun, to train on several GPUs or machines
+endif()
 include(CPack)

@@ -1,80 +1,124 @@
 // SPDX-License-Identifier: MIT
-#include "ranks/ranks.h"
-
+// Who the ranks are, how they meet and how they part.
 #include "base/fail.h"
 #include "base/memory.h"
+#include "base/number.h"
+#include "ranks/ranks_state.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-adele_status ranks_open(struct ranks **out) {
-    *out = NULL;
-    return ADELE_OK;
-}
-void ranks_close(struct ranks *ranks, bool failed) {
-    (void)ranks, (void)failed;
-}
+#define TIME_LIMIT    600.0
+#define LEAVE_SECONDS 15.0 // that a rank waits for the others after an error that all know
+
 int ranks_count(const struct ranks *ranks) {
-    (void)ranks;
-    return 1;
+    return ranks != NULL ? ranks->n : 1;
 }
 int ranks_index(const struct ranks *ranks) {
-    (void)ranks;
-    return 0;
+    return ranks != NULL ? ranks->index : 0;
 }
 int ranks_local_count(const struct ranks *ranks) {
-    (void)ranks;
-    return 1;
+    return ranks != NULL ? ranks->transport->n_local : 1;
 }
 int ranks_local_index(const struct ranks *ranks) {
-    (void)ranks;
-    return 0;
+    return ranks != NULL ? ranks->transport->local_index : 0;
 }
 const char *ranks_host(const struct ranks *ranks, int rank) {
-    (void)ranks, (void)rank;
-    return "";
+    return ranks != NULL ? ranks->hosts[rank] : "";
 }
 void ranks_set_time_limit(struct ranks *ranks, double seconds) {
-    (void)ranks, (void)seconds;
-}
-adele_status ranks_broadcast(struct ranks *ranks, void *block, size_t bytes) {
-    (void)ranks, (void)block, (void)bytes;
-    return ADELE_OK;
-}
-adele_status ranks_gather(struct ranks *ranks, const void *mine, size_t bytes, void *all) {
-    (void)ranks;
-    if (bytes > 0)
-        memcpy(all, mine, bytes);
-    return ADELE_OK;
-}
-adele_status ranks_gather_sized(struct ranks *ranks, const void *mine, size_t bytes, void **all,
-                                size_t *starts) {
-    (void)ranks;
-    *all = memory_aligned(bytes > 0 ? bytes : 1);
-    TRY(CHECK_MEMORY(*all));
-    memcpy(*all, mine, bytes);
-    starts[0] = 0;
-    starts[1] = bytes;
-    return ADELE_OK;
-}
-adele_status ranks_sum(struct ranks *ranks, int64_t *values, size_t n) {
-    (void)ranks, (void)values, (void)n;
-    return ADELE_OK;
-}
-adele_status ranks_max(struct ranks *ranks, int64_t *values, size_t n) {
-    (void)ranks, (void)values, (void)n;
-    return ADELE_OK;
-}
-adele_status ranks_exchange(struct ranks *ranks, const void *to_each, size_t bytes,
-                            void *from_each) {
-    (void)ranks;
-    memcpy(from_each, to_each, bytes);
-    return ADELE_OK;
-}
-adele_status ranks_agree(struct ranks *ranks, adele_status mine) {
-    (void)ranks;
-    return mine;
+    if (ranks != NULL)
+        ranks->time_limit = seconds;
 }
 int64_t ranks_bytes_sent(const struct ranks *ranks) {
-    (void)ranks;
-    return 0;
+    return ranks != NULL ? ranks->bytes_sent : 0;
+}
+
+// ---- begin --------------------------------------------------------------------------------------
+
+static void free_all(struct ranks *ranks) {
+    memory_free(ranks->hosts);
+    memory_free(ranks->n_pending);
+    memory_free(ranks->heard);
+    memory_free(ranks->starts);
+    memory_free(ranks);
+}
+
+static adele_status allocate(struct ranks *ranks) {
+    size_t n = (size_t)ranks->n;
+    TRY(ALLOCATE(&ranks->hosts, n));
+    TRY(ALLOCATE(&ranks->n_pending, n));
+    TRY(ALLOCATE(&ranks->heard, n));
+    return ALLOCATE(&ranks->starts, n + 1);
+}
+
+static adele_status read_time_limit(double *out) {
+    const char *text = getenv("ADELE_RANK_TIMEOUT");
+    char *end;
+    *out = TIME_LIMIT;
+    if (text == NULL || *text == '\0')
+        return ADELE_OK;
+    double seconds = strtod(text, &end);
+    if (*end != '\0' || !(seconds > 0.0 && seconds < 1e9))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Set it to a number of seconds: 600.",
+                    "ADELE_RANK_TIMEOUT=%s is no number of seconds above 0", text);
+    *out = seconds;
+    return ADELE_OK;
+}
+
+static adele_status meet(struct ranks *ranks) {
+    char host[RANK_HOST_BYTES];
+    TRY(read_time_limit(&ranks->time_limit));
+    TRY(allocate(ranks));
+    // Until the names are there, messages would name a host "".
+    for (int r = 0; r < ranks->n; r++)
+        (void)snprintf(ranks->hosts[r], RANK_HOST_BYTES, "a host that has not told its name");
+    memcpy(host, ranks->transport->host, sizeof host);
+    memcpy(ranks->hosts[ranks->index], host, sizeof host);
+    return ranks_gather(ranks, host, sizeof host, ranks->hosts);
+}
+
+adele_status ranks_open(struct ranks **out) {
+    struct launch launch = launch_find();
+    struct ranks *ranks = NULL;
+    *out = NULL;
+    if (launch.n_processes == 1)
+        return ADELE_OK;
+    TRY(ALLOCATE(&ranks, 1));
+    adele_status status = mpi_open(&launch, &ranks->transport);
+    if (status != ADELE_OK) {
+        memory_free(ranks);
+        return status;
+    }
+    ranks->n = ranks->transport->n_ranks;
+    ranks->index = ranks->transport->index;
+    *out = ranks; // also after an error: ranks_close ends the others then
+    return meet(ranks);
+}
+
+// ---- end ----------------------------------------------------------------------------------------
+
+// No rank ends before all are there: a launcher may end the others when the first one exits with an
+// error, before rank 0 has told it.
+static adele_status wait_for_all(struct ranks *ranks) {
+    char mine = 1, *all = NULL;
+    TRY(ALLOCATE(&all, ranks->n));
+    double limit =
+        ranks->has_agreed && ranks->time_limit > LEAVE_SECONDS ? LEAVE_SECONDS : ranks->time_limit;
+    adele_status status = ranks_gather_kind(ranks, MESSAGES_LEAVE, &mine, 1, all, limit);
+    memory_free(all);
+    return status;
+}
+
+void ranks_close(struct ranks *ranks, bool failed) {
+    if (ranks == NULL)
+        return;
+    if ((failed && !ranks->has_agreed) || wait_for_all(ranks) != ADELE_OK) {
+        (void)fflush(NULL); // abort ends this process at once
+        ranks->transport->abort(ranks->transport);
+    }
+    ranks->transport->close(ranks->transport);
+    free_all(ranks);
 }

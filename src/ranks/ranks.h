@@ -19,11 +19,18 @@ struct ranks;
 
 // Joins the other processes where a launcher (mpirun, srun) has started several; else *out is NULL.
 // ADELE_UNSUPPORTED when a launcher has started several and this build has no MPI. Once in a
-// process.
+// process. After an error *out may be set, and ranks_close(*out, true) ends all.
 ADELE_MUST_CHECK adele_status ranks_open(struct ranks **out);
-// Leaves them. After a success on every rank, or `failed`: then the other ranks are ended too, with
-// this rank's last error (adele_error_message) as the reason that they tell.
+// Leaves them, when all have come to this point: after a success, or an interruption, on every
+// rank. `failed`: after an error of this rank. All leave, too, when ranks_agree has made it known
+// to them; otherwise the other ranks are ended, and this process with them, with exit code 1.
 void ranks_close(struct ranks *ranks, bool failed);
+// Whether this rank is the one to tell the last failure: rank 0 where all know it, else any, and
+// its rank and host come before the message. Waits two seconds where the failure is the loss of
+// another rank, which may tell more about it, and end this one.
+bool ranks_should_report(struct ranks *ranks, adele_status status);
+// "Open MPI v4.1.4"; "" in a build without MPI. Static storage.
+const char *ranks_library(void);
 
 int ranks_count(const struct ranks *ranks);                  // 1 for NULL
 int ranks_index(const struct ranks *ranks);                  // of this process, from 0

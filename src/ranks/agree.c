@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+// Errors of single ranks: all learn of one at an agreement; elsewhere the rank that has failed
+// tells its error and ends the others.
+#include "base/fail.h"
+#include "base/memory.h"
+#include "ranks/ranks_state.h"
+
+#include <stdio.h>
+#include <time.h>
+
+// How long a rank that has failed waits for the others to reach the agreement. When they do not,
+// all are ended with the error that is known.
+#define FAILED_SECONDS 15.0
+// How long a rank that has lost another one lets that one tell its error, which says more.
+#define LOST_SECONDS 2.0
+
+// What a rank tells of its failure.
+struct failure {
+    int32_t status;
+    char message[2048], hint[512];
+};
+
+static void keep_failure(adele_status status, struct failure *out) {
+    *out = (struct failure){.status = (int32_t)status};
+    if (status == ADELE_OK)
+        return;
+    (void)snprintf(out->message, sizeof out->message, "%s", adele_error_message());
+    (void)snprintf(out->hint, sizeof out->hint, "%s", adele_error_hint());
+}
+
+static adele_status repeat_failure(const struct ranks *ranks, const struct failure *failure,
+                                   int rank) {
+    adele_status status = (adele_status)failure->status;
+    if (rank == ranks->index)
+        return FAIL(status, failure->hint, "%s", failure->message);
+    return FAIL(status, failure->hint, "rank %d on %s: %s", rank, ranks->hosts[rank],
+                failure->message);
+}
+
+// The lowest rank that has failed; -1: none.
+static adele_status find_failed(struct ranks *ranks, int32_t mine, double limit, int *out) {
+    int32_t *all = NULL;
+    *out = -1;
+    TRY(ALLOCATE(&all, ranks->n));
+    adele_status status = ranks_gather_kind(ranks, MESSAGES_AGREE, &mine, sizeof mine, all, limit);
+    for (int r = ranks->n - 1; r >= 0 && status == ADELE_OK; r--)
+        if (all[r] != ADELE_OK)
+            *out = r;
+    memory_free(all);
+    return status;
+}
+
+static adele_status share_failure(struct ranks *ranks, const struct failure *own, int rank,
+                                  double limit) {
+    struct failure *all = NULL;
+    TRY(ALLOCATE(&all, ranks->n));
+    adele_status status = ranks_gather_kind(ranks, MESSAGES_FAILURES, own, sizeof *own, all, limit);
+    if (status == ADELE_OK) {
+        ranks->has_agreed = true;
+        status = repeat_failure(ranks, &all[rank], rank);
+    }
+    memory_free(all);
+    return status;
+}
+
+adele_status ranks_agree(struct ranks *ranks, adele_status mine) {
+    struct failure own;
+    int failed = -1;
+    if (ranks == NULL || ranks->has_agreed)
+        return mine;
+    double limit = ranks->time_limit;
+    if (mine != ADELE_OK && limit > FAILED_SECONDS)
+        limit = FAILED_SECONDS;
+    keep_failure(mine, &own);
+    adele_status status = find_failed(ranks, own.status, limit, &failed);
+    if (status == ADELE_OK && failed < 0)
+        return ADELE_OK;
+    if (status == ADELE_OK)
+        status = share_failure(ranks, &own, failed, limit);
+    if (ranks->has_agreed || mine == ADELE_OK)
+        return status;
+    // The others did not come to hear of it: this rank's own error is still the reason.
+    ranks->has_lost = false;
+    return repeat_failure(ranks, &own, ranks->index);
+}
+
+bool ranks_should_report(struct ranks *ranks, adele_status status) {
+    if (ranks == NULL)
+        return true;
+    if (ranks->has_agreed || status == ADELE_INTERRUPTED)
+        return ranks->index == 0;
+    if (ranks->has_lost) {
+        double seconds = LOST_SECONDS + (ranks->index < 8 ? 0.25 * ranks->index : 2.0);
+        const struct timespec pause = {(time_t)seconds, (long)((seconds - (long)seconds) * 1e9)};
+        (void)nanosleep(&pause, NULL);
+    }
+    (void)fail_context(status, "rank %d on %s", ranks->index, ranks->hosts[ranks->index]);
+    return true;
+}

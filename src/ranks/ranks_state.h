@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// The ranks of a run inside the module: who they are, and the messages that are on their way.
+#ifndef ADELE_RANKS_RANKS_STATE_H
+#define ADELE_RANKS_RANKS_STATE_H
+
+#include "ranks/ranks.h"
+#include "ranks/transport.h"
+
+// A kind of collective is the tag of its messages: ranks that have got out of step wait until the
+// time limit instead of taking one thing for another.
+enum rank_messages {
+    MESSAGES_BROADCAST = 1,
+    MESSAGES_GATHER,
+    MESSAGES_GATHER_SIZED,
+    MESSAGES_EXCHANGE,
+    MESSAGES_AGREE,
+    MESSAGES_FAILURES,
+    MESSAGES_LEAVE
+};
+
+struct ranks {
+    struct transport *transport;
+    int n, index;
+    char (*hosts)[RANK_HOST_BYTES]; // (n)
+    int *n_pending;                 // (n) pieces to and from each rank that are not done
+    double *heard;                  // (n) when one was last done, by clock_seconds
+    size_t *starts;                 // (n + 1) scratch of a gather
+    double time_limit;              // seconds
+    int64_t bytes_sent;
+    bool has_agreed; // on an error that all ranks know
+    bool has_lost;   // a message failed: the other rank may have more to tell
+};
+
+// messages.c. Blocks are sent in pieces, because MPI counts bytes in an int. They stay as they are
+// until messages_finish; an error cancels all that is on its way.
+ADELE_MUST_CHECK adele_status messages_send(struct ranks *ranks, enum rank_messages kind, int to,
+                                            const void *block, size_t bytes);
+ADELE_MUST_CHECK adele_status messages_receive(struct ranks *ranks, enum rank_messages kind,
+                                               int from, void *block, size_t bytes);
+// Waits until all are done; fails when nothing was sent or taken by a rank for `limit` seconds.
+ADELE_MUST_CHECK adele_status messages_finish(struct ranks *ranks, enum rank_messages kind,
+                                              double limit);
+
+// collectives.c: ranks_gather of any kind.
+ADELE_MUST_CHECK adele_status ranks_gather_kind(struct ranks *ranks, enum rank_messages kind,
+                                                const void *mine, size_t bytes, void *all,
+                                                double limit);
+#endif

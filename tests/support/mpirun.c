@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include "support/mpirun.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+bool mpirun_is_there(void) {
+    return ADELE_MPIRUN[0] != '\0';
+}
+
+struct command {
+    const char *argv[MPIRUN_MOST_ARGUMENTS + 4];
+    char count[16];
+};
+
+// Open MPI's settings are variables, which another MPI does not read.
+static void make_command(int n_ranks, const char *const *argv, struct command *out) {
+    static const char *const settings[][2] = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+                                              {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+                                              {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+                                              {"OMPI_MCA_hwloc_base_binding_policy", "none"}};
+    int n = 0;
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        assert_int_equal(setenv(settings[i][0], settings[i][1], 1), 0);
+    (void)snprintf(out->count, sizeof out->count, "%d", n_ranks);
+    out->argv[n++] = ADELE_MPIRUN;
+    out->argv[n++] = "-n";
+    out->argv[n++] = out->count;
+    for (int i = 0; argv[i] != NULL; i++) {
+        assert_in_range(i, 0, MPIRUN_MOST_ARGUMENTS - 1);
+        out->argv[n++] = argv[i];
+    }
+    out->argv[n] = NULL;
+}
+
+void mpirun_run(int n_ranks, const char *const *argv, struct program_result *out) {
+    struct command command;
+    make_command(n_ranks, argv, &command);
+    program_run(command.argv, out);
+}
+
+pid_t mpirun_start(int n_ranks, const char *const *argv, FILE *err) {
+    struct command command;
+    make_command(n_ranks, argv, &command);
+    return program_start_heard(command.argv, err);
+}

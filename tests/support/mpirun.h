@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// Programs that are started as several ranks on this machine. CMake names the mpirun of the MPI
+// that the build has; without MPI there is none, and tests that need it are skipped.
+#ifndef ADELE_TESTS_MPIRUN_H
+#define ADELE_TESTS_MPIRUN_H
+
+#include "support/program.h"
+
+#include <stdbool.h>
+
+#define MPIRUN_MOST_ARGUMENTS 64
+
+bool mpirun_is_there(void);
+// program_run of `argv` (which ends with NULL) as so many ranks, which may be more than the machine
+// has cores and are bound to none of them.
+void mpirun_run(int n_ranks, const char *const *argv, struct program_result *out);
+// program_start_heard of the same: returns mpirun's process.
+pid_t mpirun_start(int n_ranks, const char *const *argv, FILE *err);
+
+#endif
