@@ -104,7 +104,7 @@ static adele_status find_owners(struct corrector *corrector, int epoch) {
         return image_owners_of_training(epochs, data->config->train.seed, epoch,
                                         epoch_plan_steps(epochs, epoch), n_images, n_ranks,
                                         corrector->owners);
-    image_owners_of_shares(n_images, epochs->batch, n_ranks, corrector->owners);
+    image_owners_of_shares(n_images, corrector->counter.batch, n_ranks, corrector->owners);
     return ADELE_OK;
 }
 

@@ -10,6 +10,7 @@ adele_status shared_counter_init(struct shared_counter *out, const struct run_da
     const struct adele_sample_set *set = &data->resident[split].set;
     struct image_share share = image_share_mine(data->ranks, set->n_images, batch);
     *out = (struct shared_counter){.ranks = data->ranks,
+                                   .batch = batch,
                                    .share = share,
                                    .map_bytes = (size_t)set->h * (size_t)set->w,
                                    .n_categories = data->n_categories};

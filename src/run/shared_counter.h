@@ -10,6 +10,7 @@
 
 struct shared_counter {
     struct ranks *ranks; // borrowed
+    int batch;           // of which the share has whole ones
     struct image_share share;
     size_t map_bytes; // of one image
     int n_categories;
