@@ -38,6 +38,7 @@ struct inference {
     struct resident *resident; // borrowed
     struct inference_output output;
     int i_next; // first image of the next batch
+    int end;    // behind the last image
 };
 
 static adele_status member_init(struct inference *inference, struct network *network,
@@ -176,8 +177,8 @@ static adele_status add_member(struct inference *inference, int k, bool flip, bo
 static adele_status fetch_batch(struct inference *inference, int first) {
     struct resident *resident = inference->resident;
     for (int i = 0; i < inference->config.batch; i++)
-        inference->next_ids[i] = first + i < resident->set.n_images ? first + i : -1;
-    return first < resident->set.n_images
+        inference->next_ids[i] = first + i < inference->end ? first + i : -1;
+    return first < inference->end
                ? resident_prefetch(resident, inference->next_ids, inference->config.batch)
                : ADELE_OK;
 }
@@ -206,6 +207,18 @@ static adele_status predict_batch(struct inference *inference, int first) {
     return inference_maps_decide(&inference->maps, inference->sample_ids, &view, output);
 }
 
+adele_status inference_output_end(const struct inference_output *output, int batch, int n_images,
+                                  int *out_end) {
+    int first = output->first, end = output->end == 0 ? n_images : output->end;
+    bool is_whole = first % batch == 0 && (end % batch == 0 || end == n_images);
+    if (first < 0 || first > end || end > n_images || !is_whole)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give whole batches of the set.",
+                    "images %d to %d of a set of %d, in batches of %d", first, end - 1, n_images,
+                    batch);
+    *out_end = end;
+    return ADELE_OK;
+}
+
 adele_status inference_begin(struct inference *inference, struct resident *resident,
                              const struct inference_output *output) {
     const struct adele_sample_set *set = &resident->set;
@@ -213,6 +226,7 @@ adele_status inference_begin(struct inference *inference, struct resident *resid
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "images of %d x %d x %d given to a plan for %d x %d x %d", set->c, set->h,
                     set->w, inference->c, inference->h, inference->w);
+    TRY(inference_output_end(output, inference->config.batch, set->n_images, &inference->end));
     TRY(maps_of_size(inference, output->h > 0 ? output->h : set->h,
                      output->w > 0 ? output->w : set->w));
     bool has_crf = inference->maps.crf && !output->without_crf;
@@ -227,14 +241,14 @@ adele_status inference_begin(struct inference *inference, struct resident *resid
         TRY(inference_maps_allocate_probabilities(&inference->maps));
     inference->resident = resident;
     inference->output = *output;
-    inference->i_next = 0;
-    return fetch_batch(inference, 0);
+    inference->i_next = output->first;
+    return fetch_batch(inference, output->first);
 }
 
 adele_status inference_next(struct inference *inference, int *out_first, int *out_n) {
     const struct adele_device *device = inference->device;
     int first = inference->i_next, batch = inference->config.batch;
-    int n_left = inference->resident->set.n_images - first;
+    int n_left = inference->end - first;
     *out_first = first;
     *out_n = 0;
     if (n_left <= 0)

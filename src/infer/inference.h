@@ -50,6 +50,9 @@ struct inference_output {
     uint8_t *prediction;
     float *confidence_foreground, *confidence_background;
     bool is_by_batch;
+    // Predicts the images first .. end - 1 alone, whole batches: `first` is a multiple of the
+    // batch, and `end` is one or the number of images. end 0: all images.
+    int first, end;
     bool with_probabilities; // see inference_probabilities
     bool without_crf;        // this time, whatever the configuration says
 };
@@ -63,6 +66,10 @@ struct inference_output {
 ADELE_MUST_CHECK adele_status inference_begin(struct inference *inference,
                                               struct resident *resident,
                                               const struct inference_output *output);
+// For files that predict batch by batch in their own way: where `output` ends in a set of so many
+// images; ADELE_INVALID_ARGUMENT where it does not hold whole batches of them.
+ADELE_MUST_CHECK adele_status inference_output_end(const struct inference_output *output, int batch,
+                                                   int n_images, int *out_end);
 // Predicts the next batch; *out_n = 0 when there is none left, and then the device has finished.
 ADELE_MUST_CHECK adele_status inference_next(struct inference *inference, int *out_first,
                                              int *out_n);

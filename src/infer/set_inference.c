@@ -20,7 +20,7 @@ struct set_inference {
     // Of the set that is being predicted:
     struct resident *resident;
     struct inference_output output;
-    int i_next; // image
+    int i_next, end; // images
     // Of the image that is being predicted:
     int i_image, n_read, width;
 };
@@ -176,16 +176,17 @@ adele_status set_inference_begin(struct set_inference *self, struct resident *re
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "maps of %d x %d%s by windows, which have the images' size", output->h,
                     output->w, output->with_probabilities ? " and probabilities" : "");
+    TRY(inference_output_end(output, self->batch, resident->set.n_images, &self->end));
     self->resident = resident;
     self->output = *output;
-    self->i_next = 0;
+    self->i_next = output->first;
     return download_numbers(self);
 }
 
 adele_status set_inference_next(struct set_inference *self, int *out_first, int *out_n) {
     if (self->whole)
         return inference_next(self->whole, out_first, out_n);
-    int left = self->resident->set.n_images - self->i_next;
+    int left = self->end - self->i_next;
     *out_first = self->i_next;
     *out_n = left < self->batch ? left : self->batch;
     for (int b = 0; b < *out_n; b++, self->i_next++)

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "run/corrector.h"
+#include "run/image_owner.h"
+#include "run/label_exchange.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +36,7 @@ static adele_status correct_images(struct corrector *corrector,
         .prediction = corrector->prediction.category,
         .confidence_foreground = corrector->prediction.confidence_foreground,
         .confidence_background = corrector->prediction.confidence_background,
-        .n_changed = corrector->counter.counts};
+        .n_changed = corrector->n_changed};
     memcpy(args.correct, decision->correct, sizeof args.correct);
     struct adele_op *op =
         n == corrector->prediction.n ? corrector->correct : corrector->correct_rest;
@@ -42,17 +44,22 @@ static adele_status correct_images(struct corrector *corrector,
 }
 
 // An image's labels depend on its own prediction alone, so a batch is corrected before the next one
-// is predicted.
+// is predicted, and a rank corrects its own batches.
 static adele_status predict_and_correct(struct corrector *corrector, int epoch,
                                         const struct schedule_decision *decision) {
     const struct prediction *prediction = &corrector->prediction;
+    const struct image_share share = corrector->counter.share;
     const struct inference_output output = {
         .prediction = prediction->category,
         .confidence_foreground = prediction->confidence_foreground,
         .confidence_background = prediction->confidence_background,
         .is_by_batch = true,
+        .first = share.first,
+        .end = share.end,
         .without_crf = epoch < corrector->data->config->correction.crf_from_epoch};
     int first = 0, n = 0;
+    if (share.first == share.end)
+        return ADELE_OK;
     TRY(set_inference_begin(corrector->inference, &corrector->data->resident[SPLIT_TRAIN],
                             &output));
     do {
@@ -63,17 +70,60 @@ static adele_status predict_and_correct(struct corrector *corrector, int epoch,
     return ADELE_OK;
 }
 
+// The labels of other ranks' images as they were: one that is not corrected has become its base,
+// which may be the original labels.
+static adele_status restore_others(struct corrector *corrector) {
+    const struct run_data *data = corrector->data;
+    const struct resident *train = &data->resident[SPLIT_TRAIN];
+    size_t map = (size_t)train->set.h * (size_t)train->set.w;
+    struct image_share others = {0, 0};
+    while (image_owners_next_others(corrector->owners, train->set.n_images,
+                                    ranks_index(data->ranks), &others)) {
+        size_t offset = (size_t)others.first * map;
+        TRY(data->device->iface->copy(data->device, train->labels + offset,
+                                      corrector->scratch_map + offset,
+                                      (size_t)(others.end - others.first) * map));
+    }
+    return ADELE_OK;
+}
+
+// The training pass has left predictions of all images, on the ranks that trained on them.
+static adele_status correct_whole_set(struct corrector *corrector,
+                                      const struct schedule_decision *decision) {
+    if (corrector->owners)
+        TRY(prediction_clear_others(corrector->data, &corrector->prediction, corrector->owners));
+    TRY(correct_images(corrector, decision, 0, corrector->prediction.n));
+    return corrector->owners ? restore_others(corrector) : ADELE_OK;
+}
+
+static adele_status find_owners(struct corrector *corrector, int epoch) {
+    const struct run_data *data = corrector->data;
+    const struct epoch_plan *epochs = corrector->epochs;
+    int n_images = data->resident[SPLIT_TRAIN].set.n_images, n_ranks = ranks_count(data->ranks);
+    if (!corrector->inference)
+        return image_owners_of_training(epochs, data->config->train.seed, epoch,
+                                        epoch_plan_steps(epochs, epoch), n_images, n_ranks,
+                                        corrector->owners);
+    image_owners_of_shares(n_images, corrector->counter.batch, n_ranks, corrector->owners);
+    return ADELE_OK;
+}
+
+// From the labels in corrector->scratch_map, which are those of the device. Collective.
 static adele_status rewrite_labels(struct corrector *corrector, int epoch,
                                    const struct schedule_decision *decision, int64_t *out_changed) {
-    const struct adele_device *device = corrector->data->device;
-    int64_t *n_changed = corrector->counter.counts; // free to use between two comparisons
-    TRY(device->iface->fill(device, n_changed, 0, sizeof *n_changed));
+    struct run_data *data = corrector->data;
+    const struct adele_device *device = data->device;
+    TRY(device->iface->fill(device, corrector->n_changed, 0, sizeof *out_changed));
+    if (corrector->owners)
+        TRY(find_owners(corrector, epoch));
     if (corrector->inference)
         TRY(predict_and_correct(corrector, epoch, decision));
     else
-        TRY(correct_images(corrector, decision, 0, corrector->prediction.n));
+        TRY(correct_whole_set(corrector, decision));
     TRY(device->iface->synchronize(device));
-    return device->iface->download(device, out_changed, n_changed, sizeof *out_changed);
+    TRY(device->iface->download(device, out_changed, corrector->n_changed, sizeof *out_changed));
+    TRY(ranks_sum(data->ranks, out_changed, 1));
+    return label_exchange_run(data, corrector->scratch_map, corrector->owners);
 }
 
 // ---- what changed -------------------------------------------------------------------------------
@@ -83,7 +133,7 @@ static adele_status rewrite_labels(struct corrector *corrector, int epoch,
 static adele_status count_differences(struct corrector *corrector, const uint8_t *labels,
                                       const uint8_t *others, int64_t out[256]) {
     int64_t counts[3 * 256];
-    TRY(map_counter_run(&corrector->counter, others, labels, counts));
+    TRY(shared_counter_run(&corrector->counter, others, labels, counts));
     for (int c = 0; c < corrector->data->n_categories; c++)
         out[c] = counts[512 + c] - counts[c];
     return ADELE_OK;

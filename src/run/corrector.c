@@ -91,8 +91,10 @@ static adele_status device_init(struct corrector *corrector,
     TRY(adele_device_alloc_zeroed(data->device, bytes, "the correction",
                                   (void **)&prediction->confidence_background));
     TRY(ops_init(corrector));
-    TRY(map_counter_init(&corrector->counter, data->device, set->n_images, set->h, set->w,
-                         data->n_categories));
+    if (ranks_count(data->ranks) > 1)
+        TRY(ALLOCATE(&corrector->owners, set->n_images));
+    TRY(shared_counter_init(&corrector->counter, data, SPLIT_TRAIN, options->epochs->batch));
+    TRY(data->device->iface->alloc(data->device, sizeof(int64_t), (void **)&corrector->n_changed));
     TRY(data->device->iface->alloc(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
                                    (void **)&corrector->scratch_map));
     TRY(veto_init(corrector, options));
@@ -119,6 +121,7 @@ void corrector_deinit(struct corrector *corrector) {
     const struct adele_device *device = corrector->data->device;
     curves_deinit(&corrector->curves);
     memory_free(corrector->corrected);
+    memory_free(corrector->owners);
     set_inference_destroy(corrector->inference);
     device->iface->op_destroy(corrector->correct);
     device->iface->op_destroy(corrector->correct_rest);
@@ -126,7 +129,8 @@ void corrector_deinit(struct corrector *corrector) {
     device->iface->release(device, corrector->prediction.confidence_foreground);
     device->iface->release(device, corrector->prediction.confidence_background);
     device->iface->release(device, corrector->scratch_map);
-    map_counter_deinit(&corrector->counter);
+    device->iface->release(device, corrector->n_changed);
+    shared_counter_deinit(&corrector->counter);
     veto_deinit(corrector);
     memset(corrector, 0, sizeof *corrector);
 }

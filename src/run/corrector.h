@@ -5,13 +5,13 @@
 #ifndef ADELE_RUN_CORRECTOR_H
 #define ADELE_RUN_CORRECTOR_H
 
-#include "infer/map_counter.h"
 #include "infer/set_inference.h"
 #include "method/onset.h"
 #include "run/curves.h"
 #include "run/epoch_plan.h"
 #include "run/prediction.h"
 #include "run/run_data.h"
+#include "run/shared_counter.h"
 
 // veto.c: predictions of the training set at single scales.
 struct veto {
@@ -43,9 +43,11 @@ struct corrector {
 
     // With correction.enabled:
     struct prediction prediction;
+    int *owners; // (n_images): the rank that corrects each image, now; NULL: there is one rank
     struct set_inference *inference;         // NULL: the training pass stores the prediction
     struct adele_op *correct, *correct_rest; // of prediction.n images, and of a smaller last batch
-    struct map_counter counter;              // of the training set
+    struct shared_counter counter;           // of the training set
+    int64_t *n_changed;                      // device: pixels that a correction changed
     uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a
                           // prediction of the training set
     struct veto veto;
@@ -65,12 +67,13 @@ static inline bool corrector_has_corrected(const struct corrector *corrector, in
     return corrector->corrected[(size_t)epoch * 256 + (size_t)c] != 0;
 }
 
-// correction.c: fits the curves, decides, rewrites the labels. *out_changed: pixels that changed;
+// correction.c: fits the curves, decides, rewrites the labels. Collective: all ranks have the same
+// curves, and the same labels before and after it. *out_changed: pixels that changed;
 // -1: no correction.
 ADELE_MUST_CHECK adele_status corrector_run(struct corrector *corrector, int epoch,
                                             int64_t *out_changed);
 
-// veto.c: withdraws the decision for classes whose labels look clean.
+// veto.c: withdraws the decision for classes whose labels look clean. Collective.
 ADELE_MUST_CHECK adele_status veto_init(struct corrector *corrector,
                                         const struct corrector_options *options);
 void veto_deinit(struct corrector *corrector);

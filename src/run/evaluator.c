@@ -13,10 +13,10 @@ static adele_status split_init(struct evaluator *evaluator, int split, struct ne
     evaluator->scores[split].miou_foreground = NAN;
     if (set->n_images == 0)
         return ADELE_OK;
-    TRY(map_counter_init(&evaluator->counters[split], data->device, set->n_images, set->h, set->w,
-                         data->n_categories));
     if (split == SPLIT_TRAIN)
-        return ADELE_OK;
+        return map_counter_init(&evaluator->label_counter, data->device, set->n_images, set->h,
+                                set->w, data->n_categories);
+    TRY(shared_counter_init(&evaluator->counters[split], data, (enum dataset_split)split, batch));
     const struct inference_config config = run_data_inference(data, batch, 1.0);
     return set_inference_create(data->device, network, &config, data->images[split].origin,
                                 data->n_categories, set->c, set->h, set->w,
@@ -42,9 +42,10 @@ void evaluator_deinit(struct evaluator *evaluator) {
         return;
     const struct adele_device *device = evaluator->data->device;
     for (int split = 0; split < SPLIT_COUNT; split++) {
-        map_counter_deinit(&evaluator->counters[split]);
+        shared_counter_deinit(&evaluator->counters[split]);
         set_inference_destroy(evaluator->inference[split]);
     }
+    map_counter_deinit(&evaluator->label_counter);
     device->iface->release(device, evaluator->map);
     memset(evaluator, 0, sizeof *evaluator);
 }
@@ -52,11 +53,11 @@ void evaluator_deinit(struct evaluator *evaluator) {
 adele_status evaluator_run(struct evaluator *evaluator, enum dataset_split split) {
     struct resident *resident = &evaluator->data->resident[split];
     const struct inference_output output = {.prediction = evaluator->map};
-    TRY(set_inference_run(evaluator->inference[split], resident, &output));
+    struct shared_counter *counter = &evaluator->counters[split];
+    TRY(image_share_predict(counter->share, evaluator->inference[split], resident, &output));
     // Where a split has a truth beside its noisy labels, scores are against the truth.
     const uint8_t *labels = resident->truth ? resident->truth : resident->labels;
-    return map_counter_score(&evaluator->counters[split], evaluator->map, labels,
-                             &evaluator->scores[split]);
+    return shared_counter_score(counter, evaluator->map, labels, &evaluator->scores[split]);
 }
 
 adele_status evaluator_score_labels(struct evaluator *evaluator, struct score *out) {
@@ -64,5 +65,5 @@ adele_status evaluator_score_labels(struct evaluator *evaluator, struct score *o
     memset(out, 0, sizeof *out);
     if (!train->truth)
         return ADELE_OK;
-    return map_counter_score(&evaluator->counters[SPLIT_TRAIN], train->labels, train->truth, out);
+    return map_counter_score(&evaluator->label_counter, train->labels, train->truth, out);
 }

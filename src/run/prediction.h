@@ -2,7 +2,7 @@
 #ifndef ADELE_RUN_PREDICTION_H
 #define ADELE_RUN_PREDICTION_H
 
-#include <stdint.h>
+#include "run/run_data.h"
 
 // The prediction that a correction reads, in device memory: of the whole training set where the
 // training pass stores it, else of one batch, whose labels are corrected before the next batch is
@@ -12,4 +12,17 @@ struct prediction {
     uint8_t *category;                                    // plain (n, H, W)
     float *confidence_foreground, *confidence_background; // plain (n, H, W)
 };
+
+// Of the whole set, of which each rank has its own images. `owners`: see image_owner.h.
+
+// Makes the images of other ranks ones without a prediction: a correction does not change their
+// labels.
+ADELE_MUST_CHECK adele_status prediction_clear_others(const struct run_data *data,
+                                                      const struct prediction *prediction,
+                                                      const int *owners);
+// Collective: every rank gets the predictions of all images, as a checkpoint in the middle of an
+// epoch needs them.
+ADELE_MUST_CHECK adele_status prediction_gather(const struct run_data *data,
+                                                const struct prediction *prediction,
+                                                const int *owners);
 #endif

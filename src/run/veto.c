@@ -70,8 +70,8 @@ void veto_deinit(struct corrector *corrector) {
 
 static adele_status predict(struct corrector *corrector, int i_view, uint8_t *map) {
     const struct inference_output output = {.prediction = map};
-    return set_inference_run(corrector->veto.views[i_view], &corrector->data->resident[SPLIT_TRAIN],
-                             &output);
+    return image_share_predict(corrector->counter.share, corrector->veto.views[i_view],
+                               &corrector->data->resident[SPLIT_TRAIN], &output);
 }
 
 // IoU of each class, NaN where it does not occur: of the predictions at two scales, for the scale
@@ -79,16 +79,16 @@ static adele_status predict(struct corrector *corrector, int i_view, uint8_t *ma
 static adele_status measure(struct corrector *corrector, double *own, double *labels) {
     struct score score;
     TRY(predict(corrector, 0, corrector->scratch_map));
-    TRY(map_counter_score(&corrector->counter, corrector->scratch_map,
-                          corrector->data->resident[SPLIT_TRAIN].noisy, &score));
+    TRY(shared_counter_score(&corrector->counter, corrector->scratch_map,
+                             corrector->data->resident[SPLIT_TRAIN].noisy, &score));
     for (int c = 0; c < corrector->data->n_categories; c++) {
         own[c] = NAN;
         labels[c] = fmax(score.iou[c], corrector->curves.iou[c][corrector->curves.n_values - 1]);
     }
     for (int i = 1; i < corrector->veto.n_views; i++) {
         TRY(predict(corrector, i, corrector->veto.map));
-        TRY(map_counter_score(&corrector->counter, corrector->veto.map, corrector->scratch_map,
-                              &score));
+        TRY(shared_counter_score(&corrector->counter, corrector->veto.map, corrector->scratch_map,
+                                 &score));
         for (int c = 0; c < corrector->data->n_categories; c++)
             own[c] = fmax(own[c], score.iou[c]); // a NaN counts as absent
     }

@@ -366,6 +366,58 @@ static void answers_have_the_size_that_is_asked_for(void **state) {
     free(bench);
 }
 
+// ---- some of the batches ------------------------------------------------------------------------
+
+// Images first .. end - 1 alone; the others' maps keep the byte 77.
+static void compare_part(struct bench *bench, const struct answers *whole, int first, int end) {
+    static uint8_t prediction[N * MAP];
+    const struct adele_device_iface *iface = bench->device->iface;
+    const struct inference_output output = {
+        .prediction = bench->prediction, .first = first, .end = end};
+    check_ok(iface->fill(bench->device, bench->prediction, 77, sizeof prediction));
+    check_ok(inference_run(bench->inference, &bench->resident, &output));
+    check_ok(iface->download(bench->device, prediction, bench->prediction, sizeof prediction));
+    for (int i = 0; i < N; i++) {
+        if (i >= first && i < end) {
+            assert_memory_equal(prediction + i * MAP, whole->prediction + i * MAP, MAP);
+            continue;
+        }
+        for (int at = 0; at < MAP; at++)
+            assert_int_equal(prediction[i * MAP + at], 77);
+    }
+}
+
+static void check_parts(struct bench *bench, const struct answers *whole) {
+    static const int parts[][2] = {{0, 2}, {2, 4}, {4, 5}, {0, 4}, {2, 5}, {0, 5}, {2, 2}, {4, 4}};
+    for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+        compare_part(bench, whole, parts[k][0], parts[k][1]);
+    static const int refused[][2] = {{1, 4}, {0, 3}, {4, 2}, {0, 6}, {5, 5}, {-2, 2}, {4, -1}};
+    for (size_t k = 0; k < sizeof refused / sizeof *refused; k++) {
+        const struct inference_output output = {
+            .prediction = bench->prediction, .first = refused[k][0], .end = refused[k][1]};
+        assert_int_equal(inference_begin(bench->inference, &bench->resident, &output),
+                         ADELE_INVALID_ARGUMENT);
+        assert_non_null(strstr(adele_error_message(), "of a set of 5, in batches of 2"));
+    }
+}
+
+// Also of images that stay in host memory, which are copied a batch ahead.
+static void batches_are_predicted_alone_as_among_all(void **state) {
+    struct inference_config config = inference_config_single(BATCH, 1.0);
+    struct bench *bench = malloc(sizeof *bench);
+    struct answers *whole = calloc(1, sizeof *whole);
+    assert_true(bench && whole);
+    bench_open(bench, *state, &config);
+    check_ok(network_allocate(bench->network));
+    run_both(bench, whole);
+    check_parts(bench, whole);
+    check_ok(resident_move_to_host(&bench->resident));
+    check_parts(bench, whole);
+    bench_close(bench);
+    free(whole);
+    free(bench);
+}
+
 // ---- errors -------------------------------------------------------------------------------------
 
 // A caller may stop after any batch; the next set begins with its first image.
@@ -425,6 +477,7 @@ int main(void) {
         cmocka_unit_test(scales_and_mirror_images_are_averaged),
         cmocka_unit_test(logits_are_averaged_before_the_temperature),
         cmocka_unit_test(answers_have_the_size_that_is_asked_for),
+        cmocka_unit_test(batches_are_predicted_alone_as_among_all),
         cmocka_unit_test(a_stopped_prediction_begins_anew),
         cmocka_unit_test(refusals),
     };

@@ -238,6 +238,29 @@ static void bytes_do_not_depend_on_the_batch(void **state) {
     free(images.images);
 }
 
+// The last batch of the set alone, image n - 1, against the map that it has among all.
+static void compare_last_batch(struct set_inference *inference, struct resident *resident,
+                               const struct inference_output *whole, const uint8_t *classes, int n,
+                               size_t map) {
+    struct inference_output output = *whole;
+    size_t at = whole->is_by_batch ? 0 : (size_t)(n - 1) * map;
+    uint8_t *again = malloc(map);
+    int first = 0, n_of_batch = 0;
+    assert_non_null(again);
+    output.first = n - 1;
+    check_ok(set_inference_begin(inference, resident, &output));
+    check_ok(set_inference_next(inference, &first, &n_of_batch));
+    assert_true(first == n - 1 && n_of_batch == 1);
+    check_ok(
+        resident->device->iface->download(resident->device, again, whole->prediction + at, map));
+    assert_memory_equal(again, classes + (size_t)(n - 1) * map, map);
+    check_ok(set_inference_next(inference, &first, &n_of_batch));
+    assert_int_equal(n_of_batch, 0);
+    output.first = 1;
+    assert_int_equal(set_inference_begin(inference, resident, &output), ADELE_INVALID_ARGUMENT);
+    free(again);
+}
+
 // A padded set in two batches: the maps of each image are those of the image alone, 255 and 0 lie
 // around them.
 static void compare_set(struct adele_device *device, bool is_by_batch) {
@@ -288,6 +311,7 @@ static void compare_set(struct adele_device *device, bool is_by_batch) {
         check_ok(iface->download(device, background + to, confidence[1] + from, bytes * 4));
         assert_true(n > 0 || first == N);
     }
+    compare_last_batch(inference, &resident, &output, classes, N, MAP);
     for (int i = 0; i < N; i++) {
         int h = origin[i].height, w = origin[i].width;
         static uint8_t cropped[C * MAP];

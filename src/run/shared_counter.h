@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Compares two label maps of a split on the device, class by class: each rank the images of its
+// share, with counts that are summed over the ranks.
+#ifndef ADELE_RUN_SHARED_COUNTER_H
+#define ADELE_RUN_SHARED_COUNTER_H
+
+#include "infer/map_counter.h"
+#include "run/image_share.h"
+#include "run/run_data.h"
+
+struct shared_counter {
+    struct ranks *ranks; // borrowed
+    int batch;           // of which the share has whole ones
+    struct image_share share;
+    size_t map_bytes; // of one image
+    int n_categories;
+    struct map_counter counter; // of the share's images; zeroed: it has none
+};
+
+// The share is by batches of `batch` images. Borrows data's device and ranks. After an error,
+// shared_counter_deinit frees what was made.
+ADELE_MUST_CHECK adele_status shared_counter_init(struct shared_counter *out,
+                                                  const struct run_data *data,
+                                                  enum dataset_split split, int batch);
+void shared_counter_deinit(struct shared_counter *counter); // zeroes it; legal on a zeroed struct
+
+// Collective. The maps (n_images, H, W) lie on the device, and are read at the share's images
+// alone. Counts and scores are those of the whole split, on every rank; see map_counter.h.
+ADELE_MUST_CHECK adele_status shared_counter_run(struct shared_counter *counter,
+                                                 const uint8_t *prediction, const uint8_t *labels,
+                                                 int64_t counts[3 * 256]);
+ADELE_MUST_CHECK adele_status shared_counter_score(struct shared_counter *counter,
+                                                   const uint8_t *prediction, const uint8_t *labels,
+                                                   struct score *out);
+#endif
