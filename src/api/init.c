@@ -230,6 +230,7 @@ static adele_status write_list(const struct dataset *dataset, enum dataset_split
 static adele_status plan_files(const struct init *init, int n_files, bool is_overwriting,
                                struct output **out) {
     TRY(output_create(init->folder, is_overwriting, out));
+    output_set_named(*out);
     TRY(output_guard_add_data(output_guard(*out), init->root));
     if (init->dataset != NULL)
         TRY(output_guard_add_dataset(output_guard(*out), init->dataset));

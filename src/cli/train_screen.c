@@ -269,7 +269,8 @@ static void show_class(void *context, const struct adele_class_correction *class
 static void show_corrected(const struct train_screen *screen, bool is_off) {
     const char *since = screen->is_resumed ? " since it was resumed" : "";
     if (screen->n_corrected_pixels > 0)
-        printf("corrected: %" PRId64 " pixels of the training masks%s, over all corrections\n",
+        printf("corrected: %" PRId64 " pixels of the training masks%s, over all corrections, at "
+               "the size of the training\n",
                screen->n_corrected_pixels, since);
     else
         printf("corrected: no pixel of the training masks%s%s\n", since,

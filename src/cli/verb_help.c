@@ -37,8 +37,11 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         if (arguments->verb != NULL)
             argp_error(state, "one COMMAND only; unexpected argument '%s'", value);
         arguments->verb = cli_verb_find(value);
-        if (arguments->verb == NULL)
-            argp_error(state, "unknown command '%s'", value);
+        if (arguments->verb == NULL) {
+            const char *nearest = cli_verb_nearest(value);
+            argp_error(state, "no command '%s'%s%s%s", value, nearest ? "; did you mean '" : "",
+                       nearest ? nearest : "", nearest ? "'?" : "");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

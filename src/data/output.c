@@ -19,6 +19,7 @@
 struct output {
     char *folder;
     bool is_overwriting, has_begun;
+    bool is_named; // its files are, not the folder
     struct output_guard guard;
     struct file_list files; // relative to the folder, in the order in which they were added
 };
@@ -56,6 +57,10 @@ struct output_guard *output_guard(struct output *output) {
     return &output->guard;
 }
 
+void output_set_named(struct output *output) {
+    output->is_named = true;
+}
+
 adele_status output_add(struct output *output, const char *name_format, ...) {
     va_list arguments;
     va_start(arguments, name_format);
@@ -73,6 +78,11 @@ adele_status output_add(struct output *output, const char *name_format, ...) {
 
 // ---- before -------------------------------------------------------------------------------------
 
+static const char *move_away(const struct output *output) {
+    return output->is_named ? "Move it away, or choose another name."
+                            : "Move it away, or choose another folder.";
+}
+
 // A file of that name exists. It may be replaced only if adele wrote it and it is unchanged.
 static adele_status check_existing(const struct output *output,
                                    const struct output_manifest *manifest, const char *name,
@@ -82,11 +92,13 @@ static adele_status check_existing(const struct output *output,
     int64_t bytes = 0;
     if (!output->is_overwriting)
         return FAIL(ADELE_INVALID_ARGUMENT,
-                    "Choose another folder, or replace adele's own earlier output with "
-                    "--overwrite.",
+                    output->is_named ? "Choose another name, or replace adele's own earlier file "
+                                       "with --overwrite."
+                                     : "Choose another folder, or replace adele's own earlier "
+                                       "output with --overwrite.",
                     "%s is there already", path);
     if (known == NULL || !S_ISREG(info->st_mode))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Move it away, or choose another folder.",
+        return FAIL(ADELE_INVALID_ARGUMENT, move_away(output),
                     "%s is there already, and adele did not write it (%s/" OUTPUT_MANIFEST_NAME
                     " does not list it): --overwrite does not replace it",
                     path, output->folder);
@@ -94,7 +106,7 @@ static adele_status check_existing(const struct output *output,
         return ADELE_OK;
     TRY(hash_file_hex(path, xxh3, &bytes));
     if (bytes != known->bytes || strcmp(xxh3, known->xxh3) != 0)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Move it away, or choose another folder.",
+        return FAIL(ADELE_INVALID_ARGUMENT, move_away(output),
                     "%s has been changed since adele wrote it: --overwrite does not replace it",
                     path);
     return ADELE_OK;

@@ -21,6 +21,8 @@ const char *output_folder(const struct output *output); // borrowed
 // The guarded folders; borrowed from the output.
 struct output_guard *output_guard(struct output *output);
 
+// The user names each file of the output, and not their folder: messages ask for another name.
+void output_set_named(struct output *output);
 // A file that will be written, relative to the folder.
 ADELE_MUST_CHECK adele_status output_add(struct output *output, const char *name_format, ...)
     ADELE_PRINTF(2, 3);

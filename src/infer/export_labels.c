@@ -10,6 +10,7 @@
 #include "data/changes.h"
 #include "data/label_store.h"
 #include "data/output.h"
+#include "data/run_argument.h"
 #include "infer/checkpoint_model.h"
 #include "infer/generations.h"
 #include "infer/run_folder.h"
@@ -70,6 +71,7 @@ done:
 
 static adele_status find_labels(const struct label_export *export, struct label_source *out) {
     memset(out, 0, sizeof *out);
+    TRY(run_argument_check(export->run_folder, false));
     if (export->epoch >= 0)
         return find_generation(export, export->epoch, out);
     bool is_best = export->checkpoint && strcmp(export->checkpoint, "best") == 0;
@@ -138,7 +140,7 @@ static adele_status check_original(const struct config *config, const struct saf
 }
 
 // Also when nothing changed, which the folder alone does not show.
-static void log_changes(const struct changes_sum *sum) {
+static void log_changes(const struct changes_sum *sum, const struct dataset_images *images) {
     if (sum->n_changed == 0)
         log_line(LOG_INFO, "no pixel changed: the labels are those that the run was given");
     else
@@ -146,6 +148,12 @@ static void log_changes(const struct changes_sum *sum) {
                  (long long)sum->n_changed, (long long)sum->n_pixels,
                  100.0 * (double)sum->n_changed / (double)sum->n_pixels, sum->n_changed_names,
                  sum->n_names);
+    if (sum->n_changed > 0 &&
+        sum->n_pixels != (int64_t)images->n * (int64_t)images->h * (int64_t)images->w)
+        log_line(LOG_INFO,
+                 "these are pixels of the label files; the training and its report count at %d x "
+                 "%d pixels",
+                 images->h, images->w);
 }
 
 static adele_status write_labels(const struct label_export *export, const struct config *config,
@@ -187,7 +195,7 @@ adele_status model_export_labels(const struct label_export *export) {
     struct changes_sum sum;
     TRY_GOTO(write_labels(export, config, dataset, &images, entry->data, &sum), done);
     log_line(LOG_INFO, "labels as they were after epoch %d: %s", source.epoch, source.path);
-    log_changes(&sum);
+    log_changes(&sum, &images);
 done:
     safetensors_close(file);
     dataset_images_deinit(&images);

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/run_argument.h"
 #include "infer/checkpoint_model.h"
 #include "infer/run_folder.h"
 
@@ -90,6 +91,7 @@ done:
 }
 
 static adele_status find_checkpoint(const char *path, const char *checkpoint, char **out) {
+    TRY(run_argument_check(path, true));
     bool is_run = file_is_directory(path);
     *out = is_run ? memory_printf("%s/checkpoints/%s.safetensors", path,
                                   checkpoint ? checkpoint : "last")
@@ -98,6 +100,9 @@ static adele_status find_checkpoint(const char *path, const char *checkpoint, ch
     if (!is_run && checkpoint)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name the run's folder, or leave --checkpoint out.",
                     "%s is a file: --checkpoint %s chooses among those of a run", path, checkpoint);
+    if (is_run && !file_exists(*out))
+        return FAIL(ADELE_IO, "Name the folder of a run that has trained for an epoch or more.",
+                    "%s: not there", *out);
     return ADELE_OK;
 }
 

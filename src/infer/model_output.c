@@ -47,6 +47,7 @@ adele_status model_plan_file(const struct model *model, const struct model_optio
     adele_status status = output_create(folder, options->is_overwriting, out);
     memory_free(folder);
     TRY(status);
+    output_set_named(*out);
     TRY_GOTO(model_guard_inputs(model, options, output_guard(*out)), fail);
     TRY_GOTO(output_add(*out, "%s", file_base_name(path)), fail);
     TRY_GOTO(output_check(*out), fail);

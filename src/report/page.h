@@ -31,6 +31,7 @@ ADELE_MUST_CHECK adele_status page_configuration(struct page *page);
 struct page_layers {
     bool is_there[LAYER_COUNT]; // some picture of the gallery has it
     bool has_difference, has_ignored;
+    bool lacks_truth; // some picture does: its differences have the colours of the new classes
     bool occurs[256]; // the class is in some label
     int n_classes;
     char *const *classes;

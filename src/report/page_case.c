@@ -20,9 +20,12 @@
 #define CONTOUR_SHARE 160 // of the larger extent: the width of a contour
 #define HATCH         6
 
-// What a pixel of the difference panel says.
+// What a pixel of the difference panel says where the truth is known.
 enum difference { DIFFERENCE_NONE, DIFFERENCE_CHANGED, DIFFERENCE_WRONG, DIFFERENCE_LEFT };
-static const uint32_t difference_colours[] = {0, PLOT_BLUE, PLOT_VERMILLION, PLOT_YELLOW};
+// Otherwise the new class: 1 is the background, which has a colour here, and 255 also stands for
+// what comes after it.
+#define NEW_CLASS(category) (uint8_t)((category) < UINT8_MAX ? (category) + 1 : UINT8_MAX)
+#define BACKGROUND_COLOUR   0xFFFFFFu
 
 // ---- one overlay --------------------------------------------------------------------------------
 
@@ -66,8 +69,9 @@ static uint32_t label_pixel(const struct overlay *overlay, const struct examples
     return premultiplied(class_colour(category), is_line ? 1.0 : TINT);
 }
 
+// Colours are those of the classes, unless the label is a difference and has others.
 static adele_status add_overlay(struct buffer *html, const struct examples *size,
-                                const uint8_t *label, bool is_difference) {
+                                const uint8_t *label, const uint32_t *difference_colours) {
     int larger = size->width > size->height ? size->width : size->height;
     struct overlay overlay = {.factor = larger < MIN_EXTENT ? MIN_EXTENT / larger : 1};
     overlay.width = size->width * overlay.factor;
@@ -80,10 +84,10 @@ static adele_status add_overlay(struct buffer *html, const struct examples *size
     adele_status status = CHECK_MEMORY(data);
     for (int y = 0; status == ADELE_OK && y < overlay.height; y++)
         for (int x = 0; x < overlay.width; x++) {
-            uint32_t pixel = !is_difference
+            uint32_t pixel = difference_colours == NULL
                                  ? label_pixel(&overlay, size, label, x, y)
                                  : difference_colours[label_at(size, label, x, y, overlay.factor)];
-            if (is_difference && pixel != 0)
+            if (difference_colours != NULL && pixel != 0)
                 pixel = premultiplied(pixel, 0.85);
             memcpy(data + (size_t)y * (size_t)cairo_image_surface_get_stride(surface) +
                        4 * (size_t)x,
@@ -139,10 +143,33 @@ static adele_status add_label(struct page *page, const struct examples *size,
     TRY(buffer_text(html, "><img alt=\""));
     TRY(add_alt(page, names[layer], name));
     TRY(buffer_text(html, "\" src=\""));
-    TRY(add_overlay(html, size, example->labels[layer], false));
+    TRY(add_overlay(html, size, example->labels[layer], NULL));
     TRY(buffer_printf(html, "\"></div><figcaption>%s", names[layer]));
     TRY(add_caption(page, example, layer));
     return buffer_text(html, "</figcaption></figure>\n");
+}
+
+// Without the truth, a pixel that differs has the colour of its new class.
+static uint8_t difference_of(int before, int after, int truth, bool is_known) {
+    if (!is_known)
+        return before != after ? NEW_CLASS(after) : DIFFERENCE_NONE;
+    if (truth == EXAMPLE_IGNORE)
+        return before != after ? DIFFERENCE_CHANGED : DIFFERENCE_NONE;
+    if (before != after)
+        return after != truth ? DIFFERENCE_WRONG : DIFFERENCE_CHANGED;
+    return after != truth ? DIFFERENCE_LEFT : DIFFERENCE_NONE;
+}
+
+static void fill_colours(bool has_truth, uint32_t colours[UINT8_MAX + 1]) {
+    static const uint32_t by_truth[] = {0, PLOT_BLUE, PLOT_VERMILLION, PLOT_YELLOW};
+    memset(colours, 0, (UINT8_MAX + 1) * sizeof *colours);
+    if (has_truth) {
+        memcpy(colours, by_truth, sizeof by_truth);
+        return;
+    }
+    colours[NEW_CLASS(0)] = BACKGROUND_COLOUR;
+    for (int c = 1; c <= UINT8_MAX; c++)
+        colours[NEW_CLASS(c)] = class_colour(c);
 }
 
 // Without a corrected label: where the prediction is another class than the label.
@@ -160,22 +187,20 @@ static adele_status add_difference(struct page *page, const struct examples *siz
     uint8_t *difference = NULL;
     TRY(ALLOCATE(&difference, n));
     for (size_t i = 0; i < n; i++) {
-        bool is_known = truth != NULL && truth[i] != EXAMPLE_IGNORE;
         // An ignored pixel says nothing that a prediction could contradict.
         if (example->labels[LAYER_CORRECTED] == NULL && before[i] == EXAMPLE_IGNORE)
             continue;
-        if (before[i] != after[i])
-            difference[i] =
-                is_known && after[i] != truth[i] ? DIFFERENCE_WRONG : DIFFERENCE_CHANGED;
-        else
-            difference[i] = is_known && after[i] != truth[i] ? DIFFERENCE_LEFT : DIFFERENCE_NONE;
+        difference[i] =
+            difference_of(before[i], after[i], truth != NULL ? truth[i] : 0, truth != NULL);
     }
+    uint32_t colours[UINT8_MAX + 1];
+    fill_colours(truth != NULL, colours);
     adele_status status;
     TRY_GOTO(begin_panel(page, size, "difference"), done);
     TRY_GOTO(buffer_text(html, "><img alt=\""), done);
     TRY_GOTO(add_alt(page, "difference", name), done);
     TRY_GOTO(buffer_text(html, "\" src=\""), done);
-    TRY_GOTO(add_overlay(html, size, difference, true), done);
+    TRY_GOTO(add_overlay(html, size, difference, colours), done);
     status = buffer_printf(html,
                            "\"></div><figcaption>difference<span class=\"small\">%s</span>"
                            "</figcaption></figure>\n",
@@ -238,6 +263,22 @@ static adele_status add_colour(struct page *page, uint32_t colour, const char *t
     return buffer_text(&page->html, "</li>");
 }
 
+// "difference: became heart", or where there is no corrected label: "predicted as".
+static adele_status add_new_classes(struct page *page, const struct page_layers *layers) {
+    const char *verb = layers->is_there[LAYER_CORRECTED] ? "became" : "predicted as";
+    for (int c = 0; c < layers->n_classes && c < EXAMPLE_IGNORE; c++) {
+        if (c > 0 && !layers->occurs[c])
+            continue;
+        char *text =
+            memory_printf("%s%s %s", c == 0 ? "difference: " : "", verb, layers->classes[c]);
+        TRY(CHECK_MEMORY(text));
+        adele_status status = add_colour(page, c == 0 ? BACKGROUND_COLOUR : class_colour(c), text);
+        memory_free(text);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
 static adele_status add_colours(struct page *page, const struct page_layers *layers) {
     struct buffer *html = &page->html;
     TRY(buffer_text(html, "<ul class=\"key\" aria-label=\"Colours of classes\">"));
@@ -254,16 +295,13 @@ static adele_status add_colours(struct page *page, const struct page_layers *lay
     if (!layers->has_difference)
         return ADELE_OK;
     TRY(buffer_text(html, "<ul class=\"key\" aria-label=\"Colours of differences\">"));
-    bool has_truth = layers->is_there[LAYER_TRUTH];
-    if (layers->is_there[LAYER_CORRECTED])
-        TRY(add_colour(page, PLOT_BLUE,
-                       has_truth ? "difference: changed, and right now" : "difference: changed"));
-    else
-        TRY(add_colour(page, PLOT_BLUE, "difference: predicted as another class"));
-    if (has_truth) {
+    if (layers->is_there[LAYER_TRUTH]) {
+        TRY(add_colour(page, PLOT_BLUE, "difference: changed, and right now"));
         TRY(add_colour(page, PLOT_VERMILLION, "changed, and wrong now"));
         TRY(add_colour(page, PLOT_YELLOW, "wrong, and not changed"));
     }
+    if (layers->lacks_truth)
+        TRY(add_new_classes(page, layers));
     return buffer_text(html, "</ul>\n");
 }
 

@@ -169,7 +169,8 @@ static adele_status add_flows(struct page *page, const struct report_run *run) {
     }
     TRY_GOTO(buffer_text(&page->html,
                          "<h4>All corrections together</h4>\n<p class=\"soft\">Pixels of the "
-                         "training labels, by class before (rows) and after. A pixel that two "
+                         "training labels at the size of the training, by class before (rows) and "
+                         "after; adele labels counts those of the label files. A pixel that two "
                          "corrections changed counts twice.</p>\n"),
              done);
     TRY_GOTO(add_table(page, &corrections, &corrections.total), done);

@@ -151,7 +151,8 @@ static adele_status add_rows(struct page *page, const char *folder, struct csv *
 static adele_status add_cases(struct page *page, const struct report_run *run, const char *folder,
                               struct csv *csv) {
     struct page_layers layers = {.is_there = {[LAYER_NOISY] = true, [LAYER_PREDICTION] = true},
-                                 .has_difference = true};
+                                 .has_difference = true,
+                                 .lacks_truth = true};
     struct examples named = {0};
     if (run->examples != NULL)
         TRY(examples_load(run, 1, true, MAX_EXTENT, &named));

@@ -140,6 +140,8 @@ static struct page_layers find_layers(const struct page *page, const struct gall
             layers.is_there[k] = layers.is_there[k] || examples->has_layer[k];
         layers.has_ignored = layers.has_ignored || examples->has_ignored;
         layers.has_difference = layers.has_difference || examples->n > 0;
+        layers.lacks_truth =
+            layers.lacks_truth || (examples->n > 0 && !examples->has_layer[LAYER_TRUTH]);
         for (int c = 0; c < 256; c++)
             layers.occurs[c] = layers.occurs[c] || examples->occurs[c];
         if (examples->n_categories > layers.n_classes) {
@@ -194,8 +196,9 @@ adele_status page_gallery(struct page *page) {
     adele_status status;
     TRY_GOTO(buffer_text(&page->html,
                          "<section id=\"gallery\">\n<h2>Gallery</h2>\n<p class=\"soft\">Training "
-                         "images after the last epoch: the most changed ones first, then some that "
-                         "are spread over the set. mIoU: foreground, against the truth.</p>\n"),
+                         "images after the last epoch, at the size of the training: the most "
+                         "changed ones first, then some that are spread over the set. mIoU: "
+                         "foreground, against the truth.</p>\n"),
              done);
     TRY_GOTO(load(page, &gallery), done);
     TRY_GOTO(add_absent(page, &gallery), done);

@@ -59,7 +59,8 @@ static adele_status add_labels(struct page *page) {
 }
 
 static adele_status add_corrected(struct page *page) {
-    TRY(begin_row(page, "Pixels that corrections changed", "summed over all corrections"));
+    TRY(begin_row(page, "Pixels that corrections changed",
+                  "summed over all corrections, at the size of the training"));
     for (int i = 0; i < page->n_runs; i++) {
         double *changed = NULL;
         double sum = NAN;

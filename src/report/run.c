@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "data/run_argument.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -95,6 +96,7 @@ adele_status report_run_load(const char *path, struct report_run *out) {
     adele_status status = ADELE_OK;
     out->path = memory_strdup(path);
     TRY_GOTO(CHECK_MEMORY(out->path), fail);
+    TRY_GOTO(run_argument_check(path, false), fail);
     TRY_GOTO(find_name(path, &out->name), fail);
     TRY_GOTO(load_records(out), fail);
     TRY_GOTO(load_optional(out), fail);

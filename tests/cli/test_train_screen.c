@@ -156,6 +156,37 @@ static void a_run_ends_with_the_classes_that_it_did_not_correct(void **state) {
     memory_free(page);
 }
 
+// Where the files have another size than the training, both counts of pixels say which they are of.
+static void counts_say_of_which_size_they_are(void **state) {
+    struct program_result result;
+    char run[4200], path[4200], *page = NULL;
+    size_t bytes = 0;
+    (void)snprintf(run, sizeof run, "%s", scratch_path(state, "larger"));
+    ADELE(&result, "train", config, "--run", run, "--device", "cpu", "--set", "train.epochs=4",
+          "--set", "data.size=[48,42]");
+    assert_code(&result, 0);
+    assert_says(result.out, " pixels of the training masks, over all corrections, at the size of "
+                            "the training\n");
+    program_result_deinit(&result);
+    (void)snprintf(path, sizeof path, "%s", scratch_path(state, "larger_labels"));
+    ADELE(&result, "labels", run, "-o", path);
+    assert_code(&result, 0);
+    assert_says(result.err, " of 16128 pixels changed ("); // 18 files of 32 x 28
+    assert_says(result.err, "\nthese are pixels of the label files; the training and its report "
+                            "count at 48 x 42 pixels\n");
+    program_result_deinit(&result);
+    (void)snprintf(path, sizeof path, "%s", scratch_path(state, "larger_report"));
+    ADELE(&result, "report", run, "-o", path);
+    assert_code(&result, 0);
+    program_result_deinit(&result);
+    check_ok(file_read(scratch_path(state, "larger_report/report.html"), 0, &page, &bytes));
+    assert_says(page, "Pixels that corrections changed<span class=\"small\">summed over all "
+                      "corrections, at the size of the training</span>");
+    assert_says(page, "training labels at the size of the training, by class before (rows) and "
+                      "after; adele labels counts those of the label files.");
+    memory_free(page);
+}
+
 static void a_folder_is_no_configuration(void **state) {
     struct program_result result;
     ADELE(&result, "train", scratch_path(state, "set"));
@@ -320,6 +351,7 @@ int main(void) {
         cmocka_unit_test(a_resumed_run_says_where),
         cmocka_unit_test(a_run_ends_with_its_scores_and_what_comes_next),
         cmocka_unit_test(a_run_ends_with_the_classes_that_it_did_not_correct),
+        cmocka_unit_test(counts_say_of_which_size_they_are),
         cmocka_unit_test(a_folder_is_no_configuration),
         cmocka_unit_test(a_terminal_gets_a_bar),
         cmocka_unit_test(the_end_is_estimated),

@@ -280,6 +280,10 @@ static void test_what_is_missing_is_named(void **state) {
     page = page_of(state, 1, &run);
     assert_section_has(page, "changes", "bare: from which class to which is not known");
     assert_section_has(page, "gallery", "no panel &quot;truth&quot;");
+    // Without the truth, differences have the colours of the new classes.
+    assert_section_has(page, "gallery",
+                       "background:#ffffff\"></span>difference: became background</li><li><span "
+                       "class=\"swatch\" style=\"background:#56b4e9\"></span>became heart</li>");
     assert_section_has(page, "gallery", "data-layer=\"truth\" aria-pressed=\"false\" disabled");
     memory_free(page);
 }

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// What a user gave where a run, or one of its checkpoints, is expected.
+#ifndef ADELE_DATA_RUN_ARGUMENT_H
+#define ADELE_DATA_RUN_ARGUMENT_H
+
+#include "adele/status.h"
+#include <stdbool.h>
+
+// Refuses what can be neither, and says what it is: nothing of that name (ADELE_IO), a
+// configuration, or a file where that is not allowed (ADELE_INVALID_ARGUMENT). Reads no file.
+ADELE_MUST_CHECK adele_status run_argument_check(const char *path, bool may_be_file);
+#endif
