@@ -39,8 +39,8 @@ static adele_status count_scales(const struct graph *graph, const struct pipelin
         out->flops_image += costs_totals(costs).flops_step / pipeline->batch;
         costs_destroy(costs);
     }
-    // Gradients of weights and of the scales' weights, running statistics, a flag.
-    out->n_floats = graph->n_weights + N_SCALES + graph->n_buffers + 1;
+    out->n_weights = graph->n_weights + ADELE_MAX_SCALES;
+    out->n_buffers = graph->n_buffers;
     return ADELE_OK;
 }
 
@@ -108,11 +108,12 @@ static adele_status print_pipeline(FILE *to, const struct scaling_assumptions *a
     TRY(count_work(pipeline, work));
     int images = assumed_or(assumptions->value[SCALING_images], pipeline->batch);
     int batch = assumed_or(assumptions->value[SCALING_batch], pipeline->fixed_batch);
+    int64_t n_floats = scaling_vector_floats(work, 2);
     fprintf(to,
-            "\n%s: %.3f TFLOP a step of %d images, the paper's batch; a vector of %lld floats, "
-            "%.1f MB\n",
+            "\n%s: %.3f TFLOP a step of %d images, the paper's batch; a vector of %lld floats "
+            "for two parts, %.1f MB\n",
             pipeline->name, 1e-12 * work->flops_image * pipeline->batch, pipeline->batch,
-            (long long)work->n_floats, 4e-6 * (double)work->n_floats);
+            (long long)n_floats, 4e-6 * (double)n_floats);
     fprintf(to,
             "\nThe batch grows, %d images a GPU: another training, with a learning rate of its "
             "own.\n",

@@ -56,13 +56,16 @@ const char *scaling_assume(struct scaling_assumptions *assumptions, const char *
 
 // ---- one step -----------------------------------------------------------------------------------
 
-static double chunk_bytes(double n_floats, int n) {
-    return ceil(n_floats / n) * (double)sizeof(float);
+#define LINE_FLOATS 16 // a cache line
+
+int64_t scaling_vector_floats(const struct scaling_work *work, int n_parts) {
+    int64_t multiple = (int64_t)n_parts * LINE_FLOATS;
+    int64_t n_floats = work->n_weights + work->n_buffers + n_parts;
+    return (n_floats + multiple - 1) / multiple * multiple;
 }
 
 int64_t scaling_bytes_sent(int64_t n_floats, int n_ranks) {
-    int64_t chunk = (n_floats + n_ranks - 1) / n_ranks;
-    return 2 * (int64_t)(n_ranks - 1) * chunk * (int64_t)sizeof(float);
+    return 2 * (n_ranks - 1) * (n_floats / n_ranks) * (int64_t)sizeof(float);
 }
 
 // Bytes that a rank sends inside of its machine and to other machines, and how many messages.
@@ -73,9 +76,9 @@ struct traffic {
 static struct traffic traffic_of(int levels, int64_t n_floats, int n_ranks, int n_local) {
     struct traffic out;
     double n_others = levels == 1 ? n_ranks - n_local : n_ranks / n_local - 1;
-    double floats = (double)n_floats;
-    double link_chunk = chunk_bytes(floats, levels == 1 ? n_ranks : n_local);
-    double network_chunk = chunk_bytes(floats, n_ranks);
+    double vector = (double)n_floats * (double)sizeof(float);
+    double link_chunk = vector / (levels == 1 ? n_ranks : n_local);
+    double network_chunk = vector / n_ranks;
     out.link_messages = 2.0 * (n_local - 1);
     out.network_messages = 2.0 * n_others;
     out.link = out.link_messages * link_chunk;
@@ -116,11 +119,11 @@ struct scaling_step scaling_step_of(const struct scaling_assumptions *assumption
         n_images * work->flops_image / (1e12 * value[SCALING_peak] * value[SCALING_share]);
     int n_local = n_ranks < (int)value[SCALING_machine] ? n_ranks : (int)value[SCALING_machine];
     if (n_ranks > 1) {
-        struct traffic traffic =
-            traffic_of((int)value[SCALING_levels], work->n_floats, n_ranks, n_local);
+        int64_t n_floats = scaling_vector_floats(work, n_ranks);
+        struct traffic traffic = traffic_of((int)value[SCALING_levels], n_floats, n_ranks, n_local);
         out.sent = traffic.link + traffic.network;
         out.sent_machine = traffic.network * n_local;
-        fill_costs(value, &traffic, work->n_floats, n_ranks, n_local, out.costs);
+        fill_costs(value, &traffic, n_floats, n_ranks, n_local, out.costs);
         for (int i = 0; i < COST_COUNT; i++)
             out.exchanged += out.costs[i];
     }

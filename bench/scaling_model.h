@@ -60,7 +60,8 @@ const char *scaling_assume(struct scaling_assumptions *assumptions, const char *
 
 struct scaling_work {
     double flops_image; // a step's FLOPs by its images
-    int64_t n_floats;   // of the vector
+    int64_t n_weights,  // floats of gradients, with those of the scales' weights
+        n_buffers;      // of running statistics
 };
 
 // Where the time of an exchange goes.
@@ -84,10 +85,14 @@ struct scaling_step {
     double images_per_s;
 };
 
-// Bytes that a rank sends for a vector of n_floats among n_ranks in one level, all of the same
-// size: chunks of n_floats / n_ranks, rounded up, to each other rank, twice.
+// The vector of a batch of n_parts parts: what the work has and a flag for each part, in chunks of
+// whole cache lines for any number of ranks up to n_parts.
+int64_t scaling_vector_floats(const struct scaling_work *work, int n_parts);
+// Bytes that a rank sends for a vector of n_floats among n_ranks in one level: one of n_ranks equal
+// chunks to each other rank, twice.
 int64_t scaling_bytes_sent(int64_t n_floats, int n_ranks);
-// One step on n_ranks GPUs with n_images each. Machines are full, or there is only one.
+// One step on n_ranks GPUs with one part of n_images images each. Machines are full, or there is
+// only one.
 struct scaling_step scaling_step_of(const struct scaling_assumptions *assumptions,
                                     const struct scaling_work *work, int n_ranks, double n_images);
 // The largest cost in words, or that there is none; static.

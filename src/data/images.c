@@ -9,7 +9,10 @@
 #include <string.h>
 
 void dataset_images_deinit(struct dataset_images *images) {
-    memory_free(images->images);
+    if (images->pixels.block != NULL)
+        shared_memory_release(&images->pixels);
+    else
+        memory_free(images->images);
     memory_free(images->mean);
     memory_free(images->inv_std);
     memory_free(images->labels);
@@ -30,10 +33,17 @@ size_t dataset_images_plane_size(const struct dataset_images *images) {
 // At least one element each, so that n = 0 is legal.
 adele_status dataset_images_allocate(struct dataset_images *images, bool has_labels,
                                      bool has_truth) {
+    size_t planes = (size_t)images->n * (size_t)images->c;
+    images->images = memory_calloc(planes * dataset_images_plane_size(images) + 1,
+                                   dataset_images_pixel_bytes(images));
+    TRY(CHECK_MEMORY(images->images));
+    return dataset_images_allocate_maps(images, has_labels, has_truth);
+}
+
+adele_status dataset_images_allocate_maps(struct dataset_images *images, bool has_labels,
+                                          bool has_truth) {
     size_t n = (size_t)images->n, planes = n * (size_t)images->c,
            plane = dataset_images_plane_size(images);
-    images->images = memory_calloc(planes * plane + 1, dataset_images_pixel_bytes(images));
-    TRY(CHECK_MEMORY(images->images));
     TRY(ALLOCATE(&images->mean, planes + 1));
     TRY(ALLOCATE(&images->inv_std, planes + 1));
     TRY(ALLOCATE(&images->origin, n + 1));

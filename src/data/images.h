@@ -3,6 +3,7 @@
 #ifndef ADELE_DATA_IMAGES_H
 #define ADELE_DATA_IMAGES_H
 
+#include "base/shared_memory.h"
 #include "data/dataset.h"
 
 // Where image i of a loaded set comes from.
@@ -16,6 +17,9 @@ struct dataset_images {
     int n, c, h, w;
     bool is_f16;  // else u8
     void *images; // (N, C, H, W)
+    // Of `images`, when other processes of the host read the same pages; they are read only then.
+    struct shared_memory pixels;
+    bool is_counted_elsewhere; // another process counts `pixels` as memory that it takes
     // (N, C): standardization (x - mean) * inv_std of each image, METHOD section 5. Pictures of 8
     // bits are raw. Volumes, and all pictures of a split in which a file has 16 bits, are
     // standardized before they become f16, so theirs are 0 and 1, because 30000 and 30010 would be
@@ -34,6 +38,9 @@ struct dataset_images {
 // Zeroed storage for images->n images of the extents in `images`.
 ADELE_MUST_CHECK adele_status dataset_images_allocate(struct dataset_images *images,
                                                       bool has_labels, bool has_truth);
+// The same without `images`, which stays NULL.
+ADELE_MUST_CHECK adele_status dataset_images_allocate_maps(struct dataset_images *images,
+                                                           bool has_labels, bool has_truth);
 void dataset_images_deinit(struct dataset_images *images);
 size_t dataset_images_pixel_bytes(const struct dataset_images *images); // 1 or 2
 size_t dataset_images_plane_size(const struct dataset_images *images);  // h * w

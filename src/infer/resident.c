@@ -18,6 +18,11 @@ static size_t images_bytes(const struct resident *resident) {
     return (size_t)resident->set.n_images * resident->image_bytes;
 }
 
+// What this process counts of them.
+static size_t counted_bytes(const struct resident *resident) {
+    return resident->is_counted_elsewhere ? 0 : images_bytes(resident);
+}
+
 static bool is_on_host(const struct resident *resident) {
     return resident->slots[0] != NULL;
 }
@@ -27,12 +32,12 @@ size_t resident_device_bytes(const struct resident *resident) {
                     (size_t)(resident->truth != NULL);
     size_t n_planes = (size_t)resident->set.n_images * (size_t)resident->set.c;
     size_t pixels = is_on_host(resident) ? 2 * (size_t)resident->batch * resident->image_bytes
-                                         : images_bytes(resident);
+                                         : counted_bytes(resident);
     return pixels + n_maps * resident_map_bytes(resident) + 2 * n_planes * sizeof(float);
 }
 
 size_t resident_host_bytes(const struct resident *resident) {
-    return is_on_host(resident) ? images_bytes(resident) : 0;
+    return is_on_host(resident) ? counted_bytes(resident) : 0;
 }
 
 static adele_status upload_new(const struct adele_device *device, const void *host, size_t bytes,
@@ -60,17 +65,24 @@ static adele_status to_host_init(struct resident *resident) {
     return slots_init(resident);
 }
 
-static adele_status upload_images(struct resident *resident, const void *host, bool to_host) {
+static adele_status upload_images(struct resident *resident, const struct dataset_images *images,
+                                  bool to_host) {
     const struct adele_device *device = resident->device;
     size_t bytes = images_bytes(resident);
-    if (!to_host) {
-        TRY(upload_new(device, host, bytes, &resident->images));
-        resident->set.images = resident->images;
-        return ADELE_OK;
+    if (images->pixels.block != NULL && resident_is_host_memory(device)) {
+        resident->images = images->images;
+        resident->is_borrowed = true;
+        resident->is_counted_elsewhere = images->is_counted_elsewhere;
+    } else if (!to_host) {
+        TRY(upload_new(device, images->images, bytes, &resident->images));
+    } else {
+        TRY(device->iface->alloc_pinned(device, bytes, &resident->images));
+        memcpy(resident->images, images->images, bytes);
     }
-    TRY(device->iface->alloc_pinned(device, bytes, &resident->images));
-    memcpy(resident->images, host, bytes);
-    return to_host_init(resident);
+    if (to_host)
+        return to_host_init(resident);
+    resident->set.images = resident->images;
+    return ADELE_OK;
 }
 
 static adele_status upload_maps(struct resident *resident, const struct dataset_images *images,
@@ -102,7 +114,7 @@ static adele_status fill_in(struct resident *out, const struct adele_device *dev
     out->image_bytes =
         (size_t)images->c * (size_t)images->h * (size_t)images->w * (images->is_f16 ? 2u : 1u);
     size_t n_floats = (size_t)images->n * (size_t)images->c;
-    TRY(upload_images(out, images->images, to_host));
+    TRY(upload_images(out, images, to_host));
     TRY(upload_new(device, images->mean, n_floats * sizeof(float), (void **)&out->mean));
     TRY(upload_new(device, images->inv_std, n_floats * sizeof(float), (void **)&out->inv_std));
     TRY(upload_maps(out, images, options->with_noisy));
@@ -132,9 +144,9 @@ adele_status resident_init(struct resident *out, const struct adele_device *devi
 void resident_deinit(struct resident *resident) {
     if (resident->device) {
         const struct adele_device *device = resident->device;
-        void *blocks[] = {resident->slots[0], resident->slots[1], resident->images,
-                          resident->mean,     resident->inv_std,  resident->labels,
-                          resident->noisy,    resident->truth};
+        void *images = resident->is_borrowed ? NULL : resident->images;
+        void *blocks[] = {resident->slots[0], resident->slots[1], images,          resident->mean,
+                          resident->inv_std,  resident->labels,   resident->noisy, resident->truth};
         if (is_on_host(resident)) { // a copy may be under way
             adele_status status = device->iface->synchronize(device);
             (void)status; // an earlier call has reported a failure
@@ -159,7 +171,9 @@ adele_status resident_move_to_host(struct resident *resident) {
         device->iface->release(device, host);
         return status;
     }
-    device->iface->release(device, resident->images);
+    if (!resident->is_borrowed)
+        device->iface->release(device, resident->images);
+    resident->is_borrowed = resident->is_counted_elsewhere = false;
     resident->images = host;
     resident->set.images = NULL;
     return to_host_init(resident);

@@ -18,6 +18,9 @@ struct resident {
     struct adele_sample_set
         set;      // pointers into the blocks below; images NULL: they are on the host
     void *images; // in device memory, or in memory of alloc_pinned
+    // `images` are the caller's, where the device's memory is that of the host and several
+    // processes share them; and another process counts them.
+    bool is_borrowed, is_counted_elsewhere;
     float *mean, *inv_std;
     uint8_t *labels; // current labels (N, H, W); NULL for unlabelled images
     uint8_t *noisy;  // the original ones: `labels` as uploaded
@@ -34,8 +37,9 @@ struct resident_options {
     int batch; // the most images of one prefetch
 };
 
-// Uploads; `images` may be freed afterwards. RESIDENCY_AUTO: images that do not fit into the device
-// stay in host memory.
+// Uploads; `images` may be freed afterwards, unless they are shared by several processes and the
+// device's memory is that of the host: those are used where they are. RESIDENCY_AUTO: images that
+// do not fit into the device stay in host memory.
 ADELE_MUST_CHECK adele_status resident_init(struct resident *out, const struct adele_device *device,
                                             const struct dataset_images *images,
                                             const struct resident_options *options);

@@ -10,6 +10,7 @@
 #include "data/noise_images.h"
 #include "infer/run_folder.h"
 #include "run/patches.h"
+#include "run/shared_images.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -53,7 +54,7 @@ static adele_status load_split(struct run_data *data, enum dataset_split split) 
     struct dataset_images *images = &data->images[split];
     if (data->dataset->n_cases[split] == 0)
         return ADELE_OK;
-    TRY(dataset_load(data->dataset, split, split != SPLIT_TRAIN, images));
+    TRY(shared_images_load(data->dataset, split, split != SPLIT_TRAIN, data->ranks, images));
     if (images->n == 0 && split == SPLIT_TRAIN)
         return FAIL(ADELE_DATA, "Check the labels, or set data.foreground_slices_only: false.",
                     "%s: no training slice has foreground", data->dataset->root);

@@ -32,7 +32,7 @@ static struct scaling_assumptions simple(void) {
     return out;
 }
 // 0.1 s for 5 images, and a vector of 64 MB.
-static const struct scaling_work work = {1e12, 16000000};
+static const struct scaling_work work = {1e12, 15000000, 999980};
 
 static void one_rank_only_computes(void **state) {
     (void)state;
@@ -158,15 +158,19 @@ static void slower_parts_make_longer_steps(void **state) {
 
 static void bytes_are_whole_chunks(void **state) {
     (void)state;
-    assert_int_equal(scaling_bytes_sent(1000, 1), 0);
-    assert_int_equal(scaling_bytes_sent(1000, 2), 2 * 500 * 4);
-    assert_int_equal(scaling_bytes_sent(1001, 2), 2 * 501 * 4);
-    assert_int_equal(scaling_bytes_sent(1001, 8), 2 * 7 * 126 * 4);
+    // 900 + 101 + 2 flags, in two chunks of 16s; and for 8 parts in eight.
+    const struct scaling_work odd = {1.0, 900, 101};
+    assert_int_equal(scaling_vector_floats(&odd, 2), 1024);
+    assert_int_equal(scaling_vector_floats(&odd, 8), 1024);
+    assert_int_equal(scaling_vector_floats(&odd, 16), 1024);
+    assert_int_equal(scaling_vector_floats(&odd, 32), 1536);
+    assert_int_equal(scaling_bytes_sent(1024, 1), 0);
+    assert_int_equal(scaling_bytes_sent(1024, 2), 2 * 512 * 4);
+    assert_int_equal(scaling_bytes_sent(1024, 8), 2 * 7 * 128 * 4);
     struct scaling_assumptions assumptions = scaling_assumptions_default();
-    struct scaling_work odd = {1.0, 1001};
     for (int n = 1; n <= 64; n *= 2)
         assert_true(scaling_step_of(&assumptions, &odd, n, 1).sent ==
-                    (double)scaling_bytes_sent(1001, n));
+                    (double)scaling_bytes_sent(scaling_vector_floats(&odd, n), n));
 }
 
 static void assumptions_are_checked(void **state) {
