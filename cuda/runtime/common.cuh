@@ -41,6 +41,7 @@ struct cuda_context {
     int shared_bytes_max;        // of one block, after ALLOW_SHARED
     struct step_graphs *graphs;  // step_graph.cu
     struct libraries *libraries; // cuDNN and cuBLAS, when they are there
+    struct exchange *exchange;   // exchange.cu; NULL: this process computes alone
 };
 
 static inline struct cuda_context *context_of(const struct adele_device *device) {

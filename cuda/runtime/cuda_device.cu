@@ -2,6 +2,7 @@
 // The CUDA device: opening and closing a GPU, and the interface table.
 #include "runtime/device_parts.cuh"
 #include "runtime/libraries.cuh"
+#include "runtime/nccl.cuh"
 #include "runtime/step_graph.cuh"
 #include "runtime/trace_nvtx.cuh"
 
@@ -31,7 +32,9 @@ static adele_status step_begin(const struct adele_device *device, int step_kind)
 static adele_status step_end(const struct adele_device *device, bool is_whole) {
     struct cuda_context *context = context_of(device);
     TRY(make_current(device));
-    return context->graphs == NULL ? ADELE_OK : step_graphs_end(context, is_whole);
+    adele_status status = context->graphs == NULL ? ADELE_OK : step_graphs_end(context, is_whole);
+    exchange_give_up_failed(context);
+    return status;
 }
 
 static void device_destroy(struct adele_device *device) {
@@ -39,6 +42,7 @@ static void device_destroy(struct adele_device *device) {
         return;
     struct cuda_context *context = context_of(device);
     (void)cudaSetDevice(context->ordinal);
+    (void)device_exchange_leave(device, true); // nothing where the caller has left already
     if (context->stream != NULL)
         (void)cudaStreamSynchronize(context->stream);
     step_graphs_destroy(context->graphs);
@@ -111,6 +115,12 @@ static constexpr struct adele_device_iface make_iface() {
     iface.tensor_download = tensor_download;
     iface.step_begin = step_begin;
     iface.step_end = step_end;
+#ifdef ADELE_NCCL
+    iface.exchange_open = device_exchange_open;
+    iface.exchange_join = device_exchange_join;
+    iface.exchange_leave = device_exchange_leave;
+    iface.exchange_sum = device_exchange_sum;
+#endif
     iface.destroy = device_destroy;
     iface.op_destroy = op_destroy;
 #define SET_OP_0(op)                                                                               \

@@ -33,5 +33,20 @@ adele_status tensor_upload(const struct adele_device *device, void *tensor,
 adele_status tensor_download(const struct adele_device *device, float *nchw, const void *tensor,
                              struct adele_shape shape);
 
+// exchange.cu
+adele_status device_exchange_open(const struct adele_device *device, unsigned char *id);
+adele_status device_exchange_join(const struct adele_device *device, const unsigned char *id,
+                                  int rank, int n_ranks, double seconds);
+adele_status device_exchange_leave(const struct adele_device *device, bool has_failed);
+adele_status device_exchange_sum(const struct adele_device *device, float *vector, float *scratch,
+                                 int64_t n);
+// Waits until the stream's work is done. With other ranks it fails when NCCL has noticed that one
+// of them is gone, or after the time limit: then what is under way has been given up.
+adele_status exchange_wait(const struct cuda_context *context, cudaStream_t stream);
+// Before a copy that makes the host wait inside of CUDA: the same where there are other ranks.
+adele_status exchange_wait_before_copy(const struct cuda_context *context, cudaStream_t stream);
+// Gives up what is under way where an exchange could not be queued as a whole.
+void exchange_give_up_failed(const struct cuda_context *context);
+
 } // namespace adele_cuda
 #endif

@@ -3,63 +3,11 @@
 // this GPU is not used: our own kernels do everything that the libraries do.
 #include "runtime/libraries.cuh"
 
+#include "runtime/load_library.cuh"
+
 #include <stdio.h>
-#include <stdlib.h>
-#ifdef ADELE_SIMT
-#include "simt_libraries.h"
-#else
-#include <dlfcn.h>
-#endif
 
 namespace adele_cuda {
-
-// Appends to device.missing, the text that `adele info` prints.
-static void note_missing(struct cuda_context *context, const char *format, const char *a,
-                         const char *b) {
-    char *text = context->device.missing;
-    size_t used = strlen(text), bytes = sizeof context->device.missing;
-    used += (size_t)snprintf(text + used, bytes - used, "%s", used > 0 ? "; " : "");
-    if (used < bytes)
-        (void)snprintf(text + used, bytes - used, format, a, b);
-}
-
-#if defined(ADELE_CUBLAS) || defined(ADELE_CUDNN)
-// The file that the environment's `variable` names; without it the first of the names that loads,
-// by the loader's path and then from CUDA's usual folder. NULL when there is none.
-static void *open_first(const char *variable, const char *const *names, int n_names) {
-    const char *wanted = getenv(variable);
-    if (wanted != NULL && wanted[0] != '\0')
-        return dlopen(wanted, RTLD_NOW | RTLD_LOCAL);
-    for (int i = 0; i < n_names; i++) {
-        char path[256];
-        snprintf(path, sizeof path, "/usr/local/cuda/lib64/%s", names[i]);
-        void *module = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-        if (module == NULL)
-            module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-        if (module != NULL)
-            return module;
-    }
-    return NULL;
-}
-
-// The same; what is missing is noted.
-static void *load(struct cuda_context *context, const char *variable, const char *const *names,
-                  int n_names) {
-    void *module = open_first(variable, names, n_names);
-    const char *wanted = getenv(variable);
-    if (module == NULL && wanted != NULL && wanted[0] != '\0')
-        note_missing(context, "%.100s, which %s names", wanted, variable);
-    else if (module == NULL)
-        note_missing(context, "%s (%s may name its file)", names[0], variable);
-    return module;
-}
-
-// The libraries' headers declare the functions, so each field has the type of its function.
-template <typename F> static bool find(void *module, const char *name, F *out) {
-    *out = (F)dlsym(module, name);
-    return *out != NULL;
-}
-#endif
 
 // ---- cuBLAS -------------------------------------------------------------------------------------
 
@@ -90,10 +38,10 @@ static void cublas_order(const char *order[2]) {
 static bool cublas_start(struct cuda_context *context, struct libraries *libraries) {
     const char *order[2];
     cublas_order(order);
-    libraries->cublas.module = load(context, "ADELE_CUBLAS", order, 2);
+    libraries->cublas.module = library_load(context, "ADELE_CUBLAS", order, 2);
     if (libraries->cublas.module == NULL)
         return false;
-#define FIND(name) find(libraries->cublas.module, #name, &libraries->cublas.name) &&
+#define FIND(name) library_find(libraries->cublas.module, #name, &libraries->cublas.name) &&
     if (!(CUBLAS_FUNCTIONS(FIND) FIND(cublasGemmEx) true))
         return false;
 #undef FIND
@@ -130,10 +78,10 @@ static void cudnn_close(struct libraries *libraries) {
 static const char *const cudnn_names[] = {"libcudnn.so.9"};
 
 static bool cudnn_start(struct cuda_context *context, struct libraries *libraries) {
-    libraries->cudnn.module = load(context, "ADELE_CUDNN", cudnn_names, 1);
+    libraries->cudnn.module = library_load(context, "ADELE_CUDNN", cudnn_names, 1);
     if (libraries->cudnn.module == NULL)
         return false;
-#define FIND(name) find(libraries->cudnn.module, #name, &libraries->cudnn.name) &&
+#define FIND(name) library_find(libraries->cudnn.module, #name, &libraries->cudnn.name) &&
     if (!(CUDNN_FUNCTIONS(FIND) true))
         return false;
 #undef FIND
@@ -196,13 +144,13 @@ adele_status libraries_open(struct cuda_context *context, struct libraries **out
     if (context->engine != CUDA_ENGINE_CUDNN && !cublas_start(context, libraries))
         cublas_close(libraries);
 #else
-    note_missing(context, "%s (%s)", "cuBLAS", without_header);
+    library_note_missing(context, "%s (%s)", "cuBLAS", without_header);
 #endif
 #ifdef ADELE_CUDNN
     if (context->engine != CUDA_ENGINE_CUBLAS && !cudnn_start(context, libraries))
         cudnn_close(libraries);
 #else
-    note_missing(context, "%s (%s)", "cuDNN", without_header);
+    library_note_missing(context, "%s (%s)", "cuDNN", without_header);
 #endif
     (void)without_header;
     (void)cudaGetLastError(); // clears the error of a library that did not start, so that the next
@@ -244,9 +192,9 @@ void libraries_print(const struct libraries *libraries, char *out, size_t bytes)
 void libraries_versions(long *cudnn, long *cublas) {
     *cudnn = *cublas = 0;
 #ifdef ADELE_CUDNN
-    void *cudnn_module = open_first("ADELE_CUDNN", cudnn_names, 1);
+    void *cudnn_module = library_open("ADELE_CUDNN", cudnn_names, 1);
     decltype(&::cudnnGetVersion) get_version = NULL;
-    if (cudnn_module != NULL && find(cudnn_module, "cudnnGetVersion", &get_version))
+    if (cudnn_module != NULL && library_find(cudnn_module, "cudnnGetVersion", &get_version))
         *cudnn = (long)get_version();
     if (cudnn_module != NULL)
         (void)dlclose(cudnn_module);
@@ -254,10 +202,10 @@ void libraries_versions(long *cudnn, long *cublas) {
 #ifdef ADELE_CUBLAS
     const char *order[2];
     cublas_order(order);
-    void *cublas_module = open_first("ADELE_CUBLAS", order, 2);
+    void *cublas_module = library_open("ADELE_CUBLAS", order, 2);
     decltype(&::cublasGetProperty) get_property = NULL;
     int major = 0, minor = 0, patch = 0;
-    if (cublas_module != NULL && find(cublas_module, "cublasGetProperty", &get_property) &&
+    if (cublas_module != NULL && library_find(cublas_module, "cublasGetProperty", &get_property) &&
         get_property(MAJOR_VERSION, &major) == CUBLAS_STATUS_SUCCESS &&
         get_property(MINOR_VERSION, &minor) == CUBLAS_STATUS_SUCCESS &&
         get_property(PATCH_LEVEL, &patch) == CUBLAS_STATUS_SUCCESS)

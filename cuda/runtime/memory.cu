@@ -68,9 +68,9 @@ adele_status device_upload(const struct adele_device *device, void *to, const vo
     if (bytes == 0)
         return ADELE_OK;
     TRY(make_current(device));
+    TRY(exchange_wait_before_copy(context_of(device), stream));
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream));
-    CUDA_TRY(cudaStreamSynchronize(stream)); // the caller may free `from`
-    return ADELE_OK;
+    return exchange_wait(context_of(device), stream); // the caller may free `from`
 }
 
 adele_status device_download(const struct adele_device *device, void *to, const void *from,
@@ -79,9 +79,9 @@ adele_status device_download(const struct adele_device *device, void *to, const 
     if (bytes == 0)
         return ADELE_OK;
     TRY(make_current(device));
+    TRY(exchange_wait_before_copy(context_of(device), stream));
     CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream));
-    CUDA_TRY(cudaStreamSynchronize(stream));
-    return ADELE_OK;
+    return exchange_wait(context_of(device), stream);
 }
 
 adele_status device_upload_begin(const struct adele_device *device, void *to, const void *pinned,
@@ -122,9 +122,8 @@ adele_status device_copy(const struct adele_device *device, void *to, const void
 
 adele_status device_synchronize(const struct adele_device *device) {
     TRY(make_current(device));
-    CUDA_TRY(cudaStreamSynchronize(context_of(device)->copy_stream));
-    CUDA_TRY(cudaStreamSynchronize(context_of(device)->stream));
-    return ADELE_OK;
+    TRY(exchange_wait(context_of(device), context_of(device)->copy_stream));
+    return exchange_wait(context_of(device), context_of(device)->stream);
 }
 
 } // namespace adele_cuda

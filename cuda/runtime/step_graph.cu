@@ -25,12 +25,17 @@ adele_status step_graphs_create(struct step_graphs **out) {
     return ALLOCATE(out, 1);
 }
 
-void step_graphs_destroy(struct step_graphs *graphs) {
-    if (graphs == NULL)
-        return;
-    for (int i = 0; i < MAX_STEP_KINDS; i++)
+void step_graphs_discard(struct step_graphs *graphs) {
+    for (int i = 0; graphs != NULL && i < MAX_STEP_KINDS; i++) {
         if (graphs->graphs[i] != NULL)
             (void)cudaGraphExecDestroy(graphs->graphs[i]);
+        graphs->graphs[i] = NULL;
+        graphs->has_run[i] = false;
+    }
+}
+
+void step_graphs_destroy(struct step_graphs *graphs) {
+    step_graphs_discard(graphs);
     memory_free(graphs);
 }
 

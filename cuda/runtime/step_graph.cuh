@@ -15,6 +15,8 @@ struct step_graphs;
 // *out = NULL where graphs are switched off; the step then runs launch by launch.
 adele_status step_graphs_create(struct step_graphs **out);
 void step_graphs_destroy(struct step_graphs *graphs); // NULL is legal
+// Discards the graphs, as if no step had run yet. NULL is legal.
+void step_graphs_discard(struct step_graphs *graphs);
 // The first step of a kind runs launch by launch, since kernels that are loaded on first use may
 // not be loaded during a capture.
 adele_status step_graphs_begin(struct cuda_context *context, int step_kind);

@@ -31,6 +31,16 @@ struct adele_op {
     const char *engine; // static text: the implementation that was chosen
 };
 
+// ---- exchange between devices -------------------------------------------------------------------
+// Processes that train together are ranks, as in MPI; each has a device of its own. R of them, a
+// power of two, add up vectors of n floats. Rank r owns a chunk of them: the floats from r * chunk
+// on, as many as there are.
+#define ADELE_EXCHANGE_ID_BYTES 128
+// The floats of a chunk, a multiple of 32 (128 bytes). The last chunks may be shorter, or empty.
+static inline int64_t adele_exchange_chunk(int64_t n, int n_ranks) {
+    return ((n + n_ranks - 1) / n_ranks + 31) / 32 * 32;
+}
+
 struct adele_device_iface {
     const char *name;
     // Not zeroed; 64-byte aligned or better.
@@ -71,6 +81,30 @@ struct adele_device_iface {
     // records then discards the record and runs none of the step's ops.
     adele_status (*step_begin)(const struct adele_device *device, int step_kind);
     adele_status (*step_end)(const struct adele_device *device, bool is_whole);
+    // The exchange between devices. All four are NULL where a device has none; the caller then
+    // exchanges through the host. So it does where exchange_open or exchange_join fails.
+    //
+    // Loads what the exchange needs and sets device->exchange. `id`, not NULL on rank 0 alone:
+    // makes the id that all ranks join with, ADELE_EXCHANGE_ID_BYTES, which the caller sends them.
+    // ADELE_UNSUPPORTED: what is missing.
+    adele_status (*exchange_open)(const struct adele_device *device, unsigned char *id);
+    // Returns when all n_ranks have called it. `seconds`: how long this and every later wait for
+    // the other ranks may take. Called once after exchange_open. After a failure, here or in a wait
+    // that finds another rank gone, exchange_leave is the only entry of the exchange that may
+    // follow.
+    adele_status (*exchange_join)(const struct adele_device *device, const unsigned char *id,
+                                  int rank, int n_ranks, double seconds);
+    // Leaves the other ranks, and discards recorded steps. has_failed false: once every rank's
+    // exchanges are done, on all ranks. True: at once, after any rank's failure; what is under way
+    // is given up. Nothing where exchange_open was not called.
+    adele_status (*exchange_leave)(const struct adele_device *device, bool has_failed);
+    // vector (n floats, the same n on every rank) becomes the sum of all ranks' vectors. Ranks are
+    // added up in a binary tree: neighbours in pairs, then these pairs, and so on. scratch:
+    // n_ranks * adele_exchange_chunk(n, n_ranks) floats, overwritten. Queued like an op, also
+    // between step_begin and step_end. The first call after exchange_join must not be part of a
+    // recorded step.
+    adele_status (*exchange_sum)(const struct adele_device *device, float *vector, float *scratch,
+                                 int64_t n);
     void (*destroy)(struct adele_device *device);
     void (*op_destroy)(struct adele_op *op); // NULL is legal
 #define ADELE_OP_ENTRY(name, has_backward)                                                         \
@@ -93,6 +127,7 @@ struct adele_device {
     char libraries[96];            // "oneDNN 2.6.3"; "": none
     char missing[256];   // for people: libraries that the engine would use but that were not found;
                          // "": none
+    char exchange[32];   // for people, once exchange_open was called: "NCCL 2.28.9"
     const char *repeats; // static text, for people: what has to be the same for the same bytes
     // One bit for each kernel family (device/families.h) that ops created from now on must not use
     // because the self-test found it faulty. adele_device_open sets it.

@@ -45,7 +45,8 @@ enum simt_work_kind {
     SIMT_WORK_KERNEL,
     SIMT_WORK_COPY,
     SIMT_WORK_FILL,
-    SIMT_WORK_RECORD,
+    SIMT_WORK_MESSAGES,
+    SIMT_WORK_RECORD, // this one and those below are not captured
     SIMT_WORK_WAIT
 };
 
@@ -56,6 +57,9 @@ struct simt_record {
     bool is_done;
     struct timespec time; // when it was done
 };
+
+// A group of messages between processes (simt_nccl.cpp).
+struct simt_messages;
 
 // One operation in a stream's queue or in a graph.
 struct simt_work {
@@ -69,13 +73,21 @@ struct simt_work {
     int value;    // of a fill
     bool is_late; // a copy from page-locked memory, which even an eager stream does not do at once
     std::shared_ptr<struct simt_record> record;
+    std::shared_ptr<const struct simt_messages> messages;
 };
+
+// Sends and receives what can be sent and received now; cudaErrorNotReady as long as some is left.
+// `done`: how far each message is, kept by the caller, empty at first.
+cudaError_t simt_messages_go_on(const struct simt_messages *messages, std::vector<size_t> *done);
 
 // Puts the work into the stream's queue, or into the graph that is captured from it. The result is
 // the failure of what was done at once.
 cudaError_t simt_work_add(cudaStream_t stream, struct simt_work work);
-// Does what is in the stream's queue (NULL: the default stream's).
+// Does what is in the stream's queue (NULL: the default stream's), and waits for messages of other
+// processes.
 cudaError_t simt_work_finish(cudaStream_t stream);
+// The same without waiting: cudaErrorNotReady when a message is not there yet.
+cudaError_t simt_work_try(cudaStream_t stream);
 cudaError_t simt_work_finish_all();
 bool simt_work_is_under_way(); // in any stream
 extern std::recursive_mutex simt_work_lock;

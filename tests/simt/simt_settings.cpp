@@ -26,14 +26,15 @@ static int choice_of(const char *variable, const char *const *names, int n_names
 struct simt_settings simt_settings_read() {
     static const char *const tensor_cores[] = {"ampere", "hopper", "nearest"};
     static const char *const streams[] = {"eager", "lazy"};
-    static const char *const libraries[] = {"none", "cublas", "cudnn", "all"};
+    static const char *const libraries[] = {"none", "cublas", "cudnn", "all", "nccl"};
     struct simt_settings settings = {};
     settings.tensor_core = (enum simt_tensor_core)choice_of("SIMT_TENSOR_CORE", tensor_cores, 3,
                                                             "ampere, hopper or nearest");
     settings.is_lazy = choice_of("SIMT_STREAMS", streams, 2, "eager or lazy") == 1;
-    int there = choice_of("SIMT_LIBRARIES", libraries, 4, "none, cublas, cudnn or all");
+    int there = choice_of("SIMT_LIBRARIES", libraries, 5, "none, cublas, cudnn, nccl or all");
     settings.has_cublas = (there & 1) != 0;
     settings.has_cudnn = (there & 2) != 0;
+    settings.has_nccl = there >= 3;
     const char *order = getenv("SIMT_ORDER");
     if (order) {
         char *end = NULL;

@@ -16,7 +16,8 @@
 //     lazy          Operations wait in their streams until the host waits for them: memory that is
 //                   overwritten or freed too early shows as a wrong result.
 // SIMT_LIBRARIES    Stand-ins of NVIDIA's libraries (simt_libraries.h) that a device finds when it
-//                   opens: none (the default), cublas, cudnn or all. Read when a device is opened.
+//                   opens: none (the default), cublas, cudnn, nccl or all. Read when a device is
+//                   opened.
 //
 // What is always strict, without a switch: new memory of the device and page-locked memory hold
 // 0xff in every byte (NaN in every float), shared memory does at the beginning of each block; a
@@ -42,7 +43,7 @@ struct simt_settings {
     bool is_shuffled;
     uint64_t seed; // of the order, when is_shuffled
     bool is_lazy;
-    bool has_cublas, has_cudnn;
+    bool has_cublas, has_cudnn, has_nccl;
 };
 
 struct simt_settings simt_settings_read();

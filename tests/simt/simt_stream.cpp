@@ -3,6 +3,9 @@
 // it: a wait of the host, or a wait in another stream for an event. SIMT_STREAMS says what more is
 // done at once; lazy streams leave everything until then, in the order that is the latest for every
 // other stream. Reading the result of work without a wait for it gives what was there before.
+//
+// Messages of other processes may not be there yet: work behind them waits in its queue, even of an
+// eager stream.
 #include "simt_internal.h"
 
 #include <algorithm>
@@ -11,6 +14,7 @@
 
 struct CUstream_st {
     std::deque<struct simt_work> queue;
+    std::vector<size_t> done; // of the messages that are first in the queue
 };
 struct CUevent_st {
     std::shared_ptr<struct simt_record> record; // NULL: never recorded
@@ -18,6 +22,7 @@ struct CUevent_st {
 
 std::recursive_mutex simt_work_lock;
 static long n_begun; // work of all streams
+static bool waits_for_messages = true;
 
 static struct CUstream_st default_stream;
 static std::vector<struct CUstream_st *> streams = {&default_stream};
@@ -50,6 +55,8 @@ static cudaError_t do_work(struct simt_work *work) {
     case SIMT_WORK_FILL:
         memset(work->to, work->value, work->n_bytes);
         return cudaSuccess;
+    case SIMT_WORK_MESSAGES:
+        break; // see finish
     case SIMT_WORK_RECORD:
         record_is_done(work->record.get());
         return cudaSuccess;
@@ -57,6 +64,17 @@ static cudaError_t do_work(struct simt_work *work) {
         return finish_record(work->record.get());
     }
     return cudaSuccess;
+}
+
+static cudaError_t do_messages(struct CUstream_st *stream, const struct simt_work *work) {
+    const struct timespec pause = {0, 100000};
+    cudaError_t code;
+    while ((code = simt_messages_go_on(work->messages.get(), &stream->done)) == cudaErrorNotReady &&
+           waits_for_messages)
+        (void)nanosleep(&pause, NULL);
+    if (code != cudaErrorNotReady)
+        stream->done.clear();
+    return code;
 }
 
 // As after a failure on a GPU, nothing that comes later in the stream is done.
@@ -72,7 +90,12 @@ static cudaError_t finish(struct CUstream_st *stream, long last) {
     while (!stream->queue.empty() && stream->queue.front().number <= last) {
         struct simt_work work = std::move(stream->queue.front());
         stream->queue.pop_front();
-        cudaError_t code = do_work(&work);
+        cudaError_t code =
+            work.kind == SIMT_WORK_MESSAGES ? do_messages(stream, &work) : do_work(&work);
+        if (code == cudaErrorNotReady) {
+            stream->queue.push_front(std::move(work));
+            return code;
+        }
         if (code != cudaSuccess) {
             drop(stream);
             return code;
@@ -84,6 +107,14 @@ static cudaError_t finish(struct CUstream_st *stream, long last) {
 cudaError_t simt_work_finish(cudaStream_t stream) {
     std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
     return finish(queue_of(stream), n_begun);
+}
+
+cudaError_t simt_work_try(cudaStream_t stream) {
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    waits_for_messages = false;
+    cudaError_t code = finish(queue_of(stream), n_begun);
+    waits_for_messages = true;
+    return code;
 }
 
 cudaError_t simt_work_finish_all() {
@@ -100,8 +131,15 @@ bool simt_work_is_under_way() {
     std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
     for (const struct CUstream_st *stream : streams)
         for (const struct simt_work &work : stream->queue)
-            if (work.kind <= SIMT_WORK_FILL)
+            if (work.kind < SIMT_WORK_RECORD)
                 return true;
+    return false;
+}
+
+static bool waits_behind_messages(const struct CUstream_st *stream) {
+    for (const struct simt_work &work : stream->queue)
+        if (work.kind == SIMT_WORK_MESSAGES)
+            return true;
     return false;
 }
 
@@ -110,8 +148,8 @@ cudaError_t simt_work_add(cudaStream_t stream, struct simt_work work) {
     if (simt_capture_takes(stream, &work, &code))
         return code;
     std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
-    bool is_lazy = simt_settings_read().is_lazy;
-    bool waits = is_lazy || work.is_late || work.kind >= SIMT_WORK_RECORD;
+    bool is_lazy = simt_settings_read().is_lazy || waits_behind_messages(queue_of(stream));
+    bool waits = is_lazy || work.is_late || work.kind >= SIMT_WORK_MESSAGES;
     if (work.is_late && !is_lazy) // all kernels so far are done: none reads what is spoilt here
         memset(work.to, 0xff, work.n_bytes);
     work.number = n_begun++;
@@ -149,7 +187,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {
     cudaError_t code = simt_capture_check("cudaStreamQuery", stream);
-    return code == cudaSuccess ? simt_work_finish(stream) : code;
+    return code == cudaSuccess ? simt_work_try(stream) : code;
 }
 
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
