@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a person sees while a verb works: log lines, and on a terminal a bar with the time left.
-// The first Ctrl-C (or SIGTERM, or SIGUSR1, which Slurm can send before a job's time is over) prints
-// a line at once and makes the work save and end; the second ends the program.
+// The first Ctrl-C (or SIGTERM, or SIGUSR1, which Slurm can send before a job's time is over)
+// prints a line at once and makes the work save and end; the second ends the program.
 #ifndef ADELE_CLI_PROGRESS_H
 #define ADELE_CLI_PROGRESS_H
 

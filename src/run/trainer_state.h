@@ -31,7 +31,7 @@ struct trainer {
     bool is_saved; // CHECKPOINT_LAST holds this state
     struct run_origin origin;
     struct metrics *metrics; // NULL: another rank writes them
-    char *records; // metrics.jsonl as a loaded checkpoint has it; NULL: it has none
+    char *records;           // metrics.jsonl as a loaded checkpoint has it; NULL: it has none
     size_t records_bytes;
     int n_rollbacks, rollback_epoch; // rollbacks in that epoch
 };
