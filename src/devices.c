@@ -86,8 +86,8 @@ static void identify_cuda(const char *name, struct device_identity *out) {
     out->is_cuda = true;
 }
 
-static bool has_cuda(void) {
-    return cuda_device_count() > 0;
+int adele_device_gpu_count(void) {
+    return cuda_device_count();
 }
 #else
 static adele_status open_cuda(const char *name, enum adele_precision precision,
@@ -103,10 +103,14 @@ static void identify_cuda(const char *name, struct device_identity *out) {
     (void)out;
 }
 
-static bool has_cuda(void) {
-    return false;
+int adele_device_gpu_count(void) {
+    return 0;
 }
 #endif
+
+static bool has_cuda(void) {
+    return adele_device_gpu_count() > 0;
+}
 
 static bool is_cuda(const char *name) {
     return strncmp(name, "cuda", 4) == 0 && strchr(":/", name[4]) != NULL;

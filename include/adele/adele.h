@@ -17,6 +17,7 @@
 #include "adele/log.h"
 #include "adele/model.h"
 #include "adele/onset.h"
+#include "adele/ranks.h"
 #include "adele/report.h"
 #include "adele/scores.h"
 #include "adele/status.h"

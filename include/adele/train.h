@@ -3,6 +3,7 @@
 #ifndef ADELE_TRAIN_H
 #define ADELE_TRAIN_H
 
+#include "adele/ranks.h"
 #include "adele/status.h"
 #include <stddef.h>
 #include <stdint.h>
@@ -103,6 +104,11 @@ struct adele_train_options {
     int keep_log;           // 1: appends the log's lines to log.txt in the run's folder, with the
                             // seconds since the start; of one run at a time in a process, because
                             // the lines are the process's: another gets ADELE_INVALID_ARGUMENT
+    // The processes that train together (adele/ranks.h); NULL: this one alone. All pass the same
+    // options, and get the same result. Rank 0 alone writes the run's files and calls the functions
+    // below but for should_stop, which any rank may use to stop all. A device without a number is
+    // one GPU for each rank of a host. Rank N > 0 keeps its log in log.N.txt.
+    struct adele_ranks *ranks;
     // Path of the program `adele`, which tests the kernels of a GPU that is new to this build
     // before the first training on it. NULL: no test; the result of an earlier one is used.
     const char *selftest_program;
@@ -144,8 +150,9 @@ struct adele_train_result {
 // Errors: ADELE_CONFIG, ADELE_DATA, ADELE_IO, ADELE_DEVICE, ADELE_UNSUPPORTED (a device that this
 // build does not have), ADELE_NUMERIC (a loss that is not finite), ADELE_NO_MEMORY,
 // ADELE_INTERRUPTED; ADELE_INVALID_ARGUMENT for a folder that holds a run
-// already or lies in a data set, for a path of it above 4095 bytes, and for what keep_log says. The
-// last checkpoint stays valid in every case.
+// already or lies in a data set, for a path of it above 4095 bytes, for what keep_log says, and for
+// ranks that differ in version, configuration, data or device. The last checkpoint stays valid in
+// every case.
 ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *options,
                                           struct adele_train_result *out);
 
@@ -155,7 +162,7 @@ ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *opti
 // for some 20 seconds in all, and change no weights. Nothing is written, no run folder is looked
 // at; the result of selftest_program alone is kept. should_stop is asked before every step. Errors
 // as adele_train; ADELE_NO_MEMORY when the smallest batch does not fit, and ADELE_INVALID_ARGUMENT
-// with `resume` or n_profile_steps.
+// with `resume`, n_profile_steps or `ranks`.
 ADELE_MUST_CHECK adele_status
 adele_train_dry_run(const struct adele_train_options *options,
                     void (*on_batch)(void *context, const struct adele_train_batch *batch));

@@ -84,8 +84,9 @@ static adele_status open_file(const char *path, struct train_log **out) {
     return ADELE_OK;
 }
 
-adele_status train_log_open(const char *run_folder, struct train_log **out) {
-    char *path = file_join(run_folder, "log.txt");
+adele_status train_log_open(const char *run_folder, int rank, struct train_log **out) {
+    char *path = rank == 0 ? file_join(run_folder, "log.txt")
+                           : memory_printf("%s/log.%d.txt", run_folder, rank);
     *out = NULL;
     TRY(CHECK_MEMORY(path));
     (void)pthread_mutex_lock(&lock);

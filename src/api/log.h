@@ -7,9 +7,10 @@
 
 struct train_log;
 
-// From now on the lines of the whole process go to RUN/log.txt, with the seconds since now, and to
-// the function of adele_log_to. ADELE_INVALID_ARGUMENT while another log is open, ADELE_IO when the
-// file cannot be opened.
-ADELE_MUST_CHECK adele_status train_log_open(const char *run_folder, struct train_log **out);
+// From now on the lines of the whole process go to RUN/log.txt (of rank N > 0: RUN/log.N.txt), with
+// the seconds since now, and to the function of adele_log_to. ADELE_INVALID_ARGUMENT while another
+// log is open, ADELE_IO when the file cannot be opened.
+ADELE_MUST_CHECK adele_status train_log_open(const char *run_folder, int rank,
+                                             struct train_log **out);
 void train_log_close(struct train_log *log); // NULL is legal
 #endif

@@ -3,12 +3,14 @@
 
 #include "adele/adele.h"
 #include "api/log.h"
+#include "api/ranks.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/key_table.h"
 #include "infer/run_folder.h"
 #include "run/claim.h"
+#include "run/rank_device.h"
 #include "run/trainer.h"
 #include "selftest/selftest.h"
 
@@ -108,33 +110,45 @@ static adele_status test_kernels(const struct adele_train_options *options, cons
 // The log is opened only in a folder that is not refused.
 static adele_status on_claimed(void *context) {
     struct call *call = context;
+    const struct ranks *ranks = ranks_of(call->options->ranks);
     if (call->options->keep_log)
-        TRY(train_log_open(call->run, &call->log));
+        TRY(train_log_open(call->run, ranks_index(ranks), &call->log));
+    ranks_log_cores(ranks);
     return test_kernels(call->options, call->device);
+}
+
+// Only rank 0 calls the program's functions, but for should_stop.
+static void set_callbacks(struct trainer_options *trainer, struct call *call) {
+    const struct adele_train_options *options = call->options;
+    bool tells = ranks_index(trainer->ranks) == 0;
+    trainer->on_claimed = on_claimed;
+    trainer->on_start = tells && options->on_start != NULL ? on_start : NULL;
+    trainer->on_step = tells ? on_step : NULL;
+    trainer->on_progress = tells && options->on_progress != NULL ? on_progress : NULL;
+    trainer->progress_seconds = options->progress_seconds;
+    trainer->on_epoch = tells ? on_epoch : NULL;
+    trainer->should_stop = should_stop;
+    trainer->context = call;
 }
 
 static adele_status train(const struct adele_train_options *options, struct config *config,
                           const char *run, struct trainer_result *result) {
-    struct call call = {.options = options,
-                        .run = run,
-                        .device = options->device != NULL ? options->device : "auto"};
+    char device[RANK_DEVICE_BYTES];
+    struct ranks *ranks = ranks_of(options->ranks);
+    struct call call = {.options = options, .run = run, .device = device};
     struct trainer_options trainer = {.config = config,
                                       .run_folder = run,
                                       .resume = options->resume != 0,
-                                      .device = call.device,
-                                      .n_profile_steps = options->n_profile_steps,
-                                      .on_claimed = on_claimed,
-                                      .on_start = options->on_start != NULL ? on_start : NULL,
-                                      .on_step = on_step,
-                                      .on_progress =
-                                          options->on_progress != NULL ? on_progress : NULL,
-                                      .progress_seconds = options->progress_seconds,
-                                      .on_epoch = on_epoch,
-                                      .should_stop = should_stop,
-                                      .context = &call};
-    if (options->resume)
-        TRY(run_paths_resolve(run, NULL, config));
-    adele_status status = trainer_run(&trainer, result);
+                                      .device = device,
+                                      .ranks = ranks,
+                                      .n_profile_steps = options->n_profile_steps};
+    set_callbacks(&trainer, &call);
+    const char *name = options->device != NULL ? options->device : "auto";
+    adele_status status = rank_device_choose(ranks, name, device);
+    if (status == ADELE_OK && options->resume)
+        status = run_paths_resolve(run, NULL, config);
+    TRY(ranks_agree(ranks, status));
+    status = trainer_run(&trainer, result);
     train_log_close(call.log);
     return status;
 }
@@ -164,8 +178,9 @@ adele_status adele_train(const struct adele_train_options *options,
     status = options->config != NULL
                  ? config_load(options->config, options->n_sets, options->sets, &config)
                  : FAIL(ADELE_INVALID_ARGUMENT, "Name a YAML file.", "no configuration is given");
-    TRY_GOTO(status, done);
-    TRY_GOTO(find_run_folder(options, config, out, &run), done);
+    if (status == ADELE_OK)
+        status = find_run_folder(options, config, out, &run);
+    TRY_GOTO(ranks_agree(ranks_of(options->ranks), status), done);
     status = train(options, config, run, &result);
 done:
     out->n_epochs = result.n_epochs;
@@ -190,6 +205,11 @@ adele_status adele_train_dry_run(const struct adele_train_options *options,
     if (options->resume || options->n_profile_steps > 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "Leave the other out.",
                     "a dry run neither resumes a run nor profiles one");
+    if (options->ranks != NULL)
+        return ranks_agree(ranks_of(options->ranks),
+                           FAIL(ADELE_INVALID_ARGUMENT, "Start it without mpirun or srun.",
+                                "a dry run is one process, not %d",
+                                ranks_count(ranks_of(options->ranks))));
     TRY(config_load(options->config, options->n_sets, options->sets, &config));
     const struct trainer_options trainer = {.config = config,
                                             .device = call.device,

@@ -107,6 +107,24 @@ static void print_log_line(void *context, enum adele_log_level level, const char
         fprintf(stderr, "%s%s\n", level == ADELE_LOG_WARNING ? "warning: " : "", line);
 }
 
+// These may be started several times at once. selftest is also the child of a rank's training.
+static bool is_for_ranks(const struct cli_verb *verb) {
+    static const char *const names[] = {"train", "selftest", "info", "help"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(verb->name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static int refuse_ranks(const struct cli_verb *verb) {
+    (void)adele_ranks_should_report(NULL, ADELE_UNSUPPORTED); // the first process tells it first
+    fprintf(stderr,
+            "adele: error: `adele %s` is one process, and a launcher has started %d\n"
+            "  hint: Start it without mpirun or srun; `adele train` works with them.\n",
+            verb->name, adele_ranks_launched());
+    return CLI_FAILED;
+}
+
 int main(int argc, char **argv) {
     wait_passively(argv);
     if (argc < 2) {
@@ -124,6 +142,8 @@ int main(int argc, char **argv) {
     const struct cli_verb *verb = cli_verb_find(argv[1]);
     if (verb == NULL)
         return refuse_verb(argv[1]);
+    if (adele_ranks_launched() > 1 && !is_for_ranks(verb))
+        return refuse_ranks(verb);
     char name[64];
     snprintf(name, sizeof name, "adele %s", verb->name);
     adele_log_to(print_log_line, NULL);

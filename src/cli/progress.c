@@ -15,7 +15,9 @@
 
 static volatile sig_atomic_t signal_came;
 
-static const int stop_signals[] = {SIGINT, SIGTERM};
+static volatile sig_atomic_t is_one_of_several, is_quiet_rank;
+
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGUSR1};
 #define N_STOP_SIGNALS (sizeof stop_signals / sizeof *stop_signals)
 
 static void handle_stop_signals(void (*handler)(int)) {
@@ -30,7 +32,16 @@ static void handle_stop_signals(void (*handler)(int)) {
 // whole or not at all, so that the last checkpoint stays as it is.
 static void on_signal(int number) {
     static const char text[] = "\nfinishing this step; once more to stop without saving\n";
+    static const char text_of_ranks[] = "\nfinishing this step\n";
     int code = errno;
+    if (is_one_of_several) {
+        bool tells = !signal_came && !is_quiet_rank;
+        signal_came = 1;
+        ssize_t n = tells ? write(STDERR_FILENO, text_of_ranks, sizeof text_of_ranks - 1) : 0;
+        (void)n;
+        errno = code;
+        return;
+    }
     if (signal_came) { // delivered together with the first
         handle_stop_signals(SIG_DFL);
         (void)raise(number); // takes effect when this handler returns
@@ -81,8 +92,17 @@ void progress_init(struct progress *progress) {
     progress->is_terminal = isatty(STDERR_FILENO);
     progress_restart(progress);
     adele_log_to(print_line, progress);
-    signal_came = 0;
+    signal_came = is_one_of_several = is_quiet_rank = 0;
     handle_stop_signals(on_signal);
+}
+
+void progress_join_ranks(struct progress *progress, bool is_quiet) {
+    is_one_of_several = 1;
+    is_quiet_rank = is_quiet;
+    if (!is_quiet)
+        return;
+    progress->is_terminal = false;
+    adele_log_to(NULL, NULL);
 }
 
 void progress_deinit(struct progress *progress) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a person sees while a verb works: log lines, and on a terminal a bar with the time left.
-// The first Ctrl-C (or SIGTERM) prints a line at once and makes the work save and end; the second
-// ends the program.
+// The first Ctrl-C (or SIGTERM, or SIGUSR1, which Slurm can send before a job's time is over)
+// prints a line at once and makes the work save and end; the second ends the program.
 #ifndef ADELE_CLI_PROGRESS_H
 #define ADELE_CLI_PROGRESS_H
 
@@ -18,9 +18,13 @@ struct progress {
     char bar[PROGRESS_LINE_BYTES]; // the last one that was drawn
 };
 
-// Until progress_deinit, log lines go to stdout, warnings to stderr, and the signals INT and TERM
-// are handled.
+// Until progress_deinit, log lines go to stdout, warnings to stderr, and the signals INT, TERM and
+// USR1 are handled.
 void progress_init(struct progress *progress);
+// Beside other ranks: a second signal does nothing, because a launcher passes on the terminal's
+// signal with one of its own, and ends processes that take too long by itself. `is_quiet`: nothing
+// is shown, because another rank does.
+void progress_join_ranks(struct progress *progress, bool is_quiet);
 void progress_deinit(struct progress *progress);
 // `done`: the share of the work that is done, 0 .. 1; `text` says what is at work, and stands
 // before the bar, `more` behind it.

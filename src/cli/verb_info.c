@@ -80,6 +80,8 @@ int verb_info(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&info_argp, argc, argv, 0, 0, &device);
     printf("adele %s\ncompiler: %s\n", adele_version(), adele_compiler());
+    bool has_mpi = adele_mpi_library()[0] != '\0';
+    printf("several processes: %s\n", has_mpi ? adele_mpi_library() : "no, built without MPI");
     // No GPU is no failure; no CPU device is one, and so is the lack of the device that was named.
     bool is_fine = print_named(device != NULL ? device : "cpu");
     if (device == NULL)

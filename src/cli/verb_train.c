@@ -105,6 +105,13 @@ const struct argp train_argp = {
     "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
     "--resume names the settings that differ from the run's. These may differ: " KEYS_MARK
     "and --device. Any other would make the result a mixture of two runs and is refused.\n\n"
+    "`mpirun -n 4 adele train CONFIG.yaml` trains with four processes, on one machine or several "
+    "that "
+    "see the same files: each takes a GPU of its host, or its share of the cores, and the first "
+    "one "
+    "writes the run. The result does not depend on their number. SIGUSR1, as Ctrl-C, saves and "
+    "ends; "
+    "mpirun passes it on, and leaves time for it with --mca odls_base_sigkill_timeout 60.\n\n"
     "Results are the same bytes for the same instruction set, see ADELE_CPU_ISA in adele(1). On a "
     "GPU that is new to this build the kernels are tested first, see `adele selftest`; "
     "ADELE_SELFTEST=off skips the test.",
@@ -112,37 +119,60 @@ const struct argp train_argp = {
     fill_in_keys,
     0};
 
+// What the run was, or how to go on with it.
+static void show_end(const struct arguments *arguments, const struct train_screen *screen,
+                     const struct adele_train_result *result, adele_status status) {
+    const struct adele_train_options *options = &arguments->options;
+    if (status == ADELE_INTERRUPTED && !arguments->is_dry_run && options->n_profile_steps == 0)
+        train_screen_show_resume(options, result);
+    else if (status == ADELE_OK && arguments->is_dry_run)
+        train_screen_end_batches(screen);
+    else if (status == ADELE_OK && options->n_profile_steps > 0)
+        printf("profiled; no checkpoint was written\n");
+    else if (status == ADELE_OK)
+        train_screen_end(screen, result);
+}
+
+static adele_status train(struct arguments *arguments, struct train_screen *screen,
+                          struct adele_train_result *result) {
+    struct adele_train_options *options = &arguments->options;
+    bool is_quiet = adele_ranks_index(options->ranks) > 0;
+    if (options->n_profile_steps > 0)
+        (void)setenv("ADELE_NVTX", "1", 0); // the CUDA device reads it when it opens
+    options->sets = arguments->sets;
+    options->keep_log = 1;
+    options->selftest_program = "/proc/self/exe";
+    progress_init(&screen->progress);
+    if (options->ranks != NULL)
+        progress_join_ranks(&screen->progress, is_quiet);
+    train_screen_init(screen, options);
+    adele_status status = arguments->is_dry_run ? adele_train_dry_run(options, train_screen_batch)
+                                                : adele_train(options, result);
+    progress_deinit(&screen->progress);
+    return status;
+}
+
+// All ranks end with the same exit code. Whatever this process has to say is said before it leaves,
+// because a launcher may end all when the first process ends with an error.
 int verb_train(int argc, char **argv) {
     struct arguments arguments = {0};
     struct train_screen screen = {0};
-    struct adele_train_result result;
+    struct adele_train_result result = {0};
+    struct adele_ranks *ranks = NULL;
+    int code = CLI_OK;
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&train_argp, argc, argv, 0, 0, &arguments);
-    struct adele_train_options *options = &arguments.options;
-    if (options->n_profile_steps > 0)
-        (void)setenv("ADELE_NVTX", "1", 0); // the CUDA device reads it when it opens
-    options->sets = arguments.sets;
-    options->keep_log = 1;
-    options->selftest_program = "/proc/self/exe";
-    progress_init(&screen.progress);
-    train_screen_init(&screen, options);
-    adele_status status = arguments.is_dry_run ? adele_train_dry_run(options, train_screen_batch)
-                                               : adele_train(options, &result);
-    progress_deinit(&screen.progress);
-    if (status != ADELE_OK) {
-        int code = cli_report_failure(status);
-        if (status == ADELE_INTERRUPTED && !arguments.is_dry_run && options->n_profile_steps == 0)
-            train_screen_show_resume(options, &result);
-        return code;
-    }
-    if (arguments.is_dry_run) {
-        train_screen_end_batches(&screen);
-        return CLI_OK;
-    }
-    if (options->n_profile_steps > 0) {
-        printf("profiled; no checkpoint was written\n");
-        return CLI_OK;
-    }
-    train_screen_end(&screen, &result);
-    return CLI_OK;
+    adele_status status = adele_ranks_join(&ranks);
+    arguments.options.ranks = ranks;
+    if (status == ADELE_OK)
+        status = train(&arguments, &screen, &result);
+    if (status != ADELE_OK)
+        code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
+    if (status != ADELE_OK && adele_ranks_should_report(ranks, status))
+        (void)cli_report_failure(status);
+    if (adele_ranks_index(ranks) == 0)
+        show_end(&arguments, &screen, &result, status);
+    (void)fflush(stdout);
+    adele_ranks_leave(ranks, status);
+    return code;
 }

@@ -138,6 +138,8 @@ struct adele_device {
 // "cuda:1", for runs of that precision.
 ADELE_MUST_CHECK adele_status adele_device_open(const char *name, enum adele_precision precision,
                                                 struct adele_device **out);
+// GPUs that the CUDA device could open: "cuda:0" and so on; 0 in a build without it.
+int adele_device_gpu_count(void);
 // For tests: adds a name to those that adele_device_open knows, "mine" or with an engine
 // "mine/cudnn", up to 8 in all; "mine" must be among them. `open` = NULL removes it.
 typedef adele_status (*adele_device_opener)(enum adele_precision precision,

@@ -12,7 +12,8 @@
 // all are ended with the error that is known.
 #define FAILED_SECONDS 15.0
 // How long a rank that has lost another one lets that one tell its error, which says more.
-#define LOST_SECONDS 2.0
+#define LOST_SECONDS  2.0
+#define ALONE_SECONDS 3.0
 
 // What a rank tells of its failure.
 struct failure {
@@ -69,7 +70,7 @@ adele_status ranks_agree(struct ranks *ranks, adele_status mine) {
     if (ranks == NULL || ranks->has_agreed)
         return mine;
     double limit = ranks->time_limit;
-    if (mine != ADELE_OK && limit > FAILED_SECONDS)
+    if (mine != ADELE_OK && mine != ADELE_INTERRUPTED && limit > FAILED_SECONDS)
         limit = FAILED_SECONDS;
     keep_failure(mine, &own);
     adele_status status = find_failed(ranks, own.status, limit, &failed);
@@ -84,16 +85,23 @@ adele_status ranks_agree(struct ranks *ranks, adele_status mine) {
     return repeat_failure(ranks, &own, ranks->index);
 }
 
+static void wait_seconds(double seconds) {
+    const struct timespec pause = {(time_t)seconds, (long)((seconds - (long)seconds) * 1e9)};
+    (void)nanosleep(&pause, NULL);
+}
+
+// A process that has not joined most likely fails as all others do. The launcher ends it when the
+// first one has told the reason.
 bool ranks_should_report(struct ranks *ranks, adele_status status) {
-    if (ranks == NULL)
+    if (ranks == NULL) {
+        if (launch_find().index > 0)
+            wait_seconds(ALONE_SECONDS);
         return true;
+    }
     if (ranks->has_agreed || status == ADELE_INTERRUPTED)
         return ranks->index == 0;
-    if (ranks->has_lost) {
-        double seconds = LOST_SECONDS + (ranks->index < 8 ? 0.25 * ranks->index : 2.0);
-        const struct timespec pause = {(time_t)seconds, (long)((seconds - (long)seconds) * 1e9)};
-        (void)nanosleep(&pause, NULL);
-    }
+    if (ranks->has_lost)
+        wait_seconds(LOST_SECONDS + (ranks->index < 4 ? 0.25 * ranks->index : 1.0));
     (void)fail_context(status, "rank %d on %s", ranks->index, ranks->hosts[ranks->index]);
     return true;
 }

@@ -80,6 +80,10 @@ static adele_status meet(struct ranks *ranks) {
     return ranks_gather(ranks, host, sizeof host, ranks->hosts);
 }
 
+int ranks_launched(void) {
+    return launch_find().n_processes;
+}
+
 adele_status ranks_open(struct ranks **out) {
     struct launch launch = launch_find();
     struct ranks *ranks = NULL;

@@ -17,6 +17,8 @@
 
 struct ranks;
 
+// As how many processes a launcher has started this program; 1 without one.
+int ranks_launched(void);
 // Joins the other processes where a launcher (mpirun, srun) has started several; else *out is NULL.
 // ADELE_UNSUPPORTED when a launcher has started several and this build has no MPI. Once in a
 // process. After an error *out may be set, and ranks_close(*out, true) ends all.
@@ -37,6 +39,11 @@ int ranks_index(const struct ranks *ranks);                  // of this process,
 int ranks_local_count(const struct ranks *ranks);            // on this host
 int ranks_local_index(const struct ranks *ranks);            // of this process among those
 const char *ranks_host(const struct ranks *ranks, int rank); // name of its host; borrowed
+
+// cores.c, collective: finds the cores of each rank and sets OpenMP's number of threads, unless
+// OMP_NUM_THREADS is set. The second logs the result; rank 0 warns where a rank has few.
+ADELE_MUST_CHECK adele_status ranks_share_cores(struct ranks *ranks);
+void ranks_log_cores(const struct ranks *ranks);
 
 // Seconds that a collective waits for another rank; 600 at first.
 void ranks_set_time_limit(struct ranks *ranks, double seconds);

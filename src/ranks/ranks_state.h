@@ -18,6 +18,12 @@ enum rank_messages {
     MESSAGES_LEAVE
 };
 
+// A rank that was given fewer cores than its share.
+struct few_cores {
+    int rank; // -1: none
+    int n_own, n_share;
+};
+
 struct ranks {
     struct transport *transport;
     int n, index;
@@ -27,6 +33,8 @@ struct ranks {
     size_t *starts;                 // (n + 1) scratch of a gather
     double time_limit;              // seconds
     int64_t bytes_sent;
+    int n_cores; // of this rank
+    struct few_cores fewest;
     bool has_agreed; // on an error that all ranks know
     bool has_lost;   // a message failed: the other rank may have more to tell
 };

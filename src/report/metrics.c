@@ -339,6 +339,8 @@ void metrics_close(struct metrics *metrics) {
 // ---- recording ----------------------------------------------------------------------------------
 
 adele_status metrics_begin(struct metrics *metrics, int epoch, long step) {
+    if (metrics == NULL)
+        return ADELE_OK;
     if (metrics->is_recording)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: epoch %d begins before epoch %d ended",
                     epoch, metrics->epoch);
@@ -360,6 +362,8 @@ static adele_status add_value(struct metrics *metrics, const char *name, double 
 }
 
 adele_status metrics_add(struct metrics *metrics, double value, const char *name_format, ...) {
+    if (metrics == NULL)
+        return ADELE_OK;
     char name[MAX_NAME_BYTES];
     va_list arguments;
     va_start(arguments, name_format);
@@ -383,6 +387,8 @@ adele_status metrics_add(struct metrics *metrics, double value, const char *name
 }
 
 adele_status metrics_add_event(struct metrics *metrics, double value, const char *name) {
+    if (metrics == NULL)
+        return ADELE_OK;
     if (!metrics->is_recording)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: \"%s\" outside a record", name);
     adele_status status = tensorboard_add_scalar(&metrics->summary, name, value);
@@ -391,6 +397,8 @@ adele_status metrics_add_event(struct metrics *metrics, double value, const char
 }
 
 adele_status metrics_end(struct metrics *metrics) {
+    if (metrics == NULL)
+        return ADELE_OK;
     if (!metrics->is_recording)
         return FAIL(ADELE_INVALID_ARGUMENT, "", "metrics: end without begin");
     metrics->is_recording = false;

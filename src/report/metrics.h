@@ -13,6 +13,7 @@
 #include "adele/status.h"
 #include <stddef.h>
 
+// Functions that record take NULL, and then do nothing: of several ranks only one keeps metrics.
 struct metrics;
 
 // Opens the files of a run folder. Records of epochs > keep_epochs are dropped first (resume; 0

@@ -81,10 +81,13 @@ static adele_status roll_back(struct trainer *trainer, const char *what) {
     TRY(resume_load_newest(trainer, &is_found));
     if (!is_found)
         return fail_numeric(what); // no checkpoint to roll back to
-    TRY(label_history_trim(&trainer->data, trainer->options.run_folder, trainer->progress.epoch));
-    metrics_close(trainer->metrics);
-    trainer->metrics = NULL;
-    TRY(resume_open_metrics(trainer));
+    if (trainer_writes(trainer)) {
+        TRY(label_history_trim(&trainer->data, trainer->options.run_folder,
+                               trainer->progress.epoch));
+        metrics_close(trainer->metrics);
+        trainer->metrics = NULL;
+        TRY(resume_open_metrics(trainer));
+    }
     log_line(LOG_WARNING, "%s; rolled back to the checkpoint of epoch %d and %d steps", what,
              trainer->progress.epoch, trainer->progress.step_in_epoch);
     return ADELE_OK;

@@ -7,30 +7,24 @@
 #include "base/memory.h"
 #include "infer/run_folder.h"
 #include "run/checkpoint.h"
+#include "run/rank_check.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_MESSAGE 1024
 
-// The damaged file is renamed, so that it never becomes the previous checkpoint.
-static adele_status fall_back(struct trainer *trainer, const char *last, const char *previous,
-                              const char *why) {
+static adele_status fall_back(struct trainer *trainer, const char *previous, const char *why) {
     adele_status status = checkpoint_load(trainer, previous);
     if (status != ADELE_OK)
         return fail_context(status, "%s; the one before cannot be used either", why);
     log_line(LOG_WARNING, "%s; resuming from " CHECKPOINT_PREVIOUS " instead, after epoch %d", why,
              trainer->progress.epoch);
-    if (!file_exists(last))
-        return ADELE_OK;
-    char *damaged = NULL;
-    TRY(run_folder_path(trainer->options.run_folder, CHECKPOINT_DAMAGED, &damaged));
-    status = file_rename(last, damaged);
-    memory_free(damaged);
-    return status;
+    return ADELE_OK;
 }
 
-static adele_status load_newest(struct trainer *trainer, const char *last, const char *previous) {
+static adele_status load_newest(struct trainer *trainer, const char *last, const char *previous,
+                                bool *is_damaged) {
     char why[MAX_MESSAGE];
     if (file_exists(last)) {
         adele_status status = checkpoint_load(trainer, last);
@@ -39,25 +33,41 @@ static adele_status load_newest(struct trainer *trainer, const char *last, const
             return status;
         // Only a damaged checkpoint is skipped: one of other data must end with an error.
         (void)snprintf(why, sizeof why, "%s", adele_error_message());
-        if (!checkpoint_is_damaged(last))
+        *is_damaged = checkpoint_is_damaged(last);
+        if (!*is_damaged)
             return status;
     } else {
         (void)snprintf(why, sizeof why, "%s is missing", last);
     }
-    return fall_back(trainer, last, previous, why);
+    return fall_back(trainer, previous, why);
 }
 
+// A damaged file is renamed, so that it never becomes the previous checkpoint.
+static adele_status set_aside(const struct trainer *trainer, const char *last) {
+    char *damaged = NULL;
+    TRY(run_folder_path(trainer->options.run_folder, CHECKPOINT_DAMAGED, &damaged));
+    adele_status status = file_rename(last, damaged);
+    memory_free(damaged);
+    return status;
+}
+
+// No file changes before all ranks have loaded the same checkpoint.
 adele_status resume_load_newest(struct trainer *trainer, bool *out_found) {
     const char *run_folder = trainer->options.run_folder;
     char *last = NULL, *previous = NULL;
+    bool is_damaged = false;
     adele_status status;
-    TRY(run_folder_has_checkpoint(run_folder, out_found));
-    if (!*out_found)
-        return ADELE_OK;
-    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_LAST, &last), done);
-    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous), done);
-    status = load_newest(trainer, last, previous);
-done:
+    TRY_GOTO(run_folder_has_checkpoint(run_folder, out_found), agree);
+    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_LAST, &last), agree);
+    TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous), agree);
+    if (*out_found)
+        status = load_newest(trainer, last, previous, &is_damaged);
+agree:
+    status = ranks_agree(trainer->options.ranks, status);
+    if (status == ADELE_OK)
+        status = rank_check_checkpoint(trainer, *out_found);
+    if (status == ADELE_OK && is_damaged && trainer_writes(trainer))
+        status = set_aside(trainer, last);
     memory_free(last);
     memory_free(previous);
     return status;

@@ -116,7 +116,7 @@ static adele_status check_data(const struct run_data *data) {
 static adele_status load(struct trainer *trainer) {
     const char *run_folder = trainer->options.run_folder;
     TRY(check_config(trainer->config));
-    if (run_folder != NULL) {
+    if (run_folder != NULL && trainer_writes(trainer)) {
         TRY(file_make_directory(run_folder));
         TRY(file_lock_folder(run_folder, &trainer->folder_lock));
     }

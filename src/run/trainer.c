@@ -14,6 +14,7 @@
 #include "run/examples.h"
 #include "run/label_flow.h"
 #include "run/label_history.h"
+#include "run/rank_check.h"
 #include "run/resume.h"
 #include "run/score_drop.h"
 #include "run/start.h"
@@ -51,6 +52,8 @@ static adele_status save_best(struct trainer *trainer, int epoch) {
     progress->best_miou = isfinite(miou) ? miou : -1.0;
     progress->best_epoch = epoch;
     char *path = NULL;
+    if (!trainer_writes(trainer))
+        return ADELE_OK;
     TRY(run_folder_path(trainer->options.run_folder, CHECKPOINT_BEST, &path));
     adele_status status = checkpoint_save_model(trainer, path);
     memory_free(path);
@@ -76,6 +79,10 @@ static adele_status save_last(struct trainer *trainer) {
     adele_status status;
     if (trainer->is_saved)
         return ADELE_OK;
+    if (!trainer_writes(trainer)) {
+        trainer->is_saved = true;
+        return ADELE_OK;
+    }
     TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_LAST, &path), done);
     TRY_GOTO(run_folder_path(run_folder, CHECKPOINT_PREVIOUS, &previous), done);
     TRY_GOTO(checkpoint_save(trainer, path, previous), done);
@@ -101,13 +108,14 @@ static adele_status end_epoch(struct trainer *trainer, int epoch, const struct e
                       &result->totals.counts[ADELE_COUNT_PREDICTION_NOISY][0][0]);
     TRY(corrector_run(corrector, epoch, n_changed));
     trainer->progress.epoch = epoch;
-    if (*n_changed >= 0) {
+    bool writes = trainer_writes(trainer);
+    if (*n_changed >= 0 && writes) {
         TRY(label_history_add(&trainer->data, run_folder, epoch, *n_changed));
         TRY(label_flow_save(&trainer->data, corrector->scratch_map, run_folder, epoch));
     }
     TRY(epoch_record_labels(trainer, epoch, *n_changed));
     TRY(evaluate(trainer, epoch));
-    return corrector_save_onsets(corrector, epoch, run_folder);
+    return writes ? corrector_save_onsets(corrector, epoch, run_folder) : ADELE_OK;
 }
 
 static const struct score *epoch_score(const struct trainer *trainer, int epoch, int split) {
@@ -119,7 +127,7 @@ static adele_status report_epoch(const struct trainer *trainer, int epoch,
                                  const struct epoch_result *result, int64_t n_changed) {
     const struct trainer_options *options = &trainer->options;
     const struct step_totals *totals = &result->totals;
-    if (!options->on_epoch)
+    if (!options->on_epoch || !trainer_writes(trainer))
         return ADELE_OK;
     struct score train;
     score_compute(&totals->counts[ADELE_COUNT_PREDICTION_NOISY][0][0], trainer->data.n_categories,
@@ -152,10 +160,12 @@ static adele_status train_epoch(struct trainer *trainer, int epoch, struct epoch
     TRY(epoch_record_speed(trainer, result));
     TRY(metrics_end(trainer->metrics));
     epoch_record_log(trainer, epoch, result);
-    if (trainer->config->correction.enabled && trainer->evaluator.inference[SPLIT_VAL])
+    if (trainer->config->correction.enabled && trainer->evaluator.inference[SPLIT_VAL] &&
+        trainer_writes(trainer))
         TRY(score_drop_warn(&trainer->corrector, trainer->metrics, epoch));
     TRY(save_checkpoint(trainer, epoch));
-    return report_epoch(trainer, epoch, result, n_changed);
+    // Rank 0 may have been asked to stop, and the others wait until its checkpoint is written.
+    return ranks_agree(trainer->options.ranks, report_epoch(trainer, epoch, result, n_changed));
 }
 
 // ---- a run --------------------------------------------------------------------------------------
@@ -173,21 +183,29 @@ static adele_status remove_temporaries(const char *run_folder) {
     return ADELE_OK;
 }
 
-// Nothing of a run that is resumed changes before its checkpoint has been loaded.
-static adele_status start_run(struct trainer *trainer) {
-    const char *run_folder = trainer->options.run_folder;
+static adele_status make_checkpoint_folder(const char *run_folder) {
     char *folder = NULL;
     TRY(run_folder_path(run_folder, "checkpoints", &folder));
     adele_status status = file_make_directory(folder);
     memory_free(folder);
-    TRY(status);
-    TRY(resume_load(trainer));
+    return status;
+}
+
+static adele_status write_first_files(struct trainer *trainer) {
+    const char *run_folder = trainer->options.run_folder;
+    TRY(make_checkpoint_folder(run_folder));
     TRY(remove_temporaries(run_folder));
     TRY(label_history_trim(&trainer->data, run_folder, trainer->progress.epoch));
     TRY(run_origin_save_config(&trainer->origin, trainer->config, run_folder));
     TRY(run_paths_write(run_folder, trainer->config));
     TRY(run_data_save_noise(&trainer->data, run_folder));
     return resume_open_metrics(trainer);
+}
+
+// Nothing of a run that is resumed changes before its checkpoint has been loaded, by all ranks.
+static adele_status start_run(struct trainer *trainer) {
+    TRY(resume_load(trainer));
+    return trainer_writes(trainer) ? write_first_files(trainer) : ADELE_OK;
 }
 
 // Steps of epoch after epoch, without what follows an epoch.
@@ -217,6 +235,8 @@ static adele_status train(struct trainer *trainer, struct epoch_result *result) 
                  "(train.patience: %d)",
                  progress->epoch, trainer->step.epochs.n_epochs, progress->best_epoch,
                  trainer->config->train.patience);
+    if (!trainer_writes(trainer))
+        return ADELE_OK;
     return examples_save(&trainer->data, trainer->network, trainer->step.epochs.batch,
                          trainer->options.run_folder);
 }
@@ -224,8 +244,8 @@ static adele_status train(struct trainer *trainer, struct epoch_result *result) 
 static adele_status run_trainer(struct trainer *trainer) {
     struct epoch_result *result = NULL;
     TRY(ALLOCATE(&result, 1));
-    adele_status status = start_run(trainer);
-    if (status == ADELE_OK)
+    adele_status status = ranks_agree(trainer->options.ranks, start_run(trainer));
+    if (status == ADELE_OK && trainer_writes(trainer))
         start_report(trainer);
     if (status == ADELE_OK)
         status = trainer->options.n_profile_steps > 0 ? profile(trainer, result)
@@ -234,22 +254,36 @@ static adele_status run_trainer(struct trainer *trainer) {
     return status;
 }
 
-// Before anything is read or written: a folder that holds a run already is refused, or resumed with
-// the settings that it has.
-static adele_status claim_folder(const struct trainer_options *options) {
+// A folder that holds a run already is resumed with the settings that it has.
+static adele_status begin_in_folder(const struct trainer_options *options) {
     bool has_run = false;
-    TRY(run_folder_claim(options->config, options->run_folder, options->resume));
     if (options->on_claimed)
         TRY(options->on_claimed(options->context));
     TRY(run_folder_has_checkpoint(options->run_folder, &has_run));
     return has_run ? run_settings_compare(options->run_folder, options->config) : ADELE_OK;
 }
 
+// Before anything is read or written. Rank 0 claims the folder for all.
+static adele_status claim_folder(const struct trainer_options *options) {
+    adele_status status = ADELE_OK;
+    TRY(rank_check_start(options));
+    if (ranks_index(options->ranks) == 0)
+        status = run_folder_claim(options->config, options->run_folder, options->resume);
+    TRY(ranks_agree(options->ranks, status));
+    return ranks_agree(options->ranks, begin_in_folder(options));
+}
+
 adele_status trainer_run(const struct trainer_options *options, struct trainer_result *out) {
     struct trainer *trainer = NULL;
     TRY(claim_folder(options));
-    TRY(trainer_create(options, &trainer));
-    adele_status status = run_trainer(trainer);
+    adele_status status = ranks_agree(options->ranks, trainer_create(options, &trainer));
+    if (status == ADELE_OK)
+        status = rank_check_data(trainer);
+    if (status != ADELE_OK) {
+        trainer_destroy(trainer);
+        return status;
+    }
+    status = run_trainer(trainer);
     *out =
         (struct trainer_result){.n_epochs = trainer->progress.epoch,
                                 .val_miou = trainer->evaluator.scores[SPLIT_VAL].miou_foreground,

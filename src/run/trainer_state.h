@@ -30,11 +30,16 @@ struct trainer {
     struct step_progress step_progress;
     bool is_saved; // CHECKPOINT_LAST holds this state
     struct run_origin origin;
-    struct metrics *metrics;
-    char *records; // metrics.jsonl as a loaded checkpoint has it; NULL: it has none
+    struct metrics *metrics; // NULL: another rank writes them
+    char *records;           // metrics.jsonl as a loaded checkpoint has it; NULL: it has none
     size_t records_bytes;
     int n_rollbacks, rollback_epoch; // rollbacks in that epoch
 };
+
+// Of several ranks only the first one writes files.
+static inline bool trainer_writes(const struct trainer *trainer) {
+    return ranks_index(trainer->options.ranks) == 0;
+}
 
 // setup.c: claims nothing and loads no checkpoint. `options` with its configuration is borrowed.
 // NULL run_folder: of a dry run, which has none.

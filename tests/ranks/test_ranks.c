@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <omp.h>
+
 #include <cmocka.h>
 
 // ---- in a rank ----------------------------------------------------------------------------------
@@ -173,6 +175,19 @@ static int part_size(struct ranks *ranks) {
     return fail_alone(ranks, ranks_gather(ranks, "abcdefg", bytes, all));
 }
 
+// Ranks that no launcher has bound share all cores.
+static int part_cores(struct ranks *ranks) {
+    int n_own = (int)sysconf(_SC_NPROCESSORS_ONLN) / ranks_count(ranks);
+    int n_set = omp_get_max_threads();
+    REQUIRE(ranks_share_cores(ranks) == ADELE_OK);
+    REQUIRE(omp_get_max_threads() == n_set); // OMP_NUM_THREADS is set
+    REQUIRE(unsetenv("OMP_NUM_THREADS") == 0);
+    REQUIRE(ranks_share_cores(ranks) == ADELE_OK);
+    REQUIRE(omp_get_max_threads() == (n_own > 0 ? n_own : 1));
+    ranks_close(ranks, false);
+    return 0;
+}
+
 static int part_killed(struct ranks *ranks) {
     char all[64];
     if (ranks_index(ranks) == ranks_count(ranks) - 1)
@@ -190,7 +205,8 @@ static int run_part(const char *name) {
                  {"hang", part_hang},
                  {"out_of_step", part_out_of_step},
                  {"size", part_size},
-                 {"killed", part_killed}};
+                 {"killed", part_killed},
+                 {"cores", part_cores}};
     struct ranks *ranks = NULL;
     adele_status status = ranks_open(&ranks);
     if (status != ADELE_OK) {
@@ -238,6 +254,16 @@ static void every_collective_brings_what_was_sent(void **state) {
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         struct program_result result;
         run(counts[i], "collectives", &result);
+        require_code(&result, 0);
+        program_result_deinit(&result);
+    }
+}
+
+static void ranks_of_a_host_share_its_cores(void **state) {
+    (void)state;
+    for (int n = 2; n <= 4; n += 2) {
+        struct program_result result;
+        run(n, "cores", &result);
         require_code(&result, 0);
         program_result_deinit(&result);
     }
@@ -353,6 +379,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(what_slurm_says_of_the_job_is_not_what_it_says_of_the_step)};
     static const struct CMUnitTest together[] = {
         cmocka_unit_test(every_collective_brings_what_was_sent),
+        cmocka_unit_test(ranks_of_a_host_share_its_cores),
         cmocka_unit_test(all_ranks_get_the_error_of_the_lowest_that_failed),
         cmocka_unit_test(a_rank_that_fails_ends_the_others_with_its_error),
         cmocka_unit_test(a_rank_that_hangs_is_named_after_the_time_limit),

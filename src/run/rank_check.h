@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Whether the processes that train together have the same to train: otherwise each rank would
+// compute parts of another run. All are collective and fail on every rank, with a message that
+// names the first rank that differs from rank 0, its host, and what differs.
+#ifndef ADELE_RUN_RANK_CHECK_H
+#define ADELE_RUN_RANK_CHECK_H
+
+#include "run/trainer_state.h"
+
+// Before anything is read: version, configuration, folder of the run.
+ADELE_MUST_CHECK adele_status rank_check_start(const struct trainer_options *options);
+// Once the device is open and the data are read.
+ADELE_MUST_CHECK adele_status rank_check_data(const struct trainer *trainer);
+// Once the newest checkpoint is loaded; `is_found`: there was one.
+ADELE_MUST_CHECK adele_status rank_check_checkpoint(const struct trainer *trainer, bool is_found);
+#endif
