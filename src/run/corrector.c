@@ -93,7 +93,7 @@ static adele_status device_init(struct corrector *corrector,
     TRY(ops_init(corrector));
     if (ranks_count(data->ranks) > 1)
         TRY(ALLOCATE(&corrector->owners, set->n_images));
-    TRY(shared_counter_init(&corrector->counter, data, SPLIT_TRAIN, options->epochs->batch));
+    TRY(shared_counter_init(&corrector->counter, data, SPLIT_TRAIN, options->epochs->part_images));
     TRY(data->device->iface->alloc(data->device, sizeof(int64_t), (void **)&corrector->n_changed));
     TRY(data->device->iface->alloc(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
                                    (void **)&corrector->scratch_map));
