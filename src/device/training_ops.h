@@ -191,8 +191,8 @@ struct adele_sgd_args {
     // update copies it to `kept`; a skipped one restores it from there. Plain (n_kept), both.
     float *state, *kept;
     int64_t n_kept;
-    // With `health`: plain (n_losses), is_finite of the loss op, of each loss that the gradients are
-    // of; NULL: not checked.
+    // With `health`: plain (n_losses), is_finite of the loss op, of each loss that the gradients
+    // are of; NULL: not checked.
     const int32_t *loss_is_finite;
     int n_losses;        // 0 is 1
     bool skip_all_later; // with `health`: after a skipped update all later ones are skipped too,
