@@ -18,12 +18,21 @@ static __global__ void segments_look_kernel(const struct adele_sgd_segment *chun
         atomicMax(last, segment[blockIdx.x] + 1);
 }
 
+// Of few losses: each thread looks at all of them.
+static __device__ bool has_bad_loss(const struct segment_guard &guard) {
+    int n = guard.n_losses > 1 ? guard.n_losses : 1;
+    bool is_bad = false;
+    for (int i = 0; guard.loss_is_finite != NULL && i < n; i++)
+        is_bad |= guard.loss_is_finite[i] == 0;
+    return is_bad;
+}
+
 // One block: decides, for the update after it to read; the state goes back to what was kept, or is
 // kept; one thread counts.
 static __global__ void segments_settle_kernel(struct segment_guard guard, int *last) {
     SHARED(int, is_out, [1]);
     int bad = *last;
-    bool is_loss_bad = guard.loss_is_finite != NULL && *guard.loss_is_finite == 0;
+    bool is_loss_bad = has_bad_loss(guard);
     if (threadIdx.x == 0)
         is_out[0] = bad != 0 || is_loss_bad ||
                     (guard.skip_all_later && guard.health[ADELE_HEALTH_SKIPPED] > 0);

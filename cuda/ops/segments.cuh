@@ -28,6 +28,7 @@ struct segment_guard {
     float *state, *kept;
     int64_t n_kept;
     const int32_t *loss_is_finite;
+    int n_losses;
     bool skip_all_later;
 };
 

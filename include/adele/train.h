@@ -66,7 +66,7 @@ struct adele_train_start {
     size_t planned_bytes, available_bytes;
     int n_epochs, n_steps;            // steps of an epoch; the last epoch may have fewer
     int n_last_images;                // of an epoch's last step
-    int n_dropped_images;             // of each epoch: train.drop_last
+    int n_dropped_images;             // of each epoch: train.drop_last, train.parts
     long n_steps_total, n_done_steps; // of the run, and before this call: above 0 in a resumed run
 };
 

@@ -127,8 +127,8 @@ static void show_steps(const struct adele_train_start *start) {
         list_add(&list, "the last of an epoch with %d image%s", start->n_last_images,
                  start->n_last_images == 1 ? "" : "s");
     if (start->n_dropped_images > 0)
-        list_add(&list, "%d image%s of each epoch left out (train.drop_last)",
-                 start->n_dropped_images, start->n_dropped_images == 1 ? "" : "s");
+        list_add(&list, "%d image%s of each epoch left out", start->n_dropped_images,
+                 start->n_dropped_images == 1 ? "" : "s");
     list_end();
     if (start->run_folder != NULL)
         printf("%-*s%s\n", LABEL_COLUMNS, "run", start->run_folder);

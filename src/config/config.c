@@ -80,6 +80,22 @@ static adele_status check_patch(const char *name, const struct config *config) {
     return ADELE_OK;
 }
 
+static adele_status check_parts(const char *name, const struct config *config) {
+    int parts = config->train.parts, batch = config->train.batch;
+    if ((parts & (parts - 1)) != 0)
+        return FAIL(ADELE_CONFIG, "Write 1, 2, 4, 8, ..", "%s: train.parts is %d, no power of two",
+                    name, parts);
+    if (batch % parts != 0)
+        return FAIL(ADELE_CONFIG, "Make train.batch a multiple of train.parts.",
+                    "%s: train.batch is %d, which train.parts: %d does not divide", name, batch,
+                    parts);
+    if (parts > 1 && config->train.accumulate > 1)
+        return FAIL(ADELE_CONFIG, "Leave one of the two out: more parts do the same.",
+                    "%s: train.parts is %d and train.accumulate is %d", name, parts,
+                    config->train.accumulate);
+    return ADELE_OK;
+}
+
 static adele_status check_together(const char *name, const struct config *config) {
     const int *size = config->data.size;
     const struct noise_config *noise = &config->data.noise;
@@ -96,6 +112,7 @@ static adele_status check_together(const char *name, const struct config *config
                     "%s: data.crop is [%d, %d], but only data.augment.kind: voc crops", name,
                     config->data.crop[0], config->data.crop[1]);
     TRY(check_patch(name, config));
+    TRY(check_parts(name, config));
     if (noise->iterations_low > noise->iterations_high)
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
                     "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,

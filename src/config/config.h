@@ -58,7 +58,7 @@ struct config {
     } model;
     struct {
         int epochs, iterations; // iterations 0: by epochs
-        int batch, accumulate;
+        int batch, parts, accumulate;
         enum optimizer_kind optimizer;
         double lr, momentum, weight_decay;
         double betas[2], eps; // AdamW

@@ -50,13 +50,21 @@ CPU_KERNEL(static void, find_bad, (const float *gradient, int64_t count, uint8_t
     *is_bad = bad != 0;
 }
 
+static bool has_bad_loss(const struct segment_guard *guard) {
+    int n = guard->n_losses > 1 ? guard->n_losses : 1;
+    for (int i = 0; guard->loss_is_finite != NULL && i < n; i++)
+        if (guard->loss_is_finite[i] == 0)
+            return true;
+    return false;
+}
+
 // One thread decides, in the order of the chunks.
 bool segment_chunks_must_skip(const struct segment_chunks *self,
                               const struct segment_guard *guard) {
     int last = -1;
     if (guard->health == NULL)
         return false;
-    bool is_loss_bad = guard->loss_is_finite != NULL && *guard->loss_is_finite == 0;
+    bool is_loss_bad = has_bad_loss(guard);
     bool is_out = is_loss_bad || (guard->skip_all_later && guard->health[ADELE_HEALTH_SKIPPED] > 0);
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < self->n; i++)

@@ -191,7 +191,10 @@ struct adele_sgd_args {
     // update copies it to `kept`; a skipped one restores it from there. Plain (n_kept), both.
     float *state, *kept;
     int64_t n_kept;
-    const int32_t *loss_is_finite; // with `health`: is_finite of the loss op; NULL: not checked
+    // With `health`: plain (n_losses), is_finite of the loss op, of each loss that the gradients
+    // are of; NULL: not checked.
+    const int32_t *loss_is_finite;
+    int n_losses;        // 0 is 1
     bool skip_all_later; // with `health`: after a skipped update all later ones are skipped too,
                          // until the host zeroes `health`, so that weights and state stay as they
                          // were before the failing step
@@ -217,6 +220,7 @@ struct adele_adamw_args {
     float *state, *kept;
     int64_t n_kept;
     const int32_t *loss_is_finite;
+    int n_losses;
     bool skip_all_later;
 };
 

@@ -21,10 +21,16 @@ static adele_status add_batch(const struct memory_request *request, int n,
 }
 
 int last_batch_images(enum last_batch kind, int n_images, int batch) {
-    int rest = n_images % batch;
-    if (rest == 0 || kind == LAST_DROPPED)
+    int rest = n_images % batch - last_batch_left_out(kind, n_images, batch);
+    if (rest == 0)
         return batch;
     return rest == 1 && kind == LAST_JOINED ? batch + 1 : rest;
+}
+
+int last_batch_left_out(enum last_batch kind, int n_images, int batch) {
+    int rest = n_images % batch;
+    bool is_out = kind == LAST_DROPPED || (kind == LAST_NOT_SINGLE && rest == 1);
+    return is_out ? rest : 0;
 }
 
 // The images of an epoch's last batch when it needs plans beside those of n images, else 0.
@@ -81,6 +87,7 @@ adele_status memory_check(const struct memory_request *request) {
     if (needed <= free_bytes)
         return ADELE_OK;
     int batch = plan_input_shape(request->plans[0]).n, largest = 0;
+    int n_parts = request->n_parts > 1 ? request->n_parts : 1;
     struct plan_memory of_batch;
     adele_status status = measure(request, batch, &of_batch);
     if (status != ADELE_OK && status != ADELE_NO_MEMORY)
@@ -91,10 +98,10 @@ adele_status memory_check(const struct memory_request *request) {
     if (status == ADELE_OK && other_bytes < free_bytes)
         TRY(largest_batch(request, batch, &of_batch, free_bytes - other_bytes, &largest));
     // Other buffers of this batch, allocated before, are not free: one image may fit after all.
-    if (largest == 0 && batch > 1)
+    if (largest == 0 && batch * n_parts > 1)
         return FAIL(ADELE_NO_MEMORY, request->single_hint,
-                    "a batch of %d needs %zu MB, %zu MB are free on %s", batch, needed / 1000000,
-                    free_bytes / 1000000, device->description);
+                    "a batch of %d needs %zu MB, %zu MB are free on %s", batch * n_parts,
+                    needed / 1000000, free_bytes / 1000000, device->description);
     if (largest == 0)
         return FAIL(ADELE_NO_MEMORY, request->single_hint,
                     "a batch of one image needs more than the %zu MB that are free on %s",
@@ -102,5 +109,6 @@ adele_status memory_check(const struct memory_request *request) {
     return FAIL(ADELE_NO_MEMORY, request->batch_hint,
                 "a batch of %d needs %zu MB, %zu MB are free on %s; the largest batch that fits is "
                 "%d",
-                batch, needed / 1000000, free_bytes / 1000000, device->description, largest);
+                batch * n_parts, needed / 1000000, free_bytes / 1000000, device->description,
+                largest * n_parts);
 }

@@ -8,11 +8,14 @@
 // How an epoch's last batch is treated when it is smaller than the others.
 enum last_batch {
     LAST_KEPT,
-    LAST_JOINED, // a single image goes to the batch before it
+    LAST_JOINED,     // a single image goes to the batch before it
+    LAST_NOT_SINGLE, // a single image is left out
     LAST_DROPPED
 };
 // Images of an epoch's last step; `batch` is at most n_images, or n_images is 0.
 int last_batch_images(enum last_batch kind, int n_images, int batch);
+// Images of an epoch that no step takes.
+int last_batch_left_out(enum last_batch kind, int n_images, int batch);
 
 struct memory_request {
     const struct adele_device *device;
@@ -20,7 +23,10 @@ struct memory_request {
     // The plans of a batch, which a smaller batch makes smaller; the network may have others.
     struct plan *const *plans;
     int n_plans;
-    int n_images; // of an epoch, whose last batch has plans of its own; 0: it has none
+    int n_parts;  // of a batch, which the plans compute one at a time: told are the images of all
+                  // of them. 0 is 1
+    int n_images; // of an epoch, for one of the parts, whose last batch has plans of its own; 0: it
+                  // has none
     enum last_batch last_batch;
     bool is_training;
     size_t later_bytes;      // of the device, allocated after network_allocate for any batch

@@ -13,7 +13,7 @@
 //   vetoes           f64 (256, 6): struct veto_record of each class, once there is one
 //   records          u8: metrics.jsonl up to this epoch, to restore it when it is damaged
 //   progress.*       of an epoch that was interrupted: its counters, and the predictions that the
-//                    correction at its end will read
+//                    correction at its end will read; progress.sums are rows of each part
 //   __metadata__     adele.format, epoch, step, best, network, categories, hash of the original
 //                    labels, adele.version and made.*: what made it (provenance.h)
 #ifndef ADELE_RUN_CHECKPOINT_H

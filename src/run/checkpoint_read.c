@@ -105,7 +105,7 @@ static adele_status read_progress(struct trainer *trainer, const struct safetens
         memory_free(host);
         TRY(status);
     }
-    return ADELE_OK;
+    return training_step_scatter(&trainer->step);
 }
 
 static adele_status read_adamw(struct trainer *trainer, const struct safetensors *file) {

@@ -63,11 +63,11 @@ void checkpoint_epoch_blocks(const struct trainer *trainer,
     const struct prediction *prediction =
         trainer->step.prediction ? trainer->step.prediction : &none;
     size_t n_pixels = resident_map_bytes(&trainer->data.resident[SPLIT_TRAIN]);
+    size_t n_sums = (size_t)trainer->step.parts.n * ADELE_SUM_COUNT;
     const struct checkpoint_block blocks[CHECKPOINT_N_EPOCH_BLOCKS] = {
         {"progress.counts", SAFETENSORS_I64, trainer->step.counts, ADELE_COUNT_SIZE,
          ADELE_COUNT_SIZE * sizeof(int64_t)},
-        {"progress.sums", SAFETENSORS_F64, trainer->step.sums, ADELE_SUM_COUNT,
-         ADELE_SUM_COUNT * sizeof(double)},
+        {"progress.sums", SAFETENSORS_F64, trainer->step.sums, n_sums, n_sums * sizeof(double)},
         {"progress.prediction", SAFETENSORS_U8, prediction->category, n_pixels, n_pixels},
         {"progress.confidence_foreground", SAFETENSORS_F32, prediction->confidence_foreground,
          n_pixels, n_pixels * sizeof(float)},

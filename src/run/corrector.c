@@ -35,7 +35,7 @@ static adele_status inference_init(struct corrector *corrector, struct network *
     const struct config *config = corrector->data->config;
     const struct adele_sample_set *set = &corrector->data->resident[SPLIT_TRAIN].set;
     struct inference_config inference =
-        run_data_inference(corrector->data, corrector->epochs->batch, 1.0);
+        run_data_inference(corrector->data, corrector->epochs->part_images, 1.0);
     inference.n_scales = config->correction.n_scales;
     inference.flip = config->correction.flip;
     inference.average = config->correction.average;
@@ -81,7 +81,7 @@ static adele_status device_init(struct corrector *corrector,
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     struct prediction *prediction = &corrector->prediction;
     bool is_whole = data->config->correction.source == SOURCE_TRAINING_PASS;
-    prediction->n = is_whole ? set->n_images : options->epochs->batch;
+    prediction->n = is_whole ? set->n_images : options->epochs->part_images;
     size_t n_pixels = (size_t)prediction->n * (size_t)set->h * (size_t)set->w;
     size_t bytes = n_pixels * sizeof(float);
     TRY(adele_device_alloc_zeroed(data->device, n_pixels, "the correction",
@@ -93,7 +93,7 @@ static adele_status device_init(struct corrector *corrector,
     TRY(ops_init(corrector));
     if (ranks_count(data->ranks) > 1)
         TRY(ALLOCATE(&corrector->owners, set->n_images));
-    TRY(shared_counter_init(&corrector->counter, data, SPLIT_TRAIN, options->epochs->batch));
+    TRY(shared_counter_init(&corrector->counter, data, SPLIT_TRAIN, options->epochs->part_images));
     TRY(data->device->iface->alloc(data->device, sizeof(int64_t), (void **)&corrector->n_changed));
     TRY(data->device->iface->alloc(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
                                    (void **)&corrector->scratch_map));

@@ -38,15 +38,15 @@ static adele_status check_stop(const struct trainer *trainer) {
 // kernels that it needs before it records a step.
 static adele_status warm_up(struct training_step *step) {
     const struct adele_device *device = step->data->device;
-    const int32_t *ids = training_step_ids(step, 0);
-    struct batch_plan *batch = training_step_plan(step, 0);
-    TRY(training_step_sample(step, batch, 1, ids));
+    const struct step_part part = training_step_part(step, 0, step->parts.i_first);
+    struct batch_plan *batch = part.batch;
+    TRY(training_step_sample(step, &part, 1));
     TRY(network_zero_gradients(step->network));
     for (int k = 0; k < step->n_scales; k++) {
-        plan_set_samples(batch->plans[k], 1, ids);
+        plan_set_samples(batch->plans[k], 1, part.ids);
         TRY(plan_forward(batch->plans[k], true));
     }
-    TRY(training_step_loss(step, batch, ids));
+    TRY(training_step_loss(step, &part));
     for (int k = 0; k < step->n_scales; k++)
         TRY(plan_backward(batch->plans[k]));
     return device->iface->synchronize(device);
@@ -54,7 +54,7 @@ static adele_status warm_up(struct training_step *step) {
 
 static adele_status run_step(struct training_step *step, int i_step) {
     const struct adele_device *device = step->data->device;
-    int n_full = step->full.n == step->epochs.n_last_images || step->epochs.n_steps == 1
+    int n_full = step->epochs.batch == step->epochs.n_last_images || step->epochs.n_steps == 1
                      ? step->epochs.n_steps
                      : step->epochs.n_steps - 1;
     int n_first = epoch_plan_steps(&step->epochs, 1);
@@ -121,15 +121,16 @@ static adele_status plan_with_room(struct dry_run *run, int batch) {
 
 // ---- the table ----------------------------------------------------------------------------------
 
-// Batches of 1, 2, 4, ... and the configuration's own, in order; without those of which a batch
-// norm has no statistics.
+// Batches of 1, 2, 4, ... images in each part, and the configuration's own, in order; without those
+// of which a batch norm has no statistics.
 static void choose_sizes(struct dry_run *run) {
     const struct training_step *step = &run->trainer->step;
     int n_images = run->trainer->data.resident[SPLIT_TRAIN].set.n_images;
     bool needs_two = false, has_configured = false;
     for (int k = 0; k < step->n_scales; k++)
         needs_two = needs_two || plan_needs_two_images(step->full.plans[k]);
-    for (int64_t size = needs_two ? 2 : 1; size <= n_images; size *= 2) {
+    int n_parts = run->config.train.parts;
+    for (int64_t size = needs_two ? 2 * n_parts : n_parts; size <= n_images; size *= 2) {
         if (!has_configured && size >= run->configured) {
             has_configured = true;
             if (size > run->configured)
@@ -223,8 +224,9 @@ static adele_status try_sizes(struct dry_run *run) {
 // the largest of its halves whose do.
 static adele_status plan_configured(struct dry_run *run) {
     adele_status status = plan_size(run, run->config.train.batch);
-    while (status == ADELE_NO_MEMORY && run->config.train.batch > 1)
-        status = plan_size(run, run->config.train.batch / 2);
+    int n_parts = run->config.train.parts;
+    while (status == ADELE_NO_MEMORY && run->config.train.batch > n_parts)
+        status = plan_size(run, run->config.train.batch / n_parts / 2 * n_parts);
     return status;
 }
 
@@ -237,7 +239,9 @@ adele_status trainer_dry_run(const struct trainer_options *options, struct dry_r
     own.run_folder = NULL;
     TRY(trainer_load(&own, &run.trainer));
     int n_images = run.trainer->data.resident[SPLIT_TRAIN].set.n_images;
+    int n_parts = run.config.train.parts;
     run.configured = run.config.train.batch < n_images ? run.config.train.batch : n_images;
+    run.configured = run.configured / n_parts * n_parts;
     adele_status status = plan_configured(&run);
     if (status == ADELE_OK && run.trainer->step.epochs.batch == run.configured)
         status = learning_rate_check(&run.config, &run.trainer->step.epochs);

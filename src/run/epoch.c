@@ -18,11 +18,9 @@ static adele_status end_interval(struct trainer *trainer) {
     if (config->correction.pipeline != ONSET_VOC ||
         trainer->progress.step % config->correction.interval != 0)
         return ADELE_OK;
-    const struct adele_device *device = trainer->device;
     int64_t counts[ADELE_COUNT_KINDS * 256];
     _Static_assert(ADELE_COUNT_PREDICTION_NOISY == 0, "the first table of the counters");
-    TRY(device->iface->synchronize(device));
-    TRY(device->iface->download(device, counts, trainer->step.counts, sizeof counts));
+    TRY(training_step_read_counts(&trainer->step, 1, counts));
     curves_end_interval(&trainer->corrector.curves, counts);
     return ADELE_OK;
 }
@@ -32,6 +30,8 @@ static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_r
     int n_done = trainer->progress.step_in_epoch;
     TRY(trainer->device->iface->synchronize(trainer->device));
     TRY(nonfinite_check_step(trainer, epoch, n_done - result->first_step, result));
+    if (trainer->options.n_profile_steps == 0 && !result->is_rolled_back && n_done > 0)
+        TRY(training_step_gather(&trainer->step));
     if (trainer->options.n_profile_steps > 0)
         return FAIL(ADELE_INTERRUPTED, "Profile again: what a profile does is never saved.",
                     "interrupted in epoch %d after %d of %d steps; nothing of a profile is saved",
@@ -55,6 +55,14 @@ static adele_status run_step(struct trainer *trainer, int epoch, int i_step,
     return result->is_rolled_back ? ADELE_OK : end_interval(trainer);
 }
 
+// One process asks before each step; several agree after each.
+static bool should_stop(const struct trainer *trainer) {
+    const struct trainer_options *options = &trainer->options;
+    if (ranks_count(options->ranks) > 1)
+        return trainer->is_stopping;
+    return options->should_stop && options->should_stop(options->context);
+}
+
 static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_result *result) {
     const struct trainer_options *options = &trainer->options;
     struct progress *progress = &trainer->progress;
@@ -64,7 +72,7 @@ static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_r
             break;
         // A checkpoint has no gradients, so that a run stops between two updates.
         bool is_between = epoch_plan_update(&trainer->step.epochs, epoch, i).first == i;
-        if (is_between && options->should_stop && options->should_stop(options->context))
+        if (is_between && should_stop(trainer))
             return interrupt(trainer, epoch, result);
         TRY(run_step(trainer, epoch, i, result));
         if (result->is_rolled_back)

@@ -7,16 +7,19 @@
 #include "infer/memory_check.h"
 
 struct epoch_plan {
-    int batch; // images of every step but the last one of an epoch
-    enum last_batch last_batch;
+    int batch;                  // images of every step but the last one of an epoch
+    int n_parts;                // of each batch, of equal size: train.parts
+    int part_images;            // of every step but the last one of an epoch: batch / n_parts
+    enum last_batch last_batch; // of a part's images
     int n_steps, n_last_images; // steps of an epoch, and the images of its last step
-    int n_dropped_images;       // of an epoch: train.drop_last
+    int n_dropped_images;       // of an epoch: train.drop_last, train.parts
     int accumulate;             // steps of an update; an epoch's last one may have fewer
     int n_epochs;               // by train.epochs or train.iterations
     long n_steps_total;         // the last epoch may have fewer steps than n_steps
 };
 
-// `needs_two_images`: some batch norm of the network has no statistics of a single image.
+// `batch`: a multiple of train.parts. `needs_two_images`: some batch norm of the network has no
+// statistics of a single image.
 void epoch_plan_init(struct epoch_plan *out, const struct config *config, int n_images, int batch,
                      bool needs_two_images);
 int epoch_plan_images(const struct epoch_plan *plan, int i_step); // of step i_step, from 0

@@ -8,6 +8,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/agreement.h"
 #include "run/label_history.h"
 #include "run/nonfinite_source.h"
 #include "run/resume.h"
@@ -110,6 +111,17 @@ static adele_status apply_on_nan(struct trainer *trainer, int epoch, struct epoc
     return roll_back(trainer, result->what);
 }
 
+// Ranks notice a skipped update, and are asked to stop, at different times: what one of them knows
+// counts for all, so that they do the same after the same step.
+static adele_status agree(struct trainer *trainer, int *n_noticed) {
+    const struct trainer_options *options = &trainer->options;
+    if (ranks_count(options->ranks) == 1)
+        return ADELE_OK;
+    if (options->should_stop && options->should_stop(options->context))
+        trainer->is_stopping = true;
+    return agreement_reach(options->ranks, &trainer->is_stopping, n_noticed);
+}
+
 adele_status nonfinite_check_step(struct trainer *trainer, int epoch, int n_issued,
                                   struct epoch_result *result) {
     const struct adele_device *device = trainer->device;
@@ -119,9 +131,11 @@ adele_status nonfinite_check_step(struct trainer *trainer, int epoch, int n_issu
                     epoch_plan_updates(plan, epoch, result->first_step);
     if (n_updates - health[ADELE_HEALTH_UPDATES] > MAX_BEHIND)
         TRY(device->iface->synchronize(device));
-    if (count_skipped(health) <= result->n_skipped)
+    int n_noticed = count_skipped(health);
+    TRY(agree(trainer, &n_noticed));
+    if (n_noticed <= result->n_skipped)
         return ADELE_OK;
-    TRY(device->iface->synchronize(device));
+    TRY(device->iface->synchronize(device)); // now every rank has the same record
     bool is_first = result->n_skipped == 0;
     result->n_skipped = count_skipped(health);
     if (!is_first)
@@ -139,7 +153,8 @@ adele_status nonfinite_check_epoch(struct trainer *trainer, int epoch,
     // Steps that were skipped before the epoch was interrupted are in the totals alone.
     const struct epoch_plan *plan = &trainer->step.epochs;
     int n_updates = epoch_plan_updates(plan, epoch, result->n_steps);
-    int n_bad = (result->n_steps - n_summed + plan->accumulate - 1) / plan->accumulate;
+    int n_of_update = plan->accumulate * plan->n_parts; // sums count each part
+    int n_bad = (result->n_steps * plan->n_parts - n_summed + n_of_update - 1) / n_of_update;
     if (result->n_skipped < n_bad)
         result->n_skipped = n_bad;
     if (result->n_skipped >= n_updates)

@@ -6,10 +6,11 @@
 
 #include "run/epoch.h"
 
-// Called when n_issued steps of the epoch were given to the device in this run: checks, without
-// waiting where the device is not far behind, whether the update of one of them was skipped. At the
-// first one, by train.on_nan: ADELE_NUMERIC names epoch, step and source; or a warning; or the
-// state of the last checkpoint is loaded, with result->is_rolled_back.
+// Collective. Called when n_issued steps of the epoch were given to the device in this run: checks,
+// without waiting where the device is not far behind, whether the update of one of them was
+// skipped. At the first one, by train.on_nan: ADELE_NUMERIC names epoch, step and source; or a
+// warning; or the state of the last checkpoint is loaded, with result->is_rolled_back. With several
+// ranks, trainer->is_stopping tells whether one of them was asked to stop.
 ADELE_MUST_CHECK adele_status nonfinite_check_step(struct trainer *trainer, int epoch, int n_issued,
                                                    struct epoch_result *result);
 // The same when all steps are done and result->totals are read. An epoch whose steps were all

@@ -5,17 +5,41 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "run/agreement.h"
 
 #include <math.h>
 
-static adele_status restore(struct training_step *step, const struct step_totals *totals) {
+// What a step adds to, as it was before the search.
+struct totals {
+    int64_t counts[ADELE_COUNT_SIZE];
+    double sums[]; // (parts, ADELE_SUM_COUNT)
+};
+
+static size_t sums_bytes(const struct training_step *step) {
+    return (size_t)step->parts.n * ADELE_SUM_COUNT * sizeof(double);
+}
+
+static adele_status keep(const struct training_step *step, struct totals *totals) {
+    const struct adele_device *device = step->data->device;
+    TRY(device->iface->synchronize(device));
+    TRY(device->iface->download(device, totals->counts, step->counts, sizeof totals->counts));
+    return device->iface->download(device, totals->sums, step->sums, sums_bytes(step));
+}
+
+static adele_status restore_statistics(struct training_step *step) {
     const struct adele_device *device = step->data->device;
     size_t n_statistics = (size_t)network_graph(step->network)->n_buffers;
+    if (n_statistics == 0)
+        return ADELE_OK;
+    return device->iface->copy(device, network_buffers(step->network), step->good_statistics,
+                               n_statistics * sizeof(float));
+}
+
+static adele_status restore(struct training_step *step, const struct totals *totals) {
+    const struct adele_device *device = step->data->device;
     TRY(device->iface->upload(device, step->counts, totals->counts, sizeof totals->counts));
-    TRY(device->iface->upload(device, step->sums, totals->sums, sizeof totals->sums));
-    if (n_statistics > 0)
-        TRY(device->iface->copy(device, network_buffers(step->network), step->good_statistics,
-                                n_statistics * sizeof(float)));
+    TRY(device->iface->upload(device, step->sums, totals->sums, sums_bytes(step)));
+    TRY(restore_statistics(step));
     return device->iface->fill(device, step->scale_state + ADELE_MAX_SCALES, 0,
                                ADELE_MAX_SCALES * sizeof(float));
 }
@@ -41,13 +65,13 @@ static adele_status describe_image(const struct training_step *step, const int32
         out);
 }
 
-static adele_status check_images(const struct training_step *step, const struct batch_plan *batch,
-                                 const int32_t *ids, char **out) {
+static adele_status check_images(const struct training_step *step, const struct step_part *part,
+                                 char **out) {
     for (int k = 0; k < step->n_scales; k++) {
         int row = -1;
-        TRY(plan_find_nonfinite_input(batch->plans[k], &row));
+        TRY(plan_find_nonfinite_input(part->batch->plans[k], &row));
         if (row >= 0)
-            return describe_image(step, ids, row, out);
+            return describe_image(step, part->ids, row, out);
     }
     return ADELE_OK;
 }
@@ -61,14 +85,15 @@ static adele_status add_scale(const struct training_step *step, int k, char **wh
     return set_text(text, what);
 }
 
-static adele_status check_loss(struct training_step *step, struct batch_plan *batch,
-                               const int32_t *ids, char **out) {
+static adele_status check_loss(struct training_step *step, const struct step_part *part,
+                               char **out) {
     const struct adele_device *device = step->data->device;
     int32_t is_finite = 1;
     float d_scales[ADELE_MAX_SCALES];
     step->n_batches = 1; // so that is_finite is that of this batch
-    TRY(training_step_loss(step, batch, ids));
-    TRY(device->iface->download(device, &is_finite, step->loss_is_finite, sizeof is_finite));
+    TRY(training_step_loss(step, part));
+    TRY(device->iface->download(device, &is_finite, step->loss_is_finite + part->index,
+                                sizeof is_finite));
     if (!is_finite)
         return set_text(memory_printf("the loss is not finite"), out);
     TRY(device->iface->download(device, d_scales, step->scale_state + ADELE_MAX_SCALES,
@@ -81,18 +106,20 @@ static adele_status check_loss(struct training_step *step, struct batch_plan *ba
 }
 
 // In the order in which the step computes them.
-static adele_status check_step(struct training_step *step, struct batch_plan *batch, int epoch,
-                               const int32_t *ids, char **out) {
-    TRY(training_step_sample(step, batch, epoch, ids));
-    TRY(check_images(step, batch, ids, out));
+static adele_status check_part(struct training_step *step, const struct step_part *part, int epoch,
+                               char **out) {
+    struct batch_plan *batch = part->batch;
+    TRY(training_step_sample(step, part, epoch));
+    TRY(check_images(step, part, out));
+    TRY(restore_statistics(step));
     TRY(network_zero_gradients(step->network));
     for (int k = 0; k < step->n_scales && !*out; k++) {
-        plan_set_samples(batch->plans[k], (uint32_t)epoch, ids);
+        plan_set_samples(batch->plans[k], (uint32_t)epoch, part->ids);
         TRY(plan_find_nonfinite_forward(batch->plans[k], out));
         TRY(add_scale(step, k, out));
     }
     if (!*out)
-        TRY(check_loss(step, batch, ids, out));
+        TRY(check_loss(step, part, out));
     for (int k = 0; k < step->n_scales && !*out; k++) {
         TRY(plan_find_nonfinite_backward(batch->plans[k], out));
         TRY(add_scale(step, k, out));
@@ -105,17 +132,20 @@ static adele_status find(struct training_step *step, int epoch, int i_step, int 
     // Images that stay in host memory are fetched again, and then those of the step that follows.
     TRY(training_step_fetch(step, epoch, i_step));
     TRY(resident_swap(run_data_training_set(step->data)));
-    TRY(check_step(step, training_step_plan(step, i_step), epoch, training_step_ids(step, i_step),
-                   out_what));
+    for (int i = 0; i < step->parts.n_own && !*out_what; i++) {
+        const struct step_part part = training_step_part(step, i_step, step->parts.i_first + i);
+        TRY(check_part(step, &part, epoch, out_what));
+    }
+    TRY(agreement_first_text(step->data->ranks, out_what));
     return training_step_fetch(step, epoch, i_next);
 }
 
 adele_status nonfinite_source_find(struct training_step *step, int epoch, int i_step, int i_next,
                                    char **out_what) {
-    struct step_totals *totals = NULL;
+    struct totals *totals = memory_aligned(sizeof *totals + sums_bytes(step));
     *out_what = NULL;
-    TRY(ALLOCATE(&totals, 1));
-    adele_status status = training_step_read_totals(step, totals);
+    TRY(CHECK_MEMORY(totals));
+    adele_status status = keep(step, totals);
     if (status == ADELE_OK)
         status = find(step, epoch, i_step, i_next, out_what);
     if (status == ADELE_OK)

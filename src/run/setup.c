@@ -67,7 +67,7 @@ adele_status trainer_plan(struct trainer *trainer) {
     if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS)
         trainer->step.prediction = &trainer->corrector.prediction;
     TRY(evaluator_init(&trainer->evaluator, &trainer->data, trainer->network,
-                       trainer->step.epochs.batch));
+                       trainer->step.epochs.part_images));
     trainer->progress.best_miou = -1.0;
     trainer->memory = memory_need_of(&trainer->step);
     return ADELE_OK;

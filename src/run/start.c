@@ -63,7 +63,7 @@ static void describe_steps(const struct trainer *trainer, struct adele_train_sta
     start->n_parameters = network_parameter_count(trainer->network);
     start->batch = epochs->batch;
     for (int k = 0; k < trainer->step.n_scales; k++)
-        start->step_flops += plan_flops(trainer->step.full.plans[k], true);
+        start->step_flops += epochs->n_parts * plan_flops(trainer->step.full.plans[k], true);
     start->device = trainer->device->description;
     start->precision = config_precision_name(trainer->config->train.precision);
     start->planned_bytes = trainer->memory.planned;

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "infer/run_folder.h"
+#include "run/agreement.h"
 #include "run/checkpoint.h"
 #include "run/claim.h"
 #include "run/epoch.h"
@@ -123,12 +124,13 @@ static const struct score *epoch_score(const struct trainer *trainer, int epoch,
     return is_there ? &trainer->evaluator.scores[split] : NULL;
 }
 
-static adele_status report_epoch(const struct trainer *trainer, int epoch,
-                                 const struct epoch_result *result, int64_t n_changed) {
+// Whether on_epoch asks to stop.
+static bool report_epoch(const struct trainer *trainer, int epoch,
+                         const struct epoch_result *result, int64_t n_changed) {
     const struct trainer_options *options = &trainer->options;
     const struct step_totals *totals = &result->totals;
     if (!options->on_epoch || !trainer_writes(trainer))
-        return ADELE_OK;
+        return false;
     struct score train;
     score_compute(&totals->counts[ADELE_COUNT_PREDICTION_NOISY][0][0], trainer->data.n_categories,
                   &train);
@@ -143,7 +145,14 @@ static adele_status report_epoch(const struct trainer *trainer, int epoch,
                                            .val = epoch_score(trainer, epoch, SPLIT_VAL),
                                            .test = epoch_score(trainer, epoch, SPLIT_TEST),
                                            .n_corrected = n_changed < 0 ? 0 : n_changed};
-    if (!options->on_epoch(options->context, &finished) || is_last(trainer, epoch))
+    return options->on_epoch(options->context, &finished);
+}
+
+// Whichever rank was asked to stop, all of them end after the same epoch.
+static adele_status stop_if_asked(struct trainer *trainer, int epoch, bool stop) {
+    int none = 0;
+    TRY(agreement_reach(trainer->options.ranks, &stop, &none));
+    if (!stop || is_last(trainer, epoch))
         return ADELE_OK;
     return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
                 "stopped after epoch %d; all of it is saved", epoch);
@@ -164,8 +173,7 @@ static adele_status train_epoch(struct trainer *trainer, int epoch, struct epoch
         trainer_writes(trainer))
         TRY(score_drop_warn(&trainer->corrector, trainer->metrics, epoch));
     TRY(save_checkpoint(trainer, epoch));
-    // Rank 0 may have been asked to stop, and the others wait until its checkpoint is written.
-    return ranks_agree(trainer->options.ranks, report_epoch(trainer, epoch, result, n_changed));
+    return stop_if_asked(trainer, epoch, report_epoch(trainer, epoch, result, n_changed));
 }
 
 // ---- a run --------------------------------------------------------------------------------------
@@ -237,7 +245,7 @@ static adele_status train(struct trainer *trainer, struct epoch_result *result) 
                  trainer->config->train.patience);
     if (!trainer_writes(trainer))
         return ADELE_OK;
-    return examples_save(&trainer->data, trainer->network, trainer->step.epochs.batch,
+    return examples_save(&trainer->data, trainer->network, trainer->step.epochs.part_images,
                          trainer->options.run_folder);
 }
 

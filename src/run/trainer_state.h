@@ -28,7 +28,8 @@ struct trainer {
     struct memory_need memory; // before the network's memory was allocated
     struct progress progress;
     struct step_progress step_progress;
-    bool is_saved; // CHECKPOINT_LAST holds this state
+    bool is_saved;    // CHECKPOINT_LAST holds this state
+    bool is_stopping; // several ranks: they have agreed to stop before the next step
     struct run_origin origin;
     struct metrics *metrics; // NULL: another rank writes them
     char *records;           // metrics.jsonl as a loaded checkpoint has it; NULL: it has none

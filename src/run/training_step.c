@@ -8,20 +8,27 @@
 #include <string.h>
 
 struct batch_plan *training_step_plan(struct training_step *step, int i_step) {
-    bool is_full = epoch_plan_images(&step->epochs, i_step) == step->full.n;
+    bool is_full = epoch_plan_images(&step->epochs, i_step) == step->epochs.batch;
     return is_full ? &step->full : &step->rest;
 }
 
-const int32_t *training_step_ids(const struct training_step *step, int i_step) {
-    return step->order + (size_t)i_step * (size_t)step->full.n;
+struct step_part training_step_part(struct training_step *step, int i_step, int i_part) {
+    struct batch_plan *batch = training_step_plan(step, i_step);
+    int64_t first = (int64_t)i_step * step->epochs.batch + (int64_t)i_part * batch->n;
+    return (struct step_part){.batch = batch,
+                              .index = i_part,
+                              .first_row = (i_part - step->parts.i_first) * batch->n,
+                              .ids = step->order + first};
 }
 
+// The images of this rank's parts.
 adele_status training_step_fetch(struct training_step *step, int epoch, int i_step) {
     if (i_step >= epoch_plan_steps(&step->epochs, epoch))
         return ADELE_OK;
+    const struct step_part first = training_step_part(step, i_step, step->parts.i_first);
     return resident_prefetch(run_data_training_set(step->data),
-                             step->host_order + (size_t)i_step * (size_t)step->full.n,
-                             epoch_plan_images(&step->epochs, i_step));
+                             step->host_order + (first.ids - step->order),
+                             step->parts.n_own * first.batch->n);
 }
 
 adele_status training_step_next_batch(struct training_step *step, int epoch, int i_next) {
@@ -31,20 +38,22 @@ adele_status training_step_next_batch(struct training_step *step, int epoch, int
 
 // ---- a step -------------------------------------------------------------------------------------
 
-adele_status training_step_sample(struct training_step *step, struct batch_plan *batch, int epoch,
-                                  const int32_t *ids) {
+adele_status training_step_sample(struct training_step *step, const struct step_part *part,
+                                  int epoch) {
     const struct resident *train = run_data_training_set(step->data);
+    const uint8_t *fetched = resident_batch(train);
+    size_t before = (size_t)part->first_row * train->image_bytes;
     struct adele_sample_args args = {.set = train->set,
-                                     .sample_ids = ids,
-                                     .batch_images = resident_batch(train),
+                                     .sample_ids = part->ids,
+                                     .batch_images = fetched ? fetched + before : NULL,
                                      .epoch = (uint32_t)epoch,
                                      .labels = step->labels,
                                      .noisy = step->noisy,
                                      .truth = step->truth,
                                      .workspace = step->workspace};
     for (int k = 0; k < step->n_scales; k++)
-        args.images[k] = plan_input(batch->plans[k]);
-    return step->data->device->iface->sample_forward(batch->sample, &args);
+        args.images[k] = plan_input(part->batch->plans[k]);
+    return step->data->device->iface->sample_forward(part->batch->sample, &args);
 }
 
 // The Dice loss of scale 1.0, added to what the loss op has left.
@@ -60,15 +69,15 @@ static adele_status add_dice(const struct training_step *step, const struct batc
     return step->data->device->iface->dice_forward(batch->dice, &args);
 }
 
-adele_status training_step_loss(struct training_step *step, struct batch_plan *batch,
-                                const int32_t *ids) {
+adele_status training_step_loss(struct training_step *step, const struct step_part *part) {
+    const struct batch_plan *batch = part->batch;
     struct adele_loss_args args = {.labels = step->labels,
                                    .noisy = step->noisy,
                                    .truth = step->truth,
                                    .class_weights = step->class_weights,
                                    .counts = step->counts,
-                                   .sums = step->sums,
-                                   .is_finite = step->loss_is_finite,
+                                   .sums = step->sums + part->index * ADELE_SUM_COUNT,
+                                   .is_finite = step->loss_is_finite + part->index,
                                    .n_batches = step->n_batches,
                                    .scale_weights = step->scale_state,
                                    .d_scale_weights = step->scale_state + ADELE_MAX_SCALES,
@@ -78,7 +87,7 @@ adele_status training_step_loss(struct training_step *step, struct batch_plan *b
         args.d_logits[k] = plan_d_output(batch->plans[k]);
     }
     if (step->prediction) {
-        args.sample_ids = ids;
+        args.sample_ids = part->ids;
         args.prediction = step->prediction->category;
         args.confidence_foreground = step->prediction->confidence_foreground;
         args.confidence_background = step->prediction->confidence_background;
@@ -108,6 +117,7 @@ static adele_status update(const struct training_step *step, struct adele_op *op
                                           .kept = sgd->kept,
                                           .n_kept = sgd->n_kept,
                                           .loss_is_finite = sgd->loss_is_finite,
+                                          .n_losses = sgd->n_losses,
                                           .skip_all_later = sgd->skip_all_later};
     return device->iface->adamw_forward(op, &args);
 }
@@ -125,6 +135,7 @@ static adele_status update_weights(struct training_step *step, double rate) {
                                   .kept = step->good_statistics,
                                   .n_kept = network_graph(step->network)->n_buffers,
                                   .loss_is_finite = step->loss_is_finite,
+                                  .n_losses = step->parts.n,
                                   .skip_all_later = config->train.on_nan != ON_NAN_SKIP};
     TRY(update(step, step->update, &args, network_second_moments(step->network), step->n_updates));
     TRY(network_pack(step->network));
@@ -150,36 +161,87 @@ static adele_status begin_update(struct training_step *step) {
     return device->iface->fill(device, step->loss_is_finite, 1, sizeof *step->loss_is_finite);
 }
 
-static adele_status run_ops(struct training_step *step, struct batch_plan *batch, int epoch,
-                            int i_step, double rate) {
-    const struct update_steps steps = epoch_plan_update(&step->epochs, epoch, i_step);
-    const int32_t *ids = training_step_ids(step, i_step);
-    step->n_batches = steps.end - steps.first;
-    TRY(training_step_sample(step, batch, epoch, ids));
-    if (i_step == steps.first)
-        TRY(begin_update(step));
+static adele_status run_passes(struct training_step *step, const struct step_part *part,
+                               int epoch) {
+    struct batch_plan *batch = part->batch;
     for (int k = 0; k < step->n_scales; k++) {
-        plan_set_samples(batch->plans[k], (uint32_t)epoch, ids);
+        plan_set_samples(batch->plans[k], (uint32_t)epoch, part->ids);
         TRY(plan_forward(batch->plans[k], true));
     }
-    TRY(training_step_loss(step, batch, ids));
+    TRY(training_step_loss(step, part));
     for (int k = 0; k < step->n_scales; k++)
         TRY(plan_backward(batch->plans[k]));
-    return i_step + 1 == steps.end ? update_weights(step, rate) : ADELE_OK;
+    return ADELE_OK;
 }
 
-// A device may record the ops between step_begin and step_end once and launch the record later on,
-// one for each batch size and for each place in an update.
-adele_status training_step_run(struct training_step *step, int epoch, int i_step, double rate) {
-    const struct adele_device *device = step->data->device;
-    const struct update_steps steps = epoch_plan_update(&step->epochs, epoch, i_step);
-    struct batch_plan *batch = training_step_plan(step, i_step);
-    int kind = (batch == &step->full ? 0 : 1) + (i_step == steps.first ? 0 : 2) +
-               (i_step + 1 == steps.end ? 0 : 4);
+// What the ops of a step depend on.
+struct step_call {
+    struct training_step *step;
+    int epoch, i_step;
+    double rate;
+};
+
+static adele_status run_parts(const struct step_call *call) {
+    struct training_step *step = call->step;
+    step->n_batches = step->parts.n;
+    TRY(step_parts_begin_step(step));
+    for (int i = step->parts.i_first; i < step->parts.i_first + step->parts.n_own; i++) {
+        const struct step_part part = training_step_part(step, call->i_step, i);
+        TRY(training_step_sample(step, &part, call->epoch));
+        TRY(step_parts_begin_part(step));
+        TRY(run_passes(step, &part, call->epoch));
+        TRY(step_parts_add(step, i));
+    }
+    return ADELE_OK;
+}
+
+static adele_status end_parts(const struct step_call *call) {
+    TRY(step_parts_end_step(call->step));
+    return update_weights(call->step, call->rate);
+}
+
+static adele_status run_and_end_parts(const struct step_call *call) {
+    TRY(run_parts(call));
+    return end_parts(call);
+}
+
+static adele_status run_batch(const struct step_call *call) {
+    struct training_step *step = call->step;
+    const struct update_steps steps = epoch_plan_update(&step->epochs, call->epoch, call->i_step);
+    const struct step_part whole = training_step_part(step, call->i_step, 0);
+    step->n_batches = steps.end - steps.first;
+    TRY(training_step_sample(step, &whole, call->epoch));
+    if (call->i_step == steps.first)
+        TRY(begin_update(step));
+    TRY(run_passes(step, &whole, call->epoch));
+    return call->i_step + 1 == steps.end ? update_weights(step, call->rate) : ADELE_OK;
+}
+
+// A device may record the ops between step_begin and step_end once and launch the record later on.
+static adele_status record(const struct step_call *call, int kind,
+                           adele_status (*ops)(const struct step_call *call)) {
+    const struct adele_device *device = call->step->data->device;
     TRY(device->iface->step_begin(device, kind));
-    adele_status status = run_ops(step, batch, epoch, i_step, rate);
+    adele_status status = ops(call);
     adele_status end = device->iface->step_end(device, status == ADELE_OK);
     return status != ADELE_OK ? status : end;
+}
+
+// One record for each batch size and for each place in an update. Between ranks the host works
+// between the parts and the update, which is a record of its own; with parts an update is one step,
+// so that the kind of a step within an update is free for it.
+adele_status training_step_run(struct training_step *step, int epoch, int i_step, double rate) {
+    const struct update_steps steps = epoch_plan_update(&step->epochs, epoch, i_step);
+    const struct step_call call = {step, epoch, i_step, rate};
+    int kind = (training_step_plan(step, i_step) == &step->full ? 0 : 1) +
+               (i_step == steps.first ? 0 : 2) + (i_step + 1 == steps.end ? 0 : 4);
+    if (step->parts.n == 1)
+        return record(&call, kind, run_batch);
+    if (!step->parts.exchange)
+        return record(&call, kind, run_and_end_parts);
+    TRY(record(&call, kind, run_parts));
+    TRY(step_parts_exchange(step));
+    return record(&call, kind | 2, end_parts);
 }
 
 // ---- an epoch -----------------------------------------------------------------------------------
@@ -221,14 +283,8 @@ adele_status training_step_start_epoch(struct training_step *step, int epoch, in
     if (i_first == 0) {
         TRY(clear_predictions(step));
         TRY(device->iface->fill(device, step->counts, 0, ADELE_COUNT_SIZE * sizeof(int64_t)));
-        TRY(device->iface->fill(device, step->sums, 0, ADELE_SUM_COUNT * sizeof(double)));
+        TRY(device->iface->fill(device, step->sums, 0,
+                                (size_t)step->parts.n * ADELE_SUM_COUNT * sizeof(double)));
     }
     return training_step_fetch(step, epoch, i_first);
-}
-
-adele_status training_step_read_totals(const struct training_step *step, struct step_totals *out) {
-    const struct adele_device *device = step->data->device;
-    TRY(device->iface->synchronize(device));
-    TRY(device->iface->download(device, out->counts, step->counts, sizeof out->counts));
-    return device->iface->download(device, out->sums, step->sums, sizeof out->sums);
 }

@@ -13,16 +13,26 @@
 #include "run/epoch_plan.h"
 #include "run/prediction.h"
 #include "run/run_data.h"
+#include "run/step_parts.h"
 
-// Plans and ops of one batch size: that of a full batch, or that of an epoch's last one.
+// Plans and ops of one batch size: that of a full batch, or that of an epoch's last one. With
+// train.parts, that of one of its parts, which are computed one after another.
 struct batch_plan {
-    int n; // 0 = not used
+    int n; // images; 0 = not used
     struct plan *plans[ADELE_MAX_SCALES];
     struct adele_op *sample, *loss;
     struct adele_op *dice; // NULL: loss.dice is 0
 };
 
-// What an epoch's steps add up.
+// One part of a step's batch; all of it with one part.
+struct step_part {
+    struct batch_plan *batch;
+    int index;          // among the parts of the batch
+    int first_row;      // of its images, among those that this rank has fetched
+    const int32_t *ids; // (batch->n), on the device: its samples
+};
+
+// What an epoch's steps add up. With train.parts, each part counts as a step in the sums.
 struct step_totals {
     int64_t counts[ADELE_COUNT_TABLES][ADELE_COUNT_KINDS][256];
     double sums[ADELE_SUM_COUNT];
@@ -37,6 +47,7 @@ struct training_step {
     int n_scales;  // of the loss
     int n_batches; // of the current update, for training_step_loss
     struct batch_plan full, rest;
+    struct step_parts parts;
     struct adele_op *update, *update_scales; // sgd or adamw
 
     size_t buffer_bytes; // of the device, of all that follows
@@ -47,8 +58,8 @@ struct training_step {
     int32_t *host_order;             // the same, on the host
     void *workspace;
     int64_t *counts;         // plain (ADELE_COUNT_SIZE)
-    double *sums;            // plain (ADELE_SUM_COUNT)
-    int32_t *loss_is_finite; // plain (1): of the step
+    double *sums;            // plain (parts, ADELE_SUM_COUNT): of this rank's parts
+    int32_t *loss_is_finite; // plain (parts): of the step
     float *class_weights;    // plain (C); NULL: none
     float *scale_state;      // plain (3, ADELE_MAX_SCALES): raw scale weights, gradient, momentum
     // AdamW, NULL otherwise. scale_second: plain (ADELE_MAX_SCALES), second moments of the scale
@@ -80,16 +91,25 @@ ADELE_MUST_CHECK adele_status training_step_fetch(struct training_step *step, in
 // `rate`: the learning rate. With train.accumulate only the last step of an update changes weights.
 ADELE_MUST_CHECK adele_status training_step_run(struct training_step *step, int epoch, int i_step,
                                                 double rate);
-// After all steps of an epoch; waits for the device.
+
+// training_step_totals.c: sums over parts and ranks, in an order that does not depend on the number
+// of ranks. All are collective and wait for the device. After all steps of an epoch:
 ADELE_MUST_CHECK adele_status training_step_read_totals(const struct training_step *step,
                                                         struct step_totals *out);
+// The first `n_tables` tables of the counters alone, after any step.
+ADELE_MUST_CHECK adele_status training_step_read_counts(const struct training_step *step,
+                                                        int n_tables, int64_t *out);
+// Before rank 0 saves an unfinished epoch: counters and sums of all ranks come into its own blocks.
+// No further step may follow.
+ADELE_MUST_CHECK adele_status training_step_gather(struct training_step *step);
+// After these blocks were loaded on every rank: each keeps its share of what is summed over ranks.
+ADELE_MUST_CHECK adele_status training_step_scatter(struct training_step *step);
 
-// Parts of a step. `ids` are the samples of its batch, on the device.
+// What a step consists of. training_step_part: part i_part (one of this rank's) of step i_step.
 struct batch_plan *training_step_plan(struct training_step *step, int i_step);
-const int32_t *training_step_ids(const struct training_step *step, int i_step);
+struct step_part training_step_part(struct training_step *step, int i_step, int i_part);
 ADELE_MUST_CHECK adele_status training_step_sample(struct training_step *step,
-                                                   struct batch_plan *batch, int epoch,
-                                                   const int32_t *ids);
+                                                   const struct step_part *part, int epoch);
 ADELE_MUST_CHECK adele_status training_step_loss(struct training_step *step,
-                                                 struct batch_plan *batch, const int32_t *ids);
+                                                 const struct step_part *part);
 #endif

@@ -88,14 +88,22 @@ static adele_status batch_plan_init(struct training_step *step, struct batch_pla
 static adele_status plans_init(struct training_step *step, size_t *workspace_bytes) {
     const struct config *config = step->data->config;
     int n_images = run_data_training_set(step->data)->set.n_images;
-    int batch = config->train.batch < n_images ? config->train.batch : n_images;
+    int n_parts = config->train.parts;
+    int batch =
+        (config->train.batch < n_images ? config->train.batch : n_images) / n_parts * n_parts;
     bool needs_two_images = false;
-    TRY(batch_plan_init(step, &step->full, batch, workspace_bytes));
+    if (batch == 0)
+        return FAIL(ADELE_CONFIG, "Make train.parts smaller.",
+                    "train.parts is %d, but %s has %d training images", n_parts, config->data.root,
+                    n_images);
+    TRY(step_parts_divide(&step->parts, n_parts, step->data->ranks));
+    TRY(batch_plan_init(step, &step->full, batch / n_parts, workspace_bytes));
     for (int k = 0; k < step->n_scales; k++)
         needs_two_images = needs_two_images || plan_needs_two_images(step->full.plans[k]);
     epoch_plan_init(&step->epochs, config, n_images, batch, needs_two_images);
     int n_last = step->epochs.n_last_images;
-    return n_last == batch ? ADELE_OK : batch_plan_init(step, &step->rest, n_last, workspace_bytes);
+    return n_last == batch ? ADELE_OK
+                           : batch_plan_init(step, &step->rest, n_last / n_parts, workspace_bytes);
 }
 
 static adele_status buffers_init(struct training_step *step, size_t workspace_bytes) {
@@ -105,6 +113,7 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
     int height, width;
     crop_size(step->data, &height, &width);
     size_t maps = n * (size_t)height * (size_t)width, n_images = (size_t)set->n_images;
+    size_t n_parts = (size_t)step->parts.n;
     size_t n_statistics = (size_t)network_graph(step->network)->n_buffers;
     bool is_adamw = step->data->config->train.optimizer == OPTIMIZER_ADAMW;
     const struct {
@@ -117,8 +126,8 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
         {(void **)&step->order, n_images * sizeof *step->order},
         {&step->workspace, workspace_bytes},
         {(void **)&step->counts, ADELE_COUNT_SIZE * sizeof *step->counts},
-        {(void **)&step->sums, ADELE_SUM_COUNT * sizeof *step->sums},
-        {(void **)&step->loss_is_finite, sizeof *step->loss_is_finite},
+        {(void **)&step->sums, n_parts * ADELE_SUM_COUNT * sizeof *step->sums},
+        {(void **)&step->loss_is_finite, n_parts * sizeof *step->loss_is_finite},
         {(void **)&step->good_statistics, n_statistics * sizeof *step->good_statistics},
         {(void **)&step->scale_second,
          is_adamw ? ADELE_MAX_SCALES * sizeof *step->scale_second : 0},
@@ -194,6 +203,8 @@ adele_status training_step_init(struct training_step *out, struct run_data *data
     out->n_scales = config->loss.form == ADELE_LOSS_PLAIN ? 1 : config->loss.n_scales;
     TRY(plans_init(out, &workspace_bytes));
     TRY(buffers_init(out, workspace_bytes));
+    TRY(step_parts_init(out));
+    out->buffer_bytes += step_parts_bytes(&out->parts);
     TRY(class_weights_init(out));
     return optimizer_init(out);
 }
@@ -214,6 +225,7 @@ void training_step_deinit(struct training_step *step) {
         device->iface->op_destroy(ops[i]);
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         device->iface->release(device, blocks[i]);
+    step_parts_deinit(&step->parts);
     memory_free(step->host_order);
     memset(step, 0, sizeof *step);
 }

@@ -29,7 +29,7 @@ static adele_status view_init(struct corrector *corrector, struct network *netwo
     const struct run_data *data = corrector->data;
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     const struct inference_config config =
-        run_data_inference(data, corrector->epochs->batch, scale);
+        run_data_inference(data, corrector->epochs->part_images, scale);
     struct veto *veto = &corrector->veto;
     TRY(set_inference_create(data->device, network, &config, data->images[SPLIT_TRAIN].origin,
                              data->n_categories, set->c, set->h, set->w,

@@ -43,9 +43,10 @@ static void check_steps(struct adele_device *device) {
                                   NULL,
                                   0,
                                   NULL,
+                                  0,
                                   false};
     struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, NULL,
-                                  NULL,    NULL,      0,       NULL,   false};
+                                  NULL,    NULL,      0,       NULL,   0,    false};
     memset(copy, 0xff, sizeof copy); // the op has its own copy
     desc.segments = segments;
     memory_fail_at(-1);
@@ -84,6 +85,7 @@ static void check_literal(struct adele_device *device) {
                                   NULL,
                                   0,
                                   NULL,
+                                  0,
                                   false};
     assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
     const float new_weights[] = {7, -0.75f, 7}, new_momenta[] = {3, 1.75f, 3};
@@ -148,9 +150,10 @@ static void check_not_finite(struct adele_device *device) {
                                   arena_upload(&arena, kept, sizeof kept),
                                   300,
                                   NULL,
+                                  0,
                                   false};
     struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, health,
-                                  state,   kept,      300,     NULL,   false};
+                                  state,   kept,      300,     NULL,   0,    false};
     static const struct {
         int i;
         float value; // at i; those of the first and the last step lie in a gap between segments
@@ -198,11 +201,11 @@ static void check_left_out(struct adele_device *device) {
     struct adele_sgd_desc desc = {1, &segment};
     struct adele_op *op = NULL;
     int64_t health[ADELE_HEALTH_COUNT] = {0}, of_device[ADELE_HEALTH_COUNT];
-    int32_t is_finite = 1;
+    int32_t is_finite[3] = {1, 1, 1}; // one of three losses that the gradient is of is bad
     float weight = 10, gradient = 1, momentum = 0, state = 0, kept = 0;
     assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
-    struct adele_sgd_args host = {&weight, &gradient, &momentum, 1.0f,       0.0f, health,
-                                  &state,  &kept,     1,         &is_finite, false};
+    struct adele_sgd_args host = {&weight, &gradient, &momentum, 1.0f,      0.0f, health,
+                                  &state,  &kept,     1,         is_finite, 3,    false};
     struct adele_sgd_args args = host;
     args.weights = arena_upload(&arena, &weight, sizeof weight);
     args.gradients = arena_upload(&arena, &gradient, sizeof gradient);
@@ -210,18 +213,19 @@ static void check_left_out(struct adele_device *device) {
     args.health = arena_upload(&arena, health, sizeof health);
     args.state = arena_upload(&arena, &state, sizeof state);
     args.kept = arena_upload(&arena, &kept, sizeof kept);
-    int32_t *flag = arena_upload(&arena, &is_finite, sizeof is_finite);
+    int32_t *flag = arena_upload(&arena, is_finite, sizeof is_finite);
     args.loss_is_finite = flag;
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         gradient = steps[i].gradient;
-        is_finite = steps[i].loss_is_finite;
+        is_finite[i % 3] = steps[i].loss_is_finite;
         args.skip_all_later = host.skip_all_later = steps[i].skip_all_later;
         state = (float)i + 1; // what forward did
         check_upload(device, args.gradients, &gradient, sizeof gradient);
-        check_upload(device, flag, &is_finite, sizeof is_finite);
+        check_upload(device, flag, is_finite, sizeof is_finite);
         check_upload(device, args.state, &state, sizeof state);
         assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
         reference_sgd_forward(&desc, &host);
+        is_finite[i % 3] = 1;
         assert_true(*arena_download(&arena, args.weights, 1) == steps[i].weight);
         assert_true(weight == steps[i].weight);
         assert_true(*arena_download(&arena, args.state, 1) == state);

@@ -27,6 +27,7 @@ static int is_skipped(const struct adele_adamw_desc *desc, const struct adele_ad
                                        .kept = args->kept,
                                        .n_kept = args->n_kept,
                                        .loss_is_finite = args->loss_is_finite,
+                                       .n_losses = args->n_losses,
                                        .skip_all_later = args->skip_all_later};
     reference_sgd_forward(&of_sgd, &sgd);
     free(still);

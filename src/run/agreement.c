@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include "run/agreement.h"
+
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+adele_status agreement_reach(struct ranks *ranks, bool *stop, int *n_skipped) {
+    int64_t values[] = {*stop, *n_skipped};
+    TRY(ranks_max(ranks, values, 2));
+    *stop = values[0] != 0;
+    *n_skipped = (int)values[1];
+    return ADELE_OK;
+}
+
+adele_status agreement_first_text(struct ranks *ranks, char **text) {
+    int n_ranks = ranks_count(ranks);
+    size_t *starts = NULL;
+    char *all = NULL;
+    if (n_ranks == 1)
+        return ADELE_OK;
+    TRY(ALLOCATE(&starts, (size_t)n_ranks + 1));
+    adele_status status =
+        ranks_gather_sized(ranks, *text, *text ? strlen(*text) + 1 : 0, (void **)&all, starts);
+    memory_free(*text);
+    *text = NULL;
+    // Texts follow each other without gaps, so that the first one begins all of them.
+    if (status == ADELE_OK && starts[n_ranks] > 0) {
+        *text = memory_printf("%s", all);
+        status = CHECK_MEMORY(*text);
+    }
+    memory_free(all);
+    memory_free(starts);
+    return status;
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+// The sum of one vector of each rank, on all of them. Each rank gets one chunk of all vectors, adds
+// the chunks up, and sends the sum to all: as many bytes as a ring takes, but in the order of one
+// binary tree over the ranks, which continues that of run/part_tree.h.
+#ifndef ADELE_RUN_EXCHANGE_H
+#define ADELE_RUN_EXCHANGE_H
+
+#include "device/device.h"
+#include "ranks/ranks.h"
+
+struct exchange;
+
+// `n_floats`: a multiple of the number of ranks, which is a power of two above 1. Borrows device
+// and ranks.
+ADELE_MUST_CHECK adele_status exchange_create(const struct adele_device *device,
+                                              struct ranks *ranks, int64_t n_floats,
+                                              struct exchange **out);
+void exchange_destroy(struct exchange *exchange); // NULL is legal
+
+// Collective. `vector`: device, plain (n_floats); becomes the sum. Not between step_begin and
+// step_end. The host waits for the device and for the other ranks.
+ADELE_MUST_CHECK adele_status exchange_sum(struct exchange *exchange, float *vector);
+size_t exchange_device_bytes(const struct exchange *exchange); // that it has allocated
+#endif

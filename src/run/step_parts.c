@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+#include "run/step_parts.h"
+
+#include "base/fail.h"
+#include "run/training_step.h"
+
+#include <string.h>
+
+// A loss op leaves the flag of a finite loss as it was, and makes that of another one 0. A float
+// whose bytes are all 1 is no denormal, so that it stays what it is when zeros are added.
+#define FINITE_BYTE 1
+
+// A vector is a multiple of as many floats for each part, whatever the ranks: its chunks are equal
+// and begin on a cache line.
+#define CHUNK_FLOATS 16
+
+adele_status step_parts_divide(struct step_parts *out, int n_parts, const struct ranks *ranks) {
+    int n_ranks = ranks_count(ranks);
+    if (n_parts % n_ranks != 0) // both are powers of two where it is 0
+        return FAIL(ADELE_CONFIG,
+                    "Start a number of processes that divides train.parts, or change train.parts.",
+                    "%d processes cannot share train.parts: %d out equally", n_ranks, n_parts);
+    out->n = n_parts;
+    out->n_own = n_parts / n_ranks;
+    out->i_first = ranks_index(ranks) * out->n_own;
+    return ADELE_OK;
+}
+
+adele_status step_parts_init(struct training_step *step) {
+    struct step_parts *parts = &step->parts;
+    const struct adele_device *device = step->data->device;
+    const struct graph *graph = network_graph(step->network);
+    if (parts->n == 1)
+        return ADELE_OK;
+    parts->at_scales = graph->n_weights;
+    parts->at_statistics = parts->at_scales + ADELE_MAX_SCALES;
+    parts->at_flags = parts->at_statistics + graph->n_buffers;
+    int64_t multiple = (int64_t)parts->n * CHUNK_FLOATS;
+    int64_t n_floats = (parts->at_flags + parts->n + multiple - 1) / multiple * multiple;
+    TRY(part_tree_init(&parts->tree, device, n_floats, parts->n_own));
+    if (parts->n_own < parts->n)
+        TRY(exchange_create(device, step->data->ranks, n_floats, &parts->exchange));
+    const struct adele_combine_desc mean = {graph->n_buffers};
+    return mean.n_floats > 0 ? device->iface->combine_create(device, &mean, &parts->mean)
+                             : ADELE_OK;
+}
+
+void step_parts_deinit(struct step_parts *parts) {
+    if (parts->mean)
+        parts->tree.device->iface->op_destroy(parts->mean);
+    exchange_destroy(parts->exchange);
+    part_tree_deinit(&parts->tree);
+    memset(parts, 0, sizeof *parts);
+}
+
+size_t step_parts_bytes(const struct step_parts *parts) {
+    return parts->tree.bytes + (parts->exchange ? exchange_device_bytes(parts->exchange) : 0);
+}
+
+// ---- a step -------------------------------------------------------------------------------------
+
+static float *scale_gradients(const struct training_step *step) {
+    return step->scale_state + ADELE_MAX_SCALES;
+}
+
+static size_t statistics_bytes(const struct training_step *step) {
+    return (size_t)network_graph(step->network)->n_buffers * sizeof(float);
+}
+
+static adele_status copy(const struct training_step *step, void *to, const void *from,
+                         size_t bytes) {
+    const struct adele_device *device = step->data->device;
+    return bytes > 0 ? device->iface->copy(device, to, from, bytes) : ADELE_OK;
+}
+
+adele_status step_parts_begin_step(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    return device->iface->fill(device, step->loss_is_finite, FINITE_BYTE,
+                               (size_t)step->parts.n * sizeof *step->loss_is_finite);
+}
+
+adele_status step_parts_begin_part(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    TRY(network_zero_gradients(step->network));
+    TRY(device->iface->fill(device, scale_gradients(step), 0, ADELE_MAX_SCALES * sizeof(float)));
+    return copy(step, network_buffers(step->network), step->good_statistics,
+                statistics_bytes(step));
+}
+
+adele_status step_parts_add(struct training_step *step, int i_part) {
+    struct step_parts *parts = &step->parts;
+    const struct adele_device *device = step->data->device;
+    float *to = part_tree_next(&parts->tree);
+    size_t gradient_bytes = (size_t)parts->at_scales * sizeof(float);
+    TRY(copy(step, to, network_gradients(step->network), gradient_bytes));
+    TRY(copy(step, to + parts->at_scales, scale_gradients(step), ADELE_MAX_SCALES * sizeof(float)));
+    TRY(copy(step, to + parts->at_statistics, network_buffers(step->network),
+             statistics_bytes(step)));
+    TRY(device->iface->fill(device, to + parts->at_flags, 0, (size_t)parts->n * sizeof(float)));
+    TRY(copy(step, to + parts->at_flags + i_part, step->loss_is_finite + i_part,
+             sizeof *step->loss_is_finite));
+    return part_tree_add(&parts->tree);
+}
+
+adele_status step_parts_exchange(struct training_step *step) {
+    struct step_parts *parts = &step->parts;
+    return parts->exchange ? exchange_sum(parts->exchange, part_tree_end(&parts->tree)) : ADELE_OK;
+}
+
+adele_status step_parts_end_step(struct training_step *step) {
+    struct step_parts *parts = &step->parts;
+    const struct adele_device *device = step->data->device;
+    const float *sum = part_tree_end(&parts->tree);
+    TRY(copy(step, network_gradients(step->network), sum,
+             (size_t)parts->at_scales * sizeof(float)));
+    TRY(copy(step, scale_gradients(step), sum + parts->at_scales,
+             ADELE_MAX_SCALES * sizeof(float)));
+    TRY(copy(step, step->loss_is_finite, sum + parts->at_flags,
+             (size_t)parts->n * sizeof *step->loss_is_finite));
+    if (!parts->mean)
+        return ADELE_OK;
+    const struct adele_combine_args mean = {.a = sum + parts->at_statistics,
+                                            .out = network_buffers(step->network),
+                                            .scale = 1.0f / (float)parts->n};
+    return device->iface->combine_forward(parts->mean, &mean);
+}

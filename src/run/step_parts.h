@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// train.parts: how the results of a batch's parts become those of the step. A part gives one vector
+// [gradients | gradients of the scale weights | running statistics | whether its loss is finite];
+// the vectors are summed in one binary tree (part_tree.h), between ranks by an exchange. With one
+// part none of this exists.
+#ifndef ADELE_RUN_STEP_PARTS_H
+#define ADELE_RUN_STEP_PARTS_H
+
+#include "run/exchange.h"
+#include "run/part_tree.h"
+
+struct training_step;
+
+struct step_parts {
+    int n;              // of a batch
+    int i_first, n_own; // of this rank
+    // With n above 1:
+    struct part_tree tree;
+    struct exchange *exchange; // NULL: one process
+    struct adele_op *mean;     // of the running statistics; NULL: there are none
+    // Where each begins in a vector; the gradients come first. The flags are the `n` entries of
+    // loss_is_finite, of which each part fills its own.
+    int64_t at_scales, at_statistics, at_flags;
+};
+
+// Which parts this rank has; ADELE_CONFIG when the ranks cannot share train.parts out equally.
+ADELE_MUST_CHECK adele_status step_parts_divide(struct step_parts *out, int n_parts,
+                                                const struct ranks *ranks);
+// The rest of step->parts. After an error, step_parts_deinit frees what was made.
+ADELE_MUST_CHECK adele_status step_parts_init(struct training_step *step);
+void step_parts_deinit(struct step_parts *parts);        // legal on a zeroed struct
+size_t step_parts_bytes(const struct step_parts *parts); // of the device
+
+// With n above 1, in this order. All but the exchange only queue ops.
+ADELE_MUST_CHECK adele_status step_parts_begin_step(struct training_step *step);
+// Before the forward of each part: gradients are zero, running statistics those of the step's start
+ADELE_MUST_CHECK adele_status step_parts_begin_part(struct training_step *step);
+// After the backward of part i_part.
+ADELE_MUST_CHECK adele_status step_parts_add(struct training_step *step, int i_part);
+// After the last one, between ranks: not between step_begin and step_end.
+ADELE_MUST_CHECK adele_status step_parts_exchange(struct training_step *step);
+// Gradients, running statistics and flags of the whole batch, as after a step of one part.
+ADELE_MUST_CHECK adele_status step_parts_end_step(struct training_step *step);
+#endif
