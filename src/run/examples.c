@@ -121,7 +121,25 @@ done:
     return status;
 }
 
-// The network's own prediction of the training set, at scale 1 in eval mode.
+// Whether the batch of an image holds one of the n chosen ones.
+static bool is_batch_among(int image, int batch, int n, const int *chosen) {
+    for (int i = 0; i < n; i++)
+        if (chosen[i] / batch == image / batch)
+            return true;
+    return false;
+}
+
+// Predicts the batch of an image, which is the one that it would have in a prediction of the whole
+// set, so that its map has the same bytes.
+static adele_status predict_batch_of(struct resident *train, int image, int batch,
+                                     struct set_inference *inference, uint8_t *prediction) {
+    int first = image - image % batch, left = train->set.n_images - first;
+    const struct inference_output output = {
+        .prediction = prediction, .first = first, .end = first + (left < batch ? left : batch)};
+    return set_inference_run(inference, train, &output);
+}
+
+// The network's own prediction of the examples, at scale 1 in eval mode.
 static adele_status predict_examples(struct run_data *data, struct network *network,
                                      const int *chosen, int n, int batch,
                                      struct example_arrays *arrays) {
@@ -138,12 +156,13 @@ static adele_status predict_examples(struct run_data *data, struct network *netw
              done);
     TRY_GOTO(network_allocate(network), done);
     TRY_GOTO(device->iface->alloc(device, resident_map_bytes(train), (void **)&prediction), done);
-    const struct inference_output output = {.prediction = prediction};
-    TRY_GOTO(set_inference_run(inference, train, &output), done);
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
+        if (!is_batch_among(chosen[i], batch, i, chosen))
+            TRY_GOTO(predict_batch_of(train, chosen[i], batch, inference, prediction), done);
         TRY_GOTO(device->iface->download(device, arrays->maps[2] + (size_t)i * map,
                                          prediction + (size_t)chosen[i] * map, map),
                  done);
+    }
 done:
     device->iface->release(device, prediction);
     set_inference_destroy(inference);

@@ -11,7 +11,6 @@
 #include "run/corrector.h"
 #include "run/evaluator.h"
 #include "run/image_owner.h"
-#include "run/training_step.h"
 #include "support/mpirun.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
@@ -27,7 +26,7 @@
 
 #include <cmocka.h>
 
-enum { EPOCH = 5, MAP = 32 * 28, MOST_SETS = 12 };
+enum { EPOCH = 5, MAP = 32 * 28, N_LOSS_SCALES = 2, MOST_SETS = 12 };
 
 // ---- in a rank ----------------------------------------------------------------------------------
 
@@ -47,7 +46,7 @@ struct rank {
     struct adele_device *device;
     struct run_data data;
     struct network *network;
-    struct training_step step;
+    struct epoch_plan epochs;
     struct corrector corrector;
     struct evaluator evaluator;
     struct buffer found; // what the ranks must agree on
@@ -67,12 +66,11 @@ static void rank_open(struct rank *rank, struct ranks *ranks, const char *root,
     network.n_channels = 1;
     network.n_categories = rank->data.n_categories;
     REQUIRE_OK(network_create(rank->device, &network, &rank->network));
-    REQUIRE_OK(training_step_init(&rank->step, &rank->data, rank->network));
-    const struct corrector_options options = {rank->network, &rank->step.epochs,
-                                              rank->step.n_scales};
+    epoch_plan_init(&rank->epochs, rank->config, rank->data.images[SPLIT_TRAIN].n,
+                    rank->config->train.batch, false);
+    const struct corrector_options options = {rank->network, &rank->epochs, N_LOSS_SCALES};
     REQUIRE_OK(corrector_init(&rank->corrector, &rank->data, &options));
-    REQUIRE_OK(
-        evaluator_init(&rank->evaluator, &rank->data, rank->network, rank->step.epochs.batch));
+    REQUIRE_OK(evaluator_init(&rank->evaluator, &rank->data, rank->network, rank->epochs.batch));
     REQUIRE_OK(network_allocate(rank->network));
 }
 
@@ -93,7 +91,6 @@ static void rank_close(struct rank *rank) {
     buffer_deinit(&rank->found);
     evaluator_deinit(&rank->evaluator);
     corrector_deinit(&rank->corrector);
-    training_step_deinit(&rank->step);
     network_destroy(rank->network);
     run_data_deinit(&rank->data);
     adele_device_close(rank->device);
@@ -158,7 +155,7 @@ static void draw_predictions(struct rank *rank, const int *owners) {
 // What the training pass leaves on this rank; all of it gathered, as for a checkpoint; and again.
 static void predict(struct rank *rank) {
     const struct prediction *prediction = &rank->corrector.prediction;
-    const struct epoch_plan *epochs = &rank->step.epochs;
+    const struct epoch_plan *epochs = &rank->epochs;
     size_t n_pixels = (size_t)prediction->n * MAP;
     int *owners = calloc((size_t)prediction->n, sizeof *owners);
     REQUIRE(owners != NULL);
