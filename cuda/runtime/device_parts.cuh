@@ -36,7 +36,7 @@ adele_status tensor_download(const struct adele_device *device, float *nchw, con
 // exchange.cu
 adele_status device_exchange_open(const struct adele_device *device, unsigned char *id);
 adele_status device_exchange_join(const struct adele_device *device, const unsigned char *id,
-                                  int rank, int n_ranks, double seconds);
+                                  const struct adele_exchange_ranks *ranks);
 adele_status device_exchange_leave(const struct adele_device *device, bool has_failed);
 adele_status device_exchange_sum(const struct adele_device *device, float *vector, float *scratch,
                                  int64_t n);

@@ -5,6 +5,10 @@
 // ring would. The sum is a kernel of our own: the order in which NCCL's reductions add depends on
 // the number of ranks, and on how they are connected.
 //
+// With several machines the GPUs of each do that first; then each GPU's chunk is divided and summed
+// in the same way among the GPUs that own it on the other machines. The tree is the same, since
+// neighbours are added up first.
+//
 // The communicator does not block: NCCL returns at once (ncclInProgress) and is asked whether it is
 // done, so that no call waits for ever for a rank that is gone.
 #include "runtime/device_parts.cuh"
@@ -23,7 +27,7 @@ namespace adele_cuda {
 struct exchange {
     struct nccl nccl;
     ncclComm_t communicator; // NULL: not joined yet, or given up
-    int rank, n_ranks;
+    int rank, n_ranks, n_near;
     double seconds;   // a wait for other ranks may take
     bool has_failed;  // since it was joined
     const char *call; // the last function that was called
@@ -144,26 +148,32 @@ adele_status device_exchange_open(const struct adele_device *device, unsigned ch
     return ADELE_OK;
 }
 
+static bool is_power_of_two(int n, int most) {
+    return n >= 1 && n <= most && (n & (n - 1)) == 0;
+}
+
 adele_status device_exchange_join(const struct adele_device *device, const unsigned char *id,
-                                  int rank, int n_ranks, double seconds) {
+                                  const struct adele_exchange_ranks *ranks) {
     struct cuda_context *context = context_of(device);
     struct exchange *self = context->exchange;
     TRY(make_current(device));
-    if (self == NULL || self->communicator != NULL || self->has_failed || n_ranks < 1 ||
-        n_ranks > 1 << MAX_LEVELS || (n_ranks & (n_ranks - 1)) != 0 || rank < 0 || rank >= n_ranks)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "exchange_join: rank %d of %d: the number of ranks must be a power of two, and "
-                    "exchange_open comes before",
-                    rank, n_ranks);
-    self->rank = rank, self->n_ranks = n_ranks;
-    self->seconds = seconds;
+    if (self == NULL || self->communicator != NULL || self->has_failed || ranks->rank < 0 ||
+        ranks->rank >= ranks->n || !is_power_of_two(ranks->n, 1 << MAX_LEVELS) ||
+        !is_power_of_two(ranks->n_near, ranks->n))
+        return FAIL(
+            ADELE_INVALID_ARGUMENT, "",
+            "exchange_join: rank %d of %d, %d of them near: these numbers must be powers of "
+            "two, and exchange_open comes before",
+            ranks->rank, ranks->n, ranks->n_near);
+    self->rank = ranks->rank, self->n_ranks = ranks->n, self->n_near = ranks->n_near;
+    self->seconds = ranks->seconds;
     step_graphs_discard(context->graphs); // a step's next run makes NCCL's connections
     ncclUniqueId unique;
     memcpy(&unique, id, sizeof unique);
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     config.blocking = 0;
-    ncclResult_t result =
-        NCCL(self, ncclCommInitRankConfig, &self->communicator, n_ranks, unique, rank, &config);
+    ncclResult_t result = NCCL(self, ncclCommInitRankConfig, &self->communicator, self->n_ranks,
+                               unique, self->rank, &config);
     adele_status status = settle(self, result);
     if (status != ADELE_OK)
         give_up(self);
@@ -198,17 +208,17 @@ adele_status device_exchange_leave(const struct adele_device *device, bool has_f
 
 static const int n_threads = 256;
 
-// One thread owns every (grid)th float of the rank's own chunk: the sum of it over all pieces.
-// `pieces`: (n_ranks, pitch), where the own one is in `chunk`, which becomes the sum. sums[k] is
-// the sum of 2^k pieces that waits for the next 2^k: the tree of device.h.
+// One thread owns every (grid)th float of a rank's own chunk: the sum of it over all pieces.
+// `pieces`: (n_pieces, pitch), where the one numbered `own` is in `chunk`, which becomes the sum.
+// sums[k] is the sum of 2^k pieces that waits for the next 2^k: the tree of device.h.
 static __global__ void __launch_bounds__(n_threads)
-    sum_pieces_kernel(int64_t n, int64_t pitch, int n_ranks, int rank, const float *pieces,
+    sum_pieces_kernel(int64_t n, int64_t pitch, int n_pieces, int own, const float *pieces,
                       float *chunk) {
     int64_t step = (int64_t)gridDim.x * n_threads;
     for (int64_t i = (int64_t)blockIdx.x * n_threads + threadIdx.x; i < n; i += step) {
         float sums[MAX_LEVELS] = {}, sum = 0.0f;
-        for (int piece = 0; piece < n_ranks; piece++) {
-            sum = piece == rank ? chunk[i] : pieces[piece * pitch + i];
+        for (int piece = 0; piece < n_pieces; piece++) {
+            sum = piece == own ? chunk[i] : pieces[piece * pitch + i];
             bool is_whole = false;
 #pragma unroll
             for (int k = 0; k < MAX_LEVELS; k++) { // without break, so that sums stays in registers
@@ -223,73 +233,89 @@ static __global__ void __launch_bounds__(n_threads)
     }
 }
 
-// A vector as its ranks divide it.
+// A vector of n floats that some ranks divide among them: those numbered first + i * apart.
 struct division {
     float *vector;
     float *scratch; // (n_ranks, chunk)
     int64_t n, chunk;
+    int first, apart, n_ranks;
+    int own; // i of this rank
 };
 
-static float *chunk_of(const struct division *all, int rank) {
-    return all->vector + rank * all->chunk;
+static struct division divide(float *vector, float *scratch, int64_t n, int first, int apart,
+                              int n_ranks, int own) {
+    return {vector, scratch, n, adele_exchange_chunk(n, n_ranks), first, apart, n_ranks, own};
 }
 
-static size_t chunk_floats(const struct division *all, int rank) {
-    int64_t left = all->n - rank * all->chunk;
-    return left <= 0 ? 0 : (size_t)(left < all->chunk ? left : all->chunk);
+static float *chunk_of(const struct division *all, int i) {
+    return all->vector + i * all->chunk;
 }
 
-// Empty messages are left out on both sides.
-static ncclResult_t queue_send(struct exchange *self, const float *from, size_t n, int to,
-                               cudaStream_t stream) {
-    return n == 0 ? ncclSuccess
-                  : NCCL(self, ncclSend, from, n, ncclFloat, to, self->communicator, stream);
+static int64_t chunk_floats(const struct division *all, int i) {
+    int64_t left = all->n - i * all->chunk;
+    return left <= 0 ? 0 : left < all->chunk ? left : all->chunk;
 }
 
-static ncclResult_t queue_receive(struct exchange *self, float *to, size_t n, int from,
-                                  cudaStream_t stream) {
-    return n == 0 ? ncclSuccess
-                  : NCCL(self, ncclRecv, to, n, ncclFloat, from, self->communicator, stream);
+// Between this rank and the division's i-th. Empty messages are left out on both sides.
+struct message {
+    int i;
+    const float *from;
+    int64_t n_from;
+    float *to;
+    int64_t n_to;
+};
+
+static ncclResult_t queue(struct exchange *self, const struct division *all,
+                          const struct message *message, cudaStream_t stream) {
+    int peer = all->first + message->i * all->apart;
+    ncclResult_t result = ncclSuccess;
+    if (message->n_from > 0)
+        result = NCCL(self, ncclSend, message->from, (size_t)message->n_from, ncclFloat, peer,
+                      self->communicator, stream);
+    if (message->n_to > 0 && (result == ncclSuccess || result == ncclInProgress))
+        result = NCCL(self, ncclRecv, message->to, (size_t)message->n_to, ncclFloat, peer,
+                      self->communicator, stream);
+    return result;
 }
 
-// Every chunk to its owner, whose pieces of the other ranks come into its scratch.
-static ncclResult_t queue_pieces(struct exchange *self, const struct division *all, int other,
-                                 cudaStream_t stream) {
-    ncclResult_t result =
-        queue_send(self, chunk_of(all, other), chunk_floats(all, other), other, stream);
-    if (result != ncclSuccess && result != ncclInProgress)
-        return result;
-    return queue_receive(self, all->scratch + other * all->chunk, chunk_floats(all, self->rank),
-                         other, stream);
+// Every chunk goes to its owner, whose pieces of the other ranks come into its scratch.
+static struct message piece_of(const struct division *all, int i) {
+    return {i, chunk_of(all, i), chunk_floats(all, i), all->scratch + i * all->chunk,
+            chunk_floats(all, all->own)};
 }
 
-// Every owner's sum to all.
-static ncclResult_t queue_sums(struct exchange *self, const struct division *all, int other,
-                               cudaStream_t stream) {
-    ncclResult_t result =
-        queue_send(self, chunk_of(all, self->rank), chunk_floats(all, self->rank), other, stream);
-    if (result != ncclSuccess && result != ncclInProgress)
-        return result;
-    return queue_receive(self, chunk_of(all, other), chunk_floats(all, other), other, stream);
+// Every owner's sum goes to all.
+static struct message sum_of(const struct division *all, int i) {
+    return {i, chunk_of(all, all->own), chunk_floats(all, all->own), chunk_of(all, i),
+            chunk_floats(all, i)};
 }
 
-// The messages that `queue` adds for each other rank, as one group: NCCL sends and receives them
-// side by side.
+// One message each way for every other rank, as a group: NCCL sends and receives them side by side.
 static adele_status exchange_group(struct exchange *self, const struct division *all,
                                    cudaStream_t stream,
-                                   ncclResult_t (*queue)(struct exchange *, const struct division *,
-                                                         int, cudaStream_t)) {
+                                   struct message (*message_of)(const struct division *, int)) {
     adele_status status = ADELE_OK;
     ncclResult_t result = NCCL(self, ncclGroupStart);
     if (result != ncclSuccess)
         return fail_of(self, result);
-    for (int other = 0; other < self->n_ranks && status == ADELE_OK; other++) {
-        result = other == self->rank ? ncclSuccess : queue(self, all, other, stream);
+    for (int i = 0; i < all->n_ranks && status == ADELE_OK; i++) {
+        const struct message message = message_of(all, i);
+        result = i == all->own ? ncclSuccess : queue(self, all, &message, stream);
         if (result != ncclSuccess && result != ncclInProgress)
             status = fail_of(self, result);
     }
     result = NCCL(self, ncclGroupEnd); // also after a failure: it ends what was started
     return status != ADELE_OK ? status : settle(self, result);
+}
+
+// This rank's chunk becomes the sum of the ranks' pieces.
+static adele_status sum_own_chunk(const struct cuda_context *context, const struct division *all) {
+    TRY(exchange_group(context->exchange, all, context->stream, piece_of));
+    int64_t n = chunk_floats(all, all->own), n_blocks = (n + n_threads - 1) / n_threads;
+    if (n == 0)
+        return ADELE_OK;
+    return LAUNCH(context, sum_pieces_kernel, n_blocks < 65535 ? (int)n_blocks : 65535, n_threads,
+                  0, n, all->chunk, all->n_ranks, all->own, all->scratch, chunk_of(all, all->own));
 }
 
 adele_status device_exchange_sum(const struct adele_device *device, float *vector, float *scratch,
@@ -301,17 +327,19 @@ adele_status device_exchange_sum(const struct adele_device *device, float *vecto
         return FAIL(ADELE_INVALID_ARGUMENT, "",
                     "exchange_sum: this device has not joined the other ranks, or a failure has "
                     "ended the exchange");
-    if (n < 1 || self->n_ranks == 1)
-        return ADELE_OK;
-    const struct division all = {vector, scratch, n, adele_exchange_chunk(n, self->n_ranks)};
-    TRY(exchange_group(self, &all, context->stream, queue_pieces));
-    int64_t n_own = (int64_t)chunk_floats(&all, self->rank);
-    int64_t n_blocks = (n_own + n_threads - 1) / n_threads;
-    if (n_own > 0)
-        TRY(LAUNCH(context, sum_pieces_kernel, n_blocks < 65535 ? (int)n_blocks : 65535, n_threads,
-                   0, n_own, all.chunk, self->n_ranks, self->rank, scratch,
-                   chunk_of(&all, self->rank)));
-    return exchange_group(self, &all, context->stream, queue_sums);
+    int i_near = self->rank % self->n_near, i_machine = self->rank / self->n_near;
+    const struct division near =
+        divide(vector, scratch, n, self->rank - i_near, 1, self->n_near, i_near);
+    const struct division far =
+        divide(chunk_of(&near, i_near), scratch, chunk_floats(&near, i_near), i_near, self->n_near,
+               self->n_ranks / self->n_near, i_machine);
+    if (near.n_ranks > 1)
+        TRY(sum_own_chunk(context, &near));
+    if (far.n_ranks > 1 && far.n > 0) {
+        TRY(sum_own_chunk(context, &far));
+        TRY(exchange_group(self, &far, context->stream, sum_of));
+    }
+    return near.n_ranks > 1 ? exchange_group(self, &near, context->stream, sum_of) : ADELE_OK;
 }
 
 #else // this build has no NCCL: the interface has no entries, and there are no other ranks

@@ -33,13 +33,20 @@ struct adele_op {
 
 // ---- exchange between devices -------------------------------------------------------------------
 // Processes that train together are ranks, as in MPI; each has a device of its own. R of them, a
-// power of two, add up vectors of n floats. Rank r owns a chunk of them: the floats from r * chunk
-// on, as many as there are.
+// power of two, add up vectors of n floats: each adds up a chunk of all of them.
 #define ADELE_EXCHANGE_ID_BYTES 128
 // The floats of a chunk, a multiple of 32 (128 bytes). The last chunks may be shorter, or empty.
 static inline int64_t adele_exchange_chunk(int64_t n, int n_ranks) {
     return ((n + n_ranks - 1) / n_ranks + 31) / 32 * 32;
 }
+
+struct adele_exchange_ranks {
+    int rank, n; // this one, of a power of two
+    // Ranks of one machine: the n_near (a power of two) ranks from every multiple of it on. They
+    // send each other n_near times as much as they send to other machines.
+    int n_near;
+    double seconds; // that joining and every later wait for other ranks may take
+};
 
 struct adele_device_iface {
     const char *name;
@@ -88,12 +95,11 @@ struct adele_device_iface {
     // makes the id that all ranks join with, ADELE_EXCHANGE_ID_BYTES, which the caller sends them.
     // ADELE_UNSUPPORTED: what is missing.
     adele_status (*exchange_open)(const struct adele_device *device, unsigned char *id);
-    // Returns when all n_ranks have called it. `seconds`: how long this and every later wait for
-    // the other ranks may take. Called once after exchange_open. After a failure, here or in a wait
-    // that finds another rank gone, exchange_leave is the only entry of the exchange that may
-    // follow.
+    // Returns when all ranks have called it. Once after exchange_open. After a failure, here or in
+    // a wait that finds another rank gone, exchange_leave is the only entry of the exchange that
+    // may follow.
     adele_status (*exchange_join)(const struct adele_device *device, const unsigned char *id,
-                                  int rank, int n_ranks, double seconds);
+                                  const struct adele_exchange_ranks *ranks);
     // Leaves the other ranks, and discards recorded steps. has_failed false: once every rank's
     // exchanges are done, on all ranks. True: at once, after any rank's failure; what is under way
     // is given up. Nothing where exchange_open was not called.

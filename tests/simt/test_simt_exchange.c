@@ -98,7 +98,7 @@ static void on_ranks(int n_ranks, void (*body)(struct rank *, const void *), con
 
 // Opens and joins, as the trainer does. The failure of this rank, if it has one; *is_joined: no
 // rank has failed.
-static adele_status join(struct rank *rank, double seconds, bool *is_joined) {
+static adele_status join(struct rank *rank, int n_near, double seconds, bool *is_joined) {
     const struct adele_device *device = rank->device;
     unsigned char id[ADELE_EXCHANGE_ID_BYTES];
     adele_status status = device->iface->exchange_open(device, rank->index == 0 ? id : NULL);
@@ -107,8 +107,8 @@ static adele_status join(struct rank *rank, double seconds, bool *is_joined) {
     *is_joined = agree(rank, status);
     if (!*is_joined)
         return status;
-    status =
-        device->iface->exchange_join(device, rank->host->id, rank->index, rank->count, seconds);
+    const struct adele_exchange_ranks ranks = {rank->index, rank->count, n_near, seconds};
+    status = device->iface->exchange_join(device, rank->host->id, &ranks);
     *is_joined = agree(rank, status);
     return status;
 }
@@ -197,12 +197,11 @@ static void check_sum(const struct rank *rank, struct vectors *all, int step) {
 // ---- sums ---------------------------------------------------------------------------------------
 
 static void sums_of_all_sizes(struct rank *rank, const void *argument) {
-    int chunk = 64; // floats of a rank
+    int chunk = 64; // floats of a rank; with machines, of a rank's chunk in the whole
     const int64_t sizes[] = {
         1, 31, 1009, rank->count * chunk - 1, rank->count * chunk, rank->count * chunk + 1, 65537};
     bool is_joined;
-    (void)argument;
-    CHECK_OK(join(rank, 60.0, &is_joined));
+    CHECK_OK(join(rank, *(const int *)argument, 60.0, &is_joined));
     CHECK(strncmp(rank->device->exchange, "NCCL 2.", 7) == 0);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         struct vectors all;
@@ -221,7 +220,8 @@ static void test_sums(void **state) {
     (void)state;
     install(&(struct simt_libraries){.has_nccl = true});
     for (int n_ranks = 1; n_ranks <= MAX_RANKS; n_ranks *= 2)
-        on_ranks(n_ranks, sums_of_all_sizes, NULL);
+        for (int n_near = 1; n_near <= n_ranks; n_near *= 2)
+            on_ranks(n_ranks, sums_of_all_sizes, &n_near);
 }
 
 // ---- steps as graphs ----------------------------------------------------------------------------
@@ -238,7 +238,7 @@ static void steps(struct rank *rank, const void *argument) {
     struct vectors all;
     bool is_joined;
     (void)argument;
-    CHECK_OK(join(rank, 60.0, &is_joined));
+    CHECK_OK(join(rank, 2, 60.0, &is_joined));
     vectors_init(rank, 1009, &all);
     long n_launches = simt_graph_launches();
     for (int step = 0; step < 4; step++) {
@@ -273,7 +273,7 @@ static adele_status whole_run(struct rank *rank, double seconds, bool *is_joined
     const struct adele_device *device = rank->device;
     struct vectors all;
     static char kept[512];
-    adele_status status = join(rank, seconds, is_joined);
+    adele_status status = join(rank, rank->count, seconds, is_joined);
     vectors_init(rank, 1009, &all);
     for (int step = 0; step < 3 && *is_joined && status == ADELE_OK; step++) {
         status = run_step(rank, &all);
@@ -363,7 +363,7 @@ static void last_rank_vanishes(struct rank *rank, const void *argument) {
         (void)agree(rank, ADELE_OK); // instead of joining
         _exit(0);
     }
-    adele_status status = join(rank, is_in_join ? 0.2 : 1.0, &is_joined);
+    adele_status status = join(rank, 2, is_in_join ? 0.2 : 1.0, &is_joined);
     if (is_in_join) {
         CHECK(status == ADELE_DEVICE);
         CHECK(strstr(adele_error_message(), "ncclCommInitRankConfig was not done") != NULL ||
@@ -421,12 +421,16 @@ static void misuses(struct rank *rank, const void *argument) {
     float number = 0.0f;
     (void)argument;
     CHECK(device->iface->exchange_sum(device, &number, &number, 1) == ADELE_INVALID_ARGUMENT);
-    CHECK(device->iface->exchange_join(device, id, 0, 2, 1.0) == ADELE_INVALID_ARGUMENT);
+    CHECK(device->iface->exchange_join(device, id, &(struct adele_exchange_ranks){0, 2, 1, 1.0}) ==
+          ADELE_INVALID_ARGUMENT);
     CHECK_OK(device->iface->exchange_leave(device, true)); // nothing
     CHECK_OK(device->iface->exchange_open(device, id));
-    CHECK(device->iface->exchange_join(device, id, 0, 3, 1.0) == ADELE_INVALID_ARGUMENT);
-    CHECK(device->iface->exchange_join(device, id, 2, 2, 1.0) == ADELE_INVALID_ARGUMENT);
-    CHECK(strstr(adele_error_message(), "rank 2 of 2") != NULL);
+    static const struct adele_exchange_ranks wrong[] = {{0, 3, 1, 1.0},  {2, 2, 1, 1.0},
+                                                        {-1, 2, 1, 1.0}, {0, 4, 3, 1.0},
+                                                        {0, 2, 4, 1.0},  {0, 0, 1, 1.0}};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        CHECK(device->iface->exchange_join(device, id, &wrong[i]) == ADELE_INVALID_ARGUMENT);
+    CHECK(strstr(adele_error_message(), "rank 0 of 0") != NULL);
     CHECK_OK(device->iface->exchange_leave(device, false));
 }
 
