@@ -32,6 +32,9 @@ void ranks_set_time_limit(struct ranks *ranks, double seconds) {
     if (ranks != NULL)
         ranks->time_limit = seconds;
 }
+double ranks_time_limit(const struct ranks *ranks) {
+    return ranks != NULL ? ranks->time_limit : 0.0;
+}
 int64_t ranks_bytes_sent(const struct ranks *ranks) {
     return ranks != NULL ? ranks->bytes_sent : 0;
 }

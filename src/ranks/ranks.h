@@ -47,6 +47,7 @@ void ranks_log_cores(const struct ranks *ranks);
 
 // Seconds that a collective waits for another rank; 600 at first.
 void ranks_set_time_limit(struct ranks *ranks, double seconds);
+double ranks_time_limit(const struct ranks *ranks); // 0 for NULL
 
 // ---- collectives over host memory ---------------------------------------------------------------
 

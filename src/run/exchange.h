@@ -17,8 +17,16 @@ ADELE_MUST_CHECK adele_status exchange_create(const struct adele_device *device,
                                               struct exchange **out);
 void exchange_destroy(struct exchange *exchange); // NULL is legal
 
-// Collective. `vector`: device, plain (n_floats); becomes the sum. Not between step_begin and
-// step_end. The host waits for the device and for the other ranks.
+// Before the first sum, collective: the devices exchange directly where every rank's can (GPUs
+// through NCCL), else through the host's memory and MPI. Logs which.
+ADELE_MUST_CHECK adele_status exchange_connect(struct exchange *exchange);
+// After the last one, collective, where no rank has failed.
+ADELE_MUST_CHECK adele_status exchange_disconnect(struct exchange *exchange);
+
+// Collective. `vector`: device, plain (n_floats); becomes the sum, which has the same bytes either
+// way. Where the devices exchange directly it is only queued, also between step_begin and step_end.
+// Else not between these: the host waits for the device and for the other ranks.
 ADELE_MUST_CHECK adele_status exchange_sum(struct exchange *exchange, float *vector);
+bool exchange_is_queued(const struct exchange *exchange);      // the devices exchange directly
 size_t exchange_device_bytes(const struct exchange *exchange); // that it has allocated
 #endif

@@ -45,6 +45,14 @@ adele_status step_parts_init(struct training_step *step) {
                              : ADELE_OK;
 }
 
+adele_status step_parts_connect(struct step_parts *parts) {
+    return parts->exchange ? exchange_connect(parts->exchange) : ADELE_OK;
+}
+
+adele_status step_parts_disconnect(struct step_parts *parts) {
+    return parts->exchange ? exchange_disconnect(parts->exchange) : ADELE_OK;
+}
+
 void step_parts_deinit(struct step_parts *parts) {
     if (parts->mean)
         parts->tree.device->iface->op_destroy(parts->mean);

@@ -28,16 +28,21 @@ ADELE_MUST_CHECK adele_status step_parts_divide(struct step_parts *out, int n_pa
                                                 const struct ranks *ranks);
 // The rest of step->parts. After an error, step_parts_deinit frees what was made.
 ADELE_MUST_CHECK adele_status step_parts_init(struct training_step *step);
+// Around all steps, collective: exchange_connect and exchange_disconnect, where there are several
+// ranks.
+ADELE_MUST_CHECK adele_status step_parts_connect(struct step_parts *parts);
+ADELE_MUST_CHECK adele_status step_parts_disconnect(struct step_parts *parts);
 void step_parts_deinit(struct step_parts *parts);        // legal on a zeroed struct
 size_t step_parts_bytes(const struct step_parts *parts); // of the device
 
-// With n above 1, in this order. All but the exchange only queue ops.
+// With n above 1, in this order. All but the exchange only queue ops, and with exchange_is_queued
+// that does, too.
 ADELE_MUST_CHECK adele_status step_parts_begin_step(struct training_step *step);
 // Before the forward of each part: gradients are zero, running statistics those of the step's start
 ADELE_MUST_CHECK adele_status step_parts_begin_part(struct training_step *step);
 // After the backward of part i_part.
 ADELE_MUST_CHECK adele_status step_parts_add(struct training_step *step, int i_part);
-// After the last one, between ranks: not between step_begin and step_end.
+// After the last one, between ranks; not between step_begin and step_end, unless it is queued.
 ADELE_MUST_CHECK adele_status step_parts_exchange(struct training_step *step);
 // Gradients, running statistics and flags of the whole batch, as after a step of one part.
 ADELE_MUST_CHECK adele_status step_parts_end_step(struct training_step *step);

@@ -21,6 +21,7 @@
 #include "run/start.h"
 
 #include <math.h>
+#include <stdio.h>
 
 // ---- an epoch -----------------------------------------------------------------------------------
 
@@ -249,6 +250,18 @@ static adele_status train(struct trainer *trainer, struct epoch_result *result) 
                          trainer->options.run_folder);
 }
 
+// All ranks come here where none has failed. What they have computed is saved already.
+static void end_exchange(struct trainer *trainer, adele_status status) {
+    char message[512], hint[256];
+    (void)snprintf(message, sizeof message, "%s", adele_error_message());
+    (void)snprintf(hint, sizeof hint, "%s", adele_error_hint());
+    if (step_parts_disconnect(&trainer->step.parts) == ADELE_OK)
+        return;
+    log_line(LOG_WARNING, "%s", adele_error_message());
+    if (status != ADELE_OK)
+        (void)FAIL(status, hint, "%s", message);
+}
+
 static adele_status run_trainer(struct trainer *trainer) {
     struct epoch_result *result = NULL;
     TRY(ALLOCATE(&result, 1));
@@ -259,6 +272,8 @@ static adele_status run_trainer(struct trainer *trainer) {
         status = trainer->options.n_profile_steps > 0 ? profile(trainer, result)
                                                       : train(trainer, result);
     memory_free(result);
+    if (status == ADELE_OK || status == ADELE_INTERRUPTED)
+        end_exchange(trainer, status);
     return status;
 }
 
@@ -287,6 +302,8 @@ adele_status trainer_run(const struct trainer_options *options, struct trainer_r
     adele_status status = ranks_agree(options->ranks, trainer_create(options, &trainer));
     if (status == ADELE_OK)
         status = rank_check_data(trainer);
+    if (status == ADELE_OK)
+        status = step_parts_connect(&trainer->step.parts);
     if (status != ADELE_OK) {
         trainer_destroy(trainer);
         return status;

@@ -202,6 +202,7 @@ static adele_status end_parts(const struct step_call *call) {
 
 static adele_status run_and_end_parts(const struct step_call *call) {
     TRY(run_parts(call));
+    TRY(step_parts_exchange(call->step));
     return end_parts(call);
 }
 
@@ -227,9 +228,9 @@ static adele_status record(const struct step_call *call, int kind,
     return status != ADELE_OK ? status : end;
 }
 
-// One record for each batch size and for each place in an update. Between ranks the host works
-// between the parts and the update, which is a record of its own; with parts an update is one step,
-// so that the kind of a step within an update is free for it.
+// One record for each batch size and for each place in an update. Where ranks exchange through the
+// host, that comes between the parts and the update, which is a record of its own then; with parts
+// an update is one step, so that the kind of a step within an update is free for it.
 adele_status training_step_run(struct training_step *step, int epoch, int i_step, double rate) {
     const struct update_steps steps = epoch_plan_update(&step->epochs, epoch, i_step);
     const struct step_call call = {step, epoch, i_step, rate};
@@ -237,7 +238,7 @@ adele_status training_step_run(struct training_step *step, int epoch, int i_step
                (i_step == steps.first ? 0 : 2) + (i_step + 1 == steps.end ? 0 : 4);
     if (step->parts.n == 1)
         return record(&call, kind, run_batch);
-    if (!step->parts.exchange)
+    if (!step->parts.exchange || exchange_is_queued(step->parts.exchange))
         return record(&call, kind, run_and_end_parts);
     TRY(record(&call, kind, run_parts));
     TRY(step_parts_exchange(step));
