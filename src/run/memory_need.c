@@ -48,8 +48,29 @@ struct memory_need memory_need_of(const struct training_step *step) {
                          : free_bytes + allocated + network_allocated_bytes(network)};
 }
 
+// What the other ranks of this host, which do the same, will take of the same memory. All of them
+// have allocated what this rank has, once they have come to this point.
+static adele_status neighbours_bytes(const struct training_step *step, size_t *out) {
+    struct ranks *ranks = step->data->ranks;
+    size_t needed = network_planned_bytes(step->network) + later_bytes(step);
+    size_t taken = network_allocated_bytes(step->network);
+    *out = 0;
+    if (!resident_is_host_memory(step->data->device))
+        return ADELE_OK;
+    *out = (size_t)(ranks_local_count(ranks) - 1) * (needed > taken ? needed - taken : 0);
+    return ranks_agree(ranks, ADELE_OK);
+}
+
+static adele_status check(const struct memory_request *request, struct ranks *ranks) {
+    adele_status status = memory_check(request);
+    // None allocates its network before all have looked at what is free.
+    return resident_is_host_memory(request->device) ? ranks_agree(ranks, status) : status;
+}
+
 adele_status memory_need_check(const struct training_step *step) {
     const struct run_data *data = step->data;
+    size_t neighbours = 0;
+    TRY(neighbours_bytes(step, &neighbours));
     bool can_move =
         data->config->data.residency == RESIDENCY_DEVICE && !resident_is_host_memory(data->device);
     struct memory_request request = {
@@ -61,9 +82,10 @@ adele_status memory_need_check(const struct training_step *step) {
         .n_images = data->resident[SPLIT_TRAIN].set.n_images / step->parts.n,
         .last_batch = step->epochs.last_batch,
         .is_training = true,
-        .later_bytes = later_bytes(step),
-        .batch_hint = can_move ? "Set train.batch to that, or data.residency: auto."
-                               : "Set train.batch to that.",
+        .later_bytes = later_bytes(step) + neighbours,
+        .batch_hint = neighbours > 0 ? "Set train.batch to that, or start fewer ranks on this host."
+                      : can_move     ? "Set train.batch to that, or data.residency: auto."
+                                     : "Set train.batch to that.",
         .single_hint =
             can_move ? "Make train.batch, data.size, model.width or loss.scales smaller, or set "
                        "data.residency: auto."
@@ -74,5 +96,5 @@ adele_status memory_need_check(const struct training_step *step) {
              (double)network_planned_bytes(step->network) / 1e6,
              (double)data_bytes(data, resident_device_bytes) / 1e6,
              (double)data_bytes(data, resident_host_bytes) / 1e6);
-    return memory_check(&request);
+    return check(&request, data->ranks);
 }

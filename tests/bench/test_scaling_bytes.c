@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The bytes that adele-bench --scaling counts are those that a training step sends. This program is
+// its own rank: with two arguments, a number of parts and the folder of a test, it is one of
+// several.
+#include "scaling_model.h"
+
+#include "run/trainer_state.h"
+#include "support/mpirun.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define N_STEPS 2
+
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
+                    adele_error_message());                                                        \
+            _exit(3);                                                                              \
+        }                                                                                          \
+    } while (0)
+
+// ---- in a rank ----------------------------------------------------------------------------------
+
+static void require_model(struct trainer *trainer, struct ranks *ranks, int n_parts) {
+    const struct graph *graph = network_graph(trainer->network);
+    const struct scaling_work work = {.n_weights = graph->n_weights + ADELE_MAX_SCALES,
+                                      .n_buffers = graph->n_buffers};
+    int64_t expected =
+        scaling_bytes_sent(scaling_vector_floats(&work, n_parts), ranks_count(ranks));
+    REQUIRE(expected > 0);
+    REQUIRE(training_step_start_epoch(&trainer->step, 1, 0) == ADELE_OK);
+    for (int i = 0; i < N_STEPS; i++) {
+        int64_t before = ranks_bytes_sent(ranks);
+        REQUIRE(training_step_run(&trainer->step, 1, i, 0.01) == ADELE_OK);
+        int64_t sent = ranks_bytes_sent(ranks) - before;
+        if (sent != expected)
+            fprintf(stderr, "%lld bytes sent, the model has %lld\n", (long long)sent,
+                    (long long)expected);
+        REQUIRE(sent == expected);
+    }
+}
+
+static int run_rank(const char *parts, char *folder) {
+    char sets[2][64];
+    struct ranks *ranks = NULL;
+    struct trainer *trainer = NULL;
+    void *state = folder;
+    (void)snprintf(sets[0], sizeof sets[0], "train.parts=%s", parts);
+    (void)snprintf(sets[1], sizeof sets[1], "train.batch=8");
+    struct config *config = tiny_run_config(&state, SETS(sets[0], sets[1]));
+    REQUIRE(ranks_open(&ranks) == ADELE_OK);
+    const struct trainer_options options = {.config = config, .device = "cpu", .ranks = ranks};
+    REQUIRE(trainer_create(&options, &trainer) == ADELE_OK);
+    require_model(trainer, ranks, atoi(parts));
+    trainer_destroy(trainer);
+    config_destroy(config);
+    ranks_close(ranks, false);
+    return 0;
+}
+
+// ---- the test -----------------------------------------------------------------------------------
+
+static void a_step_sends_what_the_model_counts(void **state) {
+    static const struct {
+        int n_ranks;
+        const char *parts;
+    } cases[] = {{2, "2"}, {2, "4"}, {4, "4"}};
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = '\0';
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct program_result result;
+        mpirun_run(cases[i].n_ranks, (const char *const[]){self, cases[i].parts, *state, NULL},
+                   &result);
+        if (result.code != 0)
+            fail_msg("%d ranks, %s parts: exit code %d:\n%s", cases[i].n_ranks, cases[i].parts,
+                     result.code, result.err);
+        program_result_deinit(&result);
+    }
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_step_sends_what_the_model_counts)};
+    if (argc > 2)
+        return run_rank(argv[1], argv[2]);
+    if (!mpirun_is_there()) {
+        printf("skipped: the tests of several ranks need MPI\n");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, tiny_run_setup, scratch_teardown);
+}
