@@ -5,6 +5,8 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "base/memory.h"
+#include "run/image_owner.h"
 #include "run/learning_rate.h"
 #include "run/nonfinite.h"
 #include "run/trainer_state.h"
@@ -25,13 +27,32 @@ static adele_status end_interval(struct trainer *trainer) {
     return ADELE_OK;
 }
 
+// With correction.source training_pass, each rank has the predictions of the images that it trained
+// on, in this epoch and the ones before.
+static adele_status gather_predictions(struct trainer *trainer, int epoch, int n_done) {
+    const struct prediction *prediction = trainer->step.prediction;
+    int *owners = NULL;
+    if (!prediction || ranks_count(trainer->data.ranks) == 1)
+        return ADELE_OK;
+    TRY(ALLOCATE(&owners, prediction->n));
+    adele_status status =
+        image_owners_of_training(&trainer->step.epochs, trainer->config->train.seed, epoch, n_done,
+                                 prediction->n, ranks_count(trainer->data.ranks), owners);
+    if (status == ADELE_OK)
+        status = prediction_gather(&trainer->data, prediction, owners);
+    memory_free(owners);
+    return status;
+}
+
 // All steps so far are checked before they are saved.
 static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_result *result) {
     int n_done = trainer->progress.step_in_epoch;
     TRY(trainer->device->iface->synchronize(trainer->device));
     TRY(nonfinite_check_step(trainer, epoch, n_done - result->first_step, result));
-    if (trainer->options.n_profile_steps == 0 && !result->is_rolled_back && n_done > 0)
+    if (trainer->options.n_profile_steps == 0 && !result->is_rolled_back && n_done > 0) {
         TRY(training_step_gather(&trainer->step));
+        TRY(gather_predictions(trainer, epoch, n_done));
+    }
     if (trainer->options.n_profile_steps > 0)
         return FAIL(ADELE_INTERRUPTED, "Profile again: what a profile does is never saved.",
                     "interrupted in epoch %d after %d of %d steps; nothing of a profile is saved",
