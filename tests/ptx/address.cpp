@@ -43,25 +43,54 @@ static enum space window_of(uint64_t address) {
                                    : SPACE_SHARED;
 }
 
-static uint8_t *in_window(const struct warp &w, const char *name, uint8_t *window, size_t size,
-                          uint64_t base, uint64_t address, size_t bytes, int lane) {
-    if (address < base || address + bytes > base + size)
+struct window {
+    uint8_t *memory;
+    size_t size;
+    size_t lane_step; // local memory is a lane's own
+    uint64_t base;
+    const char *name;
+};
+static struct window window_in(const struct warp &w, const struct inst &i, enum space space) {
+    const struct block_run &block = *w.block;
+    const struct ptx_kernel *kernel = block.kernel;
+    switch (space) {
+    case SPACE_SHARED:
+        return {block.shared, block.shared_bytes, 0, SHARED_BASE, "shared"};
+    case SPACE_LOCAL:
+        return {w.local, kernel->local_bytes, kernel->local_bytes, LOCAL_BASE, "local"};
+    case SPACE_GLOBAL: // the block that the instruction touched last
+        return {(uint8_t *)(uintptr_t)i.low, (size_t)(i.high - i.low), 0, i.low, "global"};
+    default:
+        return {const_cast<uint8_t *>(block.params), kernel->params_bytes, 0, PARAM_BASE,
+                "parameter"};
+    }
+}
+
+// Whether the accesses from the first to the last address lie in [low, high).
+static bool are_within(uint64_t low, uint64_t high, uint64_t first, uint64_t last, size_t bytes) {
+    return first >= low && last < high && high - last >= bytes;
+}
+
+static uint8_t *in_window(const struct warp &w, const struct inst &i, enum space space,
+                          uint64_t address, size_t bytes, int lane) {
+    const struct window window = window_in(w, i, space);
+    if (!are_within(window.base, window.base + window.size, address, address, bytes))
         throw error(lane_name(w, lane) + ": " + std::to_string(bytes) + " bytes at offset " +
-                    std::to_string((int64_t)(address - base)) + " of " + std::to_string(size) +
-                    " bytes of " + name + " memory");
-    return window + (address - base);
+                    std::to_string((int64_t)(address - window.base)) + " of " +
+                    std::to_string(window.size) + " bytes of " + window.name + " memory");
+    return window.memory + window.lane_step * (size_t)lane + (address - window.base);
 }
 
 // The instruction remembers the block that it touched last: most often it is the same again.
 static uint8_t *in_global(const struct warp &w, const struct inst &i, uint64_t address,
                           size_t bytes, int lane) {
-    if (address >= i.low && address + bytes <= i.high)
+    if (are_within(i.low, i.high, address, address, bytes))
         return (uint8_t *)(uintptr_t)address;
     auto found = blocks().upper_bound(address);
     if (found == blocks().begin())
         throw error(lane_name(w, lane) + ": no global memory at " + hex(address));
     --found;
-    if (address + bytes > found->second)
+    if (!are_within(found->first, found->second, address, address, bytes))
         throw error(lane_name(w, lane) + ": " + std::to_string(bytes) + " bytes at " +
                     hex(address) + ", " + std::to_string((int64_t)(address - found->second)) +
                     " bytes behind the end of a block of " +
@@ -76,20 +105,78 @@ uint8_t *reach(struct warp &w, const struct inst &i, enum space space, uint64_t 
     if ((address & (bytes - 1)) != 0)
         throw error(lane_name(w, lane) + ": address " + hex(address) + " is not aligned to " +
                     std::to_string(bytes));
-    const struct block_run &block = *w.block;
-    const struct ptx_kernel *kernel = block.kernel;
-    switch (space == SPACE_GENERIC ? window_of(address) : space) {
-    case SPACE_SHARED:
-        return in_window(w, "shared", block.shared, block.shared_bytes, SHARED_BASE, address, bytes,
-                         lane);
-    case SPACE_LOCAL:
-        return in_window(w, "local", w.local + (size_t)lane * kernel->local_bytes,
-                         kernel->local_bytes, LOCAL_BASE, address, bytes, lane);
-    case SPACE_PARAM:
-        return in_window(w, "parameter", const_cast<uint8_t *>(block.params), kernel->params_bytes,
-                         PARAM_BASE, address, bytes, lane);
-    default:
-        return in_global(w, i, address, bytes, lane);
+    if (space == SPACE_GENERIC)
+        space = window_of(address);
+    return space == SPACE_GLOBAL ? in_global(w, i, address, bytes, lane)
+                                 : in_window(w, i, space, address, bytes, lane);
+}
+
+// ---- all lanes together -------------------------------------------------------------------------
+
+// The addresses of the lanes, and what they have in common. Lanes that take no part repeat one that
+// does.
+struct lane_addresses {
+    uint64_t of[N_LANES];
+    uint64_t least, most; // where bit 63 is not set
+    uint64_t bits;        // that are set in one of them
+    bool are_in_a_row;
+};
+template <class T>
+PTX_INLINE void collect(struct warp &w, const struct inst &i, uint32_t lanes, size_t bytes,
+                        struct lane_addresses *out) {
+    const lane_values<T> base(w, i.address);
+    const uint64_t offset = (uint64_t)i.offset;
+    const uint64_t first = (uint64_t)base[__builtin_ctz(lanes)] + offset;
+    int64_t least = (int64_t)first, most = least; // of signed numbers processors find these sooner
+    uint64_t bits = 0, gaps = 0;
+#pragma GCC ivdep
+    for (int l = 0; l < N_LANES; l++) {
+        uint64_t address = lanes & LANE_BIT[l] ? (uint64_t)base[l] + offset : first;
+        out->of[l] = address;
+        least = (int64_t)address < least ? (int64_t)address : least;
+        most = (int64_t)address > most ? (int64_t)address : most;
+        bits |= address;
+        gaps |= address ^ (first + (uint64_t)l * bytes);
+    }
+    out->least = (uint64_t)least;
+    out->most = (uint64_t)most;
+    out->bits = bits;
+    out->are_in_a_row = gaps == 0 && lanes == ALL_LANES;
+}
+
+// False when they are not known to lie in one window or block: then each is looked at, for the
+// message must name the lane.
+PTX_INLINE bool find_all(struct warp &w, const struct inst &i, enum space space, size_t bytes,
+                         const struct lane_addresses &addresses, struct lane_memory *out) {
+    if (space == SPACE_GENERIC)
+        space = window_of(addresses.least);
+    const struct window window = window_in(w, i, space);
+    if ((addresses.bits & (bytes - 1)) != 0 || addresses.bits >> 63 != 0 ||
+        !are_within(window.base, window.base + window.size, addresses.least, addresses.most, bytes))
+        return false;
+    const uintptr_t begin = (uintptr_t)window.memory - window.base;
+    for (int l = 0; l < N_LANES; l++)
+        out->at[l] = (uint8_t *)(begin + addresses.of[l] + window.lane_step * (size_t)l);
+    if (window.lane_step == 0 && addresses.least == addresses.most)
+        out->pattern = LANES_AT_ONE;
+    else if (window.lane_step == 0 && addresses.are_in_a_row)
+        out->pattern = LANES_IN_A_ROW;
+    return true;
+}
+
+PTX_VECTOR void reach_all(struct warp &w, const struct inst &i, enum space space, uint32_t lanes,
+                          size_t bytes, struct lane_memory *out) {
+    struct lane_addresses addresses;
+    if (i.has_wide_address)
+        collect<uint64_t>(w, i, lanes, bytes, &addresses);
+    else
+        collect<uint32_t>(w, i, lanes, bytes, &addresses);
+    out->pattern = LANES_ANYWHERE;
+    if (find_all(w, i, space, bytes, addresses, out))
+        return;
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+        int l = __builtin_ctz(rest);
+        out->at[l] = reach(w, i, space, addresses.of[l], bytes, l);
     }
 }
 

@@ -30,15 +30,20 @@ static uint32_t special_value(const struct block_run &block, int special, unsign
     return e[special - SPECIAL_NTID_X];
 }
 
-static void set_specials(struct warp &w) {
+// From the first special register to the one before the last.
+static void set_specials(struct warp &w, int first, int last) {
     const struct block_run &block = *w.block;
-    for (int s = 0; s < N_SPECIALS; s++) {
+    for (int s = first; s < last; s++) {
         if (block.kernel->special_place[s] == NO_PLACE)
             continue;
         lane_values<uint32_t> out(w, block.kernel->special_place[s]);
         for (int l = 0; l < N_LANES; l++)
             out.set(l, special_value(block, s, (unsigned)(w.index * N_LANES + l)));
     }
+}
+void begin_grid(struct block_run &block) {
+    for (struct warp &w : block.warps)
+        set_specials(w, 0, N_SPECIALS);
 }
 
 // ---- begin and end ------------------------------------------------------------------------------
@@ -54,7 +59,7 @@ static void begin_block(struct block_run &block) {
         w.pc = 0;
         w.parked = w.blocked = w.carry = 0;
         w.parked_least = UINT32_MAX;
-        set_specials(w);
+        set_specials(w, SPECIAL_CTAID_X, SPECIAL_CTAID_Z + 1);
         if (w.local != NULL)
             memset(w.local, 0xff, block.kernel->local_bytes * N_LANES);
     }
@@ -64,11 +69,11 @@ static void begin_block(struct block_run &block) {
 static void end_block(struct block_run &block) {
     for (struct warp &w : block.warps)
         for (int l = 0; l < N_LANES; l++) {
-            bool is_left = !w.copies[l].open.empty();
-            for (const auto &group : w.copies[l].committed)
-                is_left = is_left || !group.empty();
-            w.copies[l].open.clear();
-            w.copies[l].committed.clear();
+            struct lane_copies &copies = w.copies[l];
+            bool is_left = !copies.orders.empty();
+            copies.orders.clear();
+            copies.groups.clear();
+            copies.n_committed = 0;
             if (is_left)
                 throw error(lane_name(w, l) + " ended before its cp.async had");
         }

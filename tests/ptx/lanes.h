@@ -50,40 +50,65 @@ template <class F> PTX_INLINE void each_lane(uint32_t lanes, F body) {
         body(__builtin_ctz(rest));
 }
 
+// The lane's bit. Loops with this table become vector code for every processor, those with a shift
+// do not.
+alignas(64) constexpr uint32_t LANE_BIT[N_LANES] = {
+    1u << 0,  1u << 1,  1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,
+    1u << 8,  1u << 9,  1u << 10, 1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15,
+    1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21, 1u << 22, 1u << 23,
+    1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
+
+// What runs most is compiled for processors with AVX2 and FMA and for those without, where fma is a
+// call, and chosen when the program starts: one binary for every x86-64 machine. The bits are the
+// same, for nothing else is contracted. (A name of a processor would choose by its maker.)
+#if !defined(__x86_64__) || !defined(__GNUC__) || defined(__clang__) ||                            \
+    defined(__SANITIZE_ADDRESS__)
+#define PTX_VECTOR
+#elif __GNUC__ >= 12
+#define PTX_VECTOR __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define PTX_VECTOR __attribute__((target_clones("fma", "default")))
+#endif
+
 // ---- the shapes of most instructions ------------------------------------------------------------
 
-// fma is most of what kernels do. It is compiled for processors with that instruction and for those
-// without, where it is a call, and chosen when the program starts: one binary for every x86-64
-// machine. The bits are the same, for nothing else is contracted.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-    !defined(__SANITIZE_ADDRESS__)
-#define PTX_WITH_FMA __attribute__((target_clones("fma", "default")))
-#else
-#define PTX_WITH_FMA
-#endif
+// d = value_of(lane) for each of the lanes. Where most lanes take part, all 32 are computed, as
+// vector code, and the others keep what they have.
+template <class D, class F> PTX_INLINE void set_each(lane_values<D> d, uint32_t lanes, F value_of) {
+    if (lanes == ALL_LANES || __builtin_popcount(lanes) < N_LANES / 4) {
+        each_lane(
+            lanes, PTX_LANE { d.set(l, value_of(l)); });
+        return;
+    }
+    each_lane(
+        ALL_LANES, PTX_LANE {
+            typename lane_values<D>::word value = (typename lane_values<D>::word)value_of(l);
+            d.words[l] = lanes & LANE_BIT[l] ? value : d.words[l];
+        });
+}
 
 // d = F(a), d = F(a, b), d = F(a, b, c), with D the type of d and of c.
 template <class D, class T, class F>
-void unary(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_VECTOR void unary(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<D> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, F::template apply<D>(a[l])); });
+    set_each(
+        d, lanes, PTX_LANE { return F::template apply<D>(a[l]); });
 }
 template <class D, class T, class F>
-void binary(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_VECTOR void binary(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<D> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]), b(w, i.place[2]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, F::template apply<D>(a[l], b[l])); });
+    set_each(
+        d, lanes, PTX_LANE { return F::template apply<D>(a[l], b[l]); });
 }
 template <class D, class T, class F>
-PTX_WITH_FMA void ternary(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_VECTOR void ternary(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<D> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]), b(w, i.place[2]);
     const lane_values<D> c(w, i.place[3]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, F::template apply<D>(a[l], b[l], c[l])); });
+    set_each(
+        d, lanes, PTX_LANE { return F::template apply<D>(a[l], b[l], c[l]); });
 }
 
 // A function object of one, two or three values of type T with a result of type D.

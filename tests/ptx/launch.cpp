@@ -43,7 +43,7 @@ static void run_grid(struct ptx_kernel *kernel, struct block_run &block) {
     add_registers(kernel, n_warps);
     if (kernel->memory_generation != memory_generation())
         for (const struct inst &i : kernel->code)
-            i.low = 1, i.high = 0;
+            i.low = i.high = 0;
     kernel->memory_generation = memory_generation();
     const size_t align = 128;
     std::vector<uint8_t> shared(block.shared_bytes + align);
@@ -59,6 +59,7 @@ static void run_grid(struct ptx_kernel *kernel, struct block_run &block) {
         w.copies = &copies[k * N_LANES];
         block.warps.push_back(w);
     }
+    begin_grid(block);
     for (uint64_t id : order_of_blocks((uint64_t)block.grid[0] * block.grid[1] * block.grid[2])) {
         if (id == 0 && is_faulty(kernel, PTX_FAULT_WRONG))
             continue;

@@ -7,8 +7,6 @@
 
 #include "program.h"
 
-#include <deque>
-
 namespace ptx {
 
 struct pending_copy { // cp.async
@@ -17,8 +15,10 @@ struct pending_copy { // cp.async
     int n_live; // bytes; zeros behind
 };
 struct lane_copies {
-    std::vector<struct pending_copy> open;
-    std::deque<std::vector<struct pending_copy>> committed;
+    std::vector<struct pending_copy>
+        orders;                 // the committed groups one behind the other, and the open one
+    std::vector<size_t> groups; // how many orders each committed group has
+    size_t n_committed;         // orders in all of them
 };
 
 enum warp_state { WARP_READY, WARP_AT_BARRIER, WARP_DONE };
@@ -57,6 +57,16 @@ struct block_run {
 uint8_t *reach(struct warp &w, const struct inst &i, enum space space, uint64_t address,
                size_t bytes, int lane);
 uint64_t address_of(struct warp &w, const struct inst &i, int lane); // the register and the offset
+
+// Where the lanes of an instruction find their memory.
+enum lane_pattern { LANES_ANYWHERE, LANES_IN_A_ROW, LANES_AT_ONE };
+struct lane_memory {
+    enum lane_pattern pattern; // in a row: all 32, each `bytes` behind the one before
+    uint8_t *at[N_LANES];      // of the lanes that take part
+};
+// The same for all of the lanes (at least one), whose addresses are in the instruction's register.
+void reach_all(struct warp &w, const struct inst &i, enum space space, uint32_t lanes, size_t bytes,
+               struct lane_memory *out);
 uint32_t memory_generation(void); // changes when memory is added or removed
 
 // warp.cpp: runs until the end, a barrier, or so many steps.
@@ -65,7 +75,9 @@ std::string lane_name(const struct warp &w, int lane);               // "thread 
 std::string inst_name(const struct ptx_kernel *kernel, uint32_t pc); // "'add ...' (file:line)"
 std::string hex(uint64_t value);
 
-// block.cpp: all warps of block.id, to their ends.
+// block.cpp: the special registers that are the same in all blocks, once; then, for each block, all
+// warps of block.id, to their ends.
+void begin_grid(struct block_run &block);
 void run_block(struct block_run &block);
 
 // options.cpp

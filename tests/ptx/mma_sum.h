@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// How a tensor core adds up: d = c + a[0] b[0] + ... The PTX ISA leaves order and rounding open.
+// How a tensor core adds up: d[i][j] += a[i][0] b[0][j] + ... The PTX ISA leaves order and rounding
+// open.
 //
 // PTX_MMA_AMPERE and PTX_MMA_HOPPER are the arithmetic that was measured on these GPUs, as
 // published with the simulator microsoft/MMA-Sim ("T-FDPA": truncated fused dot product and
@@ -17,9 +18,9 @@
 
 namespace ptx {
 
-// operand_bytes: 2 for bf16, 4 for TF32; the products are exact in double.
-float mma_sum(enum ptx_mma_sum how, float c, const float *a, const float *b, int n,
-              int operand_bytes);
+// n: of the sum, 16 or 8. operand_bytes: 2 for bf16, 4 for TF32; the products are exact in double.
+void mma_sum(enum ptx_mma_sum how, float d[16][8], const float a[16][16], const float b[16][8],
+             int n, int operand_bytes);
 
 } // namespace ptx
 #endif

@@ -28,20 +28,20 @@ COMPARISON(are_numbers, a == a && b == b)
 COMPARISON(is_one_nan, a != a || b != b)
 
 template <class D, class T, class F>
-static void compare(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_VECTOR void compare(struct warp &w, const struct inst &i, uint32_t lanes) {
     const lane_values<T> a(w, i.place[1]), b(w, i.place[2]);
     uint32_t out = 0;
     for (int l = 0; l < N_LANES; l++)
-        out |= (uint32_t)F::apply(a[l], b[l]) << l;
+        out |= F::apply(a[l], b[l]) ? LANE_BIT[l] : 0;
     set_lane_bits(w, i.place[0], lanes, out);
 }
 
-template <class T> static void choose(struct warp &w, const struct inst &i, uint32_t lanes) {
+template <class T> PTX_VECTOR void choose(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<T> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]), b(w, i.place[2]);
     uint32_t p = lane_bits(w, i.place[3]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, p >> l & 1 ? a[l] : b[l]); });
+    set_each(
+        d, lanes, PTX_LANE { return p & LANE_BIT[l] ? a[l] : b[l]; });
 }
 
 enum predicate_op { PREDICATE_NOT, PREDICATE_AND, PREDICATE_OR, PREDICATE_XOR };

@@ -36,11 +36,11 @@ template <class Round> struct to_integer {
 
 // The lower half of a wider register.
 template <class D, class S>
-static void widen_lower_half(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_VECTOR void widen_lower_half(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<D> d(w, i.place[0]);
     const lane_values<uint64_t> a(w, i.place[1]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, (D)(S)a[l]); });
+    set_each(
+        d, lanes, PTX_LANE { return (D)(S)a[l]; });
 }
 
 // ---- short floats -------------------------------------------------------------------------------
@@ -55,11 +55,12 @@ static uint32_t bf16_of(float value) { // to the nearest, ties to even; every Na
     return value != value ? 0x7fffu : (bits + 0x7fffu + (bits >> 16 & 1u)) >> 16;
 }
 PTX_F1(to_bf16, bf16_of(a))
-static void to_bf16_pair(struct warp &w, const struct inst &i, uint32_t lanes) { // a is the upper
+PTX_VECTOR static void to_bf16_pair(struct warp &w, const struct inst &i,
+                                    uint32_t lanes) { // a is the upper
     lane_values<uint32_t> d(w, i.place[0]);
     const lane_values<float> a(w, i.place[1]), b(w, i.place[2]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, bf16_of(a[l]) << 16 | bf16_of(b[l])); });
+    set_each(
+        d, lanes, PTX_LANE { return bf16_of(a[l]) << 16 | bf16_of(b[l]); });
 }
 static uint32_t tf32_of(float value) { // ties away from zero
     uint32_t bits = bits_of(value);

@@ -13,6 +13,10 @@ namespace ptx {
 #define COPY_BYTES 16
 
 static void carry_out(const struct pending_copy &copy) {
+    if (copy.n_live == COPY_BYTES) {
+        memcpy(copy.to, copy.from, COPY_BYTES);
+        return;
+    }
     memset(copy.to, 0, COPY_BYTES);
     if (copy.n_live > 0)
         memcpy(copy.to, copy.from, (size_t)copy.n_live);
@@ -26,13 +30,16 @@ static bool is_early(void) {
 
 // place 0: how many bytes are copied, NO_PLACE = all; zeros behind.
 static void copy(struct warp &w, const struct inst &i, uint32_t lanes) {
+    struct lane_memory memory;
+    reach_all(w, i, SPACE_SHARED, lanes, COPY_BYTES, &memory);
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         int l = __builtin_ctz(rest);
-        uint8_t *to = reach(w, i, SPACE_SHARED, address_of(w, i, l), COPY_BYTES, l);
+        uint8_t *to = memory.at[l];
         int n_live = i.place[0] != NO_PLACE ? lane_values<int32_t>(w, i.place[0])[l] : COPY_BYTES;
         if (n_live < 0 || n_live > COPY_BYTES)
             throw error(lane_name(w, l) + ": cp.async of " + std::to_string(n_live) + " bytes");
-        uint64_t source = lane_values<uint64_t>(w, i.source)[l] + (uint64_t)i.source_offset;
+        uint64_t source =
+            lane_values<uint64_t>(w, i.source)[l] + (uint64_t)(int64_t)i.source_offset;
         if (source % COPY_BYTES != 0)
             throw error(lane_name(w, l) + ": the source of cp.async is not aligned to 16");
         const uint8_t *from =
@@ -43,15 +50,15 @@ static void copy(struct warp &w, const struct inst &i, uint32_t lanes) {
             continue;
         }
         memset(to, 0xff, COPY_BYTES);
-        w.copies[l].open.push_back(order);
+        w.copies[l].orders.push_back(order);
     }
 }
 
 static void commit(struct warp &w, const struct inst &, uint32_t lanes) {
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         struct lane_copies &copies = w.copies[__builtin_ctz(rest)];
-        copies.committed.push_back(std::move(copies.open));
-        copies.open.clear();
+        copies.groups.push_back(copies.orders.size() - copies.n_committed);
+        copies.n_committed = copies.orders.size();
     }
 }
 
@@ -59,11 +66,16 @@ static void commit(struct warp &w, const struct inst &, uint32_t lanes) {
 static void wait(struct warp &w, const struct inst &i, uint32_t lanes) {
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         struct lane_copies &copies = w.copies[__builtin_ctz(rest)];
-        while (copies.committed.size() > (size_t)i.option) {
-            for (const struct pending_copy &order : copies.committed.front())
-                carry_out(order);
-            copies.committed.pop_front();
-        }
+        if (copies.groups.size() <= (size_t)i.option)
+            continue;
+        size_t n_groups = copies.groups.size() - (size_t)i.option, n = 0;
+        for (size_t k = 0; k < n_groups; k++)
+            n += copies.groups[k];
+        for (size_t k = 0; k < n; k++)
+            carry_out(copies.orders[k]);
+        copies.orders.erase(copies.orders.begin(), copies.orders.begin() + (ptrdiff_t)n);
+        copies.groups.erase(copies.groups.begin(), copies.groups.begin() + (ptrdiff_t)n_groups);
+        copies.n_committed -= n;
     }
 }
 
@@ -71,10 +83,11 @@ static void build_copy(struct op_maker &maker) {
     maker.set_address(maker.operand_at(0));
     const struct operand &from = maker.operand_at(1), &bytes = maker.operand_at(2);
     if (from.kind != OPERAND_MEMORY || from.parts.at(0).kind != OPERAND_REG ||
-        from.parts[0].reg.cls != REG_64 || bytes.number != COPY_BYTES)
+        from.parts[0].reg.cls != REG_64 || bytes.number != COPY_BYTES ||
+        from.offset != (int32_t)from.offset)
         throw error("a cp.async of another kind than 16 bytes from a register's address");
     maker.out.source = from.parts[0].reg.place;
-    maker.out.source_offset = from.offset;
+    maker.out.source_offset = (int32_t)from.offset;
     if (maker.operands.size() > 3)
         maker.out.place[0] = maker.place_of(maker.operand_at(3), REG_32);
 }

@@ -20,18 +20,18 @@ struct shift_left {
 struct shift_right {
     template <class T> PTX_INLINE T apply(T a, uint32_t b) {
         const uint32_t most = 8 * sizeof(T) - 1;
-        if (b <= most)
-            return (T)(a >> b);
-        return std::is_signed<T>::value ? (T)(a >> most) : (T)0;
+        if (std::is_signed<T>::value)
+            return (T)(a >> (b <= most ? b : most));
+        return b <= most ? (T)(a >> b) : (T)0;
     }
 };
 template <class T, class F>
-static void shift(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_VECTOR void shift(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<T> d(w, i.place[0]);
     const lane_values<T> a(w, i.place[1]);
     const lane_values<uint32_t> b(w, i.place[2]);
-    each_lane(
-        lanes, PTX_LANE { d.set(l, F::template apply<T>(a[l], b[l])); });
+    set_each(
+        d, lanes, PTX_LANE { return F::template apply<T>(a[l], b[l]); });
 }
 
 template <class T> static void insert_bits(struct warp &w, const struct inst &i, uint32_t lanes) {
@@ -49,7 +49,7 @@ template <class T> static void insert_bits(struct warp &w, const struct inst &i,
 }
 
 // Each four bits of c choose a byte of the two words; the highest of them copies its sign instead.
-static void permute_bytes(struct warp &w, const struct inst &i, uint32_t lanes) {
+PTX_VECTOR static void permute_bytes(struct warp &w, const struct inst &i, uint32_t lanes) {
     lane_values<uint32_t> d(w, i.place[0]);
     const lane_values<uint32_t> a(w, i.place[1]), b(w, i.place[2]), c(w, i.place[3]);
     each_lane(

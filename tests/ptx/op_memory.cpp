@@ -7,31 +7,70 @@
 
 namespace ptx {
 
-template <class T> static void load(struct warp &w, const struct inst &i, uint32_t lanes) {
-    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
-        int l = __builtin_ctz(rest);
-        const uint8_t *from = reach(w, i, i.space, address_of(w, i, l), sizeof(T) * i.n_parts, l);
-        for (unsigned k = 0; k < i.n_parts; k++) {
-            T value;
-            memcpy(&value, from + sizeof value * k, sizeof value);
-            if (sizeof(T) < 8 && i.has_wide_data)
-                lane_values<int64_t>(w, i.place[k]).set(l, (int64_t)value);
-            else
-                lane_values<T>(w, i.place[k]).set(l, value);
+template <class T> PTX_INLINE T value_at(const uint8_t *from) {
+    T out;
+    memcpy(&out, from, sizeof out);
+    return out;
+}
+
+// R: what the registers hold.
+template <class T, class R>
+PTX_INLINE void load_parts(struct warp &w, const struct inst &i, uint32_t lanes,
+                           const struct lane_memory &memory) {
+    for (unsigned k = 0; k < i.n_parts; k++) {
+        lane_values<R> d(w, i.place[k]);
+        const size_t at = sizeof(T) * k;
+        if (memory.pattern == LANES_AT_ONE) {
+            const R value = (R)value_at<T>(memory.at[__builtin_ctz(lanes)] + at);
+            set_each(
+                d, lanes, PTX_LANE { return (void)l, value; });
+        } else if (memory.pattern == LANES_IN_A_ROW && i.n_parts == 1) {
+            T values[N_LANES];
+            memcpy(values, memory.at[0], sizeof values);
+            each_lane(
+                ALL_LANES, PTX_LANE { d.set(l, (R)values[l]); });
+        } else {
+            each_lane(
+                lanes, PTX_LANE { d.set(l, (R)value_at<T>(memory.at[l] + at)); });
         }
     }
 }
+template <class T> PTX_VECTOR void load(struct warp &w, const struct inst &i, uint32_t lanes) {
+    struct lane_memory memory;
+    reach_all(w, i, i.space, lanes, sizeof(T) * i.n_parts, &memory);
+    if (sizeof(T) < 8 && i.has_wide_data)
+        load_parts<T, int64_t>(w, i, lanes, memory);
+    else
+        load_parts<T, T>(w, i, lanes, memory);
+}
 
-template <class T> static void store(struct warp &w, const struct inst &i, uint32_t lanes) {
-    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
-        int l = __builtin_ctz(rest);
-        uint8_t *to = reach(w, i, i.space, address_of(w, i, l), sizeof(T) * i.n_parts, l);
-        for (unsigned k = 0; k < i.n_parts; k++) {
-            T value = sizeof(T) < 8 && i.has_wide_data ? (T)lane_values<int64_t>(w, i.place[k])[l]
-                                                       : lane_values<T>(w, i.place[k])[l];
-            memcpy(to + sizeof value * k, &value, sizeof value);
+// Of lanes that store to one place the last one wins.
+template <class T, class R>
+PTX_INLINE void store_parts(struct warp &w, const struct inst &i, uint32_t lanes,
+                            const struct lane_memory &memory) {
+    for (unsigned k = 0; k < i.n_parts; k++) {
+        const lane_values<R> from(w, i.place[k]);
+        if (memory.pattern == LANES_IN_A_ROW && i.n_parts == 1) {
+            T values[N_LANES];
+            each_lane(
+                ALL_LANES, PTX_LANE { values[l] = (T)from[l]; });
+            memcpy(memory.at[0], values, sizeof values);
+            continue;
+        }
+        for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+            int l = __builtin_ctz(rest);
+            const T value = (T)from[l];
+            memcpy(memory.at[l] + sizeof value * k, &value, sizeof value);
         }
     }
+}
+template <class T> PTX_VECTOR void store(struct warp &w, const struct inst &i, uint32_t lanes) {
+    struct lane_memory memory;
+    reach_all(w, i, i.space, lanes, sizeof(T) * i.n_parts, &memory);
+    if (sizeof(T) < 8 && i.has_wide_data)
+        store_parts<T, int64_t>(w, i, lanes, memory);
+    else
+        store_parts<T, T>(w, i, lanes, memory);
 }
 
 // The register of a datum may be wider than its type.

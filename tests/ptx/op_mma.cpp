@@ -34,35 +34,36 @@ static float half_of(uint32_t word, int i) { // a bf16 is the upper half of a fl
     return float_of_bits(i & 1 ? word & 0xffff0000u : word << 16);
 }
 
-// a by rows, b by columns, so that what is multiplied lies side by side.
+// Every operand has been read when the first result is written: the registers may be the same.
 static void multiply(struct warp &w, const struct inst &i, const float a[16][16],
-                     const float b[8][16], int n, int operand_bytes) {
-    enum ptx_mma_sum how = ptx_options()->mma_sum;
-    float out[4][N_LANES];
+                     const float b[16][8], int n, int operand_bytes) {
+    float d[16][8];
     for (int e = 0; e < 4; e++) {
         const lane_values<float> c(w, i.place[C_FIRST + e]);
-        for (int l = 0; l < N_LANES; l++) {
-            int row = e < 2 ? l / 4 : l / 4 + 8, column = l % 4 * 2 + (e & 1);
-            out[e][l] = mma_sum(how, c[l], a[row], b[column], n, operand_bytes);
-        }
+        for (int l = 0; l < N_LANES; l++)
+            d[e < 2 ? l / 4 : l / 4 + 8][l % 4 * 2 + (e & 1)] = c[l];
     }
-    for (int e = 0; e < 4; e++)
-        memcpy(w.registers + i.place[D_FIRST + e], out[e], sizeof out[e]);
+    mma_sum(ptx_options()->mma_sum, d, a, b, n, operand_bytes);
+    for (int e = 0; e < 4; e++) {
+        lane_values<float> out(w, i.place[D_FIRST + e]);
+        for (int l = 0; l < N_LANES; l++)
+            out.set(l, d[e < 2 ? l / 4 : l / 4 + 8][l % 4 * 2 + (e & 1)]);
+    }
 }
 
 static void multiply_bf16(struct warp &w, const struct inst &i, uint32_t) {
-    float a[16][16], b[8][16];
-    for (int l = 0; l < N_LANES; l++) {
-        int g = l / 4, t = l % 4;
-        for (int e = 0; e < 8; e++) {
-            uint32_t word = lane_values<uint32_t>(w, i.place[A_FIRST + e / 2])[l];
-            int row = e < 2 || e == 4 || e == 5 ? g : g + 8;
-            a[row][2 * t + (e & 1) + (e >= 4 ? 8 : 0)] = half_of(word, e);
-        }
-        for (int e = 0; e < 4; e++) {
-            uint32_t word = lane_values<uint32_t>(w, i.place[B_FIRST + e / 2])[l];
-            b[g][2 * t + (e & 1) + (e >= 2 ? 8 : 0)] = half_of(word, e);
-        }
+    float a[16][16], b[16][8];
+    for (int e = 0; e < 8; e++) {
+        const lane_values<uint32_t> words(w, i.place[A_FIRST + e / 2]);
+        const int row = e < 2 || e == 4 || e == 5 ? 0 : 8, column = (e & 1) + (e >= 4 ? 8 : 0);
+        for (int l = 0; l < N_LANES; l++)
+            a[row + l / 4][column + l % 4 * 2] = half_of(words[l], e);
+    }
+    for (int e = 0; e < 4; e++) {
+        const lane_values<uint32_t> words(w, i.place[B_FIRST + e / 2]);
+        const int row = (e & 1) + (e >= 2 ? 8 : 0);
+        for (int l = 0; l < N_LANES; l++)
+            b[row + l % 4 * 2][l / 4] = half_of(words[l], e);
     }
     multiply(w, i, a, b, 16, 2);
 }
@@ -70,14 +71,14 @@ static void multiply_bf16(struct warp &w, const struct inst &i, uint32_t) {
 // The lower 13 bits of an operand are not looked at.
 static void multiply_tf32(struct warp &w, const struct inst &i, uint32_t) {
     const uint32_t upper = 0xffffe000u;
-    float a[16][16], b[8][16];
+    float a[16][16] = {}, b[16][8] = {};
     for (int l = 0; l < N_LANES; l++) {
         int g = l / 4, t = l % 4;
         for (int e = 0; e < 4; e++)
             a[e % 2 == 0 ? g : g + 8][e < 2 ? t : t + 4] =
                 float_of_bits(lane_values<uint32_t>(w, i.place[A_FIRST + e])[l] & upper);
         for (int e = 0; e < 2; e++)
-            b[g][e == 0 ? t : t + 4] =
+            b[e == 0 ? t : t + 4][g] =
                 float_of_bits(lane_values<uint32_t>(w, i.place[B_FIRST + e])[l] & upper);
     }
     multiply(w, i, a, b, 8, 4);

@@ -3,6 +3,8 @@
 #include "lanes.h"
 #include "ops.h"
 
+#include <string.h>
+
 namespace ptx {
 
 PTX_F1(same, a)
@@ -13,24 +15,24 @@ static void move_predicate(struct warp &w, const struct inst &i, uint32_t lanes)
 
 // Parts of type T, from place 0 on, of a word of type W at the address' place.
 template <class T, class W>
-static void unpack(struct warp &w, const struct inst &i, uint32_t lanes) {
-    const lane_values<W> from(w, i.address);
-    each_lane(
-        lanes, PTX_LANE {
-            W value = from[l];
-            for (unsigned k = 0; k < i.n_parts; k++)
-                lane_values<T>(w, i.place[k]).set(l, (T)(value >> (8 * sizeof(T) * k)));
-        });
+PTX_VECTOR void unpack(struct warp &w, const struct inst &i, uint32_t lanes) {
+    W from[N_LANES]; // a part may lie where the word does
+    memcpy(from, w.registers + i.address, sizeof from);
+    for (unsigned k = 0; k < i.n_parts; k++)
+        set_each(
+            lane_values<T>(w, i.place[k]), lanes,
+            PTX_LANE { return (T)(from[l] >> (8 * sizeof(T) * k)); });
 }
-template <class T, class W> static void pack(struct warp &w, const struct inst &i, uint32_t lanes) {
-    lane_values<W> to(w, i.address);
-    each_lane(
-        lanes, PTX_LANE {
-            W value = 0;
-            for (unsigned k = 0; k < i.n_parts; k++)
-                value |= (W)lane_values<T>(w, i.place[k])[l] << (8 * sizeof(T) * k);
-            to.set(l, value);
-        });
+template <class T, class W>
+PTX_VECTOR void pack(struct warp &w, const struct inst &i, uint32_t lanes) {
+    W value[N_LANES] = {};
+    for (unsigned k = 0; k < i.n_parts; k++) {
+        const lane_values<T> part(w, i.place[k]);
+        each_lane(
+            ALL_LANES, PTX_LANE { value[l] |= (W)part[l] << (8 * sizeof(T) * k); });
+    }
+    set_each(
+        lane_values<W>(w, i.address), lanes, PTX_LANE { return value[l]; });
 }
 
 struct packing {

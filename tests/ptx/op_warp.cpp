@@ -90,12 +90,11 @@ static void build_shuffle(struct op_maker &maker) {
 // two neighbouring elements of row l / 4, of column l / 4 when the option says "trans".
 static void load_matrices(struct warp &w, const struct inst &i, uint32_t) {
     uint16_t rows[4][8][8];
-    for (int k = 0; k < i.n_parts; k++)
-        for (int r = 0; r < 8; r++) {
-            int l = 8 * k + r;
-            const uint8_t *from = reach(w, i, SPACE_SHARED, address_of(w, i, l), 16, l);
-            memcpy(rows[k][r], from, 16);
-        }
+    struct lane_memory memory;
+    const uint32_t lanes = i.n_parts == 4 ? ALL_LANES : (1u << 8 * i.n_parts) - 1;
+    reach_all(w, i, SPACE_SHARED, lanes, 16, &memory);
+    for (int l = 0; l < 8 * i.n_parts; l++)
+        memcpy(rows[l / 8][l % 8], memory.at[l], 16);
     for (int k = 0; k < i.n_parts; k++) {
         lane_values<uint32_t> d(w, i.place[k]);
         for (int l = 0; l < N_LANES; l++) {

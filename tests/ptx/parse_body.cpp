@@ -17,8 +17,8 @@ void body_parser::parse() {
     parse_block(kernel_->body, "", "");
     struct inst last;
     last.kind = INST_EXIT;
-    last.text = "(end)";
     kernel_->code.push_back(last);
+    kernel_->sources.push_back({"(end)", ""});
     set_targets();
     lay_out_constants();
     kernel_->register_bytes = registers.bytes();
@@ -108,8 +108,7 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
     struct inst out;
     struct cursor c(statement);
     bool has_predicate = c.peek() == '@';
-    out.text = on_one_line(std::string(c.at, c.end));
-    out.where = where_;
+    std::string text = on_one_line(std::string(c.at, c.end));
     if (has_predicate)
         parse_predicate(c, out);
     (void)c.is_done();
@@ -126,7 +125,7 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
         out.kind = INST_EXIT;
     } else if (words[0] == "call") {
         if (has_predicate)
-            throw error("a call with a predicate: " + out.text);
+            throw error("a call with a predicate: " + text);
         inline_call(rest);
         return;
     } else {
@@ -136,10 +135,11 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
         try {
             build_instruction(*this, words, operands, out);
         } catch (const std::exception &e) {
-            throw error(std::string(e.what()) + ", in: " + out.text);
+            throw error(std::string(e.what()) + ", in: " + text);
         }
     }
     kernel_->code.push_back(out);
+    kernel_->sources.push_back({text, where_});
 }
 
 // call.uni (result, ...), name, (argument, ...); each of the three in parentheses or not there.

@@ -41,24 +41,31 @@ enum space : uint8_t { SPACE_GENERIC, SPACE_GLOBAL, SPACE_SHARED, SPACE_LOCAL, S
 
 constexpr uint32_t NO_PLACE = 0; // no operand lies there
 
-struct inst {
+// Two lines of the processor's cache, of which most instructions need the first alone: kernels are
+// larger than that cache.
+struct alignas(64) inst {
     inst_fn run = nullptr;
     enum inst_kind kind = INST_PLAIN;
     enum space space = SPACE_GENERIC;
     bool is_negated = false;      // of the predicate
     bool has_wide_address = true; // 64 bits
     bool has_wide_data = false;   // a load or store of less than 64 bits in 64-bit registers
+    uint8_t n_parts = 0;          // elements of a vector
     uint32_t predicate = NO_PLACE;
-    uint8_t n_parts = 0;         // elements of a vector
     int option = 0;              // what its family says
     uint32_t target = 0;         // of a branch
-    uint32_t place[16] = {};     // of the operands, in bytes from the warp's first register
     uint32_t address = NO_PLACE; // of memory: the register, and what is added to it
-    int64_t offset = 0;
-    uint32_t source = NO_PLACE; // of cp.async: where it copies from
-    int64_t source_offset = 0;
-    mutable uint64_t low = 1, high = 0; // the block of memory that it touched last
     mutable uint64_t n_executed = 0;
+    uint32_t place[14] = {}; // of the operands, in bytes from the warp's first register
+    int64_t offset = 0;
+    mutable uint64_t low = 0, high = 0; // the block of memory that it touched last
+    uint32_t source = NO_PLACE;         // of cp.async: where it copies from
+    int32_t source_offset = 0;
+};
+static_assert(sizeof(struct inst) == 128, "two lines");
+
+// What messages say of an instruction.
+struct inst_source {
     std::string text;
     std::string where; // file:line of the source
 };
@@ -125,6 +132,7 @@ struct ptx_kernel {
     unsigned max_threads = 1024; // .maxntid, which __launch_bounds__ becomes
     bool is_parsed = false;
     std::vector<ptx::inst> code;
+    std::vector<ptx::inst_source> sources; // of the instructions
     std::vector<ptx::constant> constants;
     uint32_t special_place[ptx::N_SPECIALS] = {}; // NO_PLACE = not used
     size_t register_bytes = 0;                    // of a warp

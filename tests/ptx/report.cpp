@@ -36,9 +36,10 @@ static void write_kernel(FILE *file, const struct ptx_kernel *kernel) {
             (unsigned long long)n_steps);
     if (getenv("PTX_REPORT_LINES") == NULL)
         return;
-    for (const struct inst &i : kernel->code)
-        if (i.n_executed == 0)
-            fprintf(file, "  never: %s (%s)\n", i.text.c_str(), i.where.c_str());
+    for (size_t k = 0; k < kernel->code.size(); k++)
+        if (kernel->code[k].n_executed == 0)
+            fprintf(file, "  never: %s (%s)\n", kernel->sources[k].text.c_str(),
+                    kernel->sources[k].where.c_str());
 }
 
 static void write_report(void) {
@@ -88,8 +89,9 @@ void trace(const struct warp &w, const struct inst &i, int lane) {
     float value;
     memcpy(&bits, place + 4 * lane, sizeof bits);
     memcpy(&value, &bits, sizeof value);
-    fprintf(stderr, "trace %u: %s  -> %08x (%g) %s\n", w.pc, i.text.c_str(), bits, (double)value,
-            i.where.c_str());
+    const struct inst_source &source = w.block->kernel->sources[w.pc];
+    fprintf(stderr, "trace %u: %s  -> %08x (%g) %s\n", w.pc, source.text.c_str(), bits,
+            (double)value, source.where.c_str());
 }
 
 } // namespace ptx

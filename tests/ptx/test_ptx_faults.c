@@ -24,6 +24,13 @@ static void addresses(void **state) {
     must_fail(".local .align 4 .b8 own[8]; mov.u64 %rd3, own; ld.local.u32 %r2, [%rd3+8];", 1,
               "local memory");
     must_fail("atom.global.add.u32 %r2, [%rd1+64], 1;", 1, "behind the end");
+    // Behind the last address comes the first.
+    must_fail("mov.u64 %rd3, 0xfffffffffffffffc; ld.shared.u32 %r2, [%rd3];", 1, "shared memory");
+    must_fail("mov.u64 %rd3, 0xfffffffffffffffc; ld.global.u32 %r2, [%rd3];", 1, "behind the end");
+    must_fail("ld.global.u32 %r2, [%rd2];", 32, "thread (16, 0, 0)");
+    must_fail("mov.u32 %r2, tile; mul.lo.u32 %r3, %r1, 64; add.s32 %r2, %r2, %r3;"
+              "ld.shared.u32 %r4, [%r2];",
+              32, "thread (16, 0, 0)");
     must_fail("atom.global.add.u32 %r2, [%rd1+2], 1;", 1, "not aligned");
 }
 

@@ -42,6 +42,47 @@ static void branches_meet_again(void **state) {
     }
 }
 
+// Whether all, most or few lanes take part, and wherever their addresses lead: the others keep what
+// they have, in registers and in memory.
+static void lanes_that_take_no_part(void **state) {
+    (void)state;
+    static const uint32_t counts[] = {1, 7, 8, 20, 31, 32};
+    for (size_t k = 0; k < sizeof counts / sizeof *counts; k++) {
+        _Alignas(16) uint32_t buffer[9][N_LANES] = {{0}};
+        uint32_t(*out)[N_LANES] = buffer + 1;
+        char body[2000];
+        for (uint32_t l = 0; l < N_LANES; l++)
+            buffer[0][l] = 0x80010000u + l;
+        (void)snprintf(body, sizeof body,
+                       "setp.lt.u32 %%p1, %%r1, %u; mov.u32 %%r2, 1; mov.u32 %%r3, 2;"
+                       "mov.u32 %%r4, 3; mov.u64 %%rd5, 4; mov.u32 %%r5, 5;"
+                       "mul.wide.u32 %%rd3, %%r1, 4; sub.s64 %%rd3, %%rd1, %%rd3;"
+                       "@%%p1 add.s32 %%r2, %%r1, 100; @%%p1 ld.global.u32 %%r3, [%%rd1+20];"
+                       "@%%p1 ld.global.u32 %%r4, [%%rd2];"
+                       "@%%p1 ld.global.s32 %%rd5, [%%rd3+124]; mov.b64 {%%r7, %%r8}, %%rd5;"
+                       "setp.gt.u32 %%p2, %%r1, 3; @%%p1 selp.b32 %%r5, 50, 60, %%p2;"
+                       "st.global.u32 [%%rd2+128], %%r2; st.global.u32 [%%rd2+256], %%r3;"
+                       "st.global.u32 [%%rd2+384], %%r4; st.global.u32 [%%rd2+512], %%r7;"
+                       "st.global.u32 [%%rd2+640], %%r8; st.global.u32 [%%rd2+768], %%r5;"
+                       "@%%p1 st.global.u32 [%%rd2+896], %%r1;"
+                       "@%%p1 st.global.u32 [%%rd1+1024], %%r1; st.global.u32 [%%rd1+1028], %%r1;",
+                       counts[k]);
+        ASSERT_RUNS(body, N_LANES, buffer, sizeof buffer);
+        for (uint32_t l = 0; l < N_LANES; l++) {
+            bool takes_part = l < counts[k];
+            assert_int_equal(out[0][l], takes_part ? 100 + l : 1);
+            assert_int_equal(out[1][l], takes_part ? 0x80010005u : 2);
+            assert_int_equal(out[2][l], takes_part ? 0x80010000u + l : 3);
+            assert_int_equal(out[3][l], takes_part ? 0x8001001fu - l : 4);
+            assert_int_equal(out[4][l], takes_part ? 0xffffffffu : 0);
+            assert_int_equal(out[5][l], !takes_part ? 5 : l > 3 ? 50 : 60);
+            assert_int_equal(out[6][l], takes_part ? l : 0);
+        }
+        assert_int_equal(out[7][0], counts[k] - 1); // of all that store to one place the last wins
+        assert_int_equal(out[7][1], N_LANES - 1);
+    }
+}
+
 static void votes_and_atomics(void **state) {
     (void)state;
     uint32_t out[64 + 3] = {0};
@@ -241,6 +282,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(shuffles),
         cmocka_unit_test(branches_meet_again),
+        cmocka_unit_test(lanes_that_take_no_part),
         cmocka_unit_test(votes_and_atomics),
         cmocka_unit_test(copies_arrive_at_the_wait),
         cmocka_unit_test(loads_matrices),

@@ -8,14 +8,14 @@ namespace ptx {
 std::string inst_name(const struct ptx_kernel *kernel, uint32_t pc) {
     if (pc >= kernel->code.size())
         return "the end";
-    return "'" + kernel->code[pc].text + "' (" + kernel->code[pc].where + ")";
+    return "'" + kernel->sources[pc].text + "' (" + kernel->sources[pc].where + ")";
 }
 
 // ---- lanes that wait ----------------------------------------------------------------------------
 
-static void set_pcs(struct warp &w, uint32_t lanes, uint32_t pc) {
-    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1)
-        w.pcs[__builtin_ctz(rest)] = pc;
+PTX_VECTOR static void set_pcs(struct warp &w, uint32_t lanes, uint32_t pc) {
+    for (int l = 0; l < N_LANES; l++)
+        w.pcs[l] = lanes & LANE_BIT[l] ? pc : w.pcs[l];
 }
 
 static void park(struct warp &w, uint32_t lanes, uint32_t pc) {
@@ -24,21 +24,18 @@ static void park(struct warp &w, uint32_t lanes, uint32_t pc) {
 }
 
 // Those of the parked lanes with the least pc become current.
-static void choose_current(struct warp &w) {
-    uint32_t least = UINT32_MAX, second = UINT32_MAX;
-    w.current = 0;
-    for (uint32_t rest = w.parked; rest != 0; rest &= rest - 1) {
-        uint32_t lane = (uint32_t)__builtin_ctz(rest), pc = w.pcs[lane];
-        if (pc < least) {
-            second = least;
-            least = pc;
-            w.current = 1u << lane;
-        } else if (pc == least) {
-            w.current |= 1u << lane;
-        } else if (pc < second) {
-            second = pc;
-        }
+PTX_VECTOR static void choose_current(struct warp &w) {
+    uint32_t pcs[N_LANES], least = UINT32_MAX, second = UINT32_MAX, lanes = 0;
+    for (int l = 0; l < N_LANES; l++) {
+        pcs[l] = w.parked & LANE_BIT[l] ? w.pcs[l] : UINT32_MAX;
+        least = pcs[l] < least ? pcs[l] : least;
     }
+    for (int l = 0; l < N_LANES; l++) {
+        lanes |= pcs[l] == least ? LANE_BIT[l] : 0;
+        uint32_t other = pcs[l] == least ? UINT32_MAX : pcs[l];
+        second = other < second ? other : second;
+    }
+    w.current = lanes & w.parked;
     w.pc = least;
     w.parked &= ~w.current;
     w.parked_least = second;
@@ -98,10 +95,11 @@ static void resolve_blocked(struct warp &w) {
 // Every lane names the same others, which are there, and itself.
 static uint32_t shuffle_mask(struct warp &w, const struct inst &i, uint32_t lanes) {
     const lane_values<uint32_t> masks(w, i.place[5]);
-    uint32_t needed = masks[__builtin_ctz(lanes)];
-    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1)
-        if (masks[__builtin_ctz(rest)] != needed || !(needed >> __builtin_ctz(rest) & 1))
-            throw error("the masks of the lanes differ, or a lane is not in its own");
+    uint32_t needed = masks[__builtin_ctz(lanes)], differing = 0;
+    for (int l = 0; l < N_LANES; l++)
+        differing |= masks[l] != needed ? LANE_BIT[l] : 0;
+    if ((differing & lanes) != 0 || (lanes & ~needed) != 0)
+        throw error("the masks of the lanes differ, or a lane is not in its own");
     if ((needed & ~w.live) != 0)
         throw error("the mask " + hex(needed) +
                     " names lanes that have ended or never were, alive are " + hex(w.live));
@@ -168,10 +166,11 @@ static void step(struct warp &w, const struct inst &i, int traced) {
 
 void run_warp(struct warp &w, uint64_t n_steps) {
     int traced = traced_lane(w);
-    const std::vector<struct inst> &code = w.block->kernel->code;
-    if (w.current != 0)
+    const struct inst *code = w.block->kernel->code.data();
+    if (w.current != 0 && w.parked != 0)
         park(w, w.current, w.pc);
-    choose_current(w);
+    if (w.current == 0 || w.parked != 0)
+        choose_current(w);
     for (; n_steps > 0 && w.state == WARP_READY; n_steps--) {
         if (w.current == 0 || w.pc >= w.parked_least) {
             if (w.current != 0)
