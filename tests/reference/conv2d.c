@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "reference/reference.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 // By value, not by bits as the device does: bf16 has 8 significant bits.
@@ -19,8 +20,17 @@ float reference_bf16(float x) {
     return below < above ? low : high;
 }
 
-static double operand(const struct adele_conv2d_desc *desc, float x) {
-    return desc->precision == ADELE_PRECISION_BF16 ? reference_bf16(x) : x;
+// The tensor as the products see it, once instead of once for each product; the caller frees it.
+// NULL stays NULL.
+static float *operands(const struct adele_conv2d_desc *desc, const float *values, long n) {
+    if (values == NULL)
+        return NULL;
+    float *out = malloc((size_t)n * sizeof *out);
+    if (out == NULL)
+        abort();
+    for (long k = 0; k < n; k++)
+        out[k] = desc->precision == ADELE_PRECISION_BF16 ? reference_bf16(values[k]) : values[k];
+    return out;
 }
 
 struct extents {
@@ -32,6 +42,14 @@ static struct extents extents_of(const struct adele_conv2d_desc *desc) {
         adele_conv2d_extent(desc->h_in, desc->kernel, desc->stride, desc->pad, desc->dilation),
         adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, desc->dilation)};
     return out;
+}
+
+static long n_src(const struct adele_conv2d_desc *desc) {
+    return (long)desc->n * desc->c_in * desc->h_in * desc->w_in;
+}
+
+static long n_weight(const struct adele_conv2d_desc *desc) {
+    return (long)desc->c_out * desc->c_in * desc->kernel * desc->kernel;
 }
 
 // Index of src (n, i, y, x), or -1 in the padding.
@@ -48,7 +66,8 @@ static long weight_index(const struct adele_conv2d_desc *desc, int o, int i, int
 void reference_conv2d_forward(const struct adele_conv2d_desc *desc,
                               const struct adele_conv2d_args *args) {
     struct extents out = extents_of(desc);
-    const float *src = args->src;
+    float *src = operands(desc, args->src, n_src(desc));
+    float *weight = operands(desc, args->weight, n_weight(desc));
     float *dst = args->dst;
     for (int n = 0; n < desc->n; n++)
         for (int o = 0; o < desc->c_out; o++)
@@ -62,12 +81,13 @@ void reference_conv2d_forward(const struct adele_conv2d_desc *desc,
                                     desc, n, i, y * desc->stride - desc->pad + ky * desc->dilation,
                                     x * desc->stride - desc->pad + kx * desc->dilation);
                                 if (at >= 0)
-                                    sum += operand(desc, src[at]) *
-                                           operand(desc,
-                                                   args->weight[weight_index(desc, o, i, ky, kx)]);
+                                    sum +=
+                                        (double)src[at] * weight[weight_index(desc, o, i, ky, kx)];
                             }
                     *dst++ = (float)sum;
                 }
+    free(weight);
+    free(src);
 }
 
 // d_src (n, i, y, x): every output pixel that read it.
@@ -83,11 +103,10 @@ static double gather_d_src(const struct adele_conv2d_desc *desc,
                 ys / desc->stride >= out.h_out || xs / desc->stride >= out.w_out)
                 continue;
             for (int o = 0; o < desc->c_out; o++)
-                sum += operand(desc, args->weight[weight_index(desc, o, i, ky, kx)]) *
-                       operand(desc,
-                               d_dst[(((long)n * desc->c_out + o) * out.h_out + ys / desc->stride) *
-                                         out.w_out +
-                                     xs / desc->stride]);
+                sum += (double)args->weight[weight_index(desc, o, i, ky, kx)] *
+                       d_dst[(((long)n * desc->c_out + o) * out.h_out + ys / desc->stride) *
+                                 out.w_out +
+                             xs / desc->stride];
         }
     return sum;
 }
@@ -104,7 +123,7 @@ static double gather_d_weight(const struct adele_conv2d_desc *desc,
                                     x * desc->stride - desc->pad + kx * desc->dilation);
                 long to = (((long)n * desc->c_out + o) * out.h_out + y) * out.w_out + x;
                 if (at >= 0)
-                    sum += operand(desc, src[at]) * operand(desc, d_dst[to]);
+                    sum += (double)src[at] * d_dst[to];
             }
     return sum;
 }
@@ -116,12 +135,12 @@ static double gather_d_bias(const struct adele_conv2d_desc *desc,
     double sum = 0.0;
     for (int n = 0; n < desc->n; n++)
         for (int p = 0; p < out.h_out * out.w_out; p++)
-            sum += operand(desc, d_dst[((long)n * desc->c_out + o) * out.h_out * out.w_out + p]);
+            sum += d_dst[((long)n * desc->c_out + o) * out.h_out * out.w_out + p];
     return sum;
 }
 
-void reference_conv2d_backward(const struct adele_conv2d_desc *desc,
-                               const struct adele_conv2d_args *args) {
+// Of args whose inputs are operands.
+static void backward(const struct adele_conv2d_desc *desc, const struct adele_conv2d_args *args) {
     float *d_src = args->d_src;
     if (d_src != NULL)
         for (int n = 0; n < desc->n; n++)
@@ -140,4 +159,20 @@ void reference_conv2d_backward(const struct adele_conv2d_desc *desc,
         if (desc->has_bias)
             args->d_bias[o] = (float)(args->d_bias[o] + gather_d_bias(desc, args, o));
     }
+}
+
+void reference_conv2d_backward(const struct adele_conv2d_desc *desc,
+                               const struct adele_conv2d_args *args) {
+    struct extents out = extents_of(desc);
+    struct adele_conv2d_args rounded = *args;
+    float *src = operands(desc, args->src, n_src(desc));
+    float *weight = operands(desc, args->weight, n_weight(desc));
+    float *d_dst = operands(desc, args->d_dst, (long)desc->n * desc->c_out * out.h_out * out.w_out);
+    rounded.src = src;
+    rounded.weight = weight;
+    rounded.d_dst = d_dst;
+    backward(desc, &rounded);
+    free(d_dst);
+    free(weight);
+    free(src);
 }
