@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 # Fuzzers of everything that reads a file (tests/fuzz): ctest -L fuzz runs each for ADELE_FUZZ_SECONDS
-# (environment, default 10), the target fuzz-million runs each on a million inputs.
+# (environment, default 5), the target fuzz-million runs each on a million inputs.
+# They have sanitizers of their own: a build with sanitizers would run the same programs again.
+if(ADELE_SANITIZE)
+  return()
+endif()
 include(ExternalProject)
 set(ADELE_FUZZERS png jpeg tiff bmp exif nifti config safetensors dataset_json splits names onset load scores)
 find_program(ADELE_FUZZ_CLANG clang)

@@ -10,6 +10,9 @@ endif()
 set(ADELE_ISA_TESTS ${ADELE_DEVICE_TESTS} networks deeplab inference inference_crf trainer
     trainer_variants trainer_voc trainer_memory own_size resume determinism nan nan_culprit)
 list(REMOVE_ITEM ADELE_ISA_TESTS deeplab_devices) # compares another device with the CPU
+# Whole networks and trainings, which have the label slow: the tests of the ops run each kernel of a set.
+set(ADELE_ISA_SLOW network networks packing plan_slices deeplab trainer trainer_variants trainer_voc trainer_memory
+    own_size resume determinism nan nan_culprit golden_deeplabv1_resnet38d simt_run)
 
 add_executable(with_isa cpu/with_isa.c)
 target_include_directories(with_isa PRIVATE ${PROJECT_SOURCE_DIR}/src)
@@ -22,6 +25,9 @@ function(adele_isa_test name test)
     add_test(NAME isa_${set}_${name} COMMAND with_isa ${set} ${ARGN})
     set_tests_properties(isa_${set}_${name} PROPERTIES LABELS isa TIMEOUT 1800
       SKIP_RETURN_CODE 77 ENVIRONMENT "${ADELE_TEST_ENVIRONMENT}")
+    if(name IN_LIST ADELE_ISA_SLOW)
+      adele_label(isa_${set}_${name} slow)
+    endif()
   endforeach()
 endfunction()
 

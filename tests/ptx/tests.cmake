@@ -42,18 +42,22 @@ ptx_test(ptx_run_lazy "ptx;slow" ptx_run PTX_STREAMS=lazy PTX_CP_ASYNC=early)
 ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:5)
 
 # ---- what hardware is free to do -----------------------------------------------------------------
+# The sums of tensor cores and the approximation of exp are chosen together with an order: a result that depends on
+# neither of the two does not depend on both.
+set(PTX_MULTIPLIES conv2d conv2d_weight_gradient aspp network)
+set(PTX_EXPONENTIATES loss decide ensemble crf)
 foreach(op ${ADELE_DEVICE_TESTS})
-  ptx_test(ptx_${op}_backward "ptx;slow" ptx_${op} PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy)
-  ptx_test(ptx_${op}_shuffled "ptx;slow" ptx_${op} PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either
-    PTX_STREAMS=mixed:3)
-endforeach()
-foreach(op conv2d conv2d_weight_gradient aspp network)
-  ptx_test(ptx_${op}_ampere "ptx;slow" ptx_${op} PTX_MMA=ampere)
-  ptx_test(ptx_${op}_hopper "ptx;slow" ptx_${op} PTX_MMA=hopper)
-endforeach()
-foreach(op loss decide ensemble crf)
-  ptx_test(ptx_${op}_exp_up "ptx;slow" ptx_${op} PTX_EX2=1)
-  ptx_test(ptx_${op}_exp_down "ptx;slow" ptx_${op} PTX_EX2=-1)
+  set(backward PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy)
+  set(shuffled PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either PTX_STREAMS=mixed:3)
+  if(op IN_LIST PTX_MULTIPLIES)
+    list(APPEND backward PTX_MMA=ampere)
+    list(APPEND shuffled PTX_MMA=hopper)
+  elseif(op IN_LIST PTX_EXPONENTIATES)
+    list(APPEND backward PTX_EX2=1)
+    list(APPEND shuffled PTX_EX2=-1)
+  endif()
+  ptx_test(ptx_${op}_backward "ptx;slow" ptx_${op} ${backward})
+  ptx_test(ptx_${op}_shuffled "ptx;slow" ptx_${op} ${shuffled})
 endforeach()
 
 # ---- the witness itself ---------------------------------------------------------------------------
@@ -137,3 +141,4 @@ if(TARGET adele_cli)
   ptx_selftest(ptx_selftest_crash ptx crash:pool_backward_halves crashed max_pool add,max_pool,count)
   ptx_selftest(ptx_selftest_hang ptx hang:rescale_forward_tuned hung rescale rescale_plain,rescale,dropout)
 endif()
+adele_set_costs()

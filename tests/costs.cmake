@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+# ctest -j begins with the tests of the highest COST, and on a first run knows no seconds of them: with the long ones
+# last, it would end with one test alone on one core. What is in no row takes less.
+set(ADELE_COSTS # seconds, about; the first pattern that fits
+  "^(ptx_network_|test_faults$)=100"
+  "^(ptx_(network|conv2d|conv2d_backward|conv2d_shuffled)|race_conv2d|simt_strict_run|test_selftest)$=60"
+  "(^test|_)simt_run$|^gpu_check_dry_run$|^isa_.*_golden_deeplab|^simt_network$=60"
+  "^ptx_(selftest|selftest_all_but_one|packing.*|conv2d_weight.*|batch_norm.*|loss.*|crf.*|run.*)$=30"
+  "^(simt_(packing|conv2d)|race_(batch_norm|aspp|loss)|isa_.*_networks|test_(corruption|report))$=30"
+  "^(golden_deeplab.*|isa_.*_(nan_culprit|resume|trainer.*)|simt_(plan_slices|golden_unet_w8)|fuzz_.*)$=20"
+  "^(test_(volume_pipeline|page_browser|large_pictures|isa|isa_qemu)|race_pack|instructions|ptx_aspp.*)$=15")
+
+# For the tests of the current folder: ctest takes properties of no others.
+function(adele_set_costs)
+  get_property(tests DIRECTORY PROPERTY TESTS)
+  foreach(test ${tests})
+    foreach(row ${ADELE_COSTS})
+      string(REGEX MATCH "^(.*)=([0-9]+)$" row "${row}")
+      set(seconds ${CMAKE_MATCH_2})
+      if(test MATCHES "${CMAKE_MATCH_1}")
+        set_tests_properties(${test} PROPERTIES COST ${seconds})
+        break()
+      endif()
+    endforeach()
+  endforeach()
+endfunction()
