@@ -9,8 +9,10 @@
 #include "simt_internal.h"
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <stdlib.h>
+#include <thread>
 
 struct CUstream_st {
     std::deque<struct simt_work> queue;
@@ -127,6 +129,53 @@ cudaError_t simt_work_finish_all() {
     return first;
 }
 
+// ---- beside the host ----------------------------------------------------------------------------
+
+#ifndef ADELE_SIMT_CHECKED // whose checks take what runs at the same time for a part of the kernel
+// A GPU goes on while its host does something else, and other processes may wait for what it sends:
+// a thread does the work up to the last messages of each stream.
+static void go_on_with_messages() {
+    std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
+    waits_for_messages = false;
+    for (struct CUstream_st *stream : streams) {
+        long last = -1;
+        for (const struct simt_work &work : stream->queue)
+            if (work.kind == SIMT_WORK_MESSAGES)
+                last = work.number;
+        if (last >= 0)
+            (void)finish(stream, last); // a failure is left for cudaGetLastError
+    }
+    waits_for_messages = true;
+}
+
+static struct helper {
+    std::thread thread;
+    std::atomic<bool> ends;
+    void begin() {
+        if (!thread.joinable())
+            thread = std::thread([this] {
+                const struct timespec pause = {0, 500000};
+                while (!ends) {
+                    go_on_with_messages();
+                    (void)nanosleep(&pause, NULL);
+                }
+            });
+    }
+    ~helper() {
+        ends = true;
+        if (thread.joinable())
+            thread.join();
+    }
+} helper;
+#else
+static struct {
+    void begin() {
+    }
+} helper;
+#endif
+
+// ---- adding -------------------------------------------------------------------------------------
+
 bool simt_work_is_under_way() {
     std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
     for (const struct CUstream_st *stream : streams)
@@ -147,6 +196,8 @@ cudaError_t simt_work_add(cudaStream_t stream, struct simt_work work) {
     cudaError_t code = cudaSuccess;
     if (simt_capture_takes(stream, &work, &code))
         return code;
+    if (work.kind == SIMT_WORK_MESSAGES)
+        helper.begin();
     std::lock_guard<std::recursive_mutex> guard(simt_work_lock);
     bool is_lazy = simt_settings_read().is_lazy || waits_behind_messages(queue_of(stream));
     bool waits = is_lazy || work.is_late || work.kind >= SIMT_WORK_MESSAGES;
