@@ -6,6 +6,7 @@
 #include "api/ranks.h"
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "config/key_table.h"
 #include "infer/run_folder.h"
@@ -149,6 +150,9 @@ static adele_status train(const struct adele_train_options *options, struct conf
         status = run_paths_resolve(run, NULL, config);
     TRY(ranks_agree(ranks, status));
     status = trainer_run(&trainer, result);
+    if (ranks != NULL)
+        log_line(LOG_DETAIL, "%jd bytes were sent to other ranks",
+                 (intmax_t)ranks_bytes_sent(ranks));
     train_log_close(call.log);
     return status;
 }

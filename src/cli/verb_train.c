@@ -105,13 +105,11 @@ const struct argp train_argp = {
     "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
     "--resume names the settings that differ from the run's. These may differ: " KEYS_MARK
     "and --device. Any other would make the result a mixture of two runs and is refused.\n\n"
-    "`mpirun -n 4 adele train CONFIG.yaml` trains with four processes, on one machine or several "
-    "that "
-    "see the same files: each takes a GPU of its host, or its share of the cores, and the first "
-    "one "
-    "writes the run. The result does not depend on their number. SIGUSR1, as Ctrl-C, saves and "
-    "ends; "
-    "mpirun passes it on, and leaves time for it with --mca odls_base_sigkill_timeout 60.\n\n"
+    "`mpirun -n 4 adele train CONFIG.yaml --set train.parts=4` trains with four processes, on one "
+    "machine or several that see the same files: each takes a GPU of its host, or its share of "
+    "the cores, and the first one writes the run. The result does not depend on their number. "
+    "SIGUSR1 saves and ends, as Ctrl-C does; mpirun passes it on and waits, while after Ctrl-C it "
+    "ends the processes after a second, saved or not.\n\n"
     "Results are the same bytes for the same instruction set, see ADELE_CPU_ISA in adele(1). On a "
     "GPU that is new to this build the kernels are tested first, see `adele selftest`; "
     "ADELE_SELFTEST=off skips the test.",

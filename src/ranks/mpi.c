@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ABORT_SECONDS 10 // after which a process that MPI_Abort does not end ends itself
+#define END_SECONDS 15 // that MPI has to end
 
 struct mpi {
     struct transport base;
@@ -177,22 +177,31 @@ static void end_process(int number) {
     _exit(1);
 }
 
-// MPI_Abort may wait for a launcher that is out of reach.
-static void mpi_abort(struct transport *self) {
-    struct mpi *mpi = (struct mpi *)self;
+// MPI_Abort and MPI_Finalize may wait for a launcher or a rank that is out of reach. Then this
+// process ends by itself, with exit code 1.
+static void limit_time(struct sigaction *before) {
     struct sigaction action = {.sa_handler = end_process};
     sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGALRM, &action, NULL);
-    (void)alarm(ABORT_SECONDS);
+    (void)sigaction(SIGALRM, &action, before);
+    (void)alarm(END_SECONDS);
+}
+
+static void mpi_abort(struct transport *self) {
+    struct mpi *mpi = (struct mpi *)self;
+    limit_time(NULL);
     (void)MPI_Abort(mpi->comm, 1);
     _exit(1);
 }
 
 static void mpi_close(struct transport *self) {
     struct mpi *mpi = (struct mpi *)self;
+    struct sigaction before;
+    limit_time(&before);
     (void)MPI_Comm_free(&mpi->comm);
     if (mpi->is_ours)
         (void)MPI_Finalize();
+    (void)alarm(0);
+    (void)sigaction(SIGALRM, &before, NULL);
     free_all(mpi);
 }
 

@@ -73,14 +73,18 @@ static adele_status read_time_limit(double *out) {
 
 static adele_status meet(struct ranks *ranks) {
     char host[RANK_HOST_BYTES];
-    TRY(read_time_limit(&ranks->time_limit));
+    ranks->time_limit = TIME_LIMIT;
     TRY(allocate(ranks));
     // Until the names are there, messages would name a host "".
     for (int r = 0; r < ranks->n; r++)
         (void)snprintf(ranks->hosts[r], RANK_HOST_BYTES, "a host that has not told its name");
     memcpy(host, ranks->transport->host, sizeof host);
     memcpy(ranks->hosts[ranks->index], host, sizeof host);
-    return ranks_gather(ranks, host, sizeof host, ranks->hosts);
+    TRY(ranks_gather(ranks, host, sizeof host, ranks->hosts));
+    double limit = TIME_LIMIT;
+    TRY(ranks_agree(ranks, read_time_limit(&limit)));
+    ranks->time_limit = limit;
+    return ADELE_OK;
 }
 
 int ranks_launched(void) {

@@ -50,9 +50,10 @@ static void require_one_error(struct program_result *result, const char *error) 
 static void run_with_a_difference(void *const *state, const char *option, const char *value,
                                   struct program_result *out) {
     const char *config = scratch_path(state, "tiny.yaml"), *run = scratch_path(state, "run");
-    const char *const argv[] = {
-        ADELE_CLI, "train", config, "--run", run, "--device", "cpu", ":",    "-n",  "1",
-        ADELE_CLI, "train", config, "--run", run, "--device", "cpu", option, value, NULL};
+    const char *const argv[] = {ADELE_CLI, "train", config,          "--run", run,   "--device",
+                                "cpu",     "--set", "train.parts=2", ":",     "-n",  "1",
+                                ADELE_CLI, "train", config,          "--run", run,   "--device",
+                                "cpu",     "--set", "train.parts=2", option,  value, NULL};
     mpirun_run(1, argv, out);
     assert_false(file_exists(scratch_path(state, "run/checkpoints")));
 }
@@ -95,7 +96,7 @@ static void ranks_with_other_data_are_refused(void **state) {
     (void)snprintf(script, sizeof script,
                    "mkdir -p \"%s/$1\" && cd \"%s/$1\" && ln -sfn \"../$2\" data && "
                    "exec %s train ../tiny.yaml --run ../run --device cpu --set data.root=data "
-                   "--set data.noisy_labels=data/noisyTr\n",
+                   "--set data.noisy_labels=data/noisyTr --set train.parts=2\n",
                    (const char *)*state, (const char *)*state, ADELE_CLI);
     check_ok(file_write(wrapper, script, strlen(script)));
     const char *const argv[] = {"/bin/sh", wrapper,   "a",     "set", ":",     "-n",

@@ -210,7 +210,8 @@ static int run_part(const char *name) {
     struct ranks *ranks = NULL;
     adele_status status = ranks_open(&ranks);
     if (status != ADELE_OK) {
-        fprintf(stderr, "error: %s\n  hint: %s\n", adele_error_message(), adele_error_hint());
+        if (ranks_should_report(ranks, status))
+            fprintf(stderr, "error: %s\n", adele_error_message());
         ranks_close(ranks, true);
         return 1;
     }
@@ -332,7 +333,7 @@ static void a_time_limit_that_is_no_number_is_an_error(void **state) {
     run(2, "collectives", &result);
     assert_int_equal(unsetenv("ADELE_RANK_TIMEOUT"), 0);
     require_code(&result, 1);
-    require_text(&result, "ADELE_RANK_TIMEOUT=soon");
+    assert_int_equal(count_of(result.err, "ADELE_RANK_TIMEOUT=soon"), 1);
     program_result_deinit(&result);
 }
 
