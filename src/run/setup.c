@@ -127,13 +127,15 @@ static adele_status load(struct trainer *trainer) {
 
 static adele_status all_parts_init(struct trainer *trainer) {
     adele_status status = parts_init(trainer);
-    if (status != ADELE_NO_MEMORY)
+    int64_t is_short = status == ADELE_NO_MEMORY;
+    TRY(ranks_max(trainer->options.ranks, &is_short, 1)); // all ranks keep their images alike
+    if (!is_short || (status != ADELE_OK && status != ADELE_NO_MEMORY))
         return status;
     // Images that may stay in host memory make room on the device for the other parts.
     bool has_moved = false;
     trainer_drop_plan(trainer);
     TRY(run_data_move_images(&trainer->data, &has_moved));
-    return has_moved ? parts_init(trainer) : status;
+    return has_moved || status == ADELE_OK ? parts_init(trainer) : status;
 }
 
 adele_status trainer_load(const struct trainer_options *options, struct trainer **out) {
@@ -153,8 +155,9 @@ adele_status trainer_load(const struct trainer_options *options, struct trainer 
 
 adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {
     struct trainer *trainer = NULL;
-    TRY(trainer_load(options, &trainer));
-    adele_status status = all_parts_init(trainer);
+    adele_status status = ranks_agree(options->ranks, trainer_load(options, &trainer));
+    if (status == ADELE_OK)
+        status = all_parts_init(trainer);
     if (status != ADELE_OK) {
         trainer_destroy(trainer);
         return status;
