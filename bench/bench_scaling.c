@@ -132,17 +132,24 @@ static const char *reaches(double efficiency, double goal) {
 
 static void print_goal(FILE *to, const struct scaling_assumptions *assumptions,
                        const struct scaling_work *work, int n_ranks, double goal) {
+    static const struct {
+        const char *name;
+        int levels, through_host;
+    } ways[] = {{"NCCL in two levels, as it is", 2, 0},
+                {"NCCL in one level", 1, 0},
+                {"MPI through the hosts, where NCCL is not", 1, 1}};
     int images = assumed_or(assumptions->value[SCALING_images], voc.batch);
-    for (int levels = 1; levels <= 2; levels++) {
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
         struct scaling_assumptions changed = *assumptions;
-        changed.value[SCALING_levels] = levels;
+        changed.value[SCALING_levels] = ways[i].levels;
+        changed.value[SCALING_through_host] = ways[i].through_host;
         struct scaling_step step = scaling_step_of(&changed, work, n_ranks, images);
         fprintf(to,
-                "VOC, %d images a GPU, %d GPUs, goal %.0f %%, exchange in %d level%s: without "
-                "overlap %.1f %%, %s; with full overlap %.1f %%, %s\n",
-                images, n_ranks, 100.0 * goal, levels, levels == 1 ? " (as it is)" : "s",
-                100.0 * step.efficiency, reaches(step.efficiency, goal),
-                100.0 * step.efficiency_overlap, reaches(step.efficiency_overlap, goal));
+                "VOC, %d images a GPU, %d GPUs, goal %.0f %%, %s: without overlap %.1f %%, %s; "
+                "with full overlap %.1f %%, %s\n",
+                images, n_ranks, 100.0 * goal, ways[i].name, 100.0 * step.efficiency,
+                reaches(step.efficiency, goal), 100.0 * step.efficiency_overlap,
+                reaches(step.efficiency_overlap, goal));
     }
 }
 

@@ -86,6 +86,10 @@ static struct traffic traffic_of(int levels, int64_t n_floats, int n_ranks, int 
     return out;
 }
 
+static int levels_of(const double *value) {
+    return value[SCALING_through_host] != 0.0 ? 1 : (int)value[SCALING_levels];
+}
+
 static void fill_costs(const double *value, const struct traffic *traffic, int64_t n_floats,
                        int n_ranks, int n_local, double *costs) {
     bool through_host = value[SCALING_through_host] != 0.0;
@@ -97,7 +101,7 @@ static void fill_costs(const double *value, const struct traffic *traffic, int64
     costs[COST_LINK] = traffic->link / link_rate;
     costs[COST_NETWORK] = traffic->network / network_rate;
     // In one level a rank sends both ways at the same time.
-    if (value[SCALING_levels] == 1.0) {
+    if (levels_of(value) == 1) {
         bool is_network = costs[COST_NETWORK] > costs[COST_LINK];
         costs[is_network ? COST_LINK : COST_NETWORK] = 0.0;
     }
@@ -120,7 +124,7 @@ struct scaling_step scaling_step_of(const struct scaling_assumptions *assumption
     int n_local = n_ranks < (int)value[SCALING_machine] ? n_ranks : (int)value[SCALING_machine];
     if (n_ranks > 1) {
         int64_t n_floats = scaling_vector_floats(work, n_ranks);
-        struct traffic traffic = traffic_of((int)value[SCALING_levels], n_floats, n_ranks, n_local);
+        struct traffic traffic = traffic_of(levels_of(value), n_floats, n_ranks, n_local);
         out.sent = traffic.link + traffic.network;
         out.sent_machine = traffic.network * n_local;
         fill_costs(value, &traffic, n_floats, n_ranks, n_local, out.costs);

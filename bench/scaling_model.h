@@ -4,9 +4,10 @@
 //
 // Each rank computes its images and then exchanges a vector of floats: the ranks send each other
 // chunks of it, each sums the pieces of its own chunk, and sends the sum to all others. In one
-// level, which the program does, a rank talks to every other one. In two levels the ranks of a
-// machine first sum among themselves, so that a machine sends each chunk to the others once. The
-// order of the sums, a binary tree, is the same in both.
+// level, as through the memory of hosts (run/exchange.c), a rank talks to every other one. In two
+// levels, as by NCCL (cuda/runtime/exchange.cu), the ranks of a machine first sum among themselves,
+// so that a machine sends each chunk to the others once. The order of the sums, a binary tree, is
+// the same in both.
 #ifndef ADELE_BENCH_SCALING_MODEL_H
 #define ADELE_BENCH_SCALING_MODEL_H
 
@@ -28,11 +29,12 @@
     ROW(link_latency, 5, 0, 1e6, "us", "of a message inside of a machine")                         \
     ROW(network_latency, 10, 0, 1e6, "us",                                                         \
         "of a message between machines; the messages of a rank wait for each other")               \
-    ROW(through_host, 0, 0, 1, "", "1: the vector goes through host memory (MPI without NCCL)")    \
+    ROW(through_host, 0, 0, 1, "",                                                                 \
+        "1: without NCCL the vector goes through host memory and MPI, in one level")               \
     ROW(pcie, 50, 0.001, 1e5, "GB/s", "of a GPU and host memory, each way, with through_host")     \
     ROW(host_copy, 8, 0.001, 1e5, "GB/s",                                                          \
         "of messages between ranks of a host, and of sums in its memory, with through_host")       \
-    ROW(levels, 1, 1, 2, "", "of the exchange; 2 is not what the program does")                    \
+    ROW(levels, 2, 1, 2, "", "of the exchange: 2 is what the program does with NCCL")              \
     ROW(full_images, 4, 1, 1e6, "images", "a part with fewer leaves a GPU partly idle; a warning") \
     ROW(images, 0, 0, 1e6, "images", "a GPU, in the table where the batch grows; 0: see there")    \
     ROW(batch, 0, 0, 1e6, "images", "a step, in the table where it is fixed; 0: see there")

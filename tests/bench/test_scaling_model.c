@@ -117,6 +117,11 @@ static void the_host_takes_part(void **state) {
     assert_near(step.costs[COST_SUMS], 0.048);
     assert_near(step.costs[COST_HOST], 0.128); // 64 MB down and up
     assert_string_equal(scaling_limit(&step), "copies to the host and back");
+    // Always in one level.
+    step = scaling_step_of(&assumptions, &work, 8, 5);
+    assume(&assumptions, "levels=2");
+    struct scaling_step again = scaling_step_of(&assumptions, &work, 8, 5);
+    assert_true(step.sent == again.sent && step.exchanged == again.exchanged);
 }
 
 static void more_ranks_are_never_more_efficient(void **state) {
@@ -168,6 +173,7 @@ static void bytes_are_whole_chunks(void **state) {
     assert_int_equal(scaling_bytes_sent(1024, 2), 2 * 512 * 4);
     assert_int_equal(scaling_bytes_sent(1024, 8), 2 * 7 * 128 * 4);
     struct scaling_assumptions assumptions = scaling_assumptions_default();
+    assume(&assumptions, "levels=1");
     for (int n = 1; n <= 64; n *= 2)
         assert_true(scaling_step_of(&assumptions, &odd, n, 1).sent ==
                     (double)scaling_bytes_sent(scaling_vector_floats(&odd, n), n));
