@@ -134,7 +134,13 @@ correct labels by themselves instead of calling the program adele.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "adele (= ${PROJECT_VERSION}), libcairo2-dev, libcjson-dev, \
 libdnnl-dev, libpng-dev, libprotobuf-c-dev, libtiff-dev, libturbojpeg0-dev, libxxhash-dev, libyaml-dev, zlib1g-dev")
 if(ADELE_HAVE_MPI)
-  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libopenmpi-dev | libmpich-dev")
-  set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS openmpi-bin) # mpirun, to train on several GPUs or machines
+  # adele.pc names the library of the MPI that was built with. mpirun trains on several GPUs or machines.
+  if(MPI_C_LIBRARIES MATCHES "mpich")
+    string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libmpich-dev")
+    set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS mpich)
+  else()
+    string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", libopenmpi-dev")
+    set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS openmpi-bin)
+  endif()
 endif()
 include(CPack)
