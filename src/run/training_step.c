@@ -257,12 +257,16 @@ static adele_status upload_order(struct training_step *step, int epoch) {
                                  (size_t)n * sizeof(int32_t));
 }
 
-// Images that an epoch drops have no prediction of that epoch: 255 is no category and 0 is no
-// confidence, so the correction at the epoch's end does not change their labels.
-static adele_status clear_predictions(struct training_step *step) {
+// Images that an epoch drops, or that a last epoch of fewer steps does not reach, have no
+// prediction of that epoch: 255 is no category and 0 is no confidence, so the correction at the
+// epoch's end does not change their labels. The predictions of the epoch before are not in a
+// checkpoint between the two, and a resumed run would not have them.
+static adele_status clear_predictions(struct training_step *step, int epoch) {
     const struct adele_device *device = step->data->device;
     const struct prediction *prediction = step->prediction;
-    if (step->epochs.n_dropped_images == 0 || !prediction)
+    bool is_whole = step->epochs.n_dropped_images == 0 &&
+                    epoch_plan_steps(&step->epochs, epoch) == step->epochs.n_steps;
+    if (is_whole || !prediction)
         return ADELE_OK;
     size_t n_pixels = resident_map_bytes(run_data_training_set(step->data));
     size_t bytes = n_pixels * sizeof(float);
@@ -282,7 +286,7 @@ adele_status training_step_start_epoch(struct training_step *step, int epoch, in
         TRY(device->iface->copy(device, step->good_statistics, network_buffers(step->network),
                                 n_statistics * sizeof(float)));
     if (i_first == 0) {
-        TRY(clear_predictions(step));
+        TRY(clear_predictions(step, epoch));
         TRY(device->iface->fill(device, step->counts, 0, ADELE_COUNT_SIZE * sizeof(int64_t)));
         TRY(device->iface->fill(device, step->sums, 0,
                                 (size_t)step->parts.n * ADELE_SUM_COUNT * sizeof(double)));

@@ -51,7 +51,7 @@ static struct stop stop_after(const struct ranks *ranks, int n_steps) {
 static int run_rank(char **argv) {
     static const char *const sets[] = {"train.parts=4",
                                        "train.batch=8",
-                                       "train.epochs=4",
+                                       "train.iterations=14", // the fifth epoch has two steps
                                        "train.optimizer.lr=0.2",
                                        "correction.source=training_pass",
                                        "correction.r=0.01",
@@ -121,13 +121,12 @@ static int set_up(void **state) {
 }
 
 // In the second epoch, where a third of the images have their prediction from the first; and in the
-// fourth, after corrections.
+// fourth, after corrections. A third of the images has no prediction of the last epoch, whose
+// correction takes that of the epoch before.
 static void a_stop_within_an_epoch(void **state) {
     train(state, 1, "alone", NEVER);
-    double n_changed = 0.0;
-    for (int epoch = 2; epoch <= 4; epoch++)
-        n_changed += tiny_run_metric(state, "alone", epoch, "correction/changed_pixels");
-    assert_true(n_changed > 0.0);
+    for (int epoch = 4; epoch <= 5; epoch++)
+        assert_true(tiny_run_metric(state, "alone", epoch, "correction/changed_pixels") >= 1.0);
     train(state, 1, "stopped", STEPS_OF_EPOCH + 2);
     train(state, 4, "ranks", STEPS_OF_EPOCH + 2);
     assert_same_checkpoint(state, "stopped", "ranks");

@@ -134,12 +134,24 @@ static void drop_last_leaves_the_rest_out(void **state) {
     tiny_run_assert_same(state, "dropped", "resumed");
 }
 
+// The last epoch has two steps of five. Its correction takes no predictions of the epoch before,
+// which a run that is resumed between the two does not have.
+static void a_cut_epoch_corrects_what_it_predicted(void **state) {
+#define CUT "train.iterations=22", "correction.base=original"
+    run(state, "cut", SETS(CUT));
+    assert_true(tiny_run_metric(state, "cut", 4, "correction/changed_pixels") > 100.0);
+    tiny_run_interrupted(state, "cut_resumed", 20, SETS(CUT));
+    check_ok(tiny_run(state, "cut_resumed", true, SETS(CUT), NULL));
+    tiny_run_assert_same(state, "cut", "cut_resumed");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_of_the_last_step),
         cmocka_unit_test(a_single_image_joins_the_batch_before),
         cmocka_unit_test(a_single_image_with_pixels_stays_alone),
         cmocka_unit_test(drop_last_leaves_the_rest_out),
+        cmocka_unit_test(a_cut_epoch_corrects_what_it_predicted),
     };
     return cmocka_run_group_tests(tests, tiny_run_setup, scratch_teardown);
 }
