@@ -18,19 +18,19 @@ struct adele_audit_options {
                         // run was given, or those of `data`
     const char *split;  // "train", "val" or "test"; NULL: "train"
     // A region is doubtful from so many pixels and from that mean probability of the predicted
-    // class on.
-    int64_t min_pixels; // from 1
-    double confidence;  // 0 .. 1
-    int n_regions;      // 0 .. 10,000,000 rows of regions.csv, the most doubtful
-    int n_overlays;     // 0 .. 9,999 images with pictures, the most doubtful
-    int mask_value;     // the value that label files ignore: also writes the labels with doubtful
-                        // regions ignored; -1: does not
-    int overwrite;      // 1: files that adele wrote there earlier are replaced
+    // class on. 0 pixels: a 20,000th of those of the image, and 4 at least.
+    int64_t min_pixels;
+    double confidence; // 0 .. 1
+    int n_regions;     // 0 .. 10,000,000 rows of regions.csv, the most doubtful
+    int n_overlays;    // 0 .. 9,999 images with pictures, the most doubtful
+    int mask_value;    // the value that label files ignore: also writes the labels with doubtful
+                       // regions ignored; -1: does not
+    int overwrite;     // 1: files that adele wrote there earlier are replaced
     struct adele_inference inference;
     struct adele_watch watch;
 };
-// The run's labels, regions from 1 pixel and 0.5 on, 10,000 rows, 32 images with pictures, no
-// masks.
+// The run's labels, regions from a 20,000th of the image's pixels and 0.5 on, 10,000 rows, 32
+// images with pictures, no masks.
 void adele_audit_options_init(struct adele_audit_options *out);
 
 // The library may append fields in later versions.

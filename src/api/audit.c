@@ -22,8 +22,8 @@ void adele_audit_options_init(struct adele_audit_options *out) {
 }
 
 static adele_status check_ranges(const struct adele_audit_options *options) {
-    if (options->min_pixels < 1)
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "min_pixels %lld: not from 1",
+    if (options->min_pixels < 0)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "min_pixels %lld: not from 0",
                     (long long)options->min_pixels);
     if (!(options->confidence >= 0.0 && options->confidence <= 1.0))
         return FAIL(ADELE_INVALID_ARGUMENT, "", "confidence %g: not from 0 to 1",

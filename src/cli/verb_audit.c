@@ -42,7 +42,8 @@ static const struct argp_option option_table[] = {
      "Configuration of the folds' trainings (default: a small U-Net, 400 steps)", 0},
     {"confidence", OPTION_CONFIDENCE, "X", 0,
      "A region is doubtful from this mean probability of another class on (default: 0.5)", 0},
-    {"min-pixels", OPTION_MIN_PIXELS, "N", 0, "Pixels of a doubtful region (default: 1)", 0},
+    {"min-pixels", OPTION_MIN_PIXELS, "N", 0,
+     "Pixels of the smallest doubtful region (default: a 20,000th of the image's, 4 at least)", 0},
     {"regions", OPTION_REGIONS, "N", 0, "Rows of regions.csv (default: 10000)", 0},
     {"overlays", OPTION_OVERLAYS, "N", 0, "Images with pictures (default: 32)", 0},
     {"mask-doubtful", OPTION_MASK, "VALUE", 0,
@@ -133,9 +134,16 @@ static double percent(int64_t part, int64_t whole) {
     return whole > 0 ? 100.0 * (double)part / (double)whole : 0.0;
 }
 
-static void print_totals(const struct adele_audit_summary *summary) {
+static void print_totals(const struct adele_audit_options *options,
+                         const struct adele_audit_summary *summary) {
     printf("%d images; %lld doubtful regions hold %.2f %% of the pixels\n", summary->n_images,
            (long long)summary->n_regions, percent(summary->n_doubtful_pixels, summary->n_pixels));
+    if (options->min_pixels == 0)
+        printf("regions of fewer pixels than a 20,000th of the image's, or than 4, are not counted "
+               "(--min-pixels)\n");
+    else if (options->min_pixels > 1)
+        printf("regions of fewer than %lld pixels are not counted (--min-pixels)\n",
+               (long long)options->min_pixels);
 }
 
 static void print_classes(const struct adele_model_info *model,
@@ -167,7 +175,7 @@ static adele_status audit(struct adele_model *model, void *context) {
     adele_status status = adele_model_audit(model, options, &summary);
     if (status != ADELE_OK)
         return status;
-    print_totals(&summary);
+    print_totals(options, &summary);
     print_classes(adele_model_describe(model), &summary);
     if (options->output)
         printf("most doubtful first: %s/audit.csv\n", options->output);
@@ -191,7 +199,7 @@ static int audit_folds(struct arguments *arguments) {
     adele_status status = adele_audit_folds(&data, arguments->n_folds, arguments->model.device,
                                             &arguments->options, &summary);
     if (status == ADELE_OK) {
-        print_totals(&summary);
+        print_totals(&arguments->options, &summary);
         printf("most doubtful first: %s/audit.csv\n", arguments->options.output);
     }
     progress_deinit(&progress);

@@ -16,7 +16,10 @@
 #include "infer/run_folder.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+
+#define N_LOGGED 5 // of the most doubtful images
 
 struct audit {
     const struct audit_options *options;
@@ -39,7 +42,7 @@ void audit_options_init(struct audit_options *out) {
     memset(out, 0, sizeof *out);
     model_options_init(&out->model);
     out->model.split = SPLIT_TRAIN;
-    out->limits = (struct doubt_limits){.confidence = 0.5, .n_pixels = 1};
+    out->limits = (struct doubt_limits){.confidence = 0.5}; // and pixels by the image
     out->max_regions = 10000;
     out->max_pictures = 32;
     out->mask_value = -1;
@@ -236,6 +239,20 @@ static adele_status add_region(void *context, const struct doubt_region *region)
     return ADELE_OK;
 }
 
+// Regions of a few pixels are noise of the prediction along contours: there are hundreds of them,
+// and nobody would change the label for one.
+int64_t audit_smallest_region(int h, int w) {
+    int64_t part = ((int64_t)h * w + AUDIT_REGION_PART - 1) / AUDIT_REGION_PART;
+    return part > AUDIT_REGION_PIXELS ? part : AUDIT_REGION_PIXELS;
+}
+
+static struct doubt_limits limits_of(const struct audit *audit, const struct model_view *view) {
+    struct doubt_limits limits = audit->options->limits;
+    if (limits.n_pixels == 0)
+        limits.n_pixels = audit_smallest_region(view->h, view->w);
+    return limits;
+}
+
 static adele_status visit(void *context, const struct model_view *view) {
     struct audit *audit = context;
     const struct dataset_case *item = &audit->dataset->cases[audit->split][view->i_case];
@@ -252,8 +269,8 @@ static adele_status visit(void *context, const struct model_view *view) {
     int order = audit->table.n_rows;
     TRY(audit_table_add_image(&audit->table, item->name, view->images->origin[view->i].slice,
                               &score));
-    TRY(doubt_find_regions(&audit->doubt, &image, &audit->options->limits, add_region,
-                           &audit->table));
+    const struct doubt_limits limits = limits_of(audit, view);
+    TRY(doubt_find_regions(&audit->doubt, &image, &limits, add_region, &audit->table));
     TRY(keep_masked(audit, view, image.labels));
     return audit_gallery_add(&audit->gallery, score.score, order, view->images, view->i,
                              image.labels, &audit->doubt);
@@ -301,11 +318,29 @@ static adele_status visit_cases(struct audit *audit, struct model *model, struct
     return model_visit(model, &audit->options->model, audit->dataset, output, &visitor);
 }
 
+// The first rows of audit.csv.
+static void log_most_doubtful(const struct audit *audit) {
+    for (int i = 0; i < audit->table.n_rows && i < N_LOGGED; i++) {
+        const struct audit_row *row = &audit->table.rows[i];
+        char slice[32] = "", class[300] = "";
+        if (audit->dataset->is_volume)
+            (void)snprintf(slice, sizeof slice, ", slice %d", row->slice);
+        if (row->worst_class >= 0)
+            (void)snprintf(class, sizeof class, ", lowest class %s with %.4f",
+                           audit->dataset->category_names[row->worst_class], row->worst_score);
+        log_line(LOG_INFO, "most doubtful %d: %s%s: score %.4f%s; %d doubtful region%s", i + 1,
+                 row->name, slice, row->score, class, row->n_regions,
+                 row->n_regions == 1 ? "" : "s");
+    }
+}
+
 static adele_status save_results(struct audit *audit) {
     TRY(audit_gallery_save(&audit->gallery, audit->folder));
     TRY(save_changes(audit));
-    return audit_table_save(&audit->table, audit->dataset->category_names, audit->gallery.n,
-                            audit->folder);
+    TRY(audit_table_save(&audit->table, audit->dataset->category_names, audit->gallery.n,
+                         audit->folder));
+    log_most_doubtful(audit);
+    return ADELE_OK;
 }
 
 static adele_status visit_all(struct audit *audit, struct model *model) {

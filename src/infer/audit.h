@@ -11,11 +11,15 @@ struct audit_options {
     struct model_options model; // data, split, inference, overwriting, callbacks
     const char *labels; // folder of the training labels beside `model.data`; NULL: the set's
     const char *folder; // of the output; NULL: RUN/audit
-    struct doubt_limits limits; // of doubtful regions
+    struct doubt_limits limits; // of doubtful regions; 0 pixels: by the image, see below
     int max_regions;            // rows of regions.csv
     int max_pictures;           // images with pictures
     int mask_value;             // also write labels with doubtful regions ignored; -1: do not
 };
+// The smallest region by the image: so many pixels, and this part of those of the image.
+#define AUDIT_REGION_PIXELS 4
+#define AUDIT_REGION_PART   20000
+int64_t audit_smallest_region(int h, int w);
 void audit_options_init(struct audit_options *out);
 
 struct audit_result {

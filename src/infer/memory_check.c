@@ -97,18 +97,21 @@ adele_status memory_check(const struct memory_request *request) {
     size_t other_bytes = needed > batch_bytes ? needed - batch_bytes : 0;
     if (status == ADELE_OK && other_bytes < free_bytes)
         TRY(largest_batch(request, batch, &of_batch, free_bytes - other_bytes, &largest));
+    needed += request->allocated_bytes;
+    free_bytes += request->allocated_bytes;
     // Other buffers of this batch, allocated before, are not free: one image may fit after all.
     if (largest == 0 && batch * n_parts > 1)
         return FAIL(ADELE_NO_MEMORY, request->single_hint,
-                    "a batch of %d needs %zu MB, %zu MB are free on %s", batch * n_parts,
+                    "a batch of %d needs %zu MB, %zu MB are available on %s", batch * n_parts,
                     needed / 1000000, free_bytes / 1000000, device->description);
     if (largest == 0)
         return FAIL(ADELE_NO_MEMORY, request->single_hint,
-                    "a batch of one image needs more than the %zu MB that are free on %s",
+                    "a batch of one image needs more than the %zu MB that are available on %s",
                     free_bytes / 1000000, device->description);
-    return FAIL(ADELE_NO_MEMORY, request->batch_hint,
-                "a batch of %d needs %zu MB, %zu MB are free on %s; the largest batch that fits is "
-                "%d",
-                batch * n_parts, needed / 1000000, free_bytes / 1000000, device->description,
-                largest * n_parts);
+    return FAIL(
+        ADELE_NO_MEMORY, request->batch_hint,
+        "a batch of %d needs %zu MB, %zu MB are available on %s; the largest batch that fits is "
+        "%d",
+        batch * n_parts, needed / 1000000, free_bytes / 1000000, device->description,
+        largest * n_parts);
 }

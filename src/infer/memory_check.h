@@ -29,6 +29,7 @@ struct memory_request {
                   // has none
     enum last_batch last_batch;
     bool is_training;
+    size_t allocated_bytes;  // of the device, already; messages count them as needed and available
     size_t later_bytes;      // of the device, allocated after network_allocate for any batch
     const char *batch_hint;  // how to choose the batch that is named
     const char *single_hint; // what to do when not even one image fits

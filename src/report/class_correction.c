@@ -56,12 +56,12 @@ static void explain_missing_onset(const cJSON *onset, const cJSON *iou,
     say(out, "never corrected: ");
     if (out->onset_epoch > 0)
         say(out,
-            "by the curve of %d values its onset is epoch %d, and the run ended before the epoch "
-            "after that; more train.epochs, or a lower correction.r",
-            n, out->onset_epoch);
+            "by the curve of %d values its onset is epoch %d, so that it would be corrected after "
+            "epoch %d; more train.epochs, or a lower correction.r",
+            n, out->onset_epoch, out->onset_epoch + 1);
     else if (n < n_needed)
-        say(out, "its curve has %d values, and an onset takes %.0f; more train.epochs", n,
-            n_needed);
+        say(out, "its curve has %d value%s, and an onset takes %.0f; more train.epochs", n,
+            n == 1 ? "" : "s", n_needed);
     else if (iou != NULL && lacks_a_value(iou))
         say(out, "its curve lacks a value, because in some epoch the class was neither labelled "
                  "nor predicted");

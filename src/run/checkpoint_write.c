@@ -95,6 +95,7 @@ static adele_status add_progress(struct trainer *trainer, struct safetensors_wri
         TRY(safetensors_writer_add(writer, blocks[i].name, blocks[i].dtype, 1, shape, to));
         to += blocks[i].bytes;
     }
+    TRY(add_number(writer, "skipped_in_epoch", trainer->progress.skipped_in_epoch));
     return add_number(writer, "step_in_epoch", trainer->progress.step_in_epoch);
 }
 

@@ -57,6 +57,8 @@ static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_r
         return FAIL(ADELE_INTERRUPTED, "Profile again: what a profile does is never saved.",
                     "interrupted in epoch %d after %d of %d steps; nothing of a profile is saved",
                     epoch, n_done, result->n_steps);
+    if (!result->is_rolled_back) // else as in the checkpoint
+        trainer->progress.skipped_in_epoch = result->n_skipped_before + result->n_skipped;
     return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
                 "interrupted in epoch %d after %d of %d steps; all of it is saved", epoch,
                 result->is_rolled_back ? trainer->progress.step_in_epoch : n_done, result->n_steps);
@@ -111,6 +113,7 @@ adele_status epoch_run(struct trainer *trainer, int epoch, struct epoch_result *
     double started = clock_seconds();
     memset(out, 0, sizeof *out);
     out->first_step = trainer->progress.step_in_epoch;
+    out->n_skipped_before = out->first_step > 0 ? trainer->progress.skipped_in_epoch : 0;
     out->n_steps = epoch_plan_steps(&trainer->step.epochs, epoch);
     if (out->first_step >= out->n_steps)
         return FAIL(ADELE_DATA, "Resume with the data and the batch of the run.",

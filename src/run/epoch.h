@@ -8,14 +8,15 @@
 struct trainer;
 
 struct epoch_result {
-    int first_step;      // of those that were run now, from 0
-    int n_steps;         // of a whole epoch
-    int n_skipped;       // steps, as far as is known, whose update was skipped as non-finite
-    int n_images;        // of the steps that were run now
-    double rate;         // learning rate of the last step
-    double seconds;      // of the steps that were run now
-    bool is_rolled_back; // the epoch was given up: the run goes on after progress.epoch
-    char what[512];      // the first step that was skipped, and why
+    int first_step;       // of those that were run now, from 0
+    int n_steps;          // of a whole epoch
+    int n_skipped;        // updates, as far as is known, that were skipped as non-finite
+    int n_skipped_before; // the same of the steps before first_step, by the checkpoint
+    int n_images;         // of the steps that were run now
+    double rate;          // learning rate of the last step
+    double seconds;       // of the steps that were run now
+    bool is_rolled_back;  // the epoch was given up: the run goes on after progress.epoch
+    char what[512];       // the first step that was skipped, and why
     struct step_totals totals;
 };
 

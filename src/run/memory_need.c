@@ -34,15 +34,22 @@ static size_t data_bytes(const struct run_data *data, size_t (*of)(const struct 
     return bytes;
 }
 
+// What the run has allocated before the network's plans.
+static size_t allocated_bytes(const struct training_step *step) {
+    const struct network *network = step->network;
+    return data_bytes(step->data, resident_device_bytes) + step->buffer_bytes +
+           (network_has_parameters(network) ? network_parameter_bytes(network)
+                                            : second_moment_bytes(network));
+}
+
 struct memory_need memory_need_of(const struct training_step *step) {
     const struct adele_device *device = step->data->device;
     const struct network *network = step->network;
-    size_t allocated = data_bytes(step->data, resident_device_bytes) + step->buffer_bytes;
-    allocated += network_has_parameters(network) ? network_parameter_bytes(network)
-                                                 : second_moment_bytes(network);
+    size_t allocated = allocated_bytes(step);
     size_t free_bytes = device->iface->free_bytes(device);
     return (struct memory_need){
-        .planned = allocated + network_planned_bytes(network) + later_bytes(step),
+        .planned = allocated + (step->planned_buffer_bytes - step->buffer_bytes) +
+                   network_planned_bytes(network) + later_bytes(step),
         .available = free_bytes == SIZE_MAX
                          ? SIZE_MAX
                          : free_bytes + allocated + network_allocated_bytes(network)};
@@ -82,7 +89,9 @@ adele_status memory_need_check(const struct training_step *step) {
         .n_images = data->resident[SPLIT_TRAIN].set.n_images / step->parts.n,
         .last_batch = step->epochs.last_batch,
         .is_training = true,
-        .later_bytes = later_bytes(step) + neighbours,
+        .allocated_bytes = allocated_bytes(step),
+        .later_bytes =
+            step->planned_buffer_bytes - step->buffer_bytes + later_bytes(step) + neighbours,
         .batch_hint = neighbours > 0 ? "Set train.batch to that, or start fewer ranks on this host."
                       : can_move     ? "Set train.batch to that, or data.residency: auto."
                                      : "Set train.batch to that.",

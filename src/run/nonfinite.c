@@ -150,7 +150,9 @@ adele_status nonfinite_check_epoch(struct trainer *trainer, int epoch,
     TRY(nonfinite_check_step(trainer, epoch, result->n_steps - result->first_step, result));
     if (result->is_rolled_back || trainer->options.n_profile_steps > 0)
         return ADELE_OK;
-    // Steps that were skipped before the epoch was interrupted are in the totals alone.
+    // A checkpoint of an earlier version does not say how many updates were skipped before the
+    // epoch was interrupted; the totals lack the steps of those whose loss was not finite.
+    result->n_skipped += result->n_skipped_before;
     const struct epoch_plan *plan = &trainer->step.epochs;
     int n_updates = epoch_plan_updates(plan, epoch, result->n_steps);
     int n_of_update = plan->accumulate * plan->n_parts; // sums count each part

@@ -9,6 +9,7 @@
 #include "run/memory_need.h"
 #include "run/trainer_state.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static adele_status check_config(const struct config *config) {
@@ -56,7 +57,7 @@ static adele_status weights_init(struct trainer *trainer) {
     return load_weights(trainer->network, config->model.init, config->model.init_strict);
 }
 
-adele_status trainer_plan(struct trainer *trainer) {
+static adele_status plan_parts(struct trainer *trainer) {
     const struct config *config = trainer->config;
     TRY(network_init(trainer));
     TRY(training_step_init(&trainer->step, &trainer->data, trainer->network));
@@ -69,8 +70,31 @@ adele_status trainer_plan(struct trainer *trainer) {
     TRY(evaluator_init(&trainer->evaluator, &trainer->data, trainer->network,
                        trainer->step.epochs.part_images));
     trainer->progress.best_miou = -1.0;
-    trainer->memory = memory_need_of(&trainer->step);
     return ADELE_OK;
+}
+
+// Where a part had no memory, what was planned until then may be less than is available, because
+// the buffers of correction and evaluation are not counted.
+static void measure_need(struct trainer *trainer, adele_status status) {
+    struct memory_need *memory = &trainer->memory;
+    *memory = (struct memory_need){0};
+    if (trainer->network != NULL && trainer->step.data != NULL)
+        *memory = memory_need_of(&trainer->step);
+    if (status == ADELE_NO_MEMORY && memory->planned <= memory->available &&
+        memory->available < SIZE_MAX)
+        memory->planned = memory->available + 1;
+}
+
+// Where the buffers of a step could not be allocated, the message is about all that is needed, as
+// where the network does not fit.
+adele_status trainer_plan(struct trainer *trainer) {
+    adele_status status = plan_parts(trainer);
+    // Of several ranks, others may have come further.
+    bool is_alone = trainer->step.planned_buffer_bytes > 0 && trainer->options.ranks == NULL;
+    adele_status check =
+        status == ADELE_NO_MEMORY && is_alone ? memory_need_check(&trainer->step) : ADELE_OK;
+    measure_need(trainer, status);
+    return check != ADELE_OK ? check : status;
 }
 
 adele_status trainer_allocate(struct trainer *trainer) {

@@ -51,6 +51,7 @@ void trainer_destroy(struct trainer *trainer); // NULL is legal
 // allocated; the network's memory.
 ADELE_MUST_CHECK adele_status trainer_load(const struct trainer_options *options,
                                            struct trainer **out);
+// trainer->memory is that of these plans also after ADELE_NO_MEMORY, as far as they were made.
 ADELE_MUST_CHECK adele_status trainer_plan(struct trainer *trainer);
 ADELE_MUST_CHECK adele_status trainer_allocate(struct trainer *trainer);
 void trainer_drop_plan(struct trainer *trainer); // of both, also after an error; legal before them

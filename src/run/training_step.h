@@ -50,7 +50,8 @@ struct training_step {
     struct step_parts parts;
     struct adele_op *update, *update_scales; // sgd or adamw
 
-    size_t buffer_bytes; // of the device, of all that follows
+    // Of the device, of all that follows: as planned, and as far as it was allocated.
+    size_t planned_buffer_bytes, buffer_bytes;
 
     // Batch buffers in device memory, for the larger of the two batch sizes.
     uint8_t *labels, *noisy, *truth; // plain (n, H, W)

@@ -133,6 +133,8 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
          is_adamw ? ADELE_MAX_SCALES * sizeof *step->scale_second : 0},
         {(void **)&step->n_updates, is_adamw ? 2 * sizeof *step->n_updates : 0},
         {(void **)&step->scale_state, (size_t)3 * ADELE_MAX_SCALES * sizeof *step->scale_state}};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        step->planned_buffer_bytes += blocks[i].bytes;
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) {
         if (blocks[i].bytes > 0)
             TRY(adele_device_alloc_zeroed(device, blocks[i].bytes, "a training step",
@@ -205,6 +207,7 @@ adele_status training_step_init(struct training_step *out, struct run_data *data
     TRY(buffers_init(out, workspace_bytes));
     TRY(step_parts_init(out));
     out->buffer_bytes += step_parts_bytes(&out->parts);
+    out->planned_buffer_bytes += step_parts_bytes(&out->parts);
     TRY(class_weights_init(out));
     return optimizer_init(out);
 }

@@ -139,6 +139,13 @@ static void pictures_and_masks_of_255_train(void **state) {
     program_result_deinit(&result);
     ADELE(&result, "audit", scratch_path(state, "run"), "--device=cpu", "--mask-doubtful=254", "-o",
           scratch_path(state, "audit 254"));
+    // The names of the five most doubtful ones, and what was left out.
+    assert_non_null(strstr(result.out, "most doubtful 1: s"));
+    assert_non_null(strstr(result.out, "most doubtful 5: s"));
+    assert_null(strstr(result.out, "most doubtful 6: "));
+    assert_non_null(strstr(result.out, ", lowest class foreground with 0."));
+    assert_non_null(strstr(result.out, "regions of fewer pixels than a 20,000th of the image's, or "
+                                       "than 4, are not counted (--min-pixels)\n"));
     assert_done(&result, "most doubtful first: ");
     // The labels come back under the folder's own name, with its own values.
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "labels"));

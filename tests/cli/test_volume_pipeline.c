@@ -333,7 +333,8 @@ static void test_predict(void **state) {
 // files' own order; all others keep their value, also of regions that the map has merged.
 static void test_audit(void **state) {
     adele(WORDS("audit", scratch_path(state, "run"), "-o", scratch_path(state, "audit"), "--device",
-                "cpu", "--confidence", "0", "--mask-doubtful", "255", "--overlays", "2"));
+                "cpu", "--confidence", "0", "--min-pixels", "1", "--mask-doubtful", "255",
+                "--overlays", "2"));
     struct labels noisy = read_labels(scratch_path(state, "noisy/labelsTr/ch2.nii.gz"), ATLAS);
     struct labels predicted = read_labels(scratch_path(state, "predicted/ch2.nii.gz"), HEAD);
     struct labels masked = read_labels(scratch_path(state, "audit/labelsTr/ch2.nii.gz"), ATLAS);

@@ -53,11 +53,14 @@ static void classes_that_were_never_corrected(void **state) {
         "more than 0.12 (correction.veto); lower correction.veto only where you know that the "
         "masks are wrong");
     assert_explained(FIVE "\"onset_epoch\": 9, \"corrected_epochs\": [], \"due_epoch\": null",
-                     "never corrected: by the curve of 5 values its onset is epoch 9, and the run "
-                     "ended before the epoch after that; more train.epochs, or a lower "
+                     "never corrected: by the curve of 5 values its onset is epoch 9, so that it "
+                     "would be corrected after epoch 10; more train.epochs, or a lower "
                      "correction.r");
     assert_explained("\"iou\": [0.1, 0.2], \"onset_epoch\": null, \"corrected_epochs\": []",
                      "never corrected: its curve has 2 values, and an onset takes 3; more "
+                     "train.epochs");
+    assert_explained("\"iou\": [0.1], \"onset_epoch\": null",
+                     "never corrected: its curve has 1 value, and an onset takes 3; more "
                      "train.epochs");
     assert_explained("\"iou\": [0.1, null, 0.3], \"onset_epoch\": null",
                      "never corrected: its curve lacks a value, because in some epoch the class "

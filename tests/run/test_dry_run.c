@@ -11,6 +11,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -30,6 +31,16 @@ static size_t small_free_bytes(const struct adele_device *device) {
     return free_bytes;
 }
 
+// A device without room for one block of that many bytes; 0: it has room for all.
+static size_t refused_bytes;
+
+static adele_status small_alloc(const struct adele_device *device, size_t bytes, void **out) {
+    *out = NULL;
+    if (bytes == refused_bytes && bytes > 0)
+        return FAIL(ADELE_NO_MEMORY, "", "cannot allocate %zu bytes", bytes);
+    return cpu_alloc(device, bytes, out);
+}
+
 static adele_status pinned(const struct adele_device *device, size_t bytes, void **out) {
     return cpu_alloc(device, bytes, out);
 }
@@ -38,6 +49,7 @@ static adele_status open_small(enum adele_precision precision, struct adele_devi
     TRY(adele_device_open("cpu", precision, out));
     small_iface = *(*out)->iface;
     cpu_alloc = small_iface.alloc;
+    small_iface.alloc = small_alloc;
     if (has_host_images)
         small_iface.alloc_pinned = pinned;
     small_iface.free_bytes = small_free_bytes;
@@ -173,6 +185,36 @@ static void the_table_ends_where_training_does(void **state) {
     }
 }
 
+// Where already the buffers of a batch do not fit, its row and the message of a training have the
+// same numbers.
+static void a_batch_whose_buffers_do_not_fit(void **state) {
+    struct seen all = {0}, seen = {0};
+    struct trainer_result result;
+    char expected[128];
+    free_bytes = SIZE_MAX;
+    check_ok(dry_run(state, "small", &all, SETS(ONE_SCALE, "train.batch=16")));
+    free_bytes = (all.rows[3].planned_bytes + all.rows[4].planned_bytes) / 2;
+    refused_bytes = 16 * 32 * 28; // the labels of a step of 16 images
+    check_ok(dry_run(state, "small", &seen, SETS(ONE_SCALE, "train.batch=16")));
+    const struct adele_train_batch *row = &seen.rows[seen.n_rows - 1];
+    assert_int_equal(row->batch, 16);
+    assert_int_equal(row->fits, 0);
+    assert_true(row->planned_bytes > all.rows[3].planned_bytes); // of this batch, not of the last
+    assert_true(row->planned_bytes > row->available_bytes);
+    (void)snprintf(expected, sizeof expected,
+                   "a batch of 16 needs %zu MB, %zu MB are available on ",
+                   row->planned_bytes / 1000000, row->available_bytes / 1000000);
+    struct config *config =
+        tiny_run_config(state, SETS(ONE_SCALE, "train.epochs=1", "train.batch=16"));
+    const struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "buffers"), .device = "small"};
+    assert_int_equal(trainer_run(&options, &result), ADELE_NO_MEMORY);
+    if (strstr(adele_error_message(), expected) == NULL)
+        fail_msg("'%s' is not in '%s'", expected, adele_error_message());
+    config_destroy(config);
+    refused_bytes = 0;
+}
+
 static void nothing_fits(void **state) {
     struct seen seen = {0};
     free_bytes = 1 << 12;
@@ -225,6 +267,7 @@ int main(void) {
         cmocka_unit_test(a_batch_without_statistics_is_left_out),
         cmocka_unit_test(time_is_limited),
         cmocka_unit_test(the_table_ends_where_training_does),
+        cmocka_unit_test(a_batch_whose_buffers_do_not_fit),
         cmocka_unit_test(nothing_fits),
         cmocka_unit_test(images_may_stay_on_the_host),
         cmocka_unit_test(a_signal_ends_it),

@@ -184,6 +184,33 @@ static void skip_leaves_out_the_step_and_counts_it(void **state) {
                 tiny_run_metric(state, "clean", 1, "train/loss"));
 }
 
+static bool stop_after_four_steps(void *context) {
+    int *n_asked = context;
+    return ++*n_asked == 3; // before the third update of two steps
+}
+
+// Two updates of two steps each are skipped because of their gradients, while all losses are
+// finite: one before and one after the interruption.
+static void a_resumed_run_counts_the_same(void **state) {
+    const char *const *sets = SETS("train.epochs=1", "train.on_nan=skip", "train.accumulate=2");
+    int n_asked = 0;
+    plan_fault(2, 3, NAN, 5);
+    check_ok(train(state, "whole", false, sets));
+    assert_true(tiny_run_metric(state, "whole", 1, "train/left_out_steps") == 2.0);
+    plan_fault(2, 3, NAN, 5);
+    struct config *config = tiny_run_config(state, sets);
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, "parts"),
+                                      .device = "faulty",
+                                      .should_stop = stop_after_four_steps,
+                                      .context = &n_asked};
+    struct trainer_result result;
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    config_destroy(config);
+    check_ok(train(state, "parts", true, sets));
+    tiny_run_assert_same(state, "whole", "parts");
+}
+
 static void skip_does_not_go_on_without_any_step(void **state) {
     plan_fault(1, 1000, NAN, -1);
     assert_int_equal(train(state, "none", false, SETS("train.epochs=3", "train.on_nan=skip")),
@@ -255,6 +282,7 @@ int main(void) {
         cmocka_unit_test(stop_names_epoch_step_and_layer),
         cmocka_unit_test(a_loss_is_found_too),
         cmocka_unit_test(skip_leaves_out_the_step_and_counts_it),
+        cmocka_unit_test(a_resumed_run_counts_the_same),
         cmocka_unit_test(skip_does_not_go_on_without_any_step),
         cmocka_unit_test(rollback_repeats_the_epoch),
         cmocka_unit_test(rollback_falls_back_to_the_checkpoint_before),
