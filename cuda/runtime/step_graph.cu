@@ -7,8 +7,9 @@
 
 namespace adele_cuda {
 
-#define MAX_STEP_KINDS                                                                             \
-    8 // full or last batch x first or not x last or not of an update; others run launch by launch
+// Full or last batch x first or not x last or not of an update; an update that is recorded without
+// its passes has the kind of a step that is not the first. Others run launch by launch.
+#define MAX_STEP_KINDS 8
 
 struct step_graphs {
     bool is_capturing;

@@ -17,7 +17,6 @@ void step_progress_begin(struct step_progress *progress) {
 
 adele_status step_progress_tell(struct trainer *trainer, int epoch, int i_step, int n_steps) {
     const struct trainer_options *options = &trainer->options;
-    const struct adele_device *device = trainer->device;
     const struct training_step *step = &trainer->step;
     struct step_progress *progress = &trainer->step_progress;
     if (options->on_progress == NULL)
@@ -26,8 +25,7 @@ adele_status step_progress_tell(struct trainer *trainer, int epoch, int i_step, 
     if (progress->has_told && clock_seconds() - progress->told_at < options->progress_seconds)
         return ADELE_OK;
     double sums[ADELE_SUM_COUNT];
-    TRY(device->iface->synchronize(device));
-    TRY(device->iface->download(device, sums, step->sums, sizeof sums));
+    TRY(training_step_read_own_sums(step, sums)); // with several ranks, those of the one that tells
     double now = clock_seconds(), n = sums[ADELE_SUM_STEPS] - progress->n;
     const struct adele_train_progress told = {
         .epoch = epoch,

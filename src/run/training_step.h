@@ -94,12 +94,16 @@ ADELE_MUST_CHECK adele_status training_step_run(struct training_step *step, int 
                                                 double rate);
 
 // training_step_totals.c: sums over parts and ranks, in an order that does not depend on the number
-// of ranks. All are collective and wait for the device. After all steps of an epoch:
+// of ranks. Collective where nothing else is said; all wait for the device. After all steps of an
+// epoch:
 ADELE_MUST_CHECK adele_status training_step_read_totals(const struct training_step *step,
                                                         struct step_totals *out);
 // The first `n_tables` tables of the counters alone, after any step.
 ADELE_MUST_CHECK adele_status training_step_read_counts(const struct training_step *step,
                                                         int n_tables, int64_t *out);
+// The sums of this rank's parts alone, after any step; not collective.
+ADELE_MUST_CHECK adele_status training_step_read_own_sums(const struct training_step *step,
+                                                          double out[ADELE_SUM_COUNT]);
 // Before rank 0 saves an unfinished epoch: counters and sums of all ranks come into its own blocks.
 // No further step may follow.
 ADELE_MUST_CHECK adele_status training_step_gather(struct training_step *step);

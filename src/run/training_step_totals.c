@@ -19,17 +19,39 @@ adele_status training_step_read_counts(const struct training_step *step, int n_t
     return ranks_sum(step->data->ranks, out, n);
 }
 
-// The rows of all parts, from the ranks that have them; `rows`: (parts, ADELE_SUM_COUNT).
-static adele_status read_rows(const struct training_step *step, double *rows) {
+// The rows of this rank's parts, into new memory.
+static adele_status read_own_rows(const struct training_step *step, double **out) {
     const struct adele_device *device = step->data->device;
     const struct step_parts *parts = &step->parts;
-    double *own = NULL;
-    size_t bytes = (size_t)parts->n_own * ROW_BYTES;
-    TRY(ALLOCATE(&own, (size_t)parts->n_own * ADELE_SUM_COUNT));
-    adele_status status = device->iface->download(
-        device, own, step->sums + (size_t)parts->i_first * ADELE_SUM_COUNT, bytes);
+    size_t first = (size_t)parts->i_first * ADELE_SUM_COUNT;
+    TRY(ALLOCATE(out, (size_t)parts->n_own * ADELE_SUM_COUNT));
+    adele_status status = device->iface->synchronize(device);
     if (status == ADELE_OK)
-        status = ranks_gather(step->data->ranks, own, bytes, rows);
+        status = device->iface->download(device, *out, step->sums + first,
+                                         (size_t)parts->n_own * ROW_BYTES);
+    if (status != ADELE_OK) {
+        memory_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
+adele_status training_step_read_own_sums(const struct training_step *step,
+                                         double out[ADELE_SUM_COUNT]) {
+    double *own = NULL;
+    TRY(read_own_rows(step, &own));
+    part_tree_sum_rows(own, step->parts.n_own, ADELE_SUM_COUNT);
+    memcpy(out, own, ROW_BYTES);
+    memory_free(own);
+    return ADELE_OK;
+}
+
+// The rows of all parts, from the ranks that have them; `rows`: (parts, ADELE_SUM_COUNT).
+static adele_status read_rows(const struct training_step *step, double *rows) {
+    double *own = NULL;
+    TRY(read_own_rows(step, &own));
+    adele_status status =
+        ranks_gather(step->data->ranks, own, (size_t)step->parts.n_own * ROW_BYTES, rows);
     memory_free(own);
     return status;
 }

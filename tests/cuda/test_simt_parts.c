@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// train.parts on the CUDA sources under emulation (or, with ADELE_TEST_DEVICES=cuda, on a GPU): a
+// step of two parts is one captured graph, with the bytes of a step that is launched op by op, and
+// parts whose images are in the host's memory find theirs in the batch that was fetched.
+#include "runtime/cuda_device.h"
+#include "support/scratch.h"
+#include "support/simt_devices.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// Of 8 images, in batches of 4.
+#define N_STEPS  2
+#define N_EPOCHS 2
+
+static const char *device_name(void) {
+    const char *kind = getenv("ADELE_TEST_DEVICES");
+#ifdef ADELE_HAVE_CUDA
+    if (kind != NULL && strcmp(kind, "cuda") == 0)
+        return cuda_device_count() > 0 ? "cuda/direct" : NULL;
+#endif
+    (void)kind;
+#ifdef ADELE_HAVE_SIMT
+    return "simt";
+#else
+    return NULL;
+#endif
+}
+
+static int setup(void **state) {
+    struct tiny_set set = tiny_set_default(3);
+    set.n_train = 4 * N_STEPS;
+    set.n_val = set.n_test = 1;
+    set.height = set.width = 32;
+    set.noise_px = 2;
+    simt_devices_provide();
+    if (scratch_setup(state) != 0)
+        return -1;
+    tiny_set_write(scratch_path(state, "set"), &set);
+    return 0;
+}
+
+static int teardown(void **state) {
+    adele_device_provide("simt", NULL);
+    return scratch_teardown(state);
+}
+
+static void train(void *const *state, const char *name, const char *residency) {
+    struct config *config =
+        tiny_run_config(state, SETS("train.parts=2", "train.batch=4", "train.epochs=2", residency,
+                                    "loss.scales=[1.0]", "train.evaluate_test=false"));
+    struct trainer_result result;
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, name), .device = device_name()};
+    check_ok(trainer_run(&options, &result));
+    config_destroy(config);
+}
+
+#ifdef ADELE_HAVE_SIMT
+long simt_graph_launches(void); // of the emulator
+#endif
+
+static void a_step_of_parts_is_one_graph(void **state) {
+    if (device_name() == NULL) {
+        print_message("no GPU here, or a build without an emulator\n");
+        skip();
+    }
+    assert_int_equal(setenv("ADELE_CUDA_GRAPHS", "0", 1), 0);
+    train(state, "launches", "data.residency=device");
+    assert_int_equal(unsetenv("ADELE_CUDA_GRAPHS"), 0);
+#ifdef ADELE_HAVE_SIMT
+    long before = simt_graph_launches();
+#endif
+    train(state, "graphs", "data.residency=device");
+#ifdef ADELE_HAVE_SIMT
+    if (strcmp(device_name(), "simt") == 0) // all but the first step
+        assert_int_equal(simt_graph_launches() - before, N_EPOCHS * N_STEPS - 1);
+#endif
+    train(state, "host", "data.residency=host");
+    assert_true(isfinite(tiny_run_metric(state, "graphs", N_EPOCHS, "train/loss")));
+    tiny_run_assert_same(state, "launches", "graphs");
+    tiny_run_assert_same(state, "graphs", "host");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_step_of_parts_is_one_graph)};
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
