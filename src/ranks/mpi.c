@@ -44,10 +44,12 @@ const char *ranks_library(void) {
 
 static adele_status check(int code, const char *function) {
     char text[MPI_MAX_ERROR_STRING] = "";
-    int n = 0;
+    int n = 0, is_begun = 0;
     if (code == MPI_SUCCESS)
         return ADELE_OK;
-    if (MPI_Error_string(code, text, &n) != MPI_SUCCESS)
+    // Before MPI_Init_thread the text of an error may not be asked for.
+    if (MPI_Initialized(&is_begun) != MPI_SUCCESS || !is_begun ||
+        MPI_Error_string(code, text, &n) != MPI_SUCCESS)
         (void)snprintf(text, sizeof text, "error %d", code);
     return FAIL(ADELE_DEVICE, "Look for an earlier error of another rank, and at the network.",
                 "%s: %s", function, text);
@@ -257,8 +259,11 @@ adele_status mpi_open(const struct launch *launch, struct transport **out) {
     adele_status status = begin(launch, mpi);
     if (status != ADELE_OK) {
         // MPI is left as it is: to leave it would wait for the other processes.
+        char host[RANK_HOST_BYTES] = "";
+        (void)gethostname(host, sizeof host - 1);
+        text_make_plain(host);
         free_all(mpi);
-        return status;
+        return fail_context(status, "rank %d on %s", launch->index, host);
     }
     *out = &mpi->base;
     return ADELE_OK;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // A library for LD_PRELOAD that ends its process by SIGKILL at a moment that is counted, not timed:
 //
-//   ADELE_TEST_KILL_CALL=N    at the N-th call that changes a file: a write (half of it is done
-//                             first), fsync, fdatasync, link, rename, unlink or ftruncate
+//   ADELE_TEST_KILL_CALL=N    at the N-th call that changes a file: a write to a file (half of it
+//                             is done first), fsync, fdatasync, link, rename, unlink or ftruncate
 //   ADELE_TEST_KILL_REGION=N  at the N-th parallel region: within a step, a correction or an
 //                             evaluation
 //   ADELE_TEST_COUNT=FILE     at a normal end, writes "CALLS REGIONS" to FILE
+//   ADELE_TEST_RANK=R         of several processes that Open MPI has started, only in this one; all
+//                             of them count, each into FILE.RANK
 //
 // So the tested program needs no hook of its own.
 #define _GNU_SOURCE // RTLD_NEXT
@@ -15,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -27,13 +30,19 @@ static long number_of(const char *name) {
 }
 
 __attribute__((constructor)) static void begin(void) {
+    const char *wanted = getenv("ADELE_TEST_RANK"), *rank = getenv("OMPI_COMM_WORLD_RANK");
+    if (wanted && rank && strcmp(wanted, rank) != 0)
+        return;
     call_to_die = number_of("ADELE_TEST_KILL_CALL");
     region_to_die = number_of("ADELE_TEST_KILL_REGION");
 }
 
 __attribute__((destructor)) static void end(void) {
-    const char *name = getenv("ADELE_TEST_COUNT");
-    FILE *file = name ? fopen(name, "w") : NULL;
+    const char *name = getenv("ADELE_TEST_COUNT"), *rank = getenv("OMPI_COMM_WORLD_RANK");
+    char path[4096];
+    if (name)
+        (void)snprintf(path, sizeof path, "%s%s%s", name, rank ? "." : "", rank ? rank : "");
+    FILE *file = name ? fopen(path, "w") : NULL;
     if (!file)
         return;
     (void)fprintf(file, "%ld %ld\n", atomic_load(&n_calls), atomic_load(&n_regions));
@@ -58,10 +67,17 @@ static int is_moment(void) {
     return atomic_fetch_add(&n_calls, 1) + 1 == call_to_die;
 }
 
+// What goes to a terminal, a pipe or another process is not a moment: how often MPI wakes up its
+// own threads depends on time.
+static int is_file(int fd) {
+    struct stat status;
+    return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 ssize_t write(int fd, const void *data, size_t bytes) {
     ssize_t (*next)(int, const void *, size_t);
     find_next("write", &next, sizeof next);
-    if (is_moment()) {
+    if (is_file(fd) && is_moment()) {
         (void)!next(fd, data, bytes / 2);
         die();
     }
