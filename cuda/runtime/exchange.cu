@@ -166,7 +166,8 @@ adele_status device_exchange_join(const struct adele_device *device, const unsig
             "two, and exchange_open comes before",
             ranks->rank, ranks->n, ranks->n_near);
     self->rank = ranks->rank, self->n_ranks = ranks->n, self->n_near = ranks->n_near;
-    self->seconds = ranks->seconds;
+    self->seconds =
+        ranks->seconds / 2; // a rank whose join fails waits twice as long for the others
     step_graphs_discard(context->graphs); // a step's next run makes NCCL's connections
     ncclUniqueId unique;
     memcpy(&unique, id, sizeof unique);
@@ -175,6 +176,7 @@ adele_status device_exchange_join(const struct adele_device *device, const unsig
     ncclResult_t result = NCCL(self, ncclCommInitRankConfig, &self->communicator, self->n_ranks,
                                unique, self->rank, &config);
     adele_status status = settle(self, result);
+    self->seconds = ranks->seconds;
     if (status != ADELE_OK)
         give_up(self);
     return status;

@@ -29,7 +29,7 @@ static bool is_within(const char *a, const char *b, int n_edits) {
         return *a == '\0' || is_within(a + 1, b + 1, n_edits);
     if (n_edits == 0)
         return false;
-    bool is_swap = *a != '\0' && a[1] == b[0] && b[1] == a[0];
+    bool is_swap = *a != '\0' && *b != '\0' && a[1] == b[0] && b[1] == a[0];
     return (is_swap && is_within(a + 2, b + 2, n_edits - 1)) ||
            (*a != '\0' && *b != '\0' && is_within(a + 1, b + 1, n_edits - 1)) ||
            (*a != '\0' && is_within(a + 1, b, n_edits - 1)) ||

@@ -109,8 +109,9 @@ adele_status messages_finish(struct ranks *ranks, enum rank_messages kind, doubl
         else if (now - ranks->heard[late] > limit)
             return fail_with(ranks, kind, late,
                              FAIL(ADELE_DEVICE,
-                                  "Look for its error above and in its log. ADELE_RANK_TIMEOUT is "
-                                  "the number of seconds that ranks wait for each other.",
+                                  "Look for its error above and in its log; it may itself wait "
+                                  "for a rank that is gone. ADELE_RANK_TIMEOUT is the number of "
+                                  "seconds that ranks wait for each other.",
                                   "nothing came from it for %.4g seconds", limit));
         else
             pause_for(now - last);

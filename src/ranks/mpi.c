@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Messages by MPI 3.1 or newer. Only functions that do not wait for another rank are called between
-// MPI_Init_thread and MPI_Finalize, and errors are returned to the caller instead of ending the
+// Messages by MPI 3.1 or newer. After mpi_open only functions that do not wait for another rank are
+// called, until the ranks leave; errors are returned to the caller instead of ending the
 // process.
 #include "base/fail.h"
 #include "base/memory.h"

@@ -126,10 +126,14 @@ static adele_status wait_for_all(struct ranks *ranks) {
 void ranks_close(struct ranks *ranks, bool failed) {
     if (ranks == NULL)
         return;
-    if ((failed && !ranks->has_agreed) || wait_for_all(ranks) != ADELE_OK) {
+    bool is_told = !failed || ranks->has_agreed; // the others need not be ended
+    bool are_there = is_told && wait_for_all(ranks) == ADELE_OK;
+    if (failed && !are_there) {
         (void)fflush(NULL); // abort ends this process at once
         ranks->transport->abort(ranks->transport);
     }
-    ranks->transport->close(ranks->transport);
+    if (are_there) // after a success nothing more is needed of a lost rank, for which this would
+                   // wait
+        ranks->transport->close(ranks->transport);
     free_all(ranks);
 }

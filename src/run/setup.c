@@ -194,6 +194,10 @@ void trainer_destroy(struct trainer *trainer) {
     if (!trainer)
         return;
     metrics_close(trainer->metrics);
+    // A GPU that waits for a rank that is gone is stopped first: to release its memory would wait
+    // too.
+    exchange_destroy(trainer->step.parts.exchange);
+    trainer->step.parts.exchange = NULL;
     trainer_drop_plan(trainer);
     run_data_deinit(&trainer->data);
     adele_device_close(trainer->device);

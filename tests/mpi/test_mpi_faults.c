@@ -116,6 +116,9 @@ static void each_call_that_fails_is_told(void **state) {
         char function[64];
         long n = 0;
         assert_int_equal(sscanf(line, "%63s %ld", function, &n), 2);
+        // How often it is asked depends on time, but at least once for each message that comes.
+        if (strcmp(function, "MPI_Testsome") == 0)
+            n = mpi_calls(counts, "MPI_Get_count");
         if (n > 0)
             fail_once(state, function, 1);
         if (n > 2)

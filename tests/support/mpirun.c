@@ -17,12 +17,16 @@ struct command {
     char count[16];
 };
 
-// Open MPI's settings are variables, which another MPI does not read.
+// Settings of Open MPI 4 (OMPI_MCA) and 5 (PRTE_MCA) are variables, which another MPI does not
+// read.
 static void make_command(int n_ranks, const char *const *argv, struct command *out) {
-    static const char *const settings[][2] = {{"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-                                              {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-                                              {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-                                              {"OMPI_MCA_hwloc_base_binding_policy", "none"}};
+    static const char *const settings[][2] = {
+        {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+        {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+        {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+        {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+        {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
+        {"PRTE_MCA_hwloc_default_binding_policy", "none"}};
     int n = 0;
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         assert_int_equal(setenv(settings[i][0], settings[i][1], 1), 0);
