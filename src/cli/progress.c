@@ -106,7 +106,8 @@ void progress_join_ranks(struct progress *progress, bool is_quiet) {
 }
 
 void progress_deinit(struct progress *progress) {
-    handle_stop_signals(SIG_DFL);
+    // Rank 0 may still be saving: a signal that comes late must not end the ranks that wait for it.
+    handle_stop_signals(is_one_of_several ? SIG_IGN : SIG_DFL);
     progress_clear(progress);
     adele_log_to(NULL, NULL);
     memset(progress, 0, sizeof *progress);

@@ -67,7 +67,7 @@ static adele_status share_failure(struct ranks *ranks, const struct failure *own
 adele_status ranks_agree(struct ranks *ranks, adele_status mine) {
     struct failure own;
     int failed = -1;
-    if (ranks == NULL || ranks->has_agreed)
+    if (ranks == NULL || ranks->has_agreed || ranks->is_broken)
         return mine;
     double limit = ranks->time_limit;
     if (mine != ADELE_OK && mine != ADELE_INTERRUPTED && limit > FAILED_SECONDS)

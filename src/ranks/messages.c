@@ -25,6 +25,7 @@ static const char *const names[] = {
 static adele_status fail_with(struct ranks *ranks, enum rank_messages kind, int peer,
                               adele_status status) {
     ranks->transport->cancel(ranks->transport);
+    ranks->is_broken = true;
     memset(ranks->n_pending, 0, (size_t)ranks->n * sizeof *ranks->n_pending);
     ranks->has_lost = peer >= 0;
     if (peer < 0)

@@ -4,9 +4,10 @@
 // sent.
 //
 // Every rank calls the functions below in the same order and with the same sizes ("collective").
-// None of them waits for ever: when another rank has sent nothing for the time limit, or has ended
-// with an error, they fail with a message that names that rank and its host. A run that has seen
-// such a failure ends; the ranks are of no use any more.
+// None of them waits for ever, but ranks_open while MPI itself connects the processes: when another
+// rank has sent nothing for the time limit, or has ended with an error, they fail with a message
+// that names that rank and its host. A run that has seen such a failure ends; the ranks are of no
+// use any more.
 #ifndef ADELE_RANKS_RANKS_H
 #define ADELE_RANKS_RANKS_H
 

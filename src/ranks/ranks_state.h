@@ -36,7 +36,9 @@ struct ranks {
     int n_cores; // of this rank
     struct few_cores fewest;
     bool has_agreed; // on an error that all ranks know
-    bool has_lost;   // a message failed: the other rank may have more to tell
+    bool
+        is_broken; // a collective failed, and the blocks of its messages are freed: no more of them
+    bool has_lost; // a message failed: the other rank may have more to tell
 };
 
 // messages.c. Blocks are sent in pieces, because MPI counts bytes in an int. They stay as they are

@@ -56,16 +56,14 @@ struct memory_need memory_need_of(const struct training_step *step) {
 }
 
 // What the other ranks of this host, which do the same, will take of the same memory. All of them
-// have allocated what this rank has, once they have come to this point.
-static adele_status neighbours_bytes(const struct training_step *step, size_t *out) {
-    struct ranks *ranks = step->data->ranks;
+// have allocated what this rank has.
+static size_t neighbours_bytes(const struct training_step *step) {
+    const struct ranks *ranks = step->data->ranks;
     size_t needed = network_planned_bytes(step->network) + later_bytes(step);
     size_t taken = network_allocated_bytes(step->network);
-    *out = 0;
     if (!resident_is_host_memory(step->data->device))
-        return ADELE_OK;
-    *out = (size_t)(ranks_local_count(ranks) - 1) * (needed > taken ? needed - taken : 0);
-    return ranks_agree(ranks, ADELE_OK);
+        return 0;
+    return (size_t)(ranks_local_count(ranks) - 1) * (needed > taken ? needed - taken : 0);
 }
 
 static adele_status check(const struct memory_request *request, struct ranks *ranks) {
@@ -76,8 +74,7 @@ static adele_status check(const struct memory_request *request, struct ranks *ra
 
 adele_status memory_need_check(const struct training_step *step) {
     const struct run_data *data = step->data;
-    size_t neighbours = 0;
-    TRY(neighbours_bytes(step, &neighbours));
+    size_t neighbours = neighbours_bytes(step);
     bool can_move =
         data->config->data.residency == RESIDENCY_DEVICE && !resident_is_host_memory(data->device);
     struct memory_request request = {

@@ -145,11 +145,15 @@ adele_status nonfinite_source_find(struct training_step *step, int epoch, int i_
     struct totals *totals = memory_aligned(sizeof *totals + sums_bytes(step));
     *out_what = NULL;
     TRY(CHECK_MEMORY(totals));
+    // What is repeated here leaves no predictions: later weights may do it.
+    const struct prediction *prediction = step->prediction;
+    step->prediction = NULL;
     adele_status status = keep(step, totals);
     if (status == ADELE_OK)
         status = find(step, epoch, i_step, i_next, out_what);
     if (status == ADELE_OK)
         status = restore(step, totals);
+    step->prediction = prediction;
     if (status != ADELE_OK) {
         memory_free(*out_what);
         *out_what = NULL;

@@ -142,24 +142,29 @@ static adele_status describe_files(const struct dataset *dataset, enum dataset_s
     return status;
 }
 
+adele_status rank_check_files(struct ranks *ranks, const struct dataset *dataset) {
+    struct fact facts[SPLIT_COUNT] = {[SPLIT_TRAIN] = {"training set", ""},
+                                      [SPLIT_VAL] = {"validation set", ""},
+                                      [SPLIT_TEST] = {"test set", ""}};
+    adele_status status = ADELE_OK;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    for (int split = 0; split < SPLIT_COUNT && status == ADELE_OK; split++)
+        status = describe_files(dataset, (enum dataset_split)split, facts[split].value);
+    TRY(ranks_agree(ranks, status));
+    return compare(ranks, SPLIT_COUNT, facts);
+}
+
 adele_status rank_check_data(const struct trainer *trainer) {
     struct ranks *ranks = trainer->options.ranks;
-    struct fact facts[PROVENANCE_COUNT + SPLIT_COUNT + 1] = {0};
-    static const char *const splits[SPLIT_COUNT] = {
-        [SPLIT_TRAIN] = "training set", [SPLIT_VAL] = "validation set", [SPLIT_TEST] = "test set"};
+    struct fact facts[PROVENANCE_COUNT + 1] = {0};
     int n = 0;
-    adele_status status = ADELE_OK;
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
     for (int i = 0; i < PROVENANCE_COUNT; i++) {
         facts[n].name = provenance_row_name((enum provenance_row)i);
         (void)snprintf(facts[n++].value, VALUE_BYTES, "%s", trainer->origin.made_by.rows[i]);
     }
-    for (int split = 0; split < SPLIT_COUNT && status == ADELE_OK; split++) {
-        facts[n].name = splits[split];
-        status = describe_files(trainer->data.dataset, (enum dataset_split)split, facts[n++].value);
-    }
-    TRY(ranks_agree(ranks, status));
     facts[n].name = "XXH3 of the training labels";
     (void)snprintf(facts[n++].value, VALUE_BYTES, "%s", trainer->data.noisy_hash);
     return compare(ranks, n, facts);

@@ -9,7 +9,9 @@
 
 // Before anything is read: version, configuration, folder of the run.
 ADELE_MUST_CHECK adele_status rank_check_start(const struct trainer_options *options);
-// Once the device is open and the data are read.
+// Names and sizes of the files of all splits, before they are read.
+ADELE_MUST_CHECK adele_status rank_check_files(struct ranks *ranks, const struct dataset *dataset);
+// Once the device is open and the data are read: device, training labels.
 ADELE_MUST_CHECK adele_status rank_check_data(const struct trainer *trainer);
 // Once the newest checkpoint is loaded; `is_found`: there was one.
 ADELE_MUST_CHECK adele_status rank_check_checkpoint(const struct trainer *trainer, bool is_found);

@@ -10,6 +10,7 @@
 #include "data/noise_images.h"
 #include "infer/run_folder.h"
 #include "run/patches.h"
+#include "run/rank_check.h"
 #include "run/shared_images.h"
 
 #include <stdio.h>
@@ -88,7 +89,9 @@ static adele_status load_split(struct run_data *data, enum dataset_split split) 
 static adele_status load_splits(struct run_data *data) {
     struct dataset_config config;
     config_dataset(data->config, &config);
-    TRY(dataset_open(&config, &data->dataset));
+    // A split that one rank alone lacks would leave the others waiting for it.
+    TRY(ranks_agree(data->ranks, dataset_open(&config, &data->dataset)));
+    TRY(rank_check_files(data->ranks, data->dataset));
     data->n_categories = data->dataset->n_categories;
     TRY(load_split(data, SPLIT_TRAIN));
     TRY(load_split(data, SPLIT_VAL));

@@ -7,6 +7,7 @@
 #include "infer/run_folder.h"
 #include "run/learning_rate.h"
 #include "run/memory_need.h"
+#include "run/rank_check.h"
 #include "run/trainer_state.h"
 
 #include <stdint.h>
@@ -103,8 +104,13 @@ adele_status trainer_allocate(struct trainer *trainer) {
 }
 
 static adele_status parts_init(struct trainer *trainer) {
-    TRY(trainer_plan(trainer));
-    TRY(learning_rate_check(trainer->config, &trainer->step.epochs));
+    adele_status status = trainer_plan(trainer);
+    if (status == ADELE_OK)
+        status = learning_rate_check(trainer->config, &trainer->step.epochs);
+    // Ranks of a host share its memory: none measures it before all have planned.
+    if (resident_is_host_memory(trainer->device))
+        status = ranks_agree(trainer->options.ranks, status);
+    TRY(status);
     plan_describe(trainer->step.full.plans[0]);
     TRY(memory_need_check(&trainer->step));
     return trainer_allocate(trainer);
@@ -151,6 +157,8 @@ static adele_status load(struct trainer *trainer) {
 
 static adele_status all_parts_init(struct trainer *trainer) {
     adele_status status = parts_init(trainer);
+    if (resident_is_host_memory(trainer->device)) // images have no other place
+        return status;
     int64_t is_short = status == ADELE_NO_MEMORY;
     TRY(ranks_max(trainer->options.ranks, &is_short, 1)); // all ranks keep their images alike
     if (!is_short || (status != ADELE_OK && status != ADELE_NO_MEMORY))
@@ -180,6 +188,8 @@ adele_status trainer_load(const struct trainer_options *options, struct trainer 
 adele_status trainer_create(const struct trainer_options *options, struct trainer **out) {
     struct trainer *trainer = NULL;
     adele_status status = ranks_agree(options->ranks, trainer_load(options, &trainer));
+    if (status == ADELE_OK)
+        status = rank_check_data(trainer);
     if (status == ADELE_OK)
         status = all_parts_init(trainer);
     if (status != ADELE_OK) {

@@ -271,6 +271,8 @@ static adele_status run_trainer(struct trainer *trainer) {
     if (status == ADELE_OK)
         status = trainer->options.n_profile_steps > 0 ? profile(trainer, result)
                                                       : train(trainer, result);
+    if (status == ADELE_NUMERIC) // on all ranks at the same step: rank 0 tells it
+        status = ranks_agree(trainer->options.ranks, status);
     memory_free(result);
     if (status == ADELE_OK || status == ADELE_INTERRUPTED)
         end_exchange(trainer, status);
@@ -300,8 +302,6 @@ adele_status trainer_run(const struct trainer_options *options, struct trainer_r
     struct trainer *trainer = NULL;
     TRY(claim_folder(options));
     adele_status status = ranks_agree(options->ranks, trainer_create(options, &trainer));
-    if (status == ADELE_OK)
-        status = rank_check_data(trainer);
     if (status == ADELE_OK)
         status = step_parts_connect(&trainer->step.parts);
     if (status != ADELE_OK) {
