@@ -68,6 +68,7 @@ struct adele_train_start {
     int n_last_images;                // of an epoch's last step
     int n_dropped_images;             // of each epoch: train.drop_last, train.parts
     long n_steps_total, n_done_steps; // of the run, and before this call: above 0 in a resumed run
+    int n_processes, n_parts; // that train together, and train.parts; bytes are of one process
 };
 
 // A run between two steps. The library may append fields in later versions.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/train_screen.h"
 
+#include "adele/ranks.h"
 #include "adele/report.h"
 #include "cli/number_text.h"
 #include "cli/shell.h"
@@ -110,8 +111,12 @@ static void show_network(const struct adele_train_start *start) {
              start->batch == 1 ? "" : "s");
     list_end();
     printf("%-*s%s, %s\n", LABEL_COLUMNS, "device", start->device, start->precision);
-    printf("%-*s%s planned", LABEL_COLUMNS, "memory",
-           number_text_bytes(start->planned_bytes, planned));
+    if (start->n_processes > 1)
+        printf("%-*s%d, each with %d of the %d parts of a batch\n", LABEL_COLUMNS, "processes",
+               start->n_processes, start->n_parts / start->n_processes, start->n_parts);
+    printf("%-*s%s planned%s", LABEL_COLUMNS, "memory",
+           number_text_bytes(start->planned_bytes, planned),
+           start->n_processes > 1 ? " by each" : "");
     if (start->available_bytes != SIZE_MAX) // else the device does not say
         printf(" of %s available", number_text_bytes(start->available_bytes, available));
     putchar('\n');
@@ -286,8 +291,10 @@ static void show_corrections(const struct train_screen *screen, const char *run_
         show_corrected(screen, is_read && corrections.n_classes == 0);
     if (corrections.n_explained == 0)
         return;
-    if (corrections.n_never > 0)
-        printf("%d of %d classes never corrected\n", corrections.n_never, corrections.n_classes);
+    printf("%d of %d classes never corrected", corrections.n_never, corrections.n_classes);
+    if (corrections.n_explained > corrections.n_never)
+        printf(", %d later than the onset", corrections.n_explained - corrections.n_never);
+    putchar('\n');
     if (adele_run_corrections(run_folder, show_class, &n_shown) == ADELE_OK &&
         n_shown > MOST_CLASSES)
         printf("  and %d more classes; report.html has all\n", n_shown - MOST_CLASSES);
@@ -321,7 +328,11 @@ void train_screen_end(const struct train_screen *screen, const struct adele_trai
 
 void train_screen_show_resume(const struct adele_train_options *options,
                               const struct adele_train_result *result) {
-    fprintf(stderr, "  to go on: adele train ");
+    int n_processes = adele_ranks_count(options->ranks);
+    fprintf(stderr, "  to go on: ");
+    if (n_processes > 1)
+        fprintf(stderr, "mpirun -n %d ", n_processes);
+    fprintf(stderr, "adele train ");
     shell_print_path(stderr, options->config, "");
     fprintf(stderr, " --run ");
     shell_print_path(stderr, result->run_folder, "");

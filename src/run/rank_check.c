@@ -20,7 +20,9 @@ struct fact {
 };
 
 static const char hint[] =
-    "Start the same program on all hosts, with folders that all of them see under the same path.";
+    "Start the same program on all hosts, with folders that all of them see under the same path. "
+    "Where processors differ, give ADELE_CPU_ISA on all ranks the set that each has (mpirun -x "
+    "ADELE_CPU_ISA=avx2).";
 
 // The same error on each rank; the agreement makes that known, so that rank 0 alone tells it.
 static adele_status compare(struct ranks *ranks, int n, const struct fact *facts) {

@@ -74,6 +74,8 @@ static void describe_steps(const struct trainer *trainer, struct adele_train_sta
     start->n_dropped_images = epochs->n_dropped_images;
     start->n_steps_total = epochs->n_steps_total;
     start->n_done_steps = trainer->progress.step;
+    start->n_processes = ranks_count(trainer->options.ranks);
+    start->n_parts = epochs->n_parts;
 }
 
 void start_report(const struct trainer *trainer) {
