@@ -150,6 +150,8 @@ static adele_status train(const struct adele_train_options *options, struct conf
         status = run_paths_resolve(run, NULL, config);
     TRY(ranks_agree(ranks, status));
     status = trainer_run(&trainer, result);
+    if (status != ADELE_OK)
+        log_line(LOG_DETAIL, "ended: %s", adele_error_message());
     if (ranks != NULL)
         log_line(LOG_DETAIL, "%jd bytes were sent to other ranks",
                  (intmax_t)ranks_bytes_sent(ranks));

@@ -133,7 +133,12 @@ static void require_saved_once(void *const *state, const char *run, int number, 
         count_of(err, "  to go on: mpirun -n 2 adele train ") != 1)
         fail_msg("code %d, not %d, or not one interruption:\n%s", code, expected, err);
     free(err);
-    assert_true(file_exists(scratch_path(state, run)));
+    char log[4200], *text = NULL;
+    size_t n_bytes = 0;
+    (void)snprintf(log, sizeof log, "%s/log.1.txt", scratch_path(state, run));
+    check_ok(file_read(log, 0, &text, &n_bytes));
+    assert_non_null(strstr(text, "ended: interrupted in epoch "));
+    memory_free(text);
     run_alone(state, run);
     tiny_run_assert_same(state, "alone", run);
 }
