@@ -60,7 +60,7 @@ static adele_status gather_starts(struct ranks *ranks, size_t bytes, size_t *sta
 
 adele_status ranks_gather_sized(struct ranks *ranks, const void *mine, size_t bytes, void **all,
                                 size_t *starts) {
-    int n = ranks_count(ranks);
+    int n = ranks != NULL ? ranks->n : 1;
     *all = NULL;
     starts[0] = 0;
     starts[1] = bytes;
@@ -110,9 +110,13 @@ adele_status ranks_exchange(struct ranks *ranks, const void *to_each, size_t byt
                             void *from_each) {
     if (bytes == 0)
         return ADELE_OK;
-    size_t own = (size_t)ranks_index(ranks) * bytes;
+    if (ranks == NULL) {
+        memcpy(from_each, to_each, bytes);
+        return ADELE_OK;
+    }
+    size_t own = (size_t)ranks->index * bytes;
     // Each rank begins with the one behind it, so that not all of them send to the same one first.
-    for (int i = 1; i < ranks_count(ranks); i++) {
+    for (int i = 1; i < ranks->n; i++) {
         int to = (ranks->index + i) % ranks->n, from = (ranks->index + ranks->n - i) % ranks->n;
         TRY(messages_receive(ranks, MESSAGES_EXCHANGE, from,
                              (char *)from_each + (size_t)from * bytes, bytes));
@@ -120,5 +124,5 @@ adele_status ranks_exchange(struct ranks *ranks, const void *to_each, size_t byt
                           bytes));
     }
     memcpy((char *)from_each + own, (const char *)to_each + own, bytes);
-    return ranks != NULL ? messages_finish(ranks, MESSAGES_EXCHANGE, ranks->time_limit) : ADELE_OK;
+    return messages_finish(ranks, MESSAGES_EXCHANGE, ranks->time_limit);
 }
