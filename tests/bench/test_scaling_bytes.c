@@ -19,15 +19,6 @@
 
 #define N_STEPS 2
 
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
-                    adele_error_message());                                                        \
-            _exit(3);                                                                              \
-        }                                                                                          \
-    } while (0)
-
 // ---- in a rank ----------------------------------------------------------------------------------
 
 static void require_model(struct trainer *trainer, struct ranks *ranks, int n_parts) {

@@ -22,16 +22,6 @@
 
 // ---- in a rank ----------------------------------------------------------------------------------
 
-// Ends the rank, and by its exit code mpirun and the test.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
-                    adele_error_message());                                                        \
-            _exit(3);                                                                              \
-        }                                                                                          \
-    } while (0)
-
 // 0, 1, primes, and more than one piece of a message.
 static const size_t sizes[] = {0, 1, 7, 4099, (4 << 20), (4 << 20) + 13};
 #define N_SIZES (sizeof sizes / sizeof *sizes)

@@ -21,17 +21,6 @@
 
 // ---- in a rank ----------------------------------------------------------------------------------
 
-// Ends the rank, and by its exit code mpirun and the test.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
-                    adele_error_message());                                                        \
-            _exit(3);                                                                              \
-        }                                                                                          \
-    } while (0)
-#define REQUIRE_OK(expression) REQUIRE((expression) == ADELE_OK)
-
 enum { N_FLOATS = 8 * 1009 };
 
 // Sums of these round differently in nearly every other order.

@@ -30,17 +30,6 @@ enum { EPOCH = 5, MAP = 32 * 28, N_LOSS_SCALES = 2, MOST_SETS = 12 };
 
 // ---- in a rank ----------------------------------------------------------------------------------
 
-// Ends the rank, and by its exit code mpirun and the test.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
-                    adele_error_message());                                                        \
-            _exit(3);                                                                              \
-        }                                                                                          \
-    } while (0)
-#define REQUIRE_OK(expression) REQUIRE((expression) == ADELE_OK)
-
 struct rank {
     struct config *config;
     struct adele_device *device;

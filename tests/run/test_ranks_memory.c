@@ -15,15 +15,6 @@
 
 #include <cmocka.h>
 
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
-                    adele_error_message());                                                        \
-            _exit(3);                                                                              \
-        }                                                                                          \
-    } while (0)
-
 // ---- the CPU with less memory -------------------------------------------------------------------
 
 static struct adele_device_iface small_iface;

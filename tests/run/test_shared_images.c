@@ -23,15 +23,6 @@
 
 // ---- in a rank ----------------------------------------------------------------------------------
 
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
-                    adele_error_message());                                                        \
-            _exit(3);                                                                              \
-        }                                                                                          \
-    } while (0)
-
 // A mapping of this process, from /proc/self/smaps.
 struct mapping {
     unsigned long inode, rss_kb, pss_kb;

@@ -6,7 +6,11 @@
 
 #include "support/program.h"
 
+#include "adele/status.h"
+
 #include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #define MPIRUN_MOST_ARGUMENTS 64
 
@@ -16,5 +20,16 @@ bool mpirun_is_there(void);
 void mpirun_run(int n_ranks, const char *const *argv, struct program_result *out);
 // program_start_heard of the same: returns mpirun's process.
 pid_t mpirun_start(int n_ranks, const char *const *argv, FILE *err);
+
+// In a rank: ends it, and by its exit code mpirun and the test.
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s; last error: %s\n", __FILE__, __LINE__, #condition,         \
+                    adele_error_message());                                                        \
+            _exit(3);                                                                              \
+        }                                                                                          \
+    } while (0)
+#define REQUIRE_OK(expression) REQUIRE((expression) == ADELE_OK)
 
 #endif
