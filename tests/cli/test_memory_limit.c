@@ -102,11 +102,11 @@ static void other_verbs_refuse_too(void **state) {
     struct program_result result;
     const char *run = scratch_path(state, "run"), *images = scratch_path(state, "set/imagesTs");
     LIMITED(&result, MODEL_LIMIT, "evaluate", run, "--device=cpu", "--scales", "1,8");
-    assert_refused(&result, " free on cpu: ", "smaller --scales");
+    assert_refused(&result, " available on cpu: ", "smaller --scales");
     program_result_deinit(&result);
     LIMITED(&result, MODEL_LIMIT, "predict", run, "-i", images, "-o", scratch_path(state, "masks"),
             "--device=cpu", "--scales=8", "--flip");
-    assert_refused(&result, " free on cpu: ", "smaller --scales");
+    assert_refused(&result, " available on cpu: ", "smaller --scales");
     program_result_deinit(&result);
     LIMITED(&result, MODEL_LIMIT, "predict", run, "-i", images, "-o", scratch_path(state, "masks"),
             "--device=cpu", "--scales=1,1.5", "--flip");
