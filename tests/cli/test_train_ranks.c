@@ -29,16 +29,9 @@ static int setup(void **state) {
     return 0;
 }
 
-static int count_of(const char *text, const char *part) {
-    int n = 0;
-    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
-        n++;
-    return n;
-}
-
 // Exit code 1, and one error of adele's, which begins so.
 static void require_one_error(struct program_result *result, const char *error) {
-    char line[512];
+    char line[4200];
     (void)snprintf(line, sizeof line, "adele: error: %s", error);
     if (result->code != 1 || strstr(result->err, line) == NULL ||
         count_of(result->err, "adele: error: ") != 1)

@@ -60,13 +60,6 @@ static int setup(void **state) {
     return 0;
 }
 
-static int count_of(const char *text, const char *part) {
-    int n = 0;
-    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
-        n++;
-    return n;
-}
-
 // Two ranks, where a shell runs `first` and `second` before it becomes the rank 0 or 1.
 static void make_ranks(const struct command *command, const char *first, const char *second,
                        const char **argv) {

@@ -206,10 +206,3 @@ long mpi_calls(const char *counts, const char *function) {
     }
     return -1;
 }
-
-int count_of(const char *text, const char *needle) {
-    int n = 0;
-    for (const char *at = strstr(text, needle); at; at = strstr(at + 1, needle))
-        n++;
-    return n;
-}

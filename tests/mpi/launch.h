@@ -54,7 +54,4 @@ void launch_fail(const struct program_result *result, const char *about);
 // where the library does not have it.
 long mpi_calls(const char *counts, const char *function);
 
-// How often `needle` stands in the text.
-int count_of(const char *text, const char *needle);
-
 #endif

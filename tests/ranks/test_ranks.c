@@ -232,13 +232,6 @@ static void require_text(const struct program_result *result, const char *text) 
         fail_msg("'%s' is not in:\n%s", text, result->err);
 }
 
-static int count_of(const char *text, const char *part) {
-    int n = 0;
-    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
-        n++;
-    return n;
-}
-
 static void every_collective_brings_what_was_sent(void **state) {
     (void)state;
     static const int counts[] = {1, 2, 3, 4};

@@ -618,13 +618,6 @@ static void train(void *const *state, const char *run, struct program_result *re
     program_run(argv, result);
 }
 
-static int count_of(const char *text, const char *word) {
-    int n = 0;
-    for (const char *at = strstr(text, word); at != NULL; at = strstr(at + 1, word))
-        n++;
-    return n;
-}
-
 // The kernel stays planted: a training that launched it would crash.
 static void training_goes_on_with_the_next_best(void **state) {
     SKIP_WITHOUT_EMULATOR();

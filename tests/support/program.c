@@ -100,6 +100,13 @@ void program_result_deinit(struct program_result *result) {
     memset(result, 0, sizeof *result);
 }
 
+int count_of(const char *text, const char *part) {
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        n++;
+    return n;
+}
+
 double seconds_now(void) {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);

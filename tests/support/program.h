@@ -33,6 +33,8 @@ char *program_read_back(FILE *file);
 // Programs that start from now on run with so many threads instead.
 void program_set_threads(int n_threads);
 
+int count_of(const char *text, const char *part); // how often `part` stands in it
+
 double seconds_now(void); // of a monotonic clock
 void seconds_sleep(double seconds);
 
