@@ -45,8 +45,6 @@ extern const struct cli_verb cli_verbs[];
 extern const size_t cli_n_verbs;
 // NULL when there is none of that name.
 const struct cli_verb *cli_verb_find(const char *name);
-// The verb that a misspelt or shortened name most likely means; NULL: none is near.
-const char *cli_verb_nearest(const char *name);
 
 // `adele` before the verb: its options, and what it is for. Read by people only, see main().
 extern const struct argp cli_argp;

@@ -2,6 +2,7 @@
 // adele VERB ...: finds the verb.
 #include "adele/adele.h"
 #include "cli/cli.h"
+#include "cli/misspelt.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,34 +24,8 @@ const struct cli_verb *cli_verb_find(const char *name) {
     return NULL;
 }
 
-// Whether so many insertions, deletions, replacements or swaps of neighbours lead from a to b.
-static bool is_within(const char *a, const char *b, int n_edits) {
-    if (*a == *b)
-        return *a == '\0' || is_within(a + 1, b + 1, n_edits);
-    if (n_edits == 0)
-        return false;
-    bool is_swap = *a != '\0' && *b != '\0' && a[1] == b[0] && b[1] == a[0];
-    return (is_swap && is_within(a + 2, b + 2, n_edits - 1)) ||
-           (*a != '\0' && *b != '\0' && is_within(a + 1, b + 1, n_edits - 1)) ||
-           (*a != '\0' && is_within(a + 1, b, n_edits - 1)) ||
-           (*b != '\0' && is_within(a, b + 1, n_edits - 1));
-}
-
-const char *cli_verb_nearest(const char *name) {
-    size_t length = strlen(name);
-    for (size_t i = 0; i < cli_n_verbs; i++)
-        if (length >= 3 && strncmp(name, cli_verbs[i].name, length) == 0)
-            return cli_verbs[i].name;
-    // Of a short word, more edits would lead to anything.
-    for (int n_edits = 1; n_edits <= 2 && 3 * n_edits <= (int)length + 1; n_edits++)
-        for (size_t i = 0; i < cli_n_verbs; i++)
-            if (is_within(name, cli_verbs[i].name, n_edits))
-                return cli_verbs[i].name;
-    return NULL;
-}
-
 static int refuse_verb(const char *name) {
-    const char *nearest = cli_verb_nearest(name);
+    const char *nearest = misspelt_nearest_verb(name);
     fprintf(stderr, "adele: error: no command '%s'", name);
     if (nearest != NULL)
         fprintf(stderr, "; did you mean '%s'?", nearest);
@@ -144,6 +119,8 @@ int main(int argc, char **argv) {
         return refuse_verb(argv[1]);
     if (adele_ranks_launched() > 1 && !is_for_ranks(verb))
         return refuse_ranks(verb);
+    if (!misspelt_check_options(verb, argc - 2, argv + 2))
+        return CLI_USAGE;
     char name[64];
     snprintf(name, sizeof name, "adele %s", verb->name);
     adele_log_to(print_log_line, NULL);

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/completion.h"
 #include "cli/manual.h"
+#include "cli/misspelt.h"
 
 #include <argp.h>
 #include <stdbool.h>
@@ -38,7 +39,7 @@ static error_t parse(int key, char *value, struct argp_state *state) {
             argp_error(state, "one COMMAND only; unexpected argument '%s'", value);
         arguments->verb = cli_verb_find(value);
         if (arguments->verb == NULL) {
-            const char *nearest = cli_verb_nearest(value);
+            const char *nearest = misspelt_nearest_verb(value);
             argp_error(state, "no command '%s'%s%s%s", value, nearest ? "; did you mean '" : "",
                        nearest ? nearest : "", nearest ? "'?" : "");
         }

@@ -56,6 +56,22 @@ static void a_misspelt_command_names_the_nearest(void **state) {
     assert_refused(WORDS("help", "trian"), 2, "no command 'trian'; did you mean 'train'?");
 }
 
+static void a_misspelt_option_names_the_nearest(void **state) {
+    static const char no_file[] = "nix: cannot open";
+    (void)state;
+    assert_refused(WORDS("train", "nix", "--divice", "cpu"), 2,
+                   "adele: error: `adele train` has no option '--divice'; did you mean "
+                   "'--device'?\n  hint: `adele train --help`");
+    assert_refused(WORDS("train", "nix", "--sett=train.epochs=3"), 2, "did you mean '--set'?");
+    assert_refused(WORDS("train", "nix", "--hepl"), 2, "did you mean '--help'?");
+    // Nothing is near; a shortened name; values that look like options; what follows "--".
+    assert_refused(WORDS("train", "nix", "--xyzzyx"), 2, "unrecognized option '--xyzzyx'");
+    assert_refused(WORDS("train", "nix", "--resum"), 1, no_file);
+    assert_refused(WORDS("train", "nix", "--run", "--divice"), 1, no_file);
+    assert_refused(WORDS("train", "nix", "-d", "--divice"), 1, no_file);
+    assert_refused(WORDS("train", "--", "--divice"), 1, "--divice: cannot open");
+}
+
 static void a_configuration_is_no_run(void **state) {
     const char *out = scratch_path(state, "out");
     char is[4200];
@@ -99,6 +115,7 @@ static void a_hint_says_what_to_choose(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_misspelt_command_names_the_nearest),
+        cmocka_unit_test(a_misspelt_option_names_the_nearest),
         cmocka_unit_test(a_configuration_is_no_run),
         cmocka_unit_test(what_is_not_there_is_no_damaged_run),
         cmocka_unit_test(a_hint_says_what_to_choose),
