@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// train.parts on the CUDA sources under emulation (or, with ADELE_TEST_DEVICES=cuda, on a GPU): a
-// step of two parts is one captured graph, with the bytes of a step that is launched op by op, and
-// parts whose images are in the host's memory find theirs in the batch that was fetched.
+// train.parts and train.accumulate on the CUDA sources under emulation (or, with
+// ADELE_TEST_DEVICES=cuda, on a GPU): a step is one captured graph, with the bytes of a step that
+// is launched op by op, and images that are in the host's memory are found in the batch that was
+// fetched.
 #include "runtime/cuda_device.h"
 #include "support/scratch.h"
 #include "support/simt_devices.h"
@@ -12,6 +13,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,9 +55,9 @@ static int teardown(void **state) {
     return scratch_teardown(state);
 }
 
-static void train(void *const *state, const char *name, const char *residency) {
+static void train(void *const *state, const char *name, const char *key, const char *residency) {
     struct config *config =
-        tiny_run_config(state, SETS("train.parts=2", "train.batch=4", "train.epochs=2", residency,
+        tiny_run_config(state, SETS(key, "train.batch=4", "train.epochs=2", residency,
                                     "loss.scales=[1.0]", "train.evaluate_test=false"));
     struct trainer_result result;
     struct trainer_options options = {
@@ -68,29 +70,43 @@ static void train(void *const *state, const char *name, const char *residency) {
 long simt_graph_launches(void); // of the emulator
 #endif
 
-static void a_step_of_parts_is_one_graph(void **state) {
+// The launches of graphs beside those that a run of whole steps has.
+static void compare_ways(void *const *state, const char *key, long n_fewer) {
     if (device_name() == NULL) {
         print_message("no GPU here, or a build without an emulator\n");
         skip();
     }
+    char launches[32], graphs[32], host[32];
+    (void)snprintf(launches, sizeof launches, "%s_launches", key);
+    (void)snprintf(graphs, sizeof graphs, "%s_graphs", key);
+    (void)snprintf(host, sizeof host, "%s_host", key);
     assert_int_equal(setenv("ADELE_CUDA_GRAPHS", "0", 1), 0);
-    train(state, "launches", "data.residency=device");
+    train(state, launches, key, "data.residency=device");
     assert_int_equal(unsetenv("ADELE_CUDA_GRAPHS"), 0);
 #ifdef ADELE_HAVE_SIMT
     long before = simt_graph_launches();
 #endif
-    train(state, "graphs", "data.residency=device");
+    train(state, graphs, key, "data.residency=device");
 #ifdef ADELE_HAVE_SIMT
-    if (strcmp(device_name(), "simt") == 0) // all but the first step
-        assert_int_equal(simt_graph_launches() - before, N_EPOCHS * N_STEPS - 1);
+    if (strcmp(device_name(), "simt") == 0)
+        assert_int_equal(simt_graph_launches() - before, N_EPOCHS * N_STEPS - n_fewer);
 #endif
-    train(state, "host", "data.residency=host");
-    assert_true(isfinite(tiny_run_metric(state, "graphs", N_EPOCHS, "train/loss")));
-    tiny_run_assert_same(state, "launches", "graphs");
-    tiny_run_assert_same(state, "graphs", "host");
+    train(state, host, key, "data.residency=host");
+    assert_true(isfinite(tiny_run_metric(state, graphs, N_EPOCHS, "train/loss")));
+    tiny_run_assert_same(state, launches, graphs);
+    tiny_run_assert_same(state, graphs, host);
+}
+
+static void a_step_of_parts_is_one_graph(void **state) {
+    compare_ways(state, "train.parts=2", 1); // all but the first step
+}
+
+static void steps_of_an_update_are_graphs(void **state) {
+    compare_ways(state, "train.accumulate=2", 1);
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_step_of_parts_is_one_graph)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_step_of_parts_is_one_graph),
+                                       cmocka_unit_test(steps_of_an_update_are_graphs)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
