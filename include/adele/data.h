@@ -128,17 +128,22 @@ void adele_init_report_destroy(struct adele_init_report *report); // NULL is leg
 struct adele_noise_options {
     const char *output; // folder of the noisy labels; required
     int overwrite;      // 1: files that adele wrote there earlier are replaced
-    const char *kind;   // "under-over", "flip" or "mixed"
+    const char *kind;   // as data.noise.kind: "under-over", "flip", "mixed", "boundary" ...
     // 0 .. below 1: foreground mean IoU against the clean labels; 0: the noise is as strong as the
     // numbers below say.
     double target_miou;
-    // Erosions or dilations of an image are drawn from low .. high; 1 .. 100, low <= high, for
-    // every kind.
+    // Erosions or dilations, or steps of boundary, of an image are drawn from low .. high; 1 ..
+    // 100, low <= high. As the numbers below, it has to be within its range for every kind.
     int iterations_low, iterations_high;
     double flip_fraction; // 0 .. 1: share of pixels that flip or mixed changes
     uint64_t seed;
+    double outward;                // 0 .. 1: share of a contour that boundary moves outward
+    int corners_low, corners_high; // 3 .. 100: of a polygon of coarse
+    double object_fraction; // 0 .. 1: share of the objects that missing, extra or confuse changes
+    double shift_fraction;  // 0 .. 1: mean distance of shift, as a share of the shorter side
 };
-// under-over, 2 to 4 iterations, 0.05 of the pixels, seed 0.
+// under-over, 2 to 4 iterations, 0.05 of the pixels, seed 0; outward 0.5, 4 to 8 corners, 0.2 of
+// the objects, distance 0.05.
 void adele_noise_options_init(struct adele_noise_options *out);
 
 // The library may append fields in later versions. Owned by the report.

@@ -27,22 +27,28 @@ void adele_noise_report_destroy(struct adele_noise_report *report) {
 void adele_noise_options_init(struct adele_noise_options *out) {
     struct noise_config config;
     noise_config_init(&config);
-    *out = (struct adele_noise_options){.kind = noise_kind_name(config.kind),
+    *out = (struct adele_noise_options){.kind = noise_kind_names[config.kind],
                                         .target_miou = config.target_miou,
                                         .iterations_low = config.iterations_low,
                                         .iterations_high = config.iterations_high,
                                         .flip_fraction = config.flip_fraction,
+                                        .outward = config.outward,
+                                        .corners_low = config.corners_low,
+                                        .corners_high = config.corners_high,
+                                        .object_fraction = config.object_fraction,
+                                        .shift_fraction = config.shift_fraction,
                                         .seed = config.seed};
 }
 
 static adele_status find_kind(const char *name, enum noise_kind *out) {
-    for (int kind = NOISE_UNDER_OVER; name != NULL && kind <= NOISE_MIXED; kind++) {
-        if (strcmp(name, noise_kind_name(kind)) == 0) {
+    for (int kind = NOISE_UNDER_OVER; name != NULL && kind < NOISE_N_KINDS; kind++) {
+        if (strcmp(name, noise_kind_names[kind]) == 0) {
             *out = kind;
             return ADELE_OK;
         }
     }
-    return FAIL(ADELE_INVALID_ARGUMENT, "Use under-over, flip or mixed.",
+    return FAIL(ADELE_INVALID_ARGUMENT,
+                "Use under-over, flip, mixed, boundary, coarse, missing, extra, confuse or shift.",
                 "no kind of noise is named '%s'", name != NULL ? name : "(null)");
 }
 
@@ -52,21 +58,16 @@ static adele_status read_options(const struct adele_noise_options *options,
                                  .iterations_low = options->iterations_low,
                                  .iterations_high = options->iterations_high,
                                  .flip_fraction = options->flip_fraction,
+                                 .outward = options->outward,
+                                 .corners_low = options->corners_low,
+                                 .corners_high = options->corners_high,
+                                 .object_fraction = options->object_fraction,
+                                 .shift_fraction = options->shift_fraction,
                                  .seed = options->seed};
     TRY(find_kind(options->kind, &out->kind));
     if (options->output == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a folder.", "no output is given");
-    if (!(options->target_miou >= 0.0 && options->target_miou < 1.0))
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "target_miou is %g, not from 0 to below 1",
-                    options->target_miou);
-    if (!(options->flip_fraction >= 0.0 && options->flip_fraction <= 1.0))
-        return FAIL(ADELE_INVALID_ARGUMENT, "", "flip_fraction is %g, not from 0 to 1",
-                    options->flip_fraction);
-    if (options->iterations_low < 1 || options->iterations_high < options->iterations_low ||
-        options->iterations_high > 100)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use a range within 1 to 100, such as 2 to 4.",
-                    "iterations from %d to %d", options->iterations_low, options->iterations_high);
-    return ADELE_OK;
+    return noise_config_check(out);
 }
 
 // Noise is made from the clean labels at the files' own size.

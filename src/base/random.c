@@ -57,6 +57,12 @@ uint32_t random_u32(struct random_stream *stream) {
     return stream->block[stream->n_used++];
 }
 
+void random_stream_split(struct random_stream *stream, struct random_stream *out) {
+    uint32_t low = random_u32(stream), high = random_u32(stream);
+    *out = (struct random_stream){.key = {low, high}, .n_used = 4};
+    out->counter[3] = stream->counter[3]; // the purpose
+}
+
 uint32_t random_below(struct random_stream *stream, uint32_t n) {
     if (n <= 1)
         return 0;

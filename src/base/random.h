@@ -35,6 +35,9 @@ void random_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t ou
 void random_stream_init(struct random_stream *stream, uint64_t seed, enum random_purpose purpose,
                         uint32_t epoch, uint32_t sample);
 uint32_t random_u32(struct random_stream *stream);
+// A stream of its own, keyed by the next two numbers of `stream`: for parts that draw numbers as
+// many as they need, without changing what the next part draws.
+void random_stream_split(struct random_stream *stream, struct random_stream *out);
 uint32_t random_below(struct random_stream *stream, uint32_t n); // unbiased, n > 0
 double random_uniform(struct random_stream *stream);             // [0, 1), 32 bits
 double random_range(struct random_stream *stream, double low, double high);

@@ -20,7 +20,11 @@ enum noise_option {
     OPTION_CONFIG,
     OPTION_TRAIN,
     OPTION_OVERWRITE,
-    OPTION_LINKS
+    OPTION_LINKS,
+    OPTION_OUTWARD,
+    OPTION_CORNERS,
+    OPTION_OBJECTS,
+    OPTION_SHIFT
 };
 
 struct noise_arguments {
@@ -31,14 +35,27 @@ struct noise_arguments {
 
 static const struct argp_option option_table[] = {
     {"output", 'o', "DIR", 0, "Where the noisy labels go (required)", 0},
-    {"kind", OPTION_KIND, "under-over|flip|mixed", 0, "Default: under-over", 0},
+    {"kind", OPTION_KIND, "under-over|flip|mixed|boundary|coarse|missing|extra|confuse|shift", 0,
+     "Default: under-over. boundary: contours move at random, coarse: polygons of few corners, "
+     "missing, extra: whole objects, confuse: objects get another class, shift: of the whole map",
+     0},
     {"target-miou", OPTION_TARGET, "X", 0,
      "Mean foreground IoU of the noisy labels against the clean ones to aim at, 0 < X < 1", 0},
     {"iterations", OPTION_ITERATIONS, "A..B", 0,
-     "Erosions or dilations, drawn from this range for each image (default 2..4)", 0},
+     "Erosions or dilations, or steps of boundary, drawn from this range for each image (default "
+     "2..4)",
+     0},
     {"seed", OPTION_SEED, "N", 0, "Seed of all draws (default 0)", 0},
     {"flip-fraction", OPTION_FLIP, "F", 0,
      "Share of the pixels that flip or mixed give another class (default 0.05)", 0},
+    {"outward", OPTION_OUTWARD, "F", 0,
+     "Share of a contour that boundary tends to move outward (default 0.5)", 0},
+    {"corners", OPTION_CORNERS, "A..B", 0,
+     "Corners of a polygon of coarse, drawn from this range for each object (default 4..8)", 0},
+    {"object-fraction", OPTION_OBJECTS, "F", 0,
+     "Share of the objects that missing, extra or confuse changes (default 0.2)", 0},
+    {"shift-fraction", OPTION_SHIFT, "F", 0,
+     "Mean distance of shift, as a share of the shorter side (default 0.05)", 0},
     {"layout", OPTION_LAYOUT, "auto|nnunet|voc|img_ann", 0, "Default: auto, which detects it", 0},
     {"train", OPTION_TRAIN, "LIST", 0,
      "Training split: a list of the layout (fold1, trainaug), or a file NAMES.txt", 0},
@@ -59,18 +76,16 @@ static double parse_share(struct argp_state *state, const char *name, const char
 }
 
 // A..B, or one number for both.
-static void parse_iterations(struct argp_state *state, const char *text,
-                             struct noise_arguments *arguments) {
-    int low, high, n_read = 0, n = sscanf(text, "%d..%d%n", &low, &high, &n_read);
+static void parse_range(struct argp_state *state, const char *name, const char *text, int least,
+                        int *low, int *high) {
+    int n_read = 0, n = sscanf(text, "%d..%d%n", low, high, &n_read);
     if (n == 1) {
         n_read = 0;
-        n = 1 + (sscanf(text, "%d%n", &high, &n_read) == 1);
+        n = 1 + (sscanf(text, "%d%n", high, &n_read) == 1);
     }
-    if (n != 2 || text[n_read] != '\0' || low < 1 || high < low || high > 100)
-        argp_error(state, "--iterations: '%s' is not a range such as 2..4, within 1..100", text);
-    arguments->noise.iterations_low = low;
-    arguments->noise.iterations_high = high;
-    arguments->has_iterations = true;
+    if (n != 2 || text[n_read] != '\0' || *low < least || *high < *low || *high > 100)
+        argp_error(state, "%s: '%s' is not a range such as 4..8, within %d..100", name, text,
+                   least);
 }
 
 static uint64_t parse_seed(struct argp_state *state, const char *text) {
@@ -106,13 +121,28 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
             argp_error(state, "--target-miou: %s is not between 0 and 1", text);
         return 0;
     case OPTION_ITERATIONS:
-        parse_iterations(state, text, arguments);
+        parse_range(state, "--iterations", text, 1, &arguments->noise.iterations_low,
+                    &arguments->noise.iterations_high);
+        arguments->has_iterations = true;
         return 0;
     case OPTION_SEED:
         arguments->noise.seed = parse_seed(state, text);
         return 0;
     case OPTION_FLIP:
         arguments->noise.flip_fraction = parse_share(state, "--flip-fraction", text);
+        return 0;
+    case OPTION_OUTWARD:
+        arguments->noise.outward = parse_share(state, "--outward", text);
+        return 0;
+    case OPTION_CORNERS:
+        parse_range(state, "--corners", text, 3, &arguments->noise.corners_low,
+                    &arguments->noise.corners_high);
+        return 0;
+    case OPTION_OBJECTS:
+        arguments->noise.object_fraction = parse_share(state, "--object-fraction", text);
+        return 0;
+    case OPTION_SHIFT:
+        arguments->noise.shift_fraction = parse_share(state, "--shift-fraction", text);
         return 0;
     case OPTION_LAYOUT:
         arguments->data.layout = cli_parse_choice(state, key, text);

@@ -117,6 +117,10 @@ static adele_status check_together(const char *name, const struct config *config
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
                     "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,
                     noise->iterations_high);
+    if (noise->corners_low > noise->corners_high)
+        return FAIL(ADELE_CONFIG, "Write the lower number first.",
+                    "%s: data.noise.corners is [%d, %d]", name, noise->corners_low,
+                    noise->corners_high);
     if (!(augment->scale_low <= augment->scale_high))
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
                     "%s: data.augment.scale is [%g, %g]", name, augment->scale_low,

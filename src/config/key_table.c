@@ -12,6 +12,9 @@ _Static_assert(sizeof(enum onset_pipeline) == sizeof(int), "enums are stored as 
 _Static_assert(offsetof(struct noise_config, iterations_high) ==
                    offsetof(struct noise_config, iterations_low) + sizeof(int),
                "data.noise.iterations is stored as a pair");
+_Static_assert(offsetof(struct noise_config, corners_high) ==
+                   offsetof(struct noise_config, corners_low) + sizeof(int),
+               "data.noise.corners is stored as a pair");
 _Static_assert(offsetof(struct adele_augment, scale_high) ==
                    offsetof(struct adele_augment, scale_low) + sizeof(double),
                "data.augment.scale is stored as a pair");
@@ -27,11 +30,6 @@ static const char *const residencies[] = {
     [RESIDENCY_AUTO] = "auto", [RESIDENCY_DEVICE] = "device", [RESIDENCY_HOST] = "host", NULL};
 static const char *const augment_kinds[] = {
     [ADELE_AUGMENT_AFFINE] = "affine", [ADELE_AUGMENT_VOC] = "voc", NULL};
-static const char *const noise_kinds[] = {[NOISE_NONE] = "none",
-                                          [NOISE_UNDER_OVER] = "under-over",
-                                          [NOISE_FLIP] = "flip",
-                                          [NOISE_MIXED] = "mixed",
-                                          NULL};
 static const char *const batch_norms[] = {
     [BATCH_NORM_BATCH] = "batch", [BATCH_NORM_FROZEN] = "frozen", NULL};
 static const char *const groups[] = {[RATES_UNIFORM] = "uniform", [RATES_VOC] = "voc", NULL};
@@ -113,14 +111,22 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "The most memory, in MiB, that one decoded file may take."},
     {"data.residency", CONFIG_ENUM, AT(data.residency), .fallback = "auto", .names = residencies,
      .meaning = "Where the images are kept: on the device; in host memory, each batch copied to the device during the step before; auto is the device when they fit."},
-    {"data.noise.kind", CONFIG_ENUM, AT(data.noise.kind), .fallback = "none", .names = noise_kinds,
-     .meaning = "Synthetic noise put into the training labels."},
+    {"data.noise.kind", CONFIG_ENUM, AT(data.noise.kind), .fallback = "none", .names = noise_kind_names,
+     .meaning = "Synthetic noise put into the training labels: under-over, flip and mixed are the paper's; boundary moves contours at random, coarse draws polygons of few corners, missing leaves out whole objects, extra adds copies, confuse gives objects another class, shift moves the whole map."},
     {"data.noise.target_miou", CONFIG_REAL, AT(data.noise.target_miou), .fallback = "0", RANGE(0, 1),
-     .meaning = "Mean foreground IoU of noisy against clean labels to aim at; 0 takes the iterations as they are."},
+     .meaning = "Mean foreground IoU of noisy against clean labels to aim at; 0 takes the other numbers as they are."},
     {"data.noise.iterations", CONFIG_INT_PAIR, AT(data.noise.iterations_low), .fallback = "[2, 4]", RANGE(1, 100),
-     .meaning = "under-over: erosions or dilations, drawn from this range for each image."},
+     .meaning = "under-over: erosions or dilations, boundary: steps of the contour, drawn from this range for each image."},
     {"data.noise.flip_fraction", CONFIG_REAL, AT(data.noise.flip_fraction), .fallback = "0.05", RANGE(0, 1),
      .meaning = "flip: share of the pixels that get another class."},
+    {"data.noise.outward", CONFIG_REAL, AT(data.noise.outward), .fallback = "0.5", RANGE(0, 1),
+     .meaning = "boundary: share of a contour that tends to move outward; the rest tends to move inward."},
+    {"data.noise.corners", CONFIG_INT_PAIR, AT(data.noise.corners_low), .fallback = "[4, 8]", RANGE(3, 100),
+     .meaning = "coarse: corners of a polygon, drawn from this range for each object."},
+    {"data.noise.object_fraction", CONFIG_REAL, AT(data.noise.object_fraction), .fallback = "0.2", RANGE(0, 1),
+     .meaning = "missing, extra, confuse: share of the objects that are left out, copied, or get another class."},
+    {"data.noise.shift_fraction", CONFIG_REAL, AT(data.noise.shift_fraction), .fallback = "0.05", RANGE(0, 1),
+     .meaning = "shift: mean distance, as a share of the shorter side."},
     {"data.noise.seed", CONFIG_SEED, AT(data.noise.seed), .fallback = "0",
      .meaning = "Seed of the noise, independent of train.seed."},
     {"data.augment.enabled", CONFIG_BOOL, AT(data.augment.enabled), .fallback = "false",

@@ -40,7 +40,7 @@ struct config_key {
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 100
+#define CONFIG_N_KEYS 104
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 

@@ -3,22 +3,27 @@
 #include "data/noise.h"
 
 #include "base/fail.h"
-#include "base/hash.h"
-#include "base/random.h"
-#include "data/noise_morph.h"
+#include "data/label_lookup.h"
+#include "data/noise_boundary.h"
+#include "data/noise_render.h"
 
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
-#define IGNORE           255
 #define MAX_ITERATIONS   100
-#define ALL_UNDER_BEGIN  4.0
-#define ALL_UNDER_END    16.0
+#define MAX_WALK         64.0 // times the configured steps of boundary
+#define MAX_COPIES       16.0 // of each object for extra
 #define MAX_STEPS        40
 #define TARGET_AIM       0.002
 #define TARGET_TOLERANCE 0.01
 #define LEAST_INTERVAL   1e-7 // of the strength, relative: the search stops at such an interval
+
+const char *const noise_kind_names[NOISE_N_KINDS + 1] = {
+    [NOISE_NONE] = "none",       [NOISE_UNDER_OVER] = "under-over", [NOISE_FLIP] = "flip",
+    [NOISE_MIXED] = "mixed",     [NOISE_BOUNDARY] = "boundary",     [NOISE_COARSE] = "coarse",
+    [NOISE_MISSING] = "missing", [NOISE_EXTRA] = "extra",           [NOISE_CONFUSE] = "confuse",
+    [NOISE_SHIFT] = "shift"};
 
 void noise_config_init(struct noise_config *out) {
     *out = (struct noise_config){
@@ -26,66 +31,48 @@ void noise_config_init(struct noise_config *out) {
         .iterations_low = 2,
         .iterations_high = 4,
         .flip_fraction = 0.05,
+        .outward = 0.5,
+        .corners_low = 4,
+        .corners_high = 8,
+        .object_fraction = 0.2,
+        .shift_fraction = 0.05,
     };
 }
 
-static adele_status check_config(const struct noise_config *config, int n_categories) {
-    if (n_categories < 2 || n_categories > 255)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give at least the background and one class.",
-                    "noise for %d classes", n_categories);
-    if (config->iterations_low < 1 || config->iterations_high < config->iterations_low ||
-        config->iterations_high > MAX_ITERATIONS)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give a range within 1..100, the lower number first.",
-                    "noise iterations %d..%d", config->iterations_low, config->iterations_high);
-    if (!(config->flip_fraction >= 0 && config->flip_fraction <= 1))
-        return FAIL(ADELE_INVALID_ARGUMENT, "Give a share from 0 to 1.", "flip fraction %g",
-                    config->flip_fraction);
+static adele_status check_share(const char *name, double share) {
+    if (share >= 0 && share <= 1)
+        return ADELE_OK;
+    return FAIL(ADELE_INVALID_ARGUMENT, "Give a share from 0 to 1.", "noise: %s %g", name, share);
+}
+
+static adele_status check_range(const char *name, int low, int high, int least) {
+    if (low >= least && low <= high && high <= MAX_ITERATIONS)
+        return ADELE_OK;
+    return FAIL(ADELE_INVALID_ARGUMENT, "Give a range, the lower number first.",
+                "noise %s %d..%d, not within %d..%d", name, low, high, least, MAX_ITERATIONS);
+}
+
+adele_status noise_config_check(const struct noise_config *config) {
+    TRY(check_range("iterations", config->iterations_low, config->iterations_high, 1));
+    TRY(check_range("corners", config->corners_low, config->corners_high, 3));
+    TRY(check_share("flip fraction", config->flip_fraction));
+    TRY(check_share("outward", config->outward));
+    TRY(check_share("object fraction", config->object_fraction));
+    TRY(check_share("shift fraction", config->shift_fraction));
     if (!(config->target_miou >= 0 && config->target_miou < 1))
         return FAIL(ADELE_INVALID_ARGUMENT, "Give a mean IoU above 0 and below 1.",
                     "noise target mIoU %g", config->target_miou);
     return ADELE_OK;
 }
 
-// ---- one image ----------------------------------------------------------------------------------
-
-// Gives a share of the pixels another category. Every pixel draws two numbers whatever the share,
-// so that a larger share flips the same pixels and more.
-static void flip(const struct noise_image *image, int n_categories, double share,
-                 struct random_stream *stream) {
-    size_t n_pixels = (size_t)image->height * (size_t)image->width;
-    for (size_t i = 0; i < n_pixels; i++) {
-        double draw = random_uniform(stream);
-        uint32_t other = random_below(stream, (uint32_t)n_categories - 1);
-        uint8_t clean = image->clean[i];
-        image->noisy[i] = clean;
-        if (draw < share && clean != IGNORE)
-            image->noisy[i] = (uint8_t)(other + (other >= clean));
-    }
-}
-
-// Half of the images are under-drawn. Dilation cannot lower the IoU arbitrarily: once the organs
-// fill the whole background, it rises again. So beyond ALL_UNDER_BEGIN times the configured counts
-// more and more images become under-drawn, and every target can be reached.
-static double under_share(double strength) {
-    double excess = (strength - ALL_UNDER_BEGIN) / (ALL_UNDER_END - ALL_UNDER_BEGIN);
-    return 0.5 + 0.5 * fmin(1, fmax(0, excess));
-}
-
-static adele_status render(const struct noise_config *config, int n_categories, double strength,
-                           const struct noise_image *image) {
-    struct random_stream stream;
-    uint64_t id = hash_xxh3(image->name, strlen(image->name));
-    random_stream_init(&stream, config->seed, RANDOM_NOISE, (uint32_t)(id >> 32), (uint32_t)id);
-    uint32_t n_counts = (uint32_t)(config->iterations_high - config->iterations_low + 1);
-    double side = random_uniform(&stream);
-    bool is_flip = random_below(&stream, 3) == 0;
-    double count = config->iterations_low + (int)random_below(&stream, n_counts);
-    if (config->kind == NOISE_FLIP || (config->kind == NOISE_MIXED && is_flip)) {
-        flip(image, n_categories, fmin(1, config->flip_fraction * strength), &stream);
-        return ADELE_OK;
-    }
-    return noise_morph(image->clean, image->height, image->width, n_categories, count * strength,
-                       side >= under_share(strength), stream, image->noisy);
+static adele_status check_config(const struct noise_config *config, int n_categories) {
+    if (n_categories < 2 || n_categories > 255)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give at least the background and one class.",
+                    "noise for %d classes", n_categories);
+    if (config->kind == NOISE_CONFUSE && n_categories < 3)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use another kind, such as boundary.",
+                    "confuse noise for one class beside the background, which leaves no other one");
+    return noise_config_check(config);
 }
 
 // ---- the set ------------------------------------------------------------------------------------
@@ -98,7 +85,7 @@ static void add_counts(const struct noise_image *image, struct counts *counts) {
     size_t n_pixels = (size_t)image->height * (size_t)image->width;
     for (size_t i = 0; i < n_pixels; i++) {
         uint8_t clean = image->clean[i], noisy = image->noisy[i];
-        if (clean == IGNORE)
+        if (clean == LABEL_IGNORE)
             continue;
         counts->clean[clean]++;
         counts->either[clean]++;
@@ -133,7 +120,7 @@ static adele_status render_all(const struct noise_config *config, int n_categori
     adele_status failure = ADELE_OK;
 #pragma omp parallel for schedule(dynamic, 4)
     for (int i = 0; i < n_images; i++) {
-        adele_status status = render(config, n_categories, strength, &images[i]);
+        adele_status status = noise_render(config, n_categories, strength, &images[i]);
         if (status != ADELE_OK) {
             // Error messages belong to a thread; the first failing image in order decides which is
             // reported.
@@ -172,11 +159,31 @@ static double next_strength(double low, double miou_low, double high, double mio
     return low + share * (high - low);
 }
 
+// At which the noise has become as strong as it gets, or as it has to.
+static double largest_strength(const struct noise_config *config) {
+    switch (config->kind) {
+    case NOISE_FLIP:
+        return 1 / fmax(config->flip_fraction, 1e-6);
+    case NOISE_BOUNDARY:
+        return fmin(MAX_WALK, (double)NOISE_BOUNDARY_MAX_STEPS / config->iterations_high);
+    case NOISE_COARSE:
+        return (config->corners_high + 1) / 3.0;
+    case NOISE_EXTRA:
+        return MAX_COPIES / fmax(config->object_fraction, 1e-6);
+    case NOISE_MISSING:
+    case NOISE_CONFUSE:
+        return 1 / fmax(config->object_fraction, 1e-6);
+    case NOISE_SHIFT:
+        return 1 / fmax(config->shift_fraction, 1e-6);
+    default:
+        return NOISE_ALL_UNDER;
+    }
+}
+
 static adele_status search(const struct noise_config *config, int n_categories, int n_images,
                            struct noise_image *images, struct noise_report *out) {
     double target = config->target_miou, low = 0, high = INFINITY, miou_low = 1, miou_high = 0;
-    double largest =
-        config->kind == NOISE_FLIP ? 1 / fmax(config->flip_fraction, 1e-6) : ALL_UNDER_END;
+    double largest = largest_strength(config);
     double strength = fmin(1, largest);
     struct closest closest = {0, 1};
     for (out->n_steps = 1;; out->n_steps++) {

@@ -24,14 +24,6 @@ struct noise_set {
     struct dataset_origin *origin; // of images[i]
 };
 
-const char *noise_kind_name(enum noise_kind kind) {
-    static const char *const names[] = {[NOISE_NONE] = "none",
-                                        [NOISE_UNDER_OVER] = "under-over",
-                                        [NOISE_FLIP] = "flip",
-                                        [NOISE_MIXED] = "mixed"};
-    return names[kind];
-}
-
 static void set_deinit(struct noise_set *set) {
     for (int i = 0; i < set->n; i++) {
         memory_free((void *)set->images[i].name);
@@ -180,6 +172,30 @@ static bool add_iou(cJSON *json, const struct dataset *dataset, const struct noi
     return is_fine;
 }
 
+// The numbers that this kind takes, beside those that all reports have.
+static bool add_shape(cJSON *json, const struct noise_config *config) {
+    const int corners[] = {config->corners_low, config->corners_high};
+    cJSON *range;
+    switch (config->kind) {
+    case NOISE_BOUNDARY:
+        return cJSON_AddNumberToObject(json, "outward", config->outward) != NULL;
+    case NOISE_COARSE:
+        range = cJSON_CreateIntArray(corners, 2);
+        if (range != NULL && cJSON_AddItemToObject(json, "corners", range))
+            return true;
+        cJSON_Delete(range);
+        return false;
+    case NOISE_MISSING:
+    case NOISE_EXTRA:
+    case NOISE_CONFUSE:
+        return cJSON_AddNumberToObject(json, "object_fraction", config->object_fraction) != NULL;
+    case NOISE_SHIFT:
+        return cJSON_AddNumberToObject(json, "shift_fraction", config->shift_fraction) != NULL;
+    default:
+        return true;
+    }
+}
+
 static adele_status write_report(const struct noise_set *set, const struct noise_config *config,
                                  const struct noise_report *report, const char *folder) {
     const int range[] = {config->iterations_low, config->iterations_high};
@@ -191,9 +207,10 @@ static adele_status write_report(const struct noise_set *set, const struct noise
     if (!is_fine)
         cJSON_Delete(iterations);
     is_fine =
-        is_fine && cJSON_AddStringToObject(json, "kind", noise_kind_name(config->kind)) &&
+        is_fine && cJSON_AddStringToObject(json, "kind", noise_kind_names[config->kind]) &&
         cJSON_AddRawToObject(json, "seed", seed) &&
         cJSON_AddNumberToObject(json, "flip_fraction", config->flip_fraction) &&
+        add_shape(json, config) &&
         (config->target_miou > 0 ? cJSON_AddNumberToObject(json, "target_miou", config->target_miou)
                                  : cJSON_AddNullToObject(json, "target_miou")) &&
         cJSON_AddNumberToObject(json, "images", set->n) &&

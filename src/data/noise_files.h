@@ -17,5 +17,4 @@ ADELE_MUST_CHECK adele_status noise_files_write(const struct dataset *dataset,
                                                 const struct noise_config *config,
                                                 const char *folder, bool is_overwriting,
                                                 struct noise_report *out, int *n_images);
-const char *noise_kind_name(enum noise_kind kind); // "none", "under-over", "flip", "mixed"
 #endif

@@ -238,6 +238,7 @@ static void test_keys_are_checked_together(void **state) {
     assert_refused(ROOT, "data.size=[0, 256]", "data.size is [0, 256]");
     assert_refused(ROOT, "data.noise.iterations=[4, 2]", "data.noise.iterations is [4, 2]");
     assert_refused(ROOT, "data.augment.scale=[1.5, 0.8]", "data.augment.scale is [1.5, 0.8]");
+    assert_refused(ROOT, "data.noise.corners=[8, 4]", "data.noise.corners is [8, 4]");
     assert_refused(ROOT, "loss.scales=[0.7, 1.0]", "loss.scales begins with 0.7");
     assert_refused(ROOT, "model.init=weights.pth", "model.init is \"weights.pth\"");
     assert_refused("data: {root: /d, noisy_labels: /n}\n", "data.noise.kind=flip",

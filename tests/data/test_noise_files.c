@@ -125,6 +125,37 @@ static void test_files(void **state) {
     dataset_close(dataset);
 }
 
+// The report has the number that the kind takes, and no other kind's.
+static void test_shape_numbers(void **state) {
+    static const char *const names[NOISE_N_KINDS] = {
+        [NOISE_BOUNDARY] = "outward",        [NOISE_COARSE] = "corners",
+        [NOISE_MISSING] = "object_fraction", [NOISE_EXTRA] = "object_fraction",
+        [NOISE_CONFUSE] = "object_fraction", [NOISE_SHIFT] = "shift_fraction"};
+    const char *root = scratch_path(state, "data");
+    struct dataset *dataset = NULL;
+    save_dataset(state, root);
+    open_dataset(root, &dataset);
+    for (int kind = NOISE_UNDER_OVER; kind < NOISE_N_KINDS; kind++) {
+        struct noise_config config;
+        struct noise_report report;
+        char path[4096];
+        cJSON *json = NULL;
+        int n_images = 0;
+        noise_config_init(&config);
+        config.kind = kind;
+        snprintf(path, sizeof path, "%s/%s", scratch_path(state, "noisy"), noise_kind_names[kind]);
+        assert_int_equal(noise_files_write(dataset, &config, path, false, &report, &n_images),
+                         ADELE_OK);
+        snprintf(path + strlen(path), sizeof path - strlen(path), "/noise.json");
+        assert_int_equal(json_read(path, &json), ADELE_OK);
+        for (int other = NOISE_BOUNDARY; other < NOISE_N_KINDS; other++)
+            assert_int_equal(cJSON_HasObjectItem(json, names[other]),
+                             names[kind] != NULL && strcmp(names[kind], names[other]) == 0);
+        cJSON_Delete(json);
+    }
+    dataset_close(dataset);
+}
+
 static void test_files_refusals(void **state) {
     const char *root = scratch_path(state, "data");
     struct dataset *dataset = NULL;
@@ -177,16 +208,20 @@ static void test_files_out_of_memory(void **state) {
 
 static void test_names(void **state) {
     (void)state;
-    assert_string_equal(noise_kind_name(NOISE_NONE), "none");
-    assert_string_equal(noise_kind_name(NOISE_UNDER_OVER), "under-over");
-    assert_string_equal(noise_kind_name(NOISE_FLIP), "flip");
-    assert_string_equal(noise_kind_name(NOISE_MIXED), "mixed");
+    assert_string_equal(noise_kind_names[NOISE_NONE], "none");
+    assert_string_equal(noise_kind_names[NOISE_UNDER_OVER], "under-over");
+    assert_string_equal(noise_kind_names[NOISE_FLIP], "flip");
+    assert_string_equal(noise_kind_names[NOISE_MIXED], "mixed");
+    for (int kind = 0; kind < NOISE_N_KINDS; kind++)
+        assert_non_null(noise_kind_names[kind]);
+    assert_null(noise_kind_names[NOISE_N_KINDS]);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup_teardown(test_files, scratch_setup, scratch_teardown),
+        cmocka_unit_test_setup_teardown(test_shape_numbers, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_files_refusals, scratch_setup, scratch_teardown),
         cmocka_unit_test_setup_teardown(test_files_out_of_memory, scratch_setup, scratch_teardown),
     };
