@@ -37,12 +37,14 @@ static void conv2d_release(struct cpu_op *op) {
 // Whether the weights are padded, or rounded, before the primitive's reorder reads them (which
 // rounds by itself to bf16).
 static bool is_staged(const struct conv2d *self, const struct conv2d_pass *pass) {
+    if (pass->winograd.kernels != NULL)
+        return false;
     return self->is_padded || (self->rounds && !pass->is_bf16);
 }
 
 static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_t *cursor,
                       size_t *end) {
-    if (pass->primitive == NULL)
+    if (!conv2d_pass_is_used(pass))
         return;
     pass->at_staged_weights =
         is_staged(self, pass) ? cpu_reserve(cursor, self->padded_weight_bytes) : 0;
@@ -68,7 +70,7 @@ static void plan_workspace(struct conv2d *self) {
     if (self->rounds)
         self->at_rounded_d_dst = cpu_reserve(&cursor, self->dst_floats * sizeof(float));
     size_t common = cursor;
-    if (self->backward_data.primitive != NULL)
+    if (self->backward_data.primitive != NULL) // our own kernel adds by itself
         self->at_d_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->backward_data, &cursor, &end);
     cursor = common;
@@ -87,7 +89,8 @@ static void plan_workspace(struct conv2d *self) {
 static void name_engine(struct conv2d *self) {
     const char *own = cpu_isa() < CPU_ISA_AVX2 ? "our sse41" : "our avx2";
     const char *forward = self->first_layer.is_used ? own : self->forward.name;
-    const char *data = self->backward_data.primitive != NULL ? self->backward_data.name : "none";
+    const char *data =
+        conv2d_pass_is_used(&self->backward_data) ? self->backward_data.name : "none";
     const char *weights = !self->desc.is_training         ? "none"
                           : self->weight_gradient.is_used ? own
                                                           : self->backward_weights.name;
@@ -170,6 +173,10 @@ static const float *stage_weights(const struct conv2d *self, const struct conv2d
 static adele_status load_weights(const struct conv2d *self, const struct conv2d_pass *pass,
                                  const struct adele_conv2d_args *args) {
     char *workspace = args->workspace;
+    if (pass->winograd.kernels != NULL) {
+        conv2d_winograd_pack(self, pass, args->weight, floats_at(workspace, pass->at_weights));
+        return ADELE_OK;
+    }
     const float *staged = stage_weights(self, pass, args);
     if (!pass->is_far)
         return conv2d_reorder(self, pass, staged, workspace + pass->at_weights);
@@ -243,15 +250,17 @@ static adele_status backward_data(struct conv2d *self, const struct adele_conv2d
     const struct conv2d_pass *pass = &self->backward_data;
     char *workspace = args->workspace;
     TRY(load_weights(self, pass, args));
-    float *d_src = args->accumulate_d_src ? floats_at(workspace, self->at_d_src) : args->d_src;
+    bool is_apart = args->accumulate_d_src && pass->primitive != NULL;
+    float *d_src = is_apart ? floats_at(workspace, self->at_d_src) : args->d_src;
     struct conv2d_pointers pointers = {
         .src = d_src,
         .weights = workspace + pass->at_weights,
         .dst = d_dst,
         .scratchpad = workspace + pass->at_scratchpad,
+        .adds = args->accumulate_d_src && !is_apart,
     };
     TRY(conv2d_pass_run(self, pass, &pointers));
-    if (args->accumulate_d_src)
+    if (is_apart)
         elementwise_add_tensor(args->d_src, d_src, self->src_floats);
     return ADELE_OK;
 }

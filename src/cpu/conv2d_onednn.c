@@ -246,6 +246,8 @@ adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction d
     if (pass->primitive != NULL)
         return ADELE_OK;
     pass->direction = direction;
+    if (direction != CONV2D_BACKWARD_WEIGHTS && conv2d_winograd_plan(self, pass))
+        return ADELE_OK;
     TRY(check(build_pass(self, pass), "create a convolution of this shape"));
     if (conv2d_far_serves(self, pass)) {
         pass->is_far = true;
@@ -279,6 +281,10 @@ adele_status conv2d_pass_run(const struct conv2d *self, const struct conv2d_pass
                              const struct conv2d_pointers *pointers) {
     if (pass->is_far) {
         conv2d_far_run(self, pass, pointers);
+        return ADELE_OK;
+    }
+    if (pass->winograd.kernels != NULL) {
+        conv2d_winograd_run(self, pass, pointers);
         return ADELE_OK;
     }
     bool is_forward = pass->direction == CONV2D_FORWARD;

@@ -4,6 +4,7 @@
 #ifndef ADELE_CPU_CONV2D_PARTS_H
 #define ADELE_CPU_CONV2D_PARTS_H
 
+#include "cpu/conv2d_winograd.h"
 #include "cpu/cpu.h"
 #include "cpu/elementwise.h"
 
@@ -11,7 +12,16 @@
 
 enum conv2d_direction { CONV2D_FORWARD, CONV2D_BACKWARD_DATA, CONV2D_BACKWARD_WEIGHTS };
 
-// One oneDNN primitive with everything it needs; all zero when the op does not need the pass.
+// Our own Winograd convolution, in conv2d_winograd.c; all zero where another kernel is used.
+struct conv2d_winograd {
+    const struct winograd_kernels *kernels;
+    int n_block;                                  // tiles that a thread takes at a time
+    size_t src_stride, weight_stride, dst_stride; // floats from point to point
+    size_t thread_floats;                         // buffers of one thread
+};
+
+// One oneDNN primitive with everything it needs, or our own Winograd convolution instead; all zero
+// when the op does not need the pass.
 struct conv2d_pass {
     enum conv2d_direction direction;
     dnnl_primitive_t primitive;
@@ -20,10 +30,11 @@ struct conv2d_pass {
         reorder; // plain to the primitive's format; for the weight gradient back, adding
     dnnl_memory_t reorder_from, reorder_to;
     size_t weights_bytes, scratchpad_bytes;
-    char name[32]; // of oneDNN's implementation, or "far"
-    bool is_far;   // computed by conv2d_far.c, which has its own weight formats
-    bool is_bf16;  // the operands that are read are bf16 in memory, 2 bytes a value
-    bool is_winograd;
+    char name[32];    // of oneDNN's implementation, or "far"
+    bool is_far;      // computed by conv2d_far.c, which has its own weight formats
+    bool is_bf16;     // the operands that are read are bf16 in memory, 2 bytes a value
+    bool is_winograd; // oneDNN's
+    struct conv2d_winograd winograd;
     // Places in the workspace, set by conv2d.c.
     size_t at_staged_weights, at_weights, at_bias, at_scratchpad;
 };
@@ -66,7 +77,12 @@ struct conv2d {
 
 struct conv2d_pointers {
     const void *src, *weights, *bias, *dst, *scratchpad;
+    bool adds; // to what the pass writes; our own Winograd convolution alone
 };
+
+static inline bool conv2d_pass_is_used(const struct conv2d_pass *pass) {
+    return pass->primitive != NULL || pass->winograd.kernels != NULL;
+}
 
 // Creates the primitive; on failure the caller calls deinit, which is legal on a zeroed pass.
 ADELE_MUST_CHECK adele_status conv2d_pass_init(const struct conv2d *self,
@@ -87,6 +103,14 @@ void conv2d_far_pack(const struct conv2d *self, const struct conv2d_pass *pass, 
                      float *packed);
 void conv2d_far_run(const struct conv2d *self, const struct conv2d_pass *pass,
                     const struct conv2d_pointers *pointers);
+
+// Whether our own Winograd convolution is used for this shape; if so, plans it. `pack` transforms
+// the plain weights, unpadded.
+bool conv2d_winograd_plan(const struct conv2d *self, struct conv2d_pass *pass);
+void conv2d_winograd_pack(const struct conv2d *self, const struct conv2d_pass *pass,
+                          const float *weight, float *packed);
+void conv2d_winograd_run(const struct conv2d *self, const struct conv2d_pass *pass,
+                         const struct conv2d_pointers *pointers);
 
 // Whether our own weight gradient is used for this shape; if so, plans it.
 bool conv2d_weight_gradient_plan(struct conv2d *self);

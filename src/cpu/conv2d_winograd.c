@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: MIT
+// The forward pass and the data gradient of a 3 x 3 convolution of stride 1 by Winograd's
+// F(4 x 4, 3 x 3). The data gradient is the same convolution of d_dst with the weights rotated by
+// half a turn, input and output channels exchanged, and 2 - pad as its padding.
+//
+// The tiles of all images are cut into blocks of which a thread takes one at a time. It transforms
+// the block's patches of all input channels; then, for one or two vectors of output channels after
+// the other, it multiplies at each of the 36 points and transforms back. The patches of a block are
+// few enough to stay in the second-level cache, where each is read once for every two vectors of
+// outputs.
+//
+// The sum of an output has one order, that of the input channels, wherever its tile lies in a
+// block: so the bits depend neither on the size of the blocks nor on the number of threads.
+#include "cpu/conv2d_parts.h"
+#include "cpu/isa.h"
+#include "cpu/team.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PATCH_BYTES  (256 * 1024) // of a block of tiles: half of a small second-level cache
+#define MIN_GROUPS   4            // of tiles: weights are read from memory once for each block
+#define MAX_GROUPS   16
+#define MAX_WIDTH    16
+#define LINE_FLOATS  16  // a cache line; strides of a power of two would share few sets of a cache
+#define SUM_CHANNELS 256 // between which a sum leaves the registers: their weights stay in L1
+
+// ---- choice -------------------------------------------------------------------------------------
+
+static const struct winograd_kernels *kernels_of(const struct conv2d *self) {
+    const struct winograd_kernels *kernels = cpu_isa() >= CPU_ISA_AVX512 ? winograd_kernels_avx512()
+                                             : cpu_isa() == CPU_ISA_AVX2 ? winograd_kernels_avx2()
+                                                                         : NULL;
+    bool fits = kernels != NULL && kernels->width == cpu_block(self->base.op.device);
+    return fits ? kernels : NULL;
+}
+
+static bool is_faster(const struct conv2d *self) {
+    (void)self;
+    return true;
+}
+
+// ---- plan ---------------------------------------------------------------------------------------
+
+// One side of a pass: what it reads, or what it writes.
+struct side {
+    int c, h, w; // c: with the padding channels
+};
+
+static struct side read_side(const struct conv2d *self, bool is_back) {
+    struct side in = {self->c_in_padded, self->desc.h_in, self->desc.w_in};
+    struct side out = {self->c_out_padded, self->h_out, self->w_out};
+    return is_back ? out : in;
+}
+
+static int tiles_of(int extent) {
+    return (extent + WINOGRAD_TILE - 1) / WINOGRAD_TILE;
+}
+
+static int64_t count_tiles(const struct conv2d *self, struct side to) {
+    return (int64_t)self->desc.n * tiles_of(to.h) * tiles_of(to.w);
+}
+
+static int round_up(int value, int unit) {
+    return (value + unit - 1) / unit * unit;
+}
+
+static void plan_blocks(const struct conv2d *self, struct conv2d_winograd *plan, int c_from,
+                        int64_t n_tiles) {
+    int n_group = plan->kernels->n_tiles;
+    int n_groups = PATCH_BYTES / (WINOGRAD_POINTS * c_from * n_group * (int)sizeof(float));
+    n_groups = n_groups < MIN_GROUPS ? MIN_GROUPS : n_groups > MAX_GROUPS ? MAX_GROUPS : n_groups;
+    int n_threads = cpu_n_threads(self->base.op.device);
+    int64_t share = (n_tiles + n_threads - 1) / n_threads;
+    plan->n_block = n_groups * n_group;
+    if (share < plan->n_block)
+        plan->n_block = round_up((int)share, n_group);
+}
+
+bool conv2d_winograd_plan(const struct conv2d *self, struct conv2d_pass *pass) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    const struct winograd_kernels *kernels = kernels_of(self);
+    if (kernels == NULL || self->rounds || desc->kernel != 3 || desc->stride != 1 ||
+        desc->dilation != 1 || desc->pad > 2 || !cpu_has_winograd(self->base.op.device) ||
+        !is_faster(self))
+        return false;
+    bool is_back = pass->direction == CONV2D_BACKWARD_DATA;
+    struct side from = read_side(self, is_back), to = read_side(self, !is_back);
+    struct conv2d_winograd *plan = &pass->winograd;
+    size_t width = (size_t)kernels->width;
+    plan->kernels = kernels;
+    plan_blocks(self, plan, from.c, count_tiles(self, to));
+    plan->src_stride = (size_t)from.c * (size_t)plan->n_block + LINE_FLOATS;
+    plan->dst_stride = (size_t)plan->n_block * 2 * width + LINE_FLOATS;
+    plan->weight_stride = (size_t)from.c * 2 * width + LINE_FLOATS;
+    size_t n_pairs = ((size_t)to.c / width + 1) / 2;
+    pass->weights_bytes = n_pairs * WINOGRAD_POINTS * plan->weight_stride * sizeof(float);
+    plan->thread_floats = WINOGRAD_POINTS * (plan->src_stride + plan->dst_stride);
+    pass->scratchpad_bytes =
+        (size_t)cpu_n_threads(self->base.op.device) * plan->thread_floats * sizeof(float);
+    snprintf(pass->name, sizeof pass->name, "%s", kernels->name);
+    return true;
+}
+
+// ---- weights ------------------------------------------------------------------------------------
+
+// The taps (9, n_lanes) from one channel that is read to the channels first .. first + n_lanes - 1
+// that are written; zeros for padding channels.
+static void gather_taps(const struct conv2d *self, bool is_back, const float *weight, int from,
+                        int first, int n_lanes, float *taps) {
+    const struct adele_conv2d_desc *desc = &self->desc;
+    int n_from = is_back ? desc->c_out : desc->c_in, n_to = is_back ? desc->c_in : desc->c_out;
+    for (int lane = 0; lane < n_lanes; lane++) {
+        int to = first + lane;
+        bool is_there = from < n_from && to < n_to;
+        size_t c_out = (size_t)(is_back ? from : to), c_in = (size_t)(is_back ? to : from);
+        const float *kernel = weight + (c_out * (size_t)desc->c_in + c_in) * WINOGRAD_TAPS;
+        for (int tap = 0; tap < WINOGRAD_TAPS; tap++)
+            taps[tap * n_lanes + lane] =
+                is_there ? kernel[is_back ? WINOGRAD_TAPS - 1 - tap : tap] : 0.0F;
+    }
+}
+
+void conv2d_winograd_pack(const struct conv2d *self, const struct conv2d_pass *pass,
+                          const float *weight, float *packed) {
+    const struct conv2d_winograd *plan = &pass->winograd;
+    bool is_back = pass->direction == CONV2D_BACKWARD_DATA;
+    struct side from = read_side(self, is_back), to = read_side(self, !is_back);
+    int width = plan->kernels->width, n_pairs = (to.c / width + 1) / 2;
+#pragma omp parallel for collapse(2) schedule(static)                                              \
+    num_threads(team_size(cpu_n_threads(self->base.op.device)))
+    for (int pair = 0; pair < n_pairs; pair++)
+        for (int block = 0; block < from.c / width; block++) {
+            float taps[WINOGRAD_TAPS * 2 * MAX_WIDTH];
+            int n_vectors = to.c / width - 2 * pair < 2 ? 1 : 2, n_lanes = n_vectors * width;
+            float *out = packed + (size_t)pair * WINOGRAD_POINTS * plan->weight_stride;
+            for (int c = block * width; c < (block + 1) * width; c++) {
+                gather_taps(self, is_back, weight, c, 2 * pair * width, n_lanes, taps);
+                plan->kernels->transform_weights(taps, n_vectors, out + (size_t)(c * n_lanes),
+                                                 plan->weight_stride);
+            }
+        }
+}
+
+// ---- tiles --------------------------------------------------------------------------------------
+
+// A pass over all tiles, and the pixel of image n that a tile begins with.
+struct work {
+    const struct conv2d_winograd *plan;
+    const struct winograd_kernels *kernels;
+    struct side from, to;
+    int pad;
+    int tiles_y, tiles_x;
+    const float *src, *weights, *bias;
+    float *dst;
+    bool adds;
+};
+
+struct place {
+    int n, y, x;
+};
+
+static struct place place_of(const struct work *work, int64_t tile) {
+    int in_image = (int)(tile % (work->tiles_y * work->tiles_x));
+    return (struct place){.n = (int)(tile / (work->tiles_y * work->tiles_x)),
+                          .y = in_image / work->tiles_x * WINOGRAD_TILE,
+                          .x = in_image % work->tiles_x * WINOGRAD_TILE};
+}
+
+static size_t plane_of(struct side side, int width) {
+    return (size_t)side.h * (size_t)side.w * (size_t)width;
+}
+
+// The patch that begins at (y0, x0), with zeros where it reaches over the border.
+static void copy_patch(const float *plane, struct side side, int width, int y0, int x0,
+                       float *patch) {
+    int first = x0 < 0 ? -x0 : 0;
+    int end = side.w - x0 < WINOGRAD_PATCH ? side.w - x0 : WINOGRAD_PATCH;
+    memset(patch, 0, (size_t)(WINOGRAD_PATCH * WINOGRAD_PATCH * width) * sizeof(float));
+    for (int y = 0; y < WINOGRAD_PATCH; y++)
+        if (y0 + y >= 0 && y0 + y < side.h && first < end)
+            memcpy(patch + (y * WINOGRAD_PATCH + first) * width,
+                   plane +
+                       ((size_t)(y0 + y) * (size_t)side.w + (size_t)(x0 + first)) * (size_t)width,
+                   (size_t)((end - first) * width) * sizeof(float));
+}
+
+// The patch of a tile in one block of channels.
+static void transform_patch(const struct work *work, struct place at, int b, float *to) {
+    int width = work->kernels->width, n_blocks = work->from.c / width;
+    int y = at.y - work->pad, x = at.x - work->pad;
+    size_t row = (size_t)work->from.w * (size_t)width;
+    const float *plane =
+        work->src + ((size_t)at.n * (size_t)n_blocks + (size_t)b) * plane_of(work->from, width);
+    if (y >= 0 && x >= 0 && y + WINOGRAD_PATCH <= work->from.h &&
+        x + WINOGRAD_PATCH <= work->from.w) {
+        work->kernels->transform_src(plane + (size_t)y * row + (size_t)(x * width), row, to,
+                                     work->plan->src_stride);
+    } else {
+        float copy[WINOGRAD_PATCH * WINOGRAD_PATCH * MAX_WIDTH];
+        copy_patch(plane, work->from, width, y, x, copy);
+        work->kernels->transform_src(copy, (size_t)(WINOGRAD_PATCH * width), to,
+                                     work->plan->src_stride);
+    }
+}
+
+// Tiles up to a whole group get zeros, since the kernel multiplies whole groups.
+static void clear_patch(const struct work *work, int t, float *patches) {
+    int width = work->kernels->width;
+    for (int k = 0; k < WINOGRAD_POINTS; k++)
+        for (int b = 0; b < work->from.c / width; b++)
+            memset(patches + (size_t)k * work->plan->src_stride +
+                       (size_t)(b * work->plan->n_block + t) * (size_t)width,
+                   0, (size_t)width * sizeof(float));
+}
+
+// All points of the block's tiles for one or two vectors of output channels.
+static void multiply_points(const struct work *work, const float *patches, const float *weights,
+                            int n_tiles, int n_vectors, float *products) {
+    const struct conv2d_winograd *plan = work->plan;
+    int width = work->kernels->width, n_group = work->kernels->n_tiles;
+    int n_blocks = work->from.c / width, n_at_once = SUM_CHANNELS / width;
+    size_t block_floats = (size_t)plan->n_block * (size_t)width;
+    for (int k = 0; k < WINOGRAD_POINTS; k++)
+        for (int b = 0; b < n_blocks; b += n_at_once)
+            for (int t = 0; t < n_tiles; t += n_group)
+                work->kernels->multiply(
+                    patches + (size_t)k * plan->src_stride + (size_t)b * block_floats +
+                        (size_t)(t * width),
+                    block_floats,
+                    weights + (size_t)k * plan->weight_stride +
+                        (size_t)(b * width * n_vectors * width),
+                    n_blocks - b < n_at_once ? n_blocks - b : n_at_once, n_vectors, b > 0,
+                    products + (size_t)k * plan->dst_stride + (size_t)(t * n_vectors * width));
+}
+
+static void transform_back(const struct work *work, struct place at, const float *products, int b,
+                           const float *bias) {
+    int width = work->kernels->width, n_blocks = work->to.c / width;
+    size_t row = (size_t)work->to.w * (size_t)width, plane = plane_of(work->to, width);
+    float *to = work->dst + ((size_t)at.n * (size_t)n_blocks + (size_t)b) * plane +
+                (size_t)at.y * row + (size_t)(at.x * width);
+    int n_y = work->to.h - at.y, n_x = work->to.w - at.x;
+    work->kernels->transform_dst(products, work->plan->dst_stride, bias, work->adds, to, row,
+                                 n_y < WINOGRAD_TILE ? n_y : WINOGRAD_TILE,
+                                 n_x < WINOGRAD_TILE ? n_x : WINOGRAD_TILE);
+}
+
+static void run_block(const struct work *work, int64_t first, int n_tiles, float *buffer) {
+    static const float no_bias[MAX_WIDTH];
+    const struct conv2d_winograd *plan = work->plan;
+    int width = work->kernels->width, n_blocks = work->to.c / width;
+    float *patches = buffer, *products = buffer + WINOGRAD_POINTS * plan->src_stride;
+    for (int b = 0; b < work->from.c / width; b++)
+        for (int t = 0; t < n_tiles; t++)
+            transform_patch(work, place_of(work, first + t), b,
+                            patches + (size_t)((b * plan->n_block + t) * width));
+    for (int t = n_tiles; t % work->kernels->n_tiles != 0; t++)
+        clear_patch(work, t, patches);
+    for (int pair = 0; 2 * pair < n_blocks; pair++) {
+        int n_vectors = n_blocks - 2 * pair < 2 ? 1 : 2;
+        multiply_points(work, patches,
+                        work->weights + (size_t)pair * WINOGRAD_POINTS * plan->weight_stride,
+                        n_tiles, n_vectors, products);
+        for (int v = 0; v < n_vectors; v++)
+            for (int t = 0; t < n_tiles; t++) {
+                int b = 2 * pair + v;
+                transform_back(work, place_of(work, first + t),
+                               products + (size_t)((t * n_vectors + v) * width), b,
+                               work->bias != NULL ? work->bias + (size_t)(b * width) : no_bias);
+            }
+    }
+}
+
+void conv2d_winograd_run(const struct conv2d *self, const struct conv2d_pass *pass,
+                         const struct conv2d_pointers *pointers) {
+    const struct conv2d_winograd *plan = &pass->winograd;
+    bool is_back = pass->direction == CONV2D_BACKWARD_DATA;
+    struct work work = {
+        .plan = plan,
+        .kernels = plan->kernels,
+        .from = read_side(self, is_back),
+        .to = read_side(self, !is_back),
+        .pad = is_back ? 2 - self->desc.pad : self->desc.pad,
+        .src = is_back ? pointers->dst : pointers->src,
+        .weights = pointers->weights,
+        .bias = !is_back && self->desc.has_bias ? pointers->bias : NULL,
+        .dst = (float *)(uintptr_t)(is_back ? pointers->src : pointers->dst),
+        .adds = pointers->adds,
+    };
+    work.tiles_y = tiles_of(work.to.h);
+    work.tiles_x = tiles_of(work.to.w);
+    float *buffers = (float *)(uintptr_t)pointers->scratchpad;
+    int64_t n_tiles = count_tiles(self, work.to), n_block = plan->n_block;
+#pragma omp parallel for schedule(dynamic)                                                         \
+    num_threads(team_size(cpu_n_threads(self->base.op.device)))
+    for (int64_t first = 0; first < n_tiles; first += n_block)
+        run_block(&work, first, (int)(n_tiles - first < n_block ? n_tiles - first : n_block),
+                  buffers + (size_t)omp_get_thread_num() * plan->thread_floats);
+}

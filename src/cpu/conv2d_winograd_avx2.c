@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Winograd's convolution for blocks of 8 channels and processors with AVX2 and FMA.
+#include "cpu/conv2d_winograd.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+
+#define VECTOR                __m256
+#define WIDTH                 8
+#define LOAD(address)         _mm256_loadu_ps(address)
+#define STORE(address, value) _mm256_storeu_ps(address, value)
+#define SAME(value)           _mm256_set1_ps(value)
+#define MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define TILES                 6 // 2 x 6 sums, 2 weights and 1 value make 15 of 16 registers
+#define TARGET                __attribute__((target("avx2,fma")))
+#define NAME(stem)            stem##_avx2
+#define ISA                   "avx2"
+#include "cpu/conv2d_winograd_kernels.h"
+
+const struct winograd_kernels *winograd_kernels_avx2(void) {
+    return &kernels_avx2;
+}
+
+#else
+
+const struct winograd_kernels *winograd_kernels_avx2(void) {
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// The kernels of Winograd's convolution for one instruction set; conv2d_winograd.h says what each
+// of them computes. The file that includes this one defines
+//
+//     VECTOR, WIDTH               the vector of floats and their number
+//     LOAD, STORE, SAME(value)    any address; a float in all lanes
+//     MULTIPLY_ADD(a, b, c)       a b + c, rounded once
+//     TILES                       tiles of a register block: 2 TILES sums stay in registers
+//     TARGET, NAME(stem)          the attribute and the suffix of the instruction set
+#include "cpu/conv2d_winograd.h"
+
+#define INLINE static inline __attribute__((always_inline)) TARGET
+#define P      WINOGRAD_P
+#define Q      WINOGRAD_Q
+#define PATCH  WINOGRAD_PATCH
+#define TILE   WINOGRAD_TILE
+
+// a b + c for a constant a.
+#define SCALE_ADD(a, b, c) MULTIPLY_ADD(SAME(a), b, c)
+
+// B^T: the coefficients of the products of all (x - point) but one.
+INLINE void NAME(src_line)(const VECTOR d[PATCH], VECTOR to[PATCH]) {
+    VECTOR even_p = SCALE_ADD(-Q * Q, d[2], d[4]), odd_p = SCALE_ADD(-Q * Q, d[1], d[3]);
+    VECTOR even_q = SCALE_ADD(-P * P, d[2], d[4]), odd_q = SCALE_ADD(-P * P, d[1], d[3]);
+    to[0] = SCALE_ADD(P * P * Q * Q, d[0], SCALE_ADD(-(P * P + Q * Q), d[2], d[4]));
+    to[1] = SCALE_ADD(P, odd_p, even_p);
+    to[2] = SCALE_ADD(-P, odd_p, even_p);
+    to[3] = SCALE_ADD(Q, odd_q, even_q);
+    to[4] = SCALE_ADD(-Q, odd_q, even_q);
+    to[5] = SCALE_ADD(P * P * Q * Q, d[1], SCALE_ADD(-(P * P + Q * Q), d[3], d[5]));
+}
+
+TARGET static void NAME(transform_src)(const float *src, size_t row_floats, float *to,
+                                       size_t stride) {
+    VECTOR columns[PATCH][PATCH], line[PATCH], points[PATCH];
+#pragma GCC unroll 6
+    for (int x = 0; x < PATCH; x++) {
+#pragma GCC unroll 6
+        for (int y = 0; y < PATCH; y++)
+            line[y] = LOAD(src + (size_t)y * row_floats + x * WIDTH);
+        NAME(src_line)(line, points);
+#pragma GCC unroll 6
+        for (int k = 0; k < PATCH; k++)
+            columns[k][x] = points[k];
+    }
+#pragma GCC unroll 6
+    for (int k = 0; k < PATCH; k++) {
+        NAME(src_line)(columns[k], points);
+#pragma GCC unroll 6
+        for (int x = 0; x < PATCH; x++)
+            STORE(to + (size_t)(k * PATCH + x) * stride, points[x]);
+    }
+}
+
+// G: the kernel's values at the points, divided by the product of the distances to all other
+// points.
+INLINE void NAME(weight_line)(const VECTOR w[3], VECTOR to[PATCH]) {
+    const float at_p = 1.0F / (2.0F * P * P * (P * P - Q * Q));
+    const float at_q = 1.0F / (2.0F * Q * Q * (Q * Q - P * P));
+    VECTOR even_p = SCALE_ADD(P * P, w[2], w[0]), even_q = SCALE_ADD(Q * Q, w[2], w[0]);
+    to[0] = SAME(1.0F / (P * P * Q * Q)) * w[0];
+    to[1] = SAME(at_p) * SCALE_ADD(P, w[1], even_p);
+    to[2] = SAME(at_p) * SCALE_ADD(-P, w[1], even_p);
+    to[3] = SAME(at_q) * SCALE_ADD(Q, w[1], even_q);
+    to[4] = SAME(at_q) * SCALE_ADD(-Q, w[1], even_q);
+    to[5] = w[2];
+}
+
+TARGET static void NAME(transform_weights)(const float *taps, int n_vectors, float *to,
+                                           size_t stride) {
+    for (int v = 0; v < n_vectors; v++, taps += WIDTH, to += WIDTH) {
+        VECTOR columns[PATCH][3], line[3], points[PATCH];
+        for (int x = 0; x < 3; x++) {
+            for (int y = 0; y < 3; y++)
+                line[y] = LOAD(taps + (y * 3 + x) * n_vectors * WIDTH);
+            NAME(weight_line)(line, points);
+            for (int k = 0; k < PATCH; k++)
+                columns[k][x] = points[k];
+        }
+        for (int k = 0; k < PATCH; k++) {
+            NAME(weight_line)(columns[k], points);
+            for (int x = 0; x < PATCH; x++)
+                STORE(to + (size_t)(k * PATCH + x) * stride, points[x]);
+        }
+    }
+}
+
+// `n_vectors` is a constant where this is inlined.
+INLINE void NAME(multiply_tiles)(const float *src, size_t block_floats, const float *weights,
+                                 int n_blocks, bool adds, float *to, const int n_vectors) {
+    VECTOR sum[TILES][2];
+#pragma GCC unroll 12
+    for (int t = 0; t < TILES; t++)
+#pragma GCC unroll 2
+        for (int v = 0; v < n_vectors; v++)
+            sum[t][v] = adds ? LOAD(to + (t * n_vectors + v) * WIDTH) : SAME(0.0F);
+    for (int b = 0; b < n_blocks; b++, src += block_floats)
+#pragma GCC unroll 4
+        for (int c = 0; c < WIDTH; c++, weights += n_vectors * WIDTH) {
+            VECTOR weight[2];
+#pragma GCC unroll 2
+            for (int v = 0; v < n_vectors; v++)
+                weight[v] = LOAD(weights + v * WIDTH);
+#pragma GCC unroll 12
+            for (int t = 0; t < TILES; t++) {
+                VECTOR value = SAME(src[t * WIDTH + c]);
+#pragma GCC unroll 2
+                for (int v = 0; v < n_vectors; v++)
+                    sum[t][v] = MULTIPLY_ADD(value, weight[v], sum[t][v]);
+            }
+        }
+#pragma GCC unroll 12
+    for (int t = 0; t < TILES; t++)
+#pragma GCC unroll 2
+        for (int v = 0; v < n_vectors; v++)
+            STORE(to + (t * n_vectors + v) * WIDTH, sum[t][v]);
+}
+
+TARGET static void NAME(multiply)(const float *src, size_t block_floats, const float *weights,
+                                  int n_blocks, int n_vectors, bool adds, float *to) {
+    if (n_vectors == 2)
+        NAME(multiply_tiles)(src, block_floats, weights, n_blocks, adds, to, 2);
+    else
+        NAME(multiply_tiles)(src, block_floats, weights, n_blocks, adds, to, 1);
+}
+
+// A^T: the powers of the points.
+INLINE void NAME(dst_line)(const VECTOR m[PATCH], VECTOR to[TILE]) {
+    VECTOR even_p = m[1] + m[2], odd_p = m[1] - m[2];
+    VECTOR even_q = m[3] + m[4], odd_q = m[3] - m[4];
+    to[0] = m[0] + even_p + even_q;
+    to[1] = SCALE_ADD(P, odd_p, SAME(Q) * odd_q);
+    to[2] = SCALE_ADD(P * P, even_p, SAME(Q * Q) * even_q);
+    to[3] = SCALE_ADD(P * P * P, odd_p, SCALE_ADD(Q * Q * Q, odd_q, m[5]));
+}
+
+TARGET static void NAME(transform_dst)(const float *from, size_t stride, const float *bias,
+                                       bool adds, float *dst, size_t row_floats, int n_y, int n_x) {
+    VECTOR rows[TILE][PATCH], line[PATCH], outputs[TILE];
+#pragma GCC unroll 6
+    for (int x = 0; x < PATCH; x++) {
+#pragma GCC unroll 6
+        for (int k = 0; k < PATCH; k++)
+            line[k] = LOAD(from + (size_t)(k * PATCH + x) * stride);
+        NAME(dst_line)(line, outputs);
+#pragma GCC unroll 4
+        for (int y = 0; y < TILE; y++)
+            rows[y][x] = outputs[y];
+    }
+    VECTOR offset = LOAD(bias);
+    for (int y = 0; y < n_y; y++, dst += row_floats) {
+        NAME(dst_line)(rows[y], outputs);
+#pragma GCC unroll 4
+        for (int x = 0; x < TILE; x++)
+            if (x < n_x) {
+                VECTOR value = outputs[x] + offset;
+                if (adds)
+                    value += LOAD(dst + x * WIDTH);
+                STORE(dst + x * WIDTH, value);
+            }
+    }
+}
+
+static const struct winograd_kernels NAME(kernels) = {
+    .width = WIDTH,
+    .n_tiles = TILES,
+    .name = "our winograd " ISA,
+    .transform_src = NAME(transform_src),
+    .transform_weights = NAME(transform_weights),
+    .multiply = NAME(multiply),
+    .transform_dst = NAME(transform_dst),
+};
