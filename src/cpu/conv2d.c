@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Convolution on blocked tensors: by oneDNN, except where our own kernels are faster or keep the
-// order of their sums (weight gradients of 3 x 3 and 1 x 1 kernels, and the first layer).
+// order of their sums (Winograd's algorithm, weight gradients of 3 x 3 and 1 x 1 kernels, and the
+// first layer).
 //
 // Activations are already in the blocked format of oneDNN's kernels, with channels padded to whole
 // blocks by zeros, and oneDNN gets the padded extents; so it reorders none of them, and zero
@@ -97,7 +98,10 @@ static void name_engine(struct conv2d *self) {
     const char *rounded = self->rounds ? ", bf16 rounded" : "";
     if (strcmp(forward, data) == 0 && strcmp(forward, weights) == 0)
         snprintf(self->engine, sizeof self->engine, "%s%.30s%s",
-                 self->forward.is_far ? "our " : "onednn ", forward, rounded);
+                 self->forward.is_far                     ? "our "
+                 : self->forward.winograd.kernels != NULL ? ""
+                                                          : "onednn ",
+                 forward, rounded);
     else
         snprintf(self->engine, sizeof self->engine, "dst %.30s, d_src %.30s, d_weight %.30s%s",
                  forward, data, weights, rounded);

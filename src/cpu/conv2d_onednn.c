@@ -212,8 +212,8 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
 
 // Winograd's F(4 x 4, 3 x 3) multiplies a quarter as often. Where oneDNN has it (2.x with AVX-512;
 // 3.x has removed it) it was measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8
-// pixels on, and slower below. Its transformations round too: results are 3 to 5 times as far off
-// as the direct kernel's, some 1e-6 of the largest. Weight gradients keep their direct sums.
+// pixels on, and slower below. Elsewhere conv2d_winograd.c has our own. Its transformations round
+// too: results are 3 to 5 times as far off as the direct kernel's, some 1e-6 of the largest.
 static bool wants_winograd(const struct conv2d *self, enum conv2d_direction direction) {
     const struct adele_conv2d_desc *desc = &self->desc;
     return direction != CONV2D_BACKWARD_WEIGHTS && !self->rounds && desc->kernel == 3 &&

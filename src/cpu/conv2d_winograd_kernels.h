@@ -7,7 +7,11 @@
 //     MULTIPLY_ADD(a, b, c)       a b + c, rounded once
 //     TILES                       tiles of a register block: 2 TILES sums stay in registers
 //     TARGET, NAME(stem)          the attribute and the suffix of the instruction set
+//
+// Without them, as where each header is compiled alone, it is empty.
 #include "cpu/conv2d_winograd.h"
+
+#ifdef VECTOR
 
 #define INLINE static inline __attribute__((always_inline)) TARGET
 #define P      WINOGRAD_P
@@ -170,3 +174,5 @@ static const struct winograd_kernels NAME(kernels) = {
     .multiply = NAME(multiply),
     .transform_dst = NAME(transform_dst),
 };
+
+#endif

@@ -13,7 +13,7 @@
 // context.c
 int cpu_block(const struct adele_device *device); // B
 int cpu_n_threads(const struct adele_device *device);
-// Whether convolutions may use Winograd's algorithm where oneDNN has it (conv2d_onednn.c).
+// Whether convolutions may use Winograd's algorithm (conv2d_onednn.c, conv2d_winograd.c).
 bool cpu_has_winograd(const struct adele_device *device);
 struct dnnl_engine *cpu_engine(const struct adele_device *device);
 struct dnnl_stream *cpu_stream(const struct adele_device *device);

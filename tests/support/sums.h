@@ -38,6 +38,11 @@
 // large in the mean with one channel, and 4 to 5 times from 16 channels on.
 #define SUMS_WINOGRAD 12.0
 
+// The same for our own kernels on a CPU, whose points (src/cpu/conv2d_winograd.h) are closer
+// together: sums_rms is exceeded 2.3 to 3.1 times in the mean with one channel, and 1.2 to 2 times
+// from 8 channels on.
+#define SUMS_OWN_WINOGRAD 4.0
+
 struct sums_error {
     double n_terms;  // of the longest sum
     double factor;   // of the error; 0 is 1
