@@ -28,6 +28,7 @@ struct bench_options {
 enum field_type {
     FIELD_TENSOR, // of `shape`
     FIELD_FLOATS, // plain, `count` of them
+    FIELD_HALVES, // half precision, as uint16_t
     FIELD_BYTES,
     FIELD_INTS,   // int32_t
     FIELD_COUNTS, // int64_t
@@ -199,6 +200,12 @@ void bench_pack(struct bench *bench, const char *pipeline, int64_t n_weights);
 void bench_initialize(struct bench *bench, const char *pipeline, int64_t n_weights);
 void bench_heads(struct bench *bench); // bench_aspp.c: atrous convolutions and pyramids
 void bench_steps(struct bench *bench); // bench_steps.c: the ops around the network
+struct ensemble_shape {
+    const char *pipeline;
+    int n, c, image_c, size, logits;
+};
+// bench_ensemble.c: the ops of a correction from an ensemble.
+void bench_ensemble(struct bench *bench, const struct ensemble_shape *shape);
 
 // ---- reports ------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include "base/fail.h"
+#include "base/half.h"
 #include "base/memory.h"
 #include "reference/reference.h"
 #include "reference/reference_method.h"
@@ -62,6 +63,8 @@ static adele_status host_field(const struct field *field, union bench_args *args
 
 static double value_of(enum field_type type, const void *values, size_t i) {
     switch (type) {
+    case FIELD_HALVES:
+        return (double)half_to_float(((const uint16_t *)values)[i]);
     case FIELD_BYTES:
         return ((const uint8_t *)values)[i];
     case FIELD_INTS:

@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include "base/fail.h"
+#include "base/half.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -52,7 +53,7 @@ float field_value(const struct field *field, size_t i_image, size_t i) {
 }
 
 size_t field_element_bytes(enum field_type type) {
-    static const size_t bytes[] = {sizeof(float),   sizeof(float),   1,
+    static const size_t bytes[] = {sizeof(float),   sizeof(float),   sizeof(uint16_t), 1,
                                    sizeof(int32_t), sizeof(int64_t), sizeof(double)};
     return bytes[type];
 }
@@ -62,6 +63,9 @@ void field_fill_host(const struct field *field, void *block, size_t count) {
     int low = (int)field->low, n = (int)field->high - low + 1;
     for (size_t i = 0; i < count; i++)
         switch (field->type) {
+        case FIELD_HALVES:
+            ((uint16_t *)block)[i] = half_from_float(field_value(field, 0, i));
+            break;
         case FIELD_BYTES:
             ((uint8_t *)block)[i] =
                 (uint8_t)(low + (int)(mix(i / 48 + field->offset) % (unsigned)n));

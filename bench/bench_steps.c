@@ -122,7 +122,8 @@ static void bench_dice(struct bench *bench, const struct pipeline *p) {
     run_pipeline_case(bench, "dice", p, shape, &full, &small);
 }
 
-// ---- sgd, adamw, combine ------------------------------------------------------------------------
+// ---- sgd, adamw, combine, average
+// ------------------------------------------------------------------------
 
 void problem_sgd(const struct adele_sgd_desc *desc, struct problem *out) {
     int64_t count = 0;
@@ -197,6 +198,11 @@ static void bench_updates(struct bench *bench, const struct pipeline *p) {
     problem_combine(&combine, &full_combine);
     problem_combine(&few_combine, &small_combine);
     run_pipeline_case(bench, "combine", p, shape, &full_combine, &small_combine);
+    struct adele_average_desc average = {count}, few_average = {1085};
+    struct problem full_average = {0}, small_average = {0};
+    problem_average(&average, &full_average);
+    problem_average(&few_average, &small_average);
+    run_pipeline_case(bench, "average", p, shape, &full_average, &small_average);
 }
 
 // ---- sample -------------------------------------------------------------------------------------
@@ -401,5 +407,9 @@ void bench_steps(struct bench *bench) {
         bench_initialize(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_sample(bench, &pipelines[i]);
         bench_labels(bench, &pipelines[i]);
+        bench_ensemble(
+            bench, &(const struct ensemble_shape){pipelines[i].name, pipelines[i].n,
+                                                  pipelines[i].categories, pipelines[i].channels,
+                                                  pipelines[i].size, pipelines[i].logits[0]});
     }
 }

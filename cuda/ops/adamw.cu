@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // AdamW over all parameters in one launch; the arithmetic is in device/adamw_rule.h. Weights and
 // both moments are updated in place, gradients are read only; all four are plain floats. One thread
-// counts the updates that are done and computes what all parameters share.
+// counts the updates that are done and computes what all parameters share. With args.average,
+// average += rest (weight - average) behind the update, in the same pass.
 //
 // Elements are independent: nothing is summed. The simple kernel and the fast one would be the
 // same, so there is one for both engines.
@@ -35,7 +36,7 @@ static __global__ void adamw_count_kernel(double beta1, double beta2, float rate
 static __global__ void adamw_kernel(const struct adele_sgd_segment *chunks,
                                     const struct adamw_factors *shared, float *weights,
                                     const float *gradients, float *first, float *second,
-                                    const int *skip) {
+                                    float *average, float rest, const int *skip) {
     if (skip != NULL && *skip != 0)
         return;
     const struct adele_sgd_segment chunk = chunks[blockIdx.x];
@@ -44,6 +45,8 @@ static __global__ void adamw_kernel(const struct adele_sgd_segment *chunks,
         int64_t at = chunk.offset + i;
         adamw_update(&factors, chunk.lr_scale, chunk.decay, gradients[at], weights + at, first + at,
                      second + at);
+        if (average != NULL)
+            average[at] += rest * (weights[at] - average[at]);
     }
 }
 
@@ -81,7 +84,7 @@ adele_status cuda_adamw_forward(struct adele_op *op, const struct adele_adamw_ar
                args->rate, args->eps, args->n_updates, skip, self->factors));
     return LAUNCH(context_of(op->device), adamw_kernel, self->chunks.n, SEGMENT_THREADS, 0,
                   self->chunks.chunks, self->factors, args->weights, args->gradients, args->first,
-                  args->second, skip);
+                  args->second, args->average, 1.0f - args->average_decay, skip);
 }
 
 } // namespace adele_cuda

@@ -4,6 +4,7 @@
 // does not count in *n_updates either.
 #include "base/fail.h"
 #include "cpu/cpu.h"
+#include "cpu/elementwise.h"
 #include "cpu/isa.h"
 #include "cpu/segments.h"
 #include "device/adamw_rule.h"
@@ -51,6 +52,9 @@ adele_status cpu_adamw_forward(struct adele_op *op, const struct adele_adamw_arg
         update(&factors, chunk->lr_scale, chunk->decay, args->gradients + chunk->offset,
                chunk->count, args->weights + chunk->offset, args->first + chunk->offset,
                args->second + chunk->offset);
+        if (args->average != NULL) // the chunk's weights are still in the cache
+            elementwise_average(args->average + chunk->offset, args->weights + chunk->offset,
+                                1.0f - args->average_decay, (size_t)chunk->count);
     }
     return ADELE_OK;
 }

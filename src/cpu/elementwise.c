@@ -33,6 +33,13 @@ CPU_KERNEL(static void, add_run, (float *restrict to, const float *restrict from
         to[i] += from[i];
 }
 
+CPU_KERNEL(void, elementwise_average,
+           (float *restrict average, const float *restrict values, float rest, size_t count),
+           (average, values, rest, count)) {
+    for (size_t i = 0; i < count; i++)
+        average[i] += rest * (values[i] - average[i]);
+}
+
 void elementwise_round(float *to, const float *from, size_t count) {
     round_run((uint32_t *)(void *)to, (const uint32_t *)(const void *)from, count);
 }

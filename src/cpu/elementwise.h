@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Elementwise loops: to += from, and rounding to bf16 (to nearest even), as floats or as 16 bits.
-// The _tensor forms run on all threads.
+// Elementwise loops: to += from, a running average, and rounding to bf16 (to nearest even), as
+// floats or as 16 bits. The _tensor forms run on all threads.
 #ifndef ADELE_CPU_ELEMENTWISE_H
 #define ADELE_CPU_ELEMENTWISE_H
 
@@ -9,6 +9,8 @@
 
 void elementwise_add(float *to, const float *from, size_t count);
 void elementwise_add_tensor(float *to, const float *from, size_t count);
+// average += rest (values - average); the arrays lie apart.
+void elementwise_average(float *average, const float *values, float rest, size_t count);
 void elementwise_round(float *to, const float *from, size_t count);
 void elementwise_round_tensor(float *to, const float *from, size_t count);
 void elementwise_narrow_tensor(uint16_t *to, const float *from, size_t count);

@@ -5,6 +5,7 @@
 // update.
 #include "base/fail.h"
 #include "cpu/cpu.h"
+#include "cpu/elementwise.h"
 #include "cpu/isa.h"
 #include "cpu/segments.h"
 
@@ -51,6 +52,9 @@ adele_status cpu_sgd_forward(struct adele_op *op, const struct adele_sgd_args *a
         update(args->weights + chunk->offset, args->gradients + chunk->offset,
                args->momenta + chunk->offset, chunk->count, args->rate * chunk->lr_scale,
                args->momentum, chunk->decay);
+        if (args->average != NULL) // the chunk's weights are still in the cache
+            elementwise_average(args->average + chunk->offset, args->weights + chunk->offset,
+                                1.0f - args->average_decay, (size_t)chunk->count);
     }
     return ADELE_OK;
 }

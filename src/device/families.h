@@ -51,10 +51,14 @@ enum family_kind {
     X(sgd, sgd, ONLY)                                                                              \
     X(adamw, adamw, ONLY)                                                                          \
     X(combine, combine, ONLY)                                                                      \
+    X(average, average, ONLY)                                                                      \
     X(initialize, initialize, ONLY)                                                                \
     X(sample, sample, ONLY)                                                                        \
     X(ensemble, ensemble, ONLY)                                                                    \
     X(decide, decide, ONLY)                                                                        \
+    X(accumulate_maps, accumulate_maps, ONLY)                                                      \
+    X(guided_filter, guided_filter, ONLY)                                                          \
+    X(area_decision, area_decision, ONLY)                                                          \
     X(crf, crf, ONLY)                                                                              \
     X(correct, correct, ONLY)                                                                      \
     X(count, count, ONLY)                                                                          \

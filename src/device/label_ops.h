@@ -42,6 +42,90 @@ struct adele_decide_args {
     float *probabilities;         // plain (N, C, H, W), NULL when not wanted
 };
 
+// ---- accumulate_maps: an exponential average of predictions over epochs
+// ------------------------------ maps = beta maps + (1 - beta) softmax(logits), computed in float
+// and rounded to half precision (nearest, ties to even). Maps that start as zeros hold 1 - beta^e
+// times the weighted mean of e predictions.
+struct adele_accumulate_maps_desc {
+    int n, c, h, w; // of the logits and of the maps
+};
+struct adele_accumulate_maps_args {
+    const void *logits; // tensor
+    // Row i goes to map sample_ids[i]; rows with an id < 0 are skipped. NULL: row i goes to map i.
+    const int32_t *sample_ids; // plain (N)
+    uint16_t *maps;            // plain (set, C, H, W), half precision; read and overwritten
+    float beta;                // 0..1
+};
+
+// ---- guided_filter: probabilities that follow the edges of the image ----------------------------
+// The guided filter of He, Sun and Tang (2010) with the image as the guide. For every class
+//     q = maps scale, brought bilinearly with align-corners to (h, w), clamped to 0..1
+//     I = (mean over the channels of the image - low) / (high - low), clamped to 0..1
+//     a = (<I q> - <I> <q>) / (<I I> - <I>^2 + eps),  b = <q> - a <I>
+//     dst = <a> I + <b>, clamped to 0..1
+// where <x> is the mean over the pixels of the image that are at most `radius` rows and columns
+// away: windows are clipped at the border. With radius 0, dst = q and no image is read. What is
+// not finite counts as 0 in maps, a NaN also in images. I, a, b and all sums are in double; q and
+// dst in float.
+//
+// Against exact arithmetic, q is off by at most 2^-22 (its weights and itself are floats). The
+// covariance of this error with I is at most the error times the deviation of I, so a is off by at
+// most the error / (2 sqrt(eps)), and dst, with b = <q> - a <I>, by (1 + 1 / sqrt(eps)) 2^-22.
+struct adele_guided_filter_desc {
+    int n, c;
+    int h_maps, w_maps;
+    int h, w;    // of images and dst
+    int image_c; // at least 1
+    enum adele_pixel pixel;
+    int radius; // at least 0
+    double eps; // above 0 where the radius is
+};
+struct adele_guided_filter_args {
+    const uint16_t *maps; // plain (maps, C, h_maps, w_maps), half precision
+    // Row i is of map map_ids[i] and of image sample_ids[i]; rows where one of them is < 0 are
+    // skipped: nothing of their dst is written. NULL: row i is of map or image i.
+    const int32_t *map_ids, *sample_ids; // plain (N)
+    float scale;
+    const void *images;       // plain (set, image_c, H, W), u8 or f16
+    const void *batch_images; // plain (N, image_c, H, W): row i is the image of row i; NULL: take
+                              // images from `images`
+    // The values of the mean channel that are black and white (0 and 255 for u8). low = high: the
+    // smallest and the largest finite one of each image.
+    float low, high;
+    float *dst; // plain (N, C, H, W)
+    void *workspace;
+};
+
+// ---- area_decision: classes as large as their probabilities say ---------------------------------
+// In each image, the area K_c of a class is the sum of its q over all pixels, rounded to a whole
+// number (one half upwards). Its threshold t_c is the level that K_c pixels reach: with n_b pixels
+// in bin b = floor(2048 q), q = 1 in bin 2047, t_c = b / 2048 of the highest b with
+// n_b + ... + n_2047 >= K_c, clamped to 0.02..0.98. The prediction is the class with the largest
+// logit(q_c) - logit(t_c), where q_c is clamped to 1e-5..1 - 1e-5 for this; of equal ones the
+// lowest. A class with K_c = 0 takes no part. Where all have K_c = 0, and with ARGMAX, the
+// prediction is the class with the largest q.
+//
+// Every device decides every pixel alike: before all else, q is clamped to 0..1 and a NaN is 0;
+// the sum of K_c is that of the whole numbers floor(2^24 q); and instead of logits,
+// (q / (1 - q)) ((1 - t) / t) is compared, which grows with them and which doubles compute with the
+// same bits everywhere.
+enum adele_area_mode { ADELE_AREA_THRESHOLDS, ADELE_AREA_ARGMAX };
+#define ADELE_AREA_BINS 2048
+struct adele_area_decision_desc {
+    int n, c, h, w;
+    enum adele_area_mode mode;
+};
+struct adele_area_decision_args {
+    const float *q; // plain (N, C, H, W)
+    // Row i goes to image sample_ids[i] of the set; rows with an id < 0 are skipped. NULL: row i
+    // goes to image i.
+    const int32_t *sample_ids; // plain (N)
+    uint8_t *prediction;       // plain (set, H, W)
+    float *thresholds; // plain (N, C): t_c, 0 of a class that takes no part (with ARGMAX: of
+                       // all), not written in skipped rows; NULL when not wanted
+    void *workspace;
+};
+
 // ---- crf: probabilities refined along the edges of the image, METHOD section 3 ------------------
 // Fully connected CRF with Potts potentials, mean field: q = softmax(-u) at first, then
 // `iterations` times q = softmax(-u + w_s K_s q + w_b K_b q), with u = -log p (a p below 1e-5 or

@@ -30,6 +30,12 @@ ADELE_MUST_CHECK adele_status op_check_sample_args(const struct adele_sample_des
                                                    const struct adele_sample_args *args);
 ADELE_MUST_CHECK adele_status op_check_ensemble_args(const struct adele_ensemble_args *args);
 ADELE_MUST_CHECK adele_status op_check_decide_args(const struct adele_decide_args *args);
+ADELE_MUST_CHECK adele_status
+op_check_accumulate_maps_args(const struct adele_accumulate_maps_args *args);
+ADELE_MUST_CHECK adele_status op_check_guided_filter_args(
+    const struct adele_guided_filter_desc *desc, const struct adele_guided_filter_args *args);
+ADELE_MUST_CHECK adele_status
+op_check_area_decision_args(const struct adele_area_decision_args *args);
 ADELE_MUST_CHECK adele_status op_check_crf_args(const struct adele_crf_args *args);
 ADELE_MUST_CHECK adele_status op_check_correct_args(const struct adele_correct_args *args);
 ADELE_MUST_CHECK adele_status op_check_count_args(const struct adele_count_args *args);

@@ -52,6 +52,74 @@ adele_status op_check_decide_args(const struct adele_decide_args *args) {
     return ADELE_OK;
 }
 
+static adele_status check_maps(const char *op, int n, int c, int h, int w) {
+    if (n < 1 || c < 1 || c > ADELE_MAX_CATEGORIES || h < 1 || w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "1 to 255 classes, extents of at least 1.",
+                    "%s: bad shape %d x %d x %d x %d", op, n, c, h, w);
+    return ADELE_OK;
+}
+
+adele_status op_check_accumulate_maps(const struct adele_accumulate_maps_desc *desc) {
+    return check_maps("accumulate_maps", desc->n, desc->c, desc->h, desc->w);
+}
+
+adele_status op_check_accumulate_maps_args(const struct adele_accumulate_maps_args *args) {
+    if (args->logits == NULL || args->maps == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give logits and maps.",
+                    "accumulate_maps: an array is missing");
+    if (!(args->beta >= 0.0f && args->beta <= 1.0f))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 0 to 1.", "accumulate_maps: beta %g",
+                    (double)args->beta);
+    return ADELE_OK;
+}
+
+adele_status op_check_guided_filter(const struct adele_guided_filter_desc *desc) {
+    TRY(check_maps("guided_filter", desc->n, desc->c, desc->h, desc->w));
+    TRY(check_maps("guided_filter", desc->n, desc->c, desc->h_maps, desc->w_maps));
+    if (desc->image_c < 1 || (int)desc->pixel < ADELE_PIXEL_U8 ||
+        (int)desc->pixel > ADELE_PIXEL_F16)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give 1 or more channels of u8 or f16.",
+                    "guided_filter: image of %d channels, pixel type %d", desc->image_c,
+                    (int)desc->pixel);
+    if (desc->radius < 0 || (desc->radius > 0 && !(desc->eps > 0.0 && isfinite(desc->eps))))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give a radius of 0 or more and eps above 0.",
+                    "guided_filter: radius %d, eps %g", desc->radius, desc->eps);
+    return ADELE_OK;
+}
+
+adele_status op_check_guided_filter_args(const struct adele_guided_filter_desc *desc,
+                                         const struct adele_guided_filter_args *args) {
+    bool has_images = args->images != NULL || args->batch_images != NULL;
+    if (args->maps == NULL || args->dst == NULL ||
+        (desc->radius > 0 && (!has_images || args->workspace == NULL)))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give maps, images, dst and workspace.",
+                    "guided_filter: an array is missing");
+    if (!isfinite(args->scale) || !isfinite(args->low) || !isfinite(args->high) ||
+        args->low > args->high)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give a finite scale, and low <= high.",
+                    "guided_filter: scale %g, from %g to %g", (double)args->scale,
+                    (double)args->low, (double)args->high);
+    return ADELE_OK;
+}
+
+adele_status op_check_area_decision(const struct adele_area_decision_desc *desc) {
+    TRY(check_maps("area_decision", desc->n, desc->c, desc->h, desc->w));
+    if ((int64_t)desc->h * desc->w > INT32_MAX)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Make the images smaller.",
+                    "area_decision: image of %d x %d", desc->h, desc->w);
+    if ((int)desc->mode < ADELE_AREA_THRESHOLDS || (int)desc->mode > ADELE_AREA_ARGMAX)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Use thresholds or argmax.",
+                    "area_decision: unknown mode %d", (int)desc->mode);
+    return ADELE_OK;
+}
+
+adele_status op_check_area_decision_args(const struct adele_area_decision_args *args) {
+    if (args->q == NULL || args->prediction == NULL || args->workspace == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give q, prediction and workspace.",
+                    "area_decision: an array is missing");
+    return ADELE_OK;
+}
+
 // Above 0, and not so narrow that the lattice's coordinates of `extent` lose their fractions.
 static bool is_sigma(double sigma, double extent) {
     return isfinite(sigma) && sigma > 0.0 && extent / sigma <= 1e6;

@@ -121,6 +121,13 @@ adele_status op_check_combine(const struct adele_combine_desc *desc) {
     return ADELE_OK;
 }
 
+adele_status op_check_average(const struct adele_average_desc *desc) {
+    if (desc->n_floats < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give at least one.", "average: vectors of %lld floats",
+                    (long long)desc->n_floats);
+    return ADELE_OK;
+}
+
 adele_status op_check_initialize(const struct adele_initialize_desc *desc) {
     if (desc->n_items < 0 || (desc->n_items > 0 && desc->items == NULL))
         return FAIL(ADELE_INVALID_ARGUMENT, "Give one item for each parameter.",

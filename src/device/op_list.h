@@ -24,11 +24,15 @@
     X(sgd, 0)                                                                                      \
     X(adamw, 0)                                                                                    \
     X(combine, 0)                                                                                  \
+    X(average, 0)                                                                                  \
     X(pack, 0)                                                                                     \
     X(initialize, 0)                                                                               \
     X(sample, 0)                                                                                   \
     X(ensemble, 0)                                                                                 \
     X(decide, 0)                                                                                   \
+    X(accumulate_maps, 0)                                                                          \
+    X(guided_filter, 0)                                                                            \
+    X(area_decision, 0)                                                                            \
     X(crf, 0)                                                                                      \
     X(correct, 0)                                                                                  \
     X(count, 0)

@@ -198,6 +198,11 @@ struct adele_sgd_args {
     bool skip_all_later; // with `health`: after a skipped update all later ones are skipped too,
                          // until the host zeroes `health`, so that weights and state stay as they
                          // were before the failing step
+    // The running average of the weights, updated in the same pass: behind the update of a weight,
+    // average += (1 - average_decay) (weight - average). Plain, with the offsets of the weights;
+    // only what lies in segments changes, and nothing does where the update is skipped. NULL: none.
+    float *average;
+    float average_decay; // 0..1
 };
 
 // ---- adamw: one multi-tensor update with second moments -----------------------------------------
@@ -222,6 +227,8 @@ struct adele_adamw_args {
     const int32_t *loss_is_finite;
     int n_losses;
     bool skip_all_later;
+    float *average;
+    float average_decay;
 };
 
 // ---- combine: the sum of two vectors ------------------------------------------------------------
@@ -234,6 +241,18 @@ struct adele_combine_args {
     const float *a, *b; // plain (n_floats)
     float *out;         // plain (n_floats), overwritten; a or b themselves, or apart from both
     float scale;
+};
+
+// ---- average: the running average of a vector --------------------------------------------------
+// average += (1 - decay) (values - average), element by element, as sgd and adamw do for weights:
+// for running statistics, which no segment holds.
+struct adele_average_desc {
+    int64_t n_floats; // at least 1
+};
+struct adele_average_args {
+    float *average;      // plain (n_floats)
+    const float *values; // plain (n_floats), apart from `average`
+    float decay;         // 0..1
 };
 
 // ---- pack: the weights of convolutions as the device's kernels read them ------------------------

@@ -140,6 +140,7 @@ static const struct adele_sgd_segment segments[] = {{0, 1000, 1.0f, 0.01f}, {100
 static const struct adele_sgd_desc updates[] = {{2, segments}};
 static const struct adele_adamw_desc adamw_updates[] = {{2, segments}};
 static const struct adele_combine_desc sums[] = {{1037}};
+static const struct adele_average_desc averages[] = {{1037}};
 static const struct adele_initialize_item initial_items[] = {
     {0, 900, ADELE_INITIAL_NORMAL, 0.1, 1},
     {900, 301, ADELE_INITIAL_UNIFORM, 0.2, 2},
@@ -180,6 +181,30 @@ static const struct adele_decide_desc decisions[] = {
     {.n = 2, .c = 5, .h = 17, .w = 21},
     {.n = 1, .c = 21, .h = 16, .w = 24, .mode = ADELE_ENSEMBLE_LOGITS, .temperature = 3.0},
 };
+static const struct adele_accumulate_maps_desc accumulations[] = {{2, 5, 17, 21}, {1, 21, 9, 13}};
+static const struct adele_guided_filter_desc filters[] = {
+    {.n = 2,
+     .c = 3,
+     .h_maps = 9,
+     .w_maps = 12,
+     .h = 34,
+     .w = 37,
+     .image_c = 3,
+     .radius = 4,
+     .eps = 1e-3},
+    {.n = 1,
+     .c = 5,
+     .h_maps = 16,
+     .w_maps = 32,
+     .h = 16,
+     .w = 32,
+     .image_c = 1,
+     .pixel = ADELE_PIXEL_F16,
+     .radius = 2,
+     .eps = 1e-2},
+};
+static const struct adele_area_decision_desc area_decisions[] = {
+    {.n = 2, .c = 5, .h = 33, .w = 41}, {.n = 1, .c = 21, .h = 16, .w = 24}};
 static const struct adele_crf_desc fields[] = {
     {.n = 1,
      .c = 3,
@@ -262,6 +287,7 @@ const struct selftest_case selftest_small_cases[] = {
     FLOAT_ONLY(sgd, updates[0]),
     FLOAT_ONLY(adamw, adamw_updates[0]),
     FLOAT_ONLY(combine, sums[0]),
+    FLOAT_ONLY(average, averages[0]),
     FLOAT_ONLY(initialize, initials[0]),
     OF_OP(sample, samples[0]),
     OF_OP(sample, samples[1]),
@@ -269,6 +295,12 @@ const struct selftest_case selftest_small_cases[] = {
     OF_OP(ensemble, ensembles[1]),
     FLOAT_ONLY(decide, decisions[0]),
     FLOAT_ONLY(decide, decisions[1]),
+    OF_OP(accumulate_maps, accumulations[0]),
+    OF_OP(accumulate_maps, accumulations[1]),
+    FLOAT_ONLY(guided_filter, filters[0]),
+    FLOAT_ONLY(guided_filter, filters[1]),
+    FLOAT_ONLY(area_decision, area_decisions[0]),
+    FLOAT_ONLY(area_decision, area_decisions[1]),
     FLOAT_ONLY(crf, fields[0]),
     FLOAT_ONLY(correct, corrections[0]),
     FLOAT_ONLY(correct, corrections[1]),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Cases of the ops around the network, and of those that predict and correct.
+// Cases of the ops around the network.
 #include "selftest/cases.h"
 
 #include "base/memory.h"
@@ -78,7 +78,9 @@ void case_sgd(struct trial *trial, const void *from) {
                                   .state = trial_sum(trial, "state", TRIAL_FLOAT, 40),
                                   .kept = trial_out(trial, "kept", TRIAL_FLOAT, 40),
                                   .n_kept = 40,
-                                  .loss_is_finite = on_device};
+                                  .loss_is_finite = on_device,
+                                  .average = trial_sum(trial, "average", TRIAL_FLOAT, count),
+                                  .average_decay = 0.75f};
     for (int update = 0; update < 2 && trial->status == ADELE_OK; update++) {
         args.loss_is_finite = on_device + update;
         (void)trial_check(trial, device->iface->sgd_forward(trial->op, &args));
@@ -108,7 +110,9 @@ void case_adamw(struct trial *trial, const void *from) {
                                         trial_sum(trial, "health", TRIAL_INT64, ADELE_HEALTH_COUNT),
                                     .state = trial_sum(trial, "state", TRIAL_FLOAT, 40),
                                     .kept = trial_out(trial, "kept", TRIAL_FLOAT, 40),
-                                    .n_kept = 40};
+                                    .n_kept = 40,
+                                    .average = trial_sum(trial, "average", TRIAL_FLOAT, count),
+                                    .average_decay = 0.75f};
     if (trial->status == ADELE_OK) // mean squares are not negative
         (void)trial_check(trial,
                           device->iface->fill(device, args.second, 0, count * sizeof(float)));
@@ -133,6 +137,20 @@ void case_combine(struct trial *trial, const void *from) {
         (void)trial_check(trial, device->iface->combine_forward(trial->op, &args));
         args.a = args.out;
     }
+}
+
+// Two steps towards the same values.
+void case_average(struct trial *trial, const void *from) {
+    const struct adele_average_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_check(trial, device->iface->average_create(device, desc, &trial->op)))
+        return;
+    size_t count = (size_t)desc->n_floats;
+    struct adele_average_args args = {.average = trial_sum(trial, "average", TRIAL_FLOAT, count),
+                                      .values = trial_floats(trial, count, -1.0, 1.0),
+                                      .decay = 0.75f};
+    for (int step = 0; step < 2 && trial->status == ADELE_OK; step++)
+        (void)trial_check(trial, device->iface->average_forward(trial->op, &args));
 }
 
 void case_initialize(struct trial *trial, const void *from) {
@@ -180,88 +198,4 @@ void case_sample(struct trial *trial, const void *from) {
     }
     if (trial->status == ADELE_OK)
         (void)trial_check(trial, device->iface->sample_forward(trial->op, &args));
-}
-
-// ---- predictions and labels ---------------------------------------------------------------------
-
-void case_ensemble(struct trial *trial, const void *from) {
-    const struct adele_ensemble_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->ensemble_create(device, desc, &trial->op)))
-        return;
-    struct adele_shape shape = {desc->n, desc->c, desc->h_in, desc->w_in};
-    size_t count = (size_t)desc->n * (size_t)desc->c * (size_t)desc->h * (size_t)desc->w;
-    struct adele_ensemble_args args = {.logits = trial_tensor(trial, shape, -2.0, 2.0),
-                                       .flip = true,
-                                       .weight = 0.5f,
-                                       .accumulator =
-                                           trial_sum(trial, "accumulator", TRIAL_FLOAT, count)};
-    if (trial->status == ADELE_OK)
-        (void)trial_check(trial, device->iface->ensemble_forward(trial->op, &args));
-}
-
-void case_decide(struct trial *trial, const void *from) {
-    const struct adele_decide_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->decide_create(device, desc, &trial->op)))
-        return;
-    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
-    size_t count = n_pixels * (size_t)desc->c;
-    trial->n_loose = LOOSE_PIXELS;
-    struct adele_decide_args args = {
-        .accumulator = trial_floats(trial, count, 0.0, 1.0),
-        .prediction = trial_out(trial, "prediction", TRIAL_BYTE, n_pixels),
-        .confidence_foreground = trial_out(trial, "confidence_foreground", TRIAL_FLOAT, n_pixels),
-        .confidence_background = trial_out(trial, "confidence_background", TRIAL_FLOAT, n_pixels),
-        .probabilities = trial_out(trial, "probabilities", TRIAL_FLOAT, count)};
-    if (trial->status == ADELE_OK)
-        (void)trial_check(trial, device->iface->decide_forward(trial->op, &args));
-}
-
-void case_crf(struct trial *trial, const void *from) {
-    const struct adele_crf_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->crf_create(device, desc, &trial->op)))
-        return;
-    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
-    size_t count = n_pixels * (size_t)desc->c;
-    struct adele_crf_args args = {.probabilities = trial_floats(trial, count, 0.05, 1.0),
-                                  .images =
-                                      trial_bytes(trial, n_pixels * (size_t)desc->image_c, 256),
-                                  .dst = trial_out(trial, "probabilities", TRIAL_FLOAT, count),
-                                  .workspace = trial_workspace(trial)};
-    if (trial->status == ADELE_OK)
-        (void)trial_check(trial, device->iface->crf_forward(trial->op, &args));
-}
-
-void case_correct(struct trial *trial, const void *from) {
-    const struct adele_correct_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->correct_create(device, desc, &trial->op)))
-        return;
-    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
-    struct adele_correct_args args = {
-        .base = trial_bytes(trial, n_pixels, desc->n_categories),
-        .labels = trial_out(trial, "labels", TRIAL_BYTE, n_pixels),
-        .prediction = trial_bytes(trial, n_pixels, desc->n_categories),
-        .confidence_foreground = trial_floats(trial, n_pixels, 0.0, 1.0),
-        .confidence_background = trial_floats(trial, n_pixels, 0.0, 1.0),
-        .correct = {1, 1, 1},
-        .n_changed = trial_sum(trial, "n_changed", TRIAL_INT64, 1)};
-    if (trial->status == ADELE_OK)
-        (void)trial_check(trial, device->iface->correct_forward(trial->op, &args));
-}
-
-void case_count(struct trial *trial, const void *from) {
-    const struct adele_count_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->count_create(device, desc, &trial->op)))
-        return;
-    size_t n_pixels = (size_t)desc->n * (size_t)desc->h * (size_t)desc->w;
-    struct adele_count_args args = {
-        .prediction = trial_bytes(trial, n_pixels, desc->n_categories),
-        .labels = trial_bytes(trial, n_pixels, 256), // including 255, which is ignored
-        .counts = trial_sum(trial, "counts", TRIAL_INT64, (size_t)3 * 256)};
-    if (trial->status == ADELE_OK)
-        (void)trial_check(trial, device->iface->count_forward(trial->op, &args));
 }

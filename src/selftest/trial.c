@@ -2,6 +2,7 @@
 #include "selftest/trial.h"
 
 #include "base/fail.h"
+#include "base/half.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -106,6 +107,19 @@ float *trial_floats(struct trial *trial, size_t count, double low, double high) 
     return block;
 }
 
+uint16_t *trial_halves(struct trial *trial, size_t count, double low, double high) {
+    float *values = random_array(trial, count, low, high);
+    uint16_t *halves = NULL, *block = NULL;
+    if (values != NULL && trial_check(trial, ALLOCATE(&halves, count))) {
+        for (size_t i = 0; i < count; i++)
+            halves[i] = half_from_float(values[i]);
+        block = trial_upload(trial, halves, count * sizeof *halves);
+    }
+    memory_free(halves);
+    memory_free(values);
+    return block;
+}
+
 uint8_t *trial_bytes(struct trial *trial, size_t count, int n_values) {
     uint64_t state = (++trial->n_seeds) << 32;
     uint8_t *values = NULL;
@@ -121,11 +135,9 @@ uint8_t *trial_bytes(struct trial *trial, size_t count, int n_values) {
 // ---- outputs ------------------------------------------------------------------------------------
 
 static size_t element_bytes(enum trial_type type) {
-    static const size_t bytes[] = {[TRIAL_TENSOR] = sizeof(float),
-                                   [TRIAL_FLOAT] = sizeof(float),
-                                   [TRIAL_DOUBLE] = sizeof(double),
-                                   [TRIAL_INT64] = sizeof(int64_t),
-                                   [TRIAL_BYTE] = 1};
+    static const size_t bytes[] = {[TRIAL_TENSOR] = sizeof(float),  [TRIAL_FLOAT] = sizeof(float),
+                                   [TRIAL_HALF] = sizeof(uint16_t), [TRIAL_DOUBLE] = sizeof(double),
+                                   [TRIAL_INT64] = sizeof(int64_t), [TRIAL_BYTE] = 1};
     return bytes[type];
 }
 
@@ -160,6 +172,8 @@ void *trial_sum(struct trial *trial, const char *name, enum trial_type type, siz
     struct trial_output output = {name, type, count, {0, 0, 0, 0}, NULL, NULL};
     if (type == TRIAL_FLOAT)
         return add_output(trial, output, trial_floats(trial, count, -1.0, 1.0));
+    if (type == TRIAL_HALF)
+        return add_output(trial, output, trial_halves(trial, count, 0.0, 1.0));
     size_t bytes = count * element_bytes(type);
     void *block = trial_block(trial, bytes);
     if (block != NULL)

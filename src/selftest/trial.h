@@ -11,7 +11,7 @@
 #define TRIAL_MAX_BLOCKS  64
 #define TRIAL_MAX_OUTPUTS 32
 
-enum trial_type { TRIAL_TENSOR, TRIAL_FLOAT, TRIAL_DOUBLE, TRIAL_INT64, TRIAL_BYTE };
+enum trial_type { TRIAL_TENSOR, TRIAL_FLOAT, TRIAL_HALF, TRIAL_DOUBLE, TRIAL_INT64, TRIAL_BYTE };
 struct trial_output {
     const char *name; // static
     enum trial_type type;
@@ -54,13 +54,14 @@ bool trial_check(struct trial *trial, adele_status status);
 // Inputs: random numbers from [low, high), a new array with each call.
 void *trial_tensor(struct trial *trial, struct adele_shape shape, double low, double high);
 float *trial_floats(struct trial *trial, size_t count, double low, double high);
+uint16_t *trial_halves(struct trial *trial, size_t count, double low, double high);
 uint8_t *trial_bytes(struct trial *trial, size_t count, int n_values); // of 0 .. n_values - 1
 void *trial_upload(struct trial *trial, const void *host, size_t bytes);
 // Memory of all 0xff: NaN in every float; trial_workspace: of the op's workspace_bytes.
 void *trial_block(struct trial *trial, size_t bytes);
 void *trial_workspace(struct trial *trial);
 // Outputs start as 0xff, so that an element that is not written is detected; `sum`: as random
-// numbers (zeros for whole numbers), to which the op adds.
+// numbers (halves from 0 to 1, zeros for whole numbers), to which the op adds.
 void *trial_tensor_out(struct trial *trial, const char *name, struct adele_shape shape);
 void *trial_tensor_sum(struct trial *trial, const char *name, struct adele_shape shape);
 void *trial_out(struct trial *trial, const char *name, enum trial_type type, size_t count);

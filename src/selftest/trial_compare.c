@@ -9,7 +9,9 @@
 //     2^-10 in float:  above 2^-24 * 25 * sqrt(65536), with 25 for the worst of many elements;
 //     2^-6 on tensor cores: above 2^-25 * 65536 * 4, and still below one term of 4096.
 // For what is stored in bf16, half a unit in its last place is added for each time that the result
-// was rounded (once, and again where it is added to): 2^-7 of the element's value.
+// was rounded (once, and again where it is added to): 2^-7 of the element's value. What is stored
+// in half precision may be rounded to either neighbour: 2^-10 of the value.
+#include "base/half.h"
 #include "selftest/trial.h"
 
 #include <math.h>
@@ -33,6 +35,8 @@ static double value_at(const struct trial_output *output, size_t i) {
     case TRIAL_TENSOR:
     case TRIAL_FLOAT:
         return (double)((const float *)output->values)[i];
+    case TRIAL_HALF:
+        return (double)half_to_float(((const uint16_t *)output->values)[i]);
     case TRIAL_DOUBLE:
         return ((const double *)output->values)[i];
     case TRIAL_INT64:
@@ -78,6 +82,8 @@ static bool floats_agree(const struct trial_output *got, const struct trial_outp
                          enum adele_precision rounding, struct finding *finding) {
     struct limits limits = limits_of(rounding);
     double share = limits.share * root_mean_square(want);
+    if (got->type == TRIAL_HALF)
+        limits.relative += 0x1p-10;
     for (size_t i = 0; i < want->count; i++) {
         double expected = value_at(want, i);
         look_at(finding, i, fabs(value_at(got, i) - expected),

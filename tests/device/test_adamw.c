@@ -24,7 +24,7 @@ static const struct adele_sgd_segment segments[] = {
 
 struct problem {
     struct adele_adamw_desc desc;
-    float *weights, *gradients, *first, *second;
+    float *weights, *gradients, *first, *second, *average;
     float state[N_STATE], kept[N_STATE];
     int64_t n_updates, health[ADELE_HEALTH_COUNT];
     struct adele_adamw_args host, device;
@@ -45,12 +45,15 @@ static void upload(struct arena *arena, struct problem *p, bool is_guarded) {
                                         .health = is_guarded ? p->health : NULL,
                                         .state = p->state,
                                         .kept = p->kept,
-                                        .n_kept = is_guarded ? N_STATE : 0};
+                                        .n_kept = is_guarded ? N_STATE : 0,
+                                        .average = p->average,
+                                        .average_decay = 0.75f};
     p->device = p->host;
     p->device.weights = arena_upload(arena, p->weights, bytes);
     p->device.gradients = arena_upload(arena, p->gradients, bytes);
     p->device.first = arena_upload(arena, p->first, bytes);
     p->device.second = arena_upload(arena, p->second, bytes);
+    p->device.average = arena_upload(arena, p->average, bytes);
     p->device.n_updates = arena_upload(arena, &p->n_updates, sizeof p->n_updates);
     if (!is_guarded)
         return;
@@ -66,6 +69,7 @@ static void problem_init(struct arena *arena, struct problem *p, bool is_guarded
     p->gradients = arena_random(arena, 3, N_FLOATS, -1.0, 1.0);
     p->first = arena_random(arena, 0, N_FLOATS, 0.0, 0.0);
     p->second = arena_random(arena, 0, N_FLOATS, 0.0, 0.0);
+    p->average = arena_random(arena, 4, N_FLOATS, -1.0, 1.0);
     upload(arena, p, is_guarded);
 }
 
@@ -82,7 +86,8 @@ static void assert_same(struct arena *arena, const struct problem *p) {
         const float *got, *want;
     } arrays[] = {{"weights", p->device.weights, p->weights},
                   {"first", p->device.first, p->first},
-                  {"second", p->device.second, p->second}};
+                  {"second", p->device.second, p->second},
+                  {"average", p->device.average, p->average}};
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         assert_true(compare_f32(arrays[i].name, arena_download(arena, arrays[i].got, N_FLOATS),
                                 arrays[i].want, 1, 1, 1, N_FLOATS, 1e-6, 1e-6));

@@ -44,9 +44,14 @@ static void check_steps(struct adele_device *device) {
                                   0,
                                   NULL,
                                   0,
-                                  false};
-    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, NULL,
-                                  NULL,    NULL,      0,       NULL,   0,    false};
+                                  false,
+                                  NULL,
+                                  0.0f};
+    struct adele_sgd_args host = {.weights = weights,
+                                  .gradients = gradients,
+                                  .momenta = momenta,
+                                  .rate = 0.001f,
+                                  .momentum = 0.9f};
     memset(copy, 0xff, sizeof copy); // the op has its own copy
     desc.segments = segments;
     memory_fail_at(-1);
@@ -86,7 +91,9 @@ static void check_literal(struct adele_device *device) {
                                   0,
                                   NULL,
                                   0,
-                                  false};
+                                  false,
+                                  NULL,
+                                  0.0f};
     assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
     const float new_weights[] = {7, -0.75f, 7}, new_momenta[] = {3, 1.75f, 3};
     assert_true(compare_bytes("weights", arena_download(&arena, args.weights, 3), new_weights,
@@ -95,6 +102,41 @@ static void check_literal(struct adele_device *device) {
                               sizeof new_momenta));
     device->iface->op_destroy(op);
     arena_close(&arena);
+}
+
+// The average follows in the same pass, in aligned arenas and in others, and the weights are the
+// same bits with and without one. All powers of two: exact. Gaps stay as they are.
+static void check_average(struct adele_device *device) {
+    enum { N = 4200 };
+    static const struct adele_sgd_segment parts[] = {{0, 4099, 1.0f, 0.0f}, {4101, 97, 1.0f, 0.0f}};
+    for (int shift = 0; shift < 2; shift++) {
+        struct arena arena;
+        struct adele_sgd_desc desc = {2, parts};
+        struct adele_op *op = NULL;
+        arena_open(&arena, device);
+        float *values = arena_floats(&arena, N + 1), *zeros = arena_floats(&arena, N + 1);
+        for (int i = 0; i < N + 1; i++)
+            values[i] = (float)(i % 64);
+        const size_t bytes = (N + 1) * sizeof(float);
+        assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
+        struct adele_sgd_args args = {.weights = arena_upload(&arena, values, bytes),
+                                      .gradients = arena_upload(&arena, values, bytes),
+                                      .momenta = arena_upload(&arena, zeros, bytes),
+                                      .rate = 0.5f,
+                                      .average =
+                                          (float *)arena_upload(&arena, zeros, bytes) + shift,
+                                      .average_decay = 0.75f};
+        assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
+        const float *weights = arena_download(&arena, args.weights, N);
+        const float *average = arena_download(&arena, args.average, N);
+        for (int i = 0; i < N; i++) {
+            bool is_gap = i == 4099 || i == 4100 || i >= 4198;
+            assert_true(weights[i] == values[i] * (is_gap ? 1.0f : 0.5f));
+            assert_true(average[i] == (is_gap ? 0.0f : values[i] / 8.0f));
+        }
+        device->iface->op_destroy(op);
+        arena_close(&arena);
+    }
 }
 
 static void check_errors(struct adele_device *device) {
@@ -151,9 +193,23 @@ static void check_not_finite(struct adele_device *device) {
                                   300,
                                   NULL,
                                   0,
-                                  false};
-    struct adele_sgd_args host = {weights, gradients, momenta, 0.001f, 0.9f, health,
-                                  state,   kept,      300,     NULL,   0,    false};
+                                  false,
+                                  NULL,
+                                  0.0f};
+    float *average = arena_random(&arena, 4, N_FLOATS, -1.0, 1.0);
+    struct adele_sgd_args host = {.weights = weights,
+                                  .gradients = gradients,
+                                  .momenta = momenta,
+                                  .rate = 0.001f,
+                                  .momentum = 0.9f,
+                                  .health = health,
+                                  .state = state,
+                                  .kept = kept,
+                                  .n_kept = 300,
+                                  .average = average,
+                                  .average_decay = 0.75f};
+    args.average = arena_upload(&arena, average, N_FLOATS * sizeof(float));
+    args.average_decay = host.average_decay;
     static const struct {
         int i;
         float value; // at i; those of the first and the last step lie in a gap between segments
@@ -181,6 +237,8 @@ static void check_not_finite(struct adele_device *device) {
                             1, 1, N_FLOATS, 1e-6, 1e-6));
     assert_true(compare_f32("momenta", arena_download(&arena, args.momenta, N_FLOATS), momenta, 1,
                             1, 1, N_FLOATS, 1e-6, 1e-6));
+    assert_true(compare_f32("average", arena_download(&arena, args.average, N_FLOATS), average, 1,
+                            1, 1, N_FLOATS, 1e-6, 1e-6));
     device->iface->op_destroy(op);
     arena_close(&arena);
 }
@@ -204,8 +262,16 @@ static void check_left_out(struct adele_device *device) {
     int32_t is_finite[3] = {1, 1, 1}; // one of three losses that the gradient is of is bad
     float weight = 10, gradient = 1, momentum = 0, state = 0, kept = 0;
     assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
-    struct adele_sgd_args host = {&weight, &gradient, &momentum, 1.0f,      0.0f, health,
-                                  &state,  &kept,     1,         is_finite, 3,    false};
+    struct adele_sgd_args host = {.weights = &weight,
+                                  .gradients = &gradient,
+                                  .momenta = &momentum,
+                                  .rate = 1.0f,
+                                  .health = health,
+                                  .state = &state,
+                                  .kept = &kept,
+                                  .n_kept = 1,
+                                  .loss_is_finite = is_finite,
+                                  .n_losses = 3};
     struct adele_sgd_args args = host;
     args.weights = arena_upload(&arena, &weight, sizeof weight);
     args.gradients = arena_upload(&arena, &gradient, sizeof gradient);
@@ -241,15 +307,16 @@ static void check_left_out(struct adele_device *device) {
 
 ON_EACH_DEVICE(steps)
 ON_EACH_DEVICE(literal)
+ON_EACH_DEVICE(average)
 ON_EACH_DEVICE(not_finite)
 ON_EACH_DEVICE(left_out)
 ON_EACH_DEVICE(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),      cmocka_unit_test(test_literal),
-        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_left_out),
-        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_steps),    cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_average),  cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_left_out), cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

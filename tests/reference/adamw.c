@@ -54,6 +54,10 @@ void reference_adamw_forward(const struct adele_adamw_desc *desc,
             args->second[i] = (float)v;
             args->weights[i] =
                 (float)(weight - rate * (m / correction1) / (sqrt(v / correction2) + args->eps));
+            if (args->average)
+                args->average[i] =
+                    (float)(args->average[i] + (1.0 - (double)args->average_decay) *
+                                                   ((double)args->weights[i] - args->average[i]));
         }
     }
 }

@@ -54,6 +54,8 @@ void reference_adamw_forward(const struct adele_adamw_desc *desc,
                              const struct adele_adamw_args *args);
 void reference_combine_forward(const struct adele_combine_desc *desc,
                                const struct adele_combine_args *args);
+void reference_average_forward(const struct adele_average_desc *desc,
+                               const struct adele_average_args *args);
 
 // The reference's own layout of packed weights: plain floats, rounded where the precision is bf16.
 void reference_pack_forward(const struct adele_pack_desc *desc, const struct adele_pack_args *args);

@@ -32,6 +32,12 @@ void reference_ensemble_forward(const struct adele_ensemble_desc *desc,
                                 const struct adele_ensemble_args *args);
 void reference_decide_forward(const struct adele_decide_desc *desc,
                               const struct adele_decide_args *args);
+void reference_accumulate_maps_forward(const struct adele_accumulate_maps_desc *desc,
+                                       const struct adele_accumulate_maps_args *args);
+void reference_guided_filter_forward(const struct adele_guided_filter_desc *desc,
+                                     const struct adele_guided_filter_args *args);
+void reference_area_decision_forward(const struct adele_area_decision_desc *desc,
+                                     const struct adele_area_decision_args *args);
 void reference_crf_forward(const struct adele_crf_desc *desc, const struct adele_crf_args *args);
 void reference_correct_forward(const struct adele_correct_desc *desc,
                                const struct adele_correct_args *args);

@@ -45,6 +45,10 @@ void reference_sgd_forward(const struct adele_sgd_desc *desc, const struct adele
             args->momenta[i] = (float)m;
             args->weights[i] =
                 (float)(args->weights[i] - (double)args->rate * segment->lr_scale * m);
+            if (args->average)
+                args->average[i] =
+                    (float)(args->average[i] + (1.0 - (double)args->average_decay) *
+                                                   ((double)args->weights[i] - args->average[i]));
         }
     }
 }

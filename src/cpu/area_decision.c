@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// Classes as large as their probabilities say. Histograms and sums are whole numbers, and scores
+// are compared pixel by pixel, so that the number of threads does not matter.
+#include "base/fail.h"
+#include "cpu/cpu.h"
+#include "cpu/team.h"
+#include "cpu/vector_math.h"
+#include "device/area_rule.h"
+#include "device/op_check.h"
+
+#include <omp.h>
+#include <string.h>
+
+struct area_decision_op {
+    struct cpu_op base;
+    struct adele_area_decision_desc desc;
+    int n_threads;
+    size_t n_pixels;
+};
+
+adele_status cpu_area_decision_create(const struct adele_device *device,
+                                      const struct adele_area_decision_desc *desc,
+                                      struct adele_op **out) {
+    TRY(cpu_op_create(device, ADELE_OP_area_decision, sizeof(struct area_decision_op), out));
+    struct area_decision_op *op = (struct area_decision_op *)*out;
+    op->desc = *desc;
+    op->n_threads = cpu_n_threads(device);
+    op->n_pixels = (size_t)desc->h * (size_t)desc->w;
+    // A weight for each class of each image, and a row of the highest scores for each thread.
+    op->base.op.workspace_bytes =
+        ((size_t)desc->n * (size_t)desc->c + (size_t)op->n_threads * (size_t)desc->w) *
+        sizeof(double);
+    return ADELE_OK;
+}
+
+// The threshold of one class of one image; 0: it takes no part.
+static double find_threshold(const float *q, size_t n_pixels) {
+    int32_t bins[ADELE_AREA_BINS];
+    int64_t units = 0, count = 0;
+    memset(bins, 0, sizeof bins);
+    for (size_t i = 0; i < n_pixels; i++) {
+        float clean = area_clean(q[i]);
+        bins[area_bin(clean, ADELE_AREA_BINS)]++;
+        units += area_units(clean);
+    }
+    int64_t area = area_pixels(units);
+    if (area == 0)
+        return 0.0;
+    int bin = ADELE_AREA_BINS;
+    while (bin > 0 && count < area)
+        count += bins[--bin];
+    return area_threshold(bin, ADELE_AREA_BINS);
+}
+
+CPU_KERNEL(static void, take_higher_scores,
+           (const float *restrict q, int n, double weight, int c, double *restrict best,
+            uint8_t *restrict prediction),
+           (q, n, weight, c, best, prediction)) {
+    for (int x = 0; x < n; x++) {
+        float clean = area_clean(q[x]);
+        double score = weight > 0.0 ? area_score(clean, weight) : (double)clean;
+        prediction[x] = score > best[x] ? (uint8_t)c : prediction[x];
+        best[x] = score > best[x] ? score : best[x];
+    }
+}
+
+// weights: of the image's classes; where all are 0, every class takes part with q itself.
+static void decide_row(const struct area_decision_op *op, const double *weights, const float *q,
+                       double *best, uint8_t *prediction) {
+    const struct adele_area_decision_desc *desc = &op->desc;
+    bool is_argmax = true;
+    for (int c = 0; c < desc->c; c++)
+        is_argmax &= weights[c] == 0.0;
+    memset(prediction, 0, (size_t)desc->w);
+    for (int x = 0; x < desc->w; x++)
+        best[x] = -1.0;
+    for (int c = 0; c < desc->c; c++)
+        if (is_argmax || weights[c] > 0.0)
+            take_higher_scores(q + (size_t)c * op->n_pixels, desc->w, weights[c], c, best,
+                               prediction);
+}
+
+adele_status cpu_area_decision_forward(struct adele_op *base,
+                                       const struct adele_area_decision_args *args) {
+    const struct area_decision_op *op = (const struct area_decision_op *)base;
+    const struct adele_area_decision_desc *desc = &op->desc;
+    TRY(op_check_area_decision_args(args));
+    double *weights = args->workspace, *lines = weights + desc->n * desc->c;
+    int n_planes = desc->n * desc->c, n_rows = desc->n * desc->h;
+#pragma omp parallel num_threads(team_size(op->n_threads))
+    {
+#pragma omp for schedule(dynamic)
+        for (int i = 0; i < n_planes; i++) {
+            double threshold = 0.0;
+            if (args->sample_ids != NULL && args->sample_ids[i / desc->c] < 0)
+                continue;
+            if (desc->mode == ADELE_AREA_THRESHOLDS)
+                threshold = find_threshold(args->q + (size_t)i * op->n_pixels, op->n_pixels);
+            weights[i] = threshold > 0.0 ? area_weight(threshold) : 0.0;
+            if (args->thresholds != NULL)
+                args->thresholds[i] = (float)threshold;
+        }
+#pragma omp for schedule(static)
+        for (int row = 0; row < n_rows; row++) {
+            int n = row / desc->h, i_image = args->sample_ids != NULL ? args->sample_ids[n] : n;
+            size_t at = (size_t)(row % desc->h) * (size_t)desc->w;
+            if (i_image < 0)
+                continue;
+            decide_row(op, weights + n * desc->c,
+                       args->q + (size_t)n * (size_t)desc->c * op->n_pixels + at,
+                       lines + (size_t)omp_get_thread_num() * (size_t)desc->w,
+                       args->prediction + (size_t)i_image * op->n_pixels + at);
+        }
+    }
+    return ADELE_OK;
+}
