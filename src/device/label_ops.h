@@ -42,10 +42,10 @@ struct adele_decide_args {
     float *probabilities;         // plain (N, C, H, W), NULL when not wanted
 };
 
-// ---- accumulate_maps: an exponential average of predictions over epochs
-// ------------------------------ maps = beta maps + (1 - beta) softmax(logits), computed in float
-// and rounded to half precision (nearest, ties to even). Maps that start as zeros hold 1 - beta^e
-// times the weighted mean of e predictions.
+// ---- accumulate_maps: an average of predictions over epochs -------------------------------------
+// maps = beta maps + (1 - beta) softmax(logits), computed in float and rounded to half precision
+// (nearest, ties to even). Maps that start as zeros hold 1 - beta^e times the weighted mean of e
+// predictions.
 struct adele_accumulate_maps_desc {
     int n, c, h, w; // of the logits and of the maps
 };
