@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Many runs: configurations times seeds, and the mean and deviation of each configuration.
+// Many runs: configurations times kinds of noise times seeds, and the mean and deviation over the
+// seeds.
 #ifndef ADELE_TABLE_H
 #define ADELE_TABLE_H
 
@@ -18,10 +19,16 @@ enum adele_run_event {
 };
 // Borrowed during the call.
 struct adele_table_run {
-    const char *name; // "CONFIG_seed3", its folder below the output
+    const char *name; // "CONFIG_seed3" or "CONFIG_KIND0.6_seed3", its folder below the output
     enum adele_run_event event;
     const char *message, *hint; // why it failed; else ""
     int n_ended, n_runs;        // kept, done or failed so far, of all
+};
+
+// Noise that takes the place of the configurations' own.
+struct adele_table_noise {
+    const char *kind;   // data.noise.kind
+    double target_miou; // data.noise.target_miou; 0: the noise is as strong as the other keys say
 };
 
 // All members may be 0 or NULL where nothing else is said.
@@ -30,8 +37,8 @@ struct adele_table_options {
     const char *const *configs; // YAML files, whose names without ending must differ
     int n_seeds;                // from 1
     const uint64_t *seeds;      // each is train.seed and data.noise.seed of a run; all different
-    const char *output; // required; holds the runs' folders, what each printed (RUN.out), table.md
-                        // and table.csv
+    const char *output; // required; holds the runs' folders, what each printed (RUN.out), table.md,
+                        // table.csv, table_classes.csv, table_runs.csv and seconds.json
     const char *const *sets; // n_sets texts "key=value" that override the configurations
     int n_sets;
     const char *device;  // as for adele_train
@@ -44,11 +51,20 @@ struct adele_table_options {
     // table with ADELE_INTERRUPTED.
     int (*should_stop)(void *context);
     void *context;
+
+    // Every configuration is trained with each; all different. 0: with its own.
+    int n_noises;
+    const struct adele_table_noise *noises;
 };
 
 struct adele_spread {
     int n;                  // finished runs that have the value
     double mean, deviation; // of the sample, n - 1; NaN when n is below 1, below 2
+};
+struct adele_table_class {
+    const char *name;
+    struct adele_spread last;   // IoU on the split, last epoch
+    struct adele_spread labels; // IoU of the training labels after the last epoch against the truth
 };
 // Foreground mean IoU.
 struct adele_table_row {
@@ -58,17 +74,23 @@ struct adele_table_row {
     int n_runs;         // that have finished
     struct adele_spread best, last; // best epoch and last epoch, on the split
     struct adele_spread labels;     // the training labels after the last epoch, against the truth
+    const char *noise;              // "KIND" or "KIND:TARGET"; "" for the configuration's own
+    // Of a run's processes, from their start to their end; those whose process was killed with the
+    // table's are not among them.
+    struct adele_spread seconds;
+    int n_classes; // with the background; 0 when no run has finished
+    const struct adele_table_class *classes;
 };
 // The library may append fields in later versions.
 struct adele_table {
-    int n_rows, n_failed; // configurations; runs
+    int n_rows, n_failed; // configurations times kinds of noise; runs
     const struct adele_table_row *rows;
 };
 // Trains what has not finished, resumes what was stopped, and keeps finished runs. *out, of the
 // runs that finished, is also there when single runs failed (n_failed); destroy it with
 // adele_table_destroy. Errors: ADELE_INVALID_ARGUMENT, before anything is written, for two
-// configurations or seeds alike, and when a file would fall into a data set or a run, or onto one
-// that adele did not write; ADELE_CONFIG for a configuration that cannot be read;
+// configurations, seeds or noises alike, and when a file would fall into a data set or a run, or
+// onto one that adele did not write; ADELE_CONFIG for a configuration that cannot be read;
 // ADELE_INTERRUPTED, ADELE_IO, ADELE_NO_MEMORY.
 ADELE_MUST_CHECK adele_status adele_table(const struct adele_table_options *options,
                                           struct adele_table **out);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
-// adele_table: which runs there are, which of them are still to be trained, and their processes.
+// adele_table: which of the runs of table_plan.c are still to be trained, and their processes.
 // table_rows.c makes the table of what they left.
 #include "adele/table.h"
 
+#include "api/table_plan.h"
 #include "api/table_rows.h"
+#include "api/table_seconds.h"
+#include "base/clock.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
@@ -13,6 +16,7 @@
 #include "run/claim.h"
 #include "run/job.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,22 +24,16 @@
 
 struct tables {
     const struct adele_table_options *options;
-    struct table_run *runs; // (n_runs), configuration after configuration
-    char **names;           // (n_configs), of the configurations
-    struct job *jobs;       // (n_runs)
+    struct table_plan plan;
+    struct job *jobs; // (plan.n_runs)
+    struct table_seconds *seconds;
     struct output *output;
-    int n_runs, n_ended, n_running, n_failed, n_jobs;
+    int n_ended, n_running, n_failed, n_jobs;
 };
 
 static void tables_deinit(struct tables *self) {
-    for (int i = 0; self->runs != NULL && i < self->n_runs; i++) {
-        memory_free(self->runs[i].name);
-        memory_free(self->runs[i].folder);
-    }
-    for (int i = 0; self->names != NULL && i < self->options->n_configs; i++)
-        memory_free(self->names[i]);
-    memory_free(self->runs);
-    memory_free(self->names);
+    table_plan_deinit(&self->plan);
+    table_seconds_destroy(self->seconds);
     memory_free(self->jobs);
     output_destroy(self->output);
 }
@@ -45,64 +43,13 @@ static void report_event(const struct tables *self, const struct table_run *run,
     if (self->options->on_run != NULL)
         self->options->on_run(self->options->context,
                               &(struct adele_table_run){run->name, event, message, hint,
-                                                        self->n_ended, self->n_runs});
+                                                        self->n_ended, self->plan.n_runs});
 }
 
-// ---- the plan -----------------------------------------------------------------------------------
-
-static adele_status check_options(const struct adele_table_options *options) {
-    if (options->n_configs < 1 || options->n_seeds < 1 || options->output == NULL ||
-        options->program == NULL)
-        return FAIL(
-            ADELE_INVALID_ARGUMENT,
-            "Name a configuration and a seed or more, a folder for the runs, and the program.",
-            "%d configurations, %d seeds%s", options->n_configs, options->n_seeds,
-            options->output == NULL ? ", no output" : "");
-    for (int i = 0; i < options->n_seeds; i++)
-        for (int k = 0; k < i; k++)
-            if (options->seeds[i] == options->seeds[k])
-                return FAIL(ADELE_INVALID_ARGUMENT, "Name each seed once.",
-                            "seed %llu is there twice", (unsigned long long)options->seeds[i]);
-    return ADELE_OK;
-}
-
-static adele_status name_configs(struct tables *self) {
-    const struct adele_table_options *options = self->options;
-    TRY(ALLOCATE(&self->names, options->n_configs));
-    for (int i = 0; i < options->n_configs; i++) {
-        const char *base = file_base_name(options->configs[i]), *dot = strrchr(base, '.');
-        int n = dot != NULL && dot != base ? (int)(dot - base) : (int)strlen(base);
-        self->names[i] = memory_printf("%.*s", n, base);
-        TRY(CHECK_MEMORY(self->names[i]));
-        for (int k = 0; k < i; k++)
-            if (strcmp(self->names[k], self->names[i]) == 0)
-                return FAIL(ADELE_INVALID_ARGUMENT, "Give one of the files another name.",
-                            "%s and %s would both train %s_seed...", options->configs[k],
-                            options->configs[i], self->names[i]);
-    }
-    return ADELE_OK;
-}
-
-static adele_status name_runs(struct tables *self) {
-    const struct adele_table_options *options = self->options;
-    self->n_runs = options->n_configs * options->n_seeds;
-    TRY(ALLOCATE(&self->runs, self->n_runs));
-    TRY(ALLOCATE(&self->jobs, self->n_runs));
-    for (int i = 0; i < self->n_runs; i++) {
-        struct table_run *run = &self->runs[i];
-        run->i_config = i / options->n_seeds;
-        run->seed = options->seeds[i % options->n_seeds];
-        run->name =
-            memory_printf("%s_seed%llu", self->names[run->i_config], (unsigned long long)run->seed);
-        TRY(CHECK_MEMORY(run->name));
-        run->folder = file_join(options->output, run->name);
-        TRY(CHECK_MEMORY(run->folder));
-    }
-    return ADELE_OK;
-}
+// ---- the files ----------------------------------------------------------------------------------
 
 // Files of an earlier call are replaced, because a table that goes on is made again.
-static adele_status plan_table(struct tables *self) {
+static adele_status plan_files(struct tables *self) {
     const struct adele_table_options *options = self->options;
     TRY(output_create(options->output, true, &self->output));
     for (int i = 0; i < options->n_configs; i++) {
@@ -112,36 +59,18 @@ static adele_status plan_table(struct tables *self) {
         config_destroy(config);
         TRY(status);
     }
-    for (int i = 0; i < self->n_runs; i++)
-        TRY(output_add(self->output, "%s.out", self->runs[i].name));
+    for (int i = 0; i < self->plan.n_runs; i++)
+        TRY(output_add(self->output, "%s.out", self->plan.runs[i].name));
     TRY(output_add(self->output, "table.md"));
     TRY(output_add(self->output, "table.csv"));
+    TRY(output_add(self->output, "table_classes.csv"));
+    TRY(output_add(self->output, "table_runs.csv"));
+    TRY(output_add(self->output, "seconds.json"));
     TRY(output_check(self->output));
     return output_begin(self->output);
 }
 
 // ---- what has finished --------------------------------------------------------------------------
-
-// The overrides of a run: those of the caller, and its seed.
-struct run_sets {
-    char seeds[2][48];
-    const char **sets;
-    int n;
-};
-
-static adele_status sets_init(struct run_sets *out, const struct adele_table_options *options,
-                              const struct table_run *run) {
-    static const char *const keys[] = {"train.seed", "data.noise.seed"};
-    TRY(ALLOCATE(&out->sets, (size_t)options->n_sets + 2));
-    for (out->n = 0; out->n < options->n_sets; out->n++)
-        out->sets[out->n] = options->sets[out->n];
-    for (int k = 0; k < 2; k++) {
-        (void)snprintf(out->seeds[k], sizeof out->seeds[k], "%s=%llu", keys[k],
-                       (unsigned long long)run->seed);
-        out->sets[out->n++] = out->seeds[k];
-    }
-    return ADELE_OK;
-}
 
 // A run writes its examples after its last epoch. With another number of epochs it goes on.
 static adele_status compare_with_run(struct table_run *run, struct config *config) {
@@ -164,20 +93,16 @@ static adele_status compare_with_run(struct table_run *run, struct config *confi
 
 // ADELE_CONFIG when the run that lies there has other settings.
 static adele_status find_finished(const struct tables *self, struct table_run *run) {
-    const struct adele_table_options *options = self->options;
-    struct run_sets sets = {0};
     struct config *config = NULL;
     bool has_run = false;
-    adele_status status;
+    run->earlier = 0;
     TRY(run_folder_has_checkpoint(run->folder, &has_run));
     if (!has_run)
         return ADELE_OK;
-    TRY_GOTO(sets_init(&sets, options, run), done);
-    TRY_GOTO(config_load(options->configs[run->i_config], sets.n, sets.sets, &config), done);
-    status = compare_with_run(run, config);
-done:
+    run->earlier = run->seconds = table_seconds_get(self->seconds, run->name);
+    TRY(table_run_config(&self->plan, run, &config));
+    adele_status status = compare_with_run(run, config);
     config_destroy(config);
-    memory_free(sets.sets);
     return status;
 }
 
@@ -191,13 +116,13 @@ static adele_status find_printed(const struct tables *self, const struct table_r
 
 static adele_status start(struct tables *self, int i) {
     const struct adele_table_options *options = self->options;
-    const struct table_run *run = &self->runs[i];
-    struct run_sets sets = {0};
+    struct table_run *run = &self->plan.runs[i];
+    struct table_sets sets;
     const char **arguments = NULL;
     char *printed = NULL;
     int n = 0, n_threads = omp_get_max_threads() / self->n_jobs;
     adele_status status;
-    TRY_GOTO(sets_init(&sets, options, run), done);
+    TRY_GOTO(table_sets_init(&self->plan, run, &sets), done);
     TRY_GOTO(ALLOCATE(&arguments, 2 * (size_t)sets.n + 9), done);
     TRY_GOTO(find_printed(self, run, &printed), done);
     const char *const first[] = {"adele",
@@ -214,6 +139,9 @@ static adele_status start(struct tables *self, int i) {
         arguments[n++] = "--set";
         arguments[n++] = sets.sets[k];
     }
+    // Until it ends, how long it took is not known: this process may be killed.
+    TRY_GOTO(table_seconds_set(self->seconds, run->name, NAN), done);
+    run->begun = clock_seconds();
     TRY_GOTO(job_start(options->program, arguments, n_threads > 1 ? n_threads : 1, printed,
                        &self->jobs[i]),
              done);
@@ -222,7 +150,7 @@ static adele_status start(struct tables *self, int i) {
 done:
     memory_free(printed);
     memory_free(arguments);
-    memory_free(sets.sets);
+    table_sets_deinit(&sets);
     return status;
 }
 
@@ -234,9 +162,11 @@ static void end_failed(struct tables *self, struct table_run *run, const char *m
 }
 
 static adele_status end(struct tables *self, int i, bool is_stopping) {
-    struct table_run *run = &self->runs[i];
+    struct table_run *run = &self->plan.runs[i];
     char *printed = NULL, *message = NULL, *hint = NULL;
     self->n_running--;
+    run->seconds = run->earlier + clock_seconds() - run->begun;
+    TRY(table_seconds_set(self->seconds, run->name, run->seconds));
     run->has_finished = self->jobs[i].status == 0;
     if (run->has_finished) {
         self->n_ended++;
@@ -261,7 +191,7 @@ static bool should_stop(const struct tables *self) {
 
 // Kept, or failed because another run lies there; otherwise its process is started.
 static adele_status begin_run(struct tables *self, int i) {
-    struct table_run *run = &self->runs[i];
+    struct table_run *run = &self->plan.runs[i];
     adele_status status = find_finished(self, run);
     if (status == ADELE_NO_MEMORY)
         return status;
@@ -278,7 +208,7 @@ static adele_status begin_run(struct tables *self, int i) {
 
 static adele_status wait_some(struct tables *self, bool is_stopping) {
     adele_status status = ADELE_OK;
-    for (int i = 0; i < self->n_runs; i++)
+    for (int i = 0; i < self->plan.n_runs; i++)
         if (self->jobs[i].pid > 0 && job_has_ended(&self->jobs[i]) && status == ADELE_OK)
             status = end(self, i, is_stopping);
     (void)nanosleep(&(struct timespec){.tv_nsec = 50 * 1000 * 1000}, NULL);
@@ -287,7 +217,7 @@ static adele_status wait_some(struct tables *self, bool is_stopping) {
 
 // Every process is waited for, also after a failure here.
 static adele_status stop_all(struct tables *self) {
-    for (int i = 0; i < self->n_runs; i++)
+    for (int i = 0; i < self->plan.n_runs; i++)
         job_stop(&self->jobs[i]);
     adele_status status = ADELE_OK;
     while (self->n_running > 0) {
@@ -300,11 +230,11 @@ static adele_status stop_all(struct tables *self) {
 static adele_status train_all(struct tables *self) {
     adele_status status = ADELE_OK;
     int i_next = 0;
-    while ((i_next < self->n_runs || self->n_running > 0) && status == ADELE_OK) {
+    while ((i_next < self->plan.n_runs || self->n_running > 0) && status == ADELE_OK) {
         if (should_stop(self))
             status = FAIL(ADELE_INTERRUPTED, "The same command goes on.",
-                          "interrupted; %d of %d runs are there", self->n_ended, self->n_runs);
-        else if (i_next < self->n_runs && self->n_running < self->n_jobs)
+                          "interrupted; %d of %d runs are there", self->n_ended, self->plan.n_runs);
+        else if (i_next < self->plan.n_runs && self->n_running < self->n_jobs)
             status = begin_run(self, i_next++);
         else
             status = wait_some(self, false);
@@ -322,21 +252,22 @@ static adele_status train_all(struct tables *self) {
 // ---- the call -----------------------------------------------------------------------------------
 
 static adele_status make_table(struct tables *self, struct adele_table **out) {
-    TRY(table_rows_create(self->options, self->names, self->n_runs, self->runs, out));
+    TRY(table_rows_create(&self->plan, out));
     (*out)->n_failed = self->n_failed;
-    return table_rows_write(*out, self->options->output);
+    return table_files_write(*out, &self->plan);
 }
 
 adele_status adele_table(const struct adele_table_options *options, struct adele_table **out) {
     struct tables self = {.options = options, .n_jobs = options->n_jobs > 0 ? options->n_jobs : 1};
     adele_status status;
     *out = NULL;
-    TRY(check_options(options));
-    TRY_GOTO(name_configs(&self), done);
-    TRY_GOTO(name_runs(&self), done);
-    self.n_jobs = self.n_jobs < self.n_runs ? self.n_jobs : self.n_runs;
-    TRY_GOTO(plan_table(&self), done);
-    status = train_all(&self);
+    TRY_GOTO(table_plan_init(options, &self.plan), done);
+    TRY_GOTO(ALLOCATE(&self.jobs, self.plan.n_runs), done);
+    self.n_jobs = self.n_jobs < self.plan.n_runs ? self.n_jobs : self.plan.n_runs;
+    TRY_GOTO(plan_files(&self), done);
+    status = table_seconds_open(options->output, &self.seconds);
+    if (status == ADELE_OK)
+        status = train_all(&self);
     if (status == ADELE_OK)
         status = make_table(&self, out);
     status = output_end(self.output, status);

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: MIT
-// The table of many runs: mean and deviation of each configuration.
+// The table of many runs: mean and deviation of each configuration with each kind of noise.
 #include "api/table_rows.h"
 
-#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/memory.h"
 #include "report/run.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
-
-enum { N_VALUES = 3 };
-static const char *const columns[N_VALUES] = {"best", "last", "labels_last"};
 
 struct rows {
     struct adele_table table; // first, so that both have one address
     struct adele_table_row *rows;
-    char **names;
 };
 
 void adele_table_destroy(struct adele_table *table) {
     struct rows *self = (struct rows *)table;
     if (self == NULL)
         return;
-    for (int i = 0; self->names != NULL && i < table->n_rows; i++)
-        memory_free(self->names[i]);
-    memory_free(self->names);
+    for (int i = 0; self->rows != NULL && i < table->n_rows; i++) {
+        struct adele_table_row *row = &self->rows[i];
+        for (int c = 0; c < row->n_classes; c++)
+            memory_free((char *)row->classes[c].name);
+        memory_free((struct adele_table_class *)row->classes);
+        memory_free((char *)row->config);
+        memory_free((char *)row->noise);
+    }
     memory_free(self->rows);
     memory_free(self);
 }
@@ -50,133 +51,144 @@ static struct adele_spread spread_of(const double *values, int n) {
     return out;
 }
 
-static adele_status read_run(const struct table_run *run, struct adele_table_row *row,
-                             double values[N_VALUES]) {
-    struct report_run loaded;
-    struct report_summary summary;
-    TRY(report_run_load(run->folder, &loaded));
-    adele_status status = report_run_summarize(&loaded, &summary);
-    report_run_deinit(&loaded);
-    TRY(status);
-    values[0] = summary.best;
-    values[1] = summary.last;
-    values[2] = summary.labels_last;
-    row->split = summary.split; // static storage
-    row->n_runs++;
-    memory_free(summary.name);
+// The values of one row's finished runs. Classes are those of its first one.
+struct values {
+    double *best, *last, *labels, *seconds; // (n)
+    double *class_last, *class_labels;      // (n_classes, n_runs)
+    int n, n_runs;                          // runs that are in; room for runs
+};
+
+static void values_deinit(struct values *values) {
+    memory_free(values->best);
+    memory_free(values->last);
+    memory_free(values->labels);
+    memory_free(values->seconds);
+    memory_free(values->class_last);
+    memory_free(values->class_labels);
+}
+
+static adele_status values_init(struct values *values, int n_runs) {
+    values->n_runs = n_runs;
+    TRY(ALLOCATE(&values->best, n_runs));
+    TRY(ALLOCATE(&values->last, n_runs));
+    TRY(ALLOCATE(&values->labels, n_runs));
+    return ALLOCATE(&values->seconds, n_runs);
+}
+
+// The names behind "SPLIT/pred_vs_true/iou/" in the last record.
+static adele_status find_classes(const struct report_run *run, const char *split,
+                                 struct adele_table_row *row) {
+    char prefix[64];
+    struct adele_table_class *classes = NULL;
+    int n_prefix = snprintf(prefix, sizeof prefix, "%s/pred_vs_true/iou/", split);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, run->records.items[run->records.n - 1].values) {
+        if (strncmp(item->string, prefix, (size_t)n_prefix) != 0)
+            continue;
+        TRY(GROW(&classes, row->n_classes));
+        char *name = memory_strdup(item->string + n_prefix);
+        row->classes = classes;
+        classes[row->n_classes] = (struct adele_table_class){.name = name};
+        TRY(CHECK_MEMORY(name));
+        row->n_classes++;
+    }
     return ADELE_OK;
 }
 
-static adele_status fill_row(int i_config, int n_runs, const struct table_run *runs,
-                             struct adele_table_row *row) {
-    double *values[N_VALUES] = {NULL};
-    struct adele_spread *const spreads[N_VALUES] = {&row->best, &row->last, &row->labels};
-    adele_status status = ADELE_OK;
-    for (int k = 0; k < N_VALUES; k++)
-        TRY_GOTO(ALLOCATE(&values[k], n_runs), done);
-    row->split = "";
-    for (int i = 0; i < n_runs; i++) {
-        double of_run[N_VALUES];
-        if (runs[i].i_config != i_config || !runs[i].has_finished)
-            continue;
-        int n = row->n_runs;
-        TRY_GOTO(read_run(&runs[i], row, of_run), done);
-        for (int k = 0; k < N_VALUES; k++)
-            values[k][n] = of_run[k];
+// The last finite value of a metric; NaN without any.
+static adele_status read_last(const struct report_run *run, const char *table, const char *name,
+                              double *out) {
+    double *values = NULL;
+    *out = NAN;
+    TRY(report_run_series(run, &values, "%s/iou/%s", table, name));
+    for (int i = 0; values != NULL && i < run->records.n; i++)
+        if (isfinite(values[i]))
+            *out = values[i];
+    memory_free(values);
+    return ADELE_OK;
+}
+
+static adele_status read_classes(const struct report_run *run, const char *split,
+                                 struct adele_table_row *row, struct values *values) {
+    char table[64];
+    (void)snprintf(table, sizeof table, "%s/pred_vs_true", split);
+    if (values->n == 0) {
+        TRY(find_classes(run, split, row));
+        size_t n = (size_t)row->n_classes * (size_t)values->n_runs;
+        TRY(ALLOCATE(&values->class_last, n + 1));
+        TRY(ALLOCATE(&values->class_labels, n + 1));
     }
-    for (int k = 0; k < N_VALUES; k++)
-        *spreads[k] = spread_of(values[k], row->n_runs);
+    for (int c = 0; c < row->n_classes; c++) {
+        int at = c * values->n_runs + values->n;
+        TRY(read_last(run, table, row->classes[c].name, &values->class_last[at]));
+        TRY(read_last(run, "train/labels_vs_true", row->classes[c].name,
+                      &values->class_labels[at]));
+    }
+    return ADELE_OK;
+}
+
+static adele_status read_run(struct table_run *run, struct adele_table_row *row,
+                             struct values *values) {
+    struct report_run loaded;
+    struct report_summary summary = {0};
+    TRY(report_run_load(run->folder, &loaded));
+    adele_status status = report_run_summarize(&loaded, &summary);
+    if (status == ADELE_OK)
+        status = read_classes(&loaded, summary.split, row, values);
+    report_run_deinit(&loaded);
+    memory_free(summary.name);
+    TRY(status);
+    run->best = values->best[values->n] = summary.best;
+    run->last = values->last[values->n] = summary.last;
+    run->labels_last = values->labels[values->n] = summary.labels_last;
+    run->best_epoch = summary.best_epoch;
+    values->seconds[values->n] = run->seconds;
+    row->split = summary.split; // static storage
+    values->n++;
+    return ADELE_OK;
+}
+
+static adele_status fill_row(struct table_plan *plan, int i_row, struct adele_table_row *row) {
+    struct values values = {NULL};
+    adele_status status;
+    row->split = "";
+    TRY_GOTO(values_init(&values, plan->options->n_seeds), done);
+    for (int i = 0; i < plan->n_runs; i++)
+        if (plan->runs[i].i_row == i_row && plan->runs[i].has_finished)
+            TRY_GOTO(read_run(&plan->runs[i], row, &values), done);
+    row->n_runs = values.n;
+    row->best = spread_of(values.best, values.n);
+    row->last = spread_of(values.last, values.n);
+    row->labels = spread_of(values.labels, values.n);
+    row->seconds = spread_of(values.seconds, values.n);
+    for (int c = 0; c < row->n_classes; c++) {
+        struct adele_table_class *class = (struct adele_table_class *)&row->classes[c];
+        class->last = spread_of(values.class_last + c * values.n_runs, values.n);
+        class->labels = spread_of(values.class_labels + c * values.n_runs, values.n);
+    }
 done:
-    for (int k = 0; k < N_VALUES; k++)
-        memory_free(values[k]);
+    values_deinit(&values);
     return status;
 }
 
-adele_status table_rows_create(const struct adele_table_options *options, char *const *names,
-                               int n_runs, const struct table_run *runs, struct adele_table **out) {
+adele_status table_rows_create(struct table_plan *plan, struct adele_table **out) {
     struct rows *self = NULL;
     adele_status status;
     TRY(ALLOCATE(&self, 1));
-    TRY_GOTO(ALLOCATE(&self->rows, options->n_configs), fail);
-    TRY_GOTO(ALLOCATE(&self->names, options->n_configs), fail);
-    self->table.n_rows = options->n_configs;
+    TRY_GOTO(ALLOCATE(&self->rows, plan->n_rows), fail);
+    self->table.n_rows = plan->n_rows;
     self->table.rows = self->rows;
-    for (int i = 0; i < options->n_configs; i++) {
-        self->names[i] = memory_strdup(names[i]);
-        TRY_GOTO(CHECK_MEMORY(self->names[i]), fail);
-        self->rows[i].config = self->names[i];
-        TRY_GOTO(fill_row(i, n_runs, runs, &self->rows[i]), fail);
+    for (int i = 0; i < plan->n_rows; i++) {
+        struct adele_table_row *row = &self->rows[i];
+        row->config = memory_strdup(plan->configs[i / plan->n_noises]);
+        TRY_GOTO(CHECK_MEMORY(row->config), fail);
+        row->noise = memory_strdup(plan->noises[i % plan->n_noises]);
+        TRY_GOTO(CHECK_MEMORY(row->noise), fail);
+        TRY_GOTO(fill_row(plan, i, row), fail);
     }
     *out = &self->table;
     return ADELE_OK;
 fail:
     adele_table_destroy(&self->table);
-    return status;
-}
-
-// ---- files --------------------------------------------------------------------------------------
-
-static adele_status add_csv(const struct adele_table *table, struct buffer *out) {
-    TRY(buffer_text(out, "config,split,runs"));
-    for (int k = 0; k < N_VALUES; k++)
-        TRY(buffer_printf(out, ",%s_mean,%s_deviation", columns[k], columns[k]));
-    TRY(buffer_text(out, "\n"));
-    for (int i = 0; i < table->n_rows; i++) {
-        const struct adele_table_row *row = &table->rows[i];
-        const struct adele_spread *const spreads[N_VALUES] = {&row->best, &row->last, &row->labels};
-        TRY(buffer_csv_field(out, row->config));
-        TRY(buffer_printf(out, ",%s,%d", row->split, row->n_runs));
-        for (int k = 0; k < N_VALUES; k++) {
-            TRY(buffer_text(out, ","));
-            TRY(buffer_number(out, spreads[k]->mean, ""));
-            TRY(buffer_text(out, ","));
-            TRY(buffer_number(out, spreads[k]->deviation, ""));
-        }
-        TRY(buffer_text(out, "\n"));
-    }
-    return ADELE_OK;
-}
-
-static adele_status add_spread(struct buffer *out, const struct adele_spread *spread) {
-    TRY(buffer_text(out, " | "));
-    if (spread->n == 0)
-        return buffer_text(out, "-");
-    TRY(buffer_fixed(out, spread->mean, 4));
-    if (spread->n == 1)
-        return ADELE_OK;
-    TRY(buffer_text(out, " ± "));
-    return buffer_fixed(out, spread->deviation, 4);
-}
-
-static adele_status add_markdown(const struct adele_table *table, struct buffer *out) {
-    TRY(buffer_text(out, "| configuration | split | runs | best mIoU | last mIoU | labels |\n"
-                         "| --- | --- | ---: | ---: | ---: | ---: |\n"));
-    for (int i = 0; i < table->n_rows; i++) {
-        const struct adele_table_row *row = &table->rows[i];
-        TRY(buffer_text(out, "| "));
-        for (const char *c = row->config; *c != '\0'; c++)
-            TRY(buffer_printf(out, *c == '|' ? "\\%c" : "%c", *c));
-        TRY(buffer_printf(out, " | %s | %d", row->n_runs > 0 ? row->split : "-", row->n_runs));
-        TRY(add_spread(out, &row->best));
-        TRY(add_spread(out, &row->last));
-        TRY(add_spread(out, &row->labels));
-        TRY(buffer_text(out, " |\n"));
-    }
-    return buffer_text(out,
-                       "\nMean ± deviation over the runs (seeds). mIoU: foreground mean on the "
-                       "split, of the best and the last epoch. labels: foreground mIoU of the "
-                       "training labels against the truth after the last epoch.\n");
-}
-
-adele_status table_rows_write(const struct adele_table *table, const char *folder) {
-    struct buffer text = {0};
-    adele_status status;
-    TRY_GOTO(add_markdown(table, &text), done);
-    TRY_GOTO(buffer_save(&text, folder, "table.md"), done);
-    buffer_clear(&text);
-    TRY_GOTO(add_csv(table, &text), done);
-    status = buffer_save(&text, folder, "table.csv");
-done:
-    buffer_deinit(&text);
     return status;
 }

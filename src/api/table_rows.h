@@ -2,23 +2,13 @@
 #ifndef ADELE_API_TABLE_ROWS_H
 #define ADELE_API_TABLE_ROWS_H
 
-#include "adele/table.h"
+#include "api/table_plan.h"
 
-#include <stdbool.h>
+// Reads the metrics of the finished runs, also into plan->runs. Destroy *out with
+// adele_table_destroy.
+ADELE_MUST_CHECK adele_status table_rows_create(struct table_plan *plan, struct adele_table **out);
 
-struct table_run {
-    char *name, *folder;
-    int i_config;
-    uint64_t seed;
-    bool has_finished;
-};
-
-// Reads the metrics of the finished runs. `names` (n_configs) are those of the configurations.
-// Destroy *out with adele_table_destroy.
-ADELE_MUST_CHECK adele_status table_rows_create(const struct adele_table_options *options,
-                                                char *const *names, int n_runs,
-                                                const struct table_run *runs,
-                                                struct adele_table **out);
-// FOLDER/table.md and FOLDER/table.csv.
-ADELE_MUST_CHECK adele_status table_rows_write(const struct adele_table *table, const char *folder);
+// table_files.c: table.md, table.csv, table_classes.csv and table_runs.csv in the plan's output.
+ADELE_MUST_CHECK adele_status table_files_write(const struct adele_table *table,
+                                                const struct table_plan *plan);
 #endif

@@ -7,20 +7,27 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SETS = 256, MAX_SEEDS = 1000, MAX_JOBS = 1000 };
+enum { MAX_SETS = 256, MAX_SEEDS = 1000, MAX_JOBS = 1000, MAX_NOISES = 64 };
 
 struct arguments {
     struct adele_table_options options;
     const char *sets[MAX_SETS];
     uint64_t seeds[MAX_SEEDS];
+    struct adele_table_noise noises[MAX_NOISES];
 };
 
 static const struct argp_option option_table[] = {
     {"seeds", 'S', "LIST", 0, "Seeds, as 0..4 or 0,1,7 (default: 0..2)", 0},
+    {"noise", 'n', "LIST", 0,
+     "Train every configuration with each of these kinds of noise, as under-over:0.6,boundary:0.6,"
+     "none: data.noise.kind and, after a colon, data.noise.target_miou (default: the "
+     "configuration's own noise)",
+     0},
     {"jobs", 'j', "N", 0, "Runs at a time, which share the processors (default: 1)", 0},
     {"output", 'o', "DIR", 0,
      "Folder of the runs and of the table; made when it is not there (default: runs)", 0},
@@ -59,6 +66,29 @@ static void parse_seeds(struct argp_state *state, const char *text, struct argum
         argp_error(state, "--seeds %s: write 0..4 or 0,1,7", text);
 }
 
+// ---- noise --------------------------------------------------------------------------------------
+
+// Cuts the option's own text into names. Whether a kind exists is checked where keys are.
+static void parse_noises(struct argp_state *state, char *text, struct arguments *out) {
+    int n = 0;
+    for (char *next = text, *part; (part = strsep(&next, ",")) != NULL; n++) {
+        char *target = strchr(part, ':'), *end = NULL;
+        if (n == MAX_NOISES)
+            argp_error(state, "--noise: more than %d kinds", MAX_NOISES);
+        if (target != NULL)
+            *target++ = '\0';
+        double value = target != NULL ? strtod(target, &end) : 0;
+        if (part[0] == '\0' ||
+            (target != NULL && (end == target || *end != '\0' || !(value > 0 && value < 1))))
+            argp_error(state,
+                       "--noise: '%s%s%s' is not KIND or KIND:TARGET with a target between 0 and "
+                       "1, as boundary:0.6",
+                       part, target != NULL ? ":" : "", target != NULL ? target : "");
+        out->noises[n] = (struct adele_table_noise){part, value};
+    }
+    out->options.n_noises = n;
+}
+
 static int parse_jobs(struct argp_state *state, const char *text) {
     char *end;
     long n = strtol(text, &end, 10);
@@ -73,6 +103,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     switch (key) {
     case 'S':
         parse_seeds(state, value, arguments);
+        return 0;
+    case 'n':
+        parse_noises(state, value, arguments);
         return 0;
     case 'j':
         options->n_jobs = parse_jobs(state, value);
@@ -104,12 +137,16 @@ const struct argp table_argp = {
     option_table,
     parse,
     "CONFIG.yaml...",
-    "Trains every configuration with every seed, and prints mean and deviation of each "
-    "configuration.\vA seed is train.seed and data.noise.seed of its run, whose folder is "
-    "DIR/CONFIG_seedN; DIR/CONFIG_seedN.out is what it printed. Finished runs are kept, and what "
+    "Trains every configuration, with each kind of noise that is named, with every seed, and "
+    "prints "
+    "mean and deviation over the seeds.\vA seed is train.seed and data.noise.seed of its run, "
+    "whose folder is "
+    "DIR/CONFIG_seedN (with --noise DIR/CONFIG_KIND0.6_seedN); DIR/CONFIG_seedN.out is what it "
+    "printed. Finished runs are kept, and what "
     "was stopped or killed goes on: the same command again makes the table complete. A run that "
-    "fails is named, and the others go on; then the exit code is 1. DIR gets table.md and "
-    "table.csv. For curves and panels: adele report DIR/CONFIG_seed*.",
+    "fails is named, and the others go on; then the exit code is 1. DIR gets table.md, "
+    "table.csv, table_classes.csv (IoU of each class), table_runs.csv (each run) and seconds.json. "
+    "For curves and panels: adele report DIR/CONFIG_seed*.",
     0,
     0,
     0};
@@ -128,34 +165,45 @@ static void print_event(void *context, const struct adele_table_run *run) {
         fprintf(stderr, "  hint: %s\n", run->hint);
 }
 
-static void print_spread(const struct adele_spread *spread) {
+static void print_spread(const struct adele_spread *spread, int n_decimals, int width) {
     char text[40] = "-";
     if (spread->n == 1)
-        (void)snprintf(text, sizeof text, "%.4f", spread->mean);
+        (void)snprintf(text, sizeof text, "%.*f", n_decimals, spread->mean);
     else if (spread->n > 1)
-        (void)snprintf(text, sizeof text, "%.4f +- %.4f", spread->mean, spread->deviation);
-    printf("  %16s", text);
+        (void)snprintf(text, sizeof text, "%.*f +- %.*f", n_decimals, spread->mean, n_decimals,
+                       spread->deviation);
+    printf("  %*s", width, text);
+}
+
+// As wide as the longest of the names and the title. Without names, as without --noise: 0.
+static int width_of(const char *title, const struct adele_table *table, bool is_noise) {
+    size_t width = 0;
+    for (int i = 0; i < table->n_rows; i++) {
+        size_t n = strlen(is_noise ? table->rows[i].noise : table->rows[i].config);
+        width = n > width ? n : width;
+    }
+    return (int)(width > 0 && width < strlen(title) ? strlen(title) : width);
 }
 
 static void print_table(const struct adele_table *table, const char *output) {
-    int width = (int)strlen("configuration");
-    for (int i = 0; i < table->n_rows; i++)
-        if ((int)strlen(table->rows[i].config) > width)
-            width = (int)strlen(table->rows[i].config);
-    printf("\n%-*s  %5s  %4s  %16s  %16s  %16s\n", width, "configuration", "split", "runs",
-           "best mIoU", "last mIoU", "labels");
+    int width = width_of("configuration", table, false), of_noise = width_of("noise", table, true);
+    int gap = of_noise > 0 ? 2 : 0; // the column of the noise is left out without any
+    printf("\n%-*s%*s%-*s  %5s  %4s  %16s  %16s  %16s  %12s\n", width, "configuration", gap, "",
+           of_noise, of_noise > 0 ? "noise" : "", "split", "runs", "best mIoU", "last mIoU",
+           "labels", "seconds");
     for (int i = 0; i < table->n_rows; i++) {
         const struct adele_table_row *row = &table->rows[i];
-        printf("%-*s  %5s  %4d", width, row->config, row->n_runs > 0 ? row->split : "-",
-               row->n_runs);
-        print_spread(&row->best);
-        print_spread(&row->last);
-        print_spread(&row->labels);
+        printf("%-*s%*s%-*s  %5s  %4d", width, row->config, gap, "", of_noise, row->noise,
+               row->n_runs > 0 ? row->split : "-", row->n_runs);
+        print_spread(&row->best, 4, 16);
+        print_spread(&row->last, 4, 16);
+        print_spread(&row->labels, 4, 16);
+        print_spread(&row->seconds, 0, 12);
         printf("\n");
     }
     printf("Mean +- deviation over the seeds of the foreground mIoU: on the split, best and last "
-           "epoch; of the\ntraining labels against the truth after the last epoch. Tables: "
-           "%s/table.md, table.csv\n",
+           "epoch; of the\ntraining labels against the truth after the last epoch. Tables, also of "
+           "classes and runs:\n%s/table.md, table.csv, table_classes.csv, table_runs.csv\n",
            output);
 }
 
@@ -168,6 +216,7 @@ int verb_table(int argc, char **argv) {
     struct adele_table_options *options = &arguments.options;
     options->sets = arguments.sets;
     options->seeds = arguments.seeds;
+    options->noises = arguments.noises;
     options->program = "/proc/self/exe";
     options->on_run = print_event;
     options->should_stop = progress_should_stop;

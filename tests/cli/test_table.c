@@ -111,6 +111,86 @@ static void mean_and_deviation_are_those_of_the_runs(void **state) {
     assert_true(file_exists(scratch_path(state, "figures/table.md")));
 }
 
+static void check_noises(void *const *state, const struct adele_table *table) {
+    static const char *const runs[] = {"noises/clean_none_seed4", "noises/clean_shift_seed4",
+                                       "noises/clean_shift0.7_seed4"};
+    static const char *const noises[] = {"none", "shift", "shift:0.7"};
+    assert_int_equal(table->n_failed, 0);
+    assert_int_equal(table->n_rows, 3);
+    for (int i = 0; i < 3; i++) {
+        const struct adele_table_row *row = &table->rows[i];
+        char metric[120];
+        assert_string_equal(row->config, "clean");
+        assert_string_equal(row->noise, noises[i]);
+        assert_int_equal(row->n_runs, 1);
+        assert_true(row->seconds.n == 1 && row->seconds.mean > 0.0);
+        assert_true(row->n_classes >= 3);
+        for (int c = 0; c < row->n_classes; c++) {
+            (void)snprintf(metric, sizeof metric, "test/pred_vs_true/iou/%s", row->classes[c].name);
+            assert_true(row->classes[c].last.mean == tiny_run_metric(state, runs[i], 1, metric));
+            (void)snprintf(metric, sizeof metric, "train/labels_vs_true/iou/%s",
+                           row->classes[c].name);
+            double labels = tiny_run_metric(state, runs[i], 1, metric);
+            assert_true(i == 0 ? isnan(row->classes[c].labels.mean)
+                               : row->classes[c].labels.mean == labels);
+        }
+    }
+    assert_true(fabs(table->rows[2].labels.mean - 0.7) <= 0.01);
+}
+
+static void assert_file_has(void *const *state, const char *name, const char *line) {
+    char *text = NULL;
+    size_t bytes = 0;
+    check_ok(file_read(scratch_path(state, name), 0, &text, &bytes));
+    if (strstr(text, line) == NULL)
+        fail_msg("'%s' is not in %s:\n%s", line, name, text);
+    memory_free(text);
+}
+
+// Every configuration with each kind of noise; of one call after the other, each run once.
+static void noise_multiplies_the_runs(void **state) {
+    static const char *const sets[] = {"train.epochs=1"};
+    const struct adele_table_noise noises[] = {{"none", 0}, {"shift", 0}, {"shift", 0.7}};
+    const uint64_t seed = 4;
+    char output[4096], clean[4096];
+    char *text = tiny_set_config(scratch_path(state, "set"), NULL);
+    tiny_text(state, "clean.yaml", text);
+    memory_free(text);
+    (void)snprintf(clean, sizeof clean, "%s", scratch_path(state, "clean.yaml"));
+    (void)snprintf(output, sizeof output, "%s", scratch_path(state, "noises"));
+    struct adele_table_options options = {.n_configs = 1,
+                                          .configs = (const char *const[]){clean},
+                                          .n_seeds = 1,
+                                          .seeds = &seed,
+                                          .output = output,
+                                          .sets = sets,
+                                          .n_sets = 1,
+                                          .device = "cpu",
+                                          .program = ADELE_CLI,
+                                          .n_jobs = 2,
+                                          .n_noises = 3,
+                                          .noises = noises};
+    struct adele_table *table = NULL;
+    check_ok(adele_table(&options, &table));
+    check_noises(state, table);
+    assert_file_has(state, "noises/table.md", "| clean | shift:0.7 | test | 1 | ");
+    assert_file_has(state, "noises/table_classes.csv", "\nclean,shift:0.7,background,test,1,");
+    assert_file_has(state, "noises/table_runs.csv", "\nclean_shift0.7_seed4,clean,shift:0.7,4,");
+    double seconds = table->rows[2].seconds.mean;
+    adele_table_destroy(table);
+    // Kept runs keep their seconds; a run whose seconds are lost has none.
+    options.on_run = count_event;
+    memset(n_events, 0, sizeof n_events);
+    check_ok(adele_table(&options, &table));
+    assert_true(n_events[ADELE_RUN_KEPT] == 3 && n_events[ADELE_RUN_STARTED] == 0);
+    assert_true(table->rows[2].seconds.mean == seconds);
+    adele_table_destroy(table);
+    assert_int_equal(remove(scratch_path(state, "noises/seconds.json")), 0);
+    check_ok(adele_table(&options, &table));
+    assert_true(table->rows[2].seconds.n == 0 && isnan(table->rows[2].seconds.mean));
+    adele_table_destroy(table);
+}
+
 static void more_epochs_go_on_and_other_settings_are_refused(void **state) {
     struct program_result result;
     char out[4096];
@@ -245,6 +325,18 @@ static void bad_input_is_named(void **state) {
         ADELE(&result, "table", first, "-o", out, "--seeds", seeds[i]);
         assert_says(&result, 2, "--seeds");
     }
+    static const char *const noises[] = {"", "flip:", "flip:1", "flip:0.6x", "flip,", ":0.5"};
+    for (size_t i = 0; i < sizeof noises / sizeof *noises; i++) {
+        ADELE(&result, "table", first, "-o", out, "--noise", noises[i]);
+        assert_says(&result, 2, "--noise");
+    }
+    ADELE(&result, "table", first, "-o", out, "--noise=flips:0.6");
+    assert_says(&result, 1, "data.noise.kind");
+    ADELE(&result, "table", first, "-o", out, "--noise=none,none");
+    assert_says(&result, 1, "the noise none is there twice");
+    ADELE(&result, "table", first, "-o", out, "--noise=flip:0.6");
+    assert_says(&result, 1, "data.noisy_labels");
+    assert_false(file_exists(out));
     ADELE(&result, "table", first, "--jobs=0");
     assert_says(&result, 2, "--jobs 0");
     struct adele_table *table = NULL;
@@ -256,6 +348,7 @@ static void bad_input_is_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mean_and_deviation_are_those_of_the_runs),
+        cmocka_unit_test(noise_multiplies_the_runs),
         cmocka_unit_test(more_epochs_go_on_and_other_settings_are_refused),
         cmocka_unit_test(what_a_run_said_is_repeated),
         cmocka_unit_test(killed_and_started_again_it_goes_on),
