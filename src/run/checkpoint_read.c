@@ -172,6 +172,7 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
         skipped_in_epoch >= 0.0 && skipped_in_epoch <= step_in_epoch ? (int)skipped_in_epoch : 0;
     trainer->progress.best_miou = checkpoint_number(file, "best.miou", -1.0);
     trainer->progress.best_epoch = (int)checkpoint_number(file, "best.epoch", 0.0);
+    TRY(read_ensemble(trainer, file)); // first, since it says that the method is another one
     TRY(read_labels(trainer, file));
     TRY(read_curves(trainer, file));
     TRY(read_records(trainer, file));
@@ -184,7 +185,6 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
     TRY(run_origin_read(&trainer->origin, file, trainer->progress.step));
     if (trainer->config->train.optimizer == OPTIMIZER_ADAMW)
         TRY(read_adamw(trainer, file));
-    TRY(read_ensemble(trainer, file));
     if (trainer->config->train.average)
         TRY(network_import_average(trainer->network, CHECKPOINT_AVERAGE, file));
     TRY(network_import(trainer->network, "model.", file));
