@@ -72,6 +72,11 @@ static adele_status check_patch(const char *name, const struct config *config) {
         return FAIL(ADELE_CONFIG, "Leave one of the two out.",
                     "%s: data.patch is [%d, %d] and data.crop is [%d, %d]", name, patch[0],
                     patch[1], crop[0], crop[1]);
+    if (config_has_ensemble(config))
+        return FAIL(ADELE_CONFIG, "Set correction.method: adele, or leave data.patch out.",
+                    "%s: correction.method: ensemble averages predictions of whole images, but "
+                    "data.patch is [%d, %d]",
+                    name, patch[0], patch[1]);
     if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS)
         return FAIL(ADELE_CONFIG, "Set correction.source: inference, or correction.enabled: false.",
                     "%s: correction.source: training_pass cannot be used with data.patch: the "
@@ -133,6 +138,9 @@ static adele_status check_together(const char *name, const struct config *config
         return FAIL(ADELE_CONFIG, "Set train.best_by: val, or train.patience: 0.",
                     "%s: train.patience is %d, but train.best_by: last compares no scores", name,
                     config->train.patience);
+    if (config->train.evaluate_averaged && !config->train.average)
+        return FAIL(ADELE_CONFIG, "Set train.average: true, or leave train.evaluate_averaged out.",
+                    "%s: train.evaluate_averaged is true, but train.average is false", name);
     if (config->loss.scales[0] != 1.0)
         return FAIL(ADELE_CONFIG, "Write 1.0 first: labels and predictions are at that scale.",
                     "%s: loss.scales begins with %g; allowed: 1.0", name, config->loss.scales[0]);
@@ -147,20 +155,30 @@ static adele_status check_together(const char *name, const struct config *config
 
 // ---- loading ------------------------------------------------------------------------------------
 
+static const struct config_slot *slot_of(const struct config_raw *raw, const char *path) {
+    static const struct config_slot none = {0};
+    int i_key = -1;
+    return config_is_known(path, &i_key) ? config_raw_slot(raw, i_key) : &none;
+}
+
 static adele_status store_all(const char *name, const struct config_raw *raw,
                               struct config *config) {
-    // The pipeline first, because the defaults of other keys depend on it.
-    int i_pipeline = -1;
-    if (!config_is_known("correction.pipeline", &i_pipeline))
-        return FAIL(ADELE_CONFIG, "", "%s: no key correction.pipeline", name);
-    TRY(config_value_store(name, &config_keys[i_pipeline], config_raw_slot(raw, i_pipeline),
-                           config));
-    for (int i = 0; i < CONFIG_N_KEYS; i++) {
-        if (i != i_pipeline)
-            TRY(config_value_store(name, &config_keys[i], config_raw_slot(raw, i), config));
+    // First those on which the defaults of other keys depend.
+    static const char *const first[] = {"correction.pipeline", "correction.method"};
+    for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+        int i_key = -1;
+        if (!config_is_known(first[i], &i_key))
+            return FAIL(ADELE_CONFIG, "", "%s: no key %s", name, first[i]);
+        TRY(config_value_store(name, &config_keys[i_key], config_raw_slot(raw, i_key), config));
     }
+    for (int i = 0; i < CONFIG_N_KEYS; i++)
+        if (strcmp(config_keys[i].path, first[0]) != 0 &&
+            strcmp(config_keys[i].path, first[1]) != 0)
+            TRY(config_value_store(name, &config_keys[i], config_raw_slot(raw, i), config));
     TRY(resolve_name(config));
     resolve_automatic(config);
+    if (slot_of(raw, "train.evaluate_averaged")->text == NULL)
+        config->train.evaluate_averaged = config->train.average;
     TRY(check_together(name, config));
     return config_check_unused(name, raw, config);
 }

@@ -16,6 +16,8 @@ enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY, SCHEDULE_COSINE };
 enum optimizer_kind { OPTIMIZER_SGD, OPTIMIZER_ADAMW };
 enum correction_source { SOURCE_TRAINING_PASS, SOURCE_INFERENCE };
 enum correction_base { BASE_CURRENT, BASE_ORIGINAL };
+enum correction_method { METHOD_ADELE, METHOD_ENSEMBLE };
+enum correction_timing { TIMING_FIXED, TIMING_ONSET };
 enum nan_handling { ON_NAN_STOP, ON_NAN_SKIP, ON_NAN_ROLLBACK };
 enum model_selection { SELECT_LAST, SELECT_BEST_VAL };
 enum dice_reduction { DICE_OF_BATCH, DICE_OF_IMAGE };
@@ -74,6 +76,7 @@ struct config {
         int patience;       // epochs; 0: off
         int evaluate_every; // epochs
         bool evaluate_test;
+        bool average, evaluate_averaged;
     } train;
     struct {
         enum adele_loss_form form;
@@ -87,7 +90,16 @@ struct config {
         double class_weights[ADELE_MAX_CATEGORIES];
     } loss;
     struct {
-        bool enabled, per_category;
+        bool enabled;
+        enum correction_method method;
+        // Of the method ensemble:
+        double at; // share of the epochs
+        enum correction_timing timing;
+        double beta;
+        double guide, guide_eps; // share of the shorter side; 0: no filter
+        enum adele_area_mode decision;
+        // Of ADELE, and of timing onset:
+        bool per_category;
         enum schedule_mode all_from;
         enum onset_pipeline pipeline;
         double r;
@@ -114,15 +126,22 @@ struct config {
 
 // Reads FILE, applies `n_sets` texts "key.path=value" (YAML values), fills defaults, checks ranges.
 // ADELE_CONFIG names file, line or key, value, and what is allowed. Relative data.root and other
-// paths are relative to the current folder. correction.pipeline chooses between the two defaults
-// that some keys have; a key that is written wins over both.
+// paths are relative to the current folder. correction.pipeline and correction.method choose
+// between the defaults that some keys have; a key that is written wins over them.
 ADELE_MUST_CHECK adele_status config_load(const char *path, int n_sets, const char *const *sets,
                                           struct config **out);
 // The same from text (tests; resume reads the resolved file by config_load).
 ADELE_MUST_CHECK adele_status config_parse(const char *name, const char *text, size_t bytes,
                                            int n_sets, const char *const *sets,
                                            struct config **out);
-void config_destroy(struct config *config);                        // NULL is legal
+void config_destroy(struct config *config); // NULL is legal
+// Whether labels are corrected by that method.
+static inline bool config_has_ensemble(const struct config *config) {
+    return config->correction.enabled && config->correction.method == METHOD_ENSEMBLE;
+}
+static inline bool config_has_adele(const struct config *config) {
+    return config->correction.enabled && config->correction.method == METHOD_ADELE;
+}
 const char *config_precision_name(enum adele_precision precision); // as it is written there
 // Every key with its value, as YAML that config_load reads back to the same struct; same config,
 // same bytes. Caller frees *out with memory_free.

@@ -54,6 +54,11 @@ static const char *const forms[] = {[ADELE_LOSS_PLAIN] = "plain",
 static const char *const dice_reductions[] = {
     [DICE_OF_BATCH] = "batch", [DICE_OF_IMAGE] = "image", NULL};
 static const char *const pipelines[] = {[ONSET_SEGTHOR] = "segthor", [ONSET_VOC] = "voc", NULL};
+static const char *const methods[] = {
+    [METHOD_ADELE] = "adele", [METHOD_ENSEMBLE] = "ensemble", NULL};
+static const char *const timings[] = {[TIMING_FIXED] = "fixed", [TIMING_ONSET] = "onset", NULL};
+static const char *const decisions[] = {
+    [ADELE_AREA_THRESHOLDS] = "area", [ADELE_AREA_ARGMAX] = "argmax", NULL};
 static const char *const beginnings[] = {
     [SCHEDULE_ALL_FROM_FIRST] = "first", [SCHEDULE_ALL_FROM_MEAN] = "mean", NULL};
 static const char *const rules[] = {
@@ -207,6 +212,10 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Epochs between evaluations, at the training size; `adele evaluate` scores at the files' own size."},
     {"train.evaluate_test", CONFIG_BOOL, AT(train.evaluate_test), .fallback = "false",
      .meaning = "Also evaluate the test split; for tables, never for selection."},
+    {"train.average", CONFIG_BOOL, AT(train.average), .fallback = "false", .fallback_ensemble = "true",
+     .meaning = "Keep an average of the weights and running statistics: after update t, counted from 0, average = d average + (1 - d) weights, d = min(0.99, (1 + t) / (10 + t)). It takes the memory of one more copy of the weights."},
+    {"train.evaluate_averaged", CONFIG_BOOL, AT(train.evaluate_averaged), .fallback = "false", .fallback_ensemble = "true",
+     .meaning = "Whether the averaged weights are the model that is evaluated, kept as the best one, and exported; where it is not written, as train.average."},
 
     {"loss.form", CONFIG_ENUM, AT(loss.form), .fallback = "official", .names = forms,
      .meaning = "The loss: plain cross-entropy, that of the authors' official program, or that of the paper's equations."},
@@ -231,6 +240,20 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
 
     {"correction.enabled", CONFIG_BOOL, AT(correction.enabled), .fallback = "true",
      .meaning = "Whether labels are corrected."},
+    {"correction.method", CONFIG_ENUM, AT(correction.method), .fallback = "adele", .names = methods,
+     .meaning = "adele: the paper's, each class from its onset of memorization on; ensemble: once, from the predictions of all epochs so far, decided by area (rule both, all classes, no threshold of confidence)."},
+    {"correction.at", CONFIG_REAL, AT(correction.at), .fallback = "0.3333333333333333", RANGE(0, 1),
+     .meaning = "Method ensemble: the share of the epochs after which labels are corrected, rounded to an epoch, at least the first."},
+    {"correction.timing", CONFIG_ENUM, AT(correction.timing), .fallback = "fixed", .names = timings,
+     .meaning = "Method ensemble: all classes at correction.at, or each class once at its own onset, which is found as with the method adele."},
+    {"correction.beta", CONFIG_REAL, AT(correction.beta), .fallback = "0.9", RANGE(0, 0.999999),
+     .meaning = "Method ensemble: what the average of predictions keeps at each epoch; its memory is two bytes for each class of each pixel of the network's output, for all training images."},
+    {"correction.guide", CONFIG_REAL, AT(correction.guide), .fallback = "0.06", RANGE(0, 1),
+     .meaning = "Method ensemble: radius of the guided filter that makes the average follow the edges of the image, as a share of the image's shorter side; 0 is no filter."},
+    {"correction.guide_eps", CONFIG_REAL, AT(correction.guide_eps), .fallback = "0.001", ABOVE(0, 1),
+     .meaning = "Method ensemble: what the filter adds to the variance of the image, whose values are 0 to 1; edges of less contrast are smoothed."},
+    {"correction.decision", CONFIG_ENUM, AT(correction.decision), .fallback = "area", .names = decisions,
+     .meaning = "Method ensemble: how a pixel's class is chosen: each class with a threshold of its own, at which it has the area that its probabilities sum up to; or the most probable class."},
     {"correction.per_category", CONFIG_BOOL, AT(correction.per_category), .fallback = "true",
      .meaning = "Each class from its own onset; false: all from the same epoch on."},
     {"correction.all_from", CONFIG_ENUM, AT(correction.all_from), .fallback = "first", .names = beginnings,

@@ -29,18 +29,19 @@ static inline bool config_is_list(enum config_kind kind) {
 struct config_key {
     const char *path; // "train.optimizer.lr"
     enum config_kind kind;
-    size_t offset;            // of the value in struct config
-    size_t count_offset;      // CONFIG_SCALES, CONFIG_WEIGHTS: of the count
-    const char *fallback;     // the default as YAML; "" = none
-    const char *fallback_voc; // of the voc pipeline; NULL = the same
-    double low, high;         // of each number, both allowed
-    bool is_above_low;        // then low itself is not allowed
+    size_t offset;                 // of the value in struct config
+    size_t count_offset;           // CONFIG_SCALES, CONFIG_WEIGHTS: of the count
+    const char *fallback;          // the default as YAML; "" = none
+    const char *fallback_voc;      // of the voc pipeline; NULL = the same
+    const char *fallback_ensemble; // of the method ensemble; NULL = the same. No key has both.
+    double low, high;              // of each number, both allowed
+    bool is_above_low;             // then low itself is not allowed
     bool is_required;
     const char *const *names; // CONFIG_ENUM: ends with NULL
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 104
+#define CONFIG_N_KEYS 113
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 

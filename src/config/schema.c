@@ -94,6 +94,9 @@ static adele_status put_meaning(struct buffer *out, const struct config_key *key
     if (status == ADELE_OK && key->fallback_voc != NULL)
         status = buffer_printf(&text, " With correction.pipeline voc the default is %s.",
                                key->fallback_voc);
+    if (status == ADELE_OK && key->fallback_ensemble != NULL)
+        status = buffer_printf(&text, " With correction.method ensemble the default is %s.",
+                               key->fallback_ensemble);
     if (status == ADELE_OK)
         status = buffer_text(out, ", \"description\": ");
     if (status == ADELE_OK)

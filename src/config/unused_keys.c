@@ -17,8 +17,10 @@ static size_t value_bytes(const struct config_key *key) {
         return 2 * sizeof(double);
     case CONFIG_REAL:
         return sizeof(double);
+    case CONFIG_BOOL:
+        return sizeof(bool);
     default:
-        return sizeof(int); // an enum
+        return sizeof(int); // also an enum
     }
 }
 
@@ -28,6 +30,7 @@ static adele_status is_default(const char *name, const struct config_key *key,
     struct config defaults;
     memset(&defaults, 0, sizeof defaults);
     defaults.correction.pipeline = config->correction.pipeline;
+    defaults.correction.method = config->correction.method;
     TRY(config_value_store(name, key, &nothing, &defaults));
     *out = memcmp((const char *)config + key->offset, (const char *)&defaults + key->offset,
                   value_bytes(key)) == 0;
@@ -59,12 +62,32 @@ static adele_status check_optimizer(const char *name, const struct config_raw *r
     return ADELE_OK;
 }
 
+// Keys of the method ensemble where labels are corrected by the other one. Those of ADELE are
+// accepted with the ensemble, whose configurations often are ADELE's with another method.
+static adele_status check_method(const char *name, const struct config_raw *raw,
+                                 const struct config *config) {
+    static const char *const paths[] = {"correction.at",        "correction.timing",
+                                        "correction.beta",      "correction.guide",
+                                        "correction.guide_eps", "correction.decision"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_adele(config); i++) {
+        int i_key = -1;
+        bool is_same = true;
+        if (config_is_known(paths[i], &i_key) && is_written(config_raw_slot(raw, i_key)))
+            TRY(is_default(name, &config_keys[i_key], config, &is_same));
+        if (!is_same)
+            return FAIL(ADELE_CONFIG, "Leave the key out, or set correction.method: ensemble.",
+                        "%s: %s is set, but correction.method is adele", name, paths[i]);
+    }
+    return ADELE_OK;
+}
+
 // config.resolved.yaml of a run has all keys, so `enabled: false` with the defaults of the others
 // is accepted.
 adele_status config_check_unused(const char *name, const struct config_raw *raw,
                                  const struct config *config) {
     int i_enabled = -1;
     TRY(check_optimizer(name, raw, config));
+    TRY(check_method(name, raw, config));
     if (config->data.augment.enabled || !config_is_known(AUGMENT "enabled", &i_enabled))
         return ADELE_OK;
     bool says_off = is_written(config_raw_slot(raw, i_enabled));

@@ -266,7 +266,11 @@ adele_status config_value_store(const char *file, const struct config_key *key,
     const char *name = slot->is_set ? "--set" : file;
     void *value = (char *)config + key->offset;
     bool is_voc = config->correction.pipeline == ONSET_VOC && key->fallback_voc != NULL;
-    const char *fallback = is_voc ? key->fallback_voc : key->fallback;
+    bool is_ensemble =
+        config->correction.method == METHOD_ENSEMBLE && key->fallback_ensemble != NULL;
+    const char *fallback = is_voc        ? key->fallback_voc
+                           : is_ensemble ? key->fallback_ensemble
+                                         : key->fallback;
     switch (key->kind) {
     case CONFIG_TEXT:
         return store_text(name, key, is_null(slot->text) ? fallback : slot->text, value);

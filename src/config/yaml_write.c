@@ -149,6 +149,8 @@ static adele_status put_default(struct buffer *out, const struct config_key *key
         TRY(buffer_text(out, "none"));
     else
         TRY(buffer_printf(out, "`%s`", key->fallback));
+    if (key->fallback_ensemble != NULL)
+        TRY(buffer_printf(out, "; ensemble: `%s`", key->fallback_ensemble));
     return key->fallback_voc != NULL ? buffer_printf(out, "; voc: `%s`", key->fallback_voc)
                                      : ADELE_OK;
 }
@@ -161,10 +163,10 @@ static adele_status put_keys(struct buffer *out) {
              "is an error that names the nearest one. `--set key=value` overrides the file; the "
              "value is YAML, so lists are\n"
              "written `[1.0, 0.7]`. Where two defaults are given, the second is that of "
-             "`correction.pipeline: voc`; a key\n"
-             "that is written wins over both. The configuration with all defaults filled in "
-             "is saved with each\n"
-             "run as `config.resolved.yaml`.\n\n"
+             "`correction.pipeline: voc`, or of\n"
+             "`correction.method: ensemble`; a key that is written wins over both. The "
+             "configuration with all defaults\n"
+             "filled in is saved with each run as `config.resolved.yaml`.\n\n"
              "This page is written by the program's own table; a test compares the two.\n"));
     const char *section = NULL;
     size_t n_section = 0;

@@ -13,6 +13,10 @@ double checkpoint_number(const struct safetensors *file, const char *key, double
     return text ? number_parse(text, NULL) : otherwise;
 }
 
+const char *checkpoint_model_prefix(const struct safetensors *file) {
+    return checkpoint_number(file, "model.averaged", 0.0) != 0.0 ? CHECKPOINT_AVERAGE : "model.";
+}
+
 adele_status checkpoint_check(const struct safetensors *file) {
     const char *format = safetensors_metadata(file, "adele.format");
     if (!format)

@@ -7,6 +7,8 @@
 
 #define CHECKPOINT_FORMAT "1" // adele.format of the files that this build writes and reads
 
+#define CHECKPOINT_AVERAGE "average." // begins the names of averaged weights beside "model."
+
 struct checkpoint_model {
     const char *name;       // of the network; borrowed from the file, as the next two
     const char *backbone;   // NULL: the default
@@ -24,6 +26,9 @@ struct checkpoint_model {
 ADELE_MUST_CHECK adele_status checkpoint_check(const struct safetensors *file);
 ADELE_MUST_CHECK adele_status checkpoint_read_model(const struct safetensors *file,
                                                     struct checkpoint_model *out);
+// What begins the names of the weights of the file's model: "model.", or CHECKPOINT_AVERAGE where
+// the run's model is the average of its weights (train.evaluate_averaged).
+const char *checkpoint_model_prefix(const struct safetensors *file);
 // The number under that key of the metadata; `otherwise` where it is missing.
 double checkpoint_number(const struct safetensors *file, const char *key, double otherwise);
 #endif

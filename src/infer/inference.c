@@ -147,9 +147,8 @@ void inference_destroy(struct inference *inference) {
     memory_free(inference);
 }
 
-// One member, flipped or not, added to the accumulator.
-static adele_status add_member(struct inference *inference, int k, bool flip, bool is_first,
-                               float weight) {
+// The logits of one member, flipped or not.
+static adele_status run_member(struct inference *inference, int k, bool flip) {
     const struct adele_device_iface *iface = inference->device->iface;
     struct member *member = &inference->members[k];
     struct adele_sample_args sample = {.set = inference->resident->set,
@@ -164,8 +163,15 @@ static adele_status add_member(struct inference *inference, int k, bool flip, bo
         sample.images[1] = plan_input(member->plan);
     }
     TRY(iface->sample_forward(member->sample, &sample));
-    TRY(plan_forward(member->plan, false));
-    struct adele_ensemble_args ensemble = {.logits = plan_output(member->plan),
+    return plan_forward(member->plan, false);
+}
+
+// These, added to the accumulator.
+static adele_status add_member(struct inference *inference, int k, bool flip, bool is_first,
+                               float weight) {
+    const struct adele_device_iface *iface = inference->device->iface;
+    TRY(run_member(inference, k, flip));
+    struct adele_ensemble_args ensemble = {.logits = plan_output(inference->members[k].plan),
                                            .is_first = is_first,
                                            .flip = flip,
                                            .weight = weight,
@@ -194,6 +200,8 @@ static adele_status predict_batch(struct inference *inference, int first) {
     TRY(fetch_batch(inference, first + config->batch));
     TRY(device->iface->upload(device, inference->sample_ids, inference->host_ids,
                               (size_t)config->batch * sizeof(int32_t)));
+    if (!output->prediction)
+        return run_member(inference, 0, false);
     int n_flips = config->flip ? 2 : 1;
     float weight = 1.0f / (float)(config->n_scales * n_flips);
     for (int k = 0; k < config->n_scales; k++)
@@ -261,6 +269,14 @@ adele_status inference_next(struct inference *inference, int *out_first, int *ou
 
 const float *inference_probabilities(const struct inference *inference) {
     return inference->maps.probabilities;
+}
+
+const void *inference_logits(const struct inference *inference) {
+    return plan_output(inference->members[0].plan);
+}
+
+struct adele_shape inference_logits_shape(const struct inference *inference) {
+    return plan_output_shape(inference->members[0].plan);
 }
 
 adele_status inference_run(struct inference *inference, struct resident *resident,

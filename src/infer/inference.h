@@ -47,7 +47,7 @@ struct inference_output {
     // Images that a CRF compares pixels in, when the maps have another size than the images: the
     // same images at the maps' size, of 8 bits, plain (set, C, h, w).
     const uint8_t *crf_images;
-    uint8_t *prediction;
+    uint8_t *prediction; // NULL: logits alone, see inference_logits
     float *confidence_foreground, *confidence_background;
     bool is_by_batch;
     // Predicts the images first .. end - 1 alone, whole batches: `first` is a multiple of the
@@ -76,6 +76,10 @@ ADELE_MUST_CHECK adele_status inference_next(struct inference *inference, int *o
 // Of the last batch, with output.with_probabilities: device memory, plain (n, C, H, W), valid until
 // the next batch.
 const float *inference_probabilities(const struct inference *inference);
+// Of the last batch, without output.prediction, at the only scale and without flips: tensor,
+// `inference_logits_shape`, valid until the next forward of the network.
+const void *inference_logits(const struct inference *inference);
+struct adele_shape inference_logits_shape(const struct inference *inference);
 // All batches.
 ADELE_MUST_CHECK adele_status inference_run(struct inference *inference, struct resident *resident,
                                             const struct inference_output *output);

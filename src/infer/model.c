@@ -55,7 +55,7 @@ static adele_status load_network(struct model *model, const struct safetensors *
                                      .width = description.width,
                                      .rate = description.rate};
     TRY(network_create(model->device, &network, &model->network));
-    return network_import(model->network, "model.", file);
+    return network_import(model->network, checkpoint_model_prefix(file), file);
 }
 
 // The run folder of RUN/checkpoints/X.safetensors; of a path without it, from the current folder.

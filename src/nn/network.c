@@ -68,6 +68,7 @@ void network_destroy(struct network *network) {
     device->iface->release(device, network->momenta);
     device->iface->release(device, network->buffers);
     device->iface->release(device, network->second_moments);
+    device->iface->release(device, network->average);
     graph_deinit(&network->graph);
     memory_free(network);
 }
@@ -115,6 +116,57 @@ adele_status network_add_second_moments(struct network *network) {
 
 float *network_second_moments(const struct network *network) {
     return network->second_moments;
+}
+
+size_t network_early_bytes(const struct network *network) {
+    size_t n_weights = (size_t)network->graph.n_weights, n_floats = 0;
+    if (network->second_moments != NULL)
+        n_floats += n_weights;
+    if (network->average != NULL)
+        n_floats += n_weights + (size_t)network->graph.n_buffers;
+    return n_floats * sizeof(float);
+}
+
+// ---- the average --------------------------------------------------------------------------------
+
+adele_status network_add_average(struct network *network) {
+    return arena_create(network, network->graph.n_weights + network->graph.n_buffers,
+                        &network->average);
+}
+
+float *network_average(const struct network *network) {
+    return network->average;
+}
+
+static adele_status copy_floats(const struct network *network, float *to, const float *from,
+                                int64_t n) {
+    const struct adele_device *device = network->device;
+    return n > 0 ? device->iface->copy(device, to, from, (size_t)n * sizeof(float)) : ADELE_OK;
+}
+
+adele_status network_restart_average(struct network *network) {
+    int64_t n_weights = network->graph.n_weights;
+    TRY(copy_floats(network, network->average, network->weights, n_weights));
+    return copy_floats(network, network->average + n_weights, network->buffers,
+                       network->graph.n_buffers);
+}
+
+// Through the gradients, of which there are at least as many as of either: every buffer is one of a
+// batch norm, which has as many weights.
+static adele_status exchange(struct network *network, float *a, float *b, int64_t n) {
+    if (n > network->graph.n_weights)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "%lld buffers beside %lld weights", (long long)n,
+                    (long long)network->graph.n_weights);
+    TRY(copy_floats(network, network->gradients, a, n));
+    TRY(copy_floats(network, a, b, n));
+    return copy_floats(network, b, network->gradients, n);
+}
+
+adele_status network_exchange_average(struct network *network) {
+    int64_t n_weights = network->graph.n_weights;
+    TRY(exchange(network, network_writable_weights(network), network->average, n_weights));
+    return exchange(network, network->buffers, network->average + n_weights,
+                    network->graph.n_buffers);
 }
 
 adele_status network_zero_gradients(struct network *network) {
@@ -222,9 +274,9 @@ adele_status network_drop_plans(struct network *network) {
 }
 
 size_t network_parameter_bytes(const struct network *network) {
-    size_t n_arenas = network->second_moments != NULL ? 4 : 3;
-    return (n_arenas * (size_t)network->graph.n_weights + (size_t)network->graph.n_buffers) *
-           sizeof(float);
+    return (3 * (size_t)network->graph.n_weights + (size_t)network->graph.n_buffers) *
+               sizeof(float) +
+           network_early_bytes(network);
 }
 
 size_t network_planned_bytes(const struct network *network) {

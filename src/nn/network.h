@@ -64,6 +64,19 @@ float *network_buffers(struct network *network);
 ADELE_MUST_CHECK adele_status network_add_second_moments(struct network *network);
 float *network_second_moments(const struct network *network); // NULL when there are none
 ADELE_MUST_CHECK adele_status network_zero_gradients(struct network *network);
+// What network_add_second_moments and network_add_average have allocated before network_allocate.
+size_t network_early_bytes(const struct network *network);
+
+// Average of the weights, with that of the buffers (running statistics) behind it: a further arena,
+// of which each number is the one of its weight or buffer. Once, before network_parameter_bytes is
+// asked for; it holds zeros until network_restart_average.
+ADELE_MUST_CHECK adele_status network_add_average(struct network *network);
+float *network_average(const struct network *network); // NULL when there is none
+// The average becomes the weights and buffers as they are.
+ADELE_MUST_CHECK adele_status network_restart_average(struct network *network);
+// Exchanges the contents of the average with weights and buffers, so that the network computes with
+// the average; a second call brings back both. Overwrites the gradients.
+ADELE_MUST_CHECK adele_status network_exchange_average(struct network *network);
 
 // ---- plans --------------------------------------------------------------------------------------
 struct plan; // the network at one input shape: ops, and where each tensor lies
@@ -154,6 +167,12 @@ ADELE_MUST_CHECK adele_status network_export_momenta(struct network *network, co
                                                      struct safetensors_writer *writer,
                                                      float **keep);
 ADELE_MUST_CHECK adele_status network_import_momenta(struct network *network, const char *prefix,
+                                                     const struct safetensors *file);
+// As network_export and network_import for the average, which the network must have.
+ADELE_MUST_CHECK adele_status network_export_average(struct network *network, const char *prefix,
+                                                     struct safetensors_writer *writer,
+                                                     float **keep);
+ADELE_MUST_CHECK adele_status network_import_average(struct network *network, const char *prefix,
                                                      const struct safetensors *file);
 // The same for the second moments, which the network must have.
 ADELE_MUST_CHECK adele_status network_export_second_moments(struct network *network,

@@ -98,6 +98,7 @@ struct network {
     uint64_t seed;
     float *weights, *gradients, *momenta, *buffers; // arenas on the device
     float *second_moments;                          // the same; NULL: not needed
+    float *average; // of weights, and of buffers behind them; NULL: not needed
     struct plan **plans;
     int n_plans;
     void *shared; // on the device

@@ -6,25 +6,29 @@
 #include "base/memory.h"
 #include "nn/plan.h"
 
+static size_t buffer_count(const struct graph *graph, enum weights_content content) {
+    return content <= CONTENT_AVERAGE ? (size_t)graph->n_buffers : 0;
+}
+
 // Copies the arenas of the content to the host or back.
 static adele_status move_arenas(struct network *network, enum weights_content content, float *host,
                                 bool is_upload) {
     const struct adele_device *device = network->device;
     const struct graph *graph = &network->graph;
-    size_t n_weights = (size_t)graph->n_weights;
-    size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
+    size_t n_weights = (size_t)graph->n_weights, n_buffers = buffer_count(graph, content);
     float *arena = content == CONTENT_MOMENTA          ? network->momenta
                    : content == CONTENT_SECOND_MOMENTS ? network->second_moments
+                   : content == CONTENT_AVERAGE        ? network->average
                    : is_upload                         ? network_writable_weights(network)
                                                        : network->weights;
+    float *buffers = content == CONTENT_AVERAGE ? network->average + n_weights : network->buffers;
     size_t arena_bytes = n_weights * sizeof *host, buffer_bytes = n_buffers * sizeof *host;
     TRY(is_upload ? device->iface->upload(device, arena, host, arena_bytes)
                   : device->iface->download(device, host, arena, arena_bytes));
     if (n_buffers == 0)
         return ADELE_OK;
-    return is_upload
-               ? device->iface->upload(device, network->buffers, host + n_weights, buffer_bytes)
-               : device->iface->download(device, host + n_weights, network->buffers, buffer_bytes);
+    return is_upload ? device->iface->upload(device, buffers, host + n_weights, buffer_bytes)
+                     : device->iface->download(device, host + n_weights, buffers, buffer_bytes);
 }
 
 // ---- export -------------------------------------------------------------------------------------
@@ -46,8 +50,7 @@ static adele_status export_tensors(struct network *network, enum weights_content
                                    const char *prefix, struct safetensors_writer *writer,
                                    float **keep) {
     const struct graph *graph = &network->graph;
-    size_t n_weights = (size_t)graph->n_weights;
-    size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
+    size_t n_weights = (size_t)graph->n_weights, n_buffers = buffer_count(graph, content);
     float *host;
     TRY(ALLOCATE(&host, n_weights + n_buffers + 1));
     adele_status status;
@@ -80,6 +83,11 @@ adele_status network_export_momenta(struct network *network, const char *prefix,
     return export_tensors(network, CONTENT_MOMENTA, prefix, writer, keep);
 }
 
+adele_status network_export_average(struct network *network, const char *prefix,
+                                    struct safetensors_writer *writer, float **keep) {
+    return export_tensors(network, CONTENT_AVERAGE, prefix, writer, keep);
+}
+
 adele_status network_export_second_moments(struct network *network, const char *prefix,
                                            struct safetensors_writer *writer, float **keep) {
     return export_tensors(network, CONTENT_SECOND_MOMENTS, prefix, writer, keep);
@@ -109,7 +117,7 @@ static adele_status import_tensors(struct network *network, enum weights_content
                                    bool is_partial) {
     const struct graph *graph = &network->graph;
     TRY(weights_check(graph, content, prefix, file, is_partial));
-    size_t n_buffers = content == CONTENT_WEIGHTS ? (size_t)graph->n_buffers : 0;
+    size_t n_buffers = buffer_count(graph, content);
     float *host;
     TRY(ALLOCATE(&host, (size_t)graph->n_weights + n_buffers + 1));
     adele_status status = ADELE_OK;
@@ -135,6 +143,11 @@ adele_status network_import_partial(struct network *network, const char *prefix,
 adele_status network_import_momenta(struct network *network, const char *prefix,
                                     const struct safetensors *file) {
     return import_tensors(network, CONTENT_MOMENTA, prefix, file, false);
+}
+
+adele_status network_import_average(struct network *network, const char *prefix,
+                                    const struct safetensors *file) {
+    return import_tensors(network, CONTENT_AVERAGE, prefix, file, false);
 }
 
 adele_status network_import_second_moments(struct network *network, const char *prefix,

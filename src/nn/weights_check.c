@@ -35,7 +35,7 @@ adele_status weights_full_name(const char *prefix, const struct parameter *param
 }
 
 bool weights_is_wanted(const struct parameter *parameter, enum weights_content content) {
-    return content == CONTENT_WEIGHTS || !parameter->is_buffer;
+    return content <= CONTENT_AVERAGE || !parameter->is_buffer;
 }
 
 // ---- lists of names -----------------------------------------------------------------------------

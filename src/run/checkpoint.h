@@ -6,6 +6,10 @@
 //   scale_weights    f32 (3, ADELE_MAX_SCALES): raw weights, gradient, momentum
 //   second_moment.NAME, adamw.scale_weights (f32, ADELE_MAX_SCALES), adamw.updates (i64, 2):
 //                    AdamW, its second moments and the updates done of network and scale weights
+//   average.NAME     with train.average, averaged weights and running statistics; where the run
+//                    evaluates these (model.averaged), they are the model of the file
+//   ensemble         f16 (N, C, h, w): with correction.method: ensemble, its maps; missing where
+//                    ensemble.is_open is 0: they were freed after the last correction
 //   labels           u8 (N, H, W): the current labels
 //   curves           f64 (values, C): IoU of the prediction against the original noisy labels
 //   interval_base    i64 (3, 256): pipeline voc, the counters at the last value of the curves
@@ -22,10 +26,11 @@
 #include "base/safetensors.h"
 #include "run/trainer_state.h"
 
-// The file that was there is kept under the name `keep`; NULL: it is replaced.
+// The file that was there is kept under the name `keep`; NULL: it is replaced. After
+// ensemble_collect on all ranks.
 ADELE_MUST_CHECK adele_status checkpoint_save(struct trainer *trainer, const char *path,
                                               const char *keep);
-// The model alone, for the best checkpoint.
+// The model alone, for the best checkpoint: the weights that the network has now.
 ADELE_MUST_CHECK adele_status checkpoint_save_model(struct trainer *trainer, const char *path);
 ADELE_MUST_CHECK adele_status checkpoint_load(struct trainer *trainer, const char *path);
 // Whether the file exists but some byte of it is not as it was written, or the disk cannot read it.

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Copies the entry of that name, which must have exactly `bytes` bytes, to out.
-static adele_status read_block(const struct safetensors *file, const char *name,
-                               enum safetensors_dtype dtype, size_t bytes, void *out) {
+// The entry of that name, which must have exactly `bytes` bytes.
+static adele_status find_block(const struct safetensors *file, const char *name,
+                               enum safetensors_dtype dtype, size_t bytes,
+                               const struct safetensors_entry **out) {
     const struct safetensors_entry *entry = safetensors_find(file, name);
     if (!entry)
         return FAIL(ADELE_FORMAT, "Use a checkpoint that `adele train` wrote as last.safetensors.",
@@ -19,6 +20,14 @@ static adele_status read_block(const struct safetensors *file, const char *name,
     if (entry->dtype != dtype || entry->bytes != bytes)
         return FAIL(ADELE_DATA, "Resume with the data, the model and the settings of the run.",
                     "tensor '%s' has %zu bytes, this run needs %zu", name, entry->bytes, bytes);
+    *out = entry;
+    return ADELE_OK;
+}
+
+static adele_status read_block(const struct safetensors *file, const char *name,
+                               enum safetensors_dtype dtype, size_t bytes, void *out) {
+    const struct safetensors_entry *entry = NULL;
+    TRY(find_block(file, name, dtype, bytes, &entry));
     memcpy(out, entry->data, bytes);
     return ADELE_OK;
 }
@@ -123,6 +132,22 @@ static adele_status read_adamw(struct trainer *trainer, const struct safetensors
     return network_import_second_moments(trainer->network, "second_moment.", file);
 }
 
+static adele_status read_ensemble(struct trainer *trainer, const struct safetensors *file) {
+    struct ensemble *ensemble = &trainer->corrector.ensemble;
+    double is_open = checkpoint_number(file, "ensemble.is_open", -1.0);
+    if ((is_open >= 0.0) != (ensemble->data != NULL))
+        return FAIL(ADELE_CONFIG, "Resume with the correction.method of the run.",
+                    "the checkpoint is of a run %s correction.method: ensemble, this one is %s",
+                    is_open >= 0.0 ? "with" : "without", ensemble->data ? "with it" : "without");
+    if (!ensemble->data)
+        return ADELE_OK;
+    if (is_open == 0.0)
+        return ensemble_restore(ensemble, NULL);
+    const struct safetensors_entry *entry = NULL;
+    TRY(find_block(file, "ensemble", SAFETENSORS_F16, ensemble_bytes(ensemble), &entry));
+    return ensemble_restore(ensemble, entry->data);
+}
+
 static adele_status read_state(struct trainer *trainer, const struct safetensors *file) {
     TRY(checkpoint_check(file));
     double epoch = checkpoint_number(file, "epoch", -1.0);
@@ -147,6 +172,7 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
         skipped_in_epoch >= 0.0 && skipped_in_epoch <= step_in_epoch ? (int)skipped_in_epoch : 0;
     trainer->progress.best_miou = checkpoint_number(file, "best.miou", -1.0);
     trainer->progress.best_epoch = (int)checkpoint_number(file, "best.epoch", 0.0);
+    TRY(read_ensemble(trainer, file)); // first, since it says that the method is another one
     TRY(read_labels(trainer, file));
     TRY(read_curves(trainer, file));
     TRY(read_records(trainer, file));
@@ -159,6 +185,8 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
     TRY(run_origin_read(&trainer->origin, file, trainer->progress.step));
     if (trainer->config->train.optimizer == OPTIMIZER_ADAMW)
         TRY(read_adamw(trainer, file));
+    if (trainer->config->train.average)
+        TRY(network_import_average(trainer->network, CHECKPOINT_AVERAGE, file));
     TRY(network_import(trainer->network, "model.", file));
     return network_import_momenta(trainer->network, "momentum.", file);
 }

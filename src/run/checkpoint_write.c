@@ -46,7 +46,7 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
 
 // Host copies that the writer borrows until it has saved.
 struct state_copies {
-    float *model, *momenta, *second_moments;
+    float *model, *momenta, *second_moments, *average;
     float scales[3 * ADELE_MAX_SCALES];
     uint8_t *labels;
     double *curves;
@@ -161,6 +161,27 @@ static adele_status add_adamw(struct trainer *trainer, struct safetensors_writer
                                   copies->n_updates);
 }
 
+// Whether the ensemble's maps are there or freed is written too: a resumed run must not begin anew
+// with maps of zeros.
+static adele_status add_ensemble(const struct trainer *trainer, struct safetensors_writer *writer) {
+    const struct ensemble *ensemble = &trainer->corrector.ensemble;
+    const struct adele_shape *shape = &ensemble->logits;
+    if (!ensemble->data)
+        return ADELE_OK;
+    const int64_t map_shape[4] = {trainer->data.resident[SPLIT_TRAIN].set.n_images, shape->c,
+                                  shape->h, shape->w};
+    TRY(add_number(writer, "ensemble.is_open", ensemble_is_open(ensemble)));
+    return ensemble_is_open(ensemble) ? safetensors_writer_add(writer, "ensemble", SAFETENSORS_F16,
+                                                               4, map_shape, ensemble->collected)
+                                      : ADELE_OK;
+}
+
+static adele_status add_average(struct trainer *trainer, struct safetensors_writer *writer,
+                                struct state_copies *copies) {
+    TRY(network_export_average(trainer->network, CHECKPOINT_AVERAGE, writer, &copies->average));
+    return add_number(writer, "model.averaged", trainer->config->train.evaluate_averaged);
+}
+
 static adele_status add_state(struct trainer *trainer, struct safetensors_writer *writer,
                               struct state_copies *copies) {
     const struct adele_device *device = trainer->device;
@@ -173,6 +194,9 @@ static adele_status add_state(struct trainer *trainer, struct safetensors_writer
     int64_t scale_shape[2] = {3, ADELE_MAX_SCALES};
     TRY(safetensors_writer_add(writer, "scale_weights", SAFETENSORS_F32, 2, scale_shape,
                                copies->scales));
+    if (trainer->config->train.average)
+        TRY(add_average(trainer, writer, copies));
+    TRY(add_ensemble(trainer, writer));
     TRY(ALLOCATE(&copies->labels, resident_map_bytes(train)));
     TRY(device->iface->download(device, copies->labels, train->labels, resident_map_bytes(train)));
     int64_t label_shape[3] = {train->set.n_images, train->set.h, train->set.w};
@@ -202,6 +226,7 @@ done:
     memory_free(copies.model);
     memory_free(copies.momenta);
     memory_free(copies.second_moments);
+    memory_free(copies.average);
     memory_free(copies.labels);
     memory_free(copies.curves);
     memory_free(copies.progress);

@@ -23,17 +23,21 @@ static void log_decision(const struct corrector *corrector, int epoch,
 
 // ---- rewriting the labels -----------------------------------------------------------------------
 
-// Rewrites the labels of images first .. first + n - 1, whose prediction is in
-// corrector->prediction.
+// Rewrites the labels of images first .. first + n - 1, whose prediction is `category`, and whose
+// confidences are in corrector->prediction. The method ensemble corrects each class once, so that
+// its base are the labels of now, which then are the original ones for that class.
 static adele_status correct_images(struct corrector *corrector,
-                                   const struct schedule_decision *decision, int first, int n) {
+                                   const struct schedule_decision *decision,
+                                   const uint8_t *category, int first, int n) {
+    const struct config *config = corrector->data->config;
     const struct resident *train = &corrector->data->resident[SPLIT_TRAIN];
     size_t offset = (size_t)first * (size_t)train->set.h * (size_t)train->set.w;
-    bool is_original = corrector->data->config->correction.base == BASE_ORIGINAL;
+    bool is_original =
+        config->correction.base == BASE_ORIGINAL && config->correction.method == METHOD_ADELE;
     struct adele_correct_args args = {
         .base = (is_original ? train->noisy : train->labels) + offset,
         .labels = train->labels + offset,
-        .prediction = corrector->prediction.category,
+        .prediction = category,
         .confidence_foreground = corrector->prediction.confidence_foreground,
         .confidence_background = corrector->prediction.confidence_background,
         .n_changed = corrector->n_changed};
@@ -65,7 +69,7 @@ static adele_status predict_and_correct(struct corrector *corrector, int epoch,
     do {
         TRY(set_inference_next(corrector->inference, &first, &n));
         if (n > 0)
-            TRY(correct_images(corrector, decision, first, n));
+            TRY(correct_images(corrector, decision, prediction->category, first, n));
     } while (n > 0);
     return ADELE_OK;
 }
@@ -92,15 +96,29 @@ static adele_status correct_whole_set(struct corrector *corrector,
                                       const struct schedule_decision *decision) {
     if (corrector->owners)
         TRY(prediction_clear_others(corrector->data, &corrector->prediction, corrector->owners));
-    TRY(correct_images(corrector, decision, 0, corrector->prediction.n));
+    TRY(correct_images(corrector, decision, corrector->prediction.category, 0,
+                       corrector->prediction.n));
     return corrector->owners ? restore_others(corrector) : ADELE_OK;
+}
+
+// The ensemble has decided the images of this rank's share.
+static adele_status correct_share(struct corrector *corrector,
+                                  const struct schedule_decision *decision) {
+    const struct ensemble *ensemble = &corrector->ensemble;
+    const struct adele_sample_set *set = &corrector->data->resident[SPLIT_TRAIN].set;
+    size_t map = (size_t)set->h * (size_t)set->w;
+    for (int i = ensemble->share.first; i < ensemble->share.end; i += ensemble->batch) {
+        int left = ensemble->share.end - i, n = left < ensemble->batch ? left : ensemble->batch;
+        TRY(correct_images(corrector, decision, ensemble->decided + (size_t)i * map, i, n));
+    }
+    return ADELE_OK;
 }
 
 static adele_status find_owners(struct corrector *corrector, int epoch) {
     const struct run_data *data = corrector->data;
     const struct epoch_plan *epochs = corrector->epochs;
     int n_images = data->resident[SPLIT_TRAIN].set.n_images, n_ranks = ranks_count(data->ranks);
-    if (!corrector->inference)
+    if (!corrector->inference && !corrector->ensemble.data)
         return image_owners_of_training(epochs, data->config->train.seed, epoch,
                                         epoch_plan_steps(epochs, epoch), n_images, n_ranks,
                                         corrector->owners);
@@ -116,7 +134,9 @@ static adele_status rewrite_labels(struct corrector *corrector, int epoch,
     TRY(device->iface->fill(device, corrector->n_changed, 0, sizeof *out_changed));
     if (corrector->owners)
         TRY(find_owners(corrector, epoch));
-    if (corrector->inference)
+    if (corrector->ensemble.data)
+        TRY(correct_share(corrector, decision));
+    else if (corrector->inference)
         TRY(predict_and_correct(corrector, epoch, decision));
     else
         TRY(correct_whole_set(corrector, decision));
@@ -166,6 +186,58 @@ static adele_status correct(struct corrector *corrector, int epoch,
     return log_changes(corrector, epoch);
 }
 
+// ---- the method ensemble ------------------------------------------------------------------------
+
+// With a fixed epoch, all classes at once; the onsets of the curves are only recorded.
+static void choose_ensemble_classes(const struct corrector *corrector, int epoch,
+                                    struct schedule_decision *decision) {
+    const struct ensemble *ensemble = &corrector->ensemble;
+    bool is_fixed = corrector->data->config->correction.timing == TIMING_FIXED;
+    if (is_fixed) {
+        decision->any = epoch >= ensemble_epoch(ensemble);
+        for (int c = 0; c < corrector->data->n_categories; c++)
+            decision->correct[c] = decision->any;
+    }
+    if (!ensemble_is_open(ensemble)) {
+        memset(decision->correct, 0, sizeof decision->correct);
+        decision->any = false;
+    }
+}
+
+static bool are_all_done(const struct corrector *corrector,
+                         const struct schedule_decision *decision) {
+    bool is_fixed = corrector->data->config->correction.timing == TIMING_FIXED;
+    for (int c = 1; c < corrector->data->n_categories && !is_fixed; c++)
+        if (!corrector->schedule.is_done[c])
+            return false;
+    return is_fixed ? decision->any : true;
+}
+
+// Adds the epoch's predictions, and decides where a class is to be corrected.
+static adele_status run_ensemble(struct corrector *corrector, int epoch,
+                                 struct schedule_decision *decision) {
+    struct ensemble *ensemble = &corrector->ensemble;
+    choose_ensemble_classes(corrector, epoch, decision);
+    if (!ensemble_is_open(ensemble))
+        return ADELE_OK;
+    bool is_last = are_all_done(corrector, decision);
+    TRY(ensemble_accumulate(ensemble));
+    if (decision->any)
+        TRY(ensemble_decide(ensemble, epoch, false, ensemble->decided));
+    return is_last ? ensemble_close(ensemble) : ADELE_OK;
+}
+
+// The same by the averaged weights.
+static adele_status run_ensemble_averaged(struct corrector *corrector, int epoch,
+                                          struct schedule_decision *decision) {
+    struct network *network = corrector->network;
+    if (!network_average(network))
+        return run_ensemble(corrector, epoch, decision);
+    TRY(network_exchange_average(network));
+    TRY(run_ensemble(corrector, epoch, decision));
+    return network_exchange_average(network);
+}
+
 adele_status corrector_run(struct corrector *corrector, int epoch, int64_t *out_changed) {
     const struct curves *curves = &corrector->curves;
     *out_changed = -1;
@@ -178,7 +250,10 @@ adele_status corrector_run(struct corrector *corrector, int epoch, int64_t *out_
     TRY_GOTO(schedule_decide(&schedule, epoch, curves->n_values, (const double *const *)curves->iou,
                              &corrector->schedule, decision),
              done);
-    TRY_GOTO(veto_apply(corrector, epoch, decision), done);
+    if (corrector->ensemble.data)
+        TRY_GOTO(run_ensemble_averaged(corrector, epoch, decision), done);
+    else
+        TRY_GOTO(veto_apply(corrector, epoch, decision), done);
     memcpy(corrector->onsets, decision->onset, sizeof corrector->onsets);
     memcpy(corrector->corrected + (size_t)epoch * 256, decision->correct, 256);
     if (decision->any)

@@ -9,16 +9,17 @@
 
 struct schedule_config corrector_schedule(const struct corrector *corrector) {
     const struct config *config = corrector->data->config;
-    struct schedule_config schedule = {.mode = config->correction.per_category
-                                                   ? SCHEDULE_PER_CATEGORY
-                                                   : config->correction.all_from,
-                                       .every = config->correction.every,
-                                       .n_categories = corrector->data->n_categories};
+    struct schedule_config schedule = {
+        .mode =
+            config->correction.per_category ? SCHEDULE_PER_CATEGORY : config->correction.all_from,
+        .every = config_has_ensemble(config) ? 0 // once
+                                             : config->correction.every,
+        .n_categories = corrector->data->n_categories};
     onset_config_init(&schedule.onset, config->correction.pipeline);
     schedule.onset.r = config->correction.r;
     schedule.onset.smooth = config->correction.smooth;
     // With the veto, a curve of fewer values needs a larger margin instead (veto.c).
-    if (config->correction.veto <= 0.0)
+    if (config->correction.veto <= 0.0 || config_has_ensemble(config))
         schedule.onset.min_points = config->correction.min_points;
     schedule.onset.while_rising = config->correction.while_rising;
     if (config->correction.pipeline == ONSET_SEGTHOR)
@@ -69,6 +70,15 @@ static adele_status ops_init(struct corrector *corrector) {
         .mask = config->correction.mask,
         .logic255 = config->correction.logic255,
         .guard = config->correction.guard};
+    if (config_has_ensemble(config)) // every confidence, which is 0, is above the threshold
+        desc = (struct adele_correct_desc){.n = desc.n,
+                                           .n_categories = desc.n_categories,
+                                           .h = desc.h,
+                                           .w = desc.w,
+                                           .rule = ADELE_CORRECT_BOTH,
+                                           .tau_foreground = -1.0,
+                                           .tau_background = -1.0,
+                                           .class_constraint = desc.class_constraint};
     TRY(device->iface->correct_create(device, &desc, &corrector->correct));
     desc.n = set->n_images % desc.n;
     return desc.n > 0 ? device->iface->correct_create(device, &desc, &corrector->correct_rest)
@@ -80,7 +90,8 @@ static adele_status device_init(struct corrector *corrector,
     const struct run_data *data = corrector->data;
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     struct prediction *prediction = &corrector->prediction;
-    bool is_whole = data->config->correction.source == SOURCE_TRAINING_PASS;
+    bool is_ensemble = config_has_ensemble(data->config);
+    bool is_whole = data->config->correction.source == SOURCE_TRAINING_PASS && !is_ensemble;
     prediction->n = is_whole ? set->n_images : options->epochs->part_images;
     size_t n_pixels = (size_t)prediction->n * (size_t)set->h * (size_t)set->w;
     size_t bytes = n_pixels * sizeof(float);
@@ -97,6 +108,9 @@ static adele_status device_init(struct corrector *corrector,
     TRY(data->device->iface->alloc(data->device, sizeof(int64_t), (void **)&corrector->n_changed));
     TRY(data->device->iface->alloc(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
                                    (void **)&corrector->scratch_map));
+    if (is_ensemble)
+        return ensemble_init(&corrector->ensemble, corrector->data, options->network,
+                             options->epochs);
     TRY(veto_init(corrector, options));
     return is_whole ? ADELE_OK : inference_init(corrector, options->network);
 }
@@ -108,6 +122,7 @@ adele_status corrector_init(struct corrector *out, struct run_data *data,
     memset(out, 0, sizeof *out);
     out->data = data;
     out->epochs = options->epochs;
+    out->network = options->network;
     if (config->correction.pipeline == ONSET_VOC)
         n_values = (size_t)(options->epochs->n_steps_total / config->correction.interval);
     TRY(curves_init(&out->curves, data->n_categories, n_values));
@@ -132,5 +147,6 @@ void corrector_deinit(struct corrector *corrector) {
     device->iface->release(device, corrector->n_changed);
     shared_counter_deinit(&corrector->counter);
     veto_deinit(corrector);
+    ensemble_deinit(&corrector->ensemble);
     memset(corrector, 0, sizeof *corrector);
 }

@@ -8,6 +8,7 @@
 #include "infer/set_inference.h"
 #include "method/onset.h"
 #include "run/curves.h"
+#include "run/ensemble.h"
 #include "run/epoch_plan.h"
 #include "run/prediction.h"
 #include "run/run_data.h"
@@ -35,6 +36,7 @@ struct veto_record {
 struct corrector {
     struct run_data *data;           // borrowed
     const struct epoch_plan *epochs; // borrowed
+    struct network *network;         // borrowed
     struct curves curves;            // kept without correction, too
     struct schedule_state schedule;
     unsigned char *corrected; // (n_epochs + 1, 256): the class was corrected at that epoch's end
@@ -44,13 +46,15 @@ struct corrector {
     // With correction.enabled:
     struct prediction prediction;
     int *owners; // (n_images): the rank that corrects each image, now; NULL: there is one rank
-    struct set_inference *inference;         // NULL: the training pass stores the prediction
+    // NULL: the training pass stores the prediction, or the method is the ensemble's.
+    struct set_inference *inference;
     struct adele_op *correct, *correct_rest; // of prediction.n images, and of a smaller last batch
     struct shared_counter counter;           // of the training set
     int64_t *n_changed;                      // device: pixels that a correction changed
     uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a
                           // prediction of the training set
-    struct veto veto;
+    struct veto veto;     // of the method adele
+    struct ensemble ensemble; // of the method ensemble
 };
 
 struct corrector_options {
@@ -67,9 +71,10 @@ static inline bool corrector_has_corrected(const struct corrector *corrector, in
     return corrector->corrected[(size_t)epoch * 256 + (size_t)c] != 0;
 }
 
-// correction.c: fits the curves, decides, rewrites the labels. Collective: all ranks have the same
-// curves, and the same labels before and after it. *out_changed: pixels that changed;
-// -1: no correction.
+// correction.c: fits the curves, decides, rewrites the labels; with the method ensemble, also adds
+// the epoch's predictions to it, by the averaged weights where there are such. Collective: all
+// ranks have the same curves, and the same labels before and after it. *out_changed: pixels that
+// changed; -1: no correction.
 ADELE_MUST_CHECK adele_status corrector_run(struct corrector *corrector, int epoch,
                                             int64_t *out_changed);
 

@@ -4,23 +4,17 @@
 #include "base/fail.h"
 #include "base/log.h"
 
-// AdamW's second moments are there before the other parameters.
-static size_t second_moment_bytes(const struct network *network) {
-    return network_second_moments(network) == NULL
-               ? 0
-               : (size_t)network_graph(network)->n_weights * sizeof(float);
-}
-
 // What the run allocates beside the plans: the parameters, where they are not there yet. And after
 // the first step, where that is memory of the device: while a checkpoint is written or read, there
-// are copies of weights, running statistics, momenta and labels in host memory. Other host memory
-// is not checked.
+// are copies of weights, running statistics, momenta, labels and an ensemble's maps in host memory.
+// Other host memory is not checked.
 static size_t later_bytes(const struct training_step *step) {
     size_t parameters = network_parameter_bytes(step->network);
     size_t bytes =
-        network_has_parameters(step->network) ? 0 : parameters - second_moment_bytes(step->network);
+        network_has_parameters(step->network) ? 0 : parameters - network_early_bytes(step->network);
     if (resident_is_host_memory(step->data->device))
-        bytes += parameters + resident_map_bytes(&step->data->resident[SPLIT_TRAIN]);
+        bytes += parameters + resident_map_bytes(&step->data->resident[SPLIT_TRAIN]) +
+                 step->data->map_bytes + step->data->map_host_bytes;
     return bytes;
 }
 
@@ -37,9 +31,10 @@ static size_t data_bytes(const struct run_data *data, size_t (*of)(const struct 
 // What the run has allocated before the network's plans.
 static size_t allocated_bytes(const struct training_step *step) {
     const struct network *network = step->network;
-    return data_bytes(step->data, resident_device_bytes) + step->buffer_bytes +
+    return data_bytes(step->data, resident_device_bytes) + step->data->map_bytes +
+           step->buffer_bytes +
            (network_has_parameters(network) ? network_parameter_bytes(network)
-                                            : second_moment_bytes(network));
+                                            : network_early_bytes(network));
 }
 
 struct memory_need memory_need_of(const struct training_step *step) {
@@ -100,7 +95,7 @@ adele_status memory_need_check(const struct training_step *step) {
              "memory: parameters %.1f MB, plans %.1f MB, data %.1f MB (and %.1f MB on the host)",
              (double)network_parameter_bytes(step->network) / 1e6,
              (double)network_planned_bytes(step->network) / 1e6,
-             (double)data_bytes(data, resident_device_bytes) / 1e6,
-             (double)data_bytes(data, resident_host_bytes) / 1e6);
+             (double)(data_bytes(data, resident_device_bytes) + data->map_bytes) / 1e6,
+             (double)(data_bytes(data, resident_host_bytes) + data->map_host_bytes) / 1e6);
     return check(&request, data->ranks);
 }

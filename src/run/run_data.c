@@ -147,6 +147,8 @@ adele_status run_data_move_images(struct run_data *data, bool *out_moved) {
     *out_moved = false;
     if (data->config->data.residency != RESIDENCY_AUTO || resident_is_host_memory(data->device))
         return ADELE_OK;
+    *out_moved = config_has_ensemble(data->config) && !data->are_images_moved;
+    data->are_images_moved = true;
     for (int i = 0; i <= SPLIT_COUNT; i++) {
         struct resident *resident = i < SPLIT_COUNT ? &data->resident[i] : &data->patches;
         // Two batches of them stay on the device.

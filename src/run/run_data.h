@@ -18,6 +18,9 @@ struct run_data {
     // data.patch: what the epoch's steps train on, one patch of each image (patches.h); n_images =
     // 0: they train on the images.
     struct resident patches;
+    bool are_images_moved; // to host memory, to make room on the device
+    // What the maps of an ensemble (ensemble.h) take beside the images: of the device, of the host.
+    size_t map_bytes, map_host_bytes;
     int n_categories;
     struct noise_report noise; // of data.noise
     char noisy_hash[17];       // XXH3 of the training labels that the run starts with
@@ -34,7 +37,8 @@ struct resident *run_data_training_set(struct run_data *data);
 struct inference_config run_data_inference(const struct run_data *data, int batch, double scale);
 
 // Moves the images of all splits to host memory where data.residency is auto and that frees memory
-// of the device; *out_moved: some were moved.
+// of the device; *out_moved: some were moved, or the maps of an ensemble, which is made after it,
+// will be there instead.
 ADELE_MUST_CHECK adele_status run_data_move_images(struct run_data *data, bool *out_moved);
 // Writes RUN/noise.json when there is data.noise.
 ADELE_MUST_CHECK adele_status run_data_save_noise(const struct run_data *data,

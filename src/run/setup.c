@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "infer/checkpoint_model.h"
 #include "infer/run_folder.h"
 #include "run/learning_rate.h"
 #include "run/memory_need.h"
@@ -14,7 +15,7 @@
 #include <string.h>
 
 static adele_status check_config(const struct config *config) {
-    if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS &&
+    if (config_has_adele(config) && config->correction.source == SOURCE_TRAINING_PASS &&
         config->data.augment.enabled)
         return FAIL(ADELE_CONFIG,
                     "Set correction.source: inference, or data.augment.enabled: false.",
@@ -27,7 +28,8 @@ static adele_status check_config(const struct config *config) {
 static adele_status load_weights(struct network *network, const char *path, bool is_strict) {
     struct safetensors *file = NULL;
     TRY(safetensors_open(path, &file));
-    const char *prefix = safetensors_metadata(file, "adele.format") != NULL ? "model." : "";
+    bool is_checkpoint = safetensors_metadata(file, "adele.format") != NULL;
+    const char *prefix = is_checkpoint ? checkpoint_model_prefix(file) : "";
     adele_status status = is_strict ? network_import(network, prefix, file)
                                     : network_import_partial(network, prefix, file);
     safetensors_close(file);
@@ -66,7 +68,7 @@ static adele_status plan_parts(struct trainer *trainer) {
                                               .epochs = &trainer->step.epochs,
                                               .n_loss_scales = trainer->step.n_scales};
     TRY(corrector_init(&trainer->corrector, &trainer->data, &options));
-    if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS)
+    if (config_has_adele(config) && config->correction.source == SOURCE_TRAINING_PASS)
         trainer->step.prediction = &trainer->corrector.prediction;
     TRY(evaluator_init(&trainer->evaluator, &trainer->data, trainer->network,
                        trainer->step.epochs.part_images));
@@ -100,7 +102,8 @@ adele_status trainer_plan(struct trainer *trainer) {
 
 adele_status trainer_allocate(struct trainer *trainer) {
     TRY(network_allocate(trainer->network));
-    return weights_init(trainer);
+    TRY(weights_init(trainer));
+    return network_average(trainer->network) ? network_restart_average(trainer->network) : ADELE_OK;
 }
 
 static adele_status parts_init(struct trainer *trainer) {

@@ -62,15 +62,27 @@ static adele_status save_best(struct trainer *trainer, int epoch) {
     return status;
 }
 
-static adele_status evaluate(struct trainer *trainer, int epoch) {
-    if (!is_evaluation_due(trainer, epoch))
-        return ADELE_OK;
+static adele_status evaluate_and_save_best(struct trainer *trainer, int epoch) {
     for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++)
         if (trainer->evaluator.inference[split]) {
             TRY(evaluator_run(&trainer->evaluator, (enum dataset_split)split));
             TRY(epoch_record_evaluation(trainer, (enum dataset_split)split));
         }
     return save_best(trainer, epoch);
+}
+
+// The averaged weights come in the place of the weights, or back.
+static adele_status exchange_average(const struct trainer *trainer) {
+    return trainer->config->train.evaluate_averaged ? network_exchange_average(trainer->network)
+                                                    : ADELE_OK;
+}
+
+static adele_status evaluate(struct trainer *trainer, int epoch) {
+    if (!is_evaluation_due(trainer, epoch))
+        return ADELE_OK;
+    TRY(exchange_average(trainer));
+    TRY(evaluate_and_save_best(trainer, epoch));
+    return exchange_average(trainer);
 }
 
 // A state that is saved already is not saved again: it would take the place of the older
@@ -81,6 +93,7 @@ static adele_status save_last(struct trainer *trainer) {
     adele_status status;
     if (trainer->is_saved)
         return ADELE_OK;
+    TRY(ensemble_collect(&trainer->corrector.ensemble));
     if (!trainer_writes(trainer)) {
         trainer->is_saved = true;
         return ADELE_OK;
@@ -90,6 +103,8 @@ static adele_status save_last(struct trainer *trainer) {
     TRY_GOTO(checkpoint_save(trainer, path, previous), done);
     trainer->is_saved = true;
 done:
+    memory_free(trainer->corrector.ensemble.collected);
+    trainer->corrector.ensemble.collected = NULL;
     memory_free(path);
     memory_free(previous);
     return status;
@@ -246,8 +261,10 @@ static adele_status train(struct trainer *trainer, struct epoch_result *result) 
                  trainer->config->train.patience);
     if (!trainer_writes(trainer))
         return ADELE_OK;
-    return examples_save(&trainer->data, trainer->network, trainer->step.epochs.part_images,
-                         trainer->options.run_folder);
+    TRY(exchange_average(trainer));
+    TRY(examples_save(&trainer->data, trainer->network, trainer->step.epochs.part_images,
+                      trainer->options.run_folder));
+    return exchange_average(trainer);
 }
 
 // All ranks come here where none has failed. What they have computed is saved already.

@@ -118,17 +118,28 @@ static adele_status update(const struct training_step *step, struct adele_op *op
                                           .n_kept = sgd->n_kept,
                                           .loss_is_finite = sgd->loss_is_finite,
                                           .n_losses = sgd->n_losses,
-                                          .skip_all_later = sgd->skip_all_later};
+                                          .skip_all_later = sgd->skip_all_later,
+                                          .average = sgd->average,
+                                          .average_decay = sgd->average_decay};
     return device->iface->adamw_forward(op, &args);
 }
 
-static adele_status update_weights(struct training_step *step, double rate) {
+// What the ops of a step depend on.
+struct step_call {
+    struct training_step *step;
+    int epoch, i_step;
+    double rate;
+};
+
+static adele_status update_weights(const struct step_call *call) {
+    struct training_step *step = call->step;
     const struct config *config = step->data->config;
     const struct adele_device *device = step->data->device;
+    float decay = averaged_weights_decay(&step->epochs, call->epoch, call->i_step);
     struct adele_sgd_args args = {.weights = network_writable_weights(step->network),
                                   .gradients = network_gradients(step->network),
                                   .momenta = network_momenta(step->network),
-                                  .rate = (float)rate,
+                                  .rate = (float)call->rate,
                                   .momentum = (float)config->train.momentum,
                                   .health = step->health,
                                   .state = network_buffers(step->network),
@@ -136,13 +147,16 @@ static adele_status update_weights(struct training_step *step, double rate) {
                                   .n_kept = network_graph(step->network)->n_buffers,
                                   .loss_is_finite = step->loss_is_finite,
                                   .n_losses = step->parts.n,
-                                  .skip_all_later = config->train.on_nan != ON_NAN_SKIP};
+                                  .skip_all_later = config->train.on_nan != ON_NAN_SKIP,
+                                  .average = network_average(step->network),
+                                  .average_decay = decay};
     TRY(update(step, step->update, &args, network_second_moments(step->network), step->n_updates));
+    TRY(averaged_weights_update_buffers(&step->averaged, decay));
     TRY(network_pack(step->network));
     if (!config->loss.learn_scale_weights || step->n_scales < 2)
         return ADELE_OK;
     args.health = step->health + ADELE_HEALTH_COUNT;
-    args.state = args.kept = NULL;
+    args.state = args.kept = args.average = NULL;
     args.n_kept = 0;
     args.weights = step->scale_state;
     args.gradients = step->scale_state + ADELE_MAX_SCALES;
@@ -174,13 +188,6 @@ static adele_status run_passes(struct training_step *step, const struct step_par
     return ADELE_OK;
 }
 
-// What the ops of a step depend on.
-struct step_call {
-    struct training_step *step;
-    int epoch, i_step;
-    double rate;
-};
-
 static adele_status run_parts(const struct step_call *call) {
     struct training_step *step = call->step;
     step->n_batches = step->parts.n;
@@ -197,7 +204,7 @@ static adele_status run_parts(const struct step_call *call) {
 
 static adele_status end_parts(const struct step_call *call) {
     TRY(step_parts_end_step(call->step));
-    return update_weights(call->step, call->rate);
+    return update_weights(call);
 }
 
 static adele_status run_and_end_parts(const struct step_call *call) {
@@ -215,7 +222,7 @@ static adele_status run_batch(const struct step_call *call) {
     if (call->i_step == steps.first)
         TRY(begin_update(step));
     TRY(run_passes(step, &whole, call->epoch));
-    return call->i_step + 1 == steps.end ? update_weights(step, call->rate) : ADELE_OK;
+    return call->i_step + 1 == steps.end ? update_weights(call) : ADELE_OK;
 }
 
 // A device may record the ops between step_begin and step_end once and launch the record later on.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One training step on the device: sample a batch, forward at all scales, loss, backward, SGD.
+// With train.average, the average of the weights too.
 //
 //     training_step_start_epoch(epoch)
 //     for each step: training_step_next_batch; training_step_run
@@ -9,8 +10,7 @@
 #ifndef ADELE_RUN_TRAINING_STEP_H
 #define ADELE_RUN_TRAINING_STEP_H
 
-#include "nn/network.h"
-#include "run/epoch_plan.h"
+#include "run/averaged_weights.h"
 #include "run/prediction.h"
 #include "run/run_data.h"
 #include "run/step_parts.h"
@@ -49,6 +49,7 @@ struct training_step {
     struct batch_plan full, rest;
     struct step_parts parts;
     struct adele_op *update, *update_scales; // sgd or adamw
+    struct averaged_weights averaged;
 
     // Of the device, of all that follows: as planned, and as far as it was allocated.
     size_t planned_buffer_bytes, buffer_bytes;

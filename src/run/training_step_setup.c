@@ -209,7 +209,9 @@ adele_status training_step_init(struct training_step *out, struct run_data *data
     out->buffer_bytes += step_parts_bytes(&out->parts);
     out->planned_buffer_bytes += step_parts_bytes(&out->parts);
     TRY(class_weights_init(out));
-    return optimizer_init(out);
+    TRY(optimizer_init(out));
+    return config->train.average ? averaged_weights_init(&out->averaged, data->device, network)
+                                 : ADELE_OK;
 }
 
 void training_step_deinit(struct training_step *step) {
@@ -228,6 +230,7 @@ void training_step_deinit(struct training_step *step) {
         device->iface->op_destroy(ops[i]);
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         device->iface->release(device, blocks[i]);
+    averaged_weights_deinit(&step->averaged);
     step_parts_deinit(&step->parts);
     memory_free(step->host_order);
     memset(step, 0, sizeof *step);

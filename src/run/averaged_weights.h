@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// train.average: a running average of the weights and the running statistics, updated behind every
+// update of the weights: average = d average + (1 - d) weights, where d grows with the number of
+// updates, so that the average soon forgets the initial weights. The network holds the arena
+// (network_add_average). A network computes with the average between two calls of
+// network_exchange_average.
+#ifndef ADELE_RUN_AVERAGED_WEIGHTS_H
+#define ADELE_RUN_AVERAGED_WEIGHTS_H
+
+#include "nn/network.h"
+#include "run/epoch_plan.h"
+
+struct averaged_weights {
+    struct network *network;  // borrowed; NULL: train.average is off
+    struct adele_op *buffers; // op average of the running statistics; NULL: there are none
+};
+
+// Before the network's memory is allocated. After an error, averaged_weights_deinit frees what was
+// made.
+ADELE_MUST_CHECK adele_status averaged_weights_init(struct averaged_weights *out,
+                                                    const struct adele_device *device,
+                                                    struct network *network);
+void averaged_weights_deinit(struct averaged_weights *self); // zeroes it; legal on a zeroed struct
+
+// d of the update that step i_step of the epoch ends: min(0.99, (1 + t) / (10 + t)), where t is the
+// number of updates before it. Updates that were skipped as non-finite count, so that t follows
+// from epoch and step alone.
+float averaged_weights_decay(const struct epoch_plan *plan, int epoch, int i_step);
+// Behind the update of the weights, which has updated their average.
+ADELE_MUST_CHECK adele_status averaged_weights_update_buffers(const struct averaged_weights *self,
+                                                              float decay);
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// correction.method: ensemble, on a tiny set: when labels are corrected and what becomes of the
+// maps, runs that must leave the same bytes, resumed runs, and what is refused.
+#include "run/ensemble.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/safetensors.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <math.h>
+#include <omp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+// Four epochs of five steps; labels are corrected after the second.
+#define ENSEMBLE                                                                                   \
+    "correction.method=ensemble", "correction.at=0.5", "loss.form=plain", "train.epochs=4"
+#define N_EPOCHS 4
+#define AT       2
+
+static const char *last_of(void *const *state, const char *run) {
+    char name[256];
+    (void)snprintf(name, sizeof name, "%s/checkpoints/last.safetensors", run);
+    return scratch_path(state, name);
+}
+
+static bool has_maps(void *const *state, const char *run) {
+    struct safetensors *file = NULL;
+    check_ok(safetensors_open(last_of(state, run), &file));
+    bool has = safetensors_find(file, "ensemble") != NULL;
+    assert_string_equal(safetensors_metadata(file, "ensemble.is_open"), has ? "1" : "0");
+    safetensors_close(file);
+    return has;
+}
+
+static int alone_setup(void **state) {
+    if (tiny_run_setup(state) != 0)
+        return -1;
+    check_ok(tiny_run(state, "alone", false, SETS(ENSEMBLE), NULL));
+    return 0;
+}
+
+// ---- when ---------------------------------------------------------------------------------------
+
+static void labels_are_corrected_once(void **state) {
+    double before = tiny_run_metric(state, "alone", 1, "train/labels_vs_true/miou_foreground");
+    for (int epoch = 1; epoch <= N_EPOCHS; epoch++) {
+        bool is_at = epoch == AT;
+        assert_true((tiny_run_metric(state, "alone", epoch, "correction/changed_pixels") > 0.0) ==
+                    is_at);
+        assert_true(tiny_run_metric(state, "alone", epoch, "correction/on/box") == is_at);
+        assert_true(tiny_run_metric(state, "alone", epoch, "correction/on/disc") == is_at);
+    }
+    assert_true(tiny_run_metric(state, "alone", AT, "train/labels_vs_true/miou_foreground") !=
+                before);
+    assert_false(has_maps(state, "alone")); // freed
+}
+
+static void a_short_run_is_corrected_after_its_first_epoch(void **state) {
+    check_ok(tiny_run(state, "short", false, SETS(ENSEMBLE, "train.epochs=1", "correction.at=0.1"),
+                      NULL));
+    assert_true(tiny_run_metric(state, "short", 1, "correction/on/box") == 1.0);
+    assert_false(has_maps(state, "short"));
+}
+
+// More epochs than planned before: no class is corrected again. The settings that are compared
+// allow it.
+static void a_longer_run_is_not_corrected_again(void **state) {
+    check_ok(tiny_run(state, "longer", false, SETS(ENSEMBLE, "train.epochs=2"), NULL));
+    assert_true(tiny_run_metric(state, "longer", 1, "correction/on/box") == 1.0);
+    check_ok(tiny_run(state, "longer", true, SETS(ENSEMBLE), NULL));
+    for (int epoch = 2; epoch <= N_EPOCHS; epoch++)
+        assert_true(tiny_run_metric(state, "longer", epoch, "correction/changed_pixels") == 0.0);
+}
+
+// Each class once, at its own onset; the maps stay until the last one.
+static void onsets_of_classes(void **state) {
+    check_ok(tiny_run(state, "onset", false, SETS(ENSEMBLE, "correction.timing=onset"), NULL));
+    int n_box = 0, n_disc = 0;
+    for (int epoch = 1; epoch <= N_EPOCHS; epoch++) {
+        n_box += tiny_run_metric(state, "onset", epoch, "correction/on/box") == 1.0;
+        n_disc += tiny_run_metric(state, "onset", epoch, "correction/on/disc") == 1.0;
+    }
+    assert_true(n_box <= 1 && n_disc <= 1 && n_box + n_disc > 0);
+    assert_true(has_maps(state, "onset") == (n_box + n_disc < 2));
+}
+
+// ---- the same bytes -----------------------------------------------------------------------------
+
+static void the_number_of_threads_does_not_matter(void **state) {
+    int n_threads = omp_get_max_threads();
+    omp_set_num_threads(n_threads == 3 ? 1 : 3);
+    adele_status status = tiny_run(state, "threads", false, SETS(ENSEMBLE), NULL);
+    omp_set_num_threads(n_threads);
+    check_ok(status);
+    tiny_run_assert_same(state, "alone", "threads");
+}
+
+// The images, and the maps, too.
+static void host_memory_does_not_matter(void **state) {
+    check_ok(tiny_run(state, "host", false, SETS(ENSEMBLE, "data.residency=host"), NULL));
+    tiny_run_assert_same(state, "alone", "host");
+}
+
+// Within the first epoch, that of the correction, and the one behind it.
+static void a_resumed_run_is_the_same(void **state) {
+    static const int n_steps[] = {3, 8, 13};
+    char run[32];
+    for (size_t i = 0; i < sizeof n_steps / sizeof *n_steps; i++) {
+        (void)snprintf(run, sizeof run, "resumed%d", n_steps[i]);
+        tiny_run_interrupted(state, run, n_steps[i], SETS(ENSEMBLE));
+        assert_true(has_maps(state, run) == (n_steps[i] < AT * 5));
+        // In host memory, where the other part was on the device.
+        check_ok(tiny_run(state, run, true, SETS(ENSEMBLE, "data.residency=host"), NULL));
+        tiny_run_assert_same(state, "alone", run);
+    }
+}
+
+// ---- errors -------------------------------------------------------------------------------------
+
+static void a_damaged_map_is_named(void **state) {
+    struct safetensors *file = NULL;
+    char *bytes = NULL, path[4096];
+    size_t n = 0;
+    tiny_run_interrupted(state, "damaged", 3, SETS(ENSEMBLE)); // there is no older checkpoint
+    (void)snprintf(path, sizeof path, "%s", last_of(state, "damaged"));
+    check_ok(safetensors_open(path, &file));
+    const struct safetensors_entry *entry = safetensors_find(file, "ensemble");
+    assert_non_null(entry);
+    char first[16];
+    memcpy(first, entry->data, sizeof first);
+    size_t map = entry->bytes;
+    safetensors_close(file);
+    check_ok(file_read(path, 0, &bytes, &n));
+    assert_true(map > sizeof first);
+    // The maps of the first epoch are zeros, as no other tensor of that size is.
+    size_t at = 0;
+    for (size_t run = 0; at < n && run < map; at++)
+        run = bytes[at] == 0 ? run + 1 : 0;
+    bytes[at - map / 2] ^= 4;
+    check_ok(file_write(path, bytes, n));
+    memory_free(bytes);
+    assert_int_equal(tiny_run(state, "damaged", true, SETS(ENSEMBLE), NULL), ADELE_FORMAT);
+    if (!strstr(adele_error_message(), "tensor \"ensemble\" is damaged"))
+        fail_msg("%s", adele_error_message());
+}
+
+static void assert_refused(void *const *state, const char *says) {
+    adele_status status = tiny_run(state, "method", true, SETS("loss.form=plain"), NULL);
+    if (status != ADELE_CONFIG || !strstr(adele_error_message(), says))
+        fail_msg("%d: %s", (int)status, adele_error_message());
+}
+
+// Also where the settings cannot be compared: the checkpoint itself says which method it is of.
+static void another_method_is_refused(void **state) {
+    tiny_run_interrupted(state, "method", 3, SETS(ENSEMBLE));
+    assert_refused(state, "correction.method was ensemble, is now adele");
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s", scratch_path(state, "method/config.resolved.yaml"));
+    check_ok(file_remove_tree(path));
+    assert_refused(state, "with correction.method: ensemble");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(labels_are_corrected_once),
+        cmocka_unit_test(a_short_run_is_corrected_after_its_first_epoch),
+        cmocka_unit_test(a_longer_run_is_not_corrected_again),
+        cmocka_unit_test(onsets_of_classes),
+        cmocka_unit_test(the_number_of_threads_does_not_matter),
+        cmocka_unit_test(host_memory_does_not_matter),
+        cmocka_unit_test(a_resumed_run_is_the_same),
+        cmocka_unit_test(a_damaged_map_is_named),
+        cmocka_unit_test(another_method_is_refused),
+    };
+    return cmocka_run_group_tests(tests, alone_setup, scratch_teardown);
+}
