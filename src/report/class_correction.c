@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "report/class_correction.h"
 
+#include "method/gate.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,19 +96,52 @@ static void explain_delay(const cJSON *veto, int due, struct class_correction *o
     }
 }
 
+// Why the gate of the method ensemble kept the labels.
+static void explain_gate(const cJSON *gate, struct class_correction *out) {
+    double known = number_of(gate, "known"), labels = number_of(gate, "iou_with_labels");
+    say(out, "never corrected: after epoch %d ", epoch_of(gate, "epoch"));
+    if (!isfinite(known) || !isfinite(labels))
+        say(out, "neither the labels nor the ensemble had the class");
+    else if (known < GATE_KNOWN)
+        say(out,
+            "the ensemble did not know the class well enough: %.3f of its probability lay at "
+            "pixels where it is above one half, and a correction takes %.2f",
+            known, GATE_KNOWN);
+    else
+        say(out,
+            "its labels looked clean: the areas deviated by %.3f, and of the pixels in which "
+            "labels and ensemble differ %.3f lay on one side within their image (a correction "
+            "takes %.2f and %.2f, or an IoU with the labels, here %.3f, that is %.2f below that of "
+            "the ensemble's two decisions, here %.3f)",
+            number_of(gate, "area_deviation"), number_of(gate, "one_sided"), GATE_DEVIATION,
+            GATE_ONE_SIDED, labels, GATE_MARGIN, number_of(gate, "iou_of_decisions"));
+    say(out, "; correction.gate: false corrects every class");
+}
+
+// The method ensemble with correction.timing: fixed. `epoch`: at whose end it corrects.
+static void explain_fixed(int epoch, struct class_correction *out) {
+    if (out->first_epoch == 0)
+        say(out, "not corrected yet: the ensemble corrects after epoch %d", epoch);
+}
+
 bool class_correction_read(const cJSON *onset, const cJSON *category,
                            struct class_correction *out) {
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(category, "name");
     const cJSON *veto = cJSON_GetObjectItemCaseSensitive(category, "veto");
+    const cJSON *gate = cJSON_GetObjectItemCaseSensitive(category, "gate");
     const cJSON *corrected = cJSON_GetObjectItemCaseSensitive(category, "corrected_epochs");
     const cJSON *first = cJSON_IsArray(corrected) ? corrected->child : NULL;
-    int due = epoch_of(category, "due_epoch");
+    int due = epoch_of(category, "due_epoch"), fixed = epoch_of(onset, "ensemble_epoch");
     *out = (struct class_correction){.name = cJSON_GetStringValue(name),
                                      .onset_epoch = epoch_of(category, "onset_epoch"),
                                      .first_epoch = cJSON_IsNumber(first) ? first->valueint : 0};
     if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(onset, "corrects")) || !out->name)
         return false;
-    if (out->first_epoch == 0 && due == 0)
+    if (out->first_epoch == 0 && cJSON_IsObject(gate))
+        explain_gate(gate, out);
+    else if (fixed > 0)
+        explain_fixed(fixed, out);
+    else if (out->first_epoch == 0 && due == 0)
         explain_missing_onset(onset, cJSON_GetObjectItemCaseSensitive(category, "iou"), out);
     else if (out->first_epoch == 0)
         explain_clean(veto, due, out);

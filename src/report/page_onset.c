@@ -89,6 +89,7 @@ static adele_status add_curves(struct page *page, const struct report_run *run,
         return html_absent(&page->html, run->name, "onset.json has no class with values yet.");
     TRY(add_table(page, curves));
     TRY(add_explanations(page, run));
+    TRY(page_gate(page, run));
     TRY(buffer_text(&page->html, "<div class=\"cards\">\n"));
     for (int i = 0; i < curves->n && i < MAX_CHARTS; i++)
         TRY(add_chart(page, run, &curves->items[i]));

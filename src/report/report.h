@@ -12,11 +12,13 @@
 //     train/early_learning and train/memorization, and have the foreground's mean as the first.
 //   onset.json: {"pipeline":"segthor","r":0.9,"categories":[
 //     {"name":"heart","iou":[...],"fit":{"a":..,"b":..,"c":..}|null,"t0":..,"dt":..,"n_dropped":..,
-//      "onset_epoch":int|null,"corrected_epochs":[..],"due_epoch":int|null,"veto":null|{..}}]}
+//      "onset_epoch":int|null,"corrected_epochs":[..],"due_epoch":int|null,"veto":null|{..},
+//      "gate":null|{..}}]}
 //     onset_epoch is what the fit says, as `adele onset` does: the labels are first rewritten at
 //     the end of a later epoch, the first of corrected_epochs ("on_epoch" of earlier versions).
-//     due_epoch, veto (run/onset_file.c) and "corrects" explain the difference
-//     (class_correction.h); earlier versions did not write them.
+//     due_epoch, veto, gate (run/onset_file.c) and "corrects" explain the difference
+//     (class_correction.h); earlier versions did not write them. "ensemble_epoch": with the method
+//     ensemble, the epoch after which it corrects all classes.
 //   examples.safetensors: image u8 (N, C, H, W), noisy, corrected, prediction u8 (N, H, W), truth
 //   u8 (N, H, W, optional);
 //     metadata: "categories" = names joined by '\n', "names" = case names joined by '\n', "spread"

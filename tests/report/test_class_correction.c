@@ -86,6 +86,43 @@ static void classes_that_were_corrected_later(void **state) {
         "more than 0.12 (correction.veto)");
 }
 
+#define GATE(known, one_sided, corrects)                                                           \
+    "\"gate\": {\"epoch\": 8, \"known\": " known                                                   \
+    ", \"area_deviation\": 0.04, \"one_sided\": " one_sided                                        \
+    ", \"iou_of_decisions\": 0.9, \"iou_with_labels\": 0.925, \"corrects\": " corrects "}"
+
+// With the method ensemble, the epoch of the correction is that of correction.at.
+static void classes_of_the_ensemble(void **state) {
+    struct class_correction class;
+    (void)state;
+    assert_explained(
+        FIVE "\"onset_epoch\": 2, \"corrected_epochs\": [], \"due_epoch\": 3, " GATE("0.95", "0.35",
+                                                                                     "false"),
+        "never corrected: after epoch 8 its labels looked clean: the areas deviated by 0.040, and "
+        "of the pixels in which labels and ensemble differ 0.350 lay on one side within their "
+        "image (a correction takes 0.10 and 0.85, or an IoU with the labels, here 0.925, that is "
+        "0.20 below that of the ensemble's two decisions, here 0.900); correction.gate: false "
+        "corrects every class");
+    assert_explained(
+        FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("0.4", "0.9", "false"),
+        "never corrected: after epoch 8 the ensemble did not know the class well "
+        "enough: 0.400 of its probability lay at pixels where it is above one half, "
+        "and a correction takes 0.55; correction.gate: false corrects every class");
+    assert_explained(
+        FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("null", "null", "false"),
+        "never corrected: after epoch 8 neither the labels nor the ensemble had the "
+        "class; correction.gate: false corrects every class");
+#define FIXED RULE "\"ensemble_epoch\": 8,"
+    assert_true(read_class(
+        FIXED, FIVE "\"onset_epoch\": 2, \"corrected_epochs\": [8], " GATE("0.95", "0.95", "true"),
+        &class));
+    assert_string_equal(class.explanation, "");
+    assert_int_equal(class.first_epoch, 8);
+    assert_true(read_class(FIXED, FIVE "\"onset_epoch\": 2, \"corrected_epochs\": []", &class));
+    assert_string_equal(class.explanation,
+                        "not corrected yet: the ensemble corrects after epoch 8");
+}
+
 static void nothing_is_said_of_other_runs(void **state) {
     struct class_correction class;
     (void)state;
@@ -98,6 +135,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(classes_that_were_never_corrected, free_parsed),
         cmocka_unit_test_teardown(classes_that_were_corrected_later, free_parsed),
+        cmocka_unit_test_teardown(classes_of_the_ensemble, free_parsed),
         cmocka_unit_test_teardown(nothing_is_said_of_other_runs, free_parsed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -260,6 +260,38 @@ static void test_nothing_comes_from_elsewhere(void **state) {
     memory_free(page);
 }
 
+// A class that the gate of the ensemble kept, one that it let pass, and one that it did not
+// measure.
+static void test_the_gate_of_the_ensemble(void **state) {
+    const char *run = scratch_path(state, "gated");
+    made_up_metrics(run, "heart", 0.5);
+    char *page = page_of(state, 1, &run);
+    assert_null(strstr(page, "The gate of the ensemble"));
+    memory_free(page);
+    made_up_file(
+        run, "onset.json",
+        "{\"pipeline\": \"segthor\", \"r\": 0.9, \"corrects\": true, \"ensemble_epoch\": 8, "
+        "\"categories\": [{\"name\": \"heart\", \"iou\": [0.5], \"corrected_epochs\": [], "
+        "\"gate\": {\"epoch\": 8, \"known\": 0.9, \"area_deviation\": 0.04, \"one_sided\": "
+        "null, \"iou_of_decisions\": 0.9, \"iou_with_labels\": 0.925, \"corrects\": false}}, "
+        "{\"name\": \"<lung>\", \"iou\": [0.5], \"corrected_epochs\": [8], \"gate\": "
+        "{\"epoch\": 8, \"known\": 0.75, \"area_deviation\": 0.5, \"one_sided\": 0.951, "
+        "\"iou_of_decisions\": 0.875, \"iou_with_labels\": 0.5, \"corrects\": true}}, "
+        "{\"name\": \"trachea\", \"iou\": [0.5], \"gate\": null}]}");
+    page = page_of(state, 1, &run);
+    assert_well_formed(page);
+    assert_section_has(
+        page, "onset",
+        "<tr><th scope=\"row\">heart</th><td>8</td><td><b>0.900</b></td><td>0.040</td>"
+        "<td>\xE2\x80\x93</td><td>0.925</td><td>0.900</td><td>-0.025</td><td>kept</td></tr>");
+    assert_section_has(
+        page, "onset",
+        "<tr><th scope=\"row\">&lt;lung&gt;</th><td>8</td><td><b>0.750</b></td><td><b>"
+        "0.500</b></td><td><b>0.951</b></td><td>0.500</td><td>0.875</td><td><b>0.375"
+        "</b></td><td>corrected</td></tr>\n</tbody>");
+    memory_free(page);
+}
+
 static void test_what_is_missing_is_named(void **state) {
     const char *run = scratch_path(state, "bare");
     made_up_file(run, "metrics.jsonl", "{\"epoch\": 1, \"step\": 1, \"train/loss\": null}\n");
@@ -478,6 +510,7 @@ int main(void) {
         WITH_FOLDER(test_runs_side_by_side),
         WITH_FOLDER(test_names_are_escaped),
         WITH_FOLDER(test_nothing_comes_from_elsewhere),
+        WITH_FOLDER(test_the_gate_of_the_ensemble),
         WITH_FOLDER(test_what_is_missing_is_named),
         WITH_FOLDER(test_same_bytes),
         WITH_FOLDER(test_the_size_is_bounded),

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// What the gate of the method ensemble measured of each class (method/gate.h), as a table.
+#include "report/page.h"
+
+#include "base/fail.h"
+#include "method/gate.h"
+#include "report/html.h"
+
+#include <math.h>
+
+static const cJSON *gate_of(const cJSON *category) {
+    const cJSON *gate = cJSON_GetObjectItemCaseSensitive(category, "gate");
+    return cJSON_IsObject(gate) ? gate : NULL;
+}
+
+static double number_of(const cJSON *gate, const char *name) {
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(gate, name);
+    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
+}
+
+// A share, bold where it is at least the threshold.
+static adele_status add_share(struct buffer *html, double value, double threshold) {
+    bool passes = value >= threshold;
+    TRY(buffer_text(html, passes ? "<td><b>" : "<td>"));
+    TRY(html_number(html, value, 3, false));
+    return buffer_text(html, passes ? "</b></td>" : "</td>");
+}
+
+static adele_status add_row(struct buffer *html, const char *name, const cJSON *gate) {
+    double labels = number_of(gate, "iou_with_labels"),
+           decisions = number_of(gate, "iou_of_decisions");
+    bool corrects = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(gate, "corrects"));
+    TRY(buffer_text(html, "<tr><th scope=\"row\">"));
+    TRY(html_text(html, name));
+    TRY(buffer_text(html, "</th><td>"));
+    TRY(html_number(html, number_of(gate, "epoch"), 0, false));
+    TRY(buffer_text(html, "</td>"));
+    TRY(add_share(html, number_of(gate, "known"), GATE_KNOWN));
+    TRY(add_share(html, number_of(gate, "area_deviation"), GATE_DEVIATION));
+    TRY(add_share(html, number_of(gate, "one_sided"), GATE_ONE_SIDED));
+    TRY(add_share(html, labels, HUGE_VAL));
+    TRY(add_share(html, decisions, HUGE_VAL));
+    TRY(add_share(html, decisions - labels, GATE_MARGIN));
+    return buffer_printf(html, "<td>%s</td></tr>\n", corrects ? "corrected" : "kept");
+}
+
+static adele_status add_head(struct buffer *html) {
+    return buffer_printf(
+        html,
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The gate of the "
+        "ensemble\">\n<table>\n<caption>Which labels the ensemble may rewrite: it must know the "
+        "class (%.2f), and either the areas must deviate (%.2f) with nearly all differing pixels "
+        "on one side within an image (%.2f), or the labels must agree with the ensemble by %.2f "
+        "less than its two decisions agree with each other. Bold: reached.</caption>\n<thead><tr>"
+        "<th scope=\"col\">Class</th><th scope=\"col\">Epoch</th><th scope=\"col\">Known</th><th "
+        "scope=\"col\">Area deviation</th><th scope=\"col\">One-sided</th><th scope=\"col\">IoU "
+        "with the labels</th><th scope=\"col\">IoU of the decisions</th><th scope=\"col\">"
+        "Difference</th><th scope=\"col\">Labels</th></tr></thead>\n<tbody>\n",
+        GATE_KNOWN, GATE_DEVIATION, GATE_ONE_SIDED, GATE_MARGIN);
+}
+
+adele_status page_gate(struct page *page, const struct report_run *run) {
+    const cJSON *categories = cJSON_GetObjectItemCaseSensitive(run->onset, "categories");
+    struct buffer *html = &page->html;
+    int n = 0;
+    for (const cJSON *node = categories->child; node != NULL; node = node->next) {
+        const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(node, "name"));
+        if (gate_of(node) == NULL || name == NULL)
+            continue;
+        if (n++ == 0)
+            TRY(add_head(html));
+        TRY(add_row(html, name, gate_of(node)));
+    }
+    return buffer_text(html, n > 0 ? "</tbody>\n</table>\n</div>\n" : "");
+}
