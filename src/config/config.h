@@ -119,6 +119,7 @@ struct config {
         int smooth, min_points;
         bool while_rising;
         double veto; // 0 = off
+        bool gate;   // of the method ensemble
     } correction;
     char *name;        // of the run, in reports
     char *source_path; // the file it came from

@@ -66,9 +66,9 @@ static adele_status check_optimizer(const char *name, const struct config_raw *r
 // accepted with the ensemble, whose configurations often are ADELE's with another method.
 static adele_status check_method(const char *name, const struct config_raw *raw,
                                  const struct config *config) {
-    static const char *const paths[] = {"correction.at",        "correction.timing",
-                                        "correction.beta",      "correction.guide",
-                                        "correction.guide_eps", "correction.decision"};
+    static const char *const paths[] = {
+        "correction.at",        "correction.timing",   "correction.beta", "correction.guide",
+        "correction.guide_eps", "correction.decision", "correction.gate"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_adele(config); i++) {
         int i_key = -1;
         bool is_same = true;

@@ -15,6 +15,7 @@
 //   interval_base    i64 (3, 256): pipeline voc, the counters at the last value of the curves
 //   onset_epoch, is_on, is_done, corrected: the schedule
 //   vetoes           f64 (256, 6): struct veto_record of each class, once there is one
+//   gates            f64 (256, 7): struct gate_record likewise, with the method ensemble
 //   records          u8: metrics.jsonl up to this epoch, to restore it when it is damaged
 //   progress.*       of an epoch that was interrupted: its counters, and the predictions that the
 //                    correction at its end will read; progress.sums are rows of each part

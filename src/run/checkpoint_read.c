@@ -80,6 +80,10 @@ static adele_status read_curves(struct trainer *trainer, const struct safetensor
     if (safetensors_find(file, "vetoes") != NULL)
         TRY(read_block(file, "vetoes", SAFETENSORS_F64, sizeof trainer->corrector.vetoes,
                        trainer->corrector.vetoes));
+    memset(trainer->corrector.gate.records, 0, sizeof trainer->corrector.gate.records);
+    if (safetensors_find(file, "gates") != NULL)
+        TRY(read_block(file, "gates", SAFETENSORS_F64, sizeof trainer->corrector.gate.records,
+                       trainer->corrector.gate.records));
     return read_block(file, "corrected", SAFETENSORS_U8,
                       ((size_t)trainer->progress.epoch + 1) * 256, trainer->corrector.corrected);
 }

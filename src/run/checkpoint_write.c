@@ -99,6 +99,24 @@ static adele_status add_progress(struct trainer *trainer, struct safetensors_wri
     return add_number(writer, "step_in_epoch", trainer->progress.step_in_epoch);
 }
 
+// What kept classes from a correction, once there is something.
+static adele_status add_safeguards(const struct corrector *corrector,
+                                   struct safetensors_writer *writer) {
+    bool has_vetoes = false, has_gates = false;
+    for (int c = 0; c < 256; c++) {
+        has_vetoes = has_vetoes || corrector->vetoes[c].n_epochs > 0.0;
+        has_gates = has_gates || corrector->gate.records[c].epoch > 0.0;
+    }
+    const int64_t veto_shape[2] = {256, VETO_RECORD_VALUES};
+    const int64_t gate_shape[2] = {256, GATE_RECORD_VALUES};
+    if (has_vetoes)
+        TRY(safetensors_writer_add(writer, "vetoes", SAFETENSORS_F64, 2, veto_shape,
+                                   corrector->vetoes));
+    return has_gates ? safetensors_writer_add(writer, "gates", SAFETENSORS_F64, 2, gate_shape,
+                                              corrector->gate.records)
+                     : ADELE_OK;
+}
+
 static adele_status add_curves(struct trainer *trainer, struct safetensors_writer *writer,
                                struct state_copies *copies) {
     size_t n_values = (size_t)trainer->corrector.curves.n_values,
@@ -127,13 +145,7 @@ static adele_status add_curves(struct trainer *trainer, struct safetensors_write
                                trainer->corrector.schedule.is_on));
     TRY(safetensors_writer_add(writer, "is_done", SAFETENSORS_U8, 1, flags,
                                trainer->corrector.schedule.is_done));
-    bool has_vetoes = false;
-    for (int c = 0; c < trainer->data.n_categories; c++)
-        has_vetoes = has_vetoes || trainer->corrector.vetoes[c].n_epochs > 0.0;
-    int64_t veto_shape[2] = {256, VETO_RECORD_VALUES};
-    return has_vetoes ? safetensors_writer_add(writer, "vetoes", SAFETENSORS_F64, 2, veto_shape,
-                                               trainer->corrector.vetoes)
-                      : ADELE_OK;
+    return add_safeguards(&trainer->corrector, writer);
 }
 
 static adele_status add_records(const struct trainer *trainer, struct safetensors_writer *writer) {

@@ -222,8 +222,10 @@ static adele_status run_ensemble(struct corrector *corrector, int epoch,
         return ADELE_OK;
     bool is_last = are_all_done(corrector, decision);
     TRY(ensemble_accumulate(ensemble));
-    if (decision->any)
+    if (decision->any) {
         TRY(ensemble_decide(ensemble, epoch, false, ensemble->decided));
+        TRY(ensemble_gate_apply(&corrector->gate, epoch, decision));
+    }
     return is_last ? ensemble_close(ensemble) : ADELE_OK;
 }
 

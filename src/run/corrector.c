@@ -108,9 +108,11 @@ static adele_status device_init(struct corrector *corrector,
     TRY(data->device->iface->alloc(data->device, sizeof(int64_t), (void **)&corrector->n_changed));
     TRY(data->device->iface->alloc(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
                                    (void **)&corrector->scratch_map));
-    if (is_ensemble)
-        return ensemble_init(&corrector->ensemble, corrector->data, options->network,
-                             options->epochs);
+    if (is_ensemble) {
+        TRY(ensemble_init(&corrector->ensemble, corrector->data, options->network,
+                          options->epochs));
+        return ensemble_gate_init(&corrector->gate, &corrector->ensemble);
+    }
     TRY(veto_init(corrector, options));
     return is_whole ? ADELE_OK : inference_init(corrector, options->network);
 }
@@ -147,6 +149,7 @@ void corrector_deinit(struct corrector *corrector) {
     device->iface->release(device, corrector->n_changed);
     shared_counter_deinit(&corrector->counter);
     veto_deinit(corrector);
+    ensemble_gate_deinit(&corrector->gate);
     ensemble_deinit(&corrector->ensemble);
     memset(corrector, 0, sizeof *corrector);
 }

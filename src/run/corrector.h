@@ -9,6 +9,7 @@
 #include "method/onset.h"
 #include "run/curves.h"
 #include "run/ensemble.h"
+#include "run/ensemble_gate.h"
 #include "run/epoch_plan.h"
 #include "run/prediction.h"
 #include "run/run_data.h"
@@ -54,7 +55,8 @@ struct corrector {
     uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a
                           // prediction of the training set
     struct veto veto;     // of the method adele
-    struct ensemble ensemble; // of the method ensemble
+    struct ensemble_gate gate; // of the method ensemble
+    struct ensemble ensemble;  // of the method ensemble
 };
 
 struct corrector_options {

@@ -41,6 +41,21 @@ static bool add_schedule(cJSON *json, const struct corrector *corrector, int c) 
            cJSON_AddBoolToObject(veto, "is_early", record->is_early != 0.0);
 }
 
+// What the ensemble's gate measured, and whether the class passed.
+static bool add_gate(cJSON *json, const struct corrector *corrector, int c) {
+    const struct gate_record *record = &corrector->gate.records[c];
+    if (record->epoch == 0.0)
+        return cJSON_AddNullToObject(json, "gate") != NULL;
+    cJSON *gate = cJSON_AddObjectToObject(json, "gate");
+    return gate && cJSON_AddNumberToObject(gate, "epoch", record->epoch) &&
+           cJSON_AddNumberToObject(gate, "known", record->known) &&
+           cJSON_AddNumberToObject(gate, "area_deviation", record->deviation) &&
+           cJSON_AddNumberToObject(gate, "one_sided", record->one_sided) &&
+           cJSON_AddNumberToObject(gate, "iou_of_decisions", record->with_decided) &&
+           cJSON_AddNumberToObject(gate, "iou_with_labels", record->with_labels) &&
+           cJSON_AddBoolToObject(gate, "corrects", record->corrects != 0.0);
+}
+
 static bool add_category(cJSON *categories, const struct corrector *corrector, int epoch, int c) {
     const struct onset_result *onset = &corrector->onsets[c];
     cJSON *json = cJSON_CreateObject();
@@ -54,7 +69,8 @@ static bool add_category(cJSON *categories, const struct corrector *corrector, i
            cJSON_AddNumberToObject(json, "n_dropped", onset->n_dropped) &&
            json_add(json, "onset_epoch",
                     onset->known ? cJSON_CreateNumber(onset->epoch) : cJSON_CreateNull()) &&
-           add_schedule(json, corrector, c) && add_corrected(json, corrector, epoch, c);
+           add_schedule(json, corrector, c) && add_gate(json, corrector, c) &&
+           add_corrected(json, corrector, epoch, c);
 }
 
 // All that the onsets depend on, so that `adele onset` computes the same ones from the curves, and
@@ -69,6 +85,11 @@ static bool add_rule(cJSON *json, const struct corrector *corrector) {
         cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
         cJSON_AddBoolToObject(json, "while_rising", onset.while_rising) &&
         cJSON_AddBoolToObject(json, "corrects", corrector->data->config->correction.enabled);
+    bool is_fixed = corrector->ensemble.data != NULL &&
+                    corrector->data->config->correction.timing == TIMING_FIXED;
+    if (is_fine && is_fixed)
+        is_fine = cJSON_AddNumberToObject(json, "ensemble_epoch",
+                                          ensemble_epoch(&corrector->ensemble)) != NULL;
     if (!is_voc)
         return is_fine && cJSON_AddNumberToObject(json, "n_epochs", onset.n_epochs);
     return is_fine &&
