@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The gate of the method ensemble: whether the ensemble may rewrite the labels of a class (METHOD
-// section 8). It needs no truth. It compares the labels with the ensemble's two decisions: `plain`,
+// section 7). It needs no truth. It compares the labels with the ensemble's two decisions: `plain`,
 // the most probable class of each pixel, and `decided`, by area, which would be the new labels.
 //
 // A network that learns clean labels makes mistakes of its own, too, so that a difference alone
