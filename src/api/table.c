@@ -52,9 +52,9 @@ static void report_event(const struct tables *self, const struct table_run *run,
 static adele_status plan_files(struct tables *self) {
     const struct adele_table_options *options = self->options;
     TRY(output_create(options->output, true, &self->output));
-    for (int i = 0; i < options->n_configs; i++) {
+    for (int i = 0; i < self->plan.n_runs; i += options->n_seeds) { // each row's first run
         struct config *config = NULL;
-        TRY(config_load(options->configs[i], options->n_sets, options->sets, &config));
+        TRY(table_run_config(&self->plan, &self->plan.runs[i], &config));
         adele_status status = run_folder_guard_data(config, output_guard(self->output));
         config_destroy(config);
         TRY(status);

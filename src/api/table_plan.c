@@ -112,23 +112,12 @@ static adele_status name_runs(struct table_plan *self) {
     return ADELE_OK;
 }
 
-// An unknown kind or a target out of its range is named here, before the first run.
-static adele_status check_configs(const struct table_plan *self) {
-    for (int i = 0; i < self->n_runs; i += self->options->n_seeds) {
-        struct config *config = NULL;
-        TRY(table_run_config(self, &self->runs[i], &config));
-        config_destroy(config);
-    }
-    return ADELE_OK;
-}
-
 adele_status table_plan_init(const struct adele_table_options *options, struct table_plan *out) {
     *out = (struct table_plan){.options = options};
     TRY(check_options(options));
     TRY(name_configs(out));
     TRY(name_noises(out));
-    TRY(name_runs(out));
-    return check_configs(out);
+    return name_runs(out);
 }
 
 void table_sets_deinit(struct table_sets *sets) {

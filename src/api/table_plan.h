@@ -29,8 +29,8 @@ struct table_plan {
     int n_runs, n_rows;
 };
 // The options are borrowed. Free with table_plan_deinit, also after a failure.
-// ADELE_INVALID_ARGUMENT for two configurations, seeds or noises alike, or none; ADELE_CONFIG for a
-// configuration that cannot be read, or noise that it does not take.
+// ADELE_INVALID_ARGUMENT for two configurations, seeds or noises alike, or no configuration or
+// seed.
 ADELE_MUST_CHECK adele_status table_plan_init(const struct adele_table_options *options,
                                               struct table_plan *out);
 void table_plan_deinit(struct table_plan *plan); // legal on a zeroed struct
@@ -44,6 +44,8 @@ struct table_sets {
 ADELE_MUST_CHECK adele_status table_sets_init(const struct table_plan *plan,
                                               const struct table_run *run, struct table_sets *out);
 void table_sets_deinit(struct table_sets *sets); // legal on a zeroed struct
+// With these overrides. ADELE_CONFIG for a configuration that cannot be read, or noise that it does
+// not take.
 ADELE_MUST_CHECK adele_status table_run_config(const struct table_plan *plan,
                                                const struct table_run *run, struct config **out);
 #endif

@@ -191,6 +191,30 @@ static void noise_multiplies_the_runs(void **state) {
     adele_table_destroy(table);
 }
 
+// A configuration's own noise does not meet other keys when another kind takes its place.
+static void noise_takes_the_place_of_the_configurations(void **state) {
+    const uint64_t seed = 0;
+    char output[4096];
+    (void)snprintf(output, sizeof output, "%s", scratch_path(state, "both"));
+    struct adele_table_options options = {.n_configs = 1,
+                                          .configs = (const char *const[]){first},
+                                          .n_seeds = 1,
+                                          .seeds = &seed,
+                                          .output = output,
+                                          .sets = (const char *const[]){"data.noise.kind=flip"},
+                                          .n_sets = 1,
+                                          .program =
+                                              "/bin/false", // each run fails; only the plan matters
+                                          .n_noises = 1,
+                                          .noises = &(const struct adele_table_noise){"none", 0}};
+    struct adele_table *table = NULL;
+    check_ok(adele_table(&options, &table));
+    assert_int_equal(table->n_failed, 1);
+    adele_table_destroy(table);
+    options.n_noises = 0;
+    assert_int_equal(adele_table(&options, &table), ADELE_CONFIG);
+}
+
 static void more_epochs_go_on_and_other_settings_are_refused(void **state) {
     struct program_result result;
     char out[4096];
@@ -349,6 +373,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mean_and_deviation_are_those_of_the_runs),
         cmocka_unit_test(noise_multiplies_the_runs),
+        cmocka_unit_test(noise_takes_the_place_of_the_configurations),
         cmocka_unit_test(more_epochs_go_on_and_other_settings_are_refused),
         cmocka_unit_test(what_a_run_said_is_repeated),
         cmocka_unit_test(killed_and_started_again_it_goes_on),

@@ -59,6 +59,52 @@ static void camvid_variants_differ_in_the_method_alone(void **state) {
     config_destroy(adele);
 }
 
+// The ensemble's presets have the data, noise and network of ADELE's, and train plainly.
+static void ensembles_train_plainly_on_the_same_data(void **state) {
+    (void)state;
+    static const char *const names[][2] = {
+        {"jsrt_unet_ensemble.yaml", "jsrt_unet_adele.yaml"},
+        {"jsrt_unet_ensemble_onset.yaml", "jsrt_unet_adele.yaml"},
+        {"demo_ensemble.yaml", "demo_adele.yaml"},
+        {"camvid_ensemble.yaml", "camvid_adele.yaml"},
+        {"camvid_ensemble_onset.yaml", "camvid_adele.yaml"},
+        {"voc_resnet38_ensemble.yaml", "voc_resnet38_adele.yaml"}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct config *c = load(names[i][0]), *adele = load(names[i][1]);
+        assert_true(c->correction.enabled && c->correction.method == METHOD_ENSEMBLE);
+        assert_int_equal(c->correction.timing == TIMING_ONSET,
+                         strstr(names[i][0], "onset") != NULL);
+        assert_true(c->train.average && c->train.evaluate_averaged);
+        assert_true(c->correction.beta == 0.9 && c->correction.guide == 0.06);
+        assert_int_equal(c->loss.form, ADELE_LOSS_PLAIN);
+        assert_true(c->loss.n_scales == 1 && c->loss.scales[0] == 1.0);
+        assert_memory_equal(&c->data.noise, &adele->data.noise, sizeof c->data.noise);
+        assert_memory_equal(c->data.size, adele->data.size, sizeof c->data.size);
+        assert_string_equal(c->model.name, adele->model.name);
+        assert_int_equal(c->model.width, adele->model.width);
+        assert_int_equal(c->train.batch, adele->train.batch);
+        config_destroy(c);
+        config_destroy(adele);
+    }
+}
+
+// The trial's rates; the demo's runs have the same number of epochs.
+static void ensembles_have_the_trials_rates(void **state) {
+    (void)state;
+    static const char *const names[] = {"jsrt_unet_ensemble.yaml", "demo_ensemble.yaml",
+                                        "camvid_ensemble.yaml"};
+    struct config *demo = load("demo_baseline.yaml");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct config *c = load(names[i]);
+        assert_true(c->train.lr == 0.05 && c->train.momentum == 0.9);
+        assert_int_equal(c->train.schedule, SCHEDULE_CONSTANT);
+        if (i < 2)
+            assert_int_equal(c->train.epochs, i == 0 ? 24 : demo->train.epochs);
+        config_destroy(c);
+    }
+    config_destroy(demo);
+}
+
 // METHOD section 5, the column of PASCAL VOC.
 static void voc_is_the_papers(void **state) {
     (void)state;
@@ -103,6 +149,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_is_read),
         cmocka_unit_test(camvid_variants_differ_in_the_method_alone),
+        cmocka_unit_test(ensembles_train_plainly_on_the_same_data),
+        cmocka_unit_test(ensembles_have_the_trials_rates),
         cmocka_unit_test(voc_is_the_papers),
         cmocka_unit_test(the_papers_presets_have_its_rule),
     };
