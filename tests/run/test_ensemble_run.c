@@ -162,10 +162,19 @@ static bool passed_gate(void *const *state, const char *run, int i_class) {
 #define GATED                                                                                      \
     UNGATED, "train.epochs=12", "train.seed=9", "correction.at=0.67", "correction.beta=0.5"
 
+// The network is the one of a run without correction, too.
 static void the_gate_keeps_clean_labels(void **state) {
+    char best[4096];
     check_ok(tiny_run(state, "clean", false, SETS(GATED, "data.noisy_labels="), NULL));
     assert_false(passed_gate(state, "clean", 0) || passed_gate(state, "clean", 1));
     assert_true(changed_pixels(state, "clean") == 0.0);
+    check_ok(tiny_run(state, "uncorrected", false,
+                      SETS("correction.enabled=false", "train.average=true", "loss.form=plain",
+                           "train.epochs=12", "train.seed=9", "data.noisy_labels="),
+                      NULL));
+    (void)snprintf(best, sizeof best, "%s",
+                   scratch_path(state, "uncorrected/checkpoints/best.safetensors"));
+    assert_true(same_bytes(scratch_path(state, "clean/checkpoints/best.safetensors"), best));
 }
 
 static void the_gate_lets_noisy_labels_be_corrected(void **state) {
