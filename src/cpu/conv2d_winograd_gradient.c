@@ -16,13 +16,13 @@
 
 #include <string.h>
 
-#define PATCH_BYTES ((size_t)4 << 20) // of a block of tiles, in the cache that the threads share
-#define MIN_BLOCK   128 // tiles: the sums, which may be larger than all caches, are read for each
-#define MAX_BLOCK   1024
-#define SUM_TILES   256 // between which a sum leaves the registers: their d_dst stays in L1
-#define MIN_EXTENT  8   // pixels, both ways
-#define SHARE_TILES 32  // that a thread transforms at a time
-#define LINE_FLOATS 16  // a cache line; strides of a power of two would share few sets of a cache
+#define PATCH_BYTES ((size_t)1 << 20) // of a block of tiles: two small second-level caches
+#define MIN_BLOCK   64   // tiles: the sums, which may be larger than all caches, are read for each
+#define MAX_BLOCK   1024 // block; measured at 32 to 1024
+#define SUM_TILES   256  // between which a sum leaves the registers: their d_dst stays in L1
+#define SHARE_TILES 16   // that a thread transforms at a time
+#define MIN_EXTENT  8    // pixels, both ways
+#define LINE_FLOATS 16   // a cache line; strides of a power of two would share few sets of a cache
 
 // ---- plan ---------------------------------------------------------------------------------------
 
