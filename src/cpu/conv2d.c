@@ -92,7 +92,9 @@ static void name_engine(struct conv2d *self) {
     const char *forward = self->first_layer.is_used ? own : self->forward.name;
     const char *data =
         conv2d_pass_is_used(&self->backward_data) ? self->backward_data.name : "none";
-    const char *weights = !self->desc.is_training         ? "none"
+    const char *weights = !self->desc.is_training ? "none"
+                          : self->weight_gradient.winograd != NULL
+                              ? self->weight_gradient.winograd->name
                           : self->weight_gradient.is_used ? own
                                                           : self->backward_weights.name;
     const char *rounded = self->rounds ? ", bf16 rounded" : "";
@@ -143,8 +145,8 @@ adele_status cpu_conv2d_create(const struct adele_device *device,
         TRY(conv2d_pass_init(self, CONV2D_FORWARD, &self->forward));
     if (desc->is_training && desc->needs_d_src)
         TRY(conv2d_pass_init(self, CONV2D_BACKWARD_DATA, &self->backward_data));
-    if (desc->is_training && !conv2d_weight_gradient_plan(self) &&
-        !conv2d_pointwise_gradient_plan(self))
+    if (desc->is_training && !conv2d_winograd_gradient_plan(self) &&
+        !conv2d_weight_gradient_plan(self) && !conv2d_pointwise_gradient_plan(self))
         TRY(conv2d_pass_init(self, CONV2D_BACKWARD_WEIGHTS, &self->backward_weights));
     if ((self->forward.primitive != NULL && is_staged(self, &self->forward)) ||
         (self->backward_data.primitive != NULL && is_staged(self, &self->backward_data)))
@@ -282,7 +284,9 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
             .dst = d_dst,
             .scratchpad = workspace + self->weight_gradient.at_buffer,
         };
-        if (self->desc.kernel == 1)
+        if (self->weight_gradient.winograd != NULL)
+            conv2d_winograd_gradient_run(self, &pointers, args->d_weight);
+        else if (self->desc.kernel == 1)
             conv2d_pointwise_gradient_run(self, &pointers, args->d_weight);
         else
             conv2d_weight_gradient_run(self, &pointers, args->d_weight);

@@ -47,6 +47,10 @@ struct conv2d_weight_gradient {
     int n_filled, n_buffer_rows; // output rows of one buffer, and the padded input rows they read
     size_t row_floats;           // of a padded input row
     size_t partial_bytes, buffer_bytes;
+    // conv2d_winograd_gradient.c instead: tiles of a block, and floats from point to point.
+    const struct winograd_kernels *winograd;
+    int n_block;
+    size_t src_stride, d_dst_stride, sum_stride;
     size_t at_partial, at_buffer; // places in the workspace, set by conv2d.c
 };
 
@@ -118,6 +122,10 @@ bool conv2d_weight_gradient_plan(struct conv2d *self);
 // buffers).
 void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
                                 float *d_weight);
+// The same by Winograd's algorithm, in conv2d_winograd_gradient.c.
+bool conv2d_winograd_gradient_plan(struct conv2d *self);
+void conv2d_winograd_gradient_run(const struct conv2d *self, const struct conv2d_pointers *pointers,
+                                  float *d_weight);
 // The same for 1 x 1 kernels, in conv2d_pointwise_gradient.c; needs no row buffers.
 bool conv2d_pointwise_gradient_plan(struct conv2d *self);
 void conv2d_pointwise_gradient_run(const struct conv2d *self,

@@ -23,18 +23,16 @@
 #define MIN_EXTENT   8  // pixels, both ways
 #define MIN_TILES    9  // of an image, for more weights than
 #define FEW_WEIGHTS  (128 * 128)
-#define MAX_WIDTH    16
 #define LINE_FLOATS  16  // a cache line; strides of a power of two would share few sets of a cache
 #define SUM_CHANNELS 256 // between which a sum leaves the registers: their weights stay in L1
 
 // ---- choice -------------------------------------------------------------------------------------
 
-static const struct winograd_kernels *kernels_of(const struct conv2d *self) {
+const struct winograd_kernels *winograd_kernels_of(int block) {
     const struct winograd_kernels *kernels = cpu_isa() >= CPU_ISA_AVX512 ? winograd_kernels_avx512()
                                              : cpu_isa() == CPU_ISA_AVX2 ? winograd_kernels_avx2()
                                                                          : NULL;
-    bool fits = kernels != NULL && kernels->width == cpu_block(self->base.op.device);
-    return fits ? kernels : NULL;
+    return kernels != NULL && kernels->width == block ? kernels : NULL;
 }
 
 // ---- plan ---------------------------------------------------------------------------------------
@@ -50,10 +48,6 @@ static struct side read_side(const struct conv2d *self, bool is_back) {
     return is_back ? out : in;
 }
 
-static int tiles_of(int extent) {
-    return (extent + WINOGRAD_TILE - 1) / WINOGRAD_TILE;
-}
-
 // Measured beside oneDNN's direct kernel and our own one for first layers, on a Zen 3 processor
 // with AVX2 and batches of 5, channels from 8 to 512: 1.4 to 2.9 times as fast from 12 x 12 pixels
 // on. At 8 x 8 it is 1.1 to 2.1 times as fast up to 64 channels, but not with 256, where the
@@ -62,11 +56,12 @@ static int tiles_of(int extent) {
 // on its batch.
 static bool is_faster(struct side from, struct side to) {
     return to.h >= MIN_EXTENT && to.w >= MIN_EXTENT &&
-           ((int64_t)from.c * to.c <= FEW_WEIGHTS || tiles_of(to.h) * tiles_of(to.w) >= MIN_TILES);
+           ((int64_t)from.c * to.c <= FEW_WEIGHTS ||
+            winograd_tiles(to.h) * winograd_tiles(to.w) >= MIN_TILES);
 }
 
 static int64_t count_tiles(const struct conv2d *self, struct side to) {
-    return (int64_t)self->desc.n * tiles_of(to.h) * tiles_of(to.w);
+    return (int64_t)self->desc.n * winograd_tiles(to.h) * winograd_tiles(to.w);
 }
 
 static int round_up(int value, int unit) {
@@ -82,7 +77,7 @@ static int block_of(const struct conv2d *self, int n_group, int64_t n_tiles) {
 
 bool conv2d_winograd_plan(const struct conv2d *self, struct conv2d_pass *pass) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    const struct winograd_kernels *kernels = kernels_of(self);
+    const struct winograd_kernels *kernels = winograd_kernels_of(cpu_block(self->base.op.device));
     if (kernels == NULL || self->rounds || desc->kernel != 3 || desc->stride != 1 ||
         desc->dilation != 1 || desc->pad > 2 || !cpu_has_winograd(self->base.op.device))
         return false;
@@ -135,7 +130,7 @@ void conv2d_winograd_pack(const struct conv2d *self, const struct conv2d_pass *p
     num_threads(team_size(cpu_n_threads(self->base.op.device)))
     for (int pair = 0; pair < n_pairs; pair++)
         for (int block = 0; block < from.c / width; block++) {
-            float taps[WINOGRAD_TAPS * 2 * MAX_WIDTH];
+            float taps[WINOGRAD_TAPS * 2 * WINOGRAD_MAX_WIDTH];
             int n_vectors = to.c / width - 2 * pair < 2 ? 1 : 2, n_lanes = n_vectors * width;
             float *out = packed + (size_t)pair * WINOGRAD_POINTS * plan->weight_stride;
             for (int c = block * width; c < (block + 1) * width; c++) {
@@ -175,36 +170,28 @@ static size_t plane_of(struct side side, int width) {
     return (size_t)side.h * (size_t)side.w * (size_t)width;
 }
 
-// The patch that begins at (y0, x0), with zeros where it reaches over the border.
-static void copy_patch(const float *plane, struct side side, int width, int y0, int x0,
-                       float *patch) {
+// A patch that reaches over the border.
+static void copy_patch(const float *plane, int h, int w, int width, int y0, int x0, float *patch) {
     int first = x0 < 0 ? -x0 : 0;
-    int end = side.w - x0 < WINOGRAD_PATCH ? side.w - x0 : WINOGRAD_PATCH;
+    int end = w - x0 < WINOGRAD_PATCH ? w - x0 : WINOGRAD_PATCH;
     memset(patch, 0, (size_t)(WINOGRAD_PATCH * WINOGRAD_PATCH * width) * sizeof(float));
     for (int y = 0; y < WINOGRAD_PATCH; y++)
-        if (y0 + y >= 0 && y0 + y < side.h && first < end)
+        if (y0 + y >= 0 && y0 + y < h && first < end)
             memcpy(patch + (y * WINOGRAD_PATCH + first) * width,
-                   plane +
-                       ((size_t)(y0 + y) * (size_t)side.w + (size_t)(x0 + first)) * (size_t)width,
+                   plane + ((size_t)(y0 + y) * (size_t)w + (size_t)(x0 + first)) * (size_t)width,
                    (size_t)((end - first) * width) * sizeof(float));
 }
 
-// The patch of a tile in one block of channels.
-static void transform_patch(const struct work *work, struct place at, int b, float *to) {
-    int width = work->kernels->width, n_blocks = work->from.c / width;
-    int y = at.y - work->pad, x = at.x - work->pad;
-    size_t row = (size_t)work->from.w * (size_t)width;
-    const float *plane =
-        work->src + ((size_t)at.n * (size_t)n_blocks + (size_t)b) * plane_of(work->from, width);
-    if (y >= 0 && x >= 0 && y + WINOGRAD_PATCH <= work->from.h &&
-        x + WINOGRAD_PATCH <= work->from.w) {
-        work->kernels->transform_src(plane + (size_t)y * row + (size_t)(x * width), row, to,
-                                     work->plan->src_stride);
+void winograd_transform_patch(const struct winograd_kernels *kernels, const float *plane, int h,
+                              int w, int y, int x, float *to, size_t stride) {
+    int width = kernels->width;
+    size_t row = (size_t)w * (size_t)width;
+    if (y >= 0 && x >= 0 && y + WINOGRAD_PATCH <= h && x + WINOGRAD_PATCH <= w) {
+        kernels->transform_src(plane + (size_t)y * row + (size_t)(x * width), row, to, stride);
     } else {
-        float copy[WINOGRAD_PATCH * WINOGRAD_PATCH * MAX_WIDTH];
-        copy_patch(plane, work->from, width, y, x, copy);
-        work->kernels->transform_src(copy, (size_t)(WINOGRAD_PATCH * width), to,
-                                     work->plan->src_stride);
+        float copy[WINOGRAD_PATCH * WINOGRAD_PATCH * WINOGRAD_MAX_WIDTH];
+        copy_patch(plane, h, w, width, y, x, copy);
+        kernels->transform_src(copy, (size_t)(WINOGRAD_PATCH * width), to, stride);
     }
 }
 
@@ -251,17 +238,21 @@ static void transform_back(const struct work *work, struct place at, const float
 }
 
 static void run_block(const struct work *work, int64_t first, int n_tiles, float *buffer) {
-    static const float no_bias[MAX_WIDTH];
+    static const float no_bias[WINOGRAD_MAX_WIDTH];
     const struct conv2d_winograd *plan = work->plan;
     int width = work->kernels->width, n_blocks = work->to.c / width;
     float *patches = buffer, *products = buffer + WINOGRAD_POINTS * plan->src_stride;
     struct place places[BLOCK_TILES];
     for (int t = 0; t < n_tiles; t++)
         places[t] = place_of(work, first + t);
-    for (int b = 0; b < work->from.c / width; b++)
+    int n_from = work->from.c / width;
+    for (int b = 0; b < n_from; b++)
         for (int t = 0; t < n_tiles; t++)
-            transform_patch(work, places[t], b,
-                            patches + (size_t)((b * plan->n_block + t) * width));
+            winograd_transform_patch(
+                work->kernels,
+                work->src + (size_t)(places[t].n * n_from + b) * plane_of(work->from, width),
+                work->from.h, work->from.w, places[t].y - work->pad, places[t].x - work->pad,
+                patches + (size_t)((b * plan->n_block + t) * width), plan->src_stride);
     for (int t = n_tiles; t % work->kernels->n_tiles != 0; t++)
         clear_patch(work, t, patches);
     for (int pair = 0; 2 * pair < n_blocks; pair++) {
@@ -294,8 +285,8 @@ void conv2d_winograd_run(const struct conv2d *self, const struct conv2d_pass *pa
         .dst = (float *)(uintptr_t)(is_back ? pointers->src : pointers->dst),
         .adds = pointers->adds,
     };
-    work.tiles_y = tiles_of(work.to.h);
-    work.tiles_x = tiles_of(work.to.w);
+    work.tiles_y = winograd_tiles(work.to.h);
+    work.tiles_x = winograd_tiles(work.to.w);
     float *buffers = (float *)(uintptr_t)pointers->scratchpad;
     int64_t n_tiles = count_tiles(self, work.to), n_block = plan->n_block;
 #pragma omp parallel for schedule(dynamic)                                                         \

@@ -20,10 +20,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define WINOGRAD_TILE   4  // outputs of a tile, both ways
-#define WINOGRAD_PATCH  6  // inputs of a tile, both ways
-#define WINOGRAD_POINTS 36 // products of a tile and channel
-#define WINOGRAD_TAPS   9
+#define WINOGRAD_TILE      4  // outputs of a tile, both ways
+#define WINOGRAD_PATCH     6  // inputs of a tile, both ways
+#define WINOGRAD_POINTS    36 // products of a tile and channel
+#define WINOGRAD_TAPS      9
+#define WINOGRAD_MAX_WIDTH 16 // floats of a vector
 
 #define WINOGRAD_P (11.0F / 16.0F) // the points 0, +-P, +-Q and infinity
 #define WINOGRAD_Q (3.0F / 2.0F)
@@ -47,10 +48,34 @@ struct winograd_kernels {
     // of dst; += where `adds`.
     void (*transform_dst)(const float *from, size_t stride, const float *bias, bool adds,
                           float *dst, size_t row_floats, int n_y, int n_x);
+
+    // The weight gradient. The points of n_y x n_x pixels of d_dst, the rest of the tile being
+    // zero:
+    void (*transform_d_dst)(const float *d_dst, size_t row_floats, int n_y, int n_x, float *to,
+                            size_t stride);
+    // One point, for W input and n_vectors W output channels: to (channels, n_vectors W) = or +=
+    // sum over n_tiles of src (tiles, W) * d_dst (vectors vector_floats apart, tiles, W).
+    void (*multiply_gradient)(const float *src, const float *d_dst, size_t vector_floats,
+                              int n_tiles, int n_vectors, bool adds, float *to);
+    // The sums of all points, `stride` apart, of n_vectors W output channels to the 9 taps, as
+    // transform_weights reads them.
+    void (*transform_gradient)(const float *from, size_t stride, int n_vectors, float *taps);
 };
 
 // NULL where the compiler has no such instruction set.
 const struct winograd_kernels *winograd_kernels_avx2(void);
 const struct winograd_kernels *winograd_kernels_avx512(void);
+
+// Tiles that cover so many pixels.
+static inline int winograd_tiles(int extent) {
+    return (extent + WINOGRAD_TILE - 1) / WINOGRAD_TILE;
+}
+
+// The kernels for blocks of that many channels and the instruction set in use; NULL without.
+const struct winograd_kernels *winograd_kernels_of(int block);
+
+// The points of the patch that begins at pixel (y, x) of a plane (h, w, W), with zeros outside.
+void winograd_transform_patch(const struct winograd_kernels *kernels, const float *plane, int h,
+                              int w, int y, int x, float *to, size_t stride);
 
 #endif

@@ -13,6 +13,7 @@
 #define SAME(value)           _mm256_set1_ps(value)
 #define MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps(a, b, c)
 #define TILES                 6 // 2 x 6 sums, 2 weights and 1 value make 15 of 16 registers
+#define ROWS                  4 // 2 x 4 sums, as many as two multiply-adds a cycle need
 #define TARGET                __attribute__((target("avx2,fma")))
 #define NAME(stem)            stem##_avx2
 #define ISA                   "avx2"

@@ -13,6 +13,7 @@
 #define SAME(value)           _mm512_set1_ps(value)
 #define MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps(a, b, c)
 #define TILES                 12 // 2 x 12 sums, 2 weights and 1 value make 27 of 32 registers
+#define ROWS                  8  // 2 x 8 sums
 #define TARGET                __attribute__((target("avx512f")))
 #define NAME(stem)            stem##_avx512
 #define ISA                   "avx512"

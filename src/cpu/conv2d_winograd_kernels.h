@@ -6,6 +6,7 @@
 //     LOAD, STORE, SAME(value)    any address; a float in all lanes
 //     MULTIPLY_ADD(a, b, c)       a b + c, rounded once
 //     TILES                       tiles of a register block: 2 TILES sums stay in registers
+//     ROWS                        input channels of a register block of the weight gradient
 //     TARGET, NAME(stem)          the attribute and the suffix of the instruction set
 //
 // Without them, as where each header is compiled alone, it is empty.
@@ -165,6 +166,114 @@ TARGET static void NAME(transform_dst)(const float *from, size_t stride, const f
     }
 }
 
+// ---- the weight gradient ------------------------------------------------------------------------
+
+// A, the transpose of dst_line's: powers of the points.
+INLINE void NAME(d_dst_line)(const VECTOR d[TILE], VECTOR to[PATCH]) {
+    VECTOR even_p = SCALE_ADD(P * P, d[2], d[0]), even_q = SCALE_ADD(Q * Q, d[2], d[0]);
+    VECTOR odd_p = SCALE_ADD(P * P * P, d[3], SAME(P) * d[1]);
+    VECTOR odd_q = SCALE_ADD(Q * Q * Q, d[3], SAME(Q) * d[1]);
+    to[0] = d[0];
+    to[1] = even_p + odd_p;
+    to[2] = even_p - odd_p;
+    to[3] = even_q + odd_q;
+    to[4] = even_q - odd_q;
+    to[5] = d[3];
+}
+
+TARGET static void NAME(transform_d_dst)(const float *d_dst, size_t row_floats, int n_y, int n_x,
+                                         float *to, size_t stride) {
+    VECTOR columns[PATCH][TILE], line[TILE], points[PATCH];
+#pragma GCC unroll 4
+    for (int x = 0; x < TILE; x++) {
+#pragma GCC unroll 4
+        for (int y = 0; y < TILE; y++)
+            line[y] =
+                y < n_y && x < n_x ? LOAD(d_dst + (size_t)y * row_floats + x * WIDTH) : SAME(0.0F);
+        NAME(d_dst_line)(line, points);
+#pragma GCC unroll 6
+        for (int k = 0; k < PATCH; k++)
+            columns[k][x] = points[k];
+    }
+#pragma GCC unroll 6
+    for (int k = 0; k < PATCH; k++) {
+        NAME(d_dst_line)(columns[k], points);
+#pragma GCC unroll 6
+        for (int x = 0; x < PATCH; x++)
+            STORE(to + (size_t)(k * PATCH + x) * stride, points[x]);
+    }
+}
+
+// ROWS input channels; `n_vectors` is a constant where this is inlined.
+INLINE void NAME(multiply_rows)(const float *src, const float *d_dst, size_t vector_floats,
+                                int n_tiles, bool adds, float *to, const int n_vectors) {
+    VECTOR sum[ROWS][2];
+#pragma GCC unroll 8
+    for (int c = 0; c < ROWS; c++)
+#pragma GCC unroll 2
+        for (int v = 0; v < n_vectors; v++)
+            sum[c][v] = adds ? LOAD(to + (c * n_vectors + v) * WIDTH) : SAME(0.0F);
+#pragma GCC unroll 2
+    for (int t = 0; t < n_tiles; t++, src += WIDTH, d_dst += WIDTH) {
+        VECTOR gradient[2];
+#pragma GCC unroll 2
+        for (int v = 0; v < n_vectors; v++)
+            gradient[v] = LOAD(d_dst + (size_t)v * vector_floats);
+#pragma GCC unroll 8
+        for (int c = 0; c < ROWS; c++) {
+            VECTOR value = SAME(src[c]);
+#pragma GCC unroll 2
+            for (int v = 0; v < n_vectors; v++)
+                sum[c][v] = MULTIPLY_ADD(value, gradient[v], sum[c][v]);
+        }
+    }
+#pragma GCC unroll 8
+    for (int c = 0; c < ROWS; c++)
+#pragma GCC unroll 2
+        for (int v = 0; v < n_vectors; v++)
+            STORE(to + (c * n_vectors + v) * WIDTH, sum[c][v]);
+}
+
+TARGET static void NAME(multiply_gradient)(const float *src, const float *d_dst,
+                                           size_t vector_floats, int n_tiles, int n_vectors,
+                                           bool adds, float *to) {
+    for (int c = 0; c < WIDTH; c += ROWS)
+        if (n_vectors == 2)
+            NAME(multiply_rows)
+    (src + c, d_dst, vector_floats, n_tiles, adds, to + c * 2 * WIDTH, 2);
+    else NAME(multiply_rows)(src + c, d_dst, vector_floats, n_tiles, adds, to + c * WIDTH, 1);
+}
+
+// G^T, the transpose of weight_line's.
+INLINE void NAME(gradient_line)(const VECTOR u[PATCH], VECTOR to[3]) {
+    const float at_p = 1.0F / (2.0F * P * P * (P * P - Q * Q));
+    const float at_q = 1.0F / (2.0F * Q * Q * (Q * Q - P * P));
+    VECTOR even_p = SAME(at_p) * (u[1] + u[2]), odd_p = SAME(at_p) * (u[1] - u[2]);
+    VECTOR even_q = SAME(at_q) * (u[3] + u[4]), odd_q = SAME(at_q) * (u[3] - u[4]);
+    to[0] = SCALE_ADD(1.0F / (P * P * Q * Q), u[0], even_p + even_q);
+    to[1] = SCALE_ADD(P, odd_p, SAME(Q) * odd_q);
+    to[2] = SCALE_ADD(P * P, even_p, SCALE_ADD(Q * Q, even_q, u[5]));
+}
+
+TARGET static void NAME(transform_gradient)(const float *from, size_t stride, int n_vectors,
+                                            float *taps) {
+    for (int v = 0; v < n_vectors; v++, from += WIDTH, taps += WIDTH) {
+        VECTOR rows[3][PATCH], line[PATCH], outputs[3];
+        for (int x = 0; x < PATCH; x++) {
+            for (int k = 0; k < PATCH; k++)
+                line[k] = LOAD(from + (size_t)(k * PATCH + x) * stride);
+            NAME(gradient_line)(line, outputs);
+            for (int y = 0; y < 3; y++)
+                rows[y][x] = outputs[y];
+        }
+        for (int y = 0; y < 3; y++) {
+            NAME(gradient_line)(rows[y], outputs);
+            for (int x = 0; x < 3; x++)
+                STORE(taps + (y * 3 + x) * n_vectors * WIDTH, outputs[x]);
+        }
+    }
+}
+
 static const struct winograd_kernels NAME(kernels) = {
     .width = WIDTH,
     .n_tiles = TILES,
@@ -173,6 +282,9 @@ static const struct winograd_kernels NAME(kernels) = {
     .transform_weights = NAME(transform_weights),
     .multiply = NAME(multiply),
     .transform_dst = NAME(transform_dst),
+    .transform_d_dst = NAME(transform_d_dst),
+    .multiply_gradient = NAME(multiply_gradient),
+    .transform_gradient = NAME(transform_gradient),
 };
 
 #endif

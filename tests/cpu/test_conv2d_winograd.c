@@ -148,6 +148,72 @@ static void test_threads(void **state) {
     }
 }
 
+// ---- the weight gradient ------------------------------------------------------------------------
+
+// n, c_in, h, w, c_out, pad: as above; fewer tiles than a block of them, several blocks, and more
+// tiles than are added up at once.
+static const int gradient_cases[][6] = {
+    {1, 9, 8, 8, 1, 1},     {2, 16, 9, 11, 16, 1},  {1, 17, 12, 13, 31, 0}, {3, 32, 15, 8, 33, 2},
+    {5, 40, 23, 24, 16, 1}, {1, 72, 70, 41, 24, 1}, {2, 16, 64, 95, 8, 0},
+};
+
+// The op's weight gradient, added to the fixture's d_weight; the op may have been created for
+// another number of threads than run now.
+static float *run_gradient(struct fixture *f) {
+    const struct conv2d *self = (const struct conv2d *)f->op;
+    size_t n_weights = (size_t)f->out.c * (size_t)f->in.c * 9;
+    assert_non_null(self->weight_gradient.winograd);
+    struct adele_conv2d_args args = {
+        .src = arena_tensor(&f->arena, f->in, f->host.src),
+        .d_dst = arena_tensor(&f->arena, f->out, f->host.d_dst),
+        .weight = arena_upload(&f->arena, f->host.weight, n_weights * sizeof(float)),
+        .d_weight = arena_upload(&f->arena, f->host.d_weight, n_weights * sizeof(float)),
+        .d_bias = arena_upload(&f->arena, f->host.d_bias, (size_t)f->out.c * sizeof(float)),
+        .workspace = arena_workspace(&f->arena, f->op),
+    };
+    assert_int_equal(f->device->iface->conv2d_backward(f->op, &args), ADELE_OK);
+    return arena_download(&f->arena, args.d_weight, n_weights);
+}
+
+// Fewer terms are added up at each point than in the direct sum, but their errors are multiplied.
+static void test_gradient(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof gradient_cases / sizeof gradient_cases[0]; i++) {
+        struct fixture f;
+        (void)fixture_open(&f, gradient_cases[i], CONV2D_FORWARD);
+        const float *got = run_gradient(&f);
+        f.host.d_src = NULL;
+        reference_conv2d_backward(&((const struct conv2d *)f.op)->desc, &f.host);
+        struct sums_error error = {.n_terms = (double)f.out.n * f.out.h * f.out.w,
+                                   .factor = SUMS_WINOGRAD_GRADIENT,
+                                   .relative = SUMS_STORED};
+        struct adele_shape weight = {f.out.c, f.in.c, 3, 3};
+        assert_true(sums_agree("d_weight", got, f.host.d_weight, weight, &error));
+        fixture_close(&f);
+    }
+}
+
+static void test_gradient_threads(void **state) {
+    (void)state;
+    int n_threads = omp_get_max_threads();
+    for (size_t i = 4; i < sizeof gradient_cases / sizeof gradient_cases[0]; i++) {
+        struct fixture fixtures[2];
+        float *results[2];
+        for (int run = 0; run < 2; run++) {
+            omp_set_num_threads(1 + 2 * run);
+            (void)fixture_open(&fixtures[run], gradient_cases[i], CONV2D_FORWARD);
+            results[run] = run_gradient(&fixtures[run]);
+        }
+        omp_set_num_threads(n_threads);
+        size_t bytes = (size_t)fixtures[0].out.c * (size_t)fixtures[0].in.c * 9 * sizeof(float);
+        assert_true(compare_bytes("d_weight", results[1], results[0], bytes));
+        for (int run = 0; run < 2; run++)
+            fixture_close(&fixtures[run]);
+    }
+}
+
+// ---- NaN, choice --------------------------------------------------------------------------------
+
 // A NaN in one pixel reaches every output that reads the pixel, and no tile that does not read it.
 static void test_nan(void **state) {
     (void)state;
@@ -227,10 +293,9 @@ int main(void) {
         return skip_program("AVX2, and no ADELE_CPU_ISA below it");
 
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accuracy),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_nan),
-        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_accuracy), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_gradient), cmocka_unit_test(test_gradient_threads),
+        cmocka_unit_test(test_nan),      cmocka_unit_test(test_choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

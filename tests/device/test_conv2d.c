@@ -128,6 +128,9 @@ static void compare_backward(struct arena *arena, const struct problem *p,
     double n_pixels = (double)p->out.n * p->out.h * p->out.w;
     struct sums_error of_bias = {.n_terms = n_pixels, .relative = SUMS_STORED};
     struct sums_error of_weight = of_bias;
+    const char *engine = strstr(op->engine, "d_weight");
+    if (strstr(engine != NULL ? engine : op->engine, "wino") != NULL)
+        of_weight.factor = SUMS_WINOGRAD_GRADIENT;
     of_weight.random =
         hypot(tensor_core_rms_on(arena->device, p->desc.precision, n_pixels, n_pixels),
               device_library_rounding(arena->device, op, p->desc.precision, n_pixels));
