@@ -382,6 +382,18 @@ static void test_noise(void **state) {
     options.output = scratch_path(state, "noise");
     options.iterations_low = 5; // above the default of the other end
     assert_int_equal(adele_noise(&data, &options, &report), ADELE_INVALID_ARGUMENT);
+    adele_noise_options_init(&options);
+    options.output = scratch_path(state, "shapes");
+    options.kind = "boundary";
+    options.outward = -0.5;
+    assert_int_equal(adele_noise(&data, &options, &report), ADELE_INVALID_ARGUMENT);
+    options.outward = 1;
+    assert_int_equal(adele_noise(&data, &options, &report), ADELE_OK);
+    assert_true(report->miou_foreground < 1.0);
+    adele_noise_report_destroy(report);
+    report = NULL;
+    options.kind = "coarse"; // into the same folder
+    assert_int_equal(adele_noise(&data, &options, &report), ADELE_INVALID_ARGUMENT);
     assert_null(report);
 }
 

@@ -147,6 +147,15 @@ static void wrong_usage_exits_with_2(void **state) {
     }
     ADELE(&result, "noise", "set", "-o", "x", "--target-miou", "1.5");
     assert_failed(&result, 2, "1.5");
+    ADELE(&result, "noise", "set", "-o", "x", "--kind", "salt");
+    assert_failed(&result, 2, "salt");
+    ADELE(&result, "noise", "set", "-o", "x", "--corners", "2..8");
+    assert_failed(&result, 2, "'2..8' is not a range such as 4..8, within 3..100");
+    const char *const shares[] = {"--outward", "--object-fraction", "--shift-fraction"};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        ADELE(&result, "noise", "set", "-o", "x", shares[i], "1.1");
+        assert_failed(&result, 2, "'1.1' is not a number from 0 to 1");
+    }
     ADELE(&result, "labels", "run", "-o", "x", "--epoch", "none");
     assert_failed(&result, 2, "--epoch none");
 }
