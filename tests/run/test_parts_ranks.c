@@ -3,6 +3,7 @@
 // of runs that are interrupted at one rank and resumed on another number of them, and of runs in
 // which a rank alone has a loss that is not finite. This program is its own rank: with arguments,
 // it is one of several that train.
+#include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "support/mpirun.h"
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <cjson/cJSON.h>
 #include <cmocka.h>
 
 // ---- in a rank ----------------------------------------------------------------------------------
@@ -182,12 +184,39 @@ static void ranks_that_do_not_divide_the_parts_are_refused(void **state) {
     program_result_deinit(&result);
 }
 
+// Each rank counts its own images, and the gate's measures in onset.json are those of all.
+static void ranks_count_for_the_gate(void **state) {
+    static const char *const sets[] = {PARTS,
+                                       "correction.method=ensemble",
+                                       "loss.form=plain",
+                                       "train.epochs=10",
+                                       "correction.at=0.9",
+                                       "correction.beta=0.5",
+                                       NULL};
+    static const char *const measures[] = {
+        "known", "area_deviation", "one_sided", "iou_of_decisions", "iou_with_labels", NULL};
+    char *text = NULL;
+    size_t n = 0;
+    run_on(state, 1, "gate1", false, nothing, sets, CODE_DONE);
+    run_on(state, 4, "gate4", false, nothing, sets, CODE_DONE);
+    tiny_run_assert_same(state, "gate1", "gate4");
+    assert_int_equal(file_read(scratch_path(state, "gate1/onset.json"), 0, &text, &n), ADELE_OK);
+    cJSON *onset = cJSON_ParseWithLength(text, n);
+    const cJSON *box = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(onset, "categories"), 1);
+    const cJSON *gate = cJSON_GetObjectItemCaseSensitive(box, "gate");
+    for (const char *const *name = measures; *name != NULL; name++)
+        assert_true(cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(gate, *name)) > 0.0);
+    cJSON_Delete(onset);
+    memory_free(text);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_number_of_ranks_does_not_matter),
         cmocka_unit_test(resumed_on_another_number_of_ranks),
         cmocka_unit_test(a_bad_loss_at_one_rank_counts_for_all),
         cmocka_unit_test(ranks_that_do_not_divide_the_parts_are_refused),
+        cmocka_unit_test(ranks_count_for_the_gate),
     };
     if (argc >= N_ARGUMENTS)
         return train(argc, argv);
