@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What goes on beside the threads, and the fences between the two proxies.
+#include "simt_async.h"
+
+void simt_async_begin() {
+    simt_mbarriers_begin();
+    simt_bulk_begin();
+}
+
+bool simt_async_go_on() {
+    return simt_bulk_go_on();
+}
+
+void simt_async_thread_ends() {
+    simt_bulk_thread_ends();
+}
+
+void simt_async_end() {
+    simt_bulk_end();
+}
+
+void simt_require_hopper(const char *name, const char *file, int line) {
+    if (!simt_run.settings.is_hopper)
+        simt_fail("%s at %s:%d: only compute capability 9.0 has it (SIMT_DEVICE=hopper)", name,
+                  simt_file_name(file), line);
+}
+
+void simt_fence_barrier_init() {
+    simt_mbarriers_fence();
+}
+
+void simt_fence_proxy_async() {
+    simt_mbarriers_fence();
+    simt_async_view_fence();
+}
