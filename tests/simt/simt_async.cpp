@@ -5,6 +5,8 @@
 void simt_async_begin() {
     simt_mbarriers_begin();
     simt_bulk_begin();
+    simt_warpgroups_begin();
+    simt_wgmma_begin();
 }
 
 bool simt_async_go_on() {
@@ -13,6 +15,7 @@ bool simt_async_go_on() {
 
 void simt_async_thread_ends() {
     simt_bulk_thread_ends();
+    simt_wgmma_thread_ends();
 }
 
 void simt_async_end() {

@@ -80,6 +80,36 @@ void simt_bulk_end();
 // Fails the launch when a copy in flight is to write there; `reader` says who reads.
 void simt_bulk_check_read(const unsigned char *shared, size_t bytes, const char *reader);
 
+// ---- warpgroups (simt_warpgroup.cpp) ------------------------------------------------------------
+
+// What one thread brings to an instruction of its warpgroup.
+struct simt_group_call {
+    const char *name;
+    uint64_t a, b; // descriptors
+    bool adds;
+    int argument;
+    float *sums; // accumulators
+    const char *file;
+    int line;
+};
+void simt_warpgroups_begin();
+int simt_warpgroup(); // number of the running thread's, in the cluster
+// Waits until all 128 threads have come; the last one calls `complete`.
+void simt_warpgroup_meet(struct simt_group_call *call,
+                         void (*complete)(struct simt_group_call *const calls[128]));
+
+// ---- products (simt_wgmma.cpp, simt_descriptor.cpp) ---------------------------------------------
+
+struct simt_operand_chunk { // 16 bytes that a product reads
+    const unsigned char *from;
+    unsigned char bytes[16]; // when it began
+};
+// Reads a matrix of (n_rows, 16) bf16: out (16, n_rows), and what was read.
+void simt_read_operand(uint64_t descriptor, bool is_mn_major, uint32_t n_rows, const char *reader,
+                       std::vector<struct simt_operand_chunk> *chunks, float *out);
+void simt_wgmma_begin();
+void simt_wgmma_thread_ends();
+
 // ---- all of it (simt_async.cpp) -----------------------------------------------------------------
 
 void simt_async_begin();       // before a cluster runs

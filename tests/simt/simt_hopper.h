@@ -25,6 +25,15 @@ void simt_tma_store(const void *map, const void *from, const int *coordinates, i
 void simt_tma_store_commit();
 void simt_tma_store_wait(int n_pending, bool only_read);
 void simt_matrix_row_to(void *shared_row); // as simt_matrix_row, for stmatrix
+uint64_t simt_matrix_descriptor(const void *shared, uint32_t leading, uint32_t stride,
+                                uint32_t swizzle);
+// mn_major: bit 0 of a, bit 1 of b. `sums`: n / 2 of the thread; without `adds` they begin at zero.
+void simt_wgmma(uint64_t a, uint64_t b, float *sums, int n, int mn_major, bool adds,
+                const char *file, int line);
+void simt_wgmma_fence(const char *file, int line);
+void simt_wgmma_commit(const char *file, int line);
+void simt_wgmma_wait(int n_pending, const char *file, int line);
+void simt_set_max_registers(bool increases, int n, const char *file, int line);
 
 namespace adele_cuda {
 
@@ -87,6 +96,55 @@ template <int n_pending> static inline void tma_store_wait() {
 }
 template <int n_pending> static inline void tma_store_wait_read() {
     simt_tma_store_wait(n_pending, true);
+}
+
+// ---- products of a warpgroup --------------------------------------------------------------------
+
+enum matrix_swizzle {
+    MATRIX_SWIZZLE_NONE = 0,
+    MATRIX_SWIZZLE_128 = 1,
+    MATRIX_SWIZZLE_64 = 2,
+    MATRIX_SWIZZLE_32 = 3
+};
+
+static inline uint64_t matrix_descriptor(const void *shared, uint32_t leading_bytes,
+                                         uint32_t stride_bytes, enum matrix_swizzle swizzle) {
+    return simt_matrix_descriptor(shared, leading_bytes, stride_bytes, (uint32_t)swizzle);
+}
+static inline void wgmma_fence(SIMT_CALLER) {
+    simt_wgmma_fence(file, line);
+}
+static inline void wgmma_commit(SIMT_CALLER) {
+    simt_wgmma_commit(file, line);
+}
+template <int n_pending> static inline void wgmma_wait(SIMT_CALLER) {
+    simt_wgmma_wait(n_pending, file, line);
+}
+template <bool mn_major_a, bool mn_major_b>
+static inline void wgmma_m64n64k16_bf16(float (&sums)[32], uint64_t a, uint64_t b, bool scale_d,
+                                        SIMT_CALLER) {
+    simt_wgmma(a, b, sums, 64, mn_major_a + 2 * mn_major_b, scale_d, file, line);
+}
+template <bool mn_major_a, bool mn_major_b>
+static inline void wgmma_m64n128k16_bf16(float (&sums)[64], uint64_t a, uint64_t b, bool scale_d,
+                                         SIMT_CALLER) {
+    simt_wgmma(a, b, sums, 128, mn_major_a + 2 * mn_major_b, scale_d, file, line);
+}
+template <bool mn_major_a, bool mn_major_b>
+static inline void wgmma_m64n256k16_bf16(float (&sums)[128], uint64_t a, uint64_t b, bool scale_d,
+                                         SIMT_CALLER) {
+    simt_wgmma(a, b, sums, 256, mn_major_a + 2 * mn_major_b, scale_d, file, line);
+}
+
+// ---- registers ----------------------------------------------------------------------------------
+
+template <int n> static inline void set_max_registers_increase(SIMT_CALLER) {
+    static_assert(n >= 24 && n <= 256 && n % 8 == 0, "24 to 256, a multiple of 8");
+    simt_set_max_registers(true, n, file, line);
+}
+template <int n> static inline void set_max_registers_decrease(SIMT_CALLER) {
+    static_assert(n >= 24 && n <= 256 && n % 8 == 0, "24 to 256, a multiple of 8");
+    simt_set_max_registers(false, n, file, line);
 }
 
 // ---- stmatrix -----------------------------------------------------------------------------------
