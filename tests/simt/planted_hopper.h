@@ -77,6 +77,77 @@ enum planted_ring_fault {
 };
 const char *planted_ring(const uint16_t *in, int n_tiles, enum planted_ring_fault fault, int *out);
 
+// ---- clusters -----------------------------------------------------------------------------------
+
+// Pairs of blocks: each copies half of the 128 elements of the pair to both; out[64 p + 32 b + i] =
+// the sum of elements i, i + 32, ... of pair p, the same of both blocks b.
+enum planted_pair_fault {
+    PLANTED_PAIR_RIGHT,
+    PLANTED_PAIR_MASK_OWN,    // each block copies to itself only
+    PLANTED_PAIR_MASK_LARGE,  // to a block 2 that there is not
+    PLANTED_PAIR_MASK_NONE,   // to none
+    PLANTED_PAIR_NO_FENCE,    // no fence_barrier_init
+    PLANTED_PAIR_NO_SYNC,     // no cluster_sync, only __syncthreads
+    PLANTED_PAIR_ENDED,       // one block ends, and the other copies to it
+    PLANTED_PAIR_RANK,        // arrives at block 2
+    PLANTED_PAIR_NO_REMOTE,   // does not arrive at block 1
+    PLANTED_PAIR_NO_WAIT,     // a block ends before the other has arrived at it
+    PLANTED_PAIR_LATE_ARRIVE, // arrives at a block that has ended, or once too often
+    PLANTED_PAIR_GRID,        // an odd number of blocks
+    PLANTED_PAIR_LARGE,       // clusters of 16
+    PLANTED_PAIR_ALONE,       // no clusters
+    PLANTED_PAIR_FAULT_COUNT
+};
+const char *planted_pairs(const uint16_t *in, int n_pairs, enum planted_pair_fault fault, int *out);
+
+// out[i] = i ^ 32: warps meet in pairs at named barriers; is_wrong: one warp waits for too many.
+const char *planted_named(bool is_wrong, int out[128]);
+
+// ---- products of a warpgroup --------------------------------------------------------------------
+
+// out (64, n) = a (64, 64) b (64, n) of bf16. Both lie in memory as their names say: K-major, (64,
+// 64) and (n, 64), or MN-major, (64, 64) and (64, n); copied to shared memory with these swizzles.
+struct planted_product {
+    int n; // 64, 128, 256
+    bool is_mn_major_a, is_mn_major_b;
+    int swizzle_bytes_a, swizzle_bytes_b;
+};
+enum planted_product_fault {
+    PLANTED_PRODUCT_RIGHT,
+    PLANTED_PRODUCT_STORED_FENCED, // right: row 8 of a (K-major, 128) is overwritten with zeros
+    PLANTED_PRODUCT_STORED,        // the same without fence_proxy_async
+    PLANTED_PRODUCT_NO_BARRIER,    // no wait for the copies
+    PLANTED_PRODUCT_NO_FENCE,      // no wgmma_fence
+    PLANTED_PRODUCT_NO_COMMIT,
+    PLANTED_PRODUCT_NO_WAIT,     // no wgmma_wait
+    PLANTED_PRODUCT_OVERWRITTEN, // a changes in flight
+    PLANTED_PRODUCT_TOUCHED,     // an accumulator does
+    PLANTED_PRODUCT_CHANGED,     // an accumulator changes, and no wgmma_fence before the next
+    PLANTED_PRODUCT_DIVERGENT,   // a warp executes another instruction
+    PLANTED_PRODUCT_ENDED,       // a warp has ended
+    PLANTED_PRODUCT_HALF,        // a block of 64 threads
+    PLANTED_PRODUCT_ADDS,        // the accumulators are not zero
+    PLANTED_PRODUCT_SWIZZLE,     // the descriptor's mode is 64 bytes
+    PLANTED_PRODUCT_STRIDE,      // half of the stride offset
+    PLANTED_PRODUCT_LEADING,     // half of the leading offset; of no effect where it is not used
+    PLANTED_PRODUCT_OUTSIDE,     // a stride offset that leaves shared memory
+    PLANTED_PRODUCT_FAULT_COUNT
+};
+const char *planted_product(const struct planted_product *shape, const uint16_t *a,
+                            const uint16_t *b, enum planted_product_fault fault, float *out);
+
+// Four matrices by stmatrix_x4; element i of the 32 rows of 8 is i.
+const char *planted_stmatrix(uint16_t out[256]);
+
+// Three warpgroups: one leaves registers, two take them.
+enum planted_registers_fault {
+    PLANTED_REGISTERS_RIGHT,
+    PLANTED_REGISTERS_TOO_MANY, // none are left to them
+    PLANTED_REGISTERS_RAISED,   // "decrease" to more
+    PLANTED_REGISTERS_PARTLY    // two warps of the warpgroup
+};
+const char *planted_registers(enum planted_registers_fault fault);
+
 #ifdef __cplusplus
 }
 #endif

@@ -71,6 +71,19 @@ struct simt_tensor_map { // fits in a CUtensorMap
 // Fails the launch when the map was not made by cuTensorMapEncodeTiled.
 struct simt_tensor_map simt_tensor_map_of(const void *map, int n_dims);
 
+// ---- boxes (simt_box.cpp) -----------------------------------------------------------------------
+
+// 16 bytes of a box: where they lie in the tensor and in shared memory.
+struct simt_chunk {
+    unsigned char *global; // NULL: outside of the tensor
+    uint8_t n_inside;      // bytes that are inside of it
+    uint32_t offset;       // from the box's first byte in shared memory
+};
+uint32_t simt_box_row_bytes(const struct simt_tensor_map *map);
+uint32_t simt_box_bytes(const struct simt_tensor_map *map); // in shared memory
+std::vector<struct simt_chunk> simt_box_chunks(const struct simt_tensor_map *map,
+                                               const int *coordinates, const void *shared);
+
 // ---- copies in flight (simt_bulk.cpp) -----------------------------------------------------------
 
 void simt_bulk_begin();

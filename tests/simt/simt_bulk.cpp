@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Tensor copies: PTX ISA, sections "cp.async.bulk.tensor", "cp.async.bulk.commit_group",
-// "cp.async.bulk.wait_group", "Tensors" (tiled mode: bounding box, traversal stride, out of
-// boundary access; swizzling modes).
+// "cp.async.bulk.wait_group".
 #include "simt_async.h"
 
 #include <algorithm>
 #include <stdio.h>
 
 struct load { // of shared memory of one block
+    int rank;
     unsigned char *to;
     std::vector<unsigned char> bytes; // as they will lie there
     uint32_t n_counted;               // bytes that the mbarrier counts
@@ -40,81 +40,6 @@ void simt_bulk_begin() {
     random_state = simt_run.settings.seed * 0x9e3779b97f4a7c15u + simt_run.i_block + 1;
 }
 
-// ---- boxes --------------------------------------------------------------------------------------
-
-// 16 bytes of a box: where they lie in the tensor and in shared memory.
-struct chunk {
-    unsigned char *global; // NULL: outside of the tensor
-    uint8_t n_inside;      // bytes that are inside of it
-    uint32_t offset;       // from the box's first byte in shared memory
-};
-
-static int box_extent(const struct simt_tensor_map *map, int i) { // ceil(box / step)
-    return (map->last_of_box[i] + map->steps[i]) / map->steps[i];
-}
-
-static uint32_t box_row_bytes(const struct simt_tensor_map *map) {
-    return (uint32_t)box_extent(map, 0) * map->element_bytes;
-}
-
-static uint32_t box_bytes(const struct simt_tensor_map *map) {
-    uint32_t bytes = box_row_bytes(map);
-    for (int i = 1; i < map->n_dims; i++)
-        bytes *= (uint32_t)box_extent(map, i);
-    return bytes;
-}
-
-// The address that the swizzle exchanges with `window`: within rows of 32, 64 or 128 bytes, bits 4
-// and up change with the bits from 7 on.
-static uint32_t swizzled(uint32_t window, uint32_t swizzle_bytes) {
-    uint32_t mask = swizzle_bytes == 0 ? 0 : swizzle_bytes / 16 - 1;
-    return window ^ ((window >> 7 & mask) << 4);
-}
-
-// Row `i_row` of the box begins at these coordinates; false: all of it is outside of the tensor.
-static bool row_begins(const struct simt_tensor_map *map, const int *coordinates, uint32_t i_row,
-                       unsigned char **global) {
-    bool is_inside = true;
-    *global = map->base;
-    for (int i = 1; i < map->n_dims; i++) {
-        uint32_t extent = (uint32_t)box_extent(map, i);
-        int64_t at = coordinates[i] + (int64_t)(i_row % extent) * map->steps[i];
-        is_inside = is_inside && at >= 0 && at < (int64_t)map->extents[i];
-        *global += at * (int64_t)map->strides[i];
-        i_row /= extent;
-    }
-    return is_inside;
-}
-
-static std::vector<struct chunk> chunks_of(const struct simt_tensor_map *map,
-                                           const int *coordinates, const void *shared) {
-    std::vector<struct chunk> all;
-    uint32_t row_bytes = box_row_bytes(map), n_rows = box_bytes(map) / row_bytes;
-    uint32_t window = simt_shared_window(shared);
-    int64_t begin = (int64_t)coordinates[0] * map->element_bytes;
-    int64_t end = (int64_t)map->extents[0] * map->element_bytes;
-    for (uint32_t row = 0; row < n_rows; row++) {
-        unsigned char *global;
-        bool is_inside = row_begins(map, coordinates, row, &global);
-        for (uint32_t byte = 0; byte < row_bytes; byte += 16) {
-            int64_t at = begin + byte, first = std::max<int64_t>(at, 0);
-            int64_t last = std::min<int64_t>(at + 16, end);
-            uint32_t offset =
-                swizzled(window + row * row_bytes + byte, map->swizzle_bytes) - window;
-            // A box may begin before the tensor by no whole number of chunks: by elements.
-            if (!is_inside || first >= last)
-                all.push_back({NULL, 0, offset});
-            else if (first == at)
-                all.push_back({global + at, (uint8_t)(last - at), offset});
-            else
-                simt_fail("a tensor copy at coordinate %d of dimension 0: the emulator wants whole "
-                          "blocks of 16 bytes outside of the tensor",
-                          coordinates[0]);
-        }
-    }
-    return all;
-}
-
 // ---- checks -------------------------------------------------------------------------------------
 
 static void check_box(const struct simt_tensor_map *map, const void *shared, const char *name,
@@ -125,18 +50,18 @@ static void check_box(const struct simt_tensor_map *map, const void *shared, con
     if (!simt_is_global(map->base, tensor_bytes))
         simt_fail("%s at %s:%d: the tensor of %llu bytes at %p is not all device memory", name,
                   simt_file_name(file), line, (unsigned long long)tensor_bytes, (void *)map->base);
-    if (!simt_is_shared(shared, box_bytes(map)))
+    if (!simt_is_shared(shared, simt_box_bytes(map)))
         simt_fail("%s at %s:%d: the box of %u bytes at %p is not all shared memory of this block",
-                  name, simt_file_name(file), line, box_bytes(map), shared);
+                  name, simt_file_name(file), line, simt_box_bytes(map), shared);
     if (simt_shared_window(shared) % 128 != 0)
         simt_fail("%s at %s:%d: %p is not aligned to 128 bytes of shared memory", name,
                   simt_file_name(file), line, shared);
     // What follows a shorter row in shared memory is not documented.
-    if (map->swizzle_bytes != 0 && box_row_bytes(map) != map->swizzle_bytes)
+    if (map->swizzle_bytes != 0 && simt_box_row_bytes(map) != map->swizzle_bytes)
         simt_fail(
             "%s at %s:%d: a swizzle of %d bytes and a box with rows of %u: the emulator wants "
             "them equal",
-            name, simt_file_name(file), line, map->swizzle_bytes, box_row_bytes(map));
+            name, simt_file_name(file), line, map->swizzle_bytes, simt_box_row_bytes(map));
 }
 
 static bool overlap(const unsigned char *a, size_t a_bytes, const unsigned char *b,
@@ -193,7 +118,7 @@ static void begin_load(int rank, const void *to, std::vector<unsigned char> byte
     memset(simt_async_view(there), 0xff, bytes.size());
     barrier->n_in_flight++;
     uint32_t n_counted = (uint32_t)bytes.size();
-    loads.push_back({there, std::move(bytes), n_counted, barrier});
+    loads.push_back({rank, there, std::move(bytes), n_counted, barrier});
 }
 
 void simt_tma_load(void *to, const void *map_at, const int *coordinates, int n_dims,
@@ -204,8 +129,8 @@ void simt_tma_load(void *to, const void *map_at, const int *coordinates, int n_d
     if (blocks == 0 || blocks >> simt_run.n_blocks != 0)
         simt_fail("tma_load at %s:%d to the blocks 0x%x of a cluster of %d", simt_file_name(file),
                   line, blocks, simt_run.n_blocks);
-    std::vector<unsigned char> bytes(box_bytes(&map), 0);
-    for (const struct chunk &chunk : chunks_of(&map, coordinates, to))
+    std::vector<unsigned char> bytes(simt_box_bytes(&map), 0);
+    for (const struct simt_chunk &chunk : simt_box_chunks(&map, coordinates, to))
         if (chunk.global) {
             simt_check_read(chunk.global, chunk.n_inside);
             memcpy(&bytes[chunk.offset], chunk.global, chunk.n_inside);
@@ -222,6 +147,10 @@ bool simt_bulk_go_on() {
     size_t i = (size_t)(random_state >> 33) % loads.size();
     struct load load = std::move(loads[i]);
     loads.erase(loads.begin() + (long)i);
+    if (simt_run.blocks[load.rank].n_done == simt_run.n_threads) {
+        simt_stop("a tensor copy came to block %d of the cluster, which has ended", load.rank);
+        return true;
+    }
     for (size_t byte = 0; byte < load.bytes.size(); byte++)
         if (load.to[byte] != 0xff) {
             char place[120];
@@ -245,10 +174,10 @@ void simt_tma_store(const void *map_at, const void *from, const int *coordinates
     struct simt_tensor_map map = simt_tensor_map_of(map_at, n_dims);
     check_box(&map, from, "tma_store", file, line);
     snprintf(reader, sizeof reader, "tma_store at %s:%d", simt_file_name(file), line);
-    simt_bulk_check_read((const unsigned char *)from, box_bytes(&map), reader);
+    simt_bulk_check_read((const unsigned char *)from, simt_box_bytes(&map), reader);
     struct store store = {simt_run.current, n_groups[simt_run.current], false, {}, file, line};
     const unsigned char *view = simt_async_view(from);
-    for (const struct chunk &chunk : chunks_of(&map, coordinates, from)) {
+    for (const struct simt_chunk &chunk : simt_box_chunks(&map, coordinates, from)) {
         const unsigned char *shared = (const unsigned char *)from + chunk.offset;
         if (!chunk.global)
             continue;

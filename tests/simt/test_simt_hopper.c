@@ -218,6 +218,79 @@ static void faults_of_rings_are_found(void **state) {
     }
 }
 
+// ---- clusters -----------------------------------------------------------------------------------
+
+enum { N_PAIRS = 3 };
+
+static const char *run_pairs(enum planted_pair_fault fault, bool *is_right) {
+    uint16_t in[128 * N_PAIRS];
+    int out[64 * N_PAIRS] = {0};
+    for (int i = 0; i < 128 * N_PAIRS; i++)
+        in[i] = (uint16_t)(i * 7 % 1000);
+    const char *failure = planted_pairs(in, N_PAIRS, fault, out);
+    *is_right = failure == NULL;
+    for (int i = 0; i < 64 * N_PAIRS; i++) {
+        int sum = 0;
+        for (int j = 0; j < 128; j += 32)
+            sum += in[i / 64 * 128 + i % 32 + j];
+        *is_right = *is_right && out[i] == sum;
+    }
+    return failure;
+}
+
+static void pairs_of_blocks_work(void **state) {
+    (void)state;
+    bool is_right;
+    ASSERT_RUNS(run_pairs(PLANTED_PAIR_RIGHT, &is_right));
+    assert_true(is_right);
+    setenv("SIMT_ORDER", "5", 1);
+    ASSERT_RUNS(run_pairs(PLANTED_PAIR_RIGHT, &is_right));
+    unsetenv("SIMT_ORDER");
+    assert_true(is_right);
+}
+
+static void faults_of_clusters_are_found(void **state) {
+    (void)state;
+    static const char *const texts[PLANTED_PAIR_FAULT_COUNT] = {
+        [PLANTED_PAIR_MASK_OWN] = "0 of 1 arrivals and 128 bytes are missing",
+        [PLANTED_PAIR_MASK_LARGE] = "to the blocks 0x7 of a cluster of 2",
+        [PLANTED_PAIR_MASK_NONE] = "to the blocks 0x0 of a cluster of 2",
+        [PLANTED_PAIR_NO_FENCE] = "no fence_barrier_init has made visible",
+        [PLANTED_PAIR_NO_SYNC] = "cluster_sync first",
+        [PLANTED_PAIR_ENDED] = "came to block 1 of the cluster, which has ended",
+        [PLANTED_PAIR_RANK] = "block 2 of a cluster of 2",
+        [PLANTED_PAIR_NO_REMOTE] = "(block 1 of the cluster) in phase 0: 64 of 64 arrivals",
+        [PLANTED_PAIR_NO_WAIT] = "has ended",
+        [PLANTED_PAIR_LATE_ARRIVE] = "mbarrier_arrive_cluster at planted_hopper_cluster.cu",
+        [PLANTED_PAIR_GRID] = "clusters of (2, 1, 1) blocks of 32 threads in a grid of (5, 1, 1)",
+        [PLANTED_PAIR_LARGE] = "at most 8 blocks",
+        [PLANTED_PAIR_ALONE] = "of a cluster of 1",
+    };
+    for (int fault = PLANTED_PAIR_RIGHT + 1; fault < PLANTED_PAIR_FAULT_COUNT; fault++) {
+        bool is_right;
+        check_text(run_pairs((enum planted_pair_fault)fault, &is_right), texts[fault], fault);
+    }
+}
+
+static void warps_meet_by_name(void **state) {
+    (void)state;
+    int out[128];
+    ASSERT_RUNS(planted_named(false, out));
+    for (int i = 0; i < 128; i++)
+        assert_int_equal(out[i], i ^ 32);
+    check_text(planted_named(true, out), "named_barrier_sync(1, 64)", 0);
+}
+
+static void only_hopper_has_them(void **state) {
+    (void)state;
+    bool is_right;
+    setenv("SIMT_DEVICE", "ampere", 1);
+    const char *ring = run_ring(PLANTED_RING_RIGHT, &is_right);
+    check_text(ring, "only compute capability 9.0 has it", 0);
+    check_text(run_pairs(PLANTED_PAIR_RIGHT, &is_right), "SIMT_DEVICE=hopper", 0);
+    setenv("SIMT_DEVICE", "hopper", 1);
+}
+
 static int use_hopper(void **state) {
     (void)state;
     return setenv("SIMT_DEVICE", "hopper", 1);
@@ -225,9 +298,16 @@ static int use_hopper(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(boxes_are_loaded),           cmocka_unit_test(boxes_are_stored),
-        cmocka_unit_test(faults_of_stores_are_found), cmocka_unit_test(faults_of_maps_are_found),
-        cmocka_unit_test(rings_of_tiles_work),        cmocka_unit_test(faults_of_rings_are_found),
+        cmocka_unit_test(boxes_are_loaded),
+        cmocka_unit_test(boxes_are_stored),
+        cmocka_unit_test(faults_of_stores_are_found),
+        cmocka_unit_test(faults_of_maps_are_found),
+        cmocka_unit_test(rings_of_tiles_work),
+        cmocka_unit_test(faults_of_rings_are_found),
+        cmocka_unit_test(pairs_of_blocks_work),
+        cmocka_unit_test(faults_of_clusters_are_found),
+        cmocka_unit_test(warps_meet_by_name),
+        cmocka_unit_test(only_hopper_has_them),
     };
     return cmocka_run_group_tests(tests, use_hopper, NULL);
 }
