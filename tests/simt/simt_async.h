@@ -81,8 +81,10 @@ struct simt_chunk {
 };
 uint32_t simt_box_row_bytes(const struct simt_tensor_map *map);
 uint32_t simt_box_bytes(const struct simt_tensor_map *map); // in shared memory
-std::vector<struct simt_chunk> simt_box_chunks(const struct simt_tensor_map *map,
-                                               const int *coordinates, const void *shared);
+// Borrowed until the next call. (A failure leaves a thread's frames as they are: what they own
+// would leak.)
+const std::vector<struct simt_chunk> &simt_box_chunks(const struct simt_tensor_map *map,
+                                                      const int *coordinates, const void *shared);
 
 // ---- copies in flight (simt_bulk.cpp) -----------------------------------------------------------
 

@@ -44,9 +44,10 @@ static bool row_begins(const struct simt_tensor_map *map, const int *coordinates
     return is_inside;
 }
 
-std::vector<struct simt_chunk> simt_box_chunks(const struct simt_tensor_map *map,
-                                               const int *coordinates, const void *shared) {
-    std::vector<struct simt_chunk> all;
+const std::vector<struct simt_chunk> &simt_box_chunks(const struct simt_tensor_map *map,
+                                                      const int *coordinates, const void *shared) {
+    static std::vector<struct simt_chunk> all;
+    all.clear();
     uint32_t row_bytes = simt_box_row_bytes(map), n_rows = simt_box_bytes(map) / row_bytes;
     uint32_t window = simt_shared_window(shared);
     int64_t begin = (int64_t)coordinates[0] * map->element_bytes;

@@ -102,7 +102,7 @@ static void check_free(const unsigned char *to, size_t bytes, const char *file, 
 
 // ---- to shared memory ---------------------------------------------------------------------------
 
-static void begin_load(int rank, const void *to, std::vector<unsigned char> bytes,
+static void begin_load(int rank, const void *to, const std::vector<unsigned char> &bytes,
                        const uint64_t *bar, const char *file, int line) {
     if (simt_run.blocks[rank].n_done == simt_run.n_threads)
         simt_fail("tma_load at %s:%d to block %d of the cluster, which has ended",
@@ -118,7 +118,7 @@ static void begin_load(int rank, const void *to, std::vector<unsigned char> byte
     memset(simt_async_view(there), 0xff, bytes.size());
     barrier->n_in_flight++;
     uint32_t n_counted = (uint32_t)bytes.size();
-    loads.push_back({rank, there, std::move(bytes), n_counted, barrier});
+    loads.push_back({rank, there, bytes, n_counted, barrier});
 }
 
 void simt_tma_load(void *to, const void *map_at, const int *coordinates, int n_dims,
@@ -129,7 +129,8 @@ void simt_tma_load(void *to, const void *map_at, const int *coordinates, int n_d
     if (blocks == 0 || blocks >> simt_run.n_blocks != 0)
         simt_fail("tma_load at %s:%d to the blocks 0x%x of a cluster of %d", simt_file_name(file),
                   line, blocks, simt_run.n_blocks);
-    std::vector<unsigned char> bytes(simt_box_bytes(&map), 0);
+    static std::vector<unsigned char> bytes;
+    bytes.assign(simt_box_bytes(&map), 0);
     for (const struct simt_chunk &chunk : simt_box_chunks(&map, coordinates, to))
         if (chunk.global) {
             simt_check_read(chunk.global, chunk.n_inside);
@@ -175,7 +176,7 @@ void simt_tma_store(const void *map_at, const void *from, const int *coordinates
     check_box(&map, from, "tma_store", file, line);
     snprintf(reader, sizeof reader, "tma_store at %s:%d", simt_file_name(file), line);
     simt_bulk_check_read((const unsigned char *)from, simt_box_bytes(&map), reader);
-    struct store store = {simt_run.current, n_groups[simt_run.current], false, {}, file, line};
+    stores.push_back({simt_run.current, n_groups[simt_run.current], false, {}, file, line});
     const unsigned char *view = simt_async_view(from);
     for (const struct simt_chunk &chunk : simt_box_chunks(&map, coordinates, from)) {
         const unsigned char *shared = (const unsigned char *)from + chunk.offset;
@@ -188,9 +189,8 @@ void simt_tma_store(const void *map_at, const void *from, const int *coordinates
         simt_check_write(chunk.global, chunk.n_inside);
         struct store_row row = {shared, chunk.global, {0}, chunk.n_inside};
         memcpy(row.bytes, shared, chunk.n_inside);
-        store.rows.push_back(row);
+        stores.back().rows.push_back(row);
     }
-    stores.push_back(std::move(store));
 }
 
 void simt_tma_store_commit() {

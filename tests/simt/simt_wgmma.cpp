@@ -152,15 +152,17 @@ static void multiply(struct simt_group_call *const calls[128]) {
     struct sums *sums = sums_of(self, calls, n);
     if (!first->adds)
         std::fill(sums->values.begin(), sums->values.end(), 0.0f);
-    std::vector<float> a((size_t)(n_k * n_rows)), b((size_t)(n_k * n));
-    struct product product = {self->n_groups, {}, first->file, first->line};
-    simt_read_operand(first->a, is_mn_major_a, n_rows, reader, &product.chunks, a.data());
-    simt_read_operand(first->b, is_mn_major_b, (uint32_t)n, reader, &product.chunks, b.data());
+    static std::vector<float> a, b; // a failure would leak them from this frame
+    a.resize((size_t)(n_k * n_rows));
+    b.resize((size_t)(n_k * n));
+    self->products.push_back({self->n_groups, {}, first->file, first->line});
+    std::vector<struct simt_operand_chunk> *chunks = &self->products.back().chunks;
+    simt_read_operand(first->a, is_mn_major_a, n_rows, reader, chunks, a.data());
+    simt_read_operand(first->b, is_mn_major_b, (uint32_t)n, reader, chunks, b.data());
     add_products(sums, a.data(), b.data());
     sums->is_in_flight = true;
     sums->group = self->n_groups;
     poison_registers(sums);
-    self->products.push_back(std::move(product));
 }
 
 void simt_wgmma(uint64_t a, uint64_t b, float *sums, int n, int mn_major, bool adds,
