@@ -119,18 +119,19 @@ enum planted_product_fault {
     PLANTED_PRODUCT_NO_BARRIER,    // no wait for the copies
     PLANTED_PRODUCT_NO_FENCE,      // no wgmma_fence
     PLANTED_PRODUCT_NO_COMMIT,
-    PLANTED_PRODUCT_NO_WAIT,     // no wgmma_wait
-    PLANTED_PRODUCT_OVERWRITTEN, // a changes in flight
-    PLANTED_PRODUCT_TOUCHED,     // an accumulator does
-    PLANTED_PRODUCT_CHANGED,     // an accumulator changes, and no wgmma_fence before the next
-    PLANTED_PRODUCT_DIVERGENT,   // a warp executes another instruction
-    PLANTED_PRODUCT_ENDED,       // a warp has ended
-    PLANTED_PRODUCT_HALF,        // a block of 64 threads
-    PLANTED_PRODUCT_ADDS,        // the accumulators are not zero
-    PLANTED_PRODUCT_SWIZZLE,     // the descriptor's mode is 64 bytes
-    PLANTED_PRODUCT_STRIDE,      // half of the stride offset
-    PLANTED_PRODUCT_LEADING,     // half of the leading offset; of no effect where it is not used
-    PLANTED_PRODUCT_OUTSIDE,     // a stride offset that leaves shared memory
+    PLANTED_PRODUCT_NO_WAIT,      // no wgmma_wait
+    PLANTED_PRODUCT_OVERWRITTEN,  // a changes in flight
+    PLANTED_PRODUCT_TOUCHED,      // an accumulator does
+    PLANTED_PRODUCT_CHANGED,      // an accumulator changes, and no wgmma_fence before the next
+    PLANTED_PRODUCT_CHANGED_LATE, // the same behind a wgmma_fence
+    PLANTED_PRODUCT_DIVERGENT,    // a warp executes another instruction
+    PLANTED_PRODUCT_ENDED,        // a warp has ended
+    PLANTED_PRODUCT_HALF,         // a block of 64 threads
+    PLANTED_PRODUCT_ADDS,         // the accumulators are not zero
+    PLANTED_PRODUCT_SWIZZLE,      // the descriptor's mode is 64 bytes
+    PLANTED_PRODUCT_STRIDE,       // half of the stride offset
+    PLANTED_PRODUCT_LEADING,      // half of the leading offset; of no effect where it is not used
+    PLANTED_PRODUCT_OUTSIDE,      // a stride offset that leaves shared memory
     PLANTED_PRODUCT_FAULT_COUNT
 };
 const char *planted_product(const struct planted_product *shape, const uint16_t *a,

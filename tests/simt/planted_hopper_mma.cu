@@ -96,10 +96,10 @@ static __global__ void product(const __grid_constant__ CUtensorMap map_a,
     DYNAMIC_SHARED(shared);
     SHARED(uint64_t, bar, );
     unsigned char *shared_b = begin_product(&a, &map_a, &b, &map_b, shared, &bar);
-    before_products(fault, shared, &bar);
     float sums[n / 2];
     for (float &sum : sums)
         sum = 1e30f; // the first product overwrites it
+    before_products(fault, shared, &bar);
     int majors = a.is_mn_major + 2 * b.is_mn_major;
     if (fault == PLANTED_PRODUCT_DIVERGENT && threadIdx.x >= 96)
         wgmma_fence();
@@ -116,7 +116,9 @@ static __global__ void product(const __grid_constant__ CUtensorMap map_a,
         sums[3] = 0.0f;
     if (fault != PLANTED_PRODUCT_NO_WAIT)
         wgmma_wait<0>();
-    if (fault == PLANTED_PRODUCT_CHANGED) {
+    if (fault == PLANTED_PRODUCT_CHANGED || fault == PLANTED_PRODUCT_CHANGED_LATE) {
+        if (fault == PLANTED_PRODUCT_CHANGED_LATE)
+            wgmma_fence();
         sums[0] = 0.0f;
         wgmma_of(sums, descriptor_of(&a, shared, 0), descriptor_of(&b, shared_b, 0), true, majors);
     }

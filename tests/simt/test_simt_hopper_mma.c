@@ -95,6 +95,7 @@ static const char *const texts[PLANTED_PRODUCT_FAULT_COUNT] = {
     [PLANTED_PRODUCT_OVERWRITTEN] = "that reads it was in flight",
     [PLANTED_PRODUCT_TOUCHED] = "accumulators of a wgmma were written before wgmma_wait",
     [PLANTED_PRODUCT_CHANGED] = "its accumulators were written since the last wgmma_fence",
+    [PLANTED_PRODUCT_CHANGED_LATE] = "its accumulators were written since the last wgmma_fence",
     [PLANTED_PRODUCT_DIVERGENT] = "must execute one instruction together",
     [PLANTED_PRODUCT_ENDED] = "96 of 128 threads at planted_hopper_mma.cu",
     [PLANTED_PRODUCT_HALF] = "a block of 64 threads, which is no multiple of 128",

@@ -108,6 +108,7 @@ static void a_value_that_is_not_listed_ends_the_program(void **state) {
     (void)state;
     static const char *const settings[][2] = {
         {"SIMT_TENSOR_CORE", "volta"},
+        {"SIMT_DEVICE", "volta"},
         {"SIMT_ORDER", "-1"},
         {"SIMT_ORDER", "1x"},
         {"SIMT_STREAMS", ""},
