@@ -86,6 +86,12 @@ uint32_t simt_box_bytes(const struct simt_tensor_map *map); // in shared memory
 const std::vector<struct simt_chunk> &simt_box_chunks(const struct simt_tensor_map *map,
                                                       const int *coordinates, const void *shared);
 
+// ---- barriers (simt_barrier.cpp) ----------------------------------------------------------------
+
+void simt_barriers_begin();
+void simt_barriers_thread_ended();
+extern long simt_cluster_syncs; // that the running cluster has passed
+
 // ---- copies in flight (simt_bulk.cpp) -----------------------------------------------------------
 
 void simt_bulk_begin();
@@ -128,9 +134,11 @@ void simt_wgmma_thread_ends();
 // ---- all of it (simt_async.cpp) -----------------------------------------------------------------
 
 void simt_async_begin();       // before a cluster runs
+void simt_async_use();         // at the beginning of every function of kernels
 bool simt_async_go_on();       // something arrives; false: nothing is in flight
 void simt_async_thread_ends(); // of the running thread
-void simt_async_end();         // after the cluster has ended
+void simt_async_thread_ended();
+void simt_async_end(); // after the cluster has ended
 // Of instructions that compute capability 8.0 does not have.
 void simt_require_hopper(const char *name, const char *file, int line);
 

@@ -98,6 +98,7 @@ static void describe_named(const struct simt_thread *self, char *out, size_t byt
 }
 
 void simt_named_barrier(uint32_t id, uint32_t n_threads, const char *file, int line) {
+    simt_async_use();
     if (id < 1 || id >= n_named || n_threads == 0 || n_threads % 32 != 0 ||
         (int)n_threads > simt_run.n_threads)
         simt_fail("named_barrier_sync(%u, %u) at %s:%d: the number must be 1 to 15, and the "
@@ -132,6 +133,7 @@ static bool cluster_is_complete(size_t n_here) {
 }
 
 void simt_cluster_sync(const char *file, int line) {
+    simt_async_use();
     if (!cluster_is_complete(cluster.threads.size() + 1)) {
         cluster.threads.push_back(simt_run.current);
         simt_wait_for(&cluster, 0, describe_cluster, file, line);

@@ -193,9 +193,6 @@ void simt_make_ready(int thread);
 void simt_wait_for(const void *object, uint32_t detail,
                    void (*describe)(const struct simt_thread *self, char *out, size_t bytes),
                    const char *file, int line);
-void simt_barriers_begin(); // simt_barrier.cpp, before a cluster runs
-void simt_barriers_thread_ended();
-extern long simt_cluster_syncs; // that the running cluster has passed
 
 // ---- failures (simt_error.cpp) ------------------------------------------------------------------
 

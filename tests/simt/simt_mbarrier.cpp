@@ -24,6 +24,7 @@ static void place_of(const void *shared, char *out, size_t bytes) {
 }
 
 static void check_address(const uint64_t *bar, const char *name, const char *file, int line) {
+    simt_async_use();
     if ((uintptr_t)bar % 8 != 0 || !simt_is_shared(bar, 8))
         simt_fail("%s at %s:%d: %p is not 8 bytes of shared memory of this block, aligned to 8",
                   name, simt_file_name(file), line, (const void *)bar);

@@ -38,8 +38,7 @@ static void begin_thread(int thread, struct simt_fiber *fiber) {
     self->n_groups = 0;
     simt_run.n_done++;
     simt_block()->n_done++;
-    if (simt_run.n_blocks > 1)
-        simt_barriers_thread_ended();
+    simt_async_thread_ended();
 }
 
 static int take_ready() {
@@ -120,7 +119,6 @@ static void begin_cluster(dim3 first) {
         simt_run.threads[i].state = SIMT_NEW;
         simt_run.threads[i].warp_epoch = 0;
     }
-    simt_barriers_begin();
     simt_async_begin();
     simt_check_block_begins();
 }

@@ -103,6 +103,7 @@ static void meet_only(struct simt_group_call *const *) {
 
 void simt_set_max_registers(bool increases, int n, const char *file, int line) {
     const char *name = increases ? "set_max_registers_increase" : "set_max_registers_decrease";
+    simt_require_hopper(name, file, line);
     struct simt_group_call call = {name, 0, 0, false, n, NULL, file, line};
     int *now = &meetings[simt_warpgroup()].n_registers;
     int before = *now;
