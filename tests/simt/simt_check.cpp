@@ -85,7 +85,8 @@ void *simt_check_shared(size_t bytes, size_t align) {
         shared_shadow = simt_shadow_create(shared_bytes);
     }
     // Aligned as much as its type asks for and no more.
-    size_t begin = (shared_used + shared_gap) / 256 * 256 + (align < 16 ? align : 0);
+    size_t step = align > 256 ? align : 256;
+    size_t begin = (shared_used + shared_gap + step - 256) / step * step + (align < 16 ? align : 0);
     if (begin + bytes + shared_gap > shared_bytes)
         simt_fail("too many shared arrays for the emulator");
     shared_used = begin + bytes + 255;

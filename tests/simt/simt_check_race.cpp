@@ -96,9 +96,9 @@ const char *simt_code_place(const void *code) {
                  index.x, index.y, index.z);
     }
     char since[160] = "";
-    if (simt_run.barrier_file)
+    if (simt_block()->barrier_file)
         snprintf(since, sizeof since, ", since the barrier at %s:%d",
-                 simt_file_name(simt_run.barrier_file), simt_run.barrier_line);
+                 simt_file_name(simt_block()->barrier_file), simt_block()->barrier_line);
     simt_fail("race: %s of %zu bytes at byte %zu of a%s %s of %zu bytes, %s%s%s", names[access],
               bytes, place->offset, place->what[0] == 'a' ? "n" : "", place->what, place->bytes,
               culprit, since, simt_code_place(place->code));

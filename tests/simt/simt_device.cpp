@@ -48,13 +48,13 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int ordinal) {
     snprintf(out->name, sizeof out->name, "emulated");
     out->totalGlobalMem = total_memory;
     out->sharedMemPerBlock = 48 * 1024;
-    out->sharedMemPerBlockOptin = 163 * 1024;
-    out->sharedMemPerMultiprocessor = 164 * 1024;
+    out->sharedMemPerBlockOptin = simt_shared_per_block();
+    out->sharedMemPerMultiprocessor = simt_shared_per_block() + 1024;
     out->regsPerBlock = 65536;
     out->warpSize = 32;
     out->maxThreadsPerBlock = SIMT_MAX_THREADS;
     out->maxThreadsPerMultiProcessor = 2048;
-    out->major = 8, out->minor = 0;
+    out->major = simt_settings_read().is_hopper ? 9 : 8, out->minor = 0;
     out->multiProcessorCount = 4;
     out->l2CacheSize = 40 << 20;
     return check_ordinal(ordinal);
@@ -80,6 +80,16 @@ cudaError_t cudaDeviceGetAttribute(int *out, enum cudaDeviceAttr attribute, int 
         *out = (int)device.sharedMemPerBlockOptin;
         break;
     }
+    return code;
+}
+
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *out, const void *kernel) {
+    struct cudaDeviceProp device;
+    cudaError_t code = cudaGetDeviceProperties(&device, 0);
+    bool is_set;
+    *out = {};
+    out->maxDynamicSharedSizeBytes = (int)simt_shared_allowed(kernel, &is_set);
+    out->ptxVersion = out->binaryVersion = 10 * device.major + device.minor;
     return code;
 }
 

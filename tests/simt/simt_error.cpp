@@ -24,6 +24,18 @@ cudaError_t simt_error(cudaError_t code, const char *format, ...) {
     return code;
 }
 
+void simt_stop(const char *format, ...) {
+    char prefix[256];
+    uint3 block = simt_run.blocks[0].index;
+    snprintf(prefix, sizeof prefix, "kernel %s, block (%u, %u, %u)%s: ", simt_run.grid->name,
+             block.x, block.y, block.z, simt_run.n_blocks > 1 ? " and its cluster" : "");
+    va_list arguments;
+    va_start(arguments, format);
+    record(cudaErrorLaunchFailure, prefix, format, arguments);
+    va_end(arguments);
+    simt_abandon_later();
+}
+
 void simt_fail(const char *format, ...) {
     if (simt_run.current < 0) {
         fprintf(stderr, "simt: a function of kernels was called outside of one\n");
@@ -55,10 +67,10 @@ const char *simt_barrier_name(enum simt_barrier_kind kind) {
 }
 
 const char *simt_warp_name(enum simt_warp_kind kind) {
-    static const char *const names[] = {"__syncwarp",        "__shfl_sync",      "__shfl_xor_sync",
-                                        "__shfl_up_sync",    "__shfl_down_sync", "__ballot_sync",
-                                        "__any_sync",        "__all_sync",       "ldmatrix_x4",
-                                        "ldmatrix_x4_trans", "mma_bf16",         "mma_tf32"};
+    static const char *const names[] = {
+        "__syncwarp",    "__shfl_sync", "__shfl_xor_sync", "__shfl_up_sync", "__shfl_down_sync",
+        "__ballot_sync", "__any_sync",  "__all_sync",      "ldmatrix_x4",    "ldmatrix_x4_trans",
+        "stmatrix_x4",   "mma_bf16",    "mma_tf32"};
     return names[kind];
 }
 
@@ -72,13 +84,17 @@ static void describe_place(const struct simt_thread *thread, char *out, size_t b
     else if (thread->state == SIMT_AT_WARP)
         snprintf(out, bytes, "at %s:%d in %s (mask 0x%08x)", simt_file_name(thread->call->file),
                  thread->call->line, simt_warp_name(thread->call->kind), thread->call->mask);
-    else
+    else if (thread->state == SIMT_AT_OBJECT) {
+        int length =
+            snprintf(out, bytes, "at %s:%d in ", simt_file_name(thread->file), thread->line);
+        thread->describe(thread, out + length, bytes - (size_t)length);
+    } else
         snprintf(out, bytes, "running");
 }
 
 // Waiting threads first, ended ones last.
 static void list_places(int first, int n, const char *what, char *out, size_t bytes) {
-    char place[200], other[200];
+    char place[400], other[400];
     size_t length = 0;
     bool is_told[SIMT_MAX_THREADS] = {false};
     out[0] = '\0';
@@ -104,24 +120,44 @@ static void list_places(int first, int n, const char *what, char *out, size_t by
     }
 }
 
-void simt_error_stuck() {
+// The first thread in that state, -1: none.
+static int first_at(enum simt_thread_state state) {
+    for (int i = 0; i < simt_run.n_all; i++)
+        if (simt_run.threads[i].state == state)
+            return i;
+    return -1;
+}
+
+static void error_divergent_warp(int thread) {
     char places[1024];
-    uint3 block = simt_here.block;
-    int warp = -1;
-    for (int i = 0; i < simt_run.n_threads && warp < 0; i++)
-        if (simt_run.threads[i].state == SIMT_AT_WARP)
-            warp = i / 32;
-    if (warp < 0) {
-        list_places(0, simt_run.n_threads, "threads", places, sizeof places);
-        simt_error(cudaErrorLaunchFailure, "divergent barrier in kernel %s, block (%u, %u, %u): %s",
-                   simt_run.grid->name, block.x, block.y, block.z, places);
-        return;
-    }
-    int n_lanes = simt_run.n_threads - 32 * warp;
-    list_places(32 * warp, n_lanes < 32 ? n_lanes : 32, "lanes", places, sizeof places);
+    int rank = thread / simt_run.n_threads, first = rank * simt_run.n_threads;
+    int warp = (thread - first) / 32, n_lanes = simt_run.n_threads - 32 * warp;
+    uint3 block = simt_run.blocks[rank].index;
+    list_places(first + 32 * warp, n_lanes < 32 ? n_lanes : 32, "lanes", places, sizeof places);
     simt_error(cudaErrorLaunchFailure,
                "divergent warp function in kernel %s, block (%u, %u, %u), warp %d: %s",
                simt_run.grid->name, block.x, block.y, block.z, warp, places);
+}
+
+void simt_error_stuck() {
+    char places[1800] = "", name[60];
+    size_t length = 0;
+    bool is_deadlock = first_at(SIMT_AT_OBJECT) >= 0;
+    if (first_at(SIMT_AT_WARP) >= 0 && !is_deadlock) {
+        error_divergent_warp(first_at(SIMT_AT_WARP));
+        return;
+    }
+    for (int rank = 0; rank < simt_run.n_blocks && length + 1000 < sizeof places; rank++) {
+        uint3 block = simt_run.blocks[rank].index;
+        snprintf(name, sizeof name, "%sblock (%u, %u, %u): ", rank > 0 ? "; " : "", block.x,
+                 block.y, block.z);
+        length += (size_t)snprintf(places + length, sizeof places - length, "%s", name);
+        list_places(rank * simt_run.n_threads, simt_run.n_threads, "threads", places + length,
+                    sizeof places - length);
+        length = strlen(places);
+    }
+    simt_error(cudaErrorLaunchFailure, "%s in kernel %s, %s",
+               is_deadlock ? "deadlock" : "divergent barrier", simt_run.grid->name, places);
 }
 
 // ---- the runtime's view -------------------------------------------------------------------------
@@ -158,6 +194,8 @@ const char *cudaGetErrorName(cudaError_t code) {
         return "cudaErrorStreamCaptureUnsupported";
     case cudaErrorStreamCaptureInvalidated:
         return "cudaErrorStreamCaptureInvalidated";
+    case cudaErrorInvalidClusterSize:
+        return "cudaErrorInvalidClusterSize";
     case cudaErrorGraphExecUpdateFailure:
         return "cudaErrorGraphExecUpdateFailure";
     }

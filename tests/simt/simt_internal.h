@@ -20,7 +20,8 @@
 #endif
 #endif
 
-#define SIMT_MAX_THREADS 1024
+#define SIMT_MAX_THREADS 1024 // of a block, and of a cluster
+#define SIMT_MAX_CLUSTER 8    // blocks
 
 // ---- fibers (simt_fiber.cpp) --------------------------------------------------------------------
 
@@ -61,14 +62,20 @@ struct simt_record {
 // A group of messages between processes (simt_nccl.cpp).
 struct simt_messages;
 
+// Arguments of a kernel may be aligned to 128 bytes (CUtensorMap).
+struct alignas(128) simt_line {
+    unsigned char bytes[128];
+};
+
 // One operation in a stream's queue or in a graph.
 struct simt_work {
     enum simt_work_kind kind;
-    long number;                      // counts the work of all streams
-    struct simt_grid grid;            // of a kernel, whose arguments are in `bytes`
-    std::vector<unsigned char> bytes; // of a kernel; of a copy from pageable memory, its source
-    void *to;                         // of a copy or a fill
-    const void *from;                 // of a copy; NULL: `bytes`
+    long number;                             // counts the work of all streams
+    struct simt_grid grid;                   // of a kernel
+    std::vector<struct simt_line> arguments; // of a kernel
+    std::vector<unsigned char> bytes;        // of a copy from pageable memory, its source
+    void *to;                                // of a copy or a fill
+    const void *from;                        // of a copy; NULL: `bytes`
     size_t n_bytes;
     int value;    // of a fill
     bool is_late; // a copy from page-locked memory, which even an eager stream does not do at once
@@ -108,9 +115,19 @@ cudaError_t simt_run_grid(const struct simt_grid *grid); // simt_run.cpp
 
 void simt_plant_synchronize(); // simt_plant.cpp: waits for ever behind a kernel that hangs
 
-// ---- the block that runs (simt_run.cpp) ---------------------------------------------------------
+// ---- the blocks that run (simt_run.cpp) ---------------------------------------------------------
 
-enum simt_thread_state { SIMT_NEW, SIMT_RUNNING, SIMT_AT_BARRIER, SIMT_AT_WARP, SIMT_DONE };
+// The blocks of a cluster run together: thread `i` of the block with rank `r` in its cluster has
+// the number r * n_threads + i. Without clusters one block runs at a time.
+
+enum simt_thread_state {
+    SIMT_NEW,
+    SIMT_RUNNING,
+    SIMT_AT_BARRIER,
+    SIMT_AT_WARP,
+    SIMT_AT_OBJECT, // waits for what `describe` tells
+    SIMT_DONE
+};
 
 struct simt_copy { // a cp.async that is not finished
     void *to;
@@ -128,29 +145,54 @@ struct simt_thread {
     const char *file;
     int line;
     struct simt_warp_call *call;
+    void (*describe)(const struct simt_thread *self, char *out, size_t bytes);
+    const void *object;
+    uint32_t detail;
     uint32_t warp_epoch; // times it has met its warp in __syncwarp since the last barrier
     long n_groups;       // committed cp.async groups
     std::vector<struct simt_copy> copies;
 };
 
-struct simt_run {
-    const struct simt_grid *grid; // NULL: no kernel runs
-    struct simt_settings settings;
-    int n_threads, n_started, n_done, n_at_barrier;
-    int current; // the running thread, -1: the host
-    struct simt_thread threads[SIMT_MAX_THREADS];
-    int ready[SIMT_MAX_THREADS]; // a ring of threads that may go on
-    int first_ready, n_ready;
-    uint64_t i_block;         // counts all blocks of all launches
-    const char *barrier_file; // the last barrier that the block has passed
+struct simt_block {
+    uint3 index;
+    int n_done, n_at_barrier;
+    long n_barriers;          // it has passed
+    const char *barrier_file; // the last one
     int barrier_line;
     size_t static_shared;
 };
+
+struct simt_run {
+    const struct simt_grid *grid; // NULL: no kernel runs
+    struct simt_settings settings;
+    int n_threads; // of a block
+    int n_blocks;  // of the cluster
+    int n_all;     // threads of the cluster
+    int n_started, n_done;
+    int current; // the running thread, -1: the host
+    struct simt_thread threads[SIMT_MAX_THREADS];
+    struct simt_block blocks[SIMT_MAX_CLUSTER];
+    int ready[SIMT_MAX_THREADS]; // a ring of threads that may go on
+    int first_ready, n_ready;
+    uint64_t i_block; // counts all clusters of all launches
+};
 extern struct simt_run simt_run;
+
+// Of the running thread.
+static inline int simt_rank() {
+    return simt_run.current / simt_run.n_threads;
+}
+static inline struct simt_block *simt_block() {
+    return &simt_run.blocks[simt_rank()];
+}
 
 // The running thread waits until somebody makes it ready.
 void simt_wait();
 void simt_make_ready(int thread);
+// The running thread waits, and `describe` tells for what when nothing goes on any more.
+void simt_wait_for(const void *object, uint32_t detail,
+                   void (*describe)(const struct simt_thread *self, char *out, size_t bytes),
+                   const char *file, int line);
 
 // ---- failures (simt_error.cpp) ------------------------------------------------------------------
 
@@ -162,13 +204,18 @@ cudaError_t simt_error(cudaError_t code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 // Of the running thread: ends the launch. "kernel K, block (..), thread (..): " comes before.
 [[noreturn]] void simt_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
-// Of the block: which threads wait where.
+// Of the cluster, from the host or a thread: records a failure; no thread of it goes on.
+void simt_stop(const char *format, ...) __attribute__((format(printf, 1, 2)));
+// Of the cluster: which threads wait where.
 void simt_error_stuck();
 [[noreturn]] void simt_abandon(); // simt_run.cpp: back to the host, once a failure is recorded
+void simt_abandon_later();        // the same when the host runs
+void simt_abandon_if_stopped();   // from a thread, after simt_stop
 
 // ---- matrices (simt_matrix.cpp) -----------------------------------------------------------------
 
 void simt_load_matrices(struct simt_warp_call *const calls[32], bool is_transposed);
+void simt_store_matrices(struct simt_warp_call *const calls[32]);
 void simt_multiply_bf16(struct simt_warp_call *const calls[32]);
 void simt_multiply_tf32(struct simt_warp_call *const calls[32]);
 
@@ -185,9 +232,10 @@ struct simt_allocation *simt_allocation_find(const void *address);
 size_t simt_memory_used();                                    // of the device
 bool simt_is_global(const void *address, size_t bytes);       // device or page-locked memory
 bool simt_is_page_locked(const void *address, size_t bytes);  // memory of the host
-bool simt_is_shared(const void *address, size_t bytes);       // of the block that runs
+bool simt_is_shared(const void *address, size_t bytes);       // of the running thread's block
 size_t simt_shared_allowed(const void *kernel, bool *is_set); // dynamic, of a launch
 void simt_shared_end();                                       // after a launch
+size_t simt_shared_per_block();                               // the most a kernel may ask for
 
 // ---- checks (simt_check.cpp, only in the checked build) -----------------------------------------
 

@@ -72,6 +72,7 @@ enum simt_warp_kind {
     SIMT_ALL,
     SIMT_LDMATRIX,
     SIMT_LDMATRIX_TRANS,
+    SIMT_STMATRIX,
     SIMT_MMA_BF16,
     SIMT_MMA_TF32
 };
@@ -82,8 +83,8 @@ struct simt_warp_call {
     unsigned mask;
     uint64_t value;      // in: of a shuffle or a vote; out: the result
     int argument, width; // of a shuffle: lane or distance
-    const void *a, *b;   // of mma: fragments; of ldmatrix: a is the row's address
-    void *out;           // of mma: d; of ldmatrix: the four words
+    const void *a, *b; // of mma: fragments; of ldmatrix: a is the row's address; of stmatrix: words
+    void *out;         // of mma: d; of ldmatrix: the four words; of stmatrix: the row's address
     const char *file;
     int line;
 };
@@ -188,7 +189,8 @@ struct simt_grid {
     void (*run)(const void *arguments); // one thread, from beginning to end
     const void *arguments;
     size_t arguments_bytes;
-    bool leaves_out_first; // block, for simt_plant.h
+    bool leaves_out_first; // cluster, for simt_plant.h
+    dim3 cluster;          // blocks that run together; 1: none
 };
 // Puts the grid into the stream's queue, with a copy of the arguments; what is wrong with the
 // launch itself is left for cudaGetLastError.
@@ -206,18 +208,27 @@ template <typename... Parameters> struct simt_bound_kernel {
     }
 };
 
-// kernel<<<grid, block, shared_bytes, stream>>>(arguments...)
+// kernel<<<grid, block, shared_bytes, stream>>>(arguments...), in clusters of blocks.
 template <typename... Parameters>
-static inline void simt_launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes,
-                               struct CUstream_st *stream, void (*kernel)(Parameters...),
-                               typename simt_same<Parameters>::type... arguments) {
+static inline void simt_launch_clusters(const char *name, dim3 grid, dim3 block, dim3 cluster,
+                                        size_t shared_bytes, struct CUstream_st *stream,
+                                        void (*kernel)(Parameters...),
+                                        typename simt_same<Parameters>::type... arguments) {
     static_assert((std::is_trivially_copyable<Parameters>::value && ...),
                   "arguments reach a kernel as bytes");
     simt_bound_kernel<Parameters...> bound = {kernel, {arguments...}};
     struct simt_grid all = {name,         grid,           block,
                             shared_bytes, (void *)kernel, simt_bound_kernel<Parameters...>::run,
-                            &bound,       sizeof bound,   simt_plant_leaves_out_first()};
+                            &bound,       sizeof bound,   simt_plant_leaves_out_first(),
+                            cluster};
     simt_launch_grid(&all, stream);
+}
+
+template <typename... Parameters>
+static inline void simt_launch(const char *name, dim3 grid, dim3 block, size_t shared_bytes,
+                               struct CUstream_st *stream, void (*kernel)(Parameters...),
+                               typename simt_same<Parameters>::type... arguments) {
+    simt_launch_clusters(name, grid, block, dim3(1), shared_bytes, stream, kernel, arguments...);
 }
 
 #endif

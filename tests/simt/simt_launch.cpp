@@ -61,6 +61,26 @@ static bool extents_are_possible(const struct simt_grid *all, uint64_t n_threads
     return false;
 }
 
+// Programming guide, "Thread Block Clusters": up to 8 blocks everywhere, and the grid is a
+// multiple.
+static bool clusters_are_possible(const struct simt_grid *all, uint64_t n_threads) {
+    dim3 grid = all->grid, cluster = all->cluster;
+    uint64_t n_blocks = (uint64_t)cluster.x * cluster.y * cluster.z;
+    bool is_hopper = simt_settings_read().is_hopper;
+    if (n_blocks == 1 || (is_hopper && n_blocks > 1 && n_blocks <= SIMT_MAX_CLUSTER &&
+                          grid.x % cluster.x == 0 && grid.y % cluster.y == 0 &&
+                          grid.z % cluster.z == 0 && n_blocks * n_threads <= SIMT_MAX_THREADS))
+        return true;
+    simt_error(cudaErrorInvalidClusterSize,
+               "kernel %s: clusters of (%u, %u, %u) blocks of %d threads in a grid of (%u, %u, "
+               "%u): %s",
+               all->name, cluster.x, cluster.y, cluster.z, (int)n_threads, grid.x, grid.y, grid.z,
+               is_hopper ? "at most 8 blocks and, in the emulator, 1,024 threads, and the grid a "
+                           "multiple of the cluster"
+                         : "only compute capability 9.0 has clusters (SIMT_DEVICE=hopper)");
+    return false;
+}
+
 static bool launch_is_possible(const struct simt_grid *all) {
     uint64_t n_threads = (uint64_t)all->block.x * all->block.y * all->block.z;
     if (!extents_are_possible(all, n_threads))
@@ -72,6 +92,8 @@ static bool launch_is_possible(const struct simt_grid *all) {
                    all->name, (int)n_threads, bound);
         return false;
     }
+    if (!clusters_are_possible(all, n_threads))
+        return false;
     bool is_set;
     size_t allowed = simt_shared_allowed(all->kernel, &is_set);
     if (all->shared_bytes > allowed) {
@@ -90,7 +112,9 @@ void simt_launch_grid(const struct simt_grid *grid, struct CUstream_st *stream) 
     struct simt_work work = {};
     work.kind = SIMT_WORK_KERNEL;
     work.grid = *grid;
-    const unsigned char *arguments = (const unsigned char *)grid->arguments;
-    work.bytes.assign(arguments, arguments + grid->arguments_bytes);
+    work.arguments.resize((grid->arguments_bytes + sizeof(struct simt_line) - 1) /
+                          sizeof(struct simt_line));
+    if (grid->arguments_bytes > 0)
+        memcpy(work.arguments.data(), grid->arguments, grid->arguments_bytes);
     (void)simt_work_add(stream, std::move(work)); // a failure is left for cudaGetLastError
 }

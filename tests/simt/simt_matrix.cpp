@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// ldmatrix and mma.sync: which lane holds which element (PTX ISA, "Warp Level Matrix
+// ldmatrix, stmatrix and mma.sync: which lane holds which element (PTX ISA, "Warp Level Matrix
 // Instructions"). The sums are simt_dot_add's.
 #include "simt_dot_add.h"
 #include "simt_internal.h"
@@ -16,6 +16,14 @@ void simt_load_matrices(struct simt_warp_call *const calls[32], bool is_transpos
                 pair[k] = is_transposed ? rows[8 * j + column][row] : rows[8 * j + row][column];
             }
             ((uint32_t *)calls[lane]->out)[j] = (uint32_t)pair[0] | (uint32_t)pair[1] << 16;
+        }
+}
+
+void simt_store_matrices(struct simt_warp_call *const calls[32]) {
+    for (int lane = 0; lane < 32; lane++)
+        for (int j = 0; j < 4; j++) {
+            unsigned char *row = (unsigned char *)calls[8 * j + lane / 4]->out;
+            memcpy(row + lane % 4 * 4, (const uint32_t *)calls[lane]->a + j, 4);
         }
 }
 

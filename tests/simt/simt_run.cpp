@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Runs a grid: block by block, and within a block one thread after the other until each has ended
-// or waits.
+// Runs a grid: cluster by cluster (a block, as a rule), and within it one thread after the other
+// until each has ended or waits.
 //
 // A worker is a fiber that begins threads, one after the other on the same stack. Only when a
 // thread has to wait does it keep the stack for itself, and the next thread begins on another
 // worker's; a kernel without barriers therefore runs on a single stack.
+#include "simt_async.h"
 #include "simt_internal.h"
 
 #include <utility>
@@ -20,6 +21,7 @@ static bool is_abandoned;
 static void become(int thread) {
     simt_run.current = thread;
     simt_here.thread = simt_run.threads[thread].index;
+    simt_here.block = simt_block()->index;
     simt_check_runs(true);
 }
 
@@ -29,11 +31,14 @@ static void begin_thread(int thread, struct simt_fiber *fiber) {
     self->fiber = fiber;
     become(thread);
     simt_run.grid->run(simt_run.grid->arguments);
+    simt_async_thread_ends();
     self->state = SIMT_DONE;
     if (!self->copies.empty())
         self->copies.clear();
     self->n_groups = 0;
     simt_run.n_done++;
+    simt_block()->n_done++;
+    simt_async_thread_ended();
 }
 
 static int take_ready() {
@@ -57,7 +62,7 @@ static void work() {
         if (simt_run.n_ready > 0) {
             simt_fiber_park(self);
             simt_fiber_switch(self, simt_run.threads[take_ready()].fiber);
-        } else if (simt_run.n_started < simt_run.n_threads) {
+        } else if (simt_run.n_started < simt_run.n_all) {
             begin_thread(simt_run.n_started++, self);
         } else {
             simt_fiber_park(self);
@@ -76,7 +81,7 @@ void simt_wait() {
     struct simt_fiber *self = simt_run.threads[thread].fiber, *next = NULL;
     if (simt_run.n_ready > 0)
         next = simt_run.threads[take_ready()].fiber;
-    else if (simt_run.n_started < simt_run.n_threads)
+    else if (simt_run.n_started < simt_run.n_all)
         next = take_worker();
     simt_fiber_switch(self, next);
     simt_run.threads[thread].state = SIMT_RUNNING;
@@ -89,87 +94,68 @@ void simt_abandon() {
     __builtin_unreachable(); // its fiber begins anew
 }
 
-// ---- the barrier of the block -------------------------------------------------------------------
-
-static void check_one_place(const struct simt_thread *last) {
-    for (int i = 0; i < simt_run.n_threads; i++) {
-        const struct simt_thread *other = &simt_run.threads[i];
-        if (other->line != last->line || other->barrier != last->barrier ||
-            (other->file != last->file && strcmp(other->file, last->file) != 0)) {
-            simt_error_stuck();
-            simt_abandon();
-        }
-    }
+void simt_abandon_later() {
+    is_abandoned = true;
 }
 
-static int barrier_result(enum simt_barrier_kind kind) {
-    int n_true = 0;
-    for (int i = 0; i < simt_run.n_threads; i++)
-        n_true += simt_run.threads[i].predicate != 0;
-    if (kind == SIMT_BARRIER_OR)
-        return n_true > 0;
-    return kind == SIMT_BARRIER_AND ? n_true == simt_run.n_threads : n_true;
-}
-
-int simt_barrier(enum simt_barrier_kind kind, int predicate, const char *file, int line) {
-    struct simt_thread *self = &simt_run.threads[simt_run.current];
-    self->state = SIMT_AT_BARRIER;
-    self->barrier = kind, self->predicate = predicate;
-    self->file = file, self->line = line;
-    if (++simt_run.n_at_barrier < simt_run.n_threads) {
-        simt_wait();
-        return self->result;
-    }
-    check_one_place(self);
-    int result = kind == SIMT_BARRIER ? 0 : barrier_result(kind);
-    simt_run.n_at_barrier = 0;
-    simt_run.barrier_file = file, simt_run.barrier_line = line;
-    for (int i = 0; i < simt_run.n_threads; i++) {
-        struct simt_thread *other = &simt_run.threads[i];
-        other->result = result;
-        other->warp_epoch = 0;
-        if (other != self)
-            simt_make_ready(i);
-    }
-    self->state = SIMT_RUNNING;
-    simt_check_barrier();
-    return result;
+void simt_abandon_if_stopped() {
+    if (is_abandoned)
+        simt_abandon();
 }
 
 // ---- blocks and grids ---------------------------------------------------------------------------
 
-// Runs the block to its end; false when the launch failed.
-static bool run_block(uint3 index) {
-    simt_here.block = index;
+static void begin_cluster(dim3 first) {
+    dim3 extent = simt_run.grid->cluster;
     simt_run.i_block++;
-    simt_run.n_started = simt_run.n_done = simt_run.n_at_barrier = simt_run.n_ready = 0;
-    simt_run.barrier_file = NULL;
-    simt_run.static_shared = 0;
-    for (int i = 0; i < simt_run.n_threads; i++) {
+    simt_run.n_started = simt_run.n_done = simt_run.n_ready = 0;
+    for (int rank = 0; rank < simt_run.n_blocks; rank++) {
+        unsigned x = (unsigned)rank % extent.x, y = (unsigned)rank / extent.x % extent.y;
+        unsigned z = (unsigned)rank / extent.x / extent.y;
+        simt_run.blocks[rank] = {};
+        simt_run.blocks[rank].index = make_uint3(first.x + x, first.y + y, first.z + z);
+    }
+    for (int i = 0; i < simt_run.n_all; i++) {
         simt_run.threads[i].state = SIMT_NEW;
         simt_run.threads[i].warp_epoch = 0;
     }
+    simt_async_begin();
     simt_check_block_begins();
+}
+
+// Runs the cluster to its end; false when the launch failed. When no thread can go on, something
+// that is in flight arrives.
+static bool run_cluster(dim3 first) {
+    begin_cluster(first);
     simt_fiber_switch(NULL, take_worker());
+    while (!is_abandoned && simt_run.n_done < simt_run.n_all && simt_async_go_on())
+        if (simt_run.n_ready > 0)
+            simt_fiber_switch(NULL, simt_run.threads[take_ready()].fiber);
     simt_run.current = -1;
     simt_check_runs(false);
-    if (!is_abandoned && simt_run.n_done < simt_run.n_threads) {
+    if (!is_abandoned && simt_run.n_done < simt_run.n_all) {
         simt_error_stuck();
         is_abandoned = true;
     }
+    if (!is_abandoned)
+        simt_async_end();
     return !is_abandoned;
 }
 
-static void number_threads(dim3 block) {
+static void number_threads(dim3 block, dim3 cluster) {
     int i = 0;
-    for (unsigned z = 0; z < block.z; z++)
-        for (unsigned y = 0; y < block.y; y++)
-            for (unsigned x = 0; x < block.x; x++)
-                simt_run.threads[i++].index = make_uint3(x, y, z);
-    simt_run.n_threads = i;
+    simt_run.n_blocks = (int)(cluster.x * cluster.y * cluster.z);
+    for (int rank = 0; rank < simt_run.n_blocks; rank++)
+        for (unsigned z = 0; z < block.z; z++)
+            for (unsigned y = 0; y < block.y; y++)
+                for (unsigned x = 0; x < block.x; x++)
+                    simt_run.threads[i++].index = make_uint3(x, y, z);
+    simt_run.n_all = i;
+    simt_run.n_threads = i / simt_run.n_blocks;
 }
 
-// ---- the order of blocks ------------------------------------------------------------------------
+// ---- the order of clusters
+// ------------------------------------------------------------------------
 
 static uint64_t mix(uint64_t value) { // SplitMix64
     value += 0x9e3779b97f4a7c15u;
@@ -178,21 +164,23 @@ static uint64_t mix(uint64_t value) { // SplitMix64
     return value ^ (value >> 31);
 }
 
-static std::vector<uint32_t> order; // of the running grid's blocks, when they are shuffled
+static std::vector<uint32_t> order; // of the running grid's clusters, when they are shuffled
 
-static void shuffle_blocks(uint64_t n_blocks) {
+static void shuffle_clusters(uint64_t n_clusters) {
     static uint64_t n_launches;
     uint64_t random = mix(simt_run.settings.seed) + n_launches++;
-    order.resize(n_blocks);
-    for (uint64_t i = 0; i < n_blocks; i++)
+    order.resize(n_clusters);
+    for (uint64_t i = 0; i < n_clusters; i++)
         order[i] = (uint32_t)i;
-    for (uint64_t i = n_blocks; i > 1; i--)
+    for (uint64_t i = n_clusters; i > 1; i--)
         std::swap(order[i - 1], order[(random = mix(random)) % i]);
 }
 
-static uint3 block_number(dim3 grid, uint64_t i) {
-    return make_uint3((unsigned)(i % grid.x), (unsigned)(i / grid.x % grid.y),
-                      (unsigned)(i / grid.x / grid.y));
+// The first block of cluster number `i`.
+static dim3 cluster_number(dim3 grid, dim3 cluster, uint64_t i) {
+    unsigned w = grid.x / cluster.x, h = grid.y / cluster.y;
+    return dim3((unsigned)(i % w) * cluster.x, (unsigned)(i / w % h) * cluster.y,
+                (unsigned)(i / w / h) * cluster.z);
 }
 
 cudaError_t simt_run_grid(const struct simt_grid *all) {
@@ -203,20 +191,21 @@ cudaError_t simt_run_grid(const struct simt_grid *all) {
     is_abandoned = false;
     simt_here.block_extent = all->block;
     simt_here.grid_extent = all->grid;
-    number_threads(all->block);
+    number_threads(all->block, all->cluster);
     simt_check_grid_begins();
-    uint64_t n_blocks = (uint64_t)all->grid.x * all->grid.y * all->grid.z;
+    uint64_t n_clusters =
+        (uint64_t)all->grid.x * all->grid.y * all->grid.z / (uint64_t)simt_run.n_blocks;
     bool is_shuffled = simt_run.settings.is_shuffled, goes_on = true;
     if (is_shuffled)
-        shuffle_blocks(n_blocks);
-    for (uint64_t i = 0; i < n_blocks && goes_on; i++) {
+        shuffle_clusters(n_clusters);
+    for (uint64_t i = 0; i < n_clusters && goes_on; i++) {
         uint64_t number = is_shuffled ? order[i] : i;
-        goes_on =
-            (number == 0 && all->leaves_out_first) || run_block(block_number(all->grid, number));
+        goes_on = (number == 0 && all->leaves_out_first) ||
+                  run_cluster(cluster_number(all->grid, all->cluster, number));
     }
     if (!goes_on) {
         simt_fiber_reset_all();
-        for (int i = 0; i < simt_run.n_threads; i++) {
+        for (int i = 0; i < simt_run.n_all; i++) {
             simt_run.threads[i].copies.clear();
             simt_run.threads[i].n_groups = 0;
         }

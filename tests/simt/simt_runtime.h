@@ -17,7 +17,8 @@ enum cudaError_t {
     cudaErrorNotSupported = 801,
     cudaErrorStreamCaptureUnsupported = 900,
     cudaErrorStreamCaptureInvalidated = 901,
-    cudaErrorGraphExecUpdateFailure = 910
+    cudaErrorGraphExecUpdateFailure = 910,
+    cudaErrorInvalidClusterSize = 912
 };
 typedef enum cudaError_t cudaError;
 
@@ -67,6 +68,30 @@ enum cudaFuncAttribute {
     cudaFuncAttributePreferredSharedMemoryCarveout = 9
 };
 cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attribute, int value);
+
+struct cudaFuncAttributes {
+    int maxDynamicSharedSizeBytes;
+    int ptxVersion, binaryVersion; // 10 * major + minor
+};
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *out, const void *kernel);
+template <typename... Parameters>
+static inline cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *out,
+                                                void (*kernel)(Parameters...)) {
+    return cudaFuncGetAttributes(out, (const void *)kernel);
+}
+
+// The driver's function of that name: only cuTensorMapEncodeTiled (cuda.h).
+enum cudaDriverEntryPointQueryResult {
+    cudaDriverEntryPointSuccess = 0,
+    cudaDriverEntryPointSymbolNotFound = 1,
+    cudaDriverEntryPointVersionNotSufficent = 2
+};
+#define cudaEnableDefault 0ull
+cudaError_t cudaGetDriverEntryPointByVersion(const char *name, void **out, unsigned version,
+                                             unsigned long long flags,
+                                             enum cudaDriverEntryPointQueryResult *result = NULL);
+cudaError_t cudaGetDriverEntryPoint(const char *name, void **out, unsigned long long flags,
+                                    enum cudaDriverEntryPointQueryResult *result = NULL);
 
 // ---- memory -------------------------------------------------------------------------------------
 

@@ -28,8 +28,11 @@ struct simt_settings simt_settings_read() {
     static const char *const streams[] = {"eager", "lazy"};
     static const char *const libraries[] = {"none", "cublas", "cudnn", "all", "nccl"};
     struct simt_settings settings = {};
+    settings.is_hopper = choice_of("SIMT_DEVICE", tensor_cores, 2, "ampere or hopper") == 1;
     settings.tensor_core = (enum simt_tensor_core)choice_of("SIMT_TENSOR_CORE", tensor_cores, 3,
                                                             "ampere, hopper or nearest");
+    if (settings.is_hopper && !getenv("SIMT_TENSOR_CORE"))
+        settings.tensor_core = SIMT_TENSOR_CORE_HOPPER;
     settings.is_lazy = choice_of("SIMT_STREAMS", streams, 2, "eager or lazy") == 1;
     int there = choice_of("SIMT_LIBRARIES", libraries, 5, "none, cublas, cudnn, nccl or all");
     settings.has_cublas = (there & 1) != 0;

@@ -2,8 +2,13 @@
 // The emulator's switches. Each is a variable of the environment; it is read at every launch, so
 // that a test may change it with setenv. A value that is not listed here ends the program.
 //
-// SIMT_TENSOR_CORE  The arithmetic of mma.sync (simt_dot_add.h).
-//     ampere        The default: what GPUs of the Ampere and Ada generations compute.
+// SIMT_DEVICE       What the device is.
+//     ampere        The default: compute capability 8.0.
+//     hopper        9.0, with 227 KB of shared memory for a block, clusters, and the instructions
+//     of
+//                   simt_hopper.h.
+// SIMT_TENSOR_CORE  The arithmetic of mma.sync (simt_dot_add.h); by default the device's.
+//     ampere        What GPUs of the Ampere and Ada generations compute.
 //     hopper        What Hopper computes.
 //     nearest       Products are added up one by one, each sum rounded to nearest. No GPU does so:
 //                   it tells whether a difference comes from the arithmetic.
@@ -39,6 +44,7 @@ enum simt_tensor_core {
 };
 
 struct simt_settings {
+    bool is_hopper;
     enum simt_tensor_core tensor_core;
     bool is_shuffled;
     uint64_t seed; // of the order, when is_shuffled

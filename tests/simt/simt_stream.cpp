@@ -49,7 +49,7 @@ static cudaError_t finish_record(const struct simt_record *record) {
 static cudaError_t do_work(struct simt_work *work) {
     switch (work->kind) {
     case SIMT_WORK_KERNEL:
-        work->grid.arguments = work->bytes.data();
+        work->grid.arguments = work->arguments.data();
         return simt_run_grid(&work->grid);
     case SIMT_WORK_COPY:
         memmove(work->to, work->from ? work->from : work->bytes.data(), work->n_bytes);

@@ -91,6 +91,9 @@ static void complete(struct simt_warp_call *const calls[32], int first_thread, i
     case SIMT_LDMATRIX_TRANS:
         simt_load_matrices(calls, kind == SIMT_LDMATRIX_TRANS);
         break;
+    case SIMT_STMATRIX:
+        simt_store_matrices(calls);
+        break;
     case SIMT_MMA_BF16:
         simt_multiply_bf16(calls);
         break;
@@ -117,8 +120,9 @@ static void check_call(const struct simt_warp_call *call, int lane, int n_lanes)
 void simt_warp(struct simt_warp_call *call) {
     if (simt_run.current < 0)
         simt_fail("no thread runs");
-    int current = simt_run.current, first_thread = current / 32 * 32;
-    int n_lanes = simt_run.n_threads - first_thread;
+    int current = simt_run.current, first_of_block = simt_rank() * simt_run.n_threads;
+    int first_thread = first_of_block + (current - first_of_block) / 32 * 32;
+    int n_lanes = first_of_block + simt_run.n_threads - first_thread;
     n_lanes = n_lanes < 32 ? n_lanes : 32;
     check_call(call, current - first_thread, n_lanes);
     struct simt_thread *self = &simt_run.threads[current];

@@ -107,10 +107,8 @@ static void a_dependence_on_the_order_of_blocks_shows(void **state) {
 static void a_value_that_is_not_listed_ends_the_program(void **state) {
     (void)state;
     static const char *const settings[][2] = {
-        {"SIMT_TENSOR_CORE", "volta"},
-        {"SIMT_ORDER", "-1"},
-        {"SIMT_ORDER", "1x"},
-        {"SIMT_STREAMS", ""},
+        {"SIMT_TENSOR_CORE", "volta"}, {"SIMT_DEVICE", "volta"}, {"SIMT_ORDER", "-1"},
+        {"SIMT_ORDER", "1x"},          {"SIMT_STREAMS", ""},
     };
     for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++) {
         fflush(NULL);
