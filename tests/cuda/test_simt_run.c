@@ -262,7 +262,8 @@ static void an_ensemble_is_the_same_from_the_host(void **state) {
     for (int i = 0; i < 2; i++) {
         struct config *config = tiny_run_config(
             state, SETS("train.epochs=2", "correction.method=ensemble", "correction.at=0.5",
-                        "loss.form=plain", i ? "data.residency=host" : "data.residency=device"));
+                        "correction.gate=false", "loss.form=plain",
+                        i ? "data.residency=host" : "data.residency=device"));
         struct trainer_result result;
         struct trainer_options options = {
             .config = config, .run_folder = scratch_path(state, names[i]), .device = device_name()};

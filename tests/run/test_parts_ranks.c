@@ -134,7 +134,8 @@ static void run_on(void *const *state, int n_ranks, const char *run, bool resume
 // Three epochs of two steps, labels are corrected after the second. Each rank has the maps of its
 // own images.
 #define ENSEMBLE                                                                                   \
-    PARTS, "train.epochs=3", "correction.method=ensemble", "correction.at=0.667", "loss.form=plain"
+    PARTS, "train.epochs=3", "correction.method=ensemble", "correction.at=0.667",                  \
+        "correction.gate=false", "loss.form=plain"
 
 static void the_number_of_ranks_does_not_matter(void **state) {
     run_on(state, 1, "pass1", false, nothing, SETS(PASS), CODE_DONE);

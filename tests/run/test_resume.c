@@ -27,7 +27,7 @@
 // Arguments of `adele train`, with the texts they point to.
 struct command {
     char config[4096], run[4096];
-    const char *argv[24];
+    const char *argv[32];
 };
 
 // Runs whose name begins with it have the method ensemble, with a correction after epoch 2 of 3.
@@ -44,8 +44,8 @@ static void command_init(struct command *command, void *const *state, const char
         return;
     static const char *const more[] = {
         "--set", "train.epochs=3",      "--set", "correction.method=ensemble",
-        "--set", "correction.at=0.667", "--set", "loss.form=plain",
-        NULL};
+        "--set", "correction.at=0.667", "--set", "correction.gate=false",
+        "--set", "loss.form=plain",     NULL};
     memcpy(command->argv + sizeof argv / sizeof *argv - 1, more, sizeof more);
 }
 
