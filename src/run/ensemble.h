@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The ensemble of correction.method: ensemble (METHOD section 8): an exponential average of the
+// The ensemble of correction.method: ensemble (METHOD section 9): an exponential average of the
 // predictions of the training set over epochs, which is made into one class a pixel when labels are
 // corrected, and freed then. Every rank has the maps of its share of the images (image_share.h).
 //

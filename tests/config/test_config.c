@@ -291,6 +291,36 @@ static void test_an_optimizer_has_its_own_keys(void **state) {
     config_destroy(c);
 }
 
+static void test_the_ensemble_has_its_own_keys(void **state) {
+    (void)state;
+    assert_refused(ROOT, "correction.at=0.5",
+                   "correction.at is set, but correction.method is adele");
+    assert_refused(ROOT, "correction.decision=argmax", "correction.decision is set");
+    assert_refused("data: {root: /d, size: [0, 0], patch: [32, 32]}\n",
+                   "correction={method: ensemble, source: inference}", "data.patch is [32, 32]");
+    assert_refused(ROOT, "train.evaluate_averaged=true", "train.average is false");
+    struct config *c = parse_ok(ROOT, 0, NULL);
+    assert_true(config_has_adele(c) && !c->train.average && !c->train.evaluate_averaged);
+    config_destroy(c);
+    const char *const sets[] = {"correction.method=ensemble", "correction.tau=0.5"};
+    c = parse_ok(ROOT, 2, sets);
+    assert_true(config_has_ensemble(c) && c->train.average && c->train.evaluate_averaged);
+    assert_true(c->correction.at == 1.0 / 3.0 && c->correction.beta == 0.9);
+    assert_true(c->correction.guide == 0.06 && c->correction.guide_eps == 1e-3);
+    assert_int_equal(c->correction.decision, ADELE_AREA_THRESHOLDS);
+    assert_int_equal(c->correction.timing, TIMING_FIXED);
+    config_destroy(c);
+    const char *const off[] = {"correction.method=ensemble", "train.average=false"};
+    c = parse_ok(ROOT, 2, off);
+    assert_true(!c->train.average && !c->train.evaluate_averaged);
+    config_destroy(c);
+    const char *const on[] = {"train.average=true", "correction.enabled=false",
+                              "correction.at=0.5"}; // nothing is corrected at all
+    c = parse_ok(ROOT, 3, on);
+    assert_true(c->train.evaluate_averaged && !config_has_adele(c));
+    config_destroy(c);
+}
+
 // ---- writing ------------------------------------------------------------------------------------
 
 static void assert_round_trip(const struct config *c) {
@@ -429,6 +459,7 @@ int main(void) {
         cmocka_unit_test(test_keys_are_checked_together),
         cmocka_unit_test(test_augment_keys_need_augmentation),
         cmocka_unit_test(test_an_optimizer_has_its_own_keys),
+        cmocka_unit_test(test_the_ensemble_has_its_own_keys),
         cmocka_unit_test(test_a_resolved_configuration_reads_back),
         cmocka_unit_test(test_the_page_of_keys_is_current),
         cmocka_unit_test(test_the_table_is_sound),

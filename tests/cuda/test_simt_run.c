@@ -254,6 +254,26 @@ static void later_steps_are_graphs(void **state) {
 #endif
 }
 
+// The averaged weights and the ensemble, whose maps and images lie on the device and on the host:
+// the labels are corrected after the first epoch, and the steps of the second one are graphs.
+static void an_ensemble_is_the_same_from_the_host(void **state) {
+    static const char *const names[] = {"ensemble", "ensemble-host"};
+    skip_without_device(state);
+    for (int i = 0; i < 2; i++) {
+        struct config *config = tiny_run_config(
+            state, SETS("train.epochs=2", "correction.method=ensemble", "correction.at=0.5",
+                        "correction.gate=false", "loss.form=plain",
+                        i ? "data.residency=host" : "data.residency=device"));
+        struct trainer_result result;
+        struct trainer_options options = {
+            .config = config, .run_folder = scratch_path(state, names[i]), .device = device_name()};
+        check_ok(trainer_run(&options, &result));
+        config_destroy(config);
+    }
+    assert_true(tiny_run_metric(state, names[0], 1, "correction/changed_pixels") > 0.0);
+    tiny_run_assert_same(state, names[0], names[1]);
+}
+
 // The CPU run's model with a NaN among the weights of one convolution.
 static void write_spoiled(void *const *state, const char *spoiled, const char *path) {
     struct safetensors *file = open_last(state, "cpu");
@@ -307,6 +327,7 @@ int main(void) {
         cmocka_unit_test(gradients_agree),
         cmocka_unit_test(a_second_run_with_images_on_the_host_is_the_same),
         cmocka_unit_test(later_steps_are_graphs),
+        cmocka_unit_test(an_ensemble_is_the_same_from_the_host),
         cmocka_unit_test(a_step_that_is_not_finite_is_named),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // correction.method: ensemble, on a tiny set: when labels are corrected and what becomes of the
 // maps, runs that must leave the same bytes, resumed runs, and what is refused.
-#include "run/ensemble.h"
+#include "run/checkpoint.h"
 
 #include "base/file.h"
 #include "base/memory.h"
@@ -128,6 +128,33 @@ static void a_resumed_run_is_the_same(void **state) {
     }
 }
 
+// As after a rollback: maps that were freed come back from an older checkpoint, and go again.
+static void maps_come_back_from_a_checkpoint(void **state) {
+    tiny_run_interrupted(state, "open", 8, SETS(ENSEMBLE));
+    char open[4096], closed[4096], again[4096];
+    (void)snprintf(open, sizeof open, "%s", last_of(state, "open"));
+    (void)snprintf(closed, sizeof closed, "%s", last_of(state, "alone"));
+    (void)snprintf(again, sizeof again, "%s", scratch_path(state, "again.safetensors"));
+    struct config *config = tiny_run_config(state, SETS(ENSEMBLE));
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "back"), .device = "cpu"};
+    struct trainer *trainer = NULL;
+    check_ok(trainer_create(&options, &trainer));
+    const char *const paths[] = {closed, open, closed};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct ensemble *ensemble = &trainer->corrector.ensemble;
+        check_ok(checkpoint_load(trainer, paths[i]));
+        assert_true(ensemble_is_open(ensemble) == (paths[i] == open));
+        check_ok(ensemble_collect(ensemble));
+        check_ok(checkpoint_save(trainer, again, NULL));
+        memory_free(ensemble->collected);
+        ensemble->collected = NULL;
+        assert_true(same_bytes(paths[i], again));
+    }
+    trainer_destroy(trainer);
+    config_destroy(config);
+}
+
 // ---- the gate -----------------------------------------------------------------------------------
 
 static double changed_pixels(void *const *state, const char *run) {
@@ -240,6 +267,7 @@ int main(void) {
         cmocka_unit_test(the_number_of_threads_does_not_matter),
         cmocka_unit_test(host_memory_does_not_matter),
         cmocka_unit_test(a_resumed_run_is_the_same),
+        cmocka_unit_test(maps_come_back_from_a_checkpoint),
         cmocka_unit_test(the_gate_keeps_clean_labels),
         cmocka_unit_test(the_gate_lets_noisy_labels_be_corrected),
         cmocka_unit_test(a_damaged_map_is_named),

@@ -131,6 +131,12 @@ static void run_on(void *const *state, int n_ranks, const char *run, bool resume
         "data.augment.enabled=true", "data.augment.hsv=0", "data.crop=[32, 28]",                   \
         "loss.learn_scale_weights=true", "loss.scales=[1.0, 1.5]", "train.schedule=poly"
 
+// Three epochs of two steps, labels are corrected after the second. Each rank has the maps of its
+// own images.
+#define ENSEMBLE                                                                                   \
+    PARTS, "train.epochs=3", "correction.method=ensemble", "correction.at=0.667",                  \
+        "correction.gate=false", "loss.form=plain"
+
 static void the_number_of_ranks_does_not_matter(void **state) {
     run_on(state, 1, "pass1", false, nothing, SETS(PASS), CODE_DONE);
     run_on(state, 2, "pass2", false, nothing, SETS(PASS), CODE_DONE);
@@ -155,6 +161,17 @@ static void resumed_on_another_number_of_ranks(void **state) {
     run_on(state, 4, "vocback", false, (struct event){2, 0, 3}, SETS(VOC), CODE_STOPPED);
     run_on(state, 2, "vocback", true, nothing, SETS(VOC), CODE_DONE);
     tiny_run_assert_same(state, "voc1", "vocback");
+}
+
+// The checkpoint within the second epoch holds the maps of all ranks.
+static void ranks_share_an_ensemble(void **state) {
+    run_on(state, 1, "ensemble1", false, nothing, SETS(ENSEMBLE), CODE_DONE);
+    assert_true(tiny_run_metric(state, "ensemble1", 2, "correction/changed_pixels") > 0.0);
+    run_on(state, 4, "ensemble4", false, nothing, SETS(ENSEMBLE), CODE_DONE);
+    tiny_run_assert_same(state, "ensemble1", "ensemble4");
+    run_on(state, 4, "ensemble2", false, (struct event){3, 0, 3}, SETS(ENSEMBLE), CODE_STOPPED);
+    run_on(state, 2, "ensemble2", true, nothing, SETS(ENSEMBLE), CODE_DONE);
+    tiny_run_assert_same(state, "ensemble1", "ensemble2");
 }
 
 // Two parts a rank: the third loss of rank 1 is that of the third part of step 2.
@@ -214,6 +231,7 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_number_of_ranks_does_not_matter),
         cmocka_unit_test(resumed_on_another_number_of_ranks),
+        cmocka_unit_test(ranks_share_an_ensemble),
         cmocka_unit_test(a_bad_loss_at_one_rank_counts_for_all),
         cmocka_unit_test(ranks_that_do_not_divide_the_parts_are_refused),
         cmocka_unit_test(ranks_count_for_the_gate),

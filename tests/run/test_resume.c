@@ -27,8 +27,11 @@
 // Arguments of `adele train`, with the texts they point to.
 struct command {
     char config[4096], run[4096];
-    const char *argv[16];
+    const char *argv[32];
 };
+
+// Runs whose name begins with it have the method ensemble, with a correction after epoch 2 of 3.
+#define ENSEMBLE "ensemble"
 
 static void command_init(struct command *command, void *const *state, const char *run) {
     (void)snprintf(command->config, sizeof command->config, "%s", scratch_path(state, "tiny.yaml"));
@@ -37,6 +40,13 @@ static void command_init(struct command *command, void *const *state, const char
                                 "--resume", "--device", "cpu",           "--set", "train.epochs=6",
                                 NULL};
     memcpy(command->argv, argv, sizeof argv);
+    if (strncmp(run, ENSEMBLE, strlen(ENSEMBLE)) != 0)
+        return;
+    static const char *const more[] = {
+        "--set", "train.epochs=3",      "--set", "correction.method=ensemble",
+        "--set", "correction.at=0.667", "--set", "correction.gate=false",
+        "--set", "loss.form=plain",     NULL};
+    memcpy(command->argv + sizeof argv / sizeof *argv - 1, more, sizeof more);
 }
 
 static int run_alone_setup(void **state) {
@@ -159,6 +169,25 @@ static void killed_between_the_files_of_an_epoch(void **state) {
     tiny_run_assert_same(state, "alone", "between");
 }
 
+// Before, in and behind the epoch at whose end labels are corrected and the ensemble is freed.
+static void an_ensemble_is_resumed(void **state) {
+    static const char *const files[] = {"checkpoints/last.safetensors",
+                                        "labels/epoch_0002.safetensors", "labels/manifest.json",
+                                        "checkpoints/previous.safetensors"};
+    finish(state, ENSEMBLE);
+    assert_true(tiny_run_metric(state, ENSEMBLE, 2, "correction/changed_pixels") > 0.0);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct command command;
+        command_init(&command, state, ENSEMBLE "-killed");
+        pid_t pid = program_start(command.argv);
+        (void)wait_for(state, pid, ENSEMBLE "-killed", files[i]);
+        (void)kill(pid, SIGKILL);
+        (void)program_wait(pid);
+    }
+    finish(state, ENSEMBLE "-killed");
+    tiny_run_assert_same(state, ENSEMBLE, ENSEMBLE "-killed");
+}
+
 static void interrupted_by(void *const *state, const char *run, int number) {
     struct command command;
     FILE *err = tmpfile();
@@ -237,6 +266,7 @@ int main(void) {
         cmocka_unit_test(the_run_alone_is_worth_comparing),
         cmocka_unit_test(killed_after_three_checkpoints),
         cmocka_unit_test(killed_between_the_files_of_an_epoch),
+        cmocka_unit_test(an_ensemble_is_resumed),
         cmocka_unit_test(a_second_run_in_the_folder_is_refused),
         cmocka_unit_test(sigint_saves_and_ends_with_130),
         cmocka_unit_test(sigterm_does_the_same),

@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "device/device.h"
+#include "run/trainer_state.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
 
@@ -193,6 +194,67 @@ static void images_make_room_for_the_plans(void **state) {
     is_cramped = false;
 }
 
+// ---- the method ensemble ------------------------------------------------------------------------
+
+#define ENSEMBLE                                                                                   \
+    "correction.method=ensemble", "correction.gate=false", "loss.form=plain", "train.epochs=2"
+// Of five batches of four images of three classes, in half precision.
+#define MAP_BYTES ((size_t)5 * 4 * 3 * 32 * 28 * 2)
+
+static struct memory_need need_of(void *const *state, const char *const *sets) {
+    struct config *config = tiny_run_config(state, sets);
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "need"), .device = "small"};
+    struct trainer *trainer = NULL;
+    check_ok(trainer_create(&options, &trainer));
+    struct memory_need need = trainer->memory;
+    trainer_destroy(trainer);
+    config_destroy(config);
+    return need;
+}
+
+static void average_and_maps_are_planned(void **state) {
+    struct graph graph;
+    struct network_config network;
+    struct config *config = tiny_run_config(state, NULL);
+    config_network(config, &network);
+    network.n_channels = 1;
+    network.n_categories = 3;
+    graph_init(&graph);
+    check_ok(network_build_graph(&network, &graph));
+    size_t average = (size_t)(graph.n_weights + graph.n_buffers) * sizeof(float);
+    graph_deinit(&graph);
+    config_destroy(config);
+    free_bytes = (size_t)1 << 30;
+    size_t plain =
+        need_of(state, SETS(ENSEMBLE, "correction.enabled=false", "train.average=false")).planned;
+    size_t averaged = need_of(state, SETS(ENSEMBLE, "correction.enabled=false")).planned;
+    size_t ensemble = need_of(state, SETS(ENSEMBLE)).planned;
+    assert_int_equal(averaged - plain, average);
+    assert_int_equal(ensemble - averaged, MAP_BYTES);
+}
+
+static void maps_that_do_not_fit_stay_on_the_host(void **state) {
+    free_bytes = SIZE_MAX;
+    n_pinned = 0;
+    check_ok(run(state, "maps", SETS(ENSEMBLE)));
+    assert_int_equal(n_pinned, 0);
+    assert_true(tiny_run_metric(state, "maps", 1, "correction/changed_pixels") > 0.0);
+    refused_bytes = MAP_BYTES;
+    check_ok(run(state, "maps-pinned", SETS(ENSEMBLE)));
+    assert_int_equal(n_pinned, 1);
+    tiny_run_assert_same(state, "maps", "maps-pinned");
+    refused_bytes = MAP_BYTES;
+    assert_int_equal(run(state, "maps-refused", SETS(ENSEMBLE, "data.residency=device")),
+                     ADELE_NO_MEMORY);
+    n_pinned = 0;
+    is_cramped = true; // the maps make room too
+    check_ok(run(state, "maps-cramped", SETS(ENSEMBLE)));
+    is_cramped = false;
+    assert_int_equal(n_pinned, 2);
+    tiny_run_assert_same(state, "maps", "maps-cramped");
+}
+
 static int setup(void **state) {
     adele_device_provide("small", open_small);
     return tiny_run_setup(state);
@@ -207,6 +269,8 @@ int main(void) {
         cmocka_unit_test(the_cpu_refuses_what_is_not_there),
         cmocka_unit_test(images_that_do_not_fit_stay_on_the_host),
         cmocka_unit_test(images_make_room_for_the_plans),
+        cmocka_unit_test(average_and_maps_are_planned),
+        cmocka_unit_test(maps_that_do_not_fit_stay_on_the_host),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

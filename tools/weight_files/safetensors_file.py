@@ -71,7 +71,7 @@ def read_entry(file, name, entry, data_at, n_data):
 
 
 def read(file, file_bytes):
-    """The tensors of an open file; of a checkpoint of the engine its weights, without "model."."""
+    """The tensors of an open file; of a checkpoint of the engine the weights of its model."""
     header, metadata, data_at = read_header(file, file_bytes)
     entries = [
         read_entry(file, name, entry, data_at, file_bytes - data_at)
@@ -88,9 +88,11 @@ def read(file, file_bytes):
         raise WeightsError(f"{file_bytes - data_at - at} bytes at its end belong to no tensor")
     tensors = [tensor for _, _, tensor in entries]
     if CHECKPOINT_KEY in metadata:
-        tensors = [tensor for tensor in tensors if tensor.name.startswith("model.")]
+        # Of a run whose model is the average of its weights, that average.
+        prefix = "average." if metadata.get("model.averaged") == "1" else "model."
+        tensors = [tensor for tensor in tensors if tensor.name.startswith(prefix)]
         for tensor in tensors:
-            tensor.name = tensor.name.removeprefix("model.")
+            tensor.name = tensor.name.removeprefix(prefix)
     return tensors
 
 
