@@ -21,7 +21,8 @@ const char *page_run_style(int i_run); // of the lines of run i in charts with a
 ADELE_MUST_CHECK adele_status page_summary(struct page *page);
 ADELE_MUST_CHECK adele_status page_curves(struct page *page);
 ADELE_MUST_CHECK adele_status page_onset(struct page *page);
-// page_gate.c: what the gate of the method ensemble measured; nothing for other runs.
+// page_gate.c: when the method ensemble corrects, and what its gate measured; nothing for other
+// runs.
 ADELE_MUST_CHECK adele_status page_gate(struct page *page, const struct report_run *run);
 ADELE_MUST_CHECK adele_status page_changes(struct page *page);
 ADELE_MUST_CHECK adele_status page_gallery(struct page *page);

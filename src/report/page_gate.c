@@ -62,7 +62,13 @@ static adele_status add_head(struct buffer *html) {
 adele_status page_gate(struct page *page, const struct report_run *run) {
     const cJSON *categories = cJSON_GetObjectItemCaseSensitive(run->onset, "categories");
     struct buffer *html = &page->html;
+    double epoch = number_of(run->onset, "ensemble_epoch");
     int n = 0;
+    if (isfinite(epoch))
+        TRY(buffer_printf(html,
+                          "<p class=\"soft\">The labels of this run are corrected once, from an "
+                          "ensemble, after epoch %.0f; the onsets are only shown.</p>\n",
+                          epoch));
     for (const cJSON *node = categories->child; node != NULL; node = node->next) {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(node, "name"));
         if (gate_of(node) == NULL || name == NULL)

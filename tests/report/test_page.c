@@ -280,6 +280,7 @@ static void test_the_gate_of_the_ensemble(void **state) {
         "{\"name\": \"trachea\", \"iou\": [0.5], \"gate\": null}]}");
     page = page_of(state, 1, &run);
     assert_well_formed(page);
+    assert_section_has(page, "onset", "once, from an ensemble, after epoch 8;");
     assert_section_has(
         page, "onset",
         "<tr><th scope=\"row\">heart</th><td>8</td><td><b>0.900</b></td><td>0.040</td>"
