@@ -11,6 +11,8 @@
 #include <omp.h>
 #include <string.h>
 
+#define RUN 64 // pixels whose units, at most 2^24 each, are summed in 32 bits
+
 struct area_decision_op {
     struct cpu_op base;
     struct adele_area_decision_desc desc;
@@ -26,58 +28,91 @@ adele_status cpu_area_decision_create(const struct adele_device *device,
     op->desc = *desc;
     op->n_threads = cpu_n_threads(device);
     op->n_pixels = (size_t)desc->h * (size_t)desc->w;
-    // A weight for each class of each image, and a row of the highest scores for each thread.
+    // A weight for each class of each image, and two rows for each thread: `struct winners`.
     op->base.op.workspace_bytes =
-        ((size_t)desc->n * (size_t)desc->c + (size_t)op->n_threads * (size_t)desc->w) *
+        ((size_t)desc->n * (size_t)desc->c + 2 * (size_t)op->n_threads * (size_t)desc->w) *
         sizeof(double);
     return ADELE_OK;
 }
 
+// Bins and units of a run of q; the units of a run fit into 32 bits.
+CPU_KERNEL(static void, quantize_run,
+           (const float *restrict q, int n, int32_t *restrict bins, int32_t *restrict units),
+           (q, n, bins, units)) {
+    int32_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        float clean = area_clean(q[i]);
+        bins[i] = area_bin(clean, ADELE_AREA_BINS);
+        sum += area_units(clean);
+    }
+    *units = sum;
+}
+
 // The threshold of one class of one image; 0: it takes no part.
 static double find_threshold(const float *q, size_t n_pixels) {
-    int32_t bins[ADELE_AREA_BINS];
-    int64_t units = 0, count = 0;
-    memset(bins, 0, sizeof bins);
-    for (size_t i = 0; i < n_pixels; i++) {
-        float clean = area_clean(q[i]);
-        bins[area_bin(clean, ADELE_AREA_BINS)]++;
-        units += area_units(clean);
+    int32_t counts[ADELE_AREA_BINS], bins[RUN], units;
+    int64_t all_units = 0, count = 0;
+    memset(counts, 0, sizeof counts);
+    for (size_t first = 0; first < n_pixels; first += RUN) {
+        int n = n_pixels - first < RUN ? (int)(n_pixels - first) : RUN;
+        quantize_run(q + first, n, bins, &units);
+        all_units += units;
+        for (int i = 0; i < n; i++)
+            counts[bins[i]]++;
     }
-    int64_t area = area_pixels(units);
+    int64_t area = area_pixels(all_units);
     if (area == 0)
         return 0.0;
     int bin = ADELE_AREA_BINS;
     while (bin > 0 && count < area)
-        count += bins[--bin];
+        count += counts[--bin];
     return area_threshold(bin, ADELE_AREA_BINS);
 }
 
-CPU_KERNEL(static void, take_higher_scores,
-           (const float *restrict q, int n, double weight, int c, double *restrict best,
-            uint8_t *restrict prediction),
-           (q, n, weight, c, best, prediction)) {
+// The highest score of each pixel of a row so far, and its class: numbers of one size, so that the
+// loops become vector code.
+struct winners {
+    double *score, *category;
+};
+
+CPU_KERNEL(static void, compare_scores,
+           (const float *restrict q, int n, double weight, double c, double *restrict best,
+            double *restrict category),
+           (q, n, weight, c, best, category)) {
     for (int x = 0; x < n; x++) {
-        float clean = area_clean(q[x]);
-        double score = weight > 0.0 ? area_score(clean, weight) : (double)clean;
-        prediction[x] = score > best[x] ? (uint8_t)c : prediction[x];
+        double score = area_score(area_clean(q[x]), weight);
+        category[x] = score > best[x] ? c : category[x];
         best[x] = score > best[x] ? score : best[x];
+    }
+}
+
+CPU_KERNEL(static void, compare_q,
+           (const float *restrict q, int n, double c, double *restrict best,
+            double *restrict category),
+           (q, n, c, best, category)) {
+    for (int x = 0; x < n; x++) {
+        double clean = (double)area_clean(q[x]);
+        category[x] = clean > best[x] ? c : category[x];
+        best[x] = clean > best[x] ? clean : best[x];
     }
 }
 
 // weights: of the image's classes; where all are 0, every class takes part with q itself.
 static void decide_row(const struct area_decision_op *op, const double *weights, const float *q,
-                       double *best, uint8_t *prediction) {
+                       struct winners winners, uint8_t *prediction) {
     const struct adele_area_decision_desc *desc = &op->desc;
     bool is_argmax = true;
     for (int c = 0; c < desc->c; c++)
         is_argmax &= weights[c] == 0.0;
-    memset(prediction, 0, (size_t)desc->w);
     for (int x = 0; x < desc->w; x++)
-        best[x] = -1.0;
-    for (int c = 0; c < desc->c; c++)
-        if (is_argmax || weights[c] > 0.0)
-            take_higher_scores(q + (size_t)c * op->n_pixels, desc->w, weights[c], c, best,
-                               prediction);
+        winners.score[x] = -1.0;
+    for (int c = 0; c < desc->c; c++, q += op->n_pixels)
+        if (is_argmax)
+            compare_q(q, desc->w, c, winners.score, winners.category);
+        else if (weights[c] > 0.0)
+            compare_scores(q, desc->w, weights[c], c, winners.score, winners.category);
+    for (int x = 0; x < desc->w; x++)
+        prediction[x] = (uint8_t)(int)winners.category[x];
 }
 
 adele_status cpu_area_decision_forward(struct adele_op *base,
@@ -106,9 +141,10 @@ adele_status cpu_area_decision_forward(struct adele_op *base,
             size_t at = (size_t)(row % desc->h) * (size_t)desc->w;
             if (i_image < 0)
                 continue;
+            double *line = lines + 2 * (size_t)omp_get_thread_num() * (size_t)desc->w;
             decide_row(op, weights + n * desc->c,
                        args->q + (size_t)n * (size_t)desc->c * op->n_pixels + at,
-                       lines + (size_t)omp_get_thread_num() * (size_t)desc->w,
+                       (struct winners){line, line + desc->w},
                        args->prediction + (size_t)i_image * op->n_pixels + at);
         }
     }

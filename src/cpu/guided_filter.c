@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The guided filter. Sums over windows run along: from row to row the sums of all columns gain one
-// row and lose one, and along a row a window gains one column and loses one, so that the radius
-// costs nothing. A thread takes whole planes, whose sums have one order whatever the number of
-// threads.
+// The guided filter. A thread takes whole planes, whose sums (cpu/window_sums.h) have one order
+// whatever the number of threads.
 #include "base/fail.h"
 #include "base/half.h"
 #include "base/memory.h"
@@ -10,6 +8,7 @@
 #include "cpu/resample.h"
 #include "cpu/team.h"
 #include "cpu/vector_math.h"
+#include "cpu/window_sums.h"
 #include "device/guided_rule.h"
 #include "device/op_check.h"
 
@@ -23,6 +22,7 @@ struct guided_filter_op {
     int n_threads, radius_y, radius_x; // the radius, no larger than the image
     size_t n_pixels, thread_doubles;
     struct resample_axis rows, columns;
+    double *tables; // (W): 1 / columns of a window; then for each thread 2 rows of maps
 };
 
 // What the guide of one image contributes; planes (H, W).
@@ -34,15 +34,15 @@ struct guide {
 
 // The memory of one thread.
 struct scratch {
-    double *a, *b;           // planes (H, W)
-    double *column[2];       // (W): sums over the rows of the window
-    double *window_means[2]; // (W): of one row
+    double *a, *b; // planes (H, W)
+    struct window_sums sums;
 };
 
 static void release(struct cpu_op *base) {
     struct guided_filter_op *op = (struct guided_filter_op *)base;
     resample_axis_deinit(&op->rows);
     resample_axis_deinit(&op->columns);
+    memory_free(op->tables);
 }
 
 adele_status cpu_guided_filter_create(const struct adele_device *device,
@@ -62,7 +62,13 @@ adele_status cpu_guided_filter_create(const struct adele_device *device,
             (3 * (size_t)desc->n * op->n_pixels + (size_t)op->n_threads * op->thread_doubles) *
             sizeof(double);
     TRY(resample_axis_init(&op->rows, desc->h_maps, desc->h));
-    return resample_axis_init(&op->columns, desc->w_maps, desc->w);
+    TRY(resample_axis_init(&op->columns, desc->w_maps, desc->w));
+    op->tables = memory_aligned(
+        ((size_t)desc->w + 2 * (size_t)op->n_threads * (size_t)desc->w_maps) * sizeof(double));
+    TRY(CHECK_MEMORY(op->tables));
+    for (int x = 0; x < desc->w; x++)
+        op->tables[x] = 1.0 / guided_extent(x, op->radius_x, desc->w);
+    return ADELE_OK;
 }
 
 static struct guide guide_of(const struct guided_filter_op *op, void *workspace, int n) {
@@ -71,77 +77,20 @@ static struct guide guide_of(const struct guided_filter_op *op, void *workspace,
 }
 
 static struct scratch scratch_of(const struct guided_filter_op *op, void *workspace) {
-    size_t w = (size_t)op->desc.w;
-    double *at = (double *)workspace + 3 * (size_t)op->desc.n * op->n_pixels +
+    const struct adele_guided_filter_desc *desc = &op->desc;
+    size_t w = (size_t)desc->w;
+    double *at = (double *)workspace + 3 * (size_t)desc->n * op->n_pixels +
                  (size_t)omp_get_thread_num() * op->thread_doubles;
     double *lines = at + 2 * op->n_pixels;
-    return (struct scratch){
-        at, at + op->n_pixels, {lines, lines + w}, {lines + 2 * w, lines + 3 * w}};
-}
-
-// ---- windows ------------------------------------------------------------------------------------
-
-// Two planes whose windows are summed together: v and v times `factor` where that is given, v and w
-// otherwise; q is v where it is not NULL.
-struct pair {
-    const float *q;
-    const double *v, *w, *factor;
-};
-
-// sums += sign times one row of the pair.
-CPU_KERNEL(static void, add_row,
-           (const struct pair *pair, size_t at, int n, double sign, double *restrict first,
-            double *restrict second),
-           (pair, at, n, sign, first, second)) {
-    for (int x = 0; x < n && pair->q == NULL; x++)
-        first[x] += sign * pair->v[at + (size_t)x];
-    for (int x = 0; x < n && pair->q == NULL; x++)
-        second[x] +=
-            sign * (pair->factor != NULL ? pair->v[at + (size_t)x] * pair->factor[at + (size_t)x]
-                                         : pair->w[at + (size_t)x]);
-    for (int x = 0; x < n && pair->q != NULL; x++)
-        first[x] += sign * (double)pair->q[at + (size_t)x];
-    for (int x = 0; x < n && pair->q != NULL; x++)
-        second[x] += sign * ((double)pair->q[at + (size_t)x] * pair->factor[at + (size_t)x]);
-}
-
-// The columns' sums for the window around row y, from those of row y - 1.
-static void move_down(const struct guided_filter_op *op, const struct pair *pair, int y,
-                      const struct scratch *scratch) {
-    int w = op->desc.w, radius = op->radius_y;
-    double *first = scratch->column[0], *second = scratch->column[1];
-    if (y == 0) {
-        memset(first, 0, (size_t)w * sizeof *first);
-        memset(second, 0, (size_t)w * sizeof *second);
-        for (int row = 0; row < radius && row < op->desc.h; row++)
-            add_row(pair, (size_t)row * (size_t)w, w, 1.0, first, second);
-    }
-    if (y + radius < op->desc.h)
-        add_row(pair, (size_t)(y + radius) * (size_t)w, w, 1.0, first, second);
-    if (y > radius)
-        add_row(pair, (size_t)(y - radius - 1) * (size_t)w, w, -1.0, first, second);
-}
-
-// The means of row y's windows from the columns' sums.
-static void sweep_row(const struct guided_filter_op *op, int y, const double *columns,
-                      double *means) {
-    int w = op->desc.w, radius = op->radius_x;
-    int n_rows = guided_extent(y, op->radius_y, op->desc.h);
-    double sum = 0.0;
-    for (int x = 0; x < radius && x < w; x++)
-        sum += columns[x];
-    for (int x = 0; x < w; x++) {
-        sum += (x + radius < w ? columns[x + radius] : 0.0) -
-               (x > radius ? columns[x - radius - 1] : 0.0);
-        means[x] = sum / (double)(n_rows * guided_extent(x, radius, w));
-    }
-}
-
-static void window_means(const struct guided_filter_op *op, const struct pair *pair, int y,
-                         const struct scratch *scratch) {
-    move_down(op, pair, y, scratch);
-    sweep_row(op, y, scratch->column[0], scratch->window_means[0]);
-    sweep_row(op, y, scratch->column[1], scratch->window_means[1]);
+    return (struct scratch){.a = at,
+                            .b = at + op->n_pixels,
+                            .sums = {.h = desc->h,
+                                     .w = desc->w,
+                                     .radius_y = op->radius_y,
+                                     .radius_x = op->radius_x,
+                                     .inverse_columns = op->tables,
+                                     .column = {lines, lines + w},
+                                     .means = {lines + 2 * w, lines + 3 * w}}};
 }
 
 // ---- the guide ----------------------------------------------------------------------------------
@@ -175,66 +124,102 @@ static void make_guide(const struct guided_filter_op *op,
         value[i] = high > low ? guided_clamp((value[i] - low) / (high - low)) : 0.0;
 }
 
+CPU_KERNEL(static void, invert_variances,
+           (const double *restrict means, const double *restrict squares, double eps, int n,
+            double *restrict mean, double *restrict inverse),
+           (means, squares, eps, n, mean, inverse)) {
+    for (int x = 0; x < n; x++) {
+        mean[x] = means[x];
+        inverse[x] = 1.0 / (squares[x] - means[x] * means[x] + eps);
+    }
+}
+
 static void prepare_guide(const struct guided_filter_op *op,
                           const struct adele_guided_filter_args *args, int n,
                           const struct scratch *scratch) {
     struct guide guide = guide_of(op, args->workspace, n);
     make_guide(op, args, n, guide.value);
-    const struct pair pair = {.v = guide.value, .factor = guide.value};
+    const struct window_pair pair = {.v = guide.value};
     for (int y = 0; y < op->desc.h; y++) {
         size_t at = (size_t)y * (size_t)op->desc.w;
-        window_means(op, &pair, y, scratch);
-        for (int x = 0; x < op->desc.w; x++) {
-            double mean = scratch->window_means[0][x];
-            guide.mean[at + (size_t)x] = mean;
-            guide.inverse[at + (size_t)x] =
-                1.0 / (scratch->window_means[1][x] - mean * mean + op->desc.eps);
-        }
+        window_means(&scratch->sums, &pair, y);
+        invert_variances(scratch->sums.means[0], scratch->sums.means[1], op->desc.eps, op->desc.w,
+                         guide.mean + at, guide.inverse + at);
     }
 }
 
 // ---- one class of one image ---------------------------------------------------------------------
 
-static void make_q(const struct guided_filter_op *op, const uint16_t *map, float scale, float *q) {
-    const struct resample_axis *rows = &op->rows, *columns = &op->columns;
-    size_t w_maps = (size_t)op->desc.w_maps;
-    for (int y = 0; y < op->desc.h; y++) {
-        const uint16_t *upper = map + (size_t)rows->low[y] * w_maps;
-        const uint16_t *lower = map + (size_t)rows->high[y] * w_maps;
-        for (int x = 0; x < op->desc.w; x++) {
-            int left = columns->low[x], right = columns->high[x];
-            const double corners[] = {guided_value(half_to_float(upper[left])),
-                                      guided_value(half_to_float(upper[right])),
-                                      guided_value(half_to_float(lower[left])),
-                                      guided_value(half_to_float(lower[right]))};
-            *q++ = guided_blend(corners, rows->t[y], columns->t[x], scale);
-        }
+CPU_KERNEL(static void, decode_row, (const uint16_t *restrict map, int n, double *restrict row),
+           (map, n, row)) {
+    for (int x = 0; x < n; x++)
+        row[x] = guided_value(half_to_float(map[x]));
+}
+
+CPU_KERNEL(static void, blend_row,
+           (const double *restrict upper, const double *restrict lower,
+            const struct resample_axis *columns, float t, float scale, float *restrict q),
+           (upper, lower, columns, t, scale, q)) {
+    for (int x = 0; x < columns->n_out; x++) {
+        int left = columns->low[x], right = columns->high[x];
+        const double corners[] = {upper[left], upper[right], lower[left], lower[right]};
+        q[x] = guided_blend(corners, t, columns->t[x], scale);
     }
+}
+
+static void make_q(const struct guided_filter_op *op, const uint16_t *map, float scale, float *q) {
+    const struct resample_axis *rows = &op->rows;
+    int w_maps = op->desc.w_maps, row[2] = {-1, -1};
+    double *lines[2];
+    lines[0] = op->tables + op->desc.w + 2 * (size_t)omp_get_thread_num() * (size_t)w_maps;
+    lines[1] = lines[0] + w_maps;
+    for (int y = 0; y < op->desc.h; y++) {
+        const int wanted[] = {rows->low[y], rows->high[y]};
+        for (int i = 0; i < 2; i++)
+            if (row[i] != wanted[i]) {
+                row[i] = wanted[i];
+                decode_row(map + (size_t)row[i] * (size_t)w_maps, w_maps, lines[i]);
+            }
+        blend_row(lines[0], lines[1], &op->columns, rows->t[y], scale,
+                  q + (size_t)y * (size_t)op->desc.w);
+    }
+}
+
+CPU_KERNEL(static void, find_coefficients,
+           (const double *restrict of_q, const double *restrict of_product,
+            const double *restrict mean, const double *restrict inverse, int n, double *restrict a,
+            double *restrict b),
+           (of_q, of_product, mean, inverse, n, a, b)) {
+    for (int x = 0; x < n; x++) {
+        a[x] = (of_product[x] - mean[x] * of_q[x]) * inverse[x];
+        b[x] = of_q[x] - a[x] * mean[x];
+    }
+}
+
+CPU_KERNEL(static void, apply,
+           (const double *restrict a, const double *restrict b, const double *restrict guide, int n,
+            float *restrict dst),
+           (a, b, guide, n, dst)) {
+    for (int x = 0; x < n; x++)
+        dst[x] = (float)guided_clamp(a[x] * guide[x] + b[x]);
 }
 
 // dst holds q, and then the result.
 static void filter(const struct guided_filter_op *op, const struct guide *guide, float *dst,
                    const struct scratch *scratch) {
-    const struct pair of_q = {.q = dst, .factor = guide->value};
-    const struct pair of_ab = {.v = scratch->a, .w = scratch->b};
+    const struct window_pair of_q = {.q = dst, .v = guide->value};
+    const struct window_pair of_ab = {.v = scratch->a, .w = scratch->b};
     int w = op->desc.w;
     for (int y = 0; y < op->desc.h; y++) {
-        window_means(op, &of_q, y, scratch);
-        for (int x = 0; x < w; x++) {
-            size_t i = (size_t)y * (size_t)w + (size_t)x;
-            double mean = scratch->window_means[0][x];
-            double covariance = scratch->window_means[1][x] - guide->mean[i] * mean;
-            scratch->a[i] = covariance * guide->inverse[i];
-            scratch->b[i] = mean - scratch->a[i] * guide->mean[i];
-        }
+        size_t at = (size_t)y * (size_t)w;
+        window_means(&scratch->sums, &of_q, y);
+        find_coefficients(scratch->sums.means[0], scratch->sums.means[1], guide->mean + at,
+                          guide->inverse + at, w, scratch->a + at, scratch->b + at);
     }
     for (int y = 0; y < op->desc.h; y++) {
-        window_means(op, &of_ab, y, scratch);
-        for (int x = 0; x < w; x++) {
-            size_t i = (size_t)y * (size_t)w + (size_t)x;
-            dst[i] = (float)guided_clamp(scratch->window_means[0][x] * guide->value[i] +
-                                         scratch->window_means[1][x]);
-        }
+        size_t at = (size_t)y * (size_t)w;
+        window_means(&scratch->sums, &of_ab, y);
+        apply(scratch->sums.means[0], scratch->sums.means[1], guide->value + at, w, dst + at);
     }
 }
 

@@ -14,7 +14,8 @@
 #define AREA_UNIT 16777216 // 2^24: the sum of K_c counts in units of 2^-24
 
 AREA_FUNCTION float area_clean(float q) {
-    return q > 0.0f ? (q < 1.0f ? q : 1.0f) : 0.0f; // a NaN is 0
+    float positive = q > 0.0f ? q : 0.0f; // a NaN is 0
+    return positive < 1.0f ? positive : 1.0f;
 }
 
 // Both of a clean q.

@@ -12,7 +12,8 @@
 #endif
 
 GUIDED_FUNCTION double guided_clamp(double x) {
-    return x > 0.0 ? (x < 1.0 ? x : 1.0) : 0.0; // a NaN is 0
+    double positive = x > 0.0 ? x : 0.0; // a NaN is 0
+    return positive < 1.0 ? positive : 1.0;
 }
 
 // What a map's value counts as: NaN and infinity are 0.

@@ -37,11 +37,6 @@ static struct result run(struct arena *arena, const struct adele_area_decision_d
     assert_int_equal(device->iface->area_decision_forward(op, &args), ADELE_OK);
     struct result result = {maps_download(arena, args.prediction, (size_t)n_set * n_pixels),
                             arena_download(arena, args.thresholds, n_planes)};
-    args.thresholds = NULL; // not wanted: the same predictions
-    assert_int_equal(device->iface->area_decision_forward(op, &args), ADELE_OK);
-    assert_true(compare_bytes("again",
-                              maps_download(arena, args.prediction, (size_t)n_set * n_pixels),
-                              result.prediction, (size_t)n_set * n_pixels));
     device->iface->op_destroy(op);
     return result;
 }
@@ -84,10 +79,27 @@ static void check_literal(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// Thresholds that are not wanted change nothing.
+static void check_without_thresholds(struct adele_device *device) {
+    static const float q[] = {0.1f, 0.4f, 0.5f, 0.9f, 0.9f, 0.6f, 0.5f, 0.1f};
+    static const uint8_t wanted[] = {1, 1, 0, 0};
+    struct arena arena;
+    arena_open(&arena, device);
+    struct adele_area_decision_desc desc = {1, 2, 2, 2, ADELE_AREA_THRESHOLDS};
+    struct adele_op *op = NULL;
+    assert_int_equal(device->iface->area_decision_create(device, &desc, &op), ADELE_OK);
+    struct adele_area_decision_args args = {.q = arena_upload(&arena, q, sizeof q),
+                                            .prediction = arena_upload(&arena, NULL, 4),
+                                            .workspace = arena_workspace(&arena, op)};
+    assert_int_equal(device->iface->area_decision_forward(op, &args), ADELE_OK);
+    assert_true(compare_bytes("prediction", maps_download(&arena, args.prediction, 4), wanted, 4));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
 static const struct adele_area_decision_desc cases[] = {
-    {1, 1, 1, 1, 0},    {1, 5, 1, 1, 0},   {2, 2, 7, 5, 0},    {1, 5, 5, 51, 0},
-    {1, 5, 16, 16, 0},  {2, 5, 257, 1, 0}, {1, 21, 13, 17, 0}, {1, 2, 64, 64, 0},
-    {1, 2, 17, 241, 0}, {1, 255, 2, 3, 0}};
+    {1, 1, 1, 1, 0},   {1, 5, 1, 1, 0},    {2, 2, 7, 5, 0},   {1, 5, 5, 51, 0},   {1, 5, 16, 16, 0},
+    {2, 5, 257, 1, 0}, {1, 21, 13, 17, 0}, {1, 2, 64, 64, 0}, {1, 2, 17, 241, 0}, {1, 67, 2, 3, 0}};
 
 // Probabilities that fall off from the first class on, so that areas and thresholds differ.
 static float *random_q(struct arena *arena, const struct adele_area_decision_desc *desc,
@@ -211,6 +223,7 @@ static void check_errors(struct adele_device *device) {
 }
 
 ON_EACH_DEVICE_3_THREADS(literal)
+ON_EACH_DEVICE_3_THREADS(without_thresholds)
 ON_EACH_DEVICE_3_THREADS(shapes)
 ON_EACH_DEVICE_3_THREADS(ids)
 ON_EACH_DEVICE_3_THREADS(special)
@@ -219,8 +232,9 @@ ON_EACH_DEVICE_3_THREADS(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_literal), cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_ids),     cmocka_unit_test(test_special),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_errors)};
+        cmocka_unit_test(test_literal), cmocka_unit_test(test_without_thresholds),
+        cmocka_unit_test(test_shapes),  cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_special), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_errors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
