@@ -32,15 +32,22 @@ void parse_kernel(struct ptx_kernel *kernel) {
     parser.parse();
 }
 
+// Two pairs of braces may each have a label of one name: those of inline assembly do.
+std::string body_parser::label_in(const struct scope &scope, const std::string &name) const {
+    return name + "@" + scope.number;
+}
+
 // A label of a function that is put in twice is two labels: so the suffix.
 void body_parser::parse_block(const std::string &body, const std::string &label_suffix,
                               const std::string &return_label) {
     struct cursor c(body);
     size_t n_scopes = scopes_.size();
     scopes_.emplace_back();
+    scopes_.back().number = std::to_string(++n_scopes_);
     while (!c.is_done()) {
         if (*c.at == '{') {
             scopes_.emplace_back();
+            scopes_.back().number = std::to_string(++n_scopes_);
             c.at++;
         } else if (*c.at == '}') {
             scopes_.pop_back();
@@ -56,7 +63,8 @@ void body_parser::parse_block(const std::string &body, const std::string &label_
             while (colon < c.end && is_word_character(*colon))
                 colon++;
             if (colon < c.end && *colon == ':') {
-                labels_[std::string(c.at, colon) + label_suffix] = (uint32_t)kernel_->code.size();
+                labels_[label_in(scopes_.back(), std::string(c.at, colon) + label_suffix)] =
+                    (uint32_t)kernel_->code.size();
                 c.at = colon + 1;
                 continue;
             }
@@ -117,10 +125,13 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
     uint32_t i_next = (uint32_t)kernel_->code.size();
     if (words[0] == "bra") {
         out.kind = INST_BRANCH;
-        branches_.push_back({i_next, trimmed(rest) + label_suffix});
+        std::vector<std::string> labels;
+        for (size_t k = scopes_.size(); k-- > 0;)
+            labels.push_back(label_in(scopes_[k], trimmed(rest) + label_suffix));
+        branches_.push_back({i_next, labels});
     } else if (words[0] == "ret" && !return_label.empty()) {
         out.kind = INST_BRANCH;
-        branches_.push_back({i_next, return_label});
+        branches_.push_back({i_next, {return_label}});
     } else if (words[0] == "ret" || words[0] == "exit") {
         out.kind = INST_EXIT;
     } else if (words[0] == "call") {
