@@ -2,6 +2,7 @@
 // A block: what its registers and its memory begin with, its barriers, and its end.
 #include "async.h"
 #include "lanes.h"
+#include "wgmma.h"
 
 #include <string.h>
 
@@ -80,6 +81,8 @@ void begin_block(struct block_run &block) {
     }
     if (block.async != NULL)
         begin_registers(block);
+    if (block.kernel->has_wgmma)
+        begin_wgmma(block);
 }
 
 // Copies under way would write to the shared memory of whatever block comes next.
@@ -99,6 +102,8 @@ void end_block(struct block_run &block) {
             throw error("the threads ended with arrivals at a barrier that is not complete");
     if (block.async == NULL)
         return;
+    if (block.kernel->has_wgmma)
+        end_wgmma(block);
     for (const auto &one : block.async->barriers)
         if (one.second.tx != 0)
             throw error("the threads ended, and the mbarrier at offset " +

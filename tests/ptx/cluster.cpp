@@ -77,13 +77,14 @@ static std::string story_of_waits(const struct cluster_run &cluster) {
             story += "; warp " + std::to_string(w.index) + " of block " +
                      std::to_string(block.rank) + " waits at " +
                      inst_name(block.kernel, is_at_barrier ? w.barrier_pc : w.failed_pc);
-            if (is_at_barrier || w.failed_barrier < 0 || block.async == NULL)
-                continue;
-            auto found = block.async->barriers.find((uint32_t)w.failed_barrier);
-            if (found != block.async->barriers.end())
-                story += " (mbarrier at offset " + std::to_string(found->first) + ": " +
-                         mbarrier_state(found->second) + ")";
+            if (!is_at_barrier && w.failed_barrier >= 0)
+                story += " for the mbarrier at offset " + std::to_string(w.failed_barrier);
         }
+    for (const struct block_run &block : cluster.blocks)
+        if (block.async != NULL)
+            for (const auto &one : block.async->barriers)
+                story += "; mbarrier at offset " + std::to_string(one.first) + " of block " +
+                         std::to_string(block.rank) + ": " + mbarrier_state(one.second);
     return story;
 }
 

@@ -150,7 +150,7 @@ static void must_report(const char *name, void (*run)(int), int fault, const cha
     pid_t child = fork();
     if (child == 0) {
         run(fault);
-        const char *error = cudaGetErrorString(cudaGetLastError());
+        const char *error = cudaGetErrorString(cudaPeekAtLastError());
         _exit(write(ends[1], error, strlen(error)) < 0);
     }
     close(ends[1]);

@@ -44,7 +44,8 @@ struct warp {
     uint32_t waiting;
     bool has_failed;
     bool must_repeat;       // the instruction: it could not go on
-    uint64_t stuck_at;      // cluster_run::n_events when all lanes were found waiting
+    uint64_t waiting_since; // cluster_run::n_events when the first of these lanes failed
+    uint64_t stuck_at;      // the same, when all lanes wait; else UINT64_MAX
     uint32_t failed_pc;     // where
     int64_t failed_barrier; // the mbarrier's offset, or -1
     // Lanes that have arrived at the cluster's barrier and not waited; those of its present phase.
@@ -72,15 +73,10 @@ struct block_run {
 static inline int thread_of(const struct warp &w, int lane) {
     return w.index * N_LANES + lane;
 }
-// A wait that failed: the warp's turn ends, other warps go on. `repeats`: the instruction is to run
-// again; else it has told the lanes that the wait failed.
-static inline void fail_wait(struct warp &w, uint32_t lanes, int64_t barrier, bool repeats) {
-    w.waiting |= lanes;
-    w.has_failed = true;
-    w.must_repeat = repeats;
-    w.failed_pc = w.pc;
-    w.failed_barrier = barrier;
-}
+// warp.cpp: a wait that failed. The warp's turn ends, other warps go on. `repeats`: the instruction
+// is to run again; else it has told the lanes that the wait failed. barrier: the offset of its
+// mbarrier, or -1.
+void fail_wait(struct warp &w, uint32_t lanes, int64_t barrier, bool repeats);
 
 // address.cpp: the host's memory behind an address, of `bytes` bytes (a power of two) that are all
 // there and aligned; throws with the lane's name.

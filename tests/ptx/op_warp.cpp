@@ -30,6 +30,10 @@ static void build_barrier(struct op_maker &maker) {
     if (maker.out.option == BARRIER_ARRIVE && maker.operands.size() < 2)
         throw error("bar.arrive needs a number of threads");
 }
+// bar.warp.sync mask;
+static void build_warp_barrier(struct op_maker &maker) {
+    maker.out.place[5] = maker.place_of(maker.operand_at(0), REG_32);
+}
 // bar.red.or.pred %p1, 0, %p2;
 static void build_vote(struct op_maker &maker) {
     if (maker.operands.size() != 3 || maker.operands[1].kind != OPERAND_NUMBER ||
@@ -131,6 +135,40 @@ static void build_load_matrices(struct op_maker &maker) {
     maker.set_address(maker.operand_at(1));
 }
 
+// ---- stmatrix
+// ------------------------------------------------------------------------------------
+
+// The way back (PTX ISA, "stmatrix"): each lane has two neighbouring elements of each matrix.
+static void store_matrices(struct warp &w, const struct inst &i, uint32_t) {
+    struct lane_memory memory;
+    const uint32_t lanes = i.n_parts == 4 ? ALL_LANES : (1u << 8 * i.n_parts) - 1;
+    reach_all(w, i, SPACE_SHARED, lanes, 16, &memory);
+    if (w.block->async != NULL)
+        note_accesses(w, lanes, memory, 16, true);
+    for (int k = 0; k < i.n_parts; k++) {
+        const lane_values<uint32_t> from(w, i.place[k]);
+        for (int l = 0; l < N_LANES; l++)
+            for (int e = 0; e < 2; e++) {
+                int row = i.option != 0 ? l % 4 * 2 + e : l / 4;
+                int column = i.option != 0 ? l / 4 : l % 4 * 2 + e;
+                uint16_t value = (uint16_t)(from[l] >> 16 * e);
+                memcpy(memory.at[8 * k + row] + 2 * column, &value, sizeof value);
+            }
+    }
+}
+
+static void build_store_matrices(struct op_maker &maker) {
+    const std::string &number = maker.modifiers[3]; // x1, x2, x4
+    const struct operand &from = maker.operand_at(1);
+    maker.out.option = maker.modifiers[4].empty() ? 0 : 1;
+    maker.out.n_parts = (uint8_t)(number[1] - '0');
+    if (from.parts.size() != maker.out.n_parts)
+        throw error("another number of matrices");
+    for (size_t k = 0; k < from.parts.size(); k++)
+        maker.out.place[k] = maker.place_of(from.parts[k], REG_32);
+    maker.set_address(maker.operand_at(0));
+}
+
 #define SHUFFLE(word, mode)                                                                        \
     { "shfl", "sync " word, NULL, {{"b32", shuffle}}, INST_SHUFFLE, mode, build_shuffle }
 
@@ -153,6 +191,7 @@ std::vector<struct op_row> warp_rows() {
          INST_ALIGNED,
          BARRIER_ARRIVE,
          build_barrier},
+        {"bar", "warp", NULL, {{"sync", arrive}}, INST_SHUFFLE, VOTE_NONE, build_warp_barrier},
         {"bar", "red or", NULL, {{"pred", arrive}}, INST_BARRIER, VOTE_OR, build_vote},
         {"bar", "red and", NULL, {{"pred", arrive}}, INST_BARRIER, VOTE_AND, build_vote},
         SHUFFLE("idx", SHUFFLE_INDEX),
@@ -160,12 +199,19 @@ std::vector<struct op_row> warp_rows() {
         SHUFFLE("down", SHUFFLE_DOWN),
         SHUFFLE("bfly", SHUFFLE_BUTTERFLY),
         {"ldmatrix",
-         "sync aligned m8n8 x1|x2|x4 trans? shared",
+         "sync aligned m8n8 x1|x2|x4 trans? shared|shared::cta",
          NULL,
          {{"b16", load_matrices}},
          INST_ALIGNED,
          0,
          build_load_matrices},
+        {"stmatrix",
+         "sync aligned m8n8 x1|x2|x4 trans? shared|shared::cta",
+         NULL,
+         {{"b16", store_matrices}},
+         INST_ALIGNED,
+         0,
+         build_store_matrices},
     };
 }
 

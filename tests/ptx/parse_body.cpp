@@ -19,6 +19,7 @@ void body_parser::parse() {
     last.kind = INST_EXIT;
     kernel_->code.push_back(last);
     kernel_->sources.push_back({"(end)", ""});
+    kernel_->uses.resize(kernel_->code.size());
     set_targets();
     lay_out_constants();
     kernel_->register_bytes = registers.bytes();
@@ -111,9 +112,28 @@ static std::string on_one_line(const std::string &text) {
     return out;
 }
 
+static void add_places(const struct operand &o, std::vector<uint32_t> *places) {
+    if (o.kind == OPERAND_REG && o.reg.cls == REG_32)
+        places->push_back(o.reg.place);
+    for (const struct operand &part : o.parts)
+        add_places(part, places);
+}
+
+static struct register_use use_of(const std::vector<std::string> &words,
+                                  const std::vector<struct operand> &operands) {
+    struct register_use out;
+    for (const struct operand &o : operands)
+        add_places(o, &out.places);
+    out.is_wgmma = words[0] == "wgmma";
+    out.is_copy = words[0] == "mov" && out.places.size() == 2 && operands[0].kind == OPERAND_REG &&
+                  operands[1].kind == OPERAND_REG;
+    return out;
+}
+
 void body_parser::parse_instruction(const std::string &statement, const std::string &label_suffix,
                                     const std::string &return_label) {
     struct inst out;
+    struct register_use use;
     struct cursor c(statement);
     bool has_predicate = c.peek() == '@';
     std::string text = on_one_line(std::string(c.at, c.end));
@@ -143,6 +163,8 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
         std::vector<struct operand> operands;
         for (const std::string &part : split_at_commas(rest))
             operands.push_back(parse_operand(part));
+        if (kernel_->module->sm >= 90)
+            use = use_of(words, operands);
         try {
             build_instruction(*this, words, operands, out);
         } catch (const std::exception &e) {
@@ -151,6 +173,8 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
     }
     kernel_->code.push_back(out);
     kernel_->sources.push_back({text, where_});
+    kernel_->uses.resize(kernel_->code.size());
+    kernel_->uses.back() = use;
 }
 
 // call.uni (result, ...), name, (argument, ...); each of the three in parentheses or not there.

@@ -101,6 +101,7 @@ function(ptx_hopper name)
   endforeach()
 endfunction()
 ptx_hopper(hopper_tma)
+ptx_hopper(hopper_wgmma)
 
 # Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named. `header` is the
 # file of cuda/conv2d with the mistake: the mutant's copy is found before the original.

@@ -3,6 +3,7 @@
 // so that they meet the others again behind it.
 #include "async.h"
 #include "lanes.h"
+#include "wgmma.h"
 
 namespace ptx {
 
@@ -159,6 +160,8 @@ static void step(struct warp &w, const struct inst &i, int traced) {
         return;
     }
     i.n_executed++;
+    if (w.wgmma != NULL)
+        follow_registers(w);
     switch (i.kind) {
     case INST_PLAIN:
         i.run(w, i, lanes);
@@ -179,6 +182,16 @@ static void step(struct warp &w, const struct inst &i, int traced) {
         run_together(w, i, lanes);
         break;
     }
+}
+
+void fail_wait(struct warp &w, uint32_t lanes, int64_t barrier, bool repeats) {
+    if (w.waiting == 0)
+        w.waiting_since = w.block->cluster->n_events;
+    w.waiting |= lanes;
+    w.has_failed = true;
+    w.must_repeat = repeats;
+    w.failed_pc = w.pc;
+    w.failed_barrier = barrier;
 }
 
 void run_warp(struct warp &w, uint64_t n_steps) {
@@ -207,7 +220,7 @@ void run_warp(struct warp &w, uint64_t n_steps) {
     if (n_steps == 0)
         w.block->cluster->n_events++;
     bool all_wait = w.has_failed && ((w.current | w.parked) & ~w.waiting) == 0;
-    w.stuck_at = all_wait ? w.block->cluster->n_events : UINT64_MAX;
+    w.stuck_at = all_wait ? w.waiting_since : UINT64_MAX;
 }
 
 } // namespace ptx
