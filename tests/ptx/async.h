@@ -17,8 +17,7 @@ static inline int cluster_thread(const struct warp &w, int lane) {
     return (int)w.block->rank * MOST_BLOCK_THREADS + thread_of(w, lane);
 }
 
-// ---- mbarriers (PTX ISA, "Parallel Synchronization and Communication Instructions: mbarrier")
-// -----
+// ---- mbarriers (PTX ISA, section "mbarrier") ----------------------------------------------------
 
 struct mbarrier {
     uint32_t expected = 0; // arrivals of a phase
@@ -38,8 +37,7 @@ void mbarrier_expect(struct mbarrier &barrier, int64_t bytes);
 void mbarrier_complete(struct cluster_run &cluster, struct mbarrier &barrier, int64_t bytes);
 std::string mbarrier_state(const struct mbarrier &barrier);
 
-// ---- what is in shared memory (shadow.cpp)
-// --------------------------------------------------------
+// ---- what is in shared memory (shadow.cpp) -----------------------------------------------------
 
 constexpr uint32_t GRANULE = 16; // bytes: the least that asynchronous copies and wgmma touch
 enum granule_content : uint8_t {
@@ -80,8 +78,7 @@ void check_async_read(const struct block_run &block, uint32_t offset, uint32_t b
 void check_async_write(const struct block_run &block, uint32_t offset, uint32_t bytes,
                        const char *who);
 
-// ---- bulk copies (op_tma.cpp)
-// ---------------------------------------------------------------------
+// ---- bulk copies (tma_copy.cpp) -----------------------------------------------------------------
 
 struct async_copy {
     bool is_load;   // from global memory to shared memory
@@ -100,10 +97,11 @@ struct bulk_groups { // of a thread
     std::vector<async_copy_ref> open;
     std::deque<std::vector<async_copy_ref>> committed;
 };
+// Under way (1), or no longer (-1).
+void mark_copy(struct async_copy &copy, int change);
 void carry_out(struct cluster_run &cluster, struct async_copy &copy);
 
-// ---- the blocks of a cluster, which run together
-// --------------------------------------------------
+// ---- the blocks of a cluster, which run together -----------------------------------------------
 
 struct cluster_run {
     std::vector<struct block_run> blocks;

@@ -27,8 +27,7 @@ static void end_cluster(struct cluster_run &cluster) {
                         " was done: nobody has waited for it");
 }
 
-// ---- the barrier of the cluster
-// ------------------------------------------------------------------
+// ---- the barrier of the cluster -----------------------------------------------------------------
 
 // Threads that have ended count as arrived (PTX ISA, "barrier.cluster").
 static bool release_cluster_barrier(struct cluster_run &cluster) {

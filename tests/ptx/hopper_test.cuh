@@ -13,8 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// ---- on the device
-// -------------------------------------------------------------------------------
+// ---- on the device -----------------------------------------------------------------------------
 
 static __device__ __forceinline__ uint32_t shared_address(const void *p) {
     return (uint32_t)__cvta_generic_to_shared(p);
@@ -100,8 +99,7 @@ static __device__ __forceinline__ void store_wait() {
     asm volatile("cp.async.bulk.wait_group.read 0;" ::: "memory");
 }
 
-// ---- on the host
-// ---------------------------------------------------------------------------------
+// ---- on the host -------------------------------------------------------------------------------
 
 typedef decltype(&cuTensorMapEncodeTiled) encode_fn;
 

@@ -26,8 +26,7 @@ enum fault {
 #define BOX_BYTES (CHANNELS * BOX_W * BOX_H * 2)
 #define THREADS   64
 
-// ---- a box in, a box out
-// -------------------------------------------------------------------------
+// ---- a box in, a box out -----------------------------------------------------------------------
 
 struct place {
     int at[4];
@@ -147,8 +146,7 @@ static void check_boxes(void) {
             }
 }
 
-// ---- two blocks that load for each other
-// ---------------------------------------------------------
+// ---- two blocks that load for each other -------------------------------------------------------
 
 #define ROWS   4 // of 64 elements, of each block
 #define HALF   (ROWS * 64 * 2)
@@ -221,8 +219,7 @@ static void check_cluster(void) {
     report("cluster", is_right, cudaGetErrorString(code));
 }
 
-// ---- what the driver refuses
-// ---------------------------------------------------------------------
+// ---- what the driver refuses -------------------------------------------------------------------
 
 static void check_maps(void) {
     struct bad {

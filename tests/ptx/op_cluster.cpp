@@ -6,8 +6,7 @@
 
 namespace ptx {
 
-// ---- barrier.cluster
-// -----------------------------------------------------------------------------
+// ---- barrier.cluster ----------------------------------------------------------------------------
 
 // option: 1 for .relaxed, which orders nothing: inits must have been fenced before.
 static void arrive(struct warp &w, const struct inst &i, uint32_t lanes) {
@@ -49,8 +48,7 @@ static void build_barrier(struct op_maker &maker) {
         maker.out.option = 1;
 }
 
-// ---- addresses
-// -----------------------------------------------------------------------------------
+// ---- addresses ----------------------------------------------------------------------------------
 
 // The place in the block of that rank that has the offset of an address in this one.
 template <class T> static void map_address(struct warp &w, const struct inst &i, uint32_t lanes) {
@@ -92,8 +90,7 @@ static void build_rank(struct op_maker &maker) {
     maker.out.place[1] = maker.place_of(maker.operand_at(1), class_of(maker.type));
 }
 
-// ---- one lane of a warp; registers
-// ---------------------------------------------------------------
+// ---- one lane of a warp; registers --------------------------------------------------------------
 
 // Which lane is elected is not stated, but that it is the same one each time.
 static void elect(struct warp &w, const struct inst &i, uint32_t lanes) {

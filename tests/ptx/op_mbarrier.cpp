@@ -66,8 +66,7 @@ static void arrive_at(struct mbarrier &barrier, uint32_t count) {
     end_phase(barrier);
 }
 
-// ---- init, inval
-// ---------------------------------------------------------------------------------
+// ---- init, inval --------------------------------------------------------------------------------
 
 static struct shared_place place_of_lane(struct warp &w, const struct inst &i, int lane) {
     uint64_t address = address_of(w, i, lane);
@@ -106,8 +105,7 @@ static void invalidate(struct warp &w, const struct inst &i, uint32_t lanes) {
     }
 }
 
-// ---- arrive, expect_tx, complete_tx
-// --------------------------------------------------------------
+// ---- arrive, expect_tx, complete_tx -------------------------------------------------------------
 
 enum mbarrier_option { ARRIVE, ARRIVE_EXPECT, ARRIVE_NO_COMPLETE, ARRIVE_DROP, EXPECT, COMPLETE };
 
@@ -168,8 +166,7 @@ static void update(struct warp &w, const struct inst &i, uint32_t lanes) {
     w.block->cluster->n_events++;
 }
 
-// ---- test_wait, try_wait
-// -------------------------------------------------------------------------
+// ---- test_wait, try_wait ------------------------------------------------------------------------
 
 // A phase of a parity is complete when it is the one before the present phase.
 static bool is_complete(const struct mbarrier &barrier, bool by_parity, uint64_t value) {
@@ -206,8 +203,7 @@ static void wait(struct warp &w, const struct inst &i, uint32_t lanes) {
         fail_wait(w, lanes & ~complete, offset, false);
 }
 
-// ---- rows
-// ----------------------------------------------------------------------------------------
+// ---- rows ---------------------------------------------------------------------------------------
 
 static void set_barrier(struct op_maker &maker, size_t i_address, const std::string &space) {
     maker.set_address(maker.operand_at(i_address));

@@ -135,8 +135,7 @@ static void build_load_matrices(struct op_maker &maker) {
     maker.set_address(maker.operand_at(1));
 }
 
-// ---- stmatrix
-// ------------------------------------------------------------------------------------
+// ---- stmatrix -----------------------------------------------------------------------------------
 
 // The way back (PTX ISA, "stmatrix"): each lane has two neighbouring elements of each matrix.
 static void store_matrices(struct warp &w, const struct inst &i, uint32_t) {

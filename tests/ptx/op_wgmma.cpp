@@ -53,8 +53,7 @@ static struct warpgroup &group_of(struct warp &w) {
     return w.block->async->wgmma->groups[(size_t)w.index / WARPGROUP];
 }
 
-// ---- operands
-// ------------------------------------------------------------------------------------
+// ---- operands -----------------------------------------------------------------------------------
 
 static float float_of(uint16_t bits, bool is_f16) {
     if (!is_f16) {
@@ -130,8 +129,7 @@ static void change_readers(struct block_run &block, const struct wgmma_op &op, i
     }
 }
 
-// ---- wgmma.mma_async
-// -----------------------------------------------------------------------------
+// ---- wgmma.mma_async ----------------------------------------------------------------------------
 
 static void read_a(struct warp &w, const struct inst &i, const struct multiply_operands &o,
                    float a[16][16], std::vector<uint32_t> *granules) {
@@ -199,8 +197,7 @@ static void multiply(struct warp &w, const struct inst &i, uint32_t) {
     w.block->cluster->n_events++;
 }
 
-// ---- fence, groups
-// -------------------------------------------------------------------------------
+// ---- fence, groups ------------------------------------------------------------------------------
 
 static void fence(struct warp &w, const struct inst &, uint32_t) {
     w.wgmma->n_fences++;
@@ -234,8 +231,7 @@ static void wait(struct warp &w, const struct inst &i, uint32_t lanes) {
     w.block->cluster->n_events++;
 }
 
-// ---- rows
-// ----------------------------------------------------------------------------------------
+// ---- rows ---------------------------------------------------------------------------------------
 
 static bool flag(struct op_maker &maker, size_t i, const char *what) {
     const struct operand &o = maker.operand_at(i);
