@@ -4,6 +4,7 @@
 #include "lanes.h"
 #include "wgmma.h"
 
+#include <algorithm>
 #include <string.h>
 
 namespace ptx {
@@ -73,6 +74,7 @@ void begin_block(struct block_run &block) {
         w.cluster_open = w.cluster_arrived = 0;
         w.has_failed = w.must_repeat = false;
         w.stuck_at = UINT64_MAX;
+        std::fill(w.failed_events, w.failed_events + N_LANES, UINT64_MAX);
         w.parked_least = UINT32_MAX;
         set_specials(w, SPECIAL_CTAID_X, SPECIAL_CTAID_Z + 1);
         set_specials(w, SPECIAL_CLUSTER_CTARANK, N_SPECIALS);

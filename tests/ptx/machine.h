@@ -43,9 +43,12 @@ struct warp {
     // Lanes whose last wait failed come behind the others; the turn of their warp ends.
     uint32_t waiting;
     bool has_failed;
-    bool must_repeat;       // the instruction: it could not go on
-    uint64_t waiting_since; // cluster_run::n_events when the first of these lanes failed
-    uint64_t stuck_at;      // the same, when all lanes wait; else UINT64_MAX
+    bool must_repeat; // the instruction: it could not go on
+    // Of each lane: where its last wait failed, cluster_run::n_events then, and how often waits
+    // have failed since that event.
+    uint32_t failed_pcs[N_LANES], n_failures[N_LANES];
+    uint64_t failed_events[N_LANES];
+    uint64_t stuck_at;      // n_events when all lanes were found to wait for ever; else UINT64_MAX
     uint32_t failed_pc;     // where
     int64_t failed_barrier; // the mbarrier's offset, or -1
     // Lanes that have arrived at the cluster's barrier and not waited; those of its present phase.

@@ -102,6 +102,7 @@ function(ptx_hopper name)
 endfunction()
 ptx_hopper(hopper_tma)
 ptx_hopper(hopper_wgmma)
+ptx_hopper(hopper_copies)
 
 # Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named. `header` is the
 # file of cuda/conv2d with the mistake: the mutant's copy is found before the original.

@@ -184,9 +184,31 @@ static void step(struct warp &w, const struct inst &i, int traced) {
     }
 }
 
+// Waits for several things in turn, none of which comes.
+#define MOST_FAILURES 64
+
+static bool is_stuck(const struct warp &w) {
+    const uint32_t lanes = w.current | w.parked;
+    bool out = w.has_failed && (lanes & ~w.waiting) == 0;
+    for (uint32_t rest = lanes; rest != 0 && out; rest &= rest - 1) {
+        int l = __builtin_ctz(rest);
+        out = w.failed_events[l] == w.block->cluster->n_events && w.n_failures[l] >= MOST_FAILURES;
+    }
+    return out;
+}
+
 void fail_wait(struct warp &w, uint32_t lanes, int64_t barrier, bool repeats) {
-    if (w.waiting == 0)
-        w.waiting_since = w.block->cluster->n_events;
+    const uint64_t n_events = w.block->cluster->n_events;
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+        int l = __builtin_ctz(rest);
+        bool is_same = w.failed_events[l] == n_events;
+        // One that fails at the same place again without an event between will fail for ever.
+        w.n_failures[l] = !is_same                  ? 1
+                          : w.failed_pcs[l] == w.pc ? MOST_FAILURES
+                                                    : w.n_failures[l] + 1;
+        w.failed_pcs[l] = w.pc;
+        w.failed_events[l] = n_events;
+    }
     w.waiting |= lanes;
     w.has_failed = true;
     w.must_repeat = repeats;
@@ -219,8 +241,7 @@ void run_warp(struct warp &w, uint64_t n_steps) {
     }
     if (n_steps == 0)
         w.block->cluster->n_events++;
-    bool all_wait = w.has_failed && ((w.current | w.parked) & ~w.waiting) == 0;
-    w.stuck_at = all_wait ? w.waiting_since : UINT64_MAX;
+    w.stuck_at = is_stuck(w) ? w.block->cluster->n_events : UINT64_MAX;
 }
 
 } // namespace ptx
