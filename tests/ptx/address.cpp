@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Every address that a kernel uses is looked up: windows of a block and a thread by their size,
 // global memory in the list of what was allocated.
+#include "async.h"
 #include "lanes.h"
 
 #include <stdio.h>
@@ -81,6 +82,58 @@ static uint8_t *in_window(const struct warp &w, const struct inst &i, enum space
     return window.memory + window.lane_step * (size_t)lane + (address - window.base);
 }
 
+// Shared memory of another block of the cluster. A block may not have begun before the first
+// barrier of the cluster, and its memory is gone with its last thread (PTX ISA, "Cooperative Thread
+// Arrays": distributed shared memory).
+static void check_reachable(const struct warp &w, const struct block_run &block) {
+    if (&block == w.block)
+        return;
+    bool has_ended = true;
+    for (const struct warp &other : block.warps)
+        has_ended = has_ended && other.state == WARP_DONE;
+    if (w.block->cluster->n_barriers == 0)
+        throw error("shared memory of block " + std::to_string(block.rank) +
+                    " of the cluster before any barrier.cluster: it may not have begun");
+    if (has_ended)
+        throw error("shared memory of block " + std::to_string(block.rank) +
+                    " of the cluster, which has ended");
+}
+
+struct shared_place locate_shared(struct warp &w, enum space space, uint64_t address, size_t bytes,
+                                  int lane) {
+    struct cluster_run &cluster = *w.block->cluster;
+    struct block_run *block = w.block;
+    uint64_t base = SHARED_BASE;
+    if (address >= CLUSTER_BASE && address < LOCAL_BASE && space != SPACE_SHARED) {
+        uint64_t rank = (address - CLUSTER_BASE) / CLUSTER_STEP;
+        if (rank >= cluster.blocks.size())
+            throw error(lane_name(w, lane) + ": " + hex(address) + " is in block " +
+                        std::to_string(rank) + " of a cluster of " +
+                        std::to_string(cluster.blocks.size()));
+        block = &cluster.blocks[rank];
+        base = CLUSTER_BASE + rank * CLUSTER_STEP;
+    }
+    if (address < base || address - base + bytes > block->shared_bytes)
+        throw error(lane_name(w, lane) + ": " + std::to_string(bytes) + " bytes at offset " +
+                    std::to_string((int64_t)(address - base)) + " of " +
+                    std::to_string(block->shared_bytes) + " bytes of shared memory");
+    check_reachable(w, *block);
+    return {block, (uint32_t)(address - base)};
+}
+
+uint8_t *reach_global(uint64_t address, size_t bytes) {
+    auto found = blocks().upper_bound(address);
+    if (found == blocks().begin())
+        throw error("no global memory at " + hex(address));
+    --found;
+    if (!are_within(found->first, found->second, address, address, bytes))
+        throw error(std::to_string(bytes) + " bytes at " + hex(address) + ", " +
+                    std::to_string((int64_t)(address - found->second)) +
+                    " bytes behind the end of a block of " +
+                    std::to_string(found->second - found->first));
+    return (uint8_t *)(uintptr_t)address;
+}
+
 // The instruction remembers the block that it touched last: most often it is the same again.
 static uint8_t *in_global(const struct warp &w, const struct inst &i, uint64_t address,
                           size_t bytes, int lane) {
@@ -105,8 +158,13 @@ uint8_t *reach(struct warp &w, const struct inst &i, enum space space, uint64_t 
     if ((address & (bytes - 1)) != 0)
         throw error(lane_name(w, lane) + ": address " + hex(address) + " is not aligned to " +
                     std::to_string(bytes));
+    bool may_be_remote = space == SPACE_GENERIC || space == SPACE_CLUSTER;
     if (space == SPACE_GENERIC)
         space = window_of(address);
+    if (may_be_remote && (space == SPACE_CLUSTER || space == SPACE_SHARED)) {
+        struct shared_place place = locate_shared(w, SPACE_CLUSTER, address, bytes, lane);
+        return place.block->shared + place.offset;
+    }
     return space == SPACE_GLOBAL ? in_global(w, i, address, bytes, lane)
                                  : in_window(w, i, space, address, bytes, lane);
 }
@@ -150,6 +208,8 @@ PTX_INLINE bool find_all(struct warp &w, const struct inst &i, enum space space,
                          const struct lane_addresses &addresses, struct lane_memory *out) {
     if (space == SPACE_GENERIC)
         space = window_of(addresses.least);
+    if (space == SPACE_CLUSTER)
+        space = SPACE_SHARED; // what is not in the own window is looked at lane by lane
     const struct window window = window_in(w, i, space);
     if ((addresses.bits & (bytes - 1)) != 0 || addresses.bits >> 63 != 0 ||
         !are_within(window.base, window.base + window.size, addresses.least, addresses.most, bytes))

@@ -9,11 +9,16 @@ namespace ptx_cudart {
 static cudaError_t last = cudaSuccess, sticky = cudaSuccess;
 static std::string story;
 
+void complain(int code, const std::string &text) {
+    if (getenv("PTX_QUIET") == NULL)
+        fprintf(stderr, "ptx: error %d: %s\n", code, text.c_str());
+}
+
 cudaError_t fail(cudaError_t code, const std::string &text) {
     last = code;
     story = text;
-    if (getenv("PTX_QUIET") == NULL && code != cudaErrorMemoryAllocation)
-        fprintf(stderr, "ptx: error %d: %s\n", (int)code, text.c_str());
+    if (code != cudaErrorMemoryAllocation)
+        complain((int)code, text);
     return code;
 }
 

@@ -4,17 +4,28 @@
 #include "cudart_room.h"
 
 #include <memory>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 namespace ptx_cudart {
 
-// Of sm_80; PTX_SHARED_KB=N for another GPU's.
 static const size_t shared_per_block = (size_t)48 << 10;
+
+int sm(void) {
+    static const char *text = getenv("PTX_SM");
+    if (text != NULL && strcmp(text, "80") != 0 && strcmp(text, "90") != 0) {
+        fprintf(stderr, "ptx: PTX_SM=%s: known are 80 90\n", text);
+        exit(2);
+    }
+    return text != NULL ? atoi(text) : 80;
+}
+
+// PTX_SHARED_KB=N for another GPU's.
 
 static size_t shared_most(void) {
     const char *text = getenv("PTX_SHARED_KB");
-    return (text != NULL ? (size_t)atoi(text) : 163) << 10;
+    return (text != NULL ? (size_t)atoi(text) : sm() >= 90 ? 227 : 163) << 10;
 }
 
 struct configuration {
@@ -73,8 +84,8 @@ extern "C" cudaError_t __cudaGetKernel(cudaKernel_t *out, const void *stub) {
                            : fail(cudaErrorInvalidDeviceFunction, "a kernel nobody registered");
 }
 
-extern "C" cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args,
-                                          size_t shared, cudaStream_t stream) {
+static cudaError_t launch_kernel(cudaKernel_t kernel, dim3 grid, dim3 block, dim3 cluster,
+                                 void **args, size_t shared, cudaStream_t stream) {
     struct function *f = (struct function *)kernel;
     if (cudaError_t code = sticky_error())
         return code;
@@ -93,11 +104,36 @@ extern "C" cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 b
                                 shared,
                                 f->dynamic_shared_most > (int)shared_per_block ? shared_most()
                                                                                : shared_per_block,
-                                params->data()};
+                                params->data(),
+                                {cluster.x, cluster.y, cluster.z}};
     return enqueue(stream, f->name, [f, launch, params] {
         const char *error = ptx_run(f->kernel, &launch);
         return error == NULL ? cudaSuccess : fail(cudaErrorLaunchFailure, error);
     });
+}
+
+extern "C" cudaError_t __cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void **args,
+                                          size_t shared, cudaStream_t stream) {
+    return launch_kernel(kernel, grid, block, dim3(0, 0, 0), args, shared, stream);
+}
+
+// Of the attributes, a cluster's size counts; those that say when a kernel may begin, or how the
+// GPU is shared, change nothing here.
+extern "C" cudaError_t cudaLaunchKernelExC(const cudaLaunchConfig_t *config, const void *stub,
+                                           void **args) {
+    cudaKernel_t kernel;
+    dim3 cluster(0, 0, 0);
+    if (cudaError_t code = __cudaGetKernel(&kernel, stub))
+        return code;
+    for (unsigned k = 0; k < config->numAttrs; k++) {
+        const cudaLaunchAttribute &one = config->attrs[k];
+        if (one.id == cudaLaunchAttributeClusterDimension)
+            cluster = dim3(one.val.clusterDim.x, one.val.clusterDim.y, one.val.clusterDim.z);
+        else if (one.id != cudaLaunchAttributeProgrammaticStreamSerialization)
+            return fail(cudaErrorInvalidValue, "an attribute of a launch that is not known here");
+    }
+    return launch_kernel(kernel, config->gridDim, config->blockDim, cluster, args,
+                         config->dynamicSmemBytes, config->stream);
 }
 
 extern "C" cudaError_t cudaLaunchKernel(const void *stub, dim3 grid, dim3 block, void **args,
@@ -119,6 +155,19 @@ extern "C" cudaError_t cudaFuncSetAttribute(const void *stub, cudaFuncAttribute 
         return fail(cudaErrorInvalidValue, f->name + ": no block has " + std::to_string(value) +
                                                " bytes of shared memory");
     f->dynamic_shared_most = value;
+    return sticky_error();
+}
+
+// What the PTX was made for. Registers are ptxas's to count, and are not known.
+extern "C" cudaError_t cudaFuncGetAttributes(cudaFuncAttributes *out, const void *stub) {
+    struct function *f = function_of(stub);
+    memset(out, 0, sizeof *out);
+    if (f == nullptr)
+        return fail(cudaErrorInvalidDeviceFunction, "a kernel nobody registered");
+    if (!resolve(f))
+        return cudaPeekAtLastError();
+    out->ptxVersion = out->binaryVersion = ptx_kernel_sm(f->kernel);
+    out->maxThreadsPerBlock = (int)ptx_kernel_max_threads(f->kernel);
     return sticky_error();
 }
 
@@ -151,8 +200,8 @@ extern "C" cudaError_t cudaGetDeviceProperties(cudaDeviceProp *out, int) {
     out->warpSize = 32;
     out->maxThreadsPerBlock = 1024;
     out->maxThreadsPerMultiProcessor = 2048;
-    out->major = 8;
-    out->minor = 0;
+    out->major = sm() / 10;
+    out->minor = sm() % 10;
     out->multiProcessorCount = multiprocessors != NULL ? atoi(multiprocessors) : 4;
     return sticky_error();
 }

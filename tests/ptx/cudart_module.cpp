@@ -16,7 +16,7 @@ namespace ptx_cudart {
 #define KIND_PTX     1
 #define FLAG_LZ4     0x2000u
 #define FLAG_ZSTD    0x8000u
-#define SM           80 // instructions of later GPUs are not known here
+#define LEAST_SM     80
 
 struct fatbin_wrapper {
     int magic, version;
@@ -68,22 +68,28 @@ static std::string text_of(const struct fatbin_entry &entry, const unsigned char
     return begin == std::string::npos ? "" : std::string(out.c_str() + begin);
 }
 
+// The PTX for the device, or for the latest one before it.
 static std::string find_text(const struct fat_binary *binary) {
+    std::string out;
+    uint32_t best = 0;
     for (const unsigned char *at = binary->begin; at < binary->end;) {
         struct fatbin_entry entry;
         memcpy(&entry, at, sizeof entry);
-        if (entry.kind == KIND_PTX && entry.sm == SM)
-            return text_of(entry, at + entry.header_bytes);
+        if (entry.kind == KIND_PTX && entry.sm >= LEAST_SM && entry.sm > best &&
+            entry.sm <= (uint32_t)sm()) {
+            best = entry.sm;
+            out = text_of(entry, at + entry.header_bytes);
+        }
         at += entry.header_bytes + entry.bytes;
     }
-    return "";
+    return out;
 }
 
 static bool load_module(struct function *f) {
     std::string text = find_text(f->binary);
     const char *error;
     if (text.empty()) {
-        fail(cudaErrorNoKernelImageForDevice, f->name + ": no PTX for sm_" + std::to_string(SM) +
+        fail(cudaErrorNoKernelImageForDevice, f->name + ": no PTX for sm_" + std::to_string(sm()) +
                                                   ", or packed otherwise than nvcc "
                                                   "--compress-mode=speed does it");
         return false;

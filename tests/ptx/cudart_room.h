@@ -19,6 +19,8 @@ namespace ptx_cudart {
 
 // ---- cudart_error.cpp ---------------------------------------------------------------------------
 
+// A line on stderr, and nothing else.
+void complain(int code, const std::string &text);
 // The last error, for cudaGetLastError; answers the code.
 cudaError_t fail(cudaError_t code, const std::string &text);
 // The error of a kernel, which every later call answers too: the device is lost.
@@ -38,6 +40,8 @@ struct function {
 struct function *function_of(const void *stub);
 // Reads the module at the first use. False: fail() has been called.
 bool resolve(struct function *f);
+// cudart_launch.cpp: of the device, 80, or 90 with PTX_SM=90.
+int sm(void);
 
 // cudart_lz4.cpp: false when these are not n_out bytes in LZ4's block format.
 bool lz4_decode(const unsigned char *from, size_t bytes, size_t n_out, std::string *out);

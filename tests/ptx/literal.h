@@ -42,7 +42,7 @@ static inline const char *literal_run(const char *body, unsigned n_threads, void
     if (error != NULL)
         return error;
     uint64_t address = (uintptr_t)buffer;
-    struct ptx_launch launch = {{1, 1, 1}, {n_threads, 1, 1}, 0, 48 << 10, &address};
+    struct ptx_launch launch = {{1, 1, 1}, {n_threads, 1, 1}, 0, 48 << 10, &address, {0, 0, 0}};
     ptx_memory_add(buffer, bytes);
     error = ptx_run(kernel, &launch);
     ptx_memory_remove(buffer);

@@ -3,6 +3,7 @@
 // those of kernels when they are launched.
 #include "text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,12 +15,22 @@ static void add_kernel(struct ptx_module *module, struct cursor &c) {
     kernel->name = c.word();
     kernel->params = parse_params(c.in_parentheses(), &kernel->params_bytes);
     while (c.peek() != '{' && !c.is_done()) {
-        if (c.word() != ".maxntid")
+        std::string word = c.word();
+        if (word == ".minnctapersm")
+            kernel->least_blocks = (unsigned)atoi(c.word().c_str());
+        else if (word == ".maxnreg")
+            kernel->most_registers = (unsigned)atoi(c.word().c_str());
+        bool is_cluster = word == ".reqnctapercluster";
+        if (!is_cluster && word != ".maxntid")
             continue;
-        kernel->max_threads = 1;
+        unsigned extents[3] = {1, 1, 1}, n = 0;
         do
-            kernel->max_threads *= (unsigned)atoi(c.word().c_str());
-        while (c.peek() == ',' && c.at++ != NULL);
+            extents[n++] = (unsigned)atoi(c.word().c_str());
+        while (c.peek() == ',' && c.at++ != NULL && n < 3);
+        if (is_cluster)
+            memcpy(kernel->cluster, extents, sizeof extents);
+        else
+            kernel->max_threads = extents[0] * extents[1] * extents[2];
     }
     kernel->body = c.in_braces();
     std::string name = kernel->name;
@@ -79,8 +90,10 @@ static void add_file(struct ptx_module *module, const std::string &line) {
 }
 
 static void add_statement(struct ptx_module *module, struct cursor &c) {
-    if (c.starts_with(".version") || c.starts_with(".target") || c.starts_with(".address_size") ||
-        c.starts_with(".loc")) {
+    if (c.starts_with(".target")) {
+        (void)sscanf(c.until("\n").c_str(), ".target sm_%d", &module->sm);
+    } else if (c.starts_with(".version") || c.starts_with(".address_size") ||
+               c.starts_with(".loc")) {
         c.until("\n");
     } else if (c.starts_with(".file")) {
         add_file(module, c.until("\n"));
@@ -152,4 +165,12 @@ size_t ptx_kernel_param_bytes(const struct ptx_kernel *kernel, int i) {
 
 size_t ptx_kernel_params_bytes(const struct ptx_kernel *kernel) {
     return kernel->params_bytes;
+}
+
+int ptx_kernel_sm(const struct ptx_kernel *kernel) {
+    return kernel->module->sm;
+}
+
+unsigned ptx_kernel_max_threads(const struct ptx_kernel *kernel) {
+    return kernel->max_threads;
 }

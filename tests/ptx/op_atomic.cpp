@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Atomic operations (PTX ISA, "atom", "red"): lane after lane, in an order that PTX_ORDER turns.
+#include "async.h"
 #include "lanes.h"
 #include "ops.h"
 
@@ -31,6 +32,8 @@ static void atomic(struct warp &w, const struct inst &i, uint32_t lanes) {
         if (!(lanes >> l & 1))
             continue;
         uint8_t *at = reach(w, i, i.space, address_of(w, i, l), sizeof(T), l);
+        if (w.block->async != NULL)
+            note_access(w, l, at, sizeof(T), true);
         T old, b = lane_values<T>(w, i.place[1])[l], c = lane_values<T>(w, i.place[2])[l];
         memcpy(&old, at, sizeof old);
         T fresh = F::apply(old, b, c);

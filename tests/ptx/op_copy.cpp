@@ -3,6 +3,7 @@
 // leaves 0xff (a NaN) in the place until then, so that whoever reads too early, or still reads what
 // was there before, is found out; PTX_COPY_EARLY copies at once, which finds out who overwrites
 // what another warp still reads.
+#include "async.h"
 #include "lanes.h"
 #include "ops.h"
 
@@ -32,6 +33,8 @@ static bool is_early(void) {
 static void copy(struct warp &w, const struct inst &i, uint32_t lanes) {
     struct lane_memory memory;
     reach_all(w, i, SPACE_SHARED, lanes, COPY_BYTES, &memory);
+    if (w.block->async != NULL)
+        note_accesses(w, lanes, memory, COPY_BYTES, true);
     for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
         int l = __builtin_ctz(rest);
         uint8_t *to = memory.at[l];

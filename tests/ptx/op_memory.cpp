@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Loads and stores (PTX ISA, "ld", "st").
+#include "async.h"
 #include "lanes.h"
 #include "ops.h"
 
@@ -38,6 +39,8 @@ PTX_INLINE void load_parts(struct warp &w, const struct inst &i, uint32_t lanes,
 template <class T> PTX_VECTOR void load(struct warp &w, const struct inst &i, uint32_t lanes) {
     struct lane_memory memory;
     reach_all(w, i, i.space, lanes, sizeof(T) * i.n_parts, &memory);
+    if (w.block->async != NULL)
+        note_accesses(w, lanes, memory, sizeof(T) * i.n_parts, false);
     if (sizeof(T) < 8 && i.has_wide_data)
         load_parts<T, int64_t>(w, i, lanes, memory);
     else
@@ -67,6 +70,8 @@ PTX_INLINE void store_parts(struct warp &w, const struct inst &i, uint32_t lanes
 template <class T> PTX_VECTOR void store(struct warp &w, const struct inst &i, uint32_t lanes) {
     struct lane_memory memory;
     reach_all(w, i, i.space, lanes, sizeof(T) * i.n_parts, &memory);
+    if (w.block->async != NULL)
+        note_accesses(w, lanes, memory, sizeof(T) * i.n_parts, true);
     if (sizeof(T) < 8 && i.has_wide_data)
         store_parts<T, int64_t>(w, i, lanes, memory);
     else
@@ -94,12 +99,7 @@ static void place_data(struct op_maker &maker, const struct operand &data) {
 
 static void build_access(struct op_maker &maker, const struct operand &memory,
                          const struct operand &data) {
-    const std::string &window = maker.modifiers[0];
-    maker.out.space = window == "global" || window == "const" ? SPACE_GLOBAL
-                      : window == "shared"                    ? SPACE_SHARED
-                      : window == "local"                     ? SPACE_LOCAL
-                      : window == "param"                     ? SPACE_PARAM
-                                                              : SPACE_GENERIC;
+    maker.out.space = op_maker::space_named(maker.modifiers[0]);
     maker.set_address(memory);
     // Parameters of calls are not where those of the kernel are.
     if (maker.out.space == SPACE_PARAM && memory.parts[0].kind == OPERAND_SYMBOL)
@@ -125,14 +125,14 @@ static void build_store(struct op_maker &maker) {
 std::vector<struct op_row> memory_rows() {
     return {
         {"ld",
-         "global|shared|local|param|const? nc? v2|v4?",
+         "global|shared|shared::cta|shared::cluster|local|param|const? nc? v2|v4?",
          NULL,
          {BY_TYPE(load)},
          INST_PLAIN,
          0,
          build_load},
         {"st",
-         "global|shared|local|param? v2|v4?",
+         "global|shared|shared::cta|shared::cluster|local|param? v2|v4?",
          NULL,
          {BY_TYPE(store)},
          INST_PLAIN,

@@ -9,8 +9,9 @@ namespace ptx {
 static std::multimap<std::string, struct op_row> make_table() {
     std::multimap<std::string, struct op_row> table;
     std::vector<struct op_row> (*const files[])() = {
-        arithmetic_rows, integer_rows, compare_rows, convert_rows, move_rows,
-        memory_rows,     atomic_rows,  copy_rows,    warp_rows,    mma_rows};
+        arithmetic_rows, integer_rows, compare_rows, convert_rows, move_rows,     memory_rows,
+        atomic_rows,     copy_rows,    warp_rows,    mma_rows,     mbarrier_rows, tma_rows,
+        cluster_rows,    fence_rows,   wgmma_rows,   register_rows};
     for (auto rows : files)
         for (const struct op_row &row : rows())
             table.insert({row.name, row});
@@ -127,17 +128,26 @@ void op_maker::place_all(const char *pattern) {
     }
 }
 
-void op_maker::set_address(const struct operand &memory) {
+uint32_t op_maker::place_of_address(const struct operand &memory, int64_t *offset, bool *is_wide) {
     if (memory.kind != OPERAND_MEMORY)
         throw error("an address is missing");
     const struct operand &inner = memory.parts.at(0);
-    out.has_wide_address = inner.kind != OPERAND_REG || inner.reg.cls == REG_64;
-    if (inner.kind == OPERAND_REG) {
-        out.address = inner.reg.place;
-        out.offset = memory.offset;
-    } else {
-        out.address = place_of(inner, REG_64);
-    }
+    *is_wide = inner.kind != OPERAND_REG || inner.reg.cls == REG_64;
+    *offset = inner.kind == OPERAND_REG ? memory.offset : 0;
+    return inner.kind == OPERAND_REG ? inner.reg.place : place_of(inner, REG_64);
+}
+
+void op_maker::set_address(const struct operand &memory) {
+    out.address = place_of_address(memory, &out.offset, &out.has_wide_address);
+}
+
+enum space op_maker::space_named(const std::string &word) {
+    return word == "global" || word == "const"         ? SPACE_GLOBAL
+           : word == "shared" || word == "shared::cta" ? SPACE_SHARED
+           : word == "shared::cluster"                 ? SPACE_CLUSTER
+           : word == "local"                           ? SPACE_LOCAL
+           : word == "param"                           ? SPACE_PARAM
+                                                       : SPACE_GENERIC;
 }
 
 } // namespace ptx

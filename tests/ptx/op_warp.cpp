@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What lanes do together: barriers, shuffles, ldmatrix (PTX ISA, "bar", "shfl.sync", "ldmatrix").
+#include "async.h"
 #include "lanes.h"
 #include "ops.h"
 
@@ -9,15 +10,29 @@ namespace ptx {
 
 // ---- barriers: warp.cpp and block.cpp wait ------------------------------------------------------
 
-// The machine releases a barrier when all have come; for itself an instruction does nothing.
-static void arrive(struct warp &, const struct inst &, uint32_t) {
+// The machine releases a barrier when all have come; for itself an instruction does nothing, but
+// that bar.arrive counts its warp.
+static void arrive(struct warp &w, const struct inst &i, uint32_t) {
+    if (i.option != BARRIER_ARRIVE)
+        return;
+    uint32_t id = lane_values<uint32_t>(w, i.place[2])[0];
+    if (id >= (uint32_t)N_BARRIERS)
+        throw error("barrier " + std::to_string(id) + " of " + std::to_string(N_BARRIERS));
+    w.block->n_arrived[id] += N_LANES;
 }
 
-// bar.sync 0;
+// bar.sync 0; bar.sync 1, 128; bar.arrive 1, 128: places 2 and 3.
 static void build_barrier(struct op_maker &maker) {
-    if (maker.operands.size() != 1 || maker.operands[0].kind != OPERAND_NUMBER ||
-        maker.operands[0].number != 0)
-        throw error("a barrier other than 0 of all threads");
+    if (maker.operands.empty() || maker.operands.size() > 2)
+        throw error("a barrier has one or two operands");
+    for (size_t k = 0; k < maker.operands.size(); k++)
+        maker.out.place[2 + k] = maker.place_of(maker.operands[k], REG_32);
+    if (maker.out.option == BARRIER_ARRIVE && maker.operands.size() < 2)
+        throw error("bar.arrive needs a number of threads");
+}
+// bar.warp.sync mask;
+static void build_warp_barrier(struct op_maker &maker) {
+    maker.out.place[5] = maker.place_of(maker.operand_at(0), REG_32);
 }
 // bar.red.or.pred %p1, 0, %p2;
 static void build_vote(struct op_maker &maker) {
@@ -93,6 +108,8 @@ static void load_matrices(struct warp &w, const struct inst &i, uint32_t) {
     struct lane_memory memory;
     const uint32_t lanes = i.n_parts == 4 ? ALL_LANES : (1u << 8 * i.n_parts) - 1;
     reach_all(w, i, SPACE_SHARED, lanes, 16, &memory);
+    if (w.block->async != NULL)
+        note_accesses(w, lanes, memory, 16, false);
     for (int l = 0; l < 8 * i.n_parts; l++)
         memcpy(rows[l / 8][l % 8], memory.at[l], 16);
     for (int k = 0; k < i.n_parts; k++) {
@@ -118,12 +135,62 @@ static void build_load_matrices(struct op_maker &maker) {
     maker.set_address(maker.operand_at(1));
 }
 
+// ---- stmatrix -----------------------------------------------------------------------------------
+
+// The way back (PTX ISA, "stmatrix"): each lane has two neighbouring elements of each matrix.
+static void store_matrices(struct warp &w, const struct inst &i, uint32_t) {
+    struct lane_memory memory;
+    const uint32_t lanes = i.n_parts == 4 ? ALL_LANES : (1u << 8 * i.n_parts) - 1;
+    reach_all(w, i, SPACE_SHARED, lanes, 16, &memory);
+    if (w.block->async != NULL)
+        note_accesses(w, lanes, memory, 16, true);
+    for (int k = 0; k < i.n_parts; k++) {
+        const lane_values<uint32_t> from(w, i.place[k]);
+        for (int l = 0; l < N_LANES; l++)
+            for (int e = 0; e < 2; e++) {
+                int row = i.option != 0 ? l % 4 * 2 + e : l / 4;
+                int column = i.option != 0 ? l / 4 : l % 4 * 2 + e;
+                uint16_t value = (uint16_t)(from[l] >> 16 * e);
+                memcpy(memory.at[8 * k + row] + 2 * column, &value, sizeof value);
+            }
+    }
+}
+
+static void build_store_matrices(struct op_maker &maker) {
+    const std::string &number = maker.modifiers[3]; // x1, x2, x4
+    const struct operand &from = maker.operand_at(1);
+    maker.out.option = maker.modifiers[4].empty() ? 0 : 1;
+    maker.out.n_parts = (uint8_t)(number[1] - '0');
+    if (from.parts.size() != maker.out.n_parts)
+        throw error("another number of matrices");
+    for (size_t k = 0; k < from.parts.size(); k++)
+        maker.out.place[k] = maker.place_of(from.parts[k], REG_32);
+    maker.set_address(maker.operand_at(0));
+}
+
 #define SHUFFLE(word, mode)                                                                        \
     { "shfl", "sync " word, NULL, {{"b32", shuffle}}, INST_SHUFFLE, mode, build_shuffle }
 
 std::vector<struct op_row> warp_rows() {
     return {
         {"bar", "", NULL, {{"sync", arrive}}, INST_BARRIER, VOTE_NONE, build_barrier},
+        {"bar", "", NULL, {{"arrive", arrive}}, INST_ALIGNED, BARRIER_ARRIVE, build_barrier},
+        {"barrier", "cta?", NULL, {{"sync", arrive}}, INST_BARRIER, VOTE_NONE, build_barrier},
+        {"barrier",
+         "cta? sync",
+         NULL,
+         {{"aligned", arrive}},
+         INST_BARRIER,
+         VOTE_NONE,
+         build_barrier},
+        {"barrier",
+         "cta?",
+         NULL,
+         {{"arrive", arrive}},
+         INST_ALIGNED,
+         BARRIER_ARRIVE,
+         build_barrier},
+        {"bar", "warp", NULL, {{"sync", arrive}}, INST_SHUFFLE, VOTE_NONE, build_warp_barrier},
         {"bar", "red or", NULL, {{"pred", arrive}}, INST_BARRIER, VOTE_OR, build_vote},
         {"bar", "red and", NULL, {{"pred", arrive}}, INST_BARRIER, VOTE_AND, build_vote},
         SHUFFLE("idx", SHUFFLE_INDEX),
@@ -131,12 +198,19 @@ std::vector<struct op_row> warp_rows() {
         SHUFFLE("down", SHUFFLE_DOWN),
         SHUFFLE("bfly", SHUFFLE_BUTTERFLY),
         {"ldmatrix",
-         "sync aligned m8n8 x1|x2|x4 trans? shared",
+         "sync aligned m8n8 x1|x2|x4 trans? shared|shared::cta",
          NULL,
          {{"b16", load_matrices}},
          INST_ALIGNED,
          0,
          build_load_matrices},
+        {"stmatrix",
+         "sync aligned m8n8 x1|x2|x4 trans? shared|shared::cta",
+         NULL,
+         {{"b16", store_matrices}},
+         INST_ALIGNED,
+         0,
+         build_store_matrices},
     };
 }
 

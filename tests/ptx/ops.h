@@ -41,6 +41,10 @@ struct op_maker {
     uint32_t place_of(const struct operand &o, enum reg_class cls);
     void place_all(const char *pattern);
     void set_address(const struct operand &memory);
+    // The register or constant of an address in brackets; *offset what is added to it.
+    uint32_t place_of_address(const struct operand &memory, int64_t *offset, bool *is_wide);
+    // The memory operand has the space that the word names ("" is generic).
+    static enum space space_named(const std::string &word);
 };
 
 enum reg_class class_of(const std::string &type);
@@ -61,6 +65,12 @@ std::vector<struct op_row> atomic_rows();
 std::vector<struct op_row> copy_rows();
 std::vector<struct op_row> warp_rows();
 std::vector<struct op_row> mma_rows();
+std::vector<struct op_row> mbarrier_rows();
+std::vector<struct op_row> tma_rows();
+std::vector<struct op_row> cluster_rows();
+std::vector<struct op_row> fence_rows();
+std::vector<struct op_row> wgmma_rows();
+std::vector<struct op_row> register_rows();
 
 } // namespace ptx
 #endif

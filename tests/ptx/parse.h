@@ -15,7 +15,7 @@ enum operand_kind {
     OPERAND_NUMBER,
     OPERAND_SYMBOL,
     OPERAND_VECTOR, // {a, b}: parts
-    OPERAND_MEMORY, // [a + offset]: parts[0] is what stands inside
+    OPERAND_MEMORY, // [a + offset]: parts[0] is what stands inside; [a, {b}] has two parts
     OPERAND_PAIR    // a|b: reg and second
 };
 struct operand {
@@ -41,6 +41,7 @@ struct scope {
     std::unordered_map<std::string, struct reg> registers;
     std::vector<struct register_range> ranges;
     std::unordered_map<std::string, std::string> names; // of variables, to those of the kernel
+    std::string number;                                 // which keeps its labels apart
 };
 
 // The registers of a kernel: 4 bytes for 32 predicates, one bit a lane; else a value a lane.
@@ -61,6 +62,9 @@ class body_parser {
     void parse();
 
     // For the families of instructions (ops.h).
+    struct ptx_kernel &kernel() {
+        return *kernel_;
+    }
     struct register_file registers;
     enum space space_of(const std::string &symbol) const; // throws when there is none
 
@@ -81,6 +85,7 @@ class body_parser {
     bool find_special(const std::string &name, struct reg *out);
     std::string resolve(const std::string &name) const;
     // parse_layout.cpp
+    std::string label_in(const struct scope &scope, const std::string &name) const;
     void set_targets();
     std::map<std::string, uint64_t> lay_out_shared();
     void lay_out_constants();
@@ -89,8 +94,9 @@ class body_parser {
     std::vector<struct scope> scopes_;
     std::unordered_map<std::string, struct variable> variables_;
     std::unordered_map<std::string, uint32_t> labels_;
-    std::vector<std::pair<uint32_t, std::string>> branches_; // instruction, label
-    int n_calls_ = 0, depth_ = 0;
+    // The instruction, and the labels that it may mean, innermost scope first.
+    std::vector<std::pair<uint32_t, std::vector<std::string>>> branches_;
+    int n_calls_ = 0, depth_ = 0, n_scopes_ = 0;
     std::string where_;
 };
 

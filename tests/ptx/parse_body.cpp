@@ -19,6 +19,7 @@ void body_parser::parse() {
     last.kind = INST_EXIT;
     kernel_->code.push_back(last);
     kernel_->sources.push_back({"(end)", ""});
+    kernel_->uses.resize(kernel_->code.size());
     set_targets();
     lay_out_constants();
     kernel_->register_bytes = registers.bytes();
@@ -32,15 +33,22 @@ void parse_kernel(struct ptx_kernel *kernel) {
     parser.parse();
 }
 
+// Two pairs of braces may each have a label of one name: those of inline assembly do.
+std::string body_parser::label_in(const struct scope &scope, const std::string &name) const {
+    return name + "@" + scope.number;
+}
+
 // A label of a function that is put in twice is two labels: so the suffix.
 void body_parser::parse_block(const std::string &body, const std::string &label_suffix,
                               const std::string &return_label) {
     struct cursor c(body);
     size_t n_scopes = scopes_.size();
     scopes_.emplace_back();
+    scopes_.back().number = std::to_string(++n_scopes_);
     while (!c.is_done()) {
         if (*c.at == '{') {
             scopes_.emplace_back();
+            scopes_.back().number = std::to_string(++n_scopes_);
             c.at++;
         } else if (*c.at == '}') {
             scopes_.pop_back();
@@ -56,7 +64,8 @@ void body_parser::parse_block(const std::string &body, const std::string &label_
             while (colon < c.end && is_word_character(*colon))
                 colon++;
             if (colon < c.end && *colon == ':') {
-                labels_[std::string(c.at, colon) + label_suffix] = (uint32_t)kernel_->code.size();
+                labels_[label_in(scopes_.back(), std::string(c.at, colon) + label_suffix)] =
+                    (uint32_t)kernel_->code.size();
                 c.at = colon + 1;
                 continue;
             }
@@ -103,9 +112,28 @@ static std::string on_one_line(const std::string &text) {
     return out;
 }
 
+static void add_places(const struct operand &o, std::vector<uint32_t> *places) {
+    if (o.kind == OPERAND_REG && o.reg.cls == REG_32)
+        places->push_back(o.reg.place);
+    for (const struct operand &part : o.parts)
+        add_places(part, places);
+}
+
+static struct register_use use_of(const std::vector<std::string> &words,
+                                  const std::vector<struct operand> &operands) {
+    struct register_use out;
+    for (const struct operand &o : operands)
+        add_places(o, &out.places);
+    out.is_wgmma = words[0] == "wgmma";
+    out.is_copy = words[0] == "mov" && out.places.size() == 2 && operands[0].kind == OPERAND_REG &&
+                  operands[1].kind == OPERAND_REG;
+    return out;
+}
+
 void body_parser::parse_instruction(const std::string &statement, const std::string &label_suffix,
                                     const std::string &return_label) {
     struct inst out;
+    struct register_use use;
     struct cursor c(statement);
     bool has_predicate = c.peek() == '@';
     std::string text = on_one_line(std::string(c.at, c.end));
@@ -117,10 +145,13 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
     uint32_t i_next = (uint32_t)kernel_->code.size();
     if (words[0] == "bra") {
         out.kind = INST_BRANCH;
-        branches_.push_back({i_next, trimmed(rest) + label_suffix});
+        std::vector<std::string> labels;
+        for (size_t k = scopes_.size(); k-- > 0;)
+            labels.push_back(label_in(scopes_[k], trimmed(rest) + label_suffix));
+        branches_.push_back({i_next, labels});
     } else if (words[0] == "ret" && !return_label.empty()) {
         out.kind = INST_BRANCH;
-        branches_.push_back({i_next, return_label});
+        branches_.push_back({i_next, {return_label}});
     } else if (words[0] == "ret" || words[0] == "exit") {
         out.kind = INST_EXIT;
     } else if (words[0] == "call") {
@@ -132,6 +163,8 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
         std::vector<struct operand> operands;
         for (const std::string &part : split_at_commas(rest))
             operands.push_back(parse_operand(part));
+        if (kernel_->module->sm >= 90)
+            use = use_of(words, operands);
         try {
             build_instruction(*this, words, operands, out);
         } catch (const std::exception &e) {
@@ -140,6 +173,8 @@ void body_parser::parse_instruction(const std::string &statement, const std::str
     }
     kernel_->code.push_back(out);
     kernel_->sources.push_back({text, where_});
+    kernel_->uses.resize(kernel_->code.size());
+    kernel_->uses.back() = use;
 }
 
 // call.uni (result, ...), name, (argument, ...); each of the three in parentheses or not there.

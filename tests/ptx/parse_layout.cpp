@@ -6,10 +6,16 @@ namespace ptx {
 
 void body_parser::set_targets() {
     for (const auto &branch : branches_) {
-        auto found = labels_.find(branch.second);
-        if (found == labels_.end())
-            throw error("no such label: " + branch.second);
-        kernel_->code[branch.first].target = found->second;
+        bool is_found = false;
+        for (const std::string &label : branch.second) {
+            auto found = labels_.find(label);
+            if (is_found || found == labels_.end())
+                continue;
+            kernel_->code[branch.first].target = found->second;
+            is_found = true;
+        }
+        if (!is_found)
+            throw error("no such label: " + branch.second.front());
     }
 }
 

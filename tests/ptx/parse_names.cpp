@@ -61,8 +61,10 @@ void body_parser::declare_registers(const std::string &statement) {
 
 bool body_parser::find_special(const std::string &name, struct reg *out) {
     static const char *const names[N_SPECIALS] = {
-        "%tid.x",   "%tid.y",   "%tid.z",    "%ntid.x",   "%ntid.y",   "%ntid.z", "%ctaid.x",
-        "%ctaid.y", "%ctaid.z", "%nctaid.x", "%nctaid.y", "%nctaid.z", "%laneid"};
+        "%tid.x",       "%tid.y",       "%tid.z",      "%ntid.x",          "%ntid.y",
+        "%ntid.z",      "%ctaid.x",     "%ctaid.y",    "%ctaid.z",         "%nctaid.x",
+        "%nctaid.y",    "%nctaid.z",    "%laneid",     "%cluster_ctarank", "%cluster_nctarank",
+        "%clusterid.x", "%clusterid.y", "%clusterid.z"};
     for (int i = 0; i < N_SPECIALS; i++) {
         if (name != names[i])
             continue;
@@ -153,7 +155,10 @@ struct operand body_parser::parse_operand(const std::string &raw) {
     }
     if (text[0] == '[') {
         out.kind = OPERAND_MEMORY;
-        out.parts.push_back(parse_operand(text.substr(1, text.rfind(']') - 1)));
+        for (const std::string &part : split_at_commas(text.substr(1, text.rfind(']') - 1)))
+            out.parts.push_back(parse_operand(part));
+        if (out.parts.empty())
+            throw error("an empty address");
         out.offset = out.parts[0].offset;
         return out;
     }

@@ -17,6 +17,11 @@ namespace ptx {
 // The windows of the address space. Global memory has the host's own addresses, which lie far
 // above.
 constexpr uint64_t SHARED_BASE = 0x00100000;
+// Shared memory of the blocks of a cluster, one window each by their rank, as mapa names it. The
+// window of a thread's own block is at SHARED_BASE too.
+constexpr uint64_t CLUSTER_BASE = 0x00200000;
+constexpr uint64_t CLUSTER_STEP = 0x00100000;
+constexpr unsigned MOST_CLUSTER_BLOCKS = 16;
 constexpr uint64_t LOCAL_BASE = 0x02000000;
 constexpr uint64_t PARAM_BASE = 0x04000000;
 constexpr uint64_t WINDOWS_END = 0x06000000;
@@ -37,7 +42,14 @@ enum inst_kind : uint8_t {
     INST_SHUFFLE, // of the lanes that its mask names
     INST_ALIGNED  // of the whole warp
 };
-enum space : uint8_t { SPACE_GENERIC, SPACE_GLOBAL, SPACE_SHARED, SPACE_LOCAL, SPACE_PARAM };
+enum space : uint8_t {
+    SPACE_GENERIC,
+    SPACE_GLOBAL,
+    SPACE_SHARED, // of the own block
+    SPACE_LOCAL,
+    SPACE_PARAM,
+    SPACE_CLUSTER // shared memory of any block of the cluster
+};
 
 constexpr uint32_t NO_PLACE = 0; // no operand lies there
 
@@ -68,6 +80,13 @@ static_assert(sizeof(struct inst) == 128, "two lines");
 struct inst_source {
     std::string text;
     std::string where; // file:line of the source
+};
+
+// The 32-bit registers that an instruction names, which wgmma.cpp follows.
+struct register_use {
+    std::vector<uint32_t> places;
+    bool is_wgmma = false; // wgmma.mma_async, which looks after its own
+    bool is_copy = false;  // mov of places[1] to places[0]
 };
 
 enum reg_class : uint8_t { REG_PRED, REG_32, REG_64 };
@@ -110,6 +129,11 @@ enum special {
     SPECIAL_NCTAID_Y,
     SPECIAL_NCTAID_Z,
     SPECIAL_LANEID,
+    SPECIAL_CLUSTER_CTARANK,
+    SPECIAL_CLUSTER_NCTARANK,
+    SPECIAL_CLUSTERID_X,
+    SPECIAL_CLUSTERID_Y,
+    SPECIAL_CLUSTERID_Z,
     N_SPECIALS
 };
 
@@ -129,8 +153,16 @@ struct ptx_kernel {
     std::string name, body;
     std::vector<ptx::param> params;
     size_t params_bytes = 0;
-    unsigned max_threads = 1024; // .maxntid, which __launch_bounds__ becomes
+    unsigned max_threads = 1024;     // .maxntid, which __launch_bounds__ becomes
+    unsigned least_blocks = 1;       // .minnctapersm
+    unsigned most_registers = 0;     // .maxnreg of a thread, 0 = not given
+    unsigned cluster[3] = {0, 0, 0}; // .reqnctapercluster, 0 = a launch may choose
     bool is_parsed = false;
+    // What asynchronous copies read and write is followed (async.h): it has such instructions.
+    bool is_async = false;
+    bool has_wgmma = false;
+    std::vector<ptx::register_use> uses; // of the instructions, where it has wgmma
+    std::vector<uint32_t> more_places;   // of instructions with more operands than inst::place
     std::vector<ptx::inst> code;
     std::vector<ptx::inst_source> sources; // of the instructions
     std::vector<ptx::constant> constants;
@@ -148,6 +180,7 @@ struct ptx_module {
     std::map<std::string, ptx::variable> variables; // .global, .const and .shared of the module
     std::vector<std::unique_ptr<uint8_t[]>> memory; // of its .global and .const variables
     std::map<int, std::string> files;               // of .loc
+    int sm = 0;                                     // of .target
 };
 
 namespace ptx {

@@ -34,6 +34,8 @@ int ptx_kernel_n_params(const struct ptx_kernel *kernel);
 size_t ptx_kernel_param_offset(const struct ptx_kernel *kernel, int i);
 size_t ptx_kernel_param_bytes(const struct ptx_kernel *kernel, int i);
 size_t ptx_kernel_params_bytes(const struct ptx_kernel *kernel);
+int ptx_kernel_sm(const struct ptx_kernel *kernel);               // of its module's .target
+unsigned ptx_kernel_max_threads(const struct ptx_kernel *kernel); // of a block
 
 // Memory that kernels may reach; everything else is an error. The interpreter does not own it.
 void ptx_memory_add(void *block, size_t bytes);
@@ -44,6 +46,7 @@ struct ptx_launch {
     size_t dynamic_shared_bytes;
     size_t shared_limit_bytes; // of static and dynamic together
     const void *params;        // (ptx_kernel_params_bytes)
+    unsigned cluster[3];       // blocks of a cluster; 0 = what the kernel says, or 1
 };
 // NULL when all went well. Else what happened and where: kernel, block, thread, instruction, line
 // of the source; valid until the next call.

@@ -92,7 +92,7 @@ static void what_is_not_known(void **state) {
     must_fail("add.s64 %rd3, %r1, %rd1;", 1, "width differs");
     must_fail("mov.u32 %r2, nothing;", 1, "no such symbol");
     must_fail("bra NOWHERE;", 1, "no such label");
-    must_fail("bar.sync 1;", 1, "barrier other than 0");
+    must_fail("bar.sync 16;", 1, "barrier 16");
     must_fail("call.uni unknown, (%r1);", 1, "no such function");
     must_fail("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%r2}, {%r2}, {%r2}, {%r2};", 32,
               "modifiers that are not known");

@@ -193,7 +193,7 @@ static void calls(void **state) {
     struct ptx_module *module = ptx_module_load(text, sizeof text - 1, &error);
     uint32_t out[2] = {0, 0};
     uint64_t address = (uintptr_t)out;
-    struct ptx_launch launch = {{1, 1, 1}, {1, 1, 1}, 0, 48 << 10, &address};
+    struct ptx_launch launch = {{1, 1, 1}, {1, 1, 1}, 0, 48 << 10, &address, {0, 0, 0}};
     assert_non_null(module);
     ptx_memory_add(out, sizeof out);
     error = ptx_run(ptx_kernel_find(module, "kernel"), &launch);

@@ -86,6 +86,24 @@ set_target_properties(ptx_nvcc_slot PROPERTIES CUDA_ARCHITECTURES 80-virtual CUD
 add_test(NAME ptx_nvcc_slot COMMAND ptx_nvcc_slot)
 set_tests_properties(ptx_nvcc_slot PROPERTIES LABELS ptx)
 
+# Hopper's instructions: against plain loops, and each mistake with them; in the orders that hardware may choose.
+function(ptx_hopper name)
+  add_executable(ptx_${name} ${name}.cu)
+  target_link_libraries(ptx_${name} PRIVATE adele_ptx_cudart)
+  target_compile_options(ptx_${name} PRIVATE ${ADELE_CUDA_PACKING})
+  set_target_properties(ptx_${name} PROPERTIES CUDA_ARCHITECTURES 90a-virtual CUDA_RUNTIME_LIBRARY None
+    LINKER_LANGUAGE CXX)
+  foreach(order forward backward shuffle:3)
+    string(REGEX REPLACE ":.*" "" suffix ${order})
+    add_test(NAME ptx_${name}_${suffix} COMMAND ptx_${name})
+    set_tests_properties(ptx_${name}_${suffix} PROPERTIES LABELS ptx TIMEOUT 300
+      ENVIRONMENT "PTX_SM=90;PTX_QUIET=1;PTX_ORDER=${order}")
+  endforeach()
+endfunction()
+ptx_hopper(hopper_tma)
+ptx_hopper(hopper_wgmma)
+ptx_hopper(hopper_copies)
+
 # Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named. `header` is the
 # file of cuda/conv2d with the mistake: the mutant's copy is found before the original.
 set(PTX_MUTANT_CASE test_tf32)

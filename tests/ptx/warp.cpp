@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A warp. Of lanes that disagree about a branch, those with the lowest program counter run first,
 // so that they meet the others again behind it.
+#include "async.h"
 #include "lanes.h"
+#include "wgmma.h"
 
 namespace ptx {
 
@@ -23,11 +25,14 @@ static void park(struct warp &w, uint32_t lanes, uint32_t pc) {
     w.parked |= lanes;
 }
 
-// Those of the parked lanes with the least pc become current.
+// Those of the parked lanes with the least pc become current; lanes whose wait failed come last.
 PTX_VECTOR static void choose_current(struct warp &w) {
     uint32_t pcs[N_LANES], least = UINT32_MAX, second = UINT32_MAX, lanes = 0;
+    if ((w.parked & ~w.waiting) == 0)
+        w.waiting = 0;
+    const uint32_t ready = w.parked & ~w.waiting;
     for (int l = 0; l < N_LANES; l++) {
-        pcs[l] = w.parked & LANE_BIT[l] ? w.pcs[l] : UINT32_MAX;
+        pcs[l] = ready & LANE_BIT[l] ? w.pcs[l] : UINT32_MAX;
         least = pcs[l] < least ? pcs[l] : least;
     }
     for (int l = 0; l < N_LANES; l++) {
@@ -35,7 +40,7 @@ PTX_VECTOR static void choose_current(struct warp &w) {
         uint32_t other = pcs[l] == least ? UINT32_MAX : pcs[l];
         second = other < second ? other : second;
     }
-    w.current = lanes & w.parked;
+    w.current = lanes & ready;
     w.pc = least;
     w.parked &= ~w.current;
     w.parked_least = second;
@@ -71,6 +76,12 @@ static void arrive(struct warp &w, const struct inst &i, uint32_t pc) {
     w.state = WARP_AT_BARRIER;
     w.barrier_pc = pc;
     w.barrier_votes = i.option != VOTE_NONE ? lane_bits(w, i.place[1]) : 0;
+    w.barrier_id = i.place[2] != NO_PLACE ? lane_values<uint32_t>(w, i.place[2])[0] : 0;
+    w.barrier_threads = i.place[3] != NO_PLACE ? lane_values<uint32_t>(w, i.place[3])[0] : 0;
+    if (w.barrier_id >= (uint32_t)N_BARRIERS || w.barrier_threads % N_LANES != 0)
+        throw error("barrier " + std::to_string(w.barrier_id) + " of " +
+                    std::to_string(w.barrier_threads) + " threads");
+    w.block->cluster->n_events++;
     w.blocked = w.current = 0;
 }
 
@@ -106,6 +117,12 @@ static uint32_t shuffle_mask(struct warp &w, const struct inst &i, uint32_t lane
     return needed;
 }
 
+// Behind an instruction that has run, unless it is to run again.
+static void go_on(struct warp &w) {
+    w.pc += !w.must_repeat;
+    w.must_repeat = false;
+}
+
 static void run_together(struct warp &w, const struct inst &i, uint32_t lanes) {
     uint32_t needed = w.live;
     if (i.kind == INST_SHUFFLE)
@@ -119,7 +136,7 @@ static void run_together(struct warp &w, const struct inst &i, uint32_t lanes) {
         return;
     }
     i.run(w, i, needed);
-    w.pc++;
+    go_on(w);
 }
 
 // ---- one instruction ----------------------------------------------------------------------------
@@ -143,17 +160,20 @@ static void step(struct warp &w, const struct inst &i, int traced) {
         return;
     }
     i.n_executed++;
+    if (w.wgmma != NULL)
+        follow_registers(w);
     switch (i.kind) {
     case INST_PLAIN:
         i.run(w, i, lanes);
         if (traced >= 0 && (lanes >> traced & 1))
             trace(w, i, traced);
-        w.pc++;
+        go_on(w);
         break;
     case INST_BRANCH:
         branch(w, i, lanes);
         break;
     case INST_EXIT:
+        w.block->cluster->n_events++;
         w.live &= ~lanes;
         w.current &= ~lanes;
         w.pc++;
@@ -164,14 +184,49 @@ static void step(struct warp &w, const struct inst &i, int traced) {
     }
 }
 
+// Waits for several things in turn, none of which comes.
+#define MOST_FAILURES 64
+
+static bool is_stuck(const struct warp &w) {
+    const uint32_t lanes = w.current | w.parked;
+    bool out = w.has_failed && (lanes & ~w.waiting) == 0;
+    for (uint32_t rest = lanes; rest != 0 && out; rest &= rest - 1) {
+        int l = __builtin_ctz(rest);
+        out = w.failed_events[l] == w.block->cluster->n_events && w.n_failures[l] >= MOST_FAILURES;
+    }
+    return out;
+}
+
+void fail_wait(struct warp &w, uint32_t lanes, int64_t barrier, bool repeats) {
+    const uint64_t n_events = w.block->cluster->n_events;
+    for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+        int l = __builtin_ctz(rest);
+        bool is_same = w.failed_events[l] == n_events;
+        // One that fails at the same place again without an event between will fail for ever.
+        w.n_failures[l] = !is_same                  ? 1
+                          : w.failed_pcs[l] == w.pc ? MOST_FAILURES
+                                                    : w.n_failures[l] + 1;
+        w.failed_pcs[l] = w.pc;
+        w.failed_events[l] = n_events;
+    }
+    w.waiting |= lanes;
+    w.has_failed = true;
+    w.must_repeat = repeats;
+    w.failed_pc = w.pc;
+    w.failed_barrier = barrier;
+}
+
 void run_warp(struct warp &w, uint64_t n_steps) {
     int traced = traced_lane(w);
     const struct inst *code = w.block->kernel->code.data();
+    w.has_failed = false;
+    if (((w.current | w.parked) & ~w.waiting) == 0)
+        w.waiting = 0;
     if (w.current != 0 && w.parked != 0)
         park(w, w.current, w.pc);
     if (w.current == 0 || w.parked != 0)
         choose_current(w);
-    for (; n_steps > 0 && w.state == WARP_READY; n_steps--) {
+    for (; n_steps > 0 && w.state == WARP_READY && !w.has_failed; n_steps--) {
         if (w.current == 0 || w.pc >= w.parked_least) {
             if (w.current != 0)
                 park(w, w.current, w.pc);
@@ -184,6 +239,9 @@ void run_warp(struct warp &w, uint64_t n_steps) {
         else
             w.state = WARP_DONE;
     }
+    if (n_steps == 0)
+        w.block->cluster->n_events++;
+    w.stuck_at = is_stuck(w) ? w.block->cluster->n_events : UINT64_MAX;
 }
 
 } // namespace ptx
