@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
+#include "device/families.h"
 #include "reference/reference.h"
 #include "support/compare.h"
 #include "support/devices.h"
@@ -13,6 +14,7 @@
 #include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -324,6 +326,82 @@ static void check_engines(struct adele_device *device) {
     check_engine_of(device, of_large, "direct: plain");
 }
 
+// For the kernels of Hopper, which take channels in multiples of 64: boxes of pixels over one and
+// over several images, more steps than stages, taps and whole tiles in the padding, channels that
+// do not fill the last tile.
+static const int hopper_cases[][9] = {
+    {1, 64, 9, 7, 64, 3, 1, 1, 1},      {2, 128, 13, 11, 64, 3, 1, 2, 2},
+    {5, 64, 14, 13, 128, 3, 1, 6, 6},   {1, 64, 8, 16, 256, 1, 1, 0, 1},
+    {2, 64, 15, 17, 192, 3, 1, 12, 12}, {5, 64, 25, 3, 64, 3, 1, 24, 24},
+    {1, 256, 5, 5, 64, 3, 1, 1, 1},     {2, 64, 9, 15, 320, 1, 1, 0, 1},
+    {1, 64, 6, 5, 64, 3, 1, 0, 1},      {1, 64, 5, 7, 64, 5, 1, 4, 2},
+    {1, 64, 4, 4, 64, 3, 1, 12, 2},
+};
+
+static void check_hopper(struct adele_device *device) {
+    static const char *const tiles[] = {"128x64", "128x128", "128x256"};
+    if (!device_is_bf16(device) || strcmp(device->engine, "plain") == 0)
+        return;
+    for (size_t i = 0; i < sizeof hopper_cases / sizeof hopper_cases[0]; i++)
+        for (size_t j = 0; j < sizeof tiles / sizeof tiles[0]; j++) {
+            struct adele_conv2d_desc desc = desc_of(hopper_cases[i]);
+            char engine[32];
+            desc.precision = ADELE_PRECISION_BF16;
+            desc.has_bias = (i + j) % 2 == 0;
+            (void)snprintf(engine, sizeof engine, "direct: wgmma bf16 %s", tiles[j]);
+            setenv("ADELE_CONV2D_TILE", tiles[j], 1);
+            check_engine_of(device, desc, engine);
+            check(device, desc, (i + j) % 3 == 0);
+            unsetenv("ADELE_CONV2D_TILE");
+        }
+}
+
+// What the family leaves to others, and what takes over where it is disabled.
+static void check_hopper_choice(struct adele_device *device) {
+    static const struct {
+        int shape[9];
+        const char *engine;
+    } rows[] = {
+        {{1, 64, 9, 9, 64, 3, 1, 1, 1}, "direct: wgmma bf16 128x64"},
+        {{1, 64, 9, 9, 128, 3, 2, 1, 1}, "direct: mma bf16"},
+        {{1, 72, 9, 9, 64, 3, 1, 1, 1}, "direct: mma bf16"},
+        {{1, 64, 9, 9, 40, 3, 1, 1, 1}, "direct: mma bf16"},
+        {{1, 64, 9, 9, 64, 7, 1, 3, 1}, "direct: mma bf16"},
+        {{4, 64, 65, 67, 256, 3, 1, 1, 1}, "dst wgmma bf16 128x256"},
+    };
+    struct adele_conv2d_desc desc = desc_of(rows[0].shape);
+    if (strcmp(device->engine, "plain") == 0)
+        return;
+    desc.precision = ADELE_PRECISION_BF16;
+    if (!device_is_bf16(device)) {
+        check_engine_of(device, desc, "direct: mma bf16");
+        return;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        check_engine_of(device, desc_of(rows[i].shape), rows[i].engine);
+    device->disabled_families = family_bit(ADELE_FAMILY_conv2d_hopper);
+    check_engine_of(device, desc, "direct: mma bf16");
+    device->disabled_families = family_bit(ADELE_FAMILY_conv2d_mma);
+    check_engine_of(device, desc, "direct: wgmma bf16");
+    device->disabled_families = 0;
+}
+
+// Both simulators of GPUs become one of compute capability 9.0; a real GPU is what it is.
+static void on_hopper(void (*body)(struct adele_device *device)) {
+    const char *kind = getenv("ADELE_TEST_DEVICES");
+    if (kind == NULL || strcmp(kind, "simt") != 0)
+        return;
+    setenv("SIMT_DEVICE", "hopper", 1);
+    devices_each(body);
+    unsetenv("SIMT_DEVICE");
+}
+
+static void test_hopper(void **state) {
+    (void)state;
+    on_hopper(check_hopper);
+    on_hopper(check_hopper_choice);
+}
+
 static double evaluate(const void *context) {
     const struct problem *p = context;
     struct adele_conv2d_args args = host_args(p, false);
@@ -528,7 +606,7 @@ int main(void) {
         cmocka_unit_test(test_tiles),     cmocka_unit_test(test_engines),
         cmocka_unit_test(test_gradient),  cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_allocator), cmocka_unit_test(test_repeatable),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_hopper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
