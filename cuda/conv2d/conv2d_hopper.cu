@@ -7,7 +7,8 @@
 // out of the way and a block owns 128 pixels x up to 256 channels; the copy engine (TMA) fetches a
 // box of source pixels by its coordinates, shifted by the tap, and fills in zeros outside of the
 // image, so that no thread computes addresses; a warpgroup of its own feeds it, up to 8 steps
-// ahead; blocks stay and take one tile after the other, so that the first steps of a tile arrive
+// ahead; two blocks with neighbouring tiles share their weights, of which each fetches a half for
+// both; blocks stay and take one tile after the other, so that the first steps of a tile arrive
 // while the tile before it is being written.
 //
 // A tile is a box of pixels over x, y and images; taps that lie outside of the image for all of it
@@ -32,22 +33,56 @@ template <int n_stages> struct hopper_ring {
     }
 };
 
+// A block's share of the work: an item is a tile and a run of bn channels. Both blocks of a pair
+// have the same items, of two tiles each.
+template <bool is_paired> struct hopper_work {
+    int item, end, step, rank, n_columns;
+
+    __device__ explicit hopper_work(const struct hopper_product &product) {
+        const int n_blocks = is_paired ? 2 : 1;
+        rank = is_paired ? (int)cluster_rank() : 0;
+        item = (int)blockIdx.x / n_blocks;
+        step = (int)gridDim.x / n_blocks;
+        n_columns = product.n_columns;
+        end = product.n_tiles / n_blocks * n_columns;
+    }
+    __device__ int i_tile() const {
+        return is_paired ? item / n_columns * 2 + rank : item / n_columns;
+    }
+    __device__ int i_column() const {
+        return item % n_columns;
+    }
+};
+
 // ---- the producer -------------------------------------------------------------------------------
 
-// One thread starts the copies of all steps of all tiles of the block.
-template <int bn>
+// Starts the copies of one step's weights, bn rows from `row` on: of a pair, each block's half of
+// them goes into the same stage of both.
+template <int bn, bool is_paired>
+static __device__ inline void hopper_fetch_weights(const CUtensorMap *weights, int channel, int tap,
+                                                   int row, int rank, unsigned char *to,
+                                                   uint64_t *full) {
+    if constexpr (is_paired) {
+        int first = rank * (bn / 2);
+        tma_load_4d_multicast(to + first * HOPPER_ROW_BYTES, weights, channel, tap, row + first, 0,
+                              full, 3);
+    } else {
+        tma_load_4d(to, weights, channel, tap, row, 0, full);
+    }
+}
+
+// One thread starts the copies of all steps of all items. Weights from the other block of a pair
+// may come before this block says what it expects: the phase ends after both.
+template <int bn, bool is_paired>
 static __device__ inline void hopper_produce(const CUtensorMap *source, const CUtensorMap *weights,
                                              const struct hopper_product &product,
                                              unsigned char *stages,
                                              struct hopper_barriers &barriers) {
-    struct hopper_ring<hopper_stages(bn)> ring = {
-        0, 0
-    };
+    struct hopper_ring<hopper_stages(bn)> ring = {};
     uint32_t bytes = (uint32_t)((product.box_pixels + bn) * HOPPER_ROW_BYTES);
-    for (int work = (int)blockIdx.x; work < product.n_tiles * product.n_columns;
-         work += (int)gridDim.x) {
-        struct hopper_tile tile = product.tiles[work / product.n_columns];
-        int channel_first = work % product.n_columns * bn;
+    struct hopper_work<is_paired> work(product);
+    for (; work.item < work.end; work.item += work.step) {
+        struct conv2d_box_tile tile = product.tiles[work.i_tile()];
         for (unsigned taps = tile.taps; taps != 0; taps &= taps - 1) {
             int tap = __ffs((int)taps) - 1;
             int x = tile.x + product.offset + tap % product.kernel * product.apart;
@@ -58,15 +93,16 @@ static __device__ inline void hopper_produce(const CUtensorMap *source, const CU
                 mbarrier_wait(&barriers.empty[ring.stage], ring.parity ^ 1);
                 mbarrier_expect_tx(full, bytes);
                 tma_load_4d(to, source, chunk * HOPPER_STEP, x, y, tile.n, full);
-                tma_load_4d(to + HOPPER_SOURCE_BYTES, weights, chunk * HOPPER_STEP, tap,
-                            channel_first, 0, full);
+                hopper_fetch_weights<bn, is_paired>(weights, chunk * HOPPER_STEP, tap,
+                                                    work.i_column() * bn, work.rank,
+                                                    to + HOPPER_SOURCE_BYTES, full);
                 ring.advance();
             }
         }
     }
 }
 
-// ---- the consumers ------------------------------------------------------------------------------
+// ---- the consumers: products --------------------------------------------------------------------
 
 template <int bn>
 static __device__ inline void hopper_multiply_16(float (&sums)[bn / 2], uint64_t a, uint64_t b) {
@@ -78,14 +114,25 @@ static __device__ inline void hopper_multiply_16(float (&sums)[bn / 2], uint64_t
         wgmma_m64n64k16_bf16<false, false>(sums, a, b, true);
 }
 
+// One thread of each consumer warp gives a stage back to those who write it.
+template <bool is_paired> static __device__ inline void hopper_give_back(uint64_t *empty) {
+    if (threadIdx.x % 32 != 0)
+        return;
+    if constexpr (is_paired) {
+        mbarrier_arrive_cluster(empty, 0);
+        mbarrier_arrive_cluster(empty, 1);
+    } else {
+        mbarrier_arrive(empty);
+    }
+}
+
 // sums += the steps of one tile. A stage is given back one step later, when its products are done
 // while those of the next are under way.
-template <int bn>
+template <int bn, bool is_paired>
 static __device__ inline void
 hopper_multiply(float (&sums)[bn / 2], int n_steps, const unsigned char *stages, int row_first,
                 struct hopper_barriers &barriers, struct hopper_ring<hopper_stages(bn)> &ring) {
     const uint32_t eight_rows = 8 * HOPPER_ROW_BYTES;
-    bool signals = threadIdx.x % 32 == 0;
     int before = 0;
     for (int step = 0; step < n_steps; step++) {
         const unsigned char *stage = stages + ring.stage * hopper_stage_bytes(bn);
@@ -100,59 +147,54 @@ hopper_multiply(float (&sums)[bn / 2], int n_steps, const unsigned char *stages,
             hopper_multiply_16<bn>(sums, a + (uint64_t)(2 * k), b + (uint64_t)(2 * k));
         wgmma_commit();
         wgmma_wait<1>();
-        if (step > 0 && signals)
-            mbarrier_arrive(&barriers.empty[before]);
+        if (step > 0)
+            hopper_give_back<is_paired>(&barriers.empty[before]);
         before = ring.stage;
         ring.advance();
     }
     wgmma_wait<0>();
-    if (n_steps > 0 && signals)
-        mbarrier_arrive(&barriers.empty[before]);
+    if (n_steps > 0)
+        hopper_give_back<is_paired>(&barriers.empty[before]);
 }
+
+// ---- the consumers: the finished tile -----------------------------------------------------------
 
 static __device__ inline uint32_t hopper_two(float first, float second) {
-    bf16 low = from_float<bf16>(first), high = from_float<bf16>(second);
-    uint16_t bits[2];
-    memcpy(&bits[0], &low, sizeof low);
-    memcpy(&bits[1], &high, sizeof high);
-    return (uint32_t)bits[0] | (uint32_t)bits[1] << 16;
-}
-
-// Adds the bias and, where `there` is set, two values of the target (bf16) to two sums.
-static __device__ inline uint32_t hopper_finish(const float *sums,
-                                                const struct hopper_product &product, int channel,
-                                                uint32_t there) {
-    float first = sums[0], second = sums[1];
-    if (product.bias != NULL && channel < product.c_target) {
-        first += __ldg(product.bias + channel);
-        second += __ldg(product.bias + channel + 1);
-    }
-    if (product.accumulate) {
-        first += __uint_as_float(there << 16);
-        second += __uint_as_float(there & 0xffff0000u);
-    }
-    return hopper_two(first, second);
+    bf16 two[2] = {from_float<bf16>(first), from_float<bf16>(second)};
+    uint32_t bits;
+    memcpy(&bits, two, sizeof bits);
+    return bits;
 }
 
 // Both consumers write 64 channels of the tile into a buffer laid out like a box of the target,
-// swizzled: vector v of row r lies in slot v ^ r % 8. sums: the 32 of these channels.
-static __device__ inline void hopper_write_chunk(const float *sums,
-                                                 const struct hopper_product &product,
-                                                 int channel_first, int row_first,
-                                                 unsigned char *buffer) {
+// swizzled: vector v of row r lies in slot v ^ r % 8. With `adds` it holds what the target does,
+// which is added. sums: the 32 of these channels; bias: the channels', NULL without.
+template <bool adds>
+static __device__ inline void hopper_write_chunk(const float *sums, const float *bias,
+                                                 int row_first, unsigned char *buffer) {
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32 % 4;
     int row = row_first + warp * 16 + lane % 16; // of the matrix whose row this lane names
     unsigned char *slots = buffer + row * HOPPER_ROW_BYTES;
 #pragma unroll
     for (int i = 0; i < HOPPER_STEP / 8; i += 2) { // 16 rows x 16 channels
         unsigned char *slot = slots + (((i + lane / 16) ^ (row & 7)) << 4);
-        int channel = channel_first + i * 8 + lane % 4 * 2;
         uint32_t there[4] = {0, 0, 0, 0}, out[4];
-        if (product.accumulate)
+        if (adds)
             ldmatrix_x4(there, slot);
 #pragma unroll
-        for (int j = 0; j < 4; j++)
-            out[j] = hopper_finish(sums + i * 4 + j * 2, product, channel + j / 2 * 8, there[j]);
+        for (int j = 0; j < 4; j++) {
+            int channel = (i + j / 2) * 8 + lane % 4 * 2;
+            float first = sums[i * 4 + j * 2], second = sums[i * 4 + j * 2 + 1];
+            if (bias != NULL) {
+                first += __ldg(bias + channel);
+                second += __ldg(bias + channel + 1);
+            }
+            if (adds) {
+                first += __uint_as_float(there[j] << 16);
+                second += __uint_as_float(there[j] & 0xffff0000u);
+            }
+            out[j] = hopper_two(first, second);
+        }
         stmatrix_x4(slot, out);
     }
 }
@@ -162,7 +204,7 @@ static __device__ inline void hopper_write_chunk(const float *sums,
 template <int bn>
 static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CUtensorMap *target,
                                            const struct hopper_product &product,
-                                           const struct hopper_tile &tile, int channel_first,
+                                           const struct conv2d_box_tile &tile, int channel_first,
                                            int row_first, unsigned char *staged,
                                            struct hopper_barriers &barriers, uint32_t &n_written) {
     bool copies = threadIdx.x == 128;
@@ -173,6 +215,7 @@ static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CU
             return;
         unsigned char *buffer = staged + n_written % HOPPER_STAGED * HOPPER_SOURCE_BYTES;
         uint64_t *added = &barriers.added[n_written % HOPPER_STAGED];
+        const float *bias = product.bias != NULL ? product.bias + channel : NULL;
         if (copies) {
             tma_store_wait_read<HOPPER_STAGED - 1>();
             if (product.accumulate) {
@@ -181,9 +224,12 @@ static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CU
             }
         }
         named_barrier_sync(1, 256); // the buffer is free
-        if (product.accumulate)
+        if (product.accumulate) {
             mbarrier_wait(added, n_written / HOPPER_STAGED % 2);
-        hopper_write_chunk(sums + i * 32, product, channel, row_first, buffer);
+            hopper_write_chunk<true>(sums + i * 32, bias, row_first, buffer);
+        } else {
+            hopper_write_chunk<false>(sums + i * 32, bias, row_first, buffer);
+        }
         fence_proxy_async();
         named_barrier_sync(1, 256); // the buffer is whole
         if (copies) {
@@ -194,27 +240,25 @@ static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CU
     }
 }
 
-template <int bn>
+template <int bn, bool is_paired>
 static __device__ inline void hopper_consume(const CUtensorMap *target,
                                              const struct hopper_product &product,
                                              const unsigned char *stages, unsigned char *staged,
                                              struct hopper_barriers &barriers) {
-    struct hopper_ring<hopper_stages(bn)> ring = {
-        0, 0
-    };
+    struct hopper_ring<hopper_stages(bn)> ring = {};
     uint32_t n_written = 0;
     int row_first = ((int)threadIdx.x / 128 - 1) * (HOPPER_ROWS / 2);
-    for (int work = (int)blockIdx.x; work < product.n_tiles * product.n_columns;
-         work += (int)gridDim.x) {
-        struct hopper_tile tile = product.tiles[work / product.n_columns];
+    struct hopper_work<is_paired> work(product);
+    for (; work.item < work.end; work.item += work.step) {
+        struct conv2d_box_tile tile = product.tiles[work.i_tile()];
         float sums[bn / 2];
 #pragma unroll
         for (int i = 0; i < bn / 2; i++)
             sums[i] = 0.0f;
-        hopper_multiply<bn>(sums, __popc(tile.taps) * product.n_chunks, stages, row_first, barriers,
-                            ring);
-        hopper_store<bn>(sums, target, product, tile, work % product.n_columns * bn, row_first,
-                         staged, barriers, n_written);
+        hopper_multiply<bn, is_paired>(sums, __popc(tile.taps) * product.n_chunks, stages,
+                                       row_first, barriers, ring);
+        hopper_store<bn>(sums, target, product, tile, work.i_column() * bn, row_first, staged,
+                         barriers, n_written);
     }
     if (threadIdx.x == 128)
         tma_store_wait<0>();
@@ -223,8 +267,9 @@ static __device__ inline void hopper_consume(const CUtensorMap *target,
 // ---- the kernel ---------------------------------------------------------------------------------
 
 // A block owns every gridDim.x-th of the tiles of HOPPER_ROWS pixels x bn channels. Registers go
-// from the producer, which needs few, to the consumers, which keep bn / 2 sums each.
-template <int bn>
+// from the producer, which needs few, to the consumers, which keep bn / 2 sums each. Neither block
+// of a pair ends before the other is done with its shared memory.
+template <int bn, bool is_paired>
 static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
     hopper_kernel(const __grid_constant__ CUtensorMap source,
                   const __grid_constant__ CUtensorMap weights,
@@ -237,37 +282,46 @@ static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
     if (threadIdx.x == 0) {
         for (int i = 0; i < hopper_stages(bn); i++) {
             mbarrier_init(&barriers.full[i], 1);
-            mbarrier_init(&barriers.empty[i], 8);
+            mbarrier_init(&barriers.empty[i], is_paired ? 16 : 8);
         }
         for (int i = 0; i < HOPPER_STAGED; i++)
             mbarrier_init(&barriers.added[i], 1);
         fence_barrier_init();
     }
     __syncthreads();
+    if (is_paired)
+        cluster_sync();
     if (threadIdx.x < 128) {
         set_max_registers_decrease<40>();
         if (threadIdx.x == 0)
-            hopper_produce<bn>(&source, &weights, product, stages, barriers);
+            hopper_produce<bn, is_paired>(&source, &weights, product, stages, barriers);
+        __syncwarp();
     } else {
         set_max_registers_increase<232>();
-        hopper_consume<bn>(&target, product, stages, staged, barriers);
+        hopper_consume<bn, is_paired>(&target, product, stages, staged, barriers);
     }
+    if (is_paired)
+        cluster_sync();
 }
 
 // ---- launch -------------------------------------------------------------------------------------
 
-adele_status hopper_allow_shared(int bn) {
-    if (bn == 256)
-        return ALLOW_SHARED(hopper_kernel<256>, hopper_shared_bytes(256));
-    if (bn == 128)
-        return ALLOW_SHARED(hopper_kernel<128>, hopper_shared_bytes(128));
-    return ALLOW_SHARED(hopper_kernel<64>, hopper_shared_bytes(64));
+template <int bn> static adele_status allow_shared(bool is_paired) {
+    return is_paired ? ALLOW_SHARED((hopper_kernel<bn, true>), hopper_shared_bytes(bn))
+                     : ALLOW_SHARED((hopper_kernel<bn, false>), hopper_shared_bytes(bn));
+}
+
+adele_status hopper_allow_shared(int bn, bool is_paired) {
+    return bn == 256   ? allow_shared<256>(is_paired)
+           : bn == 128 ? allow_shared<128>(is_paired)
+                       : allow_shared<64>(is_paired);
 }
 
 // A GPU of compute capability 9.0 also runs code made for 8.0, in which this kernel is empty.
 bool hopper_is_compiled() {
     struct cudaFuncAttributes attributes;
-    if (cudaFuncGetAttributes(&attributes, (const void *)hopper_kernel<128>) != cudaSuccess) {
+    if (cudaFuncGetAttributes(&attributes, (const void *)hopper_kernel<128, false>) !=
+        cudaSuccess) {
         (void)cudaGetLastError();
         return false;
     }
@@ -275,18 +329,24 @@ bool hopper_is_compiled() {
 }
 
 template <int bn>
-static adele_status launch_tiles(const struct cuda_context *context, int n_blocks,
+static adele_status launch_tiles(const struct cuda_context *context, bool is_paired,
                                  const struct hopper_maps *maps,
                                  const struct hopper_product *product) {
-    return LAUNCH(context, hopper_kernel<bn>, n_blocks, HOPPER_THREADS, hopper_shared_bytes(bn),
-                  maps->source, maps->weights, maps->target, *product);
+    int n_work = product->n_tiles * product->n_columns;
+    int n_blocks = n_work < context->n_multiprocessors ? n_work : context->n_multiprocessors;
+    if (!is_paired)
+        return LAUNCH(context, (hopper_kernel<bn, false>), n_blocks, HOPPER_THREADS,
+                      hopper_shared_bytes(bn), maps->source, maps->weights, maps->target, *product);
+    return LAUNCH_CLUSTERS(context, (hopper_kernel<bn, true>), n_blocks < 2 ? 2 : n_blocks / 2 * 2,
+                           HOPPER_THREADS, 2, hopper_shared_bytes(bn), maps->source, maps->weights,
+                           maps->target, *product);
 }
 
-adele_status hopper_launch(const struct cuda_context *context, int bn, int n_blocks,
+adele_status hopper_launch(const struct cuda_context *context, int bn, bool is_paired,
                            const struct hopper_maps *maps, const struct hopper_product *product) {
-    return bn == 256   ? launch_tiles<256>(context, n_blocks, maps, product)
-           : bn == 128 ? launch_tiles<128>(context, n_blocks, maps, product)
-                       : launch_tiles<64>(context, n_blocks, maps, product);
+    return bn == 256   ? launch_tiles<256>(context, is_paired, maps, product)
+           : bn == 128 ? launch_tiles<128>(context, is_paired, maps, product)
+                       : launch_tiles<64>(context, is_paired, maps, product);
 }
 
 } // namespace adele_cuda

@@ -9,7 +9,8 @@
 
 namespace adele_cuda {
 
-#define HOPPER_ROWS         128 // target pixels of a tile: 64 for each of two consumer warpgroups
+#define HOPPER_ROWS                                                                                \
+    CONV2D_BOX_PIXELS          // target pixels of a tile: 64 for each of two consumer warpgroups
 #define HOPPER_STEP         64 // source channels of a step: a row of 128 bytes, the width of the swizzle
 #define HOPPER_ROW_BYTES    (HOPPER_STEP * 2)
 #define HOPPER_SOURCE_BYTES (HOPPER_ROWS * HOPPER_ROW_BYTES)
@@ -41,14 +42,15 @@ struct hopper_barriers {
 // The tensors as the copy engine sees them.
 struct hopper_maps {
     CUtensorMap source;  // (channels, x, y, image), boxes of 64 channels
-    CUtensorMap weights; // (source channels, taps, target channels, 1), boxes of 64 x 1 x bn
+    CUtensorMap weights; // (source channels, taps, target channels, 1), boxes of 64 x 1 x bn, half
+                         // of bn in a pair
     CUtensorMap target;  // as the source, with the same boxes
 };
 
 // What the kernel needs besides. Target pixel (x, y) meets, through tap (ky, kx), source pixel
 // (x + offset + kx apart, y + offset + ky apart).
 struct hopper_product {
-    const struct hopper_tile *tiles;
+    const struct conv2d_box_tile *tiles;
     int n_tiles, n_columns; // of target pixels, of target channels
     int kernel, offset, apart;
     int n_chunks;   // steps of a tap
@@ -58,11 +60,12 @@ struct hopper_product {
     bool accumulate;
 };
 
-// conv2d_hopper.cu. bn: 64, 128, 256.
-adele_status hopper_allow_shared(int bn);
+// conv2d_hopper.cu. bn: 64, 128, 256; is_paired: n_tiles is even, and two blocks run a pair of them
+// at a time.
+adele_status hopper_allow_shared(int bn, bool is_paired);
 // Whether the program holds the kernel's code for this GPU.
 bool hopper_is_compiled();
-adele_status hopper_launch(const struct cuda_context *context, int bn, int n_blocks,
+adele_status hopper_launch(const struct cuda_context *context, int bn, bool is_paired,
                            const struct hopper_maps *maps, const struct hopper_product *product);
 
 } // namespace adele_cuda

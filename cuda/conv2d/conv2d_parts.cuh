@@ -8,6 +8,7 @@
 #ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
+#include "device/conv2d_tiles.h"
 #include "runtime/common.cuh"
 
 namespace adele_cuda {
@@ -141,21 +142,14 @@ adele_status conv2d_first_layer_run(const struct cuda_context *context,
 
 // ---- Hopper, conv2d_hopper_plan.cu --------------------------------------------------------------
 
-// A box of target pixels: its first one, and the taps that meet any source pixel, bit ky kernel +
-// kx.
-struct hopper_tile {
-    int x, y, n;
-    unsigned taps;
-};
 // How the kernels of conv2d_hopper.cu run a pass, chosen from the shape alone.
 struct hopper_plan {
-    int h, w, n; // of the target, as boxes cut it: a 1 x 1 kernel has one long row
-    int h_source, w_source;
-    int box_w, box_h, box_n; // pixels of a tile
-    int bn;                  // and its channels: 64, 128, 256
+    struct conv2d_boxes boxes; // a 1 x 1 kernel without padding has one long row of pixels
+    int bn;                    // target channels of a tile: 64, 128, 256
+    bool is_paired;            // two blocks share the weights that each reads a half of
     int n_tiles, n_columns;
-    struct hopper_tile *tiles; // (n_tiles), in device memory, the longest first
-    void *encode;              // the driver's function that describes a tensor
+    struct conv2d_box_tile *tiles; // (n_tiles), in device memory; pairs when is_paired
+    void *encode;                  // the driver's function that describes a tensor
 };
 // Whether this GPU, this driver and this program run the pass so.
 bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,
