@@ -175,20 +175,23 @@ static __device__ inline void hopper_write_chunk(const float *sums, const float 
     int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32 % 4;
     int row = row_first + warp * 16 + lane % 16; // of the matrix whose row this lane names
     unsigned char *slots = buffer + row * HOPPER_ROW_BYTES;
+    const float *of_lane = bias != NULL ? bias + lane % 4 * 2 : NULL;
 #pragma unroll
     for (int i = 0; i < HOPPER_STEP / 8; i += 2) { // 16 rows x 16 channels
         unsigned char *slot = slots + (((i + lane / 16) ^ (row & 7)) << 4);
         uint32_t there[4] = {0, 0, 0, 0}, out[4];
+        float more[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        if (of_lane != NULL) {
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+                more[j] = __ldg(of_lane + i * 8 + j / 2 * 8 + j % 2);
+        }
         if (adds)
             ldmatrix_x4(there, slot);
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
-            int channel = (i + j / 2) * 8 + lane % 4 * 2;
-            float first = sums[i * 4 + j * 2], second = sums[i * 4 + j * 2 + 1];
-            if (bias != NULL) {
-                first += __ldg(bias + channel);
-                second += __ldg(bias + channel + 1);
-            }
+        for (int j = 0; j < 4; j++) { // channels i * 8 + j / 2 * 8 + lane % 4 * 2 + {0, 1}
+            float first = sums[i * 4 + j * 2] + more[j / 2 * 2];
+            float second = sums[i * 4 + j * 2 + 1] + more[j / 2 * 2 + 1];
             if (adds) {
                 first += __uint_as_float(there[j] << 16);
                 second += __uint_as_float(there[j] & 0xffff0000u);
