@@ -49,21 +49,13 @@ bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather 
 
 // ---- tiles --------------------------------------------------------------------------------------
 
-// The widest tile that wastes no more channels than a narrower one and gives each multiprocessor
-// of a large GPU work. ADELE_CONV2D_TILE in the environment names one for all (for tests and
-// tuning).
-#define HOPPER_FULL_GRID 132
-
+// ADELE_CONV2D_TILE in the environment names one for all (for tests and tuning).
 static int choose_channels(const struct conv2d_gather *gather, int n_tiles) {
     const char *wanted = getenv("ADELE_CONV2D_TILE");
     for (int bn = 64; wanted != NULL && bn <= 256; bn *= 2)
         if (strncmp(wanted, "128x", 4) == 0 && atoi(wanted + 4) == bn)
             return bn;
-    for (int bn = 256; bn > 64; bn /= 2)
-        if (ceil_div(gather->c_target, bn) * bn <= ceil_div(gather->c_target, bn / 2) * (bn / 2) &&
-            (int64_t)n_tiles * ceil_div(gather->c_target, bn) >= HOPPER_FULL_GRID)
-            return bn;
-    return gather->c_target % 128 == 0 ? 128 : 64;
+    return conv2d_box_channels(gather->c_target, n_tiles);
 }
 
 static struct conv2d_boxes boxes_of(const struct conv2d_gather *gather) {

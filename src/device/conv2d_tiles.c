@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "device/conv2d_tiles.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 int conv2d_count_taps(unsigned taps) {
@@ -66,6 +67,17 @@ void conv2d_boxes_choose(struct conv2d_boxes *boxes) {
 int conv2d_boxes_count(const struct conv2d_boxes *boxes) {
     return divide_up(boxes->w, boxes->box_w) * divide_up(boxes->h, boxes->box_h) *
            divide_up(boxes->n, boxes->box_n);
+}
+
+int conv2d_box_channels(int c_target, int n_tiles) {
+    const int full_grid = 132; // multiprocessors of an H100
+    for (int bn = 256; bn > 64; bn /= 2) {
+        int n_columns = divide_up(c_target, bn);
+        bool is_full = (int64_t)n_tiles * n_columns >= full_grid;
+        if (is_full && n_columns * bn <= divide_up(c_target, bn / 2) * (bn / 2))
+            return bn;
+    }
+    return c_target % 128 == 0 ? 128 : 64;
 }
 
 static int compare_tiles(const void *a, const void *b) {
