@@ -65,10 +65,6 @@ static struct conv2d_boxes boxes_of(const struct conv2d_gather *gather) {
     boxes.h_source = gather->h_source, boxes.w_source = gather->w_source;
     boxes.kernel = gather->kernel, boxes.offset = gather->offset;
     boxes.apart = gather->sign * gather->dilation;
-    if (gather->kernel == 1 && gather->offset == 0) { // a plain matrix product
-        boxes.w = boxes.w_source = boxes.n * boxes.h * boxes.w;
-        boxes.h = boxes.h_source = boxes.n = 1;
-    }
     conv2d_boxes_choose(&boxes);
     return boxes;
 }

@@ -44,6 +44,10 @@ int64_t conv2d_boxes_taps(const struct conv2d_boxes *boxes) {
 }
 
 void conv2d_boxes_choose(struct conv2d_boxes *boxes) {
+    if (boxes->kernel == 1 && boxes->offset == 0) {
+        boxes->w = boxes->w_source = boxes->n * boxes->h * boxes->w;
+        boxes->h = boxes->h_source = boxes->n = 1;
+    }
     int64_t of_width[CONV2D_BOX_PIXELS + 1], of_height[CONV2D_BOX_PIXELS + 1], least = INT64_MAX;
     for (int i = 1; i <= CONV2D_BOX_PIXELS; i++) {
         of_width[i] = axis_cost(boxes, boxes->w, boxes->w_source, i);

@@ -33,7 +33,8 @@ struct conv2d_box_tile {
 };
 
 // Fills in the box with the fewest live taps over all tiles, and of equal ones the widest, whose
-// rows are the longest runs of memory.
+// rows are the longest runs of memory. A 1 x 1 kernel without padding is a plain matrix product:
+// its images become one row of pixels, so that only the last box is not full.
 void conv2d_boxes_choose(struct conv2d_boxes *boxes);
 int conv2d_boxes_count(const struct conv2d_boxes *boxes);
 // Live taps, summed over all tiles.
