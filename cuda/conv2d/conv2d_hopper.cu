@@ -134,6 +134,7 @@ hopper_multiply(float (&sums)[bn / 2], int n_steps, const unsigned char *stages,
                 struct hopper_barriers &barriers, struct hopper_ring<hopper_stages(bn)> &ring) {
     const uint32_t eight_rows = 8 * HOPPER_ROW_BYTES;
     int before = 0;
+    wgmma_hold(sums);
     for (int step = 0; step < n_steps; step++) {
         const unsigned char *stage = stages + ring.stage * hopper_stage_bytes(bn);
         uint64_t a = matrix_descriptor(stage + row_first * HOPPER_ROW_BYTES, 16, eight_rows,
@@ -153,6 +154,7 @@ hopper_multiply(float (&sums)[bn / 2], int n_steps, const unsigned char *stages,
         ring.advance();
     }
     wgmma_wait<0>();
+    wgmma_hold(sums);
     if (n_steps > 0)
         hopper_give_back<is_paired>(&barriers.empty[before]);
 }

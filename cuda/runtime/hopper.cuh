@@ -14,6 +14,10 @@
 
 #ifdef ADELE_SIMT
 #include "simt_hopper.h"
+namespace adele_cuda {
+template <int n> static inline void wgmma_hold(float (&)[n]) { // orders registers only
+}
+} // namespace adele_cuda
 #else
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
@@ -191,6 +195,15 @@ static __device__ inline uint64_t matrix_descriptor(const void *shared, uint32_t
 // whenever the sums were touched otherwise.
 static __device__ inline void wgmma_fence() {
     HOPPER_ASM("wgmma.fence.sync.aligned;" ::: "memory");
+}
+
+// The compiler knows nothing of asynchronous products, and "memory" says nothing of registers: it
+// moves no access to the sums across a call of this. It stands before the fence that follows
+// ordinary writes of the sums, and behind the wait before they are read.
+template <int n> static __device__ inline void wgmma_hold(float (&sums)[n]) {
+#pragma unroll
+    for (int i = 0; i < n; i++)
+        asm volatile("" : "+f"(sums[i])::"memory");
 }
 
 static __device__ inline void wgmma_commit() {
