@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // adele-bench: the speed of each op at the shapes of the two pipelines and, with --costs, the FLOPs
-// and bytes of a training step, with --scaling a model of its time on several GPUs. Every op is
-// checked before it is timed.
+// and bytes of a training step, with --scaling a model of its time on several GPUs, with --tiles
+// one of Hopper's convolutions. Every op is checked before it is timed.
 #include "bench.h"
 
 #include <argp.h>
@@ -18,6 +18,7 @@
 #define KEY_COSTS     263
 #define KEY_SCALING   264
 #define KEY_ASSUME    265
+#define KEY_TILES     266
 
 static const struct argp_option options[] = {
     {"device", KEY_DEVICE, "NAME", 0, "auto, cpu, cuda or cuda:N (default: auto)", 0},
@@ -37,6 +38,10 @@ static const struct argp_option options[] = {
      0},
     {"assume", KEY_ASSUME, "NAME=VALUE", 0,
      "With --scaling: another value for something that it assumes; can be repeated", 0},
+    {"tiles", KEY_TILES, 0, 0,
+     "Only print a model of the time of convolutions on Hopper's tensor cores, with what it "
+     "assumes",
+     0},
     {0}};
 
 static error_t parse_number(struct argp_state *state, const char *name, const char *value,
@@ -87,6 +92,9 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         return 0;
     case KEY_SCALING:
         out->is_scaling = true;
+        return 0;
+    case KEY_TILES:
+        out->is_tiles = true;
         return 0;
     case KEY_ASSUME:
         if (scaling_assume(&out->assumptions, value, message) != NULL)
@@ -149,6 +157,10 @@ int main(int argc, char **argv) {
         return bench_costs(stdout) == ADELE_OK ? 0 : report_failure();
     if (parsed.is_scaling)
         return bench_scaling(stdout, &parsed.assumptions) == ADELE_OK ? 0 : report_failure();
+    if (parsed.is_tiles) {
+        bench_tiles(stdout);
+        return 0;
+    }
     adele_status status = bench_open(&parsed, &bench);
     if (status == ADELE_OK)
         status = run_benchmarks(&bench);

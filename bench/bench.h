@@ -19,7 +19,7 @@ struct bench_options {
     enum adele_precision precision;
     int n_rounds;
     double scale; // of image extents and of the heads' channels: 0.25 keeps a run on the CPU short
-    bool is_list, is_costs, is_scaling;
+    bool is_list, is_costs, is_scaling, is_tiles;
     struct scaling_assumptions assumptions;
 };
 
@@ -214,6 +214,8 @@ void report_row(const struct bench *bench, const struct row *row);
 ADELE_MUST_CHECK adele_status report_json(const struct bench *bench);
 // bench_costs.c: the dry run.
 ADELE_MUST_CHECK adele_status bench_costs(FILE *to);
+// bench_tiles.c: a model of the time of Hopper's convolution kernels.
+void bench_tiles(FILE *to);
 // bench_scaling.c: a model of the time of a step on several GPUs.
 ADELE_MUST_CHECK adele_status bench_scaling(FILE *to,
                                             const struct scaling_assumptions *assumptions);

@@ -71,12 +71,15 @@ static void conv2d_release(struct cuda_op *op) {
     for (int pass = 0; pass < CONV2D_PASSES; pass++)
         if (self->library[pass].release != NULL)
             self->library[pass].release(self->library[pass].plan);
+    for (int pass = 0; pass < CONV2D_WEIGHT_GRADIENT; pass++)
+        hopper_plan_release(&self->direct[pass].hopper);
 }
 
 static bool reads_packed(const struct conv2d *self, enum conv2d_pass pass) {
     return conv2d_has_pass(self, pass) && self->library[pass].run == NULL &&
            (self->direct[pass].kernel == CONV2D_KERNEL_FMA ||
-            self->direct[pass].kernel == CONV2D_KERNEL_MMA);
+            self->direct[pass].kernel == CONV2D_KERNEL_MMA ||
+            self->direct[pass].kernel == CONV2D_KERNEL_HOPPER);
 }
 
 // The libraries read the forward pass's order in both directions. Without the op that packs the

@@ -69,12 +69,17 @@ adele_status conv2d_direct_choose(struct conv2d *self, enum conv2d_pass pass) {
         direct->kernel = CONV2D_KERNEL_FIRST_LAYER;
         return ADELE_OK;
     }
-    if (family_is_disabled(device, tuned))
+    bool is_hopper = hopper_fits(context, &direct->gather, self->math);
+    if (family_is_disabled(device, tuned) && !is_hopper)
         return conv2d_plain_choose(context, &direct->gather, &direct->launch);
-    direct->tile = choose_tile(&direct->gather);
     direct->packing =
         conv2d_packing_make(self->shape.c_out, self->shape.c_in, self->shape.kernel, pass);
     direct->workspace_bytes = conv2d_packing_bytes(context, &direct->packing);
+    if (is_hopper) {
+        direct->kernel = CONV2D_KERNEL_HOPPER;
+        return hopper_plan_create(context, &direct->gather, &direct->hopper);
+    }
+    direct->tile = choose_tile(&direct->gather);
     if (self->math == CONV2D_FMA) {
         direct->kernel = CONV2D_KERNEL_FMA;
         return conv2d_fma_choose(&direct->gather, direct->tile, &direct->launch);
@@ -93,6 +98,8 @@ void conv2d_direct_name(const struct conv2d *self, enum conv2d_pass pass, char *
         snprintf(text, bytes, "plain %s", math);
     else if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
         snprintf(text, bytes, "first layer %s", math);
+    else if (direct->kernel == CONV2D_KERNEL_HOPPER)
+        snprintf(text, bytes, "wgmma %s 128x%d", math, direct->hopper.bn);
     else
         snprintf(text, bytes, "%s %s %s", direct->kernel == CONV2D_KERNEL_FMA ? "fma" : "mma", math,
                  tiles[direct->tile].name);
@@ -119,7 +126,8 @@ static adele_status run_product(const struct conv2d *self, enum conv2d_pass pass
     const struct cuda_context *context = context_of(self->base.op.device);
     const struct conv2d_direct *direct = &self->direct[pass];
     const struct conv2d_launch *to = &direct->launch;
-    bool is_packed = direct->kernel == CONV2D_KERNEL_FMA || direct->kernel == CONV2D_KERNEL_MMA;
+    bool is_packed = direct->kernel == CONV2D_KERNEL_FMA || direct->kernel == CONV2D_KERNEL_MMA ||
+                     direct->kernel == CONV2D_KERNEL_HOPPER;
     product->math = self->math;
     product->weights = is_packed ? conv2d_packed(self, pass, args) : args->weight;
     if (product->weights == NULL) {
@@ -128,6 +136,8 @@ static adele_status run_product(const struct conv2d *self, enum conv2d_pass pass
     }
     if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
         return conv2d_first_layer_run(context, &direct->gather, self->math, product);
+    if (direct->kernel == CONV2D_KERNEL_HOPPER)
+        return hopper_run(context, &direct->gather, &direct->hopper, product);
     return launch(context, to->name, to->file, __LINE__, dim3((unsigned)to->n_blocks),
                   dim3((unsigned)to->n_threads), to->shared_bytes, to->kernel, direct->gather,
                   *product);

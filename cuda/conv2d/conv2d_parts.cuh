@@ -2,12 +2,13 @@
 // What the files of the convolution share. conv2d.cu makes the op; conv2d_direct.cu chooses among
 // our own kernels and launches them; conv2d_gather.cu tells how target pixels gather from source
 // pixels; conv2d_pack.cu brings weights into the kernels' order; conv2d_plain.cu, conv2d_fma.cu,
-// conv2d_mma.cu and conv2d_first_layer.cu compute forward and data gradient;
+// conv2d_mma.cu, conv2d_hopper.cu and conv2d_first_layer.cu compute forward and data gradient;
 // conv2d_weight_gradient*.cu the weight and bias gradients; conv2d_cudnn.cu and conv2d_cublas.cu
 // are the libraries' engines.
 #ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
+#include "device/conv2d_tiles.h"
 #include "runtime/common.cuh"
 
 namespace adele_cuda {
@@ -139,6 +140,26 @@ adele_status conv2d_first_layer_run(const struct cuda_context *context,
                                     const struct conv2d_gather *gather, enum conv2d_math math,
                                     const struct conv2d_product *product);
 
+// ---- Hopper, conv2d_hopper_plan.cu --------------------------------------------------------------
+
+// How the kernels of conv2d_hopper.cu run a pass, chosen from the shape alone.
+struct hopper_plan {
+    struct conv2d_boxes boxes;
+    int bn;         // target channels of a tile: 64, 128, 256
+    bool is_paired; // two blocks share the weights that each reads a half of
+    int n_tiles, n_columns;
+    struct conv2d_box_tile *tiles; // (n_tiles), in device memory; pairs when is_paired
+    void *encode;                  // the driver's function that describes a tensor
+};
+// Whether this GPU, this driver and this program run the pass so.
+bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,
+                 enum conv2d_math math);
+adele_status hopper_plan_create(const struct cuda_context *context,
+                                const struct conv2d_gather *gather, struct hopper_plan *out);
+void hopper_plan_release(struct hopper_plan *plan);
+adele_status hopper_run(const struct cuda_context *context, const struct conv2d_gather *gather,
+                        const struct hopper_plan *plan, const struct conv2d_product *product);
+
 // ---- weight and bias gradients ------------------------------------------------------------------
 
 enum weight_gradient_kernel {
@@ -177,15 +198,17 @@ enum conv2d_kernel {
     CONV2D_KERNEL_PLAIN,
     CONV2D_KERNEL_FMA,
     CONV2D_KERNEL_MMA,
+    CONV2D_KERNEL_HOPPER,
     CONV2D_KERNEL_FIRST_LAYER
 };
 // How our own kernels run the forward pass or the data gradient.
 struct conv2d_direct {
     struct conv2d_gather gather;
     enum conv2d_kernel kernel;
-    struct conv2d_launch launch;   // of all but FIRST_LAYER
+    struct conv2d_launch launch;   // PLAIN, FMA and MMA
     enum conv2d_tile tile;         // FMA and MMA
-    struct conv2d_packing packing; // FMA and MMA
+    struct hopper_plan hopper;     // HOPPER
+    struct conv2d_packing packing; // FMA, MMA and HOPPER
     size_t workspace_bytes;        // for weights that come plain
 };
 

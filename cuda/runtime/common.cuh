@@ -151,6 +151,35 @@ launch(const struct cuda_context *context, const char *name, const char *file, i
     return launch_check(context, name, file, line);
 }
 
+// The same with `cluster` neighbouring blocks at a time on multiprocessors that reach each other's
+// shared memory (compute capability 9.0); grid is a multiple of it.
+#define LAUNCH_CLUSTERS(context, kernel, grid, block, cluster, shared_bytes, ...)                  \
+    adele_cuda::launch_clusters((context), #kernel, __FILE__, __LINE__, dim3(grid), dim3(block),   \
+                                (cluster), (size_t)(shared_bytes), (kernel), __VA_ARGS__)
+
+template <typename... Parameters, typename... Arguments>
+static inline adele_status launch_clusters(const struct cuda_context *context, const char *name,
+                                           const char *file, int line, dim3 grid, dim3 block,
+                                           int cluster, size_t shared_bytes,
+                                           void (*kernel)(Parameters...), Arguments... arguments) {
+#ifndef ADELE_SIMT
+    cudaLaunchAttribute attribute = {};
+    attribute.id = cudaLaunchAttributeClusterDimension;
+    attribute.val.clusterDim.x = (unsigned)cluster;
+    attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid, config.blockDim = block;
+    config.dynamicSmemBytes = shared_bytes, config.stream = context->stream;
+    config.attrs = &attribute, config.numAttrs = 1;
+    TRY(cuda_check(cudaLaunchKernelEx(&config, kernel, arguments...), name, file, line));
+#else
+    simt_plant_launch(file, name);
+    simt_launch_clusters(name, grid, block, dim3((unsigned)cluster), shared_bytes, context->stream,
+                         kernel, arguments...);
+#endif
+    return launch_check(context, name, file, line);
+}
+
 // Lets `kernel` use up to `bytes` of dynamic shared memory (needed above 48 KB); adele_status. The
 // limit is one for the whole program and the last call sets it, also to less: so each call for a
 // kernel gives the same number.

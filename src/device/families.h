@@ -27,6 +27,7 @@ enum family_kind {
     X(weight_gradient_plain, conv2d, PLAIN)                                                        \
     X(conv2d_fma, conv2d, TUNED)                                                                   \
     X(conv2d_mma, conv2d, TUNED)                                                                   \
+    X(conv2d_hopper, conv2d, TUNED) /* on compute capability 9.0; elsewhere conv2d_mma */          \
     X(conv2d_first_layer, conv2d, TUNED)                                                           \
     X(weight_gradient_fma, conv2d, TUNED)                                                          \
     X(weight_gradient_mma, conv2d, TUNED)                                                          \

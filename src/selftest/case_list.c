@@ -22,6 +22,7 @@ static const struct adele_conv2d_desc convolutions[] = {
     CONV(2, 40, 17, 16, 40, 3, 1, 1, 1, false,
          true), // enough pixels that the gradient's sum is split
     CONV(1, 3, 20, 22, 16, 7, 2, 3, 1, false, false), // ResNet's stem
+    CONV(1, 64, 9, 15, 320, 1, 1, 0, 1, true, true),  // Hopper's tiles of 128 and 256 channels
 };
 static const struct adele_aspp_desc pyramids[] = {
     {.form = ADELE_ASPP_SUM,
@@ -264,6 +265,8 @@ const struct selftest_case selftest_small_cases[] = {
     WITH_TILE(convolutions[2], "128x64"),
     WITH_TILE(convolutions[2], "128x32"),
     WITH_TILE(convolutions[2], "64x64"),
+    WITH_TILE(convolutions[9], "128x128"),
+    WITH_TILE(convolutions[9], "128x256"),
     OF_OP(pack, convolutions[0]),
     OF_OP(pack, convolutions[2]),
     OF_OP(aspp, pyramids[0]),

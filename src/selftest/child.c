@@ -38,6 +38,7 @@ static bool is_of_family(const char *output, const void *context) {
     case ADELE_FAMILY_conv2d_plain:
     case ADELE_FAMILY_conv2d_fma:
     case ADELE_FAMILY_conv2d_mma:
+    case ADELE_FAMILY_conv2d_hopper:
     case ADELE_FAMILY_conv2d_first_layer:
     case ADELE_FAMILY_aspp_plain:
     case ADELE_FAMILY_aspp_fma:
@@ -168,7 +169,8 @@ static adele_status test_case(struct child *child, const struct selftest_case *i
     char name[160];
     families &= child->options->only & ~child->left_out;
     if (item->tile != NULL)
-        families &= family_bit(ADELE_FAMILY_conv2d_fma) | family_bit(ADELE_FAMILY_conv2d_mma);
+        families &= family_bit(ADELE_FAMILY_conv2d_fma) | family_bit(ADELE_FAMILY_conv2d_mma) |
+                    family_bit(ADELE_FAMILY_conv2d_hopper);
     if (families == 0)
         return ADELE_OK;
     selftest_describe(item, name, sizeof name);

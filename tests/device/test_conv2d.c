@@ -2,7 +2,9 @@
 #include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/isa.h"
+#include "device/families.h"
 #include "reference/reference.h"
+#include "runtime/cuda_device.h"
 #include "support/compare.h"
 #include "support/devices.h"
 #include "support/gradient.h"
@@ -13,6 +15,7 @@
 #include <omp.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -324,6 +327,98 @@ static void check_engines(struct adele_device *device) {
     check_engine_of(device, of_large, "direct: plain");
 }
 
+// For the kernels of Hopper, which take channels in multiples of 64: boxes of pixels over one and
+// over several images, more steps than stages, taps and whole tiles in the padding, channels that
+// do not fill the last tile.
+static const int hopper_cases[][9] = {
+    {1, 64, 9, 7, 64, 3, 1, 1, 1},      {2, 128, 13, 11, 64, 3, 1, 2, 2},
+    {5, 64, 14, 13, 128, 3, 1, 6, 6},   {1, 64, 8, 16, 256, 1, 1, 0, 1},
+    {2, 64, 15, 17, 192, 3, 1, 12, 12}, {5, 64, 25, 3, 64, 3, 1, 24, 24},
+    {1, 256, 5, 5, 64, 3, 1, 1, 1},     {2, 64, 9, 15, 320, 1, 1, 0, 1},
+    {1, 64, 6, 5, 64, 3, 1, 0, 1},      {1, 64, 5, 7, 64, 5, 1, 4, 2},
+    {1, 64, 4, 4, 64, 3, 1, 12, 2},
+};
+
+// Whether the CUDA device, interpreted or real, is a GPU of compute capability 9.0.
+static bool is_real_hopper(void) {
+    bool is_hopper = false;
+#ifdef ADELE_HAVE_CUDA
+    char identity[200];
+    cuda_device_identity(0, identity, sizeof identity);
+    is_hopper = strstr(identity, ", sm_90,") != NULL;
+#endif
+    return is_hopper;
+}
+
+static void check_hopper(struct adele_device *device) {
+    static const char *const tiles[] = {"128x64", "128x128", "128x256"};
+    if (!device_is_bf16(device) || strcmp(device->engine, "plain") == 0)
+        return;
+    // All tiles at the first three shapes, then one after the other.
+    for (size_t i = 0; i < sizeof hopper_cases / sizeof hopper_cases[0]; i++)
+        for (size_t j = 0; j < sizeof tiles / sizeof tiles[0]; j++) {
+            struct adele_conv2d_desc desc = desc_of(hopper_cases[i]);
+            if (i >= 3 && i % 3 != j)
+                continue;
+            char engine[32];
+            desc.precision = ADELE_PRECISION_BF16;
+            desc.has_bias = (i + j) % 2 == 0;
+            (void)snprintf(engine, sizeof engine, "direct: wgmma bf16 %s", tiles[j]);
+            setenv("ADELE_CONV2D_TILE", tiles[j], 1);
+            check_engine_of(device, desc, engine);
+            check(device, desc, (i + j) % 3 == 0);
+            unsetenv("ADELE_CONV2D_TILE");
+        }
+}
+
+// What the family leaves to others, and what takes over where it is disabled.
+static void check_hopper_choice(struct adele_device *device) {
+    static const struct {
+        int shape[9];
+        const char *engine;
+    } rows[] = {
+        {{1, 64, 9, 9, 64, 3, 1, 1, 1}, "direct: wgmma bf16 128x64"},
+        {{1, 64, 9, 9, 128, 3, 2, 1, 1}, "direct: mma bf16"},
+        {{1, 72, 9, 9, 64, 3, 1, 1, 1}, "direct: mma bf16"},
+        {{1, 64, 9, 9, 40, 3, 1, 1, 1}, "direct: mma bf16"},
+        {{1, 64, 9, 9, 64, 7, 1, 3, 1}, "direct: mma bf16"},
+        {{4, 64, 65, 67, 256, 3, 1, 1, 1}, "dst wgmma bf16 128x256"},
+    };
+    struct adele_conv2d_desc desc = desc_of(rows[0].shape);
+    if (strcmp(device->engine, "plain") == 0)
+        return;
+    desc.precision = ADELE_PRECISION_BF16;
+    if (!device_is_bf16(device)) {
+        check_engine_of(device, desc, "direct: mma bf16");
+        return;
+    }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        check_engine_of(device, desc_of(rows[i].shape), rows[i].engine);
+    device->disabled_families = family_bit(ADELE_FAMILY_conv2d_hopper);
+    check_engine_of(device, desc, "direct: mma bf16");
+    device->disabled_families = family_bit(ADELE_FAMILY_conv2d_mma);
+    check_engine_of(device, desc, "direct: wgmma bf16");
+    device->disabled_families = 0;
+}
+
+// The emulator becomes a GPU of compute capability 9.0. The interpreter is one where PTX_SM is 90,
+// and a real GPU is what it is: on others the family does not run.
+static void test_hopper(void **state) {
+    (void)state;
+    const char *kind = getenv("ADELE_TEST_DEVICES");
+    if (devices_are_cpu())
+        return;
+    if (kind != NULL && strcmp(kind, "simt") == 0) {
+        setenv("SIMT_DEVICE", "hopper", 1);
+    } else if (!is_real_hopper()) {
+        print_message("SKIPPED: not a GPU of compute capability 9.0\n");
+        return;
+    }
+    devices_each(check_hopper);
+    devices_each(check_hopper_choice);
+    unsetenv("SIMT_DEVICE");
+}
+
 static double evaluate(const void *context) {
     const struct problem *p = context;
     struct adele_conv2d_args args = host_args(p, false);
@@ -528,7 +623,7 @@ int main(void) {
         cmocka_unit_test(test_tiles),     cmocka_unit_test(test_engines),
         cmocka_unit_test(test_gradient),  cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_allocator), cmocka_unit_test(test_repeatable),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads),   cmocka_unit_test(test_hopper),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

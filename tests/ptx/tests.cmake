@@ -34,6 +34,14 @@ foreach(op ${ADELE_DEVICE_TESTS})
   set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
 endforeach()
 
+# Hopper's kernels, whose PTX is for sm_90a: the interpreted device becomes one of compute capability 9.0.
+ptx_executable(ptx_conv2d_hopper test_conv2d)
+ptx_test(ptx_conv2d_hopper "ptx;slow" ptx_conv2d_hopper PTX_SM=90 PTX_MMA=hopper PTX_TEST_FILTER=test_hopper
+  PTX_REPORT=${PTX_REPORTS}/ptx_conv2d_hopper.txt)
+set_tests_properties(ptx_conv2d_hopper PROPERTIES FIXTURES_SETUP ptx_ran FAIL_REGULAR_EXPRESSION "Running 0 test|SKIPPED")
+ptx_test(ptx_conv2d_hopper_shuffled "ptx;slow" ptx_conv2d_hopper PTX_SM=90 PTX_MMA=hopper PTX_TEST_FILTER=test_hopper
+  PTX_ORDER=shuffle:7 PTX_STREAMS=mixed:3)
+
 # A training of the command line's own code, its steps captured into graphs.
 ptx_executable(ptx_run test_simt_run)
 ptx_test(ptx_run "ptx;slow" ptx_run PTX_REPORT=${PTX_REPORTS}/ptx_run.txt PTX_GRAPH_NODES=100)
@@ -62,7 +70,7 @@ endforeach()
 
 # ---- the witness itself ---------------------------------------------------------------------------
 # All kernels of the library ran in some test: ctest -R ptx_kernels runs those tests first.
-set(PTX_RAN ${ADELE_DEVICE_TESTS} run)
+set(PTX_RAN ${ADELE_DEVICE_TESTS} conv2d_hopper run)
 list(TRANSFORM PTX_RAN PREPEND ptx_)
 list(JOIN PTX_RAN "," PTX_RAN)
 add_test(NAME ptx_kernels COMMAND ${CMAKE_COMMAND} -DPROGRAM_DIR=${CMAKE_CURRENT_BINARY_DIR}

@@ -225,6 +225,7 @@ static const struct {
     {ADELE_FAMILY_conv2d_fma, "conv2d_fma.cu:fma_kernel"},
     {ADELE_FAMILY_conv2d_mma, "conv2d_mma.cu:mma_kernel"},
     {ADELE_FAMILY_conv2d_mma, "conv2d_pack.cu:pack_kernel"},
+    {ADELE_FAMILY_conv2d_hopper, "conv2d_hopper.cu:hopper_kernel"},
     {ADELE_FAMILY_conv2d_first_layer, "conv2d_first_layer.cu:first_layer_kernel"},
     {ADELE_FAMILY_weight_gradient_plain,
      "conv2d_weight_gradient_plain.cu:weight_gradient_plain_kernel"},
@@ -325,8 +326,11 @@ static void a_kernel_that_is_wrong_is_found(void **state) {
         plant(fault);
         if (family_kind(kernels[i].family) == FAMILY_LIBRARY)
             install_libraries();
+        if (kernels[i].family == ADELE_FAMILY_conv2d_hopper)
+            (void)setenv("SIMT_DEVICE", "hopper", 1);
         run_child(family, NULL);
         (void)unsetenv("SIMT_LIBRARIES");
+        (void)unsetenv("SIMT_DEVICE");
         if (seen.wrong != family)
             fail_msg("%s: %s was not found wrong", kernels[i].kernel,
                      family_name(kernels[i].family));

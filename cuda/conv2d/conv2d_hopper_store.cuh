@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// How the consumers of conv2d_hopper.cu write a finished tile: 64 channels at a time, bias added,
+// rounded to bf16, through shared memory into a box of the target.
+#ifndef ADELE_CUDA_CONV2D_CONV2D_HOPPER_STORE_CUH
+#define ADELE_CUDA_CONV2D_CONV2D_HOPPER_STORE_CUH
+
+#include "conv2d/conv2d_hopper.cuh"
+#include "runtime/tensor_core.cuh"
+
+namespace adele_cuda {
+
+static __device__ inline uint32_t hopper_two(float first, float second) {
+    bf16 two[2] = {from_float<bf16>(first), from_float<bf16>(second)};
+    uint32_t bits;
+    memcpy(&bits, two, sizeof bits);
+    return bits;
+}
+
+// Both consumers write 64 channels of the tile into a buffer laid out like a box of the target,
+// swizzled: vector v of row r lies in slot v ^ r % 8. With `adds` it holds what the target does,
+// which is added. sums: the 32 of these channels; bias: the channels', NULL without.
+template <bool adds>
+static __device__ inline void hopper_write_chunk(const float *sums, const float *bias,
+                                                 int row_first, unsigned char *buffer) {
+    int lane = (int)threadIdx.x % 32, warp = (int)threadIdx.x / 32 % 4;
+    int row = row_first + warp * 16 + lane % 16; // of the matrix whose row this lane names
+    unsigned char *slots = buffer + row * HOPPER_ROW_BYTES;
+    const float *of_lane = bias != NULL ? bias + lane % 4 * 2 : NULL;
+#pragma unroll
+    for (int i = 0; i < HOPPER_STEP / 8; i += 2) { // 16 rows x 16 channels
+        unsigned char *slot = slots + (((i + lane / 16) ^ (row & 7)) << 4);
+        uint32_t there[4] = {0, 0, 0, 0}, out[4];
+        float more[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        if (of_lane != NULL) {
+#pragma unroll
+            for (int j = 0; j < 4; j++)
+                more[j] = __ldg(of_lane + i * 8 + j / 2 * 8 + j % 2);
+        }
+        if (adds)
+            ldmatrix_x4(there, slot);
+#pragma unroll
+        for (int j = 0; j < 4; j++) { // channels i * 8 + j / 2 * 8 + lane % 4 * 2 + {0, 1}
+            float first = sums[i * 4 + j * 2] + more[j / 2 * 2];
+            float second = sums[i * 4 + j * 2 + 1] + more[j / 2 * 2 + 1];
+            if (adds) {
+                first += __uint_as_float(there[j] << 16);
+                second += __uint_as_float(there[j] & 0xffff0000u);
+            }
+            out[j] = hopper_two(first, second);
+        }
+        stmatrix_x4(slot, out);
+    }
+}
+
+// Writes the finished tile, 64 channels at a time through two buffers in turn. One thread of the
+// consumers starts all copies. n_written: buffers that the block has filled so far.
+template <int bn>
+static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CUtensorMap *target,
+                                           const struct hopper_product &product,
+                                           const struct conv2d_box_tile &tile, int channel_first,
+                                           int row_first, unsigned char *staged,
+                                           struct hopper_barriers &barriers, uint32_t &n_written) {
+    bool copies = threadIdx.x == 128;
+#pragma unroll
+    for (int i = 0; i < bn / HOPPER_STEP; i++) {
+        int channel = channel_first + i * HOPPER_STEP;
+        if (channel >= product.c_target)
+            return;
+        unsigned char *buffer = staged + n_written % HOPPER_STAGED * HOPPER_SOURCE_BYTES;
+        uint64_t *added = &barriers.added[n_written % HOPPER_STAGED];
+        const float *bias = product.bias != NULL ? product.bias + channel : NULL;
+        if (copies) {
+            tma_store_wait_read<HOPPER_STAGED - 1>();
+            if (product.accumulate) {
+                mbarrier_expect_tx(added, (uint32_t)(product.box_pixels * HOPPER_ROW_BYTES));
+                tma_load_4d(buffer, target, channel, tile.x, tile.y, tile.n, added);
+            }
+        }
+        named_barrier_sync(1, 256); // the buffer is free
+        if (product.accumulate) {
+            mbarrier_wait(added, n_written / HOPPER_STAGED % 2);
+            hopper_write_chunk<true>(sums + i * 32, bias, row_first, buffer);
+        } else {
+            hopper_write_chunk<false>(sums + i * 32, bias, row_first, buffer);
+        }
+        fence_proxy_async();
+        named_barrier_sync(1, 256); // the buffer is whole
+        if (copies) {
+            tma_store_4d(target, buffer, channel, tile.x, tile.y, tile.n);
+            tma_store_commit();
+        }
+        n_written++;
+    }
+}
+
+} // namespace adele_cuda
+#endif

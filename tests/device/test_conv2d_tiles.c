@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "device/conv2d_tiles.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { MOST_TILES = 4096 };
+
+static struct conv2d_boxes boxes_of(int n, int h, int w, int kernel, int pad, int dilation) {
+    struct conv2d_boxes boxes = {.n = n,
+                                 .h_source = h,
+                                 .w_source = w,
+                                 .h = h + 2 * pad - dilation * (kernel - 1),
+                                 .w = w + 2 * pad - dilation * (kernel - 1),
+                                 .kernel = kernel,
+                                 .offset = -pad,
+                                 .apart = dilation};
+    conv2d_boxes_choose(&boxes);
+    return boxes;
+}
+
+// Whether pixel (x, y) meets a source pixel through the tap, from its definition.
+static bool is_live(const struct conv2d_boxes *boxes, int x, int y, int tap) {
+    int from_x = x + boxes->offset + tap % boxes->kernel * boxes->apart;
+    int from_y = y + boxes->offset + tap / boxes->kernel * boxes->apart;
+    return from_x >= 0 && from_x < boxes->w_source && from_y >= 0 && from_y < boxes->h_source;
+}
+
+// Marks the tile's pixels, and requires that its taps are those that any of them has, no fewer and
+// no more.
+static void mark_tile(const struct conv2d_boxes *boxes, const struct conv2d_box_tile *tile,
+                      unsigned char *seen) {
+    unsigned taps = 0;
+    for (int n = tile->n; n < tile->n + boxes->box_n && n < boxes->n; n++)
+        for (int y = tile->y; y < tile->y + boxes->box_h && y < boxes->h; y++)
+            for (int x = tile->x; x < tile->x + boxes->box_w && x < boxes->w; x++) {
+                seen[(n * boxes->h + y) * boxes->w + x]++;
+                for (int tap = 0; tap < boxes->kernel * boxes->kernel; tap++)
+                    taps |= (unsigned)is_live(boxes, x, y, tap) << tap;
+            }
+    assert_int_equal(tile->taps, taps);
+}
+
+static void each_pixel_lies_in_one_tile(void **state) {
+    (void)state;
+    static const int shapes[][6] = {
+        {1, 1, 1, 1, 0, 1},    {1, 9, 7, 3, 1, 1},  {5, 14, 13, 3, 6, 6},    {2, 15, 17, 3, 12, 12},
+        {5, 25, 3, 3, 24, 24}, {1, 4, 4, 3, 12, 2}, {10, 40, 40, 3, 18, 18}, {3, 23, 130, 5, 4, 2}};
+    for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
+        const int *s = shapes[i];
+        struct conv2d_boxes boxes = boxes_of(s[0], s[1], s[2], s[3], s[4], s[5]);
+        struct conv2d_box_tile tiles[MOST_TILES + 1];
+        int n_tiles = conv2d_boxes_count(&boxes);
+        int64_t taps = 0;
+        size_t n_pixels = (size_t)(boxes.n * boxes.h * boxes.w);
+        unsigned char *seen = calloc(n_pixels, 1);
+        assert_non_null(seen);
+        assert_in_range(n_tiles, 1, MOST_TILES);
+        assert_in_range(boxes.box_n * boxes.box_h * boxes.box_w, 1, CONV2D_BOX_PIXELS);
+        conv2d_boxes_list(&boxes, tiles);
+        for (int j = 0; j < n_tiles; j++) {
+            mark_tile(&boxes, &tiles[j], seen);
+            taps += conv2d_count_taps(tiles[j].taps);
+            if (j > 0)
+                assert_true(conv2d_count_taps(tiles[j].taps) <=
+                            conv2d_count_taps(tiles[j - 1].taps));
+        }
+        for (size_t j = 0; j < n_pixels; j++)
+            assert_int_equal(seen[j], 1);
+        assert_true(taps == conv2d_boxes_taps(&boxes));
+        free(seen);
+    }
+}
+
+// Ten images of VOC at the three scales of the paper: what boxes over several images save, the
+// pixels that do not fill a tile included, beside nine taps for each full tile.
+static void taps_in_the_padding_are_skipped(void **state) {
+    (void)state;
+    static const struct {
+        int dilation;
+        double saving;
+    } rows[] = {{1, 1.0}, {12, 1.2}, {18, 1.4}, {24, 1.68}};
+    static const int sizes[] = {40, 56, 84};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        double taps = 0.0, all = 0.0;
+        for (size_t j = 0; j < sizeof sizes / sizeof sizes[0]; j++) {
+            struct conv2d_boxes boxes =
+                boxes_of(10, sizes[j], sizes[j], 3, rows[i].dilation, rows[i].dilation);
+            taps += (double)conv2d_boxes_taps(&boxes);
+            all += 9.0 * 10.0 * sizes[j] * sizes[j] / CONV2D_BOX_PIXELS;
+        }
+        if (!(all / taps >= 0.985 * rows[i].saving))
+            fail_msg("dilation %d: %.3f", rows[i].dilation, all / taps);
+    }
+}
+
+static void a_pair_shares_its_taps(void **state) {
+    (void)state;
+    struct conv2d_boxes boxes = boxes_of(3, 13, 15, 3, 6, 6);
+    struct conv2d_box_tile alone[MOST_TILES + 1], pairs[MOST_TILES + 1];
+    int n_alone = conv2d_boxes_count(&boxes);
+    conv2d_boxes_list(&boxes, alone);
+    memcpy(pairs, alone, sizeof alone);
+    for (int n = n_alone; n >= n_alone - 1; n--) { // an even number and an odd one
+        memcpy(pairs, alone, sizeof alone);
+        int n_pairs = conv2d_boxes_pair(&boxes, pairs, n);
+        assert_int_equal(n_pairs, (n + 1) / 2 * 2);
+        for (int i = 0; i < n_pairs; i += 2)
+            assert_int_equal(pairs[i].taps, pairs[i + 1].taps);
+        for (int i = 0; i < n; i++) {
+            assert_int_equal(pairs[i].taps & alone[i].taps, alone[i].taps);
+            assert_int_equal(pairs[i].n, alone[i].n);
+        }
+        if (n % 2 != 0)
+            assert_true(pairs[n].n >= boxes.n); // no pixel
+    }
+}
+
+static void tiles_take_the_channels_that_fill_them(void **state) {
+    (void)state;
+    assert_int_equal(conv2d_box_channels(512, 245), 256);
+    assert_int_equal(conv2d_box_channels(64, 1000), 64);
+    assert_int_equal(conv2d_box_channels(128, 1000), 128);
+    assert_int_equal(conv2d_box_channels(320, 1000), 64); // five, none wasted
+    assert_int_equal(conv2d_box_channels(512, 40), 128);  // 256 would leave half of a GPU idle
+    assert_int_equal(conv2d_box_channels(64, 1), 64);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_pixel_lies_in_one_tile),
+        cmocka_unit_test(taps_in_the_padding_are_skipped),
+        cmocka_unit_test(a_pair_shares_its_taps),
+        cmocka_unit_test(tiles_take_the_channels_that_fill_them),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
