@@ -6,8 +6,7 @@
 // The tiles of all images are cut into blocks of which a thread takes one at a time. It transforms
 // the block's patches of all input channels; then, for one or two vectors of output channels after
 // the other, it multiplies at each of the 36 points and transforms back. The patches of a block are
-// few enough to stay in the second-level cache, where each is read once for every two vectors of
-// outputs.
+// read once for every two vectors of outputs, from the second-level cache up to some 64 channels.
 //
 // The sum of an output has one order, that of the input channels, wherever its tile lies in a
 // block: so the bits depend neither on the size of the blocks nor on the number of threads.
