@@ -12,6 +12,12 @@
 // its destination holds 0xff in every byte; one to global memory arrives when its thread waits, and
 // so does a product, whose accumulators hold NaN until then. Memory that is read in flight must
 // have the same bytes at both ends.
+//
+// What is not checked: a fence_proxy_async counts for the stores of all threads of its block so
+// far, not only for those that are ordered before it; ordinary stores to device memory need no
+// fence here before a tensor copy reads them; a tensor map may lie anywhere, not only in a
+// __grid_constant__ parameter; set_max_registers takes for granted that ptxas gives each thread its
+// share of the 65,536 registers at launch.
 #ifndef ADELE_SIMT_ASYNC_H
 #define ADELE_SIMT_ASYNC_H
 
