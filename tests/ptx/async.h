@@ -41,7 +41,7 @@ std::string mbarrier_state(const struct mbarrier &barrier);
 
 constexpr uint32_t GRANULE = 16; // bytes: the least that asynchronous copies and wgmma touch
 enum granule_content : uint8_t {
-    CONTENT_NONE,    // nobody wrote it
+    CONTENT_NONE,    // nobody wrote it: NaN, which may be read where the result is not used
     CONTENT_THREADS, // written by ld, st and their like
     CONTENT_TMA      // + the swizzle mode with which TMA wrote it
 };

@@ -85,6 +85,29 @@ static void count_leading_zeros(struct warp &w, const struct inst &i, uint32_t l
         });
 }
 
+static void reverse_bits(struct warp &w, const struct inst &i, uint32_t lanes) {
+    lane_values<uint32_t> d(w, i.place[0]);
+    const lane_values<uint32_t> a(w, i.place[1]);
+    each_lane(
+        lanes, PTX_LANE {
+            uint32_t out = 0;
+            for (int k = 0; k < 32; k++)
+                out |= (a[l] >> k & 1) << (31 - k);
+            d.set(l, out);
+        });
+}
+// bfind of an unsigned number: the place of its leading one, or with .shiftamt (option 1) how far
+// it is from bit 31; all ones where there is none.
+static void find_leading_one(struct warp &w, const struct inst &i, uint32_t lanes) {
+    lane_values<uint32_t> d(w, i.place[0]);
+    const lane_values<uint32_t> a(w, i.place[1]);
+    each_lane(
+        lanes, PTX_LANE {
+            uint32_t v = a[l], zeros = v == 0 ? 0 : (uint32_t)__builtin_clz(v);
+            d.set(l, v == 0 ? UINT32_MAX : i.option != 0 ? zeros : 31 - zeros);
+        });
+}
+
 // ---- carries ------------------------------------------------------------------------------------
 
 enum carry_op { CARRY_ADD, CARRY_SUB, CARRY_MAD_LO, CARRY_MAD_HI };
@@ -154,6 +177,9 @@ std::vector<struct op_row> integer_rows() {
         {"bfi", "", "ttt44", {{"b32", insert_bits<uint32_t>}, {"b64", insert_bits<uint64_t>}}},
         {"prmt", "", "tttt", {{"b32", permute_bytes}}},
         {"popc", "", "4t", {{"b32", count_ones<uint32_t>}, {"b64", count_ones<uint64_t>}}},
+        {"brev", "", "tt", {{"b32", reverse_bits}}},
+        {"bfind", "", "tt", {{"u32", find_leading_one}}},
+        {"bfind", "shiftamt", "tt", {{"u32", find_leading_one}}, INST_PLAIN, 1},
         {"clz",
          "",
          "4t",

@@ -73,8 +73,6 @@ static void check(const struct block_run &block, uint32_t offset, uint32_t bytes
                                : ", which a TMA load under way writes: nobody has waited for it";
         else if (is_write && granule.n_reading > 0)
             problem = ", which a TMA store or wgmma under way reads";
-        else if (!is_write && granule.content == CONTENT_NONE)
-            problem = ", which nobody has written";
         if (problem != NULL)
             throw error(who + does + place_name(block, g * GRANULE) + problem);
     }

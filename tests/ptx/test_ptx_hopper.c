@@ -196,8 +196,6 @@ static void faults_of_bulk_copies(void **state) {
               "without a fence.proxy.async");
     must_fail(READY COPY("%r2+64", "%rd1", "32") "ld.shared.u32 %r3, [%r2+64];", 1,
               "which a TMA load under way writes");
-    must_fail(BAR "cp.async.bulk.global.shared::cta.bulk_group [%rd1], [%r2], 32;", 1,
-              "which nobody has written");
 }
 
 int main(void) {
