@@ -133,7 +133,8 @@ struct adele_noise_options {
     // numbers below say.
     double target_miou;
     // Erosions or dilations, or steps of boundary, of an image are drawn from low .. high; 1 ..
-    // 100, low <= high. As the numbers below, it has to be within its range for every kind.
+    // 100, low <= high. It and flip_fraction have to be within their range for every kind, the
+    // numbers behind the seed for the kinds that use them.
     int iterations_low, iterations_high;
     double flip_fraction; // 0 .. 1: share of pixels that flip or mixed changes
     uint64_t seed;

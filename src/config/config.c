@@ -85,6 +85,18 @@ static adele_status check_patch(const char *name, const struct config *config) {
     return ADELE_OK;
 }
 
+// The gate's thresholds are for the decision by area; without a guided filter, the most probable
+// class would be compared with itself.
+static adele_status check_gate(const char *name, const struct config *config) {
+    if (!config_has_ensemble(config) || !config->correction.gate ||
+        config->correction.decision == ADELE_AREA_THRESHOLDS)
+        return ADELE_OK;
+    return FAIL(ADELE_CONFIG, "Set correction.gate: false, or correction.decision: area.",
+                "%s: correction.decision is argmax, but correction.gate: true measures the "
+                "decision by area",
+                name);
+}
+
 static adele_status check_parts(const char *name, const struct config *config) {
     int parts = config->train.parts, batch = config->train.batch;
     if ((parts & (parts - 1)) != 0)
@@ -118,6 +130,7 @@ static adele_status check_together(const char *name, const struct config *config
                     config->data.crop[0], config->data.crop[1]);
     TRY(check_patch(name, config));
     TRY(check_parts(name, config));
+    TRY(check_gate(name, config));
     if (noise->iterations_low > noise->iterations_high)
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
                     "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,
@@ -177,7 +190,7 @@ static adele_status store_all(const char *name, const struct config_raw *raw,
             TRY(config_value_store(name, &config_keys[i], config_raw_slot(raw, i), config));
     TRY(resolve_name(config));
     resolve_automatic(config);
-    if (slot_of(raw, "train.evaluate_averaged")->text == NULL)
+    if (config_is_null(slot_of(raw, "train.evaluate_averaged")->text))
         config->train.evaluate_averaged = config->train.average;
     TRY(check_together(name, config));
     return config_check_unused(name, raw, config);

@@ -82,6 +82,8 @@ bool config_is_known(const char *path, int *i_key);
 ADELE_MUST_CHECK adele_status config_value_store(const char *file, const struct config_key *key,
                                                  const struct config_slot *slot,
                                                  struct config *config);
+// NULL, or YAML's null in any spelling: the key counts as absent.
+bool config_is_null(const char *text);
 // "a number, above 0, at most 1", "constant, poly"...: what the key allows.
 void config_value_allowed(const struct config_key *key, char *out, size_t out_bytes);
 

@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "config/key_table.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define AUGMENT "data.augment."
@@ -63,7 +64,8 @@ static adele_status check_optimizer(const char *name, const struct config_raw *r
 }
 
 // Keys of the method ensemble where labels are corrected by the other one. Those of ADELE are
-// accepted with the ensemble, whose configurations often are ADELE's with another method.
+// accepted with the ensemble, whose configurations often are ADELE's with another method; the log
+// names them (config_ignored_keys).
 static adele_status check_method(const char *name, const struct config_raw *raw,
                                  const struct config *config) {
     static const char *const paths[] = {
@@ -77,6 +79,25 @@ static adele_status check_method(const char *name, const struct config_raw *raw,
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or set correction.method: ensemble.",
                         "%s: %s is set, but correction.method is adele", name, paths[i]);
+    }
+    return ADELE_OK;
+}
+
+adele_status config_ignored_keys(const struct config *config, char *out, size_t out_bytes) {
+    static const char *const paths[] = {
+        "correction.every",    "correction.rule",  "correction.tau",           "correction.mask",
+        "correction.logic255", "correction.guard", "correction.base",          "correction.source",
+        "correction.flip",     "correction.veto",  "correction.crf_iterations"};
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_ensemble(config); i++) {
+        int i_key = -1;
+        bool is_same = true;
+        if (config_is_known(paths[i], &i_key))
+            TRY(is_default(config->source_path, &config_keys[i_key], config, &is_same));
+        if (!is_same && used < out_bytes)
+            used += (size_t)snprintf(out + used, out_bytes - used, "%s%s", used > 0 ? ", " : "",
+                                     paths[i]);
     }
     return ADELE_OK;
 }

@@ -78,8 +78,7 @@ static adele_status refuse(const char *name, const struct config_key *key, const
                 allowed);
 }
 
-// YAML's null in any spelling: the key counts as absent.
-static bool is_null(const char *text) {
+bool config_is_null(const char *text) {
     return text == NULL || text[0] == '\0' || strcmp(text, "~") == 0 || strcmp(text, "null") == 0;
 }
 
@@ -176,7 +175,7 @@ static bool store_scalar(const struct config_key *key, const char *text, void *v
 
 static adele_status store_text(const char *name, const struct config_key *key, const char *text,
                                char **value) {
-    if (is_null(text)) {
+    if (config_is_null(text)) {
         if (key->is_required)
             return FAIL(ADELE_CONFIG, "Write it in the configuration, or give it with --set.",
                         "%s: %s is not given", name, key->path);
@@ -255,7 +254,7 @@ static adele_status store_weights(const char *name, const struct config_key *key
     }
     if (!has_weight)
         return refuse(name, key, "a list of zeros");
-    if (is_null(slot->text))
+    if (config_is_null(slot->text))
         return ADELE_OK;
     *n = CLASS_WEIGHTS_INVERSE;
     return strcmp(slot->text, "inverse") == 0 ? ADELE_OK : refuse(name, key, slot->text);
@@ -273,7 +272,7 @@ adele_status config_value_store(const char *file, const struct config_key *key,
                                          : key->fallback;
     switch (key->kind) {
     case CONFIG_TEXT:
-        return store_text(name, key, is_null(slot->text) ? fallback : slot->text, value);
+        return store_text(name, key, config_is_null(slot->text) ? fallback : slot->text, value);
     case CONFIG_LABEL_MAP:
         return config_map_store(name, slot, config);
     case CONFIG_WEIGHTS:
@@ -285,6 +284,6 @@ adele_status config_value_store(const char *file, const struct config_key *key,
     default:
         break;
     }
-    const char *text = is_null(slot->text) ? fallback : slot->text;
+    const char *text = config_is_null(slot->text) ? fallback : slot->text;
     return store_scalar(key, text, value) ? ADELE_OK : refuse(name, key, text);
 }

@@ -52,13 +52,28 @@ static adele_status check_range(const char *name, int low, int high, int least) 
                 "noise %s %d..%d, not within %d..%d", name, low, high, least, MAX_ITERATIONS);
 }
 
+// The numbers that this kind alone uses: a caller may leave those of the others at 0.
+static adele_status check_kind(const struct noise_config *config) {
+    switch (config->kind) {
+    case NOISE_BOUNDARY:
+        return check_share("outward", config->outward);
+    case NOISE_COARSE:
+        return check_range("corners", config->corners_low, config->corners_high, 3);
+    case NOISE_MISSING:
+    case NOISE_EXTRA:
+    case NOISE_CONFUSE:
+        return check_share("object fraction", config->object_fraction);
+    case NOISE_SHIFT:
+        return check_share("shift fraction", config->shift_fraction);
+    default:
+        return ADELE_OK;
+    }
+}
+
 adele_status noise_config_check(const struct noise_config *config) {
     TRY(check_range("iterations", config->iterations_low, config->iterations_high, 1));
-    TRY(check_range("corners", config->corners_low, config->corners_high, 3));
     TRY(check_share("flip fraction", config->flip_fraction));
-    TRY(check_share("outward", config->outward));
-    TRY(check_share("object fraction", config->object_fraction));
-    TRY(check_share("shift fraction", config->shift_fraction));
+    TRY(check_kind(config));
     if (!(config->target_miou >= 0 && config->target_miou < 1))
         return FAIL(ADELE_INVALID_ARGUMENT, "Give a mean IoU above 0 and below 1.",
                     "noise target mIoU %g", config->target_miou);

@@ -36,7 +36,8 @@ struct noise_config {
     uint64_t seed;
 };
 void noise_config_init(struct noise_config *out);
-// Whether every number is within its range, whatever the kind. ADELE_INVALID_ARGUMENT.
+// Whether the numbers are within their range: those of outward and behind it for the kinds that use
+// them, the others for every kind. ADELE_INVALID_ARGUMENT.
 ADELE_MUST_CHECK adele_status noise_config_check(const struct noise_config *config);
 
 // A set of label maps (u8; 255 = ignore, unchanged). Sizes may differ from image to image.

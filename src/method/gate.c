@@ -26,8 +26,8 @@ void gate_decide(const struct gate_counts *counts, struct gate_result *out) {
         .with_labels = share(counts->plain_labelled,
                              counts->plain + counts->labelled - counts->plain_labelled)};
     // Comparisons with NaN are false.
-    bool is_drawn_askew = out->one_sided >= GATE_ONE_SIDED && out->deviation >= GATE_DEVIATION;
+    bool is_drawn_one_sided = out->one_sided >= GATE_ONE_SIDED && out->deviation >= GATE_DEVIATION;
     bool is_far = out->with_decided - out->with_labels >= GATE_MARGIN;
     bool is_there = counts->labelled > 0 && counts->plain > 0;
-    out->corrects = is_there && out->known >= GATE_KNOWN && (is_drawn_askew || is_far);
+    out->corrects = is_there && out->known >= GATE_KNOWN && (is_drawn_one_sided || is_far);
 }

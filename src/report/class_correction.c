@@ -119,8 +119,15 @@ static void explain_gate(const cJSON *gate, struct class_correction *out) {
 }
 
 // The method ensemble with correction.timing: fixed. `epoch`: at whose end it corrects.
-static void explain_fixed(int epoch, struct class_correction *out) {
-    if (out->first_epoch == 0)
+static void explain_fixed(int epoch, bool has_ended, struct class_correction *out) {
+    if (out->first_epoch > 0)
+        return;
+    if (has_ended)
+        say(out,
+            "never corrected: the run ended before epoch %d, after which the ensemble corrects; a "
+            "lower correction.at, or a larger train.patience",
+            epoch);
+    else
         say(out, "not corrected yet: the ensemble corrects after epoch %d", epoch);
 }
 
@@ -140,7 +147,8 @@ bool class_correction_read(const cJSON *onset, const cJSON *category,
     if (out->first_epoch == 0 && cJSON_IsObject(gate))
         explain_gate(gate, out);
     else if (fixed > 0)
-        explain_fixed(fixed, out);
+        explain_fixed(fixed, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(onset, "has_ended")),
+                      out);
     else if (out->first_epoch == 0 && due == 0)
         explain_missing_onset(onset, cJSON_GetObjectItemCaseSensitive(category, "iou"), out);
     else if (out->first_epoch == 0)

@@ -25,7 +25,8 @@ void averaged_weights_deinit(struct averaged_weights *self) {
 
 float averaged_weights_decay(const struct epoch_plan *plan, int epoch, int i_step) {
     int first = epoch_plan_update(plan, epoch, i_step).first;
-    // Only the last epoch of a run may have fewer steps than others.
+    // With train.iterations the last epoch may have fewer steps than others. When such a run is
+    // resumed with more of them, that epoch counts as a whole one, which changes the decay little.
     double n_before =
         (double)(epoch - 1) * ((plan->n_steps + plan->accumulate - 1) / plan->accumulate) +
         epoch_plan_updates(plan, epoch, first);

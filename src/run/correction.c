@@ -204,11 +204,12 @@ static void choose_ensemble_classes(const struct corrector *corrector, int epoch
     }
 }
 
+// A class that no label contains has no onset: it would keep the maps for ever.
 static bool are_all_done(const struct corrector *corrector,
                          const struct schedule_decision *decision) {
     bool is_fixed = corrector->data->config->correction.timing == TIMING_FIXED;
     for (int c = 1; c < corrector->data->n_categories && !is_fixed; c++)
-        if (!corrector->schedule.is_done[c])
+        if (!corrector->schedule.is_done[c] && corrector->is_labelled[c])
             return false;
     return is_fixed ? decision->any : true;
 }

@@ -3,6 +3,7 @@
 #include "run/corrector.h"
 
 #include "base/fail.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -85,6 +86,21 @@ static adele_status ops_init(struct corrector *corrector) {
                       : ADELE_OK;
 }
 
+static void find_labelled(struct corrector *corrector) {
+    const struct dataset_images *images = &corrector->data->images[SPLIT_TRAIN];
+    size_t n_pixels = (size_t)images->n * (size_t)images->h * (size_t)images->w;
+    for (size_t i = 0; i < n_pixels; i++)
+        corrector->is_labelled[images->labels[i]] = true;
+}
+
+static adele_status warn_of_ignored_keys(const struct config *config) {
+    char keys[512];
+    TRY(config_ignored_keys(config, keys, sizeof keys));
+    if (keys[0] != '\0')
+        log_line(LOG_WARNING, "correction.method: ensemble does not use %s", keys);
+    return ADELE_OK;
+}
+
 static adele_status device_init(struct corrector *corrector,
                                 const struct corrector_options *options) {
     const struct run_data *data = corrector->data;
@@ -109,6 +125,8 @@ static adele_status device_init(struct corrector *corrector,
     TRY(data->device->iface->alloc(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
                                    (void **)&corrector->scratch_map));
     if (is_ensemble) {
+        find_labelled(corrector);
+        TRY(warn_of_ignored_keys(data->config));
         TRY(ensemble_init(&corrector->ensemble, corrector->data, options->network,
                           options->epochs));
         return ensemble_gate_init(&corrector->gate, &corrector->ensemble);

@@ -52,9 +52,10 @@ struct corrector {
     struct adele_op *correct, *correct_rest; // of prediction.n images, and of a smaller last batch
     struct shared_counter counter;           // of the training set
     int64_t *n_changed;                      // device: pixels that a correction changed
-    uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a
-                          // prediction of the training set
-    struct veto veto;     // of the method adele
+    bool is_labelled[256]; // of the method ensemble: the labels as given contain the class
+    uint8_t *scratch_map;  // device, plain (n_images, H, W): the labels before a correction, or a
+                           // prediction of the training set
+    struct veto veto;      // of the method adele
     struct ensemble_gate gate; // of the method ensemble
     struct ensemble ensemble;  // of the method ensemble
 };
@@ -87,7 +88,7 @@ void veto_deinit(struct corrector *corrector);
 ADELE_MUST_CHECK adele_status veto_apply(struct corrector *corrector, int epoch,
                                          struct schedule_decision *decision);
 
-// onset_file.c: RUN/onset.json, after epoch `epoch`.
+// onset_file.c: RUN/onset.json, after epoch `epoch`; is_last: the run ends with it.
 ADELE_MUST_CHECK adele_status corrector_save_onsets(const struct corrector *corrector, int epoch,
-                                                    const char *run_folder);
+                                                    bool is_last, const char *run_folder);
 #endif

@@ -73,9 +73,22 @@ static bool add_category(cJSON *categories, const struct corrector *corrector, i
            add_corrected(json, corrector, epoch, c);
 }
 
+// The epoch at which the ensemble has corrected the classes, or kept them all; where it has not
+// yet, the one at which it will: a resumed run may have more epochs than planned before.
+static int correction_epoch(const struct corrector *corrector, int epoch) {
+    for (int e = 1; e <= epoch; e++)
+        for (int c = 1; c < corrector->data->n_categories; c++)
+            if (corrector_has_corrected(corrector, e, c))
+                return e;
+    for (int c = 1; c < corrector->data->n_categories; c++)
+        if (corrector->gate.records[c].epoch > 0.0)
+            return (int)corrector->gate.records[c].epoch;
+    return ensemble_epoch(&corrector->ensemble);
+}
+
 // All that the onsets depend on, so that `adele onset` computes the same ones from the curves, and
 // whether the run corrects at all.
-static bool add_rule(cJSON *json, const struct corrector *corrector) {
+static bool add_rule(cJSON *json, const struct corrector *corrector, int epoch, bool is_last) {
     const struct onset_config onset = corrector_schedule(corrector).onset;
     bool is_voc = onset.pipeline == ONSET_VOC;
     bool is_fine =
@@ -89,7 +102,8 @@ static bool add_rule(cJSON *json, const struct corrector *corrector) {
                     corrector->data->config->correction.timing == TIMING_FIXED;
     if (is_fine && is_fixed)
         is_fine = cJSON_AddNumberToObject(json, "ensemble_epoch",
-                                          ensemble_epoch(&corrector->ensemble)) != NULL;
+                                          correction_epoch(corrector, epoch)) != NULL &&
+                  cJSON_AddBoolToObject(json, "has_ended", is_last) != NULL;
     if (!is_voc)
         return is_fine && cJSON_AddNumberToObject(json, "n_epochs", onset.n_epochs);
     return is_fine &&
@@ -97,10 +111,10 @@ static bool add_rule(cJSON *json, const struct corrector *corrector) {
            cJSON_AddNumberToObject(json, "iterations_per_epoch", onset.iterations_per_epoch);
 }
 
-adele_status corrector_save_onsets(const struct corrector *corrector, int epoch,
+adele_status corrector_save_onsets(const struct corrector *corrector, int epoch, bool is_last,
                                    const char *run_folder) {
     cJSON *json = cJSON_CreateObject();
-    bool is_fine = add_rule(json, corrector);
+    bool is_fine = add_rule(json, corrector, epoch, is_last);
     cJSON *categories = is_fine ? cJSON_AddArrayToObject(json, "categories") : NULL;
     is_fine = categories != NULL;
     for (int c = 1; is_fine && c < corrector->data->n_categories; c++)

@@ -132,7 +132,8 @@ static adele_status end_epoch(struct trainer *trainer, int epoch, const struct e
     }
     TRY(epoch_record_labels(trainer, epoch, *n_changed));
     TRY(evaluate(trainer, epoch));
-    return writes ? corrector_save_onsets(corrector, epoch, run_folder) : ADELE_OK;
+    return writes ? corrector_save_onsets(corrector, epoch, is_last(trainer, epoch), run_folder)
+                  : ADELE_OK;
 }
 
 static const struct score *epoch_score(const struct trainer *trainer, int epoch, int split) {
@@ -243,6 +244,27 @@ static adele_status profile(struct trainer *trainer, struct epoch_result *result
     return ADELE_OK;
 }
 
+// Of a run that train.patience has ended.
+static void log_early_end(const struct trainer *trainer) {
+    const struct progress *progress = &trainer->progress;
+    const struct config *config = trainer->config;
+    log_line(LOG_INFO,
+             "ended after epoch %d of %d: no better validation score since epoch %d "
+             "(train.patience: %d)",
+             progress->epoch, trainer->step.epochs.n_epochs, progress->best_epoch,
+             config->train.patience);
+    if (!ensemble_is_open(&trainer->corrector.ensemble))
+        return;
+    if (config->correction.timing == TIMING_FIXED)
+        log_line(LOG_WARNING,
+                 "no labels were corrected, because the run ended before epoch %d (correction.at: "
+                 "%g); a lower correction.at corrects earlier, a larger train.patience ends later",
+                 ensemble_epoch(&trainer->corrector.ensemble), config->correction.at);
+    else
+        log_line(LOG_WARNING, "the run ended before the labels of all classes were corrected; a "
+                              "larger train.patience ends later");
+}
+
 static adele_status train(struct trainer *trainer, struct epoch_result *result) {
     const struct progress *progress = &trainer->progress;
     adele_status status = ADELE_OK;
@@ -254,11 +276,7 @@ static adele_status train(struct trainer *trainer, struct epoch_result *result) 
     }
     TRY(status);
     if (progress->epoch < trainer->step.epochs.n_epochs)
-        log_line(LOG_INFO,
-                 "ended after epoch %d of %d: no better validation score since epoch %d "
-                 "(train.patience: %d)",
-                 progress->epoch, trainer->step.epochs.n_epochs, progress->best_epoch,
-                 trainer->config->train.patience);
+        log_early_end(trainer);
     if (!trainer_writes(trainer))
         return ADELE_OK;
     TRY(exchange_average(trainer));

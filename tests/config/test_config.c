@@ -321,6 +321,49 @@ static void test_the_ensemble_has_its_own_keys(void **state) {
     config_destroy(c);
 }
 
+static void test_the_gate_needs_the_decision_by_area(void **state) {
+    (void)state;
+    const char *const sets[] = {"correction.method=ensemble", "correction.decision=argmax",
+                                "correction.gate=false"};
+    assert_refused("data: {root: /d}\ncorrection: {method: ensemble}\n", sets[1],
+                   "correction.decision is argmax, but correction.gate: true");
+    assert_string_equal(adele_error_hint(),
+                        "Set correction.gate: false, or correction.decision: area.");
+    config_destroy(parse_ok(ROOT, 3, sets));
+}
+
+// A null counts as not written.
+static void test_what_is_scored_follows_the_average(void **state) {
+    (void)state;
+    static const char *const averages[] = {"train.average=true", "train.average=false"};
+    for (int i = 0; i < 4; i++) {
+        const char *const sets[] = {averages[i % 2], "train.evaluate_averaged=null",
+                                    i < 2 ? "correction.method=adele"
+                                          : "correction.method=ensemble"};
+        struct config *c = parse_ok(ROOT, 3, sets);
+        assert_true(c->train.evaluate_averaged == (i % 2 == 0));
+        config_destroy(c);
+    }
+}
+
+static void test_keys_that_the_ensemble_ignores(void **state) {
+    (void)state;
+    static const struct {
+        const char *set, *keys;
+    } cases[] = {{"correction={method: ensemble}", ""},
+                 {"correction={method: ensemble, pipeline: voc}", ""},
+                 {"correction={method: ensemble, tau: 0.5, veto: 0, rule: single}",
+                  "correction.rule, correction.tau, correction.veto"},
+                 {"correction={tau: 0.5}", ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char keys[512];
+        struct config *c = parse_ok(ROOT, 1, &cases[i].set);
+        assert_int_equal(config_ignored_keys(c, keys, sizeof keys), ADELE_OK);
+        assert_string_equal(keys, cases[i].keys);
+        config_destroy(c);
+    }
+}
+
 // ---- writing ------------------------------------------------------------------------------------
 
 static void assert_round_trip(const struct config *c) {
@@ -395,6 +438,7 @@ static void test_the_table_is_sound(void **state) {
         assert_non_null(key->path);
         assert_non_null(key->meaning);
         assert_non_null(key->fallback);
+        assert_true(key->fallback_voc == NULL || key->fallback_ensemble == NULL);
         assert_true(config_is_known(key->path, &i_found));
         assert_int_equal(i_found, i); // no path twice
         assert_string_equal(config_nearest(key->path), key->path);
@@ -460,6 +504,9 @@ int main(void) {
         cmocka_unit_test(test_augment_keys_need_augmentation),
         cmocka_unit_test(test_an_optimizer_has_its_own_keys),
         cmocka_unit_test(test_the_ensemble_has_its_own_keys),
+        cmocka_unit_test(test_the_gate_needs_the_decision_by_area),
+        cmocka_unit_test(test_what_is_scored_follows_the_average),
+        cmocka_unit_test(test_keys_that_the_ensemble_ignores),
         cmocka_unit_test(test_a_resolved_configuration_reads_back),
         cmocka_unit_test(test_the_page_of_keys_is_current),
         cmocka_unit_test(test_the_table_is_sound),

@@ -365,6 +365,16 @@ static void test_refusals(void **state) {
     assert_int_equal(apply(&config, set, &report), ADELE_INVALID_ARGUMENT);
     config.target_miou = NAN;
     assert_int_equal(apply(&config, set, &report), ADELE_INVALID_ARGUMENT);
+    // What this kind does not use may be anything, such as the zeros of a caller that does not know
+    // it.
+    config = good;
+    config.corners_low = config.corners_high = 0;
+    config.outward = config.object_fraction = config.shift_fraction = NAN;
+    assert_int_equal(noise_config_check(&config), ADELE_OK);
+    for (int kind = NOISE_BOUNDARY; kind < NOISE_N_KINDS; kind++) {
+        config.kind = kind;
+        assert_int_equal(noise_config_check(&config), ADELE_INVALID_ARGUMENT);
+    }
     assert_int_equal(noise_apply(&good, 1, N_IMAGES, set->images, &report), ADELE_INVALID_ARGUMENT);
     // An image of no extent: the message names it.
     set->images[5].height = 0;

@@ -121,6 +121,11 @@ static void classes_of_the_ensemble(void **state) {
     assert_true(read_class(FIXED, FIVE "\"onset_epoch\": 2, \"corrected_epochs\": []", &class));
     assert_string_equal(class.explanation,
                         "not corrected yet: the ensemble corrects after epoch 8");
+    assert_true(read_class(FIXED "\"has_ended\": true,",
+                           FIVE "\"onset_epoch\": 2, \"corrected_epochs\": []", &class));
+    assert_string_equal(class.explanation,
+                        "never corrected: the run ended before epoch 8, after which the ensemble "
+                        "corrects; a lower correction.at, or a larger train.patience");
 }
 
 static void nothing_is_said_of_other_runs(void **state) {

@@ -281,6 +281,8 @@ static void test_the_gate_of_the_ensemble(void **state) {
     page = page_of(state, 1, &run);
     assert_well_formed(page);
     assert_section_has(page, "onset", "once, from an ensemble, after epoch 8;");
+    assert_section_has(page, "onset", "Known: the share of the class's probability");
+    assert_section_has(page, "onset", "One-sided: the same differences, divided by the pixels");
     assert_section_has(
         page, "onset",
         "<tr><th scope=\"row\">heart</th><td>8</td><td><b>0.900</b></td><td>0.040</td>"

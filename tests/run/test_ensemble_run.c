@@ -75,6 +75,60 @@ static void a_short_run_is_corrected_after_its_first_epoch(void **state) {
     assert_false(has_maps(state, "short"));
 }
 
+static cJSON *onsets_of(void *const *state, const char *run) {
+    char name[64], *text = NULL;
+    size_t n = 0;
+    (void)snprintf(name, sizeof name, "%s/onset.json", run);
+    check_ok(file_read(scratch_path(state, name), 0, &text, &n));
+    cJSON *json = cJSON_ParseWithLength(text, n);
+    assert_non_null(json);
+    memory_free(text);
+    return json;
+}
+
+// The epoch of the correction that onset.json names, and whether the run has ended.
+static void assert_onsets_say(void *const *state, const char *run, int epoch, bool has_ended) {
+    cJSON *json = onsets_of(state, run);
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(json, "ensemble_epoch");
+    assert_true(cJSON_IsNumber(node) && node->valueint == epoch);
+    node = cJSON_GetObjectItemCaseSensitive(json, "has_ended");
+    assert_true(cJSON_IsBool(node) && cJSON_IsTrue(node) == has_ended);
+    cJSON_Delete(json);
+}
+
+// The least and the largest share; without a filter, and the most probable class.
+static void the_ends_of_the_range(void **state) {
+    static const struct {
+        const char *run, *at;
+        int epoch;
+    } cases[] = {{"at0", "correction.at=0", 1}, {"at1", "correction.at=1", 2}};
+    for (size_t i = 0; i < 2; i++) {
+        const char *run = cases[i].run;
+        check_ok(tiny_run(state, run, false,
+                          SETS(ENSEMBLE, "train.epochs=2", cases[i].at, "correction.guide=0",
+                               "correction.decision=argmax"),
+                          NULL));
+        for (int epoch = 1; epoch <= 2; epoch++)
+            assert_true((tiny_run_metric(state, run, epoch, "correction/on/box") == 1.0) ==
+                        (epoch == cases[i].epoch));
+        assert_true(tiny_run_metric(state, run, cases[i].epoch, "correction/changed_pixels") > 0.0);
+        assert_onsets_say(state, run, cases[i].epoch, true);
+        assert_false(has_maps(state, run));
+    }
+}
+
+// With a learning rate of almost nothing, the validation score does not become better for long.
+static void patience_may_end_a_run_before_the_correction(void **state) {
+    struct trainer_result result = {0};
+    check_ok(tiny_run(state, "early", false,
+                      SETS(ENSEMBLE, "train.epochs=20", "correction.at=1", "train.patience=1",
+                           "train.optimizer.lr=1e-30"),
+                      &result));
+    assert_true(result.n_epochs < 20);
+    assert_true(has_maps(state, "early"));
+    assert_onsets_say(state, "early", 20, true);
+}
+
 // More epochs than planned before: no class is corrected again. The settings that are compared
 // allow it.
 static void a_longer_run_is_not_corrected_again(void **state) {
@@ -83,6 +137,7 @@ static void a_longer_run_is_not_corrected_again(void **state) {
     check_ok(tiny_run(state, "longer", true, SETS(ENSEMBLE), NULL));
     for (int epoch = 2; epoch <= N_EPOCHS; epoch++)
         assert_true(tiny_run_metric(state, "longer", epoch, "correction/changed_pixels") == 0.0);
+    assert_onsets_say(state, "longer", 1, true); // not after the second, as planned now
 }
 
 // Each class once, at its own onset; the maps stay until the last one.
@@ -95,6 +150,23 @@ static void onsets_of_classes(void **state) {
     }
     assert_true(n_box <= 1 && n_disc <= 1 && n_box + n_disc > 0);
     assert_true(has_maps(state, "onset") == (n_box + n_disc < 2));
+}
+
+// A class of the data set that no label contains has no onset, and the maps do not wait for it.
+static void a_class_without_labels_keeps_no_maps(void **state) {
+    check_ok(tiny_run(state, "absent", false,
+                      SETS(ENSEMBLE, "correction.timing=onset", "train.epochs=8",
+                           "data.label_map=[{from: [0], to: 0}, {from: [1], to: 1, name: box}, "
+                           "{from: [2], to: 2, name: disc}, {from: [9], to: 3, name: absent}]"),
+                      NULL));
+    for (int i = 0; i < 2; i++) {
+        double n = 0.0;
+        for (int epoch = 1; epoch <= 8; epoch++)
+            n += tiny_run_metric(state, "absent", epoch,
+                                 i ? "correction/on/box" : "correction/on/disc");
+        assert_true(n == 1.0);
+    }
+    assert_false(has_maps(state, "absent"));
 }
 
 // ---- the same bytes -----------------------------------------------------------------------------
@@ -166,11 +238,7 @@ static double changed_pixels(void *const *state, const char *run) {
 
 // What onset.json says of a class; 0 or 1.
 static bool passed_gate(void *const *state, const char *run, int i_class) {
-    char name[64], *text = NULL;
-    size_t n = 0;
-    (void)snprintf(name, sizeof name, "%s/onset.json", run);
-    check_ok(file_read(scratch_path(state, name), 0, &text, &n));
-    cJSON *json = cJSON_ParseWithLength(text, n);
+    cJSON *json = onsets_of(state, run);
     const cJSON *classes = cJSON_GetObjectItemCaseSensitive(json, "categories");
     const cJSON *gate =
         cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(classes, i_class), "gate");
@@ -178,7 +246,6 @@ static bool passed_gate(void *const *state, const char *run, int i_class) {
     assert_true(cJSON_IsBool(corrects));
     bool passes = cJSON_IsTrue(corrects);
     cJSON_Delete(json);
-    memory_free(text);
     return passes;
 }
 
@@ -262,8 +329,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(labels_are_corrected_once),
         cmocka_unit_test(a_short_run_is_corrected_after_its_first_epoch),
+        cmocka_unit_test(the_ends_of_the_range),
+        cmocka_unit_test(patience_may_end_a_run_before_the_correction),
         cmocka_unit_test(a_longer_run_is_not_corrected_again),
         cmocka_unit_test(onsets_of_classes),
+        cmocka_unit_test(a_class_without_labels_keeps_no_maps),
         cmocka_unit_test(the_number_of_threads_does_not_matter),
         cmocka_unit_test(host_memory_does_not_matter),
         cmocka_unit_test(a_resumed_run_is_the_same),
