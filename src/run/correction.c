@@ -214,30 +214,31 @@ static bool are_all_done(const struct corrector *corrector,
     return is_fixed ? decision->any : true;
 }
 
-// Adds the epoch's predictions, and decides where a class is to be corrected.
+// Adds the epoch's predictions, and decides where a class is to be corrected. *out_is_last: no
+// class is left for a later epoch.
 static adele_status run_ensemble(struct corrector *corrector, int epoch,
-                                 struct schedule_decision *decision) {
+                                 struct schedule_decision *decision, bool *out_is_last) {
     struct ensemble *ensemble = &corrector->ensemble;
     choose_ensemble_classes(corrector, epoch, decision);
     if (!ensemble_is_open(ensemble))
         return ADELE_OK;
-    bool is_last = are_all_done(corrector, decision);
+    *out_is_last = are_all_done(corrector, decision);
     TRY(ensemble_accumulate(ensemble));
     if (decision->any) {
         TRY(ensemble_decide(ensemble, epoch, false, ensemble->decided));
         TRY(ensemble_gate_apply(&corrector->gate, epoch, decision));
     }
-    return is_last ? ensemble_close(ensemble) : ADELE_OK;
+    return ADELE_OK;
 }
 
 // The same by the averaged weights.
 static adele_status run_ensemble_averaged(struct corrector *corrector, int epoch,
-                                          struct schedule_decision *decision) {
+                                          struct schedule_decision *decision, bool *out_is_last) {
     struct network *network = corrector->network;
     if (!network_average(network))
-        return run_ensemble(corrector, epoch, decision);
+        return run_ensemble(corrector, epoch, decision, out_is_last);
     TRY(network_exchange_average(network));
-    TRY(run_ensemble(corrector, epoch, decision));
+    TRY(run_ensemble(corrector, epoch, decision, out_is_last));
     return network_exchange_average(network);
 }
 
@@ -250,17 +251,20 @@ adele_status corrector_run(struct corrector *corrector, int epoch, int64_t *out_
     struct schedule_decision *decision = NULL;
     TRY(ALLOCATE(&decision, 1));
     adele_status status;
+    bool is_last = false;
     TRY_GOTO(schedule_decide(&schedule, epoch, curves->n_values, (const double *const *)curves->iou,
                              &corrector->schedule, decision),
              done);
     if (corrector->ensemble.data)
-        TRY_GOTO(run_ensemble_averaged(corrector, epoch, decision), done);
+        TRY_GOTO(run_ensemble_averaged(corrector, epoch, decision, &is_last), done);
     else
         TRY_GOTO(veto_apply(corrector, epoch, decision), done);
     memcpy(corrector->onsets, decision->onset, sizeof corrector->onsets);
     memcpy(corrector->corrected + (size_t)epoch * 256, decision->correct, 256);
     if (decision->any)
         status = correct(corrector, epoch, decision, out_changed);
+    if (status == ADELE_OK && is_last) // the decision lies in its memory until here
+        status = ensemble_close(&corrector->ensemble);
 done:
     memory_free(decision);
     return status;

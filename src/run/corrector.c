@@ -129,7 +129,9 @@ static adele_status device_init(struct corrector *corrector,
         TRY(warn_of_ignored_keys(data->config));
         TRY(ensemble_init(&corrector->ensemble, corrector->data, options->network,
                           options->epochs));
-        return ensemble_gate_init(&corrector->gate, &corrector->ensemble);
+        // The scratch map is free until the labels are rewritten.
+        ensemble_gate_init(&corrector->gate, &corrector->ensemble, corrector->scratch_map);
+        return ADELE_OK;
     }
     TRY(veto_init(corrector, options));
     return is_whole ? ADELE_OK : inference_init(corrector, options->network);
@@ -167,7 +169,6 @@ void corrector_deinit(struct corrector *corrector) {
     device->iface->release(device, corrector->n_changed);
     shared_counter_deinit(&corrector->counter);
     veto_deinit(corrector);
-    ensemble_gate_deinit(&corrector->gate);
     ensemble_deinit(&corrector->ensemble);
     memset(corrector, 0, sizeof *corrector);
 }

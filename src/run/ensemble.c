@@ -9,14 +9,6 @@
 #include <math.h>
 #include <string.h>
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
-static size_t decider_workspace(const struct ensemble_decider *decider) {
-    return larger(decider->filter->workspace_bytes, decider->decide->workspace_bytes);
-}
-
 // ---- set-up -------------------------------------------------------------------------------------
 
 static adele_status inference_init(struct ensemble *ensemble, struct network *network) {
@@ -69,24 +61,9 @@ static adele_status ops_init(struct ensemble *ensemble) {
 }
 
 static adele_status buffers_init(struct ensemble *ensemble) {
-    const struct adele_device *device = ensemble->data->device;
-    const struct resident *train = &ensemble->data->resident[SPLIT_TRAIN];
     size_t n = (size_t)ensemble->batch;
-    size_t pixels = (size_t)train->set.h * (size_t)train->set.w;
-    size_t workspace =
-        larger(decider_workspace(&ensemble->configured), decider_workspace(&ensemble->plain));
-    const struct {
-        void **block;
-        size_t bytes;
-    } blocks[] = {
-        {(void **)&ensemble->sample_ids, n * sizeof *ensemble->sample_ids},
-        {(void **)&ensemble->q, n * (size_t)ensemble->logits.c * pixels * sizeof *ensemble->q},
-        {&ensemble->workspace, workspace},
-        {(void **)&ensemble->decided, resident_map_bytes(train)}};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        if (blocks[i].bytes > 0)
-            TRY(adele_device_alloc_zeroed(device, blocks[i].bytes, "the ensemble",
-                                          blocks[i].block));
+    TRY(adele_device_alloc_zeroed(ensemble->data->device, n * sizeof *ensemble->sample_ids,
+                                  "the ensemble", (void **)&ensemble->sample_ids));
     TRY(ALLOCATE(&ensemble->host_ids[0], n));
     return ALLOCATE(&ensemble->host_ids[1], n);
 }
@@ -116,10 +93,7 @@ void ensemble_deinit(struct ensemble *ensemble) {
         device->iface->op_destroy(decider->decide);
     }
     ensemble_maps_free(ensemble);
-    void *const blocks[] = {ensemble->sample_ids, ensemble->q, ensemble->workspace,
-                            ensemble->decided};
-    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
-        device->iface->release(device, blocks[i]);
+    device->iface->release(device, ensemble->sample_ids);
     memory_free(ensemble->host_ids[0]);
     memory_free(ensemble->host_ids[1]);
     memory_free(ensemble->collected);

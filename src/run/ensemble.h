@@ -31,7 +31,7 @@ struct ensemble {
     uint16_t *slot;      // device: plain (batch, C, h, w); NULL: the maps lie on the device
     int32_t *sample_ids; // device: plain (batch)
     int32_t *host_ids[2]; // (batch): of the batch and of the next one
-    float *q;             // device: plain (batch, C, H, W)
+    float *q;             // device: plain (batch, C, H, W); it and the next two go with the maps
     void *workspace;
     uint8_t *decided;    // device: plain (n_images, H, W); the share's images alone
     uint16_t *collected; // host: plain (n_images, C, h, w); NULL: not collected
@@ -63,7 +63,7 @@ float ensemble_scale(const struct ensemble *ensemble, int epoch);
 // The maps of an image of the share: host, plain (C, h, w) of ensemble->logits, half precision.
 ADELE_MUST_CHECK adele_status ensemble_download(const struct ensemble *ensemble, int i_image,
                                                 uint16_t *out);
-// Frees the maps: no label will be corrected any more.
+// Frees the maps and `decided`: no label will be corrected any more.
 ADELE_MUST_CHECK adele_status ensemble_close(struct ensemble *ensemble);
 
 // For a checkpoint. Collective: brings the maps of all images into ensemble->collected on rank 0.

@@ -11,20 +11,12 @@
 #include <math.h>
 #include <string.h>
 
-adele_status ensemble_gate_init(struct ensemble_gate *out, struct ensemble *ensemble) {
-    const struct run_data *data = ensemble->data;
+void ensemble_gate_init(struct ensemble_gate *out, struct ensemble *ensemble, uint8_t *plain) {
     *out = (struct ensemble_gate){0};
-    if (!data->config->correction.gate)
-        return ADELE_OK;
-    out->ensemble = ensemble;
-    return adele_device_alloc_zeroed(data->device, resident_map_bytes(&data->resident[SPLIT_TRAIN]),
-                                     "the gate of the ensemble", (void **)&out->plain);
-}
-
-void ensemble_gate_deinit(struct ensemble_gate *gate) {
-    if (gate->ensemble)
-        gate->ensemble->data->device->iface->release(gate->ensemble->data->device, gate->plain);
-    *gate = (struct ensemble_gate){0};
+    if (ensemble->data->config->correction.gate) {
+        out->ensemble = ensemble;
+        out->plain = plain;
+    }
 }
 
 // ---- counting -----------------------------------------------------------------------------------

@@ -18,15 +18,13 @@ struct gate_record {
 
 struct ensemble_gate {
     struct ensemble *ensemble; // borrowed; NULL: there is no gate, and all classes pass
-    uint8_t *plain;            // device: plain (n_images, H, W): the most probable classes
+    uint8_t *plain;            // borrowed, device: (n_images, H, W): the most probable classes
     struct gate_record records[256];
 };
 
-// Borrows the ensemble. With correction.gate: false nothing is made. After an error,
-// ensemble_gate_deinit frees what was made.
-ADELE_MUST_CHECK adele_status ensemble_gate_init(struct ensemble_gate *out,
-                                                 struct ensemble *ensemble);
-void ensemble_gate_deinit(struct ensemble_gate *gate); // also zeroes it; legal on a zeroed struct
+// Borrows the ensemble, and `plain`: device memory of (n_images, H, W), which ensemble_gate_apply
+// overwrites. With correction.gate: false there is no gate. Nothing is to be freed.
+void ensemble_gate_init(struct ensemble_gate *out, struct ensemble *ensemble, uint8_t *plain);
 
 // After the epoch's ensemble_decide into ensemble->decided, while its maps are there: withdraws the
 // decision for classes that do not pass, and logs and records what was measured. The background

@@ -51,6 +51,33 @@ static adele_status allocate_on_host(struct ensemble *ensemble) {
     return ADELE_OK;
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+static size_t decider_workspace(const struct ensemble_decider *decider) {
+    return larger(decider->filter->workspace_bytes, decider->decide->workspace_bytes);
+}
+
+static adele_status allocate_decision(struct ensemble *ensemble) {
+    const struct resident *train = &ensemble->data->resident[SPLIT_TRAIN];
+    size_t values = (size_t)ensemble->batch * (size_t)ensemble->logits.c * (size_t)train->set.h *
+                    (size_t)train->set.w;
+    size_t workspace =
+        larger(decider_workspace(&ensemble->configured), decider_workspace(&ensemble->plain));
+    const struct {
+        void **block;
+        size_t bytes;
+    } blocks[] = {{(void **)&ensemble->q, values * sizeof *ensemble->q},
+                  {&ensemble->workspace, workspace},
+                  {(void **)&ensemble->decided, resident_map_bytes(train)}};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
+        if (blocks[i].bytes > 0)
+            TRY(adele_device_alloc_zeroed(ensemble->data->device, blocks[i].bytes, "the ensemble",
+                                          blocks[i].block));
+    return ADELE_OK;
+}
+
 adele_status ensemble_maps_allocate(struct ensemble *ensemble) {
     const struct run_data *data = ensemble->data;
     adele_status status = ADELE_NO_MEMORY;
@@ -63,14 +90,20 @@ adele_status ensemble_maps_allocate(struct ensemble *ensemble) {
     if (is_on_host || (status == ADELE_NO_MEMORY && may_move))
         status = allocate_on_host(ensemble);
     count_bytes(ensemble);
-    return status;
+    return status == ADELE_OK ? allocate_decision(ensemble) : status;
 }
 
 void ensemble_maps_free(struct ensemble *ensemble) {
     const struct adele_device *device = ensemble->data->device;
     device->iface->release(device, ensemble->maps);
     device->iface->release(device, ensemble->slot);
+    device->iface->release(device, ensemble->q);
+    device->iface->release(device, ensemble->workspace);
+    device->iface->release(device, ensemble->decided);
     ensemble->maps = ensemble->slot = NULL;
+    ensemble->q = NULL;
+    ensemble->workspace = NULL;
+    ensemble->decided = NULL;
     count_bytes(ensemble);
 }
 

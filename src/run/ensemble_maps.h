@@ -5,7 +5,7 @@
 
 #include "run/ensemble.h"
 
-// Zeroed maps of the share's images, on the device or on the host.
+// Zeroed maps of the share's images, on the device or on the host, and the memory for a decision.
 ADELE_MUST_CHECK adele_status ensemble_maps_allocate(struct ensemble *ensemble);
 void ensemble_maps_free(struct ensemble *ensemble); // the device must have finished
 

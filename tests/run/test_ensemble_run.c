@@ -217,6 +217,8 @@ static void maps_come_back_from_a_checkpoint(void **state) {
         struct ensemble *ensemble = &trainer->corrector.ensemble;
         check_ok(checkpoint_load(trainer, paths[i]));
         assert_true(ensemble_is_open(ensemble) == (paths[i] == open));
+        assert_true((ensemble->decided != NULL) == (paths[i] == open));
+        assert_true((ensemble->q != NULL) == (paths[i] == open));
         check_ok(ensemble_collect(ensemble));
         check_ok(checkpoint_save(trainer, again, NULL));
         memory_free(ensemble->collected);
