@@ -46,6 +46,8 @@ static __global__ void __launch_bounds__(N_THREADS)
         best = fmaxf(best, to_float(z[c]));
     for (int c = 0; c < task.c; c++)
         sum += expf(to_float(z[c]) - best);
+    if (!isfinite(sum))
+        return;
     float share = rest / sum;
     for (int c = 0; c < task.c; c++) {
         uint16_t *map = task.maps + (i_map * task.c + c) * task.plane + pixel;

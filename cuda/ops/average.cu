@@ -17,7 +17,10 @@ struct average {
 };
 
 static __global__ void __launch_bounds__(n_threads)
-    average_kernel(int64_t n_floats, float *average, const float *values, float rest) {
+    average_kernel(int64_t n_floats, float *average, const float *values, float rest,
+                   const int64_t *health) {
+    if (health != NULL && health[ADELE_HEALTH_LAST_SKIPPED] != 0)
+        return;
     int64_t step = (int64_t)gridDim.x * n_threads;
     for (int64_t i = (int64_t)blockIdx.x * n_threads + threadIdx.x; i < n_floats; i += step)
         average[i] += rest * (values[i] - average[i]);
@@ -38,7 +41,7 @@ adele_status cuda_average_forward(struct adele_op *op, const struct adele_averag
     int64_t n_blocks = (n_floats + n_threads - 1) / n_threads;
     return LAUNCH(context_of(op->device), average_kernel,
                   n_blocks < n_blocks_max ? (int)n_blocks : n_blocks_max, n_threads, 0, n_floats,
-                  args->average, args->values, 1.0f - args->decay);
+                  args->average, args->values, 1.0f - args->decay, args->health);
 }
 
 } // namespace adele_cuda

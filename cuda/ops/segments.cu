@@ -47,6 +47,7 @@ static __global__ void segments_settle_kernel(struct segment_guard guard, int *l
         return;
     int64_t update = ++guard.health[ADELE_HEALTH_UPDATES];
     *last = is_out[0];
+    guard.health[ADELE_HEALTH_LAST_SKIPPED] = is_out[0];
     if (is_out[0] && guard.health[ADELE_HEALTH_SKIPPED]++ == 0) {
         guard.health[ADELE_HEALTH_FIRST_UPDATE] = update;
         guard.health[ADELE_HEALTH_FIRST_SEGMENT] = is_loss_bad ? -1 : bad - 1;

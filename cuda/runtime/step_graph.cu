@@ -55,7 +55,8 @@ adele_status step_graphs_begin(struct cuda_context *context, int step_kind) {
 }
 
 // The first capture makes the graph; later ones change the arguments of its nodes. A step whose
-// launches differ from the first (which no network of ours has) gets a new graph.
+// launches differ from the first gets a new graph: so the first one behind a rollback, which packs
+// the weights of the checkpoint.
 static adele_status refresh(cudaGraphExec_t *graph, cudaGraph_t captured) {
     if (*graph != NULL) {
         cudaGraphExecUpdateResultInfo result;

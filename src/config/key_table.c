@@ -246,7 +246,7 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Method ensemble: the share of the epochs after which labels are corrected, rounded to an epoch, at least the first."},
     {"correction.timing", CONFIG_ENUM, AT(correction.timing), .fallback = "fixed", .names = timings,
      .meaning = "Method ensemble: all classes at correction.at, or each class once at its own onset, which is found as with the method adele."},
-    {"correction.beta", CONFIG_REAL, AT(correction.beta), .fallback = "0.9", RANGE(0, 0.999999),
+    {"correction.beta", CONFIG_REAL, AT(correction.beta), .fallback = "0.9", RANGE(0, 0.999),
      .meaning = "Method ensemble: what the average of predictions keeps at each epoch; its memory is two bytes for each class of each pixel of the network's output, for all training images."},
     {"correction.guide", CONFIG_REAL, AT(correction.guide), .fallback = "0.06", RANGE(0, 1),
      .meaning = "Method ensemble: radius of the guided filter that makes the average follow the edges of the image, as a share of the image's shorter side; 0 is no filter. The guide is the image in 0..1: values of 8 bits divided by 255, others scaled from the smallest to the largest value of each image, so that a single outlier weakens all edges of its image."},

@@ -10,6 +10,7 @@
 #include "cpu/vector_math.h"
 #include "device/op_check.h"
 
+#include <math.h>
 #include <omp.h>
 
 struct accumulate_maps_op {
@@ -52,7 +53,8 @@ CPU_KERNEL(static void, blend_row,
            (p, n, beta, map)) {
     float rest = 1.0f - beta;
     for (int x = 0; x < n; x++)
-        map[x] = half_from_float(beta * half_to_float(map[x]) + rest * p[x]);
+        map[x] =
+            isfinite(p[x]) ? half_from_float(beta * half_to_float(map[x]) + rest * p[x]) : map[x];
 }
 
 static void process_row(const struct accumulate_maps_op *op,

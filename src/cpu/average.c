@@ -24,6 +24,8 @@ adele_status cpu_average_create(const struct adele_device *device,
 adele_status cpu_average_forward(struct adele_op *op, const struct adele_average_args *args) {
     int64_t n = ((const struct average *)op)->n_floats;
     float rest = 1.0f - args->decay;
+    if (args->health != NULL && args->health[ADELE_HEALTH_LAST_SKIPPED])
+        return ADELE_OK;
 #pragma omp parallel for schedule(static)
     for (int64_t i = 0; i < n; i += CHUNK_FLOATS) {
         int64_t count = n - i < CHUNK_FLOATS ? n - i : CHUNK_FLOATS;

@@ -74,6 +74,7 @@ bool segment_chunks_must_skip(const struct segment_chunks *self,
             last = self->segment[i];
     guard->health[ADELE_HEALTH_UPDATES]++;
     is_out = is_out || last >= 0;
+    guard->health[ADELE_HEALTH_LAST_SKIPPED] = is_out;
     if (is_out && guard->health[ADELE_HEALTH_SKIPPED]++ == 0) {
         guard->health[ADELE_HEALTH_FIRST_UPDATE] = guard->health[ADELE_HEALTH_UPDATES];
         guard->health[ADELE_HEALTH_FIRST_SEGMENT] = is_loss_bad ? -1 : last;

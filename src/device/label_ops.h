@@ -45,7 +45,8 @@ struct adele_decide_args {
 // ---- accumulate_maps: an average of predictions over epochs -------------------------------------
 // maps = beta maps + (1 - beta) softmax(logits), computed in float and rounded to half precision
 // (nearest, ties to even). Maps that start as zeros hold 1 - beta^e times the weighted mean of e
-// predictions.
+// predictions. Where a pixel's logits have no softmax, because one is NaN or +infinity or all are
+// -infinity, the pixel's maps keep their old values.
 struct adele_accumulate_maps_desc {
     int n, c, h, w; // of the logits and of the maps
 };

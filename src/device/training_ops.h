@@ -181,6 +181,7 @@ enum adele_health {
     ADELE_HEALTH_FIRST_SEGMENT, // of that update: the non-finite segment that backward computed
                                 // first, which is the last one in the network's order; -1: the loss
                                 // itself was not finite
+    ADELE_HEALTH_LAST_SKIPPED,  // 1: the last update was skipped, 0: it was done
     ADELE_HEALTH_COUNT
 };
 struct adele_sgd_args {
@@ -253,6 +254,9 @@ struct adele_average_args {
     float *average;      // plain (n_floats)
     const float *values; // plain (n_floats), apart from `average`
     float decay;         // 0..1
+    // Of the sgd or adamw op before it, ADELE_HEALTH_COUNT: where that op has skipped its update,
+    // nothing changes. NULL: the average always moves.
+    const int64_t *health;
 };
 
 // ---- pack: the weights of convolutions as the device's kernels read them ------------------------

@@ -165,8 +165,9 @@ static adele_status exchange(struct network *network, float *a, float *b, int64_
 adele_status network_exchange_average(struct network *network) {
     int64_t n_weights = network->graph.n_weights;
     TRY(exchange(network, network_writable_weights(network), network->average, n_weights));
-    return exchange(network, network->buffers, network->average + n_weights,
-                    network->graph.n_buffers);
+    TRY(exchange(network, network->buffers, network->average + n_weights,
+                 network->graph.n_buffers));
+    return network_pack(network); // at once: a step that had to do it would have other launches
 }
 
 adele_status network_zero_gradients(struct network *network) {

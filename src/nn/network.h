@@ -75,7 +75,7 @@ float *network_average(const struct network *network); // NULL when there is non
 // The average becomes the weights and buffers as they are.
 ADELE_MUST_CHECK adele_status network_restart_average(struct network *network);
 // Exchanges the contents of the average with weights and buffers, so that the network computes with
-// the average; a second call brings back both. Overwrites the gradients.
+// the average; a second call brings back both. Overwrites the gradients; packs the weights.
 ADELE_MUST_CHECK adele_status network_exchange_average(struct network *network);
 
 // ---- plans --------------------------------------------------------------------------------------

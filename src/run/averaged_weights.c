@@ -33,12 +33,14 @@ float averaged_weights_decay(const struct epoch_plan *plan, int epoch, int i_ste
     return (float)fmin(LARGEST_DECAY, (1.0 + n_before) / (10.0 + n_before));
 }
 
-adele_status averaged_weights_update_buffers(const struct averaged_weights *self, float decay) {
+adele_status averaged_weights_update_buffers(const struct averaged_weights *self, float decay,
+                                             const int64_t *health) {
     if (!self->buffers)
         return ADELE_OK;
     const struct adele_average_args args = {.average = network_average(self->network) +
                                                        network_graph(self->network)->n_weights,
                                             .values = network_buffers(self->network),
-                                            .decay = decay};
+                                            .decay = decay,
+                                            .health = health};
     return self->buffers->device->iface->average_forward(self->buffers, &args);
 }

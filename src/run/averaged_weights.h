@@ -26,7 +26,8 @@ void averaged_weights_deinit(struct averaged_weights *self); // zeroes it; legal
 // number of updates before it. Updates that were skipped as non-finite count, so that t follows
 // from epoch and step alone.
 float averaged_weights_decay(const struct epoch_plan *plan, int epoch, int i_step);
-// Behind the update of the weights, which has updated their average.
+// Behind the update of the weights, which has updated their average; `health` is the record of that
+// update's op: where it was skipped, the average of the buffers stays as it is, too.
 ADELE_MUST_CHECK adele_status averaged_weights_update_buffers(const struct averaged_weights *self,
-                                                              float decay);
+                                                              float decay, const int64_t *health);
 #endif

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-// Bytes of the maps that the ranks send each other in a round.
+// Bytes of maps that all ranks together send in a round: each of them receives all.
 #define ROUND_BYTES ((size_t)1 << 26)
 
 static size_t map_bytes(const struct ensemble *ensemble) { // of an image
@@ -189,7 +189,7 @@ static adele_status collect_round(struct ensemble *ensemble, int i, int n_round,
 static adele_status collect_from_ranks(struct ensemble *ensemble) {
     struct ranks *ranks = ensemble->data->ranks;
     int n_images = ensemble->data->resident[SPLIT_TRAIN].set.n_images, largest = 0;
-    int n_round = (int)(ROUND_BYTES / map_bytes(ensemble));
+    int n_round = (int)(ROUND_BYTES / (size_t)ranks_count(ranks) / map_bytes(ensemble));
     size_t *starts = NULL;
     adele_status status = ADELE_OK;
     n_round = n_round < 1 ? 1 : n_round < n_images ? n_round : n_images;

@@ -151,7 +151,7 @@ static adele_status update_weights(const struct step_call *call) {
                                   .average = network_average(step->network),
                                   .average_decay = decay};
     TRY(update(step, step->update, &args, network_second_moments(step->network), step->n_updates));
-    TRY(averaged_weights_update_buffers(&step->averaged, decay));
+    TRY(averaged_weights_update_buffers(&step->averaged, decay, step->health));
     TRY(network_pack(step->network));
     if (!config->loss.learn_scale_weights || step->n_scales < 2)
         return ADELE_OK;

@@ -171,6 +171,7 @@ static void test_each_number_has_its_range(void **state) {
                                        "train.evaluate_test=yes",
                                        "train.optimizer.name=adam",
                                        "train.optimizer.betas=[0.9, 1]",
+                                       "correction.beta=0.9995",
                                        "train.optimizer.eps=0",
                                        "loss.rho=1.01",
                                        "loss.scales=[1, 0]",

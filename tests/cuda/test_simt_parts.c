@@ -56,9 +56,9 @@ static int teardown(void **state) {
 }
 
 static void train(void *const *state, const char *name, const char *key, const char *residency) {
-    struct config *config =
-        tiny_run_config(state, SETS(key, "train.batch=4", "train.epochs=2", residency,
-                                    "loss.scales=[1.0]", "train.evaluate_test=false"));
+    struct config *config = tiny_run_config(
+        state, SETS(key, "train.batch=4", "train.epochs=2", residency, "loss.scales=[1.0]",
+                    "train.evaluate_test=false", "train.average=true"));
     struct trainer_result result;
     struct trainer_options options = {
         .config = config, .run_folder = scratch_path(state, name), .device = device_name()};

@@ -132,6 +132,35 @@ static void check_ids(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// A pixel whose logits have no softmax keeps what its maps held; its neighbours do not notice.
+static void check_not_finite(struct adele_device *device) {
+    static const float bad[][3] = {{NAN, 0.0f, 1.0f},
+                                   {0.0f, 1.0f, NAN},
+                                   {0.0f, INFINITY, 1.0f},
+                                   {-INFINITY, -INFINITY, -INFINITY}};
+    struct arena arena;
+    arena_open(&arena, device);
+    struct adele_accumulate_maps_desc desc = {1, 3, 4, 19};
+    struct problem p = make_problem(&arena, desc, 1, NULL);
+    const uint16_t *sound = run(&arena, &p);
+    size_t plane = 4 * 19;
+    for (size_t k = 0; k < 4; k++)
+        for (size_t c = 0; c < 3; c++)
+            ((float *)p.logits)[c * plane + 20 * k] = bad[k][c];
+    ((float *)p.logits)[7] = -INFINITY; // of one class alone: its probability is 0
+    const uint16_t *got = run(&arena, &p);
+    for (size_t i = 0; i < p.n_values; i++)
+        if (i % plane % 20 == 0)
+            assert_int_equal(got[i], p.maps[i]);
+        else if (i % plane != 7)
+            assert_int_equal(got[i], sound[i]);
+    uint16_t old = p.maps[7], bad_old = p.maps[plane];
+    assert_true(fabsf(half_to_float(got[7]) - 0.9f * half_to_float(old)) < 1e-3f);
+    run_reference(&p);
+    assert_int_equal(p.maps[plane], bad_old);
+    arena_close(&arena);
+}
+
 static void check_threads(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);
@@ -174,12 +203,14 @@ static void check_errors(struct adele_device *device) {
 ON_EACH_DEVICE_3_THREADS(rounding)
 ON_EACH_DEVICE_3_THREADS(shapes)
 ON_EACH_DEVICE_3_THREADS(ids)
+ON_EACH_DEVICE_3_THREADS(not_finite)
 ON_EACH_DEVICE_3_THREADS(threads)
 ON_EACH_DEVICE_3_THREADS(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rounding), cmocka_unit_test(test_shapes), cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_threads), cmocka_unit_test(test_errors)};
+        cmocka_unit_test(test_rounding), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_ids),      cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_threads),  cmocka_unit_test(test_errors)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,9 +18,9 @@ static void check_size(struct adele_device *device, int64_t n, float decay) {
     size_t count = (size_t)n, bytes = count * sizeof(float);
     float *average = arena_random(&arena, 1, count, -1.0, 1.0);
     float *values = arena_random(&arena, 2, count, -1.0, 1.0);
-    struct adele_average_args host = {average, values, decay};
+    struct adele_average_args host = {average, values, decay, NULL};
     struct adele_average_args args = {arena_upload(&arena, average, bytes),
-                                      arena_upload(&arena, values, bytes), decay};
+                                      arena_upload(&arena, values, bytes), decay, NULL};
     assert_int_equal(device->iface->average_create(device, &desc, &op), ADELE_OK);
     assert_int_equal(op->kind, ADELE_OP_average);
     memory_fail_at(-1);
@@ -56,13 +56,43 @@ static void check_literal(struct adele_device *device) {
         struct arena arena;
         arena_open(&arena, device);
         struct adele_average_args args = {arena_upload(&arena, average, sizeof average),
-                                          arena_upload(&arena, values, sizeof values), decays[i]};
+                                          arena_upload(&arena, values, sizeof values), decays[i],
+                                          NULL};
         assert_int_equal(device->iface->average_forward(op, &args), ADELE_OK);
         assert_true(compare_bytes("average", arena_download(&arena, args.average, 3), wanted[i],
                                   sizeof wanted[i]));
         arena_close(&arena);
     }
     device->iface->op_destroy(op);
+}
+
+// Behind an update that was skipped, nothing; behind one that was done, also when others before it
+// were skipped, the average moves.
+static void check_health(struct adele_device *device) {
+    for (int64_t is_skipped = 0; is_skipped < 2; is_skipped++) {
+        float average[300], values[300];
+        int64_t health[ADELE_HEALTH_COUNT] = {5, 2, 1, -1, is_skipped};
+        struct adele_average_desc desc = {300};
+        struct adele_op *op = NULL;
+        struct arena arena;
+        arena_open(&arena, device);
+        for (int i = 0; i < 300; i++) {
+            average[i] = 1.0f;
+            values[i] = 3.0f;
+        }
+        struct adele_average_args host = {average, values, 0.5f, health};
+        struct adele_average_args args = {arena_upload(&arena, average, sizeof average),
+                                          arena_upload(&arena, values, sizeof values), 0.5f,
+                                          arena_upload(&arena, health, sizeof health)};
+        assert_int_equal(device->iface->average_create(device, &desc, &op), ADELE_OK);
+        assert_int_equal(device->iface->average_forward(op, &args), ADELE_OK);
+        reference_average_forward(&desc, &host);
+        assert_true(average[299] == (is_skipped ? 1.0f : 2.0f));
+        assert_true(compare_bytes("average", arena_download(&arena, args.average, 300), average,
+                                  sizeof average));
+        device->iface->op_destroy(op);
+        arena_close(&arena);
+    }
 }
 
 static void check_errors(struct adele_device *device) {
@@ -79,12 +109,14 @@ static void check_errors(struct adele_device *device) {
 
 ON_EACH_DEVICE(sizes)
 ON_EACH_DEVICE(literal)
+ON_EACH_DEVICE(health)
 ON_EACH_DEVICE(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_literal),
+        cmocka_unit_test(test_health),
         cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,7 +252,8 @@ static void check_left_out(struct adele_device *device) {
         float weight; // after it: 1 less with each update that is done
     } steps[] = {{1, 1, true, 9},    {NAN, 0, false, 9}, {1, 1, false, 8},
                  {NAN, 1, false, 8}, {1, 1, false, 7},   {1, 1, true, 7}};
-    static const int64_t wanted[ADELE_HEALTH_COUNT] = {6, 3, 2, -1}; // first the loss: no segment
+    static const int64_t wanted[ADELE_HEALTH_COUNT] = {6, 3, 2, -1,
+                                                       1}; // first the loss: no segment
     struct arena arena;
     arena_open(&arena, device);
     const struct adele_sgd_segment segment = {0, 1, 1.0f, 0.0f};

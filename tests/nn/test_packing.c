@@ -41,13 +41,27 @@ static adele_status count_update(struct adele_op *op, const struct adele_sgd_arg
     return plain->sgd_forward(op, args);
 }
 
+static int n_at_begin, n_longer; // packed before a step; steps that packed more than once
+
+static adele_status begin_step(const struct adele_device *of, int kind) {
+    n_at_begin = n_packed;
+    return plain->step_begin(of, kind);
+}
+
+static adele_status end_step(const struct adele_device *of, bool is_whole) {
+    n_longer += n_packed - n_at_begin > 1;
+    return plain->step_end(of, is_whole);
+}
+
 static void start_counting(struct adele_device *of) {
     plain = of->iface;
     counting = *plain;
     counting.pack_forward = count_pack;
     counting.sgd_forward = count_update;
+    counting.step_begin = begin_step;
+    counting.step_end = end_step;
     of->iface = &counting;
-    n_packed = n_updates = 0;
+    n_packed = n_updates = n_longer = 0;
 }
 
 static int open_device(void **state) {
@@ -373,6 +387,24 @@ static void a_training_packs_with_each_update(void **state) {
     adele_device_provide("counting", NULL);
 }
 
+// Evaluations exchange the weights with their average. The step behind one has the launches of any
+// other, of which a device has a record; only the first step of a run packs before its update, too.
+static void no_evaluation_leaves_the_packing_to_a_step(void **state) {
+    if (!devices_are_cpu())
+        skip();
+    adele_device_provide("counting", open_counting);
+    struct config *config = tiny_run_config(
+        state, SETS("train.epochs=2", "train.precision=bf16", "train.average=true"));
+    struct trainer_result result;
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "average"), .device = "counting"};
+    check_ok(trainer_run(&options, &result));
+    assert_true(n_updates > 4 && n_packed > n_updates + 2); // evaluations packed
+    assert_int_equal(n_longer, 1);
+    config_destroy(config);
+    adele_device_provide("counting", NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nothing_runs_on_old_weights, open_device, close_device),
@@ -382,6 +414,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(later_plans_get_packed_weights, open_device, close_device),
         cmocka_unit_test_setup_teardown(allocation_survives_failures, open_device, close_device),
         cmocka_unit_test_setup_teardown(a_training_packs_with_each_update, tiny_run_setup,
+                                        scratch_teardown),
+        cmocka_unit_test_setup_teardown(no_evaluation_leaves_the_packing_to_a_step, tiny_run_setup,
                                         scratch_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 #include "base/half.h"
 #include "reference/reference_method.h"
 
+#include <math.h>
+
 void reference_accumulate_maps_forward(const struct adele_accumulate_maps_desc *desc,
                                        const struct adele_accumulate_maps_args *args) {
     const float *logits = args->logits;
@@ -20,7 +22,7 @@ void reference_accumulate_maps_forward(const struct adele_accumulate_maps_desc *
                 uint16_t *map =
                     &args->maps[((size_t)i_map * (size_t)desc->c + (size_t)c) * plane + i];
                 double value = beta * (double)half_to_float(*map) + (1.0 - beta) * p[c];
-                *map = half_from_float((float)value);
+                *map = isfinite(value) ? half_from_float((float)value) : *map;
             }
         }
 }

@@ -21,6 +21,7 @@ static int is_left_out(const struct adele_sgd_desc *desc, const struct adele_sgd
     int is_out = last >= 0 || is_loss_bad ||
                  (args->skip_all_later && args->health[ADELE_HEALTH_SKIPPED] > 0);
     args->health[ADELE_HEALTH_UPDATES]++;
+    args->health[ADELE_HEALTH_LAST_SKIPPED] = is_out;
     if (is_out && args->health[ADELE_HEALTH_SKIPPED]++ == 0) {
         args->health[ADELE_HEALTH_FIRST_UPDATE] = args->health[ADELE_HEALTH_UPDATES];
         args->health[ADELE_HEALTH_FIRST_SEGMENT] = is_loss_bad ? -1 : last;

@@ -282,6 +282,43 @@ static void the_gate_lets_noisy_labels_be_corrected(void **state) {
     tiny_run_assert_same(state, "noisy", "resumed_noisy");
 }
 
+// What a class's gate measures when every seventh number of the first image's maps is `value`.
+static struct gate_record measure(struct trainer *trainer, uint16_t value) {
+    struct corrector *corrector = &trainer->corrector;
+    struct ensemble *ensemble = &corrector->ensemble;
+    static struct schedule_decision decision;
+    size_t n = (size_t)ensemble->logits.c * (size_t)ensemble->logits.h * (size_t)ensemble->logits.w;
+    check_ok(ensemble_collect(ensemble));
+    for (size_t i = 0; i < n; i += 7)
+        ensemble->collected[i] = value;
+    check_ok(ensemble_restore(ensemble, ensemble->collected));
+    memory_free(ensemble->collected);
+    ensemble->collected = NULL;
+    decision = (struct schedule_decision){.any = true, .correct = {1, 1, 1}};
+    check_ok(ensemble_decide(ensemble, 1, false, ensemble->decided));
+    check_ok(ensemble_gate_apply(&corrector->gate, 1, &decision));
+    return corrector->gate.records[1];
+}
+
+static void what_is_not_finite_counts_as_zero(void **state) {
+    static const uint16_t bad[] = {0x7E00, 0xFE00, 0x7C00, 0xFC00}; // NaN and infinity
+    tiny_run_interrupted(state, "finite", 8, SETS(UNGATED));
+    struct config *config = tiny_run_config(state, SETS(UNGATED));
+    struct trainer_options options = {
+        .config = config, .run_folder = scratch_path(state, "finite"), .device = "cpu"};
+    struct trainer *trainer = NULL;
+    check_ok(trainer_create(&options, &trainer));
+    check_ok(checkpoint_load(trainer, last_of(state, "finite")));
+    const struct gate_record zero = measure(trainer, 0), one = measure(trainer, 0x3C00);
+    assert_true(zero.epoch == 1.0 && one.known != zero.known);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        const struct gate_record record = measure(trainer, bad[i]);
+        assert_memory_equal(&record, &zero, sizeof zero);
+    }
+    trainer_destroy(trainer);
+    config_destroy(config);
+}
+
 // ---- errors -------------------------------------------------------------------------------------
 
 static void a_damaged_map_is_named(void **state) {
@@ -342,6 +379,7 @@ int main(void) {
         cmocka_unit_test(maps_come_back_from_a_checkpoint),
         cmocka_unit_test(the_gate_keeps_clean_labels),
         cmocka_unit_test(the_gate_lets_noisy_labels_be_corrected),
+        cmocka_unit_test(what_is_not_finite_counts_as_zero),
         cmocka_unit_test(a_damaged_map_is_named),
         cmocka_unit_test(another_method_is_refused),
     };

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/safetensors.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
@@ -184,6 +185,51 @@ static void skip_leaves_out_the_step_and_counts_it(void **state) {
                 tiny_run_metric(state, "clean", 1, "train/loss"));
 }
 
+// The averages of the weights and of the running statistics stop together.
+static bool stop_after(void *context) {
+    int *n_left = context;
+    return (*n_left)-- == 0;
+}
+
+static struct safetensors *train_steps(void *const *state, const char *name, int n_steps) {
+    struct config *config = tiny_run_config(state, SETS("train.on_nan=skip", "train.average=true"));
+    struct trainer_options options = {.config = config,
+                                      .run_folder = scratch_path(state, name),
+                                      .device = "faulty",
+                                      .should_stop = stop_after,
+                                      .context = &n_steps};
+    struct trainer_result result;
+    struct safetensors *file = NULL;
+    char path[128];
+    plan_fault(2, 2, NAN, 5);
+    fault.hits_statistics = true;
+    assert_int_equal(trainer_run(&options, &result), ADELE_INTERRUPTED);
+    config_destroy(config);
+    (void)snprintf(path, sizeof path, "%s/checkpoints/last.safetensors", name);
+    check_ok(safetensors_open(scratch_path(state, path), &file));
+    return file;
+}
+
+static void a_skipped_step_moves_no_average(void **state) {
+    struct safetensors *before = train_steps(state, "average1", 1);
+    struct safetensors *after = train_steps(state, "average2", 2);
+    int n_same = 0;
+    for (int i = 0; i < safetensors_count(before); i++) {
+        const struct safetensors_entry *old = safetensors_at(before, i);
+        if (strncmp(old->name, "average.", 8) != 0)
+            continue;
+        const struct safetensors_entry *now = safetensors_find(after, old->name);
+        assert_non_null(now);
+        assert_int_equal(now->bytes, old->bytes);
+        if (memcmp(now->data, old->data, old->bytes) != 0)
+            fail_msg("%s has moved", old->name);
+        n_same++;
+    }
+    assert_true(n_same > 4);
+    safetensors_close(before);
+    safetensors_close(after);
+}
+
 static bool stop_after_four_steps(void *context) {
     int *n_asked = context;
     return ++*n_asked == 3; // before the third update of two steps
@@ -282,6 +328,7 @@ int main(void) {
         cmocka_unit_test(stop_names_epoch_step_and_layer),
         cmocka_unit_test(a_loss_is_found_too),
         cmocka_unit_test(skip_leaves_out_the_step_and_counts_it),
+        cmocka_unit_test(a_skipped_step_moves_no_average),
         cmocka_unit_test(a_resumed_run_counts_the_same),
         cmocka_unit_test(skip_does_not_go_on_without_any_step),
         cmocka_unit_test(rollback_repeats_the_epoch),
