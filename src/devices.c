@@ -3,6 +3,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "device/device.h"
+#include "device/families.h"
 #include "device/verdict.h"
 #ifdef ADELE_HAVE_CUDA
 #include "runtime/cuda_device.h"
@@ -128,13 +129,18 @@ void device_identify(const char *name, struct device_identity *out) {
     }
 }
 
-// Disables what the self-test found faulty, if it has run on this device.
+// Disables what the self-test found faulty, if it has run on this device; and before it has run to
+// its end, what no release has run on a GPU.
 static void disable_faulty(const char *name, struct adele_device *device) {
     struct device_identity identity;
-    struct verdict verdict;
+    struct verdict verdict = {false, 0};
     device_identify(name, &identity);
-    if (identity.text[0] != '\0' && !verdict_is_off() && verdict_find(identity.text, &verdict))
-        device->disabled_families = verdict.left_out;
+    if (identity.text[0] == '\0' || verdict_is_off())
+        return;
+    (void)verdict_find(identity.text, &verdict);
+    device->disabled_families = verdict.left_out;
+    if (!verdict.is_complete && identity.is_cuda && strcmp(device->instruction_set, "sm_90") == 0)
+        device->disabled_families |= family_bit(ADELE_FAMILY_conv2d_hopper);
 }
 
 static adele_status open_by_name(const char *name, enum adele_precision precision,

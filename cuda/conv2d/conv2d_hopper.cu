@@ -181,6 +181,7 @@ static __device__ inline void hopper_consume(const CUtensorMap *target,
     }
     if (threadIdx.x == 128)
         tma_store_wait<0>();
+    __syncwarp();
 }
 
 // ---- the kernel ---------------------------------------------------------------------------------
@@ -236,7 +237,9 @@ adele_status hopper_allow_shared(int bn, bool is_paired) {
                        : allow_shared<64>(is_paired);
 }
 
-// A GPU of compute capability 9.0 also runs code made for 8.0, in which this kernel is empty.
+// A GPU of compute capability 9.0 also runs code made for 8.0 or for 9.0 without its own
+// instructions, in which this kernel is one trap and takes next to no registers. The emulator and
+// the interpreter count none.
 bool hopper_is_compiled() {
     struct cudaFuncAttributes attributes;
     if (cudaFuncGetAttributes(&attributes, (const void *)hopper_kernel<128, false>) !=
@@ -244,15 +247,15 @@ bool hopper_is_compiled() {
         (void)cudaGetLastError();
         return false;
     }
-    return attributes.ptxVersion >= 90;
+    return attributes.ptxVersion >= 90 && (attributes.numRegs == 0 || attributes.numRegs >= 128);
 }
 
 template <int bn>
 static adele_status launch_tiles(const struct cuda_context *context, bool is_paired,
-                                 const struct hopper_maps *maps,
+                                 int most_blocks, const struct hopper_maps *maps,
                                  const struct hopper_product *product) {
     int n_work = product->n_tiles * product->n_columns;
-    int n_blocks = n_work < context->n_multiprocessors ? n_work : context->n_multiprocessors;
+    int n_blocks = n_work < most_blocks ? n_work : most_blocks;
     if (!is_paired)
         return LAUNCH(context, (hopper_kernel<bn, false>), n_blocks, HOPPER_THREADS,
                       hopper_shared_bytes(bn), maps->source, maps->weights, maps->target, *product);
@@ -262,10 +265,11 @@ static adele_status launch_tiles(const struct cuda_context *context, bool is_pai
 }
 
 adele_status hopper_launch(const struct cuda_context *context, int bn, bool is_paired,
-                           const struct hopper_maps *maps, const struct hopper_product *product) {
-    return bn == 256   ? launch_tiles<256>(context, is_paired, maps, product)
-           : bn == 128 ? launch_tiles<128>(context, is_paired, maps, product)
-                       : launch_tiles<64>(context, is_paired, maps, product);
+                           int most_blocks, const struct hopper_maps *maps,
+                           const struct hopper_product *product) {
+    return bn == 256   ? launch_tiles<256>(context, is_paired, most_blocks, maps, product)
+           : bn == 128 ? launch_tiles<128>(context, is_paired, most_blocks, maps, product)
+                       : launch_tiles<64>(context, is_paired, most_blocks, maps, product);
 }
 
 } // namespace adele_cuda

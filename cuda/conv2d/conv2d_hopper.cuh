@@ -61,12 +61,13 @@ struct hopper_product {
 };
 
 // conv2d_hopper.cu. bn: 64, 128, 256; is_paired: n_tiles is even, and two blocks run a pair of them
-// at a time.
+// at a time. most_blocks: of a launch.
 adele_status hopper_allow_shared(int bn, bool is_paired);
 // Whether the program holds the kernel's code for this GPU.
 bool hopper_is_compiled();
 adele_status hopper_launch(const struct cuda_context *context, int bn, bool is_paired,
-                           const struct hopper_maps *maps, const struct hopper_product *product);
+                           int most_blocks, const struct hopper_maps *maps,
+                           const struct hopper_product *product);
 
 } // namespace adele_cuda
 #endif

@@ -58,6 +58,14 @@ static int choose_channels(const struct conv2d_gather *gather, int n_tiles) {
     return conv2d_box_channels(gather->c_target, n_tiles);
 }
 
+// Of a launch: one for each multiprocessor. ADELE_CONV2D_BLOCKS in the environment names fewer, for
+// tests, where a block shall take several tiles of a small tensor.
+static int choose_blocks(const struct cuda_context *context) {
+    const char *wanted = getenv("ADELE_CONV2D_BLOCKS");
+    int n = wanted != NULL ? atoi(wanted) : 0;
+    return n >= 1 && n < context->n_multiprocessors ? n : context->n_multiprocessors;
+}
+
 static struct conv2d_boxes boxes_of(const struct conv2d_gather *gather) {
     struct conv2d_boxes boxes = {};
     boxes.n = gather->n;
@@ -79,6 +87,7 @@ adele_status hopper_plan_create(const struct cuda_context *context,
     plan.bn = choose_channels(gather, plan.n_tiles);
     plan.n_columns = ceil_div(gather->c_target, plan.bn);
     plan.is_paired = plan.n_tiles > 1;
+    plan.most_blocks = choose_blocks(context);
     TRY(ALLOCATE(&tiles, (size_t)plan.n_tiles + 1));
     conv2d_boxes_list(&plan.boxes, tiles);
     if (plan.is_paired)
@@ -146,7 +155,7 @@ adele_status hopper_run(const struct cuda_context *context, const struct conv2d_
     of.c_target = gather->c_target;
     of.bias = product->bias;
     of.accumulate = product->accumulate;
-    return hopper_launch(context, plan->bn, plan->is_paired, &maps, &of);
+    return hopper_launch(context, plan->bn, plan->is_paired, plan->most_blocks, &maps, &of);
 }
 
 } // namespace adele_cuda

@@ -145,8 +145,9 @@ adele_status conv2d_first_layer_run(const struct cuda_context *context,
 // How the kernels of conv2d_hopper.cu run a pass, chosen from the shape alone.
 struct hopper_plan {
     struct conv2d_boxes boxes;
-    int bn;         // target channels of a tile: 64, 128, 256
-    bool is_paired; // two blocks share the weights that each reads a half of
+    int bn;          // target channels of a tile: 64, 128, 256
+    bool is_paired;  // two blocks share the weights that each reads a half of
+    int most_blocks; // of a launch
     int n_tiles, n_columns;
     struct conv2d_box_tile *tiles; // (n_tiles), in device memory; pairs when is_paired
     void *encode;                  // the driver's function that describes a tensor

@@ -365,9 +365,11 @@ static void check_hopper(struct adele_device *device) {
             desc.has_bias = (i + j) % 2 == 0;
             (void)snprintf(engine, sizeof engine, "direct: wgmma bf16 %s", tiles[j]);
             setenv("ADELE_CONV2D_TILE", tiles[j], 1);
+            setenv("ADELE_CONV2D_BLOCKS", "4", 1); // so that each takes several tiles
             check_engine_of(device, desc, engine);
             check(device, desc, (i + j) % 3 == 0);
             unsetenv("ADELE_CONV2D_TILE");
+            unsetenv("ADELE_CONV2D_BLOCKS");
         }
 }
 
