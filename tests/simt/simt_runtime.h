@@ -71,6 +71,7 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attr
 
 struct cudaFuncAttributes {
     int maxDynamicSharedSizeBytes;
+    int numRegs;                   // 0: the emulator counts none
     int ptxVersion, binaryVersion; // 10 * major + minor
 };
 cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes *out, const void *kernel);
