@@ -130,7 +130,7 @@ static void test_shift(void **state) {
 // ---- a set --------------------------------------------------------------------------------------
 
 struct set {
-    char names[N_IMAGES][16];
+    char names[N_IMAGES][24];
     uint8_t clean[N_IMAGES][PIXELS], noisy[N_IMAGES][PIXELS];
     struct noise_image images[N_IMAGES];
 };
