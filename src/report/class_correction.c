@@ -105,17 +105,18 @@ static void explain_gate(const cJSON *gate, struct class_correction *out) {
     else if (known < GATE_KNOWN)
         say(out,
             "the ensemble did not know the class well enough: %.3f of its probability lay at "
-            "pixels where it is above one half, and a correction takes %.2f",
+            "pixels where it is above one half, and a correction takes %.2f; more train.epochs, or "
+            "a higher correction.at",
             known, GATE_KNOWN);
     else
         say(out,
             "its labels looked clean: the areas deviated by %.3f, and of the pixels in which "
             "labels and ensemble differ %.3f lay on one side within their image (a correction "
             "takes %.2f and %.2f, or an IoU with the labels, here %.3f, that is %.2f below that of "
-            "the ensemble's two decisions, here %.3f)",
+            "the ensemble's two decisions, here %.3f); correction.gate: false only where you know "
+            "that the masks are wrong",
             number_of(gate, "area_deviation"), number_of(gate, "one_sided"), GATE_DEVIATION,
             GATE_ONE_SIDED, labels, GATE_MARGIN, number_of(gate, "iou_of_decisions"));
-    say(out, "; correction.gate: false corrects every class");
 }
 
 // The method ensemble with correction.timing: fixed. `epoch`: at whose end it corrects.

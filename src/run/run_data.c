@@ -46,7 +46,9 @@ static adele_status add_noise(struct run_data *data) {
     adele_status status =
         noise_images_apply(&data->config->data.noise, data->dataset, SPLIT_TRAIN, images, report);
     if (status == ADELE_OK)
-        log_line(LOG_INFO, "noise: foreground mIoU of the training labels is %.4f (strength %.3f)",
+        log_line(LOG_INFO,
+                 "data.noise has changed the training labels: their foreground mIoU with the given "
+                 "ones is %.4f (strength %.3f)",
                  report->miou_foreground, report->strength);
     return status;
 }

@@ -102,16 +102,15 @@ static void classes_of_the_ensemble(void **state) {
         "of the pixels in which labels and ensemble differ 0.350 lay on one side within their "
         "image (a correction takes 0.10 and 0.85, or an IoU with the labels, here 0.925, that is "
         "0.20 below that of the ensemble's two decisions, here 0.900); correction.gate: false "
-        "corrects every class");
+        "only where you know that the masks are wrong");
     assert_explained(
         FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("0.4", "0.9", "false"),
         "never corrected: after epoch 8 the ensemble did not know the class well "
         "enough: 0.400 of its probability lay at pixels where it is above one half, "
-        "and a correction takes 0.55; correction.gate: false corrects every class");
+        "and a correction takes 0.55; more train.epochs, or a higher correction.at");
     assert_explained(
         FIVE "\"onset_epoch\": null, \"corrected_epochs\": [], " GATE("null", "null", "false"),
-        "never corrected: after epoch 8 neither the labels nor the ensemble had the "
-        "class; correction.gate: false corrects every class");
+        "never corrected: after epoch 8 neither the labels nor the ensemble had the class");
 #define FIXED RULE "\"ensemble_epoch\": 8,"
     assert_true(read_class(
         FIXED, FIVE "\"onset_epoch\": 2, \"corrected_epochs\": [8], " GATE("0.95", "0.95", "true"),
