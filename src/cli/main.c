@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// adele VERB ...: finds the verb.
+// adele VERB ...: runs the verb.
 #include "adele/adele.h"
 #include "cli/cli.h"
 #include "cli/misspelt.h"
@@ -9,20 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-const struct cli_verb cli_verbs[] = {
-#define VERB_ROW(name, help) {#name, help, verb_##name, &name##_argp},
-    CLI_VERBS(VERB_ROW)
-#undef VERB_ROW
-};
-const size_t cli_n_verbs = sizeof cli_verbs / sizeof *cli_verbs;
-
-const struct cli_verb *cli_verb_find(const char *name) {
-    for (size_t i = 0; i < cli_n_verbs; i++)
-        if (strcmp(name, cli_verbs[i].name) == 0)
-            return &cli_verbs[i];
-    return NULL;
-}
 
 static int refuse_verb(const char *name) {
     const char *nearest = misspelt_nearest_verb(name);
