@@ -12,6 +12,8 @@
 extern "C" {
 #endif
 
+struct adele_ranks; // adele/ranks.h
+
 // A checkpoint on a device. One thread at a time may use it; different models are independent.
 struct adele_model;
 
@@ -32,6 +34,16 @@ struct adele_model_info {
 // `checkpoint` than these, and one that is named beside a file.
 ADELE_MUST_CHECK adele_status adele_model_open(const char *path, const char *checkpoint,
                                                const char *device, struct adele_model **out);
+// The same by all of the processes that have joined in `ranks`, which must outlive the model; NULL
+// is one process. Each takes a GPU of its host, or its share of the cores. adele_model_evaluate,
+// adele_model_predict and adele_model_audit of such a model are collective: each process predicts
+// some of the cases and writes their masks, the first one writes all other files, and all have the
+// same result, which is that of one process to the byte. A failure is that of all; callbacks are
+// called in every process. ADELE_INVALID_ARGUMENT where processes differ in their build, device,
+// checkpoint, options or files.
+ADELE_MUST_CHECK adele_status adele_model_open_together(struct adele_ranks *ranks, const char *path,
+                                                        const char *checkpoint, const char *device,
+                                                        struct adele_model **out);
 void adele_model_close(struct adele_model *model); // NULL is legal
 const struct adele_model_info *adele_model_describe(const struct adele_model *model);
 
@@ -88,7 +100,8 @@ ADELE_MUST_CHECK adele_status adele_model_segment(struct adele_model *model,
 // ---- files --------------------------------------------------------------------------------------
 // Called on the calling thread; both may be NULL.
 struct adele_watch {
-    void (*on_case)(void *context, int i, int n); // case i of n, from 1, is done
+    void (*on_case)(void *context, int i, int n); // case i of n, from 1, is done; of several
+                                                  // processes: i cases are done by all
     int (*should_stop)(void *context); // asked before every batch; not 0: ADELE_INTERRUPTED
     void *context;
 };

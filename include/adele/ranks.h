@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Training by several processes together, on one machine or on many. A launcher of MPI starts them
-// ("mpirun -n 4 PROGRAM", srun), each joins the others, passes them to adele_train and leaves:
+// Several processes that work together, on one machine or on many: training, and what a model does
+// with a data set (adele_model_open_together). A launcher of MPI starts them ("mpirun -n 4
+// PROGRAM", srun), each joins the others, passes them to adele_train, for instance, and leaves:
 //
 //   struct adele_ranks *ranks;
 //   adele_status status = adele_ranks_join(&ranks);
@@ -23,6 +24,9 @@ struct adele_ranks;
 // As how many processes a launcher has started this program; 1 without a launcher. From the
 // environment alone.
 int adele_ranks_launched(void);
+
+// Which of them this one is, from 0; 0 where the launcher does not say.
+int adele_ranks_launched_index(void);
 
 // Joins the processes that were started with this one, by MPI, which is started if the program has
 // not done so. *out is NULL for a process on its own: NULL is legal wherever ranks are passed, and

@@ -67,14 +67,20 @@ adele_status audit_options_read(const struct adele_audit_options *options,
     return ADELE_OK;
 }
 
+static adele_status audit(struct adele_model *model, const struct adele_audit_options *options,
+                          struct audit_result *out) {
+    struct audit_options wanted;
+    TRY(audit_options_read(options, &wanted));
+    wanted.model.ranks = model->ranks;
+    TRY(model_drop_plans(model));
+    return model_audit(&model->model, &wanted, out);
+}
+
 adele_status adele_model_audit(struct adele_model *model, const struct adele_audit_options *options,
                                struct adele_audit_summary *out) {
-    struct audit_options wanted;
     struct audit_result result;
     memset(out, 0, sizeof *out);
-    TRY(audit_options_read(options, &wanted));
-    TRY(model_drop_plans(model));
-    TRY(model_audit(&model->model, &wanted, &result));
+    TRY(ranks_agree(model->ranks, audit(model, options, &result)));
     audit_summary_fill(&result, model->info.n_classes, out);
     return ADELE_OK;
 }

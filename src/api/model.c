@@ -213,9 +213,24 @@ static adele_status evaluate(struct evaluation *of, struct model_options *wanted
         TRY(case_scores_summarize(&of->case_scores, &of->cases));
     fill_score(&of->score, of->n_images, out);
     out->split = dataset_split_name(split);
+    if (ranks_index(wanted->ranks) > 0)
+        return ADELE_OK;
     if (options->cases_file)
         TRY(save_cases(of));
     return options->scores_file ? save_scores(of, out->split) : ADELE_OK;
+}
+
+static adele_status read_evaluate_options(struct adele_model *model,
+                                          const struct adele_evaluate_options *options,
+                                          struct model_options *out) {
+    TRY(split_name_read(options->split, &out->split));
+    out->may_be_val = options->split == NULL;
+    TRY(inference_options_read(&options->inference, &out->inference));
+    out->data = options->data;
+    out->masks_folder = options->masks_folder;
+    out->is_overwriting = options->overwrite != 0;
+    watch_connect(&options->watch, out);
+    return model_drop_plans(model);
 }
 
 // `status`: of the evaluation. The statistics become the caller's, where it wants them.
@@ -242,27 +257,19 @@ adele_status adele_model_evaluate(struct adele_model *model,
     if (options->cases)
         *options->cases = NULL;
     model_options_init(&wanted);
-    TRY(split_name_read(options->split, &wanted.split));
-    wanted.may_be_val = options->split == NULL;
-    TRY(inference_options_read(&options->inference, &wanted.inference));
-    wanted.data = options->data;
-    wanted.masks_folder = options->masks_folder;
-    wanted.is_overwriting = options->overwrite != 0;
-    watch_connect(&options->watch, &wanted);
-    TRY(model_drop_plans(model));
+    wanted.ranks = model->ranks;
     struct evaluation evaluation = {.model = &model->model, .options = options};
-    return end_evaluation(&evaluation, evaluate(&evaluation, &wanted, out));
+    adele_status status = read_evaluate_options(model, options, &wanted);
+    if (status == ADELE_OK)
+        status = evaluate(&evaluation, &wanted, out);
+    return end_evaluation(&evaluation, ranks_agree(model->ranks, status));
 }
 
 // ---- prediction ---------------------------------------------------------------------------------
 
-adele_status adele_model_predict(struct adele_model *model,
-                                 const struct adele_predict_options *options, int *out_cases) {
+static adele_status predict(struct adele_model *model, const struct adele_predict_options *options,
+                            int *out_cases) {
     struct model_options wanted;
-    int n_cases = 0;
-    if (out_cases == NULL)
-        out_cases = &n_cases;
-    *out_cases = 0;
     if (options->input == NULL || options->output == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name both folders.", "no %s is given",
                     options->input == NULL ? "input" : "output");
@@ -273,9 +280,19 @@ adele_status adele_model_predict(struct adele_model *model,
     wanted.masks_folder = options->output;
     wanted.is_overwriting = options->overwrite != 0;
     wanted.probabilities = options->probabilities != 0;
+    wanted.ranks = model->ranks;
     watch_connect(&options->watch, &wanted);
     TRY(model_drop_plans(model));
     return model_predict(&model->model, &wanted, out_cases);
+}
+
+adele_status adele_model_predict(struct adele_model *model,
+                                 const struct adele_predict_options *options, int *out_cases) {
+    int n_cases = 0;
+    adele_status status = ranks_agree(model->ranks, predict(model, options, &n_cases));
+    if (out_cases != NULL)
+        *out_cases = status == ADELE_OK ? n_cases : 0;
+    return status;
 }
 
 // ---- in one call --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 struct adele_model {
     struct model model;
     struct adele_model_info info;
+    struct ranks *ranks; // that have opened it together; NULL: one process
     // Of the last adele_model_segment, for the next with the same options; NULL: none.
     struct inference *inference;
     struct inference_config inference_config;

@@ -12,6 +12,10 @@ int adele_ranks_launched(void) {
     return ranks_launched();
 }
 
+int adele_ranks_launched_index(void) {
+    return ranks_launched_index();
+}
+
 adele_status adele_ranks_join(struct adele_ranks **out) {
     struct ranks *ranks = NULL;
     struct adele_ranks *joined = NULL;

@@ -68,21 +68,29 @@ static void print_log_line(void *context, enum adele_log_level level, const char
         fprintf(stderr, "%s%s\n", level == ADELE_LOG_WARNING ? "warning: " : "", line);
 }
 
-// These may be started several times at once. selftest is also the child of a rank's training.
-static bool is_for_ranks(const struct cli_verb *verb) {
-    static const char *const names[] = {"train", "selftest", "info", "help"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(verb->name, names[i]) == 0)
-            return true;
-    return false;
+// What a verb does where a launcher has started several processes.
+enum with_ranks { REFUSE, WORK_TOGETHER, FIRST_ALONE };
+
+static enum with_ranks find_with_ranks(const struct cli_verb *verb) {
+    static const struct {
+        const char *name;
+        enum with_ranks with_ranks;
+    } rows[] = {{"train", WORK_TOGETHER}, {"evaluate", WORK_TOGETHER}, {"predict", WORK_TOGETHER},
+                {"audit", WORK_TOGETHER}, {"labels", FIRST_ALONE},     {"info", FIRST_ALONE},
+                {"help", FIRST_ALONE},    {"selftest", WORK_TOGETHER}}; // the child of a training
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strcmp(verb->name, rows[i].name) == 0)
+            return rows[i].with_ranks;
+    return REFUSE;
 }
 
-static int refuse_ranks(const struct cli_verb *verb) {
+int cli_refuse_ranks(const char *command) {
     (void)adele_ranks_should_report(NULL, ADELE_UNSUPPORTED); // the first process tells it first
     fprintf(stderr,
             "adele: error: `adele %s` is one process, and a launcher has started %d\n"
-            "  hint: Start it without mpirun or srun; `adele train` works with them.\n",
-            verb->name, adele_ranks_launched());
+            "  hint: Start it without mpirun or srun; `adele train`, `evaluate`, `predict` and "
+            "`audit RUN` work with them.\n",
+            command, adele_ranks_launched());
     return CLI_FAILED;
 }
 
@@ -92,19 +100,27 @@ int main(int argc, char **argv) {
         print_help(stderr);
         return CLI_USAGE;
     }
+    bool is_first = adele_ranks_launched_index() == 0;
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_help(stdout);
+        if (is_first)
+            print_help(stdout);
         return finish(CLI_OK);
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("adele %s\n", adele_version());
+        if (is_first)
+            printf("adele %s\n", adele_version());
         return finish(CLI_OK);
     }
     const struct cli_verb *verb = cli_verb_find(argv[1]);
     if (verb == NULL)
         return refuse_verb(argv[1]);
-    if (adele_ranks_launched() > 1 && !is_for_ranks(verb))
-        return refuse_ranks(verb);
+    if (adele_ranks_launched() > 1) {
+        enum with_ranks with_ranks = find_with_ranks(verb);
+        if (with_ranks == REFUSE)
+            return cli_refuse_ranks(verb->name);
+        if (with_ranks == FIRST_ALONE && !is_first)
+            return CLI_OK;
+    }
     if (!misspelt_check_options(verb, argc - 2, argv + 2))
         return CLI_USAGE;
     char name[64];

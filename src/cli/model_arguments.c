@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli/model_arguments.h"
 
+#include "adele/ranks.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 
@@ -104,21 +105,43 @@ static void draw_case(void *context, int i, int n) {
     progress_draw(context, (double)i / n, text, "");
 }
 
-int model_arguments_run(struct model_arguments *arguments,
+static adele_status run(struct model_arguments *arguments, struct adele_ranks *ranks,
                         adele_status (*work)(struct adele_model *model, void *context),
                         void *context) {
     struct progress progress;
     struct adele_model *model = NULL;
+    arguments->is_quiet = adele_ranks_index(ranks) > 0;
     progress_init(&progress);
+    if (ranks != NULL)
+        progress_join_ranks(&progress, arguments->is_quiet);
     arguments->watch = (struct adele_watch){draw_case, progress_should_stop, &progress};
-    adele_status status =
-        adele_model_open(arguments->path, arguments->checkpoint, arguments->device, &model);
+    adele_status status = adele_model_open_together(ranks, arguments->path, arguments->checkpoint,
+                                                    arguments->device, &model);
     if (status == ADELE_OK) {
         const struct adele_model_info *info = adele_model_describe(model);
-        printf("checkpoint %s, after epoch %d\n", info->path, info->epoch);
+        if (!arguments->is_quiet)
+            printf("checkpoint %s, after epoch %d\n", info->path, info->epoch);
         status = work(model, context);
     }
     adele_model_close(model);
     progress_deinit(&progress);
-    return status == ADELE_OK ? CLI_OK : cli_report_failure(status);
+    return status;
+}
+
+// As for a training, all is said before this process leaves.
+int model_arguments_run(struct model_arguments *arguments,
+                        adele_status (*work)(struct adele_model *model, void *context),
+                        void *context) {
+    struct adele_ranks *ranks = NULL;
+    int code = CLI_OK;
+    adele_status status = adele_ranks_join(&ranks);
+    if (status == ADELE_OK)
+        status = run(arguments, ranks, work, context);
+    if (status != ADELE_OK)
+        code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
+    if (status != ADELE_OK && adele_ranks_should_report(ranks, status))
+        (void)cli_report_failure(status);
+    (void)fflush(stdout);
+    adele_ranks_leave(ranks, status);
+    return code;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "adele/audit.h"
+#include "adele/ranks.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
 #include "cli/progress.h"
@@ -173,7 +174,7 @@ static adele_status audit(struct adele_model *model, void *context) {
     struct adele_audit_summary summary;
     take_model_arguments(arguments);
     adele_status status = adele_model_audit(model, options, &summary);
-    if (status != ADELE_OK)
+    if (status != ADELE_OK || arguments->model.is_quiet)
         return status;
     print_totals(options, &summary);
     print_classes(adele_model_describe(model), &summary);
@@ -217,7 +218,7 @@ const struct argp audit_argp = {
     "doubtful images.\vThe score of an image is the IoU that its label is expected to have under "
     "the prediction, over all classes but the background; low scores are doubtful. A "
     "network that has memorized wrong labels doubts none of them: use a run with correction, an "
-    "early checkpoint, or --folds.",
+    "early checkpoint, or --folds.\n\n" MODEL_RANKS_DOC " --folds is one process.",
     children,
     0,
     0};
@@ -228,6 +229,7 @@ int verb_audit(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&audit_argp, argc, argv, 0, 0, &arguments);
     if (arguments.n_folds > 0)
-        return audit_folds(&arguments);
+        return adele_ranks_launched() > 1 ? cli_refuse_ranks("audit --folds")
+                                          : audit_folds(&arguments);
     return model_arguments_run(&arguments.model, audit, &arguments);
 }

@@ -79,12 +79,12 @@ static adele_status evaluate(struct adele_model *model, void *context) {
     options->overwrite = arguments->model.overwrite;
     options->watch = arguments->model.watch;
     adele_status status = adele_model_evaluate(model, options, &score);
-    if (score.n_classes == 0)
-        return status;
-    printf("%s split, %d images\n", score.split, score.n_images);
-    print_scores(adele_model_describe(model), &score);
-    if (cases)
-        print_case_scores(cases);
+    if (score.n_classes > 0 && !arguments->model.is_quiet) {
+        printf("%s split, %d images\n", score.split, score.n_images);
+        print_scores(adele_model_describe(model), &score);
+        if (cases)
+            print_case_scores(cases);
+    }
     adele_case_scores_destroy(cases);
     return status; // that of the files of scores
 }
@@ -110,7 +110,7 @@ const struct argp evaluate_argp = {
     "and the distances undefined; where it is in neither, all are. The background has IoU and "
     "Dice only. What is undefined is an empty field of the CSV file, '-' in the table, and left "
     "out of mean, median and interval; `cases` says how many are left. `adele compare` reads "
-    "RUN/scores.csv.",
+    "RUN/scores.csv.\n\n" MODEL_RANKS_DOC,
     children,
     0,
     0};

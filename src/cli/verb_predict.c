@@ -47,7 +47,7 @@ static adele_status predict(struct adele_model *model, void *context) {
     options->overwrite = arguments->model.overwrite;
     options->watch = arguments->model.watch;
     adele_status status = adele_model_predict(model, options, &n_cases);
-    if (status == ADELE_OK)
+    if (status == ADELE_OK && !arguments->model.is_quiet)
         printf("%d mask(s) in %s\n", n_cases, options->output);
     return status;
 }
@@ -59,7 +59,7 @@ const struct argp predict_argp = {
     parse,
     "CHECKPOINT|RUN",
     "Writes a mask for every image of a folder, at the image's own size: what is brought "
-    "to that size is the network's output, not the finished map.",
+    "to that size is the network's output, not the finished map.\v" MODEL_RANKS_DOC,
     children,
     0,
     0};

@@ -67,6 +67,23 @@ adele_status changes_add(struct changes *changes, const char *name, int slice,
     return move_counts(changes, row, n_counts);
 }
 
+adele_status changes_append(struct changes *changes, const struct change_row *row,
+                            const struct change_count *counts) {
+    TRY(GROW(&changes->rows, changes->n));
+    struct change_row *own = &changes->rows[changes->n++];
+    *own = *row;
+    own->counts = NULL;
+    own->n_counts = 0;
+    if (row->n_counts == 0)
+        return ADELE_OK;
+    TRY(ALLOCATE(&own->counts, row->n_counts));
+    for (; own->n_counts < row->n_counts; own->n_counts++) {
+        own->counts[own->n_counts] = counts[own->n_counts];
+        changes->totals[counts[own->n_counts].pair] += counts[own->n_counts].n;
+    }
+    return ADELE_OK;
+}
+
 struct changes_sum changes_sum(const struct changes *changes) {
     struct changes_sum sum = {0};
     bool is_counted = false; // the case of the previous row is counted as changed

@@ -31,6 +31,9 @@ void changes_deinit(struct changes *changes);
 // Adds a row that compares two maps of n pixels.
 ADELE_MUST_CHECK adele_status changes_add(struct changes *changes, const char *name, int slice,
                                           const uint8_t *before, const uint8_t *after, size_t n);
+// Adds a row that is counted already; its counts are copied from `counts` (row->n_counts).
+ADELE_MUST_CHECK adele_status changes_append(struct changes *changes, const struct change_row *row,
+                                             const struct change_count *counts);
 // How much changed in all rows together.
 struct changes_sum {
     int64_t n_pixels, n_changed;

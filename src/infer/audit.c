@@ -12,9 +12,12 @@
 #include "data/noise_images.h"
 #include "infer/audit_gallery.h"
 #include "infer/audit_table.h"
+#include "infer/case_gather.h"
 #include "infer/model_output.h"
+#include "infer/rank_facts.h"
 #include "infer/run_folder.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -334,19 +337,55 @@ static void log_most_doubtful(const struct audit *audit) {
     }
 }
 
-static adele_status save_results(struct audit *audit) {
-    TRY(audit_gallery_save(&audit->gallery, audit->folder));
+static adele_status save_tables(struct audit *audit) {
+    int n_rows = audit->table.n_rows, n_pictures = audit->gallery.max;
     TRY(save_changes(audit));
-    TRY(audit_table_save(&audit->table, audit->dataset->category_names, audit->gallery.n,
-                         audit->folder));
+    TRY(audit_table_save(&audit->table, audit->dataset->category_names,
+                         n_pictures < n_rows ? n_pictures : n_rows, audit->folder));
     log_most_doubtful(audit);
     return ADELE_OK;
 }
 
+// Each rank writes the pictures of its own images, rank 0 the tables.
+static adele_status save_results(struct audit *audit) {
+    TRY(audit_gallery_save(&audit->gallery, audit->folder));
+    return ranks_index(audit->options->model.ranks) == 0 ? save_tables(audit) : ADELE_OK;
+}
+
+static adele_status gather_results(struct audit *audit) {
+    struct ranks *ranks = audit->options->model.ranks;
+    int first;
+    TRY(case_gather_table(ranks, &audit->table, &first));
+    TRY(case_gather_gallery(ranks, first, &audit->gallery));
+    return audit->options->mask_value >= 0
+               ? case_gather_changes(ranks, audit->dataset, audit->split, &audit->changes)
+               : ADELE_OK;
+}
+
 static adele_status visit_all(struct audit *audit, struct model *model) {
-    TRY(init_tables(audit, model->n_categories));
     TRY(visit_cases(audit, model, audit->output));
-    return save_results(audit);
+    TRY(gather_results(audit));
+    return ranks_agree(audit->options->model.ranks, save_results(audit));
+}
+
+static adele_status compare_options(const struct audit_options *options) {
+    char text[RANK_FACT_BYTES];
+    struct rank_fact facts[2];
+    (void)snprintf(text, sizeof text,
+                   "confidence %.6g, smallest region %" PRId64 ", regions %d, overlays %d, mask %d",
+                   options->limits.confidence, options->limits.n_pixels, options->max_regions,
+                   options->max_pictures, options->mask_value);
+    rank_fact_set(&facts[0], "options of the audit", text);
+    rank_fact_set(&facts[1], "folder of labels", options->labels);
+    return rank_facts_compare(options->model.ranks, 2, facts);
+}
+
+static adele_status prepare(struct audit *audit, const struct model *model) {
+    TRY(open_dataset(audit, model));
+    TRY(find_folder(audit, model));
+    TRY(plan_files(audit, model));
+    TRY(make_noise(audit, model));
+    return init_tables(audit, model->n_categories);
 }
 
 static void fill_result(const struct audit_table *table, struct audit_result *out) {
@@ -358,7 +397,7 @@ static void fill_result(const struct audit_table *table, struct audit_result *ou
     }
     for (int c = 0; c < table->n_categories; c++) {
         const struct audit_class *class = &table->classes[c];
-        out->score[c] = class->n_images > 0 ? class->score_sum / class->n_images : (double)NAN;
+        out->score[c] = audit_table_class_score(table, c);
         out->n_class_pixels[c] = class->n_pixels;
         out->n_class_doubtful[c] = class->n_doubtful;
     }
@@ -369,10 +408,8 @@ adele_status model_audit(struct model *model, const struct audit_options *option
     struct audit audit = {.options = options, .split = options->model.split};
     adele_status status;
     memset(out, 0, sizeof *out);
-    TRY_GOTO(open_dataset(&audit, model), done);
-    TRY_GOTO(find_folder(&audit, model), done);
-    TRY_GOTO(plan_files(&audit, model), done);
-    TRY_GOTO(make_noise(&audit, model), done);
+    TRY_GOTO(ranks_agree(options->model.ranks, prepare(&audit, model)), done);
+    TRY_GOTO(compare_options(options), done);
     status = output_end(audit.output, visit_all(&audit, model));
     if (status == ADELE_OK)
         fill_result(&audit.table, out);

@@ -215,9 +215,12 @@ adele_status audit_gallery_save(struct audit_gallery *gallery, const char *folde
     adele_status status = file_make_directory(overlays);
     qsort(gallery->pictures, (size_t)gallery->n, sizeof *gallery->pictures, compare_pictures);
     for (int i = 0; status == ADELE_OK && i < gallery->n; i++) {
+        int number = i + 1 + gallery->pictures[i].n_before;
+        if (number > gallery->max)
+            break;
         for (int k = 0; status == ADELE_OK && audit_picture_kinds[k] != NULL; k++) {
             const char *kind = audit_picture_kinds[k];
-            char *path = memory_printf("%s/%04d_%s.png", overlays, i + 1, kind);
+            char *path = memory_printf("%s/%04d_%s.png", overlays, number, kind);
             status = CHECK_MEMORY(path);
             if (status == ADELE_OK)
                 status = save_picture(&gallery->pictures[i], kind, path);

@@ -11,7 +11,8 @@
 
 struct audit_picture {
     double score;
-    int order; // of the image, as struct audit_row
+    int order;    // of the image, as struct audit_row
+    int n_before; // pictures of other ranks that are more doubtful
     int h, w;
     uint8_t *rgb;                               // (h, w, 3)
     uint8_t *labels, *prediction, *is_doubtful; // (h, w)
@@ -30,7 +31,7 @@ ADELE_MUST_CHECK adele_status audit_gallery_add(struct audit_gallery *gallery, d
                                                 const struct doubt *doubt);
 // Writes FOLDER/overlays/RANK_image.png, RANK_label.png and RANK_prediction.png (indexed, colours
 // of PASCAL VOC) and RANK_overlay.png: the image with the outlines of the label in white, and the
-// doubtful regions in orange. RANK is that of audit.csv, from 0001.
+// doubtful regions in orange. RANK is that of audit.csv, from 0001 up to gallery->max.
 ADELE_MUST_CHECK adele_status audit_gallery_save(struct audit_gallery *gallery, const char *folder);
 // "image", "label", "prediction", "overlay"; NULL behind the last.
 extern const char *const audit_picture_kinds[];

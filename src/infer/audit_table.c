@@ -49,7 +49,7 @@ adele_status audit_table_add_image(struct audit_table *table, const char *name, 
         class->n_pixels += score->n_labelled[c];
         if (isnan(score->of_class[c]))
             continue;
-        class->score_sum += score->of_class[c];
+        class->score_sum += llrint(score->of_class[c] * AUDIT_SCORE_UNITS);
         class->n_images++;
     }
     return ADELE_OK;
@@ -87,6 +87,16 @@ static void sift_down(struct audit_region *heap, int n, int i) {
     }
 }
 
+void audit_table_keep_region(struct audit_table *table, const struct audit_region *region) {
+    if (table->n_regions < table->max_regions) {
+        table->regions[table->n_regions] = *region;
+        sift_up(table->regions, table->n_regions++);
+    } else if (table->n_regions > 0 && is_more_doubtful(region, &table->regions[0])) {
+        table->regions[0] = *region;
+        sift_down(table->regions, table->n_regions, 0);
+    }
+}
+
 void audit_table_add_region(struct audit_table *table, const struct doubt_region *region) {
     struct audit_row *row = &table->rows[table->n_rows - 1];
     struct audit_region item = {.i_row = row->order, .order = table->n_found++, .region = *region};
@@ -94,13 +104,13 @@ void audit_table_add_region(struct audit_table *table, const struct doubt_region
     row->n_doubtful += region->n_pixels;
     table->classes[region->from].n_doubtful += region->n_pixels;
     table->pairs[region->from * table->n_categories + region->to] += region->n_pixels;
-    if (table->n_regions < table->max_regions) {
-        table->regions[table->n_regions] = item;
-        sift_up(table->regions, table->n_regions++);
-    } else if (table->n_regions > 0 && is_more_doubtful(&item, &table->regions[0])) {
-        table->regions[0] = item;
-        sift_down(table->regions, table->n_regions, 0);
-    }
+    audit_table_keep_region(table, &item);
+}
+
+double audit_table_class_score(const struct audit_table *table, int category) {
+    const struct audit_class *class = &table->classes[category];
+    return class->n_images > 0 ? (double)class->score_sum / AUDIT_SCORE_UNITS / class->n_images
+                               : (double)NAN;
 }
 
 // ---- files --------------------------------------------------------------------------------------
@@ -245,11 +255,8 @@ static adele_status save_classes(const struct audit_table *table, char *const *n
                                  const char *folder) {
     struct buffer csv = {0};
     struct class_row rows[DOUBT_MAX_CATEGORIES] = {{0}};
-    for (int c = 0; c < table->n_categories; c++) {
-        const struct audit_class *class = &table->classes[c];
-        rows[c] =
-            (struct class_row){c, class->n_images > 0 ? class->score_sum / class->n_images : NAN};
-    }
+    for (int c = 0; c < table->n_categories; c++)
+        rows[c] = (struct class_row){c, audit_table_class_score(table, c)};
     qsort(rows, (size_t)table->n_categories, sizeof *rows, compare_classes);
     adele_status status = buffer_text(
         &csv, "class,score,images,pixels,doubtful_pixels,doubtful_fraction,most_often\n");

@@ -22,8 +22,10 @@ struct audit_region {
     struct doubt_region region;
 };
 
+// Scores of classes are added as whole numbers, so that the sum does not depend on their order.
+#define AUDIT_SCORE_UNITS ((double)((int64_t)1 << 40))
 struct audit_class {
-    double score_sum;             // over n_images
+    int64_t score_sum;            // over n_images, in units of 1 / AUDIT_SCORE_UNITS
     int n_images;                 // with the class in the label or the prediction
     int64_t n_pixels, n_doubtful; // labelled; of them in doubtful regions
 };
@@ -46,6 +48,10 @@ void audit_table_deinit(struct audit_table *table); // also zeroes it
 ADELE_MUST_CHECK adele_status audit_table_add_image(struct audit_table *table, const char *name,
                                                     int slice, const struct doubt_score *score);
 void audit_table_add_region(struct audit_table *table, const struct doubt_region *region);
+// Keeps a region that another table has counted, if it is among the most doubtful.
+void audit_table_keep_region(struct audit_table *table, const struct audit_region *region);
+// The mean over the images that have the class; NaN: in no image.
+double audit_table_class_score(const struct audit_table *table, int category);
 
 // Sorts the table, most doubtful first, and writes FOLDER/audit.csv, classes.csv and regions.csv.
 // The first n_pictures rows name their pictures. Nothing may be added afterwards.

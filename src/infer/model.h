@@ -10,6 +10,7 @@
 #include "infer/inference.h"
 #include "infer/score.h"
 #include "infer/score_cases.h"
+#include "ranks/ranks.h"
 
 struct output; // data/output.h
 
@@ -47,7 +48,11 @@ struct model_options {
                         // the order of the file
     struct case_scores *case_scores; // evaluate: gets the scores of each case; the caller frees
                                      // them. NULL: none
-    void (*on_case)(void *context, int i, int n); // NULL: none
+    // Processes that divide the cases among them: the functions below are collective, the results
+    // the same on all. Masks are written by the rank that has predicted them, everything else by
+    // rank 0. NULL: one process.
+    struct ranks *ranks;
+    void (*on_case)(void *context, int i, int n); // NULL: none. With ranks, i are done by all
     bool (*should_stop)(void *context);
     void *context;
 };
@@ -86,6 +91,7 @@ struct model_visitor {
     void *context;
 };
 // Predicts the split case after case, and keeps the probabilities of one batch of slices at a time.
+// Of several ranks each visits its own cases, neighbours in the list (case_ranks.h).
 // Begins `output` (NULL: none) before the first case; the caller ends it.
 ADELE_MUST_CHECK adele_status model_visit(struct model *model, const struct model_options *options,
                                           struct dataset *dataset, struct output *output,

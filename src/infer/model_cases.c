@@ -1,342 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Evaluation and prediction, case after case.
+// Evaluation and prediction of a split or a folder.
 #include "infer/model.h"
 
 #include "base/fail.h"
 #include "base/log.h"
-#include "base/memory.h"
-#include "data/label_store.h"
-#include "infer/map_counter.h"
+#include "infer/case_runner.h"
 #include "infer/model_output.h"
 #include "infer/run_folder.h"
-#include "infer/window_case.h"
 
 #include <string.h>
-
-// One case's images are on the device at a time.
-struct case_runner {
-    struct model *model;
-    const struct model_options *options;
-    struct dataset *dataset;
-    struct inference *inference;         // of whole images
-    struct sliding *sliding;             // of windows; one of the two is NULL
-    struct output *output;               // of the label maps; NULL: none
-    const struct model_visitor *visitor; // NULL: none
-};
-
-// One case. Its maps have the size of its file.
-struct case_data {
-    struct dataset_images images; // at the size that the network takes; for windows at the file's
-    struct dataset_images whole;  // at the file's own size, where labels or a CRF need it
-    struct resident resident;     // `images`, unless they are cut into windows
-    int h, w;                     // of the file
-    size_t map_bytes;             // of all slices
-    const uint8_t *host_labels;   // in `images` or `whole`; NULL when nothing is scored
-    uint8_t *labels, *crf_images; // device, at the file's size; NULL when not wanted
-    uint8_t *prediction;          // device
-    uint8_t *host_prediction;     // NULL when it is not wanted
-    float *probabilities;         // host (n, C, h, w); NULL when not wanted
-    int n_categories;
-    const struct adele_device *device;
-};
-
-// The size of the maps: the file's, or that at which the network works.
-static bool has_own_size(const struct case_runner *runner) {
-    return !runner->visitor || !runner->visitor->at_network_size;
-}
-
-static void case_deinit(struct case_data *data) {
-    data->device->iface->release(data->device, data->labels);
-    data->device->iface->release(data->device, data->crf_images);
-    data->device->iface->release(data->device, data->prediction);
-    resident_deinit(&data->resident);
-    dataset_images_deinit(&data->images);
-    dataset_images_deinit(&data->whole);
-    memory_free(data->host_prediction);
-    memory_free(data->probabilities);
-}
-
-static adele_status upload_new(const struct adele_device *device, const void *host, size_t bytes,
-                               uint8_t **out) {
-    TRY(device->iface->alloc(device, bytes, (void **)out));
-    return device->iface->upload(device, *out, host, bytes);
-}
-
-// Labels are never resized for a score, nor is the image that a CRF compares pixels in.
-static adele_status load_whole(struct case_runner *runner, enum dataset_split split, int i_case,
-                               bool is_counted, struct case_data *data) {
-    bool has_crf = runner->options->inference.crf_iterations > 0 && !runner->sliding;
-    if (!is_counted && !has_crf && !runner->visitor)
-        return ADELE_OK;
-    bool is_same = data->h == data->images.h && data->w == data->images.w;
-    const struct dataset_images *whole = is_same ? &data->images : &data->whole;
-    if (!is_same)
-        TRY(dataset_load_case_whole(runner->dataset, split, i_case, &data->whole));
-    const uint8_t *labels = whole->truth ? whole->truth : whole->labels;
-    if (is_counted && !labels)
-        return FAIL(ADELE_DATA, "Evaluate a split that has labels.", "%s: the split has no labels",
-                    runner->dataset->root);
-    data->host_labels = is_counted ? labels : NULL;
-    if (is_counted)
-        TRY(upload_new(data->device, labels, data->map_bytes, &data->labels));
-    if (has_crf && !whole->is_f16) // inference_begin refuses others
-        TRY(upload_new(data->device, whole->images, data->map_bytes * (size_t)whole->c,
-                       &data->crf_images));
-    return ADELE_OK;
-}
-
-static adele_status load_case(struct case_runner *runner, enum dataset_split split, int i_case,
-                              bool is_counted, struct case_data *data) {
-    bool is_whole = runner->sliding != NULL;
-    TRY((is_whole ? dataset_load_case_whole : dataset_load_case)(runner->dataset, split, i_case,
-                                                                 &data->images));
-    if (data->images.n == 0)
-        return ADELE_OK;
-    data->h = has_own_size(runner) ? data->images.origin[0].height : data->images.h;
-    data->w = has_own_size(runner) ? data->images.origin[0].width : data->images.w;
-    data->map_bytes = (size_t)data->images.n * (size_t)data->h * (size_t)data->w;
-    TRY(load_whole(runner, split, i_case, is_counted, data));
-    struct resident_options resident = {.batch = runner->options->inference.batch};
-    if (!is_whole)
-        TRY(resident_init(&data->resident, data->device, &data->images, &resident));
-    TRY(data->device->iface->alloc(data->device, data->map_bytes, (void **)&data->prediction));
-    if (!runner->options->probabilities && !runner->visitor)
-        return ADELE_OK;
-    // A visitor takes the slices of one batch at a time.
-    size_t n_slices = (size_t)data->images.n, n_batch = (size_t)runner->options->inference.batch;
-    if (runner->visitor && !runner->sliding && n_batch < n_slices)
-        n_slices = n_batch;
-    size_t plane = (size_t)data->h * (size_t)data->w;
-    return ALLOCATE(&data->probabilities, n_slices * (size_t)data->n_categories * plane);
-}
-
-static adele_status keep_probabilities(struct case_data *data, int first, int n_rows,
-                                       const float *from) {
-    size_t row = (size_t)data->n_categories * (size_t)data->h * (size_t)data->w;
-    return data->device->iface->download(data->device, data->probabilities + (size_t)first * row,
-                                         from, (size_t)n_rows * row * sizeof(float));
-}
-
-static adele_status save_probabilities(struct case_runner *runner, const struct dataset_case *item,
-                                       struct case_data *data) {
-    int extents[3] = {data->w, data->h, data->images.n};
-    TRY(label_store_turn_back(runner->dataset, item, data->n_categories, extents,
-                              &data->probabilities));
-    int64_t shape[4] = {extents[2], data->n_categories, extents[1], extents[0]};
-    struct safetensors_writer *writer = NULL;
-    char *file = memory_printf("%s/%s.safetensors", runner->options->masks_folder, item->name);
-    adele_status status;
-    TRY_GOTO(CHECK_MEMORY(file), done);
-    TRY_GOTO(safetensors_writer_create(&writer), done);
-    TRY_GOTO(safetensors_writer_add(writer, "probabilities", SAFETENSORS_F32, 4, shape,
-                                    data->probabilities),
-             done);
-    TRY_GOTO(safetensors_writer_save(writer, file), done);
-done:
-    safetensors_writer_destroy(writer);
-    memory_free(file);
-    return status;
-}
-
-// Adds the counts of one predicted case against its labels.
-static adele_status count_case(const struct case_data *data, int64_t counts[3 * 256]) {
-    int64_t of_case[3 * 256];
-    struct map_counter counter;
-    adele_status status = map_counter_init(&counter, data->device, data->images.n, data->h, data->w,
-                                           data->n_categories);
-    if (status == ADELE_OK)
-        status = map_counter_run(&counter, data->prediction, data->labels, of_case);
-    for (int i = 0; status == ADELE_OK && i < 3 * 256; i++)
-        counts[i] += of_case[i];
-    map_counter_deinit(&counter);
-    return status;
-}
-
-static adele_status download_prediction(const struct case_runner *runner, struct case_data *data) {
-    if (!runner->options->masks_folder && !runner->options->case_scores)
-        return ADELE_OK;
-    TRY(ALLOCATE(&data->host_prediction, data->map_bytes));
-    return data->device->iface->download(data->device, data->host_prediction, data->prediction,
-                                         data->map_bytes);
-}
-
-static adele_status score_case(struct case_runner *runner, const struct dataset_case *item,
-                               struct case_data *data) {
-    struct case_scores *scores = runner->options->case_scores;
-    struct class_score *classes = NULL;
-    if (!scores || !data->host_labels)
-        return ADELE_OK;
-    struct grid grid =
-        case_scores_grid(runner->dataset, item, (const int[]){data->images.n, data->h, data->w});
-    TRY(case_scores_add(scores, item->name, &classes));
-    return score_case_compute(&grid, data->host_prediction, data->host_labels, data->n_categories,
-                              classes);
-}
-
-static adele_status save_case(struct case_runner *runner, const struct dataset_case *item,
-                              struct case_data *data) {
-    const struct model_options *options = runner->options;
-    if (!options->masks_folder)
-        return ADELE_OK;
-    TRY(label_store_save_prediction(runner->dataset, item, data->images.n, data->h, data->w,
-                                    data->host_prediction, options->masks_folder));
-    return options->probabilities ? save_probabilities(runner, item, data) : ADELE_OK;
-}
-
-// At the size of the maps.
-static const struct dataset_images *maps_images(const struct case_data *data) {
-    return data->whole.n > 0 ? &data->whole : &data->images;
-}
-
-static adele_status visit_slices(struct case_runner *runner, const struct case_data *data,
-                                 int i_case, int first, int n) {
-    const struct model_visitor *visitor = runner->visitor;
-    size_t plane = (size_t)data->h * (size_t)data->w;
-    size_t row = (size_t)data->n_categories * plane;
-    for (int i = first; i < first + n; i++) {
-        struct model_view view = {.i_case = i_case,
-                                  .i = i,
-                                  .h = data->h,
-                                  .w = data->w,
-                                  .images = maps_images(data),
-                                  .probabilities = data->probabilities + (size_t)(i - first) * row};
-        TRY(visitor->visit(visitor->context, &view));
-    }
-    return ADELE_OK;
-}
-
-static adele_status predict_images(struct case_runner *runner, struct case_data *data, int i_case,
-                                   const struct inference_output *output) {
-    const struct model_options *options = runner->options;
-    struct inference *inference = runner->inference;
-    int first = 0, n = 0;
-    TRY(inference_begin(inference, &data->resident, output));
-    do {
-        if (options->should_stop && options->should_stop(options->context))
-            return FAIL(ADELE_INTERRUPTED, "", "interrupted");
-        TRY(inference_next(inference, &first, &n));
-        // Those of a visitor are of the batch alone.
-        int at = runner->visitor ? 0 : first;
-        if (n > 0 && data->probabilities)
-            TRY(keep_probabilities(data, at, n, inference_probabilities(inference)));
-        if (n > 0 && runner->visitor)
-            TRY(visit_slices(runner, data, i_case, first, n));
-    } while (n > 0);
-    return ADELE_OK;
-}
-
-// By windows, with the maps on the device as predict_images leaves them.
-static adele_status predict_windows(struct case_runner *runner, struct case_data *data,
-                                    int i_case) {
-    const struct model_options *options = runner->options;
-    const struct window_watch watch = {options->should_stop, options->context};
-    uint8_t *host = NULL;
-    TRY(ALLOCATE(&host, data->map_bytes));
-    adele_status status = window_predict_images(runner->sliding, &data->images, data->n_categories,
-                                                &watch, host, data->probabilities);
-    if (status == ADELE_OK)
-        status = data->device->iface->upload(data->device, data->prediction, host, data->map_bytes);
-    memory_free(host);
-    if (status == ADELE_OK && runner->visitor)
-        status = visit_slices(runner, data, i_case, 0, data->images.n);
-    return status;
-}
-
-static adele_status predict_whole(struct case_runner *runner, struct case_data *data, int i_case) {
-    struct inference_output output = {.h = data->h,
-                                      .w = data->w,
-                                      .crf_images = data->crf_images,
-                                      .prediction = data->prediction,
-                                      .with_probabilities = data->probabilities != NULL};
-    return predict_images(runner, data, i_case, &output);
-}
-
-// A picture whose mask alone is wanted needs not be in memory; *is_done is false for others.
-static adele_status predict_by_rows(struct case_runner *runner, enum dataset_split split,
-                                    int i_case, bool is_counted, bool *is_done) {
-    const struct model_options *options = runner->options;
-    const struct window_watch watch = {options->should_stop, options->context};
-    *is_done = false;
-    if (!runner->sliding || is_counted || options->probabilities || !options->masks_folder)
-        return ADELE_OK;
-    return window_predict_picture(runner->sliding, runner->dataset, split, i_case,
-                                  options->masks_folder, &watch, is_done);
-}
-
-// `counts`: (3, 256); NULL when nothing is to be scored.
-static adele_status predict_case(struct case_runner *runner, enum dataset_split split, int i_case,
-                                 int64_t *counts, int *n_images) {
-    struct case_data data = {.device = runner->model->device,
-                             .n_categories = runner->model->n_categories};
-    const struct dataset_case *item = &runner->dataset->cases[split][i_case];
-    bool is_done;
-    TRY(predict_by_rows(runner, split, i_case, counts != NULL, &is_done));
-    if (is_done) {
-        ++*n_images;
-        return ADELE_OK;
-    }
-    adele_status status;
-    TRY_GOTO(load_case(runner, split, i_case, counts != NULL, &data), done);
-    if (data.images.n == 0)
-        goto done;
-    TRY_GOTO((runner->sliding ? predict_windows : predict_whole)(runner, &data, i_case), done);
-    if (counts)
-        TRY_GOTO(count_case(&data, counts), done);
-    TRY_GOTO(download_prediction(runner, &data), done);
-    TRY_GOTO(score_case(runner, item, &data), done);
-    TRY_GOTO(save_case(runner, item, &data), done);
-    if (runner->visitor && runner->visitor->end_case)
-        TRY_GOTO(runner->visitor->end_case(runner->visitor->context, i_case, maps_images(&data)),
-                 done);
-    *n_images += data.images.n;
-done:
-    case_deinit(&data);
-    return status;
-}
-
-static adele_status plan_cases(struct case_runner *runner) {
-    struct model *model = runner->model;
-    struct inference_config inference = runner->options->inference;
-    if (inference.window_h == 0) {
-        inference.window_h = model->window_h;
-        inference.window_w = model->window_w;
-    }
-    if (inference.window_h > 0) {
-        TRY(sliding_create(model->device, model->network, &inference, model->n_categories,
-                           model->n_channels, &runner->sliding));
-        TRY(sliding_check_memory(runner->sliding, model->network));
-        return network_allocate(model->network);
-    }
-    if (!runner->dataset->is_volume) // a case is a batch, so a picture needs one of one image
-        inference.batch = 1;
-    TRY(inference_create(model->device, model->network, &inference, model->n_categories,
-                         model->n_channels, model->height, model->width, &runner->inference));
-    TRY(inference_check_memory(runner->inference, model->network));
-    return network_allocate(model->network);
-}
-
-static adele_status predict_cases(struct case_runner *runner, enum dataset_split split,
-                                  int64_t *counts, int *n_images) {
-    struct model *model = runner->model;
-    const struct model_options *options = runner->options;
-    dataset_set_channels(runner->dataset, model->n_channels);
-    if (runner->dataset->n_channels != model->n_channels)
-        return FAIL(ADELE_DATA, "Use images of the kind that the model was trained on.",
-                    "%s has %d channel(s), the model %s takes %d", runner->dataset->root,
-                    runner->dataset->n_channels, model->path, model->n_channels);
-    if (runner->output)
-        TRY(output_begin(runner->output));
-    TRY(plan_cases(runner));
-    int n = runner->dataset->n_cases[split];
-    for (int i = 0; i < n; i++) {
-        if (runner->visitor && runner->visitor->is_wanted && !runner->visitor->is_wanted[i])
-            continue;
-        TRY(predict_case(runner, split, i, counts, n_images));
-        if (options->on_case)
-            options->on_case(options->context, i + 1, n);
-    }
-    return ADELE_OK;
-}
 
 adele_status model_visit(struct model *model, const struct model_options *options,
                          struct dataset *dataset, struct output *output,
@@ -347,9 +19,8 @@ adele_status model_visit(struct model *model, const struct model_options *option
                                  .output = output,
                                  .visitor = visitor};
     int n_images = 0;
-    adele_status status = predict_cases(&runner, options->split, NULL, &n_images);
-    inference_destroy(runner.inference);
-    sliding_destroy(runner.sliding);
+    adele_status status = case_runner_run(&runner, options->split, NULL, &n_images);
+    case_runner_deinit(&runner);
     return status;
 }
 
@@ -357,8 +28,7 @@ adele_status model_visit(struct model *model, const struct model_options *option
 static adele_status end_run(struct case_runner *runner, adele_status status) {
     status = output_end(runner->output, status);
     output_destroy(runner->output);
-    inference_destroy(runner->inference);
-    sliding_destroy(runner->sliding);
+    case_runner_deinit(runner);
     dataset_close(runner->dataset);
     return status;
 }
@@ -442,7 +112,7 @@ adele_status model_evaluate(struct model *model, const struct model_options *opt
         TRY_GOTO(case_scores_init(options->case_scores, model->n_categories, model->category_names,
                                   runner.dataset->is_volume),
                  done);
-    TRY_GOTO(predict_cases(&runner, *out_split, counts, out_images), done);
+    TRY_GOTO(case_runner_run(&runner, *out_split, counts, out_images), done);
     score_compute(counts, model->n_categories, out);
     warn_without_foreground(runner.dataset, *out_split, counts);
 done:
@@ -462,7 +132,7 @@ adele_status model_predict(struct model *model, const struct model_options *opti
         status = model_plan_masks(model, options, runner.dataset, SPLIT_TEST, &runner.output);
     if (status == ADELE_OK) {
         runner.dataset->has_palette = model->has_palette && !runner.dataset->is_volume;
-        status = predict_cases(&runner, SPLIT_TEST, NULL, &n_images);
+        status = case_runner_run(&runner, SPLIT_TEST, NULL, &n_images);
     }
     if (status == ADELE_OK)
         *out_cases = runner.dataset->n_cases[SPLIT_TEST];

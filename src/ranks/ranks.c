@@ -91,6 +91,10 @@ int ranks_launched(void) {
     return launch_find().n_processes;
 }
 
+int ranks_launched_index(void) {
+    return launch_find().index;
+}
+
 adele_status ranks_open(struct ranks **out) {
     struct launch launch = launch_find();
     struct ranks *ranks = NULL;

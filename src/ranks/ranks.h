@@ -20,6 +20,7 @@ struct ranks;
 
 // As how many processes a launcher has started this program; 1 without one.
 int ranks_launched(void);
+int ranks_launched_index(void); // of this process among them; 0 where the launcher does not say
 // Joins the other processes where a launcher (mpirun, srun) has started several; else *out is NULL.
 // ADELE_UNSUPPORTED when a launcher has started several and this build has no MPI. Once in a
 // process. After an error *out may be set, and ranks_close(*out, true) ends all.

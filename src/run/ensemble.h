@@ -9,8 +9,8 @@
 #ifndef ADELE_RUN_ENSEMBLE_H
 #define ADELE_RUN_ENSEMBLE_H
 
+#include "infer/image_share.h"
 #include "run/epoch_plan.h"
-#include "run/image_share.h"
 #include "run/run_data.h"
 
 // How maps become a class of each pixel.

@@ -4,8 +4,8 @@
 #ifndef ADELE_RUN_IMAGE_OWNER_H
 #define ADELE_RUN_IMAGE_OWNER_H
 
+#include "infer/image_share.h"
 #include "run/epoch_plan.h"
-#include "run/image_share.h"
 
 // `owners` is (n_images) below.
 

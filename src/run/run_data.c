@@ -8,9 +8,9 @@
 #include "base/memory.h"
 #include "data/foreground.h"
 #include "data/noise_images.h"
+#include "infer/rank_facts.h"
 #include "infer/run_folder.h"
 #include "run/patches.h"
-#include "run/rank_check.h"
 #include "run/shared_images.h"
 
 #include <stdio.h>
@@ -93,7 +93,7 @@ static adele_status load_splits(struct run_data *data) {
     config_dataset(data->config, &config);
     // A split that one rank alone lacks would leave the others waiting for it.
     TRY(ranks_agree(data->ranks, dataset_open(&config, &data->dataset)));
-    TRY(rank_check_files(data->ranks, data->dataset));
+    TRY(rank_facts_compare_files(data->ranks, data->dataset));
     data->n_categories = data->dataset->n_categories;
     TRY(load_split(data, SPLIT_TRAIN));
     TRY(load_split(data, SPLIT_VAL));

@@ -4,8 +4,8 @@
 #ifndef ADELE_RUN_SHARED_COUNTER_H
 #define ADELE_RUN_SHARED_COUNTER_H
 
+#include "infer/image_share.h"
 #include "infer/map_counter.h"
-#include "run/image_share.h"
 #include "run/run_data.h"
 
 struct shared_counter {

@@ -132,8 +132,8 @@ static void an_error_of_one_rank_names_it(void **state) {
 }
 
 static void other_verbs_are_one_process(void **state) {
-    run_all(2, (const char *const[]){ADELE_CLI, "evaluate", *state, NULL},
-            "`adele evaluate` is one process, and a launcher has started 2");
+    run_all(2, (const char *const[]){ADELE_CLI, "report", *state, NULL},
+            "`adele report` is one process, and a launcher has started 2");
 }
 
 // With MPI as without it: there is nobody to join.

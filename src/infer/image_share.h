@@ -2,8 +2,8 @@
 // Which images of a set a rank predicts. The batches of the set, whose boundaries are those of one
 // process, are divided among the ranks, so that each image is predicted in the same batch whatever
 // the number of ranks is, and has the same prediction to the bit.
-#ifndef ADELE_RUN_IMAGE_SHARE_H
-#define ADELE_RUN_IMAGE_SHARE_H
+#ifndef ADELE_INFER_IMAGE_SHARE_H
+#define ADELE_INFER_IMAGE_SHARE_H
 
 #include "infer/set_inference.h"
 #include "ranks/ranks.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Batches of a set, divided among the ranks.
-#include "run/image_share.h"
+#include "infer/image_share.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

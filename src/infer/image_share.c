@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/image_share.h"
+#include "infer/image_share.h"
 
 #include "base/fail.h"
 

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+// Each list travels as its rows, as they are in memory, and beside them what their pointers point
+// to: all ranks are the same program (rank_facts.h).
+#include "infer/case_gather.h"
+
+#include "base/buffer.h"
+#include "base/fail.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+// The blocks of all ranks behind each other. Free *out with memory_free.
+static adele_status gather(struct ranks *ranks, const void *mine, size_t bytes, void **out,
+                           size_t *out_bytes) {
+    size_t *starts = NULL;
+    *out = NULL;
+    TRY(ALLOCATE(&starts, ranks_count(ranks) + 1));
+    adele_status status = ranks_gather_sized(ranks, mine, bytes, out, starts);
+    *out_bytes = status == ADELE_OK ? starts[ranks_count(ranks)] : 0;
+    memory_free(starts);
+    return status;
+}
+
+static adele_status add_name(struct buffer *names, const char *name) {
+    return buffer_add(names, name, strlen(name) + 1);
+}
+
+// The names of all ranks behind each other, each with its NUL. Empties `names`; `status` is that of
+// filling it.
+static adele_status gather_names(struct ranks *ranks, struct buffer *names, adele_status status,
+                                 char **out) {
+    size_t bytes;
+    *out = NULL;
+    if (status == ADELE_OK)
+        status = gather(ranks, names->data, names->n_bytes, (void **)out, &bytes);
+    buffer_deinit(names);
+    return status;
+}
+
+static const char *next_name(const char *name) {
+    return name + strlen(name) + 1;
+}
+
+// ---- scores -------------------------------------------------------------------------------------
+
+static adele_status flatten_scores(const struct case_scores *scores, struct class_score **out) {
+    size_t row = (size_t)scores->n_classes;
+    TRY(ALLOCATE(out, (size_t)scores->n_cases * row + 1));
+    for (size_t i = 0; i < (size_t)scores->n_cases; i++)
+        memcpy(*out + i * row, scores->cases[i].classes, row * sizeof **out);
+    return ADELE_OK;
+}
+
+static adele_status gather_class_scores(struct ranks *ranks, const struct case_scores *scores,
+                                        struct class_score **out, int *out_cases) {
+    struct class_score *mine = NULL;
+    size_t row = (size_t)scores->n_classes * sizeof *mine, bytes;
+    TRY(flatten_scores(scores, &mine));
+    adele_status status = gather(ranks, mine, (size_t)scores->n_cases * row, (void **)out, &bytes);
+    memory_free(mine);
+    *out_cases = (int)(bytes / row);
+    return status;
+}
+
+static adele_status gather_score_names(struct ranks *ranks, const struct case_scores *scores,
+                                       char **out) {
+    struct buffer names = {0};
+    adele_status status = ADELE_OK;
+    for (int i = 0; i < scores->n_cases && status == ADELE_OK; i++)
+        status = add_name(&names, scores->cases[i].name);
+    return gather_names(ranks, &names, status, out);
+}
+
+static adele_status take_scores(struct case_scores *scores, int n_cases, const char *names,
+                                const struct class_score *classes) {
+    struct case_scores all;
+    size_t row = (size_t)scores->n_classes;
+    TRY(case_scores_init(&all, scores->n_classes, scores->class_names, scores->is_in_mm));
+    case_scores_deinit(scores);
+    *scores = all;
+    for (size_t i = 0; i < (size_t)n_cases; i++, names = next_name(names)) {
+        struct class_score *out = NULL;
+        TRY(case_scores_add(scores, names, &out));
+        memcpy(out, classes + i * row, row * sizeof *out);
+    }
+    return ADELE_OK;
+}
+
+adele_status case_gather_scores(struct ranks *ranks, struct case_scores *scores) {
+    struct class_score *classes = NULL;
+    char *names = NULL;
+    int n_cases = 0;
+    adele_status status;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    TRY_GOTO(gather_class_scores(ranks, scores, &classes, &n_cases), done);
+    TRY_GOTO(gather_score_names(ranks, scores, &names), done);
+    status = take_scores(scores, n_cases, names, classes);
+done:
+    memory_free(classes);
+    memory_free(names);
+    return status;
+}
+
+// ---- the tables of an audit ---------------------------------------------------------------------
+
+// Rows and regions get the numbers that they have in one process.
+static adele_status renumber(struct ranks *ranks, struct audit_table *table, int *out_first) {
+    int64_t mine[2] = {table->n_rows, table->n_found}, first[2] = {0, 0}, *all = NULL;
+    TRY(ALLOCATE(&all, 2 * (size_t)ranks_count(ranks)));
+    adele_status status = ranks_gather(ranks, mine, sizeof mine, all);
+    table->n_found = 0;
+    for (int r = 0; r < ranks_count(ranks); r++) {
+        table->n_found += all[2 * r + 1];
+        for (int k = 0; k < 2 && r < ranks_index(ranks); k++)
+            first[k] += all[2 * r + k];
+    }
+    memory_free(all);
+    for (int i = 0; i < table->n_rows; i++)
+        table->rows[i].order += (int)first[0];
+    for (int i = 0; i < table->n_regions; i++) {
+        table->regions[i].i_row += (int)first[0];
+        table->regions[i].order += first[1];
+    }
+    *out_first = (int)first[0];
+    return status;
+}
+
+static void free_rows(struct audit_table *table) {
+    for (int i = 0; i < table->n_rows; i++)
+        memory_free(table->rows[i].name);
+    memory_free(table->rows);
+    table->rows = NULL;
+    table->n_rows = 0;
+}
+
+static adele_status take_rows(struct audit_table *table, struct audit_row *rows, int n,
+                              const char *names) {
+    free_rows(table);
+    table->rows = rows;
+    for (int i = 0; i < n; i++, names = next_name(names)) {
+        rows[i].name = memory_strdup(names);
+        TRY(CHECK_MEMORY(rows[i].name));
+        table->n_rows++;
+    }
+    return ADELE_OK;
+}
+
+static adele_status gather_rows(struct ranks *ranks, struct audit_table *table) {
+    struct audit_row *rows = NULL;
+    struct buffer buffer = {0};
+    char *names = NULL;
+    size_t bytes;
+    adele_status status = ADELE_OK;
+    for (int i = 0; i < table->n_rows && status == ADELE_OK; i++)
+        status = add_name(&buffer, table->rows[i].name);
+    TRY(gather_names(ranks, &buffer, status, &names));
+    status =
+        gather(ranks, table->rows, (size_t)table->n_rows * sizeof *rows, (void **)&rows, &bytes);
+    if (status == ADELE_OK)
+        status = take_rows(table, rows, (int)(bytes / sizeof *rows), names);
+    memory_free(names);
+    return status;
+}
+
+// Each rank has kept its most doubtful ones, among which are those of all.
+static adele_status gather_regions(struct ranks *ranks, struct audit_table *table) {
+    struct audit_region *all = NULL;
+    size_t bytes;
+    TRY(gather(ranks, table->regions, (size_t)table->n_regions * sizeof *all, (void **)&all,
+               &bytes));
+    table->n_regions = 0;
+    for (size_t i = 0; i < bytes / sizeof *all; i++)
+        audit_table_keep_region(table, &all[i]);
+    memory_free(all);
+    return ADELE_OK;
+}
+
+static adele_status sum_classes(struct ranks *ranks, struct audit_table *table) {
+    enum { N_SUMS = 4 };
+    int64_t sums[N_SUMS * DOUBT_MAX_CATEGORIES];
+    size_t n = (size_t)table->n_categories;
+    for (size_t c = 0; c < n; c++) {
+        const struct audit_class *class = &table->classes[c];
+        const int64_t of_class[N_SUMS] = {class->score_sum, class->n_images, class->n_pixels,
+                                          class->n_doubtful};
+        memcpy(sums + N_SUMS * c, of_class, sizeof of_class);
+    }
+    TRY(ranks_sum(ranks, sums, N_SUMS * n));
+    for (size_t c = 0; c < n; c++) {
+        const int64_t *sum = sums + N_SUMS * c;
+        table->classes[c] = (struct audit_class){
+            .score_sum = sum[0], .n_images = (int)sum[1], .n_pixels = sum[2], .n_doubtful = sum[3]};
+    }
+    return ranks_sum(ranks, table->pairs, n * n);
+}
+
+adele_status case_gather_table(struct ranks *ranks, struct audit_table *table, int *out_first) {
+    *out_first = 0;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    TRY(renumber(ranks, table, out_first));
+    TRY(gather_rows(ranks, table));
+    TRY(gather_regions(ranks, table));
+    return sum_classes(ranks, table);
+}
+
+// ---- pictures of an audit -----------------------------------------------------------------------
+
+struct place {
+    double score;
+    int rank, order;
+};
+
+static adele_status gather_places(struct ranks *ranks, const struct audit_gallery *gallery,
+                                  struct place **out, size_t *out_bytes) {
+    struct place *mine = NULL;
+    TRY(ALLOCATE(&mine, gallery->n + 1));
+    for (int i = 0; i < gallery->n; i++)
+        mine[i] = (struct place){gallery->pictures[i].score, ranks_index(ranks),
+                                 gallery->pictures[i].order};
+    adele_status status =
+        gather(ranks, mine, (size_t)gallery->n * sizeof *mine, (void **)out, out_bytes);
+    memory_free(mine);
+    return status;
+}
+
+adele_status case_gather_gallery(struct ranks *ranks, int first, struct audit_gallery *gallery) {
+    struct place *places = NULL;
+    size_t bytes;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    for (int i = 0; i < gallery->n; i++)
+        gallery->pictures[i].order += first;
+    TRY(gather_places(ranks, gallery, &places, &bytes));
+    for (int i = 0; i < gallery->n; i++) {
+        struct audit_picture *picture = &gallery->pictures[i];
+        for (size_t k = 0; k < bytes / sizeof *places; k++)
+            picture->n_before += places[k].rank != ranks_index(ranks) &&
+                                 audit_row_is_before(places[k].score, places[k].order,
+                                                     picture->score, picture->order);
+    }
+    memory_free(places);
+    return ADELE_OK;
+}
+
+// ---- changes of labels --------------------------------------------------------------------------
+
+static adele_status flatten_changes(const struct changes *changes, struct buffer *names,
+                                    struct buffer *counts) {
+    for (int i = 0; i < changes->n; i++) {
+        const struct change_row *row = &changes->rows[i];
+        TRY(add_name(names, row->name));
+        TRY(buffer_add(counts, row->counts, (size_t)row->n_counts * sizeof *row->counts));
+    }
+    return ADELE_OK;
+}
+
+// Rows are in the order of the cases, and a case has one or more.
+static adele_status take_changes(struct changes *changes, const struct dataset *dataset,
+                                 enum dataset_split split, const struct change_row *rows, int n,
+                                 const char *names, const struct change_count *counts) {
+    int i_case = 0;
+    changes_deinit(changes);
+    TRY(changes_init(changes));
+    for (int i = 0; i < n; i++, names = next_name(names)) {
+        struct change_row row = rows[i];
+        while (i_case < dataset->n_cases[split] &&
+               strcmp(dataset->cases[split][i_case].name, names) != 0)
+            i_case++;
+        if (i_case == dataset->n_cases[split])
+            return FAIL(ADELE_DEVICE, "", "another rank has changed labels of an unknown case %s",
+                        names);
+        row.name = dataset->cases[split][i_case].name;
+        TRY(changes_append(changes, &row, counts));
+        counts += row.n_counts;
+    }
+    return ADELE_OK;
+}
+
+static adele_status gather_counts(struct ranks *ranks, struct buffer *counts,
+                                  struct change_count **out) {
+    size_t bytes;
+    return gather(ranks, counts->data, counts->n_bytes, (void **)out, &bytes);
+}
+
+adele_status case_gather_changes(struct ranks *ranks, const struct dataset *dataset,
+                                 enum dataset_split split, struct changes *changes) {
+    struct buffer name_buffer = {0}, count_buffer = {0};
+    struct change_row *rows = NULL;
+    struct change_count *counts = NULL;
+    char *names = NULL;
+    size_t bytes;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    adele_status status = flatten_changes(changes, &name_buffer, &count_buffer);
+    TRY_GOTO(gather_names(ranks, &name_buffer, status, &names), done);
+    TRY_GOTO(gather_counts(ranks, &count_buffer, &counts), done);
+    TRY_GOTO(
+        gather(ranks, changes->rows, (size_t)changes->n * sizeof *rows, (void **)&rows, &bytes),
+        done);
+    status =
+        take_changes(changes, dataset, split, rows, (int)(bytes / sizeof *rows), names, counts);
+done:
+    buffer_deinit(&count_buffer);
+    memory_free(names);
+    memory_free(counts);
+    memory_free(rows);
+    return status;
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "infer/case_ranks.h"
+
+#include "base/clock.h"
+#include "base/fail.h"
+#include "infer/rank_facts.h"
+
+#include <stdio.h>
+
+// A round costs a message from each rank to each other one, and the time for which the ranks that
+// are done with their last case of it wait for the others.
+#define ROUND_SECONDS 2.0
+
+// ---- begin --------------------------------------------------------------------------------------
+
+static void describe_inference(const struct model_options *options, struct rank_fact *out) {
+    const struct inference_config *inference = &options->inference;
+    char text[RANK_FACT_BYTES];
+    int n = snprintf(text, sizeof text, "batch %d, window %d x %d, flip %d, crf %d, scales",
+                     inference->batch, inference->window_h, inference->window_w, inference->flip,
+                     inference->crf_iterations);
+    for (int i = 0; i < inference->n_scales; i++)
+        n += snprintf(text + n, sizeof text - (size_t)n, " %.6g", inference->scales[i]);
+    rank_fact_set(out, "options of prediction", text);
+}
+
+static adele_status compare_options(const struct model_options *options,
+                                    const struct dataset *dataset) {
+    enum { N_FACTS = 6 };
+    struct rank_fact facts[N_FACTS];
+    rank_fact_set(&facts[0], "data", dataset->root);
+    rank_fact_set(&facts[1], "split", dataset_split_name(options->split));
+    rank_fact_set(&facts[2], "folder of masks", options->masks_folder);
+    rank_fact_set(&facts[3], "option --probabilities",
+                  options->probabilities ? "there" : "not there");
+    rank_fact_set(&facts[4], "scores of cases", options->case_scores ? "wanted" : "not wanted");
+    describe_inference(options, &facts[5]);
+    return rank_facts_compare(options->ranks, N_FACTS, facts);
+}
+
+adele_status case_ranks_begin(const struct model_options *options, const struct dataset *dataset,
+                              adele_status status) {
+    TRY(ranks_agree(options->ranks, status));
+    TRY(compare_options(options, dataset));
+    return rank_facts_compare_files(options->ranks, dataset);
+}
+
+// ---- rounds -------------------------------------------------------------------------------------
+
+struct case_round case_round_first(struct ranks *ranks, int n_cases) {
+    return (struct case_round){.left = image_share_mine(ranks, n_cases, 1),
+                               .n_total = n_cases,
+                               .until = clock_seconds() + ROUND_SECONDS};
+}
+
+bool case_round_next(struct case_round *round, const struct ranks *ranks, int *out_case) {
+    if (round->left.first == round->left.end)
+        return false;
+    if (ranks_count(ranks) > 1 && clock_seconds() > round->until)
+        return false;
+    *out_case = round->left.first++;
+    return true;
+}
+
+adele_status case_round_end(struct case_round *round, const struct model_options *options,
+                            adele_status status) {
+    enum { FAILED, LEFT, ASKED, DONE, N_SUMS };
+    if (ranks_count(options->ranks) == 1) {
+        round->is_over = true;
+        return status;
+    }
+    int64_t sums[N_SUMS] = {[FAILED] = status != ADELE_OK,
+                            [LEFT] = round->left.end - round->left.first,
+                            [ASKED] =
+                                options->should_stop && options->should_stop(options->context),
+                            [DONE] = round->n_done};
+    TRY(ranks_sum(options->ranks, sums, N_SUMS));
+    if (sums[FAILED] == 0 && sums[ASKED] > 0 && sums[LEFT] > 0)
+        status = FAIL(ADELE_INTERRUPTED, "", "interrupted");
+    if (sums[FAILED] > 0 || status != ADELE_OK)
+        return ranks_agree(options->ranks, status);
+    round->is_over = sums[LEFT] == 0;
+    round->n_done_by_others = (int)sums[DONE] - round->n_done;
+    round->until = clock_seconds() + ROUND_SECONDS;
+    return ADELE_OK;
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "infer/rank_facts.h"
+
+#include "base/buffer.h"
+#include "base/fail.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+const char rank_facts_hint[] =
+    "Start the same program on all hosts, with folders that all of them see under the same path. "
+    "Where processors differ, give ADELE_CPU_ISA on all ranks the set that each has (mpirun -x "
+    "ADELE_CPU_ISA=avx2).";
+
+void rank_fact_set(struct rank_fact *fact, const char *name, const char *value) {
+    memset(fact, 0, sizeof *fact);
+    fact->name = name;
+    (void)snprintf(fact->value, sizeof fact->value, "%s", value != NULL ? value : "none");
+}
+
+// The same error on each rank; the agreement makes that known, so that rank 0 alone tells it.
+adele_status rank_facts_compare(struct ranks *ranks, int n, const struct rank_fact *facts) {
+    char(*all)[RANK_FACT_BYTES] = NULL;
+    adele_status status = ADELE_OK;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    for (int i = 0; i < n && status == ADELE_OK; i++) {
+        TRY(ALLOCATE(&all, ranks_count(ranks)));
+        status = ranks_gather(ranks, facts[i].value, RANK_FACT_BYTES, all);
+        for (int r = 1; r < ranks_count(ranks) && status == ADELE_OK; r++)
+            if (strncmp(all[r], all[0], RANK_FACT_BYTES) != 0)
+                status = ranks_agree(
+                    ranks, FAIL(ADELE_INVALID_ARGUMENT, rank_facts_hint,
+                                "rank %d on %s: its %s is %.*s, that of rank 0 on %s is %.*s", r,
+                                ranks_host(ranks, r), facts[i].name, RANK_FACT_BYTES, all[r],
+                                ranks_host(ranks, 0), RANK_FACT_BYTES, all[0]));
+        memory_free(all);
+        all = NULL;
+    }
+    return status;
+}
+
+// ---- files --------------------------------------------------------------------------------------
+
+static adele_status add_file(struct buffer *text, const char *path) {
+    struct stat info = {0};
+    if (path == NULL)
+        return ADELE_OK;
+    const char *name = strrchr(path, '/');
+    if (stat(path, &info) != 0)
+        info.st_size = -1;
+    return buffer_printf(text, " %s %jd", name != NULL ? name + 1 : path, (intmax_t)info.st_size);
+}
+
+static adele_status add_case(struct buffer *text, const struct dataset_case *item) {
+    TRY(buffer_printf(text, "%s", item->name));
+    for (int i = 0; i < DATASET_MAX_FILES; i++)
+        TRY(add_file(text, item->image_path[i]));
+    TRY(add_file(text, item->label_path));
+    TRY(add_file(text, item->noisy_path));
+    TRY(add_file(text, item->truth_path));
+    return buffer_printf(text, "\n");
+}
+
+// Names and sizes of all files: "3 cases, XXH3".
+static adele_status describe_files(const struct dataset *dataset, enum dataset_split split,
+                                   struct rank_fact *out) {
+    struct buffer text = {0};
+    char hash[17] = "";
+    adele_status status = ADELE_OK;
+    for (int i = 0; i < dataset->n_cases[split] && status == ADELE_OK; i++)
+        status = add_case(&text, &dataset->cases[split][i]);
+    if (status == ADELE_OK) {
+        hash_xxh3_hex(text.data, text.n_bytes, hash);
+        (void)snprintf(out->value, sizeof out->value,
+                       "%d cases with XXH3 %s of file names and sizes", dataset->n_cases[split],
+                       hash);
+    }
+    buffer_deinit(&text);
+    return status;
+}
+
+adele_status rank_facts_compare_files(struct ranks *ranks, const struct dataset *dataset) {
+    struct rank_fact facts[SPLIT_COUNT] = {[SPLIT_TRAIN] = {"training set", ""},
+                                           [SPLIT_VAL] = {"validation set", ""},
+                                           [SPLIT_TEST] = {"test set", ""}};
+    adele_status status = ADELE_OK;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    for (int split = 0; split < SPLIT_COUNT && status == ADELE_OK; split++)
+        status = describe_files(dataset, (enum dataset_split)split, &facts[split]);
+    TRY(ranks_agree(ranks, status));
+    return rank_facts_compare(ranks, SPLIT_COUNT, facts);
+}

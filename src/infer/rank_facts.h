@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// What has to be the same on all ranks before they work together: otherwise each of them would
+// compute a part of something else. All functions are collective and fail on every rank, with a
+// message that names the first rank that differs from rank 0, its host, and what differs.
+#ifndef ADELE_INFER_RANK_FACTS_H
+#define ADELE_INFER_RANK_FACTS_H
+
+#include "data/dataset.h"
+#include "ranks/ranks.h"
+
+#define RANK_FACT_BYTES 192
+// The name stands before "is VALUE" in the message.
+struct rank_fact {
+    const char *name;
+    char value[RANK_FACT_BYTES]; // cut off where it is longer
+};
+void rank_fact_set(struct rank_fact *fact, const char *name, const char *value); // NULL: "none"
+
+// One process: nothing is compared.
+ADELE_MUST_CHECK adele_status rank_facts_compare(struct ranks *ranks, int n,
+                                                 const struct rank_fact *facts);
+// Names and sizes of the files of all splits, before they are read.
+ADELE_MUST_CHECK adele_status rank_facts_compare_files(struct ranks *ranks,
+                                                       const struct dataset *dataset);
+// Of a message about ranks that differ: what to do.
+extern const char rank_facts_hint[];
+#endif
