@@ -6,8 +6,8 @@
 
 // What the run allocates beside the plans: the parameters, where they are not there yet. And after
 // the first step, where that is memory of the device: while a checkpoint is written or read, there
-// are copies of weights, running statistics, momenta (of all ranks), labels and an ensemble's maps in host memory.
-// Other host memory is not checked.
+// are copies of weights, running statistics, momenta (of all ranks), labels and an ensemble's maps
+// in host memory. Other host memory is not checked.
 static size_t later_bytes(const struct training_step *step) {
     size_t parameters = network_parameter_bytes(step->network);
     size_t bytes =
