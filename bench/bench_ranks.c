@@ -109,16 +109,18 @@ static void report(const struct trainer *trainer, const struct options *options,
                    int64_t sent, int64_t cpu) {
     int n = options->n_steps, n_ranks = ranks_count(trainer->options.ranks);
     const struct graph *graph = network_graph(trainer->network);
-    const struct scaling_work work = {.n_weights = graph->n_weights + ADELE_MAX_SCALES,
-                                      .n_buffers = graph->n_buffers};
-    int64_t n_floats = scaling_vector_floats(&work, trainer->config->train.parts);
+    const struct scaling_work work = {.n_weights = graph->n_weights,
+                                      .n_rest = ADELE_MAX_SCALES + graph->n_buffers};
+    int64_t modelled = 0;
+    if (n_ranks > 1)
+        check(trainer->options.ranks,
+              scaling_bytes_sent(&work, trainer->config->train.parts, n_ranks, 0, &modelled));
     qsort(ms, (size_t)n, sizeof *ms, compare);
     printf("{\"ranks\": %d, \"threads\": %d, \"parts\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, "
            "\"cpu_ms\": %.3f, \"quartile_1_ms\": %.3f, \"quartile_3_ms\": %.3f, "
            "\"bytes_a_step\": %.1f, \"bytes_of_model\": %lld}\n",
            n_ranks, omp_get_max_threads(), trainer->config->train.parts, ms[n / 2], ms[0],
-           1e-3 * (double)cpu / n, ms[n / 4], ms[3 * n / 4], (double)sent / n,
-           n_ranks > 1 ? (long long)scaling_bytes_sent(n_floats, n_ranks) : 0);
+           1e-3 * (double)cpu / n, ms[n / 4], ms[3 * n / 4], (double)sent / n, (long long)modelled);
 }
 
 int main(int argc, char **argv) {

@@ -39,8 +39,8 @@ static adele_status count_scales(const struct graph *graph, const struct pipelin
         out->flops_image += costs_totals(costs).flops_step / pipeline->batch;
         costs_destroy(costs);
     }
-    out->n_weights = graph->n_weights + ADELE_MAX_SCALES;
-    out->n_buffers = graph->n_buffers;
+    out->n_weights = graph->n_weights;
+    out->n_rest = ADELE_MAX_SCALES + graph->n_buffers;
     return ADELE_OK;
 }
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "scaling_model.h"
 
+#include "base/fail.h"
+#include "run/buckets.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,12 +63,23 @@ const char *scaling_assume(struct scaling_assumptions *assumptions, const char *
 
 int64_t scaling_vector_floats(const struct scaling_work *work, int n_parts) {
     int64_t multiple = (int64_t)n_parts * LINE_FLOATS;
-    int64_t n_floats = work->n_weights + work->n_buffers + n_parts;
+    int64_t n_floats = work->n_weights + work->n_rest + n_parts;
     return (n_floats + multiple - 1) / multiple * multiple;
 }
 
-int64_t scaling_bytes_sent(int64_t n_floats, int n_ranks) {
-    return 2 * (n_ranks - 1) * (n_floats / n_ranks) * (int64_t)sizeof(float);
+adele_status scaling_bytes_sent(const struct scaling_work *work, int n_parts, int n_ranks, int rank,
+                                int64_t *out) {
+    struct buckets buckets;
+    int64_t n_floats = 0;
+    int64_t n_rest = scaling_vector_floats(work, n_parts) - work->n_weights;
+    TRY(buckets_init(&buckets, work->n_weights, n_rest, n_ranks));
+    for (int i = 0; i < buckets.n; i++) {
+        int64_t own = bucket_chunk(&buckets.all[i], rank).n;
+        n_floats += buckets.all[i].n - own + (n_ranks - 1) * own;
+    }
+    buckets_deinit(&buckets);
+    *out = n_floats * (int64_t)sizeof(float) + (n_ranks - 1) * (int64_t)sizeof(int64_t);
+    return ADELE_OK;
 }
 
 // Bytes that a rank sends inside of its machine and to other machines, and how many messages.

@@ -11,6 +11,8 @@
 #ifndef ADELE_BENCH_SCALING_MODEL_H
 #define ADELE_BENCH_SCALING_MODEL_H
 
+#include "adele/status.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -62,8 +64,8 @@ const char *scaling_assume(struct scaling_assumptions *assumptions, const char *
 
 struct scaling_work {
     double flops_image; // a step's FLOPs by its images
-    int64_t n_weights,  // floats of gradients, with those of the scales' weights
-        n_buffers;      // of running statistics
+    int64_t n_weights,  // floats of gradients
+        n_rest;         // of those of the scales' weights, and of running statistics
 };
 
 // Where the time of an exchange goes.
@@ -90,9 +92,11 @@ struct scaling_step {
 // The vector of a batch of n_parts parts: what the work has and a flag for each part, in chunks of
 // whole cache lines for any number of ranks up to n_parts.
 int64_t scaling_vector_floats(const struct scaling_work *work, int n_parts);
-// Bytes that a rank sends for a vector of n_floats among n_ranks in one level: one of n_ranks equal
-// chunks to each other rank, twice.
-int64_t scaling_bytes_sent(int64_t n_floats, int n_ranks);
+// Bytes that a rank sends in one step through the memory of hosts: of each bucket (run/buckets.h)
+// the others' chunks, and to each of them its own, new weights or sums, and 8 bytes that say
+// whether its gradients are finite.
+ADELE_MUST_CHECK adele_status scaling_bytes_sent(const struct scaling_work *work, int n_parts,
+                                                 int n_ranks, int rank, int64_t *out);
 // One step on n_ranks GPUs with one part of n_images images each. Machines are full, or there is
 // only one.
 struct scaling_step scaling_step_of(const struct scaling_assumptions *assumptions,

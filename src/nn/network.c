@@ -4,6 +4,8 @@
 #include "base/memory.h"
 #include "nn/plan.h"
 
+#include <string.h>
+
 static adele_status arena_create(struct network *network, int64_t n_floats, float **out) {
     // A network without parameters of a kind still gets an address.
     size_t bytes = (size_t)(n_floats > 0 ? n_floats : 1) * sizeof(float);
@@ -20,6 +22,7 @@ adele_status network_take_graph(const struct adele_device *device, struct graph 
     TRY(ALLOCATE(&network, 1));
     network->device = device;
     network->graph = *graph;
+    network->n_momenta = graph->n_weights;
     network->precision = precision;
     network->seed = seed;
     graph_init(graph); // the nodes are the network's now
@@ -31,7 +34,7 @@ adele_status network_take_graph(const struct adele_device *device, struct graph 
 static adele_status allocate_parameters(struct network *network) {
     TRY(arena_create(network, network->graph.n_weights, &network->weights));
     TRY(arena_create(network, network->graph.n_weights, &network->gradients));
-    TRY(arena_create(network, network->graph.n_weights, &network->momenta));
+    TRY(arena_create(network, network->n_momenta, &network->momenta));
     TRY(arena_create(network, network->graph.n_buffers, &network->buffers));
     return network_initialize(network, network->seed);
 }
@@ -61,6 +64,7 @@ void network_destroy(struct network *network) {
     for (int i = 0; i < network->n_plans; i++)
         plan_destroy(network->plans[i]);
     memory_free(network->plans);
+    memory_free(network->ranges);
     packing_release(network);
     device->iface->release(device, network->shared);
     device->iface->release(device, network->weights);
@@ -110,8 +114,24 @@ float *network_buffers(struct network *network) {
     return network->buffers;
 }
 
+adele_status network_divide_momenta(struct network *network, int n,
+                                    const struct network_range *ranges, int64_t n_floats) {
+    if (network->momenta != NULL || network->second_moments != NULL || network->ranges != NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "", "the momenta are allocated, or divided, already");
+    TRY(ALLOCATE(&network->ranges, n + 1));
+    memcpy(network->ranges, ranges, (size_t)n * sizeof *ranges);
+    network->n_ranges = n;
+    network->n_momenta = n_floats;
+    return ADELE_OK;
+}
+
+size_t network_undivided_bytes(const struct network *network) {
+    size_t n_floats = (size_t)(network->graph.n_weights - network->n_momenta);
+    return (network->second_moments != NULL ? 2 : 1) * n_floats * sizeof(float);
+}
+
 adele_status network_add_second_moments(struct network *network) {
-    return arena_create(network, network->graph.n_weights, &network->second_moments);
+    return arena_create(network, network->n_momenta, &network->second_moments);
 }
 
 float *network_second_moments(const struct network *network) {
@@ -121,7 +141,7 @@ float *network_second_moments(const struct network *network) {
 size_t network_early_bytes(const struct network *network) {
     size_t n_weights = (size_t)network->graph.n_weights, n_floats = 0;
     if (network->second_moments != NULL)
-        n_floats += n_weights;
+        n_floats += (size_t)network->n_momenta;
     if (network->average != NULL)
         n_floats += n_weights + (size_t)network->graph.n_buffers;
     return n_floats * sizeof(float);
@@ -275,7 +295,8 @@ adele_status network_drop_plans(struct network *network) {
 }
 
 size_t network_parameter_bytes(const struct network *network) {
-    return (3 * (size_t)network->graph.n_weights + (size_t)network->graph.n_buffers) *
+    return (2 * (size_t)network->graph.n_weights + (size_t)network->n_momenta +
+            (size_t)network->graph.n_buffers) *
                sizeof(float) +
            network_early_bytes(network);
 }

@@ -59,6 +59,18 @@ ADELE_MUST_CHECK adele_status network_pack(struct network *network);
 float *network_gradients(struct network *network);
 float *network_momenta(struct network *network);
 float *network_buffers(struct network *network);
+// Momenta and second moments of `n` ranges of the weights alone, where several processes divide
+// them: arenas of n_floats, in which a range begins at `at`. Before they are allocated. `ranges`:
+// copied.
+struct network_range {
+    int64_t first, n, at;
+};
+ADELE_MUST_CHECK adele_status network_divide_momenta(struct network *network, int n,
+                                                     const struct network_range *ranges,
+                                                     int64_t n_floats);
+// Bytes of momenta and second moments that other processes have.
+size_t network_undivided_bytes(const struct network *network);
+
 // A further arena of zeros, for an optimizer with second moments; its first ones are the momenta.
 // Once, before network_parameter_bytes is asked for.
 ADELE_MUST_CHECK adele_status network_add_second_moments(struct network *network);
@@ -129,6 +141,9 @@ ADELE_MUST_CHECK adele_status plan_forward(struct plan *plan, bool use_batch_sta
 // After a forward of the same plan: parameter gradients +=. Batch norm runs in the mode of that
 // forward.
 ADELE_MUST_CHECK adele_status plan_backward(struct plan *plan);
+// The same, and after the backward of each node, from the last one to the first, calls after_node.
+ADELE_MUST_CHECK adele_status plan_backward_observed(
+    struct plan *plan, adele_status (*after_node)(void *context, int i_node), void *context);
 
 // plan_nonfinite.c: to be called after a failure. As plan_forward with batch statistics and
 // plan_backward, but every tensor is checked on the host, and the first non-finite one ends the
@@ -162,8 +177,10 @@ ADELE_MUST_CHECK adele_status network_import(struct network *network, const char
 ADELE_MUST_CHECK adele_status network_import_partial(struct network *network, const char *prefix,
                                                      const struct safetensors *file);
 // As export and import, for the momenta ("momentum." in checkpoints): one tensor for each trainable
-// parameter.
-ADELE_MUST_CHECK adele_status network_export_momenta(struct network *network, const char *prefix,
+// parameter. `whole`: plain (n_weights) on the host, borrowed by the writer, where the network has
+// ranges alone; NULL: the network's own. An import takes the network's ranges.
+ADELE_MUST_CHECK adele_status network_export_momenta(struct network *network, const float *whole,
+                                                     const char *prefix,
                                                      struct safetensors_writer *writer,
                                                      float **keep);
 ADELE_MUST_CHECK adele_status network_import_momenta(struct network *network, const char *prefix,
@@ -176,7 +193,7 @@ ADELE_MUST_CHECK adele_status network_import_average(struct network *network, co
                                                      const struct safetensors *file);
 // The same for the second moments, which the network must have.
 ADELE_MUST_CHECK adele_status network_export_second_moments(struct network *network,
-                                                            const char *prefix,
+                                                            const float *whole, const char *prefix,
                                                             struct safetensors_writer *writer,
                                                             float **keep);
 ADELE_MUST_CHECK adele_status network_import_second_moments(struct network *network,

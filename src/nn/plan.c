@@ -98,14 +98,23 @@ adele_status plan_forward(struct plan *plan, bool use_batch_statistics) {
 }
 
 adele_status plan_backward(struct plan *plan) {
+    return plan_backward_observed(plan, NULL, NULL);
+}
+
+adele_status plan_backward_observed(struct plan *plan,
+                                    adele_status (*after_node)(void *context, int i_node),
+                                    void *context) {
     TRY(bound_check(plan));
     if (!plan->is_training || !plan->has_forward)
         return FAIL(ADELE_INVALID_ARGUMENT, "Run plan_forward of a training plan first.",
                     plan->is_training ? "backward without a forward before it"
                                       : "backward of a plan that was made for inference");
     TRY(network_pack(plan->network));
-    for (int i = plan->network->graph.n_nodes - 1; i >= 0; i--)
+    for (int i = plan->network->graph.n_nodes - 1; i >= 0; i--) {
         TRY(plan_node_backward(plan, i));
+        if (after_node != NULL)
+            TRY(after_node(context, i));
+    }
     return ADELE_OK;
 }
 

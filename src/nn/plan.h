@@ -98,6 +98,9 @@ struct network {
     uint64_t seed;
     float *weights, *gradients, *momenta, *buffers; // arenas on the device
     float *second_moments;                          // the same; NULL: not needed
+    int64_t n_momenta;                              // floats of momenta and second moments
+    struct network_range *ranges; // that these hold; NULL: all that the weights have
+    int n_ranges;
     float *average; // of weights, and of buffers behind them; NULL: not needed
     struct plan **plans;
     int n_plans;

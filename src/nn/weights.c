@@ -10,6 +10,20 @@ static size_t buffer_count(const struct graph *graph, enum weights_content conte
     return content <= CONTENT_AVERAGE ? (size_t)graph->n_buffers : 0;
 }
 
+// Momenta of which the network has ranges alone.
+static adele_status move_ranges(struct network *network, float *arena, float *host,
+                                bool is_upload) {
+    const struct adele_device *device = network->device;
+    for (int i = 0; i < network->n_ranges; i++) {
+        const struct network_range *range = &network->ranges[i];
+        float *own = arena + range->at, *whole = host + range->first;
+        size_t bytes = (size_t)range->n * sizeof *host;
+        TRY(is_upload ? device->iface->upload(device, own, whole, bytes)
+                      : device->iface->download(device, whole, own, bytes));
+    }
+    return ADELE_OK;
+}
+
 // Copies the arenas of the content to the host or back.
 static adele_status move_arenas(struct network *network, enum weights_content content, float *host,
                                 bool is_upload) {
@@ -22,6 +36,9 @@ static adele_status move_arenas(struct network *network, enum weights_content co
                    : is_upload                         ? network_writable_weights(network)
                                                        : network->weights;
     float *buffers = content == CONTENT_AVERAGE ? network->average + n_weights : network->buffers;
+    if (network->ranges != NULL &&
+        (content == CONTENT_MOMENTA || content == CONTENT_SECOND_MOMENTS))
+        return move_ranges(network, arena, host, is_upload);
     size_t arena_bytes = n_weights * sizeof *host, buffer_bytes = n_buffers * sizeof *host;
     TRY(is_upload ? device->iface->upload(device, arena, host, arena_bytes)
                   : device->iface->download(device, host, arena, arena_bytes));
@@ -46,30 +63,38 @@ adele_status network_download(struct network *network, float **out) {
     return ADELE_OK;
 }
 
-static adele_status export_tensors(struct network *network, enum weights_content content,
-                                   const char *prefix, struct safetensors_writer *writer,
-                                   float **keep) {
+// `host`: as move_arenas fills it; borrowed by the writer.
+static adele_status add_tensors(const struct network *network, enum weights_content content,
+                                const float *host, const char *prefix,
+                                struct safetensors_writer *writer) {
     const struct graph *graph = &network->graph;
-    size_t n_weights = (size_t)graph->n_weights, n_buffers = buffer_count(graph, content);
-    float *host;
-    TRY(ALLOCATE(&host, n_weights + n_buffers + 1));
-    adele_status status;
-    TRY_GOTO(move_arenas(network, content, host, false), fail);
     for (int i = 0; i < graph->n_parameters; i++) {
         const struct parameter *parameter = &graph->parameters[i];
         if (!weights_is_wanted(parameter, content))
             continue;
         char name[WEIGHTS_NAME_BYTES];
-        TRY_GOTO(weights_full_name(prefix, parameter, name), fail);
-        const float *values = host + parameter->offset + (parameter->is_buffer ? n_weights : 0);
-        TRY_GOTO(safetensors_writer_add(writer, name, SAFETENSORS_F32, parameter->n_dimensions,
-                                        parameter->shape, values),
-                 fail);
+        TRY(weights_full_name(prefix, parameter, name));
+        const float *values =
+            host + parameter->offset + (parameter->is_buffer ? graph->n_weights : 0);
+        TRY(safetensors_writer_add(writer, name, SAFETENSORS_F32, parameter->n_dimensions,
+                                   parameter->shape, values));
     }
-    *keep = host;
     return ADELE_OK;
-fail:
-    memory_free(host);
+}
+
+static adele_status export_tensors(struct network *network, enum weights_content content,
+                                   const char *prefix, struct safetensors_writer *writer,
+                                   float **keep) {
+    const struct graph *graph = &network->graph;
+    float *host;
+    TRY(ALLOCATE(&host, (size_t)graph->n_weights + buffer_count(graph, content) + 1));
+    adele_status status = move_arenas(network, content, host, false);
+    if (status == ADELE_OK)
+        status = add_tensors(network, content, host, prefix, writer);
+    if (status == ADELE_OK)
+        *keep = host;
+    else
+        memory_free(host);
     return status;
 }
 
@@ -78,8 +103,10 @@ adele_status network_export(struct network *network, const char *prefix,
     return export_tensors(network, CONTENT_WEIGHTS, prefix, writer, keep);
 }
 
-adele_status network_export_momenta(struct network *network, const char *prefix,
+adele_status network_export_momenta(struct network *network, const float *whole, const char *prefix,
                                     struct safetensors_writer *writer, float **keep) {
+    if (whole != NULL)
+        return add_tensors(network, CONTENT_MOMENTA, whole, prefix, writer);
     return export_tensors(network, CONTENT_MOMENTA, prefix, writer, keep);
 }
 
@@ -88,8 +115,11 @@ adele_status network_export_average(struct network *network, const char *prefix,
     return export_tensors(network, CONTENT_AVERAGE, prefix, writer, keep);
 }
 
-adele_status network_export_second_moments(struct network *network, const char *prefix,
-                                           struct safetensors_writer *writer, float **keep) {
+adele_status network_export_second_moments(struct network *network, const float *whole,
+                                           const char *prefix, struct safetensors_writer *writer,
+                                           float **keep) {
+    if (whole != NULL)
+        return add_tensors(network, CONTENT_SECOND_MOMENTS, whole, prefix, writer);
     return export_tensors(network, CONTENT_SECOND_MOMENTS, prefix, writer, keep);
 }
 

@@ -15,18 +15,25 @@
 #define SLEEP_SHARE   (1.0 / 20.0)
 #define SLEEP_SECONDS 0.0005 // at most
 
-static const char *const names[] = {
-    [MESSAGES_BROADCAST] = "broadcast",     [MESSAGES_GATHER] = "gather",
-    [MESSAGES_GATHER_SIZED] = "gather",     [MESSAGES_EXCHANGE] = "exchange",
-    [MESSAGES_AGREE] = "agreement",         [MESSAGES_FAILURES] = "agreement on an error",
-    [MESSAGES_LEAVE] = "the end of the run"};
+static const char *const names[] = {[MESSAGES_BROADCAST] = "broadcast",
+                                    [MESSAGES_GATHER] = "gather",
+                                    [MESSAGES_GATHER_SIZED] = "gather",
+                                    [MESSAGES_EXCHANGE] = "exchange",
+                                    [MESSAGES_BESIDE] = "exchange",
+                                    [MESSAGES_AGREE] = "agreement",
+                                    [MESSAGES_FAILURES] = "agreement on an error",
+                                    [MESSAGES_LEAVE] = "the end of the run"};
+
+void messages_cancel(struct ranks *ranks) {
+    ranks->transport->cancel(ranks->transport);
+    ranks->is_broken = true;
+    memset(ranks->n_pending, 0, (size_t)ranks->n * sizeof *ranks->n_pending);
+}
 
 // Ends a collective that has failed; `peer` -1: not with one rank.
 static adele_status fail_with(struct ranks *ranks, enum rank_messages kind, int peer,
                               adele_status status) {
-    ranks->transport->cancel(ranks->transport);
-    ranks->is_broken = true;
-    memset(ranks->n_pending, 0, (size_t)ranks->n * sizeof *ranks->n_pending);
+    messages_cancel(ranks);
     ranks->has_lost = peer >= 0;
     if (peer < 0)
         return fail_context(status, "%s", names[kind]);
@@ -93,17 +100,23 @@ static void pause_for(double waited) {
     (void)nanosleep(&pause, NULL);
 }
 
+adele_status messages_poll(struct ranks *ranks, enum rank_messages kind, int *n_done) {
+    const struct message *done;
+    *n_done = 0;
+    adele_status status = ranks->transport->poll(ranks->transport, &done, n_done);
+    if (status != ADELE_OK)
+        return fail_with(ranks, kind, *n_done > 0 ? done[0].peer : -1, status);
+    for (int i = 0; i < *n_done; i++)
+        TRY(take(ranks, kind, &done[i]));
+    return ADELE_OK;
+}
+
 // Until all messages that were begun are done.
 adele_status messages_finish(struct ranks *ranks, enum rank_messages kind, double limit) {
     double last = clock_seconds();
     for (int late; (late = find_latest_rank(ranks)) >= 0;) {
-        const struct message *done;
         int n_done = 0;
-        adele_status status = ranks->transport->poll(ranks->transport, &done, &n_done);
-        if (status != ADELE_OK)
-            return fail_with(ranks, kind, n_done > 0 ? done[0].peer : -1, status);
-        for (int i = 0; i < n_done; i++)
-            TRY(take(ranks, kind, &done[i]));
+        TRY(messages_poll(ranks, kind, &n_done));
         double now = clock_seconds();
         if (n_done > 0)
             last = now;

@@ -75,6 +75,23 @@ ADELE_MUST_CHECK adele_status ranks_exchange(struct ranks *ranks, const void *to
 // host in the message where it is another one's.
 ADELE_MUST_CHECK adele_status ranks_agree(struct ranks *ranks, adele_status mine);
 
+// ---- messages beside the caller's own work ------------------------------------------------------
+
+// Begun here; the blocks stay as they are until ranks_wait. No other function above follows before
+// that. Messages of the same two ranks arrive in the order in which they were sent.
+ADELE_MUST_CHECK adele_status ranks_send(struct ranks *ranks, int to, const void *block,
+                                         size_t bytes);
+ADELE_MUST_CHECK adele_status ranks_receive(struct ranks *ranks, int from, void *block,
+                                            size_t bytes);
+// Lets the messages go on, and waits for none: a library of messages moves large blocks only while
+// it is called.
+ADELE_MUST_CHECK adele_status ranks_poll(struct ranks *ranks);
+// Until all are done. The time limit counts from here on.
+ADELE_MUST_CHECK adele_status ranks_wait(struct ranks *ranks);
+// Gives up those that are not done, so that their blocks may be freed; the ranks are of no use
+// then. Nothing where all are done.
+void ranks_cancel(struct ranks *ranks);
+
 // Bytes that this rank has sent so far.
 int64_t ranks_bytes_sent(const struct ranks *ranks);
 #endif

@@ -13,6 +13,7 @@ enum rank_messages {
     MESSAGES_GATHER,
     MESSAGES_GATHER_SIZED,
     MESSAGES_EXCHANGE,
+    MESSAGES_BESIDE,
     MESSAGES_AGREE,
     MESSAGES_FAILURES,
     MESSAGES_LEAVE
@@ -47,9 +48,13 @@ ADELE_MUST_CHECK adele_status messages_send(struct ranks *ranks, enum rank_messa
                                             const void *block, size_t bytes);
 ADELE_MUST_CHECK adele_status messages_receive(struct ranks *ranks, enum rank_messages kind,
                                                int from, void *block, size_t bytes);
+// Takes what is done, without waiting; *n_done: how many.
+ADELE_MUST_CHECK adele_status messages_poll(struct ranks *ranks, enum rank_messages kind,
+                                            int *n_done);
 // Waits until all are done; fails when nothing was sent or taken by a rank for `limit` seconds.
 ADELE_MUST_CHECK adele_status messages_finish(struct ranks *ranks, enum rank_messages kind,
                                               double limit);
+void messages_cancel(struct ranks *ranks);
 
 // collectives.c: ranks_gather of any kind.
 ADELE_MUST_CHECK adele_status ranks_gather_kind(struct ranks *ranks, enum rank_messages kind,

@@ -28,7 +28,7 @@
 #include "run/trainer_state.h"
 
 // The file that was there is kept under the name `keep`; NULL: it is replaced. After
-// ensemble_collect on all ranks.
+// ensemble_collect and divided_update_collect on all ranks.
 ADELE_MUST_CHECK adele_status checkpoint_save(struct trainer *trainer, const char *path,
                                               const char *keep);
 // The model alone, for the best checkpoint: the weights that the network has now.

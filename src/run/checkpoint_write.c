@@ -161,8 +161,8 @@ static adele_status add_adamw(struct trainer *trainer, struct safetensors_writer
                               struct state_copies *copies) {
     const struct adele_device *device = trainer->device;
     const int64_t scale_shape[1] = {ADELE_MAX_SCALES}, update_shape[1] = {2};
-    TRY(network_export_second_moments(trainer->network, "second_moment.", writer,
-                                      &copies->second_moments));
+    TRY(network_export_second_moments(trainer->network, trainer->step.parts.divided.second_moments,
+                                      "second_moment.", writer, &copies->second_moments));
     TRY(device->iface->download(device, copies->scale_second, trainer->step.scale_second,
                                 sizeof copies->scale_second));
     TRY(safetensors_writer_add(writer, "adamw.scale_weights", SAFETENSORS_F32, 1, scale_shape,
@@ -198,7 +198,8 @@ static adele_status add_state(struct trainer *trainer, struct safetensors_writer
                               struct state_copies *copies) {
     const struct adele_device *device = trainer->device;
     const struct resident *train = &trainer->data.resident[SPLIT_TRAIN];
-    TRY(network_export_momenta(trainer->network, "momentum.", writer, &copies->momenta));
+    TRY(network_export_momenta(trainer->network, trainer->step.parts.divided.momenta, "momentum.",
+                               writer, &copies->momenta));
     if (trainer->config->train.optimizer == OPTIMIZER_ADAMW)
         TRY(add_adamw(trainer, writer, copies));
     TRY(device->iface->download(device, copies->scales, trainer->step.scale_state,

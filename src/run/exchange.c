@@ -4,7 +4,6 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "infer/resident.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,8 +19,7 @@ struct exchange {
     // Of the exchange between devices; device memory. NULL where the device has none.
     float *scratch;
     // Of the exchange through the host, of alloc_pinned, plain (n_floats) both. `vector`: a copy of
-    // the device's vector; NULL where the device's memory is the host's. `pieces`: this rank's
-    // chunk of each rank's vector.
+    // the device's vector. `pieces`: this rank's chunk of each rank's vector.
     float *vector, *pieces;
     size_t device_bytes;
 };
@@ -36,10 +34,9 @@ static adele_status allocate_scratch(struct exchange *self) {
 static adele_status allocate_on_host(struct exchange *self) {
     const struct adele_device *device = self->device;
     size_t bytes = (size_t)self->n_floats * sizeof(float);
-    bool is_host = resident_is_host_memory(device);
-    self->device_bytes = is_host ? bytes : 0;
+    self->device_bytes = 0;
     TRY(device->iface->alloc_pinned(device, bytes, (void **)&self->pieces));
-    return is_host ? ADELE_OK : device->iface->alloc_pinned(device, bytes, (void **)&self->vector);
+    return device->iface->alloc_pinned(device, bytes, (void **)&self->vector);
 }
 
 adele_status exchange_create(const struct adele_device *device, struct ranks *ranks,
@@ -185,14 +182,13 @@ adele_status exchange_sum(struct exchange *exchange, float *vector) {
     const struct adele_device *device = exchange->device;
     size_t bytes = (size_t)exchange->n_floats * sizeof(float);
     size_t chunk_bytes = (size_t)exchange->n_chunk * sizeof(float);
-    float *host = exchange->vector ? exchange->vector : vector;
+    float *host = exchange->vector;
     if (exchange->is_queued)
         return device->iface->exchange_sum(device, vector, exchange->scratch, exchange->n_floats);
     TRY(device->iface->synchronize(device));
-    if (host != vector)
-        TRY(device->iface->download(device, host, vector, bytes));
+    TRY(device->iface->download(device, host, vector, bytes));
     TRY(ranks_exchange(exchange->ranks, host, chunk_bytes, exchange->pieces));
     sum_pieces(exchange);
     TRY(ranks_gather(exchange->ranks, exchange->pieces, chunk_bytes, host));
-    return host != vector ? device->iface->upload(device, vector, host, bytes) : ADELE_OK;
+    return device->iface->upload(device, vector, host, bytes);
 }

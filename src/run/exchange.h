@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The sum of one vector of each rank, on all of them. Each rank gets one chunk of all vectors, adds
 // the chunks up, and sends the sum to all: as many bytes as a ring takes, but in the order of one
-// binary tree over the ranks, which continues that of run/part_tree.h.
+// binary tree over the ranks, which continues that of run/part_tree.h. Of GPUs; ranks whose device
+// is the host exchange by run/divided_update.h.
 #ifndef ADELE_RUN_EXCHANGE_H
 #define ADELE_RUN_EXCHANGE_H
 

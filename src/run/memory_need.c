@@ -6,15 +6,16 @@
 
 // What the run allocates beside the plans: the parameters, where they are not there yet. And after
 // the first step, where that is memory of the device: while a checkpoint is written or read, there
-// are copies of weights, running statistics, momenta, labels and an ensemble's maps in host memory.
-// Other host memory is not checked.
+// are copies of weights, running statistics, momenta (of all ranks), labels and an ensemble's maps
+// in host memory. Other host memory is not checked.
 static size_t later_bytes(const struct training_step *step) {
     size_t parameters = network_parameter_bytes(step->network);
     size_t bytes =
         network_has_parameters(step->network) ? 0 : parameters - network_early_bytes(step->network);
     if (resident_is_host_memory(step->data->device))
-        bytes += parameters + resident_map_bytes(&step->data->resident[SPLIT_TRAIN]) +
-                 step->data->map_bytes + step->data->map_host_bytes;
+        bytes += parameters + network_undivided_bytes(step->network) +
+                 resident_map_bytes(&step->data->resident[SPLIT_TRAIN]) + step->data->map_bytes +
+                 step->data->map_host_bytes;
     return bytes;
 }
 

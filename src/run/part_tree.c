@@ -46,6 +46,18 @@ adele_status part_tree_add(struct part_tree *tree) {
     return ADELE_OK;
 }
 
+// Behind the last part all sums have their pair.
+adele_status part_tree_add_range(const struct part_tree *tree, struct adele_op *combine,
+                                 int64_t first) {
+    for (int i = tree->n_sums; i > 0; i--) {
+        float *left = vector(tree, i - 1) + first;
+        const struct adele_combine_args args = {
+            .a = left, .b = vector(tree, i) + first, .out = left, .scale = 1.0f};
+        TRY(tree->device->iface->combine_forward(combine, &args));
+    }
+    return ADELE_OK;
+}
+
 float *part_tree_end(struct part_tree *tree) {
     tree->i_part = tree->n_sums = 0;
     return vector(tree, 0);

@@ -31,6 +31,10 @@ void part_tree_deinit(struct part_tree *tree); // legal on a zeroed struct
 float *part_tree_next(const struct part_tree *tree);
 // Queues the sums that the vector written there makes possible.
 ADELE_MUST_CHECK adele_status part_tree_add(struct part_tree *tree);
+// The last part in pieces, instead: adds up what is in [first, first + n_floats of the op) of the
+// vector of part_tree_next and of the parts before it. `combine`: of the caller.
+ADELE_MUST_CHECK adele_status part_tree_add_range(const struct part_tree *tree,
+                                                  struct adele_op *combine, int64_t first);
 // After all parts: their sum, valid until the next part_tree_add. The tree is empty again.
 float *part_tree_end(struct part_tree *tree);
 

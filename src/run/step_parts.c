@@ -2,6 +2,7 @@
 #include "run/step_parts.h"
 
 #include "base/fail.h"
+#include "infer/resident.h"
 #include "run/training_step.h"
 
 #include <string.h>
@@ -38,7 +39,10 @@ adele_status step_parts_init(struct training_step *step) {
     int64_t multiple = (int64_t)parts->n * CHUNK_FLOATS;
     int64_t n_floats = (parts->at_flags + parts->n + multiple - 1) / multiple * multiple;
     TRY(part_tree_init(&parts->tree, device, n_floats, parts->n_own));
-    if (parts->n_own < parts->n)
+    parts->is_divided = parts->n_own < parts->n && resident_is_host_memory(device);
+    if (parts->is_divided)
+        TRY(divided_update_init(&parts->divided, &parts->tree, step->data->ranks, step->network));
+    else if (parts->n_own < parts->n)
         TRY(exchange_create(device, step->data->ranks, n_floats, &parts->exchange));
     const struct adele_combine_desc mean = {graph->n_buffers};
     return mean.n_floats > 0 ? device->iface->combine_create(device, &mean, &parts->mean)
@@ -57,12 +61,14 @@ void step_parts_deinit(struct step_parts *parts) {
     if (parts->mean)
         parts->tree.device->iface->op_destroy(parts->mean);
     exchange_destroy(parts->exchange);
+    divided_update_deinit(&parts->divided);
     part_tree_deinit(&parts->tree);
     memset(parts, 0, sizeof *parts);
 }
 
 size_t step_parts_bytes(const struct step_parts *parts) {
-    return parts->tree.bytes + (parts->exchange ? exchange_device_bytes(parts->exchange) : 0);
+    return parts->tree.bytes + parts->divided.exchange.bytes +
+           (parts->exchange ? exchange_device_bytes(parts->exchange) : 0);
 }
 
 // ---- a step -------------------------------------------------------------------------------------
@@ -87,31 +93,65 @@ adele_status step_parts_begin_step(struct training_step *step) {
                                (size_t)step->parts.n * sizeof *step->loss_is_finite);
 }
 
-adele_status step_parts_begin_part(struct training_step *step) {
+static bool is_last_own(const struct step_parts *parts, int i_part) {
+    return i_part + 1 == parts->i_first + parts->n_own;
+}
+
+adele_status step_parts_begin_part(struct training_step *step, int i_part) {
+    struct step_parts *parts = &step->parts;
     const struct adele_device *device = step->data->device;
     TRY(network_zero_gradients(step->network));
     TRY(device->iface->fill(device, scale_gradients(step), 0, ADELE_MAX_SCALES * sizeof(float)));
-    return copy(step, network_buffers(step->network), step->good_statistics,
-                statistics_bytes(step));
+    TRY(copy(step, network_buffers(step->network), step->good_statistics, statistics_bytes(step)));
+    return parts->is_divided && is_last_own(parts, i_part) ? divided_update_begin(&parts->divided)
+                                                           : ADELE_OK;
 }
 
-adele_status step_parts_add(struct training_step *step, int i_part) {
+static adele_status after_node(void *context, int i_node) {
+    return divided_update_after_node(context, i_node);
+}
+
+adele_status step_parts_last_backward(struct training_step *step, struct plan *plan, int i_part) {
     struct step_parts *parts = &step->parts;
+    return parts->is_divided && is_last_own(parts, i_part)
+               ? plan_backward_observed(plan, after_node, &parts->divided)
+               : plan_backward(plan);
+}
+
+// What a part's vector has behind its gradients.
+static adele_status copy_rest(const struct training_step *step, int i_part, float *to) {
+    const struct step_parts *parts = &step->parts;
     const struct adele_device *device = step->data->device;
-    float *to = part_tree_next(&parts->tree);
-    size_t gradient_bytes = (size_t)parts->at_scales * sizeof(float);
-    TRY(copy(step, to, network_gradients(step->network), gradient_bytes));
     TRY(copy(step, to + parts->at_scales, scale_gradients(step), ADELE_MAX_SCALES * sizeof(float)));
     TRY(copy(step, to + parts->at_statistics, network_buffers(step->network),
              statistics_bytes(step)));
     TRY(device->iface->fill(device, to + parts->at_flags, 0, (size_t)parts->n * sizeof(float)));
-    TRY(copy(step, to + parts->at_flags + i_part, step->loss_is_finite + i_part,
-             sizeof *step->loss_is_finite));
+    return copy(step, to + parts->at_flags + i_part, step->loss_is_finite + i_part,
+                sizeof *step->loss_is_finite);
+}
+
+adele_status step_parts_add(struct training_step *step, int i_part) {
+    struct step_parts *parts = &step->parts;
+    float *to = part_tree_next(&parts->tree);
+    TRY(copy_rest(step, i_part, to));
+    if (parts->is_divided && is_last_own(parts, i_part))
+        return divided_update_send_rest(&parts->divided);
+    TRY(copy(step, to, network_gradients(step->network), (size_t)parts->at_scales * sizeof(float)));
     return part_tree_add(&parts->tree);
+}
+
+static adele_status exchange_divided(struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    bool are_finite = false;
+    TRY(divided_update_sum(&step->parts.divided, &are_finite));
+    const int32_t flag = are_finite;
+    return device->iface->upload(device, step->loss_is_finite + step->parts.n, &flag, sizeof flag);
 }
 
 adele_status step_parts_exchange(struct training_step *step) {
     struct step_parts *parts = &step->parts;
+    if (parts->is_divided)
+        return exchange_divided(step);
     return parts->exchange ? exchange_sum(parts->exchange, part_tree_end(&parts->tree)) : ADELE_OK;
 }
 
@@ -119,8 +159,9 @@ adele_status step_parts_end_step(struct training_step *step) {
     struct step_parts *parts = &step->parts;
     const struct adele_device *device = step->data->device;
     const float *sum = part_tree_end(&parts->tree);
-    TRY(copy(step, network_gradients(step->network), sum,
-             (size_t)parts->at_scales * sizeof(float)));
+    if (!parts->is_divided)
+        TRY(copy(step, network_gradients(step->network), sum,
+                 (size_t)parts->at_scales * sizeof(float)));
     TRY(copy(step, scale_gradients(step), sum + parts->at_scales,
              ADELE_MAX_SCALES * sizeof(float)));
     TRY(copy(step, step->loss_is_finite, sum + parts->at_flags,

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // train.parts: how the results of a batch's parts become those of the step. A part gives one vector
 // [gradients | gradients of the scale weights | running statistics | whether its loss is finite];
-// the vectors are summed in one binary tree (part_tree.h), between ranks by an exchange. With one
-// part none of this exists.
+// the vectors are summed in one binary tree (part_tree.h), between ranks by an exchange: of GPUs as
+// a whole (exchange.h), of ranks on the CPU in buckets beside backward, with an update that is
+// divided among them (divided_update.h). With one part none of this exists.
 #ifndef ADELE_RUN_STEP_PARTS_H
 #define ADELE_RUN_STEP_PARTS_H
 
+#include "run/divided_update.h"
 #include "run/exchange.h"
 #include "run/part_tree.h"
 
@@ -16,8 +18,10 @@ struct step_parts {
     int i_first, n_own; // of this rank
     // With n above 1:
     struct part_tree tree;
-    struct exchange *exchange; // NULL: one process
-    struct adele_op *mean;     // of the running statistics; NULL: there are none
+    struct exchange *exchange; // NULL: one process, or divided
+    struct divided_update divided;
+    bool is_divided;
+    struct adele_op *mean; // of the running statistics; NULL: there are none
     // Where each begins in a vector; the gradients come first. The flags are the `n` entries of
     // loss_is_finite, of which each part fills its own.
     int64_t at_scales, at_statistics, at_flags;
@@ -36,14 +40,20 @@ void step_parts_deinit(struct step_parts *parts);        // legal on a zeroed st
 size_t step_parts_bytes(const struct step_parts *parts); // of the device
 
 // With n above 1, in this order. All but the exchange only queue ops, and with exchange_is_queued
-// that does, too.
+// that does, too; divided, there is no queue, and messages are begun.
 ADELE_MUST_CHECK adele_status step_parts_begin_step(struct training_step *step);
-// Before the forward of each part: gradients are zero, running statistics those of the step's start
-ADELE_MUST_CHECK adele_status step_parts_begin_part(struct training_step *step);
-// After the backward of part i_part.
+// Before the forward of part i_part: gradients are zero, running statistics those of the step's
+// start.
+ADELE_MUST_CHECK adele_status step_parts_begin_part(struct training_step *step, int i_part);
+// Its backward at the last scale, whose gradients are complete then.
+ADELE_MUST_CHECK adele_status step_parts_last_backward(struct training_step *step,
+                                                       struct plan *plan, int i_part);
+// After that.
 ADELE_MUST_CHECK adele_status step_parts_add(struct training_step *step, int i_part);
 // After the last one, between ranks; not between step_begin and step_end, unless it is queued.
 ADELE_MUST_CHECK adele_status step_parts_exchange(struct training_step *step);
-// Gradients, running statistics and flags of the whole batch, as after a step of one part.
+// Gradients, running statistics and flags of the whole batch, as after a step of one part. Divided,
+// the gradients are those of this rank's chunks, and behind the flags comes another one: whether
+// all gradients are finite.
 ADELE_MUST_CHECK adele_status step_parts_end_step(struct training_step *step);
 #endif

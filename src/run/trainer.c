@@ -94,6 +94,7 @@ static adele_status save_last(struct trainer *trainer) {
     if (trainer->is_saved)
         return ADELE_OK;
     TRY(ensemble_collect(&trainer->corrector.ensemble));
+    TRY(divided_update_collect(&trainer->step.parts.divided));
     if (!trainer_writes(trainer)) {
         trainer->is_saved = true;
         return ADELE_OK;
@@ -103,6 +104,7 @@ static adele_status save_last(struct trainer *trainer) {
     TRY_GOTO(checkpoint_save(trainer, path, previous), done);
     trainer->is_saved = true;
 done:
+    divided_update_drop_collected(&trainer->step.parts.divided);
     memory_free(trainer->corrector.ensemble.collected);
     trainer->corrector.ensemble.collected = NULL;
     memory_free(path);

@@ -131,6 +131,27 @@ struct step_call {
     double rate;
 };
 
+static bool are_losses_finite(const struct training_step *step) {
+    for (int i = 0; i < step->parts.n; i++)
+        if (step->loss_is_finite[i] == 0)
+            return false;
+    return true;
+}
+
+// Each rank updates its chunks, and all of them get the result. The average moves on every rank.
+static adele_status update_divided(struct training_step *step, const struct adele_sgd_args *whole) {
+    struct divided_update *divided = &step->parts.divided;
+    struct adele_sgd_args own = *whole;
+    TRY(divided_update_open(divided));
+    own.weights = divided->weights;
+    own.gradients = divided->gradients;
+    own.average = NULL;
+    own.n_losses = step->parts.n + 1;
+    TRY(update(step, step->update, &own, network_second_moments(step->network), step->n_updates));
+    TRY(divided_update_close(divided, are_losses_finite(step), step->health));
+    return averaged_weights_update_weights(&step->averaged, whole->average_decay, step->health);
+}
+
 static adele_status update_weights(const struct step_call *call) {
     struct training_step *step = call->step;
     const struct config *config = step->data->config;
@@ -150,7 +171,9 @@ static adele_status update_weights(const struct step_call *call) {
                                   .skip_all_later = config->train.on_nan != ON_NAN_SKIP,
                                   .average = network_average(step->network),
                                   .average_decay = decay};
-    TRY(update(step, step->update, &args, network_second_moments(step->network), step->n_updates));
+    TRY(step->parts.is_divided ? update_divided(step, &args)
+                               : update(step, step->update, &args,
+                                        network_second_moments(step->network), step->n_updates));
     TRY(averaged_weights_update_buffers(&step->averaged, decay, step->health));
     TRY(network_pack(step->network));
     if (!config->loss.learn_scale_weights || step->n_scales < 2)
@@ -183,9 +206,9 @@ static adele_status run_passes(struct training_step *step, const struct step_par
         TRY(plan_forward(batch->plans[k], true));
     }
     TRY(training_step_loss(step, part));
-    for (int k = 0; k < step->n_scales; k++)
+    for (int k = 0; k + 1 < step->n_scales; k++)
         TRY(plan_backward(batch->plans[k]));
-    return ADELE_OK;
+    return step_parts_last_backward(step, batch->plans[step->n_scales - 1], part->index);
 }
 
 static adele_status run_parts(const struct step_call *call) {
@@ -195,7 +218,7 @@ static adele_status run_parts(const struct step_call *call) {
     for (int i = step->parts.i_first; i < step->parts.i_first + step->parts.n_own; i++) {
         const struct step_part part = training_step_part(step, call->i_step, i);
         TRY(training_step_sample(step, &part, call->epoch));
-        TRY(step_parts_begin_part(step));
+        TRY(step_parts_begin_part(step, i));
         TRY(run_passes(step, &part, call->epoch));
         TRY(step_parts_add(step, i));
     }
@@ -245,7 +268,7 @@ adele_status training_step_run(struct training_step *step, int epoch, int i_step
                (i_step == steps.first ? 0 : 2) + (i_step + 1 == steps.end ? 0 : 4);
     if (step->parts.n == 1)
         return record(&call, kind, run_batch);
-    if (!step->parts.exchange || exchange_is_queued(step->parts.exchange))
+    if (step->parts.exchange ? exchange_is_queued(step->parts.exchange) : !step->parts.is_divided)
         return record(&call, kind, run_and_end_parts);
     TRY(record(&call, kind, run_parts));
     TRY(step_parts_exchange(step));

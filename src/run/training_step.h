@@ -61,7 +61,7 @@ struct training_step {
     void *workspace;
     int64_t *counts;         // plain (ADELE_COUNT_SIZE)
     double *sums;            // plain (parts, ADELE_SUM_COUNT): of this rank's parts
-    int32_t *loss_is_finite; // plain (parts): of the step
+    int32_t *loss_is_finite; // plain (parts + 1): of the step; the last is of a divided update
     float *class_weights;    // plain (C); NULL: none
     float *scale_state;      // plain (3, ADELE_MAX_SCALES): raw scale weights, gradient, momentum
     // AdamW, NULL otherwise. scale_second: plain (ADELE_MAX_SCALES), second moments of the scale

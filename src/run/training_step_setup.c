@@ -127,7 +127,7 @@ static adele_status buffers_init(struct training_step *step, size_t workspace_by
         {&step->workspace, workspace_bytes},
         {(void **)&step->counts, ADELE_COUNT_SIZE * sizeof *step->counts},
         {(void **)&step->sums, n_parts * ADELE_SUM_COUNT * sizeof *step->sums},
-        {(void **)&step->loss_is_finite, n_parts * sizeof *step->loss_is_finite},
+        {(void **)&step->loss_is_finite, (n_parts + 1) * sizeof *step->loss_is_finite},
         {(void **)&step->good_statistics, n_statistics * sizeof *step->good_statistics},
         {(void **)&step->scale_second,
          is_adamw ? ADELE_MAX_SCALES * sizeof *step->scale_second : 0},
@@ -183,7 +183,14 @@ static adele_status optimizer_init(struct training_step *step) {
                                        .lr_scale = parameter->lr_scale,
                                        .decay = parameter->has_decay ? decay : 0.0f};
     }
-    adele_status status = update_create(step, &desc, &step->update);
+    struct divided_update *divided = &step->parts.divided;
+    adele_status status = ADELE_OK;
+    if (step->parts.is_divided) {
+        status = divided_update_choose(divided, desc.n_segments, segments);
+        desc = (struct adele_sgd_desc){divided->n_segments, divided->segments};
+    }
+    if (status == ADELE_OK)
+        status = update_create(step, &desc, &step->update);
     memory_free(segments);
     TRY(status);
     // METHOD section 4: the scale weights learn at the base rate, without decay.
@@ -210,8 +217,9 @@ adele_status training_step_init(struct training_step *out, struct run_data *data
     out->planned_buffer_bytes += step_parts_bytes(&out->parts);
     TRY(class_weights_init(out));
     TRY(optimizer_init(out));
-    return config->train.average ? averaged_weights_init(&out->averaged, data->device, network)
-                                 : ADELE_OK;
+    return config->train.average
+               ? averaged_weights_init(&out->averaged, data->device, network, out->parts.is_divided)
+               : ADELE_OK;
 }
 
 void training_step_deinit(struct training_step *step) {

@@ -152,7 +152,7 @@ static void save(struct network *network, const char *path) {
     float *weights, *momenta;
     check_ok(safetensors_writer_create(&writer));
     check_ok(network_export(network, "model.", writer, &weights));
-    check_ok(network_export_momenta(network, "momentum.", writer, &momenta));
+    check_ok(network_export_momenta(network, NULL, "momentum.", writer, &momenta));
     check_ok(safetensors_writer_save(writer, path));
     safetensors_writer_destroy(writer);
     memory_free(weights);

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: MIT
+// Ranks on the CPU that divide the momenta and exchange gradients in buckets beside backward: what
+// each keeps, a gradient that is not finite at one of them, and one that is killed between two
+// buckets. That results are those of one process is shown by test_parts_ranks and
+// test_mpi_same_bytes. This program is its own rank: with arguments it is one of several.
+#include "run/trainer_state.h"
+
+#include "base/memory.h"
+#include "support/mpirun.h"
+#include "support/scratch.h"
+#include "support/tiny_run.h"
+#include "support/train_step.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+// ---- the CPU with a gradient that is not finite -------------------------------------------------
+
+static struct adele_device_iface faulty;
+static const struct adele_device_iface *sane;
+#define BUCKET_BYTES (1 << 16) // of the tiny network, as of all small ones; the last one is smaller
+
+static const float *gradients; // of the network
+static int64_t i_bad = -1;     // of them; -1: none
+static int n_copies;           // of the bucket that it is in
+static long n_until_kill = -1; // buckets that are copied before this process is killed; -1: never
+
+static adele_status faulty_copy(const struct adele_device *device, void *to, const void *from,
+                                size_t bytes) {
+    adele_status status = sane->copy(device, to, from, bytes);
+    int64_t n = (int64_t)(bytes / sizeof(float)), first = (const float *)from - gradients;
+    bool is_gradient = gradients && first >= 0 && first < i_bad + 1 && i_bad < first + n;
+    if (bytes == BUCKET_BYTES && n_until_kill >= 0 && n_until_kill-- == 0)
+        (void)raise(SIGKILL);
+    n_copies += is_gradient;
+    if (is_gradient)
+        ((float *)to)[i_bad - first] = INFINITY;
+    return status;
+}
+
+static adele_status open_faulty(enum adele_precision precision, struct adele_device **out) {
+    adele_status status = adele_device_open("cpu", precision, out);
+    if (status != ADELE_OK)
+        return status;
+    sane = (*out)->iface;
+    faulty = *sane;
+    faulty.copy = faulty_copy;
+    (*out)->iface = &faulty;
+    return ADELE_OK;
+}
+
+// ---- in a rank ----------------------------------------------------------------------------------
+
+// Momenta of 1 / R of the weights, but for the cache lines that buckets end with.
+static void require_divided(struct trainer *trainer, struct ranks *ranks) {
+    const struct divided_update *divided = &trainer->step.parts.divided;
+    size_t n_weights = (size_t)network_graph(trainer->network)->n_weights;
+    size_t n_ranks = (size_t)ranks_count(ranks), n_buckets = (size_t)divided->exchange.buckets.n;
+    size_t whole = 2 * n_weights * sizeof(float); // AdamW has two moments
+    size_t others = network_undivided_bytes(trainer->network);
+    REQUIRE(trainer->step.parts.is_divided);
+    REQUIRE(divided->exchange.buckets.all[0].n * (int64_t)sizeof(float) == BUCKET_BYTES);
+    REQUIRE(n_buckets > 4); // so that some are sent while backward goes on
+    REQUIRE(others <= whole - whole / n_ranks);
+    REQUIRE(others >= whole - whole / n_ranks - 2 * n_buckets * 16 * sizeof(float));
+    REQUIRE(network_parameter_bytes(trainer->network) ==
+            2 * n_weights * sizeof(float) + (whole - others) +
+                (size_t)network_graph(trainer->network)->n_buffers * sizeof(float));
+}
+
+// Buckets are complete in the order in which they are sent, the first one only at the end.
+static void require_overlap(const struct divided_update *divided) {
+    int n = divided->exchange.buckets.n - 1;
+    for (int b = 1; b < n; b++)
+        REQUIRE(divided->completed_by[b - 1] <= divided->completed_by[b]);
+    REQUIRE(divided->completed_by[n / 2] > 0);
+}
+
+// The segment of the optimizer that the float of the weights' arena is in; -1: none.
+static int segment_of(const struct graph *graph, int64_t i) {
+    int segment = 0;
+    for (int p = 0; p < graph->n_parameters; p++) {
+        const struct parameter *parameter = &graph->parameters[p];
+        if (parameter->is_buffer)
+            continue;
+        if (i >= parameter->offset && i < parameter->offset + parameter->count)
+            return segment;
+        segment++;
+    }
+    return -1;
+}
+
+// A step in which one gradient of rank `rank` is infinite.
+static void spoil_step(struct trainer *trainer, struct ranks *ranks, int i_step, int rank,
+                       int64_t i_float) {
+    i_bad = ranks_index(ranks) == rank ? i_float : -1;
+    n_copies = 0;
+    REQUIRE_OK(training_step_run(&trainer->step, 1, i_step, 0.01));
+    REQUIRE(n_copies == (i_bad >= 0 ? trainer->step.parts.n_own : 0));
+    i_bad = -1;
+}
+
+static void require_skipped(struct trainer *trainer, struct ranks *ranks, int rank,
+                            int64_t i_float) {
+    const int64_t *health = trainer->step.health;
+    const struct graph *graph = network_graph(trainer->network);
+    size_t bytes = (size_t)(graph->n_weights + graph->n_buffers) * sizeof(float);
+    float *before = NULL, *after = NULL;
+    REQUIRE_OK(training_step_start_epoch(&trainer->step, 1, 0));
+    REQUIRE_OK(training_step_run(&trainer->step, 1, 0, 0.01));
+    REQUIRE_OK(network_download(trainer->network, &before));
+    spoil_step(trainer, ranks, 1, rank, i_float);
+    REQUIRE_OK(network_download(trainer->network, &after));
+    REQUIRE(memcmp(before, after, bytes) == 0);
+    REQUIRE(health[ADELE_HEALTH_UPDATES] == 2 && health[ADELE_HEALTH_SKIPPED] == 1);
+    REQUIRE(health[ADELE_HEALTH_FIRST_UPDATE] == 2);
+    REQUIRE(health[ADELE_HEALTH_FIRST_SEGMENT] == segment_of(graph, i_float));
+    memory_free(before);
+    memory_free(after);
+}
+
+static int check_rank(char *folder) {
+    struct ranks *ranks = NULL;
+    struct trainer *trainer = NULL;
+    void *state = folder;
+    struct config *config =
+        tiny_run_config(&state, SETS("train.parts=4", "train.batch=8", "train.optimizer.name=adamw",
+                                     "train.optimizer.momentum=null"));
+    adele_device_provide("faulty", open_faulty);
+    REQUIRE_OK(ranks_open(&ranks));
+    const struct trainer_options options = {.config = config, .device = "faulty", .ranks = ranks};
+    REQUIRE_OK(trainer_create(&options, &trainer));
+    require_divided(trainer, ranks);
+    require_overlap(&trainer->step.parts.divided);
+    gradients = network_gradients(trainer->network);
+    const struct graph *graph = network_graph(trainer->network);
+    require_skipped(trainer, ranks, 1, 0);
+    require_skipped(trainer, ranks, 0, graph->parameters[graph->n_parameters / 2].offset);
+    require_skipped(trainer, ranks, ranks_count(ranks) - 1, 20000);
+    trainer_destroy(trainer);
+    config_destroy(config);
+    ranks_close(ranks, false);
+    return 0;
+}
+
+#define SETS_OF_RUN "train.parts=4", "train.batch=8", "train.epochs=3"
+
+// The last rank is killed before the bucket of that number, from 0, is copied.
+static int train_rank(char *folder, const char *kill_at) {
+    char run[4096];
+    struct ranks *ranks = NULL;
+    struct trainer_result result;
+    void *state = folder;
+    struct config *config = tiny_run_config(&state, SETS(SETS_OF_RUN));
+    (void)snprintf(run, sizeof run, "%s/killed", folder);
+    adele_device_provide("faulty", open_faulty);
+    REQUIRE_OK(ranks_open(&ranks));
+    if (ranks_index(ranks) + 1 == ranks_count(ranks))
+        n_until_kill = atol(kill_at);
+    const struct trainer_options options = {
+        .config = config, .run_folder = run, .device = "faulty", .ranks = ranks};
+    adele_status status = trainer_run(&options, &result);
+    config_destroy(config);
+    ranks_close(ranks, status != ADELE_OK);
+    return status == ADELE_OK ? 0 : 1;
+}
+
+// ---- the tests ----------------------------------------------------------------------------------
+
+static int on_ranks(void *const *state, int n_ranks, const char *kill_at) {
+    char self[4096];
+    struct program_result result;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    assert_true(n > 0);
+    self[n] = '\0';
+    mpirun_run(n_ranks, (const char *const[]){self, *state, kill_at, NULL}, &result);
+    if (result.code != 0 && !kill_at)
+        fail_msg("%d ranks, exit code %d:\n%s", n_ranks, result.code, result.err);
+    int code = result.code;
+    program_result_deinit(&result);
+    return code;
+}
+
+static void momenta_and_gradients_are_divided(void **state) {
+    (void)on_ranks(state, 2, NULL);
+    (void)on_ranks(state, 4, NULL);
+}
+
+// Four buckets of that size a step: in the second epoch, with some of its buckets sent and others
+// not computed yet. The momenta come from the checkpoint of all ranks.
+static void killed_between_two_buckets(void **state) {
+    assert_int_equal(on_ranks(state, 2, "10"), 128 + SIGKILL);
+    assert_int_equal(tiny_run_n_records(state, "killed"), 1);
+    check_ok(tiny_run(state, "killed", true, SETS(SETS_OF_RUN), NULL));
+    check_ok(tiny_run(state, "alone", false, SETS(SETS_OF_RUN), NULL));
+    tiny_run_assert_same(state, "alone", "killed");
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(momenta_and_gradients_are_divided),
+                                       cmocka_unit_test(killed_between_two_buckets)};
+    if (argc > 1)
+        return argc > 2 ? train_rank(argv[1], argv[2]) : check_rank(argv[1]);
+    if (!mpirun_is_there()) {
+        printf("skipped: the tests of several ranks need MPI\n");
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, tiny_run_setup, scratch_teardown);
+}
