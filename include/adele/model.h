@@ -25,6 +25,9 @@ struct adele_model_info {
     int n_classes;                  // K
     const char *const *class_names; // (K)
     int height, width; // at which the network works; images of any size are brought to it
+    // 1: the weights are the average that training kept (train.evaluate_averaged). (Added after the
+    // first version of this struct.)
+    int is_averaged;
 };
 
 // `path` is a checkpoint file, or a run's folder: then `checkpoint` chooses "last" or "best" of it

@@ -69,6 +69,14 @@ struct adele_train_start {
     int n_dropped_images;             // of each epoch: train.drop_last, train.parts
     long n_steps_total, n_done_steps; // of the run, and before this call: above 0 in a resumed run
     int n_processes, n_parts; // that train together, and train.parts; bytes are of one process
+    // When labels will be corrected ("once, after epoch 8 of 24, from the ensemble"), and why that
+    // is of little or no use with so few epochs; "": nothing to say.
+    const char *correction, *correction_warning;
+    int64_t n_corrected_pixels; // of the corrections before this call, in a resumed run
+    // Noise that the configuration puts into the training labels: its kind; NULL: none. The mean
+    // foreground IoU of the noisy labels with the given ones.
+    const char *noise;
+    double noise_miou;
 };
 
 // A run between two steps. The library may append fields in later versions.

@@ -42,7 +42,8 @@ adele_status adele_model_open(const char *path, const char *checkpoint, const ch
                                   .n_classes = model->n_categories,
                                   .class_names = (const char *const *)model->category_names,
                                   .height = model->height,
-                                  .width = model->width};
+                                  .width = model->width,
+                                  .is_averaged = model->is_averaged};
     *out = self;
     return ADELE_OK;
 }

@@ -105,6 +105,12 @@ static void draw_case(void *context, int i, int n) {
     progress_draw(context, (double)i / n, text, "");
 }
 
+void model_print_checkpoint(const struct adele_model_info *info) {
+    printf("checkpoint %s, after epoch %d\n", info->path, info->epoch);
+    if (info->is_averaged)
+        printf("averaged weights (train.evaluate_averaged)\n");
+}
+
 static adele_status run(struct model_arguments *arguments, struct adele_ranks *ranks,
                         adele_status (*work)(struct adele_model *model, void *context),
                         void *context) {
@@ -120,7 +126,7 @@ static adele_status run(struct model_arguments *arguments, struct adele_ranks *r
     if (status == ADELE_OK) {
         const struct adele_model_info *info = adele_model_describe(model);
         if (!arguments->is_quiet)
-            printf("checkpoint %s, after epoch %d\n", info->path, info->epoch);
+            model_print_checkpoint(info);
         status = work(model, context);
     }
     adele_model_close(model);

@@ -20,6 +20,9 @@ struct model_arguments {
 
 extern const struct argp model_argp; // a child parser; its input is struct model_arguments *
 
+// Which checkpoint it is, and whether its weights are the average of those of the training.
+void model_print_checkpoint(const struct adele_model_info *info);
+
 // Of a verb's help.
 #define MODEL_RANKS_DOC                                                                            \
     "`mpirun -n 4 adele ...` divides the images among four processes, volumes as a whole; the "    \

@@ -135,6 +135,9 @@ static void show_steps(const struct adele_train_start *start) {
         list_add(&list, "%d image%s of each epoch left out", start->n_dropped_images,
                  start->n_dropped_images == 1 ? "" : "s");
     list_end();
+}
+
+static void show_run(const struct adele_train_start *start) {
     if (start->run_folder != NULL)
         printf("%-*s%s\n", LABEL_COLUMNS, "run", start->run_folder);
     if (start->n_done_steps >= start->n_steps_total)
@@ -143,6 +146,16 @@ static void show_steps(const struct adele_train_start *start) {
     else if (start->n_done_steps > 0)
         printf("%-*safter step %ld of %ld, in epoch %ld\n", LABEL_COLUMNS, "resumes",
                start->n_done_steps, start->n_steps_total, start->n_done_steps / start->n_steps + 1);
+}
+
+static void show_correction(const struct adele_train_start *start) {
+    if (start->noise != NULL)
+        printf("%-*slabels are made noisy on purpose: %s, to a foreground mIoU of %.2f "
+               "(data.noise);\n%*s--set data.noise.kind=none for labels of your own\n",
+               LABEL_COLUMNS, "noise", start->noise, start->noise_miou, LABEL_COLUMNS, "");
+    printf("%-*s%s\n", LABEL_COLUMNS, "corrects", start->correction);
+    if (start->correction_warning[0] != '\0')
+        printf("%*swarning: %s\n", LABEL_COLUMNS, "", start->correction_warning);
 }
 
 static double share_of(const struct adele_train_progress *at) {
@@ -156,14 +169,16 @@ static void show_start(void *context, const struct adele_train_start *start) {
     show_classes(start);
     show_network(start);
     show_steps(start);
+    show_correction(start);
+    show_run(start);
     fflush(stdout);
+    screen->n_corrected_pixels = start->n_corrected_pixels;
     screen->last = (struct adele_train_progress){.n_epochs = start->n_epochs,
                                                  .n_steps = start->n_steps,
                                                  .n_done_steps = start->n_done_steps,
                                                  .n_steps_total = start->n_steps_total,
                                                  .images_per_second = NAN,
                                                  .loss = NAN};
-    screen->is_resumed = start->n_done_steps > 0;
     screen->was_finished = start->n_done_steps >= start->n_steps_total;
     progress_restart(&screen->progress);
     screen->progress.drawn = 0.0; // however short reading the data was
@@ -272,13 +287,12 @@ static void show_class(void *context, const struct adele_class_correction *class
 }
 
 static void show_corrected(const struct train_screen *screen, bool is_off) {
-    const char *since = screen->is_resumed ? " since it was resumed" : "";
     if (screen->n_corrected_pixels > 0)
-        printf("corrected: %" PRId64 " pixels of the training masks%s, over all corrections, at "
+        printf("corrected: %" PRId64 " pixels of the training masks, over all corrections, at "
                "the size of the training\n",
-               screen->n_corrected_pixels, since);
+               screen->n_corrected_pixels);
     else
-        printf("corrected: no pixel of the training masks%s%s\n", since,
+        printf("corrected: no pixel of the training masks%s\n",
                is_off ? " (correction.enabled: false)" : "");
 }
 
@@ -303,13 +317,13 @@ static void show_corrections(const struct train_screen *screen, const char *run_
 void train_screen_end(const struct train_screen *screen, const struct adele_train_result *result) {
     printf("done: %d epoch%s in %s\n", result->n_epochs, result->n_epochs == 1 ? "" : "s",
            result->run_folder);
-    if (result->best_epoch > 0)
+    if (result->best_miou >= 0.0) {
         printf("validation foreground mIoU: best %.4f, after epoch %d", result->best_miou,
                result->best_epoch);
-    if (result->best_epoch > 0 && isfinite(result->val_miou))
-        printf("; last %.4f", result->val_miou);
-    if (result->best_epoch > 0)
+        if (isfinite(result->val_miou))
+            printf("; last %.4f", result->val_miou);
         printf("\n");
+    }
     if (isfinite(result->test_miou))
         printf("test foreground mIoU of the last epoch: %.4f\n", result->test_miou);
     show_corrections(screen, result->run_folder);

@@ -13,9 +13,9 @@ struct train_screen {
     int n_steps_seen;
     double first_step_at, first_share; // when this call's first step had ended
     bool has_estimated, has_estimated_epoch;
-    bool is_resumed, was_finished; // before this call
-    int64_t n_corrected_pixels;    // in this call
-    int n_batches;                 // rows of the dry run's table
+    bool was_finished;          // before this call
+    int64_t n_corrected_pixels; // of the whole run
+    int n_batches;              // rows of the dry run's table
     bool has_unmeasured;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "adele/model.h"
 #include "cli/cli.h"
+#include "cli/model_arguments.h"
 
 #include <stdio.h>
 
@@ -67,7 +68,7 @@ int verb_export(int argc, char **argv) {
         status = adele_model_export(model, &arguments.options);
     if (status == ADELE_OK) {
         const struct adele_model_info *info = adele_model_describe(model);
-        printf("checkpoint %s, after epoch %d\n", info->path, info->epoch);
+        model_print_checkpoint(info);
         printf("%s: image (batch, %d, height, width) -> logits (batch, %d, height, width), trained "
                "at %d x %d\n",
                arguments.options.output, info->n_channels, info->n_classes, info->height,

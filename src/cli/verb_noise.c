@@ -2,6 +2,7 @@
 // adele noise: noisy versions of a data set's training labels, as files like the input's.
 #include "adele/data.h"
 #include "cli/cli.h"
+#include "cli/shell.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -187,6 +188,32 @@ static void print_summary(const struct adele_noise_options *options,
                report->strength);
 }
 
+static void print_set(const char *key, const char *value) {
+    char text[4200];
+    (void)snprintf(text, sizeof text, "%s=%s", key, value);
+    printf(" --set ");
+    shell_print_word(stdout, text);
+}
+
+// The commands that train with the noisy labels.
+static void print_next(const struct noise_arguments *arguments) {
+    const struct adele_data *data = &arguments->data;
+    printf("next: ");
+    if (data->config == NULL) {
+        printf("adele init ");
+        shell_print_path(stdout, data->root, "");
+        printf(" -o own.yaml\n      ");
+    }
+    printf("adele train ");
+    shell_print_path(stdout, data->config != NULL ? data->config : "own.yaml", "");
+    if (data->config != NULL && data->root != NULL)
+        print_set("data.root", data->root);
+    print_set("data.noisy_labels", arguments->noise.output);
+    if (data->config != NULL)
+        printf(" --set data.noise.kind=none");
+    printf("\n");
+}
+
 const struct argp noise_argp = {
     option_table,
     parse_option,
@@ -205,8 +232,10 @@ int verb_noise(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&noise_argp, argc, argv, 0, NULL, &arguments);
     adele_status status = adele_noise(&arguments.data, &arguments.noise, &report);
-    if (status == ADELE_OK)
+    if (status == ADELE_OK) {
         print_summary(&arguments.noise, report);
+        print_next(&arguments);
+    }
     adele_noise_report_destroy(report);
     return status == ADELE_OK ? CLI_OK : cli_report_failure(status);
 }

@@ -165,7 +165,7 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Whether that file must hold every tensor and no other; false loads those it has and logs the others (a new head, for example)."},
 
     {"train.epochs", CONFIG_INT, AT(train.epochs), .fallback = "100", RANGE(1, 1000000),
-     .meaning = "Passes over the training set."},
+     .meaning = "Passes over the training set. A run that is resumed may have another number; correction.at then stays at its epoch, while train.schedule follows the new number."},
     {"train.iterations", CONFIG_INT, AT(train.iterations), .fallback = "0", RANGE(0, 1000000000),
      .meaning = "Above 0: total number of steps, instead of epochs; the last epoch may be incomplete."},
     {"train.batch", CONFIG_INT, AT(train.batch), .fallback = "5", RANGE(1, 4096),
@@ -243,7 +243,7 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
     {"correction.method", CONFIG_ENUM, AT(correction.method), .fallback = "adele", .names = methods,
      .meaning = "adele: the paper's, each class from its onset of memorization on; ensemble: once, from the predictions of all epochs so far, decided by area (rule both, all classes, no threshold of confidence)."},
     {"correction.at", CONFIG_REAL, AT(correction.at), .fallback = "0.3333333333333333", RANGE(0, 1),
-     .meaning = "Method ensemble: the share of the epochs after which labels are corrected, rounded to an epoch, at least the first."},
+     .meaning = "Method ensemble: the share of the epochs after which labels are corrected, rounded to an epoch, at least the first. A run that is resumed with another train.epochs keeps the epoch with which it began."},
     {"correction.timing", CONFIG_ENUM, AT(correction.timing), .fallback = "fixed", .names = timings,
      .meaning = "Method ensemble: all classes at correction.at, or each class once at its own onset, which is found as with the method adele."},
     {"correction.beta", CONFIG_REAL, AT(correction.beta), .fallback = "0.9", RANGE(0, 0.999),

@@ -45,6 +45,8 @@ adele_status checkpoint_read_model(const struct safetensors *file, struct checkp
     out->epoch = (int)checkpoint_number(file, "epoch", 0.0);
     out->has_palette = checkpoint_number(file, "data.has_palette", 0.0) != 0.0;
     out->normalize = checkpoint_number(file, "data.normalize", 0.0) == NORMALIZE_IMAGENET;
+    out->is_averaged = checkpoint_number(file, "model.averaged", 0.0) != 0.0 ||
+                       checkpoint_number(file, "model.is_average", 0.0) != 0.0;
     out->orientation = safetensors_metadata(file, "data.orientation");
     out->orientation = out->orientation != NULL ? out->orientation : "";
     out->name = safetensors_metadata(file, "model.name");

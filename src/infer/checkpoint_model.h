@@ -19,6 +19,7 @@ struct checkpoint_model {
     int epoch;
     int normalize; // enum image_normalize
     bool has_palette;
+    bool is_averaged;        // the model is the average of the weights
     const char *orientation; // of the training volumes ("RAS"); borrowed; "": none, or not known
 };
 

@@ -54,6 +54,7 @@ static adele_status load_network(struct model *model, const struct safetensors *
                                      .n_categories = description.n_categories,
                                      .width = description.width,
                                      .rate = description.rate};
+    model->is_averaged = description.is_averaged;
     TRY(network_create(model->device, &network, &model->network));
     return network_import(model->network, checkpoint_model_prefix(file), file);
 }

@@ -28,6 +28,7 @@ struct model {
     char *path;                     // of the checkpoint
     char *run_folder;               // that it lies in; NULL when there is none
     int epoch;                      // after which it was saved
+    bool is_averaged;               // its weights are the average of those of all steps
 };
 
 // `path` is a checkpoint file, or a run folder: then its checkpoints/CHECKPOINT.safetensors, where

@@ -25,6 +25,9 @@ void gate_decide(const struct gate_counts *counts, struct gate_result *out) {
             share(counts->plain_decided, counts->plain + counts->decided - counts->plain_decided),
         .with_labels = share(counts->plain_labelled,
                              counts->plain + counts->labelled - counts->plain_labelled)};
+    // Rounded areas, or images that the plain decision leaves out, may make it more than all.
+    if (out->one_sided > 1.0)
+        out->one_sided = 1.0;
     // Comparisons with NaN are false.
     bool is_drawn_one_sided = out->one_sided >= GATE_ONE_SIDED && out->deviation >= GATE_DEVIATION;
     bool is_far = out->with_decided - out->with_labels >= GATE_MARGIN;

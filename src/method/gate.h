@@ -40,8 +40,8 @@ struct gate_result {
     // GATE_KNOWN the class is not learned, and its decision is no better than the labels.
     double known;
     // The deviation as a share of the labelled area, and as a share of the pixels in which the
-    // plain decision and the labels differ: 1 where within each image all of them lie on one side,
-    // because the whole contour was drawn too large or too small there.
+    // plain decision and the labels differ, at most 1: 1 where within each image all of them lie on
+    // one side, because the whole contour was drawn too large or too small there.
     double deviation, one_sided;
     // IoU of the plain decision with the decision by area, and with the labels.
     double with_decided, with_labels;

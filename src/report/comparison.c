@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "report/plot.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -197,8 +198,56 @@ static void draw_end_labels(cairo_t *cairo, const struct comparison *figure,
     }
 }
 
-static void draw_best(cairo_t *cairo, const struct plot_axes *axes, const struct line *line,
-                      bool with_text) {
+// A text of one line: `y` is its upper edge.
+struct box {
+    double x, y, width, height;
+};
+
+// How much a text in the box would cover: points of the curves, and of the boxes before it.
+static int count_covered(const struct comparison *figure, const struct plot_axes *axes,
+                         const struct box *box, int n_before, const struct box *before) {
+    int n = 0;
+    for (int i = 0; i < figure->n; i++) {
+        const struct line *line = &figure->lines[i];
+        for (int k = 0; line->held_out != NULL && k + 1 < line->n; k++)
+            for (int j = 0; j < 8; j++) {
+                double t = j / 8.0;
+                double x = plot_axes_x(axes, line->epochs[k] * (1.0 - t) + line->epochs[k + 1] * t);
+                double y =
+                    plot_axes_y(axes, line->held_out[k] * (1.0 - t) + line->held_out[k + 1] * t);
+                n += x >= box->x && x <= box->x + box->width && y >= box->y &&
+                     y <= box->y + box->height; // never where a value is missing
+            }
+    }
+    for (int i = 0; i < n_before; i++)
+        if (fabs(before[i].x - box->x) < box->width && fabs(before[i].y - box->y) < box->height)
+            n += 100;
+    return n;
+}
+
+// Beside an early peak the left is free, since curves rise to it from the lower left. *out has its
+// width and height; of places above and below the ring it gets the one that covers least.
+static void place_best(const struct comparison *figure, const struct plot_axes *axes, double x,
+                       double y, int n_before, const struct box *before, struct box *out) {
+    bool is_early = (x - axes->x) / axes->width < 0.5;
+    const double lefts[] = {is_early ? x - out->width + 8.0 : x - out->width / 2.0,
+                            x - out->width / 2.0, x - 8.0};
+    const double tops[] = {y - 13.0 - out->height, y + 12.0, y - 30.0 - out->height, y + 30.0};
+    struct box box = *out;
+    int least = INT_MAX;
+    for (size_t i = 0; i < sizeof tops / sizeof *tops; i++)
+        for (size_t k = 0; k < sizeof lefts / sizeof *lefts; k++) {
+            box.x = fmin(fmax(lefts[k], axes->x + 4.0), axes->x + axes->width - box.width);
+            box.y = tops[i];
+            int n = count_covered(figure, axes, &box, n_before, before);
+            if (n < least) {
+                least = n;
+                *out = box;
+            }
+        }
+}
+
+static void draw_ring(cairo_t *cairo, const struct plot_axes *axes, const struct line *line) {
     const struct report_summary *summary = line->summary;
     if (!isfinite(summary->best))
         return;
@@ -211,17 +260,30 @@ static void draw_best(cairo_t *cairo, const struct plot_axes *axes, const struct
     plot_set_colour(cairo, line->colour, 1.0);
     cairo_set_line_width(cairo, 2.5);
     cairo_stroke(cairo);
-    if (!with_text)
-        return;
-    char text[64];
-    (void)snprintf(text, sizeof text, "best %.3f, epoch %.0f", summary->best, summary->best_epoch);
-    struct plot_text_style style = {12.0, line->colour, PLOT_LEFT, false, true};
-    double width = plot_text_width(cairo, style, text);
-    // Curves rise to the peak from the lower left, so beside an early peak the left is free.
-    double share = (x - axes->x) / axes->width;
-    double left = share < 0.5 ? x - width + 8.0 : x - width / 2.0;
-    left = fmin(fmax(left, axes->x + 4.0), axes->x + axes->width - width);
-    plot_text(cairo, style, left, y - 13.0, "%s", text);
+}
+
+#define MOST_BEST 3 // texts beside rings
+
+static void draw_best(cairo_t *cairo, const struct comparison *figure,
+                      const struct plot_axes *axes) {
+    struct box boxes[MOST_BEST];
+    int n = 0;
+    for (int i = 0; i < figure->n; i++)
+        draw_ring(cairo, axes, &figure->lines[i]);
+    for (int i = 0; i < figure->n && figure->n <= MOST_BEST; i++) {
+        const struct report_summary *summary = figure->lines[i].summary;
+        char text[64];
+        if (!isfinite(summary->best))
+            continue;
+        (void)snprintf(text, sizeof text, "best %.3f, epoch %.0f", summary->best,
+                       summary->best_epoch);
+        struct plot_text_style style = {12.0, figure->lines[i].colour, PLOT_LEFT, false, true};
+        boxes[n] = (struct box){.width = plot_text_width(cairo, style, text), .height = 12.0};
+        place_best(figure, axes, plot_axes_x(axes, summary->best_epoch),
+                   plot_axes_y(axes, summary->best), n, boxes, &boxes[n]);
+        plot_text(cairo, style, boxes[n].x, boxes[n].y + boxes[n].height, "%s", text);
+        n++;
+    }
 }
 
 static void draw_plot(cairo_t *cairo, const struct comparison *figure, struct plot_axes *axes,
@@ -238,8 +300,8 @@ static void draw_plot(cairo_t *cairo, const struct comparison *figure, struct pl
         plot_curve(cairo, axes, line->n, line->epochs, values, line->colour, is_main ? 2.8 : 2.0);
         plot_points(cairo, axes, 1, &epoch, &last, line->colour, 1.0, is_main ? 4.5 : 3.2);
     }
-    for (int i = 0; is_main && i < figure->n; i++)
-        draw_best(cairo, axes, &figure->lines[i], figure->n <= 3);
+    if (is_main)
+        draw_best(cairo, figure, axes);
     draw_end_labels(cairo, figure, axes, i_side);
 }
 

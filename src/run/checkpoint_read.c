@@ -145,6 +145,12 @@ static adele_status read_ensemble(struct trainer *trainer, const struct safetens
                     is_open >= 0.0 ? "with" : "without", ensemble->data ? "with it" : "without");
     if (!ensemble->data)
         return ADELE_OK;
+    // Earlier versions did not write it.
+    double epoch = checkpoint_number(file, "ensemble.epoch", 0.0);
+    if (!(epoch >= 0.0 && epoch <= INT32_MAX))
+        return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
+                    "ensemble.epoch is %g", epoch);
+    ensemble->kept_epoch = (int)epoch;
     if (is_open == 0.0)
         return ensemble_restore(ensemble, NULL);
     const struct safetensors_entry *entry = NULL;

@@ -183,6 +183,7 @@ static adele_status add_ensemble(const struct trainer *trainer, struct safetenso
     const int64_t map_shape[4] = {trainer->data.resident[SPLIT_TRAIN].set.n_images, shape->c,
                                   shape->h, shape->w};
     TRY(add_number(writer, "ensemble.is_open", ensemble_is_open(ensemble)));
+    TRY(add_number(writer, "ensemble.epoch", ensemble_epoch(ensemble)));
     return ensemble_is_open(ensemble) ? safetensors_writer_add(writer, "ensemble", SAFETENSORS_F16,
                                                                4, map_shape, ensemble->collected)
                                       : ADELE_OK;
@@ -233,6 +234,8 @@ static adele_status save(struct trainer *trainer, const char *path, const char *
     TRY_GOTO(add_model(trainer, writer, &copies.model), done);
     if (with_state)
         TRY_GOTO(add_state(trainer, writer, &copies), done);
+    else if (trainer->config->train.evaluate_averaged) // the average is in the place of the weights
+        TRY_GOTO(add_number(writer, "model.is_average", 1.0), done);
     TRY_GOTO(safetensors_writer_save_keeping(writer, path, keep), done);
 done:
     safetensors_writer_destroy(writer);

@@ -3,7 +3,6 @@
 #include "run/corrector.h"
 
 #include "base/fail.h"
-#include "base/log.h"
 #include "base/memory.h"
 
 #include <string.h>
@@ -93,14 +92,6 @@ static void find_labelled(struct corrector *corrector) {
         corrector->is_labelled[images->labels[i]] = true;
 }
 
-static adele_status warn_of_ignored_keys(const struct config *config) {
-    char keys[512];
-    TRY(config_ignored_keys(config, keys, sizeof keys));
-    if (keys[0] != '\0')
-        log_line(LOG_WARNING, "correction.method: ensemble does not use %s", keys);
-    return ADELE_OK;
-}
-
 static adele_status device_init(struct corrector *corrector,
                                 const struct corrector_options *options) {
     const struct run_data *data = corrector->data;
@@ -126,7 +117,6 @@ static adele_status device_init(struct corrector *corrector,
                                    (void **)&corrector->scratch_map));
     if (is_ensemble) {
         find_labelled(corrector);
-        TRY(warn_of_ignored_keys(data->config));
         TRY(ensemble_init(&corrector->ensemble, corrector->data, options->network,
                           options->epochs));
         // The scratch map is free until the labels are rewritten.

@@ -245,8 +245,9 @@ adele_status trainer_dry_run(const struct trainer_options *options, struct dry_r
     adele_status status = plan_configured(&run);
     if (status == ADELE_OK && run.trainer->step.epochs.batch == run.configured)
         status = learning_rate_check(&run.config, &run.trainer->step.epochs);
+    if (status == ADELE_OK)
+        status = start_report(run.trainer);
     if (status == ADELE_OK) {
-        start_report(run.trainer);
         choose_sizes(&run);
         status = measure_configured(&run);
     }

@@ -101,6 +101,10 @@ void ensemble_deinit(struct ensemble *ensemble) {
 }
 
 int ensemble_epoch(const struct ensemble *ensemble) {
+    return ensemble->kept_epoch > 0 ? ensemble->kept_epoch : ensemble_epoch_by_config(ensemble);
+}
+
+int ensemble_epoch_by_config(const struct ensemble *ensemble) {
     double share = ensemble->data->config->correction.at;
     int epoch = (int)lround(share * ensemble->epochs->n_epochs);
     return epoch > 1 ? epoch : 1;

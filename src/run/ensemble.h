@@ -22,6 +22,8 @@ struct ensemble {
     struct run_data *data;           // borrowed; NULL: there is no ensemble
     const struct epoch_plan *epochs; // borrowed
     int batch;
+    int kept_epoch; // of the correction, as the checkpoint of a resumed run has it; 0: as
+                    // configured
     struct image_share share;
     struct inference *inference;
     struct adele_shape logits; // of a batch
@@ -48,8 +50,11 @@ void ensemble_deinit(struct ensemble *ensemble); // also zeroes it; legal on a z
 static inline bool ensemble_is_open(const struct ensemble *ensemble) {
     return ensemble->maps != NULL;
 }
-// The epoch after which all classes are corrected, with correction.timing: fixed.
+// The epoch after which all classes are corrected, with correction.timing: fixed. A run that is
+// resumed with another number of epochs keeps the one that it began with, so that its labels do not
+// depend on when it was interrupted; the second function does not regard that.
 int ensemble_epoch(const struct ensemble *ensemble);
+int ensemble_epoch_by_config(const struct ensemble *ensemble);
 
 // Predicts the share's images with the weights that the network has, and adds them to the maps.
 ADELE_MUST_CHECK adele_status ensemble_accumulate(struct ensemble *ensemble);

@@ -176,11 +176,14 @@ static adele_status count(struct counting *counting, int epoch) {
 static void log_result(const struct ensemble_gate *gate, int epoch, int c,
                        const struct gate_result *result) {
     log_line(LOG_INFO,
-             "epoch %d: %s: known %.3f, area deviation %.3f, one-sided %.3f, IoU with the labels "
-             "%.3f, of the two decisions %.3f: the labels %s",
-             epoch, gate->ensemble->data->dataset->category_names[c], result->known,
-             result->deviation, result->one_sided, result->with_labels, result->with_decided,
-             result->corrects ? "are corrected" : "are kept (correction.gate)");
+             "epoch %d: %s: the labels are %s: known %.3f (at least %g), and either area deviation "
+             "%.3f (at least %g) and one-sided %.3f (at least %g), or IoU of the two decisions "
+             "%.3f - IoU with the labels %.3f = %.3f (at least %g)",
+             epoch, gate->ensemble->data->dataset->category_names[c],
+             result->corrects ? "corrected" : "kept (correction.gate)", result->known, GATE_KNOWN,
+             result->deviation, GATE_DEVIATION, result->one_sided, GATE_ONE_SIDED,
+             result->with_decided, result->with_labels, result->with_decided - result->with_labels,
+             GATE_MARGIN);
 }
 
 static void decide(struct ensemble_gate *gate, const struct counting *counting, int epoch,

@@ -73,6 +73,19 @@ agree:
     return status;
 }
 
+// With another train.epochs.
+static void tell_kept_epoch(const struct trainer *trainer) {
+    const struct ensemble *ensemble = &trainer->corrector.ensemble;
+    if (!ensemble_is_open(ensemble) || trainer->config->correction.timing != TIMING_FIXED ||
+        ensemble_epoch(ensemble) == ensemble_epoch_by_config(ensemble))
+        return;
+    log_line(LOG_INFO,
+             "labels are corrected after epoch %d, as planned when the run began; a new run of %d "
+             "epochs would correct them after epoch %d",
+             ensemble_epoch(ensemble), ensemble->epochs->n_epochs,
+             ensemble_epoch_by_config(ensemble));
+}
+
 adele_status resume_load(struct trainer *trainer) {
     bool is_found = false;
     TRY(resume_load_newest(trainer, &is_found));
@@ -83,6 +96,7 @@ adele_status resume_load(struct trainer *trainer) {
     }
     log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->progress.epoch,
              trainer->progress.step_in_epoch);
+    tell_kept_epoch(trainer);
     run_origin_warn(&trainer->origin);
     return ADELE_OK;
 }

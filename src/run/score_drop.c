@@ -2,9 +2,9 @@
 #include "run/score_drop.h"
 
 #include "base/fail.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/metric_values.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,29 +14,6 @@
 #define PATIENCE 3
 #define DROP     0.01
 
-// Validation scores of epochs 0 .. n - 1; NaN where there is none.
-static adele_status read_scores(const struct metrics *metrics, size_t n, double **out) {
-    size_t n_bytes = 0;
-    TRY(ALLOCATE(out, n));
-    double *scores = *out;
-    for (size_t i = 0; i < n; i++)
-        scores[i] = NAN;
-    const char *line = metrics_text(metrics, &n_bytes), *end = line + n_bytes;
-    while (line < end) {
-        const char *next = memchr(line, '\n', (size_t)(end - line));
-        cJSON *record = next ? cJSON_ParseWithLength(line, (size_t)(next - line)) : NULL;
-        const cJSON *epoch = cJSON_GetObjectItemCaseSensitive(record, "epoch");
-        const cJSON *score =
-            cJSON_GetObjectItemCaseSensitive(record, "val/pred_vs_true/miou_foreground");
-        if (cJSON_IsNumber(epoch) && cJSON_IsNumber(score) && epoch->valuedouble >= 0 &&
-            epoch->valuedouble < (double)n)
-            scores[(size_t)epoch->valuedouble] = score->valuedouble;
-        cJSON_Delete(record);
-        line = next ? next + 1 : end;
-    }
-    return ADELE_OK;
-}
-
 static bool was_corrected(const struct corrector *corrector, int epoch) {
     for (int c = 1; c < corrector->data->n_categories; c++)
         if (corrector_has_corrected(corrector, epoch, c))
@@ -44,40 +21,102 @@ static bool was_corrected(const struct corrector *corrector, int epoch) {
     return false;
 }
 
-// The best score of epochs first..last, and how many there are.
-static double best_of(const double *scores, int first, int last, int *n) {
-    double best = NAN;
+// ---- which classes fell -------------------------------------------------------------------------
+
+struct fallen {
+    char names[400]; // "lung (corrected), heart (left as it was)"
+    bool any_corrected, any_kept;
+};
+
+static void add_class(struct fallen *fallen, const char *name, bool is_corrected) {
+    size_t used = strlen(fallen->names);
+    (void)snprintf(fallen->names + used, sizeof fallen->names - used, "%s%s (%s)",
+                   used > 0 ? ", " : "", name, is_corrected ? "corrected" : "left as it was");
+    fallen->any_corrected = fallen->any_corrected || is_corrected;
+    fallen->any_kept = fallen->any_kept || !is_corrected;
+}
+
+static bool is_class_corrected(const struct corrector *corrector, int epoch, int c) {
+    for (int e = 1; e <= epoch; e++)
+        if (corrector_has_corrected(corrector, e, c))
+            return true;
+    return false;
+}
+
+// The classes whose score is lower at epoch `after` than at epoch `before`.
+static adele_status find_fallen(const struct corrector *corrector, const struct metrics *metrics,
+                                int before, int after, struct fallen *out) {
+    for (int c = 1; c < corrector->data->n_categories; c++) {
+        const char *class = corrector->data->dataset->category_names[c];
+        double *iou = NULL;
+        char *name = memory_printf("val/pred_vs_true/iou/%s", class);
+        adele_status status = CHECK_MEMORY(name);
+        if (status == ADELE_OK)
+            status =
+                metric_values_read(metrics, name, (size_t)corrector->epochs->n_epochs + 1, &iou);
+        if (status == ADELE_OK && iou[before] - iou[after] > DROP)
+            add_class(out, class, is_class_corrected(corrector, after, c));
+        memory_free(iou);
+        memory_free(name);
+        TRY(status);
+    }
+    return ADELE_OK;
+}
+
+// ---- the warning --------------------------------------------------------------------------------
+
+// The epoch with the best score of first..last, 0 where there is none, and how many there are.
+static int best_of(const double *scores, int first, int last, int *n) {
+    int best = 0;
     *n = 0;
     for (int epoch = first; epoch <= last; epoch++) {
-        best = fmax(best, scores[epoch]); // a NaN counts as absent
         *n += isfinite(scores[epoch]);
+        if (isfinite(scores[epoch]) && (best == 0 || scores[epoch] > scores[best]))
+            best = epoch;
     }
     return best;
 }
 
+// A network memorizes the errors of classes that were left as they were, whatever was corrected.
+static adele_status warn(const struct corrector *corrector, const struct metrics *metrics,
+                         const double *scores, int corrected, int before, int after) {
+    struct fallen fallen = {0};
+    TRY(find_fallen(corrector, metrics, before, after, &fallen));
+    bool is_memorized = fallen.any_kept && !fallen.any_corrected;
+    log_line(LOG_WARNING,
+             "validation mIoU was %.4f before the labels were corrected at the end of epoch %d, "
+             "and is at most %.4f since then%s%s. Unless the validation labels are as noisy, %s; "
+             "compare with correction.enabled: false",
+             scores[before], corrected, scores[after], fallen.names[0] != '\0' ? "; lower: " : "",
+             fallen.names,
+             is_memorized ? "the network memorizes the errors in labels that were not corrected"
+                          : "the correction did harm, or the network memorizes the errors that are "
+                            "left");
+    return ADELE_OK;
+}
+
 // `corrected`: the epoch at whose end the labels were corrected.
-static void compare_scores(const double *scores, int corrected, int epoch, bool is_last) {
-    int n_before, n_after;
-    double before = best_of(scores, 1, corrected, &n_before);
-    double after = best_of(scores, corrected + 1, epoch, &n_after);
-    bool is_due = n_after == PATIENCE || (is_last && n_after > 0 && n_after < PATIENCE);
-    if (is_due && before - after > DROP)
-        log_line(LOG_WARNING,
-                 "validation mIoU was %.4f before the labels were corrected at the end of epoch "
-                 "%d, and is at most %.4f since then: unless the validation labels are as noisy, "
-                 "the correction did harm; compare with correction.enabled: false",
-                 before, corrected, after);
+static adele_status compare_scores(const struct corrector *corrector, const struct metrics *metrics,
+                                   const double *scores, int corrected, int epoch) {
+    int n_before, n_after, n_epochs = corrector->epochs->n_epochs;
+    int before = best_of(scores, 1, corrected, &n_before);
+    int after = best_of(scores, corrected + 1, epoch, &n_after);
+    bool is_due = n_after == PATIENCE || (epoch == n_epochs && n_after > 0 && n_after < PATIENCE);
+    if (!is_due || n_before == 0 || !(scores[before] - scores[after] > DROP))
+        return ADELE_OK;
+    return warn(corrector, metrics, scores, corrected, before, after);
 }
 
 // Of corrections in a row, as pipeline voc makes them, only the first one is checked.
 adele_status score_drop_warn(const struct corrector *corrector, const struct metrics *metrics,
                              int epoch) {
     double *scores = NULL;
-    int n_epochs = corrector->epochs->n_epochs;
-    TRY(read_scores(metrics, (size_t)n_epochs + 1, &scores));
-    for (int k = 1; isfinite(scores[epoch]) && k < epoch; k++)
+    size_t n = (size_t)corrector->epochs->n_epochs + 1;
+    adele_status status =
+        metric_values_read(metrics, "val/pred_vs_true/miou_foreground", n, &scores);
+    for (int k = 1; status == ADELE_OK && isfinite(scores[epoch]) && k < epoch; k++)
         if (was_corrected(corrector, k) && !was_corrected(corrector, k - 1))
-            compare_scores(scores, k, epoch, epoch == n_epochs);
+            status = compare_scores(corrector, metrics, scores, k, epoch);
     memory_free(scores);
-    return ADELE_OK;
+    return status;
 }

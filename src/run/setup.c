@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "infer/checkpoint_model.h"
 #include "infer/run_folder.h"
+#include "run/correction_plan.h"
 #include "run/learning_rate.h"
 #include "run/memory_need.h"
 #include "run/rank_check.h"
@@ -149,6 +150,7 @@ static adele_status check_data(const struct run_data *data) {
 static adele_status load(struct trainer *trainer) {
     const char *run_folder = trainer->options.run_folder;
     TRY(check_config(trainer->config));
+    TRY(correction_plan_check(trainer->config));
     if (run_folder != NULL && trainer_writes(trainer)) {
         TRY(file_make_directory(run_folder));
         TRY(file_lock_folder(run_folder, &trainer->folder_lock));

@@ -2,7 +2,12 @@
 #include "run/start.h"
 
 #include "base/fail.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "run/correction_plan.h"
+#include "run/metric_values.h"
 
+#include <math.h>
 #include <string.h>
 
 static void describe_data(const struct trainer *trainer, struct adele_train_start *start) {
@@ -78,14 +83,41 @@ static void describe_steps(const struct trainer *trainer, struct adele_train_sta
     start->n_parts = epochs->n_parts;
 }
 
-void start_report(const struct trainer *trainer) {
+// By the records of the epochs before.
+static adele_status count_corrected(const struct trainer *trainer,
+                                    struct adele_train_start *start) {
+    size_t n_epochs = (size_t)trainer->progress.epoch + 1;
+    double *pixels = NULL;
+    if (trainer->metrics == NULL) // a dry run
+        return ADELE_OK;
+    TRY(metric_values_read(trainer->metrics, "correction/changed_pixels", n_epochs, &pixels));
+    for (size_t i = 0; i < n_epochs; i++)
+        start->n_corrected_pixels += isfinite(pixels[i]) ? llround(pixels[i]) : 0;
+    memory_free(pixels);
+    return ADELE_OK;
+}
+
+adele_status start_report(const struct trainer *trainer) {
     const struct trainer_options *options = &trainer->options;
+    const struct noise_config *noise = &trainer->config->data.noise;
     double shares[256];
+    struct correction_plan plan;
+    correction_plan_describe(&trainer->corrector, &plan);
+    log_line(LOG_DETAIL, "labels to be corrected: %s", plan.when);
+    if (plan.warning[0] != '\0')
+        log_line(LOG_DETAIL, "warning: %s", plan.warning);
     if (options->on_start == NULL)
-        return;
-    struct adele_train_start start = {.run_folder = options->run_folder};
+        return ADELE_OK;
+    struct adele_train_start start = {
+        .run_folder = options->run_folder,
+        .correction = plan.when,
+        .correction_warning = plan.warning,
+        .noise = noise->kind != NOISE_NONE ? noise_kind_names[noise->kind] : NULL,
+        .noise_miou = trainer->data.noise.miou_foreground};
     describe_data(trainer, &start);
     count_classes(&trainer->data, &start, shares);
     describe_steps(trainer, &start);
+    TRY(count_corrected(trainer, &start));
     options->on_start(options->context, &start);
+    return ADELE_OK;
 }

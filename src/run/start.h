@@ -5,7 +5,7 @@
 
 #include "run/trainer_state.h"
 
-// Calls options.on_start, if there is one. The plans are made, and the checkpoint of a run that is
-// resumed is loaded.
-void start_report(const struct trainer *trainer);
+// Calls options.on_start, if there is one, and logs when labels will be corrected. The plans are
+// made, and the checkpoint of a run that is resumed is loaded.
+ADELE_MUST_CHECK adele_status start_report(const struct trainer *trainer);
 #endif

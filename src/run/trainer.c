@@ -304,7 +304,7 @@ static adele_status run_trainer(struct trainer *trainer) {
     TRY(ALLOCATE(&result, 1));
     adele_status status = ranks_agree(trainer->options.ranks, start_run(trainer));
     if (status == ADELE_OK && trainer_writes(trainer))
-        start_report(trainer);
+        status = start_report(trainer);
     if (status == ADELE_OK)
         status = trainer->options.n_profile_steps > 0 ? profile(trainer, result)
                                                       : train(trainer, result);

@@ -703,6 +703,11 @@ static void noise_reaches_its_target(void **state) {
               "0.7", "--seed", "5");
         assert_code(&result, 0);
         assert_non_null(strstr(result.out, "foreground mIoU 0.7"));
+        (void)snprintf(set, sizeof set,
+                       "next: adele init %s -o own.yaml\n      adele train own.yaml --set "
+                       "data.noisy_labels=%s\n",
+                       scratch_path(state, "set"), scratch_path(state, i ? "noise1" : "noise0"));
+        assert_non_null(strstr(result.out, set));
         program_result_deinit(&result);
     }
     check_ok(json_read(scratch_path(state, "noise0/noise.json"), &json));
@@ -715,7 +720,7 @@ static void noise_reaches_its_target(void **state) {
         (void)snprintf(b, sizeof b, "noise1/labelsTr/train_%03d.png", i);
         assert_true(same_bytes(scratch_path(state, a), scratch_path(state, b)));
     }
-    (void)snprintf(set, sizeof set, "data.noisy_labels=%s", scratch_path(state, "noise0/labelsTr"));
+    (void)snprintf(set, sizeof set, "data.noisy_labels=%s", scratch_path(state, "noise0"));
     ADELE(&result, "train", scratch_path(state, "tiny.yaml"), "--run", scratch_path(state, "noisy"),
           "--set", set, "--set", "train.epochs=1");
     assert_code(&result, 0);

@@ -360,6 +360,9 @@ static void bad_input_is_named(void **state) {
     assert_says(&result, 1, "the noise none is there twice");
     ADELE(&result, "table", first, "-o", out, "--noise=flip:0.6");
     assert_says(&result, 1, "data.noisy_labels");
+    ADELE(&result, "table", first, "-o", out, "--noise=none,flip:0.6",
+          "--set=data.noisy_labels=", "--set=data.true_labels=labelsTr");
+    assert_says(&result, 1, "data.true_labels");
     assert_false(file_exists(out));
     ADELE(&result, "table", first, "--jobs=0");
     assert_says(&result, 2, "--jobs 0");

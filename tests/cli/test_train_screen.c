@@ -75,6 +75,9 @@ static void train_begins_with_a_screen(void **state) {
     assert_says(result.out, "steps     10 in 2 epochs of 5, the last of an epoch with 2 images\n");
     assert_says(result.out, "\nrun       ");
     assert_null(strstr(result.out, "resumes"));
+    assert_says(result.out, "\ncorrects  per class, when its training IoU flattens\n"
+                            "          warning: 2 values of the IoU curves ");
+    assert_null(strstr(result.out, "\nnoise "));
     // The table of ops is for the log.
     assert_null(strstr(result.out, "double_conv"));
     check_ok(file_read(scratch_path(state, "run/log.txt"), 0, &log, &bytes));
@@ -103,6 +106,108 @@ static void a_resumed_run_says_where(void **state) {
     assert_code(&result, 0);
     assert_says(result.out, "resumes   finished already; a larger train.epochs goes on with it\n");
     assert_null(strstr(result.out, "\ncorrected:"));
+    program_result_deinit(&result);
+}
+
+// The pixels that a resumed run has corrected are those of the whole run.
+static void a_resumed_run_counts_what_was_corrected_before(void **state) {
+    struct program_result result;
+    double pixels = 0.0;
+    char text[80];
+    tiny_run_interrupted(state, "counted", 17, SETS("train.epochs=4")); // after the correction
+    ADELE(&result, "train", config, "--run", scratch_path(state, "counted"), "--device", "cpu",
+          "--set", "train.epochs=4", "--resume");
+    assert_code(&result, 0);
+    for (int epoch = 1; epoch <= 4; epoch++)
+        pixels += tiny_run_metric(state, "counted", epoch, "correction/changed_pixels");
+    assert_true(tiny_run_metric(state, "counted", 3, "correction/changed_pixels") > 0.0);
+    (void)snprintf(text, sizeof text, "\ncorrected: %.0f pixels of the training masks, ", pixels);
+    assert_says(result.out, text);
+    program_result_deinit(&result);
+}
+
+// ---- the method ensemble ------------------------------------------------------------------------
+
+// What its weights are, for each verb that reads them.
+static void assert_averaged(const char *run, const char *checkpoint, bool is_averaged,
+                            const char *onnx) {
+    struct program_result result;
+    ADELE(&result, "evaluate", run, "--checkpoint", checkpoint, "--device", "cpu");
+    assert_code(&result, 0);
+    assert_int_equal(count_of(result.out, "\naveraged weights (train.evaluate_averaged)\n"),
+                     is_averaged);
+    program_result_deinit(&result);
+    ADELE(&result, "export", run, "--checkpoint", checkpoint, "-o", onnx, "--overwrite");
+    assert_code(&result, 0);
+    assert_int_equal(count_of(result.out, "\naveraged weights (train.evaluate_averaged)\n"),
+                     is_averaged);
+    program_result_deinit(&result);
+}
+
+static void an_ensemble_says_when_and_what_it_is(void **state) {
+    struct program_result result;
+    char run[4096], onnx[4096];
+    (void)snprintf(run, sizeof run, "%s", scratch_path(state, "ensemble"));
+    (void)snprintf(onnx, sizeof onnx, "%s", scratch_path(state, "model.onnx"));
+    ADELE(&result, "train", config, "--run", run, "--device", "cpu", "--set",
+          "correction.method=ensemble", "--set", "train.epochs=2", "--set",
+          "train.optimizer.momentum=0.99");
+    assert_code(&result, 0);
+    assert_says(result.out, "\ncorrects  once, after epoch 1 of 2, from the ensemble\n"
+                            "          warning: 1 epoch before the correction are few");
+    assert_int_equal(count_of(result.err,
+                              "warning: this run has loss: {form: official} at 3 scales and "
+                              "train.optimizer: {lr: 0.1, momentum: 0.99}, but "
+                              "correction.method: ensemble was measured with loss: {form: plain, "
+                              "scales: [1.0]} and train.optimizer: {lr: 0.05, momentum: 0.9}"),
+                     1);
+    // Thresholds beside what the gate has measured.
+    assert_says(result.out, "epoch 1: disc: the labels are ");
+    assert_says(result.out, " (at least 0.55), and either area deviation ");
+    assert_says(result.out, " (at least 0.1) and one-sided ");
+    assert_says(result.out, " (at least 0.85), or IoU of the two decisions ");
+    assert_says(result.out, " (at least 0.2)\n");
+    program_result_deinit(&result);
+    assert_averaged(run, "last", true, onnx);
+    assert_averaged(run, "best", true, onnx);
+    assert_averaged(scratch_path(state, "its end"), "last", false, onnx);
+}
+
+// A preset's own settings are no reason for a warning; noise is told on the screen.
+static void the_ensemble_preset_does_not_warn(void **state) {
+    struct program_result result;
+    (void)state;
+    ADELE(&result, "train", config, "--dry-run", "--device", "cpu", "--set",
+          "correction.method=ensemble", "--set", "loss.form=plain", "--set", "train.epochs=24",
+          "--set", "correction.veto=0.2", "--set", "data.noisy_labels=", "--set",
+          "data.noise={kind: shift, target_miou: 0.6}");
+    assert_code(&result, 0);
+    assert_says(result.out, "\ncorrects  once, after epoch 8 of 24, from the ensemble\n\n");
+    assert_says(result.out, "\nnoise     labels are made noisy on purpose: shift, to a foreground "
+                            "mIoU of 0.6");
+    assert_says(result.out, " (data.noise);\n          --set data.noise.kind=none for labels of "
+                            "your own\n");
+    assert_null(strstr(result.err, "was measured"));
+    // Once, and not for each batch size.
+    assert_int_equal(count_of(result.err, "correction.method: ensemble does not use "), 1);
+    program_result_deinit(&result);
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+static void without_a_validation_split_there_is_no_best(void **state) {
+    struct program_result result;
+    struct tiny_set set = tiny_set_default(3);
+    char root[4200];
+    set.n_val = 0;
+    tiny_set_write(scratch_path(state, "no val"), &set);
+    (void)snprintf(root, sizeof root, "data.root=%s", scratch_path(state, "no val"));
+    ADELE(&result, "train", config, "--run", scratch_path(state, "no val run"), "--device", "cpu",
+          "--set", root, "--set", "data.noisy_labels=", "--set", "train.epochs=1");
+    assert_code(&result, 0);
+    assert_says(result.out, "cases     train 18, val none, ");
+    assert_null(strstr(result.out, "best"));
+    assert_null(strstr(result.out, "-1"));
     program_result_deinit(&result);
 }
 
@@ -349,7 +454,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(train_begins_with_a_screen),
         cmocka_unit_test(a_resumed_run_says_where),
+        cmocka_unit_test(a_resumed_run_counts_what_was_corrected_before),
         cmocka_unit_test(a_run_ends_with_its_scores_and_what_comes_next),
+        cmocka_unit_test(an_ensemble_says_when_and_what_it_is), // reads the run of the one before
+        cmocka_unit_test(the_ensemble_preset_does_not_warn),
+        cmocka_unit_test(without_a_validation_split_there_is_no_best),
         cmocka_unit_test(a_run_ends_with_the_classes_that_it_did_not_correct),
         cmocka_unit_test(counts_say_of_which_size_they_are),
         cmocka_unit_test(a_folder_is_no_configuration),

@@ -108,6 +108,16 @@ static void labels_far_from_both_decisions_are_corrected(void **state) {
     assert_false(corrects(&counts));
 }
 
+// Areas are scaled and rounded, so that their deviation may be more than all differing pixels.
+static void a_share_is_at_most_one(void **state) {
+    struct gate_counts counts = drawn_askew();
+    struct gate_result result;
+    (void)state;
+    counts.deviation = 96; // of 80 differing pixels
+    gate_decide(&counts, &result);
+    assert_true(result.one_sided == 1.0 && result.corrects);
+}
+
 static void a_class_without_pixels_is_left_alone(void **state) {
     struct gate_counts counts = {0};
     struct gate_result result;
@@ -131,6 +141,7 @@ int main(void) {
         cmocka_unit_test(a_general_bias_is_no_deviation),
         cmocka_unit_test(each_threshold_decides),
         cmocka_unit_test(labels_far_from_both_decisions_are_corrected),
+        cmocka_unit_test(a_share_is_at_most_one),
         cmocka_unit_test(a_class_without_pixels_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

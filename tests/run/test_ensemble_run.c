@@ -4,6 +4,7 @@
 #include "run/checkpoint.h"
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "support/scratch.h"
@@ -138,6 +139,31 @@ static void a_longer_run_is_not_corrected_again(void **state) {
     for (int epoch = 2; epoch <= N_EPOCHS; epoch++)
         assert_true(tiny_run_metric(state, "longer", epoch, "correction/changed_pixels") == 0.0);
     assert_onsets_say(state, "longer", 1, true); // not after the second, as planned now
+}
+
+static char kept[512]; // the log's line of the epoch that is kept
+
+static void keep_line(void *context, enum log_level level, const char *line) {
+    (void)context;
+    (void)level;
+    if (strstr(line, "as planned when the run began") != NULL)
+        (void)snprintf(kept, sizeof kept, "%s", line);
+}
+
+// Interrupted before the correction: with more epochs it still comes after the second.
+static void a_longer_run_keeps_the_epoch_of_the_correction(void **state) {
+    tiny_run_interrupted(state, "kept", 7, SETS(ENSEMBLE));
+    log_set_sink(keep_line, NULL);
+    check_ok(tiny_run(state, "kept", true, SETS(ENSEMBLE, "train.epochs=6"), NULL));
+    log_set_sink(NULL, NULL);
+    for (int epoch = 1; epoch <= 6; epoch++)
+        assert_true((tiny_run_metric(state, "kept", epoch, "correction/on/box") == 1.0) ==
+                    (epoch == AT));
+    assert_onsets_say(state, "kept", AT, true);
+    assert_string_equal(kept, "labels are corrected after epoch 2, as planned when the run began; "
+                              "a new run of 6 epochs would correct them after epoch 3");
+    assert_true(tiny_run_metric(state, "kept", AT, "train/labels_vs_true/miou_foreground") ==
+                tiny_run_metric(state, "alone", AT, "train/labels_vs_true/miou_foreground"));
 }
 
 // Each class once, at its own onset; the maps stay until the last one.
@@ -371,6 +397,7 @@ int main(void) {
         cmocka_unit_test(the_ends_of_the_range),
         cmocka_unit_test(patience_may_end_a_run_before_the_correction),
         cmocka_unit_test(a_longer_run_is_not_corrected_again),
+        cmocka_unit_test(a_longer_run_keeps_the_epoch_of_the_correction),
         cmocka_unit_test(onsets_of_classes),
         cmocka_unit_test(a_class_without_labels_keeps_no_maps),
         cmocka_unit_test(the_number_of_threads_does_not_matter),

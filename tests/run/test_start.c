@@ -21,7 +21,7 @@ struct seen {
     int n_calls, n_steps, stop_after; // steps; stop_after 0: never
     struct adele_train_start start;   // its pointers are not valid any more
     double shares[3];
-    char class_names[64], run_folder[512];
+    char class_names[64], run_folder[512], correction[200], warning[400], noise[40];
 };
 
 static void see_start(void *context, const struct adele_train_start *start) {
@@ -34,6 +34,9 @@ static void see_start(void *context, const struct adele_train_start *start) {
     (void)snprintf(seen->class_names, sizeof seen->class_names, "%s %s %s", start->class_names[0],
                    start->class_names[1], start->class_names[2]);
     (void)snprintf(seen->run_folder, sizeof seen->run_folder, "%s", start->run_folder);
+    (void)snprintf(seen->correction, sizeof seen->correction, "%s", start->correction);
+    (void)snprintf(seen->warning, sizeof seen->warning, "%s", start->correction_warning);
+    (void)snprintf(seen->noise, sizeof seen->noise, "%s", start->noise ? start->noise : "-");
     assert_string_equal(start->network, "unet");
     assert_string_equal(start->backbone, "");
     assert_string_equal(start->layout, "nnunet");
@@ -221,13 +224,80 @@ static void the_network_is_counted(void **state) {
     assert_true(four.start.available_bytes > four.start.planned_bytes);
 }
 
+// With what was corrected before.
 static void a_resumed_run_says_where(void **state) {
-    struct seen first = {.stop_after = 7}, second = {0};
+    struct seen first = {.stop_after = 17}, second = {0};
     assert_int_equal(run(state, "resumed", false, &first, NULL), ADELE_INTERRUPTED);
+    assert_true(first.start.n_corrected_pixels == 0);
     assert_int_equal(run(state, "resumed", true, &second, NULL), ADELE_OK);
-    assert_int_equal(second.start.n_done_steps, 7);
+    assert_int_equal(second.start.n_done_steps, 17);
     assert_int_equal(second.start.n_steps_total, 25);
-    assert_int_equal(second.n_steps, 18);
+    assert_int_equal(second.n_steps, 8);
+    double corrected = tiny_run_metric(state, "resumed", 3, "correction/changed_pixels");
+    assert_true(corrected > 0.0);
+    assert_true((double)second.start.n_corrected_pixels == corrected);
+}
+
+// ---- when labels will be corrected --------------------------------------------------------------
+
+struct planned {
+    const char *sets[5];
+    const char *correction, *warning; // "": none
+};
+
+static void assert_planned(void *const *state, const struct planned *planned, const char *name) {
+    struct seen seen = {.stop_after = 1};
+    assert_int_equal(run(state, name, false, &seen, planned->sets), ADELE_INTERRUPTED);
+    assert_string_equal(seen.correction, planned->correction);
+    if (planned->warning[0] == '\0')
+        assert_string_equal(seen.warning, "");
+    else if (strstr(seen.warning, planned->warning) == NULL)
+        fail_msg("'%s' is not in '%s'", planned->warning, seen.warning);
+}
+
+#define ENSEMBLE "correction.method=ensemble"
+
+static void corrections_are_announced(void **state) {
+    static const struct planned cases[] = {
+        {{"train.epochs=24"}, "per class, when its training IoU flattens", ""},
+        {{"train.epochs=11"},
+         "per class, when its training IoU flattens",
+         "11 values of the IoU curves (one every epoch) are few"},
+        {{"train.epochs=2"}, "per class, when its training IoU flattens", "below 3 nothing"},
+        {{"train.epochs=24", "correction.per_category=false"},
+         "all classes, when the training IoU of the first one flattens",
+         ""},
+        {{"train.epochs=24", "correction.per_category=false", "correction.all_from=mean"},
+         "all classes, when their mean training IoU flattens",
+         ""},
+        {{"correction.enabled=false"}, "nothing (correction.enabled: false)", ""},
+        {{ENSEMBLE, "train.epochs=24"}, "once, after epoch 8 of 24, from the ensemble", ""},
+        {{ENSEMBLE, "train.epochs=12"},
+         "once, after epoch 4 of 12, from the ensemble",
+         "4 epochs before the correction are few"},
+        {{ENSEMBLE, "train.epochs=9", "correction.at=1"},
+         "once, after epoch 9 of 9, from the ensemble",
+         "nothing is trained on the corrected labels"},
+        {{ENSEMBLE, "train.epochs=24", "correction.timing=onset"},
+         "each class once, when its training IoU flattens, from the ensemble",
+         ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "planned%zu", i);
+        assert_planned(state, &cases[i], name);
+    }
+}
+
+static void noise_is_announced(void **state) {
+    struct seen seen = {.stop_after = 1}, none = {.stop_after = 1};
+    assert_int_equal(
+        run(state, "noise", false, &seen,
+            SETS("data.noisy_labels=", "data.noise.kind=boundary", "data.noise.target_miou=0.7")),
+        ADELE_INTERRUPTED);
+    assert_string_equal(seen.noise, "boundary");
+    assert_true(fabs(seen.start.noise_miou - 0.7) <= 0.05);
+    assert_int_equal(run(state, "no_noise", false, &none, NULL), ADELE_INTERRUPTED);
+    assert_string_equal(none.noise, "-");
 }
 
 int main(void) {
@@ -237,6 +307,8 @@ int main(void) {
         cmocka_unit_test(slices_are_counted),
         cmocka_unit_test(the_network_is_counted),
         cmocka_unit_test(a_resumed_run_says_where),
+        cmocka_unit_test(corrections_are_announced),
+        cmocka_unit_test(noise_is_announced),
         cmocka_unit_test(shares_are_counted_in_the_labels), // changes a file of the set
     };
     return cmocka_run_group_tests(tests, tiny_run_setup, scratch_teardown);

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+// The values of a metric in the records of a run that is under way.
+#ifndef ADELE_RUN_METRIC_VALUES_H
+#define ADELE_RUN_METRIC_VALUES_H
+
+#include "report/metrics.h"
+
+// Of epochs 0 .. n - 1 into a new array: NaN where there is none. Free with memory_free, also after
+// a failure.
+ADELE_MUST_CHECK adele_status metric_values_read(const struct metrics *metrics, const char *name,
+                                                 size_t n, double **out);
+#endif
