@@ -14,3 +14,7 @@ if(ADELE_SANITIZE OR ADELE_COVERAGE)
   # A program would have to be linked with their runtimes too, which pkg-config does not name.
   set_tests_properties(packaging_install PROPERTIES DISABLED TRUE)
 endif()
+if(NOT ADELE_HAVE_CUDA AND CMAKE_GENERATOR STREQUAL "Ninja")
+  add_test(NAME packaging_cuda_headers COMMAND ${folder}/check-cuda-headers ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+  set_tests_properties(packaging_cuda_headers PROPERTIES LABELS packaging)
+endif()
