@@ -96,7 +96,8 @@ struct adele_train_batch {
     int fits;          // 0: planned_bytes are more than available_bytes
     size_t planned_bytes, available_bytes;
     // Of one step; NaN where it does not fit. Not measured where that would have taken too long:
-    // then it is that of the size before, or of the configured one, for another number of images.
+    // then it is that of the size before, or of the configured one, for another number of images;
+    // NaN with several processes.
     double step_seconds;
     int is_measured;
 };
@@ -168,10 +169,11 @@ ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *opti
 // Stops where adele_train would begin: reads the data, makes the plans and calls on_start. Then
 // calls on_batch, with options->context, for batches of 1, 2, 4, ... images up to the largest that
 // fits, and for the configuration's own, with the smallest first. Steps are run to measure them,
-// for some 20 seconds in all, and change no weights. Nothing is written, no run folder is looked
-// at; the result of selftest_program alone is kept. should_stop is asked before every step. Errors
-// as adele_train; ADELE_NO_MEMORY when the smallest batch does not fit, and ADELE_INVALID_ARGUMENT
-// with `resume`, n_profile_steps or `ranks`.
+// for some 20 seconds in all, and change no weights. With `ranks` no step is run: the memory is
+// what one process would take (the most of all), of what is available to each. Nothing is written,
+// no run folder is looked at; the result of selftest_program alone is kept. should_stop is asked
+// before every step. Errors as adele_train; ADELE_NO_MEMORY when the smallest batch does not fit,
+// and ADELE_INVALID_ARGUMENT with `resume` or n_profile_steps.
 ADELE_MUST_CHECK adele_status
 adele_train_dry_run(const struct adele_train_options *options,
                     void (*on_batch)(void *context, const struct adele_train_batch *batch));

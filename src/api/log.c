@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 // The program's function and the open log.txt change while other threads log. Lines come one at a
 // time, because the sink's own mutex is held, and that is never locked while this one is.
@@ -84,9 +85,13 @@ static adele_status open_file(const char *path, struct train_log **out) {
     return ADELE_OK;
 }
 
+static char *log_path(const char *run_folder, int rank) {
+    return rank == 0 ? file_join(run_folder, "log.txt")
+                     : memory_printf("%s/log.%d.txt", run_folder, rank);
+}
+
 adele_status train_log_open(const char *run_folder, int rank, struct train_log **out) {
-    char *path = rank == 0 ? file_join(run_folder, "log.txt")
-                           : memory_printf("%s/log.%d.txt", run_folder, rank);
+    char *path = log_path(run_folder, rank);
     *out = NULL;
     TRY(CHECK_MEMORY(path));
     (void)pthread_mutex_lock(&lock);
@@ -107,4 +112,13 @@ void train_log_close(struct train_log *log) {
     if (log->file != NULL)
         (void)fclose(log->file);
     memory_free(log);
+}
+
+void train_log_remove(const char *run_folder, int n_ranks) {
+    for (int r = 0; r < n_ranks; r++) {
+        char *path = log_path(run_folder, r);
+        if (path != NULL)
+            (void)unlink(path);
+        memory_free(path);
+    }
 }

@@ -13,4 +13,6 @@ struct train_log;
 ADELE_MUST_CHECK adele_status train_log_open(const char *run_folder, int rank,
                                              struct train_log **out);
 void train_log_close(struct train_log *log); // NULL is legal
+// The logs of all ranks, which are closed, or about to be.
+void train_log_remove(const char *run_folder, int n_ranks);
 #endif

@@ -132,6 +132,18 @@ static void set_callbacks(struct trainer_options *trainer, struct call *call) {
     trainer->context = call;
 }
 
+// A start that several processes were refused leaves no folder with a log of each: they are started
+// again under the same name. Nothing is removed that an earlier start has left, or once files of
+// the run are there.
+static void remove_refused(const char *run, int n_ranks) {
+    char *checkpoints = file_join(run, "checkpoints");
+    if (checkpoints != NULL && !file_exists(checkpoints)) {
+        train_log_remove(run, n_ranks);
+        run_folder_unclaim(run);
+    }
+    memory_free(checkpoints);
+}
+
 static adele_status train(const struct adele_train_options *options, struct config *config,
                           const char *run, struct trainer_result *result) {
     char device[RANK_DEVICE_BYTES];
@@ -149,6 +161,7 @@ static adele_status train(const struct adele_train_options *options, struct conf
     if (status == ADELE_OK && options->resume)
         status = run_paths_resolve(run, NULL, config);
     TRY(ranks_agree(ranks, status));
+    bool is_new = ranks != NULL && ranks_index(ranks) == 0 && !file_exists(run);
     status = trainer_run(&trainer, result);
     if (status != ADELE_OK)
         log_line(LOG_DETAIL, "ended: %s", adele_error_message());
@@ -156,6 +169,8 @@ static adele_status train(const struct adele_train_options *options, struct conf
         log_line(LOG_DETAIL, "%jd bytes were sent to other ranks",
                  (intmax_t)ranks_bytes_sent(ranks));
     train_log_close(call.log);
+    if (is_new && (status == ADELE_INVALID_ARGUMENT || status == ADELE_CONFIG))
+        remove_refused(run, ranks_count(ranks));
     return status;
 }
 
@@ -199,30 +214,44 @@ done:
     return status;
 }
 
-adele_status adele_train_dry_run(const struct adele_train_options *options,
-                                 void (*on_each_batch)(void *context,
-                                                       const struct adele_train_batch *batch)) {
-    struct config *config = NULL;
-    struct call call = {.options = options,
-                        .device = options->device != NULL ? options->device : "auto",
-                        .on_batch = on_each_batch};
+static adele_status read_dry_run_options(const struct adele_train_options *options,
+                                         struct config **config) {
     if (options->config == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name a YAML file.", "no configuration is given");
     if (options->resume || options->n_profile_steps > 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "Leave the other out.",
                     "a dry run neither resumes a run nor profiles one");
-    if (options->ranks != NULL)
-        return ranks_agree(ranks_of(options->ranks),
-                           FAIL(ADELE_INVALID_ARGUMENT, "Start it without mpirun or srun.",
-                                "a dry run is one process, not %d",
-                                ranks_count(ranks_of(options->ranks))));
-    TRY(config_load(options->config, options->n_sets, options->sets, &config));
-    const struct trainer_options trainer = {.config = config,
-                                            .device = call.device,
-                                            .on_start = options->on_start != NULL ? on_start : NULL,
-                                            .should_stop = should_stop,
-                                            .context = &call};
-    adele_status status = test_kernels(options, call.device);
+    return config_load(options->config, options->n_sets, options->sets, config);
+}
+
+static adele_status load_for_dry_run(const struct adele_train_options *options,
+                                     char device[RANK_DEVICE_BYTES], struct config **config) {
+    struct ranks *ranks = ranks_of(options->ranks);
+    const char *name = options->device != NULL ? options->device : "auto";
+    adele_status status = rank_device_choose(ranks, name, device);
+    if (status == ADELE_OK)
+        status = read_dry_run_options(options, config);
+    if (status == ADELE_OK)
+        status = test_kernels(options, device);
+    return ranks_agree(ranks, status);
+}
+
+adele_status adele_train_dry_run(const struct adele_train_options *options,
+                                 void (*on_each_batch)(void *context,
+                                                       const struct adele_train_batch *batch)) {
+    struct config *config = NULL;
+    char device[RANK_DEVICE_BYTES];
+    struct call call = {.options = options, .device = device, .on_batch = on_each_batch};
+    struct ranks *ranks = ranks_of(options->ranks);
+    adele_status status = load_for_dry_run(options, device, &config);
+    const bool tells = ranks_index(ranks) == 0;
+    const struct trainer_options trainer = {
+        .config = config,
+        .device = device,
+        .ranks = ranks,
+        .on_start = tells && options->on_start != NULL ? on_start : NULL,
+        .should_stop = should_stop,
+        .context = &call};
     if (status == ADELE_OK)
         status = trainer_dry_run(&trainer, (struct dry_run_times){20.0, 1.0}, on_batch);
     config_destroy(config);

@@ -374,6 +374,9 @@ void train_screen_batch(void *context, const struct adele_train_batch *batch) {
            number_text_bytes(batch->planned_bytes, memory));
     if (!batch->fits) {
         printf("  does not fit: %s available\n", number_text_bytes(batch->available_bytes, memory));
+    } else if (isnan(batch->step_seconds)) {
+        printf("  %10s  %10s\n", "-", "-");
+        screen->has_memory_alone = true;
     } else {
         const char *mark = batch->is_measured ? "" : "~";
         snprintf(step, sizeof step, "%s%s", mark,
@@ -390,5 +393,7 @@ void train_screen_end_batches(const struct train_screen *screen) {
     if (screen->has_unmeasured)
         printf(
             " ~       not measured: as fast for each image as the last batch that was measured\n");
+    if (screen->has_memory_alone)
+        printf(" -       the memory is that of each process; steps are measured with one alone\n");
     printf("dry run: nothing was written\n");
 }

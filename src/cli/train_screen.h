@@ -17,6 +17,7 @@ struct train_screen {
     int64_t n_corrected_pixels; // of the whole run
     int n_batches;              // rows of the dry run's table
     bool has_unmeasured;
+    bool has_memory_alone; // of a dry run: some batch has no time
 };
 
 // Fills in the callbacks of `options`, whose context is `screen` from now on. Between progress_init

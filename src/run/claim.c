@@ -8,6 +8,7 @@
 #include "infer/run_folder.h"
 
 #include <string.h>
+#include <unistd.h>
 
 static adele_status check_place(const struct config *config, const char *run_folder) {
     struct output_guard guard = {0};
@@ -63,4 +64,11 @@ adele_status run_folder_claim(const struct config *config, const char *run_folde
     adele_status status = list_names(run_folder, &manifest);
     output_manifest_deinit(&manifest);
     return status;
+}
+
+void run_folder_unclaim(const char *run_folder) {
+    char *manifest = file_join(run_folder, OUTPUT_MANIFEST_NAME);
+    if (manifest != NULL && unlink(manifest) == 0)
+        (void)rmdir(run_folder);
+    memory_free(manifest);
 }

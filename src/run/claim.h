@@ -13,6 +13,10 @@
 ADELE_MUST_CHECK adele_status run_folder_claim(const struct config *config, const char *run_folder,
                                                bool is_resuming);
 
+// After a start that was refused: removes the folder that run_folder_claim has made, if nothing but
+// the claim is in it.
+void run_folder_unclaim(const char *run_folder);
+
 // settings.c
 // Before a run is resumed: logs each setting that differs from the run's own. ADELE_CONFIG names
 // all of those that would make the result a mixture of two runs. `config` has resolved paths.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Memory and time of a step for growing batches. The plans of each are made, and some steps are run
-// with a learning rate of 0.
+// with a learning rate of 0. Of several processes the memory alone: each plans what it would take,
+// and all go on with the largest need, and the least memory available, of one of them.
 #include "base/clock.h"
 #include "base/fail.h"
 #include "run/learning_rate.h"
+#include "run/rank_check.h"
 #include "run/start.h"
 
 #include <math.h>
@@ -28,10 +30,11 @@ struct dry_run {
 
 static adele_status check_stop(const struct trainer *trainer) {
     const struct trainer_options *options = &trainer->options;
-    if (options->should_stop == NULL || !options->should_stop(options->context))
-        return ADELE_OK;
-    return FAIL(ADELE_INTERRUPTED, "A dry run writes nothing: begin it again.",
-                "the dry run was interrupted");
+    adele_status status = ADELE_OK;
+    if (options->should_stop != NULL && options->should_stop(options->context))
+        status = FAIL(ADELE_INTERRUPTED, "A dry run writes nothing: begin it again.",
+                      "the dry run was interrupted");
+    return ranks_agree(options->ranks, status);
 }
 
 // The first step of a size, without the update: launched op by op, so that the device loads all
@@ -93,6 +96,26 @@ static bool fits(const struct trainer *trainer) {
     return trainer->memory.planned <= trainer->memory.available;
 }
 
+// `status`: of planning. With ADELE_NO_MEMORY on one rank none goes on.
+static adele_status share_need(struct trainer *trainer, adele_status status) {
+    struct ranks *ranks = trainer->options.ranks;
+    struct memory_need *need = &trainer->memory;
+    const size_t most = INT64_MAX;
+    if (ranks_count(ranks) == 1)
+        return status;
+    TRY(ranks_agree(ranks, status == ADELE_NO_MEMORY ? ADELE_OK : status));
+    int64_t values[] = {status == ADELE_NO_MEMORY,
+                        (int64_t)(need->planned < most ? need->planned : most),
+                        -(int64_t)(need->available < most ? need->available : most)};
+    TRY(ranks_max(ranks, values, 3));
+    need->planned = (size_t)values[1];
+    need->available = values[2] == -INT64_MAX ? SIZE_MAX : (size_t)-values[2];
+    if (values[0] == 0 || status == ADELE_NO_MEMORY)
+        return status;
+    return FAIL(ADELE_NO_MEMORY, "", "another process has no memory for a batch of %d",
+                trainer->config->train.batch);
+}
+
 static adele_status plan_size(struct dry_run *run, int batch) {
     struct trainer *trainer = run->trainer;
     trainer_drop_plan(trainer);
@@ -105,7 +128,7 @@ static adele_status plan_size(struct dry_run *run, int batch) {
         if (resident->set.n_images > 0)
             TRY(resident_set_batch(resident, batch + 1));
     }
-    return trainer_plan(trainer);
+    return share_need(trainer, trainer_plan(trainer));
 }
 
 // As a run does: images make room where they may.
@@ -144,6 +167,8 @@ static void choose_sizes(struct dry_run *run) {
 
 // `row` is planned and fits. Steps that would not end in time are not begun.
 static adele_status measure(struct dry_run *run, struct adele_train_batch *row) {
+    if (ranks_count(run->trainer->options.ranks) > 1)
+        return ADELE_OK; // steps would need an exchange between the ranks
     if (row->is_configured && run->configured_seconds > 0.0) {
         row->step_seconds = run->configured_seconds;
         row->is_measured = 1;
@@ -184,7 +209,7 @@ static adele_status try_size(struct dry_run *run, int batch, bool *out_fits) {
         return status;
     *out_fits = status == ADELE_OK && fits(trainer);
     if (status == ADELE_OK && !*out_fits && !run->has_fit) {
-        TRY(memory_need_check(&trainer->step));
+        TRY(ranks_agree(trainer->options.ranks, memory_need_check(&trainer->step)));
         *out_fits = true; // memory has become free in between
     }
     struct adele_train_batch row = {.batch = batch,
@@ -202,7 +227,7 @@ static adele_status try_size(struct dry_run *run, int batch, bool *out_fits) {
         return status;
     }
     run->has_fit = run->has_fit || *out_fits;
-    if (row.fits || row.is_configured)
+    if ((row.fits || row.is_configured) && ranks_index(trainer->options.ranks) == 0)
         run->on_batch(trainer->options.context, &row);
     return ADELE_OK;
 }
@@ -237,12 +262,15 @@ adele_status trainer_dry_run(const struct trainer_options *options, struct dry_r
     struct trainer_options own = *options;
     own.config = &run.config;
     own.run_folder = NULL;
-    TRY(trainer_load(&own, &run.trainer));
+    TRY(rank_check_start(&own));
+    TRY(ranks_agree(own.ranks, trainer_load(&own, &run.trainer)));
+    adele_status status = rank_check_data(run.trainer);
     int n_images = run.trainer->data.resident[SPLIT_TRAIN].set.n_images;
     int n_parts = run.config.train.parts;
     run.configured = run.config.train.batch < n_images ? run.config.train.batch : n_images;
     run.configured = run.configured / n_parts * n_parts;
-    adele_status status = plan_configured(&run);
+    if (status == ADELE_OK)
+        status = plan_configured(&run);
     if (status == ADELE_OK && run.trainer->step.epochs.batch == run.configured)
         status = learning_rate_check(&run.config, &run.trainer->step.epochs);
     if (status == ADELE_OK)

@@ -38,19 +38,6 @@ static size_t allocated_bytes(const struct training_step *step) {
                                             : network_early_bytes(network));
 }
 
-struct memory_need memory_need_of(const struct training_step *step) {
-    const struct adele_device *device = step->data->device;
-    const struct network *network = step->network;
-    size_t allocated = allocated_bytes(step);
-    size_t free_bytes = device->iface->free_bytes(device);
-    return (struct memory_need){
-        .planned = allocated + (step->planned_buffer_bytes - step->buffer_bytes) +
-                   network_planned_bytes(network) + later_bytes(step),
-        .available = free_bytes == SIZE_MAX
-                         ? SIZE_MAX
-                         : free_bytes + allocated + network_allocated_bytes(network)};
-}
-
 // What the other ranks of this host, which do the same, will take of the same memory. All of them
 // have allocated what this rank has.
 static size_t neighbours_bytes(const struct training_step *step) {
@@ -60,6 +47,21 @@ static size_t neighbours_bytes(const struct training_step *step) {
     if (!resident_is_host_memory(step->data->device))
         return 0;
     return (size_t)(ranks_local_count(ranks) - 1) * (needed > taken ? needed - taken : 0);
+}
+
+struct memory_need memory_need_of(const struct training_step *step) {
+    const struct adele_device *device = step->data->device;
+    const struct network *network = step->network;
+    size_t allocated = allocated_bytes(step);
+    size_t free_bytes = device->iface->free_bytes(device), neighbours = neighbours_bytes(step);
+    if (free_bytes != SIZE_MAX)
+        free_bytes = free_bytes > neighbours ? free_bytes - neighbours : 0;
+    return (struct memory_need){
+        .planned = allocated + (step->planned_buffer_bytes - step->buffer_bytes) +
+                   network_planned_bytes(network) + later_bytes(step),
+        .available = free_bytes == SIZE_MAX
+                         ? SIZE_MAX
+                         : free_bytes + allocated + network_allocated_bytes(network)};
 }
 
 static adele_status check(const struct memory_request *request, struct ranks *ranks) {

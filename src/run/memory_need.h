@@ -8,7 +8,8 @@
 // Of the device's memory.
 struct memory_need {
     size_t planned;   // all that the run takes, with what it has allocated already
-    size_t available; // what it may take, with what it has; SIZE_MAX: not known
+    size_t available; // what it may take, with what it has and without what the other ranks of its
+                      // host will take; SIZE_MAX: not known
 };
 struct memory_need memory_need_of(const struct training_step *step);
 

@@ -67,6 +67,7 @@ static void ranks_on_other_devices_are_refused(void **state) {
     run_with_a_difference(state, "--device", "cpu/direct", &result);
     assert_non_null(strstr(result.err, "its engine is direct, that of rank 0 on "));
     require_one_error(&result, "rank 1 on ");
+    assert_false(file_exists(scratch_path(state, "run"))); // nor the logs of the ranks
 }
 
 // The images of rank 1 are not those of rank 0: one file is longer.
@@ -109,10 +110,30 @@ static void errors_of_all_ranks_are_told_once(void **state) {
     char none[4096];
     (void)snprintf(none, sizeof none, "%s", scratch_path(state, "none.yaml"));
     run_all(4, (const char *const[]){ADELE_CLI, "train", none, NULL}, none);
+}
+
+// Memory of each process; the first screen and the table are shown once, and nothing is written.
+static void a_dry_run_shows_memory(void **state) {
+    struct program_result result;
+    mpirun_run(2,
+               (const char *const[]){ADELE_CLI, "train", scratch_path(state, "tiny.yaml"), "--run",
+                                     scratch_path(state, "dry"), "--dry-run", "--device", "cpu",
+                                     "--set", "train.parts=2", NULL},
+               &result);
+    if (result.code != 0)
+        fail_msg("code %d:\n%s", result.code, result.err);
+    assert_int_equal(count_of(result.out, "\n   batch       memory        step    images/s\n"), 1);
+    assert_int_equal(count_of(result.out, " planned by each of "), 1);
+    assert_int_equal(count_of(result.out, "\n >     4  "), 1);
+    assert_int_equal(count_of(result.out, "\n      16  "), 1);
+    assert_non_null(strstr(result.out, "\n -       the memory is that of each process"));
+    assert_int_equal(count_of(result.out, "dry run: nothing was written\n"), 1);
+    assert_false(file_exists(scratch_path(state, "dry")));
+    program_result_deinit(&result);
     run_all(2,
             (const char *const[]){ADELE_CLI, "train", scratch_path(state, "tiny.yaml"), "--dry-run",
                                   "--device", "cpu", NULL},
-            "a dry run is one process, not 2");
+            "2 processes cannot share train.parts: 1 out equally");
 }
 
 static void a_folder_with_a_run_is_refused_once(void **state) {
@@ -170,6 +191,7 @@ int main(void) {
                                           cmocka_unit_test(ranks_on_other_devices_are_refused),
                                           cmocka_unit_test(ranks_with_other_data_are_refused),
                                           cmocka_unit_test(errors_of_all_ranks_are_told_once),
+                                          cmocka_unit_test(a_dry_run_shows_memory),
                                           cmocka_unit_test(a_folder_with_a_run_is_refused_once),
                                           cmocka_unit_test(an_error_of_one_rank_names_it),
                                           cmocka_unit_test(other_verbs_are_one_process)};
