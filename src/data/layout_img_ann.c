@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 // MMSegmentation: img_dir/{train,val,test}/NAME.jpg with ann_dir/{train,val,test}/NAME.png, and
 // every other pair of folders whose files have the same names (data.image_folder and
-// data.mask_folder), with or without folders of the splits. The names of the categories (which
-// MMSegmentation keeps in its Python configuration) are in classes.txt or class_names.txt; the
-// first line names value 0.
+// data.mask_folder), with or without folders of the splits, and with folders in these (Cityscapes).
+// The names of the categories (which MMSegmentation keeps in its Python configuration) are in
+// classes.txt or class_names.txt; the first line names value 0.
 #include "data/layout.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_lookup.h"
 #include "data/name_list.h"
+#include "data/nested_folder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -102,10 +103,12 @@ static adele_status list_pictures(struct dataset_finder *finder, const char *sub
     const struct dataset *dataset = finder->dataset;
     char *name = folder_of(dataset, false, sub);
     char *folder = name != NULL ? file_join(dataset->root, name) : NULL;
-    memory_free(name);
-    TRY(CHECK_MEMORY(folder));
-    adele_status status = ADELE_OK;
+    adele_status status = CHECK_MEMORY(folder);
     struct file_list files = {0};
+    if (status != ADELE_OK) {
+        memory_free(name);
+        return status;
+    }
     if (file_is_directory(folder))
         status = file_list_directory(folder, &files);
     else if (!is_missing_fine)
@@ -115,8 +118,11 @@ static adele_status list_pictures(struct dataset_finder *finder, const char *sub
         status = finder_report_unread(finder, folder, &files);
     if (status == ADELE_OK)
         status = name_list_add_pictures(&files, out);
+    if (status == ADELE_OK && out->n == 0)
+        status = nested_folder_list(finder, name, out);
     file_list_deinit(&files);
     memory_free(folder);
+    memory_free(name);
     return status;
 }
 
@@ -142,6 +148,8 @@ static adele_status locate_in(const struct dataset *dataset, const char *sub,
     if (status == ADELE_OK && item->n_files > 0)
         status = finder_any(dataset, dataset->root, masks, name, finder_label_endings,
                             &item->label_path);
+    else if (status == ADELE_OK)
+        status = nested_folder_locate(dataset, images, masks, item);
     memory_free(name);
     memory_free(images);
     memory_free(masks);

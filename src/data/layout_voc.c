@@ -46,6 +46,8 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
                     "%s/" LISTS "/%s.txt: no such file", dataset->root, name);
     }
     adele_status status = name_list_read(path, out);
+    if (status == ADELE_OK)
+        name_list_strip_paths(out, "JPEGImages", "SegmentationClass");
     for (int i = 0; i < out->n && status == ADELE_OK; i++)
         status = name_check(out->names[i], path);
     memory_free(path);

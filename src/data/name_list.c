@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <limits.h>
+#include <stddef.h>
 #include <string.h>
 
 #define LIST_MAX_BYTES ((size_t)64 << 20)
@@ -57,6 +58,44 @@ adele_status name_check(const char *name, const char *where) {
         return FAIL(ADELE_DATA, "Write the bare name of a case: no folder, no \"..\", no ending.",
                     "%s: \"%.200s\" is not the name of a case", where, name);
     return ADELE_OK;
+}
+
+// Whether the path of n bytes lies in `folder`; its name, without the ending of a picture.
+static bool is_picture_of(const char *path, size_t n, const char *folder, const char **name,
+                          size_t *name_bytes) {
+    char text[PATH_MAX];
+    bool is_picture, is_volume;
+    size_t folder_bytes = strlen(folder);
+    if (n >= sizeof text)
+        return false;
+    memcpy(text, path, n);
+    text[n] = '\0';
+    const char *slash = strrchr(text, '/');
+    if (slash == NULL || strstr(text, "..") != NULL)
+        return false;
+    size_t at = (size_t)(slash - text);
+    *name = path + at + 1;
+    *name_bytes = name_stem_bytes(slash + 1, &is_picture, &is_volume);
+    return at >= folder_bytes && strncmp(slash - folder_bytes, folder, folder_bytes) == 0 &&
+           (at == folder_bytes || slash[-(ptrdiff_t)folder_bytes - 1] == '/');
+}
+
+void name_list_strip_paths(struct file_list *list, const char *images, const char *labels) {
+    for (int i = 0; i < list->n; i++) {
+        char *line = list->names[i];
+        const char *name, *label_name;
+        size_t n = strcspn(line, " \t"), bytes, label_bytes;
+        const char *second = line + n + strspn(line + n, " \t");
+        if (!is_picture_of(line, n, images, &name, &bytes))
+            continue;
+        bool is_same = *second == '\0' ||
+                       (is_picture_of(second, strlen(second), labels, &label_name, &label_bytes) &&
+                        label_bytes == bytes && memcmp(name, label_name, bytes) == 0);
+        if (!is_same)
+            continue;
+        memmove(line, name, bytes);
+        line[bytes] = '\0';
+    }
 }
 
 size_t name_stem_bytes(const char *name, bool *is_picture, bool *is_volume) {

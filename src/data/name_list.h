@@ -8,6 +8,10 @@
 
 // The lines of a text file without white space at both ends and without blank lines.
 ADELE_MUST_CHECK adele_status name_list_read(const char *path, struct file_list *out);
+// Lines such as "/JPEGImages/a.jpg /SegmentationClass/a.png" become "a", where the first path lies
+// in a folder `images` and the second one, if there is one, has the same name in `labels`. Other
+// lines stay as they are.
+void name_list_strip_paths(struct file_list *list, const char *images, const char *labels);
 // Case names from a list must be plain names: no folder, no "..".
 ADELE_MUST_CHECK adele_status name_check(const char *name, const char *where);
 // The length of a file name without its ending; the whole length when the ending is unknown.

@@ -14,6 +14,8 @@ static const struct {
                         "have stray bytes in their JPEG files, which were skipped", true},
                        {"is the first page of a TIFF file that has more",
                         "are the first pages of TIFF files with more", true},
+                       {"has four inks (CMYK), which become RGB without a colour profile",
+                        "have four inks (CMYK), which become RGB without a colour profile", true},
                        {"is gray and becomes RGB, as the others are",
                         "are gray and become RGB, as the others are", true},
                        {"is RGB but gray in every pixel, and becomes gray",

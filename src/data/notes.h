@@ -8,8 +8,8 @@
 #include "image/image.h"
 
 // Bits after those of enum image_note.
-enum case_note { CASE_NOTE_TO_RGB = 8, CASE_NOTE_TO_GRAY = 16 };
-#define NOTE_KINDS 5
+enum case_note { CASE_NOTE_TO_RGB = 16, CASE_NOTE_TO_GRAY = 32 };
+#define NOTE_KINDS 6
 
 struct notes {
     int n[NOTE_KINDS];

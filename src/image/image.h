@@ -18,8 +18,9 @@ struct buffer;
 enum image_note {
     IMAGE_NOTE_TURNED = 1, // according to the file's orientation
     IMAGE_NOTE_STRAY_BYTES =
-        2,               // JPEG: bytes between segments were skipped; the picture is complete
-    IMAGE_NOTE_PAGES = 4 // TIFF: more than one page, of which the first was read
+        2,                // JPEG: bytes between segments were skipped; the picture is complete
+    IMAGE_NOTE_PAGES = 4, // TIFF: more than one page, of which the first was read
+    IMAGE_NOTE_INKS = 8   // JPEG: four inks (CMYK) became RGB, without a colour profile
 };
 
 struct image_palette {
@@ -43,11 +44,12 @@ ADELE_MUST_CHECK adele_status image_init(struct image *out, int width, int heigh
                                          int n_bits);
 
 // Reads PNG (8/16 bit; grays of 1, 2, 4 bits scaled to 0..255; gray, RGB, palette -> RGB, alpha
-// dropped; interlaced), JPEG (accurate DCT; gray or RGB), TIFF (the first page; bits and colours as
-// for PNG, and white-is-zero) or BMP (not compressed), by the file's signature, not its name. The
-// picture is turned according to the orientation of Exif or TIFF: extents are those of the picture
-// as viewers show it. `memory_limit` bytes of decoded pixels, 0 = none. ADELE_FORMAT/IO/DATA name
-// the file and what is wrong (truncated, bad checksum, too large). On failure `out` is zeroed.
+// dropped; interlaced), JPEG (accurate DCT; gray, RGB, or CMYK -> RGB), TIFF (the first page; bits
+// and colours as for PNG, and white-is-zero) or BMP (not compressed), by the file's signature, not
+// its name. The picture is turned according to the orientation of Exif or TIFF: extents are those
+// of the picture as viewers show it. `memory_limit` bytes of decoded pixels, 0 = none.
+// ADELE_FORMAT/IO/DATA name the file and what is wrong (truncated, bad checksum, too large). On
+// failure `out` is zeroed.
 ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, struct image *out);
 
 // Reads a label map: PNG, TIFF or BMP, gray (value = category; 1, 2, 4 bits unscaled) or indexed

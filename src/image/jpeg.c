@@ -111,15 +111,15 @@ static adele_status reader_init(struct jpeg_reader *reader, const char *path) {
     return ADELE_OK;
 }
 
+static bool has_inks(const struct jpeg_reader *reader) {
+    return reader->colorspace == TJCS_CMYK || reader->colorspace == TJCS_YCCK;
+}
+
 static adele_status check_header(const struct jpeg_reader *reader, int n_channels,
                                  size_t memory_limit) {
     // A file of several scans (a progressive one) keeps two bytes of coefficients for each sample.
     TRY(image_check_claim(reader->path, (uint64_t)reader->width, (uint64_t)reader->height,
-                          n_channels, 24, memory_limit));
-    if (reader->colorspace == TJCS_CMYK || reader->colorspace == TJCS_YCCK)
-        return FAIL(ADELE_DATA, "Convert the image to RGB.",
-                    "%s: the JPEG file has four ink channels (CMYK); gray and RGB are read",
-                    reader->path);
+                          n_channels + (has_inks(reader) ? 4 : 0), 24, memory_limit));
     uint64_t n_pixels = (uint64_t)reader->width * (uint64_t)reader->height;
     if (n_pixels / JPEG_MAX_PIXELS_PER_BYTE > reader->n_bytes)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
@@ -128,17 +128,25 @@ static adele_status check_header(const struct jpeg_reader *reader, int n_channel
     return ADELE_OK;
 }
 
+// Files with four inks hold what each leaves of the light (255: no ink), as Adobe's programs write
+// them and viewers take them all to be.
+static void inks_to_rgb(size_t n_pixels, const uint8_t *inks, uint8_t *rgb) {
+    for (size_t i = 0; i < n_pixels; i++)
+        for (size_t c = 0; c < 3; c++)
+            rgb[3 * i + c] = (uint8_t)((inks[4 * i + c] * inks[4 * i + 3] + 127) / 255);
+}
+
 // Without the stop flag a truncated file would be decoded to gray rows without an error. A file
 // whose only error is stray bytes is decoded again without the flag.
-static adele_status decode(struct jpeg_reader *reader, struct image *out) {
-    int format = out->n_channels == 1 ? TJPF_GRAY : TJPF_RGB;
+static adele_status decode_as(struct jpeg_reader *reader, int format, void *pixels,
+                              struct image *out) {
     int flags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
     out->notes = reader->has_stray ? IMAGE_NOTE_STRAY_BYTES : 0;
     for (int turn = 0; turn < 2; turn++) {
         int result =
             tjDecompress2(reader->handle, (const unsigned char *)reader->bytes,
-                          (unsigned long)reader->n_bytes, out->pixels, reader->width, 0,
-                          reader->height, format, flags | (turn == 0 ? TJFLAG_STOPONWARNING : 0));
+                          (unsigned long)reader->n_bytes, pixels, reader->width, 0, reader->height,
+                          format, flags | (turn == 0 ? TJFLAG_STOPONWARNING : 0));
         if (result == 0)
             return ADELE_OK;
         if (!is_stray_alone(reader))
@@ -148,6 +156,20 @@ static adele_status decode(struct jpeg_reader *reader, struct image *out) {
             return ADELE_OK;
     }
     return fail_damaged(reader);
+}
+
+static adele_status decode(struct jpeg_reader *reader, struct image *out) {
+    size_t n_pixels = (size_t)reader->width * (size_t)reader->height;
+    if (!has_inks(reader))
+        return decode_as(reader, out->n_channels == 1 ? TJPF_GRAY : TJPF_RGB, out->pixels, out);
+    uint8_t *inks = NULL;
+    TRY(ALLOCATE(&inks, 4 * n_pixels));
+    adele_status status = decode_as(reader, TJPF_CMYK, inks, out);
+    if (status == ADELE_OK)
+        inks_to_rgb(n_pixels, inks, out->pixels);
+    out->notes |= IMAGE_NOTE_INKS;
+    memory_free(inks);
+    return status;
 }
 
 adele_status image_jpeg_load(const char *path, size_t memory_limit, struct image *out) {

@@ -272,8 +272,21 @@ static void voc_lists_and_names(void **state) {
     tiny_text(state, "voc/class_names.txt", "\n");
     refuse(&config, ADELE_DATA, "0 class names");
     tiny_text(state, "voc/class_names.txt", "a\nb\n");
-    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "/JPEGImages/s1.jpg\n");
-    refuse(&config, ADELE_DATA, "is not the name of a case");
+    // Lists of Caffe's programs have the paths of both files.
+    static const char *const others[] = {"/JPEGImages/s1.png /SegmentationClass/s2.png\n",
+                                         "/JPEGImages/../s1.png\n", "/Images/s1.png\n",
+                                         "/OldJPEGImages/s1.png\n"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        tiny_text(state, "voc/ImageSets/Segmentation/train.txt", others[i]);
+        refuse(&config, ADELE_DATA, "is not the name of a case");
+    }
+    tiny_text(state, "voc/class_names.txt", "a\nb\nc\n");
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt",
+              "/JPEGImages/s1.png /SegmentationClass/s1.png\nVOC/JPEGImages/s2.png\n");
+    dataset = tiny_open(&config);
+    assert_case(dataset, SPLIT_TRAIN, 0, "s1", "JPEGImages/s1.png", "SegmentationClass/s1.png");
+    assert_case(dataset, SPLIT_TRAIN, 1, "s2", "JPEGImages/s2.png", "SegmentationClass/s2.png");
+    dataset_close(dataset);
 }
 
 // ---- img_dir / ann_dir --------------------------------------------------------------------------

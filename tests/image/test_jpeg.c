@@ -159,14 +159,28 @@ static void test_memory_limit(void **state) {
 }
 
 static void test_ink_channels(void **state) {
-    static uint8_t pixels[W * H * 4];
-    unsigned char *bytes;
-    unsigned long n;
-    encode(pixels, TJPF_CMYK, TJSAMP_444, 0, &bytes, &n);
-    struct image image;
-    assert_int_equal(image_load(store(state, bytes, n), 0, &image), ADELE_DATA);
-    assert_non_null(strstr(adele_error_message(), "CMYK"));
-    tjFree(bytes);
+    // 255 is no ink, as in the files of Adobe's programs: c k / 255 of the light is left.
+    static const uint8_t inks[][4] = {
+        {255, 255, 255, 255}, {255, 0, 0, 255}, {200, 100, 50, 255}, {200, 100, 50, 51}};
+    static const uint8_t colours[][3] = {
+        {255, 255, 255}, {255, 0, 0}, {200, 100, 50}, {40, 20, 10}};
+    for (size_t k = 0; k < sizeof inks / sizeof *inks; k++) {
+        static uint8_t pixels[W * H * 4];
+        unsigned char *bytes;
+        unsigned long n;
+        for (size_t i = 0; i < sizeof pixels; i++)
+            pixels[i] = inks[k][i % 4];
+        encode(pixels, TJPF_CMYK, TJSAMP_444, 0, &bytes, &n);
+        struct image image;
+        assert_int_equal(image_load(store(state, bytes, n), 0, &image), ADELE_OK);
+        assert_int_equal(image.n_channels, 3);
+        assert_int_equal(image.notes, IMAGE_NOTE_INKS);
+        for (size_t i = 0; i < (size_t)W * H * 3; i++)
+            if (abs(((uint8_t *)image.pixels)[i] - colours[k][i % 3]) > 2)
+                fail_msg("inks %zu, value %zu: %d", k, i, ((uint8_t *)image.pixels)[i]);
+        image_deinit(&image);
+        tjFree(bytes);
+    }
 }
 
 static void test_is_no_label(void **state) {
