@@ -20,6 +20,14 @@ static const char *const voc_names[] = {
     "car",        "cat",       "chair",       "cow",   "diningtable", "dog",    "horse",
     "motorbike",  "person",    "pottedplant", "sheep", "sofa",        "train",  "tvmonitor"};
 
+// Its boxes are in a folder that sets of other people have no use for.
+static bool is_voc_itself(const struct dataset *dataset) {
+    char *path = file_join(dataset->root, "Annotations");
+    bool is_there = path != NULL && file_is_directory(path);
+    memory_free(path);
+    return is_there;
+}
+
 static adele_status describe(struct dataset_finder *finder) {
     static const char *const files[] = {"class_names.txt", "classes.txt"};
     struct dataset *dataset = finder->dataset;
@@ -28,6 +36,13 @@ static adele_status describe(struct dataset_finder *finder) {
     TRY(finder_read_names(dataset, files, &is_found));
     if (is_found)
         return ADELE_OK;
+    if (dataset->map.n == 0 && !is_voc_itself(dataset))
+        TRY(finder_report(finder, false, CHECK_READING,
+                          "Write class_names.txt, the first line for value 0, or name the classes "
+                          "in data.label_map.",
+                          "%s: there is no class_names.txt, so classes have the names of Pascal "
+                          "VOC: value 1 is %s",
+                          dataset->root, voc_names[1]));
     return label_names_set(dataset, (int)(sizeof voc_names / sizeof voc_names[0]), voc_names);
 }
 
@@ -39,10 +54,14 @@ static adele_status list(struct dataset_finder *finder, enum dataset_split split
         TRY(name_check(list, "data.split"));
     char *path = NULL;
     TRY(finder_file(dataset, dataset->root, LISTS, name, ".txt", &path));
+    if (path == NULL && list == NULL && split == SPLIT_TRAIN) // one list, as CVAT writes it
+        TRY(finder_file(dataset, dataset->root, LISTS, "default", ".txt", &path));
     if (path == NULL) {
         if (list == NULL && split != SPLIT_TRAIN)
             return ADELE_OK;
-        return FAIL(ADELE_IO, "Add the list of case names, or name another in data.split.",
+        return FAIL(ADELE_IO,
+                    "Add the list of case names, name another in data.split, or let `adele init "
+                    "FOLDER -o config.yaml` look at the folder.",
                     "%s/" LISTS "/%s.txt: no such file", dataset->root, name);
     }
     adele_status status = name_list_read(path, out);

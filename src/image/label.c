@@ -21,10 +21,12 @@ static adele_status narrow(const char *path, const struct image *wide, struct im
         int x = (int)(i % (size_t)wide->width), y = (int)(i / (size_t)wide->width);
         for (size_t c = 1; c < n_channels; ++c)
             if (value_at(wide, i * n_channels + c) != value)
-                return FAIL(ADELE_DATA, "Save the mask as gray or indexed PNG.",
-                            "%s: a colour image is not a mask: pixel (%d, %d) is (%u, %u, %u)",
-                            path, x, y, value, value_at(wide, i * n_channels + 1),
-                            value_at(wide, i * n_channels + 2));
+                return FAIL(
+                    ADELE_DATA,
+                    "Colours are not read as classes: save the mask as a gray PNG whose values are "
+                    "the classes (0, 1, 2, ..), or as an indexed PNG whose indexes are.",
+                    "%s: a colour image is not a mask: pixel (%d, %d) is (%u, %u, %u)", path, x, y,
+                    value, value_at(wide, i * n_channels + 1), value_at(wide, i * n_channels + 2));
         if (wide->n_bits == 16)
             ((uint16_t *)out->pixels)[i] = (uint16_t)value;
         else

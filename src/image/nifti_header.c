@@ -118,7 +118,11 @@ static adele_status parse_dimensions(const char *path, const unsigned char *byte
         int64_t extent = dimension(bytes, header, i);
         if (i > 3) {
             if (extent > 1)
-                return FAIL(ADELE_DATA, "Split the series into volumes of three dimensions.",
+                return FAIL(ADELE_DATA,
+                            "Save each channel as a volume of three dimensions (NAME_0000.nii.gz, "
+                            "NAME_0001.nii.gz, ..; in Python nibabel.four_to_three) and name them "
+                            "in channel_names of dataset.json; of a series in time, save the "
+                            "volumes to train on.",
                             "%s: dimension %d has %lld entries; volumes of up to three dimensions "
                             "are read",
                             path, i, (long long)extent);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The three layouts: what is found, what is refused.
+// The layouts: what is found, what is refused. VOC is in test_layout_voc.c.
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/label_store.h"
@@ -16,28 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-// Opening fails with a message that contains `what`.
-static void refuse(const struct dataset_config *config, adele_status status, const char *what) {
-    struct dataset *dataset = NULL;
-    assert_int_equal(dataset_open(config, &dataset), status);
-    assert_null(dataset);
-    if (strstr(adele_error_message(), what) == NULL)
-        fail_msg("\"%s\" is not in: %s", what, adele_error_message());
-    assert_true(adele_error_hint()[0] != '\0');
-}
-
-static void assert_case(const struct dataset *dataset, enum dataset_split split, int i,
-                        const char *name, const char *image, const char *label) {
-    assert_true(i < dataset->n_cases[split]);
-    const struct dataset_case *item = &dataset->cases[split][i];
-    assert_string_equal(item->name, name);
-    assert_non_null(strstr(item->image_path[0], image));
-    if (label == NULL)
-        assert_null(item->label_path);
-    else
-        assert_non_null(strstr(item->label_path, label));
-}
-
 // ---- nnU-Net ------------------------------------------------------------------------------------
 
 static void nnunet_is_found_with_its_folds(void **state) {
@@ -52,18 +30,18 @@ static void nnunet_is_found_with_its_folds(void **state) {
     assert_false(dataset->is_volume);
     assert_false(dataset->has_palette);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 3);
-    assert_case(dataset, SPLIT_TRAIN, 2, "p3", "set/imagesTr/p3_0000.png", "labelsTr/p3.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 2, "p3", "set/imagesTr/p3_0000.png", "labelsTr/p3.png");
     assert_int_equal(dataset->n_cases[SPLIT_VAL], 1);
-    assert_case(dataset, SPLIT_VAL, 0, "p4", "imagesTr/p4_0000.png", "labelsTr/p4.png");
-    assert_case(dataset, SPLIT_TEST, 0, "t1", "imagesTs/t1_0000.png", "labelsTs/t1.png");
+    tiny_assert_case(dataset, SPLIT_VAL, 0, "p4", "imagesTr/p4_0000.png", "labelsTr/p4.png");
+    tiny_assert_case(dataset, SPLIT_TEST, 0, "t1", "imagesTs/t1_0000.png", "labelsTs/t1.png");
     dataset_close(dataset);
 
     config.split[SPLIT_TRAIN] = "fold1"; // val follows the fold
     dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
-    assert_case(dataset, SPLIT_TRAIN, 0, "p2", "p2", "p2");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "p2", "p2", "p2");
     assert_int_equal(dataset->n_cases[SPLIT_VAL], 2);
-    assert_case(dataset, SPLIT_VAL, 1, "p3", "p3", "p3");
+    tiny_assert_case(dataset, SPLIT_VAL, 1, "p3", "p3", "p3");
     dataset_close(dataset);
 
     config.split[SPLIT_TRAIN] = "imagesTr";
@@ -71,7 +49,7 @@ static void nnunet_is_found_with_its_folds(void **state) {
     config.split[SPLIT_TEST] = "none";
     dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 4);
-    assert_case(dataset, SPLIT_VAL, 0, "t1", "imagesTs/t1_0000.png", "labelsTs/t1.png");
+    tiny_assert_case(dataset, SPLIT_VAL, 0, "t1", "imagesTs/t1_0000.png", "labelsTs/t1.png");
     assert_int_equal(dataset->n_cases[SPLIT_TEST], 0);
     dataset_close(dataset);
 }
@@ -115,7 +93,7 @@ static void nnunet_channels_and_ignore_label(void **state) {
     assert_int_equal(dataset->ignore_value, 2);
     dataset_close(dataset);
     tiny_picture(state, "set/imagesTr/p1_0002.png", TINY_H, TINY_W, 1, 8, 3);
-    refuse(&config, ADELE_DATA, "3 channel files, but dataset.json names 2");
+    tiny_refuse(&config, ADELE_DATA, "3 channel files, but dataset.json names 2");
 }
 
 static void nnunet_bad_dataset_json(void **state) {
@@ -154,36 +132,36 @@ static void nnunet_bad_dataset_json(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         tiny_text(state, "set/dataset.json", bad[i].text);
-        refuse(&config, bad[i].status, bad[i].what);
+        tiny_refuse(&config, bad[i].status, bad[i].what);
     }
     assert_int_equal(unlink(scratch_path(state, "set/dataset.json")), 0);
-    refuse(&config, ADELE_IO, "dataset.json: no such file");
+    tiny_refuse(&config, ADELE_IO, "dataset.json: no such file");
 }
 
 static void nnunet_bad_splits(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     config.split[SPLIT_TRAIN] = "fold2";
-    refuse(&config, ADELE_DATA, "fold 2");
+    tiny_refuse(&config, ADELE_DATA, "fold 2");
     config.split[SPLIT_TRAIN] = "training";
-    refuse(&config, ADELE_CONFIG, "\"training\" is not a list");
+    tiny_refuse(&config, ADELE_CONFIG, "\"training\" is not a list");
     config.split[SPLIT_TRAIN] = "absent.txt";
-    refuse(&config, ADELE_IO, "absent.txt");
+    tiny_refuse(&config, ADELE_IO, "absent.txt");
     config.split[SPLIT_TRAIN] = "none";
-    refuse(&config, ADELE_DATA, "train split has no cases");
+    tiny_refuse(&config, ADELE_DATA, "train split has no cases");
     config.split[SPLIT_TRAIN] = NULL;
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", 2], \"val\": []}]");
-    refuse(&config, ADELE_DATA, "not a string");
+    tiny_refuse(&config, ADELE_DATA, "not a string");
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", \"p1\"], \"val\": []}]");
-    refuse(&config, ADELE_DATA, "p1 occurs twice in the train split");
+    tiny_refuse(&config, ADELE_DATA, "p1 occurs twice in the train split");
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"p1\", \"p9\"], \"val\": []}]");
-    refuse(&config, ADELE_DATA, "case p9 of the train split has no image");
+    tiny_refuse(&config, ADELE_DATA, "case p9 of the train split has no image");
     assert_int_equal(unlink(scratch_path(state, "set/splits_final.json")), 0);
     config.split[SPLIT_TRAIN] = "fold0";
-    refuse(&config, ADELE_IO, "splits_final.json: no such file");
+    tiny_refuse(&config, ADELE_IO, "splits_final.json: no such file");
     config.split[SPLIT_TRAIN] = NULL;
     assert_int_equal(unlink(scratch_path(state, "set/labelsTr/p2.png")), 0);
-    refuse(&config, ADELE_DATA, "labelsTr/p2.png: no mask");
+    tiny_refuse(&config, ADELE_DATA, "labelsTr/p2.png: no mask");
 }
 
 // ---- hostile names ------------------------------------------------------------------------------
@@ -197,15 +175,15 @@ static void names_that_leave_the_folder_are_refused(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         (void)snprintf(json, sizeof json, "[{\"train\": [\"%s\"], \"val\": []}]", names[i]);
         tiny_text(state, "set/splits_final.json", json);
-        refuse(&config, ADELE_DATA, "is not the name of a case");
+        tiny_refuse(&config, ADELE_DATA, "is not the name of a case");
     }
     tiny_text(state, "list.txt", "p1\n../../etc/passwd\n");
     char list[512];
     (void)strcpy(list, scratch_path(state, "list.txt"));
     config.split[SPLIT_TRAIN] = list;
-    refuse(&config, ADELE_DATA, "\"../../etc/passwd\" is not the name of a case");
+    tiny_refuse(&config, ADELE_DATA, "\"../../etc/passwd\" is not the name of a case");
     assert_int_equal(file_write(list, "p1\n\0p2", 6), ADELE_OK);
-    refuse(&config, ADELE_FORMAT, "not a text file");
+    tiny_refuse(&config, ADELE_FORMAT, "not a text file");
 }
 
 static void links_that_leave_the_folder_are_refused(void **state) {
@@ -216,10 +194,10 @@ static void links_that_leave_the_folder_are_refused(void **state) {
     assert_int_equal(unlink(image), 0);
     // "set2" begins like "set", and is outside all the same.
     assert_int_equal(symlink("../../set2/p1_0000.png", image), 0);
-    refuse(&config, ADELE_DATA, "a symbolic link leads out of");
+    tiny_refuse(&config, ADELE_DATA, "a symbolic link leads out of");
     assert_int_equal(unlink(image), 0);
     assert_int_equal(symlink("nowhere.png", image), 0);
-    refuse(&config, ADELE_IO, "cannot be resolved");
+    tiny_refuse(&config, ADELE_IO, "cannot be resolved");
     assert_int_equal(unlink(image), 0);
     assert_int_equal(symlink("p2_0000.png", image), 0); // within the set
     struct dataset *dataset = tiny_open(&config);
@@ -228,64 +206,6 @@ static void links_that_leave_the_folder_are_refused(void **state) {
     assert_int_equal(symlink("set", scratch_path(state, "alias")), 0);
     struct dataset_config alias = tiny_config(state, "alias");
     dataset = tiny_open(&alias);
-    dataset_close(dataset);
-}
-
-// ---- VOC ----------------------------------------------------------------------------------------
-
-static void voc_is_found(void **state) {
-    tiny_voc(state, "voc");
-    struct dataset_config config = tiny_config(state, "voc");
-    struct dataset *dataset = tiny_open(&config);
-    assert_int_equal(dataset->layout, LAYOUT_VOC);
-    assert_int_equal(dataset->n_categories, 3);
-    assert_string_equal(dataset->category_names[0], "_background_");
-    assert_string_equal(dataset->category_names[1], "sky");
-    assert_int_equal(dataset->n_channels, 3);
-    assert_true(dataset->has_palette);
-    assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
-    assert_case(dataset, SPLIT_TRAIN, 1, "s2", "JPEGImages/s2.png", "SegmentationClass/s2.png");
-    assert_case(dataset, SPLIT_VAL, 0, "s3", "JPEGImages/s3.png", "SegmentationClass/s3.png");
-    assert_int_equal(dataset->n_cases[SPLIT_TEST], 0);
-    dataset_close(dataset);
-}
-
-static void voc_lists_and_names(void **state) {
-    tiny_voc(state, "voc");
-    struct dataset_config config = tiny_config(state, "voc");
-    tiny_text(state, "voc/ImageSets/Segmentation/trainaug.txt", "s1\ns4\n");
-    tiny_picture(state, "voc/JPEGImages/s4.png", TINY_H, TINY_W, 3, 8, 4);
-    tiny_label(state, "voc/SegmentationClassAug/s4.png", TINY_H, TINY_W, 3, false, 4);
-    assert_int_equal(unlink(scratch_path(state, "voc/class_names.txt")), 0);
-    config.split[SPLIT_TRAIN] = "trainaug";
-    config.split[SPLIT_TEST] = "val";
-    struct dataset *dataset = tiny_open(&config);
-    assert_case(dataset, SPLIT_TRAIN, 1, "s4", "s4.png", "SegmentationClassAug/s4.png");
-    assert_int_equal(dataset->n_categories, 21); // VOC's own
-    assert_string_equal(dataset->category_names[15], "person");
-    dataset_close(dataset);
-    config.split[SPLIT_TRAIN] = "more";
-    refuse(&config, ADELE_IO, "Segmentation/more.txt: no such file");
-    config.split[SPLIT_TRAIN] = "../train";
-    refuse(&config, ADELE_DATA, "../train");
-    config.split[SPLIT_TRAIN] = NULL;
-    tiny_text(state, "voc/class_names.txt", "\n");
-    refuse(&config, ADELE_DATA, "0 class names");
-    tiny_text(state, "voc/class_names.txt", "a\nb\n");
-    // Lists of Caffe's programs have the paths of both files.
-    static const char *const others[] = {"/JPEGImages/s1.png /SegmentationClass/s2.png\n",
-                                         "/JPEGImages/../s1.png\n", "/Images/s1.png\n",
-                                         "/OldJPEGImages/s1.png\n"};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-        tiny_text(state, "voc/ImageSets/Segmentation/train.txt", others[i]);
-        refuse(&config, ADELE_DATA, "is not the name of a case");
-    }
-    tiny_text(state, "voc/class_names.txt", "a\nb\nc\n");
-    tiny_text(state, "voc/ImageSets/Segmentation/train.txt",
-              "/JPEGImages/s1.png /SegmentationClass/s1.png\nVOC/JPEGImages/s2.png\n");
-    dataset = tiny_open(&config);
-    assert_case(dataset, SPLIT_TRAIN, 0, "s1", "JPEGImages/s1.png", "SegmentationClass/s1.png");
-    assert_case(dataset, SPLIT_TRAIN, 1, "s2", "JPEGImages/s2.png", "SegmentationClass/s2.png");
     dataset_close(dataset);
 }
 
@@ -300,17 +220,17 @@ static void img_ann_is_found(void **state) {
     assert_int_equal(dataset->n_categories, 3);
     assert_string_equal(dataset->category_names[0], "road");
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
-    assert_case(dataset, SPLIT_TRAIN, 0, "i1", "img_dir/train/i1.png", "ann_dir/train/i1.png");
-    assert_case(dataset, SPLIT_VAL, 0, "i3", "img_dir/val/i3.png", "ann_dir/val/i3.png");
-    assert_case(dataset, SPLIT_TEST, 0, "i4", "img_dir/test/i4.png", NULL);
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "i1", "img_dir/train/i1.png", "ann_dir/train/i1.png");
+    tiny_assert_case(dataset, SPLIT_VAL, 0, "i3", "img_dir/val/i3.png", "ann_dir/val/i3.png");
+    tiny_assert_case(dataset, SPLIT_TEST, 0, "i4", "img_dir/test/i4.png", NULL);
     dataset_close(dataset);
 
     config.split[SPLIT_TRAIN] = "val";
     config.split[SPLIT_VAL] = "list.txt"; // a case of any folder
     tiny_text(state, "mm/list.txt", "i2\n");
     dataset = tiny_open(&config);
-    assert_case(dataset, SPLIT_TRAIN, 0, "i3", "img_dir/val/i3.png", "ann_dir/val/i3.png");
-    assert_case(dataset, SPLIT_VAL, 0, "i2", "img_dir/train/i2.png", "ann_dir/train/i2.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "i3", "img_dir/val/i3.png", "ann_dir/val/i3.png");
+    tiny_assert_case(dataset, SPLIT_VAL, 0, "i2", "img_dir/train/i2.png", "ann_dir/train/i2.png");
     dataset_close(dataset);
 }
 
@@ -318,13 +238,13 @@ static void img_ann_refuses(void **state) {
     tiny_img_ann(state, "mm");
     struct dataset_config config = tiny_config(state, "mm");
     config.split[SPLIT_TRAIN] = "night";
-    refuse(&config, ADELE_IO, "img_dir/night: no such folder");
+    tiny_refuse(&config, ADELE_IO, "img_dir/night: no such folder");
     config.split[SPLIT_TRAIN] = NULL;
     tiny_picture(state, "mm/img_dir/train/i1.jpg", TINY_H, TINY_W, 3, 8, 1);
-    refuse(&config, ADELE_DATA, "i1 occurs twice");
+    tiny_refuse(&config, ADELE_DATA, "i1 occurs twice");
     assert_int_equal(unlink(scratch_path(state, "mm/img_dir/train/i1.jpg")), 0);
     assert_int_equal(unlink(scratch_path(state, "mm/classes.txt")), 0);
-    refuse(&config, ADELE_DATA, "classes.txt: no such file");
+    tiny_refuse(&config, ADELE_DATA, "classes.txt: no such file");
     // A label_map defines the categories.
     int from[] = {0, 1, 2};
     uint8_t to[] = {0, 1, 1};
@@ -367,16 +287,16 @@ static void two_folders_of_any_names_are_read(void **state) {
     config.image_folder = "pictures";
     config.split[SPLIT_VAL] = "val.txt";
     dataset = tiny_open(&config);
-    assert_case(dataset, SPLIT_TRAIN, 0, "c0", "pictures/c0.png", "drawn/masks/c0.png");
-    assert_case(dataset, SPLIT_VAL, 0, "c2", "pictures/c2.png", "drawn/masks/c2.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "c0", "pictures/c0.png", "drawn/masks/c0.png");
+    tiny_assert_case(dataset, SPLIT_VAL, 0, "c2", "pictures/c2.png", "drawn/masks/c2.png");
     dataset_close(dataset);
     // With folders of the splits inside of them.
     write_two_folders(state, "images/train", "masks/train");
     write_two_folders(state, "images/val", "masks/val");
     config = two_folders(state, "images", "masks");
     dataset = tiny_open(&config);
-    assert_case(dataset, SPLIT_TRAIN, 1, "c1", "images/train/c1.png", "masks/train/c1.png");
-    assert_case(dataset, SPLIT_VAL, 1, "c1", "images/val/c1.png", "masks/val/c1.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 1, "c1", "images/train/c1.png", "masks/train/c1.png");
+    tiny_assert_case(dataset, SPLIT_VAL, 1, "c1", "images/val/c1.png", "masks/val/c1.png");
     assert_string_equal(dataset_label_folder(dataset, SPLIT_VAL, dataset->cases[SPLIT_VAL]),
                         "masks/val");
     dataset_close(dataset);
@@ -385,8 +305,8 @@ static void two_folders_of_any_names_are_read(void **state) {
     write_two_folders(state, "train/img", "train/gt");
     config = two_folders(state, "{split}/img", "{split}/gt");
     dataset = tiny_open(&config);
-    assert_case(dataset, SPLIT_TRAIN, 0, "c0", "train/img/c0.png", "train/gt/c0.png");
-    assert_case(dataset, SPLIT_TEST, 0, "c0", "test/img/c0.png", "test/gt/c0.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "c0", "train/img/c0.png", "train/gt/c0.png");
+    tiny_assert_case(dataset, SPLIT_TEST, 0, "c0", "test/img/c0.png", "test/gt/c0.png");
     assert_int_equal(dataset->n_cases[SPLIT_VAL], 0);
     dataset_close(dataset);
 }
@@ -410,33 +330,33 @@ static void masks_may_have_a_suffix(void **state) {
     config.split[SPLIT_TRAIN] = "train.txt";
     config.noisy_labels = noisy;
     struct dataset *dataset = tiny_open(&config);
-    assert_case(dataset, SPLIT_TRAIN, 0, "c0", "all/c0.png", "all/c0_mask.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "c0", "all/c0.png", "all/c0_mask.png");
     assert_non_null(strstr(dataset->cases[SPLIT_TRAIN][1].noisy_path, "noisy/c1_mask.png"));
     char *name = label_store_name(dataset, SPLIT_TRAIN, &dataset->cases[SPLIT_TRAIN][0]);
     assert_string_equal(name, "all/c0_mask.png");
     memory_free(name);
     dataset_close(dataset);
     config.mask_suffix = "/x";
-    refuse(&config, ADELE_CONFIG, "data.mask_suffix: \"/x\" is not the end of a file's name");
+    tiny_refuse(&config, ADELE_CONFIG, "data.mask_suffix: \"/x\" is not the end of a file's name");
     config.mask_suffix = "_gt";
     config.noisy_labels = NULL;
-    refuse(&config, ADELE_DATA, "all/c0_gt.png: no mask for ");
+    tiny_refuse(&config, ADELE_DATA, "all/c0_gt.png: no mask for ");
 }
 
 static void two_folders_are_refused(void **state) {
     write_two_folders(state, "images", "masks");
     tiny_text(state, "two/classes.txt", "ground\ncell\nedge\n");
     struct dataset_config config = two_folders(state, "../two/images", "masks");
-    refuse(&config, ADELE_CONFIG, "data.image_folder: \"../two/images\" is not the path of a");
+    tiny_refuse(&config, ADELE_CONFIG, "data.image_folder: \"../two/images\" is not the path of a");
     config = two_folders(state, "images", "/masks");
-    refuse(&config, ADELE_CONFIG, "data.mask_folder: \"/masks\"");
+    tiny_refuse(&config, ADELE_CONFIG, "data.mask_folder: \"/masks\"");
     config = two_folders(state, "image", "masks");
-    refuse(&config, ADELE_IO, "two/image: no such folder");
+    tiny_refuse(&config, ADELE_IO, "two/image: no such folder");
     config = two_folders(state, "images", "mask");
-    refuse(&config, ADELE_DATA, "two/mask/c0.png: no mask for ");
+    tiny_refuse(&config, ADELE_DATA, "two/mask/c0.png: no mask for ");
     assert_int_equal(unlink(scratch_path(state, "two/classes.txt")), 0);
     config = two_folders(state, "images", "masks");
-    refuse(&config, ADELE_DATA, "classes.txt: no such file");
+    tiny_refuse(&config, ADELE_DATA, "classes.txt: no such file");
 }
 
 // ---- plain folders ------------------------------------------------------------------------------
@@ -519,8 +439,6 @@ int main(void) {
         TEST(nnunet_bad_splits),
         TEST(names_that_leave_the_folder_are_refused),
         TEST(links_that_leave_the_folder_are_refused),
-        TEST(voc_is_found),
-        TEST(voc_lists_and_names),
         TEST(img_ann_is_found),
         TEST(img_ann_refuses),
         TEST(two_folders_of_any_names_are_read),

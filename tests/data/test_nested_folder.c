@@ -2,16 +2,13 @@
 // Folders of folders, as Cityscapes and sets with a folder for each patient have them.
 #include "data/nested_folder.h"
 
-#include "base/file.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
-#include "support/train_step.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -19,15 +16,6 @@ static void write_case(void *const *state, const char *image, const char *mask, 
     tiny_picture(state, image, TINY_H, TINY_W, 3, 8, seed);
     if (mask != NULL)
         tiny_label(state, mask, TINY_H, TINY_W, 3, false, seed);
-}
-
-static void assert_case(const struct dataset *dataset, enum dataset_split split, int i,
-                        const char *name, const char *image, const char *label) {
-    const struct dataset_case *item = &dataset->cases[split][i];
-    assert_true(i < dataset->n_cases[split]);
-    assert_string_equal(item->name, name);
-    assert_true(file_has_suffix(item->image_path[0], image));
-    assert_true(item->label_path != NULL && file_has_suffix(item->label_path, label));
 }
 
 static void cityscapes(void **state) {
@@ -43,20 +31,20 @@ static void cityscapes(void **state) {
     struct dataset_config config = tiny_config(state, "city");
     struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 2);
-    assert_case(dataset, SPLIT_TRAIN, 0, "bonn_01", "/train/bonn/bonn_01_leftImg8bit.png",
-                "/train/bonn/bonn_01_gtFine_labelIds.png");
-    assert_case(dataset, SPLIT_TRAIN, 1, "ulm_01", "/train/ulm/ulm_01_leftImg8bit.png",
-                "/train/ulm/ulm_01_gtFine_labelTrainIds.png");
-    assert_case(dataset, SPLIT_VAL, 0, "bonn_02", "/val/bonn/bonn_02_leftImg8bit.png",
-                "/val/bonn/bonn_02_gtFine_labelTrainIds.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "bonn_01", "/train/bonn/bonn_01_leftImg8bit.png",
+                     "/train/bonn/bonn_01_gtFine_labelIds.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 1, "ulm_01", "/train/ulm/ulm_01_leftImg8bit.png",
+                     "/train/ulm/ulm_01_gtFine_labelTrainIds.png");
+    tiny_assert_case(dataset, SPLIT_VAL, 0, "bonn_02", "/val/bonn/bonn_02_leftImg8bit.png",
+                     "/val/bonn/bonn_02_gtFine_labelTrainIds.png");
     dataset_close(dataset);
     // Lists name them alike.
     tiny_text(state, "city/one.txt", "ulm_01\n");
     config.split[SPLIT_TRAIN] = "one.txt";
     dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 1);
-    assert_case(dataset, SPLIT_TRAIN, 0, "ulm_01", "/train/ulm/ulm_01_leftImg8bit.png",
-                "/train/ulm/ulm_01_gtFine_labelTrainIds.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 0, "ulm_01", "/train/ulm/ulm_01_leftImg8bit.png",
+                     "/train/ulm/ulm_01_gtFine_labelTrainIds.png");
     dataset_close(dataset);
 }
 
@@ -73,13 +61,13 @@ static void a_folder_for_each_patient(void **state) {
     struct dataset_config config = tiny_config(state, "people");
     struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset->n_cases[SPLIT_TRAIN], 4);
-    assert_case(dataset, SPLIT_TRAIN, 1, "anna_1", "/img_dir/anna/1.png", "/ann_dir/anna/1.png");
-    assert_case(dataset, SPLIT_TRAIN, 2, "ben_0", "/img_dir/ben/0.png", "/ann_dir/ben/0.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 1, "anna_1", "/img_dir/anna/1.png",
+                     "/ann_dir/anna/1.png");
+    tiny_assert_case(dataset, SPLIT_TRAIN, 2, "ben_0", "/img_dir/ben/0.png", "/ann_dir/ben/0.png");
     dataset_close(dataset);
     // Two files that would have one name are an error, not one of them.
     write_case(state, "people/img_dir/anna/anna_1.png", "people/ann_dir/anna/anna_1.png", 5);
-    assert_int_equal(dataset_open(&config, &dataset), ADELE_DATA);
-    assert_non_null(strstr(adele_error_message(), "anna_1 occurs twice"));
+    tiny_refuse(&config, ADELE_DATA, "anna_1 occurs twice");
 }
 
 int main(void) {

@@ -162,3 +162,24 @@ struct dataset *tiny_open(const struct dataset_config *config) {
         fail_msg("%s", adele_error_message());
     return dataset;
 }
+
+void tiny_refuse(const struct dataset_config *config, adele_status status, const char *what) {
+    struct dataset *dataset = NULL;
+    assert_int_equal(dataset_open(config, &dataset), status);
+    assert_null(dataset);
+    if (strstr(adele_error_message(), what) == NULL)
+        fail_msg("\"%s\" is not in: %s", what, adele_error_message());
+    assert_true(adele_error_hint()[0] != '\0');
+}
+
+void tiny_assert_case(const struct dataset *dataset, enum dataset_split split, int i,
+                      const char *name, const char *image, const char *label) {
+    assert_true(i < dataset->n_cases[split]);
+    const struct dataset_case *item = &dataset->cases[split][i];
+    assert_string_equal(item->name, name);
+    assert_non_null(strstr(item->image_path[0], image));
+    if (label == NULL)
+        assert_null(item->label_path);
+    else
+        assert_non_null(strstr(item->label_path, label));
+}

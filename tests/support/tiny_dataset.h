@@ -35,4 +35,9 @@ void tiny_img_ann(void *const *state, const char *root);
 struct dataset_config tiny_config(void *const *state, const char *root);
 // dataset_open; dataset_close is the caller's.
 struct dataset *tiny_open(const struct dataset_config *config);
+// Opening fails with that status, a hint, and a message that contains `what`.
+void tiny_refuse(const struct dataset_config *config, adele_status status, const char *what);
+// Case i of the split has that name, and paths that contain these texts; NULL: it has no label.
+void tiny_assert_case(const struct dataset *dataset, enum dataset_split split, int i,
+                      const char *name, const char *image, const char *label);
 #endif
