@@ -332,7 +332,8 @@ static void session_destroy(struct session *session) {
     network_destroy(session->network);
 }
 
-// The loss falls to 0.012 of the first one with every instruction set, an eighth of what is asked.
+// The loss falls to a tenth within 20 steps with every instruction set. 40 would bring it to 0.012
+// of the first one, and take simulated GPUs minutes.
 static void one_batch_is_learned_by_heart(void **state) {
     (void)state;
     struct session session;
@@ -340,7 +341,7 @@ static void one_batch_is_learned_by_heart(void **state) {
     double first = train_step_run(&session.step, 0.05F, 0.9F), last = first;
     assert_true(first > 0.3 && first < 2);
     memory_fail_at(-1);
-    for (int i = 0; i < 40; i++)
+    for (int i = 0; i < 40 && !(last <= 0.1 * first); i++)
         last = train_step_run(&session.step, 0.05F, 0.9F);
     // Nothing is allocated once the first step is over.
     assert_int_equal(memory_count(), 0);

@@ -12,6 +12,11 @@
 
 struct simt_position simt_here;
 struct simt_run simt_run;
+#if defined(__x86_64__)
+const int simt_has_fma = __builtin_cpu_supports("fma") != 0;
+#else
+const int simt_has_fma = 0;
+#endif
 
 static std::mutex one_launch_at_a_time;
 static bool is_abandoned;

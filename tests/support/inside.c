@@ -27,7 +27,8 @@ static void become(const char *const *argv, enum fault_kind kind, long i, long *
     char *verb = words[1];
     fault_arm(kind, i);
     int code = adele_main(argc, words);
-    *n_calls = fault_calls(kind);
+    for (int k = 0; k < FAULT_COUNT; k++)
+        n_calls[k] = fault_calls((enum fault_kind)k);
     fault_arm(kind, -1);
     words[1] = verb; // where main named the program
     for (int k = 0; k < argc; k++)
@@ -42,9 +43,10 @@ void inside_run(const char *const *argv, enum fault_kind kind, long i, struct in
     assert_non_null(errors);
     assert_int_equal(setenv("OMP_WAIT_POLICY", "passive", 1), 0); // or main starts itself anew
     long *n_calls =
-        mmap(NULL, sizeof *n_calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        mmap(NULL, sizeof out->n_calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(n_calls, MAP_FAILED);
-    *n_calls = -1;
+    for (int k = 0; k < FAULT_COUNT; k++)
+        n_calls[k] = -1;
     (void)fflush(NULL); // or the child prints it again
     pid_t pid = fork();
     if (pid == 0) {
@@ -56,10 +58,10 @@ void inside_run(const char *const *argv, enum fault_kind kind, long i, struct in
     }
     assert_true(pid > 0);
     out->code = program_wait(pid);
-    out->n_calls = *n_calls;
+    memcpy(out->n_calls, n_calls, sizeof out->n_calls);
     out->out = program_read_back(standard);
     out->err = program_read_back(errors);
-    (void)munmap(n_calls, sizeof *n_calls);
+    (void)munmap(n_calls, sizeof out->n_calls);
 }
 
 void inside_result_deinit(struct inside_result *result) {

@@ -7,8 +7,8 @@
 #include "support/faults.h"
 
 struct inside_result {
-    int code;     // exit code, or 128 + the signal that ended it
-    long n_calls; // of the fault's kind; -1 when the child did not come to its end
+    int code;                  // exit code, or 128 + the signal that ended it
+    long n_calls[FAULT_COUNT]; // of each kind; -1 when the child did not come to its end
     char *out, *err;
 };
 
