@@ -104,8 +104,20 @@ static int levels_of(const double *value) {
     return value[SCALING_through_host] != 0.0 ? 1 : (int)value[SCALING_levels];
 }
 
+static double latency(const double *value, double link_messages, double network_messages) {
+    return 1e-6 * (link_messages * value[SCALING_link_latency] +
+                   network_messages * value[SCALING_network_latency]);
+}
+
+static double sum_of(const double costs[COST_COUNT]) {
+    double sum = 0.0;
+    for (int i = 0; i < COST_COUNT; i++)
+        sum += costs[i];
+    return sum;
+}
+
 static void fill_costs(const double *value, const struct traffic *traffic, int64_t n_floats,
-                       int n_ranks, int n_local, double *costs) {
+                       int n_ranks, int n_local, double costs[COST_COUNT]) {
     bool through_host = value[SCALING_through_host] != 0.0;
     double host_rate = 1e9 * value[SCALING_host_copy];
     double link_rate = through_host ? host_rate : 1e9 * value[SCALING_link];
@@ -119,14 +131,31 @@ static void fill_costs(const double *value, const struct traffic *traffic, int64
         bool is_network = costs[COST_NETWORK] > costs[COST_LINK];
         costs[is_network ? COST_LINK : COST_NETWORK] = 0.0;
     }
-    // The agreement at the step's start is a message to each of the other ranks.
-    double link_messages = traffic->link_messages + n_local - 1;
-    double network_messages = traffic->network_messages + n_ranks - n_local;
-    costs[COST_LATENCY] = 1e-6 * (link_messages * value[SCALING_link_latency] +
-                                  network_messages * value[SCALING_network_latency]);
+    costs[COST_LATENCY] = latency(value, traffic->link_messages, traffic->network_messages);
     // n_ranks - 1 additions of its chunk, each of which reads two floats and writes one.
     costs[COST_SUMS] = 3.0 * vector * (n_ranks - 1) / n_ranks / sum_rate;
     costs[COST_HOST] = through_host ? 2.0 * vector / (1e9 * value[SCALING_pcie]) : 0.0;
+}
+
+static double bucket_time(const double *value, int64_t n_floats, int n_ranks, int n_local) {
+    double costs[COST_COUNT];
+    struct traffic traffic = traffic_of(levels_of(value), n_floats, n_ranks, n_local);
+    fill_costs(value, &traffic, n_floats, n_ranks, n_local, costs);
+    return sum_of(costs);
+}
+
+// Until the last bucket is exchanged, without the agreement.
+static double time_overlapped(const double *value, const struct scaling_work *work, double computed,
+                              int n_ranks, int n_local) {
+    double exchanged = 0.0, time = 0.0;
+    for (int i = 0; i < work->n_buckets; i++)
+        exchanged += bucket_time(value, work->buckets[i].n_floats, n_ranks, n_local);
+    // As if all of it were beside the computing, which is at most so.
+    double stretched = computed + value[SCALING_beside] * exchanged;
+    for (int i = 0; i < work->n_buckets; i++)
+        time = fmax(time, work->buckets[i].ready * stretched) +
+               bucket_time(value, work->buckets[i].n_floats, n_ranks, n_local);
+    return fmax(time, stretched);
 }
 
 struct scaling_step scaling_step_of(const struct scaling_assumptions *assumptions,
@@ -142,14 +171,20 @@ struct scaling_step scaling_step_of(const struct scaling_assumptions *assumption
         out.sent = traffic.link + traffic.network;
         out.sent_machine = traffic.network * n_local;
         fill_costs(value, &traffic, n_floats, n_ranks, n_local, out.costs);
-        for (int i = 0; i < COST_COUNT; i++)
-            out.exchanged += out.costs[i];
+        // The agreement at the step's start is a message to each of the other ranks.
+        double agreement = latency(value, n_local - 1, n_ranks - n_local);
+        out.costs[COST_LATENCY] += agreement;
+        out.exchanged = sum_of(out.costs);
+        if (work->n_buckets > 0 && value[SCALING_through_host] == 0.0)
+            out.with_overlap =
+                agreement + time_overlapped(value, work, out.computed, n_ranks, n_local);
     }
     out.without_overlap = out.computed + out.exchanged;
-    out.with_overlap = fmax(out.computed, out.exchanged);
+    if (out.with_overlap == 0.0)
+        out.with_overlap = out.without_overlap;
     out.efficiency = out.computed / out.without_overlap;
     out.efficiency_overlap = out.computed / out.with_overlap;
-    out.images_per_s = n_ranks * n_images / out.without_overlap;
+    out.images_per_s = n_ranks * n_images / out.with_overlap;
     return out;
 }
 
@@ -163,5 +198,5 @@ const char *scaling_limit(const struct scaling_step *step) {
     for (int i = 1; i < COST_COUNT; i++)
         if (step->costs[i] > step->costs[i_largest])
             i_largest = i;
-    return step->efficiency >= 0.99 ? "computing" : texts[i_largest];
+    return step->efficiency_overlap >= 0.99 ? "computing" : texts[i_largest];
 }

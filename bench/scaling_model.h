@@ -2,7 +2,7 @@
 // A model of the time of a training step on several GPUs, one rank on each: counted FLOPs and
 // bytes, assumed rates. It measures nothing.
 //
-// Each rank computes its images and then exchanges a vector of floats: the ranks send each other
+// Each rank computes its images and exchanges a vector of floats: the ranks send each other
 // chunks of it, each sums the pieces of its own chunk, and sends the sum to all others. In one
 // level, as through the memory of hosts (run/exchange.c), a rank talks to every other one. In two
 // levels, as by NCCL (cuda/runtime/exchange.cu), the ranks of a machine first sum among themselves,
@@ -36,6 +36,8 @@
     ROW(pcie, 50, 0.001, 1e5, "GB/s", "of a GPU and host memory, each way, with through_host")     \
     ROW(host_copy, 8, 0.001, 1e5, "GB/s",                                                          \
         "of messages between ranks of a host, and of sums in its memory, with through_host")       \
+    ROW(beside, 0.2, 0, 1, "of a GPU",                                                             \
+        "that an exchange beside backward takes: multiprocessors of NCCL, and memory traffic")     \
     ROW(levels, 2, 1, 2, "", "of the exchange: 2 is what the program does with NCCL")              \
     ROW(full_images, 4, 1, 1e6, "images", "a part with fewer leaves a GPU partly idle; a warning") \
     ROW(images, 0, 0, 1e6, "images", "a GPU, in the table where the batch grows; 0: see there")    \
@@ -62,10 +64,19 @@ struct scaling_assumptions scaling_assumptions_default(void);
 const char *scaling_assume(struct scaling_assumptions *assumptions, const char *text,
                            char message[160]);
 
+// A part of the vector that is exchanged by itself (run/buckets.h).
+struct scaling_bucket {
+    int64_t n_floats;
+    double ready; // share of a step's FLOPs that is computed when it is complete
+};
+
 struct scaling_work {
     double flops_image; // a step's FLOPs by its images
     int64_t n_weights,  // floats of gradients
         n_rest;         // of those of the scales' weights, and of running statistics
+    // In the order in which they are exchanged, borrowed. NULL: all at once, after backward.
+    const struct scaling_bucket *buckets;
+    int n_buckets;
 };
 
 // Where the time of an exchange goes.
@@ -82,11 +93,14 @@ struct scaling_step {
     double sent_machine; // bytes that a machine sends to the others
     double computed;     // seconds
     double costs[COST_COUNT];
-    double exchanged;                      // seconds: the sum of the costs
-    double without_overlap;                // seconds a step: first computed, then exchanged
-    double with_overlap;                   // the longer of the two: what overlap cannot fall below
+    double exchanged;       // seconds: the sum of the costs
+    double without_overlap; // seconds a step: first computed, then exchanged
+    // Buckets one after another, each from when it is complete, or the one before it is exchanged;
+    // computing is slower beside them. The same as without_overlap where the vector is exchanged as
+    // a whole: through the host, or without buckets.
+    double with_overlap;
     double efficiency, efficiency_overlap; // computed by these
-    double images_per_s;
+    double images_per_s;                   // with overlap
 };
 
 // The vector of a batch of n_parts parts: what the work has and a flag for each part, in chunks of

@@ -39,7 +39,7 @@ adele_status device_exchange_join(const struct adele_device *device, const unsig
                                   const struct adele_exchange_ranks *ranks);
 adele_status device_exchange_leave(const struct adele_device *device, bool has_failed);
 adele_status device_exchange_sum(const struct adele_device *device, float *vector, float *scratch,
-                                 int64_t n);
+                                 int64_t n, bool is_last);
 // Waits until the stream's work is done. With other ranks it fails when NCCL has noticed that one
 // of them is gone, or after the time limit: then what is under way has been given up.
 adele_status exchange_wait(const struct cuda_context *context, cudaStream_t stream);

@@ -28,8 +28,13 @@ struct exchange {
     struct nccl nccl;
     ncclComm_t communicator; // NULL: not joined yet, or given up
     int rank, n_ranks, n_near;
-    double seconds;   // a wait for other ranks may take
-    bool has_failed;  // since it was joined
+    double seconds;  // a wait for other ranks may take
+    bool has_failed; // since it was joined
+    // Sums run in a stream of their own, behind what was queued before them (`ready`); the device's
+    // ops go on beside, until a fence (`done`).
+    cudaStream_t stream;
+    cudaEvent_t ready, done;
+    bool is_beside;   // sums have begun since the last fence
     const char *call; // the last function that was called
 };
 
@@ -165,6 +170,9 @@ adele_status device_exchange_join(const struct adele_device *device, const unsig
             "exchange_join: rank %d of %d, %d of them near: these numbers must be powers of "
             "two, and exchange_open comes before",
             ranks->rank, ranks->n, ranks->n_near);
+    CUDA_TRY(cudaStreamCreateWithFlags(&self->stream, cudaStreamNonBlocking));
+    CUDA_TRY(cudaEventCreateWithFlags(&self->ready, cudaEventDisableTiming));
+    CUDA_TRY(cudaEventCreateWithFlags(&self->done, cudaEventDisableTiming));
     self->rank = ranks->rank, self->n_ranks = ranks->n, self->n_near = ranks->n_near;
     self->seconds =
         ranks->seconds / 2; // a rank whose join fails waits twice as long for the others
@@ -183,6 +191,7 @@ adele_status device_exchange_join(const struct adele_device *device, const unsig
 }
 
 static adele_status leave(struct cuda_context *context, struct exchange *self) {
+    TRY(exchange_wait(context, self->stream));
     TRY(exchange_wait(context, context->stream));
     TRY(settle(self, NCCL(self, ncclCommFinalize, self->communicator)));
     ncclResult_t result = NCCL(self, ncclCommDestroy, self->communicator);
@@ -201,6 +210,12 @@ adele_status device_exchange_leave(const struct adele_device *device, bool has_f
     if (!has_failed && !self->has_failed && self->communicator != NULL)
         status = leave(context, self);
     give_up(self);
+    if (self->stream != NULL)
+        (void)cudaStreamDestroy(self->stream);
+    if (self->ready != NULL)
+        (void)cudaEventDestroy(self->ready);
+    if (self->done != NULL)
+        (void)cudaEventDestroy(self->done);
     memory_free(self);
     context->exchange = NULL;
     return status;
@@ -320,15 +335,9 @@ static adele_status sum_own_chunk(const struct cuda_context *context, const stru
                   0, n, all->chunk, all->n_ranks, all->own, all->scratch, chunk_of(all, all->own));
 }
 
-adele_status device_exchange_sum(const struct adele_device *device, float *vector, float *scratch,
-                                 int64_t n) {
-    const struct cuda_context *context = context_of(device);
+static adele_status queue_sum(const struct cuda_context *context, float *vector, float *scratch,
+                              int64_t n) {
     struct exchange *self = context->exchange;
-    TRY(make_current(device));
-    if (self == NULL || self->communicator == NULL || self->has_failed)
-        return FAIL(ADELE_INVALID_ARGUMENT, "",
-                    "exchange_sum: this device has not joined the other ranks, or a failure has "
-                    "ended the exchange");
     int i_near = self->rank % self->n_near, i_machine = self->rank / self->n_near;
     const struct division near =
         divide(vector, scratch, n, self->rank - i_near, 1, self->n_near, i_near);
@@ -342,6 +351,27 @@ adele_status device_exchange_sum(const struct adele_device *device, float *vecto
         TRY(exchange_group(self, &far, context->stream, sum_of));
     }
     return near.n_ranks > 1 ? exchange_group(self, &near, context->stream, sum_of) : ADELE_OK;
+}
+
+adele_status device_exchange_sum(const struct adele_device *device, float *vector, float *scratch,
+                                 int64_t n, bool is_last) {
+    const struct cuda_context *context = context_of(device);
+    const struct exchange *self = context->exchange;
+    TRY(make_current(device));
+    if (self == NULL || self->communicator == NULL || self->has_failed)
+        return FAIL(ADELE_INVALID_ARGUMENT, "",
+                    "exchange_sum: this device has not joined the other ranks, or a failure has "
+                    "ended the exchange");
+    CUDA_TRY(cudaEventRecord(self->ready, context->stream));
+    CUDA_TRY(cudaStreamWaitEvent(self->stream, self->ready, 0));
+    struct cuda_context beside = *context; // whose launches go into the other stream
+    beside.stream = self->stream;
+    TRY(queue_sum(&beside, vector, scratch, n));
+    if (!is_last)
+        return ADELE_OK;
+    CUDA_TRY(cudaEventRecord(self->done, self->stream));
+    CUDA_TRY(cudaStreamWaitEvent(context->stream, self->done, 0));
+    return ADELE_OK;
 }
 
 #else // this build has no NCCL: the interface has no entries, and there are no other ranks

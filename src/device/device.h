@@ -107,10 +107,13 @@ struct adele_device_iface {
     // vector (n floats, the same n on every rank) becomes the sum of all ranks' vectors. Ranks are
     // added up in a binary tree: neighbours in pairs, then these pairs, and so on. scratch:
     // n_ranks * adele_exchange_chunk(n, n_ranks) floats, overwritten. Queued like an op, also
-    // between step_begin and step_end. The first call after exchange_join must not be part of a
-    // recorded step.
+    // between step_begin and step_end: it begins behind the ops so far and earlier sums, which may
+    // share scratch, and later ops run beside it, up to one with is_last. Those behind that one
+    // wait for all sums. Before it, nothing changes what sums read or reads what they change, and
+    // step_end comes after it. The first call after exchange_join must not be part of a recorded
+    // step.
     adele_status (*exchange_sum)(const struct adele_device *device, float *vector, float *scratch,
-                                 int64_t n);
+                                 int64_t n, bool is_last);
     void (*destroy)(struct adele_device *device);
     void (*op_destroy)(struct adele_op *op); // NULL is legal
 #define ADELE_OP_ENTRY(name, has_backward)                                                         \

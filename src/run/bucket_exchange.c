@@ -6,11 +6,9 @@
 #include <string.h>
 
 adele_status bucket_exchange_init(struct bucket_exchange *out, const struct adele_device *device,
-                                  struct ranks *ranks, int64_t n_gradients, int64_t n_rest) {
-    *out = (struct bucket_exchange){.device = device, .ranks = ranks};
-    TRY(buckets_init(&out->buckets, n_gradients, n_rest, ranks_count(ranks)));
-    out->bytes =
-        (size_t)out->buckets.n_ranks * (size_t)out->buckets.own_floats * sizeof *out->pieces;
+                                  struct ranks *ranks, const struct buckets *buckets) {
+    *out = (struct bucket_exchange){.device = device, .ranks = ranks, .buckets = buckets};
+    out->bytes = (size_t)buckets->n_ranks * (size_t)buckets->own_floats * sizeof *out->pieces;
     return adele_device_alloc_zeroed(device, out->bytes, "the exchange between ranks",
                                      (void **)&out->pieces);
 }
@@ -21,24 +19,23 @@ void bucket_exchange_deinit(struct bucket_exchange *self) {
         return;
     ranks_cancel(self->ranks);
     self->device->iface->release(self->device, self->pieces);
-    buckets_deinit(&self->buckets);
     memset(self, 0, sizeof *self);
 }
 
 // Where the piece of a rank begins in a bucket's place.
 static float *piece(const struct bucket_exchange *self, const struct bucket *bucket, int rank) {
-    return self->pieces + rank * self->buckets.own_floats + bucket->at;
+    return self->pieces + rank * self->buckets->own_floats + bucket->at;
 }
 
 // The i-th rank behind this one, so that not all of them send to the same one first.
 static int rank_behind(const struct bucket_exchange *self, int i) {
-    return (ranks_index(self->ranks) + i) % self->buckets.n_ranks;
+    return (ranks_index(self->ranks) + i) % self->buckets->n_ranks;
 }
 
 static adele_status receive(const struct bucket_exchange *self, int i_bucket) {
-    const struct bucket *bucket = &self->buckets.all[i_bucket];
+    const struct bucket *bucket = &self->buckets->all[i_bucket];
     struct chunk own = bucket_chunk(bucket, ranks_index(self->ranks));
-    for (int i = 1; i < self->buckets.n_ranks; i++) {
+    for (int i = 1; i < self->buckets->n_ranks; i++) {
         int rank = rank_behind(self, i);
         TRY(ranks_receive(self->ranks, rank, piece(self, bucket, rank),
                           (size_t)own.n * sizeof(float)));
@@ -47,7 +44,7 @@ static adele_status receive(const struct bucket_exchange *self, int i_bucket) {
 }
 
 adele_status bucket_exchange_begin(const struct bucket_exchange *self) {
-    int i_rest = self->buckets.n - 1;
+    int i_rest = self->buckets->n - 1;
     for (int i = i_rest - 1; i >= 0; i--)
         TRY(receive(self, i));
     return receive(self, i_rest);
@@ -55,8 +52,8 @@ adele_status bucket_exchange_begin(const struct bucket_exchange *self) {
 
 adele_status bucket_exchange_send(const struct bucket_exchange *self, int i_bucket,
                                   const float *vector) {
-    const struct bucket *bucket = &self->buckets.all[i_bucket];
-    for (int i = 1; i < self->buckets.n_ranks; i++) {
+    const struct bucket *bucket = &self->buckets->all[i_bucket];
+    for (int i = 1; i < self->buckets->n_ranks; i++) {
         int rank = rank_behind(self, i);
         struct chunk theirs = bucket_chunk(bucket, rank);
         TRY(ranks_send(self->ranks, rank, vector + theirs.first, (size_t)theirs.n * sizeof(float)));
@@ -69,10 +66,10 @@ adele_status bucket_exchange_send(const struct bucket_exchange *self, int i_buck
 }
 
 adele_status bucket_exchange_sum(const struct bucket_exchange *self, float **out) {
-    int64_t n = self->buckets.own_floats;
+    int64_t n = self->buckets->own_floats;
     TRY(ranks_wait(self->ranks));
-    for (int apart = 1; apart < self->buckets.n_ranks; apart *= 2)
-        for (int r = 0; r < self->buckets.n_ranks; r += 2 * apart) {
+    for (int apart = 1; apart < self->buckets->n_ranks; apart *= 2)
+        for (int r = 0; r < self->buckets->n_ranks; r += 2 * apart) {
             float *to = self->pieces + r * n;
             const float *from = self->pieces + (r + apart) * n;
 #pragma omp parallel for simd schedule(static)
@@ -86,10 +83,10 @@ adele_status bucket_exchange_sum(const struct bucket_exchange *self, float **out
 adele_status bucket_exchange_spread(const struct bucket_exchange *self, int i_first, int n,
                                     const float *own, float *vector) {
     for (int b = i_first; b < i_first + n; b++) {
-        const struct bucket *bucket = &self->buckets.all[b];
+        const struct bucket *bucket = &self->buckets->all[b];
         struct chunk mine = bucket_chunk(bucket, ranks_index(self->ranks));
         size_t bytes = (size_t)mine.n * sizeof(float);
-        for (int i = 1; i < self->buckets.n_ranks; i++) {
+        for (int i = 1; i < self->buckets->n_ranks; i++) {
             int rank = rank_behind(self, i);
             struct chunk theirs = bucket_chunk(bucket, rank);
             TRY(ranks_receive(self->ranks, rank, vector + theirs.first,

@@ -17,21 +17,20 @@
 #include "run/buckets.h"
 
 struct bucket_exchange {
-    const struct adele_device *device; // borrowed, as ranks
+    const struct adele_device *device; // borrowed, as ranks and buckets
     struct ranks *ranks;
-    struct buckets buckets;
+    const struct buckets *buckets;
     // Plain (n_ranks, own_floats): this rank's chunks of each rank's vector. The sum comes in the
     // place of the first rank's, and that of the second one is free then.
     float *pieces;
     size_t bytes; // of them
 };
 
-// A vector of n_gradients and n_rest floats. After an error, bucket_exchange_deinit frees what was
-// made.
+// After an error, bucket_exchange_deinit frees what was made.
 ADELE_MUST_CHECK adele_status bucket_exchange_init(struct bucket_exchange *out,
                                                    const struct adele_device *device,
-                                                   struct ranks *ranks, int64_t n_gradients,
-                                                   int64_t n_rest);
+                                                   struct ranks *ranks,
+                                                   const struct buckets *buckets);
 void bucket_exchange_deinit(struct bucket_exchange *self); // legal on a zeroed struct
 
 // Makes ready to receive; nothing else is sent until the sum.

@@ -1,46 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A step of a divided update: what is exchanged, and when.
+// A step of a divided update, once the gradients of all parts are on their way.
 #include "base/fail.h"
 #include "run/divided_update.h"
 
 #include <string.h>
-
-// ---- beside backward ----------------------------------------------------------------------------
-
-adele_status divided_update_begin(struct divided_update *self) {
-    self->i_next = self->exchange.buckets.n - 2;
-    return bucket_exchange_begin(&self->exchange);
-}
-
-// The part's own floats of the bucket are in the tree.
-static adele_status send(const struct divided_update *self, int i_bucket) {
-    const struct part_tree *tree = self->tree;
-    if (self->combine[i_bucket])
-        TRY(part_tree_add_range(tree, self->combine[i_bucket],
-                                self->exchange.buckets.all[i_bucket].first));
-    return bucket_exchange_send(&self->exchange, i_bucket, tree->vectors);
-}
-
-static adele_status send_gradients(const struct divided_update *self, int i_bucket) {
-    const struct adele_device *device = self->tree->device;
-    const struct bucket *bucket = &self->exchange.buckets.all[i_bucket];
-    TRY(device->iface->copy(device, part_tree_next(self->tree) + bucket->first,
-                            network_gradients(self->network) + bucket->first,
-                            (size_t)bucket->n * sizeof(float)));
-    return send(self, i_bucket);
-}
-
-adele_status divided_update_after_node(struct divided_update *self, int i_node) {
-    for (; self->i_next >= 0 && self->completed_by[self->i_next] >= i_node; self->i_next--)
-        TRY(send_gradients(self, self->i_next));
-    return ranks_poll(self->exchange.ranks);
-}
-
-adele_status divided_update_send_rest(struct divided_update *self) {
-    return send(self, self->exchange.buckets.n - 1);
-}
-
-// ---- after it -----------------------------------------------------------------------------------
 
 // Only NaN and infinity have all bits of the exponent set.
 static bool has_nonfinite(const float *values, int64_t n) {
@@ -62,7 +25,7 @@ static int64_t find_last_bad(const struct divided_update *self) {
 }
 
 // One collective for what all ranks need before any weight may change.
-adele_status divided_update_sum(struct divided_update *self, bool *are_finite) {
+adele_status divided_update_sum(struct divided_update *self, float *vector, bool *are_finite) {
     const struct bucket_exchange *exchange = &self->exchange;
     struct ranks *ranks = exchange->ranks;
     int own = ranks_index(ranks);
@@ -73,8 +36,7 @@ adele_status divided_update_sum(struct divided_update *self, bool *are_finite) {
             TRY(ranks_receive(ranks, r, &self->bad[r], sizeof *self->bad));
             TRY(ranks_send(ranks, r, &self->bad[own], sizeof *self->bad));
         }
-    TRY(bucket_exchange_spread(exchange, exchange->buckets.n - 1, 1, self->gradients,
-                               self->tree->vectors));
+    TRY(bucket_exchange_spread(exchange, exchange->buckets->n - 1, 1, self->gradients, vector));
     TRY(ranks_wait(ranks));
     *are_finite = true;
     for (int r = 0; r < ranks_count(ranks); r++)
@@ -83,8 +45,8 @@ adele_status divided_update_sum(struct divided_update *self, bool *are_finite) {
 }
 
 adele_status divided_update_open(struct divided_update *self) {
-    const struct adele_device *device = self->tree->device;
-    const struct buckets *buckets = &self->exchange.buckets;
+    const struct adele_device *device = self->exchange.device;
+    const struct buckets *buckets = self->exchange.buckets;
     const float *weights = network_weights(self->network);
     for (int b = 0; b + 1 < buckets->n; b++) {
         struct chunk own = bucket_chunk(&buckets->all[b], ranks_index(self->exchange.ranks));
@@ -111,7 +73,7 @@ adele_status divided_update_close(struct divided_update *self, bool is_loss_fini
                                   int64_t *health) {
     const struct bucket_exchange *exchange = &self->exchange;
     complete_record(self, is_loss_finite, health);
-    TRY(bucket_exchange_spread(exchange, 0, exchange->buckets.n - 1, self->weights,
+    TRY(bucket_exchange_spread(exchange, 0, exchange->buckets->n - 1, self->weights,
                                network_writable_weights(self->network)));
     return ranks_wait(exchange->ranks);
 }

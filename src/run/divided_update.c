@@ -6,41 +6,8 @@
 
 #include <string.h>
 
-// ---- set-up -------------------------------------------------------------------------------------
-
-// Backward reaches node 0 last. A bucket without parameters that learn is complete from the start.
-static void find_nodes(struct divided_update *self) {
-    const struct graph *graph = network_graph(self->network);
-    const struct buckets *buckets = &self->exchange.buckets;
-    for (int b = 0; b < buckets->n; b++)
-        self->completed_by[b] = graph->n_nodes;
-    for (int i = 0; i < graph->n_nodes; i++) {
-        int trained[NODE_MAX_TRAINED], n = node_trained(&graph->nodes[i], trained);
-        for (int k = 0; k < n; k++) {
-            const struct parameter *parameter = &graph->parameters[trained[k]];
-            for (int b = 0; b < buckets->n; b++) {
-                const struct bucket *bucket = &buckets->all[b];
-                bool is_in = parameter->offset < bucket->first + bucket->n &&
-                             parameter->offset + parameter->count > bucket->first;
-                if (is_in && i < self->completed_by[b])
-                    self->completed_by[b] = i;
-            }
-        }
-    }
-}
-
-static adele_status create_combines(struct divided_update *self) {
-    const struct adele_device *device = self->tree->device;
-    const struct buckets *buckets = &self->exchange.buckets;
-    for (int b = 0; b < buckets->n && self->tree->n_parts > 1; b++) {
-        const struct adele_combine_desc desc = {buckets->all[b].n};
-        TRY(device->iface->combine_create(device, &desc, &self->combine[b]));
-    }
-    return ADELE_OK;
-}
-
 static adele_status divide_momenta(const struct divided_update *self) {
-    const struct buckets *buckets = &self->exchange.buckets;
+    const struct buckets *buckets = self->exchange.buckets;
     int rank = ranks_index(self->exchange.ranks), n = 0;
     struct network_range *ranges = NULL;
     TRY(ALLOCATE(&ranges, buckets->n));
@@ -55,30 +22,19 @@ static adele_status divide_momenta(const struct divided_update *self) {
     return status;
 }
 
-adele_status divided_update_init(struct divided_update *out, const struct part_tree *tree,
-                                 struct ranks *ranks, struct network *network) {
-    int64_t n_gradients = network_graph(network)->n_weights;
-    *out = (struct divided_update){.tree = tree, .network = network, .i_next = -1};
-    TRY(bucket_exchange_init(&out->exchange, tree->device, ranks, n_gradients,
-                             tree->n_floats - n_gradients));
-    out->weights = out->exchange.pieces + out->exchange.buckets.own_floats;
-    TRY(ALLOCATE(&out->completed_by, out->exchange.buckets.n));
-    TRY(ALLOCATE(&out->combine, out->exchange.buckets.n));
+adele_status divided_update_init(struct divided_update *out, const struct adele_device *device,
+                                 struct ranks *ranks, const struct buckets *buckets,
+                                 struct network *network) {
+    *out = (struct divided_update){.network = network};
+    TRY(bucket_exchange_init(&out->exchange, device, ranks, buckets));
+    out->weights = out->exchange.pieces + buckets->own_floats;
     TRY(ALLOCATE(&out->bad, ranks_count(ranks)));
-    find_nodes(out);
-    TRY(create_combines(out));
     return divide_momenta(out);
 }
 
 void divided_update_deinit(struct divided_update *self) {
-    if (!self->tree)
-        return;
-    for (int b = 0; self->combine && b < self->exchange.buckets.n; b++)
-        self->tree->device->iface->op_destroy(self->combine[b]);
     bucket_exchange_deinit(&self->exchange);
     divided_update_drop_collected(self);
-    memory_free(self->completed_by);
-    memory_free(self->combine);
     memory_free(self->segments);
     memory_free(self->segment_of);
     memory_free(self->bad);
@@ -106,7 +62,7 @@ static void choose_from_bucket(struct divided_update *self, const struct bucket 
 
 adele_status divided_update_choose(struct divided_update *self, int n_segments,
                                    const struct adele_sgd_segment *segments) {
-    const struct buckets *buckets = &self->exchange.buckets;
+    const struct buckets *buckets = self->exchange.buckets;
     // A segment ends, or a bucket does, behind each piece of a segment.
     TRY(ALLOCATE(&self->segments, n_segments + buckets->n));
     TRY(ALLOCATE(&self->segment_of, n_segments + buckets->n));
@@ -125,8 +81,8 @@ adele_status divided_update_choose(struct divided_update *self, int n_segments,
 static adele_status collect(const struct divided_update *self, const float *arena, float *whole) {
     const struct bucket_exchange *exchange = &self->exchange;
     struct ranks *ranks = exchange->ranks;
-    for (int b = 0; b + 1 < exchange->buckets.n; b++) {
-        const struct bucket *bucket = &exchange->buckets.all[b];
+    for (int b = 0; b + 1 < exchange->buckets->n; b++) {
+        const struct bucket *bucket = &exchange->buckets->all[b];
         struct chunk own = bucket_chunk(bucket, ranks_index(ranks));
         size_t bytes = (size_t)own.n * sizeof(float);
         if (!whole)
@@ -154,7 +110,7 @@ static adele_status collect_arena(const struct divided_update *self, const float
 }
 
 adele_status divided_update_collect(struct divided_update *self) {
-    if (!self->tree)
+    if (!self->network)
         return ADELE_OK;
     const float *second = network_second_moments(self->network);
     TRY(collect_arena(self, network_momenta(self->network), &self->momenta));

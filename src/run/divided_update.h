@@ -7,36 +7,29 @@
 
 #include "nn/network.h"
 #include "run/bucket_exchange.h"
-#include "run/part_tree.h"
 
 struct divided_update {
     struct bucket_exchange exchange;
-    const struct part_tree *tree; // borrowed, as the network
-    struct network *network;
-    // Of each bucket: the node whose backward completes it, and the op that adds up parts, which is
-    // NULL where a rank has one part. The rest has both, too.
-    int *completed_by;
-    struct adele_op **combine;
+    struct network *network; // borrowed
     // What this rank updates: offsets are those among its chunks; and which of the segments of the
     // whole update each is of.
     struct adele_sgd_segment *segments;
     int *segment_of;
     int n_segments;
-    // Of a step: the bucket that backward completes next (-1: none is left), this rank's gradients
-    // and weights, plain (own_floats), and of each rank the last segment whose gradient is not
-    // finite (-1: none).
-    int i_next;
+    // Of a step: this rank's gradients and weights, plain (own_floats), and of each rank the last
+    // segment whose gradient is not finite (-1: none).
     float *gradients, *weights;
     int64_t *bad;
     // For a checkpoint: those of all ranks, plain (n_weights) on the host. NULL: not collected.
     float *momenta, *second_moments;
 };
 
-// The tree's vectors are [gradients of the network | rest]. Divides the momenta of the network,
-// whose parameters are not allocated yet. Borrows all; after an error, divided_update_deinit frees
-// what was made.
+// Divides the momenta of the network, whose parameters are not allocated yet. Borrows all; after an
+// error, divided_update_deinit frees what was made.
 ADELE_MUST_CHECK adele_status divided_update_init(struct divided_update *out,
-                                                  const struct part_tree *tree, struct ranks *ranks,
+                                                  const struct adele_device *device,
+                                                  struct ranks *ranks,
+                                                  const struct buckets *buckets,
                                                   struct network *network);
 void divided_update_deinit(struct divided_update *self); // legal on a zeroed struct
 
@@ -44,16 +37,11 @@ void divided_update_deinit(struct divided_update *self); // legal on a zeroed st
 ADELE_MUST_CHECK adele_status divided_update_choose(struct divided_update *self, int n_segments,
                                                     const struct adele_sgd_segment *segments);
 
-// divided_step.c: a step, collective, in this order. Before the backward of the last part:
-ADELE_MUST_CHECK adele_status divided_update_begin(struct divided_update *self);
-// After the backward of a node in it: adds the gradients of buckets that are complete now to those
-// of the parts before, and begins to send them.
-ADELE_MUST_CHECK adele_status divided_update_after_node(struct divided_update *self, int i_node);
-// Once the last part's rest is in its place in the tree.
-ADELE_MUST_CHECK adele_status divided_update_send_rest(struct divided_update *self);
-// The sums: this rank's gradients, and the rest of the tree's vector. *are_finite: whether all
-// gradients of all ranks are.
-ADELE_MUST_CHECK adele_status divided_update_sum(struct divided_update *self, bool *are_finite);
+// divided_step.c: a step, collective, once all buckets are sent (bucket_exchange.h). The sums: this
+// rank's gradients, and the rest of the vector. *are_finite: whether all gradients of all ranks
+// are.
+ADELE_MUST_CHECK adele_status divided_update_sum(struct divided_update *self, float *vector,
+                                                 bool *are_finite);
 // Around the op that updates self->weights. The first one copies them from the network; the second
 // one brings those of all ranks into it, and completes the op's record of skipped updates.
 ADELE_MUST_CHECK adele_status divided_update_open(struct divided_update *self);

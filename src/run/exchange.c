@@ -178,13 +178,18 @@ static void sum_pieces(const struct exchange *self) {
         }
 }
 
+adele_status exchange_sum_part(struct exchange *exchange, float *part, int64_t n, bool is_last) {
+    const struct adele_device *device = exchange->device;
+    return device->iface->exchange_sum(device, part, exchange->scratch, n, is_last);
+}
+
 adele_status exchange_sum(struct exchange *exchange, float *vector) {
     const struct adele_device *device = exchange->device;
     size_t bytes = (size_t)exchange->n_floats * sizeof(float);
     size_t chunk_bytes = (size_t)exchange->n_chunk * sizeof(float);
     float *host = exchange->vector;
     if (exchange->is_queued)
-        return device->iface->exchange_sum(device, vector, exchange->scratch, exchange->n_floats);
+        return exchange_sum_part(exchange, vector, exchange->n_floats, true);
     TRY(device->iface->synchronize(device));
     TRY(device->iface->download(device, host, vector, bytes));
     TRY(ranks_exchange(exchange->ranks, host, chunk_bytes, exchange->pieces));

@@ -28,6 +28,10 @@ ADELE_MUST_CHECK adele_status exchange_disconnect(struct exchange *exchange);
 // way. Where the devices exchange directly it is only queued, also between step_begin and step_end.
 // Else not between these: the host waits for the device and for the other ranks.
 ADELE_MUST_CHECK adele_status exchange_sum(struct exchange *exchange, float *vector);
+// With exchange_is_queued, instead of it: the sum of n floats from `part` on, beside the ops that
+// follow, until the last part. The device's exchange_sum says what may be done in between.
+ADELE_MUST_CHECK adele_status exchange_sum_part(struct exchange *exchange, float *part, int64_t n,
+                                                bool is_last);
 bool exchange_is_queued(const struct exchange *exchange);      // the devices exchange directly
 size_t exchange_device_bytes(const struct exchange *exchange); // that it has allocated
 #endif

@@ -27,6 +27,33 @@ adele_status step_parts_divide(struct step_parts *out, int n_parts, const struct
     return ADELE_OK;
 }
 
+static adele_status send_bucket(void *context, int i_bucket) {
+    struct step_parts *parts = context;
+    const struct bucket *bucket = &parts->buckets.all[i_bucket];
+    float *vector = parts->tree.vectors;
+    return parts->is_divided ? bucket_exchange_send(&parts->divided.exchange, i_bucket, vector)
+                             : exchange_sum_part(parts->exchange, vector + bucket->first, bucket->n,
+                                                 i_bucket + 1 == parts->buckets.n);
+}
+
+static adele_status between_ranks_init(struct training_step *step) {
+    struct step_parts *parts = &step->parts;
+    const struct adele_device *device = step->data->device;
+    struct ranks *ranks = step->data->ranks;
+    TRY(buckets_init(&parts->buckets, parts->at_scales, parts->tree.n_floats - parts->at_scales,
+                     ranks_count(ranks)));
+    parts->overlap = (struct overlap){.tree = &parts->tree,
+                                      .network = step->network,
+                                      .buckets = &parts->buckets,
+                                      .send = send_bucket,
+                                      .context = parts};
+    TRY(overlap_init(&parts->overlap));
+    parts->is_divided = resident_is_host_memory(device);
+    return parts->is_divided
+               ? divided_update_init(&parts->divided, device, ranks, &parts->buckets, step->network)
+               : exchange_create(device, ranks, parts->tree.n_floats, &parts->exchange);
+}
+
 adele_status step_parts_init(struct training_step *step) {
     struct step_parts *parts = &step->parts;
     const struct adele_device *device = step->data->device;
@@ -39,11 +66,8 @@ adele_status step_parts_init(struct training_step *step) {
     int64_t multiple = (int64_t)parts->n * CHUNK_FLOATS;
     int64_t n_floats = (parts->at_flags + parts->n + multiple - 1) / multiple * multiple;
     TRY(part_tree_init(&parts->tree, device, n_floats, parts->n_own));
-    parts->is_divided = parts->n_own < parts->n && resident_is_host_memory(device);
-    if (parts->is_divided)
-        TRY(divided_update_init(&parts->divided, &parts->tree, step->data->ranks, step->network));
-    else if (parts->n_own < parts->n)
-        TRY(exchange_create(device, step->data->ranks, n_floats, &parts->exchange));
+    if (parts->n_own < parts->n)
+        TRY(between_ranks_init(step));
     const struct adele_combine_desc mean = {graph->n_buffers};
     return mean.n_floats > 0 ? device->iface->combine_create(device, &mean, &parts->mean)
                              : ADELE_OK;
@@ -62,6 +86,8 @@ void step_parts_deinit(struct step_parts *parts) {
         parts->tree.device->iface->op_destroy(parts->mean);
     exchange_destroy(parts->exchange);
     divided_update_deinit(&parts->divided);
+    overlap_deinit(&parts->overlap);
+    buckets_deinit(&parts->buckets);
     part_tree_deinit(&parts->tree);
     memset(parts, 0, sizeof *parts);
 }
@@ -93,8 +119,10 @@ adele_status step_parts_begin_step(struct training_step *step) {
                                (size_t)step->parts.n * sizeof *step->loss_is_finite);
 }
 
-static bool is_last_own(const struct step_parts *parts, int i_part) {
-    return i_part + 1 == parts->i_first + parts->n_own;
+// Whether buckets are exchanged beside the backward of that part.
+static bool is_overlapped(const struct step_parts *parts, int i_part) {
+    return i_part + 1 == parts->i_first + parts->n_own &&
+           (parts->is_divided || (parts->exchange && exchange_is_queued(parts->exchange)));
 }
 
 adele_status step_parts_begin_part(struct training_step *step, int i_part) {
@@ -103,19 +131,22 @@ adele_status step_parts_begin_part(struct training_step *step, int i_part) {
     TRY(network_zero_gradients(step->network));
     TRY(device->iface->fill(device, scale_gradients(step), 0, ADELE_MAX_SCALES * sizeof(float)));
     TRY(copy(step, network_buffers(step->network), step->good_statistics, statistics_bytes(step)));
-    return parts->is_divided && is_last_own(parts, i_part) ? divided_update_begin(&parts->divided)
-                                                           : ADELE_OK;
+    if (!is_overlapped(parts, i_part))
+        return ADELE_OK;
+    overlap_begin(&parts->overlap);
+    return parts->is_divided ? bucket_exchange_begin(&parts->divided.exchange) : ADELE_OK;
 }
 
 static adele_status after_node(void *context, int i_node) {
-    return divided_update_after_node(context, i_node);
+    struct step_parts *parts = context;
+    TRY(overlap_after_node(&parts->overlap, i_node));
+    return parts->is_divided ? ranks_poll(parts->divided.exchange.ranks) : ADELE_OK;
 }
 
 adele_status step_parts_last_backward(struct training_step *step, struct plan *plan, int i_part) {
     struct step_parts *parts = &step->parts;
-    return parts->is_divided && is_last_own(parts, i_part)
-               ? plan_backward_observed(plan, after_node, &parts->divided)
-               : plan_backward(plan);
+    return is_overlapped(parts, i_part) ? plan_backward_observed(plan, after_node, parts)
+                                        : plan_backward(plan);
 }
 
 // What a part's vector has behind its gradients.
@@ -134,8 +165,8 @@ adele_status step_parts_add(struct training_step *step, int i_part) {
     struct step_parts *parts = &step->parts;
     float *to = part_tree_next(&parts->tree);
     TRY(copy_rest(step, i_part, to));
-    if (parts->is_divided && is_last_own(parts, i_part))
-        return divided_update_send_rest(&parts->divided);
+    if (is_overlapped(parts, i_part))
+        return overlap_send_rest(&parts->overlap);
     TRY(copy(step, to, network_gradients(step->network), (size_t)parts->at_scales * sizeof(float)));
     return part_tree_add(&parts->tree);
 }
@@ -143,7 +174,7 @@ adele_status step_parts_add(struct training_step *step, int i_part) {
 static adele_status exchange_divided(struct training_step *step) {
     const struct adele_device *device = step->data->device;
     bool are_finite = false;
-    TRY(divided_update_sum(&step->parts.divided, &are_finite));
+    TRY(divided_update_sum(&step->parts.divided, part_tree_end(&step->parts.tree), &are_finite));
     const int32_t flag = are_finite;
     return device->iface->upload(device, step->loss_is_finite + step->parts.n, &flag, sizeof flag);
 }
@@ -152,7 +183,9 @@ adele_status step_parts_exchange(struct training_step *step) {
     struct step_parts *parts = &step->parts;
     if (parts->is_divided)
         return exchange_divided(step);
-    return parts->exchange ? exchange_sum(parts->exchange, part_tree_end(&parts->tree)) : ADELE_OK;
+    if (!parts->exchange || exchange_is_queued(parts->exchange))
+        return ADELE_OK; // the rest was the last part of the sum
+    return exchange_sum(parts->exchange, part_tree_end(&parts->tree));
 }
 
 adele_status step_parts_end_step(struct training_step *step) {

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 // train.parts: how the results of a batch's parts become those of the step. A part gives one vector
 // [gradients | gradients of the scale weights | running statistics | whether its loss is finite];
-// the vectors are summed in one binary tree (part_tree.h), between ranks by an exchange: of GPUs as
-// a whole (exchange.h), of ranks on the CPU in buckets beside backward, with an update that is
-// divided among them (divided_update.h). With one part none of this exists.
+// the vectors are summed in one binary tree (part_tree.h), between ranks in buckets beside backward
+// (overlap.h). GPUs exchange whole sums of the gradients (exchange.h), ranks on the CPU divide the
+// update (divided_update.h). With one part none of this exists.
 #ifndef ADELE_RUN_STEP_PARTS_H
 #define ADELE_RUN_STEP_PARTS_H
 
 #include "run/divided_update.h"
 #include "run/exchange.h"
+#include "run/overlap.h"
 #include "run/part_tree.h"
 
 struct training_step;
@@ -21,6 +22,9 @@ struct step_parts {
     struct exchange *exchange; // NULL: one process, or divided
     struct divided_update divided;
     bool is_divided;
+    // Of several ranks. Not used where GPUs exchange through the host, after backward.
+    struct buckets buckets;
+    struct overlap overlap;
     struct adele_op *mean; // of the running statistics; NULL: there are none
     // Where each begins in a vector; the gradients come first. The flags are the `n` entries of
     // loss_is_finite, of which each part fills its own.

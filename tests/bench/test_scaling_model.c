@@ -32,7 +32,7 @@ static struct scaling_assumptions simple(void) {
     return out;
 }
 // 0.1 s for 5 images, and a vector of 64 MB.
-static const struct scaling_work work = {1e12, 15000000, 999980};
+static const struct scaling_work work = {1e12, 15000000, 999980, NULL, 0};
 
 static void one_rank_only_computes(void **state) {
     (void)state;
@@ -61,9 +61,9 @@ static void ranks_of_one_machine(void **state) {
     assert_near(step.costs[COST_SUMS], 144e6 / 1e15);
     assert_near(step.exchanged, 0.096 + 144e6 / 1e15);
     assert_near(step.without_overlap, 0.196 + 144e6 / 1e15);
-    assert_near(step.with_overlap, 0.1);
     assert_near(step.efficiency, 0.1 / (0.196 + 144e6 / 1e15));
-    assert_near(step.efficiency_overlap, 1.0);
+    // All at once, so there is nothing to overlap.
+    assert_true(step.with_overlap == step.without_overlap);
     assert_near(step.images_per_s, 20.0 / (0.196 + 144e6 / 1e15));
     assert_string_equal(scaling_limit(&step), "bandwidth inside of a machine");
 }
@@ -77,8 +77,6 @@ static void ranks_of_two_machines_in_one_level(void **state) {
     assert_near(step.sent_machine, 4 * 64e6);
     assert_near(step.costs[COST_NETWORK], 0.256);
     assert_true(step.costs[COST_LINK] == 0.0); // at the same time, and shorter
-    assert_near(step.with_overlap, 0.256 + 168e6 / 1e15);
-    assert_near(step.efficiency_overlap, 0.1 / (0.256 + 168e6 / 1e15));
     assert_string_equal(scaling_limit(&step), "bandwidth between machines");
 }
 
@@ -92,6 +90,32 @@ static void ranks_of_two_machines_in_two_levels(void **state) {
     assert_near(step.sent_machine, 4 * 16e6);
     assert_near(step.costs[COST_LINK], 0.096);
     assert_near(step.costs[COST_NETWORK], 0.064);
+}
+
+// Of 0.1 s, two buckets of 16 MB are complete after 0.05 s and 0.09 s, and 32 MB at the end. Each
+// takes 1.5 of its bytes at 1 GB/s: 0.024 s, 0.024 s and 0.048 s.
+static void buckets_overlap(void **state) {
+    (void)state;
+    static const struct scaling_bucket buckets[] = {{4000000, 0.5}, {4000000, 0.9}, {8000000, 1.0}};
+    struct scaling_work divided = work;
+    divided.buckets = buckets;
+    divided.n_buckets = 3;
+    struct scaling_assumptions assumptions = simple();
+    assume(&assumptions, "beside=0");
+    struct scaling_step step = scaling_step_of(&assumptions, &divided, 4, 5);
+    double sums = 144e6 / 1e15;
+    // The second one ends at 0.114, when the third one is complete already.
+    assert_near(step.with_overlap, 0.114 + 0.048 + sums * 0.75);
+    assert_near(step.without_overlap, 0.196 + sums);
+    assert_near(step.efficiency_overlap, 0.1 / step.with_overlap);
+    // Computing takes 0.1 + 0.5 * 0.096 s, and only the last bucket waits for it.
+    assume(&assumptions, "beside=0.5");
+    step = scaling_step_of(&assumptions, &divided, 4, 5);
+    assert_near(step.with_overlap, 0.9 * (0.148 + 0.5 * sums) + 0.024 + 0.048 + 0.75 * sums);
+    // Through the host nothing is beside anything.
+    assume(&assumptions, "through_host=1");
+    step = scaling_step_of(&assumptions, &divided, 4, 5);
+    assert_true(step.with_overlap == step.without_overlap);
 }
 
 static void latency_counts_messages(void **state) {
@@ -170,7 +194,7 @@ static int64_t sent(const struct scaling_work *of, int n_parts, int n_ranks, int
 static void bytes_are_whole_chunks(void **state) {
     (void)state;
     // 900 + 101 + 2 flags, in two chunks of 16s; and for 8 parts in eight.
-    const struct scaling_work odd = {1.0, 900, 101};
+    const struct scaling_work odd = {1.0, 900, 101, NULL, 0};
     assert_int_equal(scaling_vector_floats(&odd, 2), 1024);
     assert_int_equal(scaling_vector_floats(&odd, 8), 1024);
     assert_int_equal(scaling_vector_floats(&odd, 16), 1024);
@@ -222,6 +246,7 @@ int main(void) {
         cmocka_unit_test(ranks_of_one_machine),
         cmocka_unit_test(ranks_of_two_machines_in_one_level),
         cmocka_unit_test(ranks_of_two_machines_in_two_levels),
+        cmocka_unit_test(buckets_overlap),
         cmocka_unit_test(latency_counts_messages),
         cmocka_unit_test(the_host_takes_part),
         cmocka_unit_test(more_ranks_are_never_more_efficient),

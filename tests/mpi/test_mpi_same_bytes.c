@@ -91,21 +91,25 @@ static void deeplab(void **state) {
 }
 
 // The emulator takes a second for three images: an epoch is of four, in one or two steps.
-static void assert_same_on_simt(void *const *state, const char *const *sets, const char *parts,
-                                int most) {
+// `libraries`: "nccl", whose stand-in connects the emulated GPUs, or "none".
+static void assert_same_on_simt(void *const *state, const char *libraries, const char *const *sets,
+                                const char *parts, int most) {
     assert_same_bytes(state,
-                      (struct launch){.program = ADELE_SIMT_CLI, .device = "simt", .sets = sets},
+                      (struct launch){.program = ADELE_SIMT_CLI,
+                                      .device = "simt",
+                                      .sets = sets,
+                                      .environment = SETS(libraries)},
                       parts, most);
 }
 static void segthor_on_simt(void **state) {
-    assert_same_on_simt(state,
+    assert_same_on_simt(state, "SIMT_LIBRARIES=nccl",
                         SETS(SGD, EARLY, "correction.source=training_pass", "train.epochs=3",
                              "train.batch=2", "loss.scales=[1.0, 1.1]",
                              "train.evaluate_test=false"),
                         "train.parts=2", 2);
 }
 static void voc_on_simt(void **state) {
-    assert_same_on_simt(state,
+    assert_same_on_simt(state, "SIMT_LIBRARIES=none",
                         SETS(VOC, "train.optimizer.lr=0.03", "train.batch=4", "train.iterations=4",
                              "correction.scales=[1.0]", "loss.scales=[1.0, 1.1]",
                              "train.evaluate_test=false"),

@@ -57,10 +57,10 @@ static void boundaries_depend_on_the_network_alone(void **state) {
     assert_true(many.all[many.n - 1].at <= n / 32 + 16 * many.n);
     buckets_deinit(&two);
     buckets_deinit(&many);
-    // Of the sizes that buckets.c states: 64 KB, an eighth, and 4 MB.
+    // Of the sizes that buckets.c states: 64 KB, an eighth, and 16 MB.
     static const struct {
         int64_t n, bucket;
-    } sizes[] = {{20000, 16384}, {131072, 16384}, {262144, 32768}, {100000000, 1 << 20}};
+    } sizes[] = {{20000, 16384}, {131072, 16384}, {262144, 32768}, {100000000, 1 << 22}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         check_ok(buckets_init(&two, sizes[i].n, 16, 2));
         assert_true(two.all[0].n == sizes[i].bucket);

@@ -63,11 +63,11 @@ static adele_status open_faulty(enum adele_precision precision, struct adele_dev
 static void require_divided(struct trainer *trainer, struct ranks *ranks) {
     const struct divided_update *divided = &trainer->step.parts.divided;
     size_t n_weights = (size_t)network_graph(trainer->network)->n_weights;
-    size_t n_ranks = (size_t)ranks_count(ranks), n_buckets = (size_t)divided->exchange.buckets.n;
+    size_t n_ranks = (size_t)ranks_count(ranks), n_buckets = (size_t)divided->exchange.buckets->n;
     size_t whole = 2 * n_weights * sizeof(float); // AdamW has two moments
     size_t others = network_undivided_bytes(trainer->network);
     REQUIRE(trainer->step.parts.is_divided);
-    REQUIRE(divided->exchange.buckets.all[0].n * (int64_t)sizeof(float) == BUCKET_BYTES);
+    REQUIRE(divided->exchange.buckets->all[0].n * (int64_t)sizeof(float) == BUCKET_BYTES);
     REQUIRE(n_buckets > 4); // so that some are sent while backward goes on
     REQUIRE(others <= whole - whole / n_ranks);
     REQUIRE(others >= whole - whole / n_ranks - 2 * n_buckets * 16 * sizeof(float));
@@ -77,11 +77,11 @@ static void require_divided(struct trainer *trainer, struct ranks *ranks) {
 }
 
 // Buckets are complete in the order in which they are sent, the first one only at the end.
-static void require_overlap(const struct divided_update *divided) {
-    int n = divided->exchange.buckets.n - 1;
+static void require_overlap(const struct overlap *overlap) {
+    int n = overlap->buckets->n - 1;
     for (int b = 1; b < n; b++)
-        REQUIRE(divided->completed_by[b - 1] <= divided->completed_by[b]);
-    REQUIRE(divided->completed_by[n / 2] > 0);
+        REQUIRE(overlap->completed_by[b - 1] <= overlap->completed_by[b]);
+    REQUIRE(overlap->completed_by[n / 2] > 0);
 }
 
 // The segment of the optimizer that the float of the weights' arena is in; -1: none.
@@ -139,7 +139,7 @@ static int check_rank(char *folder) {
     const struct trainer_options options = {.config = config, .device = "faulty", .ranks = ranks};
     REQUIRE_OK(trainer_create(&options, &trainer));
     require_divided(trainer, ranks);
-    require_overlap(&trainer->step.parts.divided);
+    require_overlap(&trainer->step.parts.overlap);
     gradients = network_gradients(trainer->network);
     const struct graph *graph = network_graph(trainer->network);
     require_skipped(trainer, ranks, 1, 0);

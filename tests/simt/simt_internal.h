@@ -47,7 +47,7 @@ enum simt_work_kind {
     SIMT_WORK_COPY,
     SIMT_WORK_FILL,
     SIMT_WORK_MESSAGES,
-    SIMT_WORK_RECORD, // this one and those below are not captured
+    SIMT_WORK_RECORD,
     SIMT_WORK_WAIT
 };
 

@@ -185,11 +185,20 @@ bool simt_work_is_under_way() {
     return false;
 }
 
-static bool waits_behind_messages(const struct CUstream_st *stream) {
+static bool has_messages(const struct CUstream_st *stream) {
     for (const struct simt_work &work : stream->queue)
         if (work.kind == SIMT_WORK_MESSAGES)
             return true;
     return false;
+}
+
+// In its own queue, or in that of a stream for which it waits.
+static bool waits_behind_messages(const struct CUstream_st *stream) {
+    for (const struct simt_work &work : stream->queue)
+        if (work.kind == SIMT_WORK_WAIT && !work.record->is_done &&
+            has_messages(queue_of(work.record->stream)))
+            return true;
+    return has_messages(stream);
 }
 
 cudaError_t simt_work_add(cudaStream_t stream, struct simt_work work) {

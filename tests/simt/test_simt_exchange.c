@@ -175,7 +175,7 @@ static void fill(const struct rank *rank, struct vectors *all, int step) {
 }
 
 static adele_status sum(const struct rank *rank, const struct vectors *all) {
-    return rank->device->iface->exchange_sum(rank->device, all->vector, all->scratch, all->n);
+    return rank->device->iface->exchange_sum(rank->device, all->vector, all->scratch, all->n, true);
 }
 
 static void check_sum(const struct rank *rank, struct vectors *all, int step) {
@@ -261,6 +261,63 @@ static void test_steps_are_captured(void **state) {
         on_ranks(n_ranks, steps, NULL);
         setenv("SIMT_STREAMS", "lazy", 1);
         on_ranks(n_ranks, steps, NULL);
+        unsetenv("SIMT_STREAMS");
+    }
+}
+
+// ---- sums beside ops ----------------------------------------------------------------------------
+
+enum { N_PARTS = 3, PART = 1024 };
+
+// Each part comes into the vector before its sum begins, and what it comes from is overwritten
+// while the sum may be under way.
+static adele_status run_parts(const struct rank *rank, const struct vectors *all, float *source) {
+    const struct adele_device *device = rank->device;
+    const size_t bytes = PART * sizeof(float);
+    CHECK_OK(device->iface->copy(device, source, all->vector, N_PARTS * bytes));
+    CHECK_OK(device->iface->fill(device, all->vector, 0xff, N_PARTS * bytes));
+    CHECK_OK(device->iface->step_begin(device, 0));
+    for (int i = N_PARTS - 1; i >= 0; i--) {
+        float *part = all->vector + (ptrdiff_t)i * PART, *from = source + (ptrdiff_t)i * PART;
+        CHECK_OK(device->iface->copy(device, part, from, bytes));
+        CHECK_OK(device->iface->exchange_sum(device, part, all->scratch, PART, i == 0));
+        CHECK_OK(device->iface->fill(device, from, 0xff, bytes));
+    }
+    return device->iface->step_end(device, true);
+}
+
+static void parts(struct rank *rank, const void *argument) {
+    const struct adele_device *device = rank->device;
+    struct vectors all;
+    float *source = NULL;
+    bool is_joined;
+    (void)argument;
+    CHECK_OK(join(rank, 2, 60.0, &is_joined));
+    vectors_init(rank, (int64_t)N_PARTS * PART, &all);
+    CHECK_OK(device->iface->alloc(device, N_PARTS * PART * sizeof(float), (void **)&source));
+    long n_launches = simt_graph_launches();
+    for (int step = 0; step < 3; step++) {
+        fill(rank, &all, step);
+        CHECK_OK(run_parts(rank, &all, source));
+        check_sum(rank, &all, step);
+    }
+    CHECK(simt_graph_launches() == n_launches + 2);
+    // A step that ends before the last sum is no step.
+    CHECK_OK(device->iface->step_begin(device, 0));
+    CHECK_OK(device->iface->exchange_sum(device, all.vector, all.scratch, PART, false));
+    CHECK(device->iface->step_end(device, true) != ADELE_OK);
+    vectors_deinit(rank, &all);
+    device->iface->release(device, source);
+    CHECK_OK(device->iface->exchange_leave(device, true));
+}
+
+static void test_parts_are_summed_beside_ops(void **state) {
+    (void)state;
+    install(&(struct simt_libraries){.has_nccl = true});
+    for (int n_ranks = 2; n_ranks <= 4; n_ranks *= 2) {
+        on_ranks(n_ranks, parts, NULL);
+        setenv("SIMT_STREAMS", "lazy", 1);
+        on_ranks(n_ranks, parts, NULL);
         unsetenv("SIMT_STREAMS");
     }
 }
@@ -420,7 +477,7 @@ static void misuses(struct rank *rank, const void *argument) {
     unsigned char id[ADELE_EXCHANGE_ID_BYTES] = {0};
     float number = 0.0f;
     (void)argument;
-    CHECK(device->iface->exchange_sum(device, &number, &number, 1) == ADELE_INVALID_ARGUMENT);
+    CHECK(device->iface->exchange_sum(device, &number, &number, 1, true) == ADELE_INVALID_ARGUMENT);
     CHECK(device->iface->exchange_join(device, id, &(struct adele_exchange_ranks){0, 2, 1, 1.0}) ==
           ADELE_INVALID_ARGUMENT);
     CHECK_OK(device->iface->exchange_leave(device, true)); // nothing
@@ -444,6 +501,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums),
         cmocka_unit_test(test_steps_are_captured),
+        cmocka_unit_test(test_parts_are_summed_beside_ops),
         cmocka_unit_test(test_each_function_fails),
         cmocka_unit_test(test_a_rank_vanishes),
         cmocka_unit_test(test_nccl_is_not_there),
