@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "image/image.h"
+#include "run/correction_plan.h"
 #include "support/scratch.h"
 #include "support/tiny_nifti.h"
 #include "support/train_step.h"
@@ -21,7 +22,7 @@ struct seen {
     int n_calls, n_steps, stop_after; // steps; stop_after 0: never
     struct adele_train_start start;   // its pointers are not valid any more
     double shares[3];
-    char class_names[64], run_folder[512], correction[200], warning[400], noise[40];
+    char class_names[64], run_folder[512], noise[40];
 };
 
 static void see_start(void *context, const struct adele_train_start *start) {
@@ -34,8 +35,6 @@ static void see_start(void *context, const struct adele_train_start *start) {
     (void)snprintf(seen->class_names, sizeof seen->class_names, "%s %s %s", start->class_names[0],
                    start->class_names[1], start->class_names[2]);
     (void)snprintf(seen->run_folder, sizeof seen->run_folder, "%s", start->run_folder);
-    (void)snprintf(seen->correction, sizeof seen->correction, "%s", start->correction);
-    (void)snprintf(seen->warning, sizeof seen->warning, "%s", start->correction_warning);
     (void)snprintf(seen->noise, sizeof seen->noise, "%s", start->noise ? start->noise : "-");
     assert_string_equal(start->network, "unet");
     assert_string_equal(start->backbone, "");
@@ -241,51 +240,83 @@ static void a_resumed_run_says_where(void **state) {
 // ---- when labels will be corrected --------------------------------------------------------------
 
 struct planned {
-    const char *sets[5];
+    const char *sets[6];
+    int n_epochs, kept_epoch;
     const char *correction, *warning; // "": none
 };
 
-static void assert_planned(void *const *state, const struct planned *planned, const char *name) {
-    struct seen seen = {.stop_after = 1};
-    assert_int_equal(run(state, name, false, &seen, planned->sets), ADELE_INTERRUPTED);
-    assert_string_equal(seen.correction, planned->correction);
+// Of a run that has not begun to train: nothing is computed.
+static void assert_planned(void *const *state, const struct planned *planned) {
+    struct config *config = tiny_run_config(state, planned->sets);
+    struct run_data data = {.config = config, .n_categories = 3};
+    const struct epoch_plan epochs = {
+        .n_epochs = planned->n_epochs, .n_steps_total = 100L * planned->n_epochs, .batch = 4};
+    struct corrector *corrector = test_calloc(1, sizeof *corrector);
+    uint16_t maps = 0; // there are some
+    struct correction_plan plan;
+    corrector->data = &data;
+    corrector->epochs = &epochs;
+    corrector->ensemble = (struct ensemble){
+        .data = &data, .epochs = &epochs, .maps = &maps, .kept_epoch = planned->kept_epoch};
+    correction_plan_describe(corrector, &plan);
+    assert_string_equal(plan.when, planned->correction);
     if (planned->warning[0] == '\0')
-        assert_string_equal(seen.warning, "");
-    else if (strstr(seen.warning, planned->warning) == NULL)
-        fail_msg("'%s' is not in '%s'", planned->warning, seen.warning);
+        assert_string_equal(plan.warning, "");
+    else if (strstr(plan.warning, planned->warning) == NULL)
+        fail_msg("'%s' is not in '%s'", planned->warning, plan.warning);
+    test_free(corrector);
+    config_destroy(config);
 }
 
-#define ENSEMBLE "correction.method=ensemble"
+#define ENSEMBLE  "correction.method=ensemble"
+#define PER_CLASS "per class, when its training IoU flattens"
 
 static void corrections_are_announced(void **state) {
     static const struct planned cases[] = {
-        {{"train.epochs=24"}, "per class, when its training IoU flattens", ""},
-        {{"train.epochs=11"},
-         "per class, when its training IoU flattens",
-         "11 values of the IoU curves (one every epoch) are few"},
-        {{"train.epochs=2"}, "per class, when its training IoU flattens", "below 3 nothing"},
-        {{"train.epochs=24", "correction.per_category=false"},
+        {{NULL}, 24, 0, PER_CLASS, ""},
+        {{NULL}, 11, 0, PER_CLASS, "11 values of the IoU curves (one every epoch) are few"},
+        {{NULL}, 2, 0, PER_CLASS, "below 3 nothing is corrected"},
+        {{"correction.pipeline=voc"}, 12, 0, PER_CLASS, ""},
+        {{"correction.pipeline=voc", "correction.interval=200"},
+         12,
+         0,
+         PER_CLASS,
+         "6 values of the IoU curves (one every correction.interval steps) are few"},
+        {{"correction.per_category=false"},
+         24,
+         0,
          "all classes, when the training IoU of the first one flattens",
          ""},
-        {{"train.epochs=24", "correction.per_category=false", "correction.all_from=mean"},
+        {{"correction.per_category=false", "correction.all_from=mean"},
+         24,
+         0,
          "all classes, when their mean training IoU flattens",
          ""},
-        {{"correction.enabled=false"}, "nothing (correction.enabled: false)", ""},
-        {{ENSEMBLE, "train.epochs=24"}, "once, after epoch 8 of 24, from the ensemble", ""},
-        {{ENSEMBLE, "train.epochs=12"},
+        {{"correction.enabled=false"}, 2, 0, "nothing (correction.enabled: false)", ""},
+        {{ENSEMBLE}, 24, 0, "once, after epoch 8 of 24, from the ensemble", ""},
+        {{ENSEMBLE},
+         12,
+         0,
          "once, after epoch 4 of 12, from the ensemble",
          "4 epochs before the correction are few"},
-        {{ENSEMBLE, "train.epochs=9", "correction.at=1"},
+        {{ENSEMBLE, "correction.at=1"},
+         9,
+         0,
          "once, after epoch 9 of 9, from the ensemble",
          "nothing is trained on the corrected labels"},
-        {{ENSEMBLE, "train.epochs=24", "correction.timing=onset"},
+        {{ENSEMBLE}, 48, 8, "once, after epoch 8 of 48, from the ensemble", ""},
+        {{ENSEMBLE},
+         6,
+         8,
+         "nothing: the run ends after epoch 6, and the ensemble corrects after 8",
+         "no label will be corrected; raise train.epochs above 8"},
+        {{ENSEMBLE, "correction.timing=onset"},
+         24,
+         0,
          "each class once, when its training IoU flattens, from the ensemble",
          ""}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char name[32];
-        (void)snprintf(name, sizeof name, "planned%zu", i);
-        assert_planned(state, &cases[i], name);
-    }
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_planned(state, &cases[i]);
 }
 
 static void noise_is_announced(void **state) {
