@@ -69,7 +69,7 @@ ADELE_MUST_CHECK adele_status adele_model_audit(struct adele_model *model,
 // folds' runs, fold_1 and so on, which a later call with `overwrite` continues where this one was
 // stopped; data and labels of `options` are NULL, and its split is not used. Errors as above and
 // those of adele_train; ADELE_CONFIG for a configuration with data.noise, ADELE_INVALID_ARGUMENT
-// for fewer than 2 folds or more than cases.
+// for fewer than 2 folds or more than cases. Memory: that of a training, which holds its images.
 ADELE_MUST_CHECK adele_status adele_audit_folds(const struct adele_data *data, int n_folds,
                                                 const char *device,
                                                 const struct adele_audit_options *options,

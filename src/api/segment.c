@@ -87,7 +87,7 @@ static adele_status plan_inference(struct adele_model *self,
     TRY(model_drop_plans(self));
     TRY(inference_create(model->device, model->network, config, model->n_categories,
                          model->n_channels, model->height, model->width, &self->inference));
-    adele_status status = inference_check_memory(self->inference, model->network);
+    adele_status status = inference_check_memory(self->inference, model->network, 1);
     if (status == ADELE_OK)
         status = network_allocate(model->network);
     if (status != ADELE_OK) {
@@ -185,7 +185,7 @@ static adele_status segment_windows(struct adele_model *model, const struct adel
     TRY(dataset_images_from_planes(&planes, images->height, images->width, &self->whole));
     TRY(sliding_create(self->device, network, config, model->info.n_classes, images->n_channels,
                        &sliding));
-    adele_status status = sliding_check_memory(sliding, network);
+    adele_status status = sliding_check_memory(sliding, network, 1);
     if (status == ADELE_OK)
         status = network_allocate(network);
     if (status == ADELE_OK)

@@ -284,6 +284,7 @@ done:
 static adele_status plan_cases(struct case_runner *runner) {
     struct model *model = runner->model;
     struct inference_config inference = runner->options->inference;
+    int n_processes = ranks_local_count(runner->options->ranks);
     if (inference.window_h == 0) {
         inference.window_h = model->window_h;
         inference.window_w = model->window_w;
@@ -291,15 +292,13 @@ static adele_status plan_cases(struct case_runner *runner) {
     if (inference.window_h > 0) {
         TRY(sliding_create(model->device, model->network, &inference, model->n_categories,
                            model->n_channels, &runner->sliding));
-        TRY(sliding_check_memory(runner->sliding, model->network));
-        return network_allocate(model->network);
+        return sliding_check_memory(runner->sliding, model->network, n_processes);
     }
     if (!runner->dataset->is_volume) // a case is a batch, so a picture needs one of one image
         inference.batch = 1;
     TRY(inference_create(model->device, model->network, &inference, model->n_categories,
                          model->n_channels, model->height, model->width, &runner->inference));
-    TRY(inference_check_memory(runner->inference, model->network));
-    return network_allocate(model->network);
+    return inference_check_memory(runner->inference, model->network, n_processes);
 }
 
 static adele_status check_channels(const struct case_runner *runner) {
@@ -312,7 +311,8 @@ static adele_status check_channels(const struct case_runner *runner) {
                 runner->dataset->n_channels, model->path, model->n_channels);
 }
 
-// Rank 0 claims the files of the output for all, once all have checked them.
+// Rank 0 claims the files of the output for all, once all have checked them; and none allocates its
+// network before all have looked at the memory of their host.
 static adele_status begin_cases(struct case_runner *runner) {
     struct ranks *ranks = runner->options->ranks;
     adele_status status = ADELE_OK;
@@ -321,7 +321,8 @@ static adele_status begin_cases(struct case_runner *runner) {
         status = output_begin(runner->output);
     if (status == ADELE_OK)
         status = plan_cases(runner);
-    return ranks_agree(ranks, status);
+    TRY(ranks_agree(ranks, status));
+    return ranks_agree(ranks, network_allocate(runner->model->network));
 }
 
 static adele_status predict_round(struct case_runner *runner, enum dataset_split split,

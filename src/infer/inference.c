@@ -118,17 +118,23 @@ fail:
     return status;
 }
 
-adele_status inference_check_memory(const struct inference *inference, struct network *network) {
+adele_status inference_check_memory(const struct inference *inference, struct network *network,
+                                    int n_processes) {
     struct plan *plans[INFERENCE_MAX_SCALES];
+    bool is_shared = n_processes > 1 && resident_is_host_memory(inference->device);
+    size_t of_others = (size_t)(n_processes - 1) * network_planned_bytes(network);
     for (int k = 0; k < inference->config.n_scales; k++)
         plans[k] = inference->members[k].plan;
     const struct memory_request request = {.device = inference->device,
                                            .network = network,
                                            .plans = plans,
                                            .n_plans = inference->config.n_scales,
+                                           .later_bytes = is_shared ? of_others : 0,
                                            .batch_hint = "Set --batch to that.",
                                            .single_hint =
-                                               "Close other programs, or use smaller --scales."};
+                                               is_shared ? "Start fewer processes on this host."
+                                                         : "Close other programs, or use smaller "
+                                                           "--scales."};
     return memory_check(&request);
 }
 

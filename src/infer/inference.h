@@ -33,9 +33,9 @@ ADELE_MUST_CHECK adele_status inference_create(const struct adele_device *device
                                                int n_categories, int c, int h, int w,
                                                struct inference **out);
 // Before network_allocate: ADELE_NO_MEMORY names the largest batch that fits when this one does
-// not.
+// not. n_processes of this host do the same, this one included, and share the memory of a CPU.
 ADELE_MUST_CHECK adele_status inference_check_memory(const struct inference *inference,
-                                                     struct network *network);
+                                                     struct network *network, int n_processes);
 void inference_destroy(struct inference *inference); // NULL is legal
 
 // Where the predictions are written: device memory, plain (set, H, W), or with is_by_batch (batch,

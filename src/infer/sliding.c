@@ -81,8 +81,9 @@ adele_status sliding_create(const struct adele_device *device, struct network *n
     return status;
 }
 
-adele_status sliding_check_memory(const struct sliding *sliding, struct network *network) {
-    return inference_check_memory(sliding->inference, network);
+adele_status sliding_check_memory(const struct sliding *sliding, struct network *network,
+                                  int n_processes) {
+    return inference_check_memory(sliding->inference, network, n_processes);
 }
 
 // ---- the rows under a row of windows ------------------------------------------------------------

@@ -18,7 +18,7 @@ ADELE_MUST_CHECK adele_status sliding_create(const struct adele_device *device,
                                              const struct inference_config *config,
                                              int n_categories, int c, struct sliding **out);
 ADELE_MUST_CHECK adele_status sliding_check_memory(const struct sliding *sliding,
-                                                   struct network *network);
+                                                   struct network *network, int n_processes);
 void sliding_destroy(struct sliding *sliding); // NULL is legal
 
 // One image, whose rows are read once, from the first to the last.

@@ -68,7 +68,7 @@ static void bench_open(struct bench *bench, struct adele_device *device,
     check_ok(network_create(device, &network, &bench->network));
     check_ok(sliding_create(device, bench->network, config, CLASSES, C, &bench->sliding));
     check_ok(inference_create(device, bench->network, &one, CLASSES, C, H, W, &bench->single));
-    check_ok(sliding_check_memory(bench->sliding, bench->network));
+    check_ok(sliding_check_memory(bench->sliding, bench->network, 1));
     check_ok(network_allocate(bench->network));
     check_ok(device->iface->alloc(device, (size_t)H * W, (void **)&bench->prediction));
 }
