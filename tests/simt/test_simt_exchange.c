@@ -302,7 +302,7 @@ static void parts(struct rank *rank, const void *argument) {
     CHECK(device->iface->step_end(device, true) != ADELE_OK);
     vectors_deinit(rank, &all);
     device->iface->release(device, source);
-    CHECK_OK(device->iface->exchange_leave(device, true));
+    CHECK_OK(device->iface->exchange_leave(device, false));
 }
 
 static void test_parts_are_summed_beside_ops(void **state) {
