@@ -177,7 +177,7 @@ static __device__ void add_bend(const struct tile_bends *bends, int x, int y, do
     int first_x = elastic_first_point(x, bends->spacing) - bends->first_x;
     elastic_find_weights(y, bends->spacing, rows);
     elastic_find_weights(x, bends->spacing, columns);
-#pragma unroll 1
+#pragma unroll
     for (int j = 0; j < 4; j++) {
         double shift_x = 0.0, shift_y = 0.0;
 #pragma unroll
