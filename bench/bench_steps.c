@@ -279,6 +279,41 @@ static void bench_sample(struct bench *bench, const struct pipeline *p) {
     run_pipeline_case(bench, "sample", p, shape, &full, &small);
 }
 
+// ---- augment_intensity --------------------------------------------------------------------------
+
+void problem_augment_intensity(const struct adele_augment_intensity_desc *desc,
+                               struct problem *out) {
+    out->kind = ADELE_OP_augment_intensity;
+    out->desc.augment_intensity = *desc;
+    out->args.augment_intensity.epoch = 3;
+    out->workspace_offset = offsetof(struct adele_augment_intensity_args, workspace);
+    out->tolerance = 1e-3;
+    PLAIN(out, augment_intensity, sample_ids, FIELD_INTS, READ_F, desc->n);
+    problem_range(out, 0, desc->n - 1);
+    TENSOR(out, augment_intensity, images, READ_F | WRITE_F, desc->n, desc->c, desc->h, desc->w);
+    problem_range(out, -2.0, 2.0);
+}
+
+// Each image gets everything but brightness, which would take the images of repeated runs to 0 or
+// beyond all numbers.
+static void bench_intensity(struct bench *bench, const struct pipeline *p) {
+    struct problem full = {0}, small = {0};
+    struct adele_augment_intensity_desc desc = {.n = p->n,
+                                                .c = p->channels,
+                                                .h = bench_extent(bench, p->size),
+                                                .w = bench_extent(bench, p->size),
+                                                .intensity = {0.0, 1.0, 1.0, 1.0, 1.0},
+                                                .seed = 1};
+    struct adele_augment_intensity_desc few = desc;
+    few.n = 2;
+    few.h = few.w = 40;
+    problem_augment_intensity(&desc, &full);
+    problem_augment_intensity(&few, &small);
+    char shape[64];
+    snprintf(shape, sizeof shape, "%dx%d %dx%d", desc.n, desc.c, desc.h, desc.w);
+    run_pipeline_case(bench, "augment_intensity", p, shape, &full, &small);
+}
+
 // ---- predictions and labels ---------------------------------------------------------------------
 
 void problem_ensemble(const struct adele_ensemble_desc *desc, struct problem *out) {
@@ -406,6 +441,7 @@ void bench_steps(struct bench *bench) {
         bench_pack(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_initialize(bench, pipelines[i].name, pipelines[i].n_weights);
         bench_sample(bench, &pipelines[i]);
+        bench_intensity(bench, &pipelines[i]);
         bench_labels(bench, &pipelines[i]);
         bench_ensemble(
             bench, &(const struct ensemble_shape){pipelines[i].name, pipelines[i].n,

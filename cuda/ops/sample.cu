@@ -9,7 +9,8 @@
 //     ((w - 1) / 2 + (cos a u + sin a v) / s, (h - 1) / 2 + (cos a v - sin a u) / s)
 // with angle a, scale s and shifts drawn for (seed, epoch, sample id) by Philox, in double and with
 // every rounding of the CPU's op, so that both devices read the same pixels. (The last bit of sin
-// and cos is the mathematical library's own; a label can differ only where a source lies within
+// and cos is the mathematical library's own, and that of the elastic shift, which is added to it
+// (device/elastic_rule.h), the compiler's; a label can differ only where a source lies within
 // 1e-12 of the border between two pixels.) Images: bilinear over normalized pixels, 0 outside.
 // Labels: nearest, 255 outside. The other kind of augmentation, VOC's, is in sample_voc.cuh.
 //
@@ -20,6 +21,7 @@
 #include "runtime/common.cuh"
 #include "runtime/enum_value.cuh"
 
+#include "device/elastic_rule.h"
 #include "device/op_check.h"
 
 #include <math.h>
@@ -70,6 +72,15 @@ struct placement {
     double cosine, sine; // over the scale
     double shift_x, shift_y, center_x, center_y;
     struct voc_placement voc; // the VOC augmentation's own
+};
+
+// The elastic grid's points around a tile: no more than TILE_POINTS along an axis, because their
+// distance is at least ADELE_ELASTIC_SPACING.
+#define TILE_POINTS ((TILE - 1) / ADELE_ELASTIC_SPACING + 5)
+struct tile_bends {
+    double spacing; // 0: none
+    int first_x, first_y;
+    struct elastic_shift shift[TILE_POINTS][TILE_POINTS];
 };
 
 // The four source pixels of one output pixel.
@@ -127,11 +138,61 @@ static __device__ OUT_OF_LINE void place(const struct sample_task *task, int n,
     out->center_y = 0.5 * (double)(h - 1);
     out->cosine = cos(angle) / scale;
     out->sine = sin(angle) / scale;
-    out->is_affine = out->sine != 0.0 || out->cosine != 1.0 || shift_x != 0.0 || shift_y != 0.0;
+    out->is_affine = out->sine != 0.0 || out->cosine != 1.0 || shift_x != 0.0 || shift_y != 0.0 ||
+                     augment->elastic_shift > 0.0;
 }
 
-static __device__ void find_source(const struct placement *placed, int w, int x, int y,
-                                   double *source_x, double *source_y) {
+// The elastic shifts around a tile whose first pixel is (x, y), mirrored where its image is. All
+// threads of a block call it; a thread draws for one point.
+static __device__ OUT_OF_LINE void bend_tile(const struct sample_task *task,
+                                             const struct placement *placed, int x, int y,
+                                             struct tile_bends *out) {
+    double spacing = task->augment.elastic_spacing;
+    int row = (int)threadIdx.x / TILE_POINTS, column = (int)threadIdx.x % TILE_POINTS;
+    if (placed->is_flipped)
+        x = max(task->w - x - TILE, 0);
+    int first_x = elastic_first_point(x, spacing), first_y = elastic_first_point(y, spacing);
+    if (row < TILE_POINTS) {
+        const uint32_t key[2] = {(uint32_t)task->seed, (uint32_t)(task->seed >> 32)};
+        int i_point = (first_y + row) * elastic_count_points(task->w, spacing) + first_x + column;
+        const uint32_t counter[4] = {(uint32_t)i_point, (uint32_t)placed->id, task->epoch,
+                                     RANDOM_ELASTIC};
+        uint32_t words[4];
+        philox_block(counter, key, words);
+        elastic_draw(words, task->augment.elastic_shift, &out->shift[row][column]);
+    }
+    if (threadIdx.x == 0) {
+        out->spacing = spacing;
+        out->first_x = first_x;
+        out->first_y = first_y;
+    }
+    __syncthreads();
+}
+
+// Adds the shift of pixel (x, y), mirrored where its image is.
+static __device__ void add_bend(const struct tile_bends *bends, int x, int y, double *source_x,
+                                double *source_y) {
+    double rows[4], columns[4];
+    int first_y = elastic_first_point(y, bends->spacing) - bends->first_y;
+    int first_x = elastic_first_point(x, bends->spacing) - bends->first_x;
+    elastic_find_weights(y, bends->spacing, rows);
+    elastic_find_weights(x, bends->spacing, columns);
+#pragma unroll
+    for (int j = 0; j < 4; j++) {
+        double shift_x = 0.0, shift_y = 0.0;
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const struct elastic_shift *shift = &bends->shift[first_y + i][first_x + j];
+            shift_x += rows[i] * shift->x;
+            shift_y += rows[i] * shift->y;
+        }
+        *source_x += columns[j] * shift_x;
+        *source_y += columns[j] * shift_y;
+    }
+}
+
+static __device__ void find_source(const struct placement *placed, const struct tile_bends *bends,
+                                   int w, int x, int y, double *source_x, double *source_y) {
     int seen_x = placed->is_flipped ? w - 1 - x : x;
     *source_x = (double)seen_x;
     *source_y = (double)y;
@@ -143,6 +204,8 @@ static __device__ void find_source(const struct placement *placed, int w, int x,
                             rounded_product(placed->sine, v));
     *source_y = rounded_sum(rounded_sum(placed->center_y, rounded_product(placed->cosine, v)),
                             -rounded_product(placed->sine, u));
+    if (bends->spacing > 0.0)
+        add_bend(bends, seen_x, y, source_x, source_y);
 }
 
 // ---- one pixel ----------------------------------------------------------------------------------
@@ -223,7 +286,8 @@ static __device__ uint8_t label_at(const struct adele_sample_set *set, const uin
 // outside.
 template <typename T, int LANES, bool IS_VOC>
 static __device__ int64_t write_pixel(const struct sample_task *task,
-                                      const struct placement *placed, int x, int y, T *out) {
+                                      const struct placement *placed,
+                                      const struct tile_bends *bends, int x, int y, T *out) {
     const struct adele_sample_set *set = &task->set;
     if (IS_VOC) {
         int x_scaled = (placed->is_flipped ? task->w - 1 - x : x) + placed->voc.left;
@@ -233,7 +297,7 @@ static __device__ int64_t write_pixel(const struct sample_task *task,
         return placed->id < 0 ? -1 : voc_label_index(set, &placed->voc, x_scaled, y_scaled);
     }
     double source_x, source_y;
-    find_source(placed, set->w, x, y, &source_x, &source_y);
+    find_source(placed, bends, set->w, x, y, &source_x, &source_y);
     struct taps taps = find_taps(placed, set->w, set->h, source_x, source_y);
     write_image_pixel<T, LANES>(set, placed, &taps, out);
     return label_index(set, source_x, source_y);
@@ -282,12 +346,17 @@ template <typename T, int LANES, bool IS_VOC>
 static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
     sample_tile(const __grid_constant__ struct sample_task task, int tiles_x, int tiles_y, T *out) {
     SHARED(struct placement, placed, );
+    SHARED(struct tile_bends, bends, );
     const struct adele_sample_set *set = &task.set;
     int tile_x = (int)(blockIdx.x % tiles_x), tile_y = (int)(blockIdx.x / tiles_x % tiles_y);
     int n = (int)(blockIdx.x / tiles_x / tiles_y);
-    if (threadIdx.x == 0)
+    if (threadIdx.x == 0) {
         place<IS_VOC>(&task, n, &placed);
+        bends.spacing = 0.0;
+    }
     __syncthreads();
+    if (!IS_VOC && task.augment.enabled && task.augment.elastic_shift > 0.0 && placed.id >= 0)
+        bend_tile(&task, &placed, tile_x * TILE, tile_y * TILE, &bends);
     int x = tile_x * TILE + (int)threadIdx.x % TILE;
     int y_end = min((tile_y + 1) * TILE, task.h);
     if (x >= task.w)
@@ -295,8 +364,8 @@ static __global__ void __launch_bounds__(TILE *TILE_ROWS, 3)
 #pragma unroll 1
     for (int y = tile_y * TILE + (int)threadIdx.x / TILE; y < y_end; y += TILE_ROWS) {
         int64_t i = ((int64_t)n * task.h + y) * task.w + x;
-        int64_t index =
-            write_pixel<T, LANES, IS_VOC>(&task, &placed, x, y, out + i * padded_channels(set->c));
+        int64_t index = write_pixel<T, LANES, IS_VOC>(&task, &placed, &bends, x, y,
+                                                      out + i * padded_channels(set->c));
         if (task.labels != NULL)
             task.labels[i] = label_at(set, set->labels, placed.id, index);
         if (task.noisy != NULL)

@@ -18,7 +18,10 @@ enum random_purpose {
     RANDOM_TEST,
     RANDOM_BOOTSTRAP,
     RANDOM_FINGERPRINT,
-    RANDOM_PATCH
+    RANDOM_PATCH,
+    RANDOM_INTENSITY,
+    RANDOM_PIXEL_NOISE,
+    RANDOM_ELASTIC
 };
 
 struct random_stream {

@@ -113,6 +113,23 @@ static adele_status check_parts(const char *name, const struct config *config) {
     return ADELE_OK;
 }
 
+static adele_status check_elastic(const char *name, const struct config *config) {
+    const struct adele_augment *augment = &config->data.augment;
+    double shift = augment->elastic_shift, spacing = augment->elastic_spacing;
+    if (!augment->enabled || shift == 0.0)
+        return ADELE_OK;
+    if (augment->kind != ADELE_AUGMENT_AFFINE)
+        return FAIL(ADELE_CONFIG, "Set data.augment.kind: affine, or leave the key out.",
+                    "%s: data.augment.elastic is [%g, %g], but data.augment.kind is voc", name,
+                    shift, spacing);
+    if (spacing < ADELE_ELASTIC_SPACING || shift > ADELE_ELASTIC_SHARE * spacing)
+        return FAIL(ADELE_CONFIG,
+                    "Make the distance of the grid points at least 8, and the shift at most 0.48 "
+                    "of it: the image would fold.",
+                    "%s: data.augment.elastic is [%g, %g]", name, shift, spacing);
+    return ADELE_OK;
+}
+
 static adele_status check_together(const char *name, const struct config *config) {
     const int *size = config->data.size;
     const struct noise_config *noise = &config->data.noise;
@@ -131,6 +148,7 @@ static adele_status check_together(const char *name, const struct config *config
     TRY(check_patch(name, config));
     TRY(check_parts(name, config));
     TRY(check_gate(name, config));
+    TRY(check_elastic(name, config));
     if (noise->iterations_low > noise->iterations_high)
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
                     "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,

@@ -50,6 +50,7 @@ struct config {
         enum residency residency;
         struct noise_config noise;
         struct adele_augment augment;
+        struct adele_intensity intensity; // of data.augment; not used when that is off
     } data;
     struct {
         char *name, *backbone;
@@ -142,6 +143,12 @@ static inline bool config_has_ensemble(const struct config *config) {
 }
 static inline bool config_has_adele(const struct config *config) {
     return config->correction.enabled && config->correction.method == METHOD_ADELE;
+}
+static inline bool config_has_intensity(const struct config *config) {
+    const struct adele_intensity *intensity = &config->data.intensity;
+    return config->data.augment.enabled &&
+           (intensity->brightness > 0.0 || intensity->contrast > 0.0 || intensity->gamma > 0.0 ||
+            intensity->noise > 0.0 || intensity->blur > 0.0);
 }
 const char *config_precision_name(enum adele_precision precision); // as it is written there
 // Every key with its value, as YAML that config_load reads back to the same struct; same config,

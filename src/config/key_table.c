@@ -18,6 +18,9 @@ _Static_assert(offsetof(struct noise_config, corners_high) ==
 _Static_assert(offsetof(struct adele_augment, scale_high) ==
                    offsetof(struct adele_augment, scale_low) + sizeof(double),
                "data.augment.scale is stored as a pair");
+_Static_assert(offsetof(struct adele_augment, elastic_spacing) ==
+                   offsetof(struct adele_augment, elastic_shift) + sizeof(double),
+               "data.augment.elastic is stored as a pair");
 
 static const char *const layouts[] = {[LAYOUT_AUTO] = "auto",
                                       [LAYOUT_NNUNET] = "nnunet",
@@ -148,6 +151,18 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Probability of a horizontal flip."},
     {"data.augment.hsv", CONFIG_REAL, AT(data.augment.hsv), .fallback = "10", RANGE(0, 180),
      .meaning = "Kind voc: degrees of hue, and 255ths of saturation and value, to either side; 0 for images that are not 8-bit RGB."},
+    {"data.augment.elastic", CONFIG_REAL_PAIR, AT(data.augment.elastic_shift), .fallback = "[0, 32]", RANGE(0, 16384),
+     .meaning = "Kind affine: image and labels are bent by smooth shifts of up to that many pixels to either side, drawn at the points of a grid so many pixels apart; at most 0.48 of that distance, which is at least 8. 0 bends nothing."},
+    {"data.augment.brightness", CONFIG_REAL, AT(data.intensity.brightness), .fallback = "0", RANGE(0, 1),
+     .meaning = "Either kind: probability that an image's channels are each multiplied by 0.75 to 1.25, after normalization; nnU-Net's is 0.15."},
+    {"data.augment.contrast", CONFIG_REAL, AT(data.intensity.contrast), .fallback = "0", RANGE(0, 1),
+     .meaning = "Probability that the contrast of an image's channels changes by a factor of 0.75 to 1.25 within their range; nnU-Net's is 0.15."},
+    {"data.augment.gamma", CONFIG_REAL, AT(data.intensity.gamma), .fallback = "0", RANGE(0, 1),
+     .meaning = "Probability of a gamma of 0.7 to 1.5 that keeps mean and deviation, one time in four on the inverted image; nnU-Net's is 0.4 in all."},
+    {"data.augment.noise", CONFIG_REAL, AT(data.intensity.noise), .fallback = "0", RANGE(0, 1),
+     .meaning = "Probability of Gaussian noise with a deviation of up to 0.1 after normalization; nnU-Net's is 0.1."},
+    {"data.augment.blur", CONFIG_REAL, AT(data.intensity.blur), .fallback = "0", RANGE(0, 1),
+     .meaning = "Probability of a Gaussian blur with a deviation of 0.5 to 1 pixels; nnU-Net's is 0.2."},
 
     {"model.name", CONFIG_TEXT, AT(model.name), .fallback = "unet",
      .meaning = "The network: unet, deeplabv1 (LargeFOV), deeplabv2 (rates 6 to 24, summed) or deeplabv3 (rates 6 to 18 and image pooling)."},

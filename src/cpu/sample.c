@@ -6,7 +6,8 @@
 //     u = x - (w - 1) / 2 - shift_x, v = y - (h - 1) / 2 - shift_y   (w - 1 - x for x when flipped)
 //     source = ((w - 1) / 2 + (cos a u + sin a v) / s, (h - 1) / 2 + (cos a v - sin a u) /
 //     s)
-// with angle a, scale s and shifts drawn for (seed, epoch, sample id). The image is blended from
+// with angle a, scale s and shifts drawn for (seed, epoch, sample id); elastic augmentation adds
+// the shift of (x, y) to it (device/elastic_rule.h). The image is blended from
 // the four neighbours, which count as 0 outside the image after normalization; labels are those of
 // the nearest pixel, 255 outside. The VOC augmentation is in sample_voc.c.
 #include "base/fail.h"
@@ -15,6 +16,7 @@
 #include "cpu/resample.h"
 #include "cpu/sample_voc.h"
 #include "cpu/team.h"
+#include "device/elastic_rule.h"
 #include "device/op_check.h"
 #include <math.h>
 #include <omp.h>
@@ -35,6 +37,8 @@ struct placement {
     bool is_flipped, is_affine;
     double cosine, sine; // over the scale
     double shift_x, shift_y, center_x, center_y;
+    const struct elastic_shift *bends; // by point of the grid's columns, for this row; NULL: none
+    double spacing;
 };
 
 static void release(struct cpu_op *base) {
@@ -49,10 +53,19 @@ static bool is_voc(const struct adele_sample_desc *desc) {
     return desc->augment.enabled && desc->augment.kind == ADELE_AUGMENT_VOC;
 }
 
-// Of a thread: a blended row of another scale, or all channels of a pixel.
-static size_t scratch_floats(const struct sample_op *op) {
-    size_t row = (size_t)op->desc.w * (size_t)op->block, n_channels = (size_t)op->desc.c;
-    return row > n_channels ? row : n_channels;
+static bool is_elastic(const struct adele_sample_desc *desc) {
+    return desc->augment.enabled && desc->augment.elastic_shift > 0.0;
+}
+
+// Of a thread: a blended row of another scale, all channels of a pixel, or the shifts of a row.
+static size_t scratch_bytes(const struct sample_op *op) {
+    const struct adele_sample_desc *desc = &op->desc;
+    size_t row = (size_t)desc->w * (size_t)op->block, n_channels = (size_t)desc->c;
+    size_t bytes = (row > n_channels ? row : n_channels) * sizeof(float), of_shifts = 0;
+    if (is_elastic(desc))
+        of_shifts = (size_t)elastic_count_points(desc->w, desc->augment.elastic_spacing) *
+                    sizeof(struct elastic_shift);
+    return ((bytes > of_shifts ? bytes : of_shifts) + 63) / 64 * 64;
 }
 
 adele_status cpu_sample_create(const struct adele_device *device,
@@ -68,8 +81,8 @@ adele_status cpu_sample_create(const struct adele_device *device,
         TRY(resample_axis_init(&op->rows[k], desc->h, desc->h_scale[k]));
         TRY(resample_axis_init(&op->columns[k], desc->w, desc->w_scale[k]));
     }
-    if (desc->n_scales > 1 || is_voc(desc))
-        op->base.op.workspace_bytes = (size_t)op->n_threads * scratch_floats(op) * sizeof(float);
+    if (desc->n_scales > 1 || is_voc(desc) || is_elastic(desc))
+        op->base.op.workspace_bytes = (size_t)op->n_threads * scratch_bytes(op);
     return ADELE_OK;
 }
 
@@ -110,9 +123,35 @@ static struct placement place_row(const struct sample_op *op, const struct adele
     placement.center_y = 0.5 * (double)(desc->h - 1);
     placement.cosine = cos(angle) / scale;
     placement.sine = sin(angle) / scale;
-    placement.is_affine =
-        placement.sine != 0.0 || placement.cosine != 1.0 || shift_x != 0.0 || shift_y != 0.0;
+    placement.is_affine = placement.sine != 0.0 || placement.cosine != 1.0 || shift_x != 0.0 ||
+                          shift_y != 0.0 || is_elastic(desc);
     return placement;
+}
+
+// The grid's shifts, blended along y for row y, into `bends`.
+static void bend_row(const struct sample_op *op, const struct adele_sample_args *args, int id,
+                     int y, struct elastic_shift *bends, struct placement *placement) {
+    const struct adele_sample_desc *desc = &op->desc;
+    double spacing = desc->augment.elastic_spacing, weights[4];
+    const uint32_t key[2] = {(uint32_t)desc->seed, (uint32_t)(desc->seed >> 32)};
+    int n_points = elastic_count_points(desc->w, spacing);
+    int first = elastic_first_point(y, spacing);
+    elastic_find_weights(y, spacing, weights);
+    for (int i = 0; i < n_points; i++) {
+        bends[i] = (struct elastic_shift){0.0, 0.0};
+        for (int k = 0; k < 4; k++) {
+            const uint32_t counter[4] = {(uint32_t)((first + k) * n_points + i), (uint32_t)id,
+                                         args->epoch, RANDOM_ELASTIC};
+            uint32_t words[4];
+            struct elastic_shift shift;
+            random_philox(counter, key, words);
+            elastic_draw(words, desc->augment.elastic_shift, &shift);
+            bends[i].x += weights[k] * shift.x;
+            bends[i].y += weights[k] * shift.y;
+        }
+    }
+    placement->bends = bends;
+    placement->spacing = spacing;
 }
 
 static void find_source(const struct placement *placement, int w, int x, int y, double *source_x,
@@ -122,6 +161,16 @@ static void find_source(const struct placement *placement, int w, int x, int y, 
     double v = (double)y - placement->center_y - placement->shift_y;
     *source_x = placement->center_x + placement->cosine * u + placement->sine * v;
     *source_y = placement->center_y + placement->cosine * v - placement->sine * u;
+    if (placement->bends == NULL)
+        return;
+    double weights[4];
+    const struct elastic_shift *bends =
+        placement->bends + elastic_first_point(source_column, placement->spacing);
+    elastic_find_weights(source_column, placement->spacing, weights);
+    for (int k = 0; k < 4; k++) {
+        *source_x += weights[k] * bends[k].x;
+        *source_y += weights[k] * bends[k].y;
+    }
 }
 
 // The image of row n, whose id is not below 0.
@@ -226,13 +275,16 @@ static void write_label_row(const struct sample_op *op, const struct adele_sampl
         row[x] = label_at(&args->set, placement, maps + (size_t)id * image, x, y);
 }
 
-static float *thread_scratch(const struct sample_op *op, const struct adele_sample_args *args) {
-    return (float *)args->workspace + (size_t)omp_get_thread_num() * scratch_floats(op);
+static void *thread_scratch(const struct sample_op *op, const struct adele_sample_args *args) {
+    return (char *)args->workspace + (size_t)omp_get_thread_num() * scratch_bytes(op);
 }
 
 static void write_row(const struct sample_op *op, const struct adele_sample_args *args, int n,
                       int y) {
-    struct placement placement = place_row(op, args, args->sample_ids[n]);
+    int id = args->sample_ids[n];
+    struct placement placement = place_row(op, args, id);
+    if (is_elastic(&op->desc) && id >= 0)
+        bend_row(op, args, id, y, thread_scratch(op, args), &placement);
     write_image_row(op, args, &placement, n, y);
     write_label_row(op, args, &placement, args->set.labels, n, y, args->labels);
     write_label_row(op, args, &placement, args->set.noisy, n, y, args->noisy);

@@ -55,6 +55,7 @@ enum family_kind {
     X(average, average, ONLY)                                                                      \
     X(initialize, initialize, ONLY)                                                                \
     X(sample, sample, ONLY)                                                                        \
+    X(augment_intensity, augment_intensity, ONLY)                                                  \
     X(ensemble, ensemble, ONLY)                                                                    \
     X(decide, decide, ONLY)                                                                        \
     X(accumulate_maps, accumulate_maps, ONLY)                                                      \

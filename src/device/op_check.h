@@ -28,6 +28,8 @@ ADELE_MUST_CHECK adele_status op_check_loss_args(const struct adele_loss_desc *d
 ADELE_MUST_CHECK adele_status op_check_dice_args(const struct adele_dice_args *args);
 ADELE_MUST_CHECK adele_status op_check_sample_args(const struct adele_sample_desc *desc,
                                                    const struct adele_sample_args *args);
+ADELE_MUST_CHECK adele_status
+op_check_augment_intensity_args(const struct adele_augment_intensity_args *args);
 ADELE_MUST_CHECK adele_status op_check_ensemble_args(const struct adele_ensemble_args *args);
 ADELE_MUST_CHECK adele_status op_check_decide_args(const struct adele_decide_args *args);
 ADELE_MUST_CHECK adele_status

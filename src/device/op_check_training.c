@@ -152,6 +152,20 @@ static bool is_voc(const struct adele_augment *augment) {
     return augment->enabled && augment->kind == ADELE_AUGMENT_VOC;
 }
 
+static adele_status check_elastic(const struct adele_augment *augment) {
+    double shift = augment->elastic_shift, spacing = augment->elastic_spacing;
+    if (shift == 0.0)
+        return ADELE_OK;
+    if (is_voc(augment) || !(shift > 0.0) || !isfinite(spacing) ||
+        spacing < ADELE_ELASTIC_SPACING || shift > ADELE_ELASTIC_SHARE * spacing)
+        return FAIL(ADELE_INVALID_ARGUMENT,
+                    "Use kind affine, a spacing of at least 8 pixels and a shift of at most 0.48 "
+                    "of it.",
+                    "sample: elastic shifts of %g pixels, %g apart, kind %d", shift, spacing,
+                    (int)augment->kind);
+    return ADELE_OK;
+}
+
 static adele_status check_augment(const struct adele_augment *augment, int c) {
     bool is_finite = isfinite(augment->rotate_degrees) && isfinite(augment->translate) &&
                      isfinite(augment->scale_low) && isfinite(augment->scale_high) &&
@@ -170,7 +184,7 @@ static adele_status check_augment(const struct adele_augment *augment, int c) {
                     "sample: augmentation rotates %g, translates %g, scales %g to %g, flips %g",
                     augment->rotate_degrees, augment->translate, augment->scale_low,
                     augment->scale_high, augment->flip);
-    return ADELE_OK;
+    return check_elastic(augment);
 }
 
 adele_status op_check_sample(const struct adele_sample_desc *desc) {
@@ -216,5 +230,29 @@ adele_status op_check_sample_args(const struct adele_sample_desc *desc,
         if (args->images[k] == NULL)
             return FAIL(ADELE_INVALID_ARGUMENT, "Give an image tensor for every scale.",
                         "sample: no image tensor for scale %d", k);
+    return ADELE_OK;
+}
+
+adele_status op_check_augment_intensity(const struct adele_augment_intensity_desc *desc) {
+    const struct adele_intensity *intensity = &desc->intensity;
+    const double rates[] = {intensity->brightness, intensity->contrast, intensity->gamma,
+                            intensity->noise, intensity->blur};
+    if (desc->n < 1 || desc->c < 1 || desc->h < 1 || desc->w < 1)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Extents are at least 1.",
+                    "augment_intensity: bad shape %d x %d x %d x %d", desc->n, desc->c, desc->h,
+                    desc->w);
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++)
+        if (!(rates[i] >= 0.0 && rates[i] <= 1.0))
+            return FAIL(ADELE_INVALID_ARGUMENT, "Probabilities are 0 to 1.",
+                        "augment_intensity: brightness %g, contrast %g, gamma %g, noise %g, blur "
+                        "%g",
+                        rates[0], rates[1], rates[2], rates[3], rates[4]);
+    return ADELE_OK;
+}
+
+adele_status op_check_augment_intensity_args(const struct adele_augment_intensity_args *args) {
+    if (args->sample_ids == NULL || args->images == NULL || args->workspace == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Give ids, images and workspace.",
+                    "augment_intensity: an array is missing");
     return ADELE_OK;
 }

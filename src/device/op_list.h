@@ -28,6 +28,7 @@
     X(pack, 0)                                                                                     \
     X(initialize, 0)                                                                               \
     X(sample, 0)                                                                                   \
+    X(augment_intensity, 0)                                                                        \
     X(ensemble, 0)                                                                                 \
     X(decide, 0)                                                                                   \
     X(accumulate_maps, 0)                                                                          \

@@ -13,6 +13,8 @@
 
 // ---- sample: gather, augment, normalize, all scales ---------------------------------------------
 // AFFINE: rotated, shifted and scaled about the centre, bilinear; the output has the set's size.
+// With elastic_shift, what a pixel reads is moved besides: cubic B-splines between shifts at grid
+// points elastic_spacing pixels apart, each drawn within +-elastic_shift along x and along y.
 // VOC (METHOD section 5): hue rotated by up to +-hsv degrees, saturation and value shifted by up to
 // +-hsv / 255; resized by a random scale (image cubic, labels nearest); a crop of the output's
 // size at a random position. Where the scaled image is smaller than the crop, it lies at a random
@@ -27,7 +29,13 @@ struct adele_augment {
     double flip; // probability of a horizontal flip
     enum adele_augment_kind kind;
     double hsv; // VOC; above 0 only for u8 images of 3 channels (red, green, blue)
+    // AFFINE, in pixels: a shift of 0 is none; else the spacing is at least ADELE_ELASTIC_SPACING,
+    // and the shift at most ADELE_ELASTIC_SHARE of it, beyond which the image would fold (Choi and
+    // Lee 2000: 1 / 2.046 for splines in two dimensions).
+    double elastic_shift, elastic_spacing;
 };
+#define ADELE_ELASTIC_SPACING 8
+#define ADELE_ELASTIC_SHARE   0.48
 // A data set that stays in device memory. Where the images are too large for it, `images` is NULL
 // and batch_images of the arguments gives the batch. All images have the same size here.
 struct adele_sample_set {
@@ -55,6 +63,43 @@ struct adele_sample_args {
                                     // augmented, then rescaled bilinearly with align-corners
     uint8_t *labels, *noisy,
         *truth; // plain (N, H, W); NULL when not wanted. Nearest; 255 outside the image
+    void *workspace;
+};
+
+// ---- augment_intensity: brightness, contrast, gamma, noise and blur of a batch
+// -------------------- In place, on the images of the op sample at scale 0; in this order, as
+// nnU-Net does. Each of the five is drawn for an image with its probability; what it does, for each
+// channel (a plane):
+//   noise       x += e, e normal with a standard deviation drawn from 0..0.1 (what nnU-Net calls
+//               its variance), in units of the normalized image
+//   blur        Gaussian, standard deviation drawn from 0.5..1 pixels, cut off 4 pixels away;
+//   beyond
+//               the border the border's pixel counts
+//   brightness  x *= b, b from 0.75..1.25 for each channel
+//   contrast    x = (x - mean) f + mean, cut to the range before; f from 0.75..1.25 for each
+//   channel gamma       x = low + (high - low) ((x - low) / (high - low))^g, then shifted and
+//   scaled to the
+//               mean and deviation before; g from 0.7..1.5 for each channel. One time in four on
+//               the inverted plane (low and high exchange).
+// b, f and g lie below 1 as often as above. mean, low and high are of the plane just before.
+// A value that is exactly 0 is what the op sample writes outside of an image: it stays 0 and does
+// not count in mean, low, high and deviation, but does count as a neighbour in the blur. (Padding
+// inside of a patch, see run/patches.h, is a pixel like others.)
+//
+// The random numbers follow from (seed, epoch, sample id) alone, so the result of an image does not
+// depend on its batch, and the same device gives the same bytes however many threads it has.
+struct adele_intensity {
+    double brightness, contrast, gamma, noise, blur; // probabilities, 0..1
+};
+struct adele_augment_intensity_desc {
+    int n, c, h, w; // each at least 1
+    struct adele_intensity intensity;
+    uint64_t seed;
+};
+struct adele_augment_intensity_args {
+    const int32_t *sample_ids; // plain (N); an id < 0 is an empty row, which stays as it is
+    uint32_t epoch;
+    void *images; // tensor (N, C, H, W), changed in place
     void *workspace;
 };
 

@@ -38,6 +38,26 @@ adele_status training_step_next_batch(struct training_step *step, int epoch, int
 
 // ---- a step -------------------------------------------------------------------------------------
 
+// Behind the op sample: intensities of scale 0, and the other scales from it.
+static adele_status change_intensity(const struct training_step *step, const struct step_part *part,
+                                     const struct adele_sample_args *sampled) {
+    const struct adele_device_iface *iface = step->data->device->iface;
+    const struct batch_plan *batch = part->batch;
+    const struct adele_augment_intensity_args args = {.sample_ids = sampled->sample_ids,
+                                                      .epoch = sampled->epoch,
+                                                      .images = sampled->images[0],
+                                                      .workspace = step->workspace};
+    if (batch->intensity == NULL)
+        return ADELE_OK;
+    TRY(iface->augment_intensity_forward(batch->intensity, &args));
+    for (int k = 1; k < step->n_scales; k++) {
+        const struct adele_rescale_args rescale = {
+            .src = sampled->images[0], .dst = sampled->images[k], .workspace = step->workspace};
+        TRY(iface->rescale_forward(batch->rescales[k], &rescale));
+    }
+    return ADELE_OK;
+}
+
 adele_status training_step_sample(struct training_step *step, const struct step_part *part,
                                   int epoch) {
     const struct resident *train = run_data_training_set(step->data);
@@ -53,7 +73,8 @@ adele_status training_step_sample(struct training_step *step, const struct step_
                                      .workspace = step->workspace};
     for (int k = 0; k < step->n_scales; k++)
         args.images[k] = plan_input(part->batch->plans[k]);
-    return step->data->device->iface->sample_forward(part->batch->sample, &args);
+    TRY(step->data->device->iface->sample_forward(part->batch->sample, &args));
+    return change_intensity(step, part, &args);
 }
 
 // The Dice loss of scale 1.0, added to what the loss op has left.

@@ -22,6 +22,9 @@ struct batch_plan {
     struct plan *plans[ADELE_MAX_SCALES];
     struct adele_op *sample, *loss;
     struct adele_op *dice; // NULL: loss.dice is 0
+    // NULL: images are augmented by the op sample alone, which makes all scales. Otherwise it makes
+    // scale 0, and the other scales are made of what `intensity` has changed.
+    struct adele_op *intensity, *rescales[ADELE_MAX_SCALES]; // rescales[0]: NULL
 };
 
 // One part of a step's batch; all of it with one part.

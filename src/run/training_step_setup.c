@@ -16,6 +16,10 @@ static void crop_size(struct run_data *data, int *height, int *width) {
     *width = crop[1] > 0 ? crop[1] : set->w;
 }
 
+static size_t largest(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 static adele_status dice_init(const struct training_step *step, struct batch_plan *batch,
                               const struct adele_loss_desc *loss, size_t *workspace_bytes) {
     const struct config *config = step->data->config;
@@ -35,8 +39,35 @@ static adele_status dice_init(const struct training_step *step, struct batch_pla
                     "loss.dice is %g, but %s has no foreground class", desc.weight,
                     config->data.root);
     TRY(device->iface->dice_create(device, &desc, &batch->dice));
-    if (batch->dice->workspace_bytes > *workspace_bytes)
-        *workspace_bytes = batch->dice->workspace_bytes;
+    *workspace_bytes = largest(*workspace_bytes, batch->dice->workspace_bytes);
+    return ADELE_OK;
+}
+
+// The ops behind `sample`, which makes scale 0 alone then.
+static adele_status intensity_init(const struct training_step *step, struct batch_plan *batch,
+                                   struct adele_sample_desc *sample, size_t *workspace_bytes) {
+    const struct config *config = step->data->config;
+    const struct adele_device *device = step->data->device;
+    const struct adele_augment_intensity_desc desc = {
+        sample->n, sample->c, sample->h, sample->w, config->data.intensity, sample->seed};
+    if (!config_has_intensity(config))
+        return ADELE_OK;
+    TRY(device->iface->augment_intensity_create(device, &desc, &batch->intensity));
+    *workspace_bytes = largest(*workspace_bytes, batch->intensity->workspace_bytes);
+    for (int k = 1; k < sample->n_scales; k++) {
+        int h = sample->h_scale[k], w = sample->w_scale[k];
+        const struct adele_rescale_desc rescale = {.n = sample->n,
+                                                   .c = sample->c,
+                                                   .h_in = sample->h,
+                                                   .w_in = sample->w,
+                                                   .h_out = h,
+                                                   .w_out = w,
+                                                   .h_dst = h,
+                                                   .w_dst = w};
+        TRY(device->iface->rescale_create(device, &rescale, &batch->rescales[k]));
+        *workspace_bytes = largest(*workspace_bytes, batch->rescales[k]->workspace_bytes);
+    }
+    sample->n_scales = 1;
     return ADELE_OK;
 }
 
@@ -75,13 +106,12 @@ static adele_status batch_plan_init(struct training_step *step, struct batch_pla
         loss.h_scale[k] = logits.h;
         loss.w_scale[k] = logits.w;
     }
+    TRY(intensity_init(step, batch, &sample, workspace_bytes));
     TRY(device->iface->sample_create(device, &sample, &batch->sample));
     TRY(device->iface->loss_create(device, &loss, &batch->loss));
     TRY(dice_init(step, batch, &loss, workspace_bytes));
-    if (batch->sample->workspace_bytes > *workspace_bytes)
-        *workspace_bytes = batch->sample->workspace_bytes;
-    if (batch->loss->workspace_bytes > *workspace_bytes)
-        *workspace_bytes = batch->loss->workspace_bytes;
+    *workspace_bytes = largest(*workspace_bytes, batch->sample->workspace_bytes);
+    *workspace_bytes = largest(*workspace_bytes, batch->loss->workspace_bytes);
     return ADELE_OK;
 }
 
@@ -226,16 +256,22 @@ void training_step_deinit(struct training_step *step) {
     if (!step->data)
         return;
     const struct adele_device *device = step->data->device;
-    struct adele_op *const ops[] = {step->full.sample, step->full.loss,    step->rest.sample,
-                                    step->rest.loss,   step->full.dice,    step->rest.dice,
-                                    step->update,      step->update_scales};
+    const struct batch_plan *const batches[] = {&step->full, &step->rest};
+    struct adele_op *const updates[] = {step->update, step->update_scales};
     void *const blocks[] = {step->labels,          step->noisy,       step->truth,
                             step->order,           step->workspace,   step->counts,
                             step->loss_is_finite,  step->scale_state, step->health,
                             step->good_statistics, step->sums,        step->class_weights,
                             step->scale_second,    step->n_updates};
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
-        device->iface->op_destroy(ops[i]);
+    for (int i = 0; i < 2; i++) {
+        device->iface->op_destroy(updates[i]);
+        device->iface->op_destroy(batches[i]->sample);
+        device->iface->op_destroy(batches[i]->intensity);
+        for (int k = 0; k < ADELE_MAX_SCALES; k++)
+            device->iface->op_destroy(batches[i]->rescales[k]);
+        device->iface->op_destroy(batches[i]->loss);
+        device->iface->op_destroy(batches[i]->dice);
+    }
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
         device->iface->release(device, blocks[i]);
     averaged_weights_deinit(&step->averaged);

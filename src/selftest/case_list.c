@@ -172,6 +172,10 @@ static const struct adele_sample_desc samples[] = {
                  .flip = 0.5},
      .seed = 11},
 };
+// All that it can do, of planes of more than one chunk of the kernels' sums; and the tone alone.
+static const struct adele_augment_intensity_desc intensities[] = {
+    {.n = 3, .c = 2, .h = 67, .w = 65, .intensity = {1.0, 1.0, 1.0, 1.0, 1.0}, .seed = 11},
+    {.n = 2, .c = 1, .h = 40, .w = 33, .intensity = {1.0, 1.0, 1.0, 0.0, 0.0}, .seed = 12}};
 
 // ---- predictions and labels ---------------------------------------------------------------------
 
@@ -297,6 +301,8 @@ const struct selftest_case selftest_small_cases[] = {
     FLOAT_ONLY(initialize, initials[0]),
     OF_OP(sample, samples[0]),
     OF_OP(sample, samples[1]),
+    OF_OP(augment_intensity, intensities[0]),
+    OF_OP(augment_intensity, intensities[1]),
     OF_OP(ensemble, ensembles[0]),
     OF_OP(ensemble, ensembles[1]),
     FLOAT_ONLY(decide, decisions[0]),

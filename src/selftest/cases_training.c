@@ -199,3 +199,18 @@ void case_sample(struct trial *trial, const void *from) {
     if (trial->status == ADELE_OK)
         (void)trial_check(trial, device->iface->sample_forward(trial->op, &args));
 }
+
+void case_augment_intensity(struct trial *trial, const void *from) {
+    const struct adele_augment_intensity_desc *desc = from;
+    const struct adele_device *device = trial->device;
+    if (!trial_check(trial, device->iface->augment_intensity_create(device, desc, &trial->op)))
+        return;
+    static const int32_t ids[] = {2, 0, -1};
+    struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
+    struct adele_augment_intensity_args args = {.sample_ids = trial_upload(trial, ids, sizeof ids),
+                                                .epoch = 3,
+                                                .images = trial_tensor_sum(trial, "images", shape),
+                                                .workspace = trial_workspace(trial)};
+    if (trial->status == ADELE_OK)
+        (void)trial_check(trial, device->iface->augment_intensity_forward(trial->op, &args));
+}

@@ -250,32 +250,6 @@ static void test_keys_are_checked_together(void **state) {
     config_destroy(c);
 }
 
-// A key that would do nothing is one whose user believes that it does.
-static void test_augment_keys_need_augmentation(void **state) {
-    (void)state;
-    static const char *const sets[] = {"data.augment.rotate=30", "data.augment.flip=0.5",
-                                       "data.augment.scale=[0.9, 1.1]", "data.augment.kind=voc",
-                                       "data.augment.rotate=45"}; // the default, but asked for
-    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
-        char text[128];
-        (void)snprintf(text, sizeof text, "%.*s is set, but augmentation is off",
-                       (int)strcspn(sets[i], "="), sets[i]);
-        assert_refused(ROOT, sets[i], text);
-        assert_non_null(strstr(adele_error_hint(), "data.augment.enabled: true"));
-    }
-    assert_refused("data: {root: /d, augment: {enabled: false}}\n", "data.augment.flip=0.5",
-                   "data.augment.flip is set");
-    // All at their defaults beside `enabled: false`: what a run writes as its configuration.
-    struct config *c = parse_ok("data: {root: /d, augment: {enabled: false, rotate: 45, kind: "
-                                "affine, scale: [0.8, 1.5], flip: 0}}\n",
-                                0, NULL);
-    config_destroy(c);
-    const char *const on[] = {"data.augment.enabled=true", "data.augment.rotate=30"};
-    c = parse_ok(ROOT, 2, on);
-    assert_true(c->data.augment.enabled && c->data.augment.rotate_degrees == 30.0);
-    config_destroy(c);
-}
-
 static void test_an_optimizer_has_its_own_keys(void **state) {
     (void)state;
     assert_refused(ROOT, "train.optimizer.betas=[0.8, 0.99]",
@@ -502,7 +476,6 @@ int main(void) {
         cmocka_unit_test(test_each_number_has_its_range),
         cmocka_unit_test(test_class_weights_are_numbers_or_a_word),
         cmocka_unit_test(test_keys_are_checked_together),
-        cmocka_unit_test(test_augment_keys_need_augmentation),
         cmocka_unit_test(test_an_optimizer_has_its_own_keys),
         cmocka_unit_test(test_the_ensemble_has_its_own_keys),
         cmocka_unit_test(test_the_gate_needs_the_decision_by_area),

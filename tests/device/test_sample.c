@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "base/memory.h"
-#include "reference/reference_method.h"
 #include "support/compare.h"
 #include "support/maps.h"
+#include "support/sample_problem.h"
 
 #include <math.h>
 #include <omp.h>
@@ -12,138 +12,13 @@
 
 #include <cmocka.h>
 
-#define N_SET 5
-
-struct problem {
-    struct adele_sample_desc desc;
-    struct adele_sample_set set; // on the host
-    const int32_t *ids;
-    uint32_t epoch;
-    bool flip;
-    bool is_batch; // images come as batch_images
-};
-struct outputs {
-    float *images[ADELE_MAX_SCALES];
-    uint8_t *labels, *noisy, *truth;
-};
-
-static size_t image_pixels(const struct problem *p) {
-    return (size_t)p->desc.h * (size_t)p->desc.w;
-}
-
-static size_t set_pixels(const struct problem *p) {
-    return (size_t)p->set.h * (size_t)p->set.w;
-}
-
-static struct problem make_sized(struct arena *arena, struct adele_sample_desc desc, int h, int w,
-                                 enum adele_pixel pixel, const int32_t *ids) {
-    struct problem p = {.desc = desc, .ids = ids, .epoch = 3};
-    size_t planes = (size_t)N_SET * (size_t)desc.c, map = (size_t)h * (size_t)w;
-    size_t count = planes * map;
-    p.set = (struct adele_sample_set){.pixel = pixel,
-                                      .n_images = N_SET,
-                                      .c = desc.c,
-                                      .h = h,
-                                      .w = w,
-                                      .mean = arena_random(arena, 1, planes, 100.0, 130.0),
-                                      .inv_std = arena_random(arena, 2, planes, 0.01, 0.03)};
-    uint8_t *images = maps_random(arena, 3, count * 2, 256, 0.0);
-    for (size_t i = 0; i < count && pixel == ADELE_PIXEL_F16; i++)
-        images[2 * i + 1] = images[2 * i + 1] % 0x5c; // exponents up to 22: 255 at most
-    p.set.images = images;
-    p.set.labels = maps_random(arena, 4, (size_t)N_SET * map, 5, 0.1);
-    p.set.noisy = maps_random(arena, 5, (size_t)N_SET * map, 5, 0.1);
-    p.set.truth = maps_random(arena, 6, (size_t)N_SET * map, 5, 0.0);
-    return p;
-}
-
-static struct problem make_problem(struct arena *arena, struct adele_sample_desc desc,
-                                   enum adele_pixel pixel, const int32_t *ids) {
-    return make_sized(arena, desc, desc.h, desc.w, pixel, ids);
-}
-
-static struct adele_shape shape_of(const struct problem *p, int k) {
-    struct adele_shape shape = {p->desc.n, p->desc.c, p->desc.h_scale[k], p->desc.w_scale[k]};
-    return shape;
-}
-
-static struct adele_sample_set upload_set(struct arena *arena, const struct problem *p) {
-    struct adele_sample_set set = p->set;
-    size_t planes = (size_t)N_SET * (size_t)set.c, labels = (size_t)N_SET * set_pixels(p);
-    set.images = arena_upload(arena, p->set.images,
-                              planes * set_pixels(p) * (set.pixel == ADELE_PIXEL_U8 ? 1 : 2));
-    set.mean = arena_upload(arena, p->set.mean, planes * sizeof(float));
-    set.inv_std = arena_upload(arena, p->set.inv_std, planes * sizeof(float));
-    set.labels = arena_upload(arena, p->set.labels, labels);
-    set.noisy = arena_upload(arena, p->set.noisy, labels);
-    set.truth = arena_upload(arena, p->set.truth, labels);
-    return set;
-}
-
-// The images of the rows alone, those of empty rows all ones.
-static void gather_batch(struct arena *arena, const struct problem *p,
-                         struct adele_sample_args *args) {
-    size_t image = (size_t)p->set.c * set_pixels(p) * (p->set.pixel == ADELE_PIXEL_U8 ? 1u : 2u);
-    uint8_t *batch = maps_empty(arena, (size_t)p->desc.n * image);
-    for (int n = 0; n < p->desc.n; n++)
-        if (p->ids[n] >= 0)
-            memcpy(batch + (size_t)n * image,
-                   (const uint8_t *)p->set.images + (size_t)p->ids[n] * image, image);
-        else
-            memset(batch + (size_t)n * image, 0xff, image);
-    args->batch_images = arena_upload(arena, batch, (size_t)p->desc.n * image);
-    args->set.images = NULL;
-}
-
-static struct outputs run(struct arena *arena, const struct problem *p) {
-    const struct adele_device *device = arena->device;
-    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
-    struct adele_op *op = NULL;
-    assert_int_equal(device->iface->sample_create(device, &p->desc, &op), ADELE_OK);
-    struct adele_sample_args args = {
-        .set = upload_set(arena, p),
-        .sample_ids = arena_upload(arena, p->ids, (size_t)p->desc.n * sizeof(int32_t)),
-        .epoch = p->epoch,
-        .flip = p->flip,
-        .labels = arena_upload(arena, NULL, n_labels),
-        .noisy = arena_upload(arena, NULL, n_labels),
-        .truth = arena_upload(arena, NULL, n_labels),
-        .workspace = arena_workspace(arena, op)};
-    if (p->is_batch)
-        gather_batch(arena, p, &args);
-    for (int k = 0; k < p->desc.n_scales; k++)
-        args.images[k] = arena_tensor(arena, shape_of(p, k), NULL);
-    assert_int_equal(device->iface->sample_forward(op, &args), ADELE_OK);
-    device->iface->op_destroy(op);
-    struct outputs out = {.labels = maps_download(arena, args.labels, n_labels),
-                          .noisy = maps_download(arena, args.noisy, n_labels),
-                          .truth = maps_download(arena, args.truth, n_labels)};
-    for (int k = 0; k < p->desc.n_scales; k++)
-        out.images[k] = arena_tensor_download(arena, args.images[k], shape_of(p, k));
-    return out;
-}
-
-static struct outputs reference(struct arena *arena, const struct problem *p) {
-    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
-    struct outputs out = {.labels = maps_empty(arena, n_labels),
-                          .noisy = maps_empty(arena, n_labels),
-                          .truth = maps_empty(arena, n_labels)};
-    struct adele_sample_args args = {.set = p->set,
-                                     .sample_ids = p->ids,
-                                     .epoch = p->epoch,
-                                     .flip = p->flip,
-                                     .labels = out.labels,
-                                     .noisy = out.noisy,
-                                     .truth = out.truth};
-    for (int k = 0; k < p->desc.n_scales; k++)
-        args.images[k] = out.images[k] = arena_floats(arena, shape_count(shape_of(p, k)));
-    reference_sample_forward(&p->desc, &args);
-    return out;
-}
-
 static const int32_t some_ids[] = {4, -1, 0, 2};
-static const struct adele_augment augment = {true, 45.0, 0.1, 0.8, 1.5, 0.5, ADELE_AUGMENT_AFFINE,
-                                             0.0};
+static const struct adele_augment augment = {.enabled = true,
+                                             .rotate_degrees = 45.0,
+                                             .translate = 0.1,
+                                             .scale_low = 0.8,
+                                             .scale_high = 1.5,
+                                             .flip = 0.5};
 static const struct adele_augment voc_augment = {
     .enabled = true, .scale_low = 0.5, .scale_high = 1.5, .flip = 0.5, .kind = ADELE_AUGMENT_VOC};
 // Sizes of 1, primes, and around the blocks of 8 and 16; up to four scales.
@@ -157,10 +32,10 @@ static const struct adele_sample_desc cases[] = {
 
 // Pixels of +-4.7 after normalization; sums of four products, half precision is exact. A bf16 image
 // of another scale was rounded twice, by half of the 2^-5 between its numbers from 4 to 8.
-static void check_equal(const struct arena *arena, const struct problem *p,
-                        const struct outputs *got, const struct outputs *want) {
+static void check_equal(const struct arena *arena, const struct sample_problem *p,
+                        const struct sample_outputs *got, const struct sample_outputs *want) {
     double tolerance = arena_is_bf16(arena) ? 0x1p-5 : 4e-6;
-    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
+    size_t n_labels = (size_t)p->desc.n * sample_problem_pixels(p);
     assert_true(compare_bytes("labels", got->labels, want->labels, n_labels));
     assert_true(compare_bytes("noisy", got->noisy, want->noisy, n_labels));
     assert_true(compare_bytes("truth", got->truth, want->truth, n_labels));
@@ -174,12 +49,13 @@ static void check_shapes(struct adele_device *device) {
         for (int flags = 0; flags < 8; flags++) {
             struct arena arena;
             arena_open(&arena, device);
-            struct problem p = make_problem(&arena, cases[i],
-                                            flags & 1 ? ADELE_PIXEL_F16 : ADELE_PIXEL_U8, some_ids);
+            struct sample_problem p = sample_problem_make(
+                &arena, cases[i], flags & 1 ? ADELE_PIXEL_F16 : ADELE_PIXEL_U8, some_ids);
             p.flip = (flags & 2) != 0;
             if (flags & 4)
                 p.desc.augment = augment;
-            struct outputs got = run(&arena, &p), want = reference(&arena, &p);
+            struct sample_outputs got = sample_problem_run(&arena, &p),
+                                  want = sample_problem_reference(&arena, &p);
             check_equal(&arena, &p, &got, &want);
             arena_close(&arena);
         }
@@ -193,14 +69,14 @@ static void check_literal(struct adele_device *device) {
     const float mean = 10.0f, inv_std = 0.1f;
     const int32_t ids[] = {0, -1};
     const struct adele_sample_desc desc = {2, 1, 1, 3, 2, {1, 1}, {3, 5}, {0}, 0};
-    struct problem p = make_problem(&arena, desc, ADELE_PIXEL_U8, ids);
+    struct sample_problem p = sample_problem_make(&arena, desc, ADELE_PIXEL_U8, ids);
     memcpy((uint8_t *)(uintptr_t)p.set.images, pixels, 3);
     memcpy((uint8_t *)(uintptr_t)p.set.labels, labels, 3);
     memcpy((uint8_t *)(uintptr_t)p.set.noisy, other, 3);
     ((float *)(uintptr_t)p.set.mean)[0] = mean;
     ((float *)(uintptr_t)p.set.inv_std)[0] = inv_std;
     p.flip = true;
-    struct outputs out = run(&arena, &p);
+    struct sample_outputs out = sample_problem_run(&arena, &p);
     assert_true(
         compare_f32("scale 0", out.images[0], (float[]){3, 1, 0, 0, 0, 0}, 2, 1, 1, 3, 1e-6, 0.0));
     assert_true(compare_f32("scale 1", out.images[1], (float[]){3, 2, 1, 0.5f, 0, 0, 0, 0, 0, 0}, 2,
@@ -216,12 +92,12 @@ static void check_half(struct adele_device *device) {
     arena_open(&arena, device);
     const struct adele_sample_desc desc = {1, 1, 1, 5, 1, {1}, {5}, {0}, 0};
     const int32_t ids[] = {0};
-    struct problem p = make_problem(&arena, desc, ADELE_PIXEL_F16, ids);
+    struct sample_problem p = sample_problem_make(&arena, desc, ADELE_PIXEL_F16, ids);
     const uint16_t halves[] = {0x3c00, 0xc000, 0x0001, 0x7bff, 0x8000};
     memcpy((uint8_t *)(uintptr_t)p.set.images, halves, sizeof halves);
     ((float *)(uintptr_t)p.set.mean)[0] = 0.0f;
     ((float *)(uintptr_t)p.set.inv_std)[0] = 1.0f;
-    struct outputs out = run(&arena, &p);
+    struct sample_outputs out = sample_problem_run(&arena, &p);
     assert_true(compare_f32("half", out.images[0], (float[]){1, -2, 0x1p-24f, 65504, 0}, 1, 1, 1, 5,
                             0.0, device_tolerance(device, 0.0)));
     arena_close(&arena);
@@ -230,16 +106,16 @@ static void check_half(struct adele_device *device) {
 static void check_threads(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);
-    struct problem p = make_problem(&arena, cases[1], ADELE_PIXEL_U8, some_ids);
+    struct sample_problem p = sample_problem_make(&arena, cases[1], ADELE_PIXEL_U8, some_ids);
     p.desc.augment = augment;
-    struct outputs first = {0};
+    struct sample_outputs first = {0};
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         omp_set_num_threads(n_threads);
-        struct outputs again = run(&arena, &p);
+        struct sample_outputs again = sample_problem_run(&arena, &p);
         first = n_threads == 1 ? again : first;
         for (int k = 0; k < 3; k++)
             assert_true(compare_bytes("threads", again.images[k], first.images[k],
-                                      shape_count(shape_of(&p, k)) * sizeof(float)));
+                                      shape_count(sample_problem_shape(&p, k)) * sizeof(float)));
     }
     arena_close(&arena);
 }
@@ -249,24 +125,90 @@ static void check_keys(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);
     static const int32_t ids[] = {1, 3, 1, 0}, others[] = {0, 1, 2, 3};
-    struct problem p = make_problem(&arena, cases[1], ADELE_PIXEL_U8, ids);
+    struct sample_problem p = sample_problem_make(&arena, cases[1], ADELE_PIXEL_U8, ids);
     p.desc.augment = augment;
-    size_t image = image_pixels(&p) * sizeof(float);
-    struct outputs first = run(&arena, &p);
-    assert_memory_equal(first.images[0], first.images[0] + 2 * image_pixels(&p), image);
+    size_t image = sample_problem_pixels(&p) * sizeof(float);
+    struct sample_outputs first = sample_problem_run(&arena, &p);
+    assert_memory_equal(first.images[0], first.images[0] + 2 * sample_problem_pixels(&p), image);
     p.ids = others;
-    struct outputs moved = run(&arena, &p);
-    assert_memory_equal(moved.images[0] + image_pixels(&p), first.images[0], image);
+    struct sample_outputs moved = sample_problem_run(&arena, &p);
+    assert_memory_equal(moved.images[0] + sample_problem_pixels(&p), first.images[0], image);
     struct arena more; // an arena lends a limited number of buffers
     arena_open(&more, device);
     p.epoch++;
-    struct outputs later = run(&more, &p);
+    struct sample_outputs later = sample_problem_run(&more, &p);
     assert_memory_not_equal(later.images[0], moved.images[0], image);
     p.epoch--;
     p.desc.seed++;
-    struct outputs seeded = run(&more, &p);
+    struct sample_outputs seeded = sample_problem_run(&more, &p);
     assert_memory_not_equal(seeded.images[0], moved.images[0], image);
     arena_close(&more);
+    arena_close(&arena);
+}
+
+// ---- the elastic deformation --------------------------------------------------------------------
+
+// Around the kernels' tiles of 32, with grids that begin a tile with a point and that do not.
+static const struct adele_sample_desc elastic_cases[] = {
+    {1, 1, 1, 1, 1, {1}, {1}, {0}, 7},
+    {4, 1, 13, 11, 2, {13, 9}, {11, 7}, {0}, 7},
+    {2, 3, 31, 33, 1, {31}, {33}, {0}, 7},
+    {1, 4, 32, 64, 2, {32, 33}, {64, 65}, {0}, 7},
+    {2, 9, 65, 47, 2, {65, 14}, {47, 9}, {0}, 7}};
+
+static void check_elastic(struct adele_device *device) {
+    static const double spacings[] = {8.0, 10.5, 40.0};
+    for (size_t i = 0; i < sizeof elastic_cases / sizeof *elastic_cases; i++)
+        for (int k = 0; k < 6; k++) {
+            struct arena arena;
+            arena_open(&arena, device);
+            struct sample_problem p =
+                sample_problem_make(&arena, elastic_cases[i], ADELE_PIXEL_U8, some_ids);
+            p.desc.augment = augment;
+            p.desc.augment.elastic_spacing = spacings[k % 3];
+            p.desc.augment.elastic_shift = 0.48 * spacings[k % 3];
+            p.flip = k >= 3;
+            p.epoch += (uint32_t)k;
+            struct sample_outputs got = sample_problem_run(&arena, &p);
+            struct sample_outputs want = sample_problem_reference(&arena, &p);
+            check_equal(&arena, &p, &got, &want);
+            arena_close(&arena);
+        }
+}
+
+// An image whose pixels and labels are their own column: both move together, nowhere further than
+// the shift, and neighbours keep their order.
+static void check_elastic_columns(struct adele_device *device) {
+    enum { H = 40, W = 50 };
+    struct arena arena;
+    arena_open(&arena, device);
+    static const int32_t ids[] = {0};
+    const struct adele_sample_desc desc = {1, 1, H, W, 1, {H}, {W}, {0}, 3};
+    struct sample_problem p = sample_problem_make(&arena, desc, ADELE_PIXEL_U8, ids);
+    for (int i = 0; i < H * W; i++) {
+        ((uint8_t *)(uintptr_t)p.set.images)[i] = (uint8_t)(100 + i % W);
+        ((uint8_t *)(uintptr_t)p.set.labels)[i] = (uint8_t)(i % W);
+    }
+    ((float *)(uintptr_t)p.set.mean)[0] = 100.0f;
+    ((float *)(uintptr_t)p.set.inv_std)[0] = 1.0f;
+    p.desc.augment = (struct adele_augment){.enabled = true,
+                                            .scale_low = 1.0,
+                                            .scale_high = 1.0,
+                                            .elastic_shift = 3.8,
+                                            .elastic_spacing = 8.0};
+    struct sample_outputs out = sample_problem_run(&arena, &p);
+    double furthest = 0.0, rounding = arena_is_bf16(&arena) ? 0.125 : 1e-4;
+    for (int i = 0; i < H * W; i++) {
+        int x = i % W, y = i / W;
+        if (x < 4 || x >= W - 4 || y < 4 || y >= H - 4)
+            continue; // may lie outside of the image
+        double moved = (double)out.images[0][i] - x;
+        assert_true(fabs(moved) <= 3.8 + rounding);
+        assert_true(fabs((double)out.images[0][i] - out.labels[i]) <= 0.5 + rounding);
+        assert_true(x == 4 || out.labels[i] >= out.labels[i - 1]);
+        furthest = fmax(furthest, fabs(moved));
+    }
+    assert_true(furthest > 1.0);
     arena_close(&arena);
 }
 
@@ -286,10 +228,10 @@ static const struct {
 
 // A hue is a quotient, and turns what rounding left of two close channels into a whole step of
 // saturation: 1e-4 instead of 4e-6.
-static void check_voc_equal(const struct arena *arena, const struct problem *p,
-                            const struct outputs *got, const struct outputs *want) {
+static void check_voc_equal(const struct arena *arena, const struct sample_problem *p,
+                            const struct sample_outputs *got, const struct sample_outputs *want) {
     double tolerance = arena_is_bf16(arena) ? 0x1p-5 : 1e-4;
-    size_t n_labels = (size_t)p->desc.n * image_pixels(p);
+    size_t n_labels = (size_t)p->desc.n * sample_problem_pixels(p);
     assert_true(compare_bytes("labels", got->labels, want->labels, n_labels));
     assert_true(compare_bytes("noisy", got->noisy, want->noisy, n_labels));
     assert_true(compare_bytes("truth", got->truth, want->truth, n_labels));
@@ -304,13 +246,15 @@ static void check_voc(struct adele_device *device) {
             struct arena arena;
             arena_open(&arena, device);
             bool is_u8 = (flags & 1) == 0 || voc_cases[i].hsv > 0.0;
-            struct problem p = make_sized(&arena, voc_cases[i].desc, voc_cases[i].h, voc_cases[i].w,
-                                          is_u8 ? ADELE_PIXEL_U8 : ADELE_PIXEL_F16, some_ids);
+            struct sample_problem p =
+                sample_problem_sized(&arena, voc_cases[i].desc, voc_cases[i].h, voc_cases[i].w,
+                                     is_u8 ? ADELE_PIXEL_U8 : ADELE_PIXEL_F16, some_ids);
             p.desc.augment = voc_augment;
             p.desc.augment.hsv = voc_cases[i].hsv;
             p.flip = (flags & 2) != 0;
             p.epoch = (uint32_t)(10 * i) + (uint32_t)flags;
-            struct outputs got = run(&arena, &p), want = reference(&arena, &p);
+            struct sample_outputs got = sample_problem_run(&arena, &p),
+                                  want = sample_problem_reference(&arena, &p);
             check_voc_equal(&arena, &p, &got, &want);
             arena_close(&arena);
         }
@@ -325,10 +269,11 @@ static void check_batch_images(struct adele_device *device) {
         arena_open(&arena, device);
         arena_open(&more, device); // an arena lends a limited number of buffers
         bool is_voc = flags >= 4;
-        struct problem p = is_voc ? make_sized(&arena, voc_cases[0].desc, voc_cases[0].h,
-                                               voc_cases[0].w, ADELE_PIXEL_U8, ids)
-                                  : make_problem(&arena, cases[1],
-                                                 flags & 1 ? ADELE_PIXEL_F16 : ADELE_PIXEL_U8, ids);
+        struct sample_problem p =
+            is_voc ? sample_problem_sized(&arena, voc_cases[0].desc, voc_cases[0].h, voc_cases[0].w,
+                                          ADELE_PIXEL_U8, ids)
+                   : sample_problem_make(&arena, cases[1],
+                                         flags & 1 ? ADELE_PIXEL_F16 : ADELE_PIXEL_U8, ids);
         p.flip = (flags & 1) != 0;
         if (is_voc) {
             p.desc.augment = voc_augment;
@@ -336,16 +281,16 @@ static void check_batch_images(struct adele_device *device) {
         } else if (flags & 2) {
             p.desc.augment = augment;
         }
-        struct outputs want = run(&arena, &p);
+        struct sample_outputs want = sample_problem_run(&arena, &p);
         p.is_batch = true;
-        struct outputs got = run(&more, &p);
-        size_t n_labels = (size_t)p.desc.n * image_pixels(&p);
+        struct sample_outputs got = sample_problem_run(&more, &p);
+        size_t n_labels = (size_t)p.desc.n * sample_problem_pixels(&p);
         assert_true(compare_bytes("labels", got.labels, want.labels, n_labels));
         assert_true(compare_bytes("noisy", got.noisy, want.noisy, n_labels));
         assert_true(compare_bytes("truth", got.truth, want.truth, n_labels));
         for (int k = 0; k < p.desc.n_scales; k++)
             assert_true(compare_bytes("image", got.images[k], want.images[k],
-                                      shape_count(shape_of(&p, k)) * sizeof(float)));
+                                      shape_count(sample_problem_shape(&p, k)) * sizeof(float)));
         arena_close(&more);
         arena_close(&arena);
     }
@@ -357,7 +302,7 @@ static void check_voc_literal(struct adele_device *device) {
     arena_open(&arena, device);
     static const int32_t ids[] = {0};
     const struct adele_sample_desc desc = {1, 1, 2, 3, 1, {2}, {3}, {0}, 3};
-    struct problem p = make_sized(&arena, desc, 4, 5, ADELE_PIXEL_U8, ids);
+    struct sample_problem p = sample_problem_sized(&arena, desc, 4, 5, ADELE_PIXEL_U8, ids);
     for (int i = 0; i < 20; i++) {
         ((uint8_t *)(uintptr_t)p.set.images)[i] = (uint8_t)(i * 10);
         ((uint8_t *)(uintptr_t)p.set.labels)[i] = (uint8_t)i;
@@ -367,7 +312,7 @@ static void check_voc_literal(struct adele_device *device) {
     p.desc.augment = voc_augment;
     p.desc.augment.scale_low = p.desc.augment.scale_high = 1.0;
     p.desc.augment.flip = 0.0;
-    struct outputs out = run(&arena, &p);
+    struct sample_outputs out = sample_problem_run(&arena, &p);
     int first = out.labels[0];
     assert_true(first % 5 <= 2 && first / 5 <= 2);
     for (int y = 0; y < 2; y++)
@@ -385,7 +330,7 @@ static void check_voc_gray(struct adele_device *device) {
     arena_open(&arena, device);
     static const int32_t ids[] = {0};
     const struct adele_sample_desc desc = {1, 3, 2, 2, 1, {2}, {2}, {0}, 3};
-    struct problem p = make_problem(&arena, desc, ADELE_PIXEL_U8, ids);
+    struct sample_problem p = sample_problem_make(&arena, desc, ADELE_PIXEL_U8, ids);
     memset((uint8_t *)(uintptr_t)p.set.images, 100, 12);
     for (int c = 0; c < 3; c++) {
         ((float *)(uintptr_t)p.set.mean)[c] = 100.0f;
@@ -394,7 +339,7 @@ static void check_voc_gray(struct adele_device *device) {
     p.desc.augment = voc_augment;
     p.desc.augment.scale_low = p.desc.augment.scale_high = 1.0;
     p.desc.augment.hsv = 10.0;
-    struct outputs out = run(&arena, &p);
+    struct sample_outputs out = sample_problem_run(&arena, &p);
     float shift = out.images[0][0];
     assert_true(fabsf(shift) > 0.01f && fabsf(shift) <= 10.0f);
     for (int i = 1; i < 12; i++)
@@ -403,8 +348,9 @@ static void check_voc_gray(struct adele_device *device) {
 }
 
 static void check_bad_descriptors(struct adele_device *device) {
-    struct adele_sample_desc bad[12];
-    for (int i = 0; i < 12; i++)
+    enum { N_BAD = 17 };
+    struct adele_sample_desc bad[N_BAD];
+    for (int i = 0; i < N_BAD; i++)
         bad[i] = cases[1];
     bad[0].n = 0;
     bad[1].c = -1;
@@ -421,7 +367,17 @@ static void check_bad_descriptors(struct adele_device *device) {
     bad[9].augment.kind = (enum adele_augment_kind)2;
     bad[10].augment.hsv = 1.0; // one channel
     bad[11].augment.hsv = (double)NAN;
-    for (int i = 0; i < 12; i++) {
+    for (int i = 12; i < N_BAD; i++) {
+        bad[i].augment = augment;
+        bad[i].augment.elastic_shift = 3.0;
+        bad[i].augment.elastic_spacing = 8.0;
+    }
+    bad[12].augment.elastic_spacing = 7.0;
+    bad[13].augment.elastic_shift = 3.9;
+    bad[14].augment.elastic_shift = (double)NAN;
+    bad[15].augment.elastic_spacing = (double)INFINITY;
+    bad[16].augment.kind = ADELE_AUGMENT_VOC;
+    for (int i = 0; i < N_BAD; i++) {
         struct adele_op *op = (struct adele_op *)device;
         assert_int_equal(device->iface->sample_create(device, &bad[i], &op),
                          ADELE_INVALID_ARGUMENT);
@@ -472,12 +428,13 @@ static void check_id_beyond(struct adele_device *device) {
         return;
     struct arena arena;
     arena_open(&arena, device);
-    static const int32_t ids[] = {N_SET, 0, INT32_MAX, INT32_MIN}, empty[] = {-1, 0, -1, -1};
-    struct problem p = make_problem(&arena, cases[1], ADELE_PIXEL_U8, ids);
+    static const int32_t ids[] = {SAMPLE_PROBLEM_SET, 0, INT32_MAX, INT32_MIN},
+                         empty[] = {-1, 0, -1, -1};
+    struct sample_problem p = sample_problem_make(&arena, cases[1], ADELE_PIXEL_U8, ids);
     p.desc.augment = augment;
-    struct outputs got = run(&arena, &p);
+    struct sample_outputs got = sample_problem_run(&arena, &p);
     p.ids = empty;
-    struct outputs want = reference(&arena, &p);
+    struct sample_outputs want = sample_problem_reference(&arena, &p);
     check_equal(&arena, &p, &got, &want);
     arena_close(&arena);
 }
@@ -492,6 +449,8 @@ ON_EACH_DEVICE_3_THREADS(half)
 ON_EACH_DEVICE_3_THREADS(batch_images)
 ON_EACH_DEVICE_3_THREADS(threads)
 ON_EACH_DEVICE_3_THREADS(keys)
+ON_EACH_DEVICE_3_THREADS(elastic)
+ON_EACH_DEVICE_3_THREADS(elastic_columns)
 ON_EACH_DEVICE_3_THREADS(voc)
 ON_EACH_DEVICE_3_THREADS(voc_literal)
 ON_EACH_DEVICE_3_THREADS(voc_gray)
@@ -505,6 +464,7 @@ int main(void) {
         cmocka_unit_test(test_shapes),        cmocka_unit_test(test_literal),
         cmocka_unit_test(test_half),          cmocka_unit_test(test_batch_images),
         cmocka_unit_test(test_threads),       cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_elastic),       cmocka_unit_test(test_elastic_columns),
         cmocka_unit_test(test_voc),           cmocka_unit_test(test_voc_literal),
         cmocka_unit_test(test_voc_gray),      cmocka_unit_test(test_bad_descriptors),
         cmocka_unit_test(test_bad_arguments), cmocka_unit_test(test_id_beyond),

@@ -18,7 +18,7 @@
 //   label; logic255 looks at every pixel of an image that takes part; an on-category that makes an
 //   image take part is one of 1..254;
 // - count: n_categories does not filter; a label of 255 leaves the pixel out;
-// - sample: see sample.c.
+// - sample and augment_intensity: see sample.c and augment_intensity.c.
 #ifndef ADELE_TESTS_REFERENCE_METHOD_H
 #define ADELE_TESTS_REFERENCE_METHOD_H
 
@@ -28,6 +28,8 @@ void reference_loss_forward(const struct adele_loss_desc *desc, const struct ade
 void reference_dice_forward(const struct adele_dice_desc *desc, const struct adele_dice_args *args);
 void reference_sample_forward(const struct adele_sample_desc *desc,
                               const struct adele_sample_args *args);
+void reference_augment_intensity_forward(const struct adele_augment_intensity_desc *desc,
+                                         const struct adele_augment_intensity_args *args);
 void reference_ensemble_forward(const struct adele_ensemble_desc *desc,
                                 const struct adele_ensemble_args *args);
 void reference_decide_forward(const struct adele_decide_desc *desc,

@@ -6,14 +6,17 @@
 // each other), looks up the source at
 //     u = x - (w - 1) / 2 - shift_x, v = y - (h - 1) / 2 - shift_y
 //     ((w - 1) / 2 + (cos u + sin v) / scale, (h - 1) / 2 + (cos v - sin u) / scale)
-// Image: bilinear over normalized pixels, 0 outside. Labels: the pixel at floor(source + 1/2), 255
-// outside.
-// VOC draws instead: scale, two uniform numbers u for the place of the crop along x and y, flip,
-// and shifts of hue (degrees), saturation and value (255ths) in +-hsv. The image of n pixels is
-// scaled to m = max(1, floor(n scale)); the crop of k begins at floor(u (m - k + 1)) of it, or,
-// where m < k, at -floor(u (k - m + 1)). Scaled position o looks at (o + 1/2) n / m - 1/2: cubic
-// with a = -1/2 over border-replicated pixels, cut to 0..255 for u8; the label of the pixel there.
-// An id < 0 is image 0, labels 255. Scales k >= 1 are scale 0 resampled.
+// With elastic_shift, the source of (x, y) (mirrored) is moved by sums of cubic B-splines B over
+// the points (i, j) of a grid: sum_ij B(y / spacing - i + 1) B(x / spacing - j + 1) s_ij, where the
+// x and y of s_ij are uniform in +-elastic_shift: the first two words of Philox with the counter (i
+// (floor((w - 1) / spacing) + 4) + j, id, epoch, RANDOM_ELASTIC). Image: bilinear over normalized
+// pixels, 0 outside. Labels: the pixel at floor(source + 1/2), 255 outside. VOC draws instead:
+// scale, two uniform numbers u for the place of the crop along x and y, flip, and shifts of hue
+// (degrees), saturation and value (255ths) in +-hsv. The image of n pixels is scaled to m = max(1,
+// floor(n scale)); the crop of k begins at floor(u (m - k + 1)) of it, or, where m < k, at -floor(u
+// (k - m + 1)). Scaled position o looks at (o + 1/2) n / m - 1/2: cubic with a = -1/2 over
+// border-replicated pixels, cut to 0..255 for u8; the label of the pixel there. An id < 0 is image
+// 0, labels 255. Scales k >= 1 are scale 0 resampled.
 #include "reference/reference_method.h"
 
 #include "base/random.h"
@@ -51,6 +54,32 @@ static void look_up(const struct adele_sample_desc *desc, const struct warp *war
     double cosine = cos(warp->angle) / warp->scale, sine = sin(warp->angle) / warp->scale;
     *source_x = center_x + cosine * u + sine * v;
     *source_y = center_y + cosine * v - sine * u;
+}
+
+// The cubic B-spline, by the formula of its even pieces.
+static double spline(double x) {
+    x = fabs(x);
+    if (x < 1.0)
+        return 2.0 / 3.0 - x * x + x * x * x / 2.0;
+    return x < 2.0 ? (2.0 - x) * (2.0 - x) * (2.0 - x) / 6.0 : 0.0;
+}
+
+static void bend(const struct adele_sample_desc *desc, const struct adele_sample_args *args, int id,
+                 int y, int x, double *source_y, double *source_x) {
+    const uint32_t key[2] = {(uint32_t)desc->seed, (uint32_t)(desc->seed >> 32)};
+    double spacing = desc->augment.elastic_spacing, most = desc->augment.elastic_shift;
+    int n_columns = (int)floor((desc->w - 1) / spacing) + 4;
+    int n_rows = (int)floor((desc->h - 1) / spacing) + 4;
+    for (int i = 0; i < n_rows; i++)
+        for (int j = 0; j < n_columns; j++) {
+            const uint32_t counter[4] = {(uint32_t)(i * n_columns + j), (uint32_t)id, args->epoch,
+                                         RANDOM_ELASTIC};
+            uint32_t words[4];
+            double weight = spline(y / spacing - i + 1) * spline(x / spacing - j + 1);
+            random_philox(counter, key, words);
+            *source_x += weight * most * (2.0 * (words[0] / 4294967296.0) - 1.0);
+            *source_y += weight * most * (2.0 * (words[1] / 4294967296.0) - 1.0);
+        }
 }
 
 static double half_value(uint16_t half) {
@@ -101,6 +130,8 @@ static void sample_pixel(const struct adele_sample_desc *desc, const struct adel
     int id = args->sample_ids[n];
     double source_y, source_x;
     look_up(desc, warp, y, x, &source_y, &source_x);
+    if (desc->augment.enabled && desc->augment.elastic_shift > 0.0)
+        bend(desc, args, id, y, warp->is_flipped ? desc->w - 1 - x : x, &source_y, &source_x);
     size_t pixel = (size_t)y * (size_t)desc->w + (size_t)x;
     size_t plane = (size_t)desc->h * (size_t)desc->w;
     float *image = args->images[0];

@@ -125,10 +125,13 @@ static void run_on(void *const *state, int n_ranks, const char *run, bool resume
 #define PARTS "train.parts=4", "train.batch=8", "train.evaluate_test=false"
 // Of the training pass; with all that a part's vector holds.
 #define PASS PARTS, "train.epochs=4", "loss.learn_scale_weights=true", "loss.dice=0.5"
+#define INTENSITY                                                                                  \
+    "data.augment.brightness=0.5", "data.augment.contrast=0.5", "data.augment.gamma=0.5",          \
+        "data.augment.noise=0.5", "data.augment.blur=0.5"
 #define VOC                                                                                        \
     "train.parts=4", "train.batch=8", "correction.pipeline=voc", "train.iterations=9",             \
         "correction.interval=3", "correction.tau=0.3", "correction.guard=false",                   \
-        "data.augment.enabled=true", "data.augment.hsv=0", "data.crop=[32, 28]",                   \
+        "data.augment.enabled=true", "data.augment.hsv=0", "data.crop=[32, 28]", INTENSITY,        \
         "loss.learn_scale_weights=true", "loss.scales=[1.0, 1.5]", "train.schedule=poly"
 
 // Three epochs of two steps, labels are corrected after the second. Each rank has the maps of its

@@ -306,11 +306,20 @@ static void labels_are_exported_at_the_files_size(void **state) {
     unload(device, config, &data);
 }
 
+// As the second time with all augmentation there is.
 static void a_resumed_run_is_the_same(void **state) {
-    check_ok(tiny_run(state, "run", false, SETS(PATCHES), NULL));
-    tiny_run_interrupted(state, "again", 5, SETS(PATCHES));
-    check_ok(tiny_run(state, "again", true, SETS(PATCHES), NULL));
-    tiny_run_assert_same(state, "run", "again");
+    const char *const *const sets[] = {
+        SETS(PATCHES),
+        SETS(PATCHES, "train.epochs=3", "data.augment.enabled=true", "data.augment.elastic=[6, 16]",
+             "data.augment.brightness=0.5", "data.augment.contrast=0.5", "data.augment.gamma=0.5",
+             "data.augment.noise=0.5", "data.augment.blur=0.5")};
+    static const char *const names[][2] = {{"run", "again"}, {"augmented", "augmented_again"}};
+    for (int i = 0; i < 2; i++) {
+        check_ok(tiny_run(state, names[i][0], false, sets[i], NULL));
+        tiny_run_interrupted(state, names[i][1], 5, sets[i]);
+        check_ok(tiny_run(state, names[i][1], true, sets[i], NULL));
+        tiny_run_assert_same(state, names[i][0], names[i][1]);
+    }
 }
 
 // Images on the host, and both augmentations.
