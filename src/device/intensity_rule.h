@@ -163,6 +163,11 @@ INTENSITY_FUNCTION float intensity_adjust(const struct intensity_change *change,
     return z < tone->low ? tone->low : z > tone->high ? tone->high : z;
 }
 
+// Of t from 0 to 1; powf takes care of cases that do not occur here, with more instructions.
+INTENSITY_FUNCTION float intensity_power(float t, float exponent) {
+    return expf(exponent * logf(t));
+}
+
 // Gamma, before mean and deviation are restored.
 INTENSITY_FUNCTION float intensity_curve(const struct intensity_change *change,
                                          const struct intensity_tone *tone, float z) {
@@ -171,7 +176,8 @@ INTENSITY_FUNCTION float intensity_curve(const struct intensity_change *change,
         return z;
     float t = (z - tone->low_behind) / range;
     t = t < 0.0f ? 0.0f : t > 1.0f ? 1.0f : t; // rounding must not leave the power's domain
-    t = change->is_inverted ? 1.0f - powf(1.0f - t, change->gamma) : powf(t, change->gamma);
+    t = change->is_inverted ? 1.0f - intensity_power(1.0f - t, change->gamma)
+                            : intensity_power(t, change->gamma);
     return tone->low_behind + range * t;
 }
 
