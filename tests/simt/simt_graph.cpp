@@ -101,12 +101,7 @@ static bool is_joined(size_t lane) {
     return is_joined;
 }
 
-cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out) {
-    *out = NULL;
-    if (!stream || capture.lanes.empty() || stream != capture.lanes[0])
-        return simt_error(cudaErrorInvalidValue, "this thread does not capture the stream");
-    size_t n_lanes = capture.lanes.size();
-    capture.lanes.clear();
+static cudaError_t check_capture(size_t n_lanes) {
     if (capture.is_invalid)
         return simt_error(
             cudaErrorStreamCaptureInvalidated,
@@ -116,8 +111,20 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out) {
         if (!is_joined(lane))
             return simt_error(cudaErrorStreamCaptureInvalidated,
                               "the captured stream has not waited for another one of the capture");
-    *out = new CUgraph_st{std::move(capture.nodes), n_lanes};
     return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *out) {
+    *out = NULL;
+    if (!stream || capture.lanes.empty() || stream != capture.lanes[0])
+        return simt_error(cudaErrorInvalidValue, "this thread does not capture the stream");
+    size_t n_lanes = capture.lanes.size();
+    cudaError_t code = check_capture(n_lanes);
+    if (code == cudaSuccess)
+        *out = new CUgraph_st{std::move(capture.nodes), n_lanes};
+    capture.lanes.clear();
+    capture.nodes.clear(); // messages among them use their communicator
+    return code;
 }
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *out, cudaGraph_t graph, unsigned long long) {
