@@ -30,7 +30,7 @@ static void calls_in_a_capture_fail(void **state) {
         "cudaMemcpy is not",
         "a copy from or to pageable memory is not",
         "work of the default stream is not",
-        "an event in the captured stream is not",
+        "a wait for an event of before the capture is not",
     };
     for (int call = 0; call < PLANTED_CAPTURE_COUNT; call++) {
         const char *failure = planted_in_capture((enum planted_in_capture)call);
