@@ -42,8 +42,10 @@ ADELE_MUST_CHECK adele_status adele_model_open(const char *path, const char *che
 // adele_model_predict and adele_model_audit of such a model are collective: each process predicts
 // some of the cases and writes their masks, the first one writes all other files, and all have the
 // same result, which is that of one process to the byte. A failure is that of all; callbacks are
-// called in every process. ADELE_INVALID_ARGUMENT where processes differ in their build, device,
-// checkpoint, options or files.
+// called in every process. Notes on pictures are logged by the first process for all, at the end.
+// ADELE_INVALID_ARGUMENT where processes differ in their build, device, checkpoint, options or
+// files, where hosts do not share the folder of the output, and for each call after one that has
+// failed or was interrupted: such processes work together no more, and the program ends.
 ADELE_MUST_CHECK adele_status adele_model_open_together(struct adele_ranks *ranks, const char *path,
                                                         const char *checkpoint, const char *device,
                                                         struct adele_model **out);

@@ -80,6 +80,7 @@ adele_status adele_model_audit(struct adele_model *model, const struct adele_aud
                                struct adele_audit_summary *out) {
     struct audit_result result;
     memset(out, 0, sizeof *out);
+    TRY(ranks_check_usable(model->ranks));
     TRY(ranks_agree(model->ranks, audit(model, options, &result)));
     audit_summary_fill(&result, model->info.n_classes, out);
     return ADELE_OK;

@@ -257,6 +257,7 @@ adele_status adele_model_evaluate(struct adele_model *model,
         options = &defaults;
     if (options->cases)
         *options->cases = NULL;
+    TRY(ranks_check_usable(model->ranks));
     model_options_init(&wanted);
     wanted.ranks = model->ranks;
     struct evaluation evaluation = {.model = &model->model, .options = options};
@@ -290,6 +291,9 @@ static adele_status predict(struct adele_model *model, const struct adele_predic
 adele_status adele_model_predict(struct adele_model *model,
                                  const struct adele_predict_options *options, int *out_cases) {
     int n_cases = 0;
+    if (out_cases != NULL)
+        *out_cases = 0;
+    TRY(ranks_check_usable(model->ranks));
     adele_status status = ranks_agree(model->ranks, predict(model, options, &n_cases));
     if (out_cases != NULL)
         *out_cases = status == ADELE_OK ? n_cases : 0;

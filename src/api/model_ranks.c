@@ -37,6 +37,7 @@ adele_status adele_model_open_together(struct adele_ranks *together, const char 
     *out = NULL;
     if (ranks == NULL)
         return adele_model_open(path, checkpoint, device, out);
+    TRY(ranks_check_usable(ranks));
     adele_status status = rank_device_choose(ranks, device != NULL ? device : "auto", name);
     if (status == ADELE_OK)
         status = adele_model_open(path, checkpoint, name, out);

@@ -55,7 +55,9 @@ static adele_status plan_files(struct tables *self) {
     for (int i = 0; i < self->plan.n_runs; i += options->n_seeds) { // each row's first run
         struct config *config = NULL;
         TRY(table_run_config(&self->plan, &self->plan.runs[i], &config));
-        adele_status status = run_folder_guard_data(config, output_guard(self->output));
+        adele_status status = config_check_new(config);
+        if (status == ADELE_OK)
+            status = run_folder_guard_data(config, output_guard(self->output));
         config_destroy(config);
         TRY(status);
     }

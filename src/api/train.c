@@ -132,9 +132,9 @@ static void set_callbacks(struct trainer_options *trainer, struct call *call) {
     trainer->context = call;
 }
 
-// A start that several processes were refused leaves no folder with a log of each: they are started
-// again under the same name. Nothing is removed that an earlier start has left, or once files of
-// the run are there.
+// A start of several processes that ends with an error that all know leaves no folder with a log of
+// each: they are started again under the same name. Nothing is removed that an earlier start has
+// left, or once files of the run are there; nor after the loss of a rank, whose log says more.
 static void remove_refused(const char *run, int n_ranks) {
     char *checkpoints = file_join(run, "checkpoints");
     if (checkpoints != NULL && !file_exists(checkpoints)) {
@@ -169,7 +169,7 @@ static adele_status train(const struct adele_train_options *options, struct conf
         log_line(LOG_DETAIL, "%jd bytes were sent to other ranks",
                  (intmax_t)ranks_bytes_sent(ranks));
     train_log_close(call.log);
-    if (is_new && (status == ADELE_INVALID_ARGUMENT || status == ADELE_CONFIG))
+    if (is_new && status != ADELE_OK && status != ADELE_INTERRUPTED && ranks_have_agreed(ranks))
         remove_refused(run, ranks_count(ranks));
     return status;
 }
@@ -196,9 +196,12 @@ adele_status adele_train(const struct adele_train_options *options,
     char *run = NULL;
     adele_status status;
     memset(out, 0, sizeof *out);
+    TRY(ranks_check_usable(ranks_of(options->ranks)));
     status = options->config != NULL
                  ? config_load(options->config, options->n_sets, options->sets, &config)
                  : FAIL(ADELE_INVALID_ARGUMENT, "Name a YAML file.", "no configuration is given");
+    if (status == ADELE_OK && !options->resume)
+        status = config_check_new(config);
     if (status == ADELE_OK)
         status = find_run_folder(options, config, out, &run);
     TRY_GOTO(ranks_agree(ranks_of(options->ranks), status), done);
@@ -221,7 +224,8 @@ static adele_status read_dry_run_options(const struct adele_train_options *optio
     if (options->resume || options->n_profile_steps > 0)
         return FAIL(ADELE_INVALID_ARGUMENT, "Leave the other out.",
                     "a dry run neither resumes a run nor profiles one");
-    return config_load(options->config, options->n_sets, options->sets, config);
+    TRY(config_load(options->config, options->n_sets, options->sets, config));
+    return config_check_new(*config);
 }
 
 static adele_status load_for_dry_run(const struct adele_train_options *options,
@@ -243,6 +247,7 @@ adele_status adele_train_dry_run(const struct adele_train_options *options,
     char device[RANK_DEVICE_BYTES];
     struct call call = {.options = options, .device = device, .on_batch = on_each_batch};
     struct ranks *ranks = ranks_of(options->ranks);
+    TRY(ranks_check_usable(ranks));
     adele_status status = load_for_dry_run(options, device, &config);
     const bool tells = ranks_index(ranks) == 0;
     const struct trainer_options trainer = {

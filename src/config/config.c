@@ -165,11 +165,6 @@ static adele_status check_together(const char *name, const struct config *config
         return FAIL(ADELE_CONFIG, "Leave one of the two out.",
                     "%s: data.noise.kind asks for synthetic noise, but data.noisy_labels is %s",
                     name, config->data.noisy_labels);
-    if (noise->kind != NOISE_NONE && config->data.true_labels != NULL)
-        return FAIL(ADELE_CONFIG, "Leave one of the two out.",
-                    "%s: data.noise.kind makes the labels given the true ones, but "
-                    "data.true_labels is %s",
-                    name, config->data.true_labels);
     if (config->train.patience > 0 && config->train.select != SELECT_BEST_VAL)
         return FAIL(ADELE_CONFIG, "Set train.best_by: val, or train.patience: 0.",
                     "%s: train.patience is %d, but train.best_by: last compares no scores", name,
@@ -187,6 +182,15 @@ static adele_status check_together(const char *name, const struct config *config
                     "%s: model.init is \"%s\"; allowed: default or a .safetensors file", name,
                     config->model.init);
     return check_network(name, config);
+}
+
+adele_status config_check_new(const struct config *config) {
+    if (config->data.noise.kind == NOISE_NONE || config->data.true_labels == NULL)
+        return ADELE_OK;
+    return FAIL(ADELE_CONFIG, "Leave one of the two out.",
+                "%s: data.noise.kind makes the labels given the true ones, but data.true_labels "
+                "is %s",
+                config->source_path, config->data.true_labels);
 }
 
 // ---- loading ------------------------------------------------------------------------------------

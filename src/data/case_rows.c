@@ -112,12 +112,9 @@ static adele_status measure(struct case_rows *rows) {
 
 static void log_notes(const struct case_rows *rows) {
     unsigned bits = image_rows_describe(rows->file)->notes;
-    struct notes notes = {0};
     if (rows->is_gray_as_rgb)
         bits |= CASE_NOTE_TO_RGB;
-    notes_add(&notes, bits & ~*rows->dataset->logged_notes, rows->path);
-    *rows->dataset->logged_notes |= bits;
-    notes_log(&notes, "");
+    notes_log_case(rows->dataset->logged_notes, bits, rows->path);
 }
 
 // Whether the file's channels are the data set's, or become so without a look at the pixels.

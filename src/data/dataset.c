@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "data/folder_cache.h"
 #include "data/label_lookup.h"
+#include "data/notes.h"
 #include "data/palette_check.h"
 
 #include <string.h>

@@ -103,7 +103,7 @@ struct dataset {
     struct label_map map;  // deep copy of the configuration's
     struct dataset_config config;      // strings deep-copied
     struct label_lookup *lookup;       // label_lookup.h: values of the files -> categories
-    unsigned *logged_notes;            // notes.h: notes on single cases that were logged already
+    struct notes *logged_notes;        // notes.h: on single cases, which were logged already
     struct folder_cache *folder_cache; // folder_cache.h
     struct palette_check *palettes;    // palette_check.h
     char *image_folders[SPLIT_COUNT];  // layout img_ann: of each split, relative to the root

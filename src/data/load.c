@@ -193,10 +193,7 @@ static adele_status load_one(const struct dataset *dataset, enum dataset_split s
                              .height = height,
                              .width = width};
     TRY(load_case(dataset, &plan, out));
-    struct notes notes = {0};
-    notes_add(&notes, out->notes & ~*dataset->logged_notes, item->image_path[0]);
-    *dataset->logged_notes |= out->notes;
-    notes_log(&notes, "");
+    notes_log_case(dataset->logged_notes, out->notes, item->image_path[0]);
     adele_status status =
         palette_check_add(dataset, dataset_label_source(item, split), out->palette);
     if (status != ADELE_OK)

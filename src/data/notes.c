@@ -47,3 +47,13 @@ void notes_log(const struct notes *notes, const char *where) {
         if (notes_text(notes, kind, where, text, sizeof text, &is_warning))
             log_line(is_warning ? LOG_WARNING : LOG_INFO, "%s", text);
 }
+
+void notes_log_case(struct notes *logged, unsigned bits, const char *path) {
+    struct notes added = {0};
+    for (int kind = 0; kind < NOTE_KINDS; kind++)
+        if (logged->n[kind] > 0)
+            bits &= ~(1u << kind);
+    notes_add(&added, bits, path);
+    notes_add(logged, bits, path);
+    notes_log(&added, "");
+}

@@ -22,4 +22,6 @@ bool notes_text(const struct notes *notes, int kind, const char *where, char *ou
                 bool *is_warning);
 // Logs a line for each kind.
 void notes_log(const struct notes *notes, const char *where);
+// Of one case that is read on its own: adds to `logged`, and logs what is new there.
+void notes_log_case(struct notes *logged, unsigned bits, const char *path);
 #endif

@@ -19,7 +19,9 @@
 struct output {
     char *folder;
     bool is_overwriting, has_begun;
-    bool is_named; // its files are, not the folder
+    bool is_named;                  // its files are, not the folder
+    void (*on_file)(void *context); // NULL: none
+    void *context;
     struct output_guard guard;
     struct file_list files; // relative to the folder, in the order in which they were added
 };
@@ -55,6 +57,11 @@ const char *output_folder(const struct output *output) {
 
 struct output_guard *output_guard(struct output *output) {
     return &output->guard;
+}
+
+void output_set_watch(struct output *output, void (*on_file)(void *context), void *context) {
+    output->on_file = on_file;
+    output->context = context;
 }
 
 void output_set_named(struct output *output) {
@@ -206,8 +213,11 @@ static adele_status record_files(const struct output *output) {
     struct output_manifest manifest;
     adele_status status;
     TRY(output_manifest_read(output->folder, &manifest));
-    for (int i = 0; i < output->files.n; i++)
+    for (int i = 0; i < output->files.n; i++) {
+        if (output->on_file)
+            output->on_file(output->context);
         TRY_GOTO(record_file(output, output->files.names[i], &manifest), done);
+    }
     TRY_GOTO(output_manifest_write(output->folder, &manifest), done);
 done:
     output_manifest_deinit(&manifest);

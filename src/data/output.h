@@ -21,6 +21,10 @@ const char *output_folder(const struct output *output); // borrowed
 // The guarded folders; borrowed from the output.
 struct output_guard *output_guard(struct output *output);
 
+// `on_file` is called with `context` for each file that output_end hashes, which takes long for
+// large ones.
+void output_set_watch(struct output *output, void (*on_file)(void *context), void *context);
+
 // The user names each file of the output, and not their folder: messages ask for another name.
 void output_set_named(struct output *output);
 // A file that will be written, relative to the folder.

@@ -59,26 +59,35 @@ static adele_status check_grays(const struct dataset *dataset, const char *path,
                 path, moved, use->rgb[moved][0]);
 }
 
+const char *palette_check_get(const struct palette_check *check, int index, uint8_t rgb[3]) {
+    memcpy(rgb, check->rgb[index], sizeof check->rgb[index]);
+    return check->path[index];
+}
+
+adele_status palette_check_add_color(struct palette_check *check, const char *path, int index,
+                                     const uint8_t rgb[3]) {
+    uint8_t *known = check->rgb[index];
+    if (check->path[index] == NULL) {
+        check->path[index] = path;
+        memcpy(known, rgb, sizeof check->rgb[index]);
+    } else if (memcmp(rgb, known, sizeof check->rgb[index]) != 0) {
+        return FAIL(ADELE_DATA, HINT,
+                    "%s: the palette shows index %d in the colour (%d, %d, %d), that of %s in "
+                    "(%d, %d, %d): the index, which is the class here, does not mean the "
+                    "same in both",
+                    path, index, rgb[0], rgb[1], rgb[2], check->path[index], known[0], known[1],
+                    known[2]);
+    }
+    return ADELE_OK;
+}
+
 adele_status palette_check_add(const struct dataset *dataset, const char *path,
                                const struct palette_use *use) {
-    struct palette_check *watch = dataset->palettes;
     if (use == NULL)
         return ADELE_OK;
     TRY(check_grays(dataset, path, use));
-    for (int i = 0; i < 256; i++) {
-        const uint8_t *a = use->rgb[i], *b = watch->rgb[i];
-        if (!use->is_used[i])
-            continue;
-        if (watch->path[i] == NULL) {
-            watch->path[i] = path;
-            memcpy(watch->rgb[i], a, sizeof watch->rgb[i]);
-        } else if (memcmp(a, b, sizeof watch->rgb[i]) != 0) {
-            return FAIL(ADELE_DATA, HINT,
-                        "%s: the palette shows index %d in the colour (%d, %d, %d), that of %s in "
-                        "(%d, %d, %d): the index, which is the class here, does not mean the "
-                        "same in both",
-                        path, i, a[0], a[1], a[2], watch->path[i], b[0], b[1], b[2]);
-        }
-    }
+    for (int i = 0; i < 256; i++)
+        if (use->is_used[i])
+            TRY(palette_check_add_color(dataset->palettes, path, i, use->rgb[i]));
     return ADELE_OK;
 }

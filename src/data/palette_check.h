@@ -19,6 +19,11 @@ ADELE_MUST_CHECK adele_status palette_use_of(const struct case_labels *labels,
 
 struct palette_check; // the colours of all label maps of a data set so far
 ADELE_MUST_CHECK adele_status palette_check_new(struct palette_check **out); // freed by memory_free
+// The first label map that uses an index, borrowed, and its colour there; NULL: none.
+const char *palette_check_get(const struct palette_check *check, int index, uint8_t rgb[3]);
+// ADELE_DATA when the index has another colour already. `path` is borrowed.
+ADELE_MUST_CHECK adele_status palette_check_add_color(struct palette_check *check, const char *path,
+                                                      int index, const uint8_t rgb[3]);
 
 // ADELE_DATA when an index has another colour than in an earlier label map, or when all colours are
 // grays that are values of categories, but not those of their indices. `path` is borrowed until the

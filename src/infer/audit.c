@@ -375,8 +375,8 @@ static adele_status compare_options(const struct audit_options *options) {
                    "confidence %.6g, smallest region %" PRId64 ", regions %d, overlays %d, mask %d",
                    options->limits.confidence, options->limits.n_pixels, options->max_regions,
                    options->max_pictures, options->mask_value);
-    rank_fact_set(&facts[0], "options of the audit", text);
-    rank_fact_set(&facts[1], "folder of labels", options->labels);
+    rank_fact_set_option(&facts[0], "options of the audit", text);
+    rank_fact_set_option(&facts[1], "folder of labels", options->labels);
     return rank_facts_compare(options->model.ranks, 2, facts);
 }
 

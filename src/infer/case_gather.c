@@ -269,8 +269,11 @@ static adele_status take_changes(struct changes *changes, const struct dataset *
                strcmp(dataset->cases[split][i_case].name, names) != 0)
             i_case++;
         if (i_case == dataset->n_cases[split])
-            return FAIL(ADELE_DEVICE, "", "another rank has changed labels of an unknown case %s",
-                        names);
+            return FAIL(ADELE_DEVICE,
+                        "All ranks must see the same data set, which must not change meanwhile.",
+                        "another rank has changed labels of %s, which is no case of the %s split "
+                        "here",
+                        names, dataset_split_name(split));
         row.name = dataset->cases[split][i_case].name;
         TRY(changes_append(changes, &row, counts));
         counts += row.n_counts;

@@ -21,19 +21,20 @@ static void describe_inference(const struct model_options *options, struct rank_
                      inference->crf_iterations);
     for (int i = 0; i < inference->n_scales; i++)
         n += snprintf(text + n, sizeof text - (size_t)n, " %.6g", inference->scales[i]);
-    rank_fact_set(out, "options of prediction", text);
+    rank_fact_set_option(out, "options of prediction", text);
 }
 
 static adele_status compare_options(const struct model_options *options,
                                     const struct dataset *dataset) {
     enum { N_FACTS = 6 };
     struct rank_fact facts[N_FACTS];
-    rank_fact_set(&facts[0], "data", dataset->root);
-    rank_fact_set(&facts[1], "split", dataset_split_name(options->split));
-    rank_fact_set(&facts[2], "folder of masks", options->masks_folder);
-    rank_fact_set(&facts[3], "option --probabilities",
-                  options->probabilities ? "there" : "not there");
-    rank_fact_set(&facts[4], "scores of cases", options->case_scores ? "wanted" : "not wanted");
+    rank_fact_set_option(&facts[0], "data", dataset->root);
+    rank_fact_set_option(&facts[1], "split", dataset_split_name(options->split));
+    rank_fact_set_option(&facts[2], "folder of masks", options->masks_folder);
+    rank_fact_set_option(&facts[3], "options",
+                         options->probabilities ? "--probabilities" : "no --probabilities");
+    rank_fact_set_option(&facts[4], "scores",
+                         options->case_scores ? "those of cases, too" : "those of classes");
     describe_inference(options, &facts[5]);
     return rank_facts_compare(options->ranks, N_FACTS, facts);
 }
@@ -56,30 +57,36 @@ struct case_round case_round_first(struct ranks *ranks, int n_cases) {
 bool case_round_next(struct case_round *round, const struct ranks *ranks, int *out_case) {
     if (round->left.first == round->left.end)
         return false;
-    if (ranks_count(ranks) > 1 && clock_seconds() > round->until)
+    if (ranks_count(ranks) > 1 && round->has_begun && clock_seconds() > round->until)
         return false;
+    round->has_begun = true;
     *out_case = round->left.first++;
     return true;
 }
 
+bool case_should_stop(const struct model_options *options) {
+    ranks_tell_alive(options->ranks);
+    return options->should_stop && options->should_stop(options->context);
+}
+
 adele_status case_round_end(struct case_round *round, const struct model_options *options,
                             adele_status status) {
-    enum { FAILED, LEFT, ASKED, DONE, N_SUMS };
+    enum { LEFT, ASKED, DONE, N_SUMS };
     if (ranks_count(options->ranks) == 1) {
         round->is_over = true;
         return status;
     }
-    int64_t sums[N_SUMS] = {[FAILED] = status != ADELE_OK,
-                            [LEFT] = round->left.end - round->left.first,
+    // Here the ranks wait for the slowest one.
+    TRY(ranks_agree(options->ranks, status));
+    int64_t sums[N_SUMS] = {[LEFT] = round->left.end - round->left.first,
                             [ASKED] =
                                 options->should_stop && options->should_stop(options->context),
                             [DONE] = round->n_done};
     TRY(ranks_sum(options->ranks, sums, N_SUMS));
-    if (sums[FAILED] == 0 && sums[ASKED] > 0 && sums[LEFT] > 0)
-        status = FAIL(ADELE_INTERRUPTED, "", "interrupted");
-    if (sums[FAILED] > 0 || status != ADELE_OK)
-        return ranks_agree(options->ranks, status);
+    if (sums[ASKED] > 0 && sums[LEFT] > 0)
+        return ranks_agree(options->ranks, FAIL(ADELE_INTERRUPTED, "", "interrupted"));
     round->is_over = sums[LEFT] == 0;
+    round->has_begun = false;
     round->n_done_by_others = (int)sums[DONE] - round->n_done;
     round->until = clock_seconds() + ROUND_SECONDS;
     return ADELE_OK;

@@ -21,11 +21,15 @@ struct case_round {
     int n_done;              // by this rank
     int n_done_by_others;    // as known since the last round
     double until;            // clock_seconds at which no other case is begun
+    bool has_begun;          // a case: each round takes one, however late it is
     bool is_over;            // no rank has a case left
 };
 struct case_round case_round_first(struct ranks *ranks, int n_cases);
 // Takes the next case of this rank; false: the round ends.
 bool case_round_next(struct case_round *round, const struct ranks *ranks, int *out_case);
+// should_stop of the options, to be asked in each batch: also tells the ranks that are done with
+// their round that this one still works, so that a case may take longer than their time limit.
+bool case_should_stop(const struct model_options *options);
 // `status`: of the cases of this round. ADELE_INTERRUPTED, on all, when a rank is asked to stop
 // before the last case is done.
 ADELE_MUST_CHECK adele_status case_round_end(struct case_round *round,

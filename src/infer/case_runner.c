@@ -4,9 +4,11 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/label_store.h"
+#include "infer/case_findings.h"
 #include "infer/case_gather.h"
 #include "infer/case_ranks.h"
 #include "infer/map_counter.h"
+#include "infer/shared_output.h"
 #include "infer/window_case.h"
 
 #include <string.h>
@@ -192,14 +194,18 @@ static adele_status visit_slices(struct case_runner *runner, const struct case_d
     return ADELE_OK;
 }
 
+static bool should_stop(void *context) {
+    const struct case_runner *runner = context;
+    return case_should_stop(runner->options);
+}
+
 static adele_status predict_images(struct case_runner *runner, struct case_data *data, int i_case,
                                    const struct inference_output *output) {
-    const struct model_options *options = runner->options;
     struct inference *inference = runner->inference;
     int first = 0, n = 0;
     TRY(inference_begin(inference, &data->resident, output));
     do {
-        if (options->should_stop && options->should_stop(options->context))
+        if (case_should_stop(runner->options))
             return FAIL(ADELE_INTERRUPTED, "", "interrupted");
         TRY(inference_next(inference, &first, &n));
         // Those of a visitor are of the batch alone.
@@ -215,8 +221,7 @@ static adele_status predict_images(struct case_runner *runner, struct case_data 
 // By windows, with the maps on the device as predict_images leaves them.
 static adele_status predict_windows(struct case_runner *runner, struct case_data *data,
                                     int i_case) {
-    const struct model_options *options = runner->options;
-    const struct window_watch watch = {options->should_stop, options->context};
+    const struct window_watch watch = {should_stop, runner};
     uint8_t *host = NULL;
     TRY(ALLOCATE(&host, data->map_bytes));
     adele_status status = window_predict_images(runner->sliding, &data->images, data->n_categories,
@@ -242,7 +247,7 @@ static adele_status predict_whole(struct case_runner *runner, struct case_data *
 static adele_status predict_by_rows(struct case_runner *runner, enum dataset_split split,
                                     int i_case, bool is_counted, bool *is_done) {
     const struct model_options *options = runner->options;
-    const struct window_watch watch = {options->should_stop, options->context};
+    const struct window_watch watch = {should_stop, runner};
     *is_done = false;
     if (!runner->sliding || is_counted || options->probabilities || !options->masks_folder)
         return ADELE_OK;
@@ -266,7 +271,9 @@ static adele_status predict_case(struct case_runner *runner, enum dataset_split 
     TRY_GOTO(load_case(runner, split, i_case, counts != NULL, &data), done);
     if (data.images.n == 0)
         goto done;
+    ranks_tell_alive(runner->options->ranks);
     TRY_GOTO((runner->sliding ? predict_windows : predict_whole)(runner, &data, i_case), done);
+    ranks_tell_alive(runner->options->ranks);
     if (counts)
         TRY_GOTO(count_case(&data, counts), done);
     TRY_GOTO(download_prediction(runner, &data), done);
@@ -311,6 +318,11 @@ static adele_status check_channels(const struct case_runner *runner) {
                 runner->dataset->n_channels, model->path, model->n_channels);
 }
 
+// The other ranks wait for rank 0, which ends the output.
+static void tell_alive(void *ranks) {
+    ranks_tell_alive(ranks);
+}
+
 // Rank 0 claims the files of the output for all, once all have checked them; and none allocates its
 // network before all have looked at the memory of their host.
 static adele_status begin_cases(struct case_runner *runner) {
@@ -322,6 +334,10 @@ static adele_status begin_cases(struct case_runner *runner) {
     if (status == ADELE_OK)
         status = plan_cases(runner);
     TRY(ranks_agree(ranks, status));
+    if (runner->output) {
+        TRY(shared_output_check(ranks, runner->output));
+        output_set_watch(runner->output, tell_alive, ranks);
+    }
     return ranks_agree(ranks, network_allocate(runner->model->network));
 }
 
@@ -362,6 +378,7 @@ adele_status case_runner_run(struct case_runner *runner, enum dataset_split spli
         adele_status status = predict_round(runner, split, &round, counts, n_images);
         TRY(case_round_end(&round, options, status));
     }
+    TRY(case_findings_share(options->ranks, runner->dataset));
     if (options->on_case && round.n_done_by_others > 0)
         options->on_case(options->context, round.n_total, round.n_total);
     return gather_counts(runner, counts, n_images);

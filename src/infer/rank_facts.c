@@ -16,10 +16,23 @@ const char rank_facts_hint[] =
     "Where processors differ, give ADELE_CPU_ISA on all ranks the set that each has (mpirun -x "
     "ADELE_CPU_ISA=avx2).";
 
+#define OPTION_HINT "Start the same command on all ranks, with the same options."
+#define HASH_BYTES  17
+
 void rank_fact_set(struct rank_fact *fact, const char *name, const char *value) {
     memset(fact, 0, sizeof *fact);
     fact->name = name;
-    (void)snprintf(fact->value, sizeof fact->value, "%s", value != NULL ? value : "none");
+    if (value == NULL)
+        value = "none";
+    const size_t n = strlen(value);
+    (void)snprintf(fact->value, sizeof fact->value, "%s", value);
+    if (n >= sizeof fact->value) // ends may differ, too
+        hash_xxh3_hex(value, n, fact->value + sizeof fact->value - HASH_BYTES);
+}
+
+void rank_fact_set_option(struct rank_fact *fact, const char *name, const char *value) {
+    rank_fact_set(fact, name, value);
+    fact->is_option = true;
 }
 
 // The same error on each rank; the agreement makes that known, so that rank 0 alone tells it.
@@ -34,10 +47,11 @@ adele_status rank_facts_compare(struct ranks *ranks, int n, const struct rank_fa
         for (int r = 1; r < ranks_count(ranks) && status == ADELE_OK; r++)
             if (strncmp(all[r], all[0], RANK_FACT_BYTES) != 0)
                 status = ranks_agree(
-                    ranks, FAIL(ADELE_INVALID_ARGUMENT, rank_facts_hint,
-                                "rank %d on %s: its %s is %.*s, that of rank 0 on %s is %.*s", r,
-                                ranks_host(ranks, r), facts[i].name, RANK_FACT_BYTES, all[r],
-                                ranks_host(ranks, 0), RANK_FACT_BYTES, all[0]));
+                    ranks,
+                    FAIL(ADELE_INVALID_ARGUMENT, facts[i].is_option ? OPTION_HINT : rank_facts_hint,
+                         "rank %d on %s differs in %s: it has %.*s, rank 0 on %s has %.*s", r,
+                         ranks_host(ranks, r), facts[i].name, RANK_FACT_BYTES, all[r],
+                         ranks_host(ranks, 0), RANK_FACT_BYTES, all[0]));
         memory_free(all);
         all = NULL;
     }

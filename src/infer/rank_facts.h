@@ -9,12 +9,14 @@
 #include "ranks/ranks.h"
 
 #define RANK_FACT_BYTES 192
-// The name stands before "is VALUE" in the message.
+// In a message: "rank 1 on HOST differs in NAME: it has VALUE, rank 0 on HOST has ...".
 struct rank_fact {
     const char *name;
-    char value[RANK_FACT_BYTES]; // cut off where it is longer
+    char value[RANK_FACT_BYTES]; // where it is longer: its beginning, and the XXH3 of the whole
+    bool is_option;              // of the command: the hint says so
 };
 void rank_fact_set(struct rank_fact *fact, const char *name, const char *value); // NULL: "none"
+void rank_fact_set_option(struct rank_fact *fact, const char *name, const char *value);
 
 // One process: nothing is compared.
 ADELE_MUST_CHECK adele_status rank_facts_compare(struct ranks *ranks, int n,

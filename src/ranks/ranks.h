@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The processes that train together. MPI calls them ranks, and so does this file. A process on its
+// The processes that work together. MPI calls them ranks, and so does this file. A process on its
 // own is rank 0 of 1 and has no `struct ranks`: NULL is legal everywhere here, and then nothing is
 // sent.
 //
@@ -74,6 +74,16 @@ ADELE_MUST_CHECK adele_status ranks_exchange(struct ranks *ranks, const void *to
 // all of them; else the error of the lowest rank that failed, on every rank, with the rank and its
 // host in the message where it is another one's.
 ADELE_MUST_CHECK adele_status ranks_agree(struct ranks *ranks, adele_status mine);
+// Whether all ranks know of an error: they may only report it and leave.
+bool ranks_have_agreed(const struct ranks *ranks);
+// ADELE_INVALID_ARGUMENT after an error that all know, or a collective that failed: a program that
+// goes on would wait for others that do not wait for it any more. Not collective.
+ADELE_MUST_CHECK adele_status ranks_check_usable(const struct ranks *ranks);
+// Not collective: during work that may take longer than the time limit, before a ranks_agree that
+// is the next collective of all ranks. Those who wait in it then wait on. Sends now and then, and
+// waits for nothing; where that fails, the ranks_agree does, too. Not beside messages of
+// ranks_send.
+void ranks_tell_alive(struct ranks *ranks);
 
 // ---- messages beside the caller's own work ------------------------------------------------------
 

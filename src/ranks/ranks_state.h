@@ -33,6 +33,7 @@ struct ranks {
     double *heard;                  // (n) when one was last done, by clock_seconds
     size_t *starts;                 // (n + 1) scratch of a gather
     double time_limit;              // seconds
+    double told_alive;              // when ranks_tell_alive last sent, by clock_seconds
     int64_t bytes_sent;
     int n_cores; // of this rank
     struct few_cores fewest;

@@ -106,20 +106,19 @@ static adele_status share_need(struct trainer *trainer, adele_status status) {
     TRY(ranks_agree(ranks, status == ADELE_NO_MEMORY ? ADELE_OK : status));
     int64_t values[] = {status == ADELE_NO_MEMORY,
                         (int64_t)(need->planned < most ? need->planned : most),
-                        -(int64_t)(need->available < most ? need->available : most)};
-    TRY(ranks_max(ranks, values, 3));
+                        -(int64_t)(need->available < most ? need->available : most),
+                        status == ADELE_NO_MEMORY ? -ranks_index(ranks) : -ranks_count(ranks)};
+    TRY(ranks_max(ranks, values, 4));
     need->planned = (size_t)values[1];
     need->available = values[2] == -INT64_MAX ? SIZE_MAX : (size_t)-values[2];
     if (values[0] == 0 || status == ADELE_NO_MEMORY)
         return status;
-    return FAIL(ADELE_NO_MEMORY, "", "another process has no memory for a batch of %d",
-                trainer->config->train.batch);
+    const int rank = (int)-values[3];
+    return FAIL(ADELE_NO_MEMORY, "", "rank %d on %s has no memory for a batch of %d", rank,
+                ranks_host(ranks, rank), trainer->config->train.batch);
 }
 
-static adele_status plan_size(struct dry_run *run, int batch) {
-    struct trainer *trainer = run->trainer;
-    trainer_drop_plan(trainer);
-    run->config.train.batch = batch;
+static adele_status plan_own(struct trainer *trainer, int batch) {
     if (trainer->data.patches.set.n_images > 0)
         TRY(resident_set_batch(&trainer->data.patches, batch + 1));
     for (int split = 0; split < SPLIT_COUNT; split++) {
@@ -128,7 +127,22 @@ static adele_status plan_size(struct dry_run *run, int batch) {
         if (resident->set.n_images > 0)
             TRY(resident_set_batch(resident, batch + 1));
     }
-    return share_need(trainer, trainer_plan(trainer));
+    return trainer_plan(trainer);
+}
+
+static adele_status plan_size(struct dry_run *run, int batch) {
+    trainer_drop_plan(run->trainer);
+    run->config.train.batch = batch;
+    return share_need(run->trainer, plan_own(run->trainer, batch));
+}
+
+// *has_moved: on any of the ranks, so that all plan again.
+static adele_status move_images(struct trainer *trainer, bool *has_moved) {
+    TRY(share_need(trainer, run_data_move_images(&trainer->data, has_moved)));
+    int64_t any = *has_moved;
+    TRY(ranks_max(trainer->options.ranks, &any, 1));
+    *has_moved = any > 0;
+    return ADELE_OK;
 }
 
 // As a run does: images make room where they may.
@@ -138,7 +152,7 @@ static adele_status plan_with_room(struct dry_run *run, int batch) {
     if (status != ADELE_NO_MEMORY && (status != ADELE_OK || fits(run->trainer)))
         return status;
     trainer_drop_plan(run->trainer);
-    TRY(run_data_move_images(&run->trainer->data, &has_moved));
+    TRY(move_images(run->trainer, &has_moved));
     return has_moved || status == ADELE_OK ? plan_size(run, batch) : status;
 }
 
@@ -263,8 +277,12 @@ adele_status trainer_dry_run(const struct trainer_options *options, struct dry_r
     own.config = &run.config;
     own.run_folder = NULL;
     TRY(rank_check_start(&own));
-    TRY(ranks_agree(own.ranks, trainer_load(&own, &run.trainer)));
-    adele_status status = rank_check_data(run.trainer);
+    adele_status status = ranks_agree(own.ranks, trainer_load(&own, &run.trainer));
+    if (status != ADELE_OK) {
+        trainer_destroy(run.trainer);
+        return status;
+    }
+    status = rank_check_data(run.trainer);
     int n_images = run.trainer->data.resident[SPLIT_TRAIN].set.n_images;
     int n_parts = run.config.train.parts;
     run.configured = run.config.train.batch < n_images ? run.config.train.batch : n_images;

@@ -61,8 +61,8 @@ adele_status rank_check_start(const struct trainer_options *options) {
         return ADELE_OK;
     rank_fact_set(&facts[0], "version", ADELE_VERSION);
     rank_fact_set(&facts[1], "compiler", provenance_compiler());
-    rank_fact_set(&facts[2], "folder of the run", options->run_folder);
-    rank_fact_set(&facts[3], "option --resume", options->resume ? "there" : "not there");
+    rank_fact_set_option(&facts[2], "folder of the run", options->run_folder);
+    rank_fact_set_option(&facts[3], "options", options->resume ? "--resume" : "no --resume");
     TRY(rank_facts_compare(options->ranks, 4, facts));
     return compare_configurations(options->ranks, options->config);
 }

@@ -23,15 +23,24 @@ static bool was_corrected(const struct corrector *corrector, int epoch) {
 
 // ---- which classes fell -------------------------------------------------------------------------
 
+#define MORE_BYTES 24 // " and 250 more"
+
 struct fallen {
     char names[400]; // "lung (corrected), heart (left as it was)"
+    int n_more;      // that found no room there
     bool any_corrected, any_kept;
 };
 
 static void add_class(struct fallen *fallen, const char *name, bool is_corrected) {
-    size_t used = strlen(fallen->names);
-    (void)snprintf(fallen->names + used, sizeof fallen->names - used, "%s%s (%s)",
-                   used > 0 ? ", " : "", name, is_corrected ? "corrected" : "left as it was");
+    const size_t used = strlen(fallen->names), room = sizeof fallen->names - MORE_BYTES - used;
+    const int n = fallen->n_more > 0
+                      ? -1
+                      : snprintf(fallen->names + used, room, "%s%s (%s)", used > 0 ? ", " : "",
+                                 name, is_corrected ? "corrected" : "left as it was");
+    if (n < 0 || (size_t)n >= room) {
+        fallen->names[used] = '\0';
+        fallen->n_more++;
+    }
     fallen->any_corrected = fallen->any_corrected || is_corrected;
     fallen->any_kept = fallen->any_kept || !is_corrected;
 }
@@ -82,6 +91,10 @@ static adele_status warn(const struct corrector *corrector, const struct metrics
                          const double *scores, int corrected, int before, int after) {
     struct fallen fallen = {0};
     TRY(find_fallen(corrector, metrics, before, after, &fallen));
+    const size_t used = strlen(fallen.names);
+    if (fallen.n_more > 0)
+        (void)snprintf(fallen.names + used, sizeof fallen.names - used, "%s%d more",
+                       used > 0 ? " and " : "", fallen.n_more);
     bool is_memorized = fallen.any_kept && !fallen.any_corrected;
     log_line(LOG_WARNING,
              "validation mIoU was %.4f before the labels were corrected at the end of epoch %d, "

@@ -57,7 +57,7 @@ static void ranks_with_other_settings_are_refused(void **state) {
     assert_non_null(strstr(result.err, "its configuration has 'lr: 0.2', that of rank 0 on "));
     require_one_error(&result, "rank 1 on ");
     run_with_a_difference(state, "--resume", NULL, &result);
-    assert_non_null(strstr(result.err, "its option --resume is there, that of rank 0 on "));
+    assert_non_null(strstr(result.err, "differs in options: it has --resume, rank 0 on "));
     require_one_error(&result, "rank 1 on ");
     assert_false(file_exists(scratch_path(state, "run")));
 }
@@ -65,7 +65,7 @@ static void ranks_with_other_settings_are_refused(void **state) {
 static void ranks_on_other_devices_are_refused(void **state) {
     struct program_result result;
     run_with_a_difference(state, "--device", "cpu/direct", &result);
-    assert_non_null(strstr(result.err, "its engine is direct, that of rank 0 on "));
+    assert_non_null(strstr(result.err, "differs in engine: it has direct, rank 0 on "));
     require_one_error(&result, "rank 1 on ");
     assert_false(file_exists(scratch_path(state, "run"))); // nor the logs of the ranks
 }
@@ -96,7 +96,7 @@ static void ranks_with_other_data_are_refused(void **state) {
     const char *const argv[] = {"/bin/sh", wrapper,   "a",     "set", ":",     "-n",
                                 "1",       "/bin/sh", wrapper, "b",   "other", NULL};
     mpirun_run(1, argv, &result);
-    assert_non_null(strstr(result.err, "its training set is 18 cases with XXH3 "));
+    assert_non_null(strstr(result.err, "differs in training set: it has 18 cases with XXH3 "));
     require_one_error(&result, "rank 1 on ");
 }
 

@@ -114,6 +114,18 @@ static void test_written_keys_win_over_presets(void **state) {
     config_destroy(c);
 }
 
+// Earlier versions have trained so, and their runs are still read.
+static void test_noise_of_true_labels_is_refused_for_a_new_run(void **state) {
+    (void)state;
+    struct config *c = parse_ok("data: {root: /data, noise: {kind: flip}}\n", 0, NULL);
+    assert_int_equal(config_check_new(c), ADELE_OK);
+    config_destroy(c);
+    c = parse_ok("data: {root: /data, true_labels: /true, noise: {kind: flip}}\n", 0, NULL);
+    assert_int_equal(config_check_new(c), ADELE_CONFIG);
+    assert_non_null(strstr(adele_error_message(), "data.true_labels is /true"));
+    config_destroy(c);
+}
+
 // The name that earlier versions had, and config.resolved.yaml of their runs has.
 static void test_an_old_name_is_read(void **state) {
     (void)state;
@@ -484,6 +496,7 @@ int main(void) {
         cmocka_unit_test(test_a_resolved_configuration_reads_back),
         cmocka_unit_test(test_the_page_of_keys_is_current),
         cmocka_unit_test(test_the_table_is_sound),
+        cmocka_unit_test(test_noise_of_true_labels_is_refused_for_a_new_run),
         cmocka_unit_test_setup_teardown(test_load_reads_a_file, scratch_setup, scratch_teardown),
         cmocka_unit_test(test_every_allocation_may_fail),
     };

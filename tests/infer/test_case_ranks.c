@@ -4,6 +4,11 @@
 #include "infer/case_ranks.h"
 
 #include "base/fail.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/notes.h"
+#include "data/palette_check.h"
+#include "infer/case_findings.h"
 #include "support/mpirun.h"
 #include "support/skip.h"
 
@@ -12,6 +17,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -30,6 +36,7 @@ static bool stop(void *context) {
 static void rank_does_all(struct ranks *ranks) {
     struct model_options options = {.ranks = ranks};
     struct case_round round = case_round_first(ranks, N_CASES);
+    REQUIRE_OK(ranks_check_usable(ranks));
     int64_t is_done[N_CASES] = {0};
     int i, n_rounds = 0;
     while (!round.is_over) {
@@ -77,6 +84,56 @@ static void rank_fails(struct ranks *ranks) {
     REQUIRE(case_round_end(&round, &options, status) == ADELE_FORMAT);
     REQUIRE(strstr(adele_error_message(), "x.png: broken") != NULL);
     REQUIRE(strstr(adele_error_message(), "rank 1 on ") != NULL || ranks_index(ranks) == 1);
+    REQUIRE(ranks_have_agreed(ranks) && ranks_check_usable(ranks) == ADELE_INVALID_ARGUMENT);
+}
+
+// A case of rank 1 takes longer than the time limit of the ranks, which tells a rank that works
+// from one that is gone. Its own error comes through, too.
+static void rank_is_slow(struct ranks *ranks) {
+    struct model_options options = {.ranks = ranks};
+    struct case_round round = case_round_first(ranks, N_CASES);
+    const struct timespec batch = {0, 50000000};
+    ranks_set_time_limit(ranks, 4.0);
+    for (int i = 0; i < 120 && ranks_index(ranks) == 1; i++) {
+        REQUIRE(!case_should_stop(&options));
+        (void)nanosleep(&batch, NULL);
+    }
+    REQUIRE_OK(case_round_end(&round, &options, ADELE_OK));
+    rank_fails(ranks);
+}
+
+static char logged[4096];
+
+static void keep_line(void *context, enum log_level level, const char *line) {
+    (void)context;
+    (void)level;
+    (void)strcat(strcat(logged, line), "\n");
+}
+
+// What one process would have seen in the cases of all.
+static void rank_findings(struct ranks *ranks) {
+    const bool is_last = ranks_index(ranks) == 1;
+    const char *path = is_last ? "b.png" : "a.png";
+    struct notes notes = {0};
+    struct dataset dataset = {.logged_notes = &notes};
+    log_set_sink(keep_line, NULL);
+    REQUIRE_OK(palette_check_new(&dataset.palettes));
+    REQUIRE_OK(palette_check_add_color(dataset.palettes, path, 1, (const uint8_t[]){128, 0, 0}));
+    notes_log_case(&notes, 2, path);
+    if (is_last)
+        notes_log_case(&notes, CASE_NOTE_TO_RGB, path);
+    REQUIRE_OK(case_findings_share(ranks, &dataset));
+    REQUIRE(count_of(logged, "\n") == 2); // each kind once, by the first rank too
+    REQUIRE(strstr(logged, "b.png: the picture is gray and becomes RGB") != NULL);
+    REQUIRE(
+        strstr(logged, is_last ? "b.png: the picture has stray" : "a.png: the picture has stray"));
+    REQUIRE_OK(palette_check_add_color(dataset.palettes, path, 2,
+                                       (const uint8_t[]){0, 128, (uint8_t)ranks_index(ranks)}));
+    REQUIRE(case_findings_share(ranks, &dataset) == ADELE_DATA);
+    REQUIRE(strstr(adele_error_message(), "b.png: the palette shows index 2 in the colour (0, 128, "
+                                          "1), that of a.png in (0, 128, 0)") != NULL);
+    log_set_sink(NULL, NULL);
+    memory_free(dataset.palettes);
 }
 
 static const struct {
@@ -85,7 +142,9 @@ static const struct {
 } rank_cases[] = {{"all", rank_does_all},
                   {"interrupted", rank_is_interrupted},
                   {"late", rank_is_interrupted_too_late},
-                  {"fails", rank_fails}};
+                  {"fails", rank_fails},
+                  {"slow", rank_is_slow},
+                  {"findings", rank_findings}};
 
 static int run_rank(const char *name) {
     struct ranks *ranks = NULL;
@@ -120,11 +179,20 @@ static void one_rank_fails(void **state) {
     (void)state;
     run_on_two("fails");
 }
+static void a_case_takes_longer_than_the_time_limit(void **state) {
+    (void)state;
+    run_on_two("slow");
+}
+static void all_know_what_was_found_in_files(void **state) {
+    (void)state;
+    run_on_two("findings");
+}
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case_is_done_once),
-                                       cmocka_unit_test(one_rank_is_asked_to_stop),
-                                       cmocka_unit_test(one_rank_fails)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_case_is_done_once), cmocka_unit_test(one_rank_is_asked_to_stop),
+        cmocka_unit_test(one_rank_fails), cmocka_unit_test(a_case_takes_longer_than_the_time_limit),
+        cmocka_unit_test(all_know_what_was_found_in_files)};
     if (argc > 1)
         return run_rank(argv[1]);
     program = argv[0];

@@ -71,6 +71,18 @@ static void another_data_set(void **state) {
                    SETS("rank 1"));
 }
 
+// Found when the pictures are read, after the logs are begun.
+static void a_broken_picture(void **state) {
+    char root[4200], noisy[4200];
+    (void)snprintf(root, sizeof root, "data.root=%s", scratch_path(state, "other"));
+    (void)snprintf(noisy, sizeof noisy, "data.noisy_labels=%s",
+                   scratch_path(state, "other/noisyTr"));
+    check_ok(
+        file_write(scratch_path(state, "other/imagesTr/train_003_0000.png"), "\x89PNG\r\n", 6));
+    assert_refused(state, (struct launch){.n_ranks = 2, .sets = SETS(SETS_2, root, noisy)},
+                   SETS("train_003_0000.png"));
+}
+
 static void another_instruction_set(void **state) {
     assert_refused(state,
                    (struct launch){.n_ranks = 4,
@@ -118,6 +130,7 @@ int main(void) {
         cmocka_unit_test(more_ranks_than_parts),
         cmocka_unit_test(another_configuration),
         cmocka_unit_test(another_data_set),
+        cmocka_unit_test(a_broken_picture),
         cmocka_unit_test(another_instruction_set),
         cmocka_unit_test(another_device),
         cmocka_unit_test(a_configuration_with_a_mistake_is_told_once),

@@ -221,8 +221,28 @@ static void other_options_are_refused(void **state) {
                                      "1", ADELE_CLI, "evaluate", run, "--save-masks", out, "--flip",
                                      NULL},
                &result);
-    require_error(&result, SETS("rank 1 on ", "its options of prediction is ", "flip 1"));
+    require_error(&result, SETS("rank 1 on ", "differs in options of prediction: it has batch 8",
+                                "flip 1", "with the same options"));
     assert_false(file_exists(out));
+}
+
+// The same name is another folder on each rank, as on hosts that share no file system.
+static void a_folder_that_ranks_do_not_share_is_refused(void **state) {
+    struct program_result result;
+    char run[4200], input[4200], folders[2][4200];
+    (void)snprintf(run, sizeof run, "%s", scratch_path(state, "run"));
+    (void)snprintf(input, sizeof input, "%s", scratch_path(state, "set/imagesTr"));
+    for (int r = 0; r < 2; r++) {
+        (void)snprintf(folders[r], sizeof folders[r], "%s",
+                       scratch_path(state, r == 0 ? "host0" : "host1"));
+        check_ok(file_make_directory(folders[r]));
+    }
+#define ON(folder)                                                                                 \
+    "-wdir", folder, ADELE_CLI, "predict", run, "-i", input, "-o", "masks", "--device", "cpu"
+    mpirun_run(1, (const char *const[]){ON(folders[0]), ":", "-n", "1", ON(folders[1]), NULL},
+               &result);
+    require_error(&result, SETS("rank 1 on ", "masks/", "do not share the folder"));
+    assert_false(file_exists(scratch_path(state, "host1/masks")));
 }
 
 // Its standard output, which is the same with one process.
@@ -264,6 +284,7 @@ int main(void) {
         cmocka_unit_test(audit_volumes),
         cmocka_unit_test(a_broken_picture_is_one_error),
         cmocka_unit_test(other_options_are_refused),
+        cmocka_unit_test(a_folder_that_ranks_do_not_share_is_refused),
         cmocka_unit_test(what_has_nothing_to_divide_is_one_process),
     };
     return code != 0 ? code : cmocka_run_group_tests(tests, setup, scratch_teardown);

@@ -115,10 +115,12 @@ static void a_resumed_run_asks_the_same(void **state) {
 
 #define N_EPOCHS 8
 
+static char disc[450] = "disc"; // name of the first class
+
 // The mean falls because one of the two classes does.
 static void add_scores(struct metrics *metrics, double mean, bool is_box) {
     check_ok(metrics_add(metrics, mean, "val/pred_vs_true/%s", "miou_foreground"));
-    check_ok(metrics_add(metrics, is_box ? 0.9 : mean, "val/pred_vs_true/iou/%s", "disc"));
+    check_ok(metrics_add(metrics, is_box ? 0.9 : mean, "val/pred_vs_true/iou/%s", disc));
     check_ok(metrics_add(metrics, is_box ? mean : 0.9, "val/pred_vs_true/iou/%s", "box"));
 }
 
@@ -127,7 +129,7 @@ static void add_scores(struct metrics *metrics, double mean, bool is_box) {
 // corrected at the end of those epochs.
 static bool warns_of(void *const *state, int epoch, const double *scores, const char *corrected,
                      bool is_box) {
-    char *names[] = {"background", "disc", "box"};
+    char *names[] = {"background", disc, "box"};
     struct dataset dataset = {.category_names = names};
     struct run_data data = {.n_categories = 3, .dataset = &dataset};
     const struct epoch_plan epochs = {.n_epochs = N_EPOCHS};
@@ -191,6 +193,15 @@ static void a_fall_of_a_class_that_was_left_alone_is_not_blamed(void **state) {
     assert_null(strstr(lines, "harm"));
 }
 
+// A name is told whole or counted.
+static void a_name_without_room_is_counted(void **state) {
+    const double falls[] = {0.7, 0.9, 0.8, 0.85, 0.88};
+    memset(disc, 'd', sizeof disc - 1);
+    assert_true(warns(state, 5, falls, ".c..."));
+    memcpy(disc, "disc", sizeof "disc");
+    assert_non_null(strstr(lines, "; lower: 1 more. Unless"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_labels_stay),
@@ -198,6 +209,7 @@ int main(void) {
         cmocka_unit_test(a_resumed_run_asks_the_same),
         cmocka_unit_test(a_fall_after_a_correction_is_warned_of),
         cmocka_unit_test(a_fall_of_a_class_that_was_left_alone_is_not_blamed),
+        cmocka_unit_test(a_name_without_room_is_counted),
     };
     return cmocka_run_group_tests(tests, tiny_run_setup, scratch_teardown);
 }
