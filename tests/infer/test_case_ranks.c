@@ -9,6 +9,7 @@
 #include "data/notes.h"
 #include "data/palette_check.h"
 #include "infer/case_findings.h"
+#include "infer/rank_facts.h"
 #include "support/mpirun.h"
 #include "support/skip.h"
 
@@ -32,7 +33,7 @@ static bool stop(void *context) {
     return *(const bool *)context;
 }
 
-// Each case is done by one rank, and all know how many are.
+// Each case is done by one rank, and all know how many are. A round takes one, however late it is.
 static void rank_does_all(struct ranks *ranks) {
     struct model_options options = {.ranks = ranks};
     struct case_round round = case_round_first(ranks, N_CASES);
@@ -40,15 +41,15 @@ static void rank_does_all(struct ranks *ranks) {
     int64_t is_done[N_CASES] = {0};
     int i, n_rounds = 0;
     while (!round.is_over) {
+        round.until = 0.0;
         while (case_round_next(&round, ranks, &i)) {
             is_done[i]++;
             round.n_done++;
-            round.until = 0.0; // every case ends its round
         }
         REQUIRE_OK(case_round_end(&round, &options, ADELE_OK));
         n_rounds++;
     }
-    REQUIRE(n_rounds >= (N_CASES + N_RANKS - 1) / N_RANKS);
+    REQUIRE(n_rounds == (N_CASES + N_RANKS - 1) / N_RANKS);
     REQUIRE(round.n_done + round.n_done_by_others == N_CASES);
     REQUIRE_OK(ranks_sum(ranks, is_done, N_CASES));
     for (i = 0; i < N_CASES; i++)
@@ -102,6 +103,19 @@ static void rank_is_slow(struct ranks *ranks) {
     rank_fails(ranks);
 }
 
+// Paths that are longer than what is kept of them, and differ at their ends.
+static void rank_has_long_facts(struct ranks *ranks) {
+    char path[2 * RANK_FACT_BYTES] = "";
+    struct rank_fact fact;
+    memset(path, 'p', sizeof path - 1);
+    rank_fact_set_option(&fact, "folder of masks", path);
+    REQUIRE_OK(rank_facts_compare(ranks, 1, &fact));
+    path[sizeof path - 2] = ranks_index(ranks) == 1 ? 'a' : 'b';
+    rank_fact_set_option(&fact, "folder of masks", path);
+    REQUIRE(rank_facts_compare(ranks, 1, &fact) == ADELE_INVALID_ARGUMENT);
+    REQUIRE(strstr(adele_error_message(), "differs in folder of masks: it has ppp") != NULL);
+}
+
 static char logged[4096];
 
 static void keep_line(void *context, enum log_level level, const char *line) {
@@ -144,7 +158,8 @@ static const struct {
                   {"late", rank_is_interrupted_too_late},
                   {"fails", rank_fails},
                   {"slow", rank_is_slow},
-                  {"findings", rank_findings}};
+                  {"findings", rank_findings},
+                  {"long", rank_has_long_facts}};
 
 static int run_rank(const char *name) {
     struct ranks *ranks = NULL;
@@ -187,12 +202,18 @@ static void all_know_what_was_found_in_files(void **state) {
     (void)state;
     run_on_two("findings");
 }
+static void long_values_are_compared_whole(void **state) {
+    (void)state;
+    run_on_two("long");
+}
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_case_is_done_once), cmocka_unit_test(one_rank_is_asked_to_stop),
-        cmocka_unit_test(one_rank_fails), cmocka_unit_test(a_case_takes_longer_than_the_time_limit),
-        cmocka_unit_test(all_know_what_was_found_in_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case_is_done_once),
+                                       cmocka_unit_test(one_rank_is_asked_to_stop),
+                                       cmocka_unit_test(one_rank_fails),
+                                       cmocka_unit_test(a_case_takes_longer_than_the_time_limit),
+                                       cmocka_unit_test(all_know_what_was_found_in_files),
+                                       cmocka_unit_test(long_values_are_compared_whole)};
     if (argc > 1)
         return run_rank(argv[1]);
     program = argv[0];
