@@ -4,14 +4,18 @@
 #include "infer/case_ranks.h"
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/notes.h"
+#include "data/output.h"
 #include "data/palette_check.h"
 #include "infer/case_findings.h"
 #include "infer/rank_facts.h"
 #include "support/mpirun.h"
+#include "support/scratch.h"
 #include "support/skip.h"
+#include "support/train_step.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -207,13 +211,35 @@ static void long_values_are_compared_whole(void **state) {
     run_on_two("long");
 }
 
+static void count_file(void *context) {
+    ++*(int *)context;
+}
+
+// The other ranks wait for rank 0, which hashes the files of all: a sign of life for each.
+static void each_file_of_an_output_is_told(void **state) {
+    struct output *output = NULL;
+    int n_files = 0;
+    check_ok(output_create(scratch_path(state, "out"), false, &output));
+    for (int i = 0; i < 3; i++)
+        check_ok(output_add(output, "%d.png", i));
+    check_ok(output_begin(output));
+    output_set_watch(output, count_file, &n_files);
+    check_ok(file_write(scratch_path(state, "out/1.png"), "png", 3));
+    check_ok(output_end(output, ADELE_OK));
+    output_destroy(output);
+    assert_int_equal(n_files, 3);
+}
+
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_case_is_done_once),
-                                       cmocka_unit_test(one_rank_is_asked_to_stop),
-                                       cmocka_unit_test(one_rank_fails),
-                                       cmocka_unit_test(a_case_takes_longer_than_the_time_limit),
-                                       cmocka_unit_test(all_know_what_was_found_in_files),
-                                       cmocka_unit_test(long_values_are_compared_whole)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_case_is_done_once),
+        cmocka_unit_test(one_rank_is_asked_to_stop),
+        cmocka_unit_test(one_rank_fails),
+        cmocka_unit_test(a_case_takes_longer_than_the_time_limit),
+        cmocka_unit_test(all_know_what_was_found_in_files),
+        cmocka_unit_test(long_values_are_compared_whole),
+        cmocka_unit_test_setup_teardown(each_file_of_an_output_is_told, scratch_setup,
+                                        scratch_teardown)};
     if (argc > 1)
         return run_rank(argv[1]);
     program = argv[0];
