@@ -105,22 +105,31 @@ static int64_t time_steps(struct trainer *trainer, int n_steps, double *ms, int6
     return sent;
 }
 
-static void report(const struct trainer *trainer, const struct options *options, double *ms,
-                   int64_t sent, int64_t cpu) {
-    int n = options->n_steps, n_ranks = ranks_count(trainer->options.ranks);
+// Bytes that rank 0 sends in a step by MPI; what NCCL sends is none of them.
+static int64_t modelled_bytes(const struct trainer *trainer) {
+    struct ranks *ranks = trainer->options.ranks;
+    const struct step_parts *parts = &trainer->step.parts;
     const struct graph *graph = network_graph(trainer->network);
     const struct scaling_work work = {.n_weights = graph->n_weights,
                                       .n_rest = ADELE_MAX_SCALES + graph->n_buffers};
-    int64_t modelled = 0;
-    if (n_ranks > 1)
-        check(trainer->options.ranks,
-              scaling_bytes_sent(&work, trainer->config->train.parts, n_ranks, 0, &modelled));
+    int64_t out = 0;
+    if (parts->is_divided)
+        check(ranks, scaling_bytes_sent(&work, parts->n, ranks_count(ranks), 0, &out));
+    else if (parts->exchange && !exchange_is_queued(parts->exchange))
+        out = scaling_bytes_through_host(&work, parts->n, ranks_count(ranks));
+    return out;
+}
+
+static void report(const struct trainer *trainer, const struct options *options, double *ms,
+                   int64_t sent, int64_t cpu) {
+    int n = options->n_steps, n_ranks = ranks_count(trainer->options.ranks);
     qsort(ms, (size_t)n, sizeof *ms, compare);
     printf("{\"ranks\": %d, \"threads\": %d, \"parts\": %d, \"median_ms\": %.3f, \"min_ms\": %.3f, "
            "\"cpu_ms\": %.3f, \"quartile_1_ms\": %.3f, \"quartile_3_ms\": %.3f, "
            "\"bytes_a_step\": %.1f, \"bytes_of_model\": %lld}\n",
            n_ranks, omp_get_max_threads(), trainer->config->train.parts, ms[n / 2], ms[0],
-           1e-3 * (double)cpu / n, ms[n / 4], ms[3 * n / 4], (double)sent / n, (long long)modelled);
+           1e-3 * (double)cpu / n, ms[n / 4], ms[3 * n / 4], (double)sent / n,
+           (long long)modelled_bytes(trainer));
 }
 
 int main(int argc, char **argv) {
@@ -137,9 +146,11 @@ int main(int argc, char **argv) {
     const struct trainer_options of_trainer = {
         .config = config, .device = options.device, .ranks = ranks};
     check(ranks, trainer_create(&of_trainer, &trainer));
+    check(ranks, step_parts_connect(&trainer->step.parts)); // collective, as trainer_run does
     int64_t cpu, sent = time_steps(trainer, options.n_steps, ms, &cpu);
     if (ranks_index(ranks) == 0)
         report(trainer, &options, ms, sent, cpu);
+    check(ranks, step_parts_disconnect(&trainer->step.parts));
     free(ms);
     trainer_destroy(trainer);
     config_destroy(config);

@@ -82,6 +82,11 @@ adele_status scaling_bytes_sent(const struct scaling_work *work, int n_parts, in
     return ADELE_OK;
 }
 
+int64_t scaling_bytes_through_host(const struct scaling_work *work, int n_parts, int n_ranks) {
+    int64_t chunk = scaling_vector_floats(work, n_parts) / n_ranks;
+    return 2 * (n_ranks - 1) * chunk * (int64_t)sizeof(float);
+}
+
 // Bytes that a rank sends inside of its machine and to other machines, and how many messages.
 struct traffic {
     double link, network, link_messages, network_messages;

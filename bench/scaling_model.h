@@ -106,11 +106,14 @@ struct scaling_step {
 // The vector of a batch of n_parts parts: what the work has and a flag for each part, in chunks of
 // whole cache lines for any number of ranks up to n_parts.
 int64_t scaling_vector_floats(const struct scaling_work *work, int n_parts);
-// Bytes that a rank sends in one step through the memory of hosts: of each bucket (run/buckets.h)
-// the others' chunks, and to each of them its own, new weights or sums, and 8 bytes that say
-// whether its gradients are finite.
+// Bytes that a rank sends in one step where the device's memory is the host's: of each bucket
+// (run/buckets.h) the others' chunks, and to each of them its own, new weights or sums, and 8 bytes
+// that say whether its gradients are finite.
 ADELE_MUST_CHECK adele_status scaling_bytes_sent(const struct scaling_work *work, int n_parts,
                                                  int n_ranks, int rank, int64_t *out);
+// The same where devices have memory of their own and exchange through the hosts' (run/exchange.h):
+// equal chunks of the whole vector to the others, and to each of them the sum of its own one.
+int64_t scaling_bytes_through_host(const struct scaling_work *work, int n_parts, int n_ranks);
 // One step on n_ranks GPUs with one part of n_images images each. Machines are full, or there is
 // only one.
 struct scaling_step scaling_step_of(const struct scaling_assumptions *assumptions,

@@ -34,7 +34,6 @@ struct exchange {
     // ops go on beside, until a fence (`done`).
     cudaStream_t stream;
     cudaEvent_t ready, done;
-    bool is_beside;   // sums have begun since the last fence
     const char *call; // the last function that was called
 };
 

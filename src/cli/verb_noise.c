@@ -107,43 +107,52 @@ static void check_complete(struct argp_state *state, const struct noise_argument
         argp_error(state, "--target-miou and --iterations exclude each other");
 }
 
+// Options of what the noise is like.
+static error_t parse_noise(int key, const char *text, struct argp_state *state) {
+    struct noise_arguments *arguments = state->input;
+    struct adele_noise_options *noise = &arguments->noise;
+    switch (key) {
+    case OPTION_KIND:
+        noise->kind = cli_parse_choice(state, key, text);
+        return 0;
+    case OPTION_TARGET:
+        noise->target_miou = parse_share(state, "--target-miou", text);
+        if (!(noise->target_miou > 0 && noise->target_miou < 1))
+            argp_error(state, "--target-miou: %s is not between 0 and 1", text);
+        return 0;
+    case OPTION_ITERATIONS:
+        parse_range(state, "--iterations", text, 1, &noise->iterations_low,
+                    &noise->iterations_high);
+        arguments->has_iterations = true;
+        return 0;
+    case OPTION_SEED:
+        noise->seed = parse_seed(state, text);
+        return 0;
+    case OPTION_FLIP:
+        noise->flip_fraction = parse_share(state, "--flip-fraction", text);
+        return 0;
+    case OPTION_OUTWARD:
+        noise->outward = parse_share(state, "--outward", text);
+        return 0;
+    case OPTION_CORNERS:
+        parse_range(state, "--corners", text, 3, &noise->corners_low, &noise->corners_high);
+        return 0;
+    case OPTION_OBJECTS:
+        noise->object_fraction = parse_share(state, "--object-fraction", text);
+        return 0;
+    case OPTION_SHIFT:
+        noise->shift_fraction = parse_share(state, "--shift-fraction", text);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t parse_option(int key, char *text, struct argp_state *state) {
     struct noise_arguments *arguments = state->input;
     switch (key) {
     case 'o':
         arguments->noise.output = text;
-        return 0;
-    case OPTION_KIND:
-        arguments->noise.kind = cli_parse_choice(state, key, text);
-        return 0;
-    case OPTION_TARGET:
-        arguments->noise.target_miou = parse_share(state, "--target-miou", text);
-        if (!(arguments->noise.target_miou > 0 && arguments->noise.target_miou < 1))
-            argp_error(state, "--target-miou: %s is not between 0 and 1", text);
-        return 0;
-    case OPTION_ITERATIONS:
-        parse_range(state, "--iterations", text, 1, &arguments->noise.iterations_low,
-                    &arguments->noise.iterations_high);
-        arguments->has_iterations = true;
-        return 0;
-    case OPTION_SEED:
-        arguments->noise.seed = parse_seed(state, text);
-        return 0;
-    case OPTION_FLIP:
-        arguments->noise.flip_fraction = parse_share(state, "--flip-fraction", text);
-        return 0;
-    case OPTION_OUTWARD:
-        arguments->noise.outward = parse_share(state, "--outward", text);
-        return 0;
-    case OPTION_CORNERS:
-        parse_range(state, "--corners", text, 3, &arguments->noise.corners_low,
-                    &arguments->noise.corners_high);
-        return 0;
-    case OPTION_OBJECTS:
-        arguments->noise.object_fraction = parse_share(state, "--object-fraction", text);
-        return 0;
-    case OPTION_SHIFT:
-        arguments->noise.shift_fraction = parse_share(state, "--shift-fraction", text);
         return 0;
     case OPTION_LAYOUT:
         arguments->data.layout = cli_parse_choice(state, key, text);
@@ -154,6 +163,9 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
     case OPTION_CONFIG:
         arguments->data.config = text;
         return 0;
+    case OPTION_LINKS:
+        arguments->data.follow_links = 1;
+        return 0;
     case OPTION_OVERWRITE:
         arguments->noise.overwrite = 1;
         return 0;
@@ -162,14 +174,11 @@ static error_t parse_option(int key, char *text, struct argp_state *state) {
             argp_error(state, "one DATA only; unexpected argument '%s'", text);
         arguments->data.root = text;
         return 0;
-    case OPTION_LINKS:
-        arguments->data.follow_links = 1;
-        return 0;
     case ARGP_KEY_END:
         check_complete(state, arguments);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_noise(key, text, state);
     }
 }
 

@@ -2,6 +2,7 @@
 #include "cpu/segments.h"
 
 #include "base/fail.h"
+#include "base/finite.h"
 #include "base/memory.h"
 #include "cpu/isa.h"
 
@@ -37,16 +38,11 @@ void segment_chunks_deinit(struct segment_chunks *self) {
     memory_free(self->bad);
 }
 
-// Only NaN and infinity have all bits of the exponent set. The test is on integers, so that the
-// compiler vectorizes the loop.
 CPU_KERNEL(static void, find_bad, (const float *gradient, int64_t count, uint8_t *is_bad),
            (gradient, count, is_bad)) {
     uint32_t bad = 0;
-    for (int64_t i = 0; i < count; i++) {
-        uint32_t bits;
-        memcpy(&bits, &gradient[i], sizeof bits);
-        bad |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
+    for (int64_t i = 0; i < count; i++)
+        bad |= float_is_nonfinite(&gradient[i]);
     *is_bad = bad != 0;
 }
 

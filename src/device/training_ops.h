@@ -67,23 +67,27 @@ struct adele_sample_args {
 };
 
 // ---- augment_intensity: brightness, contrast, gamma, noise and blur of a batch
-// -------------------- In place, on the images of the op sample at scale 0; in this order, as
-// nnU-Net does. Each of the five is drawn for an image with its probability; what it does, for each
-// channel (a plane):
-//   noise       x += e, e normal with a standard deviation drawn from 0..0.1 (what nnU-Net calls
-//               its variance), in units of the normalized image
-//   blur        Gaussian, standard deviation drawn from 0.5..1 pixels, cut off 4 pixels away;
-//   beyond
-//               the border the border's pixel counts
-//   brightness  x *= b, b from 0.75..1.25 for each channel
-//   contrast    x = (x - mean) f + mean, cut to the range before; f from 0.75..1.25 for each
-//   channel gamma       x = low + (high - low) ((x - low) / (high - low))^g, then shifted and
-//   scaled to the
-//               mean and deviation before; g from 0.7..1.5 for each channel. One time in four on
-//               the inverted plane (low and high exchange).
-// b, f and g lie below 1 as often as above. mean, low and high are of the plane just before.
-// A value that is exactly 0 is what the op sample writes outside of an image: it stays 0 and does
-// not count in mean, low, high and deviation, but does count as a neighbour in the blur. (Padding
+// In place, on the images of the op sample at scale 0, in the order of nnU-Net. Each of the five is
+// drawn for an image with its probability; what it does to each channel (a plane):
+//
+//   noise: x += e, where e is normal. Its standard deviation is drawn from 0..0.1 for the image
+//   (what nnU-Net calls its variance), in units of the normalized image.
+//
+//   blur: Gaussian. Its standard deviation is drawn from 0.5..1 pixels for the image, and it is cut
+//   off 4 pixels away; beyond the border the border's pixel counts.
+//
+//   brightness: x *= b, where b is drawn from 0.75..1.25 for each channel.
+//
+//   contrast: x = (x - mean) f + mean, cut to the range before; f is drawn from 0.75..1.25 for each
+//   channel.
+//
+//   gamma: x = low + (high - low) ((x - low) / (high - low))^g, then shifted and scaled to the mean
+//   and deviation before; g is drawn from 0.7..1.5 for each channel. One image in four has that of
+//   the inverted planes (low and high exchange).
+//
+// b, f and g lie below 1 as often as above. mean, low and high are of the plane just before. A
+// value that is exactly 0 is what the op sample writes outside of an image: it stays 0 and does not
+// count in mean, low, high and deviation, but does count as a neighbour in the blur. (Padding
 // inside of a patch, see run/patches.h, is a pixel like others.)
 //
 // The random numbers follow from (seed, epoch, sample id) alone, so the result of an image does not

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The processes that work together. MPI calls them ranks, and so does this file. A process on its
-// own is rank 0 of 1 and has no `struct ranks`: NULL is legal everywhere here, and then nothing is
-// sent.
+// The processes that train together, or divide the cases of an evaluation, prediction or audit. MPI
+// calls them ranks, and so does this file. A process on its own is rank 0 of 1 and has no `struct
+// ranks`: NULL is legal everywhere here, and then nothing is sent.
 //
 // Every rank calls the functions below in the same order and with the same sizes ("collective").
 // None of them waits for ever, but ranks_open while MPI itself connects the processes: when another

@@ -2,6 +2,7 @@
 #include "run/bucket_exchange.h"
 
 #include "base/fail.h"
+#include "run/piece_sum.h"
 
 #include <string.h>
 
@@ -66,16 +67,8 @@ adele_status bucket_exchange_send(const struct bucket_exchange *self, int i_buck
 }
 
 adele_status bucket_exchange_sum(const struct bucket_exchange *self, float **out) {
-    int64_t n = self->buckets->own_floats;
     TRY(ranks_wait(self->ranks));
-    for (int apart = 1; apart < self->buckets->n_ranks; apart *= 2)
-        for (int r = 0; r < self->buckets->n_ranks; r += 2 * apart) {
-            float *to = self->pieces + r * n;
-            const float *from = self->pieces + (r + apart) * n;
-#pragma omp parallel for simd schedule(static)
-            for (int64_t i = 0; i < n; i++)
-                to[i] += from[i];
-        }
+    piece_sum(self->pieces, self->buckets->n_ranks, self->buckets->own_floats);
     *out = self->pieces;
     return ADELE_OK;
 }

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A step of a divided update, once the gradients of all parts are on their way.
 #include "base/fail.h"
+#include "base/finite.h"
 #include "run/divided_update.h"
 
-#include <string.h>
-
-// Only NaN and infinity have all bits of the exponent set.
 static bool has_nonfinite(const float *values, int64_t n) {
     uint32_t bad = 0;
 #pragma omp parallel for simd schedule(static) reduction(| : bad)
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &values[i], sizeof bits);
-        bad |= (bits & 0x7f800000u) == 0x7f800000u;
-    }
+    for (int64_t i = 0; i < n; i++)
+        bad |= float_is_nonfinite(&values[i]);
     return bad != 0;
 }
 

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "run/piece_sum.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -165,19 +166,6 @@ adele_status exchange_disconnect(struct exchange *exchange) {
 
 // ---- a sum --------------------------------------------------------------------------------------
 
-// The sum of the ranks' pieces, in the first one. A float's addition has the same bits on the host
-// and on every device.
-static void sum_pieces(const struct exchange *self) {
-    for (int apart = 1; apart < self->n_ranks; apart *= 2)
-        for (int r = 0; r < self->n_ranks; r += 2 * apart) {
-            float *to = self->pieces + r * self->n_chunk;
-            const float *from = self->pieces + (r + apart) * self->n_chunk;
-#pragma omp parallel for simd schedule(static)
-            for (int64_t i = 0; i < self->n_chunk; i++)
-                to[i] += from[i];
-        }
-}
-
 adele_status exchange_sum_part(struct exchange *exchange, float *part, int64_t n, bool is_last) {
     const struct adele_device *device = exchange->device;
     return device->iface->exchange_sum(device, part, exchange->scratch, n, is_last);
@@ -193,7 +181,7 @@ adele_status exchange_sum(struct exchange *exchange, float *vector) {
     TRY(device->iface->synchronize(device));
     TRY(device->iface->download(device, host, vector, bytes));
     TRY(ranks_exchange(exchange->ranks, host, chunk_bytes, exchange->pieces));
-    sum_pieces(exchange);
+    piece_sum(exchange->pieces, exchange->n_ranks, exchange->n_chunk);
     TRY(ranks_gather(exchange->ranks, exchange->pieces, chunk_bytes, host));
     return device->iface->upload(device, vector, host, bytes);
 }

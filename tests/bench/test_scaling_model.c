@@ -206,6 +206,9 @@ static void bytes_are_whole_chunks(void **state) {
     assert_int_equal(sent(&odd, 2, 2, 1), 4 * (464 + 436 + 64 + 60) + 8);
     assert_int_equal(sent(&odd, 8, 8, 6), 4 * (772 + 7 * 128 + 108 + 7 * 16) + 7 * 8);
     assert_int_equal(sent(&odd, 8, 8, 7), 4 * (896 + 7 * 4 + 112 + 7 * 12) + 7 * 8);
+    // Through the host: of the whole vector 1 or 7 chunks to the others, and as many sums.
+    assert_int_equal(scaling_bytes_through_host(&odd, 2, 2), 4 * 2 * 512);
+    assert_int_equal(scaling_bytes_through_host(&odd, 8, 8), 4 * 2 * 7 * 128);
     // The table has the mean of the ranks, without the 8 bytes.
     struct scaling_assumptions assumptions = scaling_assumptions_default();
     assume(&assumptions, "levels=1");

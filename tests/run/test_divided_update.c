@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Ranks on the CPU that divide the momenta and exchange gradients in buckets beside backward: what
-// each keeps, a gradient that is not finite at one of them, and one that is killed between two
-// buckets. That results are those of one process is shown by test_parts_ranks and
-// test_mpi_same_bytes. This program is its own rank: with arguments it is one of several.
+// each keeps, a gradient that is not finite at one of them, one that is killed between two buckets,
+// and ranks without a share of the weights. That results are those of one process is shown by
+// test_parts_ranks and test_mpi_same_bytes. This program is its own rank: with arguments it is one
+// of several.
 #include "run/trainer_state.h"
 
 #include "base/memory.h"
+#include "nn/plan.h"
 #include "support/mpirun.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
@@ -173,25 +175,182 @@ static int train_rank(char *folder, const char *kill_at) {
     return status == ADELE_OK ? 0 : 1;
 }
 
+// ---- fewer weights than ranks times a cache line ------------------------------------------------
+
+enum { MOST_FEW = 64, N_REST = 16, N_FEW_STEPS = 4, I_BAD_STEP = 2, I_BAD_SEGMENT = 1 };
+
+// What one process updates with the sums, beside what the ranks do.
+struct whole_update {
+    struct adele_op *op;
+    float weights[MOST_FEW], gradients[MOST_FEW], first[MOST_FEW], second[MOST_FEW];
+    int64_t health[ADELE_HEALTH_COUNT], n_updates;
+};
+
+struct few_weights {
+    const struct adele_device *device;
+    struct ranks *ranks;
+    struct network *network; // six weights and three biases, which begin a cache line each
+    struct buckets buckets;
+    struct divided_update divided;
+    struct adele_op *op;
+    int64_t health[ADELE_HEALTH_COUNT], n_updates;
+    struct whole_update whole;
+};
+
+static const struct adele_sgd_segment few_segments[] = {
+    {.offset = 0, .count = 6, .lr_scale = 1.0f, .decay = 0.01f},
+    {.offset = 16, .count = 3, .lr_scale = 2.0f}};
+
+static void few_weights_init(struct few_weights *out, struct ranks *ranks,
+                             const struct adele_device *device) {
+    struct graph graph;
+    int input, conv;
+    *out = (struct few_weights){.device = device, .ranks = ranks};
+    graph_init(&graph);
+    REQUIRE_OK(graph_input(&graph, 2, &input));
+    REQUIRE_OK(graph_conv2d(&graph, "conv", input, 3, 1, 1, 0, 1, true, &conv));
+    REQUIRE_OK(network_take_graph(device, &graph, 5, ADELE_PRECISION_FP32, &out->network));
+    int64_t n = network_graph(out->network)->n_weights;
+    REQUIRE(n > 16 && n <= MOST_FEW);
+    REQUIRE_OK(buckets_init(&out->buckets, n, N_REST, ranks_count(ranks)));
+    REQUIRE(out->buckets.n == 2);
+    REQUIRE_OK(divided_update_init(&out->divided, device, ranks, &out->buckets, out->network));
+    REQUIRE_OK(divided_update_choose(&out->divided, 2, few_segments));
+    REQUIRE_OK(network_add_second_moments(out->network));
+    REQUIRE_OK(network_allocate(out->network));
+    const struct adele_adamw_desc own = {out->divided.n_segments, out->divided.segments};
+    const struct adele_adamw_desc whole = {2, few_segments};
+    REQUIRE_OK(device->iface->adamw_create(device, &own, &out->op));
+    REQUIRE_OK(device->iface->adamw_create(device, &whole, &out->whole.op));
+    memcpy(out->whole.weights, network_weights(out->network), (size_t)n * sizeof(float));
+}
+
+static void few_weights_deinit(struct few_weights *few) {
+    few->device->iface->op_destroy(few->op);
+    few->device->iface->op_destroy(few->whole.op);
+    divided_update_deinit(&few->divided);
+    buckets_deinit(&few->buckets);
+    network_destroy(few->network);
+}
+
+// Sums of such numbers are exact in any order.
+static float few_gradient(int i_step, int rank, int64_t i) {
+    return 0.125f * (float)((rank + 1) * (int)(i % 5 - 2) + i_step);
+}
+
+static void update_few(struct adele_op *op, struct adele_adamw_args *args) {
+    args->rate = 0.01f;
+    args->beta1 = 0.9;
+    args->beta2 = 0.999;
+    args->eps = 1e-8f;
+    REQUIRE_OK(op->device->iface->adamw_forward(op, args));
+}
+
+static void update_whole(struct whole_update *whole, int n_ranks, int i_step) {
+    for (int64_t i = 0; i < MOST_FEW; i++) {
+        whole->gradients[i] = 0.0f;
+        for (int r = 0; r < n_ranks; r++)
+            whole->gradients[i] += few_gradient(i_step, r, i);
+    }
+    if (i_step == I_BAD_STEP)
+        whole->gradients[few_segments[I_BAD_SEGMENT].offset] = INFINITY;
+    update_few(whole->op, &(struct adele_adamw_args){.weights = whole->weights,
+                                                     .gradients = whole->gradients,
+                                                     .first = whole->first,
+                                                     .second = whole->second,
+                                                     .n_updates = &whole->n_updates,
+                                                     .health = whole->health});
+}
+
+static void update_divided_few(struct few_weights *few, int i_step) {
+    struct divided_update *divided = &few->divided;
+    int64_t n = network_graph(few->network)->n_weights;
+    int rank = ranks_index(few->ranks);
+    float vector[MOST_FEW + N_REST] = {0.0f};
+    bool are_finite = false;
+    for (int64_t i = 0; i < n; i++)
+        vector[i] = few_gradient(i_step, rank, i);
+    if (i_step == I_BAD_STEP && rank + 1 == ranks_count(few->ranks))
+        vector[few_segments[I_BAD_SEGMENT].offset] = INFINITY;
+    REQUIRE_OK(bucket_exchange_begin(&divided->exchange));
+    REQUIRE_OK(bucket_exchange_send(&divided->exchange, 0, vector));
+    REQUIRE_OK(bucket_exchange_send(&divided->exchange, 1, vector));
+    REQUIRE_OK(divided_update_sum(divided, vector, &are_finite));
+    REQUIRE(are_finite == (i_step != I_BAD_STEP));
+    const int32_t flag = are_finite;
+    REQUIRE_OK(divided_update_open(divided));
+    update_few(few->op, &(struct adele_adamw_args){.weights = divided->weights,
+                                                   .gradients = divided->gradients,
+                                                   .first = network_momenta(few->network),
+                                                   .second = network_second_moments(few->network),
+                                                   .n_updates = &few->n_updates,
+                                                   .health = few->health,
+                                                   .loss_is_finite = &flag,
+                                                   .n_losses = 1});
+    REQUIRE_OK(divided_update_close(divided, true, few->health));
+}
+
+// Of the padding between the segments nothing is asked.
+static void require_same_segments(const float *a, const float *b) {
+    for (int i = 0; i < 2; i++) {
+        int64_t at = few_segments[i].offset;
+        REQUIRE(memcmp(a + at, b + at, (size_t)few_segments[i].count * sizeof(float)) == 0);
+    }
+}
+
+static int update_few_weights(void) {
+    struct adele_device *device = NULL;
+    struct ranks *ranks = NULL;
+    struct few_weights few;
+    REQUIRE_OK(ranks_open(&ranks));
+    REQUIRE_OK(adele_device_open("cpu", ADELE_PRECISION_FP32, &device));
+    few_weights_init(&few, ranks, device);
+    // The first two ranks have a segment each, the others nothing.
+    REQUIRE((bucket_chunk(&few.buckets.all[0], ranks_index(ranks)).n > 0) ==
+            (ranks_index(ranks) < 2));
+    for (int i = 0; i < N_FEW_STEPS; i++) {
+        update_divided_few(&few, i);
+        update_whole(&few.whole, ranks_count(ranks), i);
+        require_same_segments(network_weights(few.network), few.whole.weights);
+        REQUIRE(memcmp(few.health, few.whole.health, sizeof few.health) == 0);
+        REQUIRE(few.n_updates == few.whole.n_updates);
+    }
+    REQUIRE(few.health[ADELE_HEALTH_FIRST_SEGMENT] == I_BAD_SEGMENT);
+    REQUIRE_OK(divided_update_collect(&few.divided));
+    if (ranks_index(ranks) == 0) {
+        require_same_segments(few.divided.momenta, few.whole.first);
+        require_same_segments(few.divided.second_moments, few.whole.second);
+    }
+    few_weights_deinit(&few);
+    adele_device_close(device);
+    ranks_close(ranks, false);
+    return 0;
+}
+
 // ---- the tests ----------------------------------------------------------------------------------
 
-static int on_ranks(void *const *state, int n_ranks, const char *kill_at) {
+// `task`: NULL, "few", or when a rank is killed.
+static int on_ranks(void *const *state, int n_ranks, const char *task) {
     char self[4096];
     struct program_result result;
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     assert_true(n > 0);
     self[n] = '\0';
-    mpirun_run(n_ranks, (const char *const[]){self, *state, kill_at, NULL}, &result);
-    if (result.code != 0 && !kill_at)
-        fail_msg("%d ranks, exit code %d:\n%s", n_ranks, result.code, result.err);
+    mpirun_run(n_ranks, (const char *const[]){self, *state, task, NULL}, &result);
+    if (result.code != 0)
+        print_message("%d ranks, exit code %d:\n%s\n", n_ranks, result.code, result.err);
     int code = result.code;
     program_result_deinit(&result);
     return code;
 }
 
 static void momenta_and_gradients_are_divided(void **state) {
-    (void)on_ranks(state, 2, NULL);
-    (void)on_ranks(state, 4, NULL);
+    assert_int_equal(on_ranks(state, 2, NULL), 0);
+    assert_int_equal(on_ranks(state, 4, NULL), 0);
+}
+
+static void ranks_without_a_share_of_the_weights_update_too(void **state) {
+    assert_int_equal(on_ranks(state, 4, "few"), 0);
 }
 
 // Four buckets of that size a step: in the second epoch, with some of its buckets sent and others
@@ -205,8 +364,12 @@ static void killed_between_two_buckets(void **state) {
 }
 
 int main(int argc, char **argv) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(momenta_and_gradients_are_divided),
-                                       cmocka_unit_test(killed_between_two_buckets)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(momenta_and_gradients_are_divided),
+        cmocka_unit_test(ranks_without_a_share_of_the_weights_update_too),
+        cmocka_unit_test(killed_between_two_buckets)};
+    if (argc > 2 && strcmp(argv[2], "few") == 0)
+        return update_few_weights();
     if (argc > 1)
         return argc > 2 ? train_rank(argv[1], argv[2]) : check_rank(argv[1]);
     if (!mpirun_is_there()) {
