@@ -1,49 +1,126 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Runs bench_step and pytorch_step.py in alternation and prints medians and the ratio round by round.
+"""One training step of ours beside PyTorch's on the CPU: bench_step and pytorch_step.py in alternation.
 
-Usage: compare_step.py BENCH_STEP [ROUNDS]. PyTorch runs as it does best of contiguous and channels_last. Skips, and
-says so, when Python has no torch."""
+    compare_step.py BENCH_STEP [--width 16 --width 64] [--rounds 5] [--isa avx2|avx512] [--markdown FILE]
+
+PyTorch runs in each of its ways once (eager and torch.compile, contiguous and channels_last, fp32 and bf16 autocast), and
+then in its fastest way, in alternation with ours. Every process has the same processors and as many threads. --isa limits
+both sides to an instruction set. What the rest of the machine does is read from /proc/stat: a round in which others took
+more than 0.2 of a processor is void. --markdown writes the table. A ratio above 1: ours is faster. Ends with 77 when there
+is no PyTorch, and with 1 when every round of a width was void."""
+import argparse
 import importlib.util
+import itertools
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import time
+
+PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch_step.py")
+WAYS = [list(flags) for flags in itertools.product(("", "--compile"), ("", "--channels-last"), ("", "--bf16"))]
+MOST_LOAD = 0.2  # processors that others may use during a round
+LIMITS = {"avx2": {"ADELE_CPU_ISA": "avx2", "ATEN_CPU_CAPABILITY": "avx2", "DNNL_MAX_CPU_ISA": "AVX2"},
+          "avx512": {"ADELE_CPU_ISA": "avx512", "DNNL_MAX_CPU_ISA": "AVX512_CORE"}}
 
 
-def run(command):
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def busy_seconds():
+    """Seconds that all processors together have worked since the machine started."""
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, _, _, irq, softirq, *rest = (int(x) for x in file.readline().split()[1:])
+    return (user + nice + system + irq + softirq + (rest[0] if rest else 0)) / os.sysconf("SC_CLK_TCK")
+
+
+def child_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Runner:
+    """Runs commands on the same processors, and measures what else the machine did meanwhile."""
+
+    def __init__(self, isa):
+        cores = sorted(os.sched_getaffinity(0))
+        self.environment = dict(os.environ, OMP_NUM_THREADS=str(len(cores)), OMP_PROC_BIND="true", OMP_PLACES="cores",
+                                OMP_WAIT_POLICY="passive", **LIMITS.get(isa, {}))
+        self.load = 0.0
+
+    def run(self, command):
+        wall, busy, own = time.monotonic(), busy_seconds(), child_seconds()
+        result = subprocess.run(command, capture_output=True, text=True, env=self.environment)
+        if result.returncode != 0:
+            raise SystemExit(f"compare_step: {' '.join(command)} failed: {result.stderr.strip()[-500:]}")
+        others = busy_seconds() - busy - (child_seconds() - own)
+        self.load = max(0.0, others / (time.monotonic() - wall))
+        return json.loads(result.stdout)
+
+
+def fastest_way(runner, size):
+    """Runs PyTorch's ways once each; the flags and the results of the fastest."""
+    best = None
+    for flags in WAYS:
+        flags = [f for f in flags if f]
+        result = runner.run([sys.executable, PEER] + flags + size)
+        print(f"  {result['what']}: {result['median_ms']:.1f} ms, peak {result['peak_mb']:.0f} MB "
+              f"(others used {runner.load:.2f} processors)", flush=True)
+        if best is None or result["median_ms"] < best[1]["median_ms"]:
+            best = flags, result
+    return best
+
+
+def compare(runner, bench, width, steps, rounds):
+    """A row of the table, or None."""
+    size = ["--width", str(width), "--steps", str(steps)]
+    print(f"width {width}:", flush=True)
+    flags, peer = fastest_way(runner, size)
+    ours, theirs, ratios, peaks = [], [], [], []
+    for number in range(rounds):
+        mine = runner.run([bench] + size)
+        load = runner.load
+        other = runner.run([sys.executable, PEER] + flags + size)
+        load = max(load, runner.load)
+        is_void = load > MOST_LOAD
+        print(f"  round {number + 1}: adele {mine['median_ms']:.1f} ms, {peer['what']} {other['median_ms']:.1f} ms, ratio "
+              f"{other['median_ms'] / mine['median_ms']:.2f}, others used {load:.2f} processors{': VOID' if is_void else ''}",
+              flush=True)
+        if not is_void:
+            ours.append(mine["median_ms"])
+            theirs.append(other["median_ms"])
+            ratios.append(other["median_ms"] / mine["median_ms"])
+            peaks.append(mine["peak_mb"] / other["peak_mb"])
+    if not ratios:
+        print(f"width {width}: every round was void, because the machine was busy")
+        return None
+    return (f"| {width} | {statistics.median(ours):.0f} | {statistics.median(theirs):.0f} ({peer['what']}) | "
+            f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} rounds) | "
+            f"{statistics.median(peaks):.2f} |")
 
 
 def main():
-    bench = sys.argv[1]
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    peer = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch_step.py")
-    has_torch = importlib.util.find_spec("torch") is not None
-    if not has_torch:
-        print("PyTorch is not installed: SKIPPED the comparison, timing adele alone")
-    for width, steps in ((16, 10), (64, 3)):
-        size = ["--width", str(width), "--steps", str(steps)]
-        ours, theirs = [], []
-        for _ in range(rounds):
-            ours.append(run([bench] + size))
-            if has_torch:
-                both = [run([sys.executable, peer] + size),
-                        run([sys.executable, peer, "--channels-last"] + size)]
-                theirs.append(min(both, key=lambda r: r["median_ms"]))
-        times = [r["median_ms"] for r in ours]
-        print(f"width {width}: adele median {statistics.median(times):.1f} ms "
-              f"({min(times):.1f} .. {max(times):.1f}), peak {max(r['peak_mb'] for r in ours):.0f} MB")
-        if not has_torch:
-            continue
-        peer_times = [r["median_ms"] for r in theirs]
-        ratios = [b / a for a, b in zip(times, peer_times)]
-        print(f"width {width}: {theirs[0]['what']} median {statistics.median(peer_times):.1f} ms "
-              f"({min(peer_times):.1f} .. {max(peer_times):.1f}), peak {min(r['peak_mb'] for r in theirs):.0f} MB")
-        print(f"width {width}: adele is {statistics.median(ratios):.2f} times as fast "
-              f"({min(ratios):.2f} .. {max(ratios):.2f} over {rounds} rounds)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bench", help="the program bench_step")
+    parser.add_argument("--width", type=int, action="append")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--isa", choices=sorted(LIMITS))
+    parser.add_argument("--markdown")
+    args = parser.parse_args()
+    if importlib.util.find_spec("torch") is None:
+        print("PyTorch is not installed: SKIPPED")
+        return 77
+    runner = Runner(args.isa)
+    widths = args.width or [16, 64]
+    rows = [compare(runner, args.bench, width, 10 if width < 64 else 3, args.rounds) for width in widths]
+    table = "\n".join(["| width | adele, ms | PyTorch's fastest way, ms | ratio | peak memory, adele / PyTorch |",
+                       "| ---: | ---: | ---: | ---: | ---: |"] + [row for row in rows if row])
+    print(table)
+    if args.markdown:
+        with open(args.markdown, "w", encoding="utf-8") as file:
+            file.write(table + "\n")
+    return 0 if all(rows) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -63,6 +63,8 @@ def main():
     parser.add_argument("--categories", type=int, default=4)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--bf16", action="store_true", help="autocast of the network")
     args = parser.parse_args()
     torch.manual_seed(0)
     model = UNet(1, args.categories, args.width).train()
@@ -78,28 +80,36 @@ def main():
         F.interpolate(images, size=(int(args.size * s),) * 2, mode="bilinear", align_corners=True)
         for s in (0.7, 1.5)]
 
-    def step():
-        optimizer.zero_grad()
-        logits = [model(x) for x in inputs]
+    def forward_loss():
+        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
+            logits = [model(x) for x in inputs]
+        logits = [z.float() for z in logits]
         logits = [logits[0]] + [
             F.interpolate(z, size=labels.shape[1:], mode="bilinear", align_corners=True)
             for z in logits[1:]]
-        loss = loss_program(logits, labels)
+        # As in our step: the pairs to count for the epoch's IoU.
+        pairs = (logits[0].argmax(1) * args.categories + labels).flatten()
+        return loss_program(logits, labels), pairs
+
+    forward = torch.compile(forward_loss) if args.compile else forward_loss
+
+    def step():
+        optimizer.zero_grad()
+        loss, pairs = forward()
         loss.backward()
         optimizer.step()
-        # As in our step: the counts for the epoch's IoU.
-        pred = logits[0].argmax(1)
-        torch.bincount((pred * args.categories + labels).flatten(), minlength=args.categories ** 2)
+        torch.bincount(pairs, minlength=args.categories ** 2)
         return loss.item()
 
-    first = step()
+    first = [step() for _ in range(3)][0]  # as bench_step's first steps; the first one compiles
     times = []
     for _ in range(args.steps):
         start = time.perf_counter()
         step()
         times.append(1e3 * (time.perf_counter() - start))
     print(json.dumps({
-        "what": f"pytorch {torch.__version__}" + (" channels_last" if args.channels_last else ""),
+        "what": " ".join([f"PyTorch {torch.__version__}", "compiled" if args.compile else "eager"] +
+                         ["channels_last"] * args.channels_last + ["bf16"] * args.bf16),
         "width": args.width, "median_ms": round(statistics.median(times), 3),
         "min_ms": round(min(times), 3), "max_ms": round(max(times), 3), "loss": round(first, 6),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)}))
