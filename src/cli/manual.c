@@ -138,8 +138,9 @@ static const struct {
     {"ADELE_CPU_ISA", "Limits the CPU device to an instruction set: sse41, avx2, avx512 or "
                       "avx512_bf16 (default: the best that the processor has). Results are the "
                       "same bytes for the same instruction set."},
-    {"ADELE_RANK_TIMEOUT", "Seconds that ranks which train together (mpirun, srun) wait for each "
-                           "other before all end with an error (default: 600)."},
+    {"ADELE_RANK_TIMEOUT",
+     "Seconds that ranks which work together (mpirun, srun) wait for a sign of "
+     "life of each other before all end with an error (default: 600)."},
     {"ADELE_SELFTEST", "off: the kernels of a GPU are not tested, and what an earlier test found "
                        "is ignored; a number: the seconds that a test may take. See "
                        "adele-selftest(1)."},
