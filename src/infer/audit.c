@@ -36,6 +36,7 @@ struct audit {
     struct audit_table table;
     struct audit_gallery gallery;
     struct changes changes; // of masked labels
+    bool is_mask_value_new; // the data set does not ignore options->mask_value yet
     uint8_t *masked;        // (slices, h, w) of the present case; NULL without
     const bool *is_wanted;  // of each case; NULL: all
     int n_folds;            // 0: one model predicts all cases
@@ -67,26 +68,20 @@ static void audit_deinit(struct audit *audit) {
 
 static adele_status open_dataset(struct audit *audit, const struct model *model) {
     const struct audit_options *options = audit->options;
-    struct dataset_config data;
-    model_dataset_config(model, &options->model, &data);
-    if (!data.root)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Name the data set with --data DIR.",
-                    "%s lies in no run folder, so its data set is unknown", model->path);
     if (options->labels && audit->split != SPLIT_TRAIN)
         return FAIL(ADELE_INVALID_ARGUMENT, "Leave it out, or audit the train split.",
                     "%s: a folder of labels is of the train split, not of %s", options->labels,
                     dataset_split_name(audit->split));
-    if (options->labels)
-        data.noisy_labels = options->labels;
-    else if (!options->model.data)
-        data.noisy_labels = model->config->data.noisy_labels;
-    TRY(model_warn_of_data(model, &options->model));
-    TRY(dataset_open(&data, &audit->dataset));
+    const char *labels = options->labels;
+    if (!labels && !options->model.data && model->config)
+        labels = model->config->data.noisy_labels;
+    TRY(model_open_dataset(model, &options->model, labels, &audit->dataset));
     TRY(dataset_match_categories(audit->dataset, model->n_categories, model->category_names));
     if (audit->dataset->n_cases[audit->split] > 0)
         return ADELE_OK;
     return FAIL(ADELE_DATA, "Choose another with --split: train, val or test.",
-                "%s: the %s split is empty", data.root, dataset_split_name(audit->split));
+                "%s: the %s split is empty", audit->dataset->root,
+                dataset_split_name(audit->split));
 }
 
 // The noisy labels must be those of the run. Its best checkpoint does not say which they were.
@@ -142,7 +137,7 @@ static adele_status find_folder(struct audit *audit, const struct model *model) 
 
 // The value must not be that of a class: 255 is one where data.label_map says so. One that the
 // files do not hold may become that of ignored pixels where no other is.
-static adele_status choose_mask_value(const struct audit *audit) {
+static adele_status choose_mask_value(struct audit *audit) {
     int value = audit->options->mask_value;
     const struct dataset *dataset = audit->dataset;
     struct label_lookup *lookup = dataset->lookup;
@@ -152,6 +147,7 @@ static adele_status choose_mask_value(const struct audit *audit) {
     int category = label_lookup_category(lookup, value);
     if (category == LABEL_IGNORE || (category < 0 && !has_own && value <= UINT8_MAX)) {
         lookup->value[LABEL_IGNORE] = value;
+        audit->is_mask_value_new = category != LABEL_IGNORE;
         return ADELE_OK;
     }
     if (category < 0 && !has_own)
@@ -321,6 +317,19 @@ static adele_status visit_cases(struct audit *audit, struct model *model, struct
     return model_visit(model, &audit->options->model, audit->dataset, output, &visitor);
 }
 
+// A value that the data set does not ignore is an error in a training, until its map has it.
+static void log_masks(const struct audit *audit) {
+    int value = audit->options->mask_value;
+    if (value < 0 || audit->dataset->n_cases[audit->split] == 0)
+        return;
+    const struct dataset_case *first = &audit->dataset->cases[audit->split][0];
+    log_line(LOG_INFO, "masks with value %d in the doubtful regions: %s/%s", value, audit->folder,
+             dataset_label_folder(audit->dataset, audit->split, first));
+    if (audit->is_mask_value_new)
+        log_line(LOG_INFO, "a training on them needs {from: %d, to: 255} in data.label_map%s",
+                 value, audit->dataset->map.n > 0 ? "" : ", beside an entry for each other value");
+}
+
 // The first rows of audit.csv.
 static void log_most_doubtful(const struct audit *audit) {
     for (int i = 0; i < audit->table.n_rows && i < N_LOGGED; i++) {
@@ -342,6 +351,7 @@ static adele_status save_tables(struct audit *audit) {
     TRY(save_changes(audit));
     TRY(audit_table_save(&audit->table, audit->dataset->category_names,
                          n_pictures < n_rows ? n_pictures : n_rows, audit->folder));
+    log_masks(audit);
     log_most_doubtful(audit);
     return ADELE_OK;
 }

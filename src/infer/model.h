@@ -69,9 +69,13 @@ ADELE_MUST_CHECK adele_status model_evaluate(struct model *model,
 // layout's own. out->root is NULL where no data set is known; *out borrows from both.
 void model_dataset_config(const struct model *model, const struct model_options *options,
                           struct dataset_config *out);
-// Warns where the split may not be the one that the run calls by that name.
-ADELE_MUST_CHECK adele_status model_warn_of_data(const struct model *model,
-                                                 const struct model_options *options);
+// Opens it; `noisy_labels` (NULL: none) as in struct dataset_config. With options->data the splits
+// are those of the run (data.split) where the folder has all their cases; else its own, with a
+// warning. Warns too where the run's paths lead to other files than those that it had. The caller
+// closes *out.
+ADELE_MUST_CHECK adele_status model_open_dataset(const struct model *model,
+                                                 const struct model_options *options,
+                                                 const char *noisy_labels, struct dataset **out);
 
 // One predicted slice, on the host. Everything is borrowed during the call.
 struct model_view {
@@ -113,6 +117,7 @@ struct label_export {
     int epoch;              // the labels after the correction of that epoch; below 0: by...
     const char *checkpoint; // ..."last" (NULL) or "best": the labels at that checkpoint
     bool is_overwriting;    // earlier output is replaced (data/output.h)
+    long long *out_changed; // pixels of the label files that corrections changed; NULL: not wanted
 };
 // export_labels.c: the corrected labels of a run in the input's own layout and file type, with
 // changes.csv. A log line says which they are. With data.noise changes are against the files'

@@ -6,9 +6,6 @@
 #include "base/log.h"
 #include "infer/case_runner.h"
 #include "infer/model_output.h"
-#include "infer/run_folder.h"
-
-#include <string.h>
 
 adele_status model_visit(struct model *model, const struct model_options *options,
                          struct dataset *dataset, struct output *output,
@@ -31,38 +28,6 @@ static adele_status end_run(struct case_runner *runner, adele_status status) {
     case_runner_deinit(runner);
     dataset_close(runner->dataset);
     return status;
-}
-
-void model_dataset_config(const struct model *model, const struct model_options *options,
-                          struct dataset_config *out) {
-    memset(out, 0, sizeof *out);
-    if (model->config) {
-        config_dataset(model->config, out);
-        out->noisy_labels = NULL; // scores are against the layout's own labels
-        out->true_labels = NULL;
-    }
-    if (options->data) {
-        // Another data set has its own layout and splits; the mapping of labels is the model's.
-        out->root = options->data;
-        out->layout = LAYOUT_AUTO;
-        memset(out->split, 0, sizeof out->split);
-    }
-    out->height = model->height;
-    out->width = model->width;
-    out->normalize = model->normalize;
-    out->orientation = model->orientation;
-}
-
-adele_status model_warn_of_data(const struct model *model, const struct model_options *options) {
-    if (!model->run_folder)
-        return ADELE_OK;
-    if (!options->data)
-        return run_paths_warn(model->run_folder, model->config);
-    const char *list = model->config->data.split[options->split];
-    if (list)
-        log_line(LOG_WARNING, "data.split.%s: %s of the run is not used: %s has splits of its own",
-                 dataset_split_name(options->split), list, options->data);
-    return ADELE_OK;
 }
 
 // Such a score says little; often the cause is 255 in the label files.
@@ -94,16 +59,10 @@ static adele_status choose_split(const struct dataset *dataset, const struct mod
 adele_status model_evaluate(struct model *model, const struct model_options *options,
                             struct score *out, int *out_images, enum dataset_split *out_split) {
     struct case_runner runner = {.model = model, .options = options};
-    struct dataset_config data;
-    model_dataset_config(model, options, &data);
-    if (!data.root)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Name the data set with --data DIR.",
-                    "%s lies in no run folder, so its data set is unknown", model->path);
     int64_t counts[3 * 256] = {0};
     *out_images = 0;
     adele_status status;
-    TRY_GOTO(model_warn_of_data(model, options), done);
-    TRY_GOTO(dataset_open(&data, &runner.dataset), done);
+    TRY_GOTO(model_open_dataset(model, options, NULL, &runner.dataset), done);
     TRY_GOTO(dataset_match_categories(runner.dataset, model->n_categories, model->category_names),
              done);
     TRY_GOTO(choose_split(runner.dataset, options, out_split), done);

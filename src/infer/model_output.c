@@ -18,6 +18,15 @@ adele_status model_guard_inputs(const struct model *model, const struct model_op
     return model->run_folder ? run_folder_guard(model->run_folder, model->config, guard) : ADELE_OK;
 }
 
+// Masks among checkpoints/ and log.txt would be mistaken for files of the training.
+static adele_status check_not_the_run(struct output *output) {
+    const char *folder = output_folder(output);
+    if (!output_guard_is_run(output_guard(output), folder))
+        return ADELE_OK;
+    return FAIL(ADELE_INVALID_ARGUMENT, "Choose a folder of its own, in the run or elsewhere.",
+                "the masks would fall among the files of the run %s", folder);
+}
+
 adele_status model_plan_masks(const struct model *model, const struct model_options *options,
                               const struct dataset *dataset, enum dataset_split split,
                               struct output **out) {
@@ -28,6 +37,7 @@ adele_status model_plan_masks(const struct model *model, const struct model_opti
     TRY(output_create(options->masks_folder, options->is_overwriting, out));
     TRY_GOTO(model_guard_inputs(model, options, output_guard(*out)), fail);
     TRY_GOTO(output_guard_add_dataset(output_guard(*out), dataset), fail);
+    TRY_GOTO(check_not_the_run(*out), fail);
     TRY_GOTO(output_add_predictions(*out, dataset, split, options->probabilities), fail);
     TRY_GOTO(output_check(*out), fail);
     return ADELE_OK;

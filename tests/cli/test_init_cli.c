@@ -139,6 +139,9 @@ static void pictures_and_masks_of_255_train(void **state) {
     program_result_deinit(&result);
     ADELE(&result, "audit", scratch_path(state, "run"), "--device=cpu", "--mask-doubtful=254", "-o",
           scratch_path(state, "audit 254"));
+    assert_non_null(strstr(result.out, "masks with value 254 in the doubtful regions: "));
+    assert_non_null(strstr(result.out, "/audit 254/masks\n"));
+    assert_non_null(strstr(result.out, "needs {from: 254, to: 255} in data.label_map\n"));
     // The names of the five most doubtful ones, and what was left out.
     assert_non_null(strstr(result.out, "most doubtful 1: s"));
     assert_non_null(strstr(result.out, "most doubtful 5: s"));

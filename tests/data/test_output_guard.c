@@ -286,6 +286,10 @@ static void another_run_is_closed(void **state) {
 static void the_own_run_keeps_its_files(void **state) {
     struct program_result result;
     uint64_t before = sum_of(run);
+    for (int verb = PREDICT; verb <= MASKS; verb++) {
+        run_verb((enum verb)verb, run, NULL, &result);
+        assert_refused(&result, "the masks would fall among the files of the run", run);
+    }
     run_verb(LABELS, scratch_path(state, "run/labels"), NULL, &result);
     assert_refused(&result, "would fall onto labels of the run", run);
     run_verb(REPORT, scratch_path(state, "run/checkpoints"), "--overwrite", &result);

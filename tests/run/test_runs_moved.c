@@ -199,14 +199,37 @@ static void other_data_of_that_name_are_noticed(void **state) {
 // A list of the run's own is not taken for one of another data set in silence.
 static void a_list_that_is_not_used_is_said(void **state) {
     struct program_result result;
+    static const char train[] = "train_000\ntrain_001\ntrain_002\ntrain_003\ntrain_004\n";
+    check_ok(file_write(scratch_path(state, "home/train.txt"), train, strlen(train)));
+    check_ok(file_write(scratch_path(state, "home/val.txt"), "train_005\n", 10));
     check_ok(file_write(scratch_path(state, "home/one.txt"), "test_000\n", 9));
     ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "listed", "--device=cpu",
-             "--set", "train.epochs=1", "--set", "data.split.test=one.txt");
+             "--set", "train.epochs=1", "--set", "data.split.test=one.txt", "--set",
+             "data.split.train=train.txt", "--set", "data.split.val=val.txt");
     assert_done(&result, "done: 1 epoch");
     ADELE_IN(state, &result, "away", "evaluate", "../home/listed", "--device=cpu");
     assert_done(&result, "test split, 1 images"); // the list is found from elsewhere
-    ADELE_IN(state, &result, "home", "evaluate", "listed", "--data", "set", "--device=cpu");
-    assert_done(&result, "warning: data.split.test: one.txt of the run is not used");
+    // The lists hold for the run's own folder, named as where the data have moved.
+    ADELE_IN(state, &result, "home", "evaluate", "listed", "--split=val", "--device=cpu", "--json",
+             "../listed.json");
+    assert_done(&result, "val split, 1 images");
+    ADELE_IN(state, &result, "home", "evaluate", "listed", "--split=val", "--data", "set",
+             "--device=cpu", "--json", "../named.json");
+    assert_null(strstr(result.err, "is not used"));
+    assert_done(&result, "val split, 1 images");
+    assert_true(same_bytes(scratch_path(state, "listed.json"), scratch_path(state, "named.json")));
+    ADELE_IN(state, &result, "home", "audit", "listed", "--data", "set", "--device=cpu", "-o",
+             "audit");
+    assert_done(&result, "5 images; ");
+    // Another data set lacks cases of the lists.
+    struct tiny_set set = tiny_set_default(5);
+    set.n_train = 2;
+    set.n_val = set.n_test = 1;
+    tiny_set_write(scratch_path(state, "away/few"), &set);
+    ADELE_IN(state, &result, "home", "evaluate", "listed", "--data", "../away/few", "--split=val",
+             "--device=cpu");
+    assert_done(&result, "warning: data.split of the run is not used, because ../away/few does not "
+                         "go with it: ../away/few");
 }
 
 // ---- settings -----------------------------------------------------------------------------------
