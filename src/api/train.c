@@ -235,6 +235,8 @@ static adele_status load_for_dry_run(const struct adele_train_options *options,
     adele_status status = rank_device_choose(ranks, name, device);
     if (status == ADELE_OK)
         status = read_dry_run_options(options, config);
+    if (status == ADELE_OK && options->run_folder != NULL)
+        status = run_folder_check_new(*config, options->run_folder);
     if (status == ADELE_OK)
         status = test_kernels(options, device);
     return ranks_agree(ranks, status);

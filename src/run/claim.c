@@ -38,8 +38,6 @@ static adele_status check_names(const char *run_folder, const struct output_mani
 }
 
 static adele_status list_names(const char *run_folder, struct output_manifest *manifest) {
-    TRY(output_manifest_read(run_folder, manifest));
-    TRY(check_names(run_folder, manifest));
     TRY(file_make_directory(run_folder));
     bool is_listed = true;
     for (int i = 0; output_run_names[i]; i++) {
@@ -49,19 +47,37 @@ static adele_status list_names(const char *run_folder, struct output_manifest *m
     return is_listed ? ADELE_OK : output_manifest_write(run_folder, manifest);
 }
 
-adele_status run_folder_claim(const struct config *config, const char *run_folder,
-                              bool is_resuming) {
-    bool has_run = false;
-    TRY(run_folder_has_checkpoint(run_folder, &has_run));
-    if (has_run && !is_resuming)
+// *out_has_run: its checkpoint is there, and the run is to be resumed.
+static adele_status check_folder(const struct config *config, const char *run_folder,
+                                 bool is_resuming, bool *out_has_run,
+                                 struct output_manifest *manifest) {
+    TRY(run_folder_has_checkpoint(run_folder, out_has_run));
+    if (*out_has_run && !is_resuming)
         return FAIL(ADELE_INVALID_ARGUMENT,
                     "Continue it with --resume, or choose another folder with --run.",
                     "%s holds a run already", run_folder);
-    if (has_run)
+    if (*out_has_run)
         return ADELE_OK;
-    struct output_manifest manifest = {0};
     TRY(check_place(config, run_folder));
-    adele_status status = list_names(run_folder, &manifest);
+    TRY(output_manifest_read(run_folder, manifest));
+    return check_names(run_folder, manifest);
+}
+
+adele_status run_folder_claim(const struct config *config, const char *run_folder,
+                              bool is_resuming) {
+    bool has_run = false;
+    struct output_manifest manifest = {0};
+    adele_status status = check_folder(config, run_folder, is_resuming, &has_run, &manifest);
+    if (status == ADELE_OK && !has_run)
+        status = list_names(run_folder, &manifest);
+    output_manifest_deinit(&manifest);
+    return status;
+}
+
+adele_status run_folder_check_new(const struct config *config, const char *run_folder) {
+    bool has_run = false;
+    struct output_manifest manifest = {0};
+    adele_status status = check_folder(config, run_folder, false, &has_run, &manifest);
     output_manifest_deinit(&manifest);
     return status;
 }

@@ -13,6 +13,10 @@
 ADELE_MUST_CHECK adele_status run_folder_claim(const struct config *config, const char *run_folder,
                                                bool is_resuming);
 
+// The same refusals for a run that would be a new one; writes nothing.
+ADELE_MUST_CHECK adele_status run_folder_check_new(const struct config *config,
+                                                   const char *run_folder);
+
 // After a start that was refused: removes the folder that run_folder_claim has made, if nothing but
 // the claim is in it.
 void run_folder_unclaim(const char *run_folder);

@@ -90,8 +90,9 @@ adele_status resume_load(struct trainer *trainer) {
     bool is_found = false;
     TRY(resume_load_newest(trainer, &is_found));
     if (!is_found) {
-        log_line(LOG_INFO, "no checkpoint in %s: the run begins at its first epoch",
-                 trainer->options.run_folder);
+        if (trainer->options.resume)
+            log_line(LOG_WARNING, "no checkpoint in %s: the run begins at its first epoch",
+                     trainer->options.run_folder);
         return ADELE_OK;
     }
     log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->progress.epoch,
