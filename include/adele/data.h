@@ -176,6 +176,8 @@ struct adele_labels_options {
                             // those of the checkpoint that the next member names
     const char *checkpoint; // "last" (NULL) or "best"
     int overwrite;          // 1: files that adele wrote there earlier are replaced
+    long long *n_changed; // gets the pixels that corrections changed, of the label files. NULL: it
+                          // is not wanted
 };
 // The corrected training labels of a run as files of the input's own layout and type, with
 // changes.csv. Errors: ADELE_DATA when the data set is not the one that the run was trained on,

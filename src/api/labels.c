@@ -15,7 +15,8 @@ adele_status adele_labels(const struct adele_labels_options *options) {
                                .data = options->data,
                                .epoch = options->epoch > 0 ? options->epoch : -1,
                                .checkpoint = options->checkpoint,
-                               .is_overwriting = options->overwrite != 0});
+                               .is_overwriting = options->overwrite != 0,
+                               .out_changed = options->n_changed});
 }
 
 adele_status adele_export_labels(const char *run_folder, int epoch, const char *output) {

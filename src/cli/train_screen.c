@@ -296,15 +296,17 @@ static void show_corrected(const struct train_screen *screen, bool is_off) {
                is_off ? " (correction.enabled: false)" : "");
 }
 
-// Without the classes where onset.json cannot be read: the run itself is complete.
-static void show_corrections(const struct train_screen *screen, const char *run_folder) {
+// Without the classes where onset.json cannot be read: the run itself is complete. Whether labels
+// may have been corrected.
+static bool show_corrections(const struct train_screen *screen, const char *run_folder) {
     struct corrections corrections = {0};
     int n_shown = 0;
     bool is_read = adele_run_corrections(run_folder, count_class, &corrections) == ADELE_OK;
     if (!screen->was_finished)
         show_corrected(screen, is_read && corrections.n_classes == 0);
+    bool may_have_corrected = !is_read || corrections.n_never < corrections.n_classes;
     if (corrections.n_explained == 0)
-        return;
+        return may_have_corrected;
     printf("%d of %d classes never corrected", corrections.n_never, corrections.n_classes);
     if (corrections.n_explained > corrections.n_never)
         printf(", %d later than the onset", corrections.n_explained - corrections.n_never);
@@ -312,6 +314,7 @@ static void show_corrections(const struct train_screen *screen, const char *run_
     if (adele_run_corrections(run_folder, show_class, &n_shown) == ADELE_OK &&
         n_shown > MOST_CLASSES)
         printf("  and %d more classes; report.html has all\n", n_shown - MOST_CLASSES);
+    return may_have_corrected;
 }
 
 void train_screen_end(const struct train_screen *screen, const struct adele_train_result *result) {
@@ -326,17 +329,19 @@ void train_screen_end(const struct train_screen *screen, const struct adele_trai
     }
     if (isfinite(result->test_miou))
         printf("test foreground mIoU of the last epoch: %.4f\n", result->test_miou);
-    show_corrections(screen, result->run_folder);
+    bool may_have_corrected = show_corrections(screen, result->run_folder);
     printf("next: adele report ");
     shell_print_path(stdout, result->run_folder, "");
     printf(" -o ");
     shell_print_path(stdout, result->run_folder, "_report");
     printf("\n      adele audit ");
     shell_print_path(stdout, result->run_folder, "");
-    printf("\n      adele labels ");
-    shell_print_path(stdout, result->run_folder, "");
-    printf(" -o ");
-    shell_print_path(stdout, result->run_folder, "_labels");
+    if (may_have_corrected) {
+        printf("\n      adele labels ");
+        shell_print_path(stdout, result->run_folder, "");
+        printf(" -o ");
+        shell_print_path(stdout, result->run_folder, "_labels");
+    }
     printf("\n");
 }
 

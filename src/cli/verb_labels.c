@@ -70,11 +70,14 @@ const struct argp labels_argp = {
 
 int verb_labels(int argc, char **argv) {
     struct adele_labels_options arguments = {0};
+    long long n_changed = 0;
     argp_err_exit_status = CLI_USAGE;
+    arguments.n_changed = &n_changed;
     argp_parse(&labels_argp, argc, argv, 0, 0, &arguments);
     adele_status status = adele_labels(&arguments);
     if (status != ADELE_OK)
         return cli_report_failure(status);
-    printf("corrected labels in %s\n", arguments.output);
+    printf("%s in %s\n", n_changed > 0 ? "corrected labels" : "the labels that the run was given",
+           arguments.output);
     return CLI_OK;
 }

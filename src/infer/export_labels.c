@@ -196,6 +196,8 @@ adele_status model_export_labels(const struct label_export *export) {
     TRY_GOTO(write_labels(export, config, dataset, &images, entry->data, &sum), done);
     log_line(LOG_INFO, "labels as they were after epoch %d: %s", source.epoch, source.path);
     log_changes(&sum, &images);
+    if (export->out_changed)
+        *export->out_changed = (long long)sum.n_changed;
 done:
     safetensors_close(file);
     dataset_images_deinit(&images);

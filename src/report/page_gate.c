@@ -63,16 +63,39 @@ static adele_status add_head(struct buffer *html) {
         GATE_KNOWN, GATE_DEVIATION, GATE_ONE_SIDED, GATE_MARGIN);
 }
 
+// Every class that the gate measured was kept.
+static bool are_all_kept(const cJSON *categories) {
+    bool is_any_kept = false;
+    for (const cJSON *node = categories->child; node != NULL; node = node->next) {
+        if (gate_of(node) == NULL)
+            continue;
+        if (cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(gate_of(node), "corrects")))
+            return false;
+        is_any_kept = true;
+    }
+    return is_any_kept;
+}
+
+static adele_status add_epoch(struct buffer *html, const cJSON *categories, double epoch) {
+    if (are_all_kept(categories))
+        return buffer_printf(html,
+                             "<p class=\"soft\">The ensemble of this run corrected nothing: after "
+                             "epoch %.0f every class was kept by the gate; the onsets are only "
+                             "shown.</p>\n",
+                             epoch);
+    return buffer_printf(html,
+                         "<p class=\"soft\">The labels of this run are corrected once, from an "
+                         "ensemble, after epoch %.0f; the onsets are only shown.</p>\n",
+                         epoch);
+}
+
 adele_status page_gate(struct page *page, const struct report_run *run) {
     const cJSON *categories = cJSON_GetObjectItemCaseSensitive(run->onset, "categories");
     struct buffer *html = &page->html;
     double epoch = number_of(run->onset, "ensemble_epoch");
     int n = 0;
     if (isfinite(epoch))
-        TRY(buffer_printf(html,
-                          "<p class=\"soft\">The labels of this run are corrected once, from an "
-                          "ensemble, after epoch %.0f; the onsets are only shown.</p>\n",
-                          epoch));
+        TRY(add_epoch(html, categories, epoch));
     for (const cJSON *node = categories->child; node != NULL; node = node->next) {
         const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(node, "name"));
         if (gate_of(node) == NULL || name == NULL)

@@ -46,8 +46,32 @@ adele_status correction_plan_check(const struct config *config) {
 
 // ---- when ---------------------------------------------------------------------------------------
 
+// The epoch after which the gate kept every class; 0: it has not decided yet, or let one pass.
+static int kept_epoch(const struct corrector *corrector) {
+    int epoch = 0;
+    for (int c = 1; c < corrector->data->n_categories; c++) {
+        const struct gate_record *record = &corrector->gate.records[c];
+        if (record->corrects != 0.0)
+            return 0;
+        if (record->epoch > 0.0)
+            epoch = (int)record->epoch;
+    }
+    return epoch;
+}
+
 // METHOD section 9: what the network has not learned until then is left as it is.
-static void describe_fixed(const struct ensemble *ensemble, struct correction_plan *out) {
+static void describe_fixed(const struct corrector *corrector, struct correction_plan *out) {
+    const struct ensemble *ensemble = &corrector->ensemble;
+    int kept = kept_epoch(corrector);
+    if (kept > 0) {
+        (void)snprintf(out->when, sizeof out->when,
+                       "nothing: after epoch %d every class was kept by the gate", kept);
+        (void)snprintf(out->warning, sizeof out->warning,
+                       "no label will be corrected in the epochs that follow, since the ensemble "
+                       "corrects once, after epoch %d; a new run of more epochs decides later",
+                       kept);
+        return;
+    }
     int at = ensemble_epoch(ensemble), n_epochs = ensemble->epochs->n_epochs;
     bool is_over = !ensemble_is_open(ensemble);
     if (at > n_epochs && !is_over) {
@@ -99,7 +123,7 @@ void correction_plan_describe(const struct corrector *corrector, struct correcti
     const char *when = "per class, when its training IoU flattens";
     *out = (struct correction_plan){0};
     if (is_ensemble && config->correction.timing == TIMING_FIXED) {
-        describe_fixed(&corrector->ensemble, out);
+        describe_fixed(corrector, out);
         return;
     }
     if (!config->correction.enabled)

@@ -227,10 +227,11 @@ static void a_run_ends_with_its_scores_and_what_comes_next(void **state) {
     assert_null(strstr(result.out, "never corrected"));
     // Quoted, because of the space.
     (void)snprintf(next, sizeof next,
-                   "next: adele report '%s' -o '%s_report'\n      adele audit '%s'\n"
-                   "      adele labels '%s' -o '%s_labels'\n",
-                   run, run, run, run, run);
+                   "next: adele report '%s' -o '%s_report'\n      adele audit '%s'\n", run, run,
+                   run);
     assert_says(result.out, next);
+    assert_null(strstr(result.out, "adele labels")); // nothing was corrected
+    assert_null(strstr(result.out, "no checkpoint in"));
     program_result_deinit(&result);
 }
 
@@ -251,6 +252,13 @@ static void a_run_ends_with_the_classes_that_it_did_not_correct(void **state) {
     assert_says(result.out, " more than with the labels (IoU ");
     assert_says(result.out, "and a correction takes more than 0.9 (correction.veto); lower "
                             "correction.veto only where you know that the masks are wrong\n");
+    assert_null(strstr(result.out, "adele labels"));
+    program_result_deinit(&result);
+    (void)snprintf(path, sizeof path, "%s", scratch_path(state, "clean labels"));
+    ADELE(&result, "labels", run, "-o", path);
+    assert_code(&result, 0);
+    assert_says(result.out, "the labels that the run was given in ");
+    assert_null(strstr(result.out, "corrected"));
     program_result_deinit(&result);
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "clean report"));
     ADELE(&result, "report", run, "-o", path);
@@ -272,6 +280,7 @@ static void counts_say_of_which_size_they_are(void **state) {
     assert_code(&result, 0);
     assert_says(result.out, " pixels of the training masks, over all corrections, at the size of "
                             "the training\n");
+    assert_says(result.out, "\n      adele labels ");
     program_result_deinit(&result);
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "larger_labels"));
     ADELE(&result, "labels", run, "-o", path);
@@ -437,6 +446,10 @@ static void assert_refused(struct program_result *result, int code, const char *
 
 static void a_dry_run_of_nothing_is_refused(void **state) {
     struct program_result result;
+    // A folder that the run itself could not have.
+    ADELE(&result, "train", config, "--dry-run", "--device=cpu", "--run",
+          scratch_path(state, "set/run"));
+    assert_refused(&result, 1, "would fall into the data set");
     ADELE(&result, "train", config, "--dry-run", "--resume");
     assert_refused(&result, 2, "--dry-run cannot be used with --resume");
     ADELE(&result, "train", config, "--dry-run", "--profile", "3");

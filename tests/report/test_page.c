@@ -293,6 +293,17 @@ static void test_the_gate_of_the_ensemble(void **state) {
         "0.500</b></td><td><b>0.951</b></td><td>0.500</td><td>0.875</td><td><b>0.375"
         "</b></td><td>corrected</td></tr>\n</tbody>");
     memory_free(page);
+    // No class passed.
+    made_up_file(
+        run, "onset.json",
+        "{\"pipeline\": \"segthor\", \"r\": 0.9, \"corrects\": true, \"ensemble_epoch\": 8, "
+        "\"categories\": [{\"name\": \"heart\", \"iou\": [0.5], \"corrected_epochs\": [], "
+        "\"gate\": {\"epoch\": 8, \"known\": 0.9, \"corrects\": false}}]}");
+    page = page_of(state, 1, &run);
+    assert_section_has(page, "onset",
+                       "corrected nothing: after epoch 8 every class was kept by the gate;");
+    assert_null(strstr(page, "corrected once, from"));
+    memory_free(page);
 }
 
 static void test_what_is_missing_is_named(void **state) {

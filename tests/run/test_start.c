@@ -246,7 +246,8 @@ struct planned {
 };
 
 // Of a run that has not begun to train: nothing is computed.
-static void assert_planned(void *const *state, const struct planned *planned) {
+// `gate_epoch`: at whose end the gate has kept all classes; 0: it has not.
+static void assert_planned(void *const *state, const struct planned *planned, int gate_epoch) {
     struct config *config = tiny_run_config(state, planned->sets);
     struct run_data data = {.config = config, .n_categories = 3};
     const struct epoch_plan epochs = {
@@ -258,6 +259,8 @@ static void assert_planned(void *const *state, const struct planned *planned) {
     corrector->epochs = &epochs;
     corrector->ensemble = (struct ensemble){
         .data = &data, .epochs = &epochs, .maps = &maps, .kept_epoch = planned->kept_epoch};
+    corrector->gate.records[1].epoch = gate_epoch;
+    corrector->gate.records[2].epoch = gate_epoch;
     correction_plan_describe(corrector, &plan);
     assert_string_equal(plan.when, planned->correction);
     if (planned->warning[0] == '\0')
@@ -316,7 +319,14 @@ static void corrections_are_announced(void **state) {
          "each class once, when its training IoU flattens, from the ensemble",
          ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        assert_planned(state, &cases[i]);
+        assert_planned(state, &cases[i], 0);
+    // A resumed run whose gate has kept all classes has corrected nothing.
+    static const struct planned kept = {{ENSEMBLE},
+                                        24,
+                                        0,
+                                        "nothing: after epoch 4 every class was kept by the gate",
+                                        "no label will be corrected in the epochs that follow"};
+    assert_planned(state, &kept, 4);
 }
 
 static void noise_is_announced(void **state) {
