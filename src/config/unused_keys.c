@@ -38,6 +38,11 @@ static adele_status is_default(const char *name, const struct config_key *key,
     return ADELE_OK;
 }
 
+// What a message names: a key of --set is in no file.
+static const char *origin(const char *name, const struct config_slot *slot) {
+    return slot->is_set ? "--set" : name;
+}
+
 // Keys of one optimizer that the other does not read. Their defaults are accepted, because
 // config.resolved.yaml has them.
 static adele_status check_optimizer(const char *name, const struct config_raw *raw,
@@ -57,7 +62,8 @@ static adele_status check_optimizer(const char *name, const struct config_raw *r
             TRY(is_default(name, &config_keys[i_key], config, &is_same));
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other optimizer.",
-                        "%s: %s is set, but train.optimizer.name is %s", name, keys[i].path,
+                        "%s: %s is set, but train.optimizer.name is %s",
+                        origin(name, config_raw_slot(raw, i_key)), keys[i].path,
                         config->train.optimizer == OPTIMIZER_SGD ? "sgd" : "adamw");
     }
     return ADELE_OK;
@@ -78,9 +84,45 @@ static adele_status check_method(const char *name, const struct config_raw *raw,
             TRY(is_default(name, &config_keys[i_key], config, &is_same));
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or set correction.method: ensemble.",
-                        "%s: %s is set, but correction.method is adele", name, paths[i]);
+                        "%s: %s is set, but correction.method is adele",
+                        origin(name, config_raw_slot(raw, i_key)), paths[i]);
     }
     return ADELE_OK;
+}
+
+// Keys of one kind of augmentation that the other does not read.
+static adele_status check_kind(const char *name, const struct config_raw *raw,
+                               const struct config *config) {
+    static const struct {
+        const char *path;
+        enum adele_augment_kind kind; // that reads it
+    } keys[] = {{AUGMENT "rotate", ADELE_AUGMENT_AFFINE},
+                {AUGMENT "translate", ADELE_AUGMENT_AFFINE},
+                {AUGMENT "hsv", ADELE_AUGMENT_VOC}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        int i_key = -1;
+        bool is_same = true;
+        if (keys[i].kind == config->data.augment.kind || !config_is_known(keys[i].path, &i_key))
+            continue;
+        const struct config_slot *slot = config_raw_slot(raw, i_key);
+        if (is_written(slot))
+            TRY(is_default(name, &config_keys[i_key], config, &is_same));
+        if (!is_same)
+            return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other kind.",
+                        "%s: %s is set, but data.augment.kind is %s", origin(name, slot),
+                        keys[i].path,
+                        config->data.augment.kind == ADELE_AUGMENT_VOC ? "voc" : "affine");
+    }
+    return ADELE_OK;
+}
+
+// Augmentation needs another source of the predictions that correct labels (run/setup.c).
+static const char *augment_hint(const struct config *config) {
+    bool has_source =
+        !config_has_adele(config) || config->correction.source != SOURCE_TRAINING_PASS;
+    return has_source ? "Set data.augment.enabled: true to augment, or leave the key out."
+                      : "Set data.augment.enabled: true and correction.source: inference to "
+                        "augment, or leave the key out.";
 }
 
 adele_status config_ignored_keys(const struct config *config, char *out, size_t out_bytes) {
@@ -109,7 +151,9 @@ adele_status config_check_unused(const char *name, const struct config_raw *raw,
     int i_enabled = -1;
     TRY(check_optimizer(name, raw, config));
     TRY(check_method(name, raw, config));
-    if (config->data.augment.enabled || !config_is_known(AUGMENT "enabled", &i_enabled))
+    if (config->data.augment.enabled)
+        return check_kind(name, raw, config);
+    if (!config_is_known(AUGMENT "enabled", &i_enabled))
         return ADELE_OK;
     bool says_off = is_written(config_raw_slot(raw, i_enabled));
     for (int i = 0; i < CONFIG_N_KEYS; i++) {
@@ -121,10 +165,10 @@ adele_status config_check_unused(const char *name, const struct config_raw *raw,
         if (says_off)
             TRY(is_default(name, key, config, &is_known_off));
         if (!is_known_off)
-            return FAIL(ADELE_CONFIG,
-                        "Set data.augment.enabled: true to augment, or leave the key out.",
+            return FAIL(ADELE_CONFIG, augment_hint(config),
                         "%s: %s is set, but augmentation is off (data.augment.enabled: false%s)",
-                        name, key->path, says_off ? "" : ", the default");
+                        origin(name, config_raw_slot(raw, i)), key->path,
+                        says_off ? "" : ", the default");
     }
     return ADELE_OK;
 }

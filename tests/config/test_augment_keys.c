@@ -22,8 +22,13 @@ static void test_augment_keys_need_augmentation(void **state) {
         (void)snprintf(text, sizeof text, "%.*s is set, but augmentation is off",
                        (int)strcspn(sets[i], "="), sets[i]);
         assert_refused(ROOT, sets[i], text);
-        assert_non_null(strstr(adele_error_hint(), "data.augment.enabled: true"));
+        assert_non_null(strstr(adele_error_message(), "--set: data.augment."));
+        assert_non_null(strstr(adele_error_hint(),
+                               "data.augment.enabled: true and correction.source: inference"));
     }
+    assert_refused("data: {root: /d}\ncorrection: {source: inference}\n", sets[0],
+                   "augmentation is off");
+    assert_null(strstr(adele_error_hint(), "correction.source"));
     assert_refused("data: {root: /d, augment: {enabled: false}}\n", "data.augment.flip=0.5",
                    "data.augment.flip is set");
     // All at their defaults beside `enabled: false`: what a run writes as its configuration.
@@ -34,6 +39,27 @@ static void test_augment_keys_need_augmentation(void **state) {
     const char *const on[] = {"data.augment.enabled=true", "data.augment.rotate=30"};
     c = parse_ok(ROOT, 2, on);
     assert_true(c->data.augment.enabled && c->data.augment.rotate_degrees == 30.0);
+    config_destroy(c);
+}
+
+static void test_keys_of_the_other_kind(void **state) {
+    (void)state;
+    static const char *const cases[][2] = {{"affine", "data.augment.hsv=5"},
+                                           {"voc", "data.augment.rotate=10"},
+                                           {"voc", "data.augment.translate=0.2"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[128], part[128];
+        (void)snprintf(text, sizeof text, "data: {root: /d, augment: {enabled: true, kind: %s}}\n",
+                       cases[i][0]);
+        (void)snprintf(part, sizeof part, "--set: %.*s is set, but data.augment.kind is %s",
+                       (int)strcspn(cases[i][1], "="), cases[i][1], cases[i][0]);
+        assert_refused(text, cases[i][1], part);
+    }
+    // The defaults, as a run writes them.
+    struct config *c = parse_ok("data: {root: /d, augment: {enabled: true, kind: voc, rotate: 45, "
+                                "hsv: 5}}\n",
+                                0, NULL);
+    assert_true(c->data.augment.hsv == 5.0);
     config_destroy(c);
 }
 
@@ -82,6 +108,7 @@ static void test_elastic(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_augment_keys_need_augmentation),
+                                       cmocka_unit_test(test_keys_of_the_other_kind),
                                        cmocka_unit_test(test_intensity),
                                        cmocka_unit_test(test_elastic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
