@@ -9,6 +9,7 @@
 #include "data/name_list.h"
 #include "data/orientation.h"
 #include "data/picture_peek.h"
+#include "image/image.h"
 #include "image/nifti.h"
 
 #include <stdio.h>
@@ -185,14 +186,21 @@ static adele_status check_names(const struct dataset *dataset) {
     return status;
 }
 
+// A file of another kind than its name says is found before the first mask is written.
+static adele_status probe_case(const struct dataset *dataset, struct dataset_case *item) {
+    int width, height;
+    if (dataset->is_volume)
+        return nifti_probe_geometry(item->image_path[0], &item->geometry);
+    for (int i = 0; i < item->n_files; i++)
+        TRY(image_probe(item->image_path[i], &width, &height));
+    return ADELE_OK;
+}
+
 static adele_status finish_folder(struct dataset_finder *finder) {
     struct dataset *dataset = finder->dataset;
     TRY(check_names(dataset));
-    for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++) {
-        struct dataset_case *item = &dataset->cases[SPLIT_TEST][i];
-        if (dataset->is_volume)
-            TRY(nifti_probe_geometry(item->image_path[0], &item->geometry));
-    }
+    for (int i = 0; i < dataset->n_cases[SPLIT_TEST]; i++)
+        TRY(probe_case(dataset, &dataset->cases[SPLIT_TEST][i]));
     TRY(orientation_find(dataset, NULL));
     // Without a map only the model defines the categories, so any value may be written.
     if (dataset->map.n == 0) {

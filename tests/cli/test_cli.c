@@ -443,6 +443,13 @@ static void predict_writes_maps_of_the_inputs_size(void **state) {
         (void)snprintf(name, sizeof name, "out/p%d.safetensors", i);
         assert_there(state, name);
     }
+    // A last file that is no picture is found before the first mask is written.
+    check_ok(file_write(scratch_path(state, "in/p9.jpg"), "no picture", 10));
+    ADELE(&result, "predict", scratch_path(state, "run"), "-i", scratch_path(state, "in"), "-o",
+          scratch_path(state, "out of junk"));
+    assert_failed(&result, 1, "in/p9.jpg");
+    assert_false(file_exists(scratch_path(state, "out of junk")));
+    check_ok(file_remove_tree(scratch_path(state, "in/p9.jpg")));
 }
 
 static void assert_same_files(void *const *state, const char *a, const char *b) {
