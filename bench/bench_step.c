@@ -12,8 +12,8 @@
 // Prints one JSON object: the median and the spread in ms, GFLOP/s of the convolutions, the losses
 // of the first steps, and peak memory in MB. --export writes the inputs of the first step:
 // weights by their PyTorch names, images of every scale, labels; so that a peer can do the same
-// steps. bench/pytorch_step.py measures PyTorch on the CPU, compare_step.py runs the two in alternation;
-// pytorch_peer.py does both in one process, on a GPU too.
+// steps. bench/pytorch_step.py measures PyTorch on the CPU, compare_step.py runs the two in
+// alternation; pytorch_peer.py does both in one process, on a GPU too.
 #include "base/memory.h"
 #include "base/random.h"
 #include "nn/network.h"
