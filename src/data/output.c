@@ -164,6 +164,8 @@ adele_status output_check(const struct output *output) {
 // Warns of files that an earlier output left beside the new ones, because they look like a part of
 // them.
 static void warn_of_others(const struct output *output, const struct output_manifest *manifest) {
+    if (output->is_named) // files that somebody named one by one are no parts of another output
+        return;
     int n_others = manifest->n;
     for (int i = 0; i < output->files.n; i++)
         n_others -= output_manifest_find(manifest, output->files.names[i]) != NULL;

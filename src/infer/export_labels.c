@@ -15,6 +15,7 @@
 #include "infer/generations.h"
 #include "infer/run_folder.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // The file that holds the labels, and after which epoch they were current.
@@ -33,14 +34,34 @@ static adele_status find_last(const struct label_export *export, struct label_so
     return ADELE_OK;
 }
 
+// "Take one of these epochs: 4, 10, 20.": those that have labels, as far as the buffer holds them.
+static adele_status list_epochs(const char *run_folder, char *out, size_t out_bytes) {
+    struct generation_list list = {0};
+    TRY(manifest_read(run_folder, &list));
+    size_t used = (size_t)snprintf(out, out_bytes, "%s",
+                                   list.n > 0 ? "Take one of these epochs: "
+                                              : "The run has corrected no labels yet.");
+    bool is_full = false;
+    for (int i = 0; i < list.n && !is_full; i++) {
+        is_full = used + 32 > out_bytes;
+        used += (size_t)snprintf(out + used, out_bytes - used, "%d%s", list.items[i].epoch,
+                                 i + 1 == list.n ? "."
+                                 : is_full       ? " ..."
+                                                 : ", ");
+    }
+    generation_list_deinit(&list);
+    return ADELE_OK;
+}
+
 static adele_status find_generation(const struct label_export *export, int epoch,
                                     struct label_source *out) {
+    char epochs[240];
     *out = (struct label_source){generation_path(export->run_folder, epoch), epoch, true};
     TRY(CHECK_MEMORY(out->path));
-    if (!file_exists(out->path))
-        return FAIL(ADELE_IO, "labels/manifest.json of the run lists the epochs that have one.",
-                    "%s: not there", out->path);
-    return ADELE_OK;
+    if (file_exists(out->path))
+        return ADELE_OK;
+    TRY(list_epochs(export->run_folder, epochs, sizeof epochs));
+    return FAIL(ADELE_IO, epochs, "%s: not there", out->path);
 }
 
 // The best checkpoint holds the network alone; its labels are those of the last correction until

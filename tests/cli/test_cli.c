@@ -557,6 +557,7 @@ static void labels_writes_every_training_case(void **state) {
     program_result_deinit(&result);
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "x"), "--epoch",
           "1");
+    assert_non_null(strstr(result.err, "hint: Take one of these epochs: "));
     assert_error(&result, "epoch_0001.safetensors"); // nothing was corrected then
 }
 

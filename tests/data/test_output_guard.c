@@ -419,6 +419,10 @@ static void files_that_stay_are_said(void **state) {
     assert_code(&result, 0);
     assert_non_null(strstr(result.err, "2 files of an earlier output stay there"));
     program_result_deinit(&result);
+    run_verb(SCORES, folder, "--overwrite", &result); // a file that was named
+    assert_code(&result, 0);
+    assert_null(strstr(result.err, "of an earlier output"));
+    program_result_deinit(&result);
 }
 
 static void a_broken_manifest_is_named(void **state) {

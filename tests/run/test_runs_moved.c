@@ -221,6 +221,10 @@ static void a_list_that_is_not_used_is_said(void **state) {
     ADELE_IN(state, &result, "home", "audit", "listed", "--data", "set", "--device=cpu", "-o",
              "audit");
     assert_done(&result, "5 images; ");
+    // A folder that --resume finds no run in may be a mistyped one.
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "mistyped", "--resume",
+             "--device=cpu", "--set", "train.epochs=1");
+    assert_done(&result, "warning: no checkpoint in mistyped: the run begins at its first epoch");
     // Another data set lacks cases of the lists.
     struct tiny_set set = tiny_set_default(5);
     set.n_train = 2;
