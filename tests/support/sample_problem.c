@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/sample_problem.h"
 
-#include "reference/reference_method.h"
 #include "support/maps.h"
 
 #include <setjmp.h>
@@ -105,25 +104,5 @@ struct sample_outputs sample_problem_run(struct arena *arena, const struct sampl
                                  .truth = maps_download(arena, args.truth, n_labels)};
     for (int k = 0; k < p->desc.n_scales; k++)
         out.images[k] = arena_tensor_download(arena, args.images[k], sample_problem_shape(p, k));
-    return out;
-}
-
-struct sample_outputs sample_problem_reference(struct arena *arena,
-                                               const struct sample_problem *p) {
-    size_t n_labels = (size_t)p->desc.n * sample_problem_pixels(p);
-    struct sample_outputs out = {.labels = maps_empty(arena, n_labels),
-                                 .noisy = maps_empty(arena, n_labels),
-                                 .truth = maps_empty(arena, n_labels)};
-    struct adele_sample_args args = {.set = p->set,
-                                     .sample_ids = p->ids,
-                                     .epoch = p->epoch,
-                                     .flip = p->flip,
-                                     .labels = out.labels,
-                                     .noisy = out.noisy,
-                                     .truth = out.truth};
-    for (int k = 0; k < p->desc.n_scales; k++)
-        args.images[k] = out.images[k] =
-            arena_floats(arena, shape_count(sample_problem_shape(p, k)));
-    reference_sample_forward(&p->desc, &args);
     return out;
 }

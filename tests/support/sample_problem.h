@@ -29,7 +29,6 @@ struct sample_problem sample_problem_make(struct arena *arena, struct adele_samp
                                           enum adele_pixel pixel, const int32_t *ids);
 // Host arrays that the arena owns.
 struct sample_outputs sample_problem_run(struct arena *arena, const struct sample_problem *p);
-struct sample_outputs sample_problem_reference(struct arena *arena, const struct sample_problem *p);
 
 size_t sample_problem_pixels(const struct sample_problem *p); // of an output image
 struct adele_shape sample_problem_shape(const struct sample_problem *p, int k); // of scale k
