@@ -152,8 +152,9 @@ long simt_graph_launches(void) {
 }
 
 // All graphs share the streams of their lanes, which stay: a graph may be destroyed while it runs.
+// The vector stays too, so that they are no leak at the end of the process.
 static cudaStream_t stream_of_lane(size_t lane, cudaStream_t launched_in) {
-    static std::vector<cudaStream_t> streams;
+    static std::vector<cudaStream_t> &streams = *new std::vector<cudaStream_t>;
     while (streams.size() < lane) {
         cudaStream_t stream = NULL;
         (void)cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
