@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -190,7 +191,8 @@ static void a_broken_picture_is_one_error(void **state) {
     program_run(copy, &result);
     assert_int_equal(result.code, 0);
     program_result_deinit(&result);
-    check_ok(file_write(scratch_path(state, "pictures/val_002_0000.png"), "\x89PNG\r\n", 6));
+    // Its header is sound: a picture without one is found before the first mask is written.
+    assert_int_equal(truncate(scratch_path(state, "pictures/val_002_0000.png"), 60), 0);
     for (int n_ranks = 1; n_ranks <= 4; n_ranks *= 4) {
         check_ok(file_remove_tree(scratch_path(state, "out")));
         run_adele(state, n_ranks, WORDS(PREDICT, "@out"), &result);
