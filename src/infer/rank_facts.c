@@ -17,7 +17,6 @@ const char rank_facts_hint[] =
     "ADELE_CPU_ISA=avx2).";
 
 #define OPTION_HINT "Start the same command on all ranks, with the same options."
-#define HASH_BYTES  17
 
 void rank_fact_set(struct rank_fact *fact, const char *name, const char *value) {
     memset(fact, 0, sizeof *fact);
@@ -27,7 +26,7 @@ void rank_fact_set(struct rank_fact *fact, const char *name, const char *value) 
     const size_t n = strlen(value);
     (void)snprintf(fact->value, sizeof fact->value, "%s", value);
     if (n >= sizeof fact->value) // ends may differ, too
-        hash_xxh3_hex(value, n, fact->value + sizeof fact->value - HASH_BYTES);
+        hash_xxh3_hex(value, n, fact->value + sizeof fact->value - HASH_HEX_BYTES);
 }
 
 void rank_fact_set_option(struct rank_fact *fact, const char *name, const char *value) {

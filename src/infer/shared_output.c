@@ -11,16 +11,14 @@
 #include <string.h>
 #include <time.h>
 
-#define HASH_BYTES 17
-
 // A network file system may show a new file late, after 30 seconds where it keeps its settings; but
 // no rank looks for it for a large part of the time limit.
 #define LATE_SECONDS 35.0
 #define LATE_SHARE   0.05
 
-// *is_there: the file of that hash.
-static adele_status look(const char *path, const char *hash, bool *is_there) {
-    char own[HASH_BYTES];
+// *is_there: whether the file is there and has that hash.
+static adele_status has_file(const char *path, const char *hash, bool *is_there) {
+    char own[HASH_HEX_BYTES];
     int64_t bytes;
     *is_there = false;
     if (!file_exists(path))
@@ -35,11 +33,11 @@ static adele_status wait_for(struct ranks *ranks, const char *path, const char *
     const double share = LATE_SHARE * ranks_time_limit(ranks);
     const double until = clock_seconds() + (share < LATE_SECONDS ? share : LATE_SECONDS);
     bool is_there;
-    TRY(look(path, hash, &is_there));
+    TRY(has_file(path, hash, &is_there));
     while (!is_there && clock_seconds() < until) {
         ranks_tell_alive(ranks);
         (void)nanosleep(&pause, NULL);
-        TRY(look(path, hash, &is_there));
+        TRY(has_file(path, hash, &is_there));
     }
     if (is_there)
         return ADELE_OK;
@@ -50,7 +48,7 @@ static adele_status wait_for(struct ranks *ranks, const char *path, const char *
 }
 
 adele_status shared_output_check(struct ranks *ranks, const struct output *output) {
-    char hash[HASH_BYTES] = "";
+    char hash[HASH_HEX_BYTES] = "";
     int64_t bytes;
     if (ranks_count(ranks) == 1)
         return ADELE_OK;

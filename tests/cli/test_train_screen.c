@@ -173,7 +173,7 @@ static void an_ensemble_says_when_and_what_it_is(void **state) {
     assert_averaged(scratch_path(state, "its end"), "last", false, onnx);
 }
 
-// A preset's own settings are no reason for a warning; noise is told on the screen.
+// The settings of a preset cause no warning; the screen names the noise that is put into labels.
 static void the_ensemble_preset_does_not_warn(void **state) {
     struct program_result result;
     (void)state;

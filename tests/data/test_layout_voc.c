@@ -55,7 +55,7 @@ static void voc_lists_and_names(void **state) {
     assert_int_equal(dataset->n_categories, 21); // VOC's own
     assert_string_equal(dataset->category_names[15], "person");
     dataset_close(dataset);
-    // Which a set of somebody else's is told.
+    // The warning is for data sets that do not say what their classes are.
     log_set_sink(keep_line, NULL);
     dataset_close(tiny_open(&config));
     assert_non_null(strstr(said, "there is no class_names.txt, so classes have the names of Pascal "

@@ -193,7 +193,7 @@ static void a_fall_of_a_class_that_was_left_alone_is_not_blamed(void **state) {
     assert_null(strstr(lines, "harm"));
 }
 
-// A name is told whole or counted.
+// The warning holds the whole name of a class, or counts the class as one more.
 static void a_name_without_room_is_counted(void **state) {
     const double falls[] = {0.7, 0.9, 0.8, 0.85, 0.88};
     memset(disc, 'd', sizeof disc - 1);
