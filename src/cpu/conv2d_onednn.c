@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WINOGRAD_MIN_EXTENT 8 // pixels, both ways
-
 static adele_status check(dnnl_status_t code, const char *what) {
     if (code == dnnl_success)
         return ADELE_OK;
@@ -77,7 +75,7 @@ static dnnl_status_t describe_primitive(const struct conv2d *self, const struct 
     const struct adele_conv2d_desc *desc = &self->desc;
     struct onednn_convolution convolution = {
         .pass = kind_of(self, pass),
-        .algorithm = pass->is_winograd ? dnnl_convolution_winograd : dnnl_convolution_direct,
+        .algorithm = dnnl_convolution_direct,
         .src = formats->src,
         .weights = formats->weights_any,
         .bias = desc->has_bias ? formats->bias : NULL,
@@ -210,25 +208,12 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
     return code;
 }
 
-// Winograd's F(4 x 4, 3 x 3) multiplies a quarter as often. Where oneDNN has it (2.x with AVX-512;
-// 3.x has removed it) it was measured 1.6 to 2.6 times as fast as the direct kernel from 8 x 8
-// pixels on, and slower below. Elsewhere conv2d_winograd.c has our own. Its transformations round
-// too: results are 3 to 5 times as far off as the direct kernel's, some 1e-6 of the largest.
-static bool wants_winograd(const struct conv2d *self, enum conv2d_direction direction) {
-    const struct adele_conv2d_desc *desc = &self->desc;
-    return direction != CONV2D_BACKWARD_WEIGHTS && !self->rounds && desc->kernel == 3 &&
-           desc->stride == 1 && desc->dilation == 1 && self->h_out >= WINOGRAD_MIN_EXTENT &&
-           self->w_out >= WINOGRAD_MIN_EXTENT && cpu_has_winograd(self->base.op.device);
-}
-
-// A pass with bf16 operands or Winograd's algorithm, if oneDNN has a kernel whose name contains
-// `name`; otherwise `pass` stays zeroed. Running out of memory is an error and selects no other
-// kernel.
-static adele_status build_special_pass(const struct conv2d *self, struct conv2d_pass kind,
-                                       const char *name, struct conv2d_pass *pass) {
-    *pass = kind;
+// The pass with bf16 operands, if oneDNN has a kernel for it that uses AVX-512; otherwise `pass`
+// stays zeroed. Running out of memory is an error and selects no other kernel.
+static adele_status build_bf16_pass(const struct conv2d *self, struct conv2d_pass *pass) {
+    pass->is_bf16 = true;
     dnnl_status_t code = build_pass(self, pass);
-    if (code == dnnl_success && strstr(pass->name, name) != NULL)
+    if (code == dnnl_success && strstr(pass->name, "avx512") != NULL)
         return ADELE_OK;
     conv2d_pass_deinit(pass);
     return code == dnnl_out_of_memory ? check(code, "create a convolution of this shape")
@@ -237,16 +222,14 @@ static adele_status build_special_pass(const struct conv2d *self, struct conv2d_
 
 adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction direction,
                               struct conv2d_pass *pass) {
-    struct conv2d_pass bf16 = {.direction = direction, .is_bf16 = true};
-    struct conv2d_pass winograd = {.direction = direction, .is_winograd = true};
-    if (self->rounds && direction != CONV2D_BACKWARD_WEIGHTS && cpu_isa() == CPU_ISA_AVX512_BF16)
-        TRY(build_special_pass(self, bf16, "avx512", pass));
-    else if (wants_winograd(self, direction))
-        TRY(build_special_pass(self, winograd, "wino", pass));
+    bool is_data = direction != CONV2D_BACKWARD_WEIGHTS;
+    pass->direction = direction;
+    if (is_data && self->rounds && cpu_isa() == CPU_ISA_AVX512_BF16)
+        TRY(build_bf16_pass(self, pass));
     if (pass->primitive != NULL)
         return ADELE_OK;
     pass->direction = direction;
-    if (direction != CONV2D_BACKWARD_WEIGHTS && conv2d_winograd_plan(self, pass))
+    if (is_data && conv2d_winograd_plan(self, pass))
         return ADELE_OK;
     TRY(check(build_pass(self, pass), "create a convolution of this shape"));
     if (conv2d_far_serves(self, pass)) {

@@ -30,10 +30,9 @@ struct conv2d_pass {
         reorder; // plain to the primitive's format; for the weight gradient back, adding
     dnnl_memory_t reorder_from, reorder_to;
     size_t weights_bytes, scratchpad_bytes;
-    char name[32];    // of oneDNN's implementation, or "far"
-    bool is_far;      // computed by conv2d_far.c, which has its own weight formats
-    bool is_bf16;     // the operands that are read are bf16 in memory, 2 bytes a value
-    bool is_winograd; // oneDNN's
+    char name[32]; // of oneDNN's implementation, or "far"
+    bool is_far;   // computed by conv2d_far.c, which has its own weight formats
+    bool is_bf16;  // the operands that are read are bf16 in memory, 2 bytes a value
     struct conv2d_winograd winograd;
     // Places in the workspace, set by conv2d.c.
     size_t at_staged_weights, at_weights, at_bias, at_scratchpad;
