@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """One training step of ours beside PyTorch's on the CPU: bench_step and pytorch_step.py in alternation.
 
-    compare_step.py BENCH_STEP [--width 16 --width 64] [--rounds 5] [--isa avx2|avx512] [--markdown FILE]
+    compare_step.py BENCH_STEP [--width 16 --width 64] [--rounds 5] [--isa avx2|avx512] [--no-compile] [--no-bf16]
+                    [--markdown FILE]
 
 PyTorch runs in each of its ways once (eager and torch.compile, contiguous and channels_last, fp32 and bf16 autocast), and
 then in its fastest way, in alternation with ours. Every process has the same processors and as many threads. --isa limits
-both sides to an instruction set. What the rest of the machine does is read from /proc/stat: a round in which others took
+both sides to an instruction set. --no-compile and --no-bf16 leave ways of PyTorch out (compiling takes minutes). What the rest of the machine does is read from /proc/stat: a round in which others took
 more than 0.2 of a processor is void. --markdown writes the table. A ratio above 1: ours is faster. Ends with 77 when there
 is no PyTorch, and with 1 when every round of a width was void."""
 import argparse
@@ -20,6 +21,8 @@ import subprocess
 import sys
 import time
 
+# How threads wait: ours as the program adele sets it, PyTorch as it sets it itself.
+OURS_WAITS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "1000"}
 PEER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "pytorch_step.py")
 WAYS = [list(flags) for flags in itertools.product(("", "--compile"), ("", "--channels-last"), ("", "--bf16"))]
 MOST_LOAD = 0.2  # processors that others may use during a round
@@ -45,12 +48,14 @@ class Runner:
     def __init__(self, isa):
         cores = sorted(os.sched_getaffinity(0))
         self.environment = dict(os.environ, OMP_NUM_THREADS=str(len(cores)), OMP_PROC_BIND="true", OMP_PLACES="cores",
-                                OMP_WAIT_POLICY="passive", **LIMITS.get(isa, {}))
+                                **LIMITS.get(isa, {}))
+        for name in OURS_WAITS:
+            self.environment.pop(name, None)
         self.load = 0.0
 
-    def run(self, command):
+    def run(self, command, **environment):
         wall, busy, own = time.monotonic(), busy_seconds(), child_seconds()
-        result = subprocess.run(command, capture_output=True, text=True, env=self.environment)
+        result = subprocess.run(command, capture_output=True, text=True, env={**self.environment, **environment})
         if result.returncode != 0:
             raise SystemExit(f"compare_step: {' '.join(command)} failed: {result.stderr.strip()[-500:]}")
         others = busy_seconds() - busy - (child_seconds() - own)
@@ -58,11 +63,13 @@ class Runner:
         return json.loads(result.stdout)
 
 
-def fastest_way(runner, size):
+def fastest_way(runner, size, left_out):
     """Runs PyTorch's ways once each; the flags and the results of the fastest."""
     best = None
     for flags in WAYS:
         flags = [f for f in flags if f]
+        if left_out & set(flags):
+            continue
         result = runner.run([sys.executable, PEER] + flags + size)
         print(f"  {result['what']}: {result['median_ms']:.1f} ms, peak {result['peak_mb']:.0f} MB "
               f"(others used {runner.load:.2f} processors)", flush=True)
@@ -71,14 +78,14 @@ def fastest_way(runner, size):
     return best
 
 
-def compare(runner, bench, width, steps, rounds):
+def compare(runner, bench, width, steps, rounds, left_out):
     """A row of the table, or None."""
     size = ["--width", str(width), "--steps", str(steps)]
     print(f"width {width}:", flush=True)
-    flags, peer = fastest_way(runner, size)
+    flags, peer = fastest_way(runner, size, left_out)
     ours, theirs, ratios, peaks = [], [], [], []
     for number in range(rounds):
-        mine = runner.run([bench] + size)
+        mine = runner.run([bench] + size, **OURS_WAITS)
         load = runner.load
         other = runner.run([sys.executable, PEER] + flags + size)
         load = max(load, runner.load)
@@ -105,6 +112,8 @@ def main():
     parser.add_argument("--width", type=int, action="append")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--isa", choices=sorted(LIMITS))
+    parser.add_argument("--no-compile", action="append_const", dest="left_out", const="--compile")
+    parser.add_argument("--no-bf16", action="append_const", dest="left_out", const="--bf16")
     parser.add_argument("--markdown")
     args = parser.parse_args()
     if importlib.util.find_spec("torch") is None:
@@ -112,7 +121,7 @@ def main():
         return 77
     runner = Runner(args.isa)
     widths = args.width or [16, 64]
-    rows = [compare(runner, args.bench, width, 10 if width < 64 else 3, args.rounds) for width in widths]
+    rows = [compare(runner, args.bench, width, 10 if width < 64 else 3, args.rounds, set(args.left_out or [])) for width in widths]
     table = "\n".join(["| width | adele, ms | PyTorch's fastest way, ms | ratio | peak memory, adele / PyTorch |",
                        "| ---: | ---: | ---: | ---: | ---: |"] + [row for row in rows if row])
     print(table)

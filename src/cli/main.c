@@ -42,11 +42,14 @@ void cli_print_help(void) {
     print_help(stdout);
 }
 
-// OpenMP's threads spin while they wait, unless told otherwise before the program is loaded; beside
-// any other work on the machine that makes training several times slower. So the program starts
-// itself again, once, with the policy set; a user's own setting stays.
-static void wait_passively(char **argv) {
-    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1) != 0)
+// Waking a thread takes as long as many layers of a small network: where threads never spin, a
+// step takes up to twice as long. Where they spin as long as OpenMP's library does by itself, it
+// takes many times as long beside any other work on the machine. So they spin for some 20
+// microseconds. The library reads these variables when it is loaded: the program starts itself
+// again, once. A user's own setting stays.
+static void wait_briefly(char **argv) {
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") ||
+        setenv("OMP_WAIT_POLICY", "passive", 1) != 0 || setenv("GOMP_SPINCOUNT", "1000", 1) != 0)
         return;
     execv("/proc/self/exe", argv); // comes back only when it failed: then it is slower, no more
 }
@@ -95,7 +98,7 @@ int cli_refuse_ranks(const char *command) {
 }
 
 int main(int argc, char **argv) {
-    wait_passively(argv);
+    wait_briefly(argv);
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;

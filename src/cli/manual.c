@@ -147,8 +147,10 @@ static const struct {
     {"OMP_NUM_THREADS",
      "The number of threads of the CPU device (default: one for each core; ranks on "
      "one machine share them). Results do not depend on it."},
-    {"OMP_WAIT_POLICY", "How threads wait (default of adele: passive, because threads that wait "
-                        "actively slow down other programs)."},
+    {"GOMP_SPINCOUNT, OMP_WAIT_POLICY",
+     "How threads wait (default of adele: they spin 1000 times and then sleep; when they never "
+     "spin, small networks take up to twice as long, and when they spin longer, training is many "
+     "times as slow beside other programs)."},
     {"XDG_CACHE_HOME", "Folder of caches (default: ~/.cache): adele/ in it holds which kernel was "
                        "the fastest for a shape, and what the self-test found."}};
 
