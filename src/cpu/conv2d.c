@@ -89,7 +89,9 @@ static void plan_workspace(struct conv2d *self) {
 
 static void name_engine(struct conv2d *self) {
     const char *own = cpu_isa() < CPU_ISA_AVX2 ? "our sse41" : "our avx2";
-    const char *forward = self->first_layer.is_used ? own : self->forward.name;
+    const char *forward = !self->first_layer.is_used              ? self->forward.name
+                          : cpu_block(self->base.op.device) == 16 ? "our avx512"
+                                                                  : own;
     const char *data =
         conv2d_pass_is_used(&self->backward_data) ? self->backward_data.name : "none";
     const char *weights = !self->desc.is_training ? "none"

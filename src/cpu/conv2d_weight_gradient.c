@@ -34,6 +34,11 @@
     8                   // neighbouring output rows share input rows: copied once for so many passes
 #define TARGET_TASKS 64 // enough for any machine of this kind, few enough to sum up cheaply
 
+// Groups that have a channel: the second half of a block of 16 may have none.
+static int n_groups(int n_channels) {
+    return (n_channels + BLOCK - 1) / BLOCK;
+}
+
 bool conv2d_weight_gradient_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
     if (desc->kernel != KERNEL)
@@ -47,11 +52,13 @@ bool conv2d_weight_gradient_plan(struct conv2d *self) {
     plan->n_filled = plan->n_filled < self->h_out ? plan->n_filled : self->h_out;
     plan->n_buffer_rows = conv2d_rows_read(desc, plan->n_filled);
     plan->row_floats = padded_row / sizeof(float);
-    int n_pairs = (self->c_out_padded / BLOCK + 1) / 2 * (self->c_in_padded / BLOCK);
+    int n_out = n_groups(desc->c_out), n_in = n_groups(desc->c_in);
+    int n_pairs = (n_out + 1) / 2 * n_in;
     int64_t n_all_rows = (int64_t)desc->n * self->h_out;
     int n_splits = (TARGET_TASKS + n_pairs - 1) / n_pairs;
     plan->n_splits = n_splits < n_all_rows ? n_splits : (int)n_all_rows;
-    plan->partial_bytes = (size_t)plan->n_splits * self->padded_weight_bytes;
+    plan->partial_bytes =
+        (size_t)plan->n_splits * (size_t)n_out * (size_t)n_in * TILE_FLOATS * sizeof(float);
     plan->buffer_bytes = (size_t)cpu_n_threads(self->base.op.device) * (size_t)plan->n_buffer_rows *
                          plan->row_floats * sizeof(float);
     plan->is_used = true;
@@ -184,7 +191,7 @@ struct task {
 
 static float *tile_of(const struct conv2d *self, float *partial, int split, int o_block,
                       int i_block) {
-    size_t n_o = (size_t)self->c_out_padded / BLOCK, n_i = (size_t)self->c_in_padded / BLOCK;
+    size_t n_o = (size_t)n_groups(self->desc.c_out), n_i = (size_t)n_groups(self->desc.c_in);
     return partial +
            (((size_t)split * n_o + (size_t)o_block) * n_i + (size_t)i_block) * TILE_FLOATS;
 }
@@ -226,7 +233,7 @@ static void run_rows(const struct conv2d *self, const struct conv2d_pointers *po
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
     size_t step = (size_t)cpu_block(self->base.op.device), row = (size_t)self->w_out * step;
     const float *d_dst[2] = {NULL, NULL};
-    for (int k = 0; k < 2 && task.o_block + k < self->c_out_padded / BLOCK; k++)
+    for (int k = 0; k < 2 && task.o_block + k < n_groups(desc->c_out); k++)
         d_dst[k] = conv2d_group(self, pointers->dst, n, self->c_out_padded, task.o_block + k,
                                 (size_t)self->h_out * (size_t)self->w_out) +
                    (size_t)y * row;
@@ -248,7 +255,7 @@ static void run_task(const struct conv2d *self, const struct conv2d_pointers *po
     int64_t n_all_rows = (int64_t)self->desc.n * self->h_out;
     int64_t row = n_all_rows * task.split / plan->n_splits;
     int64_t end = n_all_rows * (task.split + 1) / plan->n_splits;
-    for (int o = task.o_block; o < task.o_block + 2 && o < self->c_out_padded / BLOCK; o++)
+    for (int o = task.o_block; o < task.o_block + 2 && o < n_groups(self->desc.c_out); o++)
         memset(tile_of(self, partial, task.split, o, task.i_block), 0, TILE_FLOATS * sizeof(float));
     while (row < end) {
         int n = (int)(row / self->h_out), y = (int)(row % self->h_out);
@@ -280,7 +287,7 @@ static void add_tile(const struct conv2d *self, int o_block, int i_block, float 
 }
 
 static void add_partials(const struct conv2d *self, float *partial, float *d_weight) {
-    int n_o = self->c_out_padded / BLOCK, n_i = self->c_in_padded / BLOCK;
+    int n_o = n_groups(self->desc.c_out), n_i = n_groups(self->desc.c_in);
 #pragma omp parallel for collapse(2) schedule(static)
     for (int o_block = 0; o_block < n_o; o_block++)
         for (int i_block = 0; i_block < n_i; i_block++)
@@ -292,7 +299,7 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
     float *partial = (float *)(uintptr_t)pointers->weights;
     float *buffers = (float *)(uintptr_t)pointers->scratchpad;
-    int n_i = self->c_in_padded / BLOCK, n_o = (self->c_out_padded / BLOCK + 1) / 2;
+    int n_i = n_groups(self->desc.c_in), n_o = (n_groups(self->desc.c_out) + 1) / 2;
     int64_t n_tasks = (int64_t)plan->n_splits * n_o * n_i;
 #pragma omp parallel for schedule(dynamic)                                                         \
     num_threads(team_size(cpu_n_threads(self->base.op.device)))
