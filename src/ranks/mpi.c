@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #define END_SECONDS 15 // that MPI has to end
@@ -188,8 +190,21 @@ static void limit_time(struct sigaction *before) {
     (void)alarm(END_SECONDS);
 }
 
+// A launcher that hears of the abort first may end without what this rank has just printed: "you
+// may or may not see output from other processes", says Open MPI. So the pipe is left the time to
+// be read, and the launcher the time to pass it on.
+static void let_launcher_read(void) {
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000},
+                          last = {.tv_nsec = 300 * 1000 * 1000};
+    int n_bytes = 0;
+    for (int i = 0; i < 300 && ioctl(STDERR_FILENO, FIONREAD, &n_bytes) == 0 && n_bytes > 0; i++)
+        (void)nanosleep(&pause, NULL);
+    (void)nanosleep(&last, NULL);
+}
+
 static void mpi_abort(struct transport *self) {
     struct mpi *mpi = (struct mpi *)self;
+    let_launcher_read();
     limit_time(NULL);
     (void)MPI_Abort(mpi->comm, 1);
     _exit(1);

@@ -43,10 +43,11 @@ static void require_one_error(struct program_result *result, const char *error) 
 static void run_with_a_difference(void *const *state, const char *option, const char *value,
                                   struct program_result *out) {
     const char *config = scratch_path(state, "tiny.yaml"), *run = scratch_path(state, "run");
-    const char *const argv[] = {ADELE_CLI, "train", config,          "--run", run,   "--device",
-                                "cpu",     "--set", "train.parts=2", ":",     "-n",  "1",
-                                ADELE_CLI, "train", config,          "--run", run,   "--device",
-                                "cpu",     "--set", "train.parts=2", option,  value, NULL};
+    const char *const argv[] = {ADELE_CLI,  "train", config,  "--run",         run,
+                                "--device", "cpu",   "--set", "train.parts=2", MPIRUN_NEXT,
+                                ADELE_CLI,  "train", config,  "--run",         run,
+                                "--device", "cpu",   "--set", "train.parts=2", option,
+                                value,      NULL};
     mpirun_run(1, argv, out);
     assert_false(file_exists(scratch_path(state, "run/checkpoints")));
 }
@@ -93,8 +94,8 @@ static void ranks_with_other_data_are_refused(void **state) {
                    "--set data.noisy_labels=data/noisyTr --set train.parts=2\n",
                    (const char *)*state, (const char *)*state, ADELE_CLI);
     check_ok(file_write(wrapper, script, strlen(script)));
-    const char *const argv[] = {"/bin/sh", wrapper,   "a",     "set", ":",     "-n",
-                                "1",       "/bin/sh", wrapper, "b",   "other", NULL};
+    const char *const argv[] = {"/bin/sh", wrapper, "a", "set",   MPIRUN_NEXT,
+                                "/bin/sh", wrapper, "b", "other", NULL};
     mpirun_run(1, argv, &result);
     assert_non_null(strstr(result.err, "differs in training set: it has 18 cases with XXH3 "));
     require_one_error(&result, "rank 1 on ");

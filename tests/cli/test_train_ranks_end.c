@@ -66,11 +66,8 @@ static void make_ranks(const struct command *command, const char *first, const c
     const char *const scripts[] = {first, second};
     int n = 0;
     for (int r = 0; r < 2; r++) {
-        if (r > 0) {
-            argv[n++] = ":";
-            argv[n++] = "-n";
-            argv[n++] = "1";
-        }
+        if (r > 0)
+            argv[n++] = MPIRUN_NEXT;
         argv[n++] = "/bin/sh";
         argv[n++] = "-c";
         argv[n++] = scripts[r];

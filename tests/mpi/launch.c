@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "support/mpirun.h"
 #include "support/scratch.h"
 #include "support/skip.h"
 #include "support/tiny_run.h"
@@ -101,28 +102,36 @@ static void add_program(struct arguments *arguments, const struct launch *launch
         add_sets(arguments, launch->last_sets);
 }
 
+// Of ranks: all of them, and those that are not the last one.
+struct counts {
+    char all[16], first[16];
+};
+
 static void add_ranks(struct arguments *arguments, const struct launch *launch,
-                      const char paths[2][4096], char count[16]) {
+                      const char paths[2][4096], struct counts *counts) {
     bool is_divided = launch->last_sets || launch->last_environment || launch->last_device;
     add(arguments, ADELE_MPIRUN);
     add(arguments, "--oversubscribe");
     add(arguments, "--bind-to");
     add(arguments, "none");
     add_all(arguments, launch->arguments);
-    (void)snprintf(count, 16, "%d", launch->n_ranks - (is_divided ? 1 : 0));
+    (void)snprintf(counts->all, sizeof counts->all, "%d", launch->n_ranks);
+    (void)snprintf(counts->first, sizeof counts->first, "%d", launch->n_ranks - 1);
     add(arguments, "-n");
-    add(arguments, count);
+    add(arguments, counts->all);
+    if (is_divided) {
+        add(arguments, ADELE_PER_RANK);
+        add(arguments, counts->first);
+    }
     add_program(arguments, launch, paths, false);
     if (!is_divided)
         return;
-    add(arguments, ":");
-    add(arguments, "-n");
-    add(arguments, "1");
+    add(arguments, MPIRUN_NEXT);
     add_program(arguments, launch, paths, true);
 }
 
 static void make_arguments(void *const *state, const struct launch *launch, char paths[2][4096],
-                           char count[16], struct arguments *out) {
+                           struct counts *counts, struct arguments *out) {
     out->n = 0;
     (void)snprintf(paths[0], 4096, "%s", scratch_path(state, "tiny.yaml"));
     (void)snprintf(paths[1], 4096, "%s", scratch_path(state, launch->run));
@@ -131,15 +140,16 @@ static void make_arguments(void *const *state, const struct launch *launch, char
     add(out, LAUNCH_SECONDS);
     add_all(out, launch->before);
     if (launch->n_ranks > 1)
-        add_ranks(out, launch, paths, count);
+        add_ranks(out, launch, paths, counts);
     else
         add_program(out, launch, paths, false);
 }
 
 void launch_run(void *const *state, const struct launch *launch, struct program_result *out) {
-    char paths[2][4096], count[16];
+    char paths[2][4096];
+    struct counts counts;
     struct arguments arguments;
-    make_arguments(state, launch, paths, count, &arguments);
+    make_arguments(state, launch, paths, &counts, &arguments);
     double started = seconds_now();
     program_run(arguments.texts, out);
     if (seconds_now() - started >= strtod(LAUNCH_SECONDS, NULL))
@@ -147,9 +157,10 @@ void launch_run(void *const *state, const struct launch *launch, struct program_
 }
 
 pid_t launch_start(void *const *state, const struct launch *launch, FILE *err) {
-    char paths[2][4096], count[16];
+    char paths[2][4096];
+    struct counts counts;
     struct arguments arguments;
-    make_arguments(state, launch, paths, count, &arguments);
+    make_arguments(state, launch, paths, &counts, &arguments);
     return err ? program_start_heard(arguments.texts, err) : program_start(arguments.texts);
 }
 

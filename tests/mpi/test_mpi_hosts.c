@@ -74,6 +74,17 @@ static void three_hosts_give_the_same_bytes(void **state) {
     assert_true(n_sends > 10);
 }
 
+// Open MPI 5.0's mpirun ends with a segmentation fault when it loses a host, and with it what the
+// ranks print.
+static bool mpirun_survives_a_host(void) {
+    const char *const version[] = {ADELE_MPIRUN, "--version", NULL};
+    struct program_result result;
+    program_run(version, &result);
+    bool is_5 = strstr(result.out, "(Open MPI) 5.") != NULL;
+    program_result_deinit(&result);
+    return !is_5;
+}
+
 // The last rank takes the network of its host down in the middle of the training, after some
 // checkpoints. Rank 0 or 1, or both, tell what is missing after the time limit: a rank of host3,
 // or, where rank 0 is a message ahead, the other one, which waits for host3. All end, and two ranks
@@ -82,6 +93,8 @@ static void a_host_that_is_cut_off_ends_all(void **state) {
     char moment[100];
     struct program_result result;
     struct launch launch = on_hosts;
+    if (!mpirun_survives_a_host())
+        skip();
     (void)snprintf(moment, sizeof moment, "ADELE_TEST_MPI=MPI_Isend:%ld:cut", n_sends * 2 / 3);
     launch.run = "cut";
     launch.environment = SETS(TIME_LIMIT);

@@ -219,8 +219,8 @@ static void other_options_are_refused(void **state) {
     (void)snprintf(out, sizeof out, "%s", scratch_path(state, "out"));
     (void)snprintf(run, sizeof run, "%s", scratch_path(state, "run"));
     mpirun_run(1,
-               (const char *const[]){ADELE_CLI, "evaluate", run, "--save-masks", out, ":", "-n",
-                                     "1", ADELE_CLI, "evaluate", run, "--save-masks", out, "--flip",
+               (const char *const[]){ADELE_CLI, "evaluate", run, "--save-masks", out, MPIRUN_NEXT,
+                                     ADELE_CLI, "evaluate", run, "--save-masks", out, "--flip",
                                      NULL},
                &result);
     require_error(&result, SETS("rank 1 on ", "differs in options of prediction: it has batch 8",
@@ -240,8 +240,9 @@ static void a_folder_that_ranks_do_not_share_is_refused(void **state) {
         check_ok(file_make_directory(folders[r]));
     }
 #define ON(folder)                                                                                 \
-    "-wdir", folder, ADELE_CLI, "predict", run, "-i", input, "-o", "masks", "--device", "cpu"
-    mpirun_run(1, (const char *const[]){ON(folders[0]), ":", "-n", "1", ON(folders[1]), NULL},
+    "/usr/bin/env", "-C", folder, ADELE_CLI, "predict", run, "-i", input, "-o", "masks",           \
+        "--device", "cpu"
+    mpirun_run(1, (const char *const[]){ON(folders[0]), MPIRUN_NEXT, ON(folders[1]), NULL},
                &result);
     require_error(&result, SETS("rank 1 on ", "masks/", "do not share the folder"));
     assert_false(file_exists(scratch_path(state, "host1/masks")));

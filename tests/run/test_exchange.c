@@ -130,7 +130,7 @@ static void test_one_rank_without_nccl(void **state) {
     (void)state;
     assert_int_equal(setenv("SIMT_LIBRARIES", "nccl", 1), 0);
     mpirun_run(1,
-               (const char *const[]){self, "simt", way, ":", "-n", "1", "/usr/bin/env",
+               (const char *const[]){self, "simt", way, MPIRUN_NEXT, "/usr/bin/env",
                                      "ADELE_NCCL=none", self, "simt", way, NULL},
                &result);
     if (result.code != 0)

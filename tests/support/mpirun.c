@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -13,9 +14,16 @@ bool mpirun_is_there(void) {
 }
 
 struct command {
-    const char *argv[MPIRUN_MOST_ARGUMENTS + 4];
-    char count[16];
+    const char *argv[MPIRUN_MOST_ARGUMENTS + 6];
+    char count[16], n_first[16];
 };
+
+static bool is_for_two(const char *const *argv) {
+    for (; *argv != NULL; argv++)
+        if (strcmp(*argv, MPIRUN_NEXT) == 0)
+            return true;
+    return false;
+}
 
 // Settings of Open MPI 4 (OMPI_MCA) and 5 (PRTE_MCA) are variables, which another MPI does not
 // read.
@@ -30,10 +38,16 @@ static void make_command(int n_ranks, const char *const *argv, struct command *o
     int n = 0;
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         assert_int_equal(setenv(settings[i][0], settings[i][1], 1), 0);
-    (void)snprintf(out->count, sizeof out->count, "%d", n_ranks);
+    bool is_divided = is_for_two(argv);
+    (void)snprintf(out->n_first, sizeof out->n_first, "%d", n_ranks);
+    (void)snprintf(out->count, sizeof out->count, "%d", n_ranks + (is_divided ? 1 : 0));
     out->argv[n++] = ADELE_MPIRUN;
     out->argv[n++] = "-n";
     out->argv[n++] = out->count;
+    if (is_divided) {
+        out->argv[n++] = ADELE_PER_RANK;
+        out->argv[n++] = out->n_first;
+    }
     for (int i = 0; argv[i] != NULL; i++) {
         assert_in_range(i, 0, MPIRUN_MOST_ARGUMENTS - 1);
         out->argv[n++] = argv[i];

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define MPIRUN_MOST_ARGUMENTS 64
+#define MPIRUN_NEXT           "//" // before a second command, that of one more rank
 
 bool mpirun_is_there(void);
 // program_run of `argv` (which ends with NULL) as so many ranks, which may be more than the machine
