@@ -39,158 +39,150 @@ static void resolve_automatic(struct config *config) {
             config->correction.average == ADELE_ENSEMBLE_LOGITS ? 3.0 : 1.0;
 }
 
-static adele_status check_network(const char *name, const struct config *config) {
+static adele_status check_network(const struct config *config) {
     struct network_config network;
     config_network(config, &network);
-    adele_status status = network_check_names(&network);
-    if (status != ADELE_OK)
-        return fail_context(status, "%s", name);
+    TRY(network_check_names(&network));
     if (network.is_frozen && strcmp(config->model.init, "default") == 0)
         return FAIL(ADELE_CONFIG,
                     "Name the backbone's trained weights in model.init, or leave model.batch_norm "
                     "out.",
-                    "%s: model.batch_norm is frozen, but model.init is default: random weights "
-                    "have no statistics worth freezing",
-                    name);
+                    "model.batch_norm is frozen, but model.init is default: random weights "
+                    "have no statistics worth freezing");
     return ADELE_OK;
 }
 
-static adele_status check_patch(const char *name, const struct config *config) {
+static adele_status check_patch(const struct config *config) {
     const int *patch = config->data.patch, *size = config->data.size, *crop = config->data.crop;
     if ((patch[0] == 0) != (patch[1] == 0))
         return FAIL(ADELE_CONFIG, "Write [0, 0] to train on whole images.",
-                    "%s: data.patch is [%d, %d]; either both are 0 or none", name, patch[0],
-                    patch[1]);
+                    "data.patch is [%d, %d]; either both are 0 or none", patch[0], patch[1]);
     if (patch[0] == 0)
         return ADELE_OK;
     if (size[0] > 0)
         return FAIL(ADELE_CONFIG, "Set data.size: [0, 0], or leave data.patch out.",
-                    "%s: data.patch cuts from images at the files' own size, but data.size is [%d, "
+                    "data.patch cuts from images at the files' own size, but data.size is [%d, "
                     "%d]",
-                    name, size[0], size[1]);
+                    size[0], size[1]);
     if (crop[0] > 0)
         return FAIL(ADELE_CONFIG, "Leave one of the two out.",
-                    "%s: data.patch is [%d, %d] and data.crop is [%d, %d]", name, patch[0],
-                    patch[1], crop[0], crop[1]);
+                    "data.patch is [%d, %d] and data.crop is [%d, %d]", patch[0], patch[1], crop[0],
+                    crop[1]);
     if (config_has_ensemble(config))
         return FAIL(ADELE_CONFIG, "Set correction.method: adele, or leave data.patch out.",
-                    "%s: correction.method: ensemble averages predictions of whole images, but "
+                    "correction.method: ensemble averages predictions of whole images, but "
                     "data.patch is [%d, %d]",
-                    name, patch[0], patch[1]);
+                    patch[0], patch[1]);
     if (config->correction.enabled && config->correction.source == SOURCE_TRAINING_PASS)
         return FAIL(ADELE_CONFIG, "Set correction.source: inference, or correction.enabled: false.",
-                    "%s: correction.source: training_pass cannot be used with data.patch: the "
-                    "training sees parts of the images",
-                    name);
+                    "correction.source: training_pass cannot be used with data.patch: the "
+                    "training sees parts of the images");
     return ADELE_OK;
 }
 
 // The gate's thresholds are for the decision by area; without a guided filter, the most probable
 // class would be compared with itself.
-static adele_status check_gate(const char *name, const struct config *config) {
+static adele_status check_gate(const struct config *config) {
     if (!config_has_ensemble(config) || !config->correction.gate ||
         config->correction.decision == ADELE_AREA_THRESHOLDS)
         return ADELE_OK;
     return FAIL(ADELE_CONFIG, "Set correction.gate: false, or correction.decision: area.",
-                "%s: correction.decision is argmax, but correction.gate: true measures the "
-                "decision by area",
-                name);
+                "correction.decision is argmax, but correction.gate: true measures the "
+                "decision by area");
 }
 
-static adele_status check_parts(const char *name, const struct config *config) {
+static adele_status check_parts(const struct config *config) {
     int parts = config->train.parts, batch = config->train.batch;
     if ((parts & (parts - 1)) != 0)
-        return FAIL(ADELE_CONFIG, "Write 1, 2, 4, 8, ..", "%s: train.parts is %d, no power of two",
-                    name, parts);
+        return FAIL(ADELE_CONFIG, "Write 1, 2, 4, 8, ..", "train.parts is %d, no power of two",
+                    parts);
     if (batch % parts != 0)
         return FAIL(ADELE_CONFIG, "Make train.batch a multiple of train.parts.",
-                    "%s: train.batch is %d, which train.parts: %d does not divide", name, batch,
-                    parts);
+                    "train.batch is %d, which train.parts: %d does not divide", batch, parts);
     if (parts > 1 && config->train.accumulate > 1)
         return FAIL(ADELE_CONFIG, "Leave one of the two out: more parts do the same.",
-                    "%s: train.parts is %d and train.accumulate is %d", name, parts,
+                    "train.parts is %d and train.accumulate is %d", parts,
                     config->train.accumulate);
     return ADELE_OK;
 }
 
-static adele_status check_elastic(const char *name, const struct config *config) {
+static adele_status check_elastic(const struct config *config) {
     const struct adele_augment *augment = &config->data.augment;
     double shift = augment->elastic_shift, spacing = augment->elastic_spacing;
     if (!augment->enabled || shift == 0.0)
         return ADELE_OK;
     if (augment->kind != ADELE_AUGMENT_AFFINE)
         return FAIL(ADELE_CONFIG, "Set data.augment.kind: affine, or leave the key out.",
-                    "%s: data.augment.elastic is [%g, %g], but data.augment.kind is voc", name,
-                    shift, spacing);
+                    "data.augment.elastic is [%g, %g], but data.augment.kind is voc", shift,
+                    spacing);
     if (spacing < ADELE_ELASTIC_SPACING || shift > ADELE_ELASTIC_SHARE * spacing)
         return FAIL(ADELE_CONFIG,
                     "Make the distance of the grid points at least 8, and the shift at most 0.48 "
                     "of it: the image would fold.",
-                    "%s: data.augment.elastic is [%g, %g]", name, shift, spacing);
+                    "data.augment.elastic is [%g, %g]", shift, spacing);
     return ADELE_OK;
 }
 
-static adele_status check_together(const char *name, const struct config *config) {
+static adele_status check_together(const struct config *config) {
     const int *size = config->data.size;
     const struct noise_config *noise = &config->data.noise;
     const struct adele_augment *augment = &config->data.augment;
     if ((size[0] == 0) != (size[1] == 0))
         return FAIL(ADELE_CONFIG, "Write [0, 0] to keep the files' size.",
-                    "%s: data.size is [%d, %d]; either both are 0 or none", name, size[0], size[1]);
+                    "data.size is [%d, %d]; either both are 0 or none", size[0], size[1]);
     if ((config->data.crop[0] == 0) != (config->data.crop[1] == 0))
         return FAIL(ADELE_CONFIG, "Write [0, 0] to train on whole images.",
-                    "%s: data.crop is [%d, %d]; either both are 0 or none", name,
-                    config->data.crop[0], config->data.crop[1]);
+                    "data.crop is [%d, %d]; either both are 0 or none", config->data.crop[0],
+                    config->data.crop[1]);
     if (config->data.crop[0] > 0 && (!augment->enabled || augment->kind != ADELE_AUGMENT_VOC))
         return FAIL(ADELE_CONFIG, "Set data.augment: {enabled: true, kind: voc}, or no data.crop.",
-                    "%s: data.crop is [%d, %d], but only data.augment.kind: voc crops", name,
+                    "data.crop is [%d, %d], but only data.augment.kind: voc crops",
                     config->data.crop[0], config->data.crop[1]);
-    TRY(check_patch(name, config));
-    TRY(check_parts(name, config));
-    TRY(check_gate(name, config));
-    TRY(check_elastic(name, config));
+    TRY(check_patch(config));
+    TRY(check_parts(config));
+    TRY(check_gate(config));
+    TRY(check_elastic(config));
     if (noise->iterations_low > noise->iterations_high)
         return FAIL(ADELE_CONFIG, "Write the lower number first.",
-                    "%s: data.noise.iterations is [%d, %d]", name, noise->iterations_low,
+                    "data.noise.iterations is [%d, %d]", noise->iterations_low,
                     noise->iterations_high);
     if (noise->corners_low > noise->corners_high)
-        return FAIL(ADELE_CONFIG, "Write the lower number first.",
-                    "%s: data.noise.corners is [%d, %d]", name, noise->corners_low,
-                    noise->corners_high);
+        return FAIL(ADELE_CONFIG, "Write the lower number first.", "data.noise.corners is [%d, %d]",
+                    noise->corners_low, noise->corners_high);
     if (!(augment->scale_low <= augment->scale_high))
-        return FAIL(ADELE_CONFIG, "Write the lower number first.",
-                    "%s: data.augment.scale is [%g, %g]", name, augment->scale_low,
-                    augment->scale_high);
+        return FAIL(ADELE_CONFIG, "Write the lower number first.", "data.augment.scale is [%g, %g]",
+                    augment->scale_low, augment->scale_high);
     if (noise->kind != NOISE_NONE && config->data.noisy_labels != NULL)
         return FAIL(ADELE_CONFIG, "Leave one of the two out.",
-                    "%s: data.noise.kind asks for synthetic noise, but data.noisy_labels is %s",
-                    name, config->data.noisy_labels);
+                    "data.noise.kind asks for synthetic noise, but data.noisy_labels is %s",
+                    config->data.noisy_labels);
     if (config->train.patience > 0 && config->train.select != SELECT_BEST_VAL)
         return FAIL(ADELE_CONFIG, "Set train.best_by: val, or train.patience: 0.",
-                    "%s: train.patience is %d, but train.best_by: last compares no scores", name,
+                    "train.patience is %d, but train.best_by: last compares no scores",
                     config->train.patience);
     if (config->train.evaluate_averaged && !config->train.average)
         return FAIL(ADELE_CONFIG, "Set train.average: true, or leave train.evaluate_averaged out.",
-                    "%s: train.evaluate_averaged is true, but train.average is false", name);
+                    "train.evaluate_averaged is true, but train.average is false");
     if (config->loss.scales[0] != 1.0)
         return FAIL(ADELE_CONFIG, "Write 1.0 first: labels and predictions are at that scale.",
-                    "%s: loss.scales begins with %g; allowed: 1.0", name, config->loss.scales[0]);
+                    "loss.scales begins with %g; allowed: 1.0", config->loss.scales[0]);
     if (strcmp(config->model.init, "default") != 0 &&
         !file_has_suffix(config->model.init, ".safetensors"))
-        return FAIL(ADELE_CONFIG,
-                    "Convert the weights: tools/convert_weights.py WEIGHTS OUT.safetensors.",
-                    "%s: model.init is \"%s\"; allowed: default or a .safetensors file", name,
-                    config->model.init);
-    return check_network(name, config);
+        return FAIL(
+            ADELE_CONFIG, "Convert the weights: tools/convert_weights.py WEIGHTS OUT.safetensors.",
+            "model.init is \"%s\"; allowed: default or a .safetensors file", config->model.init);
+    return check_network(config);
 }
 
 adele_status config_check_new(const struct config *config) {
     if (config->data.noise.kind == NOISE_NONE || config->data.true_labels == NULL)
         return ADELE_OK;
-    return FAIL(ADELE_CONFIG, "Leave one of the two out.",
-                "%s: data.noise.kind makes the labels given the true ones, but data.true_labels "
-                "is %s",
-                config->source_path, config->data.true_labels);
+    adele_status status =
+        FAIL(ADELE_CONFIG, "Leave one of the two out.",
+             "data.noise.kind makes the labels given the true ones, but data.true_labels "
+             "is %s",
+             config->data.true_labels);
+    return config_name_origin(config, status);
 }
 
 // ---- loading ------------------------------------------------------------------------------------
@@ -219,28 +211,27 @@ static adele_status store_all(const char *name, const struct config_raw *raw,
     resolve_automatic(config);
     if (config_is_null(slot_of(raw, "train.evaluate_averaged")->text))
         config->train.evaluate_averaged = config->train.average;
-    TRY(check_together(name, config));
-    return config_check_unused(name, raw, config);
+    adele_status status = check_together(config);
+    if (status == ADELE_OK)
+        status = config_check_unused(raw, config);
+    return config_name_origin(config, status);
 }
 
 adele_status config_parse(const char *name, const char *text, size_t bytes, int n_sets,
                           const char *const *sets, struct config **out) {
     *out = NULL;
-    struct config_raw *raw = NULL;
     adele_status status;
     struct config *config = NULL;
     TRY(ALLOCATE(&config, 1));
     config->source_path = memory_strdup(name);
     TRY_GOTO(CHECK_MEMORY(config->source_path), fail);
-    TRY_GOTO(config_raw_parse(name, text, bytes, &raw), fail);
+    TRY_GOTO(config_raw_parse(name, text, bytes, &config->raw), fail);
     for (int i = 0; i < n_sets; i++)
-        TRY_GOTO(config_raw_set(raw, sets[i]), fail);
-    TRY_GOTO(store_all(name, raw, config), fail);
-    config_raw_destroy(raw);
+        TRY_GOTO(config_raw_set(config->raw, sets[i]), fail);
+    TRY_GOTO(store_all(name, config->raw, config), fail);
     *out = config;
     return ADELE_OK;
 fail:
-    config_raw_destroy(raw);
     config_destroy(config);
     return status;
 }
@@ -273,6 +264,7 @@ void config_destroy(struct config *config) {
     memory_free(config->data.map_from);
     memory_free(config->data.map_to);
     memory_free(config->source_path);
+    config_raw_destroy(config->raw);
     memory_free(config);
 }
 

@@ -122,8 +122,9 @@ struct config {
         double veto; // 0 = off
         bool gate;   // of the method ensemble
     } correction;
-    char *name;        // of the run, in reports
-    char *source_path; // the file it came from
+    char *name;             // of the run, in reports
+    char *source_path;      // the file it came from
+    struct config_raw *raw; // what was written there and by --set, for messages (key_table.h)
 };
 
 // Reads FILE, applies `n_sets` texts "key.path=value" (YAML values), fills defaults, checks ranges.

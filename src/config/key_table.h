@@ -58,10 +58,10 @@ struct config_slot {
     char *text;  // scalars; NULL when the key is absent
     void *items; // lists: char *[n_items], label map: struct config_raw_map[n_items]
     unsigned n_items;
-    bool is_set; // by --set
+    const char *set; // "--set KEY=VALUE" where that wrote it, else NULL; borrowed from config_raw
 };
 
-struct config_raw; // owns the slots
+struct config_raw; // owns the slots, and the texts of --set
 // Structure only: known keys, scalars where scalars belong. `name` names the text in messages.
 ADELE_MUST_CHECK adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
                                                struct config_raw **out);
@@ -77,8 +77,7 @@ const char *config_nearest(const char *path);
 bool config_is_known(const char *path, int *i_key);
 
 // ---- value.c ------------------------------------------------------------------------------------
-// Stores what was written for the key, or its default, in `config`; checks its range. Messages name
-// the file, or --set.
+// Stores what was written for the key, or its default, in `config`; checks its range.
 ADELE_MUST_CHECK adele_status config_value_store(const char *file, const struct config_key *key,
                                                  const struct config_slot *slot,
                                                  struct config *config);
@@ -93,9 +92,18 @@ void config_value_allowed(const struct config_key *key, char *out, size_t out_by
 ADELE_MUST_CHECK adele_status config_value_text(const struct config_key *key,
                                                 const struct config *config, char **out);
 
+// ---- origin.c -----------------------------------------------------------------------------------
+// What a message about the slot names: "--set KEY=VALUE", or else the file.
+const char *config_slot_origin(const struct config_slot *slot, const char *file);
+// The same for a message about one or more keys: --set where it wrote one of those that the message
+// names, the first of them; else the file. Borrowed from config.
+const char *config_origin(const struct config *config, const char *message);
+// Puts that before the recorded message of a failure; returns `status`.
+adele_status config_name_origin(const struct config *config, adele_status status);
+
 // ---- unused_keys.c ------------------------------------------------------------------------------
-// ADELE_CONFIG for a key that is written but has no effect.
-ADELE_MUST_CHECK adele_status config_check_unused(const char *name, const struct config_raw *raw,
+// ADELE_CONFIG for a key that is written but has no effect. The message does not name the file.
+ADELE_MUST_CHECK adele_status config_check_unused(const struct config_raw *raw,
                                                   const struct config *config);
 
 // ---- label_map.c --------------------------------------------------------------------------------

@@ -25,28 +25,22 @@ static size_t value_bytes(const struct config_key *key) {
     }
 }
 
-static adele_status is_default(const char *name, const struct config_key *key,
-                               const struct config *config, bool *out) {
+static adele_status is_default(const struct config_key *key, const struct config *config,
+                               bool *out) {
     const struct config_slot nothing = {0};
     struct config defaults;
     memset(&defaults, 0, sizeof defaults);
     defaults.correction.pipeline = config->correction.pipeline;
     defaults.correction.method = config->correction.method;
-    TRY(config_value_store(name, key, &nothing, &defaults));
+    TRY(config_value_store(config->source_path, key, &nothing, &defaults));
     *out = memcmp((const char *)config + key->offset, (const char *)&defaults + key->offset,
                   value_bytes(key)) == 0;
     return ADELE_OK;
 }
 
-// What a message names: a key of --set is in no file.
-static const char *origin(const char *name, const struct config_slot *slot) {
-    return slot->is_set ? "--set" : name;
-}
-
 // Keys of one optimizer that the other does not read. Their defaults are accepted, because
 // config.resolved.yaml has them.
-static adele_status check_optimizer(const char *name, const struct config_raw *raw,
-                                    const struct config *config) {
+static adele_status check_optimizer(const struct config_raw *raw, const struct config *config) {
     static const struct {
         const char *path;
         enum optimizer_kind optimizer; // that reads it
@@ -59,11 +53,10 @@ static adele_status check_optimizer(const char *name, const struct config_raw *r
         if (keys[i].optimizer == config->train.optimizer || !config_is_known(keys[i].path, &i_key))
             continue;
         if (is_written(config_raw_slot(raw, i_key)))
-            TRY(is_default(name, &config_keys[i_key], config, &is_same));
+            TRY(is_default(&config_keys[i_key], config, &is_same));
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other optimizer.",
-                        "%s: %s is set, but train.optimizer.name is %s",
-                        origin(name, config_raw_slot(raw, i_key)), keys[i].path,
+                        "%s is set, but train.optimizer.name is %s", keys[i].path,
                         config->train.optimizer == OPTIMIZER_SGD ? "sgd" : "adamw");
     }
     return ADELE_OK;
@@ -72,8 +65,7 @@ static adele_status check_optimizer(const char *name, const struct config_raw *r
 // Keys of the method ensemble where labels are corrected by the other one. Those of ADELE are
 // accepted with the ensemble, whose configurations often are ADELE's with another method; the log
 // names them (config_ignored_keys).
-static adele_status check_method(const char *name, const struct config_raw *raw,
-                                 const struct config *config) {
+static adele_status check_method(const struct config_raw *raw, const struct config *config) {
     static const char *const paths[] = {
         "correction.at",        "correction.timing",   "correction.beta", "correction.guide",
         "correction.guide_eps", "correction.decision", "correction.gate"};
@@ -81,18 +73,16 @@ static adele_status check_method(const char *name, const struct config_raw *raw,
         int i_key = -1;
         bool is_same = true;
         if (config_is_known(paths[i], &i_key) && is_written(config_raw_slot(raw, i_key)))
-            TRY(is_default(name, &config_keys[i_key], config, &is_same));
+            TRY(is_default(&config_keys[i_key], config, &is_same));
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or set correction.method: ensemble.",
-                        "%s: %s is set, but correction.method is adele",
-                        origin(name, config_raw_slot(raw, i_key)), paths[i]);
+                        "%s is set, but correction.method is adele", paths[i]);
     }
     return ADELE_OK;
 }
 
 // Keys of one kind of augmentation that the other does not read.
-static adele_status check_kind(const char *name, const struct config_raw *raw,
-                               const struct config *config) {
+static adele_status check_kind(const struct config_raw *raw, const struct config *config) {
     static const struct {
         const char *path;
         enum adele_augment_kind kind; // that reads it
@@ -106,11 +96,10 @@ static adele_status check_kind(const char *name, const struct config_raw *raw,
             continue;
         const struct config_slot *slot = config_raw_slot(raw, i_key);
         if (is_written(slot))
-            TRY(is_default(name, &config_keys[i_key], config, &is_same));
+            TRY(is_default(&config_keys[i_key], config, &is_same));
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other kind.",
-                        "%s: %s is set, but data.augment.kind is %s", origin(name, slot),
-                        keys[i].path,
+                        "%s is set, but data.augment.kind is %s", keys[i].path,
                         config->data.augment.kind == ADELE_AUGMENT_VOC ? "voc" : "affine");
     }
     return ADELE_OK;
@@ -136,7 +125,7 @@ adele_status config_ignored_keys(const struct config *config, char *out, size_t 
         int i_key = -1;
         bool is_same = true;
         if (config_is_known(paths[i], &i_key))
-            TRY(is_default(config->source_path, &config_keys[i_key], config, &is_same));
+            TRY(is_default(&config_keys[i_key], config, &is_same));
         if (!is_same && used < out_bytes)
             used += (size_t)snprintf(out + used, out_bytes - used, "%s%s", used > 0 ? ", " : "",
                                      paths[i]);
@@ -146,13 +135,12 @@ adele_status config_ignored_keys(const struct config *config, char *out, size_t 
 
 // config.resolved.yaml of a run has all keys, so `enabled: false` with the defaults of the others
 // is accepted.
-adele_status config_check_unused(const char *name, const struct config_raw *raw,
-                                 const struct config *config) {
+adele_status config_check_unused(const struct config_raw *raw, const struct config *config) {
     int i_enabled = -1;
-    TRY(check_optimizer(name, raw, config));
-    TRY(check_method(name, raw, config));
+    TRY(check_optimizer(raw, config));
+    TRY(check_method(raw, config));
     if (config->data.augment.enabled)
-        return check_kind(name, raw, config);
+        return check_kind(raw, config);
     if (!config_is_known(AUGMENT "enabled", &i_enabled))
         return ADELE_OK;
     bool says_off = is_written(config_raw_slot(raw, i_enabled));
@@ -163,12 +151,11 @@ adele_status config_check_unused(const char *name, const struct config_raw *raw,
             continue;
         bool is_known_off = false;
         if (says_off)
-            TRY(is_default(name, key, config, &is_known_off));
+            TRY(is_default(key, config, &is_known_off));
         if (!is_known_off)
             return FAIL(ADELE_CONFIG, augment_hint(config),
-                        "%s: %s is set, but augmentation is off (data.augment.enabled: false%s)",
-                        origin(name, config_raw_slot(raw, i)), key->path,
-                        says_off ? "" : ", the default");
+                        "%s is set, but augmentation is off (data.augment.enabled: false%s)",
+                        key->path, says_off ? "" : ", the default");
     }
     return ADELE_OK;
 }

@@ -262,7 +262,7 @@ static adele_status store_weights(const char *name, const struct config_key *key
 
 adele_status config_value_store(const char *file, const struct config_key *key,
                                 const struct config_slot *slot, struct config *config) {
-    const char *name = slot->is_set ? "--set" : file;
+    const char *name = config_slot_origin(slot, file);
     void *value = (char *)config + key->offset;
     bool is_voc = config->correction.pipeline == ONSET_VOC && key->fallback_voc != NULL;
     bool is_ensemble =

@@ -12,14 +12,17 @@
 
 #define MAX_LIST 65536 // entries of a list
 #define MAX_PATH 256   // bytes of a key's path
+#define MAX_SET  100   // bytes of a --set in messages
 
 struct config_raw {
     struct config_slot slots[CONFIG_N_KEYS];
+    char **sets; // "--set KEY=VALUE", which slots name
+    unsigned n_sets;
 };
 
 struct reader {
     const char *name; // of the text, in messages
-    bool is_set;      // the text is that of one --set, which has no lines
+    const char *set;  // where the text is that of one --set, which has no lines; else NULL
     const char *text;
     size_t bytes;
     struct config_raw *raw;
@@ -52,6 +55,10 @@ static void slot_deinit(struct config_slot *slot, enum config_kind kind) {
 void config_raw_destroy(struct config_raw *raw) {
     for (int i = 0; raw != NULL && i < CONFIG_N_KEYS; i++)
         slot_deinit(&raw->slots[i], config_keys[i].kind);
+    for (unsigned i = 0; raw != NULL && i < raw->n_sets; i++)
+        memory_free(raw->sets[i]);
+    if (raw != NULL)
+        memory_free(raw->sets);
     memory_free(raw);
 }
 
@@ -61,7 +68,7 @@ void config_raw_destroy(struct config_raw *raw) {
 
 // `line` counts from 0.
 static void print_place(const struct reader *reader, size_t line, char out[512]) {
-    if (reader->is_set)
+    if (reader->set != NULL)
         (void)snprintf(out, 512, "%s", reader->name);
     else
         (void)snprintf(out, 512, "%s:%zu", reader->name, line + 1);
@@ -251,7 +258,7 @@ static adele_status read_label_map(struct reader *reader, const char *path,
 static adele_status read_value(struct reader *reader, const struct config_key *key,
                                struct config_slot *slot) {
     slot_deinit(slot, key->kind);
-    slot->is_set = reader->is_set;
+    slot->set = reader->set;
     bool is_word = key->kind == CONFIG_WEIGHTS && reader->event.type == YAML_SCALAR_EVENT;
     if (!config_is_list(key->kind) || is_word)
         return read_text(reader, key->path, &slot->text);
@@ -325,10 +332,9 @@ static adele_status read_document(struct reader *reader, const char *path, int i
                : fail_at_event(reader, "", "only one document is read");
 }
 
-static adele_status read_yaml(struct config_raw *raw, const char *name, bool is_set,
+static adele_status read_yaml(struct config_raw *raw, const char *name, const char *set,
                               const char *text, size_t bytes, const char *path, int i_key) {
-    struct reader reader = {
-        .name = name, .is_set = is_set, .text = text, .bytes = bytes, .raw = raw};
+    struct reader reader = {.name = name, .set = set, .text = text, .bytes = bytes, .raw = raw};
     if (!yaml_parser_initialize(&reader.parser))
         return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: cannot read it", name);
     yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, bytes);
@@ -343,7 +349,7 @@ adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
     struct config_raw *raw = NULL;
     *out = NULL;
     TRY(ALLOCATE(&raw, 1));
-    adele_status status = read_yaml(raw, name, false, text, bytes, "", -1);
+    adele_status status = read_yaml(raw, name, NULL, text, bytes, "", -1);
     if (status != ADELE_OK) {
         config_raw_destroy(raw);
         return status;
@@ -352,25 +358,35 @@ adele_status config_raw_parse(const char *name, const char *text, size_t bytes,
     return ADELE_OK;
 }
 
+// The text that messages name. A long value is cut, so that there is room for what is wrong with
+// it.
+static adele_status keep_set(struct config_raw *raw, const char *set, const char **out) {
+    const bool is_long = strlen(set) > MAX_SET;
+    TRY(GROW(&raw->sets, raw->n_sets));
+    char *text = memory_printf("--set %.*s%s", MAX_SET, set, is_long ? ".." : "");
+    TRY(CHECK_MEMORY(text));
+    raw->sets[raw->n_sets++] = text;
+    *out = text;
+    return ADELE_OK;
+}
+
 adele_status config_raw_set(struct config_raw *raw, const char *set) {
     char path[MAX_PATH];
     int i_key = -1;
-    const char *equals = strchr(set, '=');
+    const char *equals = strchr(set, '='), *name = NULL;
     if (equals == NULL || equals == set || (size_t)(equals - set) >= sizeof path)
         return FAIL(ADELE_CONFIG, "Write --set train.epochs=50, for example.",
                     "--set %s: not of the form key=value", set);
     (void)snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
-    char *name = memory_printf("--set %s", set);
+    TRY(keep_set(raw, set, &name));
+    if (!config_is_known(path, &i_key))
+        return fail_unknown(name, path);
+    if (strpbrk(equals, "\r\n") != NULL)
+        return FAIL(ADELE_CONFIG, "Write lists as [1, 2].", "%s: more than one line", name);
     // Behind "---" an empty text is an empty value, as it is behind "key:".
     char *text = memory_printf("--- %s\n", equals + 1);
-    adele_status status = name != NULL ? CHECK_MEMORY(text) : CHECK_MEMORY(name);
-    if (status == ADELE_OK && !config_is_known(path, &i_key))
-        status = fail_unknown(name, path);
-    if (status == ADELE_OK && strpbrk(equals, "\r\n") != NULL)
-        status = FAIL(ADELE_CONFIG, "Write lists as [1, 2].", "%s: more than one line", name);
-    if (status == ADELE_OK)
-        status = read_yaml(raw, name, true, text, strlen(text), path, i_key);
+    TRY(CHECK_MEMORY(text));
+    adele_status status = read_yaml(raw, name, name, text, strlen(text), path, i_key);
     memory_free(text);
-    memory_free(name);
     return status;
 }

@@ -22,7 +22,7 @@ static void test_augment_keys_need_augmentation(void **state) {
         (void)snprintf(text, sizeof text, "%.*s is set, but augmentation is off",
                        (int)strcspn(sets[i], "="), sets[i]);
         assert_refused(ROOT, sets[i], text);
-        assert_non_null(strstr(adele_error_message(), "--set: data.augment."));
+        assert_non_null(strstr(adele_error_message(), "--set data.augment."));
         assert_non_null(strstr(adele_error_hint(),
                                "data.augment.enabled: true and correction.source: inference"));
     }
@@ -51,8 +51,8 @@ static void test_keys_of_the_other_kind(void **state) {
         char text[128], part[128];
         (void)snprintf(text, sizeof text, "data: {root: /d, augment: {enabled: true, kind: %s}}\n",
                        cases[i][0]);
-        (void)snprintf(part, sizeof part, "--set: %.*s is set, but data.augment.kind is %s",
-                       (int)strcspn(cases[i][1], "="), cases[i][1], cases[i][0]);
+        (void)snprintf(part, sizeof part, "--set %s: %.*s is set, but data.augment.kind is %s",
+                       cases[i][1], (int)strcspn(cases[i][1], "="), cases[i][1], cases[i][0]);
         assert_refused(text, cases[i][1], part);
     }
     // The defaults, as a run writes them.
