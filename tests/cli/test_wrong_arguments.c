@@ -72,6 +72,35 @@ static void a_misspelt_option_names_the_nearest(void **state) {
     assert_refused(WORDS("train", "--", "--divice"), 1, "--divice: cannot open");
 }
 
+// Each key of a configuration may be taken for an option.
+static void a_key_as_an_option_names_set(void **state) {
+    static const char *const cases[][3] = {
+        {"--epochs", "5", "--set train.epochs=5;"},
+        {"--lr=0.1", NULL, "--set train.optimizer.lr=0.1;"},
+        {"--batch", "8", "--set train.batch=8;"},
+        {"--width", "32", "--set model.width=32;"},
+        {"--seed", "3", "--set train.seed=3 or --set data.noise.seed=3;"},
+        {"--train.epochs", "5", "--set train.epochs=5;"},
+        {"--label-map", NULL, "--set data.label_map=VALUE;"},
+        {"--label_map", "--resume", "--set data.label_map=VALUE;"},
+        {"--size", "[64, 64]", "--set 'data.size=[64, 64]';"},
+        {"--batch-size", "8", "--set train.batch=8;"},
+        {"--epoch", "5", "--set train.epochs=5;"},
+        {"--lambda", "-1", "--set loss.lambda=-1;"}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        assert_refused(WORDS("train", "nix", cases[i][0], cases[i][1]), 2, cases[i][2]);
+    assert_refused(WORDS("train", "nix", "--epochs", "5"), 2,
+                   "adele: error: `adele train` has no option '--epochs'; keys of a configuration "
+                   "are given with --set\n  hint: Write --set train.epochs=5; `adele train --help` "
+                   "lists its options.\n");
+    assert_refused(WORDS("table", "nix", "--epochs=5"), 2, "--set train.epochs=5;");
+    // A misspelt option is still one; a command without --set has no use for the hint.
+    assert_refused(WORDS("train", "nix", "--device-typos"), 2, "unrecognized option");
+    assert_refused(WORDS("train", "nix", "--devcie", "cpu"), 2, "did you mean '--device'?");
+    assert_refused(WORDS("report", "nix", "--epochs", "5"), 2, "unrecognized option '--epochs'");
+}
+
 static void a_configuration_is_no_run(void **state) {
     const char *out = scratch_path(state, "out");
     char is[4200];
@@ -116,6 +145,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_misspelt_command_names_the_nearest),
         cmocka_unit_test(a_misspelt_option_names_the_nearest),
+        cmocka_unit_test(a_key_as_an_option_names_set),
         cmocka_unit_test(a_configuration_is_no_run),
         cmocka_unit_test(what_is_not_there_is_no_damaged_run),
         cmocka_unit_test(a_hint_says_what_to_choose),
