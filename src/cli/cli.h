@@ -69,6 +69,6 @@ const char *cli_parse_choice(struct argp_state *state, int key, const char *valu
 int cli_refuse_ranks(const char *command);
 
 // Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
-// code: 130 for ADELE_INTERRUPTED, else 1.
+// code: 1. For ADELE_INTERRUPTED, which is no error, "adele: MESSAGE", and 130.
 int cli_report_failure(adele_status status);
 #endif

@@ -135,7 +135,9 @@ int main(int argc, char **argv) {
 
 int cli_report_failure(adele_status status) {
     const char *hint = adele_error_hint();
-    fprintf(stderr, "adele: error: %s\n", adele_error_message());
+    // What the user has asked for is no error.
+    const char *kind = status == ADELE_INTERRUPTED ? "" : "error: ";
+    fprintf(stderr, "adele: %s%s\n", kind, adele_error_message());
     if (hint[0])
         fprintf(stderr, "  hint: %s\n", hint);
     return status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;

@@ -145,8 +145,12 @@ int model_arguments_run(struct model_arguments *arguments,
         status = run(arguments, ranks, work, context);
     if (status != ADELE_OK)
         code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
-    if (status != ADELE_OK && adele_ranks_should_report(ranks, status))
+    if (status != ADELE_OK && adele_ranks_should_report(ranks, status)) {
         (void)cli_report_failure(status);
+        if (status == ADELE_INTERRUPTED)
+            fprintf(stderr, "  to go on: the same command begins again, with --overwrite where it "
+                            "has written files already\n");
+    }
     (void)fflush(stdout);
     adele_ranks_leave(ranks, status);
     return code;

@@ -60,8 +60,9 @@ static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_r
     if (!result->is_rolled_back) // else as in the checkpoint
         trainer->progress.skipped_in_epoch = result->n_skipped_before + result->n_skipped;
     return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
-                "interrupted in epoch %d after %d of %d steps; all of it is saved", epoch,
-                result->is_rolled_back ? trainer->progress.step_in_epoch : n_done, result->n_steps);
+                "interrupted in epoch %d after %d of %d steps; all of it is saved in %s", epoch,
+                result->is_rolled_back ? trainer->progress.step_in_epoch : n_done, result->n_steps,
+                trainer->options.run_folder);
 }
 
 static adele_status run_step(struct trainer *trainer, int epoch, int i_step,

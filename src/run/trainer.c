@@ -174,7 +174,8 @@ static adele_status stop_if_asked(struct trainer *trainer, int epoch, bool stop)
     if (!stop || is_last(trainer, epoch))
         return ADELE_OK;
     return FAIL(ADELE_INTERRUPTED, "Continue with --resume.",
-                "stopped after epoch %d; all of it is saved", epoch);
+                "interrupted after epoch %d of %d; all of it is saved in %s", epoch,
+                trainer->step.epochs.n_epochs, trainer->options.run_folder);
 }
 
 static adele_status train_epoch(struct trainer *trainer, int epoch, struct epoch_result *result) {

@@ -388,7 +388,9 @@ static void the_end_is_estimated(void **state) {
     assert_true(strstr(second, ", evaluation included") - second < 60);
     // The message after a signal, and that the run can go on.
     assert_says(text, "finishing this step; once more to stop without saving");
-    assert_says(text, "all of it is saved");
+    assert_says(text, "adele: interrupted in epoch ");
+    assert_says(text, " steps; all of it is saved in ");
+    assert_null(strstr(text, "error"));
     assert_says(text, "to go on: adele train ");
     assert_says(text, " --set train.epochs=2000 --device cpu --resume");
     free(text);
