@@ -268,7 +268,7 @@ void train_screen_init(struct train_screen *screen, struct adele_train_options *
 
 // ---- the end ------------------------------------------------------------------------------------
 
-// Classes that were corrected later than their onset, or never.
+// Classes that were corrected at another epoch than by their whole curve, or never.
 struct corrections {
     int n_classes, n_never, n_explained;
 };
@@ -280,10 +280,33 @@ static void count_class(void *context, const struct adele_class_correction *clas
     corrections->n_explained += class->explanation[0] != '\0';
 }
 
+// "corrected first: lung after epoch 7, heart after epoch 9".
+static void show_first_epoch(void *context, const struct adele_class_correction *class) {
+    int *n_shown = context;
+    if (class->first_epoch > 0 && ++*n_shown <= MOST_CLASSES)
+        printf("%s%s after epoch %d", *n_shown == 1 ? "first corrected: " : ", ", class->name,
+               class->first_epoch);
+}
+
 static void show_class(void *context, const struct adele_class_correction *class) {
     int *n_shown = context;
     if (class->explanation[0] != '\0' && ++*n_shown <= MOST_CLASSES)
         printf("  %s: %s\n", class->name, class->explanation);
+}
+
+// "1 of 3 classes was never corrected; 1 at another epoch than by its whole curve".
+static void show_counts(const struct corrections *corrections) {
+    int n_never = corrections->n_never, n_other = corrections->n_explained - n_never;
+    printf("%d of %d class%s %s", n_never > 0 ? n_never : n_other, corrections->n_classes,
+           corrections->n_classes == 1 ? "" : "es",
+           (n_never > 0 ? n_never : n_other) == 1 ? "was" : "were");
+    if (n_never > 0)
+        printf(" never corrected");
+    if (n_never > 0 && n_other > 0)
+        printf("; %d %s", n_other, n_other == 1 ? "was" : "were");
+    if (n_other > 0)
+        printf(" corrected at another epoch than by the whole curve");
+    puts(":");
 }
 
 static void show_corrected(const struct train_screen *screen, bool is_off) {
@@ -300,17 +323,17 @@ static void show_corrected(const struct train_screen *screen, bool is_off) {
 // may have been corrected.
 static bool show_corrections(const struct train_screen *screen, const char *run_folder) {
     struct corrections corrections = {0};
-    int n_shown = 0;
+    int n_shown = 0, n_first = 0;
     bool is_read = adele_run_corrections(run_folder, count_class, &corrections) == ADELE_OK;
     if (!screen->was_finished)
         show_corrected(screen, is_read && corrections.n_classes == 0);
     bool may_have_corrected = !is_read || corrections.n_never < corrections.n_classes;
+    if (is_read && adele_run_corrections(run_folder, show_first_epoch, &n_first) == ADELE_OK &&
+        n_first > 0)
+        printf(n_first > MOST_CLASSES ? ", and %d more\n" : "\n", n_first - MOST_CLASSES);
     if (corrections.n_explained == 0)
         return may_have_corrected;
-    printf("%d of %d classes never corrected", corrections.n_never, corrections.n_classes);
-    if (corrections.n_explained > corrections.n_never)
-        printf(", %d later than the onset", corrections.n_explained - corrections.n_never);
-    putchar('\n');
+    show_counts(&corrections);
     if (adele_run_corrections(run_folder, show_class, &n_shown) == ADELE_OK &&
         n_shown > MOST_CLASSES)
         printf("  and %d more classes; report.html has all\n", n_shown - MOST_CLASSES);

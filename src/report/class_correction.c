@@ -29,19 +29,22 @@ static void say(struct class_correction *out, const char *format, ...) {
     va_end(arguments);
 }
 
-// What the veto measured when the class came nearest to a correction.
+// A sentence: what the veto measured when the class came nearest to a correction.
 static void explain_veto(const cJSON *veto, struct class_correction *out) {
     double itself = number_of(veto, "iou_with_itself"), labels = number_of(veto, "iou_with_labels");
     bool is_early = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(veto, "is_early"));
     if (!isfinite(itself) || !isfinite(labels)) {
-        say(out, "the network did not predict the class, so that nothing could be compared");
+        say(out, "The network did not predict the class, so that its labels could not be compared "
+                 "with predictions.");
         return;
     }
     say(out,
-        "after epoch %d its predictions agreed with each other (IoU %.3f) by %.3f more than with "
-        "the labels (IoU %.3f), and a correction takes more than %.3g (correction.veto%s)",
-        epoch_of(veto, "epoch"), itself, itself - labels, labels, number_of(veto, "margin"),
-        is_early ? ", a quarter wider before correction.min_points values" : "");
+        "A correction takes predictions whose IoU with each other is more than %.3g above that "
+        "with the labels (correction.veto%s). Nearest to that was epoch %d: %.3f with each other, "
+        "%.3f with the labels, a difference of %.3f.",
+        number_of(veto, "margin"),
+        is_early ? ", a quarter wider before correction.min_points values" : "",
+        epoch_of(veto, "epoch"), itself, labels, itself - labels);
 }
 
 static bool lacks_a_value(const cJSON *iou) {
@@ -55,43 +58,43 @@ static void explain_missing_onset(const cJSON *onset, const cJSON *iou,
                                   struct class_correction *out) {
     int n = cJSON_GetArraySize(iou);
     double n_needed = number_of(onset, "min_points");
-    say(out, "never corrected: ");
+    say(out, "never corrected, because ");
     if (out->onset_epoch > 0)
         say(out,
-            "by the curve of %d values its onset is epoch %d, so that it would be corrected after "
-            "epoch %d; more train.epochs, or a lower correction.r",
-            n, out->onset_epoch, out->onset_epoch + 1);
+            "the run ended before that: its curve of %d value%s has its onset at epoch %d, and the "
+            "correction follows after epoch %d. Raise train.epochs, or lower correction.r.",
+            n, n == 1 ? "" : "s", out->onset_epoch, out->onset_epoch + 1);
     else if (n < n_needed)
-        say(out, "its curve has %d value%s, and an onset takes %.0f; more train.epochs", n,
+        say(out, "its curve has %d value%s, and an onset takes %.0f. Raise train.epochs.", n,
             n == 1 ? "" : "s", n_needed);
     else if (iou != NULL && lacks_a_value(iou))
-        say(out, "its curve lacks a value, because in some epoch the class was neither labelled "
-                 "nor predicted");
+        say(out, "its curve lacks a value: in some epoch the class was neither labelled nor "
+                 "predicted.");
     else
         say(out,
-            "its curve of %d values shows no onset, because it still rises or does not change; "
-            "more train.epochs, or another train.optimizer.lr",
+            "its curve of %d values shows no onset: it still rises, or does not change. Raise "
+            "train.epochs, or try another train.optimizer.lr.",
             n);
 }
 
 static void explain_clean(const cJSON *veto, int due, struct class_correction *out) {
     if (!cJSON_IsObject(veto)) {
-        say(out, "not corrected yet: it is to be corrected since epoch %d", due);
+        say(out, "not corrected yet: its correction is due since epoch %d.", due);
         return;
     }
-    say(out, "never corrected: its labels look clean: ");
+    say(out, "never corrected, because its labels look clean. ");
     explain_veto(veto, out);
-    say(out, "; lower correction.veto only where you know that the masks are wrong");
+    say(out, " Lower correction.veto only where you know that the masks are wrong.");
 }
 
 static void explain_delay(const cJSON *veto, int due, struct class_correction *out) {
     say(out,
-        "first corrected after epoch %d; the fit to all values gives onset %d, but the onset is "
-        "computed anew after each epoch, and ",
-        out->first_epoch, out->onset_epoch);
-    say(out, "after epoch %d it had passed by the values so far", due);
+        "first corrected after epoch %d. Its whole curve has the onset at epoch %d, but the onset "
+        "is computed anew after each epoch, and epoch %d was the first by whose values it had "
+        "passed.",
+        out->first_epoch, out->onset_epoch, due);
     if (out->first_epoch > due && cJSON_IsObject(veto)) {
-        say(out, "; until epoch %d the labels looked clean: ", out->first_epoch - 1);
+        say(out, " From then until epoch %d its labels looked clean. ", out->first_epoch - 1);
         explain_veto(veto, out);
     }
 }
@@ -99,24 +102,25 @@ static void explain_delay(const cJSON *veto, int due, struct class_correction *o
 // Why the gate of the method ensemble kept the labels.
 static void explain_gate(const cJSON *gate, struct class_correction *out) {
     double known = number_of(gate, "known"), labels = number_of(gate, "iou_with_labels");
-    say(out, "never corrected: after epoch %d ", epoch_of(gate, "epoch"));
+    int epoch = epoch_of(gate, "epoch");
+    say(out, "never corrected, because ");
     if (!isfinite(known) || !isfinite(labels))
-        say(out, "neither the labels nor the ensemble had the class");
+        say(out, "neither the labels nor the ensemble had the class after epoch %d.", epoch);
     else if (known < GATE_KNOWN)
         say(out,
-            "the ensemble did not know the class well enough: %.3f of its probability lay at "
-            "pixels where it is above one half, and a correction takes %.2f; more train.epochs, or "
-            "a higher correction.at",
-            known, GATE_KNOWN);
+            "the ensemble did not know the class well enough after epoch %d: %.3f of its "
+            "probability lay at pixels where it is above one half, and a correction takes %.2f. "
+            "Raise train.epochs or correction.at.",
+            epoch, known, GATE_KNOWN);
     else
         say(out,
-            "its labels looked clean: the areas deviated by %.3f, and of the pixels in which "
-            "labels and ensemble differ %.3f lay on one side within their image (a correction "
-            "takes %.2f and %.2f, or an IoU with the labels, here %.3f, that is %.2f below that of "
-            "the ensemble's two decisions, here %.3f); correction.gate: false only where you know "
-            "that the masks are wrong",
-            number_of(gate, "area_deviation"), number_of(gate, "one_sided"), GATE_DEVIATION,
-            GATE_ONE_SIDED, labels, GATE_MARGIN, number_of(gate, "iou_of_decisions"));
+            "its labels looked clean after epoch %d. A correction takes areas that deviate by "
+            "%.2f, and %.2f of the pixels in which labels and ensemble differ on one side within "
+            "their image; these were %.3f and %.3f. Or it takes an IoU with the labels that is "
+            "%.2f below that of the ensemble's two decisions; these were %.3f and %.3f. Set "
+            "correction.gate: false only where you know that the masks are wrong.",
+            epoch, GATE_DEVIATION, GATE_ONE_SIDED, number_of(gate, "area_deviation"),
+            number_of(gate, "one_sided"), GATE_MARGIN, labels, number_of(gate, "iou_of_decisions"));
 }
 
 // The method ensemble with correction.timing: fixed. `epoch`: at whose end it corrects.
@@ -125,11 +129,11 @@ static void explain_fixed(int epoch, bool has_ended, struct class_correction *ou
         return;
     if (has_ended)
         say(out,
-            "never corrected: the run ended before epoch %d, after which the ensemble corrects; a "
-            "lower correction.at, or a larger train.patience",
+            "never corrected, because the run ended before epoch %d, after which the ensemble "
+            "corrects. Lower correction.at, or raise train.patience.",
             epoch);
     else
-        say(out, "not corrected yet: the ensemble corrects after epoch %d", epoch);
+        say(out, "not corrected yet: the ensemble corrects after epoch %d.", epoch);
 }
 
 bool class_correction_read(const cJSON *onset, const cJSON *category,

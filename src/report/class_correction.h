@@ -10,7 +10,7 @@ struct class_correction {
     const char *name;      // borrowed from `onset`
     int onset_epoch;       // by the fit to all values; 0: none
     int first_epoch;       // whose end corrected the class first; 0: none
-    char explanation[640]; // sentences with the numbers and the keys; "" when nothing differs
+    char explanation[800]; // sentences with the numbers and the keys; "" when nothing differs
 };
 
 // `onset`: the object of onset.json; `category`: an element of its "categories". false: the run

@@ -123,6 +123,7 @@ static void a_resumed_run_counts_what_was_corrected_before(void **state) {
     assert_true(tiny_run_metric(state, "counted", 3, "correction/changed_pixels") > 0.0);
     (void)snprintf(text, sizeof text, "\ncorrected: %.0f pixels of the training masks, ", pixels);
     assert_says(result.out, text);
+    assert_says(result.out, "\nfirst corrected: ");
     program_result_deinit(&result);
 }
 
@@ -246,12 +247,15 @@ static void a_run_ends_with_the_classes_that_it_did_not_correct(void **state) {
     ADELE(&result, "train", config, "--run", run, "--device", "cpu", "--set", "train.epochs=4",
           "--set", labels, "--set", "correction.veto=0.9");
     assert_code(&result, 0);
-    assert_says(result.out, "\ncorrected: no pixel of the training masks\n"
-                            "2 of 2 classes never corrected\n  disc: never corrected: ");
-    assert_says(result.out, "\n  box: never corrected: its labels look clean: after epoch ");
-    assert_says(result.out, " more than with the labels (IoU ");
-    assert_says(result.out, "and a correction takes more than 0.9 (correction.veto); lower "
-                            "correction.veto only where you know that the masks are wrong\n");
+    assert_says(result.out,
+                "\ncorrected: no pixel of the training masks\n"
+                "2 of 2 classes were never corrected:\n  disc: never corrected, because ");
+    assert_says(result.out,
+                "\n  box: never corrected, because its labels look clean. A correction takes ");
+    assert_says(result.out, " is more than 0.9 above that with the labels (correction.veto). ");
+    assert_says(result.out,
+                ". Lower correction.veto only where you know that the masks are wrong.\n");
+    assert_null(strstr(result.out, "first corrected"));
     assert_null(strstr(result.out, "adele labels"));
     program_result_deinit(&result);
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "clean labels"));
@@ -265,7 +269,7 @@ static void a_run_ends_with_the_classes_that_it_did_not_correct(void **state) {
     assert_code(&result, 0);
     program_result_deinit(&result);
     check_ok(file_read(scratch_path(state, "clean report/report.html"), 0, &page, &bytes));
-    assert_says(page, "<li>box: never corrected: its labels look clean: after epoch ");
+    assert_says(page, "<li>box: never corrected, because its labels look clean. A correction ");
     memory_free(page);
 }
 
