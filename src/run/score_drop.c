@@ -13,6 +13,8 @@
 // Evaluations that decide, because the score of a single epoch varies by hundredths.
 #define PATIENCE 3
 #define DROP     0.01
+// From one evaluation to the next.
+#define DROP_AT_ONCE 0.02
 
 static bool was_corrected(const struct corrector *corrector, int epoch) {
     for (int c = 1; c < corrector->data->n_categories; c++)
@@ -110,26 +112,59 @@ static adele_status warn(const struct corrector *corrector, const struct metrics
 
 // `corrected`: the epoch at whose end the labels were corrected.
 static adele_status compare_scores(const struct corrector *corrector, const struct metrics *metrics,
-                                   const double *scores, int corrected, int epoch) {
+                                   const double *scores, int corrected, int epoch,
+                                   bool *has_warned) {
     int n_before, n_after, n_epochs = corrector->epochs->n_epochs;
     int before = best_of(scores, 1, corrected, &n_before);
     int after = best_of(scores, corrected + 1, epoch, &n_after);
     bool is_due = n_after == PATIENCE || (epoch == n_epochs && n_after > 0 && n_after < PATIENCE);
     if (!is_due || n_before == 0 || !(scores[before] - scores[after] > DROP))
         return ADELE_OK;
+    *has_warned = true;
     return warn(corrector, metrics, scores, corrected, before, after);
 }
 
-// Of corrections in a row, as pipeline voc makes them, only the first one is checked.
+// ---- at once ------------------------------------------------------------------------------------
+
+static bool corrects_new_class(const struct corrector *corrector, int epoch) {
+    for (int c = 1; c < corrector->data->n_categories; c++)
+        if (corrector_has_corrected(corrector, epoch, c) &&
+            !is_class_corrected(corrector, epoch - 1, c))
+            return true;
+    return false;
+}
+
+// A correction that repeats an earlier one says nothing new: pipeline voc makes one after each
+// epoch.
+static void warn_at_once(const struct corrector *corrector, const double *scores, int epoch) {
+    int before = epoch - 1, corrected = 0;
+    while (before > 0 && !isfinite(scores[before]))
+        before--;
+    for (int k = before; k > 0 && k < epoch; k++)
+        if (corrects_new_class(corrector, k))
+            corrected = k;
+    if (corrected > 0 && scores[before] - scores[epoch] > DROP_AT_ONCE)
+        log_line(LOG_WARNING,
+                 "validation mIoU fell from %.4f after epoch %d to %.4f after epoch %d, the first "
+                 "evaluation since the labels were corrected at the end of epoch %d; that it stays "
+                 "lower is reported after %d evaluations",
+                 scores[before], before, scores[epoch], epoch, corrected, PATIENCE);
+}
+
+// Of corrections in a row, as pipeline voc makes them, only the first one is checked for a fall
+// that stays.
 adele_status score_drop_warn(const struct corrector *corrector, const struct metrics *metrics,
                              int epoch) {
     double *scores = NULL;
+    bool has_warned = false;
     size_t n = (size_t)corrector->epochs->n_epochs + 1;
     adele_status status =
         metric_values_read(metrics, "val/pred_vs_true/miou_foreground", n, &scores);
     for (int k = 1; status == ADELE_OK && isfinite(scores[epoch]) && k < epoch; k++)
         if (was_corrected(corrector, k) && !was_corrected(corrector, k - 1))
-            status = compare_scores(corrector, metrics, scores, k, epoch);
+            status = compare_scores(corrector, metrics, scores, k, epoch, &has_warned);
+    if (status == ADELE_OK && isfinite(scores[epoch]) && !has_warned)
+        warn_at_once(corrector, scores, epoch);
     memory_free(scores);
     return status;
 }

@@ -124,9 +124,9 @@ static void add_scores(struct metrics *metrics, double mean, bool is_box) {
     check_ok(metrics_add(metrics, is_box ? mean : 0.9, "val/pred_vs_true/iou/%s", "box"));
 }
 
-// Whether the epoch's end warns, where these are the validation scores (a negative one: not
-// evaluated), the box or the disc is the class that they are of, and the disc's labels were
-// corrected at the end of those epochs.
+// Whether the epoch's end warns of a fall that stays, where these are the validation scores (a
+// negative one: not evaluated), the box or the disc is the class that they are of, and the disc's
+// labels were corrected at the end of those epochs.
 static bool warns_of(void *const *state, int epoch, const double *scores, const char *corrected,
                      bool is_box) {
     char *names[] = {"background", disc, "box"};
@@ -153,7 +153,7 @@ static bool warns_of(void *const *state, int epoch, const double *scores, const 
     log_set_sink(NULL, NULL);
     metrics_close(metrics);
     test_free(corrector);
-    return lines[0] != '\0';
+    return strstr(lines, "before the labels were corrected") != NULL;
 }
 
 static bool warns(void *const *state, int epoch, const double *scores, const char *corrected) {
@@ -183,6 +183,33 @@ static void a_fall_after_a_correction_is_warned_of(void **state) {
                                   "errors that are left; compare with correction.enabled: false"));
 }
 
+// The first evaluation after a class was corrected for the first time; 0.88 is not more than 0.02
+// lower than 0.9.
+static void a_large_fall_is_warned_of_at_once(void **state) {
+    const double falls[] = {0.7, 0.9, 0.8, 0.85, 0.5, 0.6, 0.5, 0.6};
+    const double slightly[] = {0.7, 0.9, 0.881, 0.85, 0.84, 0.83, 0.82, 0.81};
+    const double seldom[] = {-1, 0.9, -1, 0.8, -1, 0.7, -1, 0.6};
+    for (int epoch = 1; epoch <= N_EPOCHS; epoch++) {
+        (void)warns(state, epoch, falls, ".c......");
+        assert_true((strstr(lines, "validation mIoU fell from ") != NULL) == (epoch == 3));
+        (void)warns(state, epoch, falls, "..cccccc");
+        assert_null(strstr(lines, "validation mIoU fell from "));
+        (void)warns(state, epoch, slightly, ".c......");
+        assert_null(strstr(lines, "validation mIoU fell from "));
+        (void)warns(state, epoch, seldom, "..c.....");
+        assert_true((strstr(lines, "validation mIoU fell from ") != NULL) == (epoch == 4));
+    }
+    (void)warns(state, 3, falls, ".c......");
+    assert_string_equal(lines, "warning: validation mIoU fell from 0.9000 after epoch 2 to 0.8000 "
+                               "after epoch 3, the first evaluation since the labels were "
+                               "corrected at the end of epoch 2; that it stays lower is reported "
+                               "after 3 evaluations\n");
+    // At the end of a run, what there is is all that is known: one warning.
+    (void)warns(state, 8, (const double[]){0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.9, 0.8}, "......c.");
+    assert_non_null(strstr(lines, "before the labels were corrected"));
+    assert_null(strstr(lines, "fell from"));
+}
+
 // The correction of one class is no reason why another one falls.
 static void a_fall_of_a_class_that_was_left_alone_is_not_blamed(void **state) {
     const double falls[] = {0.7, 0.9, 0.8, 0.85, 0.88};
@@ -208,6 +235,7 @@ int main(void) {
         cmocka_unit_test(noisy_labels_are_corrected_as_before),
         cmocka_unit_test(a_resumed_run_asks_the_same),
         cmocka_unit_test(a_fall_after_a_correction_is_warned_of),
+        cmocka_unit_test(a_large_fall_is_warned_of_at_once),
         cmocka_unit_test(a_fall_of_a_class_that_was_left_alone_is_not_blamed),
         cmocka_unit_test(a_name_without_room_is_counted),
     };
