@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A warning when the validation score is lower after a correction than before it: at once when it
-// falls by more than 0.02, and when it stays lower. It is computed
-// from the records and the epochs that were corrected, which are in each checkpoint, so a resumed
-// run warns as an uninterrupted one does.
+// falls by more than 0.02, and when it stays lower. It is computed from the records and the epochs
+// that were corrected, which are in each checkpoint, so a resumed run warns as an uninterrupted one
+// does.
 #ifndef ADELE_RUN_SCORE_DROP_H
 #define ADELE_RUN_SCORE_DROP_H
 

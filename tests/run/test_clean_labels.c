@@ -200,10 +200,11 @@ static void a_large_fall_is_warned_of_at_once(void **state) {
         assert_true((strstr(lines, "validation mIoU fell from ") != NULL) == (epoch == 4));
     }
     (void)warns(state, 3, falls, ".c......");
-    assert_string_equal(lines, "warning: validation mIoU fell from 0.9000 after epoch 2 to 0.8000 "
-                               "after epoch 3, the first evaluation since the labels were "
-                               "corrected at the end of epoch 2; that it stays lower is reported "
-                               "after 3 evaluations\n");
+    assert_string_equal(lines,
+                        "warning: validation mIoU fell from 0.9000 after epoch 2 to 0.8000 "
+                        "after epoch 3, the first evaluation since the labels were "
+                        "corrected at the end of epoch 2; whether it stays lower is reported "
+                        "after 3 evaluations\n");
     // At the end of a run, what there is is all that is known: one warning.
     (void)warns(state, 8, (const double[]){0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.9, 0.8}, "......c.");
     assert_non_null(strstr(lines, "before the labels were corrected"));
