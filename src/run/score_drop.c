@@ -146,8 +146,8 @@ static void warn_at_once(const struct corrector *corrector, const double *scores
     if (corrected > 0 && scores[before] - scores[epoch] > DROP_AT_ONCE)
         log_line(LOG_WARNING,
                  "validation mIoU fell from %.4f after epoch %d to %.4f after epoch %d, the first "
-                 "evaluation since the labels were corrected at the end of epoch %d; that it stays "
-                 "lower is reported after %d evaluations",
+                 "evaluation since the labels were corrected at the end of epoch %d; whether it "
+                 "stays lower is reported after %d evaluations",
                  scores[before], before, scores[epoch], epoch, corrected, PATIENCE);
 }
 
