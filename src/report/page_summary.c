@@ -20,21 +20,37 @@ static adele_status begin_row(struct page *page, const char *name, const char *d
     return buffer_text(&page->html, "</th>");
 }
 
+static double member_of(const struct report_summary *summary, size_t offset) {
+    double value;
+    memcpy(&value, (const char *)summary + offset, sizeof value);
+    return value;
+}
+
+// A row that no run has a value for is left out: the true labels may be unknown to all.
+static bool has_any(const struct page *page, size_t offset) {
+    for (int i = 0; i < page->n_runs; i++)
+        if (isfinite(member_of(&page->summaries[i], offset)))
+            return true;
+    return false;
+}
+
 // Of each run the member of the summary at this offset.
 static adele_status add_numbers(struct page *page, const char *name, const char *detail,
                                 size_t offset, int n_decimals) {
+    if (!has_any(page, offset))
+        return ADELE_OK;
     TRY(begin_row(page, name, detail));
     for (int i = 0; i < page->n_runs; i++) {
-        double value;
-        memcpy(&value, (const char *)&page->summaries[i] + offset, sizeof value);
         TRY(buffer_text(&page->html, "<td>"));
-        TRY(html_number(&page->html, value, n_decimals, false));
+        TRY(html_number(&page->html, member_of(&page->summaries[i], offset), n_decimals, false));
         TRY(buffer_text(&page->html, "</td>"));
     }
     return buffer_text(&page->html, "</tr>\n");
 }
 
 static adele_status add_change(struct page *page) {
+    if (!has_any(page, offsetof(struct report_summary, last)))
+        return ADELE_OK;
     TRY(begin_row(page, "Last minus best", NULL));
     for (int i = 0; i < page->n_runs; i++) {
         const struct report_summary *summary = &page->summaries[i];
@@ -46,6 +62,9 @@ static adele_status add_change(struct page *page) {
 }
 
 static adele_status add_labels(struct page *page) {
+    if (!has_any(page, offsetof(struct report_summary, labels_first)) &&
+        !has_any(page, offsetof(struct report_summary, labels_last)))
+        return ADELE_OK;
     TRY(begin_row(page, "Training labels against the truth",
                   "foreground mIoU, first and last epoch"));
     for (int i = 0; i < page->n_runs; i++) {
@@ -58,17 +77,31 @@ static adele_status add_labels(struct page *page) {
     return buffer_text(&page->html, "</tr>\n");
 }
 
+// NaN where the records have no correction.
+static adele_status sum_corrected(const struct report_run *run, double *out) {
+    double *changed = NULL;
+    *out = NAN;
+    TRY(report_run_series(run, &changed, "correction/changed_pixels"));
+    for (int k = 0; changed != NULL && k < run->records.n; k++)
+        if (isfinite(changed[k]))
+            *out = (isfinite(*out) ? *out : 0.0) + changed[k];
+    memory_free(changed);
+    return ADELE_OK;
+}
+
 static adele_status add_corrected(struct page *page) {
+    double sum = NAN;
+    bool has_sum = false;
+    for (int i = 0; i < page->n_runs; i++) {
+        TRY(sum_corrected(&page->runs[i], &sum));
+        has_sum = has_sum || isfinite(sum);
+    }
+    if (!has_sum)
+        return ADELE_OK;
     TRY(begin_row(page, "Pixels that corrections changed",
                   "summed over all corrections, at the size of the training"));
     for (int i = 0; i < page->n_runs; i++) {
-        double *changed = NULL;
-        double sum = NAN;
-        TRY(report_run_series(&page->runs[i], &changed, "correction/changed_pixels"));
-        for (int k = 0; changed != NULL && k < page->runs[i].records.n; k++)
-            if (isfinite(changed[k]))
-                sum = (isfinite(sum) ? sum : 0.0) + changed[k];
-        memory_free(changed);
+        TRY(sum_corrected(&page->runs[i], &sum));
         TRY(buffer_text(&page->html, "<td>"));
         TRY(html_count(&page->html, sum));
         TRY(buffer_text(&page->html, "</td>"));

@@ -18,8 +18,16 @@ static const char *const headings[N_COLUMNS] = {
     "best mIoU",   "at epoch", "last mIoU",
     "last - best", "labels",   "agrees with truth/error"};
 
+#define LABELS 7 // the columns that only runs with known true labels have
+#define AGREES 8
+
 struct cells {
     char text[N_COLUMNS][CELL_BYTES];
+};
+
+// The columns in which some run has a value: one of dashes alone says nothing.
+struct columns {
+    bool is_shown[N_COLUMNS];
 };
 
 static void set_number(char *cell, int n_digits, const char *sign, double value) {
@@ -56,6 +64,17 @@ static void set_cells(const struct report_summary *summary, struct cells *out) {
     set_pair(out->text[8], 2, summary->early_learning_last, " / ", summary->memorization_last);
 }
 
+static struct columns find_columns(int n_runs, const struct report_summary *summaries) {
+    struct columns columns = {{false}};
+    struct cells cells = {0};
+    for (int i = 0; i < n_runs; i++) {
+        set_cells(&summaries[i], &cells);
+        for (int k = 0; k < N_COLUMNS; k++)
+            columns.is_shown[k] = columns.is_shown[k] || strcmp(cells.text[k], "-") != 0;
+    }
+    return columns;
+}
+
 // ---- terminal -----------------------------------------------------------------------------------
 
 // Columns on a screen: continuation bytes of UTF-8 take none.
@@ -73,12 +92,35 @@ static adele_status add_cell(struct buffer *out, const char *text, int width, bo
     return buffer_printf(out, "  %*s%s", n_spaces, "", text);
 }
 
+static adele_status add_cells(struct buffer *out, const struct columns *columns, const int *widths,
+                              const struct cells *cells) {
+    for (int k = 0; k < N_COLUMNS; k++)
+        if (columns->is_shown[k])
+            TRY(add_cell(out, cells->text[k], widths[k], k == 0));
+    return buffer_text(out, "\n");
+}
+
+static adele_status add_legend(struct buffer *out, const struct columns *columns) {
+    TRY(buffer_text(out, "mIoU: foreground mean on the named split."));
+    if (columns->is_shown[LABELS])
+        TRY(buffer_text(out, " labels: foreground mIoU of the training labels\nagainst the truth, "
+                             "first -> last epoch."));
+    if (columns->is_shown[AGREES])
+        TRY(buffer_text(out, " agrees with truth/error: IoU of the predictions\nwith the truth / "
+                             "with the wrong label, on the wrong pixels, last epoch."));
+    return buffer_text(out, "\n");
+}
+
 static adele_status print_table(int n_runs, const struct report_summary *summaries,
                                 struct buffer *out) {
+    const struct columns columns = find_columns(n_runs, summaries);
     int widths[N_COLUMNS];
     struct cells cells = {0};
-    for (int k = 0; k < N_COLUMNS; k++)
+    for (int k = 0; k < N_COLUMNS; k++) {
+        (void)snprintf(cells.text[k], CELL_BYTES, "%s", headings[k]);
         widths[k] = width_of(headings[k]);
+    }
+    const struct cells names = cells;
     for (int i = 0; i < n_runs; i++) {
         set_cells(&summaries[i], &cells);
         for (int k = 0; k < N_COLUMNS; k++) {
@@ -86,25 +128,18 @@ static adele_status print_table(int n_runs, const struct report_summary *summari
             widths[k] = width > widths[k] ? width : widths[k];
         }
     }
-    for (int k = 0; k < N_COLUMNS; k++)
-        TRY(add_cell(out, headings[k], widths[k], k == 0));
-    TRY(buffer_text(out, "\n"));
+    TRY(add_cells(out, &columns, widths, &names));
     for (int k = 0; k < N_COLUMNS; k++) {
-        TRY(buffer_text(out, k > 0 ? "  " : ""));
-        for (int i = 0; i < widths[k]; i++)
+        TRY(buffer_text(out, k > 0 && columns.is_shown[k] ? "  " : ""));
+        for (int i = 0; columns.is_shown[k] && i < widths[k]; i++)
             TRY(buffer_text(out, "-"));
     }
     TRY(buffer_text(out, "\n"));
     for (int i = 0; i < n_runs; i++) {
         set_cells(&summaries[i], &cells);
-        for (int k = 0; k < N_COLUMNS; k++)
-            TRY(add_cell(out, cells.text[k], widths[k], k == 0));
-        TRY(buffer_text(out, "\n"));
+        TRY(add_cells(out, &columns, widths, &cells));
     }
-    return buffer_text(out, "mIoU: foreground mean on the named split. labels: foreground mIoU of "
-                            "the training labels\nagainst the truth, first -> last epoch. "
-                            "agrees with truth/error: IoU of the predictions\nwith the truth / "
-                            "with the wrong label, on the wrong pixels, last epoch.\n");
+    return add_legend(out, &columns);
 }
 
 adele_status report_table(int n_runs, const struct report_summary *summaries, char **out) {
@@ -127,25 +162,42 @@ static adele_status add_markdown_text(struct buffer *out, const char *text) {
     return ADELE_OK;
 }
 
-static adele_status add_markdown(int n_runs, const struct report_run *runs,
-                                 const struct report_summary *summaries, struct buffer *out) {
+static adele_status add_markdown_table(int n_runs, const struct report_summary *summaries,
+                                       struct buffer *out) {
+    const struct columns columns = find_columns(n_runs, summaries);
     struct cells cells = {0};
     for (int k = 0; k < N_COLUMNS; k++)
-        TRY(buffer_printf(out, "| %s ", headings[k]));
-    TRY(buffer_text(out, "|\n| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"));
+        if (columns.is_shown[k])
+            TRY(buffer_printf(out, "| %s ", headings[k]));
+    TRY(buffer_text(out, "|\n"));
+    for (int k = 0; k < N_COLUMNS; k++)
+        if (columns.is_shown[k])
+            TRY(buffer_text(out, k < 2 ? "| --- " : "| ---: "));
+    TRY(buffer_text(out, "|\n"));
     for (int i = 0; i < n_runs; i++) {
         set_cells(&summaries[i], &cells);
         for (int k = 0; k < N_COLUMNS; k++) {
+            if (!columns.is_shown[k])
+                continue;
             TRY(buffer_text(out, "| "));
             TRY(add_markdown_text(out, cells.text[k]));
             TRY(buffer_text(out, " "));
         }
         TRY(buffer_text(out, "|\n"));
     }
-    TRY(buffer_text(out, "\nmIoU: foreground mean on the named split. labels: foreground mIoU of "
-                         "the training labels against the truth, first -> last epoch. Agrees with "
-                         "truth/error: on the wrong pixels, IoU of the predictions with the truth "
-                         "/ with the wrong label, last epoch.\n"));
+    TRY(buffer_text(out, "\nmIoU: foreground mean on the named split."));
+    if (columns.is_shown[LABELS])
+        TRY(buffer_text(out, " labels: foreground mIoU of the training labels against the truth, "
+                             "first -> last epoch."));
+    if (columns.is_shown[AGREES])
+        TRY(buffer_text(out, " Agrees with truth/error: on the wrong pixels, IoU of the "
+                             "predictions with the truth / with the wrong label, last epoch."));
+    return buffer_text(out, "\n");
+}
+
+static adele_status add_markdown(int n_runs, const struct report_run *runs,
+                                 const struct report_summary *summaries, struct buffer *out) {
+    TRY(add_markdown_table(n_runs, summaries, out));
     for (int i = 0; i < n_runs; i++) {
         if (runs[i].config == NULL)
             continue;

@@ -313,6 +313,13 @@ static void test_what_is_missing_is_named(void **state) {
     assert_well_formed(page);
     assert_section_has(page, "curves", "No run has recorded: Training loss.");
     assert_section_has(page, "curves", "need true masks of the training images");
+    // Rows without any value are left out.
+    char *summary = section(page, "summary");
+    assert_non_null(strstr(summary, ">Epochs</th>"));
+    assert_null(strstr(summary, "Training labels against the truth"));
+    assert_null(strstr(summary, "Agrees with"));
+    assert_null(strstr(summary, "Pixels that corrections changed"));
+    memory_free(summary);
     assert_section_has(page, "onset", "bare: no onset.json");
     assert_section_has(page, "changes", "bare: metrics.jsonl does not say");
     assert_section_has(page, "gallery", "bare: no examples.safetensors");
