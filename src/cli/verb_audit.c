@@ -137,8 +137,9 @@ static double percent(int64_t part, int64_t whole) {
 
 static void print_totals(const struct adele_audit_options *options,
                          const struct adele_audit_summary *summary) {
-    printf("%d images; %lld doubtful regions hold %.2f %% of the pixels\n", summary->n_images,
-           (long long)summary->n_regions, percent(summary->n_doubtful_pixels, summary->n_pixels));
+    printf("%d images; %lld doubtful regions hold %.2f %% of the labelled pixels\n",
+           summary->n_images, (long long)summary->n_regions,
+           percent(summary->n_doubtful_pixels, summary->n_pixels));
     if (options->min_pixels == 0)
         printf("regions of fewer pixels than a 20,000th of the image's, or than 4, are not counted "
                "(--min-pixels)\n");
@@ -149,7 +150,7 @@ static void print_totals(const struct adele_audit_options *options,
 
 static void print_classes(const struct adele_model_info *model,
                           const struct adele_audit_summary *summary) {
-    printf("%-20s  %6s  %8s\n", "class", "score", "doubtful");
+    printf("%-20s  %6s  %s\n", "class", "score", "doubtful, of the labelled pixels of the class");
     for (int c = 0; c < summary->n_classes; c++) {
         printf("%-20s", model->class_names[c]);
         if (isfinite(summary->score[c]))

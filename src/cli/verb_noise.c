@@ -48,7 +48,7 @@ static const struct argp_option option_table[] = {
      0},
     {"seed", OPTION_SEED, "N", 0, "Seed of all draws (default 0)", 0},
     {"flip-fraction", OPTION_FLIP, "F", 0,
-     "Share of the pixels that flip or mixed give another class (default 0.05)", 0},
+     "Share of all pixels that flip or mixed give another class (default 0.05)", 0},
     {"outward", OPTION_OUTWARD, "F", 0,
      "Share of a contour that boundary tends to move outward (default 0.5)", 0},
     {"corners", OPTION_CORNERS, "A..B", 0,

@@ -165,7 +165,9 @@ static void log_changes(const struct changes_sum *sum, const struct dataset_imag
     if (sum->n_changed == 0)
         log_line(LOG_INFO, "no pixel changed: the labels are those that the run was given");
     else
-        log_line(LOG_INFO, "%lld of %lld pixels changed (%.2f %%), in %d of %d training cases",
+        log_line(LOG_INFO,
+                 "%lld of all %lld pixels of the training masks changed (%.2f %%), in %d of %d "
+                 "training cases",
                  (long long)sum->n_changed, (long long)sum->n_pixels,
                  100.0 * (double)sum->n_changed / (double)sum->n_pixels, sum->n_changed_names,
                  sum->n_names);

@@ -145,7 +145,7 @@ static adele_status add_each(struct page *page, const struct corrections *correc
         const struct correction *correction = &corrections->items[i];
         TRY(buffer_printf(&page->html, "<details><summary>After epoch %d: ", correction->epoch));
         TRY(html_count(&page->html, correction->n_changed));
-        TRY(buffer_text(&page->html, " pixels changed</summary>\n"));
+        TRY(buffer_text(&page->html, " pixels of the training masks changed</summary>\n"));
         TRY(add_table(page, corrections, correction));
         TRY(buffer_text(&page->html, "</details>\n"));
     }

@@ -549,10 +549,11 @@ static void labels_writes_every_training_case(void **state) {
     }
     assert_true(n_changed > 0);
     char said[128];
-    (void)snprintf(said, sizeof said,
-                   "%d of %d pixels changed (%.2f %%), in %d of %d training cases\n", n_changed,
-                   TINY_SET_TRAIN * 32 * 28, 100.0 * n_changed / (TINY_SET_TRAIN * 32 * 28),
-                   n_changed_cases, TINY_SET_TRAIN);
+    (void)snprintf(
+        said, sizeof said,
+        "%d of all %d pixels of the training masks changed (%.2f %%), in %d of %d training cases\n",
+        n_changed, TINY_SET_TRAIN * 32 * 28, 100.0 * n_changed / (TINY_SET_TRAIN * 32 * 28),
+        n_changed_cases, TINY_SET_TRAIN);
     assert_non_null(strstr(result.err, said));
     program_result_deinit(&result);
     ADELE(&result, "labels", scratch_path(state, "run"), "-o", scratch_path(state, "x"), "--epoch",

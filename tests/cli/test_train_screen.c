@@ -289,7 +289,8 @@ static void counts_say_of_which_size_they_are(void **state) {
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "larger_labels"));
     ADELE(&result, "labels", run, "-o", path);
     assert_code(&result, 0);
-    assert_says(result.err, " of 16128 pixels changed ("); // 18 files of 32 x 28
+    assert_says(result.err,
+                " of all 16128 pixels of the training masks changed ("); // 18 files of 32 x 28
     assert_says(result.err, "\nthese are pixels of the label files; the training and its report "
                             "count at 48 x 42 pixels\n");
     program_result_deinit(&result);

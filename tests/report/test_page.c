@@ -162,8 +162,8 @@ static void test_values_of_one_run(void **state) {
     // All together: 0 -> 1 in 1,250 pixels, 1 -> 0 in 90; then each correction.
     assert_section_has(page, "changes", ">1,250</td>");
     assert_section_has(page, "changes", ">90</td>");
-    assert_section_has(page, "changes", "After epoch 4: 1,300 pixels changed");
-    assert_section_has(page, "changes", "After epoch 5: 40 pixels changed");
+    assert_section_has(page, "changes", "After epoch 4: 1,300 pixels of the training masks changed");
+    assert_section_has(page, "changes", "After epoch 5: 40 pixels of the training masks changed");
     assert_section_has(page, "configuration", "<td class=\"text\">tcc 1</td>");
     assert_section_has(page, "configuration", "<td class=\"text\">oneDNN 2.6.3, glibc 2.36</td>");
     assert_section_has(page, "configuration", "  optimizer:\n    lr: 0.01\n");
