@@ -27,6 +27,22 @@ static int round_side(double side) {
     return rounded < SIZE_MIN ? SIZE_MIN : rounded;
 }
 
+// Whole images that are reduced by more than REDUCTION, and are longer than LARGE, lose what a
+// person sees in them: patches at the files' own size are the usual way then.
+#define REDUCTION 2.0
+#define LARGE     512.0
+
+static bool is_large(const struct adele_fingerprint *fingerprint, int longest) {
+    double side = fmax(fingerprint->extents[0].median, fingerprint->extents[1].median);
+    return side > LARGE && side > REDUCTION * longest;
+}
+
+// A patch is no longer than the usual file, because it would be padded.
+static int patch_side(double side, int longest) {
+    int inside = (int)(side / SIZE_STEP) * SIZE_STEP;
+    return inside > longest ? longest : inside < SIZE_MIN ? SIZE_MIN : inside;
+}
+
 // The usual shape of the files, at most as long as `longest`.
 static void choose_size(const struct adele_fingerprint *fingerprint, int longest,
                         struct init_fit *out) {
@@ -39,14 +55,27 @@ static void choose_size(const struct adele_fingerprint *fingerprint, int longest
 
 // ---- memory -------------------------------------------------------------------------------------
 
-// Images and labels of all splits. A volume counts with all of its slices.
+// All images have the size of the largest one where they keep their own.
+static double plane_pixels(const struct adele_fingerprint *fingerprint,
+                           const struct init_fit *fit) {
+    const struct adele_range *extents = fingerprint->extents;
+    return fit->is_patch
+               ? fmax(extents[0].median, extents[0].high) * fmax(extents[1].median, extents[1].high)
+               : (double)fit->height * fit->width;
+}
+
+// Images and labels of all splits. A volume counts with all of its slices. Patches of the training
+// images are copies, on the host and on the device.
 static size_t data_bytes(const struct adele_fingerprint *fingerprint, const struct init_fit *fit) {
-    double n_images = 0.0,
+    double n_pixels = 0.0,
            n_bytes = fingerprint->is_volume || fingerprint->n_bits == 16 ? 2.0 : 1.0;
+    double plane = plane_pixels(fingerprint, fit), n_slices = fingerprint->extents[2].median;
     for (int split = 0; split < SPLIT_COUNT; split++)
-        n_images += fingerprint->n_cases[split] * fingerprint->extents[2].median;
-    double plane = (double)fit->height * fit->width;
-    return (size_t)(n_images * plane * (fingerprint->n_channels * n_bytes + 2.0));
+        n_pixels += fingerprint->n_cases[split] * n_slices * plane;
+    if (fit->is_patch)
+        n_pixels +=
+            2.0 * fingerprint->n_cases[SPLIT_TRAIN] * n_slices * (double)fit->height * fit->width;
+    return (size_t)(n_pixels * (fingerprint->n_channels * n_bytes + 2.0));
 }
 
 static adele_status measure(const struct adele_device *device, const struct dataset *dataset,
@@ -85,8 +114,35 @@ static adele_status try_fit(const struct adele_device *device, const struct data
     if (status == ADELE_NO_MEMORY) // for the weights alone
         return ADELE_OK;
     TRY(status);
-    fit->needed_bytes = bytes + data_bytes(fingerprint, fit);
+    // Windows add up the probabilities of a whole image.
+    double window_bytes =
+        fit->is_patch ? plane_pixels(fingerprint, fit) * (dataset->n_categories + 1.0) * 4.0 : 0.0;
+    fit->needed_bytes = bytes + data_bytes(fingerprint, fit) + (size_t)window_bytes;
     *fits = fit->needed_bytes <= room;
+    return ADELE_OK;
+}
+
+// Of whole images, or of patches where out->is_patch is true.
+static adele_status search(const struct adele_device *device, const struct dataset *dataset,
+                           const struct adele_fingerprint *fingerprint, size_t room,
+                           const struct preset *preset, struct init_fit *out, bool *fits) {
+    int n_train = dataset->n_cases[SPLIT_TRAIN];
+    int largest = fingerprint->is_volume || n_train > preset->batch ? preset->batch : n_train;
+    for (int side = preset->longest_side; side >= 2 * SIZE_MIN; side /= 2) {
+        choose_size(fingerprint, side, out);
+        if (out->is_patch) {
+            out->height = patch_side(fingerprint->extents[1].median, side);
+            out->width = patch_side(fingerprint->extents[0].median, side);
+        }
+        for (out->channels = preset->channels; out->channels >= 8; out->channels /= 2)
+            for (out->batch = largest; out->batch >= 1; out->batch /= 2) {
+                if (out->batch < 2 && largest > 1) // one value a channel gives no statistics
+                    continue;
+                TRY(try_fit(device, dataset, fingerprint, room, out, fits));
+                if (*fits)
+                    return ADELE_OK;
+            }
+    }
     return ADELE_OK;
 }
 
@@ -95,27 +151,26 @@ adele_status init_fit(const struct adele_device *device, const struct dataset *d
     memset(out, 0, sizeof *out);
     out->is_gpu = strcmp(device->iface->name, "cpu") != 0;
     const struct preset *preset = out->is_gpu ? &gpu_preset : &cpu_preset;
+    bool fits = false;
     out->free_bytes = device->iface->free_bytes(device);
     out->epochs = preset->epochs;
     size_t room = out->free_bytes == SIZE_MAX
                       ? SIZE_MAX
                       : (size_t)(preset->memory_share * (double)out->free_bytes);
-    int n_train = dataset->n_cases[SPLIT_TRAIN];
-    int largest = fingerprint->is_volume || n_train > preset->batch ? preset->batch : n_train;
-    for (int side = preset->longest_side; side >= 2 * SIZE_MIN; side /= 2) {
-        choose_size(fingerprint, side, out);
-        for (out->channels = preset->channels; out->channels >= 8; out->channels /= 2)
-            for (out->batch = largest; out->batch >= 1; out->batch /= 2) {
-                bool fits = false;
-                if (out->batch < 2 && largest > 1) // one value a channel gives no statistics
-                    continue;
-                TRY(try_fit(device, dataset, fingerprint, room, out, &fits));
-                if (fits)
-                    return ADELE_OK;
-            }
-    }
+    choose_size(fingerprint, preset->longest_side, out);
+    out->whole_height = out->height;
+    out->whole_width = out->width;
+    out->is_patch = is_large(fingerprint, preset->longest_side);
+    if (out->is_patch)
+        TRY(search(device, dataset, fingerprint, room, preset, out, &fits));
+    out->is_patch = fits;
+    if (!fits)
+        TRY(search(device, dataset, fingerprint, room, preset, out, &fits));
+    if (fits)
+        return ADELE_OK;
     return FAIL(ADELE_NO_MEMORY, "Close other programs, or train on another device (--device).",
-                "%s: %zu MB are free on %s, too little for a small network on images of %d x %d",
-                dataset->root, out->free_bytes / 1000000, device->description, out->width,
-                out->height);
+                "%s: %zu MB are free on %s, too little for a small network on images of %d x %d "
+                "(height x width)",
+                dataset->root, out->free_bytes / 1000000, device->description, out->height,
+                out->width);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The size of images, the width of the U-Net and the batch with which a training fits into the
-// memory of a device.
+// The size of images, or of patches of large ones, the width of the U-Net and the batch with which
+// a training fits into the memory of a device.
 #ifndef ADELE_API_INIT_FIT_H
 #define ADELE_API_INIT_FIT_H
 
@@ -9,14 +9,17 @@
 #include "device/device.h"
 
 struct init_fit {
-    int height, width; // of the images
-    int channels;      // of the network's first level
+    int height, width;             // that are trained on: of whole images, or of patches
+    bool is_patch;                 // of images at the files' own size
+    int whole_height, whole_width; // is_patch: what whole images would be reduced to
+    int channels;                  // of the network's first level
     int batch, epochs;
     bool is_gpu;
     size_t needed_bytes, free_bytes; // free_bytes: SIZE_MAX when it is not known
 };
-// Tries smaller batches, then narrower networks, then smaller images. ADELE_NO_MEMORY when nothing
-// fits.
+// Patches where whole images would lose too much, if there is memory for all images at their own
+// size. Tries smaller batches, then narrower networks, then smaller images or patches.
+// ADELE_NO_MEMORY when nothing fits.
 ADELE_MUST_CHECK adele_status init_fit(const struct adele_device *device,
                                        const struct dataset *dataset,
                                        const struct adele_fingerprint *fingerprint,

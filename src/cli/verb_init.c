@@ -77,7 +77,9 @@ const struct argp init_argp = {
     "DATA",
     "Looks at a folder of images and masks (nnU-Net, Pascal VOC, MMSegmentation, or two folders "
     "whose files have the same names), prints what it consists of, and writes a configuration that "
-    "trains on it.\vWhere there are no validation cases, a fifth of the cases is drawn, all images "
+    "trains on it.\vLarge images (one side above 512 pixels, and too large to train on as a whole) "
+    "are trained "
+    "on in patches. Where there are no validation cases, a fifth of the cases is drawn, all images "
     "of a patient in one split. Exit code: 0 done, 1 failed, 2 wrong usage.",
     NULL,
     NULL,

@@ -56,7 +56,7 @@ static void a_cpu_gets_a_small_network(void **state) {
     (void)state;
     fake_open(&fake, "cpu");
     free_now = (size_t)64 << 30;
-    struct adele_fingerprint found = found_of(40, 1000, 500, 1);
+    struct adele_fingerprint found = found_of(40, 500, 250, 1);
     struct init_fit fit = fit_of(&fake, &found);
     assert_int_equal(fit.width, 128); // the shape of the files, in steps of 16
     assert_int_equal(fit.height, 64);
@@ -72,6 +72,42 @@ static void a_cpu_gets_a_small_network(void **state) {
     found = found_of(2, 512, 512, 60); // the slices of two volumes are more than a batch
     fit = fit_of(&fake, &found);
     assert_int_equal(fit.batch, 5);
+    adele_device_close(fake.cpu);
+}
+
+// Where whole images would become much smaller, at the files' own size.
+static void large_images_get_patches(void **state) {
+    struct fake fake;
+    (void)state;
+    fake_open(&fake, "cpu");
+    free_now = (size_t)64 << 30;
+    struct adele_fingerprint found = found_of(40, 1000, 500, 1);
+    struct init_fit fit = fit_of(&fake, &found);
+    assert_true(fit.is_patch);
+    assert_int_equal(fit.width, 128);
+    assert_int_equal(fit.height, 128);
+    assert_int_equal(fit.whole_width, 128);
+    assert_int_equal(fit.whole_height, 64);
+    assert_int_equal(fit.batch, 5);
+    assert_true(fit.needed_bytes > 40 * 1000 * 500 * 3); // all images, and their labels twice
+    found = found_of(40, 1000, 70, 1);                   // no patch is longer than the images
+    fit = fit_of(&fake, &found);
+    assert_true(fit.is_patch && fit.width == 128 && fit.height == 64);
+    found = found_of(40, 512, 512, 1);
+    fit = fit_of(&fake, &found);
+    assert_false(fit.is_patch);
+    found = found_of(4, 640, 640, 50); // slices of volumes
+    fit = fit_of(&fake, &found);
+    assert_true(fit.is_patch);
+    // Not all images fit into the memory at their own size, where one is much larger.
+    free_now = (size_t)1 << 30;
+    found = found_of(40, 1000, 500, 1);
+    assert_true(fit_of(&fake, &found).is_patch);
+    found.extents[0].high = 20000;
+    found.extents[1].high = 20000;
+    fit = fit_of(&fake, &found);
+    assert_false(fit.is_patch);
+    assert_true(fit.width == fit.whole_width && fit.height == fit.whole_height);
     adele_device_close(fake.cpu);
 }
 
@@ -118,12 +154,17 @@ static void a_gpu_gets_a_larger_one(void **state) {
     assert_int_equal(fit.height, 256);
     assert_int_equal(fit.channels, 64);
     assert_int_equal(fit.batch, 16);
+    assert_false(fit.is_patch);
+    found = found_of(100, 2000, 1500, 1);
+    fit = fit_of(&fake, &found);
+    assert_true(fit.is_patch && fit.width == 512 && fit.height == 512);
     adele_device_close(fake.cpu);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cpu_gets_a_small_network),
+        cmocka_unit_test(large_images_get_patches),
         cmocka_unit_test(little_memory_means_less),
         cmocka_unit_test(a_gpu_gets_a_larger_one),
     };

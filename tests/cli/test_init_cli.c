@@ -42,20 +42,20 @@ static void assert_refused(struct program_result *result, const char *part) {
     program_result_deinit(result);
 }
 
-// A bright square on a noisy ground; the mask has `value` there.
-static void write_case(void *const *state, const char *images, const char *masks, const char *name,
-                       int i, int value) {
+// A bright square on a noisy ground of that size; the mask has `value` there.
+static void write_sized_case(void *const *state, const char *images, const char *masks,
+                             const char *name, int i, int value, int width, int height) {
     struct image picture, mask;
     char path[256];
-    check_ok(image_init(&picture, 32, 32, 1, 8));
-    check_ok(image_init(&mask, 32, 32, 1, 8));
-    for (int y = 0; y < 32; y++)
-        for (int x = 0; x < 32; x++) {
+    check_ok(image_init(&picture, width, height, 1, 8));
+    check_ok(image_init(&mask, width, height, 1, 8));
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
             int dy = y - 4 - i % 12, dx = x - 4 - (i * 7) % 12;
             bool is_inside = dy >= 0 && dy < 12 && dx >= 0 && dx < 12;
-            ((uint8_t *)picture.pixels)[y * 32 + x] =
+            ((uint8_t *)picture.pixels)[y * width + x] =
                 (uint8_t)((is_inside ? 180 : 40) + (x * 31 + y * 17 + i * 5) % 40);
-            ((uint8_t *)mask.pixels)[y * 32 + x] = (uint8_t)(is_inside ? value : 0);
+            ((uint8_t *)mask.pixels)[y * width + x] = (uint8_t)(is_inside ? value : 0);
         }
     ((uint8_t *)picture.pixels)[0] = (uint8_t)i; // no two are the same
     (void)snprintf(path, sizeof path, "%s/%s.png", images, name);
@@ -66,6 +66,11 @@ static void write_case(void *const *state, const char *images, const char *masks
     check_ok(image_save_png(scratch_path(state, path), &mask));
     image_deinit(&picture);
     image_deinit(&mask);
+}
+
+static void write_case(void *const *state, const char *images, const char *masks, const char *name,
+                       int i, int value) {
+    write_sized_case(state, images, masks, name, i, value, 32, 32);
 }
 
 static int count_lines(void *const *state, const char *path) {
@@ -165,6 +170,41 @@ static void pictures_and_masks_of_255_train(void **state) {
         assert_true(value == 0 || value == 255);
     }
     image_deinit(&label);
+}
+
+// Of several sizes; whole ones would lose four fifths of each side.
+static void large_pictures_train_in_patches(void **state) {
+    struct program_result result;
+    char *yaml = NULL;
+    size_t bytes = 0;
+    for (int i = 0; i < 8; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "case%d_", i); // no patients
+        write_sized_case(state, "large/images", "large/masks", name, i, 1, i % 3 == 0 ? 640 : 600,
+                         72);
+    }
+    ADELE(&result, "init", scratch_path(state, "large"), "-o", scratch_path(state, "l.yaml"),
+          "--device=cpu");
+    assert_done(&result, "layout img_ann, ");
+    check_ok(file_read(scratch_path(state, "l.yaml"), 0, &yaml, &bytes));
+    assert_non_null(strstr(yaml,
+                           "  # The files have 72 x 600 (height x width), more than a training "
+                           "takes as a whole: it sees random patches.\n  # size: [32, 128] "
+                           "without patch trains on whole images: faster, and coarser.\n"
+                           "  size: [0, 0] # the files' own\n  patch: [64, 128] # "));
+    memory_free(yaml);
+    struct config *config = load(state, "l.yaml");
+    assert_int_equal(config->data.patch[0], 64);
+    assert_int_equal(config->data.patch[1], 128);
+    assert_int_equal(config->correction.source, SOURCE_INFERENCE);
+    assert_true(config->correction.enabled);
+    config_destroy(config);
+    train_one_epoch(state, "l.yaml", "large_run");
+    // The other way that the comment names.
+    ADELE(&result, "train", scratch_path(state, "l.yaml"), "--run", scratch_path(state, "whole"),
+          "--set", "train.epochs=1", "--set", "data.patch=[0, 0]", "--set", "data.size=[32, 128]",
+          "--device=cpu");
+    assert_done(&result, "done: 1 epoch in ");
 }
 
 static void volumes_train(void **state) {
@@ -411,6 +451,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         TEST(pictures_and_masks_of_255_train),
+        TEST(large_pictures_train_in_patches),
         TEST(volumes_train),
         TEST(the_splits_of_a_data_set_stay),
         TEST(voc_and_mmsegmentation_are_described),
