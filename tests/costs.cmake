@@ -4,7 +4,7 @@
 set(ADELE_COSTS # seconds, about; the first pattern that fits
   "^(ptx_network_|test_faults$)=100"
   "^(test_mpi_(faults|kills|same_bytes|hosts)|simt_mpi_same_bytes)$=90"
-  "^(ptx_(network|conv2d|conv2d_backward|conv2d_shuffled)|race_conv2d|simt_strict_run|test_selftest|test_simt_parts)$=60"
+  "^(ptx_(network|conv2d|conv2d_backward|conv2d_shuffled)|race_conv2d|simt_strict_run|test_selftest_(process|training)|test_simt_parts)$=60"
   "(^test|_)simt_run$|^gpu_check_dry_run$|^isa_.*_golden_deeplab|^simt_network$=60"
   "^(test_(mpi_start|ranks|train_ranks|train_ranks_end|parts_ranks|epoch_ranks|label_exchange)|.*_exchange)$=30"
   "^ptx_(selftest|selftest_all_but_one|packing.*|conv2d_weight.*|batch_norm.*|loss.*|crf.*|run.*)$=30"

@@ -8,7 +8,7 @@ cmake_minimum_required(VERSION 3.22)
 if(NOT DEFINED ALLOWED)
   # What stands around the products of cuDNN and cuBLAS and the messages of NCCL, which are not interpreted. They run
   # on the emulator, with stand-ins for the libraries: simt_conv2d and test_simt_exchange compare their results,
-  # test_selftest plants a fault in each but the last.
+  # test_selftest_kernels plants a fault in each but the last.
   set(ALLOWED
     _ZN10adele_cuda15bias_add_kernelIfEEvliiPKfPT_
     _ZN10adele_cuda15bias_add_kernelINS_4bf16EEEvliiPKfPT_
