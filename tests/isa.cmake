@@ -55,7 +55,7 @@ endif()
 
 # The ops whose kernels compute the same bits with every set: test_isa runs their tests with each.
 # Those that multiply matrices do not, and pack prepares what they multiply; count has integers alone.
-set(ADELE_ISA_SAME_BITS ${ADELE_OPS} slices)
+set(ADELE_ISA_SAME_BITS ${ADELE_OPS} loss_cases slices)
 list(REMOVE_ITEM ADELE_ISA_SAME_BITS conv2d aspp pack count)
 list(JOIN ADELE_ISA_SAME_BITS " " same_bits)
 target_compile_definitions(test_isa PRIVATE ADELE_ISA_SAME_BITS="${same_bits}"

@@ -22,7 +22,7 @@ endfunction()
 
 # ---- every op ------------------------------------------------------------------------------------
 # These take more than a few seconds.
-set(PTX_SLOW conv2d conv2d_weight_gradient packing plan_slices batch_norm loss crf aspp network
+set(PTX_SLOW conv2d conv2d_weight_gradient packing plan_slices batch_norm loss loss_cases crf aspp network
   deeplab_devices)
 foreach(op ${ADELE_DEVICE_TESTS})
   set(labels ptx)
@@ -53,7 +53,7 @@ ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:
 # The sums of tensor cores and the approximation of exp are chosen together with an order: a result that depends on
 # neither of the two does not depend on both.
 set(PTX_MULTIPLIES conv2d conv2d_weight_gradient aspp network)
-set(PTX_EXPONENTIATES loss decide ensemble crf)
+set(PTX_EXPONENTIATES loss loss_cases decide ensemble crf)
 foreach(op ${ADELE_DEVICE_TESTS})
   set(backward PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy)
   set(shuffled PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either PTX_STREAMS=mixed:3)
