@@ -58,6 +58,7 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
     self->dst = cpu_slice_of(desc->dst, desc->c, self->block);
     self->n_chunks = (int)((self->plane + CHUNK_PIXELS - 1) / CHUNK_PIXELS);
     size_t n_elements = (size_t)desc->n * (size_t)desc->c * self->plane;
+    self->base.op.can_recompute = true;
     self->base.op.flops_forward = 5.0 * (double)n_elements;
     self->base.op.flops_backward = 9.0 * (double)n_elements;
     self->base.op.workspace_bytes = (size_t)desc->n * (size_t)self->n_chunks *
@@ -252,9 +253,9 @@ static struct coefficients forward_coefficients(const struct batch_norm *self,
 
 adele_status cpu_batch_norm_forward(struct adele_op *op, const struct adele_batch_norm_args *args) {
     const struct batch_norm *self = (const struct batch_norm *)op;
-    if (args->use_batch_statistics)
+    if (!args->from_saved && args->use_batch_statistics)
         batch_statistics(self, args);
-    else
+    else if (!args->from_saved)
         running_statistics(self, args);
     const float *src = args->src, *residual = self->desc.has_residual ? args->residual : NULL;
     float *dst = args->dst;

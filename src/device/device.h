@@ -27,6 +27,9 @@ struct adele_op {
     const struct adele_device *device;
     size_t workspace_bytes; // the caller provides it; ops that run in turn may share it
     size_t packed_bytes;    // conv2d: size of its packed weights (see pack); 0: it reads plain ones
+    // batch_norm: forward takes from_saved. The planner then gives up dst between its uses in
+    // forward and in backward, which costs one more pass over it.
+    bool can_recompute;
     double flops_forward, flops_backward;
     const char *engine; // static text: the implementation that was chosen
 };

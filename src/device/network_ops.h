@@ -48,6 +48,9 @@ struct adele_batch_norm_desc {
 };
 struct adele_batch_norm_args {
     bool use_batch_statistics;
+    // Forward only writes dst, the same bytes as the last forward, from saved_mean and
+    // saved_inv_std; it needs no workspace. Only where the op says can_recompute.
+    bool from_saved;
     const void *src;
     const void *residual;                   // tensor like src, NULL without
     const float *scale, *shift;             // plain (C)

@@ -81,6 +81,13 @@ static adele_status forward(const struct plan *plan, struct plan_step *step, boo
     return plan->network->device->iface->batch_norm_forward(step->op, &step->args.batch_norm);
 }
 
+static adele_status recompute(const struct plan *plan, struct plan_step *step) {
+    struct adele_batch_norm_args args = step->args.batch_norm;
+    args.from_saved = true;
+    args.workspace = NULL;
+    return plan->network->device->iface->batch_norm_forward(step->op, &args);
+}
+
 // With the use_batch_statistics of the forward.
 static adele_status backward(const struct plan *plan, struct plan_step *step) {
     const struct adele_device_iface *iface = plan->network->device->iface;
@@ -102,6 +109,7 @@ const struct node_traits node_traits_batch_norm = {.create = create,
                                                    .bind = bind,
                                                    .forward = forward,
                                                    .backward = backward,
+                                                   .recompute = recompute,
                                                    .count = count,
                                                    .backward_reads_input = true,
                                                    .backward_reads_output = true,

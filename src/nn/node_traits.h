@@ -28,6 +28,8 @@ struct node_traits {
     // Call the op. is_training: batch norms use the statistics of the batch, and dropouts drop.
     adele_status (*forward)(const struct plan *plan, struct plan_step *step, bool is_training);
     adele_status (*backward)(const struct plan *plan, struct plan_step *step);
+    // Writes the output of the last forward once more; NULL where no op can_recompute.
+    adele_status (*recompute)(const struct plan *plan, struct plan_step *step);
     // FLOPs and elements for costs.c, from the op's descriptor and the elements of its input and
     // output. NULL: no FLOPs; each pass reads one of the two and writes the other.
     void (*count)(struct op_cost *cost, const void *desc, double in, double out);

@@ -72,6 +72,17 @@ adele_status plan_node_forward(struct plan *plan, int i_node, bool use_batch_sta
     return status == ADELE_OK ? status : fail_context(status, "forward of %s", node->name);
 }
 
+// The outputs that are not kept and that the node's backward reads first: its own, its input.
+static adele_status recompute_for(struct plan *plan, int i_node) {
+    const struct graph *graph = &plan->network->graph;
+    const int outputs[] = {i_node, graph->nodes[i_node].inputs[0]};
+    for (int j = 0; j < 2; j++)
+        if (outputs[j] != -1 && plan->steps[outputs[j]].recompute_for == i_node)
+            TRY(node_traits(graph->nodes[outputs[j]].kind)
+                    ->recompute(plan, &plan->steps[outputs[j]]));
+    return ADELE_OK;
+}
+
 adele_status plan_node_backward(struct plan *plan, int i_node) {
     const struct node *node = &plan->network->graph.nodes[i_node];
     struct plan_step *step = &plan->steps[i_node];
@@ -79,7 +90,8 @@ adele_status plan_node_backward(struct plan *plan, int i_node) {
     if (!step->has_backward)
         return ADELE_OK;
     trace_push("%s backward", node->name);
-    if (step->op != NULL)
+    status = recompute_for(plan, i_node);
+    if (status == ADELE_OK && step->op != NULL)
         status = node_traits(node->kind)->backward(plan, step);
     trace_pop();
     return status == ADELE_OK ? status : fail_context(status, "backward of %s", node->name);

@@ -22,8 +22,10 @@ struct plan_block {
     int i_node;
     size_t bytes;
     int first, last; // times, both included
-    bool is_shared;  // else in the plan's own activation arena, live all the time
-    size_t offset;   // bytes, into its region
+    // When it is live for a second time, because its contents are computed again; 0, 0: it is not.
+    int first_again, last_again;
+    bool is_shared; // else in the plan's own activation arena, live all the time
+    size_t offset;  // bytes, into its region
 };
 
 // plan_memory.c: computes the offset of every block and the sizes of the two regions. Blocks of the
@@ -39,7 +41,11 @@ struct plan_step {
     bool has_backward;
     // The concat into whose memory the output is written, from first_channel on; -1: none.
     int into, first_channel;
-    bool is_joined;               // a concat whose inputs write into its memory
+    bool is_joined; // a concat whose inputs write into its memory
+    // A batch norm whose output is not kept until backward, and the node whose backward it is
+    // computed again for; -1: none.
+    bool is_recomputed;
+    int recompute_for;
     int blocks[BLOCK_ROLE_COUNT]; // block numbers, -1 = none
     // Whether this node's backward adds to the gradient of input j (else it is the first to write
     // it), and whether input j wants a gradient at all.
@@ -102,6 +108,8 @@ struct network {
     struct network_range *ranges; // that these hold; NULL: all that the weights have
     int n_ranges;
     float *average; // of weights, and of buffers behind them; NULL: not needed
+    // Plans that are made keep all outputs that backward reads: for tests that change them.
+    bool keeps_outputs;
     struct plan **plans;
     int n_plans;
     void *shared; // on the device

@@ -63,6 +63,7 @@ static adele_status plan_fill(struct plan *plan, struct adele_shape input) {
     for (int i = 0; i < graph->n_nodes; i++) {
         for (int role = 0; role < BLOCK_ROLE_COUNT; role++)
             plan->steps[i].blocks[role] = -1;
+        plan->steps[i].recompute_for = -1;
         TRY(infer_shape(plan, i, input));
     }
     if (plan->is_training)

@@ -48,14 +48,17 @@ static void describe_layers(const struct plan *plan) {
 }
 
 static void describe_blocks(const struct plan *plan) {
-    log_line(LOG_DETAIL, "%-36s %-20s %-10s %14s %14s %12s", "block of", "role", "region", "bytes",
+    log_line(LOG_DETAIL, "%-36s %-20s %-10s %14s %14s %16s", "block of", "role", "region", "bytes",
              "offset", "live");
     for (int i = 0; i < plan->n_blocks; i++) {
         const struct plan_block *block = &plan->blocks[i];
-        char live[32] = "always";
-        if (block->is_shared)
+        char live[64] = "always";
+        if (block->is_shared && block->last_again > 0)
+            snprintf(live, sizeof live, "%d-%d, %d-%d", block->first, block->last,
+                     block->first_again, block->last_again);
+        else if (block->is_shared)
             snprintf(live, sizeof live, "%d-%d", block->first, block->last);
-        log_line(LOG_DETAIL, "%-36s %-20s %-10s %14zu %14zu %12s",
+        log_line(LOG_DETAIL, "%-36s %-20s %-10s %14zu %14zu %16s",
                  plan->network->graph.nodes[block->i_node].name, role_names[block->role],
                  block->is_shared ? "shared" : "own", block->bytes, block->offset, live);
     }

@@ -35,6 +35,39 @@ static void add_block(struct plan *plan, enum block_role role, int i_node, size_
                                                          .is_shared = is_shared};
 }
 
+// Whether the output is given up and computed again when backward reads it: where the device can,
+// from an input that is kept, and not where it is a slice of a concat's memory, which is kept as a
+// whole.
+static bool is_value_recomputed(const struct plan *plan, int i_node) {
+    const struct network *network = plan->network;
+    const struct node *node = &network->graph.nodes[i_node];
+    const struct plan_step *step = &plan->steps[i_node];
+    return plan->is_training && !network->keeps_outputs && step->op != NULL &&
+           step->op->can_recompute && node->inputs[1] == -1 && step->into == -1 &&
+           i_node != network->graph.output && !plan->steps[node->inputs[0]].is_recomputed;
+}
+
+// The times of backward at which such an output is read: by the node itself, which finds the ReLU's
+// mask there, and by those behind it.
+static void add_recomputation(struct plan *plan, int i_node) {
+    const struct graph *graph = &plan->network->graph;
+    struct plan_step *step = &plan->steps[i_node];
+    struct plan_block *block = &plan->blocks[step->blocks[BLOCK_VALUE]];
+    int i_last = -1; // the backward pass comes to it last
+    for (int k = i_node; k < graph->n_nodes; k++) {
+        bool is_read = k == i_node || (graph->nodes[k].inputs[0] == i_node &&
+                                       node_traits(graph->nodes[k].kind)->backward_reads_input);
+        if (!is_read || !plan->steps[k].has_backward)
+            continue;
+        i_last = i_last == -1 ? k : i_last;
+        step->recompute_for = k;
+    }
+    if (i_last == -1)
+        return;
+    block->first_again = 2 * graph->n_nodes - 1 - step->recompute_for;
+    block->last_again = 2 * graph->n_nodes - 1 - i_last;
+}
+
 // Whether the value must outlive the forward pass. The network's input is always kept: one sampling
 // op fills the inputs of several plans before the first of them runs.
 static bool is_value_kept(const struct plan *plan, int i_node) {
@@ -42,7 +75,7 @@ static bool is_value_kept(const struct plan *plan, int i_node) {
     enum node_kind kind = graph->nodes[i_node].kind;
     if (kind == NODE_INPUT)
         return true;
-    if (!plan->is_training)
+    if (!plan->is_training || plan->steps[i_node].is_recomputed)
         return false;
     bool is_kept = i_node == graph->output || node_traits(kind)->backward_reads_output;
     for (int k = i_node + 1; k < graph->n_nodes && !is_kept; k++)
@@ -81,7 +114,10 @@ void plan_add_forward_blocks(struct plan *plan, int i_node) {
     const struct node *node = &plan->network->graph.nodes[i_node];
     struct plan_step *step = &plan->steps[i_node];
     size_t n_statistics = (size_t)node_traits(node->kind)->n_statistics * (size_t)node->c;
+    step->is_recomputed = is_value_recomputed(plan, i_node);
     add_value_block(plan, i_node);
+    if (step->is_recomputed)
+        add_recomputation(plan, i_node);
     add_block(plan, BLOCK_STATISTICS, i_node, n_statistics * sizeof(float), i_node, i_node,
               !plan->is_training);
     if (step->op != NULL)

@@ -27,6 +27,16 @@ static int compare_blocks(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
+static bool is_live(const struct plan_block *block, int first, int last) {
+    return (block->first <= last && block->last >= first) ||
+           (block->last_again > 0 && block->first_again <= last && block->last_again >= first);
+}
+
+static bool are_live_together(const struct plan_block *a, const struct plan_block *b) {
+    return is_live(a, b->first, b->last) ||
+           (b->last_again > 0 && is_live(a, b->first_again, b->last_again));
+}
+
 // `placed` holds n_placed blocks in the order of their offsets. Returns the start of the tightest
 // gap between those that live at the same time as `block`, or the end of the last of them.
 static size_t find_gap(struct plan_block *const *placed, int n_placed,
@@ -36,7 +46,7 @@ static size_t find_gap(struct plan_block *const *placed, int n_placed,
     size_t best = SIZE_MAX, best_size = SIZE_MAX;
     for (int i = 0; i < n_placed; i++) {
         const struct plan_block *other = placed[i];
-        if (other->last < block->first || other->first > block->last)
+        if (!are_live_together(other, block))
             continue;
         if (other->offset > end) {
             size_t gap = other->offset - end;

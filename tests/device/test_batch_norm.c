@@ -98,6 +98,35 @@ static void compare_channels(struct arena *arena, const char *what, const float 
                             tolerance, tolerance));
 }
 
+// From the statistics that forward saved, dst becomes the same bytes again and nothing else
+// changes.
+static void check_recomputed(struct arena *arena, const struct problem *p, struct adele_op *op,
+                             const struct adele_batch_norm_args *args) {
+    size_t n = p->n_channels, bytes = n * sizeof(float);
+    struct adele_batch_norm_args again = *args;
+    again.from_saved = true;
+    again.workspace = NULL;
+    again.dst = arena_tensor(arena, p->shape, NULL);
+    again.running_mean = arena_upload(arena, NULL, bytes);
+    again.running_variance = arena_upload(arena, NULL, bytes);
+    float *mean = arena_download(arena, args->saved_mean, n);
+    float *inv_std = arena_download(arena, args->saved_inv_std, n);
+    float *unused_mean = arena_download(arena, again.running_mean, n);
+    float *unused_variance = arena_download(arena, again.running_variance, n);
+    assert_int_equal(arena->device->iface->batch_norm_forward(op, &again), ADELE_OK);
+    assert_true(compare_bytes("dst again", arena_tensor_download(arena, again.dst, p->shape),
+                              arena_tensor_download(arena, args->dst, p->shape),
+                              p->n_values * sizeof(float)));
+    assert_true(
+        compare_bytes("saved_mean", arena_download(arena, again.saved_mean, n), mean, bytes));
+    assert_true(compare_bytes("saved_inv_std", arena_download(arena, again.saved_inv_std, n),
+                              inv_std, bytes));
+    assert_true(compare_bytes("running_mean", arena_download(arena, again.running_mean, n),
+                              unused_mean, bytes));
+    assert_true(compare_bytes("running_variance", arena_download(arena, again.running_variance, n),
+                              unused_variance, bytes));
+}
+
 // The device computes a src + b in float with a and b exact to float, so an output is off by a few
 // roundings of values of at most about 10: 4e-6; where tensors are bf16 it is then rounded once
 // more, and the gradients pass through that dst. Sums are in double on the way, or in float over
@@ -122,6 +151,8 @@ static void check(struct adele_device *device, struct adele_batch_norm_desc desc
     compare_channels(&arena, "running_mean", args.running_mean, host.running_mean, desc.c, 1e-6);
     compare_channels(&arena, "running_variance", args.running_variance, host.running_variance,
                      desc.c, 1e-6);
+    if (op->can_recompute)
+        check_recomputed(&arena, &p, op, &args);
 
     assert_int_equal(device->iface->batch_norm_backward(op, &args), ADELE_OK);
     // The device's own dst decides the mask: near zero the two may round to different sides.

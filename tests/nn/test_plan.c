@@ -273,6 +273,11 @@ static void assert_close(float got, float want) {
         fail_msg("got %g, want %g", (double)got, (double)want);
 }
 
+static bool is_live_at(const struct plan_block *block, int time) {
+    return (block->first <= time && time <= block->last) ||
+           (block->last_again > 0 && block->first_again <= time && time <= block->last_again);
+}
+
 static void assert_no_overlap(const struct plan *plan) {
     for (int i = 0; i < plan->n_blocks; i++) {
         const struct plan_block *a = &plan->blocks[i];
@@ -282,7 +287,9 @@ static void assert_no_overlap(const struct plan *plan) {
         assert_int_equal(a->offset % 256, 0);
         for (int k = 0; k < i; k++) {
             const struct plan_block *b = &plan->blocks[k];
-            bool is_together = !a->is_shared || (a->first <= b->last && b->first <= a->last);
+            bool is_together = !a->is_shared;
+            for (int time = 0; a->is_shared && time < 2 * plan->network->graph.n_nodes; time++)
+                is_together = is_together || (is_live_at(a, time) && is_live_at(b, time));
             if (a->is_shared == b->is_shared && is_together && a->offset < b->offset + b->bytes &&
                 b->offset < a->offset + a->bytes)
                 fail_msg("blocks %d and %d share bytes while both live", k, i);
@@ -296,8 +303,7 @@ static size_t live_peak(const struct plan *plan) {
     for (int time = 0; time <= 2 * plan->network->graph.n_nodes; time++) {
         size_t bytes = 0;
         for (int i = 0; i < plan->n_blocks; i++)
-            if (plan->blocks[i].is_shared && plan->blocks[i].first <= time &&
-                plan->blocks[i].last >= time)
+            if (plan->blocks[i].is_shared && is_live_at(&plan->blocks[i], time))
                 bytes += plan->blocks[i].bytes;
         peak = bytes > peak ? bytes : peak;
     }
@@ -374,7 +380,7 @@ static void fixture_create(struct fixture *fixture, struct graph *graph) {
 
 static void random_graphs_never_overwrite_what_is_needed(void **state) {
     (void)state;
-    int n_accumulated = 0, n_residuals = 0, n_joined = 0, n_pyramids = 0;
+    int n_accumulated = 0, n_residuals = 0, n_joined = 0, n_pyramids = 0, n_recomputed = 0;
     for (uint32_t seed = 0; seed < 150; seed++) {
         struct random_stream stream;
         random_stream_init(&stream, seed, RANDOM_TEST, 0, 0);
@@ -399,6 +405,7 @@ static void random_graphs_never_overwrite_what_is_needed(void **state) {
                 graph->nodes[i].kind == NODE_BATCH_NORM && graph->nodes[i].inputs[1] != -1;
             n_joined += fixture.train[0]->steps[i].join != NULL;
             n_pyramids += graph->nodes[i].kind == NODE_ASPP;
+            n_recomputed += fixture.train[0]->steps[i].recompute_for > i;
         }
         free(want);
         network_destroy(fixture.network);
@@ -409,6 +416,7 @@ static void random_graphs_never_overwrite_what_is_needed(void **state) {
     assert_true(n_residuals > 20);
     assert_true(n_joined > 20);
     assert_true(n_pyramids > 50);
+    assert_true(n_recomputed > 50);
 }
 
 static void placement_is_literal_on_a_small_case(void **state) {
@@ -432,6 +440,28 @@ static void placement_is_literal_on_a_small_case(void **state) {
         assert_int_equal(blocks[i].offset, want[i]);
     assert_int_equal(memory.shared_bytes, 4608 + 512);
     assert_int_equal(memory.activation_bytes, 768 + 256);
+}
+
+static void a_block_may_live_twice(void **state) {
+    (void)state;
+    // The second block lives between the two times of the first, the third during the later one.
+    struct plan_block blocks[] = {
+        {.bytes = 1024,
+         .first = 0,
+         .last = 1,
+         .first_again = 8,
+         .last_again = 9,
+         .is_shared = true},
+        {.bytes = 512, .first = 2, .last = 7, .is_shared = true},
+        {.bytes = 256, .first = 9, .last = 9, .is_shared = true},
+        {.bytes = 128, .first = 5, .last = 5, .first_again = 8, .last_again = 8, .is_shared = true},
+    };
+    struct plan_memory memory;
+    assert_int_equal(plan_blocks_place(blocks, 4, &memory), ADELE_OK);
+    static const size_t want[] = {0, 0, 1024, 1024};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(blocks[i].offset, want[i]);
+    assert_int_equal(memory.shared_bytes, 1024 + 256);
 }
 
 static void unet_reuses_memory(void **state) {
@@ -639,6 +669,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_but_the_input_has_an_op),
         cmocka_unit_test(placement_is_literal_on_a_small_case),
+        cmocka_unit_test(a_block_may_live_twice),
         cmocka_unit_test(random_graphs_never_overwrite_what_is_needed),
         cmocka_unit_test(unet_reuses_memory),
         cmocka_unit_test(a_step_allocates_nothing),
