@@ -43,24 +43,35 @@ def child_seconds():
 
 
 class Runner:
-    """Runs commands on the same processors, and measures what else the machine did meanwhile."""
+    """Runs commands on the same processors, and measures what else the machine did meanwhile.
 
-    def __init__(self, isa):
+    Threads of OpenMP are bound to one processor each, unless a command has other threads or processes beside
+    them: those would all inherit the first processor."""
+
+    def __init__(self, isa, is_bound=True):
         cores = sorted(os.sched_getaffinity(0))
-        self.environment = dict(os.environ, OMP_NUM_THREADS=str(len(cores)), OMP_PROC_BIND="true", OMP_PLACES="cores",
-                                **LIMITS.get(isa, {}))
-        for name in OURS_WAITS:
+        self.environment = dict(os.environ)
+        for name in [*OURS_WAITS, "OMP_PROC_BIND", "OMP_PLACES"]:
             self.environment.pop(name, None)
+        self.environment.update(OMP_NUM_THREADS=str(len(cores)), **LIMITS.get(isa, {}))
+        if is_bound:
+            self.environment.update(OMP_PROC_BIND="true", OMP_PLACES="cores")
         self.load = 0.0
+        self.seconds = self.processor_seconds = 0.0  # of the last command
 
-    def run(self, command, **environment):
+    def run_text(self, command, **environment):
+        """What the command prints."""
         wall, busy, own = time.monotonic(), busy_seconds(), child_seconds()
         result = subprocess.run(command, capture_output=True, text=True, env={**self.environment, **environment})
         if result.returncode != 0:
-            raise SystemExit(f"compare_step: {' '.join(command)} failed: {result.stderr.strip()[-500:]}")
-        others = busy_seconds() - busy - (child_seconds() - own)
-        self.load = max(0.0, others / (time.monotonic() - wall))
-        return json.loads(result.stdout)
+            name = os.path.basename(sys.argv[0])
+            raise SystemExit(f"{name}: {' '.join(command)} failed: {result.stderr.strip()[-500:]}")
+        self.seconds, self.processor_seconds = time.monotonic() - wall, child_seconds() - own
+        self.load = max(0.0, (busy_seconds() - busy - self.processor_seconds) / self.seconds)
+        return result.stdout
+
+    def run(self, command, **environment):
+        return json.loads(self.run_text(command, **environment))
 
 
 def fastest_way(runner, size, left_out):

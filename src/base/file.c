@@ -113,6 +113,12 @@ static void writer_free(struct file_writer *writer) {
     memory_free(writer);
 }
 
+static _Thread_local bool is_sync_delayed;
+
+void file_delay_sync(bool is_delayed) {
+    is_sync_delayed = is_delayed;
+}
+
 // The process id and a counter make the name unique among all writers of the folder.
 static char *temporary_name(const char *folder, const char *name) {
     static atomic_uint n_names;
@@ -225,7 +231,8 @@ adele_status file_writer_commit(struct file_writer *writer) {
     }
     TRY_GOTO(flush(writer), fail);
     // The target cannot be synced (a pipe, say), so there is nothing more to do.
-    if (fsync(writer->fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOSYS) {
+    if (!is_sync_delayed && fsync(writer->fd) != 0 && errno != EINVAL && errno != EOPNOTSUPP &&
+        errno != ENOSYS) {
         status = FAIL_ERRNO("write", writer->path, errno);
         goto fail;
     }
@@ -238,7 +245,8 @@ adele_status file_writer_commit(struct file_writer *writer) {
         status = FAIL_ERRNO("write", writer->path, error);
         goto fail;
     }
-    status = file_sync_folder(writer->folder);
+    if (!is_sync_delayed)
+        status = file_sync_folder(writer->folder);
     writer_free(writer);
     return status;
 fail:

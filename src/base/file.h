@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Files and folders. A file is written whole or not at all: to a temporary name beside the target,
-// fsync, rename, fsync of the folder. Some network and foreign file systems cannot do all of this:
-// a folder that cannot be synced is left unsynced, and a file that cannot be renamed onto another
-// replaces it in several steps (file_replace.c).
+// fsync, rename, fsync of the folder (see file_delay_sync). Some network and foreign file systems
+// cannot do all of this: a folder that cannot be synced is left unsynced, and a file that cannot be
+// renamed onto another replaces it in several steps (file_replace.c).
 #ifndef ADELE_BASE_FILE_H
 #define ADELE_BASE_FILE_H
 
@@ -35,6 +35,13 @@ ADELE_MUST_CHECK adele_status file_writer_write(struct file_writer *writer, cons
 ADELE_MUST_CHECK adele_status file_writer_keep_old(struct file_writer *writer, const char *keep);
 ADELE_MUST_CHECK adele_status file_writer_commit(struct file_writer *writer); // frees writer
 void file_writer_abandon(struct file_writer *writer);                         // frees writer
+
+// An output of thousands of small files would wait for the disk at each of them. While `is_delayed`
+// the files that this thread commits are not synced; file_sync_all syncs everything on the file
+// system of the folder. Between the two a power failure can leave such files empty, so it is for
+// files that count only once something that is written behind file_sync_all lists them.
+void file_delay_sync(bool is_delayed);
+ADELE_MUST_CHECK adele_status file_sync_all(const char *folder);
 
 // A hint for the user about this errno of a file operation. Static storage.
 const char *file_hint(int error);

@@ -2,6 +2,7 @@
 // Replaces one file by another, also on file systems that cannot do it in one step: Windows shares
 // refuse to rename onto an existing file, object stores and some FUSE mounts support neither rename
 // nor fsync of a folder. Also the hints for errors of file systems.
+#define _GNU_SOURCE // syncfs
 #include "base/file.h"
 
 #include "base/fail.h"
@@ -160,4 +161,19 @@ adele_status file_sync_folder(const char *folder) {
             "be lost when the machine loses power",
             folder, strerror(error));
     return ADELE_OK;
+}
+
+adele_status file_sync_all(const char *folder) {
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        // A folder that may be written but not read: everything is synced, without news of errors.
+        if (errno != EACCES)
+            return FAIL_ERRNO("open the folder", folder, errno);
+        sync();
+        return ADELE_OK;
+    }
+    int error = syncfs(fd) == 0 ? 0 : errno;
+    (void)close(fd);
+    bool can_sync = error != EINVAL && error != EOPNOTSUPP && error != ENOSYS;
+    return error == 0 || !can_sync ? ADELE_OK : FAIL_ERRNO("write", folder, error);
 }

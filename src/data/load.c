@@ -178,8 +178,8 @@ static bool case_is_wide(const struct dataset *dataset, const struct dataset_cas
     return false;
 }
 
-static adele_status load_one(const struct dataset *dataset, enum dataset_split split, int i_case,
-                             int height, int width, struct dataset_images *out) {
+adele_status dataset_read_case(const struct dataset *dataset, enum dataset_split split, int i_case,
+                               int height, int width, struct dataset_images *out) {
     memset(out, 0, sizeof *out);
     if (i_case < 0 || i_case >= dataset->n_cases[split])
         return FAIL(ADELE_INVALID_ARGUMENT, "", "case %d of %d of the %s split", i_case,
@@ -192,10 +192,20 @@ static adele_status load_one(const struct dataset *dataset, enum dataset_split s
                              .is_f16 = case_is_wide(dataset, item),
                              .height = height,
                              .width = width};
-    TRY(load_case(dataset, &plan, out));
-    notes_log_case(dataset->logged_notes, out->notes, item->image_path[0]);
-    adele_status status =
-        palette_check_add(dataset, dataset_label_source(item, split), out->palette);
+    return load_case(dataset, &plan, out);
+}
+
+adele_status dataset_note_case(const struct dataset *dataset, enum dataset_split split, int i_case,
+                               const struct dataset_images *images) {
+    const struct dataset_case *item = &dataset->cases[split][i_case];
+    notes_log_case(dataset->logged_notes, images->notes, item->image_path[0]);
+    return palette_check_add(dataset, dataset_label_source(item, split), images->palette);
+}
+
+static adele_status load_one(const struct dataset *dataset, enum dataset_split split, int i_case,
+                             int height, int width, struct dataset_images *out) {
+    TRY(dataset_read_case(dataset, split, i_case, height, width, out));
+    adele_status status = dataset_note_case(dataset, split, i_case, out);
     if (status != ADELE_OK)
         dataset_images_deinit(out);
     return status;

@@ -14,6 +14,14 @@ ADELE_MUST_CHECK adele_status dataset_load(const struct dataset *dataset, enum d
 ADELE_MUST_CHECK adele_status dataset_load_case(const struct dataset *dataset,
                                                 enum dataset_split split, int i_case,
                                                 struct dataset_images *out);
+// The same in two steps: reading, which another thread may do meanwhile, and what is logged and
+// checked from case to case (notes, palettes), in the order of the cases. Both sizes 0: the file's.
+ADELE_MUST_CHECK adele_status dataset_read_case(const struct dataset *dataset,
+                                                enum dataset_split split, int i_case, int height,
+                                                int width, struct dataset_images *out);
+ADELE_MUST_CHECK adele_status dataset_note_case(const struct dataset *dataset,
+                                                enum dataset_split split, int i_case,
+                                                const struct dataset_images *images);
 // The same at the file's own size instead of the configured one.
 ADELE_MUST_CHECK adele_status dataset_load_case_whole(const struct dataset *dataset,
                                                       enum dataset_split split, int i_case,

@@ -112,17 +112,14 @@ static adele_status write_case(const struct noise_set *set, int i_case, int firs
     TRY_GOTO(ALLOCATE(&clean, (size_t)n * n_pixels + 1), done);
     TRY_GOTO(ALLOCATE(&noisy, (size_t)n * n_pixels + 1), done);
     TRY_GOTO(ALLOCATE(&images.origin, (size_t)n + 1), done);
-    for (int i = 0; i < n && status == ADELE_OK; i++) {
-        const struct dataset_origin *origin = &set->origin[first + i];
+    for (int i = 0; i < n; i++) {
         memcpy(clean + (size_t)i * n_pixels, image[i].clean, n_pixels);
         memcpy(noisy + (size_t)i * n_pixels, image[i].noisy, n_pixels);
-        images.origin[i] = *origin;
+        images.origin[i] = set->origin[first + i];
         images.origin[i].i_case = 0;
-        status = changes_add(changes, single.cases[SPLIT_TRAIN][0].name, origin->slice,
-                             image[i].clean, image[i].noisy, n_pixels);
     }
-    if (status == ADELE_OK)
-        status = label_store_export(&single, SPLIT_TRAIN, &images, noisy, clean, folder, NULL);
+    status =
+        label_store_export_case(&single, SPLIT_TRAIN, 0, &images, noisy, clean, folder, changes);
 done:
     memory_free(clean);
     memory_free(noisy);
@@ -130,7 +127,6 @@ done:
     return status;
 }
 
-// changes.csv of the whole set takes the place of the one that the last case left.
 static adele_status write_changes(const struct noise_set *set, const char *folder,
                                   struct changes *changes) {
     char *path = file_join(folder, "changes.csv");
@@ -253,6 +249,7 @@ adele_status noise_files_write(const struct dataset *dataset, const struct noise
         TRY_GOTO(add_case(&set, i), done);
     TRY_GOTO(require_foreground(&set), done);
     TRY_GOTO(noise_apply(config, dataset->n_categories, set.n, set.images, out), done);
+    output_sync_at_end(output);
     TRY_GOTO(output_begin(output), done);
     status = output_end(output, write_all(&set, config, out, folder));
     *n_images = set.n;

@@ -19,6 +19,7 @@
 struct output {
     char *folder;
     bool is_overwriting, has_begun;
+    bool is_synced_at_end;
     bool is_named;                  // its files are, not the folder
     void (*on_file)(void *context); // NULL: none
     void *context;
@@ -62,6 +63,10 @@ struct output_guard *output_guard(struct output *output) {
 void output_set_watch(struct output *output, void (*on_file)(void *context), void *context) {
     output->on_file = on_file;
     output->context = context;
+}
+
+void output_sync_at_end(struct output *output) {
+    output->is_synced_at_end = true;
 }
 
 void output_set_named(struct output *output) {
@@ -184,6 +189,7 @@ adele_status output_begin(struct output *output) {
         TRY_GOTO(output_manifest_set(&manifest, output->files.names[i], -1, NULL), done);
     TRY_GOTO(output_manifest_write(output->folder, &manifest), done);
     output->has_begun = true;
+    file_delay_sync(output->is_synced_at_end);
 done:
     output_manifest_deinit(&manifest);
     return status;
@@ -214,6 +220,8 @@ static adele_status record_file(const struct output *output, const char *name,
 static adele_status record_files(const struct output *output) {
     struct output_manifest manifest;
     adele_status status;
+    if (output->is_synced_at_end)
+        TRY(file_sync_all(output->folder));
     TRY(output_manifest_read(output->folder, &manifest));
     for (int i = 0; i < output->files.n; i++) {
         if (output->on_file)
@@ -230,6 +238,7 @@ adele_status output_end(struct output *output, adele_status status) {
     if (output == NULL || !output->has_begun)
         return status;
     output->has_begun = false;
+    file_delay_sync(false);
     if (status == ADELE_OK)
         return record_files(output);
     // The first failure is the one to report.

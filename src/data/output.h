@@ -25,6 +25,10 @@ struct output_guard *output_guard(struct output *output);
 // large ones.
 void output_set_watch(struct output *output, void (*on_file)(void *context), void *context);
 
+// For outputs of many files: those that this thread writes between output_begin and output_end are
+// not synced one by one, and output_end syncs all of them before it records them.
+void output_sync_at_end(struct output *output);
+
 // The user names each file of the output, and not their folder: messages ask for another name.
 void output_set_named(struct output *output);
 // A file that will be written, relative to the folder.

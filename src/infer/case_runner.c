@@ -2,8 +2,8 @@
 #include "infer/case_runner.h"
 
 #include "base/fail.h"
+#include "base/file.h"
 #include "base/memory.h"
-#include "data/label_store.h"
 #include "infer/case_findings.h"
 #include "infer/case_gather.h"
 #include "infer/case_ranks.h"
@@ -15,17 +15,11 @@
 
 // One case. Its maps have the size of its file.
 struct case_data {
-    struct dataset_images images; // at the size that the network takes; for windows at the file's
-    struct dataset_images whole;  // at the file's own size, where labels or a CRF need it
-    struct resident resident;     // `images`, unless they are cut into windows
-    int h, w;                     // of the file
+    struct case_result result;
+    struct resident resident;     // its images, unless they are cut into windows
     size_t map_bytes;             // of all slices
-    const uint8_t *host_labels;   // in `images` or `whole`; NULL when nothing is scored
     uint8_t *labels, *crf_images; // device, at the file's size; NULL when not wanted
     uint8_t *prediction;          // device
-    uint8_t *host_prediction;     // NULL when it is not wanted
-    float *probabilities;         // host (n, C, h, w); NULL when not wanted
-    int n_categories;
     const struct adele_device *device;
 };
 
@@ -34,15 +28,16 @@ static bool has_own_size(const struct case_runner *runner) {
     return !runner->visitor || !runner->visitor->at_network_size;
 }
 
+static bool has_crf(const struct case_runner *runner) {
+    return runner->options->inference.crf_iterations > 0 && !runner->sliding;
+}
+
 static void case_deinit(struct case_data *data) {
     data->device->iface->release(data->device, data->labels);
     data->device->iface->release(data->device, data->crf_images);
     data->device->iface->release(data->device, data->prediction);
     resident_deinit(&data->resident);
-    dataset_images_deinit(&data->images);
-    dataset_images_deinit(&data->whole);
-    memory_free(data->host_prediction);
-    memory_free(data->probabilities);
+    case_result_deinit(&data->result);
 }
 
 static adele_status upload_new(const struct adele_device *device, const void *host, size_t bytes,
@@ -52,87 +47,60 @@ static adele_status upload_new(const struct adele_device *device, const void *ho
 }
 
 // Labels are never resized for a score, nor is the image that a CRF compares pixels in.
-static adele_status load_whole(struct case_runner *runner, enum dataset_split split, int i_case,
-                               bool is_counted, struct case_data *data) {
-    bool has_crf = runner->options->inference.crf_iterations > 0 && !runner->sliding;
-    if (!is_counted && !has_crf && !runner->visitor)
-        return ADELE_OK;
-    bool is_same = data->h == data->images.h && data->w == data->images.w;
-    const struct dataset_images *whole = is_same ? &data->images : &data->whole;
-    if (!is_same)
-        TRY(dataset_load_case_whole(runner->dataset, split, i_case, &data->whole));
+static adele_status upload_whole(const struct case_runner *runner, bool is_counted,
+                                 struct case_data *data) {
+    const struct dataset_images *whole = case_result_images(&data->result);
     const uint8_t *labels = whole->truth ? whole->truth : whole->labels;
     if (is_counted && !labels)
         return FAIL(ADELE_DATA, "Evaluate a split that has labels.", "%s: the split has no labels",
                     runner->dataset->root);
-    data->host_labels = is_counted ? labels : NULL;
+    data->result.labels = is_counted ? labels : NULL;
     if (is_counted)
         TRY(upload_new(data->device, labels, data->map_bytes, &data->labels));
-    if (has_crf && !whole->is_f16) // inference_begin refuses others
+    if (has_crf(runner) && !whole->is_f16) // inference_begin refuses others
         TRY(upload_new(data->device, whole->images, data->map_bytes * (size_t)whole->c,
                        &data->crf_images));
     return ADELE_OK;
 }
 
-static adele_status load_case(struct case_runner *runner, enum dataset_split split, int i_case,
-                              bool is_counted, struct case_data *data) {
-    bool is_whole = runner->sliding != NULL;
-    TRY((is_whole ? dataset_load_case_whole : dataset_load_case)(runner->dataset, split, i_case,
-                                                                 &data->images));
-    if (data->images.n == 0)
-        return ADELE_OK;
-    data->h = has_own_size(runner) ? data->images.origin[0].height : data->images.h;
-    data->w = has_own_size(runner) ? data->images.origin[0].width : data->images.w;
-    data->map_bytes = (size_t)data->images.n * (size_t)data->h * (size_t)data->w;
-    TRY(load_whole(runner, split, i_case, is_counted, data));
+// Of the files that data->result has.
+static adele_status upload_case(const struct case_runner *runner, bool is_counted,
+                                struct case_data *data) {
+    struct case_result *result = &data->result;
+    const struct dataset_images *images = &result->files.images;
+    result->h = has_own_size(runner) ? images->origin[0].height : images->h;
+    result->w = has_own_size(runner) ? images->origin[0].width : images->w;
+    data->map_bytes = (size_t)images->n * (size_t)result->h * (size_t)result->w;
+    TRY(upload_whole(runner, is_counted, data));
     struct resident_options resident = {.batch = runner->options->inference.batch};
-    if (!is_whole)
-        TRY(resident_init(&data->resident, data->device, &data->images, &resident));
+    if (!runner->sliding)
+        TRY(resident_init(&data->resident, data->device, images, &resident));
     TRY(data->device->iface->alloc(data->device, data->map_bytes, (void **)&data->prediction));
     if (!runner->options->probabilities && !runner->visitor)
         return ADELE_OK;
     // A visitor takes the slices of one batch at a time.
-    size_t n_slices = (size_t)data->images.n, n_batch = (size_t)runner->options->inference.batch;
+    size_t n_slices = (size_t)images->n, n_batch = (size_t)runner->options->inference.batch;
     if (runner->visitor && !runner->sliding && n_batch < n_slices)
         n_slices = n_batch;
-    size_t plane = (size_t)data->h * (size_t)data->w;
-    return ALLOCATE(&data->probabilities, n_slices * (size_t)data->n_categories * plane);
+    size_t plane = (size_t)result->h * (size_t)result->w;
+    return ALLOCATE(&result->probabilities, n_slices * (size_t)result->n_categories * plane);
 }
 
 static adele_status keep_probabilities(struct case_data *data, int first, int n_rows,
                                        const float *from) {
-    size_t row = (size_t)data->n_categories * (size_t)data->h * (size_t)data->w;
-    return data->device->iface->download(data->device, data->probabilities + (size_t)first * row,
+    const struct case_result *result = &data->result;
+    size_t row = (size_t)result->n_categories * (size_t)result->h * (size_t)result->w;
+    return data->device->iface->download(data->device, result->probabilities + (size_t)first * row,
                                          from, (size_t)n_rows * row * sizeof(float));
-}
-
-static adele_status save_probabilities(struct case_runner *runner, const struct dataset_case *item,
-                                       struct case_data *data) {
-    int extents[3] = {data->w, data->h, data->images.n};
-    TRY(label_store_turn_back(runner->dataset, item, data->n_categories, extents,
-                              &data->probabilities));
-    int64_t shape[4] = {extents[2], data->n_categories, extents[1], extents[0]};
-    struct safetensors_writer *writer = NULL;
-    char *file = memory_printf("%s/%s.safetensors", runner->options->masks_folder, item->name);
-    adele_status status;
-    TRY_GOTO(CHECK_MEMORY(file), done);
-    TRY_GOTO(safetensors_writer_create(&writer), done);
-    TRY_GOTO(safetensors_writer_add(writer, "probabilities", SAFETENSORS_F32, 4, shape,
-                                    data->probabilities),
-             done);
-    TRY_GOTO(safetensors_writer_save(writer, file), done);
-done:
-    safetensors_writer_destroy(writer);
-    memory_free(file);
-    return status;
 }
 
 // Adds the counts of one predicted case against its labels.
 static adele_status count_case(const struct case_data *data, int64_t counts[3 * 256]) {
     int64_t of_case[3 * 256];
     struct map_counter counter;
-    adele_status status = map_counter_init(&counter, data->device, data->images.n, data->h, data->w,
-                                           data->n_categories);
+    const struct case_result *result = &data->result;
+    adele_status status = map_counter_init(&counter, data->device, result->files.images.n,
+                                           result->h, result->w, result->n_categories);
     if (status == ADELE_OK)
         status = map_counter_run(&counter, data->prediction, data->labels, of_case);
     for (int i = 0; status == ADELE_OK && i < 3 * 256; i++)
@@ -144,51 +112,25 @@ static adele_status count_case(const struct case_data *data, int64_t counts[3 * 
 static adele_status download_prediction(const struct case_runner *runner, struct case_data *data) {
     if (!runner->options->masks_folder && !runner->options->case_scores)
         return ADELE_OK;
-    TRY(ALLOCATE(&data->host_prediction, data->map_bytes));
-    return data->device->iface->download(data->device, data->host_prediction, data->prediction,
+    TRY(ALLOCATE(&data->result.prediction, data->map_bytes));
+    return data->device->iface->download(data->device, data->result.prediction, data->prediction,
                                          data->map_bytes);
-}
-
-static adele_status score_case(struct case_runner *runner, const struct dataset_case *item,
-                               struct case_data *data) {
-    struct case_scores *scores = runner->options->case_scores;
-    struct class_score *classes = NULL;
-    if (!scores || !data->host_labels)
-        return ADELE_OK;
-    struct grid grid =
-        case_scores_grid(runner->dataset, item, (const int[]){data->images.n, data->h, data->w});
-    TRY(case_scores_add(scores, item->name, &classes));
-    return score_case_compute(&grid, data->host_prediction, data->host_labels, data->n_categories,
-                              classes);
-}
-
-static adele_status save_case(struct case_runner *runner, const struct dataset_case *item,
-                              struct case_data *data) {
-    const struct model_options *options = runner->options;
-    if (!options->masks_folder)
-        return ADELE_OK;
-    TRY(label_store_save_prediction(runner->dataset, item, data->images.n, data->h, data->w,
-                                    data->host_prediction, options->masks_folder));
-    return options->probabilities ? save_probabilities(runner, item, data) : ADELE_OK;
-}
-
-// At the size of the maps.
-static const struct dataset_images *maps_images(const struct case_data *data) {
-    return data->whole.n > 0 ? &data->whole : &data->images;
 }
 
 static adele_status visit_slices(struct case_runner *runner, const struct case_data *data,
                                  int i_case, int first, int n) {
     const struct model_visitor *visitor = runner->visitor;
-    size_t plane = (size_t)data->h * (size_t)data->w;
-    size_t row = (size_t)data->n_categories * plane;
+    const struct case_result *result = &data->result;
+    size_t plane = (size_t)result->h * (size_t)result->w;
+    size_t row = (size_t)result->n_categories * plane;
     for (int i = first; i < first + n; i++) {
         struct model_view view = {.i_case = i_case,
                                   .i = i,
-                                  .h = data->h,
-                                  .w = data->w,
-                                  .images = maps_images(data),
-                                  .probabilities = data->probabilities + (size_t)(i - first) * row};
+                                  .h = result->h,
+                                  .w = result->w,
+                                  .images = case_result_images(result),
+                                  .probabilities =
+                                      result->probabilities + (size_t)(i - first) * row};
         TRY(visitor->visit(visitor->context, &view));
     }
     return ADELE_OK;
@@ -210,7 +152,7 @@ static adele_status predict_images(struct case_runner *runner, struct case_data 
         TRY(inference_next(inference, &first, &n));
         // Those of a visitor are of the batch alone.
         int at = runner->visitor ? 0 : first;
-        if (n > 0 && data->probabilities)
+        if (n > 0 && data->result.probabilities)
             TRY(keep_probabilities(data, at, n, inference_probabilities(inference)));
         if (n > 0 && runner->visitor)
             TRY(visit_slices(runner, data, i_case, first, n));
@@ -222,45 +164,62 @@ static adele_status predict_images(struct case_runner *runner, struct case_data 
 static adele_status predict_windows(struct case_runner *runner, struct case_data *data,
                                     int i_case) {
     const struct window_watch watch = {should_stop, runner};
+    const struct case_result *result = &data->result;
+    const struct dataset_images *images = &result->files.images;
     uint8_t *host = NULL;
     TRY(ALLOCATE(&host, data->map_bytes));
-    adele_status status = window_predict_images(runner->sliding, &data->images, data->n_categories,
-                                                &watch, host, data->probabilities);
+    adele_status status = window_predict_images(runner->sliding, images, result->n_categories,
+                                                &watch, host, result->probabilities);
     if (status == ADELE_OK)
         status = data->device->iface->upload(data->device, data->prediction, host, data->map_bytes);
     memory_free(host);
     if (status == ADELE_OK && runner->visitor)
-        status = visit_slices(runner, data, i_case, 0, data->images.n);
+        status = visit_slices(runner, data, i_case, 0, images->n);
     return status;
 }
 
 static adele_status predict_whole(struct case_runner *runner, struct case_data *data, int i_case) {
-    struct inference_output output = {.h = data->h,
-                                      .w = data->w,
+    struct inference_output output = {.h = data->result.h,
+                                      .w = data->result.w,
                                       .crf_images = data->crf_images,
                                       .prediction = data->prediction,
-                                      .with_probabilities = data->probabilities != NULL};
+                                      .with_probabilities = data->result.probabilities != NULL};
     return predict_images(runner, data, i_case, &output);
 }
 
-// A picture whose mask alone is wanted needs not be in memory; *is_done is false for others.
-static adele_status predict_by_rows(struct case_runner *runner, enum dataset_split split,
-                                    int i_case, bool is_counted, bool *is_done) {
+// A picture whose mask alone is wanted needs not be in memory.
+static bool is_by_rows(const struct case_runner *runner, bool is_counted) {
     const struct model_options *options = runner->options;
-    const struct window_watch watch = {should_stop, runner};
-    *is_done = false;
-    if (!runner->sliding || is_counted || options->probabilities || !options->masks_folder)
-        return ADELE_OK;
-    return window_predict_picture(runner->sliding, runner->dataset, split, i_case,
-                                  options->masks_folder, &watch, is_done);
+    return runner->sliding && !is_counted && !options->probabilities && options->masks_folder;
 }
 
-// `counts`: (3, 256); NULL when nothing is to be scored.
+// *is_done is false for other cases.
+static adele_status predict_by_rows(struct case_runner *runner, enum dataset_split split,
+                                    int i_case, bool is_counted, bool *is_done) {
+    const struct window_watch watch = {should_stop, runner};
+    *is_done = false;
+    if (!is_by_rows(runner, is_counted))
+        return ADELE_OK;
+    return window_predict_picture(runner->sliding, runner->dataset, split, i_case,
+                                  runner->options->masks_folder, &watch, is_done);
+}
+
+static adele_status end_case(struct case_runner *runner, struct case_data *data, int i_case) {
+    const struct model_visitor *visitor = runner->visitor;
+    if (visitor && visitor->end_case)
+        TRY(visitor->end_case(visitor->context, i_case, case_result_images(&data->result)));
+    return data->result.prediction ? case_writer_add(runner->writer, &data->result) : ADELE_OK;
+}
+
+// `counts`: (3, 256); NULL when nothing is to be scored. `next`: the case that will be predicted
+// then, -1: none.
 static adele_status predict_case(struct case_runner *runner, enum dataset_split split, int i_case,
-                                 int64_t *counts, int *n_images) {
+                                 int next, int64_t *counts, int *n_images) {
     struct case_data data = {.device = runner->model->device,
-                             .n_categories = runner->model->n_categories};
-    const struct dataset_case *item = &runner->dataset->cases[split][i_case];
+                             .result = {.dataset = runner->dataset,
+                                        .item = &runner->dataset->cases[split][i_case],
+                                        .options = runner->options,
+                                        .n_categories = runner->model->n_categories}};
     bool is_done;
     TRY(predict_by_rows(runner, split, i_case, counts != NULL, &is_done));
     if (is_done) {
@@ -268,24 +227,34 @@ static adele_status predict_case(struct case_runner *runner, enum dataset_split 
         return ADELE_OK;
     }
     adele_status status;
-    TRY_GOTO(load_case(runner, split, i_case, counts != NULL, &data), done);
-    if (data.images.n == 0)
+    TRY_GOTO(case_reader_take(runner->reader, i_case, next, &data.result.files), done);
+    int n = data.result.files.images.n;
+    if (n == 0)
         goto done;
+    TRY_GOTO(upload_case(runner, counts != NULL, &data), done);
     ranks_tell_alive(runner->options->ranks);
     TRY_GOTO((runner->sliding ? predict_windows : predict_whole)(runner, &data, i_case), done);
     ranks_tell_alive(runner->options->ranks);
     if (counts)
         TRY_GOTO(count_case(&data, counts), done);
     TRY_GOTO(download_prediction(runner, &data), done);
-    TRY_GOTO(score_case(runner, item, &data), done);
-    TRY_GOTO(save_case(runner, item, &data), done);
-    if (runner->visitor && runner->visitor->end_case)
-        TRY_GOTO(runner->visitor->end_case(runner->visitor->context, i_case, maps_images(&data)),
-                 done);
-    *n_images += data.images.n;
+    TRY_GOTO(end_case(runner, &data, i_case), done);
+    *n_images += n;
 done:
     case_deinit(&data);
     return status;
+}
+
+static adele_status begin_threads(struct case_runner *runner, enum dataset_split split,
+                                  bool is_counted) {
+    const struct case_reader_config config = {
+        .dataset = runner->dataset,
+        .split = split,
+        .is_windows = runner->sliding != NULL,
+        .wants_whole =
+            has_own_size(runner) && (is_counted || has_crf(runner) || runner->visitor != NULL)};
+    TRY(case_reader_create(&config, &runner->reader));
+    return case_writer_create(&runner->writer);
 }
 
 static adele_status plan_cases(struct case_runner *runner) {
@@ -329,6 +298,8 @@ static adele_status begin_cases(struct case_runner *runner) {
     struct ranks *ranks = runner->options->ranks;
     adele_status status = ADELE_OK;
     TRY(case_ranks_begin(runner->options, runner->dataset, check_channels(runner)));
+    if (runner->output && runner->options->masks_folder)
+        output_sync_at_end(runner->output);
     if (runner->output && ranks_index(ranks) == 0)
         status = output_begin(runner->output);
     if (status == ADELE_OK)
@@ -341,20 +312,38 @@ static adele_status begin_cases(struct case_runner *runner) {
     return ranks_agree(ranks, network_allocate(runner->model->network));
 }
 
+// -1: none.
+static int next_wanted(const struct case_round *round, const bool *is_wanted) {
+    for (int i = round->left.first; i < round->left.end; i++)
+        if (!is_wanted || is_wanted[i])
+            return i;
+    return -1;
+}
+
 static adele_status predict_round(struct case_runner *runner, enum dataset_split split,
                                   struct case_round *round, int64_t *counts, int *n_images) {
     const struct model_options *options = runner->options;
     const bool *is_wanted = runner->visitor ? runner->visitor->is_wanted : NULL;
+    bool reads_ahead = !is_by_rows(runner, counts != NULL);
     int i;
     while (case_round_next(round, options->ranks, &i)) {
+        int next = reads_ahead ? next_wanted(round, is_wanted) : -1;
         if (!is_wanted || is_wanted[i])
-            TRY(predict_case(runner, split, i, counts, n_images));
+            TRY(predict_case(runner, split, i, next, counts, n_images));
         round->n_done++;
         if (options->on_case && (!is_wanted || is_wanted[i]))
             options->on_case(options->context, round->n_done + round->n_done_by_others,
                              round->n_total);
     }
     return ADELE_OK;
+}
+
+// Rank 0 syncs when it ends the output.
+static adele_status sync_masks(const struct case_runner *runner) {
+    const struct model_options *options = runner->options;
+    if (!options->masks_folder || ranks_index(options->ranks) == 0)
+        return ADELE_OK;
+    return file_sync_all(options->masks_folder);
 }
 
 // On each rank the counts of all.
@@ -373,11 +362,14 @@ adele_status case_runner_run(struct case_runner *runner, enum dataset_split spli
                              int *n_images) {
     const struct model_options *options = runner->options;
     TRY(begin_cases(runner));
+    TRY(ranks_agree(options->ranks, begin_threads(runner, split, counts != NULL)));
     struct case_round round = case_round_first(options->ranks, runner->dataset->n_cases[split]);
     while (!round.is_over) {
         adele_status status = predict_round(runner, split, &round, counts, n_images);
+        status = case_writer_finish(runner->writer, status);
         TRY(case_round_end(&round, options, status));
     }
+    TRY(ranks_agree(options->ranks, sync_masks(runner)));
     TRY(case_findings_share(options->ranks, runner->dataset));
     if (options->on_case && round.n_done_by_others > 0)
         options->on_case(options->context, round.n_total, round.n_total);
@@ -385,6 +377,8 @@ adele_status case_runner_run(struct case_runner *runner, enum dataset_split spli
 }
 
 void case_runner_deinit(struct case_runner *runner) {
+    case_reader_destroy(runner->reader);
+    case_writer_destroy(runner->writer);
     inference_destroy(runner->inference);
     sliding_destroy(runner->sliding);
 }

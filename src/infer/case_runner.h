@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Predicts the cases of a split one after another: one case's images are on the device at a time.
+// Meanwhile one thread reads the files of the next case, and another one scores and saves the last.
 #ifndef ADELE_INFER_CASE_RUNNER_H
 #define ADELE_INFER_CASE_RUNNER_H
 
 #include "data/output.h"
+#include "infer/case_result.h"
 #include "infer/model.h"
 #include "infer/sliding.h"
 
@@ -13,6 +15,8 @@ struct case_runner {
     struct dataset *dataset;
     struct inference *inference;         // of whole images
     struct sliding *sliding;             // of windows; one of the two is NULL
+    struct case_reader *reader;          // of files
+    struct case_writer *writer;          // of masks and of scores of cases
     struct output *output;               // of the label maps; NULL: none
     const struct model_visitor *visitor; // NULL: none
 };

@@ -189,6 +189,7 @@ static adele_status write_labels(const struct label_export *export, const struct
     TRY_GOTO(output_guard_add_dataset(output_guard(output), dataset), done);
     TRY_GOTO(output_add_labels(output, dataset, SPLIT_TRAIN), done);
     TRY_GOTO(output_check(output), done);
+    output_sync_at_end(output);
     TRY_GOTO(output_begin(output), done);
     status = output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
                                                    images->labels, export->folder, sum));

@@ -23,7 +23,8 @@
 // ---- the calls, as the linker's --wrap names them: 0 lets them through --------------------------
 
 static struct {
-    int folder_fsync, file_fsync, link;
+    int folder_fsync, file_fsync, link, syncfs;
+    int n_syncfs;       // calls
     int rename;         // always
     int rename_onto;    // onto a name that is there
     int n_rename_fails; // the first so many calls, by rename_first
@@ -37,6 +38,14 @@ int __wrap_fsync(int fd) {
     assert_int_equal(fstat(fd, &info), 0);
     errno = S_ISDIR(info.st_mode) ? weak.folder_fsync : weak.file_fsync;
     return errno != 0 ? -1 : __real_fsync(fd);
+}
+
+int __real_syncfs(int fd);
+int __wrap_syncfs(int fd);
+int __wrap_syncfs(int fd) {
+    weak.n_syncfs++;
+    errno = weak.syncfs;
+    return errno != 0 ? -1 : __real_syncfs(fd);
 }
 
 int __real_link(const char *from, const char *to);
@@ -151,6 +160,26 @@ static void files_that_cannot_be_synced(void **state) {
     assert_entries(*state, 1);
 }
 
+// Files of a large output are synced together: a disk that fails each sync shows who called it.
+static void delayed_files_are_synced_together(void **state) {
+    weak.file_fsync = weak.folder_fsync = EIO;
+    file_delay_sync(true);
+    assert_int_equal(file_write(scratch_path(state, "a"), "x", 1), ADELE_OK);
+    file_delay_sync(false);
+    assert_content(scratch_path(state, "a"), "x");
+    assert_int_equal(file_write(scratch_path(state, "b"), "x", 1), ADELE_IO);
+    weak.syncfs = EIO; // some file of them is not on the disk
+    assert_int_equal(file_sync_all(*state), ADELE_IO);
+    assert_string_equal(adele_error_hint(), file_hint(EIO));
+    weak.syncfs = ENOSYS;
+    assert_int_equal(file_sync_all(*state), ADELE_OK);
+    weak.syncfs = 0;
+    assert_int_equal(file_sync_all(*state), ADELE_OK);
+    assert_int_equal(weak.n_syncfs, 3);
+    assert_int_equal(file_sync_all(scratch_path(state, "none")), ADELE_IO);
+    assert_entries(*state, 1);
+}
+
 static void names_that_cannot_be_renamed_onto(void **state) {
     static const int errors[] = {EEXIST, EACCES, EPERM, EBUSY, ETXTBSY};
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
@@ -247,10 +276,15 @@ static void failures_have_the_hint_of_their_errno(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, strong_again)
     const struct CMUnitTest tests[] = {
-        TEST(folders_that_cannot_be_synced), TEST(a_folder_without_room_is_an_error),
-        TEST(files_that_cannot_be_synced),   TEST(names_that_cannot_be_renamed_onto),
-        TEST(folders_without_rename),        TEST(a_file_that_cannot_be_replaced_stays),
-        TEST(every_errno_has_its_hint),      TEST(failures_have_the_hint_of_their_errno),
+        TEST(folders_that_cannot_be_synced),
+        TEST(a_folder_without_room_is_an_error),
+        TEST(files_that_cannot_be_synced),
+        TEST(names_that_cannot_be_renamed_onto),
+        TEST(folders_without_rename),
+        TEST(a_file_that_cannot_be_replaced_stays),
+        TEST(delayed_files_are_synced_together),
+        TEST(every_errno_has_its_hint),
+        TEST(failures_have_the_hint_of_their_errno),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

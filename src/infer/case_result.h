@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// What is left to do with a predicted case on the host: its scores and its files. A thread does it
+// while the next case is predicted.
+#ifndef ADELE_INFER_CASE_RESULT_H
+#define ADELE_INFER_CASE_RESULT_H
+
+#include "infer/case_files.h"
+#include "infer/model.h"
+
+// Maps have the size of the case's file.
+struct case_result {
+    const struct dataset *dataset; // borrowed, as all that is const
+    const struct dataset_case *item;
+    const struct model_options *options;
+    struct case_files files;
+    int h, w, n_categories;
+    const uint8_t *labels; // (n, h, w) in `files`; NULL when nothing is scored
+    uint8_t *prediction;   // (n, h, w); NULL when it is not wanted
+    float *probabilities;  // (n, C, h, w); NULL when not wanted
+};
+void case_result_deinit(struct case_result *result);
+// At the size of the maps.
+const struct dataset_images *case_result_images(const struct case_result *result);
+
+// Scores and saves the cases one after another, in the order in which they are added.
+struct case_writer;
+ADELE_MUST_CHECK adele_status case_writer_create(struct case_writer **out);
+void case_writer_destroy(struct case_writer *writer); // waits for the thread; NULL is legal
+// Takes the content of *result, which becomes empty. The error may be that of the case before; then
+// *result is left as it is.
+ADELE_MUST_CHECK adele_status case_writer_add(struct case_writer *writer,
+                                              struct case_result *result);
+// Waits for the last case. Returns the error of saving one, which was before `status`, that of
+// predicting the next one; else `status`.
+ADELE_MUST_CHECK adele_status case_writer_finish(struct case_writer *writer, adele_status status);
+#endif
