@@ -77,7 +77,7 @@ static adele_status check_window(const struct adele_inference *inference) {
     if ((h == 0 && w == 0) || (h > 0 && h <= MAX_WINDOW && w > 0 && w <= MAX_WINDOW))
         return ADELE_OK;
     return FAIL(ADELE_INVALID_ARGUMENT, "Use both extents of a window, or 0 and 0 for none.",
-                "a window of %d x %d pixels, not from 1 to %d", h, w, MAX_WINDOW);
+                "a window of %d x %d pixels (height x width), not from 1 to %d", h, w, MAX_WINDOW);
 }
 
 adele_status inference_options_read(const struct adele_inference *inference,

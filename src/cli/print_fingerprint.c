@@ -8,8 +8,11 @@
 #define MAX_CLASSES 30
 #define MAX_VALUES  12
 
+// In the order of data.size; the arrays begin with the width.
+static const int axis_order[3] = {1, 0, 2};
+
 static void print_size(const double size[3], bool is_volume) {
-    printf("%g x %g", size[0], size[1]);
+    printf("%g x %g", size[axis_order[0]], size[axis_order[1]]);
     if (is_volume)
         printf(" x %g", size[2]);
 }
@@ -29,6 +32,7 @@ static void print_images(const struct adele_fingerprint *self) {
     if (self->n_sizes > 0) {
         printf("; ");
         print_size(common, is_volume);
+        printf(is_volume ? " (height x width x slices)" : " (height x width)");
     }
     if (self->n_sizes > 1) {
         printf(" in %d of %d; %d sizes within ", self->n_common, n, self->n_sizes);
@@ -41,9 +45,9 @@ static void print_images(const struct adele_fingerprint *self) {
 
 static void print_spacing(const struct adele_fingerprint *self) {
     printf("  voxels   ");
-    for (int axis = 0; axis < 3; axis++) {
-        const struct adele_range *range = &self->spacing[axis];
-        if (axis > 0)
+    for (int i = 0; i < 3; i++) {
+        const struct adele_range *range = &self->spacing[axis_order[i]];
+        if (i > 0)
             printf(" x ");
         if (range->low == range->high)
             printf("%.4g", range->median);

@@ -76,7 +76,7 @@ static void show_data(const struct adele_train_start *start) {
     add_split(&list, "test", &start->test);
     list_end();
     list_begin(&list, "images");
-    list_add(&list, "%d x %d", start->height, start->width);
+    list_add(&list, "%d x %d (height x width)", start->height, start->width);
     if (start->crop_height != start->height || start->crop_width != start->width)
         list_add(&list, "trained on in crops of %d x %d", start->crop_height, start->crop_width);
     list_add(&list, "%d channel%s", start->n_channels, start->n_channels == 1 ? "" : "s");

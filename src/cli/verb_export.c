@@ -70,7 +70,7 @@ int verb_export(int argc, char **argv) {
         const struct adele_model_info *info = adele_model_describe(model);
         model_print_checkpoint(info);
         printf("%s: image (batch, %d, height, width) -> logits (batch, %d, height, width), trained "
-               "at %d x %d\n",
+               "at %d x %d (height x width)\n",
                arguments.options.output, info->n_channels, info->n_classes, info->height,
                info->width);
     }

@@ -25,8 +25,8 @@ adele_status case_image_check_extents(const char *path, size_t limit) {
     uint64_t bytes = (uint64_t)width * (uint64_t)height * (1 + sizeof(float));
     if (bytes > limit)
         return FAIL(ADELE_DATA, "Make the image smaller, or raise data.memory_limit_mb.",
-                    "%s: %d x %d pixels take %llu bytes, the limit is %zu", path, width, height,
-                    (unsigned long long)bytes, limit);
+                    "%s: %d x %d pixels (height x width) take %llu bytes, the limit is %zu", path,
+                    height, width, (unsigned long long)bytes, limit);
     return ADELE_OK;
 }
 
@@ -150,9 +150,9 @@ static adele_status load_files(const struct dataset *dataset, const struct datas
         *kind = CHECK_SIZE_MISMATCH;
         if (i > 0 && (n_slices != out->n_slices || height != out->height || width != out->width))
             return FAIL(ADELE_DATA, "All channels of a case need one size.",
-                        "%s: %d x %d x %d, but %s is %d x %d x %d (width, height, slices)",
-                        item->image_path[i], width, height, n_slices, item->image_path[0],
-                        out->width, out->height, out->n_slices);
+                        "%s: %d x %d x %d, but %s is %d x %d x %d (height x width x slices)",
+                        item->image_path[i], height, width, n_slices, item->image_path[0],
+                        out->height, out->width, out->n_slices);
         out->n_slices = n_slices;
         out->height = height;
         out->width = width;

@@ -81,15 +81,17 @@ static adele_status fail_turned(const char *label_path, const struct case_labels
                     "Turn the mask as the picture is seen; or, if all masks were drawn on the "
                     "pictures as they are stored, remove the orientation: exiftool -Orientation= "
                     "FILE.",
-                    "%s: %d x %d, but its image %s is %d x %d: its orientation (Exif, %d) turns "
+                    "%s: %d x %d, but its image %s is %d x %d (height x width): its orientation "
+                    "(Exif, %d) turns "
                     "it, and the mask fits the picture as it is stored",
-                    label_path, labels->width, labels->height, image_path, image->width,
-                    image->height, orientation);
+                    label_path, labels->height, labels->width, image_path, image->height,
+                    image->width, orientation);
     return FAIL(ADELE_DATA,
                 "Turn the one that lies on its side; the files do not contain its orientation.",
-                "%s: %d x %d, but its image %s is %d x %d: they fit only when one of them is "
+                "%s: %d x %d, but its image %s is %d x %d (height x width): they fit only when one "
+                "of them is "
                 "turned by 90 degrees",
-                label_path, labels->width, labels->height, image_path, image->width, image->height);
+                label_path, labels->height, labels->width, image_path, image->height, image->width);
 }
 
 adele_status case_labels_check_size(const char *label_path, const struct case_labels *labels,
@@ -105,8 +107,9 @@ adele_status case_labels_check_size(const char *label_path, const struct case_la
         (void)snprintf(slices[1], sizeof slices[1], " x %d", image->n_slices);
     }
     return FAIL(ADELE_DATA, "Bring the mask to the size of its image.",
-                "%s: %d x %d%s, but its image %s is %d x %d%s", label_path, labels->width,
-                labels->height, slices[0], image_path, image->width, image->height, slices[1]);
+                "%s: %d x %d%s, but its image %s is %d x %d%s (height x width%s)", label_path,
+                labels->height, labels->width, slices[0], image_path, image->height, image->width,
+                slices[1], image->is_volume ? " x slices" : "");
 }
 
 // ---- position -----------------------------------------------------------------------------------

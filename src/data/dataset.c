@@ -118,7 +118,8 @@ adele_status dataset_create(const struct dataset_config *config, struct dataset 
     *out = NULL;
     if (config->height < 0 || config->width < 0 || (config->height == 0) != (config->width == 0))
         return FAIL(ADELE_CONFIG, "Give both, or 0 and 0 for the files' own size.",
-                    "data.size: %d x %d is not a size", config->height, config->width);
+                    "data.size: %d x %d (height x width) is not a size", config->height,
+                    config->width);
     struct dataset *dataset = NULL;
     adele_status status;
     TRY(ALLOCATE(&dataset, 1));

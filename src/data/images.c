@@ -74,9 +74,9 @@ static adele_status join_extents(const struct dataset *dataset, enum dataset_spl
             out->w = part->w > out->w ? part->w : out->w;
         } else if (part->h != first->h || part->w != first->w)
             return FAIL(ADELE_DATA, "Set data.size to bring all images to one size.",
-                        "%s: %d x %d, but %s is %d x %d", dataset->cases[split][i].image_path[0],
-                        part->w, part->h, dataset->cases[split][i_first].image_path[0], first->w,
-                        first->h);
+                        "%s: %d x %d, but %s is %d x %d (height x width)",
+                        dataset->cases[split][i].image_path[0], part->h, part->w,
+                        dataset->cases[split][i_first].image_path[0], first->h, first->w);
         if (part->n > INT32_MAX - out->n)
             return FAIL(ADELE_DATA, "Use fewer images.", "%s: more than %d images", dataset->root,
                         INT32_MAX);
@@ -175,7 +175,8 @@ static adele_status check_memory(const struct dataset *dataset, enum dataset_spl
         return ADELE_OK;
     return FAIL(ADELE_NO_MEMORY,
                 "Cut the largest images into several, or set data.size instead of data.patch.",
-                "%s: %d images of the %s split, all padded to %d x %d pixels, take %zu MB instead "
+                "%s: %d images of the %s split, all padded to %d x %d pixels (height x width), "
+                "take %zu MB instead "
                 "of %zu MB; %zu MB are available",
                 dataset->root, out->n, dataset_split_name(split), out->h, out->w, padded / 1000000,
                 sum / 1000000, available / 1000000);

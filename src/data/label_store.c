@@ -173,8 +173,8 @@ static adele_status apply_slice(struct export_job *job, int i, const char *path,
                     "%s: slice %d of a file of %d", path, origin->slice, file->n_slices);
     if (is_own_size(dataset) && (file->height > h || file->width > w))
         return FAIL(ADELE_DATA, "Export with the files that were loaded.",
-                    "%s: %d x %d pixels, more than the %d x %d that were loaded", path, file->width,
-                    file->height, w, h);
+                    "%s: %d x %d pixels, more than the %d x %d (height x width) that were loaded",
+                    path, file->height, file->width, h, w);
     TRY(case_labels_map(dataset, path, file, origin->slice, maps->source));
     const struct label_change change = find_change(job, i, file, maps);
     label_project(&change, maps->source, file->height, file->width, maps->label);

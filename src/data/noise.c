@@ -150,8 +150,9 @@ static adele_status render_all(const struct noise_config *config, int n_categori
         return FAIL(failure,
                     failure == ADELE_NO_MEMORY ? "Close other programs."
                                                : "Check the mask with `adele check`.",
-                    "noise for the mask %s (%d x %d pixels): %s", images[i_failed].name,
-                    images[i_failed].width, images[i_failed].height, adele_status_text(failure));
+                    "noise for the mask %s (%d x %d pixels, height x width): %s",
+                    images[i_failed].name, images[i_failed].height, images[i_failed].width,
+                    adele_status_text(failure));
     out->strength = strength;
     measure(n_categories, n_images, images, out);
     return ADELE_OK;

@@ -58,8 +58,8 @@ adele_status orientation_match(enum orientation_role role, const char *path,
         return FAIL(ADELE_DATA,
                     is_label ? "Bring the mask to the size of its image."
                              : "All channels of a case need one size.",
-                    "%s: %d x %d x %d, but %s%s is %d x %d x %d (width, height, slices)", path,
-                    a[0], a[1], a[2], is_label ? "its image " : "", image_path, b[0], b[1], b[2]);
+                    "%s: %d x %d x %d, but %s%s is %d x %d x %d (height x width x slices)", path,
+                    a[1], a[0], a[2], is_label ? "its image " : "", image_path, b[1], b[0], b[2]);
     case NIFTI_OTHER_PLACE:
         break;
     }
@@ -164,8 +164,8 @@ static adele_status survey_case(const struct dataset *dataset, struct dataset_ca
         char text[512];
         (void)snprintf(text, sizeof text,
                        "one slice along %c, but the set's slices lie across it: they would be "
-                       "%d x %d pixels",
-                       "xyz"[natural.axis[2]], n[0], n[1]);
+                       "%d x %d pixels (height x width)",
+                       "xyz"[natural.axis[2]], n[1], n[0]);
         const char *hint = "Take the case out, or correct the orientation in its header.";
         if (report == NULL)
             return FAIL(ADELE_DATA, hint, "%s: %s", item->image_path[0], text);

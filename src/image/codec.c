@@ -51,17 +51,18 @@ adele_status image_check_claim(const char *path, uint64_t width, uint64_t height
                                int n_bits, size_t memory_limit) {
     if (width < 1 || height < 1)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
-                    "%s: the header says %llu x %llu pixels", path, (unsigned long long)width,
-                    (unsigned long long)height);
+                    "%s: the header says %llu x %llu pixels (height x width)", path,
+                    (unsigned long long)height, (unsigned long long)width);
     if (width > IMAGE_MAX_EXTENT || height > IMAGE_MAX_EXTENT)
         return FAIL(ADELE_DATA, "Cut the image into tiles.",
-                    "%s: the header says %llu x %llu pixels, the largest accepted extent is %d",
-                    path, (unsigned long long)width, (unsigned long long)height, IMAGE_MAX_EXTENT);
+                    "%s: the header says %llu x %llu pixels (height x width), the largest accepted "
+                    "extent is %d",
+                    path, (unsigned long long)height, (unsigned long long)width, IMAGE_MAX_EXTENT);
     uint64_t bytes = width * height * (uint64_t)n_channels * (uint64_t)(n_bits / 8);
     if (memory_limit > 0 && bytes > memory_limit)
         return FAIL(ADELE_DATA, "Make the image smaller or raise the limit.",
-                    "%s: %llu x %llu pixels take %llu bytes, the limit is %zu", path,
-                    (unsigned long long)width, (unsigned long long)height,
+                    "%s: %llu x %llu pixels (height x width) take %llu bytes, the limit is %zu",
+                    path, (unsigned long long)height, (unsigned long long)width,
                     (unsigned long long)bytes, memory_limit);
     return ADELE_OK;
 }

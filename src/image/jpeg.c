@@ -122,9 +122,10 @@ static adele_status check_header(const struct jpeg_reader *reader, int n_channel
                           n_channels + (has_inks(reader) ? 4 : 0), 24, memory_limit));
     uint64_t n_pixels = (uint64_t)reader->width * (uint64_t)reader->height;
     if (n_pixels / JPEG_MAX_PIXELS_PER_BYTE > reader->n_bytes)
-        return FAIL(ADELE_FORMAT, "Restore the file from its source.",
-                    "%s: truncated JPEG file: %zu bytes cannot hold %d x %d pixels", reader->path,
-                    reader->n_bytes, reader->width, reader->height);
+        return FAIL(
+            ADELE_FORMAT, "Restore the file from its source.",
+            "%s: truncated JPEG file: %zu bytes cannot hold %d x %d pixels (height x width)",
+            reader->path, reader->n_bytes, reader->height, reader->width);
     return ADELE_OK;
 }
 

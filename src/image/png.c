@@ -74,8 +74,9 @@ static void on_free(png_structp png, png_voidp block) {
 
 static adele_status fail_reading(const struct png_reader *reader) {
     if (reader->is_out_of_memory)
-        return FAIL(ADELE_NO_MEMORY, "Close other programs.", "%s: no memory to decode %u x %u",
-                    reader->path, (unsigned)reader->width, (unsigned)reader->height);
+        return FAIL(ADELE_NO_MEMORY, "Close other programs.",
+                    "%s: no memory to decode %u x %u pixels (height x width)", reader->path,
+                    (unsigned)reader->height, (unsigned)reader->width);
     if (reader->is_unreadable)
         return FAIL(ADELE_IO, file_hint(EIO), "cannot read %s: %s", reader->path, reader->message);
     if (reader->is_truncated)
@@ -177,10 +178,11 @@ static adele_status check_header(struct png_reader *reader, size_t memory_limit)
     uint64_t raw_bytes =
         (uint64_t)png_get_rowbytes(reader->png, reader->info) * (uint64_t)reader->height;
     if (raw_bytes / PNG_MAX_RATIO > reader->file_bytes)
-        return FAIL(ADELE_FORMAT, "Restore the file from its source.",
-                    "%s: truncated PNG file: %llu bytes cannot hold %u x %u pixels", reader->path,
-                    (unsigned long long)reader->file_bytes, (unsigned)reader->width,
-                    (unsigned)reader->height);
+        return FAIL(
+            ADELE_FORMAT, "Restore the file from its source.",
+            "%s: truncated PNG file: %llu bytes cannot hold %u x %u pixels (height x width)",
+            reader->path, (unsigned long long)reader->file_bytes, (unsigned)reader->height,
+            (unsigned)reader->width);
     return ADELE_OK;
 }
 

@@ -175,7 +175,7 @@ static void log_changes(const struct changes_sum *sum, const struct dataset_imag
         sum->n_pixels != (int64_t)images->n * (int64_t)images->h * (int64_t)images->w)
         log_line(LOG_INFO,
                  "these are pixels of the label files; the training and its report count at %d x "
-                 "%d pixels",
+                 "%d pixels (height x width)",
                  images->h, images->w);
 }
 

@@ -71,7 +71,8 @@ adele_status sliding_create(const struct adele_device *device, struct network *n
     adele_status status = inference_create(device, network, config, n_categories, c, self->h,
                                            self->w, &self->inference);
     if (status == ADELE_CONFIG || status == ADELE_INVALID_ARGUMENT)
-        status = fail_context(status, "windows of %d x %d pixels", self->h, self->w);
+        status =
+            fail_context(status, "windows of %d x %d pixels (height x width)", self->h, self->w);
     if (status == ADELE_OK)
         status = allocate(self);
     if (status == ADELE_OK)

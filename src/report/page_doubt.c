@@ -53,9 +53,9 @@ static adele_status take_pictures(const char *folder, const char *prefix, struct
         TRY(load_picture(folder, prefix, what[k], &images[k]));
         if (images[k].width != images[0].width || images[k].height != images[0].height)
             return FAIL(ADELE_FORMAT, "Run adele audit again.",
-                        "%s/%s_%s.png: %d x %d pixels, the image has %d x %d", folder, prefix,
-                        what[k], images[k].width, images[k].height, images[0].width,
-                        images[0].height);
+                        "%s/%s_%s.png: %d x %d pixels, the image has %d x %d (height x width)",
+                        folder, prefix, what[k], images[k].height, images[k].width,
+                        images[0].height, images[0].width);
     }
     int larger = images[0].width > images[0].height ? images[0].width : images[0].height;
     int smaller = images[0].width + images[0].height - larger;

@@ -23,7 +23,7 @@ static void export_writes_a_file_once(void **state) {
     ADELE(&result, "export", scratch_path(state, "run"), "-o", file);
     assert_code(&result, 0);
     assert_non_null(strstr(result.out, "image (batch, 1, height, width) -> logits (batch, 3, "
-                                       "height, width), trained at 32 x 28"));
+                                       "height, width), trained at 32 x 28 (height x width)"));
     program_result_deinit(&result);
     check_ok(file_read(file, 0, &first, &n_first));
     ADELE(&result, "export", scratch_path(state, "run"), "-o", file);

@@ -290,10 +290,12 @@ static void pictures_of_every_size(void **state) {
     write_black(image, 3000);
     write_black(label, 3000);
     check_with_limit(state, 64, 0, " 0 errors");
-    check_with_limit(state, 40, 1, "3000 x 3000 pixels take 45000000 bytes, the limit is 41943040");
+    check_with_limit(
+        state, 40, 1,
+        "3000 x 3000 pixels (height x width) take 45000000 bytes, the limit is 41943040");
     write_black(image, 30000); // a file of some 110 kB
-    check_with_limit(state, 64, 1, "30000 x 30000 pixels take 4500000000 bytes");
-    check_with_limit(state, 4096, 1, "30000 x 30000 pixels take 4500000000 bytes");
+    check_with_limit(state, 64, 1, "30000 x 30000 pixels (height x width) take 4500000000 bytes");
+    check_with_limit(state, 4096, 1, "30000 x 30000 pixels (height x width) take 4500000000 bytes");
     memory_free(image);
     memory_free(label);
 }

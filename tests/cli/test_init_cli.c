@@ -213,8 +213,9 @@ static void volumes_train(void **state) {
     ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "v.yaml"),
           "--device=cpu");
     assert_non_null(strstr(result.out, "layout nnunet, 1 train, 1 val, 0 test cases\n"));
-    assert_non_null(strstr(result.out, "  images   1 channel; 8 x 6 x 4\n"));
-    assert_non_null(strstr(result.out, "  voxels   0.5 x 0.75 x 3 mm\n"));
+    assert_non_null(
+        strstr(result.out, "  images   1 channel; 6 x 8 x 4 (height x width x slices)\n"));
+    assert_non_null(strstr(result.out, "  voxels   0.75 x 0.5 x 3 mm\n"));
     assert_done(&result, "class 2  aorta: ");
     struct config *config = load(state, "v.yaml");
     assert_int_equal(config->data.n_label_map, 0);

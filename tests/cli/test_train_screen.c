@@ -53,7 +53,7 @@ static void assert_first_screen(void *const *state, const char *out) {
     (void)snprintf(data, sizeof data, "data      %s (nnunet)\n", scratch_path(state, "set"));
     assert_says(out, data);
     assert_says(out, "cases     train 18, val 3, test 3\n");
-    assert_says(out, "images    32 x 28, 1 channel\n");
+    assert_says(out, "images    32 x 28 (height x width), 1 channel\n");
     assert_says(out, "classes   background ");
     assert_says(out, " %, disc ");
     assert_says(out, "network   unet, 68,271 parameters, ");
@@ -292,7 +292,7 @@ static void counts_say_of_which_size_they_are(void **state) {
     assert_says(result.err,
                 " of all 16128 pixels of the training masks changed ("); // 18 files of 32 x 28
     assert_says(result.err, "\nthese are pixels of the label files; the training and its report "
-                            "count at 48 x 42 pixels\n");
+                            "count at 48 x 42 pixels (height x width)\n");
     program_result_deinit(&result);
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "larger_report"));
     ADELE(&result, "report", run, "-o", path);

@@ -81,7 +81,7 @@ static void sizes_that_differ(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     tiny_label(state, "set/labelsTs/t1.png", TINY_H, TINY_W - 1, 3, false, 0);
-    expect(&config, CHECK_SIZE_MISMATCH, true, "labelsTs/t1.png: 7 x 6, but its image");
+    expect(&config, CHECK_SIZE_MISMATCH, true, "labelsTs/t1.png: 6 x 7, but its image");
 }
 
 static void spacing_that_differs(void **state) {
@@ -149,7 +149,7 @@ static void missing_partners_elsewhere(void **state) {
     assert_int_equal(report.problems[0].kind, CHECK_MISSING_PARTNER);
     assert_non_null(strstr(report.problems[0].text, "p3.png: no noisy label"));
     assert_int_equal(report.problems[1].kind, CHECK_SIZE_MISMATCH);
-    assert_non_null(strstr(report.problems[1].text, "noisy/p2.png: 9 x 6"));
+    assert_non_null(strstr(report.problems[1].text, "noisy/p2.png: 6 x 9"));
     check_report_deinit(&report);
 
     config.noisy_labels = NULL;

@@ -111,7 +111,7 @@ static void sizes_go_before_values(void **state) {
     struct dataset_config config = tiny_config(state, "set");
     struct dataset *dataset = tiny_open(&config);
     assert_int_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_DATA);
-    assert_has(adele_error_message(), "labelsTr/p1.png: 9 x 6, but its image");
+    assert_has(adele_error_message(), "labelsTr/p1.png: 6 x 9, but its image");
     dataset_close(dataset);
     assert_int_equal(check_run(&config, &report), ADELE_OK);
     assert_int_equal(report.problems[0].kind, CHECK_SIZE_MISMATCH);

@@ -132,7 +132,7 @@ static void channel_files_are_stacked(void **state) {
     dataset_images_deinit(&images);
     dataset_close(dataset);
     tiny_picture(state, "set/imagesTr/p1_0001.png", TINY_H, TINY_W + 1, 1, 8, 50);
-    refuse_load(&config, "p1_0001.png: 9 x 6 x 1, but");
+    refuse_load(&config, "p1_0001.png: 6 x 9 x 1, but");
     assert_int_equal(unlink(scratch_path(state, "set/imagesTr/p1_0001.png")), 0);
     refuse_load(&config, "p1_0000.png: 1 channel, but the data set has 2");
 }
@@ -142,7 +142,7 @@ static void sizes_are_brought_to_one(void **state) {
     tiny_picture(state, "set/imagesTr/p2_0000.png", 12, 16, 1, 8, 1);
     tiny_label(state, "set/labelsTr/p2.png", 12, 16, 3, false, 1);
     struct dataset_config config = tiny_config(state, "set");
-    refuse_load(&config, "p2_0000.png: 16 x 12, but");
+    refuse_load(&config, "p2_0000.png: 12 x 16, but");
     config.height = 3;
     config.width = 4;
     struct dataset *dataset = tiny_open(&config);
@@ -286,7 +286,7 @@ static void wrong_files_stop_the_loading(void **state) {
     tiny_nnunet(state, "set");
     struct dataset_config config = tiny_config(state, "set");
     tiny_label(state, "set/labelsTr/p3.png", TINY_H, TINY_W + 2, 3, false, 1);
-    refuse_load(&config, "labelsTr/p3.png: 10 x 6, but its image");
+    refuse_load(&config, "labelsTr/p3.png: 6 x 10, but its image");
     // The first of several bad cases is named, whatever the threads do.
     assert_int_equal(truncate(scratch_path(state, "set/imagesTr/p2_0000.png"), 60), 0);
     for (int i = 0; i < 20; i++)
@@ -358,7 +358,7 @@ static void noise_does_not_change_the_slices(void **state) {
     dataset_images_deinit(&images);
     dataset_close(dataset);
     tiny_volume(state, "set/labelsTr/v1.nii.gz", 3, NULL, 0);
-    refuse_load(&config, "labelsTr/v1.nii.gz: 8 x 6 x 3, but its image");
+    refuse_load(&config, "labelsTr/v1.nii.gz: 6 x 8 x 3, but its image");
 }
 
 static void one_case_at_a_time(void **state) {

@@ -325,7 +325,7 @@ static void labels_and_channels_elsewhere_are_refused(void **state) {
     refuse_load(state, ": flipped along y, 7.5 mm away along y");
     volume.n[0] = NX - 1;
     tiny_nifti_write(state, "set/labelsTr/a.nii", &volume);
-    refuse_load(state, "labelsTr/a.nii: 7 x 6 x 4, but its image ");
+    refuse_load(state, "labelsTr/a.nii: 6 x 7 x 4, but its image ");
     volume_of(0, true, &volume);
     tiny_nifti_write(state, "set/labelsTr/a.nii", &volume);
     volume_of(1, false, &volume);

@@ -155,7 +155,7 @@ static void what_is_not_read(void **state) {
     refused(state, &bmp, ADELE_DATA, "the largest accepted extent");
     bmp = whole;
     bytes_put(bmp.bytes + 18, 4, false, 0xffffffff);
-    refused(state, &bmp, ADELE_FORMAT, "0 x 2 pixels");
+    refused(state, &bmp, ADELE_FORMAT, "2 x 0 pixels (height x width)");
     bmp = whole;
     bytes_put(bmp.bytes + 22, 4, false, 0x80000000); // -2^31
     refused(state, &bmp, ADELE_DATA, "the largest accepted extent");

@@ -233,7 +233,8 @@ static void what_is_not_read(void **state) {
                          .compression = COMPRESSION_NONE};
     path = write_tiff(state, &kind, 1);
     assert_int_equal(image_load(path, W * H - 1, &image), ADELE_DATA);
-    assert_non_null(strstr(adele_error_message(), "19 x 13 pixels take 247 bytes"));
+    assert_non_null(
+        strstr(adele_error_message(), "13 x 19 pixels (height x width) take 247 bytes"));
 }
 
 // Cut anywhere, and any byte changed: a picture or a failure with a message, never more.

@@ -162,7 +162,8 @@ static void test_values_of_one_run(void **state) {
     // All together: 0 -> 1 in 1,250 pixels, 1 -> 0 in 90; then each correction.
     assert_section_has(page, "changes", ">1,250</td>");
     assert_section_has(page, "changes", ">90</td>");
-    assert_section_has(page, "changes", "After epoch 4: 1,300 pixels of the training masks changed");
+    assert_section_has(page, "changes",
+                       "After epoch 4: 1,300 pixels of the training masks changed");
     assert_section_has(page, "changes", "After epoch 5: 40 pixels of the training masks changed");
     assert_section_has(page, "configuration", "<td class=\"text\">tcc 1</td>");
     assert_section_has(page, "configuration", "<td class=\"text\">oneDNN 2.6.3, glibc 2.36</td>");
@@ -462,7 +463,7 @@ static void test_bad_files(void **state) {
     save_gray(folder, "1_image.png", 8, 8, 0);
     save_gray(folder, "1_label.png", 8, 9, 0);
     save_gray(folder, "1_prediction.png", 8, 8, 0);
-    assert_fails(state, run, "1_label.png: 8 x 9 pixels, the image has 8 x 8");
+    assert_fails(state, run, "1_label.png: 9 x 8 pixels, the image has 8 x 8 (height x width)");
 }
 
 // Each of the page's allocations, one after another.
