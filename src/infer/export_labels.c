@@ -107,8 +107,9 @@ static adele_status check_labels(const struct safetensors_entry *entry, const ch
     if (entry->shape[0] != images->n || entry->shape[1] != images->h ||
         entry->shape[2] != images->w)
         return FAIL(ADELE_DATA, "Leave the data set as it was when the run was made.",
-                    "%s: labels of %lld x %lld x %lld, the data set gives %d x %d x %d", path,
-                    (long long)entry->shape[0], (long long)entry->shape[1],
+                    "%s: labels of %lld x %lld x %lld, the data set gives %d x %d x %d (images x "
+                    "height x width)",
+                    path, (long long)entry->shape[0], (long long)entry->shape[1],
                     (long long)entry->shape[2], images->n, images->h, images->w);
     return ADELE_OK;
 }

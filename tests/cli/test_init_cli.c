@@ -147,6 +147,10 @@ static void pictures_and_masks_of_255_train(void **state) {
     assert_non_null(strstr(result.out, "masks with value 254 in the doubtful regions: "));
     assert_non_null(strstr(result.out, "/audit 254/masks\n"));
     assert_non_null(strstr(result.out, "needs {from: 254, to: 255} in data.label_map\n"));
+    // Each share says of which pixels it is.
+    assert_non_null(strstr(result.out, " doubtful regions hold "));
+    assert_non_null(strstr(result.out, " % of the labelled pixels\n"));
+    assert_non_null(strstr(result.out, "  doubtful, of the labelled pixels of the class\n"));
     // The names of the five most doubtful ones, and what was left out.
     assert_non_null(strstr(result.out, "most doubtful 1: s"));
     assert_non_null(strstr(result.out, "most doubtful 5: s"));
