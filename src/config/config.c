@@ -174,17 +174,6 @@ static adele_status check_together(const struct config *config) {
     return check_network(config);
 }
 
-adele_status config_check_new(const struct config *config) {
-    if (config->data.noise.kind == NOISE_NONE || config->data.true_labels == NULL)
-        return ADELE_OK;
-    adele_status status =
-        FAIL(ADELE_CONFIG, "Leave one of the two out.",
-             "data.noise.kind makes the labels given the true ones, but data.true_labels "
-             "is %s",
-             config->data.true_labels);
-    return config_name_origin(config, status);
-}
-
 // ---- loading ------------------------------------------------------------------------------------
 
 static const struct config_slot *slot_of(const struct config_raw *raw, const char *path) {

@@ -138,8 +138,8 @@ ADELE_MUST_CHECK adele_status config_parse(const char *name, const char *text, s
                                            int n_sets, const char *const *sets,
                                            struct config **out);
 void config_destroy(struct config *config); // NULL is legal
-// ADELE_CONFIG for what no new run may have. Earlier versions have trained with it, and their runs
-// are still resumed, evaluated and exported, so config_load takes it.
+// check_new.c: ADELE_CONFIG for what no new run may have. Earlier versions have trained with it,
+// and their runs are still resumed, evaluated and exported, so config_load takes it.
 ADELE_MUST_CHECK adele_status config_check_new(const struct config *config);
 // Whether labels are corrected by that method.
 static inline bool config_has_ensemble(const struct config *config) {

@@ -102,6 +102,10 @@ const char *config_origin(const struct config *config, const char *message);
 adele_status config_name_origin(const struct config *config, adele_status status);
 
 // ---- unused_keys.c ------------------------------------------------------------------------------
+// Whether the key's value is the default that it has beside the config's pipeline and method. Only
+// for keys of numbers, pairs of numbers, switches and enums.
+ADELE_MUST_CHECK adele_status config_is_default(const struct config_key *key,
+                                                const struct config *config, bool *out);
 // ADELE_CONFIG for a key that is written but has no effect. The message does not name the file.
 ADELE_MUST_CHECK adele_status config_check_unused(const struct config_raw *raw,
                                                   const struct config *config);

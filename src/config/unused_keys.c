@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Keys that are written but have no effect are errors, because whoever writes them expects one.
+// Those with which earlier versions have trained are errors of new runs alone (check_new.c).
 #include "base/fail.h"
 #include "config/key_table.h"
 
@@ -25,7 +26,7 @@ static size_t value_bytes(const struct config_key *key) {
     }
 }
 
-static adele_status is_default(const struct config_key *key, const struct config *config,
+adele_status config_is_default(const struct config_key *key, const struct config *config,
                                bool *out) {
     const struct config_slot nothing = {0};
     struct config defaults;
@@ -53,7 +54,7 @@ static adele_status check_optimizer(const struct config_raw *raw, const struct c
         if (keys[i].optimizer == config->train.optimizer || !config_is_known(keys[i].path, &i_key))
             continue;
         if (is_written(config_raw_slot(raw, i_key)))
-            TRY(is_default(&config_keys[i_key], config, &is_same));
+            TRY(config_is_default(&config_keys[i_key], config, &is_same));
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other optimizer.",
                         "%s is set, but train.optimizer.name is %s", keys[i].path,
@@ -73,34 +74,10 @@ static adele_status check_method(const struct config_raw *raw, const struct conf
         int i_key = -1;
         bool is_same = true;
         if (config_is_known(paths[i], &i_key) && is_written(config_raw_slot(raw, i_key)))
-            TRY(is_default(&config_keys[i_key], config, &is_same));
+            TRY(config_is_default(&config_keys[i_key], config, &is_same));
         if (!is_same)
             return FAIL(ADELE_CONFIG, "Leave the key out, or set correction.method: ensemble.",
                         "%s is set, but correction.method is adele", paths[i]);
-    }
-    return ADELE_OK;
-}
-
-// Keys of one kind of augmentation that the other does not read.
-static adele_status check_kind(const struct config_raw *raw, const struct config *config) {
-    static const struct {
-        const char *path;
-        enum adele_augment_kind kind; // that reads it
-    } keys[] = {{AUGMENT "rotate", ADELE_AUGMENT_AFFINE},
-                {AUGMENT "translate", ADELE_AUGMENT_AFFINE},
-                {AUGMENT "hsv", ADELE_AUGMENT_VOC}};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        int i_key = -1;
-        bool is_same = true;
-        if (keys[i].kind == config->data.augment.kind || !config_is_known(keys[i].path, &i_key))
-            continue;
-        const struct config_slot *slot = config_raw_slot(raw, i_key);
-        if (is_written(slot))
-            TRY(is_default(&config_keys[i_key], config, &is_same));
-        if (!is_same)
-            return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other kind.",
-                        "%s is set, but data.augment.kind is %s", keys[i].path,
-                        config->data.augment.kind == ADELE_AUGMENT_VOC ? "voc" : "affine");
     }
     return ADELE_OK;
 }
@@ -125,7 +102,7 @@ adele_status config_ignored_keys(const struct config *config, char *out, size_t 
         int i_key = -1;
         bool is_same = true;
         if (config_is_known(paths[i], &i_key))
-            TRY(is_default(&config_keys[i_key], config, &is_same));
+            TRY(config_is_default(&config_keys[i_key], config, &is_same));
         if (!is_same && used < out_bytes)
             used += (size_t)snprintf(out + used, out_bytes - used, "%s%s", used > 0 ? ", " : "",
                                      paths[i]);
@@ -139,9 +116,7 @@ adele_status config_check_unused(const struct config_raw *raw, const struct conf
     int i_enabled = -1;
     TRY(check_optimizer(raw, config));
     TRY(check_method(raw, config));
-    if (config->data.augment.enabled)
-        return check_kind(raw, config);
-    if (!config_is_known(AUGMENT "enabled", &i_enabled))
+    if (config->data.augment.enabled || !config_is_known(AUGMENT "enabled", &i_enabled))
         return ADELE_OK;
     bool says_off = is_written(config_raw_slot(raw, i_enabled));
     for (int i = 0; i < CONFIG_N_KEYS; i++) {
@@ -151,7 +126,7 @@ adele_status config_check_unused(const struct config_raw *raw, const struct conf
             continue;
         bool is_known_off = false;
         if (says_off)
-            TRY(is_default(key, config, &is_known_off));
+            TRY(config_is_default(key, config, &is_known_off));
         if (!is_known_off)
             return FAIL(ADELE_CONFIG, augment_hint(config),
                         "%s is set, but augmentation is off (data.augment.enabled: false%s)",

@@ -42,23 +42,40 @@ static void test_augment_keys_need_augmentation(void **state) {
     config_destroy(c);
 }
 
-static void test_keys_of_the_other_kind(void **state) {
+static void assert_refused_when_new(const char *text, const char *set, const char *message) {
+    struct config *c = parse_ok(text, set != NULL, &set);
+    assert_int_equal(config_check_new(c), ADELE_CONFIG);
+    assert_string_equal(adele_error_message(), message);
+    config_destroy(c);
+}
+
+// Earlier versions have trained so, and their runs are still read.
+static void test_keys_of_the_other_kind_are_refused_for_a_new_run(void **state) {
     (void)state;
-    static const char *const cases[][2] = {{"affine", "data.augment.hsv=5"},
-                                           {"voc", "data.augment.rotate=10"},
-                                           {"voc", "data.augment.translate=0.2"}};
+    static const char *const cases[][3] = {
+        {"affine", "hsv", "5"}, {"voc", "rotate", "10"}, {"voc", "translate", "0.2"}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        char text[128], part[128];
+        char text[128], set[64], message[192];
+        const char *kind = cases[i][0], *key = cases[i][1], *value = cases[i][2];
         (void)snprintf(text, sizeof text, "data: {root: /d, augment: {enabled: true, kind: %s}}\n",
-                       cases[i][0]);
-        (void)snprintf(part, sizeof part, "--set %s: %.*s is set, but data.augment.kind is %s",
-                       cases[i][1], (int)strcspn(cases[i][1], "="), cases[i][1], cases[i][0]);
-        assert_refused(text, cases[i][1], part);
+                       kind);
+        (void)snprintf(set, sizeof set, "data.augment.%s=%s", key, value);
+        (void)snprintf(message, sizeof message,
+                       "--set %s: data.augment.%s is set, but data.augment.kind is %s", set, key,
+                       kind);
+        assert_refused_when_new(text, set, message);
+        (void)snprintf(text, sizeof text,
+                       "data: {root: /d, augment: {enabled: true, kind: %s, %s: %s}}\n", kind, key,
+                       value);
+        (void)snprintf(message, sizeof message,
+                       "run.yaml: data.augment.%s is set, but data.augment.kind is %s", key, kind);
+        assert_refused_when_new(text, NULL, message);
     }
     // The defaults, as a run writes them.
     struct config *c = parse_ok("data: {root: /d, augment: {enabled: true, kind: voc, rotate: 45, "
                                 "hsv: 5}}\n",
                                 0, NULL);
+    assert_int_equal(config_check_new(c), ADELE_OK);
     assert_true(c->data.augment.hsv == 5.0);
     config_destroy(c);
 }
@@ -107,9 +124,9 @@ static void test_elastic(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_augment_keys_need_augmentation),
-                                       cmocka_unit_test(test_keys_of_the_other_kind),
-                                       cmocka_unit_test(test_intensity),
-                                       cmocka_unit_test(test_elastic)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_augment_keys_need_augmentation),
+        cmocka_unit_test(test_keys_of_the_other_kind_are_refused_for_a_new_run),
+        cmocka_unit_test(test_intensity), cmocka_unit_test(test_elastic)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
