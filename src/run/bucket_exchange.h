@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The exchange of gradients between ranks whose device is the host, beside backward: a bucket goes
-// to the ranks that add up its chunks as soon as it is complete. The sums have the order of one
-// binary tree over the ranks, which continues that of run/part_tree.h, and stay where they are.
+// For ranks on the CPU (divided_update.h): the exchange of gradients by MPI, beside backward. A
+// bucket goes to the ranks that add up its chunks as soon as it is complete. The sums have the
+// order of one binary tree over the ranks, which continues that of run/part_tree.h, and stay on the
+// rank that has added them up, which then updates the weights of its chunks. Ranks with GPUs
+// exchange whole sums instead (exchange.h).
 //
 //     bucket_exchange_begin
 //     bucket_exchange_send for each bucket, gradients from the last one to the first, then the

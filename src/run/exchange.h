@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The sum of one vector of each rank, on all of them. Each rank gets one chunk of all vectors, adds
-// the chunks up, and sends the sum to all: as many bytes as a ring takes, but in the order of one
-// binary tree over the ranks, which continues that of run/part_tree.h. Of GPUs; ranks whose device
-// is the host exchange by run/divided_update.h.
+// For ranks with GPUs: the sum of one vector of each rank, on all of them. Each rank gets one chunk
+// of all vectors, adds the chunks up, and sends the sum to all: as many bytes as a ring takes, but
+// in the order of one binary tree over the ranks, which continues that of run/part_tree.h.
+//
+// Where every rank has NCCL, sums are queued on the GPUs, bucket by bucket beside backward. Without
+// it, whole vectors go through the host's memory and MPI after backward (exchange_sum): slower, but
+// the same bytes. Ranks on the CPU never use this file: see run/divided_update.h.
 #ifndef ADELE_RUN_EXCHANGE_H
 #define ADELE_RUN_EXCHANGE_H
 

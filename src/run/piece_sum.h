@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What both exchanges through the host add up: the pieces that the ranks have sent to this one.
+// What both exchanges through the host (bucket_exchange.h of the CPU, and exchange.h of GPUs
+// without NCCL) add up: the pieces that the ranks have sent to this one.
 #ifndef ADELE_RUN_PIECE_SUM_H
 #define ADELE_RUN_PIECE_SUM_H
 

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: MIT
 // train.parts: how the results of a batch's parts become those of the step. A part gives one vector
 // [gradients | gradients of the scale weights | running statistics | whether its loss is finite];
-// the vectors are summed in one binary tree (part_tree.h), between ranks in buckets beside backward
-// (overlap.h). GPUs exchange whole sums of the gradients (exchange.h), ranks on the CPU divide the
-// update (divided_update.h). With one part none of this exists.
+// the vectors are summed in one binary tree (part_tree.h). With one part none of this exists.
+//
+// Ranks continue the tree:
+//   on the CPU          in buckets beside backward (overlap.h, bucket_exchange.h); each rank
+//   updates
+//                       the chunks that it has added up (divided_update.h)
+//   GPUs, with NCCL     in buckets beside backward (overlap.h, exchange_sum_part); each GPU gets
+//   the
+//                       whole sum, and updates all weights
+//   GPUs, without NCCL  the whole vector after backward, through the host (exchange_sum); then as
+//                       with NCCL
 #ifndef ADELE_RUN_STEP_PARTS_H
 #define ADELE_RUN_STEP_PARTS_H
 
