@@ -73,9 +73,10 @@ adele_status cuda_adamw_create(const struct adele_device *device,
 
 adele_status cuda_adamw_forward(struct adele_op *op, const struct adele_adamw_args *args) {
     const struct adamw *self = (const struct adamw *)op;
-    const struct segment_guard guard = {args->gradients, args->health,        args->state,
-                                        args->kept,      args->n_kept,        args->loss_is_finite,
-                                        args->n_losses,  args->skip_all_later};
+    const struct segment_guard guard = {
+        args->gradients, args->health,         args->state,
+        args->kept,      args->n_kept,         args->loss_is_finite,
+        args->n_losses,  args->skip_all_later, args->gradients_are_checked};
     const int *skip = NULL;
     if (self->chunks.n == 0)
         return ADELE_OK;

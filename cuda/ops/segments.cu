@@ -7,8 +7,9 @@ namespace adele_cuda {
 
 // A block owns a chunk, a thread every 256th float of it. The atomic is one of whole numbers and a
 // maximum, so that the order of blocks does not matter; it is not reached in a good step.
-static __global__ void segments_look_kernel(const struct adele_sgd_segment *chunks,
-                                            const int *segment, const float *gradients, int *last) {
+static __global__ void segments_find_nonfinite_kernel(const struct adele_sgd_segment *chunks,
+                                                      const int *segment, const float *gradients,
+                                                      int *last) {
     const float *gradient = gradients + chunks[blockIdx.x].offset;
     int count = (int)chunks[blockIdx.x].count;
     bool is_bad = false;
@@ -18,7 +19,7 @@ static __global__ void segments_look_kernel(const struct adele_sgd_segment *chun
         atomicMax(last, segment[blockIdx.x] + 1);
 }
 
-// Of few losses: each thread looks at all of them.
+// Of few losses: each thread reads all of them.
 static __device__ bool has_bad_loss(const struct segment_guard &guard) {
     int n = guard.n_losses > 1 ? guard.n_losses : 1;
     bool is_bad = false;
@@ -111,8 +112,9 @@ adele_status segment_chunks_check(const struct adele_device *device,
     if (guard.health == NULL)
         return ADELE_OK;
     TRY(device->iface->fill(device, chunks.last, 0, sizeof *chunks.last));
-    TRY(LAUNCH(context_of(device), segments_look_kernel, chunks.n, SEGMENT_THREADS, 0,
-               chunks.chunks, chunks.segment, guard.gradients, chunks.last));
+    if (!guard.gradients_are_checked)
+        TRY(LAUNCH(context_of(device), segments_find_nonfinite_kernel, chunks.n, SEGMENT_THREADS, 0,
+                   chunks.chunks, chunks.segment, guard.gradients, chunks.last));
     TRY(LAUNCH(context_of(device), segments_settle_kernel, 1, SEGMENT_THREADS, 0, guard,
                chunks.last));
     *out_skip = chunks.last;

@@ -29,7 +29,7 @@ struct segment_guard {
     int64_t n_kept;
     const int32_t *loss_is_finite;
     int n_losses;
-    bool skip_all_later;
+    bool skip_all_later, gradients_are_checked;
 };
 
 // *n_floats: of all segments. After an error, segment_chunks_deinit frees what was allocated.

@@ -93,9 +93,10 @@ adele_status cuda_sgd_create(const struct adele_device *device, const struct ade
 
 adele_status cuda_sgd_forward(struct adele_op *op, const struct adele_sgd_args *args) {
     const struct segment_chunks &chunks = ((const struct sgd *)op)->chunks;
-    const struct segment_guard guard = {args->gradients, args->health,        args->state,
-                                        args->kept,      args->n_kept,        args->loss_is_finite,
-                                        args->n_losses,  args->skip_all_later};
+    const struct segment_guard guard = {
+        args->gradients, args->health,         args->state,
+        args->kept,      args->n_kept,         args->loss_is_finite,
+        args->n_losses,  args->skip_all_later, args->gradients_are_checked};
     const int *last = NULL;
     if (chunks.n == 0)
         return ADELE_OK;

@@ -39,9 +39,10 @@ CPU_KERNEL(static void, update,
 
 adele_status cpu_adamw_forward(struct adele_op *op, const struct adele_adamw_args *args) {
     const struct segment_chunks *chunks = &((const struct adamw *)op)->chunks;
-    const struct segment_guard guard = {args->gradients, args->health,        args->state,
-                                        args->kept,      args->n_kept,        args->loss_is_finite,
-                                        args->n_losses,  args->skip_all_later};
+    const struct segment_guard guard = {
+        args->gradients, args->health,         args->state,
+        args->kept,      args->n_kept,         args->loss_is_finite,
+        args->n_losses,  args->skip_all_later, args->gradients_are_checked};
     struct adamw_factors factors;
     if (chunks->n == 0 || segment_chunks_must_skip(chunks, &guard))
         return ADELE_OK;

@@ -54,7 +54,19 @@ static bool has_bad_loss(const struct segment_guard *guard) {
     return false;
 }
 
-// One thread decides, in the order of the chunks.
+// The last segment with a non-finite gradient; -1: none. One thread decides, in the order of the
+// chunks.
+static int find_last_bad(const struct segment_chunks *self, const float *gradients) {
+    int last = -1;
+#pragma omp parallel for schedule(static)
+    for (long i = 0; i < self->n; i++)
+        find_bad(gradients + self->chunks[i].offset, self->chunks[i].count, &self->bad[i]);
+    for (long i = 0; i < self->n; i++)
+        if (self->bad[i])
+            last = self->segment[i];
+    return last;
+}
+
 bool segment_chunks_must_skip(const struct segment_chunks *self,
                               const struct segment_guard *guard) {
     int last = -1;
@@ -62,12 +74,8 @@ bool segment_chunks_must_skip(const struct segment_chunks *self,
         return false;
     bool is_loss_bad = has_bad_loss(guard);
     bool is_out = is_loss_bad || (guard->skip_all_later && guard->health[ADELE_HEALTH_SKIPPED] > 0);
-#pragma omp parallel for schedule(static)
-    for (long i = 0; i < self->n; i++)
-        find_bad(guard->gradients + self->chunks[i].offset, self->chunks[i].count, &self->bad[i]);
-    for (long i = 0; i < self->n; i++)
-        if (self->bad[i])
-            last = self->segment[i];
+    if (!guard->gradients_are_checked)
+        last = find_last_bad(self, guard->gradients);
     guard->health[ADELE_HEALTH_UPDATES]++;
     is_out = is_out || last >= 0;
     guard->health[ADELE_HEALTH_LAST_SKIPPED] = is_out;

@@ -41,9 +41,10 @@ CPU_KERNEL(static void, update,
 
 adele_status cpu_sgd_forward(struct adele_op *op, const struct adele_sgd_args *args) {
     const struct segment_chunks *chunks = &((const struct sgd *)op)->chunks;
-    const struct segment_guard guard = {args->gradients, args->health,        args->state,
-                                        args->kept,      args->n_kept,        args->loss_is_finite,
-                                        args->n_losses,  args->skip_all_later};
+    const struct segment_guard guard = {
+        args->gradients, args->health,         args->state,
+        args->kept,      args->n_kept,         args->loss_is_finite,
+        args->n_losses,  args->skip_all_later, args->gradients_are_checked};
     if (segment_chunks_must_skip(chunks, &guard))
         return ADELE_OK;
 #pragma omp parallel for schedule(static)

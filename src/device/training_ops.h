@@ -253,6 +253,9 @@ struct adele_sgd_args {
     // only what lies in segments changes, and nothing does where the update is skipped. NULL: none.
     float *average;
     float average_decay; // 0..1
+    // With `health`: the caller has checked the gradients itself, and an entry of loss_is_finite is
+    // 0 where one is not finite. The op does not check them again.
+    bool gradients_are_checked;
 };
 
 // ---- adamw: one multi-tensor update with second moments -----------------------------------------
@@ -279,6 +282,7 @@ struct adele_adamw_args {
     bool skip_all_later;
     float *average;
     float average_decay;
+    bool gradients_are_checked;
 };
 
 // ---- combine: the sum of two vectors ------------------------------------------------------------

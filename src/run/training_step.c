@@ -141,7 +141,8 @@ static adele_status update(const struct training_step *step, struct adele_op *op
                                           .n_losses = sgd->n_losses,
                                           .skip_all_later = sgd->skip_all_later,
                                           .average = sgd->average,
-                                          .average_decay = sgd->average_decay};
+                                          .average_decay = sgd->average_decay,
+                                          .gradients_are_checked = sgd->gradients_are_checked};
     return device->iface->adamw_forward(op, &args);
 }
 
@@ -167,7 +168,8 @@ static adele_status update_divided(struct training_step *step, const struct adel
     own.weights = divided->weights;
     own.gradients = divided->gradients;
     own.average = NULL;
-    own.n_losses = step->parts.n + 1;
+    own.n_losses = step->parts.n + 1; // the last entry: divided_update_sum has checked gradients
+    own.gradients_are_checked = true;
     TRY(update(step, step->update, &own, network_second_moments(step->network), step->n_updates));
     TRY(divided_update_close(divided, are_losses_finite(step), step->health));
     return averaged_weights_update_weights(&step->averaged, whole->average_decay, step->health);

@@ -46,7 +46,8 @@ static void check_steps(struct adele_device *device) {
                                   0,
                                   false,
                                   NULL,
-                                  0.0f};
+                                  0.0f,
+                                  false};
     struct adele_sgd_args host = {.weights = weights,
                                   .gradients = gradients,
                                   .momenta = momenta,
@@ -93,7 +94,8 @@ static void check_literal(struct adele_device *device) {
                                   0,
                                   false,
                                   NULL,
-                                  0.0f};
+                                  0.0f,
+                                  false};
     assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
     const float new_weights[] = {7, -0.75f, 7}, new_momenta[] = {3, 1.75f, 3};
     assert_true(compare_bytes("weights", arena_download(&arena, args.weights, 3), new_weights,
@@ -195,7 +197,8 @@ static void check_not_finite(struct adele_device *device) {
                                   0,
                                   false,
                                   NULL,
-                                  0.0f};
+                                  0.0f,
+                                  false};
     float *average = arena_random(&arena, 4, N_FLOATS, -1.0, 1.0);
     struct adele_sgd_args host = {.weights = weights,
                                   .gradients = gradients,
@@ -306,18 +309,64 @@ static void check_left_out(struct adele_device *device) {
     arena_close(&arena);
 }
 
+// With gradients_are_checked, the flags alone say whether an update is skipped.
+static void check_gradients_are_checked(struct adele_device *device) {
+    static const struct {
+        float gradient;
+        int32_t is_finite;
+        float weight; // after it, from 10
+    } steps[] = {{1, 1, 9}, {NAN, 0, 10}, {INFINITY, 1, -INFINITY}};
+    static const int64_t wanted[ADELE_HEALTH_COUNT] = {3, 1, 2, -1, 0};
+    const struct adele_sgd_segment segment = {0, 1, 1.0f, 0.0f};
+    struct adele_sgd_desc desc = {1, &segment};
+    struct adele_op *op = NULL;
+    int64_t health[ADELE_HEALTH_COUNT] = {0}, of_device[ADELE_HEALTH_COUNT];
+    struct arena arena;
+    arena_open(&arena, device);
+    assert_int_equal(device->iface->sgd_create(device, &desc, &op), ADELE_OK);
+    int64_t *device_health = arena_upload(&arena, health, sizeof health);
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        float weight = 10, gradient = steps[i].gradient, momentum = 0;
+        struct adele_sgd_args host = {.weights = &weight,
+                                      .gradients = &gradient,
+                                      .momenta = &momentum,
+                                      .rate = 1.0f,
+                                      .health = health,
+                                      .loss_is_finite = &steps[i].is_finite,
+                                      .gradients_are_checked = true};
+        struct adele_sgd_args args = host;
+        args.weights = arena_upload(&arena, &weight, sizeof weight);
+        args.gradients = arena_upload(&arena, &gradient, sizeof gradient);
+        args.momenta = arena_upload(&arena, &momentum, sizeof momentum);
+        args.health = device_health;
+        args.loss_is_finite = arena_upload(&arena, host.loss_is_finite, sizeof(int32_t));
+        assert_int_equal(device->iface->sgd_forward(op, &args), ADELE_OK);
+        reference_sgd_forward(&desc, &host);
+        assert_true(*arena_download(&arena, args.weights, 1) == steps[i].weight);
+        assert_true(weight == steps[i].weight);
+    }
+    assert_int_equal(device->iface->download(device, of_device, device_health, sizeof of_device),
+                     ADELE_OK);
+    assert_true(compare_bytes("health", of_device, wanted, sizeof wanted));
+    assert_true(compare_bytes("health", health, wanted, sizeof wanted));
+    device->iface->op_destroy(op);
+    arena_close(&arena);
+}
+
 ON_EACH_DEVICE(steps)
 ON_EACH_DEVICE(literal)
 ON_EACH_DEVICE(average)
 ON_EACH_DEVICE(not_finite)
 ON_EACH_DEVICE(left_out)
+ON_EACH_DEVICE(gradients_are_checked)
 ON_EACH_DEVICE(errors)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),    cmocka_unit_test(test_literal),
         cmocka_unit_test(test_average),  cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_left_out), cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_left_out), cmocka_unit_test(test_gradients_are_checked),
+        cmocka_unit_test(test_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

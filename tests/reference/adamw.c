@@ -28,7 +28,8 @@ static int is_skipped(const struct adele_adamw_desc *desc, const struct adele_ad
                                        .n_kept = args->n_kept,
                                        .loss_is_finite = args->loss_is_finite,
                                        .n_losses = args->n_losses,
-                                       .skip_all_later = args->skip_all_later};
+                                       .skip_all_later = args->skip_all_later,
+                                       .gradients_are_checked = args->gradients_are_checked};
     reference_sgd_forward(&of_sgd, &sgd);
     free(still);
     free(nowhere);

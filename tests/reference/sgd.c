@@ -14,7 +14,7 @@ static int last_bad(const struct adele_sgd_desc *desc, const float *gradients) {
 }
 
 static int is_left_out(const struct adele_sgd_desc *desc, const struct adele_sgd_args *args) {
-    int last = last_bad(desc, args->gradients);
+    int last = args->gradients_are_checked ? -1 : last_bad(desc, args->gradients);
     int n_losses = args->n_losses > 1 ? args->n_losses : 1, is_loss_bad = 0;
     for (int i = 0; args->loss_is_finite && i < n_losses; i++)
         is_loss_bad |= !args->loss_is_finite[i];

@@ -286,7 +286,8 @@ static void update_divided_few(struct few_weights *few, int i_step) {
                                                    .n_updates = &few->n_updates,
                                                    .health = few->health,
                                                    .loss_is_finite = &flag,
-                                                   .n_losses = 1});
+                                                   .n_losses = 1,
+                                                   .gradients_are_checked = true});
     REQUIRE_OK(divided_update_close(divided, true, few->health));
 }
 
