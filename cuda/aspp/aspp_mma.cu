@@ -5,8 +5,8 @@
 // channels, a weight 128 pixels), by skipping the taps that lie in the padding for a whole tile,
 // by adding up the centres of all branches before they are multiplied (SUM), by asynchronous copies
 // three steps ahead and by mma.sync. SUM keeps the sum over the branches in registers: no tensor
-// lies between. aspp_tile.cuh tells the copies, aspp_parts.cuh the order of pixels, conv2d_sums.cuh
-// the products. Overwrites the target, or adds to it.
+// lies between. aspp_tile.cuh describes the copies, aspp_parts.cuh the order of pixels,
+// conv2d_sums.cuh the products. Overwrites the target, or adds to it.
 #include "aspp/aspp_tile.cuh"
 
 namespace adele_cuda {

@@ -82,7 +82,7 @@ static inline int aspp_dst_channels(const struct adele_aspp_desc *desc) {
 }
 
 // aspp_pack.cu: plain float weights -> for each group (its channels, its taps, k_width) in the
-// element type of the storage, rounded as `math` says; zeros where a tap has no channel.
+// element type of the storage, rounded as `math` requires; zeros where a tap has no channel.
 size_t aspp_packed_bytes(const struct cuda_context *context, const struct aspp_gather *gather);
 adele_status aspp_pack(const struct cuda_context *context, const struct adele_aspp_desc *desc,
                        bool is_data_gradient, const struct aspp_gather *gather,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The atrous pyramid as it is defined: METHOD section 5's heads, device.h's aspp. Kept to
-// be read, and to be compared with the tuned kernels. Any shape. Operands are rounded as `math`
-// says, sums are float, in the order of branches, taps and channels. Weights are the caller's plain
-// arrays. The forward pass overwrites dst; d_src is overwritten, or added to on request.
+// The atrous pyramid as it is defined: METHOD section 5's heads, device/network_ops.h's aspp. Kept
+// to be read, and to be compared with the tuned kernels. Any shape. Operands are rounded as `math`
+// requires, sums are float, in the order of branches, taps and channels. Weights are the caller's
+// plain arrays. The forward pass overwrites dst; d_src is overwritten, or added to on request.
 #include "aspp/aspp_parts.cuh"
 #include "conv2d/conv2d_round.cuh"
 

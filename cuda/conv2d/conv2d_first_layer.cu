@@ -6,8 +6,8 @@
 // the image once and writing the target in full vectors. It improves on the plain kernel by that,
 // and by multiplying weights out of shared memory with four pixels at a time; and on the
 // tensor-core kernel by leaving the padding channels alone, which are half to seven eighths of the
-// work there. Operands are rounded as the convolution's math asks; sums are one chain of fused
-// multiply-adds in the order of taps and channels. Overwrites the target, zeros in its fill-up
+// work there. Operands are rounded as the convolution's math requires; sums are one chain of fused
+// multiply-adds in the order of taps and channels. Overwrites the target, zeros in its padding
 // channels.
 #include "conv2d/conv2d_round.cuh"
 

@@ -4,8 +4,8 @@
 //
 // It improves on the plain kernel by reuse at two levels: a source or weight vector copied into
 // shared memory serves the block's whole tile, and a thread multiplies 8 pixels with 4 or 8
-// channels out of registers. conv2d_tile.cuh tells the copies and the main loop, conv2d_sums.cuh
-// the products. Overwrites the target, or adds to it.
+// channels out of registers. conv2d_tile.cuh describes the copies and the main loop,
+// conv2d_sums.cuh the products. Overwrites the target, or adds to it.
 #include "conv2d/conv2d_sums.cuh"
 
 namespace adele_cuda {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How the target pixels of a forward pass or a data gradient gather from source pixels, and in
-// which order the tuned kernels take them (conv2d_parts.cuh tells the equations). Host code only,
-// run once when an op is created.
+// which order the tuned kernels take them (the equations are in conv2d_parts.cuh). Host code
+// only, run once when an op is created.
 //
 // The order pays where much of the work is padding: with dilation 12 on a map of 40 x 40, 64 % of
 // the products touch real pixels. Pixels that share their live taps follow one another, so nearly

@@ -70,7 +70,7 @@ static __device__ inline void hopper_fetch_weights(const CUtensorMap *weights, i
 }
 
 // One thread starts the copies of all steps of all items. Weights from the other block of a pair
-// may come before this block says what it expects: the phase ends after both.
+// may come before this block has set what it expects: the phase ends after both.
 template <int bn, bool is_paired>
 static __device__ inline void hopper_produce(const CUtensorMap *source, const CUtensorMap *weights,
                                              const struct hopper_product &product,

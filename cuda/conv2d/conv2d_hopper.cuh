@@ -25,7 +25,7 @@ static __host__ __device__ constexpr int hopper_stage_bytes(int bn) {
 static __host__ __device__ constexpr int hopper_stages(int bn) {
     return 192 * 1024 / hopper_stage_bytes(bn);
 }
-// The swizzle wants stages at multiples of 1,024 bytes, and the block may begin between two.
+// The swizzle requires stages at multiples of 1,024 bytes, and the block may begin between two.
 static __host__ __device__ constexpr int hopper_shared_bytes(int bn) {
     return hopper_stages(bn) * hopper_stage_bytes(bn) + HOPPER_STAGED * HOPPER_SOURCE_BYTES + 1024;
 }
@@ -34,12 +34,12 @@ static __host__ __device__ constexpr int hopper_shared_bytes(int bn) {
 #define HOPPER_MAX_STAGES 8
 struct hopper_barriers {
     uint64_t full[HOPPER_MAX_STAGES]; // the copies of the stage have come
-    uint64_t
-        empty[HOPPER_MAX_STAGES];  // its products are done: each of the 8 consumer warps arrives
+    // Its products are done: each of the 8 consumer warps arrives.
+    uint64_t empty[HOPPER_MAX_STAGES];
     uint64_t added[HOPPER_STAGED]; // what the target holds has come, to be added to
 };
 
-// The tensors as the copy engine sees them.
+// The tensors as they are described to the copy engine (TMA).
 struct hopper_maps {
     CUtensorMap source;  // (channels, x, y, image), boxes of 64 channels
     CUtensorMap weights; // (source channels, taps, target channels, 1), boxes of 64 x 1 x bn, half

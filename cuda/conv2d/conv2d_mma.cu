@@ -4,8 +4,8 @@
 //
 // It improves on the plain kernel by reuse: a source vector that a block has copied into shared
 // memory is multiplied with 32 to 128 target channels, a weight with 64 to 128 pixels; by
-// asynchronous copies three steps ahead; and by mma.sync. conv2d_tile.cuh tells the copies and the
-// main loop, conv2d_sums.cuh the products. Overwrites the target, or adds to it.
+// asynchronous copies three steps ahead; and by mma.sync. conv2d_tile.cuh describes the copies and
+// the main loop, conv2d_sums.cuh the products. Overwrites the target, or adds to it.
 #include "conv2d/conv2d_sums.cuh"
 
 namespace adele_cuda {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A block's share of packing weights, for the kernel of one convolution (conv2d_pack.cu) and for
-// the one of all of a network's (pack.cu). conv2d_pack.cu tells the layout.
+// the one of all of a network's (pack.cu). conv2d_pack.cu describes the layout.
 //
 // Reading in the written order would touch a 32-byte sector for every float: so a block carries its
 // part of the array through shared memory, and both its reads and its writes are runs.
@@ -39,7 +39,7 @@ template <typename T>
 static __device__ inline void conv2d_pack_tile(const struct conv2d_packing &packing,
                                                enum conv2d_math math, int row_first,
                                                int channel_first,
-                                               const float *weight, // strides as the packing says
+                                               const float *weight, // strides as in the packing
                                                float *tile,         // shared
                                                T *packed) {         // (n_rows, taps, p_source)
     const int channels = CONV2D_PACK_CHANNELS;

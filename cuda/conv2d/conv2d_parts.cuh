@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What the files of the convolution share. conv2d.cu makes the op; conv2d_direct.cu chooses among
-// our own kernels and launches them; conv2d_gather.cu tells how target pixels gather from source
-// pixels; conv2d_pack.cu brings weights into the kernels' order; conv2d_plain.cu, conv2d_fma.cu,
-// conv2d_mma.cu, conv2d_hopper.cu and conv2d_first_layer.cu compute forward and data gradient;
-// conv2d_weight_gradient*.cu the weight and bias gradients; conv2d_cudnn.cu and conv2d_cublas.cu
-// are the libraries' engines.
+// our own kernels and launches them; conv2d_gather.cu describes how target pixels gather from
+// source pixels; conv2d_pack.cu brings weights into the kernels' order; conv2d_plain.cu,
+// conv2d_fma.cu, conv2d_mma.cu, conv2d_hopper.cu and conv2d_first_layer.cu compute forward and data
+// gradient; conv2d_weight_gradient*.cu the weight and bias gradients; conv2d_cudnn.cu and
+// conv2d_cublas.cu are the libraries' engines.
 #ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
@@ -71,7 +71,7 @@ struct conv2d_gather conv2d_gather_data_gradient(const struct conv2d_shape *shap
 struct conv2d_product {
     const void *source;    // tensor (n, h_source, w_source, p_source)
     const void *weights;   // packed (rows, taps, p_source); for the plain and first-layer kernels
-                           // plain floats, strides as the gather says
+                           // plain floats, strides as in the gather
     const float *bias;     // (c_target), NULL without
     void *target;          // tensor (n, h_target, w_target, p_target)
     bool accumulate;       // target += instead of =
@@ -110,8 +110,8 @@ enum conv2d_pass {
 
 // ---- packed weights, conv2d_pack.cu -------------------------------------------------------------
 // Plain float weights (c_out, c_in, taps) -> (n_rows, taps, p_source) in the element type of the
-// storage, operands rounded as the math says; rows = target channels, with zeros beyond c_target,
-// and zeros in the padding channels of the source.
+// storage, operands rounded as the math requires; rows = target channels, with zeros beyond
+// c_target, and zeros in the padding channels of the source.
 struct conv2d_packing {
     int c_target, c_source, p_source, n_rows, n_taps;
     int64_t target_stride, source_stride; // of the plain array; a tap: 1

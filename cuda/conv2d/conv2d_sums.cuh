@@ -2,7 +2,7 @@
 // The sums that a thread keeps in registers, and how it adds one stage of shared memory to them: by
 // fused multiply-adds in float, or by tensor cores. The kernels of the convolution and of the
 // pyramid share them. A tile of bm pixels x bn channels is shared out over warps_m x warps_n warps;
-// stages are laid out as conv2d_tile.cuh says, rows of pixels first, then rows of channels. A sum
+// stages are laid out as in conv2d_tile.cuh, rows of pixels first, then rows of channels. A sum
 // is one chain in the order of the stages' vectors: the same bits in every run.
 //
 // Both types have: clear() at the start; multiply(stage): sums += one stage; store(tile): the sums
@@ -75,7 +75,7 @@ template <int bm, int bn, int warps_m, int warps_n> struct fma_sums {
 // ---- tensor cores -------------------------------------------------------------------------------
 
 // A warp owns up to 64 x 32 of the tile as fragments of 16 x 8. Operands: bf16 tensors as they are
-// (k = 16 an instruction). Float tensors are rounded to TF32, or, when bf16 is asked of them, to
+// (k = 16 an instruction). Float tensors are rounded to TF32, or, with that precision, to
 // bf16, which TF32 holds exactly; k = 8. Weights were rounded when they were packed.
 template <typename T, int math, int bm, int bn, int warps_m, int warps_n> struct mma_sums {
     static const int n_m = bm / warps_m / 16, n_n = bn / warps_n / 8;

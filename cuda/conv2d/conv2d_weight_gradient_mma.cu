@@ -7,7 +7,7 @@
 // weight of a split belongs to one warp, which takes the pixels in order.
 //
 // What it improves on the FMA kernel: the tensor cores multiply 16 x 8 weights by 8 or 16 pixels in
-// one instruction. Both operands lie pixel by pixel, and the tensor core wants pairs of pixels in a
+// one instruction. Both operands lie pixel by pixel, and the tensor core takes pairs of pixels in a
 // register: for bf16 ldmatrix.trans transposes them; for float tensors the rows of
 // shared memory are padded so that reading down a column meets no bank conflict.
 #include "conv2d/conv2d_weight_gradient.cuh"
@@ -21,7 +21,8 @@ template <typename T> __host__ __device__ constexpr int rows_of_step() {
     return 64 / (int)sizeof(T);
 }
 // Elements between two pixels. bf16: 8 pixels begin on different 16-byte columns of the banks, as
-// ldmatrix wants. Float: pixels 2 t of lanes t = 0..3 begin 8 banks apart, as read_column wants.
+// ldmatrix requires. Float: pixels 2 t of lanes t = 0..3 begin 8 banks apart, as read_column
+// requires.
 template <typename T, int tile> __host__ __device__ constexpr int pitch_of() {
     return tile + 16 / (int)sizeof(T);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The weights of all convolutions of a network into the order of their kernels, in one launch:
-// after each update, instead of in every pass of every scale. conv2d_pack.cu tells the layout; a
-// convolution's packed weights are those of the forward pass and, where its bytes say so, behind
+// after each update, instead of in every pass of every scale. conv2d_pack.cu describes the layout;
+// a convolution's packed weights are those of the forward pass and, where its bytes say so, behind
 // them those of the data gradient.
 //
 // Reads each weight once for each of its layouts and writes it once: bound by memory. Overwrites

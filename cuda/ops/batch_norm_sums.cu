@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The sums of the batch norm: statistics of src (N, H, W, P) in forward, sums of gradients in
 // backward. Two stages: the blocks of stage one sum parts of the tensor in float, stage two merges
-// the parts of a channel in double. batch_norm.cu tells the equations and why the order is fixed.
+// the parts of a channel in double. batch_norm.cu has the equations, and why the order is fixed.
 #include "ops/batch_norm_parts.cuh"
 
 namespace adele_cuda {

@@ -30,7 +30,7 @@ struct decide_task {
     float scale; // 1 / temperature
 };
 
-// What one pass over the categories finds out about a pixel.
+// What one pass over the categories computes of a pixel.
 struct decision {
     int best;                              // the category of the maximum
     float maximum, foreground, background; // averages: of all categories, of c >= 1, of 0

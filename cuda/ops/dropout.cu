@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Dropout on (N, H, W, P): dst = factor src, d_src = or += factor d_dst, with the factors drawn
-// anew in both directions (device.h says how), so that no mask goes through memory. Two Philox
-// blocks are drawn for 8 channels; there is one kernel for both engines.
+// anew in both directions (device/network_ops.h defines how), so that no mask goes through memory.
+// Two Philox blocks are drawn for 8 channels; there is one kernel for both engines.
 #include "ops/random.cuh"
 #include "runtime/common.cuh"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The entries of the device's interface (device/device.h says what each does) that are not in
+// The entries of the device's interface (device/device.h describes each) that are not in
 // cuda_device.cu.
 #ifndef ADELE_CUDA_RUNTIME_DEVICE_PARTS_CUH
 #define ADELE_CUDA_RUNTIME_DEVICE_PARTS_CUH
@@ -41,7 +41,7 @@ adele_status device_exchange_leave(const struct adele_device *device, bool has_f
 adele_status device_exchange_sum(const struct adele_device *device, float *vector, float *scratch,
                                  int64_t n, bool is_last);
 // Waits until the stream's work is done. With other ranks it fails when NCCL has noticed that one
-// of them is gone, or after the time limit: then what is under way has been given up.
+// of them is gone, or after the time limit: then what is under way has been abandoned.
 adele_status exchange_wait(const struct cuda_context *context, cudaStream_t stream);
 // Before a copy that makes the host wait inside of CUDA: the same where there are other ranks.
 adele_status exchange_wait_before_copy(const struct cuda_context *context, cudaStream_t stream);

@@ -9,8 +9,8 @@
 // in the same way among the GPUs that own it on the other machines. The tree is the same, since
 // neighbours are added up first.
 //
-// The communicator does not block: NCCL returns at once (ncclInProgress) and is asked whether it is
-// done, so that no call waits for ever for a rank that is gone.
+// The communicator does not block: NCCL returns at once (ncclInProgress), and its state is polled,
+// so that no call waits for ever for a rank that is gone.
 #include "runtime/device_parts.cuh"
 #include "runtime/nccl.cuh"
 #include "runtime/step_graph.cuh"
@@ -26,7 +26,7 @@ namespace adele_cuda {
 
 struct exchange {
     struct nccl nccl;
-    ncclComm_t communicator; // NULL: not joined yet, or given up
+    ncclComm_t communicator; // NULL: not joined yet, or aborted
     int rank, n_ranks, n_near;
     double seconds;  // a wait for other ranks may take
     bool has_failed; // since it was joined
@@ -194,7 +194,7 @@ static adele_status leave(struct cuda_context *context, struct exchange *self) {
     TRY(exchange_wait(context, context->stream));
     TRY(settle(self, NCCL(self, ncclCommFinalize, self->communicator)));
     ncclResult_t result = NCCL(self, ncclCommDestroy, self->communicator);
-    self->communicator = NULL; // cannot be asked any more
+    self->communicator = NULL; // its state cannot be polled any more
     return result == ncclSuccess || result == ncclInProgress ? ADELE_OK : fail_of(self, result);
 }
 

@@ -3,7 +3,7 @@
 // warpgroup products (wgmma), clusters (PTX ISA 8.0 and later, the sections that each group names).
 // The emulator has its own of the same names (simt_hopper.h).
 //
-// nvcc knows them only while it compiles for sm_90a. For other architectures every function here
+// nvcc has them only while it compiles for sm_90a. For other architectures every function here
 // traps: a kernel that calls them must not be launched there, and its op never chooses it.
 #ifndef ADELE_CUDA_RUNTIME_HOPPER_CUH
 #define ADELE_CUDA_RUNTIME_HOPPER_CUH
@@ -197,9 +197,9 @@ static __device__ inline void wgmma_fence() {
     HOPPER_ASM("wgmma.fence.sync.aligned;" ::: "memory");
 }
 
-// The compiler knows nothing of asynchronous products, and "memory" says nothing of registers: it
-// moves no access to the sums across a call of this. It stands before the fence that follows
-// ordinary writes of the sums, and behind the wait before they are read.
+// The compiler does not know that products run asynchronously, and the clobber "memory" does not
+// cover registers. With this call, no access to the sums is moved across it. It stands before the
+// fence that follows ordinary writes of the sums, and behind the wait before they are read.
 template <int n> static __device__ inline void wgmma_hold(float (&sums)[n]) {
 #pragma unroll
     for (int i = 0; i < n; i++)

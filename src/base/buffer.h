@@ -25,7 +25,7 @@ ADELE_MUST_CHECK adele_status buffer_number(struct buffer *buffer, double value,
 ADELE_MUST_CHECK adele_status buffer_fixed(struct buffer *buffer, double value, int n_decimals);
 // With quotes and escapes.
 ADELE_MUST_CHECK adele_status buffer_json_string(struct buffer *buffer, const char *text);
-// Quoted only where CSV asks for it.
+// Quoted only where CSV requires it.
 ADELE_MUST_CHECK adele_status buffer_csv_field(struct buffer *buffer, const char *text);
 // The file FOLDER/NAME, whole or not at all.
 ADELE_MUST_CHECK adele_status buffer_save(const struct buffer *buffer, const char *folder,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Time that has passed.
 #ifndef ADELE_BASE_CLOCK_H
 #define ADELE_BASE_CLOCK_H
 
@@ -6,7 +7,8 @@
 extern "C" {
 #endif
 
-// Seconds since a fixed moment, by a clock that nobody sets: only differences mean something.
+// Seconds since a fixed moment, by a clock that is never set back or forward: only differences
+// have a meaning.
 double clock_seconds(void);
 
 #ifdef __cplusplus

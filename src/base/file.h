@@ -81,10 +81,10 @@ struct file_list {
     char **names; // sorted by strcmp, no folder part
     int n;
 };
-// The entries of a folder without "." and ".." and names that start with '.'.
 // Adds a copy of the first n_bytes of `name`.
 ADELE_MUST_CHECK adele_status file_list_add(struct file_list *list, const char *name,
                                             size_t n_bytes);
+// The entries of a folder without "." and ".." and names that start with '.'.
 ADELE_MUST_CHECK adele_status file_list_directory(const char *path, struct file_list *out);
 void file_list_deinit(struct file_list *list); // also zeroes it
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Hashes of blocks and files: XXH3, 64 bits. They detect accidents, not attacks.
 #ifndef ADELE_BASE_HASH_H
 #define ADELE_BASE_HASH_H
 #include "adele/status.h"

@@ -8,7 +8,6 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -7,7 +7,6 @@
 #include "data/notes.h"
 #include "data/standardize.h"
 
-#include <math.h>
 #include <string.h>
 
 void case_rows_close(struct case_rows *rows) {
@@ -117,7 +116,7 @@ static void log_notes(const struct case_rows *rows) {
     notes_log_case(rows->dataset->logged_notes, bits, rows->path);
 }
 
-// Whether the file's channels are the data set's, or become so without a look at the pixels.
+// Whether the file's channels are the data set's, or become so without a check of all pixels.
 static bool match_channels(struct case_rows *rows, int n_channels) {
     const struct dataset *dataset = rows->dataset;
     rows->c = dataset->n_channels;

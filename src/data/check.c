@@ -8,7 +8,6 @@
 #include "data/dataset_find.h"
 #include "data/fingerprint.h"
 #include "data/foreground.h"
-#include "data/label_lookup.h"
 #include "data/label_values.h"
 #include "data/notes.h"
 #include "data/palette_check.h"

@@ -11,7 +11,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "data/finder.h"
 #include "data/patient_name.h"
 
 #include <stdlib.h>

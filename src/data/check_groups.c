@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "data/check_groups.h"
 
-#include "base/fail.h"
 #include "base/memory.h"
 
 #include <ctype.h>

@@ -63,18 +63,18 @@ struct dataset_config {
     enum image_normalize normalize;
     bool foreground_slices_only; // volumes: only slices whose label has foreground (training; the
                                  // paper's rule)
-    struct nifti_codes
-        orientation;     // of slices of volumes; "": the most frequent one of the training images
+    // Of slices of volumes; "": the most frequent one of the training images.
+    struct nifti_codes orientation;
     size_t memory_limit; // bytes for one decoded file, 0 = 4 GiB
     bool follow_links;   // files may be symbolic links to other folders
 };
 
-// One training image: a 2-D file, or one slice of a volume.
+// A picture, or a volume with all of its slices, and its labels.
 struct dataset_case {
-    char *name;          // unique: the file stem, slices have no suffix (see slice)
-    char *image_path[8]; // one a channel file (nnU-Net _0000, _0001 ...); [1..] NULL when one file
-                         // has all channels
-    char *label_path;    // the layout's own labels; NULL when there is none (prediction inputs)
+    char *name; // unique in its split: the file's name without its ending
+    // One a channel file (nnU-Net _0000, _0001 ...); [1..] NULL when one file has all channels.
+    char *image_path[DATASET_MAX_FILES];
+    char *label_path; // the layout's own labels; NULL when there is none (prediction inputs)
     char *noisy_path, *truth_path;  // as configured; NULL when there is no file
     int n_files;                    // channel files
     int n_slices;                   // 1 for a picture; of a volume in the set's orientation

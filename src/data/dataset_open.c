@@ -44,7 +44,7 @@ static adele_status recognize(const char *root, enum dataset_layout *out) {
     return ADELE_OK;
 }
 
-// Folders of any name are no layout, because nothing in them says what the classes are.
+// Two folders of any names are only suggested, not opened: they do not define the classes.
 static adele_status fail_unknown(const char *root) {
     struct folder_guess found;
     adele_status status = folder_guess(root, &found);

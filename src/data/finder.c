@@ -7,7 +7,6 @@
 #include "base/memory.h"
 #include "data/folder_cache.h"
 #include "data/label_lookup.h"
-#include "data/name_list.h"
 
 #include <errno.h>
 #include <limits.h>

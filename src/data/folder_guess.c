@@ -118,8 +118,8 @@ static adele_status strip(const struct file_list *stems, const char *suffix,
     return ADELE_OK;
 }
 
-// The folders among `names` that go with the masks in one of them. Without a suffix, only the name
-// of the folder tells masks from images.
+// The folders among `names` that go with the masks in one of them. Without a suffix, masks
+// and images differ only in the name of their folder.
 static void match_masks(const struct file_list *names, const struct file_list *stems, int mask,
                         const struct file_list *masks, const char *suffix, struct pair *best) {
     bool has_suffix = suffix[0] != '\0', is_mask = is_mask_name(names->names[mask]);
@@ -206,7 +206,7 @@ static adele_status add_folder(const char *root, const char *name, struct conten
     return status;
 }
 
-static adele_status look_into(const char *root, struct contents *out) {
+static adele_status list_contents(const char *root, struct contents *out) {
     struct file_list entries = {0};
     adele_status status = file_list_directory(root, &entries);
     for (int i = 0; i < entries.n && status == ADELE_OK; i++) {
@@ -227,7 +227,7 @@ static adele_status fail_nothing(const char *root) {
     struct contents found = {0};
     adele_status status = buffer_text(&found.names, "");
     if (status == ADELE_OK)
-        status = look_into(root, &found);
+        status = list_contents(root, &found);
     bool is_empty = found.n_files == 0 && found.n_inside == 0;
     const char *hint =
         "Put the images into a folder images and the masks, with the names of their images, into a "

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where the images and masks of a folder lie that nobody has described: one of the layouts, or two
+// Finds the images and masks in a folder without a configuration: one of the layouts, or two
 // folders whose files have the same names.
 #ifndef ADELE_DATA_FOLDER_GUESS_H
 #define ADELE_DATA_FOLDER_GUESS_H

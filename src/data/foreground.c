@@ -4,7 +4,6 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/finder.h"
 #include "data/label_lookup.h"
 #include "data/label_values.h"
 

@@ -4,9 +4,9 @@
 #ifndef ADELE_DATA_FOREGROUND_H
 #define ADELE_DATA_FOREGROUND_H
 
+#include "data/case_labels.h"
 #include "data/dataset.h"
 #include "data/images.h"
-#include "data/label_values.h"
 
 struct foreground_counts {
     int n;                        // label maps

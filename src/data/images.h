@@ -25,9 +25,8 @@ struct dataset_images {
     // standardized before they become f16, so theirs are 0 and 1, because 30000 and 30010 would be
     // the same half float. With NORMALIZE_IMAGENET the numbers are the same for all images.
     float *mean, *inv_std;
-    uint8_t
-        *labels; // (N, H, W): labels for training (noisy when configured), NULL when there are none
-    uint8_t *truth; // (N, H, W), NULL when there is none
+    // (N, H, W), NULL when there are none: labels for training (noisy when configured), and truth.
+    uint8_t *labels, *truth;
     // (N). With dataset_config.is_padded, image i is the upper left part of h x w that has the
     // extents of its file; the rest has the image's mean, which is 0 when standardized but for
     // rounding, and the label 255.

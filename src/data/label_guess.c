@@ -8,7 +8,6 @@
 #include "base/memory.h"
 #include "data/label_lookup.h"
 
-#include <stdio.h>
 #include <string.h>
 
 // Masks that were scaled or compressed have gray values at their edges: more than so many values,

@@ -26,7 +26,7 @@ void label_project(const struct label_change *change, const uint8_t *source, int
             int column = resize_nearest_index(x, change->w, width);
             size_t at = (size_t)row * (size_t)change->w + (size_t)column;
             uint8_t after = change->after[at];
-            // Pixels that the map in memory does not know to be ignored stay so.
+            // Ignored in the file alone, not in the map in memory: it stays ignored.
             bool is_hidden = source[k] == LABEL_IGNORE && change->before[at] != LABEL_IGNORE;
             bool is_changed = change->before[at] != after && !is_hidden;
             if (!is_changed && is_resized && source[k] != after && source[k] != LABEL_IGNORE)

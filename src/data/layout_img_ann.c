@@ -8,7 +8,6 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/label_lookup.h"
 #include "data/name_list.h"
 #include "data/nested_folder.h"
 

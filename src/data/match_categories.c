@@ -4,7 +4,6 @@
 #include "data/dataset.h"
 
 #include "base/fail.h"
-#include "base/memory.h"
 #include "data/label_lookup.h"
 
 #include <ctype.h>

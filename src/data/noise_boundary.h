@@ -11,8 +11,8 @@
 #define NOISE_BOUNDARY_MAX_STEPS 2048
 
 // Each category in the official program's order is resized to about 1,000 pixels (noise_window.h),
-// walks `n_steps` steps, and is resized back. One step looks at every pixel of the small mask with
-// a 4-neighbour on the other side of the contour, all in the state before the step: one outside
+// walks `n_steps` steps, and is resized back. One step changes pixels of the small mask that had
+// a 4-neighbour on the other side of the contour before the step: one outside
 // joins the category with probability b / 2, one inside leaves it with (1 - b) / 2. b is the bias
 // of the place: a smooth random field of the category (noise_field.h) that is 1 on about the share
 // `outward` of the plane, 0 on most of the rest, so that long stretches of a contour go one way. Of

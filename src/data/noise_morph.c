@@ -4,7 +4,6 @@
 #include "data/noise_morph.h"
 
 #include "base/fail.h"
-#include "base/memory.h"
 #include "data/noise.h"
 #include "data/noise_field.h"
 #include "data/noise_window.h"

@@ -4,8 +4,8 @@
 #ifndef ADELE_DATA_NOTES_H
 #define ADELE_DATA_NOTES_H
 
-#include "data/dataset.h"
-#include "image/image.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 // Bits after those of enum image_note.
 enum case_note { CASE_NOTE_TO_RGB = 16, CASE_NOTE_TO_GRAY = 32 };

@@ -186,7 +186,8 @@ static adele_status check_names(const struct dataset *dataset) {
     return status;
 }
 
-// A file of another kind than its name says is found before the first mask is written.
+// Opens each file, so that one whose content does not fit its ending is an error before the first
+// mask is written.
 static adele_status probe_case(const struct dataset *dataset, struct dataset_case *item) {
     int width, height;
     if (dataset->is_volume)

@@ -6,13 +6,10 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "data/label_store.h"
-#include "data/name_list.h"
 #include "data/output_manifest.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -169,7 +166,7 @@ adele_status output_check(const struct output *output) {
 // Warns of files that an earlier output left beside the new ones, because they look like a part of
 // them.
 static void warn_of_others(const struct output *output, const struct output_manifest *manifest) {
-    if (output->is_named) // files that somebody named one by one are no parts of another output
+    if (output->is_named) // files that the user named one by one are no parts of another output
         return;
     int n_others = manifest->n;
     for (int i = 0; i < output->files.n; i++)

@@ -4,7 +4,6 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/finder.h"
 
 #include <stdlib.h>
 #include <string.h>

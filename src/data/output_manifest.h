@@ -9,7 +9,6 @@
 #define ADELE_DATA_OUTPUT_MANIFEST_H
 
 #include "adele/status.h"
-#include <stdbool.h>
 #include <stdint.h>
 
 #define OUTPUT_MANIFEST_NAME ".adele-output.json"

@@ -5,8 +5,8 @@
 #ifndef ADELE_DATA_PALETTE_CHECK_H
 #define ADELE_DATA_PALETTE_CHECK_H
 
+#include "data/case_labels.h"
 #include "data/dataset.h"
-#include "data/label_values.h"
 
 // The colours that one label map uses.
 struct palette_use {

@@ -10,8 +10,9 @@
 #include <string.h>
 #include <strings.h>
 
-// A rule that says little about a single name must find so many patients with several images, and
-// none with more than so many, else its groups are the classes or the parts of the data set.
+// Many single names fit a weak rule by chance. It is taken only if it finds this many patients with
+// several images, and none with more images than that: otherwise its groups are probably the
+// classes or the parts of the data set.
 #define MIN_GROUPS 4
 #define MAX_IMAGES 8
 

@@ -6,7 +6,7 @@
 #include "data/dataset.h"
 #include "data/images.h"
 
-// n images of one size, as somebody else holds them.
+// n images of one size in the memory of the caller, who gives access to them by `read`.
 struct dataset_planes {
     int n, n_channels, height, width;
     bool is_f16; // as pictures of 16 bits: standardized, then stored as half floats

@@ -34,7 +34,8 @@ ADAMW_FUNCTION double adamw_power(double base, int64_t exponent) {
     return power;
 }
 
-// `t`: the number of this update, from 1. Fills a struct of the caller's (see loss_plain.cu).
+// `t`: the number of this update, from 1. Fills a struct of the caller's, because some versions of
+// nvcc translate structs that are returned by value wrongly (tests/ptx/nvcc_slot.cu).
 ADAMW_FUNCTION void adamw_prepare(double beta1, double beta2, float rate, float eps, int64_t t,
                                   struct adamw_factors *out) {
     out->beta1 = (float)beta1;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The contract between the engine and a device: what a device is and what it can be told to do.
+// The contract between the engine and a device: what a device is and what it can do.
 // Nothing above this file depends on which device runs. Together with the files it includes it is
 // the whole contract: tensor.h (shapes and layouts), op_list.h (the ops), and the ops' descriptors
 // and arguments by stage in network_ops.h, training_ops.h and label_ops.h.
@@ -105,7 +105,7 @@ struct adele_device_iface {
                                   const struct adele_exchange_ranks *ranks);
     // Leaves the other ranks, and discards recorded steps. has_failed false: once every rank's
     // exchanges are done, on all ranks. True: at once, after any rank's failure; what is under way
-    // is given up. Nothing where exchange_open was not called.
+    // is abandoned. Nothing where exchange_open was not called.
     adele_status (*exchange_leave)(const struct adele_device *device, bool has_failed);
     // vector (n floats, the same n on every rank) becomes the sum of all ranks' vectors. Ranks are
     // added up in a binary tree: neighbours in pairs, then these pairs, and so on. scratch:
@@ -160,8 +160,8 @@ void adele_device_provide(const char *name, adele_device_opener open);
 void adele_device_close(struct adele_device *device); // NULL is legal
 
 // device.c: device memory filled with zeros, so that no op reads a stray NaN where a layout has
-// padding that nobody writes. `purpose` goes into the error message ("activations"). *out is NULL
-// after a failure; release it with iface->release.
+// padding that is never written. `purpose` goes into the error message ("activations"). *out is
+// NULL after a failure; release it with iface->release.
 ADELE_MUST_CHECK adele_status adele_device_alloc_zeroed(const struct adele_device *device,
                                                         size_t bytes, const char *purpose,
                                                         void **out);

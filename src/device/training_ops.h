@@ -61,8 +61,8 @@ struct adele_sample_args {
     bool flip;                      // flip every image horizontally (evaluation); labels too
     void *images[ADELE_MAX_SCALES]; // tensors (N, C, h_scale[k], w_scale[k]): normalized,
                                     // augmented, then rescaled bilinearly with align-corners
-    uint8_t *labels, *noisy,
-        *truth; // plain (N, H, W); NULL when not wanted. Nearest; 255 outside the image
+    // Plain (N, H, W); NULL when not wanted. Nearest; 255 outside the image.
+    uint8_t *labels, *noisy, *truth;
     void *workspace;
 };
 
@@ -166,7 +166,7 @@ struct adele_loss_args {
     int32_t *is_finite; // plain (1): whether the step's loss is finite; NULL when
                         // not wanted
     // Batches whose gradients are added up for one update: d_logits and d_scale_weights are divided
-    // by it. Above 1 a finite loss leaves is_finite as it was, so that it tells about all of them.
+    // by it. Above 1 a finite loss leaves is_finite as it was, so that it is of all of them.
     // 0 is 1.
     int n_batches;
     float *mixture;      // plain (N, C, H, W), q; NULL when not wanted (tests)

@@ -7,7 +7,6 @@
 #include "image/codec.h"
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FILE_HEADER_BYTES 14

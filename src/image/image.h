@@ -14,11 +14,11 @@ struct buffer;
 // The largest width or height that any reader accepts.
 #define IMAGE_MAX_EXTENT 32768
 
-// What a reader did that the user may want to know, in image.notes.
+// What a reader did that the user should be told of, in image.notes.
 enum image_note {
     IMAGE_NOTE_TURNED = 1, // according to the file's orientation
-    IMAGE_NOTE_STRAY_BYTES =
-        2,                // JPEG: bytes between segments were skipped; the picture is complete
+    // JPEG: bytes between segments were skipped; the picture is complete.
+    IMAGE_NOTE_STRAY_BYTES = 2,
     IMAGE_NOTE_PAGES = 4, // TIFF: more than one page, of which the first was read
     IMAGE_NOTE_INKS = 8   // JPEG: four inks (CMYK) became RGB, without a colour profile
 };
@@ -53,10 +53,9 @@ ADELE_MUST_CHECK adele_status image_init(struct image *out, int width, int heigh
 ADELE_MUST_CHECK adele_status image_load(const char *path, size_t memory_limit, struct image *out);
 
 // Reads a label map: PNG, TIFF or BMP, gray (value = category; 1, 2, 4 bits unscaled) or indexed
-// (index = category, the palette kept). 1 channel out; 16 bits of a 16-bit file (instance ids),
-// else
-// 8. RGB whose three channels are equal everywhere is accepted as gray; other colour images are
-// ADELE_DATA.
+// (index = category, the palette kept). 1 channel out, of 16 bits for a 16-bit file (instance ids),
+// else of 8. RGB whose three channels are equal everywhere is accepted as gray; other colour images
+// are ADELE_DATA.
 ADELE_MUST_CHECK adele_status image_load_label(const char *path, size_t memory_limit,
                                                struct image *out);
 
@@ -110,11 +109,12 @@ ADELE_MUST_CHECK adele_status image_encode_jpeg(const struct image *image, int q
 void image_palette_voc(struct image_palette *out);
 
 // ---- resize.c: (H, W) planes --------------------------------------------------------------------
-// Nearest: source pixel floor((i + 0.5) * in / out). Planes do not overlap.
-// The pixel of n_in along an axis that is nearest to pixel i of n_out.
+// The pixel of n_in along an axis that is nearest to pixel i of n_out:
+// floor((i + 0.5) n_in / n_out).
 static inline int resize_nearest_index(int i, int n_in, int n_out) {
     return (int)((2 * (int64_t)i + 1) * n_in / (2 * (int64_t)n_out));
 }
+// Each pixel is the nearest one of `in`. Here and below, planes do not overlap.
 void resize_nearest_u8(const uint8_t *in, int in_h, int in_w, uint8_t *out, int out_h, int out_w);
 // Bilinear with half-pixel centres and edge clamp; when shrinking, averaged over the covered area
 // (triangle filter widened by the scale), so that nothing aliases.

@@ -46,7 +46,7 @@ void nifti_raw_text(const struct nifti_volume *volume, size_t i, char *text, siz
 // Sets voxel i to the whole number `value`; false, without a change, when the data type and the
 // slope cannot represent it.
 bool nifti_raw_set(struct nifti_volume *volume, size_t i, int32_t value);
-// Whether `value`, as read, means the whole number `rounded`: a slope adds rounding errors.
+// Whether `value`, as read, is the whole number `whole` but for the rounding errors of a slope.
 bool nifti_is_whole(double value, double whole);
 // Writes header and voxels as they are in memory; unchanged voxels have the source's bytes.
 ADELE_MUST_CHECK adele_status nifti_save_raw(const char *path, const struct nifti_volume *volume);

@@ -46,7 +46,7 @@ enum {
 };
 
 #define INTENT_NAME_BYTES 16
-// A header is followed by four bytes that tell whether extensions follow.
+// A header is followed by four bytes, the first of which is not 0 where extensions follow.
 #define EXTENDER_BYTES 4
 
 static const char restore_hint[] = "Restore the file from its source.";

@@ -72,7 +72,7 @@ ADELE_MUST_CHECK adele_status network_divide_momenta(struct network *network, in
 size_t network_undivided_bytes(const struct network *network);
 
 // A further arena of zeros, for an optimizer with second moments; its first ones are the momenta.
-// Once, before network_parameter_bytes is asked for.
+// Once, before network_parameter_bytes is called.
 ADELE_MUST_CHECK adele_status network_add_second_moments(struct network *network);
 float *network_second_moments(const struct network *network); // NULL when there are none
 ADELE_MUST_CHECK adele_status network_zero_gradients(struct network *network);
@@ -80,8 +80,8 @@ ADELE_MUST_CHECK adele_status network_zero_gradients(struct network *network);
 size_t network_early_bytes(const struct network *network);
 
 // Average of the weights, with that of the buffers (running statistics) behind it: a further arena,
-// of which each number is the one of its weight or buffer. Once, before network_parameter_bytes is
-// asked for; it holds zeros until network_restart_average.
+// in which each average has the place of its weight or buffer. Once, before network_parameter_bytes
+// is called; it holds zeros until network_restart_average.
 ADELE_MUST_CHECK adele_status network_add_average(struct network *network);
 float *network_average(const struct network *network); // NULL when there is none
 // The average becomes the weights and buffers as they are.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Nodes that take the mean over all pixels.
-#include "base/fail.h"
 #include "nn/graph_build.h"
 #include "nn/node_traits.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What the planner needs to know of each kind of node: one row a kind, so that no other file
-// distinguishes kinds. A kind is a row of NODE_KINDS (graph.h) and a file node_<kind>.c with its
-// builder and its `const struct node_traits node_traits_<kind>`.
+// The properties and functions of each kind of node that the planner uses: one row a kind, so that
+// no other file distinguishes kinds. A kind is a row of NODE_KINDS (graph.h) and a file
+// node_<kind>.c with its builder and its `const struct node_traits node_traits_<kind>`.
 #ifndef ADELE_NN_NODE_TRAITS_H
 #define ADELE_NN_NODE_TRAITS_H
 
@@ -37,7 +37,7 @@ struct node_traits {
     bool can_read_slice, can_write_slice; // input 0, output; see plan_slices.c
     // Backward turns the gradient of its output into that of input 0, in the same memory.
     bool is_gradient_in_place;
-    bool writes_both_gradients; // so both inputs get one as soon as either wants it
+    bool writes_both_gradients; // so both inputs get one as soon as either needs it
     int n_statistics;           // floats a channel that forward keeps for backward
 };
 

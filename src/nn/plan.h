@@ -48,7 +48,7 @@ struct plan_step {
     int recompute_for;
     int blocks[BLOCK_ROLE_COUNT]; // block numbers, -1 = none
     // Whether this node's backward adds to the gradient of input j (else it is the first to write
-    // it), and whether input j wants a gradient at all.
+    // it), and whether input j needs a gradient at all.
     bool accumulates[2], wants_gradient[2];
     // Batch norm whose input already has a gradient: batch norm writes its own in place, and this
     // add op adds it to the other. NULL otherwise.

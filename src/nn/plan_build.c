@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From a graph and an input shape to a plan: shapes, then ops; plan_lifetimes.c says which block
-// lives when.
+// From a graph and an input shape to a plan: shapes, then ops; plan_lifetimes.c computes which
+// block is live when.
 #include "base/fail.h"
 #include "base/memory.h"
 #include "nn/graph_build.h"
@@ -31,7 +31,7 @@ static adele_status infer_shape(struct plan *plan, int i_node, struct adele_shap
     return ADELE_OK;
 }
 
-// A node whose output nobody uses would be computed in vain and have no gradient.
+// A node whose output is not used would be computed for nothing and have no gradient.
 static adele_status dead_nodes_check(const struct graph *graph) {
     for (int i = 0; i < graph->n_nodes; i++) {
         bool is_used = i == graph->output;

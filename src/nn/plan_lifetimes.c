@@ -5,7 +5,7 @@
 #include "nn/node_traits.h"
 
 // Which nodes run backward (those with a trained parameter at or before them) and which of their
-// inputs want a gradient.
+// inputs need a gradient.
 void plan_find_gradients(struct plan *plan) {
     const struct graph *graph = &plan->network->graph;
     for (int i = 0; i < graph->n_nodes; i++) {

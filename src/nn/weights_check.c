@@ -136,7 +136,7 @@ static void find_extra(const struct graph *graph, enum weights_content content, 
     size_t prefix_length = strlen(prefix);
     for (int i = 0; i < safetensors_count(file); i++) {
         const char *name = safetensors_at(file, i)->name;
-        // PyTorch counts the batches a batch norm has seen; nothing here depends on it.
+        // PyTorch counts the batches of each batch norm; nothing here depends on it.
         if (strncmp(name, prefix, prefix_length) == 0 && !has_suffix(name, "num_batches_tracked") &&
             !is_parameter_of(graph, content, name + prefix_length))
             list_add(&findings->extra, name, "");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What all ranks decide together between two steps: ranks are asked to stop, and notice skipped
-// steps, at different times. It also notices a rank that has died or hangs.
+// What all ranks decide together between two steps: ranks receive the request to stop, and
+// notice skipped steps, at different times. It also notices a rank that has died or hangs.
 #ifndef ADELE_RUN_AGREEMENT_H
 #define ADELE_RUN_AGREEMENT_H
 

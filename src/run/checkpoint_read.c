@@ -6,7 +6,6 @@
 #include "base/memory.h"
 #include "infer/checkpoint_model.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 // The entry of that name, which must have exactly `bytes` bytes.
@@ -182,7 +181,8 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
         skipped_in_epoch >= 0.0 && skipped_in_epoch <= step_in_epoch ? (int)skipped_in_epoch : 0;
     trainer->progress.best_miou = checkpoint_number(file, "best.miou", -1.0);
     trainer->progress.best_epoch = (int)checkpoint_number(file, "best.epoch", 0.0);
-    TRY(read_ensemble(trainer, file)); // first, since it says that the method is another one
+    // First: its message is the clear one where the run's method is another one.
+    TRY(read_ensemble(trainer, file));
     TRY(read_labels(trainer, file));
     TRY(read_curves(trainer, file));
     TRY(read_records(trainer, file));

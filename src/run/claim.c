@@ -21,7 +21,7 @@ static adele_status check_place(const struct config *config, const char *run_fol
     return status;
 }
 
-// Files of an earlier attempt are in the manifest; others belong to somebody else.
+// Files of an earlier attempt are in the manifest; others are not of a run.
 static adele_status check_names(const char *run_folder, const struct output_manifest *manifest) {
     for (int i = 0; output_run_names[i]; i++) {
         char *path = file_join(run_folder, output_run_names[i]);

@@ -204,7 +204,7 @@ static void choose_ensemble_classes(const struct corrector *corrector, int epoch
     }
 }
 
-// A class that no label contains has no onset: it would keep the maps for ever.
+// A class that no label contains has no onset: the maps would never be freed.
 static bool are_all_done(const struct corrector *corrector,
                          const struct schedule_decision *decision) {
     bool is_fixed = corrector->data->config->correction.timing == TIMING_FIXED;

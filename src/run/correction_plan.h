@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a run says of its corrections before its first step: when labels will be corrected, and
+// What a run reports of its corrections before its first step: when labels will be corrected, and
 // where its settings keep the correction from being of use.
 #ifndef ADELE_RUN_CORRECTION_PLAN_H
 #define ADELE_RUN_CORRECTION_PLAN_H

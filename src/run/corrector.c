@@ -57,19 +57,17 @@ static adele_status ops_init(struct corrector *corrector) {
     const struct config *config = corrector->data->config;
     const struct adele_device *device = corrector->data->device;
     const struct adele_sample_set *set = &corrector->data->resident[SPLIT_TRAIN].set;
-    double tau_background = config->correction.tau_background;
-    struct adele_correct_desc desc = {
-        .n = corrector->prediction.n,
-        .n_categories = corrector->data->n_categories,
-        .h = set->h,
-        .w = set->w,
-        .rule = config->correction.rule,
-        .tau_foreground = config->correction.tau,
-        .tau_background = tau_background > 0.0 ? tau_background : config->correction.tau,
-        .class_constraint = config->correction.class_constraint,
-        .mask = config->correction.mask,
-        .logic255 = config->correction.logic255,
-        .guard = config->correction.guard};
+    struct adele_correct_desc desc = {.n = corrector->prediction.n,
+                                      .n_categories = corrector->data->n_categories,
+                                      .h = set->h,
+                                      .w = set->w,
+                                      .rule = config->correction.rule,
+                                      .tau_foreground = config->correction.tau,
+                                      .tau_background = config->correction.tau_background,
+                                      .class_constraint = config->correction.class_constraint,
+                                      .mask = config->correction.mask,
+                                      .logic255 = config->correction.logic255,
+                                      .guard = config->correction.guard};
     if (config_has_ensemble(config)) // every confidence, which is 0, is above the threshold
         desc = (struct adele_correct_desc){.n = desc.n,
                                            .n_categories = desc.n_categories,

@@ -203,7 +203,8 @@ static adele_status measure(struct dry_run *run, struct adele_train_batch *row) 
     return ADELE_OK;
 }
 
-// People ask for this one first, so there is time for it. Where it does not fit, its turn decides.
+// The configured batch is measured before all others, so that there is time left for it. Where it
+// does not fit, try_size reports that later.
 static adele_status measure_configured(struct dry_run *run) {
     struct adele_train_batch row = {.batch = run->configured, .is_configured = 1};
     run->until = clock_seconds() + run->times.in_all;
@@ -214,7 +215,8 @@ static adele_status measure_configured(struct dry_run *run) {
     return status == ADELE_NO_MEMORY ? ADELE_OK : status;
 }
 
-// *out_fits: the batch fits; batches that do not fit are told where somebody has configured them.
+// *out_fits: the batch fits. A batch that does not fit is reported only if it is the configured
+// one.
 static adele_status try_size(struct dry_run *run, int batch, bool *out_fits) {
     struct trainer *trainer = run->trainer;
     *out_fits = false;

@@ -112,7 +112,7 @@ int ensemble_epoch_by_config(const struct ensemble *ensemble) {
 
 // ---- an epoch -----------------------------------------------------------------------------------
 
-// All rows: those of images that the share does not have go to maps that nobody reads.
+// All rows: those of images that the share does not have go to maps that are never read.
 static adele_status accumulate_batch(struct ensemble *ensemble, int first) {
     struct adele_accumulate_maps_args args = {.logits = inference_logits(ensemble->inference),
                                               .beta =

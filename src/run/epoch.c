@@ -79,7 +79,8 @@ static adele_status run_step(struct trainer *trainer, int epoch, int i_step,
     return result->is_rolled_back ? ADELE_OK : end_interval(trainer);
 }
 
-// One process asks before each step; several agree after each.
+// One process calls should_stop before each step; several ranks have agreed after the step before
+// (nonfinite.c).
 static bool should_stop(const struct trainer *trainer) {
     const struct trainer_options *options = &trainer->options;
     if (ranks_count(options->ranks) > 1)
@@ -104,7 +105,7 @@ static adele_status run_steps(struct trainer *trainer, int epoch, struct epoch_r
         if (options->on_step)
             options->on_step(options->context, epoch, trainer->step.epochs.n_epochs, i + 1,
                              result->n_steps);
-        TRY(step_progress_tell(trainer, epoch, i, result->n_steps));
+        TRY(step_progress_report(trainer, epoch, i, result->n_steps));
     }
     progress->step_in_epoch = 0;
     return ADELE_OK;

@@ -15,13 +15,13 @@ struct epoch_result {
     int n_images;         // of the steps that were run now
     double rate;          // learning rate of the last step
     double seconds;       // of the steps that were run now
-    bool is_rolled_back;  // the epoch was given up: the run goes on after progress.epoch
+    bool is_rolled_back;  // the epoch was abandoned: the run goes on after progress.epoch
     char what[512];       // the first step that was skipped, and why
     struct step_totals totals;
 };
 
 // All steps of epoch `epoch` (from 1) that are left. ADELE_INTERRUPTED when options.should_stop
-// says so; then progress.step_in_epoch steps are done.
+// returns true; then progress.step_in_epoch steps are done.
 ADELE_MUST_CHECK adele_status epoch_run(struct trainer *trainer, int epoch,
                                         struct epoch_result *out);
 #endif

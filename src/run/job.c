@@ -76,7 +76,7 @@ bool job_has_ended(struct job *job) {
     if (done == 0 || (done < 0 && errno == EINTR))
         return false;
     if (done < 0)
-        job->status = EXIT_NOT_STARTED << 8; // somebody else has waited for it
+        job->status = EXIT_NOT_STARTED << 8; // another wait has taken its status
     job->pid = 0;
     return true;
 }

@@ -19,7 +19,7 @@ struct job {
 ADELE_MUST_CHECK adele_status job_start(const char *program, const char *const *arguments,
                                         int n_threads, const char *output, struct job *out);
 bool job_has_ended(struct job *job);  // does not wait; pid is 0 then
-void job_stop(const struct job *job); // asks it to save and end
+void job_stop(const struct job *job); // by SIGTERM: the run saves its state and ends
 
 // Why a job failed, from its status and what it printed: the message and hint that `adele` prints,
 // or the signal that ended it. Both are NULL after ADELE_NO_MEMORY; free with memory_free.

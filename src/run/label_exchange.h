@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Corrected labels between ranks, each of which corrects its own images.
 #ifndef ADELE_RUN_LABEL_EXCHANGE_H
 #define ADELE_RUN_LABEL_EXCHANGE_H
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "run/memory_need.h"
 
-#include "base/fail.h"
 #include "base/log.h"
 
 // What the run allocates beside the plans: the parameters, where they are not there yet. And after

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The device writes its record of skipped updates to pinned memory, which the host reads after
-// every step. The host may run ahead of the device and find out some steps later; unless
+// every step. The host may run ahead of the device and read it some steps later; unless
 // train.on_nan is skip, the device skips all updates after the first bad one, so nothing has
 // changed by then.
 #include "run/nonfinite.h"
@@ -111,8 +111,8 @@ static adele_status apply_on_nan(struct trainer *trainer, int epoch, struct epoc
     return roll_back(trainer, result->what);
 }
 
-// Ranks notice a skipped update, and are asked to stop, at different times: what one of them knows
-// counts for all, so that they do the same after the same step.
+// Ranks notice a skipped update, and receive the request to stop, at different times: what one of
+// them has noticed counts for all, so that they do the same after the same step.
 static adele_status agree(struct trainer *trainer, int *n_noticed) {
     const struct trainer_options *options = &trainer->options;
     if (ranks_count(options->ranks) == 1)

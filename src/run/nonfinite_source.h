@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The first tensor of a step that is not finite, for messages.
 #ifndef ADELE_RUN_NONFINITE_SOURCE_H
 #define ADELE_RUN_NONFINITE_SOURCE_H
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // onset.json: what `adele report` draws, and `adele onset` fits anew.
-#include "base/fail.h"
 #include "base/json.h"
 #include "infer/run_folder.h"
 #include "run/corrector.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What backward of a rank's last part does beside its ops: buckets of gradients (buckets.h) that
-// are complete are added to those of the parts before, in the tree of part_tree.h, and handed over
-// to be exchanged. The rest of the vector follows when all is computed.
+// are complete are added to those of the parts before, in the tree of part_tree.h, and sent to
+// the other ranks. The rest of the vector follows when all is computed.
 #ifndef ADELE_RUN_OVERLAP_H
 #define ADELE_RUN_OVERLAP_H
 
@@ -34,8 +34,8 @@ void overlap_deinit(struct overlap *self); // legal on a zeroed struct
 
 // Before the backward of the last part.
 void overlap_begin(struct overlap *self);
-// After the backward of a node in it: gradients are handed over, the last ones of the network
-// first.
+// After the backward of a node in it: sends the buckets that are complete now, the last ones of the
+// network first.
 ADELE_MUST_CHECK adele_status overlap_after_node(struct overlap *self, int i_node);
 // Once the rest of the last part is in the vector of part_tree_next.
 ADELE_MUST_CHECK adele_status overlap_send_rest(const struct overlap *self);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Predictions of training images in device memory, and how ranks share them.
 #ifndef ADELE_RUN_PREDICTION_H
 #define ADELE_RUN_PREDICTION_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
+// How far a run has come. All of it is in a checkpoint.
 #ifndef ADELE_RUN_PROGRESS_H
 #define ADELE_RUN_PROGRESS_H
 
-// How far a run has come. All of it is in a checkpoint.
 struct progress {
     int epoch;            // finished epochs
     long step;            // finished steps

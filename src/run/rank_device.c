@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-// The GPUs that a rank may see: srun gives each task a set of its own where it was told to.
+// The GPUs that a rank may see: srun gives each task a set of its own with --gpus-per-task.
 static adele_status find_place(struct ranks *ranks, int *out) {
     const char *visible = getenv("CUDA_VISIBLE_DEVICES");
     uint64_t mine = visible != NULL ? hash_xxh3(visible, strlen(visible)) : 0, *all = NULL;
@@ -30,7 +30,7 @@ adele_status rank_device_name(const char *name, int place, int n_gpus,
     bool is_any_gpu = is_auto || strcmp(name, "cuda") == 0 || strncmp(name, "cuda/", 5) == 0;
     (void)snprintf(out, RANK_DEVICE_BYTES, "%s", name);
     if (!is_any_gpu || n_gpus == 0)
-        return ADELE_OK; // without a GPU the device itself says what is missing
+        return ADELE_OK; // without a GPU, opening the device fails and names what is missing
     if (place >= n_gpus)
         return FAIL(ADELE_DEVICE,
                     "Start as many ranks on each host as it has GPUs, or let several use one with "

@@ -73,8 +73,9 @@ agree:
     return status;
 }
 
-// With another train.epochs.
-static void tell_kept_epoch(const struct trainer *trainer) {
+// A run that is resumed with another train.epochs corrects its labels at the epoch that it had
+// planned when it began.
+static void log_kept_epoch(const struct trainer *trainer) {
     const struct ensemble *ensemble = &trainer->corrector.ensemble;
     if (!ensemble_is_open(ensemble) || trainer->config->correction.timing != TIMING_FIXED ||
         ensemble_epoch(ensemble) == ensemble_epoch_by_config(ensemble))
@@ -97,7 +98,7 @@ adele_status resume_load(struct trainer *trainer) {
     }
     log_line(LOG_INFO, "resuming after epoch %d and %d steps", trainer->progress.epoch,
              trainer->progress.step_in_epoch);
-    tell_kept_epoch(trainer);
+    log_kept_epoch(trainer);
     run_origin_warn(&trainer->origin);
     return ADELE_OK;
 }

@@ -3,9 +3,7 @@
 
 #include "base/fail.h"
 #include "base/hash.h"
-#include "base/json.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "data/foreground.h"
 #include "data/noise_images.h"
 #include "infer/rank_facts.h"
@@ -13,7 +11,6 @@
 #include "run/patches.h"
 #include "run/shared_images.h"
 
-#include <stdio.h>
 #include <string.h>
 
 adele_status run_data_save_noise(const struct run_data *data, const char *run_folder) {

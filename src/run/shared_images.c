@@ -8,7 +8,7 @@
 #include <omp.h>
 #include <string.h>
 
-// What the first rank of a host tells the others of it.
+// What the first rank of a host sends to its other ranks.
 struct offer {
     struct shared_memory_key pixels, details; // of 0 bytes: it shares nothing
     int32_t n, c, h, w;

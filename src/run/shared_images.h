@@ -8,7 +8,7 @@
 #include "ranks/ranks.h"
 
 // As dataset_load; collective. Where the pages cannot be shared, a rank loads the files itself,
-// and one line of its log says why.
+// and one line of its log names the reason.
 ADELE_MUST_CHECK adele_status shared_images_load(const struct dataset *dataset,
                                                  enum dataset_split split, bool keep_empty_slices,
                                                  struct ranks *ranks, struct dataset_images *out);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a run says before its first step.
+// What a run reports before its first step: to options.on_start, and in the log.
 #ifndef ADELE_RUN_START_H
 #define ADELE_RUN_START_H
 

@@ -143,7 +143,7 @@ static const struct score *epoch_score(const struct trainer *trainer, int epoch,
     return is_there ? &trainer->evaluator.scores[split] : NULL;
 }
 
-// Whether on_epoch asks to stop.
+// Whether on_epoch wants the run to stop.
 static bool report_epoch(const struct trainer *trainer, int epoch,
                          const struct epoch_result *result, int64_t n_changed) {
     const struct trainer_options *options = &trainer->options;
@@ -167,8 +167,8 @@ static bool report_epoch(const struct trainer *trainer, int epoch,
     return options->on_epoch(options->context, &finished);
 }
 
-// Whichever rank was asked to stop, all of them end after the same epoch.
-static adele_status stop_if_asked(struct trainer *trainer, int epoch, bool stop) {
+// A request to stop may reach any rank; all of them end after the same epoch.
+static adele_status stop_if_requested(struct trainer *trainer, int epoch, bool stop) {
     int none = 0;
     TRY(agreement_reach(trainer->options.ranks, &stop, &none));
     if (!stop || is_last(trainer, epoch))
@@ -193,7 +193,7 @@ static adele_status train_epoch(struct trainer *trainer, int epoch, struct epoch
         trainer_writes(trainer))
         TRY(score_drop_warn(&trainer->corrector, trainer->metrics, epoch));
     TRY(save_checkpoint(trainer, epoch));
-    return stop_if_asked(trainer, epoch, report_epoch(trainer, epoch, result, n_changed));
+    return stop_if_requested(trainer, epoch, report_epoch(trainer, epoch, result, n_changed));
 }
 
 // ---- a run --------------------------------------------------------------------------------------
@@ -309,7 +309,7 @@ static adele_status run_trainer(struct trainer *trainer) {
     if (status == ADELE_OK)
         status = trainer->options.n_profile_steps > 0 ? profile(trainer, result)
                                                       : train(trainer, result);
-    if (status == ADELE_NUMERIC) // on all ranks at the same step: rank 0 tells it
+    if (status == ADELE_NUMERIC) // on all ranks at the same step: rank 0 reports it
         status = ranks_agree(trainer->options.ranks, status);
     memory_free(result);
     if (status == ADELE_OK || status == ADELE_INTERRUPTED)
