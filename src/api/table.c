@@ -13,8 +13,8 @@
 #include "config/config.h"
 #include "data/output.h"
 #include "infer/run_folder.h"
-#include "run/claim.h"
 #include "run/job.h"
+#include "run/settings.h"
 
 #include <math.h>
 #include <omp.h>

@@ -12,6 +12,7 @@
 #include "infer/run_folder.h"
 #include "run/claim.h"
 #include "run/rank_device.h"
+#include "run/settings.h"
 #include "run/trainer.h"
 #include "selftest/selftest.h"
 

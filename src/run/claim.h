@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Before a run writes anything: whether it may have the folder, and whether a run that is resumed
-// keeps its settings.
+// Before a run writes anything: whether it may have the folder.
 #ifndef ADELE_RUN_CLAIM_H
 #define ADELE_RUN_CLAIM_H
 
@@ -20,12 +19,4 @@ ADELE_MUST_CHECK adele_status run_folder_check_new(const struct config *config,
 // After a start that was refused: removes the folder that run_folder_claim has made, if nothing but
 // the claim is in it.
 void run_folder_unclaim(const char *run_folder);
-
-// settings.c
-// Before a run is resumed: logs each setting that differs from the run's own. ADELE_CONFIG names
-// all of those that would make the result a mixture of two runs. `config` has resolved paths.
-ADELE_MUST_CHECK adele_status run_settings_compare(const char *run_folder,
-                                                   const struct config *config);
-// Whether a run that is resumed may have another value of that key: "train.epochs".
-bool run_setting_may_change(const char *path);
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which keys may change when a run is resumed.
-#include "run/claim.h"
+#include "run/settings.h"
 
 #include "base/fail.h"
 #include "base/file.h"

@@ -8,7 +8,7 @@
 #include "base/random.h"
 #include "infer/model.h"
 #include "run/checkpoint.h"
-#include "run/claim.h"
+#include "run/settings.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
