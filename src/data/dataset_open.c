@@ -90,7 +90,7 @@ static void find_channels(struct dataset *dataset) {
     for (int split = 0; split < SPLIT_COUNT && !dataset->has_rgb; split++) {
         for (int i = 0; i < dataset->n_cases[split] && !dataset->has_rgb; i++) {
             const struct dataset_case *item = &dataset->cases[split][i];
-            struct picture_peek peek = {0};
+            struct image_traits peek = {0};
             if (item->image_path[0] != NULL && item->n_files == 1)
                 picture_peek(item->image_path[0], &peek);
             dataset->has_rgb = peek.n_channels == 3;
@@ -122,7 +122,7 @@ static void find_palette(struct dataset *dataset) {
             const char *path = dataset_label_source(&dataset->cases[split][i], split);
             if (path == NULL)
                 continue;
-            struct picture_peek peek;
+            struct image_traits peek;
             picture_peek(path, &peek);
             dataset->has_palette = peek.is_indexed;
             return;

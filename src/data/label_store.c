@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/path.h"
 #include "data/label_lookup.h"
 #include "data/label_project.h"
 #include "data/label_values.h"
@@ -15,14 +16,9 @@
 #include <string.h>
 
 static adele_status make_parent(const char *path) {
-    char *folder = memory_strdup(path);
+    char *folder = path_folder(path);
     TRY(CHECK_MEMORY(folder));
-    char *slash = strrchr(folder, '/');
-    adele_status status = ADELE_OK;
-    if (slash != NULL && slash != folder) {
-        *slash = '\0';
-        status = file_make_directory(folder);
-    }
+    adele_status status = file_make_directory(folder);
     memory_free(folder);
     return status;
 }

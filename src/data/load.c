@@ -170,7 +170,7 @@ static bool case_is_wide(const struct dataset *dataset, const struct dataset_cas
     if (dataset->is_volume)
         return true;
     for (int i = 0; i < item->n_files; i++) {
-        struct picture_peek peek;
+        struct image_traits peek;
         picture_peek(item->image_path[i], &peek);
         if (peek.n_bits == 16)
             return true;

@@ -110,7 +110,7 @@ static adele_status add_group(struct dataset_finder *finder, const struct file_l
 static adele_status add_file(struct dataset_finder *finder, const struct file_list *files,
                              const char *file, size_t stem_bytes, bool is_volume) {
     struct dataset *dataset = finder->dataset;
-    struct picture_peek peek = {.n_channels = is_volume ? 1 : 0};
+    struct image_traits peek = {.n_channels = is_volume ? 1 : 0};
     if (!is_volume) {
         char *path = file_join(dataset->root, file);
         TRY(CHECK_MEMORY(path));

@@ -2,13 +2,11 @@
 // Reads PNG's IHDR, JPEG's frame header, the first directory of a TIFF, the headers of a BMP.
 #include "data/picture_peek.h"
 
-#include "image/image.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
-static void peek_png(const unsigned char *header, struct picture_peek *out) {
+static void peek_png(const unsigned char *header, struct image_traits *out) {
     int color_type = header[25];
     out->n_bits = header[24] == 16 ? 16 : 8;
     out->is_indexed = color_type == 3;
@@ -16,7 +14,7 @@ static void peek_png(const unsigned char *header, struct picture_peek *out) {
 }
 
 // Skips the segments up to the frame header (SOF), whose tenth byte is the number of components.
-static void peek_jpeg(FILE *file, struct picture_peek *out) {
+static void peek_jpeg(FILE *file, struct image_traits *out) {
     if (fseek(file, 2, SEEK_SET) != 0)
         return;
     unsigned char head[10];
@@ -42,7 +40,7 @@ static void peek_jpeg(FILE *file, struct picture_peek *out) {
     }
 }
 
-void picture_peek(const char *path, struct picture_peek *out) {
+void picture_peek(const char *path, struct image_traits *out) {
     static const unsigned char png_signature[8] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1A, '\n'};
     memset(out, 0, sizeof *out);
     struct stat info; // opening a pipe would block
@@ -63,7 +61,5 @@ void picture_peek(const char *path, struct picture_peek *out) {
     bool is_other = is_tiff ? image_tiff_traits(path, &traits)
                             : memcmp(header, "BM", 2) == 0 && image_bmp_traits(path, &traits);
     if (is_other)
-        *out = (struct picture_peek){.n_channels = traits.n_channels,
-                                     .n_bits = traits.n_bits,
-                                     .is_indexed = traits.is_indexed};
+        *out = traits;
 }

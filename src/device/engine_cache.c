@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/path.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -76,15 +77,8 @@ static void read_file(struct engine_cache *cache) {
 
 // Creates the file's folder if it is missing.
 static bool make_folder(const char *path) {
-    char *folder = memory_strdup(path);
-    if (folder == NULL)
-        return false;
-    char *slash = strrchr(folder, '/');
-    bool is_made = true;
-    if (slash != NULL && slash != folder) {
-        *slash = '\0';
-        is_made = file_make_directory(folder) == ADELE_OK;
-    }
+    char *folder = path_folder(path);
+    bool is_made = folder != NULL && file_make_directory(folder) == ADELE_OK;
     memory_free(folder);
     return is_made;
 }

@@ -77,7 +77,7 @@ static inline size_t image_row_bytes(const struct image *image) {
 // Only the extents, from the header, after turning: for checks.
 ADELE_MUST_CHECK adele_status image_probe(const char *path, int *width, int *height);
 
-// The traits of a TIFF or BMP file, from its header; false when it cannot be read.
+// What a file's header says of its picture; false when it cannot be read.
 struct image_traits {
     int n_channels, n_bits; // of image_load
     bool is_indexed;        // image_load_label returns a palette

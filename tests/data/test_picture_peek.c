@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static struct picture_peek peek_bytes(void **state, const void *bytes, size_t n) {
-    struct picture_peek peek;
+static struct image_traits peek_bytes(void **state, const void *bytes, size_t n) {
+    struct image_traits peek;
     const char *path = scratch_path(state, "file");
     assert_int_equal(file_write(path, bytes, n), ADELE_OK);
     picture_peek(path, &peek);
@@ -30,7 +30,7 @@ static const unsigned char jpeg[] = {0xFF, 0xD8, 0xFF, 0xE0, 0x00, 0x06, 'J',  '
 static void jpeg_headers(void **state) {
     unsigned char bytes[sizeof jpeg];
     memcpy(bytes, jpeg, sizeof jpeg);
-    struct picture_peek peek = peek_bytes(state, bytes, sizeof bytes);
+    struct image_traits peek = peek_bytes(state, bytes, sizeof bytes);
     assert_int_equal(peek.n_channels, 3);
     assert_int_equal(peek.n_bits, 8);
     assert_false(peek.is_indexed);
@@ -52,7 +52,7 @@ static void jpeg_headers(void **state) {
 }
 
 static void png_headers(void **state) {
-    struct picture_peek peek;
+    struct image_traits peek;
     tiny_picture(state, "gray16.png", 3, 4, 1, 16, 0);
     picture_peek(scratch_path(state, "gray16.png"), &peek);
     assert_int_equal(peek.n_channels, 1);
@@ -69,7 +69,7 @@ static void png_headers(void **state) {
 }
 
 static void what_is_no_picture(void **state) {
-    struct picture_peek peek;
+    struct image_traits peek;
     assert_int_equal(peek_bytes(state, "short", 5).n_channels, 0);
     assert_int_equal(peek_bytes(state, "a text of more than twenty-six bytes", 36).n_channels, 0);
     picture_peek(scratch_path(state, "absent"), &peek);

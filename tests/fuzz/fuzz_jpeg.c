@@ -7,7 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     const char *path = fuzz_file(0, data, n_bytes);
     struct image image;
-    struct picture_peek peek;
+    struct image_traits peek;
     int width = 0, height = 0;
     adele_status status = image_load(path, FUZZ_MEMORY_LIMIT, &image);
     fuzz_check_status(status);

@@ -36,7 +36,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n_bytes, size_t max_bytes, 
 
 static void check_image(const char *path, const struct image *image) {
     int width = 0, height = 0;
-    struct picture_peek peek;
+    struct image_traits peek;
     fuzz_touch(image->pixels, (size_t)image->width * (size_t)image->height *
                                   (size_t)image->n_channels * (size_t)(image->n_bits / 8));
     FUZZ_REQUIRE(image_probe(path, &width, &height) == ADELE_OK);
@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes) {
     image_deinit(&image);
     int width, height;
     fuzz_check_status(image_probe(path, &width, &height));
-    struct picture_peek peek;
+    struct image_traits peek;
     picture_peek(path, &peek);
     return 0;
 }

@@ -52,7 +52,7 @@ static const char *store(void *const *state, const struct bmp *bmp) {
 
 static void expect(const char *path, bool is_label, int n_channels, const uint8_t *want) {
     struct image image;
-    struct picture_peek peek;
+    struct image_traits peek;
     int width = 0, height = 0;
     adele_status status =
         is_label ? image_load_label(path, 0, &image) : image_load(path, 0, &image);

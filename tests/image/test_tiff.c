@@ -122,7 +122,7 @@ static unsigned seen_at(const struct kind *kind, int y, int x, int c) {
 
 static void check_image(const char *path, const struct kind *kind) {
     struct image image;
-    struct picture_peek peek;
+    struct image_traits peek;
     int width = 0, height = 0;
     if (image_load(path, 0, &image) != ADELE_OK)
         fail_msg("%d bits, %d samples: %s", kind->bits, kind->n_samples, adele_error_message());
