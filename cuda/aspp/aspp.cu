@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Atrous spatial pyramid pooling (device.h): DeepLab's heads of METHOD section 5. Forward pass and
-// data gradient are one launch each over all rates, after one that packs the weights; weight
-// gradients run branch by branch through the convolution's kernels, CONCAT's on a copy of the
-// branch's channels of d_dst.
+// Atrous spatial pyramid pooling (device/network_ops.h): DeepLab's heads of METHOD section 5.
+// Forward pass and data gradient are one launch each over all rates, after one that packs the
+// weights; weight gradients run branch by branch through the convolution's kernels, CONCAT's on a
+// copy of the branch's channels of d_dst.
 //
 // Who accumulates, and the workspace: dst and d_src are overwritten (d_src is added to on request),
 // parameters' gradients are added to. Determinism: every sum has one order, given by the shapes.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Mean field of the fully connected CRF (METHOD section 3), as device.h defines it:
+// Mean field of the fully connected CRF (METHOD section 3), as device/label_ops.h defines it:
 //     q = softmax(log p + w_s K_s q + w_b K_b q)
 // p, q, dst: plain (N, C, H, W); images plain (set, image_c, H, W). Images are computed one after
 // the other, and the categories of an image too: with Potts potentials the message to a category
@@ -160,7 +160,7 @@ static __global__ void split(struct crf_task task, const float *src) {
     atomicAdd(&task.sums[task.corner[i]], (unsigned long long)((double)share * FIXED_POINT + 0.5));
 }
 
-static __global__ void settle(struct crf_task task, float *values) {
+static __global__ void read_sums(struct crf_task task, float *values) {
     int64_t i = thread_index();
     if (is_corner(&task, i))
         values[i] = (float)((double)task.sums[i] / FIXED_POINT);
@@ -314,7 +314,7 @@ static adele_status filter(const struct cuda_context *context, const struct crf_
     int entries = blocks_for(task->n_entries);
     TRY(LAUNCH(context, clear_sums, entries, N_THREADS, 0, *task));
     TRY(LAUNCH(context, split, entries, N_THREADS, 0, *task, src));
-    TRY(LAUNCH(context, settle, entries, N_THREADS, 0, *task, values[0]));
+    TRY(LAUNCH(context, read_sums, entries, N_THREADS, 0, *task, values[0]));
     for (int axis = 0; axis <= task->d; axis++)
         TRY(LAUNCH(context, blur, entries, N_THREADS, 0, *task, axis,
                    (const float *)values[axis % 2], values[(axis + 1) % 2]));

@@ -33,7 +33,7 @@ static adele_status step_end(const struct adele_device *device, bool is_whole) {
     struct cuda_context *context = context_of(device);
     TRY(make_current(device));
     adele_status status = context->graphs == NULL ? ADELE_OK : step_graphs_end(context, is_whole);
-    exchange_give_up_failed(context);
+    exchange_abort_failed(context);
     return status;
 }
 

@@ -45,8 +45,8 @@ adele_status device_exchange_sum(const struct adele_device *device, float *vecto
 adele_status exchange_wait(const struct cuda_context *context, cudaStream_t stream);
 // Before a copy that makes the host wait inside of CUDA: the same where there are other ranks.
 adele_status exchange_wait_before_copy(const struct cuda_context *context, cudaStream_t stream);
-// Gives up what is under way where an exchange could not be queued as a whole.
-void exchange_give_up_failed(const struct cuda_context *context);
+// Aborts what is under way where an exchange could not be queued as a whole.
+void exchange_abort_failed(const struct cuda_context *context);
 
 } // namespace adele_cuda
 #endif

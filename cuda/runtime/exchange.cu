@@ -43,7 +43,7 @@ struct exchange {
 // ---- waiting and failing ------------------------------------------------------------------------
 
 // What waits for other ranks on the GPU ends then, unfinished.
-static void give_up(struct exchange *self) {
+static void abort_exchange(struct exchange *self) {
     if (self->communicator != NULL)
         (void)self->nccl.ncclCommAbort(self->communicator);
     self->communicator = NULL;
@@ -69,7 +69,7 @@ static void pause_briefly() {
 }
 
 // Waits until NCCL is done with the call of which `result` is the value.
-static adele_status settle(struct exchange *self, ncclResult_t result) {
+static adele_status wait_until_done(struct exchange *self, ncclResult_t result) {
     double begin = clock_seconds();
     const char *call = self->call;
     while (result == ncclInProgress) {
@@ -79,9 +79,9 @@ static adele_status settle(struct exchange *self, ncclResult_t result) {
                         self->rank, self->n_ranks, call, self->seconds);
         }
         pause_briefly();
-        ncclResult_t asked = NCCL(self, ncclCommGetAsyncError, self->communicator, &result);
-        if (asked != ncclSuccess)
-            return fail_of(self, asked);
+        ncclResult_t polled = NCCL(self, ncclCommGetAsyncError, self->communicator, &result);
+        if (polled != ncclSuccess)
+            return fail_of(self, polled);
     }
     self->call = call;
     return result == ncclSuccess ? ADELE_OK : fail_of(self, result);
@@ -98,9 +98,9 @@ static adele_status wait_beside_ranks(struct exchange *self, cudaStream_t stream
         }
         (void)cudaGetLastError(); // clears it: the next launch would report it
         ncclResult_t result = ncclSuccess;
-        ncclResult_t asked = NCCL(self, ncclCommGetAsyncError, self->communicator, &result);
-        if (asked != ncclSuccess || (result != ncclSuccess && result != ncclInProgress))
-            return fail_of(self, asked != ncclSuccess ? asked : result);
+        ncclResult_t polled = NCCL(self, ncclCommGetAsyncError, self->communicator, &result);
+        if (polled != ncclSuccess || (result != ncclSuccess && result != ncclInProgress))
+            return fail_of(self, polled != ncclSuccess ? polled : result);
         if (clock_seconds() - begin > self->seconds)
             return FAIL(ADELE_DEVICE, hint,
                         "rank %d of %d: the GPU has waited %g seconds for the other ranks",
@@ -117,7 +117,7 @@ adele_status exchange_wait(const struct cuda_context *context, cudaStream_t stre
     }
     adele_status status = wait_beside_ranks(self, stream);
     if (status != ADELE_OK)
-        give_up(self);
+        abort_exchange(self);
     return status;
 }
 
@@ -126,9 +126,9 @@ adele_status exchange_wait_before_copy(const struct cuda_context *context, cudaS
     return is_alone ? ADELE_OK : exchange_wait(context, stream);
 }
 
-void exchange_give_up_failed(const struct cuda_context *context) {
+void exchange_abort_failed(const struct cuda_context *context) {
     if (context->exchange != NULL && context->exchange->has_failed)
-        give_up(context->exchange);
+        abort_exchange(context->exchange);
 }
 
 // ---- joining and leaving ------------------------------------------------------------------------
@@ -182,17 +182,17 @@ adele_status device_exchange_join(const struct adele_device *device, const unsig
     config.blocking = 0;
     ncclResult_t result = NCCL(self, ncclCommInitRankConfig, &self->communicator, self->n_ranks,
                                unique, self->rank, &config);
-    adele_status status = settle(self, result);
+    adele_status status = wait_until_done(self, result);
     self->seconds = ranks->seconds;
     if (status != ADELE_OK)
-        give_up(self);
+        abort_exchange(self);
     return status;
 }
 
 static adele_status leave(struct cuda_context *context, struct exchange *self) {
     TRY(exchange_wait(context, self->stream));
     TRY(exchange_wait(context, context->stream));
-    TRY(settle(self, NCCL(self, ncclCommFinalize, self->communicator)));
+    TRY(wait_until_done(self, NCCL(self, ncclCommFinalize, self->communicator)));
     ncclResult_t result = NCCL(self, ncclCommDestroy, self->communicator);
     self->communicator = NULL; // its state cannot be polled any more
     return result == ncclSuccess || result == ncclInProgress ? ADELE_OK : fail_of(self, result);
@@ -208,7 +208,7 @@ adele_status device_exchange_leave(const struct adele_device *device, bool has_f
     adele_status status = ADELE_OK;
     if (!has_failed && !self->has_failed && self->communicator != NULL)
         status = leave(context, self);
-    give_up(self);
+    abort_exchange(self);
     if (self->stream != NULL)
         (void)cudaStreamDestroy(self->stream);
     if (self->ready != NULL)
@@ -321,7 +321,7 @@ static adele_status exchange_group(struct exchange *self, const struct division 
             status = fail_of(self, result);
     }
     result = NCCL(self, ncclGroupEnd); // also after a failure: it ends what was started
-    return status != ADELE_OK ? status : settle(self, result);
+    return status != ADELE_OK ? status : wait_until_done(self, result);
 }
 
 // This rank's chunk becomes the sum of the ranks' pieces.
@@ -384,7 +384,7 @@ adele_status exchange_wait_before_copy(const struct cuda_context *, cudaStream_t
     return ADELE_OK;
 }
 
-void exchange_give_up_failed(const struct cuda_context *) {
+void exchange_abort_failed(const struct cuda_context *) {
 }
 
 adele_status device_exchange_leave(const struct adele_device *, bool) {

@@ -143,7 +143,7 @@ static adele_status rewrite_labels(struct corrector *corrector, int epoch,
     TRY(device->iface->synchronize(device));
     TRY(device->iface->download(device, out_changed, corrector->n_changed, sizeof *out_changed));
     TRY(ranks_sum(data->ranks, out_changed, 1));
-    return label_exchange_run(data, corrector->scratch_map, corrector->owners);
+    return label_exchange_changes(data, corrector->scratch_map, corrector->owners);
 }
 
 // ---- what changed -------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ void evaluator_deinit(struct evaluator *evaluator) {
     memset(evaluator, 0, sizeof *evaluator);
 }
 
-adele_status evaluator_run(struct evaluator *evaluator, enum dataset_split split) {
+adele_status evaluator_score_split(struct evaluator *evaluator, enum dataset_split split) {
     struct resident *resident = &evaluator->data->resident[split];
     const struct inference_output output = {.prediction = evaluator->map};
     struct shared_counter *counter = &evaluator->counters[split];

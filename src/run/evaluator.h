@@ -23,7 +23,8 @@ ADELE_MUST_CHECK adele_status evaluator_init(struct evaluator *out, struct run_d
 void evaluator_deinit(struct evaluator *evaluator); // also zeroes it; legal on a zeroed struct
 
 // Collective. Into evaluator->scores[split].
-ADELE_MUST_CHECK adele_status evaluator_run(struct evaluator *evaluator, enum dataset_split split);
+ADELE_MUST_CHECK adele_status evaluator_score_split(struct evaluator *evaluator,
+                                                    enum dataset_split split);
 // The current training labels against the truth; n_categories = 0 when there is no truth. Not
 // collective, since every rank has all labels.
 ADELE_MUST_CHECK adele_status evaluator_score_labels(struct evaluator *evaluator,

@@ -110,7 +110,8 @@ static adele_status run(struct exchange *exchange) {
     return ADELE_OK;
 }
 
-adele_status label_exchange_run(struct run_data *data, const uint8_t *before, const int *owners) {
+adele_status label_exchange_changes(struct run_data *data, const uint8_t *before,
+                                    const int *owners) {
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     if (ranks_count(data->ranks) == 1)
         return ADELE_OK;

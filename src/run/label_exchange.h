@@ -9,6 +9,6 @@
 // rank's changes into the labels of all. `before`: device, plain (n_images, H, W), the labels
 // before the correction, the same on all ranks; labels of other ranks' images are still those.
 // `owners`: (n_images), the rank that has corrected each image. The device has finished.
-ADELE_MUST_CHECK adele_status label_exchange_run(struct run_data *data, const uint8_t *before,
-                                                 const int *owners);
+ADELE_MUST_CHECK adele_status label_exchange_changes(struct run_data *data, const uint8_t *before,
+                                                     const int *owners);
 #endif

@@ -18,6 +18,7 @@
 #include "run/rank_check.h"
 #include "run/resume.h"
 #include "run/score_drop.h"
+#include "run/settings.h"
 #include "run/start.h"
 
 #include <math.h>
@@ -65,7 +66,7 @@ static adele_status save_best(struct trainer *trainer, int epoch) {
 static adele_status evaluate_and_save_best(struct trainer *trainer, int epoch) {
     for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++)
         if (trainer->evaluator.inference[split]) {
-            TRY(evaluator_run(&trainer->evaluator, (enum dataset_split)split));
+            TRY(evaluator_score_split(&trainer->evaluator, (enum dataset_split)split));
             TRY(epoch_record_evaluation(trainer, (enum dataset_split)split));
         }
     return save_best(trainer, epoch);

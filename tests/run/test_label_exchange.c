@@ -186,7 +186,7 @@ static void correct(struct rank *rank) {
     bool is_vetoed = rank->config->correction.veto > 0.5;
     REQUIRE(is_vetoed ? n_changed == -1 && isfinite(corrector->vetoes[2].itself) : n_changed > 100);
     for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++) {
-        REQUIRE_OK(evaluator_run(&rank->evaluator, (enum dataset_split)split));
+        REQUIRE_OK(evaluator_score_split(&rank->evaluator, (enum dataset_split)split));
         const struct score *score = &rank->evaluator.scores[split];
         keep(rank, score->iou, (size_t)score->n_categories * sizeof *score->iou);
         keep(rank, score->dice, (size_t)score->n_categories * sizeof *score->dice);
