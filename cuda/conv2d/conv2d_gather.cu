@@ -55,8 +55,8 @@ static int cut_axis(const struct conv2d_gather *gather, int extent, int extent_s
     return n;
 }
 
-// The part of the products with whole phases that cutting saves along one axis, as 1 - exact /
-// uncut.
+// How many products along one axis are left when phases are cut into segments of equal taps, as a
+// share of those with whole phases. 1: nothing is saved.
 static double kept_by_cuts(const struct conv2d_gather *gather, int extent, int extent_source) {
     double exact = 0.0, uncut = 0.0;
     for (int phase = 0; phase < gather->divide && phase < extent; phase++) {

@@ -2,8 +2,10 @@
 // METHOD section 4 in one op: logits of every scale (tensors (N, C, h_scale, w_scale)) -> bilinear,
 // align-corners, to label size -> softmax -> cross-entropy and consistency.
 //
-//     CE = sum_k CE(w_k z_k, label), q = clamp(sum_k w_k p_k), KL = m_n sum_k sum_c p_k log(p_k /
-//     q) d_logits (overwritten), d_scale_weights (+=), sums and counts (+=), the rest overwritten
+//     CE = sum_k CE(w_k z_k, label),  q = clamp(sum_k w_k p_k)
+//     KL = m_n sum_k sum_c p_k log(p_k / q)
+//
+// d_scale_weights, sums and counts are added to (+=); d_logits and the rest are overwritten.
 //
 // A forward call is: prepare (weights of the scales, zeros), the count of labelled pixels where the
 // mean needs it, and of those of each label where there are class weights, an engine (loss_plain.cu

@@ -302,7 +302,7 @@ do_pixel(const struct loss_task &task, const struct tile &tile, int y, int x,
             of_scale.has_ce = loss_has_ce(task, k);
             of_scale.w = w[k];
             of_scale.weight = loss_ce_weight(task, w, k);
-            learn_scale<P, K>(pixel, k, task.c, of_scale, sums);
+            add_scale_loss<P, K>(pixel, k, task.c, of_scale, sums);
         }
     // The sum is this pixel's alone. The weight is read again, so that no register holds it above.
     if (task.args.class_weights != NULL && of_scale.label >= 0)

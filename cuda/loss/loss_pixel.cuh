@@ -93,8 +93,8 @@ struct scale_factors {
 // Adds the losses of scale k; d becomes the gradient, 0 in the padding channels.
 template <int P, int K>
 static __device__ __forceinline__ void
-learn_scale(struct pixel_values<P, K> &pixel, int k, int n_categories,
-            const struct scale_factors &factors, struct loss_sums &sums) {
+add_scale_loss(struct pixel_values<P, K> &pixel, int k, int n_categories,
+               const struct scale_factors &factors, struct loss_sums &sums) {
     float(&d)[P] = pixel.d[k];
     const float log_sum = pixel.log_sum[k];
     float p[P], divergence = 0.0f, through_q = 0.0f;

@@ -12,17 +12,17 @@
 
 #define BLOCK_BYTES ((size_t)1 << 20)
 
-static void to_hex(uint64_t hash, char out[17]) {
-    for (int i = 0; i < 16; i++)
+static void to_hex(uint64_t hash, char out[HASH_HEX_BYTES]) {
+    for (int i = 0; i < HASH_HEX_BYTES - 1; i++)
         out[i] = "0123456789abcdef"[(hash >> (60 - 4 * i)) & 15u];
-    out[16] = '\0';
+    out[HASH_HEX_BYTES - 1] = '\0';
 }
 
 uint64_t hash_xxh3(const void *data, size_t bytes) {
     return XXH3_64bits(data, bytes);
 }
 
-void hash_xxh3_hex(const void *data, size_t bytes, char out[17]) {
+void hash_xxh3_hex(const void *data, size_t bytes, char out[HASH_HEX_BYTES]) {
     to_hex(hash_xxh3(data, bytes), out);
 }
 
@@ -46,7 +46,7 @@ static adele_status hash_all(int fd, const char *path, XXH3_state_t *state, int6
     return status;
 }
 
-adele_status hash_file_hex(const char *path, char out[17], int64_t *out_bytes) {
+adele_status hash_file_hex(const char *path, char out[HASH_HEX_BYTES], int64_t *out_bytes) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return FAIL_ERRNO("open", path, errno);

@@ -2,8 +2,6 @@
 #define _GNU_SOURCE // dl_iterate_phdr
 #include "base/program_hash.h"
 
-#include "base/hash.h"
-
 #include <link.h>
 #include <stdbool.h>
 #include <string.h>
@@ -40,7 +38,7 @@ static int hash_object(struct dl_phdr_info *object, size_t bytes, void *context)
     return 1;
 }
 
-void program_hash_hex(char out[17]) {
+void program_hash_hex(char out[HASH_HEX_BYTES]) {
     struct hashes hashes;
     memset(&hashes, 0, sizeof hashes);
     (void)dl_iterate_phdr(hash_object, &hashes);

@@ -4,7 +4,6 @@
 
 #include "base/fail.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/memory.h"
 
 #include <limits.h>
@@ -216,7 +215,7 @@ static adele_status check_tensor_hash(const char *path, const struct safetensors
     if (entry == NULL)
         return FAIL(ADELE_FORMAT, HINT_BROKEN,
                     "%s: has a hash of tensor \"%s\", but not the tensor", path, name);
-    char actual[17];
+    char actual[HASH_HEX_BYTES];
     hash_xxh3_hex(entry->data, entry->bytes, actual);
     if (strcmp(actual, pair->valuestring) != 0)
         return FAIL(ADELE_FORMAT, HINT_BROKEN,
@@ -239,7 +238,7 @@ static adele_status check_hashes(const char *path, struct safetensors *file) {
         }
     }
     if (of_header != NULL) {
-        char actual[17];
+        char actual[HASH_HEX_BYTES];
         TRY(safetensors_header_hash(file->header, actual));
         if (strcmp(actual, of_header->valuestring) != 0)
             return FAIL(ADELE_FORMAT, HINT_BROKEN,

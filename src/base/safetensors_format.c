@@ -3,7 +3,6 @@
 
 #include "base/buffer.h"
 #include "base/fail.h"
-#include "base/hash.h"
 #include "base/memory.h"
 
 #include <inttypes.h>
@@ -124,7 +123,7 @@ static adele_status add_tensor(struct buffer *buffer, const cJSON *node) {
     return add_text(buffer, "");
 }
 
-adele_status safetensors_header_hash(const cJSON *header, char out[17]) {
+adele_status safetensors_header_hash(const cJSON *header, char out[HASH_HEX_BYTES]) {
     struct buffer buffer = {0};
     const cJSON **nodes = NULL;
     size_t n = 0;

@@ -4,6 +4,7 @@
 #ifndef ADELE_BASE_SAFETENSORS_FORMAT_H
 #define ADELE_BASE_SAFETENSORS_FORMAT_H
 
+#include "base/hash.h"
 #include "base/safetensors.h"
 #include <cjson/cJSON.h>
 
@@ -24,5 +25,6 @@ bool safetensors_shape_size(enum safetensors_dtype dtype, int n_dimensions, cons
 // The hash of the header: name, dtype and shape of each tensor and each metadata pair but "xxh3"
 // itself, all in the order of strcmp. So neither white space nor the order in the file matters, and
 // a changed shape is detected as a changed number is.
-ADELE_MUST_CHECK adele_status safetensors_header_hash(const cJSON *header, char out[17]);
+ADELE_MUST_CHECK adele_status safetensors_header_hash(const cJSON *header,
+                                                      char out[HASH_HEX_BYTES]);
 #endif

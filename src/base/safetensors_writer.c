@@ -5,7 +5,6 @@
 
 #include "base/fail.h"
 #include "base/file.h"
-#include "base/hash.h"
 #include "base/memory.h"
 
 #include <stdlib.h>
@@ -115,7 +114,7 @@ static adele_status build_metadata(const struct pair **pairs, int n_pairs,
         TRY(CHECK_MEMORY(cJSON_AddStringToObject(metadata, pairs[i]->key, pairs[i]->value)));
     }
     for (int i = 0; i < n_entries; i++) {
-        char hash[17];
+        char hash[HASH_HEX_BYTES];
         hash_xxh3_hex(entries[i]->data, entries[i]->bytes, hash);
         char *key = memory_printf("%s.%s", SAFETENSORS_HASH_KEY, entries[i]->name);
         if (key == NULL)
@@ -151,7 +150,7 @@ static adele_status build_header(const struct pair **pairs, int n_pairs,
                                  const struct safetensors_entry **entries, int n_entries,
                                  char **out) {
     adele_status status = ADELE_OK;
-    char hash[17];
+    char hash[HASH_HEX_BYTES];
     uint64_t offset = 0;
     cJSON *header = cJSON_CreateObject();
     cJSON *metadata = cJSON_AddObjectToObject(header, "__metadata__");

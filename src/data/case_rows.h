@@ -27,8 +27,8 @@ ADELE_MUST_CHECK adele_status case_rows_open(const struct dataset *dataset,
                                              enum dataset_split split, int i_case,
                                              struct case_rows *out, bool *is_open);
 void case_rows_close(struct case_rows *rows); // also zeroes it; legal on a zeroed struct
-// The next n_rows rows, channel by channel: row r of channel k goes to out + k * plane_bytes + r *
-// W pixels.
+// The next n_rows rows, channel by channel: row r of channel k goes r * W pixels behind
+// out + k * plane_bytes.
 ADELE_MUST_CHECK adele_status case_rows_read(struct case_rows *rows, int n_rows, char *out,
                                              size_t plane_bytes);
 #endif

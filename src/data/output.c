@@ -97,7 +97,7 @@ static adele_status check_existing(const struct output *output,
                                    const struct output_manifest *manifest, const char *name,
                                    const char *path, const struct stat *info) {
     const struct output_file *known = output_manifest_find(manifest, name);
-    char xxh3[17];
+    char xxh3[HASH_HEX_BYTES];
     int64_t bytes = 0;
     if (!output->is_overwriting)
         return FAIL(ADELE_INVALID_ARGUMENT,
@@ -196,7 +196,7 @@ done:
 
 static adele_status record_file(const struct output *output, const char *name,
                                 struct output_manifest *manifest) {
-    char xxh3[17];
+    char xxh3[HASH_HEX_BYTES];
     int64_t bytes = 0;
     char *path = file_join(output->folder, name);
     TRY(CHECK_MEMORY(path));

@@ -8,7 +8,7 @@
 #ifndef ADELE_DATA_OUTPUT_MANIFEST_H
 #define ADELE_DATA_OUTPUT_MANIFEST_H
 
-#include "adele/status.h"
+#include "base/hash.h"
 #include <stdint.h>
 
 #define OUTPUT_MANIFEST_NAME ".adele-output.json"
@@ -16,7 +16,7 @@
 struct output_file {
     char *name;    // relative to the folder
     int64_t bytes; // -1: planned
-    char xxh3[17];
+    char xxh3[HASH_HEX_BYTES];
 };
 
 struct output_manifest {

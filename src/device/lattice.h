@@ -44,8 +44,8 @@ struct lattice_simplex {
 // x[0 .. d], of sum 0: the point of the hyperplane that belongs to feature[0 .. d - 1].
 LATTICE_FUNCTION void lattice_elevate(int d, const double *feature, double *x) {
     double stretch = (d + 1) * sqrt(2.0 / 3.0), sum = 0.0;
-    // Row i of an orthonormal basis of the hyperplane is (1, .., 1, -i, 0, .., 0) / sqrt(i (i +
-    // 1)).
+    // Row i of an orthonormal basis of the hyperplane is
+    // (1, .., 1, -i, 0, .., 0) / sqrt(i (i + 1)).
     for (int i = d; i >= 1; i--) {
         double part = feature[i - 1] * stretch / sqrt((double)i * (i + 1));
         x[i] = sum - i * part;

@@ -36,10 +36,11 @@ struct adele_conv2d_args {
 };
 
 // ---- batch_norm ---------------------------------------------------------------------------------
-// dst = relu?(scale (src - mean) / sqrt(variance + eps) + shift (+ residual)). Training with
-// batch statistics uses the mean and the biased variance of the batch, and updates running =
-// (1 - momentum) running + momentum batch (unbiased variance), as PyTorch does. Without batch
-// statistics, forward and backward use the running statistics.
+//     dst = relu?(scale (src - mean) / sqrt(variance + eps) + shift (+ residual))
+// Training with batch statistics uses the mean and the biased variance of the batch, and updates
+//     running = (1 - momentum) running + momentum batch
+// with the unbiased variance, as PyTorch does. Without batch statistics, forward and backward use
+// the running statistics.
 struct adele_batch_norm_desc {
     int n, c, h, w;
     float eps, momentum; // 1e-5, 0.1
@@ -173,8 +174,9 @@ struct adele_aspp_args {                   // the first n_rates elements of each
 };
 
 // ---- dropout: dst = src / (1 - rate) where it is kept, else 0 -----------------------------------
-// Value c of pixel i of an image is word c % 4 of the Philox block of counter (i * ceil(C / 4) +
-// c / 4, sample, epoch, RANDOM_DROPOUT + 256 stream) and key `seed`; it is dropped when that word
+// Value c of pixel i of an image is dropped when word c % 4 of the Philox block with key `seed` and
+// counter
+//     (i * ceil(C / 4) + c / 4, sample, epoch, RANDOM_DROPOUT + 256 stream)
 // is below rate * 2^32. per_channel: i = 0 for all pixels. So every device drops the same values,
 // and backward draws the mask again instead of storing it.
 #define ADELE_MAX_DROPOUT_STREAM 0xFFFFFF

@@ -184,10 +184,9 @@ struct adele_loss_args {
 // ---- dice: soft Dice loss of the foreground -----------------------------------------------------
 // p = softmax of the logits, brought bilinearly with align-corners to (h, w). For each category c
 // from 1 on, over the pixels whose label is below C:
-//     dice_c = (2 sum p_c [label = c] + s) / (sum p_c + sum [label = c] + s), s =
-//     ADELE_DICE_SMOOTH.
-// The loss is `weight` times the mean of 1 - dice_c over these categories, with the sums of the
-// whole batch, or of each image, and then the mean over images.
+//     dice_c = (2 sum p_c [label = c] + s) / (sum p_c + sum [label = c] + s)
+// with s = ADELE_DICE_SMOOTH. The loss is `weight` times the mean of 1 - dice_c over these
+// categories, with the sums of the whole batch, or of each image, and then the mean over images.
 #define ADELE_DICE_SMOOTH 1e-5
 struct adele_dice_desc {
     int n, c, h, w; // label size; at least 2 categories
@@ -260,9 +259,11 @@ struct adele_sgd_args {
 
 // ---- adamw: one multi-tensor update with second moments -----------------------------------------
 // PyTorch's AdamW (Loshchilov and Hutter 2019). With t the number of this update, from 1:
-// first = beta1 first + (1 - beta1) gradient; second = beta2 second + (1 - beta2) gradient^2;
-// weight -= rate lr_scale (decay weight + first' / (sqrt(second') + eps)), where first' = first /
-// (1 - beta1^t) and second' = second / (1 - beta2^t), and weight is that before the update.
+//     first  = beta1 first + (1 - beta1) gradient
+//     second = beta2 second + (1 - beta2) gradient^2
+//     weight -= rate lr_scale (decay weight + first' / (sqrt(second') + eps))
+// with first' = first / (1 - beta1^t) and second' = second / (1 - beta2^t); on the right, weight is
+// that before the update.
 struct adele_adamw_desc {
     int n_segments;
     const struct adele_sgd_segment *segments; // copied

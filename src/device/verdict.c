@@ -16,14 +16,14 @@
 enum { MAX_KEY = 400, MAX_TEXT = 1200 };
 
 static void write_key(const char *identity, char *key) {
-    char program[17];
+    char program[HASH_HEX_BYTES];
     program_hash_hex(program);
     (void)snprintf(key, MAX_KEY, "%s, program %s", identity, program);
 }
 
 // "complete: conv2d_mma, loss_fused; HASH", with a hash of the key and of what stands before it.
 static void write_value(const char *key, const struct verdict *verdict, char *value) {
-    char families[MAX_TEXT - 64], text[MAX_KEY + MAX_TEXT], hash[17];
+    char families[MAX_TEXT - 64], text[MAX_KEY + MAX_TEXT], hash[HASH_HEX_BYTES];
     families_print(verdict->left_out, families, sizeof families);
     const char *state = verdict->is_complete ? "complete" : "incomplete";
     int n = snprintf(text, sizeof text, "%s %s: %s", key, state, families);

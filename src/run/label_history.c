@@ -78,7 +78,7 @@ static adele_status remove_later(const char *folder, int epoch) {
 // again.
 static adele_status rewrite(const struct run_data *data, const char *run_folder,
                             const struct generation *listed, bool *is_rewritten) {
-    char hash[17] = "";
+    char hash[HASH_HEX_BYTES] = "";
     uint8_t *labels = NULL;
     adele_status status = download_labels(data, &labels);
     if (status == ADELE_OK)

@@ -4,6 +4,7 @@
 #ifndef ADELE_RUN_RUN_DATA_H
 #define ADELE_RUN_RUN_DATA_H
 
+#include "base/hash.h"
 #include "config/config.h"
 #include "infer/inference.h"
 #include "ranks/ranks.h"
@@ -22,8 +23,8 @@ struct run_data {
     // What the maps of an ensemble (ensemble.h) take beside the images: of the device, of the host.
     size_t map_bytes, map_host_bytes;
     int n_categories;
-    struct noise_report noise; // of data.noise
-    char noisy_hash[17];       // XXH3 of the training labels that the run starts with
+    struct noise_report noise;       // of data.noise
+    char noisy_hash[HASH_HEX_BYTES]; // XXH3 of the training labels that the run starts with
 };
 
 // Borrows config, device and ranks. After an error, run_data_deinit frees what was loaded.
