@@ -11,7 +11,7 @@
 // every pixel is a run of its own; usually it is a hundredth of that.
 #define ROUND_PIXELS ((size_t)1 << 22)
 
-struct exchange {
+struct label_exchange {
     struct run_data *data;
     const uint8_t *before;
     const int *owners;
@@ -22,14 +22,14 @@ struct exchange {
     size_t *starts;         // (ranks + 1)
 };
 
-static adele_status download(const struct exchange *exchange, const uint8_t *maps, int i,
+static adele_status download(const struct label_exchange *exchange, const uint8_t *maps, int i,
                              uint8_t *out) {
     const struct adele_device *device = exchange->data->device;
     return device->iface->download(device, out, maps + (size_t)i * exchange->n_pixels,
                                    exchange->n_pixels);
 }
 
-static adele_status find_changes(struct exchange *exchange) {
+static adele_status find_changes(struct label_exchange *exchange) {
     const struct resident *train = &exchange->data->resident[SPLIT_TRAIN];
     int rank = ranks_index(exchange->data->ranks), i = exchange->i_next;
     exchange->mine.n = 0;
@@ -46,7 +46,7 @@ static adele_status find_changes(struct exchange *exchange) {
     return ADELE_OK;
 }
 
-static adele_status take_over(struct exchange *exchange, int rank, const void *block,
+static adele_status take_over(struct label_exchange *exchange, int rank, const void *block,
                               size_t bytes) {
     const struct run_data *data = exchange->data;
     const struct resident *train = &data->resident[SPLIT_TRAIN];
@@ -71,7 +71,7 @@ static adele_status take_over(struct exchange *exchange, int rank, const void *b
     return ADELE_OK;
 }
 
-static adele_status run_round(struct exchange *exchange) {
+static adele_status exchange_round(struct label_exchange *exchange) {
     struct ranks *ranks = exchange->data->ranks;
     void *all = NULL;
     TRY(find_changes(exchange));
@@ -87,7 +87,7 @@ static adele_status run_round(struct exchange *exchange) {
 }
 
 // Rounds of the rank with the most images, the same number on every rank.
-static adele_status count_rounds(const struct exchange *exchange, int *out) {
+static adele_status count_rounds(const struct label_exchange *exchange, int *out) {
     int *n_of_rank = NULL, most = 0;
     TRY(ALLOCATE(&n_of_rank, ranks_count(exchange->data->ranks)));
     for (int i = 0; i < exchange->data->resident[SPLIT_TRAIN].set.n_images; i++) {
@@ -99,14 +99,14 @@ static adele_status count_rounds(const struct exchange *exchange, int *out) {
     return ADELE_OK;
 }
 
-static adele_status run(struct exchange *exchange) {
+static adele_status exchange_all(struct label_exchange *exchange) {
     int n_rounds = 0;
     for (int m = 0; m < 2; m++)
         TRY(ALLOCATE(&exchange->maps[m], exchange->n_pixels));
     TRY(ALLOCATE(&exchange->starts, ranks_count(exchange->data->ranks) + 1));
     TRY(count_rounds(exchange, &n_rounds));
     for (int i = 0; i < n_rounds; i++)
-        TRY(run_round(exchange));
+        TRY(exchange_round(exchange));
     return ADELE_OK;
 }
 
@@ -115,13 +115,13 @@ adele_status label_exchange_changes(struct run_data *data, const uint8_t *before
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     if (ranks_count(data->ranks) == 1)
         return ADELE_OK;
-    struct exchange exchange = {.data = data,
-                                .before = before,
-                                .owners = owners,
-                                .n_pixels = (size_t)set->h * (size_t)set->w};
+    struct label_exchange exchange = {.data = data,
+                                      .before = before,
+                                      .owners = owners,
+                                      .n_pixels = (size_t)set->h * (size_t)set->w};
     size_t per_round = ROUND_PIXELS / exchange.n_pixels;
     exchange.per_round = per_round > 0 ? (int)per_round : 1;
-    adele_status status = run(&exchange);
+    adele_status status = exchange_all(&exchange);
     memory_free(exchange.maps[0]);
     memory_free(exchange.maps[1]);
     memory_free(exchange.mine.runs);
