@@ -80,8 +80,8 @@ static void patience_needs_a_validation_split(void **state) {
     const char *const sets[] = {"train.patience=3", "train.best_by=last"};
     char *text = tiny_set_config(root, NULL);
     assert_int_equal(config_parse("t.yaml", text, strlen(text), 2, sets, &config), ADELE_CONFIG);
-    assert_string_equal(adele_error_message(),
-                        "t.yaml: train.patience is 3, but train.best_by: last compares no scores");
+    assert_string_equal(adele_error_message(), "--set train.patience=3: train.patience is 3, but "
+                                               "train.best_by: last compares no scores");
     check_ok(config_parse("t.yaml", text, strlen(text), 1, sets, &config));
     struct trainer_options options = {
         .config = config, .run_folder = scratch_path(state, "none"), .device = "cpu"};
