@@ -97,28 +97,9 @@ static void a_faulty_library_is_left_out(void **state) {
     assert_true(result.left_out == FAMILY_BIT(cublas));
     assert_int_equal(result.findings[0].fault, SELFTEST_HUNG);
 
-    const struct adele_conv2d_desc desc = {.n = 1,
-                                           .c_in = 16,
-                                           .h_in = 8,
-                                           .w_in = 8,
-                                           .c_out = 16,
-                                           .kernel = 3,
-                                           .stride = 1,
-                                           .pad = 1,
-                                           .dilation = 1};
-    static const char *const engines[] = {"dst cudnn, d_src none, d_weight none",
-                                          "direct: fma fp32 128x32"};
     const struct verdict verdict = {true, FAMILY_BIT(cudnn)};
-    for (int i = 0; i < 2; i++) {
-        struct adele_device *device = NULL;
-        struct adele_op *op = NULL;
-        check_ok(adele_device_open("simt/cudnn", ADELE_PRECISION_FP32, &device));
-        check_ok(device->iface->conv2d_create(device, &desc, &op));
-        assert_string_equal(op->engine, engines[i]);
-        device->iface->op_destroy(op);
-        adele_device_close(device);
-        verdict_put("simt", &verdict);
-    }
+    assert_verdict_changes_engine("simt/cudnn", &verdict, "dst cudnn, d_src none, d_weight none",
+                                  "direct: fma fp32 128x32");
 }
 
 static void time_that_is_up_leaves_the_rest_for_later(void **state) {

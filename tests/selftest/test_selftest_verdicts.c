@@ -89,26 +89,8 @@ static void a_verdict_is_heeded(void **state) {
     SKIP_WITHOUT_EMULATOR();
     (void)state;
     const struct verdict verdict = {true, FAMILY_BIT(conv2d_fma) | FAMILY_BIT(max_pool)};
-    const struct adele_conv2d_desc desc = {.n = 1,
-                                           .c_in = 16,
-                                           .h_in = 8,
-                                           .w_in = 8,
-                                           .c_out = 16,
-                                           .kernel = 3,
-                                           .stride = 1,
-                                           .pad = 1,
-                                           .dilation = 1};
-    static const char *const engines[] = {"direct: fma fp32 128x32", "direct: plain fp32"};
-    for (int i = 0; i < 2; i++) {
-        struct adele_device *device = NULL;
-        struct adele_op *op = NULL;
-        check_ok(adele_device_open("simt", ADELE_PRECISION_FP32, &device));
-        check_ok(device->iface->conv2d_create(device, &desc, &op));
-        assert_string_equal(op->engine, engines[i]);
-        device->iface->op_destroy(op);
-        adele_device_close(device);
-        verdict_put("simt", &verdict);
-    }
+    assert_verdict_changes_engine("simt", &verdict, "direct: fma fp32 128x32",
+                                  "direct: plain fp32");
     assert_int_equal(setenv("ADELE_SELFTEST", "off", 1), 0);
     struct adele_device *device = NULL;
     check_ok(adele_device_open("simt", ADELE_PRECISION_FP32, &device));
@@ -120,16 +102,8 @@ static void a_verdict_is_heeded(void **state) {
 static void the_next_best_is_taken(void **state) {
     SKIP_WITHOUT_EMULATOR();
     (void)state;
-    const struct adele_conv2d_desc desc = {.n = 1,
-                                           .c_in = 16,
-                                           .h_in = 8,
-                                           .w_in = 8,
-                                           .c_out = 16,
-                                           .kernel = 3,
-                                           .stride = 1,
-                                           .pad = 1,
-                                           .dilation = 1,
-                                           .precision = ADELE_PRECISION_TF32};
+    struct adele_conv2d_desc desc = selftest_conv2d;
+    desc.precision = ADELE_PRECISION_TF32;
     const struct {
         uint64_t left_out;
         const char *engine;

@@ -82,3 +82,28 @@ void edit_verdicts(void *const *state, const char *from, const char *to) {
     check_ok(file_write(path, text, bytes));
     memory_free(text);
 }
+
+const struct adele_conv2d_desc selftest_conv2d = {.n = 1,
+                                                  .c_in = 16,
+                                                  .h_in = 8,
+                                                  .w_in = 8,
+                                                  .c_out = 16,
+                                                  .kernel = 3,
+                                                  .stride = 1,
+                                                  .pad = 1,
+                                                  .dilation = 1};
+
+void assert_verdict_changes_engine(const char *device_name, const struct verdict *verdict,
+                                   const char *before, const char *after) {
+    const char *const engines[] = {before, after};
+    for (int i = 0; i < 2; i++) {
+        struct adele_device *device = NULL;
+        struct adele_op *op = NULL;
+        check_ok(adele_device_open(device_name, ADELE_PRECISION_FP32, &device));
+        check_ok(device->iface->conv2d_create(device, &selftest_conv2d, &op));
+        assert_string_equal(op->engine, engines[i]);
+        device->iface->op_destroy(op);
+        adele_device_close(device);
+        verdict_put("simt", verdict);
+    }
+}

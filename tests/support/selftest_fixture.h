@@ -5,7 +5,9 @@
 #ifndef ADELE_TESTS_SELFTEST_FIXTURE_H
 #define ADELE_TESTS_SELFTEST_FIXTURE_H
 
+#include "device/device.h"
 #include "device/families.h"
+#include "device/verdict.h"
 #include "selftest/selftest.h"
 
 #include <stdint.h>
@@ -43,6 +45,11 @@ void plant(const char *fault);
 void install_libraries(void);
 // The families `only`, on the emulator, by this program, without a limit of time.
 struct selftest_options options_of(uint64_t only);
+// A convolution that every engine has a kernel for.
+extern const struct adele_conv2d_desc selftest_conv2d;
+// Its engine on the device of that name is `before`, and `after` once the verdict on "simt" is put.
+void assert_verdict_changes_engine(const char *device_name, const struct verdict *verdict,
+                                   const char *before, const char *after);
 // Changes the file of verdicts: the first `from` becomes `to`, which is as long.
 void edit_verdicts(void *const *state, const char *from, const char *to);
 
