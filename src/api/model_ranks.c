@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 static adele_status describe_checkpoint(const struct model *model, struct rank_fact *out) {
-    char text[RANK_FACT_BYTES], xxh3[17];
+    char text[RANK_FACT_BYTES], xxh3[HASH_HEX_BYTES];
     int64_t bytes;
     TRY(hash_file_hex(model->path, xxh3, &bytes));
     (void)snprintf(text, sizeof text, "that of epoch %d with XXH3 %s", model->epoch, xxh3);

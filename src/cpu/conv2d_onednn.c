@@ -210,8 +210,9 @@ static dnnl_status_t build_pass(const struct conv2d *self, struct conv2d_pass *p
 
 // The pass with bf16 operands, if oneDNN has a kernel for it that uses AVX-512; otherwise `pass`
 // stays zeroed. Running out of memory is an error and selects no other kernel.
-static adele_status build_bf16_pass(const struct conv2d *self, struct conv2d_pass *pass) {
-    pass->is_bf16 = true;
+static adele_status build_bf16_pass(const struct conv2d *self, enum conv2d_direction direction,
+                                    struct conv2d_pass *pass) {
+    *pass = (struct conv2d_pass){.direction = direction, .is_bf16 = true};
     dnnl_status_t code = build_pass(self, pass);
     if (code == dnnl_success && strstr(pass->name, "avx512") != NULL)
         return ADELE_OK;
@@ -223,9 +224,8 @@ static adele_status build_bf16_pass(const struct conv2d *self, struct conv2d_pas
 adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction direction,
                               struct conv2d_pass *pass) {
     bool is_data = direction != CONV2D_BACKWARD_WEIGHTS;
-    pass->direction = direction;
     if (is_data && self->rounds && cpu_isa() == CPU_ISA_AVX512_BF16)
-        TRY(build_bf16_pass(self, pass));
+        TRY(build_bf16_pass(self, direction, pass));
     if (pass->primitive != NULL)
         return ADELE_OK;
     pass->direction = direction;

@@ -87,7 +87,7 @@ static adele_status open_dataset(struct audit *audit, const struct model *model)
 // The noisy labels must be those of the run. Its best checkpoint does not say which they were.
 static adele_status check_noise(const struct audit *audit, const struct model *model) {
     struct safetensors *file = NULL;
-    char is[17];
+    char is[HASH_HEX_BYTES];
     size_t bytes = (size_t)audit->noisy.n * dataset_images_plane_size(&audit->noisy);
     hash_xxh3_hex(audit->noisy.labels, bytes, is);
     TRY(safetensors_open(model->path, &file));

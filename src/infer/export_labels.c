@@ -150,7 +150,7 @@ static adele_status check_original(const struct config *config, const struct saf
                                    const struct dataset *dataset,
                                    const struct dataset_images *images) {
     const char *was = safetensors_metadata(file, "data.noisy_xxh3");
-    char is[17];
+    char is[HASH_HEX_BYTES];
     if (!was || config->data.noise.kind != NOISE_NONE)
         return ADELE_OK;
     hash_xxh3_hex(images->labels, (size_t)images->n * (size_t)images->h * (size_t)images->w, is);

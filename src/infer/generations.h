@@ -5,12 +5,13 @@
 #ifndef ADELE_INFER_GENERATIONS_H
 #define ADELE_INFER_GENERATIONS_H
 
+#include "base/hash.h"
 #include "base/safetensors.h"
 
 struct generation {
-    int epoch;           // of the correction that made it
-    char xxh3[17];       // of the labels
-    long long n_changed; // pixels against the generation before; -1: not known
+    int epoch;                 // of the correction that made it
+    char xxh3[HASH_HEX_BYTES]; // of the labels
+    long long n_changed;       // pixels against the generation before; -1: not known
 };
 
 struct generation_list {

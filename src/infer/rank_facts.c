@@ -83,7 +83,7 @@ static adele_status add_case(struct buffer *text, const struct dataset_case *ite
 static adele_status describe_files(const struct dataset *dataset, enum dataset_split split,
                                    struct rank_fact *out) {
     struct buffer text = {0};
-    char hash[17] = "";
+    char hash[HASH_HEX_BYTES] = "";
     adele_status status = ADELE_OK;
     for (int i = 0; i < dataset->n_cases[split] && status == ADELE_OK; i++)
         status = add_case(&text, &dataset->cases[split][i]);
