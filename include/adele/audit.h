@@ -6,6 +6,7 @@
 
 #include "adele/data.h"
 #include "adele/model.h"
+#include "adele/ranks.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -28,6 +29,9 @@ struct adele_audit_options {
     int overwrite;     // 1: files that adele wrote there earlier are replaced
     struct adele_inference inference;
     struct adele_watch watch;
+    // Of adele_audit_folds: the processes that divide the folds; NULL: this one alone. A model has
+    // those that have opened it.
+    struct adele_ranks *ranks;
 };
 // The run's labels, regions from a 20,000th of the image's pixels and 0.5 on, 10,000 rows, 32
 // images with pictures, no masks.
@@ -70,6 +74,10 @@ ADELE_MUST_CHECK adele_status adele_model_audit(struct adele_model *model,
 // stopped; data and labels of `options` are NULL, and its split is not used. Errors as above and
 // those of adele_train; ADELE_CONFIG for a configuration with data.noise, ADELE_INVALID_ARGUMENT
 // for fewer than 2 folds or more than cases. Memory: that of a training, which holds its images.
+// With options->ranks each process trains and audits folds of its own, with a memory of its own for
+// each; all pass the same arguments, and get the same result, which is that of one process to the
+// byte. ADELE_INTERRUPTED is of all, after the folds that others train at that time; an error of
+// one process alone ends the others in adele_ranks_leave.
 ADELE_MUST_CHECK adele_status adele_audit_folds(const struct adele_data *data, int n_folds,
                                                 const char *device,
                                                 const struct adele_audit_options *options,

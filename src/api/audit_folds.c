@@ -5,13 +5,19 @@
 
 #include "api/audit.h"
 #include "api/data_options.h"
+#include "api/fold_ranks.h"
 #include "api/model.h"
+#include "api/ranks.h"
 #include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "infer/audit.h"
+#include "infer/image_share.h"
+#include "infer/rank_facts.h"
+#include "infer/shared_output.h"
+#include "run/rank_device.h"
 
 #include <string.h>
 
@@ -32,7 +38,8 @@ enum { DEFAULT_STEPS = 400, DEFAULT_BATCH = 4, MAX_SETS = 12 };
 struct folds {
     const struct adele_data *data;
     const struct adele_audit_options *options;
-    const char *device;
+    struct ranks *ranks;
+    char device[RANK_DEVICE_BYTES];
     struct audit *audit;
     struct config *config; // NULL: none was given
     char *config_path;     // for the trainings
@@ -96,7 +103,32 @@ static adele_status find_config(struct folds *folds) {
     }
     folds->config_path = file_join(folds->options->output, AUDIT_FOLDS_CONFIG);
     TRY(CHECK_MEMORY(folds->config_path));
+    if (ranks_index(folds->ranks) > 0)
+        return ADELE_OK;
     return file_write(folds->config_path, DEFAULT_CONFIG, strlen(DEFAULT_CONFIG));
+}
+
+// Rank 0 has written the default one.
+static adele_status share_config(const struct folds *folds) {
+    struct rank_fact fact;
+    rank_fact_set_option(&fact, "--config", folds->config != NULL ? "a file" : NULL);
+    TRY(rank_facts_compare(folds->ranks, 1, &fact));
+    return folds->config != NULL ? ADELE_OK : shared_output_wait(folds->ranks, folds->config_path);
+}
+
+// The trainings are the same whichever rank has which of them.
+static adele_status check_settings(struct folds *folds) {
+    adele_status status = find_config(folds);
+    if (status == ADELE_OK)
+        status = add_settings(folds);
+    TRY(ranks_agree(folds->ranks, status));
+    TRY(share_config(folds));
+    const struct fold_training training = {.config = folds->config_path,
+                                           .sets = (const char *const *)folds->sets,
+                                           .n_sets = folds->n_sets,
+                                           .output = folds->options->output,
+                                           .device = folds->device};
+    return fold_ranks_compare(folds->ranks, &training);
 }
 
 // ---- one fold -----------------------------------------------------------------------------------
@@ -123,8 +155,11 @@ static adele_status write_list(const struct folds *folds, int fold, const char *
     return status;
 }
 
+// Asked in each step and batch. Other ranks may have done their folds, and wait.
 static int should_stop(void *context) {
-    const struct adele_watch *watch = context;
+    const struct folds *folds = context;
+    const struct adele_watch *watch = &folds->options->watch;
+    ranks_tell_alive(folds->ranks);
     return watch->should_stop != NULL && watch->should_stop(watch->context) != 0;
 }
 
@@ -143,7 +178,7 @@ static adele_status train_fold(struct folds *folds, const char *run, const char 
                                         .resume = 1,
                                         .device = folds->device,
                                         .should_stop = should_stop,
-                                        .context = (void *)&folds->options->watch};
+                                        .context = folds};
     adele_status status = adele_train(&train, &result);
     if (status == ADELE_INTERRUPTED)
         status = FAIL(status, "The same audit with --overwrite continues the folds' trainings.",
@@ -165,22 +200,34 @@ static adele_status run_fold(struct folds *folds, int fold, const char *run, con
     return status;
 }
 
+static adele_status run_named_fold(struct folds *folds, int fold, bool *is_wanted) {
+    char *list = memory_printf("%s/" AUDIT_FOLD_LIST, folds->options->output, fold + 1);
+    char *run = memory_printf("%s/fold_%d", folds->options->output, fold + 1);
+    adele_status status = CHECK_MEMORY(list);
+    if (status == ADELE_OK)
+        status = CHECK_MEMORY(run);
+    if (status == ADELE_OK)
+        status = run_fold(folds, fold, run, list, is_wanted);
+    memory_free(list);
+    memory_free(run);
+    return status;
+}
+
+// Ranks that work together train one fold each at a time. The error of one is not agreed on,
+// because the others may be hours from the end of theirs: it ends them, and the same audit
+// continues them.
 static adele_status run_folds(struct folds *folds) {
+    const struct image_share mine = image_share_mine(folds->ranks, folds->n_folds, 1);
+    const int n_ranks = ranks_count(folds->ranks);
     bool *is_wanted = NULL;
-    adele_status status = ADELE_OK;
-    TRY(find_config(folds));
-    TRY(add_settings(folds));
-    TRY(ALLOCATE(&is_wanted, audit_dataset(folds->audit)->n_cases[SPLIT_TRAIN]));
-    for (int fold = 0; status == ADELE_OK && fold < folds->n_folds; fold++) {
-        char *list = memory_printf("%s/" AUDIT_FOLD_LIST, folds->options->output, fold + 1);
-        char *run = memory_printf("%s/fold_%d", folds->options->output, fold + 1);
-        status = CHECK_MEMORY(list);
-        if (status == ADELE_OK)
-            status = CHECK_MEMORY(run);
-        if (status == ADELE_OK)
-            status = run_fold(folds, fold, run, list, is_wanted);
-        memory_free(list);
-        memory_free(run);
+    TRY(check_settings(folds));
+    adele_status status = ALLOCATE(&is_wanted, audit_dataset(folds->audit)->n_cases[SPLIT_TRAIN]);
+    for (int i = 0; status == ADELE_OK && i < folds->n_folds; i += n_ranks) {
+        const int fold = mine.first + i / n_ranks;
+        if (fold < mine.end)
+            status = run_named_fold(folds, fold, is_wanted);
+        if (status == ADELE_OK || status == ADELE_INTERRUPTED)
+            status = ranks_agree(folds->ranks, status);
     }
     memory_free(is_wanted);
     return status;
@@ -188,30 +235,61 @@ static adele_status run_folds(struct folds *folds) {
 
 // ---- all ----------------------------------------------------------------------------------------
 
-static adele_status begin(struct folds *folds, const struct audit_options *wanted) {
-    struct dataset_config data;
-    TRY(data_options_resolve(folds->data, &folds->config, &data));
+static bool visit_should_stop(void *context) {
+    return should_stop(context) != 0;
+}
+
+static void on_case(void *context, int i, int n) {
+    const struct adele_watch *watch = &((const struct folds *)context)->options->watch;
+    if (watch->on_case != NULL)
+        watch->on_case(watch->context, i, n);
+}
+
+static adele_status read_options(struct folds *folds, struct audit_options *out) {
+    const struct adele_audit_options *options = folds->options;
+    TRY(audit_options_read(options, out));
+    out->model.ranks = folds->ranks;
+    out->model.on_case = on_case;
+    out->model.should_stop = visit_should_stop;
+    out->model.context = folds;
+    if (options->output == NULL || options->data != NULL || options->labels != NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, "Describe the data set in struct adele_data.",
+                    options->output == NULL ? "no output is given"
+                                            : "data and labels are of a model's audit");
+    return ADELE_OK;
+}
+
+static adele_status resolve(struct folds *folds, struct dataset_config *out) {
+    TRY(data_options_resolve(folds->data, &folds->config, out));
     if (folds->config != NULL && folds->config->data.noise.kind != NOISE_NONE)
         return FAIL(ADELE_CONFIG, "Write the noisy labels with `adele noise`, and name them.",
                     "%s: with data.noise the labels are in no file that could be audited",
                     folds->data->config);
-    data.split[SPLIT_VAL] = data.split[SPLIT_TEST] = "none";
+    out->split[SPLIT_VAL] = out->split[SPLIT_TEST] = "none";
+    return ADELE_OK;
+}
+
+static adele_status begin(struct folds *folds, const char *device, struct audit_options *wanted) {
+    struct dataset_config data;
+    TRY(ranks_check_usable(folds->ranks));
+    adele_status status = rank_device_choose(folds->ranks, device, folds->device);
+    if (status == ADELE_OK)
+        status = read_options(folds, wanted);
+    if (status == ADELE_OK)
+        status = resolve(folds, &data);
+    TRY(ranks_agree(folds->ranks, status));
     return audit_begin(wanted, &data, folds->n_folds, &folds->audit);
 }
 
 adele_status adele_audit_folds(const struct adele_data *data, int n_folds, const char *device,
                                const struct adele_audit_options *options,
                                struct adele_audit_summary *out) {
-    struct folds folds = {.data = data, .options = options, .device = device, .n_folds = n_folds};
+    struct folds folds = {
+        .data = data, .options = options, .ranks = ranks_of(options->ranks), .n_folds = n_folds};
     struct audit_options wanted;
     struct audit_result result;
     memset(out, 0, sizeof *out);
-    TRY(audit_options_read(options, &wanted));
-    if (options->output == NULL || options->data != NULL || options->labels != NULL)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Describe the data set in struct adele_data.",
-                    options->output == NULL ? "no output is given"
-                                            : "data and labels are of a model's audit");
-    adele_status status = begin(&folds, &wanted);
+    adele_status status = begin(&folds, device != NULL ? device : "auto", &wanted);
     if (status == ADELE_OK)
         status = run_folds(&folds);
     int n_classes = status == ADELE_OK ? audit_dataset(folds.audit)->n_categories : 0;

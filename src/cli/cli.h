@@ -64,10 +64,6 @@ void cli_print_help(void); // of `adele --help`, to standard output
 // program ends with a usage error.
 const char *cli_parse_choice(struct argp_state *state, int key, const char *value);
 
-// For a command that is one process, where a launcher has started several: prints that error once,
-// and returns the exit code.
-int cli_refuse_ranks(const char *command);
-
 // Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
 // code: 1. For ADELE_INTERRUPTED, which is no error, "adele: MESSAGE", and 130.
 int cli_report_failure(adele_status status);

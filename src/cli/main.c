@@ -87,12 +87,13 @@ static enum with_ranks find_with_ranks(const struct cli_verb *verb) {
     return REFUSE;
 }
 
-int cli_refuse_ranks(const char *command) {
+// That error once, and the exit code.
+static int refuse_ranks(const char *command) {
     (void)adele_ranks_should_report(NULL, ADELE_UNSUPPORTED); // the first process tells it first
     fprintf(stderr,
             "adele: error: `adele %s` is one process, and a launcher has started %d\n"
             "  hint: Start it without mpirun or srun; `adele train`, `evaluate`, `predict` and "
-            "`audit RUN` work with them.\n",
+            "`audit` work with them.\n",
             command, adele_ranks_launched());
     return CLI_FAILED;
 }
@@ -120,7 +121,7 @@ int main(int argc, char **argv) {
     if (adele_ranks_launched() > 1) {
         enum with_ranks with_ranks = find_with_ranks(verb);
         if (with_ranks == REFUSE)
-            return cli_refuse_ranks(verb->name);
+            return refuse_ranks(verb->name);
         if (with_ranks == FIRST_ALONE && !is_first)
             return CLI_OK;
     }

@@ -188,24 +188,44 @@ static adele_status audit(struct adele_model *model, void *context) {
     return ADELE_OK;
 }
 
-static int audit_folds(struct arguments *arguments) {
+static adele_status audit_folds(struct arguments *arguments, struct adele_ranks *ranks) {
     struct adele_data data = {.root = arguments->model.path,
                               .config = arguments->config,
                               .noisy_labels = arguments->options.labels};
+    const bool is_quiet = adele_ranks_index(ranks) > 0;
     struct adele_audit_summary summary;
     struct progress progress;
     progress_init(&progress);
+    if (ranks != NULL)
+        progress_join_ranks(&progress, is_quiet);
     arguments->model.watch = (struct adele_watch){NULL, progress_should_stop, &progress};
     take_model_arguments(arguments);
     arguments->options.labels = NULL;
+    arguments->options.ranks = ranks;
     adele_status status = adele_audit_folds(&data, arguments->n_folds, arguments->model.device,
                                             &arguments->options, &summary);
-    if (status == ADELE_OK) {
+    if (status == ADELE_OK && !is_quiet) {
         print_totals(&arguments->options, &summary);
         printf("most doubtful first: %s/audit.csv\n", arguments->options.output);
     }
     progress_deinit(&progress);
-    return status == ADELE_OK ? CLI_OK : cli_report_failure(status);
+    return status;
+}
+
+// As for a training, all is said before this process leaves.
+static int run_folds(struct arguments *arguments) {
+    struct adele_ranks *ranks = NULL;
+    int code = CLI_OK;
+    adele_status status = adele_ranks_join(&ranks);
+    if (status == ADELE_OK)
+        status = audit_folds(arguments, ranks);
+    if (status != ADELE_OK)
+        code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
+    if (status != ADELE_OK && adele_ranks_should_report(ranks, status))
+        (void)cli_report_failure(status);
+    (void)fflush(stdout);
+    adele_ranks_leave(ranks, status);
+    return code;
 }
 
 static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
@@ -219,7 +239,9 @@ const struct argp audit_argp = {
     "doubtful images.\vThe score of an image is the IoU that its label is expected to have under "
     "the prediction, over all classes but the background; low scores are doubtful. A "
     "network that has memorized wrong labels doubts none of them: use a run with correction, an "
-    "early checkpoint, or --folds.\n\n" MODEL_RANKS_DOC " --folds is one process.",
+    "early checkpoint, or --folds.\n\n" MODEL_RANKS_DOC
+    " With --folds each of them trains and audits "
+    "folds of its own.",
     children,
     0,
     0};
@@ -230,7 +252,6 @@ int verb_audit(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&audit_argp, argc, argv, 0, 0, &arguments);
     if (arguments.n_folds > 0)
-        return adele_ranks_launched() > 1 ? cli_refuse_ranks("audit --folds")
-                                          : audit_folds(&arguments);
+        return run_folds(&arguments);
     return model_arguments_run(&arguments.model, audit, &arguments);
 }

@@ -11,11 +11,15 @@
 #include "data/label_store.h"
 #include "data/noise_images.h"
 #include "infer/audit_gallery.h"
+#include "infer/audit_mask.h"
 #include "infer/audit_table.h"
+#include "infer/case_findings.h"
 #include "infer/case_gather.h"
+#include "infer/case_ranks.h"
 #include "infer/model_output.h"
 #include "infer/rank_facts.h"
 #include "infer/run_folder.h"
+#include "infer/shared_output.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -135,33 +139,6 @@ static adele_status find_folder(struct audit *audit, const struct model *model) 
     return CHECK_MEMORY(audit->folder);
 }
 
-// The value must not be that of a class: 255 is one where data.label_map says so. One that the
-// files do not hold may become that of ignored pixels where no other is.
-static adele_status choose_mask_value(struct audit *audit) {
-    int value = audit->options->mask_value;
-    const struct dataset *dataset = audit->dataset;
-    struct label_lookup *lookup = dataset->lookup;
-    bool has_own = lookup->value[LABEL_IGNORE] != LABEL_NOT_A_VALUE;
-    if (value < 0)
-        return ADELE_OK;
-    int category = label_lookup_category(lookup, value);
-    if (category == LABEL_IGNORE || (category < 0 && !has_own && value <= UINT8_MAX)) {
-        lookup->value[LABEL_IGNORE] = value;
-        audit->is_mask_value_new = category != LABEL_IGNORE;
-        return ADELE_OK;
-    }
-    if (category < 0 && !has_own)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use a value up to 255.",
-                    "%s: value %d does not fit into masks of 8 bits", dataset->root, value);
-    if (!has_own)
-        return FAIL(ADELE_INVALID_ARGUMENT, "Use a value that no class has, such as 254.",
-                    "%s: pixels of value %d in its label files are of class %s, not ignored",
-                    dataset->root, value, dataset->category_names[category]);
-    return FAIL(ADELE_INVALID_ARGUMENT, "Use the value that the data set ignores.",
-                "%s: its label files ignore pixels of value %d, not of %d", dataset->root,
-                (int)lookup->value[LABEL_IGNORE], value);
-}
-
 static adele_status add_pictures(const struct audit *audit) {
     const struct dataset *dataset = audit->dataset;
     int64_t n = 0;
@@ -176,7 +153,7 @@ static adele_status add_pictures(const struct audit *audit) {
 // NULL `model`: there is none yet.
 static adele_status plan_files(struct audit *audit, const struct model *model) {
     const struct audit_options *options = audit->options;
-    TRY(choose_mask_value(audit));
+    TRY(audit_mask_choose(audit->dataset, options->mask_value, &audit->is_mask_value_new));
     TRY(output_create(audit->folder, options->model.is_overwriting, &audit->output));
     struct output_guard *guard = output_guard(audit->output);
     if (model)
@@ -309,25 +286,15 @@ static adele_status init_tables(struct audit *audit, int n_categories) {
 
 // Begins `output` unless that is NULL.
 static adele_status visit_cases(struct audit *audit, struct model *model, struct output *output) {
+    struct model_options options = audit->options->model;
+    if (audit->n_folds > 0) // a rank predicts the whole of its folds
+        options.ranks = NULL;
     struct model_visitor visitor = {.is_wanted = audit->is_wanted,
                                     .at_network_size = audit->noisy.n > 0,
                                     .visit = visit,
                                     .end_case = end_case,
                                     .context = audit};
-    return model_visit(model, &audit->options->model, audit->dataset, output, &visitor);
-}
-
-// A value that the data set does not ignore is an error in a training, until its map has it.
-static void log_masks(const struct audit *audit) {
-    int value = audit->options->mask_value;
-    if (value < 0 || audit->dataset->n_cases[audit->split] == 0)
-        return;
-    const struct dataset_case *first = &audit->dataset->cases[audit->split][0];
-    log_line(LOG_INFO, "masks with value %d in the doubtful regions: %s/%s", value, audit->folder,
-             dataset_label_folder(audit->dataset, audit->split, first));
-    if (audit->is_mask_value_new)
-        log_line(LOG_INFO, "a training on them needs {from: %d, to: 255} in data.label_map%s",
-                 value, audit->dataset->map.n > 0 ? "" : ", beside an entry for each other value");
+    return model_visit(model, &options, audit->dataset, output, &visitor);
 }
 
 // The first rows of audit.csv.
@@ -351,7 +318,8 @@ static adele_status save_tables(struct audit *audit) {
     TRY(save_changes(audit));
     TRY(audit_table_save(&audit->table, audit->dataset->category_names,
                          n_pictures < n_rows ? n_pictures : n_rows, audit->folder));
-    log_masks(audit);
+    audit_mask_log(audit->dataset, audit->split, audit->options->mask_value,
+                   audit->is_mask_value_new, audit->folder);
     log_most_doubtful(audit);
     return ADELE_OK;
 }
@@ -430,22 +398,45 @@ done:
 
 // ---- folds --------------------------------------------------------------------------------------
 
-adele_status audit_begin(const struct audit_options *options, const struct dataset_config *data,
-                         int n_folds, struct audit **out) {
-    struct audit *audit = NULL;
-    TRY(ALLOCATE(&audit, 1));
-    *audit = (struct audit){.options = options, .split = SPLIT_TRAIN, .n_folds = n_folds};
-    *out = audit;
+static adele_status prepare_folds(struct audit *audit, const struct dataset_config *data) {
     TRY(dataset_open(data, &audit->dataset));
     int n = audit->dataset->n_cases[SPLIT_TRAIN];
-    if (n_folds < 2 || n_folds > n)
+    if (audit->n_folds < 2 || audit->n_folds > n)
         return FAIL(ADELE_INVALID_ARGUMENT, "Every fold needs a case.",
-                    "%d folds of %d training cases: not from 2 to %d", n_folds, n, n);
-    audit->folder = memory_strdup(options->folder);
+                    "%d folds of %d training cases: not from 2 to %d", audit->n_folds, n, n);
+    audit->folder = memory_strdup(audit->options->folder);
     TRY(CHECK_MEMORY(audit->folder));
     TRY(plan_files(audit, NULL));
-    TRY(init_tables(audit, audit->dataset->n_categories));
-    return output_begin(audit->output);
+    return init_tables(audit, audit->dataset->n_categories);
+}
+
+static adele_status compare_folds(const struct audit *audit) {
+    struct ranks *ranks = audit->options->model.ranks;
+    char text[RANK_FACT_BYTES];
+    struct rank_fact fact;
+    (void)snprintf(text, sizeof text, "%d", audit->n_folds);
+    rank_fact_set_option(&fact, "number of folds", text);
+    TRY(rank_facts_compare(ranks, 1, &fact));
+    return compare_options(audit->options);
+}
+
+static void tell_alive(void *ranks) {
+    ranks_tell_alive(ranks);
+}
+
+adele_status audit_begin(const struct audit_options *options, const struct dataset_config *data,
+                         int n_folds, struct audit **out) {
+    struct ranks *ranks = options->model.ranks;
+    struct audit *audit = NULL;
+    TRY(ranks_agree(ranks, ALLOCATE(&audit, 1)));
+    *audit = (struct audit){.options = options, .split = SPLIT_TRAIN, .n_folds = n_folds};
+    *out = audit;
+    adele_status status = prepare_folds(audit, data);
+    TRY(case_ranks_begin(&options->model, audit->dataset, status));
+    TRY(compare_folds(audit));
+    TRY(ranks_agree(ranks, ranks_index(ranks) == 0 ? output_begin(audit->output) : ADELE_OK));
+    output_set_watch(audit->output, tell_alive, ranks);
+    return shared_output_check(ranks, audit->output);
 }
 
 const struct dataset *audit_dataset(const struct audit *audit) {
@@ -471,13 +462,23 @@ adele_status audit_fold(struct audit *audit, struct model *model, const bool *is
     return visit_cases(audit, model, NULL);
 }
 
+static adele_status end_folds(struct audit *audit) {
+    struct ranks *ranks = audit->options->model.ranks;
+    TRY(case_findings_share(ranks, audit->dataset));
+    TRY(gather_results(audit));
+    return ranks_agree(ranks, save_results(audit));
+}
+
 adele_status audit_end(struct audit *audit, adele_status status, struct audit_result *out) {
     memset(out, 0, sizeof *out);
     if (!audit)
         return status;
-    if (status == ADELE_OK)
-        status = save_results(audit);
+    const bool are_done = status == ADELE_OK;
+    if (are_done)
+        status = end_folds(audit);
     status = output_end(audit->output, status);
+    if (are_done)
+        status = ranks_agree(audit->options->model.ranks, status);
     if (status == ADELE_OK)
         fill_result(&audit->table, out);
     audit_deinit(audit);

@@ -44,18 +44,19 @@ ADELE_MUST_CHECK adele_status model_audit(struct model *model, const struct audi
 
 struct audit;
 // Opens the data set, whose training labels are audited, and begins the output in options->folder;
-// of options->model the inference, overwriting and callbacks count. Borrows `options`. *out is for
-// audit_end, after an error too.
+// of options->model the inference, overwriting, callbacks and ranks count. Borrows `options`. *out
+// is for audit_end, after an error too. Collective, as audit_end is.
 ADELE_MUST_CHECK adele_status audit_begin(const struct audit_options *options,
                                           const struct dataset_config *data, int n_folds,
                                           struct audit **out);
 const struct dataset *audit_dataset(const struct audit *audit); // borrowed
-// Audits the wanted training cases.
+// Audits the wanted training cases. Not collective: a rank audits whole folds, of which lower ranks
+// have lower ones.
 ADELE_MUST_CHECK adele_status audit_fold(struct audit *audit, struct model *model,
                                          const bool *is_wanted);
-// Writes the results and frees the audit (NULL is legal). Returns `status`, that of the folds,
-// unless that is ADELE_OK and writing fails. After a failure the lists, and with mask_value the
-// label files of the cases audited so far, are there.
+// Writes the results of all ranks and frees the audit (NULL is legal). Returns `status`, that of
+// the folds, unless that is ADELE_OK and writing fails; another status needs no other rank. After a
+// failure the lists, and with mask_value the label files of the cases audited so far, are there.
 ADELE_MUST_CHECK adele_status audit_end(struct audit *audit, adele_status status,
                                         struct audit_result *out);
 #endif

@@ -47,21 +47,25 @@ static adele_status wait_for(struct ranks *ranks, const char *path, const char *
                 path, ranks_host(ranks, 0));
 }
 
-adele_status shared_output_check(struct ranks *ranks, const struct output *output) {
+adele_status shared_output_wait(struct ranks *ranks, const char *path) {
     char hash[HASH_HEX_BYTES] = "";
     int64_t bytes;
+    adele_status status = ADELE_OK;
+    if (ranks_count(ranks) == 1)
+        return ADELE_OK;
+    if (ranks_index(ranks) == 0)
+        status = hash_file_hex(path, hash, &bytes);
+    TRY(ranks_agree(ranks, status));
+    TRY(ranks_broadcast(ranks, hash, sizeof hash));
+    return ranks_agree(ranks, ranks_index(ranks) == 0 ? ADELE_OK : wait_for(ranks, path, hash));
+}
+
+adele_status shared_output_check(struct ranks *ranks, const struct output *output) {
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
     char *path = file_join(output_folder(output), OUTPUT_MANIFEST_NAME);
-    adele_status status = CHECK_MEMORY(path);
-    if (status == ADELE_OK && ranks_index(ranks) == 0)
-        status = hash_file_hex(path, hash, &bytes);
-    status = ranks_agree(ranks, status);
-    if (status == ADELE_OK)
-        status = ranks_broadcast(ranks, hash, sizeof hash);
-    if (status == ADELE_OK)
-        status =
-            ranks_agree(ranks, ranks_index(ranks) == 0 ? ADELE_OK : wait_for(ranks, path, hash));
+    TRY(ranks_agree(ranks, CHECK_MEMORY(path)));
+    adele_status status = shared_output_wait(ranks, path);
     memory_free(path);
     return status;
 }

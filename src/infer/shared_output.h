@@ -10,4 +10,6 @@
 // for rank 0's list of the files in the folder. ADELE_INVALID_ARGUMENT on all when one does not
 // find it, because the hosts have folders of their own under that path: masks would be lost.
 ADELE_MUST_CHECK adele_status shared_output_check(struct ranks *ranks, const struct output *output);
+// The same for a file that rank 0 has written and all read.
+ADELE_MUST_CHECK adele_status shared_output_wait(struct ranks *ranks, const char *path);
 #endif

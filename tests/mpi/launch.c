@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #define MAX_ARGUMENTS 160
+#define MAX_WORDS     48
 
 int launch_prepare(void) {
     if (ADELE_MPIRUN[0] == '\0' || ADELE_CLI[0] == '\0')
@@ -175,6 +176,36 @@ void launch_ok(void *const *state, const struct launch *launch) {
     if (result.code != 0)
         launch_fail(&result, launch->run);
     program_result_deinit(&result);
+}
+
+void launch_words(void *const *state, int n_ranks, const char *const *words,
+                  struct program_result *out) {
+    char paths[MAX_WORDS][4200];
+    const char *argv[MAX_WORDS + 4] = {ADELE_CLI};
+    bool are_two = false;
+    int n = 1;
+    for (int i = 0; words[i]; i++) {
+        assert_true(i < MAX_WORDS);
+        are_two = are_two || strcmp(words[i], MPIRUN_NEXT) == 0;
+        (void)snprintf(paths[i], sizeof paths[i], "%s", words[i]);
+        if (words[i][0] == '@')
+            (void)snprintf(paths[i], sizeof paths[i], "%s", scratch_path(state, words[i] + 1));
+        argv[n++] = paths[i];
+    }
+    argv[n] = NULL;
+    if (n_ranks == 1 && !are_two)
+        program_run(argv, out);
+    else
+        mpirun_run(n_ranks, argv, out);
+}
+
+void launch_require_error(struct program_result *result, const char *const *words) {
+    bool is_told = result->code == 1 && count_of(result->err, "adele: error:") == 1;
+    for (int i = 0; words[i]; i++)
+        is_told = is_told && strstr(result->err, words[i]);
+    if (!is_told)
+        launch_fail(result, "not that error");
+    program_result_deinit(result);
 }
 
 static bool names_folder(const char *process, const char *folder) {

@@ -44,6 +44,14 @@ pid_t launch_start(void *const *state, const struct launch *launch, FILE *err);
 // Fails the test unless it ends well.
 void launch_ok(void *const *state, const struct launch *launch);
 
+// `adele` with these words (up to NULL), where "@NAME" is a path in the scratch folder. Behind
+// MPIRUN_NEXT stand the program and words of one more rank.
+void launch_words(void *const *state, int n_ranks, const char *const *words,
+                  struct program_result *out);
+// Fails the test unless there was one error, with these words in it, and exit code 1. Frees
+// `result`.
+void launch_require_error(struct program_result *result, const char *const *words);
+
 // Processes whose command line names the scratch folder, and that do not end within a minute.
 int launch_n_left(void *const *state);
 

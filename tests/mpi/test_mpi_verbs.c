@@ -18,7 +18,6 @@
 
 #include <cmocka.h>
 
-#define MAX_WORDS 32
 #define N_VOLUMES 5
 
 // Slices of 32 x 28 pixels with a box, as many as the volume has a number.
@@ -64,29 +63,9 @@ static int setup(void **state) {
 
 // ---- one command --------------------------------------------------------------------------------
 
-// `adele` with these words (up to NULL) on the CPU; "@NAME" is a path in the scratch folder.
-static void run_adele(void *const *state, int n_ranks, const char *const *words,
-                      struct program_result *out) {
-    char paths[MAX_WORDS][4200];
-    const char *argv[MAX_WORDS + 4] = {ADELE_CLI};
-    int n = 1;
-    for (int i = 0; words[i]; i++) {
-        assert_true(i < MAX_WORDS);
-        (void)snprintf(paths[i], sizeof paths[i], "%s", words[i]);
-        if (words[i][0] == '@')
-            (void)snprintf(paths[i], sizeof paths[i], "%s", scratch_path(state, words[i] + 1));
-        argv[n++] = paths[i];
-    }
-    argv[n] = NULL;
-    if (n_ranks == 1)
-        program_run(argv, out);
-    else
-        mpirun_run(n_ranks, argv, out);
-}
-
 static void run_ok(void *const *state, int n_ranks, const char *const *words) {
     struct program_result result;
-    run_adele(state, n_ranks, words, &result);
+    launch_words(state, n_ranks, words, &result);
     if (result.code != 0)
         launch_fail(&result, words[0]);
     program_result_deinit(&result);
@@ -105,12 +84,12 @@ static void require_same_folders(void *const *state, const char *a, const char *
 // The command writes into @out. `n_ranks` ends with 0.
 static void assert_same(void *const *state, const int *n_ranks, const char *const *words) {
     struct program_result alone, together;
-    run_adele(state, 1, words, &alone);
+    launch_words(state, 1, words, &alone);
     if (alone.code != 0)
         launch_fail(&alone, words[0]);
     check_ok(file_rename(scratch_path(state, "out"), scratch_path(state, "alone")));
     for (; *n_ranks > 0; n_ranks++) {
-        run_adele(state, *n_ranks, words, &together);
+        launch_words(state, *n_ranks, words, &together);
         if (together.code != 0)
             launch_fail(&together, words[0]);
         assert_string_equal(together.out, alone.out);
@@ -161,16 +140,6 @@ static void audit_volumes(void **state) {
 
 // ---- errors -------------------------------------------------------------------------------------
 
-// One error of adele's, with these words in it, and exit code 1.
-static void require_error(struct program_result *result, const char *const *words) {
-    bool is_told = result->code == 1 && count_of(result->err, "adele: error:") == 1;
-    for (int i = 0; words[i]; i++)
-        is_told = is_told && strstr(result->err, words[i]);
-    if (!is_told)
-        launch_fail(result, "not that error");
-    program_result_deinit(result);
-}
-
 static void require_no_temporaries(void *const *state) {
     struct program_result result;
     program_run(
@@ -195,16 +164,17 @@ static void a_broken_picture_is_one_error(void **state) {
     assert_int_equal(truncate(scratch_path(state, "pictures/val_002_0000.png"), 60), 0);
     for (int n_ranks = 1; n_ranks <= 4; n_ranks *= 4) {
         check_ok(file_remove_tree(scratch_path(state, "out")));
-        run_adele(state, n_ranks, WORDS(PREDICT, "@out"), &result);
-        require_error(&result, SETS("val_002_0000.png", n_ranks > 1 ? "rank 3 on " : "error: /"));
+        launch_words(state, n_ranks, WORDS(PREDICT, "@out"), &result);
+        launch_require_error(&result,
+                             SETS("val_002_0000.png", n_ranks > 1 ? "rank 3 on " : "error: /"));
         require_no_temporaries(state);
     }
     assert_true(file_exists(scratch_path(state, "out/train_000.png")));
     assert_false(file_exists(scratch_path(state, "out/val_002.png")));
     check_ok(file_copy(scratch_path(state, "set/imagesTr/val_002_0000.png"),
                        scratch_path(state, "pictures/val_002_0000.png")));
-    run_adele(state, 2, WORDS(PREDICT, "@out"), &result);
-    require_error(&result, SETS("is there already"));
+    launch_words(state, 2, WORDS(PREDICT, "@out"), &result);
+    launch_require_error(&result, SETS("is there already"));
     run_ok(state, 2, WORDS(PREDICT, "@out", "--overwrite"));
     run_ok(state, 1, WORDS(PREDICT, "@alone"));
     require_same_folders(state, "alone", "out");
@@ -223,8 +193,9 @@ static void other_options_are_refused(void **state) {
                                      ADELE_CLI, "evaluate", run, "--save-masks", out, "--flip",
                                      NULL},
                &result);
-    require_error(&result, SETS("rank 1 on ", "differs in options of prediction: it has batch 8",
-                                "flip 1", "with the same options"));
+    launch_require_error(&result,
+                         SETS("rank 1 on ", "differs in options of prediction: it has batch 8",
+                              "flip 1", "with the same options"));
     assert_false(file_exists(out));
 }
 
@@ -244,16 +215,16 @@ static void a_folder_that_ranks_do_not_share_is_refused(void **state) {
         "--device", "cpu"
     mpirun_run(1, (const char *const[]){ON(folders[0]), MPIRUN_NEXT, ON(folders[1]), NULL},
                &result);
-    require_error(&result, SETS("rank 1 on ", "masks/", "do not share the folder"));
+    launch_require_error(&result, SETS("rank 1 on ", "masks/", "do not share the folder"));
     assert_false(file_exists(scratch_path(state, "host1/masks")));
 }
 
 // Its standard output, which is the same with one process.
 static void first_process_alone(void *const *state, const char *const *words) {
     struct program_result alone, together;
-    run_adele(state, 1, words, &alone);
+    launch_words(state, 1, words, &alone);
     check_ok(file_remove_tree(scratch_path(state, "out")));
-    run_adele(state, 2, words, &together);
+    launch_words(state, 2, words, &together);
     check_ok(file_remove_tree(scratch_path(state, "out")));
     assert_int_equal(alone.code, 0);
     assert_int_equal(together.code, 0);
@@ -267,12 +238,12 @@ static void what_has_nothing_to_divide_is_one_process(void **state) {
     first_process_alone(state, SETS("help", "train"));
     first_process_alone(state, SETS("--version"));
     struct program_result result;
-    run_adele(state, 2, SETS("info"), &result); // the free memory changes
+    launch_words(state, 2, SETS("info"), &result); // the free memory changes
     assert_int_equal(count_of(result.out, "several processes: "), 1);
     assert_int_equal(result.code, 0);
     program_result_deinit(&result);
-    run_adele(state, 2, WORDS("audit", "@set", "--folds", "2", "-o", "@out"), &result);
-    require_error(&result, SETS("`adele audit --folds` is one process"));
+    launch_words(state, 2, SETS("check", "@set"), &result);
+    launch_require_error(&result, SETS("`adele check` is one process"));
 }
 
 int main(void) {
