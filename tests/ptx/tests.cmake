@@ -22,8 +22,8 @@ endfunction()
 
 # ---- every op ------------------------------------------------------------------------------------
 # These take more than a few seconds.
-set(PTX_SLOW conv2d conv2d_weight_gradient packing plan_slices batch_norm loss loss_cases crf aspp network
-  deeplab_devices)
+set(PTX_SLOW conv2d conv2d_kernels conv2d_weight_gradient packing plan_slices batch_norm loss loss_cases crf aspp network
+  network_training deeplab_devices)
 foreach(op ${ADELE_DEVICE_TESTS})
   set(labels ptx)
   if(op IN_LIST PTX_SLOW)
@@ -35,7 +35,7 @@ foreach(op ${ADELE_DEVICE_TESTS})
 endforeach()
 
 # Hopper's kernels, whose PTX is for sm_90a: the interpreted device becomes one of compute capability 9.0.
-ptx_executable(ptx_conv2d_hopper test_conv2d)
+ptx_executable(ptx_conv2d_hopper test_conv2d_kernels)
 ptx_test(ptx_conv2d_hopper "ptx;slow" ptx_conv2d_hopper PTX_SM=90 PTX_MMA=hopper PTX_TEST_FILTER=test_hopper
   PTX_REPORT=${PTX_REPORTS}/ptx_conv2d_hopper.txt)
 set_tests_properties(ptx_conv2d_hopper PROPERTIES FIXTURES_SETUP ptx_ran FAIL_REGULAR_EXPRESSION "Running 0 test|SKIPPED")
@@ -52,7 +52,7 @@ ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:
 # ---- what hardware is free to do -----------------------------------------------------------------
 # The sums of tensor cores and the approximation of exp are chosen together with an order: a result that depends on
 # neither of the two does not depend on both.
-set(PTX_MULTIPLIES conv2d conv2d_weight_gradient aspp network)
+set(PTX_MULTIPLIES conv2d conv2d_kernels conv2d_weight_gradient aspp network network_training)
 set(PTX_EXPONENTIATES loss loss_cases decide ensemble crf)
 foreach(op ${ADELE_DEVICE_TESTS})
   set(backward PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy)

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "support/scratch.h"
+#include "support/train_step.h"
 
 #include <cjson/cJSON.h>
 #include <math.h>
@@ -119,6 +120,28 @@ static void assert_same_file(const char *folder_a, const char *folder_b, const c
         fail_msg("%s and %s differ", a, b);
     memory_free(a);
     memory_free(b);
+}
+
+struct safetensors *tiny_run_open(void *const *state, const char *name) {
+    struct safetensors *file = NULL;
+    check_ok(safetensors_open(scratch_path(state, name), &file));
+    return file;
+}
+
+bool tiny_run_has(void *const *state, const char *name) {
+    return file_exists(scratch_path(state, name));
+}
+
+int tiny_run_setup_full(void **state) {
+    if (tiny_run_setup(state) != 0)
+        return -1;
+    struct trainer_result result = {0};
+    check_ok(tiny_run(state, "run", false, NULL, &result));
+    assert_int_equal(result.n_epochs, 5);
+    assert_true(isfinite(result.val_miou) && isfinite(result.test_miou));
+    assert_true(result.best_epoch >= 1 && result.best_epoch <= 5);
+    assert_true(result.best_miou >= result.val_miou);
+    return 0;
 }
 
 void tiny_run_assert_same(void *const *state, const char *run_a, const char *run_b) {

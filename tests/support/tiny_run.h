@@ -4,6 +4,7 @@
 #ifndef ADELE_TESTS_TINY_RUN_H
 #define ADELE_TESTS_TINY_RUN_H
 
+#include "base/safetensors.h"
 #include "run/trainer.h"
 #include "support/tiny_set.h"
 
@@ -15,6 +16,8 @@
 // CMocka's group fixture: a scratch folder with the data set "set" of seed 3, whose shapes are
 // grown or shrunk by 2 pixels in set/noisyTr. *state holds the path, as in scratch.h.
 int tiny_run_setup(void **state);
+// The same, with the run that a test compares others with: scratch/run, of five epochs.
+int tiny_run_setup_full(void **state);
 
 // tiny_set_config of the fixture's set, with overrides "key=value" that end with NULL. With noisy
 // labels.
@@ -32,6 +35,9 @@ void tiny_run_interrupted(void *const *state, const char *name, int n_steps,
 // or not there.
 double tiny_run_metric(void *const *state, const char *run, int epoch, const char *metric);
 int tiny_run_n_records(void *const *state, const char *run);
+// scratch/NAME: whether it is there; its tensors, which safetensors_close frees.
+bool tiny_run_has(void *const *state, const char *name);
+struct safetensors *tiny_run_open(void *const *state, const char *name);
 
 // Fails unless both runs' files are there and the same, byte by byte: the last and best checkpoint,
 // metrics, onsets, examples, and the folder of labels, if there is one. TensorBoard's events are
