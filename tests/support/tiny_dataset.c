@@ -183,3 +183,20 @@ void tiny_assert_case(const struct dataset *dataset, enum dataset_split split, i
     else
         assert_non_null(strstr(item->label_path, label));
 }
+
+void tiny_load(const struct dataset *dataset, enum dataset_split split, bool keep_empty,
+               struct dataset_images *out) {
+    if (dataset_load(dataset, split, keep_empty, out) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+}
+
+void tiny_refuse_load(const struct dataset_config *config, const char *what) {
+    struct dataset *dataset = tiny_open(config);
+    struct dataset_images images;
+    assert_int_not_equal(dataset_load(dataset, SPLIT_TRAIN, false, &images), ADELE_OK);
+    assert_null(images.images);
+    if (strstr(adele_error_message(), what) == NULL)
+        fail_msg("\"%s\" is not in: %s", what, adele_error_message());
+    assert_true(adele_error_hint()[0] != '\0');
+    dataset_close(dataset);
+}

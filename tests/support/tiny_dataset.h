@@ -5,6 +5,7 @@
 #define ADELE_TESTS_TINY_DATASET_H
 
 #include "data/dataset.h"
+#include "data/load.h"
 
 #define TINY_H      6
 #define TINY_W      8
@@ -37,6 +38,11 @@ struct dataset_config tiny_config(void *const *state, const char *root);
 struct dataset *tiny_open(const struct dataset_config *config);
 // Opening fails with that status, a hint, and a message that contains `what`.
 void tiny_refuse(const struct dataset_config *config, adele_status status, const char *what);
+// dataset_load of a split that can be loaded; dataset_images_deinit is the caller's.
+void tiny_load(const struct dataset *dataset, enum dataset_split split, bool keep_empty,
+               struct dataset_images *out);
+// Loading the training split fails with a hint, and a message that contains `what`.
+void tiny_refuse_load(const struct dataset_config *config, const char *what);
 // Case i of the split has that name, and paths that contain these texts; NULL: it has no label.
 void tiny_assert_case(const struct dataset *dataset, enum dataset_split split, int i,
                       const char *name, const char *image, const char *label);
