@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Text that grows: numbers with a point in every locale, and fields of CSV and JSON.
 #include "base/buffer.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "base/number.h"
 
@@ -13,10 +12,9 @@
 #include <float.h>
 #include <locale.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "support/comma_locale.h"
 #include "support/scratch.h"
 
 static void add_numbers(struct buffer *buffer) {
@@ -43,23 +41,7 @@ static void numbers_are_short_and_exact(void **state) {
 }
 
 static void numbers_have_a_point_in_a_locale_with_commas(void **state) {
-    static const char source[] = "LC_NUMERIC\ndecimal_point \",\"\nthousands_sep \".\"\n"
-                                 "grouping 3;3\nEND LC_NUMERIC\n";
-    char command[4096];
-    assert_int_equal(file_write(scratch_path(state, "source"), source, sizeof source - 1),
-                     ADELE_OK);
-    // -c: without the other categories, of which localedef warns.
-    (void)snprintf(command, sizeof command,
-                   "cd '%s' && localedef -c -f ANSI_X3.4-1968 -i ./source ./commas 2>/dev/null",
-                   scratch_path(state, "."));
-    int code = system(command);
-    assert_true(code != -1);
-    assert_int_equal(setenv("LOCPATH", scratch_path(state, "."), 1), 0);
-    if (setlocale(LC_NUMERIC, "commas") == NULL)
-        skip(); // a machine without localedef
-    char text[16];
-    (void)snprintf(text, sizeof text, "%.1f", 0.5);
-    assert_string_equal(text, "0,5");
+    comma_locale_set(state);
     struct buffer buffer = {0};
     add_numbers(&buffer);
     char printed[32];
