@@ -18,15 +18,11 @@
 
 #include <cmocka.h>
 
-#define MAX_ARGUMENTS 160
-#define MAX_WORDS     48
+#define MAX_WORDS 48
 
 int launch_prepare(void) {
-    if (ADELE_MPIRUN[0] == '\0' || ADELE_CLI[0] == '\0')
+    if (!mpirun_is_there() || ADELE_CLI[0] == '\0')
         return skip_program("the command line, built with MPI");
-    if (setenv("OMPI_ALLOW_RUN_AS_ROOT", "1", 1) != 0 ||
-        setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 1) != 0)
-        return 1;
     return 0;
 }
 
@@ -57,12 +53,12 @@ int launch_setup_of(void **state, int n_train, int n_val) {
 }
 
 struct arguments {
-    const char *texts[MAX_ARGUMENTS];
+    const char *texts[MPIRUN_MOST_ARGUMENTS + 1];
     int n;
 };
 
 static void add(struct arguments *arguments, const char *text) {
-    assert_true(arguments->n < MAX_ARGUMENTS - 1);
+    assert_true(arguments->n < MPIRUN_MOST_ARGUMENTS);
     arguments->texts[arguments->n++] = text;
     arguments->texts[arguments->n] = NULL;
 }
@@ -103,36 +99,23 @@ static void add_program(struct arguments *arguments, const struct launch *launch
         add_sets(arguments, launch->last_sets);
 }
 
-// Of ranks: all of them, and those that are not the last one.
-struct counts {
-    char all[16], first[16];
-};
-
 static void add_ranks(struct arguments *arguments, const struct launch *launch,
-                      const char paths[2][4096], struct counts *counts) {
+                      const char paths[2][4096], struct mpirun_command *command) {
+    static const char *const no_options[] = {NULL};
     bool is_divided = launch->last_sets || launch->last_environment || launch->last_device;
-    add(arguments, ADELE_MPIRUN);
-    add(arguments, "--oversubscribe");
-    add(arguments, "--bind-to");
-    add(arguments, "none");
-    add_all(arguments, launch->arguments);
-    (void)snprintf(counts->all, sizeof counts->all, "%d", launch->n_ranks);
-    (void)snprintf(counts->first, sizeof counts->first, "%d", launch->n_ranks - 1);
-    add(arguments, "-n");
-    add(arguments, counts->all);
+    struct arguments programs = {.n = 0};
+    add_program(&programs, launch, paths, false);
     if (is_divided) {
-        add(arguments, ADELE_PER_RANK);
-        add(arguments, counts->first);
+        add(&programs, MPIRUN_NEXT);
+        add_program(&programs, launch, paths, true);
     }
-    add_program(arguments, launch, paths, false);
-    if (!is_divided)
-        return;
-    add(arguments, MPIRUN_NEXT);
-    add_program(arguments, launch, paths, true);
+    mpirun_command(launch->n_ranks - (is_divided ? 1 : 0),
+                   launch->arguments ? launch->arguments : no_options, programs.texts, command);
+    add_all(arguments, command->argv);
 }
 
 static void make_arguments(void *const *state, const struct launch *launch, char paths[2][4096],
-                           struct counts *counts, struct arguments *out) {
+                           struct mpirun_command *command, struct arguments *out) {
     out->n = 0;
     (void)snprintf(paths[0], 4096, "%s", scratch_path(state, "tiny.yaml"));
     (void)snprintf(paths[1], 4096, "%s", scratch_path(state, launch->run));
@@ -141,16 +124,16 @@ static void make_arguments(void *const *state, const struct launch *launch, char
     add(out, LAUNCH_SECONDS);
     add_all(out, launch->before);
     if (launch->n_ranks > 1)
-        add_ranks(out, launch, paths, counts);
+        add_ranks(out, launch, paths, command);
     else
         add_program(out, launch, paths, false);
 }
 
 void launch_run(void *const *state, const struct launch *launch, struct program_result *out) {
     char paths[2][4096];
-    struct counts counts;
+    struct mpirun_command command;
     struct arguments arguments;
-    make_arguments(state, launch, paths, &counts, &arguments);
+    make_arguments(state, launch, paths, &command, &arguments);
     double started = seconds_now();
     program_run(arguments.texts, out);
     if (seconds_now() - started >= strtod(LAUNCH_SECONDS, NULL))
@@ -159,9 +142,9 @@ void launch_run(void *const *state, const struct launch *launch, struct program_
 
 pid_t launch_start(void *const *state, const struct launch *launch, FILE *err) {
     char paths[2][4096];
-    struct counts counts;
+    struct mpirun_command command;
     struct arguments arguments;
-    make_arguments(state, launch, paths, &counts, &arguments);
+    make_arguments(state, launch, paths, &command, &arguments);
     return err ? program_start_heard(arguments.texts, err) : program_start(arguments.texts);
 }
 

@@ -22,12 +22,11 @@ struct launch {
     // Of the rank with the highest number, behind those of all ranks.
     const char *last_device;
     const char *const *last_sets, *const *last_environment;
-    // What stands before mpirun, and mpirun's own arguments behind its usual ones.
+    // What stands before mpirun, and further options of mpirun.
     const char *const *before, *const *arguments;
 };
 
 // For main: 0, or the code of a test that is skipped because mpirun or the build's MPI is missing.
-// Lets mpirun run as root.
 int launch_prepare(void);
 
 // A CMocka fixture: the data set of tiny_run.h with 14 training images, and tiny.yaml in the

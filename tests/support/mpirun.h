@@ -12,12 +12,21 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define MPIRUN_MOST_ARGUMENTS 64
+#define MPIRUN_MOST_ARGUMENTS 160
 #define MPIRUN_NEXT           "//" // before a second command, that of one more rank
 
 bool mpirun_is_there(void);
-// program_run of `argv` (which ends with NULL) as so many ranks, which may be more than the machine
-// has cores and are bound to none of them.
+
+struct mpirun_command {
+    const char *argv[MPIRUN_MOST_ARGUMENTS + 6]; // ends with NULL; borrows what it is made of
+    char n_ranks[16], n_first[16];
+};
+// mpirun's command for `argv` as so many ranks; `options` are further ones of mpirun. Both end with
+// NULL. Sets the variables of this process that mpirun reads: it may run as root, may start more
+// ranks than the machine has cores, and binds them to none of these.
+void mpirun_command(int n_ranks, const char *const *options, const char *const *argv,
+                    struct mpirun_command *out);
+// program_run of that command, without further options.
 void mpirun_run(int n_ranks, const char *const *argv, struct program_result *out);
 // program_start_heard of the same: returns mpirun's process.
 pid_t mpirun_start(int n_ranks, const char *const *argv, FILE *err);
