@@ -143,6 +143,7 @@ static void onset_reads_a_runs_own_file(void **state) {
         assert_true(cJSON_Compare(cJSON_GetObjectItem(category, "onset_epoch"),
                                   cJSON_GetObjectItem(answer, "onset_epoch"), 1));
     }
+    assert_int_equal(n, 2);
     cJSON_Delete(run);
     cJSON_Delete(got);
     ADELE(&result, "onset", path);

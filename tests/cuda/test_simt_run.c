@@ -286,6 +286,7 @@ static void write_spoiled(void *const *state, const char *spoiled, const char *p
     struct safetensors *file = open_last(state, "cpu");
     struct safetensors_writer *writer = NULL;
     float weight[4096];
+    bool is_found = false;
     check_ok(safetensors_writer_create(&writer));
     check_ok(safetensors_writer_metadata(writer, "adele.format", "1"));
     for (int i = 0; i < safetensors_count(file); i++) {
@@ -298,10 +299,12 @@ static void write_spoiled(void *const *state, const char *spoiled, const char *p
             memcpy(weight, data, entry->bytes);
             weight[7] = NAN;
             data = weight;
+            is_found = true;
         }
         check_ok(safetensors_writer_add(writer, entry->name, entry->dtype, entry->n_dimensions,
                                         entry->shape, data));
     }
+    assert_true(is_found);
     check_ok(safetensors_writer_save(writer, path));
     safetensors_writer_destroy(writer);
     safetensors_close(file);

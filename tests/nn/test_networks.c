@@ -70,13 +70,16 @@ static void strides_become_dilations(void **state) {
     int out;
     graph_init(&graph);
     check_ok(resnet_build(&graph, RESNET_18, 1, 8, false, &out));
-    for (size_t k = 0; k < sizeof want / sizeof want[0]; k++)
-        for (int i = 0; i < graph.n_nodes; i++)
-            if (strcmp(graph.nodes[i].name, want[k].name) == 0) {
-                assert_int_equal(graph.nodes[i].stride, want[k].stride);
-                assert_int_equal(graph.nodes[i].dilation, want[k].dilation);
-                assert_int_equal(graph.nodes[i].pad, want[k].dilation);
-            }
+    for (size_t k = 0; k < sizeof want / sizeof want[0]; k++) {
+        int i = 0;
+        while (i < graph.n_nodes && strcmp(graph.nodes[i].name, want[k].name) != 0)
+            i++;
+        if (i == graph.n_nodes)
+            fail_msg("no node %s", want[k].name);
+        assert_int_equal(graph.nodes[i].stride, want[k].stride);
+        assert_int_equal(graph.nodes[i].dilation, want[k].dilation);
+        assert_int_equal(graph.nodes[i].pad, want[k].dilation);
+    }
     graph_deinit(&graph);
 }
 
