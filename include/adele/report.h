@@ -34,6 +34,8 @@ struct adele_class_correction {
     const char *explanation; // why that is never, or not the epoch after the onset: with the
                              // numbers, and the keys that change it; "" where there is nothing to
                              // explain
+    int is_not_learned;      // 1: its curve ends with values of almost 0, as of a class that the
+                             // network predicts nowhere
 };
 // Calls on_class for each foreground class of a run that corrects labels, in the order of the
 // classes; not at all for one with correction.enabled: false, or made by an earlier version.

@@ -64,10 +64,12 @@ adele_status adele_run_corrections(const char *run,
         if (name != NULL)
             text_make_plain(name);
         if (class_correction_read(onset, node, &read))
-            on_class(context, &(struct adele_class_correction){.name = read.name,
-                                                               .onset_epoch = read.onset_epoch,
-                                                               .first_epoch = read.first_epoch,
-                                                               .explanation = read.explanation});
+            on_class(context,
+                     &(struct adele_class_correction){.name = read.name,
+                                                      .onset_epoch = read.onset_epoch,
+                                                      .first_epoch = read.first_epoch,
+                                                      .explanation = read.explanation,
+                                                      .is_not_learned = read.n_not_learned > 0});
     }
     cJSON_Delete(onset);
     return ADELE_OK;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "adele/data.h"
+#include "adele/report.h"
 #include "cli/cli.h"
 
 #include <argp.h>
@@ -68,6 +69,19 @@ const struct argp labels_argp = {
     0,
     0};
 
+#define MOST_CLASSES 5
+
+// "leaf": such a class is not corrected, and its labels say nothing about the network.
+static void show_not_learned(void *context, const struct adele_class_correction *class) {
+    int *n_shown = context;
+    if (class->is_not_learned && class->first_epoch == 0 && ++*n_shown <= MOST_CLASSES)
+        printf("%s%s",
+               *n_shown == 1 ? "not corrected, because the network predicts it almost "
+                               "nowhere: "
+                             : ", ",
+               class->name);
+}
+
 int verb_labels(int argc, char **argv) {
     struct adele_labels_options arguments = {0};
     long long n_changed = 0;
@@ -79,5 +93,9 @@ int verb_labels(int argc, char **argv) {
         return cli_report_failure(status);
     printf("%s in %s\n", n_changed > 0 ? "corrected labels" : "the labels that the run was given",
            arguments.output);
+    int n_shown = 0; // a run without onset.json has nothing to show
+    if (adele_run_corrections(arguments.run_folder, show_not_learned, &n_shown) == ADELE_OK &&
+        n_shown > 0)
+        printf(n_shown > MOST_CLASSES ? ", and %d more\n" : "\n", n_shown - MOST_CLASSES);
     return CLI_OK;
 }

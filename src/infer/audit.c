@@ -313,6 +313,19 @@ static void log_most_doubtful(const struct audit *audit) {
     }
 }
 
+// The ranking is that of what the network has learned: without the class, every label of it is
+// doubtful, the wrong ones no more than the others.
+static void log_unpredicted(const struct audit *audit) {
+    for (int c = 1; c < audit->table.n_categories; c++) {
+        const struct audit_class *class = &audit->table.classes[c];
+        if (class->n_pixels > 0 && class->n_predicted == 0)
+            log_line(LOG_WARNING,
+                     "the network predicts %s in no pixel of these images, though labels hold it: "
+                     "it has not learned the class, and the ranking says little about its labels",
+                     audit->dataset->category_names[c]);
+    }
+}
+
 static adele_status save_tables(struct audit *audit) {
     int n_rows = audit->table.n_rows, n_pictures = audit->gallery.max;
     TRY(save_changes(audit));
@@ -321,6 +334,7 @@ static adele_status save_tables(struct audit *audit) {
     audit_mask_log(audit->dataset, audit->split, audit->options->mask_value,
                    audit->is_mask_value_new, audit->folder);
     log_most_doubtful(audit);
+    log_unpredicted(audit);
     return ADELE_OK;
 }
 

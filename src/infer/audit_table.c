@@ -47,6 +47,7 @@ adele_status audit_table_add_image(struct audit_table *table, const char *name, 
     for (int c = 0; c < table->n_categories; c++) {
         struct audit_class *class = &table->classes[c];
         class->n_pixels += score->n_labelled[c];
+        class->n_predicted += score->n_predicted[c];
         if (isnan(score->of_class[c]))
             continue;
         class->score_sum += llrint(score->of_class[c] * AUDIT_SCORE_UNITS);

@@ -28,6 +28,7 @@ struct audit_class {
     int64_t score_sum;            // over n_images, in units of 1 / AUDIT_SCORE_UNITS
     int n_images;                 // with the class in the label or the prediction
     int64_t n_pixels, n_doubtful; // labelled; of them in doubtful regions
+    int64_t n_predicted;
 };
 
 struct audit_table {

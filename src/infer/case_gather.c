@@ -177,20 +177,23 @@ static adele_status gather_regions(struct ranks *ranks, struct audit_table *tabl
 }
 
 static adele_status sum_classes(struct ranks *ranks, struct audit_table *table) {
-    enum { N_SUMS = 4 };
+    enum { N_SUMS = 5 };
     int64_t sums[N_SUMS * DOUBT_MAX_CATEGORIES];
     size_t n = (size_t)table->n_categories;
     for (size_t c = 0; c < n; c++) {
         const struct audit_class *class = &table->classes[c];
         const int64_t of_class[N_SUMS] = {class->score_sum, class->n_images, class->n_pixels,
-                                          class->n_doubtful};
+                                          class->n_doubtful, class->n_predicted};
         memcpy(sums + N_SUMS * c, of_class, sizeof of_class);
     }
     TRY(ranks_sum(ranks, sums, N_SUMS * n));
     for (size_t c = 0; c < n; c++) {
         const int64_t *sum = sums + N_SUMS * c;
-        table->classes[c] = (struct audit_class){
-            .score_sum = sum[0], .n_images = (int)sum[1], .n_pixels = sum[2], .n_doubtful = sum[3]};
+        table->classes[c] = (struct audit_class){.score_sum = sum[0],
+                                                 .n_images = (int)sum[1],
+                                                 .n_pixels = sum[2],
+                                                 .n_doubtful = sum[3],
+                                                 .n_predicted = sum[4]};
     }
     return ranks_sum(ranks, table->pairs, n * n);
 }

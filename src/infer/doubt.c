@@ -57,8 +57,7 @@ static struct overlap score_class(const struct doubt_image *image, const uint8_t
     size_t n = plane_size(image);
     const float *plane = image->probabilities + (size_t)c * n;
     double inside = 0.0, outside = 0.0;
-    int64_t n_labelled = 0;
-    bool is_there = false;
+    int64_t n_labelled = 0, n_predicted = 0;
     for (size_t i = 0; i < n; i++) {
         if (image->labels[i] == LABEL_IGNORE)
             continue;
@@ -67,12 +66,13 @@ static struct overlap score_class(const struct doubt_image *image, const uint8_t
         inside += is_label ? q : 0.0;
         outside += is_label ? 0.0 : q;
         n_labelled += is_label;
-        is_there = is_there || is_label || is_predicted;
+        n_predicted += is_predicted;
     }
     out->n_labelled[c] = n_labelled;
+    out->n_predicted[c] = n_predicted;
     out->n_pixels += n_labelled;
     struct overlap overlap = {inside, (double)n_labelled + outside};
-    out->of_class[c] = is_there ? overlap.inside / overlap.all : NAN;
+    out->of_class[c] = n_labelled + n_predicted > 0 ? overlap.inside / overlap.all : NAN;
     return overlap;
 }
 

@@ -37,6 +37,7 @@ struct doubt_score {
     int64_t n_pixels;   // that count
     double of_class[DOUBT_MAX_CATEGORIES];    // NaN: neither labelled nor predicted
     int64_t n_labelled[DOUBT_MAX_CATEGORIES]; // pixels with that label
+    int64_t n_predicted[DOUBT_MAX_CATEGORIES];
 };
 
 // Maps and memory of one image after another; zero-initialized.

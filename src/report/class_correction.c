@@ -47,6 +47,28 @@ static void explain_veto(const cJSON *veto, struct class_correction *out) {
         epoch_of(veto, "epoch"), itself, labels, itself - labels);
 }
 
+// A class that the network predicts nowhere has such values; as few as the onset takes say nothing.
+#define NOT_LEARNED 0.01
+#define MIN_VALUES  3
+
+// The last values of the curve that are so low; 0: fewer than its half. A fit to such a curve has
+// no meaning, however it began.
+static int count_not_learned(const cJSON *iou) {
+    int n = 0;
+    for (const cJSON *value = iou != NULL ? iou->child : NULL; value != NULL; value = value->next)
+        n = cJSON_IsNumber(value) && value->valuedouble < NOT_LEARNED ? n + 1 : 0;
+    return n >= MIN_VALUES && 2 * n >= cJSON_GetArraySize(iou) ? n : 0;
+}
+
+static void explain_not_learned(const cJSON *iou, int n, struct class_correction *out) {
+    say(out,
+        "never corrected, because the network has not learned it: it predicts the class almost "
+        "nowhere in the training images, and the last %d of the %d values of its curve are below "
+        "%g. Raise train.optimizer.lr or train.epochs; on small sets train.optimizer.name: adamw "
+        "with a rate of 0.001 takes fewer epochs.",
+        n, cJSON_GetArraySize(iou), NOT_LEARNED);
+}
+
 static bool lacks_a_value(const cJSON *iou) {
     for (const cJSON *value = iou->child; value != NULL; value = value->next)
         if (!cJSON_IsNumber(value))
@@ -143,19 +165,23 @@ bool class_correction_read(const cJSON *onset, const cJSON *category,
     const cJSON *gate = cJSON_GetObjectItemCaseSensitive(category, "gate");
     const cJSON *corrected = cJSON_GetObjectItemCaseSensitive(category, "corrected_epochs");
     const cJSON *first = cJSON_IsArray(corrected) ? corrected->child : NULL;
+    const cJSON *iou = cJSON_GetObjectItemCaseSensitive(category, "iou");
     int due = epoch_of(category, "due_epoch"), fixed = epoch_of(onset, "ensemble_epoch");
     *out = (struct class_correction){.name = cJSON_GetStringValue(name),
                                      .onset_epoch = epoch_of(category, "onset_epoch"),
-                                     .first_epoch = cJSON_IsNumber(first) ? first->valueint : 0};
+                                     .first_epoch = cJSON_IsNumber(first) ? first->valueint : 0,
+                                     .n_not_learned = count_not_learned(iou)};
     if (!cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(onset, "corrects")) || !out->name)
         return false;
-    if (out->first_epoch == 0 && cJSON_IsObject(gate))
+    if (out->first_epoch == 0 && out->n_not_learned > 0)
+        explain_not_learned(iou, out->n_not_learned, out);
+    else if (out->first_epoch == 0 && cJSON_IsObject(gate))
         explain_gate(gate, out);
     else if (fixed > 0)
         explain_fixed(fixed, cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(onset, "has_ended")),
                       out);
     else if (out->first_epoch == 0 && due == 0)
-        explain_missing_onset(onset, cJSON_GetObjectItemCaseSensitive(category, "iou"), out);
+        explain_missing_onset(onset, iou, out);
     else if (out->first_epoch == 0)
         explain_clean(veto, due, out);
     else if (out->onset_epoch > 0 && out->first_epoch != out->onset_epoch + 1)

@@ -78,7 +78,7 @@ static adele_status add_explanations(struct page *page, const struct report_run 
         TRY(html_text(html, correction.name));
         TRY(buffer_text(html, ": "));
         TRY(html_text(html, correction.explanation));
-        TRY(buffer_text(html, ".</li>\n"));
+        TRY(buffer_text(html, "</li>\n"));
     }
     return buffer_text(html, n > 0 ? "</ul>\n" : "");
 }

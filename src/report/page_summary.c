@@ -4,6 +4,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "report/class_correction.h"
 #include "report/html.h"
 
 #include <math.h>
@@ -109,6 +110,52 @@ static adele_status add_corrected(struct page *page) {
     return buffer_text(&page->html, "</tr>\n");
 }
 
+// ---- classes that were not learned --------------------------------------------------------------
+
+// The next of a run's classes whose curve ends with values of almost 0, from `node` on.
+static const cJSON *find_not_learned(const struct report_run *run, const cJSON *node,
+                                     struct class_correction *out) {
+    for (; node != NULL; node = node->next) {
+        (void)class_correction_read(run->onset, node, out);
+        if (out->name != NULL && out->n_not_learned > 0)
+            return node;
+    }
+    return NULL;
+}
+
+static const cJSON *first_class(const struct report_run *run) {
+    const cJSON *categories = cJSON_GetObjectItemCaseSensitive(run->onset, "categories");
+    return cJSON_IsArray(categories) ? categories->child : NULL;
+}
+
+static adele_status add_names_not_learned(struct page *page, const struct report_run *run) {
+    struct class_correction class;
+    const cJSON *node = find_not_learned(run, first_class(run), &class);
+    TRY(buffer_text(&page->html, node != NULL ? "<td class=\"text\">" : "<td>none"));
+    for (int n = 0; node != NULL; node = find_not_learned(run, node->next, &class)) {
+        TRY(buffer_text(&page->html, n++ == 0 ? "" : ", "));
+        TRY(html_text(&page->html, class.name));
+    }
+    return buffer_text(&page->html, "</td>");
+}
+
+static adele_status add_not_learned(struct page *page) {
+    struct class_correction class;
+    bool has_any_class = false;
+    for (int i = 0; i < page->n_runs; i++)
+        has_any_class =
+            has_any_class || find_not_learned(&page->runs[i], first_class(&page->runs[i]), &class);
+    if (!has_any_class)
+        return ADELE_OK;
+    TRY(begin_row(page, "Classes not learned",
+                  "predicted almost nowhere in the training images at the end"));
+    for (int i = 0; i < page->n_runs; i++)
+        TRY(add_names_not_learned(page, &page->runs[i]));
+    return buffer_text(&page->html, "</tr>\n");
+}
+
+// ---- the table ----------------------------------------------------------------------------------
+
 static adele_status add_header(struct page *page, const char *first) {
     TRY(buffer_printf(&page->html, "<thead><tr><th scope=\"col\">%s</th>", first));
     for (int i = 0; i < page->n_runs; i++) {
@@ -146,6 +193,7 @@ static adele_status add_table(struct page *page) {
     TRY(add_numbers(page, "Agrees with the error", "predictions on wrong pixels, IoU, last epoch",
                     OF(memorization_last), 3));
     TRY(add_corrected(page));
+    TRY(add_not_learned(page));
     return buffer_text(&page->html, "</tbody>\n</table>\n</div>\n");
 #undef OF
 }

@@ -20,6 +20,7 @@
 #include "run/score_drop.h"
 #include "run/settings.h"
 #include "run/start.h"
+#include "run/unpredicted.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -179,6 +180,19 @@ static adele_status stop_if_requested(struct trainer *trainer, int epoch, bool s
                 trainer->step.epochs.n_epochs, trainer->options.run_folder);
 }
 
+static adele_status warn_of_unpredicted(const struct trainer *trainer, int epoch,
+                                        const struct epoch_result *result) {
+    if (!trainer_writes(trainer))
+        return ADELE_OK;
+    return unpredicted_warn(&(struct unpredicted_classes){
+        .config = trainer->config,
+        .metrics = trainer->metrics,
+        .epoch = epoch,
+        .n_categories = trainer->data.n_categories,
+        .names = trainer->data.dataset->category_names,
+        .counts = &result->totals.counts[ADELE_COUNT_PREDICTION_NOISY][0][0]});
+}
+
 static adele_status train_epoch(struct trainer *trainer, int epoch, struct epoch_result *result) {
     int64_t n_changed = -1;
     TRY(epoch_run(trainer, epoch, result));
@@ -190,6 +204,7 @@ static adele_status train_epoch(struct trainer *trainer, int epoch, struct epoch
     TRY(epoch_record_speed(trainer, result));
     TRY(metrics_end(trainer->metrics));
     epoch_record_log(trainer, epoch, result);
+    TRY(warn_of_unpredicted(trainer, epoch, result));
     if (trainer->config->correction.enabled && trainer->evaluator.inference[SPLIT_VAL] &&
         trainer_writes(trainer))
         TRY(score_drop_warn(&trainer->corrector, trainer->metrics, epoch));

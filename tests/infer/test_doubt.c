@@ -63,6 +63,8 @@ static void the_score_is_the_expected_iou_of_each_class(void **state) {
     assert_near(score.worst_score, 1.75 / 3.0);
     assert_int_equal(score.n_pixels, 5);
     assert_int_equal(score.n_labelled[0], 3);
+    assert_int_equal(score.n_predicted[0], 2); // where the label is ignored, it does not count
+    assert_int_equal(score.n_predicted[1], 3);
     const uint8_t prediction[6] = {0, 0, 1, 1, 1, 0}; // of equal ones the first
     assert_memory_equal(doubt.prediction, prediction, 6);
     doubt_deinit(&doubt);

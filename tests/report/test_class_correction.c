@@ -81,6 +81,41 @@ static void classes_that_were_never_corrected(void **state) {
                      "train.optimizer.lr.");
 }
 
+// Whatever the fit, the veto or the gate make of a curve that ends at 0.
+static void classes_that_were_not_learned(void **state) {
+    static const char *const others[] = {"\"onset_epoch\": 43", "\"due_epoch\": 3, " VETO,
+                                         "\"gate\": {\"epoch\": 8, \"known\": 0.1}"};
+    struct class_correction class;
+    char category[400];
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        (void)snprintf(category, sizeof category, "\"iou\": [0.09, 0.13, 0, 0, 0.009], %s",
+                       others[i]);
+        assert_explained(
+            category,
+            "never corrected, because the network has not learned it: it predicts the class almost "
+            "nowhere in the training images, and the last 3 of the 5 values of its curve are below "
+            "0.01. Raise train.optimizer.lr or train.epochs; on small sets train.optimizer.name: "
+            "adamw with a rate of 0.001 takes fewer epochs.");
+    }
+    // Two values are too few, and three of eight are a network that may come back; corrections,
+    // and runs that correct nothing, are said as before.
+    static const char *const learned[] = {"[0, 0]", "[0, 0, 0, 0.02]",
+                                          "[0.1, 0.1, 0.1, 0.1, 0.1, 0, 0, 0]"};
+    for (size_t i = 0; i < sizeof learned / sizeof *learned; i++) {
+        (void)snprintf(category, sizeof category, "\"iou\": %s", learned[i]);
+        assert_true(read_class(RULE, category, &class));
+        assert_null(strstr(class.explanation, "not learned"));
+        assert_int_equal(class.n_not_learned, 0);
+    }
+    assert_true(read_class(
+        RULE, "\"iou\": [0.1, 0, 0, 0], \"onset_epoch\": 1, \"corrected_epochs\": [2]", &class));
+    assert_string_equal(class.explanation, "");
+    assert_false(read_class("\"corrects\": false,", "\"iou\": [0, 0, 0]", &class));
+    assert_int_equal(class.n_not_learned, 3);
+    assert_string_equal(class.name, "heart");
+}
+
 static void classes_that_were_corrected_later(void **state) {
     (void)state;
     assert_explained(FIVE "\"onset_epoch\": 3, \"corrected_epochs\": [4, 5], \"due_epoch\": 4", "");
@@ -148,6 +183,7 @@ static void nothing_is_said_of_other_runs(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(classes_that_were_never_corrected, free_parsed),
+        cmocka_unit_test_teardown(classes_that_were_not_learned, free_parsed),
         cmocka_unit_test_teardown(classes_that_were_corrected_later, free_parsed),
         cmocka_unit_test_teardown(classes_of_the_ensemble, free_parsed),
         cmocka_unit_test_teardown(nothing_is_said_of_other_runs, free_parsed),

@@ -145,6 +145,31 @@ static void test_the_gate_of_the_ensemble(void **state) {
     memory_free(page);
 }
 
+static void test_classes_that_were_not_learned(void **state) {
+    const char *runs[2] = {scratch_path(state, "sgd"), scratch_path(state, "adamw")};
+    write_run(runs[0], 0.5);
+    write_run(runs[1], 0.5);
+    char *page = page_of(state, 2, runs);
+    assert_null(strstr(page, "not learned"));
+    memory_free(page);
+    made_up_file(
+        runs[0], "onset.json",
+        "{\"pipeline\": \"segthor\", \"r\": 0.9, \"corrects\": true, \"categories\": [{"
+        "\"name\": \"heart\", \"iou\": [0.1, 0, 0, 0]}, {\"name\": \"lung\", \"iou\": [0.1, "
+        "0.2, 0.3, 0.3]}, {\"name\": \"<leaf>\", \"iou\": [0, 0, 0, 0], \"onset_epoch\": "
+        "43}]}");
+    page = page_of(state, 2, runs);
+    assert_well_formed(page);
+    assert_section_has(page, "summary",
+                       "predicted almost nowhere in the training images at the end</span></th><td "
+                       "class=\"text\">heart, &lt;leaf&gt;</td><td>none</td></tr>");
+    assert_section_has(
+        page, "onset",
+        "<li>&lt;leaf&gt;: never corrected, because the network has not learned it: ");
+    assert_null(strstr(page, "..</li>"));
+    memory_free(page);
+}
+
 static void test_what_is_missing_is_named(void **state) {
     const char *run = scratch_path(state, "bare");
     made_up_file(run, "metrics.jsonl", "{\"epoch\": 1, \"step\": 1, \"train/loss\": null}\n");
@@ -249,6 +274,7 @@ int main(void) {
         WITH_FOLDER(test_gallery_begins_with_the_most_changed),
         WITH_FOLDER(test_runs_side_by_side),
         WITH_FOLDER(test_the_gate_of_the_ensemble),
+        WITH_FOLDER(test_classes_that_were_not_learned),
         WITH_FOLDER(test_what_is_missing_is_named),
         WITH_FOLDER(test_same_bytes),
         WITH_FOLDER(test_the_size_is_bounded),
