@@ -23,6 +23,12 @@
 // 64 KiB of floats: much smaller than a second-level cache, large enough for one task.
 #define CHUNK_PIXELS 2048
 
+// Even. A block of 16 channels is two groups of eight lanes: both are processed for so many pixels
+// before the next ones, because they share cache lines. Three tensors take 24 KiB of them.
+#define SEGMENT_PIXELS 128
+
+#define MAX_GROUPS 2 // of a block
+
 struct batch_norm {
     struct cpu_op base;
     struct adele_batch_norm_desc desc;
@@ -31,12 +37,18 @@ struct batch_norm {
     struct cpu_slice dst;
 };
 
-// What the kernels get: one chunk of pixels of eight channels.
+// One chunk of pixels of a block of channels.
 struct chunk {
     size_t offset; // in floats, of the first pixel's first lane
     size_t dst;    // the same in dst and d_dst, which may be slices
-    size_t n_pixels, stride;
-    int c; // channel of lane 0
+    size_t n_pixels;
+    int i_block;
+    size_t i_part; // of the n * n_chunks parts of a channel
+};
+
+// What the kernels get: some pixels of a chunk, and eight of its channels.
+struct segment {
+    size_t offset, dst, n_pixels, stride; // the first two as in struct chunk
 };
 
 // Coefficients of a lane. The mean is subtracted first and not folded into b: where it is large
@@ -68,30 +80,48 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
 }
 
 // ---- tasks --------------------------------------------------------------------------------------
-// A task is (group of eight channels, image, chunk), channel group slowest, so that the partial
-// sums of a channel lie together.
+// A task is (block of channels, image, chunk).
 
 static long n_tasks(const struct batch_norm *self) {
-    return (long)self->n_blocks * (self->block / LANES) * self->desc.n * self->n_chunks;
+    return (long)self->n_blocks * self->desc.n * self->n_chunks;
 }
 
 static struct chunk task_chunk(const struct batch_norm *self, long i_task) {
     int i_chunk = (int)(i_task % self->n_chunks);
     int n = (int)(i_task / self->n_chunks % self->desc.n);
-    int group = (int)(i_task / self->n_chunks / self->desc.n);
-    int groups_per_block = self->block / LANES;
-    size_t first = (size_t)i_chunk * CHUNK_PIXELS;
-    int i_plane = n * self->n_blocks + group / groups_per_block;
+    int i_block = (int)(i_task / self->n_chunks / self->desc.n);
+    size_t first = (size_t)i_chunk * CHUNK_PIXELS, block = (size_t)self->block;
+    int i_plane = n * self->n_blocks + i_block;
     size_t dst_plane = cpu_slice_plane(self->dst, i_plane, self->n_blocks);
-    size_t lane = (size_t)(group % groups_per_block) * LANES, block = (size_t)self->block;
     struct chunk chunk = {
-        .offset = ((size_t)i_plane * self->plane + first) * block + lane,
-        .dst = (dst_plane * self->plane + first) * block + lane,
+        .offset = ((size_t)i_plane * self->plane + first) * block,
+        .dst = (dst_plane * self->plane + first) * block,
         .n_pixels = self->plane - first < CHUNK_PIXELS ? self->plane - first : CHUNK_PIXELS,
-        .stride = (size_t)self->block,
-        .c = group * LANES,
+        .i_block = i_block,
+        .i_part = (size_t)n * (size_t)self->n_chunks + (size_t)i_chunk,
     };
     return chunk;
+}
+
+static struct segment chunk_segment(const struct batch_norm *self, const struct chunk *chunk,
+                                    size_t first, int group) {
+    size_t block = (size_t)self->block, at = first * block + (size_t)(group * LANES);
+    size_t left = chunk->n_pixels - first;
+    struct segment segment = {
+        .offset = chunk->offset + at,
+        .dst = chunk->dst + at,
+        .n_pixels = left < SEGMENT_PIXELS ? left : SEGMENT_PIXELS,
+        .stride = block,
+    };
+    return segment;
+}
+
+// The sums of a group of eight channels lie together, in the order of their parts.
+static double *part_sums(const struct batch_norm *self, double *partial, const struct chunk *chunk,
+                         int group) {
+    size_t n_parts = (size_t)self->desc.n * (size_t)self->n_chunks;
+    size_t i_group = (size_t)(chunk->i_block * (self->block / LANES) + group);
+    return partial + (i_group * n_parts + chunk->i_part) * 2 * LANES;
 }
 
 // sums[0..7] and sums[8..15] of channel c's group, over all its tasks in order.
@@ -111,47 +141,52 @@ static void combine(const struct batch_norm *self, const double *partial, int c,
 
 #define TO_DOUBLE(v) __builtin_convertvector((v), half_lanes_double)
 
-static inline void store_sums(const half_lanes_double s[4], const half_lanes_double q[4],
-                              double *out) {
+// The sums of eight channels, low and high four. sum_values keeps those of even pixels (s[0], s[1])
+// and of odd ones (s[2], s[3]) apart to hide the latency of an add.
+struct lane_sums {
+    half_lanes_double s[4], q[4];
+};
+
+static void store_sums(const struct lane_sums *sums, double *out) {
     for (int i = 0; i < 4; i++) {
-        out[i] = s[0][i] + s[2][i];
-        out[4 + i] = s[1][i] + s[3][i];
-        out[LANES + i] = q[0][i] + q[2][i];
-        out[LANES + 4 + i] = q[1][i] + q[3][i];
+        out[i] = sums->s[0][i] + sums->s[2][i];
+        out[4 + i] = sums->s[1][i] + sums->s[3][i];
+        out[LANES + i] = sums->q[0][i] + sums->q[2][i];
+        out[LANES + 4 + i] = sums->q[1][i] + sums->q[3][i];
     }
 }
 
-// out = sum x, sum x^2. Even and odd pixels have their own accumulators to hide the latency of an
-// add.
-CPU_KERNEL(static void, sum_values, (const float *x, size_t n_pixels, size_t stride, double *out),
-           (x, n_pixels, stride, out)) {
-    half_lanes_double s[4] = {{0}}, q[4] = {{0}};
+// s += sum x, q += sum x^2.
+CPU_KERNEL(static void, sum_values,
+           (const float *x, size_t n_pixels, size_t stride, struct lane_sums *sums),
+           (x, n_pixels, stride, sums)) {
+    struct lane_sums to = *sums;
     for (size_t i = 0; i < n_pixels; i++, x += stride) {
         half_lanes_double low = TO_DOUBLE(*(const half_lanes *)x);
         half_lanes_double high = TO_DOUBLE(*(const half_lanes *)(x + 4));
-        s[0] += low;
-        s[1] += high;
-        q[0] += low * low;
-        q[1] += high * high;
+        to.s[0] += low;
+        to.s[1] += high;
+        to.q[0] += low * low;
+        to.q[1] += high * high;
         if (++i == n_pixels)
             break;
         x += stride;
         low = TO_DOUBLE(*(const half_lanes *)x);
         high = TO_DOUBLE(*(const half_lanes *)(x + 4));
-        s[2] += low;
-        s[3] += high;
-        q[2] += low * low;
-        q[3] += high * high;
+        to.s[2] += low;
+        to.s[3] += high;
+        to.q[2] += low * low;
+        to.q[3] += high * high;
     }
-    store_sums(s, q, out);
+    *sums = to;
 }
 
-// out = sum g, sum g x with g = d_dst where dst > 0 (everywhere when dst is NULL).
+// s += sum g, q += sum g x with g = d_dst where dst > 0 (everywhere when dst is NULL).
 CPU_KERNEL(static void, sum_gradients,
            (const float *x, const float *dst, const float *d_dst, size_t n_pixels, size_t stride,
-            double *out),
-           (x, dst, d_dst, n_pixels, stride, out)) {
-    half_lanes_double s[4] = {{0}}, q[4] = {{0}};
+            struct lane_sums *sums),
+           (x, dst, d_dst, n_pixels, stride, sums)) {
+    half_lanes_double s0 = sums->s[0], s1 = sums->s[1], q0 = sums->q[0], q1 = sums->q[1];
     for (size_t i = 0; i < n_pixels; i++) {
         size_t at = i * stride;
         lanes g = LANES_AT(d_dst + at);
@@ -159,12 +194,15 @@ CPU_KERNEL(static void, sum_gradients,
             g = LANES_KEEP(g, LANES_AT(dst + at) > 0.0f);
         half_lanes g_low = {g[0], g[1], g[2], g[3]}, g_high = {g[4], g[5], g[6], g[7]};
         half_lanes_double low = TO_DOUBLE(g_low), high = TO_DOUBLE(g_high);
-        s[0] += low;
-        s[1] += high;
-        q[0] += low * TO_DOUBLE(*(const half_lanes *)(x + at));
-        q[1] += high * TO_DOUBLE(*(const half_lanes *)(x + at + 4));
+        s0 += low;
+        s1 += high;
+        q0 += low * TO_DOUBLE(*(const half_lanes *)(x + at));
+        q1 += high * TO_DOUBLE(*(const half_lanes *)(x + at + 4));
     }
-    store_sums(s, q, out);
+    sums->s[0] = s0;
+    sums->s[1] = s1;
+    sums->q[0] = q0;
+    sums->q[1] = q1;
 }
 
 // A NaN passes through the ReLU, so that its source can be found.
@@ -203,16 +241,28 @@ CPU_KERNEL(static void, apply_backward,
 
 // ---- forward ------------------------------------------------------------------------------------
 
+static void sum_chunk(const struct batch_norm *self, const float *src, long i_task,
+                      double *partial) {
+    struct chunk chunk = task_chunk(self, i_task);
+    int n_groups = self->block / LANES;
+    struct lane_sums sums[MAX_GROUPS] = {0};
+    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
+        for (int group = 0; group < n_groups; group++) {
+            struct segment at = chunk_segment(self, &chunk, first, group);
+            sum_values(src + at.offset, at.n_pixels, at.stride, &sums[group]);
+        }
+    for (int group = 0; group < n_groups; group++)
+        store_sums(&sums[group], part_sums(self, partial, &chunk, group));
+}
+
 static void batch_statistics(const struct batch_norm *self,
                              const struct adele_batch_norm_args *args) {
     const float *src = args->src;
     double *partial = args->workspace;
     long count = n_tasks(self);
 #pragma omp parallel for schedule(static)
-    for (long i = 0; i < count; i++) {
-        struct chunk chunk = task_chunk(self, i);
-        sum_values(src + chunk.offset, chunk.n_pixels, chunk.stride, partial + i * 2 * LANES);
-    }
+    for (long i = 0; i < count; i++)
+        sum_chunk(self, src, i, partial);
     double n = (double)self->desc.n * (double)self->plane;
     double momentum = self->desc.momentum;
     for (int c = 0; c < self->desc.c; c++) {
@@ -251,27 +301,57 @@ static struct coefficients forward_coefficients(const struct batch_norm *self,
     return out;
 }
 
+static void apply_chunk_forward(const struct batch_norm *self,
+                                const struct adele_batch_norm_args *args, long i_task) {
+    const float *src = args->src, *residual = self->desc.has_residual ? args->residual : NULL;
+    float *dst = args->dst;
+    struct chunk chunk = task_chunk(self, i_task);
+    int n_groups = self->block / LANES;
+    struct coefficients coefficients[MAX_GROUPS];
+    for (int group = 0; group < n_groups; group++)
+        coefficients[group] =
+            forward_coefficients(self, args, chunk.i_block * self->block + group * LANES);
+    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
+        for (int group = 0; group < n_groups; group++) {
+            struct segment at = chunk_segment(self, &chunk, first, group);
+            apply_forward(src + at.offset, residual != NULL ? residual + at.offset : NULL,
+                          dst + at.dst, at.n_pixels, at.stride, &coefficients[group],
+                          self->desc.has_relu);
+        }
+}
+
 adele_status cpu_batch_norm_forward(struct adele_op *op, const struct adele_batch_norm_args *args) {
     const struct batch_norm *self = (const struct batch_norm *)op;
     if (!args->from_saved && args->use_batch_statistics)
         batch_statistics(self, args);
     else if (!args->from_saved)
         running_statistics(self, args);
-    const float *src = args->src, *residual = self->desc.has_residual ? args->residual : NULL;
-    float *dst = args->dst;
     long count = n_tasks(self);
 #pragma omp parallel for schedule(static)
-    for (long i = 0; i < count; i++) {
-        struct chunk chunk = task_chunk(self, i);
-        struct coefficients coefficients = forward_coefficients(self, args, chunk.c);
-        apply_forward(src + chunk.offset, residual != NULL ? residual + chunk.offset : NULL,
-                      dst + chunk.dst, chunk.n_pixels, chunk.stride, &coefficients,
-                      self->desc.has_relu);
-    }
+    for (long i = 0; i < count; i++)
+        apply_chunk_forward(self, args, i);
     return ADELE_OK;
 }
 
 // ---- backward -----------------------------------------------------------------------------------
+
+static void sum_chunk_gradients(const struct batch_norm *self,
+                                const struct adele_batch_norm_args *args, long i_task,
+                                double *partial) {
+    const float *src = args->src, *d_dst = args->d_dst;
+    const float *dst = self->desc.has_relu ? args->dst : NULL;
+    struct chunk chunk = task_chunk(self, i_task);
+    int n_groups = self->block / LANES;
+    struct lane_sums sums[MAX_GROUPS] = {0};
+    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
+        for (int group = 0; group < n_groups; group++) {
+            struct segment at = chunk_segment(self, &chunk, first, group);
+            sum_gradients(src + at.offset, dst != NULL ? dst + at.dst : NULL, d_dst + at.dst,
+                          at.n_pixels, at.stride, &sums[group]);
+        }
+    for (int group = 0; group < n_groups; group++)
+        store_sums(&sums[group], part_sums(self, partial, &chunk, group));
+}
 
 // Adds the parameter gradients and writes sum g / M and inv_std^2 sum g (src - mean) / M to the
 // first entries of the channel's group in `partial`, where backward_coefficients reads them.
@@ -310,28 +390,38 @@ static struct coefficients backward_coefficients(const struct batch_norm *self,
     return out;
 }
 
-adele_status cpu_batch_norm_backward(struct adele_op *op,
-                                     const struct adele_batch_norm_args *args) {
-    const struct batch_norm *self = (const struct batch_norm *)op;
+static void apply_chunk_backward(const struct batch_norm *self,
+                                 const struct adele_batch_norm_args *args, const double *partial,
+                                 long i_task) {
     const float *src = args->src, *d_dst = args->d_dst;
     const float *dst = self->desc.has_relu ? args->dst : NULL;
     float *d_src = args->d_src, *d_residual = args->d_residual;
+    struct chunk chunk = task_chunk(self, i_task);
+    int n_groups = self->block / LANES;
+    struct coefficients coefficients[MAX_GROUPS];
+    for (int group = 0; group < n_groups; group++)
+        coefficients[group] =
+            backward_coefficients(self, args, partial, chunk.i_block * self->block + group * LANES);
+    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
+        for (int group = 0; group < n_groups; group++) {
+            struct segment at = chunk_segment(self, &chunk, first, group);
+            apply_backward(src + at.offset, dst != NULL ? dst + at.dst : NULL, d_dst + at.dst,
+                           d_src + at.offset, d_residual != NULL ? d_residual + at.offset : NULL,
+                           at.n_pixels, at.stride, &coefficients[group]);
+        }
+}
+
+adele_status cpu_batch_norm_backward(struct adele_op *op,
+                                     const struct adele_batch_norm_args *args) {
+    const struct batch_norm *self = (const struct batch_norm *)op;
     double *partial = args->workspace;
     long count = n_tasks(self);
 #pragma omp parallel for schedule(static)
-    for (long i = 0; i < count; i++) {
-        struct chunk chunk = task_chunk(self, i);
-        sum_gradients(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL, d_dst + chunk.dst,
-                      chunk.n_pixels, chunk.stride, partial + i * 2 * LANES);
-    }
+    for (long i = 0; i < count; i++)
+        sum_chunk_gradients(self, args, i, partial);
     parameter_gradients(self, args, partial);
 #pragma omp parallel for schedule(static)
-    for (long i = 0; i < count; i++) {
-        struct chunk chunk = task_chunk(self, i);
-        struct coefficients coefficients = backward_coefficients(self, args, partial, chunk.c);
-        apply_backward(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL, d_dst + chunk.dst,
-                       d_src + chunk.offset, d_residual != NULL ? d_residual + chunk.offset : NULL,
-                       chunk.n_pixels, chunk.stride, &coefficients);
-    }
+    for (long i = 0; i < count; i++)
+        apply_chunk_backward(self, args, partial, i);
     return ADELE_OK;
 }
