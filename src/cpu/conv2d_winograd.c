@@ -170,29 +170,16 @@ static size_t plane_of(struct side side, int width) {
     return (size_t)side.h * (size_t)side.w * (size_t)width;
 }
 
-// A patch that reaches over the border.
-static void copy_patch(const float *plane, int h, int w, int width, int y0, int x0, float *patch) {
-    int first = x0 < 0 ? -x0 : 0;
-    int end = w - x0 < WINOGRAD_PATCH ? w - x0 : WINOGRAD_PATCH;
-    memset(patch, 0, (size_t)(WINOGRAD_PATCH * WINOGRAD_PATCH * width) * sizeof(float));
-    for (int y = 0; y < WINOGRAD_PATCH; y++)
-        if (y0 + y >= 0 && y0 + y < h && first < end)
-            memcpy(patch + (y * WINOGRAD_PATCH + first) * width,
-                   plane + ((size_t)(y0 + y) * (size_t)w + (size_t)(x0 + first)) * (size_t)width,
-                   (size_t)((end - first) * width) * sizeof(float));
-}
-
 void winograd_transform_patch(const struct winograd_kernels *kernels, const float *plane, int h,
                               int w, int y, int x, float *to, size_t stride) {
-    int width = kernels->width;
-    size_t row = (size_t)w * (size_t)width;
-    if (y >= 0 && x >= 0 && y + WINOGRAD_PATCH <= h && x + WINOGRAD_PATCH <= w) {
-        kernels->transform_src(plane + (size_t)y * row + (size_t)(x * width), row, to, stride);
-    } else {
-        float copy[WINOGRAD_PATCH * WINOGRAD_PATCH * WINOGRAD_MAX_WIDTH];
-        copy_patch(plane, h, w, width, y, x, copy);
-        kernels->transform_src(copy, (size_t)(WINOGRAD_PATCH * width), to, stride);
+    static const float zeros[WINOGRAD_PATCH * WINOGRAD_MAX_WIDTH]; // a row outside of the plane
+    const float *rows[WINOGRAD_PATCH];
+    int first = x < 0 ? -x : 0, end = w - x < WINOGRAD_PATCH ? w - x : WINOGRAD_PATCH;
+    for (int i = 0; i < WINOGRAD_PATCH; i++) {
+        size_t pixel = (size_t)(y + i) * (size_t)w + (size_t)(x + first);
+        rows[i] = y + i >= 0 && y + i < h ? plane + pixel * (size_t)kernels->width : zeros;
     }
+    kernels->transform_src(rows, first, end, to, stride);
 }
 
 // Tiles up to a whole group get zeros, since the kernel multiplies whole groups.

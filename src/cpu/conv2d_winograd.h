@@ -35,9 +35,10 @@ struct winograd_kernels {
     int n_tiles; // tiles that `multiply` takes at once
     const char *name;
 
-    // Point k of the patch (6 x 6 pixels of W channels, rows row_floats apart) goes to to + k *
-    // stride.
-    void (*transform_src)(const float *src, size_t row_floats, float *to, size_t stride);
+    // Point k of the patch (6 x 6 pixels of W channels) goes to to + k * stride. rows[y] is pixel
+    // (y, first) of the patch; the columns before `first` and from `end` on are zeros.
+    void (*transform_src)(const float *const rows[WINOGRAD_PATCH], int first, int end, float *to,
+                          size_t stride);
     // The same for a kernel's 9 taps of n_vectors * W output channels.
     void (*transform_weights)(const float *taps, int n_vectors, float *to, size_t stride);
     // One point: to (tiles, n_vectors W) = or += sum over channels of src (channel blocks

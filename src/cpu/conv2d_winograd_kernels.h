@@ -23,37 +23,57 @@
 // a b + c for a constant a.
 #define SCALE_ADD(a, b, c) MULTIPLY_ADD(SAME(a), b, c)
 
-// B^T: the coefficients of the products of all (x - point) but one.
-INLINE void NAME(src_line)(const VECTOR d[PATCH], VECTOR to[PATCH]) {
-    VECTOR even_p = SCALE_ADD(-Q * Q, d[2], d[4]), odd_p = SCALE_ADD(-Q * Q, d[1], d[3]);
-    VECTOR even_q = SCALE_ADD(-P * P, d[2], d[4]), odd_q = SCALE_ADD(-P * P, d[1], d[3]);
-    to[0] = SCALE_ADD(P * P * Q * Q, d[0], SCALE_ADD(-(P * P + Q * Q), d[2], d[4]));
-    to[1] = SCALE_ADD(P, odd_p, even_p);
-    to[2] = SCALE_ADD(-P, odd_p, even_p);
-    to[3] = SCALE_ADD(Q, odd_q, even_q);
-    to[4] = SCALE_ADD(-Q, odd_q, even_q);
-    to[5] = SCALE_ADD(P * P * Q * Q, d[1], SCALE_ADD(-(P * P + Q * Q), d[3], d[5]));
+// B^T: the coefficients of the products of all (x - point) but one. Three of the six points, those
+// of 0 and +-P or those of +-Q and infinity: the halves have no operation in common.
+INLINE void NAME(src_line)(const VECTOR d[PATCH], const bool is_second, VECTOR to[PATCH / 2]) {
+    const float square = is_second ? P * P : Q * Q, point = is_second ? Q : P;
+    VECTOR even = SCALE_ADD(-square, d[2], d[4]), odd = SCALE_ADD(-square, d[1], d[3]);
+    const VECTOR *outer = is_second ? d + 1 : d;
+    VECTOR end =
+        SCALE_ADD(P * P * Q * Q, outer[0], SCALE_ADD(-(P * P + Q * Q), outer[2], outer[4]));
+    to[is_second ? 2 : 0] = end;
+    to[is_second ? 0 : 1] = SCALE_ADD(point, odd, even);
+    to[is_second ? 1 : 2] = SCALE_ADD(-point, odd, even);
 }
 
-TARGET static void NAME(transform_src)(const float *src, size_t row_floats, float *to,
-                                       size_t stride) {
-    VECTOR columns[PATCH][PATCH], line[PATCH], points[PATCH];
+// Three rows of points at a time, so that a processor with 32 registers keeps them there: reading
+// src twice costs less than storing 36 vectors and reading them back.
+INLINE void NAME(src_half)(const float *const rows[PATCH], const int first, const int end,
+                           const bool is_second, float *to, size_t stride) {
+    VECTOR half[PATCH / 2][PATCH], line[PATCH], points[PATCH];
 #pragma GCC unroll 6
     for (int x = 0; x < PATCH; x++) {
+        if (x < first || x >= end) {
+            half[0][x] = half[1][x] = half[2][x] = SAME(0.0F);
+            continue;
+        }
 #pragma GCC unroll 6
         for (int y = 0; y < PATCH; y++)
-            line[y] = LOAD(src + (size_t)y * row_floats + x * WIDTH);
-        NAME(src_line)(line, points);
-#pragma GCC unroll 6
-        for (int k = 0; k < PATCH; k++)
-            columns[k][x] = points[k];
+            line[y] = LOAD(rows[y] + (x - first) * WIDTH);
+        NAME(src_line)(line, is_second, points);
+#pragma GCC unroll 3
+        for (int k = 0; k < PATCH / 2; k++)
+            half[k][x] = points[k];
     }
-#pragma GCC unroll 6
-    for (int k = 0; k < PATCH; k++) {
-        NAME(src_line)(columns[k], points);
+    to += is_second ? PATCH / 2 * PATCH * stride : 0;
+#pragma GCC unroll 3
+    for (int k = 0; k < PATCH / 2; k++) {
+        NAME(src_line)(half[k], false, points);
+        NAME(src_line)(half[k], true, points + PATCH / 2);
 #pragma GCC unroll 6
         for (int x = 0; x < PATCH; x++)
             STORE(to + (size_t)(k * PATCH + x) * stride, points[x]);
+    }
+}
+
+TARGET static void NAME(transform_src)(const float *const rows[PATCH], int first, int end,
+                                       float *to, size_t stride) {
+    if (first == 0 && end == PATCH) {
+        NAME(src_half)(rows, 0, PATCH, false, to, stride);
+        NAME(src_half)(rows, 0, PATCH, true, to, stride);
+    } else {
+        NAME(src_half)(rows, first, end, false, to, stride);
+        NAME(src_half)(rows, first, end, true, to, stride);
     }
 }
 
