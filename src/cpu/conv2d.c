@@ -15,9 +15,11 @@
 // stride) splits its sums by that number, so its last bits may change with it.
 //
 // bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and sums stay
-// float. Where the processor multiplies bf16, the copies of dst's and d_src's passes have 2 bytes a
-// value and oneDNN's bf16 primitives run on them; elsewhere, and in weight gradients, the float
-// kernels run on the rounded values.
+// float. Where the processor multiplies bf16 and Winograd's algorithm does not apply, the copies of
+// dst's and d_src's passes have 2 bytes a value and oneDNN's bf16 primitives run on them;
+// elsewhere, and in weight gradients, the float kernels run on the rounded values. Winograd's
+// transforms of them stay float: rounded to bf16 too, they would make the error 5 to 7 times as
+// large.
 #include "base/fail.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"

@@ -224,13 +224,15 @@ static adele_status build_bf16_pass(const struct conv2d *self, enum conv2d_direc
 adele_status conv2d_pass_init(const struct conv2d *self, enum conv2d_direction direction,
                               struct conv2d_pass *pass) {
     bool is_data = direction != CONV2D_BACKWARD_WEIGHTS;
+    pass->direction = direction;
+    // Before oneDNN's bf16 kernels: these multiply twice as fast, and four times as often.
+    if (is_data && conv2d_winograd_plan(self, pass))
+        return ADELE_OK;
     if (is_data && self->rounds && cpu_isa() == CPU_ISA_AVX512_BF16)
         TRY(build_bf16_pass(self, direction, pass));
     if (pass->primitive != NULL)
         return ADELE_OK;
     pass->direction = direction;
-    if (is_data && conv2d_winograd_plan(self, pass))
-        return ADELE_OK;
     TRY(check(build_pass(self, pass), "create a convolution of this shape"));
     if (conv2d_far_serves(self, pass)) {
         pass->is_far = true;

@@ -78,8 +78,8 @@ static int block_of(const struct conv2d *self, int n_group, int64_t n_tiles) {
 bool conv2d_winograd_plan(const struct conv2d *self, struct conv2d_pass *pass) {
     const struct adele_conv2d_desc *desc = &self->desc;
     const struct winograd_kernels *kernels = winograd_kernels_of(cpu_block(self->base.op.device));
-    if (kernels == NULL || self->rounds || desc->kernel != 3 || desc->stride != 1 ||
-        desc->dilation != 1 || desc->pad > 2 || !cpu_has_winograd(self->base.op.device))
+    if (kernels == NULL || desc->kernel != 3 || desc->stride != 1 || desc->dilation != 1 ||
+        desc->pad > 2 || !cpu_has_winograd(self->base.op.device))
         return false;
     bool is_back = pass->direction == CONV2D_BACKWARD_DATA;
     struct side from = read_side(self, is_back), to = read_side(self, !is_back);
@@ -131,12 +131,15 @@ void conv2d_winograd_pack(const struct conv2d *self, const struct conv2d_pass *p
     for (int pair = 0; pair < n_pairs; pair++)
         for (int block = 0; block < from.c / width; block++) {
             float taps[WINOGRAD_TAPS * 2 * WINOGRAD_MAX_WIDTH];
+            float rounded[WINOGRAD_TAPS * 2 * WINOGRAD_MAX_WIDTH];
             int n_vectors = to.c / width - 2 * pair < 2 ? 1 : 2, n_lanes = n_vectors * width;
             float *out = packed + (size_t)pair * WINOGRAD_POINTS * plan->weight_stride;
             for (int c = block * width; c < (block + 1) * width; c++) {
                 gather_taps(self, is_back, weight, c, 2 * pair * width, n_lanes, taps);
-                plan->kernels->transform_weights(taps, n_vectors, out + (size_t)(c * n_lanes),
-                                                 plan->weight_stride);
+                if (self->rounds)
+                    elementwise_round(rounded, taps, (size_t)(WINOGRAD_TAPS * n_lanes));
+                plan->kernels->transform_weights(self->rounds ? rounded : taps, n_vectors,
+                                                 out + (size_t)(c * n_lanes), plan->weight_stride);
             }
         }
 }

@@ -41,8 +41,8 @@ static bool is_faster(const struct conv2d *self, int width) {
 bool conv2d_winograd_gradient_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
     const struct winograd_kernels *kernels = winograd_kernels_of(cpu_block(self->base.op.device));
-    if (kernels == NULL || self->rounds || desc->kernel != 3 || desc->stride != 1 ||
-        desc->dilation != 1 || desc->pad > 2 || !cpu_has_winograd(self->base.op.device) ||
+    if (kernels == NULL || desc->kernel != 3 || desc->stride != 1 || desc->dilation != 1 ||
+        desc->pad > 2 || !cpu_has_winograd(self->base.op.device) ||
         !is_faster(self, kernels->width))
         return false;
     struct conv2d_weight_gradient *plan = &self->weight_gradient;

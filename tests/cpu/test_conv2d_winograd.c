@@ -239,8 +239,7 @@ static void test_nan(void **state) {
     fixture_close(&f);
 }
 
-// Shapes that other kernels serve: other kernels than 3 x 3, strides, dilations, operands rounded
-// to bf16, small maps.
+// Shapes that other kernels serve: other kernels than 3 x 3, strides, dilations, small maps.
 static void test_choice(void **state) {
     (void)state;
     static const struct {
@@ -256,7 +255,8 @@ static void test_choice(void **state) {
         {16, 16, 5, 1, 1, ADELE_PRECISION_FP32, false},
         {16, 16, 3, 2, 1, ADELE_PRECISION_FP32, false},
         {16, 16, 3, 1, 2, ADELE_PRECISION_FP32, false},
-        {16, 16, 3, 1, 1, ADELE_PRECISION_BF16, false},
+        {16, 16, 3, 1, 1, ADELE_PRECISION_BF16, true},
+        {7, 64, 3, 1, 1, ADELE_PRECISION_BF16, false},
     };
     struct adele_device *users = NULL, *direct = NULL;
     assert_int_equal(adele_device_open("cpu", ADELE_PRECISION_FP32, &users), ADELE_OK);
