@@ -2,6 +2,7 @@
 // Help, wrong arguments and failures of the program: exit codes, and messages that name what is
 // wrong.
 #include "base/file.h"
+#include "cli/cli.h"
 #include "support/cli_run.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
@@ -15,9 +16,8 @@
 
 #include <cmocka.h>
 
-static const char *const verbs[] = {"init",  "train",    "table",  "evaluate", "compare", "predict",
-                                    "noise", "check",    "labels", "export",   "report",  "onset",
-                                    "audit", "selftest", "info",   "help"};
+#define VERB_NAME(name, help) #name,
+static const char *const verbs[] = {CLI_VERBS(VERB_NAME)};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 static void help_explains_every_verb(void **state) {
