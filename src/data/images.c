@@ -162,6 +162,23 @@ static void copy_part(const struct dataset_images *part, int at, struct dataset_
     copy_maps(out->truth != NULL ? out->truth + i * plane : NULL, part->truth, n * plane);
 }
 
+adele_status dataset_images_stack(const struct dataset_images *const *parts, int n,
+                                  struct dataset_images *out) {
+    const struct dataset_images *first = parts[0];
+    bool has_labels = false, has_truth = false;
+    *out = (struct dataset_images){
+        .c = first->c, .h = first->h, .w = first->w, .is_f16 = first->is_f16};
+    for (int i = 0; i < n; i++) {
+        out->n += parts[i]->n;
+        has_labels = has_labels || parts[i]->labels != NULL;
+        has_truth = has_truth || parts[i]->truth != NULL;
+    }
+    TRY(dataset_images_allocate(out, has_labels, has_truth));
+    for (int i = 0, at = 0; i < n; at += parts[i++]->n)
+        copy_part(parts[i], at, out);
+    return ADELE_OK;
+}
+
 // Padding may take far more memory than the files' pixels: that is said before it is tried.
 static adele_status check_memory(const struct dataset *dataset, enum dataset_split split,
                                  const struct dataset_images *parts, size_t n_maps,

@@ -46,6 +46,9 @@ size_t dataset_images_plane_size(const struct dataset_images *images);  // h * w
 // Pixels outside of images that are smaller than the set's extents (dataset_config.is_padded) get
 // the label 255 in both maps.
 void dataset_images_ignore_padding(struct dataset_images *images);
+// Copies n parts of one size and kind, with or without labels, one behind the other.
+ADELE_MUST_CHECK adele_status dataset_images_stack(const struct dataset_images *const *parts, int n,
+                                                   struct dataset_images *out);
 // Joins the parts, one for each case of the split, in their order, and frees each of them. A part
 // without labels among parts with labels becomes LABEL_IGNORE.
 ADELE_MUST_CHECK adele_status dataset_images_join(const struct dataset *dataset,

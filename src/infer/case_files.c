@@ -8,17 +8,16 @@
 
 #include <string.h>
 
-// A case that takes more than that is not read ahead, because two of them may not fit. Its network
-// takes far longer than its files.
+// Cases that take more than that together are not read ahead, because they may not fit beside the
+// one that is predicted. The network takes far longer than such files.
 #define MAX_BYTES_AHEAD ((uint64_t)64 << 20)
-#define NO_CASE         (-1)
 
 struct case_reader {
     struct case_reader_config config;
     struct case_thread *thread;
-    int i_ahead;             // the case that the thread reads or has read; NO_CASE: none
-    bool is_read;            // it was not too large
-    struct case_files ahead; // of that case
+    int first, n_wanted; // the cases that the thread reads or has read
+    int n_read;          // the first ones of them, until one was too large or had an error
+    struct case_files ahead[CASES_AT_ONCE]; // empty where they were taken
 };
 
 void case_files_deinit(struct case_files *files) {
@@ -70,15 +69,24 @@ static uint64_t decoded_bytes(const struct dataset *dataset, const struct datase
     return n == 0 ? UINT64_MAX : n * (uint64_t)dataset->n_channels * (4 + sizeof(float));
 }
 
+// An error of the first case is returned in its turn. Later ones are read once more then, which
+// gives the error.
 static adele_status read_ahead(void *context) {
     struct case_reader *self = context;
     const struct case_reader_config *config = &self->config;
-    if (decoded_bytes(config->dataset, &config->dataset->cases[config->split][self->i_ahead]) >
-        MAX_BYTES_AHEAD)
-        return ADELE_OK;
-    adele_status status = read_case(config, self->i_ahead, &self->ahead);
-    self->is_read = status == ADELE_OK;
-    return status;
+    const struct dataset_case *cases = config->dataset->cases[config->split];
+    uint64_t n_bytes = 0;
+    for (int i = 0; i < self->n_wanted; i++) {
+        uint64_t bytes = decoded_bytes(config->dataset, &cases[self->first + i]);
+        if (bytes > MAX_BYTES_AHEAD - n_bytes)
+            break;
+        n_bytes += bytes;
+        adele_status status = read_case(config, self->first + i, &self->ahead[i]);
+        if (status != ADELE_OK)
+            return i == 0 ? status : ADELE_OK;
+        self->n_read++;
+    }
+    return ADELE_OK;
 }
 
 // ---- reader -------------------------------------------------------------------------------------
@@ -87,7 +95,6 @@ adele_status case_reader_create(const struct case_reader_config *config, struct 
     struct case_reader *self = NULL;
     TRY(ALLOCATE(&self, 1));
     self->config = *config;
-    self->i_ahead = NO_CASE;
     adele_status status = case_thread_create(&self->thread);
     if (status != ADELE_OK)
         memory_free(self);
@@ -96,11 +103,17 @@ adele_status case_reader_create(const struct case_reader_config *config, struct 
     return status;
 }
 
+static void drop_ahead(struct case_reader *self) {
+    for (int i = 0; i < self->n_read; i++)
+        case_files_deinit(&self->ahead[i]);
+    self->n_wanted = self->n_read = 0;
+}
+
 void case_reader_destroy(struct case_reader *self) {
     if (!self)
         return;
     case_thread_destroy(self->thread);
-    case_files_deinit(&self->ahead);
+    drop_ahead(self);
     memory_free(self);
 }
 
@@ -112,22 +125,39 @@ static adele_status note_files(const struct case_reader_config *config, int i_ca
     return dataset_note_case(config->dataset, config->split, i_case, &files->whole);
 }
 
-adele_status case_reader_take(struct case_reader *self, int i_case, int next,
-                              struct case_files *out) {
+// Before the thread begins another job: the case itself, unless it was read ahead.
+static adele_status take_files(struct case_reader *self, int i_case, struct case_files *out) {
     adele_status status = case_thread_wait(self->thread);
-    bool is_ahead = self->i_ahead == i_case;
-    *out = self->ahead;
-    self->ahead = (struct case_files){0};
-    if (!is_ahead || (status == ADELE_OK && !self->is_read)) {
-        case_files_deinit(out); // of a case that is not wanted any more
-        status = read_case(&self->config, i_case, out);
+    int at = i_case - self->first;
+    if (at >= 0 && at < self->n_read) {
+        *out = self->ahead[at];
+        self->ahead[at] = (struct case_files){0};
+        return ADELE_OK;
     }
-    self->i_ahead = next;
-    self->is_read = false;
-    TRY(status);
-    status = note_files(&self->config, i_case, out);
-    if (status == ADELE_OK && next != NO_CASE)
-        status = case_thread_begin(self->thread, read_ahead, self);
+    if (status != ADELE_OK && at == 0 && self->n_wanted > 0) {
+        self->n_wanted = 0;
+        return status;
+    }
+    return read_case(&self->config, i_case, out);
+}
+
+static adele_status begin_ahead(struct case_reader *self, int i_case, int next, int n_next) {
+    int at = i_case - self->first;
+    if (at >= 0 && at + 1 < self->n_read)
+        return ADELE_OK;
+    drop_ahead(self); // of cases that are not wanted any more
+    self->first = next;
+    self->n_wanted = n_next < CASES_AT_ONCE ? n_next : CASES_AT_ONCE;
+    return n_next > 0 ? case_thread_begin(self->thread, read_ahead, self) : ADELE_OK;
+}
+
+adele_status case_reader_take(struct case_reader *self, int i_case, int next, int n_next,
+                              struct case_files *out) {
+    *out = (struct case_files){0};
+    TRY(take_files(self, i_case, out));
+    adele_status status = note_files(&self->config, i_case, out);
+    if (status == ADELE_OK)
+        status = begin_ahead(self, i_case, next, n_next);
     if (status != ADELE_OK)
         case_files_deinit(out);
     return status;

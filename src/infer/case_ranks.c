@@ -48,19 +48,24 @@ adele_status case_ranks_begin(const struct model_options *options, const struct 
 
 // ---- rounds -------------------------------------------------------------------------------------
 
-struct case_round case_round_first(struct ranks *ranks, int n_cases) {
-    return (struct case_round){.left = image_share_mine(ranks, n_cases, 1),
+struct case_round case_round_first(struct ranks *ranks, int n_cases, int n_at_once) {
+    return (struct case_round){.left = image_share_mine(ranks, n_cases, n_at_once),
+                               .n_at_once = n_at_once,
                                .n_total = n_cases,
                                .until = clock_seconds() + ROUND_SECONDS};
 }
 
-bool case_round_next(struct case_round *round, const struct ranks *ranks, int *out_case) {
-    if (round->left.first == round->left.end)
+bool case_round_next(struct case_round *round, const struct ranks *ranks, struct image_share *out) {
+    struct image_share *left = &round->left;
+    if (left->first == left->end)
         return false;
     if (ranks_count(ranks) > 1 && round->has_begun && clock_seconds() > round->until)
         return false;
     round->has_begun = true;
-    *out_case = round->left.first++;
+    out->first = left->first;
+    out->end =
+        left->end - left->first < round->n_at_once ? left->end : left->first + round->n_at_once;
+    left->first = out->end;
     return true;
 }
 

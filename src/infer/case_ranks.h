@@ -17,6 +17,7 @@ ADELE_MUST_CHECK adele_status case_ranks_begin(const struct model_options *optio
 // failed or was interrupted, and how many cases are done.
 struct case_round {
     struct image_share left; // cases of this rank that are not predicted
+    int n_at_once;           // cases that are predicted together: rounds have whole batches of them
     int n_total;             // cases of the split
     int n_done;              // by this rank
     int n_done_by_others;    // as known since the last round
@@ -24,9 +25,10 @@ struct case_round {
     bool has_begun;          // a case: each round takes one, however late it is
     bool is_over;            // no rank has a case left
 };
-struct case_round case_round_first(struct ranks *ranks, int n_cases);
-// Takes the next case of this rank; false: the round ends.
-bool case_round_next(struct case_round *round, const struct ranks *ranks, int *out_case);
+struct case_round case_round_first(struct ranks *ranks, int n_cases, int n_at_once);
+// Takes the next cases of this rank, n_at_once of them or the last ones of all; false: the round
+// ends.
+bool case_round_next(struct case_round *round, const struct ranks *ranks, struct image_share *out);
 // should_stop of the options, to be asked in each batch: also tells the ranks that are done with
 // their round that this one still works, so that a case may take longer than their time limit.
 bool case_should_stop(const struct model_options *options);

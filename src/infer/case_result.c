@@ -11,12 +11,13 @@
 
 #include <string.h>
 
-// Of a case that takes more than that nothing waits while the next one is predicted.
+// Of cases that take more than that nothing waits while the next ones are predicted.
 #define MAX_BYTES_BESIDE ((size_t)64 << 20)
 
 struct case_writer {
     struct case_thread *thread;
-    struct case_result current;
+    struct case_result current[CASES_AT_ONCE];
+    int n;
 };
 
 void case_result_deinit(struct case_result *result) {
@@ -95,11 +96,17 @@ adele_status case_writer_create(struct case_writer **out) {
     return status;
 }
 
+static void drop_results(struct case_writer *self) {
+    for (int i = 0; i < self->n; i++)
+        case_result_deinit(&self->current[i]);
+    self->n = 0;
+}
+
 void case_writer_destroy(struct case_writer *self) {
     if (!self)
         return;
     case_thread_destroy(self->thread);
-    case_result_deinit(&self->current);
+    drop_results(self);
     memory_free(self);
 }
 
@@ -107,21 +114,28 @@ void case_writer_destroy(struct case_writer *self) {
 static adele_status score_and_save(void *context) {
     struct case_writer *self = context;
     file_delay_sync(true);
-    adele_status status = score(&self->current);
-    if (status == ADELE_OK)
-        status = save(&self->current);
+    adele_status status = ADELE_OK;
+    for (int i = 0; i < self->n && status == ADELE_OK; i++) {
+        status = score(&self->current[i]);
+        if (status == ADELE_OK)
+            status = save(&self->current[i]);
+    }
     file_delay_sync(false);
-    case_result_deinit(&self->current);
+    drop_results(self);
     return status;
 }
 
-adele_status case_writer_add(struct case_writer *self, struct case_result *result) {
+adele_status case_writer_add(struct case_writer *self, struct case_result *results, int n) {
     TRY(case_thread_wait(self->thread));
-    bool is_large = result_bytes(result) > MAX_BYTES_BESIDE;
-    self->current = *result;
-    *result = (struct case_result){0};
+    size_t bytes = 0;
+    for (int i = 0; i < n; i++) {
+        bytes += result_bytes(&results[i]);
+        self->current[i] = results[i];
+        results[i] = (struct case_result){0};
+    }
+    self->n = n;
     TRY(case_thread_begin(self->thread, score_and_save, self));
-    return is_large ? case_thread_wait(self->thread) : ADELE_OK;
+    return bytes > MAX_BYTES_BESIDE ? case_thread_wait(self->thread) : ADELE_OK;
 }
 
 adele_status case_writer_finish(struct case_writer *self, adele_status status) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is left to do with a predicted case on the host: its scores and its files. A thread does it
-// while the next case is predicted.
+// What is left to do with predicted cases on the host: their scores and their files. A thread does
+// it while the next cases are predicted.
 #ifndef ADELE_INFER_CASE_RESULT_H
 #define ADELE_INFER_CASE_RESULT_H
 
@@ -26,10 +26,10 @@ const struct dataset_images *case_result_images(const struct case_result *result
 struct case_writer;
 ADELE_MUST_CHECK adele_status case_writer_create(struct case_writer **out);
 void case_writer_destroy(struct case_writer *writer); // waits for the thread; NULL is legal
-// Takes the content of *result, which becomes empty. The error may be that of the case before; then
-// *result is left as it is.
+// Takes the content of n results (1 .. CASES_AT_ONCE), which become empty. The error may be that of
+// a case before; then they are left as they are.
 ADELE_MUST_CHECK adele_status case_writer_add(struct case_writer *writer,
-                                              struct case_result *result);
+                                              struct case_result *results, int n);
 // Waits for the last case. Returns the error of saving one, which was before `status`, that of
 // predicting the next one; else `status`.
 ADELE_MUST_CHECK adele_status case_writer_finish(struct case_writer *writer, adele_status status);

@@ -4,6 +4,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "infer/case_batch.h"
 #include "infer/case_findings.h"
 #include "infer/case_gather.h"
 #include "infer/case_ranks.h"
@@ -13,9 +14,11 @@
 
 #include <string.h>
 
-// One case. Its maps have the size of its file.
+// One case, or a batch of pictures. The maps have the size of the file.
 struct case_data {
     struct case_result result;
+    struct inference *inference;  // borrowed
+    int batch;                    // of the inference
     struct resident resident;     // its images, unless they are cut into windows
     size_t map_bytes;             // of all slices
     uint8_t *labels, *crf_images; // device, at the file's size; NULL when not wanted
@@ -72,14 +75,14 @@ static adele_status upload_case(const struct case_runner *runner, bool is_counte
     result->w = has_own_size(runner) ? images->origin[0].width : images->w;
     data->map_bytes = (size_t)images->n * (size_t)result->h * (size_t)result->w;
     TRY(upload_whole(runner, is_counted, data));
-    struct resident_options resident = {.batch = runner->options->inference.batch};
+    struct resident_options resident = {.batch = data->batch};
     if (!runner->sliding)
         TRY(resident_init(&data->resident, data->device, images, &resident));
     TRY(data->device->iface->alloc(data->device, data->map_bytes, (void **)&data->prediction));
     if (!runner->options->probabilities && !runner->visitor)
         return ADELE_OK;
     // A visitor takes the slices of one batch at a time.
-    size_t n_slices = (size_t)images->n, n_batch = (size_t)runner->options->inference.batch;
+    size_t n_slices = (size_t)images->n, n_batch = (size_t)data->batch;
     if (runner->visitor && !runner->sliding && n_batch < n_slices)
         n_slices = n_batch;
     size_t plane = (size_t)result->h * (size_t)result->w;
@@ -143,7 +146,7 @@ static bool should_stop(void *context) {
 
 static adele_status predict_images(struct case_runner *runner, struct case_data *data, int i_case,
                                    const struct inference_output *output) {
-    struct inference *inference = runner->inference;
+    struct inference *inference = data->inference;
     int first = 0, n = 0;
     TRY(inference_begin(inference, &data->resident, output));
     do {
@@ -204,46 +207,119 @@ static adele_status predict_by_rows(struct case_runner *runner, enum dataset_spl
                                   runner->options->masks_folder, &watch, is_done);
 }
 
+static struct case_data case_init(const struct case_runner *runner, enum dataset_split split,
+                                  int i_case) {
+    return (struct case_data){.device = runner->model->device,
+                              .inference = runner->inference,
+                              .batch = runner->options->inference.batch,
+                              .result = {.dataset = runner->dataset,
+                                         .item = &runner->dataset->cases[split][i_case],
+                                         .options = runner->options,
+                                         .n_categories = runner->model->n_categories}};
+}
+
+// Of the files that data->result has, with the prediction on the host where it is wanted.
+static adele_status predict_files(struct case_runner *runner, int i_case, int64_t *counts,
+                                  struct case_data *data) {
+    TRY(upload_case(runner, counts != NULL, data));
+    ranks_tell_alive(runner->options->ranks);
+    TRY((runner->sliding ? predict_windows : predict_whole)(runner, data, i_case));
+    ranks_tell_alive(runner->options->ranks);
+    if (counts)
+        TRY(count_case(data, counts));
+    return download_prediction(runner, data);
+}
+
 static adele_status end_case(struct case_runner *runner, struct case_data *data, int i_case) {
     const struct model_visitor *visitor = runner->visitor;
     if (visitor && visitor->end_case)
         TRY(visitor->end_case(visitor->context, i_case, case_result_images(&data->result)));
-    return data->result.prediction ? case_writer_add(runner->writer, &data->result) : ADELE_OK;
+    return data->result.prediction ? case_writer_add(runner->writer, &data->result, 1) : ADELE_OK;
 }
 
-// `counts`: (3, 256); NULL when nothing is to be scored. `next`: the case that will be predicted
-// then, -1: none.
+// Takes the content of *files. `counts`: (3, 256); NULL when nothing is to be scored.
 static adele_status predict_case(struct case_runner *runner, enum dataset_split split, int i_case,
-                                 int next, int64_t *counts, int *n_images) {
-    struct case_data data = {.device = runner->model->device,
-                             .result = {.dataset = runner->dataset,
-                                        .item = &runner->dataset->cases[split][i_case],
-                                        .options = runner->options,
-                                        .n_categories = runner->model->n_categories}};
-    bool is_done;
-    TRY(predict_by_rows(runner, split, i_case, counts != NULL, &is_done));
-    if (is_done) {
-        ++*n_images;
-        return ADELE_OK;
+                                 struct case_files *files, int64_t *counts) {
+    struct case_data data = case_init(runner, split, i_case);
+    data.result.files = *files;
+    *files = (struct case_files){0};
+    adele_status status = ADELE_OK;
+    if (data.result.files.images.n > 0) {
+        status = predict_files(runner, i_case, counts, &data);
+        if (status == ADELE_OK)
+            status = end_case(runner, &data, i_case);
     }
+    case_deinit(&data);
+    return status;
+}
+
+// ---- pictures in batches ------------------------------------------------------------------------
+
+static adele_status write_batch(struct case_runner *runner, const struct case_result *batch,
+                                const struct dataset_case *items, struct case_files *files) {
+    struct case_result parts[CASES_AT_ONCE] = {0};
+    adele_status status = ADELE_OK;
+    for (int i = 0; i < runner->n_at_once && status == ADELE_OK; i++)
+        status = case_batch_part(batch, i, &items[i], &files[i], &parts[i]);
+    if (status == ADELE_OK)
+        status = case_writer_add(runner->writer, parts, runner->n_at_once);
+    for (int i = 0; i < runner->n_at_once; i++)
+        case_result_deinit(&parts[i]);
+    return status;
+}
+
+// Takes the content of `files`.
+static adele_status predict_batch(struct case_runner *runner, enum dataset_split split, int first,
+                                  struct case_files *files, int64_t *counts) {
+    struct case_data data = case_init(runner, split, first);
+    data.inference = runner->of_batches;
+    data.batch = runner->n_at_once;
     adele_status status;
-    TRY_GOTO(case_reader_take(runner->reader, i_case, next, &data.result.files), done);
-    int n = data.result.files.images.n;
-    if (n == 0)
-        goto done;
-    TRY_GOTO(upload_case(runner, counts != NULL, &data), done);
-    ranks_tell_alive(runner->options->ranks);
-    TRY_GOTO((runner->sliding ? predict_windows : predict_whole)(runner, &data, i_case), done);
-    ranks_tell_alive(runner->options->ranks);
-    if (counts)
-        TRY_GOTO(count_case(&data, counts), done);
-    TRY_GOTO(download_prediction(runner, &data), done);
-    TRY_GOTO(end_case(runner, &data, i_case), done);
-    *n_images += n;
+    TRY_GOTO(case_batch_join(files, runner->n_at_once, &data.result.files), done);
+    TRY_GOTO(predict_files(runner, first, counts, &data), done);
+    if (data.result.prediction)
+        status = write_batch(runner, &data.result, data.result.item, files);
 done:
     case_deinit(&data);
     return status;
 }
+
+// Up to the first error.
+static adele_status read_cases(struct case_runner *runner, struct image_share cases,
+                               int end_of_share, struct case_files *files, int *out_n) {
+    adele_status status = ADELE_OK;
+    for (int i = cases.first; i < cases.end && status == ADELE_OK; i++) {
+        // What is left of this batch, or the next one.
+        int n_next = i + 1 < cases.end ? cases.end - (i + 1) : end_of_share - (i + 1);
+        n_next = n_next < runner->n_at_once ? n_next : runner->n_at_once;
+        status = case_reader_take(runner->reader, i, i + 1, n_next, &files[i - cases.first]);
+        if (status == ADELE_OK)
+            *out_n = i + 1 - cases.first;
+    }
+    return status;
+}
+
+// Pictures that are no whole batch, or not of one size, are predicted one by one, those before one
+// that cannot be read too.
+static adele_status predict_pictures(struct case_runner *runner, enum dataset_split split,
+                                     struct image_share cases, int end_of_share, int64_t *counts,
+                                     int *n_images) {
+    struct case_files files[CASES_AT_ONCE] = {0};
+    int n = 0;
+    adele_status of_reading = read_cases(runner, cases, end_of_share, files, &n);
+    adele_status status = ADELE_OK;
+    *n_images += n;
+    if (n == runner->n_at_once && case_batch_is_possible(files, n))
+        status = predict_batch(runner, split, cases.first, files, counts);
+    else
+        for (int i = 0; i < n && status == ADELE_OK; i++)
+            status = predict_case(runner, split, cases.first + i, &files[i], counts);
+    for (int i = 0; i < n; i++)
+        case_files_deinit(&files[i]);
+    return status != ADELE_OK ? status : of_reading;
+}
+
+// ---- cases --------------------------------------------------------------------------------------
 
 static adele_status begin_threads(struct case_runner *runner, enum dataset_split split,
                                   bool is_counted) {
@@ -257,7 +333,24 @@ static adele_status begin_threads(struct case_runner *runner, enum dataset_split
     return case_writer_create(&runner->writer);
 }
 
-static adele_status plan_cases(struct case_runner *runner) {
+// A visitor takes one case at a time, and so do files of probabilities.
+static int count_at_once(const struct case_runner *runner, enum dataset_split split) {
+    const struct model_options *options = runner->options;
+    if (runner->dataset->is_volume || runner->visitor || options->probabilities)
+        return 1;
+    return case_batch_size(runner->dataset->n_cases[split], options->inference.batch,
+                           runner->model->height, runner->model->width);
+}
+
+static adele_status plan_whole(struct case_runner *runner, struct inference_config config,
+                               int batch, struct inference **out) {
+    struct model *model = runner->model;
+    config.batch = batch;
+    return inference_create(model->device, model->network, &config, model->n_categories,
+                            model->n_channels, model->height, model->width, out);
+}
+
+static adele_status plan_cases(struct case_runner *runner, enum dataset_split split) {
     struct model *model = runner->model;
     struct inference_config inference = runner->options->inference;
     int n_processes = ranks_local_count(runner->options->ranks);
@@ -265,16 +358,20 @@ static adele_status plan_cases(struct case_runner *runner) {
         inference.window_h = model->window_h;
         inference.window_w = model->window_w;
     }
+    runner->n_at_once = 1;
     if (inference.window_h > 0) {
         TRY(sliding_create(model->device, model->network, &inference, model->n_categories,
                            model->n_channels, &runner->sliding));
         return sliding_check_memory(runner->sliding, model->network, n_processes);
     }
-    if (!runner->dataset->is_volume) // a case is a batch, so a picture needs one of one image
-        inference.batch = 1;
-    TRY(inference_create(model->device, model->network, &inference, model->n_categories,
-                         model->n_channels, model->height, model->width, &runner->inference));
-    return inference_check_memory(runner->inference, model->network, n_processes);
+    runner->n_at_once = count_at_once(runner, split);
+    if (runner->n_at_once > 1)
+        TRY(plan_whole(runner, inference, runner->n_at_once, &runner->of_batches));
+    // Without batches of pictures a picture is a batch.
+    TRY(plan_whole(runner, inference, runner->dataset->is_volume ? inference.batch : 1,
+                   &runner->inference));
+    return inference_check_memory(runner->of_batches ? runner->of_batches : runner->inference,
+                                  model->network, n_processes);
 }
 
 static adele_status check_channels(const struct case_runner *runner) {
@@ -294,7 +391,7 @@ static void tell_alive(void *ranks) {
 
 // Rank 0 claims the files of the output for all, once all have checked them; and none allocates its
 // network before all have looked at the memory of their host.
-static adele_status begin_cases(struct case_runner *runner) {
+static adele_status begin_cases(struct case_runner *runner, enum dataset_split split) {
     struct ranks *ranks = runner->options->ranks;
     adele_status status = ADELE_OK;
     TRY(case_ranks_begin(runner->options, runner->dataset, check_channels(runner)));
@@ -303,7 +400,7 @@ static adele_status begin_cases(struct case_runner *runner) {
     if (runner->output && ranks_index(ranks) == 0)
         status = output_begin(runner->output);
     if (status == ADELE_OK)
-        status = plan_cases(runner);
+        status = plan_cases(runner, split);
     TRY(ranks_agree(ranks, status));
     if (runner->output) {
         TRY(shared_output_check(ranks, runner->output));
@@ -320,20 +417,39 @@ static int next_wanted(const struct case_round *round, const bool *is_wanted) {
     return -1;
 }
 
+// `next`: the case that will be predicted then, -1: none is to be read ahead.
+static adele_status predict_single(struct case_runner *runner, enum dataset_split split, int i_case,
+                                   int next, int64_t *counts, int *n_images) {
+    struct case_files files;
+    bool is_done;
+    TRY(predict_by_rows(runner, split, i_case, counts != NULL, &is_done));
+    if (is_done) {
+        ++*n_images;
+        return ADELE_OK;
+    }
+    TRY(case_reader_take(runner->reader, i_case, next, next >= 0 ? 1 : 0, &files));
+    *n_images += files.images.n;
+    return predict_case(runner, split, i_case, &files, counts);
+}
+
 static adele_status predict_round(struct case_runner *runner, enum dataset_split split,
                                   struct case_round *round, int64_t *counts, int *n_images) {
     const struct model_options *options = runner->options;
     const bool *is_wanted = runner->visitor ? runner->visitor->is_wanted : NULL;
     bool reads_ahead = !is_by_rows(runner, counts != NULL);
-    int i;
-    while (case_round_next(round, options->ranks, &i)) {
+    struct image_share cases;
+    while (case_round_next(round, options->ranks, &cases)) {
         int next = reads_ahead ? next_wanted(round, is_wanted) : -1;
-        if (!is_wanted || is_wanted[i])
-            TRY(predict_case(runner, split, i, next, counts, n_images));
-        round->n_done++;
-        if (options->on_case && (!is_wanted || is_wanted[i]))
-            options->on_case(options->context, round->n_done + round->n_done_by_others,
-                             round->n_total);
+        if (runner->n_at_once > 1)
+            TRY(predict_pictures(runner, split, cases, round->left.end, counts, n_images));
+        else if (!is_wanted || is_wanted[cases.first])
+            TRY(predict_single(runner, split, cases.first, next, counts, n_images));
+        for (int i = cases.first; i < cases.end; i++) {
+            round->n_done++;
+            if (options->on_case && (!is_wanted || is_wanted[i]))
+                options->on_case(options->context, round->n_done + round->n_done_by_others,
+                                 round->n_total);
+        }
     }
     return ADELE_OK;
 }
@@ -361,9 +477,10 @@ static adele_status gather_counts(struct case_runner *runner, int64_t *counts, i
 adele_status case_runner_run(struct case_runner *runner, enum dataset_split split, int64_t *counts,
                              int *n_images) {
     const struct model_options *options = runner->options;
-    TRY(begin_cases(runner));
+    TRY(begin_cases(runner, split));
     TRY(ranks_agree(options->ranks, begin_threads(runner, split, counts != NULL)));
-    struct case_round round = case_round_first(options->ranks, runner->dataset->n_cases[split]);
+    struct case_round round =
+        case_round_first(options->ranks, runner->dataset->n_cases[split], runner->n_at_once);
     while (!round.is_over) {
         adele_status status = predict_round(runner, split, &round, counts, n_images);
         status = case_writer_finish(runner->writer, status);
@@ -380,5 +497,6 @@ void case_runner_deinit(struct case_runner *runner) {
     case_reader_destroy(runner->reader);
     case_writer_destroy(runner->writer);
     inference_destroy(runner->inference);
+    inference_destroy(runner->of_batches);
     sliding_destroy(runner->sliding);
 }

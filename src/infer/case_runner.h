@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Predicts the cases of a split one after another: one case's images are on the device at a time.
-// Meanwhile one thread reads the files of the next case, and another one scores and saves the last.
+// Predicts the cases of a split one after another, small pictures of one size several at a time:
+// one case's images, or theirs, are on the device. Meanwhile one thread reads the next files, and
+// another one scores and saves the last results.
 #ifndef ADELE_INFER_CASE_RUNNER_H
 #define ADELE_INFER_CASE_RUNNER_H
 
@@ -13,8 +14,10 @@ struct case_runner {
     struct model *model;
     const struct model_options *options;
     struct dataset *dataset;
-    struct inference *inference;         // of whole images
-    struct sliding *sliding;             // of windows; one of the two is NULL
+    int n_at_once;                       // pictures of a whole batch, see case_batch.h; 1: none
+    struct inference *inference;         // of whole images: of one picture, or of a volume's slices
+    struct inference *of_batches;        // of n_at_once pictures; NULL: none
+    struct sliding *sliding;             // of windows; then there is no inference
     struct case_reader *reader;          // of files
     struct case_writer *writer;          // of masks and of scores of cases
     struct output *output;               // of the label maps; NULL: none

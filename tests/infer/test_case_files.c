@@ -26,11 +26,11 @@ static void assert_same(const struct dataset_images *found, const struct dataset
     assert_memory_equal(found->labels, want->labels, plane);
 }
 
-static void take(struct case_reader *reader, const struct dataset *dataset, int i, int next,
-                 bool has_whole) {
+static void take_of(struct case_reader *reader, const struct dataset *dataset, int i, int next,
+                    int n_next, bool has_whole) {
     struct case_files files;
     struct dataset_images want;
-    assert_int_equal(case_reader_take(reader, i, next, &files), ADELE_OK);
+    assert_int_equal(case_reader_take(reader, i, next, n_next, &files), ADELE_OK);
     assert_int_equal(dataset_load_case(dataset, SPLIT_TRAIN, i, &want), ADELE_OK);
     assert_same(&files.images, &want);
     dataset_images_deinit(&want);
@@ -42,6 +42,11 @@ static void take(struct case_reader *reader, const struct dataset *dataset, int 
     }
     assert_true(case_files_bytes(&files) >= dataset_images_plane_size(&files.images) * 2);
     case_files_deinit(&files);
+}
+
+static void take(struct case_reader *reader, const struct dataset *dataset, int i, int next,
+                 bool has_whole) {
+    take_of(reader, dataset, i, next, next != NONE ? 1 : 0, has_whole);
 }
 
 static struct dataset *open_set(void **state, int size, struct case_reader **reader) {
@@ -68,6 +73,33 @@ static void cases_in_any_order(void **state) {
     dataset_close(dataset);
 }
 
+static void several_cases_are_read_ahead(void **state) {
+    struct case_reader *reader = NULL;
+    struct dataset *dataset = open_set(state, 0, &reader);
+    take_of(reader, dataset, 0, 1, 2, false);
+    take_of(reader, dataset, 1, 0, 1, false); // not begun while case 2 is left
+    take_of(reader, dataset, 2, 0, 3, false);
+    take_of(reader, dataset, 1, 2, 1, false); // case 0 is not wanted any more
+    take_of(reader, dataset, 2, NONE, 0, false);
+    case_reader_destroy(reader);
+    dataset_close(dataset);
+}
+
+// Those before it are taken first.
+static void an_error_behind_others_is_that_of_its_case(void **state) {
+    struct case_reader *reader = NULL;
+    struct case_files files;
+    struct dataset *dataset = open_set(state, 0, &reader);
+    char *path = dataset->cases[SPLIT_TRAIN][2].image_path[0];
+    assert_int_equal(file_write(path, "no picture", 10), ADELE_OK);
+    take_of(reader, dataset, 0, 1, 2, false);
+    take_of(reader, dataset, 1, 2, 1, false);
+    assert_int_not_equal(case_reader_take(reader, 2, NONE, 0, &files), ADELE_OK);
+    assert_non_null(strstr(adele_error_message(), path));
+    case_reader_destroy(reader);
+    dataset_close(dataset);
+}
+
 static void files_of_another_size_are_read_at_both(void **state) {
     struct case_reader *reader = NULL;
     struct dataset *dataset = open_set(state, 4, &reader);
@@ -84,7 +116,7 @@ static void an_error_is_that_of_its_case(void **state) {
     char *path = dataset->cases[SPLIT_TRAIN][1].image_path[0];
     assert_int_equal(file_write(path, "no picture", 10), ADELE_OK);
     take(reader, dataset, 0, 1, false);
-    assert_int_not_equal(case_reader_take(reader, 1, 2, &files), ADELE_OK);
+    assert_int_not_equal(case_reader_take(reader, 1, 2, 1, &files), ADELE_OK);
     assert_non_null(strstr(adele_error_message(), path));
     assert_int_equal(files.images.n, 0);
     take(reader, dataset, 0, 1, false);
@@ -97,6 +129,8 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         TEST(cases_in_any_order),
+        TEST(several_cases_are_read_ahead),
+        TEST(an_error_behind_others_is_that_of_its_case),
         TEST(files_of_another_size_are_read_at_both),
         TEST(an_error_is_that_of_its_case),
     };

@@ -40,14 +40,16 @@ static bool stop(void *context) {
 // Each case is done by one rank, and all know how many are. A round takes one, however late it is.
 static void rank_does_all(struct ranks *ranks) {
     struct model_options options = {.ranks = ranks};
-    struct case_round round = case_round_first(ranks, N_CASES);
+    struct case_round round = case_round_first(ranks, N_CASES, 1);
     REQUIRE_OK(ranks_check_usable(ranks));
     int64_t is_done[N_CASES] = {0};
-    int i, n_rounds = 0;
+    struct image_share next;
+    int n_rounds = 0;
     while (!round.is_over) {
         round.until = 0.0;
-        while (case_round_next(&round, ranks, &i)) {
-            is_done[i]++;
+        while (case_round_next(&round, ranks, &next)) {
+            REQUIRE(next.end == next.first + 1);
+            is_done[next.first]++;
             round.n_done++;
         }
         REQUIRE_OK(case_round_end(&round, &options, ADELE_OK));
@@ -56,17 +58,31 @@ static void rank_does_all(struct ranks *ranks) {
     REQUIRE(n_rounds == (N_CASES + N_RANKS - 1) / N_RANKS);
     REQUIRE(round.n_done + round.n_done_by_others == N_CASES);
     REQUIRE_OK(ranks_sum(ranks, is_done, N_CASES));
-    for (i = 0; i < N_CASES; i++)
+    for (int i = 0; i < N_CASES; i++)
         REQUIRE(is_done[i] == 1);
+}
+
+// Of 7 cases, 3 at a time, rank 0 has two whole batches and rank 1 the last case.
+static void rank_has_batches(struct ranks *ranks) {
+    struct model_options options = {.ranks = ranks};
+    struct case_round round = case_round_first(ranks, N_CASES, 3);
+    struct image_share next;
+    const int want[2][2][2] = {{{0, 3}, {3, 6}}, {{6, 7}}};
+    int rank = ranks_index(ranks), n = 0;
+    for (; case_round_next(&round, ranks, &next); n++)
+        REQUIRE(n < 2 && next.first == want[rank][n][0] && next.end == want[rank][n][1]);
+    REQUIRE(n == 2 - rank);
+    REQUIRE_OK(case_round_end(&round, &options, ADELE_OK));
+    REQUIRE(round.is_over);
 }
 
 // Rank 1 alone is asked, when it has no case left itself.
 static void rank_is_interrupted(struct ranks *ranks) {
     bool is_asked = ranks_index(ranks) == 1;
     struct model_options options = {.ranks = ranks, .should_stop = stop, .context = &is_asked};
-    struct case_round round = case_round_first(ranks, N_CASES);
-    int i;
-    while (ranks_index(ranks) == 1 && case_round_next(&round, ranks, &i))
+    struct case_round round = case_round_first(ranks, N_CASES, 1);
+    struct image_share next;
+    while (ranks_index(ranks) == 1 && case_round_next(&round, ranks, &next))
         round.n_done++;
     REQUIRE(case_round_end(&round, &options, ADELE_OK) == ADELE_INTERRUPTED);
 }
@@ -75,14 +91,14 @@ static void rank_is_interrupted(struct ranks *ranks) {
 static void rank_is_interrupted_too_late(struct ranks *ranks) {
     bool is_asked = true;
     struct model_options options = {.ranks = ranks, .should_stop = stop, .context = &is_asked};
-    struct case_round round = case_round_first(ranks, 0);
+    struct case_round round = case_round_first(ranks, 0, 1);
     REQUIRE_OK(case_round_end(&round, &options, ADELE_OK));
     REQUIRE(round.is_over);
 }
 
 static void rank_fails(struct ranks *ranks) {
     struct model_options options = {.ranks = ranks};
-    struct case_round round = case_round_first(ranks, N_CASES);
+    struct case_round round = case_round_first(ranks, N_CASES, 1);
     adele_status status = ADELE_OK;
     if (ranks_index(ranks) == 1)
         status = FAIL(ADELE_FORMAT, "Mend it.", "x.png: broken");
@@ -96,7 +112,7 @@ static void rank_fails(struct ranks *ranks) {
 // from one that is gone. Its own error comes through, too.
 static void rank_is_slow(struct ranks *ranks) {
     struct model_options options = {.ranks = ranks};
-    struct case_round round = case_round_first(ranks, N_CASES);
+    struct case_round round = case_round_first(ranks, N_CASES, 1);
     const struct timespec batch = {0, 50000000};
     ranks_set_time_limit(ranks, 4.0);
     for (int i = 0; i < 120 && ranks_index(ranks) == 1; i++) {
@@ -158,6 +174,7 @@ static const struct {
     const char *name;
     void (*run)(struct ranks *ranks);
 } rank_cases[] = {{"all", rank_does_all},
+                  {"batches", rank_has_batches},
                   {"interrupted", rank_is_interrupted},
                   {"late", rank_is_interrupted_too_late},
                   {"fails", rank_fails},
