@@ -7,6 +7,7 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/crf_lattice.h"
+#include "cpu/lanes.h"
 #include "cpu/team.h"
 #include "cpu/vector_math.h"
 #include "device/crf_spatial.h"
@@ -17,6 +18,8 @@
 #include <string.h>
 
 #define RUN      256 // pixels that a thread takes at a time
+#define AT_ONCE  8   // pixels whose sums are in registers, to hide the latency of an add
+#define COLUMNS  32  // pixels of a softmax that are brought side by side
 #define NO_LOGIT -1e30f
 
 struct crf_op {
@@ -24,15 +27,17 @@ struct crf_op {
     struct adele_crf_desc desc;
     int n_threads, n_groups; // groups of 8 categories
     size_t n_pixels, lattice_bytes;
+    size_t line_floats; // a row between zeros as wide as the spatial Gaussian reaches
     struct crf_spatial spatial;
     struct crf_lattice lattice;
 };
 
 // What the workspace holds, beside the lattice.
 struct work {
-    float *q;               // (n_groups, pixel, 8)
+    float *q, *unary;       // (n_groups, pixel, 8); log of the probabilities
     float *message, *swept; // (pixel, 8)
     float *norm;            // (pixel): 1 / root of the sums of the bilateral Gaussian
+    float *lines;           // (n_threads, line_floats)
 };
 
 static void release(struct cpu_op *base) {
@@ -44,6 +49,7 @@ static void plan_lattice(struct crf_op *op) {
     lattice->d = 2 + op->desc.image_c;
     lattice->w = op->desc.w;
     lattice->n_threads = op->n_threads;
+    lattice->n_lanes = op->desc.c <= CRF_LANES / 2 ? CRF_LANES / 2 : CRF_LANES;
     lattice->n_pixels = (int64_t)op->n_pixels;
     lattice->n_entries = lattice->n_pixels * (lattice->d + 1);
     lattice->n_slots = lattice_slots(lattice->n_entries);
@@ -64,37 +70,56 @@ adele_status cpu_crf_create(const struct adele_device *device, const struct adel
     op->n_pixels = (size_t)desc->h * (size_t)desc->w;
     TRY(crf_spatial_init(desc, &op->spatial));
     plan_lattice(op);
-    size_t rows = ((size_t)op->n_groups + 2) * CRF_LANES + 1;
-    op->base.op.workspace_bytes = op->lattice_bytes + rows * op->n_pixels * sizeof(float);
+    size_t whole_w = ((size_t)desc->w + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
+    op->line_floats = (whole_w + 2 * (size_t)op->spatial.reach) * CRF_LANES;
+    size_t rows = (2 * (size_t)op->n_groups + 2) * CRF_LANES + 1;
+    op->base.op.workspace_bytes =
+        op->lattice_bytes +
+        (rows * op->n_pixels + (size_t)op->n_threads * op->line_floats) * sizeof(float);
     return ADELE_OK;
 }
 
 static struct work place_work(const struct crf_op *op, char *workspace) {
     struct work work;
     work.q = (float *)(void *)(workspace + op->lattice_bytes);
-    work.message = work.q + (size_t)op->n_groups * op->n_pixels * CRF_LANES;
+    work.unary = work.q + (size_t)op->n_groups * op->n_pixels * CRF_LANES;
+    work.message = work.unary + (size_t)op->n_groups * op->n_pixels * CRF_LANES;
     work.swept = work.message + op->n_pixels * CRF_LANES;
     work.norm = work.swept + op->n_pixels * CRF_LANES;
+    work.lines = work.norm + op->n_pixels;
     return work;
 }
 
 // ---- the spatial Gaussian -----------------------------------------------------------------------
 
-// Row y of src along x.
-CPU_KERNEL(static void, sweep_row, (const struct crf_op *op, const float *src, int y, float *dst),
-           (op, src, y, dst)) {
+// Row y of src along x, times the root of its own row's sum. The taps are symmetric, so that two
+// pixels share a product; beyond the image they are zeros of `line`.
+CPU_KERNEL(static void, sweep_row,
+           (const struct crf_op *op, const float *src, int y, float *line, float *dst),
+           (op, src, y, line, dst)) {
     const struct crf_spatial *spatial = &op->spatial;
     int w = op->desc.w, reach = spatial->reach;
     size_t offset = (size_t)y * (size_t)w * CRF_LANES;
-    for (int x = 0; x < w; x++) {
-        float sum[CRF_LANES] = {0.0f};
-        for (int i = x > reach ? x - reach : 0; i < w && i <= x + reach; i++) {
-            float weight = spatial->tap[i > x ? i - x : x - i] * spatial->column[i];
-            for (int lane = 0; lane < CRF_LANES; lane++)
-                sum[lane] += weight * src[offset + (size_t)i * CRF_LANES + (size_t)lane];
-        }
-        for (int lane = 0; lane < CRF_LANES; lane++)
-            dst[offset + (size_t)x * CRF_LANES + (size_t)lane] = spatial->column[x] * sum[lane];
+    float *middle = line + (size_t)reach * CRF_LANES;
+    for (int x = 0; x < w; x++)
+        LANES_STORE(middle + (size_t)x * CRF_LANES,
+                    spatial->column[x] * LANES_AT(src + offset + (size_t)x * CRF_LANES));
+    for (int x = 0; x < w; x += AT_ONCE) {
+        const float *at = middle + (size_t)x * CRF_LANES;
+        lanes sum[AT_ONCE];
+#pragma GCC unroll 8
+        for (int i = 0; i < AT_ONCE; i++)
+            sum[i] = spatial->tap[0] * LANES_AT(at + i * CRF_LANES);
+        for (int k = 1; k <= reach; k++)
+#pragma GCC unroll 8
+            for (int i = 0; i < AT_ONCE; i++)
+                sum[i] += spatial->tap[k] *
+                          (LANES_AT(at + (i - k) * CRF_LANES) + LANES_AT(at + (i + k) * CRF_LANES));
+#pragma GCC unroll 8
+        for (int i = 0; i < AT_ONCE; i++)
+            if (x + i < w)
+                LANES_STORE(dst + offset + (size_t)(x + i) * CRF_LANES,
+                            spatial->row[y] * spatial->column[x + i] * sum[i]);
     }
 }
 
@@ -102,23 +127,35 @@ CPU_KERNEL(static void, sweep_row, (const struct crf_op *op, const float *src, i
 CPU_KERNEL(static void, sum_rows, (const struct crf_op *op, const float *swept, int y, float *dst),
            (op, swept, y, dst)) {
     const struct crf_spatial *spatial = &op->spatial;
-    int reach = spatial->reach;
-    size_t n = (size_t)op->desc.w * CRF_LANES;
-    float *out = dst + (size_t)y * n;
-    memset(out, 0, n * sizeof *out);
-    for (int i = y > reach ? y - reach : 0; i < op->desc.h && i <= y + reach; i++) {
-        float weight = (float)op->desc.spatial_weight * spatial->row[y] * spatial->row[i] *
-                       spatial->tap[i > y ? i - y : y - i];
-        const float *from = swept + (size_t)i * n;
-        for (size_t x = 0; x < n; x++)
-            out[x] += weight * from[x];
+    int w = op->desc.w, h = op->desc.h, reach = spatial->reach;
+    size_t n = (size_t)w * CRF_LANES;
+    float weight = (float)op->desc.spatial_weight * spatial->row[y];
+    for (int x = 0; x < w; x += AT_ONCE) {
+        int n_pixels = w - x < AT_ONCE ? w - x : AT_ONCE;
+        const float *at = swept + (size_t)y * n + (size_t)x * CRF_LANES;
+        float *out = dst + (size_t)y * n + (size_t)x * CRF_LANES;
+        lanes sum[AT_ONCE];
+        for (int i = 0; i < n_pixels; i++)
+            sum[i] = spatial->tap[0] * LANES_AT(at + i * CRF_LANES);
+        for (int k = 1; k <= reach; k++) {
+            // Of the rows y - k and y + k those that are inside of the image.
+            const float *above = at - (size_t)k * n, *below = at + (size_t)k * n;
+            for (int i = 0; i < n_pixels * CRF_LANES && k <= y && y + k < h; i += CRF_LANES)
+                sum[i / CRF_LANES] += spatial->tap[k] * (LANES_AT(above + i) + LANES_AT(below + i));
+            const float *one = k <= y ? above : below;
+            for (int i = 0; i < n_pixels * CRF_LANES && (k <= y) != (y + k < h); i += CRF_LANES)
+                sum[i / CRF_LANES] += spatial->tap[k] * LANES_AT(one + i);
+        }
+        for (int i = 0; i < n_pixels; i++)
+            LANES_STORE(out + i * CRF_LANES, weight * sum[i]);
     }
 }
 
 static void spatial_message(const struct crf_op *op, const float *src, const struct work *work) {
 #pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
     for (int y = 0; y < op->desc.h; y++)
-        sweep_row(op, src, y, work->swept);
+        sweep_row(op, src, y, work->lines + (size_t)omp_get_thread_num() * op->line_floats,
+                  work->swept);
 #pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
     for (int y = 0; y < op->desc.h; y++)
         sum_rows(op, work->swept, y, work->message);
@@ -126,73 +163,94 @@ static void spatial_message(const struct crf_op *op, const float *src, const str
 
 // ---- mean field ---------------------------------------------------------------------------------
 
-// q of one group = log p + message: n pixels from `first` on.
-CPU_KERNEL(static void, add_unary,
+// unary = log p of one group: n pixels from `first` on.
+CPU_KERNEL(static void, take_logs,
            (const struct crf_op *op, const float *probabilities, int group, size_t first, size_t n,
-            const float *message, float *q),
-           (op, probabilities, group, first, n, message, q)) {
+            float *unary),
+           (op, probabilities, group, first, n, unary)) {
     for (int lane = 0; lane < CRF_LANES; lane++) {
         int c = group * CRF_LANES + lane;
         float line[RUN];
-        if (c >= op->desc.c) {
-            for (size_t x = first; x < first + n; x++)
-                q[x * CRF_LANES + (size_t)lane] = NO_LOGIT;
-            continue;
-        }
         const float *p = probabilities + (size_t)c * op->n_pixels + first;
-        for (size_t x = 0; x < n; x++) {
+        for (size_t x = 0; x < n && c < op->desc.c; x++) {
             float floored = p[x] > CRF_FLOOR ? p[x] : CRF_FLOOR;
             line[x] = cpu_log(floored < 1.0f ? floored : 1.0f);
         }
-        for (size_t x = 0; x < n; x++) {
-            size_t at = (first + x) * CRF_LANES + (size_t)lane;
-            q[at] = line[x] + message[at];
-        }
+        for (size_t x = 0; x < n; x++)
+            unary[(first + x) * CRF_LANES + (size_t)lane] = c < op->desc.c ? line[x] : NO_LOGIT;
     }
 }
 
-// q = softmax of itself over the categories of one pixel.
-CPU_KERNEL(static void, softmax_run, (const struct crf_op *op, size_t first, size_t n, float *q),
-           (op, first, n, q)) {
-    size_t group = op->n_pixels * CRF_LANES, all = (size_t)op->n_groups * group;
-    for (float *z = q + first * CRF_LANES; z < q + (first + n) * CRF_LANES; z += CRF_LANES) {
-        float best[CRF_LANES], sum[CRF_LANES] = {0.0f}, highest = NO_LOGIT, total = 0.0f;
-        memcpy(best, z, sizeof best);
-        for (size_t i = group; i < all; i += group)
-            for (int lane = 0; lane < CRF_LANES; lane++)
-                best[lane] = z[i + (size_t)lane] > best[lane] ? z[i + (size_t)lane] : best[lane];
-        for (int lane = 0; lane < CRF_LANES; lane++)
-            highest = best[lane] > highest ? best[lane] : highest;
-        for (size_t i = 0; i < all; i += group)
-            for (int lane = 0; lane < CRF_LANES; lane++) {
-                z[i + (size_t)lane] = cpu_exp(z[i + (size_t)lane] - highest);
-                sum[lane] += z[i + (size_t)lane];
-            }
-        for (int lane = 0; lane < CRF_LANES; lane++)
-            total += sum[lane];
-        for (size_t i = 0; i < all; i += group)
-            for (int lane = 0; lane < CRF_LANES; lane++)
-                z[i + (size_t)lane] /= total;
+CPU_KERNEL(static void, add_lanes, (const float *a, const float *b, size_t n_pixels, float *sum),
+           (a, b, n_pixels, sum)) {
+    for (size_t i = 0; i < n_pixels * CRF_LANES; i += CRF_LANES)
+        LANES_STORE(sum + i, LANES_AT(a + i) + LANES_AT(b + i));
+}
+
+// q = softmax of itself over the categories of n pixels, at most COLUMNS. The pixels of a category
+// come side by side, so that nothing is summed across a vector.
+CPU_KERNEL(static void, softmax_columns, (int n_categories, size_t group_floats, int n, float *q),
+           (n_categories, group_floats, n, q)) {
+    float line[256][COLUMNS], highest[COLUMNS], total[COLUMNS] = {0.0f};
+    for (int c = 0; c < n_categories; c++) {
+        const float *z = q + (size_t)(c / CRF_LANES) * group_floats + c % CRF_LANES;
+        for (int x = 0; x < n; x++)
+            line[c][x] = z[x * CRF_LANES];
+        for (int x = n; x < COLUMNS; x++)
+            line[c][x] = 0.0f;
     }
+    memcpy(highest, line[0], sizeof highest);
+    for (int c = 1; c < n_categories; c++)
+        for (int x = 0; x < COLUMNS; x++)
+            highest[x] = line[c][x] > highest[x] ? line[c][x] : highest[x];
+    for (int c = 0; c < n_categories; c++)
+        for (int x = 0; x < COLUMNS; x++) {
+            line[c][x] = cpu_exp(line[c][x] - highest[x]);
+            total[x] += line[c][x];
+        }
+    for (int c = 0; c < n_categories; c++)
+        for (int x = 0; x < COLUMNS; x++)
+            line[c][x] /= total[x];
+    for (int c = 0; c < n_categories; c++) {
+        float *z = q + (size_t)(c / CRF_LANES) * group_floats + c % CRF_LANES;
+        for (int x = 0; x < n; x++)
+            z[x * CRF_LANES] = line[c][x];
+    }
+    for (int c = n_categories; c % CRF_LANES != 0; c++)
+        for (int x = 0; x < n; x++)
+            q[(size_t)(c / CRF_LANES) * group_floats + (size_t)(x * CRF_LANES + c % CRF_LANES)] =
+                0.0f;
 }
 
 static size_t length_of(size_t first, size_t n) {
     return n - first < RUN ? n - first : RUN;
 }
 
-static void update(const struct crf_op *op, const float *probabilities, int group,
-                   const struct work *work) {
-    float *q = work->q + (size_t)group * op->n_pixels * CRF_LANES;
+static void make_unary(const struct crf_op *op, const float *probabilities,
+                       const struct work *work) {
+    for (int group = 0; group < op->n_groups; group++) {
+        float *unary = work->unary + (size_t)group * op->n_pixels * CRF_LANES;
+#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
+        for (size_t first = 0; first < op->n_pixels; first += RUN)
+            take_logs(op, probabilities, group, first, length_of(first, op->n_pixels), unary);
+    }
+}
+
+// q of one group = log p + message.
+static void update(const struct crf_op *op, int group, const struct work *work) {
+    size_t at = (size_t)group * op->n_pixels * CRF_LANES;
 #pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
     for (size_t first = 0; first < op->n_pixels; first += RUN)
-        add_unary(op, probabilities, group, first, length_of(first, op->n_pixels), work->message,
-                  q);
+        add_lanes(work->unary + at + first * CRF_LANES, work->message + first * CRF_LANES,
+                  length_of(first, op->n_pixels), work->q + at + first * CRF_LANES);
 }
 
 static void normalize(const struct crf_op *op, const struct work *work) {
 #pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
-    for (size_t first = 0; first < op->n_pixels; first += RUN)
-        softmax_run(op, first, length_of(first, op->n_pixels), work->q);
+    for (size_t first = 0; first < op->n_pixels; first += COLUMNS)
+        softmax_columns(op->desc.c, op->n_pixels * CRF_LANES,
+                        op->n_pixels - first < COLUMNS ? (int)(op->n_pixels - first) : COLUMNS,
+                        work->q + first * CRF_LANES);
 }
 
 static void make_norm(struct crf_op *op, const struct work *work) {
@@ -215,9 +273,9 @@ static void infer(struct crf_op *op, const float *probabilities, const uint8_t *
                   const struct work *work, float *dst) {
     crf_lattice_build(&op->lattice, image);
     make_norm(op, work);
-    memset(work->message, 0, op->n_pixels * CRF_LANES * sizeof(float));
-    for (int group = 0; group < op->n_groups; group++)
-        update(op, probabilities, group, work);
+    memset(work->lines, 0, (size_t)op->n_threads * op->line_floats * sizeof(float));
+    make_unary(op, probabilities, work);
+    memcpy(work->q, work->unary, (size_t)op->n_groups * op->n_pixels * CRF_LANES * sizeof(float));
     normalize(op, work);
     for (int i = 0; i < op->desc.iterations; i++) {
         for (int group = 0; group < op->n_groups; group++) {
@@ -225,7 +283,7 @@ static void infer(struct crf_op *op, const float *probabilities, const uint8_t *
             spatial_message(op, q, work);
             crf_lattice_filter(&op->lattice, q, work->norm, (float)op->desc.bilateral_weight,
                                work->message);
-            update(op, probabilities, group, work);
+            update(op, group, work);
         }
         normalize(op, work);
     }
