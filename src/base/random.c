@@ -67,11 +67,12 @@ uint32_t random_below(struct random_stream *stream, uint32_t n) {
     if (n <= 1)
         return 0;
     // The high word of a product maps 2^32 numbers on n; the first (2^32 mod n) low words are
-    // drawn again, so that all results are equally likely.
-    uint32_t n_rejected = (0u - n) % n;
+    // drawn again, so that all results are equally likely. There are fewer than n of them, so a low
+    // word from n on, nearly every one, needs no division.
     for (;;) {
         uint64_t product = (uint64_t)random_u32(stream) * n;
-        if ((uint32_t)product >= n_rejected)
+        uint32_t low = (uint32_t)product;
+        if (low >= n || low >= (0u - n) % n)
             return (uint32_t)(product >> 32);
     }
 }
