@@ -218,7 +218,7 @@ static struct case_data case_init(const struct case_runner *runner, enum dataset
                                          .n_categories = runner->model->n_categories}};
 }
 
-// Of the files that data->result has, with the prediction on the host where it is wanted.
+// With the prediction on the host where it is wanted.
 static adele_status predict_files(struct case_runner *runner, int i_case, int64_t *counts,
                                   struct case_data *data) {
     TRY(upload_case(runner, counts != NULL, data));
@@ -243,12 +243,10 @@ static adele_status predict_case(struct case_runner *runner, enum dataset_split 
     struct case_data data = case_init(runner, split, i_case);
     data.result.files = *files;
     *files = (struct case_files){0};
-    adele_status status = ADELE_OK;
-    if (data.result.files.images.n > 0) {
-        status = predict_files(runner, i_case, counts, &data);
-        if (status == ADELE_OK)
-            status = end_case(runner, &data, i_case);
-    }
+    bool is_empty = data.result.files.images.n == 0;
+    adele_status status = is_empty ? ADELE_OK : predict_files(runner, i_case, counts, &data);
+    if (status == ADELE_OK && !is_empty)
+        status = end_case(runner, &data, i_case);
     case_deinit(&data);
     return status;
 }
@@ -299,15 +297,14 @@ static adele_status read_cases(struct case_runner *runner, struct image_share ca
     return status;
 }
 
-// Pictures that are no whole batch, or not of one size, are predicted one by one, those before one
-// that cannot be read too.
+// Pictures that are no whole batch, or not of one size, are predicted one by one.
 static adele_status predict_pictures(struct case_runner *runner, enum dataset_split split,
                                      struct image_share cases, int end_of_share, int64_t *counts,
                                      int *n_images) {
     struct case_files files[CASES_AT_ONCE] = {0};
     int n = 0;
-    adele_status of_reading = read_cases(runner, cases, end_of_share, files, &n);
     adele_status status = ADELE_OK;
+    adele_status of_reading = read_cases(runner, cases, end_of_share, files, &n);
     *n_images += n;
     if (n == runner->n_at_once && case_batch_is_possible(files, n))
         status = predict_batch(runner, split, cases.first, files, counts);
@@ -344,7 +341,7 @@ static int count_at_once(const struct case_runner *runner, enum dataset_split sp
 
 static adele_status plan_whole(struct case_runner *runner, struct inference_config config,
                                int batch, struct inference **out) {
-    struct model *model = runner->model;
+    const struct model *model = runner->model;
     config.batch = batch;
     return inference_create(model->device, model->network, &config, model->n_categories,
                             model->n_channels, model->height, model->width, out);
@@ -367,7 +364,6 @@ static adele_status plan_cases(struct case_runner *runner, enum dataset_split sp
     runner->n_at_once = count_at_once(runner, split);
     if (runner->n_at_once > 1)
         TRY(plan_whole(runner, inference, runner->n_at_once, &runner->of_batches));
-    // Without batches of pictures a picture is a batch.
     TRY(plan_whole(runner, inference, runner->dataset->is_volume ? inference.batch : 1,
                    &runner->inference));
     return inference_check_memory(runner->of_batches ? runner->of_batches : runner->inference,
@@ -417,7 +413,7 @@ static int next_wanted(const struct case_round *round, const bool *is_wanted) {
     return -1;
 }
 
-// `next`: the case that will be predicted then, -1: none is to be read ahead.
+// `next`: the case to be read ahead, -1: none.
 static adele_status predict_single(struct case_runner *runner, enum dataset_split split, int i_case,
                                    int next, int64_t *counts, int *n_images) {
     struct case_files files;
