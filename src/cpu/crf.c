@@ -170,7 +170,7 @@ CPU_KERNEL(static void, take_logs,
            (op, probabilities, group, first, n, unary)) {
     for (int lane = 0; lane < CRF_LANES; lane++) {
         int c = group * CRF_LANES + lane;
-        float line[RUN];
+        float line[RUN] = {0.0f};
         const float *p = probabilities + (size_t)c * op->n_pixels + first;
         for (size_t x = 0; x < n && c < op->desc.c; x++) {
             float floored = p[x] > CRF_FLOOR ? p[x] : CRF_FLOOR;
