@@ -5,6 +5,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "infer/checkpoint_model.h"
+#include "run/correction_adele.h"
+#include "run/correction_ensemble.h"
 
 #include <string.h>
 
@@ -49,6 +51,25 @@ static adele_status read_labels(struct trainer *trainer, const struct safetensor
     return status;
 }
 
+// A checkpoint has none before a class was kept from a correction.
+static adele_status read_safeguard(const struct safetensors *file, const char *name, size_t bytes,
+                                   void *records) {
+    memset(records, 0, bytes); // after a rollback
+    return safetensors_find(file, name) != NULL
+               ? read_block(file, name, SAFETENSORS_F64, bytes, records)
+               : ADELE_OK;
+}
+
+static adele_status read_safeguards(struct corrector *corrector, const struct safetensors *file) {
+    if (corrector->adele)
+        TRY(read_safeguard(file, "vetoes", sizeof corrector->adele->veto.records,
+                           corrector->adele->veto.records));
+    return corrector->ensemble
+               ? read_safeguard(file, "gates", sizeof corrector->ensemble->gate.records,
+                                corrector->ensemble->gate.records)
+               : ADELE_OK;
+}
+
 static adele_status read_curves(struct trainer *trainer, const struct safetensors *file) {
     bool is_voc = trainer->config->correction.pipeline == ONSET_VOC;
     trainer->corrector.curves.n_values =
@@ -75,14 +96,7 @@ static adele_status read_curves(struct trainer *trainer, const struct safetensor
         trainer->corrector.schedule.onset_epoch[c] = onset_epoch[c];
     TRY(read_block(file, "is_on", SAFETENSORS_U8, 256, trainer->corrector.schedule.is_on));
     TRY(read_block(file, "is_done", SAFETENSORS_U8, 256, trainer->corrector.schedule.is_done));
-    memset(trainer->corrector.vetoes, 0, sizeof trainer->corrector.vetoes); // after a rollback
-    if (safetensors_find(file, "vetoes") != NULL)
-        TRY(read_block(file, "vetoes", SAFETENSORS_F64, sizeof trainer->corrector.vetoes,
-                       trainer->corrector.vetoes));
-    memset(trainer->corrector.gate.records, 0, sizeof trainer->corrector.gate.records);
-    if (safetensors_find(file, "gates") != NULL)
-        TRY(read_block(file, "gates", SAFETENSORS_F64, sizeof trainer->corrector.gate.records,
-                       trainer->corrector.gate.records));
+    TRY(read_safeguards(&trainer->corrector, file));
     return read_block(file, "corrected", SAFETENSORS_U8,
                       ((size_t)trainer->progress.epoch + 1) * 256, trainer->corrector.corrected);
 }
@@ -136,19 +150,20 @@ static adele_status read_adamw(struct trainer *trainer, const struct safetensors
 }
 
 static adele_status read_ensemble(struct trainer *trainer, const struct safetensors *file) {
-    struct ensemble *ensemble = &trainer->corrector.ensemble;
+    struct correction_ensemble *correction = trainer->corrector.ensemble;
     double is_open = checkpoint_number(file, "ensemble.is_open", -1.0);
-    if ((is_open >= 0.0) != (ensemble->data != NULL))
+    if ((is_open >= 0.0) != (correction != NULL))
         return FAIL(ADELE_CONFIG, "Resume with the correction.method of the run.",
                     "the checkpoint is of a run %s correction.method: ensemble, this one is %s",
-                    is_open >= 0.0 ? "with" : "without", ensemble->data ? "with it" : "without");
-    if (!ensemble->data)
+                    is_open >= 0.0 ? "with" : "without", correction ? "with it" : "without");
+    if (!correction)
         return ADELE_OK;
     // Earlier versions did not write it.
     double epoch = checkpoint_number(file, "ensemble.epoch", 0.0);
     if (!(epoch >= 0.0 && epoch <= INT32_MAX))
         return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
                     "ensemble.epoch is %g", epoch);
+    struct ensemble *ensemble = &correction->ensemble;
     ensemble->kept_epoch = (int)epoch;
     if (is_open == 0.0)
         return ensemble_restore(ensemble, NULL);

@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "infer/checkpoint_model.h"
+#include "run/correction_adele.h"
+#include "run/correction_ensemble.h"
 
 #include <string.h>
 
@@ -99,22 +101,24 @@ static adele_status add_progress(struct trainer *trainer, struct safetensors_wri
     return add_number(writer, "step_in_epoch", trainer->progress.step_in_epoch);
 }
 
+// Records of the classes, n doubles each, of which the first is 0 where there is nothing.
+static adele_status add_safeguard(struct safetensors_writer *writer, const char *name,
+                                  const void *records, int n) {
+    const int64_t shape[2] = {256, n};
+    for (int c = 0; c < 256; c++)
+        if (((const double *)records)[c * n] > 0.0)
+            return safetensors_writer_add(writer, name, SAFETENSORS_F64, 2, shape, records);
+    return ADELE_OK;
+}
+
 // What kept classes from a correction, once there is something.
 static adele_status add_safeguards(const struct corrector *corrector,
                                    struct safetensors_writer *writer) {
-    bool has_vetoes = false, has_gates = false;
-    for (int c = 0; c < 256; c++) {
-        has_vetoes = has_vetoes || corrector->vetoes[c].n_epochs > 0.0;
-        has_gates = has_gates || corrector->gate.records[c].epoch > 0.0;
-    }
-    const int64_t veto_shape[2] = {256, VETO_RECORD_VALUES};
-    const int64_t gate_shape[2] = {256, GATE_RECORD_VALUES};
-    if (has_vetoes)
-        TRY(safetensors_writer_add(writer, "vetoes", SAFETENSORS_F64, 2, veto_shape,
-                                   corrector->vetoes));
-    return has_gates ? safetensors_writer_add(writer, "gates", SAFETENSORS_F64, 2, gate_shape,
-                                              corrector->gate.records)
-                     : ADELE_OK;
+    if (corrector->adele)
+        TRY(add_safeguard(writer, "vetoes", corrector->adele->veto.records, VETO_RECORD_VALUES));
+    return corrector->ensemble ? add_safeguard(writer, "gates", corrector->ensemble->gate.records,
+                                               GATE_RECORD_VALUES)
+                               : ADELE_OK;
 }
 
 static adele_status add_curves(struct trainer *trainer, struct safetensors_writer *writer,
@@ -176,10 +180,10 @@ static adele_status add_adamw(struct trainer *trainer, struct safetensors_writer
 // Whether the ensemble's maps are there or freed is written too: a resumed run must not begin anew
 // with maps of zeros.
 static adele_status add_ensemble(const struct trainer *trainer, struct safetensors_writer *writer) {
-    const struct ensemble *ensemble = &trainer->corrector.ensemble;
-    const struct adele_shape *shape = &ensemble->logits;
-    if (!ensemble->data)
+    if (!trainer->corrector.ensemble)
         return ADELE_OK;
+    const struct ensemble *ensemble = &trainer->corrector.ensemble->ensemble;
+    const struct adele_shape *shape = &ensemble->logits;
     const int64_t map_shape[4] = {trainer->data.resident[SPLIT_TRAIN].set.n_images, shape->c,
                                   shape->h, shape->w};
     TRY(add_number(writer, "ensemble.is_open", ensemble_is_open(ensemble)));

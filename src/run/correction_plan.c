@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/log.h"
+#include "run/correction_ensemble.h"
 
 #include <stdio.h>
 
@@ -50,7 +51,7 @@ adele_status correction_plan_check(const struct config *config) {
 static int kept_epoch(const struct corrector *corrector) {
     int epoch = 0;
     for (int c = 1; c < corrector->data->n_categories; c++) {
-        const struct gate_record *record = &corrector->gate.records[c];
+        const struct gate_record *record = &corrector->ensemble->gate.records[c];
         if (record->corrects != 0.0)
             return 0;
         if (record->epoch > 0.0)
@@ -61,7 +62,7 @@ static int kept_epoch(const struct corrector *corrector) {
 
 // METHOD section 9: what the network has not learned until then is left as it is.
 static void describe_fixed(const struct corrector *corrector, struct correction_plan *out) {
-    const struct ensemble *ensemble = &corrector->ensemble;
+    const struct ensemble *ensemble = &corrector->ensemble->ensemble;
     int kept = kept_epoch(corrector);
     if (kept > 0) {
         (void)snprintf(out->when, sizeof out->when,

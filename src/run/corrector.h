@@ -8,31 +8,10 @@
 #include "infer/set_inference.h"
 #include "method/onset.h"
 #include "run/curves.h"
-#include "run/ensemble.h"
-#include "run/ensemble_gate.h"
 #include "run/epoch_plan.h"
-#include "run/prediction.h"
+#include "run/label_rewriter.h"
 #include "run/run_data.h"
 #include "run/shared_counter.h"
-
-// veto.c: predictions of the training set at single scales.
-struct veto {
-    struct set_inference *views[1 + ADELE_MAX_SCALES]; // the first at scale 1
-    int n_views;                                       // 0: no veto
-    uint8_t *map;                                      // device: plain (n_images, H, W)
-};
-
-// The epochs at which a class was not corrected because its labels look clean, and what was
-// measured at the one that came nearest to a correction. All are doubles, as a checkpoint keeps
-// them.
-#define VETO_RECORD_VALUES 6
-struct veto_record {
-    double n_epochs;       // 0: no such epoch, and the rest is 0
-    double epoch;          // of the values below
-    double itself, labels; // IoU of the predictions with each other, and with the labels; NaN: none
-    double margin;         // that itself - labels had to exceed
-    double is_early;       // 1: the margin of a curve of few values
-};
 
 struct corrector {
     struct run_data *data;           // borrowed
@@ -42,22 +21,15 @@ struct corrector {
     struct schedule_state schedule;
     unsigned char *corrected; // (n_epochs + 1, 256): the class was corrected at that epoch's end
     struct onset_result onsets[256]; // of the last epoch's decision
-    struct veto_record vetoes[256];
 
     // With correction.enabled:
-    struct prediction prediction;
+    struct label_rewriter rewriter;
+    struct shared_counter counter; // of the training set
     int *owners; // (n_images): the rank that corrects each image, now; NULL: there is one rank
-    // NULL: the training pass stores the prediction, or the method is the ensemble's.
-    struct set_inference *inference;
-    struct adele_op *correct, *correct_rest; // of prediction.n images, and of a smaller last batch
-    struct shared_counter counter;           // of the training set
-    int64_t *n_changed;                      // device: pixels that a correction changed
-    bool is_labelled[256]; // of the method ensemble: the labels as given contain the class
-    uint8_t *scratch_map;  // device, plain (n_images, H, W): the labels before a correction, or a
-                           // prediction of the training set
-    struct veto veto;      // of the method adele
-    struct ensemble_gate gate; // of the method ensemble
-    struct ensemble ensemble;  // of the method ensemble
+    uint8_t *scratch_map; // device, plain (n_images, H, W): the labels before a correction, or a
+                          // prediction of the training set
+    struct correction_adele *adele;       // with correction.method: adele; else NULL
+    struct correction_ensemble *ensemble; // with correction.method: ensemble; else NULL
 };
 
 struct corrector_options {
@@ -80,13 +52,6 @@ static inline bool corrector_has_corrected(const struct corrector *corrector, in
 // changed; -1: no correction.
 ADELE_MUST_CHECK adele_status corrector_run(struct corrector *corrector, int epoch,
                                             int64_t *out_changed);
-
-// veto.c: withdraws the decision for classes whose labels look clean. Collective.
-ADELE_MUST_CHECK adele_status veto_init(struct corrector *corrector,
-                                        const struct corrector_options *options);
-void veto_deinit(struct corrector *corrector);
-ADELE_MUST_CHECK adele_status veto_apply(struct corrector *corrector, int epoch,
-                                         struct schedule_decision *decision);
 
 // onset_file.c: RUN/onset.json, after epoch `epoch`; is_last: the run ends with it.
 ADELE_MUST_CHECK adele_status corrector_save_onsets(const struct corrector *corrector, int epoch,

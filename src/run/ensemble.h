@@ -19,7 +19,7 @@ struct ensemble_decider {
 };
 
 struct ensemble {
-    struct run_data *data;           // borrowed; NULL: there is no ensemble
+    struct run_data *data;           // borrowed
     const struct epoch_plan *epochs; // borrowed
     int batch;
     int kept_epoch; // of the correction, as the checkpoint of a resumed run has it; 0: as
@@ -72,8 +72,9 @@ ADELE_MUST_CHECK adele_status ensemble_download(const struct ensemble *ensemble,
 ADELE_MUST_CHECK adele_status ensemble_close(struct ensemble *ensemble);
 
 // For a checkpoint. Collective: brings the maps of all images into ensemble->collected on rank 0.
-// The caller frees it with memory_free and sets it to NULL. Nothing after ensemble_close.
+// Nothing after ensemble_close.
 ADELE_MUST_CHECK adele_status ensemble_collect(struct ensemble *ensemble);
+void ensemble_drop_collected(struct ensemble *ensemble);
 // The bytes of that: of all images.
 size_t ensemble_bytes(const struct ensemble *ensemble);
 // Takes maps of all images over; NULL: as ensemble_close. Allocates them again where they were

@@ -209,8 +209,8 @@ done:
 }
 
 adele_status ensemble_collect(struct ensemble *ensemble) {
-    struct ranks *ranks = ensemble->data ? ensemble->data->ranks : NULL;
-    if (!ensemble->data || !ensemble->maps)
+    struct ranks *ranks = ensemble->data->ranks;
+    if (!ensemble->maps)
         return ADELE_OK;
     if (ranks_index(ranks) == 0) {
         ensemble->collected = memory_aligned(ensemble_bytes(ensemble));
@@ -219,6 +219,11 @@ adele_status ensemble_collect(struct ensemble *ensemble) {
     if (ranks_count(ranks) > 1)
         return collect_from_ranks(ensemble);
     return move_maps(ensemble, 0, ensemble->share.end, ensemble->collected, false);
+}
+
+void ensemble_drop_collected(struct ensemble *ensemble) {
+    memory_free(ensemble->collected);
+    ensemble->collected = NULL;
 }
 
 adele_status ensemble_restore(struct ensemble *ensemble, const uint16_t *maps) {

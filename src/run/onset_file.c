@@ -2,7 +2,8 @@
 // onset.json: what `adele report` draws, and `adele onset` fits anew.
 #include "base/json.h"
 #include "infer/run_folder.h"
-#include "run/corrector.h"
+#include "run/correction_adele.h"
+#include "run/correction_ensemble.h"
 
 static bool add_fit(cJSON *json, const struct onset_result *onset) {
     if (!onset->known || !onset->fit.converged)
@@ -25,11 +26,11 @@ static bool add_corrected(cJSON *json, const struct corrector *corrector, int ep
 // From which epoch on the class was to be corrected, and the epochs at which it was not, because
 // its labels look clean.
 static bool add_schedule(cJSON *json, const struct corrector *corrector, int c) {
-    const struct veto_record *record = &corrector->vetoes[c];
+    const struct veto_record *record = corrector->adele ? &corrector->adele->veto.records[c] : NULL;
     int due = corrector->schedule.onset_epoch[c];
     if (!json_add(json, "due_epoch", due > 0 ? cJSON_CreateNumber(due) : cJSON_CreateNull()))
         return false;
-    if (record->n_epochs == 0.0)
+    if (!record || record->n_epochs == 0.0)
         return cJSON_AddNullToObject(json, "veto") != NULL;
     cJSON *veto = cJSON_AddObjectToObject(json, "veto");
     return veto && cJSON_AddNumberToObject(veto, "n_epochs", record->n_epochs) &&
@@ -42,8 +43,9 @@ static bool add_schedule(cJSON *json, const struct corrector *corrector, int c) 
 
 // What the ensemble's gate measured, and whether the class passed.
 static bool add_gate(cJSON *json, const struct corrector *corrector, int c) {
-    const struct gate_record *record = &corrector->gate.records[c];
-    if (record->epoch == 0.0)
+    const struct gate_record *record =
+        corrector->ensemble ? &corrector->ensemble->gate.records[c] : NULL;
+    if (!record || record->epoch == 0.0)
         return cJSON_AddNullToObject(json, "gate") != NULL;
     cJSON *gate = cJSON_AddObjectToObject(json, "gate");
     return gate && cJSON_AddNumberToObject(gate, "epoch", record->epoch) &&
@@ -80,9 +82,9 @@ static int correction_epoch(const struct corrector *corrector, int epoch) {
             if (corrector_has_corrected(corrector, e, c))
                 return e;
     for (int c = 1; c < corrector->data->n_categories; c++)
-        if (corrector->gate.records[c].epoch > 0.0)
-            return (int)corrector->gate.records[c].epoch;
-    return ensemble_epoch(&corrector->ensemble);
+        if (corrector->ensemble->gate.records[c].epoch > 0.0)
+            return (int)corrector->ensemble->gate.records[c].epoch;
+    return ensemble_epoch(&corrector->ensemble->ensemble);
 }
 
 // All that the onsets depend on, so that `adele onset` computes the same ones from the curves, and
@@ -97,8 +99,8 @@ static bool add_rule(cJSON *json, const struct corrector *corrector, int epoch, 
         cJSON_AddNumberToObject(json, "min_points", onset.min_points) &&
         cJSON_AddBoolToObject(json, "while_rising", onset.while_rising) &&
         cJSON_AddBoolToObject(json, "corrects", corrector->data->config->correction.enabled);
-    bool is_fixed = corrector->ensemble.data != NULL &&
-                    corrector->data->config->correction.timing == TIMING_FIXED;
+    bool is_fixed =
+        corrector->ensemble != NULL && corrector->data->config->correction.timing == TIMING_FIXED;
     if (is_fine && is_fixed)
         is_fine = cJSON_AddNumberToObject(json, "ensemble_epoch",
                                           correction_epoch(corrector, epoch)) != NULL &&

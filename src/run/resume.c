@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "infer/run_folder.h"
 #include "run/checkpoint.h"
+#include "run/correction_ensemble.h"
 #include "run/rank_check.h"
 
 #include <stdio.h>
@@ -76,9 +77,11 @@ agree:
 // A run that is resumed with another train.epochs corrects its labels at the epoch that it had
 // planned when it began.
 static void log_kept_epoch(const struct trainer *trainer) {
-    const struct ensemble *ensemble = &trainer->corrector.ensemble;
-    if (!ensemble_is_open(ensemble) || trainer->config->correction.timing != TIMING_FIXED ||
-        ensemble_epoch(ensemble) == ensemble_epoch_by_config(ensemble))
+    if (!correction_ensemble_is_open(trainer->corrector.ensemble) ||
+        trainer->config->correction.timing != TIMING_FIXED)
+        return;
+    const struct ensemble *ensemble = &trainer->corrector.ensemble->ensemble;
+    if (ensemble_epoch(ensemble) == ensemble_epoch_by_config(ensemble))
         return;
     log_line(LOG_INFO,
              "labels are corrected after epoch %d, as planned when the run began; a new run of %d "

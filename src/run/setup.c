@@ -70,7 +70,7 @@ static adele_status plan_parts(struct trainer *trainer) {
                                               .n_loss_scales = trainer->step.n_scales};
     TRY(corrector_init(&trainer->corrector, &trainer->data, &options));
     if (config_has_adele(config) && config->correction.source == SOURCE_TRAINING_PASS)
-        trainer->step.prediction = &trainer->corrector.prediction;
+        trainer->step.prediction = &trainer->corrector.rewriter.prediction;
     TRY(evaluator_init(&trainer->evaluator, &trainer->data, trainer->network,
                        trainer->step.epochs.part_images));
     trainer->progress.best_miou = -1.0;

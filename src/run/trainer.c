@@ -10,6 +10,7 @@
 #include "run/agreement.h"
 #include "run/checkpoint.h"
 #include "run/claim.h"
+#include "run/correction_ensemble.h"
 #include "run/epoch.h"
 #include "run/epoch_record.h"
 #include "run/examples.h"
@@ -91,11 +92,13 @@ static adele_status evaluate(struct trainer *trainer, int epoch) {
 // checkpoint, which a damaged one falls back to.
 static adele_status save_last(struct trainer *trainer) {
     const char *run_folder = trainer->options.run_folder;
+    struct correction_ensemble *ensemble = trainer->corrector.ensemble;
     char *path = NULL, *previous = NULL;
     adele_status status;
     if (trainer->is_saved)
         return ADELE_OK;
-    TRY(ensemble_collect(&trainer->corrector.ensemble));
+    if (ensemble)
+        TRY(ensemble_collect(&ensemble->ensemble));
     TRY(divided_update_collect(&trainer->step.parts.divided));
     if (!trainer_writes(trainer)) {
         trainer->is_saved = true;
@@ -107,8 +110,8 @@ static adele_status save_last(struct trainer *trainer) {
     trainer->is_saved = true;
 done:
     divided_update_drop_collected(&trainer->step.parts.divided);
-    memory_free(trainer->corrector.ensemble.collected);
-    trainer->corrector.ensemble.collected = NULL;
+    if (ensemble)
+        ensemble_drop_collected(&ensemble->ensemble);
     memory_free(path);
     memory_free(previous);
     return status;
@@ -272,13 +275,13 @@ static void log_early_end(const struct trainer *trainer) {
              "(train.patience: %d)",
              progress->epoch, trainer->step.epochs.n_epochs, progress->best_epoch,
              config->train.patience);
-    if (!ensemble_is_open(&trainer->corrector.ensemble))
+    if (!correction_ensemble_is_open(trainer->corrector.ensemble))
         return;
     if (config->correction.timing == TIMING_FIXED)
         log_line(LOG_WARNING,
                  "no labels were corrected, because the run ended before epoch %d (correction.at: "
                  "%g); a lower correction.at corrects earlier, a larger train.patience ends later",
-                 ensemble_epoch(&trainer->corrector.ensemble), config->correction.at);
+                 ensemble_epoch(&trainer->corrector.ensemble->ensemble), config->correction.at);
     else
         log_line(LOG_WARNING, "the run ended before the labels of all classes were corrected; a "
                               "larger train.patience ends later");

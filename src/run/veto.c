@@ -13,24 +13,24 @@
 // first epochs: before correction.min_points values, the margin is a quarter wider. A class that is
 // not corrected is tested again at the next epoch, because predictions vary from epoch to epoch,
 // and wrong labels may look clean in one of them.
+#include "run/veto.h"
+
 #include "base/fail.h"
 #include "base/log.h"
-#include "run/corrector.h"
 
 #include <math.h>
-#include <string.h>
 
 // The second scale for a network that is trained at scale 1 alone.
 #define ONLY_SCALE 1.5
 // Factor of the margin before correction.min_points values.
 #define EARLY 1.25
 
-static adele_status view_init(struct corrector *corrector, struct network *network, double scale) {
+static adele_status view_init(struct veto *veto, const struct corrector *corrector,
+                              struct network *network, double scale) {
     const struct run_data *data = corrector->data;
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     const struct inference_config config =
         run_data_inference(data, corrector->epochs->part_images, scale);
-    struct veto *veto = &corrector->veto;
     TRY(set_inference_create(data->device, network, &config, data->images[SPLIT_TRAIN].origin,
                              data->n_categories, set->c, set->h, set->w,
                              &veto->views[veto->n_views]));
@@ -39,56 +39,57 @@ static adele_status view_init(struct corrector *corrector, struct network *netwo
 }
 
 // The scales that the network is trained at, because training makes its predictions at those agree.
-static adele_status views_init(struct corrector *corrector,
+static adele_status views_init(struct veto *veto, const struct corrector *corrector,
                                const struct corrector_options *options) {
     const double *scales = corrector->data->config->loss.scales;
-    TRY(view_init(corrector, options->network, 1.0));
+    TRY(view_init(veto, corrector, options->network, 1.0));
     for (int k = 1; k < options->n_loss_scales; k++)
-        TRY(view_init(corrector, options->network, scales[k]));
+        TRY(view_init(veto, corrector, options->network, scales[k]));
     return options->n_loss_scales > 1 ? ADELE_OK
-                                      : view_init(corrector, options->network, ONLY_SCALE);
+                                      : view_init(veto, corrector, options->network, ONLY_SCALE);
 }
 
-adele_status veto_init(struct corrector *corrector, const struct corrector_options *options) {
+adele_status veto_init(struct veto *out, const struct corrector *corrector,
+                       const struct corrector_options *options) {
     const struct adele_device *device = corrector->data->device;
     double margin = corrector->data->config->correction.veto;
     size_t bytes = resident_map_bytes(&corrector->data->resident[SPLIT_TRAIN]);
+    *out = (struct veto){0};
     if (margin <= 0.0)
         return ADELE_OK;
-    TRY(device->iface->alloc(device, bytes, (void **)&corrector->veto.map));
-    adele_status status = views_init(corrector, options);
+    TRY(device->iface->alloc(device, bytes, (void **)&out->map));
+    adele_status status = views_init(out, corrector, options);
     return status == ADELE_OK ? status : fail_context(status, "correction.veto: %g", margin);
 }
 
-void veto_deinit(struct corrector *corrector) {
-    const struct adele_device *device = corrector->data->device;
-    for (int i = 0; i < corrector->veto.n_views; i++)
-        set_inference_destroy(corrector->veto.views[i]);
-    device->iface->release(device, corrector->veto.map);
-    memset(&corrector->veto, 0, sizeof corrector->veto);
+void veto_deinit(struct veto *veto, const struct adele_device *device) {
+    for (int i = 0; i < veto->n_views; i++)
+        set_inference_destroy(veto->views[i]);
+    device->iface->release(device, veto->map);
 }
 
-static adele_status predict(struct corrector *corrector, int i_view, uint8_t *map) {
+static adele_status predict(const struct veto *veto, struct corrector *corrector, int i_view,
+                            uint8_t *map) {
     const struct inference_output output = {.prediction = map};
-    return image_share_predict(corrector->counter.share, corrector->veto.views[i_view],
+    return image_share_predict(corrector->counter.share, veto->views[i_view],
                                &corrector->data->resident[SPLIT_TRAIN], &output);
 }
 
 // IoU of each class, NaN where it does not occur: of the predictions at two scales, for the scale
 // that agrees best; and with the original labels, now or in the training pass, whichever is higher.
-static adele_status measure(struct corrector *corrector, double *own, double *labels) {
+static adele_status measure(const struct veto *veto, struct corrector *corrector, double *own,
+                            double *labels) {
     struct score score;
-    TRY(predict(corrector, 0, corrector->scratch_map));
+    TRY(predict(veto, corrector, 0, corrector->scratch_map));
     TRY(shared_counter_score(&corrector->counter, corrector->scratch_map,
                              corrector->data->resident[SPLIT_TRAIN].noisy, &score));
     for (int c = 0; c < corrector->data->n_categories; c++) {
         own[c] = NAN;
         labels[c] = fmax(score.iou[c], corrector->curves.iou[c][corrector->curves.n_values - 1]);
     }
-    for (int i = 1; i < corrector->veto.n_views; i++) {
-        TRY(predict(corrector, i, corrector->veto.map));
-        TRY(shared_counter_score(&corrector->counter, corrector->veto.map, corrector->scratch_map,
-                                 &score));
+    for (int i = 1; i < veto->n_views; i++) {
+        TRY(predict(veto, corrector, i, veto->map));
+        TRY(shared_counter_score(&corrector->counter, veto->map, corrector->scratch_map, &score));
         for (int c = 0; c < corrector->data->n_categories; c++)
             own[c] = fmax(own[c], score.iou[c]); // a NaN counts as absent
     }
@@ -121,12 +122,12 @@ static void record_veto(struct veto_record *record, const struct veto_record *no
     record->n_epochs = n_epochs;
 }
 
-adele_status veto_apply(struct corrector *corrector, int epoch,
+adele_status veto_apply(struct veto *veto, struct corrector *corrector, int epoch,
                         struct schedule_decision *decision) {
     double own[256], labels[256], margin = corrector->data->config->correction.veto;
     if (margin <= 0.0 || !has_untested_class(corrector, epoch, decision))
         return ADELE_OK;
-    TRY(measure(corrector, own, labels));
+    TRY(measure(veto, corrector, own, labels));
     bool is_early = corrector->curves.n_values < corrector->data->config->correction.min_points,
          any = false;
     margin *= is_early ? EARLY : 1.0;
@@ -135,11 +136,11 @@ adele_status veto_apply(struct corrector *corrector, int epoch,
             decision->correct[c] = own[c] - labels[c] > margin; // false for NaN
             if (!decision->correct[c]) {
                 corrector->schedule.is_done[c] = 0;
-                record_veto(&corrector->vetoes[c], &(struct veto_record){.epoch = epoch,
-                                                                         .itself = own[c],
-                                                                         .labels = labels[c],
-                                                                         .margin = margin,
-                                                                         .is_early = is_early});
+                record_veto(&veto->records[c], &(struct veto_record){.epoch = epoch,
+                                                                     .itself = own[c],
+                                                                     .labels = labels[c],
+                                                                     .margin = margin,
+                                                                     .is_early = is_early});
             }
             log_line(LOG_INFO, "epoch %d: %s: IoU with the labels %.3f, with itself %.3f: they %s",
                      epoch, corrector->data->dataset->category_names[c], labels[c], own[c],

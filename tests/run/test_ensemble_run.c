@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
+#include "run/correction_ensemble.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
@@ -240,15 +241,14 @@ static void maps_come_back_from_a_checkpoint(void **state) {
     check_ok(trainer_create(&options, &trainer));
     const char *const paths[] = {closed, open, closed};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        struct ensemble *ensemble = &trainer->corrector.ensemble;
+        struct ensemble *ensemble = &trainer->corrector.ensemble->ensemble;
         check_ok(checkpoint_load(trainer, paths[i]));
         assert_true(ensemble_is_open(ensemble) == (paths[i] == open));
         assert_true((ensemble->decided != NULL) == (paths[i] == open));
         assert_true((ensemble->q != NULL) == (paths[i] == open));
         check_ok(ensemble_collect(ensemble));
         check_ok(checkpoint_save(trainer, again, NULL));
-        memory_free(ensemble->collected);
-        ensemble->collected = NULL;
+        ensemble_drop_collected(ensemble);
         assert_true(same_bytes(paths[i], again));
     }
     trainer_destroy(trainer);
@@ -310,20 +310,19 @@ static void the_gate_lets_noisy_labels_be_corrected(void **state) {
 
 // What a class's gate measures when every seventh number of the first image's maps is `value`.
 static struct gate_record measure(struct trainer *trainer, uint16_t value) {
-    struct corrector *corrector = &trainer->corrector;
-    struct ensemble *ensemble = &corrector->ensemble;
+    struct correction_ensemble *self = trainer->corrector.ensemble;
+    struct ensemble *ensemble = &self->ensemble;
     static struct schedule_decision decision;
     size_t n = (size_t)ensemble->logits.c * (size_t)ensemble->logits.h * (size_t)ensemble->logits.w;
     check_ok(ensemble_collect(ensemble));
     for (size_t i = 0; i < n; i += 7)
         ensemble->collected[i] = value;
     check_ok(ensemble_restore(ensemble, ensemble->collected));
-    memory_free(ensemble->collected);
-    ensemble->collected = NULL;
+    ensemble_drop_collected(ensemble);
     decision = (struct schedule_decision){.any = true, .correct = {1, 1, 1}};
     check_ok(ensemble_decide(ensemble, 1, false, ensemble->decided));
-    check_ok(ensemble_gate_apply(&corrector->gate, 1, &decision));
-    return corrector->gate.records[1];
+    check_ok(ensemble_gate_apply(&self->gate, 1, &decision));
+    return self->gate.records[1];
 }
 
 static void what_is_not_finite_counts_as_zero(void **state) {

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "run/corrector.h"
+#include "run/correction_adele.h"
 #include "run/evaluator.h"
 #include "run/image_owner.h"
 #include "support/mpirun.h"
@@ -119,7 +119,7 @@ static void change_labels(struct rank *rank) {
 // Of each image as if the rank that owns it had trained on it. A rank has something else of the
 // images of others: what it predicted itself some epochs ago.
 static void draw_predictions(struct rank *rank, const int *owners) {
-    const struct prediction *prediction = &rank->corrector.prediction;
+    const struct prediction *prediction = &rank->corrector.rewriter.prediction;
     const struct adele_device *device = rank->device;
     for (int i = 0; i < prediction->n; i++) {
         bool is_mine = owners[i] == ranks_index(rank->data.ranks);
@@ -143,7 +143,7 @@ static void draw_predictions(struct rank *rank, const int *owners) {
 
 // What the training pass leaves on this rank; all of it gathered, as for a checkpoint; and again.
 static void predict(struct rank *rank) {
-    const struct prediction *prediction = &rank->corrector.prediction;
+    const struct prediction *prediction = &rank->corrector.rewriter.prediction;
     const struct epoch_plan *epochs = &rank->epochs;
     size_t n_pixels = (size_t)prediction->n * MAP;
     int *owners = calloc((size_t)prediction->n, sizeof *owners);
@@ -174,17 +174,18 @@ static void correct(struct rank *rank) {
     int64_t n_changed = 0;
     change_labels(rank);
     bend_curves(&corrector->curves);
-    if (!corrector->inference)
+    if (!corrector->adele->inference)
         predict(rank);
     REQUIRE_OK(corrector_run(corrector, EPOCH, &n_changed));
     keep(rank, &n_changed, sizeof n_changed);
     keep(rank, corrector->corrected, (EPOCH + 1) * 256);
-    keep(rank, corrector->vetoes, sizeof corrector->vetoes);
+    keep(rank, corrector->adele->veto.records, sizeof corrector->adele->veto.records);
     keep_of_device(rank, train->labels, resident_map_bytes(train));
     if (n_changed >= 0) // the labels before the correction; else what the veto has predicted
         keep_of_device(rank, corrector->scratch_map, resident_map_bytes(train));
     bool is_vetoed = rank->config->correction.veto > 0.5;
-    REQUIRE(is_vetoed ? n_changed == -1 && isfinite(corrector->vetoes[2].itself) : n_changed > 100);
+    REQUIRE(is_vetoed ? n_changed == -1 && isfinite(corrector->adele->veto.records[2].itself)
+                      : n_changed > 100);
     for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++) {
         REQUIRE_OK(evaluator_score_split(&rank->evaluator, (enum dataset_split)split));
         const struct score *score = &rank->evaluator.scores[split];

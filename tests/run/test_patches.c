@@ -7,7 +7,7 @@
 #include "data/label_store.h"
 #include "image/image.h"
 #include "infer/model.h"
-#include "run/corrector.h"
+#include "run/correction_adele.h"
 #include "run/training_step.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
@@ -263,7 +263,7 @@ static void labels_are_corrected_inside_the_images(void **state) {
     check_ok(network_allocate(network));
     memcpy(before, data.resident[SPLIT_TRAIN].labels, sizeof before);
     const struct inference_output output = {.prediction = prediction};
-    check_ok(set_inference_run(corrector.inference, &data.resident[SPLIT_TRAIN], &output));
+    check_ok(set_inference_run(corrector.adele->inference, &data.resident[SPLIT_TRAIN], &output));
     bend_curves(&corrector.curves);
     check_ok(corrector_run(&corrector, 6, &n_changed));
     assert_true(n_changed > 0);

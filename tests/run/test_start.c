@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "image/image.h"
+#include "run/correction_ensemble.h"
 #include "run/correction_plan.h"
 #include "support/scratch.h"
 #include "support/tiny_nifti.h"
@@ -253,14 +254,16 @@ static void assert_planned(void *const *state, const struct planned *planned, in
     const struct epoch_plan epochs = {
         .n_epochs = planned->n_epochs, .n_steps_total = 100L * planned->n_epochs, .batch = 4};
     struct corrector *corrector = test_calloc(1, sizeof *corrector);
+    static struct correction_ensemble ensemble;
     uint16_t maps = 0; // there are some
     struct correction_plan plan;
     corrector->data = &data;
     corrector->epochs = &epochs;
-    corrector->ensemble = (struct ensemble){
+    corrector->ensemble = &ensemble;
+    ensemble.ensemble = (struct ensemble){
         .data = &data, .epochs = &epochs, .maps = &maps, .kept_epoch = planned->kept_epoch};
-    corrector->gate.records[1].epoch = gate_epoch;
-    corrector->gate.records[2].epoch = gate_epoch;
+    ensemble.gate.records[1].epoch = gate_epoch;
+    ensemble.gate.records[2].epoch = gate_epoch;
     correction_plan_describe(corrector, &plan);
     assert_string_equal(plan.when, planned->correction);
     if (planned->warning[0] == '\0')
