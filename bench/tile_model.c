@@ -47,7 +47,7 @@ static double longest_block(const struct tile_layer *layer, struct tile_costs *o
     for (int block = 0; block < n_blocks && block < n_items; block++) {
         double steps = 0.0, rounds = 0.0;
         for (int item = block; item < n_items; item += n_blocks, rounds++)
-            steps += conv2d_count_taps(tiles[item / n_columns * n_shares].taps) * layer->c_in /
+            steps += conv2d_box_count_taps(tiles[item / n_columns * n_shares].taps) * layer->c_in /
                      (double)STEP_CHANNELS;
         double cycles = steps * out->step[out->slowest] + rounds * out->store;
         if (cycles > longest) {

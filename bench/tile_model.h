@@ -7,7 +7,7 @@
 #ifndef ADELE_BENCH_TILE_MODEL_H
 #define ADELE_BENCH_TILE_MODEL_H
 
-#include "device/conv2d_tiles.h"
+#include "device/conv2d_boxes.h"
 
 #include <stdbool.h>
 

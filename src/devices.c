@@ -4,6 +4,7 @@
 #include "cpu/cpu.h"
 #include "device/device.h"
 #include "device/families.h"
+#include "device/identity.h"
 #include "device/verdict.h"
 #ifdef ADELE_HAVE_CUDA
 #include "runtime/cuda_device.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The Hopper family's host part: whether a pass fits it, how its target is cut into tiles
-// (device/conv2d_tiles.h), and the descriptions of the tensors (tensor maps) that the copy engine
+// (device/conv2d_boxes.h), and the descriptions of the tensors (tensor maps) that the copy engine
 // reads, made anew in each call, since addresses change.
 #include "conv2d/conv2d_hopper.cuh"
 

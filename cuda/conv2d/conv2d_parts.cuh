@@ -8,7 +8,7 @@
 #ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
-#include "device/conv2d_tiles.h"
+#include "device/conv2d_boxes.h"
 #include "runtime/common.cuh"
 
 namespace adele_cuda {

@@ -373,7 +373,7 @@ adele_status device_exchange_sum(const struct adele_device *device, float *vecto
     return ADELE_OK;
 }
 
-#else // this build has no NCCL: the interface has no entries, and there are no other ranks
+#else // without NCCL's header: the interface has no entries, and run/exchange.c uses MPI
 
 adele_status exchange_wait(const struct cuda_context *, cudaStream_t stream) {
     CUDA_TRY(cudaStreamSynchronize(stream));

@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "device/families.h"
+#include "device/identity.h"
 #include "device/verdict.h"
 #include "run/provenance.h"
 

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/config.h"
-#include "data/dataset_find.h"
+#include "data/dataset_open.h"
 #include "data/fingerprint.h"
 #include "data/name_list.h"
 #include "data/output.h"
@@ -37,7 +37,7 @@ void adele_init_report_destroy(struct adele_init_report *report) {
     if (init == NULL)
         return;
     label_guess_deinit(&init->choices.labels);
-    fingerprint_free(init->fingerprint);
+    fingerprint_destroy(init->fingerprint);
     dataset_close(init->dataset);
     for (int i = 0; i < MAX_FILES; i++)
         memory_free(init->files[i]);
@@ -118,7 +118,7 @@ static adele_status open_with(const struct init *init, const struct label_map *m
                                     .foreground_slices_only = true,
                                     .follow_links = init->choices.follow_links};
     struct check_report problems = {0};
-    adele_status status = dataset_find(&config, &problems, out);
+    adele_status status = dataset_open_reported(&config, &problems, out);
     check_report_deinit(&problems);
     return status;
 }

@@ -112,9 +112,9 @@ void model_print_checkpoint(const struct adele_model_info *info) {
         printf("averaged weights (train.evaluate_averaged)\n");
 }
 
-static adele_status run(struct model_arguments *arguments, struct adele_ranks *ranks,
-                        adele_status (*work)(struct adele_model *model, void *context),
-                        void *context) {
+static adele_status open_and_call(struct model_arguments *arguments, struct adele_ranks *ranks,
+                                  adele_status (*work)(struct adele_model *model, void *context),
+                                  void *context) {
     struct progress progress;
     struct adele_model *model = NULL;
     arguments->is_quiet = adele_ranks_index(ranks) > 0;
@@ -143,7 +143,7 @@ int model_arguments_run(struct model_arguments *arguments,
     int code = CLI_OK;
     adele_status status = adele_ranks_join(&ranks);
     if (status == ADELE_OK)
-        status = run(arguments, ranks, work, context);
+        status = open_and_call(arguments, ranks, work, context);
     if (status != ADELE_OK)
         code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
     if (status != ADELE_OK && adele_ranks_should_report(ranks, status)) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The self-test by hand, and, with --child, the child process that it starts: this program again.
 #include "cli/cli.h"
-#include "device/verdict.h"
 #include "selftest/child.h"
 #include "selftest/selftest.h"
 

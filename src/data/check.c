@@ -5,7 +5,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "data/check_cases.h"
-#include "data/dataset_find.h"
+#include "data/dataset_open.h"
 #include "data/fingerprint.h"
 #include "data/foreground.h"
 #include "data/label_values.h"
@@ -37,7 +37,7 @@ struct check_job {
     enum dataset_split split;
     struct foreground_counts counts; // of the split's label maps
     struct notes notes;              // of its pictures
-    struct fingerprint *fingerprint;
+    struct fingerprint_builder *fingerprint;
 };
 
 // At most one problem per file. Label maps with valid values are counted when `is_counted`.
@@ -75,10 +75,10 @@ static adele_status check_label(struct check_job *job, const char *path,
     adele_status status = case_labels_load(job->dataset, path, &labels);
     if (status != ADELE_OK) {
         if (is_source)
-            fingerprint_add_unreadable(job->fingerprint, path);
+            fingerprint_builder_add_unreadable(job->fingerprint, path);
         return report_failure(job->report, CHECK_UNREADABLE, status);
     }
-    status = is_source ? fingerprint_add_mask(job->fingerprint, path, &labels) : ADELE_OK;
+    status = is_source ? fingerprint_builder_add_mask(job->fingerprint, path, &labels) : ADELE_OK;
     if (status == ADELE_OK)
         status = case_labels_place(job->dataset, item, path, &labels, &kind);
     if (status == ADELE_OK && image != NULL)
@@ -109,7 +109,7 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
         adele_status status = case_image_load(dataset, item, &kind, &image);
         has_image = status == ADELE_OK;
         if (!has_image)
-            fingerprint_add_unreadable(job->fingerprint, image_path);
+            fingerprint_builder_add_unreadable(job->fingerprint, image_path);
         TRY(report_failure(job->report, kind, status));
     }
     job->report->n_files += item->n_files;
@@ -117,7 +117,7 @@ static adele_status check_case(struct check_job *job, const struct dataset_case 
     const struct case_image *loaded = has_image ? &image : NULL;
     const char *source = dataset_label_source(item, job->split);
     if (has_image)
-        status = fingerprint_add_image(job->fingerprint, &image);
+        status = fingerprint_builder_add_image(job->fingerprint, &image);
     if (has_image && status == ADELE_OK)
         status =
             report_failure(job->report, CHECK_NOT_FINITE, case_image_check_finite(&image, item));
@@ -178,14 +178,15 @@ static adele_status check_truth(const struct dataset *dataset, struct check_repo
 }
 
 static adele_status check_split(const struct dataset *dataset, enum dataset_split split,
-                                struct fingerprint *fingerprint, struct check_report *report) {
+                                struct fingerprint_builder *fingerprint,
+                                struct check_report *report) {
     struct check_job job = {
         .dataset = dataset, .report = report, .split = split, .fingerprint = fingerprint};
     int n_cases = dataset->n_cases[split];
     if (n_cases == 0 && split != SPLIT_TRAIN)
         return report_empty(dataset, split, report);
     for (int i = 0; i < n_cases; i++) {
-        fingerprint_begin_case(fingerprint, split, i);
+        fingerprint_builder_begin_case(fingerprint, split, i);
         TRY(check_case(&job, &dataset->cases[split][i]));
     }
     char text[4096], where[32];
@@ -207,22 +208,22 @@ static adele_status check_split(const struct dataset *dataset, enum dataset_spli
 
 adele_status check_run(const struct dataset_config *config, struct check_report *out) {
     struct dataset *dataset = NULL;
-    struct fingerprint *fingerprint = NULL;
+    struct fingerprint_builder *fingerprint = NULL;
     memset(out, 0, sizeof *out);
     adele_status status;
-    TRY_GOTO(dataset_find(config, out, &dataset), fail);
-    TRY_GOTO(fingerprint_create(dataset, &fingerprint), fail);
+    TRY_GOTO(dataset_open_reported(config, out, &dataset), fail);
+    TRY_GOTO(fingerprint_builder_create(dataset, &fingerprint), fail);
     for (int split = 0; split < SPLIT_COUNT; split++)
         TRY_GOTO(check_split(dataset, split, fingerprint, out), fail);
-    TRY_GOTO(fingerprint_finish(fingerprint, &out->fingerprint), fail);
+    TRY_GOTO(fingerprint_builder_finish(fingerprint, &out->fingerprint), fail);
     TRY_GOTO(check_test_labels(dataset, out), fail);
     TRY_GOTO(check_truth(dataset, out), fail);
     TRY_GOTO(check_contents(dataset, out), fail);
-    fingerprint_destroy(fingerprint);
+    fingerprint_builder_destroy(fingerprint);
     dataset_close(dataset);
     return ADELE_OK;
 fail:
-    fingerprint_destroy(fingerprint);
+    fingerprint_builder_destroy(fingerprint);
     dataset_close(dataset);
     check_report_deinit(out);
     return status;

@@ -126,8 +126,8 @@ adele_status dataset_create(const struct dataset_config *config, struct dataset 
     dataset->layout = config->layout;
     dataset->ignore_value = LABEL_IGNORE;
     TRY_GOTO(ALLOCATE(&dataset->logged_notes, 1), fail);
-    TRY_GOTO(folder_cache_new(&dataset->folder_cache), fail);
-    TRY_GOTO(palette_check_new(&dataset->palettes), fail);
+    TRY_GOTO(folder_cache_create(&dataset->folder_cache), fail);
+    TRY_GOTO(palette_check_create(&dataset->palettes), fail);
     TRY_GOTO(copy_config(config, dataset), fail);
     *out = dataset;
     return ADELE_OK;
@@ -177,8 +177,8 @@ void dataset_close(struct dataset *dataset) {
     free_map(&dataset->map);
     label_lookup_destroy(dataset->lookup);
     memory_free(dataset->logged_notes);
-    folder_cache_free(dataset->folder_cache);
-    memory_free(dataset->palettes);
+    folder_cache_destroy(dataset->folder_cache);
+    palette_check_destroy(dataset->palettes);
     for (int i = 0; i < dataset->n_own_names; i++)
         memory_free(dataset->own_names[i]);
     memory_free(dataset->own_names);

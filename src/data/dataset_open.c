@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Opening a data set: layout, categories, splits and files. Reads headers, no pixels.
-#include "data/dataset.h"
+#include "data/dataset_open.h"
 
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/check_cases.h"
 #include "data/check_groups.h"
-#include "data/dataset_find.h"
 #include "data/find_cases.h"
 #include "data/folder_guess.h"
 #include "data/label_lookup.h"
@@ -176,8 +175,8 @@ static adele_status check_splits(struct dataset_finder *finder) {
     return status;
 }
 
-adele_status dataset_find(const struct dataset_config *config, struct check_report *report,
-                          struct dataset **out) {
+adele_status dataset_open_reported(const struct dataset_config *config, struct check_report *report,
+                                   struct dataset **out) {
     struct dataset_finder finder = {.report = report};
     *out = NULL;
     TRY(dataset_create(config, &finder.dataset));
@@ -204,5 +203,5 @@ fail:
 }
 
 adele_status dataset_open(const struct dataset_config *config, struct dataset **out) {
-    return dataset_find(config, NULL, out);
+    return dataset_open_reported(config, NULL, out);
 }

@@ -12,8 +12,9 @@
 // Sampled pixels of a channel, in all cases together; at least one of each case.
 #define SAMPLE_PIXELS ((size_t)1 << 20)
 
-adele_status fingerprint_create(const struct dataset *dataset, struct fingerprint **out) {
-    struct fingerprint *self = NULL;
+adele_status fingerprint_builder_create(const struct dataset *dataset,
+                                        struct fingerprint_builder **out) {
+    struct fingerprint_builder *self = NULL;
     size_t n_cases = 0;
     *out = NULL;
     TRY(ALLOCATE(&self, 1));
@@ -27,7 +28,7 @@ adele_status fingerprint_create(const struct dataset *dataset, struct fingerprin
     return ADELE_OK;
 }
 
-void fingerprint_destroy(struct fingerprint *self) {
+void fingerprint_builder_destroy(struct fingerprint_builder *self) {
     if (self == NULL)
         return;
     for (int channel = 0; channel < DATASET_MAX_FILES; channel++)
@@ -45,7 +46,8 @@ static void count(struct fingerprint_counts *counts, const char *path) {
         counts->first = path;
 }
 
-void fingerprint_begin_case(struct fingerprint *self, enum dataset_split split, int i_case) {
+void fingerprint_builder_begin_case(struct fingerprint_builder *self, enum dataset_split split,
+                                    int i_case) {
     self->split = split;
     self->i_case = i_case;
     self->item = &self->dataset->cases[split][i_case];
@@ -54,13 +56,14 @@ void fingerprint_begin_case(struct fingerprint *self, enum dataset_split split, 
         count(&self->notes.no_mask, self->item->image_path[0]);
 }
 
-void fingerprint_add_unreadable(struct fingerprint *self, const char *path) {
+void fingerprint_builder_add_unreadable(struct fingerprint_builder *self, const char *path) {
     if (!self->is_unreadable)
         count(&self->notes.unreadable, path);
     self->is_unreadable = true;
 }
 
-adele_status fingerprint_add_size(struct fingerprint *self, int width, int height, int n_slices) {
+adele_status fingerprint_builder_add_size(struct fingerprint_builder *self, int width, int height,
+                                          int n_slices) {
     TRY(GROW(&self->sizes, self->n_sizes));
     struct case_size *size = &self->sizes[self->n_sizes++];
     *size = (struct case_size){.extents = {width, height, n_slices}};
@@ -69,7 +72,7 @@ adele_status fingerprint_add_size(struct fingerprint *self, int width, int heigh
     return ADELE_OK;
 }
 
-static adele_status add_pixel(struct fingerprint *self, int channel, float value) {
+static adele_status add_pixel(struct fingerprint_builder *self, int channel, float value) {
     if (!isfinite(value))
         return ADELE_OK;
     TRY(GROW(&self->sample[channel], self->n_sample[channel]));
@@ -79,8 +82,8 @@ static adele_status add_pixel(struct fingerprint *self, int channel, float value
 
 // All pixels of a small image; of others, pixels at places that depend on the case alone. *varies
 // becomes true where they are not all the same.
-static adele_status sample_channel(struct fingerprint *self, int channel, const float *pixels,
-                                   size_t n, bool *varies) {
+static adele_status sample_channel(struct fingerprint_builder *self, int channel,
+                                   const float *pixels, size_t n, bool *varies) {
     struct random_stream stream;
     bool is_constant = n > 1;
     random_stream_init(&stream, 0, RANDOM_FINGERPRINT, (uint32_t)self->split,
@@ -100,11 +103,12 @@ static adele_status sample_channel(struct fingerprint *self, int channel, const 
     return ADELE_OK;
 }
 
-adele_status fingerprint_add_image(struct fingerprint *self, const struct case_image *image) {
+adele_status fingerprint_builder_add_image(struct fingerprint_builder *self,
+                                           const struct case_image *image) {
     size_t plane = (size_t)image->height * (size_t)image->width;
     float *pixels = NULL;
     bool varies = false;
-    TRY(fingerprint_add_size(self, image->width, image->height, image->n_slices));
+    TRY(fingerprint_builder_add_size(self, image->width, image->height, image->n_slices));
     if (!image->is_volume) {
         bool is_gray = image->is_gray_as_rgb || image->n_channels == 1;
         self->notes.n_gray += is_gray;
@@ -133,8 +137,8 @@ adele_status fingerprint_add_image(struct fingerprint *self, const struct case_i
     return status;
 }
 
-adele_status fingerprint_add_mask(struct fingerprint *self, const char *path,
-                                  const struct case_labels *labels) {
+adele_status fingerprint_builder_add_mask(struct fingerprint_builder *self, const char *path,
+                                          const struct case_labels *labels) {
     struct case_labels classes = *labels;
     size_t n = (size_t)labels->n_slices * (size_t)labels->height * (size_t)labels->width;
     bool has_foreground = false;
@@ -161,15 +165,16 @@ adele_status fingerprint_add_mask(struct fingerprint *self, const char *path,
 // ---- a whole data set ---------------------------------------------------------------------------
 
 // Only a lack of memory is a failure: `adele check` reports the files one by one.
-static adele_status add_failure(struct fingerprint *self, const char *path, adele_status status) {
+static adele_status add_failure(struct fingerprint_builder *self, const char *path,
+                                adele_status status) {
     if (status != ADELE_OK && status != ADELE_NO_MEMORY) {
-        fingerprint_add_unreadable(self, path);
+        fingerprint_builder_add_unreadable(self, path);
         return ADELE_OK;
     }
     return status;
 }
 
-static adele_status read_image(struct fingerprint *self, bool has_pixels) {
+static adele_status read_image(struct fingerprint_builder *self, bool has_pixels) {
     const struct dataset_case *item = self->item;
     struct case_image image;
     int width = 0, height = 0;
@@ -177,7 +182,7 @@ static adele_status read_image(struct fingerprint *self, bool has_pixels) {
         adele_status status = case_image_load(self->dataset, item, NULL, &image);
         if (status != ADELE_OK)
             return add_failure(self, item->image_path[0], status);
-        status = fingerprint_add_image(self, &image);
+        status = fingerprint_builder_add_image(self, &image);
         case_image_deinit(&image);
         return status;
     }
@@ -185,15 +190,15 @@ static adele_status read_image(struct fingerprint *self, bool has_pixels) {
         struct nifti_order order = orientation_of_image(self->dataset, &item->geometry);
         int n[3];
         nifti_order_extents(&order, item->geometry.n, n);
-        return fingerprint_add_size(self, n[0], n[1], n[2]);
+        return fingerprint_builder_add_size(self, n[0], n[1], n[2]);
     }
     adele_status status = image_probe(item->image_path[0], &width, &height);
     if (status != ADELE_OK)
         return add_failure(self, item->image_path[0], status);
-    return fingerprint_add_size(self, width, height, 1);
+    return fingerprint_builder_add_size(self, width, height, 1);
 }
 
-static adele_status read_case(struct fingerprint *self, bool has_pixels) {
+static adele_status read_case(struct fingerprint_builder *self, bool has_pixels) {
     const char *path = dataset_label_source(self->item, self->split);
     struct case_labels labels;
     if (self->item->image_path[0] != NULL)
@@ -203,17 +208,17 @@ static adele_status read_case(struct fingerprint *self, bool has_pixels) {
     adele_status status = case_labels_load(self->dataset, path, &labels);
     if (status != ADELE_OK)
         return add_failure(self, path, status);
-    status = fingerprint_add_mask(self, path, &labels);
+    status = fingerprint_builder_add_mask(self, path, &labels);
     case_labels_deinit(&labels);
     return status;
 }
 
 adele_status fingerprint_dataset(const struct dataset *dataset, struct adele_fingerprint **out) {
-    struct fingerprint *self = NULL;
+    struct fingerprint_builder *self = NULL;
     int64_t n_cases = 0, i_case = 0;
     *out = NULL;
     adele_status status;
-    TRY(fingerprint_create(dataset, &self));
+    TRY(fingerprint_builder_create(dataset, &self));
     for (int split = 0; split < SPLIT_COUNT; split++)
         n_cases += dataset->n_cases[split];
     for (int split = 0; split < SPLIT_COUNT; split++)
@@ -222,11 +227,11 @@ adele_status fingerprint_dataset(const struct dataset *dataset, struct adele_fin
             bool has_pixels =
                 n_cases <= FINGERPRINT_IMAGES || i_case * FINGERPRINT_IMAGES / n_cases !=
                                                      (i_case + 1) * FINGERPRINT_IMAGES / n_cases;
-            fingerprint_begin_case(self, split, i);
+            fingerprint_builder_begin_case(self, split, i);
             TRY_GOTO(read_case(self, has_pixels), done);
         }
-    status = fingerprint_finish(self, out);
+    status = fingerprint_builder_finish(self, out);
 done:
-    fingerprint_destroy(self);
+    fingerprint_builder_destroy(self);
     return status;
 }

@@ -21,7 +21,7 @@ struct fingerprint_notes {
     int n_gray, n_rgb, n_8, n_16; // pictures
 };
 
-struct fingerprint {
+struct fingerprint_builder {
     const struct dataset *dataset;
     const struct dataset_case *item; // the current one
     enum dataset_split split;

@@ -43,7 +43,8 @@ static struct adele_range range_of(double *values, int n) {
     return (struct adele_range){values[0], values[(n - 1) / 2], values[n - 1]};
 }
 
-static adele_status summarize_sizes(struct fingerprint *self, struct adele_fingerprint *out) {
+static adele_status summarize_sizes(struct fingerprint_builder *self,
+                                    struct adele_fingerprint *out) {
     double *values = NULL;
     TRY(ALLOCATE(&values, (size_t)self->n_sizes + 1));
     for (int axis = 0; axis < 3; axis++) {
@@ -78,7 +79,7 @@ static double percentile(const float *sorted, int n, double percent) {
     return low + 1 < n ? sorted[low] * (1.0 - rest) + sorted[low + 1] * rest : sorted[low];
 }
 
-static adele_status summarize_intensities(struct fingerprint *self, struct result *out) {
+static adele_status summarize_intensities(struct fingerprint_builder *self, struct result *out) {
     static const double percents[ADELE_N_PERCENTILES] = {1.0, 25.0, 50.0, 75.0, 99.0};
     // Planes of 16 bits are on the scale of those of 8 bits.
     double scale = out->fingerprint.n_bits == 16 ? 257.0 : 1.0;
@@ -102,7 +103,7 @@ static double share_of(int64_t part, int64_t whole) {
     return whole > 0 ? (double)part / (double)whole : 0.0;
 }
 
-static adele_status summarize_classes(const struct fingerprint *self, struct result *out) {
+static adele_status summarize_classes(const struct fingerprint_builder *self, struct result *out) {
     const struct dataset *dataset = self->dataset;
     const struct mask_value *ignored = mask_values_find(&self->classes, LABEL_IGNORE);
     int64_t n_ignored = ignored != NULL ? ignored->n_pixels : 0;
@@ -125,7 +126,7 @@ static adele_status summarize_classes(const struct fingerprint *self, struct res
     return ADELE_OK;
 }
 
-static adele_status summarize_values(const struct fingerprint *self, struct result *out) {
+static adele_status summarize_values(const struct fingerprint_builder *self, struct result *out) {
     TRY(ALLOCATE(&out->values, (size_t)self->values.n + 1));
     out->fingerprint.values = out->values;
     for (int i = 0; i < self->values.n; i++) {
@@ -138,7 +139,7 @@ static adele_status summarize_values(const struct fingerprint *self, struct resu
     return ADELE_OK;
 }
 
-static adele_status fill(struct fingerprint *self, struct result *out) {
+static adele_status fill(struct fingerprint_builder *self, struct result *out) {
     struct adele_fingerprint *fingerprint = &out->fingerprint;
     fingerprint->layout = dataset_layout_name(self->dataset->layout);
     fingerprint->is_volume = self->dataset->is_volume;
@@ -154,7 +155,8 @@ static adele_status fill(struct fingerprint *self, struct result *out) {
     return fingerprint_find_odd(&self->notes, self->dataset, fingerprint);
 }
 
-adele_status fingerprint_finish(struct fingerprint *self, struct adele_fingerprint **out) {
+adele_status fingerprint_builder_finish(struct fingerprint_builder *self,
+                                        struct adele_fingerprint **out) {
     struct result *result = NULL;
     *out = NULL;
     TRY(ALLOCATE(&result, 1));
@@ -162,11 +164,11 @@ adele_status fingerprint_finish(struct fingerprint *self, struct adele_fingerpri
     if (status == ADELE_OK)
         *out = &result->fingerprint;
     else
-        fingerprint_free(&result->fingerprint);
+        fingerprint_destroy(&result->fingerprint);
     return status;
 }
 
-void fingerprint_free(struct adele_fingerprint *fingerprint) {
+void fingerprint_destroy(struct adele_fingerprint *fingerprint) {
     struct result *result = (struct result *)fingerprint;
     if (result == NULL)
         return;

@@ -22,11 +22,11 @@ struct folder_cache {
     int i_next;
 };
 
-adele_status folder_cache_new(struct folder_cache **out) {
+adele_status folder_cache_create(struct folder_cache **out) {
     return ALLOCATE(out, 1);
 }
 
-void folder_cache_free(struct folder_cache *cache) {
+void folder_cache_destroy(struct folder_cache *cache) {
     for (int i = 0; cache != NULL && i < N_FOLDERS; i++) {
         memory_free(cache->path[i]);
         file_list_deinit(&cache->list[i]);

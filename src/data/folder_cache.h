@@ -8,8 +8,8 @@
 
 // Listings of the last eight folders, kept while a data set is open.
 struct folder_cache;
-ADELE_MUST_CHECK adele_status folder_cache_new(struct folder_cache **out);
-void folder_cache_free(struct folder_cache *cache); // NULL is legal
+ADELE_MUST_CHECK adele_status folder_cache_create(struct folder_cache **out);
+void folder_cache_destroy(struct folder_cache *cache); // NULL is legal
 
 // The entry STEM + the first of `endings` (a list that ends with NULL) that exists in any letter
 // case. *out is borrowed until eight other folders were listed; NULL when there is none.

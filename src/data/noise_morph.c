@@ -32,9 +32,9 @@ struct selection {
 };
 
 // One whole count of iterations of one category, on the selected pixels of `out`.
-static adele_status apply(const uint8_t *clean, int height, int width, int category,
-                          int n_iterations, int is_over, int64_t area, struct selection selection,
-                          uint8_t *out) {
+static adele_status reshape_category(const uint8_t *clean, int height, int width, int category,
+                                     int n_iterations, int is_over, int64_t area,
+                                     struct selection selection, uint8_t *out) {
     struct noise_window w;
     struct noise_work work = {NULL, NULL, NULL};
     adele_status status;
@@ -81,11 +81,11 @@ adele_status noise_morph(const uint8_t *clean, int height, int width, int n_cate
             continue;
         noise_field_init(&field, &wobble);
         if (whole > 0)
-            TRY(apply(clean, height, width, category, whole, is_over, area[category],
-                      (struct selection){NULL, 1}, out));
+            TRY(reshape_category(clean, height, width, category, whole, is_over, area[category],
+                                 (struct selection){NULL, 1}, out));
         if (share > 0)
-            TRY(apply(clean, height, width, category, whole + 1, is_over, area[category],
-                      (struct selection){&field, share}, out));
+            TRY(reshape_category(clean, height, width, category, whole + 1, is_over, area[category],
+                                 (struct selection){&field, share}, out));
     }
     return ADELE_OK;
 }

@@ -16,8 +16,12 @@ struct palette_check {
     uint8_t rgb[256][3];
 };
 
-adele_status palette_check_new(struct palette_check **out) {
+adele_status palette_check_create(struct palette_check **out) {
     return ALLOCATE(out, 1);
+}
+
+void palette_check_destroy(struct palette_check *check) {
+    memory_free(check);
 }
 
 adele_status palette_use_of(const struct case_labels *labels, struct palette_use **out) {

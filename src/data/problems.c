@@ -32,7 +32,7 @@ void check_report_deinit(struct check_report *report) {
         memory_free(report->problems[i].hint);
     }
     memory_free(report->problems);
-    fingerprint_free(report->fingerprint);
+    fingerprint_destroy(report->fingerprint);
     memset(report, 0, sizeof *report);
 }
 

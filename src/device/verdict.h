@@ -2,6 +2,7 @@
 // The stored result of the self-test (selftest/selftest.h): a line in a file beside the engine
 // cache, $XDG_CACHE_HOME/adele/selftest.txt, whose key is GPU, driver, libraries and the hash of
 // the program. A line that is damaged, or of another build, is ignored, and the test is run again.
+// It lies below selftest/, because adele_device_open applies it to every device (devices.c).
 #ifndef ADELE_DEVICE_VERDICT_H
 #define ADELE_DEVICE_VERDICT_H
 
@@ -17,14 +18,6 @@ struct verdict {
     bool is_complete;  // false: the time limit was reached before all families were tested
     uint64_t left_out; // families (device/families.h) that are faulty
 };
-
-// devices.c: identifies the device of that name without opening it.
-struct device_identity {
-    char base[32];  // the name without its engine: "cuda:0"; "" for a device that has no families
-    char text[256]; // GPU, driver and libraries; "" when there is no such device
-    bool is_cuda;
-};
-void device_identify(const char *name, struct device_identity *out);
 
 // `identity`: the text of device_identify. False when no result is stored.
 bool verdict_find(const char *identity, struct verdict *out);

@@ -41,7 +41,7 @@ static adele_status take(const struct ranks *ranks, const struct dataset *datase
                          const char *end) {
     struct notes logged = *dataset->logged_notes;
     struct palette_check *palettes = NULL;
-    adele_status status = palette_check_new(&palettes);
+    adele_status status = palette_check_create(&palettes);
     while (all < end && status == ADELE_OK) {
         struct finding finding;
         memcpy(&finding, all, sizeof finding);
@@ -52,7 +52,7 @@ static adele_status take(const struct ranks *ranks, const struct dataset *datase
             notes_log_case(&logged, 1u << finding.index, path);
         all = path + strlen(path) + 1;
     }
-    memory_free(palettes);
+    palette_check_destroy(palettes);
     return status;
 }
 

@@ -32,6 +32,7 @@ static adele_status allocate_scratch(struct exchange *self) {
                                      (void **)&self->scratch);
 }
 
+// Also where the program was built without NCCL, so that the device has no exchange of its own.
 static adele_status allocate_on_host(struct exchange *self) {
     const struct adele_device *device = self->device;
     size_t bytes = (size_t)self->n_floats * sizeof(float);
@@ -151,8 +152,7 @@ adele_status exchange_connect(struct exchange *exchange) {
         log_line(LOG_INFO, "exchange between ranks: %s", device->exchange);
         return ADELE_OK;
     }
-    log_line(device->iface->exchange_open ? LOG_INFO : LOG_DETAIL,
-             "exchange between ranks: MPI, through the host's memory (%s)", reason);
+    log_line(LOG_INFO, "exchange between ranks: MPI, through the host's memory (%s)", reason);
     return ranks_agree(exchange->ranks, go_through_host(exchange));
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
+#include "device/identity.h"
 #include "device/verdict.h"
 
 #include <stdio.h>

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/log.h"
+#include "device/identity.h"
 #include "device/verdict.h"
 #include "selftest/process.h"
 

@@ -119,7 +119,7 @@ static void pictures_are_measured(void **state) {
     assert_near(found->values[1].share, 0.25, 1e-12);
     assert_int_equal(found->n_odd, 1);
     assert_string_equal(found->odd[0], "few images: 2 for training; a network needs some dozens");
-    fingerprint_free(found);
+    fingerprint_destroy(found);
 }
 
 static void ignored_pixels_are_not_of_a_class(void **state) {
@@ -134,7 +134,7 @@ static void ignored_pixels_are_not_of_a_class(void **state) {
     assert_int_equal(found->classes[1].n_cases, 1);
     assert_int_equal(found->n_values, 3);
     assert_true(is_odd(found, "1 of 2 masks hold no foreground (first: "));
-    fingerprint_free(found);
+    fingerprint_destroy(found);
 }
 
 static void wide_pictures_keep_their_scale(void **state) {
@@ -144,13 +144,13 @@ static void wide_pictures_keep_their_scale(void **state) {
     struct adele_fingerprint *found = take(&config);
     assert_int_equal(found->n_bits, 16);
     assert_near(found->intensity[0][2], 11000.0, 0.01); // read as floats of 257ths
-    fingerprint_free(found);
+    fingerprint_destroy(found);
     write_gray(state, "set/images/b.png", 5, 1, 8, 0, 1);
     write_mask(state, "set/masks/b.png", 5, 1, 2, 200);
     found = take(&config);
     assert_int_equal(found->n_bits, 8);
     assert_true(is_odd(found, "pictures of 8 and of 16 bits are mixed: 1 and 1"));
-    fingerprint_free(found);
+    fingerprint_destroy(found);
 }
 
 static void volumes_have_spacings(void **state) {
@@ -181,7 +181,7 @@ static void volumes_have_spacings(void **state) {
     assert_near(found->intensity[0][2], 195.0, 1e-9);
     assert_near(found->classes[1].share, 0.1, 1e-12);
     assert_true(is_odd(found, "voxels differ in size: 1 to 2 mm along z"));
-    fingerprint_free(found);
+    fingerprint_destroy(found);
 }
 
 // A large image is sampled; the same sample each time, and close to the whole.
@@ -195,8 +195,8 @@ static void large_images_are_sampled(void **state) {
         assert_near(first->intensity[0][k], 65535.0 * percents[k], 200.0);
         assert_true(first->intensity[0][k] == second->intensity[0][k]);
     }
-    fingerprint_free(first);
-    fingerprint_free(second);
+    fingerprint_destroy(first);
+    fingerprint_destroy(second);
 }
 
 // ---- what is odd --------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ static void odd_things_are_named(void **state) {
     assert_true(is_odd(found, "29 of 30 masks hold no foreground (first: "));
     assert_true(is_odd(found, "rare classes: cell (0.0083 % of the pixels, in 1 of 30 masks)"));
     assert_true(is_odd(found, "values in masks that are no class: 90 (in 1 of 30 masks)"));
-    fingerprint_free(found);
+    fingerprint_destroy(found);
 }
 
 static void files_that_cannot_be_read_are_counted(void **state) {
@@ -233,7 +233,7 @@ static void files_that_cannot_be_read_are_counted(void **state) {
     struct adele_fingerprint *found = take(&config);
     assert_true(is_odd(found, "2 of 3 cases have a file that cannot be read (first: "));
     assert_int_equal(found->n_masks, 2);
-    fingerprint_free(found);
+    fingerprint_destroy(found);
     // `adele check` gives the same fingerprint, and the problems beside it.
     struct check_report report;
     assert_int_equal(check_run(&config, &report), ADELE_OK);
@@ -288,7 +288,7 @@ static void every_allocation_may_fail(void **state) {
     }
     assert_true(n > 10);
     assert_true(is_odd(found, "values in masks that are no class: 90"));
-    fingerprint_free(found);
+    fingerprint_destroy(found);
     dataset_close(dataset);
 }
 

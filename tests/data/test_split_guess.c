@@ -147,7 +147,7 @@ static void incomplete_cases_are_left_out(void **state) {
     write_case(state, "train/", "b");
     write_case(state, "val/", "c");
     struct dataset *dataset = open_set(state);
-    memory_free(dataset->cases[SPLIT_TRAIN][0].label_path); // as dataset_find leaves it
+    memory_free(dataset->cases[SPLIT_TRAIN][0].label_path); // as dataset_open leaves it
     dataset->cases[SPLIT_TRAIN][0].label_path = NULL;
     assert_int_equal(split_guess(dataset, 0, &split), ADELE_OK);
     assert_true(split.has_lists && !split.is_drawn);

@@ -151,7 +151,7 @@ static void rank_findings(struct ranks *ranks) {
     struct notes notes = {0};
     struct dataset dataset = {.logged_notes = &notes};
     log_set_sink(keep_line, NULL);
-    REQUIRE_OK(palette_check_new(&dataset.palettes));
+    REQUIRE_OK(palette_check_create(&dataset.palettes));
     REQUIRE_OK(palette_check_add_color(dataset.palettes, path, 1, (const uint8_t[]){128, 0, 0}));
     notes_log_case(&notes, 2, path);
     if (is_last)
@@ -167,7 +167,7 @@ static void rank_findings(struct ranks *ranks) {
     REQUIRE(strstr(adele_error_message(), "b.png: the palette shows index 2 in the colour (0, 128, "
                                           "1), that of a.png in (0, 128, 0)") != NULL);
     log_set_sink(NULL, NULL);
-    memory_free(dataset.palettes);
+    palette_check_destroy(dataset.palettes);
 }
 
 static const struct {

@@ -9,8 +9,8 @@
 //
 // With a large dilation a small box over many images has few of them: near the border of the map
 // all its pixels miss the same taps.
-#ifndef ADELE_DEVICE_CONV2D_TILES_H
-#define ADELE_DEVICE_CONV2D_TILES_H
+#ifndef ADELE_DEVICE_CONV2D_BOXES_H
+#define ADELE_DEVICE_CONV2D_BOXES_H
 
 #include <stdint.h>
 
@@ -50,7 +50,7 @@ int conv2d_boxes_pair(const struct conv2d_boxes *boxes, struct conv2d_box_tile *
 // each multiprocessor of a large GPU a tile.
 int conv2d_box_channels(int c_target, int n_tiles);
 // Bits of `taps`.
-int conv2d_count_taps(unsigned taps);
+int conv2d_box_count_taps(unsigned taps);
 
 #ifdef __cplusplus
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "device/conv2d_tiles.h"
+#include "device/conv2d_boxes.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 
-int conv2d_count_taps(unsigned taps) {
+int conv2d_box_count_taps(unsigned taps) {
     int n = 0;
     for (; taps != 0; taps &= taps - 1)
         n++;
@@ -31,7 +31,7 @@ static int64_t axis_cost(const struct conv2d_boxes *boxes, int extent, int exten
     int64_t taps = 0;
     for (int at = 0; at < extent; at += box) {
         int count = extent - at < box ? extent - at : box;
-        taps += conv2d_count_taps(axis_taps(boxes, at, count, extent_source));
+        taps += conv2d_box_count_taps(axis_taps(boxes, at, count, extent_source));
     }
     return taps;
 }
@@ -86,7 +86,7 @@ int conv2d_box_channels(int c_target, int n_tiles) {
 
 static int compare_tiles(const void *a, const void *b) {
     const struct conv2d_box_tile *left = a, *right = b;
-    int n_left = conv2d_count_taps(left->taps), n_right = conv2d_count_taps(right->taps);
+    int n_left = conv2d_box_count_taps(left->taps), n_right = conv2d_box_count_taps(right->taps);
     if (n_left != n_right)
         return n_right - n_left;
     if (left->taps != right->taps)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "device/conv2d_tiles.h"
+#include "device/conv2d_boxes.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -66,10 +66,10 @@ static void each_pixel_lies_in_one_tile(void **state) {
         conv2d_boxes_list(&boxes, tiles);
         for (int j = 0; j < n_tiles; j++) {
             mark_tile(&boxes, &tiles[j], seen);
-            taps += conv2d_count_taps(tiles[j].taps);
+            taps += conv2d_box_count_taps(tiles[j].taps);
             if (j > 0)
-                assert_true(conv2d_count_taps(tiles[j].taps) <=
-                            conv2d_count_taps(tiles[j - 1].taps));
+                assert_true(conv2d_box_count_taps(tiles[j].taps) <=
+                            conv2d_box_count_taps(tiles[j - 1].taps));
         }
         for (size_t j = 0; j < n_pixels; j++)
             assert_int_equal(seen[j], 1);
