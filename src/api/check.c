@@ -85,6 +85,8 @@ adele_status adele_check(const struct adele_data *data, struct adele_check_repor
     *out = NULL;
     TRY(ALLOCATE(&check, 1));
     TRY_GOTO(data_options_resolve(data, &config, &dataset), done);
+    if (config != NULL) // is checked as for the training that follows
+        TRY_GOTO(config_check_new(config), done);
     check->report.root = check->root = memory_strdup(dataset.root);
     TRY_GOTO(CHECK_MEMORY(check->root), done);
     TRY_GOTO(check_run(&dataset, &check->found), done);

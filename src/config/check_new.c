@@ -11,8 +11,18 @@ static adele_status check_true_labels(const struct config *config) {
                 config->data.true_labels);
 }
 
-// Keys of one kind of augmentation that the other does not read. Their defaults are accepted,
-// because config.resolved.yaml, which may be trained again, has them.
+// A key that the run would not read. Its default is accepted, because config.resolved.yaml, which
+// may be trained again, has it.
+static adele_status check_unread(const struct config *config, const char *path, const char *hint,
+                                 const char *other, const char *value) {
+    int i_key = -1;
+    bool is_default = true;
+    if (config_is_known(path, &i_key))
+        TRY(config_is_default(&config_keys[i_key], config, &is_default));
+    return is_default ? ADELE_OK
+                      : FAIL(ADELE_CONFIG, hint, "%s is set, but %s is %s", path, other, value);
+}
+
 static adele_status check_augment_kind(const struct config *config) {
     static const struct {
         const char *path;
@@ -21,17 +31,40 @@ static adele_status check_augment_kind(const struct config *config) {
                 {"data.augment.translate", ADELE_AUGMENT_AFFINE},
                 {"data.augment.hsv", ADELE_AUGMENT_VOC}};
     const struct adele_augment *augment = &config->data.augment;
-    for (size_t i = 0; i < sizeof keys / sizeof *keys && augment->enabled; i++) {
-        int i_key = -1;
-        bool is_default = true;
-        if (keys[i].kind == augment->kind || !config_is_known(keys[i].path, &i_key))
-            continue;
-        TRY(config_is_default(&config_keys[i_key], config, &is_default));
-        if (!is_default)
-            return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other kind.",
-                        "%s is set, but data.augment.kind is %s", keys[i].path,
-                        augment->kind == ADELE_AUGMENT_VOC ? "voc" : "affine");
-    }
+    for (size_t i = 0; i < sizeof keys / sizeof *keys && augment->enabled; i++)
+        if (keys[i].kind != augment->kind)
+            TRY(check_unread(config, keys[i].path, "Leave the key out, or choose the other kind.",
+                             "data.augment.kind",
+                             augment->kind == ADELE_AUGMENT_VOC ? "voc" : "affine"));
+    return ADELE_OK;
+}
+
+static adele_status check_optimizer(const struct config *config) {
+    static const struct {
+        const char *path;
+        enum optimizer_kind optimizer; // that reads it
+    } keys[] = {{"train.optimizer.momentum", OPTIMIZER_SGD},
+                {"train.optimizer.betas", OPTIMIZER_ADAMW},
+                {"train.optimizer.eps", OPTIMIZER_ADAMW}};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (keys[i].optimizer != config->train.optimizer)
+            TRY(check_unread(config, keys[i].path,
+                             "Leave the key out, or choose the other optimizer.",
+                             "train.optimizer.name",
+                             config->train.optimizer == OPTIMIZER_SGD ? "sgd" : "adamw"));
+    return ADELE_OK;
+}
+
+// Keys of the method ensemble where labels are corrected by the other one. Those of ADELE are
+// accepted with the ensemble, whose configurations often are ADELE's with another method; the log
+// names them (config_ignored_keys).
+static adele_status check_method(const struct config *config) {
+    static const char *const paths[] = {
+        "correction.at",        "correction.timing",   "correction.beta", "correction.guide",
+        "correction.guide_eps", "correction.decision", "correction.gate"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_adele(config); i++)
+        TRY(check_unread(config, paths[i], "Leave the key out, or set correction.method: ensemble.",
+                         "correction.method", "adele"));
     return ADELE_OK;
 }
 
@@ -39,5 +72,9 @@ adele_status config_check_new(const struct config *config) {
     adele_status status = check_true_labels(config);
     if (status == ADELE_OK)
         status = check_augment_kind(config);
+    if (status == ADELE_OK)
+        status = check_optimizer(config);
+    if (status == ADELE_OK)
+        status = check_method(config);
     return config_name_origin(config, status);
 }

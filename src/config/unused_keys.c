@@ -39,49 +39,6 @@ adele_status config_is_default(const struct config_key *key, const struct config
     return ADELE_OK;
 }
 
-// Keys of one optimizer that the other does not read. Their defaults are accepted, because
-// config.resolved.yaml has them.
-static adele_status check_optimizer(const struct config_raw *raw, const struct config *config) {
-    static const struct {
-        const char *path;
-        enum optimizer_kind optimizer; // that reads it
-    } keys[] = {{"train.optimizer.momentum", OPTIMIZER_SGD},
-                {"train.optimizer.betas", OPTIMIZER_ADAMW},
-                {"train.optimizer.eps", OPTIMIZER_ADAMW}};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        int i_key = -1;
-        bool is_same = true;
-        if (keys[i].optimizer == config->train.optimizer || !config_is_known(keys[i].path, &i_key))
-            continue;
-        if (is_written(config_raw_slot(raw, i_key)))
-            TRY(config_is_default(&config_keys[i_key], config, &is_same));
-        if (!is_same)
-            return FAIL(ADELE_CONFIG, "Leave the key out, or choose the other optimizer.",
-                        "%s is set, but train.optimizer.name is %s", keys[i].path,
-                        config->train.optimizer == OPTIMIZER_SGD ? "sgd" : "adamw");
-    }
-    return ADELE_OK;
-}
-
-// Keys of the method ensemble where labels are corrected by the other one. Those of ADELE are
-// accepted with the ensemble, whose configurations often are ADELE's with another method; the log
-// names them (config_ignored_keys).
-static adele_status check_method(const struct config_raw *raw, const struct config *config) {
-    static const char *const paths[] = {
-        "correction.at",        "correction.timing",   "correction.beta", "correction.guide",
-        "correction.guide_eps", "correction.decision", "correction.gate"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_adele(config); i++) {
-        int i_key = -1;
-        bool is_same = true;
-        if (config_is_known(paths[i], &i_key) && is_written(config_raw_slot(raw, i_key)))
-            TRY(config_is_default(&config_keys[i_key], config, &is_same));
-        if (!is_same)
-            return FAIL(ADELE_CONFIG, "Leave the key out, or set correction.method: ensemble.",
-                        "%s is set, but correction.method is adele", paths[i]);
-    }
-    return ADELE_OK;
-}
-
 // Augmentation needs another source of the predictions that correct labels (run/setup.c).
 static const char *augment_hint(const struct config *config) {
     bool has_source =
@@ -114,8 +71,6 @@ adele_status config_ignored_keys(const struct config *config, char *out, size_t 
 // is accepted.
 adele_status config_check_unused(const struct config_raw *raw, const struct config *config) {
     int i_enabled = -1;
-    TRY(check_optimizer(raw, config));
-    TRY(check_method(raw, config));
     if (config->data.augment.enabled || !config_is_known(AUGMENT "enabled", &i_enabled))
         return ADELE_OK;
     bool says_off = is_written(config_raw_slot(raw, i_enabled));

@@ -359,6 +359,19 @@ static void test_data_over_config(void **state) {
     adele_check_report_destroy(report);
 }
 
+// A configuration that no training would begin with: the user learns it before the training.
+static void test_check_refuses_what_train_refuses(void **state) {
+    struct adele_check_report *report = NULL;
+    const char *config = scratch_path(state, "unread.yaml");
+    char *yaml = memory_printf("data: {root: %s}\ntrain: {optimizer: {betas: [0.8, 0.99]}}\n",
+                               scratch_path(state, "set"));
+    assert_int_equal(file_write(config, yaml, strlen(yaml)), ADELE_OK);
+    memory_free(yaml);
+    assert_int_equal(adele_check(&(struct adele_data){.config = config}, &report), ADELE_CONFIG);
+    assert_null(report);
+    assert_non_null(strstr(adele_error_message(), "train.optimizer.betas is set"));
+}
+
 static void test_noise(void **state) {
     struct adele_data data = {.root = scratch_path(state, "set")};
     struct adele_noise_options options;
@@ -487,13 +500,21 @@ static void test_device(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callbacks),         cmocka_unit_test(test_stop_after_epoch),
-        cmocka_unit_test(test_should_stop),       cmocka_unit_test(test_one_log),
-        cmocka_unit_test(test_dry_run),           cmocka_unit_test(test_train_errors),
-        cmocka_unit_test(test_config_keys),       cmocka_unit_test(test_check),
-        cmocka_unit_test(test_data_over_config),  cmocka_unit_test(test_noise),
-        cmocka_unit_test(test_labels_and_report), cmocka_unit_test(test_onset),
-        cmocka_unit_test(test_onset_read),        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_callbacks),
+        cmocka_unit_test(test_stop_after_epoch),
+        cmocka_unit_test(test_should_stop),
+        cmocka_unit_test(test_one_log),
+        cmocka_unit_test(test_dry_run),
+        cmocka_unit_test(test_train_errors),
+        cmocka_unit_test(test_config_keys),
+        cmocka_unit_test(test_check),
+        cmocka_unit_test(test_data_over_config),
+        cmocka_unit_test(test_check_refuses_what_train_refuses),
+        cmocka_unit_test(test_noise),
+        cmocka_unit_test(test_labels_and_report),
+        cmocka_unit_test(test_onset),
+        cmocka_unit_test(test_onset_read),
+        cmocka_unit_test(test_device),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
 }

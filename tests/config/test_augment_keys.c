@@ -42,13 +42,6 @@ static void test_augment_keys_need_augmentation(void **state) {
     config_destroy(c);
 }
 
-static void assert_refused_when_new(const char *text, const char *set, const char *message) {
-    struct config *c = parse_ok(text, set != NULL, &set);
-    assert_int_equal(config_check_new(c), ADELE_CONFIG);
-    assert_string_equal(adele_error_message(), message);
-    config_destroy(c);
-}
-
 // Earlier versions have trained so, and their runs are still read.
 static void test_keys_of_the_other_kind_are_refused_for_a_new_run(void **state) {
     (void)state;

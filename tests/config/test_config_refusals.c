@@ -117,12 +117,12 @@ static void test_keys_are_checked_together(void **state) {
 
 static void test_an_optimizer_has_its_own_keys(void **state) {
     (void)state;
-    assert_refused(ROOT, "train.optimizer.betas=[0.8, 0.99]",
-                   "train.optimizer.betas is set, but train.optimizer.name is sgd");
-    assert_refused(ROOT, "train.optimizer.eps=1e-6", "train.optimizer.eps is set");
-    assert_refused("data: {root: /d}\ntrain: {optimizer: {name: adamw}}\n",
-                   "train.optimizer.momentum=0.9",
-                   "train.optimizer.momentum is set, but train.optimizer.name is adamw");
+    assert_refused_when_new(ROOT, "train.optimizer.betas=[0.8, 0.99]",
+                            "train.optimizer.betas is set, but train.optimizer.name is sgd");
+    assert_refused_when_new(ROOT, "train.optimizer.eps=1e-6", "train.optimizer.eps is set");
+    assert_refused_when_new("data: {root: /d}\ntrain: {optimizer: {name: adamw}}\n",
+                            "train.optimizer.momentum=0.9",
+                            "train.optimizer.momentum is set, but train.optimizer.name is adamw");
     const char *const sets[] = {"train.optimizer.name=adamw", "train.optimizer.betas=[0.8, 0.99]",
                                 "train.optimizer.momentum=0.99"}; // the default, which does nothing
     struct config *c = parse_ok(ROOT, 3, sets);
@@ -133,9 +133,9 @@ static void test_an_optimizer_has_its_own_keys(void **state) {
 
 static void test_the_ensemble_has_its_own_keys(void **state) {
     (void)state;
-    assert_refused(ROOT, "correction.at=0.5",
-                   "correction.at is set, but correction.method is adele");
-    assert_refused(ROOT, "correction.decision=argmax", "correction.decision is set");
+    assert_refused_when_new(ROOT, "correction.at=0.5",
+                            "correction.at is set, but correction.method is adele");
+    assert_refused_when_new(ROOT, "correction.decision=argmax", "correction.decision is set");
     assert_refused("data: {root: /d, size: [0, 0], patch: [32, 32]}\n",
                    "correction={method: ensemble, source: inference}", "data.patch is [32, 32]");
     assert_refused(ROOT, "train.evaluate_averaged=true", "train.average is false");

@@ -33,7 +33,6 @@ static void test_each_place_is_named(void **state) {
         {"data: {root: /d}\ntrain: {batch: 6, parts: 4}\n", "train={batch: 6, parts: 4}"},
         {"data: {root: /d}\nmodel: {batch_norm: frozen}\n", "model.batch_norm=frozen"},
         {"data: {root: /d}\nmodel: {backbone: resnet9}\n", "model.backbone=resnet9"},
-        {"data: {root: /d}\ncorrection: {at: 0.5}\n", "correction.at=0.5"},
         {"data: {root: /d, augment: {flip: 0.5}}\n", "data.augment.flip=0.5"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -44,6 +43,14 @@ static void test_each_place_is_named(void **state) {
         assert_refused(ROOT, cases[i].set, "");
         assert_begins_with(name);
     }
+}
+
+static void test_a_key_that_no_new_run_reads_is_named(void **state) {
+    (void)state;
+    assert_refused_when_new("data: {root: /d}\ncorrection: {at: 0.5}\n", NULL, "correction.at is");
+    assert_begins_with("run.yaml: ");
+    assert_refused_when_new(ROOT, "correction.at=0.5", "correction.at is");
+    assert_begins_with("--set correction.at=0.5: ");
 }
 
 static void test_of_two_keys_the_one_on_the_command_line_is_named(void **state) {
@@ -59,8 +66,8 @@ static void test_of_two_keys_the_one_on_the_command_line_is_named(void **state) 
 // "data.noise" begins the names of other keys, and correction.guide is one of correction.guide_eps.
 static void test_a_longer_key_is_another_one(void **state) {
     (void)state;
-    assert_refused("data: {root: /d}\ncorrection: {guide_eps: 0.5}\n", "correction.guide=0.06",
-                   "correction.guide_eps is set");
+    assert_refused_when_new("data: {root: /d}\ncorrection: {guide_eps: 0.5}\n",
+                            "correction.guide=0.06", "correction.guide_eps is set");
     assert_begins_with("run.yaml: ");
 }
 
@@ -86,6 +93,7 @@ static void test_a_long_value_leaves_room_for_the_message(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_place_is_named),
+        cmocka_unit_test(test_a_key_that_no_new_run_reads_is_named),
         cmocka_unit_test(test_of_two_keys_the_one_on_the_command_line_is_named),
         cmocka_unit_test(test_a_longer_key_is_another_one),
         cmocka_unit_test(test_a_new_run_names_the_place_too),

@@ -16,12 +16,22 @@ struct config *parse_ok(const char *text, int n_sets, const char *const *sets) {
     return config;
 }
 
-void assert_refused(const char *text, const char *set, const char *message) {
-    struct config *config = NULL;
-    adele_status status =
-        config_parse("run.yaml", text, strlen(text), set != NULL ? 1 : 0, &set, &config);
+static void assert_message(adele_status status, const char *text, const char *set,
+                           const char *message) {
     if (status != ADELE_CONFIG || strstr(adele_error_message(), message) == NULL)
         fail_msg("%s with --set %s: %s, \"%s\" lacks \"%s\"", text, set != NULL ? set : "nothing",
                  adele_status_text(status), adele_error_message(), message);
+}
+
+void assert_refused(const char *text, const char *set, const char *message) {
+    struct config *config = NULL;
+    adele_status status = config_parse("run.yaml", text, strlen(text), set != NULL, &set, &config);
+    assert_message(status, text, set, message);
     assert_null(config);
+}
+
+void assert_refused_when_new(const char *text, const char *set, const char *message) {
+    struct config *config = parse_ok(text, set != NULL, &set);
+    assert_message(config_check_new(config), text, set, message);
+    config_destroy(config);
 }

@@ -13,4 +13,6 @@ struct config *parse_ok(const char *text, int n_sets, const char *const *sets);
 
 // It is refused with ADELE_CONFIG and a message that contains `message`. NULL `set`: no override.
 void assert_refused(const char *text, const char *set, const char *message);
+// The same by config_check_new alone: earlier versions have trained so, and their runs are read.
+void assert_refused_when_new(const char *text, const char *set, const char *message);
 #endif
