@@ -188,8 +188,9 @@ static adele_status launch(const struct cuda_context *context, const struct conv
 }
 
 template <typename T>
-static adele_status run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                        enum conv2d_math math, const struct conv2d_product *product) {
+static adele_status launch_channels(const struct cuda_context *context,
+                                    const struct conv2d_gather *gather, enum conv2d_math math,
+                                    const struct conv2d_product *product) {
     switch (gather->c_source) {
     case 1:
         return launch<T, 1>(context, gather, math, product);
@@ -205,7 +206,7 @@ static adele_status run(const struct cuda_context *context, const struct conv2d_
 adele_status conv2d_first_layer_run(const struct cuda_context *context,
                                     const struct conv2d_gather *gather, enum conv2d_math math,
                                     const struct conv2d_product *product) {
-    return WITH_STORAGE(context, run, context, gather, math, product);
+    return WITH_STORAGE(context, launch_channels, context, gather, math, product);
 }
 
 } // namespace adele_cuda

@@ -42,8 +42,9 @@ static __global__ void pack_kernel(const struct conv2d_packing packing, enum con
 }
 
 template <typename T>
-static adele_status run(const struct cuda_context *context, const struct conv2d_packing *packing,
-                        enum conv2d_math math, const float *weight, void *packed) {
+static adele_status launch_pack(const struct cuda_context *context,
+                                const struct conv2d_packing *packing, enum conv2d_math math,
+                                const float *weight, void *packed) {
     dim3 grid((unsigned)ceil_div(packing->n_rows, conv2d_pack_rows(packing->n_taps)),
               (unsigned)ceil_div(packing->p_source, CONV2D_PACK_CHANNELS));
     return LAUNCH(context, pack_kernel<T>, grid, CONV2D_PACK_THREADS,
@@ -52,7 +53,7 @@ static adele_status run(const struct cuda_context *context, const struct conv2d_
 
 adele_status conv2d_pack(const struct cuda_context *context, const struct conv2d_packing *packing,
                          enum conv2d_math math, const float *weight, void *packed) {
-    return WITH_STORAGE(context, run, context, packing, math, weight, packed);
+    return WITH_STORAGE(context, launch_pack, context, packing, math, weight, packed);
 }
 
 } // namespace adele_cuda

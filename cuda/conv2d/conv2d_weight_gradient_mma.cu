@@ -155,7 +155,7 @@ static __global__ void __launch_bounds__(threads_of<tile>(), tile == 128 ? 2 : 4
 // ---- launching ----------------------------------------------------------------------------------
 
 template <typename T, bool is_tf32, int tile>
-static adele_status run(const struct weight_gradient_call *call) {
+static adele_status launch_kernel(const struct weight_gradient_call *call) {
     dim3 grid(ceil_div(call->sink.n_columns, tile), ceil_div(call->sink.c_out, tile),
               call->sink.n_splits);
     return LAUNCH(call->context, (weight_gradient_mma_kernel<T, is_tf32, tile>), grid,
@@ -163,15 +163,15 @@ static adele_status run(const struct weight_gradient_call *call) {
                   (const T *)call->src, (const T *)call->d_dst);
 }
 
-template <int tile> static adele_status run_tile(const struct weight_gradient_call *call) {
+template <int tile> static adele_status launch_tile(const struct weight_gradient_call *call) {
     if (call->context->storage == ADELE_PRECISION_BF16)
-        return run<bf16, false, tile>(call);
-    return call->plan->math == CONV2D_TF32 ? run<float, true, tile>(call)
-                                           : run<float, false, tile>(call);
+        return launch_kernel<bf16, false, tile>(call);
+    return call->plan->math == CONV2D_TF32 ? launch_kernel<float, true, tile>(call)
+                                           : launch_kernel<float, false, tile>(call);
 }
 
 adele_status weight_gradient_mma(const struct weight_gradient_call *call) {
-    return call->plan->tile == 128 ? run_tile<128>(call) : run_tile<64>(call);
+    return call->plan->tile == 128 ? launch_tile<128>(call) : launch_tile<64>(call);
 }
 
 template <int tile> static adele_status prepare_tile() {

@@ -401,8 +401,8 @@ static __global__ void __launch_bounds__(LOSS_THREADS) fused_combine(struct loss
 // ---- launching ----------------------------------------------------------------------------------
 
 template <int E, int P, int K>
-static adele_status run_kernels(const struct cuda_context *context, const struct loss_task &task,
-                                bool prepares) {
+static adele_status launch_kernels(const struct cuda_context *context, const struct loss_task &task,
+                                   bool prepares) {
     size_t bytes = shared_floats(task) * sizeof(float);
     if (prepares) // the limit is the kernel's, whichever op set it last: so always the same
         return ALLOW_SHARED((fused_loss<E, P, K>), MAX_SHARED);
@@ -412,45 +412,45 @@ static adele_status run_kernels(const struct cuda_context *context, const struct
 }
 
 template <int P, int K>
-static adele_status run_elements(const struct cuda_context *context, const struct loss_task &task,
-                                 bool prepares) {
+static adele_status launch_element(const struct cuda_context *context, const struct loss_task &task,
+                                   bool prepares) {
     return task.is_bf16
-               ? run_kernels<(K * P > 72 ? ELEMENT_BF16 : ELEMENT_ANY), P, K>(context, task,
-                                                                              prepares)
-               : run_kernels<(K * P > 72 ? ELEMENT_FLOAT : ELEMENT_ANY), P, K>(context, task,
-                                                                               prepares);
+               ? launch_kernels<(K * P > 72 ? ELEMENT_BF16 : ELEMENT_ANY), P, K>(context, task,
+                                                                                 prepares)
+               : launch_kernels<(K * P > 72 ? ELEMENT_FLOAT : ELEMENT_ANY), P, K>(context, task,
+                                                                                  prepares);
 }
 
 template <int K>
-static adele_status run_scales(const struct cuda_context *context, const struct loss_task &task,
-                               bool prepares) {
+static adele_status launch_channels(const struct cuda_context *context,
+                                    const struct loss_task &task, bool prepares) {
     switch (task.p) {
     case 8:
-        return run_elements<8, K>(context, task, prepares);
+        return launch_element<8, K>(context, task, prepares);
     case 16:
-        return run_elements<16, K>(context, task, prepares);
+        return launch_element<16, K>(context, task, prepares);
     case 24: // four scales have at most 16 channels here
-        return run_elements<(K == 4 ? 16 : 24), K>(context, task, prepares);
+        return launch_element<(K == 4 ? 16 : 24), K>(context, task, prepares);
     default:
-        return run_elements<(K == 4 ? 16 : 32), K>(context, task, prepares);
+        return launch_element<(K == 4 ? 16 : 32), K>(context, task, prepares);
     }
 }
 
-static adele_status run(const struct cuda_context *context, const struct loss_task &task,
-                        bool prepares) {
+static adele_status launch_scales(const struct cuda_context *context, const struct loss_task &task,
+                                  bool prepares) {
     if (task.n_scales == 1)
-        return run_scales<1>(context, task, prepares);
+        return launch_channels<1>(context, task, prepares);
     if (task.n_scales <= 3)
-        return run_scales<3>(context, task, prepares);
-    return run_scales<4>(context, task, prepares);
+        return launch_channels<3>(context, task, prepares);
+    return launch_channels<4>(context, task, prepares);
 }
 
 adele_status loss_fused_prepare(const struct cuda_context *context, const struct loss_task &task) {
-    return run(context, task, true);
+    return launch_scales(context, task, true);
 }
 
 adele_status loss_fused_run(const struct cuda_context *context, const struct loss_task &task) {
-    TRY(run(context, task, false));
+    TRY(launch_scales(context, task, false));
     for (int k = 0; k < task.n_scales && task.needs_gradient; k++) {
         if (loss_is_identity(task, k))
             continue;

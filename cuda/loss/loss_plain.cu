@@ -240,7 +240,7 @@ template <typename T> static __global__ void plain_fold(struct loss_task task, i
 }
 
 template <typename T>
-static adele_status run(const struct cuda_context *context, const struct loss_task &task) {
+static adele_status launch_loss(const struct cuda_context *context, const struct loss_task &task) {
     int64_t n_pixels = (int64_t)task.n * task.h * task.w;
     int n_blocks = task.n_blocks;
     for (int k = 0; k < task.n_scales; k++) {
@@ -261,7 +261,7 @@ static adele_status run(const struct cuda_context *context, const struct loss_ta
 }
 
 adele_status loss_plain_run(const struct cuda_context *context, const struct loss_task &task) {
-    return WITH_STORAGE(context, run, context, task);
+    return WITH_STORAGE(context, launch_loss, context, task);
 }
 
 } // namespace adele_cuda

@@ -46,7 +46,7 @@ adele_status cuda_add_create(const struct adele_device *device, const struct ade
 }
 
 template <typename T>
-static adele_status run(const struct add *self, const void *a, const void *b, void *to) {
+static adele_status launch_add(const struct add *self, const void *a, const void *b, void *to) {
     int64_t n_blocks = (self->n_vectors + n_threads - 1) / n_threads;
     return LAUNCH(context_of(self->base.op.device), add_kernel<T>,
                   n_blocks < 65535 ? (int)n_blocks : 65535, n_threads, 0, self->n_vectors,
@@ -54,17 +54,17 @@ static adele_status run(const struct add *self, const void *a, const void *b, vo
 }
 
 adele_status cuda_add_forward(struct adele_op *op, const struct adele_add_args *args) {
-    return WITH_STORAGE(context_of(op->device), run, (const struct add *)op, args->src0, args->src1,
-                        args->dst);
+    return WITH_STORAGE(context_of(op->device), launch_add, (const struct add *)op, args->src0,
+                        args->src1, args->dst);
 }
 
 adele_status cuda_add_backward(struct adele_op *op, const struct adele_add_args *args) {
     const struct add *self = (const struct add *)op;
     if (args->d_src0 != NULL)
-        TRY(WITH_STORAGE(context_of(op->device), run, self, args->d_dst,
+        TRY(WITH_STORAGE(context_of(op->device), launch_add, self, args->d_dst,
                          args->accumulate_d_src0 ? args->d_src0 : NULL, args->d_src0));
     if (args->d_src1 != NULL)
-        TRY(WITH_STORAGE(context_of(op->device), run, self, args->d_dst,
+        TRY(WITH_STORAGE(context_of(op->device), launch_add, self, args->d_dst,
                          args->accumulate_d_src1 ? args->d_src1 : NULL, args->d_src1));
     return ADELE_OK;
 }

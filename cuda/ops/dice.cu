@@ -336,7 +336,7 @@ adele_status cuda_dice_create(const struct adele_device *device, const struct ad
 }
 
 template <typename T>
-static adele_status run(const struct cuda_context *context, const struct dice_task &task) {
+static adele_status launch_dice(const struct cuda_context *context, const struct dice_task &task) {
     int64_t n_pixels = (int64_t)task.n * task.h * task.w;
     int64_t n_groups = (int64_t)task.n * task.rows.n_in * task.columns.n_in * (task.p / 8);
     TRY(LAUNCH(context, dice_partial_sums<T>, task.n * task.n_blocks, DICE_THREADS, 0, task));
@@ -363,7 +363,7 @@ adele_status cuda_dice_forward(struct adele_op *base, const struct adele_dice_ar
     task.factors = (struct dice_factors *)(workspace + op->at_factors);
     task.log_sum = (float *)(workspace + op->at_log_sum);
     task.inner = (float *)(workspace + op->at_inner);
-    return WITH_STORAGE(context, run, context, task);
+    return WITH_STORAGE(context, launch_dice, context, task);
 }
 
 } // namespace adele_cuda

@@ -70,8 +70,9 @@ adele_status cuda_dropout_create(const struct adele_device *device,
 }
 
 template <typename T>
-static adele_status run(const struct dropout *self, const struct adele_dropout_args *args,
-                        const void *from, void *to, bool accumulates) {
+static adele_status launch_dropout(const struct dropout *self,
+                                   const struct adele_dropout_args *args, const void *from,
+                                   void *to, bool accumulates) {
     const struct adele_dropout_desc *desc = &self->desc;
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     struct dropout_task task = {};
@@ -96,13 +97,13 @@ static adele_status run(const struct dropout *self, const struct adele_dropout_a
 }
 
 adele_status cuda_dropout_forward(struct adele_op *op, const struct adele_dropout_args *args) {
-    return WITH_STORAGE(context_of(op->device), run, (const struct dropout *)op, args, args->src,
-                        args->dst, false);
+    return WITH_STORAGE(context_of(op->device), launch_dropout, (const struct dropout *)op, args,
+                        args->src, args->dst, false);
 }
 
 adele_status cuda_dropout_backward(struct adele_op *op, const struct adele_dropout_args *args) {
-    return WITH_STORAGE(context_of(op->device), run, (const struct dropout *)op, args, args->d_dst,
-                        args->d_src, args->accumulate_d_src);
+    return WITH_STORAGE(context_of(op->device), launch_dropout, (const struct dropout *)op, args,
+                        args->d_dst, args->d_src, args->accumulate_d_src);
 }
 
 } // namespace adele_cuda
