@@ -95,10 +95,8 @@ ADELE_MUST_CHECK adele_status config_value_text(const struct config_key *key,
 // ---- origin.c -----------------------------------------------------------------------------------
 // What a message about the slot names: "--set KEY=VALUE", or else the file.
 const char *config_slot_origin(const struct config_slot *slot, const char *file);
-// The same for a message about one or more keys: --set where it wrote one of those that the message
-// names, the first of them; else the file. Borrowed from config.
-const char *config_origin(const struct config *config, const char *message);
-// Puts that before the recorded message of a failure; returns `status`.
+// Puts the place before the recorded message of a failure, which is about one or more keys; returns
+// `status`.
 adele_status config_name_origin(const struct config *config, adele_status status);
 
 // ---- unused_keys.c ------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ static const char *find_key(const char *message, const char *key) {
     return NULL;
 }
 
-const char *config_origin(const struct config *config, const char *message) {
+// --set where it wrote one of the keys that the message names, the first of them; else the file.
+static const char *config_origin(const struct config *config, const char *message) {
     const char *origin = config->source_path, *first = NULL;
     for (int i = 0; config->raw != NULL && i < CONFIG_N_KEYS; i++) {
         const struct config_slot *slot = config_raw_slot(config->raw, i);

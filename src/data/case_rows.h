@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A picture of a data set that is read by rows at its own size, in the memory of a few of them, and
-// standardized as dataset_load_case_whole does.
+// standardized as dataset_read_case does.
 #ifndef ADELE_DATA_CASE_ROWS_H
 #define ADELE_DATA_CASE_ROWS_H
 

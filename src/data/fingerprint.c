@@ -62,8 +62,8 @@ void fingerprint_builder_add_unreadable(struct fingerprint_builder *self, const 
     self->is_unreadable = true;
 }
 
-adele_status fingerprint_builder_add_size(struct fingerprint_builder *self, int width, int height,
-                                          int n_slices) {
+static adele_status add_size(struct fingerprint_builder *self, int width, int height,
+                             int n_slices) {
     TRY(GROW(&self->sizes, self->n_sizes));
     struct case_size *size = &self->sizes[self->n_sizes++];
     *size = (struct case_size){.extents = {width, height, n_slices}};
@@ -108,7 +108,7 @@ adele_status fingerprint_builder_add_image(struct fingerprint_builder *self,
     size_t plane = (size_t)image->height * (size_t)image->width;
     float *pixels = NULL;
     bool varies = false;
-    TRY(fingerprint_builder_add_size(self, image->width, image->height, image->n_slices));
+    TRY(add_size(self, image->width, image->height, image->n_slices));
     if (!image->is_volume) {
         bool is_gray = image->is_gray_as_rgb || image->n_channels == 1;
         self->notes.n_gray += is_gray;
@@ -190,12 +190,12 @@ static adele_status read_image(struct fingerprint_builder *self, bool has_pixels
         struct nifti_order order = orientation_of_image(self->dataset, &item->geometry);
         int n[3];
         nifti_order_extents(&order, item->geometry.n, n);
-        return fingerprint_builder_add_size(self, n[0], n[1], n[2]);
+        return add_size(self, n[0], n[1], n[2]);
     }
     adele_status status = image_probe(item->image_path[0], &width, &height);
     if (status != ADELE_OK)
         return add_failure(self, item->image_path[0], status);
-    return fingerprint_builder_add_size(self, width, height, 1);
+    return add_size(self, width, height, 1);
 }
 
 static adele_status read_case(struct fingerprint_builder *self, bool has_pixels) {

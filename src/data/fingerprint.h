@@ -17,9 +17,6 @@ void fingerprint_builder_destroy(struct fingerprint_builder *builder); // NULL i
 // The next calls are about this case.
 void fingerprint_builder_begin_case(struct fingerprint_builder *builder, enum dataset_split split,
                                     int i_case);
-ADELE_MUST_CHECK adele_status fingerprint_builder_add_size(struct fingerprint_builder *builder,
-                                                           int width, int height, int n_slices);
-// Its size too.
 ADELE_MUST_CHECK adele_status fingerprint_builder_add_image(struct fingerprint_builder *builder,
                                                             const struct case_image *image);
 // Values that are no classes are counted like others.

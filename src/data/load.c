@@ -202,23 +202,14 @@ adele_status dataset_note_case(const struct dataset *dataset, enum dataset_split
     return palette_check_add(dataset, dataset_label_source(item, split), images->palette);
 }
 
-static adele_status load_one(const struct dataset *dataset, enum dataset_split split, int i_case,
-                             int height, int width, struct dataset_images *out) {
-    TRY(dataset_read_case(dataset, split, i_case, height, width, out));
+adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split split, int i_case,
+                               struct dataset_images *out) {
+    const struct dataset_config *config = &dataset->config;
+    TRY(dataset_read_case(dataset, split, i_case, config->height, config->width, out));
     adele_status status = dataset_note_case(dataset, split, i_case, out);
     if (status != ADELE_OK)
         dataset_images_deinit(out);
     return status;
-}
-
-adele_status dataset_load_case(const struct dataset *dataset, enum dataset_split split, int i_case,
-                               struct dataset_images *out) {
-    return load_one(dataset, split, i_case, dataset->config.height, dataset->config.width, out);
-}
-
-adele_status dataset_load_case_whole(const struct dataset *dataset, enum dataset_split split,
-                                     int i_case, struct dataset_images *out) {
-    return load_one(dataset, split, i_case, 0, 0, out);
 }
 
 // ---- a split ------------------------------------------------------------------------------------

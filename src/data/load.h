@@ -22,8 +22,4 @@ ADELE_MUST_CHECK adele_status dataset_read_case(const struct dataset *dataset,
 ADELE_MUST_CHECK adele_status dataset_note_case(const struct dataset *dataset,
                                                 enum dataset_split split, int i_case,
                                                 const struct dataset_images *images);
-// The same at the file's own size instead of the configured one.
-ADELE_MUST_CHECK adele_status dataset_load_case_whole(const struct dataset *dataset,
-                                                      enum dataset_split split, int i_case,
-                                                      struct dataset_images *out);
 #endif

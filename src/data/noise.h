@@ -55,14 +55,6 @@ struct noise_report {
     int n_steps;            // bisection steps
 };
 
-// One image, one draw, under (-) or over (+) `n_iterations` for every foreground category in the
-// program's order (1, 3, 4, 2, then 5, 6, ...; those that exist): resize by sqrt(1000 / area),
-// erode or dilate, resize back (cubic, > 0). This is the program's result at a whole count;
-// noise_morph.h has the counts between.
-ADELE_MUST_CHECK adele_status noise_under_over(const uint8_t *clean, int height, int width,
-                                               int n_categories, int n_iterations, int is_over,
-                                               uint8_t *out);
-
 // All images. Per image one draw of the kind (mixed: under, over or flip) and one of the count from
 // low..high. `strength` multiplies counts, steps, shares, copies and distances, and divides the
 // number of corners; between whole counts each stretch of a contour follows a smooth seeded field

@@ -89,9 +89,3 @@ adele_status noise_morph(const uint8_t *clean, int height, int width, int n_cate
     }
     return ADELE_OK;
 }
-
-adele_status noise_under_over(const uint8_t *clean, int height, int width, int n_categories,
-                              int n_iterations, int is_over, uint8_t *out) {
-    struct random_stream unused = {{0}, {0}, {0}, 4};
-    return noise_morph(clean, height, width, n_categories, n_iterations, is_over, unused, out);
-}

@@ -284,13 +284,3 @@ const void *inference_logits(const struct inference *inference) {
 struct adele_shape inference_logits_shape(const struct inference *inference) {
     return plan_output_shape(inference->members[0].plan);
 }
-
-adele_status inference_run(struct inference *inference, struct resident *resident,
-                           const struct inference_output *output) {
-    int first = 0, n = 0;
-    TRY(inference_begin(inference, resident, output));
-    do
-        TRY(inference_next(inference, &first, &n));
-    while (n > 0);
-    return ADELE_OK;
-}

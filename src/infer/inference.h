@@ -80,7 +80,4 @@ const float *inference_probabilities(const struct inference *inference);
 // `inference_logits_shape`, valid until the next forward of the network.
 const void *inference_logits(const struct inference *inference);
 struct adele_shape inference_logits_shape(const struct inference *inference);
-// All batches.
-ADELE_MUST_CHECK adele_status inference_run(struct inference *inference, struct resident *resident,
-                                            const struct inference_output *output);
 #endif

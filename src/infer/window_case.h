@@ -13,7 +13,7 @@ struct window_watch {
     void *context;
 };
 
-// Images of any size, as dataset_load_case_whole returns them. `classes` (n, h, w), the caller's;
+// Images of any size, as dataset_read_case returns them. `classes` (n, h, w), the caller's;
 // `probabilities` (n, n_categories, h, w), NULL when they are not wanted.
 ADELE_MUST_CHECK adele_status window_predict_images(struct sliding *sliding,
                                                     const struct dataset_images *images,

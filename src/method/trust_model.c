@@ -181,7 +181,7 @@ struct parabola trust_model_along(const struct trust_model *m, const double *ori
     return q;
 }
 
-double parabola_value(struct parabola q, double t) {
+static double parabola_value(struct parabola q, double t) {
     return t * (q.a * t + q.b) + q.c;
 }
 

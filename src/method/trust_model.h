@@ -39,7 +39,6 @@ struct parabola {
 
 struct parabola trust_model_along(const struct trust_model *m, const double *origin,
                                   const double *direction);
-double parabola_value(struct parabola q, double t);
 // The least value of the parabola on [low, high]; *t is where it is taken.
 double parabola_minimum(struct parabola q, double low, double high, double *t);
 double trust_model_value(const struct trust_model *m, const double *step_h);

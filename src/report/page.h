@@ -16,8 +16,6 @@ struct page {
     struct buffer html;
 };
 
-const char *page_run_style(int i_run); // of the lines of run i in charts with all runs
-
 ADELE_MUST_CHECK adele_status page_summary(struct page *page);
 ADELE_MUST_CHECK adele_status page_curves(struct page *page);
 ADELE_MUST_CHECK adele_status page_onset(struct page *page);

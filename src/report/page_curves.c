@@ -31,7 +31,7 @@ static const struct metric {
 };
 #define N_METRICS ((int)(sizeof metrics / sizeof metrics[0]))
 
-const char *page_run_style(int i_run) {
+static const char *run_style(int i_run) {
     static const char *const styles[] = {
         "s1",      "s2",      "s3",      "s4",      "s5",      "s6",      "s7",      "s8",
         "s1 dash", "s2 dash", "s3 dash", "s4 dash", "s5 long", "s6 long", "s7 long", "s8 long"};
@@ -65,7 +65,7 @@ static adele_status add_chart(struct page *page, const struct metric *metric, bo
         if (values[i] == NULL)
             continue;
         lines[n_lines++] = (struct chart_line){.name = page->runs[i].name,
-                                               .style = page_run_style(i),
+                                               .style = run_style(i),
                                                .n = page->runs[i].records.n,
                                                .x = page->runs[i].epochs,
                                                .y = values[i]};

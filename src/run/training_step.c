@@ -7,13 +7,13 @@
 
 #include <string.h>
 
-struct batch_plan *training_step_plan(struct training_step *step, int i_step) {
+static struct batch_plan *batch_plan_of(struct training_step *step, int i_step) {
     bool is_full = epoch_plan_images(&step->epochs, i_step) == step->epochs.batch;
     return is_full ? &step->full : &step->rest;
 }
 
 struct step_part training_step_part(struct training_step *step, int i_step, int i_part) {
-    struct batch_plan *batch = training_step_plan(step, i_step);
+    struct batch_plan *batch = batch_plan_of(step, i_step);
     int64_t first = (int64_t)i_step * step->epochs.batch + (int64_t)i_part * batch->n;
     return (struct step_part){.batch = batch,
                               .index = i_part,
@@ -287,7 +287,7 @@ static adele_status record(const struct step_call *call, int kind,
 adele_status training_step_run(struct training_step *step, int epoch, int i_step, double rate) {
     const struct update_steps steps = epoch_plan_update(&step->epochs, epoch, i_step);
     const struct step_call call = {step, epoch, i_step, rate};
-    int kind = (training_step_plan(step, i_step) == &step->full ? 0 : 1) +
+    int kind = (batch_plan_of(step, i_step) == &step->full ? 0 : 1) +
                (i_step == steps.first ? 0 : 2) + (i_step + 1 == steps.end ? 0 : 4);
     if (step->parts.n == 1)
         return record(&call, kind, run_batch);

@@ -114,8 +114,7 @@ ADELE_MUST_CHECK adele_status training_step_gather(struct training_step *step);
 // After these blocks were loaded on every rank: each keeps its share of what is summed over ranks.
 ADELE_MUST_CHECK adele_status training_step_scatter(struct training_step *step);
 
-// What a step consists of. training_step_part: part i_part (one of this rank's) of step i_step.
-struct batch_plan *training_step_plan(struct training_step *step, int i_step);
+// What a step consists of: part i_part (one of this rank's) of step i_step.
 struct step_part training_step_part(struct training_step *step, int i_step, int i_part);
 ADELE_MUST_CHECK adele_status training_step_sample(struct training_step *step,
                                                    const struct step_part *part, int epoch);

@@ -2,6 +2,7 @@
 // Under- and over-drawn organs against the authors' program: IoU of each category at least 0.97.
 #include "data/noise.h"
 #include "support/golden.h"
+#include "support/under_over.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "data/noise_files.h"
-#include "data/noise_morph.h"
+#include "support/under_over.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

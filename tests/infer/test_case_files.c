@@ -36,7 +36,7 @@ static void take_of(struct case_reader *reader, const struct dataset *dataset, i
     dataset_images_deinit(&want);
     assert_int_equal(files.whole.n, has_whole ? 1 : 0);
     if (has_whole) {
-        assert_int_equal(dataset_load_case_whole(dataset, SPLIT_TRAIN, i, &want), ADELE_OK);
+        assert_int_equal(dataset_read_case(dataset, SPLIT_TRAIN, i, 0, 0, &want), ADELE_OK);
         assert_same(&files.whole, &want);
         dataset_images_deinit(&want);
     }

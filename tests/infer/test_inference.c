@@ -3,6 +3,7 @@
 // itself is taken from the library, run on one image at a time.
 #include "infer/inference.h"
 
+#include "base/fail.h"
 #include "base/random.h"
 #include "reference/reference.h"
 #include "support/devices.h"
@@ -368,6 +369,15 @@ static void answers_have_the_size_that_is_asked_for(void **state) {
 
 // ---- some of the batches ------------------------------------------------------------------------
 
+static adele_status predict_all(struct bench *bench, const struct inference_output *output) {
+    int first = 0, n = 0;
+    TRY(inference_begin(bench->inference, &bench->resident, output));
+    do
+        TRY(inference_next(bench->inference, &first, &n));
+    while (n > 0);
+    return ADELE_OK;
+}
+
 // Images first .. end - 1 alone; the others' maps keep the byte 77.
 static void compare_part(struct bench *bench, const struct answers *whole, int first, int end) {
     static uint8_t prediction[N * MAP];
@@ -375,7 +385,7 @@ static void compare_part(struct bench *bench, const struct answers *whole, int f
     const struct inference_output output = {
         .prediction = bench->prediction, .first = first, .end = end};
     check_ok(iface->fill(bench->device, bench->prediction, 77, sizeof prediction));
-    check_ok(inference_run(bench->inference, &bench->resident, &output));
+    check_ok(predict_all(bench, &output));
     check_ok(iface->download(bench->device, prediction, bench->prediction, sizeof prediction));
     for (int i = 0; i < N; i++) {
         if (i >= first && i < end) {
@@ -452,8 +462,7 @@ static void refusals(void **state) {
     check_ok(network_allocate(bench->network));
     struct inference_output output = {.prediction = bench->prediction};
     bench->resident.set.h = H / 2;
-    assert_int_equal(inference_run(bench->inference, &bench->resident, &output),
-                     ADELE_INVALID_ARGUMENT);
+    assert_int_equal(predict_all(bench, &output), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_message(), "2 x 16 x 28"));
     bench->resident.set.h = H;
     struct inference *other = NULL;
