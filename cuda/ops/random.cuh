@@ -6,6 +6,7 @@
 #define ADELE_CUDA_OPS_RANDOM_CUH
 
 #include "base/random.h" // enum random_purpose
+#include "base/random_rule.h"
 
 #include <cuda_runtime.h>
 #include <stdint.h>
@@ -33,24 +34,6 @@ static __device__ inline double rounded_sum(double a, double b) {
 #else
     return a + b;
 #endif
-}
-
-// Multipliers and Weyl constants of Salmon et al., SC 2011.
-static __device__ inline void philox_block(const uint32_t counter[4], const uint32_t key[2],
-                                           uint32_t out[4]) {
-    uint32_t c0 = counter[0], c1 = counter[1], c2 = counter[2], c3 = counter[3];
-    uint32_t k0 = key[0], k1 = key[1];
-    for (int i_round = 0; i_round < 10; i_round++) {
-        uint64_t product_0 = (uint64_t)0xD2511F53u * c0;
-        uint64_t product_1 = (uint64_t)0xCD9E8D57u * c2;
-        c0 = (uint32_t)(product_1 >> 32) ^ c1 ^ k0;
-        c1 = (uint32_t)product_1;
-        c2 = (uint32_t)(product_0 >> 32) ^ c3 ^ k1;
-        c3 = (uint32_t)product_0;
-        k0 += 0x9E3779B9u;
-        k1 += 0xBB67AE85u;
-    }
-    out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
 static __device__ inline void philox_init(struct philox_stream *stream, uint64_t seed,
