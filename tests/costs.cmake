@@ -4,11 +4,11 @@
 set(ADELE_COSTS # seconds, about; the first pattern that fits
   "^(ptx_network_|test_faults$)=100"
   "^(test_mpi_(faults|kills|same_bytes|hosts)|simt_mpi_same_bytes)$=90"
-  "^(ptx_(network|conv2d(_kernels)?(_backward|_shuffled)?)|race_conv2d(_kernels)?|simt_strict_run|test_simt_parts)$=60"
+  "^(ptx_(network|conv2d(_kernels|_hopper)?(_backward|_shuffled)?)|race_conv2d(_kernels|_hopper)?|simt_strict_run|test_simt_parts)$=60"
   "^test_selftest_(kernels|process|training)$|(^test|_)simt_run$|^gpu_check_dry_run$|^isa_.*_golden_deeplab|^simt_network(_training)?$=60"
   "^(test_(mpi_(start|folds|verbs)|ranks|train_ranks|train_ranks_end|parts_ranks|epoch_ranks|label_exchange)|.*_exchange)$=30"
   "^ptx_(selftest|selftest_all_but_one|packing.*|conv2d_weight.*|batch_norm.*|loss.*|crf.*|run.*)$=30"
-  "^(simt_(packing|conv2d|conv2d_kernels)|race_(batch_norm|aspp|loss)|isa_.*_networks|test_(corruption|report))$=30"
+  "^(simt_(packing|conv2d|conv2d_hopper|conv2d_kernels)|race_(batch_norm|aspp|loss)|isa_.*_networks|test_(corruption|report))$=30"
   "^(golden_deeplab.*|isa_.*_(nan_culprit|resume|trainer.*)|simt_(plan_slices|golden_unet_w8)|fuzz_.*)$=20"
   "^(test_(cli_.*|patches|table|parts|output_(guard|again)|init_cli|resume|trainer_.*|nan.*)|simt_(aspp|dice|loss|device))$=20"
   "^(test_(volume_pipeline|page_browser|large_pictures|isa|isa_qemu)|race_pack|instructions|ptx_aspp.*)$=15")

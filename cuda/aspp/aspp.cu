@@ -50,6 +50,8 @@ static void aspp_release(struct cuda_op *op) {
         cudaFree((void *)gathers[i]->order);
         cudaFree((void *)gathers[i]->masks);
     }
+    for (int r = 0; r < ADELE_MAX_RATES; r++)
+        weight_gradient_release(&self->branches[r]);
 }
 
 // The tuned kernels count vectors of 16 bytes, and pixels, in 32 bits.

@@ -41,6 +41,9 @@ static void name_pass(const struct conv2d *self, enum conv2d_pass pass, char *te
         snprintf(text, bytes, "none");
     else if (self->library[pass].run != NULL)
         snprintf(text, bytes, "%s", self->library[pass].name);
+    else if (pass == CONV2D_WEIGHT_GRADIENT &&
+             self->weight_gradient.kernel == WEIGHT_GRADIENT_HOPPER)
+        snprintf(text, bytes, "wgmma bf16 128x%d", self->weight_gradient.hopper.tiles.bn);
     else if (pass == CONV2D_WEIGHT_GRADIENT)
         snprintf(text, bytes, self->is_plain ? "plain" : "direct");
     else
@@ -63,6 +66,9 @@ static void name_engine(struct conv2d *self) {
     else
         snprintf(self->engine, sizeof self->engine, "%s: dst %s, d_src %s",
                  self->is_plain ? "plain" : "direct", names[0], names[1]);
+    size_t length = strlen(self->engine);
+    if (!is_library && self->weight_gradient.kernel == WEIGHT_GRADIENT_HOPPER)
+        snprintf(self->engine + length, sizeof self->engine - length, ", d_weight %s", names[2]);
     self->base.op.engine = self->engine;
 }
 
@@ -73,6 +79,7 @@ static void conv2d_release(struct cuda_op *op) {
             self->library[pass].release(self->library[pass].plan);
     for (int pass = 0; pass < CONV2D_WEIGHT_GRADIENT; pass++)
         hopper_plan_release(&self->direct[pass].hopper);
+    weight_gradient_release(&self->weight_gradient);
 }
 
 static bool reads_packed(const struct conv2d *self, enum conv2d_pass pass) {

@@ -20,17 +20,6 @@
 
 namespace adele_cuda {
 
-// Where a warpgroup is in the ring of stages. A barrier's phase ends once a round.
-template <int n_stages> struct hopper_ring {
-    int stage;
-    uint32_t parity;
-
-    __device__ void advance() {
-        stage = stage + 1 == n_stages ? 0 : stage + 1;
-        parity ^= stage == 0;
-    }
-};
-
 // A block's share of the work: an item is a tile and a run of bn channels. Both blocks of a pair
 // have the same items, of two tiles each.
 template <bool is_paired> struct hopper_work {
@@ -112,18 +101,6 @@ static __device__ inline void hopper_multiply_16(float (&sums)[bn / 2], uint64_t
         wgmma_m64n64k16_bf16<false, false>(sums, a, b, true);
 }
 
-// One thread of each consumer warp gives a stage back to those who write it.
-template <bool is_paired> static __device__ inline void hopper_give_back(uint64_t *empty) {
-    if (threadIdx.x % 32 != 0)
-        return;
-    if constexpr (is_paired) {
-        mbarrier_arrive_cluster(empty, 0);
-        mbarrier_arrive_cluster(empty, 1);
-    } else {
-        mbarrier_arrive(empty);
-    }
-}
-
 // sums += the steps of one tile. A stage is given back one step later, when its products are done
 // while those of the next are under way.
 template <int bn, bool is_paired>
@@ -199,15 +176,8 @@ static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
     SHARED(struct hopper_barriers, barriers, );
     unsigned char *stages = shared + (-(uintptr_t)shared & 1023);
     unsigned char *staged = stages + hopper_stages(bn) * hopper_stage_bytes(bn);
-    if (threadIdx.x == 0) {
-        for (int i = 0; i < hopper_stages(bn); i++) {
-            mbarrier_init(&barriers.full[i], 1);
-            mbarrier_init(&barriers.empty[i], is_paired ? 16 : 8);
-        }
-        for (int i = 0; i < HOPPER_STAGED; i++)
-            mbarrier_init(&barriers.added[i], 1);
-        fence_barrier_init();
-    }
+    if (threadIdx.x == 0)
+        hopper_barriers_init(barriers, hopper_stages(bn), is_paired);
     __syncthreads();
     if (is_paired)
         cluster_sync();
@@ -237,17 +207,8 @@ adele_status hopper_allow_shared(int bn, bool is_paired) {
                        : allow_shared<64>(is_paired);
 }
 
-// A GPU of compute capability 9.0 also runs code made for 8.0 or for 9.0 without its own
-// instructions, in which this kernel is one trap and takes next to no registers. The emulator and
-// the interpreter count none.
 bool hopper_is_compiled() {
-    struct cudaFuncAttributes attributes;
-    if (cudaFuncGetAttributes(&attributes, (const void *)hopper_kernel<128, false>) !=
-        cudaSuccess) {
-        (void)cudaGetLastError();
-        return false;
-    }
-    return attributes.ptxVersion >= 90 && (attributes.numRegs == 0 || attributes.numRegs >= 128);
+    return hopper_has_code((const void *)hopper_kernel<128, false>);
 }
 
 template <int bn>

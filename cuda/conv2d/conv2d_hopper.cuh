@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What the two files of the Hopper family share: conv2d_hopper_plan.cu cuts the target into tiles
-// and describes the tensors to the copy engine, conv2d_hopper.cu computes.
+// What the files of the Hopper families share: conv2d_hopper_plan.cu cuts the target into tiles and
+// describes the tensors to the copy engine, conv2d_hopper.cu computes;
+// conv2d_weight_gradient_hopper*.cu do the same for the weight gradient, with the same stages and
+// barriers.
 #ifndef ADELE_CUDA_CONV2D_CONV2D_HOPPER_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_HOPPER_CUH
 
@@ -39,6 +41,66 @@ struct hopper_barriers {
     uint64_t added[HOPPER_STAGED]; // what the target holds has come, to be added to
 };
 
+// Where a warpgroup is in the ring of stages. A barrier's phase ends once a round.
+template <int n_stages> struct hopper_ring {
+    int stage;
+    uint32_t parity;
+
+    __device__ void advance() {
+        stage = stage + 1 == n_stages ? 0 : stage + 1;
+        parity ^= stage == 0;
+    }
+};
+
+// One thread; the others wait for it at a barrier of the block, of a pair at the cluster's.
+static __device__ inline void hopper_barriers_init(struct hopper_barriers &barriers, int n_stages,
+                                                   bool is_paired) {
+    for (int i = 0; i < n_stages; i++) {
+        mbarrier_init(&barriers.full[i], 1);
+        mbarrier_init(&barriers.empty[i], is_paired ? 16 : 8);
+    }
+    for (int i = 0; i < HOPPER_STAGED; i++)
+        mbarrier_init(&barriers.added[i], 1);
+    fence_barrier_init();
+}
+
+// One thread of each consumer warp gives a stage back to those who write it.
+template <bool is_paired> static __device__ inline void hopper_give_back(uint64_t *empty) {
+    if (threadIdx.x % 32 != 0)
+        return;
+    if constexpr (is_paired) {
+        mbarrier_arrive_cluster(empty, 0);
+        mbarrier_arrive_cluster(empty, 1);
+    } else {
+        mbarrier_arrive(empty);
+    }
+}
+
+// ---- on the host, conv2d_hopper_plan.cu ---------------------------------------------------------
+
+// Whether this GPU, this driver and this program run kernels of Hopper on tensors of bf16.
+bool hopper_is_usable(const struct cuda_context *context, enum conv2d_math math);
+// Whether the program holds the code of this kernel, which has Hopper's instructions, for this GPU.
+bool hopper_has_code(const void *kernel);
+// The driver's function that describes a tensor; NULL where it is too old.
+void *hopper_find_encode();
+// Of a launch: one for each multiprocessor, or fewer as ADELE_CONV2D_BLOCKS in the environment says
+// for tests, where a block shall take several tiles of a small tensor. 0: it says nothing.
+int hopper_blocks_wanted();
+// Channels of a tile that ADELE_CONV2D_TILE in the environment names (for tests and tuning); 0:
+// none.
+int hopper_channels_wanted();
+
+// A tensor of bf16 with dense extents, innermost first, read or written in boxes of 64 channels,
+// of every steps[i]-th element of an axis.
+struct hopper_box {
+    int extents[4], box[4], steps[4];
+};
+adele_status hopper_describe(void *encode, const void *address, const struct hopper_box *as,
+                             CUtensorMap *out);
+
+// ---- forward and data gradient ------------------------------------------------------------------
+
 // The tensors as they are described to the copy engine (TMA).
 struct hopper_maps {
     CUtensorMap source;  // (channels, x, y, image), boxes of 64 channels
@@ -63,7 +125,6 @@ struct hopper_product {
 // conv2d_hopper.cu. bn: 64, 128, 256; is_paired: n_tiles is even, and two blocks run a pair of them
 // at a time. most_blocks: of a launch.
 adele_status hopper_allow_shared(int bn, bool is_paired);
-// Whether the program holds the kernel's code for this GPU.
 bool hopper_is_compiled();
 adele_status hopper_launch(const struct cuda_context *context, int bn, bool is_paired,
                            int most_blocks, const struct hopper_maps *maps,

@@ -16,8 +16,8 @@ typedef CUresult (*encode_tiled)(CUtensorMap *, CUtensorMapDataType, cuuint32_t,
                                  const cuuint32_t *, CUtensorMapInterleave, CUtensorMapSwizzle,
                                  CUtensorMapL2promotion, CUtensorMapFloatOOBfill);
 
-// The driver's function, without linking with the driver: NULL where it is too old.
-static void *find_encode() {
+// Without linking with the driver.
+void *hopper_find_encode() {
     void *function = NULL;
     enum cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
 #if defined(ADELE_SIMT) || CUDART_VERSION < 12050
@@ -34,36 +34,59 @@ static void *find_encode() {
     return function;
 }
 
+// A GPU of compute capability 9.0 also runs code made for 8.0 or for 9.0 without its own
+// instructions, in which a kernel of Hopper is one trap and takes next to no registers. The
+// emulator and the interpreter count none.
+bool hopper_has_code(const void *kernel) {
+    struct cudaFuncAttributes attributes;
+    if (cudaFuncGetAttributes(&attributes, kernel) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return false;
+    }
+    return attributes.ptxVersion >= 90 && (attributes.numRegs == 0 || attributes.numRegs >= 128);
+}
+
+bool hopper_is_usable(const struct cuda_context *context, enum conv2d_math math) {
+    return math == CONV2D_BF16 && context->storage == ADELE_PRECISION_BF16 &&
+           context->compute_capability == 90 &&
+           context->shared_bytes_max >=
+               hopper_shared_bytes(256) + (int)sizeof(struct hopper_barriers) &&
+           hopper_find_encode() != NULL;
+}
+
 bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,
                  enum conv2d_math math) {
     bool is_shape = gather->multiply == 1 && gather->divide == 1 &&
                     gather->kernel <= CONV2D_BOX_MAX_KERNEL &&
                     gather->c_source % HOPPER_STEP == 0 && gather->c_target % HOPPER_STEP == 0;
-    return is_shape && math == CONV2D_BF16 && context->storage == ADELE_PRECISION_BF16 &&
-           context->compute_capability == 90 &&
-           !family_is_disabled(&context->device, ADELE_FAMILY_conv2d_hopper) &&
-           context->shared_bytes_max >=
-               hopper_shared_bytes(256) + (int)sizeof(struct hopper_barriers) &&
-           hopper_is_compiled() && find_encode() != NULL;
+    return is_shape && !family_is_disabled(&context->device, ADELE_FAMILY_conv2d_hopper) &&
+           hopper_is_usable(context, math) && hopper_is_compiled();
 }
 
 // ---- tiles --------------------------------------------------------------------------------------
 
-// ADELE_CONV2D_TILE in the environment names one for all (for tests and tuning).
-static int choose_channels(const struct conv2d_gather *gather, int n_tiles) {
+int hopper_channels_wanted() {
     const char *wanted = getenv("ADELE_CONV2D_TILE");
     for (int bn = 64; wanted != NULL && bn <= 256; bn *= 2)
         if (strncmp(wanted, "128x", 4) == 0 && atoi(wanted + 4) == bn)
             return bn;
-    return conv2d_box_channels(gather->c_target, n_tiles);
+    return 0;
 }
 
-// Of a launch: one for each multiprocessor. ADELE_CONV2D_BLOCKS in the environment names fewer, for
-// tests, where a block shall take several tiles of a small tensor.
-static int choose_blocks(const struct cuda_context *context) {
+int hopper_blocks_wanted() {
     const char *wanted = getenv("ADELE_CONV2D_BLOCKS");
     int n = wanted != NULL ? atoi(wanted) : 0;
-    return n >= 1 && n < context->n_multiprocessors ? n : context->n_multiprocessors;
+    return n >= 1 ? n : 0;
+}
+
+static int choose_channels(const struct conv2d_gather *gather, int n_tiles) {
+    int wanted = hopper_channels_wanted();
+    return wanted != 0 ? wanted : conv2d_box_channels(gather->c_target, n_tiles);
+}
+
+static int choose_blocks(const struct cuda_context *context) {
+    int n = hopper_blocks_wanted();
+    return n != 0 && n < context->n_multiprocessors ? n : context->n_multiprocessors;
 }
 
 static struct conv2d_boxes boxes_of(const struct conv2d_gather *gather) {
@@ -81,7 +104,7 @@ adele_status hopper_plan_create(const struct cuda_context *context,
                                 const struct conv2d_gather *gather, struct hopper_plan *out) {
     struct hopper_plan plan = {};
     struct conv2d_box_tile *tiles = NULL;
-    plan.encode = find_encode();
+    plan.encode = hopper_find_encode();
     plan.boxes = boxes_of(gather);
     plan.n_tiles = conv2d_boxes_count(&plan.boxes);
     plan.bn = choose_channels(gather, plan.n_tiles);
@@ -108,19 +131,19 @@ void hopper_plan_release(struct hopper_plan *plan) {
 
 // ---- tensor maps --------------------------------------------------------------------------------
 
-// A tensor of bf16 with dense extents, innermost first, read or written in boxes of 64 channels.
-static adele_status describe(const struct hopper_plan *plan, const void *address,
-                             const int extents[4], const int box[4], CUtensorMap *out) {
+adele_status hopper_describe(void *encode, const void *address, const struct hopper_box *as,
+                             CUtensorMap *out) {
     cuuint64_t sizes[4], pitches[4];
     cuuint32_t boxes[4], strides[4];
     cuuint64_t pitch = 2;
     for (int i = 0; i < 4; i++) {
-        sizes[i] = (cuuint64_t)extents[i];
+        sizes[i] = (cuuint64_t)as->extents[i];
         pitches[i] = pitch *= sizes[i];
-        boxes[i] = (cuuint32_t)box[i];
-        strides[i] = 1;
+        // A copy takes every strides[i]-th of so many elements (PTX ISA, "Traversal-Stride").
+        boxes[i] = (cuuint32_t)(as->box[i] * as->steps[i]);
+        strides[i] = (cuuint32_t)as->steps[i];
     }
-    CUresult result = ((encode_tiled)plan->encode)(
+    CUresult result = ((encode_tiled)encode)(
         out, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 4, (void *)address, sizes, pitches, boxes, strides,
         CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
         CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
@@ -129,23 +152,29 @@ static adele_status describe(const struct hopper_plan *plan, const void *address
             ADELE_DEVICE, "Run with ADELE_CUDA_SYNCHRONOUS=1, and report the shape.",
             "conv2d: cuTensorMapEncodeTiled fails with %d for a tensor of %d x %d x %d x %d "
             "at %p, boxes of %d x %d x %d x %d",
-            (int)result, extents[3], extents[2], extents[1], extents[0], address, box[3], box[2],
-            box[1], box[0]);
+            (int)result, as->extents[3], as->extents[2], as->extents[1], as->extents[0], address,
+            as->box[3], as->box[2], as->box[1], as->box[0]);
     return ADELE_OK;
 }
 
 adele_status hopper_run(const struct cuda_context *context, const struct conv2d_gather *gather,
                         const struct hopper_plan *plan, const struct conv2d_product *product) {
     const struct conv2d_boxes *boxes = &plan->boxes;
-    const int source[] = {gather->c_source, boxes->w_source, boxes->h_source, boxes->n};
-    const int target[] = {gather->c_target, boxes->w, boxes->h, boxes->n};
-    const int box[] = {HOPPER_STEP, boxes->box_w, boxes->box_h, boxes->box_n};
-    const int weights[] = {gather->c_source, gather->kernel * gather->kernel, gather->c_target, 1};
-    const int weight_box[] = {HOPPER_STEP, 1, plan->is_paired ? plan->bn / 2 : plan->bn, 1};
+    const struct hopper_box source = {
+        {gather->c_source, boxes->w_source, boxes->h_source, boxes->n},
+        {HOPPER_STEP, boxes->box_w, boxes->box_h, boxes->box_n},
+        {1, 1, 1, 1}};
+    const struct hopper_box target = {{gather->c_target, boxes->w, boxes->h, boxes->n},
+                                      {HOPPER_STEP, boxes->box_w, boxes->box_h, boxes->box_n},
+                                      {1, 1, 1, 1}};
+    const struct hopper_box weights = {
+        {gather->c_source, gather->kernel * gather->kernel, gather->c_target, 1},
+        {HOPPER_STEP, 1, plan->is_paired ? plan->bn / 2 : plan->bn, 1},
+        {1, 1, 1, 1}};
     struct hopper_maps maps;
-    TRY(describe(plan, product->source, source, box, &maps.source));
-    TRY(describe(plan, product->weights, weights, weight_box, &maps.weights));
-    TRY(describe(plan, product->target, target, box, &maps.target));
+    TRY(hopper_describe(plan->encode, product->source, &source, &maps.source));
+    TRY(hopper_describe(plan->encode, product->weights, &weights, &maps.weights));
+    TRY(hopper_describe(plan->encode, product->target, &target, &maps.target));
     struct hopper_product of = {};
     of.tiles = plan->tiles;
     of.n_tiles = plan->n_tiles, of.n_columns = plan->n_columns;

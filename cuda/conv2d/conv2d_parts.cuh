@@ -9,6 +9,7 @@
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
 #include "device/conv2d_boxes.h"
+#include "device/conv2d_gradient_tiles.h"
 #include "runtime/common.cuh"
 
 namespace adele_cuda {
@@ -167,7 +168,17 @@ enum weight_gradient_kernel {
     WEIGHT_GRADIENT_PLAIN,       // conv2d_weight_gradient_plain.cu
     WEIGHT_GRADIENT_FIRST_LAYER, // conv2d_weight_gradient_first_layer.cu
     WEIGHT_GRADIENT_FMA,         // conv2d_weight_gradient_fma.cu
-    WEIGHT_GRADIENT_MMA          // conv2d_weight_gradient_mma.cu
+    WEIGHT_GRADIENT_MMA,         // conv2d_weight_gradient_mma.cu
+    WEIGHT_GRADIENT_HOPPER       // conv2d_weight_gradient_hopper.cu
+};
+
+// How the kernel for Hopper runs it; the tables are in device memory.
+struct weight_gradient_hopper {
+    struct gradient_tiles tiles;
+    struct gradient_segment *segments; // (n_segments)
+    int *starts, *slots;               // (workers + 1), (tiles + 1), see gradient_tiles_list
+    int n_segments;
+    void *encode; // the driver's function that describes a tensor
 };
 
 // The kernel, chosen at the op's creation from the shape and the math alone, so that these fix the
@@ -181,11 +192,14 @@ struct weight_gradient_plan {
     int n_columns;       // kernel * kernel * column_channels
     int n_splits;        // ranges of pixels, each with its own sums
     size_t workspace_bytes;
+    struct weight_gradient_hopper hopper; // of that kernel, whose sums have slots instead of splits
 };
-// `plain`: take the simple kernel. Calls ALLOW_SHARED for the kernel that it takes.
+// `plain`: take the simple kernel. Calls ALLOW_SHARED for the kernel that it takes. The plan is
+// released in any case.
 adele_status weight_gradient_choose(const struct cuda_context *context,
                                     const struct conv2d_shape *shape, enum conv2d_math math,
                                     bool plain, struct weight_gradient_plan *out);
+void weight_gradient_release(struct weight_gradient_plan *plan);
 // d_weight (c_out, c_in, kernel, kernel) += and d_bias (c_out) += (NULL: no bias), plain floats.
 // src, d_dst: tensors in the context's storage. Split sums are added in a fixed order.
 adele_status weight_gradient_run(const struct cuda_context *context,

@@ -7,6 +7,9 @@
 // floats, and a second kernel adds them up. The number of splits depends on the shape alone, never
 // on the GPU, and the sums are added in a fixed order: the same bits everywhere.
 //
+// The kernel for Hopper deals out its work otherwise and adds up its sums itself
+// (conv2d_weight_gradient_hopper_plan.cu).
+//
 // d_weight (c_out, c_in, kernel, kernel) and d_bias (c_out), plain floats, are added to.
 #include "conv2d/conv2d_weight_gradient.cuh"
 
@@ -88,6 +91,10 @@ static void choose_kernel(const struct cuda_context *context, struct weight_grad
         plan_first_layer(plan);
         return;
     }
+    if (weight_gradient_hopper_fits(context, shape, plan->math)) {
+        plan->kernel = WEIGHT_GRADIENT_HOPPER;
+        return;
+    }
     // Products of bf16 are exact in float, so tensors of bf16 lose nothing on tensor cores.
     // The next best of tensor cores for TF32 is float.
     bool has_mma = !family_is_disabled(device, ADELE_FAMILY_weight_gradient_mma);
@@ -99,6 +106,8 @@ static void choose_kernel(const struct cuda_context *context, struct weight_grad
 }
 
 static size_t partial_floats(const struct weight_gradient_plan *plan) {
+    if (plan->kernel == WEIGHT_GRADIENT_HOPPER)
+        return weight_gradient_hopper_floats(&plan->hopper);
     return plan->n_splits > 1
                ? (size_t)plan->n_splits * (size_t)plan->shape.c_out * (size_t)plan->n_columns
                : 0;
@@ -225,9 +234,14 @@ adele_status bias_gradient_run(const struct cuda_context *context, const struct 
 adele_status weight_gradient_choose(const struct cuda_context *context,
                                     const struct conv2d_shape *shape, enum conv2d_math math,
                                     bool plain, struct weight_gradient_plan *out) {
-    *out = {*shape, math, WEIGHT_GRADIENT_PLAIN, 0, 0, 0, 1, 0};
+    *out = {};
+    out->shape = *shape;
+    out->math = math;
+    out->n_splits = 1;
     if (!plain)
         choose_kernel(context, out);
+    if (out->kernel == WEIGHT_GRADIENT_HOPPER)
+        TRY(weight_gradient_hopper_plan(context, shape, &out->hopper));
     out->workspace_bytes = partial_floats(out) * sizeof(float) + bias_gradient_workspace(shape);
     if (out->kernel == WEIGHT_GRADIENT_FMA)
         return weight_gradient_fma_prepare();
@@ -236,13 +250,17 @@ adele_status weight_gradient_choose(const struct cuda_context *context,
     return ADELE_OK; // the others stay below the 48 KB that every kernel may have
 }
 
+void weight_gradient_release(struct weight_gradient_plan *plan) {
+    weight_gradient_hopper_release(&plan->hopper);
+}
+
 adele_status weight_gradient_run(const struct cuda_context *context,
                                  const struct weight_gradient_plan *plan, const void *src,
                                  const void *d_dst, float *d_weight, float *d_bias,
                                  void *workspace) {
     static adele_status (*const kernels[])(const struct weight_gradient_call *) = {
         weight_gradient_plain, weight_gradient_first_layer, weight_gradient_fma,
-        weight_gradient_mma}; // in the order of the enum
+        weight_gradient_mma, weight_gradient_hopper}; // in the order of the enum
     const struct conv2d_shape *shape = &plan->shape;
     float *partial = (float *)workspace;
     struct weight_gradient_call call = {context,

@@ -31,6 +31,7 @@ enum family_kind {
     X(conv2d_first_layer, conv2d, TUNED)                                                           \
     X(weight_gradient_fma, conv2d, TUNED)                                                          \
     X(weight_gradient_mma, conv2d, TUNED)                                                          \
+    X(weight_gradient_hopper, conv2d, TUNED) /* as conv2d_hopper; else weight_gradient_mma */      \
     X(weight_gradient_first_layer, conv2d, TUNED)                                                  \
     X(cublas, conv2d, LIBRARY)                                                                     \
     X(cudnn, conv2d, LIBRARY)                                                                      \

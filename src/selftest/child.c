@@ -48,6 +48,7 @@ static bool is_of_family(const char *output, const void *context) {
     case ADELE_FAMILY_weight_gradient_plain:
     case ADELE_FAMILY_weight_gradient_fma:
     case ADELE_FAMILY_weight_gradient_mma:
+    case ADELE_FAMILY_weight_gradient_hopper:
     case ADELE_FAMILY_weight_gradient_first_layer:
         return is_weight;
     default:
@@ -154,7 +155,8 @@ static bool has_hopper(const struct child *child, const struct comparison *of) {
 
 static adele_status test_families(struct child *child, struct comparison *of, uint64_t families) {
     if (!has_hopper(child, of))
-        families &= ~family_bit(ADELE_FAMILY_conv2d_hopper);
+        families &= ~(family_bit(ADELE_FAMILY_conv2d_hopper) |
+                      family_bit(ADELE_FAMILY_weight_gradient_hopper));
     for (int i = 0; i < ADELE_FAMILY_COUNT; i++) {
         enum family family = (enum family)i;
         if ((families & ~child->left_out & family_bit(family)) == 0)
@@ -180,7 +182,8 @@ static adele_status test_case(struct child *child, const struct selftest_case *i
     families &= child->options->only & ~child->left_out;
     if (item->tile != NULL)
         families &= family_bit(ADELE_FAMILY_conv2d_fma) | family_bit(ADELE_FAMILY_conv2d_mma) |
-                    family_bit(ADELE_FAMILY_conv2d_hopper);
+                    family_bit(ADELE_FAMILY_conv2d_hopper) |
+                    family_bit(ADELE_FAMILY_weight_gradient_hopper);
     if (families == 0)
         return ADELE_OK;
     selftest_describe(item, name, sizeof name);

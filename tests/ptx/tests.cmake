@@ -22,25 +22,20 @@ endfunction()
 
 # ---- every op ------------------------------------------------------------------------------------
 # These take more than a few seconds.
-set(PTX_SLOW conv2d conv2d_kernels conv2d_weight_gradient packing plan_slices batch_norm loss loss_cases crf aspp network
-  network_training deeplab_devices)
+set(PTX_SLOW conv2d conv2d_hopper conv2d_kernels conv2d_weight_gradient packing plan_slices batch_norm loss loss_cases
+  crf aspp network network_training deeplab_devices)
+# For Hopper's kernels, whose PTX is for sm_90a, the interpreted device becomes one of compute capability 9.0.
+set(PTX_SETTINGS_conv2d_hopper PTX_SM=90 PTX_MMA=hopper)
 foreach(op ${ADELE_DEVICE_TESTS})
   set(labels ptx)
   if(op IN_LIST PTX_SLOW)
     list(APPEND labels slow)
   endif()
   ptx_executable(ptx_${op} test_${op})
-  ptx_test(ptx_${op} "${labels}" ptx_${op} PTX_REPORT=${PTX_REPORTS}/ptx_${op}.txt)
+  ptx_test(ptx_${op} "${labels}" ptx_${op} ${PTX_SETTINGS_${op}} PTX_REPORT=${PTX_REPORTS}/ptx_${op}.txt)
   set_tests_properties(ptx_${op} PROPERTIES FIXTURES_SETUP ptx_ran)
 endforeach()
-
-# Hopper's kernels, whose PTX is for sm_90a: the interpreted device becomes one of compute capability 9.0.
-ptx_executable(ptx_conv2d_hopper test_conv2d_kernels)
-ptx_test(ptx_conv2d_hopper "ptx;slow" ptx_conv2d_hopper PTX_SM=90 PTX_MMA=hopper PTX_TEST_FILTER=test_hopper
-  PTX_REPORT=${PTX_REPORTS}/ptx_conv2d_hopper.txt)
-set_tests_properties(ptx_conv2d_hopper PROPERTIES FIXTURES_SETUP ptx_ran FAIL_REGULAR_EXPRESSION "Running 0 test|SKIPPED")
-ptx_test(ptx_conv2d_hopper_shuffled "ptx;slow" ptx_conv2d_hopper PTX_SM=90 PTX_MMA=hopper PTX_TEST_FILTER=test_hopper
-  PTX_ORDER=shuffle:7 PTX_STREAMS=mixed:3)
+set_tests_properties(ptx_conv2d_hopper PROPERTIES FAIL_REGULAR_EXPRESSION "SKIPPED")
 
 # A training of the command line's own code, its steps captured into graphs.
 ptx_executable(ptx_run test_simt_run)
@@ -55,8 +50,8 @@ ptx_test(ptx_run_mixed "ptx;slow" ptx_run PTX_STREAMS=mixed:3 PTX_ORDER=shuffle:
 set(PTX_MULTIPLIES conv2d conv2d_kernels conv2d_weight_gradient aspp network network_training)
 set(PTX_EXPONENTIATES loss loss_cases decide ensemble crf)
 foreach(op ${ADELE_DEVICE_TESTS})
-  set(backward PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy)
-  set(shuffled PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either PTX_STREAMS=mixed:3)
+  set(backward PTX_ORDER=backward PTX_CP_ASYNC=early PTX_STREAMS=lazy ${PTX_SETTINGS_${op}})
+  set(shuffled PTX_ORDER=shuffle:7 PTX_CP_ASYNC=either PTX_STREAMS=mixed:3 ${PTX_SETTINGS_${op}})
   if(op IN_LIST PTX_MULTIPLIES)
     list(APPEND backward PTX_MMA=ampere)
     list(APPEND shuffled PTX_MMA=hopper)
@@ -70,7 +65,7 @@ endforeach()
 
 # ---- the witness itself ---------------------------------------------------------------------------
 # All kernels of the library ran in some test: ctest -R ptx_kernels runs those tests first.
-set(PTX_RAN ${ADELE_DEVICE_TESTS} conv2d_hopper run)
+set(PTX_RAN ${ADELE_DEVICE_TESTS} run)
 list(TRANSFORM PTX_RAN PREPEND ptx_)
 list(JOIN PTX_RAN "," PTX_RAN)
 add_test(NAME ptx_kernels COMMAND ${CMAKE_COMMAND} -DPROGRAM_DIR=${CMAKE_CURRENT_BINARY_DIR}
@@ -112,34 +107,43 @@ ptx_hopper(hopper_tma)
 ptx_hopper(hopper_wgmma)
 ptx_hopper(hopper_copies)
 
-# Mistakes in a kernel (mutate.cmake) that test_conv2d must notice, in the case that is named. `header` is the
-# file of cuda/conv2d with the mistake: the mutant's copy is found before the original.
-set(PTX_MUTANT_CASE test_tf32)
-function(ptx_mutant name header)
-  set(source ${PROJECT_SOURCE_DIR}/cuda/conv2d/${header})
+# Mistakes in a kernel (mutate.cmake) that a test must notice. `file` of cuda/conv2d has the mistake, and is `source`
+# or a header of it: the mutant's copy is found before the original. Arguments: of CMocka's filter, the environment.
+function(ptx_mutant name file source stem architecture)
+  set(original ${PROJECT_SOURCE_DIR}/cuda/conv2d/${file})
   set(folder ${CMAKE_CURRENT_BINARY_DIR}/mutants/${name})
-  set(mutant ${folder}/conv2d/${header})
+  set(mutant ${folder}/conv2d/${file})
   add_custom_command(OUTPUT ${mutant}
-    COMMAND ${CMAKE_COMMAND} -DNAME=${name} -DSOURCE=${source} -DOUT=${mutant} -P ${PTX_DIR}/mutate.cmake
-    DEPENDS ${source} ${PTX_DIR}/mutate.cmake VERBATIM)
+    COMMAND ${CMAKE_COMMAND} -DNAME=${name} -DSOURCE=${original} -DOUT=${mutant} -P ${PTX_DIR}/mutate.cmake
+    DEPENDS ${original} ${PTX_DIR}/mutate.cmake VERBATIM)
+  if(file STREQUAL source)
+    set(source ${mutant})
+  else()
+    set(source ${PROJECT_SOURCE_DIR}/cuda/conv2d/${source} ${mutant})
+  endif()
   # Its object comes before the library's, which is then not taken.
-  add_library(ptx_mutant_${name}_kernel OBJECT ${PROJECT_SOURCE_DIR}/cuda/conv2d/conv2d_mma.cu ${mutant})
+  add_library(ptx_mutant_${name}_kernel OBJECT ${source})
   target_include_directories(ptx_mutant_${name}_kernel PRIVATE ${folder} ${PROJECT_SOURCE_DIR}/cuda
     ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(ptx_mutant_${name}_kernel PRIVATE ADELE_HAVE_CUDA)
   target_compile_options(ptx_mutant_${name}_kernel PRIVATE -lineinfo ${ADELE_CUDA_PACKING})
   target_link_libraries(ptx_mutant_${name}_kernel PRIVATE adele_flags)
-  set_target_properties(ptx_mutant_${name}_kernel PROPERTIES CUDA_ARCHITECTURES 80-virtual)
-  ptx_executable(ptx_mutant_${name} test_conv2d $<TARGET_OBJECTS:ptx_mutant_${name}_kernel>)
+  set_target_properties(ptx_mutant_${name}_kernel PROPERTIES CUDA_ARCHITECTURES ${architecture}-virtual)
+  ptx_executable(ptx_mutant_${name} test_${stem} $<TARGET_OBJECTS:ptx_mutant_${name}_kernel>)
   add_test(NAME ptx_mutant_${name} COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:ptx_mutant_${name}>
     -P ${PTX_DIR}/must_fail.cmake)
   set_tests_properties(ptx_mutant_${name} PROPERTIES LABELS ptx TIMEOUT 600
-    ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};ADELE_TEST_DEVICES=cuda;PTX_TEST_FILTER=${PTX_MUTANT_CASE}")
+    ENVIRONMENT "${ADELE_TEST_ENVIRONMENT};ADELE_TEST_DEVICES=cuda;${ARGN}")
 endfunction()
-ptx_mutant(weak_wait conv2d_tile.cuh)
-ptx_mutant(no_barrier conv2d_tile.cuh)
-ptx_mutant(no_last_barrier conv2d_tile.cuh)
-ptx_mutant(wrong_row conv2d_sums.cuh)
+set(PTX_MUTANT_CASE test_tf32)
+foreach(mistake weak_wait no_barrier no_last_barrier)
+  ptx_mutant(${mistake} conv2d_tile.cuh conv2d_mma.cu conv2d 80 PTX_TEST_FILTER=${PTX_MUTANT_CASE})
+endforeach()
+ptx_mutant(wrong_row conv2d_sums.cuh conv2d_mma.cu conv2d 80 PTX_TEST_FILTER=${PTX_MUTANT_CASE})
+foreach(mistake weak_wait adds no_fence no_end)
+  ptx_mutant(gradient_${mistake} conv2d_weight_gradient_hopper.cu conv2d_weight_gradient_hopper.cu conv2d_hopper 90a
+    ${PTX_SETTINGS_conv2d_hopper} PTX_TEST_FILTER=test_gradients)
+endforeach()
 # The kernel as it is passes the same case.
 ptx_test(ptx_mutant_none ptx ptx_conv2d PTX_TEST_FILTER=${PTX_MUTANT_CASE})
 set_tests_properties(ptx_mutant_none PROPERTIES FAIL_REGULAR_EXPRESSION "Running 0 test")

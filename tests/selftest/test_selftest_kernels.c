@@ -85,6 +85,10 @@ static const struct {
     {ADELE_FAMILY_weight_gradient_mma, "conv2d_weight_gradient.cu:add_weight_gradient_splits"},
     {ADELE_FAMILY_weight_gradient_mma, "conv2d_weight_gradient.cu:bias_gradient_kernel"},
     {ADELE_FAMILY_weight_gradient_mma, "conv2d_weight_gradient.cu:add_bias_gradient_kernel"},
+    {ADELE_FAMILY_weight_gradient_hopper,
+     "conv2d_weight_gradient_hopper.cu:weight_gradient_hopper_kernel"},
+    {ADELE_FAMILY_weight_gradient_hopper,
+     "conv2d_weight_gradient_hopper_plan.cu:add_weight_gradient_slots_kernel"},
     {ADELE_FAMILY_weight_gradient_first_layer, "conv2d_weight_gradient_first_layer.cu:"},
     {ADELE_FAMILY_cublas, "cublas:gemm"},
     {ADELE_FAMILY_cublas, "conv2d_library_kernels.cu:bias_add_kernel"},
@@ -182,7 +186,8 @@ static void a_kernel_that_is_wrong_is_found(void **state) {
         plant(fault);
         if (family_kind(kernels[i].family) == FAMILY_LIBRARY)
             install_libraries();
-        if (kernels[i].family == ADELE_FAMILY_conv2d_hopper)
+        if (kernels[i].family == ADELE_FAMILY_conv2d_hopper ||
+            kernels[i].family == ADELE_FAMILY_weight_gradient_hopper)
             (void)setenv("SIMT_DEVICE", "hopper", 1);
         run_child(family, NULL);
         (void)unsetenv("SIMT_LIBRARIES");

@@ -171,3 +171,13 @@ void conv2d_check(struct adele_device *device, struct adele_conv2d_desc desc, bo
     device->iface->op_destroy(op);
     arena_close(&arena);
 }
+
+void conv2d_check_engine(struct adele_device *device, struct adele_conv2d_desc desc,
+                         const char *engine) {
+    struct adele_op *op = NULL;
+    check_ok(device->iface->conv2d_create(device, &desc, &op));
+    if (strstr(op->engine, engine) == NULL)
+        fail_msg("kernel %d, precision %d: \"%s\" instead of \"%s\"", desc.kernel,
+                 (int)desc.precision, op->engine, engine);
+    device->iface->op_destroy(op);
+}

@@ -30,5 +30,8 @@ struct adele_conv2d_args conv2d_device_args(struct arena *arena, const struct co
 
 // Forward and, for training, backward on the device agree with the reference.
 void conv2d_check(struct adele_device *device, struct adele_conv2d_desc desc, bool accumulate);
+// The op's text on what runs it contains `engine`.
+void conv2d_check_engine(struct adele_device *device, struct adele_conv2d_desc desc,
+                         const char *engine);
 
 #endif

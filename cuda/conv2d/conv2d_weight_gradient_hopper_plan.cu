@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT
+// The host part of the weight gradient on Hopper: whether a shape fits it, the tables of its work,
+// the descriptions of its tensors, made anew in each call, since addresses change; and the sum of
+// its slots.
+#include "conv2d/conv2d_weight_gradient_hopper.cuh"
+
+namespace adele_cuda {
+
+// ---- the plan -----------------------------------------------------------------------------------
+
+bool weight_gradient_hopper_fits(const struct cuda_context *context,
+                                 const struct conv2d_shape *shape, enum conv2d_math math) {
+    bool is_shape = shape->c_in % GRADIENT_CHANNELS == 0 && shape->c_out % GRADIENT_CHANNELS == 0 &&
+                    shape->kernel <= GRADIENT_MAX_KERNEL && shape->stride <= GRADIENT_MAX_STRIDE;
+    return is_shape && !family_is_disabled(&context->device, ADELE_FAMILY_weight_gradient_hopper) &&
+           hopper_is_usable(context, math) && gradient_hopper_is_compiled();
+}
+
+static struct gradient_tiles tiles_of(const struct conv2d_shape *shape) {
+    struct gradient_tiles tiles = {};
+    tiles.n = shape->n;
+    tiles.h_in = shape->h_in, tiles.w_in = shape->w_in;
+    tiles.h_out = shape->h_out, tiles.w_out = shape->w_out;
+    tiles.c_in = shape->c_in, tiles.c_out = shape->c_out;
+    tiles.kernel = shape->kernel, tiles.stride = shape->stride;
+    tiles.pad = shape->pad, tiles.dilation = shape->dilation;
+    tiles.bn = hopper_channels_wanted();
+    tiles.most_blocks = hopper_blocks_wanted();
+    tiles.least_steps = tiles.most_blocks != 0 ? 1 : 0; // so that small tensors are cut up too
+    gradient_tiles_choose(&tiles);
+    return tiles;
+}
+
+static int rows_of_slot(const struct gradient_tiles *tiles) {
+    return gradient_tile_chunks(tiles) * GRADIENT_CHANNELS;
+}
+
+static adele_status upload_tables(const struct cuda_context *context,
+                                  struct gradient_segment *segments, int *starts, int *slots,
+                                  struct weight_gradient_hopper *plan) {
+    const struct gradient_tiles *tiles = &plan->tiles;
+    const struct adele_device *device = &context->device;
+    plan->n_segments = gradient_tiles_list(tiles, segments, starts, slots);
+    size_t n_segments = plan->n_segments > 0 ? (size_t)plan->n_segments : 1;
+    TRY(table_create(device, segments, n_segments * sizeof *segments, (void **)&plan->segments));
+    TRY(table_create(device, starts, ((size_t)tiles->n_workers + 1) * sizeof *starts,
+                     (void **)&plan->starts));
+    return table_create(device, slots, ((size_t)gradient_tile_count(tiles) + 1) * sizeof *slots,
+                        (void **)&plan->slots);
+}
+
+adele_status weight_gradient_hopper_plan(const struct cuda_context *context,
+                                         const struct conv2d_shape *shape,
+                                         struct weight_gradient_hopper *out) {
+    struct gradient_segment *segments = NULL;
+    int *starts = NULL, *slots = NULL;
+    out->tiles = tiles_of(shape);
+    out->encode = hopper_find_encode();
+    size_t n_tiles = (size_t)gradient_tile_count(&out->tiles);
+    size_t n_workers = (size_t)out->tiles.n_workers;
+    adele_status status = ALLOCATE(&segments, n_tiles + n_workers);
+    if (status == ADELE_OK)
+        status = ALLOCATE(&starts, n_workers + 1);
+    if (status == ADELE_OK)
+        status = ALLOCATE(&slots, n_tiles + 1);
+    if (status == ADELE_OK)
+        status = upload_tables(context, segments, starts, slots, out);
+    memory_free(segments);
+    memory_free(starts);
+    memory_free(slots);
+    TRY(status);
+    return gradient_hopper_allow_shared(out->tiles.bn, out->tiles.is_paired);
+}
+
+void weight_gradient_hopper_release(struct weight_gradient_hopper *plan) {
+    if (plan->segments != NULL)
+        (void)cudaFree(plan->segments);
+    if (plan->starts != NULL)
+        (void)cudaFree(plan->starts);
+    if (plan->slots != NULL)
+        (void)cudaFree(plan->slots);
+    plan->segments = NULL;
+    plan->starts = plan->slots = NULL;
+}
+
+size_t weight_gradient_hopper_floats(const struct weight_gradient_hopper *plan) {
+    return (size_t)plan->n_segments * (size_t)rows_of_slot(&plan->tiles) * (size_t)plan->tiles.bn;
+}
+
+// ---- the sum of the slots -----------------------------------------------------------------------
+
+struct slot_sums {
+    const float *slots; // (segments, bn, rows of a tile)
+    const int *first;   // of each tile's slots, and behind the last
+    float *d_weight;    // (c_out, c_in, taps)
+    int n_rows;         // tiles of rows
+    int tile_rows, bn, c_in, taps;
+};
+
+static const int slot_columns = 4; // of a block
+
+// A block owns 64 source channels (from blockIdx.x * 64 on) and all taps of 4 target channels (from
+// blockIdx.y * 4 on): runs of 64 rows in the slots, and of 64 * taps weights in the gradient, which
+// lie together there. A thread owns one source and one target channel.
+static __global__ void __launch_bounds__(slot_columns *GRADIENT_CHANNELS)
+    add_weight_gradient_slots_kernel(struct slot_sums of) {
+    const int most_taps = GRADIENT_MAX_KERNEL * GRADIENT_MAX_KERNEL;
+    SHARED(float, sums, [slot_columns][GRADIENT_CHANNELS * most_taps]);
+    int i = (int)threadIdx.x % GRADIENT_CHANNELS, group = (int)threadIdx.x / GRADIENT_CHANNELS;
+    int column = (int)blockIdx.y * slot_columns + group;
+    int64_t slot_floats = (int64_t)of.tile_rows * of.bn;
+    for (int tap = 0; tap < of.taps; tap++) {
+        int row = tap * of.c_in + (int)blockIdx.x * GRADIENT_CHANNELS;
+        int tile = column / of.bn * of.n_rows + row / of.tile_rows;
+        const float *from = of.slots + column % of.bn * of.tile_rows + row % of.tile_rows + i;
+        int end = of.first[tile + 1];
+        float sum = 0.0f;
+#pragma unroll 8
+        for (int slot = of.first[tile]; slot < end; slot++)
+            sum += from[slot * slot_floats];
+        sums[group][i * of.taps + tap] = sum;
+    }
+    __syncthreads();
+    float *to = of.d_weight +
+                ((int64_t)column * of.c_in + (int64_t)blockIdx.x * GRADIENT_CHANNELS) * of.taps;
+    for (int k = i; k < GRADIENT_CHANNELS * of.taps; k += GRADIENT_CHANNELS)
+        to[k] += sums[group][k];
+}
+
+// ---- the call -----------------------------------------------------------------------------------
+
+static adele_status describe(const struct weight_gradient_call *call, struct gradient_maps *out) {
+    const struct weight_gradient_hopper *plan = &call->plan->hopper;
+    const struct gradient_tiles *tiles = &plan->tiles;
+    const struct hopper_box source = {{tiles->c_in, tiles->w_in, tiles->h_in, tiles->n},
+                                      {GRADIENT_CHANNELS, tiles->box_w, tiles->box_h, tiles->box_n},
+                                      {1, tiles->stride, tiles->stride, 1}};
+    const struct hopper_box d_target = {
+        {tiles->c_out, tiles->w_out, tiles->h_out, tiles->n},
+        {GRADIENT_CHANNELS, tiles->box_w, tiles->box_h, tiles->box_n},
+        {1, 1, 1, 1}};
+    TRY(hopper_describe(plan->encode, call->src, &source, &out->source));
+    return hopper_describe(plan->encode, call->d_dst, &d_target, &out->d_target);
+}
+
+// The sums go to the call's sink.partial, as slots instead of splits.
+adele_status weight_gradient_hopper(const struct weight_gradient_call *call) {
+    const struct weight_gradient_hopper *plan = &call->plan->hopper;
+    const struct gradient_tiles *tiles = &plan->tiles;
+    struct gradient_maps maps;
+    if (plan->n_segments == 0)
+        return ADELE_OK; // all taps are in the padding
+    TRY(describe(call, &maps));
+    struct gradient_product product = {};
+    product.segments = plan->segments, product.starts = plan->starts;
+    product.slots = call->sink.partial;
+    product.kernel = tiles->kernel, product.stride = tiles->stride;
+    product.pad = tiles->pad, product.dilation = tiles->dilation;
+    product.n_chunks = tiles->n_chunks;
+    product.chunks_of_tap = tiles->c_in / GRADIENT_CHANNELS;
+    product.c_out = tiles->c_out;
+    product.box_w = tiles->box_w, product.box_h = tiles->box_h, product.box_n = tiles->box_n;
+    TRY(gradient_hopper_launch(call->context, tiles->bn, tiles->is_paired, tiles->n_workers, &maps,
+                               &product));
+    struct slot_sums sums = {};
+    sums.slots = call->sink.partial, sums.first = plan->slots;
+    sums.d_weight = call->sink.d_weight;
+    sums.n_rows = tiles->n_rows, sums.tile_rows = rows_of_slot(tiles), sums.bn = tiles->bn;
+    sums.c_in = tiles->c_in, sums.taps = tiles->kernel * tiles->kernel;
+    return LAUNCH(
+        call->context, add_weight_gradient_slots_kernel,
+        dim3((unsigned)(tiles->c_in / GRADIENT_CHANNELS), (unsigned)(tiles->c_out / slot_columns)),
+        slot_columns * GRADIENT_CHANNELS, 0, sums);
+}
+
+} // namespace adele_cuda
