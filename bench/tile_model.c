@@ -88,3 +88,72 @@ void tile_model(const struct tile_layer *layer, struct tile_costs *out) {
     out->flops = 2.0 * pixels * taps * layer->c_in * layer->c_out;
     out->seconds = fmax(cycles / (1e9 * assumed(TILE_clock)), bytes / (1e9 * assumed(TILE_memory)));
 }
+
+// ---- the weight gradient ------------------------------------------------------------------------
+
+// The cycles of the worker with the most.
+static double longest_worker(const struct gradient_tiles *tiles, struct tile_costs *out,
+                             const struct gradient_segment *segments, const int *starts) {
+    double longest = 0.0;
+    for (int worker = 0; worker < tiles->n_workers; worker++) {
+        double steps = 0.0, slots = starts[worker + 1] - starts[worker];
+        for (int i = starts[worker]; i < starts[worker + 1]; i++)
+            steps += segments[i].n_steps;
+        double cycles = steps * out->step[out->slowest] + slots * out->store;
+        if (cycles > longest) {
+            longest = cycles;
+            out->steps = steps;
+            out->rounds = slots;
+        }
+    }
+    return longest + assumed(TILE_fill_latency);
+}
+
+static struct gradient_tiles gradient_tiles_of(const struct tile_layer *layer) {
+    struct gradient_tiles tiles = {.n = layer->n,
+                                   .h_in = layer->size,
+                                   .w_in = layer->size,
+                                   .h_out = layer->size,
+                                   .w_out = layer->size,
+                                   .c_in = layer->c_in,
+                                   .c_out = layer->c_out,
+                                   .kernel = layer->kernel,
+                                   .stride = 1,
+                                   .pad = layer->dilation * (layer->kernel / 2),
+                                   .dilation = layer->dilation};
+    gradient_tiles_choose(&tiles);
+    return tiles;
+}
+
+void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out) {
+    struct gradient_tiles tiles = gradient_tiles_of(layer);
+    *out = (struct tile_costs){
+        .boxes = {.box_n = tiles.box_n, .box_h = tiles.box_h, .box_w = tiles.box_w},
+        .bn = tiles.bn,
+        .n_tiles = gradient_tile_count(&tiles),
+        .is_paired = tiles.is_paired};
+    int most = out->n_tiles + tiles.n_workers;
+    struct gradient_segment *segments = calloc((size_t)most, sizeof *segments);
+    int *starts = calloc((size_t)tiles.n_workers + 1, sizeof *starts);
+    int *slots = calloc((size_t)out->n_tiles + 1, sizeof *slots);
+    if (segments != NULL && starts != NULL && slots != NULL) {
+        double l2 = 1e9 * assumed(TILE_l2), memory = 1e9 * assumed(TILE_memory);
+        double hertz = 1e9 * assumed(TILE_clock), slot = 4.0 * TILE_ROWS * out->bn;
+        double taps = (double)layer->kernel * layer->kernel;
+        double pixels = (double)layer->n * layer->size * layer->size;
+        double weights = taps * layer->c_in * layer->c_out;
+        int n = gradient_tiles_list(&tiles, segments, starts, slots);
+        step_costs(out);
+        out->store = slot * assumed(TILE_multiprocessors) / l2 * hertz;
+        double cycles = longest_worker(&tiles, out, segments, starts);
+        double bytes = 2.0 * pixels * (layer->c_in + layer->c_out);
+        // Slots are read once, the gradient is read and written.
+        double sum = (n * (tiles.is_paired ? 2.0 : 1.0) * slot + 8.0 * weights) / memory;
+        out->flops = 2.0 * pixels * weights;
+        out->seconds =
+            fmax(cycles / hertz, bytes / memory) + sum + assumed(TILE_fill_latency) / hertz;
+    }
+    free(segments);
+    free(starts);
+    free(slots);
+}

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A model of the time of Hopper's convolution kernels (cuda/conv2d/conv2d_hopper.cu): cycles of a
-// step of 64 source channels on one multiprocessor, for each of four resources, of which the
-// slowest counts; the finished tile, which no products overlap; and how many tiles each block gets.
+// A model of the time of Hopper's convolution kernels (cuda/conv2d/conv2d_hopper.cu and
+// conv2d_weight_gradient_hopper.cu): cycles of a step of 64 source channels, or 64 pixels, on one
+// multiprocessor, for each of four resources, of which the slowest counts; the finished tile or
+// slot, which no products overlap; and how many of them each block gets.
 // It measures nothing: what it assumes is printed beside, so that a run on a GPU confirms or
 // refutes numbers.
 #ifndef ADELE_BENCH_TILE_MODEL_H
 #define ADELE_BENCH_TILE_MODEL_H
 
 #include "device/conv2d_boxes.h"
+#include "device/conv2d_gradient_tiles.h"
 
 #include <stdbool.h>
 
@@ -58,9 +60,11 @@ struct tile_costs {
     double steps;   // of the block with the most, in the order of the list
     double store;   // cycles of a finished tile
     double rounds;  // tiles of that block
-    double seconds; // of the pass, at least what memory takes
+    double seconds; // of the pass, at least what memory takes; of all its kernels
     double flops;   // all products of the convolution, those with zeros of the padding included
 };
 
 void tile_model(const struct tile_layer *layer, struct tile_costs *out);
+// The weight gradient: steps, slots in the place of finished tiles, and the sum of the slots.
+void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out);
 #endif
