@@ -66,8 +66,10 @@ void tile_model(const struct tile_layer *layer, struct tile_costs *out) {
                                          .w = layer->size,
                                          .h_source = layer->size,
                                          .w_source = layer->size,
-                                         .kernel = layer->kernel,
-                                         .offset = -pad,
+                                         .kernel_x = layer->kernel,
+                                         .kernel_y = layer->kernel,
+                                         .offset_x = -pad,
+                                         .offset_y = -pad,
                                          .apart = layer->dilation}};
     conv2d_boxes_choose(&out->boxes);
     out->n_tiles = conv2d_boxes_count(&out->boxes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Convolution on Hopper's tensor cores (compute capability 9.0): forward pass and data gradient of
-// bf16 tensors, stride 1, any dilation and padding, channels in multiples of 64.
+// Convolution on Hopper's tensor cores (compute capability 9.0): forward pass of bf16 tensors with
+// stride 1, data gradient with stride 1 or 2, any dilation and padding, channels in multiples
+// of 64.
 //
 // An implicit matrix product as in conv2d_mma.cu, sums in the same order of taps and channels; what
 // makes it faster: wgmma reads both operands from shared memory, so that registers and ldmatrix are
@@ -72,15 +73,17 @@ static __device__ inline void hopper_produce(const CUtensorMap *source, const CU
         struct conv2d_box_tile tile = product.tiles[work.i_tile()];
         for (unsigned taps = tile.taps; taps != 0; taps &= taps - 1) {
             int tap = __ffs((int)taps) - 1;
-            int x = tile.x + product.offset + tap % product.kernel * product.apart;
-            int y = tile.y + product.offset + tap / product.kernel * product.apart;
+            int ky = tap / product.kernel_x, kx = tap - ky * product.kernel_x;
+            int x = tile.x + product.offset_x + kx * product.apart;
+            int y = tile.y + product.offset_y + ky * product.apart;
+            int tap_of_weights = product.tap_first + ky * product.tap_y + kx * product.tap_x;
             for (int chunk = 0; chunk < product.n_chunks; chunk++) {
                 unsigned char *to = stages + ring.stage * hopper_stage_bytes(bn);
                 uint64_t *full = &barriers.full[ring.stage];
                 mbarrier_wait(&barriers.empty[ring.stage], ring.parity ^ 1);
                 mbarrier_expect_tx(full, bytes);
                 tma_load_4d(to, source, chunk * HOPPER_STEP, x, y, tile.n, full);
-                hopper_fetch_weights<bn, is_paired>(weights, chunk * HOPPER_STEP, tap,
+                hopper_fetch_weights<bn, is_paired>(weights, chunk * HOPPER_STEP, tap_of_weights,
                                                     work.i_column() * bn, work.rank,
                                                     to + HOPPER_SOURCE_BYTES, full);
                 ring.advance();

@@ -91,10 +91,12 @@ int hopper_blocks_wanted();
 // none.
 int hopper_channels_wanted();
 
-// A tensor of bf16 with dense extents, innermost first, read or written in boxes of 64 channels,
-// of every steps[i]-th element of an axis.
+// A tensor of bf16, innermost axis first, read or written in boxes of 64 channels, of every
+// steps[i]-th element of an axis. pitches[i]: elements from one to the next of axis i + 1; 0: none
+// are left out between.
 struct hopper_box {
     int extents[4], box[4], steps[4];
+    int64_t pitches[3];
 };
 adele_status hopper_describe(void *encode, const void *address, const struct hopper_box *as,
                              CUtensorMap *out);
@@ -110,11 +112,13 @@ struct hopper_maps {
 };
 
 // What the kernel needs besides. Target pixel (x, y) meets, through tap (ky, kx), source pixel
-// (x + offset + kx apart, y + offset + ky apart).
+// (x + offset_x + kx apart, y + offset_y + ky apart), and tap tap_first + ky tap_y + kx tap_x of
+// the weights.
 struct hopper_product {
     const struct conv2d_box_tile *tiles;
     int n_tiles, n_columns; // of target pixels, of target channels
-    int kernel, offset, apart;
+    int kernel_x, offset_x, offset_y, apart;
+    int tap_first, tap_x, tap_y;
     int n_chunks;   // steps of a tap
     int box_pixels; // of a tile, at most HOPPER_ROWS
     int c_target;

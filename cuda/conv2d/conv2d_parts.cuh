@@ -143,15 +143,25 @@ adele_status conv2d_first_layer_run(const struct cuda_context *context,
 
 // ---- Hopper, conv2d_hopper_plan.cu --------------------------------------------------------------
 
-// How the kernels of conv2d_hopper.cu run a pass, chosen from the shape alone.
-struct hopper_plan {
+// A product with stride 1 as the kernels of conv2d_hopper.cu run it: all of a pass, or the target
+// pixels of one parity of rows and columns of a data gradient with stride 2.
+#define HOPPER_MAX_STRIDE 2
+struct hopper_part {
     struct conv2d_boxes boxes;
-    int bn;          // target channels of a tile: 64, 128, 256
-    bool is_paired;  // two blocks share the weights that each reads a half of
-    int most_blocks; // of a launch
-    int n_tiles, n_columns;
+    int first_x, first_y;        // the first target pixel
+    int tap_first, tap_x, tap_y; // tap (ky, kx) is tap_first + ky tap_y + kx tap_x of the weights
+    bool is_paired;              // two blocks share the weights that each reads a half of
+    int n_tiles;
     struct conv2d_box_tile *tiles; // (n_tiles), in device memory; pairs when is_paired
-    void *encode;                  // the driver's function that describes a tensor
+};
+// Chosen from the shape alone.
+struct hopper_plan {
+    struct hopper_part parts[HOPPER_MAX_STRIDE * HOPPER_MAX_STRIDE];
+    int n_parts, stride; // between the target pixels of a part
+    int bn;              // target channels of a tile: 64, 128, 256
+    int n_columns;
+    int most_blocks; // of a launch
+    void *encode;    // the driver's function that describes a tensor
 };
 // Whether this GPU, this driver and this program run the pass so.
 bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,

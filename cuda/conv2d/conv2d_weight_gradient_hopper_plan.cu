@@ -134,11 +134,13 @@ static adele_status describe(const struct weight_gradient_call *call, struct gra
     const struct gradient_tiles *tiles = &plan->tiles;
     const struct hopper_box source = {{tiles->c_in, tiles->w_in, tiles->h_in, tiles->n},
                                       {GRADIENT_CHANNELS, tiles->box_w, tiles->box_h, tiles->box_n},
-                                      {1, tiles->stride, tiles->stride, 1}};
+                                      {1, tiles->stride, tiles->stride, 1},
+                                      {}};
     const struct hopper_box d_target = {
         {tiles->c_out, tiles->w_out, tiles->h_out, tiles->n},
         {GRADIENT_CHANNELS, tiles->box_w, tiles->box_h, tiles->box_n},
-        {1, 1, 1, 1}};
+        {1, 1, 1, 1},
+        {}};
     TRY(hopper_describe(plan->encode, call->src, &source, &out->source));
     return hopper_describe(plan->encode, call->d_dst, &d_target, &out->d_target);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "device/conv2d_boxes.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 
 int conv2d_box_count_taps(unsigned taps) {
@@ -15,43 +14,70 @@ static int divide_up(int a, int b) {
     return (a + b - 1) / b;
 }
 
-// The taps of one axis that any of the `count` target pixels from `at` on meets inside.
-static unsigned axis_taps(const struct conv2d_boxes *boxes, int at, int count, int extent) {
+// Target row y meets source row (y' + pad - k dilation) / stride, y' = first + y stride, if that is
+// whole: of a tap, or of none, and then of every tap_step-th further.
+struct conv2d_parity conv2d_parity_of(int first, int kernel, int stride, int pad, int dilation) {
+    struct conv2d_parity parity = {0};
+    parity.tap_step = 1;
+    while (parity.tap_step * dilation % stride != 0)
+        parity.tap_step++;
+    parity.apart = -(parity.tap_step * dilation / stride);
+    for (int k = 0; k < kernel && parity.n_taps == 0; k++)
+        if ((first + pad - k * dilation) % stride == 0) {
+            parity.tap_first = k;
+            parity.offset = (first + pad - k * dilation) / stride;
+            parity.n_taps = divide_up(kernel - k, parity.tap_step);
+        }
+    return parity;
+}
+
+// Rows or columns of target and source.
+struct axis {
+    int extent, extent_source, kernel, offset, apart;
+};
+static struct axis x_of(const struct conv2d_boxes *boxes) {
+    return (struct axis){boxes->w, boxes->w_source, boxes->kernel_x, boxes->offset_x, boxes->apart};
+}
+static struct axis y_of(const struct conv2d_boxes *boxes) {
+    return (struct axis){boxes->h, boxes->h_source, boxes->kernel_y, boxes->offset_y, boxes->apart};
+}
+
+// The taps of an axis that any of the target pixels of the box at `at` meets inside.
+static unsigned axis_taps(struct axis axis, int at, int box) {
+    int count = axis.extent - at < box ? axis.extent - at : box;
     unsigned taps = 0;
-    for (int k = 0; k < boxes->kernel; k++) {
-        int from = at + boxes->offset + k * boxes->apart;
-        if (from < extent && from + count > 0)
+    for (int k = 0; k < axis.kernel; k++) {
+        int from = at + axis.offset + k * axis.apart;
+        if (from < axis.extent_source && from + count > 0)
             taps |= 1u << k;
     }
     return taps;
 }
 
 // Live taps, summed over the boxes of one axis.
-static int64_t axis_cost(const struct conv2d_boxes *boxes, int extent, int extent_source, int box) {
+static int64_t axis_cost(struct axis axis, int box) {
     int64_t taps = 0;
-    for (int at = 0; at < extent; at += box) {
-        int count = extent - at < box ? extent - at : box;
-        taps += conv2d_box_count_taps(axis_taps(boxes, at, count, extent_source));
-    }
+    for (int at = 0; at < axis.extent; at += box)
+        taps += conv2d_box_count_taps(axis_taps(axis, at, box));
     return taps;
 }
 
 // A tile's live taps are those of its rows times those of its columns.
 int64_t conv2d_boxes_taps(const struct conv2d_boxes *boxes) {
-    return axis_cost(boxes, boxes->w, boxes->w_source, boxes->box_w) *
-           axis_cost(boxes, boxes->h, boxes->h_source, boxes->box_h) *
+    return axis_cost(x_of(boxes), boxes->box_w) * axis_cost(y_of(boxes), boxes->box_h) *
            divide_up(boxes->n, boxes->box_n);
 }
 
 void conv2d_boxes_choose(struct conv2d_boxes *boxes) {
-    if (boxes->kernel == 1 && boxes->offset == 0) {
+    if (boxes->kernel_x == 1 && boxes->kernel_y == 1 && boxes->offset_x == 0 &&
+        boxes->offset_y == 0 && !boxes->is_spread) {
         boxes->w = boxes->w_source = boxes->n * boxes->h * boxes->w;
         boxes->h = boxes->h_source = boxes->n = 1;
     }
     int64_t of_width[CONV2D_BOX_PIXELS + 1], of_height[CONV2D_BOX_PIXELS + 1], least = INT64_MAX;
     for (int i = 1; i <= CONV2D_BOX_PIXELS; i++) {
-        of_width[i] = axis_cost(boxes, boxes->w, boxes->w_source, i);
-        of_height[i] = axis_cost(boxes, boxes->h, boxes->h_source, i);
+        of_width[i] = axis_cost(x_of(boxes), i);
+        of_height[i] = axis_cost(y_of(boxes), i);
     }
     int widest = boxes->w < CONV2D_BOX_PIXELS ? boxes->w : CONV2D_BOX_PIXELS;
     for (int w = widest; w >= 1; w--)
@@ -105,13 +131,11 @@ void conv2d_boxes_list(const struct conv2d_boxes *boxes, struct conv2d_box_tile 
         tile->y = i / n_x % n_y * boxes->box_h;
         tile->n = i / n_x / n_y * boxes->box_n;
         tile->taps = 0;
-        int w = boxes->w - tile->x < boxes->box_w ? boxes->w - tile->x : boxes->box_w;
-        int h = boxes->h - tile->y < boxes->box_h ? boxes->h - tile->y : boxes->box_h;
-        unsigned x = axis_taps(boxes, tile->x, w, boxes->w_source);
-        unsigned y = axis_taps(boxes, tile->y, h, boxes->h_source);
-        for (int ky = 0; ky < boxes->kernel; ky++)
+        unsigned x = axis_taps(x_of(boxes), tile->x, boxes->box_w);
+        unsigned y = axis_taps(y_of(boxes), tile->y, boxes->box_h);
+        for (int ky = 0; ky < boxes->kernel_y; ky++)
             if ((y >> ky & 1u) != 0)
-                tile->taps |= x << (ky * boxes->kernel);
+                tile->taps |= x << (ky * boxes->kernel_x);
     }
     qsort(tiles, (size_t)n_tiles, sizeof *tiles, compare_tiles);
 }

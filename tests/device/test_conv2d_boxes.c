@@ -18,8 +18,10 @@ static struct conv2d_boxes boxes_of(int n, int h, int w, int kernel, int pad, in
                                  .w_source = w,
                                  .h = h + 2 * pad - dilation * (kernel - 1),
                                  .w = w + 2 * pad - dilation * (kernel - 1),
-                                 .kernel = kernel,
-                                 .offset = -pad,
+                                 .kernel_x = kernel,
+                                 .kernel_y = kernel,
+                                 .offset_x = -pad,
+                                 .offset_y = -pad,
                                  .apart = dilation};
     conv2d_boxes_choose(&boxes);
     return boxes;
@@ -27,8 +29,8 @@ static struct conv2d_boxes boxes_of(int n, int h, int w, int kernel, int pad, in
 
 // Whether pixel (x, y) meets a source pixel through the tap, from its definition.
 static bool is_live(const struct conv2d_boxes *boxes, int x, int y, int tap) {
-    int from_x = x + boxes->offset + tap % boxes->kernel * boxes->apart;
-    int from_y = y + boxes->offset + tap / boxes->kernel * boxes->apart;
+    int from_x = x + boxes->offset_x + tap % boxes->kernel_x * boxes->apart;
+    int from_y = y + boxes->offset_y + tap / boxes->kernel_x * boxes->apart;
     return from_x >= 0 && from_x < boxes->w_source && from_y >= 0 && from_y < boxes->h_source;
 }
 
@@ -41,7 +43,7 @@ static void mark_tile(const struct conv2d_boxes *boxes, const struct conv2d_box_
         for (int y = tile->y; y < tile->y + boxes->box_h && y < boxes->h; y++)
             for (int x = tile->x; x < tile->x + boxes->box_w && x < boxes->w; x++) {
                 seen[(n * boxes->h + y) * boxes->w + x]++;
-                for (int tap = 0; tap < boxes->kernel * boxes->kernel; tap++)
+                for (int tap = 0; tap < boxes->kernel_x * boxes->kernel_y; tap++)
                     taps |= (unsigned)is_live(boxes, x, y, tap) << tap;
             }
     assert_int_equal(tile->taps, taps);
@@ -132,10 +134,33 @@ static void tiles_take_the_channels_that_fill_them(void **state) {
     assert_int_equal(conv2d_box_channels(64, 1), 64);
 }
 
+// Of every stride, padding and dilation: the source rows and taps that a target row meets are those
+// of its definition, the transposed convolution's.
+static void parities_have_all_taps(void **state) {
+    (void)state;
+    for (int i = 0; i < 5 * 4 * 6 * 7; i++) {
+        int kernel = 1 + i % 5, stride = 1 + i / 5 % 4, pad = i / 20 % 6, dilation = 1 + i / 120;
+        for (int y = 0; y < 20; y++) {
+            struct conv2d_parity of = conv2d_parity_of(y % stride, kernel, stride, pad, dilation);
+            int n = 0;
+            for (int k = 0; k < kernel; k++) {
+                int row = y + pad - k * dilation;
+                if (row % stride != 0)
+                    continue;
+                assert_int_equal(of.tap_first + n * of.tap_step, k);
+                assert_int_equal(y / stride + of.offset + n * of.apart, row / stride);
+                n++;
+            }
+            assert_int_equal(of.n_taps, n);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_pixel_lies_in_one_tile),
         cmocka_unit_test(taps_in_the_padding_are_skipped),
+        cmocka_unit_test(parities_have_all_taps),
         cmocka_unit_test(a_pair_shares_its_taps),
         cmocka_unit_test(tiles_take_the_channels_that_fill_them),
     };

@@ -66,6 +66,33 @@ static void check_passes(struct adele_device *device) {
         }
 }
 
+// ---- the data gradient with stride 2 ------------------------------------------------------------
+
+// Odd and even extents, paddings and dilations: four parities of pixels with all taps, some or
+// none; one pixel, where three of the parities have none; more tiles than blocks.
+static const int parity_cases[][9] = {
+    {2, 64, 17, 19, 64, 3, 2, 1, 1}, {1, 64, 16, 14, 128, 3, 2, 1, 1},
+    {1, 128, 9, 10, 64, 1, 2, 0, 1}, {1, 64, 13, 11, 192, 3, 2, 2, 2},
+    {3, 64, 12, 15, 64, 3, 2, 4, 3}, {1, 64, 1, 1, 64, 3, 2, 1, 1},
+    {1, 64, 23, 2, 64, 5, 2, 2, 1},  {1, 320, 8, 8, 64, 2, 2, 0, 1},
+    {1, 64, 13, 12, 64, 3, 2, 6, 6},
+};
+
+static void check_parities(struct adele_device *device) {
+    if (!is_for_hopper(device))
+        return;
+    for (size_t i = 0; i < sizeof parity_cases / sizeof parity_cases[0]; i++) {
+        struct adele_conv2d_desc desc = conv2d_desc_of(parity_cases[i]);
+        char engine[40];
+        desc.precision = ADELE_PRECISION_BF16;
+        (void)snprintf(engine, sizeof engine, "d_src wgmma bf16 %s", tiles[i % 3]);
+        choose(tiles[i % 3], "4");
+        conv2d_check_engine(device, desc, engine);
+        conv2d_check(device, desc, i % 2 == 1);
+        choose_nothing();
+    }
+}
+
 // ---- the weight gradient ------------------------------------------------------------------------
 
 // One pixel, a prime number of them, and one below, at and above a step's 64; strides; one and
@@ -151,7 +178,7 @@ static void check_choice(struct adele_device *device) {
         const char *engine;
     } rows[] = {
         {{1, 64, 9, 9, 64, 3, 1, 1, 1}, "direct: wgmma bf16 128x64, d_weight wgmma bf16 128x64"},
-        {{1, 64, 9, 9, 128, 3, 2, 1, 1}, "direct: mma bf16 64x64, d_weight wgmma bf16 128x128"},
+        {{1, 64, 9, 9, 128, 3, 2, 1, 1}, "d_src wgmma bf16 128x64, d_weight wgmma bf16 128x128"},
         {{1, 72, 9, 9, 64, 3, 1, 1, 1}, "direct: mma bf16"},
         {{1, 64, 9, 9, 40, 3, 1, 1, 1}, "direct: mma bf16"},
         {{1, 64, 9, 9, 64, 7, 1, 3, 1}, "direct: mma bf16"},
@@ -214,6 +241,11 @@ static void test_passes(void **state) {
     each_hopper(check_passes);
 }
 
+static void test_parities(void **state) {
+    (void)state;
+    each_hopper(check_parities);
+}
+
 static void test_gradients(void **state) {
     (void)state;
     each_hopper(check_gradients);
@@ -231,9 +263,8 @@ static void test_choice(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choice),
-        cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_choice),   cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_parities), cmocka_unit_test(test_gradients),
         cmocka_unit_test(test_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
