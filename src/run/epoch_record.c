@@ -104,12 +104,12 @@ void epoch_record_log(const struct trainer *trainer, int epoch, const struct epo
     struct score score;
     score_compute(&result->totals.counts[ADELE_COUNT_PREDICTION_NOISY][0][0],
                   trainer->data.n_categories, &score);
-    used += (size_t)snprintf(line + used, sizeof line - used, "  train mIoU vs noisy %s",
+    used += (size_t)snprintf(line + used, sizeof line - used, "  train foreground mIoU vs noisy %s",
                              score_text(score.miou_foreground, number));
     for (int split = SPLIT_VAL; split <= SPLIT_TEST; split++)
         if (trainer->evaluator.inference[split])
             used += (size_t)snprintf(
-                line + used, sizeof line - used, "  %s mIoU %s",
+                line + used, sizeof line - used, "  %s foreground mIoU %s",
                 dataset_split_name((enum dataset_split)split),
                 score_text(trainer->evaluator.scores[split].miou_foreground, number));
     log_line(LOG_INFO, "%s", line);

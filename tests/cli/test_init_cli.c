@@ -176,6 +176,41 @@ static void pictures_and_masks_of_255_train(void **state) {
     image_deinit(&label);
 }
 
+static void assert_in_file(void *const *state, const char *path, const char *part) {
+    char *text = NULL;
+    size_t bytes = 0;
+    check_ok(file_read(scratch_path(state, path), 0, &text, &bytes));
+    if (strstr(text, part) == NULL)
+        fail_msg("'%s' is not in\n%s", part, text);
+    memory_free(text);
+}
+
+// Files of several sizes have a usual one only.
+static void the_configuration_says_of_which_size_the_files_are(void **state) {
+    struct program_result result;
+    for (int i = 0; i < 10; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "case%d_", i);
+        write_sized_case(state, "same/images", "same/masks", name, i, 1, 48, 40);
+        write_sized_case(state, "mixed/images", "mixed/masks", name, i, 1, i < 3 ? 50 : 48, 40);
+    }
+    ADELE(&result, "init", scratch_path(state, "same"), "-o", scratch_path(state, "s.yaml"),
+          "--device=cpu");
+    assert_done(&result, "written:");
+    assert_in_file(state, "s.yaml", "; the files have 40 x 48, and masks come out at that size\n");
+    assert_in_file(state, "s.yaml", "\n  seed: 0\n  optimizer: {name: adamw, lr: 0.001} # ");
+    struct config *config = load(state, "s.yaml");
+    assert_int_equal(config->train.optimizer, OPTIMIZER_ADAMW);
+    assert_true(config->train.lr == 0.001);
+    config_destroy(config);
+    ADELE(&result, "init", scratch_path(state, "mixed"), "-o", scratch_path(state, "m.yaml"),
+          "--device=cpu");
+    assert_done(&result, "written:");
+    assert_in_file(
+        state, "m.yaml",
+        "; the files have about 40 x 48 (median), and masks come out at their own size\n");
+}
+
 // Of several sizes; whole ones would lose four fifths of each side.
 static void large_pictures_train_in_patches(void **state) {
     struct program_result result;
@@ -456,6 +491,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
         TEST(pictures_and_masks_of_255_train),
+        TEST(the_configuration_says_of_which_size_the_files_are),
         TEST(large_pictures_train_in_patches),
         TEST(volumes_train),
         TEST(the_splits_of_a_data_set_stay),
