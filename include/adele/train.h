@@ -109,7 +109,8 @@ struct adele_train_options {
     int n_sets;
     const char *run_folder; // made when it is not there; holds all that the run writes. NULL:
                             // runs/NAME, where NAME is the configuration's
-    int resume;             // 1: go on from its last checkpoint, if there is one
+    int resume;             // 1: go on from its last checkpoint, if there is one; 2: also fail
+                            // with ADELE_IO where its folder is not there or holds no run
     const char *device;     // "cpu", "cuda", "cuda:1", "auto"; NULL: "auto"
     int keep_log;           // 1: appends the log's lines to log.txt in the run's folder, with the
                             // seconds since the start; of one run at a time in a process, because

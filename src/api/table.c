@@ -99,6 +99,7 @@ static adele_status find_finished(const struct tables *self, struct table_run *r
     bool has_run = false;
     run->earlier = 0;
     TRY(run_folder_has_checkpoint(run->folder, &has_run));
+    run->is_begun = has_run;
     if (!has_run)
         return ADELE_OK;
     run->earlier = run->seconds = table_seconds_get(self->seconds, run->name);
@@ -132,11 +133,12 @@ static adele_status start(struct tables *self, int i) {
                                  options->configs[run->i_config],
                                  "--run",
                                  run->folder,
-                                 "--resume",
                                  "--device",
                                  options->device != NULL ? options->device : "auto"};
-    for (; n < 8; n++)
+    for (; n < 7; n++)
         arguments[n] = first[n];
+    if (run->is_begun)
+        arguments[n++] = "--resume";
     for (int k = 0; k < sets.n; k++) {
         arguments[n++] = "--set";
         arguments[n++] = sets.sets[k];

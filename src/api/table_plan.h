@@ -12,6 +12,7 @@ struct table_run {
     char *name, *folder;
     int i_config, i_noise, i_row; // i_noise: 0 also without noises
     uint64_t seed;
+    bool is_begun; // it has a checkpoint
     bool has_finished;
     double begun, earlier; // when its process was started, and the seconds of those before; NaN:
                            // not known

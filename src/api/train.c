@@ -159,6 +159,8 @@ static adele_status train(const struct adele_train_options *options, struct conf
     set_callbacks(&trainer, &call);
     const char *name = options->device != NULL ? options->device : "auto";
     adele_status status = rank_device_choose(ranks, name, device);
+    if (status == ADELE_OK && options->resume == 2 && ranks_index(ranks) == 0)
+        status = run_folder_check_resumable(run);
     if (status == ADELE_OK && options->resume)
         status = run_paths_resolve(run, NULL, config);
     TRY(ranks_agree(ranks, status));

@@ -68,6 +68,8 @@ static error_t parse(int key, char *value, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!options->config)
             argp_error(state, "name a configuration file");
+        if (options->resume && options->run_folder)
+            options->resume = 2; // a folder that is named must hold a run
         if (arguments->is_dry_run && (options->resume || options->n_profile_steps > 0))
             argp_error(state, "--dry-run cannot be used with --%s",
                        options->resume ? "resume" : "profile");
@@ -131,6 +133,15 @@ static void show_end(const struct arguments *arguments, const struct train_scree
         train_screen_end(screen, result);
 }
 
+// The folder holds a run, which --resume would go on with: the message says so at its end.
+static bool is_refused_for_its_run(const struct adele_train_options *options, adele_status status) {
+    static const char end[] = " holds a run already";
+    const char *message = adele_error_message();
+    size_t n = strlen(message);
+    return status == ADELE_INVALID_ARGUMENT && !options->resume && n >= sizeof end &&
+           strcmp(message + n - (sizeof end - 1), end) == 0;
+}
+
 static adele_status train(struct arguments *arguments, struct train_screen *screen,
                           struct adele_train_result *result) {
     struct adele_train_options *options = &arguments->options;
@@ -166,8 +177,12 @@ int verb_train(int argc, char **argv) {
         status = train(&arguments, &screen, &result);
     if (status != ADELE_OK)
         code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
-    if (status != ADELE_OK && adele_ranks_should_report(ranks, status))
+    if (status != ADELE_OK && adele_ranks_should_report(ranks, status)) {
+        bool holds_run = is_refused_for_its_run(&arguments.options, status);
         (void)cli_report_failure(status);
+        if (holds_run)
+            train_screen_show_resume(&arguments.options, &result);
+    }
     if (adele_ranks_index(ranks) == 0)
         show_end(&arguments, &screen, &result, status);
     (void)fflush(stdout);

@@ -7,6 +7,7 @@
 #include "data/output_manifest.h"
 #include "infer/run_folder.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -80,6 +81,86 @@ adele_status run_folder_check_new(const struct config *config, const char *run_f
     adele_status status = check_folder(config, run_folder, false, &has_run, &manifest);
     output_manifest_deinit(&manifest);
     return status;
+}
+
+// ---- resuming -----------------------------------------------------------------------------------
+
+#define MAX_NEIGHBOURS 5 // that a hint names
+
+// Also a run that ended before its first checkpoint.
+static adele_status holds_run(const char *run_folder, bool *out) {
+    struct output_manifest manifest = {0};
+    TRY(run_folder_has_checkpoint(run_folder, out));
+    if (*out)
+        return ADELE_OK;
+    adele_status status = output_manifest_read(run_folder, &manifest);
+    *out = output_manifest_find(&manifest, output_run_names[0]) != NULL;
+    output_manifest_deinit(&manifest);
+    return status;
+}
+
+// "Runs beside it: first, second. " of the runs in the same folder; "" where it has none.
+static adele_status list_runs(const char *parent, char *out, size_t size) {
+    struct file_list list;
+    adele_status status = ADELE_OK;
+    size_t used = 0;
+    int n = 0;
+    TRY(file_list_directory(parent, &list));
+    for (int i = 0; i < list.n && status == ADELE_OK && n <= MAX_NEIGHBOURS; i++) {
+        bool is_run = false;
+        char *path = file_join(parent, list.names[i]);
+        status = CHECK_MEMORY(path);
+        if (status == ADELE_OK && run_folder_has_checkpoint(path, &is_run) == ADELE_OK && is_run &&
+            used + strlen(list.names[i]) + 24 < size)
+            used += (size_t)snprintf(out + used, size - used, "%s%s",
+                                     n == 0                ? "Runs beside it: "
+                                     : n == MAX_NEIGHBOURS ? ", ... "
+                                                           : ", ",
+                                     n == MAX_NEIGHBOURS ? "" : list.names[i]);
+        n += is_run;
+        memory_free(path);
+    }
+    if (n > 0)
+        (void)snprintf(out + used, size - used, ". ");
+    file_list_deinit(&list);
+    return status;
+}
+
+static adele_status fail_not_resumable(const char *run_folder) {
+    char hint[512] = "";
+    size_t n = strlen(run_folder);
+    while (n > 1 && run_folder[n - 1] == '/')
+        n--;
+    char *path = memory_printf("%.*s", (int)n, run_folder);
+    TRY(CHECK_MEMORY(path));
+    char *parent = path_folder(path);
+    adele_status status = CHECK_MEMORY(parent);
+    if (status == ADELE_OK && file_is_directory(parent))
+        status = list_runs(parent, hint, sizeof hint - 64);
+    if (status == ADELE_OK || status == ADELE_IO) {
+        size_t used = strlen(hint);
+        (void)snprintf(hint + used, sizeof hint - used,
+                       "Check the path; without --resume a new run begins.");
+        status = FAIL(ADELE_IO, hint, "%s: %s", run_folder,
+                      file_exists(run_folder) ? "holds no run that could be resumed"
+                                              : "no such folder, so no run to resume");
+    }
+    memory_free(parent);
+    memory_free(path);
+    return status;
+}
+
+adele_status run_folder_check_resumable(const char *run_folder) {
+    bool is_run = false;
+    TRY(holds_run(run_folder, &is_run));
+    for (int i = 0; output_run_names[i] && !is_run; i++) {
+        // Files of something else: the claim names them.
+        char *path = file_join(run_folder, output_run_names[i]);
+        TRY(CHECK_MEMORY(path));
+        is_run = file_exists(path);
+        memory_free(path);
+    }
+    return is_run ? ADELE_OK : fail_not_resumable(run_folder);
 }
 
 void run_folder_unclaim(const char *run_folder) {

@@ -16,6 +16,10 @@ ADELE_MUST_CHECK adele_status run_folder_claim(const struct config *config, cons
 ADELE_MUST_CHECK adele_status run_folder_check_new(const struct config *config,
                                                    const char *run_folder);
 
+// ADELE_IO when the folder is not there, or nothing in it is of a run: a name that was mistyped.
+// The hint names the runs beside it.
+ADELE_MUST_CHECK adele_status run_folder_check_resumable(const char *run_folder);
+
 // After a start that was refused: removes the folder that run_folder_claim has made, if nothing but
 // the claim is in it.
 void run_folder_unclaim(const char *run_folder);

@@ -50,8 +50,9 @@ static const char *const *train_argv(void *const *state, const char *run_name) {
     static char config[4096], folder[4096];
     (void)snprintf(config, sizeof config, "%s", scratch_path(state, "tiny.yaml"));
     (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, run_name));
-    const char *const words[] = {"adele",    "train",    config, "--run", folder,
-                                 "--resume", "--device", "cpu",  NULL};
+    const char *const words[] = {"adele",    "train", config,
+                                 "--run",    folder,  tiny_run_resume(folder),
+                                 "--device", "cpu",   NULL};
     memcpy(argv, words, sizeof words);
     return argv;
 }

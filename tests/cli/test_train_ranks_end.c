@@ -31,8 +31,10 @@ struct command {
 static void command_init(struct command *command, void *const *state, const char *run) {
     (void)snprintf(command->config, sizeof command->config, "%s", scratch_path(state, "tiny.yaml"));
     (void)snprintf(command->run, sizeof command->run, "%s", scratch_path(state, run));
-    const char *const argv[] = {ADELE_CLI,  "train",    command->config, "--run", command->run,
-                                "--resume", "--device", "cpu",           "--set", "train.parts=2"};
+    const char *const argv[] = {ADELE_CLI,      "train",      command->config,
+                                "--run",        command->run, tiny_run_resume(command->run),
+                                "--device",     "cpu",        "--set",
+                                "train.parts=2"};
     memcpy(command->argv, argv, sizeof argv);
     command->n = sizeof argv / sizeof *argv;
     command->argv[command->n] = NULL;

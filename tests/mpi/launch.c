@@ -93,7 +93,7 @@ static void add_program(struct arguments *arguments, const struct launch *launch
     const char *device = is_last && launch->last_device ? launch->last_device : launch->device;
     add(arguments, device ? device : "cpu");
     if (launch->resume)
-        add(arguments, "--resume");
+        add(arguments, tiny_run_resume(paths[1]));
     add_sets(arguments, launch->sets);
     if (is_last)
         add_sets(arguments, launch->last_sets);

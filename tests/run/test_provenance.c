@@ -34,8 +34,9 @@ static void train(void *const *state, const char *isa, const char *config, const
     char path[4096], folder[4096];
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, config));
     (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, run));
-    const char *const argv[] = {ADELE_CLI,  "train", path,    "--run", folder, "--resume",
-                                "--device", device,  "--set", epochs,  NULL};
+    const char *const argv[] = {
+        ADELE_CLI,  "train", path,    "--run", folder, tiny_run_resume(folder),
+        "--device", device,  "--set", epochs,  NULL};
     if (isa)
         assert_int_equal(setenv(SWITCH, isa, 1), 0);
     program_run(argv, result);

@@ -36,9 +36,10 @@ struct command {
 static void command_init(struct command *command, void *const *state, const char *run) {
     (void)snprintf(command->config, sizeof command->config, "%s", scratch_path(state, "tiny.yaml"));
     (void)snprintf(command->run, sizeof command->run, "%s", scratch_path(state, run));
-    const char *const argv[] = {ADELE_CLI,  "train",    command->config, "--run", command->run,
-                                "--resume", "--device", "cpu",           "--set", "train.epochs=6",
-                                NULL};
+    const char *const argv[] = {ADELE_CLI,        "train",      command->config,
+                                "--run",          command->run, tiny_run_resume(command->run),
+                                "--device",       "cpu",        "--set",
+                                "train.epochs=6", NULL};
     memcpy(command->argv, argv, sizeof argv);
     if (strncmp(run, ENSEMBLE, strlen(ENSEMBLE)) != 0)
         return;
@@ -214,6 +215,7 @@ static void a_second_run_in_the_folder_is_refused(void **state) {
     pid_t pid = program_start(command.argv);
     assert_true(wait_for(state, pid, "shared", "checkpoints/last.safetensors"));
     assert_int_equal(kill(pid, SIGSTOP), 0); // so that it is there as long as the second
+    command_init(&command, state, "shared"); // now there is a run to resume
     program_run(command.argv, &second);
     assert_int_equal(kill(pid, SIGCONT), 0);
     assert_int_equal(second.code, 1);

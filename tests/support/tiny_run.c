@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "infer/run_folder.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
 
@@ -76,6 +77,12 @@ static char *read_text(void *const *state, const char *run, const char *name) {
     if (file_read(path, 0, &text, &bytes) != ADELE_OK)
         fail_msg("%s", adele_error_message());
     return text;
+}
+
+const char *tiny_run_resume(const char *run) {
+    bool has_checkpoint = false;
+    assert_int_equal(run_folder_has_checkpoint(run, &has_checkpoint), ADELE_OK);
+    return has_checkpoint ? "--resume" : "--device=cpu";
 }
 
 double tiny_run_metric(void *const *state, const char *run, int epoch, const char *metric) {

@@ -31,6 +31,10 @@ adele_status tiny_run(void *const *state, const char *name, bool resume, const c
 void tiny_run_interrupted(void *const *state, const char *name, int n_steps,
                           const char *const *sets);
 
+// "--resume" for a run that has a checkpoint; else an option that changes nothing where --device
+// cpu follows, since `adele train --run DIR --resume` refuses a folder without a run.
+const char *tiny_run_resume(const char *run);
+
 // The number `metric` of the record of that epoch in scratch/RUN/metrics.jsonl; NaN when it is null
 // or not there.
 double tiny_run_metric(void *const *state, const char *run, int epoch, const char *metric);
