@@ -124,7 +124,18 @@ static adele_status add_alt(struct page *page, const char *layer, const char *na
     return html_text(&page->html, name);
 }
 
-static adele_status add_caption(struct page *page, const struct example *example, int layer) {
+static bool is_empty(const struct examples *size, const uint8_t *label) {
+    size_t n = (size_t)size->width * (size_t)size->height;
+    for (size_t i = 0; i < n; i++)
+        if (label[i] != 0)
+            return false;
+    return true;
+}
+
+static adele_status add_caption(struct page *page, const struct examples *size,
+                                const struct example *example, int layer) {
+    if (layer == LAYER_PREDICTION && is_empty(size, example->labels[layer]))
+        return buffer_text(&page->html, "<span class=\"small\">nothing predicted</span>");
     if (layer == LAYER_CORRECTED && !example->is_corrected)
         return buffer_text(&page->html, "<span class=\"small\">unchanged</span>");
     if (!isfinite(example->miou[layer]))
@@ -145,7 +156,7 @@ static adele_status add_label(struct page *page, const struct examples *size,
     TRY(buffer_text(html, "\" src=\""));
     TRY(add_overlay(html, size, example->labels[layer], NULL));
     TRY(buffer_printf(html, "\"></div><figcaption>%s", names[layer]));
-    TRY(add_caption(page, example, layer));
+    TRY(add_caption(page, size, example, layer));
     return buffer_text(html, "</figcaption></figure>\n");
 }
 
@@ -202,9 +213,9 @@ static adele_status add_difference(struct page *page, const struct examples *siz
     TRY_GOTO(buffer_text(html, "\" src=\""), done);
     TRY_GOTO(add_overlay(html, size, difference, colours), done);
     status = buffer_printf(html,
-                           "\"></div><figcaption>difference<span class=\"small\">%s</span>"
+                           "\"></div><figcaption>difference<span class=\"small\">%s%s</span>"
                            "</figcaption></figure>\n",
-                           what);
+                           what, is_empty(size, difference) ? ": none" : "");
 done:
     memory_free(difference);
     return status;

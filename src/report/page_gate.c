@@ -47,15 +47,16 @@ static adele_status add_row(struct buffer *html, const char *name, const cJSON *
 static adele_status add_head(struct buffer *html) {
     return buffer_printf(
         html,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The gate of the "
-        "ensemble\">\n<table>\n<caption>Which labels the ensemble may rewrite: it must know the "
+        "<p class=\"soft\">Which labels the ensemble may rewrite: it must know the "
         "class (%.2f), and either the areas must deviate (%.2f) with nearly all differing pixels "
         "on one side within an image (%.2f), or the labels must agree with the ensemble by %.2f "
         "less than its two decisions agree with each other. Known: the share of the class's "
         "probability at pixels where it is above one half. Area deviation: the differences of the "
         "areas in the images, divided by the labels' area. One-sided: the same differences, "
         "divided by the pixels in which ensemble and labels differ about the class. Bold: "
-        "reached.</caption>\n<thead><tr>"
+        "reached.</p>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"The gate "
+        "of "
+        "the ensemble\">\n<table>\n<thead><tr>"
         "<th scope=\"col\">Class</th><th scope=\"col\">Epoch</th><th scope=\"col\">Known</th><th "
         "scope=\"col\">Area deviation</th><th scope=\"col\">One-sided</th><th scope=\"col\">IoU "
         "with the labels</th><th scope=\"col\">IoU of the decisions</th><th scope=\"col\">"

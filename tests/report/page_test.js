@@ -87,6 +87,18 @@
     document.body.style.width = "";
   };
 
+  // A table that is wider than the page has shadows where it goes on, and its head wraps.
+  const hints = () => {
+    document.body.style.width = "375px";
+    const scrolls = [...document.querySelectorAll(".scroll")];
+    check(scrolls.some((element) => element.scrollWidth > element.clientWidth), "a table scrolls");
+    for (const element of scrolls) {
+      const attachments = getComputedStyle(element).backgroundAttachment;
+      check(attachments.startsWith("local, local, scroll, scroll"), `the shadows: ${attachments}`);
+    }
+    document.body.style.width = "";
+  };
+
   const print = () => {
     const details = [...document.querySelectorAll("details")];
     check(details.length >= 4 && !details.some((element) => element.open), "folded at first");
@@ -102,6 +114,7 @@
     await pictures();
     charts();
     widths();
+    hints();
     print();
   };
   window.addEventListener("load", () => run()

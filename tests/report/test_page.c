@@ -71,6 +71,25 @@ static void test_gallery_begins_with_the_most_changed(void **state) {
     memory_free(page);
 }
 
+// An empty picture says whether it is one on purpose.
+static void test_empty_panels_say_so(void **state) {
+    const char *run = scratch_path(state, "run");
+    struct made_up_examples examples = small_examples;
+    write_run(run, 0.625);
+    char *page = page_of(state, 1, &run);
+    assert_null(strstr(page, "nothing predicted"));
+    assert_null(strstr(page, ": none</span>"));
+    memory_free(page);
+    examples.predicts_nothing = true;
+    examples.n = 1; // whose labels are as they were
+    made_up_examples(run, &examples);
+    page = page_of(state, 1, &run);
+    char *gallery = section(page, "gallery");
+    assert_has(gallery, "<figcaption>prediction<span class=\"small\">nothing predicted</span>");
+    memory_free(gallery);
+    memory_free(page);
+}
+
 static void test_runs_side_by_side(void **state) {
     const char *runs[2] = {scratch_path(state, "baseline"), scratch_path(state, "adele")};
     page_write_run(runs[0], 0.5);
@@ -272,6 +291,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_FOLDER(test_values_of_one_run),
         WITH_FOLDER(test_gallery_begins_with_the_most_changed),
+        WITH_FOLDER(test_empty_panels_say_so),
         WITH_FOLDER(test_runs_side_by_side),
         WITH_FOLDER(test_the_gate_of_the_ensemble),
         WITH_FOLDER(test_classes_that_were_not_learned),

@@ -81,6 +81,8 @@ static uint8_t label_of(const struct made_up_examples *made_up, int i, int layer
                         uint32_t *random) {
     if (made_up->is_random)
         return next_random(random) % 2;
+    if (layer == 3 && made_up->predicts_nothing)
+        return 0;
     bool is_truth = x < made_up->w / 2;
     bool is_added = y < i && x < 8;
     bool is_noisy = is_truth && y >= made_up->n;

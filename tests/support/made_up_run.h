@@ -19,6 +19,7 @@ struct made_up_examples {
     int h, w;
     bool with_truth;
     bool is_random; // pixels and labels are noise, which cannot be compressed
+    bool predicts_nothing;
     const char *class_name;
     const char *case_name; // of all: CASE_NAME and the number
 };
