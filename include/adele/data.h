@@ -64,6 +64,7 @@ struct adele_fingerprint {
     const struct adele_value_share *values; // (n_values), ascending; at most 1024 of them
     int n_odd;
     const char *const *odd; // (n_odd): what may be a mistake, one line each
+    int n_unreadable;       // cases with a file that cannot be read
 };
 
 // ---- check --------------------------------------------------------------------------------------
@@ -110,6 +111,8 @@ struct adele_init_report {
     const char *const *files; // (n_files), written: the YAML file, then the lists of the splits
     int n_without_mask;       // images without a mask, which the lists leave out
     const char *first_without_mask; // file name of the first one; "" for none
+    int n_without_image;            // masks without an image: no case has them
+    const char *first_without_image;
 };
 // Looks at a folder and writes a configuration that trains on it: layout, classes, a split where
 // there is none, size, batch and width for the memory of the device. Of `data`, root (required) and

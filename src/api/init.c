@@ -296,6 +296,9 @@ adele_status adele_init(const struct adele_data *data, const struct adele_init_o
     init->report.files = (const char *const *)init->files;
     init->report.n_without_mask = init->choices.split.n_without_mask;
     init->report.first_without_mask = init->choices.split.first_without_mask;
+    init->report.n_without_image = init->dataset->n_lone_masks;
+    init->report.first_without_image =
+        init->dataset->n_lone_masks > 0 ? init->dataset->first_lone_mask : "";
     *out = &init->report;
     init = NULL;
 done:

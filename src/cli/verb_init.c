@@ -100,6 +100,11 @@ int verb_init(int argc, char **argv) {
     else if (report->n_without_mask > 1)
         printf("left out: %d images have no mask (first: %s); training goes on without them\n",
                report->n_without_mask, report->first_without_mask);
+    if (report->n_without_image == 1)
+        printf("left out: 1 mask has no image (%s)\n", report->first_without_image);
+    else if (report->n_without_image > 1)
+        printf("left out: %d masks have no image (first: %s)\n", report->n_without_image,
+               report->first_without_image);
     printf("written:");
     for (int i = 0; i < report->n_files; i++) {
         putchar(' ');
@@ -110,6 +115,12 @@ int verb_init(int argc, char **argv) {
     printf("\n      adele train ");
     shell_print_path(stdout, report->files[0], "");
     putchar('\n');
+    if (report->fingerprint->n_unreadable > 0)
+        printf(
+            "first mend the data: %d case%s a file that cannot be read, and a training ends with "
+            "an error there; `adele check` names each\n",
+            report->fingerprint->n_unreadable,
+            report->fingerprint->n_unreadable == 1 ? " has" : "s have");
     adele_init_report_destroy(report);
     return CLI_OK;
 }

@@ -260,6 +260,7 @@ void config_destroy(struct config *config) {
 void config_dataset(const struct config *config, struct dataset_config *out) {
     *out = (struct dataset_config){
         .root = config->data.root,
+        .is_of_run = config->is_of_run,
         .layout = config->data.layout,
         .noisy_labels = config->data.noisy_labels,
         .true_labels = config->data.true_labels,

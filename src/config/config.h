@@ -124,6 +124,7 @@ struct config {
     } correction;
     char *name;             // of the run, in reports
     char *source_path;      // the file it came from
+    bool is_of_run;         // which is that of a run: --data names other data
     struct config_raw *raw; // what was written there and by --set, for messages (key_table.h)
 };
 

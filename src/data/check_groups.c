@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "data/check_groups.h"
 
+#include "base/buffer.h"
+#include "base/fail.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -15,6 +17,7 @@ struct keyed {
     int i;     // in the report
     int n;     // at the first of a group in the order of keys: the size of the group
     char *key; // owned
+    const struct check_problem *next[CHECK_GROUP_NAMES - 1]; // of the group, at its first
 };
 
 // File names are at the beginning, up to ": ", and words with a '/'. Names of cases follow the word
@@ -70,8 +73,11 @@ static void count_alike(struct keyed *items, int n) {
         bool is_group = next - first >= CHECK_GROUP_MIN;
         for (int i = first; i < next; i++)
             items[i].n = is_group ? 0 : 1;
-        if (is_group)
-            items[first].n = next - first;
+        if (!is_group)
+            continue;
+        items[first].n = next - first;
+        for (int i = first + 1; i < next && i < first + CHECK_GROUP_NAMES; i++)
+            items[first].next[i - first - 1] = items[i].problem;
     }
     qsort(items, (size_t)n, sizeof *items, compare_places);
 }
@@ -91,8 +97,11 @@ adele_status check_groups_make(const struct check_report *report, struct check_g
     if (has_all) {
         count_alike(items, n);
         for (int i = 0; i < n; i++)
-            if (items[i].n > 0)
-                (*out)[(*n_out)++] = (struct check_group){items[i].problem, items[i].n};
+            if (items[i].n > 0) {
+                struct check_group *group = &(*out)[(*n_out)++];
+                *group = (struct check_group){.first = items[i].problem, .n = items[i].n};
+                memcpy(group->next, items[i].next, sizeof group->next);
+            }
     }
     for (int i = 0; items != NULL && i < n; i++)
         memory_free(items[i].key);
@@ -104,6 +113,25 @@ adele_status check_groups_make(const struct check_report *report, struct check_g
     return CHECK_MEMORY(NULL);
 }
 
+// The path of a file is its message's beginning; the folder is most often that of the first one.
+static void list_files(const struct check_group *group, char *out, size_t bytes) {
+    struct buffer line = {0};
+    adele_status status = buffer_printf(&line, "%d files (first: %s", group->n, group->first->text);
+    for (int i = 0; i < CHECK_GROUP_NAMES - 1 && status == ADELE_OK; i++) {
+        if (group->next[i] == NULL)
+            break;
+        const char *path = group->next[i]->text, *end = strstr(path, ": "), *name = end;
+        while (name > path && name[-1] != '/')
+            name--;
+        status = buffer_printf(&line, "%s%.*s", i == 0 ? "; also " : ", ", (int)(end - name), name);
+    }
+    if (status == ADELE_OK)
+        status = buffer_text(&line, group->n > CHECK_GROUP_NAMES ? ", ...)" : ")");
+    (void)snprintf(out, bytes, "%s",
+                   status == ADELE_OK ? (const char *)line.data : group->first->text);
+    buffer_deinit(&line);
+}
+
 void check_group_text(const struct check_group *group, char *out, size_t bytes) {
     const char *text = group->first->text, *what = "problems";
     if (strstr(text, ": ") != NULL)
@@ -112,6 +140,8 @@ void check_group_text(const struct check_group *group, char *out, size_t bytes) 
         what = "cases";
     if (group->n == 1)
         (void)snprintf(out, bytes, "%s", text);
-    else
+    else if (strcmp(what, "files") != 0)
         (void)snprintf(out, bytes, "%d %s (first: %s)", group->n, what, text);
+    else
+        list_files(group, out, bytes);
 }

@@ -8,15 +8,19 @@
 
 // At least this many problems that differ only in paths and numbers form a group.
 #define CHECK_GROUP_MIN 3
+// Files of a group that its line names.
+#define CHECK_GROUP_NAMES 5
 
 struct check_group {
     const struct check_problem *first; // borrowed from the report
     int n;                             // problems: 1, or CHECK_GROUP_MIN and more
+    const struct check_problem *next[CHECK_GROUP_NAMES - 1]; // those after the first; or NULL
 };
 
 // The groups of a report in the order of their first problems. Caller frees *out with memory_free.
 ADELE_MUST_CHECK adele_status check_groups_make(const struct check_report *report,
                                                 struct check_group **out, int *n_out);
-// One line: the problem's own text, or "90 files (first: PATH: ...)".
+// One line: the problem's own text, or "90 files (first: PATH: ...; also NAME, NAME, NAME, NAME,
+// ...)".
 void check_group_text(const struct check_group *group, char *out, size_t bytes);
 #endif

@@ -182,6 +182,7 @@ void dataset_close(struct dataset *dataset) {
     for (int i = 0; i < dataset->n_own_names; i++)
         memory_free(dataset->own_names[i]);
     memory_free(dataset->own_names);
+    memory_free(dataset->first_lone_mask);
     memory_free(dataset->root);
     memory_free(dataset);
 }

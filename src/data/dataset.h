@@ -35,6 +35,8 @@ struct label_map {
 
 struct dataset_config {
     const char *root;
+    bool
+        is_of_run; // the root is that of a run's configuration, in whose place --data names another
     enum dataset_layout layout;
     // A split is one of
     //   NULL or "": the layout's own (splits_final.json fold 0: train and val, all of imagesTr as
@@ -108,7 +110,9 @@ struct dataset {
     struct palette_check *palettes;    // palette_check.h
     char *image_folders[SPLIT_COUNT];  // layout img_ann: of each split, relative to the root
     char *label_folders[SPLIT_COUNT];
-    bool is_flat;     // layout img_ann: no folders of splits
+    bool is_flat;          // layout img_ann: no folders of splits
+    int n_lone_masks;      // layout img_ann, where problems are reported: masks without an image
+    char *first_lone_mask; // its file name
     char **own_names; // the layout's names of the values, where a label_map names the categories
     int n_own_names;
 };

@@ -69,7 +69,10 @@ static adele_status detect_layout(struct dataset *dataset) {
     if (!file_is_directory(root))
         return FAIL(
             ADELE_IO,
-            "Check data.root; if the data of a run have moved, name their folder with --data.",
+            dataset->config.is_of_run
+                ? "Check data.root; if the data of a run have moved, name their folder with --data."
+                : "Check data.root; if the data have moved, correct it in the configuration, or "
+                  "train with --set data.root=DIR.",
             "%s: %s", root, file_exists(root) ? "not a folder" : "no such folder");
     // Only this layout has folders of any name.
     if (dataset->layout == LAYOUT_AUTO && dataset->config.image_folder != NULL)

@@ -65,6 +65,11 @@ adele_status find_cases_describe_folder(const struct dataset *dataset, const cha
     return ADELE_OK;
 }
 
+// The first case of the split has no image: most likely this is another data set.
+static bool has_found_none(const struct dataset *dataset, enum dataset_split split) {
+    return dataset->cases[split][0].image_path[0] == NULL;
+}
+
 static adele_status check_partners(struct dataset_finder *finder, enum dataset_split split,
                                    const struct dataset_case *item) {
     const struct dataset *dataset = finder->dataset;
@@ -73,7 +78,10 @@ static adele_status check_partners(struct dataset_finder *finder, enum dataset_s
         TRY(find_cases_describe_folder(dataset, find_cases_image_folder(dataset, split), item->name,
                                        description));
         return finder_report(finder, true, CHECK_MISSING_PARTNER,
-                             "Add the image, or take the case out of the split.",
+                             has_found_none(dataset, split)
+                                 ? "Add the image, or take the case out of the split; or is this "
+                                   "folder not the data set that the split was made for?"
+                                 : "Add the image, or take the case out of the split.",
                              "%s: case %s of the %s split has no image in %s%s", dataset->root,
                              item->name, dataset_split_name(split),
                              find_cases_image_folder(dataset, split), description);

@@ -168,6 +168,17 @@ static adele_status locate(struct dataset_finder *finder, enum dataset_split spl
 
 // ---- masks without an image, images without a mask ----------------------------------------------
 
+static adele_status report_lone_mask(struct dataset_finder *finder, int split, const char *file) {
+    struct dataset *dataset = finder->dataset;
+    if (dataset->n_lone_masks++ == 0) {
+        dataset->first_lone_mask = memory_strdup(file);
+        TRY(CHECK_MEMORY(dataset->first_lone_mask));
+    }
+    return finder_report(finder, true, CHECK_MISSING_PARTNER, "Add the image, or remove the mask.",
+                         "%s/%s/%s: a mask without an image in %s", dataset->root,
+                         dataset->label_folders[split], file, dataset->image_folders[split]);
+}
+
 static adele_status check_mask(struct dataset_finder *finder, int split, const char *file) {
     const struct dataset *dataset = finder->dataset;
     struct dataset_case item = {0};
@@ -181,10 +192,7 @@ static adele_status check_mask(struct dataset_finder *finder, int split, const c
     if (status == ADELE_OK)
         status = locate_in(dataset, dataset->is_flat ? "." : dataset_split_name(split), &item);
     if (status == ADELE_OK && item.n_files == 0)
-        status =
-            finder_report(finder, true, CHECK_MISSING_PARTNER, "Add the image, or remove the mask.",
-                          "%s/%s/%s: a mask without an image in %s", dataset->root,
-                          dataset->label_folders[split], file, dataset->image_folders[split]);
+        status = report_lone_mask(finder, split, file);
     dataset_case_deinit(&item);
     return status;
 }

@@ -66,6 +66,9 @@ adele_status image_detect_kind(const char *path, enum image_kind *out) {
     unsigned char start[START_BYTES] = {0};
     size_t n_start = 0;
     TRY(image_file_bytes(path, &file_bytes));
+    if (file_bytes == 0)
+        return FAIL(ADELE_FORMAT, "Restore it from its source, or take the case out of the split.",
+                    "%s: is empty (0 bytes)", path);
     TRY(read_start(path, start, &n_start));
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (n_start >= kinds[i].n_bytes && memcmp(start, kinds[i].mark, kinds[i].n_bytes) == 0) {

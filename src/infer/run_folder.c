@@ -54,6 +54,7 @@ adele_status run_folder_load_config(const char *run_folder, const char *data, st
     adele_status status = config_load(path, 0, NULL, out);
     memory_free(path);
     TRY(status);
+    (*out)->is_of_run = true;
     status = run_paths_resolve(run_folder, data, *out);
     if (status != ADELE_OK) {
         config_destroy(*out);

@@ -304,10 +304,38 @@ static void incomplete_cases_are_left_out(void **state) {
     ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
           "--device=cpu");
     assert_non_null(strstr(result.out, "left out: 1 image has no mask (x4.png); training goes on"));
+    assert_null(strstr(result.out, "no image"));
+    assert_null(strstr(result.out, "cannot be read"));
     assert_done(&result, ", 7 train, 2 val, 0 test cases\n");
     ADELE(&result, "check", "--config", scratch_path(state, "c.yaml"));
     assert_done(&result, "1 of 10 images has no mask in labels and is in no split (first: x4)");
     train_one_epoch(state, "c.yaml", "run");
+}
+
+// Both are said where a person decides to train, and check says the same of each file.
+static void lone_masks_and_damaged_files_are_counted(void **state) {
+    struct program_result result;
+    for (int i = 0; i < 12; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "x%02d", i);
+        write_case(state, "set/imgs", "set/labels", name, i, 1);
+    }
+    assert_int_equal(unlink(scratch_path(state, "set/imgs/x04.png")), 0);
+    assert_int_equal(unlink(scratch_path(state, "set/imgs/x07.png")), 0);
+    tiny_text(state, "set/labels/x09.png", "");
+    ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
+          "--device=cpu");
+    assert_non_null(strstr(result.out, "left out: 2 masks have no image (first: x04.png)\n"));
+    assert_done(&result, "first mend the data: 1 case has a file that cannot be read, and a "
+                         "training ends with an error there; `adele check` names each\n");
+    ADELE(&result, "check", "--config", scratch_path(state, "c.yaml"));
+    assert_int_equal(result.code, 1);
+    assert_non_null(strstr(result.out, "/set/labels/x04.png: a mask without an image in imgs\n"));
+    assert_non_null(strstr(result.out, "/set/labels/x07.png: a mask without an image in imgs\n"));
+    assert_non_null(strstr(result.out, "error: unreadable: "));
+    assert_non_null(strstr(result.out, "/set/labels/x09.png: is empty (0 bytes)\n  hint: Restore "
+                                       "it from its source, "));
+    program_result_deinit(&result);
 }
 
 // Images and masks in one folder: a.png and a_mask.png.
@@ -497,6 +525,7 @@ int main(void) {
         TEST(the_splits_of_a_data_set_stay),
         TEST(voc_and_mmsegmentation_are_described),
         TEST(incomplete_cases_are_left_out),
+        TEST(lone_masks_and_damaged_files_are_counted),
         TEST(names_are_quoted),
         TEST(many_classes_are_a_short_file),
         TEST(next_commands_are_quoted),

@@ -34,11 +34,36 @@ static void ninety_masks_are_one_line(void **state) {
     assert_int_equal(n, 2);
     assert_int_equal(groups[0].n, 90);
     check_group_text(&groups[0], text, sizeof text);
-    assert_string_equal(text, "90 files (first: set/labelsTr/case_000.png: value 9 at (0, 0))");
+    assert_string_equal(text, "90 files (first: set/labelsTr/case_000.png: value 9 at (0, 0); also "
+                              "case_001.png, case_002.png, case_003.png, case_004.png, ...)");
     check_group_text(&groups[1], text, sizeof text);
     assert_string_equal(text, "set: no val");
     memory_free(groups);
     check_report_deinit(&report);
+}
+
+// A group that the line has room for is named as a whole.
+static void five_files_are_named(void **state) {
+    (void)state;
+    for (int n_files = 3; n_files <= 6; n_files++) {
+        struct check_report report = {0};
+        struct check_group *groups = NULL;
+        int n = 0;
+        char text[4200];
+        for (int i = 0; i < n_files; i++)
+            assert_int_equal(check_report_add(&report, CHECK_UNREADABLE, true, "",
+                                              "a b/%d.png: it ends after 2%d bytes", i, i),
+                             ADELE_OK);
+        assert_int_equal(check_groups_make(&report, &groups, &n), ADELE_OK);
+        assert_int_equal(n, 1);
+        check_group_text(&groups[0], text, sizeof text);
+        static const char *const wanted[] = {"1.png, 2.png)", "1.png, 2.png, 3.png)",
+                                             "1.png, 2.png, 3.png, 4.png)",
+                                             "1.png, 2.png, 3.png, 4.png, ...)"};
+        assert_string_equal(strstr(text, "; also ") + 7, wanted[n_files - 3]);
+        memory_free(groups);
+        check_report_deinit(&report);
+    }
 }
 
 // Two similar problems form no group, nor do other kinds, severities and messages between them; the
@@ -103,9 +128,8 @@ static void every_allocation_may_fail(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(ninety_masks_are_one_line),
-        cmocka_unit_test(what_differs_is_told_apart),
-        cmocka_unit_test(nothing_is_no_group),
+        cmocka_unit_test(ninety_masks_are_one_line),  cmocka_unit_test(five_files_are_named),
+        cmocka_unit_test(what_differs_is_told_apart), cmocka_unit_test(nothing_is_no_group),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

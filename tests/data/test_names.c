@@ -106,7 +106,8 @@ static void what_is_there_is_told(void **state) {
     tiny_voc(state, "voc");
     struct dataset_config config = tiny_config(state, "voc");
     move(state, "voc/JPEGImages/s1.png", "voc/JPEGImages/s1.webp");
-    refuse(&config, "case s1 of the train split has no image in JPEGImages; s1.webp is there", "");
+    refuse(&config, "case s1 of the train split has no image in JPEGImages; s1.webp is there",
+           "; or is this folder not the data set that the split was made for?");
     move(state, "voc/JPEGImages/s1.webp", "voc/JPEGImages/S1.png");
     refuse(&config, "S1.png is there, in other letter case", "");
     // "ü" in one code point, as most keyboards give it, and in two, as macOS stores it.
@@ -120,6 +121,17 @@ static void what_is_there_is_told(void **state) {
     assert_non_null(strstr(adele_error_message(), "composed against decomposed Unicode"));
     move(state, "voc/SegmentationClass/Ku\xcc\x88he.png", "voc/SegmentationClass/K\xc3\xbche.png");
     assert_no_problem(&config, 4);
+}
+
+// Where a case before it was found, the folder is the right one.
+static void a_wrong_folder_is_doubted_at_its_first_case(void **state) {
+    tiny_voc(state, "voc");
+    struct dataset_config config = tiny_config(state, "voc");
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "s1\ns9\n");
+    refuse(&config, "case s9 of the train split has no image", "take the case out of the split");
+    assert_null(strstr(adele_error_hint(), "or is this folder"));
+    tiny_text(state, "voc/ImageSets/Segmentation/train.txt", "s9\ns1\n");
+    refuse(&config, "case s9 of the train split has no image", "or is this folder not the data");
 }
 
 static void names_that_look_alike(void **state) {
@@ -450,6 +462,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {TEST(endings_in_any_case),
                                        TEST(jpeg_label_maps_say_why_they_are_none),
                                        TEST(what_is_there_is_told),
+                                       TEST(a_wrong_folder_is_doubted_at_its_first_case),
                                        cmocka_unit_test(names_that_look_alike),
                                        TEST(links_out_of_the_folder),
                                        TEST(lists_with_endings_and_marks),

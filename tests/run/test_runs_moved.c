@@ -157,6 +157,14 @@ static void data_that_moved_are_named(void **state) {
     ADELE_IN(state, &result, "home", "evaluate", "run", "--device=cpu");
     assert_refused(&result, "set: no such folder", "--data");
     assert_false(file_exists(scratch_path(state, "home/none")));
+    // These two have no --data.
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "run", "--resume",
+             "--device=cpu", "--set", "train.best_by=last", "--set", "data.noisy_labels=");
+    assert_null(strstr(result.err, "--data"));
+    assert_refused(&result, "set: no such folder", "train with --set data.root=DIR");
+    ADELE_IN(state, &result, "home", "check", "--config", "tiny.yaml");
+    assert_null(strstr(result.err, "--data"));
+    assert_refused(&result, "set: no such folder", "correct it in the configuration");
     // The noisy labels lay in the set, and moved with it.
     ADELE_IN(state, &result, "home", "labels", "run", "-o", "moved_labels", "--data",
              "../away/elsewhere");
@@ -221,10 +229,6 @@ static void a_list_that_is_not_used_is_said(void **state) {
     ADELE_IN(state, &result, "home", "audit", "listed", "--data", "set", "--device=cpu", "-o",
              "audit");
     assert_done(&result, "5 images; ");
-    // A folder that --resume finds no run in may be a mistyped one.
-    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "mistyped", "--resume",
-             "--device=cpu", "--set", "train.epochs=1");
-    assert_done(&result, "warning: no checkpoint in mistyped: the run begins at its first epoch");
     // Another data set lacks cases of the lists.
     struct tiny_set set = tiny_set_default(5);
     set.n_train = 2;
@@ -234,6 +238,48 @@ static void a_list_that_is_not_used_is_said(void **state) {
              "--device=cpu");
     assert_done(&result, "warning: data.split of the run is not used, because ../away/few does not "
                          "go with it: ../away/few");
+}
+
+// ---- resuming -----------------------------------------------------------------------------------
+
+// A folder that --resume finds no run in may be a mistyped one.
+static void only_a_run_is_resumed(void **state) {
+    struct program_result result;
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "rum", "--resume",
+             "--device=cpu");
+    assert_non_null(strstr(result.err, "  hint: Runs beside it: "));
+    assert_non_null(strstr(result.err, "run"));
+    assert_refused(&result, "error: rum: no such folder, so no run to resume",
+                   ". Check the path; without --resume a new run begins.");
+    assert_false(file_exists(scratch_path(state, "home/rum")));
+    check_ok(file_make_directory(scratch_path(state, "home/notes/inner")));
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "notes/inner/", "--resume",
+             "--device=cpu");
+    assert_null(strstr(result.err, "Runs beside it"));
+    assert_refused(&result, "error: notes/inner/: holds no run that could be resumed",
+                   "Check the path; without --resume a new run begins.");
+    // A run that ended before its first checkpoint is one.
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "early", "--device=cpu",
+             "--set", "data.root=nowhere");
+    assert_code(&result, 1);
+    program_result_deinit(&result);
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "early", "--resume",
+             "--device=cpu", "--set", "train.epochs=1");
+    assert_done(&result, "warning: no checkpoint in early: the run begins at its first epoch");
+    // Without a name the folder is that of the configuration, as the run's first start made it.
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--resume", "--device=cpu", "--set",
+             "train.epochs=1");
+    assert_done(&result, "the run begins at its first epoch");
+}
+
+// The refusal of a folder that holds a run ends with the command that goes on.
+static void a_run_that_is_there_is_named_with_its_command(void **state) {
+    struct program_result result;
+    ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "run", "--device=cpu", "--set",
+             "train.epochs=9");
+    assert_non_null(strstr(result.err, "\n  to go on: adele train tiny.yaml --run run --set "
+                                       "train.epochs=9 --device cpu --resume\n"));
+    assert_refused(&result, "error: run holds a run already", "Continue it with --resume");
 }
 
 // ---- settings -----------------------------------------------------------------------------------
@@ -344,6 +390,8 @@ int main(void) {
         cmocka_unit_test(data_that_moved_are_named),
         cmocka_unit_test(other_data_of_that_name_are_noticed),
         cmocka_unit_test(a_list_that_is_not_used_is_said),
+        cmocka_unit_test(only_a_run_is_resumed),
+        cmocka_unit_test(a_run_that_is_there_is_named_with_its_command),
         cmocka_unit_test(resuming_says_what_differs),
         cmocka_unit_test(a_mixture_is_refused),
         cmocka_unit_test(a_verb_says_which_checkpoint_it_reads),
