@@ -75,10 +75,7 @@ const struct argp labels_argp = {
 static void show_not_learned(void *context, const struct adele_class_correction *class) {
     int *n_shown = context;
     if (class->is_not_learned && class->first_epoch == 0 && ++*n_shown <= MOST_CLASSES)
-        printf("%s%s",
-               *n_shown == 1 ? "not corrected, because the network predicts it almost "
-                               "nowhere: "
-                             : ", ",
+        printf("%s%s", *n_shown == 1 ? "not learned, predicted almost nowhere: " : ", ",
                class->name);
 }
 

@@ -127,8 +127,7 @@ static void assert_other_verbs_say_it(void *const *state, const char *run) {
     (void)snprintf(folder, sizeof folder, "%s", scratch_path(state, "labels"));
     ADELE(&result, "labels", run, "-o", folder);
     assert_success(&result);
-    assert_says(result.out,
-                "not corrected, because the network predicts it almost nowhere: disc, box\n");
+    assert_says(result.out, "not learned, predicted almost nowhere: disc, box\n");
     program_result_deinit(&result);
 }
 
