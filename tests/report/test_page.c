@@ -74,8 +74,8 @@ static void test_gallery_begins_with_the_most_changed(void **state) {
 // An empty picture says whether it is one on purpose.
 static void test_empty_panels_say_so(void **state) {
     const char *run = scratch_path(state, "run");
-    struct made_up_examples examples = small_examples;
-    write_run(run, 0.625);
+    struct made_up_examples examples = page_examples;
+    page_write_run(run, 0.625);
     char *page = page_of(state, 1, &run);
     assert_null(strstr(page, "nothing predicted"));
     assert_null(strstr(page, ": none</span>"));
@@ -84,8 +84,9 @@ static void test_empty_panels_say_so(void **state) {
     examples.n = 1; // whose labels are as they were
     made_up_examples(run, &examples);
     page = page_of(state, 1, &run);
-    char *gallery = section(page, "gallery");
-    assert_has(gallery, "<figcaption>prediction<span class=\"small\">nothing predicted</span>");
+    char *gallery = page_section(page, "gallery");
+    page_assert_has(gallery,
+                    "<figcaption>prediction<span class=\"small\">nothing predicted</span>");
     memory_free(gallery);
     memory_free(page);
 }
@@ -166,8 +167,8 @@ static void test_the_gate_of_the_ensemble(void **state) {
 
 static void test_classes_that_were_not_learned(void **state) {
     const char *runs[2] = {scratch_path(state, "sgd"), scratch_path(state, "adamw")};
-    write_run(runs[0], 0.5);
-    write_run(runs[1], 0.5);
+    page_write_run(runs[0], 0.5);
+    page_write_run(runs[1], 0.5);
     char *page = page_of(state, 2, runs);
     assert_null(strstr(page, "not learned"));
     memory_free(page);
@@ -178,11 +179,12 @@ static void test_classes_that_were_not_learned(void **state) {
         "0.2, 0.3, 0.3]}, {\"name\": \"<leaf>\", \"iou\": [0, 0, 0, 0], \"onset_epoch\": "
         "43}]}");
     page = page_of(state, 2, runs);
-    assert_well_formed(page);
-    assert_section_has(page, "summary",
-                       "predicted almost nowhere in the training images at the end</span></th><td "
-                       "class=\"text\">heart, &lt;leaf&gt;</td><td>none</td></tr>");
-    assert_section_has(
+    page_assert_well_formed(page);
+    page_assert_section_has(
+        page, "summary",
+        "predicted almost nowhere in the training images at the end</span></th><td "
+        "class=\"text\">heart, &lt;leaf&gt;</td><td>none</td></tr>");
+    page_assert_section_has(
         page, "onset",
         "<li>&lt;leaf&gt;: never corrected, because the network has not learned it: ");
     assert_null(strstr(page, "..</li>"));
