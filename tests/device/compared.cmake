@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # cmake -DNM=... -DROWS=FILE -P compared.cmake: the test of every op calls the op's reference. A row of FILE is
-# an op, 1 where it has a backward pass, and the object of its test, with | between them.
+# an op, 1 where it has a backward pass, the object of its test, and that of tests/support/OP_problem.c where
+# several tests share it, with | between them. The latter counts if the test calls its OP_check.
 cmake_minimum_required(VERSION 3.22)
 file(STRINGS ${ROWS} rows)
 foreach(row ${rows})
@@ -9,6 +10,12 @@ foreach(row ${rows})
   list(GET row 1 has_backward)
   list(GET row 2 object)
   execute_process(COMMAND ${NM} -u ${object} OUTPUT_VARIABLE called COMMAND_ERROR_IS_FATAL ANY)
+  list(LENGTH row n_fields)
+  if(n_fields GREATER 3 AND called MATCHES "[ \t]${op}_check\n")
+    list(GET row 3 shared)
+    execute_process(COMMAND ${NM} -u ${shared} OUTPUT_VARIABLE called_there COMMAND_ERROR_IS_FATAL ANY)
+    string(APPEND called "${called_there}")
+  endif()
   set(wanted reference_${op}_forward)
   if(has_backward)
     list(APPEND wanted reference_${op}_backward)

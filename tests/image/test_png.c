@@ -253,7 +253,10 @@ static void test_every_flip_and_truncation(void **state) {
     for (size_t n = 0; n < blob.n; ++n) {
         damaged.n = n;
         const char *path = store(state, &damaged);
-        assert_load_fails(path, ADELE_FORMAT, n < 8 ? "neither a PNG" : "truncated PNG");
+        assert_load_fails(path, ADELE_FORMAT,
+                          n == 0  ? "is empty (0 bytes)"
+                          : n < 8 ? "neither a PNG"
+                                  : "truncated PNG");
         int width = 0, height = 0;
         if (n < 33)
             assert_int_equal(image_probe(path, &width, &height), ADELE_FORMAT);
