@@ -95,13 +95,33 @@ static void reader_deinit(struct png_reader *reader) {
     memory_free(reader->rows);
 }
 
-// The caller deinits the reader, also after a failure.
+static uint32_t big_endian_u32(const unsigned char *bytes) {
+    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
+}
+
+// The checksum covers the chunk's name and its 13 bytes.
+static adele_status check_first_chunk(const char *path,
+                                      const unsigned char start[PNG_HEADER_BYTES]) {
+    if (memcmp(start + 12, "IHDR", 4) != 0)
+        return FAIL(ADELE_FORMAT, "Restore the file from its source.",
+                    "%s: damaged PNG file: it does not begin with its header", path);
+    if (big_endian_u32(start + 29) != (uint32_t)crc32(0, start + 12, 17))
+        return FAIL(ADELE_FORMAT, "Restore the file from its source.",
+                    "%s: damaged PNG file: the header's checksum is wrong", path);
+    return ADELE_OK;
+}
+
+// The caller deinits the reader, also after a failure. libpng would skip chunks before the header,
+// where image_png_probe finds none; it reports itself that a file is shorter than a header.
 static adele_status reader_init(struct png_reader *reader, const char *path) {
+    unsigned char start[PNG_HEADER_BYTES];
     *reader = (struct png_reader){.path = path};
     TRY(image_file_bytes(path, &reader->file_bytes));
     reader->file = fopen(path, "rb");
     if (reader->file == NULL)
         return FAIL(ADELE_IO, file_hint(errno), "cannot open %s: %s", path, strerror(errno));
+    if (fread(start, 1, sizeof start, reader->file) == sizeof start)
+        TRY(check_first_chunk(path, start));
     reader->orientation = exif_orientation_png(reader->file);
     if (ferror(reader->file) || fseek(reader->file, 0, SEEK_SET) != 0)
         return FAIL(ADELE_IO, file_hint(errno), "cannot read %s: %s", path, strerror(errno));
@@ -340,10 +360,6 @@ adele_status image_png_rows(const char *path, struct image_rows **out) {
     return status;
 }
 
-static uint32_t big_endian_u32(const unsigned char *bytes) {
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-}
-
 adele_status image_png_probe(const char *path, int *width, int *height) {
     unsigned char start[PNG_HEADER_BYTES];
     FILE *file = fopen(path, "rb");
@@ -358,11 +374,7 @@ adele_status image_png_probe(const char *path, int *width, int *height) {
     if (n_start < sizeof start)
         return FAIL(ADELE_FORMAT, "Restore the file from its source.",
                     "%s: truncated PNG file: it ends after %zu bytes", path, n_start);
-    // The checksum covers the chunk's name and its 13 bytes.
-    if (memcmp(start + 12, "IHDR", 4) != 0 ||
-        big_endian_u32(start + 29) != (uint32_t)crc32(0, start + 12, 17))
-        return FAIL(ADELE_FORMAT, "Restore the file from its source.",
-                    "%s: damaged PNG file: the header's checksum is wrong", path);
+    TRY(check_first_chunk(path, start));
     uint32_t claimed_width = big_endian_u32(start + 16);
     uint32_t claimed_height = big_endian_u32(start + 20);
     TRY(image_check_claim(path, claimed_width, claimed_height, 1, 8, 0));

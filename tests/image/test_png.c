@@ -276,6 +276,24 @@ static void test_bad_checksum(void **state) {
     assert_non_null(strstr(adele_error_message(), "checksum"));
 }
 
+// libpng would skip it, and image_probe finds no header there.
+static void test_chunk_before_the_header(void **state) {
+    struct blob good, bad;
+    add_start(&good, 2, 1, 8, GRAY, false);
+    add_end(&good, (unsigned char[]){0, 7, 9}, 3);
+    bad.n = 8;
+    memcpy(bad.bytes, good.bytes, bad.n);
+    add_chunk(&bad, "eXIf", "MM\0*\0\0\0\10\0\0", 10);
+    memcpy(bad.bytes + bad.n, good.bytes + 8, good.n - 8);
+    bad.n += good.n - 8;
+    const char *path = store(state, &bad);
+    int width = 0, height = 0;
+    struct image label;
+    assert_load_fails(path, ADELE_FORMAT, "it does not begin with its header");
+    assert_int_equal(image_load_label(path, 0, &label), ADELE_FORMAT);
+    assert_int_equal(image_probe(path, &width, &height), ADELE_FORMAT);
+}
+
 static void test_too_few_rows(void **state) {
     struct blob blob;
     add_start(&blob, 4, 4, 8, GRAY, false);
@@ -400,6 +418,7 @@ int main(void) {
         CASE(test_interlaced),
         CASE(test_every_flip_and_truncation),
         CASE(test_bad_checksum),
+        CASE(test_chunk_before_the_header),
         CASE(test_too_few_rows),
         CASE(test_claims),
         CASE(test_memory_limit),
