@@ -48,19 +48,23 @@ struct adele_audit_summary {
 // Writes into the output's folder:
 //   audit.csv    a row an image (slice), most doubtful first. The score of a class is the IoU
 //                that its label is expected to have under the prediction; that of an image is the
-//                same of all classes but the background together
+//                same of all classes but the background together. Where the predictions of a
+//                class are larger or smaller than its labels in the median of 8 images or more,
+//                their areas are divided by that factor first, unless it is beyond 1/2 .. 2
 //   classes.csv  a row a class, most doubtful first
 //   regions.csv  connected regions (8 neighbours) of one label and one other prediction: bounding
 //                box, from, to, pixels, mean probability of `to`; most doubtful first
-//   overlays/    pictures of the most doubtful images, of at most 512 pixels a side
+//   overlays/    pictures of the most doubtful images, of at most 512 pixels a side; none of an
+//                image that only these factors have brought in front of more than 32 others
 //   with mask_value: label files in the input's own layout and type, and changes.csv, as
 //   adele_labels
-// Memory: that of one image, its probabilities, the rows and pictures above; not of the set. Only a
-// run with data.noise has its labels in memory, because no file holds them.
-// *out is zeroed after a failure. Errors: ADELE_DATA for an empty split or one without labels, and
-// for data.noise that gives other labels than the run had; ADELE_INVALID_ARGUMENT, before anything
-// is written, for options out of their range, and when a file would fall into a data set or another
-// run, or onto a file that is there; ADELE_INTERRUPTED, ADELE_IO, ADELE_FORMAT, ADELE_NO_MEMORY.
+// Memory: that of one image, its probabilities, the rows and pictures above, and 32 bytes an image
+// and class; not of the set. Only a run with data.noise has its labels in memory, because no file
+// holds them. *out is zeroed after a failure. Errors: ADELE_DATA for an empty split or one without
+// labels, and for data.noise that gives other labels than the run had; ADELE_INVALID_ARGUMENT,
+// before anything is written, for options out of their range, and when a file would fall into a
+// data set or another run, or onto a file that is there; ADELE_INTERRUPTED, ADELE_IO, ADELE_FORMAT,
+// ADELE_NO_MEMORY.
 ADELE_MUST_CHECK adele_status adele_model_audit(struct adele_model *model,
                                                 const struct adele_audit_options *options,
                                                 struct adele_audit_summary *out);

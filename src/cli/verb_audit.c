@@ -237,7 +237,10 @@ const struct argp audit_argp = {
     "Ranks images, classes and connected regions by how doubtful their labels are, given what a "
     "trained network predicts: audit.csv, classes.csv, regions.csv, and pictures of the most "
     "doubtful images.\vThe score of an image is the IoU that its label is expected to have under "
-    "the prediction, over all classes but the background; low scores are doubtful. A "
+    "the prediction, over all classes but the background; low scores are doubtful. "
+    "Where predictions of a class are larger or smaller than its labels in the median, scores "
+    "allow for it, and a line says so; an error in size that most labels of a class share is "
+    "therefore seen in regions.csv alone. A "
     "network that has memorized wrong labels doubts none of them: use a run with correction, an "
     "early checkpoint, or --folds.\n\n" MODEL_RANKS_DOC
     " With --folds each of them trains and audits "

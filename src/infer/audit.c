@@ -10,6 +10,7 @@
 #include "data/label_lookup.h"
 #include "data/label_store.h"
 #include "data/noise_images.h"
+#include "infer/audit_bias.h"
 #include "infer/audit_gallery.h"
 #include "infer/audit_mask.h"
 #include "infer/audit_table.h"
@@ -327,37 +328,37 @@ static void log_unpredicted(const struct audit *audit) {
 }
 
 static adele_status save_tables(struct audit *audit) {
-    int n_rows = audit->table.n_rows, n_pictures = audit->gallery.max;
     TRY(save_changes(audit));
-    TRY(audit_table_save(&audit->table, audit->dataset->category_names,
-                         n_pictures < n_rows ? n_pictures : n_rows, audit->folder));
+    TRY(audit_table_save(&audit->table, audit->dataset->category_names, audit->folder));
     audit_mask_log(audit->dataset, audit->split, audit->options->mask_value,
                    audit->is_mask_value_new, audit->folder);
+    audit_bias_log(&audit->table, audit->dataset->category_names);
     log_most_doubtful(audit);
     log_unpredicted(audit);
     return ADELE_OK;
 }
 
 // Each rank writes the pictures of its own images, rank 0 the tables.
-static adele_status save_results(struct audit *audit) {
-    TRY(audit_gallery_save(&audit->gallery, audit->folder));
+static adele_status save_results(struct audit *audit, int first) {
+    struct audit_table *table = &audit->table;
+    TRY(audit_bias_remove(table));
+    TRY(audit_table_number_pictures(table, audit->options->max_pictures, audit->gallery.max));
+    TRY(audit_gallery_save(&audit->gallery, table, first, audit->folder));
     return ranks_index(audit->options->model.ranks) == 0 ? save_tables(audit) : ADELE_OK;
 }
 
-static adele_status gather_results(struct audit *audit) {
+static adele_status gather_and_save(struct audit *audit) {
     struct ranks *ranks = audit->options->model.ranks;
-    int first;
+    int first = 0;
     TRY(case_gather_table(ranks, &audit->table, &first));
-    TRY(case_gather_gallery(ranks, first, &audit->gallery));
-    return audit->options->mask_value >= 0
-               ? case_gather_changes(ranks, audit->dataset, audit->split, &audit->changes)
-               : ADELE_OK;
+    if (audit->options->mask_value >= 0)
+        TRY(case_gather_changes(ranks, audit->dataset, audit->split, &audit->changes));
+    return ranks_agree(ranks, save_results(audit, first));
 }
 
 static adele_status visit_all(struct audit *audit, struct model *model) {
     TRY(visit_cases(audit, model, audit->output));
-    TRY(gather_results(audit));
-    return ranks_agree(audit->options->model.ranks, save_results(audit));
+    return gather_and_save(audit);
 }
 
 static adele_status compare_options(const struct audit_options *options) {
@@ -477,10 +478,8 @@ adele_status audit_fold(struct audit *audit, struct model *model, const bool *is
 }
 
 static adele_status end_folds(struct audit *audit) {
-    struct ranks *ranks = audit->options->model.ranks;
-    TRY(case_findings_share(ranks, audit->dataset));
-    TRY(gather_results(audit));
-    return ranks_agree(ranks, save_results(audit));
+    TRY(case_findings_share(audit->options->model.ranks, audit->dataset));
+    return gather_and_save(audit);
 }
 
 adele_status audit_end(struct audit *audit, adele_status status, struct audit_result *out) {

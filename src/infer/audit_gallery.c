@@ -5,7 +5,6 @@
 #include "base/half.h"
 #include "base/memory.h"
 #include "image/image.h"
-#include "infer/audit_table.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -13,9 +12,9 @@
 
 const char *const audit_picture_kinds[] = {"image", "label", "prediction", "overlay", NULL};
 
-adele_status audit_gallery_init(struct audit_gallery *out, int max) {
-    *out = (struct audit_gallery){.max = max};
-    return ALLOCATE(&out->pictures, max > 0 ? max : 1);
+adele_status audit_gallery_init(struct audit_gallery *out, int n) {
+    *out = (struct audit_gallery){.max = n > 0 ? n + AUDIT_SPARE_PICTURES : 0};
+    return ALLOCATE(&out->pictures, out->max + 1);
 }
 
 static void picture_deinit(struct audit_picture *picture) {
@@ -202,23 +201,16 @@ static adele_status save_picture(const struct audit_picture *picture, const char
     return status;
 }
 
-static int compare_pictures(const void *left, const void *right) {
-    const struct audit_picture *a = left, *b = right;
-    return audit_row_is_before(a->score, a->order, b->score, b->order) ? -1 : 1;
-}
-
-adele_status audit_gallery_save(struct audit_gallery *gallery, const char *folder) {
+adele_status audit_gallery_save(const struct audit_gallery *gallery,
+                                const struct audit_table *table, int first, const char *folder) {
     if (gallery->n == 0)
         return ADELE_OK;
     char *overlays = file_join(folder, "overlays");
     TRY(CHECK_MEMORY(overlays));
     adele_status status = file_make_directory(overlays);
-    qsort(gallery->pictures, (size_t)gallery->n, sizeof *gallery->pictures, compare_pictures);
     for (int i = 0; status == ADELE_OK && i < gallery->n; i++) {
-        int number = i + 1 + gallery->pictures[i].n_before;
-        if (number > gallery->max)
-            break;
-        for (int k = 0; status == ADELE_OK && audit_picture_kinds[k] != NULL; k++) {
+        int number = table->rows[first + gallery->pictures[i].order].picture;
+        for (int k = 0; number > 0 && status == ADELE_OK && audit_picture_kinds[k] != NULL; k++) {
             const char *kind = audit_picture_kinds[k];
             char *path = memory_printf("%s/%04d_%s.png", overlays, number, kind);
             status = CHECK_MEMORY(path);

@@ -24,6 +24,7 @@ void audit_table_deinit(struct audit_table *table) {
     for (int i = 0; i < table->n_rows; i++)
         memory_free(table->rows[i].name);
     memory_free(table->rows);
+    memory_free(table->overlaps);
     memory_free(table->regions);
     memory_free(table->pairs);
     memset(table, 0, sizeof *table);
@@ -33,12 +34,18 @@ void audit_table_deinit(struct audit_table *table) {
 
 adele_status audit_table_add_image(struct audit_table *table, const char *name, int slice,
                                    const struct doubt_score *score) {
+    size_t n_overlaps = (size_t)table->n_rows * (size_t)table->n_categories;
+    for (int c = 0; c < table->n_categories; c++) {
+        TRY(GROW(&table->overlaps, n_overlaps));
+        table->overlaps[n_overlaps++] = score->overlap[c];
+    }
     TRY(GROW(&table->rows, table->n_rows));
     struct audit_row *row = &table->rows[table->n_rows];
     *row = (struct audit_row){.name = memory_strdup(name),
                               .slice = slice,
                               .order = table->n_rows,
                               .score = score->score,
+                              .first_score = score->score,
                               .worst_score = score->worst_score,
                               .worst_class = score->worst_class,
                               .n_pixels = score->n_pixels};
@@ -46,14 +53,18 @@ adele_status audit_table_add_image(struct audit_table *table, const char *name, 
     table->n_rows++;
     for (int c = 0; c < table->n_categories; c++) {
         struct audit_class *class = &table->classes[c];
-        class->n_pixels += score->n_labelled[c];
-        class->n_predicted += score->n_predicted[c];
-        if (isnan(score->of_class[c]))
-            continue;
-        class->score_sum += llrint(score->of_class[c] * AUDIT_SCORE_UNITS);
-        class->n_images++;
+        class->n_pixels += score->overlap[c].n_labelled;
+        class->n_predicted += score->overlap[c].n_predicted;
+        class->n_images += !isnan(score->of_class[c]);
     }
+    audit_table_add_scores(table, score);
     return ADELE_OK;
+}
+
+void audit_table_add_scores(struct audit_table *table, const struct doubt_score *score) {
+    for (int c = 0; c < table->n_categories; c++)
+        if (!isnan(score->of_class[c]))
+            table->classes[c].score_sum += llrint(score->of_class[c] * AUDIT_SCORE_UNITS);
 }
 
 static bool is_more_doubtful(const struct audit_region *a, const struct audit_region *b) {
@@ -144,8 +155,36 @@ static int compare_rows(const void *left, const void *right) {
     return audit_row_is_before(a->score, a->order, b->score, b->order) ? -1 : 1;
 }
 
+static int compare_first(const void *left, const void *right) {
+    const struct audit_row *a = *(struct audit_row *const *)left,
+                           *b = *(struct audit_row *const *)right;
+    return audit_row_is_before(a->first_score, a->order, b->first_score, b->order) ? -1 : 1;
+}
+
+static int compare_last(const void *left, const void *right) {
+    return compare_rows(*(struct audit_row *const *)left, *(struct audit_row *const *)right);
+}
+
+adele_status audit_table_number_pictures(struct audit_table *table, int n_pictures, int n_kept) {
+    struct audit_row **rows = NULL;
+    size_t n = (size_t)table->n_rows;
+    if (n == 0)
+        return ADELE_OK;
+    TRY(ALLOCATE(&rows, n));
+    for (size_t i = 0; i < n; i++)
+        rows[i] = &table->rows[i];
+    qsort(rows, n, sizeof(struct audit_row *), compare_first); // picture: 1 if it was kept
+    for (int i = 0; i < table->n_rows; i++)
+        rows[i]->picture = i < n_kept;
+    qsort(rows, n, sizeof(struct audit_row *), compare_last);
+    for (int i = 0; i < table->n_rows; i++)
+        rows[i]->picture = i < n_pictures && rows[i]->picture ? i + 1 : 0;
+    memory_free(rows);
+    return ADELE_OK;
+}
+
 static adele_status add_row(struct buffer *csv, const struct audit_row *row, int rank,
-                            char *const *names, int n_pictures) {
+                            char *const *names) {
     TRY(buffer_printf(csv, "%d", rank));
     TRY(add_name(csv, row->name));
     TRY(buffer_printf(csv, ",%d", row->slice));
@@ -155,12 +194,11 @@ static adele_status add_row(struct buffer *csv, const struct audit_row *row, int
     TRY(buffer_printf(csv, ",%" PRId64 ",%" PRId64, row->n_pixels, row->n_doubtful));
     TRY(add_fixed(csv, row->n_pixels > 0 ? (double)row->n_doubtful / (double)row->n_pixels : 0.0));
     TRY(buffer_printf(csv, ",%d,", row->n_regions));
-    return rank <= n_pictures ? buffer_printf(csv, "overlays/%04d\n", rank)
-                              : buffer_text(csv, "\n");
+    return row->picture > 0 ? buffer_printf(csv, "overlays/%04d\n", row->picture)
+                            : buffer_text(csv, "\n");
 }
 
-static adele_status save_images(struct audit_table *table, char *const *names, int n_pictures,
-                                const char *folder) {
+static adele_status save_images(struct audit_table *table, char *const *names, const char *folder) {
     struct buffer csv = {0};
     if (table->n_rows > 0)
         qsort(table->rows, (size_t)table->n_rows, sizeof *table->rows, compare_rows);
@@ -168,7 +206,7 @@ static adele_status save_images(struct audit_table *table, char *const *names, i
         &csv, "rank,case,slice,score,worst_class,worst_class_score,pixels,doubtful_pixels,"
               "doubtful_fraction,regions,overlay\n");
     for (int i = 0; status == ADELE_OK && i < table->n_rows; i++)
-        status = add_row(&csv, &table->rows[i], i + 1, names, n_pictures);
+        status = add_row(&csv, &table->rows[i], i + 1, names);
     return save(&csv, folder, "audit.csv", status);
 }
 
@@ -266,9 +304,8 @@ static adele_status save_classes(const struct audit_table *table, char *const *n
     return save(&csv, folder, "classes.csv", status);
 }
 
-adele_status audit_table_save(struct audit_table *table, char *const *names, int n_pictures,
-                              const char *folder) {
+adele_status audit_table_save(struct audit_table *table, char *const *names, const char *folder) {
     TRY(save_regions(table, names, folder));
     TRY(save_classes(table, names, folder));
-    return save_images(table, names, n_pictures, folder);
+    return save_images(table, names, folder);
 }

@@ -163,6 +163,15 @@ static adele_status gather_rows(struct ranks *ranks, struct audit_table *table) 
     return status;
 }
 
+static adele_status gather_overlaps(struct ranks *ranks, struct audit_table *table) {
+    struct doubt_overlap *all = NULL;
+    size_t bytes, row = (size_t)table->n_categories * sizeof *all;
+    TRY(gather(ranks, table->overlaps, (size_t)table->n_rows * row, (void **)&all, &bytes));
+    memory_free(table->overlaps);
+    table->overlaps = all;
+    return ADELE_OK;
+}
+
 // Each rank has kept its most doubtful ones, among which are those of all.
 static adele_status gather_regions(struct ranks *ranks, struct audit_table *table) {
     struct audit_region *all = NULL;
@@ -203,48 +212,10 @@ adele_status case_gather_table(struct ranks *ranks, struct audit_table *table, i
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
     TRY(renumber(ranks, table, out_first));
+    TRY(gather_overlaps(ranks, table));
     TRY(gather_rows(ranks, table));
     TRY(gather_regions(ranks, table));
     return sum_classes(ranks, table);
-}
-
-// ---- pictures of an audit -----------------------------------------------------------------------
-
-struct place {
-    double score;
-    int rank, order;
-};
-
-static adele_status gather_places(struct ranks *ranks, const struct audit_gallery *gallery,
-                                  struct place **out, size_t *out_bytes) {
-    struct place *mine = NULL;
-    TRY(ALLOCATE(&mine, gallery->n + 1));
-    for (int i = 0; i < gallery->n; i++)
-        mine[i] = (struct place){gallery->pictures[i].score, ranks_index(ranks),
-                                 gallery->pictures[i].order};
-    adele_status status =
-        gather(ranks, mine, (size_t)gallery->n * sizeof *mine, (void **)out, out_bytes);
-    memory_free(mine);
-    return status;
-}
-
-adele_status case_gather_gallery(struct ranks *ranks, int first, struct audit_gallery *gallery) {
-    struct place *places = NULL;
-    size_t bytes;
-    if (ranks_count(ranks) == 1)
-        return ADELE_OK;
-    for (int i = 0; i < gallery->n; i++)
-        gallery->pictures[i].order += first;
-    TRY(gather_places(ranks, gallery, &places, &bytes));
-    for (int i = 0; i < gallery->n; i++) {
-        struct audit_picture *picture = &gallery->pictures[i];
-        for (size_t k = 0; k < bytes / sizeof *places; k++)
-            picture->n_before += places[k].rank != ranks_index(ranks) &&
-                                 audit_row_is_before(places[k].score, places[k].order,
-                                                     picture->score, picture->order);
-    }
-    memory_free(places);
-    return ADELE_OK;
 }
 
 // ---- changes of labels --------------------------------------------------------------------------

@@ -6,7 +6,6 @@
 
 #include "data/changes.h"
 #include "data/dataset.h"
-#include "infer/audit_gallery.h"
 #include "infer/audit_table.h"
 #include "infer/score_cases.h"
 #include "ranks/ranks.h"
@@ -15,10 +14,6 @@ ADELE_MUST_CHECK adele_status case_gather_scores(struct ranks *ranks, struct cas
 // *out_first: the rows of lower ranks, which are in front of this rank's now.
 ADELE_MUST_CHECK adele_status case_gather_table(struct ranks *ranks, struct audit_table *table,
                                                 int *out_first);
-// The pictures stay where they are, and get the places that they have among those of all.
-// `first`: what case_gather_table has returned.
-ADELE_MUST_CHECK adele_status case_gather_gallery(struct ranks *ranks, int first,
-                                                  struct audit_gallery *gallery);
 // Names are borrowed from the cases of the split.
 ADELE_MUST_CHECK adele_status case_gather_changes(struct ranks *ranks,
                                                   const struct dataset *dataset,

@@ -47,13 +47,9 @@ static void predict(const struct doubt_image *image, uint8_t *out) {
     }
 }
 
-struct overlap {
-    double inside, all;
-};
-
 // Sums of one class over the image, in reading order.
-static struct overlap score_class(const struct doubt_image *image, const uint8_t *prediction, int c,
-                                  struct doubt_score *out) {
+static struct doubt_overlap sum_class(const struct doubt_image *image, const uint8_t *prediction,
+                                      int c) {
     size_t n = plane_size(image);
     const float *plane = image->probabilities + (size_t)c * n;
     double inside = 0.0, outside = 0.0;
@@ -68,21 +64,45 @@ static struct overlap score_class(const struct doubt_image *image, const uint8_t
         n_labelled += is_label;
         n_predicted += is_predicted;
     }
-    out->n_labelled[c] = n_labelled;
-    out->n_predicted[c] = n_predicted;
-    out->n_pixels += n_labelled;
-    struct overlap overlap = {inside, (double)n_labelled + outside};
-    out->of_class[c] = n_labelled + n_predicted > 0 ? overlap.inside / overlap.all : NAN;
+    return (struct doubt_overlap){inside, outside, n_labelled, n_predicted};
+}
+
+static void remove_bias(struct doubt_overlap *overlap, double bias) {
+    double q = overlap->inside + overlap->outside, missing = q / bias - q;
+    if (missing <= 0.0) {
+        double taken = fmin(-missing, overlap->outside);
+        overlap->outside -= taken;
+        overlap->inside -= -missing - taken;
+        return;
+    }
+    double room = fmax((double)overlap->n_labelled - overlap->inside, 0.0);
+    double added = fmin(missing, room);
+    overlap->inside += added;
+    overlap->outside += missing - added;
+}
+
+// Sets out->of_class[c] and returns the sums that it was computed from.
+static struct doubt_overlap score_class(struct doubt_score *out, int c, const double *bias) {
+    struct doubt_overlap overlap = out->overlap[c];
+    bool is_there = overlap.n_labelled + overlap.n_predicted > 0;
+    if (is_there && bias)
+        remove_bias(&overlap, bias[c]);
+    out->of_class[c] =
+        is_there ? overlap.inside / ((double)overlap.n_labelled + overlap.outside) : (double)NAN;
     return overlap;
 }
 
+struct pooled {
+    double inside, all;
+};
+
 // Whether the class is in the image; then it is pooled.
-static bool pool_class(struct doubt_score *out, int c, const struct overlap *overlap,
-                       struct overlap *pooled) {
+static bool pool_class(struct doubt_score *out, int c, const struct doubt_overlap *overlap,
+                       struct pooled *pooled) {
     if (isnan(out->of_class[c]))
         return false;
     pooled->inside += overlap->inside;
-    pooled->all += overlap->all;
+    pooled->all += (double)overlap->n_labelled + overlap->outside;
     if (out->worst_class < 0 || out->of_class[c] < out->worst_score) {
         out->worst_class = c;
         out->worst_score = out->of_class[c];
@@ -90,24 +110,32 @@ static bool pool_class(struct doubt_score *out, int c, const struct overlap *ove
     return true;
 }
 
-adele_status doubt_score(struct doubt *doubt, const struct doubt_image *image,
-                         struct doubt_score *out) {
-    struct overlap background, pooled = {0};
+void doubt_pool(struct doubt_score *score, int n_categories, const double *bias) {
+    struct pooled pooled = {0};
     bool has_foreground = false;
-    memset(out, 0, sizeof *out);
-    out->worst_class = -1;
-    out->worst_score = 1.0;
-    TRY(reserve(doubt, plane_size(image)));
-    predict(image, doubt->prediction);
-    background = score_class(image, doubt->prediction, 0, out);
-    for (int c = 1; c < image->n_categories; c++) {
-        struct overlap overlap = score_class(image, doubt->prediction, c, out);
-        has_foreground = pool_class(out, c, &overlap, &pooled) || has_foreground;
+    score->worst_class = -1;
+    score->worst_score = 1.0;
+    struct doubt_overlap background = score_class(score, 0, bias);
+    for (int c = 1; c < n_categories; c++) {
+        struct doubt_overlap overlap = score_class(score, c, bias);
+        has_foreground = pool_class(score, c, &overlap, &pooled) || has_foreground;
     }
     if (!has_foreground)
-        (void)pool_class(out, 0, &background, &pooled);
-    double agreed = (double)out->n_pixels / 1000.0;
-    out->score = agreed > 0.0 ? (pooled.inside + agreed) / (pooled.all + agreed) : 1.0;
+        (void)pool_class(score, 0, &background, &pooled);
+    double agreed = (double)score->n_pixels / 1000.0;
+    score->score = agreed > 0.0 ? (pooled.inside + agreed) / (pooled.all + agreed) : 1.0;
+}
+
+adele_status doubt_score(struct doubt *doubt, const struct doubt_image *image,
+                         struct doubt_score *out) {
+    memset(out, 0, sizeof *out);
+    TRY(reserve(doubt, plane_size(image)));
+    predict(image, doubt->prediction);
+    for (int c = 0; c < image->n_categories; c++) {
+        out->overlap[c] = sum_class(image, doubt->prediction, c);
+        out->n_pixels += out->overlap[c].n_labelled;
+    }
+    doubt_pool(out, image->n_categories, NULL);
     return ADELE_OK;
 }
 

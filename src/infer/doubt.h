@@ -19,12 +19,25 @@ struct doubt_image {
     const float *probabilities; // (K, h, w)
 };
 
+// Of class c in an image.
+struct doubt_overlap {
+    double inside, outside; // sums of q_c (below) over the pixels with the label c and with another
+    int64_t n_labelled;     // pixels with the label c
+    int64_t n_predicted;
+};
+
 // The score of class c is the IoU that its label is expected to have,
 //     inside / union     inside: sum of q_c over the pixels labelled c
 //                        union: number of these pixels + sum of q_c over the others
 // for each class that is labelled or predicted somewhere in the image. q_c is the mean of the
 // probability of c and of 1 where c is predicted (else 0): unsure networks rank better by their
 // predictions, sure ones by their probabilities.
+//
+// A bias b of class c (audit_bias.h) is removed from these sums first: Q, the sum of q_c over all
+// pixels that count, becomes Q / b. Of b > 1, the excess is taken from outside of the label first,
+// and the rest from inside of it. Of b < 1, what is missing is added inside of the label first, as
+// far as it has pixels, and the rest outside. A network that draws contours a little too far out
+// then scores a label that is too large like one that is too small.
 //
 // The score of the image pools the classes but the background: sum of inside / sum of union. A
 // thousandth of the image's pixels is added to both, or else a single pixel in an image without
@@ -35,10 +48,11 @@ struct doubt_score {
     int worst_class;    // with the lowest score among the classes that are pooled; -1: none
     double worst_score; // 1 when there is none
     int64_t n_pixels;   // that count
-    double of_class[DOUBT_MAX_CATEGORIES];    // NaN: neither labelled nor predicted
-    int64_t n_labelled[DOUBT_MAX_CATEGORIES]; // pixels with that label
-    int64_t n_predicted[DOUBT_MAX_CATEGORIES];
+    double of_class[DOUBT_MAX_CATEGORIES];              // NaN: neither labelled nor predicted
+    struct doubt_overlap overlap[DOUBT_MAX_CATEGORIES]; // no bias removed
 };
+// Fills the scores from `overlap` and `n_pixels`. bias: of each class; NULL: none.
+void doubt_pool(struct doubt_score *score, int n_categories, const double *bias);
 
 // Maps and memory of one image after another; zero-initialized.
 struct doubt {

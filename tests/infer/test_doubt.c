@@ -62,9 +62,10 @@ static void the_score_is_the_expected_iou_of_each_class(void **state) {
     assert_int_equal(score.worst_class, 1);
     assert_near(score.worst_score, 1.75 / 3.0);
     assert_int_equal(score.n_pixels, 5);
-    assert_int_equal(score.n_labelled[0], 3);
-    assert_int_equal(score.n_predicted[0], 2); // where the label is ignored, it does not count
-    assert_int_equal(score.n_predicted[1], 3);
+    assert_int_equal(score.overlap[0].n_labelled, 3);
+    assert_int_equal(score.overlap[0].n_predicted,
+                     2); // where the label is ignored, it does not count
+    assert_int_equal(score.overlap[1].n_predicted, 3);
     const uint8_t prediction[6] = {0, 0, 1, 1, 1, 0}; // of equal ones the first
     assert_memory_equal(doubt.prediction, prediction, 6);
     doubt_deinit(&doubt);
@@ -121,6 +122,37 @@ static void a_stray_pixel_is_less_doubtful_than_a_missed_object(void **state) {
     assert_near(scores[0], 10.0 / 11.0);
     assert_near(scores[1], 10.0 / 410.0);
     doubt_deinit(&doubt);
+}
+
+static void a_bias_above_one_is_taken_from_outside_of_the_label_first(void **state) {
+    (void)state;
+    struct doubt_score score = {.n_pixels = 1000, .overlap = {{0}, {80.0, 40.0, 100, 120}}};
+    const double none[2] = {1.0, 1.0}, some[2] = {1.0, 1.2}, much[2] = {1.0, 2.0};
+    doubt_pool(&score, 2, NULL);
+    assert_near(score.of_class[1], 80.0 / 140.0);
+    double without = score.score;
+    doubt_pool(&score, 2, none);
+    assert_true(score.score <= without && score.score >= without);
+    doubt_pool(&score, 2, some); // 20 of 120 are too many
+    assert_near(score.of_class[1], 80.0 / 120.0);
+    assert_near(score.score, 81.0 / 121.0);
+    assert_near(score.worst_score, 80.0 / 120.0);
+    doubt_pool(&score, 2, much); // 60: the 40 outside and 20 inside
+    assert_near(score.of_class[1], 60.0 / 100.0);
+}
+
+static void a_bias_below_one_adds_inside_of_the_label_first(void **state) {
+    (void)state;
+    struct doubt_score score = {.n_pixels = 1000, .overlap = {{0}, {60.0, 20.0, 100, 80}}};
+    const double some[2] = {1.0, 0.8}, much[2] = {1.0, 0.5};
+    doubt_pool(&score, 2, some); // 20 are missing
+    assert_near(score.of_class[1], 80.0 / 120.0);
+    assert_near(score.score, 81.0 / 121.0);
+    doubt_pool(&score, 2, much); // 80 are missing: 40 inside and 40 outside
+    assert_near(score.of_class[1], 100.0 / 160.0);
+    score.overlap[1] = (struct doubt_overlap){0.0, 0.0, 4, 0};
+    doubt_pool(&score, 2, much); // nothing is predicted
+    assert_near(score.of_class[1], 0.0);
 }
 
 static void without_a_pixel_that_counts_nothing_is_doubtful(void **state) {
@@ -280,6 +312,8 @@ int main(void) {
         cmocka_unit_test(classes_that_are_nowhere_do_not_count),
         cmocka_unit_test(the_background_counts_where_it_is_alone),
         cmocka_unit_test(a_stray_pixel_is_less_doubtful_than_a_missed_object),
+        cmocka_unit_test(a_bias_above_one_is_taken_from_outside_of_the_label_first),
+        cmocka_unit_test(a_bias_below_one_adds_inside_of_the_label_first),
         cmocka_unit_test(without_a_pixel_that_counts_nothing_is_doubtful),
         cmocka_unit_test(regions_touch_at_corners_and_have_one_pair_of_classes),
         cmocka_unit_test(regions_below_a_limit_are_not_doubtful),
