@@ -199,8 +199,9 @@ CPU_KERNEL(static void, softmax_columns, (int n_categories, size_t group_floats,
         for (int x = n; x < COLUMNS; x++)
             line[c][x] = 0.0f;
     }
-    memcpy(highest, line[0], sizeof highest);
-    for (int c = 1; c < n_categories; c++)
+    for (int x = 0; x < COLUMNS; x++)
+        highest[x] = -INFINITY;
+    for (int c = 0; c < n_categories; c++)
         for (int x = 0; x < COLUMNS; x++)
             highest[x] = line[c][x] > highest[x] ? line[c][x] : highest[x];
     for (int c = 0; c < n_categories; c++)
