@@ -76,12 +76,25 @@ template <bool is_paired> static __device__ inline void hopper_give_back(uint64_
     }
 }
 
+// ---- on the host --------------------------------------------------------------------------------
+
+// Whether the program holds the code of this kernel, which has Hopper's instructions, for this GPU.
+// One of compute capability 9.0 also runs code made for 8.0 or for 9.0 without its own
+// instructions, in which a kernel of Hopper is one trap and takes next to no registers. The
+// emulator and the interpreter count none.
+static inline bool hopper_has_code(const void *kernel) {
+    struct cudaFuncAttributes attributes;
+    if (cudaFuncGetAttributes(&attributes, kernel) != cudaSuccess) {
+        (void)cudaGetLastError();
+        return false;
+    }
+    return attributes.ptxVersion >= 90 && (attributes.numRegs == 0 || attributes.numRegs >= 128);
+}
+
 // ---- on the host, conv2d_hopper_plan.cu ---------------------------------------------------------
 
 // Whether this GPU, this driver and this program run kernels of Hopper on tensors of bf16.
 bool hopper_is_usable(const struct cuda_context *context, enum conv2d_math math);
-// Whether the program holds the code of this kernel, which has Hopper's instructions, for this GPU.
-bool hopper_has_code(const void *kernel);
 // The driver's function that describes a tensor; NULL where it is too old.
 void *hopper_find_encode();
 // Of a launch: one for each multiprocessor, or fewer as ADELE_CONV2D_BLOCKS in the environment says

@@ -34,18 +34,6 @@ void *hopper_find_encode() {
     return function;
 }
 
-// A GPU of compute capability 9.0 also runs code made for 8.0 or for 9.0 without its own
-// instructions, in which a kernel of Hopper is one trap and takes next to no registers. The
-// emulator and the interpreter count none.
-bool hopper_has_code(const void *kernel) {
-    struct cudaFuncAttributes attributes;
-    if (cudaFuncGetAttributes(&attributes, kernel) != cudaSuccess) {
-        (void)cudaGetLastError();
-        return false;
-    }
-    return attributes.ptxVersion >= 90 && (attributes.numRegs == 0 || attributes.numRegs >= 128);
-}
-
 bool hopper_is_usable(const struct cuda_context *context, enum conv2d_math math) {
     return math == CONV2D_BF16 && context->storage == ADELE_PRECISION_BF16 &&
            context->compute_capability == 90 &&
