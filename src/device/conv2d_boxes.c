@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "device/conv2d_boxes.h"
 
+#include "device/box_search.h"
+
 #include <stdlib.h>
 
 int conv2d_box_count_taps(unsigned taps) {
@@ -74,24 +76,16 @@ void conv2d_boxes_choose(struct conv2d_boxes *boxes) {
         boxes->w = boxes->w_source = boxes->n * boxes->h * boxes->w;
         boxes->h = boxes->h_source = boxes->n = 1;
     }
-    int64_t of_width[CONV2D_BOX_PIXELS + 1], of_height[CONV2D_BOX_PIXELS + 1], least = INT64_MAX;
+    int64_t of_width[CONV2D_BOX_PIXELS + 1], of_height[CONV2D_BOX_PIXELS + 1];
     for (int i = 1; i <= CONV2D_BOX_PIXELS; i++) {
         of_width[i] = axis_cost(x_of(boxes), i);
         of_height[i] = axis_cost(y_of(boxes), i);
     }
-    int widest = boxes->w < CONV2D_BOX_PIXELS ? boxes->w : CONV2D_BOX_PIXELS;
-    for (int w = widest; w >= 1; w--)
-        for (int h = 1; h <= boxes->h && h <= CONV2D_BOX_PIXELS / w; h++) {
-            int n = CONV2D_BOX_PIXELS / (w * h);
-            n = n < boxes->n ? n : boxes->n;
-            int64_t cost = of_width[w] * of_height[h] * divide_up(boxes->n, n);
-            if (cost < least) {
-                least = cost;
-                boxes->box_w = w;
-                boxes->box_h = h;
-                boxes->box_n = n;
-            }
-        }
+    const struct box_size best =
+        box_search(of_width, of_height, CONV2D_BOX_PIXELS, boxes->n, boxes->h, boxes->w);
+    boxes->box_n = best.n;
+    boxes->box_h = best.h;
+    boxes->box_w = best.w;
 }
 
 int conv2d_boxes_count(const struct conv2d_boxes *boxes) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "device/conv2d_gradient_tiles.h"
 
+#include "device/box_search.h"
+
 // The slot of a worker's sums costs about what four steps do (bench/tile_model.h).
 static const int usual_least_steps = 4;
 
@@ -44,24 +46,16 @@ static int64_t axis_cost(const struct gradient_tiles *tiles, int in, int out, in
 // The box with the fewest steps over all taps, and of equal ones the widest, whose rows are the
 // longest runs of memory.
 static void choose_box(struct gradient_tiles *tiles) {
-    int64_t of_width[GRADIENT_PIXELS + 1], of_height[GRADIENT_PIXELS + 1], least = INT64_MAX;
+    int64_t of_width[GRADIENT_PIXELS + 1], of_height[GRADIENT_PIXELS + 1];
     for (int i = 1; i <= GRADIENT_PIXELS; i++) {
         of_width[i] = axis_cost(tiles, tiles->w_in, tiles->w_out, i);
         of_height[i] = axis_cost(tiles, tiles->h_in, tiles->h_out, i);
     }
-    int widest = tiles->w_out < GRADIENT_PIXELS ? tiles->w_out : GRADIENT_PIXELS;
-    for (int w = widest; w >= 1; w--)
-        for (int h = 1; h <= tiles->h_out && h <= GRADIENT_PIXELS / w; h++) {
-            int n = GRADIENT_PIXELS / (w * h);
-            n = n < tiles->n ? n : tiles->n;
-            int64_t cost = of_width[w] * of_height[h] * divide_up(tiles->n, n);
-            if (cost < least) {
-                least = cost;
-                tiles->box_w = w;
-                tiles->box_h = h;
-                tiles->box_n = n;
-            }
-        }
+    const struct box_size best =
+        box_search(of_width, of_height, GRADIENT_PIXELS, tiles->n, tiles->h_out, tiles->w_out);
+    tiles->box_n = best.n;
+    tiles->box_h = best.h;
+    tiles->box_w = best.w;
 }
 
 // ---- tiles --------------------------------------------------------------------------------------
