@@ -3,6 +3,7 @@
 // their sum: test_conv2d has the small shapes.
 #include "reference/reference.h"
 #include "support/compare.h"
+#include "support/conv2d_problem.h"
 #include "support/devices.h"
 #include "support/sums.h"
 #include "support/tensor_core_tolerance.h"
@@ -28,18 +29,9 @@ static const int cases[][9] = {
 };
 
 static struct adele_conv2d_desc desc_of(const int *row, enum adele_precision precision) {
-    struct adele_conv2d_desc desc = {.n = row[0],
-                                     .c_in = row[1],
-                                     .h_in = row[2],
-                                     .w_in = row[3],
-                                     .c_out = row[4],
-                                     .kernel = row[5],
-                                     .stride = row[6],
-                                     .pad = row[7],
-                                     .dilation = row[8],
-                                     .has_bias = true,
-                                     .is_training = true,
-                                     .precision = precision};
+    struct adele_conv2d_desc desc = conv2d_desc_of(row);
+    desc.needs_d_src = false;
+    desc.precision = precision;
     return desc;
 }
 

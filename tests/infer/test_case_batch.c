@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "image/image.h"
 #include "support/scratch.h"
+#include "support/tiny_dataset.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
 
@@ -19,19 +20,6 @@
 enum { N_TEST = 34, CATEGORIES = 3 }; // batches of 4, and two pictures
 enum { I_SMALL = 6, SMALL = 30 };     // a picture of another size
 
-// The upper left part of a file of one channel takes its place.
-static void crop(const char *path, int height, int width) {
-    struct image from, to;
-    check_ok(image_load(path, 0, &from));
-    check_ok(image_init(&to, width, height, 1, 8));
-    for (int y = 0; y < height; y++)
-        memcpy((uint8_t *)to.pixels + (size_t)y * (size_t)width,
-               (uint8_t *)from.pixels + (size_t)y * (size_t)from.width, (size_t)width);
-    check_ok(image_save_png(path, &to));
-    image_deinit(&from);
-    image_deinit(&to);
-}
-
 static int setup(void **state) {
     char name[64];
     if (tiny_run_setup(state) != 0)
@@ -45,9 +33,9 @@ static int setup(void **state) {
     many.height = many.width = 40; // the network works at 32 x 28
     tiny_set_write(scratch_path(state, "many"), &many);
     (void)snprintf(name, sizeof name, "many/imagesTs/test_%03d_0000.png", I_SMALL);
-    crop(scratch_path(state, name), SMALL, SMALL);
+    tiny_crop(state, name, SMALL, SMALL);
     (void)snprintf(name, sizeof name, "many/labelsTs/test_%03d.png", I_SMALL);
-    crop(scratch_path(state, name), SMALL, SMALL);
+    tiny_crop(state, name, SMALL, SMALL);
     return 0;
 }
 

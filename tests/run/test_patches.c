@@ -10,6 +10,7 @@
 #include "run/correction_adele.h"
 #include "run/training_step.h"
 #include "support/scratch.h"
+#include "support/tiny_dataset.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"
 
@@ -30,20 +31,6 @@ enum { H = 64, W = 56, PATCH_H = 48, PATCH_W = 40, N_TRAIN = 12 };
         "correction.r=0.05", "correction.tau=0.34", "correction.while_rising=true",                \
         "correction.flip=false", "train.epochs=10"
 
-// The upper left part of a file of one channel takes its place.
-static void crop(void *const *state, const char *name, int height, int width) {
-    struct image from, to;
-    const char *path = scratch_path(state, name);
-    check_ok(image_load_label(path, 0, &from));
-    check_ok(image_init(&to, width, height, 1, 8));
-    for (int y = 0; y < height; y++)
-        memcpy((uint8_t *)to.pixels + (size_t)y * (size_t)width,
-               (uint8_t *)from.pixels + (size_t)y * (size_t)from.width, (size_t)width);
-    check_ok(image_save_png(path, &to));
-    image_deinit(&from);
-    image_deinit(&to);
-}
-
 static void crop_case(void *const *state, const char *part, const char *name, int height,
                       int width) {
     char path[128];
@@ -51,7 +38,7 @@ static void crop_case(void *const *state, const char *part, const char *name, in
                                           "set/noisy%s/%s.png"};
     for (int i = 0; i < (strcmp(part, "Tr") == 0 ? 3 : 2); i++) {
         (void)snprintf(path, sizeof path, formats[i], part, name);
-        crop(state, path, height, width);
+        tiny_crop(state, path, height, width);
     }
 }
 

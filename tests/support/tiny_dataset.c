@@ -70,6 +70,19 @@ void tiny_label_set(void *const *state, const char *path, int y, int x, uint8_t 
     image_deinit(&picture);
 }
 
+void tiny_crop(void *const *state, const char *path, int height, int width) {
+    struct image from, to;
+    const char *full = scratch_path(state, path);
+    assert_int_equal(image_load_label(full, 0, &from), ADELE_OK);
+    assert_int_equal(image_init(&to, width, height, 1, 8), ADELE_OK);
+    for (int y = 0; y < height; y++)
+        memcpy((uint8_t *)to.pixels + (size_t)y * (size_t)width,
+               (uint8_t *)from.pixels + (size_t)y * (size_t)from.width, (size_t)width);
+    assert_int_equal(image_save_png(full, &to), ADELE_OK);
+    image_deinit(&from);
+    image_deinit(&to);
+}
+
 void tiny_volume(void *const *state, const char *path, int nz, const float *values, int seed) {
     static const float spacing[3] = {0.5f, 0.75f, 3.0f};
     struct nifti_volume volume;

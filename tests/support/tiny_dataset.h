@@ -20,6 +20,8 @@ void tiny_label(void *const *state, const char *path, int height, int width, int
                 bool is_indexed, int seed);
 // One pixel of a label file gets another value.
 void tiny_label_set(void *const *state, const char *path, int y, int x, uint8_t value);
+// The upper left part of a file of one channel and 8 bits takes its place.
+void tiny_crop(void *const *state, const char *path, int height, int width);
 // values (nz, TINY_H, TINY_W); NULL = a ramp.
 void tiny_volume(void *const *state, const char *path, int nz, const float *values, int seed);
 
