@@ -24,6 +24,7 @@ static const struct adele_conv2d_desc convolutions[] = {
     CONV(1, 3, 20, 22, 16, 7, 2, 3, 1, false, false), // ResNet's stem
     CONV(1, 64, 9, 15, 320, 1, 1, 0, 1, true, true),  // Hopper's tiles of 128 and 256 channels
     CONV(3, 128, 13, 11, 64, 3, 1, 2, 2, true, true), // and over several images, more than blocks
+    CONV(2, 64, 17, 19, 64, 3, 2, 1, 1, false, true), // its data gradient, parity by parity
 };
 static const struct adele_aspp_desc pyramids[] = {
     {.form = ADELE_ASPP_SUM,
@@ -274,6 +275,7 @@ const struct selftest_case selftest_small_cases[] = {
     WITH_TILE(convolutions[9], "128x256"),
     WITH_TILE(convolutions[10], "128x64"),
     WITH_TILE(convolutions[10], "128x256"),
+    WITH_TILE(convolutions[11], "128x64"),
     OF_OP(pack, convolutions[0]),
     OF_OP(pack, convolutions[2]),
     OF_OP(aspp, pyramids[0]),

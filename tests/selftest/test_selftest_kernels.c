@@ -200,6 +200,22 @@ static void a_kernel_that_is_wrong_is_found(void **state) {
     assert_true(found == family_bit(ADELE_FAMILY_COUNT) - 1);
 }
 
+// The one path of a kernel that has no kernel of its own: the data gradient with a stride, whose
+// pixels of a parity do not lie side by side.
+static void a_wrong_stride_of_hopper_is_found(void **state) {
+    SKIP_WITHOUT_EMULATOR();
+    (void)state;
+    (void)setenv("SIMT_DEVICE", "hopper", 1);
+    plant("wrong:tensor_map:pitches");
+    run_child(FAMILY_BIT(conv2d_plain) | FAMILY_BIT(conv2d_hopper) |
+                  FAMILY_BIT(weight_gradient_hopper),
+              NULL);
+    (void)unsetenv("SIMT_DEVICE");
+    assert_true(seen.wrong == FAMILY_BIT(conv2d_hopper));
+    assert_non_null(strstr(seen.text, "stride 2"));
+    assert_non_null(strstr(seen.text, "bf16: d_src: "));
+}
+
 // One family's fault is not another's.
 static void the_others_are_not_blamed(void **state) {
     SKIP_WITHOUT_EMULATOR();
@@ -269,8 +285,11 @@ static void a_library_that_fails_is_found(void **state) {
 int main(void) {
     simt_devices_provide();
     const struct CMUnitTest tests[] = {
-        SELFTEST_CASE(a_kernel_that_is_wrong_is_found), SELFTEST_CASE(the_others_are_not_blamed),
-        SELFTEST_CASE(the_networks_shapes_are_run),     SELFTEST_CASE(correct_libraries_pass),
+        SELFTEST_CASE(a_kernel_that_is_wrong_is_found),
+        SELFTEST_CASE(a_wrong_stride_of_hopper_is_found),
+        SELFTEST_CASE(the_others_are_not_blamed),
+        SELFTEST_CASE(the_networks_shapes_are_run),
+        SELFTEST_CASE(correct_libraries_pass),
         SELFTEST_CASE(a_library_that_fails_is_found),
     };
     return cmocka_run_group_tests(tests, selftest_setup, scratch_teardown);

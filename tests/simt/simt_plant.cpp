@@ -44,6 +44,11 @@ bool simt_plant_never_ends() {
     return never_ends;
 }
 
+bool simt_plant_ignores_pitches() {
+    const char *setting = getenv("ADELE_SIMT_PLANT");
+    return setting != NULL && is_planted(setting, "wrong", "tensor_map", "pitches");
+}
+
 bool simt_plant_leaves_out_first() {
     bool is_planted_here = leaves_out_first;
     leaves_out_first = false; // a launch that was not announced is not meant

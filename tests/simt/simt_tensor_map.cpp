@@ -2,6 +2,7 @@
 // Tensor maps: the driver's checks of cuTensorMapEncodeTiled (CUDA driver interface, "Tensor Map
 // Object Management"), and where the emulator keeps what it was told.
 #include "simt_async.h"
+#include "simt_plant.h"
 
 #include <cuda.h>
 
@@ -76,6 +77,8 @@ static CUresult encode_tiled(CUtensorMap *out, CUtensorMapDataType type, cuuint3
         map.steps[i] = i == 0 ? 1 : (uint8_t)steps[i]; // no stride within rows: it is ignored
         code = check_dim(i, extents[i], map.strides[i], box[i], steps[i]);
     }
+    for (int i = 1; i < (int)n_dims && simt_plant_ignores_pitches(); i++)
+        map.strides[i] = map.strides[i - 1] * map.extents[i - 1];
     if (code == cudaSuccess)
         code = check_places(out, address, box[0] * element_bytes[type], swizzles[swizzle]);
     if (code != cudaSuccess) {
