@@ -14,7 +14,7 @@
 // show.
 #include "base/fail.h"
 #include "cpu/cpu.h"
-#include "cpu/lanes.h"
+#include "cpu/isa.h"
 #include "device/op_check.h"
 
 #include <math.h>
@@ -22,18 +22,44 @@
 
 // 64 KiB of floats: much smaller than a second-level cache, large enough for one task.
 #define CHUNK_PIXELS 2048
+#define MAX_BLOCK    16
 
-// Even. A block of 16 channels is two groups of eight lanes: both are processed for so many pixels
-// before the next ones, because they share cache lines. Three tensors take 24 KiB of them.
-#define SEGMENT_PIXELS 128
+// Sums of one chunk of a block's channels: sum x and sum x^2, or sum g and sum g x. [1]: of the odd
+// pixels, where a kernel keeps them apart.
+struct lane_sums {
+    double first[2][MAX_BLOCK], second[2][MAX_BLOCK];
+};
 
-#define MAX_GROUPS 2 // of a block
+// Coefficients of a block's channels. The mean is subtracted first and not folded into b: where it
+// is large beside the deviation, folding would cost the low bits that decide a ReLU or a maximum
+// further on.
+struct coefficients {
+    float mean[MAX_BLOCK], a[MAX_BLOCK], b[MAX_BLOCK], k[MAX_BLOCK];
+};
+
+// The loops over the pixels of a chunk; see batch_norm_kernels.h.
+struct kernels {
+    void (*sum_values)(const float *x, size_t n_pixels, struct lane_sums *sums);
+    void (*sum_gradients)(const float *x, const float *dst, const float *d_dst, size_t n_pixels,
+                          struct lane_sums *sums);
+    void (*apply_forward)(const float *x, const float *residual, float *dst, size_t n_pixels,
+                          const struct coefficients *coefficients, bool has_relu);
+    void (*apply_backward)(const float *x, const float *dst, const float *d_dst, float *d_src,
+                           float *d_residual, size_t n_pixels,
+                           const struct coefficients *coefficients);
+};
+
+#define WIDTH 8
+#include "cpu/batch_norm_kernels.h"
+#define WIDTH 16
+#include "cpu/batch_norm_kernels.h"
 
 struct batch_norm {
     struct cpu_op base;
     struct adele_batch_norm_desc desc;
     int block, n_blocks, n_chunks;
-    size_t plane; // H * W
+    const struct kernels *kernels; // of the block's width
+    size_t plane;                  // H * W
     struct cpu_slice dst;
 };
 
@@ -46,17 +72,6 @@ struct chunk {
     size_t i_part; // of the n * n_chunks parts of a channel
 };
 
-// What the kernels get: some pixels of a chunk, and eight of its channels.
-struct segment {
-    size_t offset, dst, n_pixels, stride; // the first two as in struct chunk
-};
-
-// Coefficients of a lane. The mean is subtracted first and not folded into b: where it is large
-// beside the deviation, folding would cost the low bits that decide a ReLU or a maximum further on.
-struct coefficients {
-    float mean[LANES], a[LANES], b[LANES], k[LANES];
-};
-
 adele_status cpu_batch_norm_create(const struct adele_device *device,
                                    const struct adele_batch_norm_desc *desc,
                                    struct adele_op **out) {
@@ -65,6 +80,7 @@ adele_status cpu_batch_norm_create(const struct adele_device *device,
     struct batch_norm *self = (struct batch_norm *)*out;
     self->desc = *desc;
     self->block = cpu_block(device);
+    self->kernels = self->block == MAX_BLOCK ? &kernels_16 : &kernels_8;
     self->n_blocks = (desc->c + self->block - 1) / self->block;
     self->plane = (size_t)desc->h * (size_t)desc->w;
     self->dst = cpu_slice_of(desc->dst, desc->c, self->block);
@@ -103,139 +119,30 @@ static struct chunk task_chunk(const struct batch_norm *self, long i_task) {
     return chunk;
 }
 
-static struct segment chunk_segment(const struct batch_norm *self, const struct chunk *chunk,
-                                    size_t first, int group) {
-    size_t block = (size_t)self->block, at = first * block + (size_t)(group * LANES);
-    size_t left = chunk->n_pixels - first;
-    struct segment segment = {
-        .offset = chunk->offset + at,
-        .dst = chunk->dst + at,
-        .n_pixels = left < SEGMENT_PIXELS ? left : SEGMENT_PIXELS,
-        .stride = block,
-    };
-    return segment;
-}
-
-// The sums of a group of eight channels lie together, in the order of their parts.
-static double *part_sums(const struct batch_norm *self, double *partial, const struct chunk *chunk,
-                         int group) {
+// The sums of a block of channels lie together, in the order of their parts.
+static double *part_sums(const struct batch_norm *self, double *partial, int i_block,
+                         size_t i_part) {
     size_t n_parts = (size_t)self->desc.n * (size_t)self->n_chunks;
-    size_t i_group = (size_t)(chunk->i_block * (self->block / LANES) + group);
-    return partial + (i_group * n_parts + chunk->i_part) * 2 * LANES;
+    return partial + ((size_t)i_block * n_parts + i_part) * 2 * (size_t)self->block;
 }
 
-// sums[0..7] and sums[8..15] of channel c's group, over all its tasks in order.
-static void combine(const struct batch_norm *self, const double *partial, int c, double *first,
+static void store_sums(const struct batch_norm *self, const struct lane_sums *sums, double *out) {
+    for (int lane = 0; lane < self->block; lane++) {
+        out[lane] = sums->first[0][lane] + sums->first[1][lane];
+        out[self->block + lane] = sums->second[0][lane] + sums->second[1][lane];
+    }
+}
+
+// The two sums of channel c over all its tasks in order.
+static void combine(const struct batch_norm *self, double *partial, int c, double *first,
                     double *second) {
-    size_t n_parts = (size_t)self->desc.n * (size_t)self->n_chunks;
-    const double *part = partial + (size_t)(c / LANES) * n_parts * 2 * LANES + (size_t)(c % LANES);
+    size_t n_parts = (size_t)self->desc.n * (size_t)self->n_chunks, block = (size_t)self->block;
+    const double *part = part_sums(self, partial, c / self->block, 0) + c % self->block;
     *first = 0.0;
     *second = 0.0;
     for (size_t i = 0; i < n_parts; i++) {
-        *first += part[i * 2 * LANES];
-        *second += part[i * 2 * LANES + LANES];
-    }
-}
-
-// ---- kernels ------------------------------------------------------------------------------------
-
-#define TO_DOUBLE(v) __builtin_convertvector((v), half_lanes_double)
-
-// The sums of eight channels, low and high four. sum_values keeps those of even pixels (s[0], s[1])
-// and of odd ones (s[2], s[3]) apart to hide the latency of an add.
-struct lane_sums {
-    half_lanes_double s[4], q[4];
-};
-
-static void store_sums(const struct lane_sums *sums, double *out) {
-    for (int i = 0; i < 4; i++) {
-        out[i] = sums->s[0][i] + sums->s[2][i];
-        out[4 + i] = sums->s[1][i] + sums->s[3][i];
-        out[LANES + i] = sums->q[0][i] + sums->q[2][i];
-        out[LANES + 4 + i] = sums->q[1][i] + sums->q[3][i];
-    }
-}
-
-// s += sum x, q += sum x^2.
-CPU_KERNEL(static void, sum_values,
-           (const float *x, size_t n_pixels, size_t stride, struct lane_sums *sums),
-           (x, n_pixels, stride, sums)) {
-    struct lane_sums to = *sums;
-    for (size_t i = 0; i < n_pixels; i++, x += stride) {
-        half_lanes_double low = TO_DOUBLE(*(const half_lanes *)x);
-        half_lanes_double high = TO_DOUBLE(*(const half_lanes *)(x + 4));
-        to.s[0] += low;
-        to.s[1] += high;
-        to.q[0] += low * low;
-        to.q[1] += high * high;
-        if (++i == n_pixels)
-            break;
-        x += stride;
-        low = TO_DOUBLE(*(const half_lanes *)x);
-        high = TO_DOUBLE(*(const half_lanes *)(x + 4));
-        to.s[2] += low;
-        to.s[3] += high;
-        to.q[2] += low * low;
-        to.q[3] += high * high;
-    }
-    *sums = to;
-}
-
-// s += sum g, q += sum g x with g = d_dst where dst > 0 (everywhere when dst is NULL).
-CPU_KERNEL(static void, sum_gradients,
-           (const float *x, const float *dst, const float *d_dst, size_t n_pixels, size_t stride,
-            struct lane_sums *sums),
-           (x, dst, d_dst, n_pixels, stride, sums)) {
-    half_lanes_double s0 = sums->s[0], s1 = sums->s[1], q0 = sums->q[0], q1 = sums->q[1];
-    for (size_t i = 0; i < n_pixels; i++) {
-        size_t at = i * stride;
-        lanes g = LANES_AT(d_dst + at);
-        if (dst != NULL)
-            g = LANES_KEEP(g, LANES_AT(dst + at) > 0.0f);
-        half_lanes g_low = {g[0], g[1], g[2], g[3]}, g_high = {g[4], g[5], g[6], g[7]};
-        half_lanes_double low = TO_DOUBLE(g_low), high = TO_DOUBLE(g_high);
-        s0 += low;
-        s1 += high;
-        q0 += low * TO_DOUBLE(*(const half_lanes *)(x + at));
-        q1 += high * TO_DOUBLE(*(const half_lanes *)(x + at + 4));
-    }
-    sums->s[0] = s0;
-    sums->s[1] = s1;
-    sums->q[0] = q0;
-    sums->q[1] = q1;
-}
-
-// A NaN passes through the ReLU, so that its source can be found.
-CPU_KERNEL(static void, apply_forward,
-           (const float *x, const float *residual, float *dst, size_t n_pixels, size_t stride,
-            const struct coefficients *coefficients, bool has_relu),
-           (x, residual, dst, n_pixels, stride, coefficients, has_relu)) {
-    lanes mean = LANES_AT(coefficients->mean);
-    lanes a = LANES_AT(coefficients->a), b = LANES_AT(coefficients->b);
-    lanes_mask no_relu = (lanes_mask){0} - (has_relu ? 0 : 1);
-    for (size_t i = 0; i < n_pixels; i++) {
-        lanes z = (LANES_AT(x + i * stride) - mean) * a + b;
-        if (residual != NULL)
-            z += LANES_AT(residual + i * stride);
-        LANES_STORE(dst + i * stride, LANES_KEEP(z, ~(z <= 0.0f) | no_relu));
-    }
-}
-
-// d_src = a g + k (x - mean) + b; d_residual = g. d_src may be d_dst.
-CPU_KERNEL(static void, apply_backward,
-           (const float *x, const float *dst, const float *d_dst, float *d_src, float *d_residual,
-            size_t n_pixels, size_t stride, const struct coefficients *coefficients),
-           (x, dst, d_dst, d_src, d_residual, n_pixels, stride, coefficients)) {
-    lanes mean = LANES_AT(coefficients->mean), a = LANES_AT(coefficients->a),
-          b = LANES_AT(coefficients->b), k = LANES_AT(coefficients->k);
-    for (size_t i = 0; i < n_pixels; i++) {
-        size_t at = i * stride;
-        lanes g = LANES_AT(d_dst + at);
-        if (dst != NULL)
-            g = LANES_KEEP(g, LANES_AT(dst + at) > 0.0f);
-        if (d_residual != NULL)
-            LANES_STORE(d_residual + at, g);
-        LANES_STORE(d_src + at, g * a + ((LANES_AT(x + at) - mean) * k + b));
+        *first += part[i * 2 * block];
+        *second += part[i * 2 * block + block];
     }
 }
 
@@ -244,15 +151,9 @@ CPU_KERNEL(static void, apply_backward,
 static void sum_chunk(const struct batch_norm *self, const float *src, long i_task,
                       double *partial) {
     struct chunk chunk = task_chunk(self, i_task);
-    int n_groups = self->block / LANES;
-    struct lane_sums sums[MAX_GROUPS] = {0};
-    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
-        for (int group = 0; group < n_groups; group++) {
-            struct segment at = chunk_segment(self, &chunk, first, group);
-            sum_values(src + at.offset, at.n_pixels, at.stride, &sums[group]);
-        }
-    for (int group = 0; group < n_groups; group++)
-        store_sums(&sums[group], part_sums(self, partial, &chunk, group));
+    struct lane_sums sums = {0};
+    self->kernels->sum_values(src + chunk.offset, chunk.n_pixels, &sums);
+    store_sums(self, &sums, part_sums(self, partial, chunk.i_block, chunk.i_part));
 }
 
 static void batch_statistics(const struct batch_norm *self,
@@ -292,7 +193,7 @@ static void running_statistics(const struct batch_norm *self,
 static struct coefficients forward_coefficients(const struct batch_norm *self,
                                                 const struct adele_batch_norm_args *args, int c) {
     struct coefficients out = {{0}, {0}, {0}, {0}};
-    for (int lane = 0; lane < LANES && c + lane < self->desc.c; lane++) {
+    for (int lane = 0; lane < self->block && c + lane < self->desc.c; lane++) {
         double a = (double)args->scale[c + lane] * args->saved_inv_std[c + lane];
         out.mean[lane] = args->saved_mean[c + lane];
         out.a[lane] = (float)a;
@@ -306,18 +207,11 @@ static void apply_chunk_forward(const struct batch_norm *self,
     const float *src = args->src, *residual = self->desc.has_residual ? args->residual : NULL;
     float *dst = args->dst;
     struct chunk chunk = task_chunk(self, i_task);
-    int n_groups = self->block / LANES;
-    struct coefficients coefficients[MAX_GROUPS];
-    for (int group = 0; group < n_groups; group++)
-        coefficients[group] =
-            forward_coefficients(self, args, chunk.i_block * self->block + group * LANES);
-    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
-        for (int group = 0; group < n_groups; group++) {
-            struct segment at = chunk_segment(self, &chunk, first, group);
-            apply_forward(src + at.offset, residual != NULL ? residual + at.offset : NULL,
-                          dst + at.dst, at.n_pixels, at.stride, &coefficients[group],
-                          self->desc.has_relu);
-        }
+    struct coefficients coefficients =
+        forward_coefficients(self, args, chunk.i_block * self->block);
+    self->kernels->apply_forward(src + chunk.offset,
+                                 residual != NULL ? residual + chunk.offset : NULL, dst + chunk.dst,
+                                 chunk.n_pixels, &coefficients, self->desc.has_relu);
 }
 
 adele_status cpu_batch_norm_forward(struct adele_op *op, const struct adele_batch_norm_args *args) {
@@ -341,24 +235,17 @@ static void sum_chunk_gradients(const struct batch_norm *self,
     const float *src = args->src, *d_dst = args->d_dst;
     const float *dst = self->desc.has_relu ? args->dst : NULL;
     struct chunk chunk = task_chunk(self, i_task);
-    int n_groups = self->block / LANES;
-    struct lane_sums sums[MAX_GROUPS] = {0};
-    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
-        for (int group = 0; group < n_groups; group++) {
-            struct segment at = chunk_segment(self, &chunk, first, group);
-            sum_gradients(src + at.offset, dst != NULL ? dst + at.dst : NULL, d_dst + at.dst,
-                          at.n_pixels, at.stride, &sums[group]);
-        }
-    for (int group = 0; group < n_groups; group++)
-        store_sums(&sums[group], part_sums(self, partial, &chunk, group));
+    struct lane_sums sums = {0};
+    self->kernels->sum_gradients(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL,
+                                 d_dst + chunk.dst, chunk.n_pixels, &sums);
+    store_sums(self, &sums, part_sums(self, partial, chunk.i_block, chunk.i_part));
 }
 
 // Adds the parameter gradients and writes sum g / M and inv_std^2 sum g (src - mean) / M to the
-// first entries of the channel's group in `partial`, where backward_coefficients reads them.
+// first part of the channel's block in `partial`, where backward_coefficients reads them.
 static void parameter_gradients(const struct batch_norm *self,
                                 const struct adele_batch_norm_args *args, double *partial) {
     double n = (double)self->desc.n * (double)self->plane;
-    size_t group = (size_t)self->desc.n * (size_t)self->n_chunks * 2 * LANES;
     for (int c = 0; c < self->desc.c; c++) {
         double sum_g, sum_gx;
         combine(self, partial, c, &sum_g, &sum_gx);
@@ -366,24 +253,24 @@ static void parameter_gradients(const struct batch_norm *self,
         double centred = sum_gx - args->saved_mean[c] * sum_g;
         args->d_shift[c] += (float)sum_g;
         args->d_scale[c] += (float)(centred * inv_std);
-        double *kept = partial + (size_t)(c / LANES) * group + c % LANES;
+        double *kept = part_sums(self, partial, c / self->block, 0) + c % self->block;
         kept[0] = sum_g / n;
-        kept[LANES] = centred * inv_std * inv_std / n;
+        kept[self->block] = centred * inv_std * inv_std / n;
     }
 }
 
 static struct coefficients backward_coefficients(const struct batch_norm *self,
                                                  const struct adele_batch_norm_args *args,
-                                                 const double *partial, int c) {
+                                                 double *partial, int i_block) {
     struct coefficients out = {{0}, {0}, {0}, {0}};
-    size_t group = (size_t)self->desc.n * (size_t)self->n_chunks * 2 * LANES;
-    const double *kept = partial + (size_t)(c / LANES) * group;
-    for (int lane = 0; lane < LANES && c + lane < self->desc.c; lane++) {
+    const double *kept = part_sums(self, partial, i_block, 0);
+    int c = i_block * self->block;
+    for (int lane = 0; lane < self->block && c + lane < self->desc.c; lane++) {
         double a = (double)args->scale[c + lane] * args->saved_inv_std[c + lane];
         out.a[lane] = (float)a;
         if (args->use_batch_statistics) {
             out.mean[lane] = args->saved_mean[c + lane];
-            out.k[lane] = (float)(-a * kept[LANES + lane]);
+            out.k[lane] = (float)(-a * kept[self->block + lane]);
             out.b[lane] = (float)(-a * kept[lane]);
         }
     }
@@ -391,24 +278,17 @@ static struct coefficients backward_coefficients(const struct batch_norm *self,
 }
 
 static void apply_chunk_backward(const struct batch_norm *self,
-                                 const struct adele_batch_norm_args *args, const double *partial,
+                                 const struct adele_batch_norm_args *args, double *partial,
                                  long i_task) {
     const float *src = args->src, *d_dst = args->d_dst;
     const float *dst = self->desc.has_relu ? args->dst : NULL;
     float *d_src = args->d_src, *d_residual = args->d_residual;
     struct chunk chunk = task_chunk(self, i_task);
-    int n_groups = self->block / LANES;
-    struct coefficients coefficients[MAX_GROUPS];
-    for (int group = 0; group < n_groups; group++)
-        coefficients[group] =
-            backward_coefficients(self, args, partial, chunk.i_block * self->block + group * LANES);
-    for (size_t first = 0; first < chunk.n_pixels; first += SEGMENT_PIXELS)
-        for (int group = 0; group < n_groups; group++) {
-            struct segment at = chunk_segment(self, &chunk, first, group);
-            apply_backward(src + at.offset, dst != NULL ? dst + at.dst : NULL, d_dst + at.dst,
-                           d_src + at.offset, d_residual != NULL ? d_residual + at.offset : NULL,
-                           at.n_pixels, at.stride, &coefficients[group]);
-        }
+    struct coefficients coefficients = backward_coefficients(self, args, partial, chunk.i_block);
+    self->kernels->apply_backward(src + chunk.offset, dst != NULL ? dst + chunk.dst : NULL,
+                                  d_dst + chunk.dst, d_src + chunk.offset,
+                                  d_residual != NULL ? d_residual + chunk.offset : NULL,
+                                  chunk.n_pixels, &coefficients);
 }
 
 adele_status cpu_batch_norm_backward(struct adele_op *op,
