@@ -84,6 +84,9 @@ static void plan_workspace(struct conv2d *self) {
         self->weight_gradient.at_partial =
             cpu_reserve(&cursor, self->weight_gradient.partial_bytes);
         self->weight_gradient.at_buffer = cpu_reserve(&cursor, self->weight_gradient.buffer_bytes);
+        if (self->desc.has_bias)
+            self->weight_gradient.at_bias_sums =
+                cpu_reserve(&cursor, conv2d_bias_gradient_bytes(self));
         end = cursor > end ? cursor : end;
     }
     self->base.op.workspace_bytes = end;
@@ -295,7 +298,9 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
         else
             conv2d_weight_gradient_run(self, &pointers, args->d_weight);
         if (self->desc.has_bias)
-            conv2d_bias_gradient(self, d_dst, args->d_bias);
+            conv2d_bias_gradient(self, d_dst,
+                                 (double *)(void *)(workspace + self->weight_gradient.at_bias_sums),
+                                 args->d_bias);
         return ADELE_OK;
     }
     float *d_bias = floats_at(workspace, pass->at_bias);

@@ -50,7 +50,7 @@ struct conv2d_weight_gradient {
     const struct winograd_kernels *winograd;
     int n_block;
     size_t src_stride, d_dst_stride, sum_stride;
-    size_t at_partial, at_buffer; // places in the workspace, set by conv2d.c
+    size_t at_partial, at_buffer, at_bias_sums; // places in the workspace, set by conv2d.c
 };
 
 // Our own forward pass for an image of few channels, in conv2d_first_layer.c; all zero where
@@ -129,7 +129,11 @@ void conv2d_winograd_gradient_run(const struct conv2d *self, const struct conv2d
 bool conv2d_pointwise_gradient_plan(struct conv2d *self);
 void conv2d_pointwise_gradient_run(const struct conv2d *self,
                                    const struct conv2d_pointers *pointers, float *d_weight);
-void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *d_bias); // +=
+
+// conv2d_bias_gradient.c: d_bias +=; `sums` has conv2d_bias_gradient_bytes.
+size_t conv2d_bias_gradient_bytes(const struct conv2d *self);
+void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, double *sums,
+                          float *d_bias);
 
 // The same for the forward pass of a first layer.
 bool conv2d_first_layer_plan(struct conv2d *self);

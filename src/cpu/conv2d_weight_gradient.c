@@ -311,39 +311,3 @@ void conv2d_weight_gradient_run(const struct conv2d *self, const struct conv2d_p
     }
     add_partials(self, partial, d_weight);
 }
-
-// ---- the bias -----------------------------------------------------------------------------------
-
-// Four pixels at a time, each with its own sums, to hide the latency of an addition.
-CPU_KERNEL(static void, sum_plane, (const float *plane, size_t step, size_t n_pixels, double *sums),
-           (plane, step, n_pixels, sums)) {
-    half_lanes_double part[8] = {{0}};
-    size_t i = 0;
-    for (; i + 4 <= n_pixels; i += 4)
-#pragma GCC unroll 8
-        for (size_t j = 0; j < 8; j++)
-            part[j] += __builtin_convertvector(
-                *(const half_lanes *)(plane + (i + j / 2) * step + j % 2 * (BLOCK / 2)),
-                half_lanes_double);
-    for (; i < n_pixels; i++)
-        for (size_t j = 0; j < 2; j++)
-            part[j] += __builtin_convertvector(
-                *(const half_lanes *)(plane + i * step + j * (BLOCK / 2)), half_lanes_double);
-    for (int lane = 0; lane < BLOCK; lane++)
-        for (int j = lane / 4; j < 8; j += 2)
-            sums[lane] += part[j][lane % 4];
-}
-
-void conv2d_bias_gradient(const struct conv2d *self, const float *d_dst, float *d_bias) {
-    int n_blocks = self->c_out_padded / BLOCK;
-    size_t pixels = (size_t)self->h_out * (size_t)self->w_out;
-#pragma omp parallel for schedule(static)
-    for (int i_block = 0; i_block < n_blocks; i_block++) {
-        double sums[BLOCK] = {0};
-        for (int n = 0; n < self->desc.n; n++)
-            sum_plane(conv2d_group(self, d_dst, n, self->c_out_padded, i_block, pixels),
-                      (size_t)cpu_block(self->base.op.device), pixels, sums);
-        for (int lane = 0; lane < BLOCK && i_block * BLOCK + lane < self->desc.c_out; lane++)
-            d_bias[i_block * BLOCK + lane] += (float)sums[lane];
-    }
-}

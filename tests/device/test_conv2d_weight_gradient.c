@@ -18,14 +18,15 @@
 
 // n, c_in, h, w, c_out, kernel, stride, pad, dilation. Two splits and more, 16 and more (which are
 // added up in groups), and one below, at and above a split's least number of pixels; first layers
-// of 1 to 4 channels; tiles that hold several taps, a single one, and taps wholly in the padding.
+// of 1 to 4 channels; tiles that hold several taps, a single one, and taps wholly in the padding;
+// images of more than one range of the CPU's bias gradient, with 8 channels in a block too.
 static const int cases[][9] = {
     {2, 8, 16, 16, 8, 3, 1, 1, 1},    {1, 8, 511, 1, 8, 1, 1, 0, 1},
     {1, 8, 513, 1, 8, 1, 1, 0, 1},    {1, 5, 66, 63, 3, 1, 1, 0, 1},
     {3, 1, 39, 37, 9, 3, 1, 1, 1},    {1, 3, 50, 43, 12, 5, 2, 2, 1},
     {1, 4, 23, 24, 70, 3, 1, 2, 2},   {1, 9, 33, 32, 21, 3, 1, 9, 9},
     {1, 6, 24, 24, 5, 3, 1, 24, 24},  {1, 72, 23, 23, 66, 1, 1, 0, 1},
-    {1, 128, 17, 31, 65, 1, 1, 0, 1},
+    {1, 128, 17, 31, 65, 1, 1, 0, 1}, {2, 2, 91, 91, 3, 3, 1, 1, 1},
 };
 
 static struct adele_conv2d_desc desc_of(const int *row, enum adele_precision precision) {
