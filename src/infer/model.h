@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A trained model: evaluation of a split, prediction of a folder, export of the network and of
-// corrected labels.
+// A trained model: evaluation of a split, prediction of a folder, export of corrected labels.
 #ifndef ADELE_INFER_MODEL_H
 #define ADELE_INFER_MODEL_H
 
@@ -106,10 +105,6 @@ ADELE_MUST_CHECK adele_status model_visit(struct model *model, const struct mode
 // *out_cases is how many.
 ADELE_MUST_CHECK adele_status model_predict(struct model *model,
                                             const struct model_options *options, int *out_cases);
-
-// onnx_export.c: the network as an ONNX file; see adele_model_export.
-ADELE_MUST_CHECK adele_status model_export_onnx(const struct model *model, const char *path,
-                                                bool is_overwriting);
 
 struct label_export {
     const char *run_folder, *folder; // from, to

@@ -3,7 +3,7 @@
 #ifndef ADELE_TESTS_ONNX_CASES_H
 #define ADELE_TESTS_ONNX_CASES_H
 
-#include "infer/onnx_graph.h"
+#include "onnx/onnx_graph.h"
 #include "nn/network.h"
 
 struct onnx_case {

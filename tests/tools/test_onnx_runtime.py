@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """test_onnx_runtime.py PROGRAM: logits of ONNX Runtime beside those of this library, for each network.
 
-Without ONNX Runtime it ends with 77, which CTest shows as skipped. PROGRAM is onnx_results (tests/infer),
+Without ONNX Runtime it ends with 77, which CTest shows as skipped. PROGRAM is onnx_results (tests/onnx),
 which writes NAME.onnx and NAME.safetensors with images and logits."""
 
 import json

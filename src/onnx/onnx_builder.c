@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The messages of onnx.proto, filled for protobuf-c. All that the builder allocates for them is in
 // one list, because a message does not say which of its texts and arrays are borrowed.
-#include "infer/onnx_builder.h"
+#include "onnx/onnx_builder.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The graph of a network as nodes of ONNX.
-#ifndef ADELE_INFER_ONNX_GRAPH_H
-#define ADELE_INFER_ONNX_GRAPH_H
+#ifndef ADELE_ONNX_ONNX_GRAPH_H
+#define ADELE_ONNX_ONNX_GRAPH_H
 
 #include "data/dataset.h"
-#include "infer/onnx_builder.h"
 #include "nn/graph.h"
+#include "onnx/onnx_builder.h"
 
 #define ONNX_INPUT  "image"
 #define ONNX_OUTPUT "logits"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One function a kind of node (NODE_KINDS), which adds what the op of that kind computes. All
 // resizing is bilinear with align-corners, as everywhere in this library.
-#include "infer/onnx_graph.h"
+#include "onnx/onnx_graph.h"
 
 #include "data/standardize.h"
 

@@ -4,8 +4,8 @@
 // The builder keeps the first failure: what is added afterwards is ignored, and onnx_builder_pack
 // returns it, so that building needs no check after each call. Names that are passed in are
 // borrowed until onnx_builder_destroy; those of onnx_name live as long.
-#ifndef ADELE_INFER_ONNX_BUILDER_H
-#define ADELE_INFER_ONNX_BUILDER_H
+#ifndef ADELE_ONNX_ONNX_BUILDER_H
+#define ADELE_ONNX_ONNX_BUILDER_H
 
 #include "adele/status.h"
 #include <stdbool.h>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `adele export`: a trained network as an ONNX file that needs nothing else of its run.
-#include "infer/model.h"
+#include "onnx/onnx_export.h"
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -8,7 +7,7 @@
 #include "base/memory.h"
 #include "data/standardize.h"
 #include "infer/model_output.h"
-#include "infer/onnx_graph.h"
+#include "onnx/onnx_graph.h"
 
 static const char *const normalizations[] = {
     [NORMALIZE_IMAGE] = "inside: every channel of every image to mean 0 and deviation 1",
@@ -62,7 +61,7 @@ static adele_status write(struct output *output, const char *path, const uint8_t
     return output_end(output, file_write(path, bytes, n));
 }
 
-adele_status model_export_onnx(const struct model *model, const char *path, bool is_overwriting) {
+adele_status onnx_export(const struct model *model, const char *path, bool is_overwriting) {
     struct model_options options;
     struct output *output = NULL;
     struct onnx_builder *builder = NULL;
