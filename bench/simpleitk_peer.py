@@ -7,7 +7,7 @@ Usage: simpleitk_peer.py SCORES.csv MASKS LABELS
 MASKS is the folder of `adele evaluate --save-masks`, LABELS that of the label files under the same names: PNG or
 NIfTI, whose values are the classes in the order of SCORES.csv. Distances of volumes are in mm with the spacing in
 their files, of pictures in pixels. Each row of a class but the background is measured again, by the functions that
-tests/infer/oracle_scores.py tests random masks with. Prints the largest difference of each measure, of the numbers
+tests/scores/oracle_scores.py tests random masks with. Prints the largest difference of each measure, of the numbers
 of lesions, and of the values; ends with 1 when one of them is above 1e-6, and with 77 without SimpleITK and numpy.
 
   adele evaluate RUN --split test --csv scores.csv --save-masks masks
@@ -19,7 +19,7 @@ import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "tests", "infer"))
+sys.path.insert(0, os.path.join(HERE, "..", "tests", "scores"))
 import oracle_scores  # noqa: E402 (ends with 77 without SimpleITK)
 import numpy as np  # noqa: E402
 import SimpleITK as sitk  # noqa: E402

@@ -3,7 +3,7 @@
 #define ADELE_API_SCORES_H
 
 #include "adele/scores.h"
-#include "infer/score_cases.h"
+#include "scores/score_cases.h"
 
 #include <cjson/cJSON.h>
 

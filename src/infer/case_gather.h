@@ -7,8 +7,8 @@
 #include "data/changes.h"
 #include "data/dataset.h"
 #include "infer/audit_table.h"
-#include "infer/score_cases.h"
 #include "ranks/ranks.h"
+#include "scores/score_cases.h"
 
 ADELE_MUST_CHECK adele_status case_gather_scores(struct ranks *ranks, struct case_scores *scores);
 // *out_first: the rows of lower ranks, which are in front of this rank's now.

@@ -7,7 +7,7 @@
 #include "base/safetensors.h"
 #include "data/label_store.h"
 #include "infer/case_thread.h"
-#include "infer/score_case.h"
+#include "scores/score_case.h"
 
 #include <string.h>
 

@@ -8,9 +8,9 @@
 #include "infer/case_findings.h"
 #include "infer/case_gather.h"
 #include "infer/case_ranks.h"
-#include "infer/map_counter.h"
 #include "infer/shared_output.h"
 #include "infer/window_case.h"
+#include "scores/map_counter.h"
 
 #include <string.h>
 

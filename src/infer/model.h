@@ -7,9 +7,9 @@
 #include "data/dataset.h"
 #include "data/load.h"
 #include "infer/inference.h"
-#include "infer/score.h"
-#include "infer/score_cases.h"
 #include "ranks/ranks.h"
+#include "scores/score.h"
+#include "scores/score_cases.h"
 
 struct output; // data/output.h
 

@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "infer/score.h"
+#include "scores/score.h"
 
 #include <math.h>
 #include <string.h>

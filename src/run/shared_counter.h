@@ -5,8 +5,8 @@
 #define ADELE_RUN_SHARED_COUNTER_H
 
 #include "infer/image_share.h"
-#include "infer/map_counter.h"
 #include "run/run_data.h"
+#include "scores/map_counter.h"
 
 struct shared_counter {
     struct ranks *ranks; // borrowed

@@ -10,8 +10,8 @@
 
 #include "adele/train.h"
 #include "config/config.h"
-#include "infer/score.h"
 #include "ranks/ranks.h"
+#include "scores/score.h"
 #include <stdbool.h>
 
 // A finished epoch. Everything is borrowed during the call.

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "image/nifti.h"
-#include "infer/score_cases.h"
+#include "scores/score_cases.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"

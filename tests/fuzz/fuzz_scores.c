@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // scores.csv of `adele compare`. What is read has the same bytes after it was written and read
 // again.
-#include "infer/score_cases.h"
+#include "scores/score_cases.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Pairs of masks whose numbers SimpleITK and scipy gave: tests/infer/oracle_scores.py measured
+// Pairs of masks whose numbers SimpleITK and scipy gave: tests/scores/oracle_scores.py measured
 // them (LabelContour, SignedMaurerDistanceMap beside distance_transform_edt, BinaryErode,
 // LabelOverlapMeasures, ConnectedComponent).
 #include "image/surface_distance.h"

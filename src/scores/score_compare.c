@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Two sets of scores of the same cases: the paired differences.
-#include "infer/score_cases.h"
+#include "scores/score_cases.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/map_counter.h"
+#include "scores/map_counter.h"
 
 #include "base/fail.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/score_statistics.h"
+#include "scores/score_statistics.h"
 
 #include "support/train_step.h"
 

@@ -4,13 +4,13 @@
 // scores.csv has one row for each case and class, all classes of a case together:
 //   case,class,unit,labelled,predicted,both,iou,dice,hd95,assd,boundary_iou,lesion_tp,lesion_fp,lesion_fn
 // unit is that of hd95 and assd, "mm" or "px"; labelled, predicted and both count pixels or voxels.
-// An undefined measure (infer/score_case.h) is an empty field.
-#ifndef ADELE_INFER_SCORE_CASES_H
-#define ADELE_INFER_SCORE_CASES_H
+// An undefined measure (scores/score_case.h) is an empty field.
+#ifndef ADELE_SCORES_SCORE_CASES_H
+#define ADELE_SCORES_SCORE_CASES_H
 
 #include "data/dataset.h"
-#include "infer/score_case.h"
-#include "infer/score_statistics.h"
+#include "scores/score_case.h"
+#include "scores/score_statistics.h"
 
 #include <stdbool.h>
 

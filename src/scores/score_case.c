@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/score_case.h"
+#include "scores/score_case.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

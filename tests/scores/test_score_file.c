@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // scores.csv: what is written, read back, and refused; and two of them compared.
-#include "infer/score_cases.h"
+#include "scores/score_cases.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What is defined when, and which pixels count.
-#include "infer/score_case.h"
+#include "scores/score_case.h"
 
 #include "base/memory.h"
 #include "support/train_step.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/score_cases.h"
+#include "scores/score_cases.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // scores.csv, written and read.
-#include "infer/score_cases.h"
+#include "scores/score_cases.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Compares two label maps on a device, class by class.
-#ifndef ADELE_INFER_MAP_COUNTER_H
-#define ADELE_INFER_MAP_COUNTER_H
+#ifndef ADELE_SCORES_MAP_COUNTER_H
+#define ADELE_SCORES_MAP_COUNTER_H
 
 #include "device/device.h"
-#include "infer/score.h"
+#include "scores/score.h"
 
 struct map_counter {
     const struct adele_device *device; // borrowed

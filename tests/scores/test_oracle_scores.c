@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Scores of random masks beside SimpleITK's (oracle_scores.py); skipped where it is not installed.
-#include "infer/score_case.h"
+#include "scores/score_case.h"
 
 #include "base/file.h"
 #include "base/random.h"
@@ -108,7 +108,7 @@ static void assert_scores(uint32_t i, const double want[7]) {
 static void random_masks_have_simpleitks_scores(void **state) {
     struct program_result result;
     write_pairs(scratch_path(state, "pairs"));
-    program_run((const char *const[]){PYTHON3, PROJECT_DIR "/tests/infer/oracle_scores.py",
+    program_run((const char *const[]){PYTHON3, PROJECT_DIR "/tests/scores/oracle_scores.py",
                                       scratch_path(state, "pairs"), NULL},
                 &result);
     if (result.code != 0)
@@ -130,7 +130,7 @@ static void random_masks_have_simpleitks_scores(void **state) {
 // Code 77 of the script with no pairs: a module is missing.
 static int has_oracle(void) {
     struct program_result result;
-    program_run((const char *const[]){PYTHON3, PROJECT_DIR "/tests/infer/oracle_scores.py",
+    program_run((const char *const[]){PYTHON3, PROJECT_DIR "/tests/scores/oracle_scores.py",
                                       "/dev/null", NULL},
                 &result);
     int has = result.code != 77;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Mean, median and the bootstrap interval of the mean over cases.
-#ifndef ADELE_INFER_SCORE_STATISTICS_H
-#define ADELE_INFER_SCORE_STATISTICS_H
+#ifndef ADELE_SCORES_SCORE_STATISTICS_H
+#define ADELE_SCORES_SCORE_STATISTICS_H
 
 #include "adele/status.h"
 

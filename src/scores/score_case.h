@@ -7,8 +7,8 @@
 //   class 0, the background        IoU and Dice alone are defined; the lesions are 0, 0, 0
 // An undefined measure is NaN in memory, an empty field in CSV, null in JSON and "-" on a terminal,
 // and is left out of means, medians and intervals, whose n says over how many cases they go.
-#ifndef ADELE_INFER_SCORE_CASE_H
-#define ADELE_INFER_SCORE_CASE_H
+#ifndef ADELE_SCORES_SCORE_CASE_H
+#define ADELE_SCORES_SCORE_CASE_H
 
 #include "image/surface_distance.h"
 

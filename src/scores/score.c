@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/score.h"
+#include "scores/score.h"
 
 #include "base/json.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Scores from counts summed over a whole set: IoU and Dice by category, METHOD section 1.
-#ifndef ADELE_INFER_SCORE_H
-#define ADELE_INFER_SCORE_H
+#ifndef ADELE_SCORES_SCORE_H
+#define ADELE_SCORES_SCORE_H
 
 #include "adele/status.h"
 #include <cjson/cJSON.h>

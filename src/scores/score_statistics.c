@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/score_statistics.h"
+#include "scores/score_statistics.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
