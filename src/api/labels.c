@@ -3,13 +3,14 @@
 
 #include "api/model.h"
 #include "base/fail.h"
+#include "run_folder/label_export.h"
 
 adele_status adele_labels(const struct adele_labels_options *options) {
     if (options->run_folder == NULL || options->output == NULL)
         return FAIL(ADELE_INVALID_ARGUMENT, "Name both folders.", "no %s is given",
                     options->run_folder == NULL ? "run_folder" : "output");
     TRY(checkpoint_name_check(options->checkpoint));
-    return model_export_labels(
+    return label_export_write(
         &(struct label_export){.run_folder = options->run_folder,
                                .folder = options->output,
                                .data = options->data,

@@ -5,9 +5,9 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "data/output.h"
-#include "infer/run_folder.h"
 #include "report/class_correction.h"
 #include "report/report.h"
+#include "run_folder/run_folder.h"
 
 void adele_free(void *text) {
     memory_free(text);

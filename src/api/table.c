@@ -12,9 +12,9 @@
 #include "base/memory.h"
 #include "config/config.h"
 #include "data/output.h"
-#include "infer/run_folder.h"
 #include "run/job.h"
 #include "run/settings.h"
+#include "run_folder/run_folder.h"
 
 #include <math.h>
 #include <omp.h>

@@ -9,11 +9,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/key_table.h"
-#include "infer/run_folder.h"
-#include "run/claim.h"
 #include "run/rank_device.h"
 #include "run/settings.h"
 #include "run/trainer.h"
+#include "run_folder/claim.h"
+#include "run_folder/run_folder.h"
 #include "selftest/selftest.h"
 
 #include <math.h>

@@ -19,8 +19,8 @@
 #include "infer/case_ranks.h"
 #include "infer/model_output.h"
 #include "infer/rank_facts.h"
-#include "infer/run_folder.h"
 #include "infer/shared_output.h"
+#include "run_folder/run_folder.h"
 
 #include <inttypes.h>
 #include <math.h>

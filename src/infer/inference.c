@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "infer/inference_maps.h"
-#include "infer/memory_check.h"
+#include "nn/memory_check.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,9 +4,9 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/run_argument.h"
-#include "infer/checkpoint_model.h"
-#include "infer/run_folder.h"
+#include "run_folder/checkpoint_model.h"
+#include "run_folder/run_argument.h"
+#include "run_folder/run_folder.h"
 
 #include <string.h>
 

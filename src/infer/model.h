@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A trained model: evaluation of a split, prediction of a folder, export of corrected labels.
+// A trained model: evaluation of a split, prediction of a folder.
 #ifndef ADELE_INFER_MODEL_H
 #define ADELE_INFER_MODEL_H
 
@@ -105,17 +105,4 @@ ADELE_MUST_CHECK adele_status model_visit(struct model *model, const struct mode
 // *out_cases is how many.
 ADELE_MUST_CHECK adele_status model_predict(struct model *model,
                                             const struct model_options *options, int *out_cases);
-
-struct label_export {
-    const char *run_folder, *folder; // from, to
-    const char *data;                // where the run's data set is now; NULL: it has not moved
-    int epoch;              // the labels after the correction of that epoch; below 0: by...
-    const char *checkpoint; // ..."last" (NULL) or "best": the labels at that checkpoint
-    bool is_overwriting;    // earlier output is replaced (data/output.h)
-    long long *out_changed; // pixels of the label files that corrections changed; NULL: not wanted
-};
-// export_labels.c: the corrected labels of a run in the input's own layout and file type, with
-// changes.csv. A log line says which they are. With data.noise changes are against the files'
-// labels. ADELE_DATA when the data set is not the one that the run was trained on.
-ADELE_MUST_CHECK adele_status model_export_labels(const struct label_export *export);
 #endif

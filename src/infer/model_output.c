@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 
 #include <string.h>
 

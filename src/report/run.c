@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "data/run_argument.h"
+#include "run_folder/run_argument.h"
 
 #include <errno.h>
 #include <limits.h>

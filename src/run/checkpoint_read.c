@@ -4,9 +4,9 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "infer/checkpoint_model.h"
 #include "run/correction_adele.h"
 #include "run/correction_ensemble.h"
+#include "run_folder/checkpoint_model.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
 #define ADELE_RUN_EPOCH_PLAN_H
 
 #include "config/config.h"
-#include "infer/memory_check.h"
+#include "nn/memory_check.h"
 
 struct epoch_plan {
     int batch;                  // images of every step but the last one of an epoch

@@ -5,9 +5,9 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "data/display.h"
-#include "infer/run_folder.h"
 #include "infer/set_inference.h"
 #include "run/label_flow.h"
+#include "run_folder/run_folder.h"
 
 #include <stdio.h>
 

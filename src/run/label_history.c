@@ -6,8 +6,8 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "infer/generations.h"
-#include "infer/run_folder.h"
+#include "run_folder/generations.h"
+#include "run_folder/run_folder.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The labels of a run after each correction: labels/epoch_NNNN.safetensors and
-// labels/manifest.json (infer/generations.h).
+// labels/manifest.json (run_folder/generations.h).
 #ifndef ADELE_RUN_LABEL_HISTORY_H
 #define ADELE_RUN_LABEL_HISTORY_H
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // onset.json: what `adele report` draws, and `adele onset` fits anew.
 #include "base/json.h"
-#include "infer/run_folder.h"
 #include "run/correction_adele.h"
 #include "run/correction_ensemble.h"
+#include "run_folder/run_folder.h"
 
 static bool add_fit(cJSON *json, const struct onset_result *onset) {
     if (!onset->known || !onset->fit.converged)

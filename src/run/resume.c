@@ -5,10 +5,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "infer/run_folder.h"
 #include "run/checkpoint.h"
 #include "run/correction_ensemble.h"
 #include "run/rank_check.h"
+#include "run_folder/run_folder.h"
 
 #include <stdio.h>
 #include <string.h>

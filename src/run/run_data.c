@@ -7,9 +7,9 @@
 #include "data/foreground.h"
 #include "data/noise_images.h"
 #include "infer/rank_facts.h"
-#include "infer/run_folder.h"
 #include "run/patches.h"
 #include "run/shared_images.h"
+#include "run_folder/run_folder.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 
 #include <string.h>
 

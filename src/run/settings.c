@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config/key_table.h"
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 
 #include <string.h>
 

@@ -4,13 +4,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "infer/checkpoint_model.h"
-#include "infer/run_folder.h"
 #include "run/correction_plan.h"
 #include "run/learning_rate.h"
 #include "run/memory_need.h"
 #include "run/rank_check.h"
 #include "run/trainer_state.h"
+#include "run_folder/checkpoint_model.h"
+#include "run_folder/run_folder.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -6,10 +6,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "infer/run_folder.h"
 #include "run/agreement.h"
 #include "run/checkpoint.h"
-#include "run/claim.h"
 #include "run/correction_ensemble.h"
 #include "run/epoch.h"
 #include "run/epoch_record.h"
@@ -22,6 +20,8 @@
 #include "run/settings.h"
 #include "run/start.h"
 #include "run/unpredicted.h"
+#include "run_folder/claim.h"
+#include "run_folder/run_folder.h"
 
 #include <math.h>
 #include <stdio.h>

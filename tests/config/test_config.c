@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "config/config.h"
 #include "config/key_table.h"
+#include "config/path_keys.h"
 #include "support/comma_locale.h"
 #include "support/config_texts.h"
 #include "support/scratch.h"
@@ -248,6 +249,27 @@ static void test_load_reads_a_file(void **state) {
     assert_null(c);
 }
 
+// Each is a text of the table of keys, whose value is the same field.
+static void test_keys_that_are_paths(void **state) {
+    (void)state;
+    struct config *config = parse_ok(ROOT, 0, NULL);
+    struct config_path paths[CONFIG_N_PATHS];
+    config_list_paths(config, paths);
+    assert_string_equal(paths[0].key, "data.root");
+    for (int i = 0; i < CONFIG_N_PATHS; i++) {
+        int n_found = 0;
+        for (int k = 0; k < CONFIG_N_KEYS; k++) {
+            if (strcmp(config_keys[k].path, paths[i].key) != 0)
+                continue;
+            n_found++;
+            assert_int_equal(config_keys[k].kind, CONFIG_TEXT);
+            assert_ptr_equal((char *)config + config_keys[k].offset, paths[i].text);
+        }
+        assert_int_equal(n_found, 1);
+    }
+    config_destroy(config);
+}
+
 static void test_every_allocation_may_fail(void **state) {
     (void)state;
     const char *set = "data.label_map=[{from: [1, 2], to: 1, name: heart}]";
@@ -280,6 +302,7 @@ int main(void) {
         cmocka_unit_test(test_a_resolved_configuration_reads_back),
         cmocka_unit_test(test_the_page_of_keys_is_current),
         cmocka_unit_test(test_the_table_is_sound),
+        cmocka_unit_test(test_keys_that_are_paths),
         cmocka_unit_test_setup_teardown(test_load_reads_a_file, scratch_setup, scratch_teardown),
         cmocka_unit_test(test_every_allocation_may_fail),
     };

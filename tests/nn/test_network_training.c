@@ -13,7 +13,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
-#include "infer/memory_check.h"
+#include "nn/memory_check.h"
 #include "support/compare.h"
 #include "support/devices.h"
 #include "support/small_unet.h"

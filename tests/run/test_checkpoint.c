@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Checkpoints: what is read back, and what happens to files that are damaged, foreign, or too large
 // for the disk.
-#include "infer/checkpoint_model.h"
+#include "run_folder/checkpoint_model.h"
 
 #include "base/file.h"
 #include "base/memory.h"

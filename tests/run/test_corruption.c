@@ -5,11 +5,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "infer/checkpoint_model.h"
-#include "infer/generations.h"
 #include "infer/model.h"
-#include "infer/run_folder.h"
 #include "run/checkpoint.h"
+#include "run_folder/checkpoint_model.h"
+#include "run_folder/generations.h"
+#include "run_folder/label_export.h"
+#include "run_folder/run_folder.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
@@ -263,11 +264,11 @@ static void labels_of_a_damaged_generation_are_not_given_out(void **state) {
     (void)snprintf(run, sizeof run, "%s", scratch_path(state, "used"));
     (void)snprintf(out, sizeof out, "%s", scratch_path(state, "exported"));
     (void)snprintf(path, sizeof path, "%s/labels/epoch_0003.safetensors", run);
-    check_ok(model_export_labels(&(struct label_export){
+    check_ok(label_export_write(&(struct label_export){
         .run_folder = run, .folder = out, .epoch = CORRECTED, .is_overwriting = true}));
     flip(path, size_of(path) - 9, 0);
     assert_int_equal(
-        model_export_labels(&(struct label_export){
+        label_export_write(&(struct label_export){
             .run_folder = run, .folder = out, .epoch = CORRECTED, .is_overwriting = true}),
         ADELE_FORMAT);
     assert_non_null(strstr(adele_error_message(), "epoch_0003.safetensors"));
@@ -276,13 +277,13 @@ static void labels_of_a_damaged_generation_are_not_given_out(void **state) {
     (void)snprintf(path, sizeof path, "%s/labels/manifest.json", run);
     flip(path, size_of(path) / 2, 1);
     assert_int_equal(
-        model_export_labels(&(struct label_export){
+        label_export_write(&(struct label_export){
             .run_folder = run, .folder = out, .epoch = CORRECTED, .is_overwriting = true}),
         ADELE_FORMAT);
     assert_non_null(strstr(adele_error_message(), "manifest.json"));
     (void)snprintf(path, sizeof path, "%s/checkpoints/last.safetensors", run);
     flip(path, size_of(path) - 9, 0);
-    assert_int_equal(model_export_labels(&(struct label_export){
+    assert_int_equal(label_export_write(&(struct label_export){
                          .run_folder = run, .folder = out, .epoch = -1, .is_overwriting = true}),
                      ADELE_FORMAT);
     assert_non_null(strstr(adele_error_message(), "last.safetensors"));

@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

@@ -7,7 +7,7 @@
 #include "base/safetensors.h"
 #include "data/dataset.h"
 #include "data/load.h"
-#include "infer/memory_check.h"
+#include "nn/memory_check.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"

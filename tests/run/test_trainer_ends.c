@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"

@@ -3,7 +3,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 #include "support/scratch.h"
 #include "support/train_step.h"
 

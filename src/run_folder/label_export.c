@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// `adele labels`: the corrected labels of a run, back in the input's own layout and file type.
-#include "infer/model.h"
+#include "run_folder/label_export.h"
 
 #include "base/fail.h"
 #include "base/file.h"
@@ -8,12 +7,13 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/changes.h"
+#include "data/dataset.h"
 #include "data/label_store.h"
 #include "data/output.h"
-#include "data/run_argument.h"
-#include "infer/checkpoint_model.h"
-#include "infer/generations.h"
-#include "infer/run_folder.h"
+#include "run_folder/checkpoint_model.h"
+#include "run_folder/generations.h"
+#include "run_folder/run_argument.h"
+#include "run_folder/run_folder.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -199,7 +199,7 @@ done:
     return status;
 }
 
-adele_status model_export_labels(const struct label_export *export) {
+adele_status label_export_write(const struct label_export *export) {
     struct config *config = NULL;
     struct dataset *dataset = NULL;
     struct dataset_images images = {0};

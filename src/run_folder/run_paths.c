@@ -1,38 +1,19 @@
 // SPDX-License-Identifier: MIT
 // RUN/paths.json.
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "config/path_keys.h"
 
 #include <string.h>
 
-#define N_PATHS 6
-
-// A path of the configuration.
-struct run_path {
-    const char *key;
-    char **text; // owned by the configuration
-};
-
-static void list_paths(struct config *config, struct run_path out[N_PATHS]) {
-    const struct run_path paths[N_PATHS] = {
-        {"data.root", &config->data.root},
-        {"data.noisy_labels", &config->data.noisy_labels},
-        {"data.true_labels", &config->data.true_labels},
-        {"data.split.train", &config->data.split[SPLIT_TRAIN]},
-        {"data.split.val", &config->data.split[SPLIT_VAL]},
-        {"data.split.test", &config->data.split[SPLIT_TEST]},
-    };
-    memcpy(out, paths, sizeof paths);
-}
-
 // ---- writing ------------------------------------------------------------------------------------
 
-static adele_status add_path(cJSON *json, const struct run_path *path) {
+static adele_status add_path(cJSON *json, const struct config_path *path) {
     char *absolute = NULL;
     TRY(path_resolve(*path->text, &absolute));
     cJSON *item = cJSON_CreateObject();
@@ -44,13 +25,13 @@ static adele_status add_path(cJSON *json, const struct run_path *path) {
 }
 
 adele_status run_paths_write(const char *run_folder, const struct config *config) {
-    struct run_path paths[N_PATHS];
-    list_paths((struct config *)config, paths); // only read
+    struct config_path paths[CONFIG_N_PATHS];
+    config_list_paths((struct config *)config, paths); // only read
     char *file = file_join(run_folder, "paths.json");
     cJSON *json = cJSON_CreateObject();
     adele_status status = CHECK_MEMORY(file ? json : NULL);
     // A list in the data set, or the name of one, is found through data.root instead.
-    for (int i = 0; i < N_PATHS && status == ADELE_OK; i++)
+    for (int i = 0; i < CONFIG_N_PATHS && status == ADELE_OK; i++)
         if (*paths[i].text && file_exists(*paths[i].text))
             status = add_path(json, &paths[i]);
     if (status == ADELE_OK)
@@ -88,7 +69,7 @@ static adele_status set_text(char **text, const char *value) {
     return ADELE_OK;
 }
 
-static adele_status resolve(const cJSON *json, const struct run_path *path) {
+static adele_status resolve(const cJSON *json, const struct config_path *path) {
     const char *absolute = absolute_of(json, path->key, *path->text);
     if (!absolute || !file_exists(absolute))
         return ADELE_OK;
@@ -104,7 +85,7 @@ static const char *below(const char *path, const char *folder) {
 }
 
 // A path in the data set has moved with it, if it exists there.
-static adele_status move_with_data(const cJSON *json, const struct run_path *path,
+static adele_status move_with_data(const cJSON *json, const struct config_path *path,
                                    const char *old_root, const char *given_root, const char *data) {
     const char *absolute = absolute_of(json, path->key, *path->text);
     const char *rest = absolute && old_root ? below(absolute, old_root) : NULL;
@@ -120,13 +101,13 @@ static adele_status move_with_data(const cJSON *json, const struct run_path *pat
 }
 
 adele_status run_paths_resolve(const char *run_folder, const char *data, struct config *config) {
-    struct run_path paths[N_PATHS];
-    list_paths(config, paths);
+    struct config_path paths[CONFIG_N_PATHS];
+    config_list_paths(config, paths);
     cJSON *json = NULL;
     TRY(read_paths(run_folder, &json));
     const char *old_root = absolute_of(json, paths[0].key, config->data.root);
     adele_status status = ADELE_OK;
-    for (int i = data ? 1 : 0; i < N_PATHS && status == ADELE_OK; i++) {
+    for (int i = data ? 1 : 0; i < CONFIG_N_PATHS && status == ADELE_OK; i++) {
         if (!*paths[i].text)
             continue;
         status = data ? move_with_data(json, &paths[i], old_root, config->data.root, data)
@@ -139,11 +120,11 @@ adele_status run_paths_resolve(const char *run_folder, const char *data, struct 
 }
 
 adele_status run_paths_warn(const char *run_folder, const struct config *config) {
-    struct run_path paths[N_PATHS];
-    list_paths((struct config *)config, paths); // only read
+    struct config_path paths[CONFIG_N_PATHS];
+    config_list_paths((struct config *)config, paths); // only read
     cJSON *json = NULL;
     TRY(read_paths(run_folder, &json));
-    for (int i = 0; i < N_PATHS; i++) {
+    for (int i = 0; i < CONFIG_N_PATHS; i++) {
         const char *text = *paths[i].text;
         const char *absolute = text ? absolute_of(json, paths[i].key, text) : NULL;
         if (absolute && file_exists(absolute) && !path_is_same(text, absolute))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/checkpoint_model.h"
+#include "run_folder/checkpoint_model.h"
 
 #include "base/fail.h"
 #include "base/number.h"

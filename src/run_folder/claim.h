@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Before a run writes anything: whether it may have the folder.
-#ifndef ADELE_RUN_CLAIM_H
-#define ADELE_RUN_CLAIM_H
+#ifndef ADELE_RUN_FOLDER_CLAIM_H
+#define ADELE_RUN_FOLDER_CLAIM_H
 
 #include "config/config.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 
 #include "base/fail.h"
 #include "base/file.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The folder of a run: its files and configuration, protecting it from other outputs, and the paths
 // of its configuration after the run or its data have moved.
-#ifndef ADELE_INFER_RUN_FOLDER_H
-#define ADELE_INFER_RUN_FOLDER_H
+#ifndef ADELE_RUN_FOLDER_RUN_FOLDER_H
+#define ADELE_RUN_FOLDER_RUN_FOLDER_H
 
 #include "base/json.h"
 #include "config/config.h"

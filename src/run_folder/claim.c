@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "run/claim.h"
+#include "run_folder/claim.h"
 
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/output_manifest.h"
-#include "infer/run_folder.h"
+#include "run_folder/run_folder.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 // The generations of labels of a run: labels/epoch_NNNN.safetensors, one for each correction, and
 // labels/manifest.json, which lists them. The manifest has the hash of each file, and each file has
 // hashes of its own, so that a changed bit in either is detected.
-#ifndef ADELE_INFER_GENERATIONS_H
-#define ADELE_INFER_GENERATIONS_H
+#ifndef ADELE_RUN_FOLDER_GENERATIONS_H
+#define ADELE_RUN_FOLDER_GENERATIONS_H
 
 #include "base/hash.h"
 #include "base/safetensors.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A plan computes its memory before it is allocated, so smaller batches are tried without
 // allocating any.
-#include "infer/memory_check.h"
+#include "nn/memory_check.h"
 
 #include "base/fail.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "data/run_argument.h"
+#include "run_folder/run_argument.h"
 
 #include "base/fail.h"
 #include "base/file.h"

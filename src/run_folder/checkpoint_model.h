@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The description of the model in a checkpoint, and what any reader of checkpoints needs.
-#ifndef ADELE_INFER_CHECKPOINT_MODEL_H
-#define ADELE_INFER_CHECKPOINT_MODEL_H
+#ifndef ADELE_RUN_FOLDER_CHECKPOINT_MODEL_H
+#define ADELE_RUN_FOLDER_CHECKPOINT_MODEL_H
 
 #include "base/safetensors.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whether what a network has planned fits into the device, checked before network_allocate.
-#ifndef ADELE_INFER_MEMORY_CHECK_H
-#define ADELE_INFER_MEMORY_CHECK_H
+#ifndef ADELE_NN_MEMORY_CHECK_H
+#define ADELE_NN_MEMORY_CHECK_H
 
 #include "nn/network.h"
 

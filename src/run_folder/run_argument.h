@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a user gave where a run, or one of its checkpoints, is expected.
-#ifndef ADELE_DATA_RUN_ARGUMENT_H
-#define ADELE_DATA_RUN_ARGUMENT_H
+#ifndef ADELE_RUN_FOLDER_RUN_ARGUMENT_H
+#define ADELE_RUN_FOLDER_RUN_ARGUMENT_H
 
 #include "adele/status.h"
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/generations.h"
+#include "run_folder/generations.h"
 
 #include "base/fail.h"
 #include "base/file.h"
