@@ -4,7 +4,7 @@
 #define ADELE_API_AUDIT_H
 
 #include "adele/audit.h"
-#include "infer/audit.h"
+#include "audit/audit.h"
 
 // ADELE_INVALID_ARGUMENT for an option out of its range. *out borrows from `options`.
 ADELE_MUST_CHECK adele_status audit_options_read(const struct adele_audit_options *options,

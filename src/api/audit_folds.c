@@ -8,15 +8,15 @@
 #include "api/fold_ranks.h"
 #include "api/model.h"
 #include "api/ranks.h"
+#include "audit/audit.h"
 #include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "infer/audit.h"
 #include "infer/image_share.h"
-#include "infer/rank_facts.h"
-#include "infer/shared_output.h"
+#include "ranks/rank_facts.h"
+#include "ranks/shared_output.h"
 #include "run/rank_device.h"
 
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "api/ranks.h"
 #include "base/fail.h"
 #include "base/hash.h"
-#include "infer/rank_facts.h"
+#include "ranks/rank_facts.h"
 #include "run/rank_check.h"
 #include "run/rank_device.h"
 

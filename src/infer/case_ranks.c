@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/fail.h"
-#include "infer/rank_facts.h"
+#include "ranks/rank_facts.h"
 
 #include <stdio.h>
 

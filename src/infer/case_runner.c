@@ -5,12 +5,12 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "infer/case_batch.h"
-#include "infer/case_findings.h"
-#include "infer/case_gather.h"
 #include "infer/case_ranks.h"
-#include "infer/shared_output.h"
 #include "infer/window_case.h"
+#include "ranks/case_findings.h"
+#include "ranks/shared_output.h"
 #include "scores/map_counter.h"
+#include "scores/score_gather.h"
 
 #include <string.h>
 
@@ -467,7 +467,7 @@ static adele_status gather_counts(struct case_runner *runner, int64_t *counts, i
     if (counts)
         TRY(ranks_sum(ranks, counts, 3 * 256));
     struct case_scores *scores = runner->options->case_scores;
-    return counts && scores ? case_gather_scores(ranks, scores) : ADELE_OK;
+    return counts && scores ? case_scores_gather(ranks, scores) : ADELE_OK;
 }
 
 adele_status case_runner_run(struct case_runner *runner, enum dataset_split split, int64_t *counts,

@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "infer/rank_facts.h"
+#include "ranks/rank_facts.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Whether the processes that train together have the same to train: otherwise each rank would
 // compute parts of another run. All are collective and fail on every rank, as the functions of
-// infer/rank_facts.h do, which compares the files of the data set.
+// ranks/rank_facts.h do, which compares the files of the data set.
 #ifndef ADELE_RUN_RANK_CHECK_H
 #define ADELE_RUN_RANK_CHECK_H
 

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "data/foreground.h"
 #include "data/noise_images.h"
-#include "infer/rank_facts.h"
+#include "ranks/rank_facts.h"
 #include "run/patches.h"
 #include "run/shared_images.h"
 #include "run_folder/run_folder.h"

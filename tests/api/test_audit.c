@@ -3,11 +3,11 @@
 // labels that it audits, the masks that it writes, and what it refuses.
 #include "adele/adele.h"
 
+#include "audit/audit_bias.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "image/image.h"
-#include "infer/audit_bias.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Which regions `adele audit` leaves out because of their size.
 #include "adele/audit.h"
+#include "audit/audit.h"
 #include "base/file.h"
 #include "image/image.h"
-#include "infer/audit.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/shared_output.h"
+#include "ranks/shared_output.h"
 
 #include "base/clock.h"
 #include "base/fail.h"

@@ -3,8 +3,8 @@
 // it: a score for the image and each class, and the connected regions that it would label
 // otherwise. h, w: height and width in pixels; K: classes, with the background. Pixels labelled
 // 255 count nowhere.
-#ifndef ADELE_INFER_DOUBT_H
-#define ADELE_INFER_DOUBT_H
+#ifndef ADELE_AUDIT_DOUBT_H
+#define ADELE_AUDIT_DOUBT_H
 
 #include "adele/status.h"
 #include <stdbool.h>

@@ -1,108 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Each list travels as its rows, as they are in memory, and beside them what their pointers point
-// to: all ranks are the same program (rank_facts.h).
-#include "infer/case_gather.h"
+#include "audit/audit_gather.h"
 
-#include "base/buffer.h"
 #include "base/fail.h"
 #include "base/memory.h"
+#include "ranks/gather.h"
 
 #include <string.h>
 
-// The blocks of all ranks behind each other. Free *out with memory_free.
-static adele_status gather(struct ranks *ranks, const void *mine, size_t bytes, void **out,
-                           size_t *out_bytes) {
-    size_t *starts = NULL;
-    *out = NULL;
-    TRY(ALLOCATE(&starts, ranks_count(ranks) + 1));
-    adele_status status = ranks_gather_sized(ranks, mine, bytes, out, starts);
-    *out_bytes = status == ADELE_OK ? starts[ranks_count(ranks)] : 0;
-    memory_free(starts);
-    return status;
-}
-
-static adele_status add_name(struct buffer *names, const char *name) {
-    return buffer_add(names, name, strlen(name) + 1);
-}
-
-// The names of all ranks behind each other, each with its NUL. Empties `names`; `status` is that of
-// filling it.
-static adele_status gather_names(struct ranks *ranks, struct buffer *names, adele_status status,
-                                 char **out) {
-    size_t bytes;
-    *out = NULL;
-    if (status == ADELE_OK)
-        status = gather(ranks, names->data, names->n_bytes, (void **)out, &bytes);
-    buffer_deinit(names);
-    return status;
-}
-
-static const char *next_name(const char *name) {
-    return name + strlen(name) + 1;
-}
-
-// ---- scores -------------------------------------------------------------------------------------
-
-static adele_status flatten_scores(const struct case_scores *scores, struct class_score **out) {
-    size_t row = (size_t)scores->n_classes;
-    TRY(ALLOCATE(out, (size_t)scores->n_cases * row + 1));
-    for (size_t i = 0; i < (size_t)scores->n_cases; i++)
-        memcpy(*out + i * row, scores->cases[i].classes, row * sizeof **out);
-    return ADELE_OK;
-}
-
-static adele_status gather_class_scores(struct ranks *ranks, const struct case_scores *scores,
-                                        struct class_score **out, int *out_cases) {
-    struct class_score *mine = NULL;
-    size_t row = (size_t)scores->n_classes * sizeof *mine, bytes;
-    TRY(flatten_scores(scores, &mine));
-    adele_status status = gather(ranks, mine, (size_t)scores->n_cases * row, (void **)out, &bytes);
-    memory_free(mine);
-    *out_cases = (int)(bytes / row);
-    return status;
-}
-
-static adele_status gather_score_names(struct ranks *ranks, const struct case_scores *scores,
-                                       char **out) {
-    struct buffer names = {0};
-    adele_status status = ADELE_OK;
-    for (int i = 0; i < scores->n_cases && status == ADELE_OK; i++)
-        status = add_name(&names, scores->cases[i].name);
-    return gather_names(ranks, &names, status, out);
-}
-
-static adele_status take_scores(struct case_scores *scores, int n_cases, const char *names,
-                                const struct class_score *classes) {
-    struct case_scores all;
-    size_t row = (size_t)scores->n_classes;
-    TRY(case_scores_init(&all, scores->n_classes, scores->class_names, scores->is_in_mm));
-    case_scores_deinit(scores);
-    *scores = all;
-    for (size_t i = 0; i < (size_t)n_cases; i++, names = next_name(names)) {
-        struct class_score *out = NULL;
-        TRY(case_scores_add(scores, names, &out));
-        memcpy(out, classes + i * row, row * sizeof *out);
-    }
-    return ADELE_OK;
-}
-
-adele_status case_gather_scores(struct ranks *ranks, struct case_scores *scores) {
-    struct class_score *classes = NULL;
-    char *names = NULL;
-    int n_cases = 0;
-    adele_status status;
-    if (ranks_count(ranks) == 1)
-        return ADELE_OK;
-    TRY_GOTO(gather_class_scores(ranks, scores, &classes, &n_cases), done);
-    TRY_GOTO(gather_score_names(ranks, scores, &names), done);
-    status = take_scores(scores, n_cases, names, classes);
-done:
-    memory_free(classes);
-    memory_free(names);
-    return status;
-}
-
-// ---- the tables of an audit ---------------------------------------------------------------------
+// ---- the tables ---------------------------------------------------------------------------------
 
 // Rows and regions get the numbers that they have in one process.
 static adele_status renumber(struct ranks *ranks, struct audit_table *table, int *out_first) {
@@ -138,7 +43,7 @@ static adele_status take_rows(struct audit_table *table, struct audit_row *rows,
                               const char *names) {
     free_rows(table);
     table->rows = rows;
-    for (int i = 0; i < n; i++, names = next_name(names)) {
+    for (int i = 0; i < n; i++, names = gather_next_name(names)) {
         rows[i].name = memory_strdup(names);
         TRY(CHECK_MEMORY(rows[i].name));
         table->n_rows++;
@@ -153,10 +58,10 @@ static adele_status gather_rows(struct ranks *ranks, struct audit_table *table) 
     size_t bytes;
     adele_status status = ADELE_OK;
     for (int i = 0; i < table->n_rows && status == ADELE_OK; i++)
-        status = add_name(&buffer, table->rows[i].name);
+        status = gather_add_name(&buffer, table->rows[i].name);
     TRY(gather_names(ranks, &buffer, status, &names));
-    status =
-        gather(ranks, table->rows, (size_t)table->n_rows * sizeof *rows, (void **)&rows, &bytes);
+    status = gather_blocks(ranks, table->rows, (size_t)table->n_rows * sizeof *rows, (void **)&rows,
+                           &bytes);
     if (status == ADELE_OK)
         status = take_rows(table, rows, (int)(bytes / sizeof *rows), names);
     memory_free(names);
@@ -166,7 +71,7 @@ static adele_status gather_rows(struct ranks *ranks, struct audit_table *table) 
 static adele_status gather_overlaps(struct ranks *ranks, struct audit_table *table) {
     struct doubt_overlap *all = NULL;
     size_t bytes, row = (size_t)table->n_categories * sizeof *all;
-    TRY(gather(ranks, table->overlaps, (size_t)table->n_rows * row, (void **)&all, &bytes));
+    TRY(gather_blocks(ranks, table->overlaps, (size_t)table->n_rows * row, (void **)&all, &bytes));
     memory_free(table->overlaps);
     table->overlaps = all;
     return ADELE_OK;
@@ -176,8 +81,8 @@ static adele_status gather_overlaps(struct ranks *ranks, struct audit_table *tab
 static adele_status gather_regions(struct ranks *ranks, struct audit_table *table) {
     struct audit_region *all = NULL;
     size_t bytes;
-    TRY(gather(ranks, table->regions, (size_t)table->n_regions * sizeof *all, (void **)&all,
-               &bytes));
+    TRY(gather_blocks(ranks, table->regions, (size_t)table->n_regions * sizeof *all, (void **)&all,
+                      &bytes));
     table->n_regions = 0;
     for (size_t i = 0; i < bytes / sizeof *all; i++)
         audit_table_keep_region(table, &all[i]);
@@ -207,7 +112,7 @@ static adele_status sum_classes(struct ranks *ranks, struct audit_table *table) 
     return ranks_sum(ranks, table->pairs, n * n);
 }
 
-adele_status case_gather_table(struct ranks *ranks, struct audit_table *table, int *out_first) {
+adele_status audit_gather_table(struct ranks *ranks, struct audit_table *table, int *out_first) {
     *out_first = 0;
     if (ranks_count(ranks) == 1)
         return ADELE_OK;
@@ -224,7 +129,7 @@ static adele_status flatten_changes(const struct changes *changes, struct buffer
                                     struct buffer *counts) {
     for (int i = 0; i < changes->n; i++) {
         const struct change_row *row = &changes->rows[i];
-        TRY(add_name(names, row->name));
+        TRY(gather_add_name(names, row->name));
         TRY(buffer_add(counts, row->counts, (size_t)row->n_counts * sizeof *row->counts));
     }
     return ADELE_OK;
@@ -237,7 +142,7 @@ static adele_status take_changes(struct changes *changes, const struct dataset *
     int i_case = 0;
     changes_deinit(changes);
     TRY(changes_init(changes));
-    for (int i = 0; i < n; i++, names = next_name(names)) {
+    for (int i = 0; i < n; i++, names = gather_next_name(names)) {
         struct change_row row = rows[i];
         while (i_case < dataset->n_cases[split] &&
                strcmp(dataset->cases[split][i_case].name, names) != 0)
@@ -258,11 +163,11 @@ static adele_status take_changes(struct changes *changes, const struct dataset *
 static adele_status gather_counts(struct ranks *ranks, struct buffer *counts,
                                   struct change_count **out) {
     size_t bytes;
-    return gather(ranks, counts->data, counts->n_bytes, (void **)out, &bytes);
+    return gather_blocks(ranks, counts->data, counts->n_bytes, (void **)out, &bytes);
 }
 
-adele_status case_gather_changes(struct ranks *ranks, const struct dataset *dataset,
-                                 enum dataset_split split, struct changes *changes) {
+adele_status audit_gather_changes(struct ranks *ranks, const struct dataset *dataset,
+                                  enum dataset_split split, struct changes *changes) {
     struct buffer name_buffer = {0}, count_buffer = {0};
     struct change_row *rows = NULL;
     struct change_count *counts = NULL;
@@ -273,9 +178,9 @@ adele_status case_gather_changes(struct ranks *ranks, const struct dataset *data
     adele_status status = flatten_changes(changes, &name_buffer, &count_buffer);
     TRY_GOTO(gather_names(ranks, &name_buffer, status, &names), done);
     TRY_GOTO(gather_counts(ranks, &count_buffer, &counts), done);
-    TRY_GOTO(
-        gather(ranks, changes->rows, (size_t)changes->n * sizeof *rows, (void **)&rows, &bytes),
-        done);
+    TRY_GOTO(gather_blocks(ranks, changes->rows, (size_t)changes->n * sizeof *rows, (void **)&rows,
+                           &bytes),
+             done);
     status =
         take_changes(changes, dataset, split, rows, (int)(bytes / sizeof *rows), names, counts);
 done:

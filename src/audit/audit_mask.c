@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/audit_mask.h"
+#include "audit/audit_mask.h"
 
 #include "base/fail.h"
 #include "base/log.h"

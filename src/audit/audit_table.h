@@ -2,10 +2,10 @@
 // What `adele audit` collects: a row an image, sums for each class, and the most doubtful regions
 // of all images. Memory: a few dozen bytes an image, 32 more for each class, and a fixed number of
 // regions, whatever the size of the images and however many regions they have.
-#ifndef ADELE_INFER_AUDIT_TABLE_H
-#define ADELE_INFER_AUDIT_TABLE_H
+#ifndef ADELE_AUDIT_AUDIT_TABLE_H
+#define ADELE_AUDIT_AUDIT_TABLE_H
 
-#include "infer/doubt.h"
+#include "audit/doubt.h"
 
 struct audit_row {
     char *name;       // of the case

@@ -2,8 +2,8 @@
 // What has to be the same on all ranks before they work together: otherwise each of them would
 // compute a part of something else. All functions are collective and fail on every rank, with a
 // message that names the first rank that differs from rank 0, its host, and what differs.
-#ifndef ADELE_INFER_RANK_FACTS_H
-#define ADELE_INFER_RANK_FACTS_H
+#ifndef ADELE_RANKS_RANK_FACTS_H
+#define ADELE_RANKS_RANK_FACTS_H
 
 #include "data/dataset.h"
 #include "ranks/ranks.h"

@@ -8,10 +8,10 @@
 //
 // An error that most labels of a class share cannot be told from a bias of the network: it does not
 // lower their scores. Regions are found without the bias.
-#ifndef ADELE_INFER_AUDIT_BIAS_H
-#define ADELE_INFER_AUDIT_BIAS_H
+#ifndef ADELE_AUDIT_AUDIT_BIAS_H
+#define ADELE_AUDIT_AUDIT_BIAS_H
 
-#include "infer/audit_table.h"
+#include "audit/audit_table.h"
 
 #define AUDIT_BIAS_IMAGES 8
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/doubt.h"
+#include "audit/doubt.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

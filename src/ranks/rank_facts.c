@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/rank_facts.h"
+#include "ranks/rank_facts.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

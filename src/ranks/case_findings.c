@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/case_findings.h"
+#include "ranks/case_findings.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

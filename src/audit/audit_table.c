@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/audit_table.h"
+#include "audit/audit_table.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/audit_bias.h"
+#include "audit/audit_bias.h"
 
 #include "base/fail.h"
 #include "base/log.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/audit_gallery.h"
+#include "audit/audit_gallery.h"
 
 #include "base/file.h"
 #include "base/half.h"

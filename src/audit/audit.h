@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // `adele audit`: ranks the images, classes and regions of a data set by how doubtful their labels
 // are, image by image, in memory that does not depend on their number but for a row each.
-#ifndef ADELE_INFER_AUDIT_H
-#define ADELE_INFER_AUDIT_H
+#ifndef ADELE_AUDIT_AUDIT_H
+#define ADELE_AUDIT_AUDIT_H
 
-#include "infer/doubt.h"
+#include "audit/doubt.h"
 #include "infer/model.h"
 
 struct audit_options {

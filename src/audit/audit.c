@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "infer/audit.h"
+#include "audit/audit.h"
 
+#include "audit/audit_bias.h"
+#include "audit/audit_gallery.h"
+#include "audit/audit_gather.h"
+#include "audit/audit_mask.h"
+#include "audit/audit_table.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -10,16 +15,11 @@
 #include "data/label_lookup.h"
 #include "data/label_store.h"
 #include "data/noise_images.h"
-#include "infer/audit_bias.h"
-#include "infer/audit_gallery.h"
-#include "infer/audit_mask.h"
-#include "infer/audit_table.h"
-#include "infer/case_findings.h"
-#include "infer/case_gather.h"
 #include "infer/case_ranks.h"
 #include "infer/model_output.h"
-#include "infer/rank_facts.h"
-#include "infer/shared_output.h"
+#include "ranks/case_findings.h"
+#include "ranks/rank_facts.h"
+#include "ranks/shared_output.h"
 #include "run_folder/run_folder.h"
 
 #include <inttypes.h>
@@ -350,9 +350,9 @@ static adele_status save_results(struct audit *audit, int first) {
 static adele_status gather_and_save(struct audit *audit) {
     struct ranks *ranks = audit->options->model.ranks;
     int first = 0;
-    TRY(case_gather_table(ranks, &audit->table, &first));
+    TRY(audit_gather_table(ranks, &audit->table, &first));
     if (audit->options->mask_value >= 0)
-        TRY(case_gather_changes(ranks, audit->dataset, audit->split, &audit->changes));
+        TRY(audit_gather_changes(ranks, audit->dataset, audit->split, &audit->changes));
     return ranks_agree(ranks, save_results(audit, first));
 }
 

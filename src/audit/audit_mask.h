@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The value that pixels of doubtful regions get in the label files that an audit writes.
-#ifndef ADELE_INFER_AUDIT_MASK_H
-#define ADELE_INFER_AUDIT_MASK_H
+#ifndef ADELE_AUDIT_AUDIT_MASK_H
+#define ADELE_AUDIT_AUDIT_MASK_H
 
 #include "data/dataset.h"
 

@@ -2,11 +2,11 @@
 // The pictures of the most doubtful images: kept while the images pass by, so that none is read
 // twice. Scores are final only behind the last image (audit_bias.h), so that more are kept than are
 // written. Memory: a fixed number of pictures of at most AUDIT_PICTURE_SIZE pixels a side.
-#ifndef ADELE_INFER_AUDIT_GALLERY_H
-#define ADELE_INFER_AUDIT_GALLERY_H
+#ifndef ADELE_AUDIT_AUDIT_GALLERY_H
+#define ADELE_AUDIT_AUDIT_GALLERY_H
 
+#include "audit/audit_table.h"
 #include "data/images.h"
-#include "infer/audit_table.h"
 
 #define AUDIT_PICTURE_SIZE   512
 #define AUDIT_SPARE_PICTURES 32 // kept beyond those that are written
@@ -31,8 +31,8 @@ ADELE_MUST_CHECK adele_status audit_gallery_add(struct audit_gallery *gallery, d
                                                 int order, const struct dataset_images *images,
                                                 int i, const uint8_t *labels,
                                                 const struct doubt *doubt);
-// After case_gather_table and audit_table_number_pictures, before the rows are sorted.
-// first: what case_gather_table has returned.
+// After audit_gather_table and audit_table_number_pictures, before the rows are sorted.
+// first: what audit_gather_table has returned.
 // Writes FOLDER/overlays/RANK_image.png, RANK_label.png and RANK_prediction.png (indexed, colours
 // of PASCAL VOC) and RANK_overlay.png: the image with the outlines of the label in white, and the
 // doubtful regions in orange. RANK is that of audit.csv, from 0001.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Discs, and labels of them that are right, too large or too small, beside predictions that may
 // themselves be too large.
-#include "infer/audit_bias.h"
+#include "audit/audit_bias.h"
 
 #include "base/log.h"
 
