@@ -3,8 +3,8 @@
 #ifndef ADELE_TESTS_ONNX_CASES_H
 #define ADELE_TESTS_ONNX_CASES_H
 
-#include "onnx/onnx_graph.h"
 #include "nn/network.h"
+#include "onnx/onnx_graph.h"
 
 struct onnx_case {
     const char *file;
