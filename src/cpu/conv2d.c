@@ -14,12 +14,13 @@
 // number of threads; oneDNN's weight gradient (other kernels than 3 x 3 and 1 x 1, a 1 x 1 with a
 // stride) splits its sums by that number, so its last bits may change with it.
 //
-// bf16: src, weights and d_dst are rounded to bf16 (nearest even) in workspace copies and sums stay
-// float. Where the processor multiplies bf16 and Winograd's algorithm does not apply, the copies of
-// dst's and d_src's passes have 2 bytes a value and oneDNN's bf16 primitives run on them;
-// elsewhere, and in weight gradients, the float kernels run on the rounded values. Winograd's
-// transforms of them stay float: rounded to bf16 too, they would make the error 5 to 7 times as
-// large.
+// bf16: what is multiplied is rounded to bf16 (nearest even), and sums stay float. Where the
+// processor multiplies bf16, our own Winograd kernels read src, weights and d_dst as they are and
+// round their transforms (conv2d_winograd.h says what this costs in accuracy); the bias gradient
+// beside them is the sum of the unrounded d_dst. Otherwise src, weights and d_dst are rounded in
+// workspace copies. Those of dst's and d_src's passes have 2 bytes a value where oneDNN's bf16
+// primitives run on them; elsewhere, and in other weight gradients, the float kernels run on the
+// rounded values.
 #include "base/fail.h"
 #include "cpu/conv2d_parts.h"
 #include "cpu/cpu.h"
@@ -45,6 +46,24 @@ static bool is_staged(const struct conv2d *self, const struct conv2d_pass *pass)
     return self->is_padded || (self->rounds && !pass->is_bf16);
 }
 
+// How a pass reads a tensor of floats.
+enum operand { OPERAND_UNCHANGED, OPERAND_ROUNDED, OPERAND_BF16 };
+
+static bool is_paired(const struct winograd_kernels *kernels) {
+    return kernels != NULL && kernels->n_paired > 1;
+}
+
+static enum operand operand_of(const struct conv2d *self, const struct conv2d_pass *pass) {
+    if (!self->rounds || is_paired(pass->winograd.kernels))
+        return OPERAND_UNCHANGED;
+    return pass->is_bf16 ? OPERAND_BF16 : OPERAND_ROUNDED;
+}
+
+static enum operand gradient_operand(const struct conv2d *self) {
+    return self->rounds && !is_paired(self->weight_gradient.winograd) ? OPERAND_ROUNDED
+                                                                      : OPERAND_UNCHANGED;
+}
+
 static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_t *cursor,
                       size_t *end) {
     if (!conv2d_pass_is_used(pass))
@@ -61,7 +80,7 @@ static void plan_pass(const struct conv2d *self, struct conv2d_pass *pass, size_
 // The passes follow one another, so their buffers share the same bytes.
 static void plan_workspace(struct conv2d *self) {
     size_t end = 0, cursor = 0;
-    if (self->rounds)
+    if (operand_of(self, &self->forward) != OPERAND_UNCHANGED)
         self->at_rounded_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->forward, &cursor, &end);
     if (self->first_layer.is_used) {
@@ -70,14 +89,16 @@ static void plan_workspace(struct conv2d *self) {
         end = cursor > end ? cursor : end;
     }
     cursor = 0;
-    if (self->rounds)
+    if (gradient_operand(self) != OPERAND_UNCHANGED ||
+        (conv2d_pass_is_used(&self->backward_data) &&
+         operand_of(self, &self->backward_data) != OPERAND_UNCHANGED))
         self->at_rounded_d_dst = cpu_reserve(&cursor, self->dst_floats * sizeof(float));
     size_t common = cursor;
     if (self->backward_data.primitive != NULL) // our own kernel adds by itself
         self->at_d_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->backward_data, &cursor, &end);
     cursor = common;
-    if (self->rounds)
+    if (gradient_operand(self) != OPERAND_UNCHANGED)
         self->at_rounded_backward_src = cpu_reserve(&cursor, self->src_floats * sizeof(float));
     plan_pass(self, &self->backward_weights, &cursor, &end);
     if (self->weight_gradient.is_used) {
@@ -221,22 +242,20 @@ static adele_status add_weight_gradient(const struct conv2d *self, float *d_weig
 // ---- forward and backward -----------------------------------------------------------------------
 
 // `from` as a pass reads it: unchanged, or rounded into `buffer`, as floats or as bf16.
-static const void *round_operand(const struct conv2d *self, bool is_bf16, const float *from,
-                                 size_t count, void *buffer) {
-    if (!self->rounds)
-        return from;
-    if (is_bf16)
+static const void *round_operand(enum operand operand, const float *from, size_t count,
+                                 void *buffer) {
+    if (operand == OPERAND_BF16)
         elementwise_narrow_tensor(buffer, from, count);
-    else
+    if (operand == OPERAND_ROUNDED)
         elementwise_round_tensor(buffer, from, count);
-    return buffer;
+    return operand == OPERAND_UNCHANGED ? (const void *)from : buffer;
 }
 
 adele_status cpu_conv2d_forward(struct adele_op *op, const struct adele_conv2d_args *args) {
     struct conv2d *self = (struct conv2d *)op;
     const struct conv2d_pass *pass = &self->forward;
     char *workspace = args->workspace;
-    const void *src = round_operand(self, pass->is_bf16, args->src, self->src_floats,
+    const void *src = round_operand(operand_of(self, pass), args->src, self->src_floats,
                                     workspace + self->at_rounded_src);
     if (self->first_layer.is_used) {
         conv2d_first_layer_run(self, src, args->weight, args->bias, args->dst, workspace);
@@ -282,7 +301,7 @@ static adele_status backward_weights(struct conv2d *self, const struct adele_con
                                      const float *d_dst) {
     const struct conv2d_pass *pass = &self->backward_weights;
     char *workspace = args->workspace;
-    const float *src = round_operand(self, false, args->src, self->src_floats,
+    const float *src = round_operand(gradient_operand(self), args->src, self->src_floats,
                                      workspace + self->at_rounded_backward_src);
     if (self->weight_gradient.is_used) {
         struct conv2d_pointers pointers = {
@@ -323,11 +342,12 @@ adele_status cpu_conv2d_backward(struct adele_op *op, const struct adele_conv2d_
         return FAIL(ADELE_INVALID_ARGUMENT, "", "conv2d: backward of an op created for inference");
     char *buffer = (char *)args->workspace + self->at_rounded_d_dst;
     bool has_data = self->desc.needs_d_src && args->d_src != NULL;
-    bool is_bf16 = has_data && self->backward_data.is_bf16;
-    const void *d_dst = round_operand(self, is_bf16, args->d_dst, self->dst_floats, buffer);
+    enum operand of_weights = gradient_operand(self);
+    enum operand of_data = has_data ? operand_of(self, &self->backward_data) : of_weights;
+    const void *d_dst = round_operand(of_data, args->d_dst, self->dst_floats, buffer);
     if (has_data)
         TRY(backward_data(self, args, d_dst));
-    if (is_bf16)
-        d_dst = round_operand(self, false, args->d_dst, self->dst_floats, buffer);
+    if (of_weights != of_data)
+        d_dst = round_operand(of_weights, args->d_dst, self->dst_floats, buffer);
     return backward_weights(self, args, d_dst);
 }

@@ -27,10 +27,12 @@
 
 // ---- choice -------------------------------------------------------------------------------------
 
-const struct winograd_kernels *winograd_kernels_of(int block) {
-    const struct winograd_kernels *kernels = cpu_isa() >= CPU_ISA_AVX512 ? winograd_kernels_avx512()
-                                             : cpu_isa() == CPU_ISA_AVX2 ? winograd_kernels_avx2()
-                                                                         : NULL;
+const struct winograd_kernels *winograd_kernels_of(int block, bool is_bf16) {
+    const struct winograd_kernels *kernels =
+        is_bf16 && cpu_isa() == CPU_ISA_AVX512_BF16 ? winograd_kernels_avx512_bf16()
+        : cpu_isa() >= CPU_ISA_AVX512               ? winograd_kernels_avx512()
+        : cpu_isa() == CPU_ISA_AVX2                 ? winograd_kernels_avx2()
+                                                    : NULL;
     return kernels != NULL && kernels->width == block ? kernels : NULL;
 }
 
@@ -77,7 +79,8 @@ static int block_of(const struct conv2d *self, int n_group, int64_t n_tiles) {
 
 bool conv2d_winograd_plan(const struct conv2d *self, struct conv2d_pass *pass) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    const struct winograd_kernels *kernels = winograd_kernels_of(cpu_block(self->base.op.device));
+    const struct winograd_kernels *kernels =
+        winograd_kernels_of(cpu_block(self->base.op.device), self->rounds);
     if (kernels == NULL || desc->kernel != 3 || desc->stride != 1 || desc->dilation != 1 ||
         desc->pad > 2 || !cpu_has_winograd(self->base.op.device))
         return false;
@@ -86,12 +89,12 @@ bool conv2d_winograd_plan(const struct conv2d *self, struct conv2d_pass *pass) {
     if (!is_faster(from, to))
         return false;
     struct conv2d_winograd *plan = &pass->winograd;
-    size_t width = (size_t)kernels->width;
+    size_t width = (size_t)kernels->width, n_paired = (size_t)kernels->n_paired;
     plan->kernels = kernels;
     plan->n_block = block_of(self, kernels->n_tiles, count_tiles(self, to));
-    plan->src_stride = (size_t)from.c * (size_t)plan->n_block + LINE_FLOATS;
+    plan->src_stride = (size_t)from.c / n_paired * (size_t)plan->n_block + LINE_FLOATS;
     plan->dst_stride = (size_t)plan->n_block * 2 * width + LINE_FLOATS;
-    plan->weight_stride = (size_t)from.c * 2 * width + LINE_FLOATS;
+    plan->weight_stride = (size_t)from.c / n_paired * 2 * width + LINE_FLOATS;
     size_t n_pairs = ((size_t)to.c / width + 1) / 2;
     pass->weights_bytes = n_pairs * WINOGRAD_POINTS * plan->weight_stride * sizeof(float);
     plan->thread_floats = WINOGRAD_POINTS * (plan->src_stride + plan->dst_stride);
@@ -130,16 +133,21 @@ void conv2d_winograd_pack(const struct conv2d *self, const struct conv2d_pass *p
     num_threads(team_size(cpu_n_threads(self->base.op.device)))
     for (int pair = 0; pair < n_pairs; pair++)
         for (int block = 0; block < from.c / width; block++) {
-            float taps[WINOGRAD_TAPS * 2 * WINOGRAD_MAX_WIDTH];
-            float rounded[WINOGRAD_TAPS * 2 * WINOGRAD_MAX_WIDTH];
+            float taps[2 * WINOGRAD_TAPS * 2 * WINOGRAD_MAX_WIDTH];
+            float rounded[2 * WINOGRAD_TAPS * 2 * WINOGRAD_MAX_WIDTH];
             int n_vectors = to.c / width - 2 * pair < 2 ? 1 : 2, n_lanes = n_vectors * width;
+            int n_paired = plan->kernels->n_paired;
+            bool rounds = self->rounds && n_paired == 1;
             float *out = packed + (size_t)pair * WINOGRAD_POINTS * plan->weight_stride;
-            for (int c = block * width; c < (block + 1) * width; c++) {
-                gather_taps(self, is_back, weight, c, 2 * pair * width, n_lanes, taps);
-                if (self->rounds)
+            for (int c = block * width; c < (block + 1) * width; c += n_paired) {
+                for (int i = 0; i < n_paired; i++)
+                    gather_taps(self, is_back, weight, c + i, 2 * pair * width, n_lanes,
+                                taps + (size_t)(i * WINOGRAD_TAPS * n_lanes));
+                if (rounds)
                     elementwise_round(rounded, taps, (size_t)(WINOGRAD_TAPS * n_lanes));
-                plan->kernels->transform_weights(self->rounds ? rounded : taps, n_vectors,
-                                                 out + (size_t)(c * n_lanes), plan->weight_stride);
+                plan->kernels->transform_weights(rounds ? rounded : taps, n_vectors,
+                                                 out + (size_t)(c / n_paired * n_lanes),
+                                                 plan->weight_stride);
             }
         }
 }
@@ -173,26 +181,26 @@ static size_t plane_of(struct side side, int width) {
     return (size_t)side.h * (size_t)side.w * (size_t)width;
 }
 
-void winograd_transform_patch(const struct winograd_kernels *kernels, const float *plane, int h,
-                              int w, int y, int x, float *to, size_t stride) {
+struct winograd_patch winograd_patch_at(const struct winograd_kernels *kernels, const float *plane,
+                                        int h, int w, int y, int x) {
     static const float zeros[WINOGRAD_PATCH * WINOGRAD_MAX_WIDTH]; // a row outside of the plane
-    const float *rows[WINOGRAD_PATCH];
-    int first = x < 0 ? -x : 0, end = w - x < WINOGRAD_PATCH ? w - x : WINOGRAD_PATCH;
+    struct winograd_patch patch = {.first = x < 0 ? -x : 0,
+                                   .end = w - x < WINOGRAD_PATCH ? w - x : WINOGRAD_PATCH};
     for (int i = 0; i < WINOGRAD_PATCH; i++) {
-        size_t pixel = (size_t)(y + i) * (size_t)w + (size_t)(x + first);
-        rows[i] = y + i >= 0 && y + i < h ? plane + pixel * (size_t)kernels->width : zeros;
+        size_t pixel = (size_t)(y + i) * (size_t)w + (size_t)(x + patch.first);
+        patch.rows[i] = y + i >= 0 && y + i < h ? plane + pixel * (size_t)kernels->width : zeros;
     }
-    kernels->transform_src(rows, first, end, to, stride);
+    return patch;
 }
 
 // Tiles up to a whole group get zeros, since the kernel multiplies whole groups.
 static void clear_patch(const struct work *work, int t, float *patches) {
-    int width = work->kernels->width;
+    int width = work->kernels->width, n_lanes = width / work->kernels->n_paired;
     for (int k = 0; k < WINOGRAD_POINTS; k++)
         for (int b = 0; b < work->from.c / width; b++)
             memset(patches + (size_t)k * work->plan->src_stride +
-                       (size_t)(b * work->plan->n_block + t) * (size_t)width,
-                   0, (size_t)width * sizeof(float));
+                       (size_t)(b * work->plan->n_block + t) * (size_t)n_lanes,
+                   0, (size_t)n_lanes * sizeof(float));
 }
 
 // All points of the block's tiles for one or two vectors of output channels.
@@ -200,17 +208,18 @@ static void multiply_points(const struct work *work, const float *patches, const
                             int n_tiles, int n_vectors, float *products) {
     const struct conv2d_winograd *plan = work->plan;
     int width = work->kernels->width, n_group = work->kernels->n_tiles;
+    int n_lanes = width / work->kernels->n_paired;
     int n_blocks = work->from.c / width, n_at_once = SUM_CHANNELS / width;
-    size_t block_floats = (size_t)plan->n_block * (size_t)width;
+    size_t block_floats = (size_t)plan->n_block * (size_t)n_lanes;
     for (int k = 0; k < WINOGRAD_POINTS; k++)
         for (int b = 0; b < n_blocks; b += n_at_once)
             for (int t = 0; t < n_tiles; t += n_group)
                 work->kernels->multiply(
                     patches + (size_t)k * plan->src_stride + (size_t)b * block_floats +
-                        (size_t)(t * width),
+                        (size_t)(t * n_lanes),
                     block_floats,
                     weights + (size_t)k * plan->weight_stride +
-                        (size_t)(b * width * n_vectors * width),
+                        (size_t)(b * n_lanes * n_vectors * width),
                     n_blocks - b < n_at_once ? n_blocks - b : n_at_once, n_vectors, b > 0,
                     products + (size_t)k * plan->dst_stride + (size_t)(t * n_vectors * width));
 }
@@ -235,14 +244,16 @@ static void run_block(const struct work *work, int64_t first, int n_tiles, float
     struct place places[BLOCK_TILES];
     for (int t = 0; t < n_tiles; t++)
         places[t] = place_of(work, first + t);
-    int n_from = work->from.c / width;
+    int n_from = work->from.c / width, n_lanes = width / work->kernels->n_paired;
     for (int b = 0; b < n_from; b++)
-        for (int t = 0; t < n_tiles; t++)
-            winograd_transform_patch(
+        for (int t = 0; t < n_tiles; t++) {
+            struct winograd_patch patch = winograd_patch_at(
                 work->kernels,
                 work->src + (size_t)(places[t].n * n_from + b) * plane_of(work->from, width),
-                work->from.h, work->from.w, places[t].y - work->pad, places[t].x - work->pad,
-                patches + (size_t)((b * plan->n_block + t) * width), plan->src_stride);
+                work->from.h, work->from.w, places[t].y - work->pad, places[t].x - work->pad);
+            work->kernels->transform_src(
+                &patch, patches + (size_t)((b * plan->n_block + t) * n_lanes), plan->src_stride);
+        }
     for (int t = n_tiles; t % work->kernels->n_tiles != 0; t++)
         clear_patch(work, t, patches);
     for (int pair = 0; 2 * pair < n_blocks; pair++) {

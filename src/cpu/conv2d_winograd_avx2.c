@@ -12,6 +12,10 @@
 #define STORE(address, value) _mm256_storeu_ps(address, value)
 #define SAME(value)           _mm256_set1_ps(value)
 #define MULTIPLY_ADD(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define PAIRED                1
+#define DOT(a, b, c)          _mm256_fmadd_ps(a, b, c)
+#define JOIN(a, b)            (a)
+#define STORE_POINT           STORE
 #define TILES                 6 // 2 x 6 sums, 2 weights and 1 value make 15 of 16 registers
 #define ROWS                  4 // 2 x 4 sums, as many as two multiply-adds a cycle need
 #define TARGET                __attribute__((target("avx2,fma")))

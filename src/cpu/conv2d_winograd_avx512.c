@@ -12,6 +12,10 @@
 #define STORE(address, value) _mm512_storeu_ps(address, value)
 #define SAME(value)           _mm512_set1_ps(value)
 #define MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define PAIRED                1
+#define DOT(a, b, c)          _mm512_fmadd_ps(a, b, c)
+#define JOIN(a, b)            (a)
+#define STORE_POINT           STORE
 #define TILES                 12 // 2 x 12 sums, 2 weights and 1 value make 27 of 32 registers
 #define ROWS                  8  // 2 x 8 sums
 #define TARGET                __attribute__((target("avx512f")))

@@ -40,20 +40,24 @@ static bool is_faster(const struct conv2d *self, int width) {
 
 bool conv2d_winograd_gradient_plan(struct conv2d *self) {
     const struct adele_conv2d_desc *desc = &self->desc;
-    const struct winograd_kernels *kernels = winograd_kernels_of(cpu_block(self->base.op.device));
+    const struct winograd_kernels *kernels =
+        winograd_kernels_of(cpu_block(self->base.op.device), self->rounds);
     if (kernels == NULL || desc->kernel != 3 || desc->stride != 1 || desc->dilation != 1 ||
         desc->pad > 2 || !cpu_has_winograd(self->base.op.device) ||
         !is_faster(self, kernels->width))
         return false;
     struct conv2d_weight_gradient *plan = &self->weight_gradient;
     size_t channels = (size_t)self->c_in_padded + (size_t)self->c_out_padded;
-    size_t n_block = PATCH_BYTES / (WINOGRAD_POINTS * channels * sizeof(float));
+    size_t n_paired = (size_t)kernels->n_paired;
+    size_t n_block = PATCH_BYTES / (WINOGRAD_POINTS * channels * sizeof(float)) * n_paired;
     n_block = n_block < MIN_BLOCK ? MIN_BLOCK : n_block > MAX_BLOCK ? MAX_BLOCK : n_block;
     int64_t n_tiles = count_tiles(self);
     plan->winograd = kernels;
     plan->n_block = n_tiles < (int64_t)n_block ? (int)n_tiles : (int)n_block;
-    plan->src_stride = (size_t)self->c_in_padded * (size_t)plan->n_block + LINE_FLOATS;
-    plan->d_dst_stride = (size_t)self->c_out_padded * (size_t)plan->n_block + LINE_FLOATS;
+    plan->n_block += plan->n_block % kernels->n_paired;
+    size_t n_lanes = (size_t)plan->n_block / n_paired; // of a channel
+    plan->src_stride = (size_t)self->c_in_padded * n_lanes + LINE_FLOATS;
+    plan->d_dst_stride = (size_t)self->c_out_padded * n_lanes + LINE_FLOATS;
     size_t width = (size_t)kernels->width, n_pairs = ((size_t)self->c_out_padded / width + 1) / 2;
     plan->sum_stride = n_pairs * (size_t)self->c_in_padded * 2 * width + LINE_FLOATS;
     plan->partial_bytes = WINOGRAD_POINTS * plan->sum_stride * sizeof(float);
@@ -70,41 +74,77 @@ struct block {
     const float *src, *d_dst;
     int64_t first;
     int n_tiles;
-    float *src_points, *d_dst_points; // 36 of (channel blocks, plan->n_block tiles, W)
+    float *src_points, *d_dst_points; // 36 of (channel blocks, plan->n_block / n_paired, W)
     float *sums;                      // 36 of (pairs of blocks of c_out, c_in, 2 W)
 };
+
+// Tile t of the block: its image, and the pixel of dst that it begins with.
+struct place {
+    size_t n;
+    int y, x;
+};
+
+static struct place place_of(const struct block *block, int t) {
+    int tiles_x = winograd_tiles(block->self->w_out);
+    int n_image = winograd_tiles(block->self->h_out) * tiles_x;
+    int in_image = (int)((block->first + t) % n_image);
+    return (struct place){.n = (size_t)((block->first + t) / n_image),
+                          .y = in_image / tiles_x * WINOGRAD_TILE,
+                          .x = in_image % tiles_x * WINOGRAD_TILE};
+}
+
+// The n tiles from t on, whose factors lie in the same lanes, in one block of channels; zeros for
+// those that the block has not.
+static void transform_src(const struct block *block, int i_block, int t, int n) {
+    const struct conv2d *self = block->self;
+    const struct adele_conv2d_desc *desc = &self->desc;
+    const struct conv2d_weight_gradient *plan = &self->weight_gradient;
+    int width = plan->winograd->width, n_in = self->c_in_padded / width;
+    size_t plane = (size_t)desc->h_in * (size_t)desc->w_in * (size_t)width;
+    struct winograd_patch patches[2] = {{.first = 0}};
+    for (int i = 0; i < n && t + i < block->n_tiles; i++) {
+        struct place at = place_of(block, t + i);
+        patches[i] = winograd_patch_at(plan->winograd,
+                                       block->src + (at.n * (size_t)n_in + (size_t)i_block) * plane,
+                                       desc->h_in, desc->w_in, at.y - desc->pad, at.x - desc->pad);
+    }
+    plan->winograd->transform_src_tiles(
+        patches,
+        block->src_points + ((size_t)(i_block * plan->n_block + t) / (size_t)n * (size_t)width),
+        plan->src_stride);
+}
+
+static void transform_d_dst(const struct block *block, int i_block, int t, int n) {
+    const struct conv2d *self = block->self;
+    const struct conv2d_weight_gradient *plan = &self->weight_gradient;
+    int width = plan->winograd->width, n_out = self->c_out_padded / width;
+    size_t row = (size_t)self->w_out * (size_t)width;
+    struct winograd_pixels tiles[2] = {{.n_y = 0}};
+    for (int i = 0; i < n && t + i < block->n_tiles; i++) {
+        struct place at = place_of(block, t + i);
+        size_t i_plane = at.n * (size_t)n_out + (size_t)i_block;
+        tiles[i] = (struct winograd_pixels){
+            .from = block->d_dst + (i_plane * (size_t)self->h_out + (size_t)at.y) * row +
+                    (size_t)(at.x * width),
+            .n_y = self->h_out - at.y,
+            .n_x = self->w_out - at.x};
+    }
+    plan->winograd->transform_d_dst(
+        tiles, row,
+        block->d_dst_points + ((size_t)(i_block * plan->n_block + t) / (size_t)n * (size_t)width),
+        plan->d_dst_stride);
+}
 
 // The tiles first .. end - 1 of the block in one block of channels: of src, then of d_dst.
 static void transform_tiles(const struct block *block, int b, int first, int end) {
     const struct conv2d *self = block->self;
-    const struct adele_conv2d_desc *desc = &self->desc;
-    const struct conv2d_weight_gradient *plan = &self->weight_gradient;
-    const struct winograd_kernels *kernels = plan->winograd;
-    int width = kernels->width, n_in = self->c_in_padded / width,
-        n_out = self->c_out_padded / width;
-    int tiles_x = winograd_tiles(self->w_out), n_image = winograd_tiles(self->h_out) * tiles_x;
-    size_t row = (size_t)self->w_out * (size_t)width;
-    for (int t = first; t < end; t++) {
-        size_t n = (size_t)((block->first + t) / n_image);
-        int in_image = (int)((block->first + t) % n_image);
-        int y = in_image / tiles_x * WINOGRAD_TILE, x = in_image % tiles_x * WINOGRAD_TILE;
-        if (b < n_in) {
-            size_t plane = (size_t)desc->h_in * (size_t)desc->w_in * (size_t)width;
-            winograd_transform_patch(
-                kernels, block->src + (n * (size_t)n_in + (size_t)b) * plane, desc->h_in,
-                desc->w_in, y - desc->pad, x - desc->pad,
-                block->src_points + ((size_t)b * (size_t)plan->n_block + (size_t)t) * (size_t)width,
-                plan->src_stride);
-        } else {
-            size_t i_block = (size_t)(b - n_in);
-            kernels->transform_d_dst(
-                block->d_dst + (n * (size_t)n_out + i_block) * (size_t)self->h_out * row +
-                    (size_t)y * row + (size_t)(x * width),
-                row, self->h_out - y, self->w_out - x,
-                block->d_dst_points + (i_block * (size_t)plan->n_block + (size_t)t) * (size_t)width,
-                plan->d_dst_stride);
-        }
-    }
+    int n_paired = self->weight_gradient.winograd->n_paired;
+    int n_in = self->c_in_padded / self->weight_gradient.winograd->width;
+    for (int t = first; t < end; t += n_paired)
+        if (b < n_in)
+            transform_src(block, b, t, n_paired);
+        else
+            transform_d_dst(block, b - n_in, t, n_paired);
 }
 
 // ---- products -----------------------------------------------------------------------------------
@@ -115,7 +155,8 @@ static void multiply_tiles(const struct block *block, int k, int pair) {
     const struct conv2d_weight_gradient *plan = &self->weight_gradient;
     int width = plan->winograd->width, n_in = self->c_in_padded / width;
     int n_vectors = self->c_out_padded / width - 2 * pair < 2 ? 1 : 2;
-    size_t vector_floats = (size_t)plan->n_block * (size_t)width;
+    int n_paired = plan->winograd->n_paired;
+    size_t vector_floats = (size_t)(plan->n_block / n_paired * width);
     const float *src = block->src_points + (size_t)k * plan->src_stride;
     const float *d_dst =
         block->d_dst_points + (size_t)k * plan->d_dst_stride + (size_t)(2 * pair) * vector_floats;
@@ -124,9 +165,10 @@ static void multiply_tiles(const struct block *block, int k, int pair) {
     for (int t = 0; t < block->n_tiles; t += SUM_TILES)
         for (int b = 0; b < n_in; b++)
             plan->winograd->multiply_gradient(
-                src + (size_t)b * vector_floats + (size_t)(t * width), d_dst + (size_t)(t * width),
-                vector_floats, block->n_tiles - t < SUM_TILES ? block->n_tiles - t : SUM_TILES,
-                n_vectors, block->first + t > 0, sums + (size_t)(b * width * n_vectors * width));
+                src + (size_t)b * vector_floats + (size_t)(t / n_paired * width),
+                d_dst + (size_t)(t / n_paired * width), vector_floats,
+                block->n_tiles - t < SUM_TILES ? block->n_tiles - t : SUM_TILES, n_vectors,
+                block->first + t > 0, sums + (size_t)(b * width * n_vectors * width));
 }
 
 static void run_block(const struct block *block) {

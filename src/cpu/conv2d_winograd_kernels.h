@@ -5,6 +5,10 @@
 //     VECTOR, WIDTH               the vector of floats and their number
 //     LOAD, STORE, SAME(value)    any address; a float in all lanes
 //     MULTIPLY_ADD(a, b, c)       a b + c, rounded once
+//     PAIRED                      factors in a lane: 1 float or 2 of bf16
+//     DOT(a, b, c)                c + the product of two lanes, or of each of their factors
+//     JOIN(a, b)                  lanes of one float each, as factors: a, and b where it is paired
+//     STORE_POINT(address, value) WIDTH floats as factors, neighbours in one lane
 //     TILES                       tiles of a register block: 2 TILES sums stay in registers
 //     ROWS                        input channels of a register block of the weight gradient
 //     TARGET, NAME(stem)          the attribute and the suffix of the instruction set
@@ -19,6 +23,7 @@
 #define Q      WINOGRAD_Q
 #define PATCH  WINOGRAD_PATCH
 #define TILE   WINOGRAD_TILE
+#define LANES  (WIDTH / PAIRED) // of a tile's channels as factors
 
 // a b + c for a constant a.
 #define SCALE_ADD(a, b, c) MULTIPLY_ADD(SAME(a), b, c)
@@ -36,10 +41,28 @@ INLINE void NAME(src_line)(const VECTOR d[PATCH], const bool is_second, VECTOR t
     to[is_second ? 1 : 2] = SCALE_ADD(-point, odd, even);
 }
 
+// Where a point goes.
+struct NAME(sink) {
+    enum { ALONE, KEPT, JOINED } form; // to memory, to `kept`, or to memory beside the kept one
+    float *to;
+    size_t stride;
+    VECTOR *kept;
+};
+
+INLINE void NAME(put)(const struct NAME(sink) sink, int k, VECTOR value) {
+    float *to = sink.to + (size_t)k * sink.stride;
+    if (sink.form == KEPT)
+        sink.kept[k] = value;
+    else if (sink.form == JOINED)
+        STORE(to, JOIN(sink.kept[k], value));
+    else
+        STORE_POINT(to, value);
+}
+
 // Three rows of points at a time, so that a processor with 32 registers keeps them there: reading
 // src twice costs less than storing 36 vectors and reading them back.
 INLINE void NAME(src_half)(const float *const rows[PATCH], const int first, const int end,
-                           const bool is_second, float *to, size_t stride) {
+                           const bool is_second, const struct NAME(sink) sink) {
     VECTOR half[PATCH / 2][PATCH], line[PATCH], points[PATCH];
 #pragma GCC unroll 6
     for (int x = 0; x < PATCH; x++) {
@@ -55,26 +78,29 @@ INLINE void NAME(src_half)(const float *const rows[PATCH], const int first, cons
         for (int k = 0; k < PATCH / 2; k++)
             half[k][x] = points[k];
     }
-    to += is_second ? PATCH / 2 * PATCH * stride : 0;
 #pragma GCC unroll 3
     for (int k = 0; k < PATCH / 2; k++) {
         NAME(src_line)(half[k], false, points);
         NAME(src_line)(half[k], true, points + PATCH / 2);
 #pragma GCC unroll 6
         for (int x = 0; x < PATCH; x++)
-            STORE(to + (size_t)(k * PATCH + x) * stride, points[x]);
+            NAME(put)(sink, (k + (is_second ? PATCH / 2 : 0)) * PATCH + x, points[x]);
     }
 }
 
-TARGET static void NAME(transform_src)(const float *const rows[PATCH], int first, int end,
-                                       float *to, size_t stride) {
-    if (first == 0 && end == PATCH) {
-        NAME(src_half)(rows, 0, PATCH, false, to, stride);
-        NAME(src_half)(rows, 0, PATCH, true, to, stride);
+INLINE void NAME(src_points)(const struct winograd_patch *patch, const struct NAME(sink) sink) {
+    if (patch->first == 0 && patch->end == PATCH) {
+        NAME(src_half)(patch->rows, 0, PATCH, false, sink);
+        NAME(src_half)(patch->rows, 0, PATCH, true, sink);
     } else {
-        NAME(src_half)(rows, first, end, false, to, stride);
-        NAME(src_half)(rows, first, end, true, to, stride);
+        NAME(src_half)(patch->rows, patch->first, patch->end, false, sink);
+        NAME(src_half)(patch->rows, patch->first, patch->end, true, sink);
     }
+}
+
+TARGET static void NAME(transform_src)(const struct winograd_patch *patch, float *to,
+                                       size_t stride) {
+    NAME(src_points)(patch, (struct NAME(sink)){.form = ALONE, .to = to, .stride = stride});
 }
 
 // G: the kernel's values at the points, divided by the product of the distances to all other
@@ -91,22 +117,28 @@ INLINE void NAME(weight_line)(const VECTOR w[3], VECTOR to[PATCH]) {
     to[5] = w[2];
 }
 
+INLINE void NAME(weight_points)(const float *taps, int n_vectors, VECTOR to[WINOGRAD_POINTS]) {
+    VECTOR columns[PATCH][3], line[3], points[PATCH];
+    for (int x = 0; x < 3; x++) {
+        for (int y = 0; y < 3; y++)
+            line[y] = LOAD(taps + (y * 3 + x) * n_vectors * WIDTH);
+        NAME(weight_line)(line, points);
+        for (int k = 0; k < PATCH; k++)
+            columns[k][x] = points[k];
+    }
+    for (int k = 0; k < PATCH; k++)
+        NAME(weight_line)(columns[k], to + (size_t)(k * PATCH));
+}
+
 TARGET static void NAME(transform_weights)(const float *taps, int n_vectors, float *to,
                                            size_t stride) {
     for (int v = 0; v < n_vectors; v++, taps += WIDTH, to += WIDTH) {
-        VECTOR columns[PATCH][3], line[3], points[PATCH];
-        for (int x = 0; x < 3; x++) {
-            for (int y = 0; y < 3; y++)
-                line[y] = LOAD(taps + (y * 3 + x) * n_vectors * WIDTH);
-            NAME(weight_line)(line, points);
-            for (int k = 0; k < PATCH; k++)
-                columns[k][x] = points[k];
-        }
-        for (int k = 0; k < PATCH; k++) {
-            NAME(weight_line)(columns[k], points);
-            for (int x = 0; x < PATCH; x++)
-                STORE(to + (size_t)(k * PATCH + x) * stride, points[x]);
-        }
+        VECTOR points[PAIRED][WINOGRAD_POINTS];
+        for (int i = 0; i < PAIRED; i++)
+            NAME(weight_points)
+        (taps + i * WINOGRAD_TAPS * n_vectors * WIDTH, n_vectors, points[i]);
+        for (int k = 0; k < WINOGRAD_POINTS; k++)
+            STORE(to + (size_t)k * stride, JOIN(points[0][k], points[PAIRED - 1][k]));
     }
 }
 
@@ -121,17 +153,17 @@ INLINE void NAME(multiply_tiles)(const float *src, size_t block_floats, const fl
             sum[t][v] = adds ? LOAD(to + (t * n_vectors + v) * WIDTH) : SAME(0.0F);
     for (int b = 0; b < n_blocks; b++, src += block_floats)
 #pragma GCC unroll 4
-        for (int c = 0; c < WIDTH; c++, weights += n_vectors * WIDTH) {
+        for (int c = 0; c < LANES; c++, weights += n_vectors * WIDTH) {
             VECTOR weight[2];
 #pragma GCC unroll 2
             for (int v = 0; v < n_vectors; v++)
                 weight[v] = LOAD(weights + v * WIDTH);
 #pragma GCC unroll 12
             for (int t = 0; t < TILES; t++) {
-                VECTOR value = SAME(src[t * WIDTH + c]);
+                VECTOR value = SAME(src[t * LANES + c]);
 #pragma GCC unroll 2
                 for (int v = 0; v < n_vectors; v++)
-                    sum[t][v] = MULTIPLY_ADD(value, weight[v], sum[t][v]);
+                    sum[t][v] = DOT(value, weight[v], sum[t][v]);
             }
         }
 #pragma GCC unroll 12
@@ -201,15 +233,16 @@ INLINE void NAME(d_dst_line)(const VECTOR d[TILE], VECTOR to[PATCH]) {
     to[5] = d[3];
 }
 
-TARGET static void NAME(transform_d_dst)(const float *d_dst, size_t row_floats, int n_y, int n_x,
-                                         float *to, size_t stride) {
+INLINE void NAME(d_dst_points)(const struct winograd_pixels *pixels, size_t row_floats,
+                               const struct NAME(sink) sink) {
     VECTOR columns[PATCH][TILE], line[TILE], points[PATCH];
 #pragma GCC unroll 4
     for (int x = 0; x < TILE; x++) {
 #pragma GCC unroll 4
         for (int y = 0; y < TILE; y++)
-            line[y] =
-                y < n_y && x < n_x ? LOAD(d_dst + (size_t)y * row_floats + x * WIDTH) : SAME(0.0F);
+            line[y] = y < pixels->n_y && x < pixels->n_x
+                          ? LOAD(pixels->from + (size_t)y * row_floats + x * WIDTH)
+                          : SAME(0.0F);
         NAME(d_dst_line)(line, points);
 #pragma GCC unroll 6
         for (int k = 0; k < PATCH; k++)
@@ -220,9 +253,44 @@ TARGET static void NAME(transform_d_dst)(const float *d_dst, size_t row_floats, 
         NAME(d_dst_line)(columns[k], points);
 #pragma GCC unroll 6
         for (int x = 0; x < PATCH; x++)
-            STORE(to + (size_t)(k * PATCH + x) * stride, points[x]);
+            NAME(put)(sink, k * PATCH + x, points[x]);
     }
 }
+
+#if PAIRED == 1
+
+TARGET static void NAME(transform_src_tiles)(const struct winograd_patch *patch, float *to,
+                                             size_t stride) {
+    NAME(transform_src)(patch, to, stride);
+}
+
+TARGET static void NAME(transform_d_dst)(const struct winograd_pixels *pixels, size_t row_floats,
+                                         float *to, size_t stride) {
+    NAME(d_dst_points)
+    (pixels, row_floats, (struct NAME(sink)){.form = ALONE, .to = to, .stride = stride});
+}
+
+#else
+
+// The first tile's points stay in the first-level cache until the second one's join them.
+TARGET static void NAME(transform_src_tiles)(const struct winograd_patch patches[2], float *to,
+                                             size_t stride) {
+    VECTOR kept[WINOGRAD_POINTS];
+    NAME(src_points)(patches, (struct NAME(sink)){.form = KEPT, .kept = kept});
+    NAME(src_points)
+    (patches + 1, (struct NAME(sink)){.form = JOINED, .to = to, .stride = stride, .kept = kept});
+}
+
+TARGET static void NAME(transform_d_dst)(const struct winograd_pixels pixels[2], size_t row_floats,
+                                         float *to, size_t stride) {
+    VECTOR kept[WINOGRAD_POINTS];
+    NAME(d_dst_points)(pixels, row_floats, (struct NAME(sink)){.form = KEPT, .kept = kept});
+    NAME(d_dst_points)
+    (pixels + 1, row_floats,
+     (struct NAME(sink)){.form = JOINED, .to = to, .stride = stride, .kept = kept});
+}
+
+#endif
 
 // ROWS input channels; `n_vectors` is a constant where this is inlined.
 INLINE void NAME(multiply_rows)(const float *src, const float *d_dst, size_t vector_floats,
@@ -234,7 +302,7 @@ INLINE void NAME(multiply_rows)(const float *src, const float *d_dst, size_t vec
         for (int v = 0; v < n_vectors; v++)
             sum[c][v] = adds ? LOAD(to + (c * n_vectors + v) * WIDTH) : SAME(0.0F);
 #pragma GCC unroll 2
-    for (int t = 0; t < n_tiles; t++, src += WIDTH, d_dst += WIDTH) {
+    for (int t = 0; t < n_tiles; t += PAIRED, src += WIDTH, d_dst += WIDTH) {
         VECTOR gradient[2];
 #pragma GCC unroll 2
         for (int v = 0; v < n_vectors; v++)
@@ -244,7 +312,7 @@ INLINE void NAME(multiply_rows)(const float *src, const float *d_dst, size_t vec
             VECTOR value = SAME(src[c]);
 #pragma GCC unroll 2
             for (int v = 0; v < n_vectors; v++)
-                sum[c][v] = MULTIPLY_ADD(value, gradient[v], sum[c][v]);
+                sum[c][v] = DOT(value, gradient[v], sum[c][v]);
         }
     }
 #pragma GCC unroll 8
@@ -297,11 +365,13 @@ TARGET static void NAME(transform_gradient)(const float *from, size_t stride, in
 static const struct winograd_kernels NAME(kernels) = {
     .width = WIDTH,
     .n_tiles = TILES,
+    .n_paired = PAIRED,
     .name = "our winograd " ISA,
     .transform_src = NAME(transform_src),
     .transform_weights = NAME(transform_weights),
     .multiply = NAME(multiply),
     .transform_dst = NAME(transform_dst),
+    .transform_src_tiles = NAME(transform_src_tiles),
     .transform_d_dst = NAME(transform_d_dst),
     .multiply_gradient = NAME(multiply_gradient),
     .transform_gradient = NAME(transform_gradient),

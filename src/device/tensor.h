@@ -23,8 +23,9 @@ struct adele_shape {
 
 // fp32: multiply and add in float. tf32: convolutions round their operands to 10 bits of mantissa
 // where the device has tensor cores for it, elsewhere the same as fp32. bf16: operands of
-// convolutions are rounded to bf16 and summed in float; a device with 16-bit tensors keeps its
-// tensors in bf16 too. Parameters, statistics and losses are float in all three.
+// convolutions, or Winograd's transforms of them, are rounded to bf16 and summed in float; a device
+// with 16-bit tensors keeps its tensors in bf16 too. Parameters, statistics and losses are float in
+// all three.
 enum adele_precision { ADELE_PRECISION_FP32, ADELE_PRECISION_BF16, ADELE_PRECISION_TF32 };
 
 enum adele_pixel { ADELE_PIXEL_U8, ADELE_PIXEL_F16 }; // of a resident image set

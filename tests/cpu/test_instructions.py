@@ -13,14 +13,15 @@ import unittest
 # is how isa.c asks.
 BASE = "generic64+sse4.1+xsave"
 AVX2 = BASE + "+avx2+fma"
-SETS = {"": BASE, "_avx2": AVX2, "_avx512": AVX2 + "+avx512f+avx512bw+avx512dq+avx512vl"}
+AVX512 = AVX2 + "+avx512f+avx512bw+avx512dq+avx512vl"
+SETS = {"": BASE, "_avx2": AVX2, "_avx512": AVX512, "_avx512_bf16": AVX512 + "+avx512_bf16"}
 LIBRARY = ""
 IS_RELEASE = False
 
 
 def set_of(function):
     """The suffix that declares a set; GCC appends .constprop.0, .part.0 and so on."""
-    return re.search(r"(_avx2|_avx512)?(\..*)?$", function)[1] or ""
+    return re.search(r"(_avx2|_avx512(_bf16)?)?(\..*)?$", function)[1] or ""
 
 
 def instructions_of(path):
@@ -105,7 +106,9 @@ class Check(unittest.TestCase):
         for function, instruction in (("f", "addps %xmm1, %xmm2"), ("f", "pminud %xmm1, %xmm2"),
                                       ("f_avx2", "vfmadd231ps %ymm1, %ymm2, %ymm3"), ("f_avx512", "vpaddd %zmm1, %zmm2, %zmm3"),
                                       ("f_avx512.constprop.0", "vpaddw %zmm1, %zmm2, %zmm3{%k1}{z}"),
-                                      ("f_avx512.part.0", "vxorps %ymm17, %ymm2, %ymm3"), ("f_avx512", "addps 8(%rip), %xmm2")):
+                                      ("f_avx512.part.0", "vxorps %ymm17, %ymm2, %ymm3"), ("f_avx512", "addps 8(%rip), %xmm2"),
+                                      ("f_avx512_bf16", "vdpbf16ps %zmm1, %zmm2, %zmm3"),
+                                      ("f_avx512_bf16.part.0", "vcvtneps2bf16 %zmm1, %ymm2")):
             self.assertEqual(self.messages(function, instruction), [], instruction)
 
     def test_what_it_lacks_is_found(self):
@@ -113,7 +116,9 @@ class Check(unittest.TestCase):
                                       ("f_avx2_x", "vaddps %ymm1, %ymm2, %ymm3"), ("f_avx2", "vaddps %zmm1, %zmm2, %zmm3"),
                                       ("f_avx2", "vxorps %ymm17, %ymm2, %ymm3"), ("f_avx512", "vdpbf16ps %zmm1, %zmm2, %zmm3"),
                                       ("f_avx512.part.0", "vpermb %zmm1, %zmm2, %zmm3"),
-                                      ("f_avx512", "vpdpbusd %zmm1, %zmm2, %zmm3"), ("f_avx512", "vpopcntd %zmm1, %zmm2")):
+                                      ("f_avx512", "vpdpbusd %zmm1, %zmm2, %zmm3"), ("f_avx512", "vpopcntd %zmm1, %zmm2"),
+                                      ("f_avx512_bf16", "vpdpbusd %zmm1, %zmm2, %zmm3"),
+                                      ("f_bf16", "vdpbf16ps %zmm1, %zmm2, %zmm3")):
             messages = self.messages(function, instruction)
             self.assertEqual(len(messages), 1, instruction)
             self.assertIn(function + ": " + instruction.split()[0], messages[0])
