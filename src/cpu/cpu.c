@@ -14,6 +14,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #if defined(__x86_64__) || defined(__i386__)
 #include <cpuid.h>
 #endif
@@ -32,6 +33,19 @@ static size_t cpu_free_bytes(const struct adele_device *device) {
     return bytes == SIZE_MAX ? bytes : bytes - bytes / 64;
 }
 
+// A step reads and writes hundreds of megabytes: with pages of 4 KiB, a tenth of it was spent on
+// looking them up (U-Net, width 16, on a virtual machine). Where the system has no pages of 2 MiB
+// left, or never gives them, nothing changes.
+static void prefer_large_pages(char *block, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    size_t first = (PAGE_BYTES - (uintptr_t)block % PAGE_BYTES) % PAGE_BYTES;
+    (void)madvise(block + first, (bytes - first) / PAGE_BYTES * PAGE_BYTES, MADV_HUGEPAGE);
+#else
+    (void)block;
+    (void)bytes;
+#endif
+}
+
 // The system overcommits memory, and kills a process when too much of it is used. So a large block
 // is refused when it is more than what is free, and otherwise each of its pages is written to, so
 // that the next allocation does not count the same memory as free.
@@ -45,6 +59,8 @@ static adele_status cpu_alloc(const struct adele_device *device, size_t bytes, v
                     free_bytes / 1000000, device->description);
     *out = memory_aligned(bytes > 0 ? bytes : 1);
     TRY(CHECK_MEMORY(*out));
+    if (bytes >= LARGE_BLOCK)
+        prefer_large_pages(*out, bytes);
     volatile char *page = *out;
     for (size_t i = 0; bytes >= LARGE_BLOCK && i < bytes; i += PAGE_BYTES)
         page[i] = 0;
