@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "api/fold_ranks.h"
+#include "audit/fold_ranks.h"
 
 #include "base/fail.h"
 #include "config/config.h"

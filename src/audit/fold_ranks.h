@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Several processes that divide the folds of an audit.
-#ifndef ADELE_API_FOLD_RANKS_H
-#define ADELE_API_FOLD_RANKS_H
+#ifndef ADELE_AUDIT_FOLD_RANKS_H
+#define ADELE_AUDIT_FOLD_RANKS_H
 
 #include "ranks/ranks.h"
 
