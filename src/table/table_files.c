@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The files of a table of many runs.
-#include "api/table_rows.h"
+#include "table/table_rows.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // seconds.json of a table: how long the processes of each run took, those of earlier calls too.
-#ifndef ADELE_API_TABLE_SECONDS_H
-#define ADELE_API_TABLE_SECONDS_H
+#ifndef ADELE_TABLE_TABLE_SECONDS_H
+#define ADELE_TABLE_TABLE_SECONDS_H
 
 #include "adele/status.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A run as a child process of the program.
-#ifndef ADELE_RUN_JOB_H
-#define ADELE_RUN_JOB_H
+#ifndef ADELE_TABLE_JOB_H
+#define ADELE_TABLE_JOB_H
 
 #include "adele/status.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "data/label_guess.h"
+#include "init/label_guess.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"

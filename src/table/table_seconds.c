@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "api/table_seconds.h"
+#include "table/table_seconds.h"
 
 #include "base/fail.h"
 #include "base/file.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Classes from the values that masks hold, where no file defines them, or where the values are not
 // the defined ones: masks of 0 and 255, gray values, nnU-Net's regions.
-#ifndef ADELE_DATA_LABEL_GUESS_H
-#define ADELE_DATA_LABEL_GUESS_H
+#ifndef ADELE_INIT_LABEL_GUESS_H
+#define ADELE_INIT_LABEL_GUESS_H
 
 #include "data/mask_values.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The size of images, or of patches of large ones, the width of the U-Net and the batch with which
 // a training fits into the memory of a device.
-#ifndef ADELE_API_INIT_FIT_H
-#define ADELE_API_INIT_FIT_H
+#ifndef ADELE_INIT_INIT_FIT_H
+#define ADELE_INIT_INIT_FIT_H
 
 #include "adele/data.h"
 #include "data/dataset.h"

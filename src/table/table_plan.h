@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which runs a table has: configurations times kinds of noise times seeds.
-#ifndef ADELE_API_TABLE_PLAN_H
-#define ADELE_API_TABLE_PLAN_H
+#ifndef ADELE_TABLE_TABLE_PLAN_H
+#define ADELE_TABLE_TABLE_PLAN_H
 
 #include "adele/table.h"
 #include "config/config.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "api/table_plan.h"
+#include "table/table_plan.h"
 
 #include "base/fail.h"
 #include "base/file.h"

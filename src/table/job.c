@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/job.h"
+#include "table/job.h"
 
 #include "base/fail.h"
 #include "base/file.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "data/split_guess.h"
+#include "init/split_guess.h"
 
 #include "base/fail.h"
 #include "base/file.h"

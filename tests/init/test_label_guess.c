@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Which classes follow from which values of masks.
 #include "base/memory.h"
-#include "data/label_guess.h"
 #include "data/label_lookup.h"
+#include "init/label_guess.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

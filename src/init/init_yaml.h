@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The text of the configuration that `adele init` writes: under 30 lines, with comments.
-#ifndef ADELE_API_INIT_YAML_H
-#define ADELE_API_INIT_YAML_H
+#ifndef ADELE_INIT_INIT_YAML_H
+#define ADELE_INIT_INIT_YAML_H
 
-#include "api/init_fit.h"
 #include "base/buffer.h"
 #include "data/folder_guess.h"
-#include "data/label_guess.h"
-#include "data/split_guess.h"
+#include "init/init_fit.h"
+#include "init/label_guess.h"
+#include "init/split_guess.h"
 
 struct init_choices {
     const char *root; // absolute

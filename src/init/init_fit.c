@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "api/init_fit.h"
+#include "init/init_fit.h"
 
 #include "base/fail.h"
 #include "nn/network.h"

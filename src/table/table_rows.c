@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The table of many runs: mean and deviation of each configuration with each kind of noise.
-#include "api/table_rows.h"
+#include "table/table_rows.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
@@ -15,7 +14,7 @@ struct rows {
     struct adele_table_row *rows;
 };
 
-void adele_table_destroy(struct adele_table *table) {
+void table_rows_destroy(struct adele_table *table) {
     struct rows *self = (struct rows *)table;
     if (self == NULL)
         return;
@@ -189,6 +188,6 @@ adele_status table_rows_create(struct table_plan *plan, struct adele_table **out
     *out = &self->table;
     return ADELE_OK;
 fail:
-    adele_table_destroy(&self->table);
+    table_rows_destroy(&self->table);
     return status;
 }

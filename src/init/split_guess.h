@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A split for a data set that has no validation cases: a fifth of the training cases, drawn by a
 // seed; all cases of a patient (patient_name.h) stay together.
-#ifndef ADELE_DATA_SPLIT_GUESS_H
-#define ADELE_DATA_SPLIT_GUESS_H
+#ifndef ADELE_INIT_SPLIT_GUESS_H
+#define ADELE_INIT_SPLIT_GUESS_H
 
 #include "data/dataset.h"
 
