@@ -21,7 +21,8 @@ extern "C" {
     X(DEVICE, "device error")                                                                      \
     X(NUMERIC, "numeric error")                                                                    \
     X(INTERRUPTED, "interrupted")                                                                  \
-    X(UNSUPPORTED, "unsupported")
+    X(UNSUPPORTED, "unsupported")                                                                  \
+    X(RUN_EXISTS, "the folder holds a run already")
 
 typedef enum adele_status {
 #define ADELE_STATUS_ENUM(code, text) ADELE_##code,

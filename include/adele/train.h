@@ -160,10 +160,10 @@ struct adele_train_result {
 // Trains: the paper's algorithm, see configs/ for its variants. *out is filled in every case.
 // Errors: ADELE_CONFIG, ADELE_DATA, ADELE_IO, ADELE_DEVICE, ADELE_UNSUPPORTED (a device that this
 // build does not have), ADELE_NUMERIC (a loss that is not finite), ADELE_NO_MEMORY,
-// ADELE_INTERRUPTED; ADELE_INVALID_ARGUMENT for a folder that holds a run
-// already or lies in a data set, for a path of it above 4095 bytes, for what keep_log says, and for
-// ranks that differ in version, configuration, data or device. The last checkpoint stays valid in
-// every case.
+// ADELE_INTERRUPTED; ADELE_RUN_EXISTS for a folder that holds a run already, with which `resume`
+// goes on; ADELE_INVALID_ARGUMENT for one that lies in a data set, for a path of it above 4095
+// bytes, for what keep_log says, and for ranks that differ in version, configuration, data or
+// device. The last checkpoint stays valid in every case.
 ADELE_MUST_CHECK adele_status adele_train(const struct adele_train_options *options,
                                           struct adele_train_result *out);
 

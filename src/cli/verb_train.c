@@ -133,15 +133,6 @@ static void show_end(const struct arguments *arguments, const struct train_scree
         train_screen_end(screen, result);
 }
 
-// The folder holds a run, which --resume would go on with: the message says so at its end.
-static bool is_refused_for_its_run(const struct adele_train_options *options, adele_status status) {
-    static const char end[] = " holds a run already";
-    const char *message = adele_error_message();
-    size_t n = strlen(message);
-    return status == ADELE_INVALID_ARGUMENT && !options->resume && n >= sizeof end &&
-           strcmp(message + n - (sizeof end - 1), end) == 0;
-}
-
 static adele_status train(struct arguments *arguments, struct train_screen *screen,
                           struct adele_train_result *result) {
     struct adele_train_options *options = &arguments->options;
@@ -178,9 +169,8 @@ int verb_train(int argc, char **argv) {
     if (status != ADELE_OK)
         code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
     if (status != ADELE_OK && adele_ranks_should_report(ranks, status)) {
-        bool holds_run = is_refused_for_its_run(&arguments.options, status);
         (void)cli_report_failure(status);
-        if (holds_run)
+        if (status == ADELE_RUN_EXISTS) // --resume goes on with it
             train_screen_show_resume(&arguments.options, &result);
     }
     if (adele_ranks_index(ranks) == 0)

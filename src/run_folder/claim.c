@@ -54,7 +54,7 @@ static adele_status check_folder(const struct config *config, const char *run_fo
                                  struct output_manifest *manifest) {
     TRY(run_folder_has_checkpoint(run_folder, out_has_run));
     if (*out_has_run && !is_resuming)
-        return FAIL(ADELE_INVALID_ARGUMENT,
+        return FAIL(ADELE_RUN_EXISTS,
                     "Continue it with --resume, or choose another folder with --run.",
                     "%s holds a run already", run_folder);
     if (*out_has_run)

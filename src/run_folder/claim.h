@@ -5,8 +5,8 @@
 
 #include "config/config.h"
 
-// Claims the folder for a run, before anything is written there; makes it. ADELE_INVALID_ARGUMENT:
-//   - it holds a run already, and the run is not resumed;
+// Claims the folder for a run, before anything is written there; makes it. ADELE_RUN_EXISTS: it
+// holds a run already, and the run is not resumed. ADELE_INVALID_ARGUMENT:
 //   - it lies in the data set, in a folder of labels of the configuration, or in another run;
 //   - it holds a file or folder that a run would write, and that no earlier run wrote.
 ADELE_MUST_CHECK adele_status run_folder_claim(const struct config *config, const char *run_folder,

@@ -282,7 +282,7 @@ static void test_train_errors(void **state) {
     options.config = write_config(state);
     options.run_folder = scratch_path(state, "run");
     options.keep_log = 1;
-    assert_int_equal(adele_train(&options, &result), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(adele_train(&options, &result), ADELE_RUN_EXISTS);
     assert_string_not_equal(adele_error_hint(), "");
 }
 

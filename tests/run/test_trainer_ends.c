@@ -26,13 +26,13 @@ static void a_folder_that_holds_a_run_is_refused_without_resume(void **state) {
     (void)snprintf(last, sizeof last, "%s",
                    scratch_path(state, "run/checkpoints/last.safetensors"));
     check_ok(file_copy(last, copy));
-    assert_int_equal(tiny_run(state, "run", false, NULL, NULL), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(tiny_run(state, "run", false, NULL, NULL), ADELE_RUN_EXISTS);
     assert_non_null(strstr(adele_error_message(), "/run holds a run already"));
     assert_non_null(strstr(adele_error_hint(), "--resume"));
     // Nothing of the other run's settings is left behind.
     assert_int_equal(
         tiny_run(state, "run", false, SETS("data.noisy_labels=", "data.noise.kind=flip"), NULL),
-        ADELE_INVALID_ARGUMENT);
+        ADELE_RUN_EXISTS);
     assert_int_equal(
         tiny_run(state, "run", true, SETS("data.noisy_labels=", "data.noise.kind=flip"), NULL),
         ADELE_CONFIG);
