@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "api/model.h"
 
-#include "api/scores.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "base/path.h"
 #include "infer/model_output.h"
+#include "scores/score_summary.h"
 
 #include <string.h>
 
