@@ -72,7 +72,7 @@ static adele_status audit(struct adele_model *model, const struct adele_audit_op
     struct audit_options wanted;
     TRY(audit_options_read(options, &wanted));
     wanted.model.ranks = model->ranks;
-    TRY(model_drop_plans(model));
+    TRY(segmenter_drop_plans(&model->segmenter));
     return model_audit(&model->model, &wanted, out);
 }
 

@@ -31,6 +31,7 @@ adele_status adele_model_open(const char *path, const char *checkpoint, const ch
         return status;
     }
     const struct model *model = &self->model;
+    self->segmenter.model = &self->model;
     self->info =
         (struct adele_model_info){.path = model->path,
                                   .epoch = model->epoch,
@@ -47,19 +48,13 @@ adele_status adele_model_open(const char *path, const char *checkpoint, const ch
 void adele_model_close(struct adele_model *model) {
     if (model == NULL)
         return;
-    inference_destroy(model->inference);
+    inference_destroy(model->segmenter.inference);
     model_deinit(&model->model);
     memory_free(model);
 }
 
 const struct adele_model_info *adele_model_describe(const struct adele_model *model) {
     return &model->info;
-}
-
-adele_status model_drop_plans(struct adele_model *self) {
-    inference_destroy(self->inference);
-    self->inference = NULL;
-    return network_drop_plans(self->model.network);
 }
 
 // ---- options ------------------------------------------------------------------------------------
@@ -145,7 +140,7 @@ static adele_status read_evaluate_options(struct adele_model *model,
     out->masks_folder = options->masks_folder;
     out->is_overwriting = options->overwrite != 0;
     watch_connect(&options->watch, out);
-    return model_drop_plans(model);
+    return segmenter_drop_plans(&model->segmenter);
 }
 
 adele_status adele_model_evaluate(struct adele_model *model,
@@ -189,7 +184,7 @@ static adele_status predict(struct adele_model *model, const struct adele_predic
     wanted.probabilities = options->probabilities != 0;
     wanted.ranks = model->ranks;
     watch_connect(&options->watch, &wanted);
-    TRY(model_drop_plans(model));
+    TRY(segmenter_drop_plans(&model->segmenter));
     return model_predict(&model->model, &wanted, out_cases);
 }
 

@@ -5,19 +5,14 @@
 
 #include "adele/model.h"
 #include "infer/model.h"
+#include "infer/segment.h"
 
 struct adele_model {
     struct model model;
     struct adele_model_info info;
-    struct ranks *ranks; // that have opened it together; NULL: one process
-    // Of the last adele_model_segment, for the next with the same options; NULL: none.
-    struct inference *inference;
-    struct inference_config inference_config;
+    struct ranks *ranks;        // that have opened it together; NULL: one process
+    struct segmenter segmenter; // of adele_model_segment
 };
-
-// Releases the plans of earlier calls: they would take memory from the next one, which may leave
-// them without theirs when it fails.
-ADELE_MUST_CHECK adele_status model_drop_plans(struct adele_model *self);
 
 // ADELE_INVALID_ARGUMENT unless it is "last", "best" or NULL.
 ADELE_MUST_CHECK adele_status checkpoint_name_check(const char *name);
