@@ -39,6 +39,15 @@ struct config *tiny_run_config(void *const *state, const char *const *sets) {
     return config;
 }
 
+const char *tiny_run_config_file(void *const *state) {
+    char *yaml = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
+    const char *path = scratch_path(state, "config.yaml");
+    if (file_write(path, yaml, strlen(yaml)) != ADELE_OK)
+        fail_msg("%s", adele_error_message());
+    memory_free(yaml);
+    return path;
+}
+
 adele_status tiny_run(void *const *state, const char *name, bool resume, const char *const *sets,
                       struct trainer_result *result) {
     struct config *config = tiny_run_config(state, sets);

@@ -23,6 +23,9 @@ int tiny_run_setup_full(void **state);
 // labels.
 struct config *tiny_run_config(void *const *state, const char *const *sets);
 
+// The path of a file with that configuration and no overrides, in the scratch folder.
+const char *tiny_run_config_file(void *const *state);
+
 // Trains into scratch/NAME on the CPU. `sets` ends with NULL; NULL: none. `result` may be NULL.
 adele_status tiny_run(void *const *state, const char *name, bool resume, const char *const *sets,
                       struct trainer_result *result);

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "image/image.h"
+#include "support/audits.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 
@@ -47,38 +48,8 @@ static int setup(void **state) {
     return 0;
 }
 
-static struct adele_model *open_run(void *const *state, const char *name) {
-    struct adele_model *model = NULL;
-    assert_int_equal(adele_model_open(scratch_path(state, name), NULL, "cpu", &model), ADELE_OK);
-    return model;
-}
-
-static struct adele_audit_options into(void *const *state, const char *folder) {
-    struct adele_audit_options options;
-    adele_audit_options_init(&options);
-    options.output = scratch_path(state, folder);
-    return options;
-}
-
-static struct adele_audit_summary audit(struct adele_model *model,
-                                        const struct adele_audit_options *options) {
-    struct adele_audit_summary summary;
-    if (adele_model_audit(model, options, &summary) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return summary;
-}
-
-static char *read_text(void *const *state, const char *folder, const char *name) {
-    char path[4096], *text = NULL;
-    size_t n;
-    (void)snprintf(path, sizeof path, "%s/%s", scratch_path(state, folder), name);
-    if (file_read(path, 0, &text, &n) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    return text;
-}
-
 static void assert_same_file(void *const *state, const char *a, const char *b, const char *name) {
-    char *one = read_text(state, a, name), *other = read_text(state, b, name);
+    char *one = audit_text(state, a, name), *other = audit_text(state, b, name);
     assert_string_equal(one, other);
     memory_free(one);
     memory_free(other);
@@ -181,18 +152,18 @@ static void compare_row(void *const *state, const struct audit_table *table, con
 }
 
 static void the_files_say_what_the_probabilities_do(void **state) {
-    struct adele_model *model = open_run(state, "run");
+    struct adele_model *model = audit_open(state, "run");
     struct adele_predict_options predict = {.input = scratch_path(state, "set/imagesTr"),
                                             .output = scratch_path(state, "maps"),
                                             .probabilities = 1};
     assert_int_equal(adele_model_predict(model, &predict, NULL), ADELE_OK);
-    struct adele_audit_options options = into(state, "masked");
+    struct adele_audit_options options = audit_into(state, "masked");
     options.mask_value = 255;
     options.n_overlays = 2;
-    struct adele_audit_summary summary = audit(model, &options);
+    struct adele_audit_summary summary = audit_run(model, &options);
     assert_int_equal(summary.n_images, TINY_SET_TRAIN);
     assert_int_equal(summary.n_classes, CLASSES);
-    char *text = read_text(state, "masked", "audit.csv"), *rest = NULL;
+    char *text = audit_text(state, "masked", "audit.csv"), *rest = NULL;
     const char *line = strtok_r(text, "\n", &rest); // the header
     assert_non_null(line);
     double previous = 0.0;
@@ -211,16 +182,16 @@ static void the_files_say_what_the_probabilities_do(void **state) {
 }
 
 static void the_same_audit_gives_the_same_bytes(void **state) {
-    struct adele_model *model = open_run(state, "run");
-    struct adele_audit_options options = into(state, "first");
-    (void)audit(model, &options);
+    struct adele_model *model = audit_open(state, "run");
+    struct adele_audit_options options = audit_into(state, "first");
+    (void)audit_run(model, &options);
     options.output = scratch_path(state, "second");
     options.n_regions = 3;
     options.n_overlays = 0;
-    (void)audit(model, &options);
+    (void)audit_run(model, &options);
     assert_same_file(state, "first", "second", "classes.csv");
-    char *all = read_text(state, "first", "regions.csv"),
-         *some = read_text(state, "second", "regions.csv");
+    char *all = audit_text(state, "first", "regions.csv"),
+         *some = audit_text(state, "second", "regions.csv");
     assert_true(strlen(some) < strlen(all));
     assert_memory_equal(all, some, strlen(some)); // the first rows
     memory_free(all);
@@ -229,7 +200,7 @@ static void the_same_audit_gives_the_same_bytes(void **state) {
     options.n_regions = 10000;
     options.n_overlays = 32;
     options.overwrite = 1;
-    (void)audit(model, &options);
+    (void)audit_run(model, &options);
     assert_same_file(state, "first", "second", "audit.csv");
     assert_same_file(state, "first", "second", "regions.csv");
     adele_model_close(model);
@@ -248,13 +219,13 @@ static void a_run_with_noise_is_audited_with_its_noisy_labels(void **state) {
     struct adele_data data = {.root = scratch_path(state, "set")};
     assert_int_equal(adele_noise(&data, &noise, &report), ADELE_OK);
     adele_noise_report_destroy(report);
-    struct adele_model *model = open_run(state, "noise");
-    struct adele_audit_options options = into(state, "made");
+    struct adele_model *model = audit_open(state, "noise");
+    struct adele_audit_options options = audit_into(state, "made");
     options.mask_value = 255;
-    (void)audit(model, &options);
+    (void)audit_run(model, &options);
     options.output = scratch_path(state, "given");
     options.labels = scratch_path(state, "noisy files/labelsTr");
-    struct adele_audit_summary summary = audit(model, &options);
+    struct adele_audit_summary summary = audit_run(model, &options);
     assert_true(summary.n_doubtful_pixels > summary.n_pixels / 20); // of a fifth that was flipped
     assert_same_file(state, "made", "given", "audit.csv");
     assert_same_file(state, "made", "given", "regions.csv");
@@ -272,8 +243,8 @@ static void noise_that_is_not_the_run_s_is_refused(void **state) {
     (void)snprintf(backup, sizeof backup, "%s", scratch_path(state, "backup.png"));
     assert_int_equal(file_copy(path, backup), ADELE_OK);
     assert_int_equal(file_copy(scratch_path(state, "set/labelsTr/train_002.png"), path), ADELE_OK);
-    struct adele_model *model = open_run(state, "noise");
-    struct adele_audit_options options = into(state, "changed");
+    struct adele_model *model = audit_open(state, "noise");
+    struct adele_audit_options options = audit_into(state, "changed");
     struct adele_audit_summary summary;
     assert_int_equal(adele_model_audit(model, &options, &summary), ADELE_DATA);
     assert_non_null(strstr(adele_error_message(), "XXH3"));
@@ -289,12 +260,12 @@ static void a_checkpoint_alone_audits_another_set(void **state) {
     struct adele_model *model = NULL;
     struct adele_audit_summary summary;
     assert_int_equal(adele_model_open(copy, NULL, "cpu", &model), ADELE_OK);
-    struct adele_audit_options options = into(state, "alone");
+    struct adele_audit_options options = audit_into(state, "alone");
     assert_int_equal(adele_model_audit(model, &options, &summary), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_hint(), "--data"));
     options.data = scratch_path(state, "set");
     options.split = "test";
-    assert_int_equal(audit(model, &options).n_images, TINY_SET_TEST);
+    assert_int_equal(audit_run(model, &options).n_images, TINY_SET_TEST);
     options.output = NULL;
     assert_int_equal(adele_model_audit(model, &options, &summary), ADELE_INVALID_ARGUMENT);
     assert_non_null(strstr(adele_error_hint(), "-o DIR"));
@@ -302,10 +273,10 @@ static void a_checkpoint_alone_audits_another_set(void **state) {
 }
 
 static void the_run_has_a_folder_for_it(void **state) {
-    struct adele_model *model = open_run(state, "run");
+    struct adele_model *model = audit_open(state, "run");
     struct adele_audit_options options;
     adele_audit_options_init(&options);
-    (void)audit(model, &options);
+    (void)audit_run(model, &options);
     assert_true(file_exists(scratch_path(state, "run/audit/audit.csv")));
     struct adele_audit_summary summary;
     assert_int_equal(adele_model_audit(model, &options, &summary), ADELE_INVALID_ARGUMENT);
@@ -317,135 +288,18 @@ static void the_run_has_a_folder_for_it(void **state) {
 // A window of the size at which the network works: that which an audit without windows gives, at
 // the files' own size.
 static void windows_cover_every_pixel(void **state) {
-    struct adele_model *model = open_run(state, "run");
+    struct adele_model *model = audit_open(state, "run");
     const struct adele_model_info *info = adele_model_describe(model);
-    struct adele_audit_options options = into(state, "whole");
-    struct adele_audit_summary whole = audit(model, &options);
+    struct adele_audit_options options = audit_into(state, "whole");
+    struct adele_audit_summary whole = audit_run(model, &options);
     options.output = scratch_path(state, "windows");
     options.inference.window_height = info->height;
     options.inference.window_width = info->width;
-    struct adele_audit_summary windows = audit(model, &options);
+    struct adele_audit_summary windows = audit_run(model, &options);
     assert_true(windows.n_images > 0);
     assert_int_equal(windows.n_images, whole.n_images);
     assert_int_equal(windows.n_pixels, whole.n_pixels);
     adele_model_close(model);
-}
-
-// ---- folds --------------------------------------------------------------------------------------
-
-static int count_lines(const char *text) {
-    int n = 0;
-    for (; *text != '\0'; text++)
-        n += *text == '\n';
-    return n;
-}
-
-// The columns from `pixels` to `regions` of the row of a case; they do not depend on a bias.
-static void take_counts(const char *csv, const char *name, char *out, size_t size) {
-    char before[80];
-    (void)snprintf(before, sizeof before, ",%s,", name);
-    const char *values = strstr(csv, before);
-    assert_non_null(values);
-    for (int i = 0; i < 5; i++)
-        values = strchr(values + 1, ',');
-    const char *line_end = strchr(values, '\n');
-    size_t n = line_end ? (size_t)(line_end - values) : strlen(values);
-    (void)snprintf(out, size, "%.*s", (int)n, values);
-    *strrchr(out, ',') = '\0'; // the pictures
-}
-
-static void every_image_is_audited_by_a_network_that_has_not_seen_it(void **state) {
-    char *yaml = tiny_set_config(scratch_path(state, "set"), scratch_path(state, "set/noisyTr"));
-    char config[4096], output[4096];
-    (void)snprintf(config, sizeof config, "%s", scratch_path(state, "folds.yaml"));
-    (void)snprintf(output, sizeof output, "%s", scratch_path(state, "folds"));
-    assert_int_equal(file_write(config, yaml, strlen(yaml)), ADELE_OK);
-    memory_free(yaml);
-    struct adele_data data = {.config = config};
-    struct adele_audit_options options = into(state, "folds");
-    options.output = output;
-    struct adele_audit_summary summary;
-    if (adele_audit_folds(&data, 3, "cpu", &options, &summary) != ADELE_OK)
-        fail_msg("%s", adele_error_message());
-    assert_int_equal(summary.n_images, TINY_SET_TRAIN);
-    char *all = read_text(state, "folds", "audit.csv");
-    assert_int_equal(count_lines(all), TINY_SET_TRAIN + 1);
-    // The first fold's network was trained on the others, and says of its own part what an audit of
-    // the same labels with that checkpoint does.
-    char *list = read_text(state, "folds", "fold_1.txt");
-    assert_int_equal(count_lines(list), TINY_SET_TRAIN * 2 / 3);
-    assert_null(strstr(list, "train_000"));
-    assert_non_null(strstr(list, "train_017"));
-    // In no run's folder, a checkpoint has no lists of a run: the whole set is audited.
-    assert_int_equal(file_copy(scratch_path(state, "folds/fold_1/checkpoints/last.safetensors"),
-                               scratch_path(state, "fold_1.safetensors")),
-                     ADELE_OK);
-    struct adele_model *model = open_run(state, "fold_1.safetensors");
-    options.output = scratch_path(state, "fold alone");
-    options.data = scratch_path(state, "set");
-    options.labels = scratch_path(state, "set/noisyTr");
-    (void)audit(model, &options);
-    adele_model_close(model);
-    char *one = read_text(state, "fold alone", "audit.csv"), *rest = NULL;
-    int n_same = 0;
-    for (char *line = strtok_r(one, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
-        char name[64], wanted[128], got[128];
-        if (sscanf(line, "%*d,%63[^,],", name) != 1 || strstr(list, name) || name[0] != 't')
-            continue;
-        take_counts(line, name, wanted, sizeof wanted);
-        take_counts(all, name, got, sizeof got);
-        assert_string_equal(got, wanted);
-        n_same++;
-    }
-    assert_int_equal(n_same, TINY_SET_TRAIN / 3);
-    memory_free(all);
-    memory_free(list);
-    memory_free(one);
-}
-
-static int stop_later(void *context) {
-    int *n = context;
-    return (*n)-- <= 0;
-}
-
-// Two folds by the default configuration would take minutes; it is read, and the first steps run.
-static void stopped_folds_are_continued(void **state) {
-    struct adele_data data = {.root = scratch_path(state, "set")};
-    struct adele_audit_options options = into(state, "stopped");
-    struct adele_audit_summary summary;
-    char output[4096];
-    int n = 2;
-    (void)snprintf(output, sizeof output, "%s", options.output);
-    options.output = output;
-    options.watch.should_stop = stop_later;
-    options.watch.context = &n;
-    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary), ADELE_INTERRUPTED);
-    assert_non_null(strstr(adele_error_hint(), "--overwrite"));
-    assert_true(file_exists(scratch_path(state, "stopped/folds.yaml")));
-    assert_true(file_exists(scratch_path(state, "stopped/fold_1/checkpoints/last.safetensors")));
-    assert_false(file_exists(scratch_path(state, "stopped/audit.csv")));
-    options.overwrite = 1;
-    n = 1; // the third step in all
-    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary), ADELE_INTERRUPTED);
-}
-
-static void folds_need_cases_and_a_folder(void **state) {
-    struct adele_data data = {.root = scratch_path(state, "set")};
-    struct adele_audit_options options = into(state, "no folds");
-    struct adele_audit_summary summary;
-    assert_int_equal(adele_audit_folds(&data, TINY_SET_TRAIN + 1, "cpu", &options, &summary),
-                     ADELE_INVALID_ARGUMENT);
-    assert_non_null(strstr(adele_error_message(), "19 folds of 18"));
-    options.output = scratch_path(state, "set/new");
-    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary),
-                     ADELE_INVALID_ARGUMENT);
-    assert_non_null(strstr(adele_error_message(), "would fall into"));
-    options.output = NULL;
-    assert_int_equal(adele_audit_folds(&data, 2, "cpu", &options, &summary),
-                     ADELE_INVALID_ARGUMENT);
-    assert_non_null(strstr(adele_error_message(), "no output"));
-    assert_false(file_exists(scratch_path(state, "no folds")));
-    assert_false(file_exists(scratch_path(state, "set/new")));
 }
 
 // ---- refusals -----------------------------------------------------------------------------------
@@ -465,8 +319,8 @@ static void assert_refused(struct adele_model *model, const struct adele_audit_o
 }
 
 static void what_cannot_be_is_refused(void **state) {
-    struct adele_model *model = open_run(state, "run");
-    const struct adele_audit_options good = into(state, "refused");
+    struct adele_model *model = audit_open(state, "run");
+    const struct adele_audit_options good = audit_into(state, "refused");
     struct adele_audit_options options = good;
     options.mask_value = 7;
     assert_refused(model, &options, ADELE_INVALID_ARGUMENT, "255, not of 7");
@@ -501,7 +355,7 @@ static void what_cannot_be_is_refused(void **state) {
     assert_refused(model, &options, ADELE_INTERRUPTED, "interrupted");
     adele_model_close(model);
     // The labels of data.noise have the size at which the network works.
-    model = open_run(state, "noise");
+    model = audit_open(state, "noise");
     options = good;
     options.inference.window_height = options.inference.window_width = 16;
     assert_refused(model, &options, ADELE_INVALID_ARGUMENT, "windows are cut from");
@@ -517,9 +371,6 @@ int main(void) {
         cmocka_unit_test(a_checkpoint_alone_audits_another_set),
         cmocka_unit_test(the_run_has_a_folder_for_it),
         cmocka_unit_test(windows_cover_every_pixel),
-        cmocka_unit_test(every_image_is_audited_by_a_network_that_has_not_seen_it),
-        cmocka_unit_test(stopped_folds_are_continued),
-        cmocka_unit_test(folds_need_cases_and_a_folder),
         cmocka_unit_test(what_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, setup, scratch_teardown);
