@@ -4,7 +4,7 @@
 #include "api/data_options.h"
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/noise_files.h"
+#include "noise/noise_files.h"
 
 #include <math.h>
 #include <string.h>

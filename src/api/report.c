@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "base/json.h"
 #include "base/memory.h"
-#include "data/output.h"
+#include "output/output.h"
 #include "report/class_correction.h"
 #include "report/report.h"
 #include "run_folder/run_folder.h"

@@ -6,10 +6,10 @@
 #define ADELE_CONFIG_CONFIG_H
 
 #include "data/dataset.h"
-#include "data/noise.h"
 #include "device/device.h"
 #include "method/onset.h"
 #include "nn/network.h"
+#include "noise/noise.h"
 
 enum residency { RESIDENCY_AUTO, RESIDENCY_DEVICE, RESIDENCY_HOST }; // of the images
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY, SCHEDULE_COSINE };

@@ -3,8 +3,8 @@
 #ifndef ADELE_DATA_CASE_IMAGE_H
 #define ADELE_DATA_CASE_IMAGE_H
 
+#include "data/check_report.h"
 #include "data/dataset.h"
-#include "data/problems.h"
 #include "image/image.h"
 #include "image/nifti.h"
 

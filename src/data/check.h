@@ -3,8 +3,8 @@
 #ifndef ADELE_DATA_CHECK_H
 #define ADELE_DATA_CHECK_H
 
+#include "data/check_report.h"
 #include "data/dataset.h"
-#include "data/problems.h"
 
 // Reads every file. Fails only when the data set cannot be opened at all; problems are in the
 // report.

@@ -4,8 +4,8 @@
 #ifndef ADELE_DATA_CHECK_CASES_H
 #define ADELE_DATA_CHECK_CASES_H
 
+#include "data/check_report.h"
 #include "data/dataset.h"
-#include "data/problems.h"
 
 ADELE_MUST_CHECK adele_status check_names(const struct dataset *dataset,
                                           struct check_report *report);

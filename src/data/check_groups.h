@@ -3,7 +3,7 @@
 #ifndef ADELE_DATA_CHECK_GROUPS_H
 #define ADELE_DATA_CHECK_GROUPS_H
 
-#include "data/problems.h"
+#include "data/check_report.h"
 #include <stddef.h>
 
 // At least this many problems that differ only in paths and numbers form a group.

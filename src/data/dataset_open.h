@@ -3,8 +3,8 @@
 #ifndef ADELE_DATA_DATASET_OPEN_H
 #define ADELE_DATA_DATASET_OPEN_H
 
+#include "data/check_report.h"
 #include "data/dataset.h"
-#include "data/problems.h"
 
 // dataset_open, with the problems of single cases in the report.
 ADELE_MUST_CHECK adele_status dataset_open_reported(const struct dataset_config *config,

@@ -6,8 +6,8 @@
 
 #include "adele/status.h"
 #include "base/file.h"
+#include "data/check_report.h"
 #include "data/dataset.h"
-#include "data/problems.h"
 
 struct dataset_finder {
     struct dataset *dataset;     // under construction

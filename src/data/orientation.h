@@ -4,8 +4,8 @@
 #ifndef ADELE_DATA_ORIENTATION_H
 #define ADELE_DATA_ORIENTATION_H
 
+#include "data/check_report.h"
 #include "data/dataset.h"
-#include "data/problems.h"
 
 // Call after all cases have their geometry. Sets dataset->orientation (the configuration's,
 // else the most frequent one of the training images, the first of equals) and the cases' n_slices.

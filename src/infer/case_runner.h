@@ -5,10 +5,10 @@
 #ifndef ADELE_INFER_CASE_RUNNER_H
 #define ADELE_INFER_CASE_RUNNER_H
 
-#include "data/output.h"
 #include "infer/case_result.h"
 #include "infer/model.h"
 #include "infer/sliding.h"
+#include "output/output.h"
 
 struct case_runner {
     struct model *model;

@@ -11,7 +11,7 @@
 #include "scores/score.h"
 #include "scores/score_cases.h"
 
-struct output; // data/output.h
+struct output; // output/output.h
 
 // A checkpoint on a device.
 struct model {
@@ -43,7 +43,7 @@ struct model_options {
     bool may_be_val;          // evaluate: `split` is val where it is test and holds no cases
     struct inference_config inference; // batch 0 = 8
     const char *masks_folder;          // where predictions go; NULL = nowhere (evaluate)
-    bool is_overwriting;               // earlier output there is replaced (data/output.h)
+    bool is_overwriting;               // earlier output there is replaced (output/output.h)
     bool probabilities; // predict: also NAME.safetensors with "probabilities" (slices, C, H, W), in
                         // the order of the file
     struct case_scores *case_scores; // evaluate: gets the scores of each case; the caller frees

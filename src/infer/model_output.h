@@ -3,8 +3,8 @@
 #ifndef ADELE_INFER_MODEL_OUTPUT_H
 #define ADELE_INFER_MODEL_OUTPUT_H
 
-#include "data/output.h"
 #include "infer/model.h"
+#include "output/output.h"
 
 // Forbids outputs in options->data, and in the model's run and its data.
 ADELE_MUST_CHECK adele_status model_guard_inputs(const struct model *model,

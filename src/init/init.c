@@ -10,8 +10,8 @@
 #include "data/dataset_open.h"
 #include "data/fingerprint.h"
 #include "data/name_list.h"
-#include "data/output.h"
 #include "init/init_yaml.h"
+#include "output/output.h"
 
 #include <ctype.h>
 #include <errno.h>

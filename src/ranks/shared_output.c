@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "data/output_manifest.h"
+#include "output/output_manifest.h"
 
 #include <string.h>
 #include <time.h>

@@ -3,7 +3,7 @@
 #ifndef ADELE_RANKS_SHARED_OUTPUT_H
 #define ADELE_RANKS_SHARED_OUTPUT_H
 
-#include "data/output.h"
+#include "output/output.h"
 #include "ranks/ranks.h"
 
 // Collective, after rank 0 alone has begun the output and before the first file: each rank looks

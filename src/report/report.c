@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "data/output.h"
+#include "output/output.h"
 #include "report/figures.h"
 
 #include <string.h>

@@ -28,7 +28,7 @@
 
 #include "adele/status.h"
 
-struct output; // data/output.h
+struct output; // output/output.h
 
 struct report_summary { // of one run, NaN where a metric is absent
     char *name;

@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "run/learning_rate.h"
 #include "run/rank_check.h"
-#include "run/start.h"
+#include "run/start_report.h"
 
 #include <math.h>
 

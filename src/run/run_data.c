@@ -5,7 +5,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "data/foreground.h"
-#include "data/noise_images.h"
+#include "noise/noise_images.h"
 #include "ranks/rank_facts.h"
 #include "run/patches.h"
 #include "run/shared_images.h"

@@ -18,7 +18,7 @@
 #include "run/resume.h"
 #include "run/score_drop.h"
 #include "run/settings.h"
-#include "run/start.h"
+#include "run/start_report.h"
 #include "run/unpredicted.h"
 #include "run_folder/claim.h"
 #include "run_folder/run_folder.h"

@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/output_manifest.h"
+#include "output/output_manifest.h"
 #include "run_folder/run_folder.h"
 
 #include <stdio.h>

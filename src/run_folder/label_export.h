@@ -12,7 +12,7 @@ struct label_export {
     const char *data;                // where the run's data set is now; NULL: it has not moved
     int epoch;              // the labels after the correction of that epoch; below 0: by...
     const char *checkpoint; // ..."last" (NULL) or "best": the labels at that checkpoint
-    bool is_overwriting;    // earlier output is replaced (data/output.h)
+    bool is_overwriting;    // earlier output is replaced (output/output.h)
     long long *out_changed; // pixels of the label files that corrections changed; NULL: not wanted
 };
 // The corrected labels of a run in the input's own layout and file type, with changes.csv. A log

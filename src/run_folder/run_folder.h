@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "config/config.h"
-#include "data/output_guard.h"
+#include "output/output_guard.h"
 
 #define RUN_CONFIG          "config.resolved.yaml"
 #define CHECKPOINT_BEST     "checkpoints/best.safetensors"

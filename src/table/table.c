@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/config.h"
-#include "data/output.h"
+#include "output/output.h"
 #include "run/settings.h"
 #include "run_folder/run_folder.h"
 #include "table/job.h"

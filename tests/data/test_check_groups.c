@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "data/check.h"
 #include "data/check_groups.h"
-#include "data/problems.h"
+#include "data/check_report.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

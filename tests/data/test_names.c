@@ -8,8 +8,8 @@
 #include "data/label_lookup.h"
 #include "data/label_store.h"
 #include "data/load.h"
-#include "data/noise_files.h"
 #include "image/image.h"
+#include "noise/noise_files.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
-#include "data/output.h"
 #include "image/image.h"
+#include "output/output.h"
 #include "report/metrics.h"
 #include "support/scratch.h"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "support/label_set.h"
 #include "data/check.h"
-#include "data/noise.h"
-#include "data/noise_files.h"
+#include "noise/noise.h"
+#include "noise/noise_files.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "data/output_manifest.h"
+#include "output/output_manifest.h"
 #include "support/scratch.h"
 #include "support/tiny_set.h"
 #include "support/train_step.h"

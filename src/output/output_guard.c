@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "output/output_guard.h"
+
+#include "base/fail.h"
+#include "base/file.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define HINT "Choose a folder outside of it."
+
+const char *const output_run_names[] = {"checkpoints",
+                                        "labels",
+                                        "log.txt",
+                                        "config.resolved.yaml",
+                                        "paths.json",
+                                        "metrics.jsonl",
+                                        "metrics.csv",
+                                        "events.out.tfevents.0.adele",
+                                        "onset.json",
+                                        "noise.json",
+                                        "examples.safetensors",
+                                        NULL};
+
+void output_guard_deinit(struct output_guard *guard) {
+    for (int i = 0; i < guard->n; i++)
+        memory_free(guard->folders[i].path);
+    memory_free(guard->folders);
+    memset(guard, 0, sizeof *guard);
+}
+
+// ---- guarded folders ----------------------------------------------------------------------------
+
+static const struct guarded_folder *find(const struct output_guard *guard, struct path_id id) {
+    for (int i = 0; i < guard->n; i++)
+        if (path_id_equal(guard->folders[i].id, id))
+            return &guard->folders[i];
+    return NULL;
+}
+
+static adele_status add(struct output_guard *guard, const char *folder, const char *what,
+                        bool is_run) {
+    struct path_id id;
+    if (folder == NULL || !path_identify(folder, &id) || find(guard, id) != NULL)
+        return ADELE_OK;
+    TRY(GROW(&guard->folders, guard->n));
+    char *path = memory_strdup(folder);
+    TRY(CHECK_MEMORY(path));
+    guard->folders[guard->n++] = (struct guarded_folder){id, path, what, is_run};
+    return ADELE_OK;
+}
+
+adele_status output_guard_add(struct output_guard *guard, const char *folder, const char *what) {
+    return add(guard, folder, what, false);
+}
+
+adele_status output_guard_add_run(struct output_guard *guard, const char *folder) {
+    return add(guard, folder, "the run", true);
+}
+
+static adele_status add_below(struct output_guard *guard, const char *root, const char *name) {
+    char *path = file_join(root, name);
+    TRY(CHECK_MEMORY(path));
+    adele_status status = ADELE_OK;
+    if (file_is_directory(path))
+        status = add(guard, path, "a folder of the data set", false);
+    memory_free(path);
+    return status;
+}
+
+// A folder inside the data set may be a bind mount of another one, so every folder is listed.
+adele_status output_guard_add_data(struct output_guard *guard, const char *root) {
+    static const char *const deeper[] = {
+        "ImageSets/Segmentation", "img_dir/train", "img_dir/val", "img_dir/test",
+        "ann_dir/train",          "ann_dir/val",   "ann_dir/test"};
+    if (root == NULL || !file_is_directory(root))
+        return ADELE_OK;
+    TRY(add(guard, root, "the data set", false));
+    struct file_list list;
+    adele_status status = file_list_directory(root, &list);
+    if (status != ADELE_OK)
+        return status == ADELE_NO_MEMORY ? status
+                                         : ADELE_OK; // cannot be read, so it is not used either
+    for (int i = 0; i < list.n && status == ADELE_OK; i++)
+        status = add_below(guard, root, list.names[i]);
+    file_list_deinit(&list);
+    for (size_t i = 0; i < sizeof deeper / sizeof deeper[0] && status == ADELE_OK; i++)
+        status = add_below(guard, root, deeper[i]);
+    return status;
+}
+
+// Adds the folder of a file and of the target of a symbolic link. `last` avoids checking the same
+// folder for each of its files.
+static adele_status add_folder_of(struct output_guard *guard, const char *path, char **last) {
+    if (path == NULL)
+        return ADELE_OK;
+    struct stat info;
+    char *folder = path_folder(path);
+    TRY(CHECK_MEMORY(folder));
+    adele_status status = ADELE_OK;
+    if (*last == NULL || strcmp(*last, folder) != 0)
+        status = add(guard, folder, "a folder of the data set", false);
+    memory_free(*last);
+    *last = folder;
+    if (status != ADELE_OK || lstat(path, &info) != 0 || !S_ISLNK(info.st_mode))
+        return status;
+    char *real = realpath(path, NULL);
+    if (real == NULL)
+        return ADELE_OK;
+    folder = path_folder(real);
+    free(real); // allocated by realpath
+    TRY(CHECK_MEMORY(folder));
+    status = add(guard, folder, "a folder of the data set", false);
+    memory_free(folder);
+    return status;
+}
+
+static adele_status add_case(struct output_guard *guard, const struct dataset_case *item,
+                             char *last[4]) {
+    for (int i = 0; i < DATASET_MAX_FILES; i++)
+        TRY(add_folder_of(guard, item->image_path[i], &last[0]));
+    TRY(add_folder_of(guard, item->label_path, &last[1]));
+    TRY(add_folder_of(guard, item->noisy_path, &last[2]));
+    return add_folder_of(guard, item->truth_path, &last[3]);
+}
+
+adele_status output_guard_add_dataset(struct output_guard *guard, const struct dataset *dataset) {
+    char *last[4] = {NULL};
+    adele_status status;
+    TRY_GOTO(output_guard_add_data(guard, dataset->root), done);
+    TRY_GOTO(output_guard_add(guard, dataset->config.noisy_labels, "the folder of noisy labels"),
+             done);
+    TRY_GOTO(output_guard_add(guard, dataset->config.true_labels, "the folder of true labels"),
+             done);
+    for (int split = 0; split < SPLIT_COUNT; split++)
+        for (int i = 0; i < dataset->n_cases[split]; i++)
+            TRY_GOTO(add_case(guard, &dataset->cases[split][i], last), done);
+done:
+    for (int i = 0; i < 4; i++)
+        memory_free(last[i]);
+    return status;
+}
+
+bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
+    struct path_id id;
+    const struct guarded_folder *guarded = path_identify(folder, &id) ? find(guard, id) : NULL;
+    return guarded != NULL && guarded->is_run;
+}
+
+// ---- checking a path ----------------------------------------------------------------------------
+
+static adele_status has_entry(const char *folder, const char *name, bool *out) {
+    char *path = file_join(folder, name);
+    TRY(CHECK_MEMORY(path));
+    *out = file_exists(path);
+    memory_free(path);
+    return ADELE_OK;
+}
+
+// A folder of images together with another folder or file of the layout. A folder named img_dir
+// alone does not make its parent a data set.
+static adele_status is_data_set(const char *folder, bool *out) {
+    static const char *const marks[][3] = {{"imagesTr", "labelsTr", "dataset.json"},
+                                           {"JPEGImages", "SegmentationClass", "ImageSets"},
+                                           {"img_dir", "ann_dir", "ann_dir"}};
+    *out = false;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0] && !*out; i++) {
+        bool is_there[3] = {false, false, false};
+        for (int k = 0; k < 3 && (k == 0 || is_there[0]); k++)
+            TRY(has_entry(folder, marks[i][k], &is_there[k]));
+        *out = is_there[0] && (is_there[1] || is_there[2]);
+    }
+    return ADELE_OK;
+}
+
+static adele_status is_run_folder(const char *folder, bool *out) {
+    TRY(has_entry(folder, "config.resolved.yaml", out));
+    return *out ? has_entry(folder, "checkpoints", out) : ADELE_OK;
+}
+
+static bool is_run_name(const char *name, size_t n) {
+    for (int i = 0; output_run_names[i] != NULL; i++)
+        if (strlen(output_run_names[i]) == n && memcmp(output_run_names[i], name, n) == 0)
+            return true;
+    return false;
+}
+
+// `below`: the rest of the path after the folder, up to the file name.
+static adele_status check_folder(const struct output_guard *guard, const char *path,
+                                 const char *folder, const char *below) {
+    struct path_id id;
+    if (!path_identify(folder, &id))
+        return ADELE_OK;
+    const struct guarded_folder *guarded = find(guard, id);
+    if (guarded != NULL && !guarded->is_run)
+        return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into %s %s", path,
+                    guarded->what, guarded->path);
+    bool is_data = false, is_run = false;
+    TRY(is_data_set(folder, &is_data));
+    if (is_data)
+        return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into the data set %s",
+                    path, folder);
+    size_t n = strcspn(below, "/");
+    if (guarded != NULL && is_run_name(below, n))
+        return FAIL(ADELE_INVALID_ARGUMENT, "Choose a folder outside of the run.",
+                    "the output %s would fall onto %.*s of the run %s", path, (int)n, below,
+                    guarded->path);
+    TRY(is_run_folder(folder, &is_run));
+    if (is_run && guarded == NULL)
+        return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into another run, %s",
+                    path, folder);
+    return ADELE_OK;
+}
+
+// Checks `folder` and all its parents for a file `name` in it. `shown` is the path as the user gave
+// it.
+static adele_status check_chain(const struct output_guard *guard, const char *shown,
+                                const char *folder, const char *name) {
+    char *place = NULL, *whole = NULL;
+    TRY(path_resolve(folder, &place));
+    whole = file_join(place, name);
+    adele_status status = CHECK_MEMORY(whole);
+    for (size_t n = strlen(place); status == ADELE_OK;) {
+        char *part = memory_printf("%.*s", n > 0 ? (int)n : 1, whole);
+        status = CHECK_MEMORY(part);
+        if (status == ADELE_OK)
+            status = check_folder(guard, shown, part, whole + (n > 1 ? n + 1 : 1));
+        memory_free(part);
+        if (n <= 1)
+            break;
+        while (n > 0 && whole[n - 1] != '/')
+            n--;
+        n -= n > 0; // the slash
+    }
+    memory_free(place);
+    memory_free(whole);
+    return status;
+}
+
+adele_status output_guard_check(const struct output_guard *guard, const char *path) {
+    char *folder = path_folder(path);
+    TRY(CHECK_MEMORY(folder));
+    adele_status status = check_chain(guard, path, folder, file_base_name(path));
+    memory_free(folder);
+    return status;
+}
+
+adele_status output_guard_check_folder(const struct output_guard *guard, const char *folder) {
+    return check_chain(guard, folder, folder, "");
+}
