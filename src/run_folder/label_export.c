@@ -9,6 +9,7 @@
 #include "data/changes.h"
 #include "data/dataset.h"
 #include "data/label_store.h"
+#include "data/load.h"
 #include "output/output.h"
 #include "run_folder/checkpoint_model.h"
 #include "run_folder/generations.h"
