@@ -1,61 +1,93 @@
 // SPDX-License-Identifier: MIT
-// Mean field of the fully connected CRF. Categories are filtered 8 at a time, so that the lattice
-// holds 8 values a corner for any number of categories: q and all that is computed from it have the
-// layout (C / 8, pixel, 8), lanes beyond C are 0. The spatial Gaussian is separable, including the
-// roots of the sums, and is computed exactly up to CRF_REACH sigmas; the bilateral one is
-// approximated on the lattice.
+// Mean field of the fully connected CRF. The categories of a pixel lie side by side, in groups of
+// n_lanes, whose messages are computed together: unary and q are (group, pixel, n_lanes), lanes
+// beyond C have the probability 0. With one group an iteration is one pass over the rows, which
+// adds up a row's messages, takes their softmax and hands it to both filters at once, so that q is
+// never stored; with several groups these are passes of their own.
 #include "base/fail.h"
 #include "cpu/cpu.h"
+#include "cpu/crf_gaussian.h"
 #include "cpu/crf_lattice.h"
 #include "cpu/lanes.h"
 #include "cpu/team.h"
 #include "cpu/vector_math.h"
-#include "device/crf_spatial.h"
-#include "device/lattice.h"
 #include "device/op_check.h"
 
-#include <math.h>
 #include <string.h>
 
-#define RUN      256 // pixels that a thread takes at a time
-#define AT_ONCE  8   // pixels whose sums are in registers, to hide the latency of an add
-#define COLUMNS  32  // pixels of a softmax that are brought side by side
-#define NO_LOGIT -1e30f
+#define RUN      16     // pixels whose softmax is taken at a time
+#define NO_LOGIT -1e30f // of lanes beyond C
+#define HALF     (LANES / 2)
 
 struct crf_op {
     struct cpu_op base;
     struct adele_crf_desc desc;
-    int n_threads, n_groups; // groups of 8 categories
+    int n_threads;
+    int n_lanes; // unless the lattice has too many corners
     size_t n_pixels, lattice_bytes;
-    size_t line_floats; // a row between zeros as wide as the spatial Gaussian reaches
-    struct crf_spatial spatial;
+    struct crf_gaussian gaussian;
     struct crf_lattice lattice;
 };
 
 // What the workspace holds, beside the lattice.
 struct work {
-    float *q, *unary;       // (n_groups, pixel, 8); log of the probabilities
-    float *message, *swept; // (pixel, 8)
-    float *norm;            // (pixel): 1 / root of the sums of the bilateral Gaussian
-    float *lines;           // (n_threads, line_floats)
+    int n_lanes, n_groups;
+    float *unary, *q; // (n_groups, pixel, n_lanes): log of the probabilities; with several groups
+    struct crf_grid grid;
+    float *lines; // (n_threads, thread_floats): those of the Gaussian, and a row of pixels
+    size_t thread_floats;
 };
 
-static void release(struct cpu_op *base) {
-    crf_spatial_deinit(&((struct crf_op *)base)->spatial);
+// What a pass does with each row.
+enum { TAKE_LOGS = 1, ADD_MESSAGES = 2, NORMALIZE = 4, FILTER = 8, STORE = 16 };
+
+struct pass {
+    int steps, group;
+    const float *probabilities; // plain (C, H, W)
+    float *dst;
+};
+
+static int count_groups(int c, int n_lanes) {
+    return (c + n_lanes - 1) / n_lanes;
 }
 
-static void plan_lattice(struct crf_op *op) {
-    struct crf_lattice *lattice = &op->lattice;
-    lattice->d = 2 + op->desc.image_c;
-    lattice->w = op->desc.w;
-    lattice->n_threads = op->n_threads;
-    lattice->n_lanes = op->desc.c <= CRF_LANES / 2 ? CRF_LANES / 2 : CRF_LANES;
-    lattice->n_pixels = (int64_t)op->n_pixels;
-    lattice->n_entries = lattice->n_pixels * (lattice->d + 1);
-    lattice->n_slots = lattice_slots(lattice->n_entries);
-    lattice->position_sigma = op->desc.bilateral_sigma;
-    lattice->colour_sigma = op->desc.colour_sigma;
-    op->lattice_bytes = crf_lattice_place(lattice, NULL);
+// Of 8, 16 and 24 the one that leaves the fewest lanes empty, and of several the largest.
+static int choose_lanes(int c) {
+    int best = c <= HALF ? HALF : LANES;
+    for (int n = 2 * LANES; n <= CRF_MAX_LANES && c > LANES; n += LANES)
+        if (count_groups(c, n) * n <= count_groups(c, best) * best)
+            best = n;
+    return best;
+}
+
+// ---- the op -------------------------------------------------------------------------------------
+
+static void release(struct cpu_op *base) {
+    crf_gaussian_deinit(&((struct crf_op *)base)->gaussian);
+}
+
+static float *place(char *base, size_t *offset, size_t n_floats) {
+    float *address = base != NULL ? (float *)(void *)(base + *offset) : NULL;
+    *offset += (n_floats * sizeof(float) + 63) / 64 * 64;
+    return address;
+}
+
+// What lies in the workspace behind the lattice; returns the bytes of both.
+static size_t place_work(const struct crf_op *op, char *base, int n_lanes, struct work *work) {
+    size_t offset = op->lattice_bytes;
+    size_t row = crf_gaussian_row_floats(&op->gaussian, n_lanes);
+    *work = (struct work){.n_lanes = n_lanes, .n_groups = count_groups(op->desc.c, n_lanes)};
+    size_t n_values = (size_t)work->n_groups * op->n_pixels * (size_t)n_lanes;
+    work->thread_floats =
+        crf_gaussian_line_floats(&op->gaussian, n_lanes) + (size_t)op->desc.w * (size_t)n_lanes;
+    work->unary = place(base, &offset, n_values);
+    work->q = place(base, &offset, op->desc.c > LANES ? n_values : 0);
+    work->grid.n_lanes = n_lanes;
+    work->grid.rows = place(base, &offset, (size_t)op->desc.h * row);
+    work->grid.grid = place(base, &offset, (size_t)op->gaussian.n_rows * row);
+    work->grid.zeros = place(base, &offset, row);
+    work->lines = place(base, &offset, (size_t)op->n_threads * work->thread_floats);
+    return offset;
 }
 
 adele_status cpu_crf_create(const struct adele_device *device, const struct adele_crf_desc *desc,
@@ -66,244 +98,223 @@ adele_status cpu_crf_create(const struct adele_device *device, const struct adel
     op->base.op.engine = "lattice";
     op->desc = *desc;
     op->n_threads = cpu_n_threads(device);
-    op->n_groups = (desc->c + CRF_LANES - 1) / CRF_LANES;
+    op->n_lanes = choose_lanes(desc->c);
     op->n_pixels = (size_t)desc->h * (size_t)desc->w;
-    TRY(crf_spatial_init(desc, &op->spatial));
-    plan_lattice(op);
-    size_t whole_w = ((size_t)desc->w + AT_ONCE - 1) / AT_ONCE * AT_ONCE;
-    op->line_floats = (whole_w + 2 * (size_t)op->spatial.reach) * CRF_LANES;
-    size_t rows = (2 * (size_t)op->n_groups + 2) * CRF_LANES + 1;
-    op->base.op.workspace_bytes =
-        op->lattice_bytes +
-        (rows * op->n_pixels + (size_t)op->n_threads * op->line_floats) * sizeof(float);
+    TRY(crf_gaussian_init(desc, &op->gaussian));
+    crf_lattice_plan(&op->lattice, desc, op->n_threads);
+    op->lattice_bytes = crf_lattice_place(&op->lattice, NULL);
+    struct work work;
+    op->base.op.workspace_bytes = place_work(op, NULL, op->n_lanes, &work);
     return ADELE_OK;
 }
 
-static struct work place_work(const struct crf_op *op, char *workspace) {
-    struct work work;
-    work.q = (float *)(void *)(workspace + op->lattice_bytes);
-    work.unary = work.q + (size_t)op->n_groups * op->n_pixels * CRF_LANES;
-    work.message = work.unary + (size_t)op->n_groups * op->n_pixels * CRF_LANES;
-    work.swept = work.message + op->n_pixels * CRF_LANES;
-    work.norm = work.swept + op->n_pixels * CRF_LANES;
-    work.lines = work.norm + op->n_pixels;
-    return work;
-}
+// ---- rows ---------------------------------------------------------------------------------------
 
-// ---- the spatial Gaussian -----------------------------------------------------------------------
-
-// Row y of src along x, times the root of its own row's sum. The taps are symmetric, so that two
-// pixels share a product; beyond the image they are zeros of `line`.
-CPU_KERNEL(static void, sweep_row,
-           (const struct crf_op *op, const float *src, int y, float *line, float *dst),
-           (op, src, y, line, dst)) {
-    const struct crf_spatial *spatial = &op->spatial;
-    int w = op->desc.w, reach = spatial->reach;
-    size_t offset = (size_t)y * (size_t)w * CRF_LANES;
-    float *middle = line + (size_t)reach * CRF_LANES;
-    for (int x = 0; x < w; x++)
-        LANES_STORE(middle + (size_t)x * CRF_LANES,
-                    spatial->column[x] * LANES_AT(src + offset + (size_t)x * CRF_LANES));
-    for (int x = 0; x < w; x += AT_ONCE) {
-        const float *at = middle + (size_t)x * CRF_LANES;
-        lanes sum[AT_ONCE];
-#pragma GCC unroll 8
-        for (int i = 0; i < AT_ONCE; i++)
-            sum[i] = spatial->tap[0] * LANES_AT(at + i * CRF_LANES);
-        for (int k = 1; k <= reach; k++)
-#pragma GCC unroll 8
-            for (int i = 0; i < AT_ONCE; i++)
-                sum[i] += spatial->tap[k] *
-                          (LANES_AT(at + (i - k) * CRF_LANES) + LANES_AT(at + (i + k) * CRF_LANES));
-#pragma GCC unroll 8
-        for (int i = 0; i < AT_ONCE; i++)
-            if (x + i < w)
-                LANES_STORE(dst + offset + (size_t)(x + i) * CRF_LANES,
-                            spatial->row[y] * spatial->column[x + i] * sum[i]);
-    }
-}
-
-// Row y of the message: the sum over the rows around it.
-CPU_KERNEL(static void, sum_rows, (const struct crf_op *op, const float *swept, int y, float *dst),
-           (op, swept, y, dst)) {
-    const struct crf_spatial *spatial = &op->spatial;
-    int w = op->desc.w, h = op->desc.h, reach = spatial->reach;
-    size_t n = (size_t)w * CRF_LANES;
-    float weight = (float)op->desc.spatial_weight * spatial->row[y];
-    for (int x = 0; x < w; x += AT_ONCE) {
-        int n_pixels = w - x < AT_ONCE ? w - x : AT_ONCE;
-        const float *at = swept + (size_t)y * n + (size_t)x * CRF_LANES;
-        float *out = dst + (size_t)y * n + (size_t)x * CRF_LANES;
-        lanes sum[AT_ONCE];
-        for (int i = 0; i < n_pixels; i++)
-            sum[i] = spatial->tap[0] * LANES_AT(at + i * CRF_LANES);
-        for (int k = 1; k <= reach; k++) {
-            // Of the rows y - k and y + k those that are inside of the image.
-            const float *above = at - (size_t)k * n, *below = at + (size_t)k * n;
-            for (int i = 0; i < n_pixels * CRF_LANES && k <= y && y + k < h; i += CRF_LANES)
-                sum[i / CRF_LANES] += spatial->tap[k] * (LANES_AT(above + i) + LANES_AT(below + i));
-            const float *one = k <= y ? above : below;
-            for (int i = 0; i < n_pixels * CRF_LANES && (k <= y) != (y + k < h); i += CRF_LANES)
-                sum[i / CRF_LANES] += spatial->tap[k] * LANES_AT(one + i);
+// unary = log p of the row's categories of one group.
+CPU_KERNEL(static void, take_logs,
+           (const float *probabilities, size_t plane, int n_categories, int n_lanes, size_t n,
+            float *unary),
+           (probabilities, plane, n_categories, n_lanes, n, unary)) {
+    for (size_t first = 0; first < n; first += RUN)
+        for (int lane = 0; lane < n_lanes; lane++) {
+            float line[RUN];
+            size_t n_run = n - first < RUN ? n - first : RUN;
+            const float *p = probabilities + (size_t)lane * plane + first;
+            float *to = unary + first * (size_t)n_lanes + (size_t)lane;
+            for (size_t x = 0; x < RUN; x++)
+                line[x] = x < n_run && lane < n_categories ? p[x] : 1.0f;
+            for (size_t x = 0; x < RUN; x++) {
+                float floored = line[x] > CRF_FLOOR ? line[x] : CRF_FLOOR;
+                line[x] = cpu_log(floored < 1.0f ? floored : 1.0f);
+            }
+            for (size_t x = 0; x < n_run; x++)
+                to[x * (size_t)n_lanes] = lane < n_categories ? line[x] : NO_LOGIT;
         }
-        for (int i = 0; i < n_pixels; i++)
-            LANES_STORE(out + i * CRF_LANES, weight * sum[i]);
+}
+
+CPU_INLINE half_lanes larger(half_lanes a, half_lanes b) {
+    __typeof__(a > b) is_a = a > b;
+    return (half_lanes)(((__typeof__(is_a))a & is_a) | ((__typeof__(is_a))b & ~is_a));
+}
+
+// z -= the largest z of each pixel; n pixels, at most RUN.
+CPU_INLINE void subtract_largest(float *z, int n_groups, size_t group, const int n_lanes,
+                                 size_t n) {
+    for (size_t x = 0; x < n; x++) {
+        float *at = z + x * (size_t)n_lanes;
+        half_lanes best = *(half_lanes *)at;
+        for (int g = 0; g < n_groups; g++)
+            for (int lane = 0; lane < n_lanes; lane += HALF)
+                best = larger(best, *(half_lanes *)(at + (size_t)g * group + lane));
+        float a = best[0] > best[1] ? best[0] : best[1], b = best[2] > best[3] ? best[2] : best[3];
+        float top = a > b ? a : b;
+        for (int g = 0; g < n_groups; g++)
+            for (int lane = 0; lane < n_lanes; lane += HALF)
+                *(half_lanes *)(at + (size_t)g * group + lane) -= top;
     }
 }
 
-static void spatial_message(const struct crf_op *op, const float *src, const struct work *work) {
-#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
-    for (int y = 0; y < op->desc.h; y++)
-        sweep_row(op, src, y, work->lines + (size_t)omp_get_thread_num() * op->line_floats,
-                  work->swept);
-#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
-    for (int y = 0; y < op->desc.h; y++)
-        sum_rows(op, work->swept, y, work->message);
+CPU_INLINE void divide_by_sum(float *z, int n_groups, size_t group, const int n_lanes, size_t n) {
+    for (size_t x = 0; x < n; x++) {
+        float *at = z + x * (size_t)n_lanes;
+        half_lanes sum = {0.0f};
+        for (int g = 0; g < n_groups; g++)
+            for (int lane = 0; lane < n_lanes; lane += HALF)
+                sum += *(half_lanes *)(at + (size_t)g * group + lane);
+        float scale = 1.0f / ((sum[0] + sum[1]) + (sum[2] + sum[3]));
+        for (int g = 0; g < n_groups; g++)
+            for (int lane = 0; lane < n_lanes; lane += HALF)
+                *(half_lanes *)(at + (size_t)g * group + lane) *= scale;
+    }
+}
+
+CPU_INLINE void exponentiate(float *z, size_t n) {
+    size_t i = 0;
+    for (; i + RUN <= n; i += RUN)
+        for (size_t j = i; j < i + RUN; j++)
+            z[j] = cpu_exp(z[j]);
+    for (; i < n; i++)
+        z[i] = cpu_exp(z[i]);
+}
+
+// z = softmax of z over the categories of n pixels; `group`: floats from one group to the next.
+CPU_KERNEL(static void, softmax_pixels,
+           (float *z, int n_groups, size_t group, int n_lanes, size_t n),
+           (z, n_groups, group, n_lanes, n)) {
+    for (size_t first = 0; first < n; first += RUN) {
+        size_t n_run = n - first < RUN ? n - first : RUN;
+        float *at = z + first * (size_t)n_lanes;
+        subtract_largest(at, n_groups, group, n_lanes, n_run);
+        for (int g = 0; g < n_groups; g++)
+            exponentiate(at + (size_t)g * group, n_run * (size_t)n_lanes);
+        divide_by_sum(at, n_groups, group, n_lanes, n_run);
+    }
+}
+
+static void store_row(const struct crf_op *op, const float *q, int group, int n_lanes, int y,
+                      float *dst) {
+    size_t w = (size_t)op->desc.w;
+    for (int lane = 0; lane < n_lanes && group * n_lanes + lane < op->desc.c; lane++) {
+        size_t c = (size_t)(group * n_lanes + lane);
+        float *to = dst + c * op->n_pixels + (size_t)y * w;
+        for (size_t x = 0; x < w; x++)
+            to[x] = q[x * (size_t)n_lanes + (size_t)lane];
+    }
+}
+
+// ---- passes -------------------------------------------------------------------------------------
+
+static void take_row(const struct crf_op *op, const struct work *work, const struct pass *pass,
+                     int y, float *q, size_t group_floats) {
+    size_t n = (size_t)op->desc.w * (size_t)work->n_lanes;
+    for (int g = 0; g < work->n_groups; g++) {
+        int first = g * work->n_lanes;
+        float *unary =
+            work->unary + (size_t)g * op->n_pixels * (size_t)work->n_lanes + (size_t)y * n;
+        take_logs(pass->probabilities + (size_t)first * op->n_pixels +
+                      (size_t)y * (size_t)op->desc.w,
+                  op->n_pixels, op->desc.c - first, work->n_lanes, (size_t)op->desc.w, unary);
+        memcpy(q + (size_t)g * group_floats, unary, n * sizeof *q);
+    }
+}
+
+static void run_row(const struct crf_op *op, const struct work *work, const struct pass *pass,
+                    int y, float *lines) {
+    int n_lanes = work->n_lanes;
+    size_t n = (size_t)op->desc.w * (size_t)n_lanes;
+    size_t group_floats = op->n_pixels * (size_t)n_lanes;
+    size_t at = (size_t)pass->group * group_floats + (size_t)y * n;
+    float *q = work->n_groups > 1 ? work->q + at : lines + work->thread_floats - n;
+    if (pass->steps & TAKE_LOGS)
+        take_row(op, work, pass, y, q, group_floats);
+    if (pass->steps & ADD_MESSAGES) {
+        crf_gaussian_spread(&op->gaussian, &work->grid, y, (float)op->desc.spatial_weight,
+                            work->unary + at, lines, q);
+        crf_lattice_blend(&op->lattice, y, q, n_lanes);
+    }
+    if (pass->steps & NORMALIZE)
+        softmax_pixels(q, work->n_groups, group_floats, n_lanes, (size_t)op->desc.w);
+    for (int g = 0; g < work->n_groups && pass->steps & STORE; g++)
+        store_row(op, q + (size_t)g * group_floats, g, n_lanes, y, pass->dst);
+    if (pass->steps & FILTER) {
+        crf_lattice_split(&op->lattice, y, q, n_lanes);
+        crf_gaussian_gather(&op->gaussian, &work->grid, q, y, lines);
+    }
+}
+
+static void run_pass(const struct crf_op *op, const struct work *work, const struct pass *pass) {
+#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(dynamic)
+    for (int band = 0; band < op->lattice.n_bands; band++) {
+        int y = band * CRF_BAND, end = y + CRF_BAND < op->desc.h ? y + CRF_BAND : op->desc.h;
+        if (pass->steps & FILTER)
+            crf_lattice_clear(&op->lattice, band, work->n_lanes);
+        for (; y < end; y++)
+            run_row(op, work, pass, y,
+                    work->lines + (size_t)omp_get_thread_num() * work->thread_floats);
+    }
+}
+
+// The messages of what was handed to the filters.
+static void filter(struct crf_op *op, const struct work *work) {
+    crf_lattice_blur(&op->lattice, (float)op->desc.bilateral_weight, work->n_lanes);
+    crf_gaussian_sum(&op->gaussian, &work->grid, op->n_threads);
 }
 
 // ---- mean field ---------------------------------------------------------------------------------
 
-// unary = log p of one group: n pixels from `first` on.
-CPU_KERNEL(static void, take_logs,
-           (const struct crf_op *op, const float *probabilities, int group, size_t first, size_t n,
-            float *unary),
-           (op, probabilities, group, first, n, unary)) {
-    for (int lane = 0; lane < CRF_LANES; lane++) {
-        int c = group * CRF_LANES + lane;
-        float line[RUN] = {0.0f};
-        const float *p = probabilities + (size_t)c * op->n_pixels + first;
-        for (size_t x = 0; x < n && c < op->desc.c; x++) {
-            float floored = p[x] > CRF_FLOOR ? p[x] : CRF_FLOOR;
-            line[x] = cpu_log(floored < 1.0f ? floored : 1.0f);
-        }
-        for (size_t x = 0; x < n; x++)
-            unary[(first + x) * CRF_LANES + (size_t)lane] = c < op->desc.c ? line[x] : NO_LOGIT;
-    }
-}
-
-CPU_KERNEL(static void, add_lanes, (const float *a, const float *b, size_t n_pixels, float *sum),
-           (a, b, n_pixels, sum)) {
-    for (size_t i = 0; i < n_pixels * CRF_LANES; i += CRF_LANES)
-        LANES_STORE(sum + i, LANES_AT(a + i) + LANES_AT(b + i));
-}
-
-// q = softmax of itself over the categories of n pixels, at most COLUMNS. The pixels of a category
-// come side by side, so that nothing is summed across a vector.
-CPU_KERNEL(static void, softmax_columns, (int n_categories, size_t group_floats, int n, float *q),
-           (n_categories, group_floats, n, q)) {
-    float line[256][COLUMNS], highest[COLUMNS], total[COLUMNS] = {0.0f};
-    for (int c = 0; c < n_categories; c++) {
-        const float *z = q + (size_t)(c / CRF_LANES) * group_floats + c % CRF_LANES;
-        for (int x = 0; x < n; x++)
-            line[c][x] = z[x * CRF_LANES];
-        for (int x = n; x < COLUMNS; x++)
-            line[c][x] = 0.0f;
-    }
-    for (int x = 0; x < COLUMNS; x++)
-        highest[x] = -INFINITY;
-    for (int c = 0; c < n_categories; c++)
-        for (int x = 0; x < COLUMNS; x++)
-            highest[x] = line[c][x] > highest[x] ? line[c][x] : highest[x];
-    for (int c = 0; c < n_categories; c++)
-        for (int x = 0; x < COLUMNS; x++) {
-            line[c][x] = cpu_exp(line[c][x] - highest[x]);
-            total[x] += line[c][x];
-        }
-    for (int c = 0; c < n_categories; c++)
-        for (int x = 0; x < COLUMNS; x++)
-            line[c][x] /= total[x];
-    for (int c = 0; c < n_categories; c++) {
-        float *z = q + (size_t)(c / CRF_LANES) * group_floats + c % CRF_LANES;
-        for (int x = 0; x < n; x++)
-            z[x * CRF_LANES] = line[c][x];
-    }
-    for (int c = n_categories; c % CRF_LANES != 0; c++)
-        for (int x = 0; x < n; x++)
-            q[(size_t)(c / CRF_LANES) * group_floats + (size_t)(x * CRF_LANES + c % CRF_LANES)] =
-                0.0f;
-}
-
-static size_t length_of(size_t first, size_t n) {
-    return n - first < RUN ? n - first : RUN;
-}
-
-static void make_unary(const struct crf_op *op, const float *probabilities,
-                       const struct work *work) {
-    for (int group = 0; group < op->n_groups; group++) {
-        float *unary = work->unary + (size_t)group * op->n_pixels * CRF_LANES;
-#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
-        for (size_t first = 0; first < op->n_pixels; first += RUN)
-            take_logs(op, probabilities, group, first, length_of(first, op->n_pixels), unary);
-    }
-}
-
-// q of one group = log p + message.
-static void update(const struct crf_op *op, int group, const struct work *work) {
-    size_t at = (size_t)group * op->n_pixels * CRF_LANES;
-#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
-    for (size_t first = 0; first < op->n_pixels; first += RUN)
-        add_lanes(work->unary + at + first * CRF_LANES, work->message + first * CRF_LANES,
-                  length_of(first, op->n_pixels), work->q + at + first * CRF_LANES);
-}
-
-static void normalize(const struct crf_op *op, const struct work *work) {
-#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
-    for (size_t first = 0; first < op->n_pixels; first += COLUMNS)
-        softmax_columns(op->desc.c, op->n_pixels * CRF_LANES,
-                        op->n_pixels - first < COLUMNS ? (int)(op->n_pixels - first) : COLUMNS,
-                        work->q + first * CRF_LANES);
-}
-
-static void make_norm(struct crf_op *op, const struct work *work) {
-    memset(work->message, 0, op->n_pixels * CRF_LANES * sizeof(float));
-    crf_lattice_filter(&op->lattice, NULL, NULL, 1.0f, work->message);
-    for (size_t i = 0; i < op->n_pixels; i++)
-        work->norm[i] = 1.0f / sqrtf(work->message[i * CRF_LANES] + 1e-20f);
-}
-
-static void store(const struct crf_op *op, const struct work *work, float *dst) {
-#pragma omp parallel for num_threads(team_size(op->n_threads)) schedule(static)
-    for (int c = 0; c < op->desc.c; c++) {
-        const float *q = work->q + (size_t)(c / CRF_LANES) * op->n_pixels * CRF_LANES;
-        for (size_t i = 0; i < op->n_pixels; i++)
-            dst[(size_t)c * op->n_pixels + i] = q[i * CRF_LANES + (size_t)(c % CRF_LANES)];
-    }
-}
-
-static void infer(struct crf_op *op, const float *probabilities, const uint8_t *image,
-                  const struct work *work, float *dst) {
-    crf_lattice_build(&op->lattice, image);
-    make_norm(op, work);
-    memset(work->lines, 0, (size_t)op->n_threads * op->line_floats * sizeof(float));
-    make_unary(op, probabilities, work);
-    memcpy(work->q, work->unary, (size_t)op->n_groups * op->n_pixels * CRF_LANES * sizeof(float));
-    normalize(op, work);
+static void iterate_group(struct crf_op *op, const struct work *work, struct pass *pass) {
+    pass->steps = TAKE_LOGS | NORMALIZE | FILTER;
+    run_pass(op, work, pass);
     for (int i = 0; i < op->desc.iterations; i++) {
-        for (int group = 0; group < op->n_groups; group++) {
-            const float *q = work->q + (size_t)group * op->n_pixels * CRF_LANES;
-            spatial_message(op, q, work);
-            crf_lattice_filter(&op->lattice, q, work->norm, (float)op->desc.bilateral_weight,
-                               work->message);
-            update(op, group, work);
-        }
-        normalize(op, work);
+        filter(op, work);
+        pass->steps = ADD_MESSAGES | NORMALIZE | (i + 1 < op->desc.iterations ? FILTER : STORE);
+        run_pass(op, work, pass);
     }
-    store(op, work, dst);
+}
+
+static void iterate_groups(struct crf_op *op, const struct work *work, struct pass *pass) {
+    pass->steps = TAKE_LOGS | NORMALIZE;
+    run_pass(op, work, pass);
+    for (int i = 0; i < op->desc.iterations; i++) {
+        for (pass->group = 0; pass->group < work->n_groups; pass->group++) {
+            pass->steps = FILTER;
+            run_pass(op, work, pass);
+            filter(op, work);
+            pass->steps = ADD_MESSAGES;
+            run_pass(op, work, pass);
+        }
+        pass->group = 0;
+        pass->steps = i + 1 < op->desc.iterations ? NORMALIZE : NORMALIZE | STORE;
+        run_pass(op, work, pass);
+    }
+}
+
+static void infer(struct crf_op *op, char *workspace, const uint8_t *image, struct pass *pass) {
+    struct work work;
+    crf_lattice_build(&op->lattice, image);
+    (void)place_work(op, workspace,
+                     crf_lattice_fits(&op->lattice, op->n_lanes) ? op->n_lanes : LANES, &work);
+    memset(work.lines, 0, (size_t)op->n_threads * work.thread_floats * sizeof(float));
+    memset(work.grid.zeros, 0,
+           crf_gaussian_row_floats(&op->gaussian, work.n_lanes) * sizeof(float));
+    if (work.n_groups == 1)
+        iterate_group(op, &work, pass);
+    else
+        iterate_groups(op, &work, pass);
 }
 
 adele_status cpu_crf_forward(struct adele_op *base, const struct adele_crf_args *args) {
     struct crf_op *op = (struct crf_op *)base;
     TRY(op_check_crf_args(args));
     (void)crf_lattice_place(&op->lattice, args->workspace);
-    struct work work = place_work(op, args->workspace);
     for (int i = 0; i < op->desc.n; i++) {
         int i_image = args->sample_ids != NULL ? args->sample_ids[i] : i;
         if (i_image < 0)
             continue;
         size_t row = (size_t)i * (size_t)op->desc.c * op->n_pixels;
-        infer(op, args->probabilities + row,
-              args->images + (size_t)i_image * (size_t)op->desc.image_c * op->n_pixels, &work,
-              args->dst + row);
+        struct pass pass = {.probabilities = args->probabilities + row, .dst = args->dst + row};
+        infer(op, args->workspace,
+              args->images + (size_t)i_image * (size_t)op->desc.image_c * op->n_pixels, &pass);
     }
     return ADELE_OK;
 }

@@ -1,15 +1,75 @@
 // SPDX-License-Identifier: MIT
-// Every sum is computed by one thread in a fixed order: a corner adds up its pixels in their order,
-// by a list that is sorted once for an image, and a pixel adds up its corners.
 #include "cpu/crf_lattice.h"
 
+#include "cpu/crf_table.h"
 #include "cpu/team.h"
-#include "cpu/vector_math.h"
-#include "device/lattice.h"
 
+#include <math.h>
 #include <string.h>
 
-#define RUN 1024 // corners or pixels that a thread takes at a time
+// ---- sizes and places ---------------------------------------------------------------------------
+
+static double largest_part(const struct crf_lattice *lattice, int i) {
+    double extent = i == 0 ? lattice->w : i == 1 ? lattice->h : 255.0;
+    return extent * lattice->scale[i];
+}
+
+// Values of coordinate i of all corners of an image and of their neighbours, at most. It lies
+// between -i times the part of feature i - 1 and the sum of the parts of the later features.
+static double range_of(const struct crf_lattice *lattice, int i) {
+    double range = i > 0 ? i * largest_part(lattice, i - 1) : 0.0;
+    for (int j = i; j < lattice->d; j++)
+        range += largest_part(lattice, j);
+    return ceil((range + 8.0) * (lattice->d + 1));
+}
+
+// Factors by which the sum over the coordinates tells all corners apart. Where that needs more than
+// 64 bits, for widths of a fraction of a pixel or of a gray level, numbers without a pattern take
+// their place: of 10^6 corners two have the same sum in one of 10^7 images.
+static void choose_units(struct crf_lattice *lattice) {
+    static const uint64_t scattered[LATTICE_MAX_D] = {0x8EBC6AF09C88C6E3u, 0x589965CC75374CC3u,
+                                                      0x1D8E4E27C47D124Fu, 0xEB44ACCAB455D165u,
+                                                      0xA0761D6478BD642Fu};
+    double n_keys = 1.0;
+    for (int i = 0; i < lattice->d; i++)
+        n_keys *= range_of(lattice, i);
+    uint64_t factor = 1;
+    for (int i = 0; i < lattice->d; i++) {
+        uint64_t own = n_keys < 1e19 ? factor : scattered[i];
+        lattice->step += own;
+        lattice->unit[i] = own * (uint64_t)(lattice->d + 1);
+        if (n_keys < 1e19)
+            factor *= (uint64_t)range_of(lattice, i);
+    }
+}
+
+static uint32_t table_slots(int64_t n_keys) {
+    uint32_t least = (uint32_t)1 << CRF_FIRST_BITS, slots = lattice_slots(n_keys);
+    return slots < least ? least : slots;
+}
+
+void crf_lattice_plan(struct crf_lattice *lattice, const struct adele_crf_desc *desc,
+                      int n_threads) {
+    int d = 2 + desc->image_c;
+    *lattice = (struct crf_lattice){.d = d, .h = desc->h, .w = desc->w, .n_threads = n_threads};
+    for (int i = 0; i < d; i++) {
+        // What lattice_elevate multiplies a feature by, divided by d + 1.
+        double sigma = i < 2 ? desc->bilateral_sigma : desc->colour_sigma;
+        lattice->scale[i] = sqrt(2.0 / 3.0) / sqrt((i + 1.0) * (i + 2.0)) / sigma;
+    }
+    choose_units(lattice);
+    int band_rows = desc->h < CRF_BAND ? desc->h : CRF_BAND;
+    lattice->n_bands = (desc->h + CRF_BAND - 1) / CRF_BAND;
+    lattice->n_tables = n_threads < lattice->n_bands ? n_threads : lattice->n_bands;
+    lattice->n_entries = (int64_t)desc->h * desc->w * (d + 1);
+    lattice->n_slots = table_slots(lattice->n_entries);
+    lattice->n_band_slots = table_slots((int64_t)band_rows * desc->w * (d + 1));
+    lattice->n_value_floats = ((size_t)lattice->n_entries + 1) * (desc->c <= 4 ? 4 : 8);
+}
+
+bool crf_lattice_fits(const struct crf_lattice *lattice, int n_lanes) {
+    return ((size_t)lattice->n_local + 1) * (size_t)n_lanes <= lattice->n_value_floats;
+}
 
 static size_t place(char *base, size_t *offset, size_t count, size_t size, void *out) {
     char *address = base != NULL ? base + *offset : NULL;
@@ -20,262 +80,82 @@ static size_t place(char *base, size_t *offset, size_t count, size_t size, void 
 
 size_t crf_lattice_place(struct crf_lattice *lattice, char *base) {
     size_t offset = 0, n = (size_t)lattice->n_entries, d = (size_t)lattice->d;
-    place(base, &offset, lattice->n_slots, sizeof(struct crf_slot), &lattice->slots);
-    place(base, &offset, n * d, sizeof(int32_t), &lattice->entry_keys);
-    place(base, &offset, n, sizeof(uint32_t), &lattice->hashes);
-    place(base, &offset, n * d, sizeof(int32_t), &lattice->keys);
-    place(base, &offset, n, sizeof(int32_t), &lattice->corner);
+    size_t n_band_slots = (size_t)lattice->n_tables * lattice->n_band_slots;
     place(base, &offset, n, sizeof(float), &lattice->weight);
-    place(base, &offset, n + 2, sizeof(int32_t), &lattice->start);
-    place(base, &offset, n, sizeof(int32_t), &lattice->from_pixel);
-    place(base, &offset, n, sizeof(float), &lattice->from_weight);
-    place(base, &offset, (d + 1) * (n + 1), sizeof(int32_t), &lattice->next);
-    place(base, &offset, (d + 1) * (n + 1), sizeof(int32_t), &lattice->back);
-    place(base, &offset, (n + 1) * (size_t)lattice->n_lanes, sizeof(float), &lattice->values);
-    return place(base, &offset, (n + 1) * (size_t)lattice->n_lanes, sizeof(float),
-                 &lattice->blurred);
+    place(base, &offset, n, sizeof(uint32_t), &lattice->corner);
+    place(base, &offset, n, sizeof(uint64_t), &lattice->local_keys);
+    place(base, &offset, n, sizeof(uint64_t), &lattice->keys);
+    place(base, &offset, lattice->n_slots, sizeof(uint32_t), &lattice->slots);
+    place(base, &offset, n_band_slots, sizeof(uint32_t), &lattice->band_slots);
+    place(base, &offset, (size_t)lattice->n_bands + 1, sizeof(uint32_t), &lattice->first);
+    place(base, &offset, n, sizeof(uint32_t), &lattice->corner_of);
+    place(base, &offset, n + 2, sizeof(uint32_t), &lattice->start);
+    place(base, &offset, n, sizeof(uint32_t), &lattice->local_of);
+    place(base, &offset, 2 * (d + 1) * n, sizeof(uint32_t), &lattice->neighbours);
+    place(base, &offset, lattice->n_value_floats, sizeof(float), &lattice->values);
+    return place(base, &offset, lattice->n_value_floats, sizeof(float), &lattice->sums);
 }
 
 // ---- building -----------------------------------------------------------------------------------
 
-// The entries of the pixels first .. end - 1. `d` is a constant where this is inlined, so that its
-// roots and quotients are too.
-static inline __attribute__((always_inline)) void embed_pixels(const struct crf_lattice *lattice,
-                                                               const int d, const uint8_t *image,
-                                                               int64_t first, int64_t end) {
-    struct lattice_simplex simplex;
-    double feature[LATTICE_MAX_D] = {0.0};
-    int64_t entry = first * (d + 1);
-    for (int64_t i = first; i < end; i++) {
-        lattice_feature(d, image, lattice->n_pixels, i, lattice->w, lattice->position_sigma,
-                        lattice->colour_sigma, feature);
-        lattice_embed(d, feature, &simplex);
-        for (int k = 0; k <= d; k++, entry++) {
-            memcpy(lattice->entry_keys + entry * d, simplex.key[k], (size_t)d * sizeof(int32_t));
-            lattice->weight[entry] = simplex.weight[k];
-            lattice->hashes[entry] = lattice_hash(d, simplex.key[k]);
-        }
+// One thread alone: the corners of all bands are some hundredths of the entries.
+static void number_corners(struct crf_lattice *lattice, struct crf_table *table) {
+    size_t band_entries = (size_t)CRF_BAND * (size_t)lattice->w * (size_t)(lattice->d + 1);
+    uint32_t n = 0;
+    crf_table_init(table, lattice->keys, lattice->slots);
+    for (int band = 0; band < lattice->n_bands; band++) {
+        const uint64_t *keys = lattice->local_keys + (size_t)band * band_entries;
+        uint32_t end = n + lattice->first[band + 1];
+        for (uint32_t i = 0; n < end; i++)
+            lattice->corner_of[n++] = crf_table_number(table, keys[i]);
+        lattice->first[band + 1] = n;
     }
+    lattice->n_local = n;
+    lattice->n_corners = table->n;
 }
 
-CPU_KERNEL(static void, embed_run,
-           (const struct crf_lattice *lattice, const uint8_t *image, int64_t first, int64_t end),
-           (lattice, image, first, end)) {
-    if (lattice->d == 5)
-        embed_pixels(lattice, 5, image, first, end);
-    else
-        embed_pixels(lattice, lattice->d, image, first, end);
-}
-
-// The slot of a key: where it is, or the empty one where it belongs.
-static struct crf_slot *find_slot(const struct crf_lattice *lattice, const int32_t *key,
-                                  uint32_t hash) {
-    uint32_t mask = lattice->n_slots - 1, at = hash & mask;
-    size_t d = (size_t)lattice->d;
-    for (;; at = (at + 1) & mask) {
-        struct crf_slot *slot = &lattice->slots[at];
-        if (slot->corner < 0 ||
-            (slot->hash == hash &&
-             lattice_is_key(lattice->d, key, lattice->keys + (size_t)slot->corner * d)))
-            return slot;
-    }
-}
-
-// One thread alone: what takes long, the keys and their hashes, is there, and the slots of later
-// entries are on their way from memory.
-static void number_corners(struct crf_lattice *lattice) {
-    enum { AHEAD = 16 };
-    size_t d = (size_t)lattice->d;
-    uint32_t mask = lattice->n_slots - 1;
-    memset(lattice->slots, 0xff, lattice->n_slots * sizeof *lattice->slots);
-    lattice->n_corners = 0;
-    for (int64_t entry = 0; entry < lattice->n_entries; entry++) {
-        const int32_t *key = lattice->entry_keys + (size_t)entry * d;
-        if (entry + AHEAD < lattice->n_entries)
-            __builtin_prefetch(&lattice->slots[lattice->hashes[entry + AHEAD] & mask]);
-        struct crf_slot *slot = find_slot(lattice, key, lattice->hashes[entry]);
-        if (slot->corner < 0) {
-            *slot = (struct crf_slot){lattice->hashes[entry], (int32_t)lattice->n_corners};
-            memcpy(lattice->keys + (size_t)lattice->n_corners++ * d, key, d * sizeof *key);
-        }
-        lattice->corner[entry] = slot->corner;
-    }
-}
-
-// Entries sorted by corner (counting sort).
-static void list_pixels(struct crf_lattice *lattice) {
-    int32_t *start = lattice->start;
-    memset(start, 0, (size_t)(lattice->n_corners + 2) * sizeof *start);
-    for (int64_t entry = 0; entry < lattice->n_entries; entry++)
-        start[lattice->corner[entry] + 2]++;
-    for (int64_t i = 0; i < lattice->n_corners; i++)
+// The bands' rows of each corner, in the order of the bands (counting sort).
+static void list_local(struct crf_lattice *lattice) {
+    uint32_t *start = lattice->start;
+    memset(start, 0, ((size_t)lattice->n_corners + 2) * sizeof *start);
+    for (uint32_t i = 0; i < lattice->n_local; i++)
+        start[lattice->corner_of[i] + 2]++;
+    for (uint32_t i = 0; i < lattice->n_corners; i++)
         start[i + 2] += start[i + 1];
-    int64_t entry = 0;
-    for (int64_t i = 0; i < lattice->n_pixels; i++)
-        for (int k = 0; k <= lattice->d; k++, entry++) {
-            int32_t at = start[lattice->corner[entry] + 1]++;
-            lattice->from_pixel[at] = (int32_t)i;
-            lattice->from_weight[at] = lattice->weight[entry];
-        }
+    for (uint32_t i = 0; i < lattice->n_local; i++)
+        lattice->local_of[start[lattice->corner_of[i] + 1]++] = i;
 }
 
-#define AT_ONCE 8 // corners whose slots are on their way from memory
-
-// Of the corners first .. first + n - 1. Each corner is the next of one other at most, so no two
-// threads write the same element.
-static void find_next(const struct crf_lattice *lattice, int64_t first, int n) {
-    int d = lattice->d;
-    int64_t stride = lattice->n_entries + 1;
-    int32_t keys[AT_ONCE][LATTICE_MAX_D + 1][LATTICE_MAX_D];
-    uint32_t hashes[AT_ONCE][LATTICE_MAX_D + 1];
-    for (int i = 0; i < n; i++)
-        for (int axis = 0; axis <= d; axis++) {
-            lattice_step(d, lattice->keys + (first + i) * d, axis, 1, keys[i][axis]);
-            hashes[i][axis] = lattice_hash(d, keys[i][axis]);
-            __builtin_prefetch(&lattice->slots[hashes[i][axis] & (lattice->n_slots - 1)]);
-        }
-    for (int i = 0; i < n; i++)
-        for (int axis = 0; axis <= d; axis++) {
-            int32_t found = find_slot(lattice, keys[i][axis], hashes[i][axis])->corner;
-            lattice->next[axis * stride + first + i] =
-                found >= 0 ? found : (int32_t)lattice->n_corners;
-            if (found >= 0)
-                lattice->back[axis * stride + found] = (int32_t)(first + i);
-        }
-}
-
-static void find_neighbours(struct crf_lattice *lattice) {
-    int64_t n = lattice->n_corners, stride = lattice->n_entries + 1;
+// Each corner is the next of one other at most, so no two threads write the same element.
+static void find_neighbours(struct crf_lattice *lattice, const struct crf_table *table) {
+    uint32_t n = lattice->n_corners;
+    int n_axes = lattice->d + 1;
+    for (int axis = 0; axis < n_axes; axis++) {
+        uint32_t *next = lattice->neighbours + (size_t)(2 * axis) * n, *back = next + n;
+        for (uint32_t i = 0; i < n; i++)
+            back[i] = n;
 #pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(static)
-    for (int64_t i = 0; i < n; i++)
-        for (int axis = 0; axis <= lattice->d; axis++)
-            lattice->back[axis * stride + i] = (int32_t)n;
-#pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(static)
-    for (int64_t i = 0; i < n; i += AT_ONCE)
-        find_next(lattice, i, n - i < AT_ONCE ? (int)(n - i) : AT_ONCE);
-}
-
-static int64_t end_of(int64_t run, int64_t n) {
-    return (run + 1) * RUN < n ? (run + 1) * RUN : n;
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t at = 0;
+            uint64_t key = table->keys[i] + lattice->step - lattice->unit[axis];
+            uint32_t found = crf_table_find(table, key, &at);
+            next[i] = found != CRF_NO_NUMBER ? found : n;
+            if (found != CRF_NO_NUMBER)
+                back[found] = i;
+        }
+    }
 }
 
 void crf_lattice_build(struct crf_lattice *lattice, const uint8_t *image) {
-    int64_t n_runs = (lattice->n_pixels + RUN - 1) / RUN;
-#pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(static)
-    for (int64_t run = 0; run < n_runs; run++)
-        embed_run(lattice, image, run * RUN, end_of(run, lattice->n_pixels));
-    number_corners(lattice);
-    list_pixels(lattice);
-    find_neighbours(lattice);
-}
-
-// ---- filtering ----------------------------------------------------------------------------------
-
-// `n_lanes` is a constant where the three functions below are inlined.
-#define LANES_INLINE static inline __attribute__((always_inline)) void
-
-LANES_INLINE split_lanes(const struct crf_lattice *lattice, const float *src, const float *norm,
-                         int64_t first, int64_t end, const int n_lanes) {
-    static const float ones[CRF_LANES] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
-    size_t stride = src != NULL ? CRF_LANES : 0;
-    const float *values = src != NULL ? src : ones;
-    for (int64_t i = first; i < end; i++) {
-        float sum[CRF_LANES] = {0.0f};
-        for (int32_t at = lattice->start[i]; at < lattice->start[i + 1]; at++) {
-            size_t pixel = (size_t)lattice->from_pixel[at];
-            float weight =
-                norm != NULL ? lattice->from_weight[at] * norm[pixel] : lattice->from_weight[at];
-            const float *value = values + pixel * stride;
-            for (int lane = 0; lane < n_lanes; lane++)
-                sum[lane] += weight * value[lane];
-        }
-        memcpy(lattice->values + i * n_lanes, sum, (size_t)n_lanes * sizeof *sum);
-    }
-}
-
-LANES_INLINE blur_lanes(const float *src, const int32_t *next, const int32_t *back, int64_t first,
-                        int64_t end, float *dst, const int n_lanes) {
-    for (int64_t i = first; i < end; i++) {
-        const float *a = src + (size_t)next[i] * (size_t)n_lanes;
-        const float *b = src + (size_t)back[i] * (size_t)n_lanes;
-        for (int lane = 0; lane < n_lanes; lane++)
-            dst[i * n_lanes + lane] = 0.5f * src[i * n_lanes + lane] + 0.25f * (a[lane] + b[lane]);
-    }
-}
-
-LANES_INLINE blend_lanes(const struct crf_lattice *lattice, const float *norm, float weight,
-                         int64_t first, int64_t end, float *dst, const int n_lanes) {
-    int n_corners = lattice->d + 1;
-    for (int64_t i = first; i < end; i++) {
-        float sum[CRF_LANES] = {0.0f};
-        for (int k = 0; k < n_corners; k++) {
-            float share = lattice->weight[i * n_corners + k];
-            const float *value =
-                lattice->values + (size_t)lattice->corner[i * n_corners + k] * (size_t)n_lanes;
-            for (int lane = 0; lane < n_lanes; lane++)
-                sum[lane] += share * value[lane];
-        }
-        float scale = norm != NULL ? weight * norm[i] : weight;
-        for (int lane = 0; lane < n_lanes; lane++)
-            dst[i * CRF_LANES + lane] += scale * sum[lane];
-    }
-}
-
-CPU_KERNEL(static void, split_run,
-           (const struct crf_lattice *lattice, const float *src, const float *norm, int64_t first,
-            int64_t end),
-           (lattice, src, norm, first, end)) {
-    if (lattice->n_lanes == CRF_LANES)
-        split_lanes(lattice, src, norm, first, end, CRF_LANES);
-    else
-        split_lanes(lattice, src, norm, first, end, CRF_LANES / 2);
-}
-
-CPU_KERNEL(static void, blur_run,
-           (const float *src, const int32_t *next, const int32_t *back, int64_t first, int64_t end,
-            float *dst, int n_lanes),
-           (src, next, back, first, end, dst, n_lanes)) {
-    if (n_lanes == CRF_LANES)
-        blur_lanes(src, next, back, first, end, dst, CRF_LANES);
-    else
-        blur_lanes(src, next, back, first, end, dst, CRF_LANES / 2);
-}
-
-CPU_KERNEL(static void, blend_run,
-           (const struct crf_lattice *lattice, const float *norm, float weight, int64_t first,
-            int64_t end, float *dst),
-           (lattice, norm, weight, first, end, dst)) {
-    if (lattice->n_lanes == CRF_LANES)
-        blend_lanes(lattice, norm, weight, first, end, dst, CRF_LANES);
-    else
-        blend_lanes(lattice, norm, weight, first, end, dst, CRF_LANES / 2);
-}
-
-static void blur(struct crf_lattice *lattice) {
-    int64_t n = lattice->n_corners, n_runs = (n + RUN - 1) / RUN;
-    for (int i_axis = 0; i_axis <= lattice->d; i_axis++) {
-        int64_t axis = i_axis * (lattice->n_entries + 1);
-#pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(static)
-        for (int64_t run = 0; run < n_runs; run++)
-            blur_run(lattice->values, lattice->next + axis, lattice->back + axis, run * RUN,
-                     end_of(run, n), lattice->blurred, lattice->n_lanes);
-        float *values = lattice->values;
-        lattice->values = lattice->blurred;
-        lattice->blurred = values;
-    }
-}
-
-void crf_lattice_filter(struct crf_lattice *lattice, const float *src, const float *norm,
-                        float weight, float *dst) {
-    int64_t n = lattice->n_corners, n_runs = (n + RUN - 1) / RUN;
-    memset(lattice->values + n * lattice->n_lanes, 0, (size_t)lattice->n_lanes * sizeof(float));
-    memset(lattice->blurred + n * lattice->n_lanes, 0, (size_t)lattice->n_lanes * sizeof(float));
-#pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(static)
-    for (int64_t run = 0; run < n_runs; run++)
-        split_run(lattice, src, norm, run * RUN, end_of(run, n));
-    blur(lattice);
-    int64_t n_pixel_runs = (lattice->n_pixels + RUN - 1) / RUN;
-#pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(static)
-    for (int64_t run = 0; run < n_pixel_runs; run++)
-        blend_run(lattice, norm, weight, run * RUN, end_of(run, lattice->n_pixels), dst);
+    struct crf_table table;
+    lattice->first[0] = 0;
+#pragma omp parallel for num_threads(team_size(lattice->n_tables)) schedule(dynamic)
+    for (int band = 0; band < lattice->n_bands; band++)
+        lattice->first[band + 1] = crf_lattice_embed(
+            lattice, image, band,
+            lattice->band_slots + (size_t)omp_get_thread_num() * lattice->n_band_slots);
+    number_corners(lattice, &table);
+    list_local(lattice);
+    find_neighbours(lattice, &table);
+    crf_lattice_normalize(lattice);
 }
