@@ -20,11 +20,10 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
+from crf_peer import refine
 from pytorch_peer import peer_name, read_safetensors
 from pytorch_step import UNet
 
-# METHOD section 3, as src/infer/inference_maps.c sets them.
-CRF = {"spatial_sigma": 3, "spatial_weight": 3, "bilateral_sigma": 32, "colour_sigma": 13, "bilateral_weight": 10}
 WRITES_AHEAD = 64  # masks that wait for the thread
 
 
@@ -66,18 +65,6 @@ def probabilities_of(model, images, scales, flip):
     return total / (len(scales) * (2 if flip else 1))
 
 
-def crf_classes(probabilities, rgb, iterations):
-    """The classes of one image after a dense CRF, by pydensecrf."""
-    from pydensecrf import densecrf
-    n_classes, h, w = probabilities.shape
-    crf = densecrf.DenseCRF2D(w, h, n_classes)
-    crf.setUnaryEnergy(numpy.ascontiguousarray(-numpy.log(probabilities.clip(1e-5)).reshape(n_classes, -1)))
-    crf.addPairwiseGaussian(sxy=CRF["spatial_sigma"], compat=CRF["spatial_weight"])
-    crf.addPairwiseBilateral(sxy=CRF["bilateral_sigma"], srgb=CRF["colour_sigma"], rgbim=numpy.ascontiguousarray(rgb),
-                             compat=CRF["bilateral_weight"])
-    return numpy.array(crf.inference(iterations)).reshape(n_classes, h, w).argmax(0)
-
-
 class Masks:
     """Writes masks on a thread, and keeps at most WRITES_AHEAD of them in memory."""
 
@@ -108,7 +95,7 @@ def run(model, pictures, args):
         else:
             classes = probabilities_of(model, images, args.scales, args.flip)
             if args.crf:
-                refined = [crf_classes(p, rgb, args.crf) for p, rgb in zip(classes.numpy(), batch["rgb"].numpy())]
+                refined = [refine(p, rgb, args.crf).argmax(0) for p, rgb in zip(classes.numpy(), batch["rgb"].numpy())]
                 classes = torch.from_numpy(numpy.stack(refined))
             else:
                 classes = classes.argmax(1)

@@ -7,17 +7,17 @@
 #include "base/fail.h"
 #include "cpu/cpu.h"
 #include "cpu/crf_gaussian.h"
+#include "cpu/crf_lanes.h"
 #include "cpu/crf_lattice.h"
-#include "cpu/lanes.h"
+#include "cpu/crf_softmax.h"
 #include "cpu/team.h"
 #include "cpu/vector_math.h"
 #include "device/op_check.h"
 
 #include <string.h>
 
-#define RUN      16     // pixels whose softmax is taken at a time
+#define RUN      128    // pixels whose logarithms are taken at a time
 #define NO_LOGIT -1e30f // of lanes beyond C
-#define HALF     (LANES / 2)
 
 struct crf_op {
     struct cpu_op base;
@@ -53,7 +53,7 @@ static int count_groups(int c, int n_lanes) {
 
 // Of 8, 16 and 24 the one that leaves the fewest lanes empty, and of several the largest.
 static int choose_lanes(int c) {
-    int best = c <= HALF ? HALF : LANES;
+    int best = c <= CRF_HALF ? CRF_HALF : LANES;
     for (int n = 2 * LANES; n <= CRF_MAX_LANES && c > LANES; n += LANES)
         if (count_groups(c, n) * n <= count_groups(c, best) * best)
             best = n;
@@ -115,79 +115,18 @@ CPU_KERNEL(static void, take_logs,
            (const float *probabilities, size_t plane, int n_categories, int n_lanes, size_t n,
             float *unary),
            (probabilities, plane, n_categories, n_lanes, n, unary)) {
-    for (size_t first = 0; first < n; first += RUN)
+    for (size_t first = 0; first < n; first += RUN) {
+        size_t n_run = n - first < RUN ? n - first : RUN;
         for (int lane = 0; lane < n_lanes; lane++) {
-            float line[RUN];
-            size_t n_run = n - first < RUN ? n - first : RUN;
+            float line[RUN], *to = unary + first * (size_t)n_lanes + (size_t)lane;
             const float *p = probabilities + (size_t)lane * plane + first;
-            float *to = unary + first * (size_t)n_lanes + (size_t)lane;
-            for (size_t x = 0; x < RUN; x++)
-                line[x] = x < n_run && lane < n_categories ? p[x] : 1.0f;
-            for (size_t x = 0; x < RUN; x++) {
-                float floored = line[x] > CRF_FLOOR ? line[x] : CRF_FLOOR;
+            for (size_t x = 0; x < n_run && lane < n_categories; x++) {
+                float floored = p[x] > CRF_FLOOR ? p[x] : CRF_FLOOR;
                 line[x] = cpu_log(floored < 1.0f ? floored : 1.0f);
             }
             for (size_t x = 0; x < n_run; x++)
                 to[x * (size_t)n_lanes] = lane < n_categories ? line[x] : NO_LOGIT;
         }
-}
-
-CPU_INLINE half_lanes larger(half_lanes a, half_lanes b) {
-    __typeof__(a > b) is_a = a > b;
-    return (half_lanes)(((__typeof__(is_a))a & is_a) | ((__typeof__(is_a))b & ~is_a));
-}
-
-// z -= the largest z of each pixel; n pixels, at most RUN.
-CPU_INLINE void subtract_largest(float *z, int n_groups, size_t group, const int n_lanes,
-                                 size_t n) {
-    for (size_t x = 0; x < n; x++) {
-        float *at = z + x * (size_t)n_lanes;
-        half_lanes best = *(half_lanes *)at;
-        for (int g = 0; g < n_groups; g++)
-            for (int lane = 0; lane < n_lanes; lane += HALF)
-                best = larger(best, *(half_lanes *)(at + (size_t)g * group + lane));
-        float a = best[0] > best[1] ? best[0] : best[1], b = best[2] > best[3] ? best[2] : best[3];
-        float top = a > b ? a : b;
-        for (int g = 0; g < n_groups; g++)
-            for (int lane = 0; lane < n_lanes; lane += HALF)
-                *(half_lanes *)(at + (size_t)g * group + lane) -= top;
-    }
-}
-
-CPU_INLINE void divide_by_sum(float *z, int n_groups, size_t group, const int n_lanes, size_t n) {
-    for (size_t x = 0; x < n; x++) {
-        float *at = z + x * (size_t)n_lanes;
-        half_lanes sum = {0.0f};
-        for (int g = 0; g < n_groups; g++)
-            for (int lane = 0; lane < n_lanes; lane += HALF)
-                sum += *(half_lanes *)(at + (size_t)g * group + lane);
-        float scale = 1.0f / ((sum[0] + sum[1]) + (sum[2] + sum[3]));
-        for (int g = 0; g < n_groups; g++)
-            for (int lane = 0; lane < n_lanes; lane += HALF)
-                *(half_lanes *)(at + (size_t)g * group + lane) *= scale;
-    }
-}
-
-CPU_INLINE void exponentiate(float *z, size_t n) {
-    size_t i = 0;
-    for (; i + RUN <= n; i += RUN)
-        for (size_t j = i; j < i + RUN; j++)
-            z[j] = cpu_exp(z[j]);
-    for (; i < n; i++)
-        z[i] = cpu_exp(z[i]);
-}
-
-// z = softmax of z over the categories of n pixels; `group`: floats from one group to the next.
-CPU_KERNEL(static void, softmax_pixels,
-           (float *z, int n_groups, size_t group, int n_lanes, size_t n),
-           (z, n_groups, group, n_lanes, n)) {
-    for (size_t first = 0; first < n; first += RUN) {
-        size_t n_run = n - first < RUN ? n - first : RUN;
-        float *at = z + first * (size_t)n_lanes;
-        subtract_largest(at, n_groups, group, n_lanes, n_run);
-        for (int g = 0; g < n_groups; g++)
-            exponentiate(at + (size_t)g * group, n_run * (size_t)n_lanes);
-        divide_by_sum(at, n_groups, group, n_lanes, n_run);
     }
 }
 
@@ -233,7 +172,7 @@ static void run_row(const struct crf_op *op, const struct work *work, const stru
         crf_lattice_blend(&op->lattice, y, q, n_lanes);
     }
     if (pass->steps & NORMALIZE)
-        softmax_pixels(q, work->n_groups, group_floats, n_lanes, (size_t)op->desc.w);
+        crf_softmax(q, work->n_groups, group_floats, n_lanes, (size_t)op->desc.w);
     for (int g = 0; g < work->n_groups && pass->steps & STORE; g++)
         store_row(op, q + (size_t)g * group_floats, g, n_lanes, y, pass->dst);
     if (pass->steps & FILTER) {

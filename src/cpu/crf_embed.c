@@ -83,8 +83,8 @@ CPU_KERNEL(static void, embed_run,
 // but that of rank d + 1 - k, which goes d down.
 CPU_INLINE void list_corners(const struct crf_lattice *lattice, const struct run *run, int x,
                              const int d, float *weight, uint64_t *keys) {
-    float sorted[LATTICE_MAX_D + 1];
-    uint64_t unit[LATTICE_MAX_D + 1], key = 0;
+    float sorted[LATTICE_MAX_D + 1] = {0.0f};
+    uint64_t unit[LATTICE_MAX_D + 1] = {0}, key = 0;
     for (int i = 0; i <= d; i++) {
         int rank = run->rank[i][x];
         sorted[rank] = run->rest[i][x];

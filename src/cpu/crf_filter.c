@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Every sum has a fixed order: a band adds up its pixels in their order, a corner its bands in
 // their order, a pixel its corners.
+#include "cpu/crf_lanes.h"
 #include "cpu/crf_lattice.h"
-#include "cpu/lanes.h"
 #include "cpu/team.h"
 
 #include <math.h>
@@ -10,16 +10,9 @@
 
 #define RUN          1024      // corners that a thread takes at a time
 #define LEAST_FLOATS (1 << 16) // of values that are worth several threads
-#define HALF         (LANES / 2)
 
-#define HALF_AT(pointer)       (*(const half_lanes *)(pointer))
-#define HALF_STORE(pointer, v) (*(half_lanes *)(pointer) = (v))
-
-// `n` is a constant where these are inlined: 4 or a multiple of 8.
-#define FILTER_INLINE static inline __attribute__((always_inline)) void
-
-FILTER_INLINE split_pixels(const struct crf_lattice *lattice, size_t first, float *sums,
-                           const float *src, const int n_corners, const int n) {
+CRF_INLINE void split_pixels(const struct crf_lattice *lattice, size_t first, float *sums,
+                             const float *src, const int n_corners, const int n) {
     const uint32_t *corner = lattice->corner + first * (size_t)n_corners;
     const float *weight = lattice->weight + first * (size_t)n_corners;
     for (int x = 0; x < lattice->w; x++) {
@@ -36,13 +29,13 @@ FILTER_INLINE split_pixels(const struct crf_lattice *lattice, size_t first, floa
     }
 }
 
-FILTER_INLINE blend_pixels(const struct crf_lattice *lattice, size_t first,
-                           const uint32_t *corner_of, float *dst, const int n_corners,
-                           const int n) {
+CRF_INLINE void blend_pixels(const struct crf_lattice *lattice, size_t first,
+                             const uint32_t *corner_of, float *dst, const int n_corners,
+                             const int n) {
     const uint32_t *corner = lattice->corner + first * (size_t)n_corners;
     const float *weight = lattice->weight + first * (size_t)n_corners;
     for (int x = 0; x < lattice->w; x++) {
-        const float *value[LATTICE_MAX_D + 1];
+        const float *value[LATTICE_MAX_D + 1] = {NULL};
         for (int k = 0; k < n_corners; k++)
             value[k] = lattice->values + (size_t)corner_of[corner[k]] * (size_t)n;
         for (int at = 0; at + LANES <= n; at += LANES) {
@@ -63,23 +56,29 @@ FILTER_INLINE blend_pixels(const struct crf_lattice *lattice, size_t first,
     }
 }
 
-FILTER_INLINE add_bands(const struct crf_lattice *lattice, uint32_t first, uint32_t end,
-                        float weight, const int n) {
+CRF_INLINE void add_bands(const struct crf_lattice *lattice, uint32_t first, uint32_t end,
+                          float weight, const int n) {
     for (uint32_t i = first; i < end; i++) {
         float *value = lattice->values + (size_t)i * (size_t)n;
         const uint32_t *local = lattice->local_of + lattice->start[i];
         uint32_t n_local = lattice->start[i + 1] - lattice->start[i];
-        for (int at = 0; at < n; at += HALF) {
-            half_lanes sum = HALF_AT(lattice->sums + (size_t)local[0] * (size_t)n + at);
+        for (int at = 0; at + LANES <= n; at += LANES) {
+            lanes sum = LANES_AT(lattice->sums + (size_t)local[0] * (size_t)n + at);
             for (uint32_t k = 1; k < n_local; k++)
-                sum += HALF_AT(lattice->sums + (size_t)local[k] * (size_t)n + at);
-            HALF_STORE(value + at, weight * sum);
+                sum += LANES_AT(lattice->sums + (size_t)local[k] * (size_t)n + at);
+            LANES_STORE(value + at, weight * sum);
+        }
+        if (n < LANES) {
+            half_lanes sum = HALF_AT(lattice->sums + (size_t)local[0] * (size_t)n);
+            for (uint32_t k = 1; k < n_local; k++)
+                sum += HALF_AT(lattice->sums + (size_t)local[k] * (size_t)n);
+            HALF_STORE(value, weight * sum);
         }
     }
 }
 
-FILTER_INLINE blur_corners(const float *src, const uint32_t *next, const uint32_t *back,
-                           uint32_t first, uint32_t end, float *dst, const int n) {
+CRF_INLINE void blur_corners(const float *src, const uint32_t *next, const uint32_t *back,
+                             uint32_t first, uint32_t end, float *dst, const int n) {
     for (uint32_t i = first; i < end; i++) {
         const float *a = src + (size_t)next[i] * (size_t)n, *b = src + (size_t)back[i] * (size_t)n;
         const float *from = src + (size_t)i * (size_t)n;
@@ -92,27 +91,14 @@ FILTER_INLINE blur_corners(const float *src, const uint32_t *next, const uint32_
     }
 }
 
-// Calls a function whose last argument is the number of lanes as a constant.
-#define FOR_LANES(n_lanes, function, ...)                                                          \
-    do {                                                                                           \
-        if ((n_lanes) == 24)                                                                       \
-            function(__VA_ARGS__, 24);                                                             \
-        else if ((n_lanes) == 16)                                                                  \
-            function(__VA_ARGS__, 16);                                                             \
-        else if ((n_lanes) == 8)                                                                   \
-            function(__VA_ARGS__, 8);                                                              \
-        else                                                                                       \
-            function(__VA_ARGS__, 4);                                                              \
-    } while (0)
-
 CPU_KERNEL(static void, split_row,
            (const struct crf_lattice *lattice, size_t first, float *sums, const float *src,
             int n_lanes),
            (lattice, first, sums, src, n_lanes)) {
     if (lattice->d == 5)
-        FOR_LANES(n_lanes, split_pixels, lattice, first, sums, src, 6);
+        CRF_FOR_LANES(n_lanes, split_pixels, lattice, first, sums, src, 6);
     else
-        FOR_LANES(n_lanes, split_pixels, lattice, first, sums, src, 4);
+        CRF_FOR_LANES(n_lanes, split_pixels, lattice, first, sums, src, 4);
 }
 
 CPU_KERNEL(static void, blend_row,
@@ -120,23 +106,23 @@ CPU_KERNEL(static void, blend_row,
             int n_lanes),
            (lattice, first, corner_of, dst, n_lanes)) {
     if (lattice->d == 5)
-        FOR_LANES(n_lanes, blend_pixels, lattice, first, corner_of, dst, 6);
+        CRF_FOR_LANES(n_lanes, blend_pixels, lattice, first, corner_of, dst, 6);
     else
-        FOR_LANES(n_lanes, blend_pixels, lattice, first, corner_of, dst, 4);
+        CRF_FOR_LANES(n_lanes, blend_pixels, lattice, first, corner_of, dst, 4);
 }
 
 CPU_KERNEL(static void, add_run,
            (const struct crf_lattice *lattice, uint32_t first, uint32_t end, float weight,
             int n_lanes),
            (lattice, first, end, weight, n_lanes)) {
-    FOR_LANES(n_lanes, add_bands, lattice, first, end, weight);
+    CRF_FOR_LANES(n_lanes, add_bands, lattice, first, end, weight);
 }
 
 CPU_KERNEL(static void, blur_run,
            (const float *src, const uint32_t *next, const uint32_t *back, uint32_t first,
             uint32_t end, float *dst, int n_lanes),
            (src, next, back, first, end, dst, n_lanes)) {
-    FOR_LANES(n_lanes, blur_corners, src, next, back, first, end, dst);
+    CRF_FOR_LANES(n_lanes, blur_corners, src, next, back, first, end, dst);
 }
 
 void crf_lattice_clear(const struct crf_lattice *lattice, int band, int n_lanes) {
@@ -190,11 +176,11 @@ static void entries_of(const struct crf_lattice *lattice, int band, size_t *firs
 
 static void split_ones(const struct crf_lattice *lattice, int band) {
     size_t first, end;
-    float *sums = lattice->sums + (size_t)lattice->first[band] * HALF;
+    float *sums = lattice->sums + (size_t)lattice->first[band] * CRF_HALF;
     entries_of(lattice, band, &first, &end);
-    crf_lattice_clear(lattice, band, HALF);
+    crf_lattice_clear(lattice, band, CRF_HALF);
     for (size_t i = first; i < end; i++)
-        sums[(size_t)lattice->corner[i] * HALF] += lattice->weight[i];
+        sums[(size_t)lattice->corner[i] * CRF_HALF] += lattice->weight[i];
 }
 
 static void scale_weights(const struct crf_lattice *lattice, int band) {
@@ -204,8 +190,8 @@ static void scale_weights(const struct crf_lattice *lattice, int band) {
     for (size_t i = first; i < end; i += n_corners) {
         float sum = 0.0f;
         for (size_t k = i; k < i + n_corners; k++)
-            sum +=
-                lattice->weight[k] * lattice->values[(size_t)corner_of[lattice->corner[k]] * HALF];
+            sum += lattice->weight[k] *
+                   lattice->values[(size_t)corner_of[lattice->corner[k]] * CRF_HALF];
         float root = 1.0f / sqrtf(sum + 1e-20f);
         for (size_t k = i; k < i + n_corners; k++)
             lattice->weight[k] *= root;
@@ -216,7 +202,7 @@ void crf_lattice_normalize(struct crf_lattice *lattice) {
 #pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(dynamic)
     for (int band = 0; band < lattice->n_bands; band++)
         split_ones(lattice, band);
-    crf_lattice_blur(lattice, 1.0f, HALF);
+    crf_lattice_blur(lattice, 1.0f, CRF_HALF);
 #pragma omp parallel for num_threads(team_size(lattice->n_threads)) schedule(dynamic)
     for (int band = 0; band < lattice->n_bands; band++)
         scale_weights(lattice, band);

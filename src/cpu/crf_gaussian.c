@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "cpu/lanes.h"
+#include "cpu/crf_lanes.h"
 #include "cpu/team.h"
 
 #include <math.h>
@@ -151,32 +151,36 @@ CPU_KERNEL(static void, sum_series,
 }
 
 // The pixels of a row times their roots, to the line of the even or to that of the odd ones.
-CPU_KERNEL(static void, split_row,
-           (const float *src, const float *column, int w, int step, int n_lanes, float *even,
-            float *odd),
-           (src, column, w, step, n_lanes, even, odd)) {
-    for (int x = 0; x < w; x++) {
+CRF_INLINE void split_lanes(const float *src, const float *column, int w, int step, float *even,
+                            float *odd, const int n_lanes) {
+    for (int x = 0; x < w; x++, src += n_lanes) {
         float *dst = (x % step == 0 ? even : odd) + (size_t)(x / step) * (size_t)n_lanes;
-        for (int lane = 0; lane < n_lanes; lane += LANES / 2)
-            *(half_lanes *)(dst + lane) = column[x] * *(const half_lanes *)(src + lane);
-        src += n_lanes;
+        crf_scale(dst, column[x], src, n_lanes);
     }
 }
 
 // dst = src + scale * the pixels of both lines times their roots.
+CRF_INLINE void join_lanes(const float *src, const float *column, int w, int step,
+                           const float *even, const float *odd, float scale, float *dst,
+                           const int n_lanes) {
+    for (int x = 0; x < w; x++, src += n_lanes, dst += n_lanes) {
+        const float *sum = (x % step == 0 ? even : odd) + (size_t)(x / step) * (size_t)n_lanes;
+        crf_add_scaled(dst, src, scale * column[x], sum, n_lanes);
+    }
+}
+
+CPU_KERNEL(static void, split_row,
+           (const float *src, const float *column, int w, int step, int n_lanes, float *even,
+            float *odd),
+           (src, column, w, step, n_lanes, even, odd)) {
+    CRF_FOR_LANES(n_lanes, split_lanes, src, column, w, step, even, odd);
+}
+
 CPU_KERNEL(static void, join_row,
            (const float *src, const float *column, int w, int step, int n_lanes, const float *even,
             const float *odd, float scale, float *dst),
            (src, column, w, step, n_lanes, even, odd, scale, dst)) {
-    for (int x = 0; x < w; x++) {
-        float root = scale * column[x];
-        const float *sum = (x % step == 0 ? even : odd) + (size_t)(x / step) * (size_t)n_lanes;
-        for (int lane = 0; lane < n_lanes; lane += LANES / 2)
-            *(half_lanes *)(dst + lane) =
-                *(const half_lanes *)(src + lane) + root * *(const half_lanes *)(sum + lane);
-        src += n_lanes;
-        dst += n_lanes;
-    }
+    CRF_FOR_LANES(n_lanes, join_lanes, src, column, w, step, even, odd, scale, dst);
 }
 
 void crf_gaussian_gather(const struct crf_gaussian *gaussian, const struct crf_grid *grid,

@@ -13,8 +13,7 @@
 #include "device/device.h"
 #include "device/lattice.h"
 
-#define CRF_BAND      16 // rows
-#define CRF_MAX_LANES 24 // categories that are filtered together: 4, 8, 16 or 24
+#define CRF_BAND 16 // rows
 
 // All arrays lie in the op's workspace. A pixel has d + 1 entries, one for each corner of its
 // simplex. A corner's key is the sum of its first d coordinates times their factors.

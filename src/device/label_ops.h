@@ -133,8 +133,8 @@ struct adele_area_decision_args {
 // NaN counts as 1e-5, one above 1 as 1). K is the Gaussian exp(-|f_i - f_j|^2 / 2) of the features
 // (position / spatial_sigma), and of (position / bilateral_sigma, colour / colour_sigma), divided
 // by the square roots of the sums of row i and of row j; the sum over j includes j = i. A device
-// may cut K_s off at 4 sigma, and may approximate K_b on a permutohedral lattice (device/lattice.h
-// gives the errors).
+// may approximate K_s as closely as one that is cut off at 4 sigma, and may approximate K_b on a
+// permutohedral lattice (device/lattice.h gives the errors).
 struct adele_crf_desc {
     int n, c, image_c, h, w; // image_c: 1 (gray) or 3 (RGB)
     int iterations;          // 1 or more
