@@ -102,10 +102,8 @@ static adele_status add_x_axis(struct buffer *html, const struct axes *axes, con
     for (int i = (int)ceil(axes->x_min / step - 1e-6); i * step <= axes->x_max + step * 1e-6; i++)
         TRY(buffer_printf(html, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">%.0f</text>",
                           x_of(axes, i * step), BOTTOM + 150.0, i * step));
-    TRY(buffer_printf(html, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">",
-                      (LEFT + RIGHT) / 2.0, HEIGHT - 50.0));
-    TRY(html_text(html, title));
-    return buffer_text(html, "</text>");
+    return html_printf(html, "<text x=\"%.0f\" y=\"%.0f\" text-anchor=\"middle\">%s</text>",
+                       (LEFT + RIGHT) / 2.0, HEIGHT - 50.0, title);
 }
 
 // ---- lines --------------------------------------------------------------------------------------
@@ -156,9 +154,7 @@ static adele_status add_line(struct buffer *html, const struct axes *axes,
     }
     TRY(buffer_text(html, "\""));
     if (line->y != NULL) {
-        TRY(buffer_text(html, " data-name=\""));
-        TRY(html_text(html, line->name));
-        TRY(buffer_text(html, "\""));
+        TRY(html_printf(html, " data-name=\"%s\"", line->name));
         TRY(add_values(html, "x", line->n, stride, line->x));
         TRY(add_values(html, "y", line->n, stride, line->y));
     }
@@ -176,38 +172,32 @@ static adele_status add_key(struct buffer *html, const struct chart *chart) {
         static const char *const widths[] = {"25", "60", "60", "0"};
         if (line->n == 0)
             continue;
-        TRY(buffer_printf(html,
-                          "<li><svg viewBox=\"0 0 220 100\" aria-hidden=\"true\"><path class=\"%s "
-                          "%s\" style=\"stroke-width:%s\" d=\"%s\"/></svg>",
-                          line->kind == CHART_TICKS ? "tick" : "line", line->style,
-                          widths[line->kind], shapes[line->kind]));
-        TRY(html_text(html, line->name));
-        TRY(buffer_text(html, "</li>"));
+        TRY(html_printf(html,
+                        "<li><svg viewBox=\"0 0 220 100\" aria-hidden=\"true\"><path class=\"%s "
+                        "%s\" style=\"stroke-width:%s\" d=\"%s\"/></svg>%s</li>",
+                        line->kind == CHART_TICKS ? "tick" : "line", line->style,
+                        widths[line->kind], shapes[line->kind], line->name));
     }
-    if (isfinite(chart->mark)) {
-        TRY(buffer_text(html, "<li><svg viewBox=\"0 0 220 100\" aria-hidden=\"true\"><path "
-                              "class=\"mark\" d=\"M10 50H210\"/></svg>"));
-        TRY(html_text(html, chart->mark_name));
-        TRY(buffer_text(html, "</li>"));
-    }
+    if (isfinite(chart->mark))
+        TRY(html_printf(html,
+                        "<li><svg viewBox=\"0 0 220 100\" aria-hidden=\"true\"><path "
+                        "class=\"mark\" d=\"M10 50H210\"/></svg>%s</li>",
+                        chart->mark_name));
     return buffer_text(html, "</ul>\n");
 }
 
 static adele_status add_plot(struct buffer *html, const struct chart *chart,
                              const struct axes *axes) {
-    TRY(buffer_text(html, "<div class=\"plot\" role=\"img\" aria-label=\""));
-    TRY(html_text(html, chart->title));
-    TRY(buffer_printf(html,
-                      "\">\n<svg viewBox=\"0 0 %.0f %.0f\" aria-hidden=\"true\" "
-                      "data-left=\"%.0f\" data-right=\"%.0f\" data-top=\"%.0f\" "
-                      "data-bottom=\"%.0f\" data-min=\"",
-                      WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM));
+    TRY(html_printf(html,
+                    "<div class=\"plot\" role=\"img\" aria-label=\"%s\">\n"
+                    "<svg viewBox=\"0 0 %.0f %.0f\" aria-hidden=\"true\" "
+                    "data-left=\"%.0f\" data-right=\"%.0f\" data-top=\"%.0f\" "
+                    "data-bottom=\"%.0f\" data-min=\"",
+                    chart->title, WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM));
     TRY(buffer_number(html, axes->x_min, ""));
     TRY(buffer_text(html, "\" data-max=\""));
     TRY(buffer_number(html, axes->x_max, ""));
-    TRY(buffer_text(html, "\" data-axis=\""));
-    TRY(html_text(html, chart->axis));
-    TRY(buffer_text(html, "\">"));
+    TRY(html_printf(html, "\" data-axis=\"%s\">", chart->axis));
     TRY(add_y_axis(html, axes));
     TRY(add_x_axis(html, axes, chart->axis));
     if (isfinite(chart->mark))
@@ -222,14 +212,9 @@ adele_status html_chart(struct buffer *html, const struct chart *chart) {
     struct axes axes;
     if (!find_axes(chart, &axes))
         return ADELE_OK;
-    TRY(buffer_text(html, "<figure class=\"chart\">\n<figcaption><h4>"));
-    TRY(html_text(html, chart->title));
-    TRY(buffer_text(html, "</h4>"));
-    if (chart->detail != NULL) {
-        TRY(buffer_text(html, "<p>"));
-        TRY(html_text(html, chart->detail));
-        TRY(buffer_text(html, "</p>"));
-    }
+    TRY(html_printf(html, "<figure class=\"chart\">\n<figcaption><h4>%s</h4>", chart->title));
+    if (chart->detail != NULL)
+        TRY(html_printf(html, "<p>%s</p>", chart->detail));
     TRY(add_key(html, chart));
     TRY(buffer_text(html, "</figcaption>\n"));
     TRY(add_plot(html, chart, &axes));

@@ -6,8 +6,11 @@
 #include "report/text.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+
+#define EN_DASH "\xE2\x80\x93"
 
 // What stands for the character at `c` of n bytes (text_character_bytes); NULL: itself.
 static const char *escape_of(const char *c, int n) {
@@ -45,18 +48,19 @@ adele_status html_text(struct buffer *html, const char *text) {
     return buffer_text(html, done);
 }
 
-adele_status html_number(struct buffer *html, double value, int n_decimals, bool with_sign) {
+// With that many decimals; an en dash where the value is not finite. `with_sign`: also a plus.
+static adele_status add_number(struct buffer *html, double value, int n_decimals, bool with_sign) {
     if (!isfinite(value))
-        return buffer_text(html, "\xE2\x80\x93");
+        return buffer_text(html, EN_DASH);
     if (with_sign && value >= 0.0)
         TRY(buffer_text(html, "+"));
     return buffer_fixed(html, value, n_decimals);
 }
 
-adele_status html_count(struct buffer *html, double value) {
+static adele_status add_count(struct buffer *html, double value) {
     char digits[32];
     if (!(fabs(value) < 1e15))
-        return buffer_text(html, "\xE2\x80\x93");
+        return buffer_text(html, EN_DASH);
     (void)snprintf(digits, sizeof digits, "%.0f", fabs(value));
     size_t n = strlen(digits);
     if (value < 0.0)
@@ -64,6 +68,40 @@ adele_status html_count(struct buffer *html, double value) {
     for (size_t i = 0; i < n; i++)
         TRY(buffer_printf(html, "%s%c", i > 0 && (n - i) % 3 == 0 ? "," : "", digits[i]));
     return ADELE_OK;
+}
+
+// `conversion` is "%", flags and a letter, n of them before the letter.
+static adele_status add_conversion(struct buffer *html, const char *conversion, size_t n,
+                                   va_list *arguments) {
+    char flag = conversion[1], letter = conversion[n];
+    if (letter == 's')
+        return html_text(html, va_arg(*arguments, const char *));
+    if (letter == 'd')
+        return buffer_printf(html, "%d", va_arg(*arguments, int));
+    if (letter == 'f' && flag == '\'')
+        return add_count(html, va_arg(*arguments, double));
+    if (letter == 'f')
+        return add_number(html, va_arg(*arguments, double), conversion[n - 1] - '0', flag == '+');
+    return buffer_text(html, "%");
+}
+
+adele_status html_printf(struct buffer *html, const char *format, ...) {
+    adele_status status = ADELE_OK;
+    va_list arguments;
+    va_start(arguments, format);
+    for (const char *c = format; status == ADELE_OK && *c != '\0';) {
+        size_t n = strcspn(c, "%");
+        if (n > 0) {
+            status = buffer_add(html, c, n);
+            c += n;
+            continue;
+        }
+        n = 1 + strspn(c + 1, "+'.0123456789");
+        status = add_conversion(html, c, n, &arguments);
+        c += n + 1;
+    }
+    va_end(arguments);
+    return status;
 }
 
 adele_status html_data_uri(struct buffer *html, const char *type, const void *bytes, size_t n) {
@@ -84,13 +122,8 @@ adele_status html_data_uri(struct buffer *html, const char *type, const void *by
 }
 
 adele_status html_absent(struct buffer *html, const char *run, const char *what) {
-    TRY(buffer_text(html, "<p class=\"absent\">"));
-    if (run != NULL) {
-        TRY(html_text(html, run));
-        TRY(buffer_text(html, ": "));
-    }
-    TRY(html_text(html, what));
-    return buffer_text(html, "</p>\n");
+    return html_printf(html, "<p class=\"absent\">%s%s%s</p>\n", run != NULL ? run : "",
+                       run != NULL ? ": " : "", what);
 }
 
 adele_status html_class(struct buffer *html, int category, const char *name) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Parts of report.html. Constant markup is added with buffer_text and buffer_printf; whatever comes
-// from a file goes through html_text.
+// Parts of report.html. Constant markup is added with buffer_text; whatever comes from a file goes
+// through html_printf or html_text.
 #ifndef ADELE_REPORT_HTML_H
 #define ADELE_REPORT_HTML_H
 
@@ -11,11 +11,11 @@
 // Text, or the value of an attribute in double quotes: &, <, >, " and ' are escaped, invalid UTF-8
 // becomes '?'. Line feeds stay.
 ADELE_MUST_CHECK adele_status html_text(struct buffer *html, const char *text);
-// With that many decimals; an en dash where the value is not finite. `with_sign`: also a plus.
-ADELE_MUST_CHECK adele_status html_number(struct buffer *html, double value, int n_decimals,
-                                          bool with_sign);
-// A whole number in groups of three digits: 12,345.
-ADELE_MUST_CHECK adele_status html_count(struct buffer *html, double value);
+// printf with the conversions %s, %d, %.3f (any one digit), %+.3f and %'.0f: texts as by html_text,
+// numbers with a point in every locale, an en dash where a value is not finite, the last one in
+// groups of three digits: 12,345. %% is '%'.
+ADELE_MUST_CHECK adele_status html_printf(struct buffer *html, const char *format, ...)
+    ADELE_PRINTF(2, 3);
 // "data:TYPE;base64,..." of n bytes.
 ADELE_MUST_CHECK adele_status html_data_uri(struct buffer *html, const char *type,
                                             const void *bytes, size_t n);

@@ -2,8 +2,6 @@
 #include "report/page.h"
 
 #include "base/fail.h"
-#include "base/file.h"
-#include "base/memory.h"
 #include "report/figures.h"
 #include "report/html.h"
 #include "report/page_assets.h"
@@ -27,10 +25,8 @@ static const struct section {
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 static adele_status add_names(struct page *page) {
-    for (int i = 0; i < page->n_runs; i++) {
-        TRY(buffer_text(&page->html, i > 0 ? ", " : ""));
-        TRY(html_text(&page->html, page->runs[i].name));
-    }
+    for (int i = 0; i < page->n_runs; i++)
+        TRY(html_printf(&page->html, "%s%s", i > 0 ? ", " : "", page->runs[i].name));
     return ADELE_OK;
 }
 
@@ -75,18 +71,34 @@ static adele_status add_page(struct page *page) {
     return buffer_text(&page->html, "</script>\n</body>\n</html>\n");
 }
 
+adele_status page_run_heading(struct page *page, const struct report_run *run) {
+    return page->n_runs > 1 ? html_printf(&page->html, "<h3>%s</h3>\n", run->name) : ADELE_OK;
+}
+
+adele_status page_table_begin(struct page *page, const char *label) {
+    return html_printf(&page->html,
+                       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
+                       "aria-label=\"%s\">\n<table>\n",
+                       label);
+}
+
+adele_status page_run_names(struct page *page, const char *first, const char *attributes) {
+    TRY(buffer_printf(&page->html, "<thead><tr><th scope=\"col\">%s</th>", first));
+    for (int i = 0; i < page->n_runs; i++) {
+        TRY(buffer_printf(&page->html, "<th scope=\"col\"%s>", attributes));
+        TRY(html_printf(&page->html, "%s</th>", page->runs[i].name));
+    }
+    return buffer_text(&page->html, "</tr></thead>\n<tbody>\n");
+}
+
 adele_status page_write(int n_runs, const struct report_run *runs,
                         const struct report_summary *summaries, size_t max_bytes,
                         const char *folder) {
     struct page page = {
         .n_runs = n_runs, .runs = runs, .summaries = summaries, .max_bytes = max_bytes};
-    char *path = file_join(folder, "report.html");
-    adele_status status;
-    TRY_GOTO(CHECK_MEMORY(path), done);
-    TRY_GOTO(add_page(&page), done);
-    status = file_write(path, page.html.data, page.html.n_bytes);
-done:
+    adele_status status = add_page(&page);
+    if (status == ADELE_OK)
+        status = buffer_save(&page.html, folder, "report.html");
     buffer_deinit(&page.html);
-    memory_free(path);
     return status;
 }

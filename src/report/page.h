@@ -27,6 +27,16 @@ ADELE_MUST_CHECK adele_status page_gallery(struct page *page);
 ADELE_MUST_CHECK adele_status page_doubt(struct page *page);
 ADELE_MUST_CHECK adele_status page_configuration(struct page *page);
 
+// ---- parts of sections --------------------------------------------------------------------------
+// The name of a run above what a section says of it; nothing where the page is of one run.
+ADELE_MUST_CHECK adele_status page_run_heading(struct page *page, const struct report_run *run);
+// A table that scrolls on a narrow screen; PAGE_TABLE_END ends it behind its rows.
+ADELE_MUST_CHECK adele_status page_table_begin(struct page *page, const char *label);
+// The head of a table with a column for each run, and `first` above the first one.
+ADELE_MUST_CHECK adele_status page_run_names(struct page *page, const char *first,
+                                             const char *attributes);
+#define PAGE_TABLE_END "</tbody>\n</table>\n</div>\n"
+
 // ---- page_case.c --------------------------------------------------------------------------------
 // The toggles of a gallery, and what the colours mean. Classes are those of `examples`.
 struct page_layers {

@@ -119,11 +119,6 @@ static adele_status begin_panel(struct page *page, const struct examples *size, 
                          key, size->width, size->height);
 }
 
-static adele_status add_alt(struct page *page, const char *layer, const char *name) {
-    TRY(buffer_printf(&page->html, "%s of ", layer));
-    return html_text(&page->html, name);
-}
-
 static bool is_empty(const struct examples *size, const uint8_t *label) {
     size_t n = (size_t)size->width * (size_t)size->height;
     for (size_t i = 0; i < n; i++)
@@ -140,9 +135,7 @@ static adele_status add_caption(struct page *page, const struct examples *size,
         return buffer_text(&page->html, "<span class=\"small\">unchanged</span>");
     if (!isfinite(example->miou[layer]))
         return ADELE_OK;
-    TRY(buffer_text(&page->html, "<span class=\"small\">mIoU "));
-    TRY(html_number(&page->html, example->miou[layer], 2, false));
-    return buffer_text(&page->html, "</span>");
+    return html_printf(&page->html, "<span class=\"small\">mIoU %.2f</span>", example->miou[layer]);
 }
 
 static adele_status add_label(struct page *page, const struct examples *size,
@@ -151,9 +144,7 @@ static adele_status add_label(struct page *page, const struct examples *size,
     if (example->labels[layer] == NULL)
         return ADELE_OK;
     TRY(begin_panel(page, size, keys[layer]));
-    TRY(buffer_text(html, "><img alt=\""));
-    TRY(add_alt(page, names[layer], name));
-    TRY(buffer_text(html, "\" src=\""));
+    TRY(html_printf(html, "><img alt=\"%s of %s\" src=\"", names[layer], name));
     TRY(add_overlay(html, size, example->labels[layer], NULL));
     TRY(buffer_printf(html, "\"></div><figcaption>%s", names[layer]));
     TRY(add_caption(page, size, example, layer));
@@ -208,9 +199,7 @@ static adele_status add_difference(struct page *page, const struct examples *siz
     fill_colours(truth != NULL, colours);
     adele_status status;
     TRY_GOTO(begin_panel(page, size, "difference"), done);
-    TRY_GOTO(buffer_text(html, "><img alt=\""), done);
-    TRY_GOTO(add_alt(page, "difference", name), done);
-    TRY_GOTO(buffer_text(html, "\" src=\""), done);
+    TRY_GOTO(html_printf(html, "><img alt=\"difference of %s\" src=\"", name), done);
     TRY_GOTO(add_overlay(html, size, difference, colours), done);
     status = buffer_printf(html,
                            "\"></div><figcaption>difference<span class=\"small\">%s%s</span>"
@@ -248,9 +237,10 @@ adele_status page_panels(struct page *page, const struct examples *size,
         TRY(page_picture_style(page, size, example));
     TRY(buffer_text(html, ">\n"));
     TRY(begin_panel(page, size, "image"));
-    TRY(buffer_text(html, " role=\"img\" aria-label=\""));
-    TRY(add_alt(page, "image", name));
-    TRY(buffer_text(html, "\"></div><figcaption>image</figcaption></figure>\n"));
+    TRY(html_printf(html,
+                    " role=\"img\" aria-label=\"image of %s\"></div><figcaption>image"
+                    "</figcaption></figure>\n",
+                    name));
     for (int k = 0; k < LAYER_COUNT; k++)
         TRY(add_label(page, size, example, order[k], name));
     TRY(add_difference(page, size, example, name));
@@ -270,8 +260,7 @@ static adele_status add_toggle(struct page *page, const char *key, const char *n
 static adele_status add_colour(struct page *page, uint32_t colour, const char *text) {
     TRY(buffer_printf(&page->html, "<li><span class=\"swatch\" style=\"background:#%06x\"></span>",
                       (unsigned)colour));
-    TRY(html_text(&page->html, text));
-    return buffer_text(&page->html, "</li>");
+    return html_printf(&page->html, "%s</li>", text);
 }
 
 // "difference: became heart", or where there is no corrected label: "predicted as".

@@ -15,6 +15,9 @@
 #define MAX_FLOWS       20 // of a list
 #define MAX_CORRECTIONS 60 // shown one by one; all are in the sum
 
+// The share of the largest flow, and the pixels.
+#define FLOW_CELL "<td class=\"flow\" style=\"--share:%.3f\">%'.0f</td>"
+
 // ---- one table ----------------------------------------------------------------------------------
 
 static adele_status add_class(struct page *page, const struct corrections *corrections,
@@ -35,11 +38,7 @@ static adele_status add_cell(struct page *page, const struct correction *correct
     if (from == to)
         return buffer_text(&page->html, "<td class=\"same\">\xC2\xB7</td>");
     double n = pixels_of(correction, from, to);
-    TRY(buffer_text(&page->html, "<td class=\"flow\" style=\"--share:"));
-    TRY(buffer_fixed(&page->html, n / correction->flows[0].n_pixels, 3));
-    TRY(buffer_text(&page->html, "\">"));
-    TRY(html_count(&page->html, n));
-    return buffer_text(&page->html, "</td>");
+    return html_printf(&page->html, FLOW_CELL, n / correction->flows[0].n_pixels, n);
 }
 
 static adele_status add_matrix(struct page *page, const struct corrections *corrections,
@@ -60,7 +59,7 @@ static adele_status add_matrix(struct page *page, const struct corrections *corr
             TRY(add_cell(page, correction, classes[i], classes[k]));
         TRY(buffer_text(html, "</tr>\n"));
     }
-    return buffer_text(html, "</tbody>\n");
+    return buffer_text(html, PAGE_TABLE_END);
 }
 
 static adele_status add_list(struct page *page, const struct corrections *corrections,
@@ -76,21 +75,15 @@ static adele_status add_list(struct page *page, const struct corrections *correc
         TRY(add_class(page, corrections, flow->from));
         TRY(buffer_text(html, "</th><td class=\"text\">"));
         TRY(add_class(page, corrections, flow->to));
-        TRY(buffer_text(html, "</td>"));
-        TRY(buffer_text(html, "<td class=\"flow\" style=\"--share:"));
-        TRY(buffer_fixed(html, flow->n_pixels / correction->flows[0].n_pixels, 3));
-        TRY(buffer_text(html, "\">"));
-        TRY(html_count(html, flow->n_pixels));
-        TRY(buffer_text(html, "</td></tr>\n"));
+        TRY(html_printf(html, "</td>" FLOW_CELL "</tr>\n",
+                        flow->n_pixels / correction->flows[0].n_pixels, flow->n_pixels));
         rest -= flow->n_pixels;
     }
-    if (correction->n > MAX_FLOWS) {
-        TRY(buffer_printf(html, "<tr><th scope=\"row\">%d other pairs</th><td></td><td>",
-                          correction->n - MAX_FLOWS));
-        TRY(html_count(html, rest));
-        TRY(buffer_text(html, "</td></tr>\n"));
-    }
-    return buffer_text(html, "</tbody>\n");
+    if (correction->n > MAX_FLOWS)
+        TRY(html_printf(html,
+                        "<tr><th scope=\"row\">%d other pairs</th><td></td><td>%'.0f</td></tr>\n",
+                        correction->n - MAX_FLOWS, rest));
+    return buffer_text(html, PAGE_TABLE_END);
 }
 
 // A matrix of the classes that are in some flow, or a list where they are too many.
@@ -106,13 +99,9 @@ static adele_status add_table(struct page *page, const struct corrections *corre
     for (int c = 0; c < 256; c++)
         if (is_there[c])
             classes[n++] = c;
-    TRY(buffer_text(&page->html, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-                                 "aria-label=\"From which class to which\">\n<table>\n"));
-    if (n <= MAX_MATRIX)
-        TRY(add_matrix(page, corrections, correction, n, classes));
-    else
-        TRY(add_list(page, corrections, correction));
-    return buffer_text(&page->html, "</table>\n</div>\n");
+    TRY(page_table_begin(page, "From which class to which"));
+    return n <= MAX_MATRIX ? add_matrix(page, corrections, correction, n, classes)
+                           : add_list(page, corrections, correction);
 }
 
 // ---- a run --------------------------------------------------------------------------------------
@@ -143,9 +132,10 @@ static adele_status add_bars(struct page *page, const struct report_run *run, co
 static adele_status add_each(struct page *page, const struct corrections *corrections) {
     for (int i = 0; i < corrections->n && i < MAX_CORRECTIONS; i++) {
         const struct correction *correction = &corrections->items[i];
-        TRY(buffer_printf(&page->html, "<details><summary>After epoch %d: ", correction->epoch));
-        TRY(html_count(&page->html, correction->n_changed));
-        TRY(buffer_text(&page->html, " pixels of the training masks changed</summary>\n"));
+        TRY(html_printf(&page->html,
+                        "<details><summary>After epoch %d: %'.0f pixels of the training masks "
+                        "changed</summary>\n",
+                        correction->epoch, correction->n_changed));
         TRY(add_table(page, corrections, correction));
         TRY(buffer_text(&page->html, "</details>\n"));
     }
@@ -196,11 +186,7 @@ static adele_status add_no_changes(struct page *page, const struct report_run *r
 static adele_status add_run(struct page *page, const struct report_run *run) {
     double *changed = NULL;
     double sum = 0.0;
-    if (page->n_runs > 1) {
-        TRY(buffer_text(&page->html, "<h3>"));
-        TRY(html_text(&page->html, run->name));
-        TRY(buffer_text(&page->html, "</h3>\n"));
-    }
+    TRY(page_run_heading(page, run));
     TRY(report_run_series(run, &changed, "correction/changed_pixels"));
     if (changed == NULL)
         return add_no_changes(page, run);

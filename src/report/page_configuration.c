@@ -10,17 +10,8 @@
 #include <string.h>
 
 static adele_status add_header(struct page *page, const char *label, const char *first) {
-    struct buffer *html = &page->html;
-    TRY(buffer_printf(html,
-                      "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-                      "aria-label=\"%s\">\n<table>\n<thead><tr><th scope=\"col\">%s</th>",
-                      label, first));
-    for (int i = 0; i < page->n_runs; i++) {
-        TRY(buffer_text(html, "<th scope=\"col\" class=\"text\">"));
-        TRY(html_text(html, page->runs[i].name));
-        TRY(buffer_text(html, "</th>"));
-    }
-    return buffer_text(html, "</tr></thead>\n<tbody>\n");
+    TRY(page_table_begin(page, label));
+    return page_run_names(page, first, " class=\"text\"");
 }
 
 // ---- differences --------------------------------------------------------------------------------
@@ -37,14 +28,11 @@ static bool differs(const struct page *page, const struct settings *settings, co
 
 static adele_status add_difference(struct page *page, const struct settings *settings,
                                    const char *key) {
-    TRY(buffer_text(&page->html, "<tr><th scope=\"row\">"));
-    TRY(html_text(&page->html, key));
-    TRY(buffer_text(&page->html, "</th>"));
+    TRY(html_printf(&page->html, "<tr><th scope=\"row\">%s</th>", key));
     for (int i = 0; i < page->n_runs; i++) {
         const char *value = settings_find(&settings[i], key);
-        TRY(buffer_text(&page->html, "<td class=\"text\">"));
-        TRY(html_text(&page->html, value != NULL ? value : "\xE2\x80\x93"));
-        TRY(buffer_text(&page->html, "</td>"));
+        TRY(html_printf(&page->html, "<td class=\"text\">%s</td>",
+                        value != NULL ? value : "\xE2\x80\x93"));
     }
     return buffer_text(&page->html, "</tr>\n");
 }
@@ -71,7 +59,7 @@ static adele_status add_differences(struct page *page, const struct settings *se
             any = true;
             TRY(add_difference(page, settings, key));
         }
-    return buffer_text(&page->html, any ? "</tbody>\n</table>\n</div>\n" : "<p>None.</p>\n");
+    return buffer_text(&page->html, any ? PAGE_TABLE_END : "<p>None.</p>\n");
 }
 
 // ---- machine ------------------------------------------------------------------------------------
@@ -108,7 +96,7 @@ static adele_status add_machine(struct page *page, const struct settings *settin
         }
         TRY(buffer_text(&page->html, "</tr>\n"));
     }
-    return buffer_text(&page->html, "</tbody>\n</table>\n</div>\n");
+    return buffer_text(&page->html, PAGE_TABLE_END);
 }
 
 static adele_status add_texts(struct page *page) {
@@ -119,11 +107,10 @@ static adele_status add_texts(struct page *page) {
             TRY(html_absent(html, run->name, "no config.resolved.yaml in the run folder."));
             continue;
         }
-        TRY(buffer_text(html, "<details><summary>Configuration of "));
-        TRY(html_text(html, run->name));
-        TRY(buffer_text(html, "</summary>\n<pre tabindex=\"0\">"));
-        TRY(html_text(html, run->config));
-        TRY(buffer_text(html, "</pre>\n</details>\n"));
+        TRY(html_printf(html,
+                        "<details><summary>Configuration of %s</summary>\n<pre tabindex=\"0\">%s"
+                        "</pre>\n</details>\n",
+                        run->name, run->config));
     }
     return ADELE_OK;
 }

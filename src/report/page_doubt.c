@@ -101,19 +101,15 @@ static adele_status add_panels(struct page *page, const char *folder, const stru
 
 static adele_status add_case(struct page *page, const char *folder, const struct csv *csv) {
     struct buffer *html = &page->html;
-    TRY(buffer_text(html, "<article class=\"case\">\n<h3>"));
-    TRY(html_text(html, csv_field(csv, "case")));
+    TRY(html_printf(html, "<article class=\"case\">\n<h3>%s", csv_field(csv, "case")));
     if (csv_number(csv, "slice") > 0.0)
-        TRY(buffer_printf(html, ", slice %.0f", csv_number(csv, "slice")));
-    TRY(buffer_text(html, "</h3>\n<p class=\"small\">agreement of label and prediction "));
-    TRY(html_number(html, csv_number(csv, "score"), 2, false));
-    TRY(buffer_text(html, ", lowest for "));
-    TRY(html_text(html, csv_field(csv, "worst_class")));
-    TRY(buffer_text(html, " ("));
-    TRY(html_number(html, csv_number(csv, "worst_class_score"), 2, false));
-    TRY(buffer_text(html, "); "));
-    TRY(html_number(html, 100.0 * csv_number(csv, "doubtful_fraction"), 1, false));
-    TRY(buffer_text(html, " % of its pixels are in doubtful regions</p>\n"));
+        TRY(html_printf(html, ", slice %.0f", csv_number(csv, "slice")));
+    TRY(html_printf(html,
+                    "</h3>\n<p class=\"small\">agreement of label and prediction %.2f, lowest for "
+                    "%s (%.2f); %.1f %% of its pixels are in doubtful regions</p>\n",
+                    csv_number(csv, "score"), csv_field(csv, "worst_class"),
+                    csv_number(csv, "worst_class_score"),
+                    100.0 * csv_number(csv, "doubtful_fraction")));
     TRY(add_panels(page, folder, csv));
     return buffer_text(html, "</article>\n");
 }
@@ -172,11 +168,7 @@ static adele_status add_run(struct page *page, const struct report_run *run, con
     struct csv csv = {0};
     adele_status status;
     TRY_GOTO(csv_open(path, &csv), done);
-    if (page->n_runs > 1) {
-        TRY_GOTO(buffer_text(&page->html, "<h3>"), done);
-        TRY_GOTO(html_text(&page->html, run->name), done);
-        TRY_GOTO(buffer_text(&page->html, "</h3>\n"), done);
-    }
+    TRY_GOTO(page_run_heading(page, run), done);
     status = add_cases(page, run, folder, &csv);
 done:
     csv_close(&csv);

@@ -103,17 +103,13 @@ static adele_status add_row(struct page *page, const struct gallery *gallery,
     struct buffer *html = &page->html;
     const struct examples *examples = &gallery->examples[entry.i_run];
     const struct example *example = &examples->items[entry.i_example];
-    TRY(buffer_text(html, "<h4>"));
-    if (page->n_runs > 1) {
-        TRY(html_text(html, page->runs[entry.i_run].name));
-        TRY(buffer_text(html, " "));
-    }
-    TRY(buffer_text(html, "<span class=\"small\">"));
-    TRY(html_count(html, (double)example->n_changed));
-    TRY(buffer_text(html, " pixels of the label changed ("));
-    TRY(html_number(html, 100.0 * (double)example->n_changed / (double)example->n_pixels, 1,
-                    false));
-    TRY(buffer_text(html, " %)</span></h4>\n"));
+    bool is_named = page->n_runs > 1;
+    TRY(html_printf(html,
+                    "<h4>%s%s<span class=\"small\">%'.0f pixels of the label changed (%.1f %%)"
+                    "</span></h4>\n",
+                    is_named ? page->runs[entry.i_run].name : "", is_named ? " " : "",
+                    (double)example->n_changed,
+                    100.0 * (double)example->n_changed / (double)example->n_pixels));
     return page_panels(page, examples, example, item->name,
                        !is_same_picture(gallery, item->entries[0], entry));
 }
@@ -124,9 +120,7 @@ static adele_status add_case(struct page *page, const struct gallery *gallery,
     const struct examples *first = &gallery->examples[item->entries[0].i_run];
     TRY(buffer_text(html, "<article class=\"case\""));
     TRY(page_picture_style(page, first, &first->items[item->entries[0].i_example]));
-    TRY(buffer_text(html, ">\n<h3>"));
-    TRY(html_text(html, item->name[0] != '\0' ? item->name : "image"));
-    TRY(buffer_text(html, "</h3>\n"));
+    TRY(html_printf(html, ">\n<h3>%s</h3>\n", item->name[0] != '\0' ? item->name : "image"));
     for (int i = 0; i < item->n; i++)
         TRY(add_row(page, gallery, item, item->entries[i]));
     return buffer_text(html, "</article>\n");
@@ -163,13 +157,11 @@ static adele_status add_absent(struct page *page, const struct gallery *gallery)
             TRY(html_absent(&page->html, name,
                             "the run did not know the truth of its training images: no panel "
                             "\"truth\"."));
-        if (gallery->examples[i].n < gallery->examples[i].n_in_file) {
-            TRY(buffer_text(&page->html, "<p class=\"absent\">"));
-            TRY(html_text(&page->html, name));
-            TRY(buffer_printf(&page->html,
-                              ": the first %d of %d images of examples.safetensors.</p>\n",
-                              gallery->examples[i].n, gallery->examples[i].n_in_file));
-        }
+        if (gallery->examples[i].n < gallery->examples[i].n_in_file)
+            TRY(html_printf(&page->html,
+                            "<p class=\"absent\">%s: the first %d of %d images of "
+                            "examples.safetensors.</p>\n",
+                            name, gallery->examples[i].n, gallery->examples[i].n_in_file));
     }
     return ADELE_OK;
 }

@@ -21,20 +21,15 @@ static double number_of(const cJSON *gate, const char *name) {
 // A share, bold where it is at least the threshold.
 static adele_status add_share(struct buffer *html, double value, double threshold) {
     bool passes = value >= threshold;
-    TRY(buffer_text(html, passes ? "<td><b>" : "<td>"));
-    TRY(html_number(html, value, 3, false));
-    return buffer_text(html, passes ? "</b></td>" : "</td>");
+    return html_printf(html, passes ? "<td><b>%.3f</b></td>" : "<td>%.3f</td>", value);
 }
 
 static adele_status add_row(struct buffer *html, const char *name, const cJSON *gate) {
     double labels = number_of(gate, "iou_with_labels"),
            decisions = number_of(gate, "iou_of_decisions");
     bool corrects = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(gate, "corrects"));
-    TRY(buffer_text(html, "<tr><th scope=\"row\">"));
-    TRY(html_text(html, name));
-    TRY(buffer_text(html, "</th><td>"));
-    TRY(html_number(html, number_of(gate, "epoch"), 0, false));
-    TRY(buffer_text(html, "</td>"));
+    TRY(html_printf(html, "<tr><th scope=\"row\">%s</th><td>%.0f</td>", name,
+                    number_of(gate, "epoch")));
     TRY(add_share(html, number_of(gate, "known"), GATE_KNOWN));
     TRY(add_share(html, number_of(gate, "area_deviation"), GATE_DEVIATION));
     TRY(add_share(html, number_of(gate, "one_sided"), GATE_ONE_SIDED));
@@ -105,5 +100,5 @@ adele_status page_gate(struct page *page, const struct report_run *run) {
             TRY(add_head(html));
         TRY(add_row(html, name, gate_of(node)));
     }
-    return buffer_text(html, n > 0 ? "</tbody>\n</table>\n</div>\n" : "");
+    return buffer_text(html, n > 0 ? PAGE_TABLE_END : "");
 }

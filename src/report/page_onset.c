@@ -34,34 +34,26 @@ static adele_status add_chart(struct page *page, const struct report_run *run,
 }
 
 static adele_status add_row(struct page *page, const struct category_curve *curve) {
-    struct buffer *html = &page->html;
-    TRY(buffer_text(html, "<tr><th scope=\"row\">"));
-    TRY(html_text(html, curve->name));
-    TRY(buffer_text(html, "</th><td>"));
-    TRY(html_number(html, curve->fitted_onset, 0, false));
-    TRY(buffer_text(html, "</td><td>"));
-    TRY(html_number(html, curve->n_corrected > 0 ? curve->corrected[0] : NAN, 0, false));
-    TRY(buffer_printf(html, "</td><td>%d</td>", curve->n_corrected));
-    const double values[] = {curve->fit.a, curve->fit.b, curve->fit.c};
-    for (int i = 0; i < 3; i++) {
-        TRY(buffer_text(html, "<td>"));
-        TRY(html_number(html, curve->has_fit ? values[i] : NAN, 3, false));
-        TRY(buffer_text(html, "</td>"));
-    }
-    return buffer_text(html, "</tr>\n");
+    const double first = curve->n_corrected > 0 ? curve->corrected[0] : NAN;
+    const double a = curve->has_fit ? curve->fit.a : NAN, b = curve->has_fit ? curve->fit.b : NAN;
+    return html_printf(&page->html,
+                       "<tr><th scope=\"row\">%s</th><td>%.0f</td><td>%.0f</td><td>%d</td>"
+                       "<td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n",
+                       curve->name, curve->fitted_onset, first, curve->n_corrected, a, b,
+                       curve->has_fit ? curve->fit.c : NAN);
 }
 
 static adele_status add_table(struct page *page, const struct category_curves *curves) {
+    TRY(page_table_begin(page, "Onsets and fits"));
     TRY(buffer_text(&page->html,
-                    "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Onsets and "
-                    "fits\">\n<table>\n<caption>Fit: IoU(t) = a (1 - exp(-t<sup>b</sup> / c))"
+                    "<caption>Fit: IoU(t) = a (1 - exp(-t<sup>b</sup> / c))"
                     "</caption>\n<thead><tr><th scope=\"col\">Class</th><th scope=\"col\">Onset by "
                     "the fit</th><th scope=\"col\">First correction</th><th scope=\"col\">"
                     "Corrections</th><th scope=\"col\">a</th><th scope=\"col\">b</th><th "
                     "scope=\"col\">c</th></tr></thead>\n<tbody>\n"));
     for (int i = 0; i < curves->n; i++)
         TRY(add_row(page, &curves->items[i]));
-    return buffer_text(&page->html, "</tbody>\n</table>\n</div>\n");
+    return buffer_text(&page->html, PAGE_TABLE_END);
 }
 
 // Classes that were corrected later than the fit says, or never, and why.
@@ -74,11 +66,8 @@ static adele_status add_explanations(struct page *page, const struct report_run 
         if (!class_correction_read(run->onset, node, &correction) ||
             correction.explanation[0] == '\0')
             continue;
-        TRY(buffer_text(html, n++ == 0 ? "<ul class=\"soft\">\n<li>" : "<li>"));
-        TRY(html_text(html, correction.name));
-        TRY(buffer_text(html, ": "));
-        TRY(html_text(html, correction.explanation));
-        TRY(buffer_text(html, "</li>\n"));
+        TRY(buffer_text(html, n++ == 0 ? "<ul class=\"soft\">\n" : ""));
+        TRY(html_printf(html, "<li>%s: %s</li>\n", correction.name, correction.explanation));
     }
     return buffer_text(html, n > 0 ? "</ul>\n" : "");
 }
@@ -108,11 +97,7 @@ static adele_status add_run(struct page *page, const struct report_run *run) {
         return html_absent(&page->html, run->name, "no onset.json in the run folder.");
     TRY(category_curves_load(run, &curves));
     adele_status status = ADELE_OK;
-    if (page->n_runs > 1) {
-        TRY_GOTO(buffer_text(&page->html, "<h3>"), done);
-        TRY_GOTO(html_text(&page->html, run->name), done);
-        TRY_GOTO(buffer_text(&page->html, "</h3>\n"), done);
-    }
+    TRY_GOTO(page_run_heading(page, run), done);
     status = add_curves(page, run, &curves);
 done:
     category_curves_deinit(&curves);

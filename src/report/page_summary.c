@@ -35,16 +35,15 @@ static bool has_any(const struct page *page, size_t offset) {
     return false;
 }
 
-// Of each run the member of the summary at this offset.
+// Of each run the member of the summary at this offset: an epoch or a share.
 static adele_status add_numbers(struct page *page, const char *name, const char *detail,
-                                size_t offset, int n_decimals) {
+                                size_t offset, bool is_epoch) {
     if (!has_any(page, offset))
         return ADELE_OK;
     TRY(begin_row(page, name, detail));
     for (int i = 0; i < page->n_runs; i++) {
-        TRY(buffer_text(&page->html, "<td>"));
-        TRY(html_number(&page->html, member_of(&page->summaries[i], offset), n_decimals, false));
-        TRY(buffer_text(&page->html, "</td>"));
+        double value = member_of(&page->summaries[i], offset);
+        TRY(html_printf(&page->html, is_epoch ? "<td>%.0f</td>" : "<td>%.3f</td>", value));
     }
     return buffer_text(&page->html, "</tr>\n");
 }
@@ -55,9 +54,7 @@ static adele_status add_change(struct page *page) {
     TRY(begin_row(page, "Last minus best", NULL));
     for (int i = 0; i < page->n_runs; i++) {
         const struct report_summary *summary = &page->summaries[i];
-        TRY(buffer_text(&page->html, "<td>"));
-        TRY(html_number(&page->html, summary->last - summary->best, 3, true));
-        TRY(buffer_text(&page->html, "</td>"));
+        TRY(html_printf(&page->html, "<td>%+.3f</td>", summary->last - summary->best));
     }
     return buffer_text(&page->html, "</tr>\n");
 }
@@ -68,13 +65,9 @@ static adele_status add_labels(struct page *page) {
         return ADELE_OK;
     TRY(begin_row(page, "Training labels against the truth",
                   "foreground mIoU, first and last epoch"));
-    for (int i = 0; i < page->n_runs; i++) {
-        TRY(buffer_text(&page->html, "<td>"));
-        TRY(html_number(&page->html, page->summaries[i].labels_first, 3, false));
-        TRY(buffer_text(&page->html, " \xE2\x86\x92 "));
-        TRY(html_number(&page->html, page->summaries[i].labels_last, 3, false));
-        TRY(buffer_text(&page->html, "</td>"));
-    }
+    for (int i = 0; i < page->n_runs; i++)
+        TRY(html_printf(&page->html, "<td>%.3f \xE2\x86\x92 %.3f</td>",
+                        page->summaries[i].labels_first, page->summaries[i].labels_last));
     return buffer_text(&page->html, "</tr>\n");
 }
 
@@ -103,9 +96,7 @@ static adele_status add_corrected(struct page *page) {
                   "summed over all corrections, at the size of the training"));
     for (int i = 0; i < page->n_runs; i++) {
         TRY(sum_corrected(&page->runs[i], &sum));
-        TRY(buffer_text(&page->html, "<td>"));
-        TRY(html_count(&page->html, sum));
-        TRY(buffer_text(&page->html, "</td>"));
+        TRY(html_printf(&page->html, "<td>%'.0f</td>", sum));
     }
     return buffer_text(&page->html, "</tr>\n");
 }
@@ -132,10 +123,8 @@ static adele_status add_names_not_learned(struct page *page, const struct report
     struct class_correction class;
     const cJSON *node = find_not_learned(run, first_class(run), &class);
     TRY(buffer_text(&page->html, node != NULL ? "<td class=\"text\">" : "<td>none"));
-    for (int n = 0; node != NULL; node = find_not_learned(run, node->next, &class)) {
-        TRY(buffer_text(&page->html, n++ == 0 ? "" : ", "));
-        TRY(html_text(&page->html, class.name));
-    }
+    for (int n = 0; node != NULL; node = find_not_learned(run, node->next, &class))
+        TRY(html_printf(&page->html, "%s%s", n++ == 0 ? "" : ", ", class.name));
     return buffer_text(&page->html, "</td>");
 }
 
@@ -156,16 +145,6 @@ static adele_status add_not_learned(struct page *page) {
 
 // ---- the table ----------------------------------------------------------------------------------
 
-static adele_status add_header(struct page *page, const char *first) {
-    TRY(buffer_printf(&page->html, "<thead><tr><th scope=\"col\">%s</th>", first));
-    for (int i = 0; i < page->n_runs; i++) {
-        TRY(buffer_text(&page->html, "<th scope=\"col\">"));
-        TRY(html_text(&page->html, page->runs[i].name));
-        TRY(buffer_text(&page->html, "</th>"));
-    }
-    return buffer_text(&page->html, "</tr></thead>\n<tbody>\n");
-}
-
 static adele_status add_splits(struct page *page) {
     TRY(begin_row(page, "Scores are of split", NULL));
     for (int i = 0; i < page->n_runs; i++)
@@ -179,22 +158,21 @@ static adele_status add_splits(struct page *page) {
 
 static adele_status add_table(struct page *page) {
 #define OF(member) offsetof(struct report_summary, member)
-    TRY(buffer_text(&page->html, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
-                                 "aria-label=\"Summary\">\n<table>\n"));
-    TRY(add_header(page, "Run"));
+    TRY(page_table_begin(page, "Summary"));
+    TRY(page_run_names(page, "Run", ""));
     TRY(add_splits(page));
-    TRY(add_numbers(page, "Best mIoU", "foreground", OF(best), 3));
-    TRY(add_numbers(page, "at epoch", NULL, OF(best_epoch), 0));
-    TRY(add_numbers(page, "Last mIoU", "foreground", OF(last), 3));
+    TRY(add_numbers(page, "Best mIoU", "foreground", OF(best), false));
+    TRY(add_numbers(page, "at epoch", NULL, OF(best_epoch), true));
+    TRY(add_numbers(page, "Last mIoU", "foreground", OF(last), false));
     TRY(add_change(page));
     TRY(add_labels(page));
     TRY(add_numbers(page, "Agrees with the truth", "predictions on wrong pixels, IoU, last epoch",
-                    OF(early_learning_last), 3));
+                    OF(early_learning_last), false));
     TRY(add_numbers(page, "Agrees with the error", "predictions on wrong pixels, IoU, last epoch",
-                    OF(memorization_last), 3));
+                    OF(memorization_last), false));
     TRY(add_corrected(page));
     TRY(add_not_learned(page));
-    return buffer_text(&page->html, "</tbody>\n</table>\n</div>\n");
+    return buffer_text(&page->html, PAGE_TABLE_END);
 #undef OF
 }
 
@@ -220,15 +198,11 @@ static double last_score(const struct report_run *run, const char *prefix, const
 }
 
 static adele_status add_class(struct page *page, const char *name) {
-    TRY(buffer_text(&page->html, "<tr><th scope=\"row\">"));
-    TRY(html_text(&page->html, name));
-    TRY(buffer_text(&page->html, "</th>"));
+    TRY(html_printf(&page->html, "<tr><th scope=\"row\">%s</th>", name));
     for (int i = 0; i < page->n_runs; i++) {
         char prefix[64];
         (void)snprintf(prefix, sizeof prefix, "%s/pred_vs_true/iou/", page->summaries[i].split);
-        TRY(buffer_text(&page->html, "<td>"));
-        TRY(html_number(&page->html, last_score(&page->runs[i], prefix, name), 3, false));
-        TRY(buffer_text(&page->html, "</td>"));
+        TRY(html_printf(&page->html, "<td>%.3f</td>", last_score(&page->runs[i], prefix, name)));
     }
     return buffer_text(&page->html, "</tr>\n");
 }
@@ -241,14 +215,13 @@ static adele_status add_classes(struct page *page) {
     if (scores == NULL)
         return html_absent(&page->html, page->runs[0].name,
                            "metrics.jsonl has no scores of single classes on held-out images.");
-    TRY(buffer_text(&page->html,
-                    "<h3>IoU of each class, last epoch</h3>\n<div class=\"scroll\" "
-                    "tabindex=\"0\" role=\"region\" aria-label=\"IoU of each class\">\n<table>\n"));
-    TRY(add_header(page, "Class"));
+    TRY(buffer_text(&page->html, "<h3>IoU of each class, last epoch</h3>\n"));
+    TRY(page_table_begin(page, "IoU of each class"));
+    TRY(page_run_names(page, "Class", ""));
     for (const cJSON *node = scores->child; node != NULL; node = node->next)
         if (strncmp(node->string, prefix, strlen(prefix)) == 0)
             TRY(add_class(page, node->string + strlen(prefix)));
-    return buffer_text(&page->html, "</tbody>\n</table>\n</div>\n");
+    return buffer_text(&page->html, PAGE_TABLE_END);
 }
 
 adele_status page_summary(struct page *page) {
