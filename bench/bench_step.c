@@ -98,7 +98,7 @@ static void export_start(struct bench *bench) {
     float *keep = NULL;
     char name[32];
     check(safetensors_writer_create(&writer));
-    check(network_export(bench->network, "model.", writer, &keep));
+    check(network_export(bench->network, CONTENT_WEIGHTS, "model.", NULL, writer, &keep));
     for (int k = 0; k < N_SCALES; k++) {
         struct adele_shape in = plan_input_shape(bench->plans[k]);
         int64_t shape[] = {in.n, in.c, in.h, in.w};

@@ -9,8 +9,6 @@
 #include "aspp/aspp_parts.cuh"
 #include "runtime/enum_value.cuh"
 
-#include "device/op_check.h"
-
 #include <limits.h>
 #include <string.h>
 
@@ -126,7 +124,6 @@ static adele_status prepare(struct aspp *self) {
 
 adele_status cuda_aspp_create(const struct adele_device *device, const struct adele_aspp_desc *desc,
                               struct adele_op **out) {
-    TRY(op_check_aspp(desc));
     struct aspp *self = NULL;
     TRY(op_create(device, ADELE_OP_aspp, &self, out));
     self->base.release = aspp_release;

@@ -12,8 +12,6 @@
 // at a time.
 #include "conv2d/conv2d_parts.cuh"
 
-#include "device/op_check.h"
-
 #include <stdio.h>
 #include <string.h>
 
@@ -147,7 +145,6 @@ static adele_status choose(struct conv2d *self) {
 
 adele_status cuda_conv2d_create(const struct adele_device *device,
                                 const struct adele_conv2d_desc *desc, struct adele_op **out) {
-    TRY(op_check_conv2d(desc));
     struct conv2d *self = NULL;
     TRY(op_create(device, ADELE_OP_conv2d, &self, out));
     self->base.release = conv2d_release;

@@ -9,8 +9,6 @@
 // compare with but the packing of a single convolution, which shares its code.
 #include "conv2d/conv2d_pack.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 // One layout of one convolution.
@@ -132,7 +130,6 @@ done:
 
 adele_status cuda_pack_create(const struct adele_device *device, const struct adele_pack_desc *desc,
                               struct adele_op **out) {
-    TRY(op_check_pack(desc));
     struct pack *self = NULL;
     TRY(op_create(device, ADELE_OP_pack, &self, out));
     self->base.release = pack_release;

@@ -250,7 +250,6 @@ static adele_status plan_workspace(struct loss_op *op) {
 
 adele_status cuda_loss_create(const struct adele_device *device, const struct adele_loss_desc *desc,
                               struct adele_op **out) {
-    TRY(op_check_loss(desc));
     struct loss_op *op = NULL;
     TRY(op_create(device, ADELE_OP_loss, &op, out));
     op->base.release = release;

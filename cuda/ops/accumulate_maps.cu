@@ -69,7 +69,6 @@ static adele_status forward(const struct cuda_context *context,
 adele_status cuda_accumulate_maps_create(const struct adele_device *device,
                                          const struct adele_accumulate_maps_desc *desc,
                                          struct adele_op **out) {
-    TRY(op_check_accumulate_maps(desc));
     struct accumulate_maps_op *op = NULL;
     TRY(op_create(device, ADELE_OP_accumulate_maps, &op, out));
     op->desc = *desc;

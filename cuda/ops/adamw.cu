@@ -9,7 +9,6 @@
 #include "ops/segments.cuh"
 
 #include "device/adamw_rule.h"
-#include "device/op_check.h"
 
 namespace adele_cuda {
 
@@ -61,7 +60,6 @@ adele_status cuda_adamw_create(const struct adele_device *device,
                                const struct adele_adamw_desc *desc, struct adele_op **out) {
     int64_t n_floats;
     const struct adamw_factors none = {0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f};
-    TRY(op_check_adamw(desc));
     struct adamw *self = NULL;
     TRY(op_create(device, ADELE_OP_adamw, &self, out));
     self->base.release = adamw_release;

@@ -5,8 +5,6 @@
 // both engines.
 #include "runtime/common.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 static const int n_threads = 256;
@@ -35,7 +33,6 @@ static __global__ void add_kernel(int64_t n_vectors, const T *a, const T *b, T *
 
 adele_status cuda_add_create(const struct adele_device *device, const struct adele_add_desc *desc,
                              struct adele_op **out) {
-    TRY(op_check_add(desc));
     struct add *self = NULL;
     TRY(op_create(device, ADELE_OP_add, &self, out));
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};

@@ -132,7 +132,6 @@ static size_t cleared_bytes(const struct adele_area_decision_desc *desc) {
 adele_status cuda_area_decision_create(const struct adele_device *device,
                                        const struct adele_area_decision_desc *desc,
                                        struct adele_op **out) {
-    TRY(op_check_area_decision(desc));
     struct area_decision_op *op = NULL;
     TRY(op_create(device, ADELE_OP_area_decision, &op, out));
     op->desc = *desc;

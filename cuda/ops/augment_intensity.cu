@@ -240,7 +240,6 @@ static size_t count_planes(const struct adele_augment_intensity_desc *desc) {
 adele_status cuda_augment_intensity_create(const struct adele_device *device,
                                            const struct adele_augment_intensity_desc *desc,
                                            struct adele_op **out) {
-    TRY(op_check_augment_intensity(desc));
     struct augment_intensity_op *op = NULL;
     TRY(op_create(device, ADELE_OP_augment_intensity, &op, out));
     op->desc = *desc;

@@ -4,8 +4,6 @@
 // kernel for both engines.
 #include "runtime/common.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 static const int n_threads = 256;
@@ -28,7 +26,6 @@ static __global__ void __launch_bounds__(n_threads)
 
 adele_status cuda_average_create(const struct adele_device *device,
                                  const struct adele_average_desc *desc, struct adele_op **out) {
-    TRY(op_check_average(desc));
     struct average *self = NULL;
     TRY(op_create(device, ADELE_OP_average, &self, out));
     self->n_floats = desc->n_floats;

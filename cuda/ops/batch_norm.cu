@@ -140,7 +140,6 @@ static struct division divide_to_apply(const struct adele_batch_norm_desc *desc)
 adele_status cuda_batch_norm_create(const struct adele_device *device,
                                     const struct adele_batch_norm_desc *desc,
                                     struct adele_op **out) {
-    TRY(op_check_batch_norm(desc));
     TRY(op_check_slice("batch_norm", desc->dst, desc->c, SLICE_CHANNELS));
     struct batch_norm *self = NULL;
     TRY(op_create(device, ADELE_OP_batch_norm, &self, out));

@@ -4,8 +4,6 @@
 // is one kernel for both engines.
 #include "runtime/common.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 static const int n_threads = 256;
@@ -26,7 +24,6 @@ static __global__ void __launch_bounds__(n_threads)
 
 adele_status cuda_combine_create(const struct adele_device *device,
                                  const struct adele_combine_desc *desc, struct adele_op **out) {
-    TRY(op_check_combine(desc));
     struct combine *self = NULL;
     TRY(op_create(device, ADELE_OP_combine, &self, out));
     self->n_floats = desc->n_floats;

@@ -8,8 +8,6 @@
 // source's channels shift against its groups and are read one by one.
 #include "ops/rows.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 struct concat_shape {
@@ -93,7 +91,6 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 
 adele_status cuda_concat_create(const struct adele_device *device,
                                 const struct adele_concat_desc *desc, struct adele_op **out) {
-    TRY(op_check_concat(desc));
     TRY(rows_check("concat", desc->n, desc->h, desc->w, desc->c0 + desc->c1));
     struct concat *self = NULL;
     TRY(op_create(device, ADELE_OP_concat, &self, out));

@@ -162,7 +162,6 @@ static __global__ void __launch_bounds__(N_THREADS) correct_kernel(struct correc
 
 adele_status cuda_correct_create(const struct adele_device *device,
                                  const struct adele_correct_desc *desc, struct adele_op **out) {
-    TRY(op_check_correct(desc));
     struct correct_op *op = NULL;
     TRY(op_create(device, ADELE_OP_correct, &op, out));
     op->desc = *desc;

@@ -45,7 +45,6 @@ static __global__ void __launch_bounds__(N_THREADS)
 
 adele_status cuda_count_create(const struct adele_device *device,
                                const struct adele_count_desc *desc, struct adele_op **out) {
-    TRY(op_check_count(desc));
     struct count_op *op = NULL;
     TRY(op_create(device, ADELE_OP_count, &op, out));
     op->desc = *desc;

@@ -271,7 +271,6 @@ static size_t place_work(const struct crf_op *op, char *base, struct crf_task *t
 
 adele_status cuda_crf_create(const struct adele_device *device, const struct adele_crf_desc *desc,
                              struct adele_op **out) {
-    TRY(op_check_crf(desc));
     struct crf_op *op = NULL;
     TRY(op_create(device, ADELE_OP_crf, &op, out));
     op->base.release = release;

@@ -85,7 +85,6 @@ static __global__ void __launch_bounds__(N_THREADS) decide_kernel(struct decide_
 
 adele_status cuda_decide_create(const struct adele_device *device,
                                 const struct adele_decide_desc *desc, struct adele_op **out) {
-    TRY(op_check_decide(desc));
     struct decide_op *op = NULL;
     TRY(op_create(device, ADELE_OP_decide, &op, out));
     op->desc = *desc;

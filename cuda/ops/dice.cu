@@ -314,7 +314,6 @@ static void plan_workspace(struct dice_op *op) {
 
 adele_status cuda_dice_create(const struct adele_device *device, const struct adele_dice_desc *desc,
                               struct adele_op **out) {
-    TRY(op_check_dice(desc));
     int64_t n_pixels = (int64_t)desc->h * desc->w;
     int64_t n_groups =
         (int64_t)desc->n * desc->h_logits * desc->w_logits * (padded_channels(desc->c) / 8);

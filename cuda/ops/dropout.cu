@@ -5,8 +5,6 @@
 #include "ops/random.cuh"
 #include "runtime/common.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 static const int n_threads = 256;
@@ -62,7 +60,6 @@ static __global__ void dropout_kernel(struct dropout_task task, const T *from, T
 
 adele_status cuda_dropout_create(const struct adele_device *device,
                                  const struct adele_dropout_desc *desc, struct adele_op **out) {
-    TRY(op_check_dropout(desc));
     struct dropout *self = NULL;
     TRY(op_create(device, ADELE_OP_dropout, &self, out));
     self->desc = *desc;

@@ -106,7 +106,6 @@ static void release(struct cuda_op *base) {
 }
 
 static adele_status check_desc(const struct adele_ensemble_desc *desc) {
-    TRY(op_check_ensemble(desc));
     if ((int64_t)desc->n * desc->h * desc->w > INT32_MAX - N_THREADS) // the kernel counts in int
         return FAIL(ADELE_INVALID_ARGUMENT, "Make the batch or the images smaller.",
                     "ensemble: %d images of %d x %d", desc->n, desc->h, desc->w);

@@ -4,8 +4,6 @@
 // are float; their order is given by the shape.
 #include "runtime/common.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 static const int tile_groups = 8;  // vectors of 8 channels: 128 or 256 bytes of a pixel
@@ -74,7 +72,6 @@ static __global__ void backward_kernel(int64_t n_vectors, int p, int n_pixels, c
 adele_status cuda_global_pool_create(const struct adele_device *device,
                                      const struct adele_global_pool_desc *desc,
                                      struct adele_op **out) {
-    TRY(op_check_global_pool(desc));
     if ((int64_t)desc->h * desc->w > INT32_MAX) // the kernels count pixels in int
         return FAIL(ADELE_INVALID_ARGUMENT, "", "global_pool: shape (%d, %d, %d, %d)", desc->n,
                     desc->c, desc->h, desc->w);

@@ -256,7 +256,6 @@ static adele_status make_taps(const struct adele_device *device, struct guided_f
 adele_status cuda_guided_filter_create(const struct adele_device *device,
                                        const struct adele_guided_filter_desc *desc,
                                        struct adele_op **out) {
-    TRY(op_check_guided_filter(desc));
     if (desc->n > 65535)
         return FAIL(ADELE_INVALID_ARGUMENT, "Make the batch smaller.",
                     "guided_filter: %d images, at most 65535", desc->n);

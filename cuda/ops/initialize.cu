@@ -9,8 +9,6 @@
 #include "ops/random.cuh"
 #include "runtime/common.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 #define INITIALIZE_THREADS 256
@@ -117,7 +115,6 @@ static adele_status make_tables(struct initialize *self, const struct adele_init
 adele_status cuda_initialize_create(const struct adele_device *device,
                                     const struct adele_initialize_desc *desc,
                                     struct adele_op **out) {
-    TRY(op_check_initialize(desc));
     struct initialize *self = NULL;
     TRY(op_create(device, ADELE_OP_initialize, &self, out));
     self->base.release = initialize_release;

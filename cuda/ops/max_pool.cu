@@ -204,7 +204,6 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 
 adele_status cuda_max_pool_create(const struct adele_device *device,
                                   const struct adele_max_pool_desc *desc, struct adele_op **out) {
-    TRY(op_check_max_pool(desc));
     TRY(op_check_slice("max_pool", desc->src, desc->c, SLICE_CHANNELS));
     TRY(rows_check("max_pool", desc->n, desc->h_in + 1, desc->w_in + 1, desc->c));
     struct max_pool *self = NULL;

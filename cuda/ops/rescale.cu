@@ -12,55 +12,30 @@
 #include "ops/rows.cuh"
 
 #include "device/op_check.h"
+#include "device/rescale_axis.h"
 
 namespace adele_cuda {
-
-// Target pixel i = weight0 source[i0] + weight1 source[i0 + 1]; i0 = -1 outside the image. weight0
-// is never 0; where weight1 is, source[i0 + 1] may not exist.
-struct tap {
-    int i0;
-    float weight0, weight1;
-};
-
-// Target pixels that read one source pixel, ascending: reads[first .. first + count). `start` is
-// the first target that reads this pixel, the one before it, or a later one; n_dst without any.
-struct read {
-    int target;
-    float weight;
-};
-struct readers {
-    int first, count, start;
-};
-
-// One axis in both directions; the tables lie in device memory, and the struct goes to the kernels
-// by value.
-struct axis {
-    int n_in, n_dst;
-    struct tap *taps;        // (n_dst)
-    struct readers *readers; // (n_in)
-    struct read *reads;      // (at most 2 n_dst)
-};
 
 struct rescale {
     struct cuda_op base;
     int n, p;
-    int dst_first, dst_pitch; // dst and d_dst may be slices
-    struct axis vertical, horizontal;
+    int dst_first, dst_pitch;                 // dst and d_dst may be slices
+    struct rescale_axis vertical, horizontal; // their tables lie in device memory
 };
 
 // ---- plain: a thread owns one element -----------------------------------------------------------
 
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS)
-    rescale_forward_plain(int n_rows, int p, int dst_pitch, struct axis vertical,
-                          struct axis horizontal, const T *src, T *dst) {
+    rescale_forward_plain(int n_rows, int p, int dst_pitch, struct rescale_axis vertical,
+                          struct rescale_axis horizontal, const T *src, T *dst) {
     int step = row_step(), c = step % p, x = step / p;
     if (x >= horizontal.n_dst)
         return;
-    struct tap across = horizontal.taps[x];
+    struct rescale_tap across = horizontal.taps[x];
     for (int row = (int)blockIdx.y; row < n_rows; row += (int)gridDim.y) {
         int n = row / vertical.n_dst, y = row % vertical.n_dst;
-        struct tap down = vertical.taps[y];
+        struct rescale_tap down = vertical.taps[y];
         float sum = 0.0f;
         if (down.i0 >= 0 && across.i0 >= 0)
             for (int i = 0; i < (down.weight1 != 0.0f ? 2 : 1); i++)
@@ -78,20 +53,21 @@ static __global__ void __launch_bounds__(ROW_THREADS)
 
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS)
-    rescale_backward_plain(int n_rows, int p, int dst_pitch, struct axis vertical,
-                           struct axis horizontal, const T *d_dst, T *d_src, bool accumulate) {
+    rescale_backward_plain(int n_rows, int p, int dst_pitch, struct rescale_axis vertical,
+                           struct rescale_axis horizontal, const T *d_dst, T *d_src,
+                           bool accumulate) {
     int step = row_step(), c = step % p, x = step / p;
     if (x >= horizontal.n_in)
         return;
-    struct readers across = horizontal.readers[x];
+    struct rescale_readers across = horizontal.readers[x];
     for (int row = (int)blockIdx.y; row < n_rows; row += (int)gridDim.y) {
         int n = row / vertical.n_in, y = row % vertical.n_in;
-        struct readers down = vertical.readers[y];
+        struct rescale_readers down = vertical.readers[y];
         int64_t at = ((int64_t)row * horizontal.n_in + x) * p + c;
         float sum = accumulate ? to_float(d_src[at]) : 0.0f;
         for (int i = down.first; i < down.first + down.count; i++)
             for (int j = across.first; j < across.first + across.count; j++) {
-                struct read reads_y = vertical.reads[i], reads_x = horizontal.reads[j];
+                struct rescale_read reads_y = vertical.reads[i], reads_x = horizontal.reads[j];
                 int64_t from = (((int64_t)n * vertical.n_dst + reads_y.target) * horizontal.n_dst +
                                 reads_x.target) *
                                    dst_pitch +
@@ -118,7 +94,8 @@ static __device__ inline void set_zero(float out[8]) {
 
 // out = the row that begins at `from`, mixed at the thread's column.
 template <typename T>
-static __device__ inline void mix_columns(const T *from, struct tap across, int p, float out[8]) {
+static __device__ inline void mix_columns(const T *from, struct rescale_tap across, int p,
+                                          float out[8]) {
     load8(from, out);
     for (int j = 0; j < 8; j++)
         out[j] *= across.weight0;
@@ -133,12 +110,13 @@ static __device__ inline void mix_columns(const T *from, struct tap across, int 
 // A thread owns eight channels of a strip of STRIP rows of dst at one column.
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS, 6)
-    rescale_forward_tuned(int n, int p, int dst_pitch, struct axis vertical, struct axis horizontal,
-                          const T *__restrict__ src, T *__restrict__ dst) {
+    rescale_forward_tuned(int n, int p, int dst_pitch, struct rescale_axis vertical,
+                          struct rescale_axis horizontal, const T *__restrict__ src,
+                          T *__restrict__ dst) {
     int n_groups = p / 8, step = row_step(), c = step % n_groups * 8, x = step / n_groups;
     if (x >= horizontal.n_dst)
         return;
-    struct tap across = horizontal.taps[x];
+    struct rescale_tap across = horizontal.taps[x];
     int n_strips = ceil_div(vertical.n_dst, STRIP);
     for (int strip = (int)blockIdx.y; strip < n * n_strips; strip += (int)gridDim.y) {
         int image = strip / n_strips, y = strip % n_strips * STRIP;
@@ -152,7 +130,7 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
         int held = -2;
         bool has_lower = false;
         for (; y < y_end; y++, to += (int64_t)horizontal.n_dst * dst_pitch) {
-            struct tap down = vertical.taps[y];
+            struct rescale_tap down = vertical.taps[y];
             set_zero(out);
             if (down.i0 >= 0 && across.i0 >= 0) {
                 if (has_lower && down.i0 == held + 1)
@@ -179,12 +157,12 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
 
 // sum = the target pixels of the row at `from` that read the thread's column, weighted.
 template <typename T>
-static __device__ inline void gather_columns(const T *from, const struct read *reads, int count,
-                                             int pitch, float sum[8]) {
+static __device__ inline void gather_columns(const T *from, const struct rescale_read *reads,
+                                             int count, int pitch, float sum[8]) {
     set_zero(sum);
     for (int i = 0; i < count; i++) {
         float value[8];
-        struct read read = reads[i];
+        struct rescale_read read = reads[i];
         load8(from + (int64_t)read.target * pitch, value);
         for (int j = 0; j < 8; j++)
             sum[j] = fmaf(read.weight, value[j], sum[j]);
@@ -207,14 +185,14 @@ static __device__ inline void write_gradient(T *to, const float sum[8], bool acc
 // `upper` is finished when the thread reaches a target row that begins below it.
 template <typename T>
 static __global__ void __launch_bounds__(ROW_THREADS, 6)
-    rescale_backward_tuned(int n, int p, int dst_pitch, struct axis vertical,
-                           struct axis horizontal, const T *__restrict__ d_dst, T *d_src,
+    rescale_backward_tuned(int n, int p, int dst_pitch, struct rescale_axis vertical,
+                           struct rescale_axis horizontal, const T *__restrict__ d_dst, T *d_src,
                            bool accumulate) {
     int n_groups = p / 8, step = row_step(), c = step % n_groups * 8, x = step / n_groups;
     if (x >= horizontal.n_in)
         return;
-    struct readers across = horizontal.readers[x];
-    const struct read *reads = horizontal.reads + across.first;
+    struct rescale_readers across = horizontal.readers[x];
+    const struct rescale_read *reads = horizontal.reads + across.first;
     int n_strips = ceil_div(vertical.n_in, STRIP);
     for (int strip = (int)blockIdx.y; strip < n * n_strips; strip += (int)gridDim.y) {
         int image = strip / n_strips, y_first = strip % n_strips * STRIP;
@@ -225,7 +203,8 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
         set_zero(upper);
         set_zero(lower);
         for (int target = vertical.readers[y_first].start; held < y_end; target++) {
-            struct tap down = {y_end, 0.0f, 0.0f}; // behind the last target row all sums are done
+            struct rescale_tap down = {y_end, 0.0f,
+                                       0.0f}; // behind the last target row all sums are done
             if (target < vertical.n_dst && vertical.taps[target].i0 >= 0)
                 down = vertical.taps[target];
             for (; held < min(down.i0, y_end); held++) {
@@ -250,50 +229,8 @@ static __global__ void __launch_bounds__(ROW_THREADS, 6)
 
 // ---- tables -------------------------------------------------------------------------------------
 
-// The coordinate target * (n_in - 1) / (n_out - 1) is split in integers, so the weights carry one
-// rounding and the last target pixel meets the last source pixel exactly.
-static struct tap tap_at(int target, int n_in, int n_out) {
-    struct tap tap = {-1, 0.0f, 0.0f};
-    if (target < 0 || target >= n_out)
-        return tap;
-    if (n_out == 1 || n_in == 1) {
-        tap.i0 = 0;
-        tap.weight0 = 1.0f;
-        return tap;
-    }
-    int64_t position = (int64_t)target * (n_in - 1);
-    tap.i0 = (int)(position / (n_out - 1));
-    double fraction = (double)(position % (n_out - 1)) / (double)(n_out - 1);
-    tap.weight0 = (float)(1.0 - fraction);
-    tap.weight1 = (float)fraction;
-    return tap;
-}
-
-// Returns the number of reads. Taps ascend with the target, so the sweep for a source pixel
-// begins where the one for the pixel before it began.
-static int collect_readers(const struct axis *axis) {
-    int n_reads = 0, start = 0;
-    for (int i = 0; i < axis->n_in; i++) {
-        while (start < axis->n_dst && axis->taps[start].i0 < i - 1)
-            start++;
-        while (start < axis->n_dst && axis->taps[start].i0 < 0) // i - 1 = -1 is no pixel
-            start++;
-        struct readers *readers = &axis->readers[i];
-        readers->first = n_reads;
-        readers->start = start;
-        for (int t = start; t < axis->n_dst && axis->taps[t].i0 <= i; t++) {
-            const struct tap *tap = &axis->taps[t];
-            struct read read = {t, tap->i0 == i ? tap->weight0 : tap->weight1};
-            if (tap->i0 >= 0 && read.weight != 0.0f)
-                axis->reads[n_reads++] = read;
-        }
-        readers->count = n_reads - readers->first;
-    }
-    return n_reads;
-}
-
-static adele_status upload_axis(const struct adele_device *device, const struct axis *host,
-                                struct axis *out) {
+static adele_status upload_axis(const struct adele_device *device, const struct rescale_axis *host,
+                                struct rescale_axis *out) {
     TRY(table_create(device, host->taps, (size_t)host->n_dst * sizeof *host->taps,
                      (void **)&out->taps));
     TRY(table_create(device, host->readers, (size_t)host->n_in * sizeof *host->readers,
@@ -302,27 +239,19 @@ static adele_status upload_axis(const struct adele_device *device, const struct 
                         (void **)&out->reads);
 }
 
-static adele_status axis_init(const struct adele_device *device, struct axis *axis, int n_in,
-                              int n_out, int n_dst, int start) {
+static adele_status axis_create(const struct adele_device *device, struct rescale_axis *axis,
+                                int n_in, int n_out, int n_dst, int start) {
+    struct rescale_axis host;
     axis->n_in = n_in;
     axis->n_dst = n_dst;
-    struct axis host = *axis;
-    adele_status status;
-    TRY_GOTO(ALLOCATE(&host.taps, n_dst), done);
-    TRY_GOTO(ALLOCATE(&host.readers, n_in), done);
-    TRY_GOTO(ALLOCATE(&host.reads, 2 * (size_t)n_dst), done);
-    for (int i = 0; i < n_dst; i++)
-        host.taps[i] = tap_at(i - start, n_in, n_out);
-    collect_readers(&host);
-    status = upload_axis(device, &host, axis);
-done:
-    memory_free(host.taps);
-    memory_free(host.readers);
-    memory_free(host.reads);
+    adele_status status = rescale_axis_init(&host, n_in, n_out, n_dst, start);
+    if (status == ADELE_OK)
+        status = upload_axis(device, &host, axis);
+    rescale_axis_deinit(&host);
     return status;
 }
 
-static void axis_deinit(struct axis *axis) {
+static void axis_release(struct rescale_axis *axis) {
     cudaFree(axis->taps);
     cudaFree(axis->readers);
     cudaFree(axis->reads);
@@ -332,13 +261,12 @@ static void axis_deinit(struct axis *axis) {
 
 static void rescale_release(struct cuda_op *op) {
     struct rescale *self = (struct rescale *)op;
-    axis_deinit(&self->vertical);
-    axis_deinit(&self->horizontal);
+    axis_release(&self->vertical);
+    axis_release(&self->horizontal);
 }
 
 adele_status cuda_rescale_create(const struct adele_device *device,
                                  const struct adele_rescale_desc *desc, struct adele_op **out) {
-    TRY(op_check_rescale(desc));
     TRY(op_check_slice("rescale", desc->dst, desc->c, SLICE_CHANNELS));
     TRY(rows_check("rescale", desc->n, desc->h_in, desc->w_in, desc->c));
     TRY(rows_check("rescale", desc->n, desc->h_dst, desc->w_dst, desc->c));
@@ -352,14 +280,14 @@ adele_status cuda_rescale_create(const struct adele_device *device,
     double n_pixels = (double)desc->n * (double)desc->c * (double)desc->h_out * (double)desc->w_out;
     self->base.op.flops_forward = 8.0 * n_pixels;
     self->base.op.flops_backward = 8.0 * n_pixels;
-    TRY(axis_init(device, &self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
-    return axis_init(device, &self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left);
+    TRY(axis_create(device, &self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
+    return axis_create(device, &self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left);
 }
 
 template <typename T>
 static adele_status forward(const struct rescale *self, const struct adele_rescale_args *args) {
     const struct cuda_context *context = context_of(self->base.op.device);
-    const struct axis *vertical = &self->vertical, *horizontal = &self->horizontal;
+    const struct rescale_axis *vertical = &self->vertical, *horizontal = &self->horizontal;
     const T *src = (const T *)args->src;
     T *dst = (T *)args->dst + self->dst_first;
     int n_rows = self->n * vertical->n_dst;
@@ -376,7 +304,7 @@ static adele_status forward(const struct rescale *self, const struct adele_resca
 template <typename T>
 static adele_status backward(const struct rescale *self, const struct adele_rescale_args *args) {
     const struct cuda_context *context = context_of(self->base.op.device);
-    const struct axis *vertical = &self->vertical, *horizontal = &self->horizontal;
+    const struct rescale_axis *vertical = &self->vertical, *horizontal = &self->horizontal;
     const T *d_dst = (const T *)args->d_dst + self->dst_first;
     T *d_src = (T *)args->d_src;
     int n_rows = self->n * vertical->n_in;

@@ -432,7 +432,6 @@ static adele_status forward(const struct cuda_context *context, const struct sam
 
 adele_status cuda_sample_create(const struct adele_device *device,
                                 const struct adele_sample_desc *desc, struct adele_op **out) {
-    TRY(op_check_sample(desc));
     struct sample_op *op = NULL;
     TRY(op_create(device, ADELE_OP_sample, &op, out));
     op->desc = *desc;

@@ -8,8 +8,6 @@
 // same, so there is one for both engines.
 #include "ops/segments.cuh"
 
-#include "device/op_check.h"
-
 namespace adele_cuda {
 
 struct sgd {
@@ -81,7 +79,6 @@ static void sgd_release(struct cuda_op *op) {
 adele_status cuda_sgd_create(const struct adele_device *device, const struct adele_sgd_desc *desc,
                              struct adele_op **out) {
     int64_t n_floats;
-    TRY(op_check_sgd(desc));
     struct sgd *self = NULL;
     TRY(op_create(device, ADELE_OP_sgd, &self, out));
     self->base.release = sgd_release;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The CUDA device: opening and closing a GPU, and the interface table.
+#include "device/op_check.h"
 #include "runtime/device_parts.cuh"
 #include "runtime/libraries.cuh"
 #include "runtime/nccl.cuh"
@@ -67,7 +68,7 @@ static adele_status drop_op(struct adele_op **out, adele_status status) {
 
 // The entries of the ops, on this device's GPU. An op of which the self-test found all kernels
 // faulty is refused here. A convolution's shape decides which kernels it needs, so it checks
-// itself.
+// that itself. The create functions get a checked descriptor.
 #define CHECKED_CREATE(name, has_backward)                                                         \
     static adele_status checked_##name##_create(const struct adele_device *device,                 \
                                                 const struct adele_##name##_desc *desc,            \
@@ -76,6 +77,7 @@ static adele_status drop_op(struct adele_op **out, adele_status status) {
         TRY(make_current(device));                                                                 \
         TRY(families_check_op(device, ADELE_OP_##name,                                             \
                               context_of(device)->engine == CUDA_ENGINE_PLAIN));                   \
+        TRY(op_check_##name(desc));                                                                \
         adele_status status = cuda_##name##_create(device, desc, out);                             \
         return status == ADELE_OK ? ADELE_OK : drop_op(out, status);                               \
     }

@@ -7,107 +7,27 @@
 // read it, in ascending order, so the order of the sums is fixed and no two threads write the same
 // element.
 #include "base/fail.h"
-#include "base/memory.h"
 #include "cpu/cpu.h"
 #include "cpu/lanes.h"
 #include "cpu/team.h"
 #include "device/op_check.h"
+#include "device/rescale_axis.h"
 
 #include <omp.h>
 #include <string.h>
-
-// Target pixel i of the plane = weight0 source[i0] + weight1 source[i0 + 1]; i0 = -1 outside the
-// image.
-struct tap {
-    int i0;
-    float weight0, weight1;
-};
-
-// Target pixels that read one source pixel: reads[first .. first + count).
-struct read {
-    int target;
-    float weight;
-};
-struct readers {
-    int first, count;
-};
-
-// One axis in both directions.
-struct axis {
-    int n_in, n_dst;
-    struct tap *taps;        // (n_dst)
-    struct readers *readers; // (n_in)
-    struct read *reads;
-};
 
 struct rescale {
     struct cpu_op base;
     struct adele_rescale_desc desc;
     int block, n_blocks;
     struct cpu_slice dst;
-    struct axis vertical, horizontal;
+    struct rescale_axis vertical, horizontal;
 };
-
-// ---- tables -------------------------------------------------------------------------------------
-
-static void axis_deinit(struct axis *axis) {
-    memory_free(axis->taps);
-    memory_free(axis->readers);
-    memory_free(axis->reads);
-}
-
-// The coordinate target * (n_in - 1) / (n_out - 1) is split in integers, so the weights carry one
-// rounding and the last target pixel lies exactly on the last source pixel.
-static struct tap tap_at(int target, int n_in, int n_out) {
-    struct tap tap = {-1, 0.0f, 0.0f};
-    if (target < 0 || target >= n_out)
-        return tap;
-    if (n_out == 1 || n_in == 1) {
-        tap.i0 = 0;
-        tap.weight0 = 1.0f;
-        return tap;
-    }
-    int64_t position = (int64_t)target * (n_in - 1);
-    tap.i0 = (int)(position / (n_out - 1));
-    double fraction = (double)(position % (n_out - 1)) / (double)(n_out - 1);
-    tap.weight0 = (float)(1.0 - fraction);
-    tap.weight1 = (float)fraction;
-    return tap;
-}
-
-static void collect_readers(struct axis *axis) {
-    int n_reads = 0;
-    for (int i = 0; i < axis->n_in; i++) {
-        axis->readers[i].first = n_reads;
-        // Taps ascend with the target, so those of one source pixel are found in one sweep.
-        for (int t = 0; t < axis->n_dst; t++) {
-            const struct tap *tap = &axis->taps[t];
-            if (tap->i0 < 0)
-                continue;
-            struct read read = {t, tap->i0 == i ? tap->weight0 : tap->weight1};
-            if ((tap->i0 == i || tap->i0 + 1 == i) && read.weight != 0.0f)
-                axis->reads[n_reads++] = read;
-        }
-        axis->readers[i].count = n_reads - axis->readers[i].first;
-    }
-}
-
-static adele_status axis_init(struct axis *axis, int n_in, int n_out, int n_dst, int start) {
-    axis->n_in = n_in;
-    axis->n_dst = n_dst;
-    TRY(ALLOCATE(&axis->taps, n_dst));
-    TRY(ALLOCATE(&axis->readers, n_in));
-    TRY(ALLOCATE(&axis->reads, (size_t)n_dst * 2));
-    for (int i = 0; i < n_dst; i++)
-        axis->taps[i] = tap_at(i - start, n_in, n_out);
-    collect_readers(axis);
-    return ADELE_OK;
-}
 
 static void rescale_release(struct cpu_op *op) {
     struct rescale *self = (struct rescale *)op;
-    axis_deinit(&self->vertical);
-    axis_deinit(&self->horizontal);
+    rescale_axis_deinit(&self->vertical);
+    rescale_axis_deinit(&self->horizontal);
 }
 
 adele_status cpu_rescale_create(const struct adele_device *device,
@@ -120,8 +40,8 @@ adele_status cpu_rescale_create(const struct adele_device *device,
     self->block = cpu_block(device);
     self->n_blocks = (desc->c + self->block - 1) / self->block;
     self->dst = cpu_slice_of(desc->dst, desc->c, self->block);
-    TRY(axis_init(&self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
-    TRY(axis_init(&self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left));
+    TRY(rescale_axis_init(&self->vertical, desc->h_in, desc->h_out, desc->h_dst, desc->top));
+    TRY(rescale_axis_init(&self->horizontal, desc->w_in, desc->w_out, desc->w_dst, desc->left));
     double n_pixels = (double)desc->n * (double)desc->c * (double)desc->h_out * (double)desc->w_out;
     self->base.op.flops_forward = 8.0 * n_pixels;
     self->base.op.flops_backward = 8.0 * n_pixels;
@@ -142,10 +62,10 @@ CPU_KERNEL(static void, mix_rows,
 }
 
 CPU_KERNEL(static void, mix_columns,
-           (const float *row, const struct axis *axis, int block, float *dst),
+           (const float *row, const struct rescale_axis *axis, int block, float *dst),
            (row, axis, block, dst)) {
     for (int x = 0; x < axis->n_dst; x++) {
-        const struct tap *tap = &axis->taps[x];
+        const struct rescale_tap *tap = &axis->taps[x];
         for (int lane = 0; lane < block; lane += LANES) {
             lanes value = {0};
             if (tap->i0 >= 0) {
@@ -167,10 +87,11 @@ CPU_KERNEL(static void, add_scaled,
 }
 
 CPU_KERNEL(static void, gather_columns,
-           (const float *row, const struct axis *axis, int block, bool accumulate, float *d_src),
+           (const float *row, const struct rescale_axis *axis, int block, bool accumulate,
+            float *d_src),
            (row, axis, block, accumulate, d_src)) {
     for (int x = 0; x < axis->n_in; x++) {
-        const struct read *reads = axis->reads + axis->readers[x].first;
+        const struct rescale_read *reads = axis->reads + axis->readers[x].first;
         for (int lane = 0; lane < block; lane += LANES) {
             float *to = d_src + (size_t)x * (size_t)block + lane;
             lanes sum = {0};
@@ -200,7 +121,7 @@ adele_status cpu_rescale_forward(struct adele_op *op, const struct adele_rescale
     num_threads(team_size(cpu_n_threads(op->device)))
     for (int plane = 0; plane < n_planes; plane++)
         for (int y = 0; y < h_dst; y++) {
-            const struct tap *tap = &self->vertical.taps[y];
+            const struct rescale_tap *tap = &self->vertical.taps[y];
             size_t dst_plane = cpu_slice_plane(self->dst, plane, self->n_blocks);
             float *dst = (float *)args->dst + (dst_plane * (size_t)h_dst + (size_t)y) * row_dst;
             if (tap->i0 < 0) {
@@ -228,8 +149,8 @@ adele_status cpu_rescale_backward(struct adele_op *op, const struct adele_rescal
     num_threads(team_size(cpu_n_threads(op->device)))
     for (int plane = 0; plane < n_planes; plane++)
         for (int y = 0; y < h_in; y++) {
-            const struct readers *readers = &self->vertical.readers[y];
-            const struct read *reads = self->vertical.reads + readers->first;
+            const struct rescale_readers *readers = &self->vertical.readers[y];
+            const struct rescale_read *reads = self->vertical.reads + readers->first;
             const float *d_dst =
                 (const float *)args->d_dst + cpu_slice_plane(self->dst, plane, self->n_blocks) *
                                                  (size_t)self->desc.h_dst * row_dst;

@@ -56,7 +56,8 @@ static adele_status load_network(struct model *model, const struct safetensors *
                                      .rate = description.rate};
     model->is_averaged = description.is_averaged;
     TRY(network_create(model->device, &network, &model->network));
-    return network_import(model->network, checkpoint_model_prefix(file), file);
+    return network_import(model->network, CONTENT_WEIGHTS, checkpoint_model_prefix(file), file,
+                          false);
 }
 
 // The run folder of RUN/checkpoints/X.safetensors; of a path without it, from the current folder.

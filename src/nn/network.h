@@ -164,39 +164,22 @@ double plan_flops(const struct plan *plan, bool with_backward);
 ADELE_MUST_CHECK adele_status network_download(struct network *network, float **out);
 
 // ---- weights in files: PyTorch names, OIHW ------------------------------------------------------
-// Adds every parameter and buffer to the writer under `prefix` + name. The host copies that the
-// writer borrows live in *keep (an array the caller frees with memory_free after saving).
-ADELE_MUST_CHECK adele_status network_export(struct network *network, const char *prefix,
+// Which tensors a file holds: weights and buffers, or the average of both, or one of the
+// optimizer's a trainable parameter.
+enum weights_content { CONTENT_WEIGHTS, CONTENT_AVERAGE, CONTENT_MOMENTA, CONTENT_SECOND_MOMENTS };
+// Adds every tensor to the writer under `prefix` + name; the network must have the content. The
+// host copies that the writer borrows live in *keep (an array the caller frees with memory_free
+// after saving). `whole`: momenta or second moments, plain (n_weights) on the host, borrowed by the
+// writer, where the network has ranges alone; NULL: the network's own.
+ADELE_MUST_CHECK adele_status network_export(struct network *network, enum weights_content content,
+                                             const char *prefix, const float *whole,
                                              struct safetensors_writer *writer, float **keep);
 // Loads them; missing, extra (with the prefix) and mis-shaped tensors are an error that names them,
-// eight of each kind and the count of the rest. Extra names may end in "num_batches_tracked".
-ADELE_MUST_CHECK adele_status network_import(struct network *network, const char *prefix,
-                                             const struct safetensors *file);
-// Takes what the file has: missing parameters keep their values, extra tensors are left, both are
-// logged by name. An error when a shape differs, or when nothing fits.
-ADELE_MUST_CHECK adele_status network_import_partial(struct network *network, const char *prefix,
-                                                     const struct safetensors *file);
-// As export and import, for the momenta ("momentum." in checkpoints): one tensor for each trainable
-// parameter. `whole`: plain (n_weights) on the host, borrowed by the writer, where the network has
-// ranges alone; NULL: the network's own. An import takes the network's ranges.
-ADELE_MUST_CHECK adele_status network_export_momenta(struct network *network, const float *whole,
-                                                     const char *prefix,
-                                                     struct safetensors_writer *writer,
-                                                     float **keep);
-ADELE_MUST_CHECK adele_status network_import_momenta(struct network *network, const char *prefix,
-                                                     const struct safetensors *file);
-// As network_export and network_import for the average, which the network must have.
-ADELE_MUST_CHECK adele_status network_export_average(struct network *network, const char *prefix,
-                                                     struct safetensors_writer *writer,
-                                                     float **keep);
-ADELE_MUST_CHECK adele_status network_import_average(struct network *network, const char *prefix,
-                                                     const struct safetensors *file);
-// The same for the second moments, which the network must have.
-ADELE_MUST_CHECK adele_status network_export_second_moments(struct network *network,
-                                                            const float *whole, const char *prefix,
-                                                            struct safetensors_writer *writer,
-                                                            float **keep);
-ADELE_MUST_CHECK adele_status network_import_second_moments(struct network *network,
-                                                            const char *prefix,
-                                                            const struct safetensors *file);
+// eight of each kind and the count of the rest. Extra names may end in "num_batches_tracked". Of
+// momenta and second moments it takes the network's ranges. `is_partial`: takes what the file has;
+// missing parameters keep their values, extra tensors are left, both are logged by name. Then it is
+// an error when a shape differs, or when nothing fits.
+ADELE_MUST_CHECK adele_status network_import(struct network *network, enum weights_content content,
+                                             const char *prefix, const struct safetensors *file,
+                                             bool is_partial);
 #endif

@@ -82,11 +82,13 @@ static adele_status add_tensors(const struct network *network, enum weights_cont
     return ADELE_OK;
 }
 
-static adele_status export_tensors(struct network *network, enum weights_content content,
-                                   const char *prefix, struct safetensors_writer *writer,
-                                   float **keep) {
+adele_status network_export(struct network *network, enum weights_content content,
+                            const char *prefix, const float *whole,
+                            struct safetensors_writer *writer, float **keep) {
     const struct graph *graph = &network->graph;
     float *host;
+    if (whole != NULL)
+        return add_tensors(network, content, whole, prefix, writer);
     TRY(ALLOCATE(&host, (size_t)graph->n_weights + buffer_count(graph, content) + 1));
     adele_status status = move_arenas(network, content, host, false);
     if (status == ADELE_OK)
@@ -96,31 +98,6 @@ static adele_status export_tensors(struct network *network, enum weights_content
     else
         memory_free(host);
     return status;
-}
-
-adele_status network_export(struct network *network, const char *prefix,
-                            struct safetensors_writer *writer, float **keep) {
-    return export_tensors(network, CONTENT_WEIGHTS, prefix, writer, keep);
-}
-
-adele_status network_export_momenta(struct network *network, const float *whole, const char *prefix,
-                                    struct safetensors_writer *writer, float **keep) {
-    if (whole != NULL)
-        return add_tensors(network, CONTENT_MOMENTA, whole, prefix, writer);
-    return export_tensors(network, CONTENT_MOMENTA, prefix, writer, keep);
-}
-
-adele_status network_export_average(struct network *network, const char *prefix,
-                                    struct safetensors_writer *writer, float **keep) {
-    return export_tensors(network, CONTENT_AVERAGE, prefix, writer, keep);
-}
-
-adele_status network_export_second_moments(struct network *network, const float *whole,
-                                           const char *prefix, struct safetensors_writer *writer,
-                                           float **keep) {
-    if (whole != NULL)
-        return add_tensors(network, CONTENT_SECOND_MOMENTS, whole, prefix, writer);
-    return export_tensors(network, CONTENT_SECOND_MOMENTS, prefix, writer, keep);
 }
 
 // ---- import -------------------------------------------------------------------------------------
@@ -142,9 +119,8 @@ static adele_status read_tensors(const struct graph *graph, enum weights_content
     return ADELE_OK;
 }
 
-static adele_status import_tensors(struct network *network, enum weights_content content,
-                                   const char *prefix, const struct safetensors *file,
-                                   bool is_partial) {
+adele_status network_import(struct network *network, enum weights_content content,
+                            const char *prefix, const struct safetensors *file, bool is_partial) {
     const struct graph *graph = &network->graph;
     TRY(weights_check(graph, content, prefix, file, is_partial));
     size_t n_buffers = buffer_count(graph, content);
@@ -158,29 +134,4 @@ static adele_status import_tensors(struct network *network, enum weights_content
 done:
     memory_free(host);
     return status;
-}
-
-adele_status network_import(struct network *network, const char *prefix,
-                            const struct safetensors *file) {
-    return import_tensors(network, CONTENT_WEIGHTS, prefix, file, false);
-}
-
-adele_status network_import_partial(struct network *network, const char *prefix,
-                                    const struct safetensors *file) {
-    return import_tensors(network, CONTENT_WEIGHTS, prefix, file, true);
-}
-
-adele_status network_import_momenta(struct network *network, const char *prefix,
-                                    const struct safetensors *file) {
-    return import_tensors(network, CONTENT_MOMENTA, prefix, file, false);
-}
-
-adele_status network_import_average(struct network *network, const char *prefix,
-                                    const struct safetensors *file) {
-    return import_tensors(network, CONTENT_AVERAGE, prefix, file, false);
-}
-
-adele_status network_import_second_moments(struct network *network, const char *prefix,
-                                           const struct safetensors *file) {
-    return import_tensors(network, CONTENT_SECOND_MOMENTS, prefix, file, false);
 }

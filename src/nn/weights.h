@@ -3,15 +3,10 @@
 #ifndef ADELE_NN_WEIGHTS_H
 #define ADELE_NN_WEIGHTS_H
 
-#include "base/safetensors.h"
-#include "nn/graph.h"
+#include "nn/network.h"
 
 // Room for a prefix and a parameter's name.
 #define WEIGHTS_NAME_BYTES 256
-
-// Which tensors a file holds: weights and buffers, or the average of both, or one of the
-// optimizer's a trainable parameter.
-enum weights_content { CONTENT_WEIGHTS, CONTENT_AVERAGE, CONTENT_MOMENTA, CONTENT_SECOND_MOMENTS };
 
 ADELE_MUST_CHECK adele_status weights_full_name(const char *prefix,
                                                 const struct parameter *parameter,

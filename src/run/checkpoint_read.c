@@ -146,7 +146,7 @@ static adele_status read_adamw(struct trainer *trainer, const struct safetensors
                     (long long)n_updates[1]);
     TRY(device->iface->upload(device, trainer->step.scale_second, scales, sizeof scales));
     TRY(device->iface->upload(device, trainer->step.n_updates, n_updates, sizeof n_updates));
-    return network_import_second_moments(trainer->network, "second_moment.", file);
+    return network_import(trainer->network, CONTENT_SECOND_MOMENTS, "second_moment.", file, false);
 }
 
 static adele_status read_ensemble(struct trainer *trainer, const struct safetensors *file) {
@@ -211,9 +211,9 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
     if (trainer->config->train.optimizer == OPTIMIZER_ADAMW)
         TRY(read_adamw(trainer, file));
     if (trainer->config->train.average)
-        TRY(network_import_average(trainer->network, CHECKPOINT_AVERAGE, file));
-    TRY(network_import(trainer->network, "model.", file));
-    return network_import_momenta(trainer->network, "momentum.", file);
+        TRY(network_import(trainer->network, CONTENT_AVERAGE, CHECKPOINT_AVERAGE, file, false));
+    TRY(network_import(trainer->network, CONTENT_WEIGHTS, "model.", file, false));
+    return network_import(trainer->network, CONTENT_MOMENTA, "momentum.", file, false);
 }
 
 adele_status checkpoint_load(struct trainer *trainer, const char *path) {

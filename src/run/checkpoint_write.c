@@ -20,7 +20,7 @@ static adele_status add_model(struct trainer *trainer, struct safetensors_writer
                               float **keep) {
     const struct config *config = trainer->config;
     const struct adele_sample_set *set = &trainer->data.resident[SPLIT_TRAIN].set;
-    TRY(network_export(trainer->network, "model.", writer, keep));
+    TRY(network_export(trainer->network, CONTENT_WEIGHTS, "model.", NULL, writer, keep));
     TRY(safetensors_writer_metadata(writer, "adele.format", CHECKPOINT_FORMAT));
     TRY(run_origin_write(&trainer->origin, writer));
     TRY(safetensors_writer_metadata(writer, "model.name", config->model.name));
@@ -165,8 +165,9 @@ static adele_status add_adamw(struct trainer *trainer, struct safetensors_writer
                               struct state_copies *copies) {
     const struct adele_device *device = trainer->device;
     const int64_t scale_shape[1] = {ADELE_MAX_SCALES}, update_shape[1] = {2};
-    TRY(network_export_second_moments(trainer->network, trainer->step.parts.divided.second_moments,
-                                      "second_moment.", writer, &copies->second_moments));
+    TRY(network_export(trainer->network, CONTENT_SECOND_MOMENTS, "second_moment.",
+                       trainer->step.parts.divided.second_moments, writer,
+                       &copies->second_moments));
     TRY(device->iface->download(device, copies->scale_second, trainer->step.scale_second,
                                 sizeof copies->scale_second));
     TRY(safetensors_writer_add(writer, "adamw.scale_weights", SAFETENSORS_F32, 1, scale_shape,
@@ -195,7 +196,8 @@ static adele_status add_ensemble(const struct trainer *trainer, struct safetenso
 
 static adele_status add_average(struct trainer *trainer, struct safetensors_writer *writer,
                                 struct state_copies *copies) {
-    TRY(network_export_average(trainer->network, CHECKPOINT_AVERAGE, writer, &copies->average));
+    TRY(network_export(trainer->network, CONTENT_AVERAGE, CHECKPOINT_AVERAGE, NULL, writer,
+                       &copies->average));
     return add_number(writer, "model.averaged", trainer->config->train.evaluate_averaged);
 }
 
@@ -203,8 +205,8 @@ static adele_status add_state(struct trainer *trainer, struct safetensors_writer
                               struct state_copies *copies) {
     const struct adele_device *device = trainer->device;
     const struct resident *train = &trainer->data.resident[SPLIT_TRAIN];
-    TRY(network_export_momenta(trainer->network, trainer->step.parts.divided.momenta, "momentum.",
-                               writer, &copies->momenta));
+    TRY(network_export(trainer->network, CONTENT_MOMENTA, "momentum.",
+                       trainer->step.parts.divided.momenta, writer, &copies->momenta));
     if (trainer->config->train.optimizer == OPTIMIZER_ADAMW)
         TRY(add_adamw(trainer, writer, copies));
     TRY(device->iface->download(device, copies->scales, trainer->step.scale_state,

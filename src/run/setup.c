@@ -31,8 +31,7 @@ static adele_status load_weights(struct network *network, const char *path, bool
     TRY(safetensors_open(path, &file));
     bool is_checkpoint = safetensors_metadata(file, "adele.format") != NULL;
     const char *prefix = is_checkpoint ? checkpoint_model_prefix(file) : "";
-    adele_status status = is_strict ? network_import(network, prefix, file)
-                                    : network_import_partial(network, prefix, file);
+    adele_status status = network_import(network, CONTENT_WEIGHTS, prefix, file, !is_strict);
     safetensors_close(file);
     if (status == ADELE_FORMAT)
         return FAIL(status,

@@ -59,7 +59,7 @@ static void fixture_create(struct fixture *fixture, const struct adele_device *d
     fixture->kinks = (struct kinks){
         .file = file, .poolings = poolings, .n_poolings = sizeof poolings / sizeof poolings[0]};
     check_ok(network_create(device, &config, &fixture->network));
-    check_ok(network_import(fixture->network, "weights.", file));
+    check_ok(network_import(fixture->network, CONTENT_WEIGHTS, "weights.", file, false));
 }
 
 static void fixture_destroy(struct fixture *fixture) {

@@ -106,8 +106,8 @@ static void save(struct network *network, const char *path) {
     struct safetensors_writer *writer;
     float *weights, *momenta;
     check_ok(safetensors_writer_create(&writer));
-    check_ok(network_export(network, "model.", writer, &weights));
-    check_ok(network_export_momenta(network, NULL, "momentum.", writer, &momenta));
+    check_ok(network_export(network, CONTENT_WEIGHTS, "model.", NULL, writer, &weights));
+    check_ok(network_export(network, CONTENT_MOMENTA, "momentum.", NULL, writer, &momenta));
     check_ok(safetensors_writer_save(writer, path));
     safetensors_writer_destroy(writer);
     memory_free(weights);
@@ -128,8 +128,8 @@ static void export_and_import_keep_every_bit(void **state) {
     save(from, path);
     struct safetensors *file;
     check_ok(safetensors_open(path, &file));
-    check_ok(network_import(to, "model.", file));
-    check_ok(network_import_momenta(to, "momentum.", file));
+    check_ok(network_import(to, CONTENT_WEIGHTS, "model.", file, false));
+    check_ok(network_import(to, CONTENT_MOMENTA, "momentum.", file, false));
     for (int i = 0; i < graph->n_parameters; i++) {
         const struct parameter *parameter = &graph->parameters[i];
         float *values[2];
@@ -201,7 +201,7 @@ static adele_status import_broken(void *const *state, struct network *network, c
     save_broken(network, path, missing, misshapen, added);
     struct safetensors *file;
     check_ok(safetensors_open(path, &file));
-    adele_status status = network_import(network, "", file);
+    adele_status status = network_import(network, CONTENT_WEIGHTS, "", file, false);
     safetensors_close(file);
     return status;
 }

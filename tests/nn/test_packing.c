@@ -211,7 +211,7 @@ static void save(struct network *network, const char *path) {
     struct safetensors_writer *writer;
     float *keep;
     check_ok(safetensors_writer_create(&writer));
-    check_ok(network_export(network, "model.", writer, &keep));
+    check_ok(network_export(network, CONTENT_WEIGHTS, "model.", NULL, writer, &keep));
     check_ok(safetensors_writer_save(writer, path));
     safetensors_writer_destroy(writer);
     memory_free(keep);
@@ -220,8 +220,7 @@ static void save(struct network *network, const char *path) {
 static void load(struct subject *subject, const char *path, bool is_partial) {
     struct safetensors *file;
     check_ok(safetensors_open(path, &file));
-    check_ok(
-        (is_partial ? network_import_partial : network_import)(subject->network, "model.", file));
+    check_ok(network_import(subject->network, CONTENT_WEIGHTS, "model.", file, is_partial));
     safetensors_close(file);
 }
 

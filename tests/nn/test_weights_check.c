@@ -100,7 +100,7 @@ static void every_kind_is_named_in_one_message(void **state) {
     struct network *network = create();
     struct changes changes = {.left_out = "outc.", .bent = "inc.double_conv.0", .n_added = 2};
     struct safetensors *file = open_changed(state, network, changes);
-    assert_int_equal(network_import(network, "", file), ADELE_FORMAT);
+    assert_int_equal(network_import(network, CONTENT_WEIGHTS, "", file, false), ADELE_FORMAT);
     const char *message = adele_error_message();
     assert_said(message, "missing outc.conv.weight, outc.conv.bias");
     assert_said(message, "extra foreign.0, foreign.1");
@@ -116,7 +116,7 @@ static void long_lists_end_with_a_count(void **state) {
     const struct graph *graph = network_graph(network);
     struct changes changes = {.only = "inc.double_conv.0", .n_added = 40};
     struct safetensors *file = open_changed(state, network, changes);
-    assert_int_equal(network_import(network, "", file), ADELE_FORMAT);
+    assert_int_equal(network_import(network, CONTENT_WEIGHTS, "", file, false), ADELE_FORMAT);
     char want[32];
     snprintf(want, sizeof want, " and %d more", graph->n_parameters - 2 - 8);
     assert_said(adele_error_message(), want);
@@ -130,7 +130,7 @@ static void long_names_are_cut_at_a_name(void **state) {
     struct network *network = create();
     struct changes changes = {.bent = "down"};
     struct safetensors *file = open_changed(state, network, changes);
-    assert_int_equal(network_import(network, "", file), ADELE_FORMAT);
+    assert_int_equal(network_import(network, CONTENT_WEIGHTS, "", file, false), ADELE_FORMAT);
     const char *message = adele_error_message();
     int n_named = 0;
     for (const char *at = strstr(message, "has shape"); at != NULL;
@@ -169,7 +169,7 @@ static void what_is_missing_keeps_its_values(void **state) {
     struct safetensors *file = open_changed(state, network, changes);
     char line[4096] = "";
     log_set_sink(keep_line, line);
-    check_ok(network_import_partial(network, "", file));
+    check_ok(network_import(network, CONTENT_WEIGHTS, "", file, true));
     log_set_sink(NULL, NULL);
     assert_said(line, "missing outc.conv.weight, outc.conv.bias; extra foreign.0");
     float *weights = download(network_weights(network), graph->n_weights);
@@ -196,7 +196,7 @@ static void a_full_file_is_imported_without_a_word(void **state) {
     struct safetensors *file = open_changed(state, network, (struct changes){.n_added = 0});
     char line[4096] = "";
     log_set_sink(keep_line, line);
-    check_ok(network_import_partial(network, "", file));
+    check_ok(network_import(network, CONTENT_WEIGHTS, "", file, true));
     log_set_sink(NULL, NULL);
     assert_string_equal(line, "");
     safetensors_close(file);
@@ -207,12 +207,12 @@ static void a_partial_import_refuses_what_cannot_be_meant(void **state) {
     struct network *network = create();
     float *before = download(network_weights(network), network_graph(network)->n_weights);
     struct safetensors *file = open_changed(state, network, (struct changes){.bent = "outc."});
-    assert_int_equal(network_import_partial(network, "", file), ADELE_FORMAT);
+    assert_int_equal(network_import(network, CONTENT_WEIGHTS, "", file, true), ADELE_FORMAT);
     assert_said(adele_error_message(), "outc.conv.bias has shape [2, 1], want [2]");
     safetensors_close(file);
     // Nothing fits: a prefix is wrong, or the model.
     file = open_changed(state, network, (struct changes){.only = "none", .n_added = 3});
-    assert_int_equal(network_import_partial(network, "", file), ADELE_FORMAT);
+    assert_int_equal(network_import(network, CONTENT_WEIGHTS, "", file, true), ADELE_FORMAT);
     assert_said(adele_error_message(), "extra foreign.0, foreign.1, foreign.2");
     safetensors_close(file);
     float *after = download(network_weights(network), network_graph(network)->n_weights);
