@@ -196,11 +196,10 @@ static adele_status slice(const struct aspp *self, int r, const void *d_dst, voi
     const struct adele_aspp_desc *desc = &self->desc;
     int64_t n_pixels = (int64_t)desc->n * desc->h * desc->w;
     int p_to = padded_channels(desc->c_out);
-    int64_t n_blocks = (n_pixels * (p_to / 8) + slice_threads - 1) / slice_threads;
     return LAUNCH(context_of(self->base.op.device), slice_kernel<T>,
-                  n_blocks < 65535 ? (int)n_blocks : 65535, slice_threads, 0, n_pixels, desc->c_out,
-                  p_to, (T *)to, r * desc->c_out, padded_channels(aspp_dst_channels(desc)),
-                  (const T *)d_dst);
+                  strided_grid(n_pixels * (p_to / 8), slice_threads), slice_threads, 0, n_pixels,
+                  desc->c_out, p_to, (T *)to, r * desc->c_out,
+                  padded_channels(aspp_dst_channels(desc)), (const T *)d_dst);
 }
 
 adele_status cuda_aspp_backward(struct adele_op *op, const struct adele_aspp_args *args) {

@@ -128,18 +128,14 @@ static struct aspp_pointers pointers_of(const struct adele_aspp_desc *desc,
     return out;
 }
 
-static int blocks_for(int64_t n_elements) {
-    int64_t n = (n_elements + n_threads - 1) / n_threads;
-    return n < 65535 ? (int)n : 65535;
-}
-
 template <typename T>
 static adele_status run_forward(const struct cuda_context *context,
                                 const struct adele_aspp_desc *desc, enum conv2d_math math,
                                 const struct adele_aspp_args *args) {
     struct plain_extents e = extents_of(desc);
-    return LAUNCH(context, forward_kernel<T>, blocks_for((int64_t)e.n * e.h * e.w * e.p_dst),
-                  n_threads, 0, e, math, (const T *)args->src, pointers_of(desc, args->weights),
+    return LAUNCH(context, forward_kernel<T>,
+                  strided_grid((int64_t)e.n * e.h * e.w * e.p_dst, n_threads), n_threads, 0, e,
+                  math, (const T *)args->src, pointers_of(desc, args->weights),
                   pointers_of(desc, args->biases), (T *)args->dst);
 }
 
@@ -154,9 +150,10 @@ static adele_status run_data_gradient(const struct cuda_context *context,
                                       const struct adele_aspp_desc *desc, enum conv2d_math math,
                                       const struct adele_aspp_args *args) {
     struct plain_extents e = extents_of(desc);
-    return LAUNCH(context, data_gradient_kernel<T>, blocks_for((int64_t)e.n * e.h * e.w * e.p_in),
-                  n_threads, 0, e, math, (const T *)args->d_dst, pointers_of(desc, args->weights),
-                  (T *)args->d_src, args->accumulate_d_src);
+    return LAUNCH(context, data_gradient_kernel<T>,
+                  strided_grid((int64_t)e.n * e.h * e.w * e.p_in, n_threads), n_threads, 0, e, math,
+                  (const T *)args->d_dst, pointers_of(desc, args->weights), (T *)args->d_src,
+                  args->accumulate_d_src);
 }
 
 adele_status aspp_plain_data_gradient(const struct cuda_context *context,

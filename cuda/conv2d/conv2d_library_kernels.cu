@@ -7,12 +7,6 @@
 namespace adele_cuda {
 
 static const int block_threads = 256;
-static const int most_blocks = 65535; // beyond, threads take several elements
-
-static int blocks_for(int64_t n_threads) {
-    int64_t n = (n_threads + block_threads - 1) / block_threads;
-    return n < most_blocks ? (int)n : most_blocks;
-}
 
 // A thread owns 8 channels of a pixel of dst (pixels, P).
 template <typename T>
@@ -62,24 +56,27 @@ template <typename T>
 static adele_status run_bias(const struct conv2d *self, const float *bias, void *dst) {
     const struct conv2d_shape *shape = &self->shape;
     int64_t n_vectors = (int64_t)shape->n * shape->h_out * shape->w_out * (shape->p_out / 8);
-    return LAUNCH(context_of(self->base.op.device), bias_add_kernel<T>, blocks_for(n_vectors),
-                  block_threads, 0, n_vectors, shape->c_out, shape->p_out, bias, (T *)dst);
+    return LAUNCH(context_of(self->base.op.device), bias_add_kernel<T>,
+                  strided_grid(n_vectors, block_threads), block_threads, 0, n_vectors, shape->c_out,
+                  shape->p_out, bias, (T *)dst);
 }
 
 template <typename T>
 static adele_status run_tensor(const struct conv2d *self, const void *from, void *to) {
     const struct conv2d_shape *shape = &self->shape;
     int64_t n_vectors = (int64_t)shape->n * shape->h_in * shape->w_in * (shape->p_in / 8);
-    return LAUNCH(context_of(self->base.op.device), tensor_add_kernel<T>, blocks_for(n_vectors),
-                  block_threads, 0, n_vectors, (const T *)from, (T *)to);
+    return LAUNCH(context_of(self->base.op.device), tensor_add_kernel<T>,
+                  strided_grid(n_vectors, block_threads), block_threads, 0, n_vectors,
+                  (const T *)from, (T *)to);
 }
 
 template <typename T>
 static adele_status run_filter(const struct conv2d *self, const void *d_filter, float *d_weight) {
     const struct conv2d_shape *shape = &self->shape;
     int64_t n_weights = (int64_t)shape->c_out * shape->kernel * shape->kernel * shape->c_in;
-    return LAUNCH(context_of(self->base.op.device), filter_add_kernel<T>, blocks_for(n_weights),
-                  block_threads, 0, *shape, (const T *)d_filter, d_weight);
+    return LAUNCH(context_of(self->base.op.device), filter_add_kernel<T>,
+                  strided_grid(n_weights, block_threads), block_threads, 0, *shape,
+                  (const T *)d_filter, d_weight);
 }
 
 size_t conv2d_filter_elements(const struct conv2d *self) {

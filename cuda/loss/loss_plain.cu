@@ -26,10 +26,6 @@ int64_t loss_plain_blocks(const struct loss_task &task) {
     return ((int64_t)task.n * task.h * task.w + LOSS_THREADS - 1) / LOSS_THREADS;
 }
 
-static __device__ int64_t thread_index() {
-    return (int64_t)blockIdx.x * LOSS_THREADS + threadIdx.x;
-}
-
 // A thread brings 8 channels of one label pixel of scale k to label size.
 template <typename T> static __global__ void plain_resample(struct loss_task task, int k) {
     int64_t i = thread_index(), n_groups = task.p / 8;

@@ -33,7 +33,7 @@ struct accumulate_maps_task {
 template <typename T>
 static __global__ void __launch_bounds__(N_THREADS)
     accumulate_maps_kernel(struct accumulate_maps_task task, const T *logits) {
-    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    int64_t i = thread_index();
     if (i >= task.n * task.plane)
         return;
     int64_t n = i / task.plane, pixel = i % task.plane;

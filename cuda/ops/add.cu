@@ -44,9 +44,8 @@ adele_status cuda_add_create(const struct adele_device *device, const struct ade
 
 template <typename T>
 static adele_status launch_add(const struct add *self, const void *a, const void *b, void *to) {
-    int64_t n_blocks = (self->n_vectors + n_threads - 1) / n_threads;
     return LAUNCH(context_of(self->base.op.device), add_kernel<T>,
-                  n_blocks < 65535 ? (int)n_blocks : 65535, n_threads, 0, self->n_vectors,
+                  strided_grid(self->n_vectors, n_threads), n_threads, 0, self->n_vectors,
                   (const T *)a, (const T *)b, (T *)to);
 }
 

@@ -78,7 +78,7 @@ static __global__ void __launch_bounds__(N_THREADS)
         return;
     double image[INTENSITY_IMAGE_DRAWS], channel[INTENSITY_CHANNEL_DRAWS];
     struct adele_intensity rates = task.rates;
-    struct philox_stream stream;
+    struct random_stream stream;
     if (task.sample_ids[n] < 0)
         rates.brightness = rates.contrast = rates.gamma = rates.noise = rates.blur = 0.0;
     philox_init(&stream, task.seed, RANDOM_INTENSITY, task.epoch, (uint32_t)task.sample_ids[n]);

@@ -7,7 +7,6 @@
 namespace adele_cuda {
 
 static const int n_threads = 256;
-static const int n_blocks_max = 65535;
 
 struct average {
     struct cuda_op base;
@@ -35,10 +34,9 @@ adele_status cuda_average_create(const struct adele_device *device,
 
 adele_status cuda_average_forward(struct adele_op *op, const struct adele_average_args *args) {
     int64_t n_floats = ((const struct average *)op)->n_floats;
-    int64_t n_blocks = (n_floats + n_threads - 1) / n_threads;
-    return LAUNCH(context_of(op->device), average_kernel,
-                  n_blocks < n_blocks_max ? (int)n_blocks : n_blocks_max, n_threads, 0, n_floats,
-                  args->average, args->values, 1.0f - args->decay, args->health);
+    return LAUNCH(context_of(op->device), average_kernel, strided_grid(n_floats, n_threads),
+                  n_threads, 0, n_floats, args->average, args->values, 1.0f - args->decay,
+                  args->health);
 }
 
 } // namespace adele_cuda

@@ -7,7 +7,6 @@
 namespace adele_cuda {
 
 static const int n_threads = 256;
-static const int n_blocks_max = 65535;
 
 struct combine {
     struct cuda_op base;
@@ -33,10 +32,8 @@ adele_status cuda_combine_create(const struct adele_device *device,
 
 adele_status cuda_combine_forward(struct adele_op *op, const struct adele_combine_args *args) {
     int64_t n_floats = ((const struct combine *)op)->n_floats;
-    int64_t n_blocks = (n_floats + n_threads - 1) / n_threads;
-    return LAUNCH(context_of(op->device), combine_kernel,
-                  n_blocks < n_blocks_max ? (int)n_blocks : n_blocks_max, n_threads, 0, n_floats,
-                  args->a, args->b, args->scale, args->out);
+    return LAUNCH(context_of(op->device), combine_kernel, strided_grid(n_floats, n_threads),
+                  n_threads, 0, n_floats, args->a, args->b, args->scale, args->out);
 }
 
 } // namespace adele_cuda

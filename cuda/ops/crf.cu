@@ -57,10 +57,6 @@ struct crf_task {
     float *swept, *norm;               // (n_pixels)
 };
 
-static __device__ int64_t thread_index(void) {
-    return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-}
-
 static __device__ bool is_empty_row(const struct crf_task *task) {
     return task->sample_ids != NULL && task->sample_ids[task->row] < 0;
 }

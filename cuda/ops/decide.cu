@@ -60,7 +60,7 @@ static __device__ float probability(const struct decide_task *task, const struct
 
 // A thread owns one pixel.
 static __global__ void __launch_bounds__(N_THREADS) decide_kernel(struct decide_task task) {
-    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    int64_t i = thread_index();
     if (i >= task.n * task.plane)
         return;
     int64_t n = i / task.plane, pixel = i % task.plane;

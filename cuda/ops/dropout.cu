@@ -87,9 +87,8 @@ static adele_status launch_dropout(const struct dropout *self,
     task.key[1] = (uint32_t)(desc->seed >> 32);
     task.factor = task.is_drawn ? (float)(1.0 / (1.0 - desc->rate)) : 1.0f;
     task.sample_ids = args->sample_ids;
-    int64_t n_blocks = (task.n_vectors + n_threads - 1) / n_threads;
     return LAUNCH(context_of(self->base.op.device), dropout_kernel<T>,
-                  n_blocks < 65535 ? (int)n_blocks : 65535, n_threads, 0, task, (const T *)from,
+                  strided_grid(task.n_vectors, n_threads), n_threads, 0, task, (const T *)from,
                   (T *)to);
 }
 

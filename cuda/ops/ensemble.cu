@@ -69,7 +69,7 @@ template <typename T>
 static __global__ void __launch_bounds__(N_THREADS)
     ensemble_kernel(struct ensemble_task task, const T *logits) {
     int64_t plane = (int64_t)task.h * task.w;
-    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    int64_t i = thread_index();
     if (i >= task.n * plane)
         return;
     int64_t n = i / plane, pixel = i % plane;

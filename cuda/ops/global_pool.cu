@@ -102,9 +102,8 @@ template <typename T>
 static adele_status run_backward(const struct global_pool *self,
                                  const struct adele_global_pool_args *args) {
     int64_t n_vectors = (int64_t)self->n * self->n_pixels * (self->p / 8);
-    int64_t n_blocks = (n_vectors + n_threads - 1) / n_threads;
     return LAUNCH(context_of(self->base.op.device), backward_kernel<T>,
-                  n_blocks < 65535 ? (int)n_blocks : 65535, n_threads, 0, n_vectors, self->p,
+                  strided_grid(n_vectors, n_threads), n_threads, 0, n_vectors, self->p,
                   self->n_pixels, (const T *)args->d_dst, (T *)args->d_src, args->accumulate_d_src);
 }
 

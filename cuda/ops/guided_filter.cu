@@ -42,10 +42,6 @@ struct guided_task {
     double *sums[2];                           // sums over windows, and what becomes of them
 };
 
-static __device__ int64_t thread_index(void) {
-    return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
-}
-
 // The map of row n; -1: the row is skipped.
 static __device__ int64_t map_of(const struct guided_task *task, int64_t n) {
     if (task->args.sample_ids != NULL && task->args.sample_ids[n] < 0)

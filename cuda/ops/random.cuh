@@ -5,20 +5,13 @@
 #ifndef ADELE_CUDA_OPS_RANDOM_CUH
 #define ADELE_CUDA_OPS_RANDOM_CUH
 
-#include "base/random.h" // enum random_purpose
+#include "base/random.h" // struct random_stream
 #include "base/random_rule.h"
 
 #include <cuda_runtime.h>
 #include <stdint.h>
 
 namespace adele_cuda {
-
-struct philox_stream {
-    uint32_t key[2];
-    uint32_t counter[4];
-    uint32_t block[4];
-    int n_used; // of block; 4 = draw the next block
-};
 
 static __device__ inline double rounded_product(double a, double b) {
 #if defined(__CUDA_ARCH__)
@@ -36,7 +29,7 @@ static __device__ inline double rounded_sum(double a, double b) {
 #endif
 }
 
-static __device__ inline void philox_init(struct philox_stream *stream, uint64_t seed,
+static __device__ inline void philox_init(struct random_stream *stream, uint64_t seed,
                                           enum random_purpose purpose, uint32_t epoch,
                                           uint32_t sample) {
     stream->key[0] = (uint32_t)seed;
@@ -48,7 +41,7 @@ static __device__ inline void philox_init(struct philox_stream *stream, uint64_t
     stream->n_used = 4;
 }
 
-static __device__ inline uint32_t philox_u32(struct philox_stream *stream) {
+static __device__ inline uint32_t philox_u32(struct random_stream *stream) {
     if (stream->n_used >= 4) {
         philox_block(stream->counter, stream->key, stream->block);
         stream->counter[0]++;
@@ -62,11 +55,11 @@ static __device__ inline uint32_t philox_u32(struct philox_stream *stream) {
 }
 
 // [0, 1): 32 bits over 2^32, exact.
-static __device__ inline double philox_uniform(struct philox_stream *stream) {
+static __device__ inline double philox_uniform(struct random_stream *stream) {
     return (double)philox_u32(stream) * (1.0 / 4294967296.0);
 }
 
-static __device__ inline double philox_range(struct philox_stream *stream, double low,
+static __device__ inline double philox_range(struct random_stream *stream, double low,
                                              double high) {
     return rounded_sum(low, rounded_product(rounded_sum(high, -low), philox_uniform(stream)));
 }

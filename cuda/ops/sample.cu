@@ -117,7 +117,7 @@ static __device__ OUT_OF_LINE void place(const struct sample_task *task, int n,
     if (!task->augment.enabled || out->id < 0)
         return;
     const struct adele_augment *augment = &task->augment;
-    struct philox_stream stream;
+    struct random_stream stream;
     bool is_mirrored;
     philox_init(&stream, task->seed, RANDOM_AUGMENT, task->epoch, (uint32_t)id);
     if (IS_VOC) {

@@ -14,7 +14,7 @@ namespace adele_cuda {
 // All draws, in the CPU's order; *is_mirrored is the flip's.
 static __device__ inline struct voc_placement
 draw_voc_placement(const struct adele_sample_set *set, const struct adele_augment *augment, int h,
-                   int w, struct philox_stream *stream, bool *is_mirrored) {
+                   int w, struct random_stream *stream, bool *is_mirrored) {
     struct voc_draws draws;
     draws.scale = philox_range(stream, augment->scale_low, augment->scale_high);
     draws.along_x = philox_uniform(stream);

@@ -61,6 +61,17 @@ static __host__ __device__ inline int ceil_div(int a, int b) {
     return (a + b - 1) / b;
 }
 
+// The thread's number in a grid of one dimension.
+static __device__ inline int64_t thread_index(void) {
+    return (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+}
+
+// Blocks for n elements, of which a thread takes one, or several where the grid is full.
+static inline int strided_grid(int64_t n, int n_threads) {
+    int64_t n_blocks = (n + n_threads - 1) / n_threads;
+    return n_blocks < 65535 ? (int)n_blocks : 65535;
+}
+
 // A slice of a wide tensor: its pixels are slice_pitch elements apart, and its first one lies
 // slice.first elements behind the wide tensor's.
 #define SLICE_CHANNELS 8 // a slice begins on a vector

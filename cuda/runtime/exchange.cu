@@ -327,11 +327,11 @@ static adele_status exchange_group(struct exchange *self, const struct division 
 // This rank's chunk becomes the sum of the ranks' pieces.
 static adele_status sum_own_chunk(const struct cuda_context *context, const struct division *all) {
     TRY(exchange_group(context->exchange, all, context->stream, piece_of));
-    int64_t n = chunk_floats(all, all->own), n_blocks = (n + n_threads - 1) / n_threads;
+    int64_t n = chunk_floats(all, all->own);
     if (n == 0)
         return ADELE_OK;
-    return LAUNCH(context, sum_pieces_kernel, n_blocks < 65535 ? (int)n_blocks : 65535, n_threads,
-                  0, n, all->chunk, all->n_ranks, all->own, all->scratch, chunk_of(all, all->own));
+    return LAUNCH(context, sum_pieces_kernel, strided_grid(n, n_threads), n_threads, 0, n,
+                  all->chunk, all->n_ranks, all->own, all->scratch, chunk_of(all, all->own));
 }
 
 static adele_status queue_sum(const struct cuda_context *context, float *vector, float *scratch,

@@ -62,26 +62,25 @@ size_t device_free_bytes(const struct adele_device *device) {
     return free_bytes > reserved_bytes ? free_bytes - reserved_bytes : 0;
 }
 
-adele_status device_upload(const struct adele_device *device, void *to, const void *from,
-                           size_t bytes) {
+static adele_status copy_and_wait(const struct adele_device *device, void *to, const void *from,
+                                  size_t bytes, enum cudaMemcpyKind kind) {
     cudaStream_t stream = context_of(device)->stream;
     if (bytes == 0)
         return ADELE_OK;
     TRY(make_current(device));
     TRY(exchange_wait_before_copy(context_of(device), stream));
-    CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, stream));
-    return exchange_wait(context_of(device), stream); // the caller may free `from`
+    CUDA_TRY(cudaMemcpyAsync(to, from, bytes, kind, stream));
+    return exchange_wait(context_of(device), stream);
+}
+
+adele_status device_upload(const struct adele_device *device, void *to, const void *from,
+                           size_t bytes) {
+    return copy_and_wait(device, to, from, bytes, cudaMemcpyHostToDevice);
 }
 
 adele_status device_download(const struct adele_device *device, void *to, const void *from,
                              size_t bytes) {
-    cudaStream_t stream = context_of(device)->stream;
-    if (bytes == 0)
-        return ADELE_OK;
-    TRY(make_current(device));
-    TRY(exchange_wait_before_copy(context_of(device), stream));
-    CUDA_TRY(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream));
-    return exchange_wait(context_of(device), stream);
+    return copy_and_wait(device, to, from, bytes, cudaMemcpyDeviceToHost);
 }
 
 adele_status device_upload_begin(const struct adele_device *device, void *to, const void *pinned,

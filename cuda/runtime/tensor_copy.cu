@@ -46,25 +46,20 @@ static __global__ void to_nchw(const T *__restrict__ tensor, float *__restrict__
 
 #define TRANSLATE_BLOCK 256
 
-static int translate_grid(int64_t n_elements) {
-    int64_t n_blocks = (n_elements + TRANSLATE_BLOCK - 1) / TRANSLATE_BLOCK;
-    return (int)(n_blocks < 65535 ? n_blocks : 65535);
-}
-
 template <typename T>
 static adele_status launch_from_nchw(const struct cuda_context *context, const float *nchw,
                                      void *tensor, struct adele_shape shape) {
     int64_t n_elements = tensor_elements(shape);
-    return LAUNCH(context, from_nchw<T>, translate_grid(n_elements), TRANSLATE_BLOCK, 0, nchw,
-                  (T *)tensor, shape.c, (int64_t)shape.h * shape.w, n_elements);
+    return LAUNCH(context, from_nchw<T>, strided_grid(n_elements, TRANSLATE_BLOCK), TRANSLATE_BLOCK,
+                  0, nchw, (T *)tensor, shape.c, (int64_t)shape.h * shape.w, n_elements);
 }
 
 template <typename T>
 static adele_status launch_to_nchw(const struct cuda_context *context, const void *tensor,
                                    float *nchw, struct adele_shape shape) {
     int64_t n_pixels = (int64_t)shape.h * shape.w, n_elements = n_pixels * shape.n * shape.c;
-    return LAUNCH(context, to_nchw<T>, translate_grid(n_elements), TRANSLATE_BLOCK, 0,
-                  (const T *)tensor, nchw, shape.c, n_pixels, n_elements);
+    return LAUNCH(context, to_nchw<T>, strided_grid(n_elements, TRANSLATE_BLOCK), TRANSLATE_BLOCK,
+                  0, (const T *)tensor, nchw, shape.c, n_pixels, n_elements);
 }
 
 static size_t plain_bytes(struct adele_shape shape) {
