@@ -7,7 +7,6 @@
 // Who accumulates, and the workspace: dst and d_src are overwritten (d_src is added to on request),
 // parameters' gradients are added to. Determinism: every sum has one order, given by the shapes.
 #include "aspp/aspp_parts.cuh"
-#include "runtime/enum_value.cuh"
 
 #include <limits.h>
 #include <string.h>

@@ -13,7 +13,6 @@
 // floating-point atomics; blocks and orders depend on the shapes alone. Everything is computed in
 // log space.
 #include "loss/loss_parts.cuh"
-#include "runtime/enum_value.cuh"
 
 #include "device/op_check.h"
 

@@ -19,7 +19,6 @@
 #include "ops/random.cuh"
 #include "ops/sample_voc.cuh"
 #include "runtime/common.cuh"
-#include "runtime/enum_value.cuh"
 
 #include "device/elastic_rule.h"
 #include "device/op_check.h"

@@ -282,34 +282,3 @@ adele_status file_write(const char *path, const void *data, size_t bytes) {
     }
     return file_writer_commit(writer);
 }
-
-adele_status file_copy(const char *from, const char *to) {
-    struct file_writer *writer = NULL;
-    adele_status status = ADELE_OK;
-    int fd = open(from, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return FAIL_ERRNO("open", from, errno);
-    char *block = NULL;
-    TRY_GOTO(ALLOCATE(&block, BUFFER_BYTES), fail);
-    TRY_GOTO(file_writer_begin(to, &writer), fail);
-    for (;;) {
-        ssize_t n = read(fd, block, BUFFER_BYTES);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            status = FAIL_ERRNO("read", from, errno);
-            goto fail;
-        }
-        if (n == 0)
-            break;
-        TRY_GOTO(file_writer_write(writer, block, (size_t)n), fail);
-    }
-    memory_free(block);
-    (void)close(fd);
-    return file_writer_commit(writer);
-fail:
-    file_writer_abandon(writer);
-    memory_free(block);
-    (void)close(fd);
-    return status;
-}

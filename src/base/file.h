@@ -50,6 +50,8 @@ const char *file_hint(int error);
 
 bool file_exists(const char *path); // anything of that name
 bool file_is_directory(const char *path);
+bool file_exists_in(const char *folder, const char *name); // the same for FOLDER/NAME
+bool file_is_directory_in(const char *folder, const char *name);
 bool file_opens(const char *path); // for reading; reading may still fail
 // ADELE_DATA unless the path leads to a regular file: opening a pipe would block, and a device has
 // no end.
@@ -61,7 +63,6 @@ ADELE_MUST_CHECK adele_status file_remove_tree(const char *path);
 // Removes the temporary files that killed writers left in the folder; succeeds when there is no
 // folder. No other process may be writing there.
 ADELE_MUST_CHECK adele_status file_remove_temporaries(const char *path);
-ADELE_MUST_CHECK adele_status file_copy(const char *from, const char *to); // atomically
 // Within a folder; a file with the name `to` is replaced.
 ADELE_MUST_CHECK adele_status file_rename(const char *from, const char *to);
 

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -22,6 +24,22 @@ bool file_exists(const char *path) {
 bool file_is_directory(const char *path) {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// False where the path is longer than the system takes: nothing of that name can be opened.
+static bool join_into(char path[PATH_MAX], const char *folder, const char *name) {
+    int n = snprintf(path, PATH_MAX, "%s%s%s", folder, folder[0] != '\0' ? "/" : "", name);
+    return n >= 0 && n < PATH_MAX;
+}
+
+bool file_exists_in(const char *folder, const char *name) {
+    char path[PATH_MAX];
+    return join_into(path, folder, name) && file_exists(path);
+}
+
+bool file_is_directory_in(const char *folder, const char *name) {
+    char path[PATH_MAX];
+    return join_into(path, folder, name) && file_is_directory(path);
 }
 
 bool file_opens(const char *path) {

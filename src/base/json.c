@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <string.h>
 
 // cJSON needs some 64 bytes of memory for two bytes of text, so this limits it to 2 GiB; our own
@@ -40,6 +41,16 @@ adele_status json_read(const char *path, cJSON **out) {
     memory_free(text);
     return FAIL(ADELE_FORMAT, "Correct the file at this line, or write it again.",
                 "%s:%zu: not valid JSON (column %zu)", path, line, column);
+}
+
+double json_number(const cJSON *object, const char *name) {
+    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, name);
+    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
+}
+
+bool json_whole(const cJSON *object, const char *name, double max, double *out) {
+    *out = json_number(object, name);
+    return *out >= 0.0 && *out <= max && floor(*out) == *out;
 }
 
 bool json_add(cJSON *object, const char *key, cJSON *item) {

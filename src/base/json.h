@@ -10,6 +10,10 @@ ADELE_MUST_CHECK adele_status json_read(const char *path, cJSON **out);
 // Pretty-prints into the file, atomically, with a final newline. ADELE_NO_MEMORY when `value` is
 // NULL: memory was out when it was built.
 ADELE_MUST_CHECK adele_status json_write(const char *path, const cJSON *value);
+// The member as a number; NaN where it is none.
+double json_number(const cJSON *object, const char *name);
+// Whether the member is a whole number from 0 to max; *out is the number, NaN where it is none.
+bool json_whole(const cJSON *object, const char *name, double max, double *out);
 // Adds the item to the object or array, which owns it then. False when memory is out or `item` is
 // NULL (memory was out when it was created); the item is freed then, so that calls can be chained
 // by &&.

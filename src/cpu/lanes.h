@@ -18,7 +18,6 @@ typedef double half_lanes_double __attribute__((vector_size(32), aligned(8), may
 
 #define LANES_AT(pointer)       (*(const lanes *)(pointer))
 #define LANES_STORE(pointer, v) (*(lanes *)(pointer) = (v))
-#define LANES_ALL(value)        ((value) - (lanes){0}) // the scalar in every lane
 // Where a bit of the mask is clear the value becomes +0.
 #define LANES_KEEP(v, mask) ((lanes)((lanes_mask)(v) & (mask)))
 

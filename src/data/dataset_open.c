@@ -24,7 +24,7 @@ static const struct dataset_layout_ops *layout_ops(enum dataset_layout layout) {
 }
 
 // The layout whose folder (or file) exists; LAYOUT_AUTO when none does.
-static adele_status recognize(const char *root, enum dataset_layout *out) {
+static enum dataset_layout recognize(const char *root) {
     static const struct {
         const char *name;
         enum dataset_layout layout;
@@ -33,14 +33,10 @@ static adele_status recognize(const char *root, enum dataset_layout *out) {
                  {"JPEGImages", LAYOUT_VOC},
                  {"ImageSets", LAYOUT_VOC},
                  {"img_dir", LAYOUT_IMG_ANN}};
-    for (size_t i = 0; i < sizeof marks / sizeof marks[0] && *out == LAYOUT_AUTO; i++) {
-        char *path = file_join(root, marks[i].name);
-        TRY(CHECK_MEMORY(path));
-        if (file_exists(path))
-            *out = marks[i].layout;
-        memory_free(path);
-    }
-    return ADELE_OK;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (file_exists_in(root, marks[i].name))
+            return marks[i].layout;
+    return LAYOUT_AUTO;
 }
 
 // Two folders of any names are only suggested, not opened: they do not define the classes.
@@ -78,7 +74,7 @@ static adele_status detect_layout(struct dataset *dataset) {
     if (dataset->layout == LAYOUT_AUTO && dataset->config.image_folder != NULL)
         dataset->layout = LAYOUT_IMG_ANN;
     if (dataset->layout == LAYOUT_AUTO)
-        TRY(recognize(root, &dataset->layout));
+        dataset->layout = recognize(root);
     return dataset->layout == LAYOUT_AUTO ? fail_unknown(root) : ADELE_OK;
 }
 

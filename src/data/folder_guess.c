@@ -14,14 +14,6 @@
 
 static const char *const splits[] = {"train", "val", "test"};
 
-static adele_status is_folder(const char *root, const char *name, bool *out) {
-    char *path = file_join(root, name);
-    TRY(CHECK_MEMORY(path));
-    *out = file_is_directory(path);
-    memory_free(path);
-    return ADELE_OK;
-}
-
 // ---- names of pictures --------------------------------------------------------------------------
 
 static int compare_names(const void *left, const void *right) {
@@ -210,12 +202,11 @@ static adele_status list_contents(const char *root, struct contents *out) {
     struct file_list entries = {0};
     adele_status status = file_list_directory(root, &entries);
     for (int i = 0; i < entries.n && status == ADELE_OK; i++) {
-        bool is_picture, is_volume, is_directory = false;
-        status = is_folder(root, entries.names[i], &is_directory);
+        bool is_picture, is_volume, is_directory = file_is_directory_in(root, entries.names[i]);
         (void)name_stem_bytes(entries.names[i], &is_picture, &is_volume);
         out->n_files += !is_directory;
         out->n_pictures += !is_directory && (is_picture || is_volume);
-        if (is_directory && status == ADELE_OK)
+        if (is_directory)
             status = add_folder(root, entries.names[i], out);
     }
     file_list_deinit(&entries);
@@ -266,10 +257,8 @@ adele_status folder_guess(const char *root, struct folder_guess *out) {
         return FAIL(ADELE_IO, "Name the folder that holds the images and the masks.", "%s: %s",
                     root, file_exists(root) ? "not a folder" : "no such folder");
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        bool is_there[2] = {false, false};
-        for (int k = 0; k < 2; k++)
-            TRY(is_folder(root, known[i].names[k], &is_there[k]));
-        if (is_there[0] && is_there[1]) {
+        if (file_is_directory_in(root, known[i].names[0]) &&
+            file_is_directory_in(root, known[i].names[1])) {
             out->layout = known[i].layout;
             return ADELE_OK;
         }

@@ -45,16 +45,8 @@ static adele_status check_folder(const char *key, const char *name) {
     return ADELE_OK;
 }
 
-static adele_status folder_exists(const struct dataset *dataset, const char *folder, bool *out) {
-    char *path = file_join(dataset->root, folder);
-    TRY(CHECK_MEMORY(path));
-    *out = file_is_directory(path);
-    memory_free(path);
-    return ADELE_OK;
-}
-
 static adele_status find_folders(struct dataset *dataset) {
-    bool is_there = false, has_splits = false;
+    bool has_splits = false;
     TRY(check_folder("data.image_folder", dataset->config.image_folder));
     TRY(check_folder("data.mask_folder", dataset->config.mask_folder));
     if (strchr(dataset_mask_suffix(dataset), '/') != NULL)
@@ -66,8 +58,7 @@ static adele_status find_folders(struct dataset *dataset) {
         dataset->label_folders[i] = folder_of(dataset, true, dataset_split_name(i));
         TRY(CHECK_MEMORY(dataset->image_folders[i]));
         TRY(CHECK_MEMORY(dataset->label_folders[i]));
-        TRY(folder_exists(dataset, dataset->image_folders[i], &is_there));
-        has_splits = has_splits || is_there;
+        has_splits = has_splits || file_is_directory_in(dataset->root, dataset->image_folders[i]);
     }
     dataset->is_flat = !has_splits;
     for (int i = 0; i < SPLIT_COUNT && dataset->is_flat; i++) {

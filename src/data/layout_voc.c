@@ -20,14 +20,6 @@ static const char *const voc_names[] = {
     "car",        "cat",       "chair",       "cow",   "diningtable", "dog",    "horse",
     "motorbike",  "person",    "pottedplant", "sheep", "sofa",        "train",  "tvmonitor"};
 
-// Its boxes are in a folder that sets of other people have no use for.
-static bool is_voc_itself(const struct dataset *dataset) {
-    char *path = file_join(dataset->root, "Annotations");
-    bool is_there = path != NULL && file_is_directory(path);
-    memory_free(path);
-    return is_there;
-}
-
 static adele_status describe(struct dataset_finder *finder) {
     static const char *const files[] = {"class_names.txt", "classes.txt"};
     struct dataset *dataset = finder->dataset;
@@ -36,7 +28,8 @@ static adele_status describe(struct dataset_finder *finder) {
     TRY(finder_read_names(dataset, files, &is_found));
     if (is_found)
         return ADELE_OK;
-    if (dataset->map.n == 0 && !is_voc_itself(dataset))
+    // VOC itself has its boxes in a folder that sets of other people have no use for.
+    if (dataset->map.n == 0 && !file_is_directory_in(dataset->root, "Annotations"))
         TRY(finder_report(finder, false, CHECK_READING,
                           "Write class_names.txt, the first line for value 0, or name the classes "
                           "in data.label_map.",

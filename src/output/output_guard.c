@@ -151,33 +151,21 @@ bool output_guard_is_run(const struct output_guard *guard, const char *folder) {
 
 // ---- checking a path ----------------------------------------------------------------------------
 
-static adele_status has_entry(const char *folder, const char *name, bool *out) {
-    char *path = file_join(folder, name);
-    TRY(CHECK_MEMORY(path));
-    *out = file_exists(path);
-    memory_free(path);
-    return ADELE_OK;
-}
-
 // A folder of images together with another folder or file of the layout. A folder named img_dir
 // alone does not make its parent a data set.
-static adele_status is_data_set(const char *folder, bool *out) {
+static bool is_data_set(const char *folder) {
     static const char *const marks[][3] = {{"imagesTr", "labelsTr", "dataset.json"},
                                            {"JPEGImages", "SegmentationClass", "ImageSets"},
                                            {"img_dir", "ann_dir", "ann_dir"}};
-    *out = false;
-    for (size_t i = 0; i < sizeof marks / sizeof marks[0] && !*out; i++) {
-        bool is_there[3] = {false, false, false};
-        for (int k = 0; k < 3 && (k == 0 || is_there[0]); k++)
-            TRY(has_entry(folder, marks[i][k], &is_there[k]));
-        *out = is_there[0] && (is_there[1] || is_there[2]);
-    }
-    return ADELE_OK;
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+        if (file_exists_in(folder, marks[i][0]) &&
+            (file_exists_in(folder, marks[i][1]) || file_exists_in(folder, marks[i][2])))
+            return true;
+    return false;
 }
 
-static adele_status is_run_folder(const char *folder, bool *out) {
-    TRY(has_entry(folder, "config.resolved.yaml", out));
-    return *out ? has_entry(folder, "checkpoints", out) : ADELE_OK;
+static bool is_run_folder(const char *folder) {
+    return file_exists_in(folder, "config.resolved.yaml") && file_exists_in(folder, "checkpoints");
 }
 
 static bool is_run_name(const char *name, size_t n) {
@@ -197,9 +185,7 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
     if (guarded != NULL && !guarded->is_run)
         return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into %s %s", path,
                     guarded->what, guarded->path);
-    bool is_data = false, is_run = false;
-    TRY(is_data_set(folder, &is_data));
-    if (is_data)
+    if (is_data_set(folder))
         return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into the data set %s",
                     path, folder);
     size_t n = strcspn(below, "/");
@@ -207,8 +193,7 @@ static adele_status check_folder(const struct output_guard *guard, const char *p
         return FAIL(ADELE_INVALID_ARGUMENT, "Choose a folder outside of the run.",
                     "the output %s would fall onto %.*s of the run %s", path, (int)n, below,
                     guarded->path);
-    TRY(is_run_folder(folder, &is_run));
-    if (is_run && guarded == NULL)
+    if (guarded == NULL && is_run_folder(folder))
         return FAIL(ADELE_INVALID_ARGUMENT, HINT, "the output %s would fall into another run, %s",
                     path, folder);
     return ADELE_OK;

@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "base/memory.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,14 +84,13 @@ void output_manifest_drop(struct output_manifest *manifest, const char *name) {
 static adele_status read_file(const char *path, const cJSON *item,
                               struct output_manifest *manifest) {
     const char *name = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "name"));
-    const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(item, "bytes");
+    double bytes;
     const char *xxh3 = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, "xxh3"));
-    bool has_bytes = cJSON_IsNumber(bytes) && bytes->valuedouble >= 0 &&
-                     bytes->valuedouble < 0x1p53 && bytes->valuedouble == floor(bytes->valuedouble);
+    bool has_bytes = json_whole(item, "bytes", 0x1p53 - 1.0, &bytes);
     if (name == NULL || has_bytes != (xxh3 != NULL) || (xxh3 != NULL && strlen(xxh3) != 16))
         return FAIL(ADELE_FORMAT, BROKEN_HINT, "%s: an entry without name, or of half a size",
                     path);
-    return output_manifest_set(manifest, name, has_bytes ? (int64_t)bytes->valuedouble : -1, xxh3);
+    return output_manifest_set(manifest, name, has_bytes ? (int64_t)bytes : -1, xxh3);
 }
 
 adele_status output_manifest_read(const char *folder, struct output_manifest *out) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Messages that are on their way while a rank computes.
 #include "base/clock.h"
-#include "base/fail.h"
 #include "ranks/ranks_state.h"
 
 adele_status ranks_send(struct ranks *ranks, int to, const void *block, size_t bytes) {

@@ -2,7 +2,6 @@
 // Who the ranks are, how they meet and how they part.
 #include "base/fail.h"
 #include "base/memory.h"
-#include "base/number.h"
 #include "ranks/ranks_state.h"
 
 #include <stdio.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "report/class_correction.h"
 
+#include "base/json.h"
 #include "method/gate.h"
 
 #include <math.h>
@@ -8,14 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-static double number_of(const cJSON *object, const char *name) {
-    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
-}
-
 // An epoch, or 0.
 static int epoch_of(const cJSON *object, const char *name) {
-    double value = number_of(object, name);
+    double value = json_number(object, name);
     return value >= 1.0 && value <= 1e9 ? (int)value : 0;
 }
 
@@ -31,7 +27,8 @@ static void say(struct class_correction *out, const char *format, ...) {
 
 // A sentence: what the veto measured when the class came nearest to a correction.
 static void explain_veto(const cJSON *veto, struct class_correction *out) {
-    double itself = number_of(veto, "iou_with_itself"), labels = number_of(veto, "iou_with_labels");
+    double itself = json_number(veto, "iou_with_itself"),
+           labels = json_number(veto, "iou_with_labels");
     bool is_early = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(veto, "is_early"));
     if (!isfinite(itself) || !isfinite(labels)) {
         say(out, "The network did not predict the class, so that its labels could not be compared "
@@ -42,7 +39,7 @@ static void explain_veto(const cJSON *veto, struct class_correction *out) {
         "A correction takes predictions whose IoU with each other is more than %.3g above that "
         "with the labels (correction.veto%s). Nearest to that was epoch %d: %.3f with each other, "
         "%.3f with the labels, a difference of %.3f.",
-        number_of(veto, "margin"),
+        json_number(veto, "margin"),
         is_early ? ", a quarter wider before correction.min_points values" : "",
         epoch_of(veto, "epoch"), itself, labels, itself - labels);
 }
@@ -79,7 +76,7 @@ static bool lacks_a_value(const cJSON *iou) {
 static void explain_missing_onset(const cJSON *onset, const cJSON *iou,
                                   struct class_correction *out) {
     int n = cJSON_GetArraySize(iou);
-    double n_needed = number_of(onset, "min_points");
+    double n_needed = json_number(onset, "min_points");
     say(out, "never corrected, because ");
     if (out->onset_epoch > 0)
         say(out,
@@ -123,7 +120,7 @@ static void explain_delay(const cJSON *veto, int due, struct class_correction *o
 
 // Why the gate of the method ensemble kept the labels.
 static void explain_gate(const cJSON *gate, struct class_correction *out) {
-    double known = number_of(gate, "known"), labels = number_of(gate, "iou_with_labels");
+    double known = json_number(gate, "known"), labels = json_number(gate, "iou_with_labels");
     int epoch = epoch_of(gate, "epoch");
     say(out, "never corrected, because ");
     if (!isfinite(known) || !isfinite(labels))
@@ -141,8 +138,9 @@ static void explain_gate(const cJSON *gate, struct class_correction *out) {
             "their image; these were %.3f and %.3f. Or it takes an IoU with the labels that is "
             "%.2f below that of the ensemble's two decisions; these were %.3f and %.3f. Set "
             "correction.gate: false only where you know that the masks are wrong.",
-            epoch, GATE_DEVIATION, GATE_ONE_SIDED, number_of(gate, "area_deviation"),
-            number_of(gate, "one_sided"), GATE_MARGIN, labels, number_of(gate, "iou_of_decisions"));
+            epoch, GATE_DEVIATION, GATE_ONE_SIDED, json_number(gate, "area_deviation"),
+            json_number(gate, "one_sided"), GATE_MARGIN, labels,
+            json_number(gate, "iou_of_decisions"));
 }
 
 // The method ensemble with correction.timing: fixed. `epoch`: at whose end it corrects.

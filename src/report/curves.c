@@ -2,6 +2,7 @@
 #include "report/curves.h"
 
 #include "base/fail.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -12,11 +13,6 @@
 static adele_status malformed(const struct report_run *run, const char *what) {
     return FAIL(ADELE_FORMAT, "Train the run again, or remove the file to go without the figure.",
                 "%s/onset.json: %s", run->path, what);
-}
-
-static double number_of(const cJSON *object, const char *name) {
-    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
 }
 
 // An array of numbers; null becomes NaN. *out is NULL and *n 0 when there is none.
@@ -66,9 +62,9 @@ static adele_status load_fit(const struct report_run *run, const cJSON *node,
     const cJSON *fit = cJSON_GetObjectItemCaseSensitive(node, "fit");
     const cJSON *pipeline = cJSON_GetObjectItemCaseSensitive(run->onset, "pipeline");
     struct placing placing = {.is_by_epoch = true,
-                              .n_dropped = number_of(node, "n_dropped"),
-                              .t0 = number_of(node, "t0"),
-                              .dt = number_of(node, "dt")};
+                              .n_dropped = json_number(node, "n_dropped"),
+                              .t0 = json_number(node, "t0"),
+                              .dt = json_number(node, "dt")};
     if (!(placing.n_dropped >= 0.0 && placing.n_dropped < curve->n))
         placing.n_dropped = 0.0;
     bool has_abscissa = isfinite(placing.t0) && placing.dt > 0.0 && isfinite(placing.dt);
@@ -81,9 +77,9 @@ static adele_status load_fit(const struct report_run *run, const cJSON *node,
     }
     for (int i = 0; i < curve->n; i++)
         curve->epochs[i] = epoch_of_value(&placing, i);
-    curve->fit.a = number_of(fit, "a");
-    curve->fit.b = number_of(fit, "b");
-    curve->fit.c = number_of(fit, "c");
+    curve->fit.a = json_number(fit, "a");
+    curve->fit.b = json_number(fit, "b");
+    curve->fit.c = json_number(fit, "c");
     curve->has_fit = has_abscissa && curve->n - placing.n_dropped >= 2.0 &&
                      isfinite(curve->fit.a) && isfinite(curve->fit.b) && curve->fit.c > 0.0;
     return curve->has_fit ? sample_fit(&placing, curve) : ADELE_OK;
@@ -104,7 +100,7 @@ static adele_status load_category(const struct report_run *run, const cJSON *nod
                      &curve->n_corrected));
     // A baseline has onsets too, but no corrections.
     curve->is_corrected = curve->n_corrected > 0;
-    curve->fitted_onset = number_of(node, "onset_epoch");
+    curve->fitted_onset = json_number(node, "onset_epoch");
     curve->onset_epoch = curve->is_corrected ? curve->corrected[0] : curve->fitted_onset;
     TRY(report_run_series(run, &curve->early_learning, "train/early_learning/iou/%s", curve->name));
     return report_run_series(run, &curve->memorization, "train/memorization/iou/%s", curve->name);

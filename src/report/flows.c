@@ -6,7 +6,6 @@
 #include "base/json.h"
 #include "base/memory.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,16 +43,10 @@ static adele_status malformed(const char *path, const char *what) {
     return FAIL(ADELE_FORMAT, "Remove the file: the report goes without it.", "%s: %s", path, what);
 }
 
-static bool read_whole(const cJSON *object, const char *name, double max, double *out) {
-    const cJSON *node = cJSON_GetObjectItemCaseSensitive(object, name);
-    *out = cJSON_IsNumber(node) ? node->valuedouble : NAN;
-    return *out >= 0.0 && *out <= max && floor(*out) == *out;
-}
-
 static adele_status read_flow(const char *path, const cJSON *node, struct correction *correction) {
     double from, to, n_pixels;
-    if (!read_whole(node, "from", 255, &from) || !read_whole(node, "to", 255, &to) ||
-        !read_whole(node, "pixels", 9007199254740992.0, &n_pixels))
+    if (!json_whole(node, "from", 255, &from) || !json_whole(node, "to", 255, &to) ||
+        !json_whole(node, "pixels", 9007199254740992.0, &n_pixels))
         return malformed(path, "an element of \"flow\" is not {from, to, pixels} with classes from "
                                "0 to 255");
     TRY(GROW(&correction->flows, correction->n));
@@ -82,7 +75,7 @@ static adele_status read_classes(const char *path, const cJSON *json, struct cor
 static adele_status read_correction(const char *path, const cJSON *json, struct corrections *out) {
     const cJSON *flow = cJSON_GetObjectItemCaseSensitive(json, "flow");
     double epoch = 0.0;
-    if (!read_whole(json, "epoch", 1e9, &epoch) || !cJSON_IsArray(flow))
+    if (!json_whole(json, "epoch", 1e9, &epoch) || !cJSON_IsArray(flow))
         return malformed(path, "no \"epoch\", or no array \"flow\"");
     TRY(GROW(&out->items, out->n));
     struct correction *correction = &out->items[out->n++];

@@ -3,6 +3,7 @@
 #include "report/page.h"
 
 #include "base/fail.h"
+#include "base/json.h"
 #include "method/gate.h"
 #include "report/html.h"
 
@@ -13,11 +14,6 @@ static const cJSON *gate_of(const cJSON *category) {
     return cJSON_IsObject(gate) ? gate : NULL;
 }
 
-static double number_of(const cJSON *gate, const char *name) {
-    const cJSON *node = cJSON_GetObjectItemCaseSensitive(gate, name);
-    return cJSON_IsNumber(node) ? node->valuedouble : NAN;
-}
-
 // A share, bold where it is at least the threshold.
 static adele_status add_share(struct buffer *html, double value, double threshold) {
     bool passes = value >= threshold;
@@ -25,14 +21,14 @@ static adele_status add_share(struct buffer *html, double value, double threshol
 }
 
 static adele_status add_row(struct buffer *html, const char *name, const cJSON *gate) {
-    double labels = number_of(gate, "iou_with_labels"),
-           decisions = number_of(gate, "iou_of_decisions");
+    double labels = json_number(gate, "iou_with_labels"),
+           decisions = json_number(gate, "iou_of_decisions");
     bool corrects = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(gate, "corrects"));
     TRY(html_printf(html, "<tr><th scope=\"row\">%s</th><td>%.0f</td>", name,
-                    number_of(gate, "epoch")));
-    TRY(add_share(html, number_of(gate, "known"), GATE_KNOWN));
-    TRY(add_share(html, number_of(gate, "area_deviation"), GATE_DEVIATION));
-    TRY(add_share(html, number_of(gate, "one_sided"), GATE_ONE_SIDED));
+                    json_number(gate, "epoch")));
+    TRY(add_share(html, json_number(gate, "known"), GATE_KNOWN));
+    TRY(add_share(html, json_number(gate, "area_deviation"), GATE_DEVIATION));
+    TRY(add_share(html, json_number(gate, "one_sided"), GATE_ONE_SIDED));
     TRY(add_share(html, labels, HUGE_VAL));
     TRY(add_share(html, decisions, HUGE_VAL));
     TRY(add_share(html, decisions - labels, GATE_MARGIN));
@@ -88,7 +84,7 @@ static adele_status add_epoch(struct buffer *html, const cJSON *categories, doub
 adele_status page_gate(struct page *page, const struct report_run *run) {
     const cJSON *categories = cJSON_GetObjectItemCaseSensitive(run->onset, "categories");
     struct buffer *html = &page->html;
-    double epoch = number_of(run->onset, "ensemble_epoch");
+    double epoch = json_number(run->onset, "ensemble_epoch");
     int n = 0;
     if (isfinite(epoch))
         TRY(add_epoch(html, categories, epoch));

@@ -3,10 +3,10 @@
 
 #include "base/fail.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 
 #include <limits.h>
-#include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -23,15 +23,6 @@ void records_deinit(struct records *records) {
     *records = (struct records){0};
 }
 
-// A whole number that a double holds exactly.
-static bool read_count(const cJSON *values, const char *name, double max, double *out) {
-    const cJSON *node = cJSON_GetObjectItemCaseSensitive(values, name);
-    if (!cJSON_IsNumber(node))
-        return false;
-    *out = node->valuedouble;
-    return *out >= 0.0 && *out <= max && floor(*out) == *out;
-}
-
 static adele_status parse_line(const char *path, int i_line, const char *line, size_t n_bytes,
                                bool is_last, struct record *out, bool *is_torn) {
     *is_torn = false;
@@ -44,8 +35,8 @@ static adele_status parse_line(const char *path, int i_line, const char *line, s
     }
     double epoch = 0.0;
     double step = 0.0;
-    if (!cJSON_IsObject(out->values) || !read_count(out->values, "epoch", INT_MAX, &epoch) ||
-        !read_count(out->values, "step", 9007199254740992.0, &step)) {
+    if (!cJSON_IsObject(out->values) || !json_whole(out->values, "epoch", INT_MAX, &epoch) ||
+        !json_whole(out->values, "step", 9007199254740992.0, &step)) {
         cJSON_Delete(out->values);
         out->values = NULL;
         return FAIL(ADELE_FORMAT, HINT_LINE, "%s:%d: not a record {\"epoch\": N, \"step\": N, ...}",

@@ -119,8 +119,7 @@ adele_status report_run_series(const struct report_run *run, double **out, const
     TRY(ALLOCATE(&values, n));
     bool any = false;
     for (size_t i = 0; i < n; i++) {
-        const cJSON *node = cJSON_GetObjectItemCaseSensitive(run->records.items[i].values, name);
-        values[i] = cJSON_IsNumber(node) ? node->valuedouble : NAN;
+        values[i] = json_number(run->records.items[i].values, name);
         any = any || isfinite(values[i]);
     }
     if (any)

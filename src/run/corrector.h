@@ -45,6 +45,14 @@ struct schedule_config corrector_schedule(const struct corrector *corrector);
 static inline bool corrector_has_corrected(const struct corrector *corrector, int epoch, int c) {
     return corrector->corrected[(size_t)epoch * 256 + (size_t)c] != 0;
 }
+// At one of the epochs 1 .. epoch.
+static inline bool corrector_has_corrected_until(const struct corrector *corrector, int epoch,
+                                                 int c) {
+    for (int e = 1; e <= epoch; e++)
+        if (corrector_has_corrected(corrector, e, c))
+            return true;
+    return false;
+}
 
 // correction.c: fits the curves, decides, rewrites the labels; with the method ensemble, also adds
 // the epoch's predictions to it, by the averaged weights where there are such. Collective: all

@@ -2,7 +2,6 @@
 #include "run/ensemble.h"
 
 #include "base/fail.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "run/ensemble_maps.h"
 

@@ -47,13 +47,6 @@ static void add_class(struct fallen *fallen, const char *name, bool is_corrected
     fallen->any_kept = fallen->any_kept || !is_corrected;
 }
 
-static bool is_class_corrected(const struct corrector *corrector, int epoch, int c) {
-    for (int e = 1; e <= epoch; e++)
-        if (corrector_has_corrected(corrector, e, c))
-            return true;
-    return false;
-}
-
 // The classes whose score is lower at epoch `after` than at epoch `before`.
 static adele_status find_fallen(const struct corrector *corrector, const struct metrics *metrics,
                                 int before, int after, struct fallen *out) {
@@ -66,7 +59,7 @@ static adele_status find_fallen(const struct corrector *corrector, const struct 
             status =
                 metric_values_read(metrics, name, (size_t)corrector->epochs->n_epochs + 1, &iou);
         if (status == ADELE_OK && iou[before] - iou[after] > DROP)
-            add_class(out, class, is_class_corrected(corrector, after, c));
+            add_class(out, class, corrector_has_corrected_until(corrector, after, c));
         memory_free(iou);
         memory_free(name);
         TRY(status);
@@ -129,7 +122,7 @@ static adele_status compare_scores(const struct corrector *corrector, const stru
 static bool corrects_new_class(const struct corrector *corrector, int epoch) {
     for (int c = 1; c < corrector->data->n_categories; c++)
         if (corrector_has_corrected(corrector, epoch, c) &&
-            !is_class_corrected(corrector, epoch - 1, c))
+            !corrector_has_corrected_until(corrector, epoch - 1, c))
             return true;
     return false;
 }

@@ -96,18 +96,11 @@ static adele_status measure(const struct veto *veto, struct corrector *corrector
     return ADELE_OK;
 }
 
-static bool was_corrected(const struct corrector *corrector, int epoch, int c) {
-    for (int e = 1; e < epoch; e++)
-        if (corrector_has_corrected(corrector, e, c))
-            return true;
-    return false;
-}
-
 // Whether a class is to be corrected whose labels were not found wrong before.
 static bool has_untested_class(const struct corrector *corrector, int epoch,
                                const struct schedule_decision *decision) {
     for (int c = 1; c < corrector->data->n_categories; c++)
-        if (decision->correct[c] && !was_corrected(corrector, epoch, c))
+        if (decision->correct[c] && !corrector_has_corrected_until(corrector, epoch - 1, c))
             return true;
     return false;
 }
@@ -132,7 +125,7 @@ adele_status veto_apply(struct veto *veto, struct corrector *corrector, int epoc
          any = false;
     margin *= is_early ? EARLY : 1.0;
     for (int c = 1; c < corrector->data->n_categories; c++) {
-        if (decision->correct[c] && !was_corrected(corrector, epoch, c)) {
+        if (decision->correct[c] && !corrector_has_corrected_until(corrector, epoch - 1, c)) {
             decision->correct[c] = own[c] - labels[c] > margin; // false for NaN
             if (!decision->correct[c]) {
                 corrector->schedule.is_done[c] = 0;

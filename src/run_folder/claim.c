@@ -153,13 +153,8 @@ static adele_status fail_not_resumable(const char *run_folder) {
 adele_status run_folder_check_resumable(const char *run_folder) {
     bool is_run = false;
     TRY(holds_run(run_folder, &is_run));
-    for (int i = 0; output_run_names[i] && !is_run; i++) {
-        // Files of something else: the claim names them.
-        char *path = file_join(run_folder, output_run_names[i]);
-        TRY(CHECK_MEMORY(path));
-        is_run = file_exists(path);
-        memory_free(path);
-    }
+    for (int i = 0; output_run_names[i] && !is_run; i++) // of something else: the claim names them
+        is_run = file_exists_in(run_folder, output_run_names[i]);
     return is_run ? ADELE_OK : fail_not_resumable(run_folder);
 }
 

@@ -3,8 +3,6 @@
 // are added.
 #include "selftest/cases.h"
 
-#include "base/memory.h"
-
 static struct adele_shape shape_in(const struct adele_conv2d_desc *desc) {
     return (struct adele_shape){desc->n, desc->c_in, desc->h_in, desc->w_in};
 }

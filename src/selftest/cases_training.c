@@ -2,8 +2,6 @@
 // Cases of the ops around the network.
 #include "selftest/cases.h"
 
-#include "base/memory.h"
-
 enum { LOOSE_PIXELS = 2 }; // of some thousand may lie on the edge of a decision
 
 void case_loss(struct trial *trial, const void *from) {

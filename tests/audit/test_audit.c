@@ -241,8 +241,9 @@ static void noise_that_is_not_the_run_s_is_refused(void **state) {
     char path[4096], backup[4096];
     (void)snprintf(path, sizeof path, "%s", scratch_path(state, "set/labelsTr/train_001.png"));
     (void)snprintf(backup, sizeof backup, "%s", scratch_path(state, "backup.png"));
-    assert_int_equal(file_copy(path, backup), ADELE_OK);
-    assert_int_equal(file_copy(scratch_path(state, "set/labelsTr/train_002.png"), path), ADELE_OK);
+    assert_int_equal(scratch_copy(path, backup), ADELE_OK);
+    assert_int_equal(scratch_copy(scratch_path(state, "set/labelsTr/train_002.png"), path),
+                     ADELE_OK);
     struct adele_model *model = audit_open(state, "noise");
     struct adele_audit_options options = audit_into(state, "changed");
     struct adele_audit_summary summary;
@@ -250,12 +251,12 @@ static void noise_that_is_not_the_run_s_is_refused(void **state) {
     assert_non_null(strstr(adele_error_message(), "XXH3"));
     assert_false(file_exists(options.output));
     adele_model_close(model);
-    assert_int_equal(file_copy(backup, path), ADELE_OK);
+    assert_int_equal(scratch_copy(backup, path), ADELE_OK);
 }
 
 static void a_checkpoint_alone_audits_another_set(void **state) {
     const char *copy = scratch_path(state, "copy.safetensors");
-    assert_int_equal(file_copy(scratch_path(state, "run/checkpoints/last.safetensors"), copy),
+    assert_int_equal(scratch_copy(scratch_path(state, "run/checkpoints/last.safetensors"), copy),
                      ADELE_OK);
     struct adele_model *model = NULL;
     struct adele_audit_summary summary;

@@ -60,8 +60,8 @@ static void every_image_is_audited_by_a_network_that_has_not_seen_it(void **stat
     assert_null(strstr(list, "train_000"));
     assert_non_null(strstr(list, "train_017"));
     // In no run's folder, a checkpoint has no lists of a run: the whole set is audited.
-    assert_int_equal(file_copy(scratch_path(state, "folds/fold_1/checkpoints/last.safetensors"),
-                               scratch_path(state, "fold_1.safetensors")),
+    assert_int_equal(scratch_copy(scratch_path(state, "folds/fold_1/checkpoints/last.safetensors"),
+                                  scratch_path(state, "fold_1.safetensors")),
                      ADELE_OK);
     struct adele_model *model = audit_open(state, "fold_1.safetensors");
     options.output = scratch_path(state, "fold alone");

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 #include <dirent.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -220,19 +221,28 @@ static void test_list_is_sorted_without_hidden(void **state) {
     assert_int_equal(file_list_directory(scratch_path(state, "a2"), &list), ADELE_IO);
 }
 
-static void test_copy(void **state) {
-    const char *from = scratch_path(state, "from");
-    const char *to = scratch_path(state, "to");
+static void test_large_file(void **state) {
+    const char *path = scratch_path(state, "large");
     char *big = calloc(1, 150001);
     assert_non_null(big);
     memset(big, 'q', 150000);
-    assert_int_equal(file_write(from, big, 150000), ADELE_OK);
-    assert_int_equal(file_copy(from, to), ADELE_OK);
-    assert_content(to, big);
+    assert_int_equal(file_write(path, big, 150000), ADELE_OK);
+    assert_content(path, big);
     free(big);
-    assert_int_equal(file_copy(scratch_path(state, "nothing"), to), ADELE_IO);
-    assert_int_equal(file_copy(*state, to), ADELE_IO); // a folder opens, and cannot be read
-    assert_int_equal(count_entries(*state), 2);
+    assert_int_equal(count_entries(*state), 1);
+}
+
+static void test_entries_of_a_folder(void **state) {
+    assert_int_equal(file_make_directory(scratch_path(state, "d")), ADELE_OK);
+    assert_int_equal(file_write(scratch_path(state, "d/a"), "abc", 3), ADELE_OK);
+    assert_true(file_exists_in(*state, "d") && file_is_directory_in(*state, "d"));
+    assert_true(file_exists_in(*state, "d/a") && file_exists_in("", scratch_path(state, "d/a")));
+    assert_false(file_is_directory_in(*state, "d/a"));
+    assert_false(file_exists_in(*state, "a") || file_is_directory_in(*state, "a"));
+    char longest[PATH_MAX + 1];
+    memset(longest, 'x', PATH_MAX);
+    longest[PATH_MAX] = '\0';
+    assert_false(file_exists_in(*state, longest) || file_is_directory_in(*state, longest));
 }
 
 static void write_keeping(void *const *state, const char *text) {
@@ -322,7 +332,7 @@ static adele_status use_all(void **state) {
     struct file_list list;
     TRY(file_make_directory(scratch_path(state, "d")));
     TRY(file_write(scratch_path(state, "d/a"), "abc", 3));
-    TRY(file_copy(scratch_path(state, "d/a"), scratch_path(state, "d/b")));
+    TRY(file_write(scratch_path(state, "d/b"), "abc", 3));
     TRY(file_read(scratch_path(state, "d/b"), 0, &got, &bytes));
     memory_free(got);
     TRY(file_list_directory(scratch_path(state, "d"), &list));
@@ -358,7 +368,8 @@ int main(void) {
         WITH_FOLDER(test_folders),
         WITH_FOLDER(test_remove_does_not_follow_links),
         WITH_FOLDER(test_list_is_sorted_without_hidden),
-        WITH_FOLDER(test_copy),
+        WITH_FOLDER(test_large_file),
+        WITH_FOLDER(test_entries_of_a_folder),
         WITH_FOLDER(test_remove_temporaries),
         WITH_FOLDER(test_the_file_before_is_kept),
         WITH_FOLDER(test_a_folder_has_one_writer),

@@ -269,7 +269,7 @@ static void one_folder_trains(void **state) {
         init_case(state, "set/all", "moved", name, i, 255);
         (void)snprintf(from, sizeof from, "moved/x%d.png", i);
         (void)snprintf(to, sizeof to, "set/all/x%d_mask.png", i);
-        check_ok(file_copy(scratch_path(state, from), scratch_path(state, to)));
+        check_ok(scratch_copy(scratch_path(state, from), scratch_path(state, to)));
     }
     ADELE(&result, "init", scratch_path(state, "set"), "-o", scratch_path(state, "c.yaml"),
           "--device=cpu");

@@ -332,7 +332,7 @@ static void bad_input_is_named(void **state) {
     (void)snprintf(out, sizeof out, "%s", scratch_path(state, "bad"));
     check_ok(file_make_directory(scratch_path(state, "folder")));
     (void)snprintf(other, sizeof other, "%s", scratch_path(state, "folder/one.yaml"));
-    check_ok(file_copy(first, other));
+    check_ok(scratch_copy(first, other));
     ADELE(&result, "table", first, other, "-o", out);
     assert_says(&result, 1, "would both train one_seed...");
     ADELE(&result, "table", first, "--seeds=1,0..2", "-o", out);

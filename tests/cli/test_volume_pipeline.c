@@ -79,9 +79,10 @@ static void write_set(void *const *state) {
                                "0, \"region\": 1}, \"file_ending\": \".nii.gz\"}\n";
     assert_int_equal(file_make_directory(scratch_path(state, "brain/imagesTr")), ADELE_OK);
     assert_int_equal(file_make_directory(scratch_path(state, "brain/labelsTr")), ADELE_OK);
-    assert_int_equal(file_copy(HEAD, scratch_path(state, "brain/imagesTr/ch2_0000.nii.gz")),
+    assert_int_equal(scratch_copy(HEAD, scratch_path(state, "brain/imagesTr/ch2_0000.nii.gz")),
                      ADELE_OK);
-    assert_int_equal(file_copy(ATLAS, scratch_path(state, "brain/labelsTr/ch2.nii.gz")), ADELE_OK);
+    assert_int_equal(scratch_copy(ATLAS, scratch_path(state, "brain/labelsTr/ch2.nii.gz")),
+                     ADELE_OK);
     assert_int_equal(file_write(scratch_path(state, "brain/dataset.json"), json, strlen(json)),
                      ADELE_OK);
 }

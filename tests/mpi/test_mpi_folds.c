@@ -142,12 +142,12 @@ static void an_error_of_one_rank_ends_the_others(void **state) {
     (void)snprintf(whole, sizeof whole, "%s", scratch_path(state, "whole.png"));
     (void)snprintf(broken, sizeof broken, "%s",
                    scratch_path(state, "set/imagesTr/train_008_0000.png"));
-    check_ok(file_copy(broken, whole));
+    check_ok(scratch_copy(broken, whole));
     assert_int_equal(truncate(broken, 60), 0);
     launch_words(state, 2, SETS(AUDIT("2", "@long.yaml")), &result);
     launch_require_error(&result, SETS("train_008_0000.png", "rank 0 on "));
     assert_int_equal(launch_n_left(state), 0);
-    check_ok(file_copy(whole, broken));
+    check_ok(scratch_copy(whole, broken));
     check_ok(file_remove_tree(scratch_path(state, "out")));
 }
 

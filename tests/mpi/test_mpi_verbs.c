@@ -171,8 +171,8 @@ static void a_broken_picture_is_one_error(void **state) {
     }
     assert_true(file_exists(scratch_path(state, "out/train_000.png")));
     assert_false(file_exists(scratch_path(state, "out/val_002.png")));
-    check_ok(file_copy(scratch_path(state, "set/imagesTr/val_002_0000.png"),
-                       scratch_path(state, "pictures/val_002_0000.png")));
+    check_ok(scratch_copy(scratch_path(state, "set/imagesTr/val_002_0000.png"),
+                          scratch_path(state, "pictures/val_002_0000.png")));
     launch_words(state, 2, WORDS(PREDICT, "@out"), &result);
     launch_require_error(&result, SETS("is there already"));
     run_ok(state, 2, WORDS(PREDICT, "@out", "--overwrite"));

@@ -58,7 +58,7 @@ static void copy_run(void *const *state, const char *from, const char *to) {
         for (int k = 0; k < list.n; k++) {
             char *a = file_join(source, list.names[k]), *b = file_join(target, list.names[k]);
             if (!file_is_directory(a))
-                check_ok(file_copy(a, b));
+                check_ok(scratch_copy(a, b));
             memory_free(a);
             memory_free(b);
         }

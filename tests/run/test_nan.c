@@ -150,7 +150,7 @@ static void stop_names_epoch_step_and_layer(void **state) {
     (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "stop.safetensors"));
     (void)snprintf(last, sizeof last, "%s",
                    scratch_path(state, "stop/checkpoints/last.safetensors"));
-    check_ok(file_copy(last, copy));
+    check_ok(scratch_copy(last, copy));
     plan_fault(3, 3, INFINITY, 5); // in the first convolution's 36 floats
     assert_int_equal(train(state, "stop", true, SETS("train.epochs=3")), ADELE_NUMERIC);
     assert_says(adele_error_message(), "epoch 2, step 3 of 5");

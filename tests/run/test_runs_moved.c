@@ -321,7 +321,7 @@ static void a_mixture_is_refused(void **state) {
     (void)snprintf(last, sizeof last, "%s",
                    scratch_path(state, "home/run/checkpoints/last.safetensors"));
     (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "last.safetensors"));
-    check_ok(file_copy(last, copy));
+    check_ok(scratch_copy(last, copy));
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         ADELE_IN(state, &result, "home", "train", "tiny.yaml", "--run", "run", "--resume",
                  "--device=cpu", "--set", "train.epochs=5", "--set", "train.best_by=last", "--set",

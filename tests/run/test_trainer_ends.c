@@ -25,7 +25,7 @@ static void a_folder_that_holds_a_run_is_refused_without_resume(void **state) {
     (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "copy.safetensors"));
     (void)snprintf(last, sizeof last, "%s",
                    scratch_path(state, "run/checkpoints/last.safetensors"));
-    check_ok(file_copy(last, copy));
+    check_ok(scratch_copy(last, copy));
     assert_int_equal(tiny_run(state, "run", false, NULL, NULL), ADELE_RUN_EXISTS);
     assert_non_null(strstr(adele_error_message(), "/run holds a run already"));
     assert_non_null(strstr(adele_error_hint(), "--resume"));
@@ -112,7 +112,7 @@ static void a_loss_that_is_not_finite_ends_the_run(void **state) {
     (void)snprintf(copy, sizeof copy, "%s", scratch_path(state, "nan.safetensors"));
     (void)snprintf(last, sizeof last, "%s",
                    scratch_path(state, "nan/checkpoints/last.safetensors"));
-    check_ok(file_copy(last, copy));
+    check_ok(scratch_copy(last, copy));
     assert_int_equal(tiny_run(state, "nan", true, sets, NULL), ADELE_NUMERIC);
     assert_non_null(strstr(adele_error_message(), "not finite"));
     assert_non_null(strstr(adele_error_hint(), "train.optimizer.lr"));

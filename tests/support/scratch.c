@@ -2,6 +2,7 @@
 #include "support/scratch.h"
 
 #include "base/file.h"
+#include "base/memory.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,4 +35,13 @@ const char *scratch_path(void *const *state, const char *name) {
     char *path = paths[i_next++ % 8];
     (void)snprintf(path, sizeof paths[0], "%s/%s", (const char *)*state, name);
     return path;
+}
+
+adele_status scratch_copy(const char *from, const char *to) {
+    char *bytes = NULL;
+    size_t n = 0;
+    TRY(file_read(from, 0, &bytes, &n));
+    adele_status status = file_write(to, bytes, n);
+    memory_free(bytes);
+    return status;
 }

@@ -97,10 +97,10 @@ int verb_outputs_setup(void **state) {
     verb_write_text(verb_paths.yaml, text);
     memory_free(text);
     check_ok(file_make_directory(verb_paths.pictures));
-    check_ok(file_copy(scratch_path(state, "set/imagesTs/test_000_0000.png"),
-                       scratch_path(state, "pictures/a.png")));
-    check_ok(file_copy(scratch_path(state, "set/imagesTs/test_001_0000.png"),
-                       scratch_path(state, "pictures/b.png")));
+    check_ok(scratch_copy(scratch_path(state, "set/imagesTs/test_000_0000.png"),
+                          scratch_path(state, "pictures/a.png")));
+    check_ok(scratch_copy(scratch_path(state, "set/imagesTs/test_001_0000.png"),
+                          scratch_path(state, "pictures/b.png")));
     verb_train_into(verb_paths.run);
     verb_train_into(verb_paths.other);
     return 0;
