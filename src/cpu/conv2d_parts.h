@@ -46,9 +46,11 @@ struct conv2d_weight_gradient {
     int n_filled, n_buffer_rows; // output rows of one buffer, and the padded input rows they read
     size_t row_floats;           // of a padded input row
     size_t partial_bytes, buffer_bytes;
-    // conv2d_winograd_gradient.c instead: tiles of a block, and floats from point to point.
+    // conv2d_winograd_gradient.c instead: tiles of a block, whether it has all of them, and floats
+    // from point to point.
     const struct winograd_kernels *winograd;
     int n_block;
+    bool is_whole;
     size_t src_stride, d_dst_stride, sum_stride;
     size_t at_partial, at_buffer, at_bias_sums; // places in the workspace, set by conv2d.c
 };

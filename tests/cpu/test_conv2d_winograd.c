@@ -153,10 +153,11 @@ static void test_threads(void **state) {
 // ---- the weight gradient ------------------------------------------------------------------------
 
 // n, c_in, h, w, c_out, pad: as above; fewer tiles than a block of them, several blocks, and more
-// tiles than are added up at once.
+// tiles than are added up at once. The last two have less memory in their points than in sums.
 static const int gradient_cases[][6] = {
-    {1, 9, 8, 8, 1, 1},     {2, 16, 9, 11, 16, 1},  {1, 17, 12, 13, 31, 0}, {3, 32, 15, 8, 33, 2},
-    {5, 40, 23, 24, 16, 1}, {1, 72, 70, 41, 24, 1}, {2, 16, 64, 95, 8, 0},
+    {1, 9, 8, 8, 1, 1},    {2, 16, 9, 11, 16, 1},   {1, 17, 12, 13, 31, 0},
+    {3, 32, 15, 8, 33, 2}, {5, 40, 23, 24, 16, 1},  {1, 72, 70, 41, 24, 1},
+    {2, 16, 64, 95, 8, 0}, {1, 264, 12, 12, 24, 1}, {1, 72, 12, 12, 200, 1},
 };
 
 // The op's weight gradient, added to the fixture's d_weight; the op may have been created for
@@ -195,9 +196,10 @@ static void test_gradient(void **state) {
     }
 }
 
+// Whether threads share the points or parts of the channels, which may depend on their number.
 static void test_gradient_threads(void **state) {
     (void)state;
-    int n_threads = omp_get_max_threads();
+    int n_threads = omp_get_max_threads(), n_whole = 0, n_runs = 0;
     for (size_t i = 4; i < sizeof gradient_cases / sizeof gradient_cases[0]; i++) {
         struct fixture fixtures[2];
         float *results[2];
@@ -205,6 +207,8 @@ static void test_gradient_threads(void **state) {
             omp_set_num_threads(1 + 2 * run);
             (void)fixture_open(&fixtures[run], gradient_cases[i], CONV2D_FORWARD);
             results[run] = run_gradient(&fixtures[run]);
+            n_whole += ((const struct conv2d *)fixtures[run].op)->weight_gradient.is_whole;
+            n_runs++;
         }
         omp_set_num_threads(n_threads);
         size_t bytes = (size_t)fixtures[0].out.c * (size_t)fixtures[0].in.c * 9 * sizeof(float);
@@ -212,6 +216,7 @@ static void test_gradient_threads(void **state) {
         for (int run = 0; run < 2; run++)
             fixture_close(&fixtures[run]);
     }
+    assert_true(n_whole > 0 && n_whole < n_runs);
 }
 
 // ---- NaN, choice --------------------------------------------------------------------------------
