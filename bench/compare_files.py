@@ -20,8 +20,9 @@ of the pixels, and IoUs within 0.001. As in compare_step.py, every process has t
 which others used more than 0.2 of one is void. A ratio above 1: ours is faster. Ends with 77 when PyTorch is missing,
 and with 1 when results disagree or every round of a task was void. Without pydensecrf the task crf is skipped.
 
---curve times `check`, `noise`, `evaluate` and `predict` alone on sets of 64 x 64 that grow tenfold up to --images. What
-grows faster than the number of images shows in the seconds per image, of the wall clock and of the processors."""
+--curve times `check`, `noise`, `evaluate`, `predict` and, as "load", `train --dry-run` alone on sets of 64 x 64 that grow
+tenfold up to --images; the last one reads the set into memory and measures the same few steps whatever the set. What grows
+faster than the number of images shows in the seconds per image, of the wall clock and of the processors."""
 import argparse
 import importlib.util
 import json
@@ -41,6 +42,7 @@ CONVERTER = os.path.join(HERE, "..", "tools", "convert_weights.py")
 LEAST_AGREEMENT = 0.999  # of the pixels of all masks
 LARGEST_DIFFERENCE = 0.001  # of an IoU
 N_TRAIN = 32
+CURVE_SIZE, CURVE_WIDTH = 64, 4
 CONFIG = """data: {{root: {root}, size: [{size}, {size}], split: {{val: none}}}}
 model: {{name: unet, width: {width}}}
 train: {{epochs: {epochs}, batch: 8, optimizer: {{lr: 0.01, momentum: 0.9}}}}
@@ -63,12 +65,17 @@ class Adele:
     def run(self, *arguments):
         return self.runner.run_text([self.program, *arguments], **OURS_WAITS)
 
-    def train(self, root, size, width, epochs):
-        """The folder of a run."""
-        config, run = os.path.join(self.folder, "config.yaml"), os.path.join(self.folder, "run")
+    def configure(self, root, size, width, epochs):
+        """The file of a configuration."""
+        config = os.path.join(self.folder, "config.yaml")
         with open(config, "w", encoding="utf-8") as file:
             file.write(CONFIG.format(root=root, size=size, width=width, epochs=epochs))
-        self.run("train", config, "--device", "cpu", "--run", run)
+        return config
+
+    def train(self, root, size, width, epochs):
+        """The folder of a run."""
+        run = os.path.join(self.folder, "run")
+        self.run("train", self.configure(root, size, width, epochs), "--device", "cpu", "--run", run)
         return run
 
 
@@ -212,12 +219,14 @@ def compare(args, runner, folder):
 def time_verbs(adele, run, root):
     """{verb: (seconds, seconds of the processors)}"""
     results, out = {}, os.path.join(adele.folder, "out")
-    verbs = {"check": [root], "noise": [root, "-o", out],
-             "evaluate": [run, "--device", "cpu", "--data", root, "--split", "train"],
-             "predict": [run, "--device", "cpu", "-i", os.path.join(root, "JPEGImages"), "-o", out]}
+    config = adele.configure(root, CURVE_SIZE, CURVE_WIDTH, epochs=1)
+    verbs = {"check": ["check", root], "noise": ["noise", root, "-o", out],
+             "evaluate": ["evaluate", run, "--device", "cpu", "--data", root, "--split", "train"],
+             "predict": ["predict", run, "--device", "cpu", "-i", os.path.join(root, "JPEGImages"), "-o", out],
+             "load": ["train", config, "--device", "cpu", "--run", out, "--dry-run"]}
     for verb, arguments in verbs.items():
         shutil.rmtree(out, ignore_errors=True)
-        adele.run(verb, *arguments)
+        adele.run(*arguments)
         results[verb] = adele.runner.seconds, adele.runner.processor_seconds
         print(f"  {verb}: {results[verb][0]:.2f} s, processors {results[verb][1]:.2f} s, others used "
               f"{adele.runner.load:.2f} processors", flush=True)
@@ -227,13 +236,13 @@ def time_verbs(adele, run, root):
 def curve(args, runner, folder):
     adele, times = Adele(runner, args.adele, folder), {}
     train = os.path.join(folder, "train")
-    write_set(train, 64, N_TRAIN)
-    run = adele.train(train, 64, 4, epochs=1)
+    write_set(train, CURVE_SIZE, N_TRAIN)
+    run = adele.train(train, CURVE_SIZE, CURVE_WIDTH, epochs=1)
     counts = [n for n in (args.images // 100, args.images // 10, args.images) if n > 0]
     for n in counts:
         root = os.path.join(folder, f"set{n}")
-        write_set(root, 64, n, seed=3)
-        print(f"{n} images of 64 x 64:", flush=True)
+        write_set(root, CURVE_SIZE, n, seed=3)
+        print(f"{n} images of {CURVE_SIZE} x {CURVE_SIZE}:", flush=True)
         times[n] = time_verbs(adele, run, root)
         shutil.rmtree(root)
     rows = [["verb"] + [f"{n} images, ms an image (processors)" for n in counts] + ["last / first", "last / middle"]]
