@@ -26,8 +26,8 @@ struct label_source {
     bool is_generation; // labels/epoch_NNNN.safetensors, else a checkpoint
 };
 
-static adele_status find_last(const struct label_export *export, struct label_source *out) {
-    out->path = file_join(export->run_folder, "checkpoints/last.safetensors");
+static adele_status find_last(const struct label_export *wanted, struct label_source *out) {
+    out->path = file_join(wanted->run_folder, "checkpoints/last.safetensors");
     TRY(CHECK_MEMORY(out->path));
     if (!file_exists(out->path))
         return FAIL(ADELE_IO, "Name a folder that `adele train --run` wrote.", "%s: not there",
@@ -54,33 +54,33 @@ static adele_status list_epochs(const char *run_folder, char *out, size_t out_by
     return ADELE_OK;
 }
 
-static adele_status find_generation(const struct label_export *export, int epoch,
+static adele_status find_generation(const struct label_export *wanted, int epoch,
                                     struct label_source *out) {
     char epochs[240];
-    *out = (struct label_source){generation_path(export->run_folder, epoch), epoch, true};
+    *out = (struct label_source){generation_path(wanted->run_folder, epoch), epoch, true};
     TRY(CHECK_MEMORY(out->path));
     if (file_exists(out->path))
         return ADELE_OK;
-    TRY(list_epochs(export->run_folder, epochs, sizeof epochs));
+    TRY(list_epochs(wanted->run_folder, epochs, sizeof epochs));
     return FAIL(ADELE_IO, epochs, "%s: not there", out->path);
 }
 
 // The best checkpoint holds the network alone; its labels are those of the last correction until
 // its epoch.
-static adele_status find_best(const struct label_export *export, struct label_source *out) {
+static adele_status find_best(const struct label_export *wanted, struct label_source *out) {
     struct generation_list list = {0};
     struct checkpoint_model model;
     struct safetensors *file = NULL;
     int found = -1;
-    char *best = file_join(export->run_folder, "checkpoints/best.safetensors");
+    char *best = file_join(wanted->run_folder, "checkpoints/best.safetensors");
     TRY(CHECK_MEMORY(best));
     adele_status status;
     TRY_GOTO(safetensors_open(best, &file), done);
     TRY_GOTO(checkpoint_read_model(file, &model), done);
-    TRY_GOTO(manifest_read(export->run_folder, &list), done);
+    TRY_GOTO(manifest_read(wanted->run_folder, &list), done);
     for (int i = 0; i < list.n && list.items[i].epoch <= model.epoch; i++)
         found = list.items[i].epoch;
-    status = found >= 0 ? find_generation(export, found, out)
+    status = found >= 0 ? find_generation(wanted, found, out)
                         : FAIL(ADELE_DATA, "Until then the labels are the data set's own.",
                                "%s is of epoch %d, until which no label had been corrected", best,
                                model.epoch);
@@ -91,13 +91,13 @@ done:
     return status;
 }
 
-static adele_status find_labels(const struct label_export *export, struct label_source *out) {
+static adele_status find_labels(const struct label_export *wanted, struct label_source *out) {
     memset(out, 0, sizeof *out);
-    TRY(run_argument_check(export->run_folder, false));
-    if (export->epoch >= 0)
-        return find_generation(export, export->epoch, out);
-    bool is_best = export->checkpoint && strcmp(export->checkpoint, "best") == 0;
-    return is_best ? find_best(export, out) : find_last(export, out);
+    TRY(run_argument_check(wanted->run_folder, false));
+    if (wanted->epoch >= 0)
+        return find_generation(wanted, wanted->epoch, out);
+    bool is_best = wanted->checkpoint && strcmp(wanted->checkpoint, "best") == 0;
+    return is_best ? find_best(wanted, out) : find_last(wanted, out);
 }
 
 static adele_status check_labels(const struct safetensors_entry *entry, const char *path,
@@ -181,26 +181,26 @@ static void log_changes(const struct changes_sum *sum, const struct dataset_imag
                  images->h, images->w);
 }
 
-static adele_status write_labels(const struct label_export *export, const struct config *config,
+static adele_status write_labels(const struct label_export *wanted, const struct config *config,
                                  const struct dataset *dataset, const struct dataset_images *images,
                                  const uint8_t *labels, struct changes_sum *sum) {
     struct output *output = NULL;
     adele_status status;
-    TRY(output_create(export->folder, export->is_overwriting, &output));
-    TRY_GOTO(run_folder_guard(export->run_folder, config, output_guard(output)), done);
+    TRY(output_create(wanted->folder, wanted->is_overwriting, &output));
+    TRY_GOTO(run_folder_guard(wanted->run_folder, config, output_guard(output)), done);
     TRY_GOTO(output_guard_add_dataset(output_guard(output), dataset), done);
     TRY_GOTO(output_add_labels(output, dataset, SPLIT_TRAIN), done);
     TRY_GOTO(output_check(output), done);
     output_sync_at_end(output);
     TRY_GOTO(output_begin(output), done);
     status = output_end(output, label_store_export(dataset, SPLIT_TRAIN, images, labels,
-                                                   images->labels, export->folder, sum));
+                                                   images->labels, wanted->folder, sum));
 done:
     output_destroy(output);
     return status;
 }
 
-adele_status label_export_write(const struct label_export *export) {
+adele_status label_export_write(const struct label_export *wanted) {
     struct config *config = NULL;
     struct dataset *dataset = NULL;
     struct dataset_images images = {0};
@@ -208,22 +208,22 @@ adele_status label_export_write(const struct label_export *export) {
     struct label_source source = {0};
     struct dataset_config data;
     adele_status status;
-    TRY_GOTO(find_labels(export, &source), done);
-    TRY_GOTO(run_folder_load_config(export->run_folder, export->data, &config), done);
-    TRY_GOTO(run_paths_warn(export->run_folder, config), done);
+    TRY_GOTO(find_labels(wanted, &source), done);
+    TRY_GOTO(run_folder_load_config(wanted->run_folder, wanted->data, &config), done);
+    TRY_GOTO(run_paths_warn(wanted->run_folder, config), done);
     config_dataset(config, &data);
-    TRY_GOTO(open_labels(export->run_folder, &source, &file), done);
+    TRY_GOTO(open_labels(wanted->run_folder, &source, &file), done);
     TRY_GOTO(dataset_open(&data, &dataset), done);
     TRY_GOTO(dataset_load(dataset, SPLIT_TRAIN, false, &images), done);
     const struct safetensors_entry *entry = safetensors_find(file, "labels");
     TRY_GOTO(check_labels(entry, source.path, &images), done);
     TRY_GOTO(check_original(config, file, dataset, &images), done);
     struct changes_sum sum;
-    TRY_GOTO(write_labels(export, config, dataset, &images, entry->data, &sum), done);
+    TRY_GOTO(write_labels(wanted, config, dataset, &images, entry->data, &sum), done);
     log_line(LOG_INFO, "labels as they were after epoch %d: %s", source.epoch, source.path);
     log_changes(&sum, &images);
-    if (export->out_changed)
-        *export->out_changed = (long long)sum.n_changed;
+    if (wanted->out_changed)
+        *wanted->out_changed = (long long)sum.n_changed;
 done:
     safetensors_close(file);
     dataset_images_deinit(&images);

@@ -18,5 +18,5 @@ struct label_export {
 // The corrected labels of a run in the input's own layout and file type, with changes.csv. A log
 // line says which they are. With data.noise changes are against the files' labels. ADELE_DATA when
 // the data set is not the one that the run was trained on.
-ADELE_MUST_CHECK adele_status label_export_write(const struct label_export *export);
+ADELE_MUST_CHECK adele_status label_export_write(const struct label_export *wanted);
 #endif
