@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A split for a data set that has no validation cases: a fifth of the training cases, drawn by a
-// seed; all cases of a patient (patient_name.h) stay together.
+// seed; all cases of a patient (data/patient_name.h) stay together.
 #ifndef ADELE_INIT_SPLIT_GUESS_H
 #define ADELE_INIT_SPLIT_GUESS_H
 

@@ -12,7 +12,7 @@
 // differ in size. Slices of volumes without foreground are unchanged, as training skips them,
 // unless the data set's configuration keeps them. *n_images: label maps with noise, for a summary.
 // ADELE_INVALID_ARGUMENT when a file would be written into a data set or a run, or over an existing
-// file; with `is_overwriting` those of an earlier output are replaced (output.h).
+// file; with `is_overwriting` those of an earlier output are replaced (output/output.h).
 ADELE_MUST_CHECK adele_status noise_files_write(const struct dataset *dataset,
                                                 const struct noise_config *config,
                                                 const char *folder, bool is_overwriting,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The names of the files that label_store.c will write.
+// The names of the files that data/label_store.c will write.
 #include "output/output.h"
 
 #include "base/fail.h"

@@ -25,7 +25,7 @@ ADELE_MUST_CHECK adele_status shared_counter_init(struct shared_counter *out,
 void shared_counter_deinit(struct shared_counter *counter); // zeroes it; legal on a zeroed struct
 
 // Collective. The maps (n_images, H, W) lie on the device, and are read at the share's images
-// alone. Counts and scores are those of the whole split, on every rank; see map_counter.h.
+// alone. Counts and scores are those of the whole split, on every rank; see scores/map_counter.h.
 ADELE_MUST_CHECK adele_status shared_counter_run(struct shared_counter *counter,
                                                  const uint8_t *prediction, const uint8_t *labels,
                                                  int64_t counts[3 * 256]);
