@@ -2,7 +2,6 @@
 #include "adele/train.h"
 
 #include "adele/adele.h"
-#include "api/log.h"
 #include "api/ranks.h"
 #include "base/fail.h"
 #include "base/file.h"
@@ -10,6 +9,7 @@
 #include "base/memory.h"
 #include "config/key_table.h"
 #include "run/rank_device.h"
+#include "run/run_log.h"
 #include "run/settings.h"
 #include "run/trainer.h"
 #include "run_folder/claim.h"
@@ -39,7 +39,7 @@ int adele_config_key(int i, struct adele_config_key *out) {
 struct call {
     const struct adele_train_options *options;
     const char *run, *device;
-    struct train_log *log; // NULL: none
+    struct run_log *log; // NULL: none
     void (*on_batch)(void *context, const struct adele_train_batch *batch);
 };
 
@@ -114,7 +114,7 @@ static adele_status on_claimed(void *context) {
     struct call *call = context;
     const struct ranks *ranks = ranks_of(call->options->ranks);
     if (call->options->keep_log)
-        TRY(train_log_open(call->run, ranks_index(ranks), &call->log));
+        TRY(run_log_open(call->run, ranks_index(ranks), &call->log));
     ranks_log_cores(ranks);
     return test_kernels(call->options, call->device);
 }
@@ -139,7 +139,7 @@ static void set_callbacks(struct trainer_options *trainer, struct call *call) {
 static void remove_refused(const char *run, int n_ranks) {
     char *checkpoints = file_join(run, "checkpoints");
     if (checkpoints != NULL && !file_exists(checkpoints)) {
-        train_log_remove(run, n_ranks);
+        run_log_remove(run, n_ranks);
         run_folder_unclaim(run);
     }
     memory_free(checkpoints);
@@ -171,7 +171,7 @@ static adele_status train(const struct adele_train_options *options, struct conf
     if (ranks != NULL)
         log_line(LOG_DETAIL, "%jd bytes were sent to other ranks",
                  (intmax_t)ranks_bytes_sent(ranks));
-    train_log_close(call.log);
+    run_log_close(call.log);
     if (is_new && status != ADELE_OK && status != ADELE_INTERRUPTED && ranks_have_agreed(ranks))
         remove_refused(run, ranks_count(ranks));
     return status;
