@@ -213,13 +213,6 @@ static double foreground_miou(const struct labels *a, const struct labels *b) {
     return sum / (N_CATEGORIES - 1);
 }
 
-static double json_number(const cJSON *json, const char *name) {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, name);
-    if (!cJSON_IsNumber(item))
-        fail_msg("no number \"%s\"", name);
-    return item->valuedouble;
-}
-
 // The sum of the column changed_pixels, and the number of rows.
 static size_t sum_changes(const char *path, int *n_rows) {
     char *text = NULL;
