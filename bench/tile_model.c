@@ -16,8 +16,8 @@ static double assumed(enum tile_assumption name) {
     return tile_assumptions[name].value;
 }
 
-// Cycles of one step on one multiprocessor while all are busy.
-static void step_costs(struct tile_costs *out) {
+// Cycles of one step on one multiprocessor while this part of all is busy.
+static void step_costs(struct tile_costs *out, double busy) {
     double hertz = 1e9 * assumed(TILE_clock), n_sm = assumed(TILE_multiprocessors);
     double flops = 2.0 * TILE_ROWS * out->bn * STEP_CHANNELS;
     // Each of two warpgroups reads its 64 rows and all weights; the copies write all rows once.
@@ -27,7 +27,7 @@ static void step_costs(struct tile_costs *out) {
     out->step[TILE_BY_TENSOR] = flops / (1e12 * assumed(TILE_matrix) / n_sm) * hertz;
     out->step[TILE_BY_SHARED] = (reads + writes) / assumed(TILE_shared);
     out->step[TILE_BY_L2] =
-        (TILE_ROWS + weights) * ROW_BYTES / (1e9 * assumed(TILE_l2) / n_sm) * hertz;
+        busy * (TILE_ROWS + weights) * ROW_BYTES / (1e9 * assumed(TILE_l2) / n_sm) * hertz;
     out->step[TILE_BY_ISSUE] = 2.0 * assumed(TILE_step_instructions);
     out->slowest = TILE_BY_TENSOR;
     for (int i = 1; i < TILE_RESOURCES; i++)
@@ -37,19 +37,32 @@ static void step_costs(struct tile_costs *out) {
                  (2.0 * assumed(TILE_store_instructions) + assumed(TILE_store_latency));
 }
 
-// The cycles of the block with the most: blocks take the items of the list in turn.
-static double longest_block(const struct tile_layer *layer, struct tile_costs *out,
-                            const struct conv2d_box_tile *tiles) {
-    int n_columns = (layer->c_out + out->bn - 1) / out->bn, n_shares = out->is_paired ? 2 : 1;
-    int n_items = out->n_tiles / n_shares * n_columns;
-    int n_blocks = (int)assumed(TILE_multiprocessors) / n_shares;
+// The second kernel, which adds up the slots of one pass: it reads each once, as far as it can from
+// the second-level cache, and then has so many other bytes of memory.
+static double sum_seconds(double slot_bytes, double others) {
+    double cached = fmin(slot_bytes, 1e6 * assumed(TILE_l2_kept));
+    return cached / (1e9 * assumed(TILE_l2)) +
+           (slot_bytes - cached + others) / (1e9 * assumed(TILE_memory)) +
+           assumed(TILE_fill_latency) / (1e9 * assumed(TILE_clock));
+}
+
+// Cycles of storing the sums of a segment.
+static double slot_cycles(const struct tile_costs *costs) {
+    return 4.0 * TILE_ROWS * costs->bn * assumed(TILE_multiprocessors) / (1e9 * assumed(TILE_l2)) *
+           1e9 * assumed(TILE_clock);
+}
+
+// The cycles of the worker with the most.
+static double longest_segments(const struct conv2d_box_work *work, struct tile_costs *out,
+                               const struct conv2d_box_segment *segments, const int *starts) {
     double longest = 0.0;
-    for (int block = 0; block < n_blocks && block < n_items; block++) {
-        double steps = 0.0, rounds = 0.0;
-        for (int item = block; item < n_items; item += n_blocks, rounds++)
-            steps += conv2d_box_count_taps(tiles[item / n_columns * n_shares].taps) * layer->c_in /
-                     (double)STEP_CHANNELS;
-        double cycles = steps * out->step[out->slowest] + rounds * out->store;
+    for (int worker = 0; worker < work->n_workers; worker++) {
+        double steps = 0.0, stores = 0.0, rounds = starts[worker + 1] - starts[worker];
+        for (int i = starts[worker]; i < starts[worker + 1]; i++) {
+            steps += segments[i].n_steps;
+            stores += segments[i].slot < 0 ? out->store : slot_cycles(out);
+        }
+        double cycles = steps * out->step[out->slowest] + stores;
         if (cycles > longest) {
             longest = cycles;
             out->steps = steps;
@@ -59,36 +72,114 @@ static double longest_block(const struct tile_layer *layer, struct tile_costs *o
     return longest + assumed(TILE_fill_latency);
 }
 
-void tile_model(const struct tile_layer *layer, struct tile_costs *out) {
-    int pad = layer->dilation * (layer->kernel / 2), taps = layer->kernel * layer->kernel;
-    *out = (struct tile_costs){.boxes = {.n = layer->n,
-                                         .h = layer->size,
-                                         .w = layer->size,
-                                         .h_source = layer->size,
-                                         .w_source = layer->size,
-                                         .kernel_x = layer->kernel,
-                                         .kernel_y = layer->kernel,
-                                         .offset_x = -pad,
-                                         .offset_y = -pad,
-                                         .apart = layer->dilation}};
-    conv2d_boxes_choose(&out->boxes);
-    out->n_tiles = conv2d_boxes_count(&out->boxes);
-    out->bn = conv2d_box_channels(layer->c_out, out->n_tiles);
-    out->is_paired = out->n_tiles > 1;
-    struct conv2d_box_tile *tiles = calloc((size_t)out->n_tiles + 1, sizeof *tiles);
+static struct conv2d_boxes boxes_of(const struct tile_layer *layer) {
+    int pad = layer->dilation * (layer->kernel / 2);
+    struct conv2d_boxes boxes = {.n = layer->n,
+                                 .h = layer->size,
+                                 .w = layer->size,
+                                 .h_source = layer->size,
+                                 .w_source = layer->size,
+                                 .kernel_x = layer->kernel,
+                                 .kernel_y = layer->kernel,
+                                 .offset_x = -pad,
+                                 .offset_y = -pad,
+                                 .apart = layer->dilation};
+    conv2d_boxes_choose(&boxes);
+    return boxes;
+}
+
+// ---- the forward pass ---------------------------------------------------------------------------
+
+// One behind the other: pairs, or with one tile in all that one. Returns their number.
+static int list_tiles(const struct tile_layer *layers, int n, struct conv2d_box_tile *tiles) {
+    int n_tiles = 0;
+    for (int i = 0; i < n; i++) {
+        const struct conv2d_boxes boxes = boxes_of(&layers[i]);
+        int count = conv2d_boxes_count(&boxes);
+        conv2d_boxes_list(&boxes, tiles + n_tiles);
+        n_tiles += n == 1 && count == 1 ? 1 : conv2d_boxes_pair(&boxes, tiles + n_tiles, count);
+    }
+    return n_tiles;
+}
+
+static int compare_pairs(const void *a, const void *b) {
+    const struct conv2d_box_tile *left = a, *right = b;
+    return conv2d_box_count_taps(right->taps) - conv2d_box_count_taps(left->taps);
+}
+
+// The plan of cuda/conv2d/conv2d_hopper_plan.cu, which has one layer.
+static struct conv2d_box_work work_of(const struct tile_layer *layers, int n,
+                                      struct conv2d_box_tile *tiles) {
+    struct conv2d_box_work work = {.tiles = tiles,
+                                   .n_tiles = list_tiles(layers, n, tiles),
+                                   .c_target = layers->c_out,
+                                   .n_chunks = layers->c_in / STEP_CHANNELS,
+                                   .gpu_blocks = (int)assumed(TILE_multiprocessors),
+                                   .split_blocks = CONV2D_WORK_BLOCKS};
+    work.is_paired = work.n_tiles > 1;
+    if (n > 1) // those with most taps first
+        qsort(tiles, (size_t)work.n_tiles / 2, 2 * sizeof *tiles, compare_pairs);
+    conv2d_box_work_choose(&work);
+    return work;
+}
+
+static double pixels_of(const struct tile_layer *layers, int n) {
+    double pixels = 0.0;
+    for (int i = 0; i < n; i++)
+        pixels += (double)layers[i].n * layers[i].size * layers[i].size;
+    return pixels;
+}
+
+static double weights_of(const struct tile_layer *layer) {
+    return (double)layer->kernel * layer->kernel * layer->c_in * layer->c_out;
+}
+
+// The time of a plan.
+static void price(const struct tile_layer *layers, int n, const struct conv2d_box_work *work,
+                  struct tile_costs *out) {
+    struct conv2d_box_segment *segments = calloc((size_t)work->n_segments, sizeof *segments);
+    struct conv2d_box_sum *sums = calloc((size_t)work->n_sums + 1, sizeof *sums);
+    int *starts = calloc((size_t)work->n_workers + 1, sizeof *starts);
+    out->bn = work->bn;
+    out->is_paired = work->is_paired;
+    out->n_tiles = work->n_tiles;
+    out->n_slots = work->n_slots;
+    if (segments != NULL && sums != NULL && starts != NULL) {
+        double pixels = pixels_of(layers, n), weights = weights_of(layers);
+        double bytes = 2.0 * (pixels * (layers->c_in + layers->c_out) + weights);
+        double tile = (work->is_paired ? 2.0 : 1.0) * TILE_ROWS * work->bn;
+        double blocks = (work->is_paired ? 2.0 : 1.0) * work->n_workers;
+        conv2d_box_work_list(work, segments, starts, sums);
+        step_costs(out, blocks / assumed(TILE_multiprocessors));
+        double cycles = longest_segments(work, out, segments, starts);
+        out->flops = 2.0 * pixels * weights;
+        out->seconds =
+            fmax(cycles / (1e9 * assumed(TILE_clock)), bytes / (1e9 * assumed(TILE_memory)));
+        if (work->n_slots > 0)
+            out->seconds += sum_seconds(4.0 * tile * work->n_slots, 2.0 * tile * work->n_sums);
+    }
+    free(segments);
+    free(sums);
+    free(starts);
+}
+
+void tile_model_scales(const struct tile_layer *layers, int n, struct tile_costs *out) {
+    *out = (struct tile_costs){.boxes = boxes_of(layers)};
+    int n_tiles = 0;
+    for (int i = 0; i < n; i++) {
+        const struct conv2d_boxes boxes = boxes_of(&layers[i]);
+        n_tiles += conv2d_boxes_count(&boxes) + 1;
+    }
+    struct conv2d_box_tile *tiles = calloc((size_t)n_tiles, sizeof *tiles);
     if (tiles == NULL)
         return; // all zeros: no time
-    conv2d_boxes_list(&out->boxes, tiles);
-    if (out->is_paired)
-        out->n_tiles = conv2d_boxes_pair(&out->boxes, tiles, out->n_tiles);
-    step_costs(out);
-    double cycles = longest_block(layer, out, tiles);
+    struct conv2d_box_work work = work_of(layers, n, tiles);
+    price(layers, n, &work, out);
     free(tiles);
-    double pixels = (double)layer->n * layer->size * layer->size;
-    double bytes =
-        2.0 * (pixels * (layer->c_in + layer->c_out) + (double)taps * layer->c_in * layer->c_out);
-    out->flops = 2.0 * pixels * taps * layer->c_in * layer->c_out;
-    out->seconds = fmax(cycles / (1e9 * assumed(TILE_clock)), bytes / (1e9 * assumed(TILE_memory)));
+}
+
+void tile_model(const struct tile_layer *layer, struct tile_costs *out) {
+    tile_model_scales(layer, 1, out);
 }
 
 // ---- the weight gradient ------------------------------------------------------------------------
@@ -139,23 +230,36 @@ void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out)
     int *starts = calloc((size_t)tiles.n_workers + 1, sizeof *starts);
     int *slots = calloc((size_t)out->n_tiles + 1, sizeof *slots);
     if (segments != NULL && starts != NULL && slots != NULL) {
-        double l2 = 1e9 * assumed(TILE_l2), memory = 1e9 * assumed(TILE_memory);
+        double memory = 1e9 * assumed(TILE_memory);
         double hertz = 1e9 * assumed(TILE_clock), slot = 4.0 * TILE_ROWS * out->bn;
-        double taps = (double)layer->kernel * layer->kernel;
-        double pixels = (double)layer->n * layer->size * layer->size;
-        double weights = taps * layer->c_in * layer->c_out;
+        double pixels = pixels_of(layer, 1), weights = weights_of(layer);
         int n = gradient_tiles_list(&tiles, segments, starts, slots);
-        step_costs(out);
-        out->store = slot * assumed(TILE_multiprocessors) / l2 * hertz;
+        step_costs(out, 1.0);
+        out->store = slot_cycles(out);
         double cycles = longest_worker(&tiles, out, segments, starts);
         double bytes = 2.0 * pixels * (layer->c_in + layer->c_out);
-        // Slots are read once, the gradient is read and written.
-        double sum = (n * (tiles.is_paired ? 2.0 : 1.0) * slot + 8.0 * weights) / memory;
+        out->n_slots = n;
         out->flops = 2.0 * pixels * weights;
-        out->seconds =
-            fmax(cycles / hertz, bytes / memory) + sum + assumed(TILE_fill_latency) / hertz;
+        // The gradient is read and written.
+        out->sum = sum_seconds(n * (tiles.is_paired ? 2.0 : 1.0) * slot, 8.0 * weights);
+        out->seconds = fmax(cycles / hertz, bytes / memory) + out->sum;
     }
     free(segments);
     free(starts);
     free(slots);
+}
+
+void tile_model_gradient_scales(const struct tile_layer *layers, int n, struct tile_costs *out) {
+    double steps = 0.0, rounds = 0.0, sum = 0.0, flops = 0.0;
+    for (int i = 0; i < n; i++) {
+        tile_model_gradient(&layers[i], out);
+        steps += out->steps;
+        flops += out->flops;
+        rounds = fmax(rounds, out->rounds);
+        sum = fmax(sum, out->sum);
+    }
+    double cycles =
+        steps * out->step[out->slowest] + rounds * out->store + assumed(TILE_fill_latency);
+    out->flops = flops;
+    out->seconds = cycles / (1e9 * assumed(TILE_clock)) + sum;
 }

@@ -8,7 +8,7 @@
 #ifndef ADELE_BENCH_TILE_MODEL_H
 #define ADELE_BENCH_TILE_MODEL_H
 
-#include "device/conv2d_boxes.h"
+#include "device/conv2d_box_work.h"
 #include "device/conv2d_gradient_tiles.h"
 
 #include <stdbool.h>
@@ -23,6 +23,8 @@
         "a cycle of a multiprocessor's shared memory: wgmma reads the operands of each "           \
         "warpgroup, copies write them")                                                            \
     ROW(l2, 5500, "GB/s", "of the second-level cache to all multiprocessors together")             \
+    ROW(l2_kept, 25, "MB",                                                                         \
+        "of what a kernel has just written, the next one finds in that cache, of 50")              \
     ROW(memory, 3000, "GB/s", "of the GPU's memory: source, weights and target once")              \
     ROW(step_instructions, 78, "",                                                                 \
         "a consumer warp and step, counted in the SASS; two such warps share a scheduler")         \
@@ -55,11 +57,14 @@ struct tile_costs {
     struct conv2d_boxes boxes;
     int bn, n_tiles;
     bool is_paired;
+    int n_slots; // of sums that a second kernel adds up, of a pair's two tiles each; 0: there is
+                 // none
     double step[TILE_RESOURCES]; // cycles
     enum tile_resource slowest;
     double steps;   // of the block with the most, in the order of the list
     double store;   // cycles of a finished tile
     double rounds;  // tiles of that block
+    double sum;     // seconds of the weight gradient's second kernel
     double seconds; // of the pass, at least what memory takes; of all its kernels
     double flops;   // all products of the convolution, those with zeros of the padding included
 };
@@ -67,4 +72,8 @@ struct tile_costs {
 void tile_model(const struct tile_layer *layer, struct tile_costs *out);
 // The weight gradient: steps, slots in the place of finished tiles, and the sum of the slots.
 void tile_model_gradient(const struct tile_layer *layer, struct tile_costs *out);
+// What no kernel does so far: n layers that differ in their sizes alone in one launch. Of the
+// weight gradient: the steps of all, with one set of slots.
+void tile_model_scales(const struct tile_layer *layers, int n, struct tile_costs *out);
+void tile_model_gradient_scales(const struct tile_layer *layers, int n, struct tile_costs *out);
 #endif

@@ -53,6 +53,8 @@ enum conv2d_math conv2d_math_of(const struct cuda_context *context,
     return is_tf32 ? CONV2D_TF32 : CONV2D_FMA;
 }
 
+static const size_t slots_unit = 256; // bytes
+
 adele_status conv2d_direct_choose(struct conv2d *self, enum conv2d_pass pass) {
     struct conv2d_direct *direct = &self->direct[pass];
     const struct cuda_context *context = context_of(self->base.op.device);
@@ -77,7 +79,10 @@ adele_status conv2d_direct_choose(struct conv2d *self, enum conv2d_pass pass) {
     direct->workspace_bytes = conv2d_packing_bytes(context, &direct->packing);
     if (is_hopper) {
         direct->kernel = CONV2D_KERNEL_HOPPER;
-        return hopper_plan_create(context, &direct->gather, &direct->hopper);
+        TRY(hopper_plan_create(context, &direct->gather, &direct->hopper));
+        direct->slots_offset = (direct->workspace_bytes + slots_unit - 1) / slots_unit * slots_unit;
+        direct->workspace_bytes = direct->slots_offset + hopper_slot_bytes(&direct->hopper);
+        return ADELE_OK;
     }
     direct->tile = choose_tile(&direct->gather);
     if (self->math == CONV2D_FMA) {
@@ -99,7 +104,8 @@ void conv2d_direct_name(const struct conv2d *self, enum conv2d_pass pass, char *
     else if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
         snprintf(text, bytes, "first layer %s", math);
     else if (direct->kernel == CONV2D_KERNEL_HOPPER)
-        snprintf(text, bytes, "wgmma %s 128x%d", math, direct->hopper.bn);
+        snprintf(text, bytes, "wgmma %s 128x%d%s", math, direct->hopper.parts[0].work.bn,
+                 hopper_slot_bytes(&direct->hopper) > 0 ? " split" : "");
     else
         snprintf(text, bytes, "%s %s %s", direct->kernel == CONV2D_KERNEL_FMA ? "fma" : "mma", math,
                  tiles[direct->tile].name);
@@ -137,7 +143,8 @@ static adele_status run_product(const struct conv2d *self, enum conv2d_pass pass
     if (direct->kernel == CONV2D_KERNEL_FIRST_LAYER)
         return conv2d_first_layer_run(context, &direct->gather, self->math, product);
     if (direct->kernel == CONV2D_KERNEL_HOPPER)
-        return hopper_run(context, &direct->gather, &direct->hopper, product);
+        return hopper_run(context, &direct->gather, &direct->hopper, product,
+                          (float *)((char *)args->workspace + direct->slots_offset));
     return launch(context, to->name, to->file, __LINE__, dim3((unsigned)to->n_blocks),
                   dim3((unsigned)to->n_threads), to->shared_bytes, to->kernel, direct->gather,
                   *product);

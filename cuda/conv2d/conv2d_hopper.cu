@@ -3,42 +3,35 @@
 // stride 1, data gradient with stride 1 or 2, any dilation and padding, channels in multiples
 // of 64.
 //
-// An implicit matrix product as in conv2d_mma.cu, sums in the same order of taps and channels; what
-// makes it faster: wgmma reads both operands from shared memory, so that registers and ldmatrix are
-// out of the way and a block owns 128 pixels x up to 256 channels; the copy engine (TMA) fetches a
-// box of source pixels by its coordinates, shifted by the tap, and fills in zeros outside of the
-// image, so that no thread computes addresses; a warpgroup of its own feeds it, up to 8 steps
-// ahead; two blocks with neighbouring tiles share their weights, of which each fetches a half for
-// both; blocks stay and take one tile after the other, so that the first steps of a tile arrive
-// while the tile before it is being written.
+// An implicit matrix product as in conv2d_mma.cu, sums in the same order of taps and channels but
+// where a tile is split; what makes it faster: wgmma reads both operands from shared memory, so
+// that registers and ldmatrix are out of the way and a block owns 128 pixels x up to 256 channels;
+// the copy engine (TMA) fetches a box of source pixels by its coordinates, shifted by the tap, and
+// fills in zeros outside of the image, so that no thread computes addresses; a warpgroup of its own
+// feeds it, up to 8 steps ahead; two blocks with neighbouring tiles share their weights, of which
+// each fetches a half for both; blocks stay and take one tile after the other, so that the first
+// steps of a tile arrive while the tile before it is being written.
 //
 // A tile is a box of pixels over x, y and images; taps that lie outside of the image for all of it
-// are skipped. Rows of a tile are the box's pixels in memory order; rows beyond them are never
-// written by a copy and hold anything, and their sums are never stored.
+// are skipped. Tiles that would fill the last round of all blocks only partly are split by their
+// steps (device/conv2d_box_work.h). Rows of a tile are the box's pixels in memory order; rows
+// beyond them are never written by a copy and hold anything, and their sums are never stored.
 //
 // Overwrites the target, or adds to it.
+#include "conv2d/conv2d_hopper_multiply.cuh"
 #include "conv2d/conv2d_hopper_store.cuh"
 
 namespace adele_cuda {
 
-// A block's share of the work: an item is a tile and a run of bn channels. Both blocks of a pair
-// have the same items, of two tiles each.
+// A worker's segments. Both blocks of a pair have the same ones, of two tiles each.
 template <bool is_paired> struct hopper_work {
-    int item, end, step, rank, n_columns;
+    int segment, end, rank;
 
     __device__ explicit hopper_work(const struct hopper_product &product) {
-        const int n_blocks = is_paired ? 2 : 1;
+        int worker = (int)blockIdx.x / (is_paired ? 2 : 1);
         rank = is_paired ? (int)cluster_rank() : 0;
-        item = (int)blockIdx.x / n_blocks;
-        step = (int)gridDim.x / n_blocks;
-        n_columns = product.n_columns;
-        end = product.n_tiles / n_blocks * n_columns;
-    }
-    __device__ int i_tile() const {
-        return is_paired ? item / n_columns * 2 + rank : item / n_columns;
-    }
-    __device__ int i_column() const {
-        return item % n_columns;
+        segment = product.starts[worker];
+        end = product.starts[worker + 1];
     }
 };
 
@@ -59,7 +52,20 @@ static __device__ inline void hopper_fetch_weights(const CUtensorMap *weights, i
     }
 }
 
-// One thread starts the copies of all steps of all items. Weights from the other block of a pair
+// Where the producer is in a tile: a live tap, and a chunk of its channels.
+struct hopper_step {
+    unsigned taps; // this one, and those that follow
+    int chunk;
+
+    __device__ hopper_step(const struct hopper_product &product, unsigned live, int first) {
+        int n_before = first / product.n_chunks;
+        chunk = first - n_before * product.n_chunks;
+        for (taps = live; n_before > 0; n_before--)
+            taps &= taps - 1;
+    }
+};
+
+// One thread starts the copies of all steps of all segments. Weights from the other block of a pair
 // may come before this block has set what it expects: the phase ends after both.
 template <int bn, bool is_paired>
 static __device__ inline void hopper_produce(const CUtensorMap *source, const CUtensorMap *weights,
@@ -69,75 +75,32 @@ static __device__ inline void hopper_produce(const CUtensorMap *source, const CU
     struct hopper_ring<hopper_stages(bn)> ring = {};
     uint32_t bytes = (uint32_t)((product.box_pixels + bn) * HOPPER_ROW_BYTES);
     struct hopper_work<is_paired> work(product);
-    for (; work.item < work.end; work.item += work.step) {
-        struct conv2d_box_tile tile = product.tiles[work.i_tile()];
-        for (unsigned taps = tile.taps; taps != 0; taps &= taps - 1) {
-            int tap = __ffs((int)taps) - 1;
+    for (; work.segment < work.end; work.segment++) {
+        struct conv2d_box_segment of = product.segments[work.segment];
+        struct conv2d_box_tile tile = product.tiles[of.tile + work.rank];
+        struct hopper_step at(product, tile.taps, of.first);
+        for (int left = of.n_steps; left > 0; at.chunk = 0, at.taps &= at.taps - 1) {
+            int tap = __ffs((int)at.taps) - 1;
             int ky = tap / product.kernel_x, kx = tap - ky * product.kernel_x;
             int x = tile.x + product.offset_x + kx * product.apart;
             int y = tile.y + product.offset_y + ky * product.apart;
             int tap_of_weights = product.tap_first + ky * product.tap_y + kx * product.tap_x;
-            for (int chunk = 0; chunk < product.n_chunks; chunk++) {
+            for (; at.chunk < product.n_chunks && left > 0; at.chunk++, left--) {
                 unsigned char *to = stages + ring.stage * hopper_stage_bytes(bn);
                 uint64_t *full = &barriers.full[ring.stage];
                 mbarrier_wait(&barriers.empty[ring.stage], ring.parity ^ 1);
                 mbarrier_expect_tx(full, bytes);
-                tma_load_4d(to, source, chunk * HOPPER_STEP, x, y, tile.n, full);
-                hopper_fetch_weights<bn, is_paired>(weights, chunk * HOPPER_STEP, tap_of_weights,
-                                                    work.i_column() * bn, work.rank,
-                                                    to + HOPPER_SOURCE_BYTES, full);
+                tma_load_4d(to, source, at.chunk * HOPPER_STEP, x, y, tile.n, full);
+                hopper_fetch_weights<bn, is_paired>(weights, at.chunk * HOPPER_STEP, tap_of_weights,
+                                                    of.column, work.rank, to + HOPPER_SOURCE_BYTES,
+                                                    full);
                 ring.advance();
             }
         }
     }
 }
 
-// ---- the consumers: products --------------------------------------------------------------------
-
-template <int bn>
-static __device__ inline void hopper_multiply_16(float (&sums)[bn / 2], uint64_t a, uint64_t b) {
-    if constexpr (bn == 256)
-        wgmma_m64n256k16_bf16<false, false>(sums, a, b, true);
-    else if constexpr (bn == 128)
-        wgmma_m64n128k16_bf16<false, false>(sums, a, b, true);
-    else
-        wgmma_m64n64k16_bf16<false, false>(sums, a, b, true);
-}
-
-// sums += the steps of one tile. A stage is given back one step later, when its products are done
-// while those of the next are under way.
-template <int bn, bool is_paired>
-static __device__ inline void
-hopper_multiply(float (&sums)[bn / 2], int n_steps, const unsigned char *stages, int row_first,
-                struct hopper_barriers &barriers, struct hopper_ring<hopper_stages(bn)> &ring) {
-    const uint32_t eight_rows = 8 * HOPPER_ROW_BYTES;
-    int before = 0;
-    wgmma_hold(sums);
-    for (int step = 0; step < n_steps; step++) {
-        const unsigned char *stage = stages + ring.stage * hopper_stage_bytes(bn);
-        uint64_t a = matrix_descriptor(stage + row_first * HOPPER_ROW_BYTES, 16, eight_rows,
-                                       MATRIX_SWIZZLE_128);
-        uint64_t b =
-            matrix_descriptor(stage + HOPPER_SOURCE_BYTES, 16, eight_rows, MATRIX_SWIZZLE_128);
-        mbarrier_wait(&barriers.full[ring.stage], ring.parity);
-        wgmma_fence();
-#pragma unroll
-        for (int k = 0; k < HOPPER_STEP / 16; k++) // 32 bytes further along the row
-            hopper_multiply_16<bn>(sums, a + (uint64_t)(2 * k), b + (uint64_t)(2 * k));
-        wgmma_commit();
-        wgmma_wait<1>();
-        if (step > 0)
-            hopper_give_back<is_paired>(&barriers.empty[before]);
-        before = ring.stage;
-        ring.advance();
-    }
-    wgmma_wait<0>();
-    wgmma_hold(sums);
-    if (n_steps > 0)
-        hopper_give_back<is_paired>(&barriers.empty[before]);
-}
-
-// ---- the consumers: all tiles -------------------------------------------------------------------
+// ---- the consumers ------------------------------------------------------------------------------
 
 template <int bn, bool is_paired>
 static __device__ inline void hopper_consume(const CUtensorMap *target,
@@ -146,18 +109,20 @@ static __device__ inline void hopper_consume(const CUtensorMap *target,
                                              struct hopper_barriers &barriers) {
     struct hopper_ring<hopper_stages(bn)> ring = {};
     uint32_t n_written = 0;
-    int row_first = ((int)threadIdx.x / 128 - 1) * (HOPPER_ROWS / 2);
+    int warpgroup = (int)threadIdx.x / 128 - 1;
     struct hopper_work<is_paired> work(product);
-    for (; work.item < work.end; work.item += work.step) {
-        struct conv2d_box_tile tile = product.tiles[work.i_tile()];
+    for (; work.segment < work.end; work.segment++) {
+        struct conv2d_box_segment of = product.segments[work.segment];
         float sums[bn / 2];
 #pragma unroll
         for (int i = 0; i < bn / 2; i++)
-            sums[i] = 0.0f;
-        hopper_multiply<bn, is_paired>(sums, __popc(tile.taps) * product.n_chunks, stages,
-                                       row_first, barriers, ring);
-        hopper_store<bn>(sums, target, product, tile, work.i_column() * bn, row_first, staged,
-                         barriers, n_written);
+            sums[i] = 0.0f; // what a tile without a live tap has
+        hopper_multiply<bn, is_paired, false>(sums, of.n_steps, stages, warpgroup, barriers, ring);
+        if (of.slot >= 0)
+            hopper_store_slot<bn>(sums, hopper_slot<bn>(product, of.slot, is_paired, work.rank));
+        else
+            hopper_store<bn>(sums, target, product, product.tiles[of.tile + work.rank], of.column,
+                             warpgroup * (HOPPER_ROWS / 2), staged, barriers, n_written);
     }
     if (threadIdx.x == 128)
         tma_store_wait<0>();
@@ -166,9 +131,9 @@ static __device__ inline void hopper_consume(const CUtensorMap *target,
 
 // ---- the kernel ---------------------------------------------------------------------------------
 
-// A block owns every gridDim.x-th of the tiles of HOPPER_ROWS pixels x bn channels. Registers go
-// from the producer, which needs few, to the consumers, which keep bn / 2 sums each. Neither block
-// of a pair ends before the other is done with its shared memory.
+// A worker is a block, or a pair of them. Registers go from the producer, which needs few, to the
+// consumers, which keep bn / 2 sums each. Neither block of a pair ends before the other is done
+// with its shared memory.
 template <int bn, bool is_paired>
 static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
     hopper_kernel(const __grid_constant__ CUtensorMap source,
@@ -197,6 +162,49 @@ static __global__ void __launch_bounds__(HOPPER_THREADS, 1)
         cluster_sync();
 }
 
+// Finishes 64 channels of a tile whose sums lie in slots: adds them up in their order, then stores
+// as the kernel above does. blockIdx: chunk of channels, tile of a pair, item.
+template <int bn, bool is_paired>
+static __global__ void __launch_bounds__(256)
+    add_tile_slots_kernel(const __grid_constant__ CUtensorMap target,
+                          const __grid_constant__ struct hopper_product product,
+                          const struct conv2d_box_sum *items) {
+    DYNAMIC_SHARED(shared);
+    SHARED(uint64_t, added, );
+    unsigned char *buffer = shared + (-(uintptr_t)shared & 1023);
+    struct conv2d_box_sum item = items[blockIdx.z];
+    struct conv2d_box_tile tile = product.tiles[item.tile + (int)blockIdx.y];
+    int chunk = (int)blockIdx.x, channel = item.column + chunk * HOPPER_STEP;
+    if (channel >= product.c_target)
+        return;
+    if (threadIdx.x == 0 && product.accumulate) {
+        mbarrier_init(&added, 1);
+        fence_barrier_init();
+        mbarrier_expect_tx(&added, (uint32_t)(product.box_pixels * HOPPER_ROW_BYTES));
+        tma_load_4d(buffer, &target, channel, tile.x, tile.y, tile.n, &added);
+    }
+    float sums[32] = {};
+    for (int i = 0; i < item.n_slots; i++)
+        hopper_add_slot(sums, chunk,
+                        hopper_slot<bn>(product, item.slot + i, is_paired, (int)blockIdx.y));
+    __syncthreads(); // the barrier is initialized
+    if (product.accumulate)
+        mbarrier_wait(&added, 0);
+    const float *bias = product.bias != NULL ? product.bias + channel : NULL;
+    int row_first = (int)threadIdx.x / 128 * (HOPPER_ROWS / 2);
+    if (product.accumulate)
+        hopper_write_chunk<true>(sums, bias, row_first, buffer);
+    else
+        hopper_write_chunk<false>(sums, bias, row_first, buffer);
+    fence_proxy_async();
+    __syncthreads(); // the buffer is whole
+    if (threadIdx.x == 0) {
+        tma_store_4d(&target, buffer, channel, tile.x, tile.y, tile.n);
+        tma_store_commit();
+        tma_store_wait<0>();
+    }
+}
+
 // ---- launch -------------------------------------------------------------------------------------
 
 template <int bn> static adele_status allow_shared(bool is_paired) {
@@ -215,25 +223,32 @@ bool hopper_is_compiled() {
 }
 
 template <int bn>
-static adele_status launch_tiles(const struct cuda_context *context, bool is_paired,
-                                 int most_blocks, const struct hopper_maps *maps,
-                                 const struct hopper_product *product) {
-    int n_work = product->n_tiles * product->n_columns;
-    int n_blocks = n_work < most_blocks ? n_work : most_blocks;
-    if (!is_paired)
-        return LAUNCH(context, (hopper_kernel<bn, false>), n_blocks, HOPPER_THREADS,
-                      hopper_shared_bytes(bn), maps->source, maps->weights, maps->target, *product);
-    return LAUNCH_CLUSTERS(context, (hopper_kernel<bn, true>), n_blocks < 2 ? 2 : n_blocks / 2 * 2,
-                           HOPPER_THREADS, 2, hopper_shared_bytes(bn), maps->source, maps->weights,
-                           maps->target, *product);
+static adele_status launch_work(const struct cuda_context *context,
+                                const struct conv2d_box_work *work, const struct hopper_maps *maps,
+                                const struct hopper_product *product,
+                                const struct conv2d_box_sum *sums) {
+    const int shared = hopper_shared_bytes(bn), adding = HOPPER_SOURCE_BYTES + 1024;
+    const dim3 grid(bn / HOPPER_STEP, work->is_paired ? 2 : 1, (unsigned)work->n_sums);
+    if (work->is_paired)
+        TRY(LAUNCH_CLUSTERS(context, (hopper_kernel<bn, true>), 2 * work->n_workers, HOPPER_THREADS,
+                            2, shared, maps->source, maps->weights, maps->target, *product));
+    else
+        TRY(LAUNCH(context, (hopper_kernel<bn, false>), work->n_workers, HOPPER_THREADS, shared,
+                   maps->source, maps->weights, maps->target, *product));
+    if (work->n_sums == 0)
+        return ADELE_OK;
+    return work->is_paired ? LAUNCH(context, (add_tile_slots_kernel<bn, true>), grid, 256, adding,
+                                    maps->target, *product, sums)
+                           : LAUNCH(context, (add_tile_slots_kernel<bn, false>), grid, 256, adding,
+                                    maps->target, *product, sums);
 }
 
-adele_status hopper_launch(const struct cuda_context *context, int bn, bool is_paired,
-                           int most_blocks, const struct hopper_maps *maps,
-                           const struct hopper_product *product) {
-    return bn == 256   ? launch_tiles<256>(context, is_paired, most_blocks, maps, product)
-           : bn == 128 ? launch_tiles<128>(context, is_paired, most_blocks, maps, product)
-                       : launch_tiles<64>(context, is_paired, most_blocks, maps, product);
+adele_status hopper_launch(const struct cuda_context *context, const struct conv2d_box_work *work,
+                           const struct hopper_maps *maps, const struct hopper_product *product,
+                           const struct conv2d_box_sum *sums) {
+    return work->bn == 256   ? launch_work<256>(context, work, maps, product, sums)
+           : work->bn == 128 ? launch_work<128>(context, work, maps, product, sums)
+                             : launch_work<64>(context, work, maps, product, sums);
 }
 
 } // namespace adele_cuda

@@ -101,7 +101,7 @@ void *hopper_find_encode();
 // for tests, where a block shall take several tiles of a small tensor. 0: it says nothing.
 int hopper_blocks_wanted();
 // Channels of a tile that ADELE_CONV2D_TILE in the environment names (for tests and tuning); 0:
-// none.
+// none. "128x256 split": and tiles are split wherever they can be.
 int hopper_channels_wanted();
 
 // A tensor of bf16, innermost axis first, read or written in boxes of 64 channels, of every
@@ -129,7 +129,9 @@ struct hopper_maps {
 // the weights.
 struct hopper_product {
     const struct conv2d_box_tile *tiles;
-    int n_tiles, n_columns; // of target pixels, of target channels
+    const struct conv2d_box_segment *segments;
+    const int *starts; // (workers + 1)
+    float *slots;      // (slots, tiles of a worker, HOPPER_ROWS * bn)
     int kernel_x, offset_x, offset_y, apart;
     int tap_first, tap_x, tap_y;
     int n_chunks;   // steps of a tap
@@ -139,13 +141,13 @@ struct hopper_product {
     bool accumulate;
 };
 
-// conv2d_hopper.cu. bn: 64, 128, 256; is_paired: n_tiles is even, and two blocks run a pair of them
-// at a time. most_blocks: of a launch.
+// conv2d_hopper.cu. bn: 64, 128, 256.
 adele_status hopper_allow_shared(int bn, bool is_paired);
 bool hopper_is_compiled();
-adele_status hopper_launch(const struct cuda_context *context, int bn, bool is_paired,
-                           int most_blocks, const struct hopper_maps *maps,
-                           const struct hopper_product *product);
+// sums: of the work's split items, in device memory.
+adele_status hopper_launch(const struct cuda_context *context, const struct conv2d_box_work *work,
+                           const struct hopper_maps *maps, const struct hopper_product *product,
+                           const struct conv2d_box_sum *sums);
 
 } // namespace adele_cuda
 #endif

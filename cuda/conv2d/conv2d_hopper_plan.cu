@@ -67,14 +67,9 @@ int hopper_blocks_wanted() {
     return n >= 1 ? n : 0;
 }
 
-static int choose_channels(const struct conv2d_gather *gather, int n_tiles) {
-    int wanted = hopper_channels_wanted();
-    return wanted != 0 ? wanted : conv2d_box_channels(gather->c_target, n_tiles);
-}
-
-static int choose_blocks(const struct cuda_context *context) {
-    int n = hopper_blocks_wanted();
-    return n != 0 && n < context->n_multiprocessors ? n : context->n_multiprocessors;
+static bool is_split_wanted() {
+    const char *wanted = getenv("ADELE_CONV2D_TILE");
+    return wanted != NULL && strstr(wanted, " split") != NULL;
 }
 
 // Of the target pixels (first_x, first_y), and every stride-th further.
@@ -99,51 +94,115 @@ static struct hopper_part part_of(const struct conv2d_gather *gather, int first_
     boxes->apart = x.apart;
     boxes->is_spread = stride > 1;
     conv2d_boxes_choose(boxes);
-    part.n_tiles = conv2d_boxes_count(boxes);
-    part.is_paired = part.n_tiles > 1;
     return part;
 }
 
-static adele_status upload_tiles(const struct cuda_context *context, struct hopper_part *part) {
+static struct conv2d_box_work work_of(const struct cuda_context *context,
+                                      const struct conv2d_gather *gather,
+                                      const struct conv2d_boxes *boxes,
+                                      struct conv2d_box_tile *tiles) {
+    const int wanted = hopper_blocks_wanted();
+    struct conv2d_box_work work = {};
+    conv2d_boxes_list(boxes, tiles);
+    work.tiles = tiles;
+    work.n_tiles = conv2d_boxes_count(boxes);
+    work.is_paired = work.n_tiles > 1;
+    if (work.is_paired)
+        work.n_tiles = conv2d_boxes_pair(boxes, tiles, work.n_tiles);
+    work.c_target = gather->c_target;
+    work.n_chunks = gather->c_source / HOPPER_STEP;
+    work.gpu_blocks =
+        wanted != 0 ? min(wanted, context->n_multiprocessors) : context->n_multiprocessors;
+    work.split_blocks = wanted != 0 ? wanted : CONV2D_WORK_BLOCKS;
+    work.split = is_split_wanted() ? CONV2D_SPLIT_ALWAYS
+                 : wanted != 0     ? CONV2D_SPLIT_NEVER
+                                   : CONV2D_SPLIT_BY_COST;
+    work.bn = hopper_channels_wanted();
+    conv2d_box_work_choose(&work);
+    return work;
+}
+
+static adele_status upload(const struct cuda_context *context, struct hopper_part *part,
+                           struct conv2d_box_segment *segments, int *starts,
+                           struct conv2d_box_sum *sums) {
+    const struct conv2d_box_work *work = &part->work;
+    const struct adele_device *device = &context->device;
+    conv2d_box_work_list(work, segments, starts, sums);
+    TRY(table_create(device, work->tiles, (size_t)work->n_tiles * sizeof *work->tiles,
+                     (void **)&part->tiles));
+    TRY(table_create(device, segments, (size_t)work->n_segments * sizeof *segments,
+                     (void **)&part->segments));
+    TRY(table_create(device, starts, ((size_t)work->n_workers + 1) * sizeof *starts,
+                     (void **)&part->starts));
+    return work->n_sums == 0 ? ADELE_OK
+                             : table_create(device, sums, (size_t)work->n_sums * sizeof *sums,
+                                            (void **)&part->sums);
+}
+
+static adele_status deal_out(const struct cuda_context *context, const struct conv2d_gather *gather,
+                             struct hopper_part *part) {
     struct conv2d_box_tile *tiles = NULL;
-    TRY(ALLOCATE(&tiles, (size_t)part->n_tiles + 1));
-    conv2d_boxes_list(&part->boxes, tiles);
-    if (part->is_paired)
-        part->n_tiles = conv2d_boxes_pair(&part->boxes, tiles, part->n_tiles);
-    adele_status status = table_create(
-        &context->device, tiles, (size_t)part->n_tiles * sizeof *tiles, (void **)&part->tiles);
+    struct conv2d_box_segment *segments = NULL;
+    struct conv2d_box_sum *sums = NULL;
+    int *starts = NULL;
+    TRY(ALLOCATE(&tiles, (size_t)conv2d_boxes_count(&part->boxes) + 1));
+    part->work = work_of(context, gather, &part->boxes, tiles);
+    adele_status status = ALLOCATE(&segments, (size_t)part->work.n_segments);
+    if (status == ADELE_OK)
+        status = ALLOCATE(&starts, (size_t)part->work.n_workers + 1);
+    if (status == ADELE_OK)
+        status = ALLOCATE(&sums, (size_t)part->work.n_sums + 1);
+    if (status == ADELE_OK)
+        status = upload(context, part, segments, starts, sums);
+    part->work.tiles = NULL;
     memory_free(tiles);
+    memory_free(segments);
+    memory_free(starts);
+    memory_free(sums);
     return status;
 }
 
 adele_status hopper_plan_create(const struct cuda_context *context,
                                 const struct conv2d_gather *gather, struct hopper_plan *out) {
     const int stride = gather->divide;
-    int most_tiles = 0;
     out->encode = hopper_find_encode();
     out->stride = stride;
     for (int i = 0; i < stride * stride; i++) {
         if (i % stride >= gather->w_target || i / stride >= gather->h_target)
             continue;
-        out->parts[out->n_parts] = part_of(gather, i % stride, i / stride);
-        most_tiles = max(most_tiles, out->parts[out->n_parts++].n_tiles);
-    }
-    out->bn = choose_channels(gather, most_tiles);
-    out->n_columns = ceil_div(gather->c_target, out->bn);
-    out->most_blocks = choose_blocks(context);
-    for (int i = 0; i < out->n_parts; i++) {
-        TRY(upload_tiles(context, &out->parts[i]));
-        TRY(hopper_allow_shared(out->bn, out->parts[i].is_paired));
+        struct hopper_part *part = &out->parts[out->n_parts++];
+        *part = part_of(gather, i % stride, i / stride);
+        TRY(deal_out(context, gather, part));
+        TRY(hopper_allow_shared(part->work.bn, part->work.is_paired));
     }
     return ADELE_OK;
 }
 
+static void release(void *table) {
+    if (table != NULL)
+        (void)cudaFree(table);
+}
+
 void hopper_plan_release(struct hopper_plan *plan) {
     for (int i = 0; i < plan->n_parts; i++) {
-        if (plan->parts[i].tiles != NULL)
-            (void)cudaFree(plan->parts[i].tiles);
-        plan->parts[i].tiles = NULL;
+        struct hopper_part *part = &plan->parts[i];
+        release(part->tiles);
+        release(part->segments);
+        release(part->starts);
+        release(part->sums);
     }
+    plan->n_parts = 0;
+}
+
+// Parts follow one another: they have the same slots.
+size_t hopper_slot_bytes(const struct hopper_plan *plan) {
+    size_t most = 0;
+    for (int i = 0; i < plan->n_parts; i++) {
+        const struct conv2d_box_work *work = &plan->parts[i].work;
+        size_t tiles = (size_t)work->n_slots * (work->is_paired ? 2 : 1);
+        most = max(most, tiles * HOPPER_ROWS * (size_t)work->bn * sizeof(float));
+    }
+    return most;
 }
 
 // ---- tensor maps --------------------------------------------------------------------------------
@@ -197,6 +256,7 @@ static adele_status describe(const struct conv2d_gather *gather, const struct ho
                              const struct hopper_part *part, const struct conv2d_product *product,
                              struct hopper_maps *out) {
     const struct conv2d_boxes *boxes = &part->boxes;
+    const struct conv2d_box_work *work = &part->work;
     const struct hopper_box source = {
         {gather->c_source, boxes->w_source, boxes->h_source, boxes->n},
         {HOPPER_STEP, boxes->box_w, boxes->box_h, boxes->box_n},
@@ -204,7 +264,7 @@ static adele_status describe(const struct conv2d_gather *gather, const struct ho
         {}};
     const struct hopper_box weights = {
         {gather->c_source, gather->kernel * gather->kernel, gather->c_target, 1},
-        {HOPPER_STEP, 1, part->is_paired ? plan->bn / 2 : plan->bn, 1},
+        {HOPPER_STEP, 1, work->is_paired ? work->bn / 2 : work->bn, 1},
         {1, 1, 1, 1},
         {}};
     struct hopper_box as;
@@ -216,15 +276,15 @@ static adele_status describe(const struct conv2d_gather *gather, const struct ho
 
 static adele_status run_part(const struct cuda_context *context, const struct conv2d_gather *gather,
                              const struct hopper_plan *plan, const struct hopper_part *part,
-                             const struct conv2d_product *product) {
+                             const struct conv2d_product *product, float *slots) {
     const struct conv2d_boxes *boxes = &part->boxes;
     struct hopper_maps maps;
     if (product->accumulate && boxes->kernel_x * boxes->kernel_y == 0)
         return ADELE_OK; // nothing to add
     TRY(describe(gather, plan, part, product, &maps));
     struct hopper_product of = {};
-    of.tiles = part->tiles;
-    of.n_tiles = part->n_tiles, of.n_columns = plan->n_columns;
+    of.tiles = part->tiles, of.segments = part->segments, of.starts = part->starts;
+    of.slots = slots;
     of.kernel_x = boxes->kernel_x, of.apart = boxes->apart;
     of.offset_x = boxes->offset_x, of.offset_y = boxes->offset_y;
     of.tap_first = part->tap_first, of.tap_x = part->tap_x, of.tap_y = part->tap_y;
@@ -233,13 +293,14 @@ static adele_status run_part(const struct cuda_context *context, const struct co
     of.c_target = gather->c_target;
     of.bias = product->bias;
     of.accumulate = product->accumulate;
-    return hopper_launch(context, plan->bn, part->is_paired, plan->most_blocks, &maps, &of);
+    return hopper_launch(context, &part->work, &maps, &of, part->sums);
 }
 
 adele_status hopper_run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                        const struct hopper_plan *plan, const struct conv2d_product *product) {
+                        const struct hopper_plan *plan, const struct conv2d_product *product,
+                        float *slots) {
     for (int i = 0; i < plan->n_parts; i++)
-        TRY(run_part(context, gather, plan, &plan->parts[i], product));
+        TRY(run_part(context, gather, plan, &plan->parts[i], product, slots));
     return ADELE_OK;
 }
 

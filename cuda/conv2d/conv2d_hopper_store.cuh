@@ -93,5 +93,39 @@ static __device__ inline void hopper_store(const float (&sums)[bn / 2], const CU
     }
 }
 
+// ---- slots --------------------------------------------------------------------------------------
+// A slot holds a tile's sums chunk by chunk of 64 channels, as the 256 threads of the consumers
+// have them: vectors of 4 floats, of all threads side by side.
+
+#define HOPPER_SLOT_VECTORS 8 // of a thread and chunk
+
+// A pair has two slots of each number.
+template <int bn>
+static __device__ inline float *hopper_slot(const struct hopper_product &product, int slot,
+                                            bool is_paired, int rank) {
+    return product.slots + (int64_t)(is_paired ? 2 * slot + rank : slot) * HOPPER_ROWS * bn;
+}
+
+template <int bn>
+static __device__ inline void hopper_store_slot(const float (&sums)[bn / 2], float *slot) {
+    float4 *to = (float4 *)slot + ((int)threadIdx.x - 128);
+#pragma unroll
+    for (int i = 0; i < bn / 8; i++)
+        to[i * 256] = make_float4(sums[4 * i], sums[4 * i + 1], sums[4 * i + 2], sums[4 * i + 3]);
+}
+
+// sums += a chunk of the slot; 256 threads.
+static __device__ inline void hopper_add_slot(float (&sums)[32], int chunk, const float *slot) {
+    const float4 *from = (const float4 *)slot + chunk * HOPPER_SLOT_VECTORS * 256 + threadIdx.x;
+#pragma unroll
+    for (int i = 0; i < HOPPER_SLOT_VECTORS; i++) {
+        float4 more = from[i * 256];
+        sums[4 * i] += more.x;
+        sums[4 * i + 1] += more.y;
+        sums[4 * i + 2] += more.z;
+        sums[4 * i + 3] += more.w;
+    }
+}
+
 } // namespace adele_cuda
 #endif

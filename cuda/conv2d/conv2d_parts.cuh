@@ -8,7 +8,7 @@
 #ifndef ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 #define ADELE_CUDA_CONV2D_CONV2D_PARTS_CUH
 
-#include "device/conv2d_boxes.h"
+#include "device/conv2d_box_work.h"
 #include "device/conv2d_gradient_tiles.h"
 #include "runtime/common.cuh"
 
@@ -150,18 +150,19 @@ struct hopper_part {
     struct conv2d_boxes boxes;
     int first_x, first_y;        // the first target pixel
     int tap_first, tap_x, tap_y; // tap (ky, kx) is tap_first + ky tap_y + kx tap_x of the weights
-    bool is_paired;              // two blocks share the weights that each reads a half of
-    int n_tiles;
-    struct conv2d_box_tile *tiles; // (n_tiles), in device memory; pairs when is_paired
+    // Who computes which tiles; a pair of blocks shares the weights that each reads a half of.
+    struct conv2d_box_work work;
+    // In device memory: (work.n_tiles), (work.n_segments), (workers + 1), (work.n_sums).
+    struct conv2d_box_tile *tiles;
+    struct conv2d_box_segment *segments;
+    int *starts;
+    struct conv2d_box_sum *sums;
 };
 // Chosen from the shape alone.
 struct hopper_plan {
     struct hopper_part parts[HOPPER_MAX_STRIDE * HOPPER_MAX_STRIDE];
     int n_parts, stride; // between the target pixels of a part
-    int bn;              // target channels of a tile: 64, 128, 256
-    int n_columns;
-    int most_blocks; // of a launch
-    void *encode;    // the driver's function that describes a tensor
+    void *encode;        // the driver's function that describes a tensor
 };
 // Whether this GPU, this driver and this program run the pass so.
 bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather *gather,
@@ -169,8 +170,11 @@ bool hopper_fits(const struct cuda_context *context, const struct conv2d_gather 
 adele_status hopper_plan_create(const struct cuda_context *context,
                                 const struct conv2d_gather *gather, struct hopper_plan *out);
 void hopper_plan_release(struct hopper_plan *plan);
+size_t hopper_slot_bytes(const struct hopper_plan *plan);
+// slots: so many bytes.
 adele_status hopper_run(const struct cuda_context *context, const struct conv2d_gather *gather,
-                        const struct hopper_plan *plan, const struct conv2d_product *product);
+                        const struct hopper_plan *plan, const struct conv2d_product *product,
+                        float *slots);
 
 // ---- weight and bias gradients ------------------------------------------------------------------
 
@@ -234,7 +238,8 @@ struct conv2d_direct {
     enum conv2d_tile tile;         // FMA and MMA
     struct hopper_plan hopper;     // HOPPER
     struct conv2d_packing packing; // FMA, MMA and HOPPER
-    size_t workspace_bytes;        // for weights that come plain
+    size_t workspace_bytes;        // for weights that come plain, and behind them HOPPER's slots
+    size_t slots_offset;
 };
 
 struct conv2d;

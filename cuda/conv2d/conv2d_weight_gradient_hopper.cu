@@ -19,6 +19,7 @@
 //
 // A worker reads (128 + bn) channels of each pixel of its steps, of a pair's columns each block a
 // half, for 128 bn products: as in the forward pass, the second-level cache limits.
+#include "conv2d/conv2d_hopper_multiply.cuh"
 #include "conv2d/conv2d_weight_gradient_hopper.cuh"
 
 namespace adele_cuda {
@@ -130,51 +131,6 @@ gradient_produce(const struct gradient_maps &maps, const struct gradient_product
 
 // ---- the consumers ------------------------------------------------------------------------------
 
-template <int bn>
-static __device__ inline void gradient_multiply_16(float (&sums)[bn / 2], uint64_t a, uint64_t b,
-                                                   bool adds) {
-    if constexpr (bn == 256)
-        wgmma_m64n256k16_bf16<true, true>(sums, a, b, adds);
-    else if constexpr (bn == 128)
-        wgmma_m64n128k16_bf16<true, true>(sums, a, b, adds);
-    else
-        wgmma_m64n64k16_bf16<true, true>(sums, a, b, adds);
-}
-
-// sums = the steps of one segment: the first product of all overwrites them. A stage is given back
-// one step later, when its products are done while those of the next are under way.
-template <int bn, bool is_paired>
-static __device__ inline void
-gradient_multiply(float (&sums)[bn / 2], int n_steps, const unsigned char *stages, int warpgroup,
-                  struct hopper_barriers &barriers, struct hopper_ring<hopper_stages(bn)> &ring) {
-    const uint32_t eight_pixels = 8 * HOPPER_ROW_BYTES;
-    int before = 0;
-    wgmma_hold(sums);
-    for (int step = 0; step < n_steps; step++) {
-        const unsigned char *stage = stages + ring.stage * hopper_stage_bytes(bn);
-        uint64_t a = matrix_descriptor(stage + warpgroup * GRADIENT_CHUNK_BYTES,
-                                       GRADIENT_CHUNK_BYTES, eight_pixels, MATRIX_SWIZZLE_128);
-        uint64_t b = matrix_descriptor(stage + GRADIENT_ROWS * GRADIENT_CHUNK_BYTES,
-                                       GRADIENT_CHUNK_BYTES, eight_pixels, MATRIX_SWIZZLE_128);
-        mbarrier_wait(&barriers.full[ring.stage], ring.parity);
-        wgmma_fence();
-#pragma unroll
-        for (int k = 0; k < GRADIENT_PIXELS; k += 16) { // 16 pixels further, in units of 16 bytes
-            uint64_t further = (uint64_t)(k * HOPPER_ROW_BYTES / 16);
-            gradient_multiply_16<bn>(sums, a + further, b + further, step > 0 || k > 0);
-        }
-        wgmma_commit();
-        wgmma_wait<1>();
-        if (step > 0)
-            hopper_give_back<is_paired>(&barriers.empty[before]);
-        before = ring.stage;
-        ring.advance();
-    }
-    wgmma_wait<0>();
-    wgmma_hold(sums);
-    hopper_give_back<is_paired>(&barriers.empty[before]);
-}
-
 // A slot is (bn, rows): the lanes of a warp write whole sectors of 8 rows each.
 template <int bn, bool is_paired>
 static __device__ inline void gradient_store(const float (&sums)[bn / 2], int row_first,
@@ -203,7 +159,7 @@ static __device__ inline void gradient_consume(const struct gradient_product &pr
         sums[i] = 0.0f;
     for (; work.segment < work.end; work.segment++) {
         struct gradient_segment of = product.segments[work.segment];
-        gradient_multiply<bn, is_paired>(sums, of.n_steps, stages, warpgroup, barriers, ring);
+        hopper_multiply<bn, is_paired, true>(sums, of.n_steps, stages, warpgroup, barriers, ring);
         if (work.chunk(of) + warpgroup < product.n_chunks)
             gradient_store<bn, is_paired>(
                 sums, (work.rank * GRADIENT_ROWS + warpgroup) * GRADIENT_CHANNELS,

@@ -93,17 +93,6 @@ int conv2d_boxes_count(const struct conv2d_boxes *boxes) {
            divide_up(boxes->n, boxes->box_n);
 }
 
-int conv2d_box_channels(int c_target, int n_tiles) {
-    const int full_grid = 132; // multiprocessors of an H100
-    for (int bn = 256; bn > 64; bn /= 2) {
-        int n_columns = divide_up(c_target, bn);
-        bool is_full = (int64_t)n_tiles * n_columns >= full_grid;
-        if (is_full && n_columns * bn <= divide_up(c_target, bn / 2) * (bn / 2))
-            return bn;
-    }
-    return c_target % 128 == 0 ? 128 : 64;
-}
-
 static int compare_tiles(const void *a, const void *b) {
     const struct conv2d_box_tile *left = a, *right = b;
     int n_left = conv2d_box_count_taps(left->taps), n_right = conv2d_box_count_taps(right->taps);

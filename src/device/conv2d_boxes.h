@@ -58,9 +58,6 @@ void conv2d_boxes_list(const struct conv2d_boxes *boxes, struct conv2d_box_tile 
 // neighbour gets one beyond the last image, which reads zeros and writes nothing. Returns the new
 // number of tiles.
 int conv2d_boxes_pair(const struct conv2d_boxes *boxes, struct conv2d_box_tile *tiles, int n_tiles);
-// Target channels of a tile, 256, 128 or 64: the most that waste no more than fewer would and leave
-// each multiprocessor of a large GPU a tile.
-int conv2d_box_channels(int c_target, int n_tiles);
 // Bits of `taps`.
 int conv2d_box_count_taps(unsigned taps);
 

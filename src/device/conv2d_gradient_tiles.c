@@ -3,7 +3,9 @@
 
 #include "device/box_search.h"
 
-// The slot of a worker's sums costs about what four steps do (bench/tile_model.h).
+#include <stddef.h>
+
+// The slot of a worker's sums costs what four steps do where tiles are largest.
 static const int usual_least_steps = 4;
 
 static int divide_up(int a, int b) {
@@ -105,6 +107,74 @@ static struct gradient_segment whole_tile(const struct gradient_tiles *tiles, in
     return whole;
 }
 
+int64_t gradient_step_cost(const struct gradient_tiles *tiles) {
+    const int row_bytes = 2 * GRADIENT_CHANNELS;
+    int columns = tiles->is_paired ? tiles->bn / 2 : tiles->bn;
+    return (int64_t)(GRADIENT_ROWS * GRADIENT_CHANNELS + columns) * row_bytes;
+}
+
+int64_t gradient_slot_cost(const struct gradient_tiles *tiles) {
+    return (int64_t)GRADIENT_ROWS * GRADIENT_CHANNELS * tiles->bn * (int64_t)sizeof(float);
+}
+
+// ---- shares -------------------------------------------------------------------------------------
+
+// NULL: only counted.
+struct listing {
+    struct gradient_segment *segments;
+    int *starts, *slots;
+};
+
+// The number of segments where no worker costs more than `level`; -1: steps are left over.
+static int deal_out(const struct gradient_tiles *tiles, int64_t level, const struct listing *list) {
+    const int64_t step = gradient_step_cost(tiles), slot = gradient_slot_cost(tiles);
+    int n = 0, worker = 0, n_tiles = gradient_tile_count(tiles);
+    int64_t used = 0; // by this worker
+    for (int tile = 0; tile < n_tiles; tile++) {
+        struct gradient_segment whole = whole_tile(tiles, tile);
+        if (list != NULL)
+            list->slots[tile] = n;
+        for (int done = 0; done < whole.n_steps;) {
+            int64_t left = whole.n_steps - done, fitting = (level - used - slot) / step;
+            int share = (int)(left < fitting ? left : fitting);
+            if (share <= 0) {
+                if (++worker == tiles->n_workers)
+                    return -1;
+                used = 0;
+                if (list != NULL)
+                    list->starts[worker] = n;
+                continue;
+            }
+            if (list != NULL) {
+                list->segments[n] = whole;
+                list->segments[n].first = done;
+                list->segments[n].n_steps = share;
+            }
+            n++;
+            done += share;
+            used += slot + share * step;
+        }
+    }
+    for (; list != NULL && worker < tiles->n_workers; worker++)
+        list->starts[worker + 1] = n;
+    return n;
+}
+
+static int64_t lowest_level(const struct gradient_tiles *tiles) {
+    const int64_t step = gradient_step_cost(tiles), slot = gradient_slot_cost(tiles);
+    int64_t low = (tiles->n_steps * step + slot) / tiles->n_workers, high = low + slot + step;
+    while (deal_out(tiles, high, NULL) < 0)
+        high += low + slot;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (deal_out(tiles, middle, NULL) >= 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
 void gradient_tiles_choose(struct gradient_tiles *tiles) {
     if (tiles->kernel == 1 && tiles->pad == 0 && tiles->stride == 1) {
         // A plain matrix product: the images become one row of pixels, so that only the last box
@@ -127,30 +197,14 @@ void gradient_tiles_choose(struct gradient_tiles *tiles) {
     int64_t filled = tiles->n_steps / tiles->least_steps;
     most = most < filled ? most : filled;
     tiles->n_workers = most < 1 ? 1 : (int)most;
+    tiles->level = lowest_level(tiles);
 }
 
 int gradient_tiles_list(const struct gradient_tiles *tiles, struct gradient_segment *segments,
                         int *starts, int *slots) {
-    int n = 0, worker = 0, n_tiles = gradient_tile_count(tiles);
-    int64_t at = 0; // steps so far
+    const struct listing list = {segments, starts, slots};
     starts[0] = 0;
-    for (int tile = 0; tile < n_tiles; tile++) {
-        struct gradient_segment whole = whole_tile(tiles, tile);
-        slots[tile] = n;
-        for (int done = 0; done < whole.n_steps;) {
-            int64_t end = tiles->n_steps * (worker + 1) / tiles->n_workers; // of this worker
-            int64_t left = whole.n_steps - done, share = end - at;
-            segments[n] = whole;
-            segments[n].first = done;
-            segments[n].n_steps = (int)(left < share ? left : share);
-            done += segments[n].n_steps;
-            at += segments[n].n_steps;
-            n++;
-            if (at == end)
-                starts[++worker] = n;
-        }
-    }
-    slots[n_tiles] = n;
-    starts[tiles->n_workers] = n; // also where there are no steps at all
+    int n = deal_out(tiles, tiles->level, &list);
+    slots[gradient_tile_count(tiles)] = n;
     return n;
 }

@@ -14,10 +14,10 @@
 // outputs for which any of its taps lies inside of the image: where a box reaches beyond this
 // rectangle, either the outputs end or all taps are in the padding, so that the copies read zeros.
 //
-// The steps of all tiles, one tile behind the other, are dealt out to workers in equal shares
-// (stream-K). What a worker does of one tile is a segment; its sums have a slot of their own, and
-// the slots of a tile are added up in their order. All of this depends on the shape alone, never on
-// the GPU: the same bits everywhere.
+// The steps of all tiles, one tile behind the other, are dealt out to workers (stream-K) so that
+// none costs more than it must, with the slots that it writes: what a worker does of one tile is a
+// segment; its sums have a slot of their own, and the slots of a tile are added up in their order.
+// All of this depends on the shape alone, never on the GPU: the same bits everywhere.
 #ifndef ADELE_DEVICE_CONV2D_GRADIENT_TILES_H
 #define ADELE_DEVICE_CONV2D_GRADIENT_TILES_H
 
@@ -49,6 +49,7 @@ struct gradient_tiles {
     int n_rows, n_columns; // tiles; tile = column n_rows + row
     int n_workers;
     int64_t n_steps; // of all tiles
+    int64_t level;   // the cost up to which a worker takes steps
 };
 
 struct gradient_segment {
@@ -61,9 +62,13 @@ void gradient_tiles_choose(struct gradient_tiles *tiles);
 // Chunks of rows of a tile: of one block, or of a pair.
 int gradient_tile_chunks(const struct gradient_tiles *tiles);
 int gradient_tile_count(const struct gradient_tiles *tiles);
+// Of a step and of a slot, in bytes that a block asks of the second-level cache, which limits
+// nearly every layer (bench/tile_model.h).
+int64_t gradient_step_cost(const struct gradient_tiles *tiles);
+int64_t gradient_slot_cost(const struct gradient_tiles *tiles);
 // Segments in the order of tiles, which is that of workers too; returns their number, at most tiles
 // + workers. Worker w has segments [starts[w], starts[w + 1]), tile t [slots[t], slots[t + 1]),
-// none where all its taps are in the padding.
+// none where all its taps are in the padding. Small layers leave workers without a segment.
 int gradient_tiles_list(const struct gradient_tiles *tiles, struct gradient_segment *segments,
                         int *starts, int *slots);
 

@@ -124,16 +124,6 @@ static void a_pair_shares_its_taps(void **state) {
     }
 }
 
-static void tiles_take_the_channels_that_fill_them(void **state) {
-    (void)state;
-    assert_int_equal(conv2d_box_channels(512, 245), 256);
-    assert_int_equal(conv2d_box_channels(64, 1000), 64);
-    assert_int_equal(conv2d_box_channels(128, 1000), 128);
-    assert_int_equal(conv2d_box_channels(320, 1000), 64); // five, none wasted
-    assert_int_equal(conv2d_box_channels(512, 40), 128);  // 256 would leave half of a GPU idle
-    assert_int_equal(conv2d_box_channels(64, 1), 64);
-}
-
 // Of every stride, padding and dilation: the source rows and taps that a target row meets are those
 // of its definition, the transposed convolution's.
 static void parities_have_all_taps(void **state) {
@@ -162,7 +152,6 @@ int main(void) {
         cmocka_unit_test(taps_in_the_padding_are_skipped),
         cmocka_unit_test(parities_have_all_taps),
         cmocka_unit_test(a_pair_shares_its_taps),
-        cmocka_unit_test(tiles_take_the_channels_that_fill_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -100,15 +100,18 @@ static void each_live_pixel_lies_in_one_step(void **state) {
 
 // ---- shares -------------------------------------------------------------------------------------
 
-// Workers have equal shares, up to one step, of all steps in their order, and no empty segments.
+// No worker costs more than the level, and that is no higher than an even distribution of all steps
+// and of the most slots that there can be, but for what a worker cannot begin. Tiles are in their
+// order, and no segment is empty.
 static void check_shares(const struct gradient_tiles *t) {
     int n = gradient_tiles_list(t, segments, starts, slots), tile = 0;
+    const int64_t step = gradient_step_cost(t), slot = gradient_slot_cost(t);
     int64_t n_steps = 0;
     assert_int_equal(starts[0], 0);
     assert_int_equal(starts[t->n_workers], n);
     assert_int_equal(slots[gradient_tile_count(t)], n);
     for (int worker = 0; worker < t->n_workers; worker++) {
-        int64_t share = 0;
+        int64_t share = 0, n_slots = starts[worker + 1] - starts[worker];
         for (int i = starts[worker]; i < starts[worker + 1]; i++) {
             while (slots[tile + 1] <= i)
                 tile++;
@@ -120,13 +123,15 @@ static void check_shares(const struct gradient_tiles *t) {
             assert_true(segments[i].n_steps > 0);
             share += segments[i].n_steps;
         }
-        assert_true(share >= t->n_steps / t->n_workers && share <= t->n_steps / t->n_workers + 1);
+        assert_true(share * step + n_slots * slot <= t->level);
         n_steps += share;
     }
     assert_true(n_steps == t->n_steps);
+    int64_t most = t->n_steps * step + (gradient_tile_count(t) + t->n_workers) * slot;
+    assert_true(t->level <= most / t->n_workers + slot + step + 1);
 }
 
-static void shares_are_equal(void **state) {
+static void shares_cost_the_same(void **state) {
     (void)state;
     static const int blocks[] = {0, 1, 2, 7, 40, 132};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++)
@@ -216,7 +221,7 @@ static void a_layer_of_zeros_has_no_steps(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_live_pixel_lies_in_one_step),
-        cmocka_unit_test(shares_are_equal),
+        cmocka_unit_test(shares_cost_the_same),
         cmocka_unit_test(boxes_fit_the_maps),
         cmocka_unit_test(columns_waste_least),
         cmocka_unit_test(small_layers_have_few_workers),

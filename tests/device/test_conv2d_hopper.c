@@ -66,6 +66,43 @@ static void check_passes(struct adele_device *device) {
         }
 }
 
+// ---- split tiles --------------------------------------------------------------------------------
+
+// One tile for all blocks; pairs; taps in the padding; segments that begin and end within a tap's
+// channels; channels that do not fill the last tile; whole tiles before those that are split; the
+// parts of a data gradient with stride 2, of which some have no tap; tiles without a live tap,
+// which stay whole.
+static const struct {
+    int shape[9];
+    const char *tile, *blocks, *engine;
+} split_cases[] = {
+    {{1, 64, 9, 7, 64, 3, 1, 1, 1}, "128x64 split", "4", " split"},
+    {{2, 128, 13, 11, 64, 3, 1, 2, 2}, "128x64 split", "6", " split"},
+    {{5, 64, 14, 13, 128, 3, 1, 6, 6}, "128x128 split", "10", " split"},
+    {{1, 256, 5, 5, 192, 3, 1, 1, 1}, "128x256 split", "5", " split"},
+    {{1, 448, 17, 16, 320, 1, 1, 0, 1}, "128x128 split", "8", " split"},
+    {{2, 64, 17, 19, 64, 3, 2, 1, 1}, "128x64 split", "4", " split"},
+    {{1, 64, 8, 8, 320, 2, 2, 0, 1}, "128x64 split", "3", " split"},
+    {{1, 64, 4, 4, 64, 3, 1, 12, 2},
+     "128x64 split",
+     "4",
+     "dst wgmma bf16 128x64, d_src wgmma bf16 128x64 split"},
+};
+
+static void check_splits(struct adele_device *device) {
+    if (!is_for_hopper(device))
+        return;
+    for (size_t i = 0; i < sizeof split_cases / sizeof split_cases[0]; i++) {
+        struct adele_conv2d_desc desc = conv2d_desc_of(split_cases[i].shape);
+        desc.precision = ADELE_PRECISION_BF16;
+        desc.has_bias = i % 2 == 0;
+        choose(split_cases[i].tile, split_cases[i].blocks);
+        conv2d_check_engine(device, desc, split_cases[i].engine);
+        conv2d_check(device, desc, i % 3 == 1);
+        choose_nothing();
+    }
+}
+
 // ---- the data gradient with stride 2 ------------------------------------------------------------
 
 // Odd and even extents, paddings and dilations: four parities of pixels with all taps, some or
@@ -147,7 +184,7 @@ static void check_gradients(struct adele_device *device) {
 }
 
 // The sums of every segment have a slot, and what a GPU has of multiprocessors changes no bit: a
-// layer of one tile is dealt out to 132 blocks on each.
+// layer of one tile and 4,096 steps is dealt out to 132 blocks on each.
 static void check_slots(struct adele_device *device) {
     static const int row[] = {16, 64, 128, 128, 64, 1, 1, 0, 1};
     struct adele_conv2d_desc desc = conv2d_desc_of(row);
@@ -157,7 +194,7 @@ static void check_slots(struct adele_device *device) {
     desc.precision = ADELE_PRECISION_BF16;
     assert_int_equal(device->iface->conv2d_create(device, &desc, &op), ADELE_OK);
     size_t of_slot = (size_t)128 * 64 * sizeof(float), of_bias = (size_t)256 * 64 * sizeof(float);
-    assert_int_equal(op->workspace_bytes, 132 * of_slot + of_bias);
+    assert_int_equal(op->workspace_bytes, 128 * of_slot + of_bias); // of 32 steps each
     device->iface->op_destroy(op);
 }
 
@@ -183,7 +220,10 @@ static void check_choice(struct adele_device *device) {
         {{1, 64, 9, 9, 40, 3, 1, 1, 1}, "direct: mma bf16"},
         {{1, 64, 9, 9, 64, 7, 1, 3, 1}, "direct: mma bf16"},
         {{1, 64, 17, 17, 64, 3, 5, 1, 1}, "direct: mma bf16"},
-        {{4, 64, 65, 67, 256, 3, 1, 1, 1}, "dst wgmma bf16 128x256"},
+        // 77 pairs of tiles on 66 pairs of blocks; 24 pairs, and 48 of twice as many channels.
+        {{4, 64, 65, 67, 256, 3, 1, 1, 1}, "dst wgmma bf16 128x256 split, "},
+        {{10, 512, 8, 66, 256, 3, 1, 1, 1},
+         "dst wgmma bf16 128x256 split, d_src wgmma bf16 128x256, "},
     };
     struct adele_conv2d_desc desc = conv2d_desc_of(rows[0].shape);
     if (strcmp(device->engine, "plain") == 0)
@@ -241,6 +281,11 @@ static void test_passes(void **state) {
     each_hopper(check_passes);
 }
 
+static void test_splits(void **state) {
+    (void)state;
+    each_hopper(check_splits);
+}
+
 static void test_parities(void **state) {
     (void)state;
     each_hopper(check_parities);
@@ -263,9 +308,9 @@ static void test_choice(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_choice),   cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_parities), cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_passes),
+        cmocka_unit_test(test_choice),    cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_splits),    cmocka_unit_test(test_parities),
+        cmocka_unit_test(test_gradients), cmocka_unit_test(test_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,16 @@ set(no_last_barrier_from [[__syncthreads(); // the stages become the tile]])
 set(no_last_barrier_to "")
 set(wrong_row_from [[int row_a = m_first() + lane % 16;]])
 set(wrong_row_to [[int row_a = m_first() + lane % 8 + lane / 16 * 8;]])
-# Of conv2d_weight_gradient_hopper.cu.
+# Of conv2d_hopper.cu, where tiles are split.
+set(split_first_from [[n_before > 0; n_before--]])
+set(split_first_to [[n_before > 1; n_before--]])
+set(split_no_fence_from [[fence_proxy_async();]])
+set(split_no_fence_to "")
+set(split_no_barrier_from [[__syncthreads(); // the buffer is whole]])
+set(split_no_barrier_to "")
+set(split_no_end_from "tma_store_commit();\n        tma_store_wait<0>();")
+set(split_no_end_to "tma_store_commit();")
+# Of the weight gradient: conv2d_hopper_multiply.cuh, conv2d_weight_gradient_hopper.cu.
 set(gradient_weak_wait_from [[wgmma_wait<1>();]])
 set(gradient_weak_wait_to [[wgmma_wait<2>();]])
 set(gradient_adds_from [[step > 0 || k > 0]])

@@ -140,9 +140,17 @@ foreach(mistake weak_wait no_barrier no_last_barrier)
   ptx_mutant(${mistake} conv2d_tile.cuh conv2d_mma.cu conv2d 80 PTX_TEST_FILTER=${PTX_MUTANT_CASE})
 endforeach()
 ptx_mutant(wrong_row conv2d_sums.cuh conv2d_mma.cu conv2d 80 PTX_TEST_FILTER=${PTX_MUTANT_CASE})
-foreach(mistake weak_wait adds no_fence no_end)
+foreach(mistake weak_wait adds)
+  ptx_mutant(gradient_${mistake} conv2d_hopper_multiply.cuh conv2d_weight_gradient_hopper.cu conv2d_hopper 90a
+    ${PTX_SETTINGS_conv2d_hopper} PTX_TEST_FILTER=test_gradients)
+endforeach()
+foreach(mistake no_fence no_end)
   ptx_mutant(gradient_${mistake} conv2d_weight_gradient_hopper.cu conv2d_weight_gradient_hopper.cu conv2d_hopper 90a
     ${PTX_SETTINGS_conv2d_hopper} PTX_TEST_FILTER=test_gradients)
+endforeach()
+foreach(mistake first no_fence no_barrier no_end)
+  ptx_mutant(split_${mistake} conv2d_hopper.cu conv2d_hopper.cu conv2d_hopper 90a
+    ${PTX_SETTINGS_conv2d_hopper} PTX_TEST_FILTER=test_splits)
 endforeach()
 # The kernel as it is passes the same case.
 ptx_test(ptx_mutant_none ptx ptx_conv2d PTX_TEST_FILTER=${PTX_MUTANT_CASE})

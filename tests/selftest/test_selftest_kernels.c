@@ -75,6 +75,7 @@ static const struct {
     {ADELE_FAMILY_conv2d_mma, "conv2d_mma.cu:mma_kernel"},
     {ADELE_FAMILY_conv2d_mma, "conv2d_pack.cu:pack_kernel"},
     {ADELE_FAMILY_conv2d_hopper, "conv2d_hopper.cu:hopper_kernel"},
+    {ADELE_FAMILY_conv2d_hopper, "conv2d_hopper.cu:add_tile_slots_kernel"},
     {ADELE_FAMILY_conv2d_first_layer, "conv2d_first_layer.cu:first_layer_kernel"},
     {ADELE_FAMILY_weight_gradient_plain,
      "conv2d_weight_gradient_plain.cu:weight_gradient_plain_kernel"},
