@@ -275,7 +275,7 @@ const struct selftest_case selftest_small_cases[] = {
     WITH_TILE(convolutions[9], "128x256"),
     WITH_TILE(convolutions[10], "128x64"),
     WITH_TILE(convolutions[10], "128x256"),
-    WITH_TILE(convolutions[10], "128x64 split"),
+    WITH_TILE(convolutions[1], "128x64 split"),
     WITH_TILE(convolutions[11], "128x64"),
     OF_OP(pack, convolutions[0]),
     OF_OP(pack, convolutions[2]),
