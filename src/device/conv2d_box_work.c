@@ -147,9 +147,9 @@ static void choose_level(struct conv2d_box_work *work, const int64_t *whole) {
 void conv2d_box_work_list(const struct conv2d_box_work *work, struct conv2d_box_segment *segments,
                           int *starts, struct conv2d_box_sum *sums) {
     struct conv2d_box_work counted = *work;
-    const struct listing list = {&counted, segments, sums};
     struct place at = {work->n_whole, 0};
     counted.n_segments = counted.n_slots = counted.n_sums = 0;
+    const struct listing list = {&counted, segments, sums};
     for (int i = 0; i < work->n_workers; i++) {
         starts[i] = counted.n_segments;
         for (int item = i; item < work->n_whole; item += work->n_workers)
