@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // `adele evaluate`: scores a split, and writes the scores of the split and of its cases.
-#ifndef ADELE_INFER_EVALUATION_H
-#define ADELE_INFER_EVALUATION_H
+#ifndef ADELE_EVALUATE_EVALUATION_H
+#define ADELE_EVALUATE_EVALUATION_H
 
 #include "adele/model.h"
 #include "infer/model.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "infer/evaluation.h"
+#include "evaluate/evaluation.h"
 
 #include "base/fail.h"
 #include "base/file.h"
