@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """One training step of ours beside PyTorch's on the CPU: bench_step and pytorch_step.py in alternation.
 
-    compare_step.py BENCH_STEP [--width 16 --width 64] [--rounds 5] [--isa avx2|avx512] [--no-compile] [--no-bf16]
-                    [--markdown FILE]
+    compare_step.py BENCH_STEP [--width 16 --width 64] [--rounds 5] [--precision bf16] [--isa avx2|avx512] [--no-compile]
+                    [--no-bf16] [--markdown FILE]
 
 PyTorch runs in each of its ways once (eager and torch.compile, contiguous and channels_last, fp32 and bf16 autocast), and
-then in its fastest way, in alternation with ours. Every process has the same processors and as many threads. --isa limits
-both sides to an instruction set. --no-compile and --no-bf16 leave ways of PyTorch out (compiling takes minutes). What the rest of the machine does is read from /proc/stat: a round in which others took
-more than 0.2 of a processor is void. --markdown writes the table. A ratio above 1: ours is faster. Ends with 77 when there
-is no PyTorch, and with 1 when every round of a width was void."""
+then in its fastest way, in alternation with ours, which computes in fp32 unless --precision says bf16. Every process has
+the same processors and as many threads. --isa limits both sides to an instruction set. --no-compile and --no-bf16 leave
+ways of PyTorch out (compiling takes minutes). What the rest of the machine does is read from /proc/stat: a round in which
+others took more than 0.2 of a processor is void. --markdown writes the table. A ratio above 1: ours is faster. Ends with 77
+when there is no PyTorch, and with 1 when every round of a width was void."""
 import argparse
 import importlib.util
 import itertools
@@ -89,14 +90,14 @@ def fastest_way(runner, size, left_out):
     return best
 
 
-def compare(runner, bench, width, steps, rounds, left_out):
+def compare(runner, command, width, steps, rounds, left_out):
     """A row of the table, or None."""
     size = ["--width", str(width), "--steps", str(steps)]
     print(f"width {width}:", flush=True)
     flags, peer = fastest_way(runner, size, left_out)
     ours, theirs, ratios, peaks = [], [], [], []
     for number in range(rounds):
-        mine = runner.run([bench] + size, **OURS_WAITS)
+        mine = runner.run(command + size, **OURS_WAITS)
         load = runner.load
         other = runner.run([sys.executable, PEER] + flags + size)
         load = max(load, runner.load)
@@ -122,6 +123,7 @@ def main():
     parser.add_argument("bench", help="the program bench_step")
     parser.add_argument("--width", type=int, action="append")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of ours")
     parser.add_argument("--isa", choices=sorted(LIMITS))
     parser.add_argument("--no-compile", action="append_const", dest="left_out", const="--compile")
     parser.add_argument("--no-bf16", action="append_const", dest="left_out", const="--bf16")
@@ -132,8 +134,9 @@ def main():
         return 77
     runner = Runner(args.isa)
     widths = args.width or [16, 64]
-    rows = [compare(runner, args.bench, width, 10 if width < 64 else 3, args.rounds, set(args.left_out or [])) for width in widths]
-    table = "\n".join(["| width | adele, ms | PyTorch's fastest way, ms | ratio | peak memory, adele / PyTorch |",
+    command = [args.bench, "--precision", args.precision]
+    rows = [compare(runner, command, width, 10 if width < 64 else 3, args.rounds, set(args.left_out or [])) for width in widths]
+    table = "\n".join([f"| width | adele, {args.precision}, ms | PyTorch's fastest way, ms | ratio | peak memory, adele / PyTorch |",
                        "| ---: | ---: | ---: | ---: | ---: |"] + [row for row in rows if row])
     print(table)
     if args.markdown:
