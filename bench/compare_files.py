@@ -33,7 +33,7 @@ import subprocess
 import sys
 import tempfile
 
-from compare_step import LIMITS, MOST_LOAD, OURS_WAITS, Runner
+from compare_step import LIMITS, MOST_LOAD, OURS_WAITS, Runner, write_table
 from file_sets import CLASSES, write_set
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -77,15 +77,6 @@ class Adele:
         run = os.path.join(self.folder, "run")
         self.run("train", self.configure(root, size, width, epochs), "--device", "cpu", "--run", run)
         return run
-
-
-def markdown(rows, path):
-    """Prints the table, and writes it."""
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    print(table)
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(table + "\n")
 
 
 # ---- beside PyTorch -----------------------------------------------------------------------------
@@ -209,7 +200,7 @@ def compare(args, runner, folder):
                    check=True, stdout=subprocess.DEVNULL)
     rows = [Task(task, adele, run, weights, sets).compare(args.rounds) for task in tasks]
     head = ["task", "images", "adele, images/s", "PyTorch's faster way, images/s", "ratio"]
-    markdown([head, ["---", "---:", "---:", "---:", "---:"]] + [row for row in rows if row], args.markdown)
+    write_table([head, ["---", "---:", "---:", "---:", "---:"]] + [row for row in rows if row], args.markdown)
     return 0 if all(rows) else 1
 
 
@@ -251,7 +242,7 @@ def curve(args, runner, folder):
         each = [[1e3 * x / n for x in times[n][verb]] for n in counts]
         rows.append([verb] + [f"{wall:.2f} ({processors:.2f})" for wall, processors in each] +
                     [f"{each[-1][0] / each[i][0]:.2f} ({each[-1][1] / each[i][1]:.2f})" for i in (0, -2)])
-    markdown(rows, args.markdown)
+    write_table(rows, args.markdown)
     return 0
 
 

@@ -75,6 +75,15 @@ class Runner:
         return json.loads(self.run_text(command, **environment))
 
 
+def write_table(rows, path):
+    """Prints the table, and writes it."""
+    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+    print(table)
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(table + "\n")
+
+
 def fastest_way(runner, size, left_out):
     """Runs PyTorch's ways once each; the flags and the results of the fastest."""
     best = None
@@ -113,9 +122,9 @@ def compare(runner, command, width, steps, rounds, left_out):
     if not ratios:
         print(f"width {width}: every round was void, because the machine was busy")
         return None
-    return (f"| {width} | {statistics.median(ours):.0f} | {statistics.median(theirs):.0f} ({peer['what']}) | "
-            f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} rounds) | "
-            f"{statistics.median(peaks):.2f} |")
+    return [str(width), f"{statistics.median(ours):.0f}", f"{statistics.median(theirs):.0f} ({peer['what']})",
+            f"**{statistics.median(ratios):.2f}** ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} rounds)",
+            f"{statistics.median(peaks):.2f}"]
 
 
 def main():
@@ -136,12 +145,8 @@ def main():
     widths = args.width or [16, 64]
     command = [args.bench, "--precision", args.precision]
     rows = [compare(runner, command, width, 10 if width < 64 else 3, args.rounds, set(args.left_out or [])) for width in widths]
-    table = "\n".join([f"| width | adele, {args.precision}, ms | PyTorch's fastest way, ms | ratio | peak memory, adele / PyTorch |",
-                       "| ---: | ---: | ---: | ---: | ---: |"] + [row for row in rows if row])
-    print(table)
-    if args.markdown:
-        with open(args.markdown, "w", encoding="utf-8") as file:
-            file.write(table + "\n")
+    head = ["width", f"adele, {args.precision}, ms", "PyTorch's fastest way, ms", "ratio", "peak memory, adele / PyTorch"]
+    write_table([head, ["---:"] * len(head)] + [row for row in rows if row], args.markdown)
     return 0 if all(rows) else 1
 
 

@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from compare_step import LIMITS, OURS_WAITS, Runner
+from compare_step import LIMITS, OURS_WAITS, Runner, write_table
 
 # METHOD section 3, as src/infer/inference_maps.c sets them.
 CRF = {"spatial_sigma": 3, "spatial_weight": 3, "bilateral_sigma": 32, "colour_sigma": 13, "bilateral_weight": 10}
@@ -176,11 +176,7 @@ def main():
             rows.append(compare(args, runner, Case(args, size, folder)))
     head = ["width x height x classes", "adele, ms", "pydensecrf, ms", "ratio", "adele, ms of processors",
             "pydensecrf, ms of processors", "ratio of processors", "others used"]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---:"] * len(head)] + [row for row in rows if row])
-    print(table)
-    if args.markdown:
-        with open(args.markdown, "w", encoding="utf-8") as file:
-            file.write(table + "\n")
+    write_table([head, ["---:"] * len(head)] + [row for row in rows if row], args.markdown)
     return 0 if all(rows) else 1
 
 
