@@ -67,9 +67,8 @@ static void release(struct cpu_op *base) {
 }
 
 static float *place(char *base, size_t *offset, size_t n_floats) {
-    float *address = base != NULL ? (float *)(void *)(base + *offset) : NULL;
-    *offset += (n_floats * sizeof(float) + 63) / 64 * 64;
-    return address;
+    size_t at = cpu_reserve(offset, n_floats * sizeof(float));
+    return base != NULL ? (float *)(void *)(base + at) : NULL;
 }
 
 // What lies in the workspace behind the lattice; returns the bytes of both.

@@ -32,7 +32,8 @@ static int count_points(const struct crf_gaussian *gaussian, int n) {
     return (n - 1 + 2 * gaussian->margin) / gaussian->step + 1;
 }
 
-// roots[i] = 1 / root of the sum i of the kernel: what it makes of n ones.
+// Of a grid of every other pixel: roots[i] = 1 / root of the sum i of the kernel, what it makes of
+// n ones. Without a grid the tables have them.
 static adele_status make_roots(const struct crf_gaussian *gaussian, int n, float *roots) {
     int n_points = count_points(gaussian, n), reach = gaussian->reach;
     double *points = NULL;
@@ -43,8 +44,8 @@ static adele_status make_roots(const struct crf_gaussian *gaussian, int n, float
             points[i] += pixel >= 0 && pixel < n ? tap_at(gaussian, k) : 0.0;
         }
     for (int i = 0; i < n; i++) {
-        double sum = gaussian->step == 1 ? points[i] : 0.0;
-        for (int k = -reach; k <= reach && gaussian->step == 2; k++)
+        double sum = 0.0;
+        for (int k = -reach; k <= reach; k++)
             if ((i + gaussian->margin + k) % 2 == 0)
                 sum += tap_at(gaussian, k) * points[(i + gaussian->margin + k) / 2];
         roots[i] = (float)(1.0 / sqrt(sum));
@@ -79,6 +80,8 @@ adele_status crf_gaussian_init(const struct adele_crf_desc *desc, struct crf_gau
     out->n_rows = count_points(out, desc->h);
     out->n_columns = count_points(out, desc->w);
     TRY(make_taps(out));
+    if (!is_coarse)
+        return ADELE_OK;
     TRY(make_roots(out, desc->h, out->tables.row));
     return make_roots(out, desc->w, out->tables.column);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cpu/crf_lattice.h"
 
+#include "cpu/cpu.h"
 #include "cpu/crf_table.h"
 #include "cpu/team.h"
 
@@ -72,9 +73,9 @@ bool crf_lattice_fits(const struct crf_lattice *lattice, int n_lanes) {
 }
 
 static size_t place(char *base, size_t *offset, size_t count, size_t size, void *out) {
-    char *address = base != NULL ? base + *offset : NULL;
+    size_t at = cpu_reserve(offset, count * size);
+    char *address = base != NULL ? base + at : NULL;
     memcpy(out, &address, sizeof address);
-    *offset += (count * size + 63) / 64 * 64;
     return *offset;
 }
 
