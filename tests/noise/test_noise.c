@@ -3,6 +3,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "noise/noise_files.h"
+#include "support/noise_scene.h"
 #include "support/under_over.h"
 
 #include <setjmp.h>
@@ -15,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE         64
+#define SIZE         NOISE_SCENE_SIZE
 #define PIXELS       (SIZE * SIZE)
 #define N_IMAGES     24
 #define N_CATEGORIES 4
@@ -26,29 +27,12 @@ struct set {
     struct noise_image images[N_IMAGES];
 };
 
-// A disc, a bar and a block whose places depend on the image, and a row of ignored pixels.
-static void draw(int i, uint8_t *map) {
-    for (int y = 0; y < SIZE; y++) {
-        for (int x = 0; x < SIZE; x++) {
-            int dy = y - 18 - i % 5, dx = x - 20 - i % 7;
-            uint8_t category = 0;
-            if (dy * dy + dx * dx < 100 + 6 * i)
-                category = 1;
-            if (y > 40 && y < 50 + i % 4 && x > 6 && x < 50)
-                category = 2;
-            if (x > 44 && x < 58 && y > 8 + i % 6 && y < 34)
-                category = 3;
-            map[y * SIZE + x] = y == SIZE - 1 ? 255 : category;
-        }
-    }
-}
-
 static struct set *set_create(void) {
     struct set *set = calloc(1, sizeof *set);
     assert_non_null(set);
     for (int i = 0; i < N_IMAGES; i++) {
         snprintf(set->names[i], sizeof set->names[i], "case_%d", i);
-        draw(i, set->clean[i]);
+        noise_scene_draw(i, set->clean[i]);
         set->images[i] =
             (struct noise_image){set->names[i], SIZE, SIZE, set->clean[i], set->noisy[i]};
     }
@@ -66,7 +50,7 @@ static adele_status apply(const struct noise_config *config, struct set *set,
 static void test_under_over(void **state) {
     (void)state;
     uint8_t clean[PIXELS], out[PIXELS];
-    draw(3, clean);
+    noise_scene_draw(3, clean);
     for (int is_over = 0; is_over < 2; is_over++) {
         int previous = 0;
         for (int count = 1; count <= 5; count++) {
@@ -112,7 +96,7 @@ static void test_fractions(void **state) {
     (void)state;
     uint8_t clean[PIXELS], low[PIXELS], high[PIXELS], out[PIXELS];
     struct random_stream wobble;
-    draw(5, clean);
+    noise_scene_draw(5, clean);
     random_stream_init(&wobble, 11, RANDOM_TEST, 0, 0);
     for (int is_over = 0; is_over < 2; is_over++) {
         int previous = -1;
@@ -162,7 +146,7 @@ static void test_tiny_organ(void **state) {
 static void test_bad_map(void **state) {
     (void)state;
     uint8_t clean[PIXELS], out[PIXELS];
-    draw(0, clean);
+    noise_scene_draw(0, clean);
     assert_int_equal(noise_under_over(clean, 0, SIZE, 4, 2, 0, out), ADELE_INVALID_ARGUMENT);
     assert_int_equal(noise_under_over(clean, SIZE, -1, 4, 2, 0, out), ADELE_INVALID_ARGUMENT);
     assert_int_equal(noise_under_over(clean, SIZE, SIZE, 0, 2, 0, out), ADELE_INVALID_ARGUMENT);
@@ -411,7 +395,7 @@ static void test_out_of_memory(void **state) {
     uint8_t clean[PIXELS], out[PIXELS];
     struct noise_config config;
     struct noise_report report;
-    draw(1, clean);
+    noise_scene_draw(1, clean);
     image = (struct noise_image){"one", SIZE, SIZE, clean, out};
     noise_config_init(&config);
     long n = 0;

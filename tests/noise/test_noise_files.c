@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "image/image.h"
 #include "noise/noise_files.h"
+#include "support/noise_scene.h"
 #include "support/scratch.h"
 
 #include <setjmp.h>
@@ -16,31 +17,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIZE   64
+#define SIZE   NOISE_SCENE_SIZE
 #define PIXELS (SIZE * SIZE)
-
-// A disc, a bar and a block whose places depend on the image, and a row of ignored pixels.
-static void draw(int i, uint8_t *map) {
-    for (int y = 0; y < SIZE; y++) {
-        for (int x = 0; x < SIZE; x++) {
-            int dy = y - 18 - i % 5, dx = x - 20 - i % 7;
-            uint8_t category = 0;
-            if (dy * dy + dx * dx < 100 + 6 * i)
-                category = 1;
-            if (y > 40 && y < 50 + i % 4 && x > 6 && x < 50)
-                category = 2;
-            if (x > 44 && x < 58 && y > 8 + i % 6 && y < 34)
-                category = 3;
-            map[y * SIZE + x] = y == SIZE - 1 ? 255 : category;
-        }
-    }
-}
 
 static void save_map(const char *folder, const char *name, int height, int width, int i) {
     struct image picture = {0};
     uint8_t map[PIXELS];
     char path[4096];
-    draw(i, map);
+    noise_scene_draw(i, map);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     assert_int_equal(image_init(&picture, width, height, 1, 8), ADELE_OK);
     resize_nearest_u8(map, SIZE, SIZE, picture.pixels, height, width);
