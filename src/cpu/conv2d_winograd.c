@@ -273,6 +273,9 @@ static void run_block(const struct work *work, int64_t first, int n_tiles, float
                                work->bias != NULL ? work->bias + (size_t)(b * width) : no_bias);
             }
     }
+#if defined(__x86_64__)
+    __builtin_ia32_sfence(); // transform_dst's stores may pass the barrier of the threads otherwise
+#endif
 }
 
 void conv2d_winograd_run(const struct conv2d *self, const struct conv2d_pass *pass,

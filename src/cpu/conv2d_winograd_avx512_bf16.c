@@ -10,15 +10,16 @@
 
 #include <immintrin.h>
 
-#define VECTOR                __m512
-#define WIDTH                 16
-#define LOAD(address)         _mm512_loadu_ps(address)
-#define STORE(address, value) _mm512_storeu_ps(address, value)
-#define SAME(value)           _mm512_set1_ps(value)
-#define MULTIPLY_ADD(a, b, c) _mm512_fmadd_ps(a, b, c)
-#define PAIRED                2
-#define DOT(a, b, c)          _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
-#define JOIN(a, b)            join_avx512_bf16(a, b)
+#define VECTOR                 __m512
+#define WIDTH                  16
+#define LOAD(address)          _mm512_loadu_ps(address)
+#define STORE(address, value)  _mm512_storeu_ps(address, value)
+#define STREAM(address, value) _mm512_stream_ps(address, value)
+#define SAME(value)            _mm512_set1_ps(value)
+#define MULTIPLY_ADD(a, b, c)  _mm512_fmadd_ps(a, b, c)
+#define PAIRED                 2
+#define DOT(a, b, c)           _mm512_dpbf16_ps(c, (__m512bh)(a), (__m512bh)(b))
+#define JOIN(a, b)             join_avx512_bf16(a, b)
 #define STORE_POINT(address, value)                                                                \
     _mm256_storeu_si256((__m256i *)(void *)(address), (__m256i)_mm512_cvtneps_pbh(value))
 #define TILES      12 // 2 x 12 sums, 2 weights and 1 value make 27 of 32 registers
