@@ -24,7 +24,7 @@ import time
 
 from compare_step import LIMITS, OURS_WAITS, Runner, write_table
 
-# METHOD section 3, as src/infer/inference_maps.c sets them.
+# METHOD section 3, as src/predict/inference_maps.c sets them.
 CRF = {"spatial_sigma": 3, "spatial_weight": 3, "bilateral_sigma": 32, "colour_sigma": 13, "bilateral_weight": 10}
 LEAST_AGREEMENT = 0.99  # of the pixels
 GRAIN = 4.0  # standard deviation of a pixel, in gray levels

@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "evaluate/evaluation.h"
+#include "predict/evaluation.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
 #define ADELE_API_MODEL_H
 
 #include "adele/model.h"
-#include "infer/model.h"
-#include "infer/segment.h"
+#include "predict/model.h"
+#include "predict/segment.h"
 
 struct adele_model {
     struct model model;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "adele/onset.h"
 
-#include "method/onset_series.h"
+#include "onset/onset_series.h"
 
 void adele_find_onset(const double *iou, int n, int n_epochs, double r, struct adele_onset *out) {
     struct onset_config config;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adele/table.h"
 
-#include "table/table.h"
-#include "table/table_rows.h"
+#include "sweep/table.h"
+#include "sweep/table_rows.h"
 
 adele_status adele_table(const struct adele_table_options *options, struct adele_table **out) {
     return table_train(options, out);

@@ -5,7 +5,7 @@
 #define ADELE_AUDIT_AUDIT_H
 
 #include "audit/doubt.h"
-#include "infer/model.h"
+#include "predict/model.h"
 
 struct audit_options {
     struct model_options model; // data, split, inference, overwriting, callbacks

@@ -7,9 +7,9 @@
 
 #include "data/dataset.h"
 #include "device/device.h"
-#include "method/onset.h"
 #include "nn/network.h"
 #include "noise/noise.h"
+#include "onset/onset.h"
 
 enum residency { RESIDENCY_AUTO, RESIDENCY_DEVICE, RESIDENCY_HOST }; // of the images
 enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_POLY, SCHEDULE_COSINE };

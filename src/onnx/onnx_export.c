@@ -6,8 +6,8 @@
 #include "base/json.h"
 #include "base/memory.h"
 #include "data/standardize.h"
-#include "infer/model_output.h"
 #include "onnx/onnx_graph.h"
+#include "predict/model_output.h"
 
 static const char *const normalizations[] = {
     [NORMALIZE_IMAGE] = "inside: every channel of every image to mean 0 and deviation 1",

@@ -3,7 +3,7 @@
 #ifndef ADELE_ONNX_ONNX_EXPORT_H
 #define ADELE_ONNX_ONNX_EXPORT_H
 
-#include "infer/model.h"
+#include "predict/model.h"
 
 // See adele_model_export.
 ADELE_MUST_CHECK adele_status onnx_export(const struct model *model, const char *path,

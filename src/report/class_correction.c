@@ -2,7 +2,7 @@
 #include "report/class_correction.h"
 
 #include "base/json.h"
-#include "method/gate.h"
+#include "onset/gate.h"
 
 #include <math.h>
 #include <stdarg.h>

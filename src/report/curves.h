@@ -3,7 +3,7 @@
 #ifndef ADELE_REPORT_CURVES_H
 #define ADELE_REPORT_CURVES_H
 
-#include "method/onset.h"
+#include "onset/onset.h"
 #include "report/run.h"
 
 struct category_curve {

@@ -5,8 +5,8 @@
 #ifndef ADELE_RUN_CORRECTOR_H
 #define ADELE_RUN_CORRECTOR_H
 
-#include "infer/set_inference.h"
-#include "method/onset.h"
+#include "onset/onset.h"
+#include "predict/set_inference.h"
 #include "run/curves.h"
 #include "run/epoch_plan.h"
 #include "run/label_rewriter.h"

@@ -9,7 +9,7 @@
 #ifndef ADELE_RUN_ENSEMBLE_H
 #define ADELE_RUN_ENSEMBLE_H
 
-#include "infer/image_share.h"
+#include "predict/image_share.h"
 #include "run/epoch_plan.h"
 #include "run/run_data.h"
 

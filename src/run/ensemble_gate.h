@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Which classes the ensemble may rewrite (method/gate.h), from counts over the training set.
+// Which classes the ensemble may rewrite (onset/gate.h), from counts over the training set.
 #ifndef ADELE_RUN_ENSEMBLE_GATE_H
 #define ADELE_RUN_ENSEMBLE_GATE_H
 
-#include "method/gate.h"
-#include "method/onset.h"
+#include "onset/gate.h"
+#include "onset/onset.h"
 #include "run/ensemble.h"
 
 // What was measured of a class. All are doubles, as a checkpoint keeps them.

@@ -4,7 +4,7 @@
 #ifndef ADELE_RUN_EVALUATOR_H
 #define ADELE_RUN_EVALUATOR_H
 
-#include "infer/set_inference.h"
+#include "predict/set_inference.h"
 #include "run/run_data.h"
 #include "run/shared_counter.h"
 

@@ -5,7 +5,7 @@
 #include "base/memory.h"
 #include "base/safetensors.h"
 #include "data/display.h"
-#include "infer/set_inference.h"
+#include "predict/set_inference.h"
 #include "run/label_flow.h"
 #include "run_folder/run_folder.h"
 

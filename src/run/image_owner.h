@@ -4,7 +4,7 @@
 #ifndef ADELE_RUN_IMAGE_OWNER_H
 #define ADELE_RUN_IMAGE_OWNER_H
 
-#include "infer/image_share.h"
+#include "predict/image_share.h"
 #include "run/epoch_plan.h"
 
 // `owners` is (n_images) below.

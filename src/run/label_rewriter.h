@@ -4,7 +4,7 @@
 #ifndef ADELE_RUN_LABEL_REWRITER_H
 #define ADELE_RUN_LABEL_REWRITER_H
 
-#include "method/onset.h"
+#include "onset/onset.h"
 #include "run/prediction.h"
 
 struct label_rewriter {

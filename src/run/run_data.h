@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "config/config.h"
-#include "infer/inference.h"
+#include "predict/inference.h"
 #include "ranks/ranks.h"
 
 struct run_data {

@@ -4,7 +4,7 @@
 #ifndef ADELE_RUN_SHARED_COUNTER_H
 #define ADELE_RUN_SHARED_COUNTER_H
 
-#include "infer/image_share.h"
+#include "predict/image_share.h"
 #include "run/run_data.h"
 #include "scores/map_counter.h"
 

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "infer/model.h"
+#include "predict/model.h"
 #include "run/checkpoint.h"
 #include "run/settings.h"
 #include "support/scratch.h"

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
-#include "infer/model.h"
+#include "predict/model.h"
 #include "run/checkpoint.h"
 #include "run_folder/checkpoint_model.h"
 #include "run_folder/generations.h"

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "data/label_store.h"
 #include "image/image.h"
-#include "infer/model.h"
+#include "predict/model.h"
 #include "run/correction_adele.h"
 #include "run/training_step.h"
 #include "support/scratch.h"
