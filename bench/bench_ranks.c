@@ -11,7 +11,7 @@
 #include "scaling_model.h"
 
 #include "base/clock.h"
-#include "run/agreement.h"
+#include "ranks/agreement.h"
 #include "run/trainer_state.h"
 
 #include <omp.h>

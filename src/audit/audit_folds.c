@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "predict/image_share.h"
+#include "ranks/image_share.h"
 #include "ranks/rank_facts.h"
 #include "ranks/shared_output.h"
 #include "run/trainer.h"

@@ -88,7 +88,7 @@ struct adele_sample_args {
 // b, f and g lie below 1 as often as above. mean, low and high are of the plane just before. A
 // value that is exactly 0 is what the op sample writes outside of an image: it stays 0 and does not
 // count in mean, low, high and deviation, but does count as a neighbour in the blur. (Padding
-// inside of a patch, see run/patches.h, is a pixel like others.)
+// inside of a patch, see loader/patches.h, is a pixel like others.)
 //
 // The random numbers follow from (seed, epoch, sample id) alone, so the result of an image does not
 // depend on its batch, and the same device gives the same bytes however many threads it has.

@@ -5,8 +5,8 @@
 #ifndef ADELE_PREDICT_CASE_RANKS_H
 #define ADELE_PREDICT_CASE_RANKS_H
 
-#include "predict/image_share.h"
 #include "predict/model.h"
+#include "ranks/image_share.h"
 
 // Before the first byte is written: `status` is that of opening and planning. Fails on all ranks
 // when it is an error on one of them, or when options, folders or files differ.

@@ -3,8 +3,8 @@
 #ifndef ADELE_PREDICT_INFERENCE_H
 #define ADELE_PREDICT_INFERENCE_H
 
+#include "loader/resident.h"
 #include "nn/network.h"
-#include "predict/resident.h"
 
 #define INFERENCE_MAX_SCALES 8 // they run one after another, so more than in a training step
 

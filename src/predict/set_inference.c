@@ -37,6 +37,13 @@ static adele_status create(struct set_inference *self, struct network *network,
     return ALLOCATE(&self->confidence_background, map);
 }
 
+struct inference_config set_inference_config(const struct config *config, int batch, double scale) {
+    struct inference_config out = inference_config_single(batch, scale);
+    out.window_h = config->data.patch[0];
+    out.window_w = config->data.patch[1];
+    return out;
+}
+
 adele_status set_inference_create(const struct adele_device *device, struct network *network,
                                   const struct inference_config *config,
                                   const struct dataset_origin *origin, int n_categories, int c,
@@ -202,4 +209,13 @@ adele_status set_inference_run(struct set_inference *self, struct resident *resi
         TRY(set_inference_next(self, &first, &n));
     while (n > 0);
     return ADELE_OK;
+}
+
+adele_status set_inference_run_share(struct set_inference *self, struct image_share share,
+                                     struct resident *resident,
+                                     const struct inference_output *output) {
+    struct inference_output mine = *output;
+    mine.first = share.first;
+    mine.end = share.end;
+    return share.first < share.end ? set_inference_run(self, resident, &mine) : ADELE_OK;
 }

@@ -6,8 +6,12 @@
 #define ADELE_PREDICT_SET_INFERENCE_H
 
 #include "predict/inference.h"
+#include "ranks/image_share.h"
 
 struct set_inference;
+
+// At one scale without flips; by windows of data.patch where that is set.
+struct inference_config set_inference_config(const struct config *config, int batch, double scale);
 
 // `origin`: with a window, (n_images): image i is the upper left part of the set's extents that has
 // the extents origin[i].height x origin[i].width; borrowed. NULL: images fill the extents.
@@ -28,4 +32,10 @@ ADELE_MUST_CHECK adele_status set_inference_next(struct set_inference *self, int
 ADELE_MUST_CHECK adele_status set_inference_run(struct set_inference *self,
                                                 struct resident *resident,
                                                 const struct inference_output *output);
+// The same for a share, which may have no image: then nothing is done. first and end of `output`
+// are not read.
+ADELE_MUST_CHECK adele_status set_inference_run_share(struct set_inference *self,
+                                                      struct image_share share,
+                                                      struct resident *resident,
+                                                      const struct inference_output *output);
 #endif

@@ -7,8 +7,8 @@
 #ifndef ADELE_RUN_AVERAGED_WEIGHTS_H
 #define ADELE_RUN_AVERAGED_WEIGHTS_H
 
+#include "loader/epoch_plan.h"
 #include "nn/network.h"
-#include "run/epoch_plan.h"
 
 struct averaged_weights {
     struct network *network;  // borrowed; NULL: train.average is off

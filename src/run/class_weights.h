@@ -3,7 +3,7 @@
 #ifndef ADELE_RUN_CLASS_WEIGHTS_H
 #define ADELE_RUN_CLASS_WEIGHTS_H
 
-#include "run/run_data.h"
+#include "loader/run_data.h"
 
 // Writes data->n_categories weights. `inverse` counts the labels that the run starts with: the
 // weight of a class with n pixels is (1 / n) / m, with m the mean of 1 / n over the classes that

@@ -3,9 +3,9 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "ranks/image_owner.h"
 #include "run/correction_adele.h"
 #include "run/correction_ensemble.h"
-#include "run/image_owner.h"
 #include "run/label_exchange.h"
 
 #include <stdio.h>
@@ -28,8 +28,9 @@ static adele_status find_owners(struct corrector *corrector, int epoch) {
     const struct run_data *data = corrector->data;
     const struct epoch_plan *epochs = corrector->epochs;
     int n_images = data->resident[SPLIT_TRAIN].set.n_images, n_ranks = ranks_count(data->ranks);
+    const struct epoch_batches batches = epoch_plan_batches(epochs);
     if (corrector->adele && !corrector->adele->inference)
-        return image_owners_of_training(epochs, data->config->train.seed, epoch,
+        return image_owners_of_training(&batches, data->config->train.seed, epoch,
                                         epoch_plan_steps(epochs, epoch), n_images, n_ranks,
                                         corrector->owners);
     image_owners_of_shares(n_images, corrector->counter.batch, n_ranks, corrector->owners);

@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "run/image_owner.h"
+#include "ranks/image_owner.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@ static adele_status inference_init(struct corrector *corrector, struct network *
     const struct config *config = corrector->data->config;
     const struct adele_sample_set *set = &corrector->data->resident[SPLIT_TRAIN].set;
     struct inference_config inference =
-        run_data_inference(corrector->data, corrector->epochs->part_images, 1.0);
+        set_inference_config(config, corrector->epochs->part_images, 1.0);
     inference.n_scales = config->correction.n_scales;
     inference.flip = config->correction.flip;
     inference.average = config->correction.average;

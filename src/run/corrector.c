@@ -44,7 +44,8 @@ static adele_status device_init(struct corrector *corrector,
                             is_whole ? train->set.n_images : options->epochs->part_images));
     if (ranks_count(data->ranks) > 1)
         TRY(ALLOCATE(&corrector->owners, train->set.n_images));
-    TRY(shared_counter_init(&corrector->counter, data, SPLIT_TRAIN, options->epochs->part_images));
+    TRY(shared_counter_init(&corrector->counter, data->device, data->ranks, &train->set,
+                            data->n_categories, options->epochs->part_images));
     TRY(data->device->iface->alloc(data->device, resident_map_bytes(train),
                                    (void **)&corrector->scratch_map));
     return config_has_ensemble(data->config) ? correction_ensemble_create(corrector, options)

@@ -5,13 +5,13 @@
 #ifndef ADELE_RUN_CORRECTOR_H
 #define ADELE_RUN_CORRECTOR_H
 
+#include "loader/epoch_plan.h"
+#include "loader/run_data.h"
 #include "onset/onset.h"
 #include "predict/set_inference.h"
 #include "run/curves.h"
-#include "run/epoch_plan.h"
 #include "run/label_rewriter.h"
-#include "run/run_data.h"
-#include "run/shared_counter.h"
+#include "scores/shared_counter.h"
 
 struct corrector {
     struct run_data *data;           // borrowed

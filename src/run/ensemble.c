@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "predict/inference.h"
 #include "run/ensemble_maps.h"
 
 #include <math.h>

@@ -9,9 +9,9 @@
 #ifndef ADELE_RUN_ENSEMBLE_H
 #define ADELE_RUN_ENSEMBLE_H
 
-#include "predict/image_share.h"
-#include "run/epoch_plan.h"
-#include "run/run_data.h"
+#include "loader/epoch_plan.h"
+#include "loader/run_data.h"
+#include "ranks/image_share.h"
 
 // How maps become a class of each pixel.
 struct ensemble_decider {

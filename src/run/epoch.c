@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/memory.h"
-#include "run/image_owner.h"
+#include "ranks/image_owner.h"
 #include "run/learning_rate.h"
 #include "run/nonfinite.h"
 #include "run/trainer_state.h"
@@ -34,9 +34,10 @@ static adele_status gather_predictions(struct trainer *trainer, int epoch, int n
     int *owners = NULL;
     if (!prediction || ranks_count(trainer->data.ranks) == 1)
         return ADELE_OK;
+    const struct epoch_batches batches = epoch_plan_batches(&trainer->step.epochs);
     TRY(ALLOCATE(&owners, prediction->n));
     adele_status status =
-        image_owners_of_training(&trainer->step.epochs, trainer->config->train.seed, epoch, n_done,
+        image_owners_of_training(&batches, trainer->config->train.seed, epoch, n_done,
                                  prediction->n, ranks_count(trainer->data.ranks), owners);
     if (status == ADELE_OK)
         status = prediction_gather(&trainer->data, prediction, owners);

@@ -16,8 +16,9 @@ static adele_status split_init(struct evaluator *evaluator, int split, struct ne
     if (split == SPLIT_TRAIN)
         return map_counter_init(&evaluator->label_counter, data->device, set->n_images, set->h,
                                 set->w, data->n_categories);
-    TRY(shared_counter_init(&evaluator->counters[split], data, (enum dataset_split)split, batch));
-    const struct inference_config config = run_data_inference(data, batch, 1.0);
+    TRY(shared_counter_init(&evaluator->counters[split], data->device, data->ranks, set,
+                            data->n_categories, batch));
+    const struct inference_config config = set_inference_config(data->config, batch, 1.0);
     return set_inference_create(data->device, network, &config, data->images[split].origin,
                                 data->n_categories, set->c, set->h, set->w,
                                 &evaluator->inference[split]);
@@ -54,7 +55,7 @@ adele_status evaluator_score_split(struct evaluator *evaluator, enum dataset_spl
     struct resident *resident = &evaluator->data->resident[split];
     const struct inference_output output = {.prediction = evaluator->map};
     struct shared_counter *counter = &evaluator->counters[split];
-    TRY(image_share_predict(counter->share, evaluator->inference[split], resident, &output));
+    TRY(set_inference_run_share(evaluator->inference[split], counter->share, resident, &output));
     // Where a split has a truth beside its noisy labels, scores are against the truth.
     const uint8_t *labels = resident->truth ? resident->truth : resident->labels;
     return shared_counter_score(counter, evaluator->map, labels, &evaluator->scores[split]);

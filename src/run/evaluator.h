@@ -4,9 +4,9 @@
 #ifndef ADELE_RUN_EVALUATOR_H
 #define ADELE_RUN_EVALUATOR_H
 
+#include "loader/run_data.h"
 #include "predict/set_inference.h"
-#include "run/run_data.h"
-#include "run/shared_counter.h"
+#include "scores/shared_counter.h"
 
 struct evaluator {
     struct run_data *data;                        // borrowed

@@ -146,7 +146,7 @@ static adele_status predict_examples(struct run_data *data, struct network *netw
     const struct adele_device *device = data->device;
     struct resident *train = &data->resident[SPLIT_TRAIN];
     size_t map = (size_t)train->set.h * (size_t)train->set.w;
-    const struct inference_config config = run_data_inference(data, batch, 1.0);
+    const struct inference_config config = set_inference_config(data->config, batch, 1.0);
     struct set_inference *inference = NULL;
     uint8_t *prediction = NULL;
     adele_status status;

@@ -5,8 +5,8 @@
 #ifndef ADELE_RUN_EXAMPLES_H
 #define ADELE_RUN_EXAMPLES_H
 
+#include "loader/run_data.h"
 #include "nn/network.h"
-#include "run/run_data.h"
 
 ADELE_MUST_CHECK adele_status examples_save(struct run_data *data, struct network *network,
                                             int batch, const char *run_folder);

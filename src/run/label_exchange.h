@@ -3,7 +3,7 @@
 #ifndef ADELE_RUN_LABEL_EXCHANGE_H
 #define ADELE_RUN_LABEL_EXCHANGE_H
 
-#include "run/run_data.h"
+#include "loader/run_data.h"
 
 // Collective, after each rank has corrected the training labels of its own images: brings every
 // rank's changes into the labels of all. `before`: device, plain (n_images, H, W), the labels

@@ -7,7 +7,7 @@
 #ifndef ADELE_RUN_LABEL_FLOW_H
 #define ADELE_RUN_LABEL_FLOW_H
 
-#include "run/run_data.h"
+#include "loader/run_data.h"
 
 // `before`: the device's plain (N, H, W) labels before the correction of `epoch`, which the current
 // ones are compared with.

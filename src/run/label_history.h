@@ -4,7 +4,7 @@
 #ifndef ADELE_RUN_LABEL_HISTORY_H
 #define ADELE_RUN_LABEL_HISTORY_H
 
-#include "run/run_data.h"
+#include "loader/run_data.h"
 
 // Writes the current labels as those after the correction of `epoch`; n_changed pixels differ from
 // the labels before.

@@ -5,7 +5,7 @@
 #define ADELE_RUN_LABEL_REWRITER_H
 
 #include "onset/onset.h"
-#include "run/prediction.h"
+#include "predict/prediction.h"
 
 struct label_rewriter {
     struct run_data *data;           // borrowed

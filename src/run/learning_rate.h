@@ -3,7 +3,7 @@
 #ifndef ADELE_RUN_LEARNING_RATE_H
 #define ADELE_RUN_LEARNING_RATE_H
 
-#include "run/epoch_plan.h"
+#include "loader/epoch_plan.h"
 
 // ADELE_CONFIG unless the warm-up ends before the run does.
 ADELE_MUST_CHECK adele_status learning_rate_check(const struct config *config,

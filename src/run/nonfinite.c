@@ -8,7 +8,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/agreement.h"
+#include "ranks/agreement.h"
 #include "run/label_history.h"
 #include "run/nonfinite_source.h"
 #include "run/resume.h"

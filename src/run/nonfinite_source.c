@@ -5,7 +5,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "run/agreement.h"
+#include "ranks/agreement.h"
 
 #include <math.h>
 

@@ -2,7 +2,7 @@
 #include "run/step_parts.h"
 
 #include "base/fail.h"
-#include "predict/resident.h"
+#include "loader/resident.h"
 #include "run/training_step.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/agreement.h"
+#include "ranks/agreement.h"
 #include "run/checkpoint.h"
 #include "run/correction_ensemble.h"
 #include "run/epoch.h"

@@ -4,12 +4,12 @@
 #ifndef ADELE_RUN_TRAINER_STATE_H
 #define ADELE_RUN_TRAINER_STATE_H
 
+#include "loader/run_data.h"
 #include "report/metrics.h"
 #include "run/corrector.h"
 #include "run/evaluator.h"
 #include "run/memory_need.h"
 #include "run/progress.h"
-#include "run/run_data.h"
 #include "run/run_origin.h"
 #include "run/step_progress.h"
 #include "run/trainer.h"

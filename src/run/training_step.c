@@ -3,7 +3,7 @@
 
 #include "base/fail.h"
 #include "base/random.h"
-#include "run/patches.h"
+#include "loader/patches.h"
 
 #include <string.h>
 

@@ -10,9 +10,9 @@
 #ifndef ADELE_RUN_TRAINING_STEP_H
 #define ADELE_RUN_TRAINING_STEP_H
 
+#include "loader/run_data.h"
+#include "predict/prediction.h"
 #include "run/averaged_weights.h"
-#include "run/prediction.h"
-#include "run/run_data.h"
 #include "run/step_parts.h"
 
 // Plans and ops of one batch size: that of a full batch, or that of an epoch's last one. With

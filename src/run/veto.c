@@ -30,7 +30,7 @@ static adele_status view_init(struct veto *veto, const struct corrector *correct
     const struct run_data *data = corrector->data;
     const struct adele_sample_set *set = &data->resident[SPLIT_TRAIN].set;
     const struct inference_config config =
-        run_data_inference(data, corrector->epochs->part_images, scale);
+        set_inference_config(data->config, corrector->epochs->part_images, scale);
     TRY(set_inference_create(data->device, network, &config, data->images[SPLIT_TRAIN].origin,
                              data->n_categories, set->c, set->h, set->w,
                              &veto->views[veto->n_views]));
@@ -71,8 +71,8 @@ void veto_deinit(struct veto *veto, const struct adele_device *device) {
 static adele_status predict(const struct veto *veto, struct corrector *corrector, int i_view,
                             uint8_t *map) {
     const struct inference_output output = {.prediction = map};
-    return image_share_predict(corrector->counter.share, veto->views[i_view],
-                               &corrector->data->resident[SPLIT_TRAIN], &output);
+    return set_inference_run_share(veto->views[i_view], corrector->counter.share,
+                                   &corrector->data->resident[SPLIT_TRAIN], &output);
 }
 
 // IoU of each class, NaN where it does not occur: of the predictions at two scales, for the scale

@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "ranks/image_owner.h"
 #include "run/correction_adele.h"
 #include "run/evaluator.h"
-#include "run/image_owner.h"
 #include "support/mpirun.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
@@ -147,8 +147,9 @@ static void predict(struct rank *rank) {
     const struct epoch_plan *epochs = &rank->epochs;
     size_t n_pixels = (size_t)prediction->n * MAP;
     int *owners = calloc((size_t)prediction->n, sizeof *owners);
+    const struct epoch_batches batches = epoch_plan_batches(epochs);
     REQUIRE(owners != NULL);
-    REQUIRE_OK(image_owners_of_training(epochs, rank->config->train.seed, EPOCH,
+    REQUIRE_OK(image_owners_of_training(&batches, rank->config->train.seed, EPOCH,
                                         epoch_plan_steps(epochs, EPOCH), prediction->n,
                                         ranks_count(rank->data.ranks), owners));
     draw_predictions(rank, owners);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/image_owner.h"
+#include "ranks/image_owner.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
@@ -15,11 +15,11 @@ void image_owners_of_shares(int n_images, int batch, int n_ranks, int *owners) {
 
 // Owners of the images in the first n_steps batches of an epoch's order, for those that have none
 // (-1) yet. Neighbouring parts of a batch are one rank's, and all parts have the same size.
-static void set_owners(const struct epoch_plan *plan, const int *order, int n_steps, int n_ranks,
-                       int *owners) {
+static void set_owners(const struct epoch_batches *batches, const int *order, int n_steps,
+                       int n_ranks, int *owners) {
     for (int s = 0; s < n_steps; s++) {
-        const int *ids = order + (size_t)s * (size_t)plan->batch;
-        int n = epoch_plan_images(plan, s);
+        const int *ids = order + (size_t)s * (size_t)batches->batch;
+        int n = s == batches->n_steps - 1 ? batches->n_last_images : batches->batch;
         for (int i = 0; i < n; i++)
             if (owners[ids[i]] < 0)
                 owners[ids[i]] = (int)((int64_t)i * n_ranks / n);
@@ -34,7 +34,7 @@ static bool is_any_missing(int n_images, const int *owners) {
 }
 
 // Images that this epoch has not reached are those of the epochs before, the last of which counts.
-adele_status image_owners_of_training(const struct epoch_plan *plan, uint64_t seed, int epoch,
+adele_status image_owners_of_training(const struct epoch_batches *batches, uint64_t seed, int epoch,
                                       int n_steps, int n_images, int n_ranks, int *owners) {
     int *order = NULL;
     TRY(ALLOCATE(&order, n_images));
@@ -42,7 +42,7 @@ adele_status image_owners_of_training(const struct epoch_plan *plan, uint64_t se
         owners[i] = -1;
     for (int e = epoch; e > 0 && is_any_missing(n_images, owners); e--) {
         random_permutation(seed, RANDOM_ORDER, (uint32_t)e, n_images, order);
-        set_owners(plan, order, e == epoch ? n_steps : plan->n_steps, n_ranks, owners);
+        set_owners(batches, order, e == epoch ? n_steps : batches->n_steps, n_ranks, owners);
     }
     for (int i = 0; i < n_images; i++)
         owners[i] = owners[i] < 0 ? 0 : owners[i];

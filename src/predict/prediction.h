@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Predictions of training images in device memory, and how ranks share them.
-#ifndef ADELE_RUN_PREDICTION_H
-#define ADELE_RUN_PREDICTION_H
+#ifndef ADELE_PREDICT_PREDICTION_H
+#define ADELE_PREDICT_PREDICTION_H
 
-#include "run/run_data.h"
+#include "loader/run_data.h"
 
 // The prediction that a correction reads, in device memory: of the whole training set where the
 // training pass stores it, else of one batch, whose labels are corrected before the next batch is

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // How many steps and epochs a run has, and how many images each step trains on.
-#ifndef ADELE_RUN_EPOCH_PLAN_H
-#define ADELE_RUN_EPOCH_PLAN_H
+#ifndef ADELE_LOADER_EPOCH_PLAN_H
+#define ADELE_LOADER_EPOCH_PLAN_H
 
 #include "config/config.h"
 #include "nn/memory_check.h"
+#include "ranks/image_owner.h"
 
 struct epoch_plan {
     int batch;                  // images of every step but the last one of an epoch
@@ -22,6 +23,9 @@ struct epoch_plan {
 // statistics of a single image.
 void epoch_plan_init(struct epoch_plan *out, const struct config *config, int n_images, int batch,
                      bool needs_two_images);
+static inline struct epoch_batches epoch_plan_batches(const struct epoch_plan *plan) {
+    return (struct epoch_batches){plan->batch, plan->n_steps, plan->n_last_images};
+}
 int epoch_plan_images(const struct epoch_plan *plan, int i_step); // of step i_step, from 0
 int epoch_plan_steps(const struct epoch_plan *plan, int epoch);   // of epoch `epoch`, from 1
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/agreement.h"
+#include "ranks/agreement.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

@@ -3,10 +3,10 @@
 // which are cut on the host from the images at their own size and the current labels. The patches
 // are a resident set with the images' ids, so that the other random numbers are those of the
 // images.
-#ifndef ADELE_RUN_PATCHES_H
-#define ADELE_RUN_PATCHES_H
+#ifndef ADELE_LOADER_PATCHES_H
+#define ADELE_LOADER_PATCHES_H
 
-#include "run/run_data.h"
+#include "loader/run_data.h"
 
 // Makes data->patches, empty until the first cut, from the training split, which is loaded.
 ADELE_MUST_CHECK adele_status patches_init(struct run_data *data,

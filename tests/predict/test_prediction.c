@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The training pass's predictions where other ranks have some of them.
-#include "run/prediction.h"
+#include "predict/prediction.h"
 
 #include "support/devices.h"
 #include "support/train_step.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The ranks of a host share the pixels of the data set. This program is its own rank: with two
 // arguments, a part and the folder of a test, it is one of several.
-#include "run/shared_images.h"
+#include "loader/shared_images.h"
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/run_data.h"
+#include "loader/run_data.h"
 #include "support/mpirun.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

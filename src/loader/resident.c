@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "predict/resident.h"
+#include "loader/resident.h"
 
 #include "base/fail.h"
 #include "base/log.h"

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Compares two label maps of a split on the device, class by class: each rank the images of its
 // share, with counts that are summed over the ranks.
-#ifndef ADELE_RUN_SHARED_COUNTER_H
-#define ADELE_RUN_SHARED_COUNTER_H
+#ifndef ADELE_SCORES_SHARED_COUNTER_H
+#define ADELE_SCORES_SHARED_COUNTER_H
 
-#include "predict/image_share.h"
-#include "run/run_data.h"
+#include "ranks/image_share.h"
 #include "scores/map_counter.h"
 
 struct shared_counter {
@@ -17,11 +16,13 @@ struct shared_counter {
     struct map_counter counter; // of the share's images; zeroed: it has none
 };
 
-// The share is by batches of `batch` images. Borrows data's device and ranks. After an error,
+// The share of the set is by batches of `batch` images. Borrows device and ranks. After an error,
 // shared_counter_deinit frees what was made.
 ADELE_MUST_CHECK adele_status shared_counter_init(struct shared_counter *out,
-                                                  const struct run_data *data,
-                                                  enum dataset_split split, int batch);
+                                                  const struct adele_device *device,
+                                                  struct ranks *ranks,
+                                                  const struct adele_sample_set *set,
+                                                  int n_categories, int batch);
 void shared_counter_deinit(struct shared_counter *counter); // zeroes it; legal on a zeroed struct
 
 // Collective. The maps (n_images, H, W) lie on the device, and are read at the share's images

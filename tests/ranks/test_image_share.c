@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Batches of a set, divided among the ranks.
-#include "predict/image_share.h"
+#include "ranks/image_share.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which rank corrects which image.
-#include "run/image_owner.h"
+#include "ranks/image_owner.h"
 
 #include "base/random.h"
 #include "support/train_step.h"
@@ -24,14 +24,14 @@ static void shares(void **state) {
 
 // The rank whose part of the batch has the image, of n_parts parts, n_parts / n_ranks neighbouring
 // ones a rank; -1: no step of the epoch has it.
-static int owner_by_hand(const struct epoch_plan *plan, int epoch, int n_steps, int n_images,
+static int owner_by_hand(const struct epoch_batches *batches, int epoch, int n_steps, int n_images,
                          int n_parts, int n_ranks, int image) {
     int order[MOST];
     random_permutation(SEED, RANDOM_ORDER, (uint32_t)epoch, n_images, order);
     for (int s = 0; s < n_steps; s++) {
-        int n = s == plan->n_steps - 1 ? plan->n_last_images : plan->batch;
+        int n = s == batches->n_steps - 1 ? batches->n_last_images : batches->batch;
         for (int i = 0; i < n; i++)
-            if (order[s * plan->batch + i] == image)
+            if (order[s * batches->batch + i] == image)
                 return i / (n / n_parts) / (n_parts / n_ranks);
     }
     return -1;
@@ -39,14 +39,14 @@ static int owner_by_hand(const struct epoch_plan *plan, int epoch, int n_steps, 
 
 // With 40 images in batches of 16: two full steps and one of 8.
 static void parts_of_batches(void **state) {
-    const struct epoch_plan plan = {.batch = 16, .n_steps = 3, .n_last_images = 8};
+    const struct epoch_batches batches = {.batch = 16, .n_steps = 3, .n_last_images = 8};
     int owners[MOST], n_of_rank[4];
     (void)state;
     for (int n_ranks = 1; n_ranks <= 4; n_ranks *= 2) {
-        check_ok(image_owners_of_training(&plan, SEED, 3, 3, MOST, n_ranks, owners));
+        check_ok(image_owners_of_training(&batches, SEED, 3, 3, MOST, n_ranks, owners));
         memset(n_of_rank, 0, sizeof n_of_rank);
         for (int i = 0; i < MOST; i++) {
-            assert_int_equal(owners[i], owner_by_hand(&plan, 3, 3, MOST, 4, n_ranks, i));
+            assert_int_equal(owners[i], owner_by_hand(&batches, 3, 3, MOST, 4, n_ranks, i));
             n_of_rank[owners[i]]++;
         }
         for (int r = 0; r < n_ranks; r++)
@@ -56,35 +56,35 @@ static void parts_of_batches(void **state) {
 
 // What an epoch has not reached is of the epoch before, and in the first epoch of rank 0.
 static void images_that_were_not_reached(void **state) {
-    const struct epoch_plan plan = {.batch = 16, .n_steps = 3, .n_last_images = 8};
+    const struct epoch_batches batches = {.batch = 16, .n_steps = 3, .n_last_images = 8};
     int owners[MOST], n_earlier = 0;
     (void)state;
-    check_ok(image_owners_of_training(&plan, SEED, 4, 1, MOST, 2, owners));
+    check_ok(image_owners_of_training(&batches, SEED, 4, 1, MOST, 2, owners));
     for (int i = 0; i < MOST; i++) {
-        int want = owner_by_hand(&plan, 4, 1, MOST, 4, 2, i);
+        int want = owner_by_hand(&batches, 4, 1, MOST, 4, 2, i);
         n_earlier += want < 0;
-        assert_int_equal(owners[i], want >= 0 ? want : owner_by_hand(&plan, 3, 3, MOST, 4, 2, i));
+        assert_int_equal(owners[i],
+                         want >= 0 ? want : owner_by_hand(&batches, 3, 3, MOST, 4, 2, i));
     }
     assert_int_equal(n_earlier, 24);
-    check_ok(image_owners_of_training(&plan, SEED, 1, 1, MOST, 2, owners));
+    check_ok(image_owners_of_training(&batches, SEED, 1, 1, MOST, 2, owners));
     for (int i = 0; i < MOST; i++) {
-        int want = owner_by_hand(&plan, 1, 1, MOST, 4, 2, i);
+        int want = owner_by_hand(&batches, 1, 1, MOST, 4, 2, i);
         assert_int_equal(owners[i], want >= 0 ? want : 0);
     }
 }
 
 // An epoch that leaves 7 images out.
 static void images_that_are_left_out(void **state) {
-    const struct epoch_plan plan = {
-        .batch = 16, .n_steps = 2, .n_last_images = 16, .n_dropped_images = 7};
+    const struct epoch_batches batches = {.batch = 16, .n_steps = 2, .n_last_images = 16};
     enum { N = 39 };
     int owners[N];
     (void)state;
-    check_ok(image_owners_of_training(&plan, SEED, 2, 2, N, 4, owners));
+    check_ok(image_owners_of_training(&batches, SEED, 2, 2, N, 4, owners));
     for (int i = 0; i < N; i++) {
-        int want = owner_by_hand(&plan, 2, 2, N, 4, 4, i);
+        int want = owner_by_hand(&batches, 2, 2, N, 4, 4, i);
         if (want < 0)
-            want = owner_by_hand(&plan, 1, 2, N, 4, 4, i);
+            want = owner_by_hand(&batches, 1, 2, N, 4, 4, i);
         assert_int_equal(owners[i], want < 0 ? 0 : want);
     }
 }

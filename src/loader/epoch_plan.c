@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/epoch_plan.h"
+#include "loader/epoch_plan.h"
 
 #include "base/log.h"
 

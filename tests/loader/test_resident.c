@@ -2,7 +2,7 @@
 // Images that stay on the host give the run that images on the device give, to the byte, on a
 // device whose copies are as unpunctual as a device may have them: what is written to is spoilt
 // when a copy begins, and comes only with the fence.
-#include "predict/resident.h"
+#include "loader/resident.h"
 
 #include "runtime/cuda_device.h"
 #include "support/scratch.h"

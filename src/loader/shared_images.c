@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/shared_images.h"
+#include "loader/shared_images.h"
 
 #include "base/fail.h"
 #include "base/log.h"

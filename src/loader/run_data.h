@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The data of a run: its splits in host memory and on the device, with noise in the training labels
 // where data.noise asks for it.
-#ifndef ADELE_RUN_RUN_DATA_H
-#define ADELE_RUN_RUN_DATA_H
+#ifndef ADELE_LOADER_RUN_DATA_H
+#define ADELE_LOADER_RUN_DATA_H
 
 #include "base/hash.h"
 #include "config/config.h"
-#include "predict/inference.h"
+#include "loader/resident.h"
 #include "ranks/ranks.h"
 
 struct run_data {
@@ -34,8 +34,6 @@ void run_data_deinit(struct run_data *data); // also zeroes it; legal on a zeroe
 
 // The set that a training step takes its batches from: the patches, or the training images.
 struct resident *run_data_training_set(struct run_data *data);
-// At one scale without flips; by windows of data.patch where that is set.
-struct inference_config run_data_inference(const struct run_data *data, int batch, double scale);
 
 // Moves the images of all splits to host memory where data.residency is auto and that frees memory
 // of the device; *out_moved: some were moved, or the maps of an ensemble, which is made after it,

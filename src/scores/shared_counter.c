@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-#include "run/shared_counter.h"
+#include "scores/shared_counter.h"
 
 #include "base/fail.h"
 
 #include <string.h>
 
-adele_status shared_counter_init(struct shared_counter *out, const struct run_data *data,
-                                 enum dataset_split split, int batch) {
-    const struct adele_sample_set *set = &data->resident[split].set;
-    struct image_share share = image_share_mine(data->ranks, set->n_images, batch);
-    *out = (struct shared_counter){.ranks = data->ranks,
+adele_status shared_counter_init(struct shared_counter *out, const struct adele_device *device,
+                                 struct ranks *ranks, const struct adele_sample_set *set,
+                                 int n_categories, int batch) {
+    struct image_share share = image_share_mine(ranks, set->n_images, batch);
+    *out = (struct shared_counter){.ranks = ranks,
                                    .batch = batch,
                                    .share = share,
                                    .map_bytes = (size_t)set->h * (size_t)set->w,
-                                   .n_categories = data->n_categories};
+                                   .n_categories = n_categories};
     if (share.first == share.end)
         return ADELE_OK;
-    return map_counter_init(&out->counter, data->device, share.end - share.first, set->h, set->w,
-                            data->n_categories);
+    return map_counter_init(&out->counter, device, share.end - share.first, set->h, set->w,
+                            n_categories);
 }
 
 void shared_counter_deinit(struct shared_counter *counter) {

@@ -5,8 +5,8 @@
 //
 //     resident_prefetch(ids of batch 0)
 //     for each batch: resident_swap; resident_prefetch(ids of the next); ops on resident_batch()
-#ifndef ADELE_PREDICT_RESIDENT_H
-#define ADELE_PREDICT_RESIDENT_H
+#ifndef ADELE_LOADER_RESIDENT_H
+#define ADELE_LOADER_RESIDENT_H
 
 #include "config/config.h"
 #include "data/dataset.h"

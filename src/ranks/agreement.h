@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What all ranks decide together between two steps: ranks receive the request to stop, and
 // notice skipped steps, at different times. It also notices a rank that has died or hangs.
-#ifndef ADELE_RUN_AGREEMENT_H
-#define ADELE_RUN_AGREEMENT_H
+#ifndef ADELE_RANKS_AGREEMENT_H
+#define ADELE_RANKS_AGREEMENT_H
 
 #include "ranks/ranks.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/patches.h"
+#include "loader/patches.h"
 
 #include "base/fail.h"
 #include "base/memory.h"

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "run/prediction.h"
+#include "predict/prediction.h"
 
 #include "base/fail.h"
 #include "base/memory.h"
-#include "run/image_owner.h"
+#include "ranks/image_owner.h"
 
 // Pixels of the images that are gathered at a time, of 9 bytes each.
 #define ROUND_PIXELS ((size_t)1 << 22)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-#include "run/run_data.h"
+#include "loader/run_data.h"
 
 #include "base/fail.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "data/foreground.h"
+#include "loader/patches.h"
+#include "loader/shared_images.h"
 #include "noise/noise_images.h"
 #include "ranks/rank_facts.h"
-#include "run/patches.h"
-#include "run/shared_images.h"
 #include "run_folder/run_folder.h"
 
 #include <string.h>
@@ -123,13 +123,6 @@ adele_status run_data_load(struct run_data *out, const struct config *config,
 
 struct resident *run_data_training_set(struct run_data *data) {
     return data->patches.set.n_images > 0 ? &data->patches : &data->resident[SPLIT_TRAIN];
-}
-
-struct inference_config run_data_inference(const struct run_data *data, int batch, double scale) {
-    struct inference_config config = inference_config_single(batch, scale);
-    config.window_h = data->config->data.patch[0];
-    config.window_w = data->config->data.patch[1];
-    return config;
 }
 
 void run_data_deinit(struct run_data *data) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Training on patches of images of several sizes: where patches lie and what they hold, scores by
 // windows, labels that are corrected and exported at the files' own sizes, resuming.
-#include "run/patches.h"
+#include "loader/patches.h"
 
 #include "base/memory.h"
 #include "data/label_store.h"

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "predict/image_share.h"
-
-#include "base/fail.h"
+#include "ranks/image_share.h"
 
 // The first of the batches of rank i_rank. Rounded up, so that rank 0 has one wherever there is
 // one: a rank without images is never images 0 .. 0, which inference.h reads as all of them.
@@ -22,12 +20,4 @@ struct image_share image_share_of(int n_images, int batch, int i_rank, int n_ran
 
 struct image_share image_share_mine(const struct ranks *ranks, int n_images, int batch) {
     return image_share_of(n_images, batch, ranks_index(ranks), ranks_count(ranks));
-}
-
-adele_status image_share_predict(struct image_share share, struct set_inference *inference,
-                                 struct resident *resident, const struct inference_output *output) {
-    struct inference_output mine = *output;
-    mine.first = share.first;
-    mine.end = share.end;
-    return share.first < share.end ? set_inference_run(inference, resident, &mine) : ADELE_OK;
 }
