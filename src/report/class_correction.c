@@ -2,7 +2,7 @@
 #include "report/class_correction.h"
 
 #include "base/json.h"
-#include "onset/gate.h"
+#include "correction/gate.h"
 
 #include <math.h>
 #include <stdarg.h>

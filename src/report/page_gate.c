@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What the gate of the method ensemble measured of each class (onset/gate.h), as a table.
+// What the gate of the method ensemble measured of each class (correction/gate.h), as a table.
 #include "report/page.h"
 
 #include "base/fail.h"
 #include "base/json.h"
-#include "onset/gate.h"
+#include "correction/gate.h"
 #include "report/html.h"
 
 #include <math.h>

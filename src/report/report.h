@@ -2,7 +2,7 @@
 // Figures and tables of one or more runs, from the files in their folders.
 //
 // Read from RUN: metrics.jsonl (names below); onset.json; examples.safetensors;
-// labels/epoch_NNNN.json (run/label_flow.h); audit/audit.csv; config.resolved.yaml.
+// labels/epoch_NNNN.json (correction/label_flow.h); audit/audit.csv; config.resolved.yaml.
 //   metric names: train/loss, train/cross_entropy, train/consistency, train/pred_vs_noisy/iou/CAT,
 //   train/pred_vs_true/iou/CAT,
 //     train/labels_vs_true/iou/CAT, train/early_learning/iou/CAT, train/memorization/iou/CAT,
@@ -16,7 +16,7 @@
 //      "gate":null|{..}}]}
 //     onset_epoch is what the fit says, as `adele onset` does: the labels are first rewritten at
 //     the end of a later epoch, the first of corrected_epochs ("on_epoch" of earlier versions).
-//     due_epoch, veto, gate (run/onset_file.c) and "corrects" explain the difference
+//     due_epoch, veto, gate (correction/onset_file.c) and "corrects" explain the difference
 //     (class_correction.h); earlier versions did not write them. "ensemble_epoch": with the method
 //     ensemble, the epoch after which it corrects all classes. "has_ended": whether the run has.
 //   examples.safetensors: image u8 (N, C, H, W), noisy, corrected, prediction u8 (N, H, W), truth

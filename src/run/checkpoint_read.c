@@ -4,8 +4,8 @@
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "run/correction_adele.h"
-#include "run/correction_ensemble.h"
+#include "correction/correction_adele.h"
+#include "correction/correction_ensemble.h"
 #include "run_folder/checkpoint_model.h"
 
 #include <string.h>

@@ -4,9 +4,9 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
+#include "correction/label_flow.h"
 #include "data/display.h"
 #include "predict/set_inference.h"
-#include "run/label_flow.h"
 #include "run_folder/run_folder.h"
 
 #include <stdio.h>

@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "correction/correction_ensemble.h"
 #include "run/checkpoint.h"
-#include "run/correction_ensemble.h"
 #include "run/rank_check.h"
 #include "run_folder/run_folder.h"
 

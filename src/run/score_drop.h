@@ -6,8 +6,8 @@
 #ifndef ADELE_RUN_SCORE_DROP_H
 #define ADELE_RUN_SCORE_DROP_H
 
+#include "correction/corrector.h"
 #include "report/metrics.h"
-#include "run/corrector.h"
 
 // After epoch `epoch` is in the records.
 ADELE_MUST_CHECK adele_status score_drop_warn(const struct corrector *corrector,

@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/correction_plan.h"
+#include "correction/correction_plan.h"
 #include "run/learning_rate.h"
 #include "run/memory_need.h"
 #include "run/rank_check.h"

@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/correction_plan.h"
+#include "correction/correction_plan.h"
 #include "run/metric_values.h"
 
 #include <math.h>

@@ -4,9 +4,9 @@
 #ifndef ADELE_RUN_TRAINER_STATE_H
 #define ADELE_RUN_TRAINER_STATE_H
 
+#include "correction/corrector.h"
 #include "loader/run_data.h"
 #include "report/metrics.h"
-#include "run/corrector.h"
 #include "run/evaluator.h"
 #include "run/memory_need.h"
 #include "run/progress.h"

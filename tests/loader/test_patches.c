@@ -4,10 +4,10 @@
 #include "loader/patches.h"
 
 #include "base/memory.h"
+#include "correction/correction_adele.h"
 #include "data/label_store.h"
 #include "image/image.h"
 #include "predict/model.h"
-#include "run/correction_adele.h"
 #include "run/training_step.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"

@@ -4,9 +4,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "correction/correction_ensemble.h"
+#include "correction/correction_plan.h"
 #include "image/image.h"
-#include "run/correction_ensemble.h"
-#include "run/correction_plan.h"
 #include "support/scratch.h"
 #include "support/tiny_nifti.h"
 #include "support/train_step.h"
