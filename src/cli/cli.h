@@ -60,10 +60,6 @@ void cli_print_help(void); // of `adele --help`, to standard output
 #define CLI_DEVICE_HELP                                                                            \
     "Default: auto. /ENGINE behind a name forces an engine: cpu/direct, cuda/cudnn"
 
-// `value`, where the table's row of the option names it among others: "last|best". Otherwise the
-// program ends with a usage error.
-const char *cli_parse_choice(struct argp_state *state, int key, const char *value);
-
 // Prints "adele: error: MESSAGE" and "  hint: HINT" of the last failure to stderr; returns the exit
 // code: 1. For ADELE_INTERRUPTED, which is no error, "adele: MESSAGE", and 130.
 int cli_report_failure(adele_status status);

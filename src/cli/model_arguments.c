@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "cli/model_arguments.h"
 
-#include "adele/ranks.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
-#include "cli/progress.h"
+#include "cli/together.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,50 +55,29 @@ static void parse_window(struct argp_state *state, const char *text,
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct model_arguments *arguments = state->input;
+    struct adele_inference *inference = &arguments->inference;
+    const struct argument rows[] = {
+        {ARGP_KEY_ARG, "CHECKPOINT or RUN", .text = &arguments->path,
+         .required = "name a checkpoint file or a run folder"},
+        {'d', .text = &arguments->device},
+        {'f', .flag = &inference->flip},
+        {'c', .whole = &inference->crf_iterations, .low = 1, .otherwise = 10},
+        {'b', .whole = &inference->batch, .low = 1},
+        {OPTION_CHECKPOINT, .choice = &arguments->checkpoint},
+        {OPTION_OVERWRITE, .flag = &arguments->overwrite}};
     switch (key) {
-    case 'd':
-        arguments->device = value;
-        return 0;
     case 'S':
-        parse_scales(state, value, &arguments->inference);
-        return 0;
-    case 'f':
-        arguments->inference.flip = 1;
-        return 0;
-    case 'c':
-        arguments->inference.crf_iterations = value ? atoi(value) : 10;
-        if (arguments->inference.crf_iterations < 1)
-            argp_error(state, "--crf=%s: a whole number from 1", value);
-        return 0;
-    case 'b':
-        arguments->inference.batch = atoi(value);
-        if (arguments->inference.batch < 1)
-            argp_error(state, "--batch %s: a whole number from 1", value);
-        return 0;
-    case OPTION_CHECKPOINT:
-        arguments->checkpoint = cli_parse_choice(state, key, value);
+        parse_scales(state, value, inference);
         return 0;
     case OPTION_WINDOW:
-        parse_window(state, value, &arguments->inference);
-        return 0;
-    case OPTION_OVERWRITE:
-        arguments->overwrite = 1;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->path)
-            argp_error(state, "one CHECKPOINT or RUN only; unexpected argument '%s'", value);
-        arguments->path = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (!arguments->path)
-            argp_error(state, "name a checkpoint file or a run folder");
+        parse_window(state, value, inference);
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return ARGUMENTS_STORE(rows, key, value, state);
     }
 }
 
-const struct argp model_argp = {options, parse, 0, 0, 0, 0, 0};
+const struct argp model_argp = {.options = options, .parser = parse};
 
 static void draw_case(void *context, int i, int n) {
     char text[64];
@@ -112,47 +91,40 @@ void model_print_checkpoint(const struct adele_model_info *info) {
         printf("averaged weights (train.evaluate_averaged)\n");
 }
 
-static adele_status open_and_call(struct model_arguments *arguments, struct adele_ranks *ranks,
-                                  adele_status (*work)(struct adele_model *model, void *context),
-                                  void *context) {
+struct call {
+    struct model_arguments *arguments;
+    adele_status (*work)(struct adele_model *model, void *context);
+    void *context;
     struct progress progress;
+};
+
+static adele_status open_and_call(struct adele_ranks *ranks, void *context) {
+    struct call *call = context;
+    struct model_arguments *arguments = call->arguments;
     struct adele_model *model = NULL;
     arguments->is_quiet = adele_ranks_index(ranks) > 0;
-    progress_init(&progress);
-    if (ranks != NULL)
-        progress_join_ranks(&progress, arguments->is_quiet);
-    arguments->watch = (struct adele_watch){draw_case, progress_should_stop, &progress};
+    arguments->watch = (struct adele_watch){draw_case, progress_should_stop, &call->progress};
     adele_status status = adele_model_open_together(ranks, arguments->path, arguments->checkpoint,
                                                     arguments->device, &model);
     if (status == ADELE_OK) {
-        const struct adele_model_info *info = adele_model_describe(model);
         if (!arguments->is_quiet)
-            model_print_checkpoint(info);
-        status = work(model, context);
+            model_print_checkpoint(adele_model_describe(model));
+        status = call->work(model, call->context);
     }
     adele_model_close(model);
-    progress_deinit(&progress);
     return status;
 }
 
-// As for a training, all is said before this process leaves.
+static void say_how_to_go_on(adele_status status, void *context) {
+    (void)context;
+    if (status == ADELE_INTERRUPTED)
+        fprintf(stderr, "  to go on: the same command begins again, with --overwrite where it has "
+                        "written files already\n");
+}
+
 int model_arguments_run(struct model_arguments *arguments,
                         adele_status (*work)(struct adele_model *model, void *context),
                         void *context) {
-    struct adele_ranks *ranks = NULL;
-    int code = CLI_OK;
-    adele_status status = adele_ranks_join(&ranks);
-    if (status == ADELE_OK)
-        status = open_and_call(arguments, ranks, work, context);
-    if (status != ADELE_OK)
-        code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
-    if (status != ADELE_OK && adele_ranks_should_report(ranks, status)) {
-        (void)cli_report_failure(status);
-        if (status == ADELE_INTERRUPTED)
-            fprintf(stderr, "  to go on: the same command begins again, with --overwrite where it "
-                            "has written files already\n");
-    }
-    (void)fflush(stdout);
-    adele_ranks_leave(ranks, status);
-    return code;
+    struct call call = {.arguments = arguments, .work = work, .context = context};
+    return together_run(&call.progress, open_and_call, say_how_to_go_on, &call);
 }

@@ -70,28 +70,13 @@ void option_value_visit(const char *name, void (*visit)(const char *word, int le
     }
 }
 
-// ---- values -------------------------------------------------------------------------------------
-
-static const struct argp_option *find_option(const struct argp *argp, int key) {
+const struct argp_option *option_list_find(const struct argp *argp, int key) {
     const struct argp_option *found = NULL;
     for (const struct argp_option *row = argp->options; row != NULL && !is_last(row); row++)
         if (row->key == key && row->name != NULL)
             return row;
     for (const struct argp_child *child = argp->children;
          found == NULL && child != NULL && child->argp != NULL; child++)
-        found = find_option(child->argp, key);
+        found = option_list_find(child->argp, key);
     return found;
-}
-
-const char *cli_parse_choice(struct argp_state *state, int key, const char *value) {
-    const struct argp_option *option = find_option(state->root_argp, key);
-    const char *names = option->arg;
-    for (const char *at = names; *at != '\0';) {
-        size_t length = strcspn(at, "|");
-        if (strlen(value) == length && memcmp(at, value, length) == 0)
-            return value;
-        at += length + (at[length] == '|');
-    }
-    argp_error(state, "--%s: '%s' is none of %s", option->name, value, names);
-    return NULL;
 }

@@ -23,6 +23,8 @@ struct option_entry {
 void option_list_visit(const struct argp *argp,
                        void (*visit)(const struct option_entry *option, void *context),
                        void *context);
+// The row of that key in the tables of a parser and its children; NULL: none.
+const struct argp_option *option_list_find(const struct argp *argp, int key);
 // The parser of the options that argp adds to every verb.
 extern const struct argp option_list_standard;
 

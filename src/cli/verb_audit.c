@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "adele/audit.h"
-#include "adele/ranks.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
-#include "cli/progress.h"
+#include "cli/together.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum audit_option {
@@ -52,24 +50,6 @@ static const struct argp_option option_table[] = {
      0},
     {0}};
 
-static long long parse_count(struct argp_state *state, const char *name, const char *text,
-                             long long low, long long high) {
-    char *end;
-    errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (end == text || *end != '\0' || errno != 0 || value < low || value > high)
-        argp_error(state, "%s %s: a whole number from %lld to %lld", name, text, low, high);
-    return value;
-}
-
-static double parse_share(struct argp_state *state, const char *name, const char *text) {
-    char *end;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0.0 && value <= 1.0))
-        argp_error(state, "%s %s: a number from 0 to 1", name, text);
-    return value;
-}
-
 static void check_folds(struct argp_state *state, const struct arguments *arguments) {
     const struct adele_audit_options *options = &arguments->options;
     if (arguments->n_folds == 0) {
@@ -86,49 +66,23 @@ static void check_folds(struct argp_state *state, const struct arguments *argume
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
     struct adele_audit_options *options = &arguments->options;
-    switch (key) {
-    case ARGP_KEY_INIT:
+    const struct argument rows[] = {
+        {'o', .text = &options->output},
+        {'D', .text = &options->data},
+        {OPTION_LABELS, .text = &options->labels},
+        {'p', .choice = &options->split},
+        {OPTION_CONFIDENCE, .share = &options->confidence},
+        {OPTION_MIN_PIXELS, .large = &options->min_pixels, .low = 1},
+        {OPTION_REGIONS, .whole = &options->n_regions, .high = 10000000},
+        {OPTION_OVERLAYS, .whole = &options->n_overlays, .high = 9999},
+        {OPTION_MASK, .whole = &options->mask_value, .high = 65535},
+        {OPTION_FOLDS, .whole = &arguments->n_folds, .low = 2, .high = 1000},
+        {OPTION_CONFIG, .text = &arguments->config}};
+    if (key == ARGP_KEY_INIT)
         state->child_inputs[0] = &arguments->model;
-        return 0;
-    case 'o':
-        options->output = value;
-        return 0;
-    case 'D':
-        options->data = value;
-        return 0;
-    case OPTION_LABELS:
-        options->labels = value;
-        return 0;
-    case 'p':
-        options->split = cli_parse_choice(state, key, value);
-        return 0;
-    case OPTION_CONFIDENCE:
-        options->confidence = parse_share(state, "--confidence", value);
-        return 0;
-    case OPTION_MIN_PIXELS:
-        options->min_pixels = parse_count(state, "--min-pixels", value, 1, INT64_MAX);
-        return 0;
-    case OPTION_REGIONS:
-        options->n_regions = (int)parse_count(state, "--regions", value, 0, 10000000);
-        return 0;
-    case OPTION_OVERLAYS:
-        options->n_overlays = (int)parse_count(state, "--overlays", value, 0, 9999);
-        return 0;
-    case OPTION_MASK:
-        options->mask_value = (int)parse_count(state, "--mask-doubtful", value, 0, 65535);
-        return 0;
-    case OPTION_FOLDS:
-        arguments->n_folds = (int)parse_count(state, "--folds", value, 2, 1000);
-        return 0;
-    case OPTION_CONFIG:
-        arguments->config = value;
-        return 0;
-    case ARGP_KEY_END:
+    else if (key == ARGP_KEY_END)
         check_folds(state, arguments);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 static double percent(int64_t part, int64_t whole) {
@@ -188,73 +142,50 @@ static adele_status audit(struct adele_model *model, void *context) {
     return ADELE_OK;
 }
 
-static adele_status audit_folds(struct arguments *arguments, struct adele_ranks *ranks) {
+static adele_status audit_folds(struct adele_ranks *ranks, void *context) {
+    struct arguments *arguments = context;
     struct adele_data data = {.root = arguments->model.path,
                               .config = arguments->config,
                               .noisy_labels = arguments->options.labels};
-    const bool is_quiet = adele_ranks_index(ranks) > 0;
     struct adele_audit_summary summary;
-    struct progress progress;
-    progress_init(&progress);
-    if (ranks != NULL)
-        progress_join_ranks(&progress, is_quiet);
-    arguments->model.watch = (struct adele_watch){NULL, progress_should_stop, &progress};
+    arguments->model.watch = (struct adele_watch){.should_stop = progress_should_stop};
     take_model_arguments(arguments);
     arguments->options.labels = NULL;
     arguments->options.ranks = ranks;
     adele_status status = adele_audit_folds(&data, arguments->n_folds, arguments->model.device,
                                             &arguments->options, &summary);
-    if (status == ADELE_OK && !is_quiet) {
+    if (status == ADELE_OK && adele_ranks_index(ranks) == 0) {
         print_totals(&arguments->options, &summary);
         printf("most doubtful first: %s/audit.csv\n", arguments->options.output);
     }
-    progress_deinit(&progress);
     return status;
-}
-
-// As for a training, all is said before this process leaves.
-static int run_folds(struct arguments *arguments) {
-    struct adele_ranks *ranks = NULL;
-    int code = CLI_OK;
-    adele_status status = adele_ranks_join(&ranks);
-    if (status == ADELE_OK)
-        status = audit_folds(arguments, ranks);
-    if (status != ADELE_OK)
-        code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
-    if (status != ADELE_OK && adele_ranks_should_report(ranks, status))
-        (void)cli_report_failure(status);
-    (void)fflush(stdout);
-    adele_ranks_leave(ranks, status);
-    return code;
 }
 
 static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
 
 const struct argp audit_argp = {
-    option_table,
-    parse,
-    "CHECKPOINT|RUN|DATA",
-    "Ranks images, classes and connected regions by how doubtful their labels are, given what a "
-    "trained network predicts: audit.csv, classes.csv, regions.csv, and pictures of the most "
-    "doubtful images.\vThe score of an image is the IoU that its label is expected to have under "
-    "the prediction, over all classes but the background; low scores are doubtful. "
-    "Where predictions of a class are larger or smaller than its labels in the median, scores "
-    "allow for it, and a line says so; an error in size that most labels of a class share is "
-    "therefore seen in regions.csv alone. A "
-    "network that has memorized wrong labels doubts none of them: use a run with correction, an "
-    "early checkpoint, or --folds.\n\n" MODEL_RANKS_DOC
-    " With --folds each of them trains and audits "
-    "folds of its own.",
-    children,
-    0,
-    0};
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "CHECKPOINT|RUN|DATA",
+    .children = children,
+    .doc = "Ranks images, classes and connected regions by how doubtful their labels are, given "
+           "what a trained network predicts: audit.csv, classes.csv, regions.csv, and pictures "
+           "of the most doubtful images.\vThe score of an image is the IoU that its label is "
+           "expected to have under the prediction, over all classes but the background; low "
+           "scores are doubtful. Where predictions of a class are larger or smaller than its "
+           "labels in the median, scores allow for it, and a line says so; an error in size "
+           "that most labels of a class share is therefore seen in regions.csv alone. A network "
+           "that has memorized wrong labels doubts none of them: use a run with correction, an "
+           "early checkpoint, or --folds.\n\n" MODEL_RANKS_DOC
+           " With --folds each of them trains and audits folds of its own."};
 
 int verb_audit(int argc, char **argv) {
     struct arguments arguments = {0};
     adele_audit_options_init(&arguments.options);
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&audit_argp, argc, argv, 0, 0, &arguments);
+    struct progress progress;
     if (arguments.n_folds > 0)
-        return run_folds(&arguments);
+        return together_run(&progress, audit_folds, NULL, &arguments);
     return model_arguments_run(&arguments.model, audit, &arguments);
 }

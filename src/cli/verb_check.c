@@ -2,6 +2,7 @@
 // adele check: what a data set consists of, its problems, one line each with a hint, and a summary.
 // Exit code 1 when there is an error, 0 when there are only warnings.
 #include "adele/data.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/print_fingerprint.h"
 #include "cli/print_json.h"
@@ -23,7 +24,7 @@ enum check_option {
 
 struct check_arguments {
     struct adele_data data;
-    bool is_json;
+    int is_json;
 };
 
 static const struct argp_option options[] = {
@@ -43,44 +44,18 @@ static const struct argp_option options[] = {
      "Symbolic links may lead out of the folder (data.follow_links)", 0},
     {0}};
 
-static error_t parse_option(int key, char *text, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state) {
     struct check_arguments *arguments = state->input;
-    switch (key) {
-    case OPTION_LAYOUT:
-        arguments->data.layout = cli_parse_choice(state, key, text);
-        return 0;
-    case OPTION_JSON:
-        arguments->is_json = true;
-        return 0;
-    case OPTION_NOISY:
-        arguments->data.noisy_labels = text;
-        return 0;
-    case OPTION_TRUE:
-        arguments->data.true_labels = text;
-        return 0;
-    case OPTION_CONFIG:
-        arguments->data.config = text;
-        return 0;
-    case OPTION_TRAIN:
-    case OPTION_VAL:
-    case OPTION_TEST:
-        arguments->data.split[key - OPTION_TRAIN] = text;
-        return 0;
-    case OPTION_LINKS:
-        arguments->data.follow_links = 1;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->data.root != NULL)
-            argp_error(state, "one DATA only; unexpected argument '%s'", text);
-        arguments->data.root = text;
-        return 0;
-    case ARGP_KEY_END:
-        if (arguments->data.root == NULL && arguments->data.config == NULL)
-            argp_error(state, "name the data set's folder");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    struct adele_data *data = &arguments->data;
+    const struct argument rows[] = {
+        {ARGP_KEY_ARG, "DATA", .text = &data->root}, {OPTION_LAYOUT, .choice = &data->layout},
+        {OPTION_JSON, .flag = &arguments->is_json},  {OPTION_NOISY, .text = &data->noisy_labels},
+        {OPTION_TRUE, .text = &data->true_labels},   {OPTION_CONFIG, .text = &data->config},
+        {OPTION_TRAIN, .text = &data->split[0]},     {OPTION_VAL, .text = &data->split[1]},
+        {OPTION_TEST, .text = &data->split[2]},      {OPTION_LINKS, .flag = &data->follow_links}};
+    if (key == ARGP_KEY_END && data->root == NULL && data->config == NULL)
+        argp_error(state, "name the data set's folder");
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 static void print_lines(const struct adele_check_report *report) {
@@ -125,16 +100,13 @@ static int print_report(const struct adele_check_report *report) {
 }
 
 const struct argp check_argp = {
-    options,
-    parse_option,
-    "DATA|--config=FILE",
-    "Reads every file of a data set and prints what it consists of (sizes, intensities, classes, "
-    "what is odd) and what is wrong: file, pixel, value, and what to do.\vExit code: 0 when there "
-    "are at most warnings, 1 when there is an error, 2 for wrong "
-    "usage.",
-    NULL,
-    NULL,
-    NULL};
+    .options = options,
+    .parser = parse,
+    .args_doc = "DATA|--config=FILE",
+    .doc = "Reads every file of a data set and prints what it consists of (sizes, intensities, "
+           "classes, what is odd) and what is wrong: file, pixel, value, and what to do.\vExit "
+           "code: 0 when there are at most warnings, 1 when there is an error, 2 for wrong "
+           "usage."};
 
 int verb_check(int argc, char **argv) {
     struct check_arguments arguments = {0};

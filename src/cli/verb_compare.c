@@ -29,18 +29,15 @@ static error_t parse(int key, char *value, struct argp_state *state) {
 }
 
 const struct argp compare_argp = {
-    NULL, // no options of its own
-    parse,
-    "A B",
-    "The paired difference of two runs' scores, by class.\vA and B are files that `adele "
-    "evaluate --csv FILE` wrote, or runs whose folder has such a file named scores.csv. Cases are "
-    "matched by their names and must be the same on both sides. For each measure: the means over "
-    "the cases in which it is defined on both sides, the mean of the differences B - A, and its "
-    "percentile bootstrap interval (10,000 samples of the cases). An interval that holds 0 does "
-    "not tell the two apart. Smaller distances are better.",
-    0,
-    0,
-    0};
+    .parser = parse,
+    .args_doc = "A B",
+    .doc = "The paired difference of two runs' scores, by class.\vA and B are files that `adele "
+           "evaluate --csv FILE` wrote, or runs whose folder has such a file named scores.csv. "
+           "Cases are matched by their names and must be the same on both sides. For each "
+           "measure: the means over the cases in which it is defined on both sides, the mean of "
+           "the differences B - A, and its percentile bootstrap interval (10,000 samples of the "
+           "cases). An interval that holds 0 does not tell the two apart. Smaller distances are "
+           "better."};
 
 int verb_compare(int argc, char **argv) {
     struct arguments arguments = {0};

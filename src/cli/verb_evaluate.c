@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
 #include "cli/print_scores.h"
@@ -22,28 +23,15 @@ static const struct argp_option option_table[] = {
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
+    struct adele_evaluate_options *options = &arguments->options;
+    const struct argument rows[] = {{'D', .text = &options->data},
+                                    {'p', .choice = &options->split},
+                                    {'j', .text = &options->scores_file},
+                                    {'C', .text = &options->cases_file},
+                                    {'m', .text = &options->masks_folder}};
+    if (key == ARGP_KEY_INIT)
         state->child_inputs[0] = &arguments->model;
-        return 0;
-    case 'D':
-        arguments->options.data = value;
-        return 0;
-    case 'p':
-        arguments->options.split = cli_parse_choice(state, key, value);
-        return 0;
-    case 'j':
-        arguments->options.scores_file = value;
-        return 0;
-    case 'C':
-        arguments->options.cases_file = value;
-        return 0;
-    case 'm':
-        arguments->options.masks_folder = value;
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 static void print_cell(double value) {
@@ -92,28 +80,27 @@ static adele_status evaluate(struct adele_model *model, void *context) {
 static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
 
 const struct argp evaluate_argp = {
-    option_table,
-    parse,
-    "CHECKPOINT|RUN",
-    "Scores of a checkpoint on a split.\vThe network sees images at the size it was "
-    "trained at; its output is resized to each label file's own size and compared there (the "
-    "scores in a run's metrics are counted at the training size). Counts are summed over the "
-    "whole split. A class that is neither predicted nor labelled has no score and is left "
-    "out of the means.\n\n"
-    "Case by case (a picture, or a volume as a whole): IoU, Dice, HD95 (the larger of the 95th "
-    "percentiles of the distances between the surfaces in both directions), ASSD (their average), "
-    "in mm with the voxels' spacing, of pictures in pixels; boundary IoU within 2 % of the "
-    "picture's diagonal; and lesions: connected components, of which one of the labels is found "
-    "when one of its pixels is predicted, and one of the prediction is false when none of its "
-    "pixels is labelled. The interval of the mean is the percentile bootstrap's (10,000 samples "
-    "of the cases). Where a class is in one of both masks, IoU, Dice and boundary IoU are 0 "
-    "and the distances undefined; where it is in neither, all are. The background has IoU and "
-    "Dice only. What is undefined is an empty field of the CSV file, '-' in the table, and left "
-    "out of mean, median and interval; `cases` says how many are left. `adele compare` reads "
-    "RUN/scores.csv.\n\n" MODEL_RANKS_DOC,
-    children,
-    0,
-    0};
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "CHECKPOINT|RUN",
+    .children = children,
+    .doc = "Scores of a checkpoint on a split.\vThe network sees images at the size it was "
+           "trained at; its output is resized to each label file's own size and compared there "
+           "(the scores in a run's metrics are counted at the training size). Counts are summed "
+           "over the whole split. A class that is neither predicted nor labelled has no score "
+           "and is left out of the means.\n\n"
+           "Case by case (a picture, or a volume as a whole): IoU, Dice, HD95 (the larger of "
+           "the 95th percentiles of the distances between the surfaces in both directions), "
+           "ASSD (their average), in mm with the voxels' spacing, of pictures in pixels; "
+           "boundary IoU within 2 % of the picture's diagonal; and lesions: connected "
+           "components, of which one of the labels is found when one of its pixels is "
+           "predicted, and one of the prediction is false when none of its pixels is labelled. "
+           "The interval of the mean is the percentile bootstrap's (10,000 samples of the "
+           "cases). Where a class is in one of both masks, IoU, Dice and boundary IoU are 0 and "
+           "the distances undefined; where it is in neither, all are. The background has IoU "
+           "and Dice only. What is undefined is an empty field of the CSV file, '-' in the "
+           "table, and left out of mean, median and interval; `cases` says how many are left. "
+           "`adele compare` reads RUN/scores.csv.\n\n" MODEL_RANKS_DOC};
 
 int verb_evaluate(int argc, char **argv) {
     struct arguments arguments = {0};

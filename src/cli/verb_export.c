@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "adele/model.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
 
@@ -19,44 +20,26 @@ static const struct argp_option options[] = {
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
+#define FILES "name a checkpoint file or a run folder, and -o FILE"
+
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
-    switch (key) {
-    case 'o':
-        arguments->options.output = value;
-        return 0;
-    case OPTION_CHECKPOINT:
-        arguments->checkpoint = cli_parse_choice(state, key, value);
-        return 0;
-    case OPTION_OVERWRITE:
-        arguments->options.overwrite = 1;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->path)
-            argp_error(state, "one CHECKPOINT or RUN only; unexpected argument '%s'", value);
-        arguments->path = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (!arguments->path || !arguments->options.output)
-            argp_error(state, "name a checkpoint file or a run folder, and -o FILE");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    const struct argument rows[] = {
+        {ARGP_KEY_ARG, "CHECKPOINT or RUN", .text = &arguments->path, .required = FILES},
+        {'o', .text = &arguments->options.output, .required = FILES},
+        {OPTION_CHECKPOINT, .choice = &arguments->checkpoint},
+        {OPTION_OVERWRITE, .flag = &arguments->options.overwrite}};
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 const struct argp export_argp = {
-    options,
-    parse,
-    "CHECKPOINT|RUN",
-    "Writes the network as an ONNX file (opset 17) for other programs, such as ONNX Runtime. It "
-    "takes images as their files hold them, normalizes them itself, and returns the logits at "
-    "their size. Batch, height and width are free; the network was trained at the height and width "
-    "that the "
-    "file's metadata name.",
-    0,
-    0,
-    0};
+    .options = options,
+    .parser = parse,
+    .args_doc = "CHECKPOINT|RUN",
+    .doc = "Writes the network as an ONNX file (opset 17) for other programs, such as ONNX "
+           "Runtime. It takes images as their files hold them, normalizes them itself, and "
+           "returns the logits at their size. Batch, height and width are free; the network was "
+           "trained at the height and width that the file's metadata name."};
 
 int verb_export(int argc, char **argv) {
     struct arguments arguments = {0};

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: MIT
 // adele help: the list of verbs, the help of one, and what is written from the option tables for
 // others to read: manual pages and the shells' completion. The build installs their output.
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/completion.h"
 #include "cli/manual.h"
 #include "cli/misspelt.h"
 
 #include <argp.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 struct help_arguments {
     const struct cli_verb *verb; // NULL = none
-    void (*print_completion)(void);
-    bool is_manual;
+    const char *completion;      // of that shell
+    int is_manual;
 };
 
 static const struct argp_option options[] = {
@@ -25,44 +25,35 @@ static const struct argp_option options[] = {
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct help_arguments *arguments = state->input;
-    switch (key) {
-    case 'm':
-        arguments->is_manual = true;
-        return 0;
-    case 'c':
-        arguments->print_completion = strcmp(cli_parse_choice(state, key, value), "bash") == 0
-                                          ? completion_print_bash
-                                          : completion_print_zsh;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->verb != NULL)
-            argp_error(state, "one COMMAND only; unexpected argument '%s'", value);
-        arguments->verb = cli_verb_find(value);
-        if (arguments->verb == NULL) {
-            const char *nearest = misspelt_nearest_verb(value);
-            argp_error(state, "no command '%s'%s%s%s", value, nearest ? "; did you mean '" : "",
-                       nearest ? nearest : "", nearest ? "'?" : "");
-        }
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
+    const struct argument rows[] = {{'m', .flag = &arguments->is_manual},
+                                    {'c', .choice = &arguments->completion}};
+    if (key != ARGP_KEY_ARG)
+        return ARGUMENTS_STORE(rows, key, value, state);
+    if (arguments->verb != NULL)
+        argp_error(state, "one COMMAND only; unexpected argument '%s'", value);
+    arguments->verb = cli_verb_find(value);
+    if (arguments->verb == NULL) {
+        const char *nearest = misspelt_nearest_verb(value);
+        argp_error(state, "no command '%s'%s%s%s", value, nearest ? "; did you mean '" : "",
+                   nearest ? nearest : "", nearest ? "'?" : "");
     }
+    return 0;
 }
 
-const struct argp help_argp = {options,
-                               parse,
-                               "[COMMAND]",
-                               "Lists the commands, or explains one, as adele COMMAND --help does.",
-                               0,
-                               0,
-                               0};
+const struct argp help_argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[COMMAND]",
+    .doc = "Lists the commands, or explains one, as adele COMMAND --help does."};
 
 int verb_help(int argc, char **argv) {
     struct help_arguments arguments = {0};
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&help_argp, argc, argv, 0, 0, &arguments);
-    if (arguments.print_completion != NULL) {
-        arguments.print_completion();
+    if (arguments.completion != NULL && strcmp(arguments.completion, "bash") == 0) {
+        completion_print_bash();
+    } else if (arguments.completion != NULL) {
+        completion_print_zsh();
     } else if (arguments.is_manual) {
         manual_print(arguments.verb);
     } else if (arguments.verb != NULL) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "adele/adele.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 
 #include <argp.h>
@@ -44,24 +45,14 @@ static const struct argp_option options[] = {
     {0}};
 
 static error_t parse(int key, char *value, struct argp_state *state) {
-    const char **device = state->input;
-    switch (key) {
-    case 'd':
-        *device = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected argument '%s'", value);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    const struct argument rows[] = {{'d', .text = state->input}, {ARGP_KEY_ARG}};
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 const struct argp info_argp = {
-    options, parse,
-    0,       "Version, build and devices, and what has to be the same for the same results.",
-    0,       0,
-    0};
+    .options = options,
+    .parser = parse,
+    .doc = "Version, build and devices, and what has to be the same for the same results."};
 
 static bool print_named(const char *name) {
     struct adele_device_info device;

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // adele init: looks at a folder and writes a configuration that trains on it.
 #include "adele/data.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/print_fingerprint.h"
 #include "cli/shell.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum init_option { OPTION_SEED = 256, OPTION_LINKS, OPTION_OVERWRITE };
 
@@ -28,62 +27,31 @@ static const struct argp_option options[] = {
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
-static uint64_t parse_seed(struct argp_state *state, const char *text) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
-        argp_error(state, "--seed: '%s' is not a whole number from 0", text);
-    return value;
-}
-
-static error_t parse_option(int key, char *text, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state) {
     struct init_arguments *arguments = state->input;
-    switch (key) {
-    case 'o':
-        arguments->init.output = text;
-        return 0;
-    case OPTION_SEED:
-        arguments->init.seed = parse_seed(state, text);
-        return 0;
-    case 'd':
-        arguments->init.device = text;
-        return 0;
-    case OPTION_LINKS:
-        arguments->data.follow_links = 1;
-        return 0;
-    case OPTION_OVERWRITE:
-        arguments->init.overwrite = 1;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->data.root != NULL)
-            argp_error(state, "one DATA only; unexpected argument '%s'", text);
-        arguments->data.root = text;
-        return 0;
-    case ARGP_KEY_END:
-        if (arguments->data.root == NULL)
-            argp_error(state, "name the folder of images and masks");
-        if (arguments->init.output == NULL)
-            argp_error(state, "say where the configuration goes: -o config.yaml");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    struct adele_init_options *init = &arguments->init;
+    const struct argument rows[] = {
+        {ARGP_KEY_ARG, "DATA", .text = &arguments->data.root,
+         .required = "name the folder of images and masks"},
+        {'o', .text = &init->output,
+         .required = "say where the configuration goes: -o config.yaml"},
+        {OPTION_SEED, .seed = &init->seed},
+        {'d', .text = &init->device},
+        {OPTION_LINKS, .flag = &arguments->data.follow_links},
+        {OPTION_OVERWRITE, .flag = &init->overwrite}};
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 const struct argp init_argp = {
-    options,
-    parse_option,
-    "DATA",
-    "Looks at a folder of images and masks (nnU-Net, Pascal VOC, MMSegmentation, or two folders "
-    "whose files have the same names), prints what it consists of, and writes a configuration that "
-    "trains on it.\vLarge images (one side above 512 pixels, and too large to train on as a whole) "
-    "are trained "
-    "on in patches. Where there are no validation cases, a fifth of the cases is drawn, all images "
-    "of a patient in one split. Exit code: 0 done, 1 failed, 2 wrong usage.",
-    NULL,
-    NULL,
-    NULL};
+    .options = options,
+    .parser = parse,
+    .args_doc = "DATA",
+    .doc = "Looks at a folder of images and masks (nnU-Net, Pascal VOC, MMSegmentation, or two "
+           "folders whose files have the same names), prints what it consists of, and writes a "
+           "configuration that trains on it.\vLarge images (one side above 512 pixels, and too "
+           "large to train on as a whole) are trained on in patches. Where there are no "
+           "validation cases, a fifth of the cases is drawn, all images of a patient in one "
+           "split. Exit code: 0 done, 1 failed, 2 wrong usage."};
 
 int verb_init(int argc, char **argv) {
     struct init_arguments arguments = {0};

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "adele/data.h"
 #include "adele/report.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 
 #include <argp.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum labels_option { OPTION_CHECKPOINT = 256, OPTION_OVERWRITE };
 
@@ -19,55 +19,28 @@ static const struct argp_option options[] = {
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
-static void check_complete(struct argp_state *state, const struct adele_labels_options *arguments) {
-    if (!arguments->run_folder || !arguments->output)
-        argp_error(state, "name the run's folder and -o DIR");
-    if (arguments->epoch > 0 && arguments->checkpoint)
-        argp_error(state, "--epoch and --checkpoint exclude each other");
-}
+#define FOLDERS "name the run's folder and -o DIR"
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct adele_labels_options *arguments = state->input;
-    switch (key) {
-    case 'o':
-        arguments->output = value;
-        return 0;
-    case 'e':
-        arguments->epoch = atoi(value);
-        if (arguments->epoch < 1)
-            argp_error(state, "--epoch %s: a whole number from 1", value);
-        return 0;
-    case OPTION_CHECKPOINT:
-        arguments->checkpoint = cli_parse_choice(state, key, value);
-        return 0;
-    case 'D':
-        arguments->data = value;
-        return 0;
-    case OPTION_OVERWRITE:
-        arguments->overwrite = 1;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->run_folder)
-            argp_error(state, "one RUN only; unexpected argument '%s'", value);
-        arguments->run_folder = value;
-        return 0;
-    case ARGP_KEY_END:
-        check_complete(state, arguments);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    const struct argument rows[] = {
+        {ARGP_KEY_ARG, "RUN", .text = &arguments->run_folder, .required = FOLDERS},
+        {'o', .text = &arguments->output, .required = FOLDERS},
+        {'e', .whole = &arguments->epoch, .low = 1},
+        {OPTION_CHECKPOINT, .choice = &arguments->checkpoint},
+        {'D', .text = &arguments->data},
+        {OPTION_OVERWRITE, .flag = &arguments->overwrite}};
+    if (key == ARGP_KEY_END && arguments->epoch > 0 && arguments->checkpoint != NULL)
+        argp_error(state, "--epoch and --checkpoint exclude each other");
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 const struct argp labels_argp = {
-    options,
-    parse,
-    "RUN",
-    "Writes the corrected training labels of a run in the input's own layout and file type, "
-    "and changes.csv, most changed first.",
-    0,
-    0,
-    0};
+    .options = options,
+    .parser = parse,
+    .args_doc = "RUN",
+    .doc = "Writes the corrected training labels of a run in the input's own layout and file "
+           "type, and changes.csv, most changed first."};
 
 #define MOST_CLASSES 5
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
 // adele noise: noisy versions of a data set's training labels, as files like the input's.
 #include "adele/data.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/shell.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum noise_option {
     OPTION_KIND = 256,
@@ -31,7 +30,7 @@ enum noise_option {
 struct noise_arguments {
     struct adele_data data;
     struct adele_noise_options noise;
-    bool has_iterations;
+    bool has_target, has_iterations;
 };
 
 static const struct argp_option option_table[] = {
@@ -67,15 +66,6 @@ static const struct argp_option option_table[] = {
     {"overwrite", OPTION_OVERWRITE, 0, 0, CLI_OVERWRITE_HELP, 0},
     {0}};
 
-static double parse_share(struct argp_state *state, const char *name, const char *text) {
-    char *end;
-    errno = 0;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0 && value <= 1))
-        argp_error(state, "%s: '%s' is not a number from 0 to 1", name, text);
-    return value;
-}
-
 // A..B, or one number for both.
 static void parse_range(struct argp_state *state, const char *name, const char *text, int least,
                         int *low, int *high) {
@@ -89,97 +79,50 @@ static void parse_range(struct argp_state *state, const char *name, const char *
                    least);
 }
 
-static uint64_t parse_seed(struct argp_state *state, const char *text) {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0)
-        argp_error(state, "--seed: '%s' is not a whole number from 0", text);
-    return value;
-}
-
 static void check_complete(struct argp_state *state, const struct noise_arguments *arguments) {
+    const double target = arguments->noise.target_miou;
     if (arguments->data.root == NULL && arguments->data.config == NULL)
         argp_error(state, "name the data set's folder");
-    if (arguments->noise.output == NULL)
-        argp_error(state, "say where the noisy labels go: -o DIR");
-    if (arguments->has_iterations && arguments->noise.target_miou > 0)
+    if (arguments->has_target && !(target > 0 && target < 1))
+        argp_error(state, "--target-miou: %g is not between 0 and 1", target);
+    if (arguments->has_target && arguments->has_iterations)
         argp_error(state, "--target-miou and --iterations exclude each other");
 }
 
-// Options of what the noise is like.
-static error_t parse_noise(int key, const char *text, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state) {
     struct noise_arguments *arguments = state->input;
+    struct adele_data *data = &arguments->data;
     struct adele_noise_options *noise = &arguments->noise;
+    const struct argument rows[] = {
+        {ARGP_KEY_ARG, "DATA", .text = &data->root},
+        {'o', .text = &noise->output, .required = "say where the noisy labels go: -o DIR"},
+        {OPTION_KIND, .choice = &noise->kind},
+        {OPTION_TARGET, .share = &noise->target_miou},
+        {OPTION_SEED, .seed = &noise->seed},
+        {OPTION_FLIP, .share = &noise->flip_fraction},
+        {OPTION_OUTWARD, .share = &noise->outward},
+        {OPTION_OBJECTS, .share = &noise->object_fraction},
+        {OPTION_SHIFT, .share = &noise->shift_fraction},
+        {OPTION_LAYOUT, .choice = &data->layout},
+        {OPTION_TRAIN, .text = &data->split[0]},
+        {OPTION_CONFIG, .text = &data->config},
+        {OPTION_LINKS, .flag = &data->follow_links},
+        {OPTION_OVERWRITE, .flag = &noise->overwrite}};
+    arguments->has_target |= key == OPTION_TARGET;
+    arguments->has_iterations |= key == OPTION_ITERATIONS;
     switch (key) {
-    case OPTION_KIND:
-        noise->kind = cli_parse_choice(state, key, text);
-        return 0;
-    case OPTION_TARGET:
-        noise->target_miou = parse_share(state, "--target-miou", text);
-        if (!(noise->target_miou > 0 && noise->target_miou < 1))
-            argp_error(state, "--target-miou: %s is not between 0 and 1", text);
-        return 0;
     case OPTION_ITERATIONS:
-        parse_range(state, "--iterations", text, 1, &noise->iterations_low,
+        parse_range(state, "--iterations", value, 1, &noise->iterations_low,
                     &noise->iterations_high);
-        arguments->has_iterations = true;
-        return 0;
-    case OPTION_SEED:
-        noise->seed = parse_seed(state, text);
-        return 0;
-    case OPTION_FLIP:
-        noise->flip_fraction = parse_share(state, "--flip-fraction", text);
-        return 0;
-    case OPTION_OUTWARD:
-        noise->outward = parse_share(state, "--outward", text);
         return 0;
     case OPTION_CORNERS:
-        parse_range(state, "--corners", text, 3, &noise->corners_low, &noise->corners_high);
-        return 0;
-    case OPTION_OBJECTS:
-        noise->object_fraction = parse_share(state, "--object-fraction", text);
-        return 0;
-    case OPTION_SHIFT:
-        noise->shift_fraction = parse_share(state, "--shift-fraction", text);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static error_t parse_option(int key, char *text, struct argp_state *state) {
-    struct noise_arguments *arguments = state->input;
-    switch (key) {
-    case 'o':
-        arguments->noise.output = text;
-        return 0;
-    case OPTION_LAYOUT:
-        arguments->data.layout = cli_parse_choice(state, key, text);
-        return 0;
-    case OPTION_TRAIN:
-        arguments->data.split[0] = text;
-        return 0;
-    case OPTION_CONFIG:
-        arguments->data.config = text;
-        return 0;
-    case OPTION_LINKS:
-        arguments->data.follow_links = 1;
-        return 0;
-    case OPTION_OVERWRITE:
-        arguments->noise.overwrite = 1;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->data.root != NULL)
-            argp_error(state, "one DATA only; unexpected argument '%s'", text);
-        arguments->data.root = text;
+        parse_range(state, "--corners", value, 3, &noise->corners_low, &noise->corners_high);
         return 0;
     case ARGP_KEY_END:
         check_complete(state, arguments);
-        return 0;
-    default:
-        return parse_noise(key, text, state);
+        break;
     }
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 static void print_summary(const struct adele_noise_options *options,
@@ -224,15 +167,12 @@ static void print_next(const struct noise_arguments *arguments) {
 }
 
 const struct argp noise_argp = {
-    option_table,
-    parse_option,
-    "DATA",
-    "Writes noisy versions of the training labels, in the layout and file type of the input, "
-    "with changes.csv and noise.json.\vTrain on them with data.noisy_labels. Exit code: 0 "
-    "done, 1 failed, 2 wrong usage.",
-    NULL,
-    NULL,
-    NULL};
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "DATA",
+    .doc = "Writes noisy versions of the training labels, in the layout and file type of the "
+           "input, with changes.csv and noise.json.\vTrain on them with data.noisy_labels. Exit "
+           "code: 0 done, 1 failed, 2 wrong usage."};
 
 int verb_noise(int argc, char **argv) {
     struct noise_arguments arguments = {0};

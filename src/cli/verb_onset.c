@@ -2,6 +2,7 @@
 // adele onset: the onset of memorization in recorded IoU series, of a file of series or of a run's
 // own onset.json.
 #include "adele/onset.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/print_json.h"
 
@@ -10,30 +11,18 @@
 
 struct onset_arguments {
     const char *path;
-    bool is_json;
+    int is_json;
 };
 
 static const struct argp_option options[] = {
     {"json", 'j', NULL, 0, "Print a JSON array: onset_epoch, a, b, c (null = not yet)", 0}, {0}};
 
-static error_t parse_option(int key, char *text, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state) {
     struct onset_arguments *arguments = state->input;
-    switch (key) {
-    case 'j':
-        arguments->is_json = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (arguments->path != NULL)
-            argp_error(state, "one FILE.json only; unexpected argument '%s'", text);
-        arguments->path = text;
-        return 0;
-    case ARGP_KEY_END:
-        if (arguments->path == NULL)
-            argp_error(state, "name the file of the series");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    const struct argument rows[] = {{ARGP_KEY_ARG, "FILE.json", .text = &arguments->path,
+                                     .required = "name the file of the series"},
+                                    {'j', .flag = &arguments->is_json}};
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 static void print_line(int index, const struct adele_onset_series *series) {
@@ -70,17 +59,14 @@ static int print_list(const struct adele_onset_list *list) {
 }
 
 const struct argp onset_argp = {
-    options,
-    parse_option,
-    "FILE.json",
-    "Fits each recorded IoU series and prints the epoch at which its class starts to be "
-    "memorized.\vThe file is a run's onset.json, or an array of objects: pipeline (segthor or "
-    "voc), iou (the values), and optionally name, r, n_epochs, interval_iterations, "
-    "iterations_per_epoch, smooth, min_points, while_rising. Exit code: 0 done, 1 failed, 2 wrong "
-    "usage.",
-    NULL,
-    NULL,
-    NULL};
+    .options = options,
+    .parser = parse,
+    .args_doc = "FILE.json",
+    .doc = "Fits each recorded IoU series and prints the epoch at which its class starts to be "
+           "memorized.\vThe file is a run's onset.json, or an array of objects: pipeline "
+           "(segthor or voc), iou (the values), and optionally name, r, n_epochs, "
+           "interval_iterations, iterations_per_epoch, smooth, min_points, while_rising. Exit "
+           "code: 0 done, 1 failed, 2 wrong usage."};
 
 int verb_onset(int argc, char **argv) {
     struct onset_arguments arguments = {0};

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/model_arguments.h"
 
@@ -15,28 +16,17 @@ static const struct argp_option option_table[] = {
     {"probabilities", 'p', 0, 0, "Also write NAME.safetensors with the probabilities", 0},
     {0}};
 
+#define FOLDERS "name the folders with -i DIR and -o DIR"
+
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
-    switch (key) {
-    case ARGP_KEY_INIT:
+    struct adele_predict_options *options = &arguments->options;
+    const struct argument rows[] = {{'i', .text = &options->input, .required = FOLDERS},
+                                    {'o', .text = &options->output, .required = FOLDERS},
+                                    {'p', .flag = &options->probabilities}};
+    if (key == ARGP_KEY_INIT)
         state->child_inputs[0] = &arguments->model;
-        return 0;
-    case 'i':
-        arguments->options.input = value;
-        return 0;
-    case 'o':
-        arguments->options.output = value;
-        return 0;
-    case 'p':
-        arguments->options.probabilities = 1;
-        return 0;
-    case ARGP_KEY_END:
-        if (!arguments->options.input || !arguments->options.output)
-            argp_error(state, "name the folders with -i DIR and -o DIR");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 static adele_status predict(struct adele_model *model, void *context) {
@@ -55,14 +45,12 @@ static adele_status predict(struct adele_model *model, void *context) {
 static const struct argp_child children[] = {{&model_argp, 0, 0, 0}, {0}};
 
 const struct argp predict_argp = {
-    option_table,
-    parse,
-    "CHECKPOINT|RUN",
-    "Writes a mask for every image of a folder, at the image's own size: what is brought "
-    "to that size is the network's output, not the finished map.\v" MODEL_RANKS_DOC,
-    children,
-    0,
-    0};
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "CHECKPOINT|RUN",
+    .children = children,
+    .doc = "Writes a mask for every image of a folder, at the image's own size: what is brought "
+           "to that size is the network's output, not the finished map.\v" MODEL_RANKS_DOC};
 
 int verb_predict(int argc, char **argv) {
     struct arguments arguments = {0};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // adele report RUN... -o DIR: draws what the runs left in their folders, and prints the table.
+#include "cli/arguments.h"
 #include "cli/cli.h"
 
 #include "adele/report.h"
@@ -9,18 +10,13 @@
 
 enum report_option { OPTION_OVERWRITE = 256 };
 
-static error_t parse_option(int key, char *value, struct argp_state *state) {
+static error_t parse(int key, char *value, struct argp_state *state) {
     struct adele_report_options *arguments = state->input;
+    const struct argument rows[] = {
+        {'o', .text = &arguments->output, .required = "name the folder for the report: -o DIR"},
+        {'D', .text = &arguments->data},
+        {OPTION_OVERWRITE, .flag = &arguments->overwrite}};
     switch (key) {
-    case 'o':
-        arguments->output = value;
-        return 0;
-    case 'D':
-        arguments->data = value;
-        return 0;
-    case OPTION_OVERWRITE:
-        arguments->overwrite = 1;
-        return 0;
     case ARGP_KEY_ARGS:
         arguments->runs = (const char *const *)state->argv + state->next;
         arguments->n_runs = state->argc - state->next;
@@ -28,12 +24,8 @@ static error_t parse_option(int key, char *value, struct argp_state *state) {
     case ARGP_KEY_NO_ARGS:
         argp_error(state, "name the folder of one run or more");
         return 0;
-    case ARGP_KEY_END:
-        if (arguments->output == NULL)
-            argp_error(state, "name the folder for the report: -o DIR");
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return ARGUMENTS_STORE(rows, key, value, state);
     }
 }
 
@@ -45,17 +37,14 @@ static const struct argp_option options[] = {
     {0}};
 
 const struct argp report_argp = {
-    options,
-    parse_option,
-    "RUN...",
-    "Curves with fits and onsets, example panels, and a table of one or more runs.\v"
-    "Writes into DIR: report.html, one file for a browser with all that follows and a gallery of "
-    "the images whose labels changed most; comparison.png, RUN_onset.png and RUN_panels.png (each "
-    "also "
-    "as .svg), table.md and table.csv. Prints the table.",
-    NULL,
-    NULL,
-    NULL};
+    .options = options,
+    .parser = parse,
+    .args_doc = "RUN...",
+    .doc = "Curves with fits and onsets, example panels, and a table of one or more "
+           "runs.\vWrites into DIR: report.html, one file for a browser with all that follows "
+           "and a gallery of the images whose labels changed most; comparison.png, "
+           "RUN_onset.png and RUN_panels.png (each also as .svg), table.md and table.csv. "
+           "Prints the table."};
 
 int verb_report(int argc, char **argv) {
     struct adele_report_options arguments = {0};

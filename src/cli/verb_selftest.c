@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The self-test by hand, and, with --child, the child process that it starts: this program again.
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "selftest/child.h"
 #include "selftest/selftest.h"
@@ -12,15 +13,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#define MAX_SETS 256
-
 struct arguments {
     const char *device, *config;
-    const char *sets[MAX_SETS];
-    int n_sets;
+    struct argument_sets sets;
     uint64_t only, left_out;
     double seconds;
-    bool is_child;
+    int is_child;
 };
 
 enum { KEY_ONLY = 256, KEY_SECONDS, KEY_CHILD, KEY_LEFT_OUT };
@@ -47,19 +45,13 @@ static uint64_t parse_families(struct argp_state *state, const char *text) {
 
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
+    const struct argument rows[] = {{ARGP_KEY_ARG},
+                                    {'d', .text = &arguments->device},
+                                    {'c', .text = &arguments->config},
+                                    {'s', .sets = &arguments->sets},
+                                    {KEY_CHILD, .flag = &arguments->is_child}};
     char *end;
     switch (key) {
-    case 'd':
-        arguments->device = value;
-        return 0;
-    case 'c':
-        arguments->config = value;
-        return 0;
-    case 's':
-        if (arguments->n_sets == MAX_SETS)
-            argp_error(state, "more than %d --set", MAX_SETS);
-        arguments->sets[arguments->n_sets++] = value;
-        return 0;
     case KEY_ONLY:
         arguments->only = parse_families(state, value);
         return 0;
@@ -71,31 +63,20 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         if (end == value || *end || !(arguments->seconds > 0.0))
             argp_error(state, "--seconds '%s' is not a number above 0", value);
         return 0;
-    case KEY_CHILD:
-        arguments->is_child = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected argument '%s'", value);
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return ARGUMENTS_STORE(rows, key, value, state);
     }
 }
 
 const struct argp selftest_argp = {
-    options,
-    parse,
-    0,
-    "Tests every kernel of a GPU beside simpler ones and the CPU.\vA training does this "
-    "automatically "
-    "where a GPU, its driver and this build meet for the first time (at most 20 seconds, once). "
-    "What is wrong, crashes or hangs is left out from then on, and the next best, if any, is "
-    "taken; `adele "
-    "info` names it. ADELE_SELFTEST=off in the environment tests and leaves out nothing, "
-    "ADELE_SELFTEST=60 gives a training's test so many seconds.",
-    0,
-    0,
-    0};
+    .options = options,
+    .parser = parse,
+    .doc = "Tests every kernel of a GPU beside simpler ones and the CPU.\vA training does this "
+           "automatically where a GPU, its driver and this build meet for the first time (at "
+           "most 20 seconds, once). What is wrong, crashes or hangs is left out from then on, "
+           "and the next best, if any, is taken; `adele info` names it. ADELE_SELFTEST=off in "
+           "the environment tests and leaves out nothing, ADELE_SELFTEST=60 gives a training's "
+           "test so many seconds."};
 
 // ---- the child ----------------------------------------------------------------------------------
 
@@ -139,8 +120,9 @@ static int be_child(const struct arguments *arguments) {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); // it must not outlive a parent that is killed
     memset(&network, 0, sizeof network);
     // A configuration that is wrong is the training's to refuse.
-    if (arguments->config != NULL && network_cases_init(arguments->config, arguments->n_sets,
-                                                        arguments->sets, &network) == ADELE_OK)
+    if (arguments->config != NULL &&
+        network_cases_init(arguments->config, arguments->sets.n, arguments->sets.texts, &network) ==
+            ADELE_OK)
         child.network = &network;
     adele_status status = child_run(&child);
     if (status == ADELE_OK)
@@ -184,8 +166,8 @@ int verb_selftest(int argc, char **argv) {
     struct selftest_options test = {.program = "/proc/self/exe",
                                     .device = arguments.device,
                                     .config = arguments.config,
-                                    .sets = arguments.sets,
-                                    .n_sets = arguments.n_sets,
+                                    .sets = arguments.sets.texts,
+                                    .n_sets = arguments.sets.n,
                                     .seconds = arguments.seconds,
                                     .stall_seconds =
                                         fmin(arguments.seconds, SELFTEST_STALL_SECONDS),
@@ -195,7 +177,8 @@ int verb_selftest(int argc, char **argv) {
     adele_status status = ADELE_OK;
     memset(&network, 0, sizeof network);
     if (arguments.config != NULL) // so that a mistake in it is named
-        status = network_cases_init(arguments.config, arguments.n_sets, arguments.sets, &network);
+        status =
+            network_cases_init(arguments.config, arguments.sets.n, arguments.sets.texts, &network);
     network_cases_deinit(&network);
     if (status == ADELE_OK)
         status = selftest_run(&test, &result);

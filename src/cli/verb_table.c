@@ -2,6 +2,7 @@
 // adele table CONFIG...: trains configurations with several seeds, each run as a process of this
 // program, and prints mean and deviation.
 #include "adele/table.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
 #include "cli/progress.h"
 
@@ -12,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_SETS = 256, MAX_SEEDS = 1000, MAX_JOBS = 1000, MAX_NOISES = 64 };
+enum { MAX_SEEDS = 1000, MAX_JOBS = 1000, MAX_NOISES = 64 };
 
 struct arguments {
     struct adele_table_options options;
-    const char *sets[MAX_SETS];
+    struct argument_sets sets;
     uint64_t seeds[MAX_SEEDS];
     struct adele_table_noise noises[MAX_NOISES];
 };
@@ -89,37 +90,19 @@ static void parse_noises(struct argp_state *state, char *text, struct arguments 
     out->options.n_noises = n;
 }
 
-static int parse_jobs(struct argp_state *state, const char *text) {
-    char *end;
-    long n = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || n < 1 || n > MAX_JOBS)
-        argp_error(state, "--jobs %s: a whole number from 1 to %d", text, MAX_JOBS);
-    return (int)n;
-}
-
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
     struct adele_table_options *options = &arguments->options;
+    const struct argument rows[] = {{'j', .whole = &options->n_jobs, .low = 1, .high = MAX_JOBS},
+                                    {'o', .text = &options->output},
+                                    {'s', .sets = &arguments->sets},
+                                    {'d', .text = &options->device}};
     switch (key) {
     case 'S':
         parse_seeds(state, value, arguments);
         return 0;
     case 'n':
         parse_noises(state, value, arguments);
-        return 0;
-    case 'j':
-        options->n_jobs = parse_jobs(state, value);
-        return 0;
-    case 'o':
-        options->output = value;
-        return 0;
-    case 's':
-        if (options->n_sets == MAX_SETS)
-            argp_error(state, "more than %d --set", MAX_SETS);
-        arguments->sets[options->n_sets++] = value;
-        return 0;
-    case 'd':
-        options->device = value;
         return 0;
     case ARGP_KEY_ARGS:
         options->configs = (const char *const *)state->argv + state->next;
@@ -129,27 +112,23 @@ static error_t parse(int key, char *value, struct argp_state *state) {
         argp_error(state, "name one configuration file or more");
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return ARGUMENTS_STORE(rows, key, value, state);
     }
 }
 
 const struct argp table_argp = {
-    option_table,
-    parse,
-    "CONFIG.yaml...",
-    "Trains every configuration, with each kind of noise that is named, with every seed, and "
-    "prints "
-    "mean and deviation over the seeds.\vA seed is train.seed and data.noise.seed of its run, "
-    "whose folder is "
-    "DIR/CONFIG_seedN (with --noise DIR/CONFIG_KIND0.6_seedN); DIR/CONFIG_seedN.out is what it "
-    "printed. Finished runs are kept, and what "
-    "was stopped or killed goes on: the same command again makes the table complete. A run that "
-    "fails is named, and the others go on; then the exit code is 1. DIR gets table.md, "
-    "table.csv, table_classes.csv (IoU of each class), table_runs.csv (each run) and seconds.json. "
-    "For curves and panels: adele report DIR/CONFIG_seed*.",
-    0,
-    0,
-    0};
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "CONFIG.yaml...",
+    .doc = "Trains every configuration, with each kind of noise that is named, with every seed, "
+           "and prints mean and deviation over the seeds.\vA seed is train.seed and "
+           "data.noise.seed of its run, whose folder is DIR/CONFIG_seedN (with --noise "
+           "DIR/CONFIG_KIND0.6_seedN); DIR/CONFIG_seedN.out is what it printed. Finished runs "
+           "are kept, and what was stopped or killed goes on: the same command again makes the "
+           "table complete. A run that fails is named, and the others go on; then the exit code "
+           "is 1. DIR gets table.md, table.csv, table_classes.csv (IoU of each class), "
+           "table_runs.csv (each run) and seconds.json. For curves and panels: adele report "
+           "DIR/CONFIG_seed*."};
 
 // ---- output -------------------------------------------------------------------------------------
 
@@ -214,7 +193,8 @@ int verb_table(int argc, char **argv) {
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&table_argp, argc, argv, 0, 0, &arguments);
     struct adele_table_options *options = &arguments.options;
-    options->sets = arguments.sets;
+    options->sets = arguments.sets.texts;
+    options->n_sets = arguments.sets.n;
     options->seeds = arguments.seeds;
     options->noises = arguments.noises;
     options->program = "/proc/self/exe";

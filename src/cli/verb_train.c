@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "adele/train.h"
+#include "cli/arguments.h"
 #include "cli/cli.h"
+#include "cli/together.h"
 #include "cli/train_screen.h"
 
 #include <argp.h>
@@ -8,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_SETS 256
-
 struct arguments {
     struct adele_train_options options;
-    const char *sets[MAX_SETS];
-    bool is_dry_run;
+    struct argument_sets sets;
+    int is_dry_run;
+    struct train_screen screen;
+    struct adele_train_result result;
 };
 
 #define KEY_PROFILE 256
@@ -36,47 +38,22 @@ static const struct argp_option option_table[] = {
 static error_t parse(int key, char *value, struct argp_state *state) {
     struct arguments *arguments = state->input;
     struct adele_train_options *options = &arguments->options;
-    char *end;
-    switch (key) {
-    case 's':
-        if (options->n_sets == MAX_SETS)
-            argp_error(state, "more than %d --set", MAX_SETS);
-        arguments->sets[options->n_sets++] = value;
-        return 0;
-    case 'r':
-        options->run_folder = value;
-        return 0;
-    case 'c':
-        options->resume = 1;
-        return 0;
-    case 'd':
-        options->device = value;
-        return 0;
-    case KEY_PROFILE:
-        options->n_profile_steps = strtol(value, &end, 10);
-        if (end == value || *end || options->n_profile_steps < 1)
-            argp_error(state, "--profile '%s' is not a number of steps", value);
-        return 0;
-    case KEY_DRY_RUN:
-        arguments->is_dry_run = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (options->config)
-            argp_error(state, "one CONFIG.yaml only; unexpected argument '%s'", value);
-        options->config = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (!options->config)
-            argp_error(state, "name a configuration file");
+    const struct argument rows[] = {{ARGP_KEY_ARG, "CONFIG.yaml", .text = &options->config,
+                                     .required = "name a configuration file"},
+                                    {'s', .sets = &arguments->sets},
+                                    {'r', .text = &options->run_folder},
+                                    {'c', .flag = &options->resume},
+                                    {'d', .text = &options->device},
+                                    {KEY_PROFILE, .large = &options->n_profile_steps, .low = 1},
+                                    {KEY_DRY_RUN, .flag = &arguments->is_dry_run}};
+    if (key == ARGP_KEY_END) {
         if (options->resume && options->run_folder)
             options->resume = 2; // a folder that is named must hold a run
         if (arguments->is_dry_run && (options->resume || options->n_profile_steps > 0))
             argp_error(state, "--dry-run cannot be used with --%s",
                        options->resume ? "resume" : "profile");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
     }
+    return ARGUMENTS_STORE(rows, key, value, state);
 }
 
 // Where the text after the options names the keys that may change.
@@ -100,82 +77,60 @@ static char *fill_in_keys(int part, const char *text, void *input) {
 }
 
 const struct argp train_argp = {
-    option_table,
-    parse,
-    "CONFIG.yaml",
-    "Trains a network on noisy labels and corrects them.\vThe run's folder gets the resolved "
-    "configuration, metrics, checkpoints and labels. configs/KEYS.md explains every key.\n\n"
-    "--resume names the settings that differ from the run's. These may differ: " KEYS_MARK
-    "and --device. Any other would make the result a mixture of two runs and is refused.\n\n"
-    "`mpirun -n 4 adele train CONFIG.yaml --set train.parts=4` trains with four processes, on one "
-    "machine or several that see the same files: each takes a GPU of its host, or its share of "
-    "the cores, and the first one writes the run. The result does not depend on their number. "
-    "SIGUSR1 saves and ends, as Ctrl-C does; mpirun passes it on and waits, while after Ctrl-C it "
-    "ends the processes after a second, saved or not.\n\n"
-    "Results are the same bytes for the same instruction set, see ADELE_CPU_ISA in adele(1). On a "
-    "GPU that is new to this build the kernels are tested first, see `adele selftest`; "
-    "ADELE_SELFTEST=off skips the test.",
-    0,
-    fill_in_keys,
-    0};
+    .options = option_table,
+    .parser = parse,
+    .args_doc = "CONFIG.yaml",
+    .help_filter = fill_in_keys,
+    .doc = "Trains a network on noisy labels and corrects them.\vThe run's folder gets the "
+           "resolved configuration, metrics, checkpoints and labels. configs/KEYS.md explains "
+           "every key.\n\n"
+           "--resume names the settings that differ from the run's. These may differ: " KEYS_MARK
+           "and --device. Any other would make the result a mixture of two runs and is "
+           "refused.\n\n"
+           "`mpirun -n 4 adele train CONFIG.yaml --set train.parts=4` trains with four "
+           "processes, on one machine or several that see the same files: each takes a GPU of "
+           "its host, or its share of the cores, and the first one writes the run. The result "
+           "does not depend on their number. SIGUSR1 saves and ends, as Ctrl-C does; mpirun "
+           "passes it on and waits, while after Ctrl-C it ends the processes after a second, "
+           "saved or not.\n\n"
+           "Results are the same bytes for the same instruction set, see ADELE_CPU_ISA in "
+           "adele(1). On a GPU that is new to this build the kernels are tested first, see "
+           "`adele selftest`; ADELE_SELFTEST=off skips the test."};
 
 // What the run was, or how to go on with it.
-static void show_end(const struct arguments *arguments, const struct train_screen *screen,
-                     const struct adele_train_result *result, adele_status status) {
+static void show_end(adele_status status, void *context) {
+    struct arguments *arguments = context;
     const struct adele_train_options *options = &arguments->options;
-    if (status == ADELE_INTERRUPTED && !arguments->is_dry_run && options->n_profile_steps == 0)
-        train_screen_show_resume(options, result);
+    const bool is_training = !arguments->is_dry_run && options->n_profile_steps == 0;
+    // --resume goes on with a run that exists, too.
+    if (status == ADELE_RUN_EXISTS || (status == ADELE_INTERRUPTED && is_training))
+        train_screen_show_resume(options, &arguments->result);
     else if (status == ADELE_OK && arguments->is_dry_run)
-        train_screen_end_batches(screen);
+        train_screen_end_batches(&arguments->screen);
     else if (status == ADELE_OK && options->n_profile_steps > 0)
         printf("profiled; no checkpoint was written\n");
     else if (status == ADELE_OK)
-        train_screen_end(screen, result);
+        train_screen_end(&arguments->screen, &arguments->result);
 }
 
-static adele_status train(struct arguments *arguments, struct train_screen *screen,
-                          struct adele_train_result *result) {
+static adele_status train(struct adele_ranks *ranks, void *context) {
+    struct arguments *arguments = context;
     struct adele_train_options *options = &arguments->options;
-    bool is_quiet = adele_ranks_index(options->ranks) > 0;
     if (options->n_profile_steps > 0)
         (void)setenv("ADELE_NVTX", "1", 0); // the CUDA device reads it when it opens
-    options->sets = arguments->sets;
+    options->ranks = ranks;
     options->keep_log = 1;
     options->selftest_program = "/proc/self/exe";
-    progress_init(&screen->progress);
-    if (options->ranks != NULL)
-        progress_join_ranks(&screen->progress, is_quiet);
-    train_screen_init(screen, options);
-    adele_status status = arguments->is_dry_run ? adele_train_dry_run(options, train_screen_batch)
-                                                : adele_train(options, result);
-    progress_deinit(&screen->progress);
-    return status;
+    train_screen_init(&arguments->screen, options);
+    return arguments->is_dry_run ? adele_train_dry_run(options, train_screen_batch)
+                                 : adele_train(options, &arguments->result);
 }
 
-// All ranks end with the same exit code. Whatever this process has to say is said before it leaves,
-// because a launcher may end all when the first process ends with an error.
 int verb_train(int argc, char **argv) {
     struct arguments arguments = {0};
-    struct train_screen screen = {0};
-    struct adele_train_result result = {0};
-    struct adele_ranks *ranks = NULL;
-    int code = CLI_OK;
     argp_err_exit_status = CLI_USAGE;
     argp_parse(&train_argp, argc, argv, 0, 0, &arguments);
-    adele_status status = adele_ranks_join(&ranks);
-    arguments.options.ranks = ranks;
-    if (status == ADELE_OK)
-        status = train(&arguments, &screen, &result);
-    if (status != ADELE_OK)
-        code = status == ADELE_INTERRUPTED ? CLI_INTERRUPTED : CLI_FAILED;
-    if (status != ADELE_OK && adele_ranks_should_report(ranks, status)) {
-        (void)cli_report_failure(status);
-        if (status == ADELE_RUN_EXISTS) // --resume goes on with it
-            train_screen_show_resume(&arguments.options, &result);
-    }
-    if (adele_ranks_index(ranks) == 0)
-        show_end(&arguments, &screen, &result, status);
-    (void)fflush(stdout);
-    adele_ranks_leave(ranks, status);
-    return code;
+    arguments.options.sets = arguments.sets.texts;
+    arguments.options.n_sets = arguments.sets.n;
+    return together_run(&arguments.screen.progress, train, show_end, &arguments);
 }
