@@ -6,7 +6,7 @@
 #include "base/fail.h"
 #include "base/memory.h"
 #include "nn/costs.h"
-#include "run/overlap.h"
+#include "step/overlap.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "scaling_model.h"
 
 #include "base/fail.h"
-#include "run/buckets.h"
+#include "step/buckets.h"
 
 #include <math.h>
 #include <stdio.h>

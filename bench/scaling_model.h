@@ -4,7 +4,7 @@
 //
 // Each rank computes its images and exchanges a vector of floats: the ranks send each other
 // chunks of it, each sums the pieces of its own chunk, and sends the sum to all others. In one
-// level, as through the memory of hosts (run/exchange.c), a rank talks to every other one. In two
+// level, as through the memory of hosts (step/exchange.c), a rank talks to every other one. In two
 // levels, as by NCCL (cuda/runtime/exchange.cu), the ranks of a machine first sum among themselves,
 // so that a machine sends each chunk to the others once. The order of the sums, a binary tree, is
 // the same in both.
@@ -64,7 +64,7 @@ struct scaling_assumptions scaling_assumptions_default(void);
 const char *scaling_assume(struct scaling_assumptions *assumptions, const char *text,
                            char message[160]);
 
-// A part of the vector that is exchanged by itself (run/buckets.h).
+// A part of the vector that is exchanged by itself (step/buckets.h).
 struct scaling_bucket {
     int64_t n_floats;
     double ready; // share of a step's FLOPs that is computed when it is complete
@@ -107,12 +107,13 @@ struct scaling_step {
 // whole cache lines for any number of ranks up to n_parts.
 int64_t scaling_vector_floats(const struct scaling_work *work, int n_parts);
 // Bytes that a rank sends in one step where the device's memory is the host's: of each bucket
-// (run/buckets.h) the others' chunks, and to each of them its own, new weights or sums, and 8 bytes
-// that say whether its gradients are finite.
+// (step/buckets.h) the others' chunks, and to each of them its own, new weights or sums, and 8
+// bytes that say whether its gradients are finite.
 ADELE_MUST_CHECK adele_status scaling_bytes_sent(const struct scaling_work *work, int n_parts,
                                                  int n_ranks, int rank, int64_t *out);
-// The same where devices have memory of their own and exchange through the hosts' (run/exchange.h):
-// equal chunks of the whole vector to the others, and to each of them the sum of its own one.
+// The same where devices have memory of their own and exchange through the hosts'
+// (step/exchange.h): equal chunks of the whole vector to the others, and to each of them the sum of
+// its own one.
 int64_t scaling_bytes_through_host(const struct scaling_work *work, int n_parts, int n_ranks);
 // One step on n_ranks GPUs with one part of n_images images each. Machines are full, or there is
 // only one.

@@ -373,7 +373,7 @@ adele_status device_exchange_sum(const struct adele_device *device, float *vecto
     return ADELE_OK;
 }
 
-#else // without NCCL's header: the interface has no entries, and run/exchange.c uses MPI
+#else // without NCCL's header: the interface has no entries, and step/exchange.c uses MPI
 
 adele_status exchange_wait(const struct cuda_context *, cudaStream_t stream) {
     CUDA_TRY(cudaStreamSynchronize(stream));

@@ -190,7 +190,7 @@ static adele_status read_state(struct trainer *trainer, const struct safetensors
         return FAIL(ADELE_FORMAT, "Take another checkpoint of the run, or start the run anew.",
                     "step_in_epoch is %g", step_in_epoch);
     trainer->progress.step_in_epoch = (int)step_in_epoch;
-    // Earlier versions did not write it; its steps are then counted by their losses (nonfinite.c).
+    // Earlier versions did not write it; its steps are then counted by their losses (on_nan.c).
     double skipped_in_epoch = checkpoint_number(file, "skipped_in_epoch", 0.0);
     trainer->progress.skipped_in_epoch =
         skipped_in_epoch >= 0.0 && skipped_in_epoch <= step_in_epoch ? (int)skipped_in_epoch : 0;

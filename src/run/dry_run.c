@@ -4,9 +4,9 @@
 // and all go on with the largest need, and the least memory available, of one of them.
 #include "base/clock.h"
 #include "base/fail.h"
-#include "run/learning_rate.h"
 #include "run/rank_check.h"
 #include "run/start_report.h"
+#include "step/learning_rate.h"
 
 #include <math.h>
 

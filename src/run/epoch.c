@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The host does not wait for the device before the totals are read at the epoch's end, unless it is
-// many steps ahead (nonfinite_check_step).
+// many steps ahead (on_nan_check_step).
 #include "run/epoch.h"
 
 #include "base/clock.h"
 #include "base/fail.h"
 #include "base/memory.h"
 #include "ranks/image_owner.h"
-#include "run/learning_rate.h"
-#include "run/nonfinite.h"
+#include "run/on_nan.h"
 #include "run/trainer_state.h"
+#include "step/learning_rate.h"
 
 #include <string.h>
 
@@ -49,7 +49,7 @@ static adele_status gather_predictions(struct trainer *trainer, int epoch, int n
 static adele_status interrupt(struct trainer *trainer, int epoch, struct epoch_result *result) {
     int n_done = trainer->progress.step_in_epoch;
     TRY(trainer->device->iface->synchronize(trainer->device));
-    TRY(nonfinite_check_step(trainer, epoch, n_done - result->first_step, result));
+    TRY(on_nan_check_step(trainer, epoch, n_done - result->first_step, result));
     if (trainer->options.n_profile_steps == 0 && !result->is_rolled_back && n_done > 0) {
         TRY(training_step_gather(&trainer->step));
         TRY(gather_predictions(trainer, epoch, n_done));
@@ -76,12 +76,12 @@ static adele_status run_step(struct trainer *trainer, int epoch, int i_step,
     trainer->progress.step++;
     // Between the steps of an update the gradients must stay as they are.
     if (i_step + 1 == epoch_plan_update(&trainer->step.epochs, epoch, i_step).end)
-        TRY(nonfinite_check_step(trainer, epoch, i_step + 1 - result->first_step, result));
+        TRY(on_nan_check_step(trainer, epoch, i_step + 1 - result->first_step, result));
     return result->is_rolled_back ? ADELE_OK : end_interval(trainer);
 }
 
 // One process calls should_stop before each step; several ranks have agreed after the step before
-// (nonfinite.c).
+// (on_nan.c).
 static bool should_stop(const struct trainer *trainer) {
     const struct trainer_options *options = &trainer->options;
     if (ranks_count(options->ranks) > 1)
@@ -128,7 +128,7 @@ adele_status epoch_run(struct trainer *trainer, int epoch, struct epoch_result *
     if (out->is_rolled_back)
         return ADELE_OK;
     TRY(training_step_read_totals(&trainer->step, &out->totals));
-    TRY(nonfinite_check_epoch(trainer, epoch, out));
+    TRY(on_nan_check_epoch(trainer, epoch, out));
     if (!out->is_rolled_back)
         curves_end_epoch(&trainer->corrector.curves,
                          &out->totals.counts[ADELE_COUNT_PREDICTION_NOISY][0][0]);

@@ -3,7 +3,7 @@
 #ifndef ADELE_RUN_EPOCH_H
 #define ADELE_RUN_EPOCH_H
 
-#include "run/training_step.h"
+#include "step/training_step.h"
 
 struct trainer;
 

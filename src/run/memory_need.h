@@ -3,7 +3,7 @@
 #ifndef ADELE_RUN_MEMORY_NEED_H
 #define ADELE_RUN_MEMORY_NEED_H
 
-#include "run/training_step.h"
+#include "step/training_step.h"
 
 // Of the device's memory.
 struct memory_need {

@@ -5,12 +5,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "correction/correction_plan.h"
-#include "run/learning_rate.h"
 #include "run/memory_need.h"
 #include "run/rank_check.h"
 #include "run/trainer_state.h"
 #include "run_folder/checkpoint_model.h"
 #include "run_folder/run_folder.h"
+#include "step/learning_rate.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -13,7 +13,7 @@
 #include "run/run_origin.h"
 #include "run/step_progress.h"
 #include "run/trainer.h"
-#include "run/training_step.h"
+#include "step/training_step.h"
 
 struct trainer {
     struct trainer_options options;

@@ -8,7 +8,7 @@
 #include "data/label_store.h"
 #include "image/image.h"
 #include "predict/model.h"
-#include "run/training_step.h"
+#include "step/training_step.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 #include "support/tiny_run.h"
