@@ -4,8 +4,8 @@
 #define ADELE_REPORT_RUN_H
 
 #include "base/safetensors.h"
-#include "report/records.h"
 #include "report/report.h"
+#include "run_folder/records.h"
 #include <stdbool.h>
 
 struct report_run {

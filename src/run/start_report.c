@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "correction/correction_plan.h"
-#include "run/metric_values.h"
+#include "run_folder/metric_values.h"
 
 #include <math.h>
 #include <string.h>

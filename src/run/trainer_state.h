@@ -6,13 +6,13 @@
 
 #include "correction/corrector.h"
 #include "loader/run_data.h"
-#include "report/metrics.h"
 #include "run/evaluator.h"
 #include "run/memory_need.h"
 #include "run/progress.h"
 #include "run/run_origin.h"
 #include "run/step_progress.h"
 #include "run/trainer.h"
+#include "run_folder/metrics.h"
 #include "step/training_step.h"
 
 struct trainer {

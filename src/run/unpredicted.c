@@ -4,7 +4,7 @@
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/metric_values.h"
+#include "run_folder/metric_values.h"
 
 #include <stdio.h>
 

@@ -6,7 +6,7 @@
 #define ADELE_RUN_UNPREDICTED_H
 
 #include "config/config.h"
-#include "report/metrics.h"
+#include "run_folder/metrics.h"
 
 struct unpredicted_classes {
     const struct config *config;

@@ -4,7 +4,7 @@
 // some 0.1 below that with itself, and with the noisy ones 0.4.
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/score_drop.h"
+#include "correction/score_drop.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"
 #include "support/train_step.h"

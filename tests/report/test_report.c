@@ -7,7 +7,7 @@
 #include "base/safetensors.h"
 #include "image/image.h"
 #include "output/output.h"
-#include "report/metrics.h"
+#include "run_folder/metrics.h"
 #include "support/scratch.h"
 
 #include <math.h>

@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/safetensors.h"
-#include "report/metrics.h"
+#include "run_folder/metrics.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "run/metric_values.h"
+#include "run_folder/metric_values.h"
 
 #include "base/fail.h"
 #include "base/json.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "report/tensorboard.h"
+#include "run_folder/tensorboard.h"
 
 #include "base/fail.h"
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The values of a metric in the records of a run that is under way.
-#ifndef ADELE_RUN_METRIC_VALUES_H
-#define ADELE_RUN_METRIC_VALUES_H
+#ifndef ADELE_RUN_FOLDER_METRIC_VALUES_H
+#define ADELE_RUN_FOLDER_METRIC_VALUES_H
 
-#include "report/metrics.h"
+#include "run_folder/metrics.h"
 
 // Of epochs 0 .. n - 1 into a new array: NaN where there is none. Free with memory_free, also after
 // a failure.

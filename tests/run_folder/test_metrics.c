@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-#include "report/metrics.h"
-#include "report/tensorboard.h"
+#include "run_folder/metrics.h"
+#include "run_folder/tensorboard.h"
 
 #include "base/file.h"
 #include "base/memory.h"

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // One record per epoch in three files. When a run is resumed, the other two are written again from
 // metrics.jsonl, so that a run that was killed leaves the same bytes as one that was not.
-#include "report/metrics.h"
+#include "run_folder/metrics.h"
 
 #include "base/buffer.h"
 #include "base/fail.h"
 #include "base/file.h"
 #include "base/memory.h"
-#include "report/records.h"
-#include "report/tensorboard.h"
+#include "run_folder/records.h"
+#include "run_folder/tensorboard.h"
 
 #include <errno.h>
 #include <fcntl.h>

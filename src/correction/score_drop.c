@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "run/score_drop.h"
+#include "correction/score_drop.h"
 
 #include "base/fail.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "run/metric_values.h"
+#include "run_folder/metric_values.h"
 
 #include <math.h>
 #include <stdio.h>

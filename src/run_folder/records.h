@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The lines of a metrics.jsonl, read back.
-#ifndef ADELE_REPORT_RECORDS_H
-#define ADELE_REPORT_RECORDS_H
+#ifndef ADELE_RUN_FOLDER_RECORDS_H
+#define ADELE_RUN_FOLDER_RECORDS_H
 
 #include "adele/status.h"
 #include <cjson/cJSON.h>

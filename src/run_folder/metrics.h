@@ -7,8 +7,8 @@
 // order of first appearance), empty where null. events.out.tfevents.*: TensorBoard scalars, the
 // same names (TFRecord framing with masked CRC32C, protobuf by hand). This file alone has times:
 // when a record ended, and what metrics_add_event adds, such as seconds.
-#ifndef ADELE_REPORT_METRICS_H
-#define ADELE_REPORT_METRICS_H
+#ifndef ADELE_RUN_FOLDER_METRICS_H
+#define ADELE_RUN_FOLDER_METRICS_H
 
 #include "adele/status.h"
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "report/records.h"
+#include "run_folder/records.h"
 
 #include "base/fail.h"
 #include "base/file.h"

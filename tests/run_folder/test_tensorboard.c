@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The event file is read back by the few lines of a reader that shares no code with the writer.
-#include "report/tensorboard.h"
+#include "run_folder/tensorboard.h"
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "report/metrics.h"
+#include "run_folder/metrics.h"
 #include "support/scratch.h"
 
 #include <float.h>

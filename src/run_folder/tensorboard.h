@@ -3,8 +3,8 @@
 // length, data, masked CRC32C of the data), each an Event message in protobuf's wire format.
 //   Event   { double wall_time = 1; int64 step = 2; string file_version = 3; Summary summary = 5; }
 //   Summary { repeated Value value = 1; }      Value { string tag = 1; float simple_value = 2; }
-#ifndef ADELE_REPORT_TENSORBOARD_H
-#define ADELE_REPORT_TENSORBOARD_H
+#ifndef ADELE_RUN_FOLDER_TENSORBOARD_H
+#define ADELE_RUN_FOLDER_TENSORBOARD_H
 
 #include "base/buffer.h"
 #include <stdbool.h>
