@@ -91,7 +91,8 @@ static __global__ void __launch_bounds__(N_THREADS) area_thresholds(struct area_
     __syncthreads();
     if (threadIdx.x != 0)
         return;
-    int64_t area = task.is_argmax ? 0 : area_pixels((int64_t)task.units[plane]);
+    float factor = task.args.area_factors != NULL ? task.args.area_factors[plane % task.c] : 1.0f;
+    int64_t area = task.is_argmax ? 0 : area_pixels((int64_t)task.units[plane], factor);
     double threshold = area > 0 ? area_threshold(find_bin(counts, bins, area), N_BINS) : 0.0;
     task.weights[plane] = area > 0 ? area_weight(threshold) : 0.0;
     if (task.args.thresholds != NULL)

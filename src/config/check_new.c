@@ -60,8 +60,8 @@ static adele_status check_optimizer(const struct config *config) {
 // names them (config_ignored_keys).
 static adele_status check_method(const struct config *config) {
     static const char *const paths[] = {
-        "correction.at",        "correction.timing",   "correction.beta", "correction.guide",
-        "correction.guide_eps", "correction.decision", "correction.gate"};
+        "correction.at",        "correction.timing",   "correction.beta",      "correction.guide",
+        "correction.guide_eps", "correction.decision", "correction.calibrate", "correction.gate"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths && config_has_adele(config); i++)
         TRY(check_unread(config, paths[i], "Leave the key out, or set correction.method: ensemble.",
                          "correction.method", "adele"));

@@ -99,6 +99,7 @@ struct config {
         double beta;
         double guide, guide_eps; // share of the shorter side; 0: no filter
         enum adele_area_mode decision;
+        bool calibrate;
         // Of ADELE, and of timing onset:
         bool per_category;
         enum schedule_mode all_from;

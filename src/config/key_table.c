@@ -269,6 +269,8 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
      .meaning = "Method ensemble: what the filter adds to the variance of the image, whose values are 0 to 1; edges of less contrast are smoothed."},
     {"correction.decision", CONFIG_ENUM, AT(correction.decision), .fallback = "area", .names = decisions,
      .meaning = "Method ensemble: how a pixel's class is chosen: each class with a threshold of its own, at which it has the area that its probabilities sum up to; or the most probable class (needs correction.gate: false)."},
+    {"correction.calibrate", CONFIG_BOOL, AT(correction.calibrate), .fallback = "true",
+     .meaning = "Method ensemble, decision area: multiply the areas of each class by the share that the ensemble has too little or too much of it: pixels in all training masks, divided by its probabilities there."},
     {"correction.gate", CONFIG_BOOL, AT(correction.gate), .fallback = "true",
      .meaning = "Method ensemble: leave the labels of a class alone that look clean, or that the ensemble does not know well enough; the log and the report say what was measured."},
     {"correction.per_category", CONFIG_BOOL, AT(correction.per_category), .fallback = "true",

@@ -41,7 +41,7 @@ struct config_key {
     const char *meaning;
 };
 
-#define CONFIG_N_KEYS 120
+#define CONFIG_N_KEYS 121
 
 extern const struct config_key config_keys[CONFIG_N_KEYS]; // keys of one group are neighbours
 

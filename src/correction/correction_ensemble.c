@@ -3,6 +3,7 @@
 
 #include "base/fail.h"
 #include "base/memory.h"
+#include "correction/class_areas.h"
 
 #include <string.h>
 
@@ -66,6 +67,7 @@ static adele_status accumulate_and_decide(struct corrector *corrector, int epoch
     *out_is_last = are_all_done(corrector, decision);
     TRY(ensemble_accumulate(ensemble));
     if (decision->any) {
+        TRY(class_areas_apply(ensemble, epoch));
         TRY(ensemble_decide(ensemble, epoch, false, ensemble->decided));
         TRY(ensemble_gate_apply(&corrector->ensemble->gate, epoch, decision));
     }

@@ -159,10 +159,13 @@ static adele_status decide_batch(struct ensemble *ensemble, const struct ensembl
                                               .high = is_u8 ? 255.0f : 0.0f,
                                               .dst = ensemble->q,
                                               .workspace = ensemble->workspace};
-    const struct adele_area_decision_args decide = {.q = ensemble->q,
-                                                    .sample_ids = ensemble->sample_ids,
-                                                    .prediction = map,
-                                                    .workspace = ensemble->workspace};
+    bool is_calibrated = ensemble->is_calibrated && decider == &ensemble->configured;
+    const struct adele_area_decision_args decide = {
+        .q = ensemble->q,
+        .sample_ids = ensemble->sample_ids,
+        .area_factors = is_calibrated ? ensemble->area_factors : NULL,
+        .prediction = map,
+        .workspace = ensemble->workspace};
     uint16_t *maps = NULL;
     TRY(ensemble_maps_fetch(ensemble, first, &maps));
     filter.maps = maps;

@@ -33,7 +33,9 @@ struct ensemble {
     uint16_t *slot;      // device: plain (batch, C, h, w); NULL: the maps lie on the device
     int32_t *sample_ids; // device: plain (batch)
     int32_t *host_ids[2]; // (batch): of the batch and of the next one
-    float *q;             // device: plain (batch, C, H, W); it and the next two go with the maps
+    float *q;             // device: plain (batch, C, H, W); it and the next three go with the maps
+    float *area_factors;  // device: plain (C); read where is_calibrated (class_areas.h)
+    bool is_calibrated;
     void *workspace;
     uint8_t *decided;    // device: plain (n_images, H, W); the share's images alone
     uint16_t *collected; // host: plain (n_images, C, h, w); NULL: not collected

@@ -69,6 +69,8 @@ static adele_status allocate_decision(struct ensemble *ensemble) {
         void **block;
         size_t bytes;
     } blocks[] = {{(void **)&ensemble->q, values * sizeof *ensemble->q},
+                  {(void **)&ensemble->area_factors,
+                   (size_t)ensemble->logits.c * sizeof *ensemble->area_factors},
                   {&ensemble->workspace, workspace},
                   {(void **)&ensemble->decided, resident_map_bytes(train)}};
     for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++)
@@ -98,10 +100,12 @@ void ensemble_maps_free(struct ensemble *ensemble) {
     device->iface->release(device, ensemble->maps);
     device->iface->release(device, ensemble->slot);
     device->iface->release(device, ensemble->q);
+    device->iface->release(device, ensemble->area_factors);
     device->iface->release(device, ensemble->workspace);
     device->iface->release(device, ensemble->decided);
     ensemble->maps = ensemble->slot = NULL;
-    ensemble->q = NULL;
+    ensemble->q = ensemble->area_factors = NULL;
+    ensemble->is_calibrated = false;
     ensemble->workspace = NULL;
     ensemble->decided = NULL;
     count_bytes(ensemble);

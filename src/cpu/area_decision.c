@@ -49,7 +49,7 @@ CPU_KERNEL(static void, quantize_run,
 }
 
 // The threshold of one class of one image; 0: it takes no part.
-static double find_threshold(const float *q, size_t n_pixels) {
+static double find_threshold(const float *q, size_t n_pixels, float area_factor) {
     int32_t counts[ADELE_AREA_BINS], bins[RUN], units;
     int64_t all_units = 0, count = 0;
     memset(counts, 0, sizeof counts);
@@ -60,7 +60,7 @@ static double find_threshold(const float *q, size_t n_pixels) {
         for (int i = 0; i < n; i++)
             counts[bins[i]]++;
     }
-    int64_t area = area_pixels(all_units);
+    int64_t area = area_pixels(all_units, area_factor);
     if (area == 0)
         return 0.0;
     int bin = ADELE_AREA_BINS;
@@ -127,10 +127,12 @@ adele_status cpu_area_decision_forward(struct adele_op *base,
 #pragma omp for schedule(dynamic)
         for (int i = 0; i < n_planes; i++) {
             double threshold = 0.0;
+            float factor = args->area_factors != NULL ? args->area_factors[i % desc->c] : 1.0f;
             if (args->sample_ids != NULL && args->sample_ids[i / desc->c] < 0)
                 continue;
             if (desc->mode == ADELE_AREA_THRESHOLDS)
-                threshold = find_threshold(args->q + (size_t)i * op->n_pixels, op->n_pixels);
+                threshold =
+                    find_threshold(args->q + (size_t)i * op->n_pixels, op->n_pixels, factor);
             weights[i] = threshold > 0.0 ? area_weight(threshold) : 0.0;
             if (args->thresholds != NULL)
                 args->thresholds[i] = (float)threshold;

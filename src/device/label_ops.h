@@ -98,16 +98,17 @@ struct adele_guided_filter_args {
 };
 
 // ---- area_decision: classes as large as their probabilities say ---------------------------------
-// In each image, the area K_c of a class is the sum of its q over all pixels, rounded to a whole
-// number (one half upwards). Its threshold t_c is the level that K_c pixels reach: with n_b pixels
-// in bin b = floor(2048 q), q = 1 in bin 2047, t_c = b / 2048 of the highest b with
-// n_b + ... + n_2047 >= K_c, clamped to 0.02..0.98. The prediction is the class with the largest
-// logit(q_c) - logit(t_c), where q_c is clamped to 1e-5..1 - 1e-5 for this; of equal ones the
-// lowest. A class with K_c = 0 takes no part. Where all have K_c = 0, and with ARGMAX, the
+// In each image, the area K_c of a class is the sum of its q over all pixels, times the class's
+// factor, rounded to a whole number (one half upwards). Its threshold t_c is the level that K_c
+// pixels reach: with n_b pixels in bin b = floor(2048 q), q = 1 in bin 2047, t_c = b / 2048 of the
+// highest b with n_b + ... + n_2047 >= K_c, clamped to 0.02..0.98. The prediction is the class with
+// the largest logit(q_c) - logit(t_c), where q_c is clamped to 1e-5..1 - 1e-5 for this; of equal
+// ones the lowest. A class with K_c = 0 takes no part. Where all have K_c = 0, and with ARGMAX, the
 // prediction is the class with the largest q.
 //
 // Every device decides every pixel alike: before all else, q is clamped to 0..1 and a NaN is 0;
-// the sum of K_c is that of the whole numbers floor(2^24 q); and instead of logits,
+// the sum of K_c is that of the whole numbers floor(2^24 q), and K_c = floor(sum factor / 2^24 +
+// 1/2) in double; and instead of logits,
 // (q / (1 - q)) ((1 - t) / t) is compared, which grows with them and which doubles compute with the
 // same bits everywhere.
 enum adele_area_mode { ADELE_AREA_THRESHOLDS, ADELE_AREA_ARGMAX };
@@ -121,6 +122,7 @@ struct adele_area_decision_args {
     // Row i goes to image sample_ids[i] of the set; rows with an id < 0 are skipped. NULL: row i
     // goes to image i.
     const int32_t *sample_ids; // plain (N)
+    const float *area_factors; // plain (C): above 0, finite; NULL: all are 1
     uint8_t *prediction;       // plain (set, H, W)
     float *thresholds; // plain (N, C): t_c, 0 of a class that takes no part (with ARGMAX: of
                        // all), not written in skipped rows; NULL when not wanted

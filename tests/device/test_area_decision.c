@@ -21,7 +21,7 @@ struct result {
 };
 
 static struct result run(struct arena *arena, const struct adele_area_decision_desc *desc,
-                         const float *q, const int32_t *ids, int n_set) {
+                         const float *q, const float *factors, const int32_t *ids, int n_set) {
     const struct adele_device *device = arena->device;
     size_t n_pixels = (size_t)desc->h * (size_t)desc->w;
     size_t n_planes = (size_t)desc->n * (size_t)desc->c;
@@ -31,6 +31,9 @@ static struct result run(struct arena *arena, const struct adele_area_decision_d
     struct adele_area_decision_args args = {
         .q = arena_upload(arena, q, n_planes * n_pixels * sizeof *q),
         .sample_ids = ids != NULL ? arena_upload(arena, ids, (size_t)desc->n * sizeof *ids) : NULL,
+        .area_factors = factors != NULL
+                            ? arena_upload(arena, factors, (size_t)desc->c * sizeof *factors)
+                            : NULL,
         .prediction = arena_upload(arena, NULL, (size_t)n_set * n_pixels),
         .thresholds = arena_upload(arena, NULL, n_planes * sizeof(float)),
         .workspace = arena_workspace(arena, op)};
@@ -43,17 +46,20 @@ static struct result run(struct arena *arena, const struct adele_area_decision_d
 
 static void check_against_reference(struct arena *arena,
                                     const struct adele_area_decision_desc *desc, const float *q,
-                                    const int32_t *ids, int n_set) {
+                                    const float *factors, const int32_t *ids, int n_set) {
     size_t n_bytes = (size_t)n_set * (size_t)desc->h * (size_t)desc->w;
     size_t n_planes = (size_t)desc->n * (size_t)desc->c;
     uint8_t *prediction = maps_empty(arena, n_bytes);
     float *thresholds = arena_floats(arena, n_planes);
     memset(prediction, UNTOUCHED, n_bytes);
     memset(thresholds, UNTOUCHED, n_planes * sizeof(float));
-    struct adele_area_decision_args args = {
-        .q = q, .sample_ids = ids, .prediction = prediction, .thresholds = thresholds};
+    struct adele_area_decision_args args = {.q = q,
+                                            .sample_ids = ids,
+                                            .area_factors = factors,
+                                            .prediction = prediction,
+                                            .thresholds = thresholds};
     reference_area_decision_forward(desc, &args);
-    struct result got = run(arena, desc, q, ids, n_set);
+    struct result got = run(arena, desc, q, factors, ids, n_set);
     assert_true(compare_bytes("prediction", got.prediction, prediction, n_bytes));
     assert_true(compare_bytes("thresholds", got.thresholds, thresholds, n_planes * sizeof(float)));
 }
@@ -67,13 +73,21 @@ static void check_literal(struct adele_device *device) {
     struct arena arena;
     arena_open(&arena, device);
     struct adele_area_decision_desc desc = {1, 2, 2, 2, ADELE_AREA_THRESHOLDS};
-    struct result got = run(&arena, &desc, q, NULL, 1);
+    struct result got = run(&arena, &desc, q, NULL, NULL, 1);
     assert_true(compare_bytes("prediction", got.prediction, wanted, sizeof wanted));
     assert_true(compare_bytes("thresholds", got.thresholds, thresholds, sizeof thresholds));
+    // The area of class 1 times 1.2 is 2.52, rounded 3, whose level is 0.5, and times 2 all 4
+    // pixels: 0.1, in bin 204. Half of class 0's area, 0.95, is one pixel: 0.9, in bin 1843.
+    static const float factors[] = {0.5f, 1.2f}, fewer[] = {1843.0f / 2048.0f, 0.5f};
+    static const float doubled[] = {1.0f, 2.0f}, more[] = {0.5f, 204.0f / 2048.0f};
+    got = run(&arena, &desc, q, factors, NULL, 1);
+    assert_true(compare_bytes("fewer", got.thresholds, fewer, sizeof fewer));
+    got = run(&arena, &desc, q, doubled, NULL, 1);
+    assert_true(compare_bytes("more", got.thresholds, more, sizeof more));
     // Argmax gives a tie to the lower class and has no thresholds.
     static const float none[] = {0.0f, 0.0f};
     desc.mode = ADELE_AREA_ARGMAX;
-    got = run(&arena, &desc, q, NULL, 1);
+    got = run(&arena, &desc, q, NULL, NULL, 1);
     assert_true(compare_bytes("argmax", got.prediction, wanted, sizeof wanted));
     assert_true(compare_bytes("no thresholds", got.thresholds, none, sizeof none));
     arena_close(&arena);
@@ -119,7 +133,10 @@ static void check_shapes(struct adele_device *device) {
             arena_open(&arena, device);
             struct adele_area_decision_desc desc = cases[i];
             desc.mode = (enum adele_area_mode)mode;
-            check_against_reference(&arena, &desc, random_q(&arena, &desc, i), NULL, desc.n);
+            const float *q = random_q(&arena, &desc, i);
+            check_against_reference(&arena, &desc, q, NULL, NULL, desc.n);
+            check_against_reference(
+                &arena, &desc, q, arena_random(&arena, i, (size_t)desc.c, 0.5, 2.0), NULL, desc.n);
             arena_close(&arena);
         }
 }
@@ -131,8 +148,8 @@ static void check_ids(struct adele_device *device) {
     arena_open(&arena, device);
     struct adele_area_decision_desc desc = {4, 3, 9, 37, ADELE_AREA_THRESHOLDS};
     float *q = random_q(&arena, &desc, 7);
-    check_against_reference(&arena, &desc, q, ids, 5);
-    struct result got = run(&arena, &desc, q, ids, 5);
+    check_against_reference(&arena, &desc, q, NULL, ids, 5);
+    struct result got = run(&arena, &desc, q, NULL, ids, 5);
     for (int i = 0; i < 9 * 37; i++) {
         assert_int_equal(got.prediction[9 * 37 + i], UNTOUCHED);
         assert_int_equal(got.prediction[3 * 9 * 37 + i], UNTOUCHED);
@@ -173,8 +190,8 @@ static void check_special(struct adele_device *device) {
         struct adele_area_decision_desc desc = {1, 3, 11, 29, ADELE_AREA_THRESHOLDS};
         float *q = arena_random(&arena, 9, 3 * 11 * 29, 0.0, 0.4);
         make_special(kind, 11 * 29, q);
-        check_against_reference(&arena, &desc, q, NULL, 1);
-        struct result got = run(&arena, &desc, q, NULL, 1);
+        check_against_reference(&arena, &desc, q, NULL, NULL, 1);
+        struct result got = run(&arena, &desc, q, NULL, NULL, 1);
         for (int i = 0; i < 11 * 29; i++) {
             if (kind == EMPTY_CLASS)
                 assert_int_not_equal(got.prediction[i], 1);
@@ -197,7 +214,7 @@ static void check_threads(struct adele_device *device) {
     const uint8_t *first = NULL;
     for (int n_threads = 1; n_threads <= 3; n_threads++) {
         omp_set_num_threads(n_threads);
-        const uint8_t *got = run(&arena, &desc, q, NULL, 2).prediction;
+        const uint8_t *got = run(&arena, &desc, q, NULL, NULL, 2).prediction;
         first = first == NULL ? got : first;
         assert_true(compare_bytes("threads", got, first, 2 * 37 * 41));
     }

@@ -9,20 +9,21 @@ static double clean(float q) {
 }
 
 // t_c of one plane; 0: the class takes no part.
-static double threshold(const float *q, size_t n_pixels) {
+static double threshold(const float *q, size_t n_pixels, double factor) {
     int64_t sum = 0;
     for (size_t i = 0; i < n_pixels; i++)
         sum += (int64_t)floor(clean(q[i]) * 16777216.0);
-    int64_t area = (sum + 8388608) / 16777216;
+    int64_t area = (int64_t)floor((double)sum * factor / 16777216.0 + 0.5);
     if (area == 0)
         return 0.0;
-    for (int level = ADELE_AREA_BINS - 1;; level--) {
+    for (int level = ADELE_AREA_BINS - 1; level >= 0; level--) {
         int64_t n_reach = 0;
         for (size_t i = 0; i < n_pixels; i++)
             n_reach += clean(q[i]) * ADELE_AREA_BINS >= level;
         if (n_reach >= area)
             return fmin(fmax((double)level / ADELE_AREA_BINS, 0.02), 0.98);
     }
+    return 0.02; // the area is larger than the image
 }
 
 static double score(const double *t, int c, float q) {
@@ -41,7 +42,8 @@ void reference_area_decision_forward(const struct adele_area_decision_desc *desc
             continue;
         for (int c = 0; c < desc->c; c++) {
             if (desc->mode == ADELE_AREA_THRESHOLDS)
-                t[c] = threshold(q + (size_t)c * n_pixels, n_pixels);
+                t[c] = threshold(q + (size_t)c * n_pixels, n_pixels,
+                                 args->area_factors != NULL ? (double)args->area_factors[c] : 1.0);
             n_classes += t[c] > 0.0;
             if (args->thresholds != NULL)
                 args->thresholds[(size_t)n * (size_t)desc->c + (size_t)c] = (float)t[c];
