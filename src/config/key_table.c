@@ -270,7 +270,7 @@ const struct config_key config_keys[CONFIG_N_KEYS] = {
     {"correction.decision", CONFIG_ENUM, AT(correction.decision), .fallback = "area", .names = decisions,
      .meaning = "Method ensemble: how a pixel's class is chosen: each class with a threshold of its own, at which it has the area that its probabilities sum up to; or the most probable class (needs correction.gate: false)."},
     {"correction.calibrate", CONFIG_BOOL, AT(correction.calibrate), .fallback = "true",
-     .meaning = "Method ensemble, decision area: multiply the areas of each class by the share that the ensemble has too little or too much of it: pixels in all training masks, divided by its probabilities there."},
+     .meaning = "Method ensemble, decision area: bring the areas of each class halfway (their geometric mean) from what the ensemble's probabilities give to it in all training images to what all original masks do; the averages of the first epochs give small classes too much."},
     {"correction.gate", CONFIG_BOOL, AT(correction.gate), .fallback = "true",
      .meaning = "Method ensemble: leave the labels of a class alone that look clean, or that the ensemble does not know well enough; the log and the report say what was measured."},
     {"correction.per_category", CONFIG_BOOL, AT(correction.per_category), .fallback = "true",

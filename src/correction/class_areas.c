@@ -83,7 +83,7 @@ static void divide(const struct measuring *self, int epoch, float *out) {
     const struct run_data *data = self->ensemble->data;
     for (int c = 0; c < data->n_categories; c++) {
         double labelled = (double)self->sums[0][c], probable = (double)self->sums[1][c] / UNIT;
-        double factor = labelled > 0.0 && probable > 0.0 ? labelled / probable : 1.0;
+        double factor = labelled > 0.0 && probable > 0.0 ? sqrt(labelled / probable) : 1.0;
         out[c] = (float)fmin(fmax(factor, 1.0 / CLASS_AREA_LIMIT), CLASS_AREA_LIMIT);
         log_line(LOG_INFO,
                  "epoch %d: %s: %.0f pixels in the labels, %.0f by the ensemble's probabilities: "
