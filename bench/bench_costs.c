@@ -97,7 +97,8 @@ adele_status bench_costs(FILE *to) {
     fprintf(to, "A training step, counted: a multiplication and its addition are two FLOPs; E = "
                 "elements that convolutions write; 5 and 7 passes are the bytes of fused ops with "
                 "tensors of 2 bytes (E times 10 and 14), \"alone\" of every op by itself.\n");
-    static const char *const heads[] = {"voc deeplab v1", "voc deeplab v2", "voc deeplab v3"};
+    static const char *const titles[] = {"voc deeplab v1", "voc deeplab v2", "voc deeplab v3"};
+    static const char *const names[] = {"deeplabv1", "deeplabv2", "deeplabv3"};
     struct graph graph;
     graph_init(&graph);
     adele_status status = unet_build(&graph, 1, 5, 64);
@@ -105,10 +106,12 @@ adele_status bench_costs(FILE *to) {
         status = print_network(to, "segthor unet 64", &graph, 5, 256);
     graph_deinit(&graph);
     for (int i = 0; i < 3 && status == ADELE_OK; i++) {
+        const struct network_config deeplab = {
+            .name = names[i], .n_channels = 3, .n_categories = 21, .width = 64};
         graph_init(&graph);
-        status = deeplab_build(&graph, (enum deeplab_head)(DEEPLAB_V1 + i), 21, 64, false);
+        status = network_build_graph(&deeplab, &graph);
         if (status == ADELE_OK)
-            status = print_network(to, heads[i], &graph, 10, 448);
+            status = print_network(to, titles[i], &graph, 10, 448);
         graph_deinit(&graph);
     }
     return status;

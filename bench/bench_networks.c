@@ -180,7 +180,9 @@ void bench_networks(struct bench *bench) {
         run_network(bench, "unet", &graph, 5, 256);
     graph_deinit(&graph);
     graph_init(&graph);
-    if (deeplab_build(&graph, DEEPLAB_V1, 21, 64, false) == ADELE_OK)
+    const struct network_config deeplab = {
+        .name = "deeplabv1", .n_channels = 3, .n_categories = 21, .width = 64};
+    if (network_build_graph(&deeplab, &graph) == ADELE_OK)
         run_network(bench, "resnet38", &graph, 10, 448);
     graph_deinit(&graph);
 }

@@ -26,7 +26,9 @@ static adele_status build_segthor(struct graph *graph) {
     return unet_build(graph, 1, 5, 64);
 }
 static adele_status build_voc(struct graph *graph) {
-    return deeplab_build(graph, DEEPLAB_V1, 21, 64, false);
+    const struct network_config deeplab = {
+        .name = "deeplabv1", .n_channels = 3, .n_categories = 21, .width = 64};
+    return network_build_graph(&deeplab, graph);
 }
 static const struct pipeline segthor = {"SegTHOR, U-Net", build_segthor, 256, 5, 8};
 static const struct pipeline voc = {"VOC, DeepLabv1 on ResNet38d", build_voc, 448, 10, 16};

@@ -16,7 +16,7 @@
 // alternation; pytorch_peer.py does both in one process, on a GPU too.
 #include "base/memory.h"
 #include "base/random.h"
-#include "nn/network.h"
+#include "nn/plan.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -133,13 +133,15 @@ static void create_loss(struct bench *bench) {
 
 static void create_network(struct bench *bench) {
     struct graph graph = {0};
-    if (bench->is_voc)
-        check(deeplab_build(&graph, DEEPLAB_V1, bench->n_categories, bench->width, false));
-    else
-        check(unet_build(&graph, 1, bench->n_categories, bench->width));
+    const struct network_config config = {.name = bench->is_voc ? "deeplabv1" : "unet",
+                                          .n_channels = bench->is_voc ? 3 : 1,
+                                          .n_categories = bench->n_categories,
+                                          .width = bench->width};
+    check(network_build_graph(&config, &graph));
     for (int i = 0; i < graph.n_nodes; i++)
         graph.nodes[i].dropout_rate = 0.0;
-    check(network_create_from_graph(bench->device, &graph, 0, bench->precision, &bench->network));
+    check(network_take_graph(bench->device, &graph, 0, bench->precision, &bench->network));
+    check(network_complete(bench->network, &bench->network));
     graph_deinit(&graph);
 }
 

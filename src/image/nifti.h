@@ -64,7 +64,4 @@ ADELE_MUST_CHECK adele_status nifti_save_floats(const char *path, const struct n
 // The same for whole numbers beyond 255: data type int32.
 ADELE_MUST_CHECK adele_status nifti_save_integers(const char *path, const struct nifti_volume *like,
                                                   const int32_t *values);
-// A plain NIfTI-1 volume for new data: extents and spacing in mm, identity orientation, voxels 0.
-ADELE_MUST_CHECK adele_status nifti_init(struct nifti_volume *out, int nx, int ny, int nz,
-                                         const float spacing[3]);
 #endif

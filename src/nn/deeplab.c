@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// DeepLab's heads (METHOD section 5), and the published network on ResNet38d. Logits have an eighth
+// DeepLab's heads (METHOD section 5). Logits have an eighth
 // of the input's extents; the loss brings them to the labels' size. Head widths are 8 w (LargeFOV)
 // and 4 w (ASPP), 512 and 256 at the published width of 64. Weights of new layers are
 // initialized as Kaiming normal, fan-out. Names of LargeFOV are those of the authors' program.
@@ -95,11 +95,4 @@ adele_status deeplab_head_build(struct graph *graph, enum deeplab_head head, int
     set_momenta(graph, features);
     graph_set_rates(graph, RATES_UNIFORM);
     return ADELE_OK;
-}
-
-adele_status deeplab_build(struct graph *graph, enum deeplab_head head, int n_categories, int width,
-                           bool is_frozen) {
-    int features;
-    TRY(resnet38_build(graph, 3, width, is_frozen, &features));
-    return deeplab_head_build(graph, head, features, n_categories, width, PUBLISHED_RATE);
 }

@@ -143,14 +143,12 @@ enum resnet_kind { RESNET_18, RESNET_50, RESNET_101 };
 ADELE_MUST_CHECK adele_status resnet_build(struct graph *graph, enum resnet_kind kind,
                                            int n_channels, int width, bool is_frozen, int *out);
 
-// deeplab.c: DeepLab's heads, and the published whole on ResNet38d with colour images.
+// deeplab.c: DeepLab's heads.
 enum deeplab_head {
     DEEPLAB_V1, // LargeFOV: one 3 x 3 convolution of rate 12
     DEEPLAB_V2, // rates 6, 12, 18, 24 straight to the categories, summed
     DEEPLAB_V3  // 1 x 1, rates 6, 12, 18 and image pooling, concatenated
 };
-ADELE_MUST_CHECK adele_status deeplab_build(struct graph *graph, enum deeplab_head head,
-                                            int n_categories, int width, bool is_frozen);
 // A head on the last batch norm of a backbone; its own batch norms get the same momentum. `rate`
 // replaces the published 12, and the other rates of the pyramids scale with it; 0 is 12.
 ADELE_MUST_CHECK adele_status deeplab_head_build(struct graph *graph, enum deeplab_head head,

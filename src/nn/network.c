@@ -49,14 +49,6 @@ adele_status network_complete(struct network *network, struct network **out) {
     return ADELE_OK;
 }
 
-adele_status network_create_from_graph(const struct adele_device *device, struct graph *graph,
-                                       uint64_t seed, enum adele_precision precision,
-                                       struct network **out) {
-    struct network *network = NULL;
-    TRY(network_take_graph(device, graph, seed, precision, &network));
-    return network_complete(network, out);
-}
-
 void network_destroy(struct network *network) {
     if (network == NULL)
         return;

@@ -37,12 +37,6 @@ ADELE_MUST_CHECK adele_status network_create(const struct adele_device *device,
 ADELE_MUST_CHECK adele_status network_create_unallocated(const struct adele_device *device,
                                                          const struct network_config *config,
                                                          struct network **out);
-// As network_create for a graph of the caller's own, whose nodes move into the network. The caller
-// calls graph_deinit, also after a failure.
-ADELE_MUST_CHECK adele_status network_create_from_graph(const struct adele_device *device,
-                                                        struct graph *graph, uint64_t seed,
-                                                        enum adele_precision precision,
-                                                        struct network **out);
 void network_destroy(struct network *network); // NULL is legal
 const struct graph *network_graph(const struct network *network);
 bool network_has_parameters(const struct network *network);     // whether the arenas are allocated

@@ -26,301 +26,123 @@ static const struct adele_conv2d_desc convolutions[] = {
     CONV(3, 128, 13, 11, 64, 3, 1, 2, 2, true, true), // and over several images, more than blocks
     CONV(2, 64, 17, 19, 64, 3, 2, 1, 1, false, true), // its data gradient, parity by parity
 };
-static const struct adele_aspp_desc pyramids[] = {
-    {.form = ADELE_ASPP_SUM,
-     .n = 1,
-     .c_in = 24,
-     .h = 13,
-     .w = 15,
-     .c_out = 21,
-     .n_rates = 3,
-     .rates = {2, 4, 6},
-     .has_bias = true,
-     .needs_d_src = true,
-     .is_training = true},
-    {.form = ADELE_ASPP_CONCAT,
-     .n = 2,
-     .c_in = 16,
-     .h = 9,
-     .w = 10,
-     .c_out = 24,
-     .n_rates = 3,
-     .rates = {0, 3, 5},
-     .needs_d_src = true,
-     .is_training = true},
-};
-
-// ---- layers -------------------------------------------------------------------------------------
-
-static const struct adele_batch_norm_desc norms[] = {
-    {.n = 2, .c = 21, .h = 13, .w = 11, .eps = 1e-5f, .momentum = 0.1f, .has_relu = true},
-    {.n = 3, .c = 40, .h = 9, .w = 10, .eps = 1e-5f, .momentum = 0.1f, .has_residual = true},
-};
-static const struct adele_max_pool_desc pools[] = {
-    {.n = 2, .c = 21, .h_in = 14, .w_in = 18, .kernel = 2, .stride = 2},
-    {.n = 1, .c = 16, .h_in = 15, .w_in = 13, .kernel = 3, .stride = 2, .pad = 1},
-};
-static const struct adele_rescale_desc rescales[] = {
-    {.n = 2,
-     .c = 21,
-     .h_in = 9,
-     .w_in = 7,
-     .h_out = 18,
-     .w_out = 14,
-     .h_dst = 19,
-     .w_dst = 16,
-     .left = 1},
-};
-static const struct adele_concat_desc concats[] = {
-    {.n = 2, .c0 = 24, .c1 = 21, .h = 9, .w = 11},
-    {.n = 1, .c0 = 21, .c1 = 16, .h = 7, .w = 10},
-};
-static const struct adele_add_desc adds[] = {{.n = 2, .c = 21, .h = 9, .w = 11}};
-static const struct adele_global_pool_desc global_pools[] = {{.n = 2, .c = 40, .h = 13, .w = 11}};
-static const struct adele_dropout_desc dropouts[] = {
-    {.n = 2, .c = 21, .h = 9, .w = 11, .rate = 0.3, .seed = 7, .stream = 2},
-};
-
-// ---- training -----------------------------------------------------------------------------------
-
-static const struct adele_loss_desc losses[] = {
-    {.n = 2,
-     .c = 5,
-     .h = 17,
-     .w = 35,
-     .n_scales = 3,
-     .h_scale = {17, 11, 25},
-     .w_scale = {35, 24, 52},
-     .form = ADELE_LOSS_PROGRAM,
-     .lambda = 1.0,
-     .rho = 0.3, // so low that random logits exceed it and the consistency term is active
-     .divisor = 3.0,
-     .learn_scale_weights = true},
-    {.n = 1,
-     .c = 21,
-     .h = 33,
-     .w = 31,
-     .n_scales = 2,
-     .h_scale = {5, 7},
-     .w_scale = {4, 6},
-     .form = ADELE_LOSS_PAPER,
-     .lambda = 1.0,
-     .divisor = 1.0},
-    {.n = 2,
-     .c = 2,
-     .h = 16,
-     .w = 32,
-     .n_scales = 1,
-     .h_scale = {16},
-     .w_scale = {32},
-     .form = ADELE_LOSS_PLAIN,
-     .divisor = 1.0},
-    // One block per image: no other block finds a confident pixel for it.
-    {.n = 1,
-     .c = 3,
-     .h = 8,
-     .w = 9,
-     .n_scales = 2,
-     .h_scale = {8, 6},
-     .w_scale = {9, 6},
-     .form = ADELE_LOSS_PROGRAM,
-     .lambda = 1.0,
-     .rho = 0.4,
-     .divisor = 1.0},
-};
-static const struct adele_dice_desc dices[] = {
-    {.n = 2, .c = 5, .h = 37, .w = 34, .h_logits = 37, .w_logits = 34, .weight = 1.0},
-    {.n = 2,
-     .c = 21,
-     .h = 33,
-     .w = 31,
-     .h_logits = 5,
-     .w_logits = 4,
-     .per_image = true,
-     .weight = 0.5},
-};
 static const struct adele_sgd_segment segments[] = {{0, 1000, 1.0f, 0.01f}, {1000, 37, 2.0f, 0.0f}};
-static const struct adele_sgd_desc updates[] = {{2, segments}};
-static const struct adele_adamw_desc adamw_updates[] = {{2, segments}};
-static const struct adele_combine_desc sums[] = {{1037}};
-static const struct adele_average_desc averages[] = {{1037}};
 static const struct adele_initialize_item initial_items[] = {
     {0, 900, ADELE_INITIAL_NORMAL, 0.1, 1},
     {900, 301, ADELE_INITIAL_UNIFORM, 0.2, 2},
     {1201, 17, ADELE_INITIAL_CONSTANT, 1.0, 3}};
-static const struct adele_initialize_desc initials[] = {{3, initial_items, 5}};
-static const struct adele_sample_desc samples[] = {
-    {.n = 4,
-     .c = 3,
-     .h = 37,
-     .w = 34,
-     .n_scales = 3,
-     .h_scale = {37, 25, 55},
-     .w_scale = {34, 23, 51},
-     .seed = 11},
-    {.n = 4,
-     .c = 1,
-     .h = 40,
-     .w = 33,
-     .n_scales = 1,
-     .h_scale = {40},
-     .w_scale = {33},
-     .augment = {.enabled = true,
-                 .rotate_degrees = 20.0,
-                 .translate = 0.1,
-                 .scale_low = 0.8,
-                 .scale_high = 1.3,
-                 .flip = 0.5},
-     .seed = 11},
-};
-// All that it can do, of planes of more than one chunk of the kernels' sums; and the tone alone.
-static const struct adele_augment_intensity_desc intensities[] = {
-    {.n = 3, .c = 2, .h = 67, .w = 65, .intensity = {1.0, 1.0, 1.0, 1.0, 1.0}, .seed = 11},
-    {.n = 2, .c = 1, .h = 40, .w = 33, .intensity = {1.0, 1.0, 1.0, 0.0, 0.0}, .seed = 12}};
-
-// ---- predictions and labels ---------------------------------------------------------------------
-
-static const struct adele_ensemble_desc ensembles[] = {
-    {.n = 2, .c = 5, .h_in = 9, .w_in = 12, .h = 18, .w = 25},
-    {.n = 1, .c = 21, .h_in = 11, .w_in = 7, .h = 21, .w = 17, .mode = ADELE_ENSEMBLE_LOGITS},
-};
-static const struct adele_decide_desc decisions[] = {
-    {.n = 2, .c = 5, .h = 17, .w = 21},
-    {.n = 1, .c = 21, .h = 16, .w = 24, .mode = ADELE_ENSEMBLE_LOGITS, .temperature = 3.0},
-};
-static const struct adele_accumulate_maps_desc accumulations[] = {{2, 5, 17, 21}, {1, 21, 9, 13}};
-static const struct adele_guided_filter_desc filters[] = {
-    {.n = 2,
-     .c = 3,
-     .h_maps = 9,
-     .w_maps = 12,
-     .h = 34,
-     .w = 37,
-     .image_c = 3,
-     .radius = 4,
-     .eps = 1e-3},
-    {.n = 1,
-     .c = 5,
-     .h_maps = 16,
-     .w_maps = 32,
-     .h = 16,
-     .w = 32,
-     .image_c = 1,
-     .pixel = ADELE_PIXEL_F16,
-     .radius = 2,
-     .eps = 1e-2},
-};
-static const struct adele_area_decision_desc area_decisions[] = {
-    {.n = 2, .c = 5, .h = 33, .w = 41}, {.n = 1, .c = 21, .h = 16, .w = 24}};
-static const struct adele_crf_desc fields[] = {
-    {.n = 1,
-     .c = 3,
-     .image_c = 3,
-     .h = 24,
-     .w = 21,
-     .iterations = 2,
-     .spatial_sigma = 3.0,
-     .spatial_weight = 3.0,
-     .bilateral_sigma = 32.0,
-     .colour_sigma = 13.0,
-     .bilateral_weight = 10.0},
-};
-static const struct adele_correct_desc corrections[] = {
-    {.n = 2,
-     .n_categories = 5,
-     .h = 17,
-     .w = 23,
-     .rule = ADELE_CORRECT_BOTH,
-     .tau_foreground = 0.6,
-     .tau_background = 0.7,
-     .class_constraint = true,
-     .logic255 = true},
-    {.n = 2,
-     .n_categories = 5,
-     .h = 16,
-     .w = 24,
-     .rule = ADELE_CORRECT_SINGLE,
-     .tau_foreground = 0.5,
-     .tau_background = 0.5,
-     .guard = true},
-};
-static const struct adele_count_desc counts[] = {{.n = 3, .h = 33, .w = 41, .n_categories = 5}};
 
 // ---- the list -----------------------------------------------------------------------------------
 
-#define OF_OP(op, desc)                                                                            \
-    { ADELE_OP_##op, ADELE_FAMILY_COUNT, &(desc), false, 0.0, NULL }
-#define FLOAT_ONLY(op, desc)                                                                       \
-    { ADELE_OP_##op, ADELE_FAMILY_COUNT, &(desc), true, 0.0, NULL }
-#define ALONE(family, desc)                                                                        \
-    { ADELE_OP_COUNT, ADELE_FAMILY_##family, &(desc), false, 0.0, NULL }
-#define WITH_TILE(desc, tile)                                                                      \
-    { ADELE_OP_conv2d, ADELE_FAMILY_COUNT, &(desc), false, 0.0, tile }
+// OF_OP and FLOAT_ONLY: behind the op, the fields of its descriptor.
+#define ROW(op, family, desc, is_float_only, tile)                                                 \
+    { ADELE_OP_##op, ADELE_FAMILY_##family, desc, is_float_only, 0.0, tile }
+#define CONVOLUTION(op, i) ROW(op, COUNT, &convolutions[i], false, NULL)
+#define WITH_TILE(i, tile) ROW(conv2d, COUNT, &convolutions[i], false, tile)
+#define ALONE(family)      ROW(COUNT, family, &convolutions[0], false, NULL)
+#define OF_OP(op, ...)     ROW(op, COUNT, (&(const struct adele_##op##_desc){__VA_ARGS__}), false, NULL)
+#define FLOAT_ONLY(op, ...)                                                                        \
+    ROW(op, COUNT, (&(const struct adele_##op##_desc){__VA_ARGS__}), true, NULL)
 const struct selftest_case selftest_small_cases[] = {
-    ALONE(tensor, convolutions[0]),
-    OF_OP(conv2d, convolutions[0]),
-    OF_OP(conv2d, convolutions[1]),
-    OF_OP(conv2d, convolutions[2]),
-    OF_OP(conv2d, convolutions[3]),
-    OF_OP(conv2d, convolutions[4]),
-    OF_OP(conv2d, convolutions[5]),
-    OF_OP(conv2d, convolutions[6]),
-    OF_OP(conv2d, convolutions[7]),
-    OF_OP(conv2d, convolutions[8]),
-    WITH_TILE(convolutions[2], "128x128"),
-    WITH_TILE(convolutions[2], "128x64"),
-    WITH_TILE(convolutions[2], "128x32"),
-    WITH_TILE(convolutions[2], "64x64"),
-    WITH_TILE(convolutions[9], "128x128"),
-    WITH_TILE(convolutions[9], "128x256"),
-    WITH_TILE(convolutions[10], "128x64"),
-    WITH_TILE(convolutions[10], "128x256"),
-    WITH_TILE(convolutions[1], "128x64 split"),
-    WITH_TILE(convolutions[11], "128x64"),
-    OF_OP(pack, convolutions[0]),
-    OF_OP(pack, convolutions[2]),
-    OF_OP(aspp, pyramids[0]),
-    OF_OP(aspp, pyramids[1]),
-    OF_OP(batch_norm, norms[0]),
-    OF_OP(batch_norm, norms[1]),
-    OF_OP(max_pool, pools[0]),
-    OF_OP(max_pool, pools[1]),
-    OF_OP(rescale, rescales[0]),
-    OF_OP(concat, concats[0]),
-    OF_OP(concat, concats[1]),
-    OF_OP(add, adds[0]),
-    OF_OP(global_pool, global_pools[0]),
-    OF_OP(dropout, dropouts[0]),
-    OF_OP(loss, losses[0]),
-    OF_OP(loss, losses[1]),
-    OF_OP(loss, losses[2]),
-    OF_OP(loss, losses[3]),
-    OF_OP(dice, dices[0]),
-    OF_OP(dice, dices[1]),
-    FLOAT_ONLY(sgd, updates[0]),
-    FLOAT_ONLY(adamw, adamw_updates[0]),
-    FLOAT_ONLY(combine, sums[0]),
-    FLOAT_ONLY(average, averages[0]),
-    FLOAT_ONLY(initialize, initials[0]),
-    OF_OP(sample, samples[0]),
-    OF_OP(sample, samples[1]),
-    OF_OP(augment_intensity, intensities[0]),
-    OF_OP(augment_intensity, intensities[1]),
-    OF_OP(ensemble, ensembles[0]),
-    OF_OP(ensemble, ensembles[1]),
-    FLOAT_ONLY(decide, decisions[0]),
-    FLOAT_ONLY(decide, decisions[1]),
-    OF_OP(accumulate_maps, accumulations[0]),
-    OF_OP(accumulate_maps, accumulations[1]),
-    FLOAT_ONLY(guided_filter, filters[0]),
-    FLOAT_ONLY(guided_filter, filters[1]),
-    FLOAT_ONLY(area_decision, area_decisions[0]),
-    FLOAT_ONLY(area_decision, area_decisions[1]),
-    FLOAT_ONLY(crf, fields[0]),
-    FLOAT_ONLY(correct, corrections[0]),
-    FLOAT_ONLY(correct, corrections[1]),
-    FLOAT_ONLY(count, counts[0]),
-    ALONE(step_graph, convolutions[0]),
+    ALONE(tensor),
+    CONVOLUTION(conv2d, 0),
+    CONVOLUTION(conv2d, 1),
+    CONVOLUTION(conv2d, 2),
+    CONVOLUTION(conv2d, 3),
+    CONVOLUTION(conv2d, 4),
+    CONVOLUTION(conv2d, 5),
+    CONVOLUTION(conv2d, 6),
+    CONVOLUTION(conv2d, 7),
+    CONVOLUTION(conv2d, 8),
+    WITH_TILE(2, "128x128"),
+    WITH_TILE(2, "128x64"),
+    WITH_TILE(2, "128x32"),
+    WITH_TILE(2, "64x64"),
+    WITH_TILE(9, "128x128"),
+    WITH_TILE(9, "128x256"),
+    WITH_TILE(10, "128x64"),
+    WITH_TILE(10, "128x256"),
+    WITH_TILE(1, "128x64 split"),
+    WITH_TILE(11, "128x64"),
+    CONVOLUTION(pack, 0),
+    CONVOLUTION(pack, 2),
+    OF_OP(aspp, .form = ADELE_ASPP_SUM, .n = 1, .c_in = 24, .h = 13, .w = 15, .c_out = 21,
+          .n_rates = 3, .rates = {2, 4, 6}, .has_bias = true, .needs_d_src = true,
+          .is_training = true),
+    OF_OP(aspp, .form = ADELE_ASPP_CONCAT, .n = 2, .c_in = 16, .h = 9, .w = 10, .c_out = 24,
+          .n_rates = 3, .rates = {0, 3, 5}, .needs_d_src = true, .is_training = true),
+    OF_OP(batch_norm, .n = 2, .c = 21, .h = 13, .w = 11, .eps = 1e-5f, .momentum = 0.1f,
+          .has_relu = true),
+    OF_OP(batch_norm, .n = 3, .c = 40, .h = 9, .w = 10, .eps = 1e-5f, .momentum = 0.1f,
+          .has_residual = true),
+    OF_OP(max_pool, .n = 2, .c = 21, .h_in = 14, .w_in = 18, .kernel = 2, .stride = 2),
+    OF_OP(max_pool, .n = 1, .c = 16, .h_in = 15, .w_in = 13, .kernel = 3, .stride = 2, .pad = 1),
+    OF_OP(rescale, .n = 2, .c = 21, .h_in = 9, .w_in = 7, .h_out = 18, .w_out = 14, .h_dst = 19,
+          .w_dst = 16, .left = 1),
+    OF_OP(concat, .n = 2, .c0 = 24, .c1 = 21, .h = 9, .w = 11),
+    OF_OP(concat, .n = 1, .c0 = 21, .c1 = 16, .h = 7, .w = 10),
+    OF_OP(add, .n = 2, .c = 21, .h = 9, .w = 11),
+    OF_OP(global_pool, .n = 2, .c = 40, .h = 13, .w = 11),
+    OF_OP(dropout, .n = 2, .c = 21, .h = 9, .w = 11, .rate = 0.3, .seed = 7, .stream = 2),
+    OF_OP(loss, .n = 2, .c = 5, .h = 17, .w = 35, .n_scales = 3, .h_scale = {17, 11, 25},
+          .w_scale = {35, 24, 52}, .form = ADELE_LOSS_PROGRAM, .lambda = 1.0,
+          .rho = 0.3, // so low that random logits exceed it and the consistency term is active
+          .divisor = 3.0, .learn_scale_weights = true),
+    OF_OP(loss, .n = 1, .c = 21, .h = 33, .w = 31, .n_scales = 2, .h_scale = {5, 7},
+          .w_scale = {4, 6}, .form = ADELE_LOSS_PAPER, .lambda = 1.0, .divisor = 1.0),
+    OF_OP(loss, .n = 2, .c = 2, .h = 16, .w = 32, .n_scales = 1, .h_scale = {16}, .w_scale = {32},
+          .form = ADELE_LOSS_PLAIN, .divisor = 1.0),
+    // One block per image: no other block finds a confident pixel for it.
+    OF_OP(loss, .n = 1, .c = 3, .h = 8, .w = 9, .n_scales = 2, .h_scale = {8, 6}, .w_scale = {9, 6},
+          .form = ADELE_LOSS_PROGRAM, .lambda = 1.0, .rho = 0.4, .divisor = 1.0),
+    OF_OP(dice, .n = 2, .c = 5, .h = 37, .w = 34, .h_logits = 37, .w_logits = 34, .weight = 1.0),
+    OF_OP(dice, .n = 2, .c = 21, .h = 33, .w = 31, .h_logits = 5, .w_logits = 4, .per_image = true,
+          .weight = 0.5),
+    FLOAT_ONLY(sgd, 2, segments),
+    FLOAT_ONLY(adamw, 2, segments),
+    FLOAT_ONLY(combine, 1037),
+    FLOAT_ONLY(average, 1037),
+    FLOAT_ONLY(initialize, 3, initial_items, 5),
+    OF_OP(sample, .n = 4, .c = 3, .h = 37, .w = 34, .n_scales = 3, .h_scale = {37, 25, 55},
+          .w_scale = {34, 23, 51}, .seed = 11),
+    OF_OP(sample, .n = 4, .c = 1, .h = 40, .w = 33, .n_scales = 1, .h_scale = {40}, .w_scale = {33},
+          .augment = {.enabled = true,
+                      .rotate_degrees = 20.0,
+                      .translate = 0.1,
+                      .scale_low = 0.8,
+                      .scale_high = 1.3,
+                      .flip = 0.5},
+          .seed = 11),
+    // All that it can do, of planes of more than one chunk of the kernels' sums; and the tone
+    // alone.
+    OF_OP(augment_intensity, .n = 3, .c = 2, .h = 67, .w = 65,
+          .intensity = {1.0, 1.0, 1.0, 1.0, 1.0}, .seed = 11),
+    OF_OP(augment_intensity, .n = 2, .c = 1, .h = 40, .w = 33,
+          .intensity = {1.0, 1.0, 1.0, 0.0, 0.0}, .seed = 12),
+    OF_OP(ensemble, .n = 2, .c = 5, .h_in = 9, .w_in = 12, .h = 18, .w = 25),
+    OF_OP(ensemble, .n = 1, .c = 21, .h_in = 11, .w_in = 7, .h = 21, .w = 17,
+          .mode = ADELE_ENSEMBLE_LOGITS),
+    FLOAT_ONLY(decide, .n = 2, .c = 5, .h = 17, .w = 21),
+    FLOAT_ONLY(decide, .n = 1, .c = 21, .h = 16, .w = 24, .mode = ADELE_ENSEMBLE_LOGITS,
+               .temperature = 3.0),
+    OF_OP(accumulate_maps, 2, 5, 17, 21),
+    OF_OP(accumulate_maps, 1, 21, 9, 13),
+    FLOAT_ONLY(guided_filter, .n = 2, .c = 3, .h_maps = 9, .w_maps = 12, .h = 34, .w = 37,
+               .image_c = 3, .radius = 4, .eps = 1e-3),
+    FLOAT_ONLY(guided_filter, .n = 1, .c = 5, .h_maps = 16, .w_maps = 32, .h = 16, .w = 32,
+               .image_c = 1, .pixel = ADELE_PIXEL_F16, .radius = 2, .eps = 1e-2),
+    FLOAT_ONLY(area_decision, .n = 2, .c = 5, .h = 33, .w = 41),
+    FLOAT_ONLY(area_decision, .n = 1, .c = 21, .h = 16, .w = 24),
+    FLOAT_ONLY(crf, .n = 1, .c = 3, .image_c = 3, .h = 24, .w = 21, .iterations = 2,
+               .spatial_sigma = 3.0, .spatial_weight = 3.0, .bilateral_sigma = 32.0,
+               .colour_sigma = 13.0, .bilateral_weight = 10.0),
+    FLOAT_ONLY(correct, .n = 2, .n_categories = 5, .h = 17, .w = 23, .rule = ADELE_CORRECT_BOTH,
+               .tau_foreground = 0.6, .tau_background = 0.7, .class_constraint = true,
+               .logic255 = true),
+    FLOAT_ONLY(correct, .n = 2, .n_categories = 5, .h = 16, .w = 24, .rule = ADELE_CORRECT_SINGLE,
+               .tau_foreground = 0.5, .tau_background = 0.5, .guard = true),
+    FLOAT_ONLY(count, .n = 3, .h = 33, .w = 41, .n_categories = 5),
+    ALONE(step_graph),
 };
 const int selftest_n_small_cases = sizeof selftest_small_cases / sizeof selftest_small_cases[0];
 

@@ -17,6 +17,29 @@ void case_step_graph(struct trial *trial, const void *desc);
 ADELE_OPS(CASE_DECLARE)
 #undef CASE_DECLARE
 
+// Define case_NAME for an op: it creates the op of the descriptor, lets fill_NAME give the
+// arguments their values, and runs the op. `before` may change desc, a copy of the descriptor,
+// `between` the arguments of the second run.
+#define CASE(name) CASE_RUN(name, , )
+#define CASE_TWICE(name, between)                                                                  \
+    CASE_RUN(name, , between; (void)trial_check(trial, iface->name##_forward(trial->op, &args)))
+#define CASE_WITH_BACKWARD(name, before)                                                           \
+    CASE_RUN(name, before, (void)trial_check(trial, iface->name##_backward(trial->op, &args)))
+#define CASE_RUN(name, before, behind)                                                             \
+    void case_##name(struct trial *trial, const void *from) {                                      \
+        const struct adele_device_iface *iface = trial->device->iface;                             \
+        struct adele_##name##_desc desc = *(const struct adele_##name##_desc *)from;               \
+        struct adele_##name##_args args;                                                           \
+        before;                                                                                    \
+        if (!trial_check(trial, iface->name##_create(trial->device, &desc, &trial->op)))           \
+            return;                                                                                \
+        fill_##name(trial, &desc, &args);                                                          \
+        if (trial->status == ADELE_OK &&                                                           \
+            trial_check(trial, iface->name##_forward(trial->op, &args))) {                         \
+            behind;                                                                                \
+        }                                                                                          \
+    }
+
 struct selftest_case {
     enum adele_op_kind op; // whose families it is for; ADELE_OP_COUNT: for `family` alone
     enum family family;

@@ -18,45 +18,39 @@ static size_t weight_count(const struct adele_conv2d_desc *desc) {
     return (size_t)desc->c_out * (size_t)desc->c_in * (size_t)desc->kernel * (size_t)desc->kernel;
 }
 
-static bool make_op(struct trial *trial, const void *from, bool is_forward_only,
-                    struct adele_conv2d_desc *desc) {
+// The op for a forward pass alone.
+static bool make_op(struct trial *trial, const void *from, struct adele_conv2d_desc *desc) {
     const struct adele_device *device = trial->device;
     *desc = *(const struct adele_conv2d_desc *)from;
     desc->precision = trial->precision;
-    if (is_forward_only)
-        desc->has_bias = desc->needs_d_src = desc->is_training = false;
+    desc->has_bias = desc->needs_d_src = desc->is_training = false;
     return trial_check(trial, device->iface->conv2d_create(device, desc, &trial->op));
 }
 
-void case_conv2d(struct trial *trial, const void *from) {
-    struct adele_conv2d_desc desc;
-    if (!make_op(trial, from, false, &desc))
-        return;
-    size_t n_bias = (size_t)desc.c_out;
-    struct adele_conv2d_args args = {
-        .src = trial_tensor(trial, shape_in(&desc), -1.0, 1.0),
-        .weight = trial_floats(trial, weight_count(&desc), -1.0, 1.0),
-        .bias = desc.has_bias ? trial_floats(trial, n_bias, -1.0, 1.0) : NULL,
-        .dst = trial_tensor_out(trial, "dst", shape_out(&desc)),
-        .d_dst = trial_tensor(trial, shape_out(&desc), -1.0, 1.0),
-        .accumulate_d_src = desc.has_bias, // both values occur
-        .d_weight = trial_sum(trial, "d_weight", TRIAL_FLOAT, weight_count(&desc)),
-        .d_bias = desc.has_bias ? trial_sum(trial, "d_bias", TRIAL_FLOAT, n_bias) : NULL,
+static void fill_conv2d(struct trial *trial, const struct adele_conv2d_desc *desc,
+                        struct adele_conv2d_args *args) {
+    size_t n_bias = (size_t)desc->c_out;
+    *args = (struct adele_conv2d_args){
+        .src = trial_tensor(trial, shape_in(desc), -1.0, 1.0),
+        .weight = trial_floats(trial, weight_count(desc), -1.0, 1.0),
+        .bias = desc->has_bias ? trial_floats(trial, n_bias, -1.0, 1.0) : NULL,
+        .dst = trial_tensor_out(trial, "dst", shape_out(desc)),
+        .d_dst = trial_tensor(trial, shape_out(desc), -1.0, 1.0),
+        .accumulate_d_src = desc->has_bias, // both values occur
+        .d_weight = trial_sum(trial, "d_weight", TRIAL_FLOAT, weight_count(desc)),
+        .d_bias = desc->has_bias ? trial_sum(trial, "d_bias", TRIAL_FLOAT, n_bias) : NULL,
         .workspace = trial_workspace(trial)};
-    if (desc.needs_d_src)
-        args.d_src = args.accumulate_d_src ? trial_tensor_sum(trial, "d_src", shape_in(&desc))
-                                           : trial_tensor_out(trial, "d_src", shape_in(&desc));
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, trial->device->iface->conv2d_forward(trial->op, &args)) &&
-        desc.is_training)
-        (void)trial_check(trial, trial->device->iface->conv2d_backward(trial->op, &args));
+    if (desc->needs_d_src)
+        args->d_src = args->accumulate_d_src ? trial_tensor_sum(trial, "d_src", shape_in(desc))
+                                             : trial_tensor_out(trial, "d_src", shape_in(desc));
 }
+CASE_WITH_BACKWARD(conv2d, desc.precision = trial->precision)
 
 void case_pack(struct trial *trial, const void *from) {
     const struct adele_device_iface *iface = trial->device->iface;
     struct adele_conv2d_desc desc;
     struct adele_op *pack = NULL;
-    if (!make_op(trial, from, true, &desc))
+    if (!make_op(trial, from, &desc))
         return;
     float *weight = trial_floats(trial, weight_count(&desc), -1.0, 1.0);
     size_t bytes = trial->op->packed_bytes;
@@ -85,7 +79,7 @@ void case_step_graph(struct trial *trial, const void *from) {
     const struct adele_device_iface *iface = trial->device->iface;
     struct adele_conv2d_desc desc;
     struct adele_conv2d_args args[3] = {{NULL}};
-    if (!make_op(trial, from, true, &desc))
+    if (!make_op(trial, from, &desc))
         return;
     float *weight = trial_floats(trial, weight_count(&desc), -1.0, 1.0);
     void *workspace = trial_workspace(trial);
@@ -108,31 +102,24 @@ void case_tensor(struct trial *trial, const void *from) {
     (void)trial_tensor_sum(trial, "tensor", shape_in(desc));
 }
 
-void case_aspp(struct trial *trial, const void *from) {
-    const struct adele_device *device = trial->device;
-    struct adele_aspp_desc desc = *(const struct adele_aspp_desc *)from;
-    desc.precision = trial->precision;
-    if (!trial_check(trial, device->iface->aspp_create(device, &desc, &trial->op)))
-        return;
-    bool is_sum = desc.form == ADELE_ASPP_SUM;
-    struct adele_shape src = {desc.n, desc.c_in, desc.h, desc.w};
-    struct adele_shape dst = {desc.n, is_sum ? desc.c_out : desc.n_rates * desc.c_out, desc.h,
-                              desc.w};
-    struct adele_aspp_args args = {.src = trial_tensor(trial, src, -1.0, 1.0),
-                                   .dst = trial_tensor_out(trial, "dst", dst),
-                                   .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
-                                   .d_src = trial_tensor_out(trial, "d_src", src),
-                                   .workspace = trial_workspace(trial)};
-    for (int r = 0; r < desc.n_rates; r++) {
-        size_t count = (size_t)desc.c_out * (size_t)desc.c_in * (desc.rates[r] > 0 ? 9 : 1);
-        args.weights[r] = trial_floats(trial, count, -1.0, 1.0);
-        args.d_weights[r] = trial_sum(trial, "d_weight", TRIAL_FLOAT, count);
-        if (!desc.has_bias)
+static void fill_aspp(struct trial *trial, const struct adele_aspp_desc *desc,
+                      struct adele_aspp_args *args) {
+    int n_concatenated = desc->form == ADELE_ASPP_SUM ? 1 : desc->n_rates;
+    struct adele_shape src = {desc->n, desc->c_in, desc->h, desc->w};
+    struct adele_shape dst = {desc->n, n_concatenated * desc->c_out, desc->h, desc->w};
+    *args = (struct adele_aspp_args){.src = trial_tensor(trial, src, -1.0, 1.0),
+                                     .dst = trial_tensor_out(trial, "dst", dst),
+                                     .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
+                                     .d_src = trial_tensor_out(trial, "d_src", src),
+                                     .workspace = trial_workspace(trial)};
+    for (int r = 0; r < desc->n_rates; r++) {
+        size_t count = (size_t)desc->c_out * (size_t)desc->c_in * (desc->rates[r] > 0 ? 9 : 1);
+        args->weights[r] = trial_floats(trial, count, -1.0, 1.0);
+        args->d_weights[r] = trial_sum(trial, "d_weight", TRIAL_FLOAT, count);
+        if (!desc->has_bias)
             continue;
-        args.biases[r] = trial_floats(trial, (size_t)desc.c_out, -1.0, 1.0);
-        args.d_biases[r] = trial_sum(trial, "d_bias", TRIAL_FLOAT, (size_t)desc.c_out);
+        args->biases[r] = trial_floats(trial, (size_t)desc->c_out, -1.0, 1.0);
+        args->d_biases[r] = trial_sum(trial, "d_bias", TRIAL_FLOAT, (size_t)desc->c_out);
     }
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->aspp_forward(trial->op, &args)) && desc.is_training)
-        (void)trial_check(trial, device->iface->aspp_backward(trial->op, &args));
 }
+CASE_WITH_BACKWARD(aspp, desc.precision = trial->precision)

@@ -5,15 +5,11 @@
 // In a network an op may write into a slice of a wider tensor; here each has a separate tensor.
 static const struct adele_slice whole = {0, 0};
 
-void case_batch_norm(struct trial *trial, const void *from) {
-    struct adele_batch_norm_desc own = *(const struct adele_batch_norm_desc *)from, *desc = &own;
-    const struct adele_device *device = trial->device;
-    own.dst = whole;
-    if (!trial_check(trial, device->iface->batch_norm_create(device, desc, &trial->op)))
-        return;
+static void fill_batch_norm(struct trial *trial, const struct adele_batch_norm_desc *desc,
+                            struct adele_batch_norm_args *args) {
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
     size_t c = (size_t)desc->c;
-    struct adele_batch_norm_args args = {
+    *args = (struct adele_batch_norm_args){
         .use_batch_statistics = true,
         .src = trial_tensor(trial, shape, -1.0, 1.0),
         .residual = desc->has_residual ? trial_tensor(trial, shape, -1.0, 1.0) : NULL,
@@ -30,119 +26,85 @@ void case_batch_norm(struct trial *trial, const void *from) {
         .d_scale = trial_sum(trial, "d_scale", TRIAL_FLOAT, c),
         .d_shift = trial_sum(trial, "d_shift", TRIAL_FLOAT, c),
         .workspace = trial_workspace(trial)};
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->batch_norm_forward(trial->op, &args)))
-        (void)trial_check(trial, device->iface->batch_norm_backward(trial->op, &args));
 }
+CASE_WITH_BACKWARD(batch_norm, desc.dst = whole)
 
-void case_max_pool(struct trial *trial, const void *from) {
-    struct adele_max_pool_desc own = *(const struct adele_max_pool_desc *)from, *desc = &own;
-    const struct adele_device *device = trial->device;
-    own.src = whole;
-    if (!trial_check(trial, device->iface->max_pool_create(device, desc, &trial->op)))
-        return;
+static void fill_max_pool(struct trial *trial, const struct adele_max_pool_desc *desc,
+                          struct adele_max_pool_args *args) {
     struct adele_shape src = {desc->n, desc->c, desc->h_in, desc->w_in};
     struct adele_shape dst = {
         desc->n, desc->c, adele_conv2d_extent(desc->h_in, desc->kernel, desc->stride, desc->pad, 1),
         adele_conv2d_extent(desc->w_in, desc->kernel, desc->stride, desc->pad, 1)};
-    struct adele_max_pool_args args = {.src = trial_tensor(trial, src, -1.0, 1.0),
-                                       .dst = trial_tensor_out(trial, "dst", dst),
-                                       .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
-                                       .d_src = trial_tensor_out(trial, "d_src", src),
-                                       .workspace = trial_workspace(trial)};
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->max_pool_forward(trial->op, &args)))
-        (void)trial_check(trial, device->iface->max_pool_backward(trial->op, &args));
+    *args = (struct adele_max_pool_args){.src = trial_tensor(trial, src, -1.0, 1.0),
+                                         .dst = trial_tensor_out(trial, "dst", dst),
+                                         .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
+                                         .d_src = trial_tensor_out(trial, "d_src", src),
+                                         .workspace = trial_workspace(trial)};
 }
+CASE_WITH_BACKWARD(max_pool, desc.src = whole)
 
-void case_rescale(struct trial *trial, const void *from) {
-    struct adele_rescale_desc own = *(const struct adele_rescale_desc *)from, *desc = &own;
-    const struct adele_device *device = trial->device;
-    own.dst = whole;
-    if (!trial_check(trial, device->iface->rescale_create(device, desc, &trial->op)))
-        return;
+static void fill_rescale(struct trial *trial, const struct adele_rescale_desc *desc,
+                         struct adele_rescale_args *args) {
     struct adele_shape src = {desc->n, desc->c, desc->h_in, desc->w_in};
     struct adele_shape dst = {desc->n, desc->c, desc->h_dst, desc->w_dst};
-    struct adele_rescale_args args = {.src = trial_tensor(trial, src, -1.0, 1.0),
-                                      .dst = trial_tensor_out(trial, "dst", dst),
-                                      .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
-                                      .d_src = trial_tensor_sum(trial, "d_src", src),
-                                      .accumulate_d_src = true,
-                                      .workspace = trial_workspace(trial)};
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->rescale_forward(trial->op, &args)))
-        (void)trial_check(trial, device->iface->rescale_backward(trial->op, &args));
+    *args = (struct adele_rescale_args){.src = trial_tensor(trial, src, -1.0, 1.0),
+                                        .dst = trial_tensor_out(trial, "dst", dst),
+                                        .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
+                                        .d_src = trial_tensor_sum(trial, "d_src", src),
+                                        .accumulate_d_src = true,
+                                        .workspace = trial_workspace(trial)};
 }
+CASE_WITH_BACKWARD(rescale, desc.dst = whole)
 
-void case_concat(struct trial *trial, const void *from) {
-    const struct adele_concat_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->concat_create(device, desc, &trial->op)))
-        return;
+static void fill_concat(struct trial *trial, const struct adele_concat_desc *desc,
+                        struct adele_concat_args *args) {
     struct adele_shape first = {desc->n, desc->c0, desc->h, desc->w};
     struct adele_shape second = {desc->n, desc->c1, desc->h, desc->w};
     struct adele_shape dst = {desc->n, desc->c0 + desc->c1, desc->h, desc->w};
-    struct adele_concat_args args = {.src0 = trial_tensor(trial, first, -1.0, 1.0),
-                                     .src1 = trial_tensor(trial, second, -1.0, 1.0),
-                                     .dst = trial_tensor_out(trial, "dst", dst),
-                                     .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
-                                     .d_src0 = trial_tensor_out(trial, "d_src0", first),
-                                     .d_src1 = trial_tensor_sum(trial, "d_src1", second),
-                                     .accumulate_d_src1 = true};
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->concat_forward(trial->op, &args)))
-        (void)trial_check(trial, device->iface->concat_backward(trial->op, &args));
+    *args = (struct adele_concat_args){.src0 = trial_tensor(trial, first, -1.0, 1.0),
+                                       .src1 = trial_tensor(trial, second, -1.0, 1.0),
+                                       .dst = trial_tensor_out(trial, "dst", dst),
+                                       .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
+                                       .d_src0 = trial_tensor_out(trial, "d_src0", first),
+                                       .d_src1 = trial_tensor_sum(trial, "d_src1", second),
+                                       .accumulate_d_src1 = true};
 }
+CASE_WITH_BACKWARD(concat, )
 
-void case_add(struct trial *trial, const void *from) {
-    const struct adele_add_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->add_create(device, desc, &trial->op)))
-        return;
+static void fill_add(struct trial *trial, const struct adele_add_desc *desc,
+                     struct adele_add_args *args) {
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
-    struct adele_add_args args = {.src0 = trial_tensor(trial, shape, -1.0, 1.0),
-                                  .src1 = trial_tensor(trial, shape, -1.0, 1.0),
-                                  .dst = trial_tensor_out(trial, "dst", shape),
-                                  .d_dst = trial_tensor(trial, shape, -1.0, 1.0),
-                                  .d_src0 = trial_tensor_out(trial, "d_src0", shape),
-                                  .d_src1 = trial_tensor_sum(trial, "d_src1", shape),
-                                  .accumulate_d_src1 = true};
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->add_forward(trial->op, &args)))
-        (void)trial_check(trial, device->iface->add_backward(trial->op, &args));
+    *args = (struct adele_add_args){.src0 = trial_tensor(trial, shape, -1.0, 1.0),
+                                    .src1 = trial_tensor(trial, shape, -1.0, 1.0),
+                                    .dst = trial_tensor_out(trial, "dst", shape),
+                                    .d_dst = trial_tensor(trial, shape, -1.0, 1.0),
+                                    .d_src0 = trial_tensor_out(trial, "d_src0", shape),
+                                    .d_src1 = trial_tensor_sum(trial, "d_src1", shape),
+                                    .accumulate_d_src1 = true};
 }
+CASE_WITH_BACKWARD(add, )
 
-void case_global_pool(struct trial *trial, const void *from) {
-    const struct adele_global_pool_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->global_pool_create(device, desc, &trial->op)))
-        return;
+static void fill_global_pool(struct trial *trial, const struct adele_global_pool_desc *desc,
+                             struct adele_global_pool_args *args) {
     struct adele_shape src = {desc->n, desc->c, desc->h, desc->w};
     struct adele_shape dst = {desc->n, desc->c, 1, 1};
     // Above zero, because the mean of values that cancel is mostly rounding.
-    struct adele_global_pool_args args = {.src = trial_tensor(trial, src, 0.0, 1.0),
-                                          .dst = trial_tensor_out(trial, "dst", dst),
-                                          .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
-                                          .d_src = trial_tensor_out(trial, "d_src", src),
-                                          .workspace = trial_workspace(trial)};
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->global_pool_forward(trial->op, &args)))
-        (void)trial_check(trial, device->iface->global_pool_backward(trial->op, &args));
+    *args = (struct adele_global_pool_args){.src = trial_tensor(trial, src, 0.0, 1.0),
+                                            .dst = trial_tensor_out(trial, "dst", dst),
+                                            .d_dst = trial_tensor(trial, dst, -1.0, 1.0),
+                                            .d_src = trial_tensor_out(trial, "d_src", src),
+                                            .workspace = trial_workspace(trial)};
 }
+CASE_WITH_BACKWARD(global_pool, )
 
-void case_dropout(struct trial *trial, const void *from) {
-    const struct adele_dropout_desc *desc = from;
-    const struct adele_device *device = trial->device;
-    if (!trial_check(trial, device->iface->dropout_create(device, desc, &trial->op)))
-        return;
+static void fill_dropout(struct trial *trial, const struct adele_dropout_desc *desc,
+                         struct adele_dropout_args *args) {
     struct adele_shape shape = {desc->n, desc->c, desc->h, desc->w};
-    struct adele_dropout_args args = {.is_active = true,
-                                      .epoch = 3,
-                                      .src = trial_tensor(trial, shape, -1.0, 1.0),
-                                      .dst = trial_tensor_out(trial, "dst", shape),
-                                      .d_dst = trial_tensor(trial, shape, -1.0, 1.0),
-                                      .d_src = trial_tensor_out(trial, "d_src", shape)};
-    if (trial->status == ADELE_OK &&
-        trial_check(trial, device->iface->dropout_forward(trial->op, &args)))
-        (void)trial_check(trial, device->iface->dropout_backward(trial->op, &args));
+    *args = (struct adele_dropout_args){.is_active = true,
+                                        .epoch = 3,
+                                        .src = trial_tensor(trial, shape, -1.0, 1.0),
+                                        .dst = trial_tensor_out(trial, "dst", shape),
+                                        .d_dst = trial_tensor(trial, shape, -1.0, 1.0),
+                                        .d_src = trial_tensor_out(trial, "d_src", shape)};
 }
+CASE_WITH_BACKWARD(dropout, )

@@ -52,6 +52,11 @@ void *trial_workspace(struct trial *trial) {
                : trial_block(trial, trial->op->workspace_bytes);
 }
 
+void trial_clear(struct trial *trial, void *block, size_t bytes) {
+    if (trial->status == ADELE_OK)
+        (void)trial_check(trial, trial->device->iface->fill(trial->device, block, 0, bytes));
+}
+
 static size_t shape_count(struct adele_shape shape) {
     return (size_t)shape.n * (size_t)shape.c * (size_t)shape.h * (size_t)shape.w;
 }
@@ -176,8 +181,7 @@ void *trial_sum(struct trial *trial, const char *name, enum trial_type type, siz
         return add_output(trial, output, trial_halves(trial, count, 0.0, 1.0));
     size_t bytes = count * element_bytes(type);
     void *block = trial_block(trial, bytes);
-    if (block != NULL)
-        (void)trial_check(trial, trial->device->iface->fill(trial->device, block, 0, bytes));
+    trial_clear(trial, block, bytes);
     return add_output(trial, output, block);
 }
 

@@ -60,6 +60,7 @@ void *trial_upload(struct trial *trial, const void *host, size_t bytes);
 // Memory of all 0xff: NaN in every float; trial_workspace: of the op's workspace_bytes.
 void *trial_block(struct trial *trial, size_t bytes);
 void *trial_workspace(struct trial *trial);
+void trial_clear(struct trial *trial, void *block, size_t bytes); // to zeros
 // Outputs start as 0xff, so that an element that is not written is detected; `sum`: as random
 // numbers (halves from 0 to 1, zeros for whole numbers), to which the op adds.
 void *trial_tensor_out(struct trial *trial, const char *name, struct adele_shape shape);

@@ -2,6 +2,7 @@
 #include "base/trace.h"
 #include "cpu/cpu.h"
 #include "nn/network.h"
+#include "support/networks.h"
 #include "support/train_step.h"
 
 #include <setjmp.h>

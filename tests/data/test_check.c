@@ -5,6 +5,7 @@
 #include "data/check.h"
 #include "data/dataset.h"
 #include "image/nifti.h"
+#include "support/new_volume.h"
 #include "support/scratch.h"
 #include "support/tiny_dataset.h"
 
@@ -89,7 +90,7 @@ static void spacing_that_differs(void **state) {
     const float spacing[3] = {0.5f, 0.75f, 5.0f};
     tiny_volumes(state, "set");
     tiny_text(state, "set/splits_final.json", "[{\"train\": [\"v1\"], \"val\": [\"v2\"]}]");
-    assert_int_equal(nifti_init(&volume, TINY_W, TINY_H, TINY_SLICES, spacing), ADELE_OK);
+    assert_int_equal(new_volume_init(&volume, TINY_W, TINY_H, TINY_SLICES, spacing), ADELE_OK);
     volume.voxels[7] = 1.0f;
     assert_int_equal(
         nifti_save_floats(scratch_path(state, "set/labelsTr/v1.nii.gz"), &volume, volume.voxels),

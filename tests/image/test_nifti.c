@@ -5,6 +5,7 @@
 #include "image/byte_order.h"
 #include "image/nifti.h"
 #include "support/compare.h"
+#include "support/new_volume.h"
 #include "support/nifti_draft.h"
 #include "support/scratch.h"
 
@@ -160,7 +161,7 @@ static void test_saved_header(void **state) {
 
 static void test_same_labels_same_bytes(void **state) {
     struct nifti_volume volume;
-    assert_int_equal(nifti_init(&volume, 70, 50, 40, (float[]){1, 2, 3}), ADELE_OK);
+    assert_int_equal(new_volume_init(&volume, 70, 50, 40, (float[]){1, 2, 3}), ADELE_OK);
     uint8_t *labels = calloc(70 * 50 * 40, 1);
     assert_non_null(labels);
     for (int i = 0; i < 70 * 50 * 40; ++i)
@@ -188,12 +189,14 @@ static void test_same_labels_same_bytes(void **state) {
 
 static void test_refused_arguments(void **state) {
     struct nifti_volume volume;
-    assert_int_equal(nifti_init(&volume, 0, 1, 1, (float[]){1, 1, 1}), ADELE_INVALID_ARGUMENT);
-    assert_int_equal(nifti_init(&volume, 1, 1, 40000, (float[]){1, 1, 1}), ADELE_INVALID_ARGUMENT);
-    assert_int_equal(nifti_init(&volume, 1, 1, 1, (float[]){1, NAN, 1}), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(new_volume_init(&volume, 0, 1, 1, (float[]){1, 1, 1}), ADELE_INVALID_ARGUMENT);
+    assert_int_equal(new_volume_init(&volume, 1, 1, 40000, (float[]){1, 1, 1}),
+                     ADELE_INVALID_ARGUMENT);
+    assert_int_equal(new_volume_init(&volume, 1, 1, 1, (float[]){1, NAN, 1}),
+                     ADELE_INVALID_ARGUMENT);
     uint8_t label = 0;
     assert_int_equal(nifti_save_labels("x.nii", &volume, &label), ADELE_INVALID_ARGUMENT);
-    assert_int_equal(nifti_init(&volume, 1, 1, 1, (float[]){1, 1, 1}), ADELE_OK);
+    assert_int_equal(new_volume_init(&volume, 1, 1, 1, (float[]){1, 1, 1}), ADELE_OK);
     assert_int_equal(nifti_save_labels(scratch_path(state, "no/x.nii"), &volume, &label), ADELE_IO);
     assert_int_equal(nifti_save_labels(scratch_path(state, "no/x.nii.gz"), &volume, &label),
                      ADELE_IO);
@@ -203,7 +206,7 @@ static void test_refused_arguments(void **state) {
 
 static void test_full_disk(void **state) {
     struct nifti_volume volume;
-    assert_int_equal(nifti_init(&volume, 100, 100, 100, (float[]){1, 1, 1}), ADELE_OK);
+    assert_int_equal(new_volume_init(&volume, 100, 100, 100, (float[]){1, 1, 1}), ADELE_OK);
     struct rlimit before;
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     struct rlimit small = {.rlim_cur = 100000, .rlim_max = before.rlim_max};
@@ -220,7 +223,7 @@ static void test_full_disk(void **state) {
 
 static adele_status save_and_load(const char *path) {
     struct nifti_volume volume = {0}, back = {0};
-    adele_status status = nifti_init(&volume, 5, 4, 3, (float[]){1, 1, 1});
+    adele_status status = new_volume_init(&volume, 5, 4, 3, (float[]){1, 1, 1});
     if (status == ADELE_OK)
         status = nifti_save_floats(path, &volume, volume.voxels);
     if (status == ADELE_OK)

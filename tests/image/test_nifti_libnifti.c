@@ -2,6 +2,7 @@
 // libnifti (where the build has it) reads from our files what we wrote, and from the same files
 // what we read: drafts of every kind, and real volumes.
 #include "image/nifti.h"
+#include "support/new_volume.h"
 #include "support/nifti_draft.h"
 #include "support/scratch.h"
 
@@ -109,7 +110,7 @@ static void test_real_labels(void **state) {
 
 static void test_new_volume_by_libnifti(void **state) {
     struct nifti_volume volume;
-    assert_int_equal(nifti_init(&volume, 4, 3, 2, (float[]){0.5F, 2.0F, 3.5F}), ADELE_OK);
+    assert_int_equal(new_volume_init(&volume, 4, 3, 2, (float[]){0.5F, 2.0F, 3.5F}), ADELE_OK);
     for (int i = 0; i < 24; ++i)
         volume.voxels[i] = (float)i / 3.0F;
     const char *path = scratch_path(state, "new.nii.gz");

@@ -32,6 +32,7 @@
 #include "support/golden.h"
 #include "support/kinks.h"
 #include "support/mutants.h"
+#include "support/networks.h"
 #include "support/train_step.h"
 #include "support/winograd.h"
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "support/networks.h"
 
 // Within 1 % of the number; the sources give three digits.
 static void assert_near(double got, double want) {

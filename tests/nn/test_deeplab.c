@@ -12,6 +12,7 @@
 
 #include "base/memory.h"
 #include "support/devices.h"
+#include "support/networks.h"
 #include "support/train_step.h"
 
 static int graph_setup(void **state) {

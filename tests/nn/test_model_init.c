@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "support/devices.h"
+#include "support/networks.h"
 #include "support/program.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "support/networks.h"
 #include "support/plan_overlap.h"
 #include "support/uniform_device.h"
 

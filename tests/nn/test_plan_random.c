@@ -14,6 +14,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "support/networks.h"
 #include "support/plan_overlap.h"
 #include "support/uniform_device.h"
 

@@ -4,6 +4,7 @@
 #include "nn/plan.h"
 #include "support/compare.h"
 #include "support/devices.h"
+#include "support/networks.h"
 #include "support/train_step.h"
 
 #include <setjmp.h>

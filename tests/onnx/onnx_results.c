@@ -8,6 +8,7 @@
 #include "base/safetensors.h"
 #include "reference/reference.h"
 #include "support/devices.h"
+#include "support/networks.h"
 #include "support/onnx_cases.h"
 #include "support/scratch.h"
 #include "support/tiny_run.h"

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "image/image.h"
 #include "image/nifti.h"
+#include "support/new_volume.h"
 #include "support/scratch.h"
 
 #include <setjmp.h>
@@ -86,7 +87,7 @@ void tiny_crop(void *const *state, const char *path, int height, int width) {
 void tiny_volume(void *const *state, const char *path, int nz, const float *values, int seed) {
     static const float spacing[3] = {0.5f, 0.75f, 3.0f};
     struct nifti_volume volume;
-    assert_int_equal(nifti_init(&volume, TINY_W, TINY_H, nz, spacing), ADELE_OK);
+    assert_int_equal(new_volume_init(&volume, TINY_W, TINY_H, nz, spacing), ADELE_OK);
     int n = TINY_W * TINY_H * nz;
     for (int i = 0; i < n; i++)
         volume.voxels[i] = values != NULL ? values[i] : (float)((i * 29 + seed * 7) % 997 - 300);
